@@ -1,0 +1,38 @@
+VENV ?= .venv
+PY = $(VENV)/bin/python
+PYTHON ?= python3
+PIP = $(PY) -m pip install --quiet --disable-pip-version-check
+
+.PHONY: up install test check clean bench-gateway bench-start starter
+up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
+	$(VENV)/bin/steward up
+
+install: $(VENV)/.all            ## every extra but train
+
+test: $(VENV)/.test              ## the whole suite
+	$(PY) -m pytest
+
+check: $(VENV)/.test             ## style, types, architecture
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+
+bench-gateway: $(VENV)/.test
+	$(PY) benchmarks/bench_gateway.py
+
+bench-start: $(VENV)/.test
+	$(PY) benchmarks/bench_start.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.embedded: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e '.[embedded]' && touch $@
+
+$(VENV)/.all: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e '.[all]' && touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e '.[all,test]' && touch $@
