@@ -1,0 +1,79 @@
+"""The one tree of errors, branched by what the caller can do about them.
+
+    StewardError
+      InputError          fix the input: configuration, arguments, files            exit 2
+        UnknownName       a name that does not exist; carries the nearest one
+      Unavailable         retry later, the world failed: network, disk, upstream    exit 4
+      Refused             the request is refused: key, permission, limit            (HTTP)
+      Contradiction       steward caught itself in one: a ledger that does not balance  exit 5
+
+Messages give the value seen, the value expected and the next step. They never carry prompts,
+completions or secrets.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class StewardError(Exception):
+    """Base of all errors that steward raises on purpose."""
+
+    exit_code = 4
+
+
+class InputError(StewardError):
+    """The input is wrong: configuration, argument or file."""
+
+    exit_code = 2
+
+
+class UnknownName(InputError):
+    """A name that does not exist.
+
+    >>> str(UnknownName("model", "startr", ["starter", "big"]))
+    "unknown model 'startr'; did you mean 'starter'? Known: big, starter"
+    """
+
+    def __init__(self, kind: str, seen: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(seen, names, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        super().__init__(f"unknown {kind} {seen!r}{hint} Known: {', '.join(names) or 'none'}")
+
+
+class Unavailable(StewardError):
+    """The world failed: network, disk, upstream. Retrying may help."""
+
+    exit_code = 4
+
+
+class Refused(StewardError):
+    """A request is refused. `status`, `type` and `code` are OpenAI's error vocabulary."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        type: str,
+        code: str | None = None,
+        param: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message, self.status, self.type, self.code, self.param, self.headers = (
+            message,
+            status,
+            type,
+            code,
+            param,
+            headers,
+        )
+
+
+class Contradiction(StewardError):
+    """steward found itself in a contradiction, such as a ledger that does not balance."""
+
+    exit_code = 5

@@ -1,0 +1,151 @@
+"""Frozen records: all that crosses between capabilities. No content, no secrets.
+
+Times are seconds since the Unix epoch (float); durations end in `_s`; money is in US dollars.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Outcome = Literal["ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost"]
+
+
+class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway key as it is stored: the secret only as a peppered HMAC."""
+
+    id: str
+    name: str
+    digest: str  # hex HMAC-SHA256 of the secret under the home's pepper
+    project: str = "default"
+    rpm: int | None = None  # requests per minute; None: limits.default applies
+    created_at: float
+    revoked_at: float | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One try at one upstream within an exchange."""
+
+    model: str
+    status: int | None  # HTTP status; None: no answer
+    error: str | None
+    started_at: float
+    duration_s: float
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
+    """Written before a request is dispatched: what it may cost at most."""
+
+    request_id: str
+    at: float
+    key_id: str
+    project: str
+    endpoint: str  # "/v1/chat/completions"
+    route: str
+    streamed: bool
+    reserved_input_tokens: int = 0
+    reserved_output_tokens: int = 0
+    subject: str | None = None  # HMAC, never the raw identifier
+    conversation: str | None = None  # HMAC
+    prompt_version: str | None = None
+    route_version: int = 0
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
+    """Written once for every admitted request, when its answer ended."""
+
+    request_id: str
+    at: float
+    outcome: Outcome
+    status: int
+    model: str | None  # which model answered
+    model_version: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False  # tokens are an estimate, not the upstream's usage
+    usd: float | None = None  # None: the model has no price
+    ttft_s: float | None = None  # time from admission to the first byte of the answer
+    duration_s: float = 0.0
+    attempts: tuple[Attempt, ...] = ()
+    guards: tuple[str, ...] = ()
+    upstream_id: str | None = None
+
+
+LedgerRecord = Admitted | Settled
+
+
+class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Settled requests summed over one group."""
+
+    name: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    usd: float
+    errors: int
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward usage --json`: totals over settled rows, and the same by group."""
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    usd: float
+    errors: int
+    by: tuple[UsageRow, ...] = ()
+
+
+class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One settled exchange as `steward tail` and the status page show it."""
+
+    request_id: str
+    at: float  # when it was admitted
+    key_id: str
+    route: str
+    model: str | None
+    endpoint: str
+    streamed: bool
+    outcome: str
+    status: int
+    input_tokens: int
+    output_tokens: int
+    ttft_s: float | None
+    duration_s: float
+
+
+class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One bucket of the status page's time series; percentiles are None where nothing happened."""
+
+    at: float  # start of the bucket
+    requests: int
+    errors: int
+    output_tokens: int
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+    ttft_p50_s: float | None
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """One process or model as the status page shows it."""
+
+    name: str
+    state: Literal["ok", "starting", "down"]
+    detail: str = ""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the status page shows."""
+
+    at: float
+    started_at: float
+    gateway_url: str
+    version: str
+    processes: tuple[Health, ...]
+    models: tuple[Health, ...]
+    series: tuple[SeriesPoint, ...]  # oldest first, equal buckets of bucket_s
+    bucket_s: float
+    usage: Usage  # over the series' span
+    last: tuple[ExchangeRow, ...]  # newest first
