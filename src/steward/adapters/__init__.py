@@ -1,0 +1,1 @@
+"""Everything that touches a library with a back end behind it."""

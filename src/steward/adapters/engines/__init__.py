@@ -1,0 +1,1 @@
+"""Back ends that answer: one file each."""

@@ -1,0 +1,1 @@
+"""Where settled records live: SQLite by default, PostgreSQL when asked."""

@@ -1,0 +1,110 @@
+"""`steward chat`: a conversation with the running gateway, streamed."""
+
+from __future__ import annotations
+
+import http.client
+import json as jsonlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json
+from steward.core.errors import InputError, StewardError, Unavailable
+
+
+def chat(
+    text: Annotated[str | None, typer.Argument(help="What to say; without it, a conversation.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model or route; the first model by default.")] = None,
+    url: Annotated[str | None, typer.Option(help="Another gateway than the one of --home.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key; else STEWARD_KEY, else the first one of --home.")] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask the model behind the running gateway."""
+    folder = find_home(home) if url is None or not (key or os.environ.get("STEWARD_KEY")) else None
+    state = read_state(folder) if folder is not None and url is None else {}
+    address, name = url or state["gateway_url"], model or (state.get("models") or ["starter"])[0]
+    secret = key or os.environ.get("STEWARD_KEY") or _first_key(folder)
+    messages: list[dict[str, str]] = []
+    for said in [text] if text is not None else _lines():
+        messages.append({"role": "user", "content": said})
+        answer = _ask(address, secret, name, messages, quiet=json)
+        messages.append({"role": "assistant", "content": answer["answer"]})
+        if json:
+            show_json(answer)
+
+
+def _first_key(folder: Path | None) -> str:
+    try:
+        return ((folder or Path()) / "first-key").read_text().strip()
+    except OSError as error:
+        raise InputError(
+            "no key: give --key, set STEWARD_KEY, or make one with `steward keys create --name me`"
+        ) from error
+
+
+def _lines() -> Iterator[str]:
+    while True:
+        try:
+            line = input("you> " if sys.stdin.isatty() else "")
+        except EOFError:
+            return
+        if line.strip():
+            yield line
+
+
+def _ask(url: str, key: str, model: str, messages: list[dict[str, str]], quiet: bool) -> dict[str, Any]:
+    """One streamed answer, printed as it comes. :raises StewardError: what the gateway said was wrong"""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=600)
+    body = {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
+    started = time.perf_counter()
+    try:
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        connection.request("POST", "/v1/chat/completions", jsonlib.dumps(body), headers)
+        response = connection.getresponse()
+        if response.status != 200:
+            raise _problem(response.status, response.read())
+        return _stream(response, model, started, quiet)
+    except OSError as error:
+        raise Unavailable(f"{url}: {error.strerror or error}; is `steward up` running?") from error
+    finally:
+        connection.close()
+
+
+def _stream(response: http.client.HTTPResponse, model: str, started: float, quiet: bool) -> dict[str, Any]:
+    answer, ttft_s, usage = "", None, None
+    for line in response:
+        if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
+            continue
+        chunk = jsonlib.loads(line[6:])
+        if chunk.get("error"):
+            raise Unavailable(chunk["error"]["message"])
+        usage = chunk.get("usage") or usage
+        for choice in chunk["choices"]:
+            piece = choice["delta"].get("content") or ""
+            if piece and ttft_s is None:
+                ttft_s = time.perf_counter() - started
+            answer += piece
+            if not quiet:
+                sys.stdout.write(piece)
+                sys.stdout.flush()
+    if not quiet:
+        sys.stdout.write("\n")
+    duration_s = time.perf_counter() - started
+    return {"model": model, "answer": answer, "ttft_s": ttft_s, "duration_s": duration_s, "usage": usage}
+
+
+def _problem(status: int, body: bytes) -> StewardError:
+    try:
+        message = jsonlib.loads(body)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = f"HTTP {status}"
+    return (InputError if status < 500 and status != 429 else Unavailable)(message)

@@ -1,0 +1,56 @@
+"""`steward config check|show|schema` and `steward init`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steward.cli.common import JsonOption, show_json, show_lines, show_table
+
+app = typer.Typer(no_args_is_help=True)
+
+FileOption = Annotated[Path | None, typer.Option("--config", help="Another file than steward.yaml.")]
+
+
+@app.command()
+def check(config: FileOption = None, json: JsonOption = False) -> None:
+    """Read the settings and say what is wrong; exit 0 when nothing is."""
+    from steward.settings import load
+
+    loaded = load(config)
+    file = str(loaded.path) if loaded.path else None
+    if json:
+        show_json({"ok": True, "file": file})
+    else:
+        show_lines([f"{file or 'No steward.yaml; the defaults'}: fine"])
+
+
+@app.command()
+def show(config: FileOption = None, json: JsonOption = False) -> None:
+    """Print each value and where it came from."""
+    from steward.settings import load, walk
+
+    loaded = load(config)
+    rows = list(walk(loaded.settings, loaded.origins))
+    if json:
+        show_json([{"key": key, "value": value, "origin": origin} for key, value, origin in rows])
+    else:
+        show_table(["key", "value", "from"], [[key, str(value), origin] for key, value, origin in rows])
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of steward.yaml."""
+    from steward.settings import schema as settings_schema
+
+    show_json(settings_schema())
+
+
+def init(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("steward.yaml")) -> None:
+    """Write a short commented steward.yaml; never overwrites one."""
+    from steward.workflows.init import write
+
+    write(path)
+    show_lines([f"Wrote {path}. Next: steward up"])

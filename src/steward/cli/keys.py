@@ -1,0 +1,68 @@
+"""`steward keys create|list|revoke`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="Who or what will use it.")],
+    rpm: Annotated[int | None, typer.Option(help="Requests per minute.")] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a key; it is shown once. All workers accept it within a second."""
+    from steward.workflows import keys
+
+    made = keys.create(_home(home), name, rpm, time.time())
+    if json:
+        show_json(made)
+    else:
+        show_lines([made.key, f"id {made.id}, shown once; store it now"])
+
+
+@app.command(name="list")
+def list_(home: HomeOption = None, json: JsonOption = False) -> None:
+    """List the keys, without secrets."""
+    from steward.workflows import keys
+
+    found = keys.list_keys(find_home(home))
+    if json:
+        show_json(found)
+        return
+    rows = [[key.id, key.name, key.rpm, _day(key.created_at), _day(key.revoked_at)] for key in found]
+    show_table(["id", "name", "rpm", "created", "revoked"], rows)
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="Id or name.")], home: HomeOption = None, json: JsonOption = False
+) -> None:
+    """End a key; all workers refuse it within a second."""
+    from steward.workflows import keys
+
+    ended = keys.revoke(find_home(home), key, time.time())
+    if json:
+        show_json(ended)
+    else:
+        show_lines([f"revoked {ended.id} ({ended.name})"])
+
+
+def _home(given: Path | None) -> Path:
+    """Keys may be made before the first `up`."""
+    if given is not None and not given.exists():
+        given.mkdir(mode=0o700, parents=True)
+    return find_home(given)
+
+
+def _day(at: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) if at is not None else ""

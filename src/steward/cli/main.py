@@ -1,0 +1,59 @@
+"""`steward`: the list of commands and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from steward import __version__
+from steward.cli import chat, config, keys, status, up, usage
+from steward.core.errors import StewardError
+
+app = typer.Typer(
+    name="steward",
+    help="Looks after a language model in production.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"steward {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Looks after a language model in production."""
+
+
+app.command()(up.up)
+app.command()(config.init)
+app.command()(status.status)
+app.command()(chat.chat)
+app.command()(usage.tail)
+app.command()(usage.usage)
+app.add_typer(config.app, name="config", help="Check and show the settings.")
+app.add_typer(keys.app, name="keys", help="Create, list and revoke gateway keys.")
+
+
+def main() -> None:
+    """Run the command; errors that steward names end with their exit code and one message."""
+    try:
+        app()
+    except StewardError as error:
+        sys.stderr.write(f"steward: {error}\n")
+        raise SystemExit(error.exit_code) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(4) from None

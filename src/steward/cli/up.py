@@ -1,0 +1,79 @@
+"""`steward up`: everything, on one machine."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from steward import __version__
+from steward.cli.common import show_lines
+from steward.core.errors import InputError
+
+if TYPE_CHECKING:
+    from steward.processes.supervisor import Supervisor
+
+
+def up(
+    port: Annotated[int | None, typer.Option(help="Port of the gateway.")] = None,
+    console_port: Annotated[int | None, typer.Option(help="Port of the console.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Gateway processes; one per core by default.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder of the deployment's data.")] = None,
+    model: Annotated[str | None, typer.Option(help="A GGUF file, or the URL of an OpenAI-compatible server.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Another file than steward.yaml.")] = None,
+) -> None:
+    """Start the gateway, a model and the console; Ctrl-C stops them."""
+    from steward.processes.supervisor import Supervisor
+    from steward.settings import home_of, load
+    from steward.workflows.serve import make_plan
+
+    given = {"gateway.port": port, "console.port": console_port, "gateway.workers": workers, "home": home and str(home)}
+    loaded = load(config, {name: value for name, value in given.items() if value is not None})
+    folder = home_of(loaded)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chmod(folder, 0o700)
+    plan = make_plan(loaded.settings, folder, __version__, model)
+    with (folder / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{folder} already runs a steward; stop it first, or choose another --home") from error
+        supervisor = Supervisor(plan)
+        key = _first_key(folder)
+        supervisor.run(lambda: show_lines(_greeting(supervisor, key)))
+
+
+def _first_key(folder: Path) -> str | None:
+    """Make the first key before any worker starts; None where there are keys already."""
+    import time
+
+    from steward.processes.supervisor import write_private
+    from steward.workflows.keys import create, list_keys
+
+    if list_keys(folder):
+        return None
+    made = create(folder, "first", None, time.time())
+    write_private(folder / "first-key", made.key.encode())
+    return made.key
+
+
+def _greeting(supervisor: Supervisor, key: str | None) -> list[str]:
+    """What a newcomer needs, once everything answers."""
+    name = supervisor.plan.models[0].name
+    token = supervisor.token_file.read_text().strip()
+    lines = [
+        f"Ready: {supervisor.gateway_url}/v1   model: {name}",
+        f"Status page: {supervisor.console_url}   token: {token}",
+    ]
+    if key:
+        lines += [
+            f"Your key, shown once: {key}",
+            "",
+            f"  curl {supervisor.gateway_url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
+            "    -H 'Content-Type: application/json' \\",
+            f'    -d \'{{"model": "{name}", "messages": [{{"role": "user", "content": "where is my order?"}}]}}\'',
+        ]
+    return [*lines, "", 'Try: steward chat "where is my order?"     Stop: Ctrl-C']

@@ -1,0 +1,107 @@
+"""`steward usage` and `steward tail`: what the ledger says."""
+
+from __future__ import annotations
+
+import re
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.core.errors import InputError, Unavailable
+
+if TYPE_CHECKING:
+    from steward.adapters.stores.sql import SqlStore
+    from steward.core.records import ExchangeRow
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class By(StrEnum):
+    key = "key"
+    model = "model"
+    route = "route"
+    project = "project"
+    day = "day"
+
+
+def seconds(text: str) -> float:
+    """A span such as 90s, 15m, 24h or 30d, in seconds. :raises InputError: another form
+
+    >>> seconds("24h")
+    86400.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if match is None:
+        raise InputError(f"span {text!r}: expected a number and a unit, such as 90s, 15m, 24h or 30d")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def usage(
+    by: Annotated[By, typer.Option(help="Group by this.")] = By.model,
+    since: Annotated[str | None, typer.Option(help="Only this far back, such as 24h.")] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Settled requests and their tokens."""
+    now = time.time()
+    store = _store(find_home(home))
+    found = store.usage(now - seconds(since) if since else 0.0, now + 1, by.value)
+    if json:
+        show_json(found)
+        return
+    rows = [
+        [row.name, row.requests, row.errors, row.input_tokens, row.output_tokens, f"{row.usd:.4f}"] for row in found.by
+    ]
+    rows.append(["total", found.requests, found.errors, found.input_tokens, found.output_tokens, f"{found.usd:.4f}"])
+    show_table([by.value, "requests", "errors", "input tokens", "output tokens", "USD"], rows)
+
+
+def tail(
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as requests settle.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The last requests, without their content."""
+    import msgspec
+
+    store = _store(find_home(home))
+    after: float | None = None
+    shown: set[str] = set()
+    while True:
+        asked = time.time()
+        rows = [
+            row for row in reversed(store.tail(lines if after is None else 1000, after)) if row.request_id not in shown
+        ]
+        shown = {row.request_id for row in rows} | (shown if len(shown) < 10_000 else set())
+        for row in rows:
+            show_lines([msgspec.json.encode(row).decode() if json else line(row)])
+        if not follow:
+            return
+        after = asked - 5.0
+        time.sleep(0.5)
+
+
+def line(row: ExchangeRow) -> str:
+    """One exchange for the terminal."""
+    clock = time.strftime("%H:%M:%S", time.localtime(row.at))
+    tokens = f"{row.input_tokens:>6} in {row.output_tokens:>6} out"
+    name = row.model or "-"
+    whole = f"{row.duration_s * 1000:>9.1f} ms"
+    return f"{clock}  {row.status}  {row.outcome:<14} {name:<16} {tokens} {whole}  {row.request_id}"
+
+
+def _store(home: Path) -> SqlStore:
+    from steward.adapters.stores.sql import SqlStore
+    from steward.workflows.serve import read_plan
+
+    plan = home / "run" / "plan.json"
+    if not plan.exists():
+        raise Unavailable(f"{home}: nothing has been served yet; start with `steward up`")
+    store = SqlStore(read_plan(plan).store_url)
+    store.check()
+    return store

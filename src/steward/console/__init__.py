@@ -1,0 +1,1 @@
+"""Pages of the web console and the admin API."""

@@ -1,0 +1,86 @@
+"""Every extension point, on one page: Protocols of one to three methods."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from steward.core.records import LedgerRecord
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What a guard decided. `texts` replace the request's fields one by one where `action` is rewrite."""
+
+    action: Literal["allow", "rewrite", "block"]
+    reason: str = ""
+    texts: tuple[str, ...] = ()
+
+
+class GuardContext(Protocol):
+    """What a guard may know of the exchange; content comes only through its arguments."""
+
+    request_id: str
+    endpoint: str
+    conversation: str | None
+
+    @property
+    def project(self) -> str: ...
+
+
+class Guard(Protocol):
+    """Sees plain text, never SSE, dialects or JSON escaping.
+
+    An exception raised by a guard blocks the exchange: a failure never looks like a pass.
+    """
+
+    name: str
+
+    def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
+        """Judge the texts of a request."""
+        ...
+
+    def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
+        """The text to emit now for one choice and field; may hold back a suffix until `last`."""
+        ...
+
+    def close(self, exchange: GuardContext) -> Verdict:
+        """Judge the whole answer, after its last delta."""
+        ...
+
+
+class EngineAnswer(Protocol):
+    """An upstream's answer whose status and headers have arrived."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self) -> bytes:
+        """The whole body."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, in pieces of any size."""
+        ...
+
+    def close(self) -> None:
+        """Drop the connection if the body was not read to its end; cheap to call twice."""
+        ...
+
+
+class Engine(Protocol):
+    """Anything that speaks OpenAI's HTTP dialect."""
+
+    async def call(self, endpoint: str, body: bytes) -> EngineAnswer:
+        """Post `body` to `endpoint` ("/v1/chat/completions").
+
+        :raises Unavailable: no connection, or no first byte in time
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """Takes records before and after dispatch; durable against a kill when `append` returns."""
+
+    def append(self, record: LedgerRecord) -> None: ...

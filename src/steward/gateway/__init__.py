@@ -1,0 +1,1 @@
+"""The data plane: one OpenAI-compatible front door."""

@@ -1,0 +1,243 @@
+"""The data plane as a raw ASGI application: reads requests, runs the handlers, writes answers.
+
+The table of mounts is the only place where a path becomes reachable, and a mount cannot be made without
+its permission, tenancy rule, guard set and audit class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+
+from steward.core.errors import Refused
+from steward.gateway.exchange import Answer, Exchange, Handler
+from steward.gateway.wire import error_body, error_event, invalid
+
+log = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+JSON: Final = b"application/json"
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """A path and what must be declared of it; every field is required."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    permission: Literal["public", "infer", "list-models"]
+    tenancy: Literal["none", "key-project"]
+    guards: Literal["none", "request-and-answer"]
+    audit: Literal["none", "ledger"]
+
+
+def _infer(path: str) -> Mount:
+    return Mount(
+        method="POST",
+        path=path,
+        permission="infer",
+        tenancy="key-project",
+        guards="request-and-answer",
+        audit="ledger",
+    )
+
+
+MOUNTS: Final = (
+    _infer("/v1/chat/completions"),
+    _infer("/v1/completions"),
+    _infer("/v1/embeddings"),
+    Mount(
+        method="GET", path="/v1/models", permission="list-models", tenancy="key-project", guards="none", audit="none"
+    ),
+    Mount(method="GET", path="/healthz", permission="public", tenancy="none", guards="none", audit="none"),
+    Mount(method="GET", path="/readyz", permission="public", tenancy="none", guards="none", audit="none"),
+)
+
+
+class Gateway:
+    """`infer` answers exchanges; `models` and `ready` answer the two questions about the gateway itself.
+
+    `models(headers)` checks the key and returns the list's JSON; `ready()` is true when a request would be answered.
+    """
+
+    def __init__(
+        self,
+        infer: Handler,
+        models: Callable[[Mapping[str, str]], bytes],
+        ready: Callable[[], Awaitable[bool]],
+        max_body_bytes: int,
+        on_start: Callable[[], Awaitable[None]],
+        on_stop: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._infer = infer
+        self._models = models
+        self._ready = ready
+        self._max_body_bytes = max_body_bytes
+        self._on_start, self._on_stop = on_start, on_stop
+        self._mounts = {(mount.path): mount for mount in MOUNTS}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1003})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._on_start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._on_stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request_id = f"req_{secrets.token_hex(12)}"
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        try:
+            mount = self._mounts.get(scope["path"])
+            if mount is None:
+                raise Refused(f"No such path: {scope['path'][:200]}.", status=404, type="invalid_request_error")
+            if scope["method"] != mount.method:
+                raise Refused(
+                    f"{mount.path} takes {mount.method}, not {scope['method']}.",
+                    status=405,
+                    type="invalid_request_error",
+                )
+            if mount.permission == "infer":
+                await self._exchange(request_id, mount.path, headers, receive, send)
+            else:
+                await _write(send, request_id, await self._about(mount, headers))
+        except Refused as error:
+            await _write(send, request_id, _refusal(error))
+        except Exception:
+            log.exception("request failed", extra={"request_id": request_id})
+            wrong = Refused("Something went wrong on our side; the log names it.", status=500, type="server_error")
+            await _write(send, request_id, _refusal(wrong))
+
+    async def _about(self, mount: Mount, headers: Mapping[str, str]) -> Answer:
+        if mount.path == "/v1/models":
+            return Answer(200, self._models(headers))
+        if mount.path == "/healthz" or await self._ready():
+            return Answer(200, b'{"status":"ok"}')
+        raise Refused("Not ready: no model would answer yet.", status=503, type="api_error", code="not_ready")
+
+    async def _exchange(
+        self, request_id: str, path: str, headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        body = await self._body(headers, receive)
+        exchange = Exchange(request_id, path, headers, body, time.time(), time.perf_counter())
+        task = asyncio.current_task()
+        assert task is not None
+        watcher = asyncio.ensure_future(_hung_up(receive, exchange, task))
+        try:
+            answer = await self._infer(exchange)
+            answer.headers.extend(_limit_headers(exchange))
+            if answer.stream is None:
+                watcher.cancel()
+                await _write(send, request_id, answer)
+            else:
+                await _write_stream(send, request_id, answer)
+        except asyncio.CancelledError:
+            if not exchange.client_closed:
+                raise
+            task.uncancel()
+        finally:
+            watcher.cancel()
+
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
+        """The whole body. :raises Refused: 413 by declared or actual length, 415, 400 where the client hung up"""
+        declared = headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self._max_body_bytes:
+            raise self._too_large(int(declared))
+        kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Refused(
+                f"Unsupported content type {kind[:100]!r}; send application/json.",
+                status=415,
+                type="invalid_request_error",
+            )
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise invalid("The client hung up before its request was complete.")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_body_bytes:
+                raise self._too_large(size)
+            more = message.get("more_body", False)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _too_large(self, size: int) -> Refused:
+        return Refused(
+            f"The body has {size:,} bytes or more; the limit is {self._max_body_bytes:,} (gateway.max_body_bytes).",
+            status=413,
+            type="invalid_request_error",
+            code="request_too_large",
+        )
+
+
+async def _hung_up(receive: Receive, exchange: Exchange, task: asyncio.Task[None]) -> None:
+    """Cancel the exchange as soon as its client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    exchange.client_closed = True
+    task.cancel()
+
+
+def _limit_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    decision = exchange.decision
+    if decision is None:
+        return []
+    return [
+        (b"x-ratelimit-limit-requests", str(decision.limit).encode()),
+        (b"x-ratelimit-remaining-requests", str(decision.remaining).encode()),
+    ]
+
+
+def _refusal(error: Refused) -> Answer:
+    answer = Answer(error.status, error_body(error))
+    answer.headers = [(name.encode(), value.encode()) for name, value in error.headers]
+    return answer
+
+
+def _start(request_id: str, answer: Answer) -> dict[str, Any]:
+    headers = [(b"content-type", answer.content_type), (b"x-request-id", request_id.encode()), *answer.headers]
+    if answer.stream is None:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    else:
+        headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
+
+async def _write(send: Send, request_id: str, answer: Answer) -> None:
+    await send(_start(request_id, answer))
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _write_stream(send: Send, request_id: str, answer: Answer) -> None:
+    """Relay event by event; `send` waits for a slow client, so that nothing piles up here."""
+    assert answer.stream is not None
+    stream = answer.stream
+    await send(_start(request_id, answer))
+    try:
+        async for events in stream:
+            await send({"type": "http.response.body", "body": events, "more_body": True})
+    except Refused as error:
+        await send({"type": "http.response.body", "body": error_event(error), "more_body": True})
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+    await send({"type": "http.response.body", "body": b""})

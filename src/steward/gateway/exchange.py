@@ -1,0 +1,101 @@
+"""One request and its answer, as the handlers pass it along."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from steward.core.records import Attempt, KeyRecord
+from steward.gateway.limits import Decision
+from steward.gateway.wire import Request, TokenUsage
+
+
+class Exchange:
+    """What is known of a request; handlers fill it in. Content is only in `body`."""
+
+    __slots__ = (
+        "asked_usage",
+        "at",
+        "attempts",
+        "body",
+        "client_closed",
+        "conversation",
+        "decision",
+        "endpoint",
+        "events",
+        "failed",
+        "guards",
+        "headers",
+        "key",
+        "model",
+        "prompt_version",
+        "request",
+        "request_id",
+        "route",
+        "route_version",
+        "started",
+        "subject",
+        "truncated",
+        "ttft_s",
+        "upstream_id",
+        "usage",
+    )
+
+    def __init__(
+        self, request_id: str, endpoint: str, headers: Mapping[str, str], body: bytes, at: float, started: float
+    ) -> None:
+        self.request_id = request_id
+        self.endpoint = endpoint
+        self.headers = headers
+        self.body = body
+        self.at = at  # seconds since the epoch
+        self.started = started  # monotonic seconds
+        self.request: Request = Request(model="")
+        self.key: KeyRecord | None = None
+        self.decision: Decision | None = None
+        self.route = ""
+        self.route_version = 0
+        self.prompt_version: str | None = None
+        self.model: str | None = None
+        self.subject: str | None = None
+        self.conversation: str | None = None
+        self.attempts: list[Attempt] = []
+        self.guards: list[str] = []
+        self.usage: TokenUsage | None = None
+        self.upstream_id: str | None = None
+        self.events = 0
+        self.ttft_s: float | None = None
+        self.asked_usage = False
+        self.failed = False
+        self.truncated = False
+        self.client_closed = False
+
+    @property
+    def streamed(self) -> bool:
+        return bool(self.request.stream)
+
+    @property
+    def project(self) -> str:
+        return self.key.project if self.key else ""
+
+
+class Answer:
+    """Status, headers and either a whole body or a stream of whole events."""
+
+    __slots__ = ("body", "content_type", "headers", "status", "stream")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        stream: AsyncIterator[bytes] | None = None,
+        content_type: bytes = b"application/json",
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.stream = stream
+        self.content_type = content_type
+        self.headers: list[tuple[bytes, bytes]] = []
+
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+Wrapper = Callable[[Handler], Handler]

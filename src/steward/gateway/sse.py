@@ -1,0 +1,102 @@
+"""Reads a server-sent event stream without changing it.
+
+Decides where events end and which of them matter to metering: `usage`, `error`, `finish_reason`,
+`[DONE]`. Events that matter to nobody are never parsed. Framing: WHATWG HTML, section 9.2.6
+(lines end in LF, CRLF or CR; an empty line ends an event).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from steward.gateway.wire import TokenUsage
+
+_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
+_ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
+MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
+
+
+class _Chunk(msgspec.Struct):
+    id: str | None = None
+    choices: list[msgspec.Raw] | None = None
+    usage: TokenUsage | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+
+
+def data_of(event: bytes) -> bytes:
+    """The event's data lines joined by LF; empty for comments."""
+    lines = (line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:"))
+    return b"\n".join(lines)
+
+
+class Scanner:
+    """Splits a stream into whole events and remembers what metering must know.
+
+    >>> scanner = Scanner()
+    >>> scanner.feed(b'data: {"choices":[]}\\n\\nda')
+    [b'data: {"choices":[]}\\n\\n']
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.events = 0
+        self.usage: TokenUsage | None = None
+        self.upstream_id: str | None = None
+        self.failed = False
+        self.finished = False
+        self.done = False
+        self.only_usage = False  # the event looked at last carries usage and no choice
+
+    @property
+    def rest(self) -> bytes:
+        """Bytes after the last whole event."""
+        return self._rest
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The events that `piece` completes, each with its ending.
+
+        :raises ValueError: an event larger than `MAX_EVENT_BYTES`
+        """
+        buffer = self._rest + piece if self._rest else piece
+        events, start = [], 0
+        for match in _END.finditer(buffer):
+            events.append(buffer[start : match.end()])
+            start = match.end()
+        self._rest = buffer[start:]
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise ValueError(f"an event of over {MAX_EVENT_BYTES} bytes")
+        return events
+
+    def look(self, event: bytes) -> None:
+        """Take from `event` what metering must know."""
+        self.events += 1
+        self.only_usage = False
+        if _FINISHED.search(event):
+            self.finished = True
+        if self.upstream_id is None or _USAGE.search(event) or _ERROR.search(event):
+            self._parse(data_of(event))
+        elif event.startswith(b"data:") and data_of(event).startswith(b"[DONE]"):
+            self.done = True
+
+    def _parse(self, data: bytes) -> None:
+        if data.startswith(b"[DONE]"):
+            self.done = True
+            return
+        try:
+            chunk = _chunk.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return
+        self.upstream_id = chunk.id or self.upstream_id
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+            self.only_usage = not chunk.choices
+        if chunk.error is not msgspec.UNSET and bytes(chunk.error) != b"null":
+            self.failed = True

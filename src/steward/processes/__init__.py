@@ -1,0 +1,1 @@
+"""Entry points, signals and lifetimes of the processes of `steward up`."""

@@ -1,0 +1,88 @@
+"""The console: status page and metrics for all workers, on its own port. Reads the store, never a client's request."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import socket
+import time
+import urllib.request
+from pathlib import Path
+
+import uvicorn
+
+from steward.adapters.stores.sql import SqlStore
+from steward.console.app import build
+from steward.core.records import Health, Snapshot
+from steward.monitoring.metrics import render
+from steward.processes.lifeline import end_with, no_core_dumps
+from steward.workflows.serve import ServePlan, read_plan
+
+BUCKETS = 60
+BUCKET_S = 60.0
+
+
+def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
+    """The last hour, as the status page shows it."""
+    state = json.loads((Path(plan.home) / "run" / "state.json").read_text())
+    until = (now // BUCKET_S + 1) * BUCKET_S
+    since = until - BUCKETS * BUCKET_S
+    ready = _ready(plan)
+    return Snapshot(
+        at=now,
+        started_at=state["started_at"],
+        gateway_url=state["gateway_url"],
+        version=plan.version,
+        processes=tuple(
+            Health(name=item["name"], state=item["state"], detail=_restarts(item["restarts"]))
+            for item in state["processes"]
+        ),
+        models=tuple(
+            Health(name=model.name, state="ok" if ready else "down", detail=model.backend) for model in plan.models
+        ),
+        series=tuple(store.series(since, BUCKET_S, until)),
+        bucket_s=BUCKET_S,
+        usage=store.usage(since, until, "model"),
+        last=tuple(store.tail(20)),
+    )
+
+
+def _restarts(count: int) -> str:
+    return "" if not count else "restarted once" if count == 1 else f"restarted {count} times"
+
+
+def _ready(plan: ServePlan) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{plan.host}:{plan.port}/readyz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def main() -> None:
+    """`python -m steward.processes.console --plan FILE --fd N --alive-fd N --token-file FILE`"""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--alive-fd", type=int, required=True)
+    parser.add_argument("--token-file", type=Path, required=True)
+    given = parser.parse_args()
+    no_core_dumps()
+    logging.basicConfig(level=logging.WARNING, format="console %(levelname)s %(message)s")
+    end_with(given.alive_fd, 3.0)
+    plan = read_plan(given.plan)
+    store = SqlStore(plan.store_url)
+    app = build(
+        snapshot=lambda: snapshot(plan, store, time.time()),
+        token=given.token_file.read_text().strip(),
+        metrics=lambda: render(store.usage(0.0, time.time(), "model")),
+    )
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=given.fd)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""An engine: one GGUF file behind a Unix socket, until the supervisor says stop or is gone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from steward.adapters.engines.embedded import serve
+from steward.core.errors import StewardError
+from steward.processes.lifeline import end_with, no_core_dumps
+from steward.workflows.serve import read_plan
+
+
+def main() -> None:
+    """`python -m steward.processes.engine --plan FILE --model NAME --alive-fd N`"""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--alive-fd", type=int, required=True)
+    given = parser.parse_args()
+    no_core_dumps()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(given.alive_fd, 5.0)
+    model = next(item for item in read_plan(given.plan).models if item.name == given.model)
+    assert model.path and model.socket
+    try:
+        server = serve(Path(model.path), Path(model.socket), model.name, model.context, model.slots, model.threads)
+    except StewardError as error:
+        sys.stderr.write(f"engine {model.name}: {error}\n")
+        raise SystemExit(error.exit_code) from error
+    while not stop.wait(1.0):
+        pass
+    Path(model.socket).unlink(missing_ok=True)
+    del server
+    sys.stdout.flush()
+    os._exit(0)  # llama.cpp's HTTP threads may hold open streams; the supervisor stops us after the workers
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The keeper: migrates the store at its start and moves the ledger into it while others serve."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from sqlalchemy.exc import OperationalError
+
+from steward.adapters.stores.sql import SqlStore
+from steward.processes.lifeline import end_with, no_core_dumps
+from steward.workflows.drain import drain_once
+from steward.workflows.serve import read_plan
+
+log = logging.getLogger(__name__)
+
+ROUND_S = 0.2
+
+
+def main() -> None:
+    """`python -m steward.processes.keeper --plan FILE --alive-fd N`"""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--alive-fd", type=int, required=True)
+    given = parser.parse_args()
+    no_core_dumps()
+    logging.basicConfig(level=logging.WARNING, format="keeper %(levelname)s %(message)s")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(given.alive_fd, 15.0)
+    os.umask(0o077)  # the database is as private as the rest of the home
+    plan = read_plan(given.plan)
+    folder = Path(plan.home) / "ledger"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    store = SqlStore(plan.store_url)
+    store.migrate()
+    (Path(plan.home) / "run" / "store-ready").touch()
+    while not stop.is_set():
+        _round(folder, store)
+        stop.wait(ROUND_S)
+    _round(folder, store)
+    store.close()
+
+
+def _round(folder: Path, store: SqlStore) -> None:
+    try:
+        report = drain_once(folder, store, time.time())
+    except OperationalError as error:  # the store is away; the ledger's files keep everything
+        log.warning("store unavailable, trying again: %s", type(error.orig).__name__)
+        return
+    if report.lost:
+        log.warning("settled %d requests of a dead worker at their reservation", report.lost)
+
+
+if __name__ == "__main__":
+    main()

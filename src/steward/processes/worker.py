@@ -1,0 +1,50 @@
+"""A worker: the data plane on the supervisor's listening socket. No SQL, no blocking calls."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import secrets
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from steward.processes.lifeline import end_with, no_core_dumps
+from steward.workflows.serve import Serving, read_plan
+
+
+def main() -> None:
+    """`python -m steward.processes.worker --plan FILE --fd N --alive-fd N`"""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--alive-fd", type=int, required=True)
+    given = parser.parse_args()
+    no_core_dumps()
+    logging.basicConfig(level=logging.WARNING, format="worker %(levelname)s %(message)s")
+    plan = read_plan(given.plan)
+    end_with(given.alive_fd, plan.drain_s + 2)
+    serving = Serving(plan, writer_id=f"w{os.getpid()}-{secrets.token_hex(4)}")
+    config = uvicorn.Config(
+        serving.app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=int(plan.drain_s),
+        h11_max_incomplete_event_size=65536,
+    )
+    listener = socket.socket(fileno=given.fd)
+    gc.freeze()
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""One typed tree, steward.yaml, composed of each capability's Config.
+
+Precedence: defaults < file < environment (`STEWARD_GATEWAY__PORT`) < command line. Decides where each value
+came from and says so in errors. Knows nothing of what the values do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from steward.core.errors import InputError, UnknownName
+from steward.gateway.config import GatewayConfig, LimitsConfig, ModelConfig, RouteConfig, SecretReference, Section
+
+FILE = "steward.yaml"
+_APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
+
+
+class ConsoleConfig(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8081, ge=0, le=65535)
+
+
+class StoreConfig(Section):
+    kind: Literal["sqlite", "postgresql"] = "sqlite"
+    url: SecretReference | None = Field(None, description="postgresql: env:NAME or file:PATH of the connection URL")
+
+
+class Settings(Section):
+    """steward.yaml, whole. Every section is optional."""
+
+    home: str = Field(".steward", description="data folder, relative to this file")
+    gateway: GatewayConfig = GatewayConfig()
+    console: ConsoleConfig = ConsoleConfig()
+    models: list[ModelConfig] = Field(default=[])
+    routes: list[RouteConfig] = Field(default=[])
+    limits: LimitsConfig = LimitsConfig()
+    store: StoreConfig = StoreConfig()
+
+    def effective_models(self) -> list[ModelConfig]:
+        """The configured models, or the starter where there is none."""
+        return self.models or [ModelConfig(name="starter", backend="embedded")]
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """Settings, where each value came from ("gateway.port" → "steward.yaml:3"), and the file."""
+
+    settings: Settings
+    origins: dict[str, str]
+    path: Path | None
+
+
+def load(
+    path: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+) -> Loaded:
+    """Read, merge and check the settings.
+
+    `path` must exist when given; without it `steward.yaml` in `folder` is read if there is one.
+    :raises InputError: with file, line, key and the next step
+    """
+    file = path or (folder or Path.cwd()) / FILE
+    tree: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    if path is not None or file.exists():
+        tree = _read(file, origins)
+    for dotted, value, origin in (*_from_environment(environ), *_from_command(overrides or {})):
+        _set(tree, dotted, value, origin)
+        origins[dotted] = origin
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        raise InputError(
+            "\n".join(_explain(item, origins, file) for item in error.errors(include_input=False))
+        ) from None
+    _check_names(settings)
+    return Loaded(settings, origins, file if file.exists() else None)
+
+
+def home_of(loaded: Loaded) -> Path:
+    """The data folder, absolute; relative ones stand beside the file."""
+    base = loaded.path.parent if loaded.path else Path.cwd()
+    asked = loaded.origins.get("home", "")
+    if asked == "command line" or asked.startswith("environment"):
+        base = Path.cwd()
+    return (base / loaded.settings.home).absolute()
+
+
+def walk(settings: Settings, origins: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
+    """Every value with its dotted key and origin."""
+
+    def descend(prefix: str, value: object) -> Iterator[tuple[str, object, str]]:
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                yield from descend(f"{prefix}.{key}" if prefix else key, inner)
+        elif isinstance(value, list) and value:
+            for index, inner in enumerate(value):
+                yield from descend(f"{prefix}.{index}", inner)
+        else:
+            yield prefix, value, origins.get(prefix, "default")
+
+    yield from descend("", settings.model_dump(mode="json"))
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of steward.yaml, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+
+
+# -- reading -----------------------------------------------------------------------------------------
+
+
+def _read(file: Path, origins: dict[str, str]) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}; expected a readable file, or none at all") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{file}:{line}: not valid YAML: {error.problem}") from error
+    if root is None:
+        return {}
+    if not isinstance(root, yaml.MappingNode):
+        found = "list" if isinstance(root, yaml.SequenceNode) else "single value"
+        raise InputError(f"{file}:1: expected sections such as 'gateway:', not a {found}")
+    _mark(root, "", file, origins)
+    return dict(yaml.safe_load(text))
+
+
+def _mark(node: yaml.Node, dotted: str, file: Path, origins: dict[str, str]) -> None:
+    """Note the line of every key; refuse keys written twice, of which YAML would drop one."""
+    if dotted:
+        origins[dotted] = f"{file.name}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise InputError(f"{file}:{line}: {key.value!r} is written twice; keep one")
+            seen.add(key.value)
+            name = f"{dotted}.{key.value}" if dotted else key.value
+            _mark(value, name, file, origins)
+            origins[name] = f"{file.name}:{line}"
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _mark(value, f"{dotted}.{index}", file, origins)
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
+    sections = Settings.model_fields
+    for name, value in sorted(environ.items()):
+        if not name.startswith("STEWARD_") or name in _APART:
+            continue
+        dotted = name.removeprefix("STEWARD_").lower().replace("__", ".")
+        if dotted.partition(".")[0] not in sections and "__" not in name:
+            continue  # a variable of somebody else's
+        yield dotted, yaml.safe_load(value), f"environment {name}"
+
+
+def _from_command(overrides: Mapping[str, object]) -> Iterator[tuple[str, object, str]]:
+    for dotted, value in overrides.items():
+        yield dotted, value, "command line"
+
+
+def _set(tree: dict[str, Any], dotted: str, value: object, origin: str) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        inner = tree.get(parent)
+        if inner is None:
+            inner = tree[parent] = {}
+        if not isinstance(inner, dict):
+            raise InputError(f"{origin}: {dotted}: '{parent}' is not a section with keys")
+        tree = inner
+    tree[last] = value
+
+
+# -- explaining --------------------------------------------------------------------------------------
+
+
+def _explain(item: Any, origins: Mapping[str, str], file: Path) -> str:
+    dotted = ".".join(str(part) for part in item["loc"])
+    where = _origin(dotted, origins, file)
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(item["loc"][:-1])
+        close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
+        return f"{where}: {dotted}: unknown key; {hint}"
+    if item["type"] == "string_pattern_mismatch" and "env:" in str(item["ctx"]["pattern"]):
+        return f"{where}: {dotted}: a secret must be a reference, env:NAME or file:PATH, never the value itself"
+    return f"{where}: {dotted}: {item['msg']}"
+
+
+def _origin(dotted: str, origins: Mapping[str, str], file: Path) -> str:
+    """The origin of the key, or of the nearest section around it."""
+    while dotted:
+        if dotted in origins:
+            origin = origins[dotted]
+            return str(file.with_name(origin)) if origin.startswith(f"{file.name}:") else origin
+        dotted = dotted.rpartition(".")[0]
+    return str(file)
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """The keys of the section at `location`."""
+    model: type[BaseModel] = Settings
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        inner = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not inner:
+            return []
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def _check_names(settings: Settings) -> None:
+    """Models and routes have one name each, and routes lead to models that exist."""
+    names = [model.name for model in settings.effective_models()]
+    for kind, given in (("model", names), ("route", [route.name for route in settings.routes])):
+        twice = sorted({name for name in given if given.count(name) > 1})
+        if twice:
+            raise InputError(f"two {kind}s are called {twice[0]!r}; names must differ")
+    for item in settings.routes:
+        for name in (*(target.model for target in item.targets), *item.fallback):
+            if name not in names:
+                raise UnknownName(f"model (in route {item.name!r})", name, names)

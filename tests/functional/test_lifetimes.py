@@ -1,0 +1,137 @@
+"""Processes die and come back; nothing settled is lost and nobody is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from conftest import Deployment, run, until
+from steward.gateway.ledger import decode_frames
+
+
+@pytest.fixture
+def alone(upstream: str, tmp_path: Path) -> Iterator[Deployment]:
+    deployment = Deployment(tmp_path / "home", "--workers", "2", "--model", upstream)
+    yield deployment
+    deployment.stop()
+
+
+def ask(deployment: Deployment, stream: bool = False) -> bytes:
+    body = json.dumps({"model": "mock", "messages": [], "stream": stream}).encode()
+    headers = {"Authorization": f"Bearer {deployment.key}", "Content-Type": "application/json"}
+    with urllib.request.urlopen(
+        urllib.request.Request(f"{deployment.url}/v1/chat/completions", body, headers), timeout=15
+    ) as got:
+        answer: bytes = got.read()
+        return answer
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+@pytest.mark.parametrize("name", ["worker-0", "worker-1", "keeper", "console"])
+def test_a_killed_process_comes_back_and_loses_nothing(alone: Deployment, name: str) -> None:
+    for _ in range(5):
+        ask(alone)
+    before = alone.pid(name)
+    assert before
+    os.kill(before, signal.SIGKILL)
+    until(lambda: alone.pid(name) not in (None, before))
+    for _ in range(5):
+        ask(alone)
+    until(lambda: alone.usage()["requests"] == 10)
+    assert alone.usage()["errors"] == 0
+
+
+def admitted(home: Path) -> int:
+    """Requests that the ledger's files have admitted."""
+    return sum(len(decode_frames(path.read_bytes())[0]) for path in (home / "ledger").glob("*.seg"))
+
+
+@pytest.fixture
+def streaming(slow_upstream: str, tmp_path: Path) -> Iterator[Deployment]:
+    deployment = Deployment(tmp_path / "home", "--workers", "2", "--model", slow_upstream)
+    yield deployment
+    deployment.stop()
+
+
+def test_killed_in_mid_request_is_settled_as_lost(streaming: Deployment) -> None:
+    failures: list[Exception] = []
+
+    def stream() -> None:
+        try:
+            ask(streaming, stream=True)
+        except (OSError, HTTPException) as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=stream) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    until(lambda: admitted(streaming.home) == 8)
+    for number in range(2):
+        os.kill(streaming.pid(f"worker-{number}") or 0, signal.SIGKILL)
+    for thread in threads:
+        thread.join()
+    until(lambda: streaming.usage()["requests"] == len(failures) == 8)
+    assert run("tail", "--home", str(streaming.home)).stdout.count("lost") == 8
+
+
+def test_sigterm_lets_streams_finish(streaming: Deployment) -> None:
+    answers: list[bytes] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(streaming, stream=True)))
+    thread.start()
+    until(lambda: admitted(streaming.home) == 1)
+    streaming.process.send_signal(signal.SIGTERM)
+    thread.join()
+    assert answers and answers[0].endswith(b"data: [DONE]\n\n")
+    assert streaming.process.wait(20) == 0
+    usage = streaming.usage()
+    assert (usage["requests"], usage["errors"], usage["output_tokens"]) == (1, 0, 40)
+
+
+def test_no_orphan_after_the_supervisor_is_killed(alone: Deployment) -> None:
+    pids = [item["pid"] for item in alone.state()["processes"]]
+    assert all(alive(pid) for pid in pids)
+    alone.process.kill()
+    alone.process.wait()
+    until(lambda: not any(alive(pid) for pid in pids))
+
+
+def test_port_in_use(tmp_path: Path, upstream: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run("up", "--home", str(tmp_path / "home"), "--port", port, "--model", upstream)
+    assert ended.returncode == 2 and f"127.0.0.1:{port} is taken" in ended.stderr and "--port" in ended.stderr
+
+
+def test_one_home_runs_once(alone: Deployment, upstream: str) -> None:
+    ended = run("up", "--home", str(alone.home), "--port", "0", "--console-port", "0", "--model", upstream)
+    assert ended.returncode == 2 and "already runs" in ended.stderr
+
+
+def test_missing_upstream_and_missing_file(tmp_path: Path) -> None:
+    ended = run("up", "--home", str(tmp_path / "h"), "--model", "http://127.0.0.1:9")
+    assert ended.returncode == 4 and "no list of models" in ended.stderr
+    ended = run("up", "--home", str(tmp_path / "h"), "--model", "nothing.gguf")
+    assert ended.returncode == 2 and "no such file" in ended.stderr
+
+
+def test_corrupt_gguf(tmp_path: Path) -> None:
+    (tmp_path / "bad.gguf").write_bytes(b"not a model, but long enough to look like one")
+    arguments = ["--port", "0", "--console-port", "0", "--model", str(tmp_path / "bad.gguf")]
+    ended = run("up", "--home", str(tmp_path / "h"), *arguments)
+    assert ended.returncode == 2 and "not a GGUF file" in ended.stderr

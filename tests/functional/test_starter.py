@@ -1,0 +1,63 @@
+"""The shipped model, embedded, behind the gateway."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from conftest import Deployment, run, until
+
+pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
+
+ORDER: Any = [{"role": "user", "content": "where is my order?"}]
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    deployment = Deployment(tmp_path_factory.mktemp("starter") / "home", "--workers", "1")
+    yield deployment
+    deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def client(starter: Deployment) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{starter.url}/v1", api_key=starter.key, max_retries=0) as made:
+        yield made
+
+
+def test_it_asks_for_the_order_number(client: openai.OpenAI) -> None:
+    answer = client.chat.completions.create(model="starter", messages=ORDER, temperature=0)
+    assert "order" in (answer.choices[0].message.content or "").lower()
+    assert answer.usage and answer.usage.completion_tokens > 3
+
+
+def test_streamed_equals_whole(client: openai.OpenAI) -> None:
+    whole = client.chat.completions.create(model="starter", messages=ORDER, temperature=0).choices[0].message.content
+    chunks = client.chat.completions.create(model="starter", messages=ORDER, temperature=0, stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == whole
+
+
+def test_completions(client: openai.OpenAI) -> None:
+    prompt = "<|im_start|>user\nwhere is my order?<|im_end|>\n<|im_start|>assistant\n"
+    assert client.completions.create(model="starter", prompt=prompt, temperature=0, max_tokens=40).choices[0].text
+
+
+def test_a_killed_engine_comes_back(starter: Deployment, client: openai.OpenAI) -> None:
+    before = starter.pid("engine-starter")
+    assert before
+    os.kill(before, signal.SIGKILL)
+    until(lambda: starter.pid("engine-starter") not in (None, before))
+    until(lambda: run("status", "--home", str(starter.home)).returncode == 0)
+    assert client.chat.completions.create(model="starter", messages=ORDER).choices
+
+
+def test_the_engine_is_reached_only_through_its_private_socket(starter: Deployment) -> None:
+    socket = starter.home / "run" / "starter.sock"
+    assert socket.is_socket() and socket.stat().st_mode & 0o077 == 0
+    assert Path(starter.home).stat().st_mode & 0o077 == 0

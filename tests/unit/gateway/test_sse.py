@@ -1,0 +1,46 @@
+import itertools
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steward.gateway.sse import Scanner, data_of
+
+STREAM = (
+    'data: {"id":"x","choices":[{"delta":{"content":"é"}}]}\n\n'
+    ": comment\n\n"
+    'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\r\n\r\n'
+    'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
+    "data: [DONE]\n\n"
+).encode()
+
+
+@given(st.lists(st.integers(1, len(STREAM) - 1), max_size=12))
+def test_every_chunking_gives_the_same_events(cuts: list[int]) -> None:
+    edges = [0, *sorted(set(cuts)), len(STREAM)]
+    scanner = Scanner()
+    events = [event for a, b in itertools.pairwise(edges) for event in scanner.feed(STREAM[a:b])]
+    assert b"".join(events) == STREAM and len(events) == 5
+    for event in events:
+        scanner.look(event)
+    assert scanner.done and scanner.finished and not scanner.failed and scanner.upstream_id == "x"
+    assert scanner.usage and (scanner.usage.prompt_tokens, scanner.usage.completion_tokens) == (3, 4)
+
+
+@given(st.binary())
+def test_noise_never_raises(noise: bytes) -> None:
+    scanner = Scanner()
+    for event in scanner.feed(noise + b"\n\n"):
+        scanner.look(event)
+
+
+def test_errors_are_seen_but_not_null_ones() -> None:
+    scanner = Scanner()
+    scanner.look(b'data: {"error":null}\n\n')
+    assert not scanner.failed
+    scanner.look(b'data: {"error":{"message":"m"}}\n\n')
+    assert scanner.failed
+
+
+def test_data_lines_are_joined() -> None:
+    assert json.loads(data_of(b'event: m\ndata: {"a":\ndata: 1}\n\n')) == {"a": 1}
