@@ -3,7 +3,7 @@ PY = $(VENV)/bin/python
 PYTHON ?= python3
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: up install test check clean bench-gateway bench-start starter
+.PHONY: up install test check clean bench-gateway
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -18,9 +18,6 @@ check: $(VENV)/.test             ## style, types, architecture
 
 bench-gateway: $(VENV)/.test
 	$(PY) benchmarks/bench_gateway.py
-
-bench-start: $(VENV)/.test
-	$(PY) benchmarks/bench_start.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -43,6 +43,12 @@ def test_streamed_equals_whole(client: openai.OpenAI) -> None:
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == whole
 
 
+def test_many_requests_in_a_row(client: openai.OpenAI) -> None:
+    """llama.cpp's server closes a connection after 100 requests; no client may notice."""
+    for _ in range(120):
+        assert client.chat.completions.create(model="starter", messages=ORDER, max_tokens=1).choices
+
+
 def test_completions(client: openai.OpenAI) -> None:
     prompt = "<|im_start|>user\nwhere is my order?<|im_end|>\n<|im_start|>assistant\n"
     assert client.completions.create(model="starter", prompt=prompt, temperature=0, max_tokens=40).choices[0].text

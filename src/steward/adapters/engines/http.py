@@ -72,7 +72,10 @@ class HttpEngine:
         session = self._session or self._open()
         try:
             async with asyncio.timeout(self._timeouts.first_byte_s):
-                response = await session.post(self._base + endpoint, data=body)
+                try:
+                    response = await session.post(self._base + endpoint, data=body)
+                except aiohttp.ServerDisconnectedError:  # a pooled connection that the server had just closed
+                    response = await session.post(self._base + endpoint, data=body)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unavailable(_describe(error)) from error
         return HttpAnswer(response)
@@ -96,7 +99,7 @@ class HttpEngine:
         """Made on first use, inside the running loop."""
         limits = self._timeouts
         connector: aiohttp.BaseConnector = (
-            aiohttp.UnixConnector(path=self._socket_path, limit=0)
+            aiohttp.UnixConnector(path=self._socket_path, limit=0, force_close=True)  # llama.cpp ends it after 100
             if self._socket_path
             else aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=30, family=socket.AF_UNSPEC)
         )
