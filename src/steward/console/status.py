@@ -44,7 +44,7 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
             (
                 "Errors",
                 f"{100 * usage.errors / usage.requests:.1f} %" if usage.requests else "–",
-                f"{usage.errors:,} requests",
+                f"{usage.errors:,} request{'' if usage.errors == 1 else 's'}",
             ),
             ("Latency p95", _worst(snapshot.series), "slowest minute of the hour"),
             ("Output tokens", compact(usage.output_tokens), f"{compact(usage.input_tokens)} in"),

@@ -143,9 +143,7 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
                 ledger.append(settled(exchange, "upstream_error", 500, models))
                 raise
             if answer.stream is None:
-                ledger.append(
-                    settled(exchange, "ok" if answer.status < 400 else "upstream_error", answer.status, models)
-                )
+                ledger.append(settled(exchange, whole_outcome(answer.status), answer.status, models))
             else:
                 answer.stream = _settling(exchange, answer, answer.stream, ledger, models)
             return answer
@@ -153,6 +151,11 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
         return handle
 
     return wrap
+
+
+def whole_outcome(status: int) -> Outcome:
+    """An upstream that refuses a request (4xx) has not failed."""
+    return "ok" if status < 400 else "refused" if status < 500 else "upstream_error"
 
 
 def _failure(error: Refused) -> Outcome:

@@ -15,7 +15,7 @@ import msgspec
 
 WIDTH: Final = 720
 HEIGHT: Final = 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 10, 22
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 8, 12, 22
 
 
 class Line(msgspec.Struct, frozen=True):
