@@ -3,7 +3,7 @@ PY = $(VENV)/bin/python
 PYTHON ?= python3
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: up install test check clean bench-gateway
+.PHONY: up install test check clean bench-gateway bench-start
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -33,3 +33,6 @@ $(VENV)/.all: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[all,test]' && touch $@
+
+bench-start: $(VENV)/.test
+	$(PY) benchmarks/bench_start.py
