@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+import msgspec
+
+from steward.core.extend import Engine
 from steward.core.records import Attempt, KeyRecord
 from steward.gateway.limits import Decision
 from steward.gateway.wire import Request, TokenUsage
+
+
+class ModelEntry(msgspec.Struct, frozen=True):
+    """A model that can be called: its engine, the name it has there, its price in USD per million tokens."""
+
+    name: str
+    engine: Engine
+    upstream_model: str
+    input_price: float | None = None
+    output_price: float | None = None
 
 
 class Exchange:

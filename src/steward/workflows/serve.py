@@ -21,8 +21,8 @@ from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.extend import Guard
 from steward.core.secret import resolve
 from steward.gateway.app import Gateway
-from steward.gateway.exchange import Handler, Wrapper
-from steward.gateway.handlers import ModelEntry, admit, authenticate, call, guard, key_of, route, settle
+from steward.gateway.exchange import Handler, ModelEntry, Wrapper
+from steward.gateway.handlers import admit, authenticate, call, guard, key_of, route, settle
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import RequestLimits
 from steward.gateway.routing import Route, Target, table

@@ -1,0 +1,16 @@
+"""The handlers that wrap a handler, one file each, in the order in which `workflows/serve.py` lists them:
+authenticate, admit, settle, guard, route, and the call in the middle.
+
+Each is a function that takes its dependencies and returns a wrapper. A request goes down the list and its
+answer comes back up, so that `settle`, which stands behind `admit`, writes the admitted record before
+anything is dispatched and the settled one when the answer ended, however it ended.
+"""
+
+from steward.gateway.handlers.admit import admit
+from steward.gateway.handlers.authenticate import authenticate, key_of
+from steward.gateway.handlers.call import call
+from steward.gateway.handlers.guard import guard
+from steward.gateway.handlers.route import route
+from steward.gateway.handlers.settle import settle
+
+__all__ = ["admit", "authenticate", "call", "guard", "key_of", "route", "settle"]
