@@ -3,7 +3,7 @@ PY = $(VENV)/bin/python
 PYTHON ?= python3
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: up install test check clean bench-gateway bench-start
+.PHONY: up install test check clean bench-gateway bench-start starter
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -19,6 +19,11 @@ check: $(VENV)/.test             ## style, types, architecture
 bench-gateway: $(VENV)/.test
 	$(PY) benchmarks/bench_gateway.py
 
+starter: $(VENV)/.starter        ## train the shipped model anew: about 20 minutes on two cores
+	$(PY) scripts/starter/generate.py build/starter
+	$(PY) scripts/starter/train.py build/starter && $(PY) scripts/starter/export.py build/starter
+	$(PY) scripts/starter/score.py && $(PY) scripts/starter/parity.py
+
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
 
@@ -30,6 +35,9 @@ $(VENV)/.embedded: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.all: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[all]' && touch $@
+
+$(VENV)/.starter: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e '.[embedded,train]' torch==2.13.0 && touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[all,test]' && touch $@

@@ -11,6 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from typing import Any
+
+import uvloop
 
 WHOLE = json.dumps(
     {
@@ -47,18 +50,18 @@ def chunk(text: str | None, reason: str | None) -> dict[str, object]:
 
 
 class Mock(asyncio.Protocol):
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: argparse.Namespace, events: list[bytes]) -> None:
         self._arguments = arguments
         self._buffer = b""
-        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._events = events
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport: Any = transport  # uvloop's is no subclass of asyncio.Transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._task is not None:
-            self._task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -79,20 +82,28 @@ class Mock(asyncio.Protocol):
         elif b'"mock-error"' in body:
             self._transport.write(response("500 Internal Server Error", b'{"error":{"message":"down","type":"x"}}'))
         elif b'"stream":true' in body or b'"stream": true' in body:
-            self._task = asyncio.ensure_future(self._stream(body))
+            wait_s = self._arguments.first_ms / 1000
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._begin, body)
         else:
             self._transport.write(response("200 OK", WHOLE))
 
-    async def _stream(self, body: bytes) -> None:
-        arguments, write = self._arguments, self._transport.write
-        await asyncio.sleep(arguments.first_ms / 1000)
-        write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-        start = asyncio.get_running_loop().time()
-        for number in range(arguments.chunks):
-            wait = start + number * arguments.gap_ms / 1000 - asyncio.get_running_loop().time()
-            if wait > 0:
-                await asyncio.sleep(wait)
-            write(event(chunk(f"w{number} ", None)))
+    def _begin(self, body: bytes) -> None:
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        self._tick(body, 0, asyncio.get_running_loop().time())
+
+    def _tick(self, body: bytes, number: int, started: float) -> None:
+        """Write the next chunk and book the one after it; a timer is cheaper than a task for each stream."""
+        if number == self._arguments.chunks:
+            self._finish(body)
+            return
+        self._transport.write(self._events[number])
+        due = started + (number + 1) * self._arguments.gap_ms / 1000
+        self._timer = asyncio.get_running_loop().call_at(due, self._tick, body, number + 1, started)
+
+    def _finish(self, body: bytes) -> None:
+        write, chunks = self._transport.write, self._arguments.chunks
         if b'"mock-truncated"' in body:
             write(b"0\r\n\r\n")
             return
@@ -100,14 +111,15 @@ class Mock(asyncio.Protocol):
             write(event({"error": {"message": "lost a worker", "type": "server_error"}}))
         write(event(chunk(None, "stop")))
         if b'"include_usage"' in body:
-            usage = {"prompt_tokens": 7, "completion_tokens": arguments.chunks, "total_tokens": 7 + arguments.chunks}
+            usage = {"prompt_tokens": 7, "completion_tokens": chunks, "total_tokens": 7 + chunks}
             write(event({**chunk(None, None), "choices": [], "usage": usage}))
         write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
 
 async def serve(arguments: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Mock(arguments), "127.0.0.1", arguments.port, backlog=2048)
+    events = [event(chunk(f"w{number} ", None)) for number in range(arguments.chunks)]
+    server = await loop.create_server(lambda: Mock(arguments, events), "127.0.0.1", arguments.port, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -119,7 +131,7 @@ def main() -> None:
     parser.add_argument("--gap-ms", type=float, default=20.0)
     parser.add_argument("--first-ms", type=float, default=0.0)
     try:
-        asyncio.run(serve(parser.parse_args()))
+        uvloop.run(serve(parser.parse_args()))
     except KeyboardInterrupt:
         return
 

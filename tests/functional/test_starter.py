@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -12,9 +13,11 @@ import openai
 import pytest
 
 from conftest import Deployment, run, until
+from steward.starter import path as starter_path
 
 pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
 
+ALLOWED_MISSES = 30  # the model card says how many it has; engines round differently
 ORDER: Any = [{"role": "user", "content": "where is my order?"}]
 
 
@@ -35,6 +38,20 @@ def test_it_asks_for_the_order_number(client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(model="starter", messages=ORDER, temperature=0)
     assert "order" in (answer.choices[0].message.content or "").lower()
     assert answer.usage and answer.usage.completion_tokens > 3
+
+
+def test_sixty_free_wordings(client: openai.OpenAI, capsys: pytest.CaptureFixture[str]) -> None:
+    """Typos, slang, very short, out of scope; committed before the training, which leaves them out."""
+    lines = (starter_path().parent / "free_wordings.jsonl").read_text().splitlines()
+    missed = []
+    for row in map(json.loads, lines):
+        question: Any = [{"role": "user", "content": row["user"]}]
+        answer = client.chat.completions.create(model="starter", messages=question, temperature=0, max_tokens=80)
+        if (answer.choices[0].message.content or "").strip() not in row["references"]:
+            missed.append(f"{row['user']!r} ({row['intent']})")
+    with capsys.disabled():
+        print(f"\nstarter: {len(lines) - len(missed)} of {len(lines)} free wordings answered right; not: {missed}")
+    assert len(lines) == 60 and len(missed) <= ALLOWED_MISSES
 
 
 def test_streamed_equals_whole(client: openai.OpenAI) -> None:

@@ -1,0 +1,198 @@
+"""A load generator on bare asyncio protocols, light enough to share a core with the mock upstream.
+
+Three measurements of one OpenAI-compatible URL: requests a second (closed loop), latency at one connection, and
+many streams at once. Bounded: each ends by itself. `python benchmarks/load.py rate|latency|streams URL KEY MODEL N S`
+prints one JSON object; the benchmarks run it as a process of its own, pinned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvloop
+
+HI = [{"role": "user", "content": "where is my order?"}]
+
+
+def message(url: str, key: str, model: str, *, stream: bool, max_tokens: int = 64) -> bytes:
+    """One whole HTTP request."""
+    body = json.dumps({"model": model, "messages": HI, "stream": stream, "max_tokens": max_tokens}).encode()
+    lines = [
+        "POST /v1/chat/completions HTTP/1.1",
+        f"host: {urlsplit(url).netloc}",
+        f"authorization: Bearer {key}",
+        "x-portkey-provider: openai",  # Portkey's way to say where to; others ignore both
+        "x-portkey-custom-host: " + PORTKEY_TARGET,
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+PORTKEY_TARGET = "http://127.0.0.1:1"
+
+
+def whole(buffer: bytes) -> int:
+    """The length of the first whole response in `buffer`; 0 when there is none yet. Reads both kinds of framing."""
+    end = buffer.find(b"\r\n\r\n")
+    if end < 0:
+        return 0
+    head = buffer[:end].lower()
+    at = head.find(b"content-length:")
+    if at >= 0:
+        size = end + 4 + int(head[at + 15 :].split(b"\r\n", 1)[0])
+        return size if len(buffer) >= size else 0
+    closing = buffer.find(b"0\r\n\r\n", end)
+    return closing + 5 if closing >= 0 else 0
+
+
+class Asker(asyncio.Protocol):
+    """Sends the next request when the last one is answered, until `end`; collects seconds a request."""
+
+    def __init__(self, request: bytes, end: float, seconds: list[float], failed: list[bytes]) -> None:
+        self._request, self._end, self._seconds, self._failed = request, end, seconds, failed
+        self._buffer = b""
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+        self._ask()
+
+    def _ask(self) -> None:
+        self._started = time.perf_counter()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while size := whole(self._buffer):
+            now = time.perf_counter()
+            (self._seconds.append(now - self._started) if self._buffer[9:12] == b"200" else None)
+            if self._buffer[9:12] != b"200":
+                self._failed.append(self._buffer[:300])
+            self._buffer = self._buffer[size:]
+            if now >= self._end:
+                self._transport.close()
+                return
+            self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class Listener(asyncio.Protocol):
+    """Reads one stream after another; notes the time to the first event and the longest gap between two."""
+
+    def __init__(self, request: bytes, end: float, first: list[float], gaps: list[float], failed: list[bytes]) -> None:
+        self._request, self._end, self._first, self._gaps, self._failed = request, end, first, gaps, failed
+        self.events = 0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+        self._ask()
+
+    def _ask(self) -> None:
+        self._tail, self._last, self._longest = b"", 0.0, 0.0
+        self._started = time.perf_counter()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        now = time.perf_counter()
+        found = data.count(b"data: ")
+        if found:
+            self.events += found
+            if self._last:
+                self._longest = max(self._longest, now - self._last)
+            else:
+                self._first.append(now - self._started)
+            self._last = now
+        self._tail = (self._tail + data)[-16:]
+        if self._tail.endswith(b"0\r\n\r\n"):
+            self._gaps.append(self._longest)
+            if not self._last:
+                self._failed.append(data[:300])
+            if now >= self._end:
+                self._transport.close()
+            else:
+                self._ask()
+        elif not self._last and b"HTTP/1.1 200" not in data and b"HTTP/1.1" in data:
+            self._failed.append(data[:300])
+            self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Nearest rank. :raises IndexError: no values"""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+async def rate(url: str, key: str, model: str, connections: int, seconds: float) -> dict[str, Any]:
+    place, loop = urlsplit(url), asyncio.get_running_loop()
+    taken: list[float] = []
+    failed: list[bytes] = []
+    request = message(url, key, model, stream=False)
+    start = time.perf_counter()
+    askers = []
+    for _ in range(connections):
+        _, asker = await loop.create_connection(
+            lambda: Asker(request, start + seconds, taken, failed), place.hostname, place.port
+        )
+        askers.append(asker.done)
+    await asyncio.gather(*askers)
+    return {
+        "requests_per_s": len(taken) / (time.perf_counter() - start),
+        "p50_ms": percentile(taken, 0.5) * 1000,
+        "p99_ms": percentile(taken, 0.99) * 1000,
+        "failed": len(failed),
+        "example": failed[0].decode(errors="replace") if failed else None,
+    }
+
+
+async def streams(url: str, key: str, model: str, count: int, seconds: float) -> dict[str, Any]:
+    """`count` streams at once, started evenly over one second."""
+    place, loop = urlsplit(url), asyncio.get_running_loop()
+    first: list[float] = []
+    gaps: list[float] = []
+    failed: list[bytes] = []
+    request = message(url, key, model, stream=True)
+    end = time.perf_counter() + seconds
+    listeners = []
+    for _ in range(count):
+        _, listener = await loop.create_connection(
+            lambda: Listener(request, end, first, gaps, failed), place.hostname, place.port
+        )
+        listeners.append(listener)
+        await asyncio.sleep(1 / count)
+    await asyncio.gather(*(listener.done for listener in listeners))
+    return {
+        "streams": len(gaps),
+        "events": sum(listener.events for listener in listeners),
+        "ttft_p50_ms": percentile(first, 0.5) * 1000,
+        "ttft_p99_ms": percentile(first, 0.99) * 1000,
+        "longest_gap_ms": max(gaps) * 1000,
+        "gap_p99_ms": percentile(gaps, 0.99) * 1000,
+        "failed": len(failed),
+        "example": failed[0].decode(errors="replace") if failed else None,
+    }
+
+
+def main() -> None:
+    global PORTKEY_TARGET
+    what, url, key, model, number, seconds, *target = sys.argv[1:]
+    PORTKEY_TARGET = target[0] if target else PORTKEY_TARGET
+    measure = {"rate": rate, "latency": rate, "streams": streams}[what]
+    print(json.dumps(uvloop.run(measure(url, key, model, int(number), float(seconds)))))
+
+
+if __name__ == "__main__":
+    main()
