@@ -22,6 +22,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     rpm: int | None = None  # requests per minute; None: limits.default applies
     created_at: float
     revoked_at: float | None = None
+    priority: Literal["high", "normal", "low"] = "normal"  # in the queue of an overloaded route
 
 
 class Attempt(msgspec.Struct, frozen=True):
