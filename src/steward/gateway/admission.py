@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 import msgspec
 
-Priority = Literal["high", "normal", "low"]
+from steward.core.records import Priority
 
 WEIGHTS: Final[dict[Priority, int]] = {"high": 16, "normal": 4, "low": 1}
 SMOOTHING: Final = 0.1  # of the mean time that a place is held

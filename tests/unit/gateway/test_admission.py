@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.gateway.admission import WEIGHTS, Line, Priority, Ticket, lower, retry_after_s, share
+from steward.core.records import Priority
+from steward.gateway.admission import WEIGHTS, Line, Ticket, lower, retry_after_s, share
 
 
 def fill(line: Line, *tickets: tuple[str, Priority]) -> list[str]:

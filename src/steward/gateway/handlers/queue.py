@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping
 
 from steward.core.errors import Refused
-from steward.gateway.admission import WEIGHTS, Line, LinePlan, Priority, Ticket, Verdict, lower, retry_after_s, share
+from steward.core.records import Priority
+from steward.gateway.admission import WEIGHTS, Line, LinePlan, Ticket, Verdict, lower, retry_after_s, share
 from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
 from steward.gateway.routing import Route, patience_s
 from steward.gateway.wire import invalid
