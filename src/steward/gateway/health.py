@@ -41,30 +41,39 @@ class HealthPlan(msgspec.Struct, frozen=True):
 
 
 class Window:
-    """Requests and failures of the last `span_s` seconds, in ten buckets."""
+    """Requests and failures of the last `span_s` seconds, in ten buckets; the sums are made once a bucket."""
 
     def __init__(self, span_s: float) -> None:
         self._width = span_s / BUCKETS
-        self._numbers = [-1] * BUCKETS
-        self._requests = [0] * BUCKETS
-        self._failures = [0] * BUCKETS
+        self.clear()
 
     def add(self, failed: bool, now: float) -> None:
-        number = int(now // self._width)
-        at = number % BUCKETS
-        if self._numbers[at] != number:
-            self._numbers[at], self._requests[at], self._failures[at] = number, 0, 0
+        self._turn(now)
+        at = self._number % BUCKETS
         self._requests[at] += 1
         self._failures[at] += failed
+        self._sums = (self._sums[0] + 1, self._sums[1] + failed)
 
     def counts(self, now: float) -> tuple[int, int]:
         """(requests, failures)"""
-        oldest = int(now // self._width) - BUCKETS
-        live = [at for at in range(BUCKETS) if self._numbers[at] > oldest]
-        return sum(self._requests[at] for at in live), sum(self._failures[at] for at in live)
+        self._turn(now)
+        return self._sums
 
     def clear(self) -> None:
-        self._numbers = [-1] * BUCKETS
+        self._number = 0  # of the newest bucket
+        self._requests: list[int] = [0] * BUCKETS
+        self._failures: list[int] = [0] * BUCKETS
+        self._sums: tuple[int, int] = (0, 0)
+
+    def _turn(self, now: float) -> None:
+        """Empty the buckets whose time has passed."""
+        number = int(now // self._width)
+        if number <= self._number:
+            return
+        for passed in range(max(self._number + 1, number - BUCKETS + 1), number + 1):
+            self._requests[passed % BUCKETS] = self._failures[passed % BUCKETS] = 0
+        self._number = number
+        self._sums = (sum(self._requests), sum(self._failures))
 
 
 class Breaker:
@@ -187,7 +196,8 @@ class HealthBook:
         """What `routing.order` must know; outliers are looked for among `targets`, which share the same work."""
         names = list(targets)
         counts = {name: self._models[name].breaker.window.counts(now) for name in names} if len(names) > 1 else {}
-        gone = outliers(counts, self._plan.minimum_requests, self._plan.ejected_share)
+        ill = any(failures for _, failures in counts.values())
+        gone = outliers(counts, self._plan.minimum_requests, self._plan.ejected_share) if ill else frozenset()
         return {name: self._models[name].standing(name in gone, now) for name in (*names, *others)}
 
 

@@ -35,8 +35,11 @@ def route(
             asked = routes[exchange.route]
             if shadows is not None and asked.shadow is not None and draw() < asked.shadow.sample:
                 shadows.start(exchange, asked.shadow.model)
-            ends = exchange.started + patience_s(exchange.headers, total_s)
-            return await _Tries(inner, exchange, asked, book, ends, draw).answer()
+            patience = patience_s(exchange.headers, total_s)
+            calm = (
+                patience == total_s
+            )  # the engine's own timeouts bound a first try; a timer here would say nothing new
+            return await _Tries(inner, exchange, asked, book, exchange.started + patience, calm, draw).answer()
 
         return handle
 
@@ -53,10 +56,11 @@ class _Tries:
         asked: Route,
         book: HealthBook,
         ends: float,
+        calm: bool,
         draw: Callable[[], float],
     ) -> None:
         self._inner, self._exchange, self._route = inner, exchange, asked
-        self._book, self._ends, self._draw = book, ends, draw
+        self._book, self._ends, self._calm, self._draw = book, ends, calm, draw
         self._failures: dict[str, Failure] = {}
         self._last: Answer | Refused | None = None
 
@@ -97,8 +101,7 @@ class _Tries:
         health.in_flight += 1
         streaming = False
         try:
-            async with asyncio.timeout(left_s):
-                answer = await self._inner(exchange)
+            answer = await (self._inner(exchange) if self._calm else self._within(left_s))
             if answer.status >= 500 or answer.status in RETRYABLE:
                 self._last = answer
                 headers = {key.decode(): value.decode() for key, value in answer.headers}
@@ -121,6 +124,10 @@ class _Tries:
                 health.breaker.left()
         return None
 
+    async def _within(self, seconds: float) -> Answer:
+        async with asyncio.timeout(seconds):
+            return await self._inner(self._exchange)
+
     def _answered(self, name: str, answer: Answer, started: float) -> None:
         health, now = self._book[name], time.monotonic()
         if answer.status < 400:
@@ -133,6 +140,7 @@ class _Tries:
 
     def _failed(self, name: str, failure: Failure) -> None:
         """A limit (429) is no sign of ill health; a model that names a pause is asked last until it is over."""
+        self._calm = False
         self._failures[name] = failure
         health, now = self._book[name], time.monotonic()
         if failure.retry_after_s is not None:
