@@ -235,6 +235,7 @@ def _check_names(settings: Settings) -> None:
         if twice:
             raise InputError(f"two {kind}s are called {twice[0]!r}; names must differ")
     for item in settings.routes:
-        for name in (*(target.model for target in item.targets), *item.fallback):
+        shadow = [item.shadow.model] if item.shadow else []
+        for name in (*(target.model for target in item.targets), *item.fallback, *shadow):
             if name not in names:
                 raise UnknownName(f"model (in route {item.name!r})", name, names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -81,6 +82,15 @@ def test_series_has_every_bucket_and_nearest_rank_percentiles(store: SqlStore) -
     empty, full = store.series(0.0, 60.0, 120.0)
     assert empty.requests == 0 and empty.p50_s is None
     assert (full.requests, full.p50_s, full.p95_s, full.p99_s) == (100, 0.5, 0.95, 0.99)
+
+
+def test_series_leaves_shadows_out_and_usage_names_them(store: SqlStore) -> None:
+    shadow = msgspec.structs.replace(admitted("a-shadow", 65.0), key_id="shadow")
+    store.drain("w", "s", 1, [admitted("a", 65.0), settled("a"), shadow, settled("a-shadow", "upstream_error")])
+    (point,) = store.series(60.0, 60.0, 120.0)
+    assert (point.requests, point.errors) == (1, 0)
+    usage = store.usage(0, 1000, "key")
+    assert usage.usd == 1.0 and [(row.name, row.usd) for row in usage.by] == [("k1", 0.5), ("shadow", 0.5)]
 
 
 def test_tail_is_newest_first(store: SqlStore) -> None:

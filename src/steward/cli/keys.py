@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,17 +14,24 @@ from steward.cli.common import HomeOption, JsonOption, find_home, show_json, sho
 app = typer.Typer(no_args_is_help=True)
 
 
+class PriorityName(StrEnum):
+    high = "high"
+    normal = "normal"
+    low = "low"
+
+
 @app.command()
 def create(
     name: Annotated[str, typer.Option(help="Who or what will use it.")],
     rpm: Annotated[int | None, typer.Option(help="Requests per minute.")] = None,
+    priority: Annotated[PriorityName, typer.Option(help="In the queue of an overloaded route.")] = PriorityName.normal,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make a key; it is shown once. All workers accept it within a second."""
     from steward.workflows import keys
 
-    made = keys.create(_home(home), name, rpm, time.time())
+    made = keys.create(_home(home), name, rpm, time.time(), priority=priority.value)
     if json:
         show_json(made)
     else:

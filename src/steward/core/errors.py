@@ -4,6 +4,7 @@
       InputError          fix the input: configuration, arguments, files            exit 2
         UnknownName       a name that does not exist; carries the nearest one
       Unavailable         retry later, the world failed: network, disk, upstream    exit 4
+        TimedOut          an upstream was too slow
       Refused             the request is refused: key, permission, limit            (HTTP)
       Contradiction       steward caught itself in one: a ledger that does not balance  exit 5
 
@@ -47,6 +48,10 @@ class Unavailable(StewardError):
     """The world failed: network, disk, upstream. Retrying may help."""
 
     exit_code = 4
+
+
+class TimedOut(Unavailable):
+    """No connection, first byte, next chunk or end in the time that was given for it."""
 
 
 class Refused(StewardError):

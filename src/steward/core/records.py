@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 Outcome = Literal["ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost"]
+Priority = Literal["high", "normal", "low"]
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     rpm: int | None = None  # requests per minute; None: limits.default applies
     created_at: float
     revoked_at: float | None = None
+    priority: Priority = "normal"  # in the queue of an overloaded route
 
 
 class Attempt(msgspec.Struct, frozen=True):

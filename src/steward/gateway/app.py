@@ -153,6 +153,7 @@ class Gateway:
             task.uncancel()
         finally:
             watcher.cancel()
+            exchange.end()
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """The whole body. :raises Refused: 413 by declared or actual length, 415, 400 where the client hung up"""

@@ -16,6 +16,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class HealthConfig(Section):
+    """When a model is left alone; each worker decides for itself."""
+
+    consecutive_failures: int = Field(5, ge=1, description="in a row that open a model's breaker")
+    error_rate: float = Field(0.5, gt=0, le=1, description="in the window that opens it too")
+    minimum_requests: int = Field(20, ge=1, description="in the window before rates mean anything")
+    window_s: float = Field(30.0, gt=0)
+    open_s: float = Field(10.0, gt=0, description="before one request probes; doubles up to 8 times this")
+    ejected_share: float = Field(0.5, ge=0, le=1, description="of a route's targets that may be ejected as outliers")
+    retry_ratio: float = Field(0.2, ge=0, le=1, description="retries of a model as a share of its requests")
+
+
 class GatewayConfig(Section):
     """The listening port and the limits of one request."""
 
@@ -28,6 +40,10 @@ class GatewayConfig(Section):
     first_byte_timeout_s: float = Field(120.0, gt=0)
     idle_timeout_s: float = Field(60.0, gt=0)
     total_timeout_s: float = Field(600.0, gt=0, description="of one upstream call, the SDKs' default")
+    concurrency: int = Field(1024, ge=1, description="requests of one route at the same time, over all workers")
+    queue: int = Field(1024, ge=0, description="requests of one route that may wait")
+    queue_wait_s: float = Field(30.0, ge=0, description="longest wait; who would wait longer gets 503 at once")
+    health: HealthConfig = HealthConfig()
 
 
 class PriceConfig(Section):
@@ -65,12 +81,32 @@ class TargetConfig(Section):
     weight: float = Field(1.0, gt=0)
 
 
+class ShadowConfig(Section):
+    """A model that sees a share of the requests, without tools, and whose answers nobody gets."""
+
+    model: Name
+    sample: float = Field(1.0, ge=0, le=1, description="share of the requests")
+
+
 class RouteConfig(Section):
     """What clients ask for as `model`, and the models behind it."""
 
     name: Name
     targets: list[TargetConfig] = Field(min_length=1)
-    fallback: list[Name] = Field(default=[])
+    fallback: list[Name] = Field(default=[], description="tried in this order when no target answers")
+    choice: Literal["weighted", "least_loaded", "lowest_latency"] = Field("weighted", description="among the targets")
+    sticky: Literal["none", "subject", "conversation"] = Field("none", description="same target for the same one")
+    retries: int = Field(1, ge=0, le=5, description="further tries after every model has failed")
+    shadow: ShadowConfig | None = None
+    concurrency: int | None = Field(None, ge=1, description="instead of gateway.concurrency")
+    queue: int | None = Field(None, ge=0, description="instead of gateway.queue")
+
+    @model_validator(mode="after")
+    def _differ(self) -> RouteConfig:
+        names = [target.model for target in self.targets]
+        if len(set(names)) < len(names):
+            raise ValueError("two targets are the same model; keep one, with the sum of the weights")
+        return self
 
 
 class LimitConfig(Section):

@@ -28,6 +28,7 @@ class Exchange:
     __slots__ = (
         "asked_usage",
         "at",
+        "at_end",
         "attempts",
         "body",
         "client_closed",
@@ -81,6 +82,11 @@ class Exchange:
         self.failed = False
         self.truncated = False
         self.client_closed = False
+        self.at_end: list[Callable[[], None]] = []  # called once, when the answer has ended, however it ended
+
+    def end(self) -> None:
+        while self.at_end:
+            self.at_end.pop()()
 
     @property
     def streamed(self) -> bool:

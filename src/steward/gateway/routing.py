@@ -1,19 +1,32 @@
-"""Which models may answer a request, in which order.
+"""Which models may answer a request, in which order, and what happens after one has failed.
 
-Pure: the random number is an argument. What a failure is and when to try the next is decided here too;
-trying is the handlers' work.
+Pure: the random number, the clock and what is known of the models are arguments. Trying is the handlers'
+work, remembering how models did is `health.py`'s.
+
+Sources: power of two choices, Mitzenmacher 2001 (IEEE TPDS 12:10); a latency cost of EWMA times requests in
+flight, Finagle's `PeakEwma`; weighted rendezvous hashing, Thaler and Ravishankar 1998 with the weights of
+Schindelhauer and Schomaker 2005; backoff with full jitter, Brooker, "Exponential Backoff And Jitter", AWS 2015.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Final, Literal
 
 import msgspec
 
 from steward.core.errors import Refused
 
 RETRYABLE: Final = frozenset({408, 409, 429, 500, 502, 503, 504, 529})  # the set that OpenAI's SDKs retry
+BACKOFF_BASE_S: Final = 0.25
+BACKOFF_CAP_S: Final = 8.0  # the SDKs' cap
+LONGEST_WAIT_S: Final = 10.0  # an upstream that asks for a longer pause gets it from the client, not from us
+
+Choice = Literal["weighted", "least_loaded", "lowest_latency"]
+Sticky = Literal["none", "subject", "conversation"]
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -21,28 +34,175 @@ class Target(msgspec.Struct, frozen=True):
     weight: float = 1.0
 
 
+class Shadow(msgspec.Struct, frozen=True):
+    """A model that sees a share of a route's requests and whose answers nobody gets."""
+
+    model: str
+    sample: float  # share of the requests, 0 to 1
+
+
 class Route(msgspec.Struct, frozen=True):
-    """A name that clients ask for, and the models behind it."""
+    """A name that clients ask for, and the models behind it. None: the gateway's default applies."""
 
     name: str
     targets: tuple[Target, ...]
     fallback: tuple[str, ...] = ()
+    choice: Choice = "weighted"
+    sticky: Sticky = "none"
+    retries: int = 1
+    shadow: Shadow | None = None
+    concurrency: int | None = None
+    queue: int | None = None
 
 
-def order(route: Route, draw: float) -> tuple[str, ...]:
-    """The models to try: one target by weight, then the fallbacks. `draw` is uniform in [0, 1).
+class Standing(msgspec.Struct, frozen=True):
+    """What is known of a model at the moment of choosing."""
+
+    in_flight: int = 0
+    ttft_s: float = 0.0  # smoothed time to the first token; 0: not known
+    out: bool = False  # resting, ejected, or its breaker is open
+
+
+UNKNOWN: Final = Standing()
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """How a try failed."""
+
+    status: int  # as the client would see it
+    retry_after_s: float | None = None  # what the upstream asked for
+    timed_out: bool = False
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Try `model` again after `wait_s`."""
+
+    model: str
+    wait_s: float
+
+
+def order(
+    route: Route, draw: float, standings: Mapping[str, Standing] | None = None, sticky: str | None = None
+) -> tuple[str, ...]:
+    """The models to try: the chosen target, the other targets, the fallbacks; those that are out come last.
+
+    `draw` is uniform in [0, 1). `sticky` is the pseudonym that a sticky route goes by.
 
     >>> order(Route("r", (Target("a", 3), Target("b", 1)), ("c",)), 0.8)
-    ('b', 'c')
+    ('b', 'a', 'c')
     """
-    total = sum(target.weight for target in route.targets)
-    mark, first = draw * total, route.targets[-1].model
-    for target in route.targets:
+    known = standings or {}
+    alive = [target for target in route.targets if not known.get(target.model, UNKNOWN).out]
+    down = [target for target in route.targets if known.get(target.model, UNKNOWN).out]
+    names = [*_ranked(route.choice, alive, draw, known, sticky), *route.fallback]
+    names = [name for name in names if not known.get(name, UNKNOWN).out]
+    names += [*_ranked(route.choice, down, draw, known, sticky), *route.fallback]
+    return tuple(dict.fromkeys(names))
+
+
+def _ranked(
+    choice: Choice, targets: Sequence[Target], draw: float, known: Mapping[str, Standing], sticky: str | None
+) -> list[str]:
+    if len(targets) < 2:
+        return [target.model for target in targets]
+    if sticky is not None:
+        return rendezvous(sticky, targets)
+    if choice == "least_loaded":
+        start = int(draw * len(targets))  # equal loads take turns
+        turned = [*targets[start:], *targets[:start]]
+        turned.sort(key=lambda target: (known.get(target.model, UNKNOWN).in_flight + 1) / target.weight)
+        return [target.model for target in turned]
+    first = by_weight(targets, draw) if choice == "weighted" else _faster_of_two(targets, draw, known)
+    rest = sorted((target for target in targets if target.model != first), key=lambda target: -target.weight)
+    return [first, *(target.model for target in rest)]
+
+
+def by_weight(targets: Sequence[Target], draw: float) -> str:
+    """One target with a chance in proportion to its weight."""
+    mark = draw * sum(target.weight for target in targets)
+    for target in targets:
         mark -= target.weight
         if mark < 0:
-            first = target.model
-            break
-    return (first, *(name for name in route.fallback if name != first))
+            return target.model
+    return targets[-1].model
+
+
+def _faster_of_two(targets: Sequence[Target], draw: float, known: Mapping[str, Standing]) -> str:
+    """Two different targets at random, and of these the one that should answer first."""
+    scaled = draw * len(targets)
+    one = int(scaled)
+    other = int((scaled - one) * (len(targets) - 1))
+    other += other >= one
+
+    def cost(target: Target) -> float:
+        standing = known.get(target.model, UNKNOWN)
+        return standing.ttft_s * (standing.in_flight + 1)  # 0 where nothing is known: it is tried, and then is
+
+    return min(targets[one], targets[other], key=cost).model
+
+
+def rendezvous(key: str, targets: Sequence[Target]) -> list[str]:
+    """The targets in `key`'s own order: the same in every process, and a target that goes moves only its own keys.
+
+    >>> rendezvous("5f2c", [Target("a"), Target("b")]) == rendezvous("5f2c", [Target("b"), Target("a")])
+    True
+    """
+
+    def score(target: Target) -> float:
+        hashed = hashlib.blake2b(f"{target.model}\x00{key}".encode(), digest_size=8).digest()
+        uniform = (int.from_bytes(hashed, "big") + 0.5) / 2**64
+        return -target.weight / math.log(min(uniform, 1 - 2**-53))
+
+    return [target.model for target in sorted(targets, key=score, reverse=True)]
+
+
+def retry(
+    order: Sequence[str], failures: Mapping[str, Failure], number: int, draw: float, left_s: float
+) -> Retry | None:
+    """Which failed model to try again, as the retry of that `number` (from 0); None where waiting is no use.
+
+    A model that timed out is not asked again: it may still be busy with the first try.
+    The wait is what the upstream asked for plus a full-jitter backoff; it must end within `left_s` seconds.
+    """
+    again = [name for name in order if name in failures and not failures[name].timed_out]
+    if not again:
+        return None
+    name = min(again, key=lambda name: failures[name].retry_after_s or 0.0)
+    asked = failures[name].retry_after_s or 0.0
+    wait = asked + draw * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0**number)
+    if asked > LONGEST_WAIT_S or wait >= left_s:
+        return None
+    return Retry(name, wait)
+
+
+def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+    """What an upstream asked for: `retry-after-ms`, else `retry-after` in seconds or as a date. `now` is epoch seconds.
+
+    >>> retry_after_s({"retry-after-ms": "1500", "retry-after": "2"}, 0.0)
+    1.5
+    """
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        seconds = _number(headers.get(name, ""))
+        if seconds is not None:
+            return max(0.0, seconds / unit)
+    try:
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None
+
+
+def patience_s(headers: Mapping[str, str], total_s: float) -> float:
+    """How long the client will wait for a first byte: its SDK's declared read timeout, where shorter than ours."""
+    declared = _number(headers.get("x-stainless-read-timeout", ""))
+    return min(total_s, declared) if declared is not None and declared > 0 else total_s
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def table(routes: Iterable[Route], models: Sequence[str]) -> dict[str, Route]:

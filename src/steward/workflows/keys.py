@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from steward.core.errors import InputError, UnknownName
-from steward.core.records import KeyRecord
+from steward.core.records import KeyRecord, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, KeyBook, digest, mint, parse
 
 
@@ -40,7 +40,12 @@ class KeyView(msgspec.Struct, frozen=True):
 
 
 def create(
-    home: Path, name: str, rpm: int | None, now: float, random: Callable[[int], bytes] = secrets.token_bytes
+    home: Path,
+    name: str,
+    rpm: int | None,
+    now: float,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+    priority: Priority = "normal",
 ) -> Created:
     """Make a key and keep its digest.
 
@@ -54,7 +59,9 @@ def create(
     key = mint("live", random(ID_BYTES), random(SECRET_BYTES))
     parsed = parse(key)
     assert parsed is not None
-    record = KeyRecord(id=parsed.id, name=name, digest=digest(parsed.secret, pepper), rpm=rpm, created_at=now)
+    record = KeyRecord(
+        id=parsed.id, name=name, digest=digest(parsed.secret, pepper), rpm=rpm, created_at=now, priority=priority
+    )
     with _locked(home):
         _write(home, [*_read(home), record])
     return Created(parsed.id, key, name, rpm)

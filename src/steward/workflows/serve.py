@@ -20,12 +20,15 @@ from steward.adapters.engines.http import HttpEngine, Timeouts
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.extend import Guard
 from steward.core.secret import resolve
+from steward.gateway.admission import LinePlan
 from steward.gateway.app import Gateway
+from steward.gateway.config import RouteConfig
 from steward.gateway.exchange import Handler, ModelEntry, Wrapper
-from steward.gateway.handlers import admit, authenticate, call, guard, key_of, route, settle
+from steward.gateway.handlers import Shadows, admit, authenticate, call, guard, key_of, queue, route, settle
+from steward.gateway.health import HealthBook, HealthPlan
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import RequestLimits
-from steward.gateway.routing import Route, Target, table
+from steward.gateway.routing import Route, Shadow, Target, table
 from steward.security.keys import KeyBook
 from steward.settings import Settings
 from steward.starter import path as starter_path
@@ -33,6 +36,7 @@ from steward.workflows.keys import load_book, stamp
 
 KEYS_POLL_S = 0.25
 FSYNC_S = 0.05
+SHADOWS = 8  # copies under way in one worker
 
 
 class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +69,8 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int
     drain_s: float
     timeouts: Timeouts
+    line: LinePlan = LinePlan()
+    health: HealthPlan = HealthPlan()
     models: tuple[ModelPlan, ...]
     routes: tuple[Route, ...]
     requests_per_minute: int | None
@@ -85,16 +91,7 @@ def make_plan(settings: Settings, home: Path, version: str, model: str | None = 
     limits = Timeouts(
         gateway.connect_timeout_s, gateway.first_byte_timeout_s, gateway.idle_timeout_s, gateway.total_timeout_s
     )
-    routes = (
-        ()
-        if model
-        else tuple(
-            Route(
-                item.name, tuple(Target(target.model, target.weight) for target in item.targets), tuple(item.fallback)
-            )
-            for item in settings.routes
-        )
-    )
+    routes = () if model else tuple(_route(item) for item in settings.routes)
     return ServePlan(
         home=str(home),
         version=version,
@@ -106,10 +103,26 @@ def make_plan(settings: Settings, home: Path, version: str, model: str | None = 
         max_body_bytes=gateway.max_body_bytes,
         drain_s=gateway.drain_s,
         timeouts=limits,
+        line=LinePlan(gateway.concurrency, gateway.queue, gateway.queue_wait_s),
+        health=HealthPlan(**gateway.health.model_dump()),
         models=models,
         routes=routes,
         requests_per_minute=settings.limits.default.requests_per_minute,
         store_url=store_url(settings, home),
+    )
+
+
+def _route(item: RouteConfig) -> Route:
+    return Route(
+        name=item.name,
+        targets=tuple(Target(target.model, target.weight) for target in item.targets),
+        fallback=tuple(item.fallback),
+        choice=item.choice,
+        sticky=item.sticky,
+        retries=item.retries,
+        shadow=Shadow(item.shadow.model, item.shadow.sample) if item.shadow else None,
+        concurrency=item.concurrency,
+        queue=item.queue,
     )
 
 
@@ -211,12 +224,15 @@ class Serving:
         self.routes = table(plan.routes, [model.name for model in plan.models])
         pepper = (self.home / "pepper").read_bytes()
         limits = RequestLimits(self.home / "limits", plan.requests_per_minute)
+        book = HealthBook(plan.health, self.models)
+        self._shadows = Shadows(settle(self._ledger, self.models)(call(self.models)), SHADOWS)
         handlers: list[Wrapper] = [
             authenticate(lambda text: self._book.find(text), pepper),
             admit(limits, self.routes),
+            queue(self.routes, plan.line, plan.workers),
             settle(self._ledger, self.models),
             guard(guards),
-            route(self.routes),
+            route(self.routes, book, plan.timeouts.total_s, self._shadows),
         ]
         self.app = Gateway(
             infer=compose(handlers, call(self.models)),
@@ -260,6 +276,7 @@ class Serving:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._shadows.close()
         for engine in self._engines.values():
             await engine.close()
         self._ledger.sync()

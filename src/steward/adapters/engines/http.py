@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import aiohttp
 import msgspec
 
-from steward.core.errors import Unavailable
+from steward.core.errors import TimedOut, Unavailable
 from steward.core.secret import Secret
 
 
@@ -26,32 +27,82 @@ class Timeouts(msgspec.Struct, frozen=True):
 
 
 class HttpAnswer:
-    """An answer whose headers have arrived."""
+    """An answer whose headers have arrived. `first_s` is what is left of the time for its first byte."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, first_s: float, idle_s: float) -> None:
         self._response = response
+        self._first_s, self._idle_s = first_s, idle_s
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self) -> bytes:
-        try:
-            return await self._response.read()
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable(_describe(error)) from error
+        return b"".join([piece async for piece in self.chunks()])
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        content = self._response.content
+        content, limit_s, what = self._response.content, self._first_s, "first"
+        stall = _Stall(self._response.close)
         try:
-            while piece := await content.readany():
+            while True:
+                if not content.is_eof():
+                    stall.arm(limit_s)
+                piece = await content.readany()
+                stall.disarm()
+                if not piece:
+                    return
                 yield piece
+                limit_s, what = self._idle_s, "next"
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable(_describe(error)) from error
+            if stall.fired:
+                raise TimedOut(f"no {what} byte of its answer in time ({limit_s:.3g} s)") from error
+            raise _failure(error, "no end of its answer in time") from error
+        finally:
+            stall.end()
 
     def close(self) -> None:
         if self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()
+
+
+class _Stall:
+    """Ends an answer when a wait for its next piece takes too long.
+
+    Ours because a timer for each piece costs more than relaying it: this one is set once and looks, when it
+    rings, whether a wait is still on. Only waiting for the upstream counts, not a client that reads slowly.
+    """
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._close = end
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self.fired = False
+
+    def arm(self, seconds: float) -> None:
+        self._due = self._loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._due:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._due, self._ring)
+
+    def disarm(self) -> None:
+        self._due = None
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._due is None:
+            return
+        if self._loop.time() < self._due:
+            self._timer = self._loop.call_at(self._due, self._ring)
+        else:
+            self.fired = True
+            self._close()
 
 
 class HttpEngine:
@@ -70,15 +121,18 @@ class HttpEngine:
 
     async def call(self, endpoint: str, body: bytes) -> HttpAnswer:
         session = self._session or self._open()
+        limits, started = self._timeouts, time.monotonic()
         try:
-            async with asyncio.timeout(self._timeouts.first_byte_s):
+            async with asyncio.timeout(limits.first_byte_s):
                 try:
                     response = await session.post(self._base + endpoint, data=body)
                 except aiohttp.ServerDisconnectedError:  # a pooled connection that the server had just closed
                     response = await session.post(self._base + endpoint, data=body)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unavailable(_describe(error)) from error
-        return HttpAnswer(response)
+            connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
+            late = "no connection in time" if connecting else "no first byte in time"
+            raise _failure(error, late) from error
+        return HttpAnswer(response, max(0.001, started + limits.first_byte_s - time.monotonic()), limits.idle_s)
 
     async def alive(self) -> bool:
         """Whether the server answers its list of models with 200."""
@@ -107,9 +161,7 @@ class HttpEngine:
             connector=connector,
             headers=self._headers,
             auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(
-                total=limits.total_s, sock_connect=limits.connect_s, sock_read=max(limits.idle_s, limits.first_byte_s)
-            ),
+            timeout=aiohttp.ClientTimeout(total=limits.total_s, connect=limits.connect_s),  # names and TLS included
             skip_auto_headers=("user-agent", "accept-encoding"),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
@@ -117,10 +169,10 @@ class HttpEngine:
         return self._session
 
 
-def _describe(error: BaseException) -> str:
+def _failure(error: BaseException, late: str) -> Unavailable:
     """What happened, without addresses' credentials or content."""
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return TimedOut(late)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection ({error.os_error.strerror or type(error.os_error).__name__})"
-    return f"the connection broke ({type(error).__name__})"
+        return Unavailable(f"no connection ({error.os_error.strerror or type(error.os_error).__name__})")
+    return Unavailable(f"the connection broke ({type(error).__name__})")

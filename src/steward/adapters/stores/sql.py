@@ -155,10 +155,10 @@ class SqlStore:
             return [ExchangeRow(**row._mapping) for row in connection.execute(query)]
 
     def series(self, since: float, bucket_s: float, until: float) -> list[SeriesPoint]:
-        """Equal buckets over [since, until), empty ones included; percentiles by nearest rank."""
+        """Equal buckets over [since, until), empty ones included, shadows left out; percentiles by nearest rank."""
         table = exchanges.c
         query = sa.select(table.at, table.outcome, table.output_tokens, table.duration_s, table.ttft_s).where(
-            table.at >= since, table.at < until
+            table.at >= since, table.at < until, table.key_id != "shadow"
         )
         count = max(1, round((until - since) / bucket_s))
         buckets: list[list[Any]] = [[] for _ in range(count)]

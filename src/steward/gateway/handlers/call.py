@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from typing import Any, Final
 
-from steward.core.errors import Refused, Unavailable
+import msgspec
+
+from steward.core.errors import Refused, TimedOut, Unavailable
 from steward.core.extend import EngineAnswer
 from steward.core.records import Attempt
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry
-from steward.gateway.sse import Scanner
+from steward.gateway.sse import Scanner, data_of
 from steward.gateway.wire import decode_answer, error_event, rewrite
 
 SSE: Final = b"text/event-stream"
+PASSED: Final = ("retry-after", "retry-after-ms", "x-should-retry")  # what an upstream says of trying again
 
 
 def call(models: Mapping[str, ModelEntry]) -> Handler:
@@ -28,12 +31,13 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
             upstream = await entry.engine.call(exchange.endpoint, upstream_body(exchange, entry))
             status = upstream.status
             if status < 400 and is_stream(upstream):
-                exchange.ttft_s = time.perf_counter() - exchange.started
-                return await _held(exchange, upstream)
+                answer = await _held(exchange, upstream)
+                status = answer.status
+                return answer
             body = await upstream.read()
         except Unavailable as error:
             problem = str(error)
-            timed_out = "in time" in problem
+            timed_out = isinstance(error, TimedOut)
             raise Refused(
                 f"The upstream of model '{entry.name}' failed: {problem}",
                 status=504 if timed_out else 502,
@@ -47,7 +51,11 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
         envelope = decode_answer(body)
         exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
         content_type = upstream.headers.get("content-type", "application/json")
-        return Answer(upstream.status, body, content_type=content_type.encode("latin-1"))
+        answer = Answer(upstream.status, body, content_type=content_type.encode("latin-1"))
+        answer.headers += [
+            (name.encode(), upstream.headers[name].encode()) for name in PASSED if name in upstream.headers
+        ]
+        return answer
 
     return handle
 
@@ -85,8 +93,33 @@ async def _held(exchange: Exchange, upstream: EngineAnswer) -> Answer:
     if not events:
         upstream.close()
         raise Unavailable("it closed the stream before the first event")
+    if (error := early_error(events[0])) is not None:
+        upstream.close()
+        return error
     exchange.ttft_s = time.perf_counter() - exchange.started
     return Answer(200, stream=_relay(exchange, upstream, scanner, events, pieces), content_type=SSE)
+
+
+def early_error(event: bytes) -> Answer | None:
+    """The answer that an upstream meant by a stream that begins with an error (vLLM and SGLang do); None: no error."""
+    if b'"error"' not in event:
+        return None
+    try:
+        error = _error.decode(data_of(event)).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not error:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code <= 599 else 502
+    return Answer(status, msgspec.json.encode({"error": error}))
+
+
+class _Error(msgspec.Struct):
+    error: dict[str, Any] | str | None = None
+
+
+_error = msgspec.json.Decoder(_Error)
 
 
 async def _relay(
@@ -105,10 +138,12 @@ async def _relay(
             elif scanner.rest:
                 yield scanner.rest
     except (Unavailable, ValueError) as error:
-        exchange.failed = True
+        exchange.failed = scanner.failed = True
         yield error_event(_broken(f"the upstream failed in mid-stream: {error}", "upstream_error"))
     finally:
         upstream.close()
+        if exchange.truncated or scanner.failed:
+            exchange.attempts[-1] = msgspec.structs.replace(exchange.attempts[-1], error="the stream broke off")
 
 
 def _look(exchange: Exchange, scanner: Scanner, events: list[bytes]) -> bytes:

@@ -1,34 +1,247 @@
-"""Which model answers, and which is tried when it does not."""
+"""Which model answers, which is tried when it does not, and who sees a copy of the request."""
 
 from __future__ import annotations
 
+import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
 
 from steward.core.errors import Refused
+from steward.core.records import KeyRecord
 from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
-from steward.gateway.routing import RETRYABLE, Route, order
+from steward.gateway.health import HealthBook
+from steward.gateway.routing import RETRYABLE, Failure, Route, order, patience_s, retry, retry_after_s
+from steward.gateway.wire import decode_request
+
+SHADOW_KEY: Final = KeyRecord(id="shadow", name="shadow", digest="", project="shadow", created_at=0.0)
+TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")
 
 
-def route(routes: Mapping[str, Route], draw: Callable[[], float] = random.random) -> Wrapper:
-    """Try the route's models in order until one answers."""
+def route(
+    routes: Mapping[str, Route],
+    book: HealthBook,
+    total_s: float,
+    shadows: Shadows | None = None,
+    draw: Callable[[], float] = random.random,
+) -> Wrapper:
+    """Try the route's models until one answers. `total_s` bounds the time until its first byte, over all tries."""
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            names = order(routes[exchange.route], draw())
-            for name in names[:-1]:
-                exchange.model = name
-                try:
-                    answer = await inner(exchange)
-                except Refused as error:
-                    if error.status in RETRYABLE:
-                        continue
-                    raise
-                if answer.status not in RETRYABLE:
-                    return answer
-            exchange.model = names[-1]
-            return await inner(exchange)
+            asked = routes[exchange.route]
+            if shadows is not None and asked.shadow is not None and draw() < asked.shadow.sample:
+                shadows.start(exchange, asked.shadow.model)
+            patience = patience_s(exchange.headers, total_s)
+            calm = (
+                patience == total_s
+            )  # the engine's own timeouts bound a first try; a timer here would say nothing new
+            return await _Tries(inner, exchange, asked, book, exchange.started + patience, calm, draw).answer()
 
         return handle
 
     return wrap
+
+
+class _Tries:
+    """The tries of one exchange. `ends` is on the clock of `Exchange.started`."""
+
+    def __init__(
+        self,
+        inner: Handler,
+        exchange: Exchange,
+        asked: Route,
+        book: HealthBook,
+        ends: float,
+        calm: bool,
+        draw: Callable[[], float],
+    ) -> None:
+        self._inner, self._exchange, self._route = inner, exchange, asked
+        self._book, self._ends, self._calm, self._draw = book, ends, calm, draw
+        self._failures: dict[str, Failure] = {}
+        self._last: Answer | Refused | None = None
+
+    async def answer(self) -> Answer:
+        """:raises Refused: what the last try came to"""
+        names = self._order()
+        for name in names:
+            if (answer := await self._try(name)) is not None:
+                return answer
+        for number in range(self._route.retries):
+            again = retry(names, self._failures, number, self._draw(), self._ends - time.perf_counter())
+            if again is None or not self._book[again.model].budget.take():
+                break
+            await asyncio.sleep(again.wait_s)
+            if (answer := await self._try(again.model)) is not None:
+                return answer
+        return self._give_up(names)
+
+    def _order(self) -> tuple[str, ...]:
+        asked, exchange = self._route, self._exchange
+        targets = [target.model for target in asked.targets]
+        if len(targets) == 1 and not asked.fallback:
+            return (targets[0],)
+        sticky = {"none": None, "subject": exchange.subject, "conversation": exchange.conversation}[asked.sticky]
+        standings = self._book.standings(targets, asked.fallback, time.monotonic())
+        return order(asked, self._draw(), standings, sticky)
+
+    async def _try(self, name: str) -> Answer | None:
+        """The answer to give to the client; None: another try may do better."""
+        exchange, health, now = self._exchange, self._book[name], time.monotonic()
+        left_s = self._ends - time.perf_counter()
+        probe = health.breaker.state(now) == "half_open"
+        if left_s <= 0 or not health.breaker.admits(now):
+            return None
+        exchange.model, exchange.usage, exchange.upstream_id = name, None, None
+        if name not in self._failures:
+            health.budget.request()
+        health.in_flight += 1
+        streaming = False
+        try:
+            answer = await (self._inner(exchange) if self._calm else self._within(left_s))
+            if answer.status >= 500 or answer.status in RETRYABLE:
+                self._last = answer
+                headers = {key.decode(): value.decode() for key, value in answer.headers}
+                self._failed(name, Failure(answer.status, retry_after_s(headers, time.time())))
+                return None
+            streaming = answer.stream is not None
+            self._answered(name, answer, now)
+            return answer
+        except TimeoutError:  # the client's deadline: says nothing of the model
+            self._last = self._too_late(name)
+        except Refused as error:
+            if error.status not in RETRYABLE:
+                raise
+            self._last = error
+            self._failed(name, Failure(error.status, timed_out=error.status == 504))
+        finally:
+            if not streaming:
+                health.in_flight -= 1
+            if probe:
+                health.breaker.left()
+        return None
+
+    async def _within(self, seconds: float) -> Answer:
+        async with asyncio.timeout(seconds):
+            return await self._inner(self._exchange)
+
+    def _answered(self, name: str, answer: Answer, started: float) -> None:
+        health, now = self._book[name], time.monotonic()
+        if answer.status < 400:
+            health.latency.add(now - started, now)
+        if answer.stream is None:
+            health.breaker.succeeded(now)
+        else:
+            health.breaker.answered(now)
+            self._exchange.at_end.append(lambda: self._ended(name))
+
+    def _failed(self, name: str, failure: Failure) -> None:
+        """A limit (429) is no sign of ill health; a model that names a pause is asked last until it is over."""
+        self._calm = False
+        self._failures[name] = failure
+        health, now = self._book[name], time.monotonic()
+        if failure.retry_after_s is not None:
+            health.rests_until = max(health.rests_until, now + failure.retry_after_s)
+        if failure.status >= 500 or failure.status == 408:
+            health.breaker.failed(now)
+        else:
+            health.breaker.answered(now)
+
+    def _ended(self, name: str) -> None:
+        """A stream is over: a client that hung up, or a guard that blocked, says nothing of the model."""
+        exchange, health, now = self._exchange, self._book[name], time.monotonic()
+        health.in_flight -= 1
+        if exchange.attempts and exchange.attempts[-1].error is not None:
+            health.breaker.failed(now)
+        elif not exchange.client_closed:
+            health.breaker.succeeded(now)
+
+    def _too_late(self, name: str) -> Refused:
+        exchange = self._exchange
+        if exchange.attempts:
+            exchange.attempts[-1] = msgspec.structs.replace(exchange.attempts[-1], error="no answer by the deadline")
+        return Refused(
+            f"Model '{name}' gave no answer within {self._ends - exchange.started:.3g} s, the time that the client "
+            "declared or the gateway allows.",
+            status=504,
+            type="api_error",
+            code="upstream_timeout",
+        )
+
+    def _give_up(self, names: tuple[str, ...]) -> Answer:
+        """The last failure, as it is; after several tries the client's SDK is told not to multiply them."""
+        if self._last is None:
+            self._exchange.model = None
+            raise self._resting(names)
+        several = len(self._exchange.attempts) > 1
+        if isinstance(self._last, Refused):
+            if several:
+                self._last.headers += (("x-should-retry", "false"),)
+            raise self._last
+        if several and not any(name == b"x-should-retry" for name, _ in self._last.headers):
+            self._last.headers.append((b"x-should-retry", b"false"))
+        return self._last
+
+    def _resting(self, names: tuple[str, ...]) -> Refused:
+        now = time.monotonic()
+        wait = int(min(self._book[name].breaker.wait_s(now) for name in names)) + 1
+        return Refused(
+            f"No model behind '{self._route.name}' is fit to answer: {', '.join(names)} failed again and again. "
+            f"The next try is in {wait} s.",
+            status=503,
+            type="api_error",
+            code="upstream_unavailable",
+            headers=(("retry-after", str(wait)),),
+        )
+
+
+class Shadows:
+    """Copies of requests to a model whose answers nobody gets.
+
+    `handler` settles and calls; its rows stand under the key `shadow`, so that no client pays for them.
+    Where `most` are under way, a request goes without its copy.
+    """
+
+    def __init__(self, handler: Handler, most: int) -> None:
+        self._handler, self._most = handler, most
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, exchange: Exchange, model: str) -> None:
+        if len(self._tasks) < self._most:
+            task = asyncio.create_task(self._run(shadow_of(exchange, model)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, exchange: Exchange) -> None:
+        try:
+            answer = await self._handler(exchange)
+            if answer.stream is not None:
+                async for _ in answer.stream:
+                    pass
+        except Refused:
+            return  # its row says so
+        finally:
+            exchange.end()
+
+    async def close(self) -> None:
+        """End what is under way; each is settled as it stands."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def shadow_of(exchange: Exchange, model: str) -> Exchange:
+    """A request like `exchange` under the shadow key, without tools: what a shadow calls must not happen."""
+    fields = msgspec.json.decode(exchange.body, type=dict[str, msgspec.Raw])
+    body = msgspec.json.encode({name: value for name, value in fields.items() if name not in TOOLS})
+    copy = Exchange(
+        f"{exchange.request_id}-shadow", exchange.endpoint, exchange.headers, body, time.time(), time.perf_counter()
+    )
+    copy.request = decode_request(exchange.endpoint, body)
+    copy.key, copy.route, copy.model = SHADOW_KEY, exchange.route, model
+    copy.route_version, copy.prompt_version = exchange.route_version, exchange.prompt_version
+    return copy

@@ -1,0 +1,131 @@
+"""A place for the request among those that its route runs at once, or a wait for one, or the advice to come back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping
+
+from steward.core.errors import Refused
+from steward.core.records import Priority
+from steward.gateway.admission import WEIGHTS, Line, LinePlan, Ticket, Verdict, lower, retry_after_s, share
+from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
+from steward.gateway.routing import Route, patience_s
+from steward.gateway.wire import invalid
+
+
+def queue(routes: Mapping[str, Route], plan: LinePlan, workers: int) -> Wrapper:
+    """Let as many exchanges of a route run as it may, and refuse what would wait too long."""
+    doors: dict[str, _Door] = {}
+
+    def wrap(inner: Handler) -> Handler:
+        async def handle(exchange: Exchange) -> Answer:
+            door = doors.get(exchange.route)
+            if door is None:
+                door = doors[exchange.route] = _Door(line_of(routes[exchange.route], plan, workers), exchange.route)
+            waited = time.perf_counter() - exchange.started
+            await door.enter(exchange, patience_s(exchange.headers, plan.wait_s) - waited)
+            entered = time.monotonic()
+            try:
+                answer = await inner(exchange)
+            except BaseException:
+                door.leave(entered)
+                raise
+            if answer.stream is None:
+                door.leave(entered)
+            else:
+                exchange.at_end.append(lambda: door.leave(entered))
+            return answer
+
+        return handle
+
+    return wrap
+
+
+def line_of(route: Route, plan: LinePlan, workers: int) -> Line:
+    """This worker's part of the route's line."""
+    concurrency = plan.concurrency if route.concurrency is None else route.concurrency
+    length = plan.queue if route.queue is None else route.queue
+    return Line(share(concurrency, workers), share(length, workers))
+
+
+class _Door:
+    """A line and the tasks that wait in it."""
+
+    def __init__(self, line: Line, route: str) -> None:
+        self._line, self._route = line, route
+        self._numbers = itertools.count()
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    async def enter(self, exchange: Exchange, patience: float) -> None:
+        """Return with a place. :raises Refused: 503, the line is full or too slow"""
+        assert exchange.key is not None
+        ticket = Ticket(next(self._numbers), exchange.key.id, priority_of(exchange))
+        verdict = self._line.arrive(ticket, patience)
+        if verdict.action == "run":
+            return
+        if verdict.action == "shed":
+            raise overloaded(self._route, verdict)
+        if verdict.displaced is not None:
+            place = self._waiting.pop(verdict.displaced.number)
+            if not place.done():
+                place.set_exception(overloaded(self._route, Verdict("shed", "full", verdict.wait_s)))
+        await self._wait(ticket, patience)
+
+    async def _wait(self, ticket: Ticket, patience: float) -> None:
+        place = self._waiting[ticket.number] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(patience):
+                await place
+        except TimeoutError:
+            self._give_up(ticket, place)
+            raise overloaded(self._route, Verdict("shed", "late", self._line.predicted_wait_s(ticket))) from None
+        except asyncio.CancelledError:
+            self._give_up(ticket, place)
+            raise
+
+    def _give_up(self, ticket: Ticket, place: asyncio.Future[None]) -> None:
+        if self._waiting.pop(ticket.number, None) is not None:
+            self._line.leave(ticket)
+        elif place.done() and not place.cancelled() and place.exception() is None:
+            self._pass_on(None)  # the place came in the same moment
+
+    def leave(self, entered: float) -> None:
+        self._pass_on(time.monotonic() - entered)
+
+    def _pass_on(self, held_s: float | None) -> None:
+        following = self._line.finish(held_s)
+        while following is not None:
+            place = self._waiting.pop(following.number)
+            if not place.done():
+                place.set_result(None)
+                return
+            following = self._line.finish(None)  # its client left in the same moment
+
+
+def priority_of(exchange: Exchange) -> Priority:
+    """The key's priority, or a lower one that the request asks for.
+
+    :raises Refused: 400, no such priority
+    """
+    assert exchange.key is not None
+    ceiling = exchange.key.priority
+    asked = exchange.headers.get("x-steward-priority")
+    if asked is None:
+        return ceiling
+    if asked not in WEIGHTS:
+        raise invalid(f"x-steward-priority: {asked[:50]!r}; expected high, normal or low.", "x-steward-priority")
+    return lower(asked, ceiling)
+
+
+def overloaded(route: str, verdict: Verdict) -> Refused:
+    why = "its queue is full" if verdict.reason == "full" else "the answer would come too late"
+    after = retry_after_s(verdict.wait_s)
+    return Refused(
+        f"The model '{route}' is overloaded: {why}. Try again in {after} s.",
+        status=503,
+        type="api_error",
+        code="overloaded",
+        headers=(("retry-after", str(after)), ("retry-after-ms", str(after * 1000))),
+    )

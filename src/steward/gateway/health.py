@@ -1,0 +1,232 @@
+"""How the models have been doing, and what follows: breakers, ejection of outliers, budgets of retries.
+
+Pure: time (monotonic seconds) is an argument. Each worker learns for itself; nothing is shared, so that a
+worker that was killed leaves nothing behind and no lock stands in the way of a request.
+
+Sources: the three states of a breaker, Nygard, "Release It!", 2007, and Resilience4j's window with a minimum of
+calls; doubling of the open time and the bounded share of ejected targets, Envoy's outlier detection; the retry
+budget, Finagle's `RetryBudget` (20 % of requests); z for two proportions, NIST/SEMATECH e-Handbook 7.3.3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from steward.gateway.routing import Standing
+
+State = Literal["closed", "open", "half_open"]
+
+BUCKETS: Final = 10  # of a window
+LONGEST_OPEN: Final = 8  # times open_s
+RETRY_RESERVE: Final = 10.0  # retries that a quiet model may spend at once
+LATENCY_TAU_S: Final = 10.0  # a sample weighs 1/e after this long
+OUTLIER_Z: Final = 3.0  # one in 740 by chance, one-sided
+OUTLIER_MARGIN: Final = 0.1  # and this much worse than the others
+
+
+class HealthPlan(msgspec.Struct, frozen=True):
+    """When a model is left alone."""
+
+    consecutive_failures: int = 5
+    error_rate: float = 0.5
+    minimum_requests: int = 20
+    window_s: float = 30.0
+    open_s: float = 10.0
+    ejected_share: float = 0.5
+    retry_ratio: float = 0.2
+
+
+class Window:
+    """Requests and failures of the last `span_s` seconds, in ten buckets; the sums are made once a bucket."""
+
+    def __init__(self, span_s: float) -> None:
+        self._width = span_s / BUCKETS
+        self.clear()
+
+    def add(self, failed: bool, now: float) -> None:
+        self._turn(now)
+        at = self._number % BUCKETS
+        self._requests[at] += 1
+        self._failures[at] += failed
+        self._sums = (self._sums[0] + 1, self._sums[1] + failed)
+
+    def counts(self, now: float) -> tuple[int, int]:
+        """(requests, failures)"""
+        self._turn(now)
+        return self._sums
+
+    def clear(self) -> None:
+        self._number = 0  # of the newest bucket
+        self._requests: list[int] = [0] * BUCKETS
+        self._failures: list[int] = [0] * BUCKETS
+        self._sums: tuple[int, int] = (0, 0)
+
+    def _turn(self, now: float) -> None:
+        """Empty the buckets whose time has passed."""
+        number = int(now // self._width)
+        if number <= self._number:
+            return
+        for passed in range(max(self._number + 1, number - BUCKETS + 1), number + 1):
+            self._requests[passed % BUCKETS] = self._failures[passed % BUCKETS] = 0
+        self._number = number
+        self._sums = (sum(self._requests), sum(self._failures))
+
+
+class Breaker:
+    """Closed: all pass. Open: none, for a while. Half open: one at a time, to see."""
+
+    def __init__(self, plan: HealthPlan) -> None:
+        self._plan = plan
+        self.window = Window(plan.window_s)
+        self._consecutive = 0
+        self._times_opened = 0  # in a row
+        self._open_until: float | None = None
+        self._probing = False
+
+    def state(self, now: float) -> State:
+        if self._open_until is None:
+            return "closed"
+        return "open" if now < self._open_until else "half_open"
+
+    def admits(self, now: float) -> bool:
+        """Whether one request may go; in half open it is the probe, and `succeeded`, `failed` or `left` must follow."""
+        state = self.state(now)
+        if state == "half_open" and not self._probing:
+            self._probing = True
+            return True
+        return state == "closed"
+
+    def answered(self, now: float) -> None:
+        """A first byte came: enough to close a half-open breaker, without waiting for the end of a stream."""
+        if self.state(now) == "half_open":
+            self._open_until, self._probing, self._times_opened, self._consecutive = None, False, 0, 0
+            self.window.clear()
+
+    def succeeded(self, now: float) -> None:
+        self.answered(now)
+        self.window.add(False, now)
+        self._consecutive = 0
+
+    def failed(self, now: float) -> None:
+        self.window.add(True, now)
+        self._consecutive += 1
+        state = self.state(now)
+        if state == "half_open" or (state == "closed" and self._too_many(now)):
+            self._probing = False
+            self._open_until = now + self._plan.open_s * min(LONGEST_OPEN, 2**self._times_opened)
+            self._times_opened += 1
+
+    def left(self) -> None:
+        """The request ended without a verdict: its client hung up."""
+        self._probing = False
+
+    def wait_s(self, now: float) -> float:
+        return max(0.0, (self._open_until or now) - now)
+
+    def _too_many(self, now: float) -> bool:
+        plan = self._plan
+        requests, failures = self.window.counts(now)
+        by_rate = requests >= plan.minimum_requests and failures >= plan.error_rate * requests
+        return by_rate or self._consecutive >= plan.consecutive_failures
+
+
+class RetryBudget:
+    """A token bucket: each request brings `ratio` of a token, each retry takes one."""
+
+    def __init__(self, ratio: float) -> None:
+        self._ratio = ratio
+        self.tokens = RETRY_RESERVE if ratio else 0.0
+
+    def request(self) -> None:
+        self.tokens = min(RETRY_RESERVE, self.tokens + self._ratio)
+
+    def take(self) -> bool:
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
+
+
+class Latency:
+    """An exponentially weighted mean in time; without samples it fades to 0, so that a slow model is tried again."""
+
+    def __init__(self) -> None:
+        self._value = 0.0
+        self._at = -math.inf
+
+    def add(self, seconds: float, now: float) -> None:
+        old = math.exp((self._at - now) / LATENCY_TAU_S)
+        self._value = self._value * old + seconds * (1.0 - old)
+        self._at = now
+
+    def value(self, now: float) -> float:
+        return self._value * math.exp((self._at - now) / LATENCY_TAU_S)
+
+
+class ModelHealth:
+    """All that one worker remembers of one model."""
+
+    def __init__(self, plan: HealthPlan) -> None:
+        self.breaker = Breaker(plan)
+        self.budget = RetryBudget(plan.retry_ratio)
+        self.latency = Latency()
+        self.in_flight = 0
+        self.rests_until = -math.inf  # it answered 429 and said until when
+
+    def standing(self, ejected: bool, now: float) -> Standing:
+        out = ejected or now < self.rests_until or self.breaker.state(now) == "open"
+        return Standing(self.in_flight, self.latency.value(now), out)
+
+
+class HealthBook:
+    """The health of every model of a worker."""
+
+    def __init__(self, plan: HealthPlan, models: Iterable[str]) -> None:
+        self._plan = plan
+        self._models = {name: ModelHealth(plan) for name in models}
+
+    def __getitem__(self, model: str) -> ModelHealth:
+        return self._models[model]
+
+    def standings(self, targets: Iterable[str], others: Iterable[str], now: float) -> dict[str, Standing]:
+        """What `routing.order` must know; outliers are looked for among `targets`, which share the same work."""
+        names = list(targets)
+        counts = {name: self._models[name].breaker.window.counts(now) for name in names} if len(names) > 1 else {}
+        ill = any(failures for _, failures in counts.values())
+        gone = outliers(counts, self._plan.minimum_requests, self._plan.ejected_share) if ill else frozenset()
+        return {name: self._models[name].standing(name in gone, now) for name in (*names, *others)}
+
+
+def outliers(counts: Mapping[str, tuple[int, int]], minimum: int, share: float) -> frozenset[str]:
+    """Targets that fail clearly more often than the others: worst first, at most `share` of all, and never all.
+
+    `counts` are (requests, failures) of a window. A target is one when its failure rate is `OUTLIER_MARGIN` above
+    that of the others together and the difference is `OUTLIER_Z` standard errors. It comes back by itself, when
+    its failures have left the window.
+    """
+    found: list[tuple[float, str]] = []
+    for name, (requests, failures) in counts.items():
+        others = [pair for other, pair in counts.items() if other != name]
+        rest, rest_failures = sum(pair[0] for pair in others), sum(pair[1] for pair in others)
+        if requests < minimum or rest < minimum:
+            continue
+        z = two_proportions_z(failures, requests, rest_failures, rest)
+        if z >= OUTLIER_Z and failures / requests - rest_failures / rest >= OUTLIER_MARGIN:
+            found.append((failures / requests, name))
+    most = min(int(share * len(counts)), len(counts) - 1)
+    return frozenset(name for _, name in sorted(found, reverse=True)[: max(0, most)])
+
+
+def two_proportions_z(failures: int, requests: int, other_failures: int, other_requests: int) -> float:
+    """How many standard errors the first rate is above the second, with the pooled rate; 0 where both are equal.
+
+    >>> round(two_proportions_z(10, 20, 2, 20), 3)
+    2.76
+    """
+    pooled = (failures + other_failures) / (requests + other_requests)
+    error = math.sqrt(pooled * (1 - pooled) * (1 / requests + 1 / other_requests))
+    return (failures / requests - other_failures / other_requests) / error if error else 0.0
