@@ -9,6 +9,7 @@ import msgspec
 from steward.core.extend import Engine
 from steward.core.records import Attempt, KeyRecord
 from steward.gateway.limits import Decision
+from steward.gateway.prompts import Prompt
 from steward.gateway.wire import Request, TokenUsage
 
 
@@ -40,7 +41,9 @@ class Exchange:
         "headers",
         "key",
         "model",
+        "prompt",
         "prompt_version",
+        "release",
         "request",
         "request_id",
         "route",
@@ -67,7 +70,9 @@ class Exchange:
         self.decision: Decision | None = None
         self.route = ""
         self.route_version = 0
+        self.prompt: Prompt | None = None
         self.prompt_version: str | None = None
+        self.release: Callable[[], None] | None = None  # called once, when the answer has ended
         self.model: str | None = None
         self.subject: str | None = None
         self.conversation: str | None = None
