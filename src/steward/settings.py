@@ -45,6 +45,7 @@ class Settings(Section):
     """steward.yaml, whole. Every section is optional."""
 
     home: str = Field(".steward", description="data folder, relative to this file")
+    watch: bool = Field(True, description="serve this file when it changes; without it, after `steward reload`")
     gateway: GatewayConfig = GatewayConfig()
     console: ConsoleConfig = ConsoleConfig()
     models: list[ModelConfig] = Field(default=[])

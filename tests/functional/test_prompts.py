@@ -83,6 +83,7 @@ def received() -> Iterator[Received]:
 
 
 FILE = """
+watch: false
 models: [{name: m, backend: openai, url: "URL"}]
 prompts:
   - {name: brief, system: Be brief., examples: [{user: "2+2?", assistant: "4"}]}

@@ -23,10 +23,14 @@ from conftest import Deployment, run, until
 class Configured(Deployment):
     """A deployment with a steward.yaml of its own."""
 
-    def __init__(self, folder: Path, text: str, *arguments: str) -> None:
+    def __init__(self, folder: Path, text: str, *arguments: str, watch: bool = False) -> None:
         self.file = folder / "steward.yaml"
         self.file.write_text(text)
-        super().__init__(folder / "home", "--config", str(self.file), *arguments)
+        os.environ["STEWARD_WATCH"] = str(watch).lower()  # a watched file may be taken before the command asks
+        try:
+            super().__init__(folder / "home", "--config", str(self.file), *arguments)
+        finally:
+            del os.environ["STEWARD_WATCH"]
 
     @property
     def version(self) -> int:
@@ -74,8 +78,8 @@ Start = Callable[..., Configured]
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Configured] = []
 
-    def begin(first: str, *arguments: str) -> Configured:
-        started.append(Configured(tmp_path, first, *arguments))
+    def begin(first: str, *arguments: str, watch: bool = False) -> Configured:
+        started.append(Configured(tmp_path, first, *arguments, watch=watch))
         return started[-1]
 
     yield begin
@@ -177,7 +181,7 @@ def test_what_needs_a_restart_is_named_and_nothing_is_half_applied(start: Start,
 
 
 def test_a_changed_file_is_followed(start: Start, upstream: str) -> None:
-    deployment = start(text(upstream, upstream))
+    deployment = start(text(upstream, upstream), watch=True)
     deployment.file.write_text("models: [")
     until(lambda: deployment.state()["config_error"])
     deployment.file.write_text(text(upstream, upstream, 3.0))
@@ -214,9 +218,10 @@ def test_rollback_serves_the_earlier_version_as_the_newest(start: Start, upstrea
     files = list((deployment.home / "config").iterdir())
     assert len(files) == 6 and all(path.stat().st_mode & 0o077 == 0 for path in files)
     deployment.stop()
-    assert "next `steward up`" in run(
-        "config", "rollback", "2", "--home", str(deployment.home), "--config", str(deployment.file)
-    ).stdout
+    assert (
+        "next `steward up`"
+        in run("config", "rollback", "2", "--home", str(deployment.home), "--config", str(deployment.file)).stdout
+    )
     assert deployment.file.read_text() == text(upstream, upstream, 2.0)
 
 

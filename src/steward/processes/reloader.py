@@ -48,7 +48,7 @@ class Reloader:
         """One round: answer what commands ask, and follow the file. Never raises what steward names."""
         for request in reload.requests(self._home):
             reload.answer(self._home, request, self._answer(request))
-        if self._file_changed():
+        if self._file_changed() and self._served.facts["watch"]:
             self._answer(Request(""))
 
     def _file_changed(self) -> bool:
