@@ -51,7 +51,7 @@ def up(
         key = _first_key(folder)
 
         def ready() -> None:
-            reload.keep(folder, first, "serving")
+            reload.keep_first(folder, first)
             show_lines(_greeting(supervisor, key))
 
         supervisor.run(ready, reloader.step)

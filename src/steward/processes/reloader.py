@@ -45,7 +45,7 @@ class Reloader:
         return self._served.plan.config_version
 
     def step(self) -> None:
-        """One round: answer what commands ask, and follow the file. Never raises what steward names."""
+        """One round: answer what commands ask, and follow the file."""
         for request in reload.requests(self._home):
             reload.answer(self._home, request, self._answer(request))
         if self._file_changed() and self._served.facts["watch"]:
@@ -86,8 +86,8 @@ class Reloader:
                     prompts.use(self._home, name, version)
                 reload.write_back(self._source.file, wanted.text)
                 stamp = stamp_of(self._source.file)
-        except (StewardError, OSError) as error:
-            named = error if isinstance(error, StewardError) else InputError(str(error))
+        except Exception as error:  # whatever a file provokes, the old version goes on serving
+            named = error if isinstance(error, StewardError) else _unexpected(error, self._source.file)
             if not request.dry_run:
                 self._failed(named)
             return reload.refused(named, self.version, changed)
@@ -121,3 +121,9 @@ class Reloader:
     def _failed(self, error: StewardError) -> None:
         log.error("configuration not reloaded, version %d goes on serving: %s", self.version, error)
         self._tell({"config_error": {"at": time.time(), "message": str(error)}})
+
+
+def _unexpected(error: Exception, file: Path) -> InputError:
+    """An error without a message of ours: its own may repeat what the file says."""
+    why = error.strerror if isinstance(error, OSError) else type(error).__name__
+    return InputError(f"{file}: it cannot be used ({why}); `steward config check` may say more")

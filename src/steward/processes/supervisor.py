@@ -294,7 +294,7 @@ class Supervisor:
         if self._retiring:
             said = self._acknowledged()
             for child, version in list(self._retiring):
-                if all(item is not None and not _holds(item, version, self.plan.config_version) for item in said):
+                if all(item is not None and not may_need(item, version, self.plan.config_version) for item in said):
                     self._retiring.remove((child, version))
                     child.signal(signal.SIGTERM)
                     self._ending.append((child, now + STOP_S["engine"]))
@@ -364,8 +364,17 @@ def _said(run: Path, worker: Child) -> Acknowledged | None:
         return None
 
 
-def _holds(said: Acknowledged, version: int, current: int) -> bool:
-    """Whether an open exchange may need an engine that no plan after `version` had."""
+def may_need(said: Acknowledged, version: int, current: int) -> bool:
+    """Whether an open exchange may need an engine that no plan after `version` had; `current` does not have it.
+
+    >>> [may_need(Acknowledged(3, held), 2, 3) for held in ((3,), (2, 3), (1, 3))]
+    [False, True, True]
+
+    Version 3 was given up for 2, which serves again: the engines that only 3 had.
+
+    >>> [may_need(Acknowledged(2, held), 3, 2) for held in ((2,), (2, 3))]
+    [False, True]
+    """
     return said.error is not None or any(held <= version and held != current for held in said.held)
 
 

@@ -55,8 +55,8 @@ def keep(home: Path, version: Version, text: str) -> None:
     """Write a version, or its new outcome, down."""
     folder = home / "config"
     folder.mkdir(mode=0o700, exist_ok=True)
-    write_private(text_file(home, version.version), text.encode())
-    write_private(folder / f"{version.version:04d}.json", msgspec.json.encode(version))
+    write_private(text_file(home, version.version), text.encode(), durable=True)
+    write_private(folder / f"{version.version:04d}.json", msgspec.json.encode(version), durable=True)
 
 
 def text_file(home: Path, number: int) -> Path:

@@ -68,7 +68,7 @@ def add(home: Path, name: str, text: PromptText, now: float) -> PromptVersion:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = 1 + max((_counter(item.version) for item in found), default=0)
         stored = _Stored(now, text.system, text.examples)
-        write_private(folder / f"{number:04d}-{mark}.json", msgspec.json.encode(stored))
+        write_private(folder / f"{number:04d}-{mark}.json", msgspec.json.encode(stored), durable=True)
         if not found:
             write_private(folder / "in-use", f"{number}-{mark}".encode())
     return find(home, name, f"{number}-{mark}")

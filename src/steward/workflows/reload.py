@@ -191,6 +191,12 @@ def number_at_start(home: Path, first: Candidate) -> int:
     return history.next_number(home)
 
 
+def keep_first(home: Path, first: Candidate) -> None:
+    """Write what serves after the start into the history, unless it is the version that served before."""
+    if first.plan.config_version not in [item.version for item in history.accepted(home)]:
+        keep(home, first, "serving")
+
+
 def numbered(item: Candidate, number: int) -> Candidate:
     return msgspec.structs.replace(item, plan=msgspec.structs.replace(item.plan, config_version=number))
 

@@ -82,3 +82,11 @@ def test_a_plan_that_does_not_come_up_keeps_its_number(deployment: Deployment) -
     found = history.versions(deployment.home)
     assert [(item.version, item.outcome) for item in found] == [(1, "serving"), (2, "failed"), (3, "serving")]
     assert [item.version for item in history.accepted(deployment.home)] == [1, 3]
+
+
+@pytest.mark.parametrize("text", ["home: 2026-13-45\n", "routes: " + "[" * 5000, "\x00", "models: &a [*a]\n"])
+def test_no_file_ends_the_supervisor(deployment: Deployment, text: str) -> None:
+    deployment.file.write_text(text)
+    deployment.step(1)
+    deployment.step(1)
+    assert deployment.notes["config_error"] and not deployment.applied
