@@ -17,7 +17,15 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from steward.core.errors import InputError, UnknownName
-from steward.gateway.config import GatewayConfig, LimitsConfig, ModelConfig, RouteConfig, SecretReference, Section
+from steward.gateway.config import (
+    GatewayConfig,
+    LimitsConfig,
+    ModelConfig,
+    PromptConfig,
+    RouteConfig,
+    SecretReference,
+    Section,
+)
 
 FILE = "steward.yaml"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
@@ -37,10 +45,12 @@ class Settings(Section):
     """steward.yaml, whole. Every section is optional."""
 
     home: str = Field(".steward", description="data folder, relative to this file")
+    watch: bool = Field(True, description="serve this file when it changes; without it, after `steward reload`")
     gateway: GatewayConfig = GatewayConfig()
     console: ConsoleConfig = ConsoleConfig()
     models: list[ModelConfig] = Field(default=[])
     routes: list[RouteConfig] = Field(default=[])
+    prompts: list[PromptConfig] = Field(default=[])
     limits: LimitsConfig = LimitsConfig()
     store: StoreConfig = StoreConfig()
 
@@ -82,7 +92,7 @@ def load(
         raise InputError(
             "\n".join(_explain(item, origins, file) for item in error.errors(include_input=False))
         ) from None
-    _check_names(settings)
+    _check_names(settings, origins, file)
     return Loaded(settings, origins, file if file.exists() else None)
 
 
@@ -227,15 +237,20 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _check_names(settings: Settings) -> None:
-    """Models and routes have one name each, and routes lead to models that exist."""
+def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> None:
+    """Models, routes and prompts have one name each, and routes lead to models that exist."""
     names = [model.name for model in settings.effective_models()]
-    for kind, given in (("model", names), ("route", [route.name for route in settings.routes])):
-        twice = sorted({name for name in given if given.count(name) > 1})
-        if twice:
-            raise InputError(f"two {kind}s are called {twice[0]!r}; names must differ")
-    for item in settings.routes:
-        shadow = [item.shadow.model] if item.shadow else []
-        for name in (*(target.model for target in item.targets), *item.fallback, *shadow):
+    routes, prompts = [route.name for route in settings.routes], [prompt.name for prompt in settings.prompts]
+    for kind, given in (("model", names), ("route", routes), ("prompt", prompts)):
+        for index, name in enumerate(given):
+            if name in given[:index]:
+                where = _origin(f"{kind}s.{index}.name", origins, file)
+                raise InputError(f"{where}: two {kind}s are called {name!r}; names must differ")
+    for number, item in enumerate(settings.routes):
+        used = [(f"targets.{index}.model", target.model) for index, target in enumerate(item.targets)]
+        used += [(f"fallback.{index}", name) for index, name in enumerate(item.fallback)]
+        used += [("shadow.model", item.shadow.model)] if item.shadow else []
+        for key, name in used:
             if name not in names:
-                raise UnknownName(f"model (in route {item.name!r})", name, names)
+                where = _origin(f"routes.{number}.{key}", origins, file)
+                raise UnknownName(f"model (in route {item.name!r})", name, names, where)

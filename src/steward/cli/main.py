@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, keys, status, up, usage
+from steward.cli import chat, config, keys, prompts, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -38,10 +38,15 @@ def root(
 app.command()(up.up)
 app.command()(config.init)
 app.command()(status.status)
+app.command()(reload.reload)
 app.command()(chat.chat)
 app.command()(usage.tail)
 app.command()(usage.usage)
-app.add_typer(config.app, name="config", help="Check and show the settings.")
+config.app.command()(reload.history)
+config.app.command()(reload.diff)
+config.app.command()(reload.rollback)
+app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
+app.add_typer(prompts.app, name="prompts", help="Keep versions of the prompts that routes carry.")
 app.add_typer(keys.app, name="keys", help="Create, list and revoke gateway keys.")
 
 

@@ -21,6 +21,9 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
         up_s = int(time.time() - state["started_at"])
         word = "Ready" if ready else "Not ready"
         show_lines([f"{word}: {state['gateway_url']}/v1, up {up_s} s; console {state['console_url']}"])
+        show_lines([f"Configuration version {state['config_version']}"])
+        if state["config_error"]:
+            show_lines([f"The last change was not taken: {state['config_error']['message']}"])
         rows = [
             [item["name"], item["state"], item["pid"] and str(item["pid"]), item["restarts"]]
             for item in state["processes"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,31 +27,41 @@ def up(
     config: Annotated[Path | None, typer.Option(help="Another file than steward.yaml.")] = None,
 ) -> None:
     """Start the gateway, a model and the console; Ctrl-C stops them."""
+    from steward.processes.reloader import Reloader
     from steward.processes.supervisor import Supervisor
     from steward.settings import home_of, load
-    from steward.workflows.serve import make_plan
+    from steward.workflows import reload
 
     given = {"gateway.port": port, "console.port": console_port, "gateway.workers": workers, "home": home and str(home)}
-    loaded = load(config, {name: value for name, value in given.items() if value is not None})
-    folder = home_of(loaded)
+    overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    source = reload.Source(config, overrides, model, __version__)
+    folder = home_of(load(config, overrides))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chmod(folder, 0o700)
-    plan = make_plan(loaded.settings, folder, __version__, model)
+    logging.basicConfig(level=logging.WARNING, format="steward %(levelname)s %(message)s")
+    first = reload.candidate(source, folder)
     with (folder / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(f"{folder} already runs a steward; stop it first, or choose another --home") from error
-        supervisor = Supervisor(plan)
+        first = reload.numbered(first, reload.number_at_start(folder, first))
+        supervisor = Supervisor(first.plan)
+        reloader = Reloader(source, folder, first, supervisor.apply, supervisor.tell)
         key = _first_key(folder)
-        supervisor.run(lambda: show_lines(_greeting(supervisor, key)))
+
+        def ready() -> None:
+            reload.keep_first(folder, first)
+            show_lines(_greeting(supervisor, key))
+
+        supervisor.run(ready, reloader.step)
 
 
 def _first_key(folder: Path) -> str | None:
     """Make the first key before any worker starts; None where there are keys already."""
     import time
 
-    from steward.processes.supervisor import write_private
+    from steward.workflows.files import write_private
     from steward.workflows.keys import create, list_keys
 
     if list_keys(folder):

@@ -31,17 +31,17 @@ class InputError(StewardError):
 
 
 class UnknownName(InputError):
-    """A name that does not exist.
+    """A name that does not exist. `where` is the file and line that names it.
 
     >>> str(UnknownName("model", "startr", ["starter", "big"]))
     "unknown model 'startr'; did you mean 'starter'? Known: big, starter"
     """
 
-    def __init__(self, kind: str, seen: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, seen: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
         close = difflib.get_close_matches(seen, names, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
-        super().__init__(f"unknown {kind} {seen!r}{hint} Known: {', '.join(names) or 'none'}")
+        super().__init__(f"{where and f'{where}: '}unknown {kind} {seen!r}{hint} Known: {', '.join(names) or 'none'}")
 
 
 class Unavailable(StewardError):

@@ -145,6 +145,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float
     gateway_url: str
     version: str
+    config_version: int = 0
+    config_error: str | None = None  # why the last change of the configuration was not taken
     processes: tuple[Health, ...]
     models: tuple[Health, ...]
     series: tuple[SeriesPoint, ...]  # oldest first, equal buckets of bucket_s

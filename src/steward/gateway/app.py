@@ -80,7 +80,7 @@ class Gateway:
         self._infer = infer
         self._models = models
         self._ready = ready
-        self._max_body_bytes = max_body_bytes
+        self.max_body_bytes = max_body_bytes
         self._on_start, self._on_stop = on_start, on_stop
         self._mounts = {(mount.path): mount for mount in MOUNTS}
 
@@ -158,7 +158,7 @@ class Gateway:
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """The whole body. :raises Refused: 413 by declared or actual length, 415, 400 where the client hung up"""
         declared = headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self._max_body_bytes:
+        if declared.isdigit() and int(declared) > self.max_body_bytes:
             raise self._too_large(int(declared))
         kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         if kind != "application/json":
@@ -175,14 +175,14 @@ class Gateway:
                 raise invalid("The client hung up before its request was complete.")
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > self._max_body_bytes:
+            if size > self.max_body_bytes:
                 raise self._too_large(size)
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _too_large(self, size: int) -> Refused:
         return Refused(
-            f"The body has {size:,} bytes or more; the limit is {self._max_body_bytes:,} (gateway.max_body_bytes).",
+            f"The body has {size:,} bytes or more; the limit is {self.max_body_bytes:,} (gateway.max_body_bytes).",
             status=413,
             type="invalid_request_error",
             code="request_too_large",

@@ -1,4 +1,4 @@
-"""The gateway's sections of steward.yaml: `gateway`, `models`, `routes`, `limits`."""
+"""The gateway's sections of steward.yaml: `gateway`, `models`, `routes`, `prompts`, `limits`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
+PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 
 
@@ -88,6 +89,48 @@ class ShadowConfig(Section):
     sample: float = Field(1.0, ge=0, le=1, description="share of the requests")
 
 
+class ExampleConfig(Section):
+    """One question and the answer that the model should give to it."""
+
+    user: str = Field(min_length=1)
+    assistant: str = Field(min_length=1)
+
+
+class PromptConfig(Section):
+    """A prompt that routes name."""
+
+    name: PromptName
+    system: str | None = Field(None, min_length=1, description="the system message")
+    examples: list[ExampleConfig] = Field(default=[], description="few-shot examples, before the client's messages")
+
+    @model_validator(mode="after")
+    def _whole(self) -> PromptConfig:
+        if self.system is None and not self.examples:
+            raise ValueError("a prompt needs a system message, examples, or both")
+        return self
+
+
+class RoutePromptConfig(Section):
+    """The prompt of a route: a name (and version), or written out here."""
+
+    name: PromptName | None = Field(None, description="of `prompts`, or of one kept by `steward prompts`")
+    version: str | None = Field(None, description="with name: this version; the one in use by default")
+    system: str | None = Field(None, min_length=1, description="the system message, without name")
+    examples: list[ExampleConfig] = Field(default=[], description="few-shot examples, without name")
+    mode: Literal["prepend", "replace", "default"] = Field(
+        "prepend", description="where the client sends a system message too: ours first, ours only, or theirs only"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> RoutePromptConfig:
+        written = self.system is not None or bool(self.examples)
+        if (self.name is not None) == written:
+            raise ValueError("a route's prompt takes either name, or system and examples")
+        if self.version is not None and self.name is None:
+            raise ValueError("version goes with name")
+        return self
+
+
 class RouteConfig(Section):
     """What clients ask for as `model`, and the models behind it."""
 
@@ -100,6 +143,7 @@ class RouteConfig(Section):
     shadow: ShadowConfig | None = None
     concurrency: int | None = Field(None, ge=1, description="instead of gateway.concurrency")
     queue: int | None = Field(None, ge=0, description="instead of gateway.queue")
+    prompt: RoutePromptConfig | None = None
 
     @model_validator(mode="after")
     def _differ(self) -> RouteConfig:

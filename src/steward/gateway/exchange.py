@@ -9,6 +9,7 @@ import msgspec
 from steward.core.extend import Engine
 from steward.core.records import Attempt, KeyRecord
 from steward.gateway.limits import Decision
+from steward.gateway.prompts import Prompt
 from steward.gateway.wire import Request, TokenUsage
 
 
@@ -41,6 +42,7 @@ class Exchange:
         "headers",
         "key",
         "model",
+        "prompt",
         "prompt_version",
         "request",
         "request_id",
@@ -68,6 +70,7 @@ class Exchange:
         self.decision: Decision | None = None
         self.route = ""
         self.route_version = 0
+        self.prompt: Prompt | None = None
         self.prompt_version: str | None = None
         self.model: str | None = None
         self.subject: str | None = None

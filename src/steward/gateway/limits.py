@@ -1,6 +1,7 @@
 """How many requests a key may start in a minute: an exact sliding window.
 
-The window of a key is a file in `home/limits`: one position and a ring of as many start times as the
+The window of a key is a file in `home/limits`, named with its limit: truncating a file that another worker
+still maps would kill that worker. It holds one position and a ring of as many start times as the
 key has requests a minute. A request passes when the oldest of the ring is at least 60 seconds old, and
 takes its place. The file is memory-mapped and every look at it is made under a file lock, so that all
 workers of a machine share one exact count, and a killed worker leaves nothing behind but a released lock.
@@ -98,5 +99,10 @@ class RequestLimits:
         if window is None or window.limit != limit:
             if window is not None:
                 window.close()
-            window = self._windows[key_id] = Window(self._folder / f"{key_id}.rpm", limit)
+            window = self._windows[key_id] = Window(self._folder / f"{key_id}.{limit}.rpm", limit)
         return window.take(now)
+
+    def close(self) -> None:
+        for window in self._windows.values():
+            window.close()
+        self._windows.clear()

@@ -34,6 +34,8 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
         started_at=state["started_at"],
         gateway_url=state["gateway_url"],
         version=plan.version,
+        config_version=plan.config_version,
+        config_error=state["config_error"] and state["config_error"]["message"],
         processes=tuple(
             Health(name=item["name"], state=item["state"], detail=_restarts(item["restarts"]))
             for item in state["processes"]
@@ -74,7 +76,7 @@ def main() -> None:
     plan = read_plan(given.plan)
     store = SqlStore(plan.store_url)
     app = build(
-        snapshot=lambda: snapshot(plan, store, time.time()),
+        snapshot=lambda: snapshot(read_plan(given.plan), store, time.time()),
         token=given.token_file.read_text().strip(),
         metrics=lambda: render(store.usage(0.0, time.time(), "model")),
     )

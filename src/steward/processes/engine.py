@@ -9,16 +9,17 @@ import sys
 import threading
 from pathlib import Path
 
+import msgspec
+
 from steward.adapters.engines.embedded import serve
 from steward.core.errors import StewardError
 from steward.processes.lifeline import end_with, no_core_dumps
-from steward.workflows.serve import read_plan
+from steward.workflows.serve import ModelPlan
 
 
 def main() -> None:
-    """`python -m steward.processes.engine --plan FILE --model NAME --alive-fd N`"""
+    """`python -m steward.processes.engine --model JSON --alive-fd N`; the JSON is the model's part of the plan."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--model", required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
     given = parser.parse_args()
@@ -27,7 +28,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(given.alive_fd, 5.0)
-    model = next(item for item in read_plan(given.plan).models if item.name == given.model)
+    model = msgspec.json.decode(given.model, type=ModelPlan)
     assert model.path and model.socket
     try:
         server = serve(Path(model.path), Path(model.socket), model.name, model.context, model.slots, model.threads)

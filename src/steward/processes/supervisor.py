@@ -22,12 +22,15 @@ from typing import Any
 
 import msgspec
 
-from steward.core.errors import InputError, Unavailable
-from steward.workflows.serve import ServePlan
+from steward.core.errors import InputError, StewardError, Unavailable
+from steward.workflows.files import write_private
+from steward.workflows.serve import Acknowledged, ModelPlan, ServePlan
 
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # waits before restarts; the last repeats
 STEADY_S = 30.0  # a process that lived this long starts the waits over
 STOP_S = {"worker": 2.0, "engine": 6.0, "console": 4.0, "keeper": 15.0}  # beyond the drain limit
+SWAP_S = 30.0  # for all workers to serve a new plan
+ENGINE_S = 600.0  # for an engine to load its model
 
 
 def backoff(failures: int) -> float:
@@ -38,8 +41,9 @@ def backoff(failures: int) -> float:
 class Child:
     """One supervised process."""
 
-    def __init__(self, name: str, command: list[str], fds: tuple[int, ...]) -> None:
+    def __init__(self, name: str, command: list[str], fds: tuple[int, ...], socket: str | None = None) -> None:
         self.name = name
+        self.socket = socket  # that an engine answers on
         self.kind = name.partition("-")[0]
         self._command, self._fds = command, fds
         self.process: subprocess.Popen[bytes] | None = None
@@ -117,6 +121,8 @@ class Supervisor:
         self.plan = plan
         self._run = Path(plan.home) / "run"
         self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for stale in (*self._run.glob("worker-*.json"), *self._run.glob("reload/*")):
+            stale.unlink(missing_ok=True)
         self._gateway = listen(plan.host, plan.port, "gateway", "--port")
         self._console = listen(plan.console_host, plan.console_port, "console", "--console-port")
         self.plan = msgspec.structs.replace(
@@ -132,6 +138,9 @@ class Supervisor:
         self._store_ready = self._run / "store-ready"  # the keeper makes it when the tables are there
         self._store_ready.unlink(missing_ok=True)
         self._stopping = False
+        self._retiring: list[tuple[Child, int]] = []  # engines, and the version that they left with
+        self._ending: list[tuple[Child, float]] = []  # told to stop, and when to make them
+        self._notes: dict[str, Any] = {"config_error": None}  # what others want told in state.json
 
     @property
     def gateway_url(self) -> str:
@@ -145,16 +154,9 @@ class Supervisor:
         plan, alive = self.plan, self._alive_read
         common = ["--plan", str(plan.file()), "--alive-fd", str(alive)]
 
-        def python(module: str, *arguments: str) -> list[str]:
-            return [sys.executable, "-m", f"steward.processes.{module}", *arguments]
-
         keeper = python("keeper", *common)
         children = [Child("keeper", keeper, (alive,))]
-        children += [
-            Child(f"engine-{model.name}", python("engine", *common, "--model", model.name), (alive,))
-            for model in plan.models
-            if model.backend == "embedded"
-        ]
+        children += [self._engine(model) for model in plan.models if model.backend == "embedded"]
         fd = self._gateway.fileno()
         worker = python("worker", *common, "--fd", str(fd))
         children += [Child(f"worker-{number}", worker, (alive, fd)) for number in range(plan.workers)]
@@ -163,8 +165,15 @@ class Supervisor:
         children.append(Child("console", console, (alive, fd)))
         return children
 
-    def run(self, on_ready: Callable[[], None], ready_limit_s: float = 60.0) -> None:
-        """Start everything and watch until SIGTERM or SIGINT.
+    def _engine(self, model: ModelPlan) -> Child:
+        given = msgspec.json.encode(model).decode()
+        command = python("engine", "--model", given, "--alive-fd", str(self._alive_read))
+        return Child(f"engine-{model.name}", command, (self._alive_read,), socket=model.socket)
+
+    def run(
+        self, on_ready: Callable[[], None], each_round: Callable[[], None] | None = None, ready_limit_s: float = 60.0
+    ) -> None:
+        """Start everything and watch until SIGTERM or SIGINT; call `each_round` twenty times a second.
 
         :raises Unavailable: a process that cannot start, or not ready within `ready_limit_s`
         """
@@ -180,6 +189,8 @@ class Supervisor:
                 on_ready()
             while not self._stopping:
                 self._watch()
+                if each_round is not None:
+                    each_round()
                 time.sleep(0.05)
         finally:
             self.stop()
@@ -208,6 +219,89 @@ class Supervisor:
         now = time.monotonic()
         if any([child.watch(now) for child in self.children]):
             self._write_state()
+        self._end_retired(now)
+
+    def apply(self, plan: ServePlan) -> int:
+        """Serve `plan` with all workers: new engines first, then the swap, then the old engines end.
+
+        Returns the number of workers that serve it.
+        :raises StewardError: why not; then the old plan serves as before
+        """
+        before = self.plan
+        plan = msgspec.structs.replace(plan, port=before.port, console_port=before.console_port)
+        fresh = self._start_engines(plan)
+        try:
+            self._until(lambda: all(map(_answers, fresh)), fresh, ENGINE_S, "a new model is not ready")
+            write_private(plan.file(), msgspec.json.encode(plan))
+            self._until(lambda: self._all_serve(plan.config_version), fresh, SWAP_S, "not all workers serve it")
+        except StewardError:
+            write_private(before.file(), msgspec.json.encode(before))
+            self._retire(fresh, plan.config_version)
+            raise
+        self.plan = plan
+        used = {model.socket for model in plan.models}
+        self._retire(
+            [child for child in self.children if child.socket and child.socket not in used], before.config_version
+        )
+        return plan.workers
+
+    def _start_engines(self, plan: ServePlan) -> list[Child]:
+        """The engines that `plan` needs and that do not run; one that is being retired is taken back."""
+        wanted = {model.socket: model for model in plan.models if model.backend == "embedded"}
+        back = [child for child, _ in self._retiring if child.socket in wanted]
+        self._retiring = [(child, version) for child, version in self._retiring if child not in back]
+        self.children += back
+        running = {child.socket for child in self.children}
+        fresh = [self._engine(model) for socket, model in wanted.items() if socket not in running]
+        for child in fresh:
+            child.start(time.monotonic())
+        self.children += fresh
+        self._write_state()
+        return [*fresh, *back]
+
+    def _until(self, condition: Callable[[], bool], fresh: list[Child], seconds: float, what: str) -> None:
+        limit = time.monotonic() + seconds
+        while not condition():
+            for child in fresh:
+                if child.exit_code is not None:
+                    raise InputError(f"{child.name} could not start; its message is in the log")
+            if self._stopping:
+                raise Unavailable("steward is being stopped")
+            if time.monotonic() > limit:
+                raise Unavailable(f"{what} within {seconds:.0f} s")
+            self._watch()
+            time.sleep(0.02)
+
+    def _acknowledged(self) -> list[Acknowledged | None]:
+        """What each worker says that it serves."""
+        return [_said(self._run, child) for child in self.children if child.kind == "worker"]
+
+    def _all_serve(self, version: int) -> bool:
+        """:raises Unavailable: a worker says why it cannot"""
+        said = self._acknowledged()
+        for item in said:
+            if item is not None and item.error:
+                raise Unavailable(f"a worker does not serve it: {item.error}")
+        return all(item is not None and item.version == version for item in said)
+
+    def _retire(self, engines: list[Child], version: int) -> None:
+        """End these engines once no worker holds `version`, the last one that had them."""
+        self.children = [child for child in self.children if child not in engines]
+        self._retiring += [(child, version) for child in engines]
+        self._write_state()
+
+    def _end_retired(self, now: float) -> None:
+        if self._retiring:
+            said = self._acknowledged()
+            for child, version in list(self._retiring):
+                if all(item is not None and not may_need(item, version, self.plan.config_version) for item in said):
+                    self._retiring.remove((child, version))
+                    child.signal(signal.SIGTERM)
+                    self._ending.append((child, now + STOP_S["engine"]))
+        for child, limit in list(self._ending):
+            if not child.running or now > limit:
+                child.wait(0.0)
+                self._ending.remove((child, limit))
 
     def _stop_soon(self, *_: Any) -> None:
         self._stopping = True
@@ -216,14 +310,21 @@ class Supervisor:
         """Workers drain first; nobody is left behind."""
         self._gateway.close()
         self._console.close()
+        everyone = [*self.children, *(child for child, _ in (*self._retiring, *self._ending))]
         for kind in ("worker", "engine", "console", "keeper"):
-            group = [child for child in self.children if child.kind == kind]
+            group = [child for child in everyone if child.kind == kind]
             for child in group:
                 child.signal(signal.SIGTERM)
             extra = self.plan.drain_s if kind == "worker" else 0.0
             for child in group:
                 child.wait(STOP_S[kind] + extra)
         (self._run / "state.json").unlink(missing_ok=True)
+
+    def tell(self, notes: dict[str, Any]) -> None:
+        """Show `notes` with the state."""
+        if any(self._notes.get(name) != value for name, value in notes.items()):
+            self._notes.update(notes)
+            self._write_state()
 
     def _write_state(self) -> None:
         """What `steward status` and the console read."""
@@ -244,14 +345,47 @@ class Supervisor:
             "version": self.plan.version,
             "processes": processes,
             "models": [model.name for model in self.plan.models],
+            "config_version": self.plan.config_version,
+            **self._notes,
         }
         write_private(self._run / "state.json", json.dumps(state).encode())
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Replace `path` at once, readable by its owner only."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-    os.replace(temporary, path)
+def python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"steward.processes.{module}", *arguments]
+
+
+def _said(run: Path, worker: Child) -> Acknowledged | None:
+    if worker.process is None:
+        return None
+    try:
+        return msgspec.json.decode(Acknowledged.file(run, worker.process.pid).read_bytes(), type=Acknowledged)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def may_need(said: Acknowledged, version: int, current: int) -> bool:
+    """Whether an open exchange may need an engine that no plan after `version` had; `current` does not have it.
+
+    >>> [may_need(Acknowledged(3, held), 2, 3) for held in ((3,), (2, 3), (1, 3))]
+    [False, True, True]
+
+    Version 3 was given up for 2, which serves again: the engines that only 3 had.
+
+    >>> [may_need(Acknowledged(2, held), 3, 2) for held in ((2,), (2, 3))]
+    [False, True]
+    """
+    return said.error is not None or any(held <= version and held != current for held in said.held)
+
+
+def _answers(engine: Child) -> bool:
+    """Whether the engine answers on its socket."""
+    assert engine.socket
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(2.0)
+            connection.connect(engine.socket)
+            connection.sendall(b"GET /v1/models HTTP/1.0\r\nHost: engine\r\n\r\n")
+            return b" 200 " in connection.recv(64)
+    except OSError:
+        return False

@@ -7,7 +7,10 @@ never secrets.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
+import logging
 import os
 import urllib.error
 import urllib.request
@@ -19,22 +22,40 @@ import msgspec
 from steward.adapters.engines.http import HttpEngine, Timeouts
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.extend import Guard
-from steward.core.secret import resolve
+from steward.core.secret import Secret, resolve
 from steward.gateway.admission import LinePlan
 from steward.gateway.app import Gateway
 from steward.gateway.config import RouteConfig
-from steward.gateway.exchange import Handler, ModelEntry, Wrapper
-from steward.gateway.handlers import Shadows, admit, authenticate, call, guard, key_of, queue, route, settle
+from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
+from steward.gateway.handlers import (
+    Shadows,
+    admit,
+    apply_prompt,
+    authenticate,
+    call,
+    choose_prompt,
+    guard,
+    key_of,
+    queue,
+    route,
+    settle,
+)
 from steward.gateway.health import HealthBook, HealthPlan
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import RequestLimits
+from steward.gateway.prompts import Prompt
 from steward.gateway.routing import Route, Shadow, Target, table
 from steward.security.keys import KeyBook
 from steward.settings import Settings
 from steward.starter import path as starter_path
-from steward.workflows.keys import load_book, stamp
+from steward.workflows.files import stamp_of, write_private
+from steward.workflows.keys import ensure_pepper, load_book, stamp
+from steward.workflows.prompts import prompts_of
+
+log = logging.getLogger(__name__)
 
 KEYS_POLL_S = 0.25
+PLAN_POLL_S = 0.1
 FSYNC_S = 0.05
 SHADOWS = 8  # copies under way in one worker
 
@@ -49,6 +70,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     socket: str | None = None
     upstream_model: str
     key: str | None = None  # a reference
+    key_mark: str | None = None  # changes when the secret behind the reference does
     input_price: float | None = None
     output_price: float | None = None
     context: int = 2048
@@ -60,7 +82,8 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     """All that the processes must know."""
 
     home: str
-    version: str
+    version: str  # of the software
+    config_version: int = 0  # of the configuration; exchanges record it as route_version
     host: str
     port: int
     console_host: str
@@ -73,6 +96,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     health: HealthPlan = HealthPlan()
     models: tuple[ModelPlan, ...]
     routes: tuple[Route, ...]
+    prompts: dict[str, Prompt] = {}  # by route
     requests_per_minute: int | None
     store_url: str
 
@@ -80,10 +104,17 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.home) / "run" / "plan.json"
 
 
-def make_plan(settings: Settings, home: Path, version: str, model: str | None = None) -> ServePlan:
+def make_plan(
+    settings: Settings,
+    home: Path,
+    version: str,
+    model: str | None = None,
+    prompts_in_use: Mapping[str, str] | None = None,
+) -> ServePlan:
     """What to start. `model` replaces the configured models: a GGUF file, or the URL of an OpenAI-compatible server.
 
-    :raises InputError: a model file that is missing, a secret that cannot be resolved
+    `prompts_in_use` replaces what `steward prompts use` chose: name to version.
+    :raises InputError: a model file that is missing, a secret or a prompt that cannot be resolved
     :raises Unavailable: the URL's list of models cannot be read
     """
     models = _models(settings, home, model)
@@ -107,6 +138,7 @@ def make_plan(settings: Settings, home: Path, version: str, model: str | None = 
         health=HealthPlan(**gateway.health.model_dump()),
         models=models,
         routes=routes,
+        prompts={} if model else prompts_of(settings, home, prompts_in_use),
         requests_per_minute=settings.limits.default.requests_per_minute,
         store_url=store_url(settings, home),
     )
@@ -144,8 +176,6 @@ def _models(settings: Settings, home: Path, override: str | None) -> tuple[Model
             plans.append(_embedded(item.name, home, file, item.context, item.slots, item.threads))
             continue
         key = str(item.key) if item.key else None
-        if key:
-            resolve(key)
         price = item.price
         plans.append(
             ModelPlan(
@@ -153,6 +183,7 @@ def _models(settings: Settings, home: Path, override: str | None) -> tuple[Model
                 backend="openai",
                 url=str(item.url),
                 key=key,
+                key_mark=_mark(home, resolve(key)) if key else None,
                 upstream_model=item.upstream_model or item.name,
                 input_price=price.input if price else None,
                 output_price=price.output if price else None,
@@ -164,17 +195,30 @@ def _models(settings: Settings, home: Path, override: str | None) -> tuple[Model
 def _embedded(name: str, home: Path, file: Path, context: int, slots: int, threads: int | None) -> ModelPlan:
     if not file.is_file():
         raise InputError(f"model {name!r}: no such file {file}; expected a GGUF file")
+    threads = threads or max(1, (os.cpu_count() or 2) - 1)
     return ModelPlan(
         name=name,
         backend="embedded",
         url="http://engine/v1",
         path=str(file),
-        socket=str(home / "run" / f"{name}.sock"),
+        socket=str(home / "run" / f"engine-{_shape(name, file, context, slots, threads)}.sock"),
         upstream_model=name,
         context=context,
         slots=slots,
-        threads=threads or max(1, (os.cpu_count() or 2) - 1),
+        threads=threads,
     )
+
+
+def _shape(*parts: object) -> str:
+    """Names an engine's socket: another file, or another content of it, is another engine beside the old one."""
+    files = [part.stat() for part in parts if isinstance(part, Path)]
+    stamps = [(found.st_mtime_ns, found.st_size) for found in files]
+    return hashlib.sha256(repr([*map(str, parts), stamps]).encode()).hexdigest()[:10]
+
+
+def _mark(home: Path, secret: Secret) -> str:
+    """A keyed digest: tells a rotated secret from the old one, and nothing else."""
+    return hmac.new(ensure_pepper(home), secret.reveal().encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def listed(url: str) -> list[str]:
@@ -204,38 +248,59 @@ def read_plan(file: Path) -> ServePlan:
         raise InputError(f"{file}: {error}; it is written by `steward up`") from error
 
 
+class Generation:
+    """All that one version of the configuration serves with. Never changed after it is made, but for `open`.
+
+    An exchange takes the newest generation at its start and keeps it to its end.
+    """
+
+    def __init__(
+        self,
+        plan: ServePlan,
+        engines: Mapping[str, HttpEngine],
+        limits: RequestLimits,
+        routes: Mapping[str, Route],
+        shadows: Shadows,
+        infer: Handler,
+    ) -> None:
+        self.plan, self.engines, self.limits, self.routes = plan, engines, limits, routes
+        self.shadows, self.infer = shadows, infer
+        self.version = plan.config_version
+        self.open = 0  # exchanges that have not ended
+
+    def leave(self) -> None:
+        self.open -= 1
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """What a worker says of itself in `home/run/worker-PID.json`."""
+
+    version: int  # of the configuration that new exchanges get
+    held: tuple[int, ...]  # the versions that open exchanges may have, this one included
+    error: str | None = None  # why the plan that lies there is not served
+
+    @staticmethod
+    def file(run: Path, pid: int) -> Path:
+        return run / f"worker-{pid}.json"
+
+
 class Serving:
-    """One worker's gateway and what it holds open."""
+    """One worker's gateway and what it holds open: keys and ledger for its life, the rest by generation."""
 
     def __init__(self, plan: ServePlan, writer_id: str, guards: tuple[Guard, ...] = ()) -> None:
-        self.plan = plan
         self.home = Path(plan.home)
+        self._guards = guards
         self._stamp = stamp(self.home)
+        self._plan_file, self._plan_stamp = plan.file(), (0, 0, 0)
         self._book: KeyBook = load_book(self.home)
+        self._pepper = (self.home / "pepper").read_bytes()
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
-        self._engines = {model.name: engine_of(model, plan.timeouts) for model in plan.models}
         self._tasks: list[asyncio.Task[None]] = []
-        self.models = {
-            model.name: ModelEntry(
-                model.name, self._engines[model.name], model.upstream_model, model.input_price, model.output_price
-            )
-            for model in plan.models
-        }
-        self.routes = table(plan.routes, [model.name for model in plan.models])
-        pepper = (self.home / "pepper").read_bytes()
-        limits = RequestLimits(self.home / "limits", plan.requests_per_minute)
-        book = HealthBook(plan.health, self.models)
-        self._shadows = Shadows(settle(self._ledger, self.models)(call(self.models)), SHADOWS)
-        handlers: list[Wrapper] = [
-            authenticate(lambda text: self._book.find(text), pepper),
-            admit(limits, self.routes),
-            queue(self.routes, plan.line, plan.workers),
-            settle(self._ledger, self.models),
-            guard(guards),
-            route(self.routes, book, plan.timeouts.total_s, self._shadows),
-        ]
+        self._now = self._generation(plan)
+        self._retired: list[Generation] = []
+        self._said: Acknowledged | None = None
         self.app = Gateway(
-            infer=compose(handlers, call(self.models)),
+            infer=self._infer,
             models=self._list,
             ready=self._ready,
             max_body_bytes=plan.max_body_bytes,
@@ -243,9 +308,55 @@ class Serving:
             on_stop=self._stop,
         )
 
+    def _generation(self, plan: ServePlan, before: Generation | None = None) -> Generation:
+        """The handlers of one plan. Engines whose connection did not change are kept, with their open connections.
+
+        :raises InputError: a secret that cannot be resolved
+        """
+        engines = {model.name: kept(model, plan, before) or engine_of(model, plan.timeouts) for model in plan.models}
+        models = {
+            model.name: ModelEntry(
+                model.name, engines[model.name], model.upstream_model, model.input_price, model.output_price
+            )
+            for model in plan.models
+        }
+        routes = table(plan.routes, [model.name for model in plan.models])
+        limits = RequestLimits(self.home / "limits", plan.requests_per_minute)
+        shadows = Shadows(settle(self._ledger, models)(call(models)), SHADOWS)
+        handlers: list[Wrapper] = [
+            authenticate(lambda text: self._book.find(text), self._pepper),
+            choose_prompt(plan.prompts),
+            admit(limits, routes),
+            queue(routes, plan.line, plan.workers),
+            settle(self._ledger, models),
+            guard(self._guards),
+            *([apply_prompt()] if plan.prompts else []),
+            route(routes, HealthBook(plan.health, models), plan.timeouts.total_s, shadows),
+        ]
+        return Generation(plan, engines, limits, routes, shadows, compose(handlers, call(models)))
+
+    async def _infer(self, exchange: Exchange) -> Answer:
+        now = self._now
+        now.open += 1
+        exchange.at_end.append(now.leave)
+        exchange.route_version = now.version
+        return await now.infer(exchange)
+
+    def swap(self, plan: ServePlan) -> None:
+        """Serve `plan` to every exchange that starts from now on.
+
+        :raises InputError: a secret that cannot be resolved; the old plan still serves
+        """
+        fresh = self._generation(plan, self._now)
+        self._retired.append(self._now)
+        self._now = fresh
+        self.app.max_body_bytes = plan.max_body_bytes
+
     def _list(self, headers: Mapping[str, str]) -> bytes:
         key_of(lambda text: self._book.find(text), headers)
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "steward"} for name in sorted(self.routes)]
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "steward"} for name in sorted(self._now.routes)
+        ]
         return msgspec.json.encode({"object": "list", "data": data})
 
     async def _ready(self) -> bool:
@@ -253,14 +364,17 @@ class Serving:
 
         Somebody else's server that is down does not take the whole gateway out of a load balancer.
         """
-        names = list(self._engines)
-        alive = dict(zip(names, await asyncio.gather(*(self._engines[name].alive() for name in names)), strict=True))
-        own = [model.name for model in self.plan.models if model.backend == "embedded"]
+        now = self._now
+        names = list(now.engines)
+        alive = dict(zip(names, await asyncio.gather(*(now.engines[name].alive() for name in names)), strict=True))
+        own = [model.name for model in now.plan.models if model.backend == "embedded"]
         return any(alive.values()) and all(alive[name] for name in own)
 
     async def _start(self) -> None:
+        self._acknowledge()
         self._tasks = [
             asyncio.create_task(every(KEYS_POLL_S, self._reload_keys)),
+            asyncio.create_task(every(PLAN_POLL_S, self._follow_plan)),
             asyncio.create_task(every(FSYNC_S, self._sync)),
         ]
 
@@ -269,6 +383,45 @@ class Serving:
         if now != self._stamp:
             self._book, self._stamp = load_book(self.home), now
 
+    async def _follow_plan(self) -> None:
+        """Serve the plan that the supervisor put there, close what nobody uses any more, and say so."""
+        problem = self._said.error if self._said else None
+        stamped = stamp_of(self._plan_file)
+        if stamped != self._plan_stamp:
+            self._plan_stamp = stamped
+            problem = self._take(read_plan(self._plan_file))
+        self._acknowledge(problem)
+        await self._close_unused()
+
+    def _take(self, plan: ServePlan) -> str | None:
+        """Swap to `plan` if it is another; why not, where that fails."""
+        if plan.config_version == self._now.version:
+            return None
+        try:
+            self.swap(plan)
+        except (StewardError, OSError) as error:
+            log.error("configuration %d is not served: %s", plan.config_version, error)
+            return str(error)
+        return None
+
+    def _acknowledge(self, error: str | None = None) -> None:
+        held = {self._now.version, *(item.version for item in self._retired if item.open)}
+        say = Acknowledged(self._now.version, tuple(sorted(held)), error)
+        if say != self._said:
+            write_private(Acknowledged.file(self.home / "run", os.getpid()), msgspec.json.encode(say))
+            self._said = say
+
+    async def _close_unused(self) -> None:
+        ended = [item for item in self._retired if not item.open]
+        self._retired = [item for item in self._retired if item.open]
+        used = {id(engine) for item in (self._now, *self._retired) for engine in item.engines.values()}
+        for generation in ended:
+            generation.limits.close()
+            await generation.shadows.close()
+            for engine in generation.engines.values():
+                if id(engine) not in used:
+                    await engine.close()
+
     async def _sync(self) -> None:
         await asyncio.to_thread(self._ledger.sync)
 
@@ -276,11 +429,23 @@ class Serving:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._shadows.close()
-        for engine in self._engines.values():
-            await engine.close()
+        for generation in (self._now, *self._retired):
+            await generation.shadows.close()
+            for engine in generation.engines.values():
+                await engine.close()
         self._ledger.sync()
         self._ledger.close()
+
+
+def kept(model: ModelPlan, plan: ServePlan, before: Generation | None) -> HttpEngine | None:
+    """The engine of the earlier generation, where it leads to the same server with the same secret."""
+    if before is None or before.plan.timeouts != plan.timeouts:
+        return None
+    same = (model.url, model.socket, model.key, model.key_mark)
+    for old in before.plan.models:
+        if old.name == model.name and (old.url, old.socket, old.key, old.key_mark) == same:
+            return before.engines[old.name]
+    return None
 
 
 def engine_of(model: ModelPlan, timeouts: Timeouts) -> HttpEngine:

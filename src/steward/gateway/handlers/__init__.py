@@ -1,5 +1,5 @@
 """The handlers that wrap a handler, one file each, in the order in which `workflows/serve.py` lists them:
-authenticate, admit, queue, settle, guard, route, and the call in the middle.
+authenticate, choose_prompt, admit, queue, settle, guard, apply_prompt, route, and the call in the middle.
 
 Each is a function that takes its dependencies and returns a wrapper. A request goes down the list and its
 answer comes back up, so that `settle`, which stands behind `admit`, writes the admitted record before
@@ -10,8 +10,21 @@ from steward.gateway.handlers.admit import admit
 from steward.gateway.handlers.authenticate import authenticate, key_of
 from steward.gateway.handlers.call import call
 from steward.gateway.handlers.guard import guard
+from steward.gateway.handlers.prompt import apply_prompt, choose_prompt
 from steward.gateway.handlers.queue import queue
 from steward.gateway.handlers.route import Shadows, route
 from steward.gateway.handlers.settle import settle
 
-__all__ = ["Shadows", "admit", "authenticate", "call", "guard", "key_of", "queue", "route", "settle"]
+__all__ = [
+    "Shadows",
+    "admit",
+    "apply_prompt",
+    "authenticate",
+    "call",
+    "choose_prompt",
+    "guard",
+    "key_of",
+    "queue",
+    "route",
+    "settle",
+]

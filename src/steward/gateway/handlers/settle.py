@@ -89,7 +89,8 @@ def admitted(exchange: Exchange) -> Admitted:
 
 
 def estimate_input(exchange: Exchange) -> int:
-    return -(-exchange.request.content_bytes() // 4)
+    prompt = exchange.prompt.content_bytes() if exchange.prompt is not None else 0
+    return -(-(exchange.request.content_bytes() + prompt) // 4)
 
 
 def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:

@@ -1,0 +1,50 @@
+"""The route's prompt: chosen before anything is reserved, put in behind the guards.
+
+The two halves stand apart: the reservation and the admitted record need the prompt's size and version, and
+the guards shall see the client's texts only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
+from steward.gateway.prompts import Prompt, applied, applies, withheld
+
+
+def choose_prompt(prompts: Mapping[str, Prompt]) -> Wrapper:
+    """Note which prompt of `prompts` (by route) applies; refuse endpoints that cannot carry one."""
+
+    def wrap(inner: Handler) -> Handler:
+        if not prompts:
+            return inner
+
+        async def handle(exchange: Exchange) -> Answer:
+            prompt = prompts.get(exchange.request.model)  # an unknown model has no prompt, and `admit` refuses it
+            if prompt is not None and applies(prompt, exchange.endpoint, exchange.body):
+                exchange.prompt = prompt
+                exchange.prompt_version = prompt.version
+            return await inner(exchange)
+
+        return handle
+
+    return wrap
+
+
+def apply_prompt() -> Wrapper:
+    """Put the chosen prompt into the body; keep an upstream's error from quoting it."""
+
+    def wrap(inner: Handler) -> Handler:
+        async def handle(exchange: Exchange) -> Answer:
+            prompt = exchange.prompt
+            if prompt is None:
+                return await inner(exchange)
+            exchange.body = applied(prompt, exchange.endpoint, exchange.body) or exchange.body
+            answer = await inner(exchange)
+            if answer.stream is None and answer.status >= 400:
+                raise withheld(answer.status, answer.body)
+            return answer
+
+        return handle
+
+    return wrap

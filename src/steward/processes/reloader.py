@@ -1,0 +1,129 @@
+"""The supervisor's part that follows the configuration: a changed file, `steward reload`, a rollback.
+
+A configuration is numbered and kept before it is tried. It serves whole or not at all: what cannot be read,
+needs a restart or does not come up leaves the old one serving, with the reason in the log and in state.json.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from steward.core.errors import InputError, StewardError
+from steward.workflows import history, prompts, reload
+from steward.workflows.files import stamp_of
+from steward.workflows.reload import Candidate, Change, Report, Request, Source
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.25  # between looks at the file
+CALM_S = 0.5  # a file is read when it has not changed for so long: editors write in several steps
+
+
+class Reloader:
+    """`apply` serves a plan with all workers and returns their number; `tell` shows a note with the state."""
+
+    def __init__(
+        self,
+        source: Source,
+        home: Path,
+        served: Candidate,
+        apply: Callable[[Any], int],
+        tell: Callable[[dict[str, Any]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source, self._home, self._served = source, home, served
+        self._apply, self._tell, self._clock = apply, tell, clock
+        self._seen = self._done = stamp_of(source.file)
+        self._seen_at = self._looked_at = clock()
+
+    @property
+    def version(self) -> int:
+        return self._served.plan.config_version
+
+    def step(self) -> None:
+        """One round: answer what commands ask, and follow the file."""
+        for request in reload.requests(self._home):
+            reload.answer(self._home, request, self._answer(request))
+        if self._file_changed() and self._served.facts["watch"]:
+            self._answer(Request(""))
+
+    def _file_changed(self) -> bool:
+        """True once for each change, when the file has been calm; a file that is gone is not followed."""
+        now = self._clock()
+        if now - self._looked_at < POLL_S:
+            return False
+        self._looked_at = now
+        stamp = stamp_of(self._source.file)
+        if stamp != self._seen:
+            self._seen, self._seen_at = stamp, now
+        if stamp == self._done or now - self._seen_at < CALM_S or not any(stamp):
+            return False
+        self._done = stamp
+        return True
+
+    def _answer(self, request: Request) -> Report:
+        started = self._clock()
+        changed: tuple[Change, ...] = ()
+        stamp = stamp_of(self._source.file)
+        try:
+            target = history.get(self._home, request.rollback) if request.rollback is not None else None
+            file = history.text_file(self._home, target.version) if target else None
+            wanted = reload.candidate(self._source, self._home, file, target.prompts if target else None)
+            changed = reload.changes(self._served.facts, wanted.facts)
+            restart = reload.needs_restart(changed)
+            if restart:
+                raise InputError(reload.restart_error(restart, wanted.origins))
+            previous = self.version
+            if request.dry_run:
+                return Report(outcome="dry-run", version=previous, previous=previous, changes=changed)
+            workers = self._serve(wanted, f"rollback to {target.version}" if target else "") if changed else 0
+            if target:
+                for name, version in target.prompts.items():
+                    prompts.use(self._home, name, version)
+                reload.write_back(self._source.file, wanted.text)
+                stamp = stamp_of(self._source.file)
+        except Exception as error:  # whatever a file provokes, the old version goes on serving
+            named = error if isinstance(error, StewardError) else _unexpected(error, self._source.file)
+            if not request.dry_run:
+                self._failed(named)
+            return reload.refused(named, self.version, changed)
+        finally:
+            self._done = stamp if not request.dry_run else self._done
+        self._tell({"config_error": None})
+        if changed:
+            log.warning("configuration %d serves; changed: %s", self.version, ", ".join(item.key for item in changed))
+        return Report(
+            outcome="applied" if changed else "unchanged",
+            version=self.version,
+            previous=previous,
+            changes=changed,
+            workers=workers,
+            duration_s=self._clock() - started,
+        )
+
+    def _serve(self, wanted: Candidate, note: str) -> int:
+        number = history.next_number(self._home)
+        wanted = reload.numbered(wanted, number)
+        reload.keep(self._home, wanted, "tried", note)
+        try:
+            workers = self._apply(wanted.plan)
+        except StewardError:
+            reload.keep(self._home, wanted, "failed", note)
+            raise
+        reload.keep(self._home, wanted, "serving", note)
+        self._served = wanted
+        return workers
+
+    def _failed(self, error: StewardError) -> None:
+        log.error("configuration not reloaded, version %d goes on serving: %s", self.version, error)
+        self._tell({"config_error": {"at": time.time(), "message": str(error)}})
+
+
+def _unexpected(error: Exception, file: Path) -> InputError:
+    """An error without a message of ours: its own may repeat what the file says."""
+    why = error.strerror if isinstance(error, OSError) else type(error).__name__
+    return InputError(f"{file}: it cannot be used ({why}); `steward config check` may say more")

@@ -1,0 +1,77 @@
+"""Versions of the configuration in `home/config`: `0007.yaml` is the file as it was, `0007.json` tells of it.
+
+A version is kept before it is tried and marked when every worker serves it, so that no number is ever given
+to two configurations. Secrets are references, so the files hold none.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from steward.core.errors import InputError, UnknownName
+from steward.workflows.files import write_private
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """One configuration that was tried. `prompts` are the kept prompts in use with it: name to version."""
+
+    version: int
+    at: float
+    digest: str  # of all that it decided: file, environment, command line, prompts
+    outcome: Literal["tried", "serving", "failed"]  # serving: it was accepted by all workers
+    prompts: dict[str, str] = {}
+    note: str = ""
+
+
+def versions(home: Path) -> list[Version]:
+    """Oldest first. :raises InputError: a file that was changed by hand"""
+    found = []
+    for path in sorted((home / "config").glob("[0-9]*.json")):
+        try:
+            found.append(msgspec.json.decode(path.read_bytes(), type=Version))
+        except msgspec.MsgspecError as error:
+            raise InputError(f"{path}: {error}; remove it, or restore it from a backup") from error
+    return found
+
+
+def accepted(home: Path) -> list[Version]:
+    """The versions that have served, oldest first."""
+    return [item for item in versions(home) if item.outcome == "serving"]
+
+
+def get(home: Path, number: int) -> Version:
+    """:raises UnknownName: it never served"""
+    for item in accepted(home):
+        if item.version == number:
+            return item
+    raise UnknownName("configuration version", str(number), [str(item.version) for item in accepted(home)])
+
+
+def keep(home: Path, version: Version, text: str) -> None:
+    """Write a version, or its new outcome, down."""
+    folder = home / "config"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    write_private(text_file(home, version.version), text.encode(), durable=True)
+    write_private(folder / f"{version.version:04d}.json", msgspec.json.encode(version), durable=True)
+
+
+def text_file(home: Path, number: int) -> Path:
+    return home / "config" / f"{number:04d}.yaml"
+
+
+def next_number(home: Path) -> int:
+    return 1 + max((item.version for item in versions(home)), default=0)
+
+
+def compare(home: Path, first: int, second: int) -> list[str]:
+    """The lines of a unified diff of two versions, prompts in use included. :raises UnknownName: one never served"""
+    lines = []
+    for number in (first, second):
+        item = get(home, number)
+        text = text_file(home, number).read_text().splitlines()
+        lines.append([*text, *(f"# in use: prompt {name} {version}" for name, version in sorted(item.prompts.items()))])
+    return list(difflib.unified_diff(lines[0], lines[1], f"version {first}", f"version {second}", lineterm=""))

@@ -1,0 +1,315 @@
+"""Changing the configuration while it serves: what would serve, how it differs, and asking the supervisor for it.
+
+Decides which changes need a restart and how a change is told. Applying one is the supervisor's work
+(`processes/reloader.py`); a file is either served whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from steward.core.errors import InputError, StewardError, Unavailable
+from steward.settings import FILE, Settings, load
+from steward.workflows import history, prompts
+from steward.workflows.files import write_private
+from steward.workflows.serve import ServePlan, make_plan
+
+# Sockets, processes and folders are made once, at the start.
+RESTART: Final = ("home", "gateway.host", "gateway.port", "gateway.workers", "gateway.drain_s", "console.", "store.")
+ANSWER_LIMIT_S: Final = 900.0  # a large model may take minutes to load
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a deployment's settings come from; what the command line said at the start goes on holding."""
+
+    config: Path | None
+    overrides: dict[str, object]
+    model: str | None
+    software: str  # its version
+
+    @property
+    def file(self) -> Path:
+        return (self.config or Path(FILE)).absolute()
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A whole configuration that is valid and could serve. `facts` is all that it decides, by dotted key."""
+
+    plan: ServePlan
+    text: str
+    facts: dict[str, Any]
+    origins: dict[str, str]
+    prompts: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(sorted(self.facts.items()))).hexdigest()
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One key that differs; None where there is none."""
+
+    key: str
+    before: Any
+    after: Any
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a command asks of the supervisor."""
+
+    id: str
+    rollback: int | None = None
+    dry_run: bool = False
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a reload: `steward reload --json`.
+
+    applied: all workers serve `version`. unchanged, dry-run: nothing was to be done. refused: the input is wrong.
+    failed: it could not be brought up. In the last two `version` is the old one, and it serves.
+    """
+
+    outcome: Literal["applied", "unchanged", "dry-run", "refused", "failed"]
+    version: int
+    previous: int
+    changes: tuple[Change, ...] = ()
+    restart: tuple[Change, ...] = ()  # of the changes, those that need one
+    error: str | None = None
+    workers: int = 0  # that serve `version`
+    duration_s: float = 0.0
+
+
+def candidate(
+    source: Source, home: Path, file: Path | None = None, chosen: Mapping[str, str] | None = None
+) -> Candidate:
+    """What the settings say now; of `file` instead of the source's, with the prompts `chosen` in use.
+
+    :raises InputError: with file, line, key and the next step
+    :raises Unavailable: the file changed while it was read
+    """
+    path = file or source.config
+    text = _text(file or source.file)
+    loaded = load(path, source.overrides)
+    if _text(file or source.file) != text:
+        raise Unavailable(f"{file or source.file}: it changed while it was read; try again")
+    try:
+        plan = make_plan(loaded.settings, home, source.software, source.model, chosen)
+        in_use = {**prompts.in_use(home), **(chosen or {})}
+    except InputError as error:
+        raise InputError(f"{loaded.path or 'command line'}: {error}") from error
+    return Candidate(plan, text, facts_of(loaded.settings, plan), loaded.origins, in_use)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError):
+        return ""  # `load` says what is wrong with it
+
+
+def facts_of(settings: Settings, plan: ServePlan) -> dict[str, Any]:
+    """Settings by dotted key, and what stands behind them: prompt versions, rotated secrets, replaced model files."""
+    facts = flat(settings.model_dump(mode="json"))
+    for route, prompt in plan.prompts.items():
+        facts[f"routes[{route}].prompt (version)"] = prompt.version
+    for model in plan.models:
+        facts[f"models[{model.name}] (secret)"] = model.key_mark
+        facts[f"models[{model.name}] (engine)"] = model.socket and Path(model.socket).stem
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """A tree by dotted key; items of a list by their name, so that an insertion is one change.
+
+    >>> flat({"models": [{"name": "a", "price": {"input": 1}}], "fallback": ["x"]})
+    {'models[a].name': 'a', 'models[a].price.input': 1, 'fallback': ['x']}
+    """
+    found: dict[str, Any] = {}
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            found |= flat(inner, f"{prefix}.{key}" if prefix else key)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) and _name(item) for item in value):
+        for item in value:
+            found |= flat(item, f"{prefix}[{_name(item)}]")
+    else:
+        found[prefix] = value
+    return found
+
+
+def _name(item: Mapping[str, Any]) -> Any:
+    return item.get("name") or item.get("model")
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What differs, in the order of the keys.
+
+    >>> changes({"a": 1, "b": 2}, {"b": 3, "c": 4})
+    (Change(key='a', before=1, after=None), Change(key='b', before=2, after=3), Change(key='c', before=None, after=4))
+    """
+    keys = sorted({*before, *after})
+    return tuple(Change(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key))
+
+
+def needs_restart(changed: tuple[Change, ...]) -> tuple[Change, ...]:
+    """
+    >>> [item.key for item in needs_restart(changes({"gateway.port": 1}, {"gateway.port": 2, "gateway.idle": 1}))]
+    ['gateway.port']
+    """
+    return tuple(
+        item
+        for item in changed
+        if any(item.key == key or (key[-1] == "." and item.key.startswith(key)) for key in RESTART)
+    )
+
+
+def restart_error(wanting: tuple[Change, ...], origins: Mapping[str, str]) -> str:
+    """Which keys cannot change while it serves, and where they stand."""
+    listed = "; ".join(
+        f"{origins.get(item.key, 'default')}: {item.key}: {item.before} → {item.after}" for item in wanting
+    )
+    return f"{listed}: needs a restart of `steward up`; nothing was changed"
+
+
+# -- starting ------------------------------------------------------------------------------------------
+
+
+def number_at_start(home: Path, first: Candidate) -> int:
+    """The last version's number where nothing changed since, else the next."""
+    served = history.accepted(home)
+    if served and served[-1].digest == first.digest:
+        return served[-1].version
+    return history.next_number(home)
+
+
+def keep_first(home: Path, first: Candidate) -> None:
+    """Write what serves after the start into the history, unless it is the version that served before."""
+    if first.plan.config_version not in [item.version for item in history.accepted(home)]:
+        keep(home, first, "serving")
+
+
+def numbered(item: Candidate, number: int) -> Candidate:
+    return msgspec.structs.replace(item, plan=msgspec.structs.replace(item.plan, config_version=number))
+
+
+def keep(home: Path, item: Candidate, outcome: Literal["tried", "serving", "failed"], note: str = "") -> None:
+    """Write the numbered candidate into the history."""
+    number = item.plan.config_version
+    version = history.Version(
+        version=number, at=time.time(), digest=item.digest, outcome=outcome, prompts=item.prompts, note=note
+    )
+    history.keep(home, version, item.text)
+
+
+# -- asking --------------------------------------------------------------------------------------------
+
+
+def ask(home: Path, supervisor_pid: int, rollback: int | None = None, dry_run: bool = False) -> Report:
+    """Have the running supervisor reload, and wait for what became of it.
+
+    :raises Unavailable: it is gone, or does not answer
+    """
+    folder = mailbox(home)
+    request = Request(secrets.token_hex(8), rollback, dry_run)
+    answer = folder / f"{request.id}.answer"
+    write_private(folder / f"{request.id}.request", msgspec.json.encode(request))
+    limit = time.monotonic() + ANSWER_LIMIT_S
+    while time.monotonic() < limit:
+        if answer.exists():
+            report = msgspec.json.decode(answer.read_bytes(), type=Report)
+            answer.unlink()
+            return report
+        if not _runs(supervisor_pid):
+            break
+        time.sleep(0.05)
+    (folder / f"{request.id}.request").unlink(missing_ok=True)
+    raise Unavailable(f"steward in {home} did not answer; `steward status` says whether it runs")
+
+
+def mailbox(home: Path) -> Path:
+    """Where commands leave requests and the supervisor answers; only the owner of the home can."""
+    folder = home / "run" / "reload"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def requests(home: Path) -> list[Request]:
+    """The requests that wait; taking them removes them."""
+    taken = []
+    for path in sorted(mailbox(home).glob("*.request")):
+        try:
+            taken.append(msgspec.json.decode(path.read_bytes(), type=Request))
+        except (OSError, msgspec.MsgspecError):
+            continue  # withdrawn, or not of ours
+        finally:
+            path.unlink(missing_ok=True)
+    return taken
+
+
+def answer(home: Path, request: Request, report: Report) -> None:
+    write_private(mailbox(home) / f"{request.id}.answer", msgspec.json.encode(report))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# -- rolling back --------------------------------------------------------------------------------------
+
+
+def write_back(source_file: Path, text: str) -> Path | None:
+    """Make `text` the configuration file; what stood there goes beside it, and its path is returned."""
+    saved = None
+    mode = 0o600
+    if source_file.exists():
+        if source_file.read_text(encoding="utf-8", errors="replace") == text:
+            return None
+        saved = source_file.with_name(f"{source_file.name}.before-rollback")
+        mode = source_file.stat().st_mode & 0o777
+        saved.write_bytes(source_file.read_bytes())
+        saved.chmod(mode)
+    temporary = source_file.with_name(f".{source_file.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.chmod(mode)
+    os.replace(temporary, source_file)
+    return saved
+
+
+def restore(source: Source, home: Path, number: int) -> Path | None:
+    """Roll back while nothing runs: the file and the prompts in use. Returns where the file's text was saved.
+
+    :raises UnknownName: the version never served
+    :raises InputError: it is not valid any more
+    """
+    target = history.get(home, number)
+    wanted = candidate(source, home, history.text_file(home, number), target.prompts)
+    for name, version in target.prompts.items():
+        prompts.use(home, name, version)
+    return write_back(source.file, wanted.text)
+
+
+def refused(error: StewardError, version: int, changed: tuple[Change, ...] = ()) -> Report:
+    """The report of a reload that `error` ended; the old version serves."""
+    return Report(
+        outcome="refused" if isinstance(error, InputError) else "failed",
+        version=version,
+        previous=version,
+        changes=changed,
+        restart=needs_restart(changed),
+        error=str(error),
+    )

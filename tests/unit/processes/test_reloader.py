@@ -1,0 +1,92 @@
+"""When a file counts as changed, and what becomes of a plan that does not come up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steward.core.errors import Unavailable
+from steward.processes.reloader import CALM_S, POLL_S, Reloader
+from steward.workflows import history, reload
+from steward.workflows.reload import Source
+from steward.workflows.serve import ServePlan
+
+MODEL = "models: [{name: m, backend: openai, url: 'http://127.0.0.1:9', price: {input: PRICE, output: 1}}]\n"
+
+
+class Deployment:
+    """A reloader over a fake supervisor."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "steward.yaml"
+        self.write(1)
+        self.home = folder / "home"
+        (self.home / "run").mkdir(parents=True)
+        self.now, self.applied, self.notes = 0.0, list[ServePlan](), dict[str, object]()
+        self.problem: str | None = None
+        source = Source(self.file, {}, None, "0")
+        first = reload.numbered(reload.candidate(source, self.home), 1)
+        reload.keep(self.home, first, "serving")
+        self.reloader = Reloader(source, self.home, first, self.apply, self.notes.update, lambda: self.now)
+
+    def write(self, price: float) -> None:
+        self.file.write_text(MODEL.replace("PRICE", str(price)))
+
+    def apply(self, plan: ServePlan) -> int:
+        if self.problem:
+            raise Unavailable(self.problem)
+        self.applied.append(plan)
+        return 2
+
+    def step(self, seconds: float) -> None:
+        self.now += seconds
+        self.reloader.step()
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+def test_a_file_that_is_still_being_written_is_left_alone(deployment: Deployment) -> None:
+    for price in range(2, 8):
+        deployment.write(price / 8)
+        deployment.step(POLL_S)
+    assert not deployment.applied
+    deployment.step(CALM_S + POLL_S)
+    assert [plan.models[0].input_price for plan in deployment.applied] == [7 / 8]
+    deployment.step(10)
+    assert len(deployment.applied) == 1
+
+
+def test_a_file_that_is_gone_changes_nothing(deployment: Deployment) -> None:
+    deployment.file.unlink()
+    for _ in range(4):
+        deployment.step(1)
+    assert not deployment.applied and not deployment.notes
+
+
+def test_a_plan_that_does_not_come_up_keeps_its_number(deployment: Deployment) -> None:
+    deployment.problem = "not all workers serve it within 30 s"
+    deployment.write(2)
+    deployment.step(1)
+    deployment.step(1)
+    assert "not all workers" in json.dumps(deployment.notes) and deployment.reloader.version == 1
+    deployment.problem = None
+    deployment.write(3)
+    deployment.step(1)
+    deployment.step(1)
+    assert deployment.applied[0].config_version == 3
+    found = history.versions(deployment.home)
+    assert [(item.version, item.outcome) for item in found] == [(1, "serving"), (2, "failed"), (3, "serving")]
+    assert [item.version for item in history.accepted(deployment.home)] == [1, 3]
+
+
+@pytest.mark.parametrize("text", ["home: 2026-13-45\n", "routes: " + "[" * 5000, "\x00", "models: &a [*a]\n"])
+def test_no_file_ends_the_supervisor(deployment: Deployment, text: str) -> None:
+    deployment.file.write_text(text)
+    deployment.step(1)
+    deployment.step(1)
+    assert deployment.notes["config_error"] and not deployment.applied
