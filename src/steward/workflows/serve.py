@@ -21,7 +21,7 @@ from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.extend import Guard
 from steward.core.secret import resolve
 from steward.gateway.app import Gateway
-from steward.gateway.exchange import Handler, ModelEntry, Wrapper
+from steward.gateway.exchange import OPENAI_ENDPOINTS, Handler, ModelEntry, Wrapper
 from steward.gateway.handlers import admit, authenticate, call, guard, key_of, route, settle
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import RequestLimits
@@ -31,6 +31,7 @@ from steward.settings import Settings
 from steward.starter import path as starter_path
 from steward.workflows.keys import load_book, stamp
 
+ANTHROPIC_URL = "https://api.anthropic.com"
 KEYS_POLL_S = 0.25
 FSYNC_S = 0.05
 
@@ -44,6 +45,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     socket: str | None = None
     upstream_model: str
+    speaks: tuple[str, ...] = ()
     key: str | None = None  # a reference
     input_price: float | None = None
     output_price: float | None = None
@@ -137,8 +139,9 @@ def _models(settings: Settings, home: Path, override: str | None) -> tuple[Model
         plans.append(
             ModelPlan(
                 name=item.name,
-                backend="openai",
-                url=str(item.url),
+                backend=item.backend,
+                url=str(item.url or ANTHROPIC_URL),
+                speaks=tuple(item.speaks),
                 key=key,
                 upstream_model=item.upstream_model or item.name,
                 input_price=price.input if price else None,
@@ -204,7 +207,12 @@ class Serving:
         self._tasks: list[asyncio.Task[None]] = []
         self.models = {
             model.name: ModelEntry(
-                model.name, self._engines[model.name], model.upstream_model, model.input_price, model.output_price
+                model.name,
+                self._engines[model.name],
+                model.upstream_model,
+                model.input_price,
+                model.output_price,
+                endpoints_of(model),
             )
             for model in plan.models
         }
@@ -267,7 +275,15 @@ class Serving:
 
 
 def engine_of(model: ModelPlan, timeouts: Timeouts) -> HttpEngine:
-    return HttpEngine(model.url, resolve(model.key) if model.key else None, model.socket, timeouts)
+    key = resolve(model.key) if model.key else None
+    return HttpEngine(model.url, key, model.socket, timeouts, anthropic=model.backend == "anthropic")
+
+
+def endpoints_of(model: ModelPlan) -> frozenset[str]:
+    """What its engine answers itself; the gateway translates the rest, or refuses it."""
+    if model.backend == "anthropic":
+        return frozenset({"/v1/messages"})
+    return OPENAI_ENDPOINTS | {f"/v1/{name}" for name in model.speaks}
 
 
 def compose(wrappers: list[Wrapper], innermost: Handler) -> Handler:

@@ -6,7 +6,7 @@ import pytest
 from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.exchange import Exchange
-from steward.gateway.guards import guard_answer, guard_event, guard_request
+from steward.gateway.guards import GuardedStream, guard_answer, guard_request
 
 
 class Shout:
@@ -64,11 +64,11 @@ def test_answers_are_rewritten_and_lose_their_logprobs() -> None:
 
 
 def test_streams_are_guarded_per_choice_and_flushed() -> None:
-    guard, it, seen = Shout(), exchange({}), set[tuple[int, str]]()
+    stream = GuardedStream([Shout()], exchange({}))
     texts = {0: "", 1: ""}
     for choice, text, reason in [(0, "AB", None), (1, "XY", None), (0, "C", None), (1, "", "stop"), (0, "", "stop")]:
         chunk = {"choices": [{"index": choice, "delta": {"content": text}, "finish_reason": reason}]}
-        event = guard_event([guard], it, seen, b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        event = stream.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
         delta = json.loads(event[6:])["choices"][0]["delta"]
         texts[choice] += delta.get("content") or ""
     assert texts == {0: "abc", 1: "xy"}

@@ -1,4 +1,7 @@
-"""The call in the middle: the exchange goes to its model's engine, the answer is relayed and metered."""
+"""The call in the middle: the exchange goes to its model's engine, the answer is relayed and metered.
+
+What goes out and what comes back is decided in `relay.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,14 @@ from typing import Final
 from steward.core.errors import Refused, Unavailable
 from steward.core.extend import EngineAnswer
 from steward.core.records import Attempt
+from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry
-from steward.gateway.sse import Scanner
-from steward.gateway.wire import decode_answer, error_event, rewrite
+from steward.gateway.relay import Outgoing, Relay, early_error, failed, is_stream, outgoing_of, passed_back, taken_in
+from steward.gateway.sse import data_of
+from steward.gateway.wire import upstream_failed
 
 SSE: Final = b"text/event-stream"
+FORWARDED: Final = ("anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent")
 
 
 def call(models: Mapping[str, ModelEntry]) -> Handler:
@@ -21,15 +27,17 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
 
     async def handle(exchange: Exchange) -> Answer:
         entry = models[exchange.model or ""]
+        outgoing = outgoing_of(exchange, entry)
+        headers = {name: exchange.headers[name] for name in FORWARDED if name in exchange.headers}
         started_at, started = time.time(), time.perf_counter()
         status: int | None = None
         problem: str | None = None
         try:
-            upstream = await entry.engine.call(exchange.endpoint, upstream_body(exchange, entry))
+            upstream = await entry.engine.call(outgoing.endpoint, outgoing.body, headers)
             status = upstream.status
-            if status < 400 and is_stream(upstream):
+            if status < 400 and is_stream(exchange, upstream):
                 exchange.ttft_s = time.perf_counter() - exchange.started
-                return await _held(exchange, upstream)
+                return await _held(exchange, outgoing, upstream)
             body = await upstream.read()
         except Unavailable as error:
             problem = str(error)
@@ -44,90 +52,62 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
             duration_s = time.perf_counter() - started
             exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
         exchange.ttft_s = time.perf_counter() - exchange.started
-        envelope = decode_answer(body)
-        exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
-        content_type = upstream.headers.get("content-type", "application/json")
-        return Answer(upstream.status, body, content_type=content_type.encode("latin-1"))
+        answer = failed(exchange, outgoing, status, body) if status >= 400 else taken_in(exchange, outgoing, body)
+        answer.headers += passed_back(upstream.headers, status)
+        return answer
 
     return handle
 
 
-def is_stream(upstream: EngineAnswer) -> bool:
-    return upstream.headers.get("content-type", "").startswith("text/event-stream")
-
-
-def upstream_body(exchange: Exchange, entry: ModelEntry) -> bytes:
-    """The client's bytes, changed only for another model name upstream, or to ask for usage."""
-    changes: dict[str, object] = {}
-    if entry.upstream_model != exchange.request.model:
-        changes["model"] = entry.upstream_model
-    if exchange.streamed:
-        options = exchange.request.stream_options
-        exchange.asked_usage = bool(options and options.include_usage)
-        if not exchange.asked_usage:
-            changes["stream_options"] = {"include_usage": True}
-    return rewrite(exchange.body, changes) if changes else exchange.body
-
-
-async def _held(exchange: Exchange, upstream: EngineAnswer) -> Answer:
+async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) -> Answer:
     """An answer whose status is held back until the first event has arrived: an early failure keeps its status."""
     pieces = upstream.chunks()
-    scanner = Scanner()
+    relay = Relay(exchange, outgoing)
     events: list[bytes] = []
     try:
         async for piece in pieces:
-            events = scanner.feed(piece)
-            if events:
+            events += relay.scanner.feed(piece)
+            if any(data_of(event) for event in events):
                 break
+        else:
+            events += relay.scanner.end()
+        first = next((data for event in events if (data := data_of(event))), None)
+        if first is None:
+            raise Unavailable("it closed the stream before the first event")
+        early = early_error(first)
+    except ValueError as error:
+        upstream.close()
+        raise Unavailable(str(error)) from error
     except BaseException:
         upstream.close()
         raise
-    if not events:
+    if early is not None:
         upstream.close()
-        raise Unavailable("it closed the stream before the first event")
+        body = dialects.of(exchange.endpoint).error_body(early, exchange.request_id)
+        return Answer(early.status, body)
     exchange.ttft_s = time.perf_counter() - exchange.started
-    return Answer(200, stream=_relay(exchange, upstream, scanner, events, pieces), content_type=SSE)
+    answer = Answer(200, stream=_relayed(exchange, upstream, relay, events, pieces), content_type=SSE)
+    answer.headers += passed_back(upstream.headers, 200)
+    return answer
 
 
-async def _relay(
-    exchange: Exchange, upstream: EngineAnswer, scanner: Scanner, events: list[bytes], pieces: AsyncIterator[bytes]
+async def _relayed(
+    exchange: Exchange, upstream: EngineAnswer, relay: Relay, events: list[bytes], pieces: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
-    """The upstream's events, unchanged but for a usage event that the client did not ask for."""
+    """The upstream's events, unchanged but for a usage event that the client did not ask for, or translated."""
     try:
-        yield _look(exchange, scanner, events)
+        if out := relay.pass_on(events):
+            yield out
         async for piece in pieces:
-            if out := _look(exchange, scanner, scanner.feed(piece)):
+            if out := relay.pass_on(relay.scanner.feed(piece)):
                 yield out
-        if not scanner.done:
-            if not scanner.finished:
-                exchange.truncated = True
-                yield error_event(_broken("the upstream ended the stream without a finish_reason", "stream_truncated"))
-            elif scanner.rest:
-                yield scanner.rest
+        if out := relay.end():
+            yield out
     except (Unavailable, ValueError) as error:
         exchange.failed = True
-        yield error_event(_broken(f"the upstream failed in mid-stream: {error}", "upstream_error"))
+        yield relay.error(upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error"))
+    except Refused as error:
+        exchange.failed = True
+        yield relay.error(error)
     finally:
         upstream.close()
-
-
-def _look(exchange: Exchange, scanner: Scanner, events: list[bytes]) -> bytes:
-    kept = []
-    for event in events:
-        scanner.look(event)
-        if scanner.only_usage:
-            exchange.usage = scanner.usage
-            if not exchange.asked_usage:
-                continue
-        elif not scanner.done:
-            exchange.events += 1
-        kept.append(event)
-    if scanner.usage is not None:
-        exchange.usage = scanner.usage
-    exchange.upstream_id = scanner.upstream_id
-    exchange.failed = exchange.failed or scanner.failed
-    return b"".join(kept)
-
-
-def _broken(message: str, code: str) -> Refused:
-    return Refused(message[0].upper() + message[1:] + ".", status=502, type="api_error", code=code)
