@@ -37,7 +37,8 @@ class Outgoing:
 def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
     """:raises Refused: 502 where the upstream streams what should be whole, or the reverse"""
     kind = upstream.headers.get("content-type", "")
-    streams = kind.startswith("text/event-stream") or (exchange.streamed and not kind.startswith("application/json"))
+    other = kind.startswith(("application/json", "text/html"))  # some servers call their events text/plain, or nothing
+    streams = kind.startswith("text/event-stream") or (exchange.streamed and not other)
     if streams != exchange.streamed:
         upstream.close()
         expected = "text/event-stream" if exchange.streamed else "application/json"
@@ -154,30 +155,42 @@ class Relay:
         if outgoing.translation is not None:
             self._chunks = outgoing.translation.Stream(outgoing.asked, exchange.request_id, exchange.at)
         self.scanner = dialects.of(outgoing.endpoint).scanner()
+        self.over = False  # an error has ended it before the upstream did
 
     def pass_on(self, events: list[bytes]) -> bytes:
-        """What the client gets for `events`. :raises Refused: one of them is not what it should be"""
+        """What the client gets for `events`; after one that is not what it should be, an error and no more."""
         kept: list[bytes] = []
-        for event in events:
-            if not whole(event):
-                raise upstream_failed("the upstream sent an event that is not a JSON object", "upstream_malformed")
-            self.scanner.look(event)
-            if self.scanner.is_output(event):
-                self._exchange.events += 1
-            if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
-                self._meter()
-                return b"".join(kept) + self._truncated()
-            if self._chunks is not None:
-                kept += self._translated(self._chunks, event)
-            elif not (self.scanner.only_usage and self._drops_usage):
-                kept.append(event)
-        self._meter()
+        try:
+            for event in events:
+                if self.over:
+                    break
+                self._pass(event, kept)
+        except Refused as error:
+            self.over = self._exchange.failed = True
+            kept.append(self.error(error))
+        self._exchange.usage = self.scanner.usage or self._exchange.usage
+        self._exchange.upstream_id = self.scanner.upstream_id
+        self._exchange.failed = self._exchange.failed or self.scanner.failed
         return b"".join(kept)
+
+    def _pass(self, event: bytes, kept: list[bytes]) -> None:
+        if not whole(event):
+            raise upstream_failed("the upstream sent an event that is not a JSON object", "upstream_malformed")
+        self.scanner.look(event)
+        if self.scanner.is_output(event):
+            self._exchange.events += 1
+        if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
+            self.over = True
+            kept.append(self._truncated())
+        elif self._chunks is not None:
+            kept += self._translated(self._chunks, event)
+        elif not (self.scanner.only_usage and self._drops_usage):
+            kept.append(event)
 
     def end(self) -> bytes:
         """What the client gets once the upstream has closed its stream."""
         out, scanner = self.pass_on(self.scanner.end()), self.scanner
-        if scanner.done:
+        if scanner.done or self.over:
             return out
         if not scanner.failed:
             if scanner.finishes < max(1, self._exchange.request.n or 1):
@@ -188,11 +201,6 @@ class Relay:
 
     def error(self, error: Refused) -> bytes:
         return self._dialect.error_event(error, self._exchange.request_id)
-
-    def _meter(self) -> None:
-        self._exchange.usage = self.scanner.usage or self._exchange.usage
-        self._exchange.upstream_id = self.scanner.upstream_id
-        self._exchange.failed = self._exchange.failed or self.scanner.failed
 
     def _truncated(self) -> bytes:
         self._exchange.truncated = True

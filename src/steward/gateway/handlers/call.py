@@ -101,13 +101,12 @@ async def _relayed(
         async for piece in pieces:
             if out := relay.pass_on(relay.scanner.feed(piece)):
                 yield out
+            if relay.over:
+                return
         if out := relay.end():
             yield out
     except (Unavailable, ValueError) as error:
         exchange.failed = True
         yield relay.error(upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error"))
-    except Refused as error:
-        exchange.failed = True
-        yield relay.error(error)
     finally:
         upstream.close()

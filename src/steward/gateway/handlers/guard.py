@@ -37,14 +37,17 @@ def guard(guards: Sequence[Guard]) -> Wrapper:
 async def _guarding(guards: Sequence[Guard], exchange: Exchange, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     guarded = seam.GuardedStream(guards, exchange)
     splitter = Scanner()
+    out: list[bytes] = []
     try:
         async for piece in stream:
-            if out := b"".join(guarded.feed(event) for event in splitter.feed(piece)):
-                yield out
-        if out := b"".join(guarded.feed(event) for event in splitter.end()):
-            yield out
+            out.extend(guarded.feed(event) for event in splitter.feed(piece))  # what precedes a failure stays in
+            if out:
+                yield b"".join(out)
+                out = []
+        out.extend(guarded.feed(event) for event in splitter.end())
         seam.close(guards, exchange)
-        yield b": x-steward-guards " + ", ".join(exchange.guards).encode() + b"\n\n"
+        out.append(b": x-steward-guards " + ", ".join(exchange.guards).encode() + b"\n\n")
     except Refused as error:
         exchange.failed = True
-        yield dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
+        out.append(dialects.of(exchange.endpoint).error_event(error, exchange.request_id))
+    yield b"".join(out)
