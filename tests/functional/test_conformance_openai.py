@@ -259,3 +259,56 @@ def test_every_endpoint_is_metered(it: Conformance, client: openai.OpenAI) -> No
     after = until(lambda: (u := it.deployment.usage())["requests"] == before["requests"] + 4 and u)
     assert after["input_tokens"] == before["input_tokens"] + 48
     assert after["output_tokens"] == before["output_tokens"] + 20
+
+
+DEEP = b"[" * 20_000 + b"]" * 20_000
+CHAT = "/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        (CHAT, b'{"model":"good","messages":' + DEEP + b"}", "nested too deeply"),
+        (CHAT, b'{"model":"good","messages":[{"content":"\xff"}]}', "not valid UTF-8"),
+        (CHAT, b'{"model":"good","messages":[],"temperature":NaN}', "not valid JSON"),
+        (CHAT, b'{"model":"good","messages":[],"max_tokens":1e400}', "max_tokens"),
+        (CHAT, b'{"model":"good","messages":[],"max_tokens":' + b"9" * 5000 + b"}", "max_tokens"),
+        (CHAT, b'{"model":"good","messages":[],"max_completion_tokens":9223372036854775807}', "max_completion_tokens"),
+        (CHAT, b'{"model":"good","messages":[],"n":100000000000000000000}', "n must be"),
+        (CHAT, b'{"model":"good","messages":[],"stream_options":7}', "stream_options"),
+        ("/v1/messages", b'{"model":"good","messages":[]}', "max_tokens"),
+        ("/v1/messages", b'{"model":"good","max_tokens":1,"messages":7}', "messages"),
+        ("/v1/messages", b'{"model":"good","max_tokens":1,"messages":[],"metadata":7}', "metadata"),
+        ("/v1/responses", b'{"model":"good"}', "input"),
+        ("/v1/responses", b'{"model":"good","input":"a","max_output_tokens":0}', "max_output_tokens"),
+        (
+            "/v1/responses",
+            b'{"model":"good","input":"a","tools":[' + b'{"a":' * 600 + b"1" + b"}" * 600 + b"]}",
+            "tools",
+        ),
+    ],
+)
+def test_bad_bodies_are_refused_before_the_upstream_sees_them(
+    it: Conformance, path: str, body: bytes, says: str
+) -> None:
+    status, _, raw = it.post(path, body)
+    error = json.loads(raw)["error"]
+    assert status == 400 and says in error["message"] and error["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Content-Type", "text/plain"),
+        ("Content-Type", "multipart/form-data; boundary=x"),
+        ("Content-Type", "application/json; charset=utf-16"),
+        ("Content-Encoding", "gzip"),
+    ],
+)
+def test_other_kinds_of_bodies_are_refused(it: Conformance, name: str, value: str) -> None:
+    status, _, raw = it.post(CHAT, {"model": "good", "messages": HI}, **{name: value})
+    assert status == 415 and "send " in json.loads(raw)["error"]["message"]
+    assert (
+        it.post(CHAT, {"model": "good", "messages": HI}, **{"Content-Type": "application/json; charset=UTF-8"})[0]
+        == 200
+    )

@@ -166,13 +166,7 @@ class Gateway:
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self._max_body_bytes:
             raise self._too_large(int(declared))
-        kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Refused(
-                f"Unsupported content type {kind[:100]!r}; send application/json.",
-                status=415,
-                type="invalid_request_error",
-            )
+        _check_type(headers)
         parts: list[bytes] = []
         size, more = 0, True
         while more:
@@ -193,6 +187,22 @@ class Gateway:
             type="invalid_request_error",
             code="request_too_large",
         )
+
+
+def _check_type(headers: Mapping[str, str]) -> None:
+    """:raises Refused: 415 where the body is not JSON in UTF-8, uncompressed"""
+    kind, _, parameters = headers.get("content-type", "application/json").lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip('" ') or "utf-8"
+    encoding = headers.get("content-encoding", "identity").lower()
+    for name, seen, expected in (
+        ("content type", kind.strip(), "application/json"),
+        ("charset", charset, "utf-8"),
+        ("content encoding", encoding, "identity"),
+    ):
+        if seen != expected and (name, seen) != ("charset", "utf8"):
+            raise Refused(
+                f"Unsupported {name} {seen[:100]!r}; send {expected}.", status=415, type="invalid_request_error"
+            )
 
 
 async def _hung_up(receive: Receive, exchange: Exchange, task: asyncio.Task[None]) -> None:

@@ -18,7 +18,7 @@ from steward.gateway.dialects import CHAT, ChunkStream, Translation
 from steward.gateway.exchange import OPENAI_ENDPOINTS, Answer, Exchange, ModelEntry
 from steward.gateway.sse import data_of, whole
 from steward.gateway.texts import Json
-from steward.gateway.wire import rewrite, upstream_error, upstream_failed, with_usage
+from steward.gateway.wire import invalid, rewrite, upstream_error, upstream_failed, with_usage
 
 DONE: Final = b"data: [DONE]\n\n"
 PASSED_BACK: Final = ("retry-after", "retry-after-ms", "x-should-retry")
@@ -56,10 +56,13 @@ def outgoing_of(exchange: Exchange, entry: ModelEntry) -> Outgoing:
     translation = dialects.translation(exchange.endpoint, entry.endpoints)
     if translation is None:
         return Outgoing(exchange.endpoint, upstream_body(exchange, entry))
-    asked = msgspec.json.decode(exchange.body)
-    chat = translation.request(asked)
-    chat["model"] = entry.upstream_model
-    return Outgoing(CHAT, msgspec.json.encode(chat), translation, asked)
+    try:
+        asked = msgspec.json.decode(exchange.body)
+        chat = translation.request(asked)
+        chat["model"] = entry.upstream_model
+        return Outgoing(CHAT, msgspec.json.encode(chat), translation, asked)
+    except RecursionError as error:
+        raise invalid("The body is nested too deeply to be translated.") from error
 
 
 def upstream_body(exchange: Exchange, entry: ModelEntry) -> bytes:

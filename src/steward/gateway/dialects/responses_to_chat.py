@@ -36,7 +36,8 @@ def request(body: Json) -> Json:
     fields.ignore(_HINTS)
     for field, only in (("store", False), ("background", False), ("truncation", "disabled"), ("top_logprobs", 0)):
         fields.expect(field, only)
-    if set(fields.take("include") or ()) - {"reasoning.encrypted_content"}:  # there is none to encrypt
+    included = fields.objects("include")
+    if [item for item in included if item != "reasoning.encrypted_content"]:  # there is none to encrypt
         raise fields.cannot("include", "with values other than 'reasoning.encrypted_content'")
     if (limit := fields.take("max_output_tokens")) is not None:
         chat["max_tokens"] = limit
