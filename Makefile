@@ -3,7 +3,9 @@ PY = $(VENV)/bin/python
 PYTHON ?= python3
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: up install test check clean bench-gateway bench-start starter
+FUZZ_SECONDS ?= 60
+
+.PHONY: up install test check fuzz clean bench-gateway bench-start starter
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -15,6 +17,10 @@ test: $(VENV)/.test              ## the whole suite
 check: $(VENV)/.test             ## style, types, architecture
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+
+fuzz: $(VENV)/.test              ## the request parser and the stream reader, with atheris where it installs
+	-$(PIP) --only-binary :all: atheris
+	$(PY) tests/fuzz.py --seconds $(FUZZ_SECONDS)
 
 bench-gateway: $(VENV)/.test
 	$(PY) benchmarks/bench_gateway.py

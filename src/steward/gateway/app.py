@@ -16,8 +16,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from steward.core.errors import Refused
+from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler
-from steward.gateway.wire import error_body, error_event, invalid
+from steward.gateway.wire import invalid
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ MOUNTS: Final = (
     _infer("/v1/chat/completions"),
     _infer("/v1/completions"),
     _infer("/v1/embeddings"),
+    _infer("/v1/responses"),
+    _infer("/v1/messages"),
     Mount(
         method="GET", path="/v1/models", permission="list-models", tenancy="key-project", guards="none", audit="none"
     ),
@@ -118,11 +121,11 @@ class Gateway:
             else:
                 await _write(send, request_id, await self._about(mount, headers))
         except Refused as error:
-            await _write(send, request_id, _refusal(error))
+            await _write(send, request_id, _refusal(error, scope["path"], request_id))
         except Exception:
             log.exception("request failed", extra={"request_id": request_id})
             wrong = Refused("Something went wrong on our side; the log names it.", status=500, type="server_error")
-            await _write(send, request_id, _refusal(wrong))
+            await _write(send, request_id, _refusal(wrong, scope["path"], request_id))
 
     async def _about(self, mount: Mount, headers: Mapping[str, str]) -> Answer:
         if mount.path == "/v1/models":
@@ -140,13 +143,17 @@ class Gateway:
         assert task is not None
         watcher = asyncio.ensure_future(_hung_up(receive, exchange, task))
         try:
-            answer = await self._infer(exchange)
+            try:
+                answer = await self._infer(exchange)
+            except Refused as error:
+                answer = _refusal(error, path, request_id)
+                answer.headers += _retry_headers(exchange, answer)
             answer.headers.extend(_limit_headers(exchange))
             if answer.stream is None:
                 watcher.cancel()
                 await _write(send, request_id, answer)
             else:
-                await _write_stream(send, request_id, answer)
+                await _write_stream(send, exchange, answer)
         except asyncio.CancelledError:
             if not exchange.client_closed:
                 raise
@@ -160,13 +167,7 @@ class Gateway:
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self.max_body_bytes:
             raise self._too_large(int(declared))
-        kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise Refused(
-                f"Unsupported content type {kind[:100]!r}; send application/json.",
-                status=415,
-                type="invalid_request_error",
-            )
+        _check_type(headers)
         parts: list[bytes] = []
         size, more = 0, True
         while more:
@@ -189,6 +190,22 @@ class Gateway:
         )
 
 
+def _check_type(headers: Mapping[str, str]) -> None:
+    """:raises Refused: 415 where the body is not JSON in UTF-8, uncompressed"""
+    kind, _, parameters = headers.get("content-type", "application/json").lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip('" ') or "utf-8"
+    encoding = headers.get("content-encoding", "identity").lower()
+    for name, seen, expected in (
+        ("content type", kind.strip(), "application/json"),
+        ("charset", charset, "utf-8"),
+        ("content encoding", encoding, "identity"),
+    ):
+        if seen != expected and (name, seen) != ("charset", "utf8"):
+            raise Refused(
+                f"Unsupported {name} {seen[:100]!r}; send {expected}.", status=415, type="invalid_request_error"
+            )
+
+
 async def _hung_up(receive: Receive, exchange: Exchange, task: asyncio.Task[None]) -> None:
     """Cancel the exchange as soon as its client is gone."""
     while (await receive())["type"] != "http.disconnect":
@@ -207,14 +224,23 @@ def _limit_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _refusal(error: Refused) -> Answer:
-    answer = Answer(error.status, error_body(error))
+def _retry_headers(exchange: Exchange, answer: Answer) -> list[tuple[bytes, bytes]]:
+    """Clients need not repeat what was tried on several models already; see `x-should-retry` in OpenAI's SDKs."""
+    told = any(name == b"x-should-retry" for name, _ in answer.headers)
+    if answer.status < 500 or told or len(exchange.attempts) < 2:
+        return []
+    return [(b"x-should-retry", b"false")]
+
+
+def _refusal(error: Refused, path: str, request_id: str) -> Answer:
+    answer = Answer(error.status, dialects.of(path).error_body(error, request_id))
     answer.headers = [(name.encode(), value.encode()) for name, value in error.headers]
     return answer
 
 
 def _start(request_id: str, answer: Answer) -> dict[str, Any]:
-    headers = [(b"content-type", answer.content_type), (b"x-request-id", request_id.encode()), *answer.headers]
+    name = request_id.encode()
+    headers = [(b"content-type", answer.content_type), (b"x-request-id", name), (b"request-id", name), *answer.headers]
     if answer.stream is None:
         headers.append((b"content-length", str(len(answer.body)).encode()))
     else:
@@ -227,16 +253,17 @@ async def _write(send: Send, request_id: str, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _write_stream(send: Send, request_id: str, answer: Answer) -> None:
+async def _write_stream(send: Send, exchange: Exchange, answer: Answer) -> None:
     """Relay event by event; `send` waits for a slow client, so that nothing piles up here."""
     assert answer.stream is not None
     stream = answer.stream
-    await send(_start(request_id, answer))
+    await send(_start(exchange.request_id, answer))
     try:
         async for events in stream:
             await send({"type": "http.response.body", "body": events, "more_body": True})
     except Refused as error:
-        await send({"type": "http.response.body", "body": error_event(error), "more_body": True})
+        event = dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
+        await send({"type": "http.response.body", "body": event, "more_body": True})
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:

@@ -55,14 +55,20 @@ class PriceConfig(Section):
 
 
 class ModelConfig(Section):
-    """One model: embedded (a GGUF file) or at any OpenAI-compatible URL."""
+    """One model: embedded (a GGUF file), or at any URL that speaks OpenAI's or Anthropic's dialect."""
 
     name: Name
-    backend: Literal["embedded", "openai"]
+    backend: Literal["embedded", "openai", "anthropic"]
     path: str | None = Field(None, description="embedded: the GGUF file; the starter model by default")
-    url: str | None = Field(None, pattern=r"^https?://", description="openai: the server's base URL")
-    key: SecretReference | None = Field(None, description="openai: env:NAME or file:PATH")
-    upstream_model: str | None = Field(None, description="openai: the model's name there")
+    url: str | None = Field(
+        None, pattern=r"^https?://", description="openai: the server's base URL; anthropic: Anthropic's own by default"
+    )
+    key: SecretReference | None = Field(None, description="openai, anthropic: env:NAME or file:PATH")
+    upstream_model: str | None = Field(None, description="openai, anthropic: the model's name there")
+    speaks: list[Literal["responses", "messages"]] = Field(
+        default=[],
+        description="openai: what the server answers itself beside chat completions; the rest is translated",
+    )
     price: PriceConfig | None = None
     context: int = Field(2048, ge=64, description="embedded: tokens per slot")
     slots: int = Field(8, ge=1, le=256, description="embedded: requests at the same time")
@@ -74,6 +80,8 @@ class ModelConfig(Section):
             raise ValueError("a model with backend: openai needs a url")
         if self.backend == "embedded" and (self.url or self.key):
             raise ValueError("a model with backend: embedded takes path, not url or key")
+        if self.backend != "openai" and self.speaks:
+            raise ValueError("speaks is for backend: openai; the others speak one dialect")
         return self
 
 

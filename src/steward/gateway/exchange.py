@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,8 @@ from steward.core.records import Attempt, KeyRecord
 from steward.gateway.limits import Decision
 from steward.gateway.prompts import Prompt
 from steward.gateway.wire import Request, TokenUsage
+
+OPENAI_ENDPOINTS: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
@@ -21,6 +24,7 @@ class ModelEntry(msgspec.Struct, frozen=True):
     upstream_model: str
     input_price: float | None = None
     output_price: float | None = None
+    endpoints: frozenset[str] = OPENAI_ENDPOINTS  # those that its engine answers itself
 
 
 class Exchange:

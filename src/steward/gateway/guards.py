@@ -1,24 +1,22 @@
 """Shows guards plain text and puts their rewrites back: requests, whole answers and streams.
 
-Decides where text is in OpenAI's dialect (content, refusals, reasoning and tool-call arguments of each
-choice). Knows nothing of what a guard looks for. Without guards nothing here runs: bytes pass through.
+Decides what happens with a guard's verdict. Where the texts are, the dialect says (`dialects/`); how JSON escaping is
+undone in tool-call arguments, `texts.py`. Knows nothing of what a guard looks for. Without guards nothing here runs:
+bytes pass through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
 
 import msgspec
 
 from steward.core.errors import Refused
-from steward.core.extend import Guard
+from steward.core.extend import Guard, Verdict
+from steward.gateway import dialects
 from steward.gateway.exchange import Exchange
-from steward.gateway.sse import data_of
-
-_TEXT_FIELDS: Final = ("content", "refusal", "reasoning_content", "reasoning")
-
-Put = Callable[[str], None]
+from steward.gateway.texts import Json, Values
+from steward.gateway.wire import invalid, upstream_failed
 
 
 def blocked(guard: str, why: str) -> Refused:
@@ -31,141 +29,109 @@ def blocked(guard: str, why: str) -> Refused:
     )
 
 
-def _put(holder: Any, key: Any) -> Put:
-    def put(text: str) -> None:
-        holder[key] = text
-
-    return put
-
-
-def _content_texts(holder: dict[str, Any], key: str) -> Iterator[tuple[str, Put]]:
-    """A text, a list of texts, or a list of content parts."""
-    value = holder.get(key)
-    if isinstance(value, str):
-        yield value, _put(holder, key)
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            if isinstance(part, str):
-                yield part, _put(value, index)
-            elif isinstance(part, dict) and isinstance(part.get("text"), str):
-                yield part["text"], _put(part, "text")
-
-
-def _message_texts(message: dict[str, Any]) -> Iterator[tuple[str, str, Put]]:
-    for field in _TEXT_FIELDS:
-        for text, put in _content_texts(message, field):
-            yield field, text, put
-    for position, call in enumerate(message.get("tool_calls") or ()):
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            index = call.get("index", position)
-            yield f"tool_calls.{index}.arguments", function["arguments"], _put(function, "arguments")
-
-
-def request_texts(body: dict[str, Any]) -> Iterator[tuple[str, Put]]:
-    """Every text of a request, each with the function that replaces it."""
-    for message in body.get("messages") or ():
-        if isinstance(message, dict):
-            for _, text, put in _message_texts(message):
-                yield text, put
-    for key in ("prompt", "input"):
-        yield from _content_texts(body, key)
-
-
-def _choice_texts(answer: dict[str, Any]) -> Iterator[tuple[int, str, str, Put]]:
-    """(choice, field, text, put) of a whole answer or of one streamed chunk."""
-    for position, choice in enumerate(answer.get("choices") or ()):
-        index = choice.get("index", position)
-        for part in ("message", "delta"):
-            if isinstance(choice.get(part), dict):
-                for field, text, put in _message_texts(choice[part]):
-                    yield index, field, text, put
-        if isinstance(choice.get("text"), str):
-            yield index, "text", choice["text"], _put(choice, "text")
-
-
 def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
     """Run all guards over the request; rewrites go into `exchange.body`.
 
     :raises Refused: a guard blocked, or failed (which never passes)
     """
-    body = msgspec.json.decode(exchange.body)
-    changed = False
-    for guard in guards:
-        fields = list(request_texts(body))
-        try:
-            verdict = guard.request(exchange, tuple(text for text, _ in fields))
-        except Exception as error:  # a guard that cannot decide blocks
-            raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
-        exchange.guards.append(f"{guard.name}={verdict.action}")
-        if verdict.action == "block":
-            raise blocked(guard.name, verdict.reason or "no reason given")
-        if verdict.action == "rewrite":
-            if len(verdict.texts) != len(fields):
-                raise blocked(guard.name, f"it returned {len(verdict.texts)} texts for {len(fields)}")
-            for (_, put), text in zip(fields, verdict.texts, strict=True):
-                put(text)
-            changed = True
+    find = dialects.of(exchange.endpoint).request_texts
+    try:
+        body: Json = msgspec.json.decode(exchange.body, type=dict)
+        changed = False
+        for guard in guards:
+            seen: list[str] = []
+            find(body, lambda text, seen=seen: seen.append(text) or text)  # type: ignore[misc]
+            verdict = _verdict(guard, exchange, seen)
+            if verdict.action == "rewrite":
+                texts = iter(verdict.texts)
+                find(body, lambda _, texts=texts: next(texts))  # type: ignore[misc]
+                changed = True
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise invalid(f"The body is not valid JSON: {error}.") from error
+    except RecursionError as error:
+        raise invalid("The body is nested too deeply for the guards to read it.") from error
     if changed:
         exchange.body = msgspec.json.encode(body)
 
 
+def _verdict(guard: Guard, exchange: Exchange, fields: list[str]) -> Verdict:
+    try:
+        verdict = guard.request(exchange, tuple(fields))
+    except Exception as error:  # a guard that cannot decide blocks
+        raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
+    exchange.guards.append(f"{guard.name}={verdict.action}")
+    if verdict.action == "block":
+        raise blocked(guard.name, verdict.reason or "no reason given")
+    if verdict.action == "rewrite" and len(verdict.texts) != len(fields):
+        raise blocked(guard.name, f"it returned {len(verdict.texts)} texts for {len(fields)}")
+    return verdict
+
+
+class Guarding:
+    """All guards as one filter of an answer's texts (`texts.Filter`); the last to see the request sees these first."""
+
+    def __init__(self, guards: Sequence[Guard], exchange: Exchange) -> None:
+        self._guards, self._exchange = guards, exchange
+        self._open: dict[tuple[int, str], Values | None] = {}
+
+    def text(self, choice: int, field: str, text: str, last: bool = False) -> str:
+        if last:
+            self._open.pop((choice, field), None)
+        else:
+            self._open[choice, field] = None
+        return self._through(choice, field, text, last)
+
+    def arguments(self, choice: int, field: str, text: str, last: bool = False) -> str:
+        """Each value is a field of its own: `tool_calls.0.arguments.3`."""
+        values = self._open.get((choice, field))
+        if values is None:
+            values = Values(lambda number, piece, end: self._through(choice, f"{field}.{number}", piece, end))
+            self._open[choice, field] = values
+        if last:
+            del self._open[choice, field]
+        return values.feed(text, last)
+
+    def flush(self, choice: int) -> list[tuple[str, str]]:
+        held = []
+        for index, field in sorted(self._open):
+            if index == choice:
+                values = self._open.pop((index, field))
+                text = self._through(index, field, "", True) if values is None else values.feed("", last=True)
+                held += [(field, text)] if text else []
+        return held
+
+    def _through(self, choice: int, field: str, text: str, last: bool) -> str:
+        for guard in reversed(self._guards):
+            try:
+                text = guard.delta(self._exchange, choice, field, text, last)
+            except Exception as error:
+                raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
+        return text
+
+
 def guard_answer(guards: Sequence[Guard], exchange: Exchange, body: bytes) -> bytes:
-    """A whole answer after all guards. :raises Refused: a guard blocked or failed"""
-    answer = msgspec.json.decode(body)
-    for choice, field, text, put in list(_choice_texts(answer)):
-        put(_through(guards, exchange, choice, field, text, last=True))
-    for value in answer.get("choices") or ():
-        value.pop("logprobs", None)  # they spell the tokens that a guard may have rewritten
+    """A whole answer after all guards. :raises Refused: a guard blocked or failed; the answer is no JSON object"""
+    try:
+        answer: Json = msgspec.json.decode(body, type=dict)
+        dialects.of(exchange.endpoint).answer_texts(answer, Guarding(guards, exchange))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise upstream_failed("the upstream's answer is not valid JSON", "upstream_malformed") from error
     close(guards, exchange)
     return msgspec.json.encode(answer)
 
 
-def guard_event(guards: Sequence[Guard], exchange: Exchange, seen: set[tuple[int, str]], event: bytes) -> bytes:
-    """One event of a stream after all guards; `seen` collects the (choice, field) pairs to flush."""
-    data = data_of(event)
-    if not data or data.startswith(b"[DONE]"):
-        return event
-    chunk = msgspec.json.decode(data)
-    for choice, field, text, put in list(_choice_texts(chunk)):
-        seen.add((choice, field))
-        put(_through(guards, exchange, choice, field, text, last=False))
-    for value in chunk.get("choices") or ():
-        value.pop("logprobs", None)
-        if value.get("finish_reason"):
-            _flush(guards, exchange, seen, value)
-    return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
+class GuardedStream:
+    """A stream's events after all guards."""
 
+    def __init__(self, guards: Sequence[Guard], exchange: Exchange) -> None:
+        self._texts = dialects.of(exchange.endpoint).stream_texts(Guarding(guards, exchange))
 
-def _flush(guards: Sequence[Guard], exchange: Exchange, seen: set[tuple[int, str]], choice: dict[str, Any]) -> None:
-    """Append what the guards held back for this choice to its last chunk."""
-    index = choice.get("index", 0)
-    for pair in sorted(pair for pair in seen if pair[0] == index):
-        seen.discard(pair)
-        held = _through(guards, exchange, index, pair[1], "", last=True)
-        if held:
-            _append(choice, pair[1], held)
-
-
-def _append(choice: dict[str, Any], field: str, text: str) -> None:
-    if field == "text":
-        choice["text"] = choice.get("text", "") + text
-    elif field.startswith("tool_calls."):
-        delta = choice.setdefault("delta", {})
-        call = {"index": int(field.split(".")[1]), "function": {"arguments": text}}
-        delta.setdefault("tool_calls", []).append(call)
-    else:
-        delta = choice.setdefault("delta", {})
-        delta[field] = (delta.get(field) or "") + text
-
-
-def _through(guards: Sequence[Guard], exchange: Exchange, choice: int, field: str, text: str, *, last: bool) -> str:
-    for guard in reversed(guards):
+    def feed(self, event: bytes) -> bytes:
+        """What to send for `event`. :raises Refused: a guard failed; the event's data is no JSON object"""
         try:
-            text = guard.delta(exchange, choice, field, text, last)
-        except Exception as error:
-            raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
-    return text
+            return self._texts.feed(event)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise upstream_failed("the upstream sent an event that is not valid JSON", "upstream_malformed") from error
 
 
 def close(guards: Sequence[Guard], exchange: Exchange) -> None:

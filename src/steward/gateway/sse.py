@@ -14,17 +14,23 @@ import msgspec
 
 from steward.gateway.wire import TokenUsage
 
-_END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+# Two line ends in a row. A CR at the end of what has arrived may be half of a CRLF, so it waits.
+_END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
 
 
+class _Groq(msgspec.Struct):
+    usage: TokenUsage | None = None
+
+
 class _Chunk(msgspec.Struct):
     id: str | None = None
     choices: list[msgspec.Raw] | None = None
     usage: TokenUsage | None = None
+    x_groq: _Groq | None = None
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -37,8 +43,21 @@ def data_of(event: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+def whole(event: bytes) -> bool:
+    """Whether an event can be what its sender meant: JSON objects and `[DONE]` as data, comments, bare fields.
+
+    A look at both ends of the data, not a parse: it finds cut-off and foreign data at the price of two comparisons.
+    """
+    if event.startswith(b"data: {") and event.endswith((b"}\n\n", b"}\r\n\r\n")):
+        return True
+    data = data_of(event).strip()
+    return not data or (data.startswith(b"{") and data.endswith(b"}")) or data.startswith(b"[DONE]")
+
+
 class Scanner:
-    """Splits a stream into whole events and remembers what metering must know.
+    """Splits a stream into whole events and remembers what metering must know of OpenAI's chat and completion streams.
+
+    Other dialects override `look`.
 
     >>> scanner = Scanner()
     >>> scanner.feed(b'data: {"choices":[]}\\n\\nda')
@@ -51,9 +70,13 @@ class Scanner:
         self.usage: TokenUsage | None = None
         self.upstream_id: str | None = None
         self.failed = False
-        self.finished = False
+        self.finishes = 0  # choices that said why they ended
         self.done = False
         self.only_usage = False  # the event looked at last carries usage and no choice
+
+    @property
+    def finished(self) -> bool:
+        return self.finishes > 0
 
     @property
     def rest(self) -> bytes:
@@ -67,7 +90,7 @@ class Scanner:
         """
         buffer = self._rest + piece if self._rest else piece
         events, start = [], 0
-        for match in _END.finditer(buffer):
+        for match in _END.finditer(buffer, max(0, len(self._rest) - 3)):
             events.append(buffer[start : match.end()])
             start = match.end()
         self._rest = buffer[start:]
@@ -75,16 +98,24 @@ class Scanner:
             raise ValueError(f"an event of over {MAX_EVENT_BYTES} bytes")
         return events
 
+    def end(self) -> list[bytes]:
+        """What is left when the stream ends: an event whose empty line never came is taken as whole."""
+        rest, self._rest = self._rest.strip(b"\r\n"), b""
+        return [rest + b"\n\n"] if rest else []
+
     def look(self, event: bytes) -> None:
         """Take from `event` what metering must know."""
         self.events += 1
         self.only_usage = False
-        if _FINISHED.search(event):
-            self.finished = True
+        self.finishes += len(_FINISHED.findall(event))
         if self.upstream_id is None or _USAGE.search(event) or _ERROR.search(event):
             self._parse(data_of(event))
         elif event.startswith(b"data:") and data_of(event).startswith(b"[DONE]"):
             self.done = True
+
+    def is_output(self, event: bytes) -> bool:
+        """Whether the event looked at last carries output: about one token of it."""
+        return not self.only_usage and not self.done
 
     def _parse(self, data: bytes) -> None:
         if data.startswith(b"[DONE]"):
@@ -98,5 +129,7 @@ class Scanner:
         if chunk.usage is not None:
             self.usage = chunk.usage
             self.only_usage = not chunk.choices
+        elif chunk.x_groq is not None and chunk.x_groq.usage is not None:
+            self.usage = chunk.x_groq.usage
         if chunk.error is not msgspec.UNSET and bytes(chunk.error) != b"null":
             self.failed = True

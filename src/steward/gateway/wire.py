@@ -1,7 +1,8 @@
-"""OpenAI's wire format, as little of it as routing, metering and errors need.
+"""The wire format, as little of it as routing, metering and errors need.
 
-Decides what of a request is looked at (the routing fields) and how errors are spelt. Knows nothing of
-HTTP servers or upstreams. Field names and error shapes: OpenAI API reference, "Create chat completion".
+Decides what of a request is looked at (the routing fields of every dialect) and how OpenAI spells errors. Knows nothing
+of HTTP servers or upstreams. Field names and error shapes: OpenAI API reference, "Create chat completion" and "Create a
+model response"; Anthropic API reference, "Create a Message". What else differs by dialect stands in `dialects/`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from steward.core.errors import Refused
 
 COMMON_OUTPUT_TOKENS: Final = 256  # reserved where a request declares no maximum
 
+MAX_OUTPUT_TOKENS: Final = 10_000_000  # of one request: above every model's context, and n times it fits 63 bits
+MAX_CHOICES: Final = 128  # OpenAI's own bound of `n`
+
 JSON: Final = b"application/json"
 
 
@@ -22,27 +26,36 @@ class StreamOptions(msgspec.Struct):
 
 
 class Request(msgspec.Struct):
-    """The fields that the gateway reads; all others stay bytes and pass through."""
+    """The fields that the gateway reads; all others stay bytes and pass through.
+
+    One struct for all dialects: `max_output_tokens` and `instructions` are Responses', `system` is Anthropic's.
+    """
 
     model: str
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
     n: int | None = None
     user: str | None = None
     safety_identifier: str | None = None
     messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     prompt: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    system: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    instructions: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     def content_bytes(self) -> int:
         """Bytes of the texts, for the estimate of input tokens (4 bytes a token)."""
-        parts = (self.messages, self.prompt, self.input)
-        return sum(len(bytes(part)) for part in parts if part is not msgspec.UNSET)
+        parts = (self.messages, self.prompt, self.input, self.system, self.instructions, self.tools)
+        return sum(len(memoryview(part)) for part in parts if part is not msgspec.UNSET)
 
     def output_limit(self) -> int | None:
-        limit = self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+        """The most tokens that all choices together may have, where the request declares it."""
+        declared = (self.max_completion_tokens, self.max_output_tokens, self.max_tokens)
+        limit = next((value for value in declared if value is not None), None)
         return None if limit is None else limit * max(1, self.n or 1)
 
 
@@ -69,32 +82,74 @@ _request = msgspec.json.Decoder(Request)
 _envelope = msgspec.json.Decoder(AnswerEnvelope)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
-REQUIRED: Final = {"/v1/chat/completions": "messages", "/v1/completions": "prompt", "/v1/embeddings": "input"}
+REQUIRED: Final = {
+    "/v1/chat/completions": ("messages",),
+    "/v1/completions": ("prompt",),
+    "/v1/embeddings": ("input",),
+    "/v1/messages": ("max_tokens", "messages"),
+}
+
+
+class _Person(msgspec.Struct):
+    user_id: str | None = None
+
+
+class _Metadata(msgspec.Struct):
+    metadata: _Person | None = None
+
+
+_metadata = msgspec.json.Decoder(_Metadata)
 
 
 def decode_request(endpoint: str, body: bytes) -> Request:
-    """The routing fields of `body`.
+    """The routing fields of `body`; the rest of it is valid JSON in UTF-8, and no more is known.
 
     :raises Refused: 400, with `param` naming the field that is wrong
     """
+    request: Request = _decode(_request, body)
+    if not body.isascii():
+        _check_utf8(body)
+    for needed in REQUIRED.get(endpoint, ()):
+        if getattr(request, needed) in (msgspec.UNSET, None):
+            raise invalid(f"Missing required parameter: '{needed}'.", needed)
+    for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
+        limit = getattr(request, name)
+        if limit is not None and not 1 <= limit <= MAX_OUTPUT_TOKENS:
+            raise invalid(f"{name} must be between 1 and {MAX_OUTPUT_TOKENS}, not {_short(limit)}.", name)
+    if request.n is not None and not 1 <= request.n <= MAX_CHOICES:
+        raise invalid(f"n must be between 1 and {MAX_CHOICES}, not {_short(request.n)}.", "n")
+    if endpoint == "/v1/messages" and b'"user_id"' in body:
+        person = _decode(_metadata, body).metadata
+        request.user = person.user_id if person else None
+    return request
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     try:
-        request = _request.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
         param = where.strip("`").removeprefix("$.") or None
         if param is None and "missing required field" in message:
             param = message.rsplit("`", 2)[1]
         raise invalid(f"{message}{f' (at {param})' if param else ''}", param) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise invalid("The body is nested too deeply; expected fewer than about 900 levels.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise invalid(f"The body is not valid JSON: {error}. Expected a JSON object in UTF-8.") from error
-    needed = REQUIRED.get(endpoint)
-    if needed and getattr(request, needed) is msgspec.UNSET:
-        raise invalid(f"Missing required parameter: '{needed}'.", needed)
-    if (limit := request.output_limit()) is not None and limit < 1:
-        raise invalid(f"max_tokens must be at least 1, not {limit}.", "max_tokens")
-    if request.n is not None and not 1 <= request.n <= 128:
-        raise invalid(f"n must be between 1 and 128, not {request.n}.", "n")
-    return request
+
+
+def _check_utf8(body: bytes) -> None:
+    """msgspec skips the strings of undecoded fields without looking at their encoding."""
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise invalid(f"The body is not valid UTF-8: {error.reason} at byte {error.start}.") from error
+
+
+def _short(number: int) -> str:
+    """A number of any size, at a readable length (Python refuses to print more than 4,300 digits)."""
+    return str(number) if abs(number) < 10**20 else f"a number of {number.bit_length()} bits"
 
 
 def rewrite(body: bytes, changes: dict[str, Any]) -> bytes:
@@ -104,12 +159,62 @@ def rewrite(body: bytes, changes: dict[str, Any]) -> bytes:
     return msgspec.json.encode(fields)
 
 
+def with_usage(body: bytes) -> bytes:
+    """`body` asking for the stream's usage; its other stream options stay."""
+    options = msgspec.json.decode(_fields.decode(body).get("stream_options", b"null"))
+    return rewrite(body, {"stream_options": {**(options or {}), "include_usage": True}})
+
+
+class _ErrorObject(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    param: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    code: str | int | None = None
+
+
+class _ErrorAnswer(msgspec.Struct):
+    error: _ErrorObject | str | msgspec.UnsetType = msgspec.UNSET
+    message: str | None = None
+    detail: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_error_answer = msgspec.json.Decoder(_ErrorAnswer)
+
+
+def upstream_error(status: int, body: bytes) -> Refused:
+    """What an upstream's error says, whatever its shape: OpenAI's, Anthropic's, FastAPI's or none.
+
+    >>> upstream_error(429, b'{"error":{"message":"slow down","code":"rate_limit_exceeded"}}').code
+    'rate_limit_exceeded'
+    >>> upstream_error(502, b"<html>").message
+    'The upstream answered with status 502 and no explanation.'
+    """
+    try:
+        seen = _error_answer.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        seen = _ErrorAnswer()
+    error = seen.error if isinstance(seen.error, _ErrorObject) else _ErrorObject()
+    said = error.message or (seen.error if isinstance(seen.error, str) else None) or seen.message
+    if not said and seen.detail is not msgspec.UNSET:
+        said = bytes(seen.detail).decode("utf-8", "replace")[:1000]
+    kind = error.type or ("invalid_request_error" if status < 500 else "api_error")
+    code = str(error.code) if error.code is not None else None
+    return Refused(
+        said or f"The upstream answered with status {status} and no explanation.", status=status, type=kind, code=code
+    )
+
+
 def decode_answer(body: bytes) -> AnswerEnvelope:
     """Id and usage of a whole answer; empty where the upstream sent something else."""
     try:
         return _envelope.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return AnswerEnvelope()
+
+
+def upstream_failed(message: str, code: str) -> Refused:
+    """The upstream broke its side of the protocol."""
+    return Refused(f"{message[0].upper()}{message[1:]}.", status=502, type="api_error", code=code)
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> Refused:

@@ -26,7 +26,7 @@ from steward.core.secret import Secret, resolve
 from steward.gateway.admission import LinePlan
 from steward.gateway.app import Gateway
 from steward.gateway.config import RouteConfig
-from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
+from steward.gateway.exchange import OPENAI_ENDPOINTS, Answer, Exchange, Handler, ModelEntry, Wrapper
 from steward.gateway.handlers import (
     Shadows,
     admit,
@@ -54,6 +54,7 @@ from steward.workflows.prompts import prompts_of
 
 log = logging.getLogger(__name__)
 
+ANTHROPIC_URL = "https://api.anthropic.com"
 KEYS_POLL_S = 0.25
 PLAN_POLL_S = 0.1
 FSYNC_S = 0.05
@@ -69,6 +70,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     socket: str | None = None
     upstream_model: str
+    speaks: tuple[str, ...] = ()
     key: str | None = None  # a reference
     key_mark: str | None = None  # changes when the secret behind the reference does
     input_price: float | None = None
@@ -180,8 +182,9 @@ def _models(settings: Settings, home: Path, override: str | None) -> tuple[Model
         plans.append(
             ModelPlan(
                 name=item.name,
-                backend="openai",
-                url=str(item.url),
+                backend=item.backend,
+                url=str(item.url or ANTHROPIC_URL),
+                speaks=tuple(item.speaks),
                 key=key,
                 key_mark=_mark(home, resolve(key)) if key else None,
                 upstream_model=item.upstream_model or item.name,
@@ -316,7 +319,12 @@ class Serving:
         engines = {model.name: kept(model, plan, before) or engine_of(model, plan.timeouts) for model in plan.models}
         models = {
             model.name: ModelEntry(
-                model.name, engines[model.name], model.upstream_model, model.input_price, model.output_price
+                model.name,
+                engines[model.name],
+                model.upstream_model,
+                model.input_price,
+                model.output_price,
+                endpoints_of(model),
             )
             for model in plan.models
         }
@@ -441,15 +449,23 @@ def kept(model: ModelPlan, plan: ServePlan, before: Generation | None) -> HttpEn
     """The engine of the earlier generation, where it leads to the same server with the same secret."""
     if before is None or before.plan.timeouts != plan.timeouts:
         return None
-    same = (model.url, model.socket, model.key, model.key_mark)
+    same = (model.backend, model.url, model.socket, model.key, model.key_mark)
     for old in before.plan.models:
-        if old.name == model.name and (old.url, old.socket, old.key, old.key_mark) == same:
+        if old.name == model.name and (old.backend, old.url, old.socket, old.key, old.key_mark) == same:
             return before.engines[old.name]
     return None
 
 
 def engine_of(model: ModelPlan, timeouts: Timeouts) -> HttpEngine:
-    return HttpEngine(model.url, resolve(model.key) if model.key else None, model.socket, timeouts)
+    key = resolve(model.key) if model.key else None
+    return HttpEngine(model.url, key, model.socket, timeouts, anthropic=model.backend == "anthropic")
+
+
+def endpoints_of(model: ModelPlan) -> frozenset[str]:
+    """What its engine answers itself; the gateway translates the rest, or refuses it."""
+    if model.backend == "anthropic":
+        return frozenset({"/v1/messages"})
+    return OPENAI_ENDPOINTS | {f"/v1/{name}" for name in model.speaks}
 
 
 def compose(wrappers: list[Wrapper], innermost: Handler) -> Handler:

@@ -1,12 +1,14 @@
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.exchange import Exchange
-from steward.gateway.guards import guard_answer, guard_event, guard_request
+from steward.gateway.guards import GuardedStream, guard_answer, guard_request
+from steward.gateway.sse import Scanner, data_of
 
 
 class Shout:
@@ -38,8 +40,14 @@ class Broken(Shout):
         raise RuntimeError("cannot decide")
 
 
-def exchange(body: object) -> Exchange:
-    return Exchange("req", "/v1/chat/completions", {}, json.dumps(body).encode(), 0.0, 0.0)
+def exchange(body: object, endpoint: str = "/v1/chat/completions") -> Exchange:
+    return Exchange("req", endpoint, {}, json.dumps(body).encode(), 0.0, 0.0)
+
+
+def events(stream: GuardedStream, *values: dict[str, Any]) -> list[dict[str, Any]]:
+    """What comes out of a stream for `values`."""
+    out = b"".join(stream.feed(b"data: " + json.dumps(value).encode() + b"\n\n") for value in values)
+    return [json.loads(data_of(event)) for event in Scanner().feed(out)]
 
 
 def test_every_text_of_a_request_is_seen() -> None:
@@ -64,11 +72,117 @@ def test_answers_are_rewritten_and_lose_their_logprobs() -> None:
 
 
 def test_streams_are_guarded_per_choice_and_flushed() -> None:
-    guard, it, seen = Shout(), exchange({}), set[tuple[int, str]]()
+    stream = GuardedStream([Shout()], exchange({}))
     texts = {0: "", 1: ""}
     for choice, text, reason in [(0, "AB", None), (1, "XY", None), (0, "C", None), (1, "", "stop"), (0, "", "stop")]:
         chunk = {"choices": [{"index": choice, "delta": {"content": text}, "finish_reason": reason}]}
-        event = guard_event([guard], it, seen, b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        event = stream.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
         delta = json.loads(event[6:])["choices"][0]["delta"]
         texts[choice] += delta.get("content") or ""
     assert texts == {0: "abc", 1: "xy"}
+
+
+def test_every_text_of_anthropics_requests_is_seen() -> None:
+    content = [
+        {"type": "text", "text": "b"},
+        {"type": "tool_use", "id": "i", "name": "n", "input": {"k": ["v", 7]}},
+        {"type": "tool_result", "tool_use_id": "i", "content": [{"type": "text", "text": "c"}]},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}},
+        {"type": "document", "title": "e", "source": {"type": "text", "media_type": "text/plain", "data": "d"}},
+    ]
+    body = {
+        "model": "m",
+        "system": "a",
+        "messages": [{"role": "user", "content": content}],
+        "metadata": {"user_id": "u"},
+    }
+    it = exchange(body, "/v1/messages")
+    guard_request([Shout()], it)
+    seen = json.loads(it.body)
+    assert seen["system"] == "A" and seen["metadata"] == {"user_id": "U"} and seen["model"] == "m"
+    text, use, result, image, document = seen["messages"][0]["content"]
+    assert text["text"] == "B" and use == {"type": "tool_use", "id": "i", "name": "n", "input": {"K": ["V", 7]}}
+    assert result["content"][0]["text"] == "C" and image == content[3]
+    assert document["title"] == "E" and document["source"]["data"] == "D"
+
+
+def test_every_text_of_responses_requests_is_seen() -> None:
+    items = [
+        {"role": "user", "content": [{"type": "input_text", "text": "b"}]},
+        {"type": "function_call", "call_id": "i", "name": "n", "arguments": '{"k":"\\u0061"}'},
+        {"type": "function_call_output", "call_id": "i", "output": "c"},
+    ]
+    it = exchange({"model": "m", "instructions": "a", "input": items, "user": "u"}, "/v1/responses")
+    guard_request([Shout()], it)
+    seen = json.loads(it.body)
+    assert seen["instructions"] == "A" and seen["user"] == "U" and seen["input"][0]["content"][0]["text"] == "B"
+    assert seen["input"][1] == {**items[1], "arguments": '{"K":"A"}'} and seen["input"][2]["output"] == "C"
+
+
+def test_whole_answers_of_every_dialect_are_seen() -> None:
+    blocks = [{"type": "thinking", "thinking": "T", "signature": "SIG"}, {"type": "tool_use", "input": {"K": "V"}}]
+    message = json.loads(
+        guard_answer([Shout()], exchange({}, "/v1/messages"), json.dumps({"content": blocks}).encode())
+    )
+    assert message["content"][0] == {"type": "thinking", "thinking": "t", "signature": "SIG"}
+    assert message["content"][1]["input"] == {"k": "v"}
+    part = {"type": "output_text", "text": "T", "annotations": [], "logprobs": [{"token": "T"}]}
+    output = [{"type": "message", "content": [part]}, {"type": "function_call", "name": "N", "arguments": '{"K":1}'}]
+    answer = json.loads(guard_answer([Shout()], exchange({}, "/v1/responses"), json.dumps({"output": output}).encode()))
+    assert answer["output"][0]["content"][0] == {**part, "text": "t", "logprobs": []}
+    assert answer["output"][1]["arguments"] == '{"k":1}'
+
+
+def test_tool_call_arguments_are_guarded_in_plain_values() -> None:
+    stream = GuardedStream([Shout()], exchange({}))
+    pieces = ['{"CITY": "\\u', "0041B", 'C"', "}"]
+    chunks = [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}}]}
+        for piece in pieces
+    ]
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    out = ""
+    for chunk in events(stream, *chunks, last):
+        for call in chunk["choices"][0]["delta"].get("tool_calls", ()):
+            out += call["function"]["arguments"]
+    assert out == '{"city": "abc"}'
+
+
+def test_anthropics_blocks_are_guarded_apart_and_flushed_before_they_end() -> None:
+    stream = GuardedStream([Shout()], exchange({}, "/v1/messages"))
+    deltas = [("text_delta", "text", ["AB", "C"]), ("input_json_delta", "partial_json", ['{"K":"V', '"}'])]
+    out: dict[int, str] = {}
+    for index, (kind, field, pieces) in enumerate(deltas):
+        values = [
+            {"type": "content_block_delta", "index": index, "delta": {"type": kind, field: piece}} for piece in pieces
+        ]
+        seen = events(stream, *values, {"type": "content_block_stop", "index": index})
+        assert seen[-1]["type"] == "content_block_stop"
+        out[index] = "".join(event["delta"][field] for event in seen[:-1])
+    assert out == {0: "abc", 1: '{"k":"v"}'}
+
+
+def test_responses_repeat_what_was_sent_of_them() -> None:
+    stream = GuardedStream([Shout()], exchange({}, "/v1/responses"))
+    place = {"item_id": "m", "output_index": 0, "content_index": 0}
+    item = {"type": "message", "content": [{"type": "output_text", "text": "ABC", "annotations": []}]}
+    values: list[dict[str, Any]] = [
+        {"type": "response.output_text.delta", **place, "delta": "AB"},
+        {"type": "response.output_text.delta", **place, "delta": "C"},
+        {"type": "response.output_text.done", **place, "text": "ABC"},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": {"output": [item]}},
+    ]
+    seen = events(stream, *({**value, "sequence_number": number} for number, value in enumerate(values)))
+    assert "".join(event.get("delta", "") for event in seen) == "abc" and seen[3]["text"] == "abc"
+    assert seen[4]["item"]["content"][0]["text"] == seen[5]["response"]["output"][0]["content"][0]["text"] == "abc"
+    assert [event["sequence_number"] for event in seen] == list(range(6))
+
+
+@pytest.mark.parametrize("endpoint", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+def test_events_that_are_no_json_end_the_stream(endpoint: str) -> None:
+    stream = GuardedStream([Shout()], exchange({}, endpoint))
+    for data in (b'{"a"', b"[]", b"\xff"):
+        with pytest.raises(Refused) as caught:
+            stream.feed(b"data: " + data + b"\n\n")
+        assert caught.value.code == "upstream_malformed"

@@ -4,7 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.gateway.sse import Scanner, data_of
+from steward.gateway.sse import Scanner, data_of, whole
 
 STREAM = (
     'data: {"id":"x","choices":[{"delta":{"content":"é"}}]}\n\n'
@@ -44,3 +44,25 @@ def test_errors_are_seen_but_not_null_ones() -> None:
 
 def test_data_lines_are_joined() -> None:
     assert json.loads(data_of(b'event: m\ndata: {"a":\ndata: 1}\n\n')) == {"a": 1}
+
+
+@given(st.lists(st.sampled_from(["\n\n", "\r\n\r\n", "\r\r", "\n\r\n", "\r\n\n"]), max_size=6), st.integers(1, 5))
+def test_line_ends_may_be_mixed_and_cut(ends: list[str], step: int) -> None:
+    data = "".join(f"data: {number}{end}" for number, end in enumerate(ends)).encode()
+    scanner = Scanner()
+    events = [event for at in range(0, len(data), step) for event in scanner.feed(data[at : at + step])]
+    events += scanner.end()
+    assert [data_of(event) for event in events] == [str(number).encode() for number in range(len(ends))]
+
+
+def test_usage_may_be_anywhere() -> None:
+    scanner = Scanner()
+    scanner.look(b'data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
+    assert scanner.usage and scanner.usage.completion_tokens == 4 and not scanner.only_usage
+    scanner.look(b'data: {"choices":[],"x_groq":{"usage":{"completion_tokens":5}}}\n\n')
+    assert scanner.usage.completion_tokens == 5
+
+
+def test_what_is_no_event_is_told_apart() -> None:
+    assert whole(b'data: {"a":1}\n\n') and whole(b": comment\n\n") and whole(b"event: x\ndata: {}\r\n\r\n")
+    assert not whole(b'data: {"a"\n\n') and not whole(b"data: <html>\n\n")

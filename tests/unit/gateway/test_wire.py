@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.core.errors import Refused
-from steward.gateway.wire import decode_answer, decode_request, error_body, rewrite
+from steward.gateway.wire import decode_answer, decode_request, error_body, rewrite, upstream_error, with_usage
 
 CHAT = "/v1/chat/completions"
 
@@ -33,3 +33,30 @@ def test_answers_without_usage() -> None:
     assert decode_answer(b"<html>").usage is None
     usage = decode_answer(b'{"usage":{"prompt_tokens":1}}').usage
     assert usage and usage.prompt_tokens == 1
+
+
+def test_stream_options_of_the_client_stay() -> None:
+    assert json.loads(with_usage(b'{"stream_options":{"a":1}}')) == {"stream_options": {"a": 1, "include_usage": True}}
+    assert json.loads(with_usage(b'{"stream_options":null}')) == {"stream_options": {"include_usage": True}}
+
+
+def test_anthropics_user_and_every_declared_maximum_are_read() -> None:
+    body = b'{"model":"m","max_tokens":7,"messages":[],"system":"abcd","metadata":{"user_id":"u"}}'
+    request = decode_request("/v1/messages", body)
+    assert (request.user, request.output_limit(), request.content_bytes()) == ("u", 7, 8)
+    assert decode_request("/v1/responses", b'{"model":"m","input":"","max_output_tokens":3}').output_limit() == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"error":{"message":"m","type":"t","code":7}}', "m"),
+        (b'{"error":"m"}', "m"),
+        (b'{"type":"error","error":{"type":"t","message":"m"}}', "m"),
+        (b'{"detail":"m"}', '"m"'),
+        (b'{"message":"m"}', "m"),
+        (b"<html>", "status 418"),
+    ],
+)
+def test_upstreams_spell_errors_in_many_ways(body: bytes, says: str) -> None:
+    assert says in upstream_error(418, body).message

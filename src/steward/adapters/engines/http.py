@@ -106,28 +106,40 @@ class _Stall:
 
 
 class HttpEngine:
-    """`url` is the server's base, ending in /v1; `socket_path` reaches it through a Unix socket instead of TCP."""
+    """`url` is the server's base, ending in /v1; `socket_path` reaches it through a Unix socket instead of TCP.
+
+    `anthropic`: the key and the version go where Anthropic's API looks for them.
+    """
 
     def __init__(
-        self, url: str, key: Secret | None = None, socket_path: str | None = None, timeouts: Timeouts | None = None
+        self,
+        url: str,
+        key: Secret | None = None,
+        socket_path: str | None = None,
+        timeouts: Timeouts | None = None,
+        anthropic: bool = False,
     ) -> None:
         self._base = url.rstrip("/").removesuffix("/v1")
         self._socket_path = socket_path
         self._timeouts = timeouts or Timeouts()
         self._headers = {"content-type": "application/json"}
-        if key is not None:
+        if anthropic:
+            self._headers["anthropic-version"] = "2023-06-01"
+        if key is not None and anthropic:
+            self._headers["x-api-key"] = key.reveal()
+        elif key is not None:
             self._headers["authorization"] = f"Bearer {key.reveal()}"
         self._session: aiohttp.ClientSession | None = None
 
-    async def call(self, endpoint: str, body: bytes) -> HttpAnswer:
+    async def call(self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         session = self._session or self._open()
         limits, started = self._timeouts, time.monotonic()
         try:
             async with asyncio.timeout(limits.first_byte_s):
                 try:
-                    response = await session.post(self._base + endpoint, data=body)
+                    response = await session.post(self._base + endpoint, data=body, headers=headers)
                 except aiohttp.ServerDisconnectedError:  # a pooled connection that the server had just closed
-                    response = await session.post(self._base + endpoint, data=body)
+                    response = await session.post(self._base + endpoint, data=body, headers=headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
             late = "no connection in time" if connecting else "no first byte in time"

@@ -1,22 +1,27 @@
-"""The call in the middle: the exchange goes to its model's engine, the answer is relayed and metered."""
+"""The call in the middle: the exchange goes to its model's engine, the answer is relayed and metered.
+
+What goes out and what comes back is decided in `relay.py`.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from steward.core.errors import Refused, TimedOut, Unavailable
 from steward.core.extend import EngineAnswer
 from steward.core.records import Attempt
+from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry
-from steward.gateway.sse import Scanner, data_of
-from steward.gateway.wire import decode_answer, error_event, rewrite
+from steward.gateway.relay import Outgoing, Relay, early_error, failed, is_stream, outgoing_of, passed_back, taken_in
+from steward.gateway.sse import data_of
+from steward.gateway.wire import upstream_failed
 
 SSE: Final = b"text/event-stream"
-PASSED: Final = ("retry-after", "retry-after-ms", "x-should-retry")  # what an upstream says of trying again
+FORWARDED: Final = ("anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent")
 
 
 def call(models: Mapping[str, ModelEntry]) -> Handler:
@@ -24,14 +29,16 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
 
     async def handle(exchange: Exchange) -> Answer:
         entry = models[exchange.model or ""]
+        outgoing = outgoing_of(exchange, entry)
+        headers = {name: exchange.headers[name] for name in FORWARDED if name in exchange.headers}
         started_at, started = time.time(), time.perf_counter()
         status: int | None = None
         problem: str | None = None
         try:
-            upstream = await entry.engine.call(exchange.endpoint, upstream_body(exchange, entry))
+            upstream = await entry.engine.call(outgoing.endpoint, outgoing.body, headers)
             status = upstream.status
-            if status < 400 and is_stream(upstream):
-                answer = await _held(exchange, upstream)
+            if status < 400 and is_stream(exchange, upstream):
+                answer = await _held(exchange, outgoing, upstream)
                 status = answer.status
                 return answer
             body = await upstream.read()
@@ -48,121 +55,64 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
             duration_s = time.perf_counter() - started
             exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
         exchange.ttft_s = time.perf_counter() - exchange.started
-        envelope = decode_answer(body)
-        exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
-        content_type = upstream.headers.get("content-type", "application/json")
-        answer = Answer(upstream.status, body, content_type=content_type.encode("latin-1"))
-        answer.headers += [
-            (name.encode(), upstream.headers[name].encode()) for name in PASSED if name in upstream.headers
-        ]
+        answer = failed(exchange, outgoing, status, body) if status >= 400 else taken_in(exchange, outgoing, body)
+        answer.headers += passed_back(upstream.headers, status)
         return answer
 
     return handle
 
 
-def is_stream(upstream: EngineAnswer) -> bool:
-    return upstream.headers.get("content-type", "").startswith("text/event-stream")
-
-
-def upstream_body(exchange: Exchange, entry: ModelEntry) -> bytes:
-    """The client's bytes, changed only for another model name upstream, or to ask for usage."""
-    changes: dict[str, object] = {}
-    if entry.upstream_model != exchange.request.model:
-        changes["model"] = entry.upstream_model
-    if exchange.streamed:
-        options = exchange.request.stream_options
-        exchange.asked_usage = bool(options and options.include_usage)
-        if not exchange.asked_usage:
-            changes["stream_options"] = {"include_usage": True}
-    return rewrite(exchange.body, changes) if changes else exchange.body
-
-
-async def _held(exchange: Exchange, upstream: EngineAnswer) -> Answer:
+async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) -> Answer:
     """An answer whose status is held back until the first event has arrived: an early failure keeps its status."""
     pieces = upstream.chunks()
-    scanner = Scanner()
+    relay = Relay(exchange, outgoing)
     events: list[bytes] = []
     try:
         async for piece in pieces:
-            events = scanner.feed(piece)
-            if events:
+            events += relay.scanner.feed(piece)
+            if any(data_of(event) for event in events):
                 break
+        else:
+            events += relay.scanner.end()
+        first = next((data for event in events if (data := data_of(event))), None)
+        if first is None:
+            raise Unavailable("it closed the stream before the first event")
+        early = early_error(first)
+    except ValueError as error:
+        upstream.close()
+        raise Unavailable(str(error)) from error
     except BaseException:
         upstream.close()
         raise
-    if not events:
+    if early is not None:
         upstream.close()
-        raise Unavailable("it closed the stream before the first event")
-    if (error := early_error(events[0])) is not None:
-        upstream.close()
-        return error
+        body = dialects.of(exchange.endpoint).error_body(early, exchange.request_id)
+        return Answer(early.status, body)
     exchange.ttft_s = time.perf_counter() - exchange.started
-    return Answer(200, stream=_relay(exchange, upstream, scanner, events, pieces), content_type=SSE)
+    answer = Answer(200, stream=_relayed(exchange, upstream, relay, events, pieces), content_type=SSE)
+    answer.headers += passed_back(upstream.headers, 200)
+    return answer
 
 
-def early_error(event: bytes) -> Answer | None:
-    """The answer that an upstream meant by a stream that begins with an error (vLLM and SGLang do); None: no error."""
-    if b'"error"' not in event:
-        return None
-    try:
-        error = _error.decode(data_of(event)).error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    if not error:
-        return None
-    code = error.get("code") if isinstance(error, dict) else None
-    status = code if isinstance(code, int) and 400 <= code <= 599 else 502
-    return Answer(status, msgspec.json.encode({"error": error}))
-
-
-class _Error(msgspec.Struct):
-    error: dict[str, Any] | str | None = None
-
-
-_error = msgspec.json.Decoder(_Error)
-
-
-async def _relay(
-    exchange: Exchange, upstream: EngineAnswer, scanner: Scanner, events: list[bytes], pieces: AsyncIterator[bytes]
+async def _relayed(
+    exchange: Exchange, upstream: EngineAnswer, relay: Relay, events: list[bytes], pieces: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
-    """The upstream's events, unchanged but for a usage event that the client did not ask for."""
+    """The upstream's events, unchanged but for a usage event that the client did not ask for, or translated."""
+    broke = False
     try:
-        yield _look(exchange, scanner, events)
+        if out := relay.pass_on(events):
+            yield out
         async for piece in pieces:
-            if out := _look(exchange, scanner, scanner.feed(piece)):
+            if out := relay.pass_on(relay.scanner.feed(piece)):
                 yield out
-        if not scanner.done:
-            if not scanner.finished:
-                exchange.truncated = True
-                yield error_event(_broken("the upstream ended the stream without a finish_reason", "stream_truncated"))
-            elif scanner.rest:
-                yield scanner.rest
+            if relay.over:
+                return
+        if out := relay.end():
+            yield out
     except (Unavailable, ValueError) as error:
-        exchange.failed = scanner.failed = True
-        yield error_event(_broken(f"the upstream failed in mid-stream: {error}", "upstream_error"))
+        exchange.failed = broke = True
+        yield relay.error(upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error"))
     finally:
         upstream.close()
-        if exchange.truncated or scanner.failed:
+        if broke or exchange.truncated or relay.scanner.failed:
             exchange.attempts[-1] = msgspec.structs.replace(exchange.attempts[-1], error="the stream broke off")
-
-
-def _look(exchange: Exchange, scanner: Scanner, events: list[bytes]) -> bytes:
-    kept = []
-    for event in events:
-        scanner.look(event)
-        if scanner.only_usage:
-            exchange.usage = scanner.usage
-            if not exchange.asked_usage:
-                continue
-        elif not scanner.done:
-            exchange.events += 1
-        kept.append(event)
-    if scanner.usage is not None:
-        exchange.usage = scanner.usage
-    exchange.upstream_id = scanner.upstream_id
-    exchange.failed = exchange.failed or scanner.failed
-    return b"".join(kept)
-
-
-def _broken(message: str, code: str) -> Refused:
-    return Refused(message[0].upper() + message[1:] + ".", status=502, type="api_error", code=code)

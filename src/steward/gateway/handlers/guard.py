@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 
 from steward.core.errors import Refused
 from steward.core.extend import Guard
+from steward.gateway import dialects
 from steward.gateway import guards as seam
 from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
 from steward.gateway.sse import Scanner
-from steward.gateway.wire import error_event
 
 
 def guard(guards: Sequence[Guard]) -> Wrapper:
@@ -35,15 +35,19 @@ def guard(guards: Sequence[Guard]) -> Wrapper:
 
 
 async def _guarding(guards: Sequence[Guard], exchange: Exchange, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    seen: set[tuple[int, str]] = set()
+    guarded = seam.GuardedStream(guards, exchange)
     splitter = Scanner()
+    out: list[bytes] = []
     try:
         async for piece in stream:
-            events = splitter.feed(piece)
-            if events:
-                yield b"".join(seam.guard_event(guards, exchange, seen, event) for event in events)
+            out.extend(guarded.feed(event) for event in splitter.feed(piece))  # what precedes a failure stays in
+            if out:
+                yield b"".join(out)
+                out = []
+        out.extend(guarded.feed(event) for event in splitter.end())
         seam.close(guards, exchange)
-        yield b": x-steward-guards " + ", ".join(exchange.guards).encode() + b"\n\n"
+        out.append(b": x-steward-guards " + ", ".join(exchange.guards).encode() + b"\n\n")
     except Refused as error:
         exchange.failed = True
-        yield error_event(error)
+        out.append(dialects.of(exchange.endpoint).error_event(error, exchange.request_id))
+    yield b"".join(out)

@@ -1,0 +1,255 @@
+"""OpenAI's responses: errors, metering, and where the texts are.
+
+Field names and events: OpenAI API reference, "Create a model response" and "Streaming events".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from steward.core.errors import Refused
+from steward.gateway import wire
+from steward.gateway.dialects.anthropic import named
+from steward.gateway.dialects.openai import TOOLS_OPAQUE, identifiers
+from steward.gateway.sse import Scanner, data_of
+from steward.gateway.texts import OPAQUE, Filter, Json, Replace, StreamTexts, replace_strings
+from steward.gateway.wire import AnswerEnvelope, TokenUsage
+
+_OPAQUE: Final = OPAQUE | {"object", "result", "item_id", "queries", "server_label"}
+_ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+
+
+class Usage(msgspec.Struct):
+    """Responses' `usage`."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class _Whole(msgspec.Struct):
+    id: str | None = None
+    usage: Usage | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    response: _Whole | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_whole = msgspec.json.Decoder(_Whole)
+_event = msgspec.json.Decoder(_Event)
+
+
+def error_body(error: Refused, request_id: str) -> bytes:
+    return wire.error_body(error)
+
+
+def error_event(error: Refused, request_id: str) -> bytes:
+    """Both spellings: the reference's flat fields, and the `error` object on which the SDK raises."""
+    inner = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    flat = {"code": error.code, "message": error.message, "param": error.param, "sequence_number": 0}
+    return named({"type": "error", **flat, "error": inner})
+
+
+def envelope(body: bytes) -> AnswerEnvelope:
+    try:
+        answer = _whole.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return AnswerEnvelope()
+    return AnswerEnvelope(answer.id, tokens(answer.usage) if answer.usage else None)
+
+
+def tokens(usage: Usage) -> TokenUsage:
+    """In the terms of chat completions."""
+    return TokenUsage(usage.input_tokens, usage.output_tokens, usage.total_tokens)
+
+
+def scanner() -> Scanner:
+    return _Scanner()
+
+
+class _Scanner(Scanner):
+    """One of four events ends a stream, and carries the whole response with its usage."""
+
+    def look(self, event: bytes) -> None:
+        self.events += 1
+        if b".delta" in event[:80]:
+            return
+        try:
+            seen = _event.decode(data_of(event))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return
+        if seen.response is not None:
+            self.upstream_id = seen.response.id or self.upstream_id
+            self.usage = tokens(seen.response.usage) if seen.response.usage else self.usage
+        if seen.type in _ENDS:
+            self.finishes, self.done = 1, True
+        self.failed = self.failed or seen.type in ("error", "response.failed") or seen.error is not msgspec.UNSET
+
+    def is_output(self, event: bytes) -> bool:
+        return b"delta" in event[:80]
+
+
+def request_texts(body: Json, replace: Replace) -> None:
+    for field in ("instructions", "input"):
+        if isinstance(body.get(field), str | list):
+            body[field] = replace_strings(body[field], replace, _OPAQUE)
+    if isinstance(body.get("tools"), list):
+        body["tools"] = replace_strings(body["tools"], replace, TOOLS_OPAQUE)
+    prompt = body.get("prompt")
+    if isinstance(prompt, dict) and isinstance(prompt.get("variables"), dict):
+        prompt["variables"] = replace_strings(prompt["variables"], replace, _OPAQUE)
+    identifiers(body, replace)
+
+
+def answer_texts(answer: Json, texts: Filter) -> None:
+    output = answer.get("output")
+    for index, item in enumerate(output if isinstance(output, list) else ()):
+        if isinstance(item, dict):
+            _Pieces(texts, index).item(item)
+
+
+class _Pieces:
+    """Passes whole items and parts on, or puts in what has already been sent of them as a stream."""
+
+    def __init__(self, texts: Filter, index: int, sent: dict[str, str] | None = None) -> None:
+        self._texts, self._index = texts, index
+        self._sent: dict[str, str] = {} if sent is None else sent
+
+    def item(self, item: Json) -> None:
+        for key in ("content", "summary"):
+            parts = item.get(key)
+            for number, part in enumerate(parts if isinstance(parts, list) else ()):
+                if isinstance(part, dict):
+                    self.part(part, key, number)
+        for key in [key for key in item if key not in _OPAQUE and key not in ("content", "summary")]:
+            if isinstance(item[key], str) and key in ("arguments", "input", "code"):
+                item[key] = self.whole(key, item[key])
+            else:
+                item[key] = replace_strings(item[key], self._other, _OPAQUE)
+
+    def part(self, part: Json, key: str, number: int) -> None:
+        for field in ("text", "refusal"):
+            if isinstance(part.get(field), str):
+                part[field] = self.whole(f"{key}.{number}", part[field])
+        if part.get("logprobs"):
+            part["logprobs"] = []
+        if isinstance(part.get("annotations"), list):
+            part["annotations"] = replace_strings(part["annotations"], self._other, _OPAQUE)
+
+    def whole(self, field: str, text: str) -> str:
+        if field not in self._sent:
+            through = self._texts.arguments if field == "arguments" else self._texts.text
+            self._sent[field] = through(self._index, field, text, True)
+        return self._sent[field]
+
+    def _other(self, text: str) -> str:
+        return self._texts.text(self._index, "other", text, True)
+
+
+def stream_texts(texts: Filter) -> StreamTexts:
+    return _Stream(texts)
+
+
+class _Stream:
+    """Each output item is a choice. The whole texts that later events repeat become what was sent of them."""
+
+    def __init__(self, texts: Filter) -> None:
+        self._texts = texts
+        self._sent: dict[int, dict[str, str]] = {}
+        self._added = 0  # events of our own, by which later sequence numbers move
+
+    def feed(self, event: bytes) -> bytes:
+        data = data_of(event)
+        if not data or data.startswith(b"[DONE]"):
+            return event
+        seen: Json = msgspec.json.decode(data, type=dict[str, Any])
+        kind, index = str(seen.get("type")), seen.get("output_index")
+        before = b""
+        if isinstance(seen.get("response"), dict):
+            output = seen["response"].get("output")
+            for number, item in enumerate(output if isinstance(output, list) else ()):
+                if isinstance(item, dict):
+                    self._pieces(number).item(item)
+        elif isinstance(index, int):
+            if kind.endswith(".delta") and isinstance(seen.get("delta"), str):
+                self._delta(seen, index)
+            elif kind.endswith(".done"):
+                before = self._done(seen, index)
+            elif kind.endswith(".added"):
+                self._empty(seen)
+        return before + self._numbered(seen)
+
+    def _pieces(self, index: int) -> _Pieces:
+        return _Pieces(self._texts, index, self._sent.setdefault(index, {}))
+
+    def _delta(self, seen: Json, index: int) -> None:
+        field = _field(seen)
+        through = self._texts.arguments if field == "arguments" else self._texts.text
+        seen["delta"] = through(index, field, seen["delta"])
+        if seen.get("logprobs"):
+            seen["logprobs"] = []
+        sent = self._sent.setdefault(index, {})
+        sent[field] = sent.get(field, "") + seen["delta"]
+
+    def _done(self, seen: Json, index: int) -> bytes:
+        """Send what is held back of the item, then its whole text as it was sent."""
+        before = b""
+        sent = self._sent.setdefault(index, {})
+        for field, held in self._texts.flush(index):
+            sent[field] = sent.get(field, "") + held
+            keys = ("output_index", "item_id", "content_index", "summary_index", "sequence_number")
+            kind = str(seen["type"]).removesuffix(".done") + ".delta"
+            more = {"type": kind, **{key: seen[key] for key in keys if key in seen}, "delta": held}
+            if kind == "response.output_text.delta":
+                more["logprobs"] = []
+            before += self._numbered(more)
+            self._added += 1
+        field = _field(seen)
+        for key in ("text", "refusal", "arguments", "input", "code"):
+            if isinstance(seen.get(key), str):
+                seen[key] = self._pieces(index).whole(field, seen[key])
+        if seen.get("logprobs"):
+            seen["logprobs"] = []
+        if isinstance(seen.get("part"), dict):
+            self._pieces(index).part(seen["part"], *_place(seen))
+        if isinstance(seen.get("item"), dict):
+            self._pieces(index).item(seen["item"])
+        return before
+
+    def _empty(self, seen: Json) -> None:
+        """What is added is empty and comes as deltas; text that is there already is shown as a text of its own."""
+        for key in ("item", "part"):
+            if isinstance(seen.get(key), dict):
+                seen[key] = replace_strings(
+                    seen[key], lambda text: self._texts.text(-1, "added", text, True) if text else text, _OPAQUE
+                )
+
+    def _numbered(self, event: Json) -> bytes:
+        if isinstance(event.get("sequence_number"), int):
+            event["sequence_number"] += self._added
+        return named(event)
+
+
+def _place(seen: Json) -> tuple[str, int]:
+    if isinstance(seen.get("summary_index"), int):
+        return "summary", seen["summary_index"]
+    index = seen.get("content_index")
+    return "content", index if isinstance(index, int) else 0
+
+
+def _field(seen: Json) -> str:
+    """The field of an item that an event is about, named alike for deltas and whole items."""
+    kind = str(seen.get("type"))
+    if "arguments" in kind:
+        return "arguments"
+    if "custom_tool_call_input" in kind:
+        return "input"
+    if "code_interpreter" in kind:
+        return "code"
+    key, number = _place(seen)
+    return f"{key}.{number}"

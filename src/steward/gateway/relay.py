@@ -1,0 +1,225 @@
+"""What goes to an upstream, and what becomes of its answer on the way to the client.
+
+Decides whether the bytes pass or are translated, which events the client sees, and when a stream has failed: an end
+without a finish_reason is a failure, as is an event that is no JSON object. Pure; `handlers/call.py` does the waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from steward.core.errors import Refused
+from steward.core.extend import EngineAnswer
+from steward.gateway import dialects
+from steward.gateway.dialects import CHAT, ChunkStream, Translation
+from steward.gateway.exchange import OPENAI_ENDPOINTS, Answer, Exchange, ModelEntry
+from steward.gateway.sse import data_of, whole
+from steward.gateway.texts import Json
+from steward.gateway.wire import invalid, rewrite, upstream_error, upstream_failed, with_usage
+
+DONE: Final = b"data: [DONE]\n\n"
+PASSED_BACK: Final = ("retry-after", "retry-after-ms", "x-should-retry")
+
+
+class Outgoing:
+    """What goes to an engine, and how its answer comes back."""
+
+    __slots__ = ("asked", "body", "endpoint", "translation")
+
+    def __init__(self, endpoint: str, body: bytes, translation: Translation | None = None, asked: Any = None) -> None:
+        self.endpoint, self.body, self.translation = endpoint, body, translation
+        self.asked: Json = asked or {}
+
+
+def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
+    """:raises Refused: 502 where the upstream streams what should be whole, or the reverse"""
+    kind = upstream.headers.get("content-type", "")
+    other = kind.startswith(("application/json", "text/html"))  # some servers call their events text/plain, or nothing
+    streams = kind.startswith("text/event-stream") or (exchange.streamed and not other)
+    if streams != exchange.streamed:
+        upstream.close()
+        expected = "text/event-stream" if exchange.streamed else "application/json"
+        raise upstream_failed(
+            f"the upstream answered with {kind[:100]!r} where {expected} was expected", "upstream_malformed"
+        )
+    return streams
+
+
+def outgoing_of(exchange: Exchange, entry: ModelEntry) -> Outgoing:
+    """The client's bytes where the upstream speaks its dialect, a translation otherwise.
+
+    :raises Refused: 400 where neither is possible
+    """
+    translation = dialects.translation(exchange.endpoint, entry.endpoints)
+    if translation is None:
+        return Outgoing(exchange.endpoint, upstream_body(exchange, entry))
+    try:
+        asked = msgspec.json.decode(exchange.body)
+        chat = translation.request(asked)
+        chat["model"] = entry.upstream_model
+        return Outgoing(CHAT, msgspec.json.encode(chat), translation, asked)
+    except RecursionError as error:
+        raise invalid("The body is nested too deeply to be translated.") from error
+
+
+def upstream_body(exchange: Exchange, entry: ModelEntry) -> bytes:
+    """The client's bytes, changed only for another model name upstream, or to ask for usage."""
+    body = exchange.body
+    if entry.upstream_model != exchange.request.model:
+        body = rewrite(body, {"model": entry.upstream_model})
+    if exchange.streamed and exchange.endpoint in OPENAI_ENDPOINTS:
+        options = exchange.request.stream_options
+        exchange.asked_usage = bool(options and options.include_usage)
+        if not exchange.asked_usage:
+            body = with_usage(body)
+    return body
+
+
+def taken_in(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answer:
+    """A whole answer, metered. :raises Refused: 502 where it is no JSON object"""
+    ends = body.strip()
+    if not (ends.startswith(b"{") and ends.endswith(b"}")):
+        raise upstream_failed("the upstream's answer is not a JSON object", "upstream_malformed")
+    envelope = dialects.of(outgoing.endpoint).envelope(body)
+    exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
+    if outgoing.translation is None:
+        return Answer(200, body)
+    try:
+        chat = msgspec.json.decode(body)
+        made = outgoing.translation.answer(chat, outgoing.asked, exchange.request_id, exchange.at)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise upstream_failed("the upstream's answer is no chat completion", "upstream_malformed") from error
+    return Answer(200, msgspec.json.encode(made))
+
+
+def failed(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes) -> Answer:
+    """An upstream's error: as it is where the client knows its shape, else in the client's."""
+    error = upstream_error(status, body)
+    known = b'"error"' in body and body.lstrip().startswith(b"{") and exchange.endpoint == outgoing.endpoint
+    if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):
+        return Answer(status, body)
+    return Answer(status, dialects.of(exchange.endpoint).error_body(error, exchange.request_id))
+
+
+def passed_back(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
+    """What of the upstream's headers the client sees: when to retry, and its name for the request."""
+    found = [
+        (name.encode(), headers[name].encode("latin-1")) for name in PASSED_BACK if status >= 400 and name in headers
+    ]
+    if upstream_id := headers.get("x-request-id") or headers.get("request-id"):
+        found.append((b"x-upstream-request-id", upstream_id.encode("latin-1", "replace")))
+    return found
+
+
+def early_error(data: bytes) -> Refused | None:
+    """The error that vLLM, SGLang and others send as the first event of a stream whose status says 200.
+
+    >>> early_error(b'{"error":{"message":"too long","code":400}}').status
+    400
+    """
+    if b'"error"' not in data:
+        return None
+    try:
+        seen = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(seen, dict) or not seen.get("error"):
+        return None
+    inner = seen["error"] if isinstance(seen["error"], dict) else {}
+    codes = (inner.get("code"), inner.get("status"), seen.get("code"), _STATUS.get(str(inner.get("type"))))
+    status = next((code for code in codes if isinstance(code, int) and 400 <= code <= 599), 502)
+    return upstream_error(status, data)
+
+
+_STATUS: Final = {
+    "invalid_request_error": 400,
+    "BadRequestError": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+}
+
+
+class Relay:
+    """What becomes of a stream's events on their way to the client; pure."""
+
+    def __init__(self, exchange: Exchange, outgoing: Outgoing) -> None:
+        self._exchange = exchange
+        self._dialect = dialects.of(exchange.endpoint)
+        self._from_openai = outgoing.endpoint in OPENAI_ENDPOINTS
+        self._drops_usage = self._from_openai and not exchange.asked_usage
+        self._ends_with_done = exchange.endpoint in OPENAI_ENDPOINTS
+        self._chunks: ChunkStream | None = None
+        if outgoing.translation is not None:
+            self._chunks = outgoing.translation.Stream(outgoing.asked, exchange.request_id, exchange.at)
+        self.scanner = dialects.of(outgoing.endpoint).scanner()
+        self.over = False  # an error has ended it before the upstream did
+
+    def pass_on(self, events: list[bytes]) -> bytes:
+        """What the client gets for `events`; after one that is not what it should be, an error and no more."""
+        kept: list[bytes] = []
+        try:
+            for event in events:
+                if self.over:
+                    break
+                self._pass(event, kept)
+        except Refused as error:
+            self.over = self._exchange.failed = True
+            kept.append(self.error(error))
+        self._exchange.usage = self.scanner.usage or self._exchange.usage
+        self._exchange.upstream_id = self.scanner.upstream_id
+        self._exchange.failed = self._exchange.failed or self.scanner.failed
+        return b"".join(kept)
+
+    def _pass(self, event: bytes, kept: list[bytes]) -> None:
+        if not whole(event):
+            raise upstream_failed("the upstream sent an event that is not a JSON object", "upstream_malformed")
+        self.scanner.look(event)
+        if self.scanner.is_output(event):
+            self._exchange.events += 1
+        if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
+            self.over = True
+            kept.append(self._truncated())
+        elif self._chunks is not None:
+            kept += self._translated(self._chunks, event)
+        elif not (self.scanner.only_usage and self._drops_usage):
+            kept.append(event)
+
+    def end(self) -> bytes:
+        """What the client gets once the upstream has closed its stream."""
+        out, scanner = self.pass_on(self.scanner.end()), self.scanner
+        if scanner.done or self.over:
+            return out
+        if not scanner.failed:
+            if scanner.finishes < max(1, self._exchange.request.n or 1):
+                return out + self._truncated()
+            if self._chunks is not None:
+                return out + b"".join(self._chunks.end())
+        return out + DONE if self._ends_with_done else out
+
+    def error(self, error: Refused) -> bytes:
+        return self._dialect.error_event(error, self._exchange.request_id)
+
+    def _truncated(self) -> bytes:
+        self._exchange.truncated = True
+        ending = "a finish_reason" if self._from_openai else "its last event"
+        return self.error(upstream_failed(f"the upstream ended the stream without {ending}", "stream_truncated"))
+
+    def _translated(self, chunks: ChunkStream, event: bytes) -> list[bytes]:
+        if self.scanner.done:
+            return chunks.end()
+        data = data_of(event)
+        if not data:
+            return []
+        try:
+            chunk = msgspec.json.decode(data)
+            if chunk.get("error"):
+                raise upstream_error(502, data)
+            return chunks.feed(chunk)
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            raise upstream_failed("the upstream sent an event that is no chunk", "upstream_malformed") from error

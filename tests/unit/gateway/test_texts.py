@@ -1,0 +1,66 @@
+import itertools
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steward.gateway.texts import Values, replace_arguments, replace_strings
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text()
+TREES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
+
+
+def chunked(text: str, cuts: list[int]) -> list[str]:
+    edges = [0, *sorted({cut % (len(text) + 1) for cut in cuts}), len(text)]
+    return [text[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@given(TREES, st.booleans(), st.lists(st.integers(0, 10_000), max_size=20))
+def test_every_chunking_of_every_json_stays_what_it_is(tree: object, escaped: bool, cuts: list[int]) -> None:
+    values = Values(lambda number, text, last: text)
+    pieces = chunked(json.dumps(tree, ensure_ascii=escaped), cuts)
+    out = "".join([values.feed(piece) for piece in pieces]) + values.feed("", last=True)
+    assert json.loads(out) == tree
+
+
+@given(st.lists(st.text()), st.lists(st.integers(0, 10_000), max_size=20))
+def test_values_are_seen_whole_and_without_escapes(texts: list[str], cuts: list[int]) -> None:
+    seen: dict[int, str] = {}
+
+    def emit(number: int, piece: str, last: bool) -> str:
+        seen[number] = seen.get(number, "") + piece
+        return piece
+
+    values = Values(emit)
+    for piece in chunked(json.dumps(texts), cuts):
+        values.feed(piece)
+    assert list(seen.values()) == texts
+
+
+@given(st.text(), st.lists(st.integers(0, 10_000), max_size=20))
+def test_what_is_no_json_never_raises(text: str, cuts: list[int]) -> None:
+    values = Values(lambda number, piece, last: piece)
+    for piece in chunked(text, cuts):
+        values.feed(piece)
+    values.feed("", last=True)
+
+
+def test_a_number_that_changes_becomes_a_string() -> None:
+    assert replace_arguments('{"card": 4111, "ok": true}', lambda text: "<card>" if text == "4111" else text) == (
+        '{"card": "<card>", "ok": true}'
+    )
+
+
+def test_what_is_no_json_is_shown_as_it_stands() -> None:
+    assert replace_arguments("call bob now", str.upper) == "CALL BOB NOW"
+    assert replace_arguments('{"a": "cut o', str.upper) == '{"A": "CUT O'
+
+
+def test_half_a_surrogate_pair_is_no_character() -> None:
+    assert replace_arguments(r'["\ud83dx", "\ud83e\udd9c"]', str) == '["\ufffdx", "🦜"]'
+
+
+def test_names_and_references_are_no_texts() -> None:
+    block = {"type": "image", "source": {"data": "aGk=", "media_type": "m"}, "title": "t"}
+    document = {"type": "text", "media_type": "text/plain", "data": "d"}
+    assert replace_strings([block, document], str.upper) == [{**block, "title": "T"}, {**document, "data": "D"}]
