@@ -45,7 +45,9 @@ class Window:
 
     def __init__(self, span_s: float) -> None:
         self._width = span_s / BUCKETS
-        self.clear()
+        self._number = 0  # of the newest bucket
+        self._requests, self._failures = [0] * BUCKETS, [0] * BUCKETS
+        self._sums = (0, 0)
 
     def add(self, failed: bool, now: float) -> None:
         self._turn(now)
@@ -60,10 +62,9 @@ class Window:
         return self._sums
 
     def clear(self) -> None:
-        self._number = 0  # of the newest bucket
-        self._requests: list[int] = [0] * BUCKETS
-        self._failures: list[int] = [0] * BUCKETS
-        self._sums: tuple[int, int] = (0, 0)
+        self._number = 0
+        self._requests, self._failures = [0] * BUCKETS, [0] * BUCKETS
+        self._sums = (0, 0)
 
     def _turn(self, now: float) -> None:
         """Empty the buckets whose time has passed."""
