@@ -46,8 +46,7 @@ class Window:
     def __init__(self, span_s: float) -> None:
         self._width = span_s / BUCKETS
         self._number = 0  # of the newest bucket
-        self._requests = [0] * BUCKETS
-        self._failures = [0] * BUCKETS
+        self._requests, self._failures = [0] * BUCKETS, [0] * BUCKETS
         self._sums = (0, 0)
 
     def add(self, failed: bool, now: float) -> None:
@@ -63,7 +62,9 @@ class Window:
         return self._sums
 
     def clear(self) -> None:
-        self._requests, self._failures, self._sums = [0] * BUCKETS, [0] * BUCKETS, (0, 0)
+        self._number = 0
+        self._requests, self._failures = [0] * BUCKETS, [0] * BUCKETS
+        self._sums = (0, 0)
 
     def _turn(self, now: float) -> None:
         """Empty the buckets whose time has passed."""
