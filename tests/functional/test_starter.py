@@ -17,7 +17,7 @@ from steward.starter import path as starter_path
 
 pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
 
-ALLOWED_MISSES = 30  # the model card says how many it has; engines round differently
+ALLOWED_MISSES = 6  # 4 when the model was trained; engines round differently
 ORDER: Any = [{"role": "user", "content": "where is my order?"}]
 
 
