@@ -1,6 +1,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 
 from steward.console.app import COOKIE, SESSION_S, Sessions, build
@@ -79,3 +80,10 @@ def test_empty_and_broken_states_are_said() -> None:
     cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
     assert "steward chat" in ask(app(requests=0), "GET", "/", cookie=cookie)[2]
     assert "keeper is down." in ask(app(state="down"), "GET", "/", cookie=cookie)[2]
+
+
+def test_a_configuration_that_was_not_taken_is_said() -> None:
+    refused = msgspec.structs.replace(snapshot(), config_version=3, config_error="steward.yaml:4: <unknown>")
+    one = build(snapshot=lambda: refused, token=TOKEN, metrics=lambda: "")
+    page = ask(one, "GET", "/", cookie=f"{COOKIE}={Sessions(TOKEN).issue(4e9)}")[2]
+    assert "version 3 goes on serving: steward.yaml:4: &lt;unknown&gt;" in page
