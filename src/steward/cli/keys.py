@@ -23,15 +23,28 @@ class PriorityName(StrEnum):
 @app.command()
 def create(
     name: Annotated[str, typer.Option(help="Who or what will use it.")],
-    rpm: Annotated[int | None, typer.Option(help="Requests per minute.")] = None,
+    rpm: Annotated[int | None, typer.Option(help="Requests in any 60 seconds.")] = None,
+    tpm: Annotated[int | None, typer.Option(help="Tokens per minute, input and output.")] = None,
+    concurrent: Annotated[int | None, typer.Option(help="Requests at the same time.")] = None,
+    usd_per_day: Annotated[float | None, typer.Option(help="Budget of a day (UTC).")] = None,
+    usd_per_month: Annotated[float | None, typer.Option(help="Budget of a month (UTC).")] = None,
+    team: Annotated[str | None, typer.Option(help="Whose limits apply as well, and who is named in usage.")] = None,
     priority: Annotated[PriorityName, typer.Option(help="In the queue of an overloaded route.")] = PriorityName.normal,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Make a key; it is shown once. All workers accept it within a second."""
+    from steward.core.records import LimitSpec
     from steward.workflows import keys
 
-    made = keys.create(_home(home), name, rpm, time.time(), priority=priority.value)
+    limits = LimitSpec(
+        requests_per_minute=rpm,
+        tokens_per_minute=tpm,
+        concurrent=concurrent,
+        usd_per_day=usd_per_day,
+        usd_per_month=usd_per_month,
+    )
+    made = keys.create(_home(home), name, limits, time.time(), team=team, priority=priority.value)
     if json:
         show_json(made)
     else:
@@ -47,8 +60,11 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     if json:
         show_json(found)
         return
-    rows = [[key.id, key.name, key.rpm, _day(key.created_at), _day(key.revoked_at)] for key in found]
-    show_table(["id", "name", "rpm", "created", "revoked"], rows)
+    rows = [
+        [key.id, key.name, key.team, key.rpm, key.tpm, key.usd_per_day, _day(key.created_at), _day(key.revoked_at)]
+        for key in found
+    ]
+    show_table(["id", "name", "team", "rpm", "tpm", "USD/day", "created", "revoked"], rows)
 
 
 @app.command()

@@ -61,12 +61,13 @@ def _first_key(folder: Path) -> str | None:
     """Make the first key before any worker starts; None where there are keys already."""
     import time
 
+    from steward.core.records import LimitSpec
     from steward.workflows.files import write_private
     from steward.workflows.keys import create, list_keys
 
     if list_keys(folder):
         return None
-    made = create(folder, "first", None, time.time())
+    made = create(folder, "first", LimitSpec(), time.time())
     write_private(folder / "first-key", made.key.encode())
     return made.key
 

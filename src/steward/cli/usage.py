@@ -22,6 +22,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 class By(StrEnum):
     key = "key"
+    team = "team"
     model = "model"
     route = "route"
     project = "project"
@@ -97,11 +98,11 @@ def line(row: ExchangeRow) -> str:
 
 def _store(home: Path) -> SqlStore:
     from steward.adapters.stores.sql import SqlStore
-    from steward.workflows.serve import read_plan
+    from steward.workflows.serve import read_plan, store_url
 
     plan = home / "run" / "plan.json"
     if not plan.exists():
         raise Unavailable(f"{home}: nothing has been served yet; start with `steward up`")
-    store = SqlStore(read_plan(plan).store_url)
+    store = SqlStore(store_url(read_plan(plan)))
     store.check()
     return store

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from steward.core.records import LedgerRecord
+from steward.core.records import Decision, LedgerRecord, Reservation, Scope
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -84,3 +84,33 @@ class Ledger(Protocol):
     """Takes records before and after dispatch; durable against a kill when `append` returns."""
 
     def append(self, record: LedgerRecord) -> None: ...
+
+
+class Limiter(Protocol):
+    """Counts what is used, exactly across all who share it: reserve, then settle or cancel.
+
+    The methods are coroutines for the form that asks a server; the local form never suspends.
+    """
+
+    async def reserve(
+        self, request_id: str, scopes: Sequence[Scope], tokens: int, usd: float, now: float
+    ) -> tuple[Decision, Reservation | None]:
+        """Take a request, its tokens and its money in all scopes, or nothing in any.
+
+        :raises Unavailable: the server that counts does not answer
+        """
+        ...
+
+    async def extend(self, held: Reservation, tokens: int, usd: float, now: float) -> bool:
+        """Take more tokens and money for a running request, or nothing; `held` grows when true."""
+        ...
+
+    async def settle(self, held: Reservation, tokens: int, usd: float, now: float) -> None:
+        """Replace what was reserved by what was used; the request's place is free again."""
+        ...
+
+    async def cancel(self, held: Reservation, now: float) -> None:
+        """As if the request had never come."""
+        ...
+
+    async def close(self) -> None: ...

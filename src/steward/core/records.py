@@ -13,6 +13,56 @@ Outcome = Literal["ok", "upstream_error", "client_closed", "timeout", "refused",
 Priority = Literal["high", "normal", "low"]
 
 
+class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What one key, team or model may use; None: no limit. Days and months are UTC's."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None  # input and output together
+    concurrent: int | None = None  # requests at the same time
+    usd_per_day: float | None = None
+    usd_per_month: float | None = None
+
+    def any(self) -> bool:
+        return any(getattr(self, name) is not None for name in self.__struct_fields__)
+
+    def has_budget(self) -> bool:
+        return self.usd_per_day is not None or self.usd_per_month is not None
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whose limit: "key:<id>", "team:<name>" or "model:<route>"."""
+
+    name: str
+    limits: LimitSpec
+
+
+class Reservation(msgspec.Struct):
+    """What a running request holds in each scope; settled or cancelled once."""
+
+    request_id: str
+    scopes: tuple[Scope, ...]
+    at: float  # seconds since the epoch; its tokens count in this second
+    tokens: int
+    usd: float
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a request may start, and what its client is told of its tightest scope."""
+
+    allowed: bool
+    scope: str = ""  # which scope refused
+    what: Literal["", "requests", "tokens", "concurrent", "usd_per_day", "usd_per_month"] = ""  # and which limit
+    limit: float = 0.0  # the limit that refused
+    used: float = 0.0  # how much of it is taken
+    retry_after_s: float = 0.0
+    limit_requests: int | None = None
+    remaining_requests: int = 0
+    reset_requests_s: float = 0.0  # until all requests of the minute are free again
+    limit_tokens: int | None = None
+    remaining_tokens: int = 0
+    reset_tokens_s: float = 0.0
+
+
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A gateway key as it is stored: the secret only as a peppered HMAC."""
 
@@ -20,7 +70,12 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     digest: str  # hex HMAC-SHA256 of the secret under the home's pepper
     project: str = "default"
-    rpm: int | None = None  # requests per minute; None: limits.default applies
+    team: str | None = None
+    rpm: int | None = None  # requests per minute; None: limits.default applies, to each limit apart
+    tpm: int | None = None
+    concurrent: int | None = None
+    usd_per_day: float | None = None
+    usd_per_month: float | None = None
     created_at: float
     revoked_at: float | None = None
     priority: Priority = "normal"  # in the queue of an overloaded route
@@ -46,6 +101,8 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
     endpoint: str  # "/v1/chat/completions"
     route: str
     streamed: bool
+    team: str | None = None
+    reserved_usd: float | None = None  # None: no price known
     reserved_input_tokens: int = 0
     reserved_output_tokens: int = 0
     subject: str | None = None  # HMAC, never the raw identifier

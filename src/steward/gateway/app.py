@@ -18,6 +18,7 @@ import msgspec
 from steward.core.errors import Refused
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler
+from steward.gateway.limits import limit_headers
 from steward.gateway.wire import invalid
 
 log = logging.getLogger(__name__)
@@ -218,10 +219,7 @@ def _limit_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
     decision = exchange.decision
     if decision is None:
         return []
-    return [
-        (b"x-ratelimit-limit-requests", str(decision.limit).encode()),
-        (b"x-ratelimit-remaining-requests", str(decision.remaining).encode()),
-    ]
+    return [(name.encode(), value.encode()) for name, value in limit_headers(decision)]
 
 
 def _retry_headers(exchange: Exchange, answer: Answer) -> list[tuple[bytes, bytes]]:

@@ -162,10 +162,21 @@ class RouteConfig(Section):
 
 
 class LimitConfig(Section):
-    requests_per_minute: int | None = Field(None, ge=1)
+    """What may be used; days and months are UTC's."""
+
+    requests_per_minute: int | None = Field(None, ge=1, description="in any 60 seconds")
+    tokens_per_minute: int | None = Field(None, ge=1, description="input and output together")
+    concurrent: int | None = Field(None, ge=1, description="requests at the same time")
+    usd_per_day: float | None = Field(None, ge=0, description="needs a price on every model that can be reached")
+    usd_per_month: float | None = Field(None, ge=0, description="needs a price on every model that can be reached")
 
 
 class LimitsConfig(Section):
-    """Limits of keys that have none of their own."""
+    """What keys, teams and routes may use; a request must fit into all that apply to it."""
 
-    default: LimitConfig = LimitConfig()
+    default: LimitConfig = Field(LimitConfig(), description="of each key, where it has none of its own")
+    teams: dict[str, LimitConfig] = Field(default={}, description="by the team of the key: all its keys together")
+    models: dict[str, LimitConfig] = Field(default={}, description="by model or route, all keys together")
+    valkey: SecretReference | None = Field(
+        None, description="env:NAME or file:PATH of a redis:// URL, to share the counts between machines"
+    )

@@ -8,10 +8,9 @@ from typing import Final
 import msgspec
 
 from steward.core.extend import Engine
-from steward.core.records import Attempt, KeyRecord
-from steward.gateway.limits import Decision
+from steward.core.records import Attempt, Decision, KeyRecord, Settled
 from steward.gateway.prompts import Prompt
-from steward.gateway.wire import Request, TokenUsage
+from steward.gateway.wire import COMMON_OUTPUT_TOKENS, Request, TokenUsage
 
 OPENAI_ENDPOINTS: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 
@@ -38,6 +37,7 @@ class Exchange:
         "body",
         "client_closed",
         "conversation",
+        "cut_off",
         "decision",
         "endpoint",
         "events",
@@ -50,8 +50,12 @@ class Exchange:
         "prompt_version",
         "request",
         "request_id",
+        "reserved_input",
+        "reserved_output",
+        "reserved_usd",
         "route",
         "route_version",
+        "settled",
         "started",
         "subject",
         "truncated",
@@ -72,6 +76,10 @@ class Exchange:
         self.request: Request = Request(model="")
         self.key: KeyRecord | None = None
         self.decision: Decision | None = None
+        self.reserved_input = 0
+        self.reserved_output = COMMON_OUTPUT_TOKENS
+        self.reserved_usd: float | None = None
+        self.settled: Settled | None = None
         self.route = ""
         self.route_version = 0
         self.prompt: Prompt | None = None
@@ -89,11 +97,17 @@ class Exchange:
         self.failed = False
         self.truncated = False
         self.client_closed = False
+        self.cut_off = False  # by us: it ran past its budget
         self.at_end: list[Callable[[], None]] = []  # called once, when the answer has ended, however it ended
 
     def end(self) -> None:
         while self.at_end:
             self.at_end.pop()()
+
+    def estimate_input(self) -> int:
+        """Tokens of the request and of the route's prompt, at 4 bytes each."""
+        prompt = self.prompt.content_bytes() if self.prompt is not None else 0
+        return -(-(self.request.content_bytes() + prompt) // 4)
 
     @property
     def streamed(self) -> bool:

@@ -186,9 +186,11 @@ class ModelHealth:
 class HealthBook:
     """The health of every model of a worker."""
 
-    def __init__(self, plan: HealthPlan, models: Iterable[str]) -> None:
+    def __init__(self, plan: HealthPlan, models: Iterable[str], before: HealthBook | None = None) -> None:
+        """`before`: what an earlier configuration knew of the same models stays known."""
         self._plan = plan
-        self._models = {name: ModelHealth(plan) for name in models}
+        known = before._models if before is not None and before._plan == plan else {}
+        self._models: dict[str, ModelHealth] = {name: known.get(name) or ModelHealth(plan) for name in models}
 
     def __getitem__(self, model: str) -> ModelHealth:
         return self._models[model]

@@ -1,108 +1,243 @@
-"""How many requests a key may start in a minute: an exact sliding window.
+"""What a request reserves, in whose name, and how a refusal is told.
 
-The window of a key is a file in `home/limits`, named with its limit: truncating a file that another worker
-still maps would kill that worker. It holds one position and a ring of as many start times as the
-key has requests a minute. A request passes when the oldest of the ring is at least 60 seconds old, and
-takes its place. The file is memory-mapped and every look at it is made under a file lock, so that all
-workers of a machine share one exact count, and a killed worker leaves nothing behind but a released lock.
+Pure: counting is a `Limiter`'s work (adapters/limits). A request reserves itself, its tokens and its money with its
+key, its team and its route, all or nothing. Error types and codes, headers: OpenAI API reference, "Rate limits".
 """
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import os
-import struct
-from pathlib import Path
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-WINDOW_S: Final = 60.0
-_HEAD: Final = struct.Struct("<QQ")  # capacity, next position
-_TIME: Final = struct.Struct("<d")
+from steward.core.errors import Refused
+from steward.core.records import Decision, KeyRecord, LimitSpec, Scope
+from steward.gateway.wire import COMMON_OUTPUT_TOKENS
+
+QUANTILE: Final = 0.95
+_STEPS: Final = 4  # buckets for each doubling: a bucket's upper edge is at most 19 % above its content
+_BUCKETS: Final = 20 * _STEPS
+_DECAY_AT: Final = 1000.0  # answers after which old ones begin to count half
 
 
-class Decision(msgspec.Struct, frozen=True):
-    """Whether a request may start, and what its client is told."""
+class LimitTable(msgspec.Struct, frozen=True, kw_only=True):
+    """The `limits` section: of keys that have none of their own, of teams, of routes."""
 
-    allowed: bool
-    limit: int
-    remaining: int
-    retry_after_s: float
-
-
-class Window:
-    """The sliding window of one key, shared by all processes that open the same file."""
-
-    def __init__(self, path: Path, limit: int) -> None:
-        self.limit = limit
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        size = _HEAD.size + limit * _TIME.size
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-        try:
-            if os.fstat(self._fd).st_size != size:  # new, or the key's limit changed: start over
-                os.ftruncate(self._fd, 0)
-                os.ftruncate(self._fd, size)
-            self._map = mmap.mmap(self._fd, size)
-        finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
-
-    def take(self, now: float) -> Decision:
-        """Count one request at `now` (seconds, the same clock in every process) if the window has room."""
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-        try:
-            _, position = _HEAD.unpack_from(self._map)
-            slot = _HEAD.size + position * _TIME.size
-            oldest: float = _TIME.unpack_from(self._map, slot)[0]
-            wait = oldest + WINDOW_S - now
-            if wait > 0:
-                return Decision(False, self.limit, 0, wait)
-            _TIME.pack_into(self._map, slot, now)
-            _HEAD.pack_into(self._map, 0, self.limit, (position + 1) % self.limit)
-            return Decision(True, self.limit, self._free(position + 1, now), 0.0)
-        finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
-
-    def _free(self, start: int, now: float) -> int:
-        """Requests that may still start now: places whose time has passed, by bisection (the ring is sorted)."""
-        low, high = 0, self.limit - 1
-        while low < high:
-            middle = (low + high) // 2
-            slot = _HEAD.size + ((start + middle) % self.limit) * _TIME.size
-            if _TIME.unpack_from(self._map, slot)[0] + WINDOW_S > now:
-                high = middle
-            else:
-                low = middle + 1
-        return low
-
-    def close(self) -> None:
-        self._map.close()
-        os.close(self._fd)
+    default: LimitSpec = LimitSpec()
+    teams: Mapping[str, LimitSpec] = {}
+    models: Mapping[str, LimitSpec] = {}
 
 
-class RequestLimits:
-    """The windows of all keys, opened when first used."""
+def key_limits(key: KeyRecord, default: LimitSpec) -> LimitSpec:
+    """A key's own limits; the default where it has none of a kind."""
 
-    def __init__(self, folder: Path, default_per_minute: int | None) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = folder
-        self._default = default_per_minute
-        self._windows: dict[str, Window] = {}
+    def first(own: float | None, common: float | None) -> float | None:
+        return own if own is not None else common
 
-    def take(self, key_id: str, per_minute: int | None, now: float) -> Decision | None:
-        """Count one request of `key_id`; None where it has no limit. The id is ours, not a client's text."""
-        limit = per_minute if per_minute is not None else self._default
-        if limit is None:
-            return None
-        window = self._windows.get(key_id)
-        if window is None or window.limit != limit:
-            if window is not None:
-                window.close()
-            window = self._windows[key_id] = Window(self._folder / f"{key_id}.{limit}.rpm", limit)
-        return window.take(now)
+    return msgspec.convert(
+        {
+            "requests_per_minute": first(key.rpm, default.requests_per_minute),
+            "tokens_per_minute": first(key.tpm, default.tokens_per_minute),
+            "concurrent": first(key.concurrent, default.concurrent),
+            "usd_per_day": first(key.usd_per_day, default.usd_per_day),
+            "usd_per_month": first(key.usd_per_month, default.usd_per_month),
+        },
+        LimitSpec,
+    )
 
-    def close(self) -> None:
-        for window in self._windows.values():
-            window.close()
-        self._windows.clear()
+
+def scopes_of(key: KeyRecord, route: str, table: LimitTable) -> tuple[Scope, ...]:
+    """Whose limits a request counts against; only those that have any."""
+    found = [Scope(f"key:{key.id}", key_limits(key, table.default))]
+    if key.team is not None and key.team in table.teams:
+        found.append(Scope(f"team:{key.team}", table.teams[key.team]))
+    if route in table.models:
+        found.append(Scope(f"model:{route}", table.models[route]))
+    return tuple(scope for scope in found if scope.limits.any())
+
+
+def counts_tokens(scopes: Iterable[Scope]) -> bool:
+    """Whether a request's length matters to any scope."""
+    return any(scope.limits.tokens_per_minute is not None or scope.limits.has_budget() for scope in scopes)
+
+
+class OutputLengths:
+    """The upper quantile of one route's answer lengths, learned as they come: what an undeclared maximum reserves.
+
+    A histogram with four buckets for each doubling; counts halve when they exceed 1,000, so that it follows a route
+    whose answers change.
+
+    >>> lengths = OutputLengths()
+    >>> for tokens in range(1, 101): lengths.add(tokens)
+    >>> 95 <= lengths.quantile() <= 95 * 1.19
+    True
+    """
+
+    def __init__(self) -> None:
+        self._counts = [0.0] * _BUCKETS
+        self._total = 0.0
+
+    def add(self, tokens: int) -> None:
+        self._counts[_bucket(tokens)] += 1
+        self._total += 1
+        if self._total > _DECAY_AT:
+            self._counts = [count / 2 for count in self._counts]
+            self._total /= 2
+
+    def quantile(self) -> int:
+        """Tokens; a common length until twenty answers are known."""
+        if self._total < 20:
+            return COMMON_OUTPUT_TOKENS
+        needed = QUANTILE * self._total
+        for bucket, count in enumerate(self._counts):
+            needed -= count
+            if needed <= 1e-9:
+                return _edge(bucket)
+        return _edge(_BUCKETS - 1)
+
+
+def _bucket(tokens: int) -> int:
+    return min(_BUCKETS - 1, math.ceil(math.log2(tokens) * _STEPS)) if tokens > 1 else 0
+
+
+def _edge(bucket: int) -> int:
+    """The longest answer of a bucket."""
+    return math.floor(2 ** (bucket / _STEPS) + 1e-9)
+
+
+def dearest(prices: Sequence[tuple[str, float | None, float | None]]) -> tuple[float, float]:
+    """The highest input and output price (USD per million tokens) among the models that a route may reach.
+
+    :raises Refused: a model without a price: a budget that cannot be counted is no budget
+    """
+    for name, input_price, output_price in prices:
+        if input_price is None or output_price is None:
+            raise Refused(
+                f"The model '{name}' has no price, so a key with a money budget cannot use it. "
+                f"Give it one in steward.yaml: models[{name}].price: {{input: …, output: …}}.",
+                status=400,
+                type="invalid_request_error",
+                param="model",
+                code="model_has_no_price",
+            )
+    return max(price[1] or 0.0 for price in prices), max(price[2] or 0.0 for price in prices)
+
+
+def usd_of(input_tokens: int, output_tokens: int, prices: tuple[float, float]) -> float:
+    return (input_tokens * prices[0] + output_tokens * prices[1]) / 1e6
+
+
+class RunningEstimate:
+    """Output tokens of a stream so far, without parsing it.
+
+    At least one for each event; where events are longer than the shortest seen, whose text is taken for one token,
+    a further one for each 4 bytes more.
+    """
+
+    def __init__(self) -> None:
+        self.events = 0
+        self._bytes = 0
+        self._shortest = 1 << 30
+
+    def add(self, piece: bytes) -> None:
+        count = piece.count(b"data:")
+        if not count:
+            return
+        self.events += count
+        self._bytes += len(piece)
+        self._shortest = min(self._shortest, len(piece) // count)
+
+    def tokens(self) -> int:
+        return self.events + max(0, self._bytes - self.events * self._shortest) // 4
+
+
+_UNITS: Final = {
+    "requests": "requests per minute",
+    "tokens": "tokens per minute",
+    "concurrent": "requests at the same time",
+    "usd_per_day": "USD per day",
+    "usd_per_month": "USD per month",
+}
+
+
+def refused(decision: Decision, tokens: int) -> Refused:
+    """The 429 of a decision that does not allow."""
+    unit = _UNITS[decision.what]
+    kind, _, name = decision.scope.partition(":")
+    whose = "this key" if kind == "key" else f"the {kind} '{name}'"
+    if decision.what.startswith("usd"):
+        return Refused(
+            f"The budget of {whose} is used up: {decision.used:.4f} of {decision.limit:.2f} {unit}, and this request "
+            f"may not fit. It is free again in {span(decision.retry_after_s)}.",
+            status=429,
+            type="insufficient_quota",
+            code="insufficient_quota",
+            headers=(("x-should-retry", "false"), *limit_headers(decision)),
+        )
+    asked = f" (asked for {tokens}, {decision.used:.0f} in use)" if decision.what == "tokens" else ""
+    if decision.what == "tokens" and tokens > decision.limit:
+        return Refused(
+            f"Request too large for {whose}: it needs {tokens} tokens, the limit is {decision.limit:.0f} {unit}. "
+            f"Send less or lower max_tokens.",
+            status=429,
+            type="tokens",
+            code="rate_limit_exceeded",
+            headers=(("x-should-retry", "false"), *limit_headers(decision)),
+        )
+    wait_ms = max(1, int(decision.retry_after_s * 1000) + 1)
+    return Refused(
+        f"Rate limit reached for {whose}: {decision.limit:.0f} {unit}{asked}. "
+        f"Try again in {decision.retry_after_s:.1f} s.",
+        status=429,
+        type="tokens" if decision.what == "tokens" else "requests",
+        code="rate_limit_exceeded",
+        headers=(
+            ("retry-after-ms", str(wait_ms)),
+            ("retry-after", str(-(-wait_ms // 1000))),
+            *limit_headers(decision),
+        ),
+    )
+
+
+def cut_off(decision_scope: str) -> Refused:
+    """The error in the middle of a stream whose reservation could not grow."""
+    return Refused(
+        f"The stream was cut off: it ran past what it had reserved, and the limit of {decision_scope} has no room for "
+        f"more. Declare max_tokens to reserve it from the start.",
+        status=429,
+        type="insufficient_quota",
+        code="budget_exceeded",
+    )
+
+
+def limit_headers(decision: Decision) -> list[tuple[str, str]]:
+    """x-ratelimit-*, as OpenAI spells them."""
+    headers = []
+    for kind, limit, remaining, reset in (
+        ("requests", decision.limit_requests, decision.remaining_requests, decision.reset_requests_s),
+        ("tokens", decision.limit_tokens, decision.remaining_tokens, decision.reset_tokens_s),
+    ):
+        if limit is not None:
+            headers.append((f"x-ratelimit-limit-{kind}", str(limit)))
+            headers.append((f"x-ratelimit-remaining-{kind}", str(remaining if decision.allowed else 0)))
+            wait = reset if decision.allowed else decision.retry_after_s
+            headers.append((f"x-ratelimit-reset-{kind}", span(wait)))
+    return headers
+
+
+def span(seconds: float) -> str:
+    """A time as OpenAI's headers spell it.
+
+    >>> span(0.012), span(59.5), span(360), span(90000)
+    ('12ms', '59.5s', '6m0s', '25h0m0s')
+    """
+    if seconds < 1:
+        return f"{math.ceil(seconds * 1000)}ms"
+    whole, rest = divmod(seconds, 60)
+    tail = f"{rest:.1f}".rstrip("0").rstrip(".") + "s"
+    if whole < 1:
+        return tail
+    hours, minutes = divmod(int(whole), 60)
+    return f"{hours}h{minutes}m{tail}" if hours else f"{minutes}m{tail}"

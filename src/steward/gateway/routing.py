@@ -212,7 +212,7 @@ def table(routes: Iterable[Route], models: Sequence[str]) -> dict[str, Route]:
     return result
 
 
-def find(routes: dict[str, Route], name: str) -> Route:
+def find(routes: Mapping[str, Route], name: str) -> Route:
     """The route that a client asked for.
 
     :raises Refused: 404, listing what exists

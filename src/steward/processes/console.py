@@ -17,7 +17,7 @@ from steward.console.app import build
 from steward.core.records import Health, Snapshot
 from steward.monitoring.metrics import render
 from steward.processes.lifeline import end_with, no_core_dumps
-from steward.workflows.serve import ServePlan, read_plan
+from steward.workflows.serve import ServePlan, read_plan, store_url
 
 BUCKETS = 60
 BUCKET_S = 60.0
@@ -74,7 +74,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="console %(levelname)s %(message)s")
     end_with(given.alive_fd, 3.0)
     plan = read_plan(given.plan)
-    store = SqlStore(plan.store_url)
+    store = SqlStore(store_url(plan))
     app = build(
         snapshot=lambda: snapshot(read_plan(given.plan), store, time.time()),
         token=given.token_file.read_text().strip(),

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from steward.adapters.stores.sql import SqlStore
 from steward.processes.lifeline import end_with, no_core_dumps
 from steward.workflows.drain import drain_once
-from steward.workflows.serve import read_plan
+from steward.workflows.serve import read_plan, store_url
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def main() -> None:
     plan = read_plan(given.plan)
     folder = Path(plan.home) / "ledger"
     folder.mkdir(mode=0o700, exist_ok=True)
-    store = SqlStore(plan.store_url)
+    store = SqlStore(store_url(plan))
     store.migrate()
     (Path(plan.home) / "run" / "store-ready").touch()
     while not stop.is_set():

@@ -8,12 +8,15 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from steward.core.errors import InputError, UnknownName
-from steward.core.records import KeyRecord, Priority
+from steward.core.records import KeyRecord, LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, KeyBook, digest, mint, parse
+
+MOST: Final = 1_000_000_000  # of any limit
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -28,13 +31,19 @@ class Created(msgspec.Struct, frozen=True):
         return f"Created(id={self.id!r}, name={self.name!r}, key=***)"
 
 
-class KeyView(msgspec.Struct, frozen=True):
+class KeyView(msgspec.Struct, frozen=True, kw_only=True):
     """A key as it is listed: without its digest."""
 
     id: str
     name: str
     project: str
+    team: str | None
     rpm: int | None
+    tpm: int | None
+    concurrent: int | None
+    usd_per_day: float | None
+    usd_per_month: float | None
+    priority: Priority
     created_at: float
     revoked_at: float | None
 
@@ -42,29 +51,49 @@ class KeyView(msgspec.Struct, frozen=True):
 def create(
     home: Path,
     name: str,
-    rpm: int | None,
+    limits: LimitSpec,
     now: float,
     random: Callable[[int], bytes] = secrets.token_bytes,
+    *,
+    team: str | None = None,
     priority: Priority = "normal",
 ) -> Created:
-    """Make a key and keep its digest.
+    """Make a key and keep its digest. What `limits` leaves open, `limits.default` of steward.yaml decides.
 
-    :raises InputError: an empty name, or a limit below 1
+    :raises InputError: an empty name or team, or a limit that nothing fits into
     """
-    if not name.strip() or len(name) > 200:
-        raise InputError(f"key name {name[:50]!r}: expected 1 to 200 characters")
-    if rpm is not None and rpm < 1:
-        raise InputError(f"--rpm {rpm}: expected 1 or more requests per minute")
+    for what, given in (("key name", name), ("team", team)):
+        if given is not None and (not given.strip() or len(given) > 200):
+            raise InputError(f"{what} {given[:50]!r}: expected 1 to 200 characters")
+    for option, limit, least in (
+        ("rpm", limits.requests_per_minute, 1),
+        ("tpm", limits.tokens_per_minute, 1),
+        ("concurrent", limits.concurrent, 1),
+        ("usd-per-day", limits.usd_per_day, 0),
+        ("usd-per-month", limits.usd_per_month, 0),
+    ):
+        if limit is not None and not least <= limit <= MOST:
+            raise InputError(f"--{option} {limit}: expected {least} to {MOST:,}")
     pepper = ensure_pepper(home)
     key = mint("live", random(ID_BYTES), random(SECRET_BYTES))
     parsed = parse(key)
     assert parsed is not None
     record = KeyRecord(
-        id=parsed.id, name=name, digest=digest(parsed.secret, pepper), rpm=rpm, created_at=now, priority=priority
+        id=parsed.id,
+        name=name,
+        digest=digest(parsed.secret, pepper),
+        team=team,
+        rpm=limits.requests_per_minute,
+        tpm=limits.tokens_per_minute,
+        concurrent=limits.concurrent,
+        usd_per_day=limits.usd_per_day,
+        usd_per_month=limits.usd_per_month,
+        created_at=now,
+        priority=priority,
     )
     with _locked(home):
         _write(home, [*_read(home), record])
-    return Created(parsed.id, key, name, rpm)
+    return Created(parsed.id, key, name, limits.requests_per_minute)
 
 
 def revoke(home: Path, key_id: str, now: float) -> KeyView:
@@ -107,7 +136,7 @@ def ensure_pepper(home: Path) -> bytes:
 
 
 def _view(record: KeyRecord) -> KeyView:
-    return KeyView(record.id, record.name, record.project, record.rpm, record.created_at, record.revoked_at)
+    return KeyView(**{name: getattr(record, name) for name in KeyView.__struct_fields__})
 
 
 def _read(home: Path) -> list[KeyRecord]:

@@ -23,7 +23,10 @@ from steward.workflows.files import write_private
 from steward.workflows.serve import ServePlan, make_plan
 
 # Sockets, processes and folders are made once, at the start.
-RESTART: Final = ("home", "gateway.host", "gateway.port", "gateway.workers", "gateway.drain_s", "console.", "store.")
+RESTART: Final = (
+    *("home", "gateway.host", "gateway.port", "gateway.workers", "gateway.drain_s"),
+    *("console.", "store.", "limits.valkey"),
+)
 ANSWER_LIMIT_S: Final = 900.0  # a large model may take minutes to load
 
 

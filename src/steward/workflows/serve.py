@@ -20,12 +20,14 @@ from pathlib import Path
 import msgspec
 
 from steward.adapters.engines.http import HttpEngine, Timeouts
-from steward.core.errors import InputError, StewardError, Unavailable
-from steward.core.extend import Guard
+from steward.adapters.limits.local import LocalLimiter
+from steward.core.errors import InputError, StewardError, Unavailable, UnknownName
+from steward.core.extend import Guard, Limiter
+from steward.core.records import LimitSpec
 from steward.core.secret import Secret, resolve
 from steward.gateway.admission import LinePlan
 from steward.gateway.app import Gateway
-from steward.gateway.config import RouteConfig
+from steward.gateway.config import LimitConfig, RouteConfig
 from steward.gateway.exchange import OPENAI_ENDPOINTS, Answer, Exchange, Handler, ModelEntry, Wrapper
 from steward.gateway.handlers import (
     Shadows,
@@ -42,7 +44,7 @@ from steward.gateway.handlers import (
 )
 from steward.gateway.health import HealthBook, HealthPlan
 from steward.gateway.ledger import LedgerWriter
-from steward.gateway.limits import RequestLimits
+from steward.gateway.limits import LimitTable, OutputLengths
 from steward.gateway.prompts import Prompt
 from steward.gateway.routing import Route, Shadow, Target, table
 from steward.security.keys import KeyBook
@@ -99,8 +101,9 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[ModelPlan, ...]
     routes: tuple[Route, ...]
     prompts: dict[str, Prompt] = {}  # by route
-    requests_per_minute: int | None
-    store_url: str
+    limits: LimitTable = LimitTable()
+    valkey: str | None = None  # a reference
+    store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
 
     def file(self) -> Path:
         return Path(self.home) / "run" / "plan.json"
@@ -121,10 +124,11 @@ def make_plan(
     """
     models = _models(settings, home, model)
     gateway = settings.gateway
-    limits = Timeouts(
+    timeouts = Timeouts(
         gateway.connect_timeout_s, gateway.first_byte_timeout_s, gateway.idle_timeout_s, gateway.total_timeout_s
     )
     routes = () if model else tuple(_route(item) for item in settings.routes)
+    names = [*(item.name for item in models), *(item.name for item in routes)]
     return ServePlan(
         home=str(home),
         version=version,
@@ -135,15 +139,47 @@ def make_plan(
         workers=gateway.workers or os.cpu_count() or 1,
         max_body_bytes=gateway.max_body_bytes,
         drain_s=gateway.drain_s,
-        timeouts=limits,
+        timeouts=timeouts,
         line=LinePlan(gateway.concurrency, gateway.queue, gateway.queue_wait_s),
         health=HealthPlan(**gateway.health.model_dump()),
         models=models,
         routes=routes,
         prompts={} if model else prompts_of(settings, home, prompts_in_use),
-        requests_per_minute=settings.limits.default.requests_per_minute,
-        store_url=store_url(settings, home),
+        limits=_limits(settings, names),
+        valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
+        store=_store(settings),
     )
+
+
+def _limits(settings: Settings, names: list[str]) -> LimitTable:
+    """:raises UnknownName: limits of a model or route that does not exist"""
+    section = settings.limits
+    for name in section.models:
+        if name not in names:
+            raise UnknownName("model or route (in limits.models)", name, names)
+
+    def spec(item: LimitConfig) -> LimitSpec:
+        return LimitSpec(**item.model_dump())
+
+    return LimitTable(
+        default=spec(section.default),
+        teams={name: spec(item) for name, item in section.teams.items()},
+        models={name: spec(item) for name, item in section.models.items()},
+    )
+
+
+def limiter_of(plan: ServePlan) -> Limiter:
+    """Counts shared by the workers of this machine, or through a Valkey server by those of all machines.
+
+    :raises InputError: the extra `valkey` is not installed, or its secret cannot be resolved
+    """
+    if plan.valkey is None:
+        return LocalLimiter(Path(plan.home) / "limits")
+    try:
+        from steward.adapters.limits.valkey import ValkeyLimiter
+    except ImportError as error:
+        raise InputError("limits.valkey needs the extra `valkey`: pip install 'llm-steward[valkey]'") from error
+    return ValkeyLimiter(resolve(plan.valkey).reveal())
 
 
 def _route(item: RouteConfig) -> Route:
@@ -160,10 +196,17 @@ def _route(item: RouteConfig) -> Route:
     )
 
 
-def store_url(settings: Settings, home: Path) -> str:
-    if settings.store.kind == "postgresql" and settings.store.url:
-        return resolve(str(settings.store.url)).reveal()
-    return f"sqlite:///{home / 'steward.db'}"
+def _store(settings: Settings) -> str | None:
+    """:raises InputError: the secret cannot be resolved"""
+    if settings.store.kind != "postgresql" or not settings.store.url:
+        return None
+    resolve(str(settings.store.url))
+    return str(settings.store.url)
+
+
+def store_url(plan: ServePlan) -> str:
+    """Where the store is; it may hold a password, so it is never written down."""
+    return resolve(plan.store).reveal() if plan.store else f"sqlite:///{Path(plan.home) / 'steward.db'}"
 
 
 def _models(settings: Settings, home: Path, override: str | None) -> tuple[ModelPlan, ...]:
@@ -261,13 +304,13 @@ class Generation:
         self,
         plan: ServePlan,
         engines: Mapping[str, HttpEngine],
-        limits: RequestLimits,
         routes: Mapping[str, Route],
+        health: HealthBook,
         shadows: Shadows,
         infer: Handler,
     ) -> None:
-        self.plan, self.engines, self.limits, self.routes = plan, engines, limits, routes
-        self.shadows, self.infer = shadows, infer
+        self.plan, self.engines, self.routes = plan, engines, routes
+        self.health, self.shadows, self.infer = health, shadows, infer
         self.version = plan.config_version
         self.open = 0  # exchanges that have not ended
 
@@ -298,6 +341,8 @@ class Serving:
         self._book: KeyBook = load_book(self.home)
         self._pepper = (self.home / "pepper").read_bytes()
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
+        self._limiter = limiter_of(plan)
+        self._lengths: dict[str, OutputLengths] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._now = self._generation(plan)
         self._retired: list[Generation] = []
@@ -329,19 +374,19 @@ class Serving:
             for model in plan.models
         }
         routes = table(plan.routes, [model.name for model in plan.models])
-        limits = RequestLimits(self.home / "limits", plan.requests_per_minute)
+        health = HealthBook(plan.health, models, before.health if before is not None else None)
         shadows = Shadows(settle(self._ledger, models)(call(models)), SHADOWS)
         handlers: list[Wrapper] = [
             authenticate(lambda text: self._book.find(text), self._pepper),
             choose_prompt(plan.prompts),
-            admit(limits, routes),
+            admit(self._limiter, plan.limits, routes, models, self._lengths),
             queue(routes, plan.line, plan.workers),
             settle(self._ledger, models),
             guard(self._guards),
             *([apply_prompt()] if plan.prompts else []),
-            route(routes, HealthBook(plan.health, models), plan.timeouts.total_s, shadows),
+            route(routes, health, plan.timeouts.total_s, shadows),
         ]
-        return Generation(plan, engines, limits, routes, shadows, compose(handlers, call(models)))
+        return Generation(plan, engines, routes, health, shadows, compose(handlers, call(models)))
 
     async def _infer(self, exchange: Exchange) -> Answer:
         now = self._now
@@ -424,7 +469,6 @@ class Serving:
         self._retired = [item for item in self._retired if item.open]
         used = {id(engine) for item in (self._now, *self._retired) for engine in item.engines.values()}
         for generation in ended:
-            generation.limits.close()
             await generation.shadows.close()
             for engine in generation.engines.values():
                 if id(engine) not in used:
@@ -441,6 +485,7 @@ class Serving:
             await generation.shadows.close()
             for engine in generation.engines.values():
                 await engine.close()
+        await self._limiter.close()
         self._ledger.sync()
         self._ledger.close()
 

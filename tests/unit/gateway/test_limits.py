@@ -1,35 +1,104 @@
-from pathlib import Path
+"""What a request reserves and how a refusal is told. Counting is tested in tests/contract/test_limits.py."""
+
+from __future__ import annotations
+
+import random
 
 import pytest
 
-from steward.gateway.limits import RequestLimits, Window
+from steward.core.errors import Refused
+from steward.core.records import Decision, KeyRecord, LimitSpec, Scope
+from steward.gateway.limits import (
+    LimitTable,
+    OutputLengths,
+    RunningEstimate,
+    dearest,
+    key_limits,
+    limit_headers,
+    refused,
+    scopes_of,
+)
+from steward.gateway.wire import COMMON_OUTPUT_TOKENS
+
+KEY = KeyRecord(id="k1", name="web", digest="", created_at=0.0, team="shop", rpm=5)
 
 
-def test_exactly_the_limit_passes_in_any_sixty_seconds(tmp_path: Path) -> None:
-    window = Window(tmp_path / "w", 3)
-    assert [window.take(100.0 + at).allowed for at in (0, 10, 20, 30)] == [True, True, True, False]
-    late = window.take(159.9)
-    assert not late.allowed and late.retry_after_s == pytest.approx(0.1)
-    assert window.take(160.0).allowed and not window.take(160.0).allowed
-    window.close()
+def test_a_keys_own_limit_wins_over_the_default_kind_by_kind() -> None:
+    default = LimitSpec(requests_per_minute=600, usd_per_day=2.0)
+    assert key_limits(KEY, default) == LimitSpec(requests_per_minute=5, usd_per_day=2.0)
 
 
-def test_remaining_counts_down(tmp_path: Path) -> None:
-    window = Window(tmp_path / "w", 3)
-    assert [window.take(100.0).remaining for _ in range(3)] == [2, 1, 0]
-    assert window.take(161.0).remaining == 2
-    window.close()
+def test_scopes_are_those_with_limits() -> None:
+    table = LimitTable(teams={"shop": LimitSpec(concurrent=2)}, models={"big": LimitSpec(), "small": LimitSpec()})
+    assert [scope.name for scope in scopes_of(KEY, "big", table)] == ["key:k1", "team:shop"]
+    assert scopes_of(KeyRecord(id="k2", name="", digest="", created_at=0.0), "other", table) == ()
 
 
-def test_two_openings_share_one_count(tmp_path: Path) -> None:
-    one, two = Window(tmp_path / "w", 2), Window(tmp_path / "w", 2)
-    assert one.take(100.0).allowed and two.take(100.0).allowed and not one.take(100.0).allowed
-    one.close()
-    two.close()
+def test_learned_lengths_are_an_upper_quantile() -> None:
+    """Against the 95th of 100 sorted values, to one bucket (19 %) above."""
+    r = random.Random(0)
+    values = sorted(r.randint(1, 900) for _ in range(100))
+    lengths = OutputLengths()
+    assert lengths.quantile() == COMMON_OUTPUT_TOKENS
+    for value in values:
+        lengths.add(value)
+    assert values[94] <= lengths.quantile() <= values[94] * 1.2
 
 
-def test_the_key_limit_wins_over_the_default(tmp_path: Path) -> None:
-    limits = RequestLimits(tmp_path / "limits", 1)
-    assert limits.take("a", None, 100.0).limit == 1  # type: ignore[union-attr]
-    assert limits.take("b", 5, 100.0).limit == 5  # type: ignore[union-attr]
-    assert RequestLimits(tmp_path / "limits", None).take("c", None, 100.0) is None
+def test_learned_lengths_follow_a_route_that_changes() -> None:
+    lengths = OutputLengths()
+    for _ in range(2000):
+        lengths.add(1000)
+    for _ in range(4000):
+        lengths.add(10)
+    assert lengths.quantile() < 15
+
+
+def test_a_model_without_a_price_is_refused() -> None:
+    assert dearest([("a", 1.0, 2.0), ("b", 3.0, 0.5)]) == (3.0, 2.0)
+    with pytest.raises(Refused, match="'free' has no price") as caught:
+        dearest([("a", 1.0, 2.0), ("free", None, None)])
+    assert caught.value.code == "model_has_no_price"
+
+
+def test_the_running_estimate_counts_long_events_as_more() -> None:
+    estimate = RunningEstimate()
+    for _ in range(10):
+        estimate.add(b'data: {"x":"tok "}\n\n')
+    assert estimate.tokens() == 10
+    estimate.add(b'data: {"x":"tok ' + b"a" * 400 + b'"}\n\n')
+    assert estimate.tokens() == 11 + 100
+    estimate.add(b": comment\n\n")
+    assert estimate.tokens() == 111
+
+
+def test_refusals_say_what_when_and_whose() -> None:
+    tokens = Decision(allowed=False, scope="team:shop", what="tokens", limit=100, used=80, retry_after_s=12.3456)
+    error = refused(tokens, 30)
+    assert (error.status, error.type, error.code) == (429, "tokens", "rate_limit_exceeded")
+    assert "team 'shop'" in error.message and "100 tokens per minute" in error.message and "12.3 s" in error.message
+    assert dict(error.headers)["retry-after-ms"] == "12346" and dict(error.headers)["retry-after"] == "13"
+    too_large = refused(tokens, 300)
+    assert "needs 300 tokens" in too_large.message and dict(too_large.headers)["x-should-retry"] == "false"
+    money = refused(
+        Decision(allowed=False, scope="key:k", what="usd_per_day", limit=2, used=1.5, retry_after_s=3600), 1
+    )
+    assert (money.type, money.code) == ("insufficient_quota", "insufficient_quota")
+    assert dict(money.headers)["x-should-retry"] == "false" and "1h0m0s" in money.message
+
+
+def test_headers_are_openais() -> None:
+    decision = Decision(
+        allowed=True, limit_requests=60, remaining_requests=59, reset_requests_s=60.0, limit_tokens=1000,
+        remaining_tokens=900, reset_tokens_s=0.25,
+    )  # fmt: skip
+    assert dict(limit_headers(decision)) == {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "59",
+        "x-ratelimit-reset-requests": "1m0s",
+        "x-ratelimit-limit-tokens": "1000",
+        "x-ratelimit-remaining-tokens": "900",
+        "x-ratelimit-reset-tokens": "250ms",
+    }
+    assert limit_headers(Decision(allowed=True)) == []
+    assert Scope("key:a", LimitSpec()).limits.any() is False

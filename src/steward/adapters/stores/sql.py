@@ -18,7 +18,7 @@ from steward.adapters.stores.tables import drained, exchanges, outstanding
 from steward.core.errors import Unavailable
 from steward.core.records import Admitted, ExchangeRow, LedgerRecord, SeriesPoint, Settled, Usage, UsageRow
 
-Group = Literal["key", "model", "route", "project", "day"]
+Group = Literal["key", "team", "model", "route", "project", "day"]
 _SECONDS_PER_DAY: Final = 86400
 _MANY: Final = 500  # rows in one IN (…); SQLite's limit of variables is higher
 
@@ -137,6 +137,7 @@ class SqlStore:
         if by != "day":
             return {
                 "key": exchanges.c.key_id,
+                "team": exchanges.c.team,
                 "model": exchanges.c.model,
                 "route": exchanges.c.route,
                 "project": exchanges.c.project,
@@ -196,6 +197,7 @@ def _row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "settled_at": settled.at,
         "key_id": admitted.key_id,
         "project": admitted.project,
+        "team": admitted.team,
         "endpoint": admitted.endpoint,
         "route": admitted.route,
         "model": settled.model,
@@ -228,6 +230,7 @@ def _lost_row(admitted: Admitted, at: float) -> dict[str, Any]:
         model=None,
         input_tokens=admitted.reserved_input_tokens,
         output_tokens=admitted.reserved_output_tokens,
+        usd=admitted.reserved_usd,
         estimated=True,
         duration_s=max(0.0, at - admitted.at),
     )

@@ -22,6 +22,7 @@ exchanges = sa.Table(
     sa.Column("settled_at", sa.Float, nullable=False),
     sa.Column("key_id", sa.String(64), nullable=False),
     sa.Column("project", sa.String(200), nullable=False),
+    sa.Column("team", sa.String(200)),
     sa.Column("endpoint", sa.String(64), nullable=False),
     sa.Column("route", sa.String(200), nullable=False),
     sa.Column("model", sa.String(200)),

@@ -1,40 +1,209 @@
-"""Whether a request may start: its route exists and its key has room."""
+"""Whether a request may start: its route exists, and its key, team and route have room for it.
+
+What it reserves is settled with what it used when its answer has ended; a request that was turned away behind
+this handler, before it was admitted, leaves no trace.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from typing import Any, Final
 
-from steward.core.errors import Refused
-from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
-from steward.gateway.limits import RequestLimits
+from steward.core.errors import Refused, Unavailable
+from steward.core.extend import Limiter
+from steward.core.records import Reservation, Scope
+from steward.gateway import dialects
+from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
+from steward.gateway.limits import (
+    LimitTable,
+    OutputLengths,
+    RunningEstimate,
+    counts_tokens,
+    cut_off,
+    dearest,
+    refused,
+    scopes_of,
+    usd_of,
+)
 from steward.gateway.routing import Route, find
+from steward.gateway.wire import rewrite
+
+MAXIMUM: Final = {  # where a request declares the most output tokens it may get
+    "/v1/chat/completions": "max_completion_tokens",
+    "/v1/completions": "max_tokens",
+    "/v1/responses": "max_output_tokens",
+    "/v1/messages": "max_tokens",
+}
+EXTENSION: Final = 64  # tokens that a stream reserves further at least, where it runs past what it had
 
 
-def admit(limits: RequestLimits, routes: Mapping[str, Route]) -> Wrapper:
-    """Refuse what asks for an unknown model or is over its key's requests per minute."""
+def admit(
+    limiter: Limiter,
+    table: LimitTable,
+    routes: Mapping[str, Route],
+    models: Mapping[str, ModelEntry],
+    lengths: dict[str, OutputLengths],
+) -> Wrapper:
+    """Reserve, and settle. `lengths` is what is known of each route's answers; it grows here."""
+    settling: set[asyncio.Task[None]] = set()
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            exchange.route = find(dict(routes), exchange.request.model).name
-            key = exchange.key
-            assert key is not None
-            decision = exchange.decision = limits.take(key.id, key.rpm, time.time())
-            if decision is not None and not decision.allowed:
-                raise too_many(decision.limit, decision.retry_after_s)
-            return await inner(exchange)
+            found = find(routes, exchange.request.model)
+            exchange.route = found.name
+            assert exchange.key is not None
+            scopes = scopes_of(exchange.key, found.name, table)
+            prices = _size(exchange, found, scopes, models, lengths)
+            if not scopes:
+                answer = await inner(exchange)
+                _learn_at_end(exchange, lengths)
+                return answer
+            held = await _reserve(limiter, exchange, scopes)
+            try:
+                answer = await inner(exchange)
+            except BaseException:
+                await _release(limiter, exchange, held)
+                raise
+            _learn_at_end(exchange, lengths)
+            if answer.stream is None:
+                await _release(limiter, exchange, held)
+                return answer
+            if counts_tokens(scopes):
+                answer.stream = _bounded(limiter, exchange, held, prices, answer.stream)
+            if needs_settling(scopes):
+                exchange.at_end.insert(0, lambda: _later(settling, _release(limiter, exchange, held)))
+            return answer
 
         return handle
 
     return wrap
 
 
-def too_many(limit: int, retry_after_s: float) -> Refused:
-    wait_ms = max(1, int(retry_after_s * 1000) + 1)
-    return Refused(
-        f"Rate limit reached: {limit} requests per minute. Try again in {retry_after_s:.1f} s.",
-        status=429,
-        type="requests",
-        code="rate_limit_exceeded",
-        headers=(("retry-after-ms", str(wait_ms)), ("retry-after", str(-(-wait_ms // 1000)))),
-    )
+def needs_settling(scopes: tuple[Scope, ...]) -> bool:
+    """A limit of requests a minute alone is not changed by how a request ends."""
+    return counts_tokens(scopes) or any(scope.limits.concurrent is not None for scope in scopes)
+
+
+def _size(
+    exchange: Exchange,
+    route: Route,
+    scopes: tuple[Scope, ...],
+    models: Mapping[str, ModelEntry],
+    lengths: Mapping[str, OutputLengths],
+) -> tuple[float, float]:
+    """Note what the request may use at most. -> USD per million input and output tokens, 0 where money is no matter.
+
+    :raises Refused: a money budget and a model without a price
+    """
+    declared = exchange.request.output_limit()
+    if exchange.endpoint == "/v1/embeddings":
+        exchange.reserved_output = 0
+    elif declared is not None:
+        exchange.reserved_output = declared
+    elif route.name in lengths:
+        exchange.reserved_output = lengths[route.name].quantile() * max(1, exchange.request.n or 1)
+    exchange.reserved_input = exchange.estimate_input()
+    reachable = [models[name] for name in (*(target.model for target in route.targets), *route.fallback)]
+    prices = [(entry.name, entry.input_price, entry.output_price) for entry in reachable]
+    budget = any(scope.limits.has_budget() for scope in scopes)
+    if not budget and any(price[1] is None or price[2] is None for price in prices):
+        return 0.0, 0.0
+    dear = dearest(prices)
+    exchange.reserved_usd = usd_of(exchange.reserved_input, exchange.reserved_output, dear)
+    if declared is None and not exchange.streamed and counts_tokens(scopes):
+        _enforce(exchange)
+    return dear
+
+
+def _enforce(exchange: Exchange) -> None:
+    """A whole answer cannot be cut off, so its length is bounded by what was reserved."""
+    field = MAXIMUM.get(exchange.endpoint)
+    if field is not None:
+        each = max(1, exchange.reserved_output // max(1, exchange.request.n or 1))
+        exchange.body = rewrite(exchange.body, {field: each})
+
+
+async def _reserve(limiter: Limiter, exchange: Exchange, scopes: tuple[Scope, ...]) -> Reservation:
+    tokens = exchange.reserved_input + exchange.reserved_output
+    try:
+        decision, held = await limiter.reserve(
+            exchange.request_id, scopes, tokens, exchange.reserved_usd or 0.0, time.time()
+        )
+    except Unavailable as error:  # what cannot be counted is not let through
+        raise Refused(
+            f"Limits cannot be checked: {error}. Try again shortly.",
+            status=503,
+            type="api_error",
+            code="limits_unavailable",
+            headers=(("retry-after", "1"),),
+        ) from error
+    if held is None:
+        raise refused(decision, tokens)
+    exchange.decision = decision
+    return held
+
+
+async def _release(limiter: Limiter, exchange: Exchange, held: Reservation) -> None:
+    """Settle with what the ledger says was used; a request that never was admitted is cancelled."""
+    record = exchange.settled
+    try:
+        if record is None:
+            await limiter.cancel(held, time.time())
+        elif needs_settling(held.scopes):
+            await limiter.settle(held, record.input_tokens + record.output_tokens, record.usd or 0.0, time.time())
+    except Unavailable:
+        return  # the server that counts is gone; what was reserved is free again when its minute or day has passed
+
+
+def _later(settling: set[asyncio.Task[None]], release: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(release)
+    settling.add(task)
+    task.add_done_callback(settling.discard)
+
+
+def _learn_at_end(exchange: Exchange, lengths: dict[str, OutputLengths]) -> None:
+    def learn() -> None:
+        record = exchange.settled
+        if record is not None and record.outcome == "ok" and record.output_tokens:
+            each = record.output_tokens // max(1, exchange.request.n or 1)
+            lengths.setdefault(exchange.route, OutputLengths()).add(each)
+
+    exchange.at_end.append(learn)
+
+
+async def _bounded(
+    limiter: Limiter, exchange: Exchange, held: Reservation, prices: tuple[float, float], stream: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """The stream, as long as what it runs up can be reserved; then an error and its end."""
+    estimate = RunningEstimate()
+    reserved = exchange.reserved_output
+    try:
+        async for events in stream:
+            estimate.add(events)
+            missing = estimate.tokens() - reserved
+            if missing > 0:
+                more = await _more(limiter, held, prices, missing)
+                if not more:
+                    exchange.cut_off = True
+                    error = cut_off(", ".join(scope.name.partition(":")[0] for scope in held.scopes))
+                    yield dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
+                    return
+                reserved += more
+            yield events
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _more(limiter: Limiter, held: Reservation, prices: tuple[float, float], missing: int) -> int:
+    """Tokens by which the reservation grew: some in advance, else just what is missing, else none."""
+    try:
+        for tokens in (max(EXTENSION, missing), missing):
+            if await limiter.extend(held, tokens, usd_of(0, tokens, prices), time.time()):
+                return tokens
+    except Unavailable:
+        return 0
+    return 0

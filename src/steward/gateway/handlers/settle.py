@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from steward.core.errors import Refused
 from steward.core.extend import Ledger
 from steward.core.records import Admitted, Outcome, Settled
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
-from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
 
 def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
@@ -19,24 +18,29 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             ledger.append(admitted(exchange))
+
+            def end(outcome: Outcome, status: int) -> None:
+                if exchange.settled is None:
+                    exchange.settled = settled(exchange, outcome, status, models)
+                    ledger.append(exchange.settled)
+
             try:
                 answer = await inner(exchange)
             except Refused as error:
-                ledger.append(
-                    settled(exchange, "timeout" if error.status == 504 else _failure(error), error.status, models)
-                )
+                end("timeout" if error.status == 504 else _failure(error), error.status)
                 raise
             except asyncio.CancelledError:
                 exchange.client_closed = True
-                ledger.append(settled(exchange, "client_closed", 499, models))
+                end("client_closed", 499)
                 raise
             except Exception:
-                ledger.append(settled(exchange, "upstream_error", 500, models))
+                end("upstream_error", 500)
                 raise
             if answer.stream is None:
-                ledger.append(settled(exchange, whole_outcome(answer.status), answer.status, models))
+                end(whole_outcome(answer.status), answer.status)
             else:
-                answer.stream = _settling(exchange, answer, answer.stream, ledger, models)
+                answer.stream = _settling(exchange, answer.status, answer.stream, end)
+                exchange.at_end.append(lambda: end("client_closed", 499))  # a stream that nobody began to read
             return answer
 
         return handle
@@ -54,23 +58,22 @@ def _failure(error: Refused) -> Outcome:
 
 
 async def _settling(
-    exchange: Exchange, answer: Answer, stream: AsyncIterator[bytes], ledger: Ledger, models: Mapping[str, ModelEntry]
+    exchange: Exchange, status: int, stream: AsyncIterator[bytes], end: Callable[[Outcome, int], None]
 ) -> AsyncIterator[bytes]:
-    outcome: Outcome | None = None  # none yet: the client left
+    outcome: Outcome | None = None  # none yet: the client left, or the stream was cut off
     try:
         async for events in stream:
             yield events
         outcome = "upstream_error" if exchange.failed else "truncated" if exchange.truncated else "ok"
     finally:
-        status = 499 if outcome is None else answer.status
-        ledger.append(settled(exchange, outcome or "client_closed", status, models))
+        if outcome is None and exchange.cut_off:
+            outcome = "truncated"
+        end(outcome or "client_closed", status if outcome else 499)
 
 
 def admitted(exchange: Exchange) -> Admitted:
-    """The reservation: input estimated at 4 bytes a token, output as declared or `COMMON_OUTPUT_TOKENS`."""
+    """What was reserved: what the request is billed where this process dies before it is settled."""
     assert exchange.key is not None
-    declared = exchange.request.output_limit()
-    output = 0 if exchange.endpoint == "/v1/embeddings" else COMMON_OUTPUT_TOKENS if declared is None else declared
     return Admitted(
         request_id=exchange.request_id,
         at=exchange.at,
@@ -79,18 +82,15 @@ def admitted(exchange: Exchange) -> Admitted:
         endpoint=exchange.endpoint,
         route=exchange.route,
         streamed=exchange.streamed,
-        reserved_input_tokens=estimate_input(exchange),
-        reserved_output_tokens=output,
+        team=exchange.key.team,
+        reserved_input_tokens=exchange.reserved_input or exchange.estimate_input(),
+        reserved_output_tokens=exchange.reserved_output,
+        reserved_usd=exchange.reserved_usd,
         subject=exchange.subject,
         conversation=exchange.conversation,
         prompt_version=exchange.prompt_version,
         route_version=exchange.route_version,
     )
-
-
-def estimate_input(exchange: Exchange) -> int:
-    prompt = exchange.prompt.content_bytes() if exchange.prompt is not None else 0
-    return -(-(exchange.request.content_bytes() + prompt) // 4)
 
 
 def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:
@@ -100,7 +100,7 @@ def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[s
     if usage is not None:
         tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0)
     else:
-        tokens = (estimate_input(exchange), exchange.events) if exchange.events else (0, 0)
+        tokens = (exchange.estimate_input(), exchange.events) if exchange.events else (0, 0)
     entry = models.get(exchange.model or "")
     return Settled(
         request_id=exchange.request_id,
