@@ -89,7 +89,7 @@ def test_embeddings_and_completions(client: openai.OpenAI) -> None:
         ("done-without-finish", "without a finish_reason"),
         ("malformed", "not a JSON object"),
         ("cut", "finish_reason|JSON|mid-stream"),
-        ("stalled", "no answer in time"),
+        ("stalled", "no next byte of its answer in time"),
     ],
 )
 def test_failures_in_mid_stream_are_errors(client: openai.OpenAI, model: str, says: str) -> None:
