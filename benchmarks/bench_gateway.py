@@ -1,14 +1,16 @@
-"""The gateway's speed: one worker on core 0, mock upstream and load on core 1, medians of three rounds.
+"""The gateway's speed beside LiteLLM's and Portkey's: same machine, same mock upstream, one run.
 
-    make bench-gateway
+    make bench-gateway                                   # everything, about 5 minutes
+    python benchmarks/bench_gateway.py --minutes 10      # with the memory test at its full length
 
-Every round measures the mock directly and through the gateway, so that machine noise hits both.
+One worker on core 0 (with its keeper and console, or the peer's process), mock upstream and load on core 1, medians of
+three rounds that alternate between all. steward checks its key, counts requests and tokens per minute, writes its
+ledger and its metrics; LiteLLM checks its key; Portkey does neither.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import signal
@@ -19,135 +21,189 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from peers import family, litellm, portkey, resident_mb
 
 HERE = Path(__file__).parent
-HI = [{"role": "user", "content": "where is my order?"}]
 
 
-def request(host: str, key: str, body: dict[str, Any]) -> bytes:
-    data = json.dumps(body).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {key}\r\n"
-    return f"{head}content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n".encode() + data
+def load(what: str, url: str, key: str, model: str, number: int, seconds: float, target: str = "") -> dict[str, Any]:
+    """One measurement by benchmarks/load.py, in a process of its own on core 1."""
+    command = [sys.executable, str(HERE / "load.py"), what, url, key, model, str(number), str(seconds)]
+    done = subprocess.run([*command, *([target] if target else [])], capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    if found["failed"]:
+        raise SystemExit(f"{url}: {found['failed']} requests failed, such as {found['example']}")
+    return found
 
 
-async def answer(reader: asyncio.StreamReader) -> None:
-    head = await reader.readuntil(b"\r\n\r\n")
-    if not head.startswith(b"HTTP/1.1 200"):
-        raise SystemExit(head.decode())
-    length = head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0]
-    await reader.readexactly(int(length))
+class Mock:
+    """The upstream, on core 1."""
 
+    def __init__(self, chunks: int, gap_ms: float) -> None:
+        command = [sys.executable, str(HERE / "mock_upstream.py"), "--chunks", str(chunks), "--gap-ms", str(gap_ms)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        self.url = f"http://127.0.0.1:{self.process.stdout.readline().strip()}"
 
-async def throughput(url: str, key: str, connections: int, seconds: float) -> tuple[float, float]:
-    """Requests a second and the median latency in milliseconds."""
-    place = urlsplit(url)
-    message = request(place.netloc, key, {"model": "mock", "messages": HI})
-    latencies: list[float] = []
-    end = time.perf_counter() + seconds
-
-    async def client() -> None:
-        reader, writer = await asyncio.open_connection(place.hostname, place.port)
-        while (start := time.perf_counter()) < end:
-            writer.write(message)
-            await answer(reader)
-            latencies.append(time.perf_counter() - start)
-        writer.close()
-
-    await asyncio.gather(*(client() for _ in range(connections)))
-    return len(latencies) / seconds, statistics.median(latencies) * 1000
-
-
-async def first_token(url: str, key: str, model: str, count: int, max_tokens: int = 16) -> tuple[float, float]:
-    """Median time to the first event in milliseconds, and events a second after it, one stream at a time."""
-    place = urlsplit(url)
-    body = {"model": model, "messages": HI, "stream": True, "max_tokens": max_tokens, "temperature": 0}
-    message = request(place.netloc, key, body)
-    firsts, speeds = [], []
-    for _ in range(count):
-        reader, writer = await asyncio.open_connection(place.hostname, place.port)
-        start = time.perf_counter()
-        writer.write(message)
-        await reader.readuntil(b"data: ")
-        first = time.perf_counter()
-        firsts.append(first - start)
-        rest = await reader.readuntil(b"[DONE]")
-        speeds.append(rest.count(b"data: ") / max(1e-9, time.perf_counter() - first))
-        writer.close()
-    return statistics.median(firsts) * 1000, statistics.median(speeds)
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait()
 
 
 class Up:
-    """A deployment of one worker, pinned to core 0, ended by its id."""
+    """A deployment of one worker, pinned to core 0 (or to `cores`), ended by its id."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.home = folder / "home"
+    def __init__(self, folder: Path, *arguments: str, cores: set[int] | None = None) -> None:
+        folder.mkdir()
+        self.name, self.target, self.home = "steward", "", folder / "home"
         command = [sys.executable, "-m", "steward", "up", "--home", str(self.home), "--workers", "1"]
         command += ["--port", "0", "--console-port", "0", *arguments]
         log = (folder / "log").open("w")
-        pin = {"preexec_fn": lambda: os.sched_setaffinity(0, {0})}
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **pin)  # type: ignore[call-overload]
-        limit = time.monotonic() + 30
+        self.process = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores or {0}),
+        )
+        limit = time.monotonic() + 60
         while "Stop: Ctrl-C" not in (folder / "log").read_text():
             if time.monotonic() > limit or self.process.poll() is not None:
                 raise SystemExit((folder / "log").read_text())
             time.sleep(0.02)
-        self.url = json.loads((self.home / "run" / "state.json").read_text())["gateway_url"]
-        command = [sys.executable, "-m", "steward", "keys", "create", "--name", "bench", "--rpm", "10000000"]
-        made = subprocess.run([*command, "--home", str(self.home), "--json"], capture_output=True, check=True)
+        state = json.loads((self.home / "run" / "state.json").read_text())
+        self.url = state["gateway_url"]
+        options = ["--rpm", "1000000", "--tpm", "1000000000", "--home", str(self.home), "--json"]
+        command = [sys.executable, "-m", "steward", "keys", "create", "--name", "bench", *options]
+        made = subprocess.run(command, capture_output=True, check=True)
         self.key = json.loads(made.stdout)["key"]
         time.sleep(0.6)
+
+    def worker(self) -> int:
+        """The worker's process id."""
+        for pid in family(self.process.pid):
+            if "steward.processes.worker" in Path(f"/proc/{pid}/cmdline").read_text():
+                return pid
+        raise SystemExit("no worker found")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
 
 
+class Notes:
+    """Values by name; the median of each is what is reported."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {}
+
+    def add(self, name: str, value: float) -> None:
+        self._values.setdefault(name, []).append(value)
+
+    def medians(self) -> dict[str, float]:
+        return {name: statistics.median(values) for name, values in self._values.items()}
+
+
+def compare(notes: Notes, folder: Path, seconds: float) -> None:
+    """Requests a second and added latency, all in turn."""
+    mock = Mock(64, 20)
+    ours = Up(folder / "compare", "--model", mock.url)
+    entrants: list[Any] = [ours, *(peer for peer in (portkey(mock.url), litellm(mock.url)) if peer)]
+    for _ in range(3):
+        alone = load("latency", mock.url, "none", "mock", 1, 1.0)
+        notes.add("mock alone: p99 ms, 1 connection", alone["p99_ms"])
+        notes.add(
+            "mock alone: req/s, 32 connections", load("rate", mock.url, "none", "mock", 32, 1.0)["requests_per_s"]
+        )
+        for one in entrants:
+            fast = load("rate", one.url, one.key, "mock", 32, seconds, one.target)
+            notes.add(f"{one.name}: req/s, 32 connections", fast["requests_per_s"])
+            notes.add(f"{one.name}: p50 ms, 32 connections", fast["p50_ms"])
+            single = load("latency", one.url, one.key, "mock", 1, seconds, one.target)
+            notes.add(f"{one.name}: added latency p50 ms, 1 connection", single["p50_ms"] - alone["p50_ms"])
+            notes.add(f"{one.name}: added latency p99 ms, 1 connection", single["p99_ms"] - alone["p99_ms"])
+    for one in entrants:
+        one.stop()
+    mock.stop()
+
+
+def streams(notes: Notes, folder: Path) -> None:
+    """Many streams of 64 chunks at 20 ms: how many without a gap over 40 ms, and what they add to the first token."""
+    mock = Mock(64, 20)
+    up = Up(folder / "streams", "--model", mock.url)
+    for _ in range(3):
+        alone = load("streams", mock.url, "none", "mock", 128, 4.0)
+        through = load("streams", up.url, up.key, "mock", 128, 4.0)
+        notes.add("128 streams: added time to first token p50 ms", through["ttft_p50_ms"] - alone["ttft_p50_ms"])
+        notes.add("128 streams: added time to first token p99 ms", through["ttft_p99_ms"] - alone["ttft_p99_ms"])
+        for count in (256, 512):
+            base = load("streams", mock.url, "none", "mock", count, 4.0)
+            found = load("streams", up.url, up.key, "mock", count, 4.0)
+            notes.add(f"{count} streams: longest gap ms (20 is none)", found["longest_gap_ms"])
+            notes.add(f"{count} streams: longest gap ms, mock alone", base["longest_gap_ms"])
+    up.stop()
+    mock.stop()
+
+
+def memory(notes: Notes, folder: Path, minutes: float) -> None:
+    """The worker's resident memory under load; growth over the second half."""
+    mock = Mock(16, 5)
+    up = Up(folder / "memory", "--model", mock.url)
+    seen: list[tuple[float, float]] = []
+    end = time.monotonic() + minutes * 60
+    while time.monotonic() < end:
+        load("rate", up.url, up.key, "mock", 32, 3.0)
+        load("streams", up.url, up.key, "mock", 64, 2.0)
+        seen.append((time.monotonic(), resident_mb(up.worker())))
+    later = seen[len(seen) // 2 :]
+    notes.add(f"worker after {minutes:g} min of load, MB", seen[-1][1])
+    if len(later) > 1:
+        spent = (later[-1][0] - later[0][0]) / 60
+        notes.add("worker: growth in the second half, MB/min", (later[-1][1] - later[0][1]) / spent)
+    up.stop()
+    mock.stop()
+
+
+def starter(notes: Notes, folder: Path) -> None:
+    """The embedded model, on both cores: time to the first event, events a second of one stream."""
+    os.sched_setaffinity(0, {0, 1})
+    up = Up(folder / "starter", cores={0, 1})
+    for _ in range(3):
+        found = load("streams", up.url, up.key, "starter", 1, 3.0)
+        notes.add("starter: first event p50 ms", found["ttft_p50_ms"])
+        notes.add("starter: events/s, one stream", found["events"] / found["seconds"])
+    up.stop()
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of the memory test")
+    parser.add_argument("--only", choices=["compare", "streams", "memory", "starter"])
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     os.sched_setaffinity(0, {1})
-    results: dict[str, list[float]] = {}
-
-    def note(name: str, value: float) -> None:
-        results.setdefault(name, []).append(value)
-
-    with tempfile.TemporaryDirectory() as folder:
-        mock = subprocess.Popen(
-            [sys.executable, str(HERE / "mock_upstream.py"), "--chunks", "10", "--gap-ms", "2"],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert mock.stdout
-        direct = f"http://127.0.0.1:{mock.stdout.readline().strip()}"
-        (Path(folder) / "mock").mkdir()
-        up = Up(Path(folder) / "mock", "--model", direct)
-        for _ in range(3):
-            note("mock alone, req/s", asyncio.run(throughput(direct, "", 32, given.seconds))[0])
-            rate, p50 = asyncio.run(throughput(up.url, up.key, 32, given.seconds))
-            note("gateway, req/s, 32 connections", rate)
-            note("gateway, p50 ms, 32 connections", p50)
-            alone = asyncio.run(first_token(direct, "", "mock", 200))[0]
-            through = asyncio.run(first_token(up.url, up.key, "mock", 200))[0]
-            note("stream, added time to first token, p50 ms", through - alone)
-        up.stop()
-        mock.terminate()
-        mock.wait()
-        (Path(folder) / "starter").mkdir()
-        os.sched_setaffinity(0, {0, 1})
-        up = Up(Path(folder) / "starter")
-        for _ in range(3):
-            first, speed = asyncio.run(first_token(up.url, up.key, "starter", 50, 64))
-            note("starter, first token p50 ms", first)
-            note("starter, tokens/s, one stream", speed)
-        up.stop()
-    medians = {name: round(statistics.median(values), 2) for name, values in results.items()}
+    notes = Notes()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if given.only in (None, "compare"):
+            compare(notes, folder, given.seconds)
+        if given.only in (None, "streams"):
+            streams(notes, folder)
+        if given.only in (None, "memory"):
+            memory(notes, folder, given.minutes)
+        if given.only in (None, "starter"):
+            starter(notes, folder)
+    medians = notes.medians()
+    for peer in ("LiteLLM", "Portkey"):
+        if (rate := medians.get(f"{peer}: req/s, 32 connections")) is not None:
+            medians[f"steward / {peer}, req/s"] = medians["steward: req/s, 32 connections"] / rate
     if given.json:
         print(json.dumps(medians, indent=2))
     else:
-        for name, value in medians.items():
-            print(f"{name:<45} {value:>10,.2f}")
+        for what, value in medians.items():
+            print(f"{what:<52} {value:>12,.2f}")
 
 
 if __name__ == "__main__":

@@ -71,8 +71,9 @@ class Asker(asyncio.Protocol):
         self._buffer += data
         while size := whole(self._buffer):
             now = time.perf_counter()
-            (self._seconds.append(now - self._started) if self._buffer[9:12] == b"200" else None)
-            if self._buffer[9:12] != b"200":
+            if self._buffer[9:12] == b"200":
+                self._seconds.append(now - self._started)
+            else:
                 self._failed.append(self._buffer[:300])
             self._buffer = self._buffer[size:]
             if now >= self._end:
@@ -165,7 +166,8 @@ async def streams(url: str, key: str, model: str, count: int, seconds: float) ->
     gaps: list[float] = []
     failed: list[bytes] = []
     request = message(url, key, model, stream=True)
-    end = time.perf_counter() + seconds
+    start = time.perf_counter()
+    end = start + seconds
     listeners = []
     for _ in range(count):
         _, listener = await loop.create_connection(
@@ -176,6 +178,7 @@ async def streams(url: str, key: str, model: str, count: int, seconds: float) ->
     await asyncio.gather(*(listener.done for listener in listeners))
     return {
         "streams": len(gaps),
+        "seconds": time.perf_counter() - start,
         "events": sum(listener.events for listener in listeners),
         "ttft_p50_ms": percentile(first, 0.5) * 1000,
         "ttft_p99_ms": percentile(first, 0.99) * 1000,
