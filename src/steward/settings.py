@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from steward.core.errors import InputError, UnknownName
 from steward.gateway.config import GatewayConfig, LimitsConfig, ModelConfig, RouteConfig, SecretReference, Section
+from steward.privacy.config import PrivacyConfig
 
 FILE = "steward.yaml"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
@@ -42,6 +43,7 @@ class Settings(Section):
     models: list[ModelConfig] = Field(default=[])
     routes: list[RouteConfig] = Field(default=[])
     limits: LimitsConfig = LimitsConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     store: StoreConfig = StoreConfig()
 
     def effective_models(self) -> list[ModelConfig]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.core.extend import Guard
+from steward.core.extend import Guard, Verdict
 from steward.gateway.exchange import Exchange
 from steward.gateway.sse import data_of
 
@@ -84,6 +84,11 @@ def _choice_texts(answer: dict[str, Any]) -> Iterator[tuple[int, str, str, Put]]
             yield index, "text", choice["text"], _put(choice, "text")
 
 
+def _shown(name: str, verdict: Verdict) -> str:
+    """What the header says: `privacy=rewrite`; a guard that let something through for a reason says which."""
+    return f"{name}={verdict.action}" + (f"({verdict.reason})" if verdict.action == "allow" and verdict.reason else "")
+
+
 def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
     """Run all guards over the request; rewrites go into `exchange.body`.
 
@@ -97,7 +102,7 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
             verdict = guard.request(exchange, tuple(text for text, _ in fields))
         except Exception as error:  # a guard that cannot decide blocks
             raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
-        exchange.guards.append(f"{guard.name}={verdict.action}")
+        exchange.guards.append(_shown(guard.name, verdict))
         if verdict.action == "block":
             raise blocked(guard.name, verdict.reason or "no reason given")
         if verdict.action == "rewrite":
@@ -175,6 +180,6 @@ def close(guards: Sequence[Guard], exchange: Exchange) -> None:
             verdict = guard.close(exchange)
         except Exception as error:
             raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
-        exchange.guards.append(f"{guard.name}:answer={verdict.action}")
+        exchange.guards.append(_shown(f"{guard.name}:answer", verdict))
         if verdict.action == "block":
             raise blocked(guard.name, verdict.reason or "no reason given")

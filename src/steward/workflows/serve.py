@@ -26,7 +26,9 @@ from steward.gateway.handlers import admit, authenticate, call, guard, key_of, r
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import RequestLimits
 from steward.gateway.routing import Route, Target, table
+from steward.privacy.guard import Policy, guard_of
 from steward.security.keys import KeyBook
+from steward.security.rootkey import derive, ensure_root_key
 from steward.settings import Settings
 from steward.starter import path as starter_path
 from steward.workflows.keys import load_book, stamp
@@ -69,6 +71,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...]
     requests_per_minute: int | None
     store_url: str
+    privacy: Policy | None = None  # none: no guard, and bytes pass through
 
     def file(self) -> Path:
         return Path(self.home) / "run" / "plan.json"
@@ -110,6 +113,7 @@ def make_plan(settings: Settings, home: Path, version: str, model: str | None = 
         routes=routes,
         requests_per_minute=settings.limits.default.requests_per_minute,
         store_url=store_url(settings, home),
+        privacy=settings.privacy.policy(),
     )
 
 
@@ -215,7 +219,7 @@ class Serving:
             authenticate(lambda text: self._book.find(text), pepper),
             admit(limits, self.routes),
             settle(self._ledger, self.models),
-            guard(guards),
+            guard((*guards_of(plan), *guards)),
             route(self.routes),
         ]
         self.app = Gateway(
@@ -264,6 +268,13 @@ class Serving:
             await engine.close()
         self._ledger.sync()
         self._ledger.close()
+
+
+def guards_of(plan: ServePlan) -> tuple[Guard, ...]:
+    """The guards that the settings ask for. :raises InputError: a root key that others can read"""
+    if plan.privacy is None:
+        return ()
+    return (guard_of(plan.privacy, derive(ensure_root_key(Path(plan.home)), "privacy tokens")),)
 
 
 def engine_of(model: ModelPlan, timeouts: Timeouts) -> HttpEngine:
