@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, keys, status, up, usage
+from steward.cli import chat, config, feedback, keys, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ app.command()(status.status)
 app.command()(chat.chat)
 app.command()(usage.tail)
 app.command()(usage.usage)
+app.command()(feedback.feedback)
 app.add_typer(config.app, name="config", help="Check and show the settings.")
 app.add_typer(keys.app, name="keys", help="Create, list and revoke gateway keys.")
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +24,7 @@ from steward.core.extend import Guard
 from steward.core.secret import resolve
 from steward.gateway.app import Gateway
 from steward.gateway.exchange import Handler, ModelEntry, Wrapper
+from steward.gateway.feedback import take as take_feedback
 from steward.gateway.handlers import admit, authenticate, call, guard, key_of, route, settle
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import RequestLimits
@@ -32,6 +35,7 @@ from steward.security.rootkey import derive, ensure_root_key
 from steward.settings import Settings
 from steward.starter import path as starter_path
 from steward.workflows.keys import load_book, stamp
+from steward.workflows.sealing import SPOOL, sealer
 
 KEYS_POLL_S = 0.25
 FSYNC_S = 0.05
@@ -204,6 +208,8 @@ class Serving:
         self._stamp = stamp(self.home)
         self._book: KeyBook = load_book(self.home)
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
+        self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
+        self._seal = sealer(self.home)
         self._engines = {model.name: engine_of(model, plan.timeouts) for model in plan.models}
         self._tasks: list[asyncio.Task[None]] = []
         self.models = {
@@ -225,6 +231,7 @@ class Serving:
         self.app = Gateway(
             infer=compose(handlers, call(self.models)),
             models=self._list,
+            feedback=self._take_feedback,
             ready=self._ready,
             max_body_bytes=plan.max_body_bytes,
             on_start=self._start,
@@ -235,6 +242,12 @@ class Serving:
         key_of(lambda text: self._book.find(text), headers)
         data = [{"id": name, "object": "model", "created": 0, "owned_by": "steward"} for name in sorted(self.routes)]
         return msgspec.json.encode({"object": "list", "data": data})
+
+    def _take_feedback(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        key = key_of(lambda text: self._book.find(text), headers)
+        record, answer = take_feedback(body, key, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
+        self._spool.append(record)
+        return answer
 
     async def _ready(self) -> bool:
         """A request would be answered: every engine of our own is up, and at least one model answers.
@@ -258,7 +271,11 @@ class Serving:
             self._book, self._stamp = load_book(self.home), now
 
     async def _sync(self) -> None:
-        await asyncio.to_thread(self._ledger.sync)
+        await asyncio.to_thread(self._sync_files)
+
+    def _sync_files(self) -> None:
+        for writer in (self._ledger, self._spool):
+            writer.sync()
 
     async def _stop(self) -> None:
         for task in self._tasks:
@@ -266,8 +283,9 @@ class Serving:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for engine in self._engines.values():
             await engine.close()
-        self._ledger.sync()
-        self._ledger.close()
+        for writer in (self._ledger, self._spool):
+            writer.sync()
+            writer.close()
 
 
 def guards_of(plan: ServePlan) -> tuple[Guard, ...]:
