@@ -26,6 +26,7 @@ from steward.gateway.config import (
     SecretReference,
     Section,
 )
+from steward.privacy.config import PrivacyConfig
 
 FILE = "steward.yaml"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
@@ -52,6 +53,7 @@ class Settings(Section):
     routes: list[RouteConfig] = Field(default=[])
     prompts: list[PromptConfig] = Field(default=[])
     limits: LimitsConfig = LimitsConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     store: StoreConfig = StoreConfig()
 
     def effective_models(self) -> list[ModelConfig]:

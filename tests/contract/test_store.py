@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.sql import SqlStore
 from steward.adapters.stores.tables import metadata
-from steward.core.records import Admitted, Settled
+from steward.core.records import Admitted, Feedback, Settled
 from steward.gateway.ledger import LedgerWriter
 from steward.workflows.drain import drain_once
 
@@ -119,3 +119,50 @@ def test_a_dead_writer_is_closed_and_a_living_one_is_not(store: SqlStore, tmp_pa
     living.close()
     assert drain_once(folder, store, 300.0).lost == 0 and not list(folder.iterdir())
     assert store.usage(0, 1000, None).requests == 2
+
+
+def feedback(name: str, request_id: str = "a", project: str = "p", score: float = 1.0) -> Feedback:
+    return Feedback(
+        id=name,
+        at=150.0,
+        key_id="k1",
+        project=project,
+        request_id=request_id,
+        score=score,
+        label="good",
+        sealed=b"\x01x",
+    )
+
+
+def test_feedback_joins_its_request_before_or_after_it_settles(store: SqlStore) -> None:
+    store.drain("spool-w", "spool-w-0.seg", 10, [feedback("f1"), feedback("f2", score=0.0)])
+    before = store.feedback(0, 10)
+    assert (before.count, before.unmatched, before.mean_score) == (0, 2, None)
+    store.drain("w", "w-0.seg", 10, [admitted("a"), settled("a")])
+    after = store.feedback(0, 10)
+    assert (after.count, after.unmatched, after.mean_score) == (2, 0, 0.5)
+    assert [(label.name, label.count, label.mean_score) for label in after.by_label] == [("good", 2, 0.5)]
+    assert [(row.id, row.model, row.matched, row.has_content) for row in after.last] == [
+        ("f1", "m", True, True),
+        ("f2", "m", True, True),
+    ]
+
+
+def test_feedback_of_another_project_never_joins(store: SqlStore) -> None:
+    store.drain("w", "w-0.seg", 10, [admitted("a"), settled("a"), feedback("f1", project="other")])
+    found = store.feedback(0, 10)
+    assert (found.count, found.unmatched, found.last[0].model, found.last[0].route) == (0, 1, None, None)
+
+
+def test_feedback_is_drained_once_and_whole(store: SqlStore, tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    writer = LedgerWriter(folder, "spool-w1")
+    writer.append(feedback("f1"))
+    for _ in range(2):
+        drain_once(folder, store, 300.0)
+    store.drain("spool-w1", "spool-w1-000000.seg", 0, [feedback("f1", score=-1.0)])  # a keeper that was killed
+    assert store.feedback_sealed(["f1"]) == [feedback("f1")]
+    writer.append(feedback("f2"))
+    writer.close()
+    drain_once(folder, store, 300.0)
+    assert not list(folder.iterdir()) and {row.id for row in store.feedback(0, 10).last} == {"f1", "f2"}

@@ -130,7 +130,7 @@ def test_money_of_a_day(limited: Deployment) -> None:
     """7 tokens in at 1,000 and 2 out at 10,000 USD a million are 0.027 USD."""
     one = key(limited, "--usd-per-day", "0.07")
     assert [ask(limited, one, max_tokens=2)[0] for _ in range(3)] == [200, 200, 429]
-    status, text, headers = ask(limited, one, max_tokens=2)
+    _, text, headers = ask(limited, one, max_tokens=2)
     assert json.loads(text)["error"]["type"] == "insufficient_quota" and headers["x-should-retry"] == "false"
 
 

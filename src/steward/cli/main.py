@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, keys, prompts, reload, status, up, usage
+from steward.cli import chat, config, feedback, keys, prompts, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ app.command()(reload.reload)
 app.command()(chat.chat)
 app.command()(usage.tail)
 app.command()(usage.usage)
+app.command()(feedback.feedback)
 config.app.command()(reload.history)
 config.app.command()(reload.diff)
 config.app.command()(reload.rollback)

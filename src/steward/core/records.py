@@ -131,7 +131,54 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
     upstream_id: str | None = None
 
 
-LedgerRecord = Admitted | Settled
+class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
+    """What a client said of an answer; joined to its request by request_id and project."""
+
+    id: str
+    at: float
+    key_id: str
+    project: str
+    request_id: str
+    score: float  # in [-1, 1]
+    label: str | None = None
+    sealed: bytes | None = None  # ciphertext of comment and correction
+
+
+LedgerRecord = Admitted | Settled | Feedback
+
+
+class FeedbackLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """Feedback of one label."""
+
+    name: str
+    count: int
+    mean_score: float
+
+
+class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One feedback as `steward feedback` lists it."""
+
+    id: str
+    at: float
+    key_id: str
+    project: str
+    request_id: str
+    score: float
+    label: str | None
+    model: str | None  # None: unmatched, or nobody answered
+    route: str | None
+    matched: bool  # its request has settled, and was the same project's
+    has_content: bool
+
+
+class FeedbackReport(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward feedback --json`."""
+
+    count: int  # matched
+    mean_score: float | None
+    unmatched: int
+    by_label: tuple[FeedbackLabel, ...]  # matched
+    last: tuple[FeedbackRow, ...]  # newest first
 
 
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
 
     method: Literal["GET", "POST"]
     path: str
-    permission: Literal["public", "infer", "list-models"]
+    permission: Literal["public", "infer", "list-models", "feedback"]
     tenancy: Literal["none", "key-project"]
     guards: Literal["none", "request-and-answer"]
     audit: Literal["none", "ledger"]
@@ -59,6 +59,14 @@ MOUNTS: Final = (
     _infer("/v1/responses"),
     _infer("/v1/messages"),
     Mount(
+        method="POST",
+        path="/v1/feedback",
+        permission="feedback",
+        tenancy="key-project",
+        guards="none",
+        audit="ledger",
+    ),
+    Mount(
         method="GET", path="/v1/models", permission="list-models", tenancy="key-project", guards="none", audit="none"
     ),
     Mount(method="GET", path="/healthz", permission="public", tenancy="none", guards="none", audit="none"),
@@ -67,7 +75,8 @@ MOUNTS: Final = (
 
 
 class Gateway:
-    """`infer` answers exchanges; `models` and `ready` answer the two questions about the gateway itself.
+    """`infer` answers exchanges; `models` and `ready` answer the two questions about the gateway itself; `feedback`
+    checks the key, keeps what the body says of an earlier answer and returns JSON.
 
     `models(headers)` checks the key and returns the list's JSON; `ready()` is true when a request would be answered.
     """
@@ -76,6 +85,7 @@ class Gateway:
         self,
         infer: Handler,
         models: Callable[[Mapping[str, str]], bytes],
+        feedback: Callable[[Mapping[str, str], bytes], bytes],
         ready: Callable[[], Awaitable[bool]],
         max_body_bytes: int,
         on_start: Callable[[], Awaitable[None]],
@@ -83,6 +93,7 @@ class Gateway:
     ) -> None:
         self._infer = infer
         self._models = models
+        self._feedback = feedback
         self._ready = ready
         self.max_body_bytes = max_body_bytes
         self._on_start, self._on_stop = on_start, on_stop
@@ -119,6 +130,9 @@ class Gateway:
                 )
             if mount.permission == "infer":
                 await self._exchange(request_id, mount.path, headers, receive, send)
+            elif mount.permission == "feedback":
+                said = self._feedback(headers, await self._body(headers, receive))
+                await _write(send, request_id, Answer(202, said))
             else:
                 await _write(send, request_id, await self._about(mount, headers))
         except Refused as error:

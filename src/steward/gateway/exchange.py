@@ -30,6 +30,7 @@ class Exchange:
     """What is known of a request; handlers fill it in. Content is only in `body`."""
 
     __slots__ = (
+        "__weakref__",  # guards remember an exchange as long as it lives
         "asked_usage",
         "at",
         "at_end",

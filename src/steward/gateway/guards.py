@@ -29,6 +29,11 @@ def blocked(guard: str, why: str) -> Refused:
     )
 
 
+def _shown(name: str, verdict: Verdict) -> str:
+    """What the header says: `privacy=rewrite`; a guard that let something through for a reason says which."""
+    return f"{name}={verdict.action}" + (f"({verdict.reason})" if verdict.action == "allow" and verdict.reason else "")
+
+
 def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
     """Run all guards over the request; rewrites go into `exchange.body`.
 
@@ -59,7 +64,7 @@ def _verdict(guard: Guard, exchange: Exchange, fields: list[str]) -> Verdict:
         verdict = guard.request(exchange, tuple(fields))
     except Exception as error:  # a guard that cannot decide blocks
         raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
-    exchange.guards.append(f"{guard.name}={verdict.action}")
+    exchange.guards.append(_shown(guard.name, verdict))
     if verdict.action == "block":
         raise blocked(guard.name, verdict.reason or "no reason given")
     if verdict.action == "rewrite" and len(verdict.texts) != len(fields):
@@ -141,6 +146,6 @@ def close(guards: Sequence[Guard], exchange: Exchange) -> None:
             verdict = guard.close(exchange)
         except Exception as error:
             raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
-        exchange.guards.append(f"{guard.name}:answer={verdict.action}")
+        exchange.guards.append(_shown(f"{guard.name}:answer", verdict))
         if verdict.action == "block":
             raise blocked(guard.name, verdict.reason or "no reason given")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from steward.adapters.stores.sql import SqlStore
 from steward.processes.lifeline import end_with, no_core_dumps
 from steward.workflows.drain import drain_once
+from steward.workflows.sealing import SPOOL
 from steward.workflows.serve import read_plan, store_url
 
 log = logging.getLogger(__name__)
@@ -36,26 +37,27 @@ def main() -> None:
     end_with(given.alive_fd, 15.0)
     os.umask(0o077)  # the database is as private as the rest of the home
     plan = read_plan(given.plan)
-    folder = Path(plan.home) / "ledger"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folders = [Path(plan.home) / name for name in ("ledger", SPOOL)]
+    for folder in folders:
+        folder.mkdir(mode=0o700, exist_ok=True)
     store = SqlStore(store_url(plan))
     store.migrate()
     (Path(plan.home) / "run" / "store-ready").touch()
     while not stop.is_set():
-        _round(folder, store)
+        _round(folders, store)
         stop.wait(ROUND_S)
-    _round(folder, store)
+    _round(folders, store)
     store.close()
 
 
-def _round(folder: Path, store: SqlStore) -> None:
+def _round(folders: list[Path], store: SqlStore) -> None:
     try:
-        report = drain_once(folder, store, time.time())
+        lost = sum(drain_once(folder, store, time.time()).lost for folder in folders)
     except OperationalError as error:  # the store is away; the ledger's files keep everything
         log.warning("store unavailable, trying again: %s", type(error.orig).__name__)
         return
-    if report.lost:
-        log.warning("settled %d requests of a dead worker at their reservation", report.lost)
+    if lost:
+        log.warning("settled %d requests of a dead worker at their reservation", lost)
 
 
 if __name__ == "__main__":

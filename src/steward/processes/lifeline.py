@@ -6,15 +6,25 @@ kernel closes that end and every child's read end sees the end of the file.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
+import sys
 import threading
+from typing import Final
+
+_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
 def no_core_dumps() -> None:
-    """Memory that holds content must not land on a disk."""
+    """Memory that holds content must not land on a disk, nor be read by another process of the same user.
+
+    The limit alone does not hold where cores are piped to a program (core(5)); Linux's "dumpable" does.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
 def end_with(alive_fd: int, grace_s: float) -> None:

@@ -12,6 +12,8 @@ import hmac
 import json
 import logging
 import os
+import secrets
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
@@ -29,6 +31,7 @@ from steward.gateway.admission import LinePlan
 from steward.gateway.app import Gateway
 from steward.gateway.config import LimitConfig, RouteConfig
 from steward.gateway.exchange import OPENAI_ENDPOINTS, Answer, Exchange, Handler, ModelEntry, Wrapper
+from steward.gateway.feedback import take as take_feedback
 from steward.gateway.handlers import (
     Shadows,
     admit,
@@ -47,12 +50,15 @@ from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import LimitTable, OutputLengths
 from steward.gateway.prompts import Prompt
 from steward.gateway.routing import Route, Shadow, Target, table
+from steward.privacy.guard import Policy, guard_of
 from steward.security.keys import KeyBook
+from steward.security.rootkey import derive, ensure_root_key
 from steward.settings import Settings
 from steward.starter import path as starter_path
 from steward.workflows.files import stamp_of, write_private
 from steward.workflows.keys import ensure_pepper, load_book, stamp
 from steward.workflows.prompts import prompts_of
+from steward.workflows.sealing import SPOOL, sealer
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +109,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     prompts: dict[str, Prompt] = {}  # by route
     limits: LimitTable = LimitTable()
     valkey: str | None = None  # a reference
+    privacy: Policy | None = None  # none: no guard, and bytes pass through
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
 
     def file(self) -> Path:
@@ -147,6 +154,7 @@ def make_plan(
         prompts={} if model else prompts_of(settings, home, prompts_in_use),
         limits=_limits(settings, names),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
+        privacy=settings.privacy.policy(),
         store=_store(settings),
     )
 
@@ -341,6 +349,8 @@ class Serving:
         self._book: KeyBook = load_book(self.home)
         self._pepper = (self.home / "pepper").read_bytes()
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
+        self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
+        self._seal = sealer(self.home)
         self._limiter = limiter_of(plan)
         self._lengths: dict[str, OutputLengths] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -350,6 +360,7 @@ class Serving:
         self.app = Gateway(
             infer=self._infer,
             models=self._list,
+            feedback=self._take_feedback,
             ready=self._ready,
             max_body_bytes=plan.max_body_bytes,
             on_start=self._start,
@@ -382,7 +393,7 @@ class Serving:
             admit(self._limiter, plan.limits, routes, models, self._lengths),
             queue(routes, plan.line, plan.workers),
             settle(self._ledger, models),
-            guard(self._guards),
+            guard((*guards_of(plan), *self._guards)),
             *([apply_prompt()] if plan.prompts else []),
             route(routes, health, plan.timeouts.total_s, shadows),
         ]
@@ -411,6 +422,12 @@ class Serving:
             {"id": name, "object": "model", "created": 0, "owned_by": "steward"} for name in sorted(self._now.routes)
         ]
         return msgspec.json.encode({"object": "list", "data": data})
+
+    def _take_feedback(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        key = key_of(lambda text: self._book.find(text), headers)
+        record, answer = take_feedback(body, key, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
+        self._spool.append(record)
+        return answer
 
     async def _ready(self) -> bool:
         """A request would be answered: every engine of our own is up, and at least one model answers.
@@ -475,7 +492,11 @@ class Serving:
                     await engine.close()
 
     async def _sync(self) -> None:
-        await asyncio.to_thread(self._ledger.sync)
+        await asyncio.to_thread(self._sync_files)
+
+    def _sync_files(self) -> None:
+        for writer in (self._ledger, self._spool):
+            writer.sync()
 
     async def _stop(self) -> None:
         for task in self._tasks:
@@ -486,8 +507,16 @@ class Serving:
             for engine in generation.engines.values():
                 await engine.close()
         await self._limiter.close()
-        self._ledger.sync()
-        self._ledger.close()
+        for writer in (self._ledger, self._spool):
+            writer.sync()
+            writer.close()
+
+
+def guards_of(plan: ServePlan) -> tuple[Guard, ...]:
+    """The guards that the settings ask for. :raises InputError: a root key that others can read"""
+    if plan.privacy is None:
+        return ()
+    return (guard_of(plan.privacy, derive(ensure_root_key(Path(plan.home)), "privacy tokens")),)
 
 
 def kept(model: ModelPlan, plan: ServePlan, before: Generation | None) -> HttpEngine | None:

@@ -14,9 +14,20 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from steward.adapters.stores.tables import drained, exchanges, outstanding
+from steward.adapters.stores import feedback as feedbacks
+from steward.adapters.stores.tables import drained, exchanges, feedback, outstanding
 from steward.core.errors import Unavailable
-from steward.core.records import Admitted, ExchangeRow, LedgerRecord, SeriesPoint, Settled, Usage, UsageRow
+from steward.core.records import (
+    Admitted,
+    ExchangeRow,
+    Feedback,
+    FeedbackReport,
+    LedgerRecord,
+    SeriesPoint,
+    Settled,
+    Usage,
+    UsageRow,
+)
 
 Group = Literal["key", "team", "model", "route", "project", "day"]
 _SECONDS_PER_DAY: Final = 86400
@@ -86,6 +97,8 @@ class SqlStore:
                 if request_id not in settles
             ]
             self._insert(connection, outstanding, open_rows)
+            said = [record for record in records if isinstance(record, Feedback)]
+            self._insert(connection, feedback, feedbacks.rows_of(said))
             self._insert(connection, drained, [{"segment": segment, "offset": offset_to}])
             connection.execute(sa.update(drained).where(drained.c.segment == segment).values(offset=offset_to))
         return len(rows)
@@ -154,6 +167,16 @@ class SqlStore:
             query = query.where(exchanges.c.settled_at > after)
         with self._engine.connect() as connection:
             return [ExchangeRow(**row._mapping) for row in connection.execute(query)]
+
+    def feedback(self, since: float, limit: int) -> FeedbackReport:
+        """Scores by label and the newest `limit` rows, without content."""
+        with self._engine.connect() as connection:
+            return feedbacks.report(connection, since, limit)
+
+    def feedback_sealed(self, ids: Sequence[str]) -> list[Feedback]:
+        """The records of `ids` that have content, sealed."""
+        with self._engine.connect() as connection:
+            return feedbacks.sealed(connection, ids)
 
     def series(self, since: float, bucket_s: float, until: float) -> list[SeriesPoint]:
         """Equal buckets over [since, until), empty ones included, shadows left out; percentiles by nearest rank."""

@@ -45,6 +45,19 @@ exchanges = sa.Table(
     sa.Column("upstream_id", sa.String(200)),
 )
 
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("key_id", sa.String(64), nullable=False),
+    sa.Column("project", sa.String(200), nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False, index=True),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("label", sa.String(64)),
+    sa.Column("sealed", sa.LargeBinary),  # AES-256-GCM of comment and correction
+)
+
 drained = sa.Table(
     "drained",
     metadata,

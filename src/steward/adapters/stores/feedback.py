@@ -1,0 +1,72 @@
+"""Feedback in the store: kept as it came, joined to its request where it is read.
+
+A request settles before or after its feedback arrives; the join does not care. It asks for the same project, so
+feedback on somebody else's request stays unmatched for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from steward.adapters.stores.tables import exchanges, feedback
+from steward.core.records import Feedback, FeedbackLabel, FeedbackReport, FeedbackRow
+
+_joined = feedback.outerjoin(
+    exchanges, sa.and_(exchanges.c.request_id == feedback.c.request_id, exchanges.c.project == feedback.c.project)
+)
+
+
+def rows_of(records: Sequence[Feedback]) -> list[dict[str, Any]]:
+    return [{name: getattr(record, name) for name in Feedback.__struct_fields__} for record in records]
+
+
+def report(connection: sa.Connection, since: float, limit: int) -> FeedbackReport:
+    """Counts and means over matched feedback since `since`, and the newest `limit` of all, newest first."""
+    found = connection.execute(
+        sa.select(
+            feedback.c.label,
+            sa.func.count().label("rows"),
+            sa.func.avg(feedback.c.score).label("mean_score"),
+        )
+        .select_from(_joined)
+        .where(feedback.c.at >= since, exchanges.c.request_id.is_not(None))
+        .group_by(feedback.c.label)
+        .order_by(feedback.c.label)
+    ).all()
+    every = connection.execute(sa.select(sa.func.count()).where(feedback.c.at >= since)).scalar_one()
+    count = sum(row.rows for row in found)
+    return FeedbackReport(
+        count=count,
+        mean_score=sum(row.rows * row.mean_score for row in found) / count if count else None,
+        unmatched=every - count,
+        by_label=tuple(
+            FeedbackLabel(name=row.label or "none", count=row.rows, mean_score=row.mean_score) for row in found
+        ),
+        last=tuple(_last(connection, since, limit)),
+    )
+
+
+def _last(connection: sa.Connection, since: float, limit: int) -> list[FeedbackRow]:
+    query = (
+        sa.select(
+            *(feedback.c[name] for name in ("id", "at", "key_id", "project", "request_id", "score", "label")),
+            exchanges.c.model,
+            exchanges.c.route,
+            exchanges.c.request_id.is_not(None).label("matched"),
+            feedback.c.sealed.is_not(None).label("has_content"),
+        )
+        .select_from(_joined)
+        .where(feedback.c.at >= since)
+        .order_by(feedback.c.at.desc(), feedback.c.id)
+        .limit(limit)
+    )
+    return [FeedbackRow(**row._mapping) for row in connection.execute(query)]
+
+
+def sealed(connection: sa.Connection, ids: Sequence[str]) -> list[Feedback]:
+    """Those of `ids` that have content."""
+    query = sa.select(feedback).where(feedback.c.id.in_(ids), feedback.c.sealed.is_not(None))
+    return [Feedback(**row._mapping) for row in connection.execute(query)]

@@ -1,0 +1,51 @@
+"""`steward feedback`: what clients said of their answers."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.usage import seconds
+
+
+def feedback(
+    since: Annotated[str | None, typer.Option(help="Only this far back, such as 24h.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=500, help="How many of the newest.")] = 20,
+    show_content: Annotated[
+        bool, typer.Option("--show-content", help="Open comments and corrections with the home's root key.")
+    ] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Scores by label and the newest feedback, without its content unless asked."""
+    from steward.workflows import feedback as workflow
+
+    folder = find_home(home)
+    found = workflow.report(folder, time.time() - seconds(since) if since else 0.0, lines)
+    contents = workflow.opened(folder, found) if show_content else []
+    if json:
+        show_json({"feedback": found, "contents": contents} if show_content else found)
+        return
+    mean = "-" if found.mean_score is None else f"{found.mean_score:+.2f}"
+    show_lines([f"{found.count} of known requests, mean score {mean}; {found.unmatched} of unknown ones"])
+    show_table(
+        ["label", "count", "mean score"], [[row.name, row.count, f"{row.mean_score:+.2f}"] for row in found.by_label]
+    )
+    rows = [
+        [
+            row.request_id,
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(row.at)),
+            f"{row.score:+.2f}",
+            row.label,
+            row.model,
+        ]
+        for row in found.last
+    ]
+    show_table(["request", "at", "score", "label", "model"], rows)
+    for content in contents:
+        show_lines(
+            [f"{content.request_id}  comment: {content.comment or '-'}  correction: {content.correction or '-'}"]
+        )

@@ -1,0 +1,94 @@
+"""What a client says of an answer that it got: a score, and what else it likes to say.
+
+Decides what is accepted. Comment and correction are content: they leave here only through the `seal` that is
+given. Whether the request was the key's project's, the store decides where the two are joined: a worker does
+not know the requests of others, and an answer that told would say which ones exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from steward.core.records import Feedback, KeyRecord
+from steward.gateway.wire import invalid
+
+MAX_TEXT: Final = 32 * 1024  # characters of a comment or correction
+_REQUEST_ID: Final = re.compile(r"req_[0-9a-f]{24}")
+_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+Seal = Callable[[Feedback, bytes], bytes]
+
+
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /v1/feedback`."""
+
+    request_id: str
+    score: float
+    label: str | None = None
+    comment: str | None = None
+    correction: str | None = None
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What is sealed of it."""
+
+    comment: str | None
+    correction: str | None
+
+
+class Accepted(msgspec.Struct, frozen=True, tag="feedback", tag_field="object"):
+    """The answer."""
+
+    id: str
+    request_id: str
+    score: float
+    label: str | None
+
+
+_said = msgspec.json.Decoder(Said)
+
+
+def decode(body: bytes) -> Said:
+    """:raises Refused: 400, naming the field that is wrong and never repeating a text"""
+    try:
+        said = _said.decode(body)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at ")
+        raise invalid(message, where.strip("`").removeprefix("$.") or None) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid("The body is not valid JSON. Expected a JSON object in UTF-8.") from error
+    if not _REQUEST_ID.fullmatch(said.request_id):
+        raise invalid("request_id must be the x-request-id of an answer: 'req_' and 24 hex digits.", "request_id")
+    if not -1 <= said.score <= 1:
+        raise invalid(f"score must be between -1 and 1, not {said.score}.", "score")
+    if said.label is not None and not _LABEL.fullmatch(said.label):
+        raise invalid("label must be 1 to 64 letters, digits, '_', '.' or '-'; say more in comment.", "label")
+    for name, text in (("comment", said.comment), ("correction", said.correction)):
+        if text is not None and len(text) > MAX_TEXT:
+            raise invalid(f"{name} has {len(text):,} characters; the limit is {MAX_TEXT:,}.", name)
+    return said
+
+
+def take(body: bytes, key: KeyRecord, feedback_id: str, at: float, seal: Seal) -> tuple[Feedback, bytes]:
+    """The record to keep and the answer to send.
+
+    :raises Refused: 400
+    """
+    said = decode(body)
+    record = Feedback(
+        id=feedback_id,
+        at=at,
+        key_id=key.id,
+        project=key.project,
+        request_id=said.request_id,
+        score=said.score,
+        label=said.label,
+    )
+    if said.comment or said.correction:
+        content = msgspec.msgpack.encode(Content(said.comment, said.correction))
+        record = msgspec.structs.replace(record, sealed=seal(record, content))
+    return record, msgspec.json.encode(Accepted(record.id, record.request_id, record.score, record.label))

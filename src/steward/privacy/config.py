@@ -1,0 +1,63 @@
+"""The section `privacy` of steward.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from steward.privacy.guard import Action, Policy
+
+_SECTION = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ActionsConfig(BaseModel):
+    """What is done with each kind of personal data that a request contains; unset: `default`, else the profile's."""
+
+    model_config = _SECTION
+
+    default: Action | None = Field(None, description="every kind that is not named: pseudonymise, redact, block, allow")
+    email: Action | None = Field(
+        None,
+        validation_alias=AliasChoices("email", "email_address"),
+        description="e-mail addresses (also: email_address)",
+    )
+    phone: Action | None = Field(
+        None, validation_alias=AliasChoices("phone", "phone_number"), description="phone numbers (also: phone_number)"
+    )
+    payment_card: Action | None = Field(
+        None,
+        validation_alias=AliasChoices("payment_card", "credit_card"),
+        description="card numbers that pass Luhn's check (also: credit_card)",
+    )
+    ip_address: Action | None = Field(None, description="IPv4 and IPv6 addresses")
+
+
+class PrivacyConfig(BaseModel):
+    """Personal data in requests. Off unless asked: without a guard the bytes of a request pass through unchanged."""
+
+    model_config = _SECTION
+
+    profile: Literal["off", "standard", "gdpr"] = Field(
+        "off",
+        description="standard: pseudonymise e-mail addresses, phone numbers and cards; gdpr: IP addresses too",
+    )
+    actions: ActionsConfig = ActionsConfig()
+    on_error: Literal["block", "allow"] = Field(
+        "block", description="when the guard fails: block the request, or allow it through unmasked"
+    )
+
+    def policy(self) -> Policy | None:
+        """None where nothing is guarded. IP addresses are personal data under GDPR: recital 30, CJEU C-582/14."""
+        if self.profile == "off":
+            return None
+        given = self.actions
+        otherwise: Action = given.default or "pseudonymise"
+        address: Action = given.default or ("pseudonymise" if self.profile == "gdpr" else "allow")
+        return Policy(
+            email=given.email or otherwise,
+            phone=given.phone or otherwise,
+            payment_card=given.payment_card or otherwise,
+            ip_address=given.ip_address or address,
+            on_error=self.on_error,
+        )

@@ -1,0 +1,146 @@
+"""The guard that keeps personal data from the models: pseudonyms on the way in, values on the way out.
+
+Decides, by kind, whether a find is replaced by a token, removed, refused or let through. Knows nothing of dialects,
+streams or JSON, which the gateway undoes before and redoes after. What it remembers of an exchange lives as
+long as the exchange object and no longer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from steward.core.extend import Guard, GuardContext, Verdict
+from steward.privacy.detectors import Kind, Span, find
+from steward.privacy.pseudonyms import Pseudonyms, mask, token
+
+log = logging.getLogger(__name__)
+
+Action = Literal["pseudonymise", "redact", "block", "allow"]
+WORDS: Final[Mapping[Kind, str]] = {
+    "email": "an e-mail address",
+    "phone": "a phone number",
+    "payment_card": "a payment card number",
+    "ip_address": "an IP address",
+}
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done with each kind, and with a request when this guard fails."""
+
+    email: Action
+    phone: Action
+    payment_card: Action
+    ip_address: Action
+    on_error: Literal["block", "allow"] = "block"
+
+    def action(self, kind: Kind) -> Action:
+        found: Action = getattr(self, kind)
+        return found
+
+
+def guard_of(policy: Policy, key: bytes) -> Guard:
+    """The guard of a policy; `key` (32 bytes) is the deployment's and makes its tokens nobody else's."""
+    strict = PrivacyGuard(policy, key)
+    return Lenient(strict) if policy.on_error == "allow" else strict
+
+
+class _Open:
+    """One exchange: its tokens, and what each text of the answer holds back."""
+
+    __slots__ = ("held", "pseudonyms")
+
+    def __init__(self, pseudonyms: Pseudonyms) -> None:
+        self.pseudonyms = pseudonyms
+        self.held: dict[tuple[int, str], str] = {}
+
+
+class PrivacyGuard:
+    """A failure in it is an exception, which blocks."""
+
+    name = "privacy"
+
+    def __init__(self, policy: Policy, key: bytes) -> None:
+        self._policy, self._key = policy, key
+        self._open: WeakKeyDictionary[GuardContext, _Open] = WeakKeyDictionary()
+
+    def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
+        found = [find(text) for text in fields]
+        kinds = {span.kind for spans in found for span in spans}
+        if refused := sorted(kind for kind in kinds if self._policy.action(kind) == "block"):
+            return Verdict("block", f"the request contains {WORDS[refused[0]]} (privacy.actions.{refused[0]}: block)")
+        if all(self._policy.action(kind) == "allow" for kind in kinds):
+            return Verdict("allow")
+        scope = scope_of(exchange)
+        masked, back = mask(
+            fields,
+            self._with("pseudonymise", found),
+            self._with("redact", found),
+            lambda kind, value, attempt: token(self._key, scope, kind, value, attempt),
+        )
+        self._open[exchange] = _Open(back)
+        return Verdict("rewrite", texts=masked)
+
+    def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
+        state = self._open.get(exchange)
+        if state is None:
+            return text
+        out, held = state.pseudonyms.feed(state.held.pop((choice, field), "") + text, last)
+        if held:
+            state.held[choice, field] = held
+        return out
+
+    def close(self, exchange: GuardContext) -> Verdict:
+        return Verdict("allow")
+
+    def _with(self, action: Action, found: Sequence[Sequence[Span]]) -> list[list[Span]]:
+        return [[span for span in spans if self._policy.action(span.kind) == action] for spans in found]
+
+
+def scope_of(exchange: GuardContext) -> tuple[str, str, str]:
+    """Within what a value has one token: the project's conversation, else the request.
+
+    Vectors of different requests are compared with each other, so embeddings share one scope in a project.
+    """
+    if exchange.conversation:
+        return exchange.project, "conversation", exchange.conversation
+    if exchange.endpoint == "/v1/embeddings":
+        return exchange.project, "embeddings", ""
+    return exchange.project, "request", exchange.request_id
+
+
+class Lenient:
+    """`on_error: allow`: what the guard inside cannot decide goes through as it came, and the header says so."""
+
+    def __init__(self, inner: Guard) -> None:
+        self.name = inner.name
+        self._inner = inner
+
+    def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
+        try:
+            return self._inner.request(exchange, fields)
+        except Exception as error:
+            self._warn(exchange, error)
+            return Verdict("allow", "failed")
+
+    def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
+        try:
+            return self._inner.delta(exchange, choice, field, text, last)
+        except Exception as error:
+            self._warn(exchange, error)
+            return text
+
+    def close(self, exchange: GuardContext) -> Verdict:
+        try:
+            return self._inner.close(exchange)
+        except Exception as error:
+            self._warn(exchange, error)
+            return Verdict("allow", "failed")
+
+    def _warn(self, exchange: GuardContext, error: Exception) -> None:
+        """The kind of the failure only: its text may hold what somebody wrote."""
+        log.warning("%s: guard %s failed (%s); on_error: allow", exchange.request_id, self.name, type(error).__name__)

@@ -1,0 +1,139 @@
+"""Replaces values by tokens and tokens by values, whole and in pieces of any size.
+
+A token is `EMAIL_7F3K2Q9ABC`: what it stands for, and 50 bits of a keyed HMAC over project, conversation, kind and
+value in Crockford's base 32. Capitals, digits and one underscore survive JSON, HTML, Markdown and a model that copies
+them; no detector takes a token for real data. No map is stored: each request makes its own again, and only
+tokens that a request issued are ever restored. Knows nothing of requests, choices or dialects.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import string
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from steward.privacy.detectors import Kind, Span
+
+NAMES: Final[Mapping[Kind, str]] = {"email": "EMAIL", "phone": "PHONE", "payment_card": "CARD", "ip_address": "IP"}
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_BODY: Final = 10  # 50 bits: 10,000 values of one conversation collide with probability 4e-8
+_SHAPE: Final = re.compile(rf"(?:{'|'.join(NAMES.values())})_[{_ALPHABET}]{{{_BODY}}}", re.IGNORECASE | re.ASCII)
+_LONGEST: Final = max(map(len, NAMES.values())) + 1 + _BODY
+_UPPER: Final = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
+_ATTEMPTS: Final = 8
+
+
+class Ambiguous(Exception):
+    """The texts hold tokens of their own in a way that no choice of new ones can be told from."""
+
+
+def token(key: bytes, scope: Sequence[str], kind: Kind, value: str, attempt: int = 0) -> str:
+    """The token of `value`: the same for the same key, scope, kind and attempt.
+
+    >>> token(b"key", ("project", "conversation"), "email", "bob@example.com")
+    'EMAIL_63SQZ4YMKA'
+    """
+    parts = [part.encode("utf-8", "surrogatepass") for part in (*scope, kind, value, str(attempt))]
+    message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    number = int.from_bytes(hmac.digest(key, message, "sha256")[:7], "big")
+    body = "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 5 * _BODY, 5))
+    return f"{NAMES[kind]}_{body}"
+
+
+class Pseudonyms:
+    """The tokens that one request issued, and the way back."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+        self._sorted = sorted(values)
+
+    def restore(self, text: str) -> str:
+        """`text` with every issued token replaced by its value; upper and lower case are the same."""
+        return self.feed(text, last=True)[0]
+
+    def feed(self, text: str, last: bool) -> tuple[str, str]:
+        """(what can be emitted, what must be put before the next piece).
+
+        Held back is only the end of `text` that an issued token may begin with, 15 characters at most; what only
+        looked like one is emitted as soon as that shows.
+        """
+        out: list[str] = []
+        position = 0
+        while True:
+            start, end = self._issued(text, position)
+            held = len(text) if last else self._begun(text, position)
+            if start < 0 or held < start:
+                return "".join([*out, text[position:held]]), text[held:]
+            out += (text[position:start], self._values[text[start:end].translate(_UPPER)])
+            position = end
+
+    def _issued(self, text: str, position: int) -> tuple[int, int]:
+        """Where the next issued token is; (-1, -1) where there is none."""
+        while match := _SHAPE.search(text, position):
+            if match[0].translate(_UPPER) in self._values:
+                return match.span()
+            position = match.start() + 1  # another may begin within what only has the shape
+        return -1, -1
+
+    def _begun(self, text: str, position: int) -> int:
+        """Where the first issued token begins of which `text` ends before it does; its length where none does."""
+        for start in range(max(position, len(text) - _LONGEST + 1), len(text)):
+            beginning = text[start:].translate(_UPPER)
+            at = bisect_left(self._sorted, beginning)
+            if at < len(self._sorted) and self._sorted[at].startswith(beginning) and self._sorted[at] != beginning:
+                return start
+        return len(text)
+
+
+def replace(text: str, spans: Sequence[Span], replacement: Callable[[Span], str]) -> str:
+    """`text` with each of `spans` (sorted, apart) replaced."""
+    out: list[str] = []
+    position = 0
+    for span in spans:
+        out += (text[position : span.start], replacement(span))
+        position = span.end
+    return "".join([*out, text[position:]])
+
+
+def redaction(span: Span) -> str:
+    return f"[{NAMES[span.kind]} REDACTED]"
+
+
+def mask(
+    texts: Sequence[str],
+    pseudonymise: Sequence[Sequence[Span]],
+    redact: Sequence[Sequence[Span]],
+    make: Callable[[Kind, str, int], str],
+) -> tuple[tuple[str, ...], Pseudonyms]:
+    """The texts with tokens and redactions in place, and the way back, which is proved on the spot.
+
+    `make(kind, value, attempt)` is the token of a value. Texts may hold tokens themselves; where one would be
+    taken for an issued token, all are made anew with the next attempt.
+    :raises Ambiguous: after eight attempts
+    """
+    expected = [replace(text, spans, redaction) for text, spans in zip(texts, redact, strict=True)]
+    for attempt in range(_ATTEMPTS):
+        tokens: dict[tuple[Kind, str], str] = {}
+        for text, spans in zip(texts, pseudonymise, strict=True):
+            for span in spans:
+                value = text[span.start : span.end]
+                tokens.setdefault((span.kind, value), make(span.kind, value, attempt))
+        back = Pseudonyms({issued: value for (_, value), issued in tokens.items()})
+        masked = tuple(_masked(*each, tokens) for each in zip(texts, pseudonymise, redact, strict=True))
+        if all(back.restore(out) == text for out, text in zip(masked, expected, strict=True)):
+            return masked, back
+    raise Ambiguous
+
+
+def _masked(
+    text: str, pseudonymise: Sequence[Span], redact: Sequence[Span], tokens: Mapping[tuple[Kind, str], str]
+) -> str:
+    removed = set(redact)
+
+    def replacement(span: Span) -> str:
+        return redaction(span) if span in removed else tokens[span.kind, text[span.start : span.end]]
+
+    return replace(text, sorted([*pseudonymise, *redact]), replacement)

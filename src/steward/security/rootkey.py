@@ -1,0 +1,59 @@
+"""The deployment's root key: 32 random bytes in `home/root-key`, mode 0600, from which each use derives its own.
+
+Losing it loses every sealed text for good; reading it opens them all. Pure but for that one file.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from steward.core.errors import InputError
+
+BYTES: Final = 32
+FILE: Final = "root-key"
+
+
+def ensure_root_key(home: Path, random: bytes | None = None) -> bytes:
+    """The root key, made on first use; of several processes that make it at once, one wins.
+
+    :raises InputError: the file is readable by others, or is not 32 bytes long
+    """
+    path = home / FILE
+    if not path.exists():
+        _make(path, random or secrets.token_bytes(BYTES))
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise InputError(f"{path}: mode {mode:04o} lets others read it; expected 0600: chmod 600 {path}")
+    key = path.read_bytes()
+    if len(key) != BYTES:
+        raise InputError(f"{path}: {len(key)} bytes, expected {BYTES}; restore it from a backup")
+    return key
+
+
+def derive(root: bytes, use: str) -> bytes:
+    """A 32-byte key for one use, from which neither the root nor another use's key follows (HMAC-SHA256 as a PRF).
+
+    >>> derive(bytes(32), "a") == derive(bytes(32), "b")
+    False
+    """
+    return hmac.digest(root, b"steward " + use.encode(), "sha256")
+
+
+def _make(path: Path, key: bytes) -> None:
+    """Write and sync a file of this process's own, then give it the name, unless another process was first."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own = path.with_name(f".{FILE}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        pass
+    finally:
+        own.unlink()

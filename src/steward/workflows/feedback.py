@@ -1,0 +1,59 @@
+"""Feedback as it is read: the report, and the content for whoever may open it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import Unavailable
+from steward.core.records import FeedbackReport
+from steward.gateway.feedback import Content
+from steward.workflows.sealing import opener
+from steward.workflows.serve import read_plan, store_url
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """Content of one feedback, in clear; printed only where somebody asked for it."""
+
+    id: str
+    request_id: str
+    comment: str | None
+    correction: str | None
+
+    def __repr__(self) -> str:
+        return f"Opened(id={self.id!r}, ***)"
+
+
+def report(home: Path, since: float, limit: int) -> FeedbackReport:
+    """:raises Unavailable: nothing has been served yet, or the store does not answer"""
+    store = _store(home)
+    try:
+        return store.feedback(since, limit)
+    finally:
+        store.close()
+
+
+def opened(home: Path, found: FeedbackReport) -> list[Opened]:
+    """The content of the report's rows. :raises InputError: it does not open under this home's root key"""
+    unseal = opener(home)
+    store = _store(home)
+    try:
+        records = store.feedback_sealed([row.id for row in found.last if row.has_content])
+    finally:
+        store.close()
+    contents = [msgspec.msgpack.decode(unseal(record), type=Content) for record in records]
+    return [
+        Opened(record.id, record.request_id, content.comment, content.correction)
+        for record, content in zip(records, contents, strict=True)
+    ]
+
+
+def _store(home: Path) -> SqlStore:
+    plan = home / "run" / "plan.json"
+    if not plan.exists():
+        raise Unavailable(f"{home}: nothing has been served yet; start with `steward up`")
+    store = SqlStore(store_url(read_plan(plan)))
+    store.check()
+    return store

@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from steward.core.errors import Refused
+from steward.core.records import Feedback, KeyRecord
+from steward.gateway.feedback import MAX_TEXT, decode, take
+
+ID = "req_" + "a" * 24
+KEY = KeyRecord(id="k1", name="n", digest="", project="p", created_at=0.0)
+
+
+def seal(record: Feedback, content: bytes) -> bytes:
+    return f"{record.id}/{record.project}/{record.request_id}:".encode() + content
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"score": 1.01}, "score"),
+        ({"score": -2}, "score"),
+        ({"score": "good"}, "score"),
+        ({"score": None}, "score"),
+        ({"request_id": "chatcmpl-1"}, "request_id"),
+        ({"request_id": ID + "0"}, "request_id"),
+        ({"label": "not a label, the whole story"}, "label"),
+        ({"label": ""}, "label"),
+        ({"comment": "x" * (MAX_TEXT + 1)}, "comment"),
+        ({"correction": "x" * (MAX_TEXT + 1)}, "correction"),
+        ({"comment": 7}, "comment"),
+        ({"other": 1}, None),
+    ],
+)
+def test_what_is_wrong_is_named_and_no_text_repeated(change: dict[str, object], param: str | None) -> None:
+    body = json.dumps({"request_id": ID, "score": 1, "comment": "my secret"} | change).encode()
+    with pytest.raises(Refused) as caught:
+        decode(body)
+    assert (caught.value.status, caught.value.param) == (400, param)
+    assert "secret" not in caught.value.message and "story" not in caught.value.message
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 9999, b'{"request_id":"x","score":NaN}'])
+def test_what_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(Refused):
+        decode(body)
+
+
+def test_content_leaves_only_through_the_seal() -> None:
+    body = json.dumps({"request_id": ID, "score": -0.5, "label": "wrong", "comment": "c", "correction": "d"}).encode()
+    record, answer = take(body, KEY, "fb_1", 5.0, seal)
+    assert (record.project, record.key_id, record.score, record.label, record.at) == ("p", "k1", -0.5, "wrong", 5.0)
+    assert record.sealed and record.sealed.startswith(f"fb_1/p/{ID}:".encode())
+    assert json.loads(answer) == {"object": "feedback", "id": "fb_1", "request_id": ID, "score": -0.5, "label": "wrong"}
+
+
+def test_a_score_alone_seals_nothing() -> None:
+    record, _ = take(json.dumps({"request_id": ID, "score": 1}).encode(), KEY, "fb_1", 5.0, seal)
+    assert record.sealed is None and record.label is None

@@ -1,0 +1,165 @@
+"""restore(stream(mask(T))) == T, for all texts and all ways to cut them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from steward.core.extend import GuardContext
+from steward.privacy.config import PrivacyConfig
+from steward.privacy.detectors import find
+from steward.privacy.guard import Lenient, Policy, PrivacyGuard, guard_of, scope_of
+from steward.privacy.pseudonyms import NAMES, Ambiguous, Pseudonyms, mask, token
+
+KEY = bytes(32)
+ALL = Policy(email="pseudonymise", phone="pseudonymise", payment_card="pseudonymise", ip_address="pseudonymise")
+
+
+class Exchange:
+    """What the gateway's exchange shows to a guard."""
+
+    def __init__(self, request_id: str = "req_1", project: str = "p", conversation: str | None = None) -> None:
+        self.request_id, self.project, self.conversation = request_id, project, conversation
+        self.endpoint = "/v1/chat/completions"
+
+
+VALUES = ["bob@example.com", "Bob@example.com", "+49 30 901820", "4111 1111 1111 1111", "192.168.7.9", "2001:db8::7"]
+TOKENS = [token(KEY, scope_of(Exchange()), find(value)[0].kind, value) for value in VALUES]
+PIECES = st.one_of(
+    st.sampled_from(VALUES),
+    st.sampled_from(TOKENS),  # planted: the very tokens that this request would issue
+    st.sampled_from([text[:-1] for text in TOKENS] + [text.lower() for text in TOKENS]),
+    st.sampled_from(["EMAIL_", "EMAIL_7F3K2Q", "PHONE", "CARD_0123456789", "I", "IP_", " ", "\n", '"', "\\", "é", "_"]),
+    st.text(max_size=8),
+)
+TEXTS = st.lists(PIECES, max_size=8).map("".join)
+
+
+def cut(text: str, places: list[int]) -> list[str]:
+    ends = sorted({place % (len(text) + 1) for place in places})
+    return [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
+
+
+@settings(max_examples=400, deadline=None)
+@given(TEXTS, st.lists(st.integers(0, 10_000), max_size=40))
+@example("EMAIL_7F3K2Q" + VALUES[3], [])
+@example(" ".join(TOKENS + VALUES), [])
+def test_what_is_masked_comes_back_whole_however_it_is_cut(text: str, places: list[int]) -> None:
+    guard, exchange = PrivacyGuard(ALL, KEY), Exchange()
+    verdict = guard.request(exchange, [text])
+    masked = verdict.texts[0] if verdict.action == "rewrite" else text
+    emitted = ""
+    for piece in cut(masked, places):
+        emitted += guard.delta(exchange, 0, "content", piece, last=False)
+        assert text.startswith(emitted)  # no part of a token is ever emitted
+    assert emitted + guard.delta(exchange, 0, "content", "", last=True) == text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([*VALUES, "hello", "é", "12", "(", "EMAIL_7F3K2Q", *TOKENS]), min_size=1))
+def test_no_value_is_left(words: list[str]) -> None:
+    text = " \n ".join(words)
+    verdict = PrivacyGuard(ALL, KEY).request(Exchange(), [text])
+    assert (verdict.action == "rewrite") == bool(set(words) & set(VALUES))
+    assert not [value for value in VALUES if value in "".join(verdict.texts)]
+
+
+def test_a_token_is_never_taken_for_data() -> None:
+    tokens = [token(KEY, ("p", str(number)), kind, "v") for number in range(2000) for kind in NAMES]
+    assert find(" ".join(tokens)) == [] and find("".join(tokens)) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.integers(1, 3))
+def test_every_character_apart_holds_back_less_than_a_token(text: str, size: int) -> None:
+    back = Pseudonyms(dict(zip(TOKENS, VALUES, strict=True)))
+    held, out = "", ""
+    for start in range(0, len(text), size):
+        piece, held = back.feed(held + text[start : start + size], last=False)
+        out += piece
+        assert len(held) < 16
+    assert out + back.feed(held, last=True)[0] == back.restore(text)
+
+
+def test_choices_and_fields_do_not_mix() -> None:
+    guard, exchange = PrivacyGuard(ALL, KEY), Exchange()
+    issued = guard.request(exchange, [VALUES[0]]).texts[0]
+    assert guard.delta(exchange, 0, "content", issued[:7], False) == ""
+    assert guard.delta(exchange, 1, "content", issued[7:], False) == issued[7:]
+    assert guard.delta(exchange, 0, "reasoning", "x", False) == "x"
+    assert guard.delta(exchange, 0, "content", issued[7:].lower(), False) == VALUES[0]
+
+
+def test_a_token_that_another_request_issued_is_not_restored() -> None:
+    guard, one, two = PrivacyGuard(ALL, KEY), Exchange("req_1"), Exchange("req_2")
+    theirs = guard.request(one, ["eve@example.com"]).texts[0]
+    guard.request(two, [VALUES[0]])
+    assert guard.delta(two, 0, "content", theirs, True) == theirs
+
+
+def test_a_token_is_the_same_within_a_conversation_only() -> None:
+    guard = PrivacyGuard(ALL, KEY)
+
+    def issued(exchange: GuardContext) -> str:
+        return guard.request(exchange, [VALUES[0]]).texts[0]
+
+    same = issued(Exchange("req_1", conversation="c"))
+    assert same == issued(Exchange("req_2", conversation="c"))
+    others = [Exchange(conversation="d"), Exchange("req_2"), Exchange("req_1"), Exchange("c"), Exchange(project="q")]
+    assert len({same, *map(issued, others)}) == 6
+
+
+def test_values_need_no_escaping_in_json() -> None:
+    for value in VALUES:
+        assert json.dumps(value) == f'"{value}"'
+
+
+def test_nothing_is_remembered_when_the_exchange_is_gone() -> None:
+    guard, exchange = PrivacyGuard(ALL, KEY), Exchange()
+    guard.request(exchange, [VALUES[0]])
+    assert len(guard._open) == 1
+    del exchange
+    assert len(guard._open) == 0
+
+
+def test_blocked_and_redacted_kinds() -> None:
+    policy = PrivacyConfig.model_validate(
+        {"profile": "gdpr", "actions": {"credit_card": "block", "email": "redact"}}
+    ).policy()
+    assert policy is not None
+    guard, exchange = PrivacyGuard(policy, KEY), Exchange()
+    verdict = guard.request(exchange, ["pay with 4111 1111 1111 1111"])
+    assert verdict.action == "block" and "4111" not in verdict.reason and "payment card" in verdict.reason
+    verdict = guard.request(exchange, ["bob@example.com at 8.8.4.4"])
+    assert verdict.texts[0].startswith("[EMAIL REDACTED] at IP_")
+    assert guard.delta(exchange, 0, "content", verdict.texts[0], True) == "[EMAIL REDACTED] at 8.8.4.4"
+
+
+def test_profiles() -> None:
+    assert PrivacyConfig().policy() is None
+    standard = PrivacyConfig.model_validate({"profile": "standard"}).policy()
+    gdpr = PrivacyConfig.model_validate({"profile": "gdpr", "actions": {"default": "block", "phone": "allow"}}).policy()
+    assert standard and (standard.email, standard.ip_address) == ("pseudonymise", "allow")
+    assert gdpr and (gdpr.email, gdpr.phone, gdpr.ip_address) == ("block", "allow", "block")
+
+
+class Failing(PrivacyGuard):
+    def request(self, exchange: GuardContext, fields: object) -> object:  # type: ignore[override]
+        raise RuntimeError(f"secret {fields}")
+
+
+def test_a_failure_blocks_unless_the_settings_say_allow(caplog: pytest.LogCaptureFixture) -> None:
+    assert isinstance(guard_of(ALL, KEY), PrivacyGuard)
+    assert PrivacyConfig().on_error == "block"
+    verdict = Lenient(Failing(ALL, KEY)).request(Exchange(), ["bob@example.com"])
+    assert (verdict.action, verdict.reason) == ("allow", "failed")
+    assert "RuntimeError" in caplog.text and "bob" not in caplog.text
+
+
+def test_tokens_that_cannot_be_told_apart_are_a_failure() -> None:
+    spans = find("bob@example.com")
+    with pytest.raises(Ambiguous):
+        mask(["bob@example.com", TOKENS[0]], [spans, []], [[], []], lambda kind, value, attempt: TOKENS[0])
