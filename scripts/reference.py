@@ -29,7 +29,8 @@ def _rows(section: dict[str, Any], definitions: dict[str, Any], prefix: str) -> 
         if inner:
             rows += _rows(inner, definitions, f"{prefix}{name}{suffix}.")
             continue
-        default = "required" if name in section.get("required", ()) else f"`{field.get('default')}`"
+        given = field.get("default")
+        default = "required" if name in section.get("required", ()) else "none" if given in (None, []) else f"`{given}`"
         rows.append(f"| `{prefix}{name}` | {_kind(field)} | {default} | {field.get('description', '')} |")
     return rows
 
@@ -46,10 +47,9 @@ def _section(field: dict[str, Any], definitions: dict[str, Any]) -> tuple[dict[s
 
 
 def _kind(field: dict[str, Any]) -> str:
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
-    choices = field.get("anyOf", [field])
-    return " or ".join(f"{choice.get('type')}" for choice in choices if choice.get("type") != "null")
+    choices = [choice for choice in field.get("anyOf", [field]) if choice.get("type") != "null"]
+    named = [f"`{value}`" for choice in choices for value in choice.get("enum", ())]
+    return ", ".join(named) or " or ".join(str(choice.get("type")) for choice in choices)
 
 
 def commands_page() -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from steward.core.errors import InputError, UnknownName
 from steward.gateway.config import (
@@ -29,17 +29,30 @@ from steward.gateway.config import (
 from steward.privacy.config import PrivacyConfig
 
 FILE = "steward.yaml"
+_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
 
 
 class ConsoleConfig(Section):
-    host: str = "127.0.0.1"
-    port: int = Field(8081, ge=0, le=65535)
+    """The status page's port."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; put TLS before it when it is not this machine's")
+    port: int = Field(8081, ge=0, le=65535, description="port to listen on; 0 takes a free one")
 
 
 class StoreConfig(Section):
-    kind: Literal["sqlite", "postgresql"] = "sqlite"
+    """Where settled requests are kept."""
+
+    kind: Literal["sqlite", "postgresql"] = Field("sqlite", description="a file in home, or a server")
     url: SecretReference | None = Field(None, description="postgresql: env:NAME or file:PATH of the connection URL")
+
+    @model_validator(mode="after")
+    def _whole(self) -> StoreConfig:
+        if self.kind == "postgresql" and not self.url:
+            raise ValueError("kind: postgresql needs a url, env:NAME or file:PATH of the connection URL")
+        if self.kind == "sqlite" and self.url:
+            raise ValueError("kind: sqlite takes no url, it is a file in home; did you mean kind: postgresql?")
+        return self
 
 
 class Settings(Section):
@@ -47,14 +60,14 @@ class Settings(Section):
 
     home: str = Field(".steward", description="data folder, relative to this file")
     watch: bool = Field(True, description="serve this file when it changes; without it, after `steward reload`")
-    gateway: GatewayConfig = GatewayConfig()
-    console: ConsoleConfig = ConsoleConfig()
-    models: list[ModelConfig] = Field(default=[])
-    routes: list[RouteConfig] = Field(default=[])
-    prompts: list[PromptConfig] = Field(default=[])
-    limits: LimitsConfig = LimitsConfig()
-    privacy: PrivacyConfig = PrivacyConfig()
-    store: StoreConfig = StoreConfig()
+    gateway: GatewayConfig = Field(GatewayConfig(), description="the port that clients use")
+    console: ConsoleConfig = Field(ConsoleConfig(), description="the port of the status page")
+    models: list[ModelConfig] = Field(default=[], description="what answers; the starter where there is none")
+    routes: list[RouteConfig] = Field(default=[], description="names for several models; each model is one by itself")
+    prompts: list[PromptConfig] = Field(default=[], description="prompts that routes name")
+    limits: LimitsConfig = Field(LimitsConfig(), description="what keys, teams and models may use")
+    privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
+    store: StoreConfig = Field(StoreConfig(), description="where settled requests are kept")
 
     def effective_models(self) -> list[ModelConfig]:
         """The configured models, or the starter where there is none."""
@@ -135,6 +148,9 @@ def _read(file: Path, origins: dict[str, str]) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if isinstance(root, yaml.MappingNode):
+            _mark(root, "", file, origins)
+            return dict(yaml.safe_load(text))
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}; expected a readable file, or none at all") from error
     except UnicodeDecodeError as error:
@@ -142,13 +158,14 @@ def _read(file: Path, origins: dict[str, str]) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{file}:{line}: not valid YAML: {error.problem}") from error
+    except yaml.YAMLError as error:  # a control character
+        raise InputError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise InputError(f"{file}: nested too deeply; an alias (*name) may contain itself") from error
     if root is None:
         return {}
-    if not isinstance(root, yaml.MappingNode):
-        found = "list" if isinstance(root, yaml.SequenceNode) else "single value"
-        raise InputError(f"{file}:1: expected sections such as 'gateway:', not a {found}")
-    _mark(root, "", file, origins)
-    return dict(yaml.safe_load(text))
+    found = "list" if isinstance(root, yaml.SequenceNode) else "single value"
+    raise InputError(f"{file}:1: expected sections such as 'gateway:', not a {found}")
 
 
 def _mark(node: yaml.Node, dotted: str, file: Path, origins: dict[str, str]) -> None:
@@ -159,6 +176,8 @@ def _mark(node: yaml.Node, dotted: str, file: Path, origins: dict[str, str]) -> 
         seen: set[str] = set()
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag not in (_TEXT, _MERGE):
+                raise InputError(f"{file}:{line}: a key must be a word, such as 'gateway'; quote it if it is meant so")
             if key.value in seen:
                 raise InputError(f"{file}:{line}: {key.value!r} is written twice; keep one")
             seen.add(key.value)
@@ -211,7 +230,24 @@ def _explain(item: Any, origins: Mapping[str, str], file: Path) -> str:
         return f"{where}: {dotted}: unknown key; {hint}"
     if item["type"] == "string_pattern_mismatch" and "env:" in str(item["ctx"]["pattern"]):
         return f"{where}: {dotted}: a secret must be a reference, env:NAME or file:PATH, never the value itself"
-    return f"{where}: {dotted}: {item['msg']}"
+    if item["type"] == "string_pattern_mismatch":
+        wanted = "http://… or https://…" if "http" in item["ctx"]["pattern"] else "letters, digits and . _ : / -"
+        return f"{where}: {dotted}: expected {wanted}"
+    message = _PLAIN.get(item["type"], item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return f"{where}: {dotted}: {message}"
+
+
+_PLAIN = {  # pydantic's words, where they speak of Python
+    "model_type": "expected a section: keys and their values",
+    "model_attributes_type": "expected a section: keys and their values",
+    "list_type": "expected a list: lines that begin with '- ', or [a, b]",
+    "missing": "this key is required",
+    "string_type": "expected a text; quote it if it looks like a number",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+}
 
 
 def _origin(dotted: str, origins: Mapping[str, str], file: Path) -> str:

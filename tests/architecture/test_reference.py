@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from steward.settings import schema
+
 ROOT = Path(__file__).parent.parent.parent
 SPEC = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
 assert SPEC and SPEC.loader
@@ -16,3 +18,20 @@ SPEC.loader.exec_module(reference)
 def test_page_is_current(name: str) -> None:
     page = (ROOT / "docs" / "reference" / name).read_text()
     assert page == reference.PAGES[name](), "run python scripts/reference.py"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    silent = [
+        f"{name}.{key}"
+        for name, section in {"": schema(), **schema()["$defs"]}.items()
+        for key, field in section.get("properties", {}).items()
+        if not field.get("description")
+    ]
+    assert not silent, f"give Field(description=…) to {silent}"
+
+
+@pytest.mark.parametrize("name", sorted(reference.PAGES))
+def test_no_cell_and_no_option_is_empty(name: str) -> None:
+    for line in reference.PAGES[name]().splitlines():
+        assert not line.startswith("|") or all(cell.strip() for cell in line.strip("|").split("|")), line
+        assert not line.startswith("- ") or line.partition(": ")[2].strip(), line

@@ -30,6 +30,12 @@ def test_show_says_where_each_value_came_from(tmp_path: Path) -> None:
     assert origins["gateway.host"] == ("127.0.0.1", "default")
 
 
+def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = run("up", "--home", str(tmp_path / "file"))
+    assert (ended.returncode, ended.stderr) == (4, f"steward: {tmp_path}/file: File exists\n")
+
+
 def test_no_deployment_is_a_clear_error(tmp_path: Path) -> None:
     ended = run("usage", cwd=tmp_path, STEWARD_HOME="")
     assert ended.returncode == 2 and "steward up" in ended.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -73,6 +74,7 @@ def test_feedback_of_another_project_is_kept_apart(deployed: Deployment) -> None
     os.replace(deployed.home / "keys.new", keys)
     body = {"request_id": request_id, "score": -1, "label": "intruder"}
     until(lambda: all(post(deployed, "/v1/feedback", {}, made["key"])[0] == 400 for _ in range(8)))
+    time.sleep(1)  # by then both workers have read the file anew
     status, answer, _ = post(deployed, "/v1/feedback", body, made["key"])
     own = post(deployed, "/v1/feedback", body | {"label": "owner"})[1]
     until(lambda: row_of(deployed, own["id"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -123,6 +124,14 @@ def test_no_key_and_wrong_key(deployed: Deployment) -> None:
     assert post(deployed, body, Authorization="")[0] == 401
     status, answer = post(deployed, body, Authorization="Bearer stw_live_wrong")
     assert status == 401 and "stw_live_wrong" not in json.dumps(answer)
+
+
+def test_a_stranger_is_refused_before_its_body_is_read(deployed: Deployment) -> None:
+    host, port = deployed.url.removeprefix("http://").split(":")
+    head = "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 30000000\r\n"
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(f"{head}expect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 401")
 
 
 def test_a_revoked_key_stops_working_everywhere_within_a_second(deployed: Deployment) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
@@ -16,6 +17,7 @@ import pytest
 
 from conftest import Deployment, run, until
 from steward.gateway.ledger import decode_frames
+from steward.starter import path as starter_path
 
 
 @pytest.fixture
@@ -103,12 +105,35 @@ def test_sigterm_lets_streams_finish(streaming: Deployment) -> None:
     assert (usage["requests"], usage["errors"], usage["output_tokens"]) == (1, 0, 40)
 
 
+def test_a_second_signal_cuts_streams_off(streaming: Deployment) -> None:
+    failures: list[Exception] = []
+
+    def stream() -> None:
+        try:
+            ask(streaming, stream=True)
+        except (OSError, HTTPException) as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=stream)
+    thread.start()
+    until(lambda: admitted(streaming.home) == 1)
+    streaming.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    streaming.process.send_signal(signal.SIGINT)
+    assert streaming.process.wait(3) == 0  # the stream lasts four seconds
+    thread.join()
+    assert failures and streaming.usage()["requests"] == 1
+
+
 def test_no_orphan_after_the_supervisor_is_killed(alone: Deployment) -> None:
     pids = [item["pid"] for item in alone.state()["processes"]]
     assert all(alive(pid) for pid in pids)
     alone.process.kill()
     alone.process.wait()
     until(lambda: not any(alive(pid) for pid in pids))
+    ended = run("status", "--home", str(alone.home))
+    assert ended.returncode == 1 and "Not running" in ended.stdout and "steward up" in ended.stdout
+    assert json.loads(run("status", "--home", str(alone.home), "--json").stdout)["ready"] is False
 
 
 def test_port_in_use(tmp_path: Path, upstream: str) -> None:
@@ -128,6 +153,24 @@ def test_missing_upstream_and_missing_file(tmp_path: Path) -> None:
     assert ended.returncode == 4 and "no list of models" in ended.stderr
     ended = run("up", "--home", str(tmp_path / "h"), "--model", "nothing.gguf")
     assert ended.returncode == 2 and "no such file" in ended.stderr
+
+
+def test_damaged_store(tmp_path: Path, upstream: str) -> None:
+    (tmp_path / "h").mkdir()
+    (tmp_path / "h" / "steward.db").write_bytes(b"this was a database once" * 1000)
+    arguments = ["--home", str(tmp_path / "h"), "--port", "0", "--console-port", "0", "--model", upstream]
+    ended = run("up", *arguments)
+    assert ended.returncode == 2 and "damaged" in ended.stderr and "Traceback" not in ended.stderr
+    ended = run("usage", "--home", str(tmp_path / "h"))
+    assert ended.returncode == 2 and "damaged" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_truncated_gguf(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
+    (tmp_path / "half.gguf").write_bytes(starter_path().read_bytes()[:1_000_000])
+    arguments = ["--port", "0", "--console-port", "0", "--model", str(tmp_path / "half.gguf")]
+    ended = run("up", "--home", str(tmp_path / "h"), *arguments)
+    assert ended.returncode == 2 and "is the file whole?" in ended.stderr and "Traceback" not in ended.stderr
 
 
 def test_corrupt_gguf(tmp_path: Path) -> None:

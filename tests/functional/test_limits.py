@@ -56,7 +56,8 @@ def key(deployment: Deployment, *options: str) -> str:
     made = json.loads(run("keys", "create", "--name", "t", *options, "--home", str(deployment.home), "--json").stdout)[
         "key"
     ]
-    until(lambda: all(ask(deployment, made, models=True)[0] == 200 for _ in range(8)))  # both workers know it
+    until(lambda: all(ask(deployment, made, models=True)[0] == 200 for _ in range(8)))
+    time.sleep(1)  # by then both workers know it; one of them may have answered all eight
     return str(made)
 
 

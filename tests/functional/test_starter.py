@@ -71,6 +71,37 @@ def test_completions(client: openai.OpenAI) -> None:
     assert client.completions.create(model="starter", prompt=prompt, temperature=0, max_tokens=40).choices[0].text
 
 
+def test_embeddings_are_off_until_asked_for(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError, match="'embeddings: mean'") as caught:
+        client.embeddings.create(model="starter", input="where is my order?")
+    assert caught.value.code == "embeddings_not_enabled"
+
+
+def test_one_server_embeds_and_chats(tmp_path: Path) -> None:
+    (tmp_path / "steward.yaml").write_text("models: [{name: starter, backend: embedded, embeddings: mean}]\n")
+    deployment = Deployment(tmp_path / "home", "--workers", "1")
+    try:
+        with openai.OpenAI(base_url=f"{deployment.url}/v1", api_key=deployment.key, max_retries=0) as client:
+            texts = ["where is my order?", "where is my parcel?", "I forgot my password"]
+            found = client.embeddings.create(model="starter", input=texts)
+            order, parcel, password = ([float(x) for x in item.embedding] for item in found.data)
+            assert found.usage.prompt_tokens > 9 and len(order) == len(password)
+            assert cosine(order, order) == pytest.approx(1.0, abs=1e-5)  # unit vectors, as OpenAI's are
+            assert cosine(order, parcel) > cosine(order, password)
+            assert client.chat.completions.create(model="starter", messages=ORDER).choices[0].message.content
+            with pytest.raises(openai.BadRequestError, match="context"):
+                client.embeddings.create(model="starter", input="word " * 1500)
+        until(lambda: deployment.usage()["requests"] == 3)
+        assert deployment.usage()["input_tokens"] > found.usage.prompt_tokens
+    finally:
+        deployment.stop()
+
+
+def cosine(one: list[float], other: list[float]) -> float:
+    """Of unit vectors."""
+    return sum(x * y for x, y in zip(one, other, strict=True))
+
+
 def test_a_killed_engine_comes_back(starter: Deployment, client: openai.OpenAI) -> None:
     before = starter.pid("engine-starter")
     assert before

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json
+from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, terminal
 from steward.core.errors import InputError, StewardError, Unavailable
 
 
@@ -52,7 +52,7 @@ def _first_key(folder: Path | None) -> str:
 def _lines() -> Iterator[str]:
     while True:
         try:
-            line = input("you> " if sys.stdin.isatty() else "")
+            line = input("\n› " if sys.stdin.isatty() else "")
         except EOFError:
             return
         if line.strip():
@@ -96,10 +96,23 @@ def _stream(response: http.client.HTTPResponse, model: str, started: float, quie
             if not quiet:
                 sys.stdout.write(piece)
                 sys.stdout.flush()
+    duration_s = time.perf_counter() - started
     if not quiet:
         sys.stdout.write("\n")
-    duration_s = time.perf_counter() - started
+        if sys.stdout.isatty():
+            terminal().print(footer(model, usage, ttft_s, duration_s), style="dim")
     return {"model": model, "answer": answer, "ttft_s": ttft_s, "duration_s": duration_s, "usage": usage}
+
+
+def footer(model: str, usage: dict[str, Any] | None, ttft_s: float | None, duration_s: float) -> str:
+    """What a person may want to know of an answer, in one line under it.
+
+    >>> footer("starter", {"completion_tokens": 18}, 0.012, 0.05)
+    'starter · 18 tokens · first after 12 ms · 50 ms in all'
+    """
+    tokens = [f"{usage['completion_tokens']} tokens"] if usage else []
+    first = [f"first after {ttft_s * 1000:.0f} ms"] if ttft_s is not None else []
+    return " · ".join([model, *tokens, *first, f"{duration_s * 1000:.0f} ms in all"])
 
 
 def _problem(status: int, body: bytes) -> StewardError:

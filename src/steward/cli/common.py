@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from steward.core.errors import InputError, Unavailable
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of the deployment's data.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
@@ -36,10 +39,13 @@ def find_home(given: Path | None) -> Path:
 
 
 def read_state(home: Path) -> dict[str, Any]:
-    """What the running supervisor wrote. :raises Unavailable: nothing runs"""
+    """What the running supervisor wrote. :raises Unavailable: nothing runs, or it was killed"""
     try:
         state: dict[str, Any] = json.loads((home / "run" / "state.json").read_text())
-    except (OSError, ValueError) as error:
+        os.kill(int(state["pid"]), 0)
+    except PermissionError:  # it runs, as somebody else
+        return state
+    except (OSError, ValueError, KeyError) as error:
         raise Unavailable(f"no steward is running in {home}; start it with `steward up`") from error
     return state
 
@@ -54,21 +60,35 @@ def show_json(record: object) -> None:
     """One record, the same that the library returns."""
     import msgspec
 
-    print(msgspec.json.format(msgspec.json.encode(record), indent=2).decode())
+    print(msgspec.json.format(msgspec.json.encode(record), indent=2).decode(), flush=True)
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Numbers to the right."""
-    from rich.console import Console
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> None:
+    """Numbers to the right; what is missing is a dash; with `total` the last row stands apart."""
     from rich.table import Table
 
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
     listed = [list(row) for row in rows]
     for index, column in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in listed)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=index == 0)
-    for row in listed:
-        table.add_row(
-            *("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row)
-        )
-    Console().print(table)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for number, row in enumerate(listed):
+        last = total and number == len(listed) - 1
+        table.add_row(*(_cell(value) for value in row), style="bold" if last else None)
+    terminal().print(table)
+
+
+def terminal() -> Console:
+    """Rich's console; as wide as it takes where the output is no terminal, so that nothing is cut in a pipe."""
+    from rich.console import Console
+
+    plain = Console(highlight=False, soft_wrap=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=1000)
+
+
+def _cell(value: object) -> RenderableType:
+    """A word about health gets its colour; numbers get separators."""
+    from rich.text import Text
+
+    text = "–" if value is None or value == "" else f"{value:,}" if isinstance(value, int) else str(value)
+    return Text(text, style={"ok": "green", "down": "red", "starting": "yellow", "–": "dim"}.get(text, ""))

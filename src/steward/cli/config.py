@@ -41,16 +41,21 @@ def show(config: FileOption = None, json: JsonOption = False) -> None:
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of steward.yaml."""
+def schema(json: JsonOption = True) -> None:
+    """Print the JSON Schema of steward.yaml; it is JSON with or without --json."""
     from steward.settings import schema as settings_schema
 
     show_json(settings_schema())
 
 
-def init(path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("steward.yaml")) -> None:
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("steward.yaml"), json: JsonOption = False
+) -> None:
     """Write a short commented steward.yaml; never overwrites one."""
     from steward.workflows.init import write
 
     write(path)
-    show_lines([f"Wrote {path}. Next: steward up"])
+    if json:
+        show_json({"file": str(path)})
+    else:
+        show_lines([f"Wrote {path}. Next: steward up"])

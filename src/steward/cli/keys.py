@@ -48,7 +48,7 @@ def create(
     if json:
         show_json(made)
     else:
-        show_lines([made.key, f"id {made.id}, shown once; store it now"])
+        show_lines([made.key, "", f"Shown once: store it now. To end it: steward keys revoke {made.id}"])
 
 
 @app.command(name="list")
@@ -59,6 +59,9 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     found = keys.list_keys(find_home(home))
     if json:
         show_json(found)
+        return
+    if not found:
+        show_lines(["No key yet. Make one: steward keys create --name me"])
         return
     rows = [
         [key.id, key.name, key.team, key.rpm, key.tpm, key.usd_per_day, _day(key.created_at), _day(key.revoked_at)]
@@ -78,7 +81,7 @@ def revoke(
     if json:
         show_json(ended)
     else:
-        show_lines([f"revoked {ended.id} ({ended.name})"])
+        show_lines([f"Revoked {ended.id} ({ended.name}); it is refused within a second."])
 
 
 def _home(given: Path | None) -> Path:

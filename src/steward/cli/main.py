@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -63,3 +64,15 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(4) from None
+    except OSError as error:  # a full disk, a folder that is not ours
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"steward: {where}{error.strerror or type(error).__name__}\n")
+        raise SystemExit(4) from error
+    except Exception as error:
+        if "STEWARD_TRACEBACK" in os.environ:
+            raise
+        sys.stderr.write(
+            f"steward: a mistake of steward's own ({type(error).__name__}), not of yours; please report it with what "
+            "STEWARD_TRACEBACK=1 in the environment prints\n"
+        )
+        raise SystemExit(5) from error

@@ -9,28 +9,48 @@ from typing import Any
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
+from steward.core.errors import Unavailable
 
 
 def status(home: HomeOption = None, json: JsonOption = False) -> None:
     """Exit 0 when a request would be answered, else 1."""
-    state: dict[str, Any] = read_state(find_home(home))
+    folder = find_home(home)
+    try:
+        state: dict[str, Any] = read_state(folder)
+    except Unavailable as error:
+        if json:
+            show_json({"ready": False, "processes": []})
+        else:
+            show_lines([f"Not running: {error}"])
+        raise typer.Exit(1) from error
     ready = _ready(state["gateway_url"])
     if json:
         show_json({"ready": ready, **state})
     else:
-        up_s = int(time.time() - state["started_at"])
-        word = "Ready" if ready else "Not ready"
-        show_lines([f"{word}: {state['gateway_url']}/v1, up {up_s} s; console {state['console_url']}"])
-        show_lines([f"Configuration version {state['config_version']}"])
-        if state["config_error"]:
-            show_lines([f"The last change was not taken: {state['config_error']['message']}"])
-        rows = [
-            [item["name"], item["state"], item["pid"] and str(item["pid"]), item["restarts"]]
-            for item in state["processes"]
-        ]
-        show_table(["process", "state", "pid", "restarts"], rows)
+        _show(state, ready)
     if not ready:
         raise typer.Exit(1)
+
+
+def _show(state: dict[str, Any], ready: bool) -> None:
+    from steward.console.status import span
+
+    lasting = span(time.time() - state["started_at"])
+    lines = [
+        f"Ready, up for {lasting}" if ready else "Not ready: a request would not be answered now",
+        "",
+        f"  gateway      {state['gateway_url']}/v1",
+        f"  status page  {state['console_url']}",
+        f"  models       {', '.join(state['models'])}",
+        f"  settings     version {state['config_version']}",
+        *([f"  The last change was not taken: {state['config_error']['message']}"] if state["config_error"] else []),
+        "",
+    ]
+    show_lines(lines)
+    rows = [
+        [item["name"], item["state"], item["pid"] and str(item["pid"]), item["restarts"]] for item in state["processes"]
+    ]
+    show_table(["process", "state", "pid", "restarts"], rows)
 
 
 def _ready(url: str) -> bool:

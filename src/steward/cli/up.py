@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward import __version__
-from steward.cli.common import show_lines
+from steward.cli.common import JsonOption, show_json, show_lines
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def up(
     home: Annotated[Path | None, typer.Option(help="Folder of the deployment's data.")] = None,
     model: Annotated[str | None, typer.Option(help="A GGUF file, or the URL of an OpenAI-compatible server.")] = None,
     config: Annotated[Path | None, typer.Option(help="Another file than steward.yaml.")] = None,
+    json: JsonOption = False,
 ) -> None:
     """Start the gateway, a model and the console; Ctrl-C stops them."""
     from steward.processes.reloader import Reloader
@@ -52,7 +53,10 @@ def up(
 
         def ready() -> None:
             reload.keep_first(folder, first)
-            show_lines(_greeting(supervisor, key))
+            if json:
+                show_json(_record(supervisor, key))
+            else:
+                show_lines(_greeting(supervisor, key))
 
         supervisor.run(ready, reloader.step)
 
@@ -74,18 +78,40 @@ def _first_key(folder: Path) -> str | None:
 
 def _greeting(supervisor: Supervisor, key: str | None) -> list[str]:
     """What a newcomer needs, once everything answers."""
-    name = supervisor.plan.models[0].name
+    names = [model.name for model in supervisor.plan.models]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     token = supervisor.token_file.read_text().strip()
     lines = [
-        f"Ready: {supervisor.gateway_url}/v1   model: {name}",
-        f"Status page: {supervisor.console_url}   token: {token}",
+        f"Ready: {supervisor.gateway_url}/v1",
+        "",
+        f"  model        {names[0]}{more}",
+        f"  status page  {supervisor.console_url}",
+        f"  its token    {token}",
     ]
-    if key:
-        lines += [
-            f"Your key, shown once: {key}",
-            "",
-            f"  curl {supervisor.gateway_url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
-            "    -H 'Content-Type: application/json' \\",
-            f'    -d \'{{"model": "{name}", "messages": [{{"role": "user", "content": "where is my order?"}}]}}\'',
-        ]
-    return [*lines, "", 'Try: steward chat "where is my order?"     Stop: Ctrl-C']
+    if not key:
+        return [*lines, "", "Stop: Ctrl-C"]
+    return [
+        *lines,
+        f"  your key     {key}   (shown once)",
+        "",
+        "In another terminal:",
+        "",
+        '  steward chat "where is my order?"',
+        "",
+        f"  curl {supervisor.gateway_url}/v1/chat/completions -H 'Content-Type: application/json' \\",
+        f"    -H 'Authorization: Bearer {key}' \\",
+        f'    -d \'{{"model": "{names[0]}", "messages": [{{"role": "user", "content": "where is my order?"}}]}}\'',
+        "",
+        "Stop: Ctrl-C",
+    ]
+
+
+def _record(supervisor: Supervisor, key: str | None) -> dict[str, object]:
+    return {
+        "gateway_url": supervisor.gateway_url,
+        "console_url": supervisor.console_url,
+        "token_file": str(supervisor.token_file),
+        "key": key,
+        "models": [model.name for model in supervisor.plan.models],
+        "home": supervisor.plan.home,
+    }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table, terminal
 from steward.core.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
@@ -54,11 +54,22 @@ def usage(
     if json:
         show_json(found)
         return
+    if not found.requests:
+        span = f" in the last {since}" if since else ""
+        show_lines([f'No request has settled{span}. Try: steward chat "where is my order?"'])
+        return
     rows = [
-        [row.name, row.requests, row.errors, row.input_tokens, row.output_tokens, f"{row.usd:.4f}"] for row in found.by
+        [row.name, row.requests, row.errors, row.input_tokens, row.output_tokens, _usd(row.usd)] for row in found.by
     ]
-    rows.append(["total", found.requests, found.errors, found.input_tokens, found.output_tokens, f"{found.usd:.4f}"])
-    show_table([by.value, "requests", "errors", "input tokens", "output tokens", "USD"], rows)
+    if len(rows) > 1:
+        sums = [found.requests, found.errors, found.input_tokens, found.output_tokens, _usd(found.usd)]
+        rows.append(["total", *sums])
+    show_table([by.value, "requests", "errors", "tokens in", "tokens out", "USD"], rows, total=len(rows) > 1)
+
+
+def _usd(amount: float) -> str:
+    """A dash where no model has a price."""
+    return f"{amount:,.4f}" if amount else ""
 
 
 def tail(
@@ -71,6 +82,7 @@ def tail(
     import msgspec
 
     store = _store(find_home(home))
+    screen = terminal()
     after: float | None = None
     shown: set[str] = set()
     while True:
@@ -80,20 +92,28 @@ def tail(
         ]
         shown = {row.request_id for row in rows} | (shown if len(shown) < 10_000 else set())
         for row in rows:
-            show_lines([msgspec.json.encode(row).decode() if json else line(row)])
+            if json:
+                show_lines([msgspec.json.encode(row).decode()])
+            else:
+                screen.print(line(row, screen.width), style=None if row.outcome == "ok" else "red")
         if not follow:
+            if not rows and not json:
+                show_lines(["No request has settled yet."])
             return
         after = asked - 5.0
         time.sleep(0.5)
 
 
-def line(row: ExchangeRow) -> str:
-    """One exchange for the terminal."""
+def line(row: ExchangeRow, width: int = 1000) -> str:
+    """One exchange in at most `width` columns; what matters least is left out first."""
     clock = time.strftime("%H:%M:%S", time.localtime(row.at))
-    tokens = f"{row.input_tokens:>6} in {row.output_tokens:>6} out"
-    name = row.model or "-"
-    whole = f"{row.duration_s * 1000:>9.1f} ms"
-    return f"{clock}  {row.status}  {row.outcome:<14} {name:<16} {tokens} {whole}  {row.request_id}"
+    name = (row.model or "–")[:24]
+    whole = f"{row.duration_s * 1000:>9,.1f} ms"
+    tokens = f"{row.input_tokens:>6,} in {row.output_tokens:>6,} out"
+    parts = [clock, f"{row.status} {row.outcome:<14}", whole, f"{name:<12}", tokens, row.request_id]
+    while len("  ".join(parts)) > width and len(parts) > 2:
+        parts.pop()
+    return "  ".join(parts).rstrip()[:width]
 
 
 def _store(home: Path) -> SqlStore:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from steward.core.errors import Refused
+from steward.core.records import KeyRecord
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler
 from steward.gateway.limits import limit_headers
@@ -78,12 +79,14 @@ class Gateway:
     """`infer` answers exchanges; `models` and `ready` answer the two questions about the gateway itself; `feedback`
     checks the key, keeps what the body says of an earlier answer and returns JSON.
 
-    `models(headers)` checks the key and returns the list's JSON; `ready()` is true when a request would be answered.
+    `known(headers)` refuses a stranger before its body is read; `models(headers)` checks the key and returns the list's
+    JSON; `ready()` is true when a request would be answered.
     """
 
     def __init__(
         self,
         infer: Handler,
+        known: Callable[[Mapping[str, str]], KeyRecord],
         models: Callable[[Mapping[str, str]], bytes],
         feedback: Callable[[Mapping[str, str], bytes], bytes],
         ready: Callable[[], Awaitable[bool]],
@@ -92,6 +95,7 @@ class Gateway:
         on_stop: Callable[[], Awaitable[None]],
     ) -> None:
         self._infer = infer
+        self._known = known
         self._models = models
         self._feedback = feedback
         self._ready = ready
@@ -152,8 +156,10 @@ class Gateway:
     async def _exchange(
         self, request_id: str, path: str, headers: Mapping[str, str], receive: Receive, send: Send
     ) -> None:
+        key = self._known(headers)  # before the body: a stranger's 32 MB are not read
         body = await self._body(headers, receive)
         exchange = Exchange(request_id, path, headers, body, time.time(), time.perf_counter())
+        exchange.key = key
         task = asyncio.current_task()
         assert task is not None
         watcher = asyncio.ensure_future(_hung_up(receive, exchange, task))

@@ -23,7 +23,7 @@ class HealthConfig(Section):
     consecutive_failures: int = Field(5, ge=1, description="in a row that open a model's breaker")
     error_rate: float = Field(0.5, gt=0, le=1, description="in the window that opens it too")
     minimum_requests: int = Field(20, ge=1, description="in the window before rates mean anything")
-    window_s: float = Field(30.0, gt=0)
+    window_s: float = Field(30.0, gt=0, description="how far back a model's requests count")
     open_s: float = Field(10.0, gt=0, description="before one request probes; doubles up to 8 times this")
     ejected_share: float = Field(0.5, ge=0, le=1, description="of a route's targets that may be ejected as outliers")
     retry_ratio: float = Field(0.2, ge=0, le=1, description="retries of a model as a share of its requests")
@@ -32,33 +32,35 @@ class HealthConfig(Section):
 class GatewayConfig(Section):
     """The listening port and the limits of one request."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 serves other machines")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     workers: int | None = Field(None, ge=1, le=256, description="processes; one per core by default")
-    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="a longer request is refused with 413")
     drain_s: float = Field(30.0, ge=0, description="how long open streams may finish after SIGTERM")
-    connect_timeout_s: float = Field(5.0, gt=0)
-    first_byte_timeout_s: float = Field(120.0, gt=0)
-    idle_timeout_s: float = Field(60.0, gt=0)
+    connect_timeout_s: float = Field(5.0, gt=0, description="how long connecting to an upstream may take")
+    first_byte_timeout_s: float = Field(120.0, gt=0, description="how long an upstream may take to begin its answer")
+    idle_timeout_s: float = Field(60.0, gt=0, description="how long an upstream's stream may pause")
     total_timeout_s: float = Field(600.0, gt=0, description="of one upstream call, the SDKs' default")
     concurrency: int = Field(1024, ge=1, description="requests of one route at the same time, over all workers")
     queue: int = Field(1024, ge=0, description="requests of one route that may wait")
     queue_wait_s: float = Field(30.0, ge=0, description="longest wait; who would wait longer gets 503 at once")
-    health: HealthConfig = HealthConfig()
+    health: HealthConfig = Field(HealthConfig(), description="when a model counts as ill")
 
 
 class PriceConfig(Section):
     """US dollars per million tokens."""
 
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
+    input: float = Field(ge=0, description="US dollars per million input tokens")
+    output: float = Field(ge=0, description="US dollars per million output tokens")
 
 
 class ModelConfig(Section):
     """One model: embedded (a GGUF file), or at any URL that speaks OpenAI's or Anthropic's dialect."""
 
-    name: Name
-    backend: Literal["embedded", "openai", "anthropic"]
+    name: Name = Field(description="what clients ask for as `model`")
+    backend: Literal["embedded", "openai", "anthropic"] = Field(
+        description="a GGUF file served here, or a server's URL"
+    )
     path: str | None = Field(None, description="embedded: the GGUF file; the starter model by default")
     url: str | None = Field(
         None, pattern=r"^https?://", description="openai: the server's base URL; anthropic: Anthropic's own by default"
@@ -69,10 +71,14 @@ class ModelConfig(Section):
         default=[],
         description="openai: what the server answers itself beside chat completions; the rest is translated",
     )
-    price: PriceConfig | None = None
+    price: PriceConfig | None = Field(None, description="what its tokens cost; without it usage counts no money")
     context: int = Field(2048, ge=64, description="embedded: tokens per slot")
     slots: int = Field(8, ge=1, le=256, description="embedded: requests at the same time")
     threads: int | None = Field(None, ge=1, description="embedded: all cores but one by default")
+    embeddings: Literal["mean", "cls", "last", "model"] | None = Field(
+        None,
+        description="embedded: answer /v1/embeddings too, pooling tokens so; `model` as the file says; off by default",
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> ModelConfig:
@@ -82,32 +88,36 @@ class ModelConfig(Section):
             raise ValueError("a model with backend: embedded takes path, not url or key")
         if self.backend != "openai" and self.speaks:
             raise ValueError("speaks is for backend: openai; the others speak one dialect")
+        if self.backend != "embedded" and self.embeddings:
+            raise ValueError("embeddings is for backend: embedded; a server at a url answers for itself")
         return self
 
 
 class TargetConfig(Section):
-    model: Name
-    weight: float = Field(1.0, gt=0)
+    """One model of a route and its share."""
+
+    model: Name = Field(description="a name under models")
+    weight: float = Field(1.0, gt=0, description="its share of the requests, relative to the other targets'")
 
 
 class ShadowConfig(Section):
     """A model that sees a share of the requests, without tools, and whose answers nobody gets."""
 
-    model: Name
+    model: Name = Field(description="a name under models")
     sample: float = Field(1.0, ge=0, le=1, description="share of the requests")
 
 
 class ExampleConfig(Section):
     """One question and the answer that the model should give to it."""
 
-    user: str = Field(min_length=1)
-    assistant: str = Field(min_length=1)
+    user: str = Field(min_length=1, description="what a user might say")
+    assistant: str = Field(min_length=1, description="how the model should answer")
 
 
 class PromptConfig(Section):
     """A prompt that routes name."""
 
-    name: PromptName
+    name: PromptName = Field(description="what routes call it")
     system: str | None = Field(None, min_length=1, description="the system message")
     examples: list[ExampleConfig] = Field(default=[], description="few-shot examples, before the client's messages")
 
@@ -142,16 +152,16 @@ class RoutePromptConfig(Section):
 class RouteConfig(Section):
     """What clients ask for as `model`, and the models behind it."""
 
-    name: Name
-    targets: list[TargetConfig] = Field(min_length=1)
+    name: Name = Field(description="what clients ask for as `model`")
+    targets: list[TargetConfig] = Field(min_length=1, description="the models that share its requests")
     fallback: list[Name] = Field(default=[], description="tried in this order when no target answers")
     choice: Literal["weighted", "least_loaded", "lowest_latency"] = Field("weighted", description="among the targets")
     sticky: Literal["none", "subject", "conversation"] = Field("none", description="same target for the same one")
     retries: int = Field(1, ge=0, le=5, description="further tries after every model has failed")
-    shadow: ShadowConfig | None = None
+    shadow: ShadowConfig | None = Field(None, description="a model that sees copies")
     concurrency: int | None = Field(None, ge=1, description="instead of gateway.concurrency")
     queue: int | None = Field(None, ge=0, description="instead of gateway.queue")
-    prompt: RoutePromptConfig | None = None
+    prompt: RoutePromptConfig | None = Field(None, description="what the gateway puts before the client's messages")
 
     @model_validator(mode="after")
     def _differ(self) -> RouteConfig:

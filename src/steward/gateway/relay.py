@@ -6,6 +6,7 @@ without a finish_reason is a failure, as is an event that is no JSON object. Pur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from steward.gateway.texts import Json
 from steward.gateway.wire import invalid, rewrite, upstream_error, upstream_failed, with_usage
 
 DONE: Final = b"data: [DONE]\n\n"
+EMBEDDINGS: Final = "/v1/embeddings"
+_TOO_LONG: Final = re.compile(rb"input \((\d+) tokens\) is too large.*batch size: (\d+)\)")  # llama.cpp, as a 500
 PASSED_BACK: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
 
@@ -53,6 +56,13 @@ def outgoing_of(exchange: Exchange, entry: ModelEntry) -> Outgoing:
 
     :raises Refused: 400 where neither is possible
     """
+    if exchange.endpoint == EMBEDDINGS and CHAT in entry.endpoints and EMBEDDINGS not in entry.endpoints:
+        raise invalid(
+            f"Model '{entry.name}' answers no embeddings: give it 'embeddings: mean' under models in steward.yaml, or "
+            "ask for a model that has them.",
+            param="model",
+            code="embeddings_not_enabled",
+        )
     translation = dialects.translation(exchange.endpoint, entry.endpoints)
     if translation is None:
         return Outgoing(exchange.endpoint, upstream_body(exchange, entry))
@@ -97,6 +107,13 @@ def taken_in(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answer:
 
 def failed(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes) -> Answer:
     """An upstream's error: as it is where the client knows its shape, else in the client's."""
+    if too_long := _TOO_LONG.search(body):
+        tokens, most = int(too_long[1]), int(too_long[2])
+        error = invalid(
+            f"The input has {tokens} tokens; the context of model '{exchange.model}' takes {most}; shorten it.",
+            code="context_length_exceeded",
+        )
+        return Answer(error.status, dialects.of(exchange.endpoint).error_body(error, exchange.request_id))
     error = upstream_error(status, body)
     known = b'"error"' in body and body.lstrip().startswith(b"{") and exchange.endpoint == outgoing.endpoint
     if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):

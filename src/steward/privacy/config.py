@@ -42,7 +42,7 @@ class PrivacyConfig(BaseModel):
         "off",
         description="standard: pseudonymise e-mail addresses, phone numbers and cards; gdpr: IP addresses too",
     )
-    actions: ActionsConfig = ActionsConfig()
+    actions: ActionsConfig = Field(ActionsConfig(), description="what happens to each kind of personal data")
     on_error: Literal["block", "allow"] = Field(
         "block", description="when the guard fails: block the request, or allow it through unmasked"
     )

@@ -16,7 +16,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.console.app import build
 from steward.core.records import Health, Snapshot
 from steward.monitoring.metrics import render
-from steward.processes.lifeline import end_with, no_core_dumps
+from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.serve import ServePlan, read_plan, store_url
 
 BUCKETS = 60
@@ -87,4 +87,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with named_errors("console"):
+        main()

@@ -12,8 +12,7 @@ from pathlib import Path
 import msgspec
 
 from steward.adapters.engines.embedded import serve
-from steward.core.errors import StewardError
-from steward.processes.lifeline import end_with, no_core_dumps
+from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.serve import ModelPlan
 
 
@@ -30,11 +29,9 @@ def main() -> None:
     end_with(given.alive_fd, 5.0)
     model = msgspec.json.decode(given.model, type=ModelPlan)
     assert model.path and model.socket
-    try:
-        server = serve(Path(model.path), Path(model.socket), model.name, model.context, model.slots, model.threads)
-    except StewardError as error:
-        sys.stderr.write(f"engine {model.name}: {error}\n")
-        raise SystemExit(error.exit_code) from error
+    server = serve(
+        Path(model.path), Path(model.socket), model.name, model.context, model.slots, model.threads, model.embeddings
+    )
     while not stop.wait(1.0):
         pass
     Path(model.socket).unlink(missing_ok=True)
@@ -44,4 +41,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with named_errors("engine"):
+        main()

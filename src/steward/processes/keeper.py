@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from steward.adapters.stores.sql import SqlStore
-from steward.processes.lifeline import end_with, no_core_dumps
+from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.drain import drain_once
 from steward.workflows.sealing import SPOOL
 from steward.workflows.serve import read_plan, store_url
@@ -61,4 +61,5 @@ def _round(folders: list[Path], store: SqlStore) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with named_errors("keeper"):
+        main()

@@ -1,4 +1,4 @@
-"""What every process does: end when the supervisor is gone, dump no core.
+"""What every process does: end when the supervisor is gone, dump no core, name its errors.
 
 The supervisor holds the write end of a pipe that it never writes to. When it dies, however it dies, the
 kernel closes that end and every child's read end sees the end of the file.
@@ -12,9 +12,27 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from steward.core.errors import StewardError
+
 _PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
+
+
+@contextmanager
+def named_errors(process: str) -> Iterator[None]:
+    """The edge of a process: what steward or the system names ends it with one line, never with a trace."""
+    try:
+        yield
+    except StewardError as error:
+        sys.stderr.write(f"{process}: {error}\n")
+        raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"{process}: {where}{error.strerror or type(error).__name__}\n")
+        raise SystemExit(4) from error
 
 
 def no_core_dumps() -> None:

@@ -304,6 +304,13 @@ class Supervisor:
                 self._ending.remove((child, limit))
 
     def _stop_soon(self, *_: Any) -> None:
+        """The first signal drains; a second one waits for no stream (the keeper still drains the ledger)."""
+        if self._stopping:
+            for child in self.children:
+                if child.kind != "keeper":
+                    child.signal(signal.SIGKILL)
+        elif sys.stderr.isatty():
+            sys.stderr.write("\nStopping: open streams may finish. Press Ctrl-C again to cut them off.\n")
         self._stopping = True
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from steward.processes.lifeline import end_with, no_core_dumps
+from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.serve import Serving, read_plan
 
 
@@ -47,4 +47,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with named_errors("worker"):
+        main()

@@ -86,6 +86,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     context: int = 2048
     slots: int = 8
     threads: int = 1
+    embeddings: str | None = None  # how an embedded model pools; None: it answers no /v1/embeddings
 
 
 class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,7 +227,7 @@ def _models(settings: Settings, home: Path, override: str | None) -> tuple[Model
     for item in settings.effective_models():
         if item.backend == "embedded":
             file = Path(item.path).absolute() if item.path else starter_path()
-            plans.append(_embedded(item.name, home, file, item.context, item.slots, item.threads))
+            plans.append(_embedded(item.name, home, file, item.context, item.slots, item.threads, item.embeddings))
             continue
         key = str(item.key) if item.key else None
         price = item.price
@@ -246,7 +247,9 @@ def _models(settings: Settings, home: Path, override: str | None) -> tuple[Model
     return tuple(plans)
 
 
-def _embedded(name: str, home: Path, file: Path, context: int, slots: int, threads: int | None) -> ModelPlan:
+def _embedded(
+    name: str, home: Path, file: Path, context: int, slots: int, threads: int | None, embeddings: str | None = None
+) -> ModelPlan:
     if not file.is_file():
         raise InputError(f"model {name!r}: no such file {file}; expected a GGUF file")
     threads = threads or max(1, (os.cpu_count() or 2) - 1)
@@ -260,6 +263,7 @@ def _embedded(name: str, home: Path, file: Path, context: int, slots: int, threa
         context=context,
         slots=slots,
         threads=threads,
+        embeddings=embeddings,
     )
 
 
@@ -359,6 +363,7 @@ class Serving:
         self._said: Acknowledged | None = None
         self.app = Gateway(
             infer=self._infer,
+            known=lambda headers: key_of(lambda text: self._book.find(text), headers),
             models=self._list,
             feedback=self._take_feedback,
             ready=self._ready,
@@ -539,6 +544,8 @@ def endpoints_of(model: ModelPlan) -> frozenset[str]:
     """What its engine answers itself; the gateway translates the rest, or refuses it."""
     if model.backend == "anthropic":
         return frozenset({"/v1/messages"})
+    if model.backend == "embedded" and model.embeddings is None:
+        return OPENAI_ENDPOINTS - {"/v1/embeddings"}
     return OPENAI_ENDPOINTS | {f"/v1/{name}" for name in model.speaks}
 
 

@@ -13,6 +13,12 @@ from typing import Any
 from steward.core.errors import InputError, Unavailable
 
 GGUF_MAGIC = b"GGUF"
+POOLING = {  # models[].embeddings, and llama.cpp's name for it
+    "mean": "LLAMA_POOLING_TYPE_MEAN",
+    "cls": "LLAMA_POOLING_TYPE_CLS",
+    "last": "LLAMA_POOLING_TYPE_LAST",
+    "model": "LLAMA_POOLING_TYPE_UNSPECIFIED",
+}
 
 
 def check_gguf(path: Path) -> None:
@@ -26,10 +32,13 @@ def check_gguf(path: Path) -> None:
         raise InputError(f"model file {path}: not a GGUF file (it begins with {head[:4]!r}, expected {GGUF_MAGIC!r})")
 
 
-def serve(model: Path, socket_path: Path, name: str, context: int, slots: int, threads: int) -> Any:
+def serve(
+    model: Path, socket_path: Path, name: str, context: int, slots: int, threads: int, pooling: str | None = None
+) -> Any:
     """Load `model` and answer on `socket_path`; the server lives as long as the returned object.
 
-    `context` is per slot, in tokens.
+    `context` is per slot, in tokens. With `pooling` (a key of `POOLING`) the same server answers /v1/embeddings
+    too: chat keeps its speed, but an input must fit into one batch, which is then as long as the context.
     :raises InputError: the extra is missing, or llama.cpp cannot load the file
     """
     check_gguf(model)
@@ -52,6 +61,10 @@ def serve(model: Path, socket_path: Path, name: str, context: int, slots: int, t
     params.verbosity = -1
     params.ui = False
     params.endpoint_slots = False
+    if pooling is not None:
+        params.embedding = True
+        params.pooling_type = getattr(xllamacpp.llama_pooling_type, POOLING[pooling])
+        params.n_batch = params.n_ubatch = max(512, context)
     try:
         server = xllamacpp.Server(params)
     except (RuntimeError, ValueError) as error:

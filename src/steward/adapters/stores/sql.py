@@ -6,7 +6,8 @@ batches repeats nothing and skips nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from steward.adapters.stores import feedback as feedbacks
 from steward.adapters.stores.tables import drained, exchanges, feedback, outstanding
-from steward.core.errors import Unavailable
+from steward.core.errors import InputError, Unavailable
 from steward.core.records import (
     Admitted,
     ExchangeRow,
@@ -54,20 +55,35 @@ class SqlStore:
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self._engine.begin() as connection:
+        with self._named_errors(), self._engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
     def check(self) -> None:
         """:raises Unavailable: the database does not answer, or has no tables yet"""
+        with self._reading() as connection:
+            connection.execute(sa.select(drained.c.segment).limit(1))
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """:raises Unavailable: no answer, no tables :raises InputError: what is there is not a database"""
         try:
-            with self._engine.connect() as connection:
-                connection.execute(sa.select(drained.c.segment).limit(1))
+            yield
         except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
             kind = type(error.orig).__name__
             raise Unavailable(
                 f"the store does not answer ({kind}); is `steward up` running, and its database?"
             ) from error
+        except sa.exc.DatabaseError as error:  # SQLite: "file is not a database", "malformed"
+            place = self._engine.url.database
+            raise InputError(
+                f"the store {place} is damaged ({error.orig}); restore it from a backup, or move it away"
+            ) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._named_errors(), self._engine.connect() as connection:
+            yield connection
 
     def close(self) -> None:
         self._engine.dispose()
@@ -137,7 +153,7 @@ class SqlStore:
             sa.func.coalesce(sa.func.sum(sa.case((table.outcome != "ok", 1), else_=0)), 0).label("errors"),
         )
         span = sa.and_(table.at >= since, table.at < until)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             total = connection.execute(sa.select(*sums).where(span)).one()
             rows: list[UsageRow] = []
             if by is not None:
@@ -165,7 +181,7 @@ class SqlStore:
         query = sa.select(*(exchanges.c[name] for name in names)).order_by(exchanges.c.at.desc()).limit(limit)
         if after is not None:
             query = query.where(exchanges.c.settled_at > after)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [ExchangeRow(**row._mapping) for row in connection.execute(query)]
 
     def feedback(self, since: float, limit: int) -> FeedbackReport:
@@ -186,7 +202,7 @@ class SqlStore:
         )
         count = max(1, round((until - since) / bucket_s))
         buckets: list[list[Any]] = [[] for _ in range(count)]
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             for row in connection.execute(query):
                 buckets[min(count - 1, int((row.at - since) / bucket_s))].append(row)
         return [_point(since + index * bucket_s, rows) for index, rows in enumerate(buckets)]

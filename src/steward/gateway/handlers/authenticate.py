@@ -17,7 +17,8 @@ def authenticate(find_key: Callable[[str], KeyRecord | None], pepper: bytes) -> 
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            exchange.key = key_of(find_key, exchange.headers)
+            if exchange.key is None:
+                exchange.key = key_of(find_key, exchange.headers)
             exchange.request = decode_request(exchange.endpoint, exchange.body)
             headers, request = exchange.headers, exchange.request
             subject = headers.get("x-steward-subject") or request.safety_identifier or request.user
