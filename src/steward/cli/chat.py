@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, terminal
+from steward.cli.status import answers
 from steward.core.errors import InputError, StewardError, Unavailable
 
 
@@ -22,6 +23,9 @@ def chat(
     text: Annotated[str | None, typer.Argument(help="What to say; without it, a conversation.")] = None,
     model: Annotated[str | None, typer.Option(help="Model or route; the first model by default.")] = None,
     url: Annotated[str | None, typer.Option(help="Another gateway than the one of --home.")] = None,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=2, help="0: the likeliest answer, the same each time.")
+    ] = 0.0,
     key: Annotated[str | None, typer.Option(help="Key; else STEWARD_KEY, else the first one of --home.")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -30,11 +34,13 @@ def chat(
     folder = find_home(home) if url is None or not (key or os.environ.get("STEWARD_KEY")) else None
     state = read_state(folder) if folder is not None and url is None else {}
     address, name = url or state["gateway_url"], model or (state.get("models") or ["starter"])[0]
+    if state:
+        _wait_until_ready(address)
     secret = key or os.environ.get("STEWARD_KEY") or _first_key(folder)
     messages: list[dict[str, str]] = []
     for said in [text] if text is not None else _lines():
         messages.append({"role": "user", "content": said})
-        answer = _ask(address, secret, name, messages, quiet=json)
+        answer = _ask(address, secret, name, messages, temperature, quiet=json)
         messages.append({"role": "assistant", "content": answer["answer"]})
         if json:
             show_json(answer)
@@ -49,6 +55,13 @@ def _first_key(folder: Path | None) -> str:
         ) from error
 
 
+def _wait_until_ready(url: str, seconds: float = 15.0) -> None:
+    """A deployment that has just started is waited for; one that stays unready says itself why, when asked."""
+    limit = time.monotonic() + seconds
+    while not answers(url) and time.monotonic() < limit:
+        time.sleep(0.1)
+
+
 def _lines() -> Iterator[str]:
     while True:
         try:
@@ -59,12 +72,15 @@ def _lines() -> Iterator[str]:
             yield line
 
 
-def _ask(url: str, key: str, model: str, messages: list[dict[str, str]], quiet: bool) -> dict[str, Any]:
+def _ask(
+    url: str, key: str, model: str, messages: list[dict[str, str]], temperature: float, quiet: bool
+) -> dict[str, Any]:
     """One streamed answer, printed as it comes. :raises StewardError: what the gateway said was wrong"""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=600)
-    body = {"model": model, "messages": messages, "stream": True, "stream_options": {"include_usage": True}}
+    body = {"model": model, "messages": messages, "temperature": temperature}
+    body |= {"stream": True, "stream_options": {"include_usage": True}}
     started = time.perf_counter()
     try:
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}

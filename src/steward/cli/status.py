@@ -23,7 +23,7 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
         else:
             show_lines([f"Not running: {error}"])
         raise typer.Exit(1) from error
-    ready = _ready(state["gateway_url"])
+    ready = answers(state["gateway_url"])
     if json:
         show_json({"ready": ready, **state})
     else:
@@ -53,7 +53,8 @@ def _show(state: dict[str, Any], ready: bool) -> None:
     show_table(["process", "state", "pid", "restarts"], rows)
 
 
-def _ready(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether the gateway at `url` says that it would answer a request."""
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=3) as answer:
             return bool(answer.status == 200)
