@@ -188,3 +188,12 @@ def test_chat_and_status_commands(deployed: Deployment) -> None:
     assert run("chat", "hello", "--home", home, "--model", "mock").stdout == "w0 w1 w2 w3 w4 \n"
     assert run("chat", "hello", "--home", home, "--model", "nope").returncode == 2
     assert run("status", "--home", home).returncode in (0, 1)
+
+
+def test_the_status_page_tells_a_dead_upstream_from_a_living_one(deployed: Deployment) -> None:
+    token = (deployed.home / "run" / "console-token").read_text()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    opener.open(f"{deployed.console_url}/login", f"token={token}".encode(), timeout=5).close()
+    with opener.open(f"{deployed.console_url}/api/snapshot", timeout=10) as answer:
+        states = {model["name"]: model["state"] for model in json.load(answer)["models"]}
+    assert states["mock"] == "ok" and states["gone"] == "down"

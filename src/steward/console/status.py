@@ -31,27 +31,38 @@ def compact(value: float) -> str:
 def view(snapshot: Snapshot) -> dict[str, Any]:
     """The values of status.html."""
     down = [item.name for item in (*snapshot.models, *snapshot.processes) if item.state != "ok"]
-    usage = snapshot.usage
+    usage, bucket = snapshot.usage, span_of(snapshot.bucket_s)
+    whole = span_of(snapshot.bucket_s * len(snapshot.series))
     return {
         "calm": not down,
         "sentence": "Everything answers."
         if not down
         else f"{', '.join(down)} {'is' if len(down) == 1 else 'are'} down.",
         "snapshot": snapshot,
+        "span": whole,
         "up_for": span(snapshot.at - snapshot.started_at),
         "figures": [
-            ("Requests", compact(usage.requests), "in the last hour"),
+            ("Requests", compact(usage.requests), f"in the last {whole}"),
             (
                 "Errors",
                 f"{100 * usage.errors / usage.requests:.1f} %" if usage.requests else "–",
                 f"{usage.errors:,} request{'' if usage.errors == 1 else 's'}",
             ),
-            ("Latency p95", _worst(snapshot.series), "slowest minute of the hour"),
+            ("Latency p95", _worst(snapshot.series), f"slowest {bucket} of the last {whole}"),
             ("Output tokens", compact(usage.output_tokens), f"{compact(usage.input_tokens)} in"),
         ],
-        "charts": [Markup(chart) for chart in _charts(snapshot.series)] if usage.requests else [],
+        "charts": [Markup(chart) for chart in _charts(snapshot.series, bucket)] if usage.requests else [],
         "rows": [_row(row) for row in snapshot.last],
     }
+
+
+def span_of(seconds: float) -> str:
+    """
+    >>> span_of(60), span_of(15), span_of(900), span_of(3600)
+    ('minute', '15 s', '15 minutes', 'hour')
+    """
+    named = {60.0: "minute", 3600.0: "hour"}
+    return named.get(seconds) or (f"{seconds / 60:.0f} minutes" if seconds > 60 else f"{seconds:.0f} s")
 
 
 def span(seconds: float) -> str:
@@ -71,7 +82,7 @@ def _worst(series: tuple[SeriesPoint, ...]) -> str:
     return milliseconds(max(known)) if known else "–"
 
 
-def _charts(series: tuple[SeriesPoint, ...]) -> list[str]:
+def _charts(series: tuple[SeriesPoint, ...], bucket: str) -> list[str]:
     labels = [time.strftime("%H:%M", time.localtime(point.at)) for point in series]
     latency = [
         Line("p50", tuple(point.p50_s for point in series), "a"),
@@ -84,7 +95,7 @@ def _charts(series: tuple[SeriesPoint, ...]) -> list[str]:
     ]
     return [
         line_chart("Latency", labels, latency, milliseconds),
-        bar_chart("Requests per minute", labels, traffic, compact),
+        bar_chart(f"Requests per {bucket}", labels, traffic, compact),
     ]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import logging
 import socket
 import time
-import urllib.request
 from pathlib import Path
 
 import uvicorn
@@ -17,18 +17,19 @@ from steward.console.app import build
 from steward.core.records import Health, Snapshot
 from steward.monitoring.metrics import render
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
-from steward.workflows.serve import ServePlan, read_plan, store_url
+from steward.workflows.serve import ServePlan, alive_of, read_plan, store_url
 
 BUCKETS = 60
-BUCKET_S = 60.0
+HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
 
 
 def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
-    """The last hour, as the status page shows it."""
+    """The last hour or quarter of an hour, as the status page shows it."""
     state = json.loads((Path(plan.home) / "run" / "state.json").read_text())
-    until = (now // BUCKET_S + 1) * BUCKET_S
-    since = until - BUCKETS * BUCKET_S
-    ready = _ready(plan)
+    bucket_s = YOUNG_BUCKET_S if now - state["started_at"] < BUCKETS * YOUNG_BUCKET_S else HOUR_BUCKET_S
+    until = (now // bucket_s + 1) * bucket_s
+    since = until - BUCKETS * bucket_s
+    alive = asyncio.run(alive_of(plan))
     return Snapshot(
         at=now,
         started_at=state["started_at"],
@@ -41,10 +42,11 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
             for item in state["processes"]
         ),
         models=tuple(
-            Health(name=model.name, state="ok" if ready else "down", detail=model.backend) for model in plan.models
+            Health(name=model.name, state="ok" if alive[model.name] else "down", detail=model.backend)
+            for model in plan.models
         ),
-        series=tuple(store.series(since, BUCKET_S, until)),
-        bucket_s=BUCKET_S,
+        series=tuple(store.series(since, bucket_s, until)),
+        bucket_s=bucket_s,
         usage=store.usage(since, until, "model"),
         last=tuple(store.tail(20)),
     )
@@ -52,14 +54,6 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
 
 def _restarts(count: int) -> str:
     return "" if not count else "restarted once" if count == 1 else f"restarted {count} times"
-
-
-def _ready(plan: ServePlan) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{plan.host}:{plan.port}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def main() -> None:

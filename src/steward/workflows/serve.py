@@ -540,6 +540,22 @@ def engine_of(model: ModelPlan, timeouts: Timeouts) -> HttpEngine:
     return HttpEngine(model.url, key, model.socket, timeouts, anthropic=model.backend == "anthropic")
 
 
+async def alive_of(plan: ServePlan) -> dict[str, bool]:
+    """Which models' engines answer now, asked afresh; an engine that cannot even be made does not."""
+
+    async def ask(model: ModelPlan) -> bool:
+        try:
+            engine = engine_of(model, Timeouts(connect_s=2.0))
+        except InputError:  # its key is gone
+            return False
+        try:
+            return await engine.alive()
+        finally:
+            await engine.close()
+
+    return dict(zip((model.name for model in plan.models), await asyncio.gather(*map(ask, plan.models)), strict=True))
+
+
 def endpoints_of(model: ModelPlan) -> frozenset[str]:
     """What its engine answers itself; the gateway translates the rest, or refuses it."""
     if model.backend == "anthropic":

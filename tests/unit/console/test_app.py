@@ -87,3 +87,11 @@ def test_a_configuration_that_was_not_taken_is_said() -> None:
     one = build(snapshot=lambda: refused, token=TOKEN, metrics=lambda: "")
     page = ask(one, "GET", "/", cookie=f"{COOKIE}={Sessions(TOKEN).issue(4e9)}")[2]
     assert "version 3 goes on serving: steward.yaml:4: &lt;unknown&gt;" in page
+
+
+def test_the_page_names_its_span() -> None:
+    hour = msgspec.structs.replace(snapshot(), series=snapshot().series * 60)
+    young = msgspec.structs.replace(hour, bucket_s=15.0)
+    cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
+    for shown, words in ((hour, "slowest minute of the last hour"), (young, "slowest 15 s of the last 15 minutes")):
+        assert words in ask(build(lambda shown=shown: shown, TOKEN, lambda: ""), "GET", "/", cookie=cookie)[2]
