@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from conftest import run
@@ -39,3 +42,11 @@ def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
 def test_no_deployment_is_a_clear_error(tmp_path: Path) -> None:
     ended = run("usage", cwd=tmp_path, STEWARD_HOME="")
     assert ended.returncode == 2 and "steward up" in ended.stderr
+
+
+def test_a_shell_completes_commands_and_their_options() -> None:
+    steward = Path(sys.executable).with_name("steward")
+    for words, last, wanted in (("steward ke", "1", "keys"), ("steward keys create --na", "3", "--name")):
+        asked = {"_STEWARD_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": last}
+        ended = subprocess.run([steward], capture_output=True, text=True, timeout=30, env={**os.environ, **asked})
+        assert ended.stdout.split() == [wanted]
