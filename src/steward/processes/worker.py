@@ -38,6 +38,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # nothing here looks at the client's address
         timeout_graceful_shutdown=int(plan.drain_s),
         h11_max_incomplete_event_size=65536,
     )
