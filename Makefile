@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz clean bench-gateway bench-start starter
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -21,6 +21,9 @@ check: $(VENV)/.test             ## style, types, architecture
 fuzz: $(VENV)/.test              ## the request parser and the stream reader, with atheris where it installs
 	-$(PIP) --only-binary :all: atheris
 	$(PY) tests/fuzz.py --seconds $(FUZZ_SECONDS)
+
+soak: $(VENV)/.test              ## kill workers and keeper 200 times under load, then balance the ledger: 10 minutes
+	$(PY) tests/soak.py
 
 bench-gateway: $(VENV)/.test
 	$(PY) benchmarks/bench_gateway.py

@@ -1,9 +1,10 @@
 """An OpenAI-compatible upstream of known timing, on a bare asyncio protocol: never the bottleneck.
 
-    python benchmarks/mock_upstream.py [--port 0] [--chunks 64] [--gap-ms 20] [--first-ms 0]
+    python benchmarks/mock_upstream.py [--port 0] [--chunks 64] [--gap-ms 20] [--first-ms 0] [--seen FILE]
 
 It prints its port. Models: `mock` answers; `mock-error` answers 500; `mock-truncated` ends its stream
-early; `mock-midstream-error` sends an error event in mid-stream. It lists `mock` only.
+early; `mock-midstream-error` sends an error event in mid-stream. It lists `mock` only. `--seen` appends each
+request's `x-client-request-id` to FILE, for a test that must know what reached it.
 """
 
 from __future__ import annotations
@@ -55,11 +56,14 @@ class Mock(asyncio.Protocol):
         self._buffer = b""
         self._timer: asyncio.TimerHandle | None = None
         self._events = events
+        self._seen = arguments.seen and open(arguments.seen, "ab", buffering=0)  # noqa: SIM115
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: Any = transport  # uvloop's is no subclass of asyncio.Transport
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._seen:
+            self._seen.close()
         if self._timer is not None:
             self._timer.cancel()
 
@@ -77,6 +81,8 @@ class Mock(asyncio.Protocol):
             self._answer(head, body)
 
     def _answer(self, head: bytes, body: bytes) -> None:
+        if self._seen and (at := head.find(b"x-client-request-id:")) >= 0:
+            self._seen.write(head[at + 20 :].split(b"\r\n", 1)[0].strip() + b"\n")
         if head.startswith(b"get"):
             self._transport.write(response("200 OK", MODELS))
         elif b'"mock-error"' in body:
@@ -130,6 +136,7 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=64)
     parser.add_argument("--gap-ms", type=float, default=20.0)
     parser.add_argument("--first-ms", type=float, default=0.0)
+    parser.add_argument("--seen")
     try:
         uvloop.run(serve(parser.parse_args()))
     except KeyboardInterrupt:

@@ -61,9 +61,14 @@ def commands_page() -> str:
 
 def _command(command: Any, path: str) -> list[str]:
     if hasattr(command, "commands"):
-        return [
+        inner = [
             line for name in sorted(command.commands) for line in _command(command.commands[name], f"{path} {name}")
         ]
+        return _one(command, path) + inner if command.invoke_without_command else inner
+    return _one(command, path)
+
+
+def _one(command: Any, path: str) -> list[str]:
     lines = [f"## {path}", "", (command.help or "").strip(), ""]
     given = [parameter for parameter in command.params if parameter.name != "help"]
     for parameter in given:

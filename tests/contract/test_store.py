@@ -121,6 +121,33 @@ def test_a_dead_writer_is_closed_and_a_living_one_is_not(store: SqlStore, tmp_pa
     assert store.usage(0, 1000, None).requests == 2
 
 
+def test_a_damaged_segment_loses_only_what_follows_and_holds_up_no_other(store: SqlStore, tmp_path: Path) -> None:
+    folder = tmp_path / "ledger"
+    damaged, sound = LedgerWriter(folder, "a"), LedgerWriter(folder, "b")
+    damaged.append(admitted("a-1"))
+    sound.append(admitted("b-1"))
+    sound.append(settled("b-1"))
+    with (folder / "a-000000.seg").open("ab") as file:
+        file.write(bytes(100))
+    assert drain_once(folder, store, 300.0).damaged[0].startswith("a-000000.seg: an empty")
+    damaged.close()
+    report = drain_once(folder, store, 300.0)
+    assert report.lost == 1 and [path.name for path in folder.glob("a*")] == ["a-000000.damaged"]
+    assert {row.request_id: row.outcome for row in store.tail(9)} == {"a-1": "lost", "b-1": "ok"}
+    assert drain_once(folder, store, 300.0).damaged == ()
+    sound.close()
+
+
+def test_sums_for_reconciliation(store: SqlStore) -> None:
+    name = msgspec.structs.replace(settled("a"), upstream_id="up-1")
+    store.drain("w", "s", 1, [admitted("a"), name, admitted("b", 86500.0), settled("b"), admitted("c")])
+    store.lost("w", 200.0)
+    seen = [(item.day, item.model, item.requests, item.output_tokens, item.usd) for item in store.sums(0, 1e6)]
+    assert seen == [("1970-01-01", "m", 1, 4, 0.5), ("1970-01-02", "m", 1, 4, 0.5)]
+    assert [(key, item.day) for key, item in store.sums_by_upstream_id(0, 1e6).items()] == [("up-1", "1970-01-01")]
+    assert store.lost_between(0, 1e6) == 1 and store.lost_between(200, 1e6) == 0
+
+
 def feedback(name: str, request_id: str = "a", project: str = "p", score: float = 1.0) -> Feedback:
     return Feedback(
         id=name,

@@ -1,4 +1,4 @@
-"""`steward usage` and `steward tail`: what the ledger says."""
+"""`steward usage`, `steward usage reconcile` and `steward tail`: what the ledger says."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from steward.core.errors import InputError, Unavailable
 if TYPE_CHECKING:
     from steward.adapters.stores.sql import SqlStore
     from steward.core.records import ExchangeRow
+    from steward.gateway.reconcile import Difference
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -41,13 +42,20 @@ def seconds(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
 def usage(
+    context: typer.Context,
     by: Annotated[By, typer.Option(help="Group by this.")] = By.model,
     since: Annotated[str | None, typer.Option(help="Only this far back, such as 24h.")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Settled requests and their tokens."""
+    if context.invoked_subcommand is not None:
+        return
     now = time.time()
     store = _store(find_home(home))
     found = store.usage(now - seconds(since) if since else 0.0, now + 1, by.value)
@@ -65,6 +73,56 @@ def usage(
         sums = [found.requests, found.errors, found.input_tokens, found.output_tokens, _usd(found.usd)]
         rows.append(["total", *sums])
     show_table([by.value, "requests", "errors", "tokens in", "tokens out", "USD"], rows, total=len(rows) > 1)
+
+
+@app.command()
+def reconcile(
+    file: Annotated[Path, typer.Argument(help="The provider's usage export, as CSV.")],
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Differences up to this share of the larger number agree.")
+    ] = 0.01,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A model that the export calls otherwise, as THEIRS=OURS; may be repeated."),
+    ] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare the ledger with a provider's usage export; exit 1 where they differ."""
+    from steward.workflows.reconcile import reconcile as compare
+
+    found = compare(find_home(home), file, tolerance, _renamed(name or []))
+    if json:
+        show_json(found)
+    else:
+        rows = [_listed(item) for item in found.differences]
+        if rows:
+            show_table(["day", "model", "upstream id", "what", "ledger", "provider", "provider - ledger"], rows)
+        verdict = f"{len(rows)} numbers differ" if rows else "They agree"
+        show_lines([f"{verdict}, of {found.compared} compared by {found.by}, within {found.tolerance:.2%}."])
+        if found.lost:
+            show_lines([f"{found.lost} requests of killed processes name no model and are in none of these numbers."])
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+def _listed(item: Difference) -> list[object]:
+    numbers = (_number(item.ledger), _number(item.provider), _number(item.provider - item.ledger, sign="+"))
+    return [item.day, item.model, item.request, item.what.replace("_", " "), *numbers]
+
+
+def _renamed(pairs: list[str]) -> dict[str, str]:
+    """:raises InputError: no THEIRS=OURS"""
+    split = [pair.partition("=") for pair in pairs]
+    for pair, (theirs, _, ours) in zip(pairs, split, strict=True):
+        if not (theirs and ours):
+            raise InputError(f"--name {pair!r}: expected THEIRS=OURS, such as gpt-4o-2024-08-06=big")
+    return {theirs: ours for theirs, _, ours in split}
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Counts whole, money to a hundredth of a cent."""
+    return f"{value:{sign},.0f}" if value == int(value) else f"{value:{sign},.4f}"
 
 
 def _usd(amount: float) -> str:

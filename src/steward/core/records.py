@@ -203,6 +203,17 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[UsageRow, ...] = ()
 
 
+class UsageSum(msgspec.Struct, frozen=True, kw_only=True):
+    """Settled requests of one UTC day and model, or of one request."""
+
+    day: str  # 2026-11-25
+    model: str
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+
+
 class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
     """One settled exchange as `steward tail` and the status page show it."""
 

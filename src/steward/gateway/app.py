@@ -163,6 +163,7 @@ class Gateway:
         task = asyncio.current_task()
         assert task is not None
         watcher = asyncio.ensure_future(_hung_up(receive, exchange, task))
+        begun = False
         try:
             try:
                 answer = await self._infer(exchange)
@@ -170,15 +171,16 @@ class Gateway:
                 answer = _refusal(error, path, request_id)
                 answer.headers += _retry_headers(exchange, answer)
             answer.headers.extend(_limit_headers(exchange))
+            begun = True
             if answer.stream is None:
                 watcher.cancel()
                 await _write(send, request_id, answer)
             else:
                 await _write_stream(send, exchange, answer)
         except asyncio.CancelledError:
-            if not exchange.client_closed:
-                raise
             task.uncancel()
+            if not (exchange.client_closed or begun):
+                await _write(send, request_id, _refusal(_stopping(), path, request_id))
         finally:
             watcher.cancel()
             exchange.end()
@@ -256,6 +258,16 @@ def _refusal(error: Refused, path: str, request_id: str) -> Answer:
     return answer
 
 
+def _stopping() -> Refused:
+    return Refused(
+        "The gateway is stopping, and the time for open requests to finish has passed. Try again.",
+        status=503,
+        type="api_error",
+        code="stopping",
+        headers=(("retry-after", "1"),),
+    )
+
+
 def _start(request_id: str, answer: Answer) -> dict[str, Any]:
     name = request_id.encode()
     headers = [(b"content-type", answer.content_type), (b"x-request-id", name), (b"request-id", name), *answer.headers]
@@ -271,6 +283,11 @@ async def _write(send: Send, request_id: str, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
+def _event(exchange: Exchange, error: Refused) -> dict[str, Any]:
+    event = dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
+    return {"type": "http.response.body", "body": event, "more_body": True}
+
+
 async def _write_stream(send: Send, exchange: Exchange, answer: Answer) -> None:
     """Relay event by event; `send` waits for a slow client, so that nothing piles up here."""
     assert answer.stream is not None
@@ -280,8 +297,13 @@ async def _write_stream(send: Send, exchange: Exchange, answer: Answer) -> None:
         async for events in stream:
             await send({"type": "http.response.body", "body": events, "more_body": True})
     except Refused as error:
-        event = dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
-        await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send(_event(exchange, error))
+    except asyncio.CancelledError:
+        if exchange.client_closed:
+            raise
+        exchange.cut_off = True
+        await send(_event(exchange, _stopping()))
+        raise
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:

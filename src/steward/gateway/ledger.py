@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Contradiction
-from steward.core.records import LedgerRecord
+from steward.core.records import LedgerRecord, Settled
 
 _HEAD: Final = struct.Struct("<II")  # length of the payload, CRC-32 of the payload
 _encoder = msgspec.msgpack.Encoder()
@@ -32,7 +32,8 @@ def encode_frame(record: LedgerRecord) -> bytes:
 def decode_frames(buffer: bytes) -> tuple[list[LedgerRecord], int]:
     """The records of all whole frames, and how many bytes they take; a torn tail is left for later.
 
-    :raises Contradiction: a whole frame whose checksum is wrong
+    :raises Contradiction: the first frame is whole and wrong: its checksum, or what is in it. Frames before a wrong
+        one are returned, so that the next call meets it first
     """
     records: list[LedgerRecord] = []
     position = 0
@@ -41,14 +42,26 @@ def decode_frames(buffer: bytes) -> tuple[list[LedgerRecord], int]:
         end = position + _HEAD.size + length
         if end > len(buffer):
             break
-        payload = buffer[position + _HEAD.size : end]
-        if zlib.crc32(payload) != crc:
-            raise Contradiction(
-                f"ledger frame at byte {position}: checksum {zlib.crc32(payload):08x}, expected {crc:08x}"
-            )
-        records.append(_decoder.decode(payload))
+        try:
+            records.append(_record(buffer[position + _HEAD.size : end], crc))
+        except Contradiction:
+            if position == 0:
+                raise
+            break
         position = end
     return records, position
+
+
+def _record(payload: bytes, crc: int) -> LedgerRecord:
+    """:raises Contradiction: why a frame cannot be taken"""
+    if not payload:  # after a power cut a file may end in zeros: a "frame" of no bytes, whose CRC is 0
+        raise Contradiction("an empty ledger frame, expected a record")
+    if zlib.crc32(payload) != crc:
+        raise Contradiction(f"a ledger frame with checksum {zlib.crc32(payload):08x}, expected {crc:08x}")
+    try:
+        return _decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        raise Contradiction(f"a ledger frame that holds no record: {error}") from error
 
 
 def segment_name(writer_id: str, number: int) -> str:
@@ -65,37 +78,70 @@ class LedgerWriter:
     def __init__(self, folder: Path, writer_id: str, segment_bytes: int = 64 * 1024 * 1024) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._writer_id, self._segment_bytes = folder, writer_id, segment_bytes
-        self._lock = os.open(folder / f"{writer_id}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = _locked(folder / f"{writer_id}.lock")
         self._number = 0
         self._size = 0
         self._dirty = False
+        self._owed: list[bytes] = []  # settlements that the disk had no room for
         self._fd = self._open()
 
     def append(self, record: LedgerRecord) -> None:
-        """Write `record`; it survives a kill of this process when this returns. Microseconds."""
+        """Write `record`; it survives a kill of this process when this returns. Microseconds.
+
+        A settlement is of something that has happened, so where it cannot be written it is kept and tried again at
+        every `pay`; until then a kill settles its request at the reservation.
+        :raises OSError: no room, and the record is no settlement; nothing was written
+        """
         frame = encode_frame(record)
-        if self._size + len(frame) > self._segment_bytes and self._size:
-            self._rotate()
-        view = memoryview(frame)
-        while view:
-            view = view[os.write(self._fd, view) :]
-        self._size += len(frame)
-        self._dirty = True
+        try:
+            self.pay()
+            self._write(frame)
+        except OSError:
+            if not isinstance(record, Settled):
+                raise
+            self._owed.append(frame)
 
     def sync(self) -> None:
         """Bring what was appended to the disk; blocks, so call it off the event loop."""
         if self._dirty:
             self._dirty = False
-            os.fdatasync(self._fd)
+            try:
+                os.fdatasync(self._fd)
+            except OSError:
+                self._dirty = True
+                raise
 
     def close(self) -> None:
-        os.close(self._fd)
+        """What is still owed goes to the keeper as lost. Nothing can be appended any more."""
+        fd, self._fd = self._fd, -1  # an append now fails, rather than going to a file that was given this number
+        os.close(fd)
         os.close(self._lock)  # releases the lock: the keeper may finish this writer's files
+
+    def pay(self) -> None:
+        """Write the settlements that there was no room for. :raises OSError: there still is none"""
+        while self._owed:
+            self._write(self._owed[0])
+            del self._owed[0]
+
+    def _write(self, frame: bytes) -> None:
+        if self._size + len(frame) > self._segment_bytes and self._size:
+            self._rotate()
+        view = memoryview(frame)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError:
+            if len(view) < len(frame):
+                os.ftruncate(self._fd, self._size)  # half a frame would make all that follow unreadable
+            raise
+        self._size += len(frame)
+        self._dirty = True
 
     def _open(self) -> int:
         path = self._folder / segment_name(self._writer_id, self._number)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        _sync_folder(self._folder)  # else a power cut may take the file with its name
+        return fd
 
     def _rotate(self) -> None:
         os.fdatasync(self._fd)
@@ -103,3 +149,24 @@ class LedgerWriter:
         self._number += 1
         self._size = 0
         self._fd = self._open()
+
+
+def _locked(path: Path) -> int:
+    """A lock on the file that `path` names: one that the keeper took and removed in between is no lock."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                return fd
+        except FileNotFoundError:
+            pass
+        os.close(fd)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -24,10 +24,11 @@ ROUND_S = 0.2
 
 
 def main() -> None:
-    """`python -m steward.processes.keeper --plan FILE --alive-fd N`"""
+    """`python -m steward.processes.keeper --plan FILE --alive-fd N [--once]`; `--once`: drain what is there and end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
+    parser.add_argument("--once", action="store_true")
     given = parser.parse_args()
     no_core_dumps()
     logging.basicConfig(level=logging.WARNING, format="keeper %(levelname)s %(message)s")
@@ -43,20 +44,25 @@ def main() -> None:
     store = SqlStore(store_url(plan))
     store.migrate()
     (Path(plan.home) / "run" / "store-ready").touch()
-    while not stop.is_set():
-        _round(folders, store)
+    told: set[str] = set()
+    while not (stop.is_set() or given.once):
+        _round(folders, store, told)
         stop.wait(ROUND_S)
-    _round(folders, store)
+    _round(folders, store, told)
     store.close()
 
 
-def _round(folders: list[Path], store: SqlStore) -> None:
+def _round(folders: list[Path], store: SqlStore, told: set[str]) -> None:
+    """Drain once; `told` is the damage that the log has named already."""
     try:
-        lost = sum(drain_once(folder, store, time.time()).lost for folder in folders)
+        reports = [drain_once(folder, store, time.time()) for folder in folders]
     except OperationalError as error:  # the store is away; the ledger's files keep everything
         log.warning("store unavailable, trying again: %s", type(error.orig).__name__)
         return
-    if lost:
+    for damage in {item for report in reports for item in report.damaged} - told:
+        told.add(damage)
+        log.error("damaged ledger segment %s; what precedes it is settled, the file is kept", damage)
+    if lost := sum(report.lost for report in reports):
         log.warning("settled %d requests of a dead worker at their reservation", lost)
 
 

@@ -84,15 +84,15 @@ class Child:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
 
-    def wait(self, seconds: float) -> None:
-        """Wait for the end; after `seconds` make it."""
+    def wait(self, seconds: float) -> int | None:
+        """Wait for the end; after `seconds` make it. -> its exit code; None where it was down already"""
         if self.process is None:
-            return
+            return None
         try:
-            self.process.wait(seconds)
+            return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            return self.process.wait()
 
 
 def listen(host: str, port: int, what: str, flag: str) -> socket.socket:
@@ -317,15 +317,29 @@ class Supervisor:
         """Workers drain first; nobody is left behind."""
         self._gateway.close()
         self._console.close()
-        everyone = [*self.children, *(child for child, _ in (*self._retiring, *self._ending))]
-        for kind in ("worker", "engine", "console", "keeper"):
-            group = [child for child in everyone if child.kind == kind]
-            for child in group:
-                child.signal(signal.SIGTERM)
-            extra = self.plan.drain_s if kind == "worker" else 0.0
-            for child in group:
-                child.wait(STOP_S[kind] + extra)
+        for kind in ("worker", "engine", "console"):
+            self._end(kind)
+        if not self._end("keeper") and self._store_ready.exists():
+            self._drain()
         (self._run / "state.json").unlink(missing_ok=True)
+
+    def _end(self, kind: str) -> bool:
+        """Tell all of a kind to stop and wait for them; true when all were there to be told, and ended well."""
+        everyone = [*self.children, *(child for child, _ in (*self._retiring, *self._ending))]
+        group = [child for child in everyone if child.kind == kind]
+        there = [child.running for child in group]
+        for child in group:
+            child.signal(signal.SIGTERM)
+        extra = self.plan.drain_s if kind == "worker" else 0.0
+        codes = [child.wait(STOP_S[kind] + extra) for child in group]
+        return all(there) and not any(codes)
+
+    def _drain(self) -> None:
+        """A keeper that was down, or not yet up, when it was told to stop has left the workers' last records behind."""
+        command = python("keeper", "--plan", str(self.plan.file()), "--alive-fd", str(self._alive_read), "--once")
+        keeper = Child("keeper", command, (self._alive_read,))
+        keeper.start(time.monotonic())
+        keeper.wait(STOP_S["keeper"])
 
     def tell(self, notes: dict[str, Any]) -> None:
         """Show `notes` with the state."""

@@ -66,6 +66,7 @@ ANTHROPIC_URL = "https://api.anthropic.com"
 KEYS_POLL_S = 0.25
 PLAN_POLL_S = 0.1
 FSYNC_S = 0.05
+SETTLE_S = 1.0  # for exchanges that were cut off to write their settlements
 SHADOWS = 8  # copies under way in one worker
 
 
@@ -497,6 +498,7 @@ class Serving:
                     await engine.close()
 
     async def _sync(self) -> None:
+        self._ledger.pay()
         await asyncio.to_thread(self._sync_files)
 
     def _sync_files(self) -> None:
@@ -507,6 +509,7 @@ class Serving:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._settled()
         for generation in (self._now, *self._retired):
             await generation.shadows.close()
             for engine in generation.engines.values():
@@ -515,6 +518,12 @@ class Serving:
         for writer in (self._ledger, self._spool):
             writer.sync()
             writer.close()
+
+    async def _settled(self) -> None:
+        """Wait for the exchanges that the drain limit has cut off: each still writes its settlement."""
+        limit = time.monotonic() + SETTLE_S
+        while any(item.open for item in (self._now, *self._retired)) and time.monotonic() < limit:
+            await asyncio.sleep(0.01)
 
 
 def guards_of(plan: ServePlan) -> tuple[Guard, ...]:

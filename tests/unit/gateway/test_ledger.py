@@ -1,3 +1,10 @@
+import fcntl
+import os
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -5,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.core.errors import Contradiction
-from steward.core.records import Admitted
+from steward.core.records import Admitted, Settled
 from steward.gateway.ledger import LedgerWriter, decode_frames, encode_frame
 
 
@@ -28,6 +35,13 @@ def test_a_wrong_checksum_is_a_contradiction() -> None:
     frame[-1] ^= 1
     with pytest.raises(Contradiction, match="checksum"):
         decode_frames(bytes(frame))
+    whole = encode_frame(admitted(0))
+    assert decode_frames(whole + bytes(frame)) == ([admitted(0)], len(whole))
+
+
+def test_the_zeros_of_a_power_cut_are_no_record() -> None:
+    with pytest.raises(Contradiction, match="empty"):
+        decode_frames(bytes(4096))
 
 
 def test_segments_rotate_and_hold_everything(tmp_path: Path) -> None:
@@ -39,3 +53,59 @@ def test_segments_rotate_and_hold_everything(tmp_path: Path) -> None:
     segments = sorted(tmp_path.glob("*.seg"))
     records = [record for path in segments for record in decode_frames(path.read_bytes())[0]]
     assert len(segments) > 1 and [record.request_id for record in records] == [f"r{n}" for n in range(10)]
+
+
+def settled(number: int) -> Settled:
+    return Settled(request_id=f"r{number}", at=1.0, outcome="ok", status=200, model="m")
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Files of this process end at `size` bytes: a write beyond is cut short, the next one fails, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_no_half_frame_and_owes_no_settlement(tmp_path: Path) -> None:
+    writer = LedgerWriter(tmp_path, "w")
+    writer.append(admitted(1))
+    with room_for(len(encode_frame(admitted(1))) + 10):
+        with pytest.raises(OSError, match="File too large"):
+            writer.append(admitted(2))
+        writer.append(settled(1))
+        with pytest.raises(OSError, match="File too large"):
+            writer.pay()
+    writer.append(admitted(3))
+    writer.close()
+    records, used = decode_frames((tmp_path / "w-000000.seg").read_bytes())
+    assert records == [admitted(1), settled(1), admitted(3)] and used == (tmp_path / "w-000000.seg").stat().st_size
+
+
+def test_a_closed_writer_writes_into_no_other_file(tmp_path: Path) -> None:
+    writer = LedgerWriter(tmp_path, "w")
+    writer.close()
+    with (tmp_path / "other").open("wb"), pytest.raises(OSError, match="Bad file descriptor"):
+        writer.append(admitted(1))
+    assert (tmp_path / "other").read_bytes() == b""
+
+
+def test_a_lock_that_the_keeper_removed_is_taken_anew(tmp_path: Path) -> None:
+    path = tmp_path / "w.lock"
+    keeper = os.open(path, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(keeper, fcntl.LOCK_EX)
+    writers: list[LedgerWriter] = []
+    thread = threading.Thread(target=lambda: writers.append(LedgerWriter(tmp_path, "w")))
+    thread.start()  # it waits for the keeper, which saw a lock that nobody held
+    time.sleep(0.2)
+    path.unlink()
+    os.close(keeper)
+    thread.join()
+    other = os.open(path, os.O_RDWR)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(other)
+    writers[0].close()

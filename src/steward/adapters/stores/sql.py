@@ -28,6 +28,7 @@ from steward.core.records import (
     Settled,
     Usage,
     UsageRow,
+    UsageSum,
 )
 
 Group = Literal["key", "team", "model", "route", "project", "day"]
@@ -175,6 +176,43 @@ class SqlStore:
             return sa.func.date(exchanges.c.at, "unixepoch")
         return sa.func.to_char(sa.func.timezone("UTC", sa.func.to_timestamp(exchanges.c.at)), "YYYY-MM-DD")
 
+    def sums(self, since: float, until: float) -> list[UsageSum]:
+        """Rows admitted in [since, until) that a model answered, per UTC day and model."""
+        day, model = self._group("day"), exchanges.c.model
+        query = sa.select(day.label("day"), model, *self._totals()).group_by(day, model).order_by(day, model)
+        return self._summed(query.where(exchanges.c.at >= since, exchanges.c.at < until, model.is_not(None)))
+
+    def sums_by_upstream_id(self, since: float, until: float) -> dict[str, UsageSum]:
+        """Rows admitted in [since, until) that have an upstream id, per id."""
+        day, model, name = self._group("day"), exchanges.c.model, exchanges.c.upstream_id
+        columns = (sa.func.min(day).label("day"), sa.func.min(model).label("model"), name, *self._totals())
+        where = (exchanges.c.at >= since, exchanges.c.at < until, name.is_not(None), model.is_not(None))
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(*columns).where(*where).group_by(name)).all()
+        return {row.upstream_id: _usage_sum(row) for row in rows}
+
+    def lost_between(self, since: float, until: float) -> int:
+        """How many rows admitted in [since, until) were settled for a process that died."""
+        query = sa.select(sa.func.count()).where(
+            exchanges.c.at >= since, exchanges.c.at < until, exchanges.c.outcome == "lost"
+        )
+        with self._reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    @staticmethod
+    def _totals() -> tuple[Any, ...]:
+        table = exchanges.c
+        return (
+            sa.func.count().label("requests"),
+            sa.func.sum(table.input_tokens).label("input_tokens"),
+            sa.func.sum(table.output_tokens).label("output_tokens"),
+            sa.func.coalesce(sa.func.sum(table.usd), 0.0).label("usd"),
+        )
+
+    def _summed(self, query: Any) -> list[UsageSum]:
+        with self._reading() as connection:
+            return [_usage_sum(row) for row in connection.execute(query)]
+
     def tail(self, limit: int, after: float | None = None) -> list[ExchangeRow]:
         """The newest exchanges, newest first; with `after`, those settled later than that."""
         names = ExchangeRow.__struct_fields__
@@ -274,6 +312,17 @@ def _lost_row(admitted: Admitted, at: float) -> dict[str, Any]:
         duration_s=max(0.0, at - admitted.at),
     )
     return _row(admitted, settled)
+
+
+def _usage_sum(row: Any) -> UsageSum:
+    return UsageSum(
+        day=str(row.day),
+        model=str(row.model),
+        requests=int(row.requests),
+        input_tokens=int(row.input_tokens),
+        output_tokens=int(row.output_tokens),
+        usd=float(row.usd),
+    )
 
 
 def _sums(row: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from steward.core.errors import Refused
 from steward.core.extend import Ledger
 from steward.core.records import Admitted, Outcome, Settled
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
+from steward.gateway.wire import MAX_CHOICES, MAX_OUTPUT_TOKENS, TokenUsage
 
 
 def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
@@ -30,8 +31,8 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
                 end("timeout" if error.status == 504 else _failure(error), error.status)
                 raise
             except asyncio.CancelledError:
-                exchange.client_closed = True
-                end("client_closed", 499)
+                gone = exchange.client_closed  # else this process stops, and its drain limit has passed
+                end("client_closed" if gone else "truncated", 499 if gone else 503)
                 raise
             except Exception:
                 end("upstream_error", 500)
@@ -65,6 +66,9 @@ async def _settling(
         async for events in stream:
             yield events
         outcome = "upstream_error" if exchange.failed else "truncated" if exchange.truncated else "ok"
+    except asyncio.CancelledError:
+        exchange.cut_off = exchange.cut_off or not exchange.client_closed
+        raise
     finally:
         if outcome is None and exchange.cut_off:
             outcome = "truncated"
@@ -95,7 +99,7 @@ def admitted(exchange: Exchange) -> Admitted:
 
 def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:
     """What the exchange used: the upstream's usage, else an estimate (one token an event of a stream)."""
-    usage = exchange.usage
+    usage = exchange.usage if credible(exchange.usage) else None
     called = bool(exchange.attempts)
     if usage is not None:
         tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0)
@@ -116,8 +120,23 @@ def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[s
         duration_s=time.perf_counter() - exchange.started,
         attempts=tuple(exchange.attempts),
         guards=tuple(exchange.guards),
-        upstream_id=exchange.upstream_id,
+        upstream_id=_clean(exchange.upstream_id),
     )
+
+
+def credible(usage: TokenUsage | None) -> bool:
+    """Whether an upstream's counts can be what a request used; else they would poison sums, or overflow the store.
+
+    >>> [credible(TokenUsage(count, 1)) for count in (0, 70, -1, 10**30)]
+    [True, True, False, False]
+    """
+    counts = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage is not None else (-1,)
+    return all(0 <= count <= MAX_OUTPUT_TOKENS * MAX_CHOICES for count in counts)
+
+
+def _clean(name: str | None) -> str | None:
+    """An upstream's id as every store takes it: no NUL, no lone surrogate, at most 200 characters."""
+    return name and "".join(letter for letter in name[:200] if letter.isprintable())
 
 
 def cost(entry: ModelEntry | None, input_tokens: int, output_tokens: int) -> float | None:
