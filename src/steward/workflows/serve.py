@@ -50,6 +50,7 @@ from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import LimitTable, OutputLengths
 from steward.gateway.prompts import Prompt
 from steward.gateway.routing import Route, Shadow, Target, table
+from steward.gateway.tally import Turnstile
 from steward.privacy.guard import Policy, guard_of
 from steward.security.keys import KeyBook
 from steward.security.rootkey import derive, ensure_root_key
@@ -66,6 +67,7 @@ ANTHROPIC_URL = "https://api.anthropic.com"
 KEYS_POLL_S = 0.25
 PLAN_POLL_S = 0.1
 FSYNC_S = 0.05
+TALLY_S = 1.0
 SHADOWS = 8  # copies under way in one worker
 
 
@@ -355,6 +357,7 @@ class Serving:
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
         self._seal = sealer(self.home)
+        self._turnstile = Turnstile()
         self._limiter = limiter_of(plan)
         self._lengths: dict[str, OutputLengths] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -368,6 +371,7 @@ class Serving:
             feedback=self._take_feedback,
             ready=self._ready,
             max_body_bytes=plan.max_body_bytes,
+            turnstile=self._turnstile,
             on_start=self._start,
             on_stop=self._stop,
         )
@@ -451,6 +455,7 @@ class Serving:
             asyncio.create_task(every(KEYS_POLL_S, self._reload_keys)),
             asyncio.create_task(every(PLAN_POLL_S, self._follow_plan)),
             asyncio.create_task(every(FSYNC_S, self._sync)),
+            asyncio.create_task(every(TALLY_S, self._tally)),
         ]
 
     async def _reload_keys(self) -> None:
@@ -496,6 +501,10 @@ class Serving:
                 if id(engine) not in used:
                     await engine.close()
 
+    async def _tally(self) -> None:
+        if (tally := self._turnstile.take(time.time())) is not None:
+            self._ledger.append(tally)
+
     async def _sync(self) -> None:
         await asyncio.to_thread(self._sync_files)
 
@@ -512,6 +521,7 @@ class Serving:
             for engine in generation.engines.values():
                 await engine.close()
         await self._limiter.close()
+        await self._tally()
         for writer in (self._ledger, self._spool):
             writer.sync()
             writer.close()
