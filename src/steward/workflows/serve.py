@@ -104,6 +104,8 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     max_body_bytes: int
     drain_s: float
+    receive_s: float = 20.0
+    send_s: float = 60.0
     timeouts: Timeouts
     line: LinePlan = LinePlan()
     health: HealthPlan = HealthPlan()
@@ -149,6 +151,8 @@ def make_plan(
         workers=gateway.workers or os.cpu_count() or 1,
         max_body_bytes=gateway.max_body_bytes,
         drain_s=gateway.drain_s,
+        receive_s=gateway.receive_timeout_s,
+        send_s=gateway.send_timeout_s,
         timeouts=timeouts,
         line=LinePlan(gateway.concurrency, gateway.queue, gateway.queue_wait_s),
         health=HealthPlan(**gateway.health.model_dump()),
