@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.sql import SqlStore
 from steward.adapters.stores.tables import metadata
-from steward.core.records import Admitted, Feedback, Settled
+from steward.core.records import Admitted, Feedback, FeedbackSum, Settled, Tally
 from steward.gateway.ledger import LedgerWriter
 from steward.workflows.drain import drain_once
 
@@ -193,3 +193,51 @@ def test_feedback_is_drained_once_and_whole(store: SqlStore, tmp_path: Path) -> 
     writer.close()
     drain_once(folder, store, 300.0)
     assert not list(folder.iterdir()) and {row.id for row in store.feedback(0, 10).last} == {"f1", "f2"}
+
+
+def meter(store: SqlStore, name: str, part: str = "") -> float:
+    return sum(row.value for row in store.meters() if row.meter == name and row.part == part)
+
+
+def test_meters_count_what_usage_counts(store: SqlStore) -> None:
+    store.drain("w", "s", 1, [admitted("a"), settled("a"), admitted("b"), admitted("c")])
+    for _ in range(2):  # a keeper that was killed, and one that was not
+        store.drain("w", "s", 2, [settled("b", "upstream_error")])
+        store.lost("w", 200.0)
+    usage = store.usage(0, 1000, None)
+    assert (meter(store, "requests"), meter(store, "usd")) == (usage.requests, usage.usd) == (3, 1.0)
+    assert meter(store, "tokens", "sum") == usage.input_tokens + usage.output_tokens == 7 + 7 + 55
+    outcomes = {dict(row.labels)["outcome"]: row.value for row in store.meters() if row.meter == "requests"}
+    assert outcomes == {"ok": 1, "upstream_error": 1, "lost": 1} and store.open_requests() == 0
+
+
+def test_a_tally_counts_once(store: SqlStore) -> None:
+    tally = Tally(at=1.0, meter="turned_away", counts=(((("reason", "overloaded"),), 3),))
+    for _ in range(2):
+        store.drain("w", "s", 10, [tally])
+    store.drain("w", "s", 20, [tally])
+    assert meter(store, "turned_away") == 6
+
+
+def test_the_migration_counts_what_had_settled(store: SqlStore) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    store.drain("w", "s", 1, [admitted("a"), settled("a"), admitted("b"), settled("b")])
+    before = store.meters()
+    config = Config()
+    config.set_main_option("script_location", "steward:adapters/stores/migrations")
+    with store._engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+    store.migrate()
+    assert store.meters() == before and before
+
+
+def test_feedback_sums_go_by_sentiment(store: SqlStore) -> None:
+    said = [feedback("f1"), feedback("f2", score=-0.5), feedback("f3", score=-1.0), feedback("f4", "nobody")]
+    store.drain("w", "s", 1, [admitted("a"), settled("a"), *said])
+    assert store.feedback_sums() == [
+        FeedbackSum(route="m", model="m", sentiment="negative", count=2, magnitude=1.5),
+        FeedbackSum(route="m", model="m", sentiment="positive", count=1, magnitude=1.0),
+    ]

@@ -177,12 +177,6 @@ def test_content_is_nowhere_in_the_home(deployed: Deployment) -> None:
     assert len(files) > 5 and not [path for path in files if secret.encode() in path.read_bytes()]
 
 
-def test_metrics_are_made_once_for_all_workers(deployed: Deployment) -> None:
-    with urllib.request.urlopen(f"{deployed.console_url}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
-    assert 'steward_requests_total{model="mock"}' in text
-
-
 def test_chat_and_status_commands(deployed: Deployment) -> None:
     home = str(deployed.home)
     assert run("chat", "hello", "--home", home, "--model", "mock").stdout == "w0 w1 w2 w3 w4 \n"

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs
@@ -37,6 +37,8 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+LOOPBACK: Final = ("127.0.0.1", "::1")
+FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _HERE: Final = Path(__file__).parent
 _pages = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True)
 
@@ -58,6 +60,15 @@ class Sessions:
         expiry, _, signature = cookie.partition(".")
         same = hmac.compare_digest(signature.encode(), self._sign(expiry).encode())
         return same and expiry.isdigit() and int(expiry) > now
+
+    def metrics_token(self) -> str:
+        """What a scraper sends; it opens the metrics and nothing else."""
+        return hmac.new(self._token, b"metrics", hashlib.sha256).hexdigest()
+
+    def scrapes(self, headers: Mapping[str, str]) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(given.strip().encode(), self.metrics_token().encode())
+        return same and scheme.lower() == "bearer"
 
     def _sign(self, expiry: str) -> str:
         return hmac.new(self._token, f"console-session:{expiry}".encode(), hashlib.sha256).hexdigest()
@@ -102,9 +113,9 @@ def build(snapshot: Callable[[], Snapshot], token: str, metrics: Callable[[], st
         return response
 
     async def prometheus(request: Request) -> Response:
-        local = request.client is not None and request.client.host in ("127.0.0.1", "::1")
-        if not (local or signed_in(request)):
-            return PlainTextResponse("metrics are for this machine, or sign in", status_code=401)
+        if not (_is_local(request) or sessions.scrapes(request.headers) or signed_in(request)):
+            said = "metrics need 'Authorization: Bearer TOKEN', with the text of run/metrics-token in the home"
+            return PlainTextResponse(said, status_code=401, headers={"WWW-Authenticate": "Bearer"})
         return PlainTextResponse(await asyncio.to_thread(metrics), media_type="text/plain; version=0.0.4")
 
     async def alive(request: Request) -> Response:
@@ -120,6 +131,13 @@ def build(snapshot: Callable[[], Snapshot], token: str, metrics: Callable[[], st
         Mount("/static", StaticFiles(directory=_HERE / "static")),
     ]
     return Starlette(routes=routes)
+
+
+def _is_local(request: Request) -> bool:
+    """This machine asks for itself: not a proxy for somebody, nor a page whose name was bound to this address."""
+    client = request.client.host if request.client is not None else ""
+    forwarded = any(name in request.headers for name in FORWARDED)
+    return client in LOOPBACK and request.url.hostname in (*LOOPBACK, "localhost") and not forwarded
 
 
 def _route(path: str, act: Callable[[Request], Awaitable[Response]], *methods: str) -> Route:

@@ -55,7 +55,10 @@ class TimedOut(Unavailable):
 
 
 class Refused(StewardError):
-    """A request is refused. `status`, `type` and `code` are OpenAI's error vocabulary."""
+    """A request is refused. `status`, `type` and `code` are OpenAI's error vocabulary.
+
+    `limit` and `scope` say which limit of whom refused it ("tokens", "key"), for the metrics.
+    """
 
     def __init__(
         self,
@@ -66,8 +69,11 @@ class Refused(StewardError):
         code: str | None = None,
         param: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        limit: str = "",
+        scope: str = "",
     ) -> None:
         super().__init__(message)
+        self.limit, self.scope = limit, scope
         self.message, self.status, self.type, self.code, self.param, self.headers = (
             message,
             status,

@@ -144,7 +144,15 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
     sealed: bytes | None = None  # ciphertext of comment and correction
 
 
-LedgerRecord = Admitted | Settled | Feedback
+class Tally(msgspec.Struct, frozen=True, kw_only=True, tag="tally"):
+    """How often something happened that leaves no row, such as a refusal; written every so often, by labels."""
+
+    at: float
+    meter: str  # of core/meters.py
+    counts: tuple[tuple[tuple[tuple[str, str], ...], int], ...]
+
+
+LedgerRecord = Admitted | Settled | Feedback | Tally
 
 
 class FeedbackLabel(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +161,16 @@ class FeedbackLabel(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     count: int
     mean_score: float
+
+
+class FeedbackSum(msgspec.Struct, frozen=True, kw_only=True):
+    """Matched feedback of one route, model and sign of the score."""
+
+    route: str
+    model: str | None
+    sentiment: Literal["positive", "neutral", "negative"]
+    count: int
+    magnitude: float  # sum of the scores' absolute values
 
 
 class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):

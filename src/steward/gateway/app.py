@@ -20,6 +20,7 @@ from steward.core.records import KeyRecord
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler
 from steward.gateway.limits import limit_headers
+from steward.gateway.tally import Turnstile
 from steward.gateway.wire import invalid
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class Gateway:
         feedback: Callable[[Mapping[str, str], bytes], bytes],
         ready: Callable[[], Awaitable[bool]],
         max_body_bytes: int,
+        turnstile: Turnstile,
         on_start: Callable[[], Awaitable[None]],
         on_stop: Callable[[], Awaitable[None]],
     ) -> None:
@@ -100,6 +102,7 @@ class Gateway:
         self._feedback = feedback
         self._ready = ready
         self.max_body_bytes = max_body_bytes
+        self._turnstile = turnstile
         self._on_start, self._on_stop = on_start, on_stop
         self._mounts = {(mount.path): mount for mount in MOUNTS}
 
@@ -122,6 +125,7 @@ class Gateway:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = f"req_{secrets.token_hex(12)}"
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        mount: Mount | None = None
         try:
             mount = self._mounts.get(scope["path"])
             if mount is None:
@@ -140,6 +144,8 @@ class Gateway:
             else:
                 await _write(send, request_id, await self._about(mount, headers))
         except Refused as error:
+            if mount is None or mount.permission != "public":
+                self._turnstile.turned_away(error, "")
             await _write(send, request_id, _refusal(error, scope["path"], request_id))
         except Exception:
             log.exception("request failed", extra={"request_id": request_id})
@@ -168,6 +174,8 @@ class Gateway:
             try:
                 answer = await self._infer(exchange)
             except Refused as error:
+                if exchange.settled is None:
+                    self._turnstile.turned_away(error, exchange.route)
                 answer = _refusal(error, path, request_id)
                 answer.headers += _retry_headers(exchange, answer)
             answer.headers.extend(_limit_headers(exchange))

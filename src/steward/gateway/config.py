@@ -41,6 +41,10 @@ class GatewayConfig(Section):
     first_byte_timeout_s: float = Field(120.0, gt=0, description="how long an upstream may take to begin its answer")
     idle_timeout_s: float = Field(60.0, gt=0, description="how long an upstream's stream may pause")
     total_timeout_s: float = Field(600.0, gt=0, description="of one upstream call, the SDKs' default")
+    receive_timeout_s: float = Field(
+        20.0, gt=0, description="how long a request may take to arrive; a second longer for every 500 bytes of it"
+    )
+    send_timeout_s: float = Field(60.0, gt=0, description="how long a client may take no byte of its answer")
     concurrency: int = Field(1024, ge=1, description="requests of one route at the same time, over all workers")
     queue: int = Field(1024, ge=0, description="requests of one route that may wait")
     queue_wait_s: float = Field(30.0, ge=0, description="longest wait; who would wait longer gets 503 at once")

@@ -174,6 +174,8 @@ def refused(decision: Decision, tokens: int) -> Refused:
             status=429,
             type="insufficient_quota",
             code="insufficient_quota",
+            limit=decision.what,
+            scope=kind,
             headers=(("x-should-retry", "false"), *limit_headers(decision)),
         )
     asked = f" (asked for {tokens}, {decision.used:.0f} in use)" if decision.what == "tokens" else ""
@@ -184,6 +186,8 @@ def refused(decision: Decision, tokens: int) -> Refused:
             status=429,
             type="tokens",
             code="rate_limit_exceeded",
+            limit=decision.what,
+            scope=kind,
             headers=(("x-should-retry", "false"), *limit_headers(decision)),
         )
     wait_ms = max(1, int(decision.retry_after_s * 1000) + 1)
@@ -193,6 +197,8 @@ def refused(decision: Decision, tokens: int) -> Refused:
         status=429,
         type="tokens" if decision.what == "tokens" else "requests",
         code="rate_limit_exceeded",
+        limit=decision.what,
+        scope=kind,
         headers=(
             ("retry-after-ms", str(wait_ms)),
             ("retry-after", str(-(-wait_ms // 1000))),

@@ -1,31 +1,216 @@
-"""Prometheus text for all workers, from the same settled rows as usage and billing.
+"""Prometheus text for all workers at once, from the same settled rows as usage and billing.
 
-Format: Prometheus exposition format 0.0.4. The only label is the model's configured name, so that the
-number of series is bounded by the configuration.
+`TABLE` is the one place where an internal metric id meets its public names: OpenTelemetry's of semantic-conventions
+v1.41.1 (docs/gen-ai/gen-ai-metrics.md) where it has one, with Prometheus's spelling of it (OpenTelemetry specification,
+"Prometheus and OpenMetrics compatibility"), and `steward_…` otherwise. Seen from clients steward is the server; seen
+from the upstreams it is their client. Format: Prometheus exposition format 0.0.4.
+
+Knows nothing of where the numbers come from. Later kinds of metric are lines of the table and samples.
 """
 
 from __future__ import annotations
 
-from steward.core.records import Usage
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from steward.core import meters
+from steward.core.meters import BUCKETS, Labels, MeterRow
+from steward.core.records import FeedbackSum
 
 
-def render(usage: Usage) -> str:
-    """Counters over all settled requests, by model.
+class Metric(msgspec.Struct, frozen=True):
+    """One metric: our id, OpenTelemetry's name if it has one, Prometheus's name."""
 
-    >>> print(render(Usage(requests=0, input_tokens=0, output_tokens=0, usd=0.0, errors=0)).splitlines()[0])
+    id: str
+    otel: str | None
+    prometheus: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+
+
+_SERVER, _CLIENT = "gen_ai.server.", "gen_ai.client."
+TABLE: Final = (
+    Metric(
+        meters.SERVER_DURATION,
+        f"{_SERVER}request.duration",
+        "gen_ai_server_request_duration_seconds",
+        "histogram",
+        "From a request's arrival to the end of its answer.",
+    ),
+    Metric(
+        meters.TIME_TO_FIRST_TOKEN,
+        f"{_SERVER}time_to_first_token",
+        "gen_ai_server_time_to_first_token_seconds",
+        "histogram",
+        "From a request's arrival to the first event of its streamed answer.",
+    ),
+    Metric(
+        meters.TIME_PER_OUTPUT_TOKEN,
+        f"{_SERVER}time_per_output_token",
+        "gen_ai_server_time_per_output_token_seconds",
+        "histogram",
+        "Time per output token after the first, of whole streamed answers.",
+    ),
+    Metric(
+        meters.CLIENT_DURATION,
+        f"{_CLIENT}operation.duration",
+        "gen_ai_client_operation_duration_seconds",
+        "histogram",
+        "Calls to the models behind the gateway, each try apart.",
+    ),
+    Metric(
+        meters.TOKENS,
+        f"{_CLIENT}token.usage",
+        "gen_ai_client_token_usage",
+        "histogram",
+        "Tokens of settled requests; the sums are what usage counts.",
+    ),
+    Metric(meters.REQUESTS, None, "steward_requests_total", "counter", "Settled requests."),
+    Metric(meters.USD, None, "steward_cost_usd_total", "counter", "Cost of settled requests in US dollars."),
+    Metric(
+        meters.TURNED_AWAY,
+        None,
+        "steward_turned_away_total",
+        "counter",
+        "Requests that were refused before they were admitted; they leave no row and cost nothing.",
+    ),
+    Metric("feedback", None, "steward_feedback_total", "counter", "Feedback that was joined to its request."),
+    Metric(
+        "feedback_score",
+        None,
+        "steward_feedback_score_total",
+        "counter",
+        "Sum of the scores without their sign; the mean is (positive - negative) / count.",
+    ),
+    Metric("open_requests", None, "steward_open_requests", "gauge", "Requests admitted and not yet settled."),
+    Metric("process_up", None, "steward_process_up", "gauge", "1 where the process runs."),
+    Metric(
+        "process_restarts",
+        None,
+        "steward_process_restarts_total",
+        "counter",
+        "Restarts of the process since `steward up`.",
+    ),
+    Metric("started", None, "steward_start_time_seconds", "gauge", "When `steward up` started, since the epoch."),
+    Metric("config_version", None, "steward_config_version", "gauge", "Version of the configuration that is served."),
+    Metric("config_refused", None, "steward_config_refused", "gauge", "1 where the last change was not taken."),
+    Metric("build", None, "steward_build_info", "gauge", "The running software, always 1."),
+)
+
+ATTRIBUTES: Final[Mapping[str, str]] = {  # internal label to OpenTelemetry's attribute; the others keep their name
+    "operation": "gen_ai.operation.name",
+    "route": "gen_ai.request.model",  # what the client asked for
+    "target": "gen_ai.request.model",  # what the upstream was asked for
+    "model": "gen_ai.response.model",
+    "provider": "gen_ai.provider.name",
+    "token": "gen_ai.token.type",
+    "error": "error.type",
+    "status": "status_class",
+}
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One value of a counter or gauge, by metric id."""
+
+    metric: str
+    value: float
+    labels: Labels = ()
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A process as the supervisor sees it."""
+
+    name: str
+    up: bool
+    restarts: int
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """What is served, and by what."""
+
+    version: str
+    started_at: float
+    config_version: int
+    config_refused: bool
+    processes: tuple[Process, ...]
+    open_requests: int
+
+
+def deployment_samples(seen: Deployment) -> Iterator[Sample]:
+    """The state of the processes and of the configuration."""
+    yield Sample("open_requests", seen.open_requests)
+    for process in seen.processes:
+        name: Labels = (("process", process.name),)
+        yield Sample("process_up", float(process.up), name)
+        yield Sample("process_restarts", process.restarts, name)
+    yield Sample("started", seen.started_at)
+    yield Sample("config_version", seen.config_version)
+    yield Sample("config_refused", float(seen.config_refused))
+    yield Sample("build", 1, (("version", seen.version),))
+
+
+def feedback_samples(sums: Iterable[FeedbackSum]) -> Iterator[Sample]:
+    """Counts and sums by route, model and sentiment, which grow only; labels that clients choose are left out."""
+    for row in sums:
+        labels = (("route", row.route), ("model", row.model or ""), ("sentiment", row.sentiment))
+        yield Sample("feedback", row.count, labels)
+        yield Sample("feedback_score", row.magnitude, labels)
+
+
+def render(rows: Iterable[MeterRow], samples: Iterable[Sample] = (), providers: Mapping[str, str] | None = None) -> str:
+    """The text of `/metrics`. `providers`: by model, for OpenTelemetry's `gen_ai.provider.name` of calls to models.
+
+    >>> print(render([MeterRow("requests", (("route", "big"), ("outcome", "ok")), "", 2.0)]), end="")
     # HELP steward_requests_total Settled requests.
+    # TYPE steward_requests_total counter
+    steward_requests_total{gen_ai_request_model="big",outcome="ok"} 2
     """
+    found: dict[str, dict[Labels, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    every = itertools.chain(rows, (MeterRow(item.metric, item.labels, "", item.value) for item in samples))
+    for row in every:
+        found[row.meter][_with_provider(row.labels, providers or {})][row.part] = row.value
     lines: list[str] = []
-    for name, text, field in (
-        ("steward_requests_total", "Settled requests.", "requests"),
-        ("steward_request_errors_total", "Settled requests that were not ok.", "errors"),
-        ("steward_input_tokens_total", "Input tokens of settled requests.", "input_tokens"),
-        ("steward_output_tokens_total", "Output tokens of settled requests.", "output_tokens"),
-        ("steward_cost_usd_total", "Cost of settled requests in US dollars.", "usd"),
-    ):
-        lines += [f"# HELP {name} {text}", f"# TYPE {name} counter"]
-        lines += [f'{name}{{model="{_escape(row.name)}"}} {getattr(row, field)}' for row in usage.by]
+    for metric in TABLE:
+        if metric.id not in found:
+            continue
+        lines += [f"# HELP {metric.prometheus} {metric.help}", f"# TYPE {metric.prometheus} {metric.kind}"]
+        for labels, parts in sorted(found[metric.id].items()):
+            if metric.kind == "histogram":
+                lines += _histogram(metric, labels, parts)
+            else:
+                lines.append(f"{metric.prometheus}{_braces(labels)} {_number(parts[''])}")
     return "\n".join(lines) + "\n"
+
+
+def _with_provider(labels: Labels, providers: Mapping[str, str]) -> Labels:
+    target = dict(labels).get("target", "")
+    return (*labels, ("provider", providers[target])) if target in providers else labels
+
+
+def _histogram(metric: Metric, labels: Labels, parts: Mapping[str, float]) -> Iterator[str]:
+    """Buckets cumulate here; in the store each stands for itself."""
+    total = 0.0
+    for bound in (*BUCKETS[metric.id], math.inf):
+        total += parts.get(repr(bound), 0.0)
+        edge = "+Inf" if bound == math.inf else f"{bound:.15g}"
+        yield f"{metric.prometheus}_bucket{_braces((*labels, ('le', edge)))} {_number(total)}"
+    yield f"{metric.prometheus}_sum{_braces(labels)} {_number(parts.get('sum', 0.0))}"
+    yield f"{metric.prometheus}_count{_braces(labels)} {_number(total)}"
+
+
+def _braces(labels: Labels) -> str:
+    """Labels without a value are left out: to Prometheus they are the same."""
+    given = [(ATTRIBUTES.get(name, name).replace(".", "_"), value) for name, value in labels if value]
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in given) + "}" if given else ""
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _escape(value: str) -> str:

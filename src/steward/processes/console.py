@@ -9,23 +9,26 @@ import logging
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from steward.adapters.stores.sql import SqlStore
-from steward.console.app import build
+from steward.console.app import Sessions, build
 from steward.core.records import Health, Snapshot
-from steward.monitoring.metrics import render
+from steward.monitoring.metrics import Deployment, Process, deployment_samples, feedback_samples, render
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
+from steward.workflows.files import write_private
 from steward.workflows.serve import ServePlan, alive_of, read_plan, store_url
 
 BUCKETS = 60
 HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
+PROVIDERS = {"embedded": "llama_cpp", "openai": "openai", "anthropic": "anthropic"}  # by dialect, as OpenTelemetry asks
 
 
 def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
     """The last hour or quarter of an hour, as the status page shows it."""
-    state = json.loads((Path(plan.home) / "run" / "state.json").read_text())
+    state = _state(plan)
     bucket_s = YOUNG_BUCKET_S if now - state["started_at"] < BUCKETS * YOUNG_BUCKET_S else HOUR_BUCKET_S
     until = (now // bucket_s + 1) * bucket_s
     since = until - BUCKETS * bucket_s
@@ -52,6 +55,26 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
     )
 
 
+def metrics(plan: ServePlan, store: SqlStore) -> str:
+    """The text of `/metrics`."""
+    state = _state(plan)
+    deployment = Deployment(
+        version=plan.version,
+        started_at=state["started_at"],
+        config_version=plan.config_version,
+        config_refused=state["config_error"] is not None,
+        processes=tuple(Process(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]),
+        open_requests=store.open_requests(),
+    )
+    samples = (*deployment_samples(deployment), *feedback_samples(store.feedback_sums()))
+    return render(store.meters(), samples, {model.name: PROVIDERS[model.backend] for model in plan.models})
+
+
+def _state(plan: ServePlan) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((Path(plan.home) / "run" / "state.json").read_text())
+    return state
+
+
 def _restarts(count: int) -> str:
     return "" if not count else "restarted once" if count == 1 else f"restarted {count} times"
 
@@ -69,10 +92,12 @@ def main() -> None:
     end_with(given.alive_fd, 3.0)
     plan = read_plan(given.plan)
     store = SqlStore(store_url(plan))
+    token = given.token_file.read_text().strip()
+    write_private(given.token_file.with_name("metrics-token"), Sessions(token).metrics_token().encode())
     app = build(
         snapshot=lambda: snapshot(read_plan(given.plan), store, time.time()),
-        token=given.token_file.read_text().strip(),
-        metrics=lambda: render(store.usage(0.0, time.time(), "model")),
+        token=token,
+        metrics=lambda: metrics(read_plan(given.plan), store),
     )
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2

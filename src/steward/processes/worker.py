@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
+from steward.processes.connection import connection
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.serve import Serving, read_plan
 
@@ -31,7 +32,7 @@ def main() -> None:
     config = uvicorn.Config(
         serving.app,
         loop="uvloop",
-        http="httptools",
+        http=connection(plan.receive_s, plan.send_s),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -40,7 +41,6 @@ def main() -> None:
         date_header=False,
         proxy_headers=False,  # nothing here looks at the client's address
         timeout_graceful_shutdown=int(plan.drain_s),
-        h11_max_incomplete_event_size=65536,
     )
     listener = socket.socket(fileno=given.fd)
     gc.freeze()

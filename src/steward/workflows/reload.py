@@ -25,6 +25,7 @@ from steward.workflows.serve import ServePlan, make_plan
 # Sockets, processes and folders are made once, at the start.
 RESTART: Final = (
     *("home", "gateway.host", "gateway.port", "gateway.workers", "gateway.drain_s"),
+    *("gateway.receive_timeout_s", "gateway.send_timeout_s"),
     *("console.", "store.", "limits.valkey"),
 )
 ANSWER_LIMIT_S: Final = 900.0  # a large model may take minutes to load

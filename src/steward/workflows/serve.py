@@ -50,6 +50,7 @@ from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import LimitTable, OutputLengths
 from steward.gateway.prompts import Prompt
 from steward.gateway.routing import Route, Shadow, Target, table
+from steward.gateway.tally import Turnstile
 from steward.privacy.guard import Policy, guard_of
 from steward.security.keys import KeyBook
 from steward.security.rootkey import derive, ensure_root_key
@@ -67,6 +68,7 @@ KEYS_POLL_S = 0.25
 PLAN_POLL_S = 0.1
 FSYNC_S = 0.05
 SETTLE_S = 1.0  # for exchanges that were cut off to write their settlements
+TALLY_S = 1.0
 SHADOWS = 8  # copies under way in one worker
 
 
@@ -103,6 +105,8 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     max_body_bytes: int
     drain_s: float
+    receive_s: float = 20.0
+    send_s: float = 60.0
     timeouts: Timeouts
     line: LinePlan = LinePlan()
     health: HealthPlan = HealthPlan()
@@ -148,6 +152,8 @@ def make_plan(
         workers=gateway.workers or os.cpu_count() or 1,
         max_body_bytes=gateway.max_body_bytes,
         drain_s=gateway.drain_s,
+        receive_s=gateway.receive_timeout_s,
+        send_s=gateway.send_timeout_s,
         timeouts=timeouts,
         line=LinePlan(gateway.concurrency, gateway.queue, gateway.queue_wait_s),
         health=HealthPlan(**gateway.health.model_dump()),
@@ -356,6 +362,7 @@ class Serving:
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
         self._seal = sealer(self.home)
+        self._turnstile = Turnstile()
         self._limiter = limiter_of(plan)
         self._lengths: dict[str, OutputLengths] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -369,6 +376,7 @@ class Serving:
             feedback=self._take_feedback,
             ready=self._ready,
             max_body_bytes=plan.max_body_bytes,
+            turnstile=self._turnstile,
             on_start=self._start,
             on_stop=self._stop,
         )
@@ -452,6 +460,7 @@ class Serving:
             asyncio.create_task(every(KEYS_POLL_S, self._reload_keys)),
             asyncio.create_task(every(PLAN_POLL_S, self._follow_plan)),
             asyncio.create_task(every(FSYNC_S, self._sync)),
+            asyncio.create_task(every(TALLY_S, self._tally)),
         ]
 
     async def _reload_keys(self) -> None:
@@ -497,6 +506,10 @@ class Serving:
                 if id(engine) not in used:
                     await engine.close()
 
+    async def _tally(self) -> None:
+        if (tally := self._turnstile.take(time.time())) is not None:
+            self._ledger.append(tally)
+
     async def _sync(self) -> None:
         self._ledger.pay()
         await asyncio.to_thread(self._sync_files)
@@ -515,6 +528,7 @@ class Serving:
             for engine in generation.engines.values():
                 await engine.close()
         await self._limiter.close()
+        await self._tally()
         for writer in (self._ledger, self._spool):
             writer.sync()
             writer.close()

@@ -25,7 +25,9 @@ def snapshot(requests: int = 2, state: Any = "ok") -> Snapshot:
     )  # fmt: skip
 
 
-def ask(app: Starlette, method: str, path: str, body: bytes = b"", cookie: str = "") -> tuple[int, dict[str, str], str]:
+def ask(
+    app: Starlette, method: str, path: str, body: bytes = b"", cookie: str = "", client: str = "10.0.0.9", **more: str
+) -> tuple[int, dict[str, str], str]:
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -34,9 +36,11 @@ def ask(app: Starlette, method: str, path: str, body: bytes = b"", cookie: str =
     async def send(message: Any) -> None:
         sent.append(message)
 
+    given = {"cookie": cookie, "host": "x", **more}
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()]
     scope = {
         "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
-        "scheme": "http", "headers": [(b"cookie", cookie.encode()), (b"host", b"x")], "client": ("10.0.0.9", 1),
+        "scheme": "http", "headers": pairs, "client": (client, 1),
         "server": ("x", 80), "http_version": "1.1",
     }  # fmt: skip
     asyncio.run(app(scope, receive, send))
@@ -52,6 +56,23 @@ def test_nothing_is_shown_before_login() -> None:
     assert ask(app(), "GET", "/")[0] == 303 and ask(app(), "GET", "/api/snapshot")[0] == 401
     assert ask(app(), "GET", "/metrics")[0] == 401
     assert ask(app(), "POST", "/login", b"token=wrong")[0] == 401
+
+
+def test_metrics_open_to_a_scraper_with_the_token() -> None:
+    token = Sessions(TOKEN).metrics_token()
+    assert ask(app(), "GET", "/metrics", authorization=f"Bearer {token}")[::2] == (200, "m 1\n")
+    for wrong in (f"Basic {token}", f"Bearer {TOKEN}", "Bearer ", token):
+        assert ask(app(), "GET", "/metrics", authorization=wrong)[0] == 401
+    assert ask(app(), "GET", "/api/snapshot", authorization=f"Bearer {token}")[0] == 401
+
+
+def test_metrics_open_to_this_machine_but_not_through_it() -> None:
+    def status(**headers: str) -> int:
+        return ask(app(), "GET", "/metrics", client="127.0.0.1", **headers)[0]
+
+    assert status(host="127.0.0.1:8081") == status(host="localhost:8081") == 200
+    assert status(host="rebound.example:8081") == 401  # a page in the browser whose name now means this machine
+    assert status(host="localhost:8081", x_forwarded_for="10.0.0.9") == 401
 
 
 def test_login_gives_a_strict_cookie_that_opens_the_page() -> None:

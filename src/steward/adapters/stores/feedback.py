@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from steward.adapters.stores.tables import exchanges, feedback
-from steward.core.records import Feedback, FeedbackLabel, FeedbackReport, FeedbackRow
+from steward.core.records import Feedback, FeedbackLabel, FeedbackReport, FeedbackRow, FeedbackSum
 
 _joined = feedback.outerjoin(
     exchanges, sa.and_(exchanges.c.request_id == feedback.c.request_id, exchanges.c.project == feedback.c.project)
@@ -47,6 +47,25 @@ def report(connection: sa.Connection, since: float, limit: int) -> FeedbackRepor
         ),
         last=tuple(_last(connection, since, limit)),
     )
+
+
+def sums(connection: sa.Connection) -> list[FeedbackSum]:
+    """Matched feedback by route, model and sign of the score."""
+    sentiment = sa.case((feedback.c.score > 0, "positive"), (feedback.c.score < 0, "negative"), else_="neutral")
+    query = (
+        sa.select(
+            exchanges.c.route,
+            exchanges.c.model,
+            sentiment.label("sentiment"),
+            sa.func.count().label("count"),
+            sa.func.sum(sa.func.abs(feedback.c.score)).label("magnitude"),
+        )
+        .select_from(_joined)
+        .where(exchanges.c.request_id.is_not(None))
+        .group_by(exchanges.c.route, exchanges.c.model, sentiment)
+        .order_by(exchanges.c.route, exchanges.c.model, sentiment)
+    )
+    return [FeedbackSum(**row._mapping) for row in connection.execute(query)]
 
 
 def _last(connection: sa.Connection, since: float, limit: int) -> list[FeedbackRow]:

@@ -16,16 +16,20 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from steward.adapters.stores import feedback as feedbacks
+from steward.adapters.stores import meters
 from steward.adapters.stores.tables import drained, exchanges, feedback, outstanding
 from steward.core.errors import InputError, Unavailable
+from steward.core.meters import Key, MeterRow, added
 from steward.core.records import (
     Admitted,
     ExchangeRow,
     Feedback,
     FeedbackReport,
+    FeedbackSum,
     LedgerRecord,
     SeriesPoint,
     Settled,
+    Tally,
     Usage,
     UsageRow,
     UsageSum,
@@ -105,7 +109,7 @@ class SqlStore:
             waiting = [request_id for request_id in settles if request_id not in admits]
             known = {**admits, **_outstanding(connection, waiting)}
             rows = [_row(known[request_id], record) for request_id, record in settles.items() if request_id in known]
-            self._insert(connection, exchanges, rows)
+            counts = self._take_in(connection, rows)
             for part in _parts(waiting):
                 connection.execute(sa.delete(outstanding).where(outstanding.c.request_id.in_(part)))
             open_rows = [
@@ -116,6 +120,10 @@ class SqlStore:
             self._insert(connection, outstanding, open_rows)
             said = [record for record in records if isinstance(record, Feedback)]
             self._insert(connection, feedback, feedbacks.rows_of(said))
+            tallies = [record for record in records if isinstance(record, Tally)]
+            if tallies and _offset(connection, segment) < offset_to:
+                counts = _with_tallies(counts, tallies)
+            meters.add(connection, counts)
             self._insert(connection, drained, [{"segment": segment, "offset": offset_to}])
             connection.execute(sa.update(drained).where(drained.c.segment == segment).values(offset=offset_to))
         return len(rows)
@@ -125,7 +133,7 @@ class SqlStore:
         with self._engine.begin() as connection:
             found = connection.execute(sa.select(outstanding.c.record).where(outstanding.c.writer == writer))
             rows = [_lost_row(_admitted.decode(row.record), at) for row in found]
-            self._insert(connection, exchanges, rows)
+            meters.add(connection, self._take_in(connection, rows))
             connection.execute(sa.delete(outstanding).where(outstanding.c.writer == writer))
         return len(rows)
 
@@ -133,6 +141,15 @@ class SqlStore:
         """Drop the offset of a segment whose file is gone."""
         with self._engine.begin() as connection:
             connection.execute(sa.delete(drained).where(drained.c.segment == segment))
+
+    def _take_in(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> dict[Key, float]:
+        """Insert settled exchanges; what those that were not there yet add to the counts."""
+        if not rows:
+            return {}
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(exchanges).on_conflict_do_nothing().returning(exchanges.c.request_id)
+        fresh = set(connection.execute(insert, rows).scalars())
+        return added(row for row in rows if row["request_id"] in fresh)
 
     def _insert(self, connection: sa.Connection, into: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows; those whose primary key exists are left as they are."""
@@ -213,6 +230,21 @@ class SqlStore:
         with self._reading() as connection:
             return [_usage_sum(row) for row in connection.execute(query)]
 
+    def meters(self) -> list[MeterRow]:
+        """What the metrics count, over all settled requests; one snapshot."""
+        with self._reading() as connection:
+            return meters.read(connection)
+
+    def open_requests(self) -> int:
+        """Requests that were admitted and have not settled."""
+        with self._reading() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(outstanding)).scalar_one())
+
+    def feedback_sums(self) -> list[FeedbackSum]:
+        """Matched feedback by route, model and sign of the score."""
+        with self._reading() as connection:
+            return feedbacks.sums(connection)
+
     def tail(self, limit: int, after: float | None = None) -> list[ExchangeRow]:
         """The newest exchanges, newest first; with `after`, those settled later than that."""
         names = ExchangeRow.__struct_fields__
@@ -265,6 +297,19 @@ def _outstanding(connection: sa.Connection, ids: list[str]) -> dict[str, Admitte
             record = _admitted.decode(row.record)
             found[record.request_id] = record
     return found
+
+
+def _offset(connection: sa.Connection, segment: str) -> int:
+    return connection.execute(sa.select(drained.c.offset).where(drained.c.segment == segment)).scalar_one_or_none() or 0
+
+
+def _with_tallies(counts: dict[Key, float], tallies: Sequence[Tally]) -> dict[Key, float]:
+    """Tallies have no id: the segment's offset, kept in the same transaction, counts each once."""
+    for tally in tallies:
+        for labels, count in tally.counts:
+            key = (tally.meter, labels, "")
+            counts[key] = counts.get(key, 0.0) + count
+    return counts
 
 
 def _row(admitted: Admitted, settled: Settled) -> dict[str, Any]:

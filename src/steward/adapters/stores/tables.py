@@ -64,3 +64,12 @@ drained = sa.Table(
     sa.Column("segment", sa.String(200), primary_key=True),
     sa.Column("offset", sa.BigInteger, nullable=False),
 )
+
+meters = sa.Table(
+    "meters",
+    metadata,
+    sa.Column("meter", sa.String(40), primary_key=True),
+    sa.Column("labels", sa.String(1000), primary_key=True),  # JSON
+    sa.Column("part", sa.String(24), primary_key=True),  # of a histogram: "sum" or a bucket's bound
+    sa.Column("value", sa.Float, nullable=False),
+)

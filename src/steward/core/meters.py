@@ -1,0 +1,128 @@
+"""What is counted: internal metric ids, their labels, and what one settled exchange adds to each.
+
+The store adds these up in the transaction that takes the row in, so that the counts are those of usage and billing,
+outlive every process, and cost nothing to read. Their public names stand in `monitoring/metrics.py`. Labels hold
+configured names and words from fixed lists only, never what a client wrote: the number of series is bounded by the
+configurations that have served.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from steward.core.records import Attempt
+
+REQUESTS: Final = "requests"
+USD: Final = "usd"
+SERVER_DURATION: Final = "server_duration"
+CLIENT_DURATION: Final = "client_duration"
+TIME_TO_FIRST_TOKEN: Final = "time_to_first_token"
+TIME_PER_OUTPUT_TOKEN: Final = "time_per_output_token"
+TOKENS: Final = "tokens"
+TURNED_AWAY: Final = "turned_away"
+
+# OpenTelemetry's buckets (semantic-conventions v1.41.1, docs/gen-ai/gen-ai-metrics.md), and wider ones at the top: an
+# answer may take gateway.total_timeout_s, 600 s by default.
+_DURATION_S: Final = tuple(0.01 * 2**power for power in range(17))
+BUCKETS: Final[Mapping[str, tuple[float, ...]]] = {
+    SERVER_DURATION: _DURATION_S,
+    CLIENT_DURATION: _DURATION_S,
+    TIME_TO_FIRST_TOKEN: (
+        *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+        *(20.0, 40.0, 80.0, 160.0, 320.0, 640.0),
+    ),
+    TIME_PER_OUTPUT_TOKEN: (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5),
+    TOKENS: tuple(4.0**power for power in range(14)),
+}
+OPERATIONS: Final = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "text_completion",
+    "/v1/embeddings": "embeddings",
+    "/v1/responses": "chat",
+    "/v1/messages": "chat",
+}
+
+Labels = tuple[tuple[str, str], ...]
+Key = tuple[str, Labels, str]  # metric id, labels, and "" for a counter, else "sum" or a bucket's upper bound
+
+_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...])
+
+
+class MeterRow(msgspec.Struct, frozen=True):
+    """One number of the store's: of a counter, or one part of a histogram (buckets count apart, not cumulated)."""
+
+    meter: str
+    labels: Labels
+    part: str
+    value: float
+
+
+def added(rows: Iterable[Mapping[str, Any]]) -> dict[Key, float]:
+    """What settled exchanges add; `rows` have the columns of the store's table."""
+    found: Counter[Key] = Counter()
+    for row in rows:
+        outcome = row["outcome"]
+        base: Labels = (
+            ("operation", OPERATIONS.get(row["endpoint"], "other")),
+            ("route", row["route"]),
+            ("model", row["model"] or ""),
+            ("traffic", "shadow" if row["key_id"] == "shadow" else "client"),
+        )
+        failed: Labels = (*base, ("error", "" if outcome == "ok" else outcome))
+        found[REQUESTS, (*base, ("outcome", outcome), ("status", status_class(row["status"]))), ""] += 1
+        if row["usd"]:
+            found[USD, base, ""] += row["usd"]
+        _observe(found, SERVER_DURATION, failed, row["duration_s"])
+        _observe(found, TOKENS, (*base, ("token", "input")), row["input_tokens"])
+        _observe(found, TOKENS, (*base, ("token", "output")), row["output_tokens"])
+        if row["streamed"] and row["ttft_s"] is not None:
+            _observe(found, TIME_TO_FIRST_TOKEN, base, row["ttft_s"])
+            if outcome == "ok" and row["output_tokens"] > 1:
+                per_token_s = (row["duration_s"] - row["ttft_s"]) / (row["output_tokens"] - 1)
+                _observe(found, TIME_PER_OUTPUT_TOKEN, base, max(0.0, per_token_s))
+        _attempted(found, row)
+    return dict(found)
+
+
+def status_class(status: int) -> str:
+    """
+    >>> status_class(200), status_class(499), status_class(0)
+    ('2xx', '4xx', 'other')
+    """
+    return f"{status // 100}xx" if 100 <= status < 600 else "other"
+
+
+def _attempted(found: Counter[Key], row: Mapping[str, Any]) -> None:
+    """Calls to upstreams, each apart; the last one of a stream lasts until the stream has ended."""
+    attempts = _attempts.decode(row["attempts"])
+    for number, attempt in enumerate(attempts, 1):
+        duration_s = attempt.duration_s
+        if row["streamed"] and number == len(attempts):
+            duration_s = max(duration_s, row["settled_at"] - attempt.started_at)
+        labels = (
+            ("operation", OPERATIONS.get(row["endpoint"], "other")),
+            ("target", attempt.model),
+            ("error", _error(attempt)),
+        )
+        _observe(found, CLIENT_DURATION, labels, duration_s)
+
+
+def _error(attempt: Attempt) -> str:
+    if attempt.status is None:
+        return "no_answer"
+    if attempt.status >= 400:
+        return status_class(attempt.status)
+    return "broken_stream" if attempt.error else ""
+
+
+def _observe(found: Counter[Key], meter: str, labels: Labels, value: float) -> None:
+    bounds = BUCKETS[meter]
+    index = bisect_left(bounds, value)  # a bucket holds what is less than or equal to its bound
+    found[meter, labels, repr(bounds[index]) if index < len(bounds) else repr(math.inf)] += 1
+    found[meter, labels, "sum"] += value  # type: ignore[assignment]  # a Counter of floats

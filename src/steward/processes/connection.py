@@ -1,0 +1,181 @@
+"""A client's connection, guarded against who sends too much, too slowly, or reads nothing.
+
+Ours because uvicorn bounds neither the size of a request's head nor the time in which a request arrives or an answer is
+taken; a stranger needs no key to hold connections open. The rates are Apache's (mod_reqtimeout: 20 s, and a second more
+for every 500 bytes, a head at most twice as long), the size of a head is four times Node's (16 KiB), the time for a
+reader that takes nothing is nginx's (send_timeout, 60 s). What is refused here is told in OpenAI's shape. On the path
+of a request that arrives at once no timer is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from steward.core.errors import Refused
+from steward.gateway.wire import error_body
+
+MOST_HEAD_BYTES: Final = 64 * 1024
+LINGER_S: Final = 2.0  # for a client to read why it was refused; what it still sends is dropped
+BYTES_PER_S: Final = 500.0  # that a request must come in at, once `receive_s` is over
+
+
+class _TooLong(Exception):
+    """The head of a request is too long."""
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. Seconds: for a request to arrive, and for a client that takes no byte of its answer."""
+
+    receive_s: ClassVar[float] = 20.0
+    send_s: ClassVar[float] = 60.0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._in_head = self._in_body = False
+        self._bytes = 0  # of the request that is arriving
+        self._began = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._left = 0  # bytes that the client had yet to take when it was last looked at
+        self._refused: Refused | None = None
+
+    # -- arriving ----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._began = self.loop.time()
+        self._timer = self.loop.call_at(self._began + self.receive_s, self._ring)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in (self._timer, self._stall):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused is not None:
+            return
+        super().data_received(data)
+        if self._in_head or self._in_body:
+            self._bytes += len(data)
+            if self._in_head and self._bytes > MOST_HEAD_BYTES:
+                self._refuse(too_long())
+            elif self._timer is None:
+                self._timer = self.loop.call_at(self._due(), self._ring)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._bytes, self._began = True, 0, self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > MOST_HEAD_BYTES:
+            self._refused = too_long()
+            raise _TooLong
+        self._in_head, self._in_body = False, True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def _due(self) -> float:
+        allowed_s = self.receive_s + self._bytes / BYTES_PER_S
+        return self._began + (min(allowed_s, 2 * self.receive_s) if self._in_head else allowed_s)
+
+    def _ring(self) -> None:
+        self._timer = None
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if not (self._in_head or self._in_body):
+            if self.cycle is None:
+                self.transport.close()  # nothing ever came
+        elif self._in_head and answering:  # the head of a next request trickles in while this one is answered
+            self._timer = self.loop.call_later(self.receive_s, self._ring)
+        elif self.loop.time() < self._due():
+            self._timer = self.loop.call_at(self._due(), self._ring)
+        elif self._in_body and (not answering or self.cycle.response_started):
+            self.transport.close()  # what there is to say has been said
+        else:
+            self._refuse(too_slow())
+
+    # -- refusing ----------------------------------------------------------------------------------
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls where the parser gives up."""
+        self._refuse(self._refused or malformed())
+
+    def _refuse(self, error: Refused) -> None:
+        self._refused = error
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()  # in the middle of an answer nothing else can be said
+            return
+        body = error_body(error)
+        lines = [
+            STATUS_LINE[error.status] + b"content-type: application/json",
+            b"x-request-id: req_" + secrets.token_hex(12).encode(),
+            b"content-length: " + str(len(body)).encode(),
+            b"connection: close",
+        ]
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # who waits for the body need not wait any more
+            self.cycle.message_event.set()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()  # closing at once would reset the connection before the client has read
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+    # -- answering ---------------------------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._left = self.transport.get_write_buffer_size()
+        self._stall = self.loop.call_later(self.send_s, self._look)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _look(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left >= self._left:
+            self.transport.abort()  # nothing was taken
+        else:
+            self._left = left
+            self._stall = self.loop.call_later(self.send_s, self._look)
+
+
+def connection(receive_s: float, send_s: float) -> type[Connection]:
+    """The class of connections that uvicorn makes, with these times."""
+    return type("GuardedConnection", (Connection,), {"receive_s": receive_s, "send_s": send_s})
+
+
+def malformed() -> Refused:
+    return Refused(
+        "Not a valid HTTP/1.1 request: check the request line, the headers and content-length.",
+        status=400,
+        type="invalid_request_error",
+        code="malformed_http",
+    )
+
+
+def too_long() -> Refused:
+    return Refused(
+        f"The request line and headers are longer than {MOST_HEAD_BYTES:,} bytes; send less in headers.",
+        status=431,
+        type="invalid_request_error",
+        code="headers_too_large",
+    )
+
+
+def too_slow() -> Refused:
+    return Refused(
+        "The request did not arrive in time; send it at once, or faster (gateway.receive_timeout_s).",
+        status=408,
+        type="invalid_request_error",
+        code="request_timeout",
+    )

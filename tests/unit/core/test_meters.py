@@ -1,0 +1,60 @@
+"""What one settled exchange adds; the expected numbers are worked out by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from steward.core.meters import BUCKETS, added
+from steward.core.records import Attempt
+
+ATTEMPTS = (Attempt("gone", None, "no connection", 99.0, 0.5), Attempt("m", 200, None, 100.0, 0.2))
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    return {
+        "endpoint": "/v1/chat/completions", "route": "r", "model": "m", "key_id": "k", "outcome": "ok", "status": 200,
+        "usd": 0.25, "duration_s": 2.1, "ttft_s": 0.1, "streamed": True, "input_tokens": 7, "output_tokens": 5,
+        "settled_at": 102.0, "attempts": msgspec.msgpack.encode(ATTEMPTS), **changes,
+    }  # fmt: skip
+
+
+def parts(meter: str, *rows: dict[str, Any]) -> dict[str, float]:
+    return {part: value for (name, _, part), value in added(rows).items() if name == meter}
+
+
+def test_a_histogram_counts_a_value_in_the_bucket_whose_bound_it_does_not_pass() -> None:
+    assert parts("server_duration", row(duration_s=2.56)) == {"2.56": 1, "sum": 2.56}
+    assert parts("server_duration", row(duration_s=2.561)) == {"5.12": 1, "sum": 2.561}
+    assert parts("server_duration", row(duration_s=1000.0)) == {"inf": 1, "sum": 1000.0}
+
+
+def test_time_per_token_leaves_the_first_out() -> None:
+    assert parts("time_per_output_token", row()) == {"0.5": 1, "sum": 0.5}  # (2.1 s - 0.1 s) / 4
+    assert parts("time_per_output_token", row(output_tokens=1), row(outcome="client_closed")) == {}
+
+
+def test_every_try_counts_and_the_last_of_a_stream_lasts_to_its_end() -> None:
+    found = {dict(labels)["target"]: value for (name, labels, part), value in added([row()]).items()
+             if name == "client_duration" and part == "sum"}  # fmt: skip
+    assert found == {"gone": 0.5, "m": 2.0}
+    assert {dict(labels)["error"] for name, labels, _ in added([row()]) if name == "client_duration"} == {
+        "", "no_answer"
+    }  # fmt: skip
+
+
+def test_shadows_and_clients_are_apart() -> None:
+    found = {dict(labels)["traffic"]: value for (name, labels, _), value in added([row(), row(key_id="shadow")]).items()
+             if name == "requests"}  # fmt: skip
+    assert found == {"client": 1, "shadow": 1}
+
+
+def test_the_buckets_are_those_of_the_convention_and_wider() -> None:
+    """semantic-conventions v1.41.1, gen-ai-metrics.md: the lists of explicit bucket boundaries."""
+    assert BUCKETS["server_duration"][:14] == (
+        0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92
+    )  # fmt: skip
+    assert BUCKETS["tokens"] == (
+        1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864
+    )  # fmt: skip
