@@ -1,0 +1,81 @@
+"""C4's rules for lines and pages (Raffel et al. 2020, JMLR 21/140, section 2.2), in two variants that disagree.
+
+The reference code (TensorFlow Datasets, text/c4_utils.py) wants 5 words a line, counted without citations, and 3
+sentences a page; datatrove 0.10 wants 3 words, counted with them, and 5 sentences, and lets a line end with an
+apostrophe. The list of bad words is not here: see the stage `toxicity`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from steward.data.pieces import pieces
+from steward.data.verdict import Verdict
+from steward.text.sentences import sentences
+
+_CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
+_POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+_LONGEST_WORD = 1000
+
+
+class _Variant(msgspec.Struct, frozen=True):
+    ends: tuple[str, ...]
+    citations_count: bool  # as words of the line
+    limits: dict[str, float]
+
+
+_DATATROVE = _Variant((".", "?", "!", '"', "'"), True, {"too_few_sentences": 5, "min_words_per_line": 3})
+_TFDS = _Variant((".", "?", "!", '"'), False, {"too_few_sentences": 3, "min_words_per_line": 5})
+
+
+def as_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
+    """A verdict for each text that breaks a rule, what is left of the text for the others."""
+    wanted = _DATATROVE.limits | limits
+    known = pieces()
+    return [_page(text, _DATATROVE, wanted, known.sentences) for text in texts]
+
+
+def as_tfds(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
+    wanted = _TFDS.limits | limits
+    return [_page(text, _TFDS, wanted, lambda line, enough: len(sentences(line))) for text in texts]
+
+
+def _page(text: str, variant: _Variant, limits: dict[str, float], count: Callable[[str, int], int]) -> Verdict | str:
+    lowered = text.lower()
+    lorem, script = "lorem ipsum" in lowered, "javascript" in lowered
+    policy = [phrase for phrase in _POLICY if phrase in lowered]
+    cited, brace = "[" in text, "{" in text
+    enough, least = limits["too_few_sentences"], limits["min_words_per_line"]
+    kept: list[str] = []
+    for raw in text.splitlines():
+        line = raw.strip()
+        plain = _CITATION.sub("", line) if cited and "[" in line else line
+        if not plain.endswith(variant.ends) or plain.endswith("..."):
+            continue
+        words = line.split()
+        if len(line) > _LONGEST_WORD and max(map(len, words)) > _LONGEST_WORD:
+            continue
+        if len(words if variant.citations_count else plain.split()) < least:
+            continue
+        if lorem or script or policy:
+            low = plain.lower()
+            if lorem and "lorem ipsum" in low:
+                return Verdict("lorem_ipsum", 1.0, 0.0)
+            if script and "javascript" in low:
+                continue
+        if brace and "{" in plain:
+            return Verdict("curly_bracket", 1.0, 0.0)
+        if policy and any(phrase in low for phrase in policy):
+            continue
+        kept.append(plain)
+    found = len(kept)  # each line has a sentence at least
+    for line in kept:
+        if found >= enough:
+            break
+        found += count(line, int(enough - found) + 1) - 1
+    if found < enough:
+        return Verdict("too_few_sentences", float(found), enough)
+    return "\n".join(kept).strip()

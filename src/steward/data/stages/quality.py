@@ -1,0 +1,101 @@
+"""Published filters of web text, each under the name of the implementation it equals, and checks for fine-tuning rows.
+
+    gopher@datatrove   repetition, then quality, as datatrove 0.10 decides (Rae et al. 2021, arXiv:2112.11446)
+    gopher@paper       the same rules as the paper's appendix A1.1 words them: words are what stands between white space
+    c4@datatrove       as datatrove 0.10: 3 words a line, 5 sentences a page (Raffel et al. 2020, JMLR 21/140)
+    c4@tfds            as TensorFlow Datasets' c4_utils.py, the reference code: 5 words a line, 3 sentences a page
+    fineweb@datatrove  the rules that FineWeb adds (Penedo et al. 2024, arXiv:2406.17557)
+    sft                structure of chats, pairs and short answers; none of the above, which drop a correct answer of
+                       12 words
+
+"Gopher" and "C4" are not one thing: implementations differ in what a word, a line or a duplicate is. A row is dropped
+by the first rule that it breaks, under the rule's name in datatrove. C4 also takes lines out of the documents it keeps (of
+documents only: chats and pairs are judged and left as they are).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from steward.data import c4, fineweb, gopher, tuning
+from steward.data.stage import Entry, Result, texts
+from steward.data.verdict import Verdict
+
+Preset = Literal["gopher@datatrove", "gopher@paper", "c4@datatrove", "c4@tfds", "fineweb@datatrove", "sft"]
+Judge = Callable[[Sequence[str], dict[str, float]], Sequence[Verdict | str]]
+
+_JUDGES: dict[str, Judge] = {
+    "gopher@datatrove": gopher.as_datatrove,
+    "gopher@paper": gopher.as_paper,
+    "c4@datatrove": c4.as_datatrove,
+    "c4@tfds": c4.as_tfds,
+    "fineweb@datatrove": fineweb.as_datatrove,
+}
+_CHARACTERS_AT_ONCE = 1_000_000  # measured: beyond it the tables of the n-grams leave the processor's cache
+
+
+class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`preset` is one name or several, which are then applied in that order and share their words.
+
+    `limits` replaces thresholds by the names that the ledger shows: {"gopher_short_doc": 30}.
+    """
+
+    preset: Preset | tuple[Preset, ...]
+    limits: dict[str, float] = msgspec.field(default_factory=dict)
+
+    def apply(self, batch: pa.RecordBatch) -> Result:
+        documents: list[str] = texts(batch).to_pylist()
+        broken: dict[int, Verdict] = {}
+        changed: dict[int, str] = {}
+        for preset in (self.preset,) if isinstance(self.preset, str) else self.preset:
+            alive = [index for index in range(len(documents)) if index not in broken]
+            if preset == "sft":
+                standing = set(alive)
+                broken |= {index: verdict for index, verdict in tuning.judge(batch, self.limits) if index in standing}
+                continue
+            for group in _groups(alive, documents):
+                found = _JUDGES[preset]([documents[index] for index in group], self.limits)
+                for index, verdict in zip(group, found, strict=True):
+                    if isinstance(verdict, Verdict):
+                        broken[index] = verdict
+                    elif "text" in batch.schema.names and verdict != documents[index]:
+                        changed[index] = documents[index] = verdict
+        return _result(
+            batch, broken, {index: text for index, text in changed.items() if index not in broken}, documents
+        )
+
+
+def _groups(alive: Sequence[int], documents: Sequence[str]) -> list[list[int]]:
+    groups: list[list[int]] = [[]]
+    size = 0
+    for index in alive:
+        if size > _CHARACTERS_AT_ONCE:
+            groups.append([])
+            size = 0
+        groups[-1].append(index)
+        size += len(documents[index])
+    return groups
+
+
+def _result(batch: pa.RecordBatch, broken: dict[int, Verdict], changed: dict[int, str], documents: list[str]) -> Result:
+    rows, ids = batch["row"].to_pylist(), batch["id"].to_pylist()
+    entries = []
+    for index in sorted({*broken, *changed}):
+        named = {"row": rows[index], "id": ids[index], "stage": "quality"}
+        if verdict := broken.get(index):
+            entries.append(
+                Entry(**named, action="drop", rule=verdict.rule, value=verdict.value, threshold=verdict.threshold)
+            )
+        else:
+            entries.append(Entry(**named, action="change", rule="c4_lines", value=float(len(documents[index]))))
+    if changed:
+        column = batch.schema.get_field_index("text")
+        batch = batch.set_column(column, "text", pa.array(documents, pa.large_string()))
+    keep = np.ones(batch.num_rows, bool)
+    keep[list(broken)] = False
+    return Result(batch.filter(pa.array(keep)), tuple(entries))

@@ -1,0 +1,1 @@
+"""What several capabilities know of text: words, sentences, lexicons."""

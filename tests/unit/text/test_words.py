@@ -1,0 +1,39 @@
+import pytest
+
+from steward.text.sentences import sentences
+from steward.text.words import words
+
+# Expected by spaCy 3.8, spacy.blank("en").
+SPACY = {
+    "I can't, won't; cannot!": "I|ca|n't|,|wo|n't|;|can|not|!",
+    "(see Fig. 3, p. 12-14)": "(|see|Fig|.|3|,|p.|12|-|14|)",
+    "Mr. Smith's U.S. well-known 10km $5.99": "Mr.|Smith|'s|U.S.|well|-|known|10|km|$|5.99",
+    "f(x): a,b read/write 2024-01-02": "f(x|):|a|,|b|read|/|write|2024|-|01|-|02",
+    "https://example.com/a?b=c,d me@shop.co.uk :-) foo.Bar": "https://example.com/a?b=c,d|me@shop.co.uk|:-)|foo|.|Bar",
+    "“Curly,” she said…then": "“|Curly|,|”|she|said|…|then",
+    "patch-id z.B. IS''": "patch|-|id|z.|B.|IS|''",
+}
+
+
+@pytest.mark.parametrize("text", SPACY)
+def test_words_are_spacys(text):
+    assert words(text) == SPACY[text].split("|")
+
+
+def test_words_joined_are_the_text():
+    text = "It's 3.5\" wide (e.g. A&B): 'no' -- that’s $4/kg; über-schön ☃!"
+    assert "".join(words(text)) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("This line has enough words and ends in punctuation, Dr. Roberts!", 1),
+        ('"Open Access. Powered by Scholars. Published by Universities."', 3),
+        ("This line looks like it has three sentences...but it's actually just 1.", 1),
+        ("At 5 p.m. he left. 他来了。你呢？", 3),
+        ("", 0),
+    ],
+)
+def test_sentences_as_in_the_reference_codes_examples(text, count):  # tensorflow_datasets c4_utils_test.py, first three
+    assert len(sentences(text)) == count
