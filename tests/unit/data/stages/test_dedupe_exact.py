@@ -1,0 +1,37 @@
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus_stages import batch, cut, ran
+from steward.data.stages.dedupe_exact import DedupeExact
+
+
+def test_the_first_stays_and_the_others_name_it() -> None:
+    out, entries = ran(DedupeExact(), [batch(["a", "b"]), batch(["a", "c", "b"], first=2)])
+    assert out["id"].to_pylist() == ["r0", "r1", "r3"]
+    assert [(entry.id, entry.action, entry.duplicate_of) for entry in entries] == [
+        ("r2", "merge", "r0"),
+        ("r4", "merge", "r1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("a  b\n", "a b", True), ("é", "e\u0301", True), ("A", "a", False), ("a.", "a", False), ("ab", "a b", False)],
+)
+def test_white_space_and_composition_do_not_count_but_case_and_punctuation_do(one: str, other: str, same: bool) -> None:
+    assert len(ran(DedupeExact(), [batch([one, other])])[0]) == (1 if same else 2)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from("abcd"), max_size=12), st.integers(1, 5))
+def test_any_cut_into_batches_gives_what_a_set_of_strings_gives(texts: list[str], size: int) -> None:
+    out, _ = ran(DedupeExact(), cut(batch(texts), size))
+    assert out["text"].to_pylist() == list(dict.fromkeys(texts))
+
+
+def test_chats_are_compared_by_their_contents() -> None:
+    chat = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    whole = pa.RecordBatch.from_pylist([{"row": n, "id": str(n), "messages": chat} for n in range(2)])
+    assert len(ran(DedupeExact(), [whole])[0]) == 1

@@ -1,0 +1,105 @@
+import random
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus_stages import batch, cut, ran
+from steward.data.shingles import ngrams, sets, words
+from steward.data.stages.dedupe_minhash import DedupeMinhash, _signatures
+
+VOCABULARY = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "bdfgklmnprst"]
+
+
+def shingled(text: str, n: int = 5) -> set[tuple[str, ...]]:
+    tokens = text.split()
+    return {tuple(tokens[i : i + n]) for i in range(max(len(tokens) - n + 1, min(len(tokens), 1)))}
+
+
+def jaccard(one: str, other: str) -> float:
+    a, b = shingled(one), shingled(other)
+    return len(a & b) / len(a | b) if a | b else 0.0
+
+
+def pairs(similarity: float, count: int, seed: int, length: int = 400) -> list[tuple[str, str]]:
+    """Texts whose 5-grams have about this Jaccard similarity: the same middle, different ends."""
+    rng = random.Random(seed)
+    made = []
+    for _ in range(count):
+        shared = rng.choices(VOCABULARY, k=length)
+        own = round(length * (1 - similarity) / (2 * similarity))
+        made.append(
+            (" ".join(shared + rng.choices(VOCABULARY, k=own)), " ".join(shared + rng.choices(VOCABULARY, k=own)))
+        )
+    return made
+
+
+@pytest.mark.parametrize(("similarity", "theory"), [(0.75, 0.772), (0.8, 0.924), (0.85, 0.988)])
+def test_as_many_pairs_become_candidates_as_the_theory_says(similarity: float, theory: float) -> None:
+    """1 - (1 - s^8)^14 (Leskovec, Rajaraman and Ullman, 3.4.2), for the measured s of each of 600 pairs."""
+    made = pairs(similarity, 600, seed=int(similarity * 100))
+    survey = DedupeMinhash().survey(batch([text for pair in made for text in pair]))
+    keys = survey["bands"].flatten().to_numpy().reshape(-1, 2, 14)
+    found = (keys[:, 0] == keys[:, 1]).any(axis=1).mean()
+    expected = np.mean([1 - (1 - jaccard(*pair) ** 8) ** 14 for pair in made])
+    assert expected == pytest.approx(theory, abs=0.02)
+    assert found == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / len(made)))
+
+
+def test_signatures_estimate_the_similarity_without_bias() -> None:
+    """Standard error of one pair: sqrt(s (1 - s) / 112) (Broder 1997); of the mean of 300, a 17th of that."""
+    made = pairs(0.6, 300, seed=1)
+    signatures = _signatures(*sets(ngrams(words([text for pair in made for text in pair]), 5)), 112)
+    errors = (signatures[:, ::2] == signatures[:, 1::2]).mean(axis=0) - [jaccard(*pair) for pair in made]
+    assert errors.mean() == pytest.approx(0, abs=4 * np.sqrt(0.6 * 0.4 / 112 / 300))
+    assert errors.std() == pytest.approx(np.sqrt(0.6 * 0.4 / 112), rel=0.15)
+
+
+def test_whatever_is_merged_is_as_similar_as_the_ledger_says_and_what_stays_is_missed_rarely() -> None:
+    rng = random.Random(4)
+    texts = [
+        text for s in (0.6, 0.7, 0.79, 0.82, 0.9, 1.0) for pair in pairs(s, 35, int(s * 100), 100) for text in pair
+    ]
+    rng.shuffle(texts)
+    out, entries = ran(DedupeMinhash(), cut(batch(texts), 64))
+    assert len(entries) > 90
+    for entry in entries:
+        truth = jaccard(texts[entry.row], texts[int(str(entry.duplicate_of)[1:])])
+        assert truth >= 0.8 and entry.value == pytest.approx(truth)
+    stay = [shingled(text) for text in out["text"].to_pylist()]
+    missed = sum(len(a & b) >= 0.8 * len(a | b) for a, b in combinations(stay, 2))
+    assert missed <= 0.08 * (missed + len(entries))  # .924 at s = .80, more above
+
+
+def test_a_chain_is_not_pulled_into_one() -> None:
+    """Windows over one text: each is like the next, the ends are not alike."""
+    tokens = random.Random(2).choices(VOCABULARY, k=600)
+    texts = [" ".join(tokens[start : start + 300]) for start in range(0, 300, 25)]
+    _, entries = ran(DedupeMinhash(), [batch(texts)])
+    assert len(entries) >= 4
+    assert all(jaccard(texts[entry.row], texts[int(str(entry.duplicate_of)[1:])]) >= 0.8 for entry in entries)
+    assert jaccard(texts[0], texts[-1]) < 0.1
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(1, 7), st.sampled_from(["first", "longest"]))
+def test_any_cut_into_batches_gives_the_same_answer(picks: list[int], size: int, keep: str) -> None:
+    base = pairs(0.85, 3, seed=9, length=60)
+    texts = [base[pick // 2][pick % 2] for pick in picks]
+    stage = DedupeMinhash(keep=keep)  # type: ignore[arg-type]
+    assert ran(stage, cut(batch(texts), size))[1] == ran(stage, [batch(texts)])[1]
+
+
+def test_the_longest_stays_where_asked() -> None:
+    text = " ".join(random.Random(3).choices(VOCABULARY, k=100))
+    out, entries = ran(DedupeMinhash(keep="longest"), [batch([text, text + " more words here", text])])
+    assert out["id"].to_pylist() == ["r1"] and {entry.duplicate_of for entry in entries} == {"r1"}
+
+
+def test_empty_and_short_texts() -> None:
+    out, entries = ran(DedupeMinhash(), [batch(["", "", "one two", "One, two!", "one three"])])
+    assert out["id"].to_pylist() == ["r0", "r1", "r2", "r4"]  # without words there is nothing to compare
+    assert [(entry.rule, entry.value, entry.threshold) for entry in entries] == [("near_duplicate", 1.0, 0.8)]
+    assert len(ran(DedupeMinhash(), [batch([])])[0]) == 0

@@ -1,0 +1,59 @@
+import re
+import unicodedata
+from itertools import chain
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steward.data import shingles
+from steward.data.shingles import ngrams, sets, words
+
+PROSE = st.text(alphabet="ab cé\n.,19-İßжÅ한", max_size=60)
+
+
+def plain(text: str) -> list[str]:
+    """The same words, the slow way: datatrove's `simplify_text`, with numbers of any length as one."""
+    text = re.sub(r"[0-9]([.,]?[0-9])*", "0", "".join(c for c in unicodedata.normalize("NFC", text)))
+    lowered = "".join((c if "가" <= c <= "힣" else unicodedata.normalize("NFD", c)[0]).lower()[0] for c in text)
+    return "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in lowered).split()
+
+
+@settings(deadline=None)
+@given(st.lists(PROSE, max_size=5))
+def test_two_words_have_one_hash_exactly_when_they_are_the_same_word(texts: list[str]) -> None:
+    composed = [unicodedata.normalize("NFC", text) for text in texts]
+    values, offsets = words(composed)
+    expected = [plain(text) for text in composed]
+    assert np.diff(offsets).tolist() == [len(line) for line in expected]
+    named = dict(zip([*chain(*expected)], values.tolist(), strict=True))
+    assert [named[word] for word in [*chain(*expected)]] == values.tolist()
+    assert len(set(named.values())) == len(named)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=9), max_size=5), st.integers(1, 5))
+def test_ngrams_are_the_runs_of_n_words(texts: list[list[str]], n: int) -> None:
+    runs = [[tuple(t[i : i + n]) for i in range(max(len(t) - n + 1, min(len(t), 1)))] for t in texts]
+    values, offsets = ngrams(words([" ".join(text) for text in texts]), n)
+    assert np.diff(offsets).tolist() == [len(line) for line in runs]
+    named = dict(zip(chain(*runs), values.tolist(), strict=True))
+    assert len(set(named.values())) == len(named)
+    _, ends = sets(ngrams(words([" ".join(text) for text in texts]), n))
+    assert np.diff(ends).tolist() == [len(set(line)) for line in runs]
+
+
+def test_a_text_longer_than_a_load_has_the_words_of_its_parts() -> None:
+    part = "one two three " * 3000
+    whole = words([part * 4, "x"])
+    assert len(part) * 4 > shingles.ROOM
+    assert whole.values[:-1].tolist() == words([part]).values.tolist() * 4
+    assert whole.offsets.tolist() == [0, 36000, 36001]
+
+
+def test_scripts_without_spaces_are_words_letter_by_letter() -> None:
+    assert np.diff(words(["你好世界", "hello world", "สวัสดี"]).offsets).tolist()[:2] == [4, 2]
+
+
+def test_hashes_do_not_change_from_one_machine_or_release_to_the_next() -> None:
+    assert words(["Hello"]).values.tolist() == words(["hello"]).values.tolist() == [17087129923793103246]
