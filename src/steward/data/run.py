@@ -44,7 +44,7 @@ from steward.data.sources import MORE, Input, Shape, Shard
 from steward.data.stage import Entry, Result, kept
 
 FORMAT = 1  # of what stands under `.run`
-SUMMARY, LEDGER_FILE = "summary.json", "ledger.parquet"
+SUMMARY, LEDGER_FILE = "summary.json", "ledger/entries.parquet"  # apart, so that out/*.parquet are the rows
 Progress = Callable[[int, int, str], None]
 
 
@@ -235,6 +235,7 @@ def run(
         key = _key(plan, source, sink, stages, named)
         if finished := _open_folder(output, folder, key, overwrite):
             return finished
+        replace(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]))
         groups = _groups(plan, source, stages, named)
         return _phases(plan, source, sink, groups, key, executor, progress)
 
@@ -386,9 +387,10 @@ def _open_folder(output: Path, folder: Path, key: str, overwrite: bool) -> Summa
         what = "the run of other settings or other inputs" if before else f"other files, such as {strangers[0]}"
         raise InputError(f"{output}: holds {what}; name another output.path, or give --overwrite to replace it")
     for item in output.iterdir():
-        ours = item.name.startswith("part-") or item.name in (SUMMARY, LEDGER_FILE, "report.html")
+        ours = item.name.startswith("part-") or item.name in (SUMMARY, "report.html")
         if ours and item.is_file():
             item.unlink()
+    (output / LEDGER_FILE).unlink(missing_ok=True)
     for item in folder.iterdir():
         if item.is_dir():
             shutil.rmtree(item)
@@ -406,6 +408,15 @@ def read_summary(output: Path) -> Summary:
         raise InputError(
             f"{output / SUMMARY}: not the summary of this version's run ({error}); run it again"
         ) from error
+
+
+def read_plan(output: Path) -> tuple[sources.Plan, Source] | None:
+    """What the run of that folder read, and how; None where the folder came from elsewhere."""
+    path = output / ".run" / "plan.json"
+    if not path.exists():
+        return None
+    plan, source = msgspec.json.decode(path.read_bytes(), type=tuple[sources.Plan, dict[str, Any]])
+    return plan, Source(**source)
 
 
 def _folder(folder: Path, phase: int) -> None:
@@ -443,14 +454,16 @@ def _decide(folder: Path, phase: int, corpus: Any, before: list[Done]) -> None:
 
 def _collect_ledger(output: Path, folder: Path, phases: int, shards: int) -> None:
     """One file, by phase and shard, in the order of the input."""
-    temporary = output / f".{LEDGER_FILE}.tmp"
+    path = output / LEDGER_FILE
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
     with pq.ParquetWriter(temporary, LEDGER, compression="zstd") as writer:
         for phase in range(phases):
             for shard in range(shards):
-                path = folder / f"ledger-{phase}" / f"{shard:06d}.parquet"
-                if path.exists():
-                    writer.write_table(pq.read_table(path, schema=LEDGER))
-    temporary.replace(output / LEDGER_FILE)
+                piece = folder / f"ledger-{phase}" / f"{shard:06d}.parquet"
+                if piece.exists():
+                    writer.write_table(pq.read_table(piece, schema=LEDGER))
+    temporary.replace(path)
 
 
 # -- one shard of one phase, in a worker -------------------------------------------------------------

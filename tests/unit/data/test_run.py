@@ -46,7 +46,7 @@ def test_every_row_is_accounted_for(corpus: Path) -> None:
     assert [count.name for count in found.stages] == ["read", "t.short", "t.same", "t.shout", "t.same"]
     rows = table(corpus, "out")
     assert len(rows) == 405 and list(rows[0]) == ["id", "text", "source"] and rows[0]["text"] == "A LONGER TEXT 1"
-    ledger = pq.read_table(corpus / "out/ledger.parquet").to_pylist()
+    ledger = pq.read_table(corpus / "out/ledger/entries.parquet").to_pylist()
     assert Counter(row["action"] for row in ledger) == {"drop": 90, "merge": 405, "change": 405}
     gone = {row["id"] for row in ledger if row["action"] in ("drop", "merge")}
     assert len(gone) == 495 and not gone & {row["id"] for row in rows}
@@ -57,7 +57,9 @@ def test_the_same_output_on_one_and_several_processes(corpus: Path) -> None:
     assert len(one.inputs) == 2 and len(one.parts) == 4
     assert one.digest == three.digest and one.stages == three.stages
     assert table(corpus, "one") == table(corpus, "three")
-    assert (corpus / "one/ledger.parquet").read_bytes() == (corpus / "three/ledger.parquet").read_bytes()
+    assert (corpus / "one/ledger/entries.parquet").read_bytes() == (
+        corpus / "three/ledger/entries.parquet"
+    ).read_bytes()
 
 
 def test_explain_says_rule_value_threshold_and_duplicate(corpus: Path) -> None:
