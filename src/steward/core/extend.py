@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
 from steward.core.records import Decision, LedgerRecord, Reservation, Scope
+
+Task = TypeVar("Task")
+Done = TypeVar("Done")
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -114,3 +117,14 @@ class Limiter(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Executor(Protocol):
+    """Runs a function over tasks in as many processes as it has."""
+
+    def map(self, function: Callable[[Task], Done], tasks: Sequence[Task]) -> Iterator[Done]:
+        """The results as they come, in any order. The first error ends it: no further task starts.
+
+        :raises Unavailable: a process or the cluster died; what was done stays done
+        """
+        ...

@@ -62,25 +62,35 @@ def line_chart(
     return _figure(title, labels, lines, unit, ticks, y, "".join(marks))
 
 
-def bar_chart(title: str, labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float], str]) -> str:
-    """Bars over equal steps, the series stacked from the first upwards."""
-    sums = [sum(line.values[index] or 0.0 for line in lines) for index in range(len(labels))]
-    ticks = nice_ticks(max(sums, default=0.0))
+def bar_chart(
+    title: str,
+    labels: Sequence[str],
+    lines: Sequence[Line],
+    unit: Callable[[float], str],
+    *,
+    head: str = "Time",
+    beside: bool = False,
+) -> str:
+    """Bars over equal steps, the series stacked from the first up, or `beside` each other; `head` names the labels."""
+    heights = [[line.values[index] or 0.0 for line in lines] for index in range(len(labels))]
+    ticks = nice_ticks(max((max(step) if beside else sum(step) for step in heights), default=0.0))
     y = _y(ticks[-1])
     step = (WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
     marks = []
     for index in range(len(labels)):
-        base = 0.0
+        base, left, width = 0.0, _LEFT + index * step + 1, max(1.0, step - 2)
+        if beside:
+            width = width / max(1, len(lines))
         for line in lines:
             value = line.values[index] or 0.0
             if value:
                 top, bottom = y(base + value), y(base)
                 marks.append(
-                    f'<rect class="bar {line.style}" x="{_LEFT + index * step + 1:.1f}" y="{top:.1f}" '
-                    f'width="{max(1.0, step - 2):.1f}" height="{bottom - top:.1f}" rx="1.5"/>'
+                    f'<rect class="bar {line.style}" x="{left:.1f}" y="{top:.1f}" '
+                    f'width="{width:.1f}" height="{bottom - top:.1f}" rx="1.5"/>'
                 )
-            base += value
-    return _figure(title, labels, lines, unit, ticks, y, "".join(marks))
+            base, left = (0.0, left + width) if beside else (base + value, left)
+    return _figure(title, labels, lines, unit, ticks, y, "".join(marks), head)
 
 
 def _x(count: int) -> Callable[[int], float]:
@@ -111,6 +121,7 @@ def _figure(
     ticks: list[float],
     y: Callable[[float], float],
     marks: str,
+    head: str = "Time",
 ) -> str:
     grid = "".join(
         f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
@@ -127,11 +138,11 @@ def _figure(
     return (
         f'<figure class="chart"><figcaption><h2>{escape(title)}</h2><ul class="legend">{legend}</ul></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{grid}{axis}{marks}</svg>'
-        f"{_table(labels, lines, unit)}</figure>"
+        f"{_table(labels, lines, unit, head)}</figure>"
     )
 
 
-def _table(labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float], str]) -> str:
+def _table(labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float], str], first: str) -> str:
     """The same numbers, for readers who cannot see the picture; steps without any number are left out."""
     head = "".join(f"<th>{escape(line.name)}</th>" for line in lines)
     rows = []
@@ -141,6 +152,6 @@ def _table(labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float],
             cells = "".join(f"<td>{'' if value is None else escape(unit(value))}</td>" for value in values)
             rows.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
     return (
-        f"<details><summary>Numbers</summary><table><thead><tr><th>Time</th>{head}</tr></thead>"
+        f"<details><summary>Numbers</summary><table><thead><tr><th>{escape(first)}</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></details>"
     )

@@ -1,0 +1,189 @@
+"""`steward data run|report|explain|check|profile`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.core.errors import InputError
+
+if TYPE_CHECKING:
+    from steward.data.run import Summary
+
+app = typer.Typer(no_args_is_help=True)
+
+FilesArgument = Annotated[list[str], typer.Argument(help="Files or patterns: jsonl, parquet or csv.")]
+OutArgument = Annotated[Path, typer.Argument(help="The output folder of a finished run.")]
+
+
+class On(StrEnum):
+    local = "local"
+    ray = "ray"
+
+
+@app.command()
+def run(
+    pipeline: Annotated[Path, typer.Argument(help="The pipeline.yaml.")],
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
+    on: Annotated[On, typer.Option(help="Where: this machine's processes, or a Ray cluster.")] = On.local,
+    overwrite: Annotated[bool, typer.Option(help="Replace what another run left in the output folder.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Clean a data set; run it again after a crash and it goes on where it stopped."""
+    with _installed(), _bar(hidden=json) as progress:
+        from steward.workflows import curate
+
+        summary = curate.run_pipeline(pipeline, workers=workers, on=on.value, overwrite=overwrite, progress=progress)
+        folder = curate.output_of(pipeline)
+    if json:
+        show_json(summary)
+    else:
+        _show(summary, folder)
+
+
+def _show(summary: Summary, folder: Path) -> None:
+    columns = ["stage", "rows in", "rows out", "dropped", "merged", "failed", "added", "changed"]
+    counts = ("dropped", "merged", "failed", "added", "changed")
+    rows = [
+        [item.name, item.rows_in, item.rows_out, *(getattr(item, name) or "" for name in counts)]
+        for item in summary.stages
+    ]
+    show_table(columns, rows)
+    again = "" if summary.shards_redone else " (nothing was left to do)"
+    show_lines(
+        [
+            "",
+            f"{summary.rows_in:,} rows in + {summary.added:,} added = {summary.rows_out:,} out"
+            f" + {summary.dropped:,} dropped + {summary.merged:,} merged + {summary.failed:,} failed{again}",
+            f"digest {summary.digest[:16]}",
+            f"Next: steward data report {folder}",
+        ]
+    )
+
+
+@app.command()
+def report(out: OutArgument, json: JsonOption = False) -> None:
+    """Write one HTML page: what came in, what left, why, with examples and plots."""
+    with _installed():
+        from steward.workflows import curate
+
+        page = curate.report(out)
+    if json:
+        show_json({"report": str(page), "bytes": page.stat().st_size})
+    else:
+        show_lines([f"{page} ({page.stat().st_size / 1000:,.0f} KB)"])
+
+
+@app.command()
+def explain(
+    out: OutArgument,
+    row: Annotated[str, typer.Argument(metavar="ID", help="The row's id, or its file and line, such as a.jsonl:17.")],
+    json: JsonOption = False,
+) -> None:
+    """Say why a row was dropped or changed: rule, value, threshold, duplicate of; exit 1 if nothing was."""
+    with _installed():
+        from steward.data.run import explain as entries_of
+
+        entries = entries_of(out, row)
+    if json:
+        show_json(entries)
+    elif entries:
+        columns = ["id", "stage", "action", "rule", "value", "threshold", "duplicate_of", "where"]
+        show_table(
+            [name.replace("_", " ") for name in columns], [[entry[name] for name in columns] for entry in entries]
+        )
+    else:
+        show_lines([f"{row}: passed every stage unchanged, or is not a row of this run"])
+    if not entries:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    contract: Annotated[Path, typer.Argument(help="The contract.yaml.")], files: FilesArgument, json: JsonOption = False
+) -> None:
+    """Hold files against a data contract; exit 1 when they break it, with the failing rows counted and sampled."""
+    with _installed():
+        from steward.workflows import curate
+
+        verdict = curate.check_files(contract, files)
+    if json:
+        show_json(verdict)
+    else:
+        rows = [
+            ["ok" if item.passed else "broken", item.rule, item.seen, item.expected, ", ".join(item.examples)]
+            for item in verdict.findings
+        ]
+        show_table(["", "rule", "seen", "expected", "rows, such as"], rows)
+        kept = f"The contract holds for {verdict.rows:,} rows; digest {verdict.digest}"
+        show_lines(["", kept if verdict.passed else "The contract does not hold."])
+    if not verdict.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def profile(
+    files: FilesArgument,
+    text: Annotated[str | None, typer.Option(help="Column of the text, where it is not `text`.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show lengths, languages, duplicates, personal data and balance, before anything is decided."""
+    with _installed():
+        from steward.workflows import curate
+
+        found = curate.profile_files(files, text)
+    if json:
+        show_json(found)
+        return
+    facts: list[list[object]] = [
+        ["rows", found.rows],
+        ["rows that cannot be read", found.failed],
+        ["characters", found.characters],
+        ["median length, about", found.median_characters],
+        ["exact duplicates", found.exact_duplicates],
+    ]
+    facts += [[f"rows with personal data: {kind}", count] for kind, count in found.personal_data.items()]
+    sampled = sum(found.languages.values()) or 1
+    facts += [[f"language {name}, of a sample", f"{count / sampled:.1%}"] for name, count in found.languages.items()]
+    facts += [[f"{name} = {value}", count] for name, values in found.columns.items() for value, count in values.items()]
+    show_table(["", "found"], facts)
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    """:raises InputError: the extra is not installed"""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] in ("pyarrow", "numpy", "xxhash", "py3langid", "ftfy", "nltk"):
+            raise InputError(f"`steward data` needs {error.name}; pip install 'llm-steward[data]'") from error
+        raise
+
+
+@contextmanager
+def _bar(hidden: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar with the time left, on stderr, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("passed"), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
+        line = bar.add_task("planning", total=None)
+        yield lambda done, total, what: bar.update(line, completed=done, total=total, description=what)

@@ -1,0 +1,124 @@
+"""pipeline.yaml: what goes in, which stages it passes, where it goes out.
+
+Decides that every name exists before anything runs, and says file, line and the nearest name where one does not.
+Knows nothing of what a stage does: it looks the class up and fills its fields.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from pydantic import Field, field_validator
+
+from steward.core.errors import InputError, UnknownName
+from steward.data.marked import Section, checked, read, where
+from steward.data.stages import STAGES
+
+GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
+
+
+class Source(Section):
+    """The rows that come in."""
+
+    path: str | list[str] = Field(description="files or patterns, relative to the pipeline's file")
+    text: str | None = Field(None, description="column of the document's text; chats and pairs are recognised without")
+    id: str | None = Field(None, description="column of the row's id; `id` where there is one, else file and line")
+    format: Literal["jsonl", "parquet", "csv"] | None = Field(None, description="by the file's name where not given")
+    on_error: Literal["fail", "skip"] = Field(
+        "fail", description="a row that cannot be read: stop, or count it as failed and go on"
+    )
+    shard_mb: float = Field(16.0, gt=0, description="big files are split into parts of about so many megabytes")
+    max_line_mb: float = Field(32.0, gt=0, description="a longer line counts as one that cannot be read")
+
+    @field_validator("path")
+    @classmethod
+    def _some(cls, value: str | list[str]) -> str | list[str]:
+        if not value:
+            raise ValueError("expected at least one file or pattern, such as corpus/*.jsonl")
+        return value
+
+
+class Sink(Section):
+    """The rows that go out, and the ledger beside them."""
+
+    path: str = Field(description="folder, relative to the pipeline's file")
+    format: Literal["parquet", "jsonl"] = Field("parquet", description="of the rows; the ledger is parquet")
+
+
+class PipelineConfig(Section):
+    """pipeline.yaml, whole."""
+
+    input: Source
+    stages: list[dict[str, Any]] = Field([], description="in order; `use` names the stage, the rest are its parameters")
+    output: Sink
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A pipeline ready to run: paths absolute, stages made."""
+
+    source: Source
+    stages: tuple[Any, ...]
+    names: tuple[str, ...]  # of the stages, as pipeline.yaml has them
+    sink: Sink
+
+
+def load(file: Path) -> Loaded:
+    """Read and check pipeline.yaml. :raises InputError: with file, line and the next step"""
+    tree, lines = read(file)
+    config = checked(PipelineConfig, tree, file, lines)
+    base = file.absolute().parent
+    made = [make_stage(given, where(file, lines, f"stages.{index}")) for index, given in enumerate(config.stages)]
+    patterns = [config.input.path] if isinstance(config.input.path, str) else config.input.path
+    source = config.input.model_copy(update={"path": [str(base / pattern) for pattern in patterns]})
+    sink = config.output.model_copy(update={"path": str(base / config.output.path)})
+    return Loaded(source, tuple(made), tuple(given["use"] for given in config.stages), sink)
+
+
+def make_stage(given: Mapping[str, Any], place: str = "") -> Any:
+    """The stage that `use` names, its other keys as its fields.
+
+    :raises InputError: no such stage, no such parameter, a value of another type, a library that is not installed
+    """
+    at = f"{place}: " if place else ""
+    parameters = dict(given)
+    name = parameters.pop("use", None)
+    if not isinstance(name, str):
+        raise InputError(f"{at}a stage needs a name, such as {{use: normalise}}")
+    kind = _class_of(name, place)
+    known = [field for field in kind.__struct_fields__ if field != "detector"]  # given by code, never by a file
+    for parameter in parameters:
+        if parameter not in known:
+            raise UnknownName(f"parameter (of stage {name!r})", str(parameter), known, place)
+    try:
+        return msgspec.convert(parameters, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{at}stage {name!r}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{at}stage {name!r}: {error}") from None
+
+
+def _class_of(name: str, place: str) -> Any:
+    others = {point.name: point.value for point in entry_points(group=GROUP)}
+    target = STAGES.get(name) or others.get(name)
+    if target is None:
+        raise UnknownName("stage", name, [*STAGES, *others], place)
+    module, _, attribute = target.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name == module:  # a table line whose file is not there is steward's own mistake
+            raise
+        at = f"{place}: " if place else ""
+        raise InputError(f"{at}stage {name!r} needs {error.name}; pip install 'llm-steward[data]'") from error
+
+
+def name_of(stage: object) -> str:
+    """The name that pipeline.yaml has for this stage; of one that it has no name for, the class's."""
+    kind = type(stage)
+    target = f"{kind.__module__}:{kind.__qualname__}"
+    return next((name for name, value in STAGES.items() if value == target), kind.__qualname__.lower())

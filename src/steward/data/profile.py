@@ -1,0 +1,147 @@
+"""What a data set looks like: rows, lengths, languages, duplicates, personal data, balance. Counts only, no text.
+
+Languages are of a sample (64 rows of a batch) by py3langid, which covers 97 and is unsure of short texts: below 20
+letters a text counts as "short".
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from steward.data.stage import texts
+
+Detector = Callable[[str], list[tuple[int, int, str]]]
+SAMPLE = 64  # rows of a batch whose language is asked for
+_MOST_VALUES = 50  # a column of more different values is no label
+
+
+class Lengths(msgspec.Struct, frozen=True):
+    """Rows by length in characters: bucket b holds 2^(b-1) to 2^b - 1, bucket 0 the empty ones."""
+
+    rows: int = 0
+    characters: int = 0
+    buckets: dict[int, int] = {}
+    languages: dict[str, int] = {}  # of the sample
+
+    def merged(self, other: Lengths) -> Lengths:
+        return Lengths(
+            self.rows + other.rows,
+            self.characters + other.characters,
+            dict(sorted((Counter(self.buckets) + Counter(other.buckets)).items())),
+            dict((Counter(self.languages) + Counter(other.languages)).most_common()),
+        )
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What `steward data profile` prints."""
+
+    rows: int
+    failed: int  # rows that cannot be read
+    characters: int
+    median_characters: int  # of the bucket's lower end: within a factor of two
+    lengths: dict[int, int]
+    languages: dict[str, int]
+    exact_duplicates: int  # rows whose words, without case and spacing, came before
+    personal_data: dict[str, int]  # rows that hold each kind
+    columns: dict[str, dict[str, int]]  # label and group columns: rows by value
+
+
+def lengths_of(batch: pa.RecordBatch) -> Lengths:
+    """Lengths of all rows, languages of a sample."""
+    values = texts(batch)
+    lengths = pc.utf8_length(values).to_numpy(zero_copy_only=False).astype(np.int64)
+    buckets = np.bincount(np.ceil(np.log2(lengths + 1)).astype(np.int64)) if len(lengths) else np.zeros(0, np.int64)
+    step = max(1, len(lengths) // SAMPLE)
+    languages = Counter(language_of(values[index].as_py()[:600]) for index in range(0, len(lengths), step))
+    return Lengths(
+        len(lengths),
+        int(lengths.sum()),
+        {bucket: int(count) for bucket, count in enumerate(buckets) if count},
+        dict(languages.most_common()),
+    )
+
+
+def language_of(text: str) -> str:
+    """ISO 639-1, or "short".
+
+    >>> language_of("The weather is fine today, and the children play outside.")
+    'en'
+    """
+    if sum(letter.isalpha() for letter in text) < 20:
+        return "short"
+    return str(_identifier()(text)[0])
+
+
+@cache
+def _identifier() -> Callable[[str], tuple[str, float]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import py3langid
+
+        py3langid.classify("load the model")
+    return py3langid.classify  # type: ignore[no-any-return]
+
+
+def profile(batches: Iterable[pa.RecordBatch], detector: Detector | None = None, failed: int = 0) -> Profile:
+    """Of a whole data set; keeps 8 bytes a row."""
+    lengths = Lengths()
+    hashes: list[np.ndarray[Any, Any]] = []
+    personal: Counter[str] = Counter()
+    columns: dict[str, Counter[str] | None] = {}
+    for batch in batches:
+        lengths = lengths.merged(lengths_of(batch))
+        words = texts(batch).to_pylist()
+        hashes.append(np.fromiter(map(content_hash, words), np.uint64, len(words)))
+        for text in words if detector else ():
+            personal.update({kind for _, _, kind in detector(text)})  # type: ignore[misc]
+        for name in batch.schema.names:
+            if name not in ("row", "id", "text", "messages", "prompt", "chosen", "rejected", "more"):
+                _count(columns, name, batch[name])
+    different = len(np.unique(np.concatenate(hashes))) if hashes else 0
+    return Profile(
+        rows=lengths.rows,
+        failed=failed,
+        characters=lengths.characters,
+        median_characters=_median(lengths),
+        lengths=lengths.buckets,
+        languages=lengths.languages,
+        exact_duplicates=lengths.rows - different,
+        personal_data=dict(personal.most_common()),
+        columns={name: dict(found.most_common()) for name, found in columns.items() if found},
+    )
+
+
+def content_hash(text: str) -> int:
+    """The same for texts that differ in case and spacing only (XXH3, 64 bits)."""
+    return xxhash.xxh3_64_intdigest(" ".join(text.lower().split()).encode("utf-8", "surrogatepass"))
+
+
+def _count(columns: dict[str, Counter[str] | None], name: str, values: pa.Array) -> None:
+    counter = columns.setdefault(name, Counter())
+    if counter is None or pa.types.is_floating(values.type):
+        columns[name] = None
+        return
+    for item in pc.value_counts(values).to_pylist():
+        counter[str(item["values"])] += item["counts"]
+        if len(counter) > _MOST_VALUES:
+            columns[name] = None
+            return
+
+
+def _median(lengths: Lengths) -> int:
+    passed = 0
+    for bucket, count in sorted(lengths.buckets.items()):
+        passed += count
+        if passed * 2 >= lengths.rows:
+            return 1 << (bucket - 1) if bucket else 0
+    return 0

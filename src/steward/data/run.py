@@ -1,0 +1,610 @@
+"""A run: shards through phases on an executor, each recorded when it is done, and a ledger that balances.
+
+Phase 0 reads the files; a new phase begins at every stage that decides over the whole corpus. A phase takes each shard
+from the disk, carries out what was decided, applies its stages and surveys for the next decision. What is done is
+recorded under `out/.run`, so that a run that was killed goes on where it stopped; the record's key holds the hashes of
+the settings and of the inputs, so that nothing of another run is taken for it. Memory holds one batch for each worker.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import xxhash
+
+from steward import __version__
+from steward.core.errors import Contradiction, InputError, Unavailable
+from steward.core.extend import Executor
+from steward.data import sources
+from steward.data.config import Sink, Source, name_of
+from steward.data.profile import Lengths, lengths_of
+from steward.data.sinks import (
+    LEDGER,
+    IpcSink,
+    OutputSink,
+    ledger_table,
+    read_ipc,
+    replace,
+    write_parquet,
+)
+from steward.data.sources import MORE, Input, Shape, Shard
+from steward.data.stage import Entry, Result, kept
+
+FORMAT = 1  # of what stands under `.run`
+SUMMARY, LEDGER_FILE = "summary.json", "ledger/entries.parquet"  # apart, so that out/*.parquet are the rows
+Progress = Callable[[int, int, str], None]
+
+
+class StageCount(msgspec.Struct, frozen=True):
+    """What one stage did. in + added = out + dropped + merged + failed."""
+
+    name: str
+    rows_in: int = 0
+    rows_out: int = 0
+    added: int = 0
+    dropped: int = 0
+    merged: int = 0
+    failed: int = 0
+    changed: int = 0
+    rules: dict[str, int] = {}  # "drop too_few_words": rows
+
+    def plus(self, other: StageCount) -> StageCount:
+        numbers = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in self.__struct_fields__
+            if name not in ("name", "rules")
+        }
+        return StageCount(
+            self.name, **numbers, rules=dict(sorted((Counter(self.rules) + Counter(other.rules)).items()))
+        )
+
+    def check(self, where: str) -> None:
+        """:raises Contradiction: rows came or went without an entry"""
+        if self.rows_in + self.added != self.rows_out + self.dropped + self.merged + self.failed:
+            raise Contradiction(
+                f"{where}: stage {self.name!r} does not balance: {self.rows_in} rows in + {self.added} added, but "
+                f"{self.rows_out} out + {self.dropped} dropped + {self.merged} merged + {self.failed} failed; every "
+                "row that goes or comes needs an entry"
+            )
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One file of the output."""
+
+    name: str
+    rows: int
+    sha256: str
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """One shard of one phase."""
+
+    shard: int
+    stages: tuple[StageCount, ...]
+    first_row: int = 0
+    last_row: int = -1
+    blank: int = 0
+    more: bool = False  # a row has keys beside the columns
+    lengths: Lengths = Lengths()
+    part: Part | None = None
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The record of a whole run: out/summary.json. rows_in + added = rows_out + dropped + merged + failed."""
+
+    rows_in: int
+    rows_out: int
+    added: int
+    dropped: int
+    merged: int
+    failed: int
+    blank_lines: int
+    empty_files: int
+    stages: tuple[StageCount, ...]
+    digest: str  # SHA-256 over those of the parts, in order
+    parts: tuple[Part, ...]
+    inputs: tuple[Input, ...]
+    key: str
+    kind: str
+    before: Lengths
+    after: Lengths
+    version: str = __version__
+    shards_redone: int = 0  # that this call worked on; the others had been done before
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A phase after the first: a decision over the corpus, then stages on its batches."""
+
+    corpus: Any  # CorpusStage | None
+    stages: tuple[Any, ...]
+    corpus_name: str = ""
+    names: tuple[str, ...] = ()
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a worker needs for one shard of one phase."""
+
+    folder: str
+    output: str
+    phase: int
+    shard: Shard
+    shape: Shape
+    source: Source
+    format: str
+    group: Group | None  # None: read
+    survey: Any  # the next phase's CorpusStage | None
+    last: bool
+    more: bool = True
+
+
+class UniqueIds(msgspec.Struct, frozen=True):
+    """Refuses ids that came before: an id that names two rows explains neither. Of the run itself, before any stage."""
+
+    on_error: str
+    shards: tuple[Shard, ...] = ()
+
+    def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.select(["row", "id"])
+
+    def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
+        """Compares 8-byte hashes first, and the ids themselves only where those agree."""
+        rows, hashes, suspects = [], [], []
+        kept_surveys = list(surveys)
+        for survey in kept_surveys:
+            rows.append(survey["row"].to_numpy())
+            ids = survey["id"].to_pylist()
+            hashes.append(np.fromiter((xxhash.xxh3_64_intdigest(text.encode()) for text in ids), np.uint64, len(ids)))
+        values, counts = np.unique(np.concatenate(hashes or [np.zeros(0, np.uint64)]), return_counts=True)
+        twice = values[counts > 1]
+        for survey, found in zip(kept_surveys, hashes, strict=True):
+            at = np.flatnonzero(np.isin(found, twice))
+            suspects += [(survey["id"][index].as_py(), survey["row"][index].as_py()) for index in at.tolist()]
+        firsts: dict[str, int] = {}
+        bad = [(row, name, firsts[name]) for name, row in suspects if firsts.setdefault(name, row) != row]
+        if bad and self.on_error == "fail":
+            row, _, first = bad[0]
+            raise InputError(
+                f"{sources.place_of(row, self.shards)}: field 'id': the same as {sources.place_of(first, self.shards)} "
+                f"({len(bad):,} such rows); expected one id a row; name another column as input.id, or set "
+                "input.on_error: skip"
+            )
+        return pa.table(
+            {
+                "row": pa.array([row for row, _, _ in bad], pa.int64()),
+                "rule": ["duplicate_id" for _ in bad],
+                "where": [sources.place_of(row, self.shards) for row, _, _ in bad],
+                "value": [sources.place_of(first, self.shards) for _, _, first in bad],
+            }
+        )
+
+    def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
+        entries = [
+            Entry(
+                row=item["row"], id=item["where"], stage="ids", action="fail", rule=item["rule"],
+                value=f"the id of {item['value']}", threshold="one row an id", where=f"{item['where']} id",
+            )
+            for item in decision.to_pylist()
+        ]  # fmt: skip
+        return kept(batch, pc.invert(pc.is_in(batch["row"], decision["row"].combine_chunks())), entries)
+
+
+# -- the whole run -----------------------------------------------------------------------------------
+
+
+def run(
+    source: Source,
+    stages: Sequence[Any],
+    sink: Sink,
+    executor: Executor,
+    *,
+    names: Sequence[str] | None = None,
+    progress: Progress = lambda done, total, what: None,
+    overwrite: bool = False,
+) -> Summary:
+    """Read, apply the stages in order, write, account for every row.
+
+    :raises InputError: a bad row where `on_error` is fail, a folder that holds another run, `pii` without a detector
+    :raises Contradiction: rows in + added is not rows out + dropped + merged + failed
+    :raises Unavailable: a worker died; run again to go on
+    """
+    named = tuple(names or map(name_of, stages))
+    for stage, name in zip(stages, named, strict=True):
+        if getattr(stage, "detector", name) is None:
+            raise InputError(
+                f"stage {name!r} has no detector of personal data; `steward data run` gives it privacy's, in Python "
+                "pass detector=…"
+            )
+    output = Path(sink.path)
+    folder = output / ".run"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        plan = sources.plan(source)
+        key = _key(plan, source, sink, stages, named)
+        if finished := _open_folder(output, folder, key, overwrite):
+            return finished
+        replace(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]))
+        groups = _groups(plan, source, stages, named)
+        return _phases(plan, source, sink, groups, key, executor, progress)
+
+
+def _phases(
+    plan: sources.Plan,
+    source: Source,
+    sink: Sink,
+    groups: list[Group],
+    key: str,
+    executor: Executor,
+    progress: Progress,
+) -> Summary:
+    output = Path(sink.path)
+    folder = output / ".run"
+    total = len(plan.shards) * (len(groups) + 1)
+    redone, before = 0, Lengths()
+    phases: list[list[Done]] = []
+    for phase, group in enumerate([None, *groups]):
+        what = "read" if group is None else " ".join([group.corpus_name, *group.names]).strip() or "write"
+        following = groups[phase].corpus if phase < len(groups) else None
+        more = phase == 0 or any(done.more for done in phases[0])
+        if group is not None and group.corpus is not None:
+            progress(phase * len(plan.shards), total, f"{group.corpus_name}: deciding")
+            _decide(folder, phase, group.corpus, phases[-1])
+        _folder(folder, phase)
+        have = {done.shard: done for done in _recorded(folder, phase, len(plan.shards))}
+        tasks = [
+            Task(
+                folder=str(folder), output=str(output), phase=phase, shard=shard, shape=plan.shape, source=source,
+                format=sink.format, group=group, survey=following, last=phase == len(groups), more=more,
+            )
+            for shard in plan.shards
+            if shard.index not in have
+        ]  # fmt: skip
+        for done in executor.map(work, tasks):
+            have[done.shard] = done
+            redone += 1
+            progress(phase * len(plan.shards) + len(have), total, what)
+        phases.append([have[shard.index] for shard in plan.shards])
+        if phase:
+            shutil.rmtree(folder / f"work-{phase - 1}", ignore_errors=True)  # all of it has gone on
+    for done in phases[0]:
+        before = before.merged(done.lengths)
+    summary = _summary(plan, phases, key, before, redone)
+    _collect_ledger(output, folder, len(phases), len(plan.shards))
+    replace(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2))
+    for name in folder.iterdir():
+        if name.is_dir():
+            shutil.rmtree(name)
+    return summary
+
+
+def _summary(plan: sources.Plan, phases: list[list[Done]], key: str, before: Lengths, redone: int) -> Summary:
+    counts: list[StageCount] = []
+    for phase in phases:
+        for position in range(len(phase[0].stages)):
+            whole = phase[0].stages[position]
+            for done in phase[1:]:
+                whole = whole.plus(done.stages[position])
+            whole.check("the whole run")
+            counts.append(whole)
+    for earlier, later in pairwise(counts):
+        if earlier.rows_out != later.rows_in:
+            raise Contradiction(f"{earlier.name} gave {earlier.rows_out} rows, {later.name} took {later.rows_in}")
+    after = Lengths()
+    for done in phases[-1]:
+        after = after.merged(done.lengths)
+    sums = {name: sum(getattr(count, name) for count in counts) for name in ("added", "dropped", "merged", "failed")}
+    parts = tuple(done.part for done in phases[-1] if done.part)
+    rows_in, rows_out = counts[0].rows_in, sum(part.rows for part in parts)
+    StageCount("run", rows_in, rows_out, **sums).check("the whole run")
+    return Summary(
+        rows_in=rows_in,
+        rows_out=rows_out,
+        **sums,
+        blank_lines=sum(done.blank for done in phases[0]),
+        empty_files=plan.empty_files,
+        stages=tuple(counts),
+        digest=hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest(),
+        parts=parts,
+        inputs=plan.inputs,
+        key=key,
+        kind=plan.shape.kind,
+        before=before,
+        after=after,
+        shards_redone=redone,
+    )
+
+
+def _groups(plan: sources.Plan, source: Source, stages: Sequence[Any], names: Sequence[str]) -> list[Group]:
+    """Cut before every stage that decides over the corpus; ids that the input brought are checked first."""
+    first = UniqueIds(source.on_error, plan.shards) if plan.shape.id else None
+    cut: list[tuple[Any, str, list[Any], list[str]]] = [(first, "ids" if first else "", [], [])]
+    for stage, name in zip(stages, names, strict=True):
+        if hasattr(stage, "survey"):
+            cut.append((stage, name, [], []))
+        else:
+            cut[-1][2].append(stage)
+            cut[-1][3].append(name)
+    if cut[0][0] is None and not cut[0][2] and len(cut) > 1:
+        del cut[0]
+    return [Group(corpus, tuple(inner), name, tuple(inner_names)) for corpus, name, inner, inner_names in cut]
+
+
+def _key(plan: sources.Plan, source: Source, sink: Sink, stages: Sequence[Any], names: Sequence[str]) -> str:
+    """What decides the output: the inputs' hashes, the settings, the version. Not the number of processes."""
+    made = [
+        (name, repr(stage) if not isinstance(stage, msgspec.Struct) else _fields(stage))
+        for name, stage in zip(names, stages, strict=True)
+    ]
+    parts = [FORMAT, __version__, plan, source.model_dump(), sink.format, made]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def _fields(stage: msgspec.Struct) -> dict[str, str]:
+    fields = {name: getattr(stage, name) for name in stage.__struct_fields__}
+    return {name: getattr(value, "__qualname__", repr(value)) for name, value in fields.items()}
+
+
+# -- the folder of a run -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"{folder.parent}: another run is writing here; wait for it, or name another output.path"
+            ) from None
+        yield
+
+
+def _open_folder(output: Path, folder: Path, key: str, overwrite: bool) -> Summary | None:
+    """The finished run with this key, if there is one; else a folder in which to start or go on."""
+    record = folder / "key"
+    before = record.read_text() if record.exists() else None
+    strangers = [item.name for item in output.iterdir() if item != folder]
+    if before == key:
+        if (output / SUMMARY).exists():
+            summary = read_summary(output)
+            if all((output / part.name).exists() for part in summary.parts):
+                return msgspec.structs.replace(summary, shards_redone=0)
+            (output / SUMMARY).unlink()
+        return None
+    if (before or strangers) and not overwrite:
+        what = "the run of other settings or other inputs" if before else f"other files, such as {strangers[0]}"
+        raise InputError(f"{output}: holds {what}; name another output.path, or give --overwrite to replace it")
+    for item in output.iterdir():
+        ours = item.name.startswith("part-") or item.name in (SUMMARY, "report.html")
+        if ours and item.is_file():
+            item.unlink()
+    (output / LEDGER_FILE).unlink(missing_ok=True)
+    for item in folder.iterdir():
+        if item.is_dir():
+            shutil.rmtree(item)
+    replace(record, key.encode())
+    return None
+
+
+def read_summary(output: Path) -> Summary:
+    """:raises InputError: no run has finished there"""
+    try:
+        return msgspec.json.decode((output / SUMMARY).read_bytes(), type=Summary)
+    except OSError as error:
+        raise InputError(f"{output}: no finished run; expected the output.path of `steward data run`") from error
+    except msgspec.MsgspecError as error:
+        raise InputError(
+            f"{output / SUMMARY}: not the summary of this version's run ({error}); run it again"
+        ) from error
+
+
+def read_plan(output: Path) -> tuple[sources.Plan, Source] | None:
+    """What the run of that folder read, and how; None where the folder came from elsewhere."""
+    path = output / ".run" / "plan.json"
+    if not path.exists():
+        return None
+    plan, source = msgspec.json.decode(path.read_bytes(), type=tuple[sources.Plan, dict[str, Any]])
+    return plan, Source(**source)
+
+
+def _folder(folder: Path, phase: int) -> None:
+    for name in ("done", "work", "survey", "ledger"):
+        (folder / f"{name}-{phase}").mkdir(exist_ok=True)
+
+
+def _recorded(folder: Path, phase: int, shards: int) -> Iterator[Done]:
+    for index in range(shards):
+        path = folder / f"done-{phase}" / f"{index:06d}.json"
+        if path.exists():
+            yield msgspec.json.decode(path.read_bytes(), type=Done)
+
+
+def _decide(folder: Path, phase: int, corpus: Any, before: list[Done]) -> None:
+    """Ask the stage once, and cut its answer into one file a shard."""
+    decided = folder / f"decision-{phase}"
+    if (decided / "whole").exists():
+        return
+    decided.mkdir(exist_ok=True)
+    surveys = (
+        batch for done in before for batch in read_ipc(folder / f"survey-{phase - 1}" / f"{done.shard:06d}.arrow")
+    )
+    table = corpus.decide(surveys).combine_chunks()
+    table = table.take(pc.sort_indices(table, sort_keys=[("row", "ascending")]))
+    rows = table["row"].to_numpy() if table.num_rows else np.zeros(0, np.int64)
+    for done in before:
+        start, end = np.searchsorted(rows, [done.first_row, done.last_row + 1])
+        sink = IpcSink(decided / f"{done.shard:06d}.arrow")
+        for batch in table.slice(start, end - start).to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
+            sink.write(batch)
+        sink.close()
+    replace(decided / "whole", b"")
+
+
+def _collect_ledger(output: Path, folder: Path, phases: int, shards: int) -> None:
+    """One file, by phase and shard, in the order of the input."""
+    path = output / LEDGER_FILE
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with pq.ParquetWriter(temporary, LEDGER, compression="zstd") as writer:
+        for phase in range(phases):
+            for shard in range(shards):
+                piece = folder / f"ledger-{phase}" / f"{shard:06d}.parquet"
+                if piece.exists():
+                    writer.write_table(pq.read_table(piece, schema=LEDGER))
+    temporary.replace(path)
+
+
+# -- one shard of one phase, in a worker -------------------------------------------------------------
+
+
+def work(task: Task) -> Done:
+    """Take the shard through its phase and record it. Only that record makes it count."""
+    folder, name = Path(task.folder), f"{task.shard.index:06d}"
+    part = Path(task.output) / f"part-{task.shard.index:05d}.{task.format}"
+    sink: IpcSink | OutputSink = (
+        OutputSink(part, task.format) if task.last else IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow")  # type: ignore[arg-type]
+    )
+    survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
+    counts: dict[int, StageCount] = {}
+    entries: list[Entry] = []
+    lengths, blank, more = Lengths(), 0, False
+    first, last, rows = 0, -1, 0
+    where = f"{task.shard.name} (shard {task.shard.index})"
+    for batch, found, blanks, made in _batches(task, where):
+        blank += blanks
+        entries += found
+        for position, count in enumerate(made):
+            counts[position] = counts[position].plus(count) if position in counts else count
+        if task.survey is not None and batch.num_rows:
+            survey.write(task.survey.survey(batch))
+        if task.phase == 0 or task.last:
+            lengths = lengths.merged(lengths_of(batch)) if batch.num_rows else lengths
+        if batch.num_rows:
+            numbers = batch["row"].to_numpy()
+            first = int(numbers.min()) if not rows else min(first, int(numbers.min()))
+            last = max(last, int(numbers.max()))
+            more = more or _has_more(batch)
+            rows += batch.num_rows
+            sink.write(_outward(batch, task.more) if task.last else batch)
+    survey.close()
+    digest = sink.close()
+    if entries:
+        write_parquet(folder / f"ledger-{task.phase}" / f"{name}.parquet", ledger_table(entries))
+    stages = tuple(counts[position] for position in sorted(counts)) or _nothing(task)
+    done = Done(
+        shard=task.shard.index, stages=stages, first_row=first, last_row=last, blank=blank, more=more, lengths=lengths,
+        part=Part(part.name, rows, digest) if digest else None,
+    )  # fmt: skip
+    replace(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done))
+    return done
+
+
+Step = tuple[pa.RecordBatch, list[Entry], int, list[StageCount]]
+
+
+def _batches(task: Task, where: str) -> Iterator[Step]:
+    """Each batch after its stages, with the entries, blank lines and counts that belong to it."""
+    if task.group is None:
+        for item in sources.read(task.shard, task.shape, task.source):
+            count = _count("read", item.batch.num_rows + len(item.failed), item.batch.num_rows, item.failed)
+            yield item.batch, list(item.failed), item.blank, [count]
+        return
+    group = task.group
+    name = f"{task.shard.index:06d}.arrow"
+    decision = None
+    if group.corpus is not None:
+        decision = pa.Table.from_batches(read_ipc(Path(task.folder) / f"decision-{task.phase}" / name))
+    for batch in read_ipc(Path(task.folder) / f"work-{task.phase - 1}" / name):
+        entries: list[Entry] = []
+        counts: list[StageCount] = []
+        if decision is not None:
+            mine = decision.filter(pc.is_in(decision["row"], batch["row"]))
+            batch = _applied(group.corpus_name, batch, group.corpus.apply(batch, mine), entries, counts, where)
+        for stage, stage_name in zip(group.stages, group.names, strict=True):
+            result = stage.apply(batch) if batch.num_rows else Result(batch)
+            batch = _applied(stage_name, batch, result, entries, counts, where)
+        yield batch, entries, 0, counts
+
+
+def _applied(
+    name: str, batch: pa.RecordBatch, result: Result, entries: list[Entry], counts: list[StageCount], where: str
+) -> pa.RecordBatch:
+    count = _count(name, batch.num_rows, result.batch.num_rows, result.entries)
+    count.check(where)
+    counts.append(count)
+    entries += result.entries
+    return result.batch
+
+
+def _count(name: str, rows_in: int, rows_out: int, entries: Iterable[Entry]) -> StageCount:
+    rules = Counter((entry.action, entry.rule) for entry in entries)
+    actions: Counter[str] = Counter()
+    for (action, _), number in rules.items():
+        actions[action] += number
+    return StageCount(
+        name, rows_in, rows_out, actions["add"], actions["drop"], actions["merge"], actions["fail"], actions["change"],
+        {f"{action} {rule}": number for (action, rule), number in sorted(rules.items())},
+    )  # fmt: skip
+
+
+def _nothing(task: Task) -> tuple[StageCount, ...]:
+    """Counts of a shard without a row."""
+    if task.group is None:
+        return (StageCount("read"),)
+    names = [task.group.corpus_name] if task.group.corpus is not None else []
+    return tuple(StageCount(name) for name in [*names, *task.group.names])
+
+
+def _has_more(batch: pa.RecordBatch) -> bool:
+    if MORE in batch.schema.names and batch[MORE].null_count < batch.num_rows:
+        return True
+    if "messages" not in batch.schema.names:
+        return False
+    inner = batch["messages"].flatten()
+    return MORE in [field.name for field in inner.type] and inner.field(MORE).null_count < len(inner)
+
+
+def _outward(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
+    """Without steward's row numbers, and without `more` where no row of the run has any."""
+    batch = batch.drop_columns(["row"])
+    if more:
+        return batch
+    if MORE in batch.schema.names:
+        batch = batch.drop_columns([MORE])
+    if "messages" in batch.schema.names:
+        lists = batch["messages"]
+        kind = pa.list_(pa.struct([field for field in lists.type.value_type if field.name != MORE]))
+        batch = batch.set_column(batch.schema.get_field_index("messages"), "messages", lists.cast(kind))
+    return batch
+
+
+def explain(output: Path, identity: str) -> list[dict[str, Any]]:
+    """Every entry of the row, in the order of the stages; also where another row became its duplicate.
+
+    :raises InputError: no finished run there
+    """
+    read_summary(output)
+    table = pq.read_table(output / LEDGER_FILE, filters=[[("id", "==", identity)], [("duplicate_of", "==", identity)]])
+    return [_plain(row) for row in table.to_pylist()]
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    for name in ("value", "threshold"):
+        text = row.pop(f"{name}_text")
+        row[name] = text if row[name] is None else row[name]
+    return row
+
+
+__all__ = ["Summary", "Unavailable", "explain", "read_summary", "run"]

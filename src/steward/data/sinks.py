@@ -1,0 +1,138 @@
+"""Batches to files: written under a temporary name, then renamed, so that what bears a name is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet as pq
+
+from steward.data.sources import MORE
+from steward.data.stage import Entry
+
+LEDGER = pa.schema(
+    [
+        ("row", pa.int64()), ("id", pa.large_string()), ("stage", pa.string()), ("action", pa.string()),
+        ("rule", pa.string()), ("value", pa.float64()), ("value_text", pa.string()), ("threshold", pa.float64()),
+        ("threshold_text", pa.string()), ("duplicate_of", pa.large_string()), ("where", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def replace(path: Path, data: bytes) -> None:
+    """The file's whole content at once; on the disk before it has its name."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+class IpcSink:
+    """Batches between two phases of a run, compressed with LZ4."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}")
+        self._writer: Any = None
+        self._schema: pa.Schema | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if self._writer is None:
+            options = pa.ipc.IpcWriteOptions(compression="lz4")
+            self._writer = pa.ipc.new_file(str(self._temporary), batch.schema, options=options)
+            self._schema = batch.schema
+        elif batch.schema != self._schema:
+            batch = batch.cast(self._schema)
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        """Renames it; nothing was written: nothing is there."""
+        if self._writer is not None:
+            self._writer.close()
+            os.replace(self._temporary, self.path)
+
+
+def read_ipc(path: Path) -> Iterable[pa.RecordBatch]:
+    """The batches of an IpcSink, one at a time; none where it wrote none."""
+    if not path.exists():
+        return
+    with pa.OSFile(str(path)) as opened:  # not a memory map, whose pages would count as this process's memory
+        reader = pa.ipc.open_file(opened)
+        for index in range(reader.num_record_batches):
+            yield reader.get_batch(index)
+
+
+class OutputSink:
+    """One part of the output. `close` gives its SHA-256."""
+
+    def __init__(self, path: Path, format: Literal["parquet", "jsonl"]) -> None:
+        self.path, self._format = path, format
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        self._writer: Any = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if self._writer is None and self._format == "parquet":
+            self._writer = pq.ParquetWriter(self._temporary, batch.schema, compression="zstd", store_schema=False)
+        elif self._writer is None:
+            self._writer = self._temporary.open("wb")
+        if self._format == "parquet":
+            self._writer.write_batch(batch)
+        else:
+            self._writer.write(b"".join(map(_line, _with_json(batch))))
+
+    def close(self) -> str | None:
+        """None where no row was written, and so no file."""
+        if self._writer is None:
+            return None
+        self._writer.close()
+        digest = hashlib.sha256()
+        with self._temporary.open("rb") as file:
+            os.fsync(file.fileno())
+            while block := file.read(1 << 20):
+                digest.update(block)
+        os.replace(self._temporary, self.path)
+        return digest.hexdigest()
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(row) + b"\n"
+
+
+def _with_json(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
+    """Rows as they came in: columns of JSON text as what they stand for, `more` spread out again."""
+    texts = [field.name for field in batch.schema if field.metadata and b"json" in field.metadata]
+    for row in batch.to_pylist():
+        for name in texts:
+            value = row.pop(name)
+            if name == MORE:
+                row.update(msgspec.json.decode(value) if value else {})
+            else:
+                row[name] = None if value is None else msgspec.Raw(value.encode())
+        for message in row.get("messages") or ():
+            message.update(msgspec.json.decode(message.pop(MORE, None) or "{}"))
+        yield row
+
+
+def ledger_table(entries: Iterable[Entry]) -> pa.Table:
+    """Entries as the ledger keeps them: numbers and words in columns of their own."""
+    rows = [msgspec.structs.asdict(entry) for entry in entries]
+    for row in rows:
+        for name in ("value", "threshold"):
+            seen = row[name]
+            number = isinstance(seen, int | float) and not isinstance(seen, bool)
+            row[f"{name}_text"] = None if seen is None or number else str(seen)
+            row[name] = float(seen) if number else None
+    return pa.Table.from_pylist(rows, schema=LEDGER)
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, temporary, compression="zstd")
+    os.replace(temporary, path)

@@ -1,0 +1,89 @@
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steward.core.errors import InputError
+from steward.data.contract import Contract, Verdict, check, load_contract
+
+FINE = "The weather is fine today and the children play outside."
+ROWS = [
+    {"text": FINE, "label": "good", "score": 0.5, "day": "2026-01-02"},
+    {
+        "text": "Nobody answered my question about the lamp until today.",
+        "label": "bad",
+        "score": 1.5,
+        "day": "2026-01-03",
+    },
+    {"text": FINE.replace("is ", "IS  "), "label": "odd", "score": 0.1, "day": "2026-01-04"},
+    {
+        "text": "Das Wetter ist heute schön und wir gehen in den Garten.",
+        "label": None,
+        "score": 0.2,
+        "day": "2026-01-05",
+    },
+]
+NOW = datetime.datetime(2026, 1, 10, tzinfo=datetime.UTC)
+
+
+def held(folder: Path, rules: dict[str, Any], detector: Any = None, extra: str = "") -> Verdict:
+    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS) + extra)
+    return check(Contract.model_validate(rules), [str(folder / "a.jsonl")], detector, NOW)
+
+
+BROKEN = [
+    ({"required": ["label"]}, "required.label", ["a.jsonl:4"]),
+    ({"ranges": {"score": [0, 1]}}, "ranges.score", ["a.jsonl:2"]),
+    ({"allowed": {"label": ["good", "bad"]}}, "allowed.label", ["a.jsonl:3"]),
+    ({"unique": ["text"]}, None, []),
+    ({"text_length": {"max": 55}}, "text_length", ["a.jsonl:1", "a.jsonl:3"]),
+    ({"max_rates": {"duplicates": 0.2}}, "max_rates.duplicates", ["a.jsonl:3"]),
+    ({"max_rates": {"duplicates": 0.25}}, None, []),
+    ({"max_rates": {"unknown_language": 0.2}, "languages": ["en"]}, "max_rates.unknown_language", ["a.jsonl:4"]),
+    ({"max_rates": {"unknown_language": 0.0}, "languages": ["en", "de"]}, None, []),
+    ({"freshness": {"column": "day", "max_days": 4.9}}, "freshness", []),
+    ({"freshness": {"column": "day", "max_days": 5.1}}, None, []),
+    ({"balance": {"label": {"min_share": 0.3}}}, "balance.label", []),
+    ({"rows": {"min": 5}}, "rows", []),
+    ({"schema": {"score": "int64"}}, "schema.score", []),
+    ({"schema": {"gone": "string"}}, "schema.gone", []),
+]
+
+
+@pytest.mark.parametrize(("rules", "broken", "places"), BROKEN)
+def test_each_rule_holds_or_names_its_rows(
+    tmp_path: Path, rules: dict[str, Any], broken: str | None, places: list[str]
+) -> None:
+    verdict = held(tmp_path, rules)
+    failing = [finding for finding in verdict.findings if not finding.passed]
+    assert [finding.rule for finding in failing] == ([broken] if broken else [])
+    assert verdict.passed == (broken is None) == (verdict.digest is not None)
+    assert [place for finding in failing for place in finding.examples] == places
+
+
+def test_personal_data_without_a_detector_never_passes(tmp_path: Path) -> None:
+    rules = {"max_rates": {"personal_data": 1.0}}
+    assert not held(tmp_path, rules).passed
+    assert held(tmp_path, rules, lambda text: [(0, 3, "email")]).passed
+
+
+def test_rows_that_cannot_be_read_count(tmp_path: Path) -> None:
+    verdict = held(tmp_path, {"max_rates": {"failed": 0.1}}, extra='{"text": \n')
+    [finding] = [finding for finding in verdict.findings if not finding.passed]
+    assert (finding.rule, finding.failing_rows, finding.seen) == ("max_rates.failed", 1, "20.00% of the rows")
+
+
+def test_the_digest_is_of_contract_and_files(tmp_path: Path) -> None:
+    one, other = held(tmp_path, {}), held(tmp_path, {"rows": {"min": 2}})
+    assert one.digest == held(tmp_path, {}).digest != other.digest
+    assert held(tmp_path, {}, extra=json.dumps(ROWS[0]) + "\n").digest != one.digest
+
+
+def test_unknown_rules_and_columns_are_named(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("rows: {min: 1}\nmax_rates:\n  duplicate: 0.1\n")
+    with pytest.raises(InputError, match=r"c\.yaml:3: max_rates\.duplicate: unknown key; did you mean 'duplicates'"):
+        load_contract(tmp_path / "c.yaml")
+    with pytest.raises(InputError, match="column 'labl' is not in the files"):
+        held(tmp_path, {"required": ["labl"]})

@@ -1,0 +1,147 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+import data_stages
+from conftest import until
+from steward.adapters.executors.local import LocalExecutor
+from steward.core.errors import Contradiction, InputError
+from steward.data.config import Sink, Source
+from steward.data.pipeline import Pipeline
+from steward.data.run import Summary, explain
+
+STAGES = (data_stages.Short(), data_stages.Same(), data_stages.Shout(), data_stages.Same())
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """900 rows in two files: 90 too short, then half of the others twice."""
+    for name in ("a", "b"):
+        rows = [{"text": f"a longer text {n}" if n % 10 else "short", "source": name} for n in range(450)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def clean(corpus: Path, out: str, workers: int = 1, stages: Any = STAGES, **options: Any) -> Summary:
+    source = Source(path=str(corpus / "*.jsonl"), shard_mb=0.005, **options)
+    with LocalExecutor(workers) as executor:
+        return Pipeline(stages).run(source, Sink(path=str(corpus / out)), executor=executor)
+
+
+def table(corpus: Path, out: str) -> list[dict[str, Any]]:
+    return [row for part in sorted((corpus / out).glob("part-*")) for row in pq.read_table(part).to_pylist()]
+
+
+def test_every_row_is_accounted_for(corpus: Path) -> None:
+    found = clean(corpus, "out")
+    assert (found.rows_in, found.dropped, found.merged, found.rows_out) == (900, 90, 405, 405)
+    assert [count.name for count in found.stages] == ["read", "t.short", "t.same", "t.shout", "t.same"]
+    rows = table(corpus, "out")
+    assert len(rows) == 405 and list(rows[0]) == ["id", "text", "source"] and rows[0]["text"] == "A LONGER TEXT 1"
+    ledger = pq.read_table(corpus / "out/ledger/entries.parquet").to_pylist()
+    assert Counter(row["action"] for row in ledger) == {"drop": 90, "merge": 405, "change": 405}
+    gone = {row["id"] for row in ledger if row["action"] in ("drop", "merge")}
+    assert len(gone) == 495 and not gone & {row["id"] for row in rows}
+
+
+def test_the_same_output_on_one_and_several_processes(corpus: Path) -> None:
+    one, three = clean(corpus, "one", 1), clean(corpus, "three", 3)
+    assert len(one.inputs) == 2 and len(one.parts) == 4
+    assert one.digest == three.digest and one.stages == three.stages
+    assert table(corpus, "one") == table(corpus, "three")
+    assert (corpus / "one/ledger/entries.parquet").read_bytes() == (
+        corpus / "three/ledger/entries.parquet"
+    ).read_bytes()
+
+
+def test_explain_says_rule_value_threshold_and_duplicate(corpus: Path) -> None:
+    clean(corpus, "out")
+    [short] = explain(corpus / "out", "a.jsonl:1")
+    assert (short["stage"], short["rule"], short["value"], short["threshold"]) == ("t.short", "too_short", 5, 10)
+    assert {row["duplicate_of"] for row in explain(corpus / "out", "b.jsonl:2")} == {"a.jsonl:2"}
+    assert [row["id"] for row in explain(corpus / "out", "a.jsonl:2")] == ["a.jsonl:2", "b.jsonl:2"]
+
+
+def test_a_stage_that_loses_a_row_without_saying_so_is_caught(corpus: Path) -> None:
+    with pytest.raises(Contradiction, match=r"'t\.short' does not balance: .* every row that goes"):
+        clean(corpus, "out", stages=[data_stages.Short(mute=True)])
+    assert not (corpus / "out/summary.json").exists()
+
+
+def test_ids_that_the_input_brings_must_differ(corpus: Path) -> None:
+    rows = [{"id": n % 3, "text": f"text {n}"} for n in range(4)]
+    (corpus / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (corpus / "b.jsonl").unlink()
+    with pytest.raises(InputError, match=r"a\.jsonl:4: field 'id': the same as a\.jsonl:1 \(1 such rows\)"):
+        clean(corpus, "out", stages=[])
+    found = clean(corpus, "skipped", stages=[], on_error="skip")
+    assert (found.rows_in, found.failed, found.rows_out) == (4, 1, 3)
+    assert explain(corpus / "skipped", "a.jsonl:4")[0]["rule"] == "duplicate_id"
+
+
+def test_bad_rows_are_counted_when_the_policy_says_so(corpus: Path) -> None:
+    with (corpus / "b.jsonl").open("a") as file:
+        file.write('{"text": 5}\n\nnonsense\n')
+    with pytest.raises(InputError, match=r"b\.jsonl:451: field 'text': a int; expected a text"):
+        clean(corpus, "out")
+    found = clean(corpus, "skipped", on_error="skip")
+    assert (found.rows_in, found.failed, found.blank_lines, found.rows_out) == (902, 2, 1, 405)
+
+
+def test_a_stage_without_its_detector_refuses_to_start(corpus: Path) -> None:
+    with pytest.raises(InputError, match=r"t\.finder' has no detector"):
+        clean(corpus, "out", stages=[data_stages.Finder()])
+    assert not (corpus / "out").exists()
+
+
+def test_a_folder_of_another_run_is_left_alone(corpus: Path) -> None:
+    clean(corpus, "out")
+    assert clean(corpus, "out").shards_redone == 0
+    with pytest.raises(InputError, match="other settings or other inputs"):
+        clean(corpus, "out", stages=[data_stages.Short(least=11)])
+    with (corpus / "a.jsonl").open("a") as file:
+        file.write('{"text": "one more row"}\n')
+    with pytest.raises(InputError, match="--overwrite"):
+        clean(corpus, "out")
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = {path!r}
+import data_stages
+from test_run import clean
+from pathlib import Path
+if __name__ == "__main__":
+    stages = (data_stages.Short(), data_stages.Same(), data_stages.Shout(pause_s=0.2), data_stages.Same())
+    clean(Path({corpus!r}), "out", 2, stages)
+"""
+
+
+@pytest.mark.parametrize("phase", [1, 2])
+def test_after_kill_9_it_goes_on_and_redoes_no_finished_shard(corpus: Path, phase: int) -> None:
+    script = corpus / "go.py"
+    script.write_text(
+        SCRIPT.format(
+            path=[str(Path(data_stages.__file__).parent), str(Path(__file__).parent)], corpus=str(corpus), out="out"
+        )
+    )
+    killed = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    done = corpus / "out/.run" / f"done-{phase}"
+    until(lambda: len(list(done.glob("*.json"))) >= 2, 30)
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    before = len(list((corpus / "out/.run").glob("done-*/*.json")))
+    assert not (corpus / "out/summary.json").exists()
+    stages = (data_stages.Short(), data_stages.Same(), data_stages.Shout(pause_s=0.2), data_stages.Same())
+    resumed = clean(corpus, "out", 2, stages)
+    assert resumed.digest == clean(corpus, "whole", 1).digest
+    shards, phases = 8, 4
+    assert 0 < resumed.shards_redone <= shards * phases - before
