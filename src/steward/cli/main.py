@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, feedback, keys, prompts, reload, status, up, usage
+from steward.cli import chat, config, evaluation, feedback, keys, prompts, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ app.command()(feedback.feedback)
 config.app.command()(reload.history)
 config.app.command()(reload.diff)
 config.app.command()(reload.rollback)
+app.add_typer(evaluation.app, name="eval")
 app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
 app.add_typer(prompts.app, name="prompts", help="Keep versions of the prompts that routes carry.")
 app.add_typer(keys.app, name="keys", help="Create, list and revoke gateway keys.")
