@@ -10,6 +10,7 @@ import typer
 
 from steward import __version__
 from steward.cli import chat, config, data, feedback, keys, prompts, reload, status, up, usage
+from steward.cli import chat, config, evaluation, feedback, keys, prompts, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ app.command()(feedback.feedback)
 config.app.command()(reload.history)
 config.app.command()(reload.diff)
 config.app.command()(reload.rollback)
+app.add_typer(evaluation.app, name="eval")
 app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
 app.add_typer(usage.app, name="usage")
 app.add_typer(data.app, name="data", help="Clean, check and explain data sets.")

@@ -1,0 +1,1 @@
+"""Evaluation: right numbers, honest uncertainty, and a gate that can say no (extra `eval`)."""

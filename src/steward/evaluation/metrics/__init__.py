@@ -1,0 +1,124 @@
+"""Every metric by its name, and what a metric is.
+
+A metric turns items into a table of statistics that add up, (items, statistics), and sums of them into a value. One
+shape serves means, ratios and corpus metrics alike, and the bootstrap resamples rows without knowing which it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.statistics import Array
+
+
+class Metric(Protocol):
+    """One metric with its options set."""
+
+    signature: str  # all that the value depends on beside the data
+    proportion: bool  # every item is 0 or 1, and the value is their mean
+
+    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
+        """Why this item cannot be scored; empty where it can.
+
+        :raises InputError: the item is of the wrong kind, whatever the model said
+        """
+        ...
+
+    def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
+        """(items, statistics) of items that passed the screen."""
+        ...
+
+    def combine(self, sums: Array) -> Array:
+        """(samples, statistics) of summed rows to (samples,) values; higher is better, but for TER and ECE."""
+        ...
+
+
+METRICS: Final = {
+    "bleu": "overlap:Bleu",
+    "chrf": "overlap:Chrf",
+    "chrf++": "overlap:ChrfPlus",
+    "ter": "overlap:Ter",
+    "rouge1": "overlap:Rouge1",
+    "rouge2": "overlap:Rouge2",
+    "rougeL": "overlap:RougeL",
+    "exact_match": "answers:ExactMatch",
+    "squad_em": "answers:SquadExactMatch",
+    "squad_f1": "answers:SquadF1",
+    "squad_v2_em": "answers:SquadV2ExactMatch",
+    "squad_v2_f1": "answers:SquadV2F1",
+    "token_f1": "answers:TokenF1",
+    "contains": "answers:Contains",
+    "regex": "answers:Regex",
+    "numeric": "answers:Numeric",
+    "refusal": "answers:Refusal",
+    "json_schema": "answers:JsonSchema",
+    "groundedness": "answers:Groundedness",
+    "accuracy": "classification:Accuracy",
+    "precision": "classification:Precision",
+    "recall": "classification:Recall",
+    "f1": "classification:F1",
+    "ece": "classification:CalibrationError",
+    "hit": "ranking:Hit",
+    "ndcg": "ranking:Ndcg",
+    "mrr": "ranking:ReciprocalRank",
+}
+LOWER_IS_BETTER: Final = frozenset({"ter", "ece"})
+
+
+def make(name: str, options: dict[str, str] | None = None) -> Metric:
+    """The metric of that name, "ndcg@10" with its depth; options as text, `{"average": "macro"}`.
+
+    :raises UnknownName: no such metric or option
+    :raises InputError: an option's value is of the wrong kind
+    """
+    bare, _, depth = name.partition("@")
+    if bare not in METRICS:
+        raise UnknownName("metric", name, METRICS)
+    module, _, title = METRICS[bare].partition(":")
+    kind = getattr(importlib.import_module(f"{__name__}.{module}"), title)
+    given = {**(options or {}), **({"k": depth} if depth else {})}
+    known = inspect.signature(kind).parameters
+    values: dict[str, Any] = {}
+    for option, text in given.items():
+        if option not in known:
+            raise UnknownName(f"option of {bare}", option, known)
+        values[option] = _typed(known[option].default, text, f"{bare}: {option}")
+    metric: Metric = kind(**values)
+    return metric
+
+
+def higher_is_better(name: str) -> bool:
+    return name.partition("@")[0] not in LOWER_IS_BETTER
+
+
+def need_text(value: Any, what: str) -> str:
+    """:raises InputError: the value is not text"""
+    if not isinstance(value, str):
+        raise InputError(f"{what} is {type(value).__name__}, expected text")
+    return value
+
+
+def need_texts(references: Sequence[Any], least: int = 1) -> None:
+    """:raises InputError: fewer references than `least`, or one that is not text"""
+    if len(references) < least:
+        raise InputError("references is empty, expected at least one text")
+    for reference in references:
+        need_text(reference, "a reference")
+
+
+def _typed(default: Any, text: str, where: str) -> Any:
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "yes": True, "false": False, "no": False}[text.lower()]
+        if isinstance(default, int):
+            if not re.fullmatch(r"[1-9]\d{0,5}", text):
+                raise ValueError
+            return int(text)
+        return float(text) if isinstance(default, float) else text
+    except (KeyError, ValueError):
+        raise InputError(f"{where}: {text!r}, expected a {type(default).__name__} such as {default}") from None

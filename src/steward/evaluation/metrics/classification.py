@@ -1,0 +1,148 @@
+"""Metrics of labels. A prediction is one label, and so is the first reference, compared without case or end blanks.
+
+Averages are scikit-learn's: macro is the mean of the classes' values (not F of mean precision and recall), over the
+classes that stand in references or predictions; a class without any prediction has precision 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.metrics import need_text, need_texts
+from steward.evaluation.statistics import Array, ratio
+
+
+class _Labels:
+    proportion = False
+    signature = ""
+
+    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
+        need_text(prediction, "prediction")
+        need_texts(references)
+        if len(references) != 1:
+            raise InputError(f"references has {len(references)} labels, expected one")
+        return ""
+
+
+class Accuracy(_Labels):
+    """The share of items whose label is right."""
+
+    proportion = True
+    signature = "accuracy|case:lower|strip:yes"
+
+    def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
+        right = [_label(given) == _label(row[0]) for given, row in zip(predictions, references, strict=True)]
+        return np.column_stack([np.array(right, dtype=np.float64), np.ones(len(right))])
+
+    def combine(self, sums: Array) -> Array:
+        return ratio(sums)
+
+
+class _Averaged(_Labels):
+    """True positives, predicted and real ones of each class, averaged in one of three ways."""
+
+    name = ""
+
+    def __init__(self, average: str = "macro") -> None:
+        if average not in ("macro", "micro", "weighted"):
+            raise UnknownName("average", average, ("macro", "micro", "weighted"))
+        self._average = average
+        self.signature = f"{self.name}|average:{average}|zero_division:0"
+
+    def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
+        pairs = [(_label(given), _label(row[0])) for given, row in zip(predictions, references, strict=True)]
+        labels = {label: number for number, label in enumerate(sorted({label for pair in pairs for label in pair}))}
+        counts = np.zeros((len(pairs), 3, len(labels)))  # (items, hit / predicted / real, classes)
+        for row, (given, right) in enumerate(pairs):
+            counts[row, 0, labels[given]] = given == right
+            counts[row, 1, labels[given]] = 1
+            counts[row, 2, labels[right]] = 1
+        return counts.reshape(len(pairs), -1)
+
+    def combine(self, sums: Array) -> Array:
+        hits, predicted, real = np.moveaxis(sums.reshape(len(sums), 3, -1), 1, 0)  # (samples, classes) each
+        if self._average == "micro":
+            return self.value(hits.sum(1), predicted.sum(1), real.sum(1))
+        values = self.value(hits, predicted, real)
+        weights = real if self._average == "weighted" else ((predicted + real) > 0).astype(np.float64)
+        found: Array = (values * weights).sum(1) / weights.sum(1)
+        return found
+
+    def value(self, hits: Array, predicted: Array, real: Array) -> Array:
+        raise NotImplementedError
+
+
+class Precision(_Averaged):
+    """Of what was predicted, the share that is right."""
+
+    name = "precision"
+
+    def value(self, hits: Array, predicted: Array, real: Array) -> Array:
+        return _divided(hits, predicted)
+
+
+class Recall(_Averaged):
+    """Of what is there, the share that was found."""
+
+    name = "recall"
+
+    def value(self, hits: Array, predicted: Array, real: Array) -> Array:
+        return _divided(hits, real)
+
+
+class F1(_Averaged):
+    """Harmonic mean of precision and recall."""
+
+    name = "f1"
+
+    def value(self, hits: Array, predicted: Array, real: Array) -> Array:
+        return _divided(2 * hits, predicted + real)
+
+
+class CalibrationError(_Labels):
+    """Expected calibration error (Guo et al. 2017, equation 3): mean distance of confidence from accuracy, by bins.
+
+    A prediction is {"label": text, "confidence": 0 to 1}; one without a confidence is unscored.
+    """
+
+    def __init__(self, bins: int = 15) -> None:
+        self._bins = bins
+        self.signature = f"ece|bins:{bins}|width:equal|norm:l1"
+
+    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
+        if not isinstance(prediction, dict):
+            raise InputError('prediction is no object, expected {"label": …, "confidence": …}')
+        super().screen(prediction.get("label"), references)
+        confidence = prediction.get("confidence")
+        if confidence is None:
+            return "no confidence"
+        if isinstance(confidence, bool) or not isinstance(confidence, int | float) or not 0 <= confidence <= 1:
+            raise InputError(f"confidence {confidence!r}, expected 0 to 1")
+        return ""
+
+    def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
+        counts = np.zeros((len(predictions), 2, self._bins))  # (items, confidence - right / items, bins)
+        for row, (given, right) in enumerate(zip(predictions, references, strict=True)):
+            confidence = float(given["confidence"])
+            place = max(0, int(np.ceil(confidence * self._bins)) - 1)  # (low, high], as Guo et al.
+            counts[row, 0, place] = confidence - (_label(given["label"]) == _label(right[0]))
+            counts[row, 1, place] = 1
+        return counts.reshape(len(predictions), -1)
+
+    def combine(self, sums: Array) -> Array:
+        both = sums.reshape(len(sums), 2, -1)
+        found: Array = np.abs(both[:, 0]).sum(1) / both[:, 1].sum(1)
+        return found
+
+
+def _label(text: str) -> str:
+    return text.strip().casefold()
+
+
+def _divided(part: Array, whole: Array) -> Array:
+    found: Array = np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
+    return found

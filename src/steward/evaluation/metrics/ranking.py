@@ -1,0 +1,98 @@
+"""Metrics of ranked lists: a prediction is a list of ids, best first; references are the relevant ones.
+
+A reference is an id, or {"id": …, "gain": …} where some are more relevant than others (NDCG). An id twice in a
+prediction is an error: it would be counted twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from steward.core.errors import InputError
+from steward.evaluation.statistics import Array, ratio
+
+
+class _Ranked:
+    proportion = False
+    signature = ""
+
+    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
+        if not isinstance(prediction, list) or not all(isinstance(item, str) for item in prediction):
+            raise InputError("prediction is no list of ids, expected texts, best first")
+        twice = next((item for index, item in enumerate(prediction) if item in prediction[:index]), None)
+        if twice is not None:
+            raise InputError(f"{twice!r} stands twice in the prediction")
+        if not references:
+            raise InputError("references is empty, expected at least one relevant id")
+        _gains(references)
+        return ""
+
+    def item(self, ranked: list[str], gains: dict[str, float]) -> float:
+        raise NotImplementedError
+
+    def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
+        pairs = zip(predictions, references, strict=True)
+        values = [self.item(prediction, _gains(row)) for prediction, row in pairs]
+        return np.column_stack([np.array(values, dtype=np.float64), np.ones(len(values))])
+
+    def combine(self, sums: Array) -> Array:
+        return ratio(sums)
+
+
+class Hit(_Ranked):
+    """The share of items with a relevant id among the first k."""
+
+    proportion = True
+
+    def __init__(self, k: int = 10) -> None:
+        self._k = k
+        self.signature = f"hit@{k}"
+
+    def item(self, ranked: list[str], gains: dict[str, float]) -> float:
+        return float(any(gains.get(item, 0) > 0 for item in ranked[: self._k]))
+
+
+class Ndcg(_Ranked):
+    """Normalised discounted cumulative gain with linear gains (Järvelin and Kekäläinen 2002; scikit-learn's)."""
+
+    def __init__(self, k: int = 10) -> None:
+        self._k = k
+        self.signature = f"ndcg@{k}|gain:linear|discount:log2"
+
+    def item(self, ranked: list[str], gains: dict[str, float]) -> float:
+        best = _discounted(sorted(gains.values(), reverse=True)[: self._k])
+        return _discounted([gains.get(item, 0.0) for item in ranked[: self._k]]) / best
+
+
+class ReciprocalRank(_Ranked):
+    """One over the place of the first relevant id, 0 where there is none."""
+
+    def __init__(self, k: int = 1000) -> None:
+        self._k = k
+        self.signature = f"mrr@{k}"
+
+    def item(self, ranked: list[str], gains: dict[str, float]) -> float:
+        return next((1 / place for place, item in enumerate(ranked[: self._k], 1) if gains.get(item, 0) > 0), 0.0)
+
+
+def _discounted(gains: Sequence[float]) -> float:
+    return sum(gain / math.log2(place + 1) for place, gain in enumerate(gains, 1))
+
+
+def _gains(references: Sequence[Any]) -> dict[str, float]:
+    """:raises InputError: a reference of another kind, or no gain above 0"""
+    gains: dict[str, float] = {}
+    for reference in references:
+        given = {"id": reference, "gain": 1.0} if isinstance(reference, str) else reference
+        name, gain = (given.get("id"), given.get("gain", 1.0)) if isinstance(given, dict) else (None, None)
+        number = isinstance(gain, int | float) and not isinstance(gain, bool) and math.isfinite(gain) and gain >= 0
+        if not isinstance(name, str) or not number:
+            raise InputError(f'reference {reference!r}, expected an id or {{"id": …, "gain": 0 or more}}')
+        gains[name] = float(gain or 0.0)
+    if not any(gains.values()):
+        raise InputError("no reference has a gain above 0")
+    return gains

@@ -1,0 +1,196 @@
+"""Scores predictions against references by one metric, with an interval, and counts what could not be scored.
+
+Scored, unscored (the metric cannot judge the answer) and errored (there is no answer) are counted apart, and neither
+of the latter enters a value: a missing measurement is not 0, nor a pass. Input that contradicts itself is refused by
+the item's name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from steward.core.errors import InputError
+from steward.evaluation.metrics import Metric, make
+from steward.evaluation.statistics import (
+    SAMPLES,
+    SEED,
+    Array,
+    bootstrap,
+    clopper_pearson,
+    percentile_interval,
+    wilson,
+)
+
+_SMALL: Final = 30  # items below which a proportion's interval is exact
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric over all items. Without a scored item there is no value; without two there is no interval."""
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int  # scored items
+    unscored: int
+    errored: int
+    signature: str
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """What a model answered; with `error`, why it did not."""
+
+    id: str
+    prediction: Any = None
+    error: str | None = None
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """A score, and what its items were: the ids scored, each one's value, and why others were not."""
+
+    score: Score
+    ids: tuple[str, ...]
+    values: tuple[float, ...]  # the metric of each item alone
+    table: Array  # (items, statistics)
+    unscored: dict[str, str]
+    errored: dict[str, str]
+
+
+def score(
+    name: str,
+    predictions: Sequence[Prediction],
+    references: Mapping[str, Sequence[Any]],
+    options: Mapping[str, str] | None = None,
+    clusters: Mapping[str, Hashable] | None = None,
+    confidence: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+) -> Scored:
+    """:raises InputError: an id without its counterpart, or an item of the wrong kind, named by its id"""
+    metric = make(name, dict(options or {}))
+    _same_ids([row.id for row in predictions], references)
+    kept, unscored, errored = [], {}, {}
+    for row in predictions:
+        if row.error is not None:
+            errored[row.id] = row.error
+            continue
+        try:
+            why = metric.screen(row.prediction, references[row.id])
+        except InputError as error:
+            raise InputError(f"item {row.id!r}: {error}") from error
+        if why:
+            unscored[row.id] = why
+        else:
+            kept.append(row)
+    ids = tuple(row.id for row in kept)
+    table = metric.table([row.prediction for row in kept], [references[i] for i in ids]) if kept else np.zeros((0, 1))
+    groups = [clusters[i] for i in ids] if clusters is not None else None
+    value, low, high = _estimate(metric, table, groups, confidence, samples, seed)
+    found = Score(
+        metric=name,
+        value=value,
+        low=low,
+        high=high,
+        n=len(kept),
+        unscored=len(unscored),
+        errored=len(errored),
+        signature=_signature(metric, groups is not None, len(kept), confidence, samples, seed),
+    )
+    values = tuple(metric.combine(table).tolist()) if kept else ()
+    return Scored(found, ids, values, table, unscored, errored)
+
+
+def _estimate(
+    metric: Metric, table: Array, clusters: Sequence[Hashable] | None, confidence: float, samples: int, seed: int
+) -> tuple[float | None, float | None, float | None]:
+    if len(table) == 0:
+        return None, None, None
+    value = float(metric.combine(table.sum(0, keepdims=True))[0])
+    if metric.proportion and clusters is None:
+        hits = round(float(table[:, 0].sum()))
+        interval = clopper_pearson if len(table) < _SMALL else wilson
+        found = interval(hits, len(table), confidence)
+        return value, found.low, found.high
+    units = len(set(clusters)) if clusters is not None else len(table)
+    low, high = percentile_interval(bootstrap(table, metric.combine, clusters, samples, seed), units, confidence)
+    return value, None if math.isnan(low) else low, None if math.isnan(high) else high
+
+
+def _signature(metric: Metric, clustered: bool, n: int, confidence: float, samples: int, seed: int) -> str:
+    exact = "clopper-pearson" if n < _SMALL else "wilson"
+    drawn = f"bootstrap:{'clusters' if clustered else 'items'}|samples:{samples}|seed:{seed}"
+    return f"{metric.signature}|ci:{confidence}|{exact if metric.proportion and not clustered else drawn}"
+
+
+def _same_ids(ids: Sequence[str], references: Mapping[str, Sequence[Any]]) -> None:
+    given = set(ids)
+    alone = next((name for name in ids if name not in references), None)
+    missing = next((name for name in references if name not in given), None)
+    if alone is not None:
+        raise InputError(f"item {alone!r} has a prediction and no references; each item needs both")
+    if missing is not None:
+        raise InputError(
+            f"item {missing!r} has references and no prediction ({len(given)} predictions, {len(references)} "
+            'references); where the model failed, write {"id", "error": why}'
+        )
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """Rows `{"id", "prediction"}` or `{"id", "error"}`. :raises InputError: another row, by file and line"""
+    found = []
+    for where, name, row in _rows(path):
+        if ("prediction" in row) == (row.get("error") is not None):
+            raise InputError(f'{where}, item {name!r}: expected either "prediction" or "error"')
+        error = row.get("error")
+        if error is not None and not isinstance(error, str):
+            raise InputError(f"{where}, item {name!r}: error is {type(error).__name__}, expected text")
+        if error is None and row["prediction"] is None:
+            raise InputError(f'{where}, item {name!r}: prediction is null; where the model failed, give "error": why')
+        found.append(Prediction(name, row.get("prediction"), error))
+    return found
+
+
+def read_references(path: Path) -> dict[str, list[Any]]:
+    """Rows `{"id", "references": [...]}`. :raises InputError: another row, by file and line"""
+    found: dict[str, list[Any]] = {}
+    for where, name, row in _rows(path):
+        if not isinstance(row.get("references"), list):
+            raise InputError(f'{where}, item {name!r}: no list "references"; found {sorted(row)}')
+        found[name] = row["references"]
+    return found
+
+
+def _rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
+    """Where each row stands, its id, and the row. :raises InputError: no object, no id, or one id twice"""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected a file of JSON lines") from error
+    rows: list[tuple[str, str, dict[str, Any]]] = []
+    seen: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            row = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{where}: no JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise InputError(f"{where}: {type(row).__name__}, expected an object")
+        name = row.get("id")
+        if isinstance(name, bool) or not isinstance(name, str | int):
+            raise InputError(f'{where}: no "id" (text or whole number); found {sorted(row)}')
+        if str(name) in seen:
+            raise InputError(f"{where}: id {str(name)!r} stands at {seen[str(name)]} already; ids must differ")
+        seen[str(name)] = where
+        rows.append((where, str(name), row))
+    if not rows:
+        raise InputError(f"{path}: no rows, expected one JSON object a line")
+    return rows

@@ -1,0 +1,72 @@
+"""Scored, unscored and errored apart; bad input named by its item."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sacrebleu
+
+from conftest import run
+from steward.core.errors import InputError
+from steward.evaluation.score import Prediction, read_predictions, read_references, score
+
+
+def lines(path: Path, rows: list[Any]) -> Path:
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    return path
+
+
+def test_a_failure_enters_no_value() -> None:
+    given = [Prediction("1", "yes"), Prediction("2", error="timed out"), Prediction("3", {"label": "a"})]
+    found = score("exact_match", given[:2], {"1": ["yes"], "2": ["yes"]}).score
+    assert (found.value, found.n, found.unscored, found.errored) == (1.0, 1, 0, 1)
+    found = score("ece", given[2:], {"3": ["a"]}).score
+    assert (found.value, found.low, found.n, found.unscored) == (None, None, 0, 1)
+
+
+def test_bleu_of_the_command_line_is_that_of_sacrebleu(tmp_path: Path) -> None:
+    hypotheses, references = ["the cat sat on the mat"] * 3 + ["a dog"], ["the cat sat on a mat"] * 3 + ["the dog"]
+    p = lines(tmp_path / "p", [{"id": str(i), "prediction": text} for i, text in enumerate(hypotheses)])
+    r = lines(tmp_path / "r", [{"id": str(i), "references": [text]} for i, text in enumerate(references)])
+    done = run("eval", "score", "--metric", "bleu", "--predictions", str(p), "--references", str(r), "--json")
+    found = json.loads(done.stdout)
+    assert list(found) == ["metric", "value", "low", "high", "n", "unscored", "errored", "signature"]
+    assert found["value"] == pytest.approx(sacrebleu.corpus_bleu(hypotheses, [references]).score, abs=1e-9)
+    assert found["low"] < found["value"] < found["high"] and found["n"] == 4
+
+
+def test_a_proportion_has_wilsons_interval() -> None:
+    """81 of 263: Newcombe 1998, table I."""
+    given = [Prediction(str(i), "yes" if i < 81 else "no") for i in range(263)]
+    found = score("exact_match", given, {row.id: ["yes"] for row in given}).score
+    assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "said"),
+    [
+        ([{"id": "1", "prediction": "a"}, {"id": "1", "prediction": "b"}], "id '1' stands at"),
+        ([{"prediction": "a"}], 'no "id"'),
+        ([{"id": "1"}], "item '1': expected either"),
+        ([{"id": "1", "prediction": None}], "item '1': prediction is null"),
+        ([{"id": "1", "prediction": 7}, {"id": "2", "prediction": "b"}], "item '1': prediction is int"),
+        ([{"id": "1", "prediction": "a"}], "item '2' has references and no prediction"),
+        ([{"id": n, "prediction": "a"} for n in "123"], "item '3' has a prediction and no references"),
+        (["{"], "p:1: no JSON"),
+        (["[]"], "p:1: list, expected an object"),
+        ([], "no rows"),
+    ],
+)
+def test_bad_predictions_are_named(tmp_path: Path, predictions: list[Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        score("token_f1", read_predictions(lines(tmp_path / "p", predictions)), {"1": ["a"], "2": ["b"]})
+
+
+def test_bad_references_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="item '1': no list"):
+        read_references(lines(tmp_path / "r", [{"id": 1, "reference": "a"}]))
+    with pytest.raises(InputError, match="item '1': references is empty"):
+        score("bleu", [Prediction("1", "a")], {"1": []})

@@ -1,0 +1,129 @@
+"""Against scipy 1.17.1 and statsmodels 0.15.0, whose values stand here, and the published examples named."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+from steward.evaluation.statistics import (
+    benjamini_hochberg,
+    bootstrap,
+    clopper_pearson,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    permutation,
+    ratio,
+    required_items,
+    student_quantile,
+    wilson,
+)
+
+A = [0.1, 0.5, 0.9, 0.4, 0.7, 0.3, 0.8, 0.2]
+B = [0.2, 0.45, 1.1, 0.6, 0.9, 0.1, 0.95, 0.35]
+P = [0.01, 0.04, 0.03, 0.005, 0.2]
+
+
+def test_wilson_is_that_of_statsmodels() -> None:
+    """proportion_confint(15, 148, method="wilson"); Newcombe 1998, table I, prints .0624 and .1605."""
+    found = wilson(15, 148)
+    assert (found.low, found.high) == pytest.approx((0.06238639953073628, 0.16048724172330803), abs=1e-12)
+    assert wilson(0, 20).low == 0.0 and wilson(20, 20).high == 1.0
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [(3, 20, 0.0320709371854637, 0.37892682654531396), (81, 263, 0.25273674558527126, 0.3676219226013514)],
+)
+def test_clopper_pearson_is_that_of_statsmodels(k: int, n: int, low: float, high: float) -> None:
+    """proportion_confint(k, n, method="beta")."""
+    found = clopper_pearson(k, n)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_mcnemar_is_that_of_fagerland() -> None:
+    """Fagerland, Lydersen, Laake 2013, BMC Medical Research Methodology 13:91: 1 and 7 pairs, .0703 and .0391."""
+    found = mcnemar(1, 7)
+    assert (found.exact, found.mid_p) == (0.0703125, 0.0390625)
+    assert found.corrected == pytest.approx(0.07709987174354202, abs=1e-12)  # statsmodels, as all below
+
+
+def test_mcnemar_is_that_of_statsmodels() -> None:
+    found = mcnemar(12, 25)
+    assert (found.exact, found.corrected) == pytest.approx((0.04703102743951604, 0.04851973828025081), abs=1e-12)
+    assert mcnemar(0, 0).mid_p == 1.0 and mcnemar(5, 5).exact == 1.0 and mcnemar(900, 1100).exact < 1e-4
+
+
+def test_holm_and_benjamini_hochberg_are_those_of_statsmodels() -> None:
+    """multipletests(P, method="holm" and "fdr_bh")."""
+    assert holm(P) == pytest.approx([0.04, 0.09, 0.09, 0.025, 0.2], abs=1e-12)
+    assert benjamini_hochberg(P) == pytest.approx([0.025, 0.05, 0.05, 0.025, 0.2], abs=1e-12)
+
+
+def test_permutation_is_that_of_scipy() -> None:
+    """scipy.stats.permutation_test(permutation_type="samples"), all 256 sign changes."""
+    assert permutation(A, B) == pytest.approx(0.140625, abs=1e-12)
+    assert permutation(A, B, samples=200) == pytest.approx(0.140625, abs=0.08)  # random ones
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"),
+    [(1, -12.706204736174705), (4, -2.7764451051977943), (30, -2.042272456301238), (999, -1.9623414611334498)],
+)
+def test_student_is_that_of_scipy(freedom: int, quantile: float) -> None:
+    """scipy.stats.t.ppf(.025, freedom)."""
+    assert student_quantile(0.025, freedom) == pytest.approx(quantile, rel=1e-9)
+
+
+def test_paired_bootstrap_of_normal_differences_is_students_interval() -> None:
+    """For many items both are mean ± t·s/√n: a bootstrap may differ by its own noise, here 2 % of the width."""
+    random = np.random.default_rng(7)
+    a = random.normal(0.5, 0.2, 2000)
+    b = a + random.normal(0.01, 0.1, 2000)
+    found = paired_bootstrap(a.tolist(), b.tolist())
+    half = 1.9612 * (b - a).std(ddof=1) / math.sqrt(2000)
+    assert found.value == pytest.approx((b - a).mean(), abs=1e-12)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=0.04 * half)
+
+
+def test_a_copied_item_adds_nothing_where_clusters_are_named() -> None:
+    """Ten copies of every item: without clusters the interval shrinks by √10, with them it stays."""
+    random = np.random.default_rng(1)
+    a, b = random.random(100), random.random(100)
+    clusters = np.repeat(np.arange(100), 10).tolist()
+    plain, copied = paired_bootstrap(a.tolist(), b.tolist()), (np.repeat(a, 10).tolist(), np.repeat(b, 10).tolist())
+    known, naive = paired_bootstrap(*copied, clusters), paired_bootstrap(*copied)
+    assert (known.low, known.high) == pytest.approx((plain.low, plain.high), abs=0.01)
+    assert (plain.high - plain.low) / (naive.high - naive.low) == pytest.approx(math.sqrt(10), rel=0.1)
+
+
+def test_many_statistics_are_resampled_together() -> None:
+    """The wide way (counts times table) gives what the narrow way gives."""
+    table = np.column_stack([A, np.ones(8), B])
+    wide = bootstrap(table, ratio, samples=500)
+    assert wide == pytest.approx(bootstrap(table[:, :2].copy(), ratio, samples=500), abs=1e-12)
+
+
+def test_required_items_is_the_sample_size_of_a_paired_test() -> None:
+    """Miller 2024, section 5: ω² = 1/9, δ = 0.03, no sampling noise: 969 questions."""
+    assert required_items(0.0, 1 / 3, 0.03) == 969
+    assert required_items(-0.03, 1.0, 0.03) is None
+
+
+def test_nothing_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="0 items"):
+        wilson(0, 0)
+    with pytest.raises(ValueError, match="both of each"):
+        paired_bootstrap([1.0], [1.0, 2.0])
+    assert math.isnan(paired_bootstrap([1.0], [2.0]).low)
+
+
+def test_ten_thousand_samples_of_five_thousand_items_take_a_second_of_one_core() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.random(5000).tolist(), random.random(5000).tolist()
+    started = time.process_time()
+    paired_bootstrap(a, b, samples=10_000)
+    assert time.process_time() - started < 2.0  # 0.5 s measured; CI machines are slower
