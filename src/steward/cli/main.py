@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, data, feedback, keys, prompts, reload, status, up, usage
-from steward.cli import chat, config, evaluation, feedback, keys, prompts, reload, status, up, usage
+from steward.cli import chat, config, data, evaluation, feedback, keys, prompts, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
