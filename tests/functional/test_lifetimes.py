@@ -59,6 +59,15 @@ def test_a_killed_process_comes_back_and_loses_nothing(alone: Deployment, name: 
     assert alone.usage()["errors"] == 0
 
 
+def test_a_keeper_that_is_down_at_the_end_leaves_nothing_behind(alone: Deployment) -> None:
+    os.kill(alone.pid("keeper") or 0, signal.SIGSTOP)  # it moves nothing more
+    for _ in range(5):
+        ask(alone)
+    os.kill(alone.pid("keeper") or 0, signal.SIGKILL)
+    alone.stop()
+    assert alone.usage()["requests"] == 5 and not list((alone.home / "ledger").iterdir())
+
+
 def admitted(home: Path) -> int:
     """Requests that the ledger's files have admitted."""
     return sum(len(decode_frames(path.read_bytes())[0]) for path in (home / "ledger").glob("*.seg"))

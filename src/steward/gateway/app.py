@@ -149,8 +149,7 @@ class Gateway:
             await _write(send, request_id, _refusal(error, scope["path"], request_id))
         except Exception:
             log.exception("request failed", extra={"request_id": request_id})
-            wrong = Refused("Something went wrong on our side; the log names it.", status=500, type="server_error")
-            await _write(send, request_id, _refusal(wrong, scope["path"], request_id))
+            await _write(send, request_id, _refusal(_ours(), scope["path"], request_id))
 
     async def _about(self, mount: Mount, headers: Mapping[str, str]) -> Answer:
         if mount.path == "/v1/models":
@@ -266,6 +265,10 @@ def _refusal(error: Refused, path: str, request_id: str) -> Answer:
     return answer
 
 
+def _ours() -> Refused:
+    return Refused("Something went wrong on our side; the log names it.", status=500, type="server_error")
+
+
 def _stopping() -> Refused:
     return Refused(
         "The gateway is stopping, and the time for open requests to finish has passed. Try again.",
@@ -311,7 +314,9 @@ async def _write_stream(send: Send, exchange: Exchange, answer: Answer) -> None:
             raise
         exchange.cut_off = True
         await send(_event(exchange, _stopping()))
-        raise
+    except Exception:
+        log.exception("stream failed", extra={"request_id": exchange.request_id})
+        await send(_event(exchange, _ours()))
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:

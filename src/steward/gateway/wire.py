@@ -71,6 +71,15 @@ class TokenUsage(msgspec.Struct):
     total_tokens: int | None = None
 
 
+def credible(count: int) -> bool:
+    """Whether an upstream's count can be what one request used; others would poison sums, or overflow the store.
+
+    >>> [credible(count) for count in (0, 70, -1, 10**30)]
+    [True, True, False, False]
+    """
+    return 0 <= count <= MAX_OUTPUT_TOKENS * MAX_CHOICES
+
+
 class AnswerEnvelope(msgspec.Struct):
     """What metering reads of a whole answer."""
 

@@ -12,7 +12,7 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.gateway.texts import Json
-from steward.gateway.wire import invalid, upstream_failed
+from steward.gateway.wire import credible, invalid, upstream_failed
 
 
 class Taken:
@@ -123,16 +123,24 @@ class TokenCounts(msgspec.Struct, frozen=True):
 
 
 def token_counts(usage: Any) -> TokenCounts:
-    """Of OpenAI's `usage` object; zeros where it is missing."""
+    """Of OpenAI's `usage` object; zeros where it is missing, or no count.
+
+    >>> token_counts({"prompt_tokens": 7, "completion_tokens": "two", "prompt_tokens_details": 3}).completion
+    0
+    """
     if not isinstance(usage, dict):
         return TokenCounts()
-    prompt, completion = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
     return TokenCounts(
-        usage.get("prompt_tokens") or 0,
-        usage.get("completion_tokens") or 0,
-        prompt.get("cached_tokens") or 0,
-        completion.get("reasoning_tokens") or 0,
+        _count(usage, "prompt_tokens"),
+        _count(usage, "completion_tokens"),
+        _count(usage.get("prompt_tokens_details"), "cached_tokens"),
+        _count(usage.get("completion_tokens_details"), "reasoning_tokens"),
     )
+
+
+def _count(counts: Any, field: str) -> int:
+    value = counts.get(field) if isinstance(counts, dict) else None
+    return value if type(value) is int and credible(value) else 0
 
 
 def first_choice(chat: Json) -> Json:

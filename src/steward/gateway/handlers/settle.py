@@ -10,7 +10,7 @@ from steward.core.errors import Refused
 from steward.core.extend import Ledger
 from steward.core.records import Admitted, Outcome, Settled
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
-from steward.gateway.wire import MAX_CHOICES, MAX_OUTPUT_TOKENS, TokenUsage
+from steward.gateway.wire import credible
 
 
 def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
@@ -69,6 +69,9 @@ async def _settling(
     except asyncio.CancelledError:
         exchange.cut_off = exchange.cut_off or not exchange.client_closed
         raise
+    except Exception:
+        outcome = "upstream_error"
+        raise
     finally:
         if outcome is None and exchange.cut_off:
             outcome = "truncated"
@@ -99,7 +102,9 @@ def admitted(exchange: Exchange) -> Admitted:
 
 def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:
     """What the exchange used: the upstream's usage, else an estimate (one token an event of a stream)."""
-    usage = exchange.usage if credible(exchange.usage) else None
+    usage = exchange.usage
+    if usage is not None and not (credible(usage.prompt_tokens or 0) and credible(usage.completion_tokens or 0)):
+        usage = None
     called = bool(exchange.attempts)
     if usage is not None:
         tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0)
@@ -122,16 +127,6 @@ def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[s
         guards=tuple(exchange.guards),
         upstream_id=_clean(exchange.upstream_id),
     )
-
-
-def credible(usage: TokenUsage | None) -> bool:
-    """Whether an upstream's counts can be what a request used; else they would poison sums, or overflow the store.
-
-    >>> [credible(TokenUsage(count, 1)) for count in (0, 70, -1, 10**30)]
-    [True, True, False, False]
-    """
-    counts = (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage is not None else (-1,)
-    return all(0 <= count <= MAX_OUTPUT_TOKENS * MAX_CHOICES for count in counts)
 
 
 def _clean(name: str | None) -> str | None:
