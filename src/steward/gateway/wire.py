@@ -90,6 +90,9 @@ REQUIRED: Final = {
 }
 
 
+_NULL: Final = msgspec.Raw(b"null")
+
+
 class _Person(msgspec.Struct):
     user_id: str | None = None
 
@@ -110,7 +113,7 @@ def decode_request(endpoint: str, body: bytes) -> Request:
     if not body.isascii():
         _check_utf8(body)
     for needed in REQUIRED.get(endpoint, ()):
-        if getattr(request, needed) in (msgspec.UNSET, None):
+        if getattr(request, needed) in (msgspec.UNSET, None, _NULL):
             raise invalid(f"Missing required parameter: '{needed}'.", needed)
     for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
         limit = getattr(request, name)

@@ -18,6 +18,12 @@ def test_noise_is_refused_with_400(noise: bytes) -> None:
         assert error.status == 400 and json.loads(error_body(error))["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(("endpoint", "field"), [("/v1/chat/completions", "messages"), ("/v1/embeddings", "input")])
+def test_null_is_as_good_as_missing(endpoint: str, field: str) -> None:
+    with pytest.raises(Refused, match=f"Missing required parameter: '{field}'"):
+        decode_request(endpoint, f'{{"model":"m","{field}": null}}'.encode())
+
+
 def test_param_names_the_wrong_field() -> None:
     with pytest.raises(Refused) as caught:
         decode_request(CHAT, b'{"model": 3, "messages": []}')

@@ -187,6 +187,7 @@ async def _bounded(
                 more = await _more(limiter, held, prices, missing)
                 if not more:
                     exchange.cut_off = True
+                    exchange.events = max(exchange.events, estimate.tokens())  # what it is billed without a usage
                     error = cut_off(", ".join(scope.name.partition(":")[0] for scope in held.scopes))
                     yield dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
                     return
