@@ -124,7 +124,9 @@ def failed(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes) -> 
 def passed_back(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
     """What of the upstream's headers the client sees: when to retry, and its name for the request."""
     found = [
-        (name.encode(), headers[name].encode("latin-1")) for name in PASSED_BACK if status >= 400 and name in headers
+        (name.encode(), headers[name].encode("latin-1", "replace"))
+        for name in PASSED_BACK
+        if status >= 400 and name in headers
     ]
     if upstream_id := headers.get("x-request-id") or headers.get("request-id"):
         found.append((b"x-upstream-request-id", upstream_id.encode("latin-1", "replace")))
