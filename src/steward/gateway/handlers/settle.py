@@ -101,7 +101,7 @@ def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[s
     """What the exchange used: the upstream's usage, else an estimate (one token an event of a stream)."""
     counted = _counted(exchange.usage)
     called = bool(exchange.attempts)
-    tokens = counted or ((exchange.estimate_input(), exchange.events) if exchange.events else (0, 0))
+    tokens = counted or ((exchange.estimate_input(), exchange.events) if exchange.events or outcome == "ok" else (0, 0))
     entry = models.get(exchange.model or "")
     return Settled(
         request_id=exchange.request_id,
