@@ -89,7 +89,7 @@ async def chat_stream(model: str, body: dict[str, Any]) -> AsyncIterator[bytes]:
             raise ConnectionAbortedError
         if value["choices"][0]["finish_reason"] and model in ("truncated", "done-without-finish"):
             break
-        yield sse(value, end)
+        yield sse(value, end).replace("Łódź".encode(), b"\xff") if model == "bad-utf8" else sse(value, end)
         if model == "steady":
             await asyncio.sleep(0.05)
     if model == "truncated":
@@ -97,6 +97,8 @@ async def chat_stream(model: str, body: dict[str, Any]) -> AsyncIterator[bytes]:
     if (body.get("stream_options") or {}).get("include_usage"):
         yield sse({"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": [], "usage": USAGE}, end)
     yield sse("[DONE]", end)
+    if model == "lingers":
+        await asyncio.sleep(3600)
 
 
 def chat_whole(model: str, body: dict[str, Any]) -> bytes:
@@ -188,6 +190,18 @@ async def answer(path: str, raw: bytes, write: asyncio.StreamWriter) -> None:
     if model == "limited":
         error = {"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}
         write.write(whole(error, "429 Too Many Requests", retry_after_ms="1500", retry_after="2"))
+    elif model == "wrong-key":
+        write.write(whole({"error": {"message": "Incorrect API key provided: sk-ours"}}, "401 Unauthorized"))
+    elif model == "redirect":
+        write.write(head("307 Temporary Redirect", "text/plain", content_length="0", location="/v1/elsewhere"))
+    elif model == "odd-status":
+        write.write(whole({"error": {"message": "?"}}, "600 Odd"))
+    elif model == "odd-retry":
+        write.write(whole({"error": "plain words"}, "429 Too Many Requests", retry_after="Łódź"))
+    elif model == "bad-utf8" and not body.get("stream"):
+        write.write(whole({"id": "c", "choices": []}).replace(b'"id": "c"', b'"id": "\xff"'))
+    elif model == "no-usage" and not body.get("stream"):
+        write.write(whole({"id": "c", "choices": [{"index": 0, "message": {"content": "word " * 200}}]}))
     elif model == "html":
         write.write(head("200 OK", "text/html", content_length="6") + b"<html>")
     elif model == "proxy-error":

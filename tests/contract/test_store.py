@@ -60,6 +60,11 @@ def test_draining_the_same_bytes_twice_counts_once(store: SqlStore) -> None:
     assert usage.by[0].name == "k1" and store.offsets() == {"w-0.seg": 20}
 
 
+def test_an_upstreams_odd_id_does_not_stop_the_drain(store: SqlStore) -> None:
+    odd = msgspec.structs.replace(settled("a"), upstream_id="a\0" + "b" * 500)
+    assert store.drain("w", "s", 1, [admitted("a"), odd]) == 1
+
+
 def test_lost_requests_settle_at_their_reservation(store: SqlStore) -> None:
     store.drain("w", "s", 1, [admitted("a"), admitted("b"), settled("a")])
     assert store.lost("w", 200.0) == 1 and store.lost("w", 200.0) == 0

@@ -17,6 +17,7 @@ from conftest import ROOT, Deployment
 OPENAI = [
     *("good", "split", "crlf", "slow-first", "tools", "thinks", "two", "odd", "flood", "steady"),
     *("error-first", "error-midstream", "malformed", "stalled", "cut", "truncated", "done-without-finish"),
+    *("wrong-key", "redirect", "odd-status", "odd-retry", "bad-utf8", "no-usage", "lingers"),
     *("limited", "html", "proxy-error", "whole-for-stream"),
 ]
 CLAUDE = ["claude", "claude-error", "claude-cut", "claude-busy"]

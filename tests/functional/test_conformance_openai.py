@@ -125,6 +125,46 @@ def test_an_error_page_becomes_an_error_object(client: openai.OpenAI) -> None:
     assert caught.value.type == "api_error"
 
 
+@pytest.mark.parametrize(
+    ("model", "status", "says"),
+    [
+        ("wrong-key", 502, "refused the gateway's key"),
+        ("redirect", 502, "status 307"),
+        ("odd-status", 502, "status 600"),
+        ("odd-retry", 429, "plain words"),
+        ("bad-utf8", 502, "not UTF-8"),
+    ],
+)
+def test_odd_answers_become_errors_in_openais_shape(it: Conformance, model: str, status: int, says: str) -> None:
+    seen, _, body = it.post("/v1/chat/completions", {"model": model, "messages": HI})
+    error = json.loads(body)["error"]
+    assert seen == status and says in error["message"] and error["type"] and b"sk-ours" not in body
+    assert it.last()["path"] == "/v1/chat/completions"  # and not where the redirect leads
+
+
+def test_invalid_utf8_in_mid_stream_is_an_error(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.APIError, match="not UTF-8"):
+        list(client.chat.completions.create(model="bad-utf8", messages=HI, stream=True))
+
+
+def test_an_upstream_that_stays_connected_after_done_has_answered(it: Conformance) -> None:
+    status, headers, body = it.post("/v1/chat/completions", {"model": "lingers", "stream": True, "messages": HI})
+    assert status == 200 and body.endswith(b"data: [DONE]\n\n") and b'"error"' not in body
+    row = until(lambda: settled(it, headers["x-request-id"]))
+    assert row["outcome"] == "ok"
+
+
+def test_an_answer_without_usage_is_billed_by_its_length(it: Conformance) -> None:
+    _, headers, _ = it.post("/v1/chat/completions", {"model": "no-usage", "messages": HI})
+    row = until(lambda: settled(it, headers["x-request-id"]))
+    assert 200 <= row["output_tokens"] <= 300 and row["input_tokens"] > 0  # 200 words, 1,000 bytes
+
+
+def settled(it: Conformance, request_id: str) -> Any:
+    lines = run("tail", "--json", "-n", "50", "--home", str(it.deployment.home)).stdout.splitlines()
+    return next((row for row in map(json.loads, lines) if row["request_id"] == request_id), None)
+
+
 def test_the_upstreams_word_on_retries_passes(it: Conformance, client: openai.OpenAI) -> None:
     with pytest.raises(openai.RateLimitError) as caught:
         client.chat.completions.create(model="limited", messages=HI)

@@ -133,8 +133,11 @@ class RunningEstimate:
     """Output tokens of a stream so far, without parsing it.
 
     At least one for each event; where events are longer than the shortest seen, whose text is taken for one token,
-    a further one for each 4 bytes more.
+    a further one for each 4 bytes more. An upstream that puts many tokens into every event has no short one: what is
+    longer than any event needs around its text counts as text, unless it carries logprobs.
     """
+
+    AROUND: Final = 1024  # bytes of an event without its text: 150 to 400 in the three dialects
 
     def __init__(self) -> None:
         self.events = 0
@@ -147,7 +150,8 @@ class RunningEstimate:
             return
         self.events += count
         self._bytes += len(piece)
-        self._shortest = min(self._shortest, len(piece) // count)
+        least = len(piece) // count
+        self._shortest = min(self._shortest, least if b'"logprobs":{' in piece else min(least, self.AROUND))
 
     def tokens(self) -> int:
         return self.events + max(0, self._bytes - self.events * self._shortest) // 4
@@ -219,15 +223,16 @@ def cut_off(decision_scope: str) -> Refused:
 
 
 def limit_headers(decision: Decision) -> list[tuple[str, str]]:
-    """x-ratelimit-*, as OpenAI spells them."""
+    """x-ratelimit-*, as OpenAI spells them; a refusal tells of the limit that refused, all that it looked at."""
     headers = []
     for kind, limit, remaining, reset in (
         ("requests", decision.limit_requests, decision.remaining_requests, decision.reset_requests_s),
         ("tokens", decision.limit_tokens, decision.remaining_tokens, decision.reset_tokens_s),
     ):
-        if limit is not None:
+        if limit is not None and (decision.allowed or decision.what == kind):
+            left = remaining if decision.allowed else max(0, int(limit - decision.used))
             headers.append((f"x-ratelimit-limit-{kind}", str(limit)))
-            headers.append((f"x-ratelimit-remaining-{kind}", str(remaining if decision.allowed else 0)))
+            headers.append((f"x-ratelimit-remaining-{kind}", str(left)))
             wait = reset if decision.allowed else decision.retry_after_s
             headers.append((f"x-ratelimit-reset-{kind}", span(wait)))
     return headers

@@ -24,6 +24,8 @@ from steward.gateway.wire import invalid, rewrite, upstream_error, upstream_fail
 DONE: Final = b"data: [DONE]\n\n"
 EMBEDDINGS: Final = "/v1/embeddings"
 _TOO_LONG: Final = re.compile(rb"input \((\d+) tokens\) is too large.*batch size: (\d+)\)")  # llama.cpp, as a 500
+_OBJECT: Final = re.compile(rb'"error"\s*:\s*\{')
+_AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
 PASSED_BACK: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
 
@@ -93,6 +95,10 @@ def taken_in(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answer:
     ends = body.strip()
     if not (ends.startswith(b"{") and ends.endswith(b"}")):
         raise upstream_failed("the upstream's answer is not a JSON object", "upstream_malformed")
+    if not utf8(body):
+        raise upstream_failed("the upstream's answer is not UTF-8", "upstream_malformed")
+    if exchange.endpoint != EMBEDDINGS:
+        exchange.events = 1 + max(0, len(body) - _AROUND) // 4  # what it is billed without a usage
     envelope = dialects.of(outgoing.endpoint).envelope(body)
     exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
     if outgoing.translation is None:
@@ -114,17 +120,39 @@ def failed(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes) -> 
             code="context_length_exceeded",
         )
         return Answer(error.status, dialects.of(exchange.endpoint).error_body(error, exchange.request_id))
+    if status == 401:  # ours was wrong, not the client's, and the message may quote a part of it
+        error = upstream_failed(
+            f"the upstream of model '{exchange.model}' refused the gateway's key; its operator must check models.key",
+            "upstream_unauthorized",
+        )
+        return Answer(error.status, dialects.of(exchange.endpoint).error_body(error, exchange.request_id))
     error = upstream_error(status, body)
-    known = b'"error"' in body and body.lstrip().startswith(b"{") and exchange.endpoint == outgoing.endpoint
+    known = bool(_OBJECT.search(body)) and body.lstrip().startswith(b"{") and exchange.endpoint == outgoing.endpoint
     if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):
         return Answer(status, body)
     return Answer(status, dialects.of(exchange.endpoint).error_body(error, exchange.request_id))
 
 
+def utf8(data: bytes) -> bool:
+    """
+    >>> utf8("ö".encode()), utf8(b"\\xff")
+    (True, False)
+    """
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def passed_back(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
     """What of the upstream's headers the client sees: when to retry, and its name for the request."""
     found = [
-        (name.encode(), headers[name].encode("latin-1")) for name in PASSED_BACK if status >= 400 and name in headers
+        (name.encode(), headers[name].encode("latin-1", "replace"))
+        for name in PASSED_BACK
+        if status >= 400 and name in headers
     ]
     if upstream_id := headers.get("x-request-id") or headers.get("request-id"):
         found.append((b"x-upstream-request-id", upstream_id.encode("latin-1", "replace")))
@@ -196,6 +224,8 @@ class Relay:
     def _pass(self, event: bytes, kept: list[bytes]) -> None:
         if not whole(event):
             raise upstream_failed("the upstream sent an event that is not a JSON object", "upstream_malformed")
+        if not utf8(event):
+            raise upstream_failed("the upstream sent an event that is not UTF-8", "upstream_malformed")
         self.scanner.look(event)
         if self.scanner.is_output(event):
             self._exchange.events += 1

@@ -38,6 +38,7 @@ class Request(msgspec.Struct):
     max_completion_tokens: int | None = None
     max_output_tokens: int | None = None
     n: int | None = None
+    best_of: int | None = None  # of /v1/completions: made, and billed, though only n are returned
     user: str | None = None
     safety_identifier: str | None = None
     messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -56,7 +57,18 @@ class Request(msgspec.Struct):
         """The most tokens that all choices together may have, where the request declares it."""
         declared = (self.max_completion_tokens, self.max_output_tokens, self.max_tokens)
         limit = next((value for value in declared if value is not None), None)
-        return None if limit is None else limit * max(1, self.n or 1)
+        return None if limit is None else limit * self.choices()
+
+    def choices(self) -> int:
+        """How many answers are made: for /v1/completions so many for each prompt of a list."""
+        return max(1, self.n or 1, self.best_of or 1) * self._prompts()
+
+    def _prompts(self) -> int:
+        if self.prompt is msgspec.UNSET or not bytes(self.prompt).lstrip().startswith(b"["):
+            return 1
+        listed = _list.decode(self.prompt)
+        several = bool(listed) and bytes(listed[0]).lstrip()[:1] in (b'"', b"[")  # else: one, in tokens
+        return len(listed) if several else 1
 
 
 class PromptDetails(msgspec.Struct):
@@ -87,6 +99,7 @@ class AnswerEnvelope(msgspec.Struct):
     usage: TokenUsage | None = None
 
 
+_list = msgspec.json.Decoder(list[msgspec.Raw])
 _request = msgspec.json.Decoder(Request)
 _envelope = msgspec.json.Decoder(AnswerEnvelope)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -97,6 +110,9 @@ REQUIRED: Final = {
     "/v1/embeddings": ("input",),
     "/v1/messages": ("max_tokens", "messages"),
 }
+
+
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class _Person(msgspec.Struct):
@@ -119,14 +135,16 @@ def decode_request(endpoint: str, body: bytes) -> Request:
     if not body.isascii():
         _check_utf8(body)
     for needed in REQUIRED.get(endpoint, ()):
-        if getattr(request, needed) in (msgspec.UNSET, None):
+        if getattr(request, needed) in (msgspec.UNSET, None, _NULL):
             raise invalid(f"Missing required parameter: '{needed}'.", needed)
     for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
         limit = getattr(request, name)
         if limit is not None and not 1 <= limit <= MAX_OUTPUT_TOKENS:
             raise invalid(f"{name} must be between 1 and {MAX_OUTPUT_TOKENS}, not {_short(limit)}.", name)
-    if request.n is not None and not 1 <= request.n <= MAX_CHOICES:
-        raise invalid(f"n must be between 1 and {MAX_CHOICES}, not {_short(request.n)}.", "n")
+    for name in ("n", "best_of"):
+        count = getattr(request, name)
+        if count is not None and not 1 <= count <= MAX_CHOICES:
+            raise invalid(f"{name} must be between 1 and {MAX_CHOICES}, not {_short(count)}.", name)
     if endpoint == "/v1/messages" and b'"user_id"' in body:
         person = _decode(_metadata, body).metadata
         request.user = person.user_id if person else None

@@ -72,6 +72,30 @@ def test_the_running_estimate_counts_long_events_as_more() -> None:
     assert estimate.tokens() == 111
 
 
+def test_the_running_estimate_sees_through_events_that_are_all_long() -> None:
+    estimate = RunningEstimate()
+    for _ in range(3):
+        estimate.add(b'data: {"x":"' + b"a" * (1024 + 4000) + b'"}\n\n')
+    assert 3 * 1000 < estimate.tokens() < 3 * 1010  # 4 bytes a token
+    detailed = RunningEstimate()
+    for _ in range(3):  # top_logprobs make one token's event as long
+        detailed.add(b'data: {"x":"a","logprobs":{"content":[' + b"1," * 2000 + b"]}}\n\n")
+    assert detailed.tokens() == 3
+
+
+def test_a_refusal_tells_of_the_limit_that_refused_only() -> None:
+    def told(what: str, used: float) -> dict[str, str]:
+        limits = {"limit_requests": 60, "limit_tokens": 1000}
+        return dict(limit_headers(Decision(allowed=False, what=what, used=used, retry_after_s=30.0, **limits)))  # type: ignore[arg-type]
+
+    assert told("tokens", 900) == {
+        "x-ratelimit-limit-tokens": "1000",
+        "x-ratelimit-remaining-tokens": "100",
+        "x-ratelimit-reset-tokens": "30s",
+    }
+    assert told("requests", 60)["x-ratelimit-remaining-requests"] == "0" and told("usd_per_day", 2.0) == {}
+
+
 def test_refusals_say_what_when_and_whose() -> None:
     tokens = Decision(allowed=False, scope="team:shop", what="tokens", limit=100, used=80, retry_after_s=12.3456)
     error = refused(tokens, 30)

@@ -18,6 +18,30 @@ def test_noise_is_refused_with_400(noise: bytes) -> None:
         assert error.status == 400 and json.loads(error_body(error))["error"]["type"] == "invalid_request_error"
 
 
+@pytest.mark.parametrize(("endpoint", "field"), [("/v1/chat/completions", "messages"), ("/v1/embeddings", "input")])
+def test_null_is_as_good_as_missing(endpoint: str, field: str) -> None:
+    with pytest.raises(Refused, match=f"Missing required parameter: '{field}'"):
+        decode_request(endpoint, f'{{"model":"m","{field}": null}}'.encode())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "more", "choices"),
+    [
+        ('"a"', "", 1),
+        ('["a", "b", "c"]', ', "n": 2', 6),
+        ("[[1, 2], [3]]", "", 2),
+        ("[1, 2, 3]", "", 1),  # one prompt, in tokens
+        ("[]", "", 1),
+        ('"a"', ', "n": 1, "best_of": 20', 20),
+    ],
+)
+def test_what_a_completion_may_cost_counts_prompts_and_best_of(prompt: str, more: str, choices: int) -> None:
+    body = f'{{"model": "m", "max_tokens": 10, "prompt": {prompt}{more}}}'.encode()
+    assert decode_request("/v1/completions", body).output_limit() == 10 * choices
+    with pytest.raises(Refused, match="best_of must be between 1 and 128"):
+        decode_request("/v1/completions", b'{"model": "m", "prompt": "a", "best_of": 129}')
+
+
 def test_param_names_the_wrong_field() -> None:
     with pytest.raises(Refused) as caught:
         decode_request(CHAT, b'{"model": 3, "messages": []}')

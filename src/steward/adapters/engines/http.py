@@ -133,13 +133,14 @@ class HttpEngine:
 
     async def call(self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         session = self._session or self._open()
+        address = self._base + endpoint
         limits, started = self._timeouts, time.monotonic()
         try:
             async with asyncio.timeout(limits.first_byte_s):
                 try:
-                    response = await session.post(self._base + endpoint, data=body, headers=headers)
+                    response = await session.post(address, data=body, headers=headers, allow_redirects=False)
                 except aiohttp.ServerDisconnectedError:  # a pooled connection that the server had just closed
-                    response = await session.post(self._base + endpoint, data=body, headers=headers)
+                    response = await session.post(address, data=body, headers=headers, allow_redirects=False)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
             late = "no connection in time" if connecting else "no first byte in time"

@@ -339,7 +339,7 @@ def _row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "conversation": admitted.conversation,
         "attempts": _encode(settled.attempts),
         "guards": ", ".join(settled.guards),
-        "upstream_id": settled.upstream_id and settled.upstream_id[:200],
+        "upstream_id": settled.upstream_id and settled.upstream_id.replace("\0", "")[:200],  # PostgreSQL takes no NUL
     }
 
 

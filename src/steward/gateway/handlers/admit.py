@@ -103,7 +103,7 @@ def _size(
     elif declared is not None:
         exchange.reserved_output = declared
     elif route.name in lengths:
-        exchange.reserved_output = lengths[route.name].quantile() * max(1, exchange.request.n or 1)
+        exchange.reserved_output = lengths[route.name].quantile() * exchange.request.choices()
     exchange.reserved_input = exchange.estimate_input()
     reachable = [models[name] for name in (*(target.model for target in route.targets), *route.fallback)]
     prices = [(entry.name, entry.input_price, entry.output_price) for entry in reachable]
@@ -121,7 +121,7 @@ def _enforce(exchange: Exchange) -> None:
     """A whole answer cannot be cut off, so its length is bounded by what was reserved."""
     field = MAXIMUM.get(exchange.endpoint)
     if field is not None:
-        each = max(1, exchange.reserved_output // max(1, exchange.request.n or 1))
+        each = max(1, exchange.reserved_output // exchange.request.choices())
         exchange.body = rewrite(exchange.body, {field: each})
 
 
@@ -167,7 +167,7 @@ def _learn_at_end(exchange: Exchange, lengths: dict[str, OutputLengths]) -> None
     def learn() -> None:
         record = exchange.settled
         if record is not None and record.outcome == "ok" and record.output_tokens:
-            each = record.output_tokens // max(1, exchange.request.n or 1)
+            each = record.output_tokens // exchange.request.choices()
             lengths.setdefault(exchange.route, OutputLengths()).add(each)
 
     exchange.at_end.append(learn)
@@ -187,6 +187,7 @@ async def _bounded(
                 more = await _more(limiter, held, prices, missing)
                 if not more:
                     exchange.cut_off = True
+                    exchange.events = max(exchange.events, estimate.tokens())  # what it is billed without a usage
                     error = cut_off(", ".join(scope.name.partition(":")[0] for scope in held.scopes))
                     yield dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
                     return

@@ -5,6 +5,8 @@ What goes out and what comes back is decided in `relay.py`.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
@@ -21,6 +23,7 @@ from steward.gateway.sse import data_of
 from steward.gateway.wire import upstream_failed
 
 SSE: Final = b"text/event-stream"
+REST_S: Final = 0.25
 FORWARDED: Final = ("anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent")
 
 
@@ -37,6 +40,9 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
         try:
             upstream = await entry.engine.call(outgoing.endpoint, outgoing.body, headers)
             status = upstream.status
+            if not 200 <= status < 300 and not 400 <= status < 600:  # a redirect may lead anywhere, with the content
+                upstream.close()
+                raise Unavailable(f"it answered with status {status}, expected 200 or an error; check its url")
             if status < 400 and is_stream(exchange, upstream):
                 answer = await _held(exchange, outgoing, upstream)
                 status = answer.status
@@ -102,13 +108,14 @@ async def _relayed(
     try:
         if out := relay.pass_on(events):
             yield out
-        async for piece in pieces:
+        while not (relay.over or relay.scanner.done) and (piece := await anext(pieces, None)) is not None:
             if out := relay.pass_on(relay.scanner.feed(piece)):
                 yield out
-            if relay.over:
-                return
+        if relay.over:
+            return
         if out := relay.end():
             yield out
+        await _read_rest(pieces)
     except (Unavailable, ValueError) as error:
         exchange.failed = broke = True
         yield relay.error(upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error"))
@@ -116,3 +123,11 @@ async def _relayed(
         upstream.close()
         if broke or exchange.truncated or relay.scanner.failed:
             exchange.attempts[-1] = msgspec.structs.replace(exchange.attempts[-1], error="the stream broke off")
+
+
+async def _read_rest(pieces: AsyncIterator[bytes]) -> None:
+    """Nothing follows the last event but the end, after which the connection can be used again; some never send it."""
+    with contextlib.suppress(Unavailable, TimeoutError):
+        async with asyncio.timeout(REST_S):
+            async for _ in pieces:
+                pass

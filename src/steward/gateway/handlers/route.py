@@ -104,7 +104,7 @@ class _Tries:
             answer = await (self._inner(exchange) if self._calm else self._within(left_s))
             if answer.status >= 500 or answer.status in RETRYABLE:
                 self._last = answer
-                headers = {key.decode(): value.decode() for key, value in answer.headers}
+                headers = {key.decode(): value.decode("latin-1") for key, value in answer.headers}
                 self._failed(name, Failure(answer.status, retry_after_s(headers, time.time())))
                 return None
             streaming = answer.stream is not None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
 
 from steward.core.errors import Refused
 from steward.core.extend import Ledger
 from steward.core.records import Admitted, Outcome, Settled
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
-from steward.gateway.wire import credible
+from steward.gateway.wire import MAX_CHOICES, MAX_OUTPUT_TOKENS, TokenUsage
+
+MOST_TOKENS: Final = MAX_OUTPUT_TOKENS * MAX_CHOICES
 
 
 def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
@@ -102,14 +105,9 @@ def admitted(exchange: Exchange) -> Admitted:
 
 def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:
     """What the exchange used: the upstream's usage, else an estimate (one token an event of a stream)."""
-    usage = exchange.usage
-    if usage is not None and not (credible(usage.prompt_tokens or 0) and credible(usage.completion_tokens or 0)):
-        usage = None
+    counted = _counted(exchange.usage)
     called = bool(exchange.attempts)
-    if usage is not None:
-        tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0)
-    else:
-        tokens = (exchange.estimate_input(), exchange.events) if exchange.events else (0, 0)
+    tokens = counted or ((exchange.estimate_input(), exchange.events) if exchange.events or outcome == "ok" else (0, 0))
     entry = models.get(exchange.model or "")
     return Settled(
         request_id=exchange.request_id,
@@ -119,7 +117,7 @@ def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[s
         model=exchange.model,
         input_tokens=tokens[0],
         output_tokens=tokens[1],
-        estimated=called and usage is None,
+        estimated=called and counted is None,
         usd=cost(entry, *tokens),
         ttft_s=exchange.ttft_s,
         duration_s=time.perf_counter() - exchange.started,
@@ -132,6 +130,14 @@ def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[s
 def _clean(name: str | None) -> str | None:
     """An upstream's id as every store takes it: no NUL, no lone surrogate, at most 200 characters."""
     return name and "".join(letter for letter in name[:200] if letter.isprintable())
+
+
+def _counted(usage: TokenUsage | None) -> tuple[int, int] | None:
+    """Input and output tokens; None where the upstream gives none, or numbers that no request can have used."""
+    if usage is None:
+        return None
+    tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0)
+    return tokens if all(0 <= count <= MOST_TOKENS for count in tokens) else None
 
 
 def cost(entry: ModelEntry | None, input_tokens: int, output_tokens: int) -> float | None:
