@@ -9,7 +9,8 @@
                        12 words
 
 "Gopher" and "C4" are not one thing: implementations differ in what a word, a line or a duplicate is. A row is dropped
-by the first rule that it breaks, under the rule's name in datatrove. C4 also takes lines out of the documents it keeps (of
+by the first rule that it breaks, under the rule's name in datatrove. C4 also takes lines out of the documents it keeps
+(of
 documents only: chats and pairs are judged and left as they are).
 """
 
