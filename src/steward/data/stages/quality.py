@@ -90,7 +90,13 @@ def _result(batch: pa.RecordBatch, broken: dict[int, Verdict], changed: dict[int
         named = {"row": rows[index], "id": ids[index], "stage": "quality"}
         if verdict := broken.get(index):
             entries.append(
-                Entry(**named, action="drop", rule=verdict.rule, value=verdict.value, threshold=verdict.threshold)
+                Entry(
+                    **named,
+                    action="drop",
+                    rule=verdict.rule,
+                    value=_seen(verdict.value),
+                    threshold=_seen(verdict.threshold),
+                )
             )
         else:
             entries.append(Entry(**named, action="change", rule="c4_lines", value=float(len(documents[index]))))
@@ -100,3 +106,8 @@ def _result(batch: pa.RecordBatch, broken: dict[int, Verdict], changed: dict[int
     keep = np.ones(batch.num_rows, bool)
     keep[list(broken)] = False
     return Result(batch.filter(pa.array(keep)), tuple(entries))
+
+
+def _seen(value: float | str) -> float | str:
+    """Counts are floats in the ledger, as shares are."""
+    return value if isinstance(value, str) else float(value)
