@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -27,6 +27,9 @@ soak: $(VENV)/.test              ## kill workers and keeper 200 times under load
 
 bench-gateway: $(VENV)/.test
 	$(PY) benchmarks/bench_gateway.py
+
+bench-data: $(VENV)/.test         ## the data stages beside datatrove, in an environment of its own
+	$(PY) benchmarks/bench_data.py
 
 starter: $(VENV)/.starter        ## train the shipped model anew: about 20 minutes on two cores
 	$(PY) scripts/starter/generate.py build/starter

@@ -17,6 +17,7 @@ import xxhash
 from steward.text.words import cut
 
 _LIMIT = 400_000
+_LIMIT_CHARACTERS = 40_000_000
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")  # Rae et al. 2021, arXiv:2112.11446, appendix A1
 # What datatrove 0.10 takes for punctuation (its utils/text.py), beside the sentence ends and the control characters.
 _SYMBOLS = "!/—”:％１〈&(、━\\【#%「」，】；+^]~“《„';’{|∶´[=-`*．（–？！：$～«〉,><》)?）。…@_.\"}►»"
@@ -49,6 +50,7 @@ class Pieces(dict[str, int]):
     COLUMNS = ("words", "start", "plain", "plain_chars", "alphabetic", "stop_bits")
 
     def __init__(self) -> None:
+        self.characters = 0
         self.facts = array("q")
         self.hashes = array("Q")  # of every word of every piece, one after another
         self.lengths = array("q")
@@ -70,6 +72,7 @@ class Pieces(dict[str, int]):
             kinds += kind
         self.facts.extend((len(found), start, plain, plain_chars, alphabetic, bits))
         self.kinds.append(kinds)
+        self.characters += len(piece)
         self[piece] = number = len(self)
         return number
 
@@ -107,6 +110,6 @@ _pieces = Pieces()
 def pieces() -> Pieces:
     """Those of this process; emptied when there are too many."""
     global _pieces
-    if len(_pieces) > _LIMIT:
+    if len(_pieces) > _LIMIT or _pieces.characters > _LIMIT_CHARACTERS:
         _pieces = Pieces()
     return _pieces

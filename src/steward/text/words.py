@@ -197,6 +197,8 @@ def cut(piece: str) -> list[str]:
         and (last != "." or head[-1].islower() or head[-2:].isupper())
     ):
         return [head, last]  # what most pieces are that are more than a word
+    if len(piece) > _LONGEST_PIECE:
+        return [word for at in range(0, len(piece), _LONGEST_PIECE) for word in cut(piece[at : at + _LONGEST_PIECE])]
     found = _affixes(piece, special)
     return found if len(found) < 2 or _pairs().isdisjoint(pairwise(found)) else _joined(found)
 
@@ -220,6 +222,13 @@ def _joined(found: list[str]) -> list[str]:
     return words
 
 
+def _last(suffix: re.Pattern[str], piece: str, start: int) -> re.Match[str] | None:
+    """Only a run of full stops is longer than the window; without one a long piece would be read once a suffix."""
+    window = max(start, len(piece) - 16)
+    found = suffix.search(piece, window)
+    return suffix.search(piece, start) if found and found.start() == window else found
+
+
 def _affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
     prefix, suffix, infix = _patterns()
     heads: list[str] = []
@@ -231,7 +240,7 @@ def _affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
             heads.append(piece[:start])
             piece = piece[start:]
             break
-        tail = None if piece[-1] in _ORDINARY else suffix.search(piece, start)
+        tail = None if piece[-1] in _ORDINARY else _last(suffix, piece, start)
         end = tail.start() if tail else len(piece)
         if tail and piece[:end] in special:
             tails.append(piece[end:])
@@ -247,6 +256,7 @@ def _affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
     return [*heads, *_middle(piece, special, infix), *reversed(tails)]
 
 
+_LONGEST_PIECE = 4096  # characters; longer runs without white space are cut there, to stay linear in the text
 _ORDINARY = frozenset("0123456789-/\\^|")  # no suffix ends so
 
 
@@ -257,7 +267,7 @@ def _middle(piece: str, special: dict[str, tuple[str, ...]], infix: re.Pattern[s
         return list(special[piece])
     if piece.isalnum():
         return [piece]
-    if "." in piece and _URL.fullmatch(piece):
+    if "." in piece and len(piece) <= 2048 and _URL.fullmatch(piece):
         return [piece]
     words: list[str] = []
     start = 0

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from steward.text.sentences import sentences
@@ -18,6 +20,13 @@ SPACY = {
 @pytest.mark.parametrize("text", SPACY)
 def test_words_are_spacys(text):
     assert words(text) == SPACY[text].split("|")
+
+
+@pytest.mark.parametrize("text", ["*" * 60_000, "(" * 60_000, "." * 60_000, "a:" * 30_000 + "@", "a-b" * 20_000])
+def test_long_runs_take_linear_time(text):  # 60,000 characters: minutes, if each word cost a look at the whole
+    start = time.process_time()
+    assert "".join(words(text)) == text
+    assert time.process_time() - start < 5
 
 
 def test_words_joined_are_the_text():

@@ -9,7 +9,8 @@
                        12 words
 
 "Gopher" and "C4" are not one thing: implementations differ in what a word, a line or a duplicate is. A row is dropped
-by the first rule that it breaks, under the rule's name in datatrove. C4 also takes lines out of the documents it keeps (of
+by the first rule that it breaks, under the rule's name in datatrove. C4 also takes lines out of the documents it keeps
+(of
 documents only: chats and pairs are judged and left as they are).
 """
 
@@ -89,7 +90,13 @@ def _result(batch: pa.RecordBatch, broken: dict[int, Verdict], changed: dict[int
         named = {"row": rows[index], "id": ids[index], "stage": "quality"}
         if verdict := broken.get(index):
             entries.append(
-                Entry(**named, action="drop", rule=verdict.rule, value=verdict.value, threshold=verdict.threshold)
+                Entry(
+                    **named,
+                    action="drop",
+                    rule=verdict.rule,
+                    value=_seen(verdict.value),
+                    threshold=_seen(verdict.threshold),
+                )
             )
         else:
             entries.append(Entry(**named, action="change", rule="c4_lines", value=float(len(documents[index]))))
@@ -99,3 +106,8 @@ def _result(batch: pa.RecordBatch, broken: dict[int, Verdict], changed: dict[int
     keep = np.ones(batch.num_rows, bool)
     keep[list(broken)] = False
     return Result(batch.filter(pa.array(keep)), tuple(entries))
+
+
+def _seen(value: float | str) -> float | str:
+    """Counts are floats in the ledger, as shares are."""
+    return value if isinstance(value, str) else float(value)

@@ -1,5 +1,8 @@
+import msgspec
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from steward.data.stages.quality import Quality
 
@@ -140,3 +143,24 @@ def test_sft_judges_structure_not_length(reason, messages):
 def test_a_pair_of_equal_answers_teaches_nothing():
     pair = pa.record_batch({"row": [0], "id": ["p"], "prompt": ["Hi?"], "chosen": ["Yes"], "rejected": ["Yes "]})
     assert [e.rule for e in Quality(preset="sft").apply(pair).entries] == ["same_answers"]
+
+
+def test_the_stage_is_made_from_the_pipelines_words():
+    stage = msgspec.convert({"preset": ["gopher@datatrove", "sft"], "limits": {"gopher_short_doc": 10}}, Quality)
+    (entry,) = stage.apply(batch(PROSE + "<|im_end|>", PROSE[:190])).entries
+    assert (entry.id, entry.rule, type(entry.value)) == ("d0", "template_tokens", float)
+    with pytest.raises(msgspec.ValidationError, match="Invalid enum value"):
+        msgspec.convert({"preset": "gopher"}, Quality)
+
+
+def test_an_empty_batch_stays_one():
+    for preset in ("gopher@datatrove", "gopher@paper", "c4@tfds", "fineweb@datatrove", "sft"):
+        assert Quality(preset=preset).apply(batch("a").slice(0, 0)).batch.num_rows == 0
+
+
+@given(st.lists(st.text(st.sampled_from("ab .,\n#•-…中'\"[]{"), max_size=200), max_size=6))
+@settings(deadline=None, max_examples=60)
+def test_any_text_is_kept_or_explained(texts):
+    for preset in ("gopher@datatrove", "gopher@paper", "c4@datatrove", "c4@tfds", "fineweb@datatrove", "sft"):
+        result = Quality(preset=preset, limits={"gopher_short_doc": 0}).apply(batch(*texts))
+        assert result.batch.num_rows + sum(e.action == "drop" for e in result.entries) == len(texts)

@@ -1,0 +1,62 @@
+"""Personal data: masked, tagged, or reason to drop the row. What counts as such is for the detector to say.
+
+The detector is handed over by whoever composes the pipeline; this module knows none, and refuses to run without: a
+pipeline that names `pii` must not pass personal data because nobody looked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+import pyarrow as pa
+
+from steward.core.errors import InputError
+from steward.data.changes import column, entries, without
+from steward.data.stage import Result, rewritten, texts
+
+Detector = Callable[[str], list[tuple[int, int, str]]]  # start, end and kind of each find, in any order
+
+
+class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`tag` adds a column `pii` with the kinds that a row has."""
+
+    mode: Literal["mask", "drop", "tag"] = "mask"
+    detector: Detector | None = None
+
+    def apply(self, batch: pa.RecordBatch) -> Result:
+        """:raises InputError: without a detector."""
+        if (detect := self.detector) is None:
+            raise InputError(
+                "stage pii: no detector of personal data was handed over; run the pipeline through `steward data run`, "
+                "or pass Pii(detector=...)"
+            )
+        kinds = [Counter(kind for _, _, kind in detect(text)) for text in texts(batch).to_pylist()]
+        rules = [(index, kind, float(n), 0.0) for index, row in enumerate(kinds) for kind, n in sorted(row.items())]
+        if self.mode == "drop":
+            first = {rule[0]: rule for rule in reversed(rules)}
+            dropped = tuple(entries(batch, "pii", "drop", [first[index] for index in sorted(first)]))
+            return Result(without(batch, set(first)), dropped)
+        if self.mode == "tag":
+            after = column(batch, "pii", pa.array([",".join(sorted(row)) for row in kinds], pa.string()))
+        else:
+            after = rewritten(batch, lambda strings: [mask(string, detect) for string in strings])
+        return Result(after, tuple(entries(batch, "pii", "change", rules)))
+
+
+def mask(text: str, detect: Detector) -> str:
+    """Each find replaced by its kind; of finds that overlap the first, then the longest.
+
+    >>> mask("Call Bo.", lambda text: [(5, 7, "person")])
+    'Call [PERSON].'
+    """
+    parts, at = [], 0
+    for start, end, kind in sorted(detect(text), key=lambda find: (find[0], -find[1])):
+        if start >= at:
+            parts += [text[at:start], f"[{kind.upper()}]"]
+            at = end
+        elif end > at:  # the rest of an overlapping find is personal data too
+            at = end
+    return "".join((*parts, text[at:]))

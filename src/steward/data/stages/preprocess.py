@@ -1,0 +1,98 @@
+"""The preparation that classic models want: words apart, lower case, no stop words, stems or lemmas, by NLTK.
+
+Treebank tokens and the Porter (1980) and Snowball stemmers work as NLTK ships them; the lemmatiser needs WordNet,
+which the user must have put on the machine (`python -m nltk.downloader wordnet`): nothing is fetched here. For
+language models leave this stage out: they want the text as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+
+from steward.core.errors import InputError
+from steward.data.changes import rewrite
+from steward.data.stage import Result
+from steward.text.lexicons import lexicon
+from steward.text.sentences import sentences
+
+_WORDS = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+
+
+class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`tokens`: treebank keeps punctuation as tokens, words leaves it out. Stop words: `stop_words` is ours, or a file.
+
+    The tokens of a sentence stay on one line, a blank between them.
+    """
+
+    tokens: Literal["treebank", "words"] = "words"
+    lower: bool = True
+    stop_words: str | None = "stop_words"
+    stem: Literal["snowball", "porter"] | None = None
+    lemmatise: bool = False
+    language: str = "english"  # of the Snowball stemmer
+
+    def apply(self, batch: pa.RecordBatch) -> Result:
+        """:raises InputError: a word list, WordNet or the language's stemmer is missing."""
+        change = self._change()
+        after, found = rewrite(batch, "preprocess", "preprocess", change)
+        return Result(after, tuple(found))
+
+    def _change(self) -> Callable[[str], str]:
+        tokenise: Callable[[str], list[str]] = _treebank().tokenize if self.tokens == "treebank" else _WORDS.findall
+        stops = frozenset[str]().union(*lexicon(self.stop_words).values()) if self.stop_words else frozenset[str]()
+        base = self._base()
+
+        def line(tokens: Iterable[str]) -> str:
+            cased = ((token.lower() if self.lower else token) for token in tokens)
+            return " ".join(base(token) for token in cased if token.casefold() not in stops)
+
+        def change(text: str) -> str:
+            lines = (line(tokenise(sentence)) for sentence in sentences(text))
+            return "\n".join(filled for filled in lines if filled)
+
+        return change
+
+    def _base(self) -> Callable[[str], str]:
+        if self.lemmatise:
+            return _lemmatiser()
+        return _stemmer(self.stem, self.language) if self.stem else str
+
+
+@lru_cache(maxsize=1)
+def _treebank() -> Any:
+    from nltk.tokenize import NLTKWordTokenizer
+
+    return NLTKWordTokenizer()
+
+
+@lru_cache
+def _stemmer(kind: str, language: str) -> Callable[[str], str]:
+    from nltk.stem import PorterStemmer, SnowballStemmer
+
+    if kind == "porter":
+        return lru_cache(100_000)(PorterStemmer().stem)
+    if language not in SnowballStemmer.languages:
+        known = ", ".join(SnowballStemmer.languages)
+        raise InputError(f"stage preprocess: no Snowball stemmer for {language!r}; expected one of {known}")
+    return lru_cache(100_000)(SnowballStemmer(language).stem)
+
+
+@lru_cache(maxsize=1)
+def _lemmatiser() -> Callable[[str], str]:
+    from nltk.stem import WordNetLemmatizer
+
+    lemmatise = WordNetLemmatizer().lemmatize
+    try:
+        lemmatise("words")
+    except LookupError as error:
+        raise InputError(
+            "stage preprocess: lemmatise needs WordNet, which is not on this machine; run "
+            "`python -m nltk.downloader wordnet`, or use stem: snowball, which needs nothing"
+        ) from error
+    return lru_cache(100_000)(lambda word: str(lemmatise(word)))

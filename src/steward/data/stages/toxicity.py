@@ -1,0 +1,44 @@
+"""Toxic words per thousand, and which groups of people a text mentions, both by word list.
+
+A word list knows words, not meaning: it misses veiled abuse and hits quotation and reclaimed use. It judges nothing
+by the group that is named: that is why the two lists are apart (Dixon et al. 2018, doi:10.1145/3278721.3278729, shows
+what happens otherwise). Adds the columns `toxicity` (per 1000 words) and `mentions` ("women:2,old:1") for report and
+balance.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import pyarrow as pa
+
+from steward.data.changes import column, entries, without
+from steward.data.stage import Result, texts
+from steward.text.mentions import mentions, word_count
+
+
+class Toxicity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`max_per_thousand` toxic words; null only adds the columns. Lexicons: one of ours, or a file."""
+
+    max_per_thousand: float | None = 10.0
+    lexicon: str = "toxic"
+    groups: str = "groups"
+
+    def apply(self, batch: pa.RecordBatch) -> Result:
+        """:raises InputError: a lexicon that does not exist or cannot be read."""
+        rates, named, dropped = [], [], []
+        for index, text in enumerate(texts(batch).to_pylist()):
+            rate = 1000 * mentions(text, self.lexicon).total() / max(1, word_count(text))
+            rates.append(rate)
+            named.append(_listed(mentions(text, self.groups)))
+            if self.max_per_thousand is not None and rate > self.max_per_thousand:
+                dropped.append((index, "toxic_words_per_thousand", rate, self.max_per_thousand))
+        tagged = column(batch, "toxicity", pa.array(rates, pa.float64()))
+        tagged = column(tagged, "mentions", pa.array(named, pa.string()))
+        left = without(tagged, {index for index, *_ in dropped})
+        return Result(left, tuple(entries(batch, "toxicity", "drop", dropped)))
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ",".join(f"{group or 'listed'}:{count}" for group, count in sorted(counts.items()))

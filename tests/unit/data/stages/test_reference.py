@@ -1,0 +1,30 @@
+"""The page on stages names every parameter and every rule of the filters."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from steward.data import c4, fineweb, gopher, tuning
+from steward.data.stages import STAGES
+
+PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "data-stages.md").read_text()
+HERE = ("quality", "normalise", "language", "secrets", "pii", "custom", "sources", "toxicity", "preprocess")
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_every_parameter_of_a_stage_is_on_the_page(name):
+    module, _, cls = STAGES[name].partition(":")
+    stage = getattr(__import__(module, fromlist=[cls]), cls)
+    section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    fields = {field.name for field in msgspec.structs.fields(stage)} - {"detector"}
+    assert {field for field in fields if f"`{field}`" not in section and f"{field}:" not in section} == set()
+
+
+@pytest.mark.parametrize("limits", [gopher.LIMITS, fineweb.LIMITS, tuning.LIMITS])
+def test_thresholds_on_the_page_are_those_of_the_code(limits):
+    flat = " ".join(PAGE.split())
+    for rule, limit in limits.items():
+        shown = f"`{rule}` {limit:,}" if limit else f"`{rule}`"
+        assert shown in flat or (rule.startswith("duplicated") and 5 < int(rule.split("_")[1]) < 10), rule
+    assert c4._DATATROVE.limits == {"too_few_sentences": 5, "min_words_per_line": 3}
