@@ -42,10 +42,10 @@ def main(source, work):
         executor.run()
     reader = lambda: JsonlReader(source)
     start = time.perf_counter()
-    run([reader(), MinhashDedupSignature(f"{work}/signatures", config=config, language=Languages.english)], "1", 8)
+    run([reader(), MinhashDedupSignature(f"{work}/signatures", config=config, language=Languages.english)], "1", 2)
     run([MinhashDedupBuckets(f"{work}/signatures", f"{work}/buckets", config=config)], "2", 14)
     run([MinhashDedupCluster(f"{work}/buckets", f"{work}/remove", config=config)], "3", 1)
-    run([reader(), MinhashDedupFilter(f"{work}/remove"), JsonlWriter(f"{work}/out", compression=None)], "4", 8)
+    run([reader(), MinhashDedupFilter(f"{work}/remove"), JsonlWriter(f"{work}/out", compression=None)], "4", 2)
     print(json.dumps({"seconds": time.perf_counter() - start}))
 
 if __name__ == "__main__":
