@@ -79,12 +79,14 @@ def compare(folder: Path, documents: int, peer: str | None) -> None:
     truth = json.loads((folder / "corpus.truth.json").read_text())
     print(f"{documents} documents, {megabytes:.0f} MB, {sum(s >= 0.8 for s in truth.values())} near-duplicates at .8")
     mine = measured([sys.executable, __file__, "--ours", str(source), str(folder / "ours")])
-    line("steward", mine["seconds"], megabytes, *scores(folder / "ours" / "out", truth))
+    line("steward", mine, megabytes, *scores(folder / "ours" / "out", truth))
     if peer:
         (folder / "peer.py").write_text(PEER)
         theirs = measured([peer, str(folder / "peer.py"), str(source), str(folder / "theirs")])
-        line("datatrove", theirs["seconds"], megabytes, *scores(folder / "theirs" / "out", truth))
-        print(f"ratio {theirs['seconds'] / mine['seconds']:.1f}")
+        line("datatrove", theirs, megabytes, *scores(folder / "theirs" / "out", truth))
+        print(
+            f"ratio {theirs['seconds'] / mine['seconds']:.1f}, of processor time {theirs['cpu_s'] / mine['cpu_s']:.1f}"
+        )
 
 
 def scale(folder: Path, documents: int, _peer: str | None) -> None:
@@ -95,21 +97,28 @@ def scale(folder: Path, documents: int, _peer: str | None) -> None:
         mine = measured([sys.executable, __file__, "--ours", str(source), str(folder / f"ours{times}")])
         speeds.append(megabytes / mine["seconds"])
         print(f"{times:3d} x  {megabytes:7.0f} MB  {speeds[-1]:6.1f} MB/s  survey {mine['survey_s']:.1f} s", end="  ")
-        print(f"decide {mine['decide_s']:.1f} s  apply {mine['apply_s']:.1f} s", end="  ")
+        print(
+            f"processor {mine['cpu_s']:.1f} s  decide {mine['decide_s']:.1f} s  apply {mine['apply_s']:.1f} s", end="  "
+        )
         print(f"peak {mine['peak_mib']:.0f} MiB, of a worker {mine['worker_peak_mib']:.0f} MiB")
     print(f"throughput at ten times the size: {speeds[1] / speeds[0]:.2f} x")
 
 
-def line(name: str, seconds: float, megabytes: float, recall: float, precision: float) -> None:
-    speed = megabytes / seconds
-    print(f"{name:10} {seconds:7.2f} s {speed:7.1f} MB/s  recall {recall:.3f}  precision {precision:.3f}")
+def line(name: str, took: dict[str, float], megabytes: float, recall: float, precision: float) -> None:
+    speed = megabytes / took["seconds"]
+    print(f"{name:10} {took['seconds']:7.2f} s  {took['cpu_s']:7.2f} processor-s {speed:7.1f} MB/s", end="  ")
+    print(f"recall {recall:.3f}  precision {precision:.3f}", flush=True)
 
 
 def measured(command: list[str]) -> dict[str, float]:
+    """The command's last line, and the processor time of its whole tree: that stays true on a busy machine."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         sys.exit(done.stderr[-800:])
-    return json.loads(done.stdout.splitlines()[-1])
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {**json.loads(done.stdout.splitlines()[-1]), "cpu_s": cpu_s}
 
 
 def scores(out: Path, truth: dict[str, float]) -> tuple[float, float]:
