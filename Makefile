@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -53,6 +53,14 @@ $(VENV)/.starter: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[all,test]' && touch $@
+
+PEER_DATATROVE ?= build/datatrove
+bench-data-minhash: $(VENV)/.test  ## near-duplicates beside datatrove's, which gets an environment of its own
+	test -x $(PEER_DATATROVE)/bin/python || $(PYTHON) -m venv $(PEER_DATATROVE)
+	$(PEER_DATATROVE)/bin/pip install --quiet datatrove==0.10.1 spacy orjson nltk regex tokenizers fasteners xxhash==3.5.0
+	$(PY) benchmarks/bench_data_minhash.py --peer $(PEER_DATATROVE)/bin/python
+	$(PY) benchmarks/bench_data_minhash.py --scale
+	$(PY) benchmarks/bench_data_minhash.py --rows 1400000
 
 bench-start: $(VENV)/.test
 	$(PY) benchmarks/bench_start.py

@@ -27,7 +27,7 @@ class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id` and the two halves of the hash."""
         composed = pc.utf8_normalize(texts(batch), "NFC").to_pylist()
-        digests = b"".join(xxhash.xxh3_128_digest(" ".join(text.split())) for text in composed)
+        digests = b"".join(xxhash.xxh3_128_digest(" ".join(text.split()).encode()) for text in composed)
         halves = np.array(memoryview(digests).cast("Q") if digests else [], np.uint64).reshape(-1, 2).T
         columns = [batch["row"], batch["id"], *map(pa.array, halves.copy())]
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "high", "low"])

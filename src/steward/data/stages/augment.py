@@ -1,0 +1,146 @@
+"""`augment`: more rows from the ones there are, by small changes that keep the label.
+
+Of each row the seed and the row's number draw whether it is augmented (`rate`) and by which recipe, so every way to cut
+the input into batches gives the same rows. The new row has every column of its source, follows the rows of the batch,
+and has the id `ID#RECIPE` (`ID#RECIPE.N` from generation 2 on) and the source's number with the bit of this stage's
+`generation` set: no other row can have that number (`data/added.py` has the whole scheme). Two augment stages in one
+pipeline need different generations. Only what a person wrote is changed: a document, a chat's user turns, a pair's
+prompt.
+
+typos                   one letter in about 25 dropped, doubled, or swapped with the next (Wei and Zou 2019, EDA, at the
+                        level of letters)
+case                    all lower case, all upper case, or first letters swapped
+paraphrase-templates    a question or request in another frame ("What is X?", "Could you tell me what X is?"); rows that
+                        fit no frame stay as they are
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steward.data.added import augmented
+from steward.data.shingles import mixed
+from steward.data.stage import Entry, Result, rewritten, texts
+from steward.data.stages.balance import appended
+
+NAME = "augment"
+Recipe = Literal["typos", "case", "paraphrase-templates"]
+
+
+class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The rule is the recipe; `duplicate_of` is the id of the source, `threshold` the rate."""
+
+    recipe: tuple[Recipe, ...] = ("typos", "case", "paraphrase-templates")
+    rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.1
+    seed: int = 0
+    generation: Annotated[int, msgspec.Meta(ge=1, le=4)] = 1
+
+    def apply(self, batch: pa.RecordBatch) -> Result:
+        rows = batch["row"].to_numpy()
+        salt = mixed(np.full(1, (self.seed * 8 + self.generation) % (1 << 64), np.uint64))
+        drawn = mixed(rows.astype(np.uint64) ^ salt)
+        chosen = np.flatnonzero(drawn < np.uint64(min(int(self.rate * 2**64), 2**64 - 1)))
+        if not len(chosen) or not self.recipe:
+            return Result(batch)
+        picked = batch.take(pa.array(chosen))
+        seeds = mixed(drawn[chosen]).tolist()
+        recipes = [self.recipe[seed % len(self.recipe)] for seed in seeds]
+        changed = _with_new_words(picked, recipes, seeds)
+        differs = pc.not_equal(texts(changed), texts(picked)).to_numpy(zero_copy_only=False)
+        suffix = "" if self.generation == 1 else f".{self.generation}"
+        numbers = augmented(rows[chosen], self.generation).tolist()
+        entries = [
+            Entry(
+                row=numbers[index],
+                id=f"{source}#{recipes[index]}{suffix}",
+                stage=NAME,
+                action="add",
+                rule=recipes[index],
+                threshold=self.rate,
+                duplicate_of=source,
+            )
+            for index, source in enumerate(picked["id"].to_pylist())
+            if differs[index]
+        ]
+        fresh = changed.filter(pa.array(differs)).cast(batch.schema)
+        return Result(appended(batch, fresh, entries), tuple(entries))
+
+
+def _with_new_words(batch: pa.RecordBatch, recipes: list[Recipe], seeds: list[int]) -> pa.RecordBatch:
+    def one(row: int, text: str) -> str:
+        return _CHANGES[recipes[row]](text, random.Random(seeds[row]))
+
+    if "messages" in batch.schema.names:
+        flat = batch["messages"].flatten()
+        lengths = pc.fill_null(pc.list_value_length(batch["messages"]), 0).to_numpy()
+        owners = np.repeat(np.arange(len(batch)), lengths).tolist()
+        roles = flat.field("role").to_pylist()
+        return rewritten(
+            batch,
+            lambda found: [
+                one(owner, text) if role == "user" else text
+                for owner, role, text in zip(owners, roles, found, strict=True)
+            ],
+        )
+    column = "text" if "text" in batch.schema.names else "prompt"
+    at = batch.schema.get_field_index(column)
+    found = pc.fill_null(batch[column], "").to_pylist()
+    new = pa.array([one(row, text) for row, text in enumerate(found)], batch.schema.field(at).type)
+    return batch.set_column(at, batch.schema.field(at), new)
+
+
+def _typos(text: str, rng: random.Random) -> str:
+    letters = list(text)
+    places = [place for place in range(len(letters) - 1) if letters[place].isalpha() and letters[place + 1].isalpha()]
+    for place in rng.sample(places, k=min(len(places), 1 + len(places) // 25)):
+        kind = rng.randrange(3)
+        if kind == 2:
+            letters[place], letters[place + 1] = letters[place + 1], letters[place]
+        else:
+            letters[place] *= 2 * kind  # gone, or twice
+    return "".join(letters)
+
+
+def _case(text: str, rng: random.Random) -> str:
+    return rng.choice((str.lower, str.upper, lambda text: re.sub(r"\b\w", lambda m: m[0].swapcase(), text)))(text)
+
+
+_REQUEST = r"(?:please\s+|could you\s+|can you\s+)?"
+_VERBS = "explain|describe|summari[sz]e|list|write|name|translate|give|compare|find|show|tell"
+_FRAMES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
+    (
+        re.compile(r"(?i)^what (?P<verb>is|are|was|were) (?P<what>[^?\n]+)\?$"),
+        ("Could you tell me what {what} {verb}?", "I want to know what {what} {verb}.", "Tell me what {what} {verb}."),
+    ),
+    (
+        re.compile(r"(?i)^how (?:do|can|should) (?:i|you|we) (?P<what>[^?\n]+)\?$"),
+        ("What is the way to {what}?", "Please explain how to {what}.", "I want to {what}. How does one do that?"),
+    ),
+    (
+        re.compile(rf"(?i)^{_REQUEST}(?P<verb>{_VERBS}) (?P<what>[^?\n]+?)[.?!]?$"),
+        ("Please {verb} {what}.", "Could you {verb} {what}?", "I need you to {verb} {what}."),
+    ),
+)
+
+
+def _paraphrase(text: str, rng: random.Random) -> str:
+    for frame, others in _FRAMES:
+        if match := frame.match(text.strip()):
+            parts = {name: part.lower() if name == "verb" else part for name, part in match.groupdict().items()}
+            return rng.choice([made for other in others if (made := other.format(**parts)) != text] or [text])
+    return text
+
+
+_CHANGES: dict[str, Callable[[str, random.Random], str]] = {
+    "typos": _typos,
+    "case": _case,
+    "paraphrase-templates": _paraphrase,
+}

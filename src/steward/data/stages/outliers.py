@@ -1,0 +1,158 @@
+"""`outliers`: rows unlike the rest of the corpus, by robust z-scores.
+
+z = 0.6745 (x - median) / MAD (Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers; 0.6745 makes the median
+absolute deviation a standard deviation for normal data). They flag |z| > 3.5; texts have long tails, so the default
+here is 6. What is measured of each row:
+
+length       log of 1 + its characters; both tails
+letters, digits, upper, spaces    the share of its characters; both tails
+perplexity   log of the perplexity of its character trigrams (in 512 hashed classes, add-one smoothing) under the
+             frequencies of the whole corpus, which the decision counts first; the high tail
+embedding    distance from the corpus's coordinate-wise median; the high tail. Of the `embedding` column where the rows
+             have one, else of the trigram classes, projected to 32 numbers by random signs (Achlioptas 2003)
+
+Where more than half of the rows have the same value the MAD is 0 and tells nothing: that measure is then left out.
+Below `least` rows nothing is an outlier. `decide` holds about 300 bytes a row; the counts lie in a temporary file.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from steward.core.errors import InputError
+from steward.data import decision as decisions
+from steward.data.shingles import mixed
+from steward.data.stage import Result, texts
+
+NAME = "outliers"
+F64 = NDArray[np.float64]
+MEASURES = ("length", "letters", "digits", "upper", "spaces")
+_CLASSES, _PROJECTED, _READ, _CHUNK = 512, 32, 8192, 4096
+
+
+class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rules `outlier_length`, `outlier_perplexity` and so on: the measure that is furthest out; `value` is its z."""
+
+    z: Annotated[float, msgspec.Meta(gt=0)] = 6.0
+    measures: tuple[str, ...] = (*MEASURES, "perplexity", "embedding")
+    embedding: str | None = None  # a column of lists of numbers
+    least: Annotated[int, msgspec.Meta(ge=3)] = 30
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.measures) - {*MEASURES, "perplexity", "embedding"}:
+            raise InputError(f"outliers: unknown measures {sorted(unknown)}; known: {MEASURES}, perplexity, embedding")
+
+    def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """`row`, `id`, `measures` (5), `trigrams` (of the first 8,192 characters, by class), `vector` (32)."""
+        found = [_read(text) for text in texts(batch).to_pylist()]
+        measures = np.array([measured for measured, _ in found], np.float64).reshape(-1, len(MEASURES))
+        counts = np.array([counted for _, counted in found], np.uint16).reshape(-1, _CLASSES)
+        vectors = _projected(self._vectors(batch, counts))
+        return pa.RecordBatch.from_arrays(
+            [
+                batch["row"],
+                batch["id"],
+                pa.FixedSizeListArray.from_arrays(pa.array(measures.reshape(-1)), len(MEASURES)),
+                pa.FixedSizeListArray.from_arrays(pa.array(counts.reshape(-1)), _CLASSES),
+                pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), _PROJECTED),
+            ],
+            names=["row", "id", "measures", "trigrams", "vector"],
+        )
+
+    def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
+        rows, ids, measures, vectors = [], list[str](), [], []
+        total = np.ones(_CLASSES)  # add one
+        with tempfile.TemporaryFile() as file:
+            for batch in surveys:
+                rows.append(batch["row"].to_numpy().copy())
+                ids += batch["id"].to_pylist()
+                measures.append(_matrix(batch["measures"], len(MEASURES)).copy())
+                vectors.append(_matrix(batch["vector"], _PROJECTED).copy())
+                counts = _matrix(batch["trigrams"], _CLASSES)
+                total += counts.sum(axis=0, dtype=np.int64)
+                file.write(counts.tobytes())
+            if len(ids) < self.least:
+                return decisions.table([], action="drop", rule="outlier")
+            file.seek(0)
+            surprise = -np.log(total / total.sum())
+            perplexities = []
+            while block := file.read(2 * _CLASSES * _CHUNK):
+                counts = np.frombuffer(block, np.uint16).reshape(-1, _CLASSES)
+                perplexities.append(counts @ surprise / np.maximum(counts.sum(axis=1, dtype=np.int64), 1))
+        columns = dict(zip(MEASURES, np.concatenate(measures).T, strict=True))
+        columns["perplexity"] = np.concatenate(perplexities)
+        points = np.concatenate(vectors)
+        columns["embedding"] = np.sqrt(((points - np.median(points, axis=0)) ** 2).sum(axis=1))
+        scores = np.stack([robust_z(columns[name]) for name in self.measures])  # (measures, rows)
+        for index, name in enumerate(self.measures):
+            if name in ("perplexity", "embedding"):
+                scores[index] = np.maximum(scores[index], 0)
+        worst = np.abs(scores).argmax(axis=0)
+        value = np.take_along_axis(scores, worst[None], axis=0)[0]
+        gone = np.flatnonzero(np.abs(value) > self.z)
+        return decisions.table(
+            np.concatenate(rows)[gone],
+            action="drop",
+            rule=[f"outlier_{self.measures[worst[index]]}" for index in gone],
+            ids=[ids[index] for index in gone],
+            value=value[gone],
+            threshold=self.z,
+        )
+
+    def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
+        return decisions.removed(batch, decision, NAME)
+
+    def _vectors(self, batch: pa.RecordBatch, counts: NDArray[np.uint16]) -> F64:
+        if self.embedding is None:
+            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+            return np.asarray(np.sqrt(shares), np.float64)  # Hellinger: common trigrams do not drown the others
+        if self.embedding not in batch.schema.names:
+            raise InputError(f"outliers: no column {self.embedding!r}; the rows have {', '.join(batch.schema.names)}")
+        lists = batch[self.embedding].to_pylist()
+        if len({None if one is None else len(one) for one in lists}) > 1 or None in lists:
+            raise InputError(f"outliers: column {self.embedding!r} has lists of different lengths or nulls")
+        return np.array(lists, np.float64).reshape(len(batch), -1)
+
+
+def robust_z(values: F64) -> F64:
+    """Iglewicz and Hoaglin's modified z-scores; all 0 where more than half of the values are the same.
+
+    >>> robust_z(np.array([1.0, 2.0, 3.0, 4.0, 5.0])).tolist()
+    [-1.349, -0.6745, 0.0, 0.6745, 1.349]
+    """
+    distances = values - np.median(values)
+    spread = float(np.median(np.abs(distances)))
+    return np.zeros(len(values)) if spread == 0 else np.asarray(0.6745 * distances / spread)
+
+
+def _read(text: str) -> tuple[list[float], NDArray[np.int64]]:
+    """The measures of the whole text, and the counts of its first trigrams by class."""
+    size = max(len(text), 1)
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    ascii_letters = ((codes | 32) >= 97) & ((codes | 32) <= 122)
+    letters = int(ascii_letters.sum()) + sum(map(str.isalpha, filter(lambda c: c > "\x7f", text)))
+    digits = int(((codes >= 48) & (codes <= 57)).sum())
+    upper = int(((codes >= 65) & (codes <= 90)).sum())
+    spaces = int(((codes == 32) | ((codes >= 9) & (codes <= 13))).sum())
+    first = codes[:_READ].astype(np.uint64)
+    trigrams = mixed((first[:-2] << np.uint64(42)) | (first[1:-1] << np.uint64(21)) | first[2:])
+    counts = np.bincount((trigrams & np.uint64(_CLASSES - 1)).astype(np.int64), minlength=_CLASSES)
+    return [float(np.log1p(len(text))), letters / size, digits / size, upper / size, spaces / size], counts
+
+
+def _projected(vectors: F64) -> F64:
+    """(rows, 32): random signs that are the same in every run."""
+    numbers = np.arange(1, vectors.shape[1] * _PROJECTED + 1, dtype=np.uint64)
+    signs = np.where(mixed(numbers) >> np.uint64(63), 1.0, -1.0).reshape(-1, _PROJECTED)
+    return np.asarray(vectors @ signs / np.sqrt(_PROJECTED))
+
+
+def _matrix(column: pa.Array, width: int) -> NDArray[np.generic]:
+    return np.asarray(column.flatten().to_numpy().reshape(-1, width))

@@ -1,0 +1,64 @@
+import random
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from corpus_stages import batch, cut
+from steward.core.errors import InputError
+from steward.data.stages.augment import _FRAMES, Augment, _paraphrase, _typos
+
+TEXTS = [f"What is the capital of land {number}?" for number in range(400)]
+
+
+def added(stage: Augment, size: int = 100) -> list[dict[str, object]]:
+    return [
+        row for one in cut(batch(TEXTS, label=TEXTS), size) for row in stage.apply(one).batch.to_pylist()[len(one) :]
+    ]
+
+
+def test_the_rate_labels_ids_and_numbers() -> None:
+    rows = added(Augment(rate=0.25))
+    assert 70 <= len(rows) <= 130  # 100 expected, standard deviation 8.7
+    assert all(row["text"] != row["label"] == TEXTS[int(row["row"]) & 2**48 - 1] for row in rows)  # type: ignore[call-overload]
+    assert len({row["id"] for row in rows}) == len(rows) and all("#" in str(row["id"]) for row in rows)
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.integers(1, 60), st.integers(0, 9))
+def test_any_cut_into_batches_adds_the_same_rows(size: int, seed: int) -> None:
+    assert added(Augment(seed=seed), size) == added(Augment(seed=seed), 400)
+
+
+def test_generations_never_share_a_number_and_one_cannot_come_twice() -> None:
+    once = Augment(rate=1.0, recipe=("typos",)).apply(batch(TEXTS[:5])).batch
+    twice = Augment(rate=1.0, recipe=("typos",), generation=2).apply(once).batch
+    assert len(twice) == 20 == len(set(twice["row"].to_pylist())) == len(set(twice["id"].to_pylist()))
+    with pytest.raises(InputError, match="two augment stages have generation 1"):
+        Augment(rate=1.0).apply(once)
+
+
+def test_of_a_chat_only_the_user_is_changed_and_of_a_pair_only_the_prompt() -> None:
+    chat = [{"role": "user", "content": "What is rain?"}, {"role": "assistant", "content": "Water that falls."}]
+    pair = {"prompt": "What is rain?", "chosen": "Water.", "rejected": "No."}
+    stage = Augment(rate=1.0, recipe=("paraphrase-templates",))
+    chats = pa.RecordBatch.from_pylist([{"row": 0, "id": "a", "messages": chat}])
+    pairs = pa.RecordBatch.from_pylist([{"row": 0, "id": "a", **pair}])
+    user, assistant = stage.apply(chats).batch.to_pylist()[1]["messages"]
+    assert user["content"] != "What is rain?" and assistant["content"] == "Water that falls."
+    new = stage.apply(pairs).batch.to_pylist()[1]
+    assert new["prompt"] != pair["prompt"] and new["chosen"] == "Water." and new["rejected"] == "No."
+
+
+@pytest.mark.parametrize("text", ["What are clouds?", "How do I bake bread?", "please list three rivers."])
+def test_a_frame_keeps_what_is_asked(text: str) -> None:
+    what = next(match["what"] for frame, _ in _FRAMES if (match := frame.match(text)))
+    assert all(what in (made := _paraphrase(text, random.Random(seed))) and made != text for seed in range(9))
+    assert _paraphrase("Nothing of the kind", random.Random(0)) == "Nothing of the kind"
+
+
+def test_typos_change_about_one_letter_in_twenty_five() -> None:
+    text = "abcdefghij" * 50
+    made = _typos(text, random.Random(1))
+    assert made != text and abs(len(made) - len(text)) <= 20

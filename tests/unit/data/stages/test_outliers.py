@@ -1,0 +1,72 @@
+import random
+
+import numpy as np
+import pytest
+
+from corpus_stages import batch, cut, ran
+from steward.core.errors import InputError
+from steward.data.stages.outliers import Outliers, robust_z
+
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "looked",
+    "at",
+    "birds",
+    "that",
+    "sang",
+    "in",
+    "old",
+    "trees",
+    "by",
+    "the",
+    "slow",
+    "river",
+]
+RNG = random.Random(5)
+PROSE = [" ".join(RNG.choices(WORDS, k=RNG.randrange(60, 120))).capitalize() + "." for _ in range(200)]
+
+
+def test_robust_z_is_iglewicz_and_hoaglins() -> None:
+    """By hand: median 3, MAD 1, 0.6745 * (100 - 3)."""
+    assert robust_z(np.array([1.0, 2.0, 3.0, 4.0, 100.0]))[-1] == pytest.approx(65.4265)
+    assert robust_z(np.array([7.0, 7.0, 7.0, 9.0])).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("odd", "rules"),
+    [
+        (" ".join(WORDS * 4000), {"outlier_length"}),
+        ("1234 5678 " * 45, {"outlier_digits", "outlier_perplexity", "outlier_letters", "outlier_embedding"}),
+        (PROSE[0].upper(), {"outlier_upper"}),
+        (" ".join(RNG.choices(["xqzv", "wkjx", "qqzk", "vzxw"], k=90)), {"outlier_perplexity", "outlier_embedding"}),
+    ],
+)
+def test_what_is_odd_goes_and_the_rule_says_why(odd: str, rules: set[str]) -> None:
+    _, entries = ran(Outliers(z=8), [batch([*PROSE, odd])])
+    assert [entry.id for entry in entries] == ["r200"]
+    assert entries[0].rule in rules and abs(float(entries[0].value)) > 8
+
+
+def test_plain_prose_has_none_and_a_handful_of_rows_tells_nothing() -> None:
+    assert ran(Outliers(z=8), [batch(PROSE)])[1] == []
+    assert ran(Outliers(), [batch(["a", "b" * 9999])])[1] == []
+
+
+def test_any_cut_into_batches_gives_the_same_answer() -> None:
+    whole = batch([*PROSE, "9" * 300])
+    assert {entry.row for entry in ran(Outliers(), cut(whole, 37))[1]} == {e.row for e in ran(Outliers(), [whole])[1]}
+
+
+def test_the_users_embedding_is_taken_where_named() -> None:
+    rng = np.random.default_rng(1)
+    vectors = [*rng.normal(size=(199, 8)).tolist(), [50.0] * 8]
+    _, entries = ran(Outliers(embedding="e", measures=("embedding",)), [batch(PROSE, e=vectors)])
+    assert [(entry.id, entry.rule) for entry in entries] == [("r199", "outlier_embedding")]
+    with pytest.raises(InputError, match="no column 'f'"):
+        Outliers(embedding="f").survey(batch(["x"]))
