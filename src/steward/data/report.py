@@ -55,7 +55,7 @@ def write_report(output: Path, detector: Detector | None = None) -> Path:
 
 
 def _read_ledger(output: Path) -> tuple[list[Reason], Counter[str]]:
-    """The reasons, what left before what was changed, most rows first; how many rows were merged into each that stayed."""
+    """The reasons, what left before what was changed; how many rows were merged into each that stayed."""
     counts: Counter[tuple[str, str, str]] = Counter()
     firsts: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     clusters: Counter[str] = Counter()
@@ -158,12 +158,9 @@ def render(
 ) -> str:
     """The page. Under 500 KB: its tables have fixed lengths."""
     share = summary.rows_out / summary.rows_in if summary.rows_in else 0.0
+    files = f"{len(summary.inputs):,} file{'s' * (len(summary.inputs) != 1)}"
     figures = [
-        (
-            "Rows in",
-            f"{summary.rows_in:,}",
-            f"{len(summary.inputs):,} file{'s' * (len(summary.inputs) != 1)}, {_size(sum(item.bytes for item in summary.inputs))}",
-        ),
+        ("Rows in", f"{summary.rows_in:,}", f"{files}, {_size(sum(item.bytes for item in summary.inputs))}"),
         ("Rows out", f"{summary.rows_out:,}", f"{share:.1%} of those that came in"),
         ("Dropped or merged", f"{summary.dropped + summary.merged:,}", f"{summary.merged:,} as duplicates"),
         ("Could not be read", f"{summary.failed:,}", f"{summary.added:,} rows were added"),

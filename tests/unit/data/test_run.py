@@ -52,16 +52,6 @@ def test_every_row_is_accounted_for(corpus: Path) -> None:
     assert len(gone) == 495 and not gone & {row["id"] for row in rows}
 
 
-def test_the_same_output_on_one_and_several_processes(corpus: Path) -> None:
-    one, three = clean(corpus, "one", 1), clean(corpus, "three", 3)
-    assert len(one.inputs) == 2 and len(one.parts) == 4
-    assert one.digest == three.digest and one.stages == three.stages
-    assert table(corpus, "one") == table(corpus, "three")
-    assert (corpus / "one/ledger/entries.parquet").read_bytes() == (
-        corpus / "three/ledger/entries.parquet"
-    ).read_bytes()
-
-
 def test_explain_says_rule_value_threshold_and_duplicate(corpus: Path) -> None:
     clean(corpus, "out")
     [short] = explain(corpus / "out", "a.jsonl:1")
