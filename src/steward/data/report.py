@@ -141,7 +141,9 @@ def redacted(text: str, detector: Detector) -> str:
     >>> redacted("write to bob@example.com", lambda text: [(9, 24, "email")])
     'write to [email]'
     """
-    text = re.sub(r"\s+", " ", text[: _SHOWN * 4])
+    if len(text) > _SHOWN * 4:  # whole words, so that no half of an address escapes the detector
+        text = text[: _SHOWN * 4].rpartition(" ")[0]
+    text = re.sub(r"\s+", " ", text)
     cut, end = "", 0
     for start, stop, kind in sorted(detector(text)):
         cut += f"{text[end:start]}[{kind}]"
