@@ -209,9 +209,9 @@ def _look(
     columns = {name: batch[name].to_pylist() for name in batch.schema.names if name != "messages"}
     rates = contract.max_rates
     if toxic is not None:
-        for entry in toxic.apply(batch).entries:
-            if entry.action == "drop":
-                tally.add("max_rates.toxicity", places[batch["row"].to_pylist().index(entry.row)])
+        place_of_row = dict(zip(columns["row"], places, strict=True))
+        for row in dict.fromkeys(entry.row for entry in toxic.apply(batch).entries if entry.action == "drop"):
+            tally.add("max_rates.toxicity", place_of_row[row])
     for index, text in enumerate(texts(batch).to_pylist()):
         place = places[index]
         if rates.duplicates is not None:

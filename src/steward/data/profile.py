@@ -77,7 +77,7 @@ def language_of(text: str) -> str:
     >>> language_of("The weather is fine today, and the children play outside.")
     'en'
     """
-    if sum(letter.isalpha() for letter in text) < 20:
+    if sum(map(str.isalpha, text)) < 20:
         return "short"
     return str(_identifier()(text)[0])
 

@@ -55,7 +55,7 @@ def write_report(output: Path, detector: Detector | None = None) -> Path:
 
 
 def _read_ledger(output: Path) -> tuple[list[Reason], Counter[str]]:
-    """The reasons, what left before what was changed, most rows first; how many rows were merged into each that stayed."""
+    """The reasons, what left before what was changed; how many rows were merged into each that stayed."""
     counts: Counter[tuple[str, str, str]] = Counter()
     firsts: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     clusters: Counter[str] = Counter()
@@ -141,7 +141,9 @@ def redacted(text: str, detector: Detector) -> str:
     >>> redacted("write to bob@example.com", lambda text: [(9, 24, "email")])
     'write to [email]'
     """
-    text = re.sub(r"\s+", " ", text[: _SHOWN * 4])
+    if len(text) > _SHOWN * 4:  # whole words, so that no half of an address escapes the detector
+        text = text[: _SHOWN * 4].rpartition(" ")[0]
+    text = re.sub(r"\s+", " ", text)
     cut, end = "", 0
     for start, stop, kind in sorted(detector(text)):
         cut += f"{text[end:start]}[{kind}]"
@@ -158,12 +160,9 @@ def render(
 ) -> str:
     """The page. Under 500 KB: its tables have fixed lengths."""
     share = summary.rows_out / summary.rows_in if summary.rows_in else 0.0
+    files = f"{len(summary.inputs):,} file{'s' * (len(summary.inputs) != 1)}"
     figures = [
-        (
-            "Rows in",
-            f"{summary.rows_in:,}",
-            f"{len(summary.inputs):,} file{'s' * (len(summary.inputs) != 1)}, {_size(sum(item.bytes for item in summary.inputs))}",
-        ),
+        ("Rows in", f"{summary.rows_in:,}", f"{files}, {_size(sum(item.bytes for item in summary.inputs))}"),
         ("Rows out", f"{summary.rows_out:,}", f"{share:.1%} of those that came in"),
         ("Dropped or merged", f"{summary.dropped + summary.merged:,}", f"{summary.merged:,} as duplicates"),
         ("Could not be read", f"{summary.failed:,}", f"{summary.added:,} rows were added"),

@@ -34,11 +34,10 @@ from steward.data.profile import Lengths, lengths_of
 from steward.data.sinks import (
     LEDGER,
     IpcSink,
+    LedgerSink,
     OutputSink,
-    ledger_table,
     read_ipc,
     replace,
-    write_parquet,
 )
 from steward.data.sources import MORE, Input, Shape, Shard
 from steward.data.stage import Entry, Result, kept
@@ -478,13 +477,13 @@ def work(task: Task) -> Done:
     )
     survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
     counts: dict[int, StageCount] = {}
-    entries: list[Entry] = []
+    ledger = LedgerSink(folder / f"ledger-{task.phase}" / f"{name}.parquet")
     lengths, blank, more = Lengths(), 0, False
     first, last, rows = 0, -1, 0
     where = f"{task.shard.name} (shard {task.shard.index})"
     for batch, found, blanks, made in _batches(task, where):
         blank += blanks
-        entries += found
+        ledger.write(found)
         for position, count in enumerate(made):
             counts[position] = counts[position].plus(count) if position in counts else count
         if task.survey is not None and batch.num_rows:
@@ -500,8 +499,7 @@ def work(task: Task) -> Done:
             sink.write(_outward(batch, task.more) if task.last else batch)
     survey.close()
     digest = sink.close()
-    if entries:
-        write_parquet(folder / f"ledger-{task.phase}" / f"{name}.parquet", ledger_table(entries))
+    ledger.close()
     stages = tuple(counts[position] for position in sorted(counts)) or _nothing(task)
     done = Done(
         shard=task.shard.index, stages=stages, first_row=first, last_row=last, blank=blank, more=more, lengths=lengths,

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from steward.data.sources import MORE
 from steward.data.stage import Entry
 
+_LEDGER_ROWS = 20_000
 LEDGER = pa.schema(
     [
         ("row", pa.int64()), ("id", pa.large_string()), ("stage", pa.string()), ("action", pa.string()),
@@ -132,7 +133,29 @@ def ledger_table(entries: Iterable[Entry]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=LEDGER)
 
 
-def write_parquet(path: Path, table: pa.Table) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, temporary, compression="zstd")
-    os.replace(temporary, path)
+class LedgerSink:
+    """Entries of one shard, a few thousand at a time in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}")
+        self._writer: Any = None
+        self._waiting: list[Entry] = []
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        self._waiting += entries
+        if len(self._waiting) >= _LEDGER_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._temporary, LEDGER, compression="zstd")
+        self._writer.write_table(ledger_table(self._waiting))
+        self._waiting = []
+
+    def close(self) -> None:
+        """Renames it; no entry: no file."""
+        if self._waiting:
+            self._flush()
+        if self._writer is not None:
+            self._writer.close()
+            os.replace(self._temporary, self.path)

@@ -12,14 +12,14 @@ FINE = "The weather is fine today and the children play outside."
 ROWS = [
     {"text": FINE, "label": "good", "score": 0.5, "day": "2026-01-02"},
     {
-        "text": "Nobody answered my question about the lamp until today.",
+        "text": "Nobody answered my question about the lamp.",
         "label": "bad",
         "score": 1.5,
         "day": "2026-01-03",
     },
     {"text": FINE.replace("is ", "IS  "), "label": "odd", "score": 0.1, "day": "2026-01-04"},
     {
-        "text": "Das Wetter ist heute schön und wir gehen in den Garten.",
+        "text": "Das Wetter ist heute schön und wir gehen heim.",
         "label": None,
         "score": 0.2,
         "day": "2026-01-05",

@@ -1,0 +1,71 @@
+"""`steward data` as users type it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import data_stages
+from conftest import run
+
+PIPELINE = """\
+input: {path: '*.jsonl', on_error: skip}
+stages:
+  - {use: t.short, least: 10}
+  - {use: t.same}
+output: {path: out}
+"""
+TABLE = "[steward.stages]\nt.short = data_stages:Short\nt.same = data_stages:Same\n"
+CONTRACT = "schema: {text: string}\nrows: {min: 2}\nmax_rates: {duplicates: 0}\n"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A messy file, its pipeline, and a package whose stages come through their entry points."""
+    rows = ['{"text": "a longer text"}', '{"text": "short"}', "nonsense"]
+    rows += ['{"text": "a longer text"}', '{"text": "another text"}']
+    (tmp_path / "in.jsonl").write_text("\n".join(rows) + "\n")
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE)
+    (tmp_path / "contract.yaml").write_text(CONTRACT)
+    info = tmp_path / "plug" / "other-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(TABLE)
+    return tmp_path
+
+
+def steward(place: Path, *arguments: str) -> Any:
+    path = f"{place / 'plug'}:{Path(data_stages.__file__).parent}"
+    return run("data", *arguments, cwd=place, PYTHONPATH=path)
+
+
+def test_run_explain_report_check_profile(place: Path) -> None:
+    ran = steward(place, "run", "pipeline.yaml", "--workers", "2")
+    assert ran.returncode == 0, ran.stderr
+    assert "5 rows in + 0 added = 2 out + 1 dropped + 1 merged + 1 failed" in ran.stdout
+    explained = steward(place, "explain", "out", "in.jsonl:4", "--json")
+    assert json.loads(explained.stdout)[0]["duplicate_of"] == "in.jsonl:1"
+    assert steward(place, "explain", "out", "in.jsonl:5").returncode == 1
+    page = json.loads(steward(place, "report", "out", "--json").stdout)
+    assert page["bytes"] == (place / page["report"]).stat().st_size < 500_000
+    assert steward(place, "check", "contract.yaml", "out/*.parquet").returncode == 0
+    broken = steward(place, "check", "contract.yaml", "in.jsonl")
+    assert broken.returncode == 1 and "in.jsonl:4" in broken.stdout and "in.jsonl:3" in broken.stdout
+    assert json.loads(steward(place, "profile", "in.jsonl", "--json").stdout)["exact_duplicates"] == 1
+
+
+def test_what_is_wrong_exits_2_with_the_place(place: Path) -> None:
+    (place / "pipeline.yaml").write_text(PIPELINE.replace("t.short", "t.shirt"))
+    unknown = steward(place, "run", "pipeline.yaml")
+    assert unknown.returncode == 2
+    assert "pipeline.yaml:3: unknown stage 't.shirt'; did you mean 't.short'?" in unknown.stderr
+    (place / "pipeline.yaml").write_text(PIPELINE.replace("skip", "fail"))
+    strict = steward(place, "run", "pipeline.yaml")
+    assert strict.returncode == 2 and "in.jsonl:3: not JSON" in strict.stderr and "nonsense" not in strict.stderr
+
+
+def test_a_run_that_does_not_balance_exits_5(place: Path) -> None:
+    (place / "pipeline.yaml").write_text(PIPELINE.replace("least: 10", "mute: true"))
+    ran = steward(place, "run", "pipeline.yaml")
+    assert ran.returncode == 5 and "does not balance" in ran.stderr and not (place / "out/summary.json").exists()

@@ -1,0 +1,44 @@
+"""Every command of the tutorials, as a reader types them; output lines that a page shows must come."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from steward.data.stages import STAGES
+
+FOLDER = Path(__file__).parent.parent.parent / "docs" / "tutorials"
+FILE = re.compile(r"<!-- file:(\S+) -->\n```\w+\n(.*?)```\n", re.S)
+CONSOLE = re.compile(r"```console\n(.*?)```\n", re.S)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """`steward` and `python` as the page means them."""
+    place = folder / "bin"
+    place.mkdir()
+    for name, arguments in (("steward", "-m steward "), ("python", "")):
+        (place / name).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments}"$@"\n')
+        (place / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{place}:{os.environ['PATH']}"}
+
+
+def test_clean_a_data_set(tmp_path: Path) -> None:
+    page = (FOLDER / "clean-a-data-set.md").read_text()
+    for name, content in FILE.findall(page):
+        (tmp_path / name).write_text(content)
+    for stage in yaml.safe_load((tmp_path / "pipeline.yaml").read_text())["stages"]:
+        if not importlib.util.find_spec(STAGES[stage["use"]].partition(":")[0]):
+            pytest.skip(f"the stage {stage['use']} is not there yet")
+    typed = environment(tmp_path)
+    for block in CONSOLE.findall(page):
+        for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
+            ended = subprocess.run(
+                command, shell=True, cwd=tmp_path, env=typed, capture_output=True, text=True, timeout=30
+            )
+            assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
+            assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
