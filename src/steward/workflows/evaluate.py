@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from steward.core.errors import InputError
+from steward import starter
+from steward.core.errors import InputError, UnknownName
+from steward.core.secret import Secret
 
 if TYPE_CHECKING:
+    from steward.evaluation.run import Results
     from steward.evaluation.score import Score
+
+BUILT_IN: Final = {"starter": starter.path().parent / "suite.yaml"}
 
 
 def score_files(metric: str, predictions: Path, references: Path, options: Mapping[str, str]) -> Score:
@@ -29,3 +35,47 @@ def need_extra() -> None:
     ]
     if missing:
         raise InputError(f"steward eval needs {', '.join(missing)}: pip install 'llm-steward[eval]'")
+
+
+def run_file(
+    suite: Path | str,
+    model: str,
+    url: str,
+    key: Secret | None,
+    out: Path,
+    *,
+    concurrency: int,
+    limit: int | None,
+    cache: Path | None,
+    progress: Callable[[int], Callable[[int, int], None]],
+) -> Results:
+    """Run a suite, a file's or a built-in one's, against an OpenAI-compatible server.
+
+    :raises InputError: the suite or its data are wrong, or `out` holds another run
+    """
+    need_extra()
+    from steward.adapters.engines.http import HttpEngine
+    from steward.evaluation.run import run_suite
+    from steward.evaluation.suite import load_suite
+
+    loaded = load_suite(find_suite(suite), limit)
+
+    async def go() -> Results:
+        engine = HttpEngine(url, key)
+        shown = progress(len(loaded.items))
+        try:
+            return await run_suite(loaded, model, engine, out, concurrency=concurrency, cache=cache, progress=shown)
+        finally:
+            await engine.close()
+
+    return asyncio.run(go())
+
+
+def find_suite(given: Path | str) -> Path:
+    """A file, else a built-in suite of that name. :raises UnknownName: neither"""
+    path = Path(given)
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
+        return path
+    if str(given) not in BUILT_IN:
+        raise UnknownName("suite", str(given), [*BUILT_IN, "a file such as suite.yaml"])
+    return BUILT_IN[str(given)]
