@@ -144,3 +144,31 @@ def test_a_folder_of_another_run_is_left_alone(suite: Path, upstream: str) -> No
     evaluate(suite, "right", upstream, "g", "--limit", "3")
     done = run("eval", "run", str(suite), "--model", "weak", "--url", upstream, "--out", str(suite.parent / "g"))
     assert done.returncode == 2 and "another run: model, items, data_sha256" in done.stderr
+
+
+def test_compare_and_gate(suite: Path, upstream: str) -> None:
+    """`weak` loses a fifth of the answers: refused; against itself it passes; over other items it is exit 2."""
+    folder = suite.parent
+    evaluate(suite, "right", upstream, "good")
+    evaluate(suite, "weak", upstream, "bad")
+    evaluate(suite, "right", upstream, "short", "--limit", "100")
+    (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03, slices: [kind]}]\n")
+    done = run("eval", "compare", str(folder / "good"), str(folder / "bad"), "--json", "--html", str(folder / "c.html"))
+    assert len(json.loads(done.stdout)["wholes"][0]["worse"]) == 40
+    assert "I do not know" in (folder / "c.html").read_text()
+    policy = ("--policy", str(folder / "gate.yaml"), "--baseline", str(folder / "good"))
+    done = run("eval", "gate", *policy, "--candidate", str(folder / "bad"), "--junit", str(folder / "j.xml"))
+    assert done.returncode == 1 and "exact_match where kind is odd" in done.stdout
+    assert "<failure" in (folder / "j.xml").read_text()
+    assert run("eval", "gate", *policy, "--candidate", str(folder / "good")).returncode == 0
+    done = run("eval", "gate", *policy, "--candidate", str(folder / "short"))
+    assert done.returncode == 2 and "item '101' differs" in done.stderr
+
+
+def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, upstream: str) -> None:
+    folder = suite.parent
+    evaluate(suite, "right", upstream, "good", "--limit", "5")
+    evaluate(suite, "refusing", upstream, "none", "--limit", "5")
+    (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03}]\n")
+    folders = ("--baseline", str(folder / "good"), "--candidate", str(folder / "none"))
+    assert run("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4

@@ -86,6 +86,55 @@ def run(
         raise typer.Exit(4)
 
 
+@app.command()
+def compare(
+    baseline: Annotated[Path, typer.Argument(help="Folder of the run to compare with.")],
+    candidate: Annotated[Path, typer.Argument(help="Folder of the run in question.")],
+    html: Annotated[Path | None, typer.Option(help="Write a report, one file, to this path.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare two runs item by item: gains with intervals, and what got better and worse."""
+    from steward.workflows import evaluate
+
+    found = evaluate.compare_folders(baseline, candidate, html)
+    if json:
+        show_json(found)
+        return
+    columns = ["", "baseline", "candidate", "gain", "low", "high", "p", "items", "better", "worse"]
+    rows = []
+    for row in (*found.wholes, *found.slices):
+        numbers = [_digits(n) for n in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)]
+        rows.append([row.title, *numbers, row.n, len(row.better), len(row.worse)])
+    show_table(columns, rows)
+    if not found.same_prompts:
+        show_lines(["The two runs asked with different prompts."])
+
+
+@app.command()
+def gate(
+    baseline: Annotated[Path, typer.Option(help="Folder of the run of what is released now.")],
+    candidate: Annotated[Path, typer.Option(help="Folder of the run of what is to be released.")],
+    policy: Annotated[Path, typer.Option(help="YAML: metrics with margins, slices, coverage, must_pass.")],
+    markdown: Annotated[Path | None, typer.Option(help="Write the decision as Markdown to this path.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the decision as JUnit XML to this path.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Exit 0 where nothing got worse by more than its margin, 1 where something did, 3 where it cannot be told."""
+    from steward.workflows import evaluate
+
+    found = evaluate.gate_folders(baseline, candidate, policy, markdown, junit)
+    if json:
+        show_json(found)
+    else:
+        show_lines([f"{found.candidate} against {found.baseline}: {found.verdict}"])
+        rows = [
+            [guard.name, guard.verdict, _digits(guard.gain), _digits(guard.low), _digits(guard.high), guard.why]
+            for guard in found.guards
+        ]
+        show_table(["guard", "verdict", "gain", "low", "high", "why"], rows)
+    raise typer.Exit({"passed": 0, "regressed": 1, "inconclusive": 3}[found.verdict])
+
+
 @contextmanager
 def _bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
     """A progress bar with the time left, on a terminal's standard error; nothing elsewhere."""

@@ -28,8 +28,8 @@ from steward.evaluation.score import Prediction, Score, Scored, score
 from steward.evaluation.suite import Item, MetricSpec, Spec, Suite
 
 _RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
-ATTEMPTS: Final = 5
-_PAUSES_S: Final = (0.25, 1.0, 4.0, 10.0)  # before the second attempt and those after it
+ATTEMPTS: Final = 4
+_PAUSES_S: Final = (0.5, 1.5, 4.0)  # before the second attempt and those after it
 _LONGEST_S: Final = 60.0  # of a server's retry-after
 
 
