@@ -82,7 +82,9 @@ def test_the_number_of_items_it_asks_for_decides() -> None:
     found = gate(a, b)
     more = found.guards[0].more_items
     assert found.verdict == "inconclusive" and more
-    assert more + 100 == pytest.approx((2.8016 / 0.05) ** 2 * 0.3, rel=0.1)  # (z.975 + z.8)²·σ²/δ², σ from 1,000 samples
+    assert more + 100 == pytest.approx(
+        (2.8016 / 0.05) ** 2 * 0.3, rel=0.1
+    )  # (z.975 + z.8)²·σ²/δ², σ from 1,000 samples
 
 
 def test_what_was_not_measured_is_no_pass() -> None:
