@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines
+from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
 from steward.core.errors import InputError
+
+if TYPE_CHECKING:
+    from steward.evaluation.score import Score
 
 app = typer.Typer(no_args_is_help=True, help="Evaluate models: scores, runs, comparisons, release gates.")
 
@@ -42,6 +47,123 @@ def score(
         show_lines([f"{found.n} scored, {found.unscored} unscored, {found.errored} errored", found.signature])
     if found.value is None:
         raise typer.Exit(3)
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite's YAML file, or the built-in one's name: starter.")],
+    model: Annotated[str, typer.Option(help="Model or route to ask.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same one again goes on where it ended.")],
+    url: Annotated[str | None, typer.Option(help="OpenAI-compatible server; else the gateway of --home.")] = None,
+    key: Annotated[str | None, typer.Option(help="env:NAME or file:PATH of its key; else the first one's.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Requests at the same time.")] = 16,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of the data.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of answers to keep and to use again.")] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask a model every item of a suite and score it. Exit 4 where items failed; run again to ask those."""
+    from steward.core.secret import resolve
+    from steward.workflows import evaluate
+
+    address, secret = url, resolve(key) if key else None
+    if address is None:
+        folder = find_home(home)
+        address = str(read_state(folder)["gateway_url"])
+        secret = secret or resolve(f"file:{folder / 'first-key'}")
+    with _bar() as bar:
+        found = evaluate.run_file(
+            suite, model, address, secret, out, concurrency=concurrency, limit=limit, cache=cache, progress=bar
+        )
+    if json:
+        show_json(found)
+    else:
+        _show_scores([("all", "", score) for score in found.scores])
+        _show_scores([(row.field, row.name, row.score) for row in found.slices])
+        show_lines([f"failed: {line}" for line in found.errored[:20]])
+        show_lines([f"{found.items} items, {len(found.errored)} failed; kept in {out}"])
+    if found.errored:
+        raise typer.Exit(4)
+
+
+@app.command()
+def compare(
+    baseline: Annotated[Path, typer.Argument(help="Folder of the run to compare with.")],
+    candidate: Annotated[Path, typer.Argument(help="Folder of the run in question.")],
+    html: Annotated[Path | None, typer.Option(help="Write a report, one file, to this path.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare two runs item by item: gains with intervals, and what got better and worse."""
+    from steward.workflows import evaluate
+
+    found = evaluate.compare_folders(baseline, candidate, html)
+    if json:
+        show_json(found)
+        return
+    columns = ["", "baseline", "candidate", "gain", "low", "high", "p", "items", "better", "worse"]
+    rows = []
+    for row in (*found.wholes, *found.slices):
+        numbers = [_digits(n) for n in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)]
+        rows.append([row.title, *numbers, row.n, len(row.better), len(row.worse)])
+    show_table(columns, rows)
+    if not found.same_prompts:
+        show_lines(["The two runs asked with different prompts."])
+
+
+@app.command()
+def gate(
+    baseline: Annotated[Path, typer.Option(help="Folder of the run of what is released now.")],
+    candidate: Annotated[Path, typer.Option(help="Folder of the run of what is to be released.")],
+    policy: Annotated[Path, typer.Option(help="YAML: metrics with margins, slices, coverage, must_pass.")],
+    markdown: Annotated[Path | None, typer.Option(help="Write the decision as Markdown to this path.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the decision as JUnit XML to this path.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Exit 0 where nothing got worse by more than its margin, 1 where something did, 3 where it cannot be told."""
+    from steward.workflows import evaluate
+
+    found = evaluate.gate_folders(baseline, candidate, policy, markdown, junit)
+    if json:
+        show_json(found)
+    else:
+        show_lines([f"{found.candidate} against {found.baseline}: {found.verdict}"])
+        rows = [
+            [guard.name, guard.verdict, _digits(guard.gain), _digits(guard.low), _digits(guard.high), guard.why]
+            for guard in found.guards
+        ]
+        show_table(["guard", "verdict", "gain", "low", "high", "why"], rows)
+    raise typer.Exit({"passed": 0, "regressed": 1, "inconclusive": 3}[found.verdict])
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
+    """A progress bar with the time left, on a terminal's standard error; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]} failed"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+
+        def begin(total: int) -> Callable[[int, int], None]:
+            task = progress.add_task("", total=total, failed=0)
+            return lambda done, failed: progress.update(task, completed=done + failed, failed=failed)
+
+        yield begin
+
+
+def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
+    if rows:
+        columns = ["slice", "", "metric", "value", "low", "high", "scored", "unscored", "errored"]
+        cells = []
+        for field, name, score in rows:
+            numbers = [_digits(value) for value in (score.value, score.low, score.high)]
+            cells.append([field, name, score.metric, *numbers, score.n, score.unscored, score.errored])
+        show_table(columns, cells)
+
+
+def _digits(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,0 +1,233 @@
+"""Two runs over the same items, paired item by item: what got better, what got worse, and how sure that is.
+
+Differences are candidate minus baseline, turned round where lower is better, so that above 0 is always an
+improvement. An item that one of the runs could not score enters no difference; it is counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from steward.core.errors import InputError
+from steward.evaluation.metrics import Metric, higher_is_better, make
+from steward.evaluation.run import Folder, by_slice, clusters_of
+from steward.evaluation.statistics import (
+    SAMPLES,
+    SEED,
+    Array,
+    bootstrap,
+    mcnemar,
+    percentile_interval,
+    permutation,
+    ratio,
+)
+from steward.evaluation.suite import Item, MetricSpec
+
+FEW: Final = 10  # units that differ, below which a bootstrap has too little to resample: with none, no width
+
+
+class Paired(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric of both runs over one set of items. Ends and p are None where there are fewer than two units."""
+
+    metric: str
+    field: str  # "" over all items
+    name: str
+    baseline: float | None
+    candidate: float | None
+    gain: float | None  # candidate - baseline, above 0 is better
+    low: float | None
+    high: float | None
+    p: float | None
+    test: str
+    n: int  # items that both scored
+    units: int  # of them, independent: clusters
+    items: int  # that were asked
+    spread: float  # standard deviation of the gain for one unit
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+    signature: str
+
+    @property
+    def title(self) -> str:
+        return self.metric + (f" where {self.field} is {self.name}" if self.field else "")
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """All metrics, over all items and over slices."""
+
+    baseline: str
+    candidate: str
+    same_prompts: bool
+    wholes: tuple[Paired, ...]
+    slices: tuple[Paired, ...]
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """A pairing with the bootstrap's gains, for what the gate asks of them."""
+
+    paired: Paired
+    gains: Array  # (samples,)
+
+
+def compare(baseline: Folder, candidate: Folder, confidence: float = 0.95) -> Comparison:
+    """:raises InputError: the runs are over different data or metrics"""
+    must_match(baseline, candidate)
+    spec = baseline.manifest.suite
+    metrics = spec.metric_specs()
+    wholes = [pair(metric, baseline.items, baseline, candidate, confidence).paired for metric in metrics]
+    slices = [
+        pair(metric, part, baseline, candidate, confidence, field, name).paired
+        for field in spec.slices
+        for name, part in by_slice(baseline.items, field)
+        for metric in metrics
+    ]
+    return Comparison(
+        baseline=baseline.manifest.model,
+        candidate=candidate.manifest.model,
+        same_prompts=baseline.manifest.prompts_sha256 == candidate.manifest.prompts_sha256,
+        wholes=tuple(wholes),
+        slices=tuple(slices),
+    )
+
+
+def must_match(baseline: Folder, candidate: Folder) -> None:
+    """:raises InputError: different items, references or metrics, with the first item that differs"""
+    one, other = baseline.manifest, candidate.manifest
+    if one.suite.metric_specs() != other.suite.metric_specs():
+        raise InputError("the runs measured with different metrics or options; run both with one suite")
+    if one.data_sha256 != other.data_sha256:
+        theirs = {item.id: item for item in candidate.items}
+        first = next((item.id for item in baseline.items if not _same(item, theirs.get(item.id))), None)
+        named = f"item {first!r} differs" if first else f"{len(baseline.items)} items and {len(candidate.items)}"
+        raise InputError(f"the runs are over different data ({named}); run both over the same items")
+
+
+def _same(one: Item, other: Item | None) -> bool:
+    return other is not None and msgspec.structs.replace(one, messages=()) == msgspec.structs.replace(
+        other, messages=()
+    )
+
+
+def pair(
+    spec: MetricSpec,
+    items: Sequence[Item],
+    baseline: Folder,
+    candidate: Folder,
+    confidence: float = 0.95,
+    field: str = "",
+    name: str = "",
+    samples: int = SAMPLES,
+    seed: int = SEED,
+) -> Drawn:
+    """One metric over the items that both runs scored."""
+    metric, sign = make(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
+    kept = [item for item in items if not (_why(metric, item, baseline) or _why(metric, item, candidate))]
+    if not kept:
+        return Drawn(_nothing(spec.name, field, name, len(items), metric.signature), np.zeros(0))
+    references = [item.references for item in kept]
+    said = [run.answers[item.id].prediction for run in (baseline, candidate) for item in kept]
+    table = metric.table(said, [*references, *references])  # together, so that both have the same classes
+    a, b = table[: len(kept)], table[len(kept) :]
+    width = a.shape[1]
+    alone = sign * (metric.combine(b) - metric.combine(a))  # (items,)
+    groups = clusters_of(kept)
+    clusters = [item.cluster for item in kept] if groups is not None else None
+    gains = _gains(metric, a, b, sign, clusters, samples, seed)
+    units = len(set(clusters)) if clusters is not None else len(kept)
+    before, after = (float(metric.combine(part.sum(0, keepdims=True))[0]) for part in (a, b))
+    low, high = percentile_interval(gains, units, confidence)
+    test, p = _test(metric.proportion, width, alone, clusters)
+    found = Paired(
+        metric=spec.name,
+        field=field,
+        name=name,
+        baseline=before,
+        candidate=after,
+        gain=sign * (after - before),
+        low=None if math.isnan(low) else low,
+        high=None if math.isnan(high) else high,
+        p=p,
+        test=test,
+        n=len(kept),
+        units=units,
+        items=len(items),
+        spread=float(gains.std() * math.sqrt(units)),
+        better=_ids(kept, alone, 1),
+        worse=_ids(kept, alone, -1),
+        signature=f"{metric.signature}|paired|ci:{confidence}|bootstrap:{'clusters' if clusters else 'items'}"
+        f"|samples:{samples}|seed:{seed}",
+    )
+    return Drawn(found, gains)
+
+
+def _gains(
+    metric: Metric, a: Array, b: Array, sign: float, clusters: Sequence[str] | None, samples: int, seed: int
+) -> Array:
+    """(samples,) gains of resampled items, the same ones for both runs."""
+    width = a.shape[1]
+    if width == 2:  # a mean: the difference of means is the mean of differences, a tenth of the work
+        return bootstrap(np.column_stack([sign * (b - a)[:, 0], a[:, 1]]), ratio, clusters, samples, seed)
+
+    def combine(sums: Array) -> Array:
+        return sign * (metric.combine(sums[:, width:]) - metric.combine(sums[:, :width]))
+
+    return bootstrap(np.column_stack([a, b]), combine, clusters, samples, seed)
+
+
+def moved_units(names: Sequence[str], items: Sequence[Item]) -> int:
+    """How many clusters hold one of the items named."""
+    clusters = {item.id: item.cluster for item in items}
+    return len({clusters[name] for name in names})
+
+
+def _why(metric: Metric, item: Item, run: Folder) -> str:
+    """Why a run's item is not scored; empty where it is."""
+    answer = run.answers[item.id]
+    if answer.error is not None:
+        return answer.error
+    try:
+        return metric.screen(answer.prediction, item.references)
+    except InputError as error:
+        raise InputError(f"item {item.id!r}: {error}") from error
+
+
+def _test(proportion: bool, width: int, alone: Array, clusters: Sequence[str] | None) -> tuple[str, float | None]:
+    """The test's name and two-sided p that nothing changed; none for corpus metrics, whose interval must do."""
+    if width != 2:
+        return "", None
+    if proportion and clusters is None:
+        return "mcnemar mid-p", mcnemar(int((alone < 0).sum()), int((alone > 0).sum())).mid_p
+    return "paired permutation", permutation([0.0] * len(alone), alone.tolist(), clusters)
+
+
+def _ids(items: Sequence[Item], alone: Array, sign: int) -> tuple[str, ...]:
+    """The items that moved that way, those that moved most first."""
+    order = sorted(range(len(items)), key=lambda index: -sign * alone[index])
+    return tuple(items[index].id for index in order if sign * alone[index] > 1e-12)
+
+
+def _nothing(metric: str, field: str, name: str, items: int, signature: str) -> Paired:
+    return Paired(
+        metric=metric,
+        field=field,
+        name=name,
+        baseline=None,
+        candidate=None,
+        gain=None,
+        low=None,
+        high=None,
+        p=None,
+        test="",
+        n=0,
+        units=0,
+        items=items,
+        spread=0.0,
+        better=(),
+        worse=(),
+        signature=signature,
+    )

@@ -1,0 +1,329 @@
+"""Asks a model every item of a suite, and keeps what it said in a folder that a kill cannot spoil.
+
+    manifest.json   what was asked of whom: hashes of data and prompts, model, parameters; written first
+    items.jsonl     the items, so that the folder can be compared without the suite
+    answers.jsonl   one line an item, appended when its answer came; the last line may be torn by a kill
+    results.json    the scores, a function of the other three; written last, and at once
+
+A run with the same manifest goes on where the folder ends; items that failed are asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+
+from steward.core.errors import InputError, Unavailable
+from steward.core.extend import Engine
+from steward.evaluation.score import Prediction, Score, Scored, score
+from steward.evaluation.suite import Item, MetricSpec, Spec, Suite
+
+_RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
+ATTEMPTS: Final = 4
+_PAUSES_S: Final = (0.5, 1.5, 4.0)  # before the second attempt and those after it
+_LONGEST_S: Final = 60.0  # of a server's retry-after
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides whether two folders belong to one run, or may be compared."""
+
+    format: int = 1
+    suite: Spec
+    model: str
+    items: int
+    data_sha256: str
+    prompts_sha256: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came back for one item."""
+
+    id: str
+    prediction: str | None = None
+    error: str | None = None
+    finish: str | None = None
+    latency_s: float = 0.0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached: bool = False
+
+
+class SliceScore(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric over the items with one value of one field."""
+
+    field: str
+    name: str
+    score: Score
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """results.json. Holds no times, so that a resumed run gives the same bytes as one that was not killed."""
+
+    suite: str
+    model: str
+    items: int
+    errored: tuple[str, ...]  # "id: why"
+    scores: tuple[Score, ...]
+    slices: tuple[SliceScore, ...]
+
+
+class Folder(msgspec.Struct, frozen=True):
+    """A run, read back."""
+
+    manifest: Manifest
+    items: tuple[Item, ...]
+    answers: dict[str, Answer]
+
+
+async def run_suite(
+    suite: Suite,
+    model: str,
+    engine: Engine,
+    out: Path,
+    *,
+    concurrency: int = 16,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, errored: None,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Results:
+    """Ask what is not answered yet, `concurrency` at a time, then score all.
+
+    :raises InputError: the folder holds another run
+    """
+    manifest = Manifest(
+        suite=suite.spec,
+        model=model,
+        items=len(suite.items),
+        data_sha256=suite.data_sha256,
+        prompts_sha256=suite.prompts_sha256,
+    )
+    with _locked(out) as file:
+        answers = _open(out, manifest, suite)
+        todo = iter([item for item in suite.items if item.id not in answers or answers[item.id].error is not None])
+        done, errored = sum(answer.error is None for answer in answers.values()), 0
+        progress(done, 0)
+
+        async def work() -> None:
+            nonlocal done, errored
+            for item in todo:
+                answer = await _ask(item, model, suite.spec.parameters, engine, cache, pause)
+                _append(file, answer)
+                answers[item.id] = answer
+                done, errored = done + (answer.error is None), errored + (answer.error is not None)
+                progress(done, errored)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(concurrency):
+                    group.create_task(work())
+        except* OSError as failures:  # a full disk: one error, not one for each worker
+            raise failures.exceptions[0] from None
+    results = evaluate(manifest, suite.items, answers)
+    _replace(out / "results.json", msgspec.json.format(msgspec.json.encode(results), indent=1))
+    return results
+
+
+def evaluate(manifest: Manifest, items: Sequence[Item], answers: Mapping[str, Answer]) -> Results:
+    """Every metric over all items and over each slice."""
+    wholes = [(spec, scored(spec, items, answers)) for spec in manifest.suite.metric_specs()]
+    slices = [
+        SliceScore(field=field, name=name, score=scored(spec, part, answers).score)
+        for field in manifest.suite.slices
+        for name, part in by_slice(items, field)
+        for spec, _ in wholes
+    ]
+    failed = [f"{item.id}: {answers[item.id].error}" for item in items if answers[item.id].error is not None]
+    return Results(
+        suite=manifest.suite.name,
+        model=manifest.model,
+        items=len(items),
+        errored=tuple(failed),
+        scores=tuple(whole.score for _, whole in wholes),
+        slices=tuple(slices),
+    )
+
+
+def scored(spec: MetricSpec, items: Sequence[Item], answers: Mapping[str, Answer]) -> Scored:
+    """One metric over some items, clusters respected where there are any."""
+    given = [Prediction(item.id, answers[item.id].prediction, answers[item.id].error) for item in items]
+    references = {item.id: item.references for item in items}
+    return score(spec.name, given, references, spec.options, clusters_of(items))
+
+
+def clusters_of(items: Sequence[Item]) -> dict[str, str] | None:
+    """Of each id; None where every item stands alone."""
+    clusters = {item.id: item.cluster for item in items}
+    return clusters if len(set(clusters.values())) < len(clusters) else None
+
+
+def by_slice(items: Sequence[Item], field: str) -> Iterator[tuple[str, list[Item]]]:
+    """The items of each value, in order of the values."""
+    for name in sorted({item.slices[field] for item in items}):
+        yield name, [item for item in items if item.slices[field] == name]
+
+
+def read_folder(path: Path) -> Folder:
+    """:raises InputError: no run, or one that was not finished"""
+    try:
+        manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
+        items = [msgspec.json.decode(line, type=Item) for line in (path / "items.jsonl").read_bytes().splitlines()]
+    except OSError as error:
+        raise InputError(
+            f"{path}: no run ({error.strerror}); make one with `steward eval run … --out {path}`"
+        ) from error
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{path}: not a run of this version: {error}") from error
+    answers = _read_answers(path / "answers.jsonl")
+    missing = [item.id for item in items if item.id not in answers]
+    if missing:
+        raise InputError(
+            f"{path}: {len(missing)} of {len(items)} items have no answer yet, first {missing[0]!r}; run again"
+        )
+    return Folder(manifest, tuple(items), answers)
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[IO[bytes]]:
+    """The file of answers, to append to. :raises InputError: another process runs into this folder"""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "answers.jsonl").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"{out}: another run is writing here; wait for it, or give another --out") from error
+        yield file
+
+
+def _open(out: Path, manifest: Manifest, suite: Suite) -> dict[str, Answer]:
+    """The answers that are there already; a new folder gets its manifest and items."""
+    path = out / "manifest.json"
+    if path.exists():
+        try:
+            found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        except msgspec.MsgspecError as error:
+            raise InputError(f"{path}: not a run of this version: {error}; give another --out") from error
+        differs = [name for name in Manifest.__struct_fields__ if getattr(found, name) != getattr(manifest, name)]
+        if differs:
+            raise InputError(f"{out} holds another run: {', '.join(differs)} differ; give another --out, or remove it")
+        return _read_answers(out / "answers.jsonl", mend=True)
+    _replace(out / "items.jsonl", b"".join(msgspec.json.encode(item) + b"\n" for item in suite.items))
+    _replace(path, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    return {}
+
+
+def _read_answers(path: Path, mend: bool = False) -> dict[str, Answer]:
+    """The last answer of each item. With `mend`, a line torn by a kill is cut off, for others to be appended."""
+    if not path.exists():
+        return {}
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if mend and len(whole) < len(data):
+        os.truncate(path, len(whole))
+    found = [msgspec.json.decode(line, type=Answer) for line in whole.splitlines()]
+    return {answer.id: answer for answer in found}
+
+
+def _append(file: IO[bytes], answer: Answer) -> None:
+    file.write(msgspec.json.encode(answer) + b"\n")
+    file.flush()
+
+
+async def _ask(
+    item: Item,
+    model: str,
+    parameters: Mapping[str, Any],
+    engine: Engine,
+    cache: Path | None,
+    pause: Callable[[float], Awaitable[None]],
+) -> Answer:
+    body = msgspec.json.encode({"model": model, "messages": item.messages, **parameters})
+    place = _place(cache, item, body) if cache is not None else None
+    if place is not None and place.exists():
+        kept = msgspec.json.decode(place.read_bytes(), type=Answer)
+        return msgspec.structs.replace(kept, id=item.id, cached=True)
+    answer = await _attempts(item.id, body, engine, pause)
+    if place is not None and answer.error is None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _replace(place, msgspec.json.encode(answer))
+    return answer
+
+
+def _place(cache: Path, item: Item, body: bytes) -> Path:
+    """Of an answer in the cache: repeats of an item are asked apart, so they are kept apart."""
+    repeat = item.id.rpartition("#")[2] if "#" in item.id else ""
+    key = hashlib.sha256(repeat.encode() + b"\0" + body).hexdigest()
+    return cache / key[:2] / f"{key}.json"
+
+
+async def _attempts(name: str, body: bytes, engine: Engine, pause: Callable[[float], Awaitable[None]]) -> Answer:
+    error = ""
+    for attempt in range(ATTEMPTS):
+        started = time.perf_counter()
+        wait = _PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]
+        try:
+            reply = await engine.call("/v1/chat/completions", body)
+            data = await reply.read()
+            if reply.status == 200:
+                return _parsed(name, data, time.perf_counter() - started)
+            error = f"HTTP {reply.status}{_said(data)}"
+            if reply.status not in _RETRIED:
+                break
+            wait = max(wait, _seconds(reply.headers.get("retry-after")))
+        except Unavailable as failure:
+            error = str(failure)
+        if attempt + 1 < ATTEMPTS:
+            await pause(wait)
+    return Answer(id=name, error=error)
+
+
+def _parsed(name: str, data: bytes, latency_s: float) -> Answer:
+    """An answer whose content is no text, a tool call say, is an error: nobody answered in words."""
+    try:
+        body = msgspec.json.decode(data, type=dict[str, Any])
+        choice, usage = body["choices"][0], body.get("usage") or {}
+        content = choice["message"]["content"]
+        if not isinstance(content, str):
+            return Answer(id=name, error=f"the answer's content is {type(content).__name__}, expected text")
+    except (msgspec.MsgspecError, LookupError, TypeError, AttributeError):
+        return Answer(id=name, error="HTTP 200, and no chat completion in it")
+    return Answer(
+        id=name,
+        prediction=content,
+        finish=choice.get("finish_reason"),
+        latency_s=round(latency_s, 6),
+        input_tokens=usage.get("prompt_tokens"),
+        output_tokens=usage.get("completion_tokens"),
+    )
+
+
+def _said(data: bytes) -> str:
+    """The server's message, shortened."""
+    try:
+        return ": " + str(msgspec.json.decode(data)["error"]["message"])[:200]
+    except (msgspec.MsgspecError, LookupError, TypeError):
+        return ""
+
+
+def _seconds(header: str | None) -> float:
+    try:
+        return min(_LONGEST_S, max(0.0, float(header or 0)))
+    except ValueError:
+        return 0.0
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

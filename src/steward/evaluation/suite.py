@@ -1,0 +1,179 @@
+"""A suite: which items, how each is asked, and what is measured. Read from YAML; the data lies beside it.
+
+A template's `{field}` is replaced by the item's field, and nothing else of Python's format language is understood.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from steward.core.errors import InputError
+from steward.evaluation.metrics import make
+
+_FIELD: Final = re.compile(r"\{(\w+)\}")
+
+
+class MetricSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A metric and its options."""
+
+    name: str
+    options: dict[str, str] = {}
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One message of the template."""
+
+    role: str
+    content: str
+
+
+class MustPass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Items that no release may fail: each one's value of `metric` is at least `least`."""
+
+    metric: str
+    items: tuple[str, ...]
+    least: float = 1.0
+
+
+class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """suite.yaml, as written."""
+
+    name: str
+    data: str  # .jsonl or .csv, relative to the suite
+    metrics: tuple[str | MetricSpec, ...]
+    prompt: str | None = None  # one user message; or
+    messages: tuple[Message, ...] = ()
+    id: str | None = None  # the field; else the row's number from 1
+    references: str = "references"  # the field: a list, or one value
+    parameters: dict[str, Any] = {}  # of the request: temperature, max_tokens, stop
+    slices: tuple[str, ...] = ()  # fields whose values are reported apart
+    cluster: str | None = None  # field of what belongs together
+    must_pass: MustPass | None = None
+    repeats: int = 1
+
+    def metric_specs(self) -> list[MetricSpec]:
+        return [MetricSpec(given) if isinstance(given, str) else given for given in self.metrics]
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One item, ready to be asked. `id` carries "#2" for the second repeat."""
+
+    id: str
+    messages: tuple[Message, ...]
+    references: tuple[Any, ...]
+    slices: dict[str, str]
+    cluster: str
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """A suite with its items. `data_sha256` covers ids, references, slices and clusters, not the wording of prompts."""
+
+    spec: Spec
+    items: tuple[Item, ...]
+    data_sha256: str
+    prompts_sha256: str
+
+
+def load_suite(path: Path, limit: int | None = None) -> Suite:
+    """:raises InputError: by file and line, or by item, what is wrong and what was expected"""
+    try:
+        spec = msgspec.convert(yaml.safe_load(path.read_text()), Spec)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected a suite in YAML") from error
+    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from error
+    _check(spec, path)
+    rows = _read(path.parent / spec.data)[:limit]
+    items = [item for number, row in enumerate(rows, 1) for item in _items(spec, row, number, path)]
+    seen: set[str] = set()
+    for item in items:
+        if item.id in seen:
+            raise InputError(f"{path.parent / spec.data}: id {item.id!r} stands there twice; ids must differ")
+        seen.add(item.id)
+    if spec.must_pass and limit is None and (gone := [i for i in spec.must_pass.items if not _named(i, seen)]):
+        raise InputError(f"{path}: must_pass names {gone[0]!r}, which is no item of {spec.data}")
+    data = [(item.id, item.references, item.slices, item.cluster) for item in items]
+    return Suite(spec, tuple(items), _digest(data), _digest([item.messages for item in items]))
+
+
+def _named(item: str, ids: set[str]) -> bool:
+    return item in ids or f"{item}#1" in ids
+
+
+def _check(spec: Spec, path: Path) -> None:
+    if (spec.prompt is None) == (not spec.messages):
+        raise InputError(f"{path}: expected either prompt or messages")
+    if not spec.metrics:
+        raise InputError(f"{path}: metrics is empty; name at least one, such as exact_match")
+    if not 1 <= spec.repeats <= 1000:
+        raise InputError(f"{path}: repeats {spec.repeats}, expected 1 to 1000")
+    names = [metric.name for metric in spec.metric_specs()]
+    for metric in spec.metric_specs():
+        make(metric.name, metric.options)
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: a metric stands twice in {names}")
+    if spec.must_pass and spec.must_pass.metric not in names:
+        raise InputError(f"{path}: must_pass.metric {spec.must_pass.metric!r} is not among the metrics {names}")
+
+
+def _items(spec: Spec, row: dict[str, Any], number: int, path: Path) -> list[Item]:
+    name = str(number) if spec.id is None else str(_field(row, spec.id, f"row {number}", path))
+    where = f"item {name!r}"
+    templates = spec.messages or (Message("user", spec.prompt or ""),)
+    messages = tuple(
+        Message(
+            message.role,
+            _FIELD.sub(lambda match: str(_field(row, match.group(1), where, path)), message.content),
+        )
+        for message in templates
+    )
+    references = _field(row, spec.references, where, path)
+    references = tuple(references) if isinstance(references, list) else (references,)
+    slices = {field: str(_field(row, field, where, path)) for field in spec.slices}
+    cluster = str(_field(row, spec.cluster, where, path)) if spec.cluster else name
+    ids = [name] if spec.repeats == 1 else [f"{name}#{repeat}" for repeat in range(1, spec.repeats + 1)]
+    return [Item(each, messages, references, slices, cluster) for each in ids]
+
+
+def _field(row: dict[str, Any], field: str, where: str, path: Path) -> Any:
+    if field not in row:
+        raise InputError(f"{path}: {where} has no field {field!r}; it has {sorted(row)}")
+    return row[field]
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected the suite's data, .jsonl or .csv") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
+    if path.suffix == ".csv":
+        rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text), strict=True))
+        short = next((number for number, row in enumerate(rows, 2) if None in row or None in row.values()), None)
+        if short is not None:
+            raise InputError(f"{path}:{short}: another number of cells than the header has")
+    else:
+        rows = [_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not rows:
+        raise InputError(f"{path}: no rows")
+    return rows
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

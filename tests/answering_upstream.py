@@ -1,0 +1,54 @@
+"""An upstream for evaluations whose answers are a function of the question; the model's name picks how it fails.
+
+    python tests/answering_upstream.py [--delay-ms 0]
+
+It prints its port. `right` answers every question "q <number>" with "a <number>", `weak` not those divisible by 5,
+`starting` fails each question once with 503, `broken` fails those divisible by 20 for ever, `refusing` answers 401.
+`GET /count` tells how many questions came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from aiohttp import web
+
+SEEN: set[str] = set()
+COUNT = [0]
+
+
+async def answer(request: web.Request) -> web.Response:
+    body = await request.json()
+    model, question = body["model"], body["messages"][-1]["content"]
+    number = int(question.split()[-1])
+    COUNT[0] += 1
+    await asyncio.sleep(float(sys.argv[2]) / 1000 if len(sys.argv) > 2 else 0)
+    if model == "refusing":
+        return web.json_response({"error": {"message": "no such key"}}, status=401)
+    if (model == "starting" and question not in SEEN) or (model == "broken" and number % 20 == 0):
+        SEEN.add(question)
+        return web.json_response({"error": {"message": "loading"}}, status=503, headers={"retry-after": "0"})
+    said = "I do not know" if model == "weak" and number % 5 == 0 else f"a {number}"
+    choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+    return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
+
+
+async def count(request: web.Request) -> web.Response:
+    return web.json_response(COUNT[0])
+
+
+async def main() -> None:
+    application = web.Application()
+    application.router.add_post("/v1/chat/completions", answer)
+    application.router.add_get("/count", count)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,174 @@
+"""`steward eval run` against a real server: retried, resumed, cached, and honest about what failed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT, STEWARD, run, until
+
+SUITE = """name: sums
+data: items.jsonl
+id: id
+prompt: "q {number}"
+metrics: [exact_match, token_f1]
+slices: [kind]
+must_pass: {metric: exact_match, items: ["1", "2"]}
+"""
+
+
+def server(*arguments: str) -> Iterator[str]:
+    command = [sys.executable, str(ROOT / "tests" / "answering_upstream.py"), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    yield from server()
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[str]:
+    yield from server("--delay-ms", "20")
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    rows = [
+        {"id": i, "number": i, "kind": "even" if i % 2 == 0 else "odd", "references": [f"a {i}"]} for i in range(1, 201)
+    ]
+    (tmp_path / "items.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    return tmp_path / "suite.yaml"
+
+
+def evaluate(suite: Path, model: str, url: str, out: str, *more: str) -> tuple[int, Any]:
+    done = run(
+        "eval", "run", str(suite), "--model", model, "--url", url, "--out", str(suite.parent / out), "--json", *more
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def asked(url: str) -> int:
+    with urllib.request.urlopen(f"{url}/count") as answer:
+        return int(answer.read())
+
+
+def test_a_run_is_scored_with_its_slices(suite: Path, upstream: str) -> None:
+    """`weak` misses what 5 divides: 40 of 200, half of them even; Wilson of 160 in 200 is [.739, .850]."""
+    code, found = evaluate(suite, "weak", upstream, "a")
+    exact = found["scores"][0]
+    assert code == 0 and (exact["value"], exact["n"]) == (0.8, 200)
+    assert (exact["low"], exact["high"]) == pytest.approx((0.7391, 0.8495), abs=1e-4)
+    assert {(row["name"], row["score"]["value"]) for row in found["slices"]} >= {("even", 0.8), ("odd", 0.8)}
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(suite: Path, slow: str) -> None:
+    code, _ = evaluate(suite, "weak", slow, "whole")
+    before, out = asked(slow), suite.parent / "killed"
+    command = [*STEWARD, "eval", "run", str(suite), "--model", "weak", "--url", slow, "--out", str(out)]
+    process = subprocess.Popen([*command, "--concurrency", "2"], stdout=subprocess.DEVNULL)
+    until(lambda: (out / "answers.jsonl").exists() and (out / "answers.jsonl").read_bytes().count(b"\n") > 20)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with (out / "answers.jsonl").open("ab") as file:
+        file.write(b'{"id":"1","predic')  # what a kill in the middle of a write leaves
+    assert code == 0 and not (out / "results.json").exists()
+    assert evaluate(suite, "weak", slow, "killed")[0] == 0
+    assert (out / "results.json").read_bytes() == (suite.parent / "whole" / "results.json").read_bytes()
+    assert asked(slow) - before <= 202  # none that was kept is asked again; two were on their way
+
+
+def test_what_fails_once_is_asked_again(suite: Path, upstream: str) -> None:
+    code, found = evaluate(suite, "starting", upstream, "b", "--concurrency", "64")
+    assert code == 0 and found["scores"][0]["value"] == 1.0 and not found["errored"]
+
+
+def test_what_fails_for_ever_is_named_and_not_scored(suite: Path, upstream: str) -> None:
+    """5 % of the items: the metric is over the other 190, and the command says that the world failed."""
+    code, found = evaluate(suite, "broken", upstream, "c", "--concurrency", "64")
+    assert code == 4 and len(found["errored"]) == 10 and found["errored"][0] == "20: HTTP 503: loading"
+    assert (found["scores"][0]["value"], found["scores"][0]["n"], found["scores"][0]["errored"]) == (1.0, 190, 10)
+
+
+def test_a_refusal_is_not_repeated(suite: Path, upstream: str) -> None:
+    before = asked(upstream)
+    code, found = evaluate(suite, "refusing", upstream, "d", "--limit", "5")
+    assert code == 4 and found["scores"][0]["value"] is None and "no such key" in found["errored"][0]
+    assert asked(upstream) - before == 5
+
+
+def test_the_cache_answers_a_second_run(suite: Path, upstream: str) -> None:
+    cache = ("--cache", str(suite.parent / "cache"))
+    _, first = evaluate(suite, "right", upstream, "e", *cache)
+    before = asked(upstream)
+    _, second = evaluate(suite, "right", upstream, "f", *cache)
+    assert first == second and asked(upstream) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("q {number}", "q {numbr}"), "item '1' has no field 'numbr'"),
+        (("exact_match, token_f1", "exact_mtch"), "did you mean 'exact_match'"),
+        (('"2"]', '"999"]'), "must_pass names '999'"),
+        (("id: id", "id: kind"), "id 'odd' stands there twice"),
+        (("slices", "slises"), "slises"),
+        (("items.jsonl", "gone.jsonl"), "gone.jsonl: No such file"),
+    ],
+)
+def test_a_wrong_suite_is_named(suite: Path, change: tuple[str, str], said: str) -> None:
+    suite.write_text(SUITE.replace(*change))
+    done = run(
+        "eval", "run", str(suite), "--model", "m", "--url", "http://127.0.0.1:9", "--out", str(suite.parent / "x")
+    )
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_a_folder_of_another_run_is_left_alone(suite: Path, upstream: str) -> None:
+    evaluate(suite, "right", upstream, "g", "--limit", "3")
+    done = run("eval", "run", str(suite), "--model", "weak", "--url", upstream, "--out", str(suite.parent / "g"))
+    assert done.returncode == 2 and "another run: model, items, data_sha256" in done.stderr
+
+
+def test_compare_and_gate(suite: Path, upstream: str) -> None:
+    """`weak` loses a fifth of the answers: refused; against itself it passes; over other items it is exit 2."""
+    folder = suite.parent
+    evaluate(suite, "right", upstream, "good")
+    evaluate(suite, "weak", upstream, "bad")
+    evaluate(suite, "right", upstream, "short", "--limit", "100")
+    (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03, slices: [kind]}]\n")
+    done = run("eval", "compare", str(folder / "good"), str(folder / "bad"), "--json", "--html", str(folder / "c.html"))
+    assert len(json.loads(done.stdout)["wholes"][0]["worse"]) == 40
+    assert "I do not know" in (folder / "c.html").read_text()
+    policy = ("--policy", str(folder / "gate.yaml"), "--baseline", str(folder / "good"))
+    done = run("eval", "gate", *policy, "--candidate", str(folder / "bad"), "--junit", str(folder / "j.xml"))
+    assert done.returncode == 1 and "exact_match where kind is odd" in done.stdout
+    assert "<failure" in (folder / "j.xml").read_text()
+    assert run("eval", "gate", *policy, "--candidate", str(folder / "good")).returncode == 0
+    done = run("eval", "gate", *policy, "--candidate", str(folder / "short"))
+    assert done.returncode == 2 and "item '101' differs" in done.stderr
+
+
+def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, upstream: str) -> None:
+    folder = suite.parent
+    evaluate(suite, "right", upstream, "good", "--limit", "5")
+    evaluate(suite, "refusing", upstream, "none", "--limit", "5")
+    (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03}]\n")
+    folders = ("--baseline", str(folder / "good"), "--candidate", str(folder / "none"))
+    assert run("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4

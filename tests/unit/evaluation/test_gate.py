@@ -1,0 +1,154 @@
+"""The gate's promises: three verdicts, rates at the margin, and nothing unmeasured that passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.compare import compare
+from steward.evaluation.gate import Decision, Guarded, Policy, decide, load_policy
+from steward.evaluation.report import comparison_page, decision_junit, decision_markdown
+from steward.evaluation.run import Answer, Folder, Manifest
+from steward.evaluation.suite import Item, Message, MustPass, Spec
+
+
+def folder(right: list[bool | None], model: str = "m", sort: int = 2, must: MustPass | None = None) -> Folder:
+    """A run whose items are right, wrong, or failed where None; slices "0", "1", … in turn."""
+    spec = Spec(name="s", data="d.jsonl", metrics=("exact_match",), slices=("sort",), prompt="{q}", must_pass=must)
+    items, answers = [], {}
+    for number, value in enumerate(right):
+        name = str(number)
+        items.append(Item(name, (Message("user", "<b>q</b>"),), ("yes",), {"sort": str(number % sort)}, name))
+        said = None if value is None else "yes" if value else "no"
+        answers[name] = Answer(id=name, prediction=said, error="timed out" if value is None else None)
+    manifest = Manifest(suite=spec, model=model, items=len(items), data_sha256=str(len(items)), prompts_sha256="p")
+    return Folder(manifest, tuple(items), answers)
+
+
+def gate(a: list[bool | None], b: list[bool | None], **policy: object) -> Decision:
+    given = {"metrics": (Guarded(name="exact_match", margin=0.05),), **policy}
+    return decide(folder(a, "old"), folder(b, "new"), Policy(**given), samples=1000)  # type: ignore[arg-type]
+
+
+def test_the_same_answers_pass_where_there_are_enough() -> None:
+    assert gate([True] * 150, [True] * 150).verdict == "passed"
+
+
+def test_the_same_answers_are_inconclusive_where_there_are_few() -> None:
+    """Not a single loss in 20 items still allows 1 - .025^(1/20) = 17 %; .025 = .95^n needs 72 items."""
+    found = gate([True] * 20, [True] * 20)
+    guard = found.guards[0]
+    assert found.verdict == "inconclusive" and guard.low == pytest.approx(-(1 - 0.025 ** (1 / 20)), abs=1e-9)
+    assert guard.more_items is not None and 72 <= 20 + guard.more_items <= 74
+
+
+def test_a_clear_loss_regresses_and_names_its_slice() -> None:
+    a: list[bool | None] = [True] * 400
+    b: list[bool | None] = [index % 2 == 0 or index % 10 == 1 for index in range(400)]  # slice 1 loses 80 %
+    found = gate(a, b, metrics=(Guarded(name="exact_match", margin=0.05, slices=("sort",)),))
+    verdicts = {guard.name: guard.verdict for guard in found.guards}
+    assert found.verdict == "regressed" and verdicts["exact_match where sort is 1"] == "regressed"
+    assert verdicts["exact_match where sort is 0"] == "passed"
+
+
+def rates(loss: float, n: int, rounds: int, seed: int) -> dict[str, float]:
+    """Shares of verdicts where the candidate truly loses `loss` against a baseline that is right in 80 %."""
+    random, counts = np.random.default_rng(seed), dict.fromkeys(("passed", "regressed", "inconclusive"), 0.0)
+    for _ in range(rounds):
+        kind = random.choice(3, n, p=[0.1 + loss, 0.1, 0.8 - loss])  # only old right, only new right, both the same
+        a, b = (kind != 1).tolist(), (kind != 0).tolist()
+        counts[gate(a, b).verdict] += 1 / rounds
+    return counts
+
+
+def test_at_the_margin_it_seldom_passes_and_seldom_refuses() -> None:
+    """A loss of just the margin: 2.5 % of each by design, at most 5 % promised."""
+    found = rates(0.05, 250, 240, seed=11)
+    assert 0 < found["passed"] <= 0.05 and 0 < found["regressed"] <= 0.05
+
+
+def test_it_decides_where_there_is_something_to_see() -> None:
+    assert rates(0.0, 1200, 25, seed=12)["passed"] >= 0.9
+    assert rates(0.2, 400, 25, seed=13)["regressed"] >= 0.9
+
+
+def test_the_number_of_items_it_asks_for_decides() -> None:
+    """Power .8 at that number, if the loss seen is the true one: none here, with half of 30 % lost and won."""
+    a: list[bool | None] = [index % 20 >= 3 for index in range(100)]
+    b: list[bool | None] = [index % 20 < 17 for index in range(100)]
+    found = gate(a, b)
+    more = found.guards[0].more_items
+    assert found.verdict == "inconclusive" and more
+    assert more + 100 == pytest.approx(
+        (2.8016 / 0.05) ** 2 * 0.3, rel=0.1
+    )  # (z.975 + z.8)²·σ²/δ², σ from 1,000 samples
+
+
+def test_what_was_not_measured_is_no_pass() -> None:
+    b: list[bool | None] = [None if index < 10 else True for index in range(300)]
+    found = gate([True] * 300, b)
+    assert found.verdict == "inconclusive"
+    assert "scored 290 of 300 items" in next(guard.why for guard in found.guards if guard.name.startswith("coverage"))
+
+
+def test_an_item_that_must_never_fail_refuses_alone() -> None:
+    b: list[bool | None] = [True] * 299 + [False]
+    must = MustPass("exact_match", ("299", "0"))
+    found = gate([True] * 300, b, must_pass=must)
+    assert [guard.name for guard in found.guards if guard.verdict == "regressed"] == ["item 299 must pass exact_match"]
+    b[299] = None
+    assert gate([True] * 300, b, must_pass=must).verdict == "inconclusive"
+    with pytest.raises(InputError, match="'300', which is no item"):
+        gate([True], [True], must_pass=MustPass("exact_match", ("300",)))
+
+
+def test_strict_refuses_a_loss_within_the_margin() -> None:
+    b: list[bool | None] = [index >= 20 for index in range(2000)]
+    assert gate([True] * 2000, b).verdict == "passed"
+    assert gate([True] * 2000, b, strict=True).verdict == "regressed"
+
+
+def test_runs_over_different_data_are_refused() -> None:
+    with pytest.raises(InputError, match="different data"):
+        decide(folder([True]), folder([True, True]), Policy(metrics=(Guarded(name="exact_match", margin=0),)))
+    with pytest.raises(UnknownName, match="slice of the suite"):
+        gate([True], [True], metrics=(Guarded(name="exact_match", margin=0, slices=("topic",)),))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("metrics: []", "pass everything"),
+        ("metrics: [{name: f1, margin: -1}]", "margin -1"),
+        ("metrics: [{name: f1}]", "margin"),
+        ("metrics: [{name: f1, margin: 0.1}]\ncoverage: 2", "coverage 2"),
+        ("metrics: [{name: f1, margin: 0.1, slice: x}]", "slice"),
+        ("{", "gate.yaml"),
+    ],
+)
+def test_a_wrong_policy_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "gate.yaml").write_text(text)
+    with pytest.raises(InputError, match=said):
+        load_policy(tmp_path / "gate.yaml")
+
+
+def test_a_comparison_says_what_moved() -> None:
+    """McNemar of 1 and 7: mid-p .0391 (Fagerland et al. 2013)."""
+    a = folder([True] * 7 + [False] + [True] * 32)
+    b = folder([False] * 7 + [True] + [True] * 32, "new")
+    found = compare(a, b)
+    whole = found.wholes[0]
+    assert whole.p == 0.0390625 and whole.gain == pytest.approx(-0.15) and whole.test == "mcnemar mid-p"
+    assert whole.better == ("7",) and set(whole.worse) == set("0123456")
+    assert [row.name for row in found.slices] == ["0", "1"]
+    page = comparison_page(found, a, b)
+    assert "&lt;b&gt;q&lt;/b&gt;" in page and "<b>q" not in page and "http" not in page and len(page) < 500_000
+
+
+def test_a_decision_is_written_for_people_and_build_servers() -> None:
+    found = gate([True] * 20, [True] * 20)
+    assert "**Gate: inconclusive**" in decision_markdown(found)
+    assert 'errors="1"' in decision_junit(found) and "<error" in decision_junit(found)

@@ -1,0 +1,54 @@
+"""Suites: the one that ships, CSV, repeats, and templates that understand nothing but fields."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.run import clusters_of
+from steward.evaluation.suite import load_suite
+from steward.workflows.evaluate import find_suite
+
+
+def test_the_suite_that_ships_asks_every_held_out_question() -> None:
+    path = find_suite("starter")
+    suite = load_suite(path)
+    lines = (path.parent / "sets" / "held_out.jsonl").read_text().splitlines()
+    assert len(suite.items) == len(lines) and suite.spec.slices == ("topic",)
+    assert clusters_of(suite.items) and all(item.references for item in suite.items)
+    with pytest.raises(UnknownName, match="did you mean 'starter'"):
+        find_suite("startr")
+
+
+def write(folder: Path, data: str, more: str = "") -> Path:
+    (folder / "d.csv").write_text(data)
+    text = 'name: s\ndata: d.csv\nid: id\nprompt: "{q} {q.__class__} {{x}}"\nreferences: right\nmetrics: [accuracy]\n'
+    (folder / "s.yaml").write_text(text + more)
+    return folder / "s.yaml"
+
+
+def test_csv_and_repeats(tmp_path: Path) -> None:
+    """A repeat is an item of its own in its item's cluster, so that repeats make no interval narrower than they may."""
+    suite = load_suite(write(tmp_path, 'id,q,x,right\n7,"a, b",v,yes\n8,c,w,no\n', "repeats: 2\n"))
+    assert [(item.id, item.cluster) for item in suite.items] == [("7#1", "7"), ("7#2", "7"), ("8#1", "8"), ("8#2", "8")]
+    assert suite.items[0].messages[0].content == "a, b {q.__class__} {v}" and suite.items[0].references == ("yes",)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [("id,q,x,right\n7,a\n", "d.csv:2: another number"), ("id,q,x,right\n", "no rows"), ("id,q,x\n7,a,v\n", "'right'")],
+)
+def test_bad_rows_are_named(tmp_path: Path, data: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        load_suite(write(tmp_path, data))
+
+
+def test_the_wording_of_prompts_is_no_part_of_the_data(tmp_path: Path) -> None:
+    """So that two prompts may be compared over the same items."""
+    path = write(tmp_path, "id,q,x,right\n7,a,v,yes\n")
+    one = load_suite(path)
+    path.write_text(path.read_text().replace("{q.__class__}", "please"))
+    other = load_suite(path)
+    assert one.data_sha256 == other.data_sha256 and one.prompts_sha256 != other.prompts_sha256
