@@ -187,16 +187,10 @@ def cut(piece: str) -> list[str]:
         return list(special[piece])
     if piece.isascii() and piece.isalpha():
         return [piece]
-    head, last = piece[:-1], piece[-1]
-    if (
-        last in ".,;:?!"
-        and len(head) > 3
-        and head.isascii()
-        and head.isalpha()
-        and head not in special
-        and (last != "." or head[-1].islower() or head[-2:].isupper())
-    ):
-        return [head, last]  # what most pieces are that are more than a word
+    if plain := _PLAIN.fullmatch(piece):  # what most pieces are that are more than a word
+        head, word, tail = plain.groups()
+        if word not in special and head + word not in special and word + tail not in special:
+            return [part for part in (head, word, tail) if part]
     if len(piece) > _LONGEST_PIECE:
         return [word for at in range(0, len(piece), _LONGEST_PIECE) for word in cut(piece[at : at + _LONGEST_PIECE])]
     found = _affixes(piece, special)
@@ -256,6 +250,7 @@ def _affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
     return [*heads, *_middle(piece, special, infix), *reversed(tails)]
 
 
+_PLAIN = re.compile(r"""([("\[`*<]?)([A-Za-z]{3,}[a-z])([.,;:?!)"\]`*>]?)""")
 _LONGEST_PIECE = 4096  # characters; longer runs without white space are cut there, to stay linear in the text
 _ORDINARY = frozenset("0123456789-/\\^|")  # no suffix ends so
 
