@@ -48,7 +48,7 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
                 f"{100 * usage.errors / usage.requests:.1f} %" if usage.requests else "–",
                 f"{usage.errors:,} request{'' if usage.errors == 1 else 's'}",
             ),
-            ("Latency p95", _worst(snapshot.series), f"slowest {bucket} of the last {whole}"),
+            ("Latency p95", _worst(snapshot.series), f"slowest {bucket}"),
             ("Output tokens", compact(usage.output_tokens), f"{compact(usage.input_tokens)} in"),
         ],
         "charts": [Markup(chart) for chart in _charts(snapshot.series, bucket)] if usage.requests else [],

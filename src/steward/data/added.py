@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from steward.core.errors import InputError
 
 INPUT_BITS, COPY_BITS = 48, 52
+ORIGIN = (1 << INPUT_BITS) - 1
 MOST_COPIES = (1 << 11) - 1
 
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
 from steward.data import sources
+from steward.data.added import ORIGIN
 from steward.data.profile import Detector, Lengths
 from steward.data.run import LEDGER_FILE, StageCount, Summary, read_plan, read_summary
 from steward.data.sinks import replace
@@ -96,7 +97,7 @@ def _examples(output: Path, reasons: list[Reason], detector: Detector | None) ->
     wanted: dict[int, set[int]] = {}
     for reason in asked:
         for row, _ in reason.first:
-            wanted.setdefault(row >> 32, set()).add(row)
+            wanted.setdefault((row & ORIGIN) >> 32, set()).add(row)
     words = dict(_words(output, wanted))
     return {
         (reason.stage, reason.action, reason.rule): [

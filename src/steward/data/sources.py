@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from steward.core.errors import InputError, UnknownName
+from steward.data.added import ORIGIN
 from steward.data.config import Source
 from steward.data.stage import PAIR, Entry
 
@@ -333,8 +334,8 @@ def row_of(shard: Shard, line: int) -> int:
 
 
 def place_of(row: int, shards: tuple[Shard, ...]) -> str:
-    """`file:line` of a row that was read."""
-    shard = shards[row >> 32]
+    """`file:line` of a row that was read, or of the one that it was made from."""
+    shard = shards[(row & ORIGIN) >> 32]
     return f"{shard.name}:{shard.first_line + (row & 0xFFFFFFFF)}"
 
 
