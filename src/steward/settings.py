@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.marked import read
 from steward.gateway.config import (
     GatewayConfig,
     LimitsConfig,
@@ -29,7 +30,6 @@ from steward.gateway.config import (
 from steward.privacy.config import PrivacyConfig
 
 FILE = "steward.yaml"
-_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
 
 
@@ -97,7 +97,8 @@ def load(
     tree: dict[str, Any] = {}
     origins: dict[str, str] = {}
     if path is not None or file.exists():
-        tree = _read(file, origins)
+        tree, lines = read(file, such_as="gateway")
+        origins.update({dotted: f"{file.name}:{line}" for dotted, line in lines.items()})
     for dotted, value, origin in (*_from_environment(environ), *_from_command(overrides or {})):
         _set(tree, dotted, value, origin)
         origins[dotted] = origin
@@ -142,51 +143,6 @@ def schema() -> dict[str, Any]:
 
 
 # -- reading -----------------------------------------------------------------------------------------
-
-
-def _read(file: Path, origins: dict[str, str]) -> dict[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if isinstance(root, yaml.MappingNode):
-            _mark(root, "", file, origins)
-            return dict(yaml.safe_load(text))
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}; expected a readable file, or none at all") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{file}:{line}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:  # a control character
-        raise InputError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from error
-    except RecursionError as error:
-        raise InputError(f"{file}: nested too deeply; an alias (*name) may contain itself") from error
-    if root is None:
-        return {}
-    found = "list" if isinstance(root, yaml.SequenceNode) else "single value"
-    raise InputError(f"{file}:1: expected sections such as 'gateway:', not a {found}")
-
-
-def _mark(node: yaml.Node, dotted: str, file: Path, origins: dict[str, str]) -> None:
-    """Note the line of every key; refuse keys written twice, of which YAML would drop one."""
-    if dotted:
-        origins[dotted] = f"{file.name}:{node.start_mark.line + 1}"
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode) or key.tag not in (_TEXT, _MERGE):
-                raise InputError(f"{file}:{line}: a key must be a word, such as 'gateway'; quote it if it is meant so")
-            if key.value in seen:
-                raise InputError(f"{file}:{line}: {key.value!r} is written twice; keep one")
-            seen.add(key.value)
-            name = f"{dotted}.{key.value}" if dotted else key.value
-            _mark(value, name, file, origins)
-            origins[name] = f"{file.name}:{line}"
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _mark(value, f"{dotted}.{index}", file, origins)
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:

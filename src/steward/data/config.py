@@ -16,7 +16,8 @@ import msgspec
 from pydantic import Field, field_validator
 
 from steward.core.errors import InputError, UnknownName
-from steward.data.marked import Section, checked, read, where
+from steward.core.marked import read
+from steward.data.marked import Section, checked, where
 from steward.data.stages import STAGES
 
 GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"

@@ -32,8 +32,9 @@ import xxhash
 from pydantic import Field
 
 from steward.core.errors import InputError
+from steward.core.marked import read
 from steward.data.config import Source
-from steward.data.marked import Section, checked, read
+from steward.data.marked import Section, checked
 from steward.data.profile import Detector, content_hash, language_of
 from steward.data.sources import place_of, plan
 from steward.data.sources import read as read_shard

@@ -9,13 +9,10 @@ import difflib
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from steward.core.errors import InputError
-
-Lines = dict[str, int]  # "stages.0.use" → 3
-_MERGE = "tag:yaml.org,2002:merge"
+from steward.core.marked import Lines
 
 
 class Section(BaseModel):
@@ -25,52 +22,6 @@ class Section(BaseModel):
 
 
 Model = TypeVar("Model", bound=Section)
-
-
-def read(file: Path) -> tuple[dict[str, Any], Lines]:
-    """The mapping in `file` and the line of every key.
-
-    :raises InputError: unreadable, not YAML, not a mapping, a key written twice
-    """
-    try:
-        text = file.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines: Lines = {}
-        if isinstance(root, yaml.MappingNode):
-            _mark(root, "", file, lines)
-            return dict(yaml.safe_load(text)), lines
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}; expected a readable YAML file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(f"{file}:{line}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from error
-    except RecursionError as error:
-        raise InputError(f"{file}: nested too deeply; an alias (*name) may contain itself") from error
-    raise InputError(f"{file}: expected keys and their values, such as 'input:', not nothing, a list or a single value")
-
-
-def _mark(node: yaml.Node, dotted: str, file: Path, lines: Lines) -> None:
-    if dotted:
-        lines.setdefault(dotted, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise InputError(f"{file}:{line}: a key must be a word, such as 'input'")
-            if key.value in seen and key.tag != _MERGE:
-                raise InputError(f"{file}:{line}: {key.value!r} is written twice; keep one")
-            seen.add(key.value)
-            name = f"{dotted}.{key.value}" if dotted else key.value
-            lines[name] = line
-            _mark(value, name, file, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _mark(value, f"{dotted}.{index}", file, lines)
 
 
 def where(file: Path, lines: Lines, dotted: str) -> str:
