@@ -3,9 +3,10 @@
     make bench-gateway                                   # everything, about 5 minutes
     python benchmarks/bench_gateway.py --minutes 10      # with the memory test at its full length
 
-One worker on core 0 (with its keeper and console, or the peer's process), mock upstream and load on core 1, medians of
-three rounds that alternate between all. steward checks its key, counts requests and tokens per minute, writes its
-ledger and its metrics; LiteLLM checks its key; Portkey does neither.
+One worker, or the peer's process, on core 0; mock upstream and load on core 1, where steward's keeper and console run
+too: what the keeper costs is printed beside. Medians of three rounds that alternate between all. steward checks its
+key, counts requests and tokens per minute, writes its ledger and its metrics; LiteLLM checks its key; Portkey does
+neither.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Mock:
 
 
 class Up:
-    """A deployment of one worker, pinned to core 0 (or to `cores`), ended by its id."""
+    """A deployment whose one worker has core 0 (and the others core 1), or all have `cores`; ended by its id."""
 
     def __init__(self, folder: Path, *arguments: str, cores: set[int] | None = None) -> None:
         folder.mkdir()
@@ -65,7 +66,7 @@ class Up:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores or {0}),
+            preexec_fn=lambda: os.sched_setaffinity(0, cores or {0, 1}),
         )
         limit = time.monotonic() + 60
         while "Stop: Ctrl-C" not in (folder / "log").read_text():
@@ -78,18 +79,36 @@ class Up:
         command = [sys.executable, "-m", "steward", "keys", "create", "--name", "bench", *options]
         made = subprocess.run(command, capture_output=True, check=True)
         self.key = json.loads(made.stdout)["key"]
+        if cores is None:
+            for pid in family(self.process.pid):
+                pin(pid, 0 if pid == self.worker() else 1)
         time.sleep(0.6)
 
     def worker(self) -> int:
-        """The worker's process id."""
+        return self.process_of("worker")
+
+    def process_of(self, what: str) -> int:
+        """The id of the worker, keeper or console."""
         for pid in family(self.process.pid):
-            if "steward.processes.worker" in Path(f"/proc/{pid}/cmdline").read_text():
+            if f"steward.processes.{what}" in Path(f"/proc/{pid}/cmdline").read_text():
                 return pid
-        raise SystemExit("no worker found")
+        raise SystemExit(f"no {what} found")
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
+
+
+def pin(pid: int, core: int) -> None:
+    """All threads of a process."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Notes:
@@ -117,7 +136,13 @@ def compare(notes: Notes, folder: Path, seconds: float) -> None:
             "mock alone: req/s, 32 connections", load("rate", mock.url, "none", "mock", 32, 1.0)["requests_per_s"]
         )
         for one in entrants:
+            used = [cpu_s(pid) for pid in (ours.worker(), ours.process_of("keeper"))]
             fast = load("rate", one.url, one.key, "mock", 32, seconds, one.target)
+            if one is ours:
+                time.sleep(0.5)  # the keeper's last round
+                answered = fast["requests_per_s"] * seconds / 1e6
+                for name, before in zip(("worker", "keeper"), used, strict=True):
+                    notes.add(f"{name}: CPU us a request", (cpu_s(ours.process_of(name)) - before) / answered)
             notes.add(f"{one.name}: req/s, 32 connections", fast["requests_per_s"])
             notes.add(f"{one.name}: p50 ms, 32 connections", fast["p50_ms"])
             single = load("latency", one.url, one.key, "mock", 1, seconds, one.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol, TypeVar
 
 import msgspec
@@ -63,8 +63,15 @@ class EngineAnswer(Protocol):
         """The whole body."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it arrives, in pieces of any size."""
+    async def piece(self) -> bytes:
+        """What has arrived of the body since the last call; waits for it; empty at the body's end.
+
+        :raises Unavailable: the connection broke, or nothing came in time
+        """
+        ...
+
+    def finish(self) -> None:
+        """All that matters has been read: the connection may be used again once the body has ended."""
         ...
 
     def close(self) -> None:

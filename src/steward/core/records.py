@@ -23,7 +23,7 @@ class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
     usd_per_month: float | None = None
 
     def any(self) -> bool:
-        return any(getattr(self, name) is not None for name in self.__struct_fields__)
+        return any(value is not None for value in msgspec.structs.astuple(self))
 
     def has_budget(self) -> bool:
         return self.usd_per_day is not None or self.usd_per_month is not None

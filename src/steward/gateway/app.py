@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Literal
@@ -21,7 +20,7 @@ from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler
 from steward.gateway.limits import limit_headers
 from steward.gateway.tally import Turnstile
-from steward.gateway.wire import invalid
+from steward.gateway.wire import invalid, new_request_id
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +29,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 JSON: Final = b"application/json"
+HUNG_UP: Final = "steward.hung_up"  # in a scope's extensions: takes what to call when the client goes, or None
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +123,7 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = f"req_{secrets.token_hex(12)}"
+        request_id = new_request_id(time.time())
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         mount: Mount | None = None
         try:
@@ -137,7 +137,7 @@ class Gateway:
                     type="invalid_request_error",
                 )
             if mount.permission == "infer":
-                await self._exchange(request_id, mount.path, headers, receive, send)
+                await self._exchange(request_id, mount.path, headers, scope, receive, send)
             elif mount.permission == "feedback":
                 said = self._feedback(headers, await self._body(headers, receive))
                 await _write(send, request_id, Answer(202, said))
@@ -159,7 +159,7 @@ class Gateway:
         raise Refused("Not ready: no model would answer yet.", status=503, type="api_error", code="not_ready")
 
     async def _exchange(
-        self, request_id: str, path: str, headers: Mapping[str, str], receive: Receive, send: Send
+        self, request_id: str, path: str, headers: Mapping[str, str], scope: Scope, receive: Receive, send: Send
     ) -> None:
         key = self._known(headers)  # before the body: a stranger's 32 MB are not read
         body = await self._body(headers, receive)
@@ -167,7 +167,7 @@ class Gateway:
         exchange.key = key
         task = asyncio.current_task()
         assert task is not None
-        watcher = asyncio.ensure_future(_hung_up(receive, exchange, task))
+        forget = _watch(scope, receive, exchange, task)
         begun = False
         try:
             try:
@@ -180,7 +180,7 @@ class Gateway:
             answer.headers.extend(_limit_headers(exchange))
             begun = True
             if answer.stream is None:
-                watcher.cancel()
+                forget()
                 await _write(send, request_id, answer)
             else:
                 await _write_stream(send, exchange, answer)
@@ -189,7 +189,7 @@ class Gateway:
             if not (exchange.client_closed or begun):
                 await _write(send, request_id, _refusal(_stopping(), path, request_id))
         finally:
-            watcher.cancel()
+            forget()
             exchange.end()
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
@@ -222,6 +222,8 @@ class Gateway:
 
 def _check_type(headers: Mapping[str, str]) -> None:
     """:raises Refused: 415 where the body is not JSON in UTF-8, uncompressed"""
+    if headers.get("content-type") == "application/json" and "content-encoding" not in headers:
+        return
     kind, _, parameters = headers.get("content-type", "application/json").lower().partition(";")
     charset = parameters.partition("charset=")[2].strip('" ') or "utf-8"
     encoding = headers.get("content-encoding", "identity").lower()
@@ -236,12 +238,23 @@ def _check_type(headers: Mapping[str, str]) -> None:
             )
 
 
-async def _hung_up(receive: Receive, exchange: Exchange, task: asyncio.Task[None]) -> None:
-    """Cancel the exchange as soon as its client is gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    exchange.client_closed = True
-    task.cancel()
+def _watch(scope: Scope, receive: Receive, exchange: Exchange, task: asyncio.Task[None]) -> Callable[[], object]:
+    """Cancel the exchange as soon as its client is gone. -> what stops watching"""
+
+    def gone() -> None:
+        exchange.client_closed = True
+        task.cancel()
+
+    async def listen() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone()
+
+    when_gone = scope.get("extensions", {}).get(HUNG_UP)
+    if when_gone is None:  # another server than ours
+        return asyncio.ensure_future(listen()).cancel
+    when_gone(gone)
+    return lambda: when_gone(None)
 
 
 def _limit_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
@@ -318,7 +331,5 @@ async def _write_stream(send: Send, exchange: Exchange, answer: Answer) -> None:
         log.exception("stream failed", extra={"request_id": exchange.request_id})
         await send(_event(exchange, _ours()))
     finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
+        stream.close()
     await send({"type": "http.response.body", "body": b""})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,6 +11,9 @@ from steward.core.extend import Engine
 from steward.core.records import Attempt, Decision, KeyRecord, Settled
 from steward.gateway.prompts import Prompt
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, Request, TokenUsage
+
+if TYPE_CHECKING:
+    from steward.gateway.stream import Stream
 
 OPENAI_ENDPOINTS: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 
@@ -128,7 +131,7 @@ class Answer:
         self,
         status: int,
         body: bytes = b"",
-        stream: AsyncIterator[bytes] | None = None,
+        stream: Stream | None = None,
         content_type: bytes = b"application/json",
     ) -> None:
         self.status = status

@@ -205,6 +205,10 @@ class Relay:
         self.scanner = dialects.of(outgoing.endpoint).scanner()
         self.over = False  # an error has ended it before the upstream did
 
+    def feed(self, piece: bytes) -> bytes:
+        """What the client gets for the next bytes. :raises ValueError: an event beyond all bounds"""
+        return self.pass_on(self.scanner.feed(piece))
+
     def pass_on(self, events: list[bytes]) -> bytes:
         """What the client gets for `events`; after one that is not what it should be, an error and no more."""
         kept: list[bytes] = []

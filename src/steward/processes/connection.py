@@ -1,7 +1,8 @@
 """A client's connection, guarded against who sends too much, too slowly, or reads nothing.
 
 Ours because uvicorn bounds neither the size of a request's head nor the time in which a request arrives or an answer is
-taken; a stranger needs no key to hold connections open. The rates are Apache's (mod_reqtimeout: 20 s, and a second more
+taken, and because waiting for a client to hang up takes a task for each request with ASGI's `receive`, and a callback
+here; a stranger needs no key to hold connections open. The rates are Apache's (mod_reqtimeout: 20 s, and a second more
 for every 500 bytes, a head at most twice as long), the size of a head is four times Node's (16 KiB), the time for a
 reader that takes nothing is nginx's (send_timeout, 60 s). What is refused here is told in OpenAI's shape. On the path
 of a request that arrives at once no timer is set.
@@ -10,13 +11,15 @@ of a request that arrives at once no timer is set.
 from __future__ import annotations
 
 import asyncio
-import secrets
+import time
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from steward.core.errors import Refused
-from steward.gateway.wire import error_body
+from steward.gateway.app import HUNG_UP
+from steward.gateway.wire import error_body, new_request_id
 
 MOST_HEAD_BYTES: Final = 64 * 1024
 LINGER_S: Final = 2.0  # for a client to read why it was refused; what it still sends is dropped
@@ -42,6 +45,12 @@ class Connection(HttpToolsProtocol):
         self._stall: asyncio.TimerHandle | None = None
         self._left = 0  # bytes that the client had yet to take when it was last looked at
         self._refused: Refused | None = None
+        self._gone: Callable[[], None] | None = None
+        self._extensions: Any = {HUNG_UP: self._when_gone}
+
+    def _when_gone(self, callback: Callable[[], None] | None) -> None:
+        """Have `callback` called once if the client goes; None: not any more."""
+        self._gone = callback
 
     # -- arriving ----------------------------------------------------------------------------------
 
@@ -55,6 +64,12 @@ class Connection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        self._tell()
+
+    def _tell(self) -> None:
+        callback, self._gone = self._gone, None
+        if callback is not None:
+            callback()
 
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
@@ -69,6 +84,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = self._extensions
         self._in_head, self._bytes, self._began = True, 0, self.loop.time()
 
     def on_headers_complete(self) -> None:
@@ -115,7 +131,7 @@ class Connection(HttpToolsProtocol):
         body = error_body(error)
         lines = [
             STATUS_LINE[error.status] + b"content-type: application/json",
-            b"x-request-id: req_" + secrets.token_hex(12).encode(),
+            b"x-request-id: " + new_request_id(time.time()).encode(),
             b"content-length: " + str(len(body)).encode(),
             b"connection: close",
         ]
@@ -123,6 +139,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # who waits for the body need not wait any more
             self.cycle.message_event.set()
+            self._tell()
         if self.transport.can_write_eof():
             self.transport.write_eof()  # closing at once would reset the connection before the client has read
         self.loop.call_later(LINGER_S, self.transport.close)

@@ -1,12 +1,19 @@
-"""The four timeouts apart, against servers that are slow in one way each."""
+"""The four timeouts apart, against servers that are slow in one way each; connections, framing and TLS."""
 
 from __future__ import annotations
 
 import asyncio
+import datetime
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from steward.adapters.engines.http import HttpEngine, Timeouts
 from steward.core.errors import TimedOut, Unavailable
@@ -33,7 +40,7 @@ def answered(serve: Serve, timeouts: Timeouts, reads_every_s: float = 0.0) -> li
         pieces = []
         try:
             answer = await engine.call("/v1/chat/completions", b"{}")
-            async for piece in answer.chunks():
+            while piece := await answer.piece():
                 pieces.append(piece)
                 await asyncio.sleep(reads_every_s)
             return pieces
@@ -130,3 +137,185 @@ def test_nobody_there_is_no_timeout() -> None:
     with pytest.raises(Unavailable, match="no connection") as caught:
         asyncio.run(go())
     assert not isinstance(caught.value, TimedOut)
+
+
+# -- connections -----------------------------------------------------------------------------------
+
+
+class Server:
+    """Answers each request on its connections with the next of `answers`; b"" closes the connection instead."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._answers = list(answers)
+        self.connections = 0
+        self.heads: list[bytes] = []
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while self._answers:
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.heads.append(head)
+                await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]))
+                answer = self._answers.pop(0)
+                if not answer:
+                    break
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+def whole(body: bytes, more: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n%s\r\n%s" % (len(body), more, body)
+
+
+def asked(server: Server, times: int, pause_s: float = 0.0, tls: ssl.SSLContext | None = None) -> list[bytes]:
+    """The bodies of so many requests, one after the other, through one engine."""
+
+    async def go() -> list[bytes]:
+        listening = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=tls)
+        port = listening.sockets[0].getsockname()[1]
+        engine = HttpEngine(f"{'https' if tls else 'http'}://localhost:{port}/v1", timeouts=Timeouts(2, 2, 2, 5))
+        try:
+            found = []
+            for _ in range(times):
+                answer = await engine.call("/v1/chat/completions", b"{}", {"traceparent": "ä"})
+                found.append(await answer.read())
+                await asyncio.sleep(pause_s)
+            return found
+        finally:
+            await engine.close()
+            listening.close()
+
+    return asyncio.run(go())
+
+
+def test_a_connection_is_used_again() -> None:
+    server = Server(whole(b"one"), whole(b"two"), whole(b"three"))
+    assert asked(server, 3) == [b"one", b"two", b"three"]
+    assert server.connections == 1 and server.heads[0].startswith(b"POST /v1/chat/completions HTTP/1.1\r\nhost: local")
+
+
+def test_what_a_server_closed_meanwhile_is_asked_anew_once() -> None:
+    server = Server(whole(b"one"), b"", whole(b"two"))
+    assert asked(server, 2) == [b"one", b"two"] and server.connections == 2
+    with pytest.raises(Unavailable, match="closed before the end of its answer"):
+        asked(Server(whole(b"one"), b"", b""), 2)
+
+
+def test_a_server_that_says_close_gets_a_new_connection() -> None:
+    server = Server(whole(b"one", b"connection: close\r\n"), whole(b"two"))
+    assert asked(server, 2) == [b"one", b"two"] and server.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\nto the end",  # neither length nor chunks: RFC 9112, section 6.3, rule 8
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nto the end",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nto \r\n7;x=y\r\nthe end\r\n0\r\nt: u\r\n\r\n",
+    ],
+)
+def test_bodies_end_in_each_way_that_http_knows(answer: bytes) -> None:
+    assert asked(Server(answer), 1) == [b"to the end"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort", "closed before the end"),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nto ", "closed before the end"),
+        (b"SMTP ready\r\n", "not valid HTTP/1.1"),
+        (b"HTTP/1.1 200 OK\r\nx: " + b"y" * 300_000, "longer than 262,144 bytes"),
+        (whole(b"a", b"content-length: 3\r\n"), "not valid HTTP/1.1"),  # two lengths: request smuggling
+    ],
+)
+def test_what_is_no_answer_is_named(answer: bytes, says: str) -> None:
+    with pytest.raises(Unavailable, match=says):
+        asked(Server(answer), 1)
+
+
+def test_more_than_was_asked_for_closes_the_connection() -> None:
+    server = Server(whole(b"one") + whole(b"smuggled"), whole(b"two"))
+    assert asked(server, 2, pause_s=0.05) == [b"one", b"two"] and server.connections == 2
+
+
+def test_a_reader_that_takes_its_time_holds_the_server_up() -> None:
+    """What is not taken does not pile up: the server's writes stop."""
+    sent = 0
+
+    async def pouring(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(HEAD)
+        for _ in range(400):
+            writer.write(b"a" * 65536)
+            await writer.drain()
+            sent += 65536
+
+    async def go() -> int:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            await pouring(reader, writer)
+            writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        engine = HttpEngine(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        answer = await engine.call("/v1/chat/completions", b"{}")
+        await asyncio.sleep(0.5)
+        held = sent
+        total = len(await answer.read())
+        await engine.close()
+        server.close()
+        assert total == 400 * 65536
+        return held
+
+    assert asyncio.run(go()) < 300 * 65536
+
+
+def test_tls_is_checked_against_the_machines_authorities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, key = self_signed(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with pytest.raises(Unavailable, match="its certificate is not valid"):
+        asked(Server(whole(b"one")), 1, tls=context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert asked(Server(whole(b"one"), whole(b"two")), 2, tls=context) == [b"one", b"two"]
+
+
+def self_signed(folder: Path, name: str) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "certificate.pem", folder / "key.pem"
+    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+def test_a_name_that_nobody_has_is_told() -> None:
+    async def go() -> None:
+        await HttpEngine("http://nobody.invalid/v1").call("/v1/chat/completions", b"{}")
+
+    with pytest.raises(Unavailable, match="no connection"):
+        asyncio.run(go())
+
+
+def test_a_line_end_in_a_header_is_no_second_header() -> None:
+    async def go() -> None:
+        await HttpEngine("http://127.0.0.1:9").call("/v1/chat/completions", b"{}", {"traceparent": "a\r\nx-evil: b"})
+
+    with pytest.raises(ValueError, match="line end"):
+        asyncio.run(go())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,28 @@ from steward.core.records import KeyRecord, LimitSpec, Settled
 from steward.gateway.exchange import Answer, Exchange, ModelEntry
 from steward.gateway.handlers import admit
 from steward.gateway.limits import LimitTable, OutputLengths
+from steward.gateway.relay import Outgoing, Relay
 from steward.gateway.routing import table
+from steward.gateway.stream import Stream
 from steward.gateway.wire import decode_request
 
 MODELS = {"m": ModelEntry("m", None, "m", 1.0, 2.0)}  # type: ignore[arg-type]
+
+
+class Endless:
+    """An upstream that never stops."""
+
+    status, headers = 200, {}  # type: ignore[var-annotated]
+
+    async def read(self) -> bytes:
+        raise AssertionError("a stream is not read whole")
+
+    async def piece(self) -> bytes:
+        return b'data: {"id":"a"}\n\n'
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def exchange(number: int = 0, **fields: Any) -> Exchange:
@@ -97,21 +114,17 @@ def test_a_request_that_failed_gives_back_what_it_did_not_use(tmp_path: Path) ->
 
 def test_a_stream_grows_its_reservation_and_then_is_cut_off(tmp_path: Path) -> None:
     async def inner(one: Exchange) -> Answer:
-        async def stream() -> AsyncIterator[bytes]:
-            try:
-                for _ in range(500):
-                    yield b"data: {}\n\n"
-            finally:
-                one.settled = settled(120)
-
-        return Answer(200, stream=stream())
+        relay = Relay(one, Outgoing(one.endpoint, one.body))
+        stream = Stream(one, Endless(), relay, [b'data: {"id":"a"}\n\n'])
+        stream.at_close.append(lambda: setattr(one, "settled", settled(120)))
+        return Answer(200, stream=stream)
 
     limits = LimitSpec(tokens_per_minute=100)
     answer = serve(tmp_path, limits, inner, exchange(stream=True, max_tokens=5))[0]
     assert isinstance(answer, Answer)
     assert b"budget_exceeded" in answer.body and answer.body.endswith(b"data: [DONE]\n\n")
     reserved_input = exchange().estimate_input()
-    assert answer.body.count(b"data: {}") == 100 - reserved_input
+    assert answer.body.count(b'data: {"id"') == 100 - reserved_input
 
 
 def test_a_limit_server_that_is_gone_lets_nothing_through(tmp_path: Path) -> None:

@@ -1,20 +1,33 @@
-"""Any OpenAI-compatible server, over TCP or a Unix socket, through aiohttp.
+"""Any OpenAI-compatible server, over TCP, TLS or a Unix socket: HTTP/1.1 with connections that are used again.
 
-One pooled session for each model, TCP_NODELAY (aiohttp's default), no decompression, bytes as they come.
+Ours because a general client costs more than the whole gateway around it: with aiohttp a quarter of a request's time
+and half of a relayed event's were the client's (docs/decisions/0020-upstream-client.md). Parsing is httptools'
+(llhttp), racing addresses is aiohappyeyeballs'. Bytes as they come: no redirects, cookies, proxies or decompression.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import socket
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
+import ssl
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
-import aiohttp
+import aiohappyeyeballs
+import httptools
 import msgspec
 
 from steward.core.errors import TimedOut, Unavailable
 from steward.core.secret import Secret
+
+KEEP_S: Final = 30.0  # that an unused connection is kept; most servers close theirs after 5 to 75 s
+REST_S: Final = 0.25  # for the end of a body whose last event has been read; some servers never send it
+MOST_HEAD_BYTES: Final = 256 * 1024
+HIGH_WATER_BYTES: Final = 256 * 1024  # of a body that has arrived and is not taken: the upstream is made to wait
+RACE_S: Final = 0.25  # before the next address is tried beside the first (RFC 8305, section 5)
 
 
 class Timeouts(msgspec.Struct, frozen=True):
@@ -26,83 +39,271 @@ class Timeouts(msgspec.Struct, frozen=True):
     total_s: float = 600.0
 
 
-class HttpAnswer:
-    """An answer whose headers have arrived. `first_s` is what is left of the time for its first byte."""
+class Connection(asyncio.Protocol):
+    """One connection to an upstream, and the answer that is arriving on it.
 
-    def __init__(self, response: aiohttp.ClientResponse, first_s: float, idle_s: float) -> None:
-        self._response = response
-        self._first_s, self._idle_s = first_s, idle_s
-        self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-
-    async def read(self) -> bytes:
-        return b"".join([piece async for piece in self.chunks()])
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        content, limit_s, what = self._response.content, self._first_s, "first"
-        stall = _Stall(self._response.close)
-        try:
-            while True:
-                if not content.is_eof():
-                    stall.arm(limit_s)
-                piece = await content.readany()
-                stall.disarm()
-                if not piece:
-                    return
-                yield piece
-                limit_s, what = self._idle_s, "next"
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            if stall.fired:
-                raise TimedOut(f"no {what} byte of its answer in time ({limit_s:.3g} s)") from error
-            raise _failure(error, "no end of its answer in time") from error
-        finally:
-            stall.end()
-
-    def close(self) -> None:
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
-
-
-class _Stall:
-    """Ends an answer when a wait for its next piece takes too long.
-
-    Ours because a timer for each piece costs more than relaying it: this one is set once and looks, when it
-    rings, whether a wait is still on. Only waiting for the upstream counts, not a client that reads slowly.
+    A single timer looks after all of its waits: it is set once and looks, when it rings, whether a wait is overdue. A
+    timer for each wait would cost more than relaying what arrives.
     """
 
-    def __init__(self, end: Callable[[], None]) -> None:
+    def __init__(self, engine: HttpEngine) -> None:
+        self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._close = end
-        self._due: float | None = None
+        self._parser: Any = None
+        self.transport: Any = None
+        self.answer: HttpAnswer | None = None
+        self.used = False  # it has carried an answer before
+        self.since = 0.0  # when it was last put aside, on the loop's clock
+        self._head_bytes = 0
+        self._headers: dict[str, str] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self.fired = False
 
-    def arm(self, seconds: float) -> None:
-        self._due = self._loop.time() + seconds
-        if self._timer is not None and self._timer.when() > self._due:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._due, self._ring)
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
 
-    def disarm(self) -> None:
-        self._due = None
-
-    def end(self) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._engine.lost(self)
         if self._timer is not None:
             self._timer.cancel()
+        if self.answer is not None:
+            self.answer.cut(exc)
+            self.answer = None
+        self.transport = self._parser = None
+
+    def open(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def begin(self, answer: HttpAnswer, head: bytes, body: bytes) -> None:
+        """Send a request; `answer` is told what comes back."""
+        self.answer, self._head_bytes = answer, 0
+        self._parser = httptools.HttpResponseParser(self)
+        if len(body) < HIGH_WATER_BYTES:
+            self.transport.write(head + body)
+        else:
+            self.transport.writelines((head, body))
+
+    def data_received(self, data: bytes) -> None:
+        answer = self.answer
+        if answer is None:  # nothing was asked
+            self.transport.abort()
+            return
+        answer.touched = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail("its answer is not valid HTTP/1.1")
+            return
+        if not answer.status:
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._fail(f"the headers of its answer are longer than {MOST_HEAD_BYTES:,} bytes")
+
+    def _fail(self, why: str) -> None:
+        if self.answer is not None:
+            self.answer.problem = Unavailable(why)
+        self.abort()
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    # -- what the parser found ---------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._headers = {}
+        if self.answer is None:
+            self.abort()  # it says more than it was asked
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if self.answer is not None and status >= 200:  # below: "100 Continue" and such, the answer follows
+            self.answer.began(status, self._headers)
+
+    def on_body(self, data: bytes) -> None:
+        if self.answer is not None:
+            self.answer.take(data)
+
+    def on_message_complete(self) -> None:
+        answer = self.answer
+        if answer is None or not answer.status:
+            return
+        self.answer, self.used = None, True
+        keep = self._parser.should_keep_alive() and not self.transport.get_write_buffer_size()
+        answer.whole()
+        if keep and self._engine.keeps:
+            self.since = self._loop.time()
+            self._engine.keep(self)
+        else:
+            self.transport.close()
+
+    # -- waiting -----------------------------------------------------------------------------------
+
+    def look_at(self, due: float) -> None:
+        """Look at the answer's waits at `due` (the loop's clock) or before."""
+        if self._timer is not None:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(due, self._loop.time() + self._engine.shortest_s), self._ring)
 
     def _ring(self) -> None:
         self._timer = None
-        if self._due is None:
+        if self.answer is not None and self.answer.due is not None:
+            if self._loop.time() < self.answer.due:
+                self.look_at(self.answer.due)
+            else:
+                self.answer.overdue()
+                self.abort()
+
+
+class HttpAnswer:
+    """An answer on its way. Before `status` is set nothing of it has arrived."""
+
+    __slots__ = (
+        "_bytes",
+        "_connection",
+        "_ends",
+        "_first_due",
+        "_limits",
+        "_loop",
+        "_over",
+        "_paused",
+        "_pieces",
+        "_waiter",
+        "_what",
+        "due",
+        "headers",
+        "problem",
+        "status",
+        "touched",
+    )
+
+    def __init__(self, connection: Connection, limits: Timeouts, started: float) -> None:
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self.problem: Unavailable | None = None
+        self.touched = False  # whether a byte of it has arrived
+        self.due: float | None = None  # when the wait that is on is too long; on the loop's clock
+        self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
+        self._ends = started + limits.total_s
+        self._first_due, self._what = started + limits.first_byte_s, "first"
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+        self._over = self._paused = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    # -- for the gateway ---------------------------------------------------------------------------
+
+    async def head(self) -> None:
+        """Until status and headers have arrived."""
+        while not self.status:
+            if self._over:
+                raise self.problem or _broke()
+            await self._wait(self._first_due)
+
+    async def piece(self) -> bytes:
+        """What has arrived of the body since the last call; b"" at its end.
+
+        :raises TimedOut: nothing arrived in time :raises Unavailable: the connection broke before the end
+        """
+        while not self._pieces:
+            if self._over:
+                if self.problem is not None:
+                    raise self.problem
+                return b""
+            first = self._what == "first"
+            await self._wait(self._first_due if first else self._loop.time() + self._limits.idle_s)
+        pieces = self._pieces
+        self._what, self._pieces, self._bytes = "next", [], 0
+        if self._paused and not self._over:
+            self._paused = False
+            self._connection.transport.resume_reading()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def read(self) -> bytes:
+        """The whole body."""
+        first = await self.piece()
+        if self._over and not self._pieces and self.problem is None:
+            return first
+        pieces = [first]
+        while piece := await self.piece():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def finish(self) -> None:
+        """All that matters has been read; the connection can be used again if the body's end comes soon."""
+        if not self._over:
+            self._pieces, self._what = [], "rest"
+            if self._paused:
+                self._paused = False
+                self._connection.transport.resume_reading()
+            self.due = self._loop.time() + REST_S
+            self._connection.look_at(self.due)
+
+    def close(self) -> None:
+        """Drop the connection, unless the answer has arrived whole."""
+        if not self._over:
+            self.due = None
+            self._connection.abort()
+
+    # -- for the connection ------------------------------------------------------------------------
+
+    def began(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status, self.headers = status, headers
+        self._wake()
+
+    def take(self, data: bytes) -> None:
+        if self._what == "rest":
             return
-        if self._loop.time() < self._due:
-            self._timer = self._loop.call_at(self._due, self._ring)
+        self._pieces.append(data)
+        self._bytes += len(data)
+        if self._bytes > HIGH_WATER_BYTES and not self._paused:
+            self._paused = True
+            self._connection.transport.pause_reading()
+        self._wake()
+
+    def whole(self) -> None:
+        self._over = True
+        self.due = None
+        if self._paused:
+            self._connection.transport.resume_reading()
+        self._wake()
+
+    def cut(self, error: Exception | None) -> None:
+        """The connection is gone. It may be how a body ends that has neither a length nor chunks (RFC 9112, 6.3)."""
+        self._over = True
+        self.due = None
+        framed = "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
+        if self.problem is None and (framed or not self.status or error is not None):
+            self.problem = _broke(error)
+        self._wake()
+
+    def overdue(self) -> None:
+        if self.due is not None and self.due >= self._ends:
+            self.problem = TimedOut("no end of its answer in time")
+        elif not self.status:
+            self.problem = TimedOut("no first byte in time")
         else:
-            self.fired = True
-            self._close()
+            limit_s = self._limits.first_byte_s if self._what == "first" else self._limits.idle_s
+            self.problem = TimedOut(f"no {self._what} byte of its answer in time ({limit_s:.3g} s)")
+
+    async def _wait(self, due: float) -> None:
+        self.due = min(due, self._ends)
+        self._connection.look_at(self.due)
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if not self._over:
+                self.due = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class HttpEngine:
@@ -119,73 +320,158 @@ class HttpEngine:
         timeouts: Timeouts | None = None,
         anthropic: bool = False,
     ) -> None:
-        self._base = url.rstrip("/").removesuffix("/v1")
+        place = urlsplit(url)
+        self._path = place.path.rstrip("/").removesuffix("/v1")
+        self._name = place.hostname or "localhost"
+        self._tls = place.scheme == "https"
+        self._port = place.port or (443 if self._tls else 80)
         self._socket_path = socket_path
+        self._context: ssl.SSLContext | None = None
         self._timeouts = timeouts or Timeouts()
-        self._headers = {"content-type": "application/json"}
+        self.shortest_s = max(0.01, min(self._timeouts.first_byte_s, self._timeouts.idle_s, self._timeouts.total_s))
+        self.keeps = socket_path is None  # llama.cpp closes a connection after 100 requests, in the middle of one
+        lines = [f"host: {place.netloc.rpartition('@')[2]}", "content-type: application/json"]
         if anthropic:
-            self._headers["anthropic-version"] = "2023-06-01"
+            lines.append("anthropic-version: 2023-06-01")
+        self._version = "anthropic-version" if anthropic else ""
         if key is not None and anthropic:
-            self._headers["x-api-key"] = key.reveal()
+            lines.append(f"x-api-key: {key.reveal()}")
         elif key is not None:
-            self._headers["authorization"] = f"Bearer {key.reveal()}"
-        self._session: aiohttp.ClientSession | None = None
+            lines.append(f"authorization: Bearer {key.reveal()}")
+        elif place.username:
+            said = f"{unquote(place.username)}:{unquote(place.password or '')}"
+            lines.append(f"authorization: Basic {base64.b64encode(said.encode()).decode()}")
+        if not self.keeps:
+            lines.append("connection: close")
+        self._lines = lines
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._sweep: asyncio.TimerHandle | None = None
 
     async def call(self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer:
-        session = self._session or self._open()
-        address = self._base + endpoint
-        limits, started = self._timeouts, time.monotonic()
-        try:
-            async with asyncio.timeout(limits.first_byte_s):
-                try:
-                    response = await session.post(address, data=body, headers=headers, allow_redirects=False)
-                except aiohttp.ServerDisconnectedError:  # a pooled connection that the server had just closed
-                    response = await session.post(address, data=body, headers=headers, allow_redirects=False)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
-            late = "no connection in time" if connecting else "no first byte in time"
-            raise _failure(error, late) from error
-        return HttpAnswer(response, max(0.001, started + limits.first_byte_s - time.monotonic()), limits.idle_s)
+        return await self._call("POST", endpoint, body, headers or {})
 
     async def alive(self) -> bool:
         """Whether the server answers its list of models with 200."""
-        session = self._session or self._open()
         try:
             async with asyncio.timeout(2.0):
-                response = await session.get(f"{self._base}/v1/models")
-                await response.read()
-            return response.status == 200
-        except (aiohttp.ClientError, OSError, TimeoutError):
+                answer = await self._call("GET", "/v1/models", b"", {})
+                await answer.read()
+            return answer.status == 200
+        except (Unavailable, TimeoutError):
             return False
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in list(self._all):
+            connection.abort()
+        await asyncio.sleep(0)  # the loop closes them
 
-    def _open(self) -> aiohttp.ClientSession:
-        """Made on first use, inside the running loop."""
-        limits = self._timeouts
-        connector: aiohttp.BaseConnector = (
-            aiohttp.UnixConnector(path=self._socket_path, limit=0, force_close=True)  # llama.cpp ends it after 100
-            if self._socket_path
-            else aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=30, family=socket.AF_UNSPEC)
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers=self._headers,
-            auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=limits.total_s, connect=limits.connect_s),  # names and TLS included
-            skip_auto_headers=("user-agent", "accept-encoding"),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
-        return self._session
+    # -- one request -------------------------------------------------------------------------------
+
+    async def _call(self, method: str, endpoint: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+        """:raises Unavailable: no connection, or it broke :raises TimedOut: no connection, or no first byte in time"""
+        head = self._head(method, endpoint, len(body), headers)
+        started = asyncio.get_running_loop().time()
+        connection = self._take() or await self._connect()
+        used = connection.used
+        answer = await self._ask(connection, head, body, started)
+        stale = used and not answer.touched and not isinstance(answer.problem, TimedOut)
+        if answer.problem is not None and stale:  # the server had just closed it
+            answer = await self._ask(await self._connect(), head, body, started)
+        if answer.problem is not None:
+            raise answer.problem
+        return answer
+
+    async def _ask(self, connection: Connection, head: bytes, body: bytes, started: float) -> HttpAnswer:
+        answer = HttpAnswer(connection, self._timeouts, started)
+        connection.begin(answer, head, body)
+        try:
+            await answer.head()
+        except Unavailable as error:
+            answer.problem = error
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    def _head(self, method: str, endpoint: str, length: int, headers: Mapping[str, str]) -> bytes:
+        lines = [f"{method} {self._path}{endpoint} HTTP/1.1", *self._lines]
+        for name, value in headers.items():
+            if "\r" in value or "\n" in value:
+                raise ValueError(f"a line end in the header {name}")
+            if name == self._version:
+                lines = [line for line in lines if not line.startswith(f"{name}:")]
+            lines.append(f"{name}: {value}")
+        lines.append(f"content-length: {length}\r\n\r\n")
+        return "\r\n".join(lines).encode("latin-1", "replace")
+
+    # -- connections -------------------------------------------------------------------------------
+
+    def _take(self) -> Connection | None:
+        """The connection that was used last, if it still is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.open():
+                return connection
+        return None
+
+    def keep(self, connection: Connection) -> None:
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = asyncio.get_running_loop().call_later(KEEP_S, self._drop_unused)
+
+    def lost(self, connection: Connection) -> None:
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _drop_unused(self) -> None:
+        """Close what was not used for `KEEP_S`; the oldest stand first."""
+        loop = asyncio.get_running_loop()
+        self._sweep = None
+        while self._idle and self._idle[0].since <= loop.time() - KEEP_S:
+            self._idle.pop(0).abort()
+        if self._idle:
+            self._sweep = loop.call_at(min(one.since for one in self._idle) + KEEP_S, self._drop_unused)
+
+    async def _connect(self) -> Connection:
+        try:
+            async with asyncio.timeout(self._timeouts.connect_s):
+                return await self._open()
+        except TimeoutError as error:
+            raise TimedOut("no connection in time") from error
+        except ssl.SSLCertVerificationError as error:
+            raise Unavailable(f"no connection (its certificate is not valid: {error.verify_message})") from error
+        except (OSError, UnicodeError) as error:
+            raise Unavailable(f"no connection ({_reason(error)})") from error
+
+    async def _open(self) -> Connection:
+        loop = asyncio.get_running_loop()
+        connection = Connection(self)
+        if self._socket_path:
+            await loop.create_unix_connection(lambda: connection, self._socket_path)
+        else:
+            found = await loop.getaddrinfo(self._name, self._port, type=socket.SOCK_STREAM)
+            reached = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=RACE_S, interleave=1)
+            reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls and self._context is None:
+                self._context = ssl.create_default_context()
+            name = self._name if self._tls else None
+            await loop.create_connection(lambda: connection, sock=reached, ssl=self._context, server_hostname=name)
+        self._all.add(connection)
+        return connection
 
 
-def _failure(error: BaseException, late: str) -> Unavailable:
-    """What happened, without addresses' credentials or content."""
-    if isinstance(error, TimeoutError):
-        return TimedOut(late)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return Unavailable(f"no connection ({error.os_error.strerror or type(error.os_error).__name__})")
-    return Unavailable(f"the connection broke ({type(error).__name__})")
+def _broke(error: Exception | None = None) -> Unavailable:
+    """Without addresses' credentials or content."""
+    how = type(error).__name__ if error is not None else "closed before the end of its answer"
+    return Unavailable(f"the connection broke ({how})")
+
+
+def _reason(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number and number > 0 and not isinstance(error, socket.gaierror | ssl.SSLError):
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or type(error).__name__

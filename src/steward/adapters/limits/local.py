@@ -17,12 +17,11 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-import struct
+import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from steward.core.records import Decision, LimitSpec, Reservation, Scope
@@ -30,14 +29,12 @@ from steward.core.records import Decision, LimitSpec, Reservation, Scope
 WINDOW_S: Final = 60.0
 _SECONDS: Final = 61
 _PROCESSES: Final = 64
-_HEAD: Final = struct.Struct("<QQqqqq")  # ring's capacity, next place, day, its micro-USD, month, its micro-USD
-_TOKENS: Final = struct.Struct(f"<{2 * _SECONDS}q")  # for each place: the second, its tokens
-_TOKEN_PAIR: Final = struct.Struct("<qq")
-_RUNNING: Final = struct.Struct(f"<{2 * _PROCESSES}q")  # for each place: the process's number, its running requests
-_TIME: Final = struct.Struct("<d")
-_AT_TOKENS: Final = _HEAD.size
-_AT_RUNNING: Final = _AT_TOKENS + _TOKENS.size
-_AT_RING: Final = _AT_RUNNING + _RUNNING.size
+# The head's places, all 64-bit integers: the ring's capacity, its next place, the day and its micro-USD, the month and
+# its, the second in which the tokens were summed, and their sum.
+_CAPACITY, _PLACE, _DAY, _OF_DAY, _MONTH, _OF_MONTH, _SUMMED, _SUM = range(8)
+_TOKENS_AT: Final = 8 * 8  # for each place: the second, its tokens
+_RUNNING_AT: Final = _TOKENS_AT + 16 * _SECONDS  # for each place: the process's number, its running requests
+_RING_AT: Final = _RUNNING_AT + 16 * _PROCESSES  # start times
 
 
 def day_of(now: float) -> int:
@@ -107,101 +104,99 @@ class Processes:
 
 
 class Table:
-    """One scope's file. All methods but `locked` and `close` are called under its lock."""
+    """One scope's file. All methods but `lock`, `unlock` and `close` are called under its lock."""
 
     def __init__(self, file: Path, processes: Processes) -> None:
         self._processes = processes
         self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._map: mmap.mmap | None = None
+        self._head: memoryview[int] = memoryview(b"")
+        self._tokens: memoryview[int] = memoryview(b"")
+        self._running: memoryview[int] = memoryview(b"")
+        self._ring: memoryview[float] = memoryview(b"").cast("d")
         self._capacity = 0
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def unlock(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def fit(self, capacity: int) -> None:
         """Map the file with room for the start times of at least `capacity` requests.
 
         It only ever grows: another process may have it mapped, with another limit.
         """
-        found = os.fstat(self._fd).st_size
-        there = _HEAD.unpack(os.pread(self._fd, _HEAD.size, 0))[0] if found and self._map is None else self._there()
+        there = self._head[_CAPACITY] if self._map is not None else self._there()
         wanted = max(capacity, there)
         if self._map is not None and wanted == there == self._capacity:
             return
         kept = self._kept(there) if 0 < there < wanted else []
-        size = _AT_RING + wanted * _TIME.size
-        if found < size:
+        size = _RING_AT + wanted * 8
+        if os.fstat(self._fd).st_size < size:
             os.ftruncate(self._fd, size)
-        if self._map is not None:
-            self._map.close()
+        self._unmap()
         self._map = mmap.mmap(self._fd, size)
+        whole = memoryview(self._map)
+        self._head = whole[:_TOKENS_AT].cast("q")
+        self._tokens = whole[_TOKENS_AT:_RUNNING_AT].cast("q")
+        self._running = whole[_RUNNING_AT:_RING_AT].cast("q")
+        self._ring = whole[_RING_AT:].cast("d")
         self._capacity = wanted
         if there < wanted:
             for index, at in enumerate(kept):
-                _TIME.pack_into(self._map, _AT_RING + index * _TIME.size, at)
-            _HEAD.pack_into(self._map, 0, wanted, len(kept) % wanted, *_HEAD.unpack_from(self._map)[2:])
+                self._ring[index] = at
+            self._head[_CAPACITY], self._head[_PLACE] = wanted, len(kept) % wanted
 
     def _there(self) -> int:
-        if self._map is None:
-            return 0
-        capacity: int = _HEAD.unpack_from(self._map)[0]
-        return capacity
+        """The ring's capacity, of a file that is not mapped yet; 0 where it is new."""
+        data = os.pread(self._fd, 8, 0)
+        return int.from_bytes(data, sys.byteorder) if data else 0
 
-    def _kept(self, capacity: int) -> list[float]:
+    def _kept(self, capacity: int) -> list[Any]:
         """All start times in a ring of `capacity`, oldest first, free places too."""
-        data = os.pread(self._fd, _AT_RING + capacity * _TIME.size, 0)
-        place = _HEAD.unpack_from(data)[1]
-        times = [_TIME.unpack_from(data, _AT_RING + index * _TIME.size)[0] for index in range(capacity)]
+        data = memoryview(os.pread(self._fd, _RING_AT + capacity * 8, 0))
+        place = data[:_TOKENS_AT].cast("q")[_PLACE]
+        times = data[_RING_AT:].cast("d").tolist()
         return times[place:] + times[:place]
+
+    def _unmap(self) -> None:
+        for view in (self._head, self._tokens, self._running, self._ring):
+            view.release()
+        if self._map is not None:
+            self._map.close()
 
     # -- requests ------------------------------------------------------------------------------------
 
-    def _slot(self, place: int) -> int:
-        return _AT_RING + (place % self._capacity) * _TIME.size
-
     def start_of(self, back: int) -> float:
         """When the request `back` places before the next one started; 0 where that place is free."""
-        assert self._map is not None
-        at: float = _TIME.unpack_from(self._map, self._slot(_HEAD.unpack_from(self._map)[1] - back))[0]
-        return at
+        return self._ring[(self._head[_PLACE] - back) % self._capacity]
 
     def push(self, now: float) -> None:
-        assert self._map is not None
-        head = list(_HEAD.unpack_from(self._map))
-        _TIME.pack_into(self._map, self._slot(head[1]), now)
-        head[1] = (head[1] + 1) % self._capacity
-        _HEAD.pack_into(self._map, 0, *head)
+        place = self._head[_PLACE]
+        self._head[_PLACE] = (place + 1) % self._capacity  # first: a kill in between forgets one that is dead
+        self._ring[place] = now
 
     def pull(self, at: float) -> None:
         """Take the request that started at `at` out again: newer ones move back, the freed place is next."""
-        assert self._map is not None
-        head = list(_HEAD.unpack_from(self._map))
-
-        def slot(back: int) -> int:
-            return self._slot(head[1] - 1 - back)
-
+        ring, newest, capacity = self._ring, self._head[_PLACE] - 1, self._capacity
         back = 0
-        while (there := _TIME.unpack_from(self._map, slot(back))[0]) != at:
+        while (there := ring[(newest - back) % capacity]) != at:
             back += 1
-            if back == self._capacity or there < at - 1:
+            if back == capacity or there < at - 1:
                 return
         for step in range(back, 0, -1):
-            self._map[slot(step) : slot(step) + _TIME.size] = self._map[slot(step - 1) : slot(step - 1) + _TIME.size]
-        _TIME.pack_into(self._map, slot(0), 0.0)
-        head[1] = (head[1] - 1) % self._capacity
-        _HEAD.pack_into(self._map, 0, *head)
+            ring[(newest - step) % capacity] = ring[(newest - step + 1) % capacity]
+        ring[newest % capacity] = 0.0
+        self._head[_PLACE] = newest % capacity
 
     def free(self, limit: int, now: float) -> int:
         """How many of `limit` requests may start now, by bisection: the ring is sorted."""
+        ring, place, capacity, since = self._ring, self._head[_PLACE] - limit, self._capacity, now - WINDOW_S
         low, high = 0, limit
         while low < high:
             middle = (low + high) // 2
-            if self.start_of(limit - middle) + WINDOW_S > now:
+            if ring[(place + middle) % capacity] > since:
                 high = middle
             else:
                 low = middle + 1
@@ -209,82 +204,78 @@ class Table:
 
     # -- tokens --------------------------------------------------------------------------------------
 
-    def tokens(self, now: float) -> tuple[int, dict[int, int]]:
-        """Tokens that count now, and those of each second."""
-        assert self._map is not None
-        values = _TOKENS.unpack_from(self._map, _AT_TOKENS)
-        first = int(now) - _SECONDS + 1
-        by_second = {values[at]: values[at + 1] for at in range(0, 2 * _SECONDS, 2) if values[at] >= first}
-        return sum(by_second.values()), by_second
+    def tokens(self, now: float) -> int:
+        """Tokens that count now. Their sum is kept for the rest of the second, then made anew from its parts."""
+        head, second = self._head, int(now)
+        if head[_SUMMED] != second:
+            head[_SUM], head[_SUMMED] = sum(self.by_second(now).values()), second
+        return head[_SUM]
+
+    def by_second(self, now: float) -> dict[int, int]:
+        """Tokens that count now, by the second in which they were reserved."""
+        values, first = self._tokens.tolist(), int(now) - _SECONDS + 1
+        return {values[at]: values[at + 1] for at in range(0, 2 * _SECONDS, 2) if values[at] >= first}
 
     def add_tokens(self, at: float, tokens: int, now: float) -> None:
         """Add (or take back) tokens in the second of `at`, unless that second counts no more."""
-        assert self._map is not None
         second = int(at)
         if second < int(now) - _SECONDS + 1:
             return
-        slot = _AT_TOKENS + (second % _SECONDS) * _TOKEN_PAIR.size
-        there, count = _TOKEN_PAIR.unpack_from(self._map, slot)
-        if there > second:
+        values, place = self._tokens, 2 * (second % _SECONDS)
+        if values[place] > second:
             return
-        _TOKEN_PAIR.pack_into(self._map, slot, second, (count if there == second else 0) + tokens)
+        if values[place] != second:
+            values[place + 1], values[place] = 0, second
+        values[place + 1] += tokens
+        self._head[_SUM] += tokens
 
     # -- money ---------------------------------------------------------------------------------------
 
     def spent(self, now: float) -> tuple[float, float]:
         """US dollars of this day and this month."""
-        assert self._map is not None
-        _, _, day, of_day, month, of_month = _HEAD.unpack_from(self._map)
-        return (of_day / 1e6 if day == day_of(now) else 0.0, of_month / 1e6 if month == month_of(now) else 0.0)
+        head = self._head
+        return (
+            head[_OF_DAY] / 1e6 if head[_DAY] == day_of(now) else 0.0,
+            head[_OF_MONTH] / 1e6 if head[_MONTH] == month_of(now) else 0.0,
+        )
 
     def add_money(self, at: float, usd: float, now: float) -> None:
         """Add (or take back) money in the day and month of `at`, each unless it has passed."""
-        assert self._map is not None
-        capacity, place, day, of_day, month, of_month = _HEAD.unpack_from(self._map)
-        day_now, month_now, amount = day_of(now), month_of(now), _micro(usd)
-        if day != day_now:
-            day, of_day = day_now, 0
-        if month != month_now:
-            month, of_month = month_now, 0
-        of_day += amount if day_of(at) == day else 0
-        of_month += amount if month_of(at) == month else 0
-        _HEAD.pack_into(self._map, 0, capacity, place, day, of_day, month, of_month)
+        head, amount = self._head, _micro(usd)
+        for kind, sum_of, period in ((_DAY, _OF_DAY, day_of), (_MONTH, _OF_MONTH, month_of)):
+            if head[kind] != period(now):
+                head[sum_of], head[kind] = 0, period(now)
+            if period(at) == head[kind]:
+                head[sum_of] += amount
 
     # -- running requests ----------------------------------------------------------------------------
 
     def running(self) -> int:
-        assert self._map is not None
-        counts: tuple[int, ...] = _RUNNING.unpack_from(self._map, _AT_RUNNING)[1::2]
-        return sum(counts)
+        return sum(self._running.tolist()[1::2])
 
     def forget_dead(self) -> None:
         """Free the places of processes that are no more."""
-        assert self._map is not None
-        values = list(_RUNNING.unpack_from(self._map, _AT_RUNNING))
+        values = self._running
         for at in range(0, len(values), 2):
             if values[at] and not self._processes.alive(values[at]):
-                values[at] = values[at + 1] = 0
-        _RUNNING.pack_into(self._map, _AT_RUNNING, *values)
+                values[at + 1] = values[at] = 0
 
     def add_running(self, count: int) -> bool:
         """Add to this process's running requests; false where 64 living processes have all places."""
-        assert self._map is not None
-        values = _RUNNING.unpack_from(self._map, _AT_RUNNING)
-        own = self._processes.number
-        numbers = values[0::2]
+        values, own = self._running, self._processes.number
+        numbers = values.tolist()[0::2]
         if own in numbers:
             at = 2 * numbers.index(own)
         elif 0 in numbers:
             at = 2 * numbers.index(0)
+            values[at + 1], values[at] = 0, own
         else:
             return False
-        count = max(0, values[at + 1] + count) if values[at] == own else max(0, count)
-        _TOKEN_PAIR.pack_into(self._map, _AT_RUNNING + at * 8, own, count)
+        values[at + 1] = max(0, values[at + 1] + count)
         return True
 
     def close(self) -> None:
-        if self._map is not None:
-            self._map.close()
+        self._unmap()
         os.close(self._fd)
 
 
@@ -299,59 +290,59 @@ class LocalLimiter:
     async def reserve(
         self, request_id: str, scopes: Sequence[Scope], tokens: int, usd: float, now: float
     ) -> tuple[Decision, Reservation | None]:
-        ordered = tuple(sorted(scopes, key=lambda scope: scope.name))
-        tables = [self._table(scope.name) for scope in ordered]
-        with ExitStack() as stack:
-            for scope, table in zip(ordered, tables, strict=True):
-                stack.enter_context(table.locked())
-                table.fit(scope.limits.requests_per_minute or 0)
-            for scope, table in zip(ordered, tables, strict=True):
+        ordered = tuple(sorted(scopes, key=_name)) if len(scopes) > 1 else tuple(scopes)
+        locked = self._lock(ordered)
+        try:
+            for scope, table in zip(ordered, locked, strict=True):
                 refused = refusal(scope, table, tokens, usd, now)
                 if refused is not None:
                     return refused, None
-            for scope, table in zip(ordered, tables, strict=True):
+            for scope, table in zip(ordered, locked, strict=True):
                 _take(scope.limits, table, tokens, usd, now)
-            decision = told(ordered, tables, now)
+            decision = told(ordered, locked, now)
+        finally:
+            _unlock(locked)
         return decision, Reservation(request_id, ordered, now, tokens, usd)
 
     async def extend(self, held: Reservation, tokens: int, usd: float, now: float) -> bool:
-        tables = [self._table(scope.name) for scope in held.scopes]
-        with ExitStack() as stack:
-            for scope, table in zip(held.scopes, tables, strict=True):
-                stack.enter_context(table.locked())
-                table.fit(scope.limits.requests_per_minute or 0)
+        locked = self._lock(held.scopes)
+        try:
             if not all(
                 _has_room(scope.limits, table, tokens, usd, now)
-                for scope, table in zip(held.scopes, tables, strict=True)
+                for scope, table in zip(held.scopes, locked, strict=True)
             ):
                 return False
-            for table in tables:
+            for table in locked:
                 table.add_tokens(held.at, tokens, now)
                 table.add_money(held.at, usd, now)
+        finally:
+            _unlock(locked)
         held.tokens += tokens
         held.usd += usd
         return True
 
     async def settle(self, held: Reservation, tokens: int, usd: float, now: float) -> None:
-        for scope in held.scopes:
-            table = self._table(scope.name)
-            with table.locked():
-                table.fit(scope.limits.requests_per_minute or 0)
+        locked = self._lock(held.scopes)
+        try:
+            for scope, table in zip(held.scopes, locked, strict=True):
                 if tokens != held.tokens:
                     table.add_tokens(held.at, tokens - held.tokens, now)
                 if usd != held.usd:
                     table.add_money(held.at, usd - held.usd, now)
                 if scope.limits.concurrent is not None:
                     table.add_running(-1)
+        finally:
+            _unlock(locked)
 
     async def cancel(self, held: Reservation, now: float) -> None:
         await self.settle(held, 0, 0.0, now)
-        for scope in held.scopes:
-            if scope.limits.requests_per_minute is not None:
-                table = self._table(scope.name)
-                with table.locked():
-                    table.fit(scope.limits.requests_per_minute)
+        locked = self._lock(held.scopes)
+        try:
+            for scope, table in zip(held.scopes, locked, strict=True):
+                if scope.limits.requests_per_minute is not None:
                     table.pull(held.at)
+        finally:
+            _unlock(locked)
 
     async def close(self) -> None:
         for table in self._tables.values():
@@ -359,11 +350,32 @@ class LocalLimiter:
         self._tables.clear()
         self._processes.close()
 
-    def _table(self, name: str) -> Table:
-        table = self._tables.get(name)
-        if table is None:
-            table = self._tables[name] = Table(self._folder / f"{quote(name, safe='')}.limits", self._processes)
+    def _lock(self, scopes: Sequence[Scope]) -> list[Table]:
+        """The tables of `scopes`, which are in the order of their names, locked and fitted."""
+        locked: list[Table] = []
+        try:
+            for scope in scopes:
+                table = self._tables.get(scope.name) or self._open(scope.name)
+                table.lock()
+                locked.append(table)
+                table.fit(scope.limits.requests_per_minute or 0)
+        except BaseException:
+            _unlock(locked)
+            raise
+        return locked
+
+    def _open(self, name: str) -> Table:
+        table = self._tables[name] = Table(self._folder / f"{quote(name, safe='')}.window", self._processes)
         return table
+
+
+def _name(scope: Scope) -> str:
+    return scope.name
+
+
+def _unlock(tables: Sequence[Table]) -> None:
+    for table in reversed(tables):
+        table.unlock()
 
 
 def refusal(scope: Scope, table: Table, tokens: int, usd: float, now: float) -> Decision | None:
@@ -379,13 +391,15 @@ def refusal(scope: Scope, table: Table, tokens: int, usd: float, now: float) -> 
     if (limit := limits.requests_per_minute) is not None and (wait := table.start_of(limit) + WINDOW_S - now) > 0:
         return no("requests", limit, limit, wait)
     if (most := limits.tokens_per_minute) is not None:
-        used, by_second = table.tokens(now)
+        used = table.tokens(now)
         if used + tokens > most:
-            return no("tokens", most, used, _until_free(by_second, used + tokens - most, now))
+            return no("tokens", most, used, _until_free(table.by_second(now), used + tokens - most, now))
     if (places := limits.concurrent) is not None and table.running() >= places:
         table.forget_dead()
         if (busy := table.running()) >= places:
             return no("concurrent", places, busy, 1.0)
+    if not limits.has_budget():
+        return None
     of_day, of_month = table.spent(now)
     if (budget := limits.usd_per_day) is not None and _micro(of_day + usd) > _micro(budget):
         return no("usd_per_day", budget, of_day, until_day_ends(now))
@@ -404,8 +418,10 @@ def _until_free(by_second: dict[int, int], needed: int, now: float) -> float:
 
 
 def _has_room(limits: LimitSpec, table: Table, tokens: int, usd: float, now: float) -> bool:
-    if limits.tokens_per_minute is not None and table.tokens(now)[0] + tokens > limits.tokens_per_minute:
+    if limits.tokens_per_minute is not None and table.tokens(now) + tokens > limits.tokens_per_minute:
         return False
+    if not limits.has_budget():
+        return True
     of_day, of_month = table.spent(now)
     return (limits.usd_per_day is None or _micro(of_day + usd) <= _micro(limits.usd_per_day)) and (
         limits.usd_per_month is None or _micro(of_month + usd) <= _micro(limits.usd_per_month)
@@ -434,7 +450,7 @@ def told(scopes: Sequence[Scope], tables: Sequence[Table], now: float) -> Decisi
             if requests is None or left < requests[1]:
                 requests = (limit, left, WINDOW_S if left < limit else 0.0)
         if (most := scope.limits.tokens_per_minute) is not None:
-            used, _ = table.tokens(now)
+            used = table.tokens(now)
             if tokens is None or most - used < tokens[1]:
                 tokens = (most, max(0, most - used), WINDOW_S if used else 0.0)
     limit_requests, remaining_requests, reset_requests_s = requests or (None, 0, 0.0)

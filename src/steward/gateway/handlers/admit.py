@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
 from steward.core.errors import Refused, Unavailable
 from steward.core.extend import Limiter
-from steward.core.records import Reservation, Scope
+from steward.core.records import KeyRecord, Reservation, Scope
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
 from steward.gateway.limits import (
@@ -48,13 +48,14 @@ def admit(
 ) -> Wrapper:
     """Reserve, and settle. `lengths` is what is known of each route's answers; it grows here."""
     settling: set[asyncio.Task[None]] = set()
+    known = _Scopes(table)
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             found = find(routes, exchange.request.model)
             exchange.route = found.name
             assert exchange.key is not None
-            scopes = scopes_of(exchange.key, found.name, table)
+            scopes = known.of(exchange.key, found.name)
             prices = _size(exchange, found, scopes, models, lengths)
             if not scopes:
                 answer = await inner(exchange)
@@ -71,7 +72,7 @@ def admit(
                 await _release(limiter, exchange, held)
                 return answer
             if counts_tokens(scopes):
-                answer.stream = _bounded(limiter, exchange, held, prices, answer.stream)
+                answer.stream.budget = _Budget(limiter, exchange, held, prices)
             if needs_settling(scopes):
                 exchange.at_end.insert(0, lambda: _later(settling, _release(limiter, exchange, held)))
             return answer
@@ -79,6 +80,26 @@ def admit(
         return handle
 
     return wrap
+
+
+class _Scopes:
+    """The scopes of each key and route, worked out once; a key that was changed is another record."""
+
+    MOST: Final = 10_000
+
+    def __init__(self, table: LimitTable) -> None:
+        self._table = table
+        self._found: dict[tuple[str, str], tuple[KeyRecord, tuple[Scope, ...]]] = {}
+
+    def of(self, key: KeyRecord, route: str) -> tuple[Scope, ...]:
+        found = self._found.get((key.id, route))
+        if found is not None and found[0] is key:
+            return found[1]
+        if len(self._found) >= self.MOST:
+            self._found.clear()
+        scopes = scopes_of(key, route, self._table)
+        self._found[key.id, route] = (key, scopes)
+        return scopes
 
 
 def needs_settling(scopes: tuple[Scope, ...]) -> bool:
@@ -173,30 +194,29 @@ def _learn_at_end(exchange: Exchange, lengths: dict[str, OutputLengths]) -> None
     exchange.at_end.append(learn)
 
 
-async def _bounded(
-    limiter: Limiter, exchange: Exchange, held: Reservation, prices: tuple[float, float], stream: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
-    """The stream, as long as what it runs up can be reserved; then an error and its end."""
-    estimate = RunningEstimate()
-    reserved = exchange.reserved_output
-    try:
-        async for events in stream:
-            estimate.add(events)
-            missing = estimate.tokens() - reserved
-            if missing > 0:
-                more = await _more(limiter, held, prices, missing)
-                if not more:
-                    exchange.cut_off = True
-                    exchange.events = max(exchange.events, estimate.tokens())  # what it is billed without a usage
-                    error = cut_off(", ".join(scope.name.partition(":")[0] for scope in held.scopes))
-                    yield dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
-                    return
-                reserved += more
-            yield events
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
+class _Budget:
+    """A stream, as long as what it runs up can be reserved."""
+
+    def __init__(self, limiter: Limiter, exchange: Exchange, held: Reservation, prices: tuple[float, float]) -> None:
+        self._limiter, self._exchange, self._held, self._prices = limiter, exchange, held, prices
+        self._estimate = RunningEstimate()
+        self._reserved = exchange.reserved_output
+
+    def missing(self, events: bytes) -> int:
+        self._estimate.add(events)
+        return self._estimate.tokens() - self._reserved
+
+    async def grow(self, tokens: int) -> bool:
+        more = await _more(self._limiter, self._held, self._prices, tokens)
+        self._reserved += more
+        if not more:
+            self._exchange.cut_off = True
+            self._exchange.events = max(self._exchange.events, self._estimate.tokens())  # billed without a usage
+        return more > 0
+
+    def cut_off(self) -> bytes:
+        error = cut_off(", ".join(scope.name.partition(":")[0] for scope in self._held.scopes))
+        return dialects.of(self._exchange.endpoint).error_event(error, self._exchange.request_id)
 
 
 async def _more(limiter: Limiter, held: Reservation, prices: tuple[float, float], missing: int) -> int:

@@ -5,13 +5,9 @@ What goes out and what comes back is decided in `relay.py`.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Final
-
-import msgspec
 
 from steward.core.errors import Refused, TimedOut, Unavailable
 from steward.core.extend import EngineAnswer
@@ -20,10 +16,9 @@ from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry
 from steward.gateway.relay import Outgoing, Relay, early_error, failed, is_stream, outgoing_of, passed_back, taken_in
 from steward.gateway.sse import data_of
-from steward.gateway.wire import upstream_failed
+from steward.gateway.stream import Stream
 
 SSE: Final = b"text/event-stream"
-REST_S: Final = 0.25
 FORWARDED: Final = ("anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent")
 
 
@@ -70,11 +65,10 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
 
 async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) -> Answer:
     """An answer whose status is held back until the first event has arrived: an early failure keeps its status."""
-    pieces = upstream.chunks()
     relay = Relay(exchange, outgoing)
     events: list[bytes] = []
     try:
-        async for piece in pieces:
+        while piece := await upstream.piece():
             events += relay.scanner.feed(piece)
             if any(data_of(event) for event in events):
                 break
@@ -95,39 +89,6 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
         body = dialects.of(exchange.endpoint).error_body(early, exchange.request_id)
         return Answer(early.status, body)
     exchange.ttft_s = time.perf_counter() - exchange.started
-    answer = Answer(200, stream=_relayed(exchange, upstream, relay, events, pieces), content_type=SSE)
+    answer = Answer(200, stream=Stream(exchange, upstream, relay, events), content_type=SSE)
     answer.headers += passed_back(upstream.headers, 200)
     return answer
-
-
-async def _relayed(
-    exchange: Exchange, upstream: EngineAnswer, relay: Relay, events: list[bytes], pieces: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
-    """The upstream's events, unchanged but for a usage event that the client did not ask for, or translated."""
-    broke = False
-    try:
-        if out := relay.pass_on(events):
-            yield out
-        while not (relay.over or relay.scanner.done) and (piece := await anext(pieces, None)) is not None:
-            if out := relay.pass_on(relay.scanner.feed(piece)):
-                yield out
-        if relay.over:
-            return
-        if out := relay.end():
-            yield out
-        await _read_rest(pieces)
-    except (Unavailable, ValueError) as error:
-        exchange.failed = broke = True
-        yield relay.error(upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error"))
-    finally:
-        upstream.close()
-        if broke or exchange.truncated or relay.scanner.failed:
-            exchange.attempts[-1] = msgspec.structs.replace(exchange.attempts[-1], error="the stream broke off")
-
-
-async def _read_rest(pieces: AsyncIterator[bytes]) -> None:
-    """Nothing follows the last event but the end, after which the connection can be used again; some never send it."""
-    with contextlib.suppress(Unavailable, TimeoutError):
-        async with asyncio.timeout(REST_S):
-            async for _ in pieces:
-                pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from steward.core.errors import Refused
 from steward.core.extend import Guard
@@ -23,7 +23,7 @@ def guard(guards: Sequence[Guard]) -> Wrapper:
             seam.guard_request(guards, exchange)
             answer = await inner(exchange)
             if answer.stream is not None:
-                answer.stream = _guarding(guards, exchange, answer.stream)
+                answer.stream.guarded = _Guarded(guards, exchange)
             elif answer.status < 400:
                 answer.body = seam.guard_answer(guards, exchange, answer.body)
             answer.headers.append((b"x-steward-guards", ", ".join(exchange.guards).encode()))
@@ -34,20 +34,29 @@ def guard(guards: Sequence[Guard]) -> Wrapper:
     return wrap
 
 
-async def _guarding(guards: Sequence[Guard], exchange: Exchange, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    guarded = seam.GuardedStream(guards, exchange)
-    splitter = Scanner()
-    out: list[bytes] = []
-    try:
-        async for piece in stream:
-            out.extend(guarded.feed(event) for event in splitter.feed(piece))  # what precedes a failure stays in
-            if out:
-                yield b"".join(out)
-                out = []
-        out.extend(guarded.feed(event) for event in splitter.end())
-        seam.close(guards, exchange)
-        out.append(b": x-steward-guards " + ", ".join(exchange.guards).encode() + b"\n\n")
-    except Refused as error:
-        exchange.failed = True
-        out.append(dialects.of(exchange.endpoint).error_event(error, exchange.request_id))
-    yield b"".join(out)
+class _Guarded:
+    """A stream's events after all guards; a comment at its end names those that ran."""
+
+    def __init__(self, guards: Sequence[Guard], exchange: Exchange) -> None:
+        self._guards, self._exchange = guards, exchange
+        self._stream = seam.GuardedStream(guards, exchange)
+        self._splitter = Scanner()
+        self.over = False
+
+    def feed(self, events: bytes) -> bytes:
+        return self._checked(self._splitter.feed(events))
+
+    def end(self) -> bytes:
+        return self._checked(self._splitter.end(), last=True)
+
+    def _checked(self, events: list[bytes], last: bool = False) -> bytes:
+        out: list[bytes] = []
+        try:
+            out.extend(self._stream.feed(event) for event in events)  # what precedes a failure stays in
+            if last:
+                seam.close(self._guards, self._exchange)
+                out.append(b": x-steward-guards " + ", ".join(self._exchange.guards).encode() + b"\n\n")
+        except Refused as error:
+            self.over = self._exchange.failed = True
+            out.append(dialects.of(self._exchange.endpoint).error_event(error, self._exchange.request_id))
+        return b"".join(out)

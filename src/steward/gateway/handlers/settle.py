@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from steward.core.errors import Refused
 from steward.core.extend import Ledger
 from steward.core.records import Admitted, Outcome, Settled
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
+from steward.gateway.stream import Stream
 from steward.gateway.wire import MAX_CHOICES, MAX_OUTPUT_TOKENS, TokenUsage
 
 MOST_TOKENS: Final = MAX_OUTPUT_TOKENS * MAX_CHOICES
@@ -43,13 +44,21 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
             if answer.stream is None:
                 end(whole_outcome(answer.status), answer.status)
             else:
-                answer.stream = _settling(exchange, answer.status, answer.stream, end)
-                exchange.at_end.append(lambda: end("client_closed", 499))  # a stream that nobody began to read
+                _settle_at_close(exchange, answer.stream, answer.status, end)
             return answer
 
         return handle
 
     return wrap
+
+
+def _settle_at_close(exchange: Exchange, stream: Stream, status: int, end: Callable[[Outcome, int], None]) -> None:
+    def close() -> None:
+        outcome = stream_outcome(exchange, stream)
+        end(outcome, 499 if outcome == "client_closed" else status)
+
+    stream.at_close.append(close)
+    exchange.at_end.append(stream.close)  # of one that nobody began to read
 
 
 def whole_outcome(status: int) -> Outcome:
@@ -61,24 +70,13 @@ def _failure(error: Refused) -> Outcome:
     return "upstream_error" if error.status >= 500 else "refused"
 
 
-async def _settling(
-    exchange: Exchange, status: int, stream: AsyncIterator[bytes], end: Callable[[Outcome, int], None]
-) -> AsyncIterator[bytes]:
-    outcome: Outcome | None = None  # none yet: the client left, or the stream was cut off
-    try:
-        async for events in stream:
-            yield events
-        outcome = "upstream_error" if exchange.failed else "truncated" if exchange.truncated else "ok"
-    except asyncio.CancelledError:
-        exchange.cut_off = exchange.cut_off or not exchange.client_closed
-        raise
-    except Exception:
-        outcome = "upstream_error"
-        raise
-    finally:
-        if outcome is None and exchange.cut_off:
-            outcome = "truncated"
-        end(outcome or "client_closed", status if outcome else 499)
+def stream_outcome(exchange: Exchange, stream: Stream) -> Outcome:
+    """How a stream ended that has been closed."""
+    if stream.broke:
+        return "upstream_error"
+    if stream.ended:
+        return "upstream_error" if exchange.failed else "truncated" if exchange.truncated else "ok"
+    return "truncated" if exchange.cut_off else "client_closed"
 
 
 def admitted(exchange: Exchange) -> Admitted:
