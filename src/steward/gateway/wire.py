@@ -77,7 +77,7 @@ def new_request_id(now: float) -> str:
     scatter: rows with random keys cost the keeper four times as much (docs/explanation/performance.md).
 
     >>> new_request_id(1767268800.0)[:15]
-    'req_019b796dd600'
+    'req_19b796dd600'
     """
     return f"req_{int(now * 1000):011x}{secrets.token_hex(7)[:13]}"
 

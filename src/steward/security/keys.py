@@ -6,6 +6,7 @@ as an HMAC under the deployment's pepper in constant time. Pure: no file is touc
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import zlib
@@ -75,13 +76,21 @@ class KeyBook:
     def __init__(self, records: Iterable[KeyRecord], pepper: bytes) -> None:
         self._records = {record.id: record for record in records if record.revoked_at is None}
         self._pepper = pepper
+        self._checked: dict[bytes, KeyRecord] = {}  # by SHA-256 of the whole key: a digest is no secret
 
     def find(self, text: str) -> KeyRecord | None:
         """The record of a valid key; None where it is malformed, unknown, wrong or revoked."""
+        name = hashlib.sha256(text.encode()).digest()
+        return self._checked.get(name) or self._check(text, name)
+
+    def _check(self, text: str, name: bytes) -> KeyRecord | None:
         parsed = parse(text)
         if parsed is None:
             return None
         record = self._records.get(parsed.id)
         expected = record.digest if record is not None else "0" * 64
         same = hmac.compare_digest(digest(parsed.secret, self._pepper), expected)
-        return record if same else None
+        if record is None or not same:
+            return None
+        self._checked[name] = record
+        return record

@@ -127,7 +127,9 @@ def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[s
 
 def _clean(name: str | None) -> str | None:
     """An upstream's id as every store takes it: no NUL, no lone surrogate, at most 200 characters."""
-    return name and "".join(letter for letter in name[:200] if letter.isprintable())
+    if name is None or (len(name) <= 200 and name.isprintable()):
+        return name
+    return "".join(letter for letter in name[:200] if letter.isprintable())
 
 
 def _counted(usage: TokenUsage | None) -> tuple[int, int] | None:
