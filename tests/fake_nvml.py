@@ -39,7 +39,7 @@ class FakeNvml:
     def nvmlSystemGetDriverVersion(self) -> str:
         return "570.133.20"
 
-    def nvmlSystemGetCudaDriverVersion(self) -> int:
+    def nvmlSystemGetCudaDriverVersion_v2(self) -> int:
         return 12080
 
     def nvmlSystemGetProcessName(self, pid: int) -> str:

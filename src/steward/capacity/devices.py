@@ -114,5 +114,6 @@ def _of(gpu: Gpu, now: float) -> Iterator[Complaint]:
             yield Complaint(gpu.index, "ill", f"XID {xid.code}: {HARDWARE_XIDS[xid.code]}")
         else:
             yield Complaint(gpu.index, "noted", f"XID {xid.code}: see NVIDIA's catalogue of XID errors")
-    for reason in throttled(gpu):
+    held = throttled(gpu)
+    for reason in held[1:] if held[:1] == ("hw_slowdown",) and len(held) > 1 else held:  # the others say what of
         yield Complaint(gpu.index, "slowed", SLOWED[reason])

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 CODES = {"well": 0, "ill": 1, "none": 3}
-COLUMNS = ("gpu", "name", "busy", "memory", "°C", "power", "clock", "clocks held by", "ECC", "XID")
+COLUMNS = ("gpu", "name", "busy", "GiB used", "°C", "W", "MHz", "held by", "ECC", "XID")  # ECC: the uncorrected
+HELD_BY = {
+    "sw_power_cap": "power cap",
+    "hw_slowdown": "hardware",
+    "hw_thermal": "heat",
+    "sw_thermal": "heat",
+    "hw_power_brake": "power brake",
+}
 
 
 def gpu(
@@ -97,20 +104,19 @@ def page(judged: Judged) -> Group:
 
 
 def _row(item: Gpu) -> list[object]:
-    from steward.capacity.devices import throttled
-
-    held = throttled(item) or tuple(reason for reason in item.reasons or () if reason == "sw_power_cap")
-    corrected, uncorrected = item.ecc_corrected, item.ecc_uncorrected
+    held = {HELD_BY[reason]: None for reason in item.reasons or () if reason in HELD_BY}
+    if len(held) > 1:
+        held.pop("hardware", None)  # the others say what of
     return [
         str(item.index),
         printable(item.name.removeprefix("NVIDIA ")) or item.error,
-        _number(item.gpu_percent, "%"),
+        "" if item.gpu_percent is None else f"{item.gpu_percent:.0f} %",
         _memory(item.memory_used_bytes, item.memory_total_bytes),
         _number(item.temperature_c),
-        _of(item.power_w, item.power_limit_w, "W"),
-        _number(item.sm_clock_mhz, "MHz"),
-        ", ".join(reason.replace("_", " ") for reason in held),
-        "" if uncorrected is None else f"{uncorrected} ({corrected or 0} corrected)",
+        _number(item.power_w) + ("" if None in (item.power_w, item.power_limit_w) else f" / {item.power_limit_w:.0f}"),
+        _number(item.sm_clock_mhz),
+        ", ".join(held),
+        "" if item.ecc_uncorrected is None else f"{item.ecc_uncorrected:,}",
         "" if item.last_xid is None else str(item.last_xid.code),
     ]
 
@@ -143,15 +149,11 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
-def _number(value: float | None, unit: str = "") -> str:
-    return "" if value is None else f"{value:,.0f} {unit}".rstrip()
-
-
-def _of(value: float | None, limit: float | None, unit: str) -> str:
-    return "" if value is None else f"{value:.0f} {unit}" if limit is None else f"{value:.0f} / {limit:.0f} {unit}"
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def _memory(used: int | None, total: int | None) -> str:
     if total is None:
         return ""
-    return f"{'?' if used is None else f'{used / GIB:.1f}'} / {total / GIB:.1f} GiB"
+    return f"{'?' if used is None else f'{used / GIB:.1f}'} / {total / GIB:.1f}"

@@ -60,3 +60,10 @@ def test_throttling_names_only_what_holds_back() -> None:
 def test_one_ill_gpu_is_enough() -> None:
     gpus = (Gpu(index=0), Gpu(index=1, error="GPU is lost"))
     assert judge(GpuReading(at=NOW, source="nvml", gpus=gpus)).verdict == "ill"
+
+
+def test_a_hardware_slowdown_is_named_by_its_cause_where_there_is_one() -> None:
+    assert [text for _, text in said(reasons=("hw_slowdown", "hw_thermal"))] == [
+        "too hot: the hardware lowers its clocks"
+    ]
+    assert len(said(reasons=("hw_slowdown",))) == 1

@@ -57,7 +57,7 @@ class NvmlReader:
             driver = nvml.nvmlSystemGetDriverVersion()
         except pynvml.NVMLError as error:
             raise Unavailable(f"NVML: {_said(error)}") from error
-        cuda = self._ask(nvml.nvmlSystemGetCudaDriverVersion)
+        cuda = self._ask(nvml.nvmlSystemGetCudaDriverVersion_v2)
         self._take_events(now)
         gpus = tuple(self._gpu(index, processes) for index in range(count))
         return GpuReading(
