@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -93,6 +94,14 @@ def test_without_a_gpu_it_is_said_and_exit_3(tmp_path: Path) -> None:
     done = run("gpu", PATH=path)
     assert done.returncode == 3 and done.stdout.startswith("No GPU here: nvidia-smi finds no device")
     assert json.loads(run("gpu", "--json", PATH=path).stdout)["verdict"] == "none"
+
+
+def test_without_the_binding_the_extra_is_named(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['pynvml'] = None; from steward.__main__ import main; main()"
+    command, environment = [sys.executable, "-c", code, "gpu"], {**os.environ, "PATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment)
+    said = done.stdout + done.stderr  # a machine with a GPU says it as an error
+    assert done.returncode in (3, 4) and "pip install 'llm-steward[gpu]'" in said and "no nvidia-smi is in PATH" in said
 
 
 def test_bad_spans_are_refused() -> None:

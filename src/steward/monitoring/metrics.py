@@ -114,6 +114,8 @@ TABLE: Final = (
         "Sum of the scores without their sign; the mean is (positive - negative) / count.",
     ),
     Metric("open_requests", None, "steward_open_requests", "gauge", "Requests admitted and not yet settled."),
+    Metric("waiting", None, "steward_requests_waiting", "gauge", "Requests that wait in the line of a route."),
+    Metric("running", None, "steward_requests_running", "gauge", "Requests that hold a place of a route's line."),
     Metric("process_up", None, "steward_process_up", "gauge", "1 where the process runs."),
     Metric(
         "process_restarts",
@@ -182,11 +184,15 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     config_refused: bool
     processes: tuple[Process, ...]
     open_requests: int
+    lines: Mapping[str, tuple[int, int]] = {}  # by route: requests that wait, requests that run
 
 
 def deployment_samples(seen: Deployment) -> Iterator[Sample]:
     """The state of the processes and of the configuration."""
     yield Sample("open_requests", seen.open_requests)
+    for route, (waiting, running) in seen.lines.items():
+        yield Sample("waiting", waiting, (("route", route),))
+        yield Sample("running", running, (("route", route),))
     for process in seen.processes:
         name: Labels = (("process", process.name),)
         yield Sample("process_up", float(process.up), name)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from steward.core.errors import Refused
+from steward.gateway.app import COUNTED
 from steward.gateway.wire import error_body
 
 MOST_HEAD_BYTES: Final = 64 * 1024
@@ -60,7 +62,7 @@ class Connection(HttpToolsProtocol):
         if self._refused is not None:
             return
         super().data_received(data)
-        if self._in_head or self._in_body:
+        if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
                 self._refuse(too_long())
@@ -103,12 +105,18 @@ class Connection(HttpToolsProtocol):
 
     # -- refusing ----------------------------------------------------------------------------------
 
+    def count(self, error: Refused) -> None:
+        """Called at each refusal, for a subclass to count it."""
+
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls where the parser gives up."""
         self._refuse(self._refused or malformed())
 
     def _refuse(self, error: Refused) -> None:
         self._refused = error
+        self.count(error)
+        if self.cycle is not None and not self.cycle.response_complete:
+            cast(dict[str, Any], self.cycle.scope)[COUNTED] = True  # the gateway will think that the client hung up
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.close()  # in the middle of an answer nothing else can be said
             return
@@ -149,9 +157,10 @@ class Connection(HttpToolsProtocol):
             self._stall = self.loop.call_later(self.send_s, self._look)
 
 
-def connection(receive_s: float, send_s: float) -> type[Connection]:
-    """The class of connections that uvicorn makes, with these times."""
-    return type("GuardedConnection", (Connection,), {"receive_s": receive_s, "send_s": send_s})
+def connection(receive_s: float, send_s: float, refused: Callable[[Refused], None]) -> type[Connection]:
+    """The class of connections that uvicorn makes, with these times; `refused` is told of each refusal."""
+    named = {"receive_s": receive_s, "send_s": send_s, "count": lambda self, error: refused(error)}
+    return type("GuardedConnection", (Connection,), named)
 
 
 def malformed() -> Refused:

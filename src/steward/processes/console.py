@@ -21,7 +21,7 @@ from steward.monitoring.metrics import Deployment, Process, deployment_samples, 
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.files import write_private
 from steward.workflows.gpus import Sampler
-from steward.workflows.serve import ServePlan, alive_of, read_plan, store_url
+from steward.workflows.serve import ServePlan, alive_of, line_depths, read_plan, store_url
 
 BUCKETS = 60
 HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
@@ -69,6 +69,7 @@ def metrics(plan: ServePlan, store: SqlStore, gpus: GpuSight = NO_GPUS) -> str:
         config_refused=state["config_error"] is not None,
         processes=tuple(Process(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]),
         open_requests=store.open_requests(),
+        lines={route: (depth.waiting, depth.running) for route, depth in line_depths(plan, _workers(state)).items()},
     )
     samples = (
         *deployment_samples(deployment),
@@ -81,6 +82,11 @@ def metrics(plan: ServePlan, store: SqlStore, gpus: GpuSight = NO_GPUS) -> str:
 def _state(plan: ServePlan) -> dict[str, Any]:
     state: dict[str, Any] = json.loads((Path(plan.home) / "run" / "state.json").read_text())
     return state
+
+
+def _workers(state: dict[str, Any]) -> list[int]:
+    """Process ids of the workers that run."""
+    return [item["pid"] for item in state["processes"] if item["name"].startswith("worker-") and item["pid"]]
 
 
 def _restarts(count: int) -> str:

@@ -20,7 +20,7 @@ from steward.monitoring.metrics import (
 )
 
 SEEN = Deployment(
-    version="1.0", started_at=1.5, config_version=3, config_refused=True, open_requests=2,
+    version="1.0", started_at=1.5, config_version=3, config_refused=True, open_requests=2, lines={"big": (3, 2)},
     processes=(Process("worker-0", True, 0), Process("keeper", False, 4)),
 )  # fmt: skip
 ROWS = [
@@ -39,6 +39,12 @@ def test_buckets_cumulate_up_to_the_count() -> None:
 def test_calls_to_models_name_the_provider_and_what_has_no_value_is_left_out() -> None:
     rows = [MeterRow("client_duration", (("target", "big"), ("error", "")), "sum", 2.5)]
     assert '_sum{gen_ai_request_model="big",gen_ai_provider_name="openai"} 2.5' in render(rows, (), {"big": "openai"})
+
+
+def test_the_line_of_each_route_is_shown() -> None:
+    text = render([], deployment_samples(SEEN))
+    assert 'steward_requests_waiting{gen_ai_request_model="big"} 3' in text
+    assert 'steward_requests_running{gen_ai_request_model="big"} 2' in text
 
 
 def test_label_values_are_escaped() -> None:
