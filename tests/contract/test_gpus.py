@@ -213,6 +213,13 @@ def test_the_command_is_never_taken_from_a_relative_folder(tmp_path: Path, monke
     assert find_command() == str(tmp_path / "nvidia-smi")
 
 
+def test_the_command_sees_no_secret_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIG_KEY", "sk-secret")
+    with pytest.raises(Unavailable, match="PATH=") as said:
+        SmiReader(command(tmp_path, "env")).read(7.0, processes=True)
+    assert "sk-secret" not in str(said.value)
+
+
 def test_a_part_without_numbers_is_tolerated(tmp_path: Path) -> None:
     text = (HERE / "mig.xml").read_text().replace("9856 MiB", "N/A").replace("12 MiB</used>", "[Not Supported]</used>")
     (tmp_path / "thin.xml").write_text(text)

@@ -22,6 +22,7 @@ from steward.core.errors import TimedOut, Unavailable
 from steward.core.gpus import Gpu, GpuProcess, GpuReading, MigDevice, Reason
 
 ARGUMENTS: Final = ("-q", "-x")
+KEPT: Final = ("PATH", "LD_LIBRARY_PATH")  # of the environment: secrets may stand in the rest
 MIB: Final = 1024 * 1024
 _NO_DEVICES: Final = "No devices were found"
 _REASONS: Final[dict[str, Reason]] = {  # element, after clocks_event_reason_ or clocks_throttle_reason_
@@ -71,6 +72,7 @@ class SmiReader:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                env={name: os.environ[name] for name in KEPT if name in os.environ},
                 start_new_session=True,
             )
         except OSError as error:
