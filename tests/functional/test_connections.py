@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -103,6 +106,29 @@ def test_a_body_that_trickles_is_cut_off_and_leaves_no_row(guarded: Deployment) 
         status, error = answer(made)
     assert (status, error["code"]) == (408, "request_timeout")
     assert guarded.usage()["requests"] == before
+
+
+def test_what_the_connection_refuses_is_counted_once_and_by_its_reason(guarded: Deployment) -> None:
+    def counted() -> dict[str, int]:
+        with urllib.request.urlopen(f"{guarded.console_url}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        return {reason: int(n) for reason, n in re.findall(r'steward_turned_away_total{reason="(\w+)"} (\d+)', text)}
+
+    time.sleep(2.5)  # what earlier tests had refused is in the store by then
+    before = counted()
+    for sent, code in (
+        (b"GARBAGE\r\n\r\n", "malformed_http"),
+        (head(guarded, 2, f"x-big: {'a' * 70_000}"), "headers_too_large"),
+        (head(guarded, 1000) + b"{", "request_timeout"),  # in the body, which the gateway is waiting for
+        (head(guarded, 1000)[:40], "request_timeout"),
+    ):
+        with connect(guarded) as made:
+            made.sendall(sent)
+            assert answer(made)[1]["code"] == code
+    expected = Counter(before) + Counter(malformed_http=1, headers_too_large=1, request_timeout=2)
+    until(lambda: sum(counted().values()) >= expected.total())
+    time.sleep(1.5)  # and none comes after
+    assert counted() == expected and "Fatal error" not in guarded.log.read_text()
 
 
 def test_a_large_body_may_take_its_time(guarded: Deployment) -> None:

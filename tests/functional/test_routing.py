@@ -373,6 +373,30 @@ def test_overload_is_shed_and_what_is_admitted_keeps_its_latency(
     assert two.most == 2 and len(two.seen) == 5  # never more than the route's concurrency upstream
 
 
+def test_who_waits_and_who_runs_is_on_metrics(routed: Deployment, one: Upstream, two: Upstream) -> None:
+    def shown(name: str) -> list[int]:
+        with urllib.request.urlopen(f"{routed.console_url}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        start = f'steward_requests_{name}{{gen_ai_request_model="narrow"}} '
+        return [int(line.removeprefix(start)) for line in lines if line.startswith(start)]
+
+    def keep_asking() -> None:
+        while not done.is_set():
+            ask(routed, "narrow")
+
+    two.pause_s, done = 0.5, threading.Event()
+    clients = [threading.Thread(target=keep_asking) for _ in range(5)]
+    for client in clients:
+        client.start()
+    try:
+        until(lambda: (shown("running"), shown("waiting")) == ([2], [3]))
+    finally:
+        done.set()
+        for client in clients:
+            client.join()
+    until(lambda: (shown("running"), shown("waiting")) == ([0], [0]))
+
+
 def test_who_cannot_be_served_in_time_is_told_at_once(routed: Deployment, one: Upstream, two: Upstream) -> None:
     two.pause_s = 0.5
     ask(routed, "narrow")  # from here on the line knows how long a place is held

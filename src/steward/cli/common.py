@@ -15,6 +15,7 @@ from steward.core.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of the deployment's data.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
@@ -65,6 +66,11 @@ def show_json(record: object) -> None:
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> None:
     """Numbers to the right; what is missing is a dash; with `total` the last row stands apart."""
+    terminal().print(table_of(columns, rows, total))
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> Table:
+    """What `show_table` shows."""
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
@@ -75,7 +81,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: 
     for number, row in enumerate(listed):
         last = total and number == len(listed) - 1
         table.add_row(*(_cell(value) for value in row), style="bold" if last else None)
-    terminal().print(table)
+    return table
 
 
 def terminal() -> Console:

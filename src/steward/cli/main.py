@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, data, evaluation, feedback, keys, prompts, reload, status, up, usage
+from steward.cli import chat, config, data, evaluation, feedback, gpu, keys, prompts, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command()(reload.reload)
 app.command()(chat.chat)
 app.command()(usage.tail)
 app.command()(feedback.feedback)
+app.command()(gpu.gpu)
 config.app.command()(reload.history)
 config.app.command()(reload.diff)
 config.app.command()(reload.rollback)

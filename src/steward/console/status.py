@@ -7,8 +7,13 @@ from typing import Any
 
 from markupsafe import Markup
 
+from steward.capacity.devices import Complaint, judge
+from steward.core.gpus import Gpu, GpuSight
 from steward.core.records import ExchangeRow, SeriesPoint, Snapshot
 from steward.web.charts import Line, bar_chart, line_chart
+
+GIB = 1024**3
+OLD_S = 45.0  # of readings that come every 10 s: something is wrong with the driver
 
 
 def milliseconds(seconds: float) -> str:
@@ -53,7 +58,79 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
         ],
         "charts": [Markup(chart) for chart in _charts(snapshot.series, bucket)] if usage.requests else [],
         "rows": [_row(row) for row in snapshot.last],
+        "gpus": gpus(snapshot.gpus),
     }
+
+
+def gpus(sight: GpuSight) -> dict[str, Any] | None:
+    """The section about GPUs; None where this machine has none."""
+    if sight.age_s is None and not sight.error:
+        return None
+    judged = judge(sight.reading) if sight.reading is not None else None
+    said = judged.complaints if judged is not None else ()
+    age = span(sight.age_s) if sight.age_s is not None and sight.age_s >= OLD_S else ""
+    return {
+        "rows": [row for gpu in (judged.reading.gpus if judged is not None else ()) for row in _gpu(gpu, said)],
+        "complaints": [
+            (f"GPU {item.index}: {item.text}", "bad" if item.severity == "ill" else "starting") for item in said
+        ],
+        "error": sight.error,
+        "age": age,
+    }
+
+
+def _gpu(gpu: Gpu, said: tuple[Complaint, ...]) -> list[dict[str, Any]]:
+    """A row for the GPU and one for each of its parts; shares are percentages for the meters."""
+    worst = {item.severity for item in said if item.index == gpu.index}
+    rows = [
+        {
+            "state": "bad" if "ill" in worst else "starting" if "slowed" in worst else "fine",
+            "index": str(gpu.index),
+            "name": gpu.name.removeprefix("NVIDIA ") or gpu.error,
+            "busy": gpu.gpu_percent,
+            "memory": _gib(gpu.memory_used_bytes, gpu.memory_total_bytes),
+            "share": _share(gpu.memory_used_bytes, gpu.memory_total_bytes),
+            "temperature": f"{gpu.temperature_c:.0f} °C" if gpu.temperature_c is not None else "–",
+            "power": _watts(gpu),
+            "clock": f"{gpu.sm_clock_mhz:,.0f} MHz" if gpu.sm_clock_mhz is not None else "–",
+        }
+    ]
+    for part in gpu.mig or ():
+        instance = "" if part.instance is None else f", instance {part.instance}"
+        rows.append(
+            {
+                "state": "",
+                "index": "",
+                "name": f"MIG {part.profile}".strip() + instance,
+                "busy": None,
+                "memory": _gib(part.memory_used_bytes, part.memory_total_bytes),
+                "share": _share(part.memory_used_bytes, part.memory_total_bytes),
+                "temperature": "",
+                "power": "",
+                "clock": "",
+            }
+        )
+    return rows
+
+
+def _gib(used: int | None, total: int | None) -> str:
+    """
+    >>> _gib(10 * 2**30, 80 * 2**30), _gib(None, 80 * 2**30), _gib(None, None)
+    ('10.0 of 80.0 GiB', '80.0 GiB', '–')
+    """
+    if total is None:
+        return "–"
+    return f"{total / GIB:.1f} GiB" if used is None else f"{used / GIB:.1f} of {total / GIB:.1f} GiB"
+
+
+def _share(used: int | None, total: int | None) -> float | None:
+    return 100 * used / total if used is not None and total else None
+
+
+def _watts(gpu: Gpu) -> str:
+    if gpu.power_w is None:
+        return "–"
+    return f"{gpu.power_w:.0f} W" if gpu.power_limit_w is None else f"{gpu.power_w:.0f} of {gpu.power_limit_w:.0f} W"
 
 
 def span_of(seconds: float) -> str:

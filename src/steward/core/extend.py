@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
+from steward.core.gpus import GpuReading
 from steward.core.records import Decision, LedgerRecord, Reservation, Scope
 
 Task = TypeVar("Task")
@@ -135,3 +136,16 @@ class Executor(Protocol):
         :raises Unavailable: a process or the cluster died; what was done stays done
         """
         ...
+
+
+class GpuReader(Protocol):
+    """Reads the GPUs of this machine. A call may take seconds or, with a driver that hangs, never return."""
+
+    def read(self, now: float, processes: bool) -> GpuReading:
+        """All GPUs, the names of processes only when `processes`. A GPU that fails alone is told by its `error`.
+
+        :raises Unavailable: the driver does not answer
+        """
+        ...
+
+    def close(self) -> None: ...

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 import msgspec
@@ -169,6 +170,35 @@ class Line:
 
     def _part(self, rank: _Rank) -> int:
         return math.ceil(self.length * rank.weight / sum(WEIGHTS.values()))
+
+
+class Depth(msgspec.Struct, frozen=True):
+    """How full a route's line is now, in one worker or several."""
+
+    waiting: int = 0
+    running: int = 0
+
+
+def depths(held: Iterable[Mapping[str, Line]]) -> dict[str, Depth]:
+    """By route, over the lines of all configurations that still have requests.
+
+    >>> line = Line(concurrency=1, length=1)
+    >>> line.arrive(Ticket(1, "key"), 1.0).action, line.arrive(Ticket(2, "key"), 1.0).action
+    ('run', 'wait')
+    >>> depths([{"big": line}, {"big": Line(1, 1), "small": Line(1, 1)}])
+    {'big': Depth(waiting=1, running=1), 'small': Depth(waiting=0, running=0)}
+    """
+    return summed({route: Depth(line.waiting, line.running) for route, line in lines.items()} for lines in held)
+
+
+def summed(parts: Iterable[Mapping[str, Depth]]) -> dict[str, Depth]:
+    """Depths of several workers together."""
+    found: dict[str, Depth] = {}
+    for part in parts:
+        for route, depth in part.items():
+            before = found.get(route, Depth())
+            found[route] = Depth(before.waiting + depth.waiting, before.running + depth.running)
+    return found
 
 
 def share(total: int, workers: int) -> int:

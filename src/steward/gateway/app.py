@@ -30,6 +30,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 JSON: Final = b"application/json"
 HUNG_UP: Final = "steward.hung_up"  # in a scope's extensions: takes what to call when the client goes, or None
+COUNTED: Final = "steward.counted"  # in a scope: the connection has refused the request, and counted it
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +145,7 @@ class Gateway:
             else:
                 await _write(send, request_id, await self._about(mount, headers))
         except Refused as error:
-            if mount is None or mount.permission != "public":
+            if COUNTED not in scope and (mount is None or mount.permission != "public"):
                 self._turnstile.turned_away(error, "")
             await _write(send, request_id, _refusal(error, scope["path"], request_id))
         except Exception:

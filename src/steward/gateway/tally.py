@@ -17,13 +17,16 @@ REASONS: Final = frozenset(  # codes of our own refusals; another code counts un
     {
         "content_policy_violation",
         "context_length_exceeded",
+        "headers_too_large",
         "insufficient_quota",
         "invalid_api_key",
         "limits_unavailable",
+        "malformed_http",
         "model_has_no_price",
         "model_not_found",
         "overloaded",
         "rate_limit_exceeded",
+        "request_timeout",
         "request_too_large",
     }
 )

@@ -19,6 +19,7 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core import meters
+from steward.core.gpus import REASON_BITS, Gpu, GpuSight, MigDevice, Reason
 from steward.core.meters import BUCKETS, Labels, MeterRow
 from steward.core.records import FeedbackSum
 
@@ -33,6 +34,31 @@ class Metric(msgspec.Struct, frozen=True):
     help: str
 
 
+DCGM: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]] = (  # without DCGM_FI_DEV_
+    ("SM_CLOCK", "gauge", "SM clock frequency (in MHz)."),
+    ("MEM_CLOCK", "gauge", "Memory clock frequency (in MHz)."),
+    ("GPU_TEMP", "gauge", "GPU temperature (in C)."),
+    ("MEMORY_TEMP", "gauge", "Memory temperature (in C)."),
+    ("POWER_USAGE", "gauge", "Power draw (in W)."),
+    ("POWER_MGMT_LIMIT", "gauge", "Power limit in force (in W)."),
+    ("TOTAL_ENERGY_CONSUMPTION", "counter", "Total energy consumption since boot (in mJ)."),
+    ("GPU_UTIL", "gauge", "GPU utilization (in %)."),
+    ("MEM_COPY_UTIL", "gauge", "Memory utilization (in %)."),
+    ("ENC_UTIL", "gauge", "Encoder utilization (in %)."),
+    ("DEC_UTIL", "gauge", "Decoder utilization (in %)."),
+    ("FB_TOTAL", "gauge", "Total framebuffer memory (in MiB)."),
+    ("FB_FREE", "gauge", "Framebuffer memory free (in MiB)."),
+    ("FB_USED", "gauge", "Framebuffer memory used (in MiB)."),
+    ("FB_RESERVED", "gauge", "Framebuffer memory reserved by the driver (in MiB)."),
+    ("CLOCKS_EVENT_REASONS", "gauge", "Bit mask of what holds the clocks (nvml.h)."),
+    ("XID_ERRORS", "gauge", "Value of the last XID error encountered."),
+    ("ECC_SBE_VOL_TOTAL", "counter", "Total number of single-bit volatile ECC errors."),
+    ("ECC_DBE_VOL_TOTAL", "counter", "Total number of double-bit volatile ECC errors."),
+    ("CORRECTABLE_REMAPPED_ROWS", "counter", "Number of remapped rows for correctable errors."),
+    ("UNCORRECTABLE_REMAPPED_ROWS", "counter", "Number of remapped rows for uncorrectable errors."),
+    ("ROW_REMAP_PENDING", "gauge", "Whether remapping of rows is pending."),
+    ("ROW_REMAP_FAILURE", "gauge", "Whether remapping of rows has failed."),
+)
 _SERVER, _CLIENT = "gen_ai.server.", "gen_ai.client."
 TABLE: Final = (
     Metric(
@@ -88,6 +114,8 @@ TABLE: Final = (
         "Sum of the scores without their sign; the mean is (positive - negative) / count.",
     ),
     Metric("open_requests", None, "steward_open_requests", "gauge", "Requests admitted and not yet settled."),
+    Metric("waiting", None, "steward_requests_waiting", "gauge", "Requests that wait in the line of a route."),
+    Metric("running", None, "steward_requests_running", "gauge", "Requests that hold a place of a route's line."),
     Metric("process_up", None, "steward_process_up", "gauge", "1 where the process runs."),
     Metric(
         "process_restarts",
@@ -100,8 +128,25 @@ TABLE: Final = (
     Metric("config_version", None, "steward_config_version", "gauge", "Version of the configuration that is served."),
     Metric("config_refused", None, "steward_config_refused", "gauge", "1 where the last change was not taken."),
     Metric("build", None, "steward_build_info", "gauge", "The running software, always 1."),
+    *(
+        Metric(name, None, f"DCGM_FI_DEV_{name}", kind, text)  # names, kinds and units of NVIDIA's dcgm-exporter
+        for name, kind, text in DCGM
+    ),
+    Metric("gpu_throttled", None, "steward_gpu_throttled", "gauge", "1 where this holds the GPU's clocks down."),
+    Metric("gpu_lost", None, "steward_gpu_lost", "gauge", "1 where the GPU no longer answers."),
+    Metric("gpu_xid_time", None, "steward_gpu_last_xid_time_seconds", "gauge", "When the last XID came."),
+    Metric("gpu_age", None, "steward_gpu_reading_age_seconds", "gauge", "Age of the numbers about GPUs."),
+    Metric("gpu_failing", None, "steward_gpu_reading_failing", "gauge", "1 where GPUs cannot be read now."),
 )
 
+MIB: Final = 1024 * 1024
+THROTTLES: Final[tuple[Reason, ...]] = (  # all but what an idle or a configured GPU shows
+    "sw_power_cap",
+    "hw_slowdown",
+    "hw_thermal",
+    "sw_thermal",
+    "hw_power_brake",
+)
 ATTRIBUTES: Final[Mapping[str, str]] = {  # internal label to OpenTelemetry's attribute; the others keep their name
     "operation": "gen_ai.operation.name",
     "route": "gen_ai.request.model",  # what the client asked for
@@ -139,11 +184,15 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     config_refused: bool
     processes: tuple[Process, ...]
     open_requests: int
+    lines: Mapping[str, tuple[int, int]] = {}  # by route: requests that wait, requests that run
 
 
 def deployment_samples(seen: Deployment) -> Iterator[Sample]:
     """The state of the processes and of the configuration."""
     yield Sample("open_requests", seen.open_requests)
+    for route, (waiting, running) in seen.lines.items():
+        yield Sample("waiting", waiting, (("route", route),))
+        yield Sample("running", running, (("route", route),))
     for process in seen.processes:
         name: Labels = (("process", process.name),)
         yield Sample("process_up", float(process.up), name)
@@ -160,6 +209,72 @@ def feedback_samples(sums: Iterable[FeedbackSum]) -> Iterator[Sample]:
         labels = (("route", row.route), ("model", row.model or ""), ("sentiment", row.sentiment))
         yield Sample("feedback", row.count, labels)
         yield Sample("feedback_score", row.magnitude, labels)
+
+
+def gpu_samples(sight: GpuSight) -> Iterator[Sample]:
+    """GPUs under DCGM's names and labels; nothing where none was ever seen. Processes are left out: they are people's.
+
+    A GPU that is divided tells its memory by part, with the labels that dcgm-exporter gives a part, and not once more
+    as a whole.
+    """
+    if sight.age_s is None and not sight.error:
+        return
+    yield Sample("gpu_failing", float(bool(sight.error)))
+    if sight.age_s is not None:
+        yield Sample("gpu_age", sight.age_s)
+    for gpu in sight.reading.gpus if sight.reading is not None else ():
+        short: Labels = (("gpu", str(gpu.index)), ("UUID", gpu.uuid))
+        labels: Labels = (*short, ("pci_bus_id", gpu.pci), ("modelName", gpu.name))
+        yield Sample("gpu_lost", float(bool(gpu.error)), short)
+        for name, value in _dcgm(gpu).items():
+            if value is not None:
+                yield Sample(name, float(value), labels)
+        for reason in THROTTLES if gpu.reasons is not None else ():
+            yield Sample("gpu_throttled", float(reason in (gpu.reasons or ())), (*short, ("reason", reason)))
+        if gpu.last_xid is not None:
+            yield Sample("gpu_xid_time", gpu.last_xid.at, short)
+        for holder, added in _holders(gpu):
+            for name, size in (
+                ("FB_TOTAL", holder.memory_total_bytes),
+                ("FB_USED", holder.memory_used_bytes),
+                ("FB_FREE", holder.memory_free_bytes),
+            ):
+                if size is not None:
+                    yield Sample(name, size / MIB, (*labels, *added))
+
+
+def _dcgm(gpu: Gpu) -> dict[str, float | None]:
+    """What holds for the GPU as a whole, in DCGM's units."""
+    bits = None if gpu.reasons is None else sum(REASON_BITS[reason] for reason in gpu.reasons)
+    return {
+        "SM_CLOCK": gpu.sm_clock_mhz,
+        "MEM_CLOCK": gpu.memory_clock_mhz,
+        "GPU_TEMP": gpu.temperature_c,
+        "MEMORY_TEMP": gpu.memory_temperature_c,
+        "POWER_USAGE": gpu.power_w,
+        "POWER_MGMT_LIMIT": gpu.power_limit_w,
+        "TOTAL_ENERGY_CONSUMPTION": None if gpu.energy_j is None else gpu.energy_j * 1000,
+        "GPU_UTIL": gpu.gpu_percent,
+        "MEM_COPY_UTIL": gpu.memory_percent,
+        "ENC_UTIL": gpu.encoder_percent,
+        "DEC_UTIL": gpu.decoder_percent,
+        "FB_RESERVED": None if gpu.memory_reserved_bytes is None else gpu.memory_reserved_bytes / MIB,
+        "CLOCKS_EVENT_REASONS": bits,
+        "XID_ERRORS": None if gpu.last_xid is None else gpu.last_xid.code,
+        "ECC_SBE_VOL_TOTAL": gpu.ecc_corrected,
+        "ECC_DBE_VOL_TOTAL": gpu.ecc_uncorrected,
+        "CORRECTABLE_REMAPPED_ROWS": gpu.rows_remapped_corrected,
+        "UNCORRECTABLE_REMAPPED_ROWS": gpu.rows_remapped_uncorrected,
+        "ROW_REMAP_PENDING": gpu.row_remap_pending,
+        "ROW_REMAP_FAILURE": gpu.row_remap_failed,
+    }
+
+
+def _holders(gpu: Gpu) -> Iterator[tuple[Gpu | MigDevice, Labels]]:
+    if gpu.mig is None:
+        yield gpu, ()
+    for part in gpu.mig or ():
+        yield part, (("GPU_I_PROFILE", part.profile), ("GPU_I_ID", "" if part.instance is None else str(part.instance)))
 
 
 def render(rows: Iterable[MeterRow], samples: Iterable[Sample] = (), providers: Mapping[str, str] | None = None) -> str:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from steward.core.errors import Refused
-from steward.gateway.app import HUNG_UP
+from steward.gateway.app import COUNTED, HUNG_UP
 from steward.gateway.wire import error_body, new_request_id
 
 MOST_HEAD_BYTES: Final = 64 * 1024
@@ -77,7 +77,7 @@ class Connection(HttpToolsProtocol):
             return
         self._arriving = len(data)
         super().data_received(data)
-        if self._in_head or self._in_body:
+        if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
                 self._refuse(too_long())
@@ -125,12 +125,18 @@ class Connection(HttpToolsProtocol):
 
     # -- refusing ----------------------------------------------------------------------------------
 
+    def count(self, error: Refused) -> None:
+        """Called at each refusal, for a subclass to count it."""
+
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls where the parser gives up."""
         self._refuse(self._refused or malformed())
 
     def _refuse(self, error: Refused) -> None:
         self._refused = error
+        self.count(error)
+        if self.cycle is not None and not self.cycle.response_complete:
+            cast(dict[str, Any], self.cycle.scope)[COUNTED] = True  # the gateway will think that the client hung up
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.close()  # in the middle of an answer nothing else can be said
             return
@@ -223,9 +229,10 @@ class Cycle(RequestResponseCycle):
             self.on_response()
 
 
-def connection(receive_s: float, send_s: float) -> type[Connection]:
-    """The class of connections that uvicorn makes, with these times."""
-    return type("GuardedConnection", (Connection,), {"receive_s": receive_s, "send_s": send_s})
+def connection(receive_s: float, send_s: float, refused: Callable[[Refused], None]) -> type[Connection]:
+    """The class of connections that uvicorn makes, with these times; `refused` is told of each refusal."""
+    named = {"receive_s": receive_s, "send_s": send_s, "count": lambda self, error: refused(error)}
+    return type("GuardedConnection", (Connection,), named)
 
 
 def malformed() -> Refused:

@@ -15,18 +15,21 @@ import uvicorn
 
 from steward.adapters.stores.sql import SqlStore
 from steward.console.app import Sessions, build
+from steward.core.gpus import GpuSight
 from steward.core.records import Health, Snapshot
-from steward.monitoring.metrics import Deployment, Process, deployment_samples, feedback_samples, render
+from steward.monitoring.metrics import Deployment, Process, deployment_samples, feedback_samples, gpu_samples, render
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.files import write_private
-from steward.workflows.serve import ServePlan, alive_of, read_plan, store_url
+from steward.workflows.gpus import Sampler
+from steward.workflows.serve import ServePlan, alive_of, line_depths, read_plan, store_url
 
 BUCKETS = 60
 HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
+NO_GPUS = GpuSight()
 PROVIDERS = {"embedded": "llama_cpp", "openai": "openai", "anthropic": "anthropic"}  # by dialect, as OpenTelemetry asks
 
 
-def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
+def snapshot(plan: ServePlan, store: SqlStore, now: float, gpus: GpuSight = NO_GPUS) -> Snapshot:
     """The last hour or quarter of an hour, as the status page shows it."""
     state = _state(plan)
     bucket_s = YOUNG_BUCKET_S if now - state["started_at"] < BUCKETS * YOUNG_BUCKET_S else HOUR_BUCKET_S
@@ -52,10 +55,11 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float) -> Snapshot:
         bucket_s=bucket_s,
         usage=store.usage(since, until, "model"),
         last=tuple(store.tail(20)),
+        gpus=gpus,
     )
 
 
-def metrics(plan: ServePlan, store: SqlStore) -> str:
+def metrics(plan: ServePlan, store: SqlStore, gpus: GpuSight = NO_GPUS) -> str:
     """The text of `/metrics`."""
     state = _state(plan)
     deployment = Deployment(
@@ -65,14 +69,24 @@ def metrics(plan: ServePlan, store: SqlStore) -> str:
         config_refused=state["config_error"] is not None,
         processes=tuple(Process(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]),
         open_requests=store.open_requests(),
+        lines={route: (depth.waiting, depth.running) for route, depth in line_depths(plan, _workers(state)).items()},
     )
-    samples = (*deployment_samples(deployment), *feedback_samples(store.feedback_sums()))
+    samples = (
+        *deployment_samples(deployment),
+        *feedback_samples(store.feedback_sums()),
+        *gpu_samples(gpus),
+    )
     return render(store.meters(), samples, {model.name: PROVIDERS[model.backend] for model in plan.models})
 
 
 def _state(plan: ServePlan) -> dict[str, Any]:
     state: dict[str, Any] = json.loads((Path(plan.home) / "run" / "state.json").read_text())
     return state
+
+
+def _workers(state: dict[str, Any]) -> list[int]:
+    """Process ids of the workers that run."""
+    return [item["pid"] for item in state["processes"] if item["name"].startswith("worker-") and item["pid"]]
 
 
 def _restarts(count: int) -> str:
@@ -94,10 +108,12 @@ def main() -> None:
     store = SqlStore(store_url(plan))
     token = given.token_file.read_text().strip()
     write_private(given.token_file.with_name("metrics-token"), Sessions(token).metrics_token().encode())
+    gpus = Sampler()
+    gpus.start()
     app = build(
-        snapshot=lambda: snapshot(read_plan(given.plan), store, time.time()),
+        snapshot=lambda: snapshot(read_plan(given.plan), store, time.time(), gpus.sight()),
         token=token,
-        metrics=lambda: metrics(read_plan(given.plan), store),
+        metrics=lambda: metrics(read_plan(given.plan), store, gpus.sight()),
     )
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2

@@ -34,7 +34,7 @@ def main() -> None:
     config = uvicorn.Config(
         serving.app,
         loop="uvloop",
-        http=connection(plan.receive_s, plan.send_s),
+        http=connection(plan.receive_s, plan.send_s, serving.turned_away),
         ws="none",
         lifespan="on",
         log_config=None,

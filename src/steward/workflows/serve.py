@@ -16,18 +16,18 @@ import secrets
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from steward.adapters.engines.http import HttpEngine, Timeouts
 from steward.adapters.limits.local import LocalLimiter
-from steward.core.errors import InputError, StewardError, Unavailable, UnknownName
+from steward.core.errors import InputError, Refused, StewardError, Unavailable, UnknownName
 from steward.core.extend import Guard, Limiter
 from steward.core.records import LimitSpec
 from steward.core.secret import Secret, resolve
-from steward.gateway.admission import LinePlan
+from steward.gateway.admission import Depth, Line, LinePlan, depths, summed
 from steward.gateway.app import Gateway
 from steward.gateway.config import LimitConfig, RouteConfig
 from steward.gateway.exchange import OPENAI_ENDPOINTS, Answer, Exchange, Handler, ModelEntry, Wrapper
@@ -327,7 +327,9 @@ class Generation:
         health: HealthBook,
         shadows: Shadows,
         infer: Handler,
+        lines: Mapping[str, Line],
     ) -> None:
+        self.lines = lines  # of the routes that were asked for
         self.plan, self.engines, self.routes = plan, engines, routes
         self.health, self.shadows, self.infer = health, shadows, infer
         self.version = plan.config_version
@@ -347,6 +349,25 @@ class Acknowledged(msgspec.Struct, frozen=True):
     @staticmethod
     def file(run: Path, pid: int) -> Path:
         return run / f"worker-{pid}.json"
+
+
+def lines_file(run: Path, pid: int) -> Path:
+    """Where a worker says, every second, how full its lines are: `Depth` by route."""
+    return run / f"worker-{pid}-lines.json"
+
+
+def line_depths(plan: ServePlan, pids: Iterable[int]) -> dict[str, Depth]:
+    """How full the lines of all routes are, over the workers with these process ids; they lag by a second."""
+    said: list[Mapping[str, Depth]] = []
+    for pid in pids:
+        try:
+            text = lines_file(Path(plan.home) / "run", pid).read_bytes()
+            said.append(msgspec.json.decode(text, type=dict[str, Depth]))
+        except (OSError, msgspec.MsgspecError):  # it has had no request yet
+            continue
+    found = summed(said)
+    served = table(plan.routes, [model.name for model in plan.models])
+    return {route: found.get(route, Depth()) for route in served}
 
 
 class Serving:
@@ -369,6 +390,8 @@ class Serving:
         self._now = self._generation(plan)
         self._retired: list[Generation] = []
         self._said: Acknowledged | None = None
+        self._depths: dict[str, Depth] = {}
+        self._lines_file = lines_file(self.home / "run", os.getpid())
         self.app = Gateway(
             infer=self._infer,
             known=lambda headers: key_of(lambda text: self._book.find(text), headers),
@@ -401,17 +424,18 @@ class Serving:
         routes = table(plan.routes, [model.name for model in plan.models])
         health = HealthBook(plan.health, models, before.health if before is not None else None)
         shadows = Shadows(settle(self._ledger, models)(call(models)), SHADOWS)
+        lines: dict[str, Line] = {}
         handlers: list[Wrapper] = [
             authenticate(lambda text: self._book.find(text), self._pepper),
             choose_prompt(plan.prompts),
             admit(self._limiter, plan.limits, routes, models, self._lengths),
-            queue(routes, plan.line, plan.workers),
+            queue(routes, plan.line, plan.workers, lines),
             settle(self._ledger, models),
             guard((*guards_of(plan), *self._guards)),
             *([apply_prompt()] if plan.prompts else []),
             route(routes, health, plan.timeouts.total_s, shadows),
         ]
-        return Generation(plan, engines, routes, health, shadows, compose(handlers, call(models)))
+        return Generation(plan, engines, routes, health, shadows, compose(handlers, call(models)), lines)
 
     async def _infer(self, exchange: Exchange) -> Answer:
         now = self._now
@@ -461,6 +485,7 @@ class Serving:
             asyncio.create_task(every(PLAN_POLL_S, self._follow_plan)),
             asyncio.create_task(every(FSYNC_S, self._sync)),
             asyncio.create_task(every(TALLY_S, self._tally)),
+            asyncio.create_task(every(TALLY_S, self._tell_lines)),
         ]
 
     async def _reload_keys(self) -> None:
@@ -506,6 +531,16 @@ class Serving:
                 if id(engine) not in used:
                     await engine.close()
 
+    def turned_away(self, error: Refused) -> None:
+        """Count a request that was refused before it reached the gateway."""
+        self._turnstile.turned_away(error, "")
+
+    async def _tell_lines(self) -> None:
+        found = depths(item.lines for item in (self._now, *self._retired))
+        if found != self._depths:
+            write_private(self._lines_file, msgspec.json.encode(found))
+            self._depths = found
+
     async def _tally(self) -> None:
         if (tally := self._turnstile.take(time.time())) is not None:
             self._ledger.append(tally)
@@ -528,6 +563,7 @@ class Serving:
             for engine in generation.engines.values():
                 await engine.close()
         await self._limiter.close()
+        self._lines_file.unlink(missing_ok=True)
         await self._tally()
         for writer in (self._ledger, self._spool):
             writer.sync()

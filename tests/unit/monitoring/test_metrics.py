@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from steward.core.gpus import Gpu, GpuProcess, GpuReading, GpuSight, MigDevice, Xid
 from steward.core.meters import MeterRow
 from steward.core.records import FeedbackSum
 from steward.monitoring.metrics import (
@@ -14,11 +15,12 @@ from steward.monitoring.metrics import (
     Sample,
     deployment_samples,
     feedback_samples,
+    gpu_samples,
     render,
 )
 
 SEEN = Deployment(
-    version="1.0", started_at=1.5, config_version=3, config_refused=True, open_requests=2,
+    version="1.0", started_at=1.5, config_version=3, config_refused=True, open_requests=2, lines={"big": (3, 2)},
     processes=(Process("worker-0", True, 0), Process("keeper", False, 4)),
 )  # fmt: skip
 ROWS = [
@@ -37,6 +39,12 @@ def test_buckets_cumulate_up_to_the_count() -> None:
 def test_calls_to_models_name_the_provider_and_what_has_no_value_is_left_out() -> None:
     rows = [MeterRow("client_duration", (("target", "big"), ("error", "")), "sum", 2.5)]
     assert '_sum{gen_ai_request_model="big",gen_ai_provider_name="openai"} 2.5' in render(rows, (), {"big": "openai"})
+
+
+def test_the_line_of_each_route_is_shown() -> None:
+    text = render([], deployment_samples(SEEN))
+    assert 'steward_requests_waiting{gen_ai_request_model="big"} 3' in text
+    assert 'steward_requests_running{gen_ai_request_model="big"} 2' in text
 
 
 def test_label_values_are_escaped() -> None:
@@ -65,3 +73,73 @@ def test_promtool_finds_nothing_wrong() -> None:
     text = render(ROWS, [*deployment_samples(SEEN), *feedback_samples(said)])
     checked = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=20)
     assert (checked.returncode, checked.stderr + checked.stdout) == (0, "")
+
+
+MIB = 1024 * 1024
+BUSY = Gpu(
+    index=1, uuid="GPU-4f", name="NVIDIA H100 80GB HBM3", pci="00000000:18:00.0", memory_total_bytes=81559 * MIB,
+    memory_used_bytes=73214 * MIB, memory_free_bytes=7794 * MIB, gpu_percent=97.0, power_w=688.41, energy_j=2.5,
+    reasons=("sw_power_cap", "hw_slowdown", "hw_thermal"), ecc_uncorrected=2, last_xid=Xid(79, 5.5),
+    row_remap_failed=False, processes=(GpuProcess(pid=4711, name="/home/ada/secret-project", kind="compute"),),
+)  # fmt: skip
+
+
+def gpu_text(*gpus: Gpu, age_s: float | None = 3.0, error: str = "") -> str:
+    reading = GpuReading(at=9.0, source="nvml", gpus=gpus) if gpus else None
+    return render([], gpu_samples(GpuSight(reading=reading, age_s=age_s, error=error)))
+
+
+def test_gpus_stand_under_dcgms_names_labels_and_units() -> None:
+    """As in dcgm-exporter's README and etc/default-counters.csv: MiB, W, mJ, and the bits of nvml.h."""
+    labels = 'gpu="1",UUID="GPU-4f",pci_bus_id="00000000:18:00.0",modelName="NVIDIA H100 80GB HBM3"'
+    lines = gpu_text(BUSY).splitlines()
+    for name, value in (
+        ("FB_USED", "73214"), ("GPU_UTIL", "97"), ("POWER_USAGE", "688.41"), ("TOTAL_ENERGY_CONSUMPTION", "2500"),
+        ("CLOCKS_EVENT_REASONS", "76"), ("XID_ERRORS", "79"), ("ECC_DBE_VOL_TOTAL", "2"), ("ROW_REMAP_FAILURE", "0"),
+    ):  # fmt: skip
+        assert f"DCGM_FI_DEV_{name}{{{labels}}} {value}" in lines
+    assert 'steward_gpu_throttled{gpu="1",UUID="GPU-4f",reason="hw_thermal"} 1' in lines
+    assert 'steward_gpu_throttled{gpu="1",UUID="GPU-4f",reason="sw_thermal"} 0' in lines
+    assert "steward_gpu_reading_age_seconds 3" in lines
+
+
+def test_processes_are_never_on_metrics() -> None:
+    assert "ada" not in gpu_text(BUSY) and "4711" not in gpu_text(BUSY)
+
+
+def test_what_a_gpu_does_not_tell_is_no_series() -> None:
+    assert "GPU_TEMP" not in gpu_text(BUSY) and "ENC_UTIL" not in gpu_text(BUSY)
+
+
+def test_a_divided_gpu_tells_its_memory_by_part_and_not_twice() -> None:
+    parts = tuple(MigDevice(instance=n, profile="1g.10gb", memory_used_bytes=n * MIB) for n in (9, 10))
+    text = gpu_text(Gpu(index=0, memory_used_bytes=19 * MIB, mig=parts))
+    used = [line for line in text.splitlines() if line.startswith("DCGM_FI_DEV_FB_USED")]
+    assert [line.rpartition(" ")[2] for line in used] == ["10", "9"]
+    assert all('GPU_I_PROFILE="1g.10gb",GPU_I_ID="' in line for line in used)
+
+
+def test_without_a_gpu_there_is_no_series() -> None:
+    assert gpu_text(age_s=None) == "\n"
+
+
+def test_a_driver_that_hangs_or_fails_is_a_number() -> None:
+    text = gpu_text(BUSY, age_s=130.0, error="the driver has not answered for 120 s")
+    assert "steward_gpu_reading_failing 1" in text and "steward_gpu_reading_age_seconds 130" in text
+    assert "DCGM_FI_DEV_GPU_UTIL" in text  # the last value, with its age beside it
+    assert "DCGM" not in gpu_text(age_s=400.0) and "steward_gpu_reading_age_seconds 400" in gpu_text(age_s=400.0)
+
+
+def test_promtool_finds_only_what_dcgm_calls_otherwise_than_prometheus_does() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=gpu_text(BUSY), capture_output=True, text=True, timeout=20
+    )
+    found = {line for line in (checked.stdout + checked.stderr).splitlines() if line}
+    assert all(line.startswith("DCGM_FI_DEV_") for line in found)
+    assert {line.partition(" ")[2] for line in found} == {
+        "label names should be written in 'snake_case' not 'camelCase'",  # modelName
+        'counter metrics should have "_total" suffix',
+    }

@@ -15,15 +15,21 @@ from steward.gateway.routing import Route, patience_s
 from steward.gateway.wire import invalid
 
 
-def queue(routes: Mapping[str, Route], plan: LinePlan, workers: int) -> Wrapper:
-    """Let as many exchanges of a route run as it may, and refuse what would wait too long."""
+def queue(routes: Mapping[str, Route], plan: LinePlan, workers: int, lines: dict[str, Line] | None = None) -> Wrapper:
+    """Let as many exchanges of a route run as it may, and refuse what would wait too long.
+
+    `lines` is filled with the line of each route that was asked for, for others to look at.
+    """
     doors: dict[str, _Door] = {}
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             door = doors.get(exchange.route)
             if door is None:
-                door = doors[exchange.route] = _Door(line_of(routes[exchange.route], plan, workers), exchange.route)
+                line = line_of(routes[exchange.route], plan, workers)
+                door = doors[exchange.route] = _Door(line, exchange.route)
+                if lines is not None:
+                    lines[exchange.route] = line
             waited = time.perf_counter() - exchange.started
             await door.enter(exchange, patience_s(exchange.headers, plan.wait_s) - waited)
             entered = time.monotonic()

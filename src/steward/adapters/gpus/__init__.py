@@ -1,0 +1,1 @@
+"""Readers of GPUs, one file for each source."""

@@ -1,0 +1,1 @@
+"""Capacity: what hardware a deployment needs, and how the hardware that it has is doing."""

@@ -1,0 +1,119 @@
+"""What is wrong with a GPU, from one reading of it. Pure.
+
+"ill": it computes wrongly or not at all, or soon will; take it out and follow NVIDIA's advice. "slowed": it gives less
+than it could. Two numbers that are often alerted on say nothing here, for a server of language models: memory that is
+nearly full (engines take it all at their start) and utilisation near 100 % (any load does that). Power capping is how
+large GPUs run under load, so it is shown and not complained of. A temperature is judged by what the GPU does about it.
+
+Sources: NVIDIA "GPU Memory Error Management" (row remapping, containment), "XID Errors" r555 (the catalogue and its
+actions), nvml.h "NvmlClocksEventReasons".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import msgspec
+
+from steward.core.gpus import Gpu, GpuReading, Reason
+
+XID_FRESH_S: Final = 86_400.0  # who looks every morning sees it; the log goes on telling it until the machine restarts
+HARDWARE_XIDS: Final = {  # those whose action in the catalogue is to reset, to restart or to call the vendor
+    46: "GPU stopped processing",
+    48: "double-bit ECC error",
+    62: "internal micro-controller halt",
+    64: "row remapping failed",
+    74: "NVLink error",
+    79: "GPU has fallen off the bus",
+    95: "uncontained ECC error",
+    110: "security fault",
+    119: "GSP does not answer",
+    120: "GSP error",
+    136: "link training failed",
+    140: "unrecovered ECC error",
+    143: "GPU initialisation failed",
+}
+NOTED_XIDS: Final = {  # an application's own fault, or already dealt with by the driver
+    13: "graphics engine exception, mostly of an application",
+    31: "memory page fault, mostly of an application",
+    43: "GPU stopped an application's work",
+    45: "an application was ended",
+    63: "a row of memory was remapped",
+    68: "video processor exception",
+    92: "many corrected ECC errors",
+    94: "contained ECC error; the application that had it must restart",
+}
+SLOWED: Final[dict[Reason, str]] = {
+    "hw_slowdown": "the hardware has halved its clocks (heat or power)",
+    "hw_thermal": "too hot: the hardware lowers its clocks",
+    "sw_thermal": "too hot: the driver lowers its clocks",
+    "hw_power_brake": "the power supply makes it brake",
+}
+
+
+class Complaint(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a GPU, and what to do."""
+
+    index: int
+    severity: Literal["ill", "slowed", "noted"]
+    text: str
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward gpu --json`."""
+
+    verdict: Literal["well", "ill", "none"]  # none: no GPU here
+    complaints: tuple[Complaint, ...]
+    reading: GpuReading
+
+
+def judge(reading: GpuReading) -> Judged:
+    """Ill when one GPU is.
+
+    >>> judge(GpuReading(at=0.0, source="nvml", gpus=(Gpu(index=0, ecc_uncorrected=0),))).verdict
+    'well'
+    >>> judge(GpuReading(at=0.0, source="nvml", gpus=(Gpu(index=0, ecc_uncorrected=1),))).verdict
+    'ill'
+    >>> judge(GpuReading(at=0.0, source="none", reason="no driver")).verdict
+    'none'
+    """
+    found = complaints(reading)
+    ill = any(item.severity == "ill" for item in found)
+    return Judged(verdict="none" if not reading.gpus else "ill" if ill else "well", complaints=found, reading=reading)
+
+
+def complaints(reading: GpuReading) -> tuple[Complaint, ...]:
+    """Everything that is wrong, GPU by GPU, the worst first in each."""
+    order = ("ill", "slowed", "noted")
+    return tuple(
+        item for gpu in reading.gpus for item in sorted(_of(gpu, reading.at), key=lambda it: order.index(it.severity))
+    )
+
+
+def throttled(gpu: Gpu) -> tuple[Reason, ...]:
+    """Why it gives less than it could; empty: it does not, or does not tell."""
+    return tuple(reason for reason in gpu.reasons or () if reason in SLOWED)
+
+
+def _of(gpu: Gpu, now: float) -> Iterator[Complaint]:
+    if gpu.error:
+        yield Complaint(gpu.index, "ill", f"{gpu.error}: restart the machine, or reset the GPU")
+    if gpu.row_remap_failed:
+        yield Complaint(gpu.index, "ill", "a damaged row of memory could not be remapped: have the GPU replaced")
+    if gpu.ecc_uncorrected:
+        errors = f"{gpu.ecc_uncorrected:,} uncorrected ECC error{'' if gpu.ecc_uncorrected == 1 else 's'}"
+        yield Complaint(gpu.index, "ill", f"{errors} since the driver was loaded: restart its processes, reset the GPU")
+    if gpu.row_remap_pending:
+        yield Complaint(gpu.index, "ill", "a row of memory waits to be remapped: reset the GPU")
+    xid = gpu.last_xid
+    if xid is not None and now - xid.at < XID_FRESH_S:
+        if xid.code in NOTED_XIDS:
+            yield Complaint(gpu.index, "noted", f"XID {xid.code}: {NOTED_XIDS[xid.code]}")
+        elif xid.code in HARDWARE_XIDS:
+            yield Complaint(gpu.index, "ill", f"XID {xid.code}: {HARDWARE_XIDS[xid.code]}")
+        else:
+            yield Complaint(gpu.index, "noted", f"XID {xid.code}: see NVIDIA's catalogue of XID errors")
+    held = throttled(gpu)
+    for reason in held[1:] if held[:1] == ("hw_slowdown",) and len(held) > 1 else held:  # the others say what of
+        yield Complaint(gpu.index, "slowed", SLOWED[reason])

@@ -1,0 +1,69 @@
+import pytest
+
+from steward.capacity.devices import XID_FRESH_S, complaints, judge, throttled
+from steward.core.gpus import Gpu, GpuReading, Xid
+
+NOW = 1e9
+
+
+def said(**changes: object) -> list[tuple[str, str]]:
+    reading = GpuReading(at=NOW, source="nvml", gpus=(Gpu(index=0, **changes),))  # type: ignore[arg-type]
+    return [(item.severity, item.text) for item in complaints(reading)]
+
+
+def test_a_gpu_that_tells_nothing_is_not_complained_of() -> None:
+    assert said() == []
+
+
+def test_full_memory_full_load_and_power_capping_are_how_servers_run() -> None:
+    assert said(memory_total_bytes=80, memory_used_bytes=79, gpu_percent=100.0, reasons=("sw_power_cap",)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"error": "GPU is lost"}, "GPU is lost: restart"),
+        ({"ecc_uncorrected": 1}, "1 uncorrected ECC error since"),
+        ({"ecc_uncorrected": 2000}, "2,000 uncorrected ECC errors since"),
+        ({"row_remap_failed": True}, "have the GPU replaced"),
+        ({"row_remap_pending": True}, "waits to be remapped"),
+        ({"last_xid": Xid(79, NOW - 60)}, "XID 79: GPU has fallen off the bus"),
+    ],
+)
+def test_what_makes_a_gpu_ill(change: dict[str, object], words: str) -> None:
+    [(severity, text)] = said(**change)
+    assert severity == "ill" and words in text
+
+
+def test_corrected_errors_are_what_ecc_is_for() -> None:
+    assert said(ecc_corrected=100_000, rows_remapped_corrected=3, ecc_uncorrected=0) == []
+
+
+def test_an_applications_own_fault_and_an_unknown_xid_are_noted() -> None:
+    assert [severity for code in (31, 999) for severity, _ in said(last_xid=Xid(code, NOW))] == ["noted", "noted"]
+
+
+def test_an_old_xid_is_no_complaint_any_more() -> None:
+    assert said(last_xid=Xid(79, NOW - XID_FRESH_S)) == []
+
+
+def test_the_worst_comes_first() -> None:
+    found = said(reasons=("hw_thermal", "gpu_idle"), last_xid=Xid(31, NOW), ecc_uncorrected=1)
+    assert [severity for severity, _ in found] == ["ill", "slowed", "noted"]
+
+
+def test_throttling_names_only_what_holds_back() -> None:
+    assert throttled(Gpu(index=0, reasons=("gpu_idle", "sw_power_cap", "sw_thermal"))) == ("sw_thermal",)
+    assert throttled(Gpu(index=0)) == ()
+
+
+def test_one_ill_gpu_is_enough() -> None:
+    gpus = (Gpu(index=0), Gpu(index=1, error="GPU is lost"))
+    assert judge(GpuReading(at=NOW, source="nvml", gpus=gpus)).verdict == "ill"
+
+
+def test_a_hardware_slowdown_is_named_by_its_cause_where_there_is_one() -> None:
+    assert [text for _, text in said(reasons=("hw_slowdown", "hw_thermal"))] == [
+        "too hot: the hardware lowers its clocks"
+    ]
+    assert len(said(reasons=("hw_slowdown",))) == 1

@@ -1,0 +1,114 @@
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from conftest import until
+from steward.core.errors import TimedOut, Unavailable
+from steward.core.gpus import Gpu, GpuReading
+from steward.workflows.gpus import STALE_S, Sampler, read_once
+
+PLUGGED = ["0000:18:00.0"]
+
+
+class Reader:
+    """Reads one GPU; hangs while `hang` is set; fails with `error`."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.error, self.asked, self.closed = error, list[bool](), False
+
+    def read(self, now: float, processes: bool) -> GpuReading:
+        self.asked.append(processes)
+        self.go.wait(20)
+        if self.error is not None:
+            raise self.error
+        return GpuReading(at=now, source="nvml", gpus=(Gpu(index=0),))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@contextmanager
+def running(sampler: Sampler) -> Iterator[Sampler]:
+    sampler.start()
+    yield sampler
+    sampler.stop()
+
+
+def test_without_a_gpu_there_is_nothing_to_see() -> None:
+    reading = read_once("no driver", processes=True)
+    assert (reading.source, reading.gpus, reading.reason) == ("none", (), "no driver")
+    asked = threading.Event()
+    with running(Sampler(find=lambda: asked.set() or "no driver")) as sampler:
+        assert asked.wait(5) and sampler.sight().age_s is None and not sampler.sight().error
+
+
+def test_a_driver_that_hangs_costs_its_limit_and_no_more() -> None:
+    reader = Reader()
+    reader.go.clear()
+    began = time.monotonic()
+    with pytest.raises(TimedOut, match="did not answer within"):
+        read_once(reader, processes=True, timeout_s=-1.9)
+    assert time.monotonic() - began < 5
+    reader.go.set()
+
+
+def test_failing_tools_on_a_machine_without_a_gpu_are_no_failure() -> None:
+    reader = Reader(Unavailable("nvidia-smi said: no driver"))
+    assert "no driver" in read_once(reader, processes=True, plugged=list).reason
+    with pytest.raises(Unavailable):
+        read_once(reader, processes=True, plugged=lambda: PLUGGED)
+
+
+def test_the_sampler_never_asks_for_processes_and_ends_well() -> None:
+    reader = Reader()
+    with running(Sampler(find=lambda: reader, interval_s=0.01)) as sampler:
+        until(lambda: len(reader.asked) > 2)
+        assert sampler.sight().reading is not None
+    until(lambda: reader.closed)
+    assert not any(reader.asked)
+
+
+def test_a_hanging_driver_leaves_the_last_reading_with_its_age() -> None:
+    reader, now = Reader(), [100.0]
+    with running(Sampler(find=lambda: reader, interval_s=0.01, clock=lambda: now[0])) as sampler:
+        until(lambda: sampler.sight().reading)
+        reader.go.clear()
+        until(lambda: sampler._busy_since == 100.0)
+        now[0] = 130.0
+        sight = sampler.sight()
+        assert sight.reading is not None and sight.age_s == 30.0 and "not answered for 30 s" in sight.error
+        now[0] = 101.0 + STALE_S
+        assert sampler.sight().reading is None and sampler.sight().age_s == 1.0 + STALE_S
+        reader.go.set()
+        until(lambda: sampler.sight().age_s == 0.0)
+        assert not sampler.sight().error
+
+
+def test_a_driver_that_fails_is_told_once_and_looked_for_again(caplog: pytest.LogCaptureFixture) -> None:
+    reader = Reader(Unavailable("Driver/library version mismatch"))
+    found = list[Reader]()
+
+    def find() -> Reader:
+        found.append(reader)
+        return reader
+
+    with running(Sampler(find=find, look_again_s=0.01, plugged=lambda: PLUGGED)) as sampler:
+        until(lambda: len(found) > 2)
+        assert "version mismatch" in sampler.sight().error and reader.closed
+        reader.error = None
+        until(lambda: sampler.sight().reading)
+        assert not sampler.sight().error
+    assert [record.getMessage().count("mismatch") for record in caplog.records] == [1]
+
+
+def test_a_mistake_of_our_own_does_not_end_the_watch() -> None:
+    reader = Reader(KeyError("x"))
+    with running(Sampler(find=lambda: reader, look_again_s=0.01)) as sampler:
+        until(lambda: "a mistake of steward's own (KeyError)" in sampler.sight().error)
+        reader.error = None
+        until(lambda: sampler.sight().reading)
