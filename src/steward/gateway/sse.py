@@ -89,6 +89,11 @@ class Scanner:
         :raises ValueError: an event larger than `MAX_EVENT_BYTES`
         """
         buffer = self._rest + piece if self._rest else piece
+        if (
+            buffer[-3:-1] != b"\n\n" and buffer.endswith(b"\n\n") and b"\r" not in buffer
+        ):  # nearly always; a tenth of the search's time
+            self._rest = b""
+            return [event + b"\n\n" for event in buffer[:-2].split(b"\n\n")]
         events, start = [], 0
         for match in _END.finditer(buffer, max(0, len(self._rest) - 3)):
             events.append(buffer[start : match.end()])
@@ -110,7 +115,7 @@ class Scanner:
         self.finishes += len(_FINISHED.findall(event))
         if self.upstream_id is None or _USAGE.search(event) or _ERROR.search(event):
             self._parse(data_of(event))
-        elif event.startswith(b"data:") and data_of(event).startswith(b"[DONE]"):
+        elif b"[DONE]" in event and data_of(event).startswith(b"[DONE]"):
             self.done = True
 
     def is_output(self, event: bytes) -> bool:

@@ -55,6 +55,14 @@ def test_line_ends_may_be_mixed_and_cut(ends: list[str], step: int) -> None:
     assert [data_of(event) for event in events] == [str(number).encode() for number in range(len(ends))]
 
 
+@given(st.text(alphabet="ab\n", max_size=12))
+def test_the_short_way_finds_what_the_long_one_does(text: str) -> None:
+    """A CR in a first event of its own keeps the scanner on the long way."""
+    data = text.encode() + b"\n\n"
+    short, long = Scanner(), Scanner()
+    assert short.feed(data) == long.feed(b":\r\n\r\n" + data)[1:] and short.rest == long.rest
+
+
 def test_usage_may_be_anywhere() -> None:
     scanner = Scanner()
     scanner.look(b'data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
