@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -63,30 +63,85 @@ class MeterRow(msgspec.Struct, frozen=True):
     value: float
 
 
+class _Histogram:
+    """Counts of one series, by bucket, and the sum of its values."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, meter: str) -> None:
+        self._bounds = BUCKETS[meter]
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1  # a bucket holds what is at most its bound
+        self._sum += value
+
+    def parts(self) -> Iterator[tuple[str, float]]:
+        for bound, count in zip((*self._bounds, math.inf), self._counts, strict=True):
+            if count:
+                yield repr(bound), count
+        if any(self._counts):
+            yield "sum", self._sum
+
+
+class _Group:
+    """Rows that have all labels in common."""
+
+    def __init__(self) -> None:
+        self.requests, self.usd = 0, 0.0
+        self.duration, self.first = _Histogram(SERVER_DURATION), _Histogram(TIME_TO_FIRST_TOKEN)
+        self.input, self.output = _Histogram(TOKENS), _Histogram(TOKENS)
+        self.each = _Histogram(TIME_PER_OUTPUT_TOKEN)
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        self.requests += 1
+        self.usd += row["usd"] or 0.0
+        self.duration.observe(row["duration_s"])
+        self.input.observe(row["input_tokens"])
+        self.output.observe(row["output_tokens"])
+        if row["streamed"] and row["ttft_s"] is not None:
+            self.first.observe(row["ttft_s"])
+            if row["outcome"] == "ok" and row["output_tokens"] > 1:
+                per_token_s = (row["duration_s"] - row["ttft_s"]) / (row["output_tokens"] - 1)
+                self.each.observe(max(0.0, per_token_s))
+
+
 def added(rows: Iterable[Mapping[str, Any]]) -> dict[Key, float]:
     """What settled exchanges add; `rows` have the columns of the store's table."""
-    found: Counter[Key] = Counter()
+    groups: dict[tuple[str, str, str, bool, str, str], _Group] = {}
+    calls: dict[tuple[str, str, str], _Histogram] = {}
     for row in rows:
-        outcome = row["outcome"]
+        shadow, status = row["key_id"] == "shadow", status_class(row["status"])
+        name = (row["endpoint"], row["route"], row["model"] or "", shadow, row["outcome"], status)
+        group = groups.get(name)
+        if group is None:
+            group = groups[name] = _Group()
+        group.take(row)
+        _attempted(calls, row)
+    found: Counter[Key] = Counter()
+    for (endpoint, route, model, shadow, outcome, status), group in groups.items():
         base: Labels = (
-            ("operation", OPERATIONS.get(row["endpoint"], "other")),
-            ("route", row["route"]),
-            ("model", row["model"] or ""),
-            ("traffic", "shadow" if row["key_id"] == "shadow" else "client"),
+            ("operation", OPERATIONS.get(endpoint, "other")),
+            ("route", route),
+            ("model", model),
+            ("traffic", "shadow" if shadow else "client"),
         )
         failed: Labels = (*base, ("error", "" if outcome == "ok" else outcome))
-        found[REQUESTS, (*base, ("outcome", outcome), ("status", status_class(row["status"]))), ""] += 1
-        if row["usd"]:
-            found[USD, base, ""] += row["usd"]
-        _observe(found, SERVER_DURATION, failed, row["duration_s"])
-        _observe(found, TOKENS, (*base, ("token", "input")), row["input_tokens"])
-        _observe(found, TOKENS, (*base, ("token", "output")), row["output_tokens"])
-        if row["streamed"] and row["ttft_s"] is not None:
-            _observe(found, TIME_TO_FIRST_TOKEN, base, row["ttft_s"])
-            if outcome == "ok" and row["output_tokens"] > 1:
-                per_token_s = (row["duration_s"] - row["ttft_s"]) / (row["output_tokens"] - 1)
-                _observe(found, TIME_PER_OUTPUT_TOKEN, base, max(0.0, per_token_s))
-        _attempted(found, row)
+        found[REQUESTS, (*base, ("outcome", outcome), ("status", status)), ""] += group.requests
+        if group.usd:
+            found[USD, base, ""] += group.usd  # type: ignore[assignment]  # a Counter of floats
+        for meter, labels, histogram in (
+            (SERVER_DURATION, failed, group.duration),
+            (TOKENS, (*base, ("token", "input")), group.input),
+            (TOKENS, (*base, ("token", "output")), group.output),
+            (TIME_TO_FIRST_TOKEN, base, group.first),
+            (TIME_PER_OUTPUT_TOKEN, base, group.each),
+        ):
+            _add(found, meter, labels, histogram)
+    for (endpoint, target, error), histogram in calls.items():
+        labels = (("operation", OPERATIONS.get(endpoint, "other")), ("target", target), ("error", error))
+        _add(found, CLIENT_DURATION, labels, histogram)
     return dict(found)
 
 
@@ -98,19 +153,17 @@ def status_class(status: int) -> str:
     return f"{status // 100}xx" if 100 <= status < 600 else "other"
 
 
-def _attempted(found: Counter[Key], row: Mapping[str, Any]) -> None:
+def _attempted(calls: dict[tuple[str, str, str], _Histogram], row: Mapping[str, Any]) -> None:
     """Calls to upstreams, each apart; the last one of a stream lasts until the stream has ended."""
     attempts = _attempts.decode(row["attempts"])
     for number, attempt in enumerate(attempts, 1):
         duration_s = attempt.duration_s
         if row["streamed"] and number == len(attempts):
             duration_s = max(duration_s, row["settled_at"] - attempt.started_at)
-        labels = (
-            ("operation", OPERATIONS.get(row["endpoint"], "other")),
-            ("target", attempt.model),
-            ("error", _error(attempt)),
-        )
-        _observe(found, CLIENT_DURATION, labels, duration_s)
+        name = (row["endpoint"], attempt.model, _error(attempt))
+        if name not in calls:
+            calls[name] = _Histogram(CLIENT_DURATION)
+        calls[name].observe(duration_s)
 
 
 def _error(attempt: Attempt) -> str:
@@ -121,8 +174,6 @@ def _error(attempt: Attempt) -> str:
     return "broken_stream" if attempt.error else ""
 
 
-def _observe(found: Counter[Key], meter: str, labels: Labels, value: float) -> None:
-    bounds = BUCKETS[meter]
-    index = bisect_left(bounds, value)  # a bucket holds what is less than or equal to its bound
-    found[meter, labels, repr(bounds[index]) if index < len(bounds) else repr(math.inf)] += 1
-    found[meter, labels, "sum"] += value  # type: ignore[assignment]  # a Counter of floats
+def _add(found: Counter[Key], meter: str, labels: Labels, histogram: _Histogram) -> None:
+    for part, value in histogram.parts():
+        found[meter, labels, part] += value  # type: ignore[assignment]  # a Counter of floats
