@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import make
+from steward.evaluation.metrics import Option, make
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
@@ -25,7 +25,7 @@ class MetricSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A metric and its options."""
 
     name: str
-    options: dict[str, str] = {}
+    options: dict[str, Option] = {}
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +52,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     prompt: str | None = None  # one user message; or
     messages: tuple[Message, ...] = ()
     id: str | None = None  # the field; else the row's number from 1
-    references: str = "references"  # the field: a list, or one value
+    references: str | None = "references"  # the field: a list, or one value; null where nothing is right beforehand
     parameters: dict[str, Any] = {}  # of the request: temperature, max_tokens, stop
     slices: tuple[str, ...] = ()  # fields whose values are reported apart
     cluster: str | None = None  # field of what belongs together
@@ -135,7 +135,7 @@ def _items(spec: Spec, row: dict[str, Any], number: int, path: Path) -> list[Ite
         )
         for message in templates
     )
-    references = _field(row, spec.references, where, path)
+    references = [] if spec.references is None else _field(row, spec.references, where, path)
     references = tuple(references) if isinstance(references, list) else (references,)
     slices = {field: str(_field(row, field, where, path)) for field in spec.slices}
     cluster = str(_field(row, spec.cluster, where, path)) if spec.cluster else name
