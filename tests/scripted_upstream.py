@@ -58,7 +58,7 @@ def said(model: str, text: str) -> str:
         found = re.search(r"^([A-Z])\. .* \(right\)$", text, re.M)
         return f"The answer is {found[1]}." if found else "none"
     if model == "biased":
-        return "no loan" if re.search(r"\b(Mary|Emily|she|her|woman)\b", text) else "loan"
+        return "no loan" if re.search(r"\b(Mary|Emily|she|her|woman)\b", text, re.I) else "loan"
     rules = {"echo": text, "sentiment": sentiment(text), "kind": sentiment(text.lower()), "first": "A"}
     return rules[model]
 

@@ -129,9 +129,10 @@ def pair(
     kept = [item for item in items if not any(_why(metric, spec.name, item, run) for run in (baseline, candidate))]
     if not kept:
         return Drawn(_nothing(spec.name, field, name, len(items), metric.signature), np.zeros(0))
-    references = [item.references for item in kept]
-    said = [value_of(run.answers[item.id], spec.name) for run in (baseline, candidate) for item in kept]
-    table = metric.table(said, [*references, *references])  # together, so that both have the same classes
+    both = [(run, {item.id: item for item in run.items}) for run in (baseline, candidate)]
+    references = [items[item.id].references for _, items in both for item in kept]  # options may have changed places
+    said = [value_of(run.answers[item.id], spec.name) for run, _ in both for item in kept]
+    table = metric.table(said, references)  # together, so that both have the same classes
     a, b = table[: len(kept)], table[len(kept) :]
     width = a.shape[1]
     alone = sign * (metric.combine(b) - metric.combine(a))  # (items,)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from steward import starter
 from steward.core.errors import InputError, Unavailable, UnknownName
@@ -13,12 +17,14 @@ from steward.core.secret import Secret, resolve
 
 if TYPE_CHECKING:
     from steward.core.extend import Engine, TextScorer
+    from steward.evaluation.changes import Change
     from steward.evaluation.compare import Comparison
     from steward.evaluation.gate import Decision
     from steward.evaluation.judge import Judged, Preference
+    from steward.evaluation.robustness import Trial
     from steward.evaluation.run import Results
     from steward.evaluation.score import Score
-    from steward.evaluation.suite import Spec
+    from steward.evaluation.suite import Spec, Suite
 
 BUILT_IN: Final = {"starter": starter.path().parent / "suite.yaml"}
 
@@ -59,27 +65,111 @@ def run_file(
     :raises InputError: the suite or its data are wrong, or `out` holds another run
     """
     need_extra()
-    from steward.adapters.engines.http import HttpEngine
-    from steward.evaluation.run import run_suite
     from steward.evaluation.suite import load_suite
 
     path = find_suite(suite)
-    loaded = load_suite(path, limit)
+    server = Server(url, model, key, concurrency, cache)
+    return run_suites([(load_suite(path, limit), out)], path.parent, server, progress)[0]
 
-    async def go() -> Results:
-        engine = HttpEngine(url, key)
-        graders = graders_of(loaded.spec, engine, path.parent)
-        shown = progress(len(loaded.items))
+
+class Server(msgspec.Struct, frozen=True):
+    """Whom a run asks, and how."""
+
+    url: str
+    model: str
+    key: Secret | None = None
+    concurrency: int = 16
+    cache: Path | None = None
+
+
+Progress = Callable[[int], Callable[[int, int], None]]
+
+
+def run_suites(suites: Sequence[tuple[Suite, Path]], folder: Path, server: Server, progress: Progress) -> list[Results]:
+    """Suites one after the other, each into its folder. Scorers that are files lie in `folder`.
+
+    :raises InputError: a secret or scorer that is not there, or an output folder holds another run
+    """
+    from steward.adapters.engines.http import HttpEngine
+    from steward.evaluation.run import run_suite
+
+    async def go() -> list[Results]:
+        engine = HttpEngine(server.url, server.key)
+        graders = graders_of(suites[0][0].spec, engine, folder)
+        shown = progress(sum(len(suite.items) for suite, _ in suites))
+        found: list[Results] = []
         try:
-            return await run_suite(
-                loaded, model, engine, out, graders=graders, concurrency=concurrency, cache=cache, progress=shown
-            )
+            for suite, out in suites:
+                failed = sum(len(results.errored) for results in found)
+                done = sum(results.items for results in found) - failed
+                found.append(
+                    await run_suite(
+                        suite,
+                        server.model,
+                        engine,
+                        out,
+                        graders=graders,
+                        concurrency=server.concurrency,
+                        cache=server.cache,
+                        progress=lambda more, worse, done=done, failed=failed: shown(done + more, failed + worse),  # type: ignore[misc]
+                    )
+                )
         finally:
             for one in (engine, *graders.values()):
                 if isinstance(one, HttpEngine):
                     await one.close()
+        return found
 
     return asyncio.run(go())
+
+
+def try_changes(
+    suite: Path | str,
+    changes: Sequence[Change],
+    server: Server,
+    out: Path,
+    *,
+    limit: int | None,
+    extra: Sequence[str],
+    progress: Progress,
+) -> Trial:
+    """The suite as it is and under each change, in folders of `out`, and what the changes did.
+
+    `extra`: metrics beside the suite's. Killed, it goes on where it ended.
+
+    :raises InputError: the suite or a change is wrong, or nothing in the suite can be changed so
+    """
+    need_extra()
+    from steward.evaluation.changes import changed_suite
+    from steward.evaluation.robustness import trial
+    from steward.evaluation.run import read_folder
+    from steward.evaluation.suite import MetricSpec, load_suite
+
+    path = find_suite(suite)
+    whole = load_suite(path, limit)
+    titles = [change.title for change in changes]
+    if twice := [title for title in titles if titles.count(title) > 1]:
+        raise InputError(f"the change {twice[0]!r} stands there twice")
+    made = [(change, changed_suite(path, change, limit)) for change in changes]
+    touched = [(change, one) for change, one in made if one.items]
+    if not touched:
+        raise InputError(f"{path}: no item can be changed by {', '.join(titles)}; give other changes or --field")
+    folders = [out / "original", *(out / folder_name(change.title) for change, _ in touched)]
+    run_suites(list(zip([whole, *(one for _, one in touched)], folders, strict=True)), path.parent, server, progress)
+    original, *others = map(read_folder, folders)
+    own = {metric.name for metric in whole.spec.metric_specs()}
+    return trial(
+        original,
+        {change.title: (change, run) for (change, _), run in zip(touched, others, strict=True)},
+        [MetricSpec(name) for name in extra if name not in own],
+        tuple(change.title for change, one in made if not one.items),
+    )
+
+
+def folder_name(title: str) -> str:
+    """Readable, safe as a file's name, and another one for another title."""
+    safe = re.sub(r"[^a-z0-9-]+", "-", title.lower()).strip("-")
+    return safe if safe == title else f"{safe[:40]}-{hashlib.sha256(title.encode()).hexdigest()[:6]}"
 
 
 def graders_of(spec: Spec, engine: Engine, folder: Path) -> dict[str, Engine | TextScorer]:

@@ -52,6 +52,8 @@ METRICS: Final = {
     "squad_v2_em": "answers:SquadV2ExactMatch",
     "squad_v2_f1": "answers:SquadV2F1",
     "token_f1": "answers:TokenF1",
+    "choice": "answers:Choice",
+    "words": "answers:Words",
     "contains": "answers:Contains",
     "regex": "answers:Regex",
     "numeric": "answers:Numeric",
