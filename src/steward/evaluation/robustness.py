@@ -14,13 +14,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from steward.evaluation.changes import OPTIONS, Change
+from steward.evaluation.changes import OPTIONS
 from steward.evaluation.compare import Paired, pair
 from steward.evaluation.metrics import higher_is_better
 from steward.evaluation.run import Folder, clusters_of, question_of, scored
 from steward.evaluation.score import Prediction, Score, score
 from steward.evaluation.statistics import holm, paired_bootstrap
-from steward.evaluation.suite import Item, MetricSpec
+from steward.evaluation.suite import Change, Item, MetricSpec
 from steward.text.swaps import swapped
 
 _SHOWN: Final = 5  # items side by side, those that lost most first
