@@ -51,7 +51,9 @@ def score(
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite's YAML file, or the built-in one's name: starter.")],
+    suite: Annotated[
+        str, typer.Argument(help="A suite's YAML file, or a built-in one's name: starter, starter-free, starter-seen.")
+    ],
     model: Annotated[str, typer.Option(help="Model or route to ask.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the same one again goes on where it ended.")],
     url: Annotated[str | None, typer.Option(help="OpenAI-compatible server; else the gateway of --home.")] = None,
@@ -159,7 +161,7 @@ def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
 
 
 def digits(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
+    return None if value is None else f"{value + 0.0:.4f}"  # without the sign of -0.0
 
 
 def _pair(text: str) -> tuple[str, str]:

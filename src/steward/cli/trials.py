@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-SuiteArgument = Annotated[str, typer.Argument(help="A suite's YAML file, or the built-in one's name: starter.")]
+SuiteArgument = Annotated[
+    str, typer.Argument(help="A suite's YAML file, or a built-in one's name: starter, starter-free.")
+]
 ModelOption = Annotated[str, typer.Option(help="Model or route to ask.")]
 OutOption = Annotated[Path, typer.Option(help="Folder of the runs; the same one again goes on where it ended.")]
 FieldOption = Annotated[
@@ -309,7 +311,7 @@ def _show_trial(found: Trial) -> None:
         same = None if effect.same is None else digits(effect.same.value)
         for shift in effect.shifts:
             paired = shift.paired
-            numbers = (paired.baseline, paired.candidate, paired.gain, paired.low, paired.high, shift.p)
+            numbers = (paired.baseline, paired.candidate, paired.gain, shift.low, shift.high, shift.p)
             rows.append([effect.change, paired.metric, *map(digits, numbers), paired.n, same])
     for worst in found.worst:
         numbers = (worst.original, worst.worst, worst.gain, worst.low, worst.high, None)

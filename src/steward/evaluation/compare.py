@@ -180,6 +180,11 @@ def _gains(
     return bootstrap(np.column_stack([a, b]), combine, clusters, samples, seed)
 
 
+def scale_of(metric: str) -> float:
+    """The most that one item can gain or lose: sacreBLEU's metrics go to 100."""
+    return 100.0 if metric in ("bleu", "chrf", "chrf++", "ter") else 1.0
+
+
 def moved_units(names: Sequence[str], items: Sequence[Item]) -> int:
     """How many clusters hold one of the items named."""
     clusters = {item.id: item.cluster for item in items}

@@ -67,8 +67,12 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     @property
     def swaps(self) -> bool:
-        """Whether who is spoken of changes, so that an answer may rightly change with it."""
         return self.use in kinds()
+
+    @property
+    def other_person(self) -> bool:
+        """Whether who is spoken of changes, so that an answer about them rightly changes with it."""
+        return self.swaps and not self.use.startswith("dialect:")
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -135,7 +139,8 @@ Rewrite = Callable[[dict[str, Any], str], dict[str, Any] | None]
 
 
 def load_suite(path: Path, limit: int | None = None, rewrite: Rewrite | None = None) -> Suite:
-    """`rewrite` gives the row to ask instead, by its item's name, or None to leave the item out.
+    """`rewrite` gives the row to ask instead, by its item's name, or None to leave the item out. Slices, cluster and
+    references stay those of the row; options and the letters of the right ones are the other's.
 
     :raises InputError: by file and line, or by item, what is wrong and what was expected
     """
@@ -183,6 +188,8 @@ def _check(spec: Spec, path: Path) -> None:
         make(metric.name, metric.options)
     if len(set(names)) < len(names):
         raise InputError(f"{path}: a metric stands twice in {names}")
+    if spec.choices is not None and spec.references is None:
+        raise InputError(f"{path}: choices without references; name the field of the right option")
     if spec.must_pass and spec.must_pass.metric not in names:
         raise InputError(f"{path}: must_pass.metric {spec.must_pass.metric!r} is not among the metrics {names}")
     for check in spec.checks:
@@ -234,26 +241,24 @@ def letters_of(references: Any, options: Any, where: str) -> list[str]:
 def _items(spec: Spec, row: dict[str, Any], number: int, path: Path, rewrite: Rewrite | None = None) -> list[Item]:
     name = str(number) if spec.id is None else str(_field(row, spec.id, f"row {number}", path))
     where = f"item {name!r}"
-    if rewrite is not None:
-        other = rewrite(row, name)
-        if other is None:
-            return []
-        row = other
-    shown = (
-        row if spec.choices is None else {**row, spec.choices: _lettered(_field(row, spec.choices, where, path), where)}
-    )
-    templates = templates_of(spec)
-    messages = tuple(
-        Message(
-            message.role,
-            _FIELD.sub(lambda match: str(_field(shown, match.group(1), where, path)), message.content),
-        )
-        for message in templates
-    )
+    asked = row if rewrite is None else rewrite(row, name)
+    if asked is None:
+        return []
+    options: dict[str, Any] = {}
     references = [] if spec.references is None else _field(row, spec.references, where, path)
     if spec.choices is not None:
-        references = letters_of(references, row[spec.choices], where)
+        listed = _field(asked, spec.choices, where, path)
+        options = {spec.choices: _lettered(listed, where)}
+        references = letters_of(asked[str(spec.references)], listed, where)
     references = tuple(references) if isinstance(references, list) else (references,)
+    user, others = {**asked, **options}, {**row, **options}  # only what the user says is asked in another way
+
+    def filled(message: Message) -> Message:
+        shown = user if message.role == "user" else others
+        text = _FIELD.sub(lambda match: str(_field(shown, match.group(1), where, path)), message.content)
+        return Message(message.role, text)
+
+    messages = tuple(map(filled, templates_of(spec)))
     slices = {field: str(_field(row, field, where, path)) for field in spec.slices}
     cluster = str(_field(row, spec.cluster, where, path)) if spec.cluster else name
     ids = [name] if spec.repeats == 1 else [f"{name}#{repeat}" for repeat in range(1, spec.repeats + 1)]

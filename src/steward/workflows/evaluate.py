@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from steward.evaluation.score import Score
     from steward.evaluation.suite import Change, Spec, Suite
 
-BUILT_IN: Final = {"starter": starter.path().parent / "suite.yaml"}
+BUILT_IN: Final = {
+    "starter": starter.path().parent / "suite.yaml",
+    "starter-free": starter.path().parent / "suite-free.yaml",
+    "starter-seen": starter.path().parent / "suite-seen.yaml",
+}
 
 
 def score_files(metric: str, predictions: Path, references: Path, options: Mapping[str, str]) -> Score:
