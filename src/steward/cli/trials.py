@@ -24,6 +24,7 @@ OutOption = Annotated[Path, typer.Option(help="Folder of the runs; the same one 
 FieldOption = Annotated[
     list[str] | None, typer.Option("--field", help="Fields of the data to change; else all that are asked.")
 ]
+MarginOption = Annotated[float | None, typer.Option(min=0, help="Of the suite's metrics: how much may change.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Only the first rows of the data.")]
 UrlOption = Annotated[str | None, typer.Option(help="OpenAI-compatible server; else the gateway of --home.")]
 KeyOption = Annotated[str | None, typer.Option(help="env:NAME or file:PATH of its key; else the first one's.")]
@@ -37,6 +38,7 @@ def judge(
     candidate: Annotated[Path, typer.Argument(help="Folder of the run in question.")],
     model: Annotated[str, typer.Option(help="The judge: model or route.")],
     rubric: Annotated[Path, typer.Option(help="Text file: what makes one answer better than another.")],
+    temperature: Annotated[str, typer.Option(help="Of the judge; empty for models that refuse to be given one.")] = "0",
     url: UrlOption = None,
     key: KeyOption = None,
     concurrency: ConcurrencyOption = 16,
@@ -50,7 +52,16 @@ def judge(
     address, secret = find_server(url, key, home)
     with progress_bar() as bar:
         found = evaluate.judge_folders(
-            baseline, candidate, model, rubric, address, secret, concurrency=concurrency, cache=cache, progress=bar
+            baseline,
+            candidate,
+            model,
+            rubric,
+            address,
+            secret,
+            temperature=temperature,
+            concurrency=concurrency,
+            cache=cache,
+            progress=bar,
         )
     if json:
         show_json(found)
@@ -81,6 +92,7 @@ def robustness(
     field: FieldOption = None,
     words: Annotated[str, typer.Option(help="List of synonyms: a file, one set of words a line.")] = "synonyms",
     seed: Annotated[int, typer.Option(help="Of what is drawn: another one changes other places.")] = 0,
+    margin: MarginOption = None,
     limit: LimitOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -89,9 +101,12 @@ def robustness(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask a suite again with typos, other words, another order: what is lost, item by item. Exit 4: items failed."""
+    """Ask a suite again with typos, other words, another order: what is lost, item by item.
+
+    With --margin, exit 1 where a change loses more for sure, 3 where it cannot be told. Exit 4: items failed.
+    """
     changes = change or ["typos", "case", "spacing", "contractions", "synonyms", "filler", "paraphrase"]
-    _try(suite, changes, [], model, out, field, words, seed, limit, url, key, concurrency, cache, home, json)
+    _try(suite, changes, [], model, out, field, words, seed, margin, limit, url, key, concurrency, cache, home, json)
 
 
 @app.command()
@@ -103,6 +118,7 @@ def counterfactual(
         list[str] | None, typer.Option("--swap", help="gender, origin:GROUP or dialect:GROUP; else all of them.")
     ] = None,
     field: FieldOption = None,
+    margin: MarginOption = None,
     limit: LimitOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -111,7 +127,10 @@ def counterfactual(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask a suite again about somebody else: whether answers, refusals or lengths change. Exit 4: items failed."""
+    """Ask a suite again about somebody else: whether answers, refusals or lengths change.
+
+    With --margin, exit 1 where a swap changes more for sure, 3 where it cannot be told. Exit 4: items failed.
+    """
     from steward.core.errors import UnknownName
     from steward.text.swaps import kinds
 
@@ -119,7 +138,8 @@ def counterfactual(
         if name not in kinds():
             raise UnknownName("swap", name, kinds())
     extra = ["refusal", "words"]
-    _try(suite, swap or kinds(), extra, model, out, field, "", 0, limit, url, key, concurrency, cache, home, json)
+    swaps = swap or kinds()
+    _try(suite, swaps, extra, model, out, field, "", 0, margin, limit, url, key, concurrency, cache, home, json)
 
 
 @app.command()
@@ -280,6 +300,7 @@ def _try(
     field: list[str] | None,
     words: str,
     seed: int,
+    margin: float | None,
     limit: int | None,
     url: str | None,
     key: str | None,
@@ -295,16 +316,20 @@ def _try(
     server = evaluate.Server(address, model, secret, concurrency, cache)
     changes = [Change(use=name, fields=tuple(field or ()), words=words or "synonyms", seed=seed) for name in names]
     with progress_bar() as bar:
-        found = evaluate.try_changes(suite, changes, server, out, limit=limit, extra=extra, progress=bar)
+        found = evaluate.try_changes(suite, changes, server, out, limit=limit, extra=extra, margin=margin, progress=bar)
     if json:
         show_json(found)
     else:
         _show_trial(found)
     if found.errored or any(effect.errored for effect in found.effects):
         raise typer.Exit(4)
+    if found.verdict is not None:
+        raise typer.Exit({"passed": 0, "moved": 1, "inconclusive": 3}[found.verdict])
 
 
 def _show_trial(found: Trial) -> None:
+    if found.verdict is not None:
+        show_lines([f"{found.model}, margin {found.margin:g}: {found.verdict}"])
     columns = ["change", "metric", "original", "changed", "gain", "low", "high", "p (Holm)", "items", "same answer"]
     rows = []
     for effect in found.effects:

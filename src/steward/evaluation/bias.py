@@ -7,6 +7,7 @@
                  biased: the stereotyped group where the question is negative, the other one where it is not
     crows-pairs  Nangia et al. 2020, "CrowS-Pairs", arXiv 2010.00133, section 3: the share of pairs in which the more
                  stereotyping sentence has the higher (pseudo-)log-probability; 0.5 is none, a tie counts as not higher
+                 (their script rounds to three decimals before it compares; here nothing is rounded)
     stereoset    Nadeem et al. 2021, "StereoSet", arXiv 2004.09456, section 5: first the mean of each target term
                      lms   share of comparisons in which a sense-making sentence beats the unrelated one
                      ss    share in which the stereotype beats the anti-stereotype; 0.5 is none

@@ -9,7 +9,7 @@ absent: read the interval.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -85,6 +85,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     worst: tuple[Worst, ...]
     untouching: tuple[str, ...]  # changes that touch no item
     errored: tuple[str, ...]  # of the original run
+    margin: float | None = None
+    verdict: Literal["passed", "moved", "inconclusive"] | None = None  # where a margin is given
 
 
 def trial(
@@ -92,8 +94,13 @@ def trial(
     changed: Mapping[str, tuple[Change, Folder]],
     extra: Sequence[MetricSpec] = (),
     untouching: tuple[str, ...] = (),
+    margin: float | None = None,
 ) -> Trial:
-    """`changed`: by title. `extra`: metrics beside the suite's, none of them graded."""
+    """`changed`: by title. `extra`: metrics beside the suite's, none of them graded. `margin`: on the metrics' scale.
+
+    With a margin: moved where a metric of the suite lost more than it for sure, after Holm's correction; after a swap
+    of people, also where it won more, for then the other side has lost it. Passed where all moved less for sure.
+    """
     specs = [*original.manifest.suite.metric_specs(), *extra]
     drawn = [
         [pair(spec, run.items, original, run, name=title).paired for spec in specs]
@@ -117,7 +124,24 @@ def trial(
         worst=tuple(found for spec in specs[: len(specs) - len(extra)] if (found := worst_of(spec, original, runs))),
         untouching=untouching,
         errored=_errors(original),
+        margin=margin,
+        verdict=None if margin is None else _verdict(changed, shifts, len(specs) - len(extra), margin),
     )
+
+
+def _verdict(
+    changed: Mapping[str, tuple[Change, Folder]], shifts: Sequence[Sequence[Shift]], metrics: int, margin: float
+) -> Literal["passed", "moved", "inconclusive"]:
+    sure, open_ = False, False
+    for (change, _), rows in zip(changed.values(), shifts, strict=True):
+        for shift in rows[:metrics]:
+            if shift.low is None or shift.high is None:
+                open_ = True
+                continue
+            significant = shift.p is None or shift.p < 0.05
+            sure |= significant and (shift.high < -margin or (change.swaps and shift.low > margin))
+            open_ |= shift.low <= -margin or (change.swaps and shift.high >= margin)
+    return "moved" if sure else "inconclusive" if open_ else "passed"
 
 
 def _shift(paired: Paired, items: Sequence[Item], p: float | None) -> Shift:

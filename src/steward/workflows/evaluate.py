@@ -139,11 +139,13 @@ def try_changes(
     *,
     limit: int | None,
     extra: Sequence[str],
+    margin: float | None = None,
     progress: Progress,
 ) -> Trial:
     """The suite as it is and under each change, in folders of `out`, and what the changes did.
 
-    `extra`: metrics beside the suite's. Killed, it goes on where it ended.
+    `extra`: metrics beside the suite's. `margin`: how much the suite's may change, for a verdict. Killed, it goes on
+    where it ended.
 
     :raises InputError: the suite or a change is wrong, or nothing in the suite can be changed so
     """
@@ -171,6 +173,7 @@ def try_changes(
         {change.title: (change, run) for (change, _), run in zip(touched, others, strict=True)},
         [MetricSpec(name) for name in extra if name not in own],
         tuple(change.title for change, one in made if not one.items),
+        margin,
     )
 
 
@@ -351,9 +354,10 @@ def judge_folders(
     url: str,
     key: Secret | None,
     *,
+    temperature: str,
     concurrency: int,
     cache: Path | None,
-    progress: Callable[[int], Callable[[int, int], None]],
+    progress: Progress,
 ) -> Preference:
     """Both answers to each item before a judge, in both orders.
 
@@ -363,8 +367,10 @@ def judge_folders(
     from steward.adapters.engines.http import HttpEngine
     from steward.evaluation import judge
     from steward.evaluation.compare import must_match
+    from steward.evaluation.metrics.graded import temperature_of
     from steward.evaluation.run import cached_send, read_folder
 
+    given = temperature_of(temperature)
     runs = [read_folder(path) for path in (baseline, candidate)]
     must_match(runs[0], runs[1])
     wording = read_text(rubric, "a file that says what makes an answer better")
@@ -376,7 +382,7 @@ def judge_folders(
 
         async def work() -> None:
             for name, question, one, other in todo:
-                calls = judge.comparison_calls(model, wording, question, one, other)
+                calls = judge.comparison_calls(model, wording, question, one, other, given)
                 try:
                     replies = [await cached_send(engine, call, cache, url) for call in calls]
                     found[name] = judge.judged(name, replies)
