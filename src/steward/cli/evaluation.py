@@ -135,6 +135,59 @@ def gate(
     raise typer.Exit({"passed": 0, "regressed": 1, "inconclusive": 3}[found.verdict])
 
 
+@app.command()
+def perplexity(
+    model: Annotated[str, typer.Option(help="starter, a .gguf file, a checkpoint's folder, or a name at --url.")],
+    file: Annotated[Path, typer.Option(help="Held-out text: .txt, or .jsonl with a document in each row.")],
+    split: Annotated[str, typer.Option(help="A .txt's documents: between blank lines, each line, or file.")] = "blank",
+    field: Annotated[str, typer.Option(help="The text's field in a .jsonl.")] = "text",
+    backend: Annotated[str, typer.Option(help="auto, embedded, transformers (extra `train`) or url.")] = "auto",
+    url: Annotated[str | None, typer.Option(help="Server with echo and logprobs on /v1/completions.")] = None,
+    key: Annotated[str | None, typer.Option(help="env:NAME or file:PATH of its key.")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="tokenizer.json of a server that tells no tokens.")] = None,
+    window: Annotated[int | None, typer.Option(min=1, help="Tokens shown at most; else the model's own.")] = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="Tokens scored by a window; else all of it.")] = None,
+    prefix_token: Annotated[
+        str | None, typer.Option(help="Before a text's first token: a number, none; else BOS or EOS.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Documents at the same time, of --url.")] = 16,
+    json: JsonOption = False,
+) -> None:
+    """How well a model predicts a text: token, word and byte perplexity, bits per byte, with intervals.
+
+    Refused where a question with a known answer shows that the log-probabilities are not the text's. Exit 4 where
+    documents failed.
+    """
+    from steward.core.secret import resolve
+    from steward.workflows.perplexity import Asked, perplexity_file
+
+    asked = Asked(
+        model,
+        backend=backend,
+        url=url,
+        key=resolve(key) if key else None,
+        tokenizer=tokenizer,
+        window=window,
+        stride=stride,
+        prefix_token=prefix_token,
+    )
+    with _bar() as bar:
+        found = perplexity_file(asked, file, split=split, field=field, concurrency=concurrency, progress=bar)
+    if json:
+        show_json(found)
+    else:
+        names = ("token_perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte")
+        estimates = [(name, getattr(found, name)) for name in names]
+        rows = [[name, _digits(e.value), _digits(e.low), _digits(e.high)] for name, e in estimates if e is not None]
+        show_table(["", "value", "low", "high"], rows)
+        sizes = f"{found.tokens:,} tokens, {found.words:,} words, {found.bytes:,} bytes"
+        counts = f"{found.documents} scored, {found.unscored} unscored, {len(found.errored)} errored"
+        show_lines([f"{sizes}; documents: {counts}", found.signature])
+        show_lines([f"failed: {line}" for line in found.errored[:20]])
+    if found.errored:
+        raise typer.Exit(4)
+
+
 @contextmanager
 def _bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
     """A progress bar with the time left, on a terminal's standard error; nothing elsewhere."""
