@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -23,6 +25,23 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subproc
     return subprocess.run(
         [*STEWARD, *arguments], capture_output=True, text=True, timeout=30, cwd=cwd, env={**os.environ, **environment}
     )
+
+
+def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """As `run`, in this process: for tests of what a command does rather than of how it starts."""
+    from steward.cli.main import main
+
+    out, err, before = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["steward", *arguments]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.argv = before
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
@@ -71,6 +90,18 @@ class Deployment:
 def mock(*arguments: str) -> Iterator[str]:
     """The benchmarks' mock upstream, as a fixture's body."""
     command = [sys.executable, str(ROOT / "benchmarks" / "mock_upstream.py"), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    process.terminate()
+    process.wait(10)
+    process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[str]:
+    """Answers by written rules (tests/scripted_upstream.py)."""
+    command = [sys.executable, str(ROOT / "tests" / "scripted_upstream.py")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     yield f"http://127.0.0.1:{process.stdout.readline().strip()}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, find_server, show_json, show_lines, show_table
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,15 +63,10 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Ask a model every item of a suite and score it. Exit 4 where items failed; run again to ask those."""
-    from steward.core.secret import resolve
     from steward.workflows import evaluate
 
-    address, secret = url, resolve(key) if key else None
-    if address is None:
-        folder = find_home(home)
-        address = str(read_state(folder)["gateway_url"])
-        secret = secret or resolve(f"file:{folder / 'first-key'}")
-    with _bar() as bar:
+    address, secret = find_server(url, key, home)
+    with progress_bar() as bar:
         found = evaluate.run_file(
             suite, model, address, secret, out, concurrency=concurrency, limit=limit, cache=cache, progress=bar
         )
@@ -81,7 +76,8 @@ def run(
         _show_scores([("all", "", score) for score in found.scores])
         _show_scores([(row.field, row.name, row.score) for row in found.slices])
         show_lines([f"failed: {line}" for line in found.errored[:20]])
-        show_lines([f"{found.items} items, {len(found.errored)} failed; kept in {out}"])
+        show_lines([f"unscored: {line}" for line in found.unscored[:20]])
+        show_lines([f"{found.items} items, {len(found.errored)} failed, {len(found.unscored)} unscored; kept in {out}"])
     if found.errored:
         raise typer.Exit(4)
 
@@ -103,7 +99,7 @@ def compare(
     columns = ["", "baseline", "candidate", "gain", "low", "high", "p", "items", "better", "worse"]
     rows = []
     for row in (*found.wholes, *found.slices):
-        numbers = [_digits(n) for n in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)]
+        numbers = [digits(n) for n in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)]
         rows.append([row.title, *numbers, row.n, len(row.better), len(row.worse)])
     show_table(columns, rows)
     if not found.same_prompts:
@@ -128,7 +124,7 @@ def gate(
     else:
         show_lines([f"{found.candidate} against {found.baseline}: {found.verdict}"])
         rows = [
-            [guard.name, guard.verdict, _digits(guard.gain), _digits(guard.low), _digits(guard.high), guard.why]
+            [guard.name, guard.verdict, digits(guard.gain), digits(guard.low), digits(guard.high), guard.why]
             for guard in found.guards
         ]
         show_table(["guard", "verdict", "gain", "low", "high", "why"], rows)
@@ -171,14 +167,14 @@ def perplexity(
         stride=stride,
         prefix_token=prefix_token,
     )
-    with _bar() as bar:
+    with progress_bar() as bar:
         found = perplexity_file(asked, file, split=split, field=field, concurrency=concurrency, progress=bar)
     if json:
         show_json(found)
     else:
         names = ("token_perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte")
         estimates = [(name, getattr(found, name)) for name in names]
-        rows = [[name, _digits(e.value), _digits(e.low), _digits(e.high)] for name, e in estimates if e is not None]
+        rows = [[name, digits(e.value), digits(e.low), digits(e.high)] for name, e in estimates if e is not None]
         show_table(["", "value", "low", "high"], rows)
         sizes = f"{found.tokens:,} tokens, {found.words:,} words, {found.bytes:,} bytes"
         counts = f"{found.documents} scored, {found.unscored} unscored, {len(found.errored)} errored"
@@ -189,7 +185,7 @@ def perplexity(
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
+def progress_bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
     """A progress bar with the time left, on a terminal's standard error; nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -210,12 +206,12 @@ def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
         columns = ["slice", "", "metric", "value", "low", "high", "scored", "unscored", "errored"]
         cells = []
         for field, name, score in rows:
-            numbers = [_digits(value) for value in (score.value, score.low, score.high)]
+            numbers = [digits(value) for value in (score.value, score.low, score.high)]
             cells.append([field, name, score.metric, *numbers, score.n, score.unscored, score.errored])
         show_table(columns, cells)
 
 
-def _digits(value: float | None) -> str | None:
+def digits(value: float | None) -> str | None:
     return None if value is None else f"{value:.4f}"
 
 

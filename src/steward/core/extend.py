@@ -119,6 +119,17 @@ class Limiter(Protocol):
     async def close(self) -> None: ...
 
 
+class TextScorer(Protocol):
+    """Gives a text a number from 0 to 1, such as how toxic it is."""
+
+    def score(self, text: str) -> float:
+        """May wait for a server: callers run it in a thread.
+
+        :raises Unavailable: it cannot tell; the text stays without a number
+        """
+        ...
+
+
 class Executor(Protocol):
     """Runs a function over tasks in as many processes as it has."""
 

@@ -18,12 +18,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import msgspec
 
 from steward.core.errors import InputError, Unavailable
-from steward.core.extend import Engine
+from steward.core.extend import Engine, TextScorer
+from steward.evaluation.metrics import is_graded, make
+from steward.evaluation.metrics.graded import Call, Grade, Graded, scored_text
 from steward.evaluation.score import Prediction, Score, Scored, score
 from steward.evaluation.suite import Item, MetricSpec, Spec, Suite
 
@@ -55,6 +57,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached: bool = False
+    grades: dict[str, Grade] = {}  # of the metrics that another program gives
 
 
 class SliceScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +75,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     items: int
     errored: tuple[str, ...]  # "id: why"
+    unscored: tuple[str, ...] = ()  # "metric, id: why"
     scores: tuple[Score, ...]
     slices: tuple[SliceScore, ...]
 
@@ -90,12 +94,15 @@ async def run_suite(
     engine: Engine,
     out: Path,
     *,
+    graders: Mapping[str, Engine | TextScorer] | None = None,
     concurrency: int = 16,
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, errored: None,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Results:
-    """Ask what is not answered yet, `concurrency` at a time, then score all.
+    """Ask what is not answered or graded yet, `concurrency` at a time, then score all.
+
+    `graders`: who gives the values of each graded metric, by the metric's name in the suite.
 
     :raises InputError: the folder holds another run
     """
@@ -106,16 +113,20 @@ async def run_suite(
         data_sha256=suite.data_sha256,
         prompts_sha256=suite.prompts_sha256,
     )
+    graded = {spec.name: spec for spec in suite.spec.metric_specs() if is_graded(spec.name)}
     with _locked(out) as file:
         answers = _open(out, manifest, suite)
-        todo = iter([item for item in suite.items if item.id not in answers or answers[item.id].error is not None])
+        todo = iter([item for item in suite.items if _unfinished(answers.get(item.id), graded)])
         done, errored = sum(answer.error is None for answer in answers.values()), 0
         progress(done, 0)
 
         async def work() -> None:
             nonlocal done, errored
             for item in todo:
-                answer = await _ask(item, model, suite.spec.parameters, engine, cache, pause)
+                answer = answers.get(item.id)
+                if answer is None or answer.error is not None:
+                    answer = await _ask(item, model, suite.spec.parameters, engine, cache, pause)
+                answer = await _grade(item, answer, graded, graders or {}, cache, pause)
                 _append(file, answer)
                 answers[item.id] = answer
                 done, errored = done + (answer.error is None), errored + (answer.error is not None)
@@ -142,11 +153,13 @@ def evaluate(manifest: Manifest, items: Sequence[Item], answers: Mapping[str, An
         for spec, _ in wholes
     ]
     failed = [f"{item.id}: {answers[item.id].error}" for item in items if answers[item.id].error is not None]
+    open_ = [f"{spec.name}, {name}: {why}" for spec, whole in wholes for name, why in whole.unscored.items()]
     return Results(
         suite=manifest.suite.name,
         model=manifest.model,
         items=len(items),
         errored=tuple(failed),
+        unscored=tuple(open_),
         scores=tuple(whole.score for _, whole in wholes),
         slices=tuple(slices),
     )
@@ -154,9 +167,16 @@ def evaluate(manifest: Manifest, items: Sequence[Item], answers: Mapping[str, An
 
 def scored(spec: MetricSpec, items: Sequence[Item], answers: Mapping[str, Answer]) -> Scored:
     """One metric over some items, clusters respected where there are any."""
-    given = [Prediction(item.id, answers[item.id].prediction, answers[item.id].error) for item in items]
+    given = [Prediction(item.id, value_of(answers[item.id], spec.name), answers[item.id].error) for item in items]
     references = {item.id: item.references for item in items}
     return score(spec.name, given, references, spec.options, clusters_of(items))
+
+
+def value_of(answer: Answer, metric: str) -> Any:
+    """What a metric looks at: what was said, or the grade that it was given."""
+    if answer.error is not None or not is_graded(metric):
+        return answer.prediction
+    return answer.grades.get(metric, Grade(why="was not graded"))
 
 
 def clusters_of(items: Sequence[Item]) -> dict[str, str] | None:
@@ -264,16 +284,98 @@ def _place(cache: Path, item: Item, body: bytes) -> Path:
     return cache / key[:2] / f"{key}.json"
 
 
+def _unfinished(answer: Answer | None, graded: Mapping[str, MetricSpec]) -> bool:
+    if answer is None or answer.error is not None:
+        return True
+    return any(name not in answer.grades or answer.grades[name].again for name in graded)
+
+
+async def _grade(
+    item: Item,
+    answer: Answer,
+    graded: Mapping[str, MetricSpec],
+    graders: Mapping[str, Engine | TextScorer],
+    cache: Path | None,
+    pause: Callable[[float], Awaitable[None]],
+) -> Answer:
+    """The answer with the grades that it lacks; one that failed gets none."""
+    if answer.error is not None or not graded:
+        return answer
+    grades = dict(answer.grades)
+    for name, spec in graded.items():
+        if name in grades and not grades[name].again:
+            continue
+        try:
+            grades[name] = await _graded(item, answer.prediction or "", spec, graders[name], cache, pause)
+        except Unavailable as error:
+            grades[name] = Grade(why=str(error), again=True)
+    return msgspec.structs.replace(answer, grades=grades)
+
+
+async def _graded(
+    item: Item,
+    said: str,
+    spec: MetricSpec,
+    grader: Any,
+    cache: Path | None,
+    pause: Callable[[float], Awaitable[None]],
+) -> Grade:
+    """:raises Unavailable: who grades was not reached"""
+    if hasattr(grader, "score"):
+        return scored_text(await asyncio.to_thread(grader.score, said))
+    metric = cast(Graded, make(spec.name, spec.options))
+    calls = metric.calls(question_of(item), said, item.references)
+    replies = [await cached_send(grader, call, cache, metric.url, pause) for call in calls]
+    return metric.grade(said, replies)
+
+
+async def cached_send(
+    engine: Engine,
+    call: Call,
+    cache: Path | None,
+    server: str,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> bytes:
+    """The reply of `server`, kept where there is a cache. :raises Unavailable: why there is none"""
+    key = hashlib.sha256(server.encode() + b"\0" + call.body).hexdigest()
+    place = cache / "grades" / f"{key}.json" if cache is not None else None
+    if place is not None and place.exists():
+        return place.read_bytes()
+    reply, _ = await send(engine, call.endpoint, call.body, pause)
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _replace(place, reply)
+    return reply
+
+
+def question_of(item: Item) -> str:
+    """What was asked, as one text; who says what is named where there is more than one message."""
+    if len(item.messages) == 1:
+        return item.messages[0].content
+    return "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
+
+
 async def _attempts(name: str, body: bytes, engine: Engine, pause: Callable[[float], Awaitable[None]]) -> Answer:
+    try:
+        data, latency_s = await send(engine, "/v1/chat/completions", body, pause)
+    except Unavailable as failure:
+        return Answer(id=name, error=str(failure))
+    return _parsed(name, data, latency_s)
+
+
+async def send(
+    engine: Engine, endpoint: str, body: bytes, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> tuple[bytes, float]:
+    """The reply and the seconds it took, asked up to ATTEMPTS times. :raises Unavailable: why there is none"""
     error = ""
     for attempt in range(ATTEMPTS):
         started = time.perf_counter()
         wait = _PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]
         try:
-            reply = await engine.call("/v1/chat/completions", body)
+            reply = await engine.call(endpoint, body)
             data = await reply.read()
             if reply.status == 200:
-                return _parsed(name, data, time.perf_counter() - started)
+                return data, time.perf_counter() - started
             error = f"HTTP {reply.status}{_said(data)}"
             if reply.status not in _RETRIED:
                 break
@@ -282,7 +384,7 @@ async def _attempts(name: str, body: bytes, engine: Engine, pause: Callable[[flo
             error = str(failure)
         if attempt + 1 < ATTEMPTS:
             await pause(wait)
-    return Answer(id=name, error=error)
+    raise Unavailable(error)
 
 
 def _parsed(name: str, data: bytes, latency_s: float) -> Answer:

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import msgspec
 import yaml
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import make
+from steward.evaluation.metrics import Option, make
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
@@ -25,7 +26,7 @@ class MetricSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A metric and its options."""
 
     name: str
-    options: dict[str, str] = {}
+    options: dict[str, Option] = {}
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +53,8 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     prompt: str | None = None  # one user message; or
     messages: tuple[Message, ...] = ()
     id: str | None = None  # the field; else the row's number from 1
-    references: str = "references"  # the field: a list, or one value
+    references: str | None = "references"  # the field: a list, or one value; null where nothing is right beforehand
+    choices: str | None = None  # the field that lists options: "{field}" shows them lettered, a letter is right
     parameters: dict[str, Any] = {}  # of the request: temperature, max_tokens, stop
     slices: tuple[str, ...] = ()  # fields whose values are reported apart
     cluster: str | None = None  # field of what belongs together
@@ -82,8 +84,14 @@ class Suite(msgspec.Struct, frozen=True):
     prompts_sha256: str
 
 
-def load_suite(path: Path, limit: int | None = None) -> Suite:
-    """:raises InputError: by file and line, or by item, what is wrong and what was expected"""
+Rewrite = Callable[[dict[str, Any], str], dict[str, Any] | None]
+
+
+def load_suite(path: Path, limit: int | None = None, rewrite: Rewrite | None = None) -> Suite:
+    """`rewrite` gives the row to ask instead, by its item's name, or None to leave the item out.
+
+    :raises InputError: by file and line, or by item, what is wrong and what was expected
+    """
     try:
         spec = msgspec.convert(yaml.safe_load(path.read_text()), Spec)
     except OSError as error:
@@ -92,13 +100,18 @@ def load_suite(path: Path, limit: int | None = None) -> Suite:
         raise InputError(f"{path}: {error}") from error
     _check(spec, path)
     rows = _read(path.parent / spec.data)[:limit]
-    items = [item for number, row in enumerate(rows, 1) for item in _items(spec, row, number, path)]
+    items = [item for number, row in enumerate(rows, 1) for item in _items(spec, row, number, path, rewrite)]
     seen: set[str] = set()
     for item in items:
         if item.id in seen:
             raise InputError(f"{path.parent / spec.data}: id {item.id!r} stands there twice; ids must differ")
         seen.add(item.id)
-    if spec.must_pass and limit is None and (gone := [i for i in spec.must_pass.items if not _named(i, seen)]):
+    if (
+        spec.must_pass
+        and limit is None
+        and rewrite is None
+        and (gone := [i for i in spec.must_pass.items if not _named(i, seen)])
+    ):
         raise InputError(f"{path}: must_pass names {gone[0]!r}, which is no item of {spec.data}")
     data = [(item.id, item.references, item.slices, item.cluster) for item in items]
     return Suite(spec, tuple(items), _digest(data), _digest([item.messages for item in items]))
@@ -124,23 +137,63 @@ def _check(spec: Spec, path: Path) -> None:
         raise InputError(f"{path}: must_pass.metric {spec.must_pass.metric!r} is not among the metrics {names}")
 
 
-def _items(spec: Spec, row: dict[str, Any], number: int, path: Path) -> list[Item]:
+def fields_asked(spec: Spec) -> list[str]:
+    """The data's fields in what the user says, in order; the list of options apart."""
+    asked = [
+        name for message in templates_of(spec) if message.role == "user" for name in _FIELD.findall(message.content)
+    ]
+    return [name for name in dict.fromkeys(asked) if name != spec.choices]
+
+
+def templates_of(spec: Spec) -> tuple[Message, ...]:
+    return spec.messages or (Message("user", spec.prompt or ""),)
+
+
+def letters_of(references: Any, options: Any, where: str) -> list[str]:
+    """Letters of the right options, which are named by text or by letter. :raises InputError: no such option"""
+    texts = [str(option) for option in options]
+    found = []
+    for reference in references if isinstance(references, list) else [references]:
+        at = texts.index(str(reference)) if str(reference) in texts else ord(f"{reference}"[:1] or "?") - ord("A")
+        if not 0 <= at < len(texts) or (len(str(reference)) != 1 and str(reference) not in texts):
+            raise InputError(f"{where}: reference {reference!r} is neither an option nor the letter of one of {texts}")
+        found.append(chr(ord("A") + at))
+    return found
+
+
+def _items(spec: Spec, row: dict[str, Any], number: int, path: Path, rewrite: Rewrite | None = None) -> list[Item]:
     name = str(number) if spec.id is None else str(_field(row, spec.id, f"row {number}", path))
     where = f"item {name!r}"
-    templates = spec.messages or (Message("user", spec.prompt or ""),)
+    if rewrite is not None:
+        other = rewrite(row, name)
+        if other is None:
+            return []
+        row = other
+    shown = (
+        row if spec.choices is None else {**row, spec.choices: _lettered(_field(row, spec.choices, where, path), where)}
+    )
+    templates = templates_of(spec)
     messages = tuple(
         Message(
             message.role,
-            _FIELD.sub(lambda match: str(_field(row, match.group(1), where, path)), message.content),
+            _FIELD.sub(lambda match: str(_field(shown, match.group(1), where, path)), message.content),
         )
         for message in templates
     )
-    references = _field(row, spec.references, where, path)
+    references = [] if spec.references is None else _field(row, spec.references, where, path)
+    if spec.choices is not None:
+        references = letters_of(references, row[spec.choices], where)
     references = tuple(references) if isinstance(references, list) else (references,)
     slices = {field: str(_field(row, field, where, path)) for field in spec.slices}
     cluster = str(_field(row, spec.cluster, where, path)) if spec.cluster else name
     ids = [name] if spec.repeats == 1 else [f"{name}#{repeat}" for repeat in range(1, spec.repeats + 1)]
     return [Item(each, messages, references, slices, cluster) for each in ids]
+
+
+def _lettered(options: Any, where: str) -> str:
+    if not isinstance(options, list) or not 2 <= len(options) <= 26:
+        raise InputError(f"{where}: the options are {options!r}, expected a list of 2 to 26")
+    return "\n".join(f"{chr(ord('A') + at)}. {option}" for at, option in enumerate(options))
 
 
 def _field(row: dict[str, Any], field: str, where: str, path: Path) -> Any:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from steward import starter
 from steward.core.errors import InputError, Unavailable, UnknownName
-from steward.core.secret import Secret
+from steward.core.secret import Secret, resolve
 
 if TYPE_CHECKING:
+    from steward.core.extend import Engine, TextScorer
+    from steward.evaluation.changes import Change
     from steward.evaluation.compare import Comparison
     from steward.evaluation.gate import Decision
+    from steward.evaluation.judge import Judged, Preference
+    from steward.evaluation.robustness import Trial
     from steward.evaluation.run import Results
     from steward.evaluation.score import Score
+    from steward.evaluation.suite import Spec, Suite
 
 BUILT_IN: Final = {"starter": starter.path().parent / "suite.yaml"}
 
@@ -56,21 +65,152 @@ def run_file(
     :raises InputError: the suite or its data are wrong, or `out` holds another run
     """
     need_extra()
-    from steward.adapters.engines.http import HttpEngine
-    from steward.evaluation.run import run_suite
     from steward.evaluation.suite import load_suite
 
-    loaded = load_suite(find_suite(suite), limit)
+    path = find_suite(suite)
+    server = Server(url, model, key, concurrency, cache)
+    return run_suites([(load_suite(path, limit), out)], path.parent, server, progress)[0]
 
-    async def go() -> Results:
-        engine = HttpEngine(url, key)
-        shown = progress(len(loaded.items))
+
+class Server(msgspec.Struct, frozen=True):
+    """Whom a run asks, and how."""
+
+    url: str
+    model: str
+    key: Secret | None = None
+    concurrency: int = 16
+    cache: Path | None = None
+
+
+Progress = Callable[[int], Callable[[int, int], None]]
+
+
+def run_suites(suites: Sequence[tuple[Suite, Path]], folder: Path, server: Server, progress: Progress) -> list[Results]:
+    """Suites one after the other, each into its folder. Scorers that are files lie in `folder`.
+
+    :raises InputError: a secret or scorer that is not there, or an output folder holds another run
+    """
+    from steward.adapters.engines.http import HttpEngine
+    from steward.evaluation.run import run_suite
+
+    async def go() -> list[Results]:
+        engine = HttpEngine(server.url, server.key)
+        graders = graders_of(suites[0][0].spec, engine, folder)
+        shown = progress(sum(len(suite.items) for suite, _ in suites))
+        found: list[Results] = []
         try:
-            return await run_suite(loaded, model, engine, out, concurrency=concurrency, cache=cache, progress=shown)
+            for suite, out in suites:
+                failed = sum(len(results.errored) for results in found)
+                done = sum(results.items for results in found) - failed
+                found.append(
+                    await run_suite(
+                        suite,
+                        server.model,
+                        engine,
+                        out,
+                        graders=graders,
+                        concurrency=server.concurrency,
+                        cache=server.cache,
+                        progress=lambda more, worse, done=done, failed=failed: shown(done + more, failed + worse),  # type: ignore[misc]
+                    )
+                )
         finally:
-            await engine.close()
+            for one in (engine, *graders.values()):
+                if isinstance(one, HttpEngine):
+                    await one.close()
+        return found
 
     return asyncio.run(go())
+
+
+def try_changes(
+    suite: Path | str,
+    changes: Sequence[Change],
+    server: Server,
+    out: Path,
+    *,
+    limit: int | None,
+    extra: Sequence[str],
+    progress: Progress,
+) -> Trial:
+    """The suite as it is and under each change, in folders of `out`, and what the changes did.
+
+    `extra`: metrics beside the suite's. Killed, it goes on where it ended.
+
+    :raises InputError: the suite or a change is wrong, or nothing in the suite can be changed so
+    """
+    need_extra()
+    from steward.evaluation.changes import changed_suite
+    from steward.evaluation.robustness import trial
+    from steward.evaluation.run import read_folder
+    from steward.evaluation.suite import MetricSpec, load_suite
+
+    path = find_suite(suite)
+    whole = load_suite(path, limit)
+    titles = [change.title for change in changes]
+    if twice := [title for title in titles if titles.count(title) > 1]:
+        raise InputError(f"the change {twice[0]!r} stands there twice")
+    made = [(change, changed_suite(path, change, limit)) for change in changes]
+    touched = [(change, one) for change, one in made if one.items]
+    if not touched:
+        raise InputError(f"{path}: no item can be changed by {', '.join(titles)}; give other changes or --field")
+    folders = [out / "original", *(out / folder_name(change.title) for change, _ in touched)]
+    run_suites(list(zip([whole, *(one for _, one in touched)], folders, strict=True)), path.parent, server, progress)
+    original, *others = map(read_folder, folders)
+    own = {metric.name for metric in whole.spec.metric_specs()}
+    return trial(
+        original,
+        {change.title: (change, run) for (change, _), run in zip(touched, others, strict=True)},
+        [MetricSpec(name) for name in extra if name not in own],
+        tuple(change.title for change, one in made if not one.items),
+    )
+
+
+def folder_name(title: str) -> str:
+    """Readable, safe as a file's name, and another one for another title."""
+    safe = re.sub(r"[^a-z0-9-]+", "-", title.lower()).strip("-")
+    return safe if safe == title else f"{safe[:40]}-{hashlib.sha256(title.encode()).hexdigest()[:6]}"
+
+
+def graders_of(spec: Spec, engine: Engine, folder: Path) -> dict[str, Engine | TextScorer]:
+    """Who gives the values of the suite's graded metrics: the run's server, one of their own, or a scorer.
+
+    :raises InputError: a secret that is not there, a scorer that does not load
+    """
+    from steward.adapters.engines.http import HttpEngine
+    from steward.evaluation.metrics import is_graded, make
+    from steward.evaluation.metrics.graded import Toxicity
+
+    found: dict[str, Engine | TextScorer] = {}
+    for metric in spec.metric_specs():
+        if not is_graded(metric.name):
+            continue
+        made: Any = make(metric.name, metric.options)
+        secret = resolve(made.key) if made.key else None
+        if isinstance(made, Toxicity):
+            found[metric.name] = text_scorer(made.scorer, secret, folder)
+        else:
+            found[metric.name] = HttpEngine(made.url, secret) if made.url else engine
+    return found
+
+
+def text_scorer(given: str, key: Secret | None, folder: Path) -> TextScorer:
+    """`lexicon`, `lexicon:FILE`, `file.py:function` (both beside the suite), or a URL.
+
+    :raises InputError: none of them, or it does not load
+    """
+    from steward.adapters.scorers.file import FileScorer
+    from steward.adapters.scorers.http import HttpScorer
+    from steward.adapters.scorers.lexicon import LexiconScorer
+
+    if given.startswith(("http://", "https://")):
+        return HttpScorer(given, key)
+    kind, _, rest = given.partition(":")
+    if kind == "lexicon":
+        return LexiconScorer(str(folder / rest) if rest else "toxic")
+    if ".py:" in given:
+        return FileScorer(str(folder / given))
+    raise UnknownName("scorer", given, ["lexicon", "lexicon:FILE", "file.py:function", "http://…"])
 
 
 def find_suite(given: Path | str) -> Path:
@@ -95,6 +235,68 @@ def compare_folders(baseline: Path, candidate: Path, html: Path | None) -> Compa
     if html is not None:
         html.write_text(comparison_page(found, one, other))
     return found
+
+
+def judge_folders(
+    baseline: Path,
+    candidate: Path,
+    model: str,
+    rubric: Path,
+    url: str,
+    key: Secret | None,
+    *,
+    concurrency: int,
+    cache: Path | None,
+    progress: Callable[[int], Callable[[int, int], None]],
+) -> Preference:
+    """Both answers to each item before a judge, in both orders.
+
+    :raises InputError: no runs, runs over different data, no rubric
+    """
+    need_extra()
+    from steward.adapters.engines.http import HttpEngine
+    from steward.evaluation import judge
+    from steward.evaluation.compare import must_match
+    from steward.evaluation.run import cached_send, read_folder
+
+    runs = [read_folder(path) for path in (baseline, candidate)]
+    must_match(runs[0], runs[1])
+    wording = read_text(rubric, "a file that says what makes an answer better")
+    rows = judge.answered(runs[0], runs[1])
+    found: dict[str, Judged] = {}
+
+    async def go() -> None:
+        engine, shown, todo = HttpEngine(url, key), progress(len(rows)), iter(rows)
+
+        async def work() -> None:
+            for name, question, one, other in todo:
+                calls = judge.comparison_calls(model, wording, question, one, other)
+                try:
+                    replies = [await cached_send(engine, call, cache, url) for call in calls]
+                    found[name] = judge.judged(name, replies)
+                except Unavailable as error:
+                    found[name] = judge.Judged(id=name, why=f"judge: {error}", unreached=True)
+                failed = sum(item.unreached for item in found.values())
+                shown(len(found) - failed, failed)
+
+        try:
+            await asyncio.gather(*(work() for _ in range(concurrency)))
+        finally:
+            await engine.close()
+
+    asyncio.run(go())
+    return judge.preference(runs[0], runs[1], found, model, wording)
+
+
+def read_text(path: Path, what: str) -> str:
+    """:raises InputError: no such file, or nothing in it"""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}; expected {what}") from error
+    if not text.strip():
+        raise InputError(f"{path}: empty; expected {what}")
+    return text
 
 
 def gate_folders(baseline: Path, candidate: Path, policy: Path, markdown: Path | None, junit: Path | None) -> Decision:
