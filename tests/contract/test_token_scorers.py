@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,10 +23,13 @@ from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError
 from steward.core.extend import Continuation, TokenScorer
 from steward.evaluation.perplexity import Document, likelihood, windows
+from steward.evaluation.run import read_folder
+from steward.workflows.evaluate import run_file
 from steward.workflows.perplexity import Asked, opened, probe
 
 HARNESS = json.loads((ROOT / "tests" / "unit" / "evaluation" / "harness.json").read_text())
 TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra train")
+LIMITS: dict[str, Any] = {"concurrency": 4, "limit": 20, "cache": None}
 KINDS = ["embedded", pytest.param("transformers", marks=TORCH), "url"]
 
 
@@ -121,3 +125,16 @@ def test_a_server_that_lies_is_refused(model: str, said: str, url: str) -> None:
 
     with pytest.raises(InputError, match=said):
         asyncio.run(go())
+
+
+@TORCH
+def test_a_checkpoint_answers_as_llama_cpp_does(tmp_path: Path) -> None:
+    """Two implementations of one model, greedily: of 20 answers 18 or more are the same text."""
+    runs = []
+    for backend in ("embedded", "transformers"):
+        out = tmp_path / backend
+        shown = lambda total: lambda done, failed: None  # noqa: E731
+        found = run_file("starter", "starter", None, None, out, backend=backend, **LIMITS, progress=shown)
+        runs.append(read_folder(out).answers)
+        assert not found.errored and all(answer.output_tokens for answer in runs[-1].values())
+    assert sum(runs[0][name].prediction == answer.prediction for name, answer in runs[1].items()) >= 18

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT, STEWARD, run, until
+from steward import starter
 
 SUITE = """name: sums
 data: items.jsonl
@@ -172,3 +174,15 @@ def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, ups
     (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03}]\n")
     folders = ("--baseline", str(folder / "good"), "--candidate", str(folder / "none"))
     assert run("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4
+
+
+def test_the_shipped_model_answers_in_this_process(tmp_path: Path) -> None:
+    """No gateway runs. The manifest holds the model's hash, so that another file under its name is another run."""
+    arguments = ("eval", "run", "starter", "--backend", "embedded", "--limit", "20", "--out", str(tmp_path / "r"))
+    done = run(*arguments, "--model", "starter", "--json")
+    found, manifest = json.loads(done.stdout), json.loads((tmp_path / "r" / "manifest.json").read_bytes())
+    assert done.returncode == 0 and found["scores"][0]["value"] > 0.8 and found["scores"][0]["errored"] == 0
+    assert manifest["model_sha256"] == hashlib.sha256(starter.path().read_bytes()).hexdigest()
+    (tmp_path / "other.gguf").write_bytes(starter.path().read_bytes() + b"\0")
+    done = run(*arguments, "--model", str(tmp_path / "other.gguf"))
+    assert done.returncode == 2 and "another run: model, model_sha256 differ" in done.stderr

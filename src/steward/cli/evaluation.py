@@ -52,10 +52,13 @@ def score(
 @app.command()
 def run(
     suite: Annotated[str, typer.Argument(help="A suite's YAML file, or the built-in one's name: starter.")],
-    model: Annotated[str, typer.Option(help="Model or route to ask.")],
+    model: Annotated[str, typer.Option(help="Model or route to ask; with --backend starter, a file or a folder.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the same one again goes on where it ended.")],
     url: Annotated[str | None, typer.Option(help="OpenAI-compatible server; else the gateway of --home.")] = None,
     key: Annotated[str | None, typer.Option(help="env:NAME or file:PATH of its key; else the first one's.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="No server, but in this process: embedded, or transformers (extra `train`).")
+    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Requests at the same time.")] = 16,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of the data.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of answers to keep and to use again.")] = None,
@@ -65,10 +68,20 @@ def run(
     """Ask a model every item of a suite and score it. Exit 4 where items failed; run again to ask those."""
     from steward.workflows import evaluate
 
-    address, secret = find_server(url, key, home)
+    local = backend in ("embedded", "transformers", "auto")
+    address, secret = (url, None) if local else find_server(url, key, home)
     with progress_bar() as bar:
         found = evaluate.run_file(
-            suite, model, address, secret, out, concurrency=concurrency, limit=limit, cache=cache, progress=bar
+            suite,
+            model,
+            address,
+            secret,
+            out,
+            backend=backend or "url",
+            concurrency=concurrency,
+            limit=limit,
+            cache=cache,
+            progress=bar,
         )
     if json:
         show_json(found)

@@ -41,6 +41,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: int = 1
     suite: Spec
     model: str
+    model_sha256: str | None = None  # of its files, where they are here; a server does not show them
     items: int
     data_sha256: str
     prompts_sha256: str
@@ -94,6 +95,7 @@ async def run_suite(
     engine: Engine,
     out: Path,
     *,
+    model_sha256: str | None = None,
     graders: Mapping[str, Engine | TextScorer] | None = None,
     concurrency: int = 16,
     cache: Path | None = None,
@@ -109,6 +111,7 @@ async def run_suite(
     manifest = Manifest(
         suite=suite.spec,
         model=model,
+        model_sha256=model_sha256,
         items=len(suite.items),
         data_sha256=suite.data_sha256,
         prompts_sha256=suite.prompts_sha256,
@@ -125,7 +128,7 @@ async def run_suite(
             for item in todo:
                 answer = answers.get(item.id)
                 if answer is None or answer.error is not None:
-                    answer = await _ask(item, model, suite.spec.parameters, engine, cache, pause)
+                    answer = await _ask(item, manifest, engine, cache, pause)
                 answer = await _grade(item, answer, graded, graders or {}, cache, pause)
                 _append(file, answer)
                 answers[item.id] = answer
@@ -259,14 +262,13 @@ def _append(file: IO[bytes], answer: Answer) -> None:
 
 async def _ask(
     item: Item,
-    model: str,
-    parameters: Mapping[str, Any],
+    manifest: Manifest,
     engine: Engine,
     cache: Path | None,
     pause: Callable[[float], Awaitable[None]],
 ) -> Answer:
-    body = msgspec.json.encode({"model": model, "messages": item.messages, **parameters})
-    place = _place(cache, item, body) if cache is not None else None
+    body = msgspec.json.encode({"model": manifest.model, "messages": item.messages, **manifest.suite.parameters})
+    place = _place(cache, item, body, manifest.model_sha256) if cache is not None else None
     if place is not None and place.exists():
         kept = msgspec.json.decode(place.read_bytes(), type=Answer)
         return msgspec.structs.replace(kept, id=item.id, cached=True)
@@ -277,10 +279,11 @@ async def _ask(
     return answer
 
 
-def _place(cache: Path, item: Item, body: bytes) -> Path:
-    """Of an answer in the cache: repeats of an item are asked apart, so they are kept apart."""
+def _place(cache: Path, item: Item, body: bytes, model_sha256: str | None) -> Path:
+    """Of an answer in the cache: repeats of an item are asked apart, so they are kept apart, and so are the answers of
+    a model's files before and after they were trained anew."""
     repeat = item.id.rpartition("#")[2] if "#" in item.id else ""
-    key = hashlib.sha256(repeat.encode() + b"\0" + body).hexdigest()
+    key = hashlib.sha256(b"\0".join([repeat.encode(), body, (model_sha256 or "").encode()])).hexdigest()
     return cache / key[:2] / f"{key}.json"
 
 

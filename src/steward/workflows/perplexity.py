@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
-from steward import starter
-from steward.core.errors import InputError, Unavailable, UnknownName
+from steward.core.errors import InputError, Unavailable
 from steward.core.extend import TokenScorer
 from steward.core.secret import Secret
 from steward.workflows.evaluate import need_extra
+from steward.workflows.models import backend_of, check_backend, embedded_threads, model_file, scratch
 
 if TYPE_CHECKING:
     from steward.evaluation.perplexity import Document, Likelihood, Perplexity
-
-Backend = Literal["auto", "embedded", "transformers", "url"]
-BACKENDS: Final = ("auto", "embedded", "transformers", "url")
 
 
 class Asked:
@@ -42,8 +37,7 @@ class Asked:
 
         :raises InputError: a back end or a prefix of another kind
         """
-        if backend not in BACKENDS:
-            raise UnknownName("backend", backend, BACKENDS)
+        check_backend(backend)
         if prefix_token not in (None, "none") and not str(prefix_token).isdecimal():
             raise InputError(f"--prefix-token {prefix_token!r}: expected a token's number, or none")
         self.model, self.backend, self.url, self.key = model, backend, url, key
@@ -168,10 +162,8 @@ async def opened(asked: Asked) -> AsyncIterator[TokenScorer]:
     elif kind == "embedded":
         from steward.adapters.engines.embedded import EmbeddedScorer
 
-        with tempfile.TemporaryDirectory(prefix="steward-") as folder:
-            embedded = EmbeddedScorer(
-                model_file(asked.model), Path(folder), max(1, (os.cpu_count() or 2) - 1), asked.window
-            )
+        with scratch() as folder:
+            embedded = EmbeddedScorer(model_file(asked.model), folder, embedded_threads(), asked.window)
             try:
                 yield embedded
             finally:
@@ -180,29 +172,6 @@ async def opened(asked: Asked) -> AsyncIterator[TokenScorer]:
         from steward.adapters.engines.checkpoint import Checkpoint
 
         yield Checkpoint(model_file(asked.model), asked.window)
-
-
-def backend_of(model: str, backend: str, url: str | None) -> str:
-    """:raises InputError: a name from which no back end follows, or a url for one that has none"""
-    if (url is not None) and backend in ("embedded", "transformers"):
-        raise InputError(f"--backend {backend} runs the model in this process and takes no --url")
-    if url is not None:
-        return "url"
-    if backend == "url":
-        raise InputError("--backend url needs --url, such as http://127.0.0.1:8000/v1")
-    if backend != "auto":
-        return backend
-    return "transformers" if model_file(model).is_dir() else "embedded"
-
-
-def model_file(model: str) -> Path:
-    """Of `starter`, a GGUF file, or a checkpoint's folder. :raises UnknownName: none of them"""
-    if model == "starter":
-        return starter.path()
-    path = Path(model)
-    if path.is_file() or path.is_dir():
-        return path
-    raise UnknownName("model", model, ["starter", "a .gguf file", "a checkpoint's folder", "any name with --url"])
 
 
 def _prefix(given: str | None, scorer: TokenScorer) -> int | None:

@@ -82,6 +82,11 @@ def serve(
     return server
 
 
+def begin(server: Any) -> None:
+    """Have one token computed: a server that is ended before its loop has begun waits for ever (xllamacpp 2026.10)."""
+    server.handle_completions({"prompt": [0], "n_predict": 1, "cache_prompt": False})
+
+
 class EmbeddedScorer:
     """Log-probabilities of a given text from llama.cpp in this process.
 
@@ -106,6 +111,7 @@ class EmbeddedScorer:
         self.window = context - 1  # the server wants room for the token that it generates
         socket_path = folder / "engine.sock"
         self._server = serve(model, socket_path, model.stem, context, 1, threads)
+        begin(self._server)
         self._http = HttpEngine("http://engine/v1", socket_path=str(socket_path))
 
     async def encode(self, text: str) -> list[int]:
