@@ -132,6 +132,7 @@ def test_the_cache_answers_a_second_run(suite: Path, upstream: str) -> None:
         (("id: id", "id: kind"), "id 'odd' stands there twice"),
         (("slices", "slises"), "slises"),
         (("items.jsonl", "gone.jsonl"), "gone.jsonl: No such file"),
+        (("id: id", "id: id\nreferences: number"), "item '1', metric exact_match: a reference is int"),
     ],
 )
 def test_a_wrong_suite_is_named(suite: Path, change: tuple[str, str], said: str) -> None:
@@ -174,6 +175,29 @@ def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, ups
     (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03}]\n")
     folders = ("--baseline", str(folder / "good"), "--candidate", str(folder / "none"))
     assert run("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4
+
+
+def test_repeats_show_the_models_own_noise(suite: Path, upstream: str) -> None:
+    """By hand: 50 of 200 items are right once in two, variance 1/2 each, so 1/8 within an item in the mean."""
+    suite.write_text(SUITE + "repeats: 2\n")
+    code, found = evaluate(suite, "moody", upstream, "h")
+    exact = found["flakes"][0]
+    assert code == 0 and (exact["metric"], exact["items"], exact["flaky"]) == ("exact_match", 200, 50)
+    assert exact["within"] == pytest.approx(0.125) and exact["low"] < 0.125 < exact["high"]
+    assert found["scores"][0]["value"] == pytest.approx(0.875)
+
+
+def test_latency_and_cost_are_metrics(suite: Path, slow: str) -> None:
+    """By hand: 3 tokens in and 2 out at 1 and 4 USD a million are 11 millionths; the server takes 20 ms."""
+    costs = 'metrics: [exact_match, latency, {name: in_time, options: {seconds: "30"}}, '
+    costs += '{name: cost, options: {input: "1", output: "4"}}]'
+    suite.write_text(SUITE.replace("metrics: [exact_match, token_f1]", costs))
+    code, found = evaluate(suite, "right", slow, "i", "--limit", "30", "--cache", str(suite.parent / "cache"))
+    values = {score["metric"]: score for score in found["scores"]}
+    assert code == 0 and values["cost"]["value"] == pytest.approx(11e-6) and values["in_time"]["value"] == 1.0
+    assert 0.02 <= values["latency"]["low"] <= values["latency"]["value"] <= values["latency"]["high"]
+    _, found = evaluate(suite, "right", slow, "j", "--limit", "30", "--cache", str(suite.parent / "cache"))
+    assert (found["scores"][1]["value"], found["scores"][1]["unscored"]) == (None, 30)  # a cache takes no time
 
 
 def test_the_shipped_model_answers_in_this_process(tmp_path: Path) -> None:

@@ -88,6 +88,27 @@ def run(
     else:
         _show_scores([("all", "", score) for score in found.scores])
         _show_scores([(row.field, row.name, row.score) for row in found.slices])
+        if found.flakes:
+            columns = [
+                "repeats of",
+                "items",
+                "variance within",
+                "low",
+                "high",
+                "between",
+                "share within",
+                "flaky items",
+            ]
+            cells = [
+                [
+                    row.metric,
+                    row.items,
+                    *map(digits, (row.within, row.low, row.high, row.between, row.share)),
+                    row.flaky,
+                ]
+                for row in found.flakes
+            ]
+            show_table(columns, cells)
         show_lines([f"failed: {line}" for line in found.errored[:20]])
         show_lines([f"unscored: {line}" for line in found.unscored[:20]])
         show_lines([f"{found.items} items, {len(found.errored)} failed, {len(found.unscored)} unscored; kept in {out}"])
@@ -225,7 +246,8 @@ def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
 
 
 def digits(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
+    """Four decimals; of what is smaller, a cost say, four digits."""
+    return None if value is None else f"{value:.4g}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
 
 
 def _pair(text: str) -> tuple[str, str]:

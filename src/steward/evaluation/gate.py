@@ -24,6 +24,7 @@ import yaml
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.compare import FEW, Drawn, Paired, moved_units, must_match, pair
+from steward.evaluation.metrics import UNBOUNDED
 from steward.evaluation.run import Folder, by_slice, scored
 from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, required_items
 from steward.evaluation.suite import Item, MetricSpec, MustPass
@@ -136,9 +137,11 @@ def judge(drawn: Drawn, items: Sequence[Item], margin: float, p_regressed: float
         return Guard(name=paired.title, verdict="inconclusive", why="fewer than two items to compare", n=paired.n)
     low, tail = paired.low, (1 - policy.confidence) / 2
     sparse = moved_units((*paired.better, *paired.worse), items) < FEW
-    if sparse:  # what was seen in k of n units may happen in this share of all, and cost all of an item each time
+    if sparse and not _unbounded(paired):  # what was seen in k of n units may happen in this share of all, and cost
         share = clopper_pearson(moved_units(paired.worse, items), paired.units, policy.confidence).high
-        low = min(low, -_scale(paired) * share)
+        low = min(low, -_scale(paired) * share)  # all of an item each time
+    elif sparse and paired.units < FEW:
+        low = -math.inf
     allowed = 0.0 if policy.strict else margin
     verdict: Verdict = "inconclusive"
     more = None
@@ -186,7 +189,9 @@ def _p_regressed(drawn: Drawn, allowed: float) -> float:
 def _more(paired: Paired, margin: float, sparse: bool, tail: float, confidence: float) -> int | None:
     """Items beyond those there are, at the clusters' mean size."""
     units = required_items(paired.gain or 0.0, paired.spread, margin, confidence)
-    if sparse and 0 < margin < _scale(paired):
+    if sparse and _unbounded(paired):
+        units = max(units or 0, FEW)
+    elif sparse and 0 < margin < _scale(paired):
         seldom = math.ceil(math.log(tail) / math.log1p(-margin / _scale(paired))) + 1
         units = max(units or 0, seldom)
     if units is None:
@@ -197,6 +202,11 @@ def _more(paired: Paired, margin: float, sparse: bool, tail: float, confidence: 
 def _scale(paired: Paired) -> float:
     """The most that one item can lose: sacreBLEU's metrics go to 100."""
     return 100.0 if paired.metric in ("bleu", "chrf", "chrf++", "ter") else 1.0
+
+
+def _unbounded(paired: Paired) -> bool:
+    """Seconds and dollars have no most that an item can lose, so nothing bounds what was not seen."""
+    return paired.metric.partition("@")[0] in UNBOUNDED
 
 
 def _coverage(paired: Paired, policy: Policy) -> Guard:

@@ -24,6 +24,7 @@ import msgspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine, TextScorer
+from steward.evaluation.flakes import Flakes, flakes
 from steward.evaluation.metrics import is_graded, make
 from steward.evaluation.metrics.graded import Call, Grade, Graded, scored_text
 from steward.evaluation.score import Prediction, Score, Scored, score
@@ -70,7 +71,7 @@ class SliceScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """results.json. Holds no times, so that a resumed run gives the same bytes as one that was not killed."""
+    """results.json. No times but those of metrics that measure them: a resumed run gives the same bytes."""
 
     suite: str
     model: str
@@ -79,6 +80,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     unscored: tuple[str, ...] = ()  # "metric, id: why"
     scores: tuple[Score, ...]
     slices: tuple[SliceScore, ...]
+    flakes: tuple[Flakes, ...] = ()  # where the suite repeats its items
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -165,6 +167,9 @@ def evaluate(manifest: Manifest, items: Sequence[Item], answers: Mapping[str, An
         unscored=tuple(open_),
         scores=tuple(whole.score for _, whole in wholes),
         slices=tuple(slices),
+        flakes=tuple(found for spec, whole in wholes if (found := flakes(spec.name, whole.ids, whole.values)))
+        if manifest.suite.repeats > 1
+        else (),
     )
 
 
@@ -176,7 +181,12 @@ def scored(spec: MetricSpec, items: Sequence[Item], answers: Mapping[str, Answer
 
 
 def value_of(answer: Answer, metric: str) -> Any:
-    """What a metric looks at: what was said, or the grade that it was given."""
+    """What a metric looks at: what was said, what it took, or the grade that it was given."""
+    bare = metric.partition("@")[0]
+    if answer.error is None and bare in ("latency", "in_time"):
+        return None if answer.cached else answer.latency_s
+    if answer.error is None and bare == "cost":
+        return {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
     if answer.error is not None or not is_graded(metric):
         return answer.prediction
     return answer.grades.get(metric, Grade(why="was not graded"))
