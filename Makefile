@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash harness
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -64,6 +64,9 @@ bench-data-minhash: $(VENV)/.test  ## near-duplicates beside datatrove's, which 
 
 bench-start: $(VENV)/.test
 	$(PY) benchmarks/bench_start.py
+
+bench-eval: $(VENV)/.test         ## what an evaluation costs beside the model, and the paired bootstrap
+	$(PY) benchmarks/bench_eval.py
 
 HARNESS ?= build/harness
 harness:                          ## record lm-evaluation-harness's perplexities of the shipped model, for the tests
