@@ -177,6 +177,47 @@ def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, ups
     assert run("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("calling", "10: the answer's content is NoneType, expected text"),
+        ("listing", "10: the answer's content is list, expected text"),
+        ("garbled", "10: HTTP 200, and no chat completion in it"),
+    ],
+)
+def test_answers_that_are_no_text_are_errors_not_zeros(suite: Path, upstream: str, model: str, said: str) -> None:
+    code, found = evaluate(suite, model, upstream, model, "--limit", "40")
+    exact = found["scores"][0]
+    assert code == 4 and (exact["value"], exact["n"], exact["errored"]) == (1.0, 36, 4)
+    assert found["errored"][0] == said and len(found["errored"]) == 4
+
+
+def test_a_candidate_that_fails_for_a_twentieth_does_not_pass(suite: Path, upstream: str) -> None:
+    """All that it did answer is right; what it did not is no pass, and no loss."""
+    folder = suite.parent
+    suite.write_text(SUITE.replace("must_pass", "# must_pass"))
+    evaluate(suite, "right", upstream, "whole")
+    evaluate(suite, "broken", upstream, "holes", "--concurrency", "64")
+    (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.2}]\n")
+    policy = ("--baseline", str(folder / "whole"), "--policy", str(folder / "gate.yaml"))
+    done = run("eval", "gate", *policy, "--candidate", str(folder / "holes"), "--json")
+    guards = {guard["name"]: guard for guard in json.loads(done.stdout)["guards"]}
+    assert done.returncode == 3 and guards["exact_match"]["verdict"] == "passed"
+    assert "190 of 200 items" in guards["coverage of exact_match"]["why"]
+
+
+def test_a_spoilt_line_and_other_data_are_named(suite: Path, upstream: str) -> None:
+    folder = suite.parent
+    for name, limit in (("k", "4"), ("l", "3")):
+        evaluate(suite, "right", upstream, name, "--limit", limit)
+    done = run("eval", "compare", str(folder / "k"), str(folder / "l"))
+    assert done.returncode == 2 and "different data (item '4' differs)" in done.stderr
+    lines = (folder / "l" / "answers.jsonl").read_text().splitlines(keepends=True)
+    (folder / "l" / "answers.jsonl").write_text(lines[0] + "{\n" + "".join(lines[1:]))
+    done = run("eval", "compare", str(folder / "k"), str(folder / "l"))
+    assert done.returncode == 2 and "answers.jsonl:2: no answer" in done.stderr
+
+
 def test_repeats_show_the_models_own_noise(suite: Path, upstream: str) -> None:
     """By hand: 50 of 200 items are right once in two, variance 1/2 each, so 1/8 within an item in the mean."""
     suite.write_text(SUITE + "repeats: 2\n")

@@ -261,8 +261,14 @@ def _read_answers(path: Path, mend: bool = False) -> dict[str, Answer]:
     whole = data[: data.rfind(b"\n") + 1]
     if mend and len(whole) < len(data):
         os.truncate(path, len(whole))
-    found = [msgspec.json.decode(line, type=Answer) for line in whole.splitlines()]
-    return {answer.id: answer for answer in found}
+    found = {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            answer = msgspec.json.decode(line, type=Answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}:{number}: no answer ({error}); remove the line, and run again") from error
+        found[answer.id] = answer
+    return found
 
 
 def _append(file: IO[bytes], answer: Answer) -> None:
