@@ -87,27 +87,26 @@ class Deployment:
             self.process.wait(60)
 
 
-def mock(*arguments: str) -> Iterator[str]:
-    """The benchmarks' mock upstream, as a fixture's body."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "mock_upstream.py"), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def served(script: str, *arguments: str) -> Iterator[str]:
+    """The address of a server that a script of this repository starts and names, as a fixture's body."""
+    process = subprocess.Popen([sys.executable, str(ROOT / script), *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    said = process.stdout.readline().strip()
+    yield said if said.startswith("http") else f"http://127.0.0.1:{said}"
     process.terminate()
     process.wait(10)
     process.stdout.close()
+
+
+def mock(*arguments: str) -> Iterator[str]:
+    """The benchmarks' mock upstream."""
+    yield from served("benchmarks/mock_upstream.py", *arguments)
 
 
 @pytest.fixture(scope="session")
 def scripted() -> Iterator[str]:
     """Answers by written rules (tests/scripted_upstream.py)."""
-    command = [sys.executable, str(ROOT / "tests" / "scripted_upstream.py")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
+    yield from served("tests/scripted_upstream.py")
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -15,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, served
 from steward import starter
 from steward.adapters.engines.echo import EchoScorer
 from steward.adapters.engines.embedded import serve
@@ -35,11 +33,7 @@ KINDS = ["embedded", pytest.param("transformers", marks=TORCH), "url"]
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    command = [sys.executable, str(ROOT / "tests" / "echoing_upstream.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.terminate()
+    yield from served("tests/echoing_upstream.py")
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, STEWARD, run, until
+from conftest import STEWARD, run, served, until
 from steward import starter
 
 SUITE = """name: sums
@@ -28,24 +27,14 @@ must_pass: {metric: exact_match, items: ["1", "2"]}
 """
 
 
-def server(*arguments: str) -> Iterator[str]:
-    command = [sys.executable, str(ROOT / "tests" / "answering_upstream.py"), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
-
-
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
-    yield from server()
+    yield from served("tests/answering_upstream.py")
 
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[str]:
-    yield from server("--delay-ms", "20")
+    yield from served("tests/answering_upstream.py", "--delay-ms", "20")
 
 
 @pytest.fixture

@@ -78,6 +78,22 @@ def test_embeddings_and_statements(tmp_path: Path, scripted: str) -> None:
     assert grounded["value"] == 0.4
 
 
+def test_grades_are_compared_and_gated_like_any_value(tmp_path: Path, scripted: str) -> None:
+    """Grades 1, 0, none, 1, 0 against 1, 1, none, 1, 1: two of four up; the one without a grade is no pass."""
+    path = suite(tmp_path, "{name: judge, options: {rubric: be good, model: judge}}")
+    evaluate(path, scripted, "a")
+    path.with_name("d.jsonl").write_text(path.with_name("d.jsonl").read_text().replace('"q": "bad', '"q": "good'))
+    evaluate(path, scripted, "b")
+    folders = (str(tmp_path / "a"), str(tmp_path / "b"))
+    (row,) = json.loads(run("eval", "compare", *folders, "--json").stdout)["wholes"]
+    assert (row["baseline"], row["candidate"], row["n"], row["better"]) == (0.5, 1.0, 4, ["2", "5"])
+    (tmp_path / "gate.yaml").write_text("metrics: [{name: judge, margin: 0.9}]\n")
+    done = run(
+        "eval", "gate", "--baseline", folders[0], "--candidate", folders[1], "--policy", str(tmp_path / "gate.yaml")
+    )
+    assert done.returncode == 3 and "both runs scored 4 of 5 items" in done.stdout
+
+
 def preference(folder: Path, url: str, judge: str, one: str = "a", other: str = "b") -> tuple[int, dict[str, Any]]:
     (folder / "rubric.txt").write_text("The good one is better.")
     runs, options = (str(folder / one), str(folder / other)), ("--rubric", str(folder / "rubric.txt"), "--url", url)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import ROOT, run
+from conftest import ROOT, inside, served
 from steward.core.errors import InputError
 from steward.workflows.perplexity import Asked, perplexity_file
 
@@ -21,15 +19,11 @@ HALF, OTHER = math.log(1 / 2), math.log(1 / 510)  # of tests/echoing_upstream.py
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
-    command = [sys.executable, str(ROOT / "tests" / "echoing_upstream.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.terminate()
+    yield from served("tests/echoing_upstream.py")
 
 
 def measure(file: Path, *arguments: str) -> tuple[int, Any]:
-    done = run("eval", "perplexity", "--file", str(file), "--json", *arguments)
+    done = inside("eval", "perplexity", "--file", str(file), "--json", *arguments)
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
 
 

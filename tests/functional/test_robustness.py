@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from conftest import inside
+from steward.evaluation.robustness import expected
+from steward.evaluation.suite import Change
 
 WORDS = {"good": "positive", "great": "positive", "bad": "negative", "awful": "negative"}
 
@@ -44,7 +46,7 @@ def test_a_model_that_reads_only_lower_case_loses(tmp_path: Path, scripted: str)
     case, spacing = found["effects"]
     shift = case["shifts"][0]
     assert code == 0 and shift["paired"]["baseline"] == 1.0 and shift["paired"]["gain"] < -0.2
-    assert shift["paired"]["high"] < 0 and shift["p"] < 0.05 and shift["p"] >= shift["paired"]["p"]
+    assert shift["high"] == shift["paired"]["high"] < 0 and shift["p"] < 0.05 and shift["p"] >= shift["paired"]["p"]
     assert case["same"]["value"] == pytest.approx(1 + shift["paired"]["gain"])  # who was right is wrong where it moved
     assert spacing["shifts"][0]["paired"]["gain"] == 0.0 and spacing["same"]["value"] == 1.0
     assert found["worst"][0]["worst"] == 1 + shift["paired"]["gain"] * case["items"] / 24  # over all 24 items
@@ -55,7 +57,9 @@ def test_a_model_that_reads_only_lower_case_loses(tmp_path: Path, scripted: str)
 
 def test_a_model_that_does_not_care_keeps_all(tmp_path: Path, scripted: str) -> None:
     _, found = trial("robustness", reviews(tmp_path), "kind", scripted, "--change", "case")
-    assert found["effects"][0]["shifts"][0]["paired"]["gain"] == 0.0 and found["worst"][0]["worst"] == 1.0
+    shift = found["effects"][0]["shifts"][0]
+    assert shift["paired"]["gain"] == 0.0 and found["worst"][0]["worst"] == 1.0
+    assert shift["low"] == pytest.approx(0.025 ** (1 / shift["paired"]["n"]) - 1)  # Clopper-Pearson of 0 in n
 
 
 def test_a_second_call_asks_nothing_and_says_the_same(tmp_path: Path, scripted: str) -> None:
@@ -118,6 +122,12 @@ def test_an_answer_about_the_other_person_is_the_same_answer(tmp_path: Path, scr
     """`echo` says the question again: swapped back it is what it was."""
     _, found = trial("counterfactual", loans(tmp_path), "echo", scripted, "--swap", "gender", "--swap", "origin:indian")
     assert [effect["same"]["value"] for effect in found["effects"]] == [1.0, 1.0]
+
+
+def test_an_answer_to_a_dialect_need_not_be_in_it() -> None:
+    """What was said to standard English is the answer to expect, "you" and all."""
+    assert expected(Change(use="dialect:informal"), "You can return it.") == "You can return it."
+    assert expected(Change(use="gender"), "She can return it.") == "He can return it."
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,9 @@ def score(
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite's YAML file, or the built-in one's name: starter.")],
+    suite: Annotated[
+        str, typer.Argument(help="A suite's YAML file, or a built-in one's name: starter, starter-free, starter-seen.")
+    ],
     model: Annotated[str, typer.Option(help="Model or route to ask; with --backend starter, a file or a folder.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the same one again goes on where it ended.")],
     url: Annotated[str | None, typer.Option(help="OpenAI-compatible server; else the gateway of --home.")] = None,
@@ -246,8 +248,8 @@ def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
 
 
 def digits(value: float | None) -> str | None:
-    """Four decimals; of what is smaller, a cost say, four digits."""
-    return None if value is None else f"{value:.4g}" if 0 < abs(value) < 1e-3 else f"{value:.4f}"
+    """Four decimals; of what is smaller, a cost say, four digits. Without the sign of -0.0."""
+    return None if value is None else f"{value:.4g}" if 0 < abs(value) < 1e-3 else f"{value + 0.0:.4f}"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-SuiteArgument = Annotated[str, typer.Argument(help="A suite's YAML file, or the built-in one's name: starter.")]
+SuiteArgument = Annotated[
+    str, typer.Argument(help="A suite's YAML file, or a built-in one's name: starter, starter-free.")
+]
 ModelOption = Annotated[str, typer.Option(help="Model or route to ask.")]
 OutOption = Annotated[Path, typer.Option(help="Folder of the runs; the same one again goes on where it ended.")]
 FieldOption = Annotated[
@@ -120,6 +122,155 @@ def counterfactual(
     _try(suite, swap or kinds(), extra, model, out, field, "", 0, limit, url, key, concurrency, cache, home, json)
 
 
+@app.command()
+def checks(
+    suite: SuiteArgument,
+    model: ModelOption,
+    out: OutOption,
+    limit: LimitOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    concurrency: ConcurrencyOption = 16,
+    cache: CacheOption = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a suite's MFT, INV and DIR checks. Exit 1: one failed; 3: items without a value leave it open."""
+    from steward.workflows import evaluate
+
+    address, secret = find_server(url, key, home)
+    server = evaluate.Server(address, model, secret, concurrency, cache)
+    with progress_bar() as bar:
+        found = evaluate.run_checks(suite, server, out, limit=limit, progress=bar)
+    if json:
+        show_json(found)
+    else:
+        columns = ["check", "kind", "verdict", "share", "low", "high", "at least", "items", "failed", "open"]
+        rows = []
+        for one in found.checks:
+            numbers = [digits(value) for value in (one.share, one.low, one.high, one.at_least)]
+            counts = [one.n, len(one.failed), len(one.unscored) + len(one.errored)]
+            rows.append([one.name, one.kind, one.verdict, *numbers, *counts])
+        show_table(columns, rows)
+        for one in found.checks:
+            for example in one.examples[:1]:
+                show_lines([f"{one.name}, item {example.id}: {example.asked!r} → {example.said!r}"])
+                show_lines([f"  {example.asked_after!r} → {example.said_after!r}"] if example.asked_after else [])
+            show_lines([f"{one.name}, open: {line}" for line in [*one.errored, *one.unscored][:5]])
+    raise typer.Exit({"passed": 0, "failed": 1, "inconclusive": 3}[found.verdict])
+
+
+@app.command()
+def overlap(
+    suite: SuiteArgument,
+    train: Annotated[list[str], typer.Option("--train", help="Training files, by glob pattern.")],
+    run: Annotated[Path | None, typer.Option(help="Folder of a run: also how scores differ on what overlaps.")] = None,
+    ngram: Annotated[int, typer.Option(min=2, max=64, help="Words in a run that count as a copy.")] = 13,
+    shortest: Annotated[int, typer.Option(min=1, help="Texts of fewer words are not looked for.")] = 8,
+    limit: LimitOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look for a suite's items in training data (extra `data`). Exit 1: one is there; 3: all are too short."""
+    from steward.workflows import evaluate
+
+    found = evaluate.find_overlap(suite, train, run, ngram=ngram, shortest=shortest, limit=limit)
+    if json:
+        show_json(found)
+    else:
+        share = [digits(value) for value in (found.share, found.low, found.high)]
+        columns = ["items", "overlap", "share", "low", "high", "too short to look for"]
+        show_table(columns, [[found.items, len(found.overlapping), *share, found.too_short]])
+        show_lines([f"item {one.id}: {one.share:.0%} of its runs of {found.ngram}" for one in found.overlapping[:20]])
+        if found.gaps:
+            columns = ["metric", "overlapping", "others", "gap", "low", "high", "overlapping items", "other items"]
+            rows = []
+            for gap in found.gaps:
+                numbers = [digits(value) for value in (gap.overlapping, gap.clean, gap.gap, gap.low, gap.high)]
+                rows.append([gap.metric, *numbers, gap.n_overlapping, gap.n_clean])
+            show_table(columns, rows)
+    if found.overlapping or found.share is None:
+        raise typer.Exit(1 if found.overlapping else 3)
+
+
+@app.command()
+def groups(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    by: Annotated[str, typer.Option(help="Slice of the suite whose values are the groups.")],
+    positive: Annotated[
+        str | None, typer.Option(help="The label that people want: rates of it by group; else quality only.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare groups: selection, true and false positive rates, quality, and how much chance makes of it."""
+    from steward.workflows import evaluate
+
+    found = evaluate.compare_groups(run, by, positive)
+    if json:
+        show_json(found)
+        return
+    rows = []
+    for group in found.groups:
+        rates = [group.selection, group.true_positive, group.false_positive]
+        rows.append([group.name, group.items, *(rate and digits(rate.value) for rate in rates)])
+        rows[-1] += [digits(score.value) for score in group.quality]
+    names = [score.metric for score in found.groups[0].quality]
+    show_table([found.field, "items", "selection", "true positive", "false positive", *names], rows)
+    rows = [
+        [one.measure, *(digits(number) for number in (one.value, one.low, one.high, one.p, one.p_holm))]
+        for one in found.differences
+    ]
+    show_table(["between groups", "value", "low", "high", "p", "p (Holm)"], rows)
+    show_lines([f"unscored: {line}" for line in found.unscored[:20]])
+    show_lines([f"{found.n} items, {len(found.unscored)} unscored, {len(found.errored)} errored", found.signature])
+
+
+@app.command()
+def bias(
+    benchmark: Annotated[str, typer.Argument(help="bbq, crows-pairs or stereoset.")],
+    data: Annotated[Path, typer.Argument(help="Its file, which you bring: .jsonl, .csv or dev.json.")],
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help='Log-probabilities: crows-pairs {"id", "sent_more", "sent_less"} a line; stereoset, its own.'
+        ),
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help='bbq: JSON lines {"id": "CATEGORY/NUMBER", "prediction"}.')
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="bbq: model or route to ask.")] = None,
+    out: Annotated[Path | None, typer.Option(help="bbq: folder of the run.")] = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    concurrency: ConcurrencyOption = 16,
+    cache: CacheOption = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Score a published set about stereotypes. Exit 3: nothing could be scored; 4: items failed."""
+    from steward.workflows import evaluate
+
+    server = None
+    if model is not None:
+        address, secret = find_server(url, key, home)
+        server = evaluate.Server(address, model, secret, concurrency, cache)
+    with progress_bar() as bar:
+        found = evaluate.measure_bias(
+            benchmark, data, scores=scores, predictions=predictions, server=server, out=out, progress=bar
+        )
+    if json:
+        show_json(found)
+    else:
+        rows = [[one.part, one.measure, *map(digits, (one.value, one.low, one.high)), one.n] for one in found.measures]
+        show_table(["part", "measure", "value", "low", "high", "items"], rows)
+        show_lines([f"failed: {line}" for line in found.errored[:20]])
+        show_lines([f"unscored: {line}" for line in found.unscored[:20]])
+        show_lines([f"{found.n} items, {len(found.unscored)} unscored, {len(found.errored)} errored", found.signature])
+    if found.errored:
+        raise typer.Exit(4)
+    if not found.n:
+        raise typer.Exit(3)
+
+
 def _try(
     suite: str,
     names: Sequence[str],
@@ -137,7 +288,7 @@ def _try(
     home: Path | None,
     json: bool,
 ) -> None:
-    from steward.evaluation.changes import Change
+    from steward.evaluation.suite import Change
     from steward.workflows import evaluate
 
     address, secret = find_server(url, key, home)
@@ -160,7 +311,7 @@ def _show_trial(found: Trial) -> None:
         same = None if effect.same is None else digits(effect.same.value)
         for shift in effect.shifts:
             paired = shift.paired
-            numbers = (paired.baseline, paired.candidate, paired.gain, paired.low, paired.high, shift.p)
+            numbers = (paired.baseline, paired.candidate, paired.gain, shift.low, shift.high, shift.p)
             rows.append([effect.change, paired.metric, *map(digits, numbers), paired.n, same])
     for worst in found.worst:
         numbers = (worst.original, worst.worst, worst.gain, worst.low, worst.high, None)

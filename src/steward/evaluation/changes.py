@@ -12,41 +12,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.suite import Spec, Suite, fields_asked, letters_of, load_suite
+from steward.evaluation.suite import Change, Spec, Suite, fields_asked, letters_of, load_suite
 from steward.text.perturbations import CHANGES, synonyms
 from steward.text.swaps import kinds, swapped
 
 OPTIONS: Final = "options-order"
 PARAPHRASES: Final = "paraphrases"  # field of other wordings of the item's first field that is asked
-
-
-class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One way to ask otherwise: `use` names a perturbation or a swap; or text is added, or replaced.
-
-    `fields`: which of the data's fields; without it, all that the user's messages hold. `words`: a list of synonyms.
-    """
-
-    use: str = ""
-    append: str = ""
-    prepend: str = ""
-    replace: dict[str, str] = {}
-    fields: tuple[str, ...] = ()
-    words: str = "synonyms"
-    seed: int = 0
-
-    @property
-    def title(self) -> str:
-        if self.use:
-            return self.use
-        return next(f"{name} {text!r}" for name in ("append", "prepend", "replace") if (text := getattr(self, name)))
-
-    @property
-    def swaps(self) -> bool:
-        """Whether who is spoken of changes, so that an answer may rightly change with it."""
-        return self.use in kinds()
 
 
 def known() -> list[str]:

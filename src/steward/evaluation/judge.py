@@ -16,17 +16,7 @@ import numpy as np
 
 from steward.evaluation.metrics.graded import Call, chat, content, digest, marked, shortened
 from steward.evaluation.run import Folder, clusters_of, question_of
-from steward.evaluation.statistics import (
-    SAMPLES,
-    SEED,
-    Interval,
-    bootstrap,
-    mcnemar,
-    percentile_interval,
-    permutation,
-    ratio,
-    wilson,
-)
+from steward.evaluation.statistics import mcnemar, mean_of_shares, permutation
 
 Side = Literal["first", "second", "tie"]
 Winner = Literal["candidate", "baseline", "tie"]
@@ -123,7 +113,7 @@ def preference(
     groups = clusters_of(scored) if scored else None
     clusters = [groups[item.id] for item in scored] if groups is not None else None
     wins, losses = values.count(1.0), values.count(0.0)
-    rate = _rate(values, clusters, confidence)
+    rate = mean_of_shares(values, clusters, confidence) if values else None
     turned = [found[item.id] for item in scored if found[item.id].turned]
     test = "" if rate is None else "paired permutation" if clusters else "sign, mid-p"
     return Preference(
@@ -149,20 +139,9 @@ def preference(
         ),
         errored=tuple(errored),
         signature=f"judge_pairwise|model:{model}|rubric:{digest(_PROMPT + rubric)}|orders:2|turned:tie|ties:half"
-        f"|ci:{confidence}|{'bootstrap:clusters' if clusters else 'wilson'}",
+        f"|ci:{confidence}|{'bootstrap:clusters' if clusters else 'wilson or exact'}",
         items=tuple(found[item.id] for item in baseline.items if item.id in found),
     )
-
-
-def _rate(values: Sequence[float], clusters: Sequence[str] | None, confidence: float) -> Interval | None:
-    if not values:
-        return None
-    if clusters is None:
-        return wilson(sum(values), len(values), confidence)
-    table = np.column_stack([np.array(values), np.ones(len(values))])
-    drawn = bootstrap(table, ratio, clusters, SAMPLES, SEED)
-    low, high = percentile_interval(drawn, len(set(clusters)), confidence)
-    return Interval(float(np.mean(values)), low, high)
 
 
 def answered(baseline: Folder, candidate: Folder) -> list[tuple[str, str, str, str]]:

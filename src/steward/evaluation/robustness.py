@@ -8,28 +8,36 @@ absent: read the interval.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from steward.evaluation.changes import OPTIONS, Change
-from steward.evaluation.compare import Paired, pair
+from steward.evaluation.changes import OPTIONS
+from steward.evaluation.compare import Paired, moved_units, pair, scale_of
 from steward.evaluation.metrics import higher_is_better
-from steward.evaluation.run import Folder, clusters_of, question_of, scored
+from steward.evaluation.run import Folder, clusters_of, scored
 from steward.evaluation.score import Prediction, Score, score
-from steward.evaluation.statistics import holm, paired_bootstrap
-from steward.evaluation.suite import Item, MetricSpec
+from steward.evaluation.statistics import clopper_pearson, holm, paired_bootstrap
+from steward.evaluation.suite import Change, Item, MetricSpec
 from steward.text.swaps import swapped
 
+_EVIDENCE: Final = 6  # moves that, all one way, are evidence at 5 %: the sign test's p of five is 2 · 2**-5 = 0.0625
 _SHOWN: Final = 5  # items side by side, those that lost most first
 
 
 class Shift(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric under one change. `p` is Holm's over all changes and metrics of the trial."""
+    """One metric under one change. `p` is Holm's over all changes and metrics of the trial.
+
+    `low` and `high`: the pairing's interval; where fewer than six items moved, also all that the exact intervals of the
+    shares that moved up and down allow, each taken to move all the way: a bootstrap of so few has too little width.
+    """
 
     paired: Paired
+    low: float | None
+    high: float | None
     p: float | None
 
 
@@ -93,8 +101,11 @@ def trial(
     ]
     tested = [row.p for rows in drawn for row in rows if row.p is not None]
     corrected = iter(holm(tested))
-    shifts = [tuple(Shift(paired=row, p=None if row.p is None else next(corrected)) for row in rows) for rows in drawn]
     runs = [run for _, run in changed.values()]
+    shifts = [
+        tuple(_shift(row, run.items, None if row.p is None else next(corrected)) for row in rows)
+        for rows, run in zip(drawn, runs, strict=True)
+    ]
     return Trial(
         suite=original.manifest.suite.name,
         model=original.manifest.model,
@@ -109,6 +120,20 @@ def trial(
     )
 
 
+def _shift(paired: Paired, items: Sequence[Item], p: float | None) -> Shift:
+    low, high = paired.low, paired.high
+    few = moved_units((*paired.worse, *paired.better), items) < _EVIDENCE
+    if few and low is not None and high is not None and scale_of(paired.metric) < math.inf:
+        most_lost, most_won = (_exact(paired, moved, items) for moved in (paired.worse, paired.better))
+        low, high = min(low, -most_lost), max(high, most_won)
+    return Shift(paired=paired, low=low, high=high, p=p)
+
+
+def _exact(paired: Paired, moved: Sequence[str], items: Sequence[Item]) -> float:
+    """The most that all may have moved that way, for all that the share which did tells."""
+    return scale_of(paired.metric) * clopper_pearson(moved_units(moved, items), paired.units).high
+
+
 def _effect(title: str, change: Change, original: Folder, run: Folder, shifts: tuple[Shift, ...]) -> Effect:
     before = {item.id: item for item in original.items}
     lost = shifts[0].paired.worse if shifts else ()
@@ -120,8 +145,8 @@ def _effect(title: str, change: Change, original: Folder, run: Folder, shifts: t
     examples = [
         Example(
             id=name,
-            asked=question_of(before[name]),
-            asked_after=question_of(after[name]),
+            asked=_other_words(before[name], after[name]),
+            asked_after=_other_words(after[name], before[name]),
             said=original.answers[name].prediction,
             said_after=run.answers[name].prediction,
         )
@@ -136,6 +161,12 @@ def _effect(title: str, change: Change, original: Folder, run: Folder, shifts: t
         examples=tuple(examples),
         errored=_errors(run),
     )
+
+
+def _other_words(item: Item, other: Item) -> str:
+    """The messages that the other item has otherwise."""
+    pairs = zip(item.messages, other.messages, strict=True)
+    return "\n\n".join(one.content for one, two in pairs if one != two)
 
 
 def same_answers(change: Change, original: Folder, run: Folder) -> Score | None:
@@ -156,7 +187,7 @@ def same_answers(change: Change, original: Folder, run: Folder) -> Score | None:
 
 def expected(change: Change, said: str) -> str:
     """The answer that would show no difference."""
-    return (swapped(said, change.use) or said) if change.swaps else said
+    return (swapped(said, change.use) or said) if change.other_person else said
 
 
 def _stayed(item: Item, change: Change, original: Folder, run: Folder) -> bool:

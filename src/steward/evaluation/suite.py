@@ -11,13 +11,14 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import yaml
 
-from steward.core.errors import InputError
+from steward.core.errors import InputError, UnknownName
 from steward.evaluation.metrics import Option, is_graded, is_measured, make
+from steward.text.swaps import kinds
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
@@ -44,6 +45,55 @@ class MustPass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least: float = 1.0
 
 
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One way to ask otherwise: `use` names a perturbation or a swap; or text is added, or replaced.
+
+    `fields`: which of the data's fields; without it, all that the user's messages hold. `words`: a list of synonyms.
+    """
+
+    use: str = ""
+    append: str = ""
+    prepend: str = ""
+    replace: dict[str, str] = {}
+    fields: tuple[str, ...] = ()
+    words: str = "synonyms"
+    seed: int = 0
+
+    @property
+    def title(self) -> str:
+        if self.use:
+            return self.use
+        return next(f"{name} {text!r}" for name in ("append", "prepend", "replace") if (text := getattr(self, name)))
+
+    @property
+    def swaps(self) -> bool:
+        return self.use in kinds()
+
+    @property
+    def other_person(self) -> bool:
+        """Whether who is spoken of changes, so that an answer about them rightly changes with it."""
+        return self.swaps and not self.use.startswith("dialect:")
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A test of behaviour (Ribeiro et al. 2020, CheckList, section 2): passed where `at_least` of its items do.
+
+    MFT    minimum functionality: an item's value of `metric`, else of the first one, is at least `least`
+    INV    invariance: under `change` the answer stays
+    DIR    direction: under `change` the answer moves as `expect` says, among `labels` in rising order, or as a number
+    """
+
+    name: str
+    kind: Literal["MFT", "INV", "DIR"]
+    where: dict[str, str] = {}  # slices: only items with these values
+    metric: str = ""
+    least: float = 1.0
+    change: Change | None = None
+    expect: Literal["higher", "lower", "not higher", "not lower", "different"] | None = None
+    labels: tuple[str, ...] = ()
+    at_least: float = 1.0
+
+
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """suite.yaml, as written."""
 
@@ -59,6 +109,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     slices: tuple[str, ...] = ()  # fields whose values are reported apart
     cluster: str | None = None  # field of what belongs together
     must_pass: MustPass | None = None
+    checks: tuple[Check, ...] = ()  # of `steward eval checks`
     repeats: int = 1
 
     def metric_specs(self) -> list[MetricSpec]:
@@ -88,7 +139,8 @@ Rewrite = Callable[[dict[str, Any], str], dict[str, Any] | None]
 
 
 def load_suite(path: Path, limit: int | None = None, rewrite: Rewrite | None = None) -> Suite:
-    """`rewrite` gives the row to ask instead, by its item's name, or None to leave the item out.
+    """`rewrite` gives the row to ask instead, by its item's name, or None to leave the item out. Slices, cluster and
+    references stay those of the row; options and the letters of the right ones are the other's.
 
     :raises InputError: by file and line, or by item, what is wrong and what was expected
     """
@@ -99,7 +151,15 @@ def load_suite(path: Path, limit: int | None = None, rewrite: Rewrite | None = N
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}") from error
     _check(spec, path)
-    rows = _read(path.parent / spec.data)[:limit]
+    return suite_of(
+        spec, _read(path.parent / spec.data)[:limit], path, rewrite, whole=limit is None and rewrite is None
+    )
+
+
+def suite_of(
+    spec: Spec, rows: Sequence[dict[str, Any]], path: Path, rewrite: Rewrite | None = None, whole: bool = True
+) -> Suite:
+    """`rows` made into items; `path` names the suite in errors. :raises InputError: by item, what is wrong"""
     items = [item for number, row in enumerate(rows, 1) for item in _items(spec, row, number, path, rewrite)]
     seen: set[str] = set()
     for item in items:
@@ -107,12 +167,7 @@ def load_suite(path: Path, limit: int | None = None, rewrite: Rewrite | None = N
             raise InputError(f"{path.parent / spec.data}: id {item.id!r} stands there twice; ids must differ")
         seen.add(item.id)
     _measurable(spec, items, path)
-    if (
-        spec.must_pass
-        and limit is None
-        and rewrite is None
-        and (gone := [i for i in spec.must_pass.items if not _named(i, seen)])
-    ):
+    if spec.must_pass and whole and (gone := [i for i in spec.must_pass.items if not _named(i, seen)]):
         raise InputError(f"{path}: must_pass names {gone[0]!r}, which is no item of {spec.data}")
     data = [(item.id, item.references, item.slices, item.cluster) for item in items]
     return Suite(spec, tuple(items), _digest(data), _digest([item.messages for item in items]))
@@ -134,8 +189,30 @@ def _check(spec: Spec, path: Path) -> None:
         make(metric.name, metric.options)
     if len(set(names)) < len(names):
         raise InputError(f"{path}: a metric stands twice in {names}")
+    if spec.choices is not None and spec.references is None:
+        raise InputError(f"{path}: choices without references; name the field of the right option")
     if spec.must_pass and spec.must_pass.metric not in names:
         raise InputError(f"{path}: must_pass.metric {spec.must_pass.metric!r} is not among the metrics {names}")
+    for check in spec.checks:
+        _right(check, spec, names, f"{path}: check {check.name!r}")
+    if len({check.name for check in spec.checks}) < len(spec.checks):
+        raise InputError(f"{path}: a check's name stands twice in {[check.name for check in spec.checks]}")
+
+
+def _right(check: Check, spec: Spec, names: list[str], where: str) -> None:
+    """:raises InputError: a key that this kind needs and has not, or has and does not take"""
+    if unknown := [field for field in check.where if field not in spec.slices]:
+        raise UnknownName("slice of the suite", unknown[0], spec.slices, where)
+    if check.metric and check.metric not in names:
+        raise UnknownName("metric of the suite", check.metric, names, where)
+    if not 0 <= check.at_least <= 1:
+        raise InputError(f"{where}: at_least {check.at_least}, expected 0 to 1")
+    given = {"metric": bool(check.metric), "change": check.change is not None, "expect": check.expect is not None}
+    needed = {"MFT": set(), "INV": {"change"}, "DIR": {"change", "expect"}}[check.kind]
+    allowed = needed | ({"metric"} if check.kind == "MFT" else set())
+    found = {key for key, there in given.items() if there}
+    if not needed <= found <= allowed or (check.labels and check.kind != "DIR"):
+        raise InputError(f"{where}: {check.kind} takes {sorted(allowed) or 'no key of its own'}, found {sorted(found)}")
 
 
 def _measurable(spec: Spec, items: Sequence[Item], path: Path) -> None:
@@ -181,26 +258,24 @@ def letters_of(references: Any, options: Any, where: str) -> list[str]:
 def _items(spec: Spec, row: dict[str, Any], number: int, path: Path, rewrite: Rewrite | None = None) -> list[Item]:
     name = str(number) if spec.id is None else str(_field(row, spec.id, f"row {number}", path))
     where = f"item {name!r}"
-    if rewrite is not None:
-        other = rewrite(row, name)
-        if other is None:
-            return []
-        row = other
-    shown = (
-        row if spec.choices is None else {**row, spec.choices: _lettered(_field(row, spec.choices, where, path), where)}
-    )
-    templates = templates_of(spec)
-    messages = tuple(
-        Message(
-            message.role,
-            _FIELD.sub(lambda match: str(_field(shown, match.group(1), where, path)), message.content),
-        )
-        for message in templates
-    )
+    asked = row if rewrite is None else rewrite(row, name)
+    if asked is None:
+        return []
+    options: dict[str, Any] = {}
     references = [] if spec.references is None else _field(row, spec.references, where, path)
     if spec.choices is not None:
-        references = letters_of(references, row[spec.choices], where)
+        listed = _field(asked, spec.choices, where, path)
+        options = {spec.choices: _lettered(listed, where)}
+        references = letters_of(asked[str(spec.references)], listed, where)
     references = tuple(references) if isinstance(references, list) else (references,)
+    user, others = {**asked, **options}, {**row, **options}  # only what the user says is asked in another way
+
+    def filled(message: Message) -> Message:
+        shown = user if message.role == "user" else others
+        text = _FIELD.sub(lambda match: str(_field(shown, match.group(1), where, path)), message.content)
+        return Message(message.role, text)
+
+    messages = tuple(map(filled, templates_of(spec)))
     slices = {field: str(_field(row, field, where, path)) for field in spec.slices}
     cluster = str(_field(row, spec.cluster, where, path)) if spec.cluster else name
     ids = [name] if spec.repeats == 1 else [f"{name}#{repeat}" for repeat in range(1, spec.repeats + 1)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,16 +19,23 @@ from steward.workflows.models import backend_of, model_file, model_hash, opened_
 
 if TYPE_CHECKING:
     from steward.core.extend import Engine, TextScorer
-    from steward.evaluation.changes import Change
+    from steward.evaluation.bias import Bias
+    from steward.evaluation.checks import Checks
     from steward.evaluation.compare import Comparison
     from steward.evaluation.gate import Decision
+    from steward.evaluation.groups import Groups
     from steward.evaluation.judge import Judged, Preference
+    from steward.evaluation.overlap import Overlap
     from steward.evaluation.robustness import Trial
     from steward.evaluation.run import Results
     from steward.evaluation.score import Score
-    from steward.evaluation.suite import Spec, Suite
+    from steward.evaluation.suite import Change, Spec, Suite
 
-BUILT_IN: Final = {"starter": starter.path().parent / "suite.yaml"}
+BUILT_IN: Final = {
+    "starter": starter.path().parent / "suite.yaml",
+    "starter-free": starter.path().parent / "suite-free.yaml",
+    "starter-seen": starter.path().parent / "suite-seen.yaml",
+}
 
 
 def score_files(metric: str, predictions: Path, references: Path, options: Mapping[str, str]) -> Score:
@@ -171,6 +179,104 @@ def try_changes(
         [MetricSpec(name) for name in extra if name not in own],
         tuple(change.title for change, one in made if not one.items),
     )
+
+
+def run_checks(suite: Path | str, server: Server, out: Path, *, limit: int | None, progress: Progress) -> Checks:
+    """The suite, and what its checks change in it, in folders of `out`.
+
+    :raises InputError: the suite is wrong, or has no checks
+    """
+    need_extra()
+    from steward.evaluation.changes import changed_suite
+    from steward.evaluation.checks import check_all
+    from steward.evaluation.run import read_folder
+    from steward.evaluation.suite import load_suite
+
+    path = find_suite(suite)
+    whole = load_suite(path, limit)
+    if not whole.spec.checks:
+        raise InputError(f"{path}: no checks; expected a key `checks` with a list of MFT, INV and DIR tests")
+    made = {check.name: changed_suite(path, check.change, limit) for check in whole.spec.checks if check.change}
+    touched = {name: one for name, one in made.items() if one.items}
+    folders = {name: out / folder_name(name) for name in touched}
+    suites = [(whole, out / "original"), *((one, folders[name]) for name, one in touched.items())]
+    run_suites(suites, path.parent, server, progress)
+    return check_all(read_folder(out / "original"), {name: read_folder(folder) for name, folder in folders.items()})
+
+
+def find_overlap(
+    suite: Path | str, train: Sequence[str], run: Path | None, *, ngram: int, shortest: int, limit: int | None
+) -> Overlap:
+    """Which items of a suite stand in training data, and how scores differ on them where there is a run.
+
+    `train`: files by glob pattern, as data's `decontaminate` reads them.
+
+    :raises InputError: no suite, no training files, or the run is over other items
+    """
+    need_extra()
+    from steward.data.shingles import ngrams, words
+    from steward.data.stages.decontaminate import files_of, items_of
+    from steward.evaluation.overlap import asked_texts, overlap
+    from steward.evaluation.run import read_folder
+
+    path = find_suite(suite)
+    texts = asked_texts(path, limit)
+
+    def batches() -> Iterator[list[str]]:
+        pairs = (pair for pattern in train for file in files_of(pattern) for pair in items_of(file))
+        while batch := [text for _, text in islice(pairs, 2000)]:
+            yield batch
+
+    folder = read_folder(run) if run is not None else None
+    return overlap(
+        texts, batches(), lambda some, n: ngrams(words(some), n), lambda some: words(some), folder, ngram, shortest
+    )
+
+
+def compare_groups(run: Path, field: str, positive: str | None) -> Groups:
+    """:raises InputError: no run, no such slice or label"""
+    need_extra()
+    from steward.evaluation.groups import by_group
+    from steward.evaluation.run import read_folder
+
+    return by_group(read_folder(run), field, positive)
+
+
+def measure_bias(
+    benchmark: str,
+    data: Path,
+    *,
+    scores: Path | None,
+    predictions: Path | None,
+    server: Server | None,
+    out: Path | None,
+    progress: Progress,
+) -> Bias:
+    """A published set about stereotypes: BBQ asks `server`, or reads predictions; the other two read scores.
+
+    :raises InputError: no such benchmark, a file of another shape, or what it needs is not given
+    """
+    need_extra()
+    from steward.evaluation import bias
+    from steward.evaluation.run import read_folder
+    from steward.evaluation.score import Prediction, read_predictions
+
+    if benchmark not in bias.BENCHMARKS:
+        raise UnknownName("benchmark", benchmark, bias.BENCHMARKS)
+    if benchmark != "bbq":
+        if scores is None:
+            raise InputError(
+                f"{benchmark} needs --scores, the sentences' log-probabilities; see `steward eval bias --help`"
+            )
+        return (bias.score_crows_pairs if benchmark == "crows-pairs" else bias.score_stereoset)(data, scores)
+    questions, suite = bias.read_bbq(data)
+    if predictions is not None:
+        return bias.score_bbq(questions, read_predictions(predictions))
+    if server is None or out is None:
+        raise InputError("bbq needs --predictions, or --model and --out to ask a model")
+    run_suites([(suite, out)], data.parent, server, progress)
+    answers = read_folder(out).answers.values()
+    return bias.score_bbq(questions, [Prediction(one.id, one.prediction, one.error) for one in answers])
 
 
 def folder_name(title: str) -> str:

@@ -21,6 +21,10 @@ def test_the_suite_that_ships_asks_every_held_out_question() -> None:
     lines = (path.parent / "sets" / "held_out.jsonl").read_text().splitlines()
     assert len(suite.items) == len(lines) and suite.spec.slices == ("topic",)
     assert clusters_of(suite.items) and all(item.references for item in suite.items)
+    assert (
+        len(load_suite(find_suite("starter-free")).items) == 60
+        and len(load_suite(find_suite("starter-seen")).items) == 500
+    )
     with pytest.raises(UnknownName, match="did you mean 'starter'"):
         find_suite("startr")
 

@@ -78,7 +78,7 @@ METRICS: Final = {
 }
 LOWER_IS_BETTER: Final = frozenset({"ter", "ece", "toxicity", "latency", "cost"})
 MEASURED: Final = frozenset({"latency", "in_time", "cost"})  # of a run's clock and counts, not of what was said
-UNBOUNDED: Final = frozenset({"latency", "cost"})  # no item's value has a highest
+UNBOUNDED: Final = frozenset({"latency", "cost", "words"})  # no item's value has a highest
 GRADED: Final = frozenset({"judge", "groundedness_judge", "embedding_similarity", "toxicity"})  # by another program
 
 
