@@ -8,6 +8,7 @@ absent: read the interval.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
@@ -24,7 +25,6 @@ from steward.evaluation.suite import Change, Item, MetricSpec
 from steward.text.swaps import swapped
 
 _EVIDENCE: Final = 6  # moves that, all one way, are evidence at 5 %: the sign test's p of five is 2 · 2**-5 = 0.0625
-_UNBOUNDED: Final = frozenset({"words"})  # metrics of which an item may move without end
 _SHOWN: Final = 5  # items side by side, those that lost most first
 
 
@@ -147,7 +147,7 @@ def _verdict(
 def _shift(paired: Paired, items: Sequence[Item], p: float | None) -> Shift:
     low, high = paired.low, paired.high
     few = moved_units((*paired.worse, *paired.better), items) < _EVIDENCE
-    if few and low is not None and high is not None and paired.metric not in _UNBOUNDED:
+    if few and low is not None and high is not None and scale_of(paired.metric) < math.inf:
         most_lost, most_won = (_exact(paired, moved, items) for moved in (paired.worse, paired.better))
         low, high = min(low, -most_lost), max(high, most_won)
     return Shift(paired=paired, low=low, high=high, p=p)

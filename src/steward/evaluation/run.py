@@ -24,6 +24,7 @@ import msgspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine, TextScorer
+from steward.evaluation.flakes import Flakes, flakes
 from steward.evaluation.metrics import is_graded, make
 from steward.evaluation.metrics.graded import Call, Grade, Graded, scored_text
 from steward.evaluation.score import Prediction, Score, Scored, score
@@ -41,6 +42,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: int = 1
     suite: Spec
     model: str
+    model_sha256: str | None = None  # of its files, where they are here; a server does not show them
     items: int
     data_sha256: str
     prompts_sha256: str
@@ -69,7 +71,7 @@ class SliceScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """results.json. Holds no times, so that a resumed run gives the same bytes as one that was not killed."""
+    """results.json. No times but those of metrics that measure them: a resumed run gives the same bytes."""
 
     suite: str
     model: str
@@ -78,6 +80,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     unscored: tuple[str, ...] = ()  # "metric, id: why"
     scores: tuple[Score, ...]
     slices: tuple[SliceScore, ...]
+    flakes: tuple[Flakes, ...] = ()  # where the suite repeats its items
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -94,6 +97,7 @@ async def run_suite(
     engine: Engine,
     out: Path,
     *,
+    model_sha256: str | None = None,
     graders: Mapping[str, Engine | TextScorer] | None = None,
     concurrency: int = 16,
     cache: Path | None = None,
@@ -109,6 +113,7 @@ async def run_suite(
     manifest = Manifest(
         suite=suite.spec,
         model=model,
+        model_sha256=model_sha256,
         items=len(suite.items),
         data_sha256=suite.data_sha256,
         prompts_sha256=suite.prompts_sha256,
@@ -125,7 +130,7 @@ async def run_suite(
             for item in todo:
                 answer = answers.get(item.id)
                 if answer is None or answer.error is not None:
-                    answer = await _ask(item, model, suite.spec.parameters, engine, cache, pause)
+                    answer = await _ask(item, manifest, engine, cache, pause)
                 answer = await _grade(item, answer, graded, graders or {}, cache, pause)
                 _append(file, answer)
                 answers[item.id] = answer
@@ -162,6 +167,9 @@ def evaluate(manifest: Manifest, items: Sequence[Item], answers: Mapping[str, An
         unscored=tuple(open_),
         scores=tuple(whole.score for _, whole in wholes),
         slices=tuple(slices),
+        flakes=tuple(found for spec, whole in wholes if (found := flakes(spec.name, whole.ids, whole.values)))
+        if manifest.suite.repeats > 1
+        else (),
     )
 
 
@@ -173,7 +181,12 @@ def scored(spec: MetricSpec, items: Sequence[Item], answers: Mapping[str, Answer
 
 
 def value_of(answer: Answer, metric: str) -> Any:
-    """What a metric looks at: what was said, or the grade that it was given."""
+    """What a metric looks at: what was said, what it took, or the grade that it was given."""
+    bare = metric.partition("@")[0]
+    if answer.error is None and bare in ("latency", "in_time"):
+        return None if answer.cached else answer.latency_s
+    if answer.error is None and bare == "cost":
+        return {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
     if answer.error is not None or not is_graded(metric):
         return answer.prediction
     return answer.grades.get(metric, Grade(why="was not graded"))
@@ -248,8 +261,14 @@ def _read_answers(path: Path, mend: bool = False) -> dict[str, Answer]:
     whole = data[: data.rfind(b"\n") + 1]
     if mend and len(whole) < len(data):
         os.truncate(path, len(whole))
-    found = [msgspec.json.decode(line, type=Answer) for line in whole.splitlines()]
-    return {answer.id: answer for answer in found}
+    found = {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            answer = msgspec.json.decode(line, type=Answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}:{number}: no answer ({error}); remove the line, and run again") from error
+        found[answer.id] = answer
+    return found
 
 
 def _append(file: IO[bytes], answer: Answer) -> None:
@@ -259,14 +278,13 @@ def _append(file: IO[bytes], answer: Answer) -> None:
 
 async def _ask(
     item: Item,
-    model: str,
-    parameters: Mapping[str, Any],
+    manifest: Manifest,
     engine: Engine,
     cache: Path | None,
     pause: Callable[[float], Awaitable[None]],
 ) -> Answer:
-    body = msgspec.json.encode({"model": model, "messages": item.messages, **parameters})
-    place = _place(cache, item, body) if cache is not None else None
+    body = msgspec.json.encode({"model": manifest.model, "messages": item.messages, **manifest.suite.parameters})
+    place = _place(cache, item, body, manifest.model_sha256) if cache is not None else None
     if place is not None and place.exists():
         kept = msgspec.json.decode(place.read_bytes(), type=Answer)
         return msgspec.structs.replace(kept, id=item.id, cached=True)
@@ -277,10 +295,11 @@ async def _ask(
     return answer
 
 
-def _place(cache: Path, item: Item, body: bytes) -> Path:
-    """Of an answer in the cache: repeats of an item are asked apart, so they are kept apart."""
+def _place(cache: Path, item: Item, body: bytes, model_sha256: str | None) -> Path:
+    """Of an answer in the cache: repeats of an item are asked apart, so they are kept apart, and so are the answers of
+    a model's files before and after they were trained anew."""
     repeat = item.id.rpartition("#")[2] if "#" in item.id else ""
-    key = hashlib.sha256(repeat.encode() + b"\0" + body).hexdigest()
+    key = hashlib.sha256(b"\0".join([repeat.encode(), body, (model_sha256 or "").encode()])).hexdigest()
     return cache / key[:2] / f"{key}.json"
 
 

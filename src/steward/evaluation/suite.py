@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.metrics import Option, make
+from steward.evaluation.metrics import Option, is_graded, is_measured, make
 from steward.text.swaps import kinds
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
@@ -98,7 +98,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """suite.yaml, as written."""
 
     name: str
-    data: str  # .jsonl or .csv, relative to the suite
+    data: str  # .jsonl, .csv or .parquet, relative to the suite
     metrics: tuple[str | MetricSpec, ...]
     prompt: str | None = None  # one user message; or
     messages: tuple[Message, ...] = ()
@@ -166,6 +166,7 @@ def suite_of(
         if item.id in seen:
             raise InputError(f"{path.parent / spec.data}: id {item.id!r} stands there twice; ids must differ")
         seen.add(item.id)
+    _measurable(spec, items, path)
     if spec.must_pass and whole and (gone := [i for i in spec.must_pass.items if not _named(i, seen)]):
         raise InputError(f"{path}: must_pass names {gone[0]!r}, which is no item of {spec.data}")
     data = [(item.id, item.references, item.slices, item.cluster) for item in items]
@@ -212,6 +213,22 @@ def _right(check: Check, spec: Spec, names: list[str], where: str) -> None:
     found = {key for key, there in given.items() if there}
     if not needed <= found <= allowed or (check.labels and check.kind != "DIR"):
         raise InputError(f"{where}: {check.kind} takes {sorted(allowed) or 'no key of its own'}, found {sorted(found)}")
+
+
+def _measurable(spec: Spec, items: Sequence[Item], path: Path) -> None:
+    """Before anything is asked: that every metric can judge some answer to every item.
+
+    :raises InputError: the item whose references are of the wrong kind, or none
+    """
+    for given in spec.metric_specs():
+        if is_graded(given.name) or is_measured(given.name):
+            continue
+        metric = make(given.name, given.options)
+        for item in items:
+            try:
+                metric.screen("", item.references)
+            except InputError as error:
+                raise InputError(f"{path}: item {item.id!r}, metric {given.name}: {error}") from error
 
 
 def fields_asked(spec: Spec) -> list[str]:
@@ -274,14 +291,40 @@ def _lettered(options: Any, where: str) -> str:
 def _field(row: dict[str, Any], field: str, where: str, path: Path) -> Any:
     if field not in row:
         raise InputError(f"{path}: {where} has no field {field!r}; it has {sorted(row)}")
+    if row[field] is None:
+        raise InputError(f"{path}: {where}: {field!r} is null, expected a value")
     return row[field]
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
+    rows = _parquet(path) if path.suffix == ".parquet" else _written(path)
+    if not rows:
+        raise InputError(f"{path}: no rows")
+    return rows
+
+
+def _parquet(path: Path) -> list[dict[str, Any]]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path}: parquet needs the extra: pip install 'llm-steward[data]'") from error
+    try:
+        with path.open("rb") as file:
+            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; expected the suite's data") from error
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: no parquet file ({str(error)[:200]})") from error
+    return rows
+
+
+def _written(path: Path) -> list[dict[str, Any]]:
+    """Rows of a text file, CSV or JSON lines."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected the suite's data, .jsonl or .csv") from error
+        raise InputError(f"{path}: {error.strerror}; expected the suite's data, .jsonl, .csv or .parquet") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
     if path.suffix == ".csv":
@@ -289,11 +332,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
         short = next((number for number, row in enumerate(rows, 2) if None in row or None in row.values()), None)
         if short is not None:
             raise InputError(f"{path}:{short}: another number of cells than the header has")
-    else:
-        rows = [_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if not rows:
-        raise InputError(f"{path}: no rows")
-    return rows
+        return rows
+    return [_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def _object(line: str, where: str) -> dict[str, Any]:

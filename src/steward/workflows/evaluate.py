@@ -15,6 +15,7 @@ import msgspec
 from steward import starter
 from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.core.secret import Secret, resolve
+from steward.workflows.models import backend_of, model_file, model_hash, opened_engine
 
 if TYPE_CHECKING:
     from steward.core.extend import Engine, TextScorer
@@ -59,16 +60,17 @@ def need_extra() -> None:
 def run_file(
     suite: Path | str,
     model: str,
-    url: str,
+    url: str | None,
     key: Secret | None,
     out: Path,
     *,
+    backend: str = "url",
     concurrency: int,
     limit: int | None,
     cache: Path | None,
     progress: Callable[[int], Callable[[int, int], None]],
 ) -> Results:
-    """Run a suite, a file's or a built-in one's, against an OpenAI-compatible server.
+    """Run a suite, a file's or a built-in one's, against an OpenAI-compatible server or a model in this process.
 
     :raises InputError: the suite or its data are wrong, or `out` holds another run
     """
@@ -76,18 +78,19 @@ def run_file(
     from steward.evaluation.suite import load_suite
 
     path = find_suite(suite)
-    server = Server(url, model, key, concurrency, cache)
+    server = Server(url, model, key, concurrency, cache, backend)
     return run_suites([(load_suite(path, limit), out)], path.parent, server, progress)[0]
 
 
 class Server(msgspec.Struct, frozen=True):
     """Whom a run asks, and how."""
 
-    url: str
+    url: str | None
     model: str
     key: Secret | None = None
     concurrency: int = 16
     cache: Path | None = None
+    backend: str = "url"
 
 
 Progress = Callable[[int], Callable[[int, int], None]]
@@ -101,32 +104,36 @@ def run_suites(suites: Sequence[tuple[Suite, Path]], folder: Path, server: Serve
     from steward.adapters.engines.http import HttpEngine
     from steward.evaluation.run import run_suite
 
+    local = backend_of(server.model, server.backend, server.url) != "url"
+    sha256 = model_hash(model_file(server.model)) if local else None
+
     async def go() -> list[Results]:
-        engine = HttpEngine(server.url, server.key)
-        graders = graders_of(suites[0][0].spec, engine, folder)
-        shown = progress(sum(len(suite.items) for suite, _ in suites))
-        found: list[Results] = []
-        try:
-            for suite, out in suites:
-                failed = sum(len(results.errored) for results in found)
-                done = sum(results.items for results in found) - failed
-                found.append(
-                    await run_suite(
-                        suite,
-                        server.model,
-                        engine,
-                        out,
-                        graders=graders,
-                        concurrency=server.concurrency,
-                        cache=server.cache,
-                        progress=lambda more, worse, done=done, failed=failed: shown(done + more, failed + worse),  # type: ignore[misc]
+        async with opened_engine(server.model, server.backend, server.url, server.key, server.concurrency) as engine:
+            graders = graders_of(suites[0][0].spec, engine, folder)
+            shown = progress(sum(len(suite.items) for suite, _ in suites))
+            found: list[Results] = []
+            try:
+                for suite, out in suites:
+                    failed = sum(len(results.errored) for results in found)
+                    done = sum(results.items for results in found) - failed
+                    found.append(
+                        await run_suite(
+                            suite,
+                            server.model,
+                            engine,
+                            out,
+                            model_sha256=sha256,
+                            graders=graders,
+                            concurrency=server.concurrency,
+                            cache=server.cache,
+                            progress=lambda more, worse, done=done, failed=failed: shown(done + more, failed + worse),  # type: ignore[misc]
+                        )
                     )
-                )
-        finally:
-            for one in (engine, *graders.values()):
-                if isinstance(one, HttpEngine):
-                    await one.close()
-        return found
+            finally:
+                for one in graders.values():
+                    if isinstance(one, HttpEngine) and one is not engine:
+                        await one.close()
+            return found
 
     return asyncio.run(go())
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from steward.core.errors import InputError, UnknownName
@@ -56,3 +59,45 @@ def test_the_wording_of_prompts_is_no_part_of_the_data(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("{q.__class__}", "please"))
     other = load_suite(path)
     assert one.data_sha256 == other.data_sha256 and one.prompts_sha256 != other.prompts_sha256
+
+
+def test_parquet_asks_what_json_lines_ask(tmp_path: Path) -> None:
+    rows = [{"id": "7", "q": "a", "x": 1, "right": ["yes", "y"]}, {"id": "8", "q": "é", "x": 2, "right": ["no"]}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "d.parquet")
+    (tmp_path / "d.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    path = write(tmp_path, "")
+    found = []
+    for kind in ("parquet", "jsonl"):
+        path.write_text(path.read_text().replace("d.csv", f"d.{kind}").replace("d.parquet", f"d.{kind}"))
+        path.write_text(path.read_text().replace("accuracy", "exact_match"))
+        found.append(load_suite(path))
+    assert found[0].items == found[1].items and found[0].data_sha256 == found[1].data_sha256
+
+
+def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    path.write_text(path.read_text().replace("d.csv", "d.parquet"))
+    with pytest.raises(InputError, match="parquet: No such file"):
+        load_suite(path)
+    (tmp_path / "d.parquet").write_text("no")
+    with pytest.raises(InputError, match="parquet: no parquet file"):
+        load_suite(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"q": None}, "item '7': 'q' is null"),
+        ({"right": None}, "item '7': 'right' is null"),
+        ({"right": []}, "item '7', metric accuracy: references is empty"),
+        ({"right": [None]}, "item '7', metric accuracy: a reference is NoneType"),
+        ({"right": ["a", "b"]}, "item '7', metric accuracy: references has 2 labels"),
+        ({"id": None}, "row 1: 'id' is null"),
+    ],
+)
+def test_bad_items_are_named_before_anything_is_asked(tmp_path: Path, row: dict[str, object], said: str) -> None:
+    (tmp_path / "d.jsonl").write_text(json.dumps({"id": "7", "q": "a", "x": "b", "right": "c"} | row))
+    path = write(tmp_path, "")
+    path.write_text(path.read_text().replace("d.csv", "d.jsonl"))
+    with pytest.raises(InputError, match=said):
+        load_suite(path)

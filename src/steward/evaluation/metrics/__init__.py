@@ -68,12 +68,17 @@ METRICS: Final = {
     "hit": "ranking:Hit",
     "ndcg": "ranking:Ndcg",
     "mrr": "ranking:ReciprocalRank",
+    "latency": "measured:Latency",
+    "in_time": "measured:InTime",
+    "cost": "measured:Cost",
     "judge": "graded:Judge",
     "groundedness_judge": "graded:GroundednessJudge",
     "embedding_similarity": "graded:EmbeddingSimilarity",
     "toxicity": "graded:Toxicity",
 }
-LOWER_IS_BETTER: Final = frozenset({"ter", "ece", "toxicity"})
+LOWER_IS_BETTER: Final = frozenset({"ter", "ece", "toxicity", "latency", "cost"})
+MEASURED: Final = frozenset({"latency", "in_time", "cost"})  # of a run's clock and counts, not of what was said
+UNBOUNDED: Final = frozenset({"latency", "cost", "words"})  # no item's value has a highest
 GRADED: Final = frozenset({"judge", "groundedness_judge", "embedding_similarity", "toxicity"})  # by another program
 
 
@@ -107,6 +112,11 @@ def make(name: str, options: Mapping[str, Option] | None = None) -> Metric:
 def is_graded(name: str) -> bool:
     """Whether another program gives this metric's values, so that only a run can have them."""
     return name.partition("@")[0] in GRADED
+
+
+def is_measured(name: str) -> bool:
+    """Whether a run's clock and counts give this metric's values."""
+    return name.partition("@")[0] in MEASURED
 
 
 def higher_is_better(name: str) -> bool:
