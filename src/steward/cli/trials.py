@@ -10,9 +10,11 @@ import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_server, show_json, show_lines, show_table
 from steward.cli.evaluation import digits, progress_bar
+from steward.core.secret import resolve
 
 if TYPE_CHECKING:
     from steward.evaluation.robustness import Trial
+    from steward.workflows.evaluate import Server
 
 app = typer.Typer()
 
@@ -28,6 +30,9 @@ MarginOption = Annotated[float | None, typer.Option(min=0, help="Of the suite's 
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Only the first rows of the data.")]
 UrlOption = Annotated[str | None, typer.Option(help="OpenAI-compatible server; else the gateway of --home.")]
 KeyOption = Annotated[str | None, typer.Option(help="env:NAME or file:PATH of its key; else the first one's.")]
+BackendOption = Annotated[
+    str | None, typer.Option(help="No server, but in this process: embedded, or transformers (extra `train`).")
+]
 ConcurrencyOption = Annotated[int, typer.Option(min=1, max=4096, help="Requests at the same time.")]
 CacheOption = Annotated[Path | None, typer.Option(help="Folder of answers to keep and to use again.")]
 
@@ -96,6 +101,7 @@ def robustness(
     limit: LimitOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
+    backend: BackendOption = None,
     concurrency: ConcurrencyOption = 16,
     cache: CacheOption = None,
     home: HomeOption = None,
@@ -106,7 +112,8 @@ def robustness(
     With --margin, exit 1 where a change loses more for sure, 3 where it cannot be told. Exit 4: items failed.
     """
     changes = change or ["typos", "case", "spacing", "contractions", "synonyms", "filler", "paraphrase"]
-    _try(suite, changes, [], model, out, field, words, seed, margin, limit, url, key, concurrency, cache, home, json)
+    server = _server(model, backend, url, key, concurrency, cache, home)
+    _try(suite, changes, [], out, field, words, seed, margin, limit, server, json)
 
 
 @app.command()
@@ -122,6 +129,7 @@ def counterfactual(
     limit: LimitOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
+    backend: BackendOption = None,
     concurrency: ConcurrencyOption = 16,
     cache: CacheOption = None,
     home: HomeOption = None,
@@ -139,7 +147,8 @@ def counterfactual(
             raise UnknownName("swap", name, kinds())
     extra = ["refusal", "words"]
     swaps = swap or kinds()
-    _try(suite, swaps, extra, model, out, field, "", 0, margin, limit, url, key, concurrency, cache, home, json)
+    server = _server(model, backend, url, key, concurrency, cache, home)
+    _try(suite, swaps, extra, out, field, "synonyms", 0, margin, limit, server, json)
 
 
 @app.command()
@@ -150,6 +159,7 @@ def checks(
     limit: LimitOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
+    backend: BackendOption = None,
     concurrency: ConcurrencyOption = 16,
     cache: CacheOption = None,
     home: HomeOption = None,
@@ -158,8 +168,7 @@ def checks(
     """Run a suite's MFT, INV and DIR checks. Exit 1: one failed; 3: items without a value leave it open."""
     from steward.workflows import evaluate
 
-    address, secret = find_server(url, key, home)
-    server = evaluate.Server(address, model, secret, concurrency, cache)
+    server = _server(model, backend, url, key, concurrency, cache, home)
     with progress_bar() as bar:
         found = evaluate.run_checks(suite, server, out, limit=limit, progress=bar)
     if json:
@@ -257,10 +266,14 @@ def bias(
     predictions: Annotated[
         Path | None, typer.Option(help='bbq: JSON lines {"id": "CATEGORY/NUMBER", "prediction"}.')
     ] = None,
-    model: Annotated[str | None, typer.Option(help="bbq: model or route to ask.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="To ask: for bbq a model or route; else starter, a file, a folder, or a name at --url."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="bbq: folder of the run.")] = None,
     url: UrlOption = None,
     key: KeyOption = None,
+    backend: BackendOption = None,
     concurrency: ConcurrencyOption = 16,
     cache: CacheOption = None,
     home: HomeOption = None,
@@ -270,9 +283,10 @@ def bias(
     from steward.workflows import evaluate
 
     server = None
-    if model is not None:
-        address, secret = find_server(url, key, home)
-        server = evaluate.Server(address, model, secret, concurrency, cache)
+    if model is not None and benchmark == "bbq":
+        server = _server(model, backend, url, key, concurrency, cache, home)
+    elif model is not None:
+        server = evaluate.Server(url, model, resolve(key) if key else None, concurrency, cache, backend or "auto")
     with progress_bar() as bar:
         found = evaluate.measure_bias(
             benchmark, data, scores=scores, predictions=predictions, server=server, out=out, progress=bar
@@ -291,30 +305,38 @@ def bias(
         raise typer.Exit(3)
 
 
+def _server(
+    model: str,
+    backend: str | None,
+    url: str | None,
+    key: str | None,
+    concurrency: int,
+    cache: Path | None,
+    home: Path | None,
+) -> Server:
+    from steward.workflows.evaluate import Server
+
+    address, secret = (url, None) if backend not in (None, "url") else find_server(url, key, home)
+    return Server(address, model, secret, concurrency, cache, backend or "url")
+
+
 def _try(
     suite: str,
     names: Sequence[str],
     extra: Sequence[str],
-    model: str,
     out: Path,
     field: list[str] | None,
     words: str,
     seed: int,
     margin: float | None,
     limit: int | None,
-    url: str | None,
-    key: str | None,
-    concurrency: int,
-    cache: Path | None,
-    home: Path | None,
+    server: Server,
     json: bool,
 ) -> None:
     from steward.evaluation.suite import Change
     from steward.workflows import evaluate
 
-    address, secret = find_server(url, key, home)
-    server = evaluate.Server(address, model, secret, concurrency, cache)
-    changes = [Change(use=name, fields=tuple(field or ()), words=words or "synonyms", seed=seed) for name in names]
+    changes = [Change(use=name, fields=tuple(field or ()), words=words, seed=seed) for name in names]
     with progress_bar() as bar:
         found = evaluate.try_changes(suite, changes, server, out, limit=limit, extra=extra, margin=margin, progress=bar)
     if json:

@@ -255,7 +255,7 @@ def measure_bias(
     out: Path | None,
     progress: Progress,
 ) -> Bias:
-    """A published set about stereotypes: BBQ asks `server`, or reads predictions; the other two read scores.
+    """A published set about stereotypes: asks `server`, or reads predictions (bbq) or scores (the other two).
 
     :raises InputError: no such benchmark, a file of another shape, or what it needs is not given
     """
@@ -267,11 +267,17 @@ def measure_bias(
     if benchmark not in bias.BENCHMARKS:
         raise UnknownName("benchmark", benchmark, bias.BENCHMARKS)
     if benchmark != "bbq":
-        if scores is None:
-            raise InputError(
-                f"{benchmark} needs --scores, the sentences' log-probabilities; see `steward eval bias --help`"
-            )
-        return (bias.score_crows_pairs if benchmark == "crows-pairs" else bias.score_stereoset)(data, scores)
+        crows = benchmark == "crows-pairs"
+        if scores is not None:
+            given = bias.read_crows_scores(scores) if crows else bias.read_stereoset_scores(scores)
+        elif server is None:
+            raise InputError(f"{benchmark} needs --model, or --scores, the log-probabilities of its sentences")
+        else:
+            from steward.workflows.stereotypes import likelihoods
+
+            texts = bias.crows_texts(data) if crows else bias.stereoset_texts(data)
+            given = likelihoods(server, texts, mean=not crows, progress=progress)
+        return (bias.score_crows_pairs if crows else bias.score_stereoset)(data, given)
     questions, suite = bias.read_bbq(data)
     if predictions is not None:
         return bias.score_bbq(questions, read_predictions(predictions))
