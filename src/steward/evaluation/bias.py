@@ -135,8 +135,13 @@ def _question(row: Mapping[str, Any]) -> Question:
         options=tuple(str(row[f"ans{k}"]) for k in range(3)),
         right=int(row["label"]),
         unknown=unknown[0],
-        target=None if target in (None, "") else int(target),
+        target=_place(target),
     )
+
+
+def _place(target: Any) -> int | None:
+    """Of an option; "NA" and nothing are none, and a table may have made 2.0 of 2."""
+    return int(float(target)) if str(target) in ("0", "1", "2", "0.0", "1.0", "2.0") else None
 
 
 _SEXES: Final = {"m": "m", "f": "f", "man": "m", "men": "m", "boy": "m", "woman": "f", "women": "f", "girl": "f"}

@@ -76,7 +76,9 @@ def test_bbq_names_what_it_cannot_score(tmp_path: Path) -> None:
     rows[1]["additional_metadata"] = {"stereotyped_groups": ["elderly"]}
     found = bbq(tmp_path, rows, "B?C".replace("?", "C"))
     assert found.n == 2 and found.unscored == ("Age/1: the row does not tell who is stereotyped; add target_loc to it",)
-    rows[1]["target_loc"] = 2
+    rows[1]["target_loc"] = "NA"
+    assert bbq(tmp_path, rows, "BCC").n == 2
+    rows[1]["target_loc"] = "2.0"
     found = bbq(tmp_path, rows, "BCx")
     assert found.n == 2 and "names no option: 'x'" in found.unscored[0]
     with pytest.raises(InputError, match=r"item 'Age/0' of the set has no prediction"):
