@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -64,3 +64,13 @@ bench-data-minhash: $(VENV)/.test  ## near-duplicates beside datatrove's, which 
 
 bench-start: $(VENV)/.test
 	$(PY) benchmarks/bench_start.py
+
+bench-eval: $(VENV)/.test         ## what an evaluation costs beside the model, and the paired bootstrap
+	$(PY) benchmarks/bench_eval.py
+
+HARNESS ?= build/harness
+harness:                          ## record lm-evaluation-harness's perplexities of the shipped model, for the tests
+	test -x $(HARNESS)/bin/python || $(PYTHON) -m venv $(HARNESS)
+	$(HARNESS)/bin/pip install --quiet lm_eval==0.4.13 torch==2.13.0 'transformers>=5,<6' accelerate gguf
+	$(HARNESS)/bin/python scripts/harness_perplexity.py > $(HARNESS)/harness.json
+	cp $(HARNESS)/harness.json tests/unit/evaluation/harness.json

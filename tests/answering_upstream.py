@@ -3,7 +3,9 @@
     python tests/answering_upstream.py [--delay-ms 0]
 
 It prints its port. `right` answers every question "q <number>" with "a <number>", `weak` not those divisible by 5,
-`starting` fails each question once with 503, `broken` fails those divisible by 20 for ever, `refusing` answers 401.
+`starting` fails each question once with 503, `broken` fails those divisible by 20 for ever, `refusing` answers 401,
+`moody` does not know every second time what 4 divides; of those divisible by 10, `calling` answers with a tool call,
+`garbled` with what is no JSON, `listing` with a list of parts.
 `GET /count` tells how many questions came.
 """
 
@@ -29,8 +31,16 @@ async def answer(request: web.Request) -> web.Response:
     if (model == "starting" and question not in SEEN) or (model == "broken" and number % 20 == 0):
         SEEN.add(question)
         return web.json_response({"error": {"message": "loading"}}, status=503, headers={"retry-after": "0"})
-    said = "I do not know" if model == "weak" and number % 5 == 0 else f"a {number}"
-    choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
+    lost = (model == "weak" and number % 5 == 0) or (model == "moody" and number % 4 == 0 and question in SEEN)
+    if model == "moody":
+        SEEN.symmetric_difference_update({question})
+    said = "I do not know" if lost else f"a {number}"
+    content: object = said
+    if number % 10 == 0 and model == "garbled":
+        return web.Response(text="<html>", content_type="application/json")
+    if number % 10 == 0 and model in ("calling", "listing"):
+        content = None if model == "calling" else [{"type": "text", "text": said}]
+    choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
     return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
 
 

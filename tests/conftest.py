@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -23,6 +25,23 @@ def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subproc
     return subprocess.run(
         [*STEWARD, *arguments], capture_output=True, text=True, timeout=30, cwd=cwd, env={**os.environ, **environment}
     )
+
+
+def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """As `run`, in this process: for tests of what a command does rather than of how it starts."""
+    from steward.cli.main import main
+
+    out, err, before = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["steward", *arguments]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.argv = before
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 def until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
@@ -68,15 +87,26 @@ class Deployment:
             self.process.wait(60)
 
 
-def mock(*arguments: str) -> Iterator[str]:
-    """The benchmarks' mock upstream, as a fixture's body."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "mock_upstream.py"), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def served(script: str, *arguments: str) -> Iterator[str]:
+    """The address of a server that a script of this repository starts and names, as a fixture's body."""
+    process = subprocess.Popen([sys.executable, str(ROOT / script), *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    said = process.stdout.readline().strip()
+    yield said if said.startswith("http") else f"http://127.0.0.1:{said}"
     process.terminate()
     process.wait(10)
     process.stdout.close()
+
+
+def mock(*arguments: str) -> Iterator[str]:
+    """The benchmarks' mock upstream."""
+    yield from served("benchmarks/mock_upstream.py", *arguments)
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Iterator[str]:
+    """Answers by written rules (tests/scripted_upstream.py)."""
+    yield from served("tests/scripted_upstream.py")
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, STEWARD, run, until
+from conftest import STEWARD, run, served, until
+from steward import starter
 
 SUITE = """name: sums
 data: items.jsonl
@@ -26,24 +27,14 @@ must_pass: {metric: exact_match, items: ["1", "2"]}
 """
 
 
-def server(*arguments: str) -> Iterator[str]:
-    command = [sys.executable, str(ROOT / "tests" / "answering_upstream.py"), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
-
-
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[str]:
-    yield from server()
+    yield from served("tests/answering_upstream.py")
 
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[str]:
-    yield from server("--delay-ms", "20")
+    yield from served("tests/answering_upstream.py", "--delay-ms", "20")
 
 
 @pytest.fixture
@@ -130,6 +121,7 @@ def test_the_cache_answers_a_second_run(suite: Path, upstream: str) -> None:
         (("id: id", "id: kind"), "id 'odd' stands there twice"),
         (("slices", "slises"), "slises"),
         (("items.jsonl", "gone.jsonl"), "gone.jsonl: No such file"),
+        (("id: id", "id: id\nreferences: number"), "item '1', metric exact_match: a reference is int"),
     ],
 )
 def test_a_wrong_suite_is_named(suite: Path, change: tuple[str, str], said: str) -> None:
@@ -172,3 +164,79 @@ def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, ups
     (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03}]\n")
     folders = ("--baseline", str(folder / "good"), "--candidate", str(folder / "none"))
     assert run("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("calling", "10: the answer's content is NoneType, expected text"),
+        ("listing", "10: the answer's content is list, expected text"),
+        ("garbled", "10: HTTP 200, and no chat completion in it"),
+    ],
+)
+def test_answers_that_are_no_text_are_errors_not_zeros(suite: Path, upstream: str, model: str, said: str) -> None:
+    code, found = evaluate(suite, model, upstream, model, "--limit", "40")
+    exact = found["scores"][0]
+    assert code == 4 and (exact["value"], exact["n"], exact["errored"]) == (1.0, 36, 4)
+    assert found["errored"][0] == said and len(found["errored"]) == 4
+
+
+def test_a_candidate_that_fails_for_a_twentieth_does_not_pass(suite: Path, upstream: str) -> None:
+    """All that it did answer is right; what it did not is no pass, and no loss."""
+    folder = suite.parent
+    suite.write_text(SUITE.replace("must_pass", "# must_pass"))
+    evaluate(suite, "right", upstream, "whole")
+    evaluate(suite, "broken", upstream, "holes", "--concurrency", "64")
+    (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.2}]\n")
+    policy = ("--baseline", str(folder / "whole"), "--policy", str(folder / "gate.yaml"))
+    done = run("eval", "gate", *policy, "--candidate", str(folder / "holes"), "--json")
+    guards = {guard["name"]: guard for guard in json.loads(done.stdout)["guards"]}
+    assert done.returncode == 3 and guards["exact_match"]["verdict"] == "passed"
+    assert "190 of 200 items" in guards["coverage of exact_match"]["why"]
+
+
+def test_a_spoilt_line_and_other_data_are_named(suite: Path, upstream: str) -> None:
+    folder = suite.parent
+    for name, limit in (("k", "4"), ("l", "3")):
+        evaluate(suite, "right", upstream, name, "--limit", limit)
+    done = run("eval", "compare", str(folder / "k"), str(folder / "l"))
+    assert done.returncode == 2 and "different data (item '4' differs)" in done.stderr
+    lines = (folder / "l" / "answers.jsonl").read_text().splitlines(keepends=True)
+    (folder / "l" / "answers.jsonl").write_text(lines[0] + "{\n" + "".join(lines[1:]))
+    done = run("eval", "compare", str(folder / "k"), str(folder / "l"))
+    assert done.returncode == 2 and "answers.jsonl:2: no answer" in done.stderr
+
+
+def test_repeats_show_the_models_own_noise(suite: Path, upstream: str) -> None:
+    """By hand: 50 of 200 items are right once in two, variance 1/2 each, so 1/8 within an item in the mean."""
+    suite.write_text(SUITE + "repeats: 2\n")
+    code, found = evaluate(suite, "moody", upstream, "h")
+    exact = found["flakes"][0]
+    assert code == 0 and (exact["metric"], exact["items"], exact["flaky"]) == ("exact_match", 200, 50)
+    assert exact["within"] == pytest.approx(0.125) and exact["low"] < 0.125 < exact["high"]
+    assert found["scores"][0]["value"] == pytest.approx(0.875)
+
+
+def test_latency_and_cost_are_metrics(suite: Path, slow: str) -> None:
+    """By hand: 3 tokens in and 2 out at 1 and 4 USD a million are 11 millionths; the server takes 20 ms."""
+    costs = 'metrics: [exact_match, latency, {name: in_time, options: {seconds: "30"}}, '
+    costs += '{name: cost, options: {input: "1", output: "4"}}]'
+    suite.write_text(SUITE.replace("metrics: [exact_match, token_f1]", costs))
+    code, found = evaluate(suite, "right", slow, "i", "--limit", "30", "--cache", str(suite.parent / "cache"))
+    values = {score["metric"]: score for score in found["scores"]}
+    assert code == 0 and values["cost"]["value"] == pytest.approx(11e-6) and values["in_time"]["value"] == 1.0
+    assert 0.02 <= values["latency"]["low"] <= values["latency"]["value"] <= values["latency"]["high"]
+    _, found = evaluate(suite, "right", slow, "j", "--limit", "30", "--cache", str(suite.parent / "cache"))
+    assert (found["scores"][1]["value"], found["scores"][1]["unscored"]) == (None, 30)  # a cache takes no time
+
+
+def test_the_shipped_model_answers_in_this_process(tmp_path: Path) -> None:
+    """No gateway runs. The manifest holds the model's hash, so that another file under its name is another run."""
+    arguments = ("eval", "run", "starter", "--backend", "embedded", "--limit", "20", "--out", str(tmp_path / "r"))
+    done = run(*arguments, "--model", "starter", "--json")
+    found, manifest = json.loads(done.stdout), json.loads((tmp_path / "r" / "manifest.json").read_bytes())
+    assert done.returncode == 0 and found["scores"][0]["value"] > 0.8 and found["scores"][0]["errored"] == 0
+    assert manifest["model_sha256"] == hashlib.sha256(starter.path().read_bytes()).hexdigest()
+    (tmp_path / "other.gguf").write_bytes(starter.path().read_bytes() + b"\0")
+    done = run(*arguments, "--model", str(tmp_path / "other.gguf"))
+    assert done.returncode == 2 and "another run: model, model_sha256 differ" in done.stderr

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+    from steward.core.secret import Secret
+
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of the deployment's data.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 
@@ -49,6 +51,20 @@ def read_state(home: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError) as error:
         raise Unavailable(f"no steward is running in {home}; start it with `steward up`") from error
     return state
+
+
+def find_server(url: str | None, key: str | None, home: Path | None) -> tuple[str, Secret | None]:
+    """Address and key of an OpenAI-compatible server: `url`, else the gateway that runs in `home`.
+
+    :raises InputError: the key's reference leads nowhere
+    """
+    from steward.core.secret import resolve
+
+    secret = resolve(key) if key else None
+    if url is not None:
+        return url, secret
+    folder = find_home(home)
+    return str(read_state(folder)["gateway_url"]), secret or resolve(f"file:{folder / 'first-key'}")
 
 
 def show_lines(lines: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, find_server, show_json, show_lines, show_table
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,39 +51,76 @@ def score(
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="A suite's YAML file, or the built-in one's name: starter.")],
-    model: Annotated[str, typer.Option(help="Model or route to ask.")],
+    suite: Annotated[
+        str, typer.Argument(help="A suite's YAML file, or a built-in one's name: starter, starter-free, starter-seen.")
+    ],
+    model: Annotated[str, typer.Option(help="Model or route to ask; with --backend starter, a file or a folder.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the same one again goes on where it ended.")],
     url: Annotated[str | None, typer.Option(help="OpenAI-compatible server; else the gateway of --home.")] = None,
     key: Annotated[str | None, typer.Option(help="env:NAME or file:PATH of its key; else the first one's.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="No server, but in this process: embedded, or transformers (extra `train`).")
+    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Requests at the same time.")] = 16,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first rows of the data.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of answers to keep and to use again.")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask a model every item of a suite and score it. Exit 4 where items failed; run again to ask those."""
-    from steward.core.secret import resolve
+    """Ask a model every item of a suite and score it.
+
+    Exit 4 where items failed; run again to ask those. Exit 3 where a metric could score no item.
+    """
     from steward.workflows import evaluate
 
-    address, secret = url, resolve(key) if key else None
-    if address is None:
-        folder = find_home(home)
-        address = str(read_state(folder)["gateway_url"])
-        secret = secret or resolve(f"file:{folder / 'first-key'}")
-    with _bar() as bar:
+    local = backend in ("embedded", "transformers", "auto")
+    address, secret = (url, None) if local else find_server(url, key, home)
+    with progress_bar() as bar:
         found = evaluate.run_file(
-            suite, model, address, secret, out, concurrency=concurrency, limit=limit, cache=cache, progress=bar
+            suite,
+            model,
+            address,
+            secret,
+            out,
+            backend=backend or "url",
+            concurrency=concurrency,
+            limit=limit,
+            cache=cache,
+            progress=bar,
         )
     if json:
         show_json(found)
     else:
         _show_scores([("all", "", score) for score in found.scores])
         _show_scores([(row.field, row.name, row.score) for row in found.slices])
+        if found.flakes:
+            columns = [
+                "repeats of",
+                "items",
+                "variance within",
+                "low",
+                "high",
+                "between",
+                "share within",
+                "flaky items",
+            ]
+            cells = [
+                [
+                    row.metric,
+                    row.items,
+                    *map(digits, (row.within, row.low, row.high, row.between, row.share)),
+                    row.flaky,
+                ]
+                for row in found.flakes
+            ]
+            show_table(columns, cells)
         show_lines([f"failed: {line}" for line in found.errored[:20]])
-        show_lines([f"{found.items} items, {len(found.errored)} failed; kept in {out}"])
+        show_lines([f"unscored: {line}" for line in found.unscored[:20]])
+        show_lines([f"{found.items} items, {len(found.errored)} failed, {len(found.unscored)} unscored; kept in {out}"])
     if found.errored:
         raise typer.Exit(4)
+    if any(score.value is None for score in found.scores):
+        raise typer.Exit(3)
 
 
 @app.command()
@@ -103,7 +140,7 @@ def compare(
     columns = ["", "baseline", "candidate", "gain", "low", "high", "p", "items", "better", "worse"]
     rows = []
     for row in (*found.wholes, *found.slices):
-        numbers = [_digits(n) for n in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)]
+        numbers = [digits(n) for n in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)]
         rows.append([row.title, *numbers, row.n, len(row.better), len(row.worse)])
     show_table(columns, rows)
     if not found.same_prompts:
@@ -128,15 +165,68 @@ def gate(
     else:
         show_lines([f"{found.candidate} against {found.baseline}: {found.verdict}"])
         rows = [
-            [guard.name, guard.verdict, _digits(guard.gain), _digits(guard.low), _digits(guard.high), guard.why]
+            [guard.name, guard.verdict, digits(guard.gain), digits(guard.low), digits(guard.high), guard.why]
             for guard in found.guards
         ]
         show_table(["guard", "verdict", "gain", "low", "high", "why"], rows)
     raise typer.Exit({"passed": 0, "regressed": 1, "inconclusive": 3}[found.verdict])
 
 
+@app.command()
+def perplexity(
+    model: Annotated[str, typer.Option(help="starter, a .gguf file, a checkpoint's folder, or a name at --url.")],
+    file: Annotated[Path, typer.Option(help="Held-out text: .txt, or .jsonl with a document in each row.")],
+    split: Annotated[str, typer.Option(help="A .txt's documents: between blank lines, each line, or file.")] = "blank",
+    field: Annotated[str, typer.Option(help="The text's field in a .jsonl.")] = "text",
+    backend: Annotated[str, typer.Option(help="auto, embedded, transformers (extra `train`) or url.")] = "auto",
+    url: Annotated[str | None, typer.Option(help="Server with echo and logprobs on /v1/completions.")] = None,
+    key: Annotated[str | None, typer.Option(help="env:NAME or file:PATH of its key.")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="tokenizer.json of a server that tells no tokens.")] = None,
+    window: Annotated[int | None, typer.Option(min=1, help="Tokens shown at most; else the model's own.")] = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="Tokens scored by a window; else all of it.")] = None,
+    prefix_token: Annotated[
+        str | None, typer.Option(help="Before a text's first token: a number, none; else BOS or EOS.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Documents at the same time, of --url.")] = 16,
+    json: JsonOption = False,
+) -> None:
+    """How well a model predicts a text: token, word and byte perplexity, bits per byte, with intervals.
+
+    Refused where a question with a known answer shows that the log-probabilities are not the text's. Exit 4 where
+    documents failed.
+    """
+    from steward.core.secret import resolve
+    from steward.workflows.perplexity import Asked, perplexity_file
+
+    asked = Asked(
+        model,
+        backend=backend,
+        url=url,
+        key=resolve(key) if key else None,
+        tokenizer=tokenizer,
+        window=window,
+        stride=stride,
+        prefix_token=prefix_token,
+    )
+    with progress_bar() as bar:
+        found = perplexity_file(asked, file, split=split, field=field, concurrency=concurrency, progress=bar)
+    if json:
+        show_json(found)
+    else:
+        names = ("token_perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte")
+        estimates = [(name, getattr(found, name)) for name in names]
+        rows = [[name, digits(e.value), digits(e.low), digits(e.high)] for name, e in estimates if e is not None]
+        show_table(["", "value", "low", "high"], rows)
+        sizes = f"{found.tokens:,} tokens, {found.words:,} words, {found.bytes:,} bytes"
+        counts = f"{found.documents} scored, {found.unscored} unscored, {len(found.errored)} errored"
+        show_lines([f"{sizes}; documents: {counts}", found.signature])
+        show_lines([f"failed: {line}" for line in found.errored[:20]])
+    if found.errored:
+        raise typer.Exit(4)
+
+
 @contextmanager
-def _bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
+def progress_bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
     """A progress bar with the time left, on a terminal's standard error; nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -157,13 +247,14 @@ def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
         columns = ["slice", "", "metric", "value", "low", "high", "scored", "unscored", "errored"]
         cells = []
         for field, name, score in rows:
-            numbers = [_digits(value) for value in (score.value, score.low, score.high)]
+            numbers = [digits(value) for value in (score.value, score.low, score.high)]
             cells.append([field, name, score.metric, *numbers, score.n, score.unscored, score.errored])
         show_table(columns, cells)
 
 
-def _digits(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
+def digits(value: float | None) -> str | None:
+    """Four decimals; of what is smaller, a cost say, four digits. Without the sign of -0.0."""
+    return None if value is None else f"{value:.4g}" if 0 < abs(value) < 1e-3 else f"{value + 0.0:.4f}"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -127,6 +127,17 @@ class Limiter(Protocol):
     async def close(self) -> None: ...
 
 
+class TextScorer(Protocol):
+    """Gives a text a number from 0 to 1, such as how toxic it is."""
+
+    def score(self, text: str) -> float:
+        """May wait for a server: callers run it in a thread.
+
+        :raises Unavailable: it cannot tell; the text stays without a number
+        """
+        ...
+
+
 class Executor(Protocol):
     """Runs a function over tasks in as many processes as it has."""
 
@@ -149,3 +160,45 @@ class GpuReader(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Continuation(msgspec.Struct, frozen=True):
+    """Score `tokens`, one after the other, after `context`, which holds one token at least."""
+
+    context: tuple[int, ...]
+    tokens: tuple[int, ...]
+
+
+class Likely(msgspec.Struct, frozen=True):
+    """A token that a model generated, and the log-probability that it gave to it, in nats."""
+
+    token: int
+    log_probability: float
+
+
+class TokenScorer(Protocol):
+    """A model that tells how likely a given text is to it."""
+
+    backend: str  # of the signature, such as "llama.cpp"
+    window: int  # tokens that it can be shown at most
+    prefix_token: int | None  # stands before a text's first token
+    tokenizer_sha256: str | None
+
+    async def encode(self, text: str) -> list[int]:
+        """The text's tokens, without any that mark a beginning or an end."""
+        ...
+
+    async def score(self, asked: Continuation) -> list[float]:
+        """A log-probability for each of `asked.tokens`, in nats.
+
+        :raises Unavailable: no answer
+        :raises InputError: an answer without the prompt's log-probabilities
+        """
+        ...
+
+    async def likeliest(self, context: Sequence[int]) -> Likely:
+        """What it generates first after `context`, greedily, with the log-probability it reports for that.
+
+        :raises InputError: an answer without log-probabilities
+        """
+        ...

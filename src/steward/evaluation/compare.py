@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import Metric, higher_is_better, make
-from steward.evaluation.run import Folder, by_slice, clusters_of
+from steward.evaluation.metrics import UNBOUNDED, Metric, higher_is_better, make
+from steward.evaluation.run import Folder, by_slice, clusters_of, value_of
 from steward.evaluation.statistics import (
     SAMPLES,
     SEED,
@@ -126,12 +126,13 @@ def pair(
 ) -> Drawn:
     """One metric over the items that both runs scored."""
     metric, sign = make(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
-    kept = [item for item in items if not (_why(metric, item, baseline) or _why(metric, item, candidate))]
+    kept = [item for item in items if not any(_why(metric, spec.name, item, run) for run in (baseline, candidate))]
     if not kept:
         return Drawn(_nothing(spec.name, field, name, len(items), metric.signature), np.zeros(0))
-    references = [item.references for item in kept]
-    said = [run.answers[item.id].prediction for run in (baseline, candidate) for item in kept]
-    table = metric.table(said, [*references, *references])  # together, so that both have the same classes
+    both = [(run, {item.id: item for item in run.items}) for run in (baseline, candidate)]
+    references = [items[item.id].references for _, items in both for item in kept]  # options may have changed places
+    said = [value_of(run.answers[item.id], spec.name) for run, _ in both for item in kept]
+    table = metric.table(said, references)  # together, so that both have the same classes
     a, b = table[: len(kept)], table[len(kept) :]
     width = a.shape[1]
     alone = sign * (metric.combine(b) - metric.combine(a))  # (items,)
@@ -179,19 +180,26 @@ def _gains(
     return bootstrap(np.column_stack([a, b]), combine, clusters, samples, seed)
 
 
+def scale_of(metric: str) -> float:
+    """The most that one item can gain or lose: sacreBLEU's metrics go to 100, seconds and dollars have no end."""
+    if metric.partition("@")[0] in UNBOUNDED:
+        return math.inf
+    return 100.0 if metric in ("bleu", "chrf", "chrf++", "ter") else 1.0
+
+
 def moved_units(names: Sequence[str], items: Sequence[Item]) -> int:
     """How many clusters hold one of the items named."""
     clusters = {item.id: item.cluster for item in items}
     return len({clusters[name] for name in names})
 
 
-def _why(metric: Metric, item: Item, run: Folder) -> str:
+def _why(metric: Metric, name: str, item: Item, run: Folder) -> str:
     """Why a run's item is not scored; empty where it is."""
     answer = run.answers[item.id]
     if answer.error is not None:
         return answer.error
     try:
-        return metric.screen(answer.prediction, item.references)
+        return metric.screen(value_of(answer, name), item.references)
     except InputError as error:
         raise InputError(f"item {item.id!r}: {error}") from error
 

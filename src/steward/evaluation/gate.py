@@ -23,7 +23,7 @@ import numpy as np
 import yaml
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.compare import FEW, Drawn, Paired, moved_units, must_match, pair
+from steward.evaluation.compare import FEW, Drawn, Paired, moved_units, must_match, pair, scale_of
 from steward.evaluation.run import Folder, by_slice, scored
 from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, required_items
 from steward.evaluation.suite import Item, MetricSpec, MustPass
@@ -135,10 +135,12 @@ def judge(drawn: Drawn, items: Sequence[Item], margin: float, p_regressed: float
     if paired.low is None or paired.high is None or paired.gain is None:
         return Guard(name=paired.title, verdict="inconclusive", why="fewer than two items to compare", n=paired.n)
     low, tail = paired.low, (1 - policy.confidence) / 2
-    sparse = moved_units((*paired.better, *paired.worse), items) < FEW
-    if sparse:  # what was seen in k of n units may happen in this share of all, and cost all of an item each time
+    sparse, bounded = moved_units((*paired.better, *paired.worse), items) < FEW, scale_of(paired.metric) < math.inf
+    if sparse and bounded:  # what was seen in k of n units may happen in this share of all, and cost
         share = clopper_pearson(moved_units(paired.worse, items), paired.units, policy.confidence).high
-        low = min(low, -_scale(paired) * share)
+        low = min(low, -scale_of(paired.metric) * share)  # all of an item each time
+    elif sparse and paired.units < FEW:
+        low = -math.inf
     allowed = 0.0 if policy.strict else margin
     verdict: Verdict = "inconclusive"
     more = None
@@ -186,17 +188,14 @@ def _p_regressed(drawn: Drawn, allowed: float) -> float:
 def _more(paired: Paired, margin: float, sparse: bool, tail: float, confidence: float) -> int | None:
     """Items beyond those there are, at the clusters' mean size."""
     units = required_items(paired.gain or 0.0, paired.spread, margin, confidence)
-    if sparse and 0 < margin < _scale(paired):
-        seldom = math.ceil(math.log(tail) / math.log1p(-margin / _scale(paired))) + 1
+    if sparse and scale_of(paired.metric) == math.inf:
+        units = max(units or 0, FEW)
+    elif sparse and 0 < margin < scale_of(paired.metric):
+        seldom = math.ceil(math.log(tail) / math.log1p(-margin / scale_of(paired.metric))) + 1
         units = max(units or 0, seldom)
     if units is None:
         return None
     return max(1, math.ceil((units - paired.units) * paired.n / paired.units))
-
-
-def _scale(paired: Paired) -> float:
-    """The most that one item can lose: sacreBLEU's metrics go to 100."""
-    return 100.0 if paired.metric in ("bleu", "chrf", "chrf++", "ter") else 1.0
 
 
 def _coverage(paired: Paired, policy: Policy) -> Guard:

@@ -18,12 +18,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, cast
 
 import msgspec
 
 from steward.core.errors import InputError, Unavailable
-from steward.core.extend import Engine
+from steward.core.extend import Engine, TextScorer
+from steward.evaluation.flakes import Flakes, flakes
+from steward.evaluation.metrics import is_graded, make
+from steward.evaluation.metrics.graded import Call, Grade, Graded, scored_text
 from steward.evaluation.score import Prediction, Score, Scored, score
 from steward.evaluation.suite import Item, MetricSpec, Spec, Suite
 
@@ -39,6 +42,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: int = 1
     suite: Spec
     model: str
+    model_sha256: str | None = None  # of its files, where they are here; a server does not show them
     items: int
     data_sha256: str
     prompts_sha256: str
@@ -55,6 +59,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached: bool = False
+    grades: dict[str, Grade] = {}  # of the metrics that another program gives
 
 
 class SliceScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,14 +71,16 @@ class SliceScore(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):
-    """results.json. Holds no times, so that a resumed run gives the same bytes as one that was not killed."""
+    """results.json. No times but those of metrics that measure them: a resumed run gives the same bytes."""
 
     suite: str
     model: str
     items: int
     errored: tuple[str, ...]  # "id: why"
+    unscored: tuple[str, ...] = ()  # "metric, id: why"
     scores: tuple[Score, ...]
     slices: tuple[SliceScore, ...]
+    flakes: tuple[Flakes, ...] = ()  # where the suite repeats its items
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -90,32 +97,41 @@ async def run_suite(
     engine: Engine,
     out: Path,
     *,
+    model_sha256: str | None = None,
+    graders: Mapping[str, Engine | TextScorer] | None = None,
     concurrency: int = 16,
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, errored: None,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Results:
-    """Ask what is not answered yet, `concurrency` at a time, then score all.
+    """Ask what is not answered or graded yet, `concurrency` at a time, then score all.
+
+    `graders`: who gives the values of each graded metric, by the metric's name in the suite.
 
     :raises InputError: the folder holds another run
     """
     manifest = Manifest(
         suite=suite.spec,
         model=model,
+        model_sha256=model_sha256,
         items=len(suite.items),
         data_sha256=suite.data_sha256,
         prompts_sha256=suite.prompts_sha256,
     )
+    graded = {spec.name: spec for spec in suite.spec.metric_specs() if is_graded(spec.name)}
     with _locked(out) as file:
         answers = _open(out, manifest, suite)
-        todo = iter([item for item in suite.items if item.id not in answers or answers[item.id].error is not None])
+        todo = iter([item for item in suite.items if _unfinished(answers.get(item.id), graded)])
         done, errored = sum(answer.error is None for answer in answers.values()), 0
         progress(done, 0)
 
         async def work() -> None:
             nonlocal done, errored
             for item in todo:
-                answer = await _ask(item, model, suite.spec.parameters, engine, cache, pause)
+                answer = answers.get(item.id)
+                if answer is None or answer.error is not None:
+                    answer = await _ask(item, manifest, engine, cache, pause)
+                answer = await _grade(item, answer, graded, graders or {}, cache, pause)
                 _append(file, answer)
                 answers[item.id] = answer
                 done, errored = done + (answer.error is None), errored + (answer.error is not None)
@@ -142,21 +158,38 @@ def evaluate(manifest: Manifest, items: Sequence[Item], answers: Mapping[str, An
         for spec, _ in wholes
     ]
     failed = [f"{item.id}: {answers[item.id].error}" for item in items if answers[item.id].error is not None]
+    open_ = [f"{spec.name}, {name}: {why}" for spec, whole in wholes for name, why in whole.unscored.items()]
     return Results(
         suite=manifest.suite.name,
         model=manifest.model,
         items=len(items),
         errored=tuple(failed),
+        unscored=tuple(open_),
         scores=tuple(whole.score for _, whole in wholes),
         slices=tuple(slices),
+        flakes=tuple(found for spec, whole in wholes if (found := flakes(spec.name, whole.ids, whole.values)))
+        if manifest.suite.repeats > 1
+        else (),
     )
 
 
 def scored(spec: MetricSpec, items: Sequence[Item], answers: Mapping[str, Answer]) -> Scored:
     """One metric over some items, clusters respected where there are any."""
-    given = [Prediction(item.id, answers[item.id].prediction, answers[item.id].error) for item in items]
+    given = [Prediction(item.id, value_of(answers[item.id], spec.name), answers[item.id].error) for item in items]
     references = {item.id: item.references for item in items}
     return score(spec.name, given, references, spec.options, clusters_of(items))
+
+
+def value_of(answer: Answer, metric: str) -> Any:
+    """What a metric looks at: what was said, what it took, or the grade that it was given."""
+    bare = metric.partition("@")[0]
+    if answer.error is None and bare in ("latency", "in_time"):
+        return None if answer.cached else answer.latency_s
+    if answer.error is None and bare == "cost":
+        return {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
+    if answer.error is not None or not is_graded(metric):
+        return answer.prediction
+    return answer.grades.get(metric, Grade(why="was not graded"))
 
 
 def clusters_of(items: Sequence[Item]) -> dict[str, str] | None:
@@ -228,8 +261,14 @@ def _read_answers(path: Path, mend: bool = False) -> dict[str, Answer]:
     whole = data[: data.rfind(b"\n") + 1]
     if mend and len(whole) < len(data):
         os.truncate(path, len(whole))
-    found = [msgspec.json.decode(line, type=Answer) for line in whole.splitlines()]
-    return {answer.id: answer for answer in found}
+    found = {}
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            answer = msgspec.json.decode(line, type=Answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}:{number}: no answer ({error}); remove the line, and run again") from error
+        found[answer.id] = answer
+    return found
 
 
 def _append(file: IO[bytes], answer: Answer) -> None:
@@ -239,14 +278,13 @@ def _append(file: IO[bytes], answer: Answer) -> None:
 
 async def _ask(
     item: Item,
-    model: str,
-    parameters: Mapping[str, Any],
+    manifest: Manifest,
     engine: Engine,
     cache: Path | None,
     pause: Callable[[float], Awaitable[None]],
 ) -> Answer:
-    body = msgspec.json.encode({"model": model, "messages": item.messages, **parameters})
-    place = _place(cache, item, body) if cache is not None else None
+    body = msgspec.json.encode({"model": manifest.model, "messages": item.messages, **manifest.suite.parameters})
+    place = _place(cache, item, body, manifest.model_sha256) if cache is not None else None
     if place is not None and place.exists():
         kept = msgspec.json.decode(place.read_bytes(), type=Answer)
         return msgspec.structs.replace(kept, id=item.id, cached=True)
@@ -257,23 +295,106 @@ async def _ask(
     return answer
 
 
-def _place(cache: Path, item: Item, body: bytes) -> Path:
-    """Of an answer in the cache: repeats of an item are asked apart, so they are kept apart."""
+def _place(cache: Path, item: Item, body: bytes, model_sha256: str | None) -> Path:
+    """Of an answer in the cache: repeats of an item are asked apart, so they are kept apart, and so are the answers of
+    a model's files before and after they were trained anew."""
     repeat = item.id.rpartition("#")[2] if "#" in item.id else ""
-    key = hashlib.sha256(repeat.encode() + b"\0" + body).hexdigest()
+    key = hashlib.sha256(b"\0".join([repeat.encode(), body, (model_sha256 or "").encode()])).hexdigest()
     return cache / key[:2] / f"{key}.json"
 
 
+def _unfinished(answer: Answer | None, graded: Mapping[str, MetricSpec]) -> bool:
+    if answer is None or answer.error is not None:
+        return True
+    return any(name not in answer.grades or answer.grades[name].again for name in graded)
+
+
+async def _grade(
+    item: Item,
+    answer: Answer,
+    graded: Mapping[str, MetricSpec],
+    graders: Mapping[str, Engine | TextScorer],
+    cache: Path | None,
+    pause: Callable[[float], Awaitable[None]],
+) -> Answer:
+    """The answer with the grades that it lacks; one that failed gets none."""
+    if answer.error is not None or not graded:
+        return answer
+    grades = dict(answer.grades)
+    for name, spec in graded.items():
+        if name in grades and not grades[name].again:
+            continue
+        try:
+            grades[name] = await _graded(item, answer.prediction or "", spec, graders[name], cache, pause)
+        except Unavailable as error:
+            grades[name] = Grade(why=str(error), again=True)
+    return msgspec.structs.replace(answer, grades=grades)
+
+
+async def _graded(
+    item: Item,
+    said: str,
+    spec: MetricSpec,
+    grader: Any,
+    cache: Path | None,
+    pause: Callable[[float], Awaitable[None]],
+) -> Grade:
+    """:raises Unavailable: who grades was not reached"""
+    if hasattr(grader, "score"):
+        return scored_text(await asyncio.to_thread(grader.score, said))
+    metric = cast(Graded, make(spec.name, spec.options))
+    calls = metric.calls(question_of(item), said, item.references)
+    replies = [await cached_send(grader, call, cache, metric.url, pause) for call in calls]
+    return metric.grade(said, replies)
+
+
+async def cached_send(
+    engine: Engine,
+    call: Call,
+    cache: Path | None,
+    server: str,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> bytes:
+    """The reply of `server`, kept where there is a cache. :raises Unavailable: why there is none"""
+    key = hashlib.sha256(server.encode() + b"\0" + call.body).hexdigest()
+    place = cache / "grades" / f"{key}.json" if cache is not None else None
+    if place is not None and place.exists():
+        return place.read_bytes()
+    reply, _ = await send(engine, call.endpoint, call.body, pause)
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _replace(place, reply)
+    return reply
+
+
+def question_of(item: Item) -> str:
+    """What was asked, as one text; who says what is named where there is more than one message."""
+    if len(item.messages) == 1:
+        return item.messages[0].content
+    return "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
+
+
 async def _attempts(name: str, body: bytes, engine: Engine, pause: Callable[[float], Awaitable[None]]) -> Answer:
+    try:
+        data, latency_s = await send(engine, "/v1/chat/completions", body, pause)
+    except Unavailable as failure:
+        return Answer(id=name, error=str(failure))
+    return _parsed(name, data, latency_s)
+
+
+async def send(
+    engine: Engine, endpoint: str, body: bytes, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> tuple[bytes, float]:
+    """The reply and the seconds it took, asked up to ATTEMPTS times. :raises Unavailable: why there is none"""
     error = ""
     for attempt in range(ATTEMPTS):
         started = time.perf_counter()
         wait = _PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]
         try:
-            reply = await engine.call("/v1/chat/completions", body)
+            reply = await engine.call(endpoint, body)
             data = await reply.read()
             if reply.status == 200:
-                return _parsed(name, data, time.perf_counter() - started)
+                return data, time.perf_counter() - started
             error = f"HTTP {reply.status}{_said(data)}"
             if reply.status not in _RETRIED:
                 break
@@ -282,7 +403,7 @@ async def _attempts(name: str, body: bytes, engine: Engine, pause: Callable[[flo
             error = str(failure)
         if attempt + 1 < ATTEMPTS:
             await pause(wait)
-    return Answer(id=name, error=error)
+    raise Unavailable(error)
 
 
 def _parsed(name: str, data: bytes, latency_s: float) -> Answer:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import Metric, make
+from steward.evaluation.metrics import Metric, Option, make
 from steward.evaluation.statistics import (
     SAMPLES,
     SEED,
@@ -66,14 +66,14 @@ def score(
     name: str,
     predictions: Sequence[Prediction],
     references: Mapping[str, Sequence[Any]],
-    options: Mapping[str, str] | None = None,
+    options: Mapping[str, Option] | None = None,
     clusters: Mapping[str, Hashable] | None = None,
     confidence: float = 0.95,
     samples: int = SAMPLES,
     seed: int = SEED,
 ) -> Scored:
     """:raises InputError: an id without its counterpart, or an item of the wrong kind, named by its id"""
-    metric = make(name, dict(options or {}))
+    metric = make(name, options)
     _same_ids([row.id for row in predictions], references)
     kept, unscored, errored = [], {}, {}
     for row in predictions:

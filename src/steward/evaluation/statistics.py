@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -55,6 +56,24 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interva
     low = 0.0 if successes == 0 else _solve(lambda p: _beta(successes, n - successes + 1, p), tail)
     high = 1.0 if successes == n else _solve(lambda p: _beta(successes + 1, n - successes, p), 1 - tail)
     return Interval(successes / n, low, high)
+
+
+_SMALL: Final = 30  # units below which a proportion's interval is exact
+
+
+def mean_of_shares(
+    values: Sequence[float], clusters: Sequence[Hashable] | None = None, confidence: float = 0.95
+) -> Interval:
+    """The mean of values from 0 to 1: exact where few are all 0 or 1, Wilson's else; a bootstrap of clusters."""
+    _positive(len(values))
+    total = sum(values)
+    if clusters is None and len(values) < _SMALL and all(value in (0.0, 1.0) for value in values):
+        return clopper_pearson(round(total), len(values), confidence)
+    if clusters is None:
+        return wilson(total, len(values), confidence)
+    drawn = bootstrap(np.column_stack([np.array(values), np.ones(len(values))]), ratio, clusters)
+    low, high = percentile_interval(drawn, len(set(clusters)), confidence)
+    return Interval(total / len(values), low, high)
 
 
 class McNemar(msgspec.Struct, frozen=True):
@@ -243,6 +262,7 @@ def required_items(
     return max(2, math.ceil((z * spread / distance) ** 2))
 
 
+@lru_cache(maxsize=1024)
 def student_quantile(p: float, freedom: float) -> float:
     """The p quantile of Student's t."""
     if p > 0.5:

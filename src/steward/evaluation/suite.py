@@ -9,14 +9,16 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import yaml
 
-from steward.core.errors import InputError
-from steward.evaluation.metrics import make
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.metrics import Option, is_graded, is_measured, make
+from steward.text.swaps import kinds
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
@@ -25,7 +27,7 @@ class MetricSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A metric and its options."""
 
     name: str
-    options: dict[str, str] = {}
+    options: dict[str, Option] = {}
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,20 +45,71 @@ class MustPass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least: float = 1.0
 
 
+class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One way to ask otherwise: `use` names a perturbation or a swap; or text is added, or replaced.
+
+    `fields`: which of the data's fields; without it, all that the user's messages hold. `words`: a list of synonyms.
+    """
+
+    use: str = ""
+    append: str = ""
+    prepend: str = ""
+    replace: dict[str, str] = {}
+    fields: tuple[str, ...] = ()
+    words: str = "synonyms"
+    seed: int = 0
+
+    @property
+    def title(self) -> str:
+        if self.use:
+            return self.use
+        return next(f"{name} {text!r}" for name in ("append", "prepend", "replace") if (text := getattr(self, name)))
+
+    @property
+    def swaps(self) -> bool:
+        return self.use in kinds()
+
+    @property
+    def other_person(self) -> bool:
+        """Whether who is spoken of changes, so that an answer about them rightly changes with it."""
+        return self.swaps and not self.use.startswith("dialect:")
+
+
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A test of behaviour (Ribeiro et al. 2020, CheckList, section 2): passed where `at_least` of its items do.
+
+    MFT    minimum functionality: an item's value of `metric`, else of the first one, is at least `least`
+    INV    invariance: under `change` the answer stays
+    DIR    direction: under `change` the answer moves as `expect` says, among `labels` in rising order, or as a number
+    """
+
+    name: str
+    kind: Literal["MFT", "INV", "DIR"]
+    where: dict[str, str] = {}  # slices: only items with these values
+    metric: str = ""
+    least: float = 1.0
+    change: Change | None = None
+    expect: Literal["higher", "lower", "not higher", "not lower", "different"] | None = None
+    labels: tuple[str, ...] = ()
+    at_least: float = 1.0
+
+
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """suite.yaml, as written."""
 
     name: str
-    data: str  # .jsonl or .csv, relative to the suite
+    data: str  # .jsonl, .csv or .parquet, relative to the suite
     metrics: tuple[str | MetricSpec, ...]
     prompt: str | None = None  # one user message; or
     messages: tuple[Message, ...] = ()
     id: str | None = None  # the field; else the row's number from 1
-    references: str = "references"  # the field: a list, or one value
+    references: str | None = "references"  # the field: a list, or one value; null where nothing is right beforehand
+    choices: str | None = None  # the field that lists options: "{field}" shows them lettered, a letter is right
     parameters: dict[str, Any] = {}  # of the request: temperature, max_tokens, stop
     slices: tuple[str, ...] = ()  # fields whose values are reported apart
     cluster: str | None = None  # field of what belongs together
     must_pass: MustPass | None = None
+    checks: tuple[Check, ...] = ()  # of `steward eval checks`
     repeats: int = 1
 
     def metric_specs(self) -> list[MetricSpec]:
@@ -82,8 +135,15 @@ class Suite(msgspec.Struct, frozen=True):
     prompts_sha256: str
 
 
-def load_suite(path: Path, limit: int | None = None) -> Suite:
-    """:raises InputError: by file and line, or by item, what is wrong and what was expected"""
+Rewrite = Callable[[dict[str, Any], str], dict[str, Any] | None]
+
+
+def load_suite(path: Path, limit: int | None = None, rewrite: Rewrite | None = None) -> Suite:
+    """`rewrite` gives the row to ask instead, by its item's name, or None to leave the item out. Slices, cluster and
+    references stay those of the row; options and the letters of the right ones are the other's.
+
+    :raises InputError: by file and line, or by item, what is wrong and what was expected
+    """
     try:
         spec = msgspec.convert(yaml.safe_load(path.read_text()), Spec)
     except OSError as error:
@@ -91,14 +151,23 @@ def load_suite(path: Path, limit: int | None = None) -> Suite:
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}") from error
     _check(spec, path)
-    rows = _read(path.parent / spec.data)[:limit]
-    items = [item for number, row in enumerate(rows, 1) for item in _items(spec, row, number, path)]
+    return suite_of(
+        spec, _read(path.parent / spec.data)[:limit], path, rewrite, whole=limit is None and rewrite is None
+    )
+
+
+def suite_of(
+    spec: Spec, rows: Sequence[dict[str, Any]], path: Path, rewrite: Rewrite | None = None, whole: bool = True
+) -> Suite:
+    """`rows` made into items; `path` names the suite in errors. :raises InputError: by item, what is wrong"""
+    items = [item for number, row in enumerate(rows, 1) for item in _items(spec, row, number, path, rewrite)]
     seen: set[str] = set()
     for item in items:
         if item.id in seen:
             raise InputError(f"{path.parent / spec.data}: id {item.id!r} stands there twice; ids must differ")
         seen.add(item.id)
-    if spec.must_pass and limit is None and (gone := [i for i in spec.must_pass.items if not _named(i, seen)]):
+    _measurable(spec, items, path)
+    if spec.must_pass and whole and (gone := [i for i in spec.must_pass.items if not _named(i, seen)]):
         raise InputError(f"{path}: must_pass names {gone[0]!r}, which is no item of {spec.data}")
     data = [(item.id, item.references, item.slices, item.cluster) for item in items]
     return Suite(spec, tuple(items), _digest(data), _digest([item.messages for item in items]))
@@ -120,40 +189,142 @@ def _check(spec: Spec, path: Path) -> None:
         make(metric.name, metric.options)
     if len(set(names)) < len(names):
         raise InputError(f"{path}: a metric stands twice in {names}")
+    if spec.choices is not None and spec.references is None:
+        raise InputError(f"{path}: choices without references; name the field of the right option")
     if spec.must_pass and spec.must_pass.metric not in names:
         raise InputError(f"{path}: must_pass.metric {spec.must_pass.metric!r} is not among the metrics {names}")
+    for check in spec.checks:
+        _right(check, spec, names, f"{path}: check {check.name!r}")
+    if len({check.name for check in spec.checks}) < len(spec.checks):
+        raise InputError(f"{path}: a check's name stands twice in {[check.name for check in spec.checks]}")
 
 
-def _items(spec: Spec, row: dict[str, Any], number: int, path: Path) -> list[Item]:
+def _right(check: Check, spec: Spec, names: list[str], where: str) -> None:
+    """:raises InputError: a key that this kind needs and has not, or has and does not take"""
+    if unknown := [field for field in check.where if field not in spec.slices]:
+        raise UnknownName("slice of the suite", unknown[0], spec.slices, where)
+    if check.metric and check.metric not in names:
+        raise UnknownName("metric of the suite", check.metric, names, where)
+    if not 0 <= check.at_least <= 1:
+        raise InputError(f"{where}: at_least {check.at_least}, expected 0 to 1")
+    given = {"metric": bool(check.metric), "change": check.change is not None, "expect": check.expect is not None}
+    needed = {"MFT": set(), "INV": {"change"}, "DIR": {"change", "expect"}}[check.kind]
+    allowed = needed | ({"metric"} if check.kind == "MFT" else set())
+    found = {key for key, there in given.items() if there}
+    if not needed <= found <= allowed or (check.labels and check.kind != "DIR"):
+        raise InputError(f"{where}: {check.kind} takes {sorted(allowed) or 'no key of its own'}, found {sorted(found)}")
+
+
+def _measurable(spec: Spec, items: Sequence[Item], path: Path) -> None:
+    """Before anything is asked: that every metric can judge some answer to every item.
+
+    :raises InputError: the item whose references are of the wrong kind, or none
+    """
+    for given in spec.metric_specs():
+        if is_graded(given.name) or is_measured(given.name):
+            continue
+        metric = make(given.name, given.options)
+        for item in items:
+            try:
+                metric.screen("", item.references)
+            except InputError as error:
+                raise InputError(f"{path}: item {item.id!r}, metric {given.name}: {error}") from error
+
+
+def fields_asked(spec: Spec) -> list[str]:
+    """The data's fields in what the user says, in order; the list of options apart."""
+    asked = [
+        name for message in templates_of(spec) if message.role == "user" for name in _FIELD.findall(message.content)
+    ]
+    return [name for name in dict.fromkeys(asked) if name != spec.choices]
+
+
+def templates_of(spec: Spec) -> tuple[Message, ...]:
+    return spec.messages or (Message("user", spec.prompt or ""),)
+
+
+def letters_of(references: Any, options: Any, where: str) -> list[str]:
+    """Letters of the right options, which are named by text or by letter. :raises InputError: no such option"""
+    texts = [str(option) for option in options]
+    found = []
+    for reference in references if isinstance(references, list) else [references]:
+        at = texts.index(str(reference)) if str(reference) in texts else ord(f"{reference}"[:1] or "?") - ord("A")
+        if not 0 <= at < len(texts) or (len(str(reference)) != 1 and str(reference) not in texts):
+            raise InputError(f"{where}: reference {reference!r} is neither an option nor the letter of one of {texts}")
+        found.append(chr(ord("A") + at))
+    return found
+
+
+def _items(spec: Spec, row: dict[str, Any], number: int, path: Path, rewrite: Rewrite | None = None) -> list[Item]:
     name = str(number) if spec.id is None else str(_field(row, spec.id, f"row {number}", path))
     where = f"item {name!r}"
-    templates = spec.messages or (Message("user", spec.prompt or ""),)
-    messages = tuple(
-        Message(
-            message.role,
-            _FIELD.sub(lambda match: str(_field(row, match.group(1), where, path)), message.content),
-        )
-        for message in templates
-    )
-    references = _field(row, spec.references, where, path)
+    asked = row if rewrite is None else rewrite(row, name)
+    if asked is None:
+        return []
+    options: dict[str, Any] = {}
+    references = [] if spec.references is None else _field(row, spec.references, where, path)
+    if spec.choices is not None:
+        listed = _field(asked, spec.choices, where, path)
+        options = {spec.choices: _lettered(listed, where)}
+        references = letters_of(asked[str(spec.references)], listed, where)
     references = tuple(references) if isinstance(references, list) else (references,)
+    user, others = {**asked, **options}, {**row, **options}  # only what the user says is asked in another way
+
+    def filled(message: Message) -> Message:
+        shown = user if message.role == "user" else others
+        text = _FIELD.sub(lambda match: str(_field(shown, match.group(1), where, path)), message.content)
+        return Message(message.role, text)
+
+    messages = tuple(map(filled, templates_of(spec)))
     slices = {field: str(_field(row, field, where, path)) for field in spec.slices}
     cluster = str(_field(row, spec.cluster, where, path)) if spec.cluster else name
     ids = [name] if spec.repeats == 1 else [f"{name}#{repeat}" for repeat in range(1, spec.repeats + 1)]
     return [Item(each, messages, references, slices, cluster) for each in ids]
 
 
+def _lettered(options: Any, where: str) -> str:
+    if not isinstance(options, list) or not 2 <= len(options) <= 26:
+        raise InputError(f"{where}: the options are {options!r}, expected a list of 2 to 26")
+    return "\n".join(f"{chr(ord('A') + at)}. {option}" for at, option in enumerate(options))
+
+
 def _field(row: dict[str, Any], field: str, where: str, path: Path) -> Any:
     if field not in row:
         raise InputError(f"{path}: {where} has no field {field!r}; it has {sorted(row)}")
+    if row[field] is None:
+        raise InputError(f"{path}: {where}: {field!r} is null, expected a value")
     return row[field]
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
+    rows = _parquet(path) if path.suffix == ".parquet" else _written(path)
+    if not rows:
+        raise InputError(f"{path}: no rows")
+    return rows
+
+
+def _parquet(path: Path) -> list[dict[str, Any]]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path}: parquet needs the extra: pip install 'llm-steward[data]'") from error
+    try:
+        with path.open("rb") as file:
+            rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; expected the suite's data") from error
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: no parquet file ({str(error)[:200]})") from error
+    return rows
+
+
+def _written(path: Path) -> list[dict[str, Any]]:
+    """Rows of a text file, CSV or JSON lines."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected the suite's data, .jsonl or .csv") from error
+        raise InputError(f"{path}: {error.strerror}; expected the suite's data, .jsonl, .csv or .parquet") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
     if path.suffix == ".csv":
@@ -161,11 +332,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
         short = next((number for number, row in enumerate(rows, 2) if None in row or None in row.values()), None)
         if short is not None:
             raise InputError(f"{path}:{short}: another number of cells than the header has")
-    else:
-        rows = [_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if not rows:
-        raise InputError(f"{path}: no rows")
-    return rows
+        return rows
+    return [_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def _object(line: str, where: str) -> dict[str, Any]:

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from steward import starter
 from steward.core.errors import InputError, Unavailable, UnknownName
-from steward.core.secret import Secret
+from steward.core.secret import Secret, resolve
+from steward.workflows.models import backend_of, model_file, model_hash, opened_engine
 
 if TYPE_CHECKING:
+    from steward.core.extend import Engine, TextScorer
+    from steward.evaluation.bias import Bias
+    from steward.evaluation.checks import Checks
     from steward.evaluation.compare import Comparison
     from steward.evaluation.gate import Decision
+    from steward.evaluation.groups import Groups
+    from steward.evaluation.judge import Judged, Preference
+    from steward.evaluation.overlap import Overlap
+    from steward.evaluation.robustness import Trial
     from steward.evaluation.run import Results
     from steward.evaluation.score import Score
+    from steward.evaluation.suite import Change, Spec, Suite
 
-BUILT_IN: Final = {"starter": starter.path().parent / "suite.yaml"}
+BUILT_IN: Final = {
+    "starter": starter.path().parent / "suite.yaml",
+    "starter-free": starter.path().parent / "suite-free.yaml",
+    "starter-seen": starter.path().parent / "suite-seen.yaml",
+}
 
 
 def score_files(metric: str, predictions: Path, references: Path, options: Mapping[str, str]) -> Score:
@@ -42,35 +60,279 @@ def need_extra() -> None:
 def run_file(
     suite: Path | str,
     model: str,
-    url: str,
+    url: str | None,
     key: Secret | None,
     out: Path,
     *,
+    backend: str = "url",
     concurrency: int,
     limit: int | None,
     cache: Path | None,
     progress: Callable[[int], Callable[[int, int], None]],
 ) -> Results:
-    """Run a suite, a file's or a built-in one's, against an OpenAI-compatible server.
+    """Run a suite, a file's or a built-in one's, against an OpenAI-compatible server or a model in this process.
 
     :raises InputError: the suite or its data are wrong, or `out` holds another run
     """
     need_extra()
-    from steward.adapters.engines.http import HttpEngine
-    from steward.evaluation.run import run_suite
     from steward.evaluation.suite import load_suite
 
-    loaded = load_suite(find_suite(suite), limit)
+    path = find_suite(suite)
+    server = Server(url, model, key, concurrency, cache, backend)
+    return run_suites([(load_suite(path, limit), out)], path.parent, server, progress)[0]
 
-    async def go() -> Results:
-        engine = HttpEngine(url, key)
-        shown = progress(len(loaded.items))
-        try:
-            return await run_suite(loaded, model, engine, out, concurrency=concurrency, cache=cache, progress=shown)
-        finally:
-            await engine.close()
+
+class Server(msgspec.Struct, frozen=True):
+    """Whom a run asks, and how."""
+
+    url: str | None
+    model: str
+    key: Secret | None = None
+    concurrency: int = 16
+    cache: Path | None = None
+    backend: str = "url"
+
+
+Progress = Callable[[int], Callable[[int, int], None]]
+
+
+def run_suites(suites: Sequence[tuple[Suite, Path]], folder: Path, server: Server, progress: Progress) -> list[Results]:
+    """Suites one after the other, each into its folder. Scorers that are files lie in `folder`.
+
+    :raises InputError: a secret or scorer that is not there, or an output folder holds another run
+    """
+    from steward.adapters.engines.http import HttpEngine
+    from steward.evaluation.run import run_suite
+
+    local = backend_of(server.model, server.backend, server.url) != "url"
+    sha256 = model_hash(model_file(server.model)) if local else None
+
+    async def go() -> list[Results]:
+        async with opened_engine(server.model, server.backend, server.url, server.key, server.concurrency) as engine:
+            graders = graders_of(suites[0][0].spec, engine, folder)
+            shown = progress(sum(len(suite.items) for suite, _ in suites))
+            found: list[Results] = []
+            try:
+                for suite, out in suites:
+                    failed = sum(len(results.errored) for results in found)
+                    done = sum(results.items for results in found) - failed
+                    found.append(
+                        await run_suite(
+                            suite,
+                            server.model,
+                            engine,
+                            out,
+                            model_sha256=sha256,
+                            graders=graders,
+                            concurrency=server.concurrency,
+                            cache=server.cache,
+                            progress=lambda more, worse, done=done, failed=failed: shown(done + more, failed + worse),  # type: ignore[misc]
+                        )
+                    )
+            finally:
+                for one in graders.values():
+                    if isinstance(one, HttpEngine) and one is not engine:
+                        await one.close()
+            return found
 
     return asyncio.run(go())
+
+
+def try_changes(
+    suite: Path | str,
+    changes: Sequence[Change],
+    server: Server,
+    out: Path,
+    *,
+    limit: int | None,
+    extra: Sequence[str],
+    margin: float | None = None,
+    progress: Progress,
+) -> Trial:
+    """The suite as it is and under each change, in folders of `out`, and what the changes did.
+
+    `extra`: metrics beside the suite's. `margin`: how much the suite's may change, for a verdict. Killed, it goes on
+    where it ended.
+
+    :raises InputError: the suite or a change is wrong, or nothing in the suite can be changed so
+    """
+    need_extra()
+    from steward.evaluation.changes import changed_suite
+    from steward.evaluation.robustness import trial
+    from steward.evaluation.run import read_folder
+    from steward.evaluation.suite import MetricSpec, load_suite
+
+    path = find_suite(suite)
+    whole = load_suite(path, limit)
+    titles = [change.title for change in changes]
+    if twice := [title for title in titles if titles.count(title) > 1]:
+        raise InputError(f"the change {twice[0]!r} stands there twice")
+    made = [(change, changed_suite(path, change, limit)) for change in changes]
+    touched = [(change, one) for change, one in made if one.items]
+    if not touched:
+        raise InputError(f"{path}: no item can be changed by {', '.join(titles)}; give other changes or --field")
+    folders = [out / "original", *(out / folder_name(change.title) for change, _ in touched)]
+    run_suites(list(zip([whole, *(one for _, one in touched)], folders, strict=True)), path.parent, server, progress)
+    original, *others = map(read_folder, folders)
+    own = {metric.name for metric in whole.spec.metric_specs()}
+    return trial(
+        original,
+        {change.title: (change, run) for (change, _), run in zip(touched, others, strict=True)},
+        [MetricSpec(name) for name in extra if name not in own],
+        tuple(change.title for change, one in made if not one.items),
+        margin,
+    )
+
+
+def run_checks(suite: Path | str, server: Server, out: Path, *, limit: int | None, progress: Progress) -> Checks:
+    """The suite, and what its checks change in it, in folders of `out`.
+
+    :raises InputError: the suite is wrong, or has no checks
+    """
+    need_extra()
+    from steward.evaluation.changes import changed_suite
+    from steward.evaluation.checks import check_all
+    from steward.evaluation.run import read_folder
+    from steward.evaluation.suite import load_suite
+
+    path = find_suite(suite)
+    whole = load_suite(path, limit)
+    if not whole.spec.checks:
+        raise InputError(f"{path}: no checks; expected a key `checks` with a list of MFT, INV and DIR tests")
+    made = {check.name: changed_suite(path, check.change, limit) for check in whole.spec.checks if check.change}
+    touched = {name: one for name, one in made.items() if one.items}
+    folders = {name: out / folder_name(name) for name in touched}
+    suites = [(whole, out / "original"), *((one, folders[name]) for name, one in touched.items())]
+    run_suites(suites, path.parent, server, progress)
+    return check_all(read_folder(out / "original"), {name: read_folder(folder) for name, folder in folders.items()})
+
+
+def find_overlap(
+    suite: Path | str, train: Sequence[str], run: Path | None, *, ngram: int, shortest: int, limit: int | None
+) -> Overlap:
+    """Which items of a suite stand in training data, and how scores differ on them where there is a run.
+
+    `train`: files by glob pattern, as data's `decontaminate` reads them.
+
+    :raises InputError: no suite, no training files, or the run is over other items
+    """
+    need_extra()
+    from steward.data.shingles import ngrams, words
+    from steward.data.stages.decontaminate import files_of, items_of
+    from steward.evaluation.overlap import asked_texts, overlap
+    from steward.evaluation.run import read_folder
+
+    path = find_suite(suite)
+    texts = asked_texts(path, limit)
+
+    def batches() -> Iterator[list[str]]:
+        pairs = (pair for pattern in train for file in files_of(pattern) for pair in items_of(file))
+        while batch := [text for _, text in islice(pairs, 2000)]:
+            yield batch
+
+    folder = read_folder(run) if run is not None else None
+    return overlap(
+        texts, batches(), lambda some, n: ngrams(words(some), n), lambda some: words(some), folder, ngram, shortest
+    )
+
+
+def compare_groups(run: Path, field: str, positive: str | None) -> Groups:
+    """:raises InputError: no run, no such slice or label"""
+    need_extra()
+    from steward.evaluation.groups import by_group
+    from steward.evaluation.run import read_folder
+
+    return by_group(read_folder(run), field, positive)
+
+
+def measure_bias(
+    benchmark: str,
+    data: Path,
+    *,
+    scores: Path | None,
+    predictions: Path | None,
+    server: Server | None,
+    out: Path | None,
+    progress: Progress,
+) -> Bias:
+    """A published set about stereotypes: asks `server`, or reads predictions (bbq) or scores (the other two).
+
+    :raises InputError: no such benchmark, a file of another shape, or what it needs is not given
+    """
+    need_extra()
+    from steward.evaluation import bias
+    from steward.evaluation.run import read_folder
+    from steward.evaluation.score import Prediction, read_predictions
+
+    if benchmark not in bias.BENCHMARKS:
+        raise UnknownName("benchmark", benchmark, bias.BENCHMARKS)
+    if benchmark != "bbq":
+        crows = benchmark == "crows-pairs"
+        if scores is not None:
+            given = bias.read_crows_scores(scores) if crows else bias.read_stereoset_scores(scores)
+        elif server is None:
+            raise InputError(f"{benchmark} needs --model, or --scores, the log-probabilities of its sentences")
+        else:
+            from steward.workflows.stereotypes import likelihoods
+
+            texts = bias.crows_texts(data) if crows else bias.stereoset_texts(data)
+            given = likelihoods(server, texts, mean=not crows, progress=progress)
+        return (bias.score_crows_pairs if crows else bias.score_stereoset)(data, given)
+    questions, suite = bias.read_bbq(data)
+    if predictions is not None:
+        return bias.score_bbq(questions, read_predictions(predictions))
+    if server is None or out is None:
+        raise InputError("bbq needs --predictions, or --model and --out to ask a model")
+    run_suites([(suite, out)], data.parent, server, progress)
+    answers = read_folder(out).answers.values()
+    return bias.score_bbq(questions, [Prediction(one.id, one.prediction, one.error) for one in answers])
+
+
+def folder_name(title: str) -> str:
+    """Readable, safe as a file's name, and another one for another title."""
+    safe = re.sub(r"[^a-z0-9-]+", "-", title.lower()).strip("-")
+    return safe if safe == title else f"{safe[:40]}-{hashlib.sha256(title.encode()).hexdigest()[:6]}"
+
+
+def graders_of(spec: Spec, engine: Engine, folder: Path) -> dict[str, Engine | TextScorer]:
+    """Who gives the values of the suite's graded metrics: the run's server, one of their own, or a scorer.
+
+    :raises InputError: a secret that is not there, a scorer that does not load
+    """
+    from steward.adapters.engines.http import HttpEngine
+    from steward.evaluation.metrics import is_graded, make
+    from steward.evaluation.metrics.graded import Toxicity
+
+    found: dict[str, Engine | TextScorer] = {}
+    for metric in spec.metric_specs():
+        if not is_graded(metric.name):
+            continue
+        made: Any = make(metric.name, metric.options)
+        secret = resolve(made.key) if made.key else None
+        if isinstance(made, Toxicity):
+            found[metric.name] = text_scorer(made.scorer, secret, folder)
+        else:
+            found[metric.name] = HttpEngine(made.url, secret) if made.url else engine
+    return found
+
+
+def text_scorer(given: str, key: Secret | None, folder: Path) -> TextScorer:
+    """`lexicon`, `lexicon:FILE`, `file.py:function` (both beside the suite), or a URL.
+
+    :raises InputError: none of them, or it does not load
+    """
+    from steward.adapters.scorers.file import FileScorer
+    from steward.adapters.scorers.http import HttpScorer
+    from steward.adapters.scorers.lexicon import LexiconScorer
+
+    if given.startswith(("http://", "https://")):
+        return HttpScorer(given, key)
+    kind, _, rest = given.partition(":")
+    if kind == "lexicon":
+        return LexiconScorer(str(folder / rest) if rest else "toxic")
+    if ".py:" in given:
+        return FileScorer(str(folder / given))
+    raise UnknownName("scorer", given, ["lexicon", "lexicon:FILE", "file.py:function", "http://…"])
 
 
 def find_suite(given: Path | str) -> Path:
@@ -95,6 +357,71 @@ def compare_folders(baseline: Path, candidate: Path, html: Path | None) -> Compa
     if html is not None:
         html.write_text(comparison_page(found, one, other))
     return found
+
+
+def judge_folders(
+    baseline: Path,
+    candidate: Path,
+    model: str,
+    rubric: Path,
+    url: str,
+    key: Secret | None,
+    *,
+    temperature: str,
+    concurrency: int,
+    cache: Path | None,
+    progress: Progress,
+) -> Preference:
+    """Both answers to each item before a judge, in both orders.
+
+    :raises InputError: no runs, runs over different data, no rubric
+    """
+    need_extra()
+    from steward.adapters.engines.http import HttpEngine
+    from steward.evaluation import judge
+    from steward.evaluation.compare import must_match
+    from steward.evaluation.metrics.graded import temperature_of
+    from steward.evaluation.run import cached_send, read_folder
+
+    given = temperature_of(temperature)
+    runs = [read_folder(path) for path in (baseline, candidate)]
+    must_match(runs[0], runs[1])
+    wording = read_text(rubric, "a file that says what makes an answer better")
+    rows = judge.answered(runs[0], runs[1])
+    found: dict[str, Judged] = {}
+
+    async def go() -> None:
+        engine, shown, todo = HttpEngine(url, key), progress(len(rows)), iter(rows)
+
+        async def work() -> None:
+            for name, question, one, other in todo:
+                calls = judge.comparison_calls(model, wording, question, one, other, given)
+                try:
+                    replies = [await cached_send(engine, call, cache, url) for call in calls]
+                    found[name] = judge.judged(name, replies)
+                except Unavailable as error:
+                    found[name] = judge.Judged(id=name, why=f"judge: {error}", unreached=True)
+                failed = sum(item.unreached for item in found.values())
+                shown(len(found) - failed, failed)
+
+        try:
+            await asyncio.gather(*(work() for _ in range(concurrency)))
+        finally:
+            await engine.close()
+
+    asyncio.run(go())
+    return judge.preference(runs[0], runs[1], found, model, wording)
+
+
+def read_text(path: Path, what: str) -> str:
+    """:raises InputError: no such file, or nothing in it"""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8'}; expected {what}") from error
+    if not text.strip():
+        raise InputError(f"{path}: empty; expected {what}")
+    return text
 
 
 def gate_folders(baseline: Path, candidate: Path, policy: Path, markdown: Path | None, junit: Path | None) -> Decision:

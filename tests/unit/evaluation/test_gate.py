@@ -12,7 +12,7 @@ from steward.evaluation.compare import compare
 from steward.evaluation.gate import Decision, Guarded, Policy, decide, load_policy
 from steward.evaluation.report import comparison_page, decision_junit, decision_markdown
 from steward.evaluation.run import Answer, Folder, Manifest
-from steward.evaluation.suite import Item, Message, MustPass, Spec
+from steward.evaluation.suite import Item, Message, MetricSpec, MustPass, Spec
 
 
 def folder(right: list[bool | None], model: str = "m", sort: int = 2, must: MustPass | None = None) -> Folder:
@@ -152,3 +152,29 @@ def test_a_decision_is_written_for_people_and_build_servers() -> None:
     found = gate([True] * 20, [True] * 20)
     assert "**Gate: inconclusive**" in decision_markdown(found)
     assert 'errors="1"' in decision_junit(found) and "<error" in decision_junit(found)
+
+
+def spent(tokens: list[int]) -> Folder:
+    """A run that cost a millionth for each token of its answers."""
+    spec = Spec(name="s", data="d", prompt="q", metrics=(MetricSpec("cost", {"output": "1"}),))
+    items = [Item(str(n), (), (), {}, str(n)) for n in range(len(tokens))]
+    answers = {str(n): Answer(id=str(n), prediction="", input_tokens=9, output_tokens=k) for n, k in enumerate(tokens)}
+    manifest = Manifest(suite=spec, model="m", items=len(items), data_sha256=str(len(items)), prompts_sha256="p")
+    return Folder(manifest, tuple(items), answers)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        ([100, 120] * 20, [100, 120] * 20, "passed"),
+        ([100, 120] * 20, [110, 140] * 20, "passed"),  # 15 millionths more, for sure below the margin of 50
+        ([100, 120] * 20, [300, 220] * 20, "regressed"),
+        ([100, 120] * 3, [100, 120] * 3, "inconclusive"),  # six items bound no cost
+    ],
+)
+def test_a_cost_has_no_end_so_few_items_decide_nothing(before: list[int], after: list[int], verdict: str) -> None:
+    policy = Policy(metrics=(Guarded(name="cost", margin=50e-6),))
+    found = decide(spent(before), spent(after), policy, samples=1000)
+    assert found.verdict == verdict
+    if verdict == "inconclusive":
+        assert found.guards[0].more_items == 4

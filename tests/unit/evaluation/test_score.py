@@ -10,6 +10,7 @@ import pytest
 import sacrebleu
 
 from conftest import run
+from steward.cli.main import app
 from steward.core.errors import InputError
 from steward.evaluation.score import Prediction, read_predictions, read_references, score
 
@@ -70,3 +71,23 @@ def test_bad_references_are_named(tmp_path: Path) -> None:
         read_references(lines(tmp_path / "r", [{"id": 1, "reference": "a"}]))
     with pytest.raises(InputError, match="item '1': references is empty"):
         score("bleu", [Prediction("1", "a")], {"1": []})
+
+
+@pytest.mark.parametrize(
+    ("predictions", "references", "said"),
+    [
+        ([{"id": 1}], [{"id": 1, "references": ["a"]}], "item '1'"),
+        ([{"id": 1, "prediction": "a"}] * 2, [{"id": 1, "references": ["a"]}], "id '1' stands at"),
+        ([{"id": 1, "prediction": ["a"]}], [{"id": 1, "references": ["a"]}], "prediction is list, expected text"),
+        ([{"id": 1, "prediction": "a"}], [{"id": 1, "references": []}], "item '1': references is empty"),
+        ([{"id": 1, "prediction": "a"}], [{"id": n, "references": ["a"]} for n in (1, 2)], "item '2'"),
+    ],
+)
+def test_the_command_refuses_bad_files(
+    tmp_path: Path, predictions: list[Any], references: list[Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2 with the item's name, and no number printed."""
+    p, r = lines(tmp_path / "p", predictions), lines(tmp_path / "r", references)
+    with pytest.raises(InputError, match=said) as refused:
+        app(["eval", "score", "--metric", "bleu", "--predictions", str(p), "--references", str(r)])
+    assert refused.value.exit_code == 2 and capsys.readouterr().out == ""

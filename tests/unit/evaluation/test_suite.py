@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.run import clusters_of
-from steward.evaluation.suite import load_suite
+from steward.evaluation.suite import Change, Check, Spec, load_suite
 from steward.workflows.evaluate import find_suite
 
 
@@ -18,6 +21,10 @@ def test_the_suite_that_ships_asks_every_held_out_question() -> None:
     lines = (path.parent / "sets" / "held_out.jsonl").read_text().splitlines()
     assert len(suite.items) == len(lines) and suite.spec.slices == ("topic",)
     assert clusters_of(suite.items) and all(item.references for item in suite.items)
+    assert (
+        len(load_suite(find_suite("starter-free")).items) == 60
+        and len(load_suite(find_suite("starter-seen")).items) == 500
+    )
     with pytest.raises(UnknownName, match="did you mean 'starter'"):
         find_suite("startr")
 
@@ -52,3 +59,51 @@ def test_the_wording_of_prompts_is_no_part_of_the_data(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("{q.__class__}", "please"))
     other = load_suite(path)
     assert one.data_sha256 == other.data_sha256 and one.prompts_sha256 != other.prompts_sha256
+
+
+def test_parquet_asks_what_json_lines_ask(tmp_path: Path) -> None:
+    rows = [{"id": "7", "q": "a", "x": 1, "right": ["yes", "y"]}, {"id": "8", "q": "é", "x": 2, "right": ["no"]}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "d.parquet")
+    (tmp_path / "d.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    path = write(tmp_path, "")
+    found = []
+    for kind in ("parquet", "jsonl"):
+        path.write_text(path.read_text().replace("d.csv", f"d.{kind}").replace("d.parquet", f"d.{kind}"))
+        path.write_text(path.read_text().replace("accuracy", "exact_match"))
+        found.append(load_suite(path))
+    assert found[0].items == found[1].items and found[0].data_sha256 == found[1].data_sha256
+
+
+def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    path.write_text(path.read_text().replace("d.csv", "d.parquet"))
+    with pytest.raises(InputError, match="parquet: No such file"):
+        load_suite(path)
+    (tmp_path / "d.parquet").write_text("no")
+    with pytest.raises(InputError, match="parquet: no parquet file"):
+        load_suite(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"q": None}, "item '7': 'q' is null"),
+        ({"right": None}, "item '7': 'right' is null"),
+        ({"right": []}, "item '7', metric accuracy: references is empty"),
+        ({"right": [None]}, "item '7', metric accuracy: a reference is NoneType"),
+        ({"right": ["a", "b"]}, "item '7', metric accuracy: references has 2 labels"),
+        ({"id": None}, "row 1: 'id' is null"),
+    ],
+)
+def test_bad_items_are_named_before_anything_is_asked(tmp_path: Path, row: dict[str, object], said: str) -> None:
+    (tmp_path / "d.jsonl").write_text(json.dumps({"id": "7", "q": "a", "x": "b", "right": "c"} | row))
+    path = write(tmp_path, "")
+    path.write_text(path.read_text().replace("d.csv", "d.jsonl"))
+    with pytest.raises(InputError, match=said):
+        load_suite(path)
+
+
+@pytest.mark.parametrize("kind", [Spec, Check, Change])
+def test_the_reference_names_every_key(kind: type) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "suites.md").read_text()
+    assert [name for name in kind.__struct_fields__ if f"`{name}`" not in page] == []  # type: ignore[attr-defined]

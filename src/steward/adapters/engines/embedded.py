@@ -7,12 +7,19 @@ memory (its default is 8 GiB), CORS off.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from steward.adapters.engines.gguf import read_gguf_head
+from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError, Unavailable
+from steward.core.extend import Continuation, Likely
 
 GGUF_MAGIC = b"GGUF"
+_CERTAIN = 1e4  # added to a logit: no model's logits are that far apart
 POOLING = {  # models[].embeddings, and llama.cpp's name for it
     "mean": "LLAMA_POOLING_TYPE_MEAN",
     "cls": "LLAMA_POOLING_TYPE_CLS",
@@ -73,3 +80,69 @@ def serve(
         raise Unavailable(f"the engine did not open {socket_path}")
     os.chmod(socket_path, 0o600)
     return server
+
+
+def begin(server: Any) -> None:
+    """Have one token computed: a server that is ended before its loop has begun waits for ever (xllamacpp 2026.10)."""
+    server.handle_completions({"prompt": [0], "n_predict": 1, "cache_prompt": False})
+
+
+class EmbeddedScorer:
+    """Log-probabilities of a given text from llama.cpp in this process.
+
+    llama.cpp's server reports those of generated tokens only, before sampling, from the model's own logits. So each
+    token of the text is generated in its turn, made certain by a bias that the report does not contain; the cache
+    holds what stands before it, and one token is computed for each. The wheel shows no call that returns the logits
+    of a whole prompt; its C symbols do (equal to 3e-7), but their structures differ from release to release.
+    """
+
+    backend = "llama.cpp"
+
+    def __init__(self, model: Path, folder: Path, threads: int, window: int | None = None) -> None:
+        """`folder` for the socket. `window`: else the model's own context.
+
+        :raises InputError: the extra is missing, or llama.cpp cannot load the file
+        """
+        head = read_gguf_head(model)
+        longest = head.context_length() or 2048
+        self.prefix_token = head.prefix_token()
+        self.tokenizer_sha256: str | None = head.tokenizer_sha256
+        context = min(longest, window + 1) if window else longest
+        self.window = context - 1  # the server wants room for the token that it generates
+        socket_path = folder / "engine.sock"
+        self._server = serve(model, socket_path, model.stem, context, 1, threads)
+        begin(self._server)
+        self._http = HttpEngine("http://engine/v1", socket_path=str(socket_path))
+
+    async def encode(self, text: str) -> list[int]:
+        body = {"content": text, "add_special": False, "parse_special": False}
+        reply = await self._http.call("/tokenize", msgspec.json.encode(body))
+        data = await reply.read()
+        if reply.status != 200:
+            raise Unavailable(f"llama.cpp did not tokenize: HTTP {reply.status}")
+        return [int(token) for token in msgspec.json.decode(data)["tokens"]]
+
+    async def score(self, asked: Continuation) -> list[float]:
+        shown, found = list(asked.context), []
+        for token in asked.tokens:
+            said = self._next(shown, {"logit_bias": [[token, _CERTAIN]]})
+            if said.token != token:
+                raise InputError(f"llama.cpp generated token {said.token} where {token} was made certain")
+            found.append(said.log_probability)
+            shown.append(token)
+        return found
+
+    async def likeliest(self, context: Sequence[int]) -> Likely:
+        return self._next(list(context), {})
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    def _next(self, shown: list[int], more: dict[str, Any]) -> Likely:
+        request = {"prompt": shown, "n_predict": 1, "n_probs": 1, "temperature": 0, "samplers": [], **more}
+        try:
+            answer = self._server.handle_completions(request)
+            entry = answer["choices"][0]["logprobs"]["content"][0]
+            return Likely(int(entry["id"]), float(entry["logprob"]))
+        except (LookupError, TypeError) as error:
+            raise InputError(f"llama.cpp answered without a log-probability ({str(answer)[:200]})") from error

@@ -7,18 +7,12 @@ and has the id `ID#RECIPE` (`ID#RECIPE.N` from generation 2 on) and the source's
 pipeline need different generations. Only what a person wrote is changed: a document, a chat's user turns, a pair's
 prompt.
 
-typos                   one letter in about 25 dropped, doubled, or swapped with the next (Wei and Zou 2019, EDA, at the
-                        level of letters)
-case                    all lower case, all upper case, or first letters swapped
-paraphrase-templates    a question or request in another frame ("What is X?", "Could you tell me what X is?"); rows that
-                        fit no frame stay as they are
+The recipes are those of `text/perturbations.py`; `paraphrase-templates` is its `paraphrase`.
 """
 
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
@@ -30,6 +24,8 @@ from steward.data.added import augmented
 from steward.data.shingles import mixed
 from steward.data.stage import Entry, Result, rewritten, texts
 from steward.data.stages.balance import appended
+from steward.text import perturbations
+from steward.text.perturbations import Change
 
 NAME = "augment"
 Recipe = Literal["typos", "case", "paraphrase-templates"]
@@ -97,50 +93,8 @@ def _with_new_words(batch: pa.RecordBatch, recipes: list[Recipe], seeds: list[in
     return batch.set_column(at, batch.schema.field(at), new)
 
 
-def _typos(text: str, rng: random.Random) -> str:
-    letters = list(text)
-    places = [place for place in range(len(letters) - 1) if letters[place].isalpha() and letters[place + 1].isalpha()]
-    for place in rng.sample(places, k=min(len(places), 1 + len(places) // 25)):
-        kind = rng.randrange(3)
-        if kind == 2:
-            letters[place], letters[place + 1] = letters[place + 1], letters[place]
-        else:
-            letters[place] *= 2 * kind  # gone, or twice
-    return "".join(letters)
-
-
-def _case(text: str, rng: random.Random) -> str:
-    return rng.choice((str.lower, str.upper, lambda text: re.sub(r"\b\w", lambda m: m[0].swapcase(), text)))(text)
-
-
-_REQUEST = r"(?:please\s+|could you\s+|can you\s+)?"
-_VERBS = "explain|describe|summari[sz]e|list|write|name|translate|give|compare|find|show|tell"
-_FRAMES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
-    (
-        re.compile(r"(?i)^what (?P<verb>is|are|was|were) (?P<what>[^?\n]+)\?$"),
-        ("Could you tell me what {what} {verb}?", "I want to know what {what} {verb}.", "Tell me what {what} {verb}."),
-    ),
-    (
-        re.compile(r"(?i)^how (?:do|can|should) (?:i|you|we) (?P<what>[^?\n]+)\?$"),
-        ("What is the way to {what}?", "Please explain how to {what}.", "I want to {what}. How does one do that?"),
-    ),
-    (
-        re.compile(rf"(?i)^{_REQUEST}(?P<verb>{_VERBS}) (?P<what>[^?\n]+?)[.?!]?$"),
-        ("Please {verb} {what}.", "Could you {verb} {what}?", "I need you to {verb} {what}."),
-    ),
-)
-
-
-def _paraphrase(text: str, rng: random.Random) -> str:
-    for frame, others in _FRAMES:
-        if match := frame.match(text.strip()):
-            parts = {name: part.lower() if name == "verb" else part for name, part in match.groupdict().items()}
-            return rng.choice([made for other in others if (made := other.format(**parts)) != text] or [text])
-    return text
-
-
-_CHANGES: dict[str, Callable[[str, random.Random], str]] = {
-    "typos": _typos,
-    "case": _case,
-    "paraphrase-templates": _paraphrase,
+_CHANGES: dict[str, Change] = {
+    "typos": perturbations.typos,
+    "case": perturbations.case,
+    "paraphrase-templates": perturbations.paraphrase,
 }

@@ -6,15 +6,12 @@ the text. The file is executed as the user who runs the pipeline: name only file
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
 
-from steward.core.errors import InputError, UnknownName
+from steward.core.functions import load_function
 from steward.data.changes import entries, without
 from steward.data.stage import Result, rewritten, texts
 
@@ -28,7 +25,7 @@ class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         """:raises InputError: the file or the function does not exist or does not load."""
-        judge = load(self.function)
+        judge = load_function(self.function, "stage custom")
         name = self.function.rpartition(":")[2]
         dropped: list[tuple[int, str, None, None]] = []
         failed: list[tuple[int, str, str, None]] = []
@@ -65,23 +62,3 @@ def _outcome(judge: Callable[[str], Outcome], text: str) -> Outcome | Exception:
 def _text(judge: Callable[[str], Outcome], text: str) -> str:
     outcome = _outcome(judge, text)
     return outcome if isinstance(outcome, str) else text
-
-
-@lru_cache
-def load(function: str) -> Callable[[str], Outcome]:
-    """:raises InputError: no such file, or it does not load; UnknownName where the function is missing."""
-    path, _, name = function.rpartition(":")
-    if not path or not Path(path).is_file():
-        raise InputError(f"stage custom: no file {path!r}; expected function: path/to/file.py:name, got {function!r}")
-    spec = importlib.util.spec_from_file_location(f"steward_custom_{Path(path).stem}", path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"stage custom: {path} is not a Python file; name one that ends in .py")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(f"stage custom: {path} does not load: {type(error).__name__}: {error}") from error
-    found = getattr(module, name, None)
-    if not callable(found):
-        raise UnknownName("function", name, [key for key, value in vars(module).items() if callable(value)], path)
-    return found  # type: ignore[no-any-return]

@@ -87,7 +87,7 @@ class _Group(NamedTuple):
 @lru_cache(maxsize=4)
 def _index(against: tuple[str, ...], ngram: int, shortest: int) -> tuple[list[str], list[_Group]]:
     """The items' names, and their runs by length; read once a process."""
-    read = [pair for pattern in against for path in _files(pattern) for pair in _items(path)]
+    read = [pair for pattern in against for path in files_of(pattern) for pair in items_of(path)]
     sources = [name for name, _ in read]
     found = words([text for _, text in read])
     lengths = np.diff(found.offsets)
@@ -103,14 +103,15 @@ def _index(against: tuple[str, ...], ngram: int, shortest: int) -> tuple[list[st
     return sources, groups
 
 
-def _files(pattern: str) -> list[str]:
+def files_of(pattern: str) -> list[str]:
+    """:raises InputError: no file matches"""
     files = sorted(name for name in glob(pattern, recursive=True) if Path(name).is_file())
     if not files:
         raise InputError(f"decontaminate: no file matches {pattern!r}; name the sets, or leave the stage out")
     return files
 
 
-def _items(path: str) -> Iterator[tuple[str, str]]:
+def items_of(path: str) -> Iterator[tuple[str, str]]:
     """(file:line, text) of each item."""
     suffix = Path(path).suffix
     if suffix == ".parquet":

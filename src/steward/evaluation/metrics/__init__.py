@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from steward.core.errors import InputError, UnknownName
@@ -52,6 +52,8 @@ METRICS: Final = {
     "squad_v2_em": "answers:SquadV2ExactMatch",
     "squad_v2_f1": "answers:SquadV2F1",
     "token_f1": "answers:TokenF1",
+    "choice": "answers:Choice",
+    "words": "answers:Words",
     "contains": "answers:Contains",
     "regex": "answers:Regex",
     "numeric": "answers:Numeric",
@@ -66,12 +68,27 @@ METRICS: Final = {
     "hit": "ranking:Hit",
     "ndcg": "ranking:Ndcg",
     "mrr": "ranking:ReciprocalRank",
+    "latency": "measured:Latency",
+    "in_time": "measured:InTime",
+    "cost": "measured:Cost",
+    "judge": "graded:Judge",
+    "groundedness_judge": "graded:GroundednessJudge",
+    "embedding_similarity": "graded:EmbeddingSimilarity",
+    "toxicity": "graded:Toxicity",
 }
-LOWER_IS_BETTER: Final = frozenset({"ter", "ece"})
+LOWER_IS_BETTER: Final = frozenset({"ter", "ece", "toxicity", "latency", "cost"})
+MEASURED: Final = frozenset({"latency", "in_time", "cost"})  # of a run's clock and counts, not of what was said
+UNBOUNDED: Final = frozenset({"latency", "cost", "words"})  # no item's value has a highest
+GRADED: Final = frozenset({"judge", "groundedness_judge", "embedding_similarity", "toxicity"})  # by another program
 
 
-def make(name: str, options: dict[str, str] | None = None) -> Metric:
+Option = str | bool | int | float
+
+
+def make(name: str, options: Mapping[str, Option] | None = None) -> Metric:
     """The metric of that name, "ndcg@10" with its depth; options as text, `{"average": "macro"}`.
+
+    What follows the @ of a graded metric is a name of the user's, so that a suite may have two: "judge@tone".
 
     :raises UnknownName: no such metric or option
     :raises InputError: an option's value is of the wrong kind
@@ -81,15 +98,25 @@ def make(name: str, options: dict[str, str] | None = None) -> Metric:
         raise UnknownName("metric", name, METRICS)
     module, _, title = METRICS[bare].partition(":")
     kind = getattr(importlib.import_module(f"{__name__}.{module}"), title)
-    given = {**(options or {}), **({"k": depth} if depth else {})}
+    given = {**(options or {}), **({"k": depth} if depth and bare not in GRADED else {})}
     known = inspect.signature(kind).parameters
     values: dict[str, Any] = {}
     for option, text in given.items():
         if option not in known:
             raise UnknownName(f"option of {bare}", option, known)
-        values[option] = _typed(known[option].default, text, f"{bare}: {option}")
+        values[option] = _typed(known[option].default, _text(text), f"{bare}: {option}")
     metric: Metric = kind(**values)
     return metric
+
+
+def is_graded(name: str) -> bool:
+    """Whether another program gives this metric's values, so that only a run can have them."""
+    return name.partition("@")[0] in GRADED
+
+
+def is_measured(name: str) -> bool:
+    """Whether a run's clock and counts give this metric's values."""
+    return name.partition("@")[0] in MEASURED
 
 
 def higher_is_better(name: str) -> bool:
@@ -109,6 +136,10 @@ def need_texts(references: Sequence[Any], least: int = 1) -> None:
         raise InputError("references is empty, expected at least one text")
     for reference in references:
         need_text(reference, "a reference")
+
+
+def _text(option: Option) -> str:
+    return str(option).lower() if isinstance(option, bool) else str(option)
 
 
 def _typed(default: Any, text: str, where: str) -> Any:

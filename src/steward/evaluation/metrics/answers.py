@@ -157,6 +157,53 @@ class TokenF1(_Mean):
         return max(overlap_f1(given, _tokens(reference)) for reference in references)
 
 
+class Choice(_Mean):
+    """The letter that the answer chooses is right. An answer that chooses none, or two, is unscored and not wrong."""
+
+    signature = "choice|letter:first line, then 'answer is X', then (X)|refs:any"
+
+    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
+        super().screen(prediction, references)
+        return "" if chosen_letter(prediction) else "the answer chooses no letter, or more than one"
+
+    def item(self, prediction: Any, references: Sequence[Any]) -> float:
+        return chosen_letter(prediction) in {reference.strip() for reference in references}
+
+
+_LETTERS: Final = (
+    re.compile(r"^\W*([A-Z])(?:\W*$|[.):]\s)", re.M),
+    re.compile(r"\b(?i:answer|choice|option)(?: is| would be)?\W*\b([A-Z])\b"),
+    re.compile(r"\(([A-Z])\)"),
+)
+
+
+def chosen_letter(answer: str) -> str:
+    """Empty where no letter is chosen, or several by one rule.
+
+    >>> chosen_letter("B. Paris"), chosen_letter("I think the answer is (C)."), chosen_letter("A dog or a cat")
+    ('B', 'C', '')
+    """
+    for rule in _LETTERS:
+        found = set(rule.findall(answer))
+        if found:
+            return found.pop() if len(found) == 1 else ""
+    return ""
+
+
+class Words(_Mean):
+    """The answer's length in words; neither higher nor lower is better."""
+
+    proportion = False
+    signature = "words|blanks"
+
+    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
+        need_text(prediction, "prediction")
+        return ""
+
+    def item(self, prediction: Any, references: Sequence[Any]) -> float:
+        return len(prediction.split())
+
+
 class Contains(_Mean):
     """One of the references stands somewhere in the answer."""
 

@@ -1,5 +1,3 @@
-import random
-
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -7,7 +5,7 @@ from hypothesis import strategies as st
 
 from corpus_stages import batch, cut
 from steward.core.errors import InputError
-from steward.data.stages.augment import _FRAMES, Augment, _paraphrase, _typos
+from steward.data.stages.augment import Augment
 
 TEXTS = [f"What is the capital of land {number}?" for number in range(400)]
 
@@ -49,16 +47,3 @@ def test_of_a_chat_only_the_user_is_changed_and_of_a_pair_only_the_prompt() -> N
     assert user["content"] != "What is rain?" and assistant["content"] == "Water that falls."
     new = stage.apply(pairs).batch.to_pylist()[1]
     assert new["prompt"] != pair["prompt"] and new["chosen"] == "Water." and new["rejected"] == "No."
-
-
-@pytest.mark.parametrize("text", ["What are clouds?", "How do I bake bread?", "please list three rivers."])
-def test_a_frame_keeps_what_is_asked(text: str) -> None:
-    what = next(match["what"] for frame, _ in _FRAMES if (match := frame.match(text)))
-    assert all(what in (made := _paraphrase(text, random.Random(seed))) and made != text for seed in range(9))
-    assert _paraphrase("Nothing of the kind", random.Random(0)) == "Nothing of the kind"
-
-
-def test_typos_change_about_one_letter_in_twenty_five() -> None:
-    text = "abcdefghij" * 50
-    made = _typos(text, random.Random(1))
-    assert made != text and abs(len(made) - len(text)) <= 20

@@ -1,0 +1,105 @@
+"""A suite's items asked in another way: what is changed in a row before it becomes a question.
+
+Only fields of the data that stand in what the user says are changed, never the template's own words, and never
+references but for the order of options, which moves the right letter. An item that a change cannot touch is left out of
+the changed suite: an unchanged question would answer the same and water the difference down.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.suite import Change, Spec, Suite, fields_asked, letters_of, load_suite
+from steward.text.perturbations import CHANGES, synonyms
+from steward.text.swaps import kinds, swapped
+
+OPTIONS: Final = "options-order"
+PARAPHRASES: Final = "paraphrases"  # field of other wordings of the item's first field that is asked
+
+
+def known() -> list[str]:
+    """Names that `use` may have."""
+    return [*CHANGES, OPTIONS, *kinds()]
+
+
+def check(change: Change, spec: Spec, where: Path | str) -> None:
+    """:raises InputError: not exactly one thing to do, an unknown name, a field that is not asked"""
+    given = [name for name in ("use", "append", "prepend", "replace") if getattr(change, name)]
+    if len(given) != 1:
+        raise InputError(f"{where}: a change has {given or 'nothing'}; expected one of use, append, prepend, replace")
+    if change.use and change.use not in known():
+        raise UnknownName("change", change.use, known(), str(where))
+    if change.use == OPTIONS and spec.choices is None:
+        raise InputError(f"{where}: {OPTIONS} needs the suite's key `choices`, the field that lists the options")
+    asked = fields_asked(spec)
+    if gone := [field for field in change.fields if field not in asked]:
+        raise UnknownName("field that is asked", gone[0], asked, str(where))
+
+
+def changed_suite(path: Path, change: Change, limit: int | None = None) -> Suite:
+    """The items that the change touches, with the ids, slices and clusters they had.
+
+    :raises InputError: as `load_suite` and `check`
+    """
+    spec = load_suite(path, limit=1).spec
+    check(change, spec, path)
+    return load_suite(path, limit, lambda row, name: _row(row, name, change, spec))
+
+
+def _row(row: dict[str, Any], name: str, change: Change, spec: Spec) -> dict[str, Any] | None:
+    """None where there is nothing to change, or a swap could not be undone."""
+    rng = random.Random(f"{change.seed}/{change.title}/{name}")  # of the item, so that no other one moves it
+    if change.use == OPTIONS:
+        return _reordered(row, spec, rng)
+    asked = [field for field in fields_asked(spec) if isinstance(row.get(field), str)]
+    fields = [field for field in change.fields or asked if field in asked]
+    if change.use == "paraphrase" and row.get(PARAPHRASES) and fields:
+        return {**row, fields[0]: rng.choice(_wordings(row, name))}
+    change_text = _text(change, rng)
+    new: dict[str, str | None] = {field: change_text(row[field]) for field in fields}
+    if change.append or change.prepend:  # to one field, the last one asked or the first
+        end = fields[-1:] if change.append else fields[:1]
+        new = {field: new[field] for field in end}
+    if None in new.values() or all(row[field] == text for field, text in new.items()):
+        return None
+    return {**row, **new}
+
+
+def _text(change: Change, rng: random.Random) -> Callable[[str], str | None]:
+    if change.swaps:
+        return lambda text: swapped(text, change.use)
+    if change.use == "synonyms":
+        return lambda text: synonyms(text, rng, change.words)
+    if change.use:
+        return lambda text: CHANGES[change.use](text, rng)
+    return lambda text: change.prepend + _replaced(text, change.replace) + change.append
+
+
+def _replaced(text: str, pairs: dict[str, str]) -> str:
+    for old, new in pairs.items():
+        text = text.replace(old, new)
+    return text
+
+
+def _wordings(row: dict[str, Any], name: str) -> Sequence[str]:
+    found = row[PARAPHRASES]
+    if not isinstance(found, list) or not all(isinstance(text, str) and text.strip() for text in found):
+        raise InputError(f"item {name!r}: {PARAPHRASES} is no list of texts")
+    return found
+
+
+def _reordered(row: dict[str, Any], spec: Spec, rng: random.Random) -> dict[str, Any] | None:
+    """The options in another order; references become the options' texts, whose letters follow from the order."""
+    field, references = str(spec.choices), str(spec.references)
+    options = row.get(field)
+    if not isinstance(options, list) or len(set(map(str, options))) < 2:
+        return None
+    right = [str(options[ord(letter) - ord("A")]) for letter in letters_of(row.get(references), options, "")]
+    order = list(options)
+    while order == options:
+        rng.shuffle(order)
+    return {**row, field: order, references: right}

@@ -1,0 +1,302 @@
+"""Whether a model treats groups alike: rates and quality by group, the largest differences, and what chance makes.
+
+    selection       share that gets the positive label        demographic parity (Dwork et al. 2012)
+    true positive   … of those to whom it belongs             equal opportunity (Hardt et al. 2016, section 2)
+    false positive  … of those to whom it does not
+    equalised odds  the larger of the two differences (Hardt et al. 2016; Agarwal et al. 2018)
+
+Differences are the largest rate less the smallest, ratios the smallest to the largest, as fairlearn defines them
+(`demographic_parity_difference`, `equalized_odds_difference` …); the tests compare. A difference of that kind is never
+below 0 and grows with the number of groups and with their smallness, equal treatment or not: read `p`, the share of
+random assignments of people to groups that differ as much, before the interval, and the intervals of each group's rates
+before both. Which difference is wrong is a question about the use, not about numbers; the "80 % rule" is one
+jurisdiction's screening aid.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.run import Folder, by_slice, clusters_of, scored
+from steward.evaluation.score import Score
+from steward.evaluation.statistics import SEED, Array, Interval, bootstrap, holm, mean_of_shares
+
+_SAMPLES = 2000
+_COUNTS = 7  # of each group: items, selected, positive, true positives, negative, false positives, right
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """One rate of one group; without items to count there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """One group. The rates are None where no positive label is given."""
+
+    name: str
+    items: int
+    selection: Rate | None
+    true_positive: Rate | None
+    false_positive: Rate | None
+    quality: tuple[Score, ...]  # the suite's metrics
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison over all groups. `p_holm`: corrected for all comparisons shown."""
+
+    measure: str
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
+
+
+class Groups(msgspec.Struct, frozen=True, kw_only=True):
+    """A run by one of its slices."""
+
+    suite: str
+    model: str
+    field: str
+    positive: str | None
+    groups: tuple[Group, ...]
+    differences: tuple[Difference, ...]
+    n: int
+    unscored: tuple[str, ...]  # "id: why"
+    errored: tuple[str, ...]
+    signature: str
+
+
+class Labelled(msgspec.Struct, frozen=True):
+    """One person or case: its group, whether the label is due, and whether it was given."""
+
+    group: str
+    due: bool
+    given: bool
+
+
+def by_group(run: Folder, field: str, positive: str | None = None) -> Groups:
+    """:raises InputError: the run has no such slice, one group only, or no item with the positive label"""
+    spec = run.manifest.suite
+    if field not in spec.slices:
+        raise UnknownName("slice of the run", field, spec.slices)
+    parts = list(by_slice(run.items, field))
+    if len(parts) < 2:
+        raise InputError(f"every item has the same {field}, {parts[0][0]!r}; expected two groups or more")
+    names = [name for name, _ in parts]
+    rows, clusters, unscored = _labelled(run, field, positive) if positive is not None else ([], None, [])
+    quality = [tuple(scored(metric, part, run.answers).score for metric in spec.metric_specs()) for _, part in parts]
+    rates = group_rates(rows, names) if positive is not None else [(None, None, None)] * len(names)
+    found = label_differences(rows, names, clusters) if rows else []
+    found += _quality_differences(run, field)
+    corrected = iter(holm([one.p for one in found if one.p is not None]))
+    errored = [f"{item.id}: {why}" for item in run.items if (why := run.answers[item.id].error) is not None]
+    return Groups(
+        suite=spec.name,
+        model=run.manifest.model,
+        field=field,
+        positive=positive,
+        groups=tuple(
+            Group(
+                name=name,
+                items=len(part),
+                selection=selection,
+                true_positive=hit,
+                false_positive=false,
+                quality=scores,
+            )
+            for (name, part), (selection, hit, false), scores in zip(parts, rates, quality, strict=True)
+        ),
+        differences=tuple(
+            msgspec.structs.replace(one, p_holm=None if one.p is None else next(corrected)) for one in found
+        ),
+        n=len(rows) if positive is not None else len(run.items) - len(errored),
+        unscored=tuple(unscored),
+        errored=tuple(errored),
+        signature=f"groups|max-min|min/max|bootstrap:{'clusters' if clusters else 'items'}|samples:{_SAMPLES}"
+        f"|p:permuted groups|seed:{SEED}",
+    )
+
+
+def _labelled(run: Folder, field: str, positive: str) -> tuple[list[Labelled], list[str] | None, list[str]]:
+    """Rows of what was answered with a known label, their clusters, and what was not: "id: why"."""
+    labels = {_label(item.references[0]) for item in run.items if item.references}
+    if _label(positive) not in labels:
+        raise UnknownName("label among the references", positive, labels)
+    rows, names, unscored = [], [], []
+    for item in run.items:
+        answer = run.answers[item.id]
+        if answer.error is not None:
+            continue
+        given = _label(answer.prediction or "")
+        if given not in labels or not item.references:
+            unscored.append(f"{item.id}: {(answer.prediction or '')[:80]!r} is none of the labels {sorted(labels)}")
+            continue
+        due = _label(item.references[0]) == _label(positive)
+        rows.append(Labelled(item.slices[field], due, given == _label(positive)))
+        names.append(item.id)
+    groups = clusters_of(run.items)
+    return rows, [groups[name] for name in names] if groups is not None else None, unscored
+
+
+def _label(value: object) -> str:
+    return str(value).strip().casefold()
+
+
+def group_rates(rows: Sequence[Labelled], names: Sequence[str]) -> list[tuple[Rate, Rate, Rate]]:
+    """Selection, true positive and false positive rate of each group, with exact or Wilson's intervals."""
+    found = []
+    for name in names:
+        mine = [row for row in rows if row.group == name]
+        parts = (mine, [row for row in mine if row.due], [row for row in mine if not row.due])
+        found.append(tuple(_rate([float(row.given) for row in part]) for part in parts))
+    return found  # type: ignore[return-value]  # three each
+
+
+def _rate(values: Sequence[float]) -> Rate:
+    if not values:
+        return Rate(value=None, low=None, high=None, n=0)
+    share = mean_of_shares(values)
+    return Rate(value=share.value, low=share.low, high=share.high, n=len(values))
+
+
+def label_differences(
+    rows: Sequence[Labelled], names: Sequence[str], clusters: Sequence[str] | None = None, samples: int = _SAMPLES
+) -> list[Difference]:
+    """Every comparison of rates. One that a group has no item for has no value."""
+    numbers = {name: number for number, name in enumerate(names)}
+    group = np.array([numbers[row.group] for row in rows])
+    facts = np.array([(row.due, row.given) for row in rows], dtype=bool)  # (items, due / given)
+    table = _counts(group, facts, len(names))
+    random = np.random.default_rng(SEED)
+    whole = table.sum(0, keepdims=True)
+    permuted = None
+    if clusters is None:
+        permuted = np.vstack([_counts(random.permutation(group), facts, len(names)).sum(0) for _ in range(samples)])
+    found = []
+    for measure, combine in _MEASURES.items():
+        value = float(combine(whole)[0])
+        if math.isnan(value):
+            found.append(Difference(measure=measure, value=None, low=None, high=None, p=None, p_holm=None))
+            continue
+        drawn = bootstrap(table, combine, clusters, samples)
+        ends = _ends(drawn)
+        p = None
+        if permuted is not None:
+            by_chance = combine(permuted)
+            worse = by_chance <= value + 1e-12 if measure.endswith("ratio") else by_chance >= value - 1e-12
+            p = float((worse.sum() + 1) / (samples + 1))
+        found.append(Difference(measure=measure, value=value, low=ends.low, high=ends.high, p=p, p_holm=None))
+    return found
+
+
+def _counts(group: NDArray[np.int64], facts: NDArray[np.bool_], groups: int) -> Array:
+    """(items, groups x 7): each item's counts in the columns of its group."""
+    due, given = facts[:, 0], facts[:, 1]
+    one = np.column_stack(
+        [np.ones(len(group)), given, due, due & given, ~due, ~due & given, due == given]
+    )  # (items, counts)
+    found = np.zeros((len(group), groups, _COUNTS))
+    found[np.arange(len(group)), group] = one
+    return found.reshape(len(group), -1)
+
+
+def _rates(sums: Array, part: int, whole: int) -> Array:
+    """(samples, groups); NaN where a group has nothing to count."""
+    counts = sums.reshape(len(sums), -1, _COUNTS)
+    return np.divide(
+        counts[:, :, part], counts[:, :, whole], out=np.full(counts.shape[:2], np.nan), where=counts[:, :, whole] > 0
+    )
+
+
+def _difference(part: int, whole: int) -> Callable[[Array], Array]:
+    def combine(sums: Array) -> Array:
+        rates = _rates(sums, part, whole)
+        found: Array = rates.max(1) - rates.min(1)
+        return found
+
+    return combine
+
+
+def _quotient(part: int, whole: int) -> Callable[[Array], Array]:
+    def combine(sums: Array) -> Array:
+        rates = _rates(sums, part, whole)
+        most = rates.max(1)
+        found: Array = np.divide(rates.min(1), most, out=np.full(len(sums), np.nan), where=most > 0)
+        return found
+
+    return combine
+
+
+def _larger(one: Callable[[Array], Array], other: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda sums: np.maximum(one(sums), other(sums))
+
+
+_MEASURES = {
+    "demographic parity difference": _difference(1, 0),
+    "demographic parity ratio": _quotient(1, 0),
+    "equal opportunity difference": _difference(3, 2),
+    "false positive rate difference": _difference(5, 4),
+    "equalised odds difference": _larger(_difference(3, 2), _difference(5, 4)),
+    "accuracy difference": _difference(6, 0),
+}
+
+
+def _ends(drawn: Array) -> Interval:
+    """Percentiles of the samples in which every group had something to count."""
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return Interval(math.nan, float(low), float(high))
+
+
+def _quality_differences(run: Folder, field: str, samples: int = _SAMPLES) -> list[Difference]:
+    """Of each metric that is a mean over items: the best group's less the worst one's."""
+    found = []
+    for spec in run.manifest.suite.metric_specs():
+        whole = scored(spec, run.items, run.answers)
+        slices = {item.id: item.slices[field] for item in run.items}
+        names = sorted({slices[name] for name in whole.ids})
+        if whole.table.shape[1] != 2 or len(names) < 2:
+            continue
+        group = np.array([names.index(slices[name]) for name in whole.ids])
+        values = np.array(whole.values)
+        groups = clusters_of(run.items)
+        clusters = [groups[name] for name in whole.ids] if groups is not None else None
+
+        def spread(sums: Array) -> Array:
+            parts = sums.reshape(len(sums), -1, 2)
+            means = np.divide(
+                parts[:, :, 0], parts[:, :, 1], out=np.full(parts.shape[:2], np.nan), where=parts[:, :, 1] > 0
+            )
+            found: Array = means.max(1) - means.min(1)
+            return found
+
+        ends = _ends(bootstrap(_sums(group, values, len(names)), spread, clusters, samples))
+        value = float(spread(_sums(group, values, len(names)).sum(0, keepdims=True))[0])
+        p = None
+        if clusters is None:
+            random = np.random.default_rng(SEED)
+            by_chance = spread(
+                np.vstack([_sums(random.permutation(group), values, len(names)).sum(0) for _ in range(samples)])
+            )
+            p = float(((by_chance >= value - 1e-12).sum() + 1) / (samples + 1))
+        found.append(
+            Difference(measure=f"{spec.name} difference", value=value, low=ends.low, high=ends.high, p=p, p_holm=None)
+        )
+    return found
+
+
+def _sums(group: NDArray[np.int64], values: Array, groups: int) -> Array:
+    """(items, groups x 2): each item's value and one, in the columns of its group."""
+    found = np.zeros((len(group), groups, 2))
+    found[np.arange(len(group)), group] = np.column_stack([values, np.ones(len(values))])
+    return found.reshape(len(group), -1)

@@ -1,0 +1,235 @@
+"""How well a model predicts held-out text: windows over tokens, and log-likelihoods into perplexities.
+
+Token, word and byte perplexity and bits per byte are ratios of sums over all documents. The windows and the units
+are those of lm-evaluation-harness 0.4.13 (`get_rolling_token_windows`, task wikitext version 2): each token is scored
+once, the first after a prefix token, words are `re.split(r"\\s+")` and bytes UTF-8 of the text as given. Numbers of
+different tokenizers compare by bits per byte, not by token.
+
+Does not know how a model is asked; `probe` says whether what answers can be believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from steward.core.errors import InputError, UnknownName
+from steward.core.extend import Continuation
+from steward.evaluation.statistics import SAMPLES, SEED, Array, Interval, bootstrap, percentile_interval
+
+SPLITS: Final = ("blank", "line", "file")
+_LOWEST: Final = -1e30  # a log-probability below it is a float's end, not a measurement
+
+
+class Document(msgspec.Struct, frozen=True):
+    """One text, and where it stands."""
+
+    id: str
+    text: str
+
+
+class Likelihood(msgspec.Struct, frozen=True):
+    """The log-probability of a document, in nats, and its size in three units. With `error`, why there is none."""
+
+    id: str
+    nats: float = 0.0
+    tokens: int = 0
+    words: int = 0
+    bytes: int = 0
+    error: str | None = None
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the numbers depend on beside model and text. Two results compare where these are equal."""
+
+    window: int  # tokens that the model sees at most
+    stride: int  # tokens scored with each window after the first
+    prefix_token: int | None  # what stands before a text's first token; None: the first token is not scored
+    split: str
+    tokenizer_sha256: str | None  # None where a server does not show its tokenizer
+    tokens_sha256: str  # of the token numbers scored: equal for equal tokenisers, whatever file they come from
+    text_sha256: str
+
+
+class Estimate(msgspec.Struct, frozen=True):
+    """A value with the ends of its interval."""
+
+    value: float
+    low: float | None  # None with fewer than two documents
+    high: float | None
+
+
+class Perplexity(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer, with 95 % intervals over documents."""
+
+    model: str
+    backend: str
+    token_perplexity: Estimate | None
+    word_perplexity: Estimate | None
+    byte_perplexity: Estimate | None
+    bits_per_byte: Estimate | None
+    nats: float
+    documents: int  # scored
+    unscored: int  # without a token
+    errored: tuple[str, ...]  # "id: why"
+    tokens: int
+    words: int
+    bytes: int
+    setup: Setup
+    signature: str
+
+
+def read_documents(path: Path, split: str = "blank", field: str = "text") -> list[Document]:
+    """Documents of a file: rows of `.jsonl`, by `field`; else texts between blank lines, lines, or the whole.
+
+    :raises InputError: not readable, not UTF-8, no document, or a row without text, by its line
+    """
+    if split not in SPLITS:
+        raise UnknownName("--split", split, SPLITS)
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected a text file, or .jsonl") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}; convert it first") from error
+    if path.suffix == ".jsonl":
+        found = [_row(line, n, path, field) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    elif split == "file":
+        found = [Document("1", text)] if text.strip() else []
+    else:
+        pieces = re.split(r"\n[ \t\r]*\n\s*", text.strip()) if split == "blank" else text.splitlines()
+        found = [Document(str(n), piece) for n, piece in enumerate((p for p in pieces if p.strip()), 1)]
+    if not found:
+        raise InputError(f"{path}: no text in it; expected at least one document")
+    return found
+
+
+def _row(line: str, number: int, path: Path, field: str) -> Document:
+    try:
+        row = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise InputError(f"{path}:{number}: {error}") from error
+    text = row.get(field)
+    if not isinstance(text, str):
+        shown = f"{field!r} is {type(text).__name__}" if field in row else f"no field {field!r}"
+        raise InputError(f"{path}:{number}: {shown}, expected text; found {sorted(row)}; name another with --field")
+    return Document(str(number), text)
+
+
+def windows(tokens: Sequence[int], prefix: int | None, window: int, stride: int) -> Iterator[Continuation]:
+    """What to ask so that each token is scored once, with at least `window - stride` tokens before it where there are.
+
+    The first window scores up to `window` tokens, each later one the next `stride`; the model is shown no more than
+    `window` tokens at a time. With stride = window these are lm-evaluation-harness's rolling windows
+    (`get_rolling_token_windows` with `context_len` 1, made disjoint), else those of `context_len` window - stride + 1.
+    Without a prefix the first token is context only, as in the transformers documentation.
+
+    >>> [(c.context, c.tokens) for c in windows([1, 2, 3, 4, 5], 0, window=2, stride=2)]
+    [((0,), (1, 2)), ((2,), (3, 4)), ((3, 4), (5,))]
+    """
+    given = tuple(tokens)
+    first = 1 if prefix is None else 0  # the first token that is scored
+    if len(given) <= first:
+        return
+    end = min(window, len(given) - first) + first
+    yield Continuation(given[:first] if prefix is None else (prefix,), given[first:end])
+    while end < len(given):
+        start, end = end, min(end + stride, len(given))
+        shown = max(0, end - window - 1)  # the last token is scored, not shown
+        yield Continuation(given[shown:start], given[start:end])
+
+
+def likelihood(document: Document, log_probabilities: Sequence[float]) -> Likelihood:
+    """A document's sum, or, where a value is no log-probability, the error that says which."""
+    for index, value in enumerate(log_probabilities):
+        if not (_LOWEST < value <= 1e-4):  # NaN too; rounding may end just above 0
+            return Likelihood(document.id, error=f"the log-probability of its token {index + 1} is {value:g}")
+    return Likelihood(
+        document.id,
+        math.fsum(log_probabilities),
+        len(log_probabilities),
+        len(re.split(r"\s+", document.text)),
+        len(document.text.encode()),
+    )
+
+
+def summarise(
+    model: str,
+    backend: str,
+    found: Sequence[Likelihood],
+    setup: Setup,
+    confidence: float = 0.95,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+) -> Perplexity:
+    """Ratios of sums over documents; documents are what the bootstrap draws."""
+    scored = [row for row in found if row.error is None and row.tokens]
+    table = np.array([[row.nats, row.tokens, row.words, row.bytes] for row in scored], dtype=np.float64).reshape(-1, 4)
+    nats = math.fsum(row.nats for row in scored)
+    estimates = [_estimate(table, nats, column, confidence, samples, seed) for column in (1, 2, 3)]
+    token, word, byte = estimates
+    return Perplexity(
+        model=model,
+        backend=backend,
+        token_perplexity=_map(token, math.exp),
+        word_perplexity=_map(word, math.exp),
+        byte_perplexity=_map(byte, math.exp),
+        bits_per_byte=_map(byte, lambda value: value / math.log(2)),
+        nats=nats,
+        documents=len(scored),
+        unscored=sum(row.error is None and not row.tokens for row in found),
+        errored=tuple(f"{row.id}: {row.error}" for row in found if row.error is not None),
+        tokens=sum(row.tokens for row in scored),
+        words=sum(row.words for row in scored),
+        bytes=sum(row.bytes for row in scored),
+        setup=setup,
+        signature=_signature(backend, setup, confidence, samples, seed),
+    )
+
+
+def _estimate(
+    table: Array, nats: float, column: int, confidence: float, samples: int, seed: int
+) -> tuple[Interval, bool] | None:
+    """Nats a unit, above 0, and whether it has an interval."""
+    if len(table) == 0:
+        return None
+    pair = table[:, [0, column]]
+    drawn = bootstrap(pair, lambda sums: -sums[:, 0] / sums[:, 1], samples=samples, seed=seed)
+    low, high = percentile_interval(drawn, len(table), confidence)
+    return Interval(-nats / float(pair[:, 1].sum()), low, high), not math.isnan(low)
+
+
+def _map(given: tuple[Interval, bool] | None, rising: Any) -> Estimate | None:
+    """Through a rising function, which keeps an interval's ends its ends."""
+    if given is None:
+        return None
+    interval, bounded = given
+    ends = (rising(interval.low), rising(interval.high)) if bounded else (None, None)
+    return Estimate(rising(interval.value), *ends)
+
+
+def _signature(backend: str, setup: Setup, confidence: float, samples: int, seed: int) -> str:
+    kind = "rolling" if setup.stride == setup.window else "strided"
+    tokenizer = (setup.tokenizer_sha256 or "unknown")[:12]
+    return (
+        f"perplexity|{kind}|window:{setup.window}|stride:{setup.stride}|prefix:{setup.prefix_token}"
+        f"|documents:{setup.split}|tokenizer:{tokenizer}|backend:{backend}|ci:{confidence}"
+        f"|bootstrap:documents|samples:{samples}|seed:{seed}"
+    )
+
+
+def text_hash(documents: Sequence[Document]) -> str:
+    return hashlib.sha256(json.dumps([document.text for document in documents]).encode()).hexdigest()
+
+
+def token_hash(tokens: Sequence[Sequence[int]]) -> str:
+    """Of the numbers of all documents' tokens, so that two readings of one tokenizer can be seen to agree."""
+    return hashlib.sha256(json.dumps([list(each) for each in tokens]).encode()).hexdigest()

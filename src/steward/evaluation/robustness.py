@@ -1,0 +1,275 @@
+"""Whether answers hold when the question is changed: each change set against the same items as they were.
+
+For each change and metric the paired difference with its interval (`evaluation/compare.py`), its p after Holm's
+correction over all of them, and how often the answer stayed the same. `worst`: of each item its worst value over the
+original and all changes (Liang et al. 2022, HELM, section 4.7). A difference that is not seen with few items is not
+absent: read the interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+
+from steward.evaluation.changes import OPTIONS
+from steward.evaluation.compare import Drawn, Paired, moved_units, pair, scale_of
+from steward.evaluation.metrics import higher_is_better
+from steward.evaluation.run import Folder, clusters_of, scored
+from steward.evaluation.score import Prediction, Score, score
+from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, paired_bootstrap
+from steward.evaluation.suite import Change, Item, MetricSpec
+from steward.text.swaps import swapped
+
+_EVIDENCE: Final = 6  # moves that, all one way, are evidence at 5 %: the sign test's p of five is 2 · 2**-5 = 0.0625
+_SHOWN: Final = 5  # items side by side, those that lost most first
+
+
+class Shift(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric under one change. `p` is Holm's over all changes and metrics of the trial.
+
+    `low` and `high`: the pairing's interval; where fewer than six items moved, also all that the exact intervals of the
+    shares that moved up and down allow, each taken to move all the way: a bootstrap of so few has too little width.
+    """
+
+    paired: Paired
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """One item before and after."""
+
+    id: str
+    asked: str
+    asked_after: str
+    said: str | None
+    said_after: str | None
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What one change did. `same`: the share of answers that stayed, in SQuAD's normal form, where it can be told."""
+
+    change: str
+    items: int  # that the change touches
+    untouched: int
+    shifts: tuple[Shift, ...]
+    same: Score | None
+    examples: tuple[Example, ...]
+    errored: tuple[str, ...]
+
+
+class Worst(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric with each item's worst value, over the items that every run scored."""
+
+    metric: str
+    original: float
+    worst: float
+    gain: float  # worst - original, turned round where lower is better: never above 0
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """All changes of one suite on one model."""
+
+    suite: str
+    model: str
+    items: int
+    effects: tuple[Effect, ...]
+    worst: tuple[Worst, ...]
+    untouching: tuple[str, ...]  # changes that touch no item
+    errored: tuple[str, ...]  # of the original run
+    margin: float | None = None
+    verdict: Literal["passed", "moved", "inconclusive"] | None = None  # where a margin is given
+
+
+def trial(
+    original: Folder,
+    changed: Mapping[str, tuple[Change, Folder]],
+    extra: Sequence[MetricSpec] = (),
+    untouching: tuple[str, ...] = (),
+    margin: float | None = None,
+    samples: int = SAMPLES,
+) -> Trial:
+    """`changed`: by title. `extra`: metrics beside the suite's, none of them graded. `margin`: on the metrics' scale.
+
+    With a margin: moved where a metric of the suite lost more than it for sure, after Holm's correction; after a swap
+    of people, also where it won more, for then the other side has lost it. Passed where all moved less for sure.
+    """
+    specs = [*original.manifest.suite.metric_specs(), *extra]
+    pairs = [
+        [pair(spec, run.items, original, run, name=title, samples=samples) for spec in specs]
+        for title, (_, run) in changed.items()
+    ]
+    drawn = [[one.paired for one in row] for row in pairs]
+    tested = [row.p for rows in drawn for row in rows if row.p is not None]
+    corrected = iter(holm(tested))
+    runs = [run for _, run in changed.values()]
+    shifts = [
+        tuple(_shift(row, run.items, None if row.p is None else next(corrected)) for row in rows)
+        for rows, run in zip(drawn, runs, strict=True)
+    ]
+    return Trial(
+        suite=original.manifest.suite.name,
+        model=original.manifest.model,
+        items=len(original.items),
+        effects=tuple(
+            _effect(title, change, original, run, found)
+            for (title, (change, run)), found in zip(changed.items(), shifts, strict=True)
+        ),
+        worst=tuple(
+            found for spec in specs[: len(specs) - len(extra)] if (found := worst_of(spec, original, runs, samples))
+        ),
+        untouching=untouching,
+        errored=_errors(original),
+        margin=margin,
+        verdict=None if margin is None else _verdict(changed, shifts, pairs, len(specs) - len(extra), margin),
+    )
+
+
+def _verdict(
+    changed: Mapping[str, tuple[Change, Folder]],
+    shifts: Sequence[Sequence[Shift]],
+    pairs: Sequence[Sequence[Drawn]],
+    metrics: int,
+    margin: float,
+) -> Literal["passed", "moved", "inconclusive"]:
+    """Passed needs no correction, since all must pass; moved needs it, since one is enough (as in the gate)."""
+    p_moved, open_ = [], False
+    for (change, _), rows, drawn in zip(changed.values(), shifts, pairs, strict=True):
+        for shift, one in zip(rows[:metrics], drawn[:metrics], strict=True):
+            if shift.low is None or shift.high is None:
+                open_ = True
+                continue
+            open_ |= shift.low <= -margin or (change.swaps and shift.high >= margin)
+            certain = shift.paired.low == shift.low and shift.paired.high == shift.high  # enough items moved
+            p_moved.append(_p_within(one, -margin, math.inf) if certain else 1.0)
+            if change.swaps:
+                p_moved.append(_p_within(one, -math.inf, margin) if certain else 1.0)
+    if any(p <= 0.025 for p in holm(p_moved)):
+        return "moved"
+    return "inconclusive" if open_ else "passed"
+
+
+def _p_within(drawn: Drawn, low: float, high: float) -> float:
+    """The share of bootstrap samples that moved no more than is allowed."""
+    inside = np.count_nonzero((drawn.gains >= low) & (drawn.gains <= high))
+    return float((inside + 1) / (drawn.gains.size + 1))
+
+
+def _shift(paired: Paired, items: Sequence[Item], p: float | None) -> Shift:
+    low, high = paired.low, paired.high
+    few = moved_units((*paired.worse, *paired.better), items) < _EVIDENCE
+    if few and low is not None and high is not None and scale_of(paired.metric) < math.inf:
+        most_lost, most_won = (_exact(paired, moved, items) for moved in (paired.worse, paired.better))
+        low, high = min(low, -most_lost), max(high, most_won)
+    return Shift(paired=paired, low=low, high=high, p=p)
+
+
+def _exact(paired: Paired, moved: Sequence[str], items: Sequence[Item]) -> float:
+    """The most that all may have moved that way, for all that the share which did tells."""
+    return scale_of(paired.metric) * clopper_pearson(moved_units(moved, items), paired.units).high
+
+
+def _effect(title: str, change: Change, original: Folder, run: Folder, shifts: tuple[Shift, ...]) -> Effect:
+    before = {item.id: item for item in original.items}
+    lost = shifts[0].paired.worse if shifts else ()
+    shown = [
+        *lost,
+        *(item.id for item in run.items if item.id not in lost and not _stayed(item, change, original, run)),
+    ]
+    after = {item.id: item for item in run.items}
+    examples = [
+        Example(
+            id=name,
+            asked=_other_words(before[name], after[name]),
+            asked_after=_other_words(after[name], before[name]),
+            said=original.answers[name].prediction,
+            said_after=run.answers[name].prediction,
+        )
+        for name in shown[:_SHOWN]
+    ]
+    return Effect(
+        change=title,
+        items=len(run.items),
+        untouched=len(original.items) - len(run.items),
+        shifts=shifts,
+        same=same_answers(change, original, run),
+        examples=tuple(examples),
+        errored=_errors(run),
+    )
+
+
+def _other_words(item: Item, other: Item) -> str:
+    """The messages that the other item has otherwise."""
+    pairs = zip(item.messages, other.messages, strict=True)
+    return "\n\n".join(one.content for one, two in pairs if one != two)
+
+
+def same_answers(change: Change, original: Folder, run: Folder) -> Score | None:
+    """How many answers stayed what they were; after a swap, what they would be about the other person.
+
+    None for options in another order, where the right letter is another one.
+    """
+    if change.use == OPTIONS or not run.items:
+        return None
+    predictions, references = [], {}
+    for item in run.items:
+        one, other = original.answers[item.id], run.answers[item.id]
+        error = one.error or other.error
+        predictions.append(Prediction(item.id, other.prediction, error))
+        references[item.id] = [expected(change, one.prediction or "")]
+    return score("squad_em", predictions, references, clusters=clusters_of(run.items)).score
+
+
+def expected(change: Change, said: str) -> str:
+    """The answer that would show no difference."""
+    return (swapped(said, change.use) or said) if change.other_person else said
+
+
+def _stayed(item: Item, change: Change, original: Folder, run: Folder) -> bool:
+    one, other = original.answers[item.id].prediction, run.answers[item.id].prediction
+    return one is None or other is None or expected(change, one).split() == other.split()
+
+
+def worst_of(spec: MetricSpec, original: Folder, runs: Sequence[Folder], samples: int = SAMPLES) -> Worst | None:
+    """None for a corpus metric, which items do not have, and where no item was scored by every run it is in."""
+    sign = 1.0 if higher_is_better(spec.name) else -1.0
+    found = scored(spec, original.items, original.answers)
+    if found.table.shape[1] != 2:
+        return None
+    values = dict(zip(found.ids, found.values, strict=True))
+    worst, gone = dict(values), set[str]()
+    for run in runs:
+        part = scored(spec, run.items, run.answers)
+        theirs = dict(zip(part.ids, part.values, strict=True))
+        gone |= {item.id for item in run.items if item.id not in theirs}
+        worst |= {
+            name: sign * min(sign * value, sign * theirs[name]) for name, value in worst.items() if name in theirs
+        }
+    kept = [item for item in original.items if item.id in values and item.id not in gone]
+    if not kept:
+        return None
+    groups = clusters_of(kept)
+    pairs = [(sign * values[item.id], sign * worst[item.id]) for item in kept]
+    clusters = [groups[item.id] for item in kept] if groups is not None else None
+    gain = paired_bootstrap([a for a, _ in pairs], [b for _, b in pairs], clusters, samples=samples)
+    return Worst(
+        metric=spec.name,
+        original=float(np.mean([values[item.id] for item in kept])),
+        worst=float(np.mean([worst[item.id] for item in kept])),
+        gain=gain.value,
+        low=None if np.isnan(gain.low) else gain.low,
+        high=None if np.isnan(gain.high) else gain.high,
+        n=len(kept),
+    )
+
+
+def _errors(run: Folder) -> tuple[str, ...]:
+    return tuple(f"{item.id}: {why}" for item in run.items if (why := run.answers[item.id].error) is not None)

@@ -1,0 +1,159 @@
+"""Small changes to a text that leave what it asks as it was: for more training rows, and to see whether answers hold.
+
+typos         one letter in about 25 dropped, doubled, or swapped with the next (Wei and Zou 2019, EDA, at the level of
+              letters)
+case          all lower case, all upper case, or first letters swapped
+spacing       a space in ten doubled, tripled or gone round by a line's end, and blanks at the ends (Liang et al. 2022,
+              HELM, section 4.7)
+contractions  "do not" becomes "don't", or the other way round where there is more to do
+synonyms      one listed word in two by another of its line (`lexicons/synonyms.txt`, or a list of the user's)
+filler        words that say nothing, before the text or after a comma ("well, ", "you know")
+paraphrase    a question or request in another frame ("What is X?", "Could you tell me what X is?"); a text that fits no
+              frame stays as it is
+
+All take a generator of random numbers and give the same text for the same one; a text they cannot change comes back as
+it is. English, but for typos, case and spacing. Negation, numbers and names are never touched.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Final
+
+from steward.text.lexicons import lexicon, rows
+
+Change = Callable[[str, random.Random], str]
+
+
+def typos(text: str, rng: random.Random) -> str:
+    letters = list(text)
+    places = [place for place in range(len(letters) - 1) if letters[place].isalpha() and letters[place + 1].isalpha()]
+    for place in rng.sample(places, k=min(len(places), 1 + len(places) // 25)):
+        kind = rng.randrange(3)
+        if kind == 2:
+            letters[place], letters[place + 1] = letters[place + 1], letters[place]
+        else:
+            letters[place] *= 2 * kind  # gone, or twice
+    return "".join(letters)
+
+
+def case(text: str, rng: random.Random) -> str:
+    return rng.choice((str.lower, str.upper, lambda text: re.sub(r"\b\w", lambda m: m[0].swapcase(), text)))(text)
+
+
+def spacing(text: str, rng: random.Random) -> str:
+    places = [found.start() for found in re.finditer(" ", text)]
+    chosen = set(rng.sample(places, k=min(len(places), 1 + len(places) // 10)))
+    wide = "".join(rng.choice(("  ", "   ", " \n")) if at in chosen else c for at, c in enumerate(text))
+    return rng.choice(("", " ", "\n")) + wide + rng.choice((" ", "  ", "\n"))
+
+
+def contractions(text: str, rng: random.Random) -> str:
+    """The way that changes more; no random numbers are drawn."""
+    short, n_short = replaced(text, {long: short for long, short in rows("contractions")})
+    long, n_long = replaced(text, {short: long for long, short in rows("contractions")})
+    return short if n_short >= n_long else long
+
+
+def synonyms(text: str, rng: random.Random, name: str = "synonyms") -> str:
+    """One listed word in two, at least one. `name`: one of our lists, or a file, one line a set of equal words."""
+    groups = _groups(name)
+    places = [found for found in _pattern(tuple(groups)).finditer(text)]
+    chosen = {found.start() for found in rng.sample(places, k=min(len(places), 1 + len(places) // 2))}
+
+    def other(found: re.Match[str]) -> str:
+        if found.start() not in chosen:
+            return found[0]
+        word = found[0].casefold()
+        return cased(found[0], rng.choice([each for each in groups[word] if each.casefold() != word]))
+
+    return _pattern(tuple(groups)).sub(other, text)
+
+
+_FILLERS: Final = ("well", "so", "actually", "you know", "okay", "um", "like I said", "to be honest")
+
+
+def filler(text: str, rng: random.Random) -> str:
+    word = rng.choice(_FILLERS)
+    commas = [found.end() for found in re.finditer(r",(?= )", text)]
+    if commas and rng.random() < 0.5:
+        at = rng.choice(commas)
+        return f"{text[:at]} {word},{text[at:]}"
+    first = text.split(" ", 1)[0]  # "What is" goes on in lower case; "I", "NASA" and "Mary" do not
+    lower = first != "I" and first.casefold() in lexicon("stop_words")[""]
+    rest = text[:1].lower() + text[1:] if lower else text
+    return f"{word[:1].upper()}{word[1:]}, {rest}" if text.strip() else text
+
+
+_REQUEST = r"(?:please\s+|could you\s+|can you\s+)?"
+_VERBS = "explain|describe|summari[sz]e|list|write|name|translate|give|compare|find|show|tell"
+FRAMES: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
+    (
+        re.compile(r"(?i)^what (?P<verb>is|are|was|were) (?P<what>[^?\n]+)\?$"),
+        ("Could you tell me what {what} {verb}?", "I want to know what {what} {verb}.", "Tell me what {what} {verb}."),
+    ),
+    (
+        re.compile(r"(?i)^how (?:do|can|should) (?:i|you|we) (?P<what>[^?\n]+)\?$"),
+        ("What is the way to {what}?", "Please explain how to {what}.", "I want to {what}. How does one do that?"),
+    ),
+    (
+        re.compile(rf"(?i)^{_REQUEST}(?P<verb>{_VERBS}) (?P<what>[^?\n]+?)[.?!]?$"),
+        ("Please {verb} {what}.", "Could you {verb} {what}?", "I need you to {verb} {what}."),
+    ),
+)
+
+
+def paraphrase(text: str, rng: random.Random) -> str:
+    for frame, others in FRAMES:
+        if match := frame.match(text.strip()):
+            parts = {name: part.lower() if name == "verb" else part for name, part in match.groupdict().items()}
+            return rng.choice([made for other in others if (made := other.format(**parts)) != text] or [text])
+    return text
+
+
+CHANGES: Final[Mapping[str, Change]] = {
+    "typos": typos,
+    "case": case,
+    "spacing": spacing,
+    "contractions": contractions,
+    "synonyms": synonyms,
+    "filler": filler,
+    "paraphrase": paraphrase,
+}
+
+
+def cased(like: str, word: str) -> str:
+    """The word in the case of the one it replaces.
+
+    >>> cased("Big", "large"), cased("BIG", "large"), cased("big", "large"), cased("I", "we")
+    ('Large', 'LARGE', 'large', 'We')
+    """
+    if like.isupper() and len(like) > 1:
+        return word.upper()
+    return word[:1].upper() + word[1:] if like[:1].isupper() else word
+
+
+def replaced(text: str, pairs: Mapping[str, str]) -> tuple[str, int]:
+    """Whole words and phrases by what stands for them, in the case of what was there; and how many there were."""
+    known = {_straight(old): new for old, new in pairs.items()}
+    return _pattern(tuple(known)).subn(lambda found: cased(found[0], known[_straight(found[0])]), text)
+
+
+@lru_cache
+def _pattern(entries: tuple[str, ...]) -> re.Pattern[str]:
+    """Whole words and phrases, the longest first, whatever the case and the apostrophe."""
+    ordered = sorted(entries, key=len, reverse=True)
+    listed = "|".join(re.escape(entry).replace("'", "['’]") for entry in ordered)
+    return re.compile(rf"(?<![\w'’-])(?:{listed})(?![\w'’-])", re.I)
+
+
+def _straight(text: str) -> str:
+    return text.casefold().replace("’", "'")
+
+
+@lru_cache
+def _groups(name: str) -> dict[str, tuple[str, ...]]:
+    return {word.casefold(): row for row in rows(name) for word in row}

@@ -1,0 +1,180 @@
+"""Perplexity's composition root: a model opened, believed after its probe, and asked every window of a text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steward.core.errors import InputError, Unavailable
+from steward.core.extend import TokenScorer
+from steward.core.secret import Secret
+from steward.workflows.evaluate import need_extra
+from steward.workflows.models import backend_of, check_backend, embedded_threads, model_file, scratch
+
+if TYPE_CHECKING:
+    from steward.evaluation.perplexity import Document, Likelihood, Perplexity
+
+
+class Asked:
+    """What the command line says of the model and of the windows, beside the text."""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        backend: str = "auto",
+        url: str | None = None,
+        key: Secret | None = None,
+        tokenizer: Path | None = None,
+        window: int | None = None,
+        stride: int | None = None,
+        prefix_token: str | None = None,
+    ) -> None:
+        """`prefix_token`: a number or "none"; else the model's own.
+
+        :raises InputError: a back end or a prefix of another kind
+        """
+        check_backend(backend)
+        if prefix_token not in (None, "none") and not str(prefix_token).isdecimal():
+            raise InputError(f"--prefix-token {prefix_token!r}: expected a token's number, or none")
+        self.model, self.backend, self.url, self.key = model, backend, url, key
+        self.tokenizer, self.window, self.stride, self.prefix = tokenizer, window, stride, prefix_token
+
+
+def perplexity_file(
+    asked: Asked,
+    file: Path,
+    *,
+    split: str,
+    field: str,
+    concurrency: int,
+    progress: Callable[[int], Callable[[int, int], None]],
+) -> Perplexity:
+    """:raises InputError: the text or the model cannot be read, or the model's log-probabilities are not the text's
+    :raises Unavailable: no document could be scored
+    """
+    need_extra()
+    from steward.evaluation.perplexity import read_documents
+
+    documents = read_documents(file, split, field)
+    name = "rows" if file.suffix == ".jsonl" else split
+
+    async def go() -> Perplexity:
+        async with opened(asked) as scorer:
+            await probe(scorer, asked.model)
+            return await measure(asked, scorer, documents, name, concurrency, progress(len(documents)))
+
+    return asyncio.run(go())
+
+
+async def measure(
+    asked: Asked,
+    scorer: TokenScorer,
+    documents: Sequence[Document],
+    split: str,
+    concurrency: int,
+    progress: Callable[[int, int], None],
+) -> Perplexity:
+    """:raises Unavailable: no document could be scored"""
+    from steward.evaluation.perplexity import Setup, likelihood, summarise, text_hash, token_hash, windows
+
+    window, prefix = scorer.window, _prefix(asked.prefix, scorer)
+    stride = asked.stride or window
+    if stride > window:
+        raise InputError(f"--stride {stride} is above the window of {window}; tokens between would not be scored")
+    tokens = [await scorer.encode(document.text) for document in documents]
+    found: dict[int, Likelihood] = {}
+    todo, errored = iter(range(len(documents))), 0
+
+    async def work() -> None:
+        nonlocal errored
+        for index in todo:
+            found[index] = await one(documents[index], tokens[index])
+            errored += found[index].error is not None
+            progress(len(found) - errored, errored)
+
+    async def one(document: Document, given: list[int]) -> Likelihood:
+        from steward.evaluation.perplexity import Likelihood
+
+        values: list[float] = []
+        try:
+            for asking in windows(given, prefix, window, stride):
+                values += await scorer.score(asking)
+        except Unavailable as failure:
+            return Likelihood(document.id, error=str(failure))
+        return likelihood(document, values)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(documents))):
+                group.create_task(work())
+    except* InputError as failures:  # a refusal is one for all
+        raise failures.exceptions[0] from None
+    rows = [found[index] for index in range(len(documents))]
+    if all(row.error is not None for row in rows):
+        raise Unavailable(f"{asked.model}: no document could be scored; the first: {rows[0].error}")
+    setup = Setup(
+        window=window,
+        stride=stride,
+        prefix_token=prefix,
+        split=split,
+        tokenizer_sha256=scorer.tokenizer_sha256,
+        tokens_sha256=token_hash(tokens),
+        text_sha256=text_hash(documents),
+    )
+    return summarise(asked.model, scorer.backend, rows, setup)
+
+
+async def probe(scorer: TokenScorer, model: str) -> None:
+    """:raises InputError: its log-probabilities are not those of the text it is given, and why"""
+    from steward.evaluation.probe import TEXTS, Known, refusal
+
+    for text in TEXTS:
+        context = tuple(await scorer.encode(text))
+        if len(context) < 2:
+            raise InputError(f"{model}: {len(context)} tokens for {text!r}; likelihood metrics need a tokenizer")
+        known = Known(context, await scorer.likeliest(context), context[0])
+        why = refusal(known, [await scorer.score(question) for question in known.questions()])
+        if why:
+            raise InputError(
+                f"perplexity of {model} is refused: a question with a known answer came back wrong ({why}), so its "
+                "numbers would not be log-probabilities of the text; use --backend embedded or transformers, or "
+                "another server"
+            )
+
+
+@asynccontextmanager
+async def opened(asked: Asked) -> AsyncIterator[TokenScorer]:
+    """The scorer that the model's name, or `backend`, asks for."""
+    kind = backend_of(asked.model, asked.backend, asked.url)
+    if kind == "url":
+        from steward.adapters.engines.echo import open_echo
+
+        prefix = None if asked.prefix in (None, "none") else int(asked.prefix)
+        scorer, engine = await open_echo(asked.url or "", asked.key, asked.model, asked.tokenizer, prefix, asked.window)
+        try:
+            yield scorer
+        finally:
+            await engine.close()
+    elif kind == "embedded":
+        from steward.adapters.engines.embedded import EmbeddedScorer
+
+        with scratch() as folder:
+            embedded = EmbeddedScorer(model_file(asked.model), folder, embedded_threads(), asked.window)
+            try:
+                yield embedded
+            finally:
+                await embedded.close()
+    else:
+        from steward.adapters.engines.checkpoint import Checkpoint
+
+        yield Checkpoint(model_file(asked.model), asked.window)
+
+
+def _prefix(given: str | None, scorer: TokenScorer) -> int | None:
+    if given is None:
+        return scorer.prefix_token
+    return None if given == "none" else int(given)

@@ -1,0 +1,134 @@
+"""What every token scorer promises, over llama.cpp in process, transformers (where it is installed) and a server."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import ROOT, served
+from steward import starter
+from steward.adapters.engines.echo import EchoScorer
+from steward.adapters.engines.embedded import serve
+from steward.adapters.engines.http import HttpEngine
+from steward.core.errors import InputError
+from steward.core.extend import Continuation, TokenScorer
+from steward.evaluation.perplexity import Document, likelihood, windows
+from steward.evaluation.run import read_folder
+from steward.workflows.evaluate import run_file
+from steward.workflows.perplexity import Asked, opened, probe
+
+HARNESS = json.loads((ROOT / "tests" / "unit" / "evaluation" / "harness.json").read_text())
+TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra train")
+LIMITS: dict[str, Any] = {"concurrency": 4, "limit": 20, "cache": None}
+KINDS = ["embedded", pytest.param("transformers", marks=TORCH), "url"]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    yield from served("tests/echoing_upstream.py")
+
+
+@asynccontextmanager
+async def scorer(kind: str, url: str, window: int | None = None) -> AsyncIterator[TokenScorer]:
+    asked = Asked("honest", url=url) if kind == "url" else Asked("starter", backend=kind, window=window)
+    async with opened(asked) as found:
+        yield found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_answers_what_is_known(kind: str, url: str) -> None:
+    async def go() -> None:
+        async with scorer(kind, url) as found:
+            await probe(found, "m")
+            tokens = tuple(await found.encode("My parcel came late."))
+            whole = await found.score(Continuation(tokens[:1], tokens[1:]))
+            one_by_one = [(await found.score(Continuation(tokens[:n], (tokens[n],))))[0] for n in range(1, len(tokens))]
+            assert whole == pytest.approx(one_by_one, abs=1e-3) and len(whole) == len(tokens) - 1
+
+    asyncio.run(go())
+
+
+def documents() -> list[str]:
+    """Those of scripts/harness_perplexity.py."""
+    lines = (starter.path().parent / "sets" / "held_out.jsonl").read_text().splitlines()
+    users, ends = [json.loads(line)["user"] for line in lines], (0, 2, 12, 22, 42, 62, 92)
+    return ["\n".join(users[start:end]) for start, end in pairwise(ends)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "window", "tolerance"),
+    [
+        pytest.param("transformers", 64, 1e-4, marks=TORCH),
+        pytest.param("transformers", 256, 1e-4, marks=TORCH),
+        ("embedded", 64, 2e-3),  # the same weights, with 8-bit products
+    ],
+)
+def test_log_likelihoods_are_those_of_the_harness(kind: str, window: int, tolerance: float, url: str) -> None:
+    """lm-evaluation-harness 0.4.13 on the same model and texts, recorded by scripts/harness_perplexity.py."""
+
+    async def go() -> list[float]:
+        found = []
+        async with scorer(kind, url, window) as model:
+            assert model.window == window and model.prefix_token == HARNESS["perplexity"][str(window)]["prefix_token"]
+            for text in documents():
+                asked = windows(await model.encode(text), model.prefix_token, window, window)
+                values = [value for each in asked for value in await model.score(each)]
+                found.append(likelihood(Document("1", text), values).nats)
+        return found
+
+    assert asyncio.run(go()) == pytest.approx(HARNESS["perplexity"][str(window)]["nats"], rel=tolerance)
+
+
+def test_llama_server_is_refused_by_name(tmp_path: Path) -> None:
+    """The real one: it takes `echo` and `logprobs` and returns what it generated."""
+
+    async def go() -> None:
+        engine = HttpEngine("http://engine/v1", socket_path=str(tmp_path / "s.sock"))
+        server = serve(starter.path(), tmp_path / "s.sock", "starter", 256, 1, 1)
+        try:
+            await probe(EchoScorer(engine, "starter"), "starter")
+        finally:
+            await engine.close()
+            del server
+
+    with pytest.raises(InputError, match="starter: the server does not return the log-probabilities of the prompt"):
+        asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("generated", "1 entries for a prompt"),
+        ("llama", "no `logprobs.token_logprobs`"),
+        ("flat", "every token has the same log-probability, -1.0000"),
+        ("shifted", "-6.2344 of a token to which it gave -0.6931"),
+    ],
+)
+def test_a_server_that_lies_is_refused(model: str, said: str, url: str) -> None:
+    async def go() -> None:
+        async with opened(Asked(model, url=url)) as found:
+            await probe(found, model)
+
+    with pytest.raises(InputError, match=said):
+        asyncio.run(go())
+
+
+@TORCH
+def test_a_checkpoint_answers_as_llama_cpp_does(tmp_path: Path) -> None:
+    """Two implementations of one model, greedily: of 20 answers 18 or more are the same text."""
+    runs = []
+    for backend in ("embedded", "transformers"):
+        out = tmp_path / backend
+        shown = lambda total: lambda done, failed: None  # noqa: E731
+        found = run_file("starter", "starter", None, None, out, backend=backend, **LIMITS, progress=shown)
+        runs.append(read_folder(out).answers)
+        assert not found.errored and all(answer.output_tokens for answer in runs[-1].values())
+    assert sum(runs[0][name].prediction == answer.prediction for name, answer in runs[1].items()) >= 18

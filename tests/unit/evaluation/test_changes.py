@@ -1,0 +1,110 @@
+"""What a change does to a suite: its fields, its options, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steward.core.errors import InputError
+from steward.evaluation.changes import changed_suite
+from steward.evaluation.metrics.answers import chosen_letter
+from steward.evaluation.suite import Change, load_suite
+
+SUITE = """name: s
+data: d.jsonl
+id: id
+messages: [{role: system, content: "You know {a}."}, {role: user, content: "{a} and {b}?"}]
+metrics: [exact_match]
+slices: [a]
+"""
+
+
+def write(folder: Path, rows: list[dict[str, Any]], text: str = SUITE) -> Path:
+    (folder / "d.jsonl").write_text("\n".join(json.dumps({"references": ["x"], **row}) for row in rows))
+    (folder / "s.yaml").write_text(text)
+    return folder / "s.yaml"
+
+
+def asked(path: Path, change: Change) -> dict[str, list[str]]:
+    return {item.id: [message.content for message in item.messages] for item in changed_suite(path, change).items}
+
+
+ROWS = [{"id": 1, "a": "big dogs", "b": "cats"}, {"id": 2, "a": "birds", "b": "fish", "paraphrases": ["fowl"]}]
+
+
+@pytest.mark.parametrize(
+    ("change", "user"),
+    [
+        (Change(append="!"), ["big dogs and cats!?", "birds and fish!?"]),
+        (Change(prepend="my "), ["my big dogs and cats?", "my birds and fish?"]),
+        (Change(append="!", fields=("a",)), ["big dogs! and cats?", "birds! and fish?"]),
+        (Change(replace={"cats": "cows"}), ["big dogs and cows?"]),
+        (Change(use="synonyms"), ["large dogs and cats?"]),
+        (Change(use="paraphrase"), ["fowl and fish?"]),
+    ],
+)
+def test_a_change_touches_fields_and_leaves_out_what_stays(tmp_path: Path, change: Change, user: list[str]) -> None:
+    assert [messages[-1] for messages in asked(write(tmp_path, ROWS), change).values()] == user
+
+
+def test_ids_slices_and_references_stay(tmp_path: Path) -> None:
+    """So that an item can be paired with itself, although the field of its slice is asked in other words."""
+    path = write(tmp_path, ROWS)
+    before, after = load_suite(path).items[0], changed_suite(path, Change(use="synonyms")).items[0]
+    assert (before.id, before.slices, before.references) == (after.id, after.slices, after.references)
+    assert before.messages[0] == after.messages[0]  # what the system says is not the user's to change
+
+
+CHOICES = 'name: c\ndata: d.jsonl\nid: id\nprompt: "{q}\\n{options}"\nchoices: options\nmetrics: [choice]\n'
+
+
+@pytest.mark.parametrize("right", ["Oslo", "B", ["Oslo"]])
+def test_the_right_letter_moves_with_its_option(tmp_path: Path, right: Any) -> None:
+    rows = [
+        {"id": n, "q": f"Where? {n}", "options": ["Rome", "Oslo", "B-town"], "references": right} for n in range(20)
+    ]
+    path = write(tmp_path, rows, CHOICES)
+    assert load_suite(path).items[0].messages[0].content == "Where? 0\nA. Rome\nB. Oslo\nC. B-town"
+    for item in changed_suite(path, Change(use="options-order")).items:
+        (letter,) = item.references
+        assert f"{letter}. Oslo" in item.messages[0].content and "B. Oslo\nC. B-town" not in item.messages[0].content
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"options": ["a", "b"], "references": ["c"]}, "neither an option nor the letter"),
+        ({"options": ["a", "b"], "references": ["C"]}, "neither an option nor the letter"),
+        ({"options": "a, b", "references": ["A"]}, "expected a list of 2 to 26"),
+    ],
+)
+def test_wrong_options_are_named(tmp_path: Path, row: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=f"item '7'.*{said}"):
+        load_suite(write(tmp_path, [{"id": 7, "q": "?", **row}], CHOICES))
+
+
+def test_paraphrases_that_are_no_texts_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="item '3': paraphrases is no list of texts"):
+        changed_suite(write(tmp_path, [{"id": 3, "a": "x", "b": "y", "paraphrases": "z"}]), Change(use="paraphrase"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("B", "B"),
+        (" (C) ", "C"),
+        ("B. Oslo", "B"),
+        ("Let me think.\nB", "B"),
+        ("The answer is B, not A.", "B"),
+        ("I would take (D).", "D"),
+        ("A. Rome\nB. Oslo", ""),
+        ("The answer is a town.", ""),
+        ("Oslo", ""),
+        ("", ""),
+    ],
+)
+def test_a_letter_is_chosen_or_not(answer: str, letter: str) -> None:
+    assert chosen_letter(answer) == letter

@@ -1,0 +1,97 @@
+"""Windows and units of lm-evaluation-harness; scripts/harness_perplexity.py recorded its numbers in harness.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steward.core.errors import InputError
+from steward.evaluation.perplexity import Document, Likelihood, Setup, likelihood, read_documents, summarise, windows
+
+HARNESS: dict[str, Any] = json.loads((Path(__file__).parent / "harness.json").read_text())
+
+
+def setup(window: int = 8) -> Setup:
+    return Setup(
+        window=window,
+        stride=window,
+        prefix_token=0,
+        split="blank",
+        tokenizer_sha256=None,
+        tokens_sha256="",
+        text_sha256="",
+    )
+
+
+@pytest.mark.parametrize("case", HARNESS["windows"], ids=lambda case: f"{case['tokens']}-{case['window']}")
+def test_windows_are_those_of_the_harness(case: dict[str, Any]) -> None:
+    stride = case["window"] - case["context_len"] + 1
+    made = windows(range(1, case["tokens"] + 1), 0, case["window"], stride)
+    assert [[list(each.context), list(each.tokens)] for each in made] == case["made"]
+
+
+def test_without_a_prefix_the_first_token_is_context() -> None:
+    """As in the transformers documentation on perplexity of fixed-length models."""
+    made = list(windows([7, 8, 9, 10, 11], None, 3, 2))
+    assert [(each.context, each.tokens) for each in made] == [((7,), (8, 9, 10)), ((8, 9, 10), (11,))]
+    assert list(windows([7], None, 3, 2)) == [] and list(windows([], 0, 3, 3)) == []
+
+
+def test_units_are_ratios_of_sums() -> None:
+    """By hand: 6 nats over 3 tokens, 2 words and 3 bytes; `re.split` counts an empty word before the first blank."""
+    found = summarise("m", "b", [likelihood(Document("1", " é"), [-1.0, -2.0, -3.0])], setup())
+    assert (found.tokens, found.words, found.bytes) == (3, 2, 3)
+    assert found.token_perplexity is not None and found.token_perplexity.value == pytest.approx(math.exp(2))
+    assert found.word_perplexity is not None and found.word_perplexity.value == pytest.approx(math.exp(3))
+    assert found.bits_per_byte is not None and found.bits_per_byte.value == pytest.approx(2 / math.log(2))
+    assert found.bits_per_byte.low is None  # one document has no interval
+
+
+def test_the_interval_is_of_documents() -> None:
+    """200 documents of 10 tokens, half with 1 nat a token and half with 3: 2 ± 1.96/sqrt(200) nats a token."""
+    rows = [Likelihood(str(i), -10.0 if i % 2 else -30.0, 10, 10, 40) for i in range(200)]
+    found = summarise("m", "b", rows, setup()).token_perplexity
+    assert found is not None and found.low is not None and found.high is not None
+    assert [math.log(v) for v in (found.value, found.low, found.high)] == pytest.approx([2, 1.861, 2.139], abs=0.01)
+
+
+def test_what_is_not_measured_enters_no_value() -> None:
+    rows = [Likelihood("1", -10.0, 5, 5, 20), Likelihood("2"), Likelihood("3", error="HTTP 503")]
+    found = summarise("m", "b", rows, setup())
+    assert (found.documents, found.unscored, found.errored, found.tokens) == (1, 1, ("3: HTTP 503",), 5)
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf, -3.4e38, 0.5])
+def test_what_is_no_log_probability_is_named(value: float) -> None:
+    assert "of its token 2" in str(likelihood(Document("1", "a b"), [-1.0, value]).error)
+
+
+def test_documents_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\n \nthree\n\n\nfour\n")
+    found = {split: [d.text for d in read_documents(tmp_path / "a.txt", split)] for split in ("blank", "line", "file")}
+    assert found["blank"] == ["one\ntwo", "three", "four"] and found["line"] == ["one", "two", "three", "four"]
+    assert found["file"] == ["one\ntwo\n \nthree\n\n\nfour\n"]
+    (tmp_path / "a.jsonl").write_text('{"text": "x\\n\\ny"}\n\n{"text": ""}\n')
+    assert [(d.id, d.text) for d in read_documents(tmp_path / "a.jsonl")] == [("1", "x\n\ny"), ("3", "")]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.jsonl", b'{"text": "x"}\n{"txt": "x"}', "a.jsonl:2: no field 'text', expected text; found .'txt'."),
+        ("a.jsonl", b'{"text": 7}', "a.jsonl:1: 'text' is int"),
+        ("a.jsonl", b"[]", "a.jsonl:1: Expected `object`"),
+        ("a.txt", b"\xff", "not UTF-8 at byte 0"),
+        ("a.txt", b"\n \n", "no text in it"),
+        ("gone.txt", None, "gone.txt: No such file"),
+    ],
+)
+def test_a_wrong_text_is_named(tmp_path: Path, name: str, data: bytes | None, said: str) -> None:
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        read_documents(tmp_path / name)

@@ -1,0 +1,34 @@
+"""A question with a known answer: what honest models answer passes, and each way of being wrong is named."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from steward.core.extend import Continuation, Likely
+from steward.evaluation.probe import Known, refusal
+
+KNOWN = Known((5, 6), Likely(7, -0.25), 5)
+HONEST = [[-0.25], [-0.26, -3.0], [-3.01], [-9.0]]
+
+
+def test_honest_answers_pass() -> None:
+    assert refusal(KNOWN, HONEST) == ""
+    assert KNOWN.questions()[2] == Continuation((5, 6, 7), (5,))
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([[-0.25], [-0.25], [-3.0], [-9.0]], "1, 1, 1, 1"),  # those of what was generated, one for each request
+        ([[-2.0], [-2.0, -3.0], [-3.0], [-9.0]], "-2.0000 of a token to which it gave -0.2500"),
+        ([[-0.25], [-0.25, -5.0], [-3.0], [-9.0]], "two tokens at once"),
+        ([[-0.25], [-0.25, -3.0], [-3.0], [-0.01]], "another token has -0.0100"),
+        ([[-0.25], [-0.25, -0.25], [-0.25], [-0.25]], "the same log-probability"),
+        ([[-0.25], [math.nan, -3.0], [-3.0], [-9.0]], "expected finite ones"),
+        ([[-0.25], [-0.25, 3.0], [3.0], [-9.0]], "expected finite ones"),
+    ],
+)
+def test_each_wrong_answer_is_named(answers: list[list[float]], said: str) -> None:
+    assert said in refusal(KNOWN, answers)

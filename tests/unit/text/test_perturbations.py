@@ -1,0 +1,67 @@
+"""Perturbations change something, never what is asked, and the same way for the same seed."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steward.text.perturbations import CHANGES, FRAMES, contractions, filler, paraphrase, spacing, synonyms, typos
+
+TEXT = "Mary, I do not have 3 big parcels for you, and I cannot start the car. What is wrong?"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CHANGES if kind != "paraphrase"])
+def test_each_changes_this_text_and_keeps_its_numbers(kind: str) -> None:
+    made = {CHANGES[kind](TEXT, random.Random(seed)) for seed in range(20)}
+    assert all(text != TEXT and "3" in text for text in made)
+    assert len(made) == 1 if kind == "contractions" else len(made) > 2
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text(max_size=60), st.sampled_from(sorted(CHANGES)), st.integers(0, 99))
+def test_any_text_is_taken_and_a_seed_decides(text: str, kind: str, seed: int) -> None:
+    assert CHANGES[kind](text, random.Random(seed)) == CHANGES[kind](text, random.Random(seed))
+
+
+def test_words_stay_where_only_spaces_change() -> None:
+    assert all(spacing(TEXT, random.Random(seed)).split() == TEXT.split() for seed in range(20))
+
+
+def test_contractions_go_both_ways() -> None:
+    long, short = "We do not know. I am sure it is not DO NOT.", "We don't know. I'm sure it isn't DON'T."
+    assert contractions(long, random.Random(0)) == short and contractions(short, random.Random(0)) == long
+    assert contractions("Mary’s isn’t", random.Random(0)) == "Mary’s is not"
+
+
+def test_synonyms_are_whole_words_of_one_line() -> None:
+    made = {synonyms("Big cars, bigger carts.", random.Random(seed)) for seed in range(20)}
+    assert made == {"Large cars, bigger carts."}
+
+
+def test_filler_lowers_only_function_words() -> None:
+    assert filler("What now?", random.Random(0)).endswith(", what now?")
+    assert filler("Mary is here.", random.Random(0)).endswith(", Mary is here.")
+    assert filler("I am here.", random.Random(0)).endswith(", I am here.")
+
+
+def test_a_list_of_the_users(tmp_path: object) -> None:
+    path = f"{tmp_path}/mine.txt"
+    with open(path, "w") as file:
+        file.write("ship, send off\n")
+    assert synonyms("Ship it.", random.Random(0), path) == "Send off it."
+
+
+@pytest.mark.parametrize("text", ["What are clouds?", "How do I bake bread?", "please list three rivers."])
+def test_a_frame_keeps_what_is_asked(text: str) -> None:
+    what = next(match["what"] for frame, _ in FRAMES if (match := frame.match(text)))
+    assert all(what in (made := paraphrase(text, random.Random(seed))) and made != text for seed in range(9))
+    assert paraphrase("Nothing of the kind", random.Random(0)) == "Nothing of the kind"
+
+
+def testtypos_change_about_one_letter_in_twenty_five() -> None:
+    text = "abcdefghij" * 50
+    made = typos(text, random.Random(1))
+    assert made != text and abs(len(made) - len(text)) <= 20
