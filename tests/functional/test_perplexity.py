@@ -36,6 +36,20 @@ def test_the_shipped_model_in_this_process(tmp_path: Path) -> None:
     assert found["setup"]["prefix_token"] == 0 and "window:128|stride:128|prefix:0" in found["signature"]
 
 
+def test_one_result_is_set_against_another(tmp_path: Path, upstream: str) -> None:
+    """The same model saves nothing; documents are rows of the result, so the text itself is not needed."""
+    (tmp_path / "t.txt").write_text("abc\n\nacb\n\nbca\n")
+    arguments = ("--model", "honest", "--url", upstream)
+    _, first = measure(tmp_path / "t.txt", *arguments)
+    (tmp_path / "first.json").write_text(json.dumps(first))
+    code, found = measure(tmp_path / "t.txt", *arguments, "--against", str(tmp_path / "first.json"))
+    assert code == 0 and found["against"]["documents"] == 3
+    assert [found["against"][name] for name in ("bits_per_byte", "low", "high", "ratio")] == [0, 0, 0, 1]
+    (tmp_path / "u.txt").write_text("abcd")
+    code, said = measure(tmp_path / "u.txt", *arguments, "--against", str(tmp_path / "first.json"))
+    assert code == 2 and "over different texts" in said
+
+
 def test_a_server_is_asked_in_windows_that_it_can_hold(tmp_path: Path, upstream: str) -> None:
     """By hand: "abc" * 50 has 149 steps scored without a prefix, 100 of them to the byte that follows."""
     (tmp_path / "t.txt").write_text("abc" * 50)

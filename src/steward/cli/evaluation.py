@@ -183,6 +183,7 @@ def perplexity(
         str | None, typer.Option(help="Before a text's first token: a number, none; else BOS or EOS.")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Documents at the same time, of --url.")] = 16,
+    against: Annotated[Path | None, typer.Option(help="What --json printed for another model on this text.")] = None,
     json: JsonOption = False,
 ) -> None:
     """How well a model predicts a text: token, word and byte perplexity, bits per byte, with intervals.
@@ -204,7 +205,9 @@ def perplexity(
         prefix_token=prefix_token,
     )
     with progress_bar() as bar:
-        found = perplexity_file(asked, file, split=split, field=field, concurrency=concurrency, progress=bar)
+        found = perplexity_file(
+            asked, file, split=split, field=field, concurrency=concurrency, progress=bar, against=against
+        )
     if json:
         show_json(found)
     else:
@@ -215,6 +218,10 @@ def perplexity(
         sizes = f"{found.tokens:,} tokens, {found.words:,} words, {found.bytes:,} bytes"
         counts = f"{found.documents} scored, {found.unscored} unscored, {len(found.errored)} errored"
         show_lines([f"{sizes}; documents: {counts}", found.signature])
+        if found.against is not None:
+            saved = found.against
+            ends = "" if saved.low is None else f" [{digits(saved.low)}, {digits(saved.high)}]"
+            show_lines([f"bits per byte saved against {saved.model}: {digits(saved.bits_per_byte)}{ends}"])
         show_lines([f"failed: {line}" for line in found.errored[:20]])
     if found.errored:
         raise typer.Exit(4)
