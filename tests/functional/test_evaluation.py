@@ -64,6 +64,8 @@ def test_a_run_is_scored_with_its_slices(suite: Path, upstream: str) -> None:
     """`weak` misses what 5 divides: 40 of 200, half of them even; Wilson of 160 in 200 is [.739, .850]."""
     code, found = evaluate(suite, "weak", upstream, "a")
     exact = found["scores"][0]
+    manifest = json.loads((suite.parent / "a" / "manifest.json").read_bytes())
+    assert manifest["seed"] == 12345 and manifest["signatures"][0].startswith("exact_match|")
     assert code == 0 and (exact["value"], exact["n"]) == (0.8, 200)
     assert (exact["low"], exact["high"]) == pytest.approx((0.7391, 0.8495), abs=1e-4)
     assert {(row["name"], row["score"]["value"]) for row in found["slices"]} >= {("even", 0.8), ("odd", 0.8)}

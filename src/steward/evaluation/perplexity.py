@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -268,13 +268,22 @@ def _estimate(
     return Interval(-nats / float(pair[:, 1].sum()), low, high), not math.isnan(low)
 
 
-def _map(given: tuple[Interval, bool] | None, rising: Any) -> Estimate | None:
-    """Through a rising function, which keeps an interval's ends its ends."""
+def _map(given: tuple[Interval, bool] | None, rising: Callable[[float], float]) -> Estimate | None:
+    """Through a rising function, which keeps an interval's ends its ends. None where no number is that large: Chinese
+    text is one word.
+    """
     if given is None:
         return None
     interval, bounded = given
-    ends = (rising(interval.low), rising(interval.high)) if bounded else (None, None)
-    return Estimate(rising(interval.value), *ends)
+    value, low, high = (_finite(rising, each) for each in (interval.value, interval.low, interval.high))
+    return None if value is None else Estimate(value, low if bounded else None, high if bounded else None)
+
+
+def _finite(rising: Callable[[float], float], value: float) -> float | None:
+    try:
+        return rising(value)
+    except OverflowError:
+        return None
 
 
 def _signature(backend: str, setup: Setup, confidence: float, samples: int, seed: int) -> str:

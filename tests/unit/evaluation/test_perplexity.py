@@ -77,6 +77,13 @@ def test_what_is_not_measured_enters_no_value() -> None:
     assert (found.documents, found.unscored, found.errored, found.tokens) == (1, 1, ("3: HTTP 503",), 5)
 
 
+def test_a_perplexity_beyond_all_numbers_is_none() -> None:
+    """A text without a blank is one word, and exp(2000) no float."""
+    found = summarise("m", "b", [Likelihood(str(n), -2000.0, 600, 1, 1500) for n in range(3)], setup())
+    assert found.word_perplexity is None and found.bits_per_byte is not None
+    assert found.bits_per_byte.low == pytest.approx(2000 / 1500 / math.log(2))
+
+
 @pytest.mark.parametrize("value", [math.nan, -math.inf, -3.4e38, 0.5])
 def test_what_is_no_log_probability_is_named(value: float) -> None:
     assert "of its token 2" in str(likelihood(Document("1", "a b"), [-1.0, value]).error)
