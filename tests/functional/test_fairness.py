@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from conftest import inside
+from steward.evaluation.bias import Text
+from steward.workflows.evaluate import Server
+from steward.workflows.stereotypes import likelihoods
 
 
 def answered(folder: Path, url: str) -> Path:
@@ -91,3 +94,54 @@ def test_bbq_asks_a_model(tmp_path: Path, scripted: str) -> None:
     done = inside("eval", "bias", "bbq", str(tmp_path / "bbq.jsonl"))
     assert done.returncode == 2 and "--predictions, or --model" in done.stderr
     assert inside("eval", "bias", "bbk", str(tmp_path / "bbq.jsonl")).returncode == 2
+
+
+def test_crows_pairs_and_stereoset_ask_a_model_in_this_process(tmp_path: Path) -> None:
+    """The starter finds a sentence of its shop likelier than the same words turned round, and than letters."""
+    pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
+    right, turned = "You can return your backpack under My Orders.", "Orders My under backpack your return can You."
+    head = ",sent_more,sent_less,stereo_antistereo,bias_type\n"
+    (tmp_path / "c.csv").write_text(f"{head}0,{right},{turned},stereo,shop\n1,{turned},{right},stereo,shop\n")
+    done = inside("eval", "bias", "crows-pairs", str(tmp_path / "c.csv"), "--model", "starter", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["measures"][0]["value"] == 0.5 and "sum of tokens" in found["signature"]
+    sentences = [("stereotype", right), ("anti-stereotype", turned), ("unrelated", "zq xv jk ww qz vx kj.")]
+    example = {
+        "id": "e",
+        "target": "shop",
+        "bias_type": "shop",
+        "context": "I do not want my backpack.",
+        "sentences": [
+            {"id": f"s{n}", "gold_label": kind, "sentence": text} for n, (kind, text) in enumerate(sentences)
+        ],
+    }
+    (tmp_path / "dev.json").write_text(json.dumps({"data": {"intrasentence": [], "intersentence": [example]}}))
+    done = inside("eval", "bias", "stereoset", str(tmp_path / "dev.json"), "--model", "starter", "--json")
+    values = {one["measure"]: one["value"] for one in json.loads(done.stdout)["measures"] if one["part"] == "all"}
+    assert (values["ss"], values["icat"]) == (1.0, 0.0) and values["lms"] >= 0.5  # it beats both of the others
+
+
+def test_a_sentences_likelihood_is_what_perplexity_says_of_it(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
+    text = "You can return your backpack under My Orders."
+    (tmp_path / "t.txt").write_text(text)
+    done = inside(
+        "eval", "perplexity", "--model", "starter", "--file", str(tmp_path / "t.txt"), "--split", "file", "--json"
+    )
+    nats = json.loads(done.stdout)["nats"]
+    server = Server(None, "starter", backend="embedded")
+    found = likelihoods(
+        server, [Text("a", text), Text("b", "pack.", "My back")], mean=False, progress=lambda n: lambda a, b: None
+    )
+    assert found.values["a"] == pytest.approx(nats, rel=1e-6) and nats < found.values["b"] < 0
+
+
+def test_what_a_set_needs_is_said(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("a,b\n1,2\n")
+    done = inside("eval", "bias", "crows-pairs", str(tmp_path / "c.csv"))
+    assert done.returncode == 2 and "needs --model, or --scores" in done.stderr
+    done = inside("eval", "bias", "crows-pairs", str(tmp_path / "c.csv"), "--model", "starter")
+    assert done.returncode == 2 and "no column 'sent_more'" in done.stderr
+    (tmp_path / "d.json").write_text('{"data": {"intrasentence": [{"id": 1}]}}')
+    done = inside("eval", "bias", "stereoset", str(tmp_path / "d.json"), "--model", "starter")
+    assert done.returncode == 2 and "not StereoSet's shape (KeyError: 'intersentence')" in done.stderr

@@ -152,3 +152,13 @@ def test_a_wrong_change_is_named(tmp_path: Path, scripted: str, more: tuple[str,
 def test_failed_items_are_named(tmp_path: Path, scripted: str) -> None:
     code, found = trial("robustness", reviews(tmp_path), "gone", scripted, "--change", "typos", "--limit", "2")
     assert code == 4 and len(found["errored"]) == 2 and found["effects"][0]["shifts"][0]["paired"]["gain"] is None
+
+
+@pytest.mark.parametrize(
+    ("model", "margin", "code"),
+    [("sentiment", "0.05", 1), ("kind", "0.3", 0), ("kind", "0.05", 3), ("sentiment", "0.9", 0)],
+)
+def test_a_margin_makes_a_verdict(tmp_path: Path, scripted: str, model: str, margin: str, code: int) -> None:
+    """Twelve items cannot show that less than 0.05 is lost, even where none is: 1 - 0.025^(1/12) is 0.26."""
+    ended, found = trial("robustness", reviews(tmp_path), model, scripted, "--change", "case", "--margin", margin)
+    assert ended == code and found["verdict"] == {0: "passed", 1: "moved", 3: "inconclusive"}[code]

@@ -10,9 +10,11 @@ import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_server, show_json, show_lines, show_table
 from steward.cli.evaluation import digits, progress_bar
+from steward.core.secret import resolve
 
 if TYPE_CHECKING:
     from steward.evaluation.robustness import Trial
+    from steward.workflows.evaluate import Server
 
 app = typer.Typer()
 
@@ -24,9 +26,13 @@ OutOption = Annotated[Path, typer.Option(help="Folder of the runs; the same one 
 FieldOption = Annotated[
     list[str] | None, typer.Option("--field", help="Fields of the data to change; else all that are asked.")
 ]
+MarginOption = Annotated[float | None, typer.Option(min=0, help="Of the suite's metrics: how much may change.")]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="Only the first rows of the data.")]
 UrlOption = Annotated[str | None, typer.Option(help="OpenAI-compatible server; else the gateway of --home.")]
 KeyOption = Annotated[str | None, typer.Option(help="env:NAME or file:PATH of its key; else the first one's.")]
+BackendOption = Annotated[
+    str | None, typer.Option(help="No server, but in this process: embedded, or transformers (extra `train`).")
+]
 ConcurrencyOption = Annotated[int, typer.Option(min=1, max=4096, help="Requests at the same time.")]
 CacheOption = Annotated[Path | None, typer.Option(help="Folder of answers to keep and to use again.")]
 
@@ -37,6 +43,7 @@ def judge(
     candidate: Annotated[Path, typer.Argument(help="Folder of the run in question.")],
     model: Annotated[str, typer.Option(help="The judge: model or route.")],
     rubric: Annotated[Path, typer.Option(help="Text file: what makes one answer better than another.")],
+    temperature: Annotated[str, typer.Option(help="Of the judge; empty for models that refuse to be given one.")] = "0",
     url: UrlOption = None,
     key: KeyOption = None,
     concurrency: ConcurrencyOption = 16,
@@ -50,7 +57,16 @@ def judge(
     address, secret = find_server(url, key, home)
     with progress_bar() as bar:
         found = evaluate.judge_folders(
-            baseline, candidate, model, rubric, address, secret, concurrency=concurrency, cache=cache, progress=bar
+            baseline,
+            candidate,
+            model,
+            rubric,
+            address,
+            secret,
+            temperature=temperature,
+            concurrency=concurrency,
+            cache=cache,
+            progress=bar,
         )
     if json:
         show_json(found)
@@ -81,17 +97,23 @@ def robustness(
     field: FieldOption = None,
     words: Annotated[str, typer.Option(help="List of synonyms: a file, one set of words a line.")] = "synonyms",
     seed: Annotated[int, typer.Option(help="Of what is drawn: another one changes other places.")] = 0,
+    margin: MarginOption = None,
     limit: LimitOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
+    backend: BackendOption = None,
     concurrency: ConcurrencyOption = 16,
     cache: CacheOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask a suite again with typos, other words, another order: what is lost, item by item. Exit 4: items failed."""
+    """Ask a suite again with typos, other words, another order: what is lost, item by item.
+
+    With --margin, exit 1 where a change loses more for sure, 3 where it cannot be told. Exit 4: items failed.
+    """
     changes = change or ["typos", "case", "spacing", "contractions", "synonyms", "filler", "paraphrase"]
-    _try(suite, changes, [], model, out, field, words, seed, limit, url, key, concurrency, cache, home, json)
+    server = _server(model, backend, url, key, concurrency, cache, home)
+    _try(suite, changes, [], out, field, words, seed, margin, limit, server, json)
 
 
 @app.command()
@@ -103,15 +125,20 @@ def counterfactual(
         list[str] | None, typer.Option("--swap", help="gender, origin:GROUP or dialect:GROUP; else all of them.")
     ] = None,
     field: FieldOption = None,
+    margin: MarginOption = None,
     limit: LimitOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
+    backend: BackendOption = None,
     concurrency: ConcurrencyOption = 16,
     cache: CacheOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask a suite again about somebody else: whether answers, refusals or lengths change. Exit 4: items failed."""
+    """Ask a suite again about somebody else: whether answers, refusals or lengths change.
+
+    With --margin, exit 1 where a swap changes more for sure, 3 where it cannot be told. Exit 4: items failed.
+    """
     from steward.core.errors import UnknownName
     from steward.text.swaps import kinds
 
@@ -119,7 +146,9 @@ def counterfactual(
         if name not in kinds():
             raise UnknownName("swap", name, kinds())
     extra = ["refusal", "words"]
-    _try(suite, swap or kinds(), extra, model, out, field, "", 0, limit, url, key, concurrency, cache, home, json)
+    swaps = swap or kinds()
+    server = _server(model, backend, url, key, concurrency, cache, home)
+    _try(suite, swaps, extra, out, field, "synonyms", 0, margin, limit, server, json)
 
 
 @app.command()
@@ -130,6 +159,7 @@ def checks(
     limit: LimitOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
+    backend: BackendOption = None,
     concurrency: ConcurrencyOption = 16,
     cache: CacheOption = None,
     home: HomeOption = None,
@@ -138,8 +168,7 @@ def checks(
     """Run a suite's MFT, INV and DIR checks. Exit 1: one failed; 3: items without a value leave it open."""
     from steward.workflows import evaluate
 
-    address, secret = find_server(url, key, home)
-    server = evaluate.Server(address, model, secret, concurrency, cache)
+    server = _server(model, backend, url, key, concurrency, cache, home)
     with progress_bar() as bar:
         found = evaluate.run_checks(suite, server, out, limit=limit, progress=bar)
     if json:
@@ -237,10 +266,14 @@ def bias(
     predictions: Annotated[
         Path | None, typer.Option(help='bbq: JSON lines {"id": "CATEGORY/NUMBER", "prediction"}.')
     ] = None,
-    model: Annotated[str | None, typer.Option(help="bbq: model or route to ask.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="To ask: for bbq a model or route; else starter, a file, a folder, or a name at --url."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="bbq: folder of the run.")] = None,
     url: UrlOption = None,
     key: KeyOption = None,
+    backend: BackendOption = None,
     concurrency: ConcurrencyOption = 16,
     cache: CacheOption = None,
     home: HomeOption = None,
@@ -250,9 +283,10 @@ def bias(
     from steward.workflows import evaluate
 
     server = None
-    if model is not None:
-        address, secret = find_server(url, key, home)
-        server = evaluate.Server(address, model, secret, concurrency, cache)
+    if model is not None and benchmark == "bbq":
+        server = _server(model, backend, url, key, concurrency, cache, home)
+    elif model is not None:
+        server = evaluate.Server(url, model, resolve(key) if key else None, concurrency, cache, backend or "auto")
     with progress_bar() as bar:
         found = evaluate.measure_bias(
             benchmark, data, scores=scores, predictions=predictions, server=server, out=out, progress=bar
@@ -271,40 +305,53 @@ def bias(
         raise typer.Exit(3)
 
 
-def _try(
-    suite: str,
-    names: Sequence[str],
-    extra: Sequence[str],
+def _server(
     model: str,
-    out: Path,
-    field: list[str] | None,
-    words: str,
-    seed: int,
-    limit: int | None,
+    backend: str | None,
     url: str | None,
     key: str | None,
     concurrency: int,
     cache: Path | None,
     home: Path | None,
+) -> Server:
+    from steward.workflows.evaluate import Server
+
+    address, secret = (url, None) if backend not in (None, "url") else find_server(url, key, home)
+    return Server(address, model, secret, concurrency, cache, backend or "url")
+
+
+def _try(
+    suite: str,
+    names: Sequence[str],
+    extra: Sequence[str],
+    out: Path,
+    field: list[str] | None,
+    words: str,
+    seed: int,
+    margin: float | None,
+    limit: int | None,
+    server: Server,
     json: bool,
 ) -> None:
     from steward.evaluation.suite import Change
     from steward.workflows import evaluate
 
-    address, secret = find_server(url, key, home)
-    server = evaluate.Server(address, model, secret, concurrency, cache)
-    changes = [Change(use=name, fields=tuple(field or ()), words=words or "synonyms", seed=seed) for name in names]
+    changes = [Change(use=name, fields=tuple(field or ()), words=words, seed=seed) for name in names]
     with progress_bar() as bar:
-        found = evaluate.try_changes(suite, changes, server, out, limit=limit, extra=extra, progress=bar)
+        found = evaluate.try_changes(suite, changes, server, out, limit=limit, extra=extra, margin=margin, progress=bar)
     if json:
         show_json(found)
     else:
         _show_trial(found)
     if found.errored or any(effect.errored for effect in found.effects):
         raise typer.Exit(4)
+    if found.verdict is not None:
+        raise typer.Exit({"passed": 0, "moved": 1, "inconclusive": 3}[found.verdict])
 
 
 def _show_trial(found: Trial) -> None:
+    if found.verdict is not None:
+        show_lines([f"{found.model}, margin {found.margin:g}: {found.verdict}"])
     columns = ["change", "metric", "original", "changed", "gain", "low", "high", "p (Holm)", "items", "same answer"]
     rows = []
     for effect in found.effects:

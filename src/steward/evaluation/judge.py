@@ -62,12 +62,14 @@ class Preference(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Judged, ...]
 
 
-def comparison_calls(model: str, rubric: str, question: str, baseline: str, candidate: str) -> tuple[Call, Call]:
+def comparison_calls(
+    model: str, rubric: str, question: str, baseline: str, candidate: str, temperature: float | None = 0.0
+) -> tuple[Call, Call]:
     """The baseline first, then the candidate first."""
 
     def ask(one: str, other: str) -> Call:
         parts = [f"Rubric:\n{rubric.strip()}", marked("question", question), marked("A", one), marked("B", other)]
-        return chat(model, _PROMPT, "\n\n".join(parts))
+        return chat(model, _PROMPT, "\n\n".join(parts), temperature)
 
     return ask(baseline, candidate), ask(candidate, baseline)
 

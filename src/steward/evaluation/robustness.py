@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
 
 from steward.evaluation.changes import OPTIONS
-from steward.evaluation.compare import Paired, moved_units, pair
+from steward.evaluation.compare import Drawn, Paired, moved_units, pair
 from steward.evaluation.metrics import higher_is_better, scale_of
 from steward.evaluation.run import Folder, clusters_of, scored
 from steward.evaluation.score import Prediction, Score, score
-from steward.evaluation.statistics import clopper_pearson, holm, paired_bootstrap
+from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, paired_bootstrap
 from steward.evaluation.suite import Change, Item, MetricSpec
 from steward.text.swaps import swapped
 
@@ -85,6 +85,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     worst: tuple[Worst, ...]
     untouching: tuple[str, ...]  # changes that touch no item
     errored: tuple[str, ...]  # of the original run
+    margin: float | None = None
+    verdict: Literal["passed", "moved", "inconclusive"] | None = None  # where a margin is given
 
 
 def trial(
@@ -92,13 +94,20 @@ def trial(
     changed: Mapping[str, tuple[Change, Folder]],
     extra: Sequence[MetricSpec] = (),
     untouching: tuple[str, ...] = (),
+    margin: float | None = None,
+    samples: int = SAMPLES,
 ) -> Trial:
-    """`changed`: by title. `extra`: metrics beside the suite's, none of them graded."""
+    """`changed`: by title. `extra`: metrics beside the suite's, none of them graded. `margin`: on the metrics' scale.
+
+    With a margin: moved where a metric of the suite lost more than it for sure, after Holm's correction; after a swap
+    of people, also where it won more, for then the other side has lost it. Passed where all moved less for sure.
+    """
     specs = [*original.manifest.suite.metric_specs(), *extra]
-    drawn = [
-        [pair(spec, run.items, original, run, name=title).paired for spec in specs]
+    pairs = [
+        [pair(spec, run.items, original, run, name=title, samples=samples) for spec in specs]
         for title, (_, run) in changed.items()
     ]
+    drawn = [[one.paired for one in row] for row in pairs]
     tested = [row.p for rows in drawn for row in rows if row.p is not None]
     corrected = iter(holm(tested))
     runs = [run for _, run in changed.values()]
@@ -114,10 +123,44 @@ def trial(
             _effect(title, change, original, run, found)
             for (title, (change, run)), found in zip(changed.items(), shifts, strict=True)
         ),
-        worst=tuple(found for spec in specs[: len(specs) - len(extra)] if (found := worst_of(spec, original, runs))),
+        worst=tuple(
+            found for spec in specs[: len(specs) - len(extra)] if (found := worst_of(spec, original, runs, samples))
+        ),
         untouching=untouching,
         errored=_errors(original),
+        margin=margin,
+        verdict=None if margin is None else _verdict(changed, shifts, pairs, len(specs) - len(extra), margin),
     )
+
+
+def _verdict(
+    changed: Mapping[str, tuple[Change, Folder]],
+    shifts: Sequence[Sequence[Shift]],
+    pairs: Sequence[Sequence[Drawn]],
+    metrics: int,
+    margin: float,
+) -> Literal["passed", "moved", "inconclusive"]:
+    """Passed needs no correction, since all must pass; moved needs it, since one is enough (as in the gate)."""
+    p_moved, open_ = [], False
+    for (change, _), rows, drawn in zip(changed.values(), shifts, pairs, strict=True):
+        for shift, one in zip(rows[:metrics], drawn[:metrics], strict=True):
+            if shift.low is None or shift.high is None:
+                open_ = True
+                continue
+            open_ |= shift.low <= -margin or (change.swaps and shift.high >= margin)
+            certain = shift.paired.low == shift.low and shift.paired.high == shift.high  # enough items moved
+            p_moved.append(_p_within(one, -margin, math.inf) if certain else 1.0)
+            if change.swaps:
+                p_moved.append(_p_within(one, -math.inf, margin) if certain else 1.0)
+    if any(p <= 0.025 for p in holm(p_moved)):
+        return "moved"
+    return "inconclusive" if open_ else "passed"
+
+
+def _p_within(drawn: Drawn, low: float, high: float) -> float:
+    """The share of bootstrap samples that moved no more than is allowed."""
+    inside = np.count_nonzero((drawn.gains >= low) & (drawn.gains <= high))
+    return float((inside + 1) / (drawn.gains.size + 1))
 
 
 def _shift(paired: Paired, items: Sequence[Item], p: float | None) -> Shift:
@@ -195,7 +238,7 @@ def _stayed(item: Item, change: Change, original: Folder, run: Folder) -> bool:
     return one is None or other is None or expected(change, one).split() == other.split()
 
 
-def worst_of(spec: MetricSpec, original: Folder, runs: Sequence[Folder]) -> Worst | None:
+def worst_of(spec: MetricSpec, original: Folder, runs: Sequence[Folder], samples: int = SAMPLES) -> Worst | None:
     """None for a corpus metric, which items do not have, and where no item was scored by every run it is in."""
     sign = 1.0 if higher_is_better(spec.name) else -1.0
     found = scored(spec, original.items, original.answers)
@@ -216,7 +259,7 @@ def worst_of(spec: MetricSpec, original: Folder, runs: Sequence[Folder]) -> Wors
     groups = clusters_of(kept)
     pairs = [(sign * values[item.id], sign * worst[item.id]) for item in kept]
     clusters = [groups[item.id] for item in kept] if groups is not None else None
-    gain = paired_bootstrap([a for a, _ in pairs], [b for _, b in pairs], clusters)
+    gain = paired_bootstrap([a for a, _ in pairs], [b for _, b in pairs], clusters, samples=samples)
     return Worst(
         metric=spec.name,
         original=float(np.mean([values[item.id] for item in kept])),

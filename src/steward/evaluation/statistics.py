@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, Final
 
@@ -261,6 +262,7 @@ def required_items(
     return max(2, math.ceil((z * spread / distance) ** 2))
 
 
+@lru_cache(maxsize=1024)
 def student_quantile(p: float, freedom: float) -> float:
     """The p quantile of Student's t."""
     if p > 0.5:

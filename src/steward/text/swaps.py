@@ -22,10 +22,11 @@ from steward.text.perturbations import cased, replaced
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
 
-def kinds() -> list[str]:
+@lru_cache
+def kinds() -> tuple[str, ...]:
     """Every swap by its name."""
     origins = [f"origin:{title}" for title in titles("names")]
-    return ["gender", *origins, *(f"dialect:{title}" for title in titles("dialects"))]
+    return ("gender", *origins, *(f"dialect:{title}" for title in titles("dialects")))
 
 
 def swapped(text: str, kind: str) -> str | None:

@@ -146,11 +146,13 @@ def try_changes(
     *,
     limit: int | None,
     extra: Sequence[str],
+    margin: float | None = None,
     progress: Progress,
 ) -> Trial:
     """The suite as it is and under each change, in folders of `out`, and what the changes did.
 
-    `extra`: metrics beside the suite's. Killed, it goes on where it ended.
+    `extra`: metrics beside the suite's. `margin`: how much the suite's may change, for a verdict. Killed, it goes on
+    where it ended.
 
     :raises InputError: the suite or a change is wrong, or nothing in the suite can be changed so
     """
@@ -178,6 +180,7 @@ def try_changes(
         {change.title: (change, run) for (change, _), run in zip(touched, others, strict=True)},
         [MetricSpec(name) for name in extra if name not in own],
         tuple(change.title for change, one in made if not one.items),
+        margin,
     )
 
 
@@ -252,7 +255,7 @@ def measure_bias(
     out: Path | None,
     progress: Progress,
 ) -> Bias:
-    """A published set about stereotypes: BBQ asks `server`, or reads predictions; the other two read scores.
+    """A published set about stereotypes: asks `server`, or reads predictions (bbq) or scores (the other two).
 
     :raises InputError: no such benchmark, a file of another shape, or what it needs is not given
     """
@@ -264,11 +267,17 @@ def measure_bias(
     if benchmark not in bias.BENCHMARKS:
         raise UnknownName("benchmark", benchmark, bias.BENCHMARKS)
     if benchmark != "bbq":
-        if scores is None:
-            raise InputError(
-                f"{benchmark} needs --scores, the sentences' log-probabilities; see `steward eval bias --help`"
-            )
-        return (bias.score_crows_pairs if benchmark == "crows-pairs" else bias.score_stereoset)(data, scores)
+        crows = benchmark == "crows-pairs"
+        if scores is not None:
+            given = bias.read_crows_scores(scores) if crows else bias.read_stereoset_scores(scores)
+        elif server is None:
+            raise InputError(f"{benchmark} needs --model, or --scores, the log-probabilities of its sentences")
+        else:
+            from steward.workflows.stereotypes import likelihoods
+
+            texts = bias.crows_texts(data) if crows else bias.stereoset_texts(data)
+            given = likelihoods(server, texts, mean=not crows, progress=progress)
+        return (bias.score_crows_pairs if crows else bias.score_stereoset)(data, given)
     questions, suite = bias.read_bbq(data)
     if predictions is not None:
         return bias.score_bbq(questions, read_predictions(predictions))
@@ -358,9 +367,10 @@ def judge_folders(
     url: str,
     key: Secret | None,
     *,
+    temperature: str,
     concurrency: int,
     cache: Path | None,
-    progress: Callable[[int], Callable[[int, int], None]],
+    progress: Progress,
 ) -> Preference:
     """Both answers to each item before a judge, in both orders.
 
@@ -370,8 +380,10 @@ def judge_folders(
     from steward.adapters.engines.http import HttpEngine
     from steward.evaluation import judge
     from steward.evaluation.compare import must_match
+    from steward.evaluation.metrics.graded import temperature_of
     from steward.evaluation.run import cached_send, read_folder
 
+    given = temperature_of(temperature)
     runs = [read_folder(path) for path in (baseline, candidate)]
     must_match(runs[0], runs[1])
     wording = read_text(rubric, "a file that says what makes an answer better")
@@ -383,7 +395,7 @@ def judge_folders(
 
         async def work() -> None:
             for name, question, one, other in todo:
-                calls = judge.comparison_calls(model, wording, question, one, other)
+                calls = judge.comparison_calls(model, wording, question, one, other, given)
                 try:
                     replies = [await cached_send(engine, call, cache, url) for call in calls]
                     found[name] = judge.judged(name, replies)

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from steward.core.errors import InputError
-from steward.evaluation.bias import read_bbq, score_bbq, score_crows_pairs, score_stereoset
+from steward.evaluation.bias import (
+    read_bbq,
+    read_crows_scores,
+    read_stereoset_scores,
+    score_bbq,
+    score_crows_pairs,
+    score_stereoset,
+)
 from steward.evaluation.score import Prediction
 
 
@@ -106,7 +113,7 @@ def test_crows_pairs_by_hand(tmp_path: Path) -> None:
     scores = [(-10.0, -12.0), (-10.0, -10.0), (-9.0, -11.0), (-9.0, -8.0)]
     rows = [{"id": n, "sent_more": more, "sent_less": less} for n, (more, less) in enumerate(scores)]
     (tmp_path / "s.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    found = score_crows_pairs(tmp_path / "c.csv", tmp_path / "s.jsonl")
+    found = score_crows_pairs(tmp_path / "c.csv", read_crows_scores(tmp_path / "s.jsonl"))
     parts = {one.part: one.value for one in found.measures}
     assert parts == {
         "all": 0.5,
@@ -129,7 +136,8 @@ def test_stereoset_by_hand(tmp_path: Path) -> None:
             "id": f"e{n}",
             "target": term,
             "bias_type": "profession",
-            "sentences": [{"id": f"{n}{label}", "gold_label": label} for label in labels],
+            "context": "BLANK",
+            "sentences": [{"id": f"{n}{label}", "gold_label": label, "sentence": label} for label in labels],
         }
         for n, (term, _) in enumerate(orders)
     ]
@@ -140,10 +148,10 @@ def test_stereoset_by_hand(tmp_path: Path) -> None:
     ]
     (tmp_path / "dev.json").write_text(json.dumps({"data": {"intrasentence": examples, "intersentence": []}}))
     (tmp_path / "s.json").write_text(json.dumps({"intrasentence": scores}))
-    found = score_stereoset(tmp_path / "dev.json", tmp_path / "s.json")
+    found = score_stereoset(tmp_path / "dev.json", read_stereoset_scores(tmp_path / "s.json"))
     assert [value(found, name) for name in ("lms", "ss", "icat")] == [7 / 8, 1 / 2, 7 / 8]
     assert value(found, "ss", "intrasentence, profession") == 0.5 and found.n == 3
     (tmp_path / "s.json").write_text(json.dumps({"intrasentence": scores[:8]}))
-    assert score_stereoset(tmp_path / "dev.json", tmp_path / "s.json").unscored == (
+    assert score_stereoset(tmp_path / "dev.json", read_stereoset_scores(tmp_path / "s.json")).unscored == (
         "e2: no score of all three sentences",
     )

@@ -25,6 +25,7 @@ from steward.text.sentences import sentences
 
 CHAT: Final = "/v1/chat/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
+_THOUGHTS: Final = re.compile(r"\A\s*<think>.*?</think>", re.S)
 
 
 class Grade(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,6 +108,7 @@ class Judge(_Grades):
         low: float = 1.0,
         high: float = 5.0,
         references: bool = True,
+        temperature: str = "0",
     ) -> None:
         need_option(self.name, "rubric", rubric, "what makes an answer good, in words")
         need_option(self.name, "model", model, "the judge's name at its server")
@@ -114,15 +116,17 @@ class Judge(_Grades):
             raise InputError(f"judge: low {low:g} and high {high:g}, expected low below high")
         self.url, self.key = url, key
         self._rubric, self._model, self._low, self._high, self._references = rubric, model, low, high, references
+        self._temperature = temperature_of(temperature)
         shown = "shown" if references else "hidden"
-        self.signature = f"judge|model:{model}|rubric:{digest(_JUDGE + rubric)}|scale:{low:g}-{high:g}|refs:{shown}"
+        scale = f"scale:{low:g}-{high:g}|refs:{shown}|temperature:{temperature or 'server'}"
+        self.signature = f"judge|model:{model}|rubric:{digest(_JUDGE + rubric)}|{scale}"
 
     def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[Call]:
         parts = [f"Rubric:\n{self._rubric.strip()}", marked("question", question)]
         if self._references:
             parts += [marked("right answer", str(reference)) for reference in references]
         system = _JUDGE.format(low=f"{self._low:g}", high=f"{self._high:g}")
-        return [chat(self._model, system, "\n\n".join([*parts, marked("answer", answer)]))]
+        return [chat(self._model, system, "\n\n".join([*parts, marked("answer", answer)]), self._temperature)]
 
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
         said = content(replies[0])
@@ -154,9 +158,9 @@ class GroundednessJudge(_Grades):
 
     name = "groundedness_judge"
 
-    def __init__(self, model: str = "", url: str = "", key: str = "") -> None:
+    def __init__(self, model: str = "", url: str = "", key: str = "", temperature: str = "0") -> None:
         need_option(self.name, "model", model, "the judge's name at its server")
-        self.url, self.key, self._model = url, key, model
+        self.url, self.key, self._model, self._temperature = url, key, model, temperature_of(temperature)
         self.signature = f"groundedness_judge|model:{model}|prompt:{digest(_CARRIED)}|unit:sentence"
 
     def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[Call]:
@@ -165,7 +169,14 @@ class GroundednessJudge(_Grades):
             return []
         listed = "\n".join(f"{number}: {' '.join(sentence.split())}" for number, sentence in enumerate(found, 1))
         sources = [marked(f"source {number}", str(text)) for number, text in enumerate(references, 1)]
-        return [chat(self._model, _CARRIED, "\n\n".join([*sources, marked(f"{len(found)} statements", listed)]))]
+        return [
+            chat(
+                self._model,
+                _CARRIED,
+                "\n\n".join([*sources, marked(f"{len(found)} statements", listed)]),
+                self._temperature,
+            )
+        ]
 
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
         if not replies:
@@ -240,10 +251,19 @@ def need_option(metric: str, option: str, value: str, what: str) -> None:
         raise InputError(f"{metric}: no option {option!r}; expected {what}")
 
 
-def chat(model: str, system: str, user: str) -> Call:
-    """One chat completion at temperature 0."""
+def temperature_of(text: str) -> float | None:
+    """None, "", leaves it to the server: some models refuse to be given one. :raises InputError: no number"""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise InputError(f"temperature {text!r}, expected a number, or nothing to leave it out") from None
+
+
+def chat(model: str, system: str, user: str, temperature: float | None = 0.0) -> Call:
+    """One chat completion."""
     messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-    return Call(CHAT, msgspec.json.encode({"model": model, "messages": messages, "temperature": 0}))
+    sampling = {} if temperature is None else {"temperature": temperature}
+    return Call(CHAT, msgspec.json.encode({"model": model, "messages": messages, **sampling}))
 
 
 def marked(what: str, text: str) -> str:
@@ -253,12 +273,12 @@ def marked(what: str, text: str) -> str:
 
 
 def content(reply: bytes) -> str:
-    """What a chat completion says; empty where it says nothing in words."""
+    """What a chat completion says, without the thoughts that some models put before it; empty where it says nothing."""
     try:
         said = msgspec.json.decode(reply)["choices"][0]["message"]["content"]
     except (msgspec.MsgspecError, LookupError, TypeError):
         return ""
-    return said if isinstance(said, str) else ""
+    return _THOUGHTS.sub("", said) if isinstance(said, str) else ""
 
 
 def digest(text: str) -> str:

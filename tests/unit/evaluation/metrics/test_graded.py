@@ -32,6 +32,7 @@ def reply(text: str) -> bytes:
         ("Grade: 4\nSo I repeat.\nGrade: 4", 0.75),
         ("Grade: 2\nNo, wait.\nGrade: 4", None),
         ("I would say 4", None),
+        ("<think>Grade: 2 perhaps.\nGrade: 3</think>\n\nGrade: 4", 0.75),
         ("Grade: 7", None),
         ("Grade: 4/10", None),
         ("The rubric says Grade: 5 for this", None),
@@ -61,6 +62,13 @@ def test_right_answers_are_shown_or_hidden() -> None:
         (call,) = Judge("r", "m", references=shown).calls("Who?", "Ann", ["Bob"])
         body = msgspec.json.decode(call.body)
         assert ("Bob" in body["messages"][1]["content"]) == shown and body["temperature"] == 0
+
+
+def test_temperature_can_be_left_to_the_server() -> None:
+    (call,) = Judge("r", "m", temperature="").calls("Who?", "Ann", [])
+    assert "temperature" not in msgspec.json.decode(call.body)
+    with pytest.raises(InputError, match="temperature 'hot', expected a number"):
+        make("judge", {"rubric": "r", "model": "m", "temperature": "hot"})
 
 
 def test_every_sentence_needs_one_verdict() -> None:

@@ -1,0 +1,50 @@
+"""What a margin promises: seldom "moved" where no change loses more than it, and "passed" where none loses anything."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from steward.evaluation.robustness import Trial, trial, worst_of
+from steward.evaluation.run import Answer, Folder, Manifest
+from steward.evaluation.suite import Change, Item, Message, MetricSpec, Spec
+
+
+def folder(right: list[bool]) -> Folder:
+    items = tuple(Item(str(n), (Message("user", "q"),), ("yes",), {}, str(n)) for n in range(len(right)))
+    answers = {str(n): Answer(id=str(n), prediction="yes" if value else "no") for n, value in enumerate(right)}
+    spec = Spec(name="s", data="d.jsonl", metrics=("exact_match",), prompt="{q}")
+    manifest = Manifest(suite=spec, model="m", items=len(items), data_sha256="d", prompts_sha256="p")
+    return Folder(manifest, items, answers)
+
+
+def tried(loss: float, n: int, changes: int, random: np.random.Generator) -> Trial:
+    """A model that is right in 80 %; each change turns 5 % of either kind round by chance, and loses `loss` beside."""
+    before = random.random(n) < 0.8
+    runs = {}
+    for number in range(changes):
+        up, down = random.random(n) < 0.05, random.random(n) < 0.0125 + loss / 0.8
+        runs[f"change {number}"] = (Change(use="typos"), folder(np.where(before, ~down, up).tolist()))
+    return trial(folder(before.tolist()), runs, margin=0.05, samples=400)
+
+
+def shares(loss: float, n: int, changes: int, rounds: int) -> dict[str | None, float]:
+    random = np.random.default_rng(1)
+    verdicts = [tried(loss, n, changes, random).verdict for _ in range(rounds)]
+    return {name: verdicts.count(name) / rounds for name in ("passed", "moved", "inconclusive")}
+
+
+def test_at_the_margin_three_changes_are_seldom_called_moved() -> None:
+    """Promised are 2.5 % after Holm's correction; 50 rounds give more than 4 of them in 1 of 100 (binomial)."""
+    found = shares(0.05, 200, 3, 50)
+    assert found["moved"] <= 4 / 50 and found["passed"] <= 4 / 50
+
+
+def test_it_decides_where_there_is_something_to_see() -> None:
+    assert shares(0.0, 500, 2, 10)["passed"] >= 0.9 and shares(0.15, 500, 2, 10)["moved"] >= 0.9
+
+
+def test_worst_of_all_by_hand() -> None:
+    """Right in both runs: 1 of 4. So the worst is 1/4 where the original is 3/4."""
+    found = worst_of(MetricSpec("exact_match"), folder([True, True, True, False]), [folder([True, False, False, True])])
+    assert found is not None and (found.original, found.worst, found.gain) == (0.75, 0.25, pytest.approx(-0.5))
