@@ -22,6 +22,11 @@ def upstream() -> Iterator[str]:
     yield from served("tests/echoing_upstream.py")
 
 
+@pytest.fixture(scope="module")
+def chat() -> Iterator[str]:
+    yield from served("tests/answering_upstream.py")
+
+
 def measure(file: Path, *arguments: str) -> tuple[int, Any]:
     done = inside("eval", "perplexity", "--file", str(file), "--json", *arguments)
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
@@ -71,6 +76,13 @@ def test_a_server_that_cannot_is_refused(tmp_path: Path, upstream: str) -> None:
     (tmp_path / "t.txt").write_text("abc def")
     code, said = measure(tmp_path / "t.txt", "--model", "generated", "--url", upstream)
     assert code == 2 and "generated: the server does not return the log-probabilities of the prompt" in said
+
+
+def test_a_server_without_completions_is_refused(tmp_path: Path, chat: str) -> None:
+    """It has no /tokenize either, but to ask the user for a tokenizer would help nothing."""
+    (tmp_path / "t.txt").write_text("abc def")
+    code, said = measure(tmp_path / "t.txt", "--model", "right", "--url", chat)
+    assert code == 2 and "right: the server does not return the log-probabilities of the prompt (HTTP 404" in said
 
 
 @pytest.mark.parametrize(

@@ -159,11 +159,12 @@ async def opened(asked: Asked) -> AsyncIterator[TokenScorer]:
     kind = backend_of(asked.model, asked.backend, asked.url)
     if kind == "url":
         from steward.adapters.engines.echo import open_echo
+        from steward.adapters.engines.http import HttpEngine
 
         prefix = None if asked.prefix in (None, "none") else int(asked.prefix)
-        scorer, engine = await open_echo(asked.url or "", asked.key, asked.model, asked.tokenizer, prefix, asked.window)
+        engine = HttpEngine(asked.url or "", asked.key)
         try:
-            yield scorer
+            yield await open_echo(engine, asked.model, asked.tokenizer, prefix, asked.window)
         finally:
             await engine.close()
     elif kind == "embedded":
