@@ -40,10 +40,10 @@ def test_a_judge_that_answers_nonsense_leaves_items_unscored_and_named(tmp_path:
 
 def test_a_judge_that_is_away_is_asked_again_by_the_next_run(tmp_path: Path, scripted: str) -> None:
     path = suite(tmp_path, f"{{name: judge, options: {{rubric: r, model: gone, url: '{scripted}'}}}}")
-    _, found = evaluate(path, scripted)
-    assert found["scores"][0]["value"] is None and "HTTP 404" in found["unscored"][0]
+    code, found = evaluate(path, scripted)
+    assert code == 3 and found["scores"][0]["value"] is None and "HTTP 404" in found["unscored"][0]
     lines = (tmp_path / "out" / "answers.jsonl").read_text().splitlines()
-    assert evaluate(path, scripted)[1] == found
+    assert evaluate(path, scripted) == (3, found)
     assert len((tmp_path / "out" / "answers.jsonl").read_text().splitlines()) == 2 * len(lines)
 
 

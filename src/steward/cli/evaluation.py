@@ -67,7 +67,10 @@ def run(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Ask a model every item of a suite and score it. Exit 4 where items failed; run again to ask those."""
+    """Ask a model every item of a suite and score it.
+
+    Exit 4 where items failed; run again to ask those. Exit 3 where a metric could score no item.
+    """
     from steward.workflows import evaluate
 
     local = backend in ("embedded", "transformers", "auto")
@@ -116,6 +119,8 @@ def run(
         show_lines([f"{found.items} items, {len(found.errored)} failed, {len(found.unscored)} unscored; kept in {out}"])
     if found.errored:
         raise typer.Exit(4)
+    if any(score.value is None for score in found.scores):
+        raise typer.Exit(3)
 
 
 @app.command()

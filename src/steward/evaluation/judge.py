@@ -105,6 +105,7 @@ def preference(
     baseline: Folder, candidate: Folder, found: Mapping[str, Judged], model: str, rubric: str, confidence: float = 0.95
 ) -> Preference:
     """Win rate with Wilson's interval, or a bootstrap of clusters where items belong together."""
+    found = {item.id: found[item.id] for item in baseline.items if item.id in found}  # in the runs' order
     errored = [
         f"{item.id}: {error}"
         for item in baseline.items
@@ -142,7 +143,7 @@ def preference(
         errored=tuple(errored),
         signature=f"judge_pairwise|model:{model}|rubric:{digest(_PROMPT + rubric)}|orders:2|turned:tie|ties:half"
         f"|ci:{confidence}|{'bootstrap:clusters' if clusters else 'wilson or exact'}",
-        items=tuple(found[item.id] for item in baseline.items if item.id in found),
+        items=tuple(found.values()),
     )
 
 

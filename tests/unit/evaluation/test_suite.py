@@ -11,7 +11,7 @@ import pytest
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.run import clusters_of
-from steward.evaluation.suite import load_suite
+from steward.evaluation.suite import Change, Check, Spec, load_suite
 from steward.workflows.evaluate import find_suite
 
 
@@ -101,3 +101,9 @@ def test_bad_items_are_named_before_anything_is_asked(tmp_path: Path, row: dict[
     path.write_text(path.read_text().replace("d.csv", "d.jsonl"))
     with pytest.raises(InputError, match=said):
         load_suite(path)
+
+
+@pytest.mark.parametrize("kind", [Spec, Check, Change])
+def test_the_reference_names_every_key(kind: type) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "suites.md").read_text()
+    assert [name for name in kind.__struct_fields__ if f"`{name}`" not in page] == []  # type: ignore[attr-defined]
