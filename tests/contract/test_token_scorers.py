@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -48,7 +49,7 @@ def test_each_answers_what_is_known(kind: str, url: str) -> None:
     async def go() -> None:
         async with scorer(kind, url) as found:
             await probe(found, "m")
-            tokens = tuple(await found.encode("My parcel came late."))
+            tokens = tuple(await found.encode("My parcel came late. Größe 38 🙂."))
             whole = await found.score(Continuation(tokens[:1], tokens[1:]))
             one_by_one = [(await found.score(Continuation(tokens[:n], (tokens[n],))))[0] for n in range(1, len(tokens))]
             assert whole == pytest.approx(one_by_one, abs=1e-3) and len(whole) == len(tokens) - 1
@@ -85,6 +86,26 @@ def test_log_likelihoods_are_those_of_the_harness(kind: str, window: int, tolera
         return found
 
     assert asyncio.run(go()) == pytest.approx(HARNESS["perplexity"][str(window)]["nats"], rel=tolerance)
+
+
+def test_a_forced_token_has_the_probability_of_the_whole_distribution(tmp_path: Path) -> None:
+    """Asked without a bias, llama.cpp lists all 2,048 tokens; they sum to 1 and each is what scoring it gives.
+
+    Among them are tokens that are a part of a character, of which llama.cpp tells nothing when it generates them.
+    """
+    server = serve(starter.path(), tmp_path / "s.sock", "starter", 256, 1, 1)
+    context = (1146, 323, 408)  # "Where is my"
+    request = {"prompt": list(context), "n_predict": 1, "n_probs": 2048}
+    listed = server.handle_completions(request)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+    assert sum(math.exp(entry["logprob"]) for entry in listed) == pytest.approx(1, abs=1e-5) and len(listed) == 2048
+
+    async def go() -> None:
+        async with opened(Asked("starter", backend="embedded", window=128)) as found:
+            for entry in listed[::97]:
+                scored = await found.score(Continuation(context, (entry["id"],)))
+                assert scored == pytest.approx([entry["logprob"]], abs=1e-3)
+
+    asyncio.run(go())
 
 
 def test_llama_server_is_refused_by_name(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conftest import STEWARD, run, served, until
+from conftest import STEWARD, inside, served, until
 from steward import starter
 
 SUITE = """name: sums
@@ -48,7 +48,7 @@ def suite(tmp_path: Path) -> Path:
 
 
 def evaluate(suite: Path, model: str, url: str, out: str, *more: str) -> tuple[int, Any]:
-    done = run(
+    done = inside(
         "eval", "run", str(suite), "--model", model, "--url", url, "--out", str(suite.parent / out), "--json", *more
     )
     assert done.stdout, done.stderr
@@ -64,6 +64,8 @@ def test_a_run_is_scored_with_its_slices(suite: Path, upstream: str) -> None:
     """`weak` misses what 5 divides: 40 of 200, half of them even; Wilson of 160 in 200 is [.739, .850]."""
     code, found = evaluate(suite, "weak", upstream, "a")
     exact = found["scores"][0]
+    manifest = json.loads((suite.parent / "a" / "manifest.json").read_bytes())
+    assert manifest["seed"] == 12345 and manifest["signatures"][0].startswith("exact_match|")
     assert code == 0 and (exact["value"], exact["n"]) == (0.8, 200)
     assert (exact["low"], exact["high"]) == pytest.approx((0.7391, 0.8495), abs=1e-4)
     assert {(row["name"], row["score"]["value"]) for row in found["slices"]} >= {("even", 0.8), ("odd", 0.8)}
@@ -126,7 +128,7 @@ def test_the_cache_answers_a_second_run(suite: Path, upstream: str) -> None:
 )
 def test_a_wrong_suite_is_named(suite: Path, change: tuple[str, str], said: str) -> None:
     suite.write_text(SUITE.replace(*change))
-    done = run(
+    done = inside(
         "eval", "run", str(suite), "--model", "m", "--url", "http://127.0.0.1:9", "--out", str(suite.parent / "x")
     )
     assert done.returncode == 2 and said in done.stderr
@@ -134,7 +136,7 @@ def test_a_wrong_suite_is_named(suite: Path, change: tuple[str, str], said: str)
 
 def test_a_folder_of_another_run_is_left_alone(suite: Path, upstream: str) -> None:
     evaluate(suite, "right", upstream, "g", "--limit", "3")
-    done = run("eval", "run", str(suite), "--model", "weak", "--url", upstream, "--out", str(suite.parent / "g"))
+    done = inside("eval", "run", str(suite), "--model", "weak", "--url", upstream, "--out", str(suite.parent / "g"))
     assert done.returncode == 2 and "another run: model, items, data_sha256" in done.stderr
 
 
@@ -145,15 +147,17 @@ def test_compare_and_gate(suite: Path, upstream: str) -> None:
     evaluate(suite, "weak", upstream, "bad")
     evaluate(suite, "right", upstream, "short", "--limit", "100")
     (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03, slices: [kind]}]\n")
-    done = run("eval", "compare", str(folder / "good"), str(folder / "bad"), "--json", "--html", str(folder / "c.html"))
+    done = inside(
+        "eval", "compare", str(folder / "good"), str(folder / "bad"), "--json", "--html", str(folder / "c.html")
+    )
     assert len(json.loads(done.stdout)["wholes"][0]["worse"]) == 40
     assert "I do not know" in (folder / "c.html").read_text()
     policy = ("--policy", str(folder / "gate.yaml"), "--baseline", str(folder / "good"))
-    done = run("eval", "gate", *policy, "--candidate", str(folder / "bad"), "--junit", str(folder / "j.xml"))
+    done = inside("eval", "gate", *policy, "--candidate", str(folder / "bad"), "--junit", str(folder / "j.xml"))
     assert done.returncode == 1 and "exact_match where kind is odd" in done.stdout
     assert "<failure" in (folder / "j.xml").read_text()
-    assert run("eval", "gate", *policy, "--candidate", str(folder / "good")).returncode == 0
-    done = run("eval", "gate", *policy, "--candidate", str(folder / "short"))
+    assert inside("eval", "gate", *policy, "--candidate", str(folder / "good")).returncode == 0
+    done = inside("eval", "gate", *policy, "--candidate", str(folder / "short"))
     assert done.returncode == 2 and "item '101' differs" in done.stderr
 
 
@@ -163,7 +167,7 @@ def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, ups
     evaluate(suite, "refusing", upstream, "none", "--limit", "5")
     (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03}]\n")
     folders = ("--baseline", str(folder / "good"), "--candidate", str(folder / "none"))
-    assert run("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4
+    assert inside("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4
 
 
 @pytest.mark.parametrize(
@@ -189,7 +193,7 @@ def test_a_candidate_that_fails_for_a_twentieth_does_not_pass(suite: Path, upstr
     evaluate(suite, "broken", upstream, "holes", "--concurrency", "64")
     (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.2}]\n")
     policy = ("--baseline", str(folder / "whole"), "--policy", str(folder / "gate.yaml"))
-    done = run("eval", "gate", *policy, "--candidate", str(folder / "holes"), "--json")
+    done = inside("eval", "gate", *policy, "--candidate", str(folder / "holes"), "--json")
     guards = {guard["name"]: guard for guard in json.loads(done.stdout)["guards"]}
     assert done.returncode == 3 and guards["exact_match"]["verdict"] == "passed"
     assert "190 of 200 items" in guards["coverage of exact_match"]["why"]
@@ -199,11 +203,11 @@ def test_a_spoilt_line_and_other_data_are_named(suite: Path, upstream: str) -> N
     folder = suite.parent
     for name, limit in (("k", "4"), ("l", "3")):
         evaluate(suite, "right", upstream, name, "--limit", limit)
-    done = run("eval", "compare", str(folder / "k"), str(folder / "l"))
+    done = inside("eval", "compare", str(folder / "k"), str(folder / "l"))
     assert done.returncode == 2 and "different data (item '4' differs)" in done.stderr
     lines = (folder / "l" / "answers.jsonl").read_text().splitlines(keepends=True)
     (folder / "l" / "answers.jsonl").write_text(lines[0] + "{\n" + "".join(lines[1:]))
-    done = run("eval", "compare", str(folder / "k"), str(folder / "l"))
+    done = inside("eval", "compare", str(folder / "k"), str(folder / "l"))
     assert done.returncode == 2 and "answers.jsonl:2: no answer" in done.stderr
 
 
@@ -233,10 +237,10 @@ def test_latency_and_cost_are_metrics(suite: Path, slow: str) -> None:
 def test_the_shipped_model_answers_in_this_process(tmp_path: Path) -> None:
     """No gateway runs. The manifest holds the model's hash, so that another file under its name is another run."""
     arguments = ("eval", "run", "starter", "--backend", "embedded", "--limit", "20", "--out", str(tmp_path / "r"))
-    done = run(*arguments, "--model", "starter", "--json")
+    done = inside(*arguments, "--model", "starter", "--json")
     found, manifest = json.loads(done.stdout), json.loads((tmp_path / "r" / "manifest.json").read_bytes())
     assert done.returncode == 0 and found["scores"][0]["value"] > 0.8 and found["scores"][0]["errored"] == 0
     assert manifest["model_sha256"] == hashlib.sha256(starter.path().read_bytes()).hexdigest()
     (tmp_path / "other.gguf").write_bytes(starter.path().read_bytes() + b"\0")
-    done = run(*arguments, "--model", str(tmp_path / "other.gguf"))
+    done = inside(*arguments, "--model", str(tmp_path / "other.gguf"))
     assert done.returncode == 2 and "another run: model, model_sha256 differ" in done.stderr

@@ -22,6 +22,11 @@ def upstream() -> Iterator[str]:
     yield from served("tests/echoing_upstream.py")
 
 
+@pytest.fixture(scope="module")
+def chat() -> Iterator[str]:
+    yield from served("tests/answering_upstream.py")
+
+
 def measure(file: Path, *arguments: str) -> tuple[int, Any]:
     done = inside("eval", "perplexity", "--file", str(file), "--json", *arguments)
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
@@ -34,6 +39,20 @@ def test_the_shipped_model_in_this_process(tmp_path: Path) -> None:
     assert code == 0 and byte == pytest.approx(2 ** bits["value"]) and bits["low"] < bits["value"] < bits["high"]
     assert (found["words"], found["documents"], found["setup"]["window"]) == (15, 3, 128)
     assert found["setup"]["prefix_token"] == 0 and "window:128|stride:128|prefix:0" in found["signature"]
+
+
+def test_one_result_is_set_against_another(tmp_path: Path, upstream: str) -> None:
+    """The same model saves nothing; documents are rows of the result, so the text itself is not needed."""
+    (tmp_path / "t.txt").write_text("abc\n\nacb\n\nbca\n")
+    arguments = ("--model", "honest", "--url", upstream)
+    _, first = measure(tmp_path / "t.txt", *arguments)
+    (tmp_path / "first.json").write_text(json.dumps(first))
+    code, found = measure(tmp_path / "t.txt", *arguments, "--against", str(tmp_path / "first.json"))
+    assert code == 0 and found["against"]["documents"] == 3
+    assert [found["against"][name] for name in ("bits_per_byte", "low", "high", "ratio")] == [0, 0, 0, 1]
+    (tmp_path / "u.txt").write_text("abcd")
+    code, said = measure(tmp_path / "u.txt", *arguments, "--against", str(tmp_path / "first.json"))
+    assert code == 2 and "over different texts" in said
 
 
 def test_a_server_is_asked_in_windows_that_it_can_hold(tmp_path: Path, upstream: str) -> None:
@@ -57,6 +76,13 @@ def test_a_server_that_cannot_is_refused(tmp_path: Path, upstream: str) -> None:
     (tmp_path / "t.txt").write_text("abc def")
     code, said = measure(tmp_path / "t.txt", "--model", "generated", "--url", upstream)
     assert code == 2 and "generated: the server does not return the log-probabilities of the prompt" in said
+
+
+def test_a_server_without_completions_is_refused(tmp_path: Path, chat: str) -> None:
+    """It has no /tokenize either, but to ask the user for a tokenizer would help nothing."""
+    (tmp_path / "t.txt").write_text("abc def")
+    code, said = measure(tmp_path / "t.txt", "--model", "right", "--url", chat)
+    assert code == 2 and "right: the server does not return the log-probabilities of the prompt (HTTP 404" in said
 
 
 @pytest.mark.parametrize(

@@ -185,9 +185,10 @@ def perplexity(
     window: Annotated[int | None, typer.Option(min=1, help="Tokens shown at most; else the model's own.")] = None,
     stride: Annotated[int | None, typer.Option(min=1, help="Tokens scored by a window; else all of it.")] = None,
     prefix_token: Annotated[
-        str | None, typer.Option(help="Before a text's first token: a number, none; else BOS or EOS.")
+        str | None, typer.Option(help="Before a text's first token: a number, or none; else BOS or EOS, of --url none.")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=4096, help="Documents at the same time, of --url.")] = 16,
+    against: Annotated[Path | None, typer.Option(help="What --json printed for another model on this text.")] = None,
     json: JsonOption = False,
 ) -> None:
     """How well a model predicts a text: token, word and byte perplexity, bits per byte, with intervals.
@@ -209,17 +210,26 @@ def perplexity(
         prefix_token=prefix_token,
     )
     with progress_bar() as bar:
-        found = perplexity_file(asked, file, split=split, field=field, concurrency=concurrency, progress=bar)
+        found = perplexity_file(
+            asked, file, split=split, field=field, concurrency=concurrency, progress=bar, against=against
+        )
     if json:
         show_json(found)
     else:
         names = ("token_perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte")
         estimates = [(name, getattr(found, name)) for name in names]
-        rows = [[name, digits(e.value), digits(e.low), digits(e.high)] for name, e in estimates if e is not None]
+        rows = [
+            [name, *map(digits, (e.value, e.low, e.high))] if e is not None else [name, "too large", None, None]
+            for name, e in estimates
+        ]
         show_table(["", "value", "low", "high"], rows)
         sizes = f"{found.tokens:,} tokens, {found.words:,} words, {found.bytes:,} bytes"
         counts = f"{found.documents} scored, {found.unscored} unscored, {len(found.errored)} errored"
         show_lines([f"{sizes}; documents: {counts}", found.signature])
+        if found.against is not None:
+            saved = found.against
+            ends = "" if saved.low is None else f" [{digits(saved.low)}, {digits(saved.high)}]"
+            show_lines([f"bits per byte saved against {saved.model}: {digits(saved.bits_per_byte)}{ends}"])
         show_lines([f"failed: {line}" for line in found.errored[:20]])
     if found.errored:
         raise typer.Exit(4)
@@ -253,8 +263,10 @@ def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
 
 
 def digits(value: float | None) -> str | None:
-    """Four decimals; of what is smaller, a cost say, four digits. Without the sign of -0.0."""
-    return None if value is None else f"{value:.4g}" if 0 < abs(value) < 1e-3 else f"{value + 0.0:.4f}"
+    """Four decimals, without the sign of -0.0; four digits of what is smaller, a cost say, or very large."""
+    if value is None:
+        return None
+    return f"{value + 0.0:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import UNBOUNDED, Metric, higher_is_better, make
+from steward.evaluation.metrics import Metric, higher_is_better, make
 from steward.evaluation.run import Folder, by_slice, clusters_of, value_of
 from steward.evaluation.statistics import (
     SAMPLES,
@@ -178,13 +178,6 @@ def _gains(
         return sign * (metric.combine(sums[:, width:]) - metric.combine(sums[:, :width]))
 
     return bootstrap(np.column_stack([a, b]), combine, clusters, samples, seed)
-
-
-def scale_of(metric: str) -> float:
-    """The most that one item can gain or lose: sacreBLEU's metrics go to 100, seconds and dollars have no end."""
-    if metric.partition("@")[0] in UNBOUNDED:
-        return math.inf
-    return 100.0 if metric in ("bleu", "chrf", "chrf++", "ter") else 1.0
 
 
 def moved_units(names: Sequence[str], items: Sequence[Item]) -> int:

@@ -23,7 +23,8 @@ import numpy as np
 import yaml
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.compare import FEW, Drawn, Paired, moved_units, must_match, pair, scale_of
+from steward.evaluation.compare import FEW, Drawn, Paired, moved_units, must_match, pair
+from steward.evaluation.metrics import scale_of
 from steward.evaluation.run import Folder, by_slice, scored
 from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, required_items
 from steward.evaluation.suite import Item, MetricSpec, MustPass

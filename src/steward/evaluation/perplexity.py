@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.extend import Continuation
-from steward.evaluation.statistics import SAMPLES, SEED, Array, Interval, bootstrap, percentile_interval
+from steward.evaluation.statistics import SAMPLES, SEED, Array, Interval, bootstrap, percentile_interval, ratio
 
 SPLITS: Final = ("blank", "line", "file")
 _LOWEST: Final = -1e30  # a log-probability below it is a float's end, not a measurement
@@ -84,6 +84,24 @@ class Perplexity(msgspec.Struct, frozen=True, kw_only=True):
     words: int
     bytes: int
     setup: Setup
+    signature: str
+    rows: tuple[Likelihood, ...]  # each document, so that another result can be set against it
+    against: Gain | None = None
+
+
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """Bits per byte saved against another result on the same documents: above 0 is better.
+
+    `ratio`: byte perplexity over the other's. Ends are None with fewer than two documents that both scored.
+    """
+
+    model: str
+    bits_per_byte: float
+    low: float | None
+    high: float | None
+    ratio: float
+    documents: int  # that both scored
+    missing: int  # that one of them did not
     signature: str
 
 
@@ -192,7 +210,50 @@ def summarise(
         bytes=sum(row.bytes for row in scored),
         setup=setup,
         signature=_signature(backend, setup, confidence, samples, seed),
+        rows=tuple(found),
     )
+
+
+def gain(new: Perplexity, old: Perplexity, confidence: float = 0.95, samples: int = SAMPLES, seed: int = SEED) -> Gain:
+    """Paired, document by document: each sample of the bootstrap draws the same documents of both.
+
+    :raises InputError: the results are over different texts, or no document was scored by both
+    """
+    if new.setup.text_sha256 != old.setup.text_sha256:
+        raise InputError(
+            f"the results are over different texts (text_sha256 {old.setup.text_sha256[:12]} and "
+            f"{new.setup.text_sha256[:12]}); measure both on one file, split in one way"
+        )
+    before = {row.id: row for row in old.rows if row.error is None and row.tokens}
+    pairs = [(before[row.id], row) for row in new.rows if row.error is None and row.tokens and row.id in before]
+    if not pairs:
+        raise InputError("no document was scored by both; measure both again")
+    bits = [[(one.nats - other.nats) / -math.log(2), other.bytes] for one, other in pairs]
+    table = np.array(bits, dtype=np.float64)
+    low, high = percentile_interval(bootstrap(table, ratio, samples=samples, seed=seed), len(pairs), confidence)
+    saved = float(table[:, 0].sum() / table[:, 1].sum())
+    return Gain(
+        model=old.model,
+        bits_per_byte=saved,
+        low=None if math.isnan(low) else low,
+        high=None if math.isnan(high) else high,
+        ratio=2**-saved,
+        documents=len(pairs),
+        missing=len(new.rows) - len(pairs),
+        signature=f"bits_per_byte|paired|ci:{confidence}|bootstrap:documents|samples:{samples}|seed:{seed}",
+    )
+
+
+def read_result(path: Path) -> Perplexity:
+    """What `steward eval perplexity --json` wrote. :raises InputError: nothing of that kind"""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Perplexity)
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}; expected the output of `steward eval perplexity --json`"
+        ) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}; expected the output of `steward eval perplexity --json`") from error
 
 
 def _estimate(
@@ -207,13 +268,22 @@ def _estimate(
     return Interval(-nats / float(pair[:, 1].sum()), low, high), not math.isnan(low)
 
 
-def _map(given: tuple[Interval, bool] | None, rising: Any) -> Estimate | None:
-    """Through a rising function, which keeps an interval's ends its ends."""
+def _map(given: tuple[Interval, bool] | None, rising: Callable[[float], float]) -> Estimate | None:
+    """Through a rising function, which keeps an interval's ends its ends. None where no number is that large: Chinese
+    text is one word.
+    """
     if given is None:
         return None
     interval, bounded = given
-    ends = (rising(interval.low), rising(interval.high)) if bounded else (None, None)
-    return Estimate(rising(interval.value), *ends)
+    value, low, high = (_finite(rising, each) for each in (interval.value, interval.low, interval.high))
+    return None if value is None else Estimate(value, low if bounded else None, high if bounded else None)
+
+
+def _finite(rising: Callable[[float], float], value: float) -> float | None:
+    try:
+        return rising(value)
+    except OverflowError:
+        return None
 
 
 def _signature(backend: str, setup: Setup, confidence: float, samples: int, seed: int) -> str:

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 
 from steward.evaluation.changes import OPTIONS
-from steward.evaluation.compare import Drawn, Paired, moved_units, pair, scale_of
-from steward.evaluation.metrics import higher_is_better
+from steward.evaluation.compare import Drawn, Paired, moved_units, pair
+from steward.evaluation.metrics import higher_is_better, scale_of
 from steward.evaluation.run import Folder, clusters_of, scored
 from steward.evaluation.score import Prediction, Score, score
 from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, paired_bootstrap

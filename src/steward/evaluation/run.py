@@ -28,6 +28,7 @@ from steward.evaluation.flakes import Flakes, flakes
 from steward.evaluation.metrics import is_graded, make
 from steward.evaluation.metrics.graded import Call, Grade, Graded, scored_text
 from steward.evaluation.score import Prediction, Score, Scored, score
+from steward.evaluation.statistics import SEED
 from steward.evaluation.suite import Item, MetricSpec, Spec, Suite
 
 _RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
@@ -46,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     data_sha256: str
     prompts_sha256: str
+    signatures: tuple[str, ...] = ()  # of the metrics, as made: options, versions, rubrics
+    seed: int = SEED  # of the bootstrap
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -117,6 +120,7 @@ async def run_suite(
         items=len(suite.items),
         data_sha256=suite.data_sha256,
         prompts_sha256=suite.prompts_sha256,
+        signatures=tuple(make(spec.name, spec.options).signature for spec in suite.spec.metric_specs()),
     )
     graded = {spec.name: spec for spec in suite.spec.metric_specs() if is_graded(spec.name)}
     with _locked(out) as file:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import Metric, Option, make
+from steward.evaluation.metrics import Metric, Option, make, scale_of
 from steward.evaluation.statistics import (
     SAMPLES,
     SEED,
@@ -91,7 +91,7 @@ def score(
     ids = tuple(row.id for row in kept)
     table = metric.table([row.prediction for row in kept], [references[i] for i in ids]) if kept else np.zeros((0, 1))
     groups = [clusters[i] for i in ids] if clusters is not None else None
-    value, low, high = _estimate(metric, table, groups, confidence, samples, seed)
+    value, low, high = _estimate(metric, name, table, groups, confidence, samples, seed)
     found = Score(
         metric=name,
         value=value,
@@ -107,7 +107,13 @@ def score(
 
 
 def _estimate(
-    metric: Metric, table: Array, clusters: Sequence[Hashable] | None, confidence: float, samples: int, seed: int
+    metric: Metric,
+    name: str,
+    table: Array,
+    clusters: Sequence[Hashable] | None,
+    confidence: float,
+    samples: int,
+    seed: int,
 ) -> tuple[float | None, float | None, float | None]:
     if len(table) == 0:
         return None, None, None
@@ -119,6 +125,9 @@ def _estimate(
         return value, found.low, found.high
     units = len(set(clusters)) if clusters is not None else len(table)
     low, high = percentile_interval(bootstrap(table, metric.combine, clusters, samples, seed), units, confidence)
+    if low == high and (scale := scale_of(name)) < math.inf:  # all alike, so that there is nothing to resample:
+        unseen = clopper_pearson(0, units, confidence).high  # another kind may be this share of all, and at an end
+        low, high = value - unseen * value, value + unseen * (scale - value)
     return value, None if math.isnan(low) else low, None if math.isnan(high) else high
 
 

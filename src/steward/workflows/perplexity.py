@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import TokenScorer
 from steward.core.secret import Secret
@@ -52,13 +54,17 @@ def perplexity_file(
     field: str,
     concurrency: int,
     progress: Callable[[int], Callable[[int, int], None]],
+    against: Path | None = None,
 ) -> Perplexity:
-    """:raises InputError: the text or the model cannot be read, or the model's log-probabilities are not the text's
+    """`against`: another result, to be paired with document by document.
+
+    :raises InputError: the text or the model cannot be read, or the model's log-probabilities are not the text's
     :raises Unavailable: no document could be scored
     """
     need_extra()
-    from steward.evaluation.perplexity import read_documents
+    from steward.evaluation.perplexity import gain, read_documents, read_result
 
+    old = read_result(against) if against is not None else None
     documents = read_documents(file, split, field)
     name = "rows" if file.suffix == ".jsonl" else split
 
@@ -67,7 +73,8 @@ def perplexity_file(
             await probe(scorer, asked.model)
             return await measure(asked, scorer, documents, name, concurrency, progress(len(documents)))
 
-    return asyncio.run(go())
+    found = asyncio.run(go())
+    return found if old is None else msgspec.structs.replace(found, against=gain(found, old))
 
 
 async def measure(
@@ -152,11 +159,12 @@ async def opened(asked: Asked) -> AsyncIterator[TokenScorer]:
     kind = backend_of(asked.model, asked.backend, asked.url)
     if kind == "url":
         from steward.adapters.engines.echo import open_echo
+        from steward.adapters.engines.http import HttpEngine
 
         prefix = None if asked.prefix in (None, "none") else int(asked.prefix)
-        scorer, engine = await open_echo(asked.url or "", asked.key, asked.model, asked.tokenizer, prefix, asked.window)
+        engine = HttpEngine(asked.url or "", asked.key)
         try:
-            yield scorer
+            yield await open_echo(engine, asked.model, asked.tokenizer, prefix, asked.window)
         finally:
             await engine.close()
     elif kind == "embedded":

@@ -7,10 +7,22 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError
-from steward.evaluation.perplexity import Document, Likelihood, Setup, likelihood, read_documents, summarise, windows
+from steward.evaluation.perplexity import (
+    Document,
+    Likelihood,
+    Perplexity,
+    Setup,
+    gain,
+    likelihood,
+    read_documents,
+    read_result,
+    summarise,
+    windows,
+)
 
 HARNESS: dict[str, Any] = json.loads((Path(__file__).parent / "harness.json").read_text())
 
@@ -65,6 +77,13 @@ def test_what_is_not_measured_enters_no_value() -> None:
     assert (found.documents, found.unscored, found.errored, found.tokens) == (1, 1, ("3: HTTP 503",), 5)
 
 
+def test_a_perplexity_beyond_all_numbers_is_none() -> None:
+    """A text without a blank is one word, and exp(2000) no float."""
+    found = summarise("m", "b", [Likelihood(str(n), -2000.0, 600, 1, 1500) for n in range(3)], setup())
+    assert found.word_perplexity is None and found.bits_per_byte is not None
+    assert found.bits_per_byte.low == pytest.approx(2000 / 1500 / math.log(2))
+
+
 @pytest.mark.parametrize("value", [math.nan, -math.inf, -3.4e38, 0.5])
 def test_what_is_no_log_probability_is_named(value: float) -> None:
     assert "of its token 2" in str(likelihood(Document("1", "a b"), [-1.0, value]).error)
@@ -95,3 +114,31 @@ def test_a_wrong_text_is_named(tmp_path: Path, name: str, data: bytes | None, sa
         (tmp_path / name).write_bytes(data)
     with pytest.raises(InputError, match=said):
         read_documents(tmp_path / name)
+
+
+def result(nats: list[float], text: str = "t") -> Perplexity:
+    rows = [Likelihood(str(n), value, 10, 10, 40) for n, value in enumerate(nats)]
+    return summarise("m", "b", rows, msgspec.structs.replace(setup(), text_sha256=text))
+
+
+def test_two_results_are_paired_by_document() -> None:
+    """By hand: each document of 40 bytes gains 4 ln 2 nats or 0, in turn: 0.05 bits a byte, ± 1.96 * 0.05 / sqrt(400).
+
+    Unpaired the documents' own spread, 4 bits a byte and more, would hide it.
+    """
+    before = [-100.0 * (1 + n % 7) for n in range(400)]
+    after = [value + (4 * math.log(2) if n % 2 else 0.0) for n, value in enumerate(before)]
+    found = gain(result(after), result(before))
+    assert found.bits_per_byte == pytest.approx(0.05) and found.ratio == pytest.approx(2**-0.05)
+    assert (found.low, found.high) == pytest.approx((0.0451, 0.0549), abs=5e-4)
+    assert found.documents == 400 and found.missing == 0
+
+
+def test_results_over_other_texts_are_not_paired(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="different texts"):
+        gain(result([-1.0]), result([-1.0], "u"))
+    (tmp_path / "r.json").write_bytes(msgspec.json.encode(result([-1.0, -2.0])))
+    assert read_result(tmp_path / "r.json") == result([-1.0, -2.0])
+    (tmp_path / "r.json").write_text("{}")
+    with pytest.raises(InputError, match="expected the output of"):
+        read_result(tmp_path / "r.json")

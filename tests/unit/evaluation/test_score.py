@@ -46,6 +46,16 @@ def test_a_proportion_has_wilsons_interval() -> None:
     assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
+def test_items_that_are_all_alike_leave_an_interval() -> None:
+    """A bootstrap of them has no width. Not one of 50 clusters is wrong: up to 1 - .025^(1/50) of all may be."""
+    given = [Prediction(str(n), "yes") for n in range(100)]
+    references, clusters = {row.id: ["yes"] for row in given}, {row.id: int(row.id) // 2 for row in given}
+    unseen = 1 - 0.025 ** (1 / 50)
+    for name, scale in (("exact_match", 1), ("token_f1", 1), ("chrf", 100)):
+        found = score(name, given, references, clusters=clusters).score
+        assert (found.low, found.value, found.high) == pytest.approx((scale * (1 - unseen), scale, scale), abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ("predictions", "said"),
     [

@@ -168,7 +168,8 @@ def _written(tokenizer: Any) -> str:
 
 
 def _libraries() -> tuple[Any, Any]:
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read once, at import
+    for name in ("HF_HUB_OFFLINE", "TQDM_DISABLE"):  # read once, at import
+        os.environ.setdefault(name, "1")
     try:
         import torch
         import transformers

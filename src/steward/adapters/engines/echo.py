@@ -15,10 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Continuation, Engine, Likely
-from steward.core.secret import Secret
 
 _RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
 _PAUSES_S: Final = (0.5, 1.5, 4.0)
@@ -62,6 +60,19 @@ class EchoScorer:
             raise _no_prompt(self._model, f"entries such as {strange[0]!r}")
         return [float(value) for value in found]
 
+    async def must_echo(self) -> None:
+        """Ask for a text's log-probabilities, whatever its tokens are.
+
+        :raises InputError: fewer come back than the text has words
+        """
+        request = {"prompt": "One two three four", "echo": True, "logprobs": 1, "max_tokens": 1, "temperature": 0}
+        try:
+            entries = _token_logprobs(await self._completion(request), self._model)
+        except Unavailable as error:
+            raise _no_prompt(self._model, str(error)) from error
+        if len(entries) < 4:
+            raise _no_prompt(self._model, f"{len(entries)} entries for a prompt of four words")
+
     async def likeliest(self, context: Sequence[int]) -> Likely:
         request = {"prompt": list(context), "logprobs": 1, "max_tokens": 1, "temperature": 0}
         choice = await self._completion({**request, "return_tokens_as_token_ids": True})
@@ -97,7 +108,7 @@ class EchoScorer:
         if status != 200:
             said = data[:300].decode("utf-8", "replace")
             if 400 <= status < 500 and status not in _RETRIED:
-                raise InputError(f"{self._model}: HTTP {status} to a completion with echo and logprobs: {said}")
+                raise _no_prompt(self._model, f"HTTP {status}: {said}")
             raise Unavailable(f"{self._model}: HTTP {status}: {said}")
         try:
             choice = msgspec.json.decode(data)["choices"][0]
@@ -133,20 +144,21 @@ async def tokenize(engine: Engine, model: str, text: str) -> Tokenized:
 
 
 async def open_echo(
-    url: str, key: Secret | None, model: str, tokenizer: Path | None, prefix_token: int | None, window: int | None
-) -> tuple[EchoScorer, HttpEngine]:
-    """A scorer, and the engine to close after it. A server is sent the last token too, and wants room for one more.
+    engine: Engine, model: str, tokenizer: Path | None, prefix_token: int | None, window: int | None
+) -> EchoScorer:
+    """A scorer. A server is sent a window's last token too, and wants room for one more, so the window is two less.
 
-    :raises InputError: the server tells no tokens and there is no tokenizer, or no window
+    :raises InputError: the server tells no tokens and there is no tokenizer, or it does not return log-probabilities
     """
-    engine = HttpEngine(url, key)
+    longest = None
     try:
-        longest = None if tokenizer and window else (await tokenize(engine, model, "window")).max_model_len
+        if not (tokenizer and window):
+            longest = (await tokenize(engine, model, "window")).max_model_len
     except InputError:
-        if not tokenizer:
+        if not tokenizer:  # without tokens it cannot be asked; say so only of a server that could answer
+            await EchoScorer(engine, model).must_echo()
             raise
-        longest = None
-    return EchoScorer(engine, model, tokenizer, prefix_token, window or (longest or _GUESS) - 2), engine
+    return EchoScorer(engine, model, tokenizer, prefix_token, window or (longest or _GUESS) - 2)
 
 
 def _token_logprobs(choice: dict[str, Any], model: str) -> list[Any]:

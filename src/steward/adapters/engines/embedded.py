@@ -19,6 +19,7 @@ from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Continuation, Likely
 
 GGUF_MAGIC = b"GGUF"
+_ALL = 1 << 30  # tokens listed: more than any vocabulary has
 _CERTAIN = 1e4  # added to a logit: no model's logits are that far apart
 POOLING = {  # models[].embeddings, and llama.cpp's name for it
     "mean": "LLAMA_POOLING_TYPE_MEAN",
@@ -125,24 +126,53 @@ class EmbeddedScorer:
     async def score(self, asked: Continuation) -> list[float]:
         shown, found = list(asked.context), []
         for token in asked.tokens:
-            said = self._next(shown, {"logit_bias": [[token, _CERTAIN]]})
-            if said.token != token:
-                raise InputError(f"llama.cpp generated token {said.token} where {token} was made certain")
-            found.append(said.log_probability)
+            said = self._next(shown, token)
+            found.append(await self._listed(shown, token) if said is None else said.log_probability)
             shown.append(token)
         return found
 
     async def likeliest(self, context: Sequence[int]) -> Likely:
-        return self._next(list(context), {})
+        said = self._next(list(context), None)
+        if said is not None:
+            return said
+        entry = self._ask(list(context), await self._letter(), 1)["top_logprobs"][0]
+        return Likely(int(entry["id"]), float(entry["logprob"]))
 
     async def close(self) -> None:
         await self._http.close()
 
-    def _next(self, shown: list[int], more: dict[str, Any]) -> Likely:
-        request = {"prompt": shown, "n_predict": 1, "n_probs": 1, "temperature": 0, "samplers": [], **more}
+    def _next(self, shown: list[int], certain: int | None) -> Likely | None:
+        """What comes next and its log-probability; None where its text is a part of a character, of which llama.cpp
+        tells nothing.
+
+        :raises InputError: another token than the one that was made certain
+        """
+        entry = self._ask(shown, certain, 1)
+        if entry is None:
+            return None
+        if certain is not None and entry["id"] != certain:
+            raise InputError(f"llama.cpp generated token {entry['id']} where {certain} was made certain")
+        return Likely(int(entry["id"]), float(entry["logprob"]))
+
+    async def _listed(self, shown: list[int], token: int) -> float:
+        """A token's log-probability from the list of all of them, beside a letter that is generated instead."""
+        entry = self._ask(shown, await self._letter(), _ALL)
+        for each in entry["top_logprobs"] if entry else ():
+            if each["id"] == token:
+                return float(each["logprob"])
+        raise InputError(f"llama.cpp lists no log-probability of token {token}")
+
+    async def _letter(self) -> int:
+        return (await self.encode("a"))[0]
+
+    def _ask(self, shown: list[int], certain: int | None, listed: int) -> Any:
+        """llama.cpp's entry for the token that it generates, with the `listed` likeliest; None where it has none."""
+        request = {"prompt": shown, "n_predict": 1, "n_probs": listed, "samplers": ["top_k"], "top_k": 1}
+        if certain is not None:
+            request["logit_bias"] = [[certain, _CERTAIN]]
+        answer = self._server.handle_completions(request)
         try:
-            answer = self._server.handle_completions(request)
-            entry = answer["choices"][0]["logprobs"]["content"][0]
-            return Likely(int(entry["id"]), float(entry["logprob"]))
+            logprobs = answer["choices"][0]["logprobs"]
+            return logprobs["content"][0] if logprobs else None
         except (LookupError, TypeError) as error:
             raise InputError(f"llama.cpp answered without a log-probability ({str(answer)[:200]})") from error

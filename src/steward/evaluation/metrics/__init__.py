@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -121,6 +122,13 @@ def is_measured(name: str) -> bool:
 
 def higher_is_better(name: str) -> bool:
     return name.partition("@")[0] not in LOWER_IS_BETTER
+
+
+def scale_of(metric: str) -> float:
+    """The most that one item can gain or lose: sacreBLEU's metrics go to 100, seconds and dollars have no end."""
+    if metric.partition("@")[0] in UNBOUNDED:
+        return math.inf
+    return 100.0 if metric in ("bleu", "chrf", "chrf++", "ter") else 1.0
 
 
 def need_text(value: Any, what: str) -> str:
