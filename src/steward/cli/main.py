@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, data, evaluation, feedback, keys, prompts, reload, status, up, usage
+from steward.cli import chat, config, data, evaluation, feedback, keys, prompts, rating, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -46,6 +46,8 @@ app.command()(feedback.feedback)
 config.app.command()(reload.history)
 config.app.command()(reload.diff)
 config.app.command()(reload.rollback)
+evaluation.app.command()(rating.rate)
+evaluation.app.command()(rating.agreement)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
 app.add_typer(usage.app, name="usage")
