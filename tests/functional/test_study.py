@@ -135,7 +135,7 @@ def test_a_kill_loses_no_vote_and_the_invite_goes_on(place: Path, study: Study) 
     done = run("eval", "agreement", "study.db", "--json", "--html", "page.html", cwd=place)
     found = json.loads(done.stdout)
     assert done.returncode == 0 and (found["votes"], found["corrected"]) == (8, 0)
-    assert found["position"]["left"] == 8 and found["pairs"][0]["first"] == "zebra-7b (runs/zebra)"
+    assert found["position"]["left"] == 8 and found["pairs"][0]["first"] == "zebra-7b"
     assert "quokka-2" in (place / "page.html").read_text()
 
 

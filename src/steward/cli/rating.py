@@ -1,4 +1,4 @@
-"""`steward eval rate` and `steward eval agreement`: a blind human study in the browser, and what it says."""
+"""`steward eval rate`, `agreement` and `report`: a blind human study in the browser, what it says, and a run's page."""
 
 from __future__ import annotations
 
@@ -78,6 +78,21 @@ def _greet(prepared: Prepared, address: str, json: bool) -> None:
         show_lines(["", f"{prepared.study} on {address}", "Stop: Ctrl-C"])
 
 
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of the run.")],
+    html: Annotated[Path | None, typer.Option(help="Where to write it; else report.html in the folder.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Write one run as an HTML page: scores, slices, how values spread, the worst items, what failed."""
+    from steward.workflows import evaluate
+
+    place = evaluate.report_folder(run, html)
+    if json:
+        show_json({"html": str(place), "bytes": place.stat().st_size})
+    else:
+        show_lines([str(place)])
+
+
 def agreement(
     study: Annotated[Path, typer.Argument(help="The study's file.")],
     html: Annotated[Path | None, typer.Option(help="Write a report, one file, to this path.")] = None,
@@ -97,10 +112,12 @@ def agreement(
 
 
 def _show(found: StudyReport) -> None:
+    from steward.evaluation.verdicts import p_value
+
     show_lines([f"{found.judged} of {found.tasks} tasks judged, {found.votes} votes, {found.corrected} corrected"])
     if found.pairs:
         rows = [
-            [f"{p.first} over {p.second}", p.wins, p.losses, p.ties, p.bad, p.same, _interval(p.share), _digits(p.p)]
+            [f"{p.first} over {p.second}", p.wins, p.losses, p.ties, p.bad, p.same, _interval(p.share), p_value(p.p)]
             for p in found.pairs
         ]
         show_lines([""])
@@ -136,7 +153,7 @@ def _show(found: StudyReport) -> None:
     ]
     show_table(["rater", "judged", "skipped", "seconds", "gold", "gold share", "share of A"], people)
     if found.position is not None:
-        show_lines([f"position: A chosen in {_interval(found.position.share)}, p {_digits(found.position.p)}"])
+        show_lines([f"position: A chosen in {_interval(found.position.share)}, p {p_value(found.position.p)}"])
 
 
 def _of(right: int, all_: int) -> str | None:

@@ -146,7 +146,7 @@ class RaterProgress(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """For the lead while the study runs: how far it is, how far raters agree, whether the side matters. Not who wins."""
+    """For the lead while the study runs: how far it is, how far raters agree, whether the side matters."""
 
     raters: tuple[RaterProgress, ...]
     disagreements: int  # waiting to be settled

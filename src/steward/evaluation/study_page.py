@@ -6,7 +6,7 @@ import math
 from html import escape
 
 from steward.evaluation.statistics import Interval
-from steward.evaluation.verdicts import Coefficient, PairReport, StudyReport, figure, title
+from steward.evaluation.verdicts import Coefficient, PairReport, StudyReport, figure, p_value, title
 from steward.web.charts import Span, interval_chart
 from steward.web.page import card, figures, report_page, table
 
@@ -21,8 +21,8 @@ def study_page(found: StudyReport) -> str:
     if found.agreement:
         spans = [_span(title(one), one) for one in found.agreement if not math.isnan(one.value)]
         parts.append(interval_chart("Agreement", spans, _number, mark=0.0))
-        rows = [[one.name, one.of, one.raters, one.tasks, _text(one)] for one in found.agreement]
-        parts.append(card("How far raters agree", table("coefficient|of|raters|#tasks|#value", rows)))
+        rows = [[title(one), one.tasks, _text(one)] for one in found.agreement]
+        parts.append(card("How far raters agree", table("coefficient|#tasks|#value", rows)))
     parts.append(card("Raters", _raters(found)))
     if found.unsafe:
         parts.append(card("Flagged as unsafe", f"<p>{', '.join(map(escape, found.unsafe))}</p>"))
@@ -69,13 +69,24 @@ def _style(pair: PairReport) -> str:
 def _pairs(found: StudyReport) -> str:
     rows = [
         [
-            *(pair.first, pair.second, pair.wins, pair.losses, pair.ties, pair.bad, pair.same, pair.failed),
-            *(_interval(pair.share), _interval(pair.share_with_ties), _digits(pair.p), pair.method),
+            *(f"{pair.first} over {pair.second}", pair.wins, pair.losses, pair.ties, pair.bad),
+            *(_interval(pair.share), _interval(pair.share_with_ties), p_value(pair.p)),
         ]
         for pair in found.pairs
     ]
-    columns = "first|second|#first wins|#second wins|#ties|#both bad|#same answer|#missing"
-    return table(f"{columns}|#win rate|#ties as halves|#p|interval", rows)
+    notes = [f"{pair.first} over {pair.second}: {note}" for pair in found.pairs if (note := _note(pair))]
+    shown = f'<p class="quiet">{escape("; ".join(notes))}</p>' if notes else ""
+    return table("|#wins|#losses|#ties|#both bad|#win rate|#ties as halves|#p", rows) + shown
+
+
+def _note(pair: PairReport) -> str:
+    """What the counts leave out."""
+    given = [
+        f"{pair.same} items with the same answer twice, not shown" if pair.same else "",
+        f"{pair.failed} with an answer missing" if pair.failed else "",
+        f"interval by {pair.method}" if pair.method not in ("", "wilson") else "",
+    ]
+    return ", ".join(filter(None, given))
 
 
 def _strengths(found: StudyReport) -> str:
@@ -108,7 +119,7 @@ def _raters(found: StudyReport) -> str:
     if found.position is not None and found.position.share is not None:
         side = (
             f"<p>A, which is tossed, was chosen in {_interval(found.position.share)} of {found.position.votes} votes "
-            f"for a side (p {_digits(found.position.p)}); a half is expected.</p>"
+            f"for a side (p {p_value(found.position.p)}); a half is expected.</p>"
         )
     return table("rater|#judged|#skipped|#seconds a task|#gold right|#gold share|#share of A", rows) + side
 
@@ -135,10 +146,6 @@ def _text(one: object) -> str:
 
 def _interval(found: Interval | None) -> str | None:
     return None if found is None else figure(found.value, found.low, found.high)
-
-
-def _digits(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
 
 
 def _number(value: float) -> str:

@@ -182,6 +182,14 @@ def figure(value: float, low: float, high: float) -> str:
     return f"{value:.2f}" + ("" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]")
 
 
+def p_value(p: float | None) -> str | None:
+    """
+    >>> p_value(0.0321), p_value(1e-9)
+    ('0.0321', '<0.0001')
+    """
+    return None if p is None else "<0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
 # -- verdicts -------------------------------------------------------------------------------------------
 
 

@@ -74,7 +74,7 @@ def prepare(
     if path.exists():
         store = StudyStore.open(path)
         if runs:
-            _must_be_of(store.design(), [_named(folder) for folder in runs], path)
+            _must_be_of(store.design(), _read(runs), path)
     elif not runs:
         raise InputError(f"{path}: no such study; start one with `steward eval rate RUN RUN --study {path}`")
     else:
@@ -91,7 +91,7 @@ def _planned(runs: Sequence[Path], gold: Path | None, wanted: study.Wanted) -> t
 
     if len(runs) < (2 if wanted.mode == "pairs" else 1):
         raise InputError(f"{len(runs)} run, expected two or more to choose between; --rubric judges one")
-    read = [_named(folder) for folder in runs]
+    read = _read(runs)
     for _, folder in read[1:]:
         must_match(read[0][1], folder)
     golden = study.read_gold(gold, wanted) if gold is not None else []
@@ -99,11 +99,14 @@ def _planned(runs: Sequence[Path], gold: Path | None, wanted: study.Wanted) -> t
     return study.make_design(read, wanted, pairings), tasks
 
 
-def _named(path: Path) -> tuple[str, Folder]:
+def _read(paths: Sequence[Path]) -> list[tuple[str, Folder]]:
+    """Runs by the names of their models, with their folders where two have the same."""
     from steward.evaluation.run import read_folder
 
-    folder = read_folder(path)
-    return f"{folder.manifest.model} ({path})", folder
+    folders = [read_folder(path) for path in paths]
+    models = [folder.manifest.model for folder in folders]
+    names = models if len(set(models)) == len(models) else [f"{m} ({p})" for m, p in zip(models, paths, strict=True)]
+    return list(zip(names, folders, strict=True))
 
 
 def _must_be_of(design: Design, runs: Sequence[tuple[str, Folder]], path: Path) -> None:
