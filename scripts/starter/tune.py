@@ -27,8 +27,8 @@ from tokenizers import AddedToken, models
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 SETS: Final = export.SHIPPED.parent / "sets"
-LEARNING_RATE: Final = 1e-3  # half of what it was trained with
-BATCH_TOKENS: Final = 1024
+LEARNING_RATE: Final = 2e-3  # what it was trained with
+BATCH_TOKENS: Final = 512
 
 
 def unpermuted(weight: np.ndarray, heads: int) -> np.ndarray:
