@@ -51,8 +51,12 @@ class Study:
         self.place, log = place, place / "rate.log"
         with log.open("w") as file:
             self.process = subprocess.Popen([*command, *more], cwd=place, stdout=file, stderr=file)
-        until(lambda: self.process.poll() is not None or log.read_text().endswith("}\n"), 30)
-        assert self.process.poll() is None, log.read_text()
+        try:
+            until(lambda: self.process.poll() is not None or log.read_text().endswith("}\n"), 50)
+            assert self.process.poll() is None, log.read_text()
+        except AssertionError:
+            self.kill()
+            raise
         self.invites = json.loads(log.read_text())["invites"]
 
     def agreement(self) -> Any:

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,12 @@ class Study:
         self.log = place / "rate.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, cwd=place, stdout=log, stderr=log)
-        until(lambda: self.process.poll() is not None or self.log.read_text().endswith("}\n"), 30)
-        assert self.process.poll() is None, self.log.read_text()
+        try:
+            until(lambda: self.process.poll() is not None or self.log.read_text().endswith("}\n"), 50)
+            assert self.process.poll() is None, self.log.read_text()
+        except AssertionError:
+            self.kill()
+            raise
         self.record = json.loads(self.log.read_text())
 
     def visitor(self, rater: str) -> Visitor:
@@ -155,10 +160,23 @@ def test_strangers_see_nothing_and_links_that_are_looked_at_open_nothing(shared:
 def test_wrong_votes_are_said_and_not_taken(shared: Study) -> None:
     one = shared.visitor("r2")
     place = one.ask("/next")[1]
-    for given in ({"vote": "rated"}, {"vote": "zero"}, {"comment": "only"}):
+    for given in ({"vote": "rated"}, {"vote": "zero"}, {"comment": "only"}, {"vote": "left", "comment": "x" * 70_000}):
         status, _, page = one.ask(place, **given)
         assert status == 400 and 'role="alert"' in page
     assert one.ask("/next")[1] == place
+
+
+def test_a_vote_that_cannot_be_kept_is_said_without_naming_the_file(study: Study, place: Path) -> None:
+    one = study.visitor("r1")
+    task = one.ask("/next")[1]
+    one.ask(task)
+    other = sqlite3.connect(place / "study.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    status, _, page = one.ask(task, vote="left")
+    other.execute("ROLLBACK")
+    other.close()
+    assert status == 503 and "could not be kept" in page and "study.db" not in page
+    assert one.ask(task, vote="left")[0] == 303
 
 
 def test_sides_differ_between_raters_and_stay_for_one(shared: Study) -> None:

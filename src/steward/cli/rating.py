@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def rate(
     runs: Annotated[list[Path] | None, typer.Argument(help="Folders of runs; none to go on with --study.")] = None,
-    study: Annotated[Path, typer.Option(help="The study's file; made where it is not there.")] = Path("study.db"),
+    study: Annotated[
+        Path, typer.Option(help="The study's file; made where it is not there, and its plan stays.")
+    ] = Path("study.db"),
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the pages.")] = 8090,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for other machines too.")] = "127.0.0.1",
     url: Annotated[str | None, typer.Option(help="Address that invites name, where a proxy stands before it.")] = None,

@@ -6,6 +6,7 @@ Blind by construction: the desk that is given here returns no name of a run, a m
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,13 +20,14 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from steward.console.app import HEADERS
-from steward.core.errors import InputError
-from steward.core.study import Guide, Overview, Rater, Shown
+from steward.core.errors import StewardError
+from steward.core.study import Guide, NotTaken, Overview, Rater, Shown
 
 COOKIE: Final = "steward_rater"
 COOKIE_S: Final = 90 * 24 * 3600
 _BODY_LIMIT: Final = 65_536
 _HERE: Final = Path(__file__).parent
+_log = logging.getLogger(__name__)
 _pages = jinja2.Environment(loader=jinja2.FileSystemLoader(_HERE / "templates"), autoescape=True, trim_blocks=True)
 
 
@@ -79,18 +81,21 @@ def build(desk: Desk) -> Starlette:
         rater = await whose(request)
         if rater is None:
             return _stranger()
-        key, problem = request.path_params["key"], ""
+        key, problem, code = request.path_params["key"], "", 200
         if request.method == "POST":
             try:
                 await _vote(desk, rater, key, request)
                 return _to("/next")
-            except InputError as error:
-                problem = str(error)
+            except NotTaken as error:
+                problem, code = f"Not taken: {error}.", 400
+            except StewardError:  # its message may name the study's file
+                _log.exception("a vote was not kept")
+                problem, code = "The vote could not be kept; try again, and tell whoever sent the invite.", 503
         shown = await asyncio.to_thread(desk.show, rater, key)
         if shown is None:
             return _said("No such task", "It is not in your queue.", 404)
         values = {"guide": desk.guide, "rater": rater, "shown": shown, "problem": problem}
-        return _page("rating_task.html", 400 if problem else 200, **values)
+        return _page("rating_task.html", code, **values)
 
     async def lead(request: Request) -> Response:
         rater = await whose(request)
@@ -123,7 +128,12 @@ def build(desk: Desk) -> Starlette:
 
 
 async def _vote(desk: Desk, rater: Rater, key: str, request: Request) -> None:
-    form = parse_qs((await request.body())[:_BODY_LIMIT].decode("utf-8", "replace"))
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > _BODY_LIMIT:
+            raise NotTaken(f"more than {_BODY_LIMIT} bytes; shorten the comment")
+    form = parse_qs(data.decode("utf-8", "replace"))
     one = {name: values[0] for name, values in form.items()}
     levels = {name[6:]: value for name, value in one.items() if name.startswith("level:")}
     comment = one.get("comment", "").strip()

@@ -9,9 +9,15 @@ from typing import Literal
 
 import msgspec
 
+from steward.core.errors import InputError
+
 Mode = Literal["pairs", "rubric"]
 Pressed = Literal["left", "right", "tie", "bad", "skip", "rated"]  # "rated": the levels say the rest
 PRESSED: tuple[Pressed, ...] = ("left", "right", "tie", "bad", "skip", "rated")
+
+
+class NotTaken(InputError):
+    """A vote that its page did not offer. The message may be shown to the rater: it names no file and no run."""
 
 
 class Criterion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from steward.core.study import (
     PRESSED,
     Design,
     Guide,
+    NotTaken,
     Overview,
     Pressed,
     Rater,
@@ -234,10 +235,10 @@ class Desk:
     def vote(self, rater: Rater, key: str, pressed: str, levels: Mapping[str, str], comment: str, unsafe: bool) -> None:
         """Add a vote. A second one of the same task corrects the first, which stays in the file.
 
-        :raises InputError: not this rater's task, or no answer that the page offers
+        :raises NotTaken: not this rater's task, or no answer that the page offers
         """
         if not any(task.key == key for task in self._queue(rater)):
-            raise InputError("this task is not in your queue")
+            raise NotTaken("this task is not in your queue")
         given = _pressed(pressed, self._design)
         rated = _levels(levels, self._design) if given == "rated" else {}
         now = self._now()
@@ -311,16 +312,16 @@ def _words(vote: Vote, left: int) -> str:
 def _pressed(given: str, design: Design) -> Pressed:
     allowed = ("rated", "skip") if design.mode == "rubric" else ("left", "right", "tie", "bad", "skip")
     if given not in allowed:
-        raise InputError(f"vote {given[:20]!r}, expected one of {', '.join(allowed)}")
+        raise NotTaken(f"vote {given[:20]!r}, expected one of {', '.join(allowed)}")
     return PRESSED[PRESSED.index(given)]
 
 
 def _levels(given: Mapping[str, str], design: Design) -> dict[str, int]:
-    """:raises InputError: a criterion without a level, or a level that it has not"""
+    """:raises NotTaken: a criterion without a level, or a level that it has not"""
     found = {}
     for criterion in design.criteria:
         level = given.get(criterion.name, "")
         if not level.isdigit() or not 1 <= int(level) <= len(criterion.levels):
-            raise InputError(f"choose one of the {len(criterion.levels)} levels of {criterion.name}")
+            raise NotTaken(f"choose one of the {len(criterion.levels)} levels of {criterion.name}")
         found[criterion.name] = int(level)
     return found
