@@ -43,7 +43,7 @@ class Browser:
         self.call("Page.enable")
 
     async def _connect(self, place: Path) -> None:
-        limit = time.monotonic() + 30
+        limit = time.monotonic() + 50
         while not place.exists() or not place.read_text().strip():
             assert self.process.poll() is None and time.monotonic() < limit, "Chromium did not start"
             await asyncio.sleep(0.05)

@@ -201,3 +201,12 @@ def test_the_plan_stands_before_the_start(place: Path) -> None:
     assert done.returncode == 0 and "by 194 comparisons" in done.stdout and not (place / "study.db").exists()
     done = run("eval", "agreement", "gone.db", cwd=place)
     assert done.returncode == 2 and "start one with" in done.stderr
+
+
+def test_a_run_is_written_as_a_page(place: Path) -> None:
+    done = run("eval", "report", "runs/quokka", "--json", cwd=place)
+    page = (place / "runs" / "quokka" / "report.html").read_text()
+    assert json.loads(done.stdout) == {"html": "runs/quokka/report.html", "bytes": len(page.encode())}
+    assert "quokka-2 on study" in page and "smiles 3" in page
+    done = run("eval", "report", "runs/gone", cwd=place)
+    assert done.returncode == 2 and "no run" in done.stderr

@@ -127,18 +127,24 @@ def _worst(wholes: Sequence[Scored], run: Folder) -> str:
     signs = [1 if higher_is_better(whole.score.metric) else -1 for whole in wholes]
     values = [dict(zip(whole.ids, whole.values, strict=True)) for whole in wholes]
     order = sorted(wholes[0].ids, key=lambda name: [s * v.get(name, 0.0) for s, v in zip(signs, values, strict=True)])
-    best = max(values[0].values(), default=0.0) if signs[0] > 0 else min(values[0].values(), default=0.0)
-    bad = [name for name in order if values[0][name] != best]
+    bad = [name for name in order if abs(values[0][name] - _ideal(wholes[0].score.metric)) > 1e-9]
     if not bad:
-        return card("Worst items", f"<p>None: every item has the same {escape(wholes[0].score.metric)}.</p>")
+        return card("Worst items", f"<p>None: every scored item has the best {escape(wholes[0].score.metric)}.</p>")
     items = {item.id: item for item in run.items}
     cases = []
     for name in bad[:WORST]:
         said = [f"{w.score.metric} {_short(v[name])}" for w, v in zip(wholes, values, strict=True) if name in v]
         answer = run.answers[name].prediction or ""
         cases.append(case(items[name], ", ".join(said), [("answer", answer)]))
-    shown = f"{len(cases)} of {len(bad):,} below the best"
+    shown = f"{len(cases)} of {len(bad):,} that are not perfect"
     return card(f"Worst items by {wholes[0].score.metric}, {shown}", "".join(cases))
+
+
+def _ideal(metric: str) -> float:
+    """The best that an item can have: sacreBLEU's metrics go to 100."""
+    if not higher_is_better(metric):
+        return 0.0
+    return 100.0 if metric in ("bleu", "chrf", "chrf++") else 1.0
 
 
 def case(item: Item, note: str, answers: Sequence[tuple[str, str]]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 
 from steward.console.rating import build
-from steward.processes.supervisor import listen
+from steward.processes.ports import listen
 from steward.workflows.study import Desk
 
 

@@ -50,13 +50,15 @@ def test_a_run_shows_scores_slices_worst_items_and_failures() -> None:
     words = read(run_page(folder("zebra-7b", right_when_odd)))
     assert "0.545" in words and "zebra-7b on study" in words and "11" in words
     assert words.index("even (5)") < words.index("odd (6)")  # worst first
-    assert "5 of 5 below the best" in words and "Question 2?" in words and "item-12" in words and "HTTP 500" in words
+    assert "5 of 5 that are not perfect" in words and "Question 2?" in words
+    assert "item-12" in words and "HTTP 500" in words
     assert "median 0.6" in words and "data sha256: d" in words
 
 
 def test_a_run_without_an_answer_or_a_mistake_has_a_page_too() -> None:
     assert "no item scored" in read(run_page(folder("m", lambda n: None)))
-    assert "every item has the same" in read(run_page(folder("m", lambda n: f"right {n}")))
+    assert "every scored item has the best" in read(run_page(folder("m", lambda n: f"right {n}")))
+    assert "12 of 12 that are not perfect" in read(run_page(folder("m", lambda n: "wrong")))
 
 
 def test_a_page_stays_small_whatever_stands_in_it() -> None:
