@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness test-train
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -13,6 +13,10 @@ install: $(VENV)/.all            ## every extra but train
 
 test: $(VENV)/.test              ## the whole suite
 	$(PY) -m pytest
+
+test-train: $(VENV)/.test         ## the tests that need torch: the extra `train`, a gigabyte
+	$(PIP) -e '.[train]' torch==2.13.0
+	$(PY) -m pytest tests/functional/test_tutorials.py
 
 check: $(VENV)/.test             ## style, types, architecture
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .

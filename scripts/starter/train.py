@@ -34,11 +34,8 @@ Encoded = tuple[list[int], list[float]]
 
 
 def make_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
-    """Byte-level BPE, digits one by one; llama.cpp knows this pre-tokenizer as "smollm"."""
-    inner = Tokenizer(models.BPE())
-    bytes_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    inner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), bytes_level])
-    inner.decoder = decoders.ByteLevel()
+    """Byte-level BPE with the vocabulary of `texts`."""
+    inner = split(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
         special_tokens=[END_OF_TEXT, START, END],
@@ -46,6 +43,20 @@ def make_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     inner.train_from_iterator(texts, trainer)
+    return wrapped(inner)
+
+
+def split(model: models.BPE) -> Tokenizer:
+    """Digits one by one, then bytes; llama.cpp knows this pre-tokenizer as "smollm"."""
+    inner = Tokenizer(model)
+    bytes_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    inner.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), bytes_level])
+    inner.decoder = decoders.ByteLevel()
+    return inner
+
+
+def wrapped(inner: Tokenizer) -> PreTrainedTokenizerFast:
+    """With its special tokens and the chat template."""
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=inner,
         bos_token=END_OF_TEXT,
@@ -94,8 +105,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, messages: list[dict[str, str]]) -
     return ids, weights
 
 
-def batches(data: list[Encoded], r: random.Random) -> Iterator[list[int]]:
-    """Indices in batches of about `BATCH_TOKENS`, of like lengths, for ever."""
+def batches(data: list[Encoded], r: random.Random, tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Indices in batches of about so many tokens, of like lengths, for ever."""
     while True:
         order = list(range(len(data)))
         r.shuffle(order)
@@ -103,7 +114,7 @@ def batches(data: list[Encoded], r: random.Random) -> Iterator[list[int]]:
         for start in range(0, len(order), 2048):
             batch: list[int] = []
             for index in sorted(order[start : start + 2048], key=lambda i: len(data[i][0])):
-                if batch and len(data[index][0]) * (len(batch) + 1) > BATCH_TOKENS:
+                if batch and len(data[index][0]) * (len(batch) + 1) > tokens:
                     made.append(batch)
                     batch = []
                 batch.append(index)
@@ -123,9 +134,9 @@ def collate(items: list[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, weights
 
 
-def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor, bfloat16: bool = True) -> torch.Tensor:
     """Mean cross-entropy in nats per token, weighted."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
         logits = model(input_ids=ids, use_cache=False).logits
     each = torch.nn.functional.cross_entropy(
         logits[:, :-1].float().reshape(-1, VOCABULARY), ids[:, 1:].reshape(-1), reduction="none"

@@ -3,18 +3,24 @@
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
+from conftest import until
 from steward.data.stages import STAGES
 
-FOLDER = Path(__file__).parent.parent.parent / "docs" / "tutorials"
+ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "docs" / "tutorials"
 FILE = re.compile(r"<!-- file:(\S+) -->\n```\w+\n(.*?)```\n", re.S)
 CONSOLE = re.compile(r"```console\n(.*?)```\n", re.S)
+EITHER = re.compile(f"{FILE.pattern}|{CONSOLE.pattern}", re.S)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -36,9 +42,47 @@ def test_clean_a_data_set(tmp_path: Path) -> None:
             pytest.skip(f"the stage {stage['use']} is not there yet")
     typed = environment(tmp_path)
     for block in CONSOLE.findall(page):
-        for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
-            ended = subprocess.run(
-                command, shell=True, cwd=tmp_path, env=typed, capture_output=True, text=True, timeout=30
-            )
-            assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
-            assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
+        follow(block, tmp_path, typed)
+
+
+def follow(block: str, place: Path, typed: dict[str, str], timeout_s: float = 30) -> None:
+    """Each command of a block; the lines that the page shows under it must come."""
+    for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
+        ended = subprocess.run(
+            command, shell=True, cwd=place, env=typed, capture_output=True, text=True, timeout=timeout_s
+        )
+        assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
+        assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
+
+
+@contextmanager
+def serving(place: Path, typed: dict[str, str]) -> Iterator[None]:
+    """`steward up` in the other terminal, on ports of its own."""
+    command = ["steward", "up", "--port", "0", "--console-port", "0"]
+    with (place / "up.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=place, env=typed, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: process.poll() is not None or "Stop: Ctrl-C" in (place / "up.log").read_text(), 60)
+        assert process.poll() is None, (place / "up.log").read_text()
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="no torch: make test-train installs the extra")
+@pytest.mark.timeout(900)  # a minute of one core's time, most of it training; several on a busy machine
+def test_gate_a_fine_tune(tmp_path: Path) -> None:
+    for name in ("scripts", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    typed = environment(tmp_path)
+    with ExitStack() as stack:
+        for name, content, block in EITHER.findall((FOLDER / "gate-a-fine-tune.md").read_text()):
+            if name:
+                (tmp_path / name).write_text(content)
+            elif block == "$ steward up\n":
+                stack.enter_context(serving(tmp_path, typed))
+            else:
+                follow(block, tmp_path, typed, 600)
+        page = (tmp_path / "comparison.html").read_text()
+    assert "tuned against shipped" in page and len(page) < 500_000

@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, data, evaluation, feedback, gpu, keys, prompts, reload, status, trials, up, usage
+from steward.cli import (
+    chat,
+    config,
+    data,
+    evaluation,
+    feedback,
+    gpu,
+    keys,
+    prompts,
+    rating,
+    reload,
+    status,
+    trials,
+    up,
+    usage,
+)
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -48,6 +63,9 @@ config.app.command()(reload.history)
 config.app.command()(reload.diff)
 config.app.command()(reload.rollback)
 evaluation.app.add_typer(trials.app)
+evaluation.app.command()(rating.rate)
+evaluation.app.command()(rating.agreement)
+evaluation.app.command()(rating.report)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
 app.add_typer(usage.app, name="usage")

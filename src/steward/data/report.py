@@ -25,6 +25,7 @@ from steward.data.run import LEDGER_FILE, StageCount, Summary, read_plan, read_s
 from steward.data.sinks import replace
 from steward.data.stage import texts
 from steward.web.charts import Line, bar_chart
+from steward.web.page import report_page
 
 LIMIT_BYTES = 500_000
 EXAMPLES = 3  # a rule
@@ -172,16 +173,9 @@ def render(
         f'<div><p class="name">{escape(name)}</p><p class="value">{value}</p><p class="quiet">{escape(note)}</p></div>'
         for name, value, note in figures
     )
-    style = Path(__file__).with_name("report.css").read_text()
     sentence = f"{summary.rows_out:,} of {summary.rows_in:,} rows are kept"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>{escape(sentence)} · steward</title><style>{style}</style></head><body><main>
-<p class="quiet"><span class="brand">steward</span> data report
-· digest {summary.digest[:16]} · version {escape(summary.version)}</p>
-<h1>{escape(sentence)}</h1>
-<section class="figures">{boxes}</section>
+    kicker = f"data report · digest {summary.digest[:16]} · version {escape(summary.version)}"
+    body = f"""<section class="figures">{boxes}</section>
 <section class="card"><h2>What each stage kept</h2>{_funnel(summary.stages)}
 <p class="quiet">{summary.rows_in:,} in + {summary.added:,} added = {summary.rows_out:,} out +
 {summary.dropped:,} dropped + {summary.merged:,} merged + {summary.failed:,} failed</p></section>
@@ -189,8 +183,8 @@ def render(
 <section class="charts">{_lengths(summary.before, summary.after)}{_languages(summary.before, summary.after)}</section>
 {_clusters(clusters)}
 <section class="card"><h2>Files that came in</h2>{_inputs(summary)}</section>
-</main></body></html>
 """
+    return report_page(sentence, kicker, body)
 
 
 def _funnel(stages: tuple[StageCount, ...]) -> str:

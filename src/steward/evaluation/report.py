@@ -10,86 +10,99 @@ from xml.sax.saxutils import quoteattr
 from steward.evaluation.compare import Comparison, Paired
 from steward.evaluation.gate import Decision
 from steward.evaluation.run import Folder
-from steward.web.charts import Line, bar_chart
+from steward.evaluation.run_page import SLICES, case
+from steward.web.charts import Span, interval_chart
+from steward.web.page import Html, card, figures, report_page, table
 
-_WORST: Final = 20  # regressions shown side by side
-_STYLE: Final = """
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem;color:#1c2430;background:#fff}
-table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}td,th{text-align:left;padding:.3rem .6rem;
-border-bottom:1px solid #d9dee5;vertical-align:top}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin:1.5rem 0 .3rem}pre{white-space:pre-wrap;margin:0;font:13px/1.4 monospace}
-figure{margin:1rem 0}svg{width:100%;height:auto}.grid{stroke:#d9dee5}.tick{font-size:10px;fill:#5b6675}
-.bar.a{fill:#2f6fbd}.bar.b{fill:#c2513a}.legend{list-style:none;padding:0;display:flex;gap:1rem}
-.key{display:inline-block;width:.8em;height:.8em;margin-right:.3em}.key.a{background:#2f6fbd}.key.b{background:#c2513a}
-.up{color:#1d7a3d}.down{color:#b3261e}
-@media(prefers-color-scheme:dark){body{color:#e4e8ee;background:#14181f}td,th,.grid{border-color:#333c49;stroke:#333c49}
-.up{color:#6cc788}.down{color:#ff8a7d}.tick{fill:#9aa5b4}}
-"""
+_WORST: Final = 15  # regressions shown side by side
+_BEST: Final = 5
+_COLUMNS: Final = "|#baseline|#candidate|#gain|#low|#high|#p|#items|#better|#worse"
 
 
 def comparison_page(found: Comparison, baseline: Folder, candidate: Folder) -> str:
-    """Tables with intervals, items that moved by slice, and the worst regressions side by side."""
-    title = f"{found.candidate} against {found.baseline}"
-    prompts = "" if found.same_prompts else "<p>The two runs asked with different prompts.</p>"
-    parts = [
-        f"<h1>{escape(title)}</h1>{prompts}",
-        "<p>Gains are candidate minus baseline, above 0 is better, with their interval over the same items.</p>",
-        "<h2>All items</h2>",
-        _table(found.wholes),
-    ]
-    if found.slices:
-        parts += [_chart(found), "<h2>Slices</h2>", _table(found.slices)]
-    parts += [_worst(whole, baseline, candidate) for whole in found.wholes[:1]]
-    parts.append("<h2>Signatures</h2><pre>" + escape("\n".join(whole.signature for whole in found.wholes)) + "</pre>")
+    """Gains with intervals, overall and by slice, and the worst regressions side by side; below 500 KB."""
+    suite = baseline.manifest.suite.name
+    parts = [figures([_figure(whole) for whole in found.wholes[:4]])]
+    if not found.same_prompts:
+        parts.append(card("Different prompts", "<p>The two runs asked with different prompts.</p>"))
+    said = (
+        "<p>Gains are candidate minus baseline, turned so that above 0 is better, over the items that both scored.</p>"
+    )
+    parts.append(card("All items", table(_COLUMNS, [_row(whole) for whole in found.wholes]) + said))
+    parts += _slices(found)
+    for whole in found.wholes[:1]:
+        parts.append(_cases(f"Worst regressions by {whole.metric}", whole.worse, _WORST, baseline, candidate))
+        if whole.better:
+            parts.append(_cases(f"Greatest gains by {whole.metric}", whole.better, _BEST, baseline, candidate))
+    signatures = escape("\n".join(whole.signature for whole in found.wholes))
+    parts.append(card("How this was measured", f'<p class="signature">{signatures}</p>'))
+    kicker = f"comparison · suite {escape(suite)} · data {baseline.manifest.data_sha256[:12]}"
+    return report_page(f"{found.candidate} against {found.baseline}", kicker, "".join(parts))
+
+
+def _figure(whole: Paired) -> tuple[str, str, str]:
+    if whole.gain is None:
+        return whole.metric, "–", "no item that both scored"
+    ends = "no interval" if whole.low is None or whole.high is None else f"{whole.low:+.3f} to {whole.high:+.3f}"
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        '<meta name="viewport" content="width=device-width">'
-        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
+        f"{whole.metric}, gain",
+        f"{whole.gain:+.3f}",
+        f"{ends}; {len(whole.worse)} worse, {len(whole.better)} better",
     )
 
 
-def _table(rows: Sequence[Paired]) -> str:
-    heads = ["baseline", "candidate", "gain", "low", "high", "p", "items", "better", "worse"]
-    head = "<th>metric</th>" + "".join(f'<th class="n">{name}</th>' for name in heads)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(map(_row, rows))}</tbody></table>"
-
-
-def _row(row: Paired) -> str:
+def _row(row: Paired) -> list[object]:
     sure = "" if row.low is None or row.high is None else "up" if row.low > 0 else "down" if row.high < 0 else ""
-    numbers = [row.baseline, row.candidate, row.gain, row.low, row.high, row.p]
-    counts = [f"{row.n} of {row.items}", len(row.better), len(row.worse)]
-    cells = ["–" if number is None else f"{number:.4f}" for number in numbers]
-    tds = "".join(f'<td class="n {sure if index == 2 else ""}">{cell}</td>' for index, cell in enumerate(cells))
-    return f"<tr><td>{escape(row.title)}</td>{tds}" + "".join(f'<td class="n">{cell}</td>' for cell in counts) + "</tr>"
+    numbers: list[object] = [
+        _digits(value) for value in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)
+    ]
+    if sure:
+        numbers[2] = Html(f'<span class="{sure}">{numbers[2]}</span>')
+    return [row.title, *numbers, f"{row.n} of {row.items}", len(row.better), len(row.worse)]
 
 
-def _chart(found: Comparison) -> str:
-    """Of the first metric: items that moved, in each slice."""
-    rows = [row for row in found.slices if row.metric == found.wholes[0].metric]
-    better = Line("better", tuple(float(len(row.better)) for row in rows), "a")
-    worse = Line("worse", tuple(float(len(row.worse)) for row in rows), "b")
-    title = f"Items that moved, by {found.wholes[0].metric}"
-    return bar_chart(title, [row.name for row in rows], [better, worse], lambda value: f"{value:g}")
+def _digits(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4f}"
 
 
-def _worst(whole: Paired, baseline: Folder, candidate: Folder) -> str:
-    if not whole.worse:
-        return f"<h2>Regressions by {escape(whole.metric)}</h2><p>None.</p>"
+def _slices(found: Comparison) -> list[str]:
+    """Of the first metric: gains, the greatest loss first; of all metrics, a table."""
+    rows = [row for row in found.slices if row.metric == found.wholes[0].metric and row.gain is not None]
+    rows = sorted(rows, key=lambda row: row.gain or 0.0)[:SLICES]
+    if not rows:
+        return []
+    spans = [
+        Span(f"{row.name} ({row.n})", row.gain or 0.0, row.low, row.high, "d" if (row.high or 0.0) < 0 else "a")
+        for row in rows
+    ]
+    listed = found.slices[: SLICES * len(found.wholes)]
+    inside = table(_COLUMNS, [_row(row) for row in listed])
+    return [
+        interval_chart(f"Gain in {found.wholes[0].metric} by slice, greatest loss first", spans, _signed, mark=0.0),
+        card("Slices", f"<details><summary>{len(listed)} rows</summary>{inside}</details>"),
+    ]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}" if value else "0"
+
+
+def _cases(title: str, names: Sequence[str], most: int, baseline: Folder, candidate: Folder) -> str:
+    if not names:
+        return card(title, "<p>None.</p>")
     items = {item.id: item for item in baseline.items}
-    rows = []
-    for name in whole.worse[:_WORST]:
-        asked = "\n".join(message.content for message in items[name].messages)
-        right = "\n".join(str(reference) for reference in items[name].references)
-        texts = [asked, right, baseline.answers[name].prediction or "", candidate.answers[name].prediction or ""]
-        rows.append(
-            f"<tr><td>{escape(name)}</td>" + "".join(f"<td><pre>{escape(t)}</pre></td>" for t in texts) + "</tr>"
+    cases = [
+        case(
+            items[name],
+            "",
+            [
+                (f"{run.manifest.model} ({role})", run.answers[name].prediction or "")
+                for role, run in (("baseline", baseline), ("candidate", candidate))
+            ],
         )
-    heads = "".join(f"<th>{name}</th>" for name in ("item", "asked", "references", "baseline", "candidate"))
-    shown = f"{len(rows)} of {len(whole.worse)}"
-    return (
-        f"<h2>Worst regressions by {escape(whole.metric)}, {shown}</h2>"
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
+        for name in names[:most]
+    ]
+    return card(f"{title}, {len(cases)} of {len(names):,}", "".join(cases))
 
 
 def decision_markdown(found: Decision) -> str:

@@ -1,4 +1,4 @@
-"""Charts as SVG text: lines and bars over time, each with a table of the same numbers behind it.
+"""Charts as SVG text: lines, bars and intervals, each with a table of the same numbers behind it.
 
 Pure functions of values; colours are CSS classes, so that one chart serves dark and light. Ours rather
 than a library: those at hand weigh 5 MB a report or need `unsafe-inline`.
@@ -16,6 +16,7 @@ import msgspec
 WIDTH: Final = 720
 HEIGHT: Final = 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 8, 12, 22
+_NAMES, _ROW, _LETTERS = 220, 24, 30  # of charts with a name at each row
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -24,6 +25,16 @@ class Line(msgspec.Struct, frozen=True):
     name: str
     values: tuple[float | None, ...]
     style: str
+
+
+class Span(msgspec.Struct, frozen=True):
+    """A value with the ends of its interval, or without. `style` is a CSS class, "a" to "d"."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    style: str = "a"
 
 
 def nice_ticks(top: float, count: int = 4) -> list[float]:
@@ -91,6 +102,55 @@ def bar_chart(
                 )
             base, left = (0.0, left + width) if beside else (base + value, left)
     return _figure(title, labels, lines, unit, ticks, y, "".join(marks), head)
+
+
+def interval_chart(title: str, spans: Sequence[Span], unit: Callable[[float], str], mark: float | None = None) -> str:
+    """A dot with whiskers a row, names to the left; `mark` draws a dashed line, such as "no difference"."""
+    ends = [end for span in spans for end in (span.value, span.low, span.high) if end is not None]
+    ends += [mark] if mark is not None else []
+    least, most = min(ends, default=0.0), max(ends, default=1.0)
+    step = nice_ticks(max(most, 0.0) - min(least, 0.0))[1]  # round marks, 0 among them
+    first, last = math.floor(min(least, 0.0) / step), math.ceil(max(most, 0.0) / step)
+    ticks = [step * number for number in range(first, max(last, first + 1) + 1)]
+    width = WIDTH - _NAMES - _RIGHT - 16
+    height = _TOP + len(spans) * _ROW + _BOTTOM
+
+    def x(value: float) -> float:
+        return _NAMES + (value - ticks[0]) / (ticks[-1] - ticks[0]) * width
+
+    parts = [
+        f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{_TOP - 6}" y2="{height - _BOTTOM}"/>'
+        f'<text class="tick" x="{x(tick):.1f}" y="{height - 5}" text-anchor="middle">{escape(unit(tick))}</text>'
+        for tick in ticks
+    ]
+    if mark is not None:
+        parts.append(
+            f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{_TOP - 6}" y2="{height - _BOTTOM}"/>'
+        )
+    for row, span in enumerate(spans):
+        y = _TOP + (row + 0.5) * _ROW
+        parts.append(f'<text class="label" x="{_NAMES - 12}" y="{y + 4.5:.1f}" text-anchor="end">')
+        parts.append(f"{escape(_shortened(span.name))}</text>")
+        if span.low is not None and span.high is not None:
+            ends_x = f'x1="{x(span.low):.1f}" x2="{x(span.high):.1f}"'
+            parts.append(f'<line class="whisker {span.style}" {ends_x} y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<circle class="dot {span.style}" cx="{x(span.value):.1f}" cy="{y:.1f}" r="4"/>')
+    lines = [
+        Line("value", tuple(span.value for span in spans), "a"),
+        Line("low", tuple(span.low for span in spans), "a"),
+        Line("high", tuple(span.high for span in spans), "a"),
+    ]
+    return (
+        f'<figure class="chart"><figcaption><h2>{escape(title)}</h2></figcaption>'
+        f'<svg class="span" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+        f"{''.join(parts)}</svg>"
+        f"{_table([span.name for span in spans], lines, unit, '')}</figure>"
+    )
+
+
+def _shortened(name: str) -> str:
+    """As many letters as fit left of the plot."""
+    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
 
 
 def _x(count: int) -> Callable[[int], float]:

@@ -424,6 +424,17 @@ def read_text(path: Path, what: str) -> str:
     return text
 
 
+def report_folder(run: Path, html: Path | None) -> Path:
+    """Write the run's page, `report.html` in its folder if no other place is given. :raises InputError: no run"""
+    need_extra()
+    from steward.evaluation.run import read_folder
+    from steward.evaluation.run_page import run_page
+
+    place = html or run / "report.html"
+    place.write_text(run_page(read_folder(run)))
+    return place
+
+
 def gate_folders(baseline: Path, candidate: Path, policy: Path, markdown: Path | None, junit: Path | None) -> Decision:
     """:raises InputError: no runs, runs over different data, a wrong policy
     :raises Unavailable: a run in which no item was answered

@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.web.charts import Line, bar_chart, line_chart, nice_ticks
+from steward.web.charts import Line, Span, bar_chart, interval_chart, line_chart, nice_ticks
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(0, 1e6)), min_size=1, max_size=30)
 
@@ -22,3 +22,13 @@ def test_charts_are_well_formed_and_inside_their_frame(values: list[float | None
         root = ET.fromstring(chart)
         heights = [float(mark.attrib["y"]) for mark in root.iter("rect")]
         assert all(0 <= y <= 200 for y in heights) and "<p50>" in "".join(root.itertext())
+
+
+@given(st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(0, 10)), min_size=1, max_size=12), st.booleans())
+def test_intervals_lie_inside_their_frame_and_hold_their_dot(given_: list[tuple[float, float]], bare: bool) -> None:
+    spans = [Span("<n>", value, None if bare else value - half, value + half) for value, half in given_]
+    root = ET.fromstring(interval_chart("t", spans, str, mark=0.0))
+    assert all(0 <= float(dot.attrib["cx"]) <= 720 for dot in root.iter("circle"))
+    for line in (line for line in root.iter("line") if "whisker" in line.attrib["class"]):
+        assert 0 <= float(line.attrib["x1"]) <= float(line.attrib["x2"]) <= 720
+    assert len(list(root.iter("circle"))) == len(spans)

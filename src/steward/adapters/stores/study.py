@@ -1,0 +1,152 @@
+"""A study in one SQLite file to which rows are only ever added: triggers refuse every other change.
+
+SQLite itself rather than SQLAlchemy: one file that is mailed about, one process that writes, five inserts.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from steward.core.errors import InputError, Unavailable
+from steward.core.study import Design, Rater, Task, Vote
+
+_TABLES: Final = {
+    "design": "body TEXT NOT NULL",
+    "task": "key TEXT NOT NULL UNIQUE, body TEXT NOT NULL",
+    "invite": "rater TEXT NOT NULL, lead INTEGER NOT NULL, token_sha256 TEXT NOT NULL UNIQUE, at REAL NOT NULL",
+    "owner": "task TEXT NOT NULL, rater TEXT NOT NULL, at REAL NOT NULL",
+    "vote": "rater TEXT NOT NULL, task TEXT NOT NULL, body TEXT NOT NULL",
+}
+
+
+class StudyStore:
+    """One open study. Safe to call from several threads.
+
+    :raises InputError: the file is no study :raises Unavailable: the disk failed, or another process writes
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
+        with self._named_errors():
+            self._connection.execute("PRAGMA journal_mode = DELETE")  # one file at rest, to be copied
+            self._connection.execute("PRAGMA synchronous = FULL")
+
+    @classmethod
+    def create(cls, path: Path, design: Design, tasks: Sequence[Task]) -> StudyStore:
+        """:raises InputError: the file exists"""
+        try:
+            path.touch(mode=0o600, exist_ok=False)
+        except FileExistsError as error:
+            raise InputError(f"{path} exists; go on with it, or name another --study") from error
+        store = cls(path)
+        with store._writing() as connection:
+            for name, columns in _TABLES.items():
+                connection.execute(f"CREATE TABLE {name} (number INTEGER PRIMARY KEY, {columns})")
+                for change in ("UPDATE", "DELETE"):
+                    connection.execute(
+                        f"CREATE TRIGGER {name}_{change.lower()} BEFORE {change} ON {name} "
+                        "BEGIN SELECT RAISE(ABORT, 'rows of a study are never changed'); END"
+                    )
+            connection.execute("INSERT INTO design (body) VALUES (?)", (_json(design),))
+            connection.executemany("INSERT INTO task (key, body) VALUES (?, ?)", [(t.key, _json(t)) for t in tasks])
+        return store
+
+    @classmethod
+    def open(cls, path: Path) -> StudyStore:
+        """:raises InputError: no such file, or no study"""
+        if not path.is_file():
+            raise InputError(f"{path}: no such study; start one with `steward eval rate RUN RUN --study {path}`")
+        store = cls(path)
+        store.design()
+        return store
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def design(self) -> Design:
+        rows = self._rows("SELECT body FROM design")
+        if not rows:
+            raise InputError(f"{self._path}: an unfinished study; remove it and start again")
+        return msgspec.json.decode(rows[0][0], type=Design)
+
+    def tasks(self) -> list[Task]:
+        return [msgspec.json.decode(body, type=Task) for (body,) in self._rows("SELECT body FROM task ORDER BY number")]
+
+    def votes(self) -> list[Vote]:
+        """All of them, corrected ones too, in order."""
+        return [msgspec.json.decode(body, type=Vote) for (body,) in self._rows("SELECT body FROM vote ORDER BY number")]
+
+    def raters(self) -> list[Rater]:
+        rows = self._rows("SELECT rater, max(lead) FROM invite GROUP BY rater ORDER BY min(number)")
+        return [Rater(name, bool(lead)) for name, lead in rows]
+
+    def owners(self) -> dict[str, str]:
+        """Who judges each task that is not shared."""
+        return dict(self._rows("SELECT task, rater FROM owner ORDER BY number"))
+
+    def who(self, token_sha256: str) -> Rater | None:
+        """Whose invite this is; an invite is good until a newer one of the same rater's."""
+        rows = self._rows(
+            "SELECT rater, lead FROM invite WHERE token_sha256 = ? "
+            "AND number = (SELECT max(number) FROM invite AS newer WHERE newer.rater = invite.rater)",
+            (token_sha256,),
+        )
+        return Rater(rows[0][0], bool(rows[0][1])) if rows else None
+
+    def invite(self, rater: Rater, token_sha256: str, at: float) -> None:
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO invite (rater, lead, token_sha256, at) VALUES (?, ?, ?, ?)",
+                (rater.name, int(rater.lead), token_sha256, at),
+            )
+
+    def give(self, owners: dict[str, str], at: float) -> None:
+        with self._writing() as connection:
+            connection.executemany(
+                "INSERT INTO owner (task, rater, at) VALUES (?, ?, ?)", [(t, r, at) for t, r in owners.items()]
+            )
+
+    def vote(self, vote: Vote) -> None:
+        """On the disk when this returns."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO vote (rater, task, body) VALUES (?, ?, ?)", (vote.rater, vote.task, _json(vote))
+            )
+
+    def _rows(self, query: str, given: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        with self._named_errors(), self._lock:
+            return self._connection.execute(query, given).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._named_errors(), self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                raise InputError(f"{self._path}: a database, but no study") from error
+            raise Unavailable(f"{self._path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self._path}: no study ({error})") from error
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,403 @@
+"""What the votes of a human study say: who is preferred, how sure that is, how far raters agree, and what biased them.
+
+A task counts once, however many judged it: as the lead settled it, else as most raters said, else as a tie. Agreement
+is over the raters' own votes, before anything was settled, and without gold. Skipped tasks are missing, not ties.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import fmean, median
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from steward.core.errors import InputError
+from steward.core.study import Design, Task, Vote
+from steward.evaluation.agreement import Level as Measured
+from steward.evaluation.agreement import Strength, alpha, bradley_terry, cohen, fleiss, with_interval
+from steward.evaluation.statistics import (
+    Interval,
+    bootstrap,
+    mcnemar,
+    paired_bootstrap,
+    percentile_interval,
+    ratio,
+    wilson,
+)
+from steward.evaluation.study import latest, verdict_of
+
+SAMPLES: Final = 1000
+Ratings = dict[str, dict[str, Any]]  # rater, task key, what they said
+
+
+class Coefficient(msgspec.Struct, frozen=True, kw_only=True):
+    """One measure of agreement. Value and ends are NaN where they are not defined."""
+
+    name: str
+    of: str  # criterion; "" for choices
+    raters: str
+    tasks: int
+    value: float
+    low: float
+    high: float
+
+
+class RaterReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One rater. Gold figures are None where there was no gold."""
+
+    name: str
+    judged: int
+    skipped: int
+    median_s: float | None
+    gold: int
+    gold_right: int
+    gold_share: Interval | None
+    left: Interval | None  # share of left among decided votes
+
+
+class PairReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Two runs. `share` is of the first run's wins among tasks that have a winner; with ties as halves beside it."""
+
+    first: str
+    second: str
+    tasks: int
+    wins: int
+    losses: int
+    ties: int
+    bad: int
+    same: int  # items with one answer twice, not shown
+    failed: int
+    share: Interval | None
+    share_with_ties: Interval | None
+    method: str
+    p: float | None  # two-sided sign test, mid-p
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the left answer is chosen more often than the right one, whatever it is."""
+
+    votes: int
+    left: int
+    share: Interval | None
+    p: float | None
+
+
+class Level(msgspec.Struct, frozen=True, kw_only=True):
+    """Mean level of a criterion for one run, or the gain of a second run over a first."""
+
+    criterion: str
+    run: str
+    against: str  # "" for a mean
+    tasks: int
+    value: float
+    low: float
+    high: float
+
+
+class StudyReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. `planned` comparisons and how many tasks have a verdict now."""
+
+    title: str
+    mode: str
+    runs: tuple[str, ...]
+    tasks: int
+    judged: int
+    votes: int
+    corrected: int
+    settled: int
+    unsafe: tuple[str, ...]  # items that somebody flagged
+    raters: tuple[RaterReport, ...]
+    agreement: tuple[Coefficient, ...]
+    pairs: tuple[PairReport, ...]
+    strengths: tuple[Strength, ...]
+    no_strengths: str
+    position: Position | None
+    levels: tuple[Level, ...]
+
+
+class BlindFigures(msgspec.Struct, frozen=True):
+    """What the lead may see before the end."""
+
+    agreement: tuple[tuple[str, str], ...]
+    left: str
+
+
+def report(design: Design, tasks: Sequence[Task], votes: Sequence[Vote], raters: Sequence[str]) -> StudyReport:
+    """:raises InputError: no vote yet"""
+    if not votes:
+        raise InputError("the study has no vote yet; open an invite and judge the first task")
+    counted = latest(votes)
+    judged = [task for task in tasks if not task.gold]
+    verdicts = {task.key: found for task in judged if (found := verdict(task, counted, raters)) is not None}
+    pairs = _pairs(design, judged, verdicts) if design.mode == "pairs" else []
+    strengths, why = _strengths(pairs) if design.mode == "pairs" else ((), "")
+    by_key = {task.key: task for task in tasks}
+    return StudyReport(
+        title=design.title,
+        mode=design.mode,
+        runs=tuple(run.name for run in design.runs),
+        tasks=len(judged),
+        judged=len(verdicts),
+        votes=len(votes),
+        corrected=len(votes) - len(counted),
+        settled=sum(1 for rater, _ in counted if rater not in raters),
+        unsafe=tuple(sorted({by_key[key].item for (_, key), vote in counted.items() if vote.unsafe})),
+        raters=tuple(_rater(name, tasks, counted) for name in raters),
+        agreement=tuple(agreements(design, judged, counted, raters)),
+        pairs=tuple(pairs),
+        strengths=strengths,
+        no_strengths=why,
+        position=position([vote for vote in counted.values() if vote.rater in raters and not by_key[vote.task].gold])
+        if design.mode == "pairs"
+        else None,
+        levels=tuple(_levels(design, judged, verdicts)) if design.mode == "rubric" else (),
+    )
+
+
+def blind_figures(design: Design, tasks: Sequence[Task], votes: Sequence[Vote], raters: Sequence[str]) -> BlindFigures:
+    """Agreement and the share of left, for the lead's page: nothing of which run is ahead."""
+    counted = latest(votes)
+    judged = [task for task in tasks if not task.gold]
+    found = agreements(design, judged, counted, raters, samples=200)
+    rows = tuple((title(one), figure(one.value, one.low, one.high)) for one in found if one.raters == "all")
+    side = position([vote for vote in counted.values() if vote.rater in raters])
+    left = figure(side.share.value, side.share.low, side.share.high) if side.share else ""
+    return BlindFigures(rows, left)
+
+
+def title(one: Coefficient) -> str:
+    return one.name + (f", {one.of}" if one.of else "") + (f" ({one.raters})" if one.raters != "all" else "")
+
+
+def figure(value: float, low: float, high: float) -> str:
+    """ "0.71 [0.55, 0.84]", or why not."""
+    if math.isnan(value):
+        return "not defined"
+    return f"{value:.2f}" + ("" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]")
+
+
+def p_value(p: float | None) -> str | None:
+    """
+    >>> p_value(0.0321), p_value(1e-9)
+    ('0.0321', '<0.0001')
+    """
+    return None if p is None else "<0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+# -- verdicts -------------------------------------------------------------------------------------------
+
+
+def verdict(task: Task, counted: Mapping[tuple[str, str], Vote], raters: Sequence[str]) -> Any:
+    """Of a pair: "first", "second", "tie" or "bad". Of a rubric: the mean level by criterion. None without a vote."""
+    settled = [vote for (rater, key), vote in counted.items() if key == task.key and rater not in raters]
+    own = [vote for rater in raters if (vote := counted.get((rater, task.key))) is not None]
+    votes = [vote for vote in settled or own if vote.pressed != "skip"]
+    if not votes:
+        return None
+    if len(task.answers) == 1:
+        return {name: fmean(vote.levels[name] for vote in votes) for name in votes[0].levels}
+    most = Counter(vote.chosen for vote in votes).most_common(2)
+    return "tie" if len(most) > 1 and most[0][1] == most[1][1] else most[0][0]
+
+
+def _pairs(design: Design, tasks: Sequence[Task], verdicts: Mapping[str, str]) -> list[PairReport]:
+    found = []
+    for pairing in design.pairings:
+        mine = [t for t in tasks if t.runs == (pairing.first, pairing.second) and t.key in verdicts]
+        said = Counter(verdicts[task.key] for task in mine)
+        wins, losses = said["first"], said["second"]
+        decided = [task for task in mine if verdicts[task.key] in ("first", "second")]
+        share, method = _share(decided, verdicts)
+        found.append(
+            PairReport(
+                first=design.runs[pairing.first].name,
+                second=design.runs[pairing.second].name,
+                tasks=len(mine),
+                wins=wins,
+                losses=losses,
+                ties=said["tie"],
+                bad=said["bad"],
+                same=pairing.same,
+                failed=pairing.failed,
+                share=share,
+                share_with_ties=_share(mine, verdicts)[0],
+                method=method,
+                p=mcnemar(wins, losses).mid_p if decided else None,
+            )
+        )
+    return found
+
+
+def _share(tasks: Sequence[Task], verdicts: Mapping[str, str]) -> tuple[Interval | None, str]:
+    """The first run's share of wins, ties as halves: Wilson's interval, or a bootstrap where items belong together."""
+    if not tasks:
+        return None, ""
+    score = {"first": 1.0, "second": 0.0}
+    values = [score.get(verdicts[task.key], 0.5) for task in tasks]
+    clusters = [task.cluster for task in tasks]
+    units = len(set(clusters))
+    if units == len(tasks):
+        return wilson(sum(values), len(values)), "wilson"
+    drawn = bootstrap(np.column_stack([values, np.ones(len(values))]), ratio, clusters)
+    return Interval(fmean(values), *percentile_interval(drawn, units)), f"bootstrap of {units} clusters"
+
+
+def _strengths(pairs: Sequence[PairReport]) -> tuple[tuple[Strength, ...], str]:
+    wins: dict[tuple[str, str], float] = {}
+    for pair in pairs:
+        half = (pair.ties + pair.bad) / 2
+        wins[pair.first, pair.second] = pair.wins + half
+        wins[pair.second, pair.first] = pair.losses + half
+    found = bradley_terry(wins)
+    return tuple(sorted(found.strengths, key=lambda strength: -strength.value)), found.why
+
+
+def _levels(design: Design, tasks: Sequence[Task], verdicts: Mapping[str, Mapping[str, float]]) -> list[Level]:
+    """Means of each run, and gains of later runs over earlier ones on items that both have."""
+    found = []
+    by_run = {
+        number: {task.item: verdicts[task.key] for task in tasks if task.runs == (number,) and task.key in verdicts}
+        for number in range(len(design.runs))
+    }
+    for criterion in (criterion.name for criterion in design.criteria):
+        for number, run in enumerate(design.runs):
+            values = [levels[criterion] for levels in by_run[number].values()]
+            if values:
+                of = paired_bootstrap([0.0] * len(values), values, samples=SAMPLES)
+                found.append(_level(criterion, run.name, "", len(values), of))
+        for first, second in combinations(range(len(design.runs)), 2):
+            both = sorted(by_run[first].keys() & by_run[second].keys())
+            if both:
+                before, after = ([by_run[n][item][criterion] for item in both] for n in (first, second))
+                gain = paired_bootstrap(before, after, samples=SAMPLES)
+                found.append(_level(criterion, design.runs[second].name, design.runs[first].name, len(both), gain))
+    return found
+
+
+def _level(criterion: str, run: str, against: str, tasks: int, of: Interval) -> Level:
+    return Level(criterion=criterion, run=run, against=against, tasks=tasks, value=of.value, low=of.low, high=of.high)
+
+
+# -- raters ---------------------------------------------------------------------------------------------
+
+
+def _rater(name: str, tasks: Sequence[Task], counted: Mapping[tuple[str, str], Vote]) -> RaterReport:
+    mine = {key: vote for (rater, key), vote in counted.items() if rater == name}
+    times = [vote.seconds for vote in mine.values() if vote.seconds is not None]
+    gold = [(task, mine[task.key]) for task in tasks if task.gold and task.key in mine]
+    right = sum(_right(task, vote) for task, vote in gold)
+    golden = {task.key for task, _ in gold}
+    return RaterReport(
+        name=name,
+        judged=sum(vote.pressed != "skip" for vote in mine.values()),
+        skipped=sum(vote.pressed == "skip" for vote in mine.values()),
+        median_s=median(times) if times else None,
+        gold=len(gold),
+        gold_right=right,
+        gold_share=wilson(right, len(gold)) if gold else None,
+        left=position([vote for key, vote in mine.items() if key not in golden]).share,
+    )
+
+
+def _right(task: Task, vote: Vote) -> bool:
+    """A skipped gold task is wrong: it was there to see whether somebody looks."""
+    if len(task.answers) == 2:
+        return vote.chosen == "first"
+    return vote.pressed == "rated" and all(vote.levels.get(name) == level for name, level in task.levels.items())
+
+
+def position(votes: Sequence[Vote]) -> Position:
+    """Over votes for the left or the right answer. Sides are tossed, so that a half is expected."""
+    left = sum(vote.pressed == "left" for vote in votes)
+    right = sum(vote.pressed == "right" for vote in votes)
+    n = left + right
+    return Position(
+        votes=n, left=left, share=wilson(left, n) if n else None, p=mcnemar(left, right).mid_p if n else None
+    )
+
+
+# -- agreement ------------------------------------------------------------------------------------------
+
+
+def agreements(
+    design: Design,
+    tasks: Sequence[Task],
+    counted: Mapping[tuple[str, str], Vote],
+    raters: Sequence[str],
+    samples: int = SAMPLES,
+) -> list[Coefficient]:
+    """Of choices, or of each criterion: raw agreement, alpha, Fleiss, and Cohen for every two raters."""
+    if design.mode == "pairs":
+        said = {name: _said(name, tasks, counted) for name in raters}
+        return _coefficients("", said, tasks, raters, samples, ordinal=False)
+    found = []
+    for criterion in (criterion.name for criterion in design.criteria):
+        said = {name: _said(name, tasks, counted, criterion) for name in raters}
+        found += _coefficients(criterion, said, tasks, raters, samples, ordinal=True)
+    return found
+
+
+def _said(
+    rater: str, tasks: Sequence[Task], counted: Mapping[tuple[str, str], Vote], criterion: str = ""
+) -> dict[str, Any]:
+    found = {}
+    for task in tasks:
+        vote = counted.get((rater, task.key))
+        if vote is not None and verdict_of(task, vote) is not None:
+            found[task.key] = vote.levels[criterion] if criterion else vote.chosen
+    return found
+
+
+def _coefficients(
+    of: str, said: Ratings, tasks: Sequence[Task], raters: Sequence[str], samples: int, *, ordinal: bool
+) -> list[Coefficient]:
+    keys = [task.key for task in tasks if sum(task.key in said[name] for name in raters) >= 2]
+    if not keys:
+        return []
+    table = [[said[name].get(key) for key in keys] for name in raters]  # (raters, tasks)
+
+    def one(name: str, who: str, chosen: Sequence[str], measure: Any) -> Coefficient:
+        interval = with_interval(measure, len(chosen), samples=samples)
+        return Coefficient(
+            name=name, of=of, raters=who, tasks=len(chosen),
+            value=interval.value, low=interval.low, high=interval.high,
+        )  # fmt: skip
+
+    level: Measured = "ordinal" if ordinal else "nominal"
+    shares = np.array([_raw([row[index] for row in table]) for index in range(len(keys))])
+    found = [one("raw agreement", "all", keys, lambda drawn: float(shares[drawn].mean()))]
+    found.append(one(f"Krippendorff's alpha, {level}", "all", keys, lambda drawn: alpha(_taken(table, drawn), level)))
+    whole = [key for key in keys if all(key in said[name] for name in raters)]
+    if whole:
+        labels = sorted({said[name][key] for name in raters for key in whole})
+        counts = np.array([[sum(said[n][key] == label for n in raters) for label in labels] for key in whole])
+        found.append(one("Fleiss' kappa", "all", whole, lambda drawn: fleiss(counts[drawn].tolist())))
+    weights = "quadratic" if ordinal else "none"
+    for a, b in combinations(raters, 2):
+        both = [key for key in keys if key in said[a] and key in said[b]]
+        if both:
+            x, y = [said[a][key] for key in both], [said[b][key] for key in both]
+            name = "Cohen's kappa" + (", quadratic" if ordinal else "")
+            found.append(one(name, f"{a}, {b}", both, _cohen(x, y, weights)))
+    return found
+
+
+def _cohen(x: Sequence[Any], y: Sequence[Any], weights: Any) -> Any:
+    return lambda drawn: cohen([x[index] for index in drawn], [y[index] for index in drawn], weights)
+
+
+def _taken(table: Sequence[Sequence[Any]], drawn: NDArray[np.intp]) -> list[list[Any]]:
+    return [[row[index] for index in drawn] for row in table]
+
+
+def _raw(said: Sequence[Any]) -> float:
+    """The share of pairs of raters that said the same of one task."""
+    given = [value for value in said if value is not None]
+    pairs = list(combinations(given, 2))
+    return fmean(a == b for a, b in pairs)

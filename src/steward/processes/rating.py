@@ -1,0 +1,29 @@
+"""Serves a human study until it is interrupted: one process, one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from steward.console.rating import build
+from steward.processes.ports import listen
+from steward.workflows.study import Desk
+
+
+def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """`ready` gets the address once the port is open. :raises InputError: the port is taken, or no study"""
+    desk = Desk(study)
+    listener = listen(host, port, "the study", "--port")
+    bound = listener.getsockname()[1]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    ready(f"http://[{shown}]:{bound}" if ":" in shown else f"http://{shown}:{bound}")
+    config = uvicorn.Config(
+        build(desk), log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        desk.close()
+        listener.close()

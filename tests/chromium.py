@@ -1,0 +1,132 @@
+"""A real Chromium, driven through its DevTools protocol: pages, keys, sizes, pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+    "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-port=0",
+)  # fmt: skip
+KEYS = {"Enter": ("Enter", 13, "\r"), "Escape": ("Escape", 27, ""), "Tab": ("Tab", 9, ""), " ": ("Space", 32, " ")}
+
+
+def found() -> str | None:
+    """The browser's path, where there is one."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Browser:
+    """One page. Methods block; ended by `close`."""
+
+    def __init__(self, folder: Path) -> None:
+        program = found()
+        assert program, "no Chromium on this machine"
+        # a folder of its own: the profile's path must be short, or its socket cannot be made
+        self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        command = [program, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"]
+        with (folder / "chromium.log").open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self._runner, self._numbers = asyncio.Runner(), itertools.count(1)
+        self._runner.run(self._connect(Path(self._profile.name) / "DevToolsActivePort"))
+        self.call("Page.enable")
+
+    async def _connect(self, place: Path) -> None:
+        limit = time.monotonic() + 50
+        while not place.exists() or not place.read_text().strip():
+            assert self.process.poll() is None and time.monotonic() < limit, "Chromium did not start"
+            await asyncio.sleep(0.05)
+        port = place.read_text().split()[0]
+        self._session = aiohttp.ClientSession()
+        async with self._session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+            pages = [page for page in await answer.json() if page["type"] == "page"]
+        self._socket = await self._session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0)
+
+    def call(self, method: str, **given: Any) -> dict[str, Any]:
+        """One command of the protocol. :raises AssertionError: the browser refused it"""
+        return self._runner.run(self._call(method, given))
+
+    async def _call(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": given})
+        while True:
+            said: dict[str, Any] = await self._socket.receive_json(timeout=20)
+            if said.get("id") == number:
+                assert "error" not in said, said
+                return said["result"]
+
+    def evaluate(self, expression: str) -> Any:
+        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def until(self, expression: str, seconds: float = 15.0) -> Any:
+        """The expression's first true value; None of what a page being left says counts."""
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit:
+            if value := self.evaluate(f"document.readyState === 'complete' && ({expression})"):
+                return value
+            time.sleep(0.02)
+        raise AssertionError(f"never true: {expression}\n{self.text()}")
+
+    def go(self, url: str) -> None:
+        """Until the page is there, whatever stood there before."""
+        self.evaluate("window.left = true")
+        assert "errorText" not in self.call("Page.navigate", url=url)
+        self.until("!window.left")
+
+    def text(self) -> str:
+        """What a reader sees."""
+        return str(self.evaluate("document.body.innerText"))
+
+    def path(self) -> str:
+        return str(self.evaluate("location.pathname"))
+
+    def press(self, key: str, leads: bool = False) -> None:
+        """One key, down and up. With `leads`, until the page that follows is there."""
+        self.evaluate("window.left = true")
+        name, code, text = KEYS[key] if key in KEYS else (f"Key{key.upper()}", ord(key.upper()), key)
+        common = {"key": key, "code": name, "windowsVirtualKeyCode": code}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **common, **({"text": text} if text else {}))
+        self.call("Input.dispatchKeyEvent", type="keyUp", **common)
+        if leads:
+            self.until("!window.left")
+
+    def type(self, text: str) -> None:
+        self.call("Input.insertText", text=text)
+
+    def size(self, width: int, height: int, mobile: bool = False) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
+
+    def scheme(self, name: str) -> None:
+        """ "light" or "dark"."""
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def scripts(self, on: bool) -> None:
+        """Of pages; what tests evaluate runs all the same."""
+        self.call("Emulation.setScriptExecutionDisabled", value=not on)
+
+    def shot(self, path: Path, whole: bool = False) -> None:
+        """A PNG of what is visible, or of the whole page."""
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
+        path.write_bytes(base64.b64decode(data))
+
+    def close(self) -> None:
+        async def end() -> None:
+            await self._socket.close()
+            await self._session.close()
+
+        self._runner.run(end())
+        self._runner.close()
+        self.process.terminate()
+        self.process.wait(20)
+        self._profile.cleanup()

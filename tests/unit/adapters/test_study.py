@@ -1,0 +1,79 @@
+"""The study file: rows are only ever added."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from steward.adapters.stores.study import StudyStore
+from steward.core.errors import InputError, Unavailable
+from steward.core.study import Design, Rater, Task, Vote
+
+DESIGN = Design(
+    title="t", mode="pairs", question="?", guide="", runs=(), data_sha256="", items=1, overlap=1.0, seed=1, detect=0.6
+)
+TASK = Task(key="k", item="i", cluster="i", asked=(), references=(), answers=("a", "b"))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> StudyStore:
+    return StudyStore.create(tmp_path / "study.db", DESIGN, [TASK])
+
+
+def test_everything_comes_back(store: StudyStore, tmp_path: Path) -> None:
+    vote = Vote(at=1.0, rater="r1", task="k", left=1, pressed="left", levels={"a": 2}, comment="“ü”", seconds=2.5)
+    store.vote(vote)
+    store.invite(Rater("r1"), "h", 1.0)
+    store.give({"k": "r1"}, 1.0)
+    store.close()
+    again = StudyStore.open(tmp_path / "study.db")
+    assert (again.design(), again.tasks(), again.votes()) == (DESIGN, [TASK], [vote])
+    assert again.raters() == [Rater("r1")] and again.owners() == {"k": "r1"} and again.who("h") == Rater("r1")
+    again.close()
+
+
+@pytest.mark.parametrize("table", ["design", "task", "invite", "owner", "vote"])
+def test_no_row_is_changed_or_removed(store: StudyStore, tmp_path: Path, table: str) -> None:
+    store.vote(Vote(at=1.0, rater="r1", task="k", left=0, pressed="tie"))
+    store.invite(Rater("r1"), "h", 1.0)
+    store.give({"k": "r1"}, 1.0)
+    other = sqlite3.connect(tmp_path / "study.db")
+    for change in (f"UPDATE {table} SET number = 7", f"DELETE FROM {table}"):
+        with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+            other.execute(change)
+    other.close()
+    store.close()
+
+
+def test_a_renewed_invite_replaces_the_old_one(store: StudyStore) -> None:
+    store.invite(Rater("r1"), "old", 1.0)
+    store.invite(Rater("r1"), "new", 2.0)
+    assert store.who("old") is None and store.who("new") == Rater("r1") and store.who("") is None
+    store.close()
+
+
+def test_what_is_no_study_is_named(tmp_path: Path, store: StudyStore) -> None:
+    with pytest.raises(InputError, match="no such study"):
+        StudyStore.open(tmp_path / "gone.db")
+    with pytest.raises(InputError, match="exists"):
+        StudyStore.create(tmp_path / "study.db", DESIGN, [])
+    (tmp_path / "text.db").write_text("no database, but long enough to be looked at as one" * 20)
+    with pytest.raises(InputError, match=r"text\.db: no study"):
+        StudyStore.open(tmp_path / "text.db")
+    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE x (y)").connection.close()
+    with pytest.raises(InputError, match="a database, but no study"):
+        StudyStore.open(tmp_path / "other.db")
+    store.close()
+
+
+def test_a_folder_that_cannot_be_written_is_the_worlds_failure(store: StudyStore, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "study.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    store._connection.execute("PRAGMA busy_timeout = 50")
+    with pytest.raises(Unavailable, match="locked"):
+        store.vote(Vote(at=1.0, rater="r1", task="k", left=0, pressed="tie"))
+    other.execute("ROLLBACK")
+    other.close()
+    store.close()
