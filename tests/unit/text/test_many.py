@@ -1,5 +1,6 @@
 """`words.cut`, whose words are spaCy's (test_words.py), decides what is right."""
 
+from itertools import pairwise
 from pydoc_data.topics import topics
 
 from hypothesis import given, settings
@@ -8,13 +9,13 @@ from hypothesis import strategies as st
 from steward.text.many import LOAD, cut_all, hash_of
 from steward.text.words import cut, exceptions
 
-MARKS = list("aAzZ09.,:;!?()[]{}<>'\"`-–—_/\\+$%&*#@=~^|…’“”ßЖ中²°☃𝔘") + ["..", "--", "US$", "km", "'s", "n't", "a.b"]
+MARKS = [*"aAzZ09.,:;!?()[]{}<>'\"`-–—_/\\+$%&*#@=~^|…’“”ßЖ中²°☃𝔘", "..", "--", "US$", "km", "'s", "n't", "a.b"]
 
 
 def words(pieces):
     found = cut_all(pieces)
     text, ends = "".join(pieces), found.starts.tolist()
-    flat = iter([text[start:end] for start, end in zip(ends, ends[1:], strict=False)])
+    flat = iter([text[start:end] for start, end in pairwise(ends)])
     return [[next(flat) for _ in range(count)] for count in found.counts.tolist()]
 
 
