@@ -56,8 +56,9 @@ class CorpusStage(Protocol):
     """Decides over the whole corpus: surveys batches in parallel, decides once, applies in parallel.
 
     `survey` gives a few columns a row (with `row`), which the executor keeps on disk; `decide` reads all of them in the
-    order of the input and returns what happens to which row, as the columns of `Entry` without `stage` (with `id` where
-    the survey had it); `apply` carries it out on one batch, `decision` being the rows of that batch only.
+    order of the input, more than once if it likes, and returns what happens to which row, as the columns of `Entry`
+    without `stage` (with `id` where the survey had it); `apply` carries it out on one batch, `decision` being the rows
+    of that batch only.
     """
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch: ...
