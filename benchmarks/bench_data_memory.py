@@ -34,7 +34,7 @@ def main() -> None:
     given = parser.parse_args()
     stages = DEDUPE if given.stages == "dedupe" else FILTERS + DEDUPE
     print(
-        f"{'corpus':>9} {'documents':>10} {'seconds':>8} {'MB/s':>6} {'coordinator':>12} {'a worker':>9} {'all':>9}  kept"
+        f"{'corpus':>9} {'documents':>10} {'seconds':>8} {'MB/s':>6} {'coordinator':>12} {'a worker':>9} {'all':>9} kept"
     )
     speeds = []
     for megabytes in given.megabytes:
@@ -94,7 +94,7 @@ def make(folder: Path, size: int) -> int:
     syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
     words = np.array([a + b + c for a in syllables for b in syllables for c in ("", "n", "s", "ra", "ti", "mo")])
     rng.shuffle(words)
-    words[:20] = "the of and to in is that it for was with as on be by at this have from or".split()
+    words[:20] = "the of and to in is that it for was with as on be by at this have from or".split()  # noqa: SIM905
     chance = np.cumsum(1 / np.arange(1, len(words) + 1))
 
     def sentence() -> str:
