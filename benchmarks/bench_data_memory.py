@@ -33,9 +33,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     given = parser.parse_args()
     stages = DEDUPE if given.stages == "dedupe" else FILTERS + DEDUPE
-    print(
-        f"{'corpus':>9} {'documents':>10} {'seconds':>8} {'MB/s':>6} {'coordinator':>12} {'a worker':>9} {'all':>9} kept"
-    )
+    print(f"{'corpus':>9} {'documents':>10} {'seconds':>8} {'MB/s':>6} {'coordinator':>12} {'a worker':>9} {'all':>9}")
     speeds = []
     for megabytes in given.megabytes:
         folder = Path(tempfile.mkdtemp(prefix="steward-bench-", dir=given.folder))
