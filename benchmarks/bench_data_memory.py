@@ -32,11 +32,18 @@ def main() -> None:
     parser.add_argument("--stages", choices=["all", "dedupe"], default="all")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     given = parser.parse_args()
-    stages = DEDUPE if given.stages == "dedupe" else FILTERS + DEDUPE
-    print(f"{'corpus':>9} {'documents':>10} {'seconds':>8} {'MB/s':>6} {'coordinator':>12} {'a worker':>9} {'all':>9}")
-    speeds = []
-    for megabytes in given.megabytes:
-        folder = Path(tempfile.mkdtemp(prefix="steward-bench-", dir=given.folder))
+    grown(given.megabytes, given.stages, given.folder)
+
+
+def grown(sizes: list[int], kind: str, place: Path) -> tuple[float, float]:
+    """Peak GB of all processes together at the last size; throughput there beside that at the first."""
+    stages = DEDUPE if kind == "dedupe" else FILTERS + DEDUPE
+    print(
+        f"{'corpus':>9} {'documents':>10} {'seconds':>8} {'MB/s':>6} {'coordinator':>11} {'a worker':>10} {'all':>10}"
+    )
+    speeds, last = [], 0.0
+    for megabytes in sizes:
+        folder = Path(tempfile.mkdtemp(prefix="steward-bench-", dir=place))
         try:
             documents = make(folder / "corpus", megabytes * 10**6)
             (folder / "pipeline.yaml").write_text(PIPELINE.format(stages=stages))
@@ -44,13 +51,13 @@ def main() -> None:
         finally:
             shutil.rmtree(folder)
         speeds.append(megabytes / seconds)
-        shown = "".join(f"{peak / 2**20:6.0f} MiB" for peak in peaks)
+        last = peaks[2] / 1e9
+        shown = "".join(f"{peak / 2**20:7.0f} MiB" for peak in peaks)
         print(
             f"{megabytes:6d} MB {documents:10,d} {seconds:8.1f} {speeds[-1]:6.2f} {shown}  {summary['rows_out']:,}",
             flush=True,
         )
-    if len(speeds) > 1:
-        print(f"throughput of the largest beside the smallest: {speeds[-1] / speeds[0]:.2f} x")
+    return last, speeds[-1] / speeds[0]
 
 
 def measured(folder: Path) -> tuple[float, tuple[int, int, int], dict[str, int]]:
