@@ -40,7 +40,7 @@ from steward.data.sinks import (
     replace,
 )
 from steward.data.sources import MORE, Input, Shape, Shard
-from steward.data.stage import Entry, Result, kept
+from steward.data.stage import Entry, Result, is_chat, kept
 
 FORMAT = 1  # of what stands under `.run`
 SUMMARY, LEDGER_FILE = "summary.json", "ledger/entries.parquet"  # apart, so that out/*.parquet are the rows
@@ -577,7 +577,7 @@ def _nothing(task: Task) -> tuple[StageCount, ...]:
 def _has_more(batch: pa.RecordBatch) -> bool:
     if MORE in batch.schema.names and batch[MORE].null_count < batch.num_rows:
         return True
-    if "messages" not in batch.schema.names:
+    if not is_chat(batch):
         return False
     inner = batch["messages"].flatten()
     return MORE in [field.name for field in inner.type] and inner.field(MORE).null_count < len(inner)
@@ -590,7 +590,7 @@ def _outward(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
         return batch
     if MORE in batch.schema.names:
         batch = batch.drop_columns([MORE])
-    if "messages" in batch.schema.names:
+    if is_chat(batch):
         lists = batch["messages"]
         kind = pa.list_(pa.struct([field for field in lists.type.value_type if field.name != MORE]))
         batch = batch.set_column(batch.schema.get_field_index("messages"), "messages", lists.cast(kind))

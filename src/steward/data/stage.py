@@ -81,14 +81,18 @@ def texts(batch: pa.RecordBatch) -> pa.LargeStringArray:
     return pc.binary_join_element_wise(*columns, _BLANK)
 
 
+def is_chat(batch: pa.RecordBatch) -> bool:
+    """Beside a column `text`, one that is called `messages` is passed through like any other."""
+    return "messages" in batch.schema.names and "text" not in batch.schema.names
+
+
 def rewritten(batch: pa.RecordBatch, change: Callable[[Sequence[str]], Sequence[str]]) -> pa.RecordBatch:
     """The batch with every string of its content passed through `change` (as many out as in, same order)."""
-    names = batch.schema.names
-    if "messages" not in names:
-        for name in ("text", *PAIR):
-            if name in names:
-                values = pc.fill_null(batch[name].cast(pa.large_string()), "").to_pylist()
-                batch = _with(batch, name, pa.array(change(values), pa.large_string()))
+    if not is_chat(batch):
+        names = batch.schema.names
+        for name in ("text",) if "text" in names else [name for name in PAIR if name in names]:
+            values = pc.fill_null(batch[name].cast(pa.large_string()), "").to_pylist()
+            batch = _with(batch, name, pa.array(change(values), pa.large_string()))
         return batch
     lists = batch["messages"]
     flat = lists.flatten()

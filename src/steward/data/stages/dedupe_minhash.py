@@ -16,7 +16,8 @@ does not meet itself.
 
 Memory: `survey` gives every row's band keys and its distinct n-grams (4 bytes each), which the executor keeps on disk.
 `decide` copies both to one temporary file and reads back one band at a time, and of the n-grams only what candidates
-need: some 40 bytes and the id of a row are in memory, also of the rows of the index.
+need: some 60 bytes and the id of a row are in memory, also of the rows of the index, and for a row with
+near-duplicates some 20 bytes a band.
 
 Permutations are a·x + b modulo 2³² with odd a over well-mixed 32-bit hashes x. datatrove's 2⁶¹ - 1 costs a division an
 n-gram and permutation; on texts of known similarity the two find the same share (benchmarks/bench_data_minhash.py).
@@ -122,22 +123,28 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _merged(self, corpus: _Corpus, held: int) -> Iterator[tuple[int, int, float]]:
         """(index of the row that goes, index of the row that stays, their similarity); the first `held` rows stay."""
         candidates, ends, buckets = corpus.shared_buckets()
-        stay: dict[int, list[int]] = {}  # of each bucket, the rows in it that stay
         order = np.arange(len(candidates))
         if self.keep == "longest":
-            older = candidates >= held
-            order = np.lexsort((candidates, np.where(older, -corpus.sizes[candidates], 0), older))
-        turn = {index: turn for turn, index in enumerate(candidates[order].tolist())}
-        for place, index in zip(order.tolist(), list(turn), strict=True):
-            mine = buckets[ends[place] : ends[place + 1]].tolist()
-            if index >= held:
-                near = sorted({other for bucket in mine for other in stay.get(bucket, ())}, key=turn.__getitem__)
-                best = corpus.first_like(index, near, self.verify)
+            later = candidates >= held
+            order = np.lexsort((candidates, np.where(later, -corpus.sizes[candidates], 0), later))
+        turn = np.zeros(len(corpus), np.int32)
+        turn[candidates[order]] = np.arange(len(candidates))
+        first = np.full(int(buckets.max(initial=-1)) + 1, -1, np.int32)  # of each bucket, the first row that stays
+        others: dict[int, list[int]] = {}  # and the few more
+        for place, index in zip(order.tolist(), candidates[order].tolist(), strict=True):
+            mine = buckets[ends[place] : ends[place + 1]]
+            staying = first[mine]
+            taken = staying >= 0
+            if index >= held and taken.any():
+                near = set(staying[taken].tolist())
+                near.update(row for bucket in mine[taken].tolist() for row in others.get(bucket, ()))
+                best = corpus.first_like(index, sorted(near, key=turn.__getitem__), self.verify)
                 if best is not None:
                     yield index, *best
                     continue
-            for bucket in mine:
-                stay.setdefault(bucket, []).append(index)
+            first[mine[~taken]] = index
+            for bucket in mine[taken].tolist():
+                others.setdefault(bucket, []).append(index)
 
 
 def bands_and_rows(recall: float, similarity: float, permutations: int = 128) -> tuple[int, int]:
@@ -243,19 +250,19 @@ class _Corpus:
         self.sizes, self.places = np.concatenate(self._sizes), np.concatenate(self._places)
         self._rows, self._ids, self._places, self._sizes = [], [], [], []
 
-    def shared_buckets(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def shared_buckets(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """Rows that share a bucket, ascending, (rows,); and the buckets of each, between two ends of (rows + 1,)."""
-        filled = np.flatnonzero(self.sizes)
-        rows, buckets, first = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+        filled = np.flatnonzero(self.sizes).astype(np.int32)
+        rows, buckets, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
         for band in range(self._bands):
             found, numbers = _shared(self._band(band)[filled])
             rows.append(filled[found])
-            buckets.append(first + numbers)
-            first += len(filled) + 1
+            buckets.append((count + numbers).astype(np.int32))
+            count += int(numbers.max(initial=-1)) + 1
         every = np.concatenate(rows)
         order = np.argsort(every, kind="stable")
         candidates, starts = np.unique(every[order], return_index=True)
-        return candidates, np.append(starts, len(every)), np.concatenate(buckets)[order]
+        return candidates.astype(np.int64), np.append(starts, len(every)), np.concatenate(buckets)[order]
 
     def _band(self, band: int) -> U64:
         keys = np.empty(len(self), np.uint64)
@@ -329,9 +336,9 @@ def _band_keys(signatures: U32, bands: int) -> U64:
 
 
 def _shared(keys: U64) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The places whose key another place has too, and a number for each key."""
+    """The places whose key another place has too, and a number for each key, from 0."""
     order = np.argsort(keys, kind="stable")
     new = np.ones(len(order) + 1, bool)
     new[1:-1] = np.diff(keys[order]) != 0
     shared = ~(new[:-1] & new[1:])
-    return order[shared], np.cumsum(new[:-1])[shared]
+    return order[shared], np.cumsum(new[:-1][shared]) - 1
