@@ -32,8 +32,17 @@ soak: $(VENV)/.test              ## kill workers and keeper 200 times under load
 bench-gateway: $(VENV)/.test
 	$(PY) benchmarks/bench_gateway.py
 
-bench-data: $(VENV)/.test         ## the data stages beside datatrove, in an environment of its own
-	$(PY) benchmarks/bench_data.py
+DATATROVE ?= build/datatrove
+bench-data: $(VENV)/.test $(DATATROVE)/.installed  ## the data stages beside datatrove: half an hour, 4 GB of disk
+	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python
+
+bench-data-minhash: $(VENV)/.test $(DATATROVE)/.installed  ## near-duplicates only
+	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python --only minhash scale
+	$(PY) benchmarks/bench_data_minhash.py --rows 1400000
+
+$(DATATROVE)/.installed: benchmarks/datatrove.txt
+	test -x $(DATATROVE)/bin/python || $(PYTHON) -m venv $(DATATROVE)
+	$(DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
 starter: $(VENV)/.starter        ## train the shipped model anew: about 20 minutes on two cores
 	$(PY) scripts/starter/generate.py build/starter
@@ -57,14 +66,6 @@ $(VENV)/.starter: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[all,test]' && touch $@
-
-PEER_DATATROVE ?= build/datatrove
-bench-data-minhash: $(VENV)/.test  ## near-duplicates beside datatrove's, which gets an environment of its own
-	test -x $(PEER_DATATROVE)/bin/python || $(PYTHON) -m venv $(PEER_DATATROVE)
-	$(PEER_DATATROVE)/bin/pip install --quiet datatrove==0.10.1 spacy orjson nltk regex tokenizers fasteners xxhash==3.5.0
-	$(PY) benchmarks/bench_data_minhash.py --peer $(PEER_DATATROVE)/bin/python
-	$(PY) benchmarks/bench_data_minhash.py --scale
-	$(PY) benchmarks/bench_data_minhash.py --rows 1400000
 
 bench-start: $(VENV)/.test
 	$(PY) benchmarks/bench_start.py

@@ -1,13 +1,16 @@
-"""steward's web filters beside datatrove's: the same documents, the same rules, one core each, decision by decision.
+"""The data stages beside datatrove's, and against themselves as the corpus grows: one run, one table.
 
-    python benchmarks/bench_data.py [--corpus FILE.jsonl] [--documents 8000] [--json]
+    python benchmarks/bench_data.py [--peer build/datatrove/bin/python] [--only filters minhash scale memory]
+                                    [--corpus FILE.jsonl] [--documents 11000] [--megabytes 100 1000]
 
-Without --corpus the documents are this machine's own: the docs and docstrings of the installed Python packages and
-/usr/share/doc, and synthetic reviews, spam, lists and other languages (seed 7). datatrove is installed into a scratch
-environment of its own, never into steward's. The first megabytes are the slowest for steward, which cuts every distinct
-piece of text once: a small corpus measures that and not the rate at which a large one goes.
-Reach: 10 x datatrove and the same decision on 99.9 % of the documents.
-Exit codes: 0 reached, 1 not reached.
+filters   Gopher repetition, Gopher quality, C4 and FineWeb: the same documents, one core each, processor time, decision
+          by decision. Without --corpus the documents are this machine's own: the docs and docstrings of the installed
+          Python packages and /usr/share/doc, and synthetic reviews, spam, lists and other languages (seed 7).
+minhash   near-duplicates, 5-grams, 14 x 8, two workers each (bench_data_minhash.py); scale: ten times the documents.
+memory    a whole `steward data run` with all of these stages at the sizes of --megabytes (bench_data_memory.py).
+
+datatrove is in an environment of its own, never in steward's: `make bench-data` makes it from benchmarks/datatrove.txt.
+Exit codes: 0 every reach met, 1 not.
 """
 
 from __future__ import annotations
@@ -21,12 +24,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-PEER = ("datatrove==0.10.0", "spacy>=3.8,<4", "nltk", "regex")
+import bench_data_memory
+import bench_data_minhash
+
 ORACLE = r"""
 import json, sys, time, warnings
 warnings.filterwarnings("ignore")
@@ -50,27 +54,53 @@ json.dump({"seconds": time.process_time() - start, "decisions": decisions}, open
 """
 
 
+PARTS = ("filters", "minhash", "scale", "memory")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", type=Path, default=Path("build/datatrove/bin/python"))
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS)
     parser.add_argument("--corpus", type=Path)
-    parser.add_argument("--documents", type=int, default=8000)
-    parser.add_argument("--peer", type=Path, default=Path(tempfile.gettempdir()) / "steward-bench-datatrove")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--documents", type=int, default=11_000)
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[100, 1000])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        corpus = options.corpus or synthesise(Path(folder) / "corpus.jsonl", options.documents)
-        record = filters(corpus, peer(options.peer), Path(folder))
-    print(json.dumps(record) if options.json else table(record))
-    return 0 if record["ratio"] >= 10 and record["agreement"] >= 0.999 else 1
+    if not options.peer.exists() and {"filters", "minhash"}.intersection(options.only):
+        sys.exit(f"{options.peer}: no such interpreter; `make bench-data` makes it, or give --peer")
+    rows: list[tuple[str, str, str, bool]] = []
+    for part in options.only:
+        with tempfile.TemporaryDirectory() as folder:
+            rows += globals()[f"part_{part}"](options, Path(folder))
+    print(f"\n{'what':52} {'reach':>10} {'measured':>10}")
+    for what, reach, measured, reached in rows:
+        print(f"{what:52} {reach:>10} {measured:>10}  {'yes' if reached else 'NO'}")
+    return 0 if all(reached for *_, reached in rows) else 1
 
 
-def peer(folder: Path) -> Path:
-    """The interpreter of an environment with datatrove in it, made when it is not there."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER], check=True)
-    return python
+def part_filters(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
+    corpus = options.corpus or synthesise(folder / "corpus.jsonl", options.documents)
+    record = filters(corpus, options.peer, folder)
+    print(table(record), flush=True)
+    yield "the four filters", ">= 10 x", f"{record['ratio']:.1f} x", record["ratio"] >= 10
+    yield "the same decision", ">= 99.9 %", f"{record['agreement']:.3%}", record["agreement"] >= 0.999
+
+
+def part_minhash(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
+    ratio = bench_data_minhash.compare(folder, options.documents, str(options.peer))
+    yield "MinHash, verified", ">= 10 x", f"{ratio:.1f} x", ratio >= 10
+
+
+def part_scale(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
+    ratio = bench_data_minhash.scale(folder, options.documents // 2, None)
+    yield "MinHash: throughput at ten times the size", ">= 0.9 x", f"{ratio:.2f} x", ratio >= 0.9
+
+
+def part_memory(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, str, bool]]:
+    peak, ratio = bench_data_memory.grown(options.megabytes, "all", folder)
+    yield f"whole run: peak memory at {options.megabytes[-1]:,} MB", "<= 2 GB", f"{peak:.2f} GB", peak <= 2
+    if len(options.megabytes) > 1:
+        grew = options.megabytes[-1] / options.megabytes[0]
+        yield f"whole run: throughput at {grew:.0f} times the size", ">= 0.9 x", f"{ratio:.2f} x", ratio >= 0.9
 
 
 def filters(corpus: Path, python: Path, folder: Path) -> dict[str, float]:

@@ -58,7 +58,7 @@ if __name__ == "__main__":
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", help="a Python that has datatrove")
-    parser.add_argument("--documents", type=int, default=5000)
+    parser.add_argument("--documents", type=int, default=11_000)
     parser.add_argument("--scale", action="store_true")
     parser.add_argument("--rows", type=int)
     parser.add_argument("--ours", nargs=2, help=argparse.SUPPRESS)  # source, work: one measured run, in its own process
@@ -75,7 +75,8 @@ def main() -> None:
             (scale if given.scale else compare)(Path(folder), given.documents, given.peer)
 
 
-def compare(folder: Path, documents: int, peer: str | None) -> None:
+def compare(folder: Path, documents: int, peer: str | None) -> float:
+    """How many times faster than the peer; nothing to compare with: 0."""
     source = corpus(folder / "corpus", documents)
     megabytes = sum(file.stat().st_size for file in source.iterdir()) / 1e6
     truth = json.loads((folder / "corpus.truth.json").read_text())
@@ -88,10 +89,12 @@ def compare(folder: Path, documents: int, peer: str | None) -> None:
         (folder / "peer.py").write_text(PEER)
         theirs = measured([peer, str(folder / "peer.py"), str(source), str(folder / "theirs")])
         line("datatrove", theirs, megabytes, *scores(folder / "theirs" / "out", truth))
-        print(f"ratio {theirs['seconds'] / mine['seconds']:.1f}")
+        print(f"ratio {theirs['seconds'] / mine['seconds']:.1f}", flush=True)
+        return theirs["seconds"] / mine["seconds"]
+    return 0.0
 
 
-def scale(folder: Path, documents: int, _peer: str | None) -> None:
+def scale(folder: Path, documents: int, _peer: str | None) -> float:
     speeds = []
     for times in (1, 10):
         source = corpus(folder / f"corpus{times}", documents * times)
@@ -103,7 +106,8 @@ def scale(folder: Path, documents: int, _peer: str | None) -> None:
             f"processor {mine['cpu_s']:.1f} s  decide {mine['decide_s']:.1f} s  apply {mine['apply_s']:.1f} s", end="  "
         )
         print(f"peak {mine['peak_mib']:.0f} MiB, of a worker {mine['worker_peak_mib']:.0f} MiB")
-    print(f"throughput at ten times the size: {speeds[1] / speeds[0]:.2f} x")
+    print(f"throughput at ten times the size: {speeds[1] / speeds[0]:.2f} x", flush=True)
+    return speeds[1] / speeds[0]
 
 
 def line(name: str, took: dict[str, float], megabytes: float, recall: float, precision: float) -> None:

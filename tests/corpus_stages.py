@@ -24,7 +24,7 @@ def cut(whole: pa.RecordBatch, size: int) -> list[pa.RecordBatch]:
 
 def ran(stage: Any, batches: Sequence[pa.RecordBatch]) -> tuple[pa.Table, list[Any]]:
     """The rows out and the ledger's entries."""
-    decision = stage.decide(iter([stage.survey(one) for one in batches]))
+    decision = stage.decide([stage.survey(one) for one in batches])
     results = []
     for one in batches:
         mine = [line in set(one["row"].to_pylist()) for line in decision["row"].to_pylist()]

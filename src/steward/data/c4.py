@@ -33,22 +33,40 @@ _TFDS = _Variant((".", "?", "!", '"'), False, {"too_few_sentences": 3, "min_word
 
 def as_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
     """A verdict for each text that breaks a rule, what is left of the text for the others."""
-    wanted = _DATATROVE.limits | limits
+    limits = _DATATROVE.limits | limits
+    pages = [_lines(text, _DATATROVE, limits) for text in texts]
+    enough = limits["too_few_sentences"]
     known = pieces()
-    return [_page(text, _DATATROVE, wanted, known.sentences) for text in texts]
+    known.numbers([line for lines in pages if isinstance(lines, list) and len(lines) < enough for line in lines])
+    return [_page(lines, enough, known.sentences) for lines in pages]
 
 
 def as_tfds(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
-    wanted = _TFDS.limits | limits
-    return [_page(text, _TFDS, wanted, lambda line, enough: len(sentences(line))) for text in texts]
+    limits = _TFDS.limits | limits
+    pages = [_lines(text, _TFDS, limits) for text in texts]
+    return [_page(lines, limits["too_few_sentences"], lambda line, _: len(sentences(line))) for lines in pages]
 
 
-def _page(text: str, variant: _Variant, limits: dict[str, float], count: Callable[[str, int], int]) -> Verdict | str:
+def _page(lines: Verdict | list[str], enough: float, count: Callable[[str, int], int]) -> Verdict | str:
+    """The lines that are left as one text, if they have sentences enough."""
+    if isinstance(lines, Verdict):
+        return lines
+    found = len(lines)  # each line has a sentence at least
+    for line in lines:
+        if found >= enough:
+            return "\n".join(lines).strip()
+        found += count(line, int(enough - found) + 1) - 1
+    if found < enough:
+        return Verdict("too_few_sentences", float(found), enough)
+    return "\n".join(lines).strip()
+
+
+def _lines(text: str, variant: _Variant, limits: dict[str, float]) -> Verdict | list[str]:
     lowered = text.lower()
     lorem, script = "lorem ipsum" in lowered, "javascript" in lowered
     policy = [phrase for phrase in _POLICY if phrase in lowered]
     cited, brace = "[" in text, "{" in text
-    enough, least = limits["too_few_sentences"], limits["min_words_per_line"]
+    least = limits["min_words_per_line"]
     kept: list[str] = []
     for raw in text.splitlines():
         line = raw.strip()
@@ -71,11 +89,4 @@ def _page(text: str, variant: _Variant, limits: dict[str, float], count: Callabl
         if policy and any(phrase in low for phrase in policy):
             continue
         kept.append(plain)
-    found = len(kept)  # each line has a sentence at least
-    for line in kept:
-        if found >= enough:
-            break
-        found += count(line, int(enough - found) + 1) - 1
-    if found < enough:
-        return Verdict("too_few_sentences", float(found), enough)
-    return "\n".join(kept).strip()
+    return kept

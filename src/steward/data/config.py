@@ -73,11 +73,24 @@ def load(file: Path) -> Loaded:
     tree, lines = read(file)
     config = checked(PipelineConfig, tree, file, lines)
     base = file.absolute().parent
-    made = [make_stage(given, where(file, lines, f"stages.{index}")) for index, given in enumerate(config.stages)]
+    stages = [_placed(given, base) for given in config.stages]
+    made = [make_stage(given, where(file, lines, f"stages.{index}")) for index, given in enumerate(stages)]
     patterns = [config.input.path] if isinstance(config.input.path, str) else config.input.path
     source = config.input.model_copy(update={"path": [str(base / pattern) for pattern in patterns]})
     sink = config.output.model_copy(update={"path": str(base / config.output.path)})
     return Loaded(source, tuple(made), tuple(given["use"] for given in config.stages), sink)
+
+
+def _placed(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Paths relative to the pipeline's file, as those of its input and output are."""
+    placed = dict(given)
+    for name in ("index", "file", "against"):
+        value = placed.get(name)
+        if isinstance(value, str):
+            placed[name] = str(base / value)
+        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
+            placed[name] = [str(base / item) for item in value]
+    return placed
 
 
 def make_stage(given: Mapping[str, Any], place: str = "") -> Any:

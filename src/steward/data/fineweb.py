@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steward.data.pieces import LINE_ENDS, Pieces, pieces
+import numpy as np
+
+from steward.data.pieces import LINE_ENDS, pieces
 from steward.data.repetition import repeated
 from steward.data.verdict import Verdict
 
@@ -14,11 +16,22 @@ _SHORT_LINE = 30  # characters
 
 def as_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
     """A verdict for each text that breaks a rule, the text itself for the others."""
-    known = pieces()
-    return [_judge(text, LIMITS | limits, known) or text for text in texts]
+    limits = LIMITS | limits
+    found: list[Verdict | str] = [_judge(text, limits) or text for text in texts]
+    listed = [index for index, text in enumerate(texts) if found[index] is text and _may_be_list(text, limits)]
+    if listed:
+        known = pieces()
+        numbers = known.numbers([texts[index] for index in listed])
+        before = np.append(0, np.cumsum(known.facts().words[numbers.flat], dtype=np.int64))
+        for index, words in zip(listed, np.diff(before[numbers.offsets]).tolist(), strict=True):
+            share = texts[index].count("\n") / words
+            if share > limits["list_ratio"]:
+                found[index] = Verdict("list_ratio", share, limits["list_ratio"])
+    return found
 
 
-def _judge(text: str, limits: dict[str, float], known: Pieces) -> Verdict | None:
+def _judge(text: str, limits: dict[str, float]) -> Verdict | None:
+    """By all rules but the last."""
     lines = [line for line in text.split("\n") if line and not line.isspace()]
     if not lines:
         return Verdict("empty", 0.0, 1.0)
@@ -28,13 +41,12 @@ def _judge(text: str, limits: dict[str, float], known: Pieces) -> Verdict | None
     short = sum(1 for line in lines if len(line) <= _SHORT_LINE) / len(lines)
     if short > limits["short_line_ratio"]:
         return Verdict("short_line_ratio", short, limits["short_line_ratio"])
-    feeds = text.count("\n")
-    copied = repeated(lines)[1] / (len(text) - feeds)
+    copied = repeated(lines)[1] / (len(text) - text.count("\n"))
     if copied > limits["char_dup_ratio"]:
         return Verdict("char_dup_ratio", copied, limits["char_dup_ratio"])
-    if feeds > limits["list_ratio"] * len(text.split()):  # a piece has a word at least: cut them only where it matters
-        numbers = known.numbers(text)
-        words = int(known.table()[numbers, 0].sum())
-        if feeds / words > limits["list_ratio"]:
-            return Verdict("list_ratio", feeds / words, limits["list_ratio"])
     return None
+
+
+def _may_be_list(text: str, limits: dict[str, float]) -> bool:
+    """A piece has a word at least: words are counted only where that is not enough to tell."""
+    return text.count("\n") > limits["list_ratio"] * len(text.split())

@@ -8,13 +8,12 @@ characters of words.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
-from steward.data.pieces import STOP_WORDS, Pieces, pieces
+from steward.data.pieces import STOP_WORDS, Numbers, Pieces, pieces
 from steward.data.repetition import Words, covered, longer, pairs, repeated, skipping, top, words_of
 from steward.data.verdict import Verdict
 
@@ -29,7 +28,6 @@ LIMITS = {
     "gopher_too_many_bullets": 0.9, "gopher_too_many_end_ellipsis": 0.3,
     "gopher_below_alpha_threshold": 0.8, "gopher_enough_stop_words": 2,
 }  # fmt: skip
-_BLANK_LINES = re.compile(r"\n{2,}")
 _BULLETS = ("•", "-")
 _STOPS = frozenset(STOP_WORDS)
 
@@ -46,19 +44,14 @@ def as_paper(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | s
 def _judge(texts: Sequence[str], limits: dict[str, float], known: Pieces, *, spacy: bool) -> list[Verdict | str]:
     found: list[Verdict | str] = [_repeated_parts(text, limits) or text for text in texts]
     alive = [index for index, verdict in enumerate(found) if isinstance(verdict, str)]
-    numbers = {index: known.numbers(texts[index]) for index in alive}
-    words = (
-        words_of([numbers[index] for index in alive], known)
-        if spacy
-        else _plain_words([texts[index] for index in alive])
-    )
-    characters = np.array([len(texts[index]) for index in alive]) if spacy else np.diff(words.starts[words.offsets])
-    for place, verdict in _repeated_words(words, characters, limits, spacy=spacy).items():
-        found[alive[place]] = verdict
-    alive = [index for index in alive if isinstance(found[index], str)]
-    facts = _facts([numbers[index] for index in alive], known)
-    for index, fact in zip(alive, facts, strict=True):
-        found[index] = _quality(texts[index], fact if spacy else _plain_facts(texts[index]), limits) or texts[index]
+    standing = [texts[index] for index in alive]
+    numbers = known.numbers(standing) if spacy else None
+    words = words_of(numbers, known) if numbers is not None else _plain_words(standing)
+    characters = np.array([len(text) for text in standing]) if spacy else np.diff(words.starts[words.offsets])
+    facts = _facts(numbers, known) if numbers is not None else [_plain_facts(text) for text in standing]
+    broken = _repeated_words(words, characters, limits, spacy=spacy)
+    for place, (index, fact) in enumerate(zip(alive, facts, strict=True)):
+        found[index] = broken.get(place) or _quality(texts[index], fact, limits) or texts[index]
     return found
 
 
@@ -76,7 +69,8 @@ def _repeated_parts(text: str, limits: dict[str, float]) -> Verdict | None:
         return Verdict("empty", 0.0, 1.0)
     if "\n" not in text:
         return None
-    paragraphs = _BLANK_LINES.split(text.strip())
+    parts = text.strip().split("\n\n")
+    paragraphs = [part for part in (part.lstrip("\n") for part in parts) if part]
     copies, characters = repeated(paragraphs)
     if copies and (
         verdict := _over("dup_para_frac", copies / len(paragraphs), limits)
@@ -123,24 +117,18 @@ class _Facts(msgspec.Struct, frozen=True):
     stop_words: int  # distinct
 
 
-def _facts(numbers: Sequence[np.ndarray], known: Pieces) -> list[_Facts]:
-    if not numbers:
-        return []
-    table = known.table()
-    flat = np.concatenate(numbers)
-    ends = np.cumsum([len(text) for text in numbers], dtype=np.int64)
-    starts = np.concatenate(([0], ends[:-1]))
-    counts = np.zeros((len(numbers), 4), np.int64)
-    for column, source in enumerate((0, 2, 3, 4)):
-        sums = np.concatenate(([0], np.cumsum(table[flat, source])))
-        counts[:, column] = sums[ends] - sums[starts]
-    bits = table[flat, 5]
-    stops = [int(np.bitwise_or.reduce(bits[a:b])).bit_count() for a, b in zip(starts, ends, strict=True)]
-    return [_Facts(*row, stop) for row, stop in zip(_rows(counts), stops, strict=True)]
-
-
-def _rows(counts: np.ndarray) -> list[tuple[int, int, int, int]]:
-    return [(a, b, c, d) for a, b, c, d in counts.tolist()]
+def _facts(numbers: Numbers, known: Pieces) -> list[_Facts]:
+    flat, offsets = numbers
+    facts = known.facts()
+    sums = []
+    for values in (facts.words, facts.plain, facts.plain_characters, facts.alphabetic):
+        before = np.zeros(len(flat) + 1, np.int64)
+        np.cumsum(values[flat], out=before[1:])
+        sums.append(np.diff(before[offsets]).tolist())
+    bits = np.bitwise_or.reduceat(np.append(facts.stop_bits[flat], 0), offsets[:-1])
+    bits[offsets[:-1] == offsets[1:]] = 0
+    counts = map(int.bit_count, bits.tolist())
+    return [_Facts(*row) for row in zip(*sums, counts, strict=True)]
 
 
 def _plain_facts(text: str) -> _Facts:

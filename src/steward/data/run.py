@@ -40,7 +40,7 @@ from steward.data.sinks import (
     replace,
 )
 from steward.data.sources import MORE, Input, Shape, Shard
-from steward.data.stage import Entry, Result, kept
+from steward.data.stage import Entry, Result, is_chat, kept
 
 FORMAT = 1  # of what stands under `.run`
 SUMMARY, LEDGER_FILE = "summary.json", "ledger/entries.parquet"  # apart, so that out/*.parquet are the rows
@@ -159,18 +159,14 @@ class UniqueIds(msgspec.Struct, frozen=True):
         return batch.select(["row", "id"])
 
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
-        """Compares 8-byte hashes first, and the ids themselves only where those agree."""
-        rows, hashes, suspects = [], [], []
-        kept_surveys = list(surveys)
-        for survey in kept_surveys:
-            rows.append(survey["row"].to_numpy())
-            ids = survey["id"].to_pylist()
-            hashes.append(np.fromiter((xxhash.xxh3_64_intdigest(text.encode()) for text in ids), np.uint64, len(ids)))
-        values, counts = np.unique(np.concatenate(hashes or [np.zeros(0, np.uint64)]), return_counts=True)
-        twice = values[counts > 1]
-        for survey, found in zip(kept_surveys, hashes, strict=True):
-            at = np.flatnonzero(np.isin(found, twice))
-            suspects += [(survey["id"][index].as_py(), survey["row"][index].as_py()) for index in at.tolist()]
+        """Compares 8-byte hashes first, and the ids themselves, on a second reading, only where those agree."""
+        hashes = [_hashes(survey["id"]) for survey in surveys]
+        every = np.sort(np.concatenate([np.zeros(0, np.uint64), *hashes]))
+        twice = np.unique(every[1:][every[1:] == every[:-1]])
+        suspects: list[tuple[str, int]] = []
+        for survey, found in zip(surveys, hashes, strict=True) if len(twice) else ():
+            some = survey.filter(pa.array(np.isin(found, twice)))
+            suspects += zip(some["id"].to_pylist(), some["row"].to_pylist(), strict=True)
         firsts: dict[str, int] = {}
         bad = [(row, name, firsts[name]) for name, row in suspects if firsts.setdefault(name, row) != row]
         if bad and self.on_error == "fail":
@@ -198,6 +194,21 @@ class UniqueIds(msgspec.Struct, frozen=True):
             for item in decision.to_pylist()
         ]  # fmt: skip
         return kept(batch, pc.invert(pc.is_in(batch["row"], decision["row"].combine_chunks())), entries)
+
+
+def _hashes(ids: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    return np.fromiter((xxhash.xxh3_64_intdigest(text.encode()) for text in ids.to_pylist()), np.uint64, len(ids))
+
+
+class Surveys:
+    """The batches that a stage surveyed, from the disk, as often as it asks."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        for path in self._paths:
+            yield from read_ipc(path)
 
 
 # -- the whole run -----------------------------------------------------------------------------------
@@ -436,9 +447,7 @@ def _decide(folder: Path, phase: int, corpus: Any, before: list[Done]) -> None:
     if (decided / "whole").exists():
         return
     decided.mkdir(exist_ok=True)
-    surveys = (
-        batch for done in before for batch in read_ipc(folder / f"survey-{phase - 1}" / f"{done.shard:06d}.arrow")
-    )
+    surveys = Surveys([folder / f"survey-{phase - 1}" / f"{done.shard:06d}.arrow" for done in before])
     table = corpus.decide(surveys).combine_chunks()
     table = table.take(pc.sort_indices(table, sort_keys=[("row", "ascending")]))
     rows = table["row"].to_numpy() if table.num_rows else np.zeros(0, np.int64)
@@ -568,7 +577,7 @@ def _nothing(task: Task) -> tuple[StageCount, ...]:
 def _has_more(batch: pa.RecordBatch) -> bool:
     if MORE in batch.schema.names and batch[MORE].null_count < batch.num_rows:
         return True
-    if "messages" not in batch.schema.names:
+    if not is_chat(batch):
         return False
     inner = batch["messages"].flatten()
     return MORE in [field.name for field in inner.type] and inner.field(MORE).null_count < len(inner)
@@ -581,7 +590,7 @@ def _outward(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
         return batch
     if MORE in batch.schema.names:
         batch = batch.drop_columns([MORE])
-    if "messages" in batch.schema.names:
+    if is_chat(batch):
         lists = batch["messages"]
         kind = pa.list_(pa.struct([field for field in lists.type.value_type if field.name != MORE]))
         batch = batch.set_column(batch.schema.get_field_index("messages"), "messages", lists.cast(kind))

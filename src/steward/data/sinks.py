@@ -116,7 +116,8 @@ def _with_json(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
                 row.update(msgspec.json.decode(value) if value else {})
             else:
                 row[name] = None if value is None else msgspec.Raw(value.encode())
-        for message in row.get("messages") or ():
+        messages = row.get("messages")
+        for message in messages if isinstance(messages, list) else ():
             message.update(msgspec.json.decode(message.pop(MORE, None) or "{}"))
         yield row
 

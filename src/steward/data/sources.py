@@ -380,8 +380,21 @@ def _misfit(value: object, field: pa.Field) -> _Bad | None:
     try:
         pa.array([value], field.type)
     except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
-        return _Bad("mixed_schema", field.name, f"a {type(value).__name__}", f"{field.type} as in the first rows")
+        return _Bad("mixed_schema", field.name, _what(value), f"{field.type} as in the first rows")
     return None
+
+
+def _what(value: object) -> str:
+    """A value's kind in JSON's words."""
+    kinds = {
+        str: "a text",
+        int: "a number",
+        float: "a number",
+        bool: "true or false",
+        list: "a list",
+        dict: "an object",
+    }
+    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def _shaped(given: dict[str, Any], shape: Shape) -> dict[str, Any] | _Bad:
@@ -396,7 +409,7 @@ def _shaped(given: dict[str, Any], shape: Shape) -> dict[str, Any] | _Bad:
         if shape.kind == "messages":
             value = _messages(value)
         elif not isinstance(value, str):
-            seen = "null or missing" if value is None else f"a {type(value).__name__}"
+            seen = "null or missing" if value is None else _what(value)
             value = _Bad("missing_text" if value is None else "not_text", name, seen, "a text")
         if isinstance(value, _Bad):
             return value
@@ -422,14 +435,14 @@ def _messages(value: object) -> list[dict[str, str | None]] | _Bad:
         return _Bad(
             "no_messages",
             "messages",
-            "an empty list" if value == [] else f"a {type(value).__name__}",
+            "an empty list" if value == [] else _what(value),
             "a list of messages",
         )
     messages = []
     for index, message in enumerate(value):
         field = f"messages[{index}]"
         if not isinstance(message, dict):
-            return _Bad("not_a_message", field, f"a {type(message).__name__}", "{role, content}")
+            return _Bad("not_a_message", field, _what(message), "{role, content}")
         rest = dict(message)
         role, content = rest.pop("role", None), rest.pop("content", None)
         if role not in ROLES:
@@ -438,9 +451,7 @@ def _messages(value: object) -> list[dict[str, str | None]] | _Bad:
         if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
             content = "".join(str(part.get("text", "")) for part in content)  # OpenAI's list of text parts
         if not isinstance(content, str | None):
-            return _Bad(
-                "not_text", f"{field}.content", f"a {type(content).__name__}", "a text, or a list of text parts"
-            )
+            return _Bad("not_text", f"{field}.content", _what(content), "a text, or a list of text parts")
         rest = {name: inner for name, inner in rest.items() if inner is not None}
         more = rest.pop(MORE, None) if isinstance(rest.get(MORE), str) and len(rest) == 1 else None
         messages.append(
@@ -486,7 +497,8 @@ def _split(opened: IO[bytes], length: int, limit: int) -> Iterator[bytes | int]:
     carry: list[bytes] = []
     held = skipped = 0
     left = length if length >= 0 else 1 << 62
-    while left > 0 and (block := opened.read(min(_BLOCK, left))):
+    read = opened.read1 if isinstance(opened, gzip.GzipFile) else opened.read  # of a cut file, all that is there
+    while left > 0 and (block := read(min(_BLOCK, left))):
         left -= len(block)
         first, *others = block.split(b"\n")
         if not others:
@@ -528,7 +540,7 @@ def _jsonl(shard: Shard, source: Source) -> Iterator[_Line]:
             except (msgspec.DecodeError, RecursionError) as error:
                 value = _not_json(line, error)
             if not isinstance(value, dict | _Bad):
-                value = _Bad("not_an_object", "", f"a {type(value).__name__}", 'an object such as {"text": "…"}')
+                value = _Bad("not_an_object", "", _what(value), 'an object such as {"text": "…"}')
             yield _Line(number, value, len(line))
 
 

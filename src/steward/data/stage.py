@@ -56,8 +56,9 @@ class CorpusStage(Protocol):
     """Decides over the whole corpus: surveys batches in parallel, decides once, applies in parallel.
 
     `survey` gives a few columns a row (with `row`), which the executor keeps on disk; `decide` reads all of them in the
-    order of the input and returns what happens to which row, as the columns of `Entry` without `stage` (with `id` where
-    the survey had it); `apply` carries it out on one batch, `decision` being the rows of that batch only.
+    order of the input, more than once if it likes, and returns what happens to which row, as the columns of `Entry`
+    without `stage` (with `id` where the survey had it); `apply` carries it out on one batch, `decision` being the rows
+    of that batch only.
     """
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch: ...
@@ -80,14 +81,18 @@ def texts(batch: pa.RecordBatch) -> pa.LargeStringArray:
     return pc.binary_join_element_wise(*columns, _BLANK)
 
 
+def is_chat(batch: pa.RecordBatch) -> bool:
+    """Beside a column `text`, one that is called `messages` is passed through like any other."""
+    return "messages" in batch.schema.names and "text" not in batch.schema.names
+
+
 def rewritten(batch: pa.RecordBatch, change: Callable[[Sequence[str]], Sequence[str]]) -> pa.RecordBatch:
     """The batch with every string of its content passed through `change` (as many out as in, same order)."""
-    names = batch.schema.names
-    if "messages" not in names:
-        for name in ("text", *PAIR):
-            if name in names:
-                values = pc.fill_null(batch[name].cast(pa.large_string()), "").to_pylist()
-                batch = _with(batch, name, pa.array(change(values), pa.large_string()))
+    if not is_chat(batch):
+        names = batch.schema.names
+        for name in ("text",) if "text" in names else [name for name in PAIR if name in names]:
+            values = pc.fill_null(batch[name].cast(pa.large_string()), "").to_pylist()
+            batch = _with(batch, name, pa.array(change(values), pa.large_string()))
         return batch
     lists = batch["messages"]
     flat = lists.flatten()

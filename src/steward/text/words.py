@@ -24,37 +24,42 @@ _URL = re.compile(
     r"|(?:(?:[A-Za-z0-9\u00a1-\uffff][A-Za-z0-9\u00a1-\uffff_-]{0,62})?[A-Za-z0-9\u00a1-\uffff]\.)+[a-z]{2,63})"
     r"(?::\d{2,5})?(?:[/?#]\S*)?"
 )
-_CASED = ((0x41, 0x5A), (0x61, 0x7A), (0xC0, 0xD6), (0xD8, 0xF6), (0xF8, 0x1BF), (0x1C4, 0x2AF), (0x386, 0x389),
+CASED = ((0x41, 0x5A), (0x61, 0x7A), (0xC0, 0xD6), (0xD8, 0xF6), (0xF8, 0x1BF), (0x1C4, 0x2AF), (0x386, 0x389),
           (0x38C, 0x38F), (0x391, 0x3A9), (0x3AC, 0x3AF), (0x3B1, 0x3C9), (0x3CC, 0x3CE), (0x400, 0x45F), (0x490,
           0x491),
           (0x1D00, 0x1EFF), (0x2C60, 0x2C7F), (0xA722, 0xA78B), (0xFF21, 0xFF3A), (0xFF41, 0xFF5A))  # fmt: skip
-_UNCASED = (
+UNCASED = (
     "\u0591-\u05f4\u0620-\u064a\u066e-\u06d5\u06e5-\u06ff\u0750-\u077f\u08a0-\u08bd\u0900-\u09ff\u0b80-\u0cff"
     "\u0d80-\u0dff\u1100-\u137f\u2e80-\u2fdf\u2ff0-\u30ff\u31c0-\u31ef\u3200-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\ufb1d-\ufbb1\ufbd3-\ufd3d\ufd50-\ufdc7\ufdf0-\ufdfb\ufe30-\ufe4f\ufe70-\ufefc\U00020000-\U0002fa1f"
 )
-_QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉⟦⟧"
-_PUNCT = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪"
+QUOTES = "'\"”“`‘´’‚,„»«「」『』（）〔〕【】《》〈〉⟦⟧"
+PUNCT = "…,:;!?¿؟¡()[]{}<>_#*&。？！，、；：～·।،۔؛٪"
 _CURRENCY = r"US\$|C\$|A\$|[$£€¥฿₽﷼₴₠-₿]"
-_UNITS = (
+UNITS = (
     "km² km³ km m² m³ m dm² dm³ dm cm² cm³ cm mm² mm³ mm ha µm nm yd in ft kg g mg µg t lb oz m/s km/h kmh mph hPa Pa "
     "mbar mb MB kb KB gb GB tb TB T G M K % км м см мм кг г мг"
 )
 _ICONS = "[©®°҂۞۩\u2100-\u214f\u2190-\u23ff\u2400-\u27bf\u2800-\u28ff\u2b00-\u2bff\U0001f000-\U0001faff]"
-_LEADING = "§%=—–"
+LEADING = "§%=—–"
+
+
+def uncased() -> list[tuple[int, int]]:
+    """First and last code point of each range of letters without case."""
+    return [(ord(UNCASED[at]), ord(UNCASED[at + 2])) for at in range(0, len(UNCASED), 3)]
 
 
 @lru_cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """Prefix (matched at the start), suffix (searched, anchored at the end), infix (found one by one)."""
-    letters = [chr(code) for first, last in _CASED for code in range(first, last + 1)]
-    lower = "".join(letter for letter in letters if not letter.isupper()) + _UNCASED
-    upper = "".join(letter for letter in letters if letter.isupper()) + _UNCASED
-    alpha = "".join(letters) + _UNCASED
-    quotes, punct = re.escape(_QUOTES), re.escape(_PUNCT)
+    letters = [chr(code) for first, last in CASED for code in range(first, last + 1)]
+    lower = "".join(letter for letter in letters if not letter.isupper()) + UNCASED
+    upper = "".join(letter for letter in letters if letter.isupper()) + UNCASED
+    alpha = "".join(letters) + UNCASED
+    quotes, punct = re.escape(QUOTES), re.escape(PUNCT)
     common = rf"……|[{punct}]|\.\.+|[{quotes}]"
-    units = "|".join(re.escape(unit) for unit in sorted(_UNITS.split(), key=len, reverse=True))
-    prefix = rf"[{_LEADING}]|\+(?![0-9])|{common}|{_CURRENCY}|{_ICONS}"
+    units = "|".join(re.escape(unit) for unit in sorted(UNITS.split(), key=len, reverse=True))
+    prefix = rf"[{LEADING}]|\+(?![0-9])|{common}|{_CURRENCY}|{_ICONS}"
     suffix = (
         rf"(?:{common}|{_ICONS}|['’][sS]|[—–]|(?<=[0-9])\+|(?<=°[FfCcKk])\.|(?<=[0-9])(?:{_CURRENCY})"
         rf"|(?<=[0-9])(?:{units})|(?<=[0-9{lower}%²\-+{punct}|(?:){quotes}])\.|(?<=[{upper}][{upper}])\.)$"
@@ -162,18 +167,23 @@ _MOUTHS = (
 )
 
 
+def plain(piece: str) -> tuple[str, ...]:
+    """The words of a piece by the rules alone, as if it were no exception."""
+    return tuple(_affixes(piece, {}))
+
+
 @lru_cache
-def _joins() -> dict[tuple[str, ...], tuple[str, ...]]:
+def joins() -> dict[tuple[str, ...], tuple[str, ...]]:
     """What words that lie side by side become: an exception that was cut before it was seen (`f(x):` has `):`)."""
     special = exceptions()
-    plain = {word: tuple(_affixes(word, {})) for word in special}
-    return {plain[word]: parts for word, parts in special.items() if len(plain[word]) > 1 and plain[word] != parts}
+    cuts = {word: plain(word) for word in special}
+    return {cuts[word]: parts for word, parts in special.items() if len(cuts[word]) > 1 and cuts[word] != parts}
 
 
 @lru_cache
-def _pairs() -> frozenset[tuple[str, str]]:
+def joined_pairs() -> frozenset[tuple[str, str]]:
     """The first two words of each run that is joined."""
-    return frozenset(parts[:2] for parts in _joins())  # type: ignore[misc]  # all of them have two
+    return frozenset(parts[:2] for parts in joins())  # type: ignore[misc]  # all of them have two
 
 
 def cut(piece: str) -> list[str]:
@@ -187,20 +197,20 @@ def cut(piece: str) -> list[str]:
         return list(special[piece])
     if piece.isascii() and piece.isalpha():
         return [piece]
-    if plain := _PLAIN.fullmatch(piece):  # what most pieces are that are more than a word
-        head, word, tail = plain.groups()
+    if shape := _PLAIN.fullmatch(piece):  # what most pieces are that are more than a word
+        head, word, tail = shape.groups()
         if word not in special and head + word not in special and word + tail not in special:
             return [part for part in (head, word, tail) if part]
-    if len(piece) > _LONGEST_PIECE:
-        return [word for at in range(0, len(piece), _LONGEST_PIECE) for word in cut(piece[at : at + _LONGEST_PIECE])]
+    if len(piece) > LONGEST_PIECE:
+        return [word for at in range(0, len(piece), LONGEST_PIECE) for word in cut(piece[at : at + LONGEST_PIECE])]
     found = _affixes(piece, special)
-    return found if len(found) < 2 or _pairs().isdisjoint(pairwise(found)) else _joined(found)
+    return found if len(found) < 2 or joined_pairs().isdisjoint(pairwise(found)) else _joined(found)
 
 
 def _joined(found: list[str]) -> list[str]:
-    joins = _joins()
+    known = joins()
     runs = [(start, start + n) for n in range(5, 1, -1) for start in range(len(found) - n + 1)
-            if tuple(found[start : start + n]) in joins]  # fmt: skip
+            if tuple(found[start : start + n]) in known]  # fmt: skip
     taken: set[int] = set()
     chosen = {}
     for start, end in runs:  # the longest first, then the first
@@ -211,7 +221,7 @@ def _joined(found: list[str]) -> list[str]:
     at = 0
     while at < len(found):
         end = chosen.get(at, at + 1)
-        words += joins[tuple(found[at:end])] if at in chosen else found[at:end]
+        words += known[tuple(found[at:end])] if at in chosen else found[at:end]
         at = end
     return words
 
@@ -251,7 +261,7 @@ def _affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
 
 
 _PLAIN = re.compile(r"""([("\[`*<]?)([A-Za-z]{3,}[a-z])([.,;:?!)"\]`*>]?)""")
-_LONGEST_PIECE = 4096  # characters; longer runs without white space are cut there, to stay linear in the text
+LONGEST_PIECE = 4096  # characters; longer runs without white space are cut there, to stay linear in the text
 _ORDINARY = frozenset("0123456789-/\\^|")  # no suffix ends so
 
 
@@ -262,7 +272,7 @@ def _middle(piece: str, special: dict[str, tuple[str, ...]], infix: re.Pattern[s
         return list(special[piece])
     if piece.isalnum():
         return [piece]
-    if "." in piece and len(piece) <= 2048 and _URL.fullmatch(piece):
+    if is_url(piece):
         return [piece]
     words: list[str] = []
     start = 0
@@ -276,6 +286,11 @@ def _middle(piece: str, special: dict[str, tuple[str, ...]], infix: re.Pattern[s
     if start < len(piece):
         words.append(piece[start:])
     return words
+
+
+def is_url(piece: str) -> bool:
+    """Whether spaCy leaves it whole as a URL or a host's name."""
+    return "." in piece and len(piece) <= 2048 and _URL.fullmatch(piece) is not None
 
 
 def words(text: str) -> list[str]:

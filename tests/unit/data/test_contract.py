@@ -87,3 +87,12 @@ def test_unknown_rules_and_columns_are_named(tmp_path: Path) -> None:
         load_contract(tmp_path / "c.yaml")
     with pytest.raises(InputError, match="column 'labl' is not in the files"):
         held(tmp_path, {"required": ["labl"]})
+
+
+@pytest.mark.parametrize(("most", "passed"), [(0.1, False), (0.25, True)])
+def test_toxic_rows_count_by_the_stages_own_list(tmp_path: Path, most: float, passed: bool) -> None:
+    row = json.dumps({"text": "You stupid idiot, you moron.", "label": "bad", "score": 0.2, "day": "2026-01-05"})
+    verdict = held(tmp_path, {"max_rates": {"toxicity": most}}, extra=row + "\n")
+    finding = verdict.findings[-1]
+    assert (finding.rule, finding.failing_rows, finding.examples) == ("max_rates.toxicity", 1, ("a.jsonl:5",))
+    assert (finding.seen, finding.passed, verdict.passed) == ("20.00% of the rows", passed, passed)

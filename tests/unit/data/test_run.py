@@ -80,7 +80,7 @@ def test_ids_that_the_input_brings_must_differ(corpus: Path) -> None:
 def test_bad_rows_are_counted_when_the_policy_says_so(corpus: Path) -> None:
     with (corpus / "b.jsonl").open("a") as file:
         file.write('{"text": 5}\n\nnonsense\n')
-    with pytest.raises(InputError, match=r"b\.jsonl:451: field 'text': a int; expected a text"):
+    with pytest.raises(InputError, match=r"b\.jsonl:451: field 'text': a number; expected a text"):
         clean(corpus, "out")
     found = clean(corpus, "skipped", on_error="skip")
     assert (found.rows_in, found.failed, found.blank_lines, found.rows_out) == (902, 2, 1, 405)
@@ -149,3 +149,18 @@ def test_after_kill_9_it_goes_on_and_redoes_no_finished_shard(corpus: Path, phas
     assert resumed.digest == clean(corpus, "whole", 1).digest
     shards, phases = 8, 4
     assert 0 < resumed.shards_redone <= shards * phases - before
+
+
+@pytest.mark.parametrize("format_", ["parquet", "jsonl"])
+def test_beside_a_text_a_column_of_messages_passes_through(tmp_path: Path, format_: Any) -> None:
+    rows = [
+        {"text": "a longer text", "messages": [{"role": "robot", "content": "kept as it is"}], "prompt": "so is this"}
+    ]
+    (tmp_path / "a.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    source = Source(path=str(tmp_path / "a.jsonl"), text="text")
+    Pipeline([data_stages.Shout()]).run(source, Sink(path=str(tmp_path / "out"), format=format_))
+    again = Source(path=str(tmp_path / f"out/*.{format_}"), text="text")
+    Pipeline([]).run(again, Sink(path=str(tmp_path / "again"), format="jsonl"))
+    row = json.loads((tmp_path / "again/part-00000.jsonl").read_text())
+    messages = row["messages"] if format_ == "jsonl" else json.loads(row["messages"])
+    assert (row["text"], messages, row["prompt"]) == ("A LONGER TEXT", rows[0]["messages"], "so is this")

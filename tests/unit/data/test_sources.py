@@ -163,3 +163,11 @@ def test_an_empty_file_among_others_is_counted(tmp_path: Path) -> None:
     found = plan(Source(path=str(tmp_path / "*.jsonl")))
     assert found.empty_files == 1 and len(found.shards) == 1
     assert sum(item.blank for item in read(found.shards[0], found.shape, Source(path="x"))) == 1
+
+
+def test_of_a_small_gzip_cut_short_every_whole_line_is_read(tmp_path: Path) -> None:
+    whole = gzip.compress("".join(json.dumps({"text": f"line {n} {n**9}"}) + "\n" for n in range(2000)).encode())
+    (tmp_path / "a.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    rows, [cut] = everything(Source(path=str(tmp_path / "a.jsonl.gz"), on_error="skip"))
+    assert len(rows) > 800 and rows[-1]["text"].startswith(f"line {len(rows) - 1} ")
+    assert (cut.rule, cut.where) == ("corrupt_file", f"a.jsonl.gz:{len(rows) + 1}")

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from steward.data.added import augmented
 from steward.data.shingles import mixed
-from steward.data.stage import Entry, Result, rewritten, texts
+from steward.data.stage import Entry, Result, is_chat, rewritten, texts
 from steward.data.stages.balance import appended
 from steward.text import perturbations
 from steward.text.perturbations import Change
@@ -74,7 +74,7 @@ def _with_new_words(batch: pa.RecordBatch, recipes: list[Recipe], seeds: list[in
     def one(row: int, text: str) -> str:
         return _CHANGES[recipes[row]](text, random.Random(seeds[row]))
 
-    if "messages" in batch.schema.names:
+    if is_chat(batch):
         flat = batch["messages"].flatten()
         lengths = pc.fill_null(pc.list_value_length(batch["messages"]), 0).to_numpy()
         owners = np.repeat(np.arange(len(batch)), lengths).tolist()

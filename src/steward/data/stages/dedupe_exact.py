@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
+from numpy.typing import NDArray
 
 from steward.data import decision as decisions
 from steward.data.stage import Result, texts
@@ -33,26 +34,40 @@ class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "high", "low"])
 
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
-        """Every later row of the same hash is merged into the first; 24 bytes a row and the ids are held in memory."""
-        batches = list(surveys)
-        if not batches:
+        """Every later row of the same hash is merged into the first; 24 bytes a row are held in memory.
+
+        Reads the surveys twice: the ids only of the rows that go and of those they name.
+        """
+        columns = [[batch[name].to_numpy().copy() for name in ("row", "high", "low")] for batch in surveys]
+        if not columns:
             return decisions.table([], action="merge", rule="exact_duplicate")
-        seen = pa.Table.from_batches(batches)
-        rows, high, low = (seen[name].to_numpy() for name in ("row", "high", "low"))
+        rows, high, low = (np.concatenate(parts) for parts in zip(*columns, strict=True))
         order = np.lexsort((rows, low, high))
         new = np.ones(len(order), bool)
         new[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
         stays = order[np.flatnonzero(new)][np.cumsum(new) - 1]  # of each row in `order`, the first of its hash
         gone = np.flatnonzero(~new)
         gone = gone[np.argsort(rows[order[gone]])]
-        ids = seen["id"]
+        ids = _ids(surveys, np.union1d(order[gone], stays[gone]))
         return decisions.table(
             rows[order[gone]],
             action="merge",
             rule="exact_duplicate",
-            ids=ids.take(pa.array(order[gone])).to_pylist(),
-            duplicate_of=ids.take(pa.array(stays[gone])).to_pylist(),
+            ids=[ids[place] for place in order[gone].tolist()],
+            duplicate_of=[ids[place] for place in stays[gone].tolist()],
         )
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         return decisions.removed(batch, decision, NAME)
+
+
+def _ids(surveys: Iterable[pa.RecordBatch], places: NDArray[np.int64]) -> dict[int, str]:
+    """Of the rows at these places, ascending, in the order of the surveys."""
+    found: dict[int, str] = {}
+    first = 0
+    for batch in surveys:
+        low, high = np.searchsorted(places, [first, first + len(batch)])
+        mine = places[low:high]
+        found.update(zip(mine.tolist(), batch["id"].take(pa.array(mine - first)).to_pylist(), strict=True))
+        first += len(batch)
+    return found

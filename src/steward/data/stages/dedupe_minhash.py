@@ -1,4 +1,4 @@
-"""`dedupe.minhash`: of near-duplicates, the first in the input (or the longest) stays.
+"""`dedupe.minhash`: of near-duplicates, the longest stays, or the first in the input.
 
 MinHash (Broder 1997) of word n-grams, cut into bands (Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4):
 two texts of Jaccard similarity s become candidates with probability 1 - (1 - s^rows)^bands, .924 at s = .80 and .988 at
@@ -9,9 +9,15 @@ No chains: a row is merged only into a row that stays and that is itself at leas
 like B and B like C but A is not like C, A and C stay; connected components, as datatrove and others use, would lose C.
 Rows are settled in the order of the keepers, so the answer depends on the rows alone and not on how they were batched.
 
+With `index`, a folder, the rows that stay are kept there, and near-duplicates of what earlier runs kept go as well. A
+row of the index always stays: it has been used. Each run adds one file, numbered and named by the digest of its own
+surveys, and looks only at files of lower numbers: run again, whether killed or elsewhere, it gives the same answer and
+does not meet itself.
+
 Memory: `survey` gives every row's band keys and its distinct n-grams (4 bytes each), which the executor keeps on disk.
-`decide` holds 8 bytes a band and row, and copies the n-grams to one temporary file, of which it reads back only
-what candidates need.
+`decide` copies both to one temporary file and reads back one band at a time, and of the n-grams only what candidates
+need: some 60 bytes and the id of a row are in memory, also of the rows of the index, and for a row with
+near-duplicates some 20 bytes a band.
 
 Permutations are a·x + b modulo 2³² with odd a over well-mixed 32-bit hashes x. datatrove's 2⁶¹ - 1 costs a division an
 n-gram and permutation; on texts of known similarity the two find the same share (benchmarks/bench_data_minhash.py).
@@ -19,15 +25,22 @@ n-gram and permutation; on texts of known similarity the two find the same share
 
 from __future__ import annotations
 
+import math
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from typing import Annotated, BinaryIO, Literal
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+import xxhash
 from numpy.typing import NDArray
 
+from steward.core.errors import InputError
 from steward.data import decision as decisions
 from steward.data.shingles import U64, mixed, ngrams, sets, words
 from steward.data.stage import Result, texts
@@ -40,13 +53,29 @@ _BLOCK = 1 << 15  # n-grams permuted at once: input and output stay in the secon
 
 
 class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rule `near_duplicate`: `value` is the measured Jaccard similarity, `threshold` is `verify`."""
+    """Rule `near_duplicate`: `value` is the measured Jaccard similarity, `threshold` is `verify`.
+
+    `recall` chooses `bands` and `rows` for pairs as similar as `verify`.
+    """
 
     ngram: Count = 5  # words
     bands: Count = 14
     rows: Count = 8
     verify: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
-    keep: Literal["first", "longest"] = "first"
+    keep: Literal["longest", "first"] = "longest"
+    recall: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
+    index: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.recall is None:
+            return
+        if (self.bands, self.rows) not in ((14, 8), chosen := bands_and_rows(self.recall, self.verify)):
+            raise InputError(
+                f"recall: {self.recall:g} chooses {chosen[0]} bands and {chosen[1]} rows, but {self.bands} and "
+                f"{self.rows} are given; name the one or the other"
+            )
+        msgspec.structs.force_setattr(self, "bands", chosen[0])
+        msgspec.structs.force_setattr(self, "rows", chosen[1])
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id`, `bands` (a key each; zeros for a row without words) and `shingles` (distinct n-grams)."""
@@ -61,18 +90,28 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "bands", "shingles"])
 
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
-        """What is merged into what. Reads the surveys once."""
+        """What is merged into what. :raises InputError: the index was made with other parameters"""
+        index = Index(Path(self.index), self.ngram, self.bands, self.rows) if self.index else None
         with tempfile.TemporaryFile() as file:
-            corpus = _Corpus.read(surveys, file, self.bands)
-            found = list(self._merged(corpus))
+            corpus = _Corpus(file, self.bands)
+            earlier = index.before(digest := index.digest(surveys)) if index else ()
+            for batch in earlier:
+                corpus.add(batch)
+            held = len(corpus)
+            for batch in surveys:
+                corpus.add(batch)
+            corpus.close()
+            found = list(self._merged(corpus, held))
         found.sort()
-        index = np.array([gone for gone, _, _ in found], np.int64)
+        gone = np.array([gone for gone, _, _ in found], np.int64)
         stays = np.array([stays for _, stays, _ in found], np.int64)
+        if index:
+            index.extend(digest, surveys, gone - held)
         return decisions.table(
-            corpus.rows[index],
+            corpus.rows[gone],
             action="merge",
             rule="near_duplicate",
-            ids=corpus.ids.take(pa.array(index)).to_pylist(),
+            ids=corpus.ids.take(pa.array(gone)).to_pylist(),
             value=np.array([jaccard for _, _, jaccard in found], np.float64),
             threshold=self.verify,
             duplicate_of=corpus.ids.take(pa.array(stays)).to_pylist(),
@@ -81,46 +120,158 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         return decisions.removed(batch, decision, NAME)
 
-    def _merged(self, corpus: _Corpus) -> Iterator[tuple[int, int, float]]:
-        """(index of the row that goes, index of the row that stays, their similarity)."""
-        buckets = _buckets(corpus.keys, corpus.sizes)
-        stay: dict[int, list[int]] = {}  # of each bucket, the rows in it that stay
-        candidates = np.flatnonzero((buckets >= 0).any(axis=0))
+    def _merged(self, corpus: _Corpus, held: int) -> Iterator[tuple[int, int, float]]:
+        """(index of the row that goes, index of the row that stays, their similarity); the first `held` rows stay."""
+        candidates, ends, buckets = corpus.shared_buckets()
+        order = np.arange(len(candidates))
         if self.keep == "longest":
-            candidates = candidates[np.argsort(-corpus.sizes[candidates], kind="stable")]
-        turn = {index: turn for turn, index in enumerate(candidates.tolist())}
-        for index in candidates.tolist():
-            mine = [bucket for bucket in buckets[:, index].tolist() if bucket >= 0]
-            near = sorted({other for bucket in mine for other in stay.get(bucket, ())}, key=turn.__getitem__)
-            best = corpus.first_like(index, near, self.verify)
-            if best is not None:
-                yield index, *best
-                continue
-            for bucket in mine:
-                stay.setdefault(bucket, []).append(index)
+            later = candidates >= held
+            order = np.lexsort((candidates, np.where(later, -corpus.sizes[candidates], 0), later))
+        turn = np.zeros(len(corpus), np.int32)
+        turn[candidates[order]] = np.arange(len(candidates))
+        first = np.full(int(buckets.max(initial=-1)) + 1, -1, np.int32)  # of each bucket, the first row that stays
+        others: dict[int, list[int]] = {}  # and the few more
+        for place, index in zip(order.tolist(), candidates[order].tolist(), strict=True):
+            mine = buckets[ends[place] : ends[place + 1]]
+            staying = first[mine]
+            taken = staying >= 0
+            if index >= held and taken.any():
+                near = set(staying[taken].tolist())
+                near.update(row for bucket in mine[taken].tolist() for row in others.get(bucket, ()))
+                best = corpus.first_like(index, sorted(near, key=turn.__getitem__), self.verify)
+                if best is not None:
+                    yield index, *best
+                    continue
+            first[mine[~taken]] = index
+            for bucket in mine[taken].tolist():
+                others.setdefault(bucket, []).append(index)
+
+
+def bands_and_rows(recall: float, similarity: float, permutations: int = 128) -> tuple[int, int]:
+    """The most rows a band, so the fewest false candidates, with which pairs of that similarity become candidates with
+    probability `recall` or more, from at most so many permutations (datatrove and FineWeb take 112).
+
+    >>> bands_and_rows(0.92, 0.8), bands_and_rows(0.99, 0.8)
+    ((14, 8), (16, 6))
+    """
+    for rows in range(32, 1, -1):
+        agree = similarity**rows
+        bands = 1 if agree == 1 else math.ceil(math.log1p(-recall) / math.log1p(-agree))
+        if bands * rows <= permutations:
+            return bands, rows
+    agree = min(similarity, 1 - 1e-9)
+    return min(256, math.ceil(math.log1p(-recall) / math.log1p(-agree))), 1
+
+
+class Index:
+    """What earlier runs kept, in a folder: one Arrow file a run, `00001-DIGEST.arrow`, the columns of the surveys."""
+
+    def __init__(self, folder: Path, ngram: int, bands: int, rows: int) -> None:
+        self.folder, self._made = folder, f"ngram {ngram}, bands {bands}, rows {rows}"
+
+    def digest(self, surveys: Iterable[pa.RecordBatch]) -> str:
+        """The same for the same rows, however they are cut into batches."""
+        ids, bands = xxhash.xxh3_64(), xxhash.xxh3_64()
+        for batch in surveys:
+            ids.update("\0".join(["", *batch["id"].to_pylist()]).encode())
+            bands.update(batch["bands"].flatten().to_numpy().tobytes())
+        return f"{ids.intdigest() ^ bands.intdigest():016x}"
+
+    def before(self, digest: str) -> Iterator[pa.RecordBatch]:
+        """What runs before the one of this digest kept. :raises InputError: made with other parameters"""
+        for path in self._files():
+            if path.stem.endswith(digest):
+                return
+            try:
+                reader = pa.ipc.open_file(pa.OSFile(str(path)))
+            except (pa.ArrowException, OSError) as error:
+                raise InputError(f"index: {path} cannot be read ({error}); restore it, or name another index") from None
+            made = (reader.schema.metadata or {}).get(b"minhash", b"?").decode()
+            if made != self._made:
+                raise InputError(f"index: {path} was made with {made}, this stage has {self._made}; name another index")
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
+
+    def extend(self, digest: str, surveys: Iterable[pa.RecordBatch], gone: NDArray[np.int64]) -> None:
+        """Add the rows that stay and have words; nothing where the run has its file already."""
+        files = self._files()
+        if any(path.stem.endswith(digest) for path in files):
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        last = int(files[-1].name.split("-")[0]) if files else 0
+        path = self.folder / f"{last + 1:05d}-{digest}.arrow"
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        first = 0
+        writer: Any = None
+        for batch in surveys:
+            stays = pc.list_value_length(batch["shingles"]).to_numpy() > 0
+            mine = gone[np.searchsorted(gone, first) : np.searchsorted(gone, first + len(batch))]
+            stays[mine - first] = False
+            first += len(batch)
+            schema = batch.schema.with_metadata({"minhash": self._made})
+            writer = writer or pa.ipc.new_file(str(temporary), schema)
+            writer.write_batch(batch.filter(pa.array(stays)).replace_schema_metadata(schema.metadata))
+        if writer is not None:
+            writer.close()
+            os.replace(temporary, path)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("[0-9]*-*.arrow"))
 
 
 class _Corpus:
-    """The surveys, with the n-grams in a file."""
+    """The surveys, with band keys and n-grams in a file."""
 
-    def __init__(self, rows: NDArray[np.int64], ids: pa.Array, keys: U64, starts: NDArray[np.int64], file: BinaryIO):
-        self.rows, self.ids, self.keys, self.starts, self.file = rows, ids, keys, starts, file
-        self.sizes = np.diff(starts)
+    def __init__(self, file: BinaryIO, bands: int) -> None:
+        self._file, self._bands = file, bands
+        self._keys: list[tuple[int, int]] = []  # of each batch, where its keys are and how many rows it has
+        self._rows, self._ids = [np.empty(0, np.int64)], [pa.array([], pa.large_string())]
+        self._places, self._sizes = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
 
-    @classmethod
-    def read(cls, surveys: Iterable[pa.RecordBatch], file: BinaryIO, bands: int) -> _Corpus:
-        rows, keys, sizes = [np.empty(0, np.int64)], [np.empty((0, bands), np.uint64)], [np.zeros(1, np.int64)]
-        ids: list[pa.Array] = [pa.array([], pa.string())]
-        for batch in surveys:
-            shingles = batch["shingles"]
-            rows.append(batch["row"].to_numpy().copy())  # copies: a view would keep the whole batch in memory
-            ids.append(pa.array(batch["id"].to_pylist(), pa.string()))
-            keys.append(batch["bands"].flatten().to_numpy().reshape(-1, bands).copy())
-            sizes.append(np.diff(shingles.offsets.to_numpy()))
-            file.write(memoryview(shingles.flatten().to_numpy()))
-        file.flush()
-        starts = np.cumsum(np.concatenate(sizes))
-        return cls(np.concatenate(rows), pa.concat_arrays(ids), np.concatenate(keys), starts, file)
+    def __len__(self) -> int:
+        return sum(rows for _, rows in self._keys)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        shingles, at = batch["shingles"], self._file.tell()
+        keys = np.ascontiguousarray(batch["bands"].flatten().to_numpy().reshape(-1, self._bands).T)
+        self._file.write(keys.tobytes())
+        self._file.write(memoryview(shingles.flatten().to_numpy()))
+        offsets = shingles.offsets.to_numpy()
+        self._keys.append((at, len(batch)))
+        self._rows.append(batch["row"].to_numpy().copy())  # copies: a view would keep the whole batch in memory
+        self._ids.append(pa.array(batch["id"].to_pylist(), pa.large_string()))
+        self._places.append(at + keys.nbytes + 4 * (offsets[:-1] - offsets[0]))
+        self._sizes.append(np.diff(offsets))
+
+    def close(self) -> None:
+        """No more rows."""
+        self._file.flush()
+        self.rows, self.ids = np.concatenate(self._rows), pa.concat_arrays(self._ids)
+        self.sizes, self.places = np.concatenate(self._sizes), np.concatenate(self._places)
+        self._rows, self._ids, self._places, self._sizes = [], [], [], []
+
+    def shared_buckets(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+        """Rows that share a bucket, ascending, (rows,); and the buckets of each, between two ends of (rows + 1,)."""
+        filled = np.flatnonzero(self.sizes).astype(np.int32)
+        rows, buckets, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
+        for band in range(self._bands):
+            found, numbers = _shared(self._band(band)[filled])
+            rows.append(filled[found])
+            buckets.append((count + numbers).astype(np.int32))
+            count += int(numbers.max(initial=-1)) + 1
+        every = np.concatenate(rows)
+        order = np.argsort(every, kind="stable")
+        candidates, starts = np.unique(every[order], return_index=True)
+        return candidates.astype(np.int64), np.append(starts, len(every)), np.concatenate(buckets)[order]
+
+    def _band(self, band: int) -> U64:
+        keys = np.empty(len(self), np.uint64)
+        first = 0
+        for at, rows in self._keys:
+            self._file.seek(at + 8 * band * rows)
+            keys[first : first + rows] = np.frombuffer(self._file.read(8 * rows), np.uint64)
+            first += rows
+        return keys
 
     def first_like(self, index: int, others: list[int], verify: float) -> tuple[int, float] | None:
         """The first of the others whose Jaccard similarity is at least `verify`, and the similarity."""
@@ -131,18 +282,18 @@ class _Corpus:
             if min(size, its) < verify * max(size, its):
                 continue  # a smaller set shares at most all of itself
             mine = self._shingles(index) if mine is None else mine
-            shared = _shared(mine, self._shingles(other))
+            shared = _common(mine, self._shingles(other))
             jaccard = shared / (size + its - shared)
             if jaccard >= verify:
                 return other, jaccard
         return None
 
     def _shingles(self, index: int) -> U32:
-        self.file.seek(4 * int(self.starts[index]))
-        return np.frombuffer(self.file.read(4 * int(self.sizes[index])), np.uint32)
+        self._file.seek(int(self.places[index]))
+        return np.frombuffer(self._file.read(4 * int(self.sizes[index])), np.uint32)
 
 
-def _shared(one: U32, other: U32) -> int:
+def _common(one: U32, other: U32) -> int:
     """How many the two ascending sets have in common."""
     both = np.concatenate((one, other))
     both.sort(kind="stable")  # stable merges two runs in linear time
@@ -184,18 +335,10 @@ def _band_keys(signatures: U32, bands: int) -> U64:
     return np.ascontiguousarray(mixed(keys).T)
 
 
-def _buckets(keys: U64, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(bands, texts) number of the bucket that a text shares with another one in this band, -1 where it is alone."""
-    bands = keys.shape[1]
-    buckets = np.full((bands, len(keys)), -1, np.int64)
-    filled = np.flatnonzero(sizes)
-    first = 0
-    for band in range(bands):
-        column = keys[filled, band]
-        order = np.argsort(column, kind="stable")
-        new = np.ones(len(order) + 1, bool)
-        new[1:-1] = np.diff(column[order]) != 0
-        shared = ~(new[:-1] & new[1:])
-        buckets[band, filled[order[shared]]] = first + np.cumsum(new[:-1])[shared]
-        first += len(order) + 1
-    return buckets
+def _shared(keys: U64) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The places whose key another place has too, and a number for each key, from 0."""
+    order = np.argsort(keys, kind="stable")
+    new = np.ones(len(order) + 1, bool)
+    new[1:-1] = np.diff(keys[order]) != 0
+    shared = ~(new[:-1] & new[1:])
+    return order[shared], np.cumsum(new[:-1][shared]) - 1

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpus_stages import batch, cut, ran
+from steward.core.errors import InputError
 from steward.data.shingles import ngrams, sets, words
-from steward.data.stages.dedupe_minhash import DedupeMinhash, _signatures
+from steward.data.stages.dedupe_minhash import DedupeMinhash, _signatures, bands_and_rows
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "bdfgklmnprst"]
 
@@ -103,3 +104,53 @@ def test_empty_and_short_texts() -> None:
     assert out["id"].to_pylist() == ["r0", "r1", "r2", "r4"]  # without words there is nothing to compare
     assert [(entry.rule, entry.value, entry.threshold) for entry in entries] == [("near_duplicate", 1.0, 0.8)]
     assert len(ran(DedupeMinhash(), [batch([])])[0]) == 0
+
+
+@pytest.mark.parametrize(("recall", "similarity"), [(0.5, 0.8), (0.92, 0.8), (0.99, 0.8), (0.999, 0.7), (0.9999, 0.5)])
+def test_a_target_recall_chooses_bands_and_rows_that_reach_it(recall: float, similarity: float) -> None:
+    """By 1 - (1 - s^rows)^bands (Leskovec, Rajaraman and Ullman, 3.4.2); one row more would not."""
+    stage = DedupeMinhash(recall=recall, verify=similarity)
+    assert 1 - (1 - similarity**stage.rows) ** stage.bands >= recall
+    more = stage.rows + 1
+    assert 1 - (1 - similarity**more) ** (128 // more) < recall
+
+
+def test_a_target_recall_is_measured() -> None:
+    made = pairs(0.8, 400, seed=5)
+    stage = DedupeMinhash(recall=0.99)
+    bands = stage.survey(batch([text for pair in made for text in pair]))["bands"]
+    keys = bands.flatten().to_numpy().reshape(-1, 2, stage.bands)
+    assert (keys[:, 0] == keys[:, 1]).any(axis=1).mean() > 0.99 - 4 * np.sqrt(0.99 * 0.01 / 400)
+    assert bands_and_rows(0.99, 0.8) == (stage.bands, stage.rows) == (16, 6)
+
+
+def test_recall_beside_bands_is_refused() -> None:
+    with pytest.raises(InputError, match="16 bands and 6 rows, but 20 and 5 are given"):
+        DedupeMinhash(recall=0.99, bands=20, rows=5)
+
+
+def test_a_later_run_drops_what_an_earlier_one_kept(tmp_path) -> None:
+    """And the same run again, cut in another way, gives the same answer and adds nothing."""
+    base = pairs(0.9, 6, seed=11, length=120)
+    stage = DedupeMinhash(index=str(tmp_path / "seen"))
+    first, none = ran(stage, cut(batch([one for one, _ in base[:4]]), 3))
+    assert len(first) == 4 and not none
+    later = batch([*(other for _, other in base[:2]), base[5][0]], first=100)
+    out, entries = ran(stage, [later])
+    assert out["id"].to_pylist() == ["r102"]
+    assert [(entry.id, entry.duplicate_of) for entry in entries] == [("r100", "r0"), ("r101", "r1")]
+    assert ran(stage, cut(later, 2))[1] == entries
+    assert ran(stage, [batch([one for one, _ in base[:4]])])[1] == []  # the first run again: nothing was before it
+    assert [path.name[:6] for path in sorted((tmp_path / "seen").iterdir())] == ["00001-", "00002-"]
+    _, third = ran(stage, [batch([base[5][1], base[4][1]], first=200)])
+    assert [(entry.id, entry.duplicate_of) for entry in third] == [("r200", "r102")]
+
+
+def test_an_index_of_other_parameters_or_a_broken_one_is_refused(tmp_path) -> None:
+    rows = [batch(["one two three four five six seven"])]
+    ran(DedupeMinhash(index=str(tmp_path)), rows)
+    with pytest.raises(InputError, match="made with ngram 5, bands 14, rows 8, this stage has ngram 3"):
+        ran(DedupeMinhash(index=str(tmp_path), ngram=3), rows)
+    next(tmp_path.iterdir()).write_bytes(b"broken")
+    with pytest.raises(InputError, match="cannot be read"):
+        ran(DedupeMinhash(index=str(tmp_path)), [batch(["other words"], first=9)])

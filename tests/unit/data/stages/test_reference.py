@@ -1,5 +1,6 @@
 """The page on stages names every parameter and every rule of the filters."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,8 @@ import pytest
 from steward.data import c4, fineweb, gopher, tuning
 from steward.data.stages import STAGES
 
-PAGE = (Path(__file__).parents[4] / "docs" / "reference" / "data-stages.md").read_text()
+FOLDER = Path(__file__).parents[4] / "docs" / "reference"
+PAGE, OTHER = ((FOLDER / name).read_text() for name in ("data-stages.md", "data-dedupe.md"))
 HERE = ("quality", "normalise", "language", "secrets", "pii", "custom", "sources", "toxicity", "preprocess")
 
 
@@ -19,6 +21,13 @@ def test_every_parameter_of_a_stage_is_on_the_page(name):
     section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
     fields = {field.name for field in msgspec.structs.fields(stage)} - {"detector"}
     assert {field for field in fields if f"`{field}`" not in section and f"{field}:" not in section} == set()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_names_its_source(name):
+    """A year, an RFC, a standard, or whose list or code it is."""
+    section = (PAGE if name in HERE else OTHER).split(f"\n## {name}\n")[1].split("\n## ")[0]
+    assert re.search(r"\b(19|20)\d\d\b|RFC \d{4}|[Ss]ources?\b|your own", section)
 
 
 @pytest.mark.parametrize("limits", [gopher.LIMITS, fineweb.LIMITS, tuning.LIMITS])
