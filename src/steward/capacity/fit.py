@@ -52,6 +52,40 @@ def fit(
     return terms
 
 
+def leave_one_out(
+    rows: Sequence[Row], prior: Terms, sigmas: Mapping[str, float], *, again: int = 12
+) -> dict[str, Terms]:
+    """Terms fitted without each group, from one linearisation at the prior: the derivatives are the same whichever
+    rows are left out, so that a refit costs sums only. `again`: how often the robust weights are taken anew."""
+    names = list(sigmas)
+    base = residuals(rows, prior)
+    columns = [residuals(rows, _moved(prior, name, _STEP)) for name in names]
+    slopes = [
+        [0.0 if a is None or b is None else (a - b) / _STEP for a, b in zip(column, base, strict=True)]
+        for column in columns
+    ]
+    owner = [row.group for row in rows for _ in row.measured]
+    found = {}
+    for group in dict.fromkeys(owner):
+        sizes = Counter(row.group for row in rows)
+        moves = [0.0] * len(names)
+        for _ in range(again):
+            now = [
+                None if r is None else r + sum(m * slope[i] for m, slope in zip(moves, slopes, strict=True))
+                for i, r in enumerate(base)
+            ]
+            weights = [
+                0.0 if name == group else weight
+                for name, weight in zip(owner, _weights(rows, now, sizes), strict=True)
+            ]
+            moves = _solve(base, columns, weights, prior, prior, sigmas, 0.0)
+        terms = prior
+        for name, move in zip(names, moves, strict=True):
+            terms = _moved(terms, name, max(-0.7, min(0.7, move)))
+        found[group] = terms
+    return found
+
+
 def residuals(rows: Sequence[Row], terms: Terms) -> list[float | None]:
     """log(predicted/measured) of each row's metrics, in order; None where the row does not fit the memory."""
     found: list[float | None] = []

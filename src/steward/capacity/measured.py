@@ -144,6 +144,7 @@ def default_slots(engine: str, gpu: Gpu) -> int:
     return ENGINES[engine].max_num_seqs
 
 
+ROUNDS: Final = 10  # answers per client of a closed-loop row: load generators' recipes send 10 x concurrency requests
 _STATIC: Final = ("static", "batch", "low_latency", "one_batch")
 _OFFLINE: Final = ("offline", "throughput", "max")
 _OPEN: Final = ("open", "qps", "rate", "rps", "poisson")
@@ -175,7 +176,7 @@ def _load(cells: Mapping[str, str]) -> Load:
             raise InputError(f"load_value {text!r}: expected requests a second")
         return Load(kind="open", rate=value, requests=requests, **tokens)
     if value is not None:
-        return Load(kind="closed", concurrency=max(1, round(value)), **tokens)
+        return Load(kind="closed", concurrency=max(1, round(value)), rounds=ROUNDS, **tokens)
     if infinite:
         return Load(kind="offline", **tokens)
     raise InputError(f"load_type {kind!r} with load_value {text!r}: expected a rate, a concurrency, a batch or offline")

@@ -11,8 +11,6 @@ E(1-(1-k/E)^tokens) under uniform routing.
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -31,13 +29,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     matrix_4: float = 0.35
     attention: float = 0.40  # of the 16-bit rate, in prefill
     overlap: float = 2.5  # p of the norm of memory and arithmetic time
-    expert: float = 0.6  # further factor on routed experts, memory and arithmetic
+    expert: float = 0.6  # further factor on routed experts' bandwidth
+    expert_matrix: float = 0.4  # and on their arithmetic
     layer_compiled_us: float = 25.0
     layer_python_us: float = 40.0
     moe_layer_us: float = 60.0  # more, for a layer with experts
     step_us: float = 1500.0  # scheduling and sampling of a step
     sequence_us: float = 8.0  # of each decoding sequence in a step
-    allreduce_us: float = 12.0
+    allreduce_us: float = 8.0
     link: float = 0.6
     request_ms: float = 12.0  # tokenising and the API, once a request
     scale: float = 1.0  # of every step; calibration's
@@ -75,7 +74,7 @@ class Pace:
         split = d.moe_split or d.tp * d.dp
         routed = m.moe_layers * m.expert_params
         self.expert_load_s = routed * d.precision.weight_bytes / split / (bandwidth * t.bandwidth * t.expert)
-        self.expert_flop_s = 2.0 * routed * m.experts_per_token / (rate / d.tp * split * t.expert)
+        self.expert_flop_s = 2.0 * routed * m.experts_per_token / (rate / d.tp * split * t.expert_matrix)
         width = m.heads * (m.mla_nope + m.mla_rope + m.mla_v if m.mla_kv_rank else 2 * m.head_dim)
         peak16 = d.gpu.bf16_tflops * 1e12 * matrix * d.tp
         self.attention_s = 2.0 * m.layers * width / (peak16 * t.attention)  # of one pair of tokens
@@ -91,7 +90,7 @@ class Pace:
         if group > 1:
             link = (d.gpu.link_gb_s or 32.0) * 1e9 * t.link
             hops = 2 * m.layers
-            self.comm_s = 1e-6 * hops * t.allreduce_us * (math.log2(group) / 2 + 0.5)
+            self.comm_s = 1e-6 * hops * t.allreduce_us
             self.comm_byte_s = hops * m.hidden * 2.0 * 2 * (group - 1) / group / link
         if d.pp > 1:
             self.comm_s += 1e-6 * (d.pp - 1) * 30.0
