@@ -130,7 +130,7 @@ ENGINES: Final = {
             max_num_seqs=2048,
             reserve="full",
             fp8_kv=True,
-            source="TensorRT-LLM: max_batch_size 2048, max_num_tokens 8192, GUARANTEED_NO_EVICT; its tables use 0.9-0.95",
+            source="TensorRT-LLM: max_batch_size 2048, max_num_tokens 8192, no eviction; its tables use 0.9-0.95",
         ),
         Engine(
             name="nim",
@@ -140,10 +140,21 @@ ENGINES: Final = {
             fp8_kv=True,
             source="NVIDIA NIM runs TensorRT-LLM profiles where it has one",
         ),
-        Engine(name="lmdeploy", kind="compiled", utilisation=0.85, max_num_seqs=256, source="LMDeploy TurboMind: "
-               "cache_max_entry_count 0.8 of what is free, max_batch_size 128-256"),
-        Engine(name="tgi", kind="python", utilisation=0.9, max_num_seqs=256, max_batched_tokens=4096,
-               source="Text Generation Inference: max_batch_prefill_tokens 4096"),
+        Engine(
+            name="lmdeploy",
+            kind="compiled",
+            utilisation=0.85,
+            max_num_seqs=256,
+            source="LMDeploy TurboMind: cache_max_entry_count 0.8 of what is free, max_batch_size 128-256",
+        ),
+        Engine(
+            name="tgi",
+            kind="python",
+            utilisation=0.9,
+            max_num_seqs=256,
+            max_batched_tokens=4096,
+            source="Text Generation Inference: max_batch_prefill_tokens 4096",
+        ),
         Engine(
             name="llama.cpp",
             kind="cpp",

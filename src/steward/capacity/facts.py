@@ -1,4 +1,4 @@
-"""What models and accelerators are: the shipped tables, a user's own config.json or row, and names as people write them.
+"""What models and accelerators are: the shipped tables, a user's config.json or row, and names as people write them.
 
 Decides which row a name means and how sure that is. Does not know prices, engines or measured speeds.
 The tables carry a source for each row; parameter counts are computed from the architecture and tested against the
@@ -167,10 +167,19 @@ def _rows(path: Path, kind: type[Row]) -> list[Row]:
 # -- names -------------------------------------------------------------------------------------------
 
 _NOISE: Final = frozenset(
-    "instruct chat hf it base preview dynamic quantized meta nvidia ai the model text pt v gguf rlhf final turbo "
-    "fp8 fp16 bf16 f16 bfloat16 float16 int8 int4 awq gptq marlin fp4 nvfp4 mxfp4 w4a16 w8a8 w8a16 w4a8 q4 q5 q6 q8 "
-    "k m s 4bit 8bit bit mixed eagle kv block tp exp te 2501 2506 2507 2503 0.1 0.2 0.3 hbm2 hbm2e hbm3 hbm3e "
-    "sglang vllm trtllm".split()
+    re.findall(
+        r"\S+",
+        "instruct chat hf it base preview dynamic quantized meta nvidia ai the model text pt v gguf rlhf final turbo "
+        "fp8 fp16 bf16 f16 bfloat16 float16 int8 int4 awq gptq marlin fp4 nvfp4 mxfp4 w4a16 w8a8 w8a16 w4a8 "
+        "q4 q5 q6 q8 k m s 4bit 8bit bit mixed eagle kv block tp exp te 2501 2503 2506 2507 0.1 0.2 0.3 sglang vllm trtllm",
+    )
+)
+_DRIVER_WORDS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "nvidia amd intel tesla instinct geforce hbm2 hbm2e hbm3 hbm3e gpu gpus "
+        "accelerator oam tensor core server edition",
+    )
 )
 _FAMILY: Final = re.compile(r"[a-z]+|\d+(?:\.\d+)?(?:x\d+(?:\.\d+)?)?[a-z]?\d*")
 
@@ -178,8 +187,8 @@ _FAMILY: Final = re.compile(r"[a-z]+|\d+(?:\.\d+)?(?:x\d+(?:\.\d+)?)?[a-z]?\d*")
 def model_key(name: str) -> str:
     """A name without its organisation, its fine-tuning and its precision.
 
-    >>> model_key("meta-llama/Meta-Llama-3.1-8B-Instruct-FP8"), model_key("LLaMA v2 70B"), model_key("Mixtral-8x7B-v0.1")
-    ('llama-3.1-8b', 'llama-2-70b', 'mixtral-8x7b')
+    >>> model_key("meta-llama/Meta-Llama-3.1-8B-Instruct-FP8"), model_key("LLaMA v2 70B")
+    ('llama-3.1-8b', 'llama-2-70b')
     """
     text = name.strip().split("/")[-1].lower().replace("_", "-")
     text = re.sub(r"(?<=[a-z])-?v(?=\d)", "-", text)  # v2, v0.1
@@ -199,8 +208,7 @@ def gpu_key(name: str) -> str:
     text = re.sub(r"\bsxm\d\b", "sxm", text)
     text = re.sub(r"(?<=\d)-gb\b", "gb", text)
     text = re.sub(r"^\d+-?x-?(?=[a-z])", "", text)  # 8x H100
-    drop = "nvidia|amd|intel|tesla|instinct|geforce|hbm2|hbm2e|hbm3|hbm3e|gpu|gpus|accelerator|oam|tensor|core|server|edition"
-    words = [word for word in text.split("-") if word and word not in drop.split("|")]
+    words = [word for word in text.split("-") if word and word not in _DRIVER_WORDS]
     return "-".join(words)
 
 
@@ -245,9 +253,7 @@ def nearest_model(name: str) -> Found:
     if best is not None and best[0] >= 0.5:
         return Found(best[1], "nearest")
     if size is not None:
-        close = min(
-            models(), key=lambda item: (abs(item.params / 1e9 - size) / size, item.kv_heads == item.heads)
-        )
+        close = min(models(), key=lambda item: (abs(item.params / 1e9 - size) / size, item.kv_heads == item.heads))
         if abs(close.params / 1e9 - size) <= 0.25 * size:
             return Found(close, "size")
     raise UnknownName("model", name, [model.name for model in models()])

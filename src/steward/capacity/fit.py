@@ -24,7 +24,13 @@ _WEIGHT: Final[Mapping[Metric, float]] = {"output_tok_s": 1.0, "tpot_ms": 1.0, "
 
 
 def fit(
-    rows: Sequence[Row], start: Terms, prior: Terms, sigmas: Mapping[str, float], *, rounds: int = 6, balance: bool = True
+    rows: Sequence[Row],
+    start: Terms,
+    prior: Terms,
+    sigmas: Mapping[str, float],
+    *,
+    rounds: int = 6,
+    balance: bool = True,
 ) -> Terms:
     """Terms named in `sigmas` (log-normal widths of their prior). `balance`: a group's weight grows with the square
     root of its rows only, so that one much-measured deployment does not decide for all."""
@@ -75,8 +81,7 @@ def leave_one_out(
                 for i, r in enumerate(base)
             ]
             weights = [
-                0.0 if name == group else weight
-                for name, weight in zip(owner, _weights(rows, now, sizes), strict=True)
+                0.0 if name == group else weight for name, weight in zip(owner, _weights(rows, now, sizes), strict=True)
             ]
             moves = _solve(base, columns, weights, prior, prior, sigmas, 0.0)
         terms = prior

@@ -12,6 +12,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -74,7 +75,8 @@ def read_rows(path: Path, own: Mapping[str, Gpu] | None = None) -> tuple[list[Ro
             reader = csv.DictReader(file)
             missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
-                raise InputError(f"{path}: no column {', '.join(missing)}; expected the columns that docs/how-to/plan-capacity.md lists")
+                lacking = ", ".join(missing)
+                raise InputError(f"{path}: no column {lacking}; docs/how-to/plan-capacity.md lists the columns")
             raw = list(reader)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a CSV of measurements") from error
@@ -102,12 +104,18 @@ def _cell(value: object) -> str:
 
 def resolve(cells: Mapping[str, str], identity: str, own: Mapping[str, Gpu] | None = None) -> Row:
     """:raises InputError: what cannot be resolved"""
-    get = lambda name: cells.get(name, "")  # noqa: E731
+
+    def get(name: str) -> str:
+        return cells.get(name, "")
+
     model = nearest_model(get("model")).model
     gpu = find_gpu(get("gpu"), own)
     precision = find_precision(get("precision"), get("model"))
     engine = find_engine(get("engine")) or ENGINES["vllm"]
-    split = {name: int(number) for name, number in re.findall(r"(moe_tp|moe_ep|attn_dp|tp|pp|dp|ep)[ =_-]?(\d+)", get("parallelism").lower())}
+    split = {
+        name: int(number)
+        for name, number in re.findall(r"(moe_tp|moe_ep|attn_dp|tp|pp|dp|ep)[ =_-]?(\d+)", get("parallelism").lower())
+    }
     count = int(_number(get("gpu_count")) or 0)
     pp = split.get("pp", 1)
     dp = split.get("attn_dp", split.get("dp", 1))
@@ -152,40 +160,44 @@ _OPEN: Final = ("open", "qps", "rate", "rps", "poisson")
 
 def _load(cells: Mapping[str, str]) -> Load:
     """:raises InputError: lengths or load that say nothing"""
-    lengths = [_number(cells.get(name, "")) for name in ("input_len", "output_len")]
-    if lengths[0] is None or lengths[1] is None or min(lengths) < 1:  # type: ignore[type-var]
+    prompt, answer = (_number(cells.get(name, "")) or 0.0 for name in ("input_len", "output_len"))
+    if min(prompt, answer) < 1:
         raise InputError("input_len or output_len is missing or below 1")
     kind, text = cells.get("load_type", "").lower(), cells.get("load_value", "").lower()
     infinite = text in ("inf", "infinity", "infinite", "max")
     value = None if infinite else _number(text)
-    tokens = {"input_tokens": round(lengths[0]), "output_tokens": round(lengths[1])}
+    load = partial(Load, input_tokens=round(prompt), output_tokens=round(answer))
     counted = re.search(r"(\d[\d,]*) (?:requests|prompts)", f"{cells.get('notes', '')} {cells.get('source', '')}")
     requests = int(counted[1].replace(",", "")) if counted else 0
     if any(word in kind for word in _STATIC):
-        return Load(kind="static", concurrency=round(value or 1), **tokens)
+        return load(kind="static", concurrency=round(value or 1))
     if "burst" in kind and value:
-        return Load(kind="open", rate=math.inf, requests=round(value), **tokens)
+        return load(kind="open", rate=math.inf, requests=round(value))
     if any(word in kind for word in _OFFLINE):
         if value and value > 1:
-            return Load(kind="offline", requests=round(value), **tokens)
-        return Load(kind="offline", **tokens)
+            return load(kind="offline", requests=round(value))
+        return load(kind="offline")
     if any(word in kind for word in _OPEN):
         if infinite:
-            return Load(kind="open", rate=math.inf, requests=requests or 500, **tokens)
+            return load(kind="open", rate=math.inf, requests=requests or 500)
         if value is None:
             raise InputError(f"load_value {text!r}: expected requests a second")
-        return Load(kind="open", rate=value, requests=requests, **tokens)
+        return load(kind="open", rate=value, requests=requests)
     if value is not None:
-        return Load(kind="closed", concurrency=max(1, round(value)), rounds=ROUNDS, **tokens)
+        return load(kind="closed", concurrency=max(1, round(value)), rounds=ROUNDS)
     if infinite:
-        return Load(kind="offline", **tokens)
+        return load(kind="offline")
     raise InputError(f"load_type {kind!r} with load_value {text!r}: expected a rate, a concurrency, a batch or offline")
 
 
 def _measured(cells: Mapping[str, str]) -> dict[Metric, float]:
     """What the row has of the three metrics, for all accelerators together."""
     found: dict[Metric, float] = {}
-    names: tuple[tuple[Metric, str], ...] = (("output_tok_s", "output_tok_s"), ("ttft_ms", "ttft_ms_mean"), ("tpot_ms", "tpot_ms_mean"))
+    names: tuple[tuple[Metric, str], ...] = (
+        ("output_tok_s", "output_tok_s"),
+        ("ttft_ms", "ttft_ms_mean"),
+        ("tpot_ms", "tpot_ms_mean"),
+    )
     for metric, column in names:
         value = _number(cells.get(column, ""))
         if value is not None and value > 0:
@@ -240,4 +252,6 @@ def summary(errors: list[float]) -> MetricError:
     if not errors:
         return MetricError(0, None, None)
     ordered = sorted(errors)
-    return MetricError(len(ordered), statistics.median(ordered), ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))])
+    return MetricError(
+        len(ordered), statistics.median(ordered), ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
+    )

@@ -33,7 +33,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 0.0
     concurrency: int = 0
     requests: int = 0
-    rounds: int = 0  # closed: answers per client, the first all asked for at once; 0: a steady state, without a beginning
+    rounds: int = (
+        0  # closed: answers per client, the first all asked for at once; 0: a steady state, without a beginning
+    )
     spread: float = 0.0  # coefficient of variation of the lengths
     arrivals: tuple[Request, ...] = ()  # a trace; then rate is not used
 
@@ -90,7 +92,9 @@ def predict(deployment: Deployment, load: Load, terms: Terms, *, memory: Memory 
     )
     if load.kind == "closed":
         rounds = max(2, math.ceil(_SAMPLES / 2 / load.concurrency))
-        outcome = closed_loop(pace, room, load.concurrency, load.input_tokens, load.output_tokens, rounds, random.Random(SEED))
+        outcome = closed_loop(
+            pace, room, load.concurrency, load.input_tokens, load.output_tokens, rounds, random.Random(SEED)
+        )
         found = _summary(outcome, load, load.concurrency if rounds > 2 else 0)
         return _with_beginning(found, pace, room, load) if load.rounds > 1 else found
     else:
@@ -117,11 +121,11 @@ def kv_room(deployment: Deployment, memory: Memory, load: Load) -> int:
     share = kv_tokens_of(deployment.model, whole) / whole
     tokens = int(memory.kv_tokens / share)
     if tokens < whole:
-        have, need = memory.visible_gib, memory.usable_gib - memory.kv_gib
+        d, need = deployment, memory.usable_gib - memory.kv_gib
         raise DoesNotFit(
-            f"{deployment.model.name} in {deployment.precision.name} on {deployment.gpus} x {deployment.gpu.name}: weights and engine "
-            f"need {need:.1f} GiB of {memory.usable_gib:.1f} usable ({have:.1f} visible) on each; {max(tokens, 0):,} tokens of KV cache, "
-            f"one request takes {whole:,}"
+            f"{d.model.name} in {d.precision.name} on {d.gpus} x {d.gpu.name}: weights and engine need {need:.1f} GiB "
+            f"of {memory.usable_gib:.1f} usable ({memory.visible_gib:.1f} visible) on each; {max(tokens, 0):,} tokens of "
+            f"KV cache, one request takes {whole:,}"
         )
     return tokens
 
@@ -175,8 +179,9 @@ def _grows(served: Sequence[Served]) -> bool:
 
 def _spread(seconds: Sequence[float]) -> Spread:
     ordered = sorted(seconds)
-    at = lambda share: 1e3 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]  # noqa: E731
-    return Spread(mean=1e3 * _mean(ordered), p50=at(0.5), p95=at(0.95), p99=at(0.99))
+    last = len(ordered) - 1
+    p50, p95, p99 = (1e3 * ordered[min(last, int(share * len(ordered)))] for share in (0.5, 0.95, 0.99))
+    return Spread(mean=1e3 * _mean(ordered), p50=p50, p95=p95, p99=p99)
 
 
 def _mean(values: Sequence[float]) -> float:

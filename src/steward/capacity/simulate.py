@@ -1,9 +1,8 @@
 """Continuous batching, step by step: arrivals, chunked prefill, decoding, KV room, preemption.
 
-The rules are those that vLLM's v1 and TensorRT-LLM's schedulers share: running sequences first, one token each; what is
-left of `max_batched_tokens` reads prompts in order of arrival; at most `max_num_seqs` at once; a prompt starts only when
-its KV room is there, at full length (`reserve: full`) or as it grows, in which case the newest gives way when it runs
-out. Steps between two events are equal but for the growing contexts, so they are taken together: the cost is a handful
+The rules are those that vLLM's v1 and TensorRT-LLM's schedulers share: running sequences first, one token each; what
+is left of `max_batched_tokens` reads prompts in order of arrival; at most `max_num_seqs` at once; a prompt starts only
+when its KV room is there, at full length or as it grows, in which case the newest gives way when it runs out. Steps between two events are equal but for the growing contexts, so they are taken together: the cost is a handful
 of events per request, whatever the output length.
 
 Ours: simulators at hand (Vidur, BLIS, LLMServingSim) are programs of their own, hundreds of times slower.
@@ -75,7 +74,9 @@ class _Sequence:
         self.start_step = 0
 
 
-def poisson(rate: float, count: int, input_tokens: float, output_tokens: float, rng: random.Random, *, spread: float = 0.0) -> list[Request]:
+def poisson(
+    rate: float, count: int, input_tokens: float, output_tokens: float, rng: random.Random, *, spread: float = 0.0
+) -> list[Request]:
     """`count` arrivals at `rate` a second with exponential gaps; lengths log-normal with coefficient of variation
     `spread` around their means, 0: all equal."""
     gaps = [rng.expovariate(rate) for _ in range(count)]

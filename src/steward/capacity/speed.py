@@ -39,7 +39,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     allreduce_us: float = 8.0
     link: float = 0.6
     request_ms: float = 12.0  # tokenising and the API, once a request
+    stall: float = 1.0  # how much of a prompt's time decoding waits for; below 1 where prompts are partly cached
     scale: float = 1.0  # of every step; calibration's
+
+
+WIDTHS: Final = {  # log-normal width of each fitted term's prior; the defaults above are its centre
+    "bandwidth": 0.10, "kv_bandwidth": 0.15, "matrix_16": 0.15, "matrix_8": 0.15, "matrix_4": 0.30, "attention": 0.5,
+    "overlap": 0.3, "expert": 0.4, "expert_matrix": 0.4, "layer_compiled_us": 0.4, "layer_python_us": 0.4,
+    "moe_layer_us": 0.5, "step_us": 0.4, "sequence_us": 0.5, "allreduce_us": 0.5, "link": 0.3, "request_ms": 0.5,
+}  # fmt: skip
 
 
 def shipped_terms() -> Terms:
@@ -48,16 +56,22 @@ def shipped_terms() -> Terms:
 
 # How much of the NVIDIA-fitted efficiency other vendors' stacks reach on matrices and memory: MI300X GEMM in the
 # ROCm and vLLM blogs of 2024-2025 about 45-50 % of peak where H100 reaches 65-70 %. Not fitted; no rows shipped.
-_VENDOR: Final = {"AMD": (0.7, 0.9), "Intel": (0.7, 0.85), "Google": (0.75, 0.9), "AWS": (0.6, 0.85), "Apple": (0.8, 0.9)}
+_VENDOR: Final = {
+    "AMD": (0.7, 0.9),
+    "Intel": (0.7, 0.85),
+    "Google": (0.75, 0.9),
+    "AWS": (0.6, 0.85),
+    "Apple": (0.8, 0.9),
+}
 
 
 class Pace:
     """A deployment's step time with all constants worked out. Calls are cheap: about two microseconds."""
 
     __slots__ = (
-        "api_s", "attention_s", "comm_byte_s", "comm_s", "dense_flop_s", "dense_load_s", "expert_flop_s", "expert_load_s",
-        "experts", "fixed_s", "head_flop_s", "kv_s", "norm", "pp", "routed", "scale", "sequence_s", "slide_share",
-        "window",
+        "api_s", "attention_s", "comm_byte_s", "comm_s", "dense_flop_s", "dense_load_s", "expert_flop_s",
+        "expert_load_s", "experts", "fixed_s", "head_flop_s", "kv_s", "norm", "pp", "routed", "scale", "sequence_s", "slide_share",
+        "stall", "window",
     )  # fmt: skip
 
     def __init__(self, deployment: Deployment, terms: Terms) -> None:
@@ -95,11 +109,19 @@ class Pace:
         if d.pp > 1:
             self.comm_s += 1e-6 * (d.pp - 1) * 30.0
         self.api_s = 1e-3 * t.request_ms
-        self.scale = t.scale
+        self.scale, self.stall = t.scale, t.stall
 
-    def step_s(self, decode: float, context: float, prefill: float = 0.0, pairs: float = 0.0, prompts: float = 0.0) -> float:
+    def step_s(
+        self, decode: float, context: float, prefill: float = 0.0, pairs: float = 0.0, prompts: float = 0.0
+    ) -> float:
         """Seconds of a step: `decode` sequences whose contexts sum to `context` tokens; `prefill` prompt tokens of
         `prompts` prompts that attend `pairs` (query, key) pairs."""
+        if self.stall != 1.0 and prefill and decode:
+            alone = self._step_s(decode, context, 0.0, 0.0, 0.0)
+            return alone + self.stall * (self._step_s(decode, context, prefill, pairs, prompts) - alone)
+        return self._step_s(decode, context, prefill, pairs, prompts)
+
+    def _step_s(self, decode: float, context: float, prefill: float, pairs: float, prompts: float) -> float:
         pp = self.pp
         decode, context, prefill, pairs = decode / pp, context / pp, prefill / pp, pairs / pp
         tokens = decode + prefill

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, data, evaluation, feedback, keys, prompts, reload, status, up, usage
+from steward.cli import chat, config, data, evaluation, feedback, keys, plan, prompts, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ config.app.command()(reload.rollback)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
 app.add_typer(usage.app, name="usage")
+app.add_typer(plan.app, name="plan")
 app.add_typer(data.app, name="data", help="Clean, check and explain data sets.")
 app.add_typer(prompts.app, name="prompts", help="Keep versions of the prompts that routes carry.")
 app.add_typer(keys.app, name="keys", help="Create, list and revoke gateway keys.")
