@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-planner
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -30,6 +30,9 @@ bench-gateway: $(VENV)/.test
 
 bench-data: $(VENV)/.test         ## the data stages beside datatrove, in an environment of its own
 	$(PY) benchmarks/bench_data.py
+
+bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes
+	$(PY) benchmarks/bench_planner.py
 
 starter: $(VENV)/.starter        ## train the shipped model anew: about 20 minutes on two cores
 	$(PY) scripts/starter/generate.py build/starter

@@ -23,6 +23,7 @@ class Precision(msgspec.Struct, frozen=True, kw_only=True):
     arithmetic: Arithmetic = "16"  # where the accelerator has that rate, else 16 bit
     embeddings_too: bool = False  # else embeddings and norms stay in 16 bit
     experts_only: bool = False  # only routed experts are packed
+    attention_plain: bool = False  # attention stays in 16 bit
     kv_bytes: float = 2.0  # of one value of the cache, where nothing else is said
 
 
@@ -35,6 +36,7 @@ PRECISIONS: Final = {
         Precision(name="fp32", weight_bytes=4, embeddings_too=True),
         Precision(name="bf16", weight_bytes=2, embeddings_too=True),
         Precision(name="fp8", weight_bytes=1, arithmetic="8"),
+        Precision(name="fp8-mlp", weight_bytes=1, arithmetic="8", attention_plain=True),
         Precision(name="int8", weight_bytes=1.01, arithmetic="8"),
         Precision(name="w8a16", weight_bytes=1.01),
         Precision(name="int4", weight_bytes=0.5195),
@@ -79,6 +81,8 @@ def find_precision(name: str, model_name: str = "") -> Precision:
     :raises UnknownName: a spelling that means nothing
     """
     text = name.strip().lower()
+    if text == "fp8" and re.search(r"(meta-llama-3\.1-405b|llama-4).*fp8", model_name.lower()):
+        text = "fp8-mlp"  # Meta's own checkpoints leave attention in 16 bit
     if text in PRECISIONS:
         return PRECISIONS[text]
     for pattern, meant in _SPELLINGS:
@@ -90,7 +94,11 @@ def find_precision(name: str, model_name: str = "") -> Precision:
         r"(mxfp4|nvfp4|fp4|fp8|int8|int4|awq|gptq|w4a16|w8a8|w8a16|w4a8|q[2-8](?:_[k0](?:_[ms])?)?)(?![a-z0-9])",
         model_name.lower(),
     )
-    return find_precision(suffix[1]) if suffix else PRECISIONS["mxfp4" if "gpt-oss" in model_name.lower() else "bf16"]
+    return (
+        find_precision(suffix[1], model_name)
+        if suffix
+        else PRECISIONS["mxfp4" if "gpt-oss" in model_name.lower() else "bf16"]
+    )
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):

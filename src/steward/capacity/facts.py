@@ -171,7 +171,8 @@ _NOISE: Final = frozenset(
         r"\S+",
         "instruct chat hf it base preview dynamic quantized meta nvidia ai the model text pt v gguf rlhf final turbo "
         "fp8 fp16 bf16 f16 bfloat16 float16 int8 int4 awq gptq marlin fp4 nvfp4 mxfp4 w4a16 w8a8 w8a16 w4a8 "
-        "q4 q5 q6 q8 k m s 4bit 8bit bit mixed eagle kv block tp exp te 2501 2503 2506 2507 0.1 0.2 0.3 sglang vllm trtllm",
+        "q4 q5 q6 q8 k m s 4bit 8bit bit mixed eagle kv block tp exp te 2501 2503 2506 2507 0.1 0.2 0.3 sglang vllm "
+        "trtllm",
     )
 )
 _DRIVER_WORDS: Final = frozenset(

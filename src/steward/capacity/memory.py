@@ -1,8 +1,8 @@
 """What fits where: weights, KV cache, activations and what the engine keeps, per accelerator.
 
 KV bytes per token follow the architecture exactly (they match engines' logs to 0.01 GiB); the engine's own need is an
-estimate: vLLM's peak while profiling is its sampler, 9.7 x max_num_seqs x vocabulary x 4 bytes in five of five logs of
-llm-d-benchmark (config_explorer/empirical-vllm-memory-results.md), whatever the model's kind.
+estimate: vLLM's peak while profiling is its sampler, about nine copies of max_num_seqs x vocabulary x 4 bytes, whatever
+the model's kind (five of five logs in llm-d-benchmark's config_explorer/empirical-vllm-memory-results.md).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from steward.capacity.engines import Engine, Precision
 from steward.capacity.facts import Gpu, Model
 
 GIB: Final = 2**30
-SAMPLER_COPIES: Final = 9.7  # of the logits in 32 bit; median of 9.59 9.62 9.73 9.73 9.89
+SAMPLER_COPIES: Final = 9.07  # of the logits in 32 bit, beside FIXED_GIB; the same five logs: 8.99 9.0 9.07 9.13 9.16
 NON_TORCH_GIB: Final = (0.14, 0.56)  # one accelerator, several (NCCL); medians of the same table
 FIXED_GIB: Final = 0.35  # what remains in the logs of vLLM 0.15.1 with 128 sequences
 
@@ -93,6 +93,8 @@ def weights_bytes(deployment: Deployment) -> float:
     block = m.dense_block_params * (plain if p.experts_only else packed)
     if p.experts_only and not m.experts:
         block = m.dense_block_params * packed
+    if p.attention_plain:
+        block += m.layers * m.attention_params * (plain - packed)
     embedding = m.embedding_params * (packed if p.embeddings_too else plain)
     split = d.tp * d.pp
     return routed / (d.moe_split or split * d.dp) + (block + embedding) / split

@@ -1,6 +1,6 @@
 """Live traffic against the plan in force: how much room is left, and when it runs out at the present growth.
 
-Room is counted at the busy hour: the 95th percentile of the hourly rates that were seen, not their mean. Growth is the
+Room is counted at the busy hour: the 95th percentile of the last week's hourly rates, not their mean. Growth is the
 Theil-Sen slope (Sen 1968: the median of the slopes between all pairs) of the logarithm of each day's busiest hour, so
 that one odd day does not make a trend. With less than three days there is no growth to speak of, and it says so.
 """
@@ -18,6 +18,7 @@ from steward.capacity.plan import Plan
 
 HOUR_S: Final = 3600.0
 DAY_S: Final = 86400.0
+WEEK_S: Final = 7 * DAY_S
 LEAST_HOURS: Final = 3  # with traffic
 LEAST_DAYS: Final = 3
 DRIFT: Final = 0.25  # of the mean lengths, beyond which the plan's are no longer the traffic's
@@ -59,7 +60,7 @@ def stand(plan: Plan, hours: Sequence[Hour], now: float) -> Standing:
     if len(whole) < LEAST_HOURS:
         why = f"{len(whole)} whole hours with traffic; at least {LEAST_HOURS} are needed"
         return Standing(state="unknown", why=why, max_rate=limit, planned_output_tokens=wanted.output_tokens)
-    rates = sorted(hour.requests / HOUR_S for hour in whole)
+    rates = sorted(hour.requests / HOUR_S for hour in whole if hour.at > whole[-1].at - WEEK_S)
     busy = rates[min(len(rates) - 1, int(0.95 * len(rates)))]
     headroom = 1 - busy / limit
     growth = _growth(whole)

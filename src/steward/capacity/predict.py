@@ -124,8 +124,8 @@ def kv_room(deployment: Deployment, memory: Memory, load: Load) -> int:
         d, need = deployment, memory.usable_gib - memory.kv_gib
         raise DoesNotFit(
             f"{d.model.name} in {d.precision.name} on {d.gpus} x {d.gpu.name}: weights and engine need {need:.1f} GiB "
-            f"of {memory.usable_gib:.1f} usable ({memory.visible_gib:.1f} visible) on each; {max(tokens, 0):,} tokens of "
-            f"KV cache, one request takes {whole:,}"
+            f"of {memory.usable_gib:.1f} usable ({memory.visible_gib:.1f} visible) on each; {max(tokens, 0):,} tokens "
+            f"of KV cache, one request takes {whole:,}"
         )
     return tokens
 

@@ -2,8 +2,9 @@
 
 The rules are those that vLLM's v1 and TensorRT-LLM's schedulers share: running sequences first, one token each; what
 is left of `max_batched_tokens` reads prompts in order of arrival; at most `max_num_seqs` at once; a prompt starts only
-when its KV room is there, at full length or as it grows, in which case the newest gives way when it runs out. Steps between two events are equal but for the growing contexts, so they are taken together: the cost is a handful
-of events per request, whatever the output length.
+when its KV room is there, at full length or as it grows, in which case the newest gives way when it runs out.
+Steps between two events are equal but for the growing contexts, so they are taken together: the cost is a handful of
+events per request, whatever the output length.
 
 Ours: simulators at hand (Vidur, BLIS, LLMServingSim) are programs of their own, hundreds of times slower.
 """

@@ -70,8 +70,8 @@ class Pace:
 
     __slots__ = (
         "api_s", "attention_s", "comm_byte_s", "comm_s", "dense_flop_s", "dense_load_s", "expert_flop_s",
-        "expert_load_s", "experts", "fixed_s", "head_flop_s", "kv_s", "norm", "pp", "routed", "scale", "sequence_s", "slide_share",
-        "stall", "window",
+        "expert_load_s", "experts", "fixed_s", "head_flop_s", "kv_s", "norm", "pp", "routed", "scale",
+        "sequence_s", "slide_share", "stall", "window",
     )  # fmt: skip
 
     def __init__(self, deployment: Deployment, terms: Terms) -> None:
