@@ -33,6 +33,8 @@ _WIDTHS: Final = {
     "stall": 0.7,
     "overlap": 0.2,
 }
+# Nothing shipped is measured on a CPU, whose batches share cores with the gateway and with everything else.
+_CPU_WIDTHS: Final = {"bandwidth": 0.5, "step_us": 2.0, "sequence_us": 4.0, "request_ms": 1.5, "scale": 0.7}
 
 
 class Fitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +80,8 @@ def fitted_terms(rows: Sequence[Row], start: Terms) -> Terms:
 def widths(rows: Sequence[Row]) -> dict[str, float]:
     """The free terms: those that the rows' deployments use."""
     found = dict(_WIDTHS)
+    if any(row.deployment.engine.kind == "cpp" for row in rows):
+        found.update(_CPU_WIDTHS)
     for row in rows:
         d = row.deployment
         found[f"matrix_{d.precision.arithmetic}" if _has_rate(d) else "matrix_16"] = 0.3

@@ -94,11 +94,10 @@ def find_precision(name: str, model_name: str = "") -> Precision:
         r"(mxfp4|nvfp4|fp4|fp8|int8|int4|awq|gptq|w4a16|w8a8|w8a16|w4a8|q[2-8](?:_[k0](?:_[ms])?)?)(?![a-z0-9])",
         model_name.lower(),
     )
-    return (
-        find_precision(suffix[1], model_name)
-        if suffix
-        else PRECISIONS["mxfp4" if "gpt-oss" in model_name.lower() else "bf16"]
-    )
+    if suffix:
+        return find_precision(suffix[1], model_name)
+    published = {"gpt-oss": "mxfp4", "starter": "q8_0"}  # formats that a model comes in
+    return PRECISIONS[next((kind for name, kind in published.items() if name in model_name.lower()), "bf16")]
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +171,15 @@ ENGINES: Final = {
             reserve="full",
             source="llama.cpp server: n_parallel slots, n_batch 2048",
         ),
+        Engine(
+            name="embedded",
+            kind="cpp",
+            utilisation=0.5,
+            max_num_seqs=8,
+            max_batched_tokens=2048,
+            reserve="full",
+            source="steward's own llama.cpp: models[].slots 8, batch 2048; half of the machine's memory",
+        ),
     )
 }
 _ENGINE_SPELLINGS: Final = (
@@ -180,7 +188,8 @@ _ENGINE_SPELLINGS: Final = (
     (r"sglang|sgl", "sglang"),
     (r"lmdeploy|turbomind", "lmdeploy"),
     (r"text.generation.inference|tgi", "tgi"),
-    (r"llama\.?cpp|llamacpp|ollama|gguf|embedded|exllama", "llama.cpp"),
+    (r"embedded", "embedded"),
+    (r"llama\.?cpp|llamacpp|ollama|gguf|exllama", "llama.cpp"),
     (r"vllm", "vllm"),
 )
 

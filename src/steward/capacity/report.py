@@ -5,6 +5,7 @@ No script, no network. The curves are simulated anew by whoever asks for the pag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -104,9 +105,16 @@ def _latency(title: str, values: Sequence[float | None], limit: float | None, cu
     if limit is not None:
         lines.append(Line("objective", tuple([limit] * len(curve)), "d"))
     labels = [f"{point.rate:.3g}/s" for point in curve]
-    return line_chart(
-        f"{title} against rate", labels, lines, lambda value: f"{value:,.0f} ms" if value >= 10 else f"{value:.2g} ms"
-    )
+    return line_chart(f"{title} against rate", labels, lines, _tick)
+
+
+def _tick(value_ms: float) -> str:
+    """Short, for an axis.
+
+    >>> _tick(2000.0), _tick(25.0), _tick(0.5)
+    ('2 s', '25 ms', '0.5 ms')
+    """
+    return f"{value_ms / 1000:.3g} s" if value_ms >= 1000 else f"{value_ms:.3g} ms"
 
 
 def _memory(choices: Sequence[Choice]) -> str:
@@ -116,8 +124,8 @@ def _memory(choices: Sequence[Choice]) -> str:
         for name, field, style in parts
     ]
     lines.append(Line("engine", tuple(choice.memory.overhead_gib for choice in choices), "d"))
-    labels = [choice.gpu for choice in choices]
-    return bar_chart("Memory of one accelerator", labels, lines, lambda value: f"{value:,.3g} GiB", head="Accelerator")
+    labels = [re.sub(r"-(SXM|PCIe|NVL).*|-\d+GB", "", choice.gpu) for choice in choices]
+    return bar_chart("Memory of one accelerator, GiB", labels, lines, lambda value: f"{value:,.3g}", head="Accelerator")
 
 
 def _costs(costs: Sequence[Cost], objective: str) -> str:

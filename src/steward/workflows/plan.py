@@ -250,9 +250,9 @@ def _own(asked: Asked) -> dict[str, Gpu]:
 
 
 def _engine(asked: Asked) -> Engine:
-    """vLLM where none is named, llama.cpp on the CPU. :raises UnknownName: no such engine"""
+    """vLLM where none is named, the embedded engine on the CPU. :raises UnknownName: no such engine"""
     if asked.engine is None:
-        return ENGINES["llama.cpp" if (asked.gpu or "").lower() in NAMES else "vllm"]
+        return ENGINES["embedded" if (asked.gpu or "").lower() in NAMES else "vllm"]
     engine = find_engine(asked.engine)
     if engine is None:
         raise UnknownName("engine", asked.engine, ENGINES)
@@ -305,7 +305,7 @@ def _assumptions(
     d = deployment
     listed = [
         Assumption(
-            "model", f"{d.model.name}, {d.model.params / 1e9:.2f} billion parameters ({found.how})", d.model.source
+            "model", f"{d.model.name}, {d.model.params / 1e9:.3g} billion parameters ({found.how})", d.model.source
         ),
         Assumption(
             "accelerator",
