@@ -7,14 +7,13 @@ cross-validation, because a fit's own error flatters it.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from steward.capacity.fit import fit
-from steward.capacity.measured import METRICS, Metric, MetricError, Row, validate
+from steward.capacity.fit import fit, leave_one_out
+from steward.capacity.measured import Metric, MetricError, Row, validate
 from steward.capacity.memory import Deployment
 from steward.capacity.speed import Terms
 from steward.core.errors import InputError
@@ -53,16 +52,15 @@ def calibrate(rows: Sequence[Row], start: Terms, *, cross: bool = True) -> Fitte
     groups = {describe(row.deployment) for row in rows}
     if len(rows) < LEAST_ROWS:
         raise InputError(f"{len(rows)} rows to calibrate on; expected at least {LEAST_ROWS} at different loads")
-    if len({row.group for row in rows}) > 1:
+    if len({(row.deployment.model.name, row.deployment.gpu.name, row.deployment.engine.name) for row in rows}) > 1:
         raise InputError(f"rows of several deployments: {', '.join(sorted(groups))}; calibrate on one at a time")
     terms = fitted_terms(rows, start)
     held_out = None
     if cross and len(rows) >= 2 * _FOLDS:
-        own: dict[str, Terms] = {}
-        for fold in range(_FOLDS):
-            part = fitted_terms([row for at, row in enumerate(rows) if at % _FOLDS != fold], start)
-            own.update({row.id: part for at, row in enumerate(rows) if at % _FOLDS == fold})
-        held_out = validate(rows, (), lambda row: own[row.id]).metrics
+        folds = [str(at % _FOLDS) for at in range(len(rows))]
+        own = leave_one_out(rows, start, widths(rows), groups=folds, balance=False)
+        fold_of = dict(zip((row.id for row in rows), folds, strict=True))
+        held_out = validate(rows, (), lambda row: own[fold_of[row.id]]).metrics
     return Fitted(
         deployment=", ".join(sorted(groups)),
         rows=len(rows),
@@ -74,7 +72,7 @@ def calibrate(rows: Sequence[Row], start: Terms, *, cross: bool = True) -> Fitte
 
 
 def fitted_terms(rows: Sequence[Row], start: Terms) -> Terms:
-    return fit(rows, start, start, widths(rows), rounds=5, balance=False)
+    return fit(rows, start, start, widths(rows), rounds=3, balance=False)
 
 
 def widths(rows: Sequence[Row]) -> dict[str, float]:
@@ -105,7 +103,6 @@ def describe(d: Deployment) -> str:
     return f"{d.model.name} {d.precision.name}, {d.gpus} x {d.gpu.name}, {d.engine.name} {parallel}"
 
 
-def median_error(metrics: dict[Metric, MetricError]) -> float | None:
-    """One figure for a set of errors: the median over the metrics that have one."""
-    known = [metrics[metric].median_error for metric in METRICS if metrics[metric].median_error is not None]
-    return statistics.median([value for value in known if value is not None]) if known else None
+def family(d: Deployment) -> str:
+    """The same without its degrees: what a calibration still helps with when they change."""
+    return f"{d.model.name} {d.precision.name}, {d.gpu.name}, {d.engine.name}"

@@ -59,10 +59,17 @@ def fit(
 
 
 def leave_one_out(
-    rows: Sequence[Row], prior: Terms, sigmas: Mapping[str, float], *, again: int = 12
+    rows: Sequence[Row],
+    prior: Terms,
+    sigmas: Mapping[str, float],
+    *,
+    groups: Sequence[str] | None = None,
+    balance: bool = True,
+    again: int = 12,
 ) -> dict[str, Terms]:
-    """Terms fitted without each group, from one linearisation at the prior: the derivatives are the same whichever
-    rows are left out, so that a refit costs sums only. `again`: how often the robust weights are taken anew."""
+    """Terms fitted without each group (the rows' own, or `groups`, one for each row), from one linearisation at the
+    prior: the derivatives are the same whichever rows are left out, so that a refit costs sums only. `again`: how often
+    the robust weights are taken anew."""
     names = list(sigmas)
     base = residuals(rows, prior)
     columns = [residuals(rows, _moved(prior, name, _STEP)) for name in names]
@@ -70,10 +77,11 @@ def leave_one_out(
         [0.0 if a is None or b is None else (a - b) / _STEP for a, b in zip(column, base, strict=True)]
         for column in columns
     ]
-    owner = [row.group for row in rows for _ in row.measured]
+    labels = groups or [row.group for row in rows]
+    owner = [label for row, label in zip(rows, labels, strict=True) for _ in row.measured]
+    sizes = Counter(row.group for row in rows) if balance else None
     found = {}
     for group in dict.fromkeys(owner):
-        sizes = Counter(row.group for row in rows)
         moves = [0.0] * len(names)
         for _ in range(again):
             now = [

@@ -277,6 +277,7 @@ def validate(
         int,
         typer.Option(min=0, max=1000, help="First fit each deployment to this many of its rows; test on the others."),
     ] = 0,
+    calibration: Annotated[Path | None, typer.Option(help="What `calibrate --out` wrote; else the home's.")] = None,
     gpu_table: TableOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -284,7 +285,7 @@ def validate(
     """How far predictions are off on a table of measurements. Exit 3 where no row can be judged."""
     from steward.workflows import plan as workflow
 
-    found = workflow.validate_file(table, find_home(home) if home else None, calibrate, gpu_table)
+    found = workflow.validate_file(table, find_home(home) if home else None, calibrate, gpu_table, calibration)
     if json:
         show_json(found)
     else:
@@ -314,6 +315,7 @@ def calibrate(
     tp: TpOption = None,
     pp: PpOption = None,
     max_num_seqs: SlotsOption = None,
+    out: Annotated[Path | None, typer.Option(help="Write the fit to this path too.")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -328,7 +330,7 @@ def calibrate(
         if model is not None
         else None
     )
-    found = workflow.calibrate_files(files, asked, folder)
+    found = workflow.calibrate_files(files, asked, folder, out)
     if json:
         show_json(found)
         return

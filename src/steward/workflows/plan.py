@@ -16,7 +16,7 @@ import msgspec
 
 from steward.capacity import decide as deciding
 from steward.capacity import measured
-from steward.capacity.calibrate import Fitted, calibrate, describe
+from steward.capacity.calibrate import Fitted, calibrate, describe, family
 from steward.capacity.engines import ENGINES, Engine, Precision, find_engine, find_precision
 from steward.capacity.facts import Found, Gpu, Model, find_gpu, find_model, gpus, own_gpus
 from steward.capacity.machine import NAMES, this_machine
@@ -58,10 +58,21 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calibrations(msgspec.Struct, frozen=True):
-    """Fitted terms by `calibrate.describe` of their deployment, and the ratios of predicted to measured."""
+    """Fitted terms and the ratios of predicted to measured, by `calibrate.describe` and by `calibrate.family`."""
 
     terms: dict[str, Terms] = {}
     ratios: dict[str, Ratios] = {}
+
+    def of(self, deployment: Deployment) -> tuple[Terms, Ratios] | None:
+        """The deployment's own; else its family's, fitted at other parallel degrees."""
+        for name in (describe(deployment), family(deployment)):
+            if name in self.terms:
+                return self.terms[name], self.ratios[name]
+        return None
+
+    def terms_of(self, deployment: Deployment, otherwise: Terms) -> Terms:
+        found = self.of(deployment)
+        return found[0] if found else otherwise
 
 
 # -- deciding ----------------------------------------------------------------------------------------
@@ -80,8 +91,8 @@ def make_plan(asked: Asked, wanted: deciding.Wanted, prices: Path | None, home: 
     shipped = shipped_terms()
 
     def terms_of(deployment: Deployment) -> tuple[Terms, bool]:
-        fitted = kept.terms.get(describe(deployment))
-        return (fitted, True) if fitted else (shipped, False)
+        fitted = kept.of(deployment)
+        return (fitted[0], True) if fitted else (shipped, False)
 
     costs = read_prices(prices, own) if prices else {}
     decision = deciding.decide(
@@ -112,7 +123,8 @@ def make_plan(asked: Asked, wanted: deciding.Wanted, prices: Path | None, home: 
     chosen = deciding.deployment_of(
         found.model, find_gpu_or_cpu(best.gpu, own), find_precision(best.precision), engine, best.tp, best.pp
     )
-    ratios = kept.ratios.get(describe(chosen), shipped_ratios()) if best.calibrated else shipped_ratios()
+    own_fit = kept.of(chosen)
+    ratios = own_fit[1] if own_fit else shipped_ratios()
     return msgspec.structs.replace(
         plan,
         ttft_p95_ms=interval(best.prediction.ttft_ms.p95, ratios, "ttft_ms"),
@@ -138,7 +150,7 @@ def write_report(plan: Plan, asked: Asked, prices: Path | None, home: Path | Non
         best.pp,
         kv_bytes=_kv_bytes(asked),
     )
-    terms = calibrations(home).terms.get(describe(chosen), shipped_terms())
+    terms = calibrations(home).terms_of(chosen, shipped_terms())
     for share in (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2):
         load = Load(
             kind="open",
@@ -173,8 +185,8 @@ def forecast(asked: Asked, load: Load, home: Path | None) -> Forecast:
     if found.model.max_position and whole > found.model.max_position:
         raise InputError(f"{whole:,} tokens a request; {found.model.name} reads {found.model.max_position:,}")
     kept = calibrations(home)
-    name = describe(deployment)
-    terms, ratios = kept.terms.get(name, shipped_terms()), kept.ratios.get(name, shipped_ratios())
+    fitted = kept.of(deployment)
+    terms, ratios = fitted or (shipped_terms(), shipped_ratios())
     memory = plan_memory(deployment)
     try:
         prediction = predict(deployment, load, terms, memory=memory)
@@ -202,8 +214,8 @@ def forecast(asked: Asked, load: Load, home: Path | None) -> Forecast:
         output_tok_s=interval(prediction.output_tok_s, ratios, "output_tok_s"),
         ttft_ms=interval(prediction.ttft_ms.mean, ratios, "ttft_ms"),
         tpot_ms=interval(prediction.tpot_ms.mean, ratios, "tpot_ms"),
-        calibrated=name in kept.terms,
-        assumptions=_assumptions(found, deployment, None, name in kept.terms, {}),
+        calibrated=fitted is not None,
+        assumptions=_assumptions(found, deployment, None, fitted is not None, {}),
     )
 
 
@@ -348,7 +360,11 @@ def _assumptions(
 
 
 def validate_file(
-    path: Path, home: Path | None = None, calibrate_rows: int = 0, gpu_table: Path | None = None
+    path: Path,
+    home: Path | None = None,
+    calibrate_rows: int = 0,
+    gpu_table: Path | None = None,
+    calibration: Path | None = None,
 ) -> Validation:
     """Errors on a table. With `calibrate_rows`, each deployment is first fitted to that many of its rows and tested on
     the others; deployments with too few rows are left out.
@@ -356,9 +372,9 @@ def validate_file(
     :raises InputError: not such a table
     """
     rows, declined = measured.read_rows(path, own_gpus(gpu_table) if gpu_table else None)
-    kept, shipped = calibrations(home), shipped_terms()
+    kept, shipped = (read_calibrations(calibration) if calibration else calibrations(home)), shipped_terms()
     if not calibrate_rows:
-        return measured.validate(rows, declined, lambda row: kept.terms.get(describe(row.deployment), shipped))
+        return measured.validate(rows, declined, lambda row: kept.terms_of(row.deployment, shipped))
     tested, own = split_fit(rows, calibrate_rows, shipped)
     return measured.validate(tested, (), lambda row: own[row.id])
 
@@ -384,7 +400,7 @@ def split_fit(rows: Sequence[Row], count: int, start: Terms) -> tuple[list[Row],
     return tested, own
 
 
-def calibrate_files(paths: Sequence[Path], asked: Asked | None, home: Path | None) -> Fitted:
+def calibrate_files(paths: Sequence[Path], asked: Asked | None, home: Path | None, out: Path | None = None) -> Fitted:
     """Load reports (JSON) and tables (CSV) of one deployment; the fit is kept with the deployment where there is one.
 
     A report says what was asked and answered, not on what: that comes from `asked`, else from the plan in force.
@@ -400,8 +416,12 @@ def calibrate_files(paths: Sequence[Path], asked: Asked | None, home: Path | Non
         else:
             rows += report_rows(read_load_report(path), path, _deployed(asked, home))
     fitted = calibrate(rows, shipped_terms())
+    merged = with_fit(calibrations(home), rows, fitted)
     if home is not None:
-        keep_calibration(home, rows, fitted)
+        _folder(home)
+        write_private(home / "plan" / "calibration.json", msgspec.json.encode(merged), durable=True)
+    if out is not None:
+        out.write_bytes(msgspec.json.format(msgspec.json.encode(merged)))
     return fitted
 
 
@@ -496,29 +516,31 @@ def _mean(values: Sequence[float]) -> float | None:
 def calibrations(home: Path | None) -> Calibrations:
     """:raises InputError: a file that was changed by hand"""
     path = home / "plan" / "calibration.json" if home else None
-    if path is None or not path.exists():
-        return Calibrations()
+    return Calibrations() if path is None or not path.exists() else read_calibrations(path)
+
+
+def read_calibrations(path: Path) -> Calibrations:
+    """:raises InputError: no such file, or another form"""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Calibrations)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected what `steward plan calibrate --out` wrote") from error
     except msgspec.MsgspecError as error:
         raise InputError(f"{path}: {error}; remove it and calibrate again") from error
 
 
-def keep_calibration(home: Path, rows: Sequence[Row], fitted: Fitted) -> None:
-    """The terms under every deployment of the rows, with how far off predictions then were."""
-    kept = calibrations(home)
+def with_fit(kept: Calibrations, rows: Sequence[Row], fitted: Fitted) -> Calibrations:
+    """The terms under every deployment of the rows and their family, with how far off predictions then were."""
     shipped = shipped_ratios()
     errors = fitted.held_out or fitted.after
     ratios: Ratios = {}
     for metric, found in errors.items():
         share = found.p90_error if found.p90_error is not None else None
         ratios[metric] = shipped[metric] if share is None else (1 / (1 + share), 1 + share)
-    names = {describe(row.deployment) for row in rows}
-    merged = Calibrations(
+    names = {name(row.deployment) for row in rows for name in (describe, family)}
+    return Calibrations(
         {**kept.terms, **dict.fromkeys(names, fitted.terms)}, {**kept.ratios, **dict.fromkeys(names, ratios)}
     )
-    _folder(home)
-    write_private(home / "plan" / "calibration.json", msgspec.json.encode(merged), durable=True)
 
 
 def keep_plan(home: Path, plan: Plan) -> None:
