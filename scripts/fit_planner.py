@@ -16,8 +16,7 @@ import msgspec
 
 from steward.capacity.facts import TABLES
 from steward.capacity.fit import fit, leave_one_out
-from steward.capacity.measured import METRICS, predicted, shipped_rows
-from steward.capacity.predict import DoesNotFit, predict
+from steward.capacity.measured import METRICS, predict_measured, predicted, shipped_rows
 from steward.capacity.speed import WIDTHS, Terms
 
 FILE, RATIOS = TABLES / "terms.json", TABLES / "ratios.json"
@@ -48,10 +47,7 @@ def unseen_ratios() -> dict[str, tuple[float, float]]:
     own = leave_one_out(rows, Terms(), WIDTHS)
     found: dict[str, list[float]] = {metric: [] for metric in METRICS}
     for row in rows:
-        try:
-            prediction = predict(row.deployment, row.load, own[row.group])
-        except DoesNotFit:
-            continue
+        prediction = predict_measured(row, own[row.group])
         for metric, value in row.measured.items():
             found[metric].append(predicted(prediction, metric) / value)
     return {

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conftest import Deployment
+from steward.cli.main import app
 from steward.data.stages import STAGES
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "tutorials"
@@ -42,3 +44,26 @@ def test_clean_a_data_set(tmp_path: Path) -> None:
             )
             assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
             assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
+
+
+def test_capacity(tmp_path: Path) -> None:
+    if "load" not in {group.name for group in app.registered_groups}:
+        pytest.skip("steward load is not there yet")
+    page = (FOLDER / "capacity.md").read_text()
+    for name, content in FILE.findall(page):
+        (tmp_path / name).write_text(content)
+    deployment = Deployment(tmp_path / ".steward", "--workers", "1")
+    try:
+        typed = environment(tmp_path)
+        page = page.replace("http://127.0.0.1:8080", deployment.url).replace("--duration 6s", "--duration 3s")
+        for block in CONSOLE.findall(page):
+            for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
+                ended = subprocess.run(
+                    command, shell=True, cwd=tmp_path, env=typed, capture_output=True, text=True, timeout=30
+                )
+                if ended.returncode == 3 and command.startswith("steward load"):
+                    pytest.skip("this machine is too busy for a valid load test")
+                assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
+                assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
+    finally:
+        deployment.stop()

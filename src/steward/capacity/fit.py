@@ -14,8 +14,7 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.measured import Metric, Row, predicted
-from steward.capacity.predict import DoesNotFit, predict
+from steward.capacity.measured import Metric, Row, predict_measured, predicted
 from steward.capacity.speed import Terms
 
 KNEE: Final = 0.08  # |log ratio| beyond which a row counts by its size, not its square
@@ -73,10 +72,7 @@ def leave_one_out(
     names = list(sigmas)
     base = residuals(rows, prior)
     columns = [residuals(rows, _moved(prior, name, _STEP)) for name in names]
-    slopes = [
-        [0.0 if a is None or b is None else (a - b) / _STEP for a, b in zip(column, base, strict=True)]
-        for column in columns
-    ]
+    slopes = [[(a - b) / _STEP for a, b in zip(column, base, strict=True)] for column in columns]
     labels = groups or [row.group for row in rows]
     owner = [label for row, label in zip(rows, labels, strict=True) for _ in row.measured]
     sizes = Counter(row.group for row in rows) if balance else None
@@ -84,10 +80,7 @@ def leave_one_out(
     for group in dict.fromkeys(owner):
         moves = [0.0] * len(names)
         for _ in range(again):
-            now = [
-                None if r is None else r + sum(m * slope[i] for m, slope in zip(moves, slopes, strict=True))
-                for i, r in enumerate(base)
-            ]
+            now = [r + sum(m * slope[i] for m, slope in zip(moves, slopes, strict=True)) for i, r in enumerate(base)]
             weights = [
                 0.0 if name == group else weight for name, weight in zip(owner, _weights(rows, now, sizes), strict=True)
             ]
@@ -99,34 +92,26 @@ def leave_one_out(
     return found
 
 
-def residuals(rows: Sequence[Row], terms: Terms) -> list[float | None]:
-    """log(predicted/measured) of each row's metrics, in order; None where the row does not fit the memory."""
-    found: list[float | None] = []
+def residuals(rows: Sequence[Row], terms: Terms) -> list[float]:
+    """log(predicted/measured) of each row's metrics, in order."""
+    found: list[float] = []
     for row in rows:
-        try:
-            prediction = predict(row.deployment, row.load, terms)
-        except DoesNotFit:
-            found += [None] * len(row.measured)
-            continue
+        prediction = predict_measured(row, terms)
         found += [math.log(max(1e-9, predicted(prediction, metric)) / value) for metric, value in row.measured.items()]
     return found
 
 
-def _weights(rows: Sequence[Row], found: Sequence[float | None], sizes: Counter[str] | None) -> list[float]:
-    """Zero where there is no residual."""
+def _weights(rows: Sequence[Row], found: Sequence[float], sizes: Counter[str] | None) -> list[float]:
     weights: list[float] = []
     for row in rows:
         base = 1.0 / math.sqrt(sizes[row.group]) if sizes else 1.0
         weights += [base * _WEIGHT[metric] for metric in row.measured]
-    return [
-        0.0 if residual is None else weight / max(abs(residual), KNEE)
-        for weight, residual in zip(weights, found, strict=True)
-    ]
+    return [weight / max(abs(residual), KNEE) for weight, residual in zip(weights, found, strict=True)]
 
 
 def _cost(
     rows: Sequence[Row],
-    found: Sequence[float | None],
+    found: Sequence[float],
     terms: Terms,
     prior: Terms,
     sigmas: Mapping[str, float],
@@ -138,18 +123,16 @@ def _cost(
         for metric in row.measured:
             residual = found[index]
             index += 1
-            if residual is not None:
-                size = abs(residual)
-                loss = size * size / KNEE if size < KNEE else 2 * size - KNEE
-                total += base * _WEIGHT[metric] * loss
+            size = abs(residual)
+            total += base * _WEIGHT[metric] * (size * size / KNEE if size < KNEE else 2 * size - KNEE)
     for name, sigma in sigmas.items():
         total += (math.log(getattr(terms, name) / getattr(prior, name)) / sigma) ** 2
     return total
 
 
 def _solve(
-    found: Sequence[float | None],
-    columns: Sequence[Sequence[float | None]],
+    found: Sequence[float],
+    columns: Sequence[Sequence[float]],
     weights: Sequence[float],
     terms: Terms,
     prior: Terms,
@@ -158,10 +141,7 @@ def _solve(
 ) -> list[float]:
     """The damped step in log terms."""
     names, count = list(sigmas), len(columns)
-    slopes = [
-        [0.0 if a is None or b is None else (a - b) / _STEP for a, b in zip(column, found, strict=True)]
-        for column in columns
-    ]
+    slopes = [[(a - b) / _STEP for a, b in zip(column, found, strict=True)] for column in columns]
     matrix = [[0.0] * count for _ in range(count)]
     right = [0.0] * count
     for one in range(count):
@@ -169,7 +149,7 @@ def _solve(
             matrix[one][other] = matrix[other][one] = sum(
                 w * x * y for w, x, y in zip(weights, slopes[one], slopes[other], strict=True)
             )
-        right[one] = -sum(w * x * (r or 0.0) for w, x, r in zip(weights, slopes[one], found, strict=True))
+        right[one] = -sum(w * x * r for w, x, r in zip(weights, slopes[one], found, strict=True))
         name = names[one]
         pull = 1.0 / sigmas[name] ** 2
         right[one] -= pull * math.log(getattr(terms, name) / getattr(prior, name))

@@ -34,7 +34,7 @@ def rows(truth: Terms, gpu: str = "h100", group: str = "one") -> list[Row]:
 
 def off(found: Terms, of: list[Row]) -> float:
     """The largest |log ratio|: the terms themselves trade places (bandwidth against a step's fixed time)."""
-    return max(abs(value) for value in residuals(of, found) if value is not None)
+    return max(abs(value) for value in residuals(of, found))
 
 
 def test_the_fit_predicts_the_rows_it_was_made_with() -> None:
