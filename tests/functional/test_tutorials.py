@@ -29,6 +29,19 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{place}:{os.environ['PATH']}"}
 
 
+def follow(page: str, folder: Path, typed: dict[str, str]) -> None:
+    """Type every command of `page`; skip where a load test found this machine too busy to be valid."""
+    for block in CONSOLE.findall(page):
+        for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
+            ended = subprocess.run(
+                command, shell=True, cwd=folder, env=typed, capture_output=True, text=True, timeout=30
+            )
+            if ended.returncode == 3 and command.startswith("steward load"):
+                pytest.skip("this machine is too busy for a valid load test")
+            assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
+            assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
+
+
 def test_clean_a_data_set(tmp_path: Path) -> None:
     page = (FOLDER / "clean-a-data-set.md").read_text()
     for name, content in FILE.findall(page):
@@ -36,34 +49,23 @@ def test_clean_a_data_set(tmp_path: Path) -> None:
     for stage in yaml.safe_load((tmp_path / "pipeline.yaml").read_text())["stages"]:
         if not importlib.util.find_spec(STAGES[stage["use"]].partition(":")[0]):
             pytest.skip(f"the stage {stage['use']} is not there yet")
-    typed = environment(tmp_path)
-    for block in CONSOLE.findall(page):
-        for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
-            ended = subprocess.run(
-                command, shell=True, cwd=tmp_path, env=typed, capture_output=True, text=True, timeout=30
-            )
-            assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
-            assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
+    follow(page, tmp_path, environment(tmp_path))
 
 
-def test_capacity(tmp_path: Path) -> None:
-    if "load" not in {group.name for group in app.registered_groups}:
-        pytest.skip("steward load is not there yet")
-    page = (FOLDER / "capacity.md").read_text()
+def test_capacity_on_paper(tmp_path: Path) -> None:
+    page = (FOLDER / "capacity.md").read_text().partition("## A plan for this machine")[0]
     for name, content in FILE.findall(page):
         (tmp_path / name).write_text(content)
+    follow(page, tmp_path, environment(tmp_path))
+
+
+def test_capacity_from_plan_to_calibrated_plan(tmp_path: Path) -> None:
+    if "load" not in {group.name for group in app.registered_groups}:
+        pytest.skip("steward load is not there yet")
+    page = (FOLDER / "capacity.md").read_text().partition("## A plan for this machine")[2]
     deployment = Deployment(tmp_path / ".steward", "--workers", "1")
     try:
-        typed = environment(tmp_path)
-        page = page.replace("http://127.0.0.1:8080", deployment.url).replace("--duration 6s", "--duration 3s")
-        for block in CONSOLE.findall(page):
-            for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
-                ended = subprocess.run(
-                    command, shell=True, cwd=tmp_path, env=typed, capture_output=True, text=True, timeout=30
-                )
-                if ended.returncode == 3 and command.startswith("steward load"):
-                    pytest.skip("this machine is too busy for a valid load test")
-                assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
-                assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
+        page = page.replace("http://127.0.0.1:8080", deployment.url).replace("--duration 6s", "--duration 2s")
+        follow(page, tmp_path, environment(tmp_path))
     finally:
         deployment.stop()
