@@ -155,7 +155,7 @@ def default_slots(engine: str, gpu: Gpu) -> int:
 ROUNDS: Final = 10  # answers per client of a closed-loop row: load generators' recipes send 10 x concurrency requests
 _STATIC: Final = ("static", "batch", "low_latency", "one_batch")
 _OFFLINE: Final = ("offline", "throughput", "max")
-_OPEN: Final = ("open", "qps", "rate", "rps", "poisson")
+_OPEN: Final = ("open", "qps", "rate", "rps", "poisson", "req/s", "req_per_s", "turn")
 
 
 def _load(cells: Mapping[str, str]) -> Load:
