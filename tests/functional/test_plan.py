@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from conftest import run
-from steward.capacity.decide import deployment_of
+from conftest import Deployment, run
+from steward.adapters.stores.sql import SqlStore
+from steward.capacity.decide import Wanted, deployment_of
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.facts import find_gpu, find_model
 from steward.capacity.predict import Load, predict
@@ -20,6 +23,10 @@ from steward.capacity.speed import Terms, shipped_terms
 from steward.cli.main import app
 from steward.core.errors import StewardError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
+from steward.core.records import Admitted, LedgerRecord, Settled
+from steward.workflows.plan import Asked, keep_plan, make_plan
+from steward.workflows.serve import read_plan as read_serving
+from steward.workflows.serve import store_url
 
 WANTED = ("--rate", "5", "--input", "1024", "--output", "256", "--ttft-p95", "800ms", "--tpot-p95", "50ms")
 TRUTH = msgspec.structs.replace(shipped_terms(), bandwidth=0.5, step_us=6000.0)  # a slower deployment than the shipped
@@ -111,6 +118,39 @@ def test_load_tests_of_a_slower_deployment_narrow_the_plan(tmp_path: Path) -> No
     assert after["value"] == pytest.approx(truth, rel=0.05)
     assert after["high"] / after["low"] < 0.7 * before["high"] / before["low"]
     assert fitted["after"]["tpot_ms"]["median_error"] < 0.08 < fitted["before"]["tpot_ms"]["median_error"]
+
+
+def test_watch_reads_the_store_and_tells_when_the_plan_is_full(deployed: Deployment) -> None:
+    """One busy hour a day, twice as many requests each day; the plan serves some 25 a second."""
+    home, today = deployed.home, time.time() // 86400
+    wanted = Wanted(rate=5, input_tokens=1024, output_tokens=256, tpot_p95_ms=50)
+    keep_plan(home, make_plan(Asked(model="llama-3.1-8b", gpu="h100"), wanted, None, None))
+    records: list[LedgerRecord] = []
+    for day in range(5):
+        for number in range(2 << day):
+            at, name = 86400 * (today - 5 + day) + 43200 + number, f"req_{day}_{number:019}"
+            asked = Admitted(
+                request_id=name,
+                at=at,
+                key_id="k",
+                project="p",
+                endpoint="/v1/chat/completions",
+                route="m",
+                streamed=True,
+            )
+            records += [
+                asked,
+                Settled(request_id=name, at=at + 1, outcome="ok", status=200, model="m", output_tokens=256),
+            ]
+    store = SqlStore(store_url(read_serving(home / "run" / "plan.json")))
+    store.drain("test", "test-segment", 1, records)
+    store.close()
+    ended = run("plan", "watch", "--home", str(home), "--json")
+    found = json.loads(ended.stdout)
+    limit = found["max_rate"]
+    assert (ended.returncode, found["state"]) == (1, "soon")
+    assert found["growth_a_day"] == pytest.approx(1.0) and found["output_tokens"] == 256
+    assert found["days_left"] == pytest.approx(math.log2(limit * 3600 / 32), abs=0.1)
 
 
 def test_an_invalid_run_calibrates_nothing(tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def resolve(cells: Mapping[str, str], identity: str, own: Mapping[str, Gpu] | No
     pp = split.get("pp", 1)
     dp = split.get("attn_dp", split.get("dp", 1))
     tp = split.get("tp") or max(1, count // (pp * dp) if count else 1)
+    if count and tp * pp * dp > count:  # data-parallel attention within the tensor-parallel group, as SGLang names it
+        tp = max(1, count // (pp * dp))
     kv = re.search(r"kv[^,;]*?(fp8|8[- ]?bit|int8)", (get("precision") + " " + get("notes")).lower())
     eight = precision.kv_bytes == 1.0 or (precision.name == "fp8" and (engine.fp8_kv or kv is not None))
     deployment = Deployment(

@@ -77,7 +77,7 @@ class Pace:
     def __init__(self, deployment: Deployment, terms: Terms) -> None:
         d, m, t = deployment, deployment.model, terms
         matrix, memory = _VENDOR.get(d.gpu.vendor, (1.0, 1.0))
-        rate = _matrix_rate(d, t) * matrix * d.tp  # flop/s of the replica's one stage
+        rate = _matrix_rate(d, t) * matrix * d.tp * d.dp  # flop/s of the replica's one stage
         bandwidth = d.gpu.bandwidth_gb_s * 1e9 * memory
         block_bytes = m.dense_block_params * (2.0 if d.precision.experts_only else d.precision.weight_bytes)
         head_bytes = m.vocab * m.hidden * (d.precision.weight_bytes if d.precision.embeddings_too else 2.0)
@@ -88,9 +88,9 @@ class Pace:
         split = d.moe_split or d.tp * d.dp
         routed = m.moe_layers * m.expert_params
         self.expert_load_s = routed * d.precision.weight_bytes / split / (bandwidth * t.bandwidth * t.expert)
-        self.expert_flop_s = 2.0 * routed * m.experts_per_token / (rate / d.tp * split * t.expert_matrix)
+        self.expert_flop_s = 2.0 * routed * m.experts_per_token / (rate / (d.tp * d.dp) * split * t.expert_matrix)
         width = m.heads * (m.mla_nope + m.mla_rope + m.mla_v if m.mla_kv_rank else 2 * m.head_dim)
-        peak16 = d.gpu.bf16_tflops * 1e12 * matrix * d.tp
+        peak16 = d.gpu.bf16_tflops * 1e12 * matrix * d.tp * d.dp
         self.attention_s = 2.0 * m.layers * width / (peak16 * t.attention)  # of one pair of tokens
         self.kv_s = kv_bytes_per_token(d) * d.pp / d.dp / (bandwidth * t.kv_bandwidth)
         self.window, self.slide_share = m.sliding_window, m.sliding_layers / m.layers
