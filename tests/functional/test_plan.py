@@ -24,7 +24,7 @@ from steward.cli.main import app
 from steward.core.errors import StewardError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
 from steward.core.records import Admitted, LedgerRecord, Settled
-from steward.workflows.plan import Asked, keep_plan, make_plan
+from steward.workflows.plan import Asked, forecast, keep_plan, make_plan
 from steward.workflows.serve import read_plan as read_serving
 from steward.workflows.serve import store_url
 
@@ -151,6 +151,14 @@ def test_watch_reads_the_store_and_tells_when_the_plan_is_full(deployed: Deploym
     assert (ended.returncode, found["state"]) == (1, "soon")
     assert found["growth_a_day"] == pytest.approx(1.0) and found["output_tokens"] == 256
     assert found["days_left"] == pytest.approx(math.log2(limit * 3600 / 32), abs=0.1)
+
+
+def test_what_nobody_measured_gets_wider_brackets() -> None:
+    asked = {name: Asked(model="smollm2-135m", gpu=name) for name in ("h100", "mi300x", "cpu")}
+    load = Load(kind="closed", concurrency=4, input_tokens=100, output_tokens=20)
+    spans = [forecast(item, load, None).tpot_ms for item in asked.values()]
+    widths = [span.high / span.low for span in spans]
+    assert widths == sorted(widths) and widths[0] < 3 and widths[2] == pytest.approx(25)
 
 
 def test_an_invalid_run_calibrates_nothing(tmp_path: Path) -> None:

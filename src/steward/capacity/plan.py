@@ -83,6 +83,19 @@ def shipped_ratios() -> Ratios:
     return msgspec.json.decode((TABLES / "ratios.json").read_bytes(), type=Ratios)
 
 
+UNMEASURED: Final = 1.3  # factor on both sides for vendors of which no measurement is shipped
+GUESSED: Final = 5.0  # and for a CPU, of which nothing is known but its memory; both are judgement, not statistics
+
+
+def uncalibrated_ratios(vendor: str) -> Ratios:
+    """What to expect of a deployment that nobody has measured."""
+    shipped = shipped_ratios()
+    if vendor == "CPU":
+        return {metric: (1 / GUESSED, GUESSED) for metric in shipped}
+    wider = 1.0 if vendor == "NVIDIA" else UNMEASURED
+    return {metric: (low / wider, high * wider) for metric, (low, high) in shipped.items()}
+
+
 def interval(value: float, ratios: Ratios, metric: Metric) -> Interval:
     """
     >>> interval(100.0, {"tpot_ms": (0.8, 1.25)}, "tpot_ms")

@@ -105,16 +105,21 @@ def _latency(title: str, values: Sequence[float | None], limit: float | None, cu
     if limit is not None:
         lines.append(Line("objective", tuple([limit] * len(curve)), "d"))
     labels = [f"{point.rate:.3g}/s" for point in curve]
-    return line_chart(f"{title} against rate", labels, lines, _tick)
+    top = max((value for line in lines for value in line.values if value is not None), default=0.0)
+    return line_chart(f"{title} against rate", labels, lines, _seconds if top >= 1000 else _milliseconds)
 
 
-def _tick(value_ms: float) -> str:
+def _seconds(value_ms: float) -> str:
     """Short, for an axis.
 
-    >>> _tick(2000.0), _tick(25.0), _tick(0.5)
-    ('2 s', '25 ms', '0.5 ms')
+    >>> _seconds(1500.0)
+    '1.5 s'
     """
-    return f"{value_ms / 1000:.3g} s" if value_ms >= 1000 else f"{value_ms:.3g} ms"
+    return f"{value_ms / 1000:.3g} s"
+
+
+def _milliseconds(value_ms: float) -> str:
+    return f"{value_ms:.3g} ms"
 
 
 def _memory(choices: Sequence[Choice]) -> str:

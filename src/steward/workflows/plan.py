@@ -23,7 +23,7 @@ from steward.capacity.machine import NAMES, this_machine
 from steward.capacity.measured import Metric, Row, Validation
 from steward.capacity.memory import Deployment, plan_memory
 from steward.capacity.outgrown import HOUR_S, Hour, Standing, stand
-from steward.capacity.plan import Assumption, Forecast, Plan, Ratios, interval, shipped_ratios
+from steward.capacity.plan import Assumption, Forecast, Plan, Ratios, interval, shipped_ratios, uncalibrated_ratios
 from steward.capacity.predict import DoesNotFit, Load, predict
 from steward.capacity.speed import Terms, shipped_terms
 from steward.core.errors import InputError, StewardError, UnknownName
@@ -124,7 +124,7 @@ def make_plan(asked: Asked, wanted: deciding.Wanted, prices: Path | None, home: 
         found.model, find_gpu_or_cpu(best.gpu, own), find_precision(best.precision), engine, best.tp, best.pp
     )
     own_fit = kept.of(chosen)
-    ratios = own_fit[1] if own_fit else shipped_ratios()
+    ratios = own_fit[1] if own_fit else uncalibrated_ratios(chosen.gpu.vendor)
     return msgspec.structs.replace(
         plan,
         ttft_p95_ms=interval(best.prediction.ttft_ms.p95, ratios, "ttft_ms"),
@@ -186,7 +186,7 @@ def forecast(asked: Asked, load: Load, home: Path | None) -> Forecast:
         raise InputError(f"{whole:,} tokens a request; {found.model.name} reads {found.model.max_position:,}")
     kept = calibrations(home)
     fitted = kept.of(deployment)
-    terms, ratios = fitted or (shipped_terms(), shipped_ratios())
+    terms, ratios = fitted or (shipped_terms(), uncalibrated_ratios(deployment.gpu.vendor))
     memory = plan_memory(deployment)
     try:
         prediction = predict(deployment, load, terms, memory=memory)
@@ -340,12 +340,11 @@ def _assumptions(
             "steward plan calibrate" if calibrated else "scripts/fit_planner.py",
         ),
     ]
-    if d.gpu.vendor not in ("NVIDIA", "CPU"):
-        listed.append(
-            Assumption(
-                "vendor", f"{d.gpu.vendor}: no measurement shipped; NVIDIA's efficiencies scaled down", "speed.py"
-            )
-        )
+    if not calibrated and d.gpu.is_cpu:
+        listed.append(Assumption("CPU", "a guess from its memory's speed: within a factor of five", "calibrate it"))
+    elif not calibrated and d.gpu.vendor != "NVIDIA":
+        what = f"{d.gpu.vendor}: nothing measured shipped; NVIDIA's efficiencies scaled down"
+        listed.append(Assumption("vendor", what, "src/steward/capacity/speed.py"))
     if wanted is not None:
         listed.append(
             Assumption("arrivals", f"Poisson; lengths vary by {wanted.spread:.0%} around their means", "--spread")
