@@ -203,6 +203,7 @@ BIG = ("predict", "--model", "llama-3.1-70b", "--gpu", "l4", "--input", "9", "--
         ((*SHORT, "--tp", "3", "--rate", "1"), 2, "does not divide the 32 heads"),
         ((*SHORT, "--tp", "2", "--count", "3", "--rate", "1"), 2, "makes 2 accelerators"),
         (SHORT, 2, "one of --concurrency"),
+        ((*SHORT, "--trace", "nowhere.jsonl"), 2, "expected JSON lines"),
         ((*SHORT, "--rate", "inf"), 2, "--rate inf"),
         ((*SHORT, "--concurrency", "9999999"), 2, "the simulator's limit"),
         (BIG, 3, "weights"),

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
 from steward.capacity.memory import Deployment, Memory, kv_tokens_of, plan_memory
-from steward.capacity.simulate import Outcome, Request, Room, Served, closed_loop, open_loop, poisson
+from steward.capacity.simulate import Outcome, Request, Room, Served, closed_loop, open_loop, poisson, read_trace
 from steward.capacity.speed import Pace, Terms
 from steward.core.errors import InputError
 
@@ -47,6 +48,13 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"rate: {self.rate}; expected above 0 requests a second")
         if self.kind in ("closed", "static") and self.concurrency < 1:
             raise InputError(f"concurrency: {self.concurrency}; expected at least 1")
+
+
+def traced(path: Path) -> Load:
+    """A trace as a load; its lengths are the longest request's, which must fit. :raises InputError: see `read_trace`"""
+    found = read_trace(path)
+    longest = max(found, key=lambda item: item.input_tokens + item.output_tokens)
+    return Load(kind="open", input_tokens=longest.input_tokens, output_tokens=longest.output_tokens, arrivals=found)
 
 
 class Spread(msgspec.Struct, frozen=True):

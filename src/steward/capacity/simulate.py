@@ -16,11 +16,13 @@ import math
 import random
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from steward.capacity.speed import Pace
+from steward.core.errors import InputError
 
 EVENT_LIMIT: Final = 400_000
 
@@ -31,6 +33,33 @@ class Request(msgspec.Struct, frozen=True):
     at: float
     input_tokens: int
     output_tokens: int
+
+
+def read_trace(path: Path) -> tuple[Request, ...]:
+    """JSON lines {"at": seconds, "input_tokens": n, "output_tokens": n}, in any order; the first one starts the clock.
+
+    :raises InputError: not such a file, with its line
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected JSON lines of at, input_tokens, output_tokens") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(msgspec.json.decode(line, type=Request))
+        except msgspec.MsgspecError as error:
+            raise InputError(f"{path}:{number}: {error}; expected at, input_tokens and output_tokens") from error
+        if min(found[-1].input_tokens, found[-1].output_tokens) < 1:
+            raise InputError(f"{path}:{number}: a length below 1 token")
+    if not found:
+        raise InputError(f"{path}: no request in it")
+    begin = min(item.at for item in found)
+    return tuple(
+        sorted((msgspec.structs.replace(item, at=item.at - begin) for item in found), key=lambda item: item.at)
+    )
 
 
 class Served(msgspec.Struct, frozen=True):

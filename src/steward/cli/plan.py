@@ -205,8 +205,9 @@ def _figure(value: float) -> str:
 def predict(
     model: Annotated[str, typer.Option(help="Name such as llama-3.1-8b, or the path of a config.json.")],
     gpu: Annotated[str, typer.Option(help="Name such as h100-sxm, or cpu for this machine.")],
-    input: Annotated[int, typer.Option(help="Tokens of a prompt.")],
-    output: Annotated[int, typer.Option(help="Tokens of an answer.")],
+    input: Annotated[int | None, typer.Option(help="Tokens of a prompt.")] = None,
+    output: Annotated[int | None, typer.Option(help="Tokens of an answer.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="JSON lines of at, input_tokens, output_tokens to replay.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Accelerators of the replica.")] = None,
     precision: PrecisionOption = None,
     tp: TpOption = None,
@@ -224,20 +225,23 @@ def predict(
     json: JsonOption = False,
 ) -> None:
     """Memory, throughput and latency of one deployment under one load. Exit 3 where it does not fit."""
-    from steward.capacity.predict import Load
+    from steward.capacity.predict import Load, traced
     from steward.workflows import plan as workflow
 
-    if (concurrency is None) == (rate is None):
-        raise InputError("give one of --concurrency and --rate")
+    if sum(value is not None for value in (concurrency, rate, trace)) != 1:
+        raise InputError("give one of --concurrency, --rate and --trace")
+    if trace is None and (input is None or output is None):
+        raise InputError("--input and --output are missing; expected the tokens of a prompt and of an answer")
     if rate is not None and not (math.isfinite(rate) and rate > 0):
         raise InputError(f"--rate {rate}: expected requests a second above 0")
     if concurrency is not None and not 0 < concurrency <= 100_000:
         raise InputError(f"--concurrency {concurrency}: expected from 1 to 100,000 clients, the simulator's limit")
-    load = (
-        Load(kind="open", rate=rate, input_tokens=input, output_tokens=output, requests=requests)
-        if rate is not None
-        else Load(kind="closed", concurrency=concurrency or 0, input_tokens=input, output_tokens=output)
-    )
+    if trace is not None:
+        load = traced(trace)
+    elif rate is not None:
+        load = Load(kind="open", rate=rate, input_tokens=input or 0, output_tokens=output or 0, requests=requests)
+    else:
+        load = Load(kind="closed", concurrency=concurrency or 0, input_tokens=input or 0, output_tokens=output or 0)
     asked = workflow.Asked(
         model=model, gpu=gpu, precision=precision, engine=engine, count=count, tp=tp, pp=pp, kv_precision=kv_precision,
         max_num_seqs=max_num_seqs, max_batched_tokens=max_batched_tokens, utilisation=utilisation, gpu_table=gpu_table,

@@ -1,14 +1,16 @@
 """The scheduler against hand calculation and a simulation that takes every step by itself."""
 
 import random
+from pathlib import Path
 
 import pytest
 
 from steward.capacity.decide import deployment_of
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.facts import find_gpu, find_model
-from steward.capacity.simulate import Request, Room, closed_loop, open_loop, poisson
+from steward.capacity.simulate import Request, Room, closed_loop, open_loop, poisson, read_trace
 from steward.capacity.speed import Pace, shipped_terms
+from steward.core.errors import InputError
 
 PACE = Pace(
     deployment_of(find_model("llama-3.1-8b").model, find_gpu("h100"), find_precision("bf16"), ENGINES["vllm"]),
@@ -73,6 +75,17 @@ def test_reserving_the_whole_length_never_preempts() -> None:
 def test_what_can_never_fit_is_refused() -> None:
     found = open_loop(PACE, Room(100, 8, 8192, False), [Request(0.0, 300, 400)])
     assert found.refused == 1 and not found.served
+
+
+def test_a_trace_is_read_in_its_order_from_its_first_request(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    path.write_text(
+        '{"at": 7, "input_tokens": 5, "output_tokens": 6}\n{"at": 4, "input_tokens": 1, "output_tokens": 2}\n'
+    )
+    assert read_trace(path) == (Request(0.0, 1, 2), Request(3.0, 5, 6))
+    path.write_text('{"at": 7, "input_tokens": 0, "output_tokens": 6}\n')
+    with pytest.raises(InputError, match=r"trace\.jsonl:1: a length below 1"):
+        read_trace(path)
 
 
 def test_arrivals_have_the_rate_that_was_asked_for_and_poissons_dispersion() -> None:
