@@ -17,7 +17,7 @@ import msgspec
 from steward.capacity.facts import TABLES
 from steward.capacity.fit import fit, leave_one_out
 from steward.capacity.measured import METRICS, predict_measured, predicted, shipped_rows
-from steward.capacity.speed import WIDTHS, Terms, shipped_terms
+from steward.capacity.speed import WIDTHS, Terms
 
 FILE, RATIOS = TABLES / "terms.json", TABLES / "ratios.json"
 
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the file would change")
     arguments = parser.parse_args()
-    found = fit(shipped_rows(), shipped_terms(), Terms(), WIDTHS, rounds=3)  # from where it was; the prior decides
+    found = fit(shipped_rows(), Terms(), Terms(), WIDTHS, rounds=3)
     rounded = msgspec.structs.replace(found, **{name: float(f"{getattr(found, name):.4g}") for name in WIDTHS})
     text = msgspec.json.format(msgspec.json.encode(rounded), indent=2) + b"\n"
     if arguments.check:

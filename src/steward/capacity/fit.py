@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from steward.capacity.measured import Metric, Row, predict_measured, predicted
-from steward.capacity.speed import Terms
+from steward.capacity.speed import Pace, Terms
 
 KNEE: Final = 0.08  # |log ratio| beyond which a row counts by its size, not its square
 _STEP: Final = 0.02  # of the numerical derivative, in log
@@ -38,7 +38,7 @@ def fit(
     terms, damping = start, 1e-3
     best = residuals(rows, terms)
     for _ in range(rounds):
-        columns = [residuals(rows, _moved(terms, name, _STEP)) for name in names]
+        columns = [_moved_residuals(rows, terms, name, best) for name in names]
         weights = _weights(rows, best, sizes if balance else None)
         for _ in range(4):
             step = _solve(best, columns, weights, terms, prior, sigmas, damping)
@@ -71,7 +71,7 @@ def leave_one_out(
     the robust weights are taken anew."""
     names = list(sigmas)
     base = residuals(rows, prior)
-    columns = [residuals(rows, _moved(prior, name, _STEP)) for name in names]
+    columns = [_moved_residuals(rows, prior, name, base) for name in names]
     slopes = [[(a - b) / _STEP for a, b in zip(column, base, strict=True)] for column in columns]
     labels = groups or [row.group for row in rows]
     owner = [label for row, label in zip(rows, labels, strict=True) for _ in row.measured]
@@ -98,6 +98,19 @@ def residuals(rows: Sequence[Row], terms: Terms) -> list[float]:
     for row in rows:
         prediction = predict_measured(row, terms)
         found += [math.log(max(1e-9, predicted(prediction, metric)) / value) for metric, value in row.measured.items()]
+    return found
+
+
+def _moved_residuals(rows: Sequence[Row], terms: Terms, name: str, base: Sequence[float]) -> list[float]:
+    """Residuals with one term moved; rows whose deployment does not use it keep theirs, without a simulation."""
+    moved = _moved(terms, name, _STEP)
+    found: list[float] = []
+    for row in rows:
+        count = len(row.measured)
+        if Pace(row.deployment, terms).same_as(Pace(row.deployment, moved)):
+            found += base[len(found) : len(found) + count]
+        else:
+            found += residuals([row], moved)
     return found
 
 

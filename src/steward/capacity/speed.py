@@ -111,6 +111,10 @@ class Pace:
         self.api_s = 1e-3 * t.request_ms
         self.scale, self.stall = t.scale, t.stall
 
+    def same_as(self, other: Pace) -> bool:
+        """Whether every step takes the same time."""
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
     def step_s(
         self, decode: float, context: float, prefill: float = 0.0, pairs: float = 0.0, prompts: float = 0.0
     ) -> float:
