@@ -5,7 +5,7 @@ and arithmetic time (between their sum and their maximum), plus attention, all-r
 efficiency terms are in `Terms`; `scripts/fit_planner.py` fits them to the shipped measurements, `calibrate.py` to a
 user's own. What it does not know: clock throttling, speculative decoding, prefix caches, kernels' shape quirks.
 
-Formulas: research notes in docs/explanation/capacity.md; all-reduce bytes 2(n-1)/n (ring), expected experts hit
+Formulas: docs/explanation/capacity.md; all-reduce bytes 2(n-1)/n (ring), expected experts hit
 E(1-(1-k/E)^tokens) under uniform routing.
 """
 

@@ -56,3 +56,20 @@ def test_more_work_never_takes_less_time() -> None:
     pace = Pace(deployed(), shipped_terms())
     steps = [pace.step_s(n, 500 * n, 10 * n, 100 * n, 1) for n in (1, 2, 8, 64, 256)]
     assert steps == sorted(steps)
+
+
+def test_fitted_efficiencies_stay_efficiencies() -> None:
+    found = shipped_terms()
+    shares = (
+        "bandwidth",
+        "kv_bandwidth",
+        "matrix_16",
+        "matrix_8",
+        "matrix_4",
+        "attention",
+        "expert",
+        "expert_matrix",
+        "link",
+    )
+    assert all(0.2 < getattr(found, name) < 1.0 for name in shares)
+    assert found.scale == found.stall == 1.0 and 5 < found.layer_compiled_us < found.layer_python_us < 100
