@@ -81,6 +81,9 @@ def find_precision(name: str, model_name: str = "") -> Precision:
     :raises UnknownName: a spelling that means nothing
     """
     text = name.strip().lower()
+    text = re.sub(
+        r"[+/, ]*(kv[-_ =:]*(cache)?[-_ =:]*(fp8|int8)|(fp8|int8)[-_ ]*kv[-_ ]*(cache)?)", "", text
+    )  # the cache's
     if text == "fp8" and re.search(r"(meta-llama-3\.1-405b|llama-4).*fp8", model_name.lower()):
         text = "fp8-mlp"  # Meta's own checkpoints leave attention in 16 bit
     if text in PRECISIONS:

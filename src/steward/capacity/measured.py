@@ -110,7 +110,10 @@ def resolve(cells: Mapping[str, str], identity: str, own: Mapping[str, Gpu] | No
 
     model = nearest_model(get("model")).model
     gpu = find_gpu(get("gpu"), own)
-    precision = find_precision(get("precision"), get("model"))
+    try:
+        precision = find_precision(get("precision"), get("model"))
+    except UnknownName:  # a word that says nothing, such as "default"
+        precision = find_precision("", get("model"))
     engine = find_engine(get("engine")) or ENGINES["vllm"]
     split = {
         name: int(number)
@@ -122,8 +125,9 @@ def resolve(cells: Mapping[str, str], identity: str, own: Mapping[str, Gpu] | No
     tp = split.get("tp") or max(1, count // (pp * dp) if count else 1)
     if count and tp * pp * dp > count:  # data-parallel attention within the tensor-parallel group, as SGLang names it
         tp = max(1, count // (pp * dp))
-    kv = re.search(r"kv[^,;]*?(fp8|8[- ]?bit|int8)", (get("precision") + " " + get("notes")).lower())
-    eight = precision.kv_bytes == 1.0 or (precision.name == "fp8" and (engine.fp8_kv or kv is not None))
+    named = re.search(r"(fp8|int8)[-_ ]*kv|kv[-_ =:]*(cache)?[-_ =:]*(fp8|int8)", get("precision").lower())
+    noted = precision.name == "fp8" and re.search(r"kv[^,;]*?(fp8|8[- ]?bit)|fp8 kv", get("notes").lower())
+    eight = precision.kv_bytes == 1.0 or named or noted or (precision.name == "fp8" and engine.fp8_kv)
     deployment = Deployment(
         model=model,
         gpu=gpu,

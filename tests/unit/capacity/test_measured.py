@@ -59,6 +59,31 @@ def test_loads_are_understood(tmp_path: Path, kind: str, value: str, meant: str)
     assert read_rows(table(tmp_path, row))[0][0].load.kind == meant
 
 
+@pytest.mark.parametrize(
+    ("precision", "meant", "kv_bytes"),
+    [
+        ("FP8", "fp8", 2.0), ("bf16 + fp8 kv", "bf16", 1.0), ("Mixed", "bf16", 2.0), ("W4A16", "int4", 2.0),
+        ("NVFP4", "fp4", 1.0), ("default", "bf16", 2.0), ("", "bf16", 2.0), ("GGUF Q4_K_M", "q4_k_m", 2.0),
+    ],
+)  # fmt: skip
+def test_precisions_are_understood(tmp_path: Path, precision: str, meant: str, kv_bytes: float) -> None:
+    row = read_rows(table(tmp_path, GOOD.replace(",bf16,", f",{precision},")))[0][0]
+    assert (row.deployment.precision.name, row.deployment.kv_bytes) == (meant, kv_bytes)
+
+
+@pytest.mark.parametrize(
+    ("parallelism", "count", "tp", "pp", "gpus"),
+    [
+        ("tp4", "4", 4, 1, 4), ("TP=2 PP=2", "4", 2, 2, 4), ("", "8", 8, 1, 8), ("tp8 dp8", "8", 1, 1, 8),
+        ("", "", 1, 1, 1),
+        ("tp2 pp1 attn_dp1 moe_tp1 moe_ep1", "2.0", 2, 1, 2),
+    ],
+)  # fmt: skip
+def test_degrees_are_understood(tmp_path: Path, parallelism: str, count: str, tp: int, pp: int, gpus: int) -> None:
+    row = read_rows(table(tmp_path, GOOD.replace("H100,1,", f"H100,{count},").replace("tp1", parallelism)))[0][0]
+    assert (row.deployment.tp, row.deployment.pp, row.deployment.gpus) == (tp, pp, gpus)
+
+
 def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n1,2\n")
