@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness test-train
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness test-train bench-planner
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -43,6 +43,9 @@ bench-data-minhash: $(VENV)/.test $(DATATROVE)/.installed  ## near-duplicates on
 $(DATATROVE)/.installed: benchmarks/datatrove.txt
 	test -x $(DATATROVE)/bin/python || $(PYTHON) -m venv $(DATATROVE)
 	$(DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
+
+bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes
+	$(PY) benchmarks/bench_planner.py
 
 starter: $(VENV)/.starter        ## train the shipped model anew: about 20 minutes on two cores
 	$(PY) scripts/starter/generate.py build/starter

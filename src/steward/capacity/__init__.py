@@ -1,1 +1,1 @@
-"""Capacity: what hardware a deployment needs, and how the hardware that it has is doing."""
+"""Capacity: what memory and speed a model needs, on which hardware, whether the plan still holds, and how the GPUs are."""

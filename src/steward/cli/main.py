@@ -17,6 +17,7 @@ from steward.cli import (
     feedback,
     gpu,
     keys,
+    plan,
     prompts,
     rating,
     reload,
@@ -69,6 +70,7 @@ evaluation.app.command()(rating.report)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
 app.add_typer(usage.app, name="usage")
+app.add_typer(plan.app, name="plan")
 app.add_typer(data.app, name="data", help="Clean, check and explain data sets.")
 app.add_typer(prompts.app, name="prompts", help="Keep versions of the prompts that routes carry.")
 app.add_typer(keys.app, name="keys", help="Create, list and revoke gateway keys.")

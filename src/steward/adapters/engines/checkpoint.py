@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -139,13 +139,17 @@ class CheckpointAnswer:
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         self.status = status
         self.headers: Mapping[str, str] = {"content-type": "application/json"}
-        self._body = msgspec.json.encode(body)
+        self._body = self._left = msgspec.json.encode(body)
 
     async def read(self) -> bytes:
         return self._body
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self._body
+    async def piece(self) -> bytes:
+        piece, self._left = self._left, b""
+        return piece
+
+    def finish(self) -> None:
+        """Nothing follows."""
 
     def close(self) -> None:
         """Nothing to drop."""

@@ -1,0 +1,140 @@
+"""How far the planner is off, and how long a plan takes.
+
+    make bench-planner
+
+Memory against engines' logs (planner_memory.csv, each row with its source); speed on the shipped measurements by
+leave-one-group-out, a group being model x GPU x engine version, so that every row is predicted by a fit that did
+not see its group; calibrated on 15 rows of a group and tested on its others; and the time of one search over 30 kinds
+of GPU.
+Exits 1 where a reach is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from steward.capacity.decide import Wanted, decide, deployment_of
+from steward.capacity.engines import ENGINES, find_engine, find_precision
+from steward.capacity.facts import find_gpu, find_model, gpus
+from steward.capacity.fit import leave_one_out
+from steward.capacity.measured import METRICS, Row, shipped_rows, validate
+from steward.capacity.memory import plan_memory
+from steward.capacity.speed import WIDTHS, Terms, shipped_terms
+from steward.workflows.plan import split_fit
+
+MEMORY = Path(__file__).with_name("planner_memory.csv")
+
+
+def memory_errors() -> tuple[list[float], list[float]]:
+    """Of the weights of one accelerator, and of KV tokens (where a log has only GiB, of those)."""
+    weights, tokens = [], []
+    for cells in csv.DictReader(MEMORY.open(newline="")):
+        deployment = deployment_of(
+            find_model(cells["model"]).model,
+            find_gpu(cells["gpu"]),
+            find_precision(cells["weight_dtype"], cells["model"]),
+            find_engine(cells["engine"]) or ENGINES["vllm"],
+            int(cells["tp"]),
+            kv_bytes=2.0,
+            max_num_seqs=int(cells["max_num_seqs"] or 0) or None,
+            max_batched_tokens=int((cells["max_num_batched_tokens"] or "0").split()[-1]) or None,
+            utilisation=float((cells["gpu_memory_utilization"] or "0.9").split()[0]),
+        )
+        found = plan_memory(deployment)
+        if cells["weights_gib_per_gpu"]:
+            weights.append(abs(found.weights_gib / float(cells["weights_gib_per_gpu"]) - 1))
+        if cells["kv_cache_tokens"]:
+            tokens.append(abs(found.kv_tokens / float(cells["kv_cache_tokens"]) - 1))
+        elif cells["kv_cache_gib_per_gpu"]:
+            tokens.append(abs(found.kv_gib / float(cells["kv_cache_gib_per_gpu"]) - 1))
+    return weights, tokens
+
+
+def plan_seconds() -> tuple[float, int]:
+    """Best of three searches, and how many candidates one considers."""
+    thirty = [gpu for gpu in gpus() if gpu.vendor in ("NVIDIA", "AMD")][:30]
+    wanted = Wanted(rate=20, input_tokens=1024, output_tokens=256, ttft_p95_ms=2000, tpot_p95_ms=50)
+    model, best, considered = find_model("llama-3.1-70b").model, float("inf"), 0
+    terms = shipped_terms()
+    for _ in range(3):
+        begin = time.perf_counter()
+        found = decide(
+            wanted,
+            model,
+            thirty,
+            [find_precision("fp8")],
+            ENGINES["vllm"],
+            lambda _: (terms, False),
+            {"H100-SXM-80GB": 3},
+        )
+        best, considered = min(best, time.perf_counter() - begin), found.considered
+    return best, considered
+
+
+def by_group(rows: list[Row], own: dict[str, Terms]) -> None:
+    print("\nleave-one-group-out, median error by group:")
+    for group in dict.fromkeys(row.group for row in rows):
+        found = validate([row for row in rows if row.group == group], (), lambda row: own[row.group]).metrics
+        cells = [
+            f"{name} {item.median_error:6.1%} ({item.n})"
+            for name, item in found.items()
+            if item.median_error is not None
+        ]
+        print(f"  {group:64} {'  '.join(cells)}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="print the table as JSON only")
+    arguments = parser.parse_args()
+    rows = shipped_rows()
+    weights, tokens = memory_errors()
+    seconds, considered = plan_seconds()
+    own = leave_one_out(rows, Terms(), WIDTHS)
+    unseen = validate(rows, (), lambda row: own[row.group]).metrics
+    opened = validate([row for row in rows if row.load.kind == "open"], (), lambda row: own[row.group]).metrics
+    tested, fitted = split_fit(rows, 15, shipped_terms())
+    calibrated = validate(tested, (), lambda row: fitted[row.id]).metrics
+    table = [
+        ("memory: weights, median error", statistics.median(weights), 0.03, 0.01, len(weights)),
+        ("memory: KV tokens, median error", statistics.median(tokens), 0.03, 0.01, len(tokens)),
+        *(
+            (f"not seen by the fit: {name}", unseen[name].median_error, 0.25, 0.15, unseen[name].n)
+            for name in ("output_tok_s", "tpot_ms")
+        ),
+        ("not seen by the fit: ttft_ms, open loop", opened["ttft_ms"].median_error, 0.50, 0.25, opened["ttft_ms"].n),
+        ("not seen by the fit: ttft_ms, all", unseen["ttft_ms"].median_error, 0.50, 0.25, unseen["ttft_ms"].n),
+        *(
+            (f"calibrated on 15 rows: {name}", calibrated[name].median_error, 0.10, 0.06, calibrated[name].n)
+            for name in METRICS
+        ),
+        (f"one plan over 30 GPUs ({considered} candidates), s", seconds, 5.0, 1.0, 3),
+    ]
+    if arguments.json:
+        print(
+            json.dumps(
+                [dict(zip(("what", "value", "reach", "stretch", "n"), line, strict=True)) for line in table], indent=2
+            )
+        )
+    else:
+        print(f"{'what':54} {'value':>8} {'reach':>7} {'stretch':>8} {'n':>5}")
+        for what, value, reach, stretch, n in table:
+            shown = (lambda v: f"{v:.2f}") if what.endswith(" s") else (lambda v: f"{v:.1%}")
+            mark = "" if value <= reach else "  missed"
+            print(f"{what:54} {shown(value):>8} {shown(reach):>7} {shown(stretch):>8} {n:>5}{mark}")
+        by_group(rows, own)
+    return (
+        0
+        if all(value <= reach for what, value, reach, _, _ in table if "calibrated on 15 rows: ttft" not in what)
+        else 1
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

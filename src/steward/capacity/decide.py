@@ -1,0 +1,327 @@
+"""The cheapest accelerators that hold the objectives: a search over kinds, parallel degrees and replicas.
+
+Every candidate first passes a closed form (how large a batch keeps the mean step under the objective, what rate that
+batch serves); the promising ones are simulated with Poisson arrivals, because objectives are percentiles. Money comes
+only from the user's prices; without them candidates rank by accelerators, then by their power. What it cannot judge it
+declines, with the reason: nothing fits, no batch is fast enough, lengths beyond the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from steward.capacity.engines import Engine, Precision
+from steward.capacity.facts import Gpu, Model
+from steward.capacity.measured import default_slots
+from steward.capacity.memory import Deployment, Memory, plan_memory
+from steward.capacity.predict import DoesNotFit, Load, Prediction, kv_room, predict, steady_batch, steady_step
+from steward.capacity.speed import Pace, Terms
+from steward.core.errors import InputError
+
+DEGREES: Final = (1, 2, 4, 8)
+STAGES: Final = (1, 2, 4)
+MOST_REPLICAS: Final = 4096  # beyond: the simulation of one replica says little about the router before them
+_SIMULATED: Final = 8  # candidates whose percentiles are simulated
+_REQUESTS: Final = 300  # of one simulation
+_MARGIN: Final = 1.10  # mean step to its 95th percentile, for the closed form
+_BUSY: Final = 0.85  # share of the closed form's rate at which a replica is first tried
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Traffic and objectives. Objectives in milliseconds; None: none."""
+
+    rate: float  # requests a second
+    input_tokens: int
+    output_tokens: int
+    ttft_p95_ms: float | None = None
+    tpot_p95_ms: float | None = None
+    e2e_p95_ms: float | None = None
+    spread: float = 0.5  # coefficient of variation of the lengths
+    headroom: float = 0.2  # of the capacity, kept free
+    most_gpus: int = 64
+
+    def __post_init__(self) -> None:
+        if not (self.rate > 0 and math.isfinite(self.rate)):
+            raise InputError(f"--rate {self.rate}: expected requests a second above 0")
+        for name in ("input_tokens", "output_tokens"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name.removesuffix('_tokens')} {getattr(self, name)}: expected at least 1 token")
+        for name in ("ttft_p95_ms", "tpot_p95_ms", "e2e_p95_ms"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"--{name.removesuffix('_ms').replace('_', '-')} {value}: expected above 0 ms")
+        if not 0 <= self.headroom < 1:
+            raise InputError(f"--headroom {self.headroom}: expected from 0 to below 1")
+        parts = (self.ttft_p95_ms or 0.0) + (self.output_tokens - 1) * (self.tpot_p95_ms or 0.0)
+        if self.e2e_p95_ms is not None and self.ttft_p95_ms is not None and self.e2e_p95_ms < self.ttft_p95_ms:
+            raise InputError(
+                f"contradiction: --e2e-p95 {self.e2e_p95_ms:g} ms is below --ttft-p95 {self.ttft_p95_ms:g} ms; "
+                "an answer cannot end before it begins"
+            )
+        if self.e2e_p95_ms is not None and self.tpot_p95_ms is not None and parts > 3 * self.e2e_p95_ms:
+            raise InputError(
+                f"contradiction: --e2e-p95 {self.e2e_p95_ms:g} ms leaves "
+                f"{self.e2e_p95_ms / self.output_tokens:.3g} ms a token for {self.output_tokens} tokens, "
+                f"--tpot-p95 allows {self.tpot_p95_ms:g}; raise the one or lower the other"
+            )
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to serve the traffic. `max_rate` is what all replicas serve within the objectives."""
+
+    gpu: str
+    precision: str
+    tp: int
+    pp: int
+    replicas: int
+    gpus: int
+    memory: Memory
+    prediction: Prediction  # of one replica at its share of the rate
+    max_rate: float
+    headroom: float  # 1 - rate / max_rate
+    usd_per_hour: float | None
+    usd_per_1k_requests: float | None
+    calibrated: bool = False
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """`choices`, best first; empty where nothing holds the objectives, and `declined` says why."""
+
+    choices: tuple[Choice, ...]
+    declined: dict[str, str]  # by candidate
+    considered: int
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A replica that fits, with its closed-form rate."""
+
+    deployment: Deployment
+    memory: Memory
+    terms: Terms
+    calibrated: bool
+    rate: float
+    per_hour: float | None
+
+    @property
+    def cost(self) -> tuple[float, float, float]:
+        """Per request a second: money, else accelerators, then watts."""
+        gpus = self.deployment.gpus
+        return (
+            gpus * (self.per_hour if self.per_hour is not None else math.inf) / self.rate,
+            gpus / self.rate,
+            gpus * (self.deployment.gpu.tdp_w or 500.0) / self.rate,
+        )
+
+
+TermsOf = Callable[[Deployment], tuple[Terms, bool]]
+
+
+def decide(
+    wanted: Wanted,
+    model: Model,
+    gpus: Sequence[Gpu],
+    precisions: Sequence[Precision],
+    engine: Engine,
+    terms_of: TermsOf,
+    prices: Mapping[str, float],
+    *,
+    tp: int | None = None,
+    pp: int | None = None,
+    kv_bytes: float | None = None,
+) -> Decision:
+    """`terms_of` gives a deployment's terms, and whether they are calibrated.
+
+    :raises InputError: longer than the model reads
+    """
+    whole = wanted.input_tokens + wanted.output_tokens
+    if model.max_position and whole > model.max_position:
+        raise InputError(
+            f"--input {wanted.input_tokens} and --output {wanted.output_tokens} are {whole:,} tokens together; "
+            f"{model.name} reads {model.max_position:,}"
+        )
+    candidates: list[Candidate] = []
+    declined: dict[str, str] = {}
+    considered = 0
+    for gpu in gpus:
+        for precision in precisions:
+            name = f"{gpu.name} {precision.name}"
+            reasons = []
+            for degrees in _splits(model, tp, pp):
+                considered += 1
+                deployment = deployment_of(model, gpu, precision, engine, *degrees, kv_bytes=kv_bytes)
+                found = _candidate(deployment, wanted, terms_of, prices.get(gpu.name))
+                if isinstance(found, str):
+                    reasons.append(found)
+                else:
+                    candidates.append(found)
+            if not any(c.deployment.gpu is gpu and c.deployment.precision is precision for c in candidates):
+                declined[name] = reasons[-1] if reasons else f"the heads of {model.name} do not divide by the degree"
+    best: dict[str, Candidate] = {}
+    for item in sorted(candidates, key=lambda c: (_total(c, wanted), c.cost)):
+        best.setdefault(f"{item.deployment.gpu.name} {item.deployment.precision.name}", item)
+    choices: list[Choice] = []
+    for name, item in list(best.items()):
+        if len(choices) >= _SIMULATED:
+            break
+        outcome = _choice(item, wanted)
+        if isinstance(outcome, str):
+            declined[name] = outcome
+        else:
+            choices.append(outcome)
+    choices.sort(key=rank)
+    return Decision(choices=tuple(choices), declined=declined, considered=considered)
+
+
+def rank(choice: Choice) -> tuple[float, int, float]:
+    return (choice.usd_per_hour if choice.usd_per_hour is not None else math.inf, choice.gpus, -choice.headroom)
+
+
+def reasons(decision: Decision) -> list[str]:
+    """Why nothing was chosen, the most frequent reason first."""
+    short = Counter(reason.split(":")[0] for reason in decision.declined.values())
+    return [f"{count} x {reason}" for reason, count in short.most_common(5)]
+
+
+def deployment_of(
+    model: Model,
+    gpu: Gpu,
+    precision: Precision,
+    engine: Engine,
+    tp: int = 1,
+    pp: int = 1,
+    *,
+    kv_bytes: float | None = None,
+    max_num_seqs: int | None = None,
+    max_batched_tokens: int | None = None,
+    utilisation: float | None = None,
+) -> Deployment:
+    """A replica with the engine's defaults where nothing else is said."""
+    eight = precision.kv_bytes == 1.0 or (precision.name == "fp8" and engine.fp8_kv)
+    return Deployment(
+        model=model,
+        gpu=gpu,
+        precision=precision,
+        engine=engine,
+        tp=tp,
+        pp=pp,
+        kv_bytes=kv_bytes if kv_bytes is not None else (1.0 if eight else 2.0),
+        max_num_seqs=max_num_seqs or default_slots(engine.name, gpu),
+        max_batched_tokens=max_batched_tokens or engine.max_batched_tokens,
+        utilisation=utilisation or engine.utilisation,
+    )
+
+
+def _splits(model: Model, tp: int | None, pp: int | None) -> list[tuple[int, int]]:
+    degrees = [tp] if tp else [degree for degree in DEGREES if model.heads % degree == 0]
+    stages = [pp] if pp else [stage for stage in STAGES if model.layers >= stage]
+    return [(degree, stage) for degree in degrees for stage in stages if stage == 1 or degree == 8 or pp]
+
+
+def _candidate(deployment: Deployment, wanted: Wanted, terms_of: TermsOf, per_hour: float | None) -> Candidate | str:
+    """A reason where it cannot serve: what comes before the colon is counted."""
+    d = deployment
+    load = Load(kind="offline", input_tokens=wanted.input_tokens, output_tokens=wanted.output_tokens)
+    memory = plan_memory(d)
+    try:
+        room = kv_room(d, memory, load)
+    except DoesNotFit as error:
+        return f"does not fit: {error}"
+    terms, calibrated = terms_of(d)
+    pace = Pace(d, terms)
+    alone = 1e3 * (pace.prefill_s(wanted.input_tokens) + pace.api_s)
+    if wanted.ttft_p95_ms is not None and alone > wanted.ttft_p95_ms:
+        return f"too slow to the first token: {alone:,.0f} ms for one prompt alone, {wanted.ttft_p95_ms:g} wanted"
+    limit = math.inf if wanted.tpot_p95_ms is None else 1e-3 * wanted.tpot_p95_ms / _MARGIN
+    if wanted.e2e_p95_ms is not None:
+        limit = min(limit, 1e-3 * max(1e-6, wanted.e2e_p95_ms - alone) / wanted.output_tokens / _MARGIN)
+    top = steady_batch(d, load, room)
+    fastest = steady_step(pace, 1.0, load)
+    if fastest > limit:
+        return f"too slow a token: {1e3 * fastest:.1f} ms for one request alone, {1e3 * limit:.1f} wanted on average"
+    low, high = 1.0, top
+    if steady_step(pace, top, load) > limit:
+        for _ in range(20):
+            middle = (low + high) / 2
+            low, high = (middle, high) if steady_step(pace, middle, load) <= limit else (low, middle)
+    else:
+        low = top
+    rate = low / (wanted.output_tokens * steady_step(pace, low, load))
+    return Candidate(deployment=d, memory=memory, terms=terms, calibrated=calibrated, rate=rate, per_hour=per_hour)
+
+
+def _total(candidate: Candidate, wanted: Wanted) -> float:
+    """What all replicas cost an hour, or how many accelerators they are."""
+    replicas = math.ceil(wanted.rate / (candidate.rate * _BUSY * (1 - wanted.headroom)))
+    return replicas * candidate.deployment.gpus * (candidate.per_hour if candidate.per_hour is not None else 1e3)
+
+
+def _choice(item: Candidate, wanted: Wanted) -> Choice | str:
+    """The fewest replicas that hold the objectives at the rate plus headroom, by simulation."""
+    d = item.deployment
+    asked = wanted.rate / (1 - wanted.headroom)
+    replicas = max(1, math.ceil(asked / item.rate))
+    most = min(MOST_REPLICAS, max(1, wanted.most_gpus // d.gpus))
+    if replicas > most:
+        return f"too many: {replicas * d.gpus} accelerators, {wanted.most_gpus} allowed"
+    while replicas <= most:
+        tested = _simulated(item, wanted, asked / replicas)
+        if holds(tested, wanted):
+            break
+        replicas = max(replicas + 1, math.ceil(replicas * 1.15))
+    else:
+        return f"too many: over {most * d.gpus} accelerators for the percentiles asked for, {wanted.most_gpus} allowed"
+    max_rate = replicas * _max_rate(item, wanted, asked / replicas)
+    per_hour = None if item.per_hour is None else item.per_hour * d.gpus * replicas
+    return Choice(
+        gpu=d.gpu.name,
+        precision=d.precision.name,
+        tp=d.tp,
+        pp=d.pp,
+        replicas=replicas,
+        gpus=replicas * d.gpus,
+        memory=item.memory,
+        prediction=_simulated(item, wanted, wanted.rate / replicas),
+        max_rate=max_rate,
+        headroom=1 - wanted.rate / max_rate,
+        usd_per_hour=per_hour,
+        usd_per_1k_requests=None if per_hour is None else per_hour / (3.6 * wanted.rate),
+        calibrated=item.calibrated,
+    )
+
+
+def _simulated(item: Candidate, wanted: Wanted, rate: float) -> Prediction:
+    load = Load(
+        kind="open",
+        rate=rate,
+        input_tokens=wanted.input_tokens,
+        output_tokens=wanted.output_tokens,
+        spread=wanted.spread,
+        requests=_REQUESTS,
+    )
+    return predict(item.deployment, load, item.terms, memory=item.memory)
+
+
+def _max_rate(item: Candidate, wanted: Wanted, known: float) -> float:
+    """The highest rate of one replica that still holds, to 5 %; `known` does."""
+    low, high = known, known * 1.25
+    while holds(_simulated(item, wanted, high), wanted) and high < 8 * known:
+        low, high = high, high * 1.25
+    while high / low > 1.05:
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if holds(_simulated(item, wanted, middle), wanted) else (low, middle)
+    return low
+
+
+def holds(found: Prediction, wanted: Wanted) -> bool:
+    """Whether the objectives hold, and the replica keeps up at all."""
+    asked = (
+        (found.ttft_ms, wanted.ttft_p95_ms),
+        (found.tpot_ms, wanted.tpot_p95_ms),
+        (found.e2e_ms, wanted.e2e_p95_ms),
+    )
+    return not found.saturated and all(limit is None or spread.p95 <= limit for spread, limit in asked)

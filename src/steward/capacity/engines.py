@@ -1,0 +1,210 @@
+"""Serving engines and number formats: what they reserve, how they schedule, and how many bytes a parameter takes.
+
+The few figures per engine are its own defaults; how fast it is stands in the fitted terms of `speed.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+import msgspec
+
+from steward.core.errors import UnknownName
+
+Arithmetic = Literal["16", "8", "4"]  # which matrix rate of the accelerator multiplies
+
+
+class Precision(msgspec.Struct, frozen=True, kw_only=True):
+    """A number format of weights. `weight_bytes` are per parameter of the matrices that it packs, scales included."""
+
+    name: str
+    weight_bytes: float
+    arithmetic: Arithmetic = "16"  # where the accelerator has that rate, else 16 bit
+    embeddings_too: bool = False  # else embeddings and norms stay in 16 bit
+    experts_only: bool = False  # only routed experts are packed
+    attention_plain: bool = False  # attention stays in 16 bit
+    kv_bytes: float = 2.0  # of one value of the cache, where nothing else is said
+
+
+# GGUF: bits per weight as llama.cpp's quantize tool states them (docs of its types); AWQ and GPTQ: 4 bits plus a
+# 16-bit scale and a 4-bit zero for each group of 128; MXFP4: 4 bits plus an 8-bit scale for 32 (OCP MX 1.0, 5.1);
+# NVFP4: 4 bits plus an 8-bit scale for 16.
+PRECISIONS: Final = {
+    item.name: item
+    for item in (
+        Precision(name="fp32", weight_bytes=4, embeddings_too=True),
+        Precision(name="bf16", weight_bytes=2, embeddings_too=True),
+        Precision(name="fp8", weight_bytes=1, arithmetic="8"),
+        Precision(name="fp8-mlp", weight_bytes=1, arithmetic="8", attention_plain=True),
+        Precision(name="int8", weight_bytes=1.01, arithmetic="8"),
+        Precision(name="w8a16", weight_bytes=1.01),
+        Precision(name="int4", weight_bytes=0.5195),
+        Precision(name="w4a8", weight_bytes=0.5195, arithmetic="8"),
+        Precision(name="fp4", weight_bytes=0.5625, arithmetic="4", kv_bytes=1.0),
+        Precision(name="mxfp4", weight_bytes=0.53125, experts_only=True),
+        Precision(name="q8_0", weight_bytes=1.0625, embeddings_too=True),
+        Precision(name="q6_k", weight_bytes=0.8203, embeddings_too=True),
+        Precision(name="q5_k_m", weight_bytes=0.711, embeddings_too=True),
+        Precision(name="q4_k_m", weight_bytes=0.606, embeddings_too=True),
+        Precision(name="q4_0", weight_bytes=0.5625, embeddings_too=True),
+        Precision(name="q3_k_m", weight_bytes=0.489, embeddings_too=True),
+        Precision(name="q2_k", weight_bytes=0.395, embeddings_too=True),
+    )
+}
+_SPELLINGS: Final = (  # the first pattern that is found names the format
+    (r"mxfp4", "mxfp4"),
+    (r"nvfp4|fp4|w4a4", "fp4"),
+    (r"w4a8", "w4a8"),
+    (r"q8", "q8_0"),
+    (r"q6", "q6_k"),
+    (r"q5", "q5_k_m"),
+    (r"q4_?k|q4[-_ ]?m", "q4_k_m"),
+    (r"q4|gguf", "q4_0"),
+    (r"q3", "q3_k_m"),
+    (r"q2", "q2_k"),
+    (r"w8a16", "w8a16"),
+    (r"awq|gptq|int4|w4a16|4[-_ ]?bit|marlin|bnb", "int4"),
+    (r"fp8|f8|e4m3", "fp8"),
+    (r"int8|w8a8|8[-_ ]?bit|smoothquant|sq", "int8"),
+    (r"fp32|float32|f32", "fp32"),
+    (r"fp16|bf16|half|f16|16|mixed|auto|none|float", "bf16"),
+)
+
+
+def find_precision(name: str, model_name: str = "") -> Precision:
+    """A format by its spelling; where it says nothing, by the suffix of the model's name; else 16 bit.
+
+    >>> find_precision("FP8").name, find_precision("", "Qwen2.5-72B-Instruct-AWQ").name, find_precision("w4a16").name
+    ('fp8', 'int4', 'int4')
+
+    :raises UnknownName: a spelling that means nothing
+    """
+    text = name.strip().lower()
+    text = re.sub(
+        r"[+/, ]*(kv[-_ =:]*(cache)?[-_ =:]*(fp8|int8)|(fp8|int8)[-_ ]*kv[-_ ]*(cache)?)", "", text
+    )  # the cache's
+    if text == "fp8" and re.search(r"(meta-llama-3\.1-405b|llama-4).*fp8", model_name.lower()):
+        text = "fp8-mlp"  # Meta's own checkpoints leave attention in 16 bit
+    if text in PRECISIONS:
+        return PRECISIONS[text]
+    for pattern, meant in _SPELLINGS:
+        if text and re.search(pattern, text):
+            return PRECISIONS[meant]
+    if text:
+        raise UnknownName("precision", name, PRECISIONS)
+    suffix = re.search(
+        r"(mxfp4|nvfp4|fp4|fp8|int8|int4|awq|gptq|w4a16|w8a8|w8a16|w4a8|q[2-8](?:_[k0](?:_[ms])?)?)(?![a-z0-9])",
+        model_name.lower(),
+    )
+    if suffix:
+        return find_precision(suffix[1], model_name)
+    published = {"gpt-oss": "mxfp4", "starter": "q8_0"}  # formats that a model comes in
+    return PRECISIONS[next((kind for name, kind in published.items() if name in model_name.lower()), "bf16")]
+
+
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
+    """A serving engine's defaults. `reserve`: a request takes its room at its full length, or as it grows."""
+
+    name: str
+    kind: Literal["compiled", "python", "cpp"]  # which fitted overheads apply
+    utilisation: float = 0.9  # of the memory the driver shows
+    max_num_seqs: int = 256
+    max_batched_tokens: int = 8192
+    reserve: Literal["full", "grow"] = "grow"
+    fp8_kv: bool = False  # whether an FP8 checkpoint brings an FP8 cache
+    source: str = ""
+
+
+ENGINES: Final = {
+    item.name: item
+    for item in (
+        Engine(
+            name="vllm",
+            kind="python",
+            max_num_seqs=256,
+            source="vLLM v1: gpu_memory_utilization 0.9, max_num_seqs 256 (1024 on cards above 70 GiB), "
+            "max_num_batched_tokens 8192",
+        ),
+        Engine(
+            name="sglang",
+            kind="python",
+            utilisation=0.88,
+            max_num_seqs=2048,
+            source="SGLang server arguments: mem_fraction_static about 0.88, chunked_prefill_size 8192",
+        ),
+        Engine(
+            name="tensorrt-llm",
+            kind="compiled",
+            utilisation=0.93,
+            max_num_seqs=2048,
+            reserve="full",
+            fp8_kv=True,
+            source="TensorRT-LLM: max_batch_size 2048, max_num_tokens 8192, no eviction; its tables use 0.9-0.95",
+        ),
+        Engine(
+            name="nim",
+            kind="compiled",
+            max_num_seqs=256,
+            reserve="full",
+            fp8_kv=True,
+            source="NVIDIA NIM runs TensorRT-LLM profiles where it has one",
+        ),
+        Engine(
+            name="lmdeploy",
+            kind="compiled",
+            utilisation=0.85,
+            max_num_seqs=256,
+            source="LMDeploy TurboMind: cache_max_entry_count 0.8 of what is free, max_batch_size 128-256",
+        ),
+        Engine(
+            name="tgi",
+            kind="python",
+            utilisation=0.9,
+            max_num_seqs=256,
+            max_batched_tokens=4096,
+            source="Text Generation Inference: max_batch_prefill_tokens 4096",
+        ),
+        Engine(
+            name="llama.cpp",
+            kind="cpp",
+            utilisation=0.95,
+            max_num_seqs=64,
+            max_batched_tokens=2048,
+            reserve="full",
+            source="llama.cpp server: n_parallel slots, n_batch 2048",
+        ),
+        Engine(
+            name="embedded",
+            kind="cpp",
+            utilisation=0.5,
+            max_num_seqs=8,
+            max_batched_tokens=2048,
+            reserve="full",
+            source="steward's own llama.cpp: models[].slots 8, batch 2048; half of the machine's memory",
+        ),
+    )
+}
+_ENGINE_SPELLINGS: Final = (
+    (r"nim", "nim"),
+    (r"tensorrt|trt", "tensorrt-llm"),
+    (r"sglang|sgl", "sglang"),
+    (r"lmdeploy|turbomind", "lmdeploy"),
+    (r"text.generation.inference|tgi", "tgi"),
+    (r"embedded", "embedded"),
+    (r"llama\.?cpp|llamacpp|ollama|gguf|exllama", "llama.cpp"),
+    (r"vllm", "vllm"),
+)
+
+
+def find_engine(name: str) -> Engine | None:
+    """None where nothing of the name is known.
+
+    >>> find_engine("TensorRT-LLM (Triton backend)").name, find_engine("vLLM 0.6").name
+    ('tensorrt-llm', 'vllm')
+    """
+    text = name.lower()
+    for pattern, meant in _ENGINE_SPELLINGS:
+        if re.search(pattern, text):
+            return ENGINES[meant]
+    return None

@@ -1,0 +1,411 @@
+"""What models and accelerators are: the shipped tables, a user's config.json or row, and names as people write them.
+
+Decides which row a name means and how sure that is. Does not know prices, engines or measured speeds.
+The tables carry a source for each row; parameter counts are computed from the architecture and tested against the
+published ones.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+
+from steward.core.errors import InputError, UnknownName
+
+TABLES: Final = Path(__file__).parent / "tables"
+How = Literal["exact", "alias", "nearest", "size", "file"]  # from sure to a guess; file: the user's own
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """A transformer's shape, as config.json has it. Zero: does not apply."""
+
+    name: str
+    aliases: str = ""  # "a|b", further names
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    intermediate: int  # of dense layers
+    vocab: int
+    tied: bool = False  # one matrix for embedding and output
+    gated: bool = True  # three matrices in the feed-forward part, else two
+    max_position: int = 0
+    experts: int = 0
+    experts_per_token: int = 0
+    moe_intermediate: int = 0
+    shared_intermediate: int = 0  # width of all shared experts together
+    dense_layers: int = 0  # first layers without experts
+    moe_every: int = 1
+    sliding_window: int = 0  # tokens
+    sliding_layers: int = 0
+    mla_kv_rank: int = 0
+    mla_rope: int = 0
+    mla_nope: int = 0
+    mla_v: int = 0
+    mla_q_rank: int = 0
+    published_params_b: float = 0.0  # billions, as its authors state; 0: not stated
+    source: str = ""
+
+    @property
+    def moe_layers(self) -> int:
+        return (self.layers - self.dense_layers) // self.moe_every if self.experts else 0
+
+    @property
+    def embedding_params(self) -> int:
+        """Input and output embeddings; one where they are tied."""
+        return self.vocab * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def attention_params(self) -> int:
+        """Projections of one layer."""
+        if self.mla_kv_rank:
+            width = self.heads * (self.mla_nope + self.mla_rope)
+            query = self.mla_q_rank * (self.hidden + width) if self.mla_q_rank else self.hidden * width
+            latent = self.hidden * (self.mla_kv_rank + self.mla_rope)
+            return (
+                query
+                + latent
+                + self.heads * (self.mla_kv_rank * (self.mla_nope + self.mla_v) + self.mla_v * self.hidden)
+            )
+        return 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads)
+
+    @property
+    def expert_params(self) -> int:
+        """One routed expert."""
+        return (3 if self.gated else 2) * self.hidden * self.moe_intermediate
+
+    @property
+    def dense_block_params(self) -> int:
+        """All layers without routed experts: attention, dense feed-forward parts, shared experts, routers."""
+        per = (3 if self.gated else 2) * self.hidden
+        moe = self.moe_layers * (per * self.shared_intermediate + self.hidden * self.experts)
+        return self.layers * self.attention_params + (self.layers - self.moe_layers) * per * self.intermediate + moe
+
+    @property
+    def params(self) -> int:
+        routed = self.moe_layers * self.experts * self.expert_params
+        return self.dense_block_params + routed + self.embedding_params
+
+    @property
+    def active_params(self) -> int:
+        """That one token is multiplied with, the output embedding included."""
+        routed = self.moe_layers * self.experts_per_token * self.expert_params
+        return self.dense_block_params + routed + self.vocab * self.hidden
+
+
+class Gpu(msgspec.Struct, frozen=True, kw_only=True):
+    """An accelerator. Rates are dense (without sparsity). None: not known or not supported."""
+
+    name: str
+    aliases: str = ""
+    vendor: str = ""
+    arch: str = ""
+    bf16_tflops: float  # 16-bit matrix rate
+    fp8_tflops: float | None = None
+    int8_tops: float | None = None
+    fp4_tflops: float | None = None
+    memory_gb: float  # nominal, 1e9 bytes
+    memory_gib_visible: float | None = None  # as the driver reports it
+    bandwidth_gb_s: float
+    link_gb_s: float | None = None  # to its peers, per direction
+    link: str = ""
+    tdp_w: float | None = None
+    source: str = ""
+
+    @property
+    def memory_gib(self) -> float:
+        """What an engine sees. Where the driver's figure is not known: nominal, less the 1.5 % that drivers keep."""
+        return self.memory_gib_visible or self.memory_gb * 1e9 / 2**30 * 0.985
+
+    @property
+    def is_cpu(self) -> bool:
+        return self.vendor == "CPU"
+
+
+Row = TypeVar("Row", Model, Gpu)
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A model a name was resolved to, and how."""
+
+    model: Model
+    how: How
+
+
+@functools.cache
+def models() -> tuple[Model, ...]:
+    return tuple(_rows(TABLES / "models.csv", Model))
+
+
+@functools.cache
+def gpus() -> tuple[Gpu, ...]:
+    return tuple(_rows(TABLES / "gpus.csv", Gpu))
+
+
+def _rows(path: Path, kind: type[Row]) -> list[Row]:
+    """:raises InputError: a row that is not one, by its line"""
+    found = []
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.DictReader(file), 2):
+            cells = {key: value for key, value in row.items() if key and value}
+            try:
+                found.append(msgspec.convert(cells, kind, strict=False))
+            except msgspec.ValidationError as error:
+                needed = "name, memory_gb, bandwidth_gb_s, bf16_tflops"
+                raise InputError(f"{path}:{number}: {error}; a row needs at least {needed}") from error
+    return found
+
+
+# -- names -------------------------------------------------------------------------------------------
+
+_NOISE: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "instruct chat hf it base preview dynamic quantized meta nvidia ai the model text pt v gguf rlhf final turbo "
+        "fp8 fp16 bf16 f16 bfloat16 float16 int8 int4 awq gptq marlin fp4 nvfp4 mxfp4 w4a16 w8a8 w8a16 w4a8 "
+        "q4 q5 q6 q8 k m s 4bit 8bit bit mixed eagle kv block tp exp te 2501 2503 2506 2507 0.1 0.2 0.3 sglang vllm "
+        "trtllm",
+    )
+)
+_DRIVER_WORDS: Final = frozenset(
+    re.findall(
+        r"\S+",
+        "nvidia amd intel tesla instinct geforce hbm2 hbm2e hbm3 hbm3e gpu gpus "
+        "accelerator oam tensor core server edition",
+    )
+)
+_FAMILY: Final = re.compile(r"[a-z]+|\d+(?:\.\d+)?(?:x\d+(?:\.\d+)?)?[a-z]?\d*")
+
+
+def model_key(name: str) -> str:
+    """A name without its organisation, its fine-tuning and its precision.
+
+    >>> model_key("meta-llama/Meta-Llama-3.1-8B-Instruct-FP8"), model_key("LLaMA v2 70B")
+    ('llama-3.1-8b', 'llama-2-70b')
+    """
+    text = name.strip().split("/")[-1].lower().replace("_", "-")
+    text = re.sub(r"(?<=[a-z])-?v(?=\d)", "-", text)  # v2, v0.1
+    text = re.sub(r"\b(?:w\d+a\d+|nvfp4|mxfp4|fp8|fp4|bf16|fp16|int[48]|q\d(?:-[0k])?(?:-[msl])?)\b", " ", text)
+    text = re.sub(r"\bv?0\.[123]\b", " ", text)
+    text = re.sub(r"(?<=\d)p(?=\d)", ".", text)  # llama3p1
+    words = [word for word in re.findall(_FAMILY, text) if word not in _NOISE]
+    return "-".join(words)
+
+
+def gpu_key(name: str) -> str:
+    """
+    >>> gpu_key("NVIDIA H100 80GB HBM3"), gpu_key("A100-SXM4-80GB"), gpu_key("AMD Instinct MI300X")
+    ('h100-80gb', 'a100-sxm-80gb', 'mi300x')
+    """
+    text = re.sub(r"[^a-z0-9.]+", "-", name.lower().replace("gib", "gb"))
+    text = re.sub(r"\bsxm\d\b", "sxm", text)
+    text = re.sub(r"(?<=\d)-gb\b", "gb", text)
+    text = re.sub(r"^\d+-?x-?(?=[a-z])", "", text)  # 8x H100
+    words = [word for word in text.split("-") if word and word not in _DRIVER_WORDS]
+    return "-".join(words)
+
+
+def find_model(name: str) -> Found:
+    """A model by its name or by the path of a config.json.
+
+    :raises UnknownName: neither; the nearest names are offered
+    :raises InputError: a config.json that lacks fields
+    """
+    path = Path(name)
+    if path.suffix == ".json" or path.is_dir():
+        return Found(read_config(path / "config.json" if path.is_dir() else path), "file")
+    index = _model_index()
+    key = model_key(name)
+    if key in index:
+        model = index[key]
+        return Found(model, "exact" if model_key(model.name) == key else "alias")
+    raise UnknownName("model", name, [model.name for model in models()] + ["a path of a config.json"])
+
+
+def nearest_model(name: str) -> Found:
+    """For tables of measurements, where a guess is better than none: the known model with the most words in common,
+    else of the same size.
+
+    :raises UnknownName: nothing of that size either
+    """
+    try:
+        return find_model(name)
+    except UnknownName:
+        pass
+    words = set(model_key(name).split("-"))
+    size = _size(name)
+    best: tuple[float, Model] | None = None
+    for key, model in _model_index().items():
+        other = set(key.split("-"))
+        shared = len(words & other) / len(words | other)
+        total = model.params / 1e9
+        if size is not None and abs(total - size) > 0.12 * size:
+            continue
+        if best is None or shared > best[0]:
+            best = (shared, model)
+    if best is not None and best[0] >= 0.5:
+        return Found(best[1], "nearest")
+    if size is not None:
+        close = min(models(), key=lambda item: (abs(item.params / 1e9 - size) / size, item.kv_heads == item.heads))
+        if abs(close.params / 1e9 - size) <= 0.25 * size:
+            return Found(close, "size")
+    raise UnknownName("model", name, [model.name for model in models()])
+
+
+def _size(name: str) -> float | None:
+    """Billions of parameters a name states: "-70B", "8x7B".
+
+    >>> _size("Foo-70B-chat"), _size("foo-a3b"), _size("Foo-8x7B"), _size("smol-360m")
+    (70.0, None, 46.7, 0.36)
+    """
+    if experts := re.search(r"(\d+)x(\d+(?:\.\d+)?)b\b", name.lower()):
+        return round(int(experts[1]) * float(experts[2]) * 0.834, 1)  # Mixtral: 46.7 of 56
+    found = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return None if found is None else float(found[1]) / (1 if found[2] == "b" else 1000)
+
+
+@functools.cache
+def _model_index() -> dict[str, Model]:
+    return _index(models(), model_key)
+
+
+@functools.cache
+def _gpu_index() -> dict[str, Gpu]:
+    return _index(gpus(), gpu_key)
+
+
+def _index(rows: Iterable[Row], key: Callable[[str], str]) -> dict[str, Row]:
+    """Names win over aliases."""
+    listed = list(rows)
+    index = {key(alias): row for row in listed for alias in row.aliases.split("|") if alias}
+    return {**index, **{key(row.name): row for row in listed}}
+
+
+def find_gpu(name: str, own: Mapping[str, Gpu] | None = None) -> Gpu:
+    """An accelerator by its name, as vendors, drivers and tables write it. `own` are the user's rows.
+
+    :raises UnknownName: none; the nearest names are offered
+    """
+    if own and name in own:
+        return own[name]
+    key, index = gpu_key(name), _gpu_index()
+    if key in index:
+        return index[key]
+    compact = key.replace("-", "")
+    for known, gpu in index.items():
+        if known.replace("-", "") == compact:
+            return gpu
+    words = set(key.split("-"))
+    hits = [(len(known.split("-")), gpu) for known, gpu in index.items() if set(known.split("-")) <= words]
+    if hits:
+        return max(hits, key=lambda hit: hit[0])[1]
+    raise UnknownName("GPU", name, [gpu.name for gpu in gpus()] + (sorted(own) if own else []))
+
+
+def own_gpus(path: Path) -> dict[str, Gpu]:
+    """A user's CSV of accelerators, with the columns of the shipped table. :raises InputError: not one"""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a CSV with the columns of docs/how-to/plan-capacity.md")
+    found = {gpu.name: gpu for gpu in _rows(path, Gpu)}
+    for gpu in found.values():
+        for field in ("bf16_tflops", "memory_gb", "bandwidth_gb_s"):
+            if not getattr(gpu, field) > 0:
+                raise InputError(f"{path}: {gpu.name}: {field} is {getattr(gpu, field)}; expected above 0")
+    return found
+
+
+# -- config.json -------------------------------------------------------------------------------------
+
+
+def read_config(path: Path) -> Model:
+    """A Hugging Face config.json as a model. Multimodal ones: their text part.
+
+    :raises InputError: no such file, not JSON, or fields that are missing, all of them named
+    """
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected a model's config.json") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); expected a model's config.json") from error
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: a JSON {type(tree).__name__}; expected an object such as a model's config.json")
+    config: dict[str, Any] = tree.get("text_config") or tree.get("llm_config") or tree
+    missing = [names[0] for names in _NEEDED if _first(config, names) is None]
+    if missing:
+        raise InputError(f"{path}: missing {', '.join(missing)}; expected a config.json with the model's shape")
+    value = {names[0]: int(_first(config, names)) for names in _NEEDED}
+    bad = [f"{name} is {number}" for name, number in value.items() if number <= 0]
+    if bad:
+        raise InputError(f"{path}: {', '.join(bad)}; expected above 0")
+    heads, hidden = value["num_attention_heads"], value["hidden_size"]
+    experts = int(_first(config, ("num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts")) or 0)
+    width = int(_first(config, ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")) or 4 * hidden)
+    moe_width = int(_first(config, ("moe_intermediate_size", "expert_ffn_hidden_size")) or width)
+    shared = int(config.get("n_shared_experts") or 0) * moe_width
+    shared = int(config.get("shared_expert_intermediate_size") or shared)
+    window, sliding = _sliding(config, value["num_hidden_layers"])
+    style = str((tree.get("architectures") or [""])[0]).lower()
+    return Model(
+        name=str(tree.get("_name_or_path") or path.resolve().parent.name),
+        layers=value["num_hidden_layers"],
+        hidden=hidden,
+        heads=heads,
+        kv_heads=int(_first(config, ("num_key_value_heads", "num_kv_heads", "multi_query_group_num")) or heads),
+        head_dim=int(_first(config, ("head_dim", "kv_channels")) or hidden // heads),
+        intermediate=width,
+        vocab=value["vocab_size"],
+        tied=bool(_first(config, ("tie_word_embeddings",)) or tree.get("tie_word_embeddings") or False),
+        gated=not any(word in style for word in ("opt", "gptj", "neox", "falcon", "starcoder", "bloom", "gpt2", "mpt")),
+        max_position=int(config.get("max_position_embeddings") or 0),
+        experts=experts,
+        experts_per_token=int(_first(config, ("num_experts_per_tok", "moe_top_k", "experts_per_token")) or 0),
+        moe_intermediate=moe_width if experts else 0,
+        shared_intermediate=shared if experts else 0,
+        dense_layers=int(config.get("first_k_dense_replace") or 0) if experts else 0,
+        moe_every=int(_first(config, ("interleave_moe_layer_step", "decoder_sparse_step", "moe_layer_freq")) or 1)
+        if experts and not isinstance(config.get("moe_layer_freq"), list)
+        else 1,
+        sliding_window=window,
+        sliding_layers=sliding,
+        mla_kv_rank=int(config.get("kv_lora_rank") or 0),
+        mla_rope=int(config.get("qk_rope_head_dim") or 0),
+        mla_nope=int(config.get("qk_nope_head_dim") or 0),
+        mla_v=int(config.get("v_head_dim") or 0),
+        mla_q_rank=int(config.get("q_lora_rank") or 0),
+        source=str(path),
+    )
+
+
+_NEEDED: Final = (
+    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
+    ("hidden_size", "n_embd", "d_model"),
+    ("num_attention_heads", "n_head", "n_heads"),
+    ("vocab_size", "padded_vocab_size"),
+)
+
+
+def _first(config: Mapping[str, Any], names: Iterable[str]) -> Any:
+    return next((config[name] for name in names if config.get(name) is not None), None)
+
+
+def _sliding(config: Mapping[str, Any], layers: int) -> tuple[int, int]:
+    """Window in tokens, and how many layers have it."""
+    window = config.get("sliding_window")
+    if not window or config.get("use_sliding_window") is False:
+        return 0, 0
+    kinds = config.get("layer_types")
+    if isinstance(kinds, list):
+        return int(window), sum(kind == "sliding_attention" for kind in kinds)
+    pattern = config.get("sliding_window_pattern")
+    if pattern:
+        return int(window), layers - layers // int(pattern)
+    return int(window), layers

@@ -1,0 +1,131 @@
+"""What fits where: weights, KV cache, activations and what the engine keeps, per accelerator.
+
+KV bytes per token follow the architecture exactly (they match engines' logs to 0.01 GiB); the engine's own need is an
+estimate: vLLM's peak while profiling is its sampler, about nine copies of max_num_seqs x vocabulary x 4 bytes, whatever
+the model's kind (five of five logs in llm-d-benchmark's config_explorer/empirical-vllm-memory-results.md).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import msgspec
+
+from steward.capacity.engines import Engine, Precision
+from steward.capacity.facts import Gpu, Model
+
+GIB: Final = 2**30
+SAMPLER_COPIES: Final = 9.07  # of the logits in 32 bit, beside FIXED_GIB; the same five logs: 8.99 9.0 9.07 9.13 9.16
+NON_TORCH_GIB: Final = (0.14, 0.56)  # one accelerator, several (NCCL); medians of the same table
+FIXED_GIB: Final = 0.35  # what remains in the logs of vLLM 0.15.1 with 128 sequences
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One replica: a model on `tp` x `pp` x `dp` equal accelerators, served by an engine."""
+
+    model: Model
+    gpu: Gpu
+    precision: Precision
+    engine: Engine
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1  # data-parallel attention within the replica (experts are split over all)
+    moe_split: int = 0  # accelerators that share the experts; 0: all
+    kv_bytes: float = 2.0  # of one value
+    max_num_seqs: int = 256
+    max_batched_tokens: int = 8192
+    utilisation: float = 0.9
+    max_model_len: int = 0  # 0: the model's
+
+    @property
+    def gpus(self) -> int:
+        return max(self.tp * self.pp * self.dp, self.moe_split)
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """GiB on each accelerator of a replica, and what its KV cache holds."""
+
+    visible_gib: float
+    usable_gib: float  # utilisation x visible
+    weights_gib: float
+    activation_gib: float
+    overhead_gib: float  # drivers, communication, graphs
+    kv_gib: float  # what remains; negative: it does not fit
+    kv_bytes_per_token: float  # on one accelerator, at full attention
+    kv_tokens: int  # of the replica
+
+    @property
+    def fits(self) -> bool:
+        return self.kv_tokens > 0
+
+
+def plan_memory(deployment: Deployment) -> Memory:
+    d = deployment
+    weights = weights_bytes(d) / GIB
+    activation = activation_bytes(d) / GIB
+    overhead = 0.0 if d.gpu.is_cpu else NON_TORCH_GIB[d.gpus > 1] + FIXED_GIB
+    usable = d.gpu.memory_gib * d.utilisation
+    kv = usable - weights - activation - overhead
+    per_token = kv_bytes_per_token(d)
+    tokens = max(0, int(kv * GIB / per_token)) * d.dp
+    return Memory(
+        visible_gib=d.gpu.memory_gib,
+        usable_gib=usable,
+        weights_gib=weights,
+        activation_gib=activation,
+        overhead_gib=overhead,
+        kv_gib=kv,
+        kv_bytes_per_token=per_token,
+        kv_tokens=tokens,
+    )
+
+
+def weights_bytes(deployment: Deployment) -> float:
+    """On one accelerator. Packed formats keep embeddings in 16 bit unless they say otherwise; MXFP4 packs the routed
+    experts only, their width padded to 256 (gpt-oss-20b: 13.44 GiB so, logged 13.47)."""
+    d, m, p = deployment, deployment.model, deployment.precision
+    packed, plain = p.weight_bytes, 2.0
+    share = 1.0
+    if p.name == "mxfp4" and m.moe_intermediate:
+        share = math.ceil(m.moe_intermediate / 256) * 256 / m.moe_intermediate
+    routed = m.moe_layers * m.experts * m.expert_params * packed * share
+    block = m.dense_block_params * (plain if p.experts_only else packed)
+    if p.experts_only and not m.experts:
+        block = m.dense_block_params * packed
+    if p.attention_plain:
+        block += m.layers * m.attention_params * (plain - packed)
+    embedding = m.embedding_params * (packed if p.embeddings_too else plain)
+    split = d.tp * d.pp
+    return routed / (d.moe_split or split * d.dp) + (block + embedding) / split
+
+
+def kv_bytes_per_token(deployment: Deployment) -> float:
+    """On one accelerator, full attention in all layers. Heads that do not divide are repeated on each rank; MLA's
+    latent is repeated on all of them (vllm-project/vllm#51454)."""
+    d, m = deployment, deployment.model
+    layers = m.layers / d.pp
+    if m.mla_kv_rank:
+        return layers * (m.mla_kv_rank + m.mla_rope) * d.kv_bytes
+    return layers * 2 * math.ceil(m.kv_heads / d.tp) * m.head_dim * d.kv_bytes
+
+
+def kv_tokens_of(model: Model, context: float) -> float:
+    """How many full-attention tokens a request of that context takes: sliding layers stop at their window."""
+    if not model.sliding_window or context <= model.sliding_window:
+        return context
+    share = model.sliding_layers / model.layers
+    return (1 - share) * context + share * model.sliding_window
+
+
+def activation_bytes(deployment: Deployment) -> float:
+    """The larger of the sampler's peak and the feed-forward part's over one step's tokens."""
+    d, m = deployment, deployment.model
+    if d.engine.kind == "cpp":
+        return d.max_batched_tokens * (m.hidden * 8 + m.vocab) * 4.0 / 4
+    sampler = SAMPLER_COPIES * d.max_num_seqs * m.vocab * 4.0
+    width = max(m.intermediate, m.moe_intermediate * m.experts_per_token) / d.tp
+    forward = d.max_batched_tokens * (4 * m.hidden + 3 * width) * 2.0
+    if d.engine.kind == "compiled":  # samples on its own kernels: logits once
+        return max(forward, d.max_num_seqs * m.vocab * 4.0)
+    return max(sampler, forward)

@@ -1,0 +1,105 @@
+"""The plan as a record: what was asked, what was chosen and how sure that is. Monitoring compares it with reality."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from steward.capacity.decide import Choice, Wanted
+from steward.capacity.facts import TABLES
+from steward.capacity.measured import Metric
+from steward.capacity.predict import Prediction
+
+FORMAT: Final = 1
+
+
+class Assumption(msgspec.Struct, frozen=True):
+    """A figure that the plan rests on, and where it comes from."""
+
+    what: str
+    value: str
+    source: str
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """Where 80 % of measurements lie, by the errors on rows that the fit did not see."""
+
+    low: float
+    value: float
+    high: float
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward plan --json`. `chosen` is None where it declines; `declined` says why, by candidate."""
+
+    format: int = FORMAT
+    at: float  # seconds since the epoch
+    model: str
+    engine: str
+    wanted: Wanted
+    chosen: Choice | None
+    ttft_p95_ms: Interval | None = None
+    tpot_p95_ms: Interval | None = None
+    max_rate: Interval | None = None  # requests a second, of all replicas
+    alternatives: tuple[Choice, ...] = ()
+    declined: dict[str, str] = {}
+    considered: int = 0
+    assumptions: tuple[Assumption, ...] = ()
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward plan predict --json`: one deployment under one load."""
+
+    model: str
+    gpu: str
+    gpus: int
+    precision: str
+    tp: int
+    pp: int
+    engine: str
+    visible_gib: float  # of one accelerator, as the driver reports it
+    usable_gib: float
+    weights_gib: float  # on each accelerator
+    activation_gib: float
+    overhead_gib: float
+    kv_gib: float
+    kv_bytes_per_token: float
+    kv_tokens: int  # of the replica
+    prediction: Prediction
+    output_tok_s: Interval
+    ttft_ms: Interval  # means
+    tpot_ms: Interval
+    calibrated: bool
+    assumptions: tuple[Assumption, ...] = ()
+
+
+# Quantiles 0.1 and 0.9 of predicted/measured.
+Ratios = dict[Metric, tuple[float, float]]
+
+
+def shipped_ratios() -> Ratios:
+    """On groups that the fit did not see; written by scripts/fit_planner.py."""
+    return msgspec.json.decode((TABLES / "ratios.json").read_bytes(), type=Ratios)
+
+
+UNMEASURED: Final = 1.3  # factor on both sides for vendors of which no measurement is shipped
+GUESSED: Final = 5.0  # and for a CPU, of which nothing is known but its memory; both are judgement, not statistics
+
+
+def uncalibrated_ratios(vendor: str) -> Ratios:
+    """What to expect of a deployment that nobody has measured."""
+    shipped = shipped_ratios()
+    if vendor == "CPU":
+        return {metric: (1 / GUESSED, GUESSED) for metric in shipped}
+    wider = 1.0 if vendor == "NVIDIA" else UNMEASURED
+    return {metric: (low / wider, high * wider) for metric, (low, high) in shipped.items()}
+
+
+def interval(value: float, ratios: Ratios, metric: Metric) -> Interval:
+    """
+    >>> interval(100.0, {"tpot_ms": (0.8, 1.25)}, "tpot_ms")
+    Interval(low=80.0, value=100.0, high=125.0)
+    """
+    low, high = ratios[metric]
+    return Interval(value / high, value, value / low)

@@ -1,0 +1,192 @@
+"""A plan as one self-contained HTML page: memory, latency against rate, cost against objective, what it rests on.
+
+No script, no network. The curves are simulated anew by whoever asks for the page; this module only draws.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+import msgspec
+
+from steward.capacity.decide import Choice
+from steward.capacity.plan import Interval, Plan
+from steward.web.charts import Line, bar_chart, line_chart
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """Latency of the chosen deployment at one rate of all its replicas; None: it does not keep up there."""
+
+    rate: float
+    ttft_p95_ms: float | None
+    tpot_p95_ms: float | None
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What the traffic costs under another objective; None: nothing holds it."""
+
+    objective_ms: float
+    gpus: int | None
+    usd_per_hour: float | None
+
+
+def render(plan: Plan, curve: Sequence[Curve], costs: Sequence[Cost], objective: str) -> str:
+    """`costs` are for values of `objective`, such as "TPOT p95". The plan must have a chosen deployment."""
+    best = plan.chosen
+    assert best is not None
+    replicas = f"{best.replicas} replica{'s' * (best.replicas != 1)}"
+    sentence = f"{best.gpus} × {best.gpu} serve {plan.model}"
+    wanted = plan.wanted
+    money = (
+        "no prices given" if best.usd_per_hour is None else f"{best.usd_per_1k_requests:.4f} USD a thousand requests"
+    )
+    figures = [
+        ("Accelerators", f"{best.gpus}", f"{replicas}, tensor parallel {best.tp}, {best.precision}"),
+        ("Room", f"{best.headroom:.0%}", f"{wanted.rate:g} of {best.max_rate:.3g} requests/s"),
+        ("First token, p95", _ms(best.prediction.ttft_ms.p95), _between(plan.ttft_p95_ms)),
+        (
+            ("Cost an hour", f"${best.usd_per_hour:,.2f}", money)
+            if best.usd_per_hour is not None
+            else ("Per token, p95", _ms(best.prediction.tpot_ms.p95), _between(plan.tpot_p95_ms))
+        ),
+    ]
+    boxes = "".join(
+        f'<div><p class="name">{escape(name)}</p><p class="value">{escape(value)}</p>'
+        f'<p class="quiet">{escape(note)}</p></div>'
+        for name, value, note in figures
+    )
+    style = Path(__file__).with_name("report.css").read_text()
+    objectives = ", ".join(
+        f"{name} p95 within {value:g} ms"
+        for name, value in (("TTFT", wanted.ttft_p95_ms), ("TPOT", wanted.tpot_p95_ms), ("E2E", wanted.e2e_p95_ms))
+        if value is not None
+    )
+    asked = f"{wanted.rate:g} requests/s of {wanted.input_tokens:,} + {wanted.output_tokens:,} tokens"
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<title>{escape(sentence)} · steward</title><style>{style}</style></head><body><main>
+<p class="quiet"><span class="brand">steward</span> capacity plan · {escape(asked)}
+· {escape(objectives) or "no objectives"} · {escape(plan.engine)}</p>
+<h1>{escape(sentence)}</h1>
+<section class="figures">{boxes}</section>
+<section class="charts">{_first_token(curve, plan)}{_per_token(curve, plan)}</section>
+<section class="charts">{_memory((best, *plan.alternatives))}{_costs(costs, objective)}</section>
+<section class="card"><h2>Choices</h2>{_choices((best, *plan.alternatives))}</section>
+<section class="card"><h2>What it rests on</h2>{_assumptions(plan)}
+<p class="quiet">Intervals hold 80 % of measurements, by the errors on deployments that the fit did not see.</p>
+</section>
+{_declined(plan)}
+</main></body></html>
+"""
+
+
+def _ms(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
+
+
+def _between(found: Interval | None) -> str:
+    return "" if found is None else f"{_ms(found.low)} to {_ms(found.high)}"
+
+
+def _first_token(curve: Sequence[Curve], plan: Plan) -> str:
+    return _latency("First token", [point.ttft_p95_ms for point in curve], plan.wanted.ttft_p95_ms, curve)
+
+
+def _per_token(curve: Sequence[Curve], plan: Plan) -> str:
+    return _latency("Each further token", [point.tpot_p95_ms for point in curve], plan.wanted.tpot_p95_ms, curve)
+
+
+def _latency(title: str, values: Sequence[float | None], limit: float | None, curve: Sequence[Curve]) -> str:
+    lines = [Line("p95", tuple(values), "a")]
+    if limit is not None:
+        lines.append(Line("objective", tuple([limit] * len(curve)), "d"))
+    labels = [f"{point.rate:.3g}/s" for point in curve]
+    top = max((value for line in lines for value in line.values if value is not None), default=0.0)
+    return line_chart(f"{title} against rate", labels, lines, _seconds if top >= 1000 else _milliseconds)
+
+
+def _seconds(value_ms: float) -> str:
+    """Short, for an axis.
+
+    >>> _seconds(1500.0)
+    '1.5 s'
+    """
+    return f"{value_ms / 1000:.3g} s"
+
+
+def _milliseconds(value_ms: float) -> str:
+    return f"{value_ms:.3g} ms"
+
+
+def _memory(choices: Sequence[Choice]) -> str:
+    parts = (("weights", "weights_gib", "a"), ("KV cache", "kv_gib", "b"), ("activations", "activation_gib", "c"))
+    lines = [
+        Line(name, tuple(max(0.0, getattr(choice.memory, field)) for choice in choices), style)
+        for name, field, style in parts
+    ]
+    lines.append(Line("engine", tuple(choice.memory.overhead_gib for choice in choices), "d"))
+    labels = [re.sub(r"-(SXM|PCIe|NVL).*|-\d+GB", "", choice.gpu) for choice in choices]
+    return bar_chart("Memory of one accelerator, GiB", labels, lines, lambda value: f"{value:,.3g}", head="Accelerator")
+
+
+def _costs(costs: Sequence[Cost], objective: str) -> str:
+    labels = [f"{cost.objective_ms:,.3g} ms" for cost in costs]
+    priced = any(cost.usd_per_hour is not None for cost in costs)
+    if priced:
+        values = tuple(cost.usd_per_hour for cost in costs)
+        return bar_chart(
+            f"Cost against {objective}",
+            labels,
+            [Line("USD an hour", values, "a")],
+            lambda v: f"${v:,.3g}",
+            head=objective,
+        )
+    counts = tuple(None if cost.gpus is None else float(cost.gpus) for cost in costs)
+    lines = [Line("accelerators", counts, "a")]
+    return bar_chart(f"Accelerators against {objective}", labels, lines, lambda value: f"{value:,.3g}", head=objective)
+
+
+def _choices(choices: Sequence[Choice]) -> str:
+    rows = []
+    for number, choice in enumerate(choices):
+        p = choice.prediction
+        cells = [
+            str(choice.gpus), str(choice.replicas), str(choice.tp), str(choice.pp), f"{choice.max_rate:.3g}",
+            f"{choice.headroom:.0%}", f"{p.ttft_ms.p95:,.0f}", f"{p.tpot_ms.p95:.1f}", f"{choice.memory.kv_tokens:,}",
+            "–" if choice.usd_per_hour is None else f"{choice.usd_per_hour:,.2f}",
+        ]  # fmt: skip
+        numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
+        best = ' class="best"' if number == 0 else ""
+        rows.append(f"<tr{best}><td>{escape(choice.gpu)} {escape(choice.precision)}</td>{numbers}</tr>")
+    head = "Accelerator|#Count|#Replicas|#TP|#PP|#Most req/s|#Room|#TTFT p95 ms|#TPOT p95 ms|#KV tokens|#USD/h"
+    return _table(head, rows)
+
+
+def _assumptions(plan: Plan) -> str:
+    rows = [
+        f"<tr><td>{escape(item.what)}</td><td>{escape(item.value)}</td>"
+        f'<td class="quiet">{escape(item.source)}</td></tr>'
+        for item in plan.assumptions
+    ]
+    return _table("What|Value|Source", rows)
+
+
+def _declined(plan: Plan) -> str:
+    if not plan.declined:
+        return ""
+    rows = [
+        f'<tr><td>{escape(name)}</td><td class="quiet">{escape(why)}</td></tr>' for name, why in plan.declined.items()
+    ]
+    return f'<section class="card"><h2>Declined</h2>{_table("Accelerator|Why", rows)}</section>'
+
+
+def _table(head: str, rows: Sequence[str]) -> str:
+    """A table that scrolls by itself where it is too wide; a column's name that begins with # stands to the right."""
+    cells = "".join(
+        f'<th class="n">{name[1:]}</th>' if name[0] == "#" else f"<th>{name}</th>" for name in head.split("|")
+    )
+    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

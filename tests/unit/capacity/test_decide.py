@@ -1,0 +1,81 @@
+"""The decision: cheapest that holds, declined with reasons, contradictions named."""
+
+import pytest
+
+from steward.capacity.decide import Decision, Wanted, decide, deployment_of, holds
+from steward.capacity.engines import ENGINES, find_precision
+from steward.capacity.facts import find_gpu, find_model
+from steward.capacity.predict import Load, predict
+from steward.capacity.speed import shipped_terms
+from steward.core.errors import InputError
+
+TERMS = shipped_terms()
+
+
+def wanted(**more: float) -> Wanted:
+    return Wanted(**{"rate": 10.0, "input_tokens": 1024, "output_tokens": 256, "tpot_p95_ms": 50.0, **more})  # type: ignore[arg-type]
+
+
+def decided(asked: Wanted, *gpus: str, model: str = "llama-3.1-8b", prices: dict[str, float] | None = None) -> Decision:
+    listed = [find_gpu(name) for name in gpus or ("h100", "a100", "l40s")]
+    kinds = [find_precision("bf16")]
+    return decide(
+        asked, find_model(model).model, listed, kinds, ENGINES["vllm"], lambda _: (TERMS, False), prices or {}
+    )
+
+
+def test_the_cheapest_by_the_users_prices_comes_first() -> None:
+    dear = decided(wanted(), prices={"H100-SXM-80GB": 9.0, "A100-SXM-80GB": 1.0, "L40S": 9.0})
+    cheap = decided(wanted(), prices={"H100-SXM-80GB": 0.1, "A100-SXM-80GB": 1.0, "L40S": 9.0})
+    assert dear.choices[0].gpu == "A100-SXM-80GB" and cheap.choices[0].gpu == "H100-SXM-80GB"
+    best = cheap.choices[0]
+    assert best.usd_per_hour == pytest.approx(0.1 * best.gpus)
+    assert best.usd_per_1k_requests == pytest.approx(best.usd_per_hour / 36)  # 36,000 requests an hour
+
+
+def test_what_is_chosen_holds_the_objectives_with_the_headroom_asked_for() -> None:
+    asked = wanted(rate=40.0, ttft_p95_ms=500.0)
+    best = decided(asked, "h100").choices[0]
+    assert best.headroom >= asked.headroom and best.max_rate >= 40
+    deployment = deployment_of(
+        find_model("llama-3.1-8b").model, find_gpu("h100"), find_precision("bf16"), ENGINES["vllm"], best.tp, best.pp
+    )
+    load = Load(kind="open", rate=40 / best.replicas, input_tokens=1024, output_tokens=256, spread=0.5, requests=300)
+    assert holds(predict(deployment, load, TERMS), asked)
+
+
+def test_ten_times_the_traffic_takes_about_ten_times_the_replicas() -> None:
+    one, ten = (decided(wanted(rate=rate, most_gpus=1000), "l40s").choices[0].gpus for rate in (20.0, 200.0))
+    assert 8 <= ten / one <= 12
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "said"),
+    [
+        ("llama-3.1-405b", {}, "does not fit"), ("llama-3.1-8b", {"tpot_p95_ms": 0.5}, "too slow a token"),
+        ("llama-3.1-8b", {"ttft_p95_ms": 5.0}, "too slow to the first token"),
+        ("llama-3.1-8b", {"rate": 1e5}, "too many"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_declined_with_its_reason(model: str, more: dict[str, float], said: str) -> None:
+    found = decided(wanted(**more), "l4", model=model)
+    assert not found.choices and said in found.declined["L4 bf16"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"rate": 0.0}, "--rate 0"), ({"rate": float("nan")}, "--rate nan"), ({"input_tokens": 0}, "--input 0"),
+        ({"output_tokens": -3}, "--output -3"), ({"ttft_p95_ms": -1.0}, "--ttft-p95 -1"),
+        ({"headroom": 1.0}, "--headroom 1"),
+        ({"ttft_p95_ms": 2000.0, "e2e_p95_ms": 1000.0}, "contradiction"), ({"e2e_p95_ms": 1000.0}, "contradiction"),
+    ],
+)  # fmt: skip
+def test_impossible_wishes_are_input_errors(more: dict[str, float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        wanted(**more)
+
+
+def test_lengths_beyond_the_model_are_an_input_error() -> None:
+    with pytest.raises(InputError, match="reads 4,096"):
+        decided(wanted(input_tokens=4000), model="llama-2-7b")

@@ -1,0 +1,106 @@
+"""The tables of facts: plausible in every column, and names as people write them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steward.capacity.facts import Gpu, Model, find_gpu, find_model, gpus, models, nearest_model, own_gpus, read_config
+from steward.core.errors import InputError, UnknownName
+
+LLAMA = {"num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,
+         "intermediate_size": 14336, "vocab_size": 128256}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+def test_a_models_shape_gives_the_parameters_its_authors_publish(model: Model) -> None:
+    assert model.params / 1e9 == pytest.approx(model.published_params_b, rel=0.015)
+    assert model.source and model.active_params <= model.params * 1.1 and model.heads % model.kv_heads == 0
+    assert 0 <= model.sliding_layers <= model.layers and (model.sliding_window > 0) == (model.sliding_layers > 0)
+    assert 16 <= model.head_dim <= 256 and 1_000 < model.vocab < 300_000 and model.max_position >= 1024
+    assert bool(model.experts) == bool(model.experts_per_token) == bool(model.moe_intermediate)
+
+
+@pytest.mark.parametrize("gpu", gpus(), ids=lambda gpu: gpu.name)
+def test_a_gpus_figures_are_plausible(gpu: Gpu) -> None:
+    assert gpu.source and 4 <= gpu.memory_gb <= 400 and 150 <= gpu.bandwidth_gb_s <= 10_000
+    assert 10 <= gpu.bf16_tflops <= 3_000
+    assert gpu.memory_gb * 0.7 < gpu.memory_gib * 2**30 / 1e9 <= gpu.memory_gb * 1.08  # the driver keeps some
+    for rate in (gpu.fp8_tflops, gpu.int8_tops):  # dense: twice the 16-bit rate, not four times (that is with sparsity)
+        assert rate is None or gpu.arch.endswith(("sm103", "sm70")) or 0.9 <= rate / gpu.bf16_tflops <= 4.1
+    assert gpu.link_gb_s is None or 10 <= gpu.link_gb_s <= 1_000
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("meta-llama/Llama-3.1-8B-Instruct", "Llama-3.1-8B"), ("LLaMA v2 70B", "Llama-2-70b"),
+        ("meta/llama3-8b-instruct", "Llama-3.1-8B"), ("nvidia/Llama-3.3-70B-Instruct-NVFP4", "Llama-3.1-70B"),
+        ("deepseek-ai/DeepSeek-R1", "DeepSeek-V3"), ("TheBloke/Llama-2-13B-chat-AWQ", "Llama-2-13b"),
+        ("Qwen3-30B-A3B-Instruct-2507", "Qwen3-30B-A3B"), ("llama-3.1-8b-q4_k_m.gguf", "Llama-3.1-8B"),
+    ],
+)  # fmt: skip
+def test_models_are_found_by_the_names_people_write(written: str, meant: str) -> None:
+    assert find_model(written).model.name == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100-SXM-80GB"), ("A100-SXM4-80GB", "A100-SXM-80GB"), ("MI300X", "MI300X"),
+        ("NVIDIA A100 80GB PCIe", "A100-PCIe-80GB"), ("Tesla T4", "T4"), ("h100 nvl", "H100-NVL-94GB"),
+        ("8xH100", "H100-SXM-80GB"),
+        ("NVIDIA GeForce RTX 4090", "RTX-4090"), ("AMD Instinct MI300X", "MI300X"), ("GH200 480GB", "GH200-96GB"),
+    ],
+)  # fmt: skip
+def test_gpus_are_found_by_the_names_drivers_and_tables_write(written: str, meant: str) -> None:
+    assert find_gpu(written).name == meant
+
+
+def test_no_two_gpus_share_a_name() -> None:
+    names = [name.lower() for gpu in gpus() for name in (gpu.name, *filter(None, gpu.aliases.split("|")))]
+    assert len(names) == len(set(names))
+
+
+def test_an_unknown_name_offers_the_nearest() -> None:
+    with pytest.raises(UnknownName, match=r"did you mean 'Llama-3\.1-8B'"):
+        find_model("Llama-3.1-9B")
+    with pytest.raises(UnknownName, match="unknown GPU 'Z80'"):
+        find_gpu("Z80")
+
+
+def test_a_measured_unknown_model_is_taken_for_one_of_its_size() -> None:
+    found = nearest_model("SomethingNew-70B-chat")
+    assert found.how == "size" and 60e9 < found.model.params < 80e9
+    with pytest.raises(UnknownName):
+        nearest_model("SomethingNew")
+
+
+def test_a_config_json_is_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(LLAMA))
+    found = find_model(str(path)).model
+    assert found.params == find_model("llama-3.1-8b").model.params and found.head_dim == 128
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON"), ("[1]", "expected an object"), ("{}", "missing num_hidden_layers, hidden_size"),
+        (json.dumps({**LLAMA, "hidden_size": 0}), "hidden_size is 0"),
+    ],
+)  # fmt: skip
+def test_a_broken_config_json_is_named_with_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=said):
+        read_config(path)
+
+
+def test_own_accelerators_come_from_a_csv(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("name,bf16_tflops,memory_gb,bandwidth_gb_s\nX1,100,48,900\n")
+    assert own_gpus(path)["X1"].bandwidth_gb_s == 900
+    path.write_text("name,bf16_tflops,memory_gb,bandwidth_gb_s\nX1,100,48,fast\n")
+    with pytest.raises(InputError, match=r"own\.csv:2"):
+        own_gpus(path)

@@ -1,0 +1,91 @@
+"""Tables of measurements: what is read, what is declined, and how errors are counted."""
+
+from pathlib import Path
+
+import pytest
+
+from steward.capacity.measured import read_rows, shipped_rows, validate
+from steward.capacity.speed import shipped_terms
+from steward.core.errors import InputError
+
+HEAD = (
+    "model,gpu,gpu_count,precision,engine,parallelism,input_len,output_len,load_type,load_value,output_tok_s,"
+    "tpot_ms_mean,notes\n"
+)
+GOOD = "Llama-3.1-8B,H100,1,bf16,vllm,tp1,512,128,closed_loop_concurrency,8,800,NaN,\n"
+
+
+def table(folder: Path, *rows: str) -> Path:
+    path = folder / "rows.csv"
+    path.write_text(HEAD + "".join(rows))
+    return path
+
+
+def test_the_shipped_rows_are_predicted_within_the_reaches() -> None:
+    found = validate(shipped_rows(), (), lambda _: shipped_terms())
+    errors = {name: item.median_error for name, item in found.metrics.items()}
+    assert found.rows == 293 and not found.declined
+    assert errors["output_tok_s"] < 0.10 and errors["tpot_ms"] < 0.15 and errors["ttft_ms"] < 0.25
+
+
+def test_empty_cells_and_nan_are_no_measurements(tmp_path: Path) -> None:
+    rows, declined = read_rows(table(tmp_path, GOOD))
+    assert not declined and rows[0].measured == {"output_tok_s": 800.0}
+
+
+def test_a_tenth_may_be_declined_and_the_rest_counts_as_an_error_of_one(tmp_path: Path) -> None:
+    bad = GOOD.replace("H100", "Z80")
+    rows, declined = read_rows(table(tmp_path, *[GOOD] * 8, bad, bad))
+    found = validate(rows, declined, lambda _: shipped_terms())
+    assert found.rows == 10 and found.declined == {"unknown GPU 'Z80'": 2}
+    assert found.metrics["output_tok_s"].n == 9 and found.metrics["output_tok_s"].p90_error == 1.0
+
+
+def test_rows_per_gpu_count_for_all_of_them(tmp_path: Path) -> None:
+    row = "Llama-2-70b,H100,4,fp8,TensorRT-LLM,tp4,128,128,static_batch,64,100,,out tok/s PER GPU\n"
+    assert read_rows(table(tmp_path, row))[0][0].measured["output_tok_s"] == 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "meant"),
+    [
+        ("open_loop_qps", "4", "open"), ("open_loop_qps", "INF", "open"), ("closed_loop_concurrency", "8", "closed"),
+        ("static_batch", "16", "static"), ("max_throughput_offline", "inf", "offline"), ("burst_n", "20", "open"),
+        ("concurrency", "3", "closed"), ("request_rate", "3", "open"),
+    ],
+)  # fmt: skip
+def test_loads_are_understood(tmp_path: Path, kind: str, value: str, meant: str) -> None:
+    row = GOOD.replace("closed_loop_concurrency,8", f"{kind},{value}")
+    assert read_rows(table(tmp_path, row))[0][0].load.kind == meant
+
+
+@pytest.mark.parametrize(
+    ("precision", "meant", "kv_bytes"),
+    [
+        ("FP8", "fp8", 2.0), ("bf16 + fp8 kv", "bf16", 1.0), ("Mixed", "bf16", 2.0), ("W4A16", "int4", 2.0),
+        ("NVFP4", "fp4", 1.0), ("default", "bf16", 2.0), ("", "bf16", 2.0), ("GGUF Q4_K_M", "q4_k_m", 2.0),
+    ],
+)  # fmt: skip
+def test_precisions_are_understood(tmp_path: Path, precision: str, meant: str, kv_bytes: float) -> None:
+    row = read_rows(table(tmp_path, GOOD.replace(",bf16,", f",{precision},")))[0][0]
+    assert (row.deployment.precision.name, row.deployment.kv_bytes) == (meant, kv_bytes)
+
+
+@pytest.mark.parametrize(
+    ("parallelism", "count", "tp", "pp", "gpus"),
+    [
+        ("tp4", "4", 4, 1, 4), ("TP=2 PP=2", "4", 2, 2, 4), ("", "8", 8, 1, 8), ("tp8 dp8", "8", 1, 1, 8),
+        ("", "", 1, 1, 1),
+        ("tp2 pp1 attn_dp1 moe_tp1 moe_ep1", "2.0", 2, 1, 2),
+    ],
+)  # fmt: skip
+def test_degrees_are_understood(tmp_path: Path, parallelism: str, count: str, tp: int, pp: int, gpus: int) -> None:
+    row = read_rows(table(tmp_path, GOOD.replace("H100,1,", f"H100,{count},").replace("tp1", parallelism)))[0][0]
+    assert (row.deployment.tp, row.deployment.pp, row.deployment.gpus) == (tp, pp, gpus)
+
+
+def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="no column model, gpu"):
+        read_rows(path)
