@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from steward import __version__
-from steward.cli import chat, config, data, evaluation, feedback, keys, prompts, reload, status, up, usage
+from steward.cli import chat, config, data, evaluation, feedback, keys, load, prompts, reload, status, up, usage
 from steward.core.errors import StewardError
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ config.app.command()(reload.history)
 config.app.command()(reload.diff)
 config.app.command()(reload.rollback)
 app.add_typer(evaluation.app, name="eval")
+app.add_typer(load.app, name="load")
 app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
 app.add_typer(usage.app, name="usage")
 app.add_typer(data.app, name="data", help="Clean, check and explain data sets.")
