@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-loadtest
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -64,3 +64,8 @@ bench-data-minhash: $(VENV)/.test  ## near-duplicates beside datatrove's, which 
 
 bench-start: $(VENV)/.test
 	$(PY) benchmarks/bench_start.py
+
+PEER_AIPERF ?= build/aiperf
+bench-loadtest: $(VENV)/.test     ## the load-testing client beside AIPerf, in an environment of its own; GUIDELLM=DIR adds GuideLLM
+	test -x $(PEER_AIPERF)/bin/aiperf || ($(PYTHON) -m venv $(PEER_AIPERF) && $(PEER_AIPERF)/bin/pip install --quiet aiperf==0.13.0)
+	$(PY) benchmarks/bench_loadtest.py --aiperf $(PEER_AIPERF) $(if $(GUIDELLM),--guidellm $(GUIDELLM))

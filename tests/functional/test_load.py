@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from conftest import ROOT, STEWARD, run, until
 from steward.core.errors import InputError, Unavailable
 from steward.core.load_report import read_load_report
 from steward.loadtest.config import Arrival, LoadConfig
-from steward.workflows.loadtest import Watched, run_load
+from steward.workflows.load_search import find_max, selftest
+from steward.workflows.loadtest import Watched, run_load, run_on_ray
 
 BUDGET_MS = 500.0  # of the client's lateness: the tests share their machine
 
@@ -56,8 +58,8 @@ def load(url: str, **given: Any) -> Any:
 def test_known_timing_is_measured_as_it_is(echo: str) -> None:
     found = load(echo, requests=100)
     assert found.answered == 100 and found.tokens_from == "usage" and found.output_tokens_mean == 8
-    assert 60 <= found.from_actual_send.ttft_ms.p50 < 75  # never less than the truth
-    assert found.tpot_ms.p50 == pytest.approx(5, abs=1) and found.e2e_ms.p50 == pytest.approx(60 + 7 * 5, abs=15)
+    assert 60 <= found.from_actual_send.ttft_ms.p50 < 110  # never less than the truth; more on a busy machine
+    assert found.tpot_ms.p50 == pytest.approx(5, abs=2) and 95 <= found.e2e_ms.p50 < 160  # 60 + 7 * 5
     assert found.ttft_ms.p50 >= found.from_actual_send.ttft_ms.p50 and found.valid
 
 
@@ -218,3 +220,58 @@ def test_ctrl_c_keeps_a_report_that_says_it_is_partial(echo: str, tmp_path: Path
     printed, _ = process.communicate(timeout=20)
     found = read_load_report(tmp_path / "r.json")
     assert process.returncode == 3 and found.partial and found.answered > 10 and "partial: interrupted" in printed
+
+
+@pytest.fixture(scope="module")
+def four_slots() -> Iterator[str]:
+    """40 ms in each of four slots: exactly 100 requests a second."""
+    yield from started("-m", "steward.processes.echo", '{"first_ms": 20, "gap_ms": 5, "tokens": 5, "slots": 4}')
+
+
+def test_find_max_finds_a_known_capacity(four_slots: str) -> None:
+    objective = config(
+        four_slots, arrival=Arrival(kind="constant", rate=1.0), slo="ttft_p95<250ms", warmup_s=0.5, requests=None,
+        duration_s=1.0,
+    )  # fmt: skip
+    found = find_max(objective, trial_s=2.0, start=90.0, tolerance=0.1)
+    assert found.verdict == "found" and found.rate == pytest.approx(100, rel=0.1) and found.fails_at < 115
+    assert all(trial.answer == ("holds" if trial.rate <= found.rate else "fails") for trial in found.trials)
+
+
+def test_a_sweep_sees_where_it_saturates(four_slots: str, tmp_path: Path) -> None:
+    command = ["load", "sweep", four_slots, "--model", "m", "--rates", "40,200", "--step", "2s", "--warmup", "0s"]
+    ended = run(*command, "--late-budget", str(BUDGET_MS), "--json", "--html", "s.html", cwd=tmp_path)
+    found = json.loads(ended.stdout)
+    assert ended.returncode == 0 and found["saturates_at"] == 200 and 70 < found["capacity_rate"] < 105
+    assert [point["saturated"] for point in found["points"]] == [False, True]
+    assert "saturated from 200 requests a second" in (tmp_path / "s.html").read_text()
+
+
+def test_find_max_without_a_rate_that_holds(echo: str) -> None:
+    impossible = config(echo, slo="ttft_p95<1ms", requests=None, duration_s=1.0)
+    found = find_max(impossible, trial_s=0.5)
+    assert found.verdict == "not_even_the_lowest" and found.rate is None
+
+
+def test_compare_is_a_gate(echo: str, tmp_path: Path) -> None:
+    for name, tokens in (("a", "4"), ("b", "4"), ("c", "24")):
+        report = load(echo, arrival=Arrival(rate=100), requests=200, output_tokens=tokens)
+        (tmp_path / name).write_bytes(msgspec.json.encode(report))
+    alike = run("load", "compare", "a", "b", "--margin", "0.9", cwd=tmp_path)
+    slower = run("load", "compare", "a", "c", "--metric", "e2e_p50", "--json", cwd=tmp_path)
+    assert alike.returncode == 0 and "no worse" in alike.stdout
+    assert slower.returncode == 3 and "output tokens a request" in slower.stdout  # another load is no comparison
+    assert run("load", "compare", "a", "nothing", cwd=tmp_path).returncode == 2
+
+
+def test_the_selftest_measures_this_client() -> None:
+    found = selftest(rates=(20.0,), step_s=2.0)
+    (step,) = found.steps
+    assert 0 <= step.ttft_error_p50_ms < 50 and step.achieved_rate == pytest.approx(20, rel=0.5) and found.start_s < 20
+
+
+def test_ray_tasks_share_the_schedule_of_one_process(echo: str) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    one = run_load(config(echo, requests=40)).report
+    two = run_on_ray(config(echo, requests=40, processes=2)).report
+    assert two.answered == 40 and two.processes == 2 and two.samples.at_s == one.samples.at_s

@@ -169,6 +169,218 @@ def replay(
     _go(config, _watched(metrics_url, metrics_key), began, out, csv, html, json)
 
 
+Arrivals = Annotated[str, typer.Option(help="constant, poisson or gamma.")]
+
+
+@app.command("find-max")
+def find_max(
+    url: Url,
+    model: Model,
+    slo: Annotated[str, typer.Option(help="Objective: ttft_p95<500ms,tpot_p95<50ms.")],
+    trial: Annotated[str, typer.Option(help="Of one rate; longer where so few requests decide nothing.")] = "20s",
+    start: Annotated[float | None, typer.Option(help="First rate; else what one user at a time gives.")] = None,
+    highest: Annotated[float, typer.Option(help="No rate above it is tried.")] = 1e6,
+    tolerance: Annotated[float, typer.Option(min=0.001, max=1, help="Ends when the bracket is so narrow.")] = 0.02,
+    arrival: Arrivals = "poisson",
+    burstiness: Annotated[float, typer.Option(help="Shape of gamma gaps: 1 Poisson, 0.25 bursts.")] = 1.0,
+    warmup: Warmup = "2s",
+    input_tokens: InputTokens = "512",
+    output_tokens: OutputTokens = "128",
+    shared_prefix: SharedPrefix = 0,
+    prompts: Prompts = None,
+    endpoint: Endpoint = "chat",
+    stream: Stream = True,
+    key: Key = None,
+    header: Header = None,
+    body: Body = None,
+    ca_file: CaFile = None,
+    insecure: Insecure = False,
+    timeout: Timeout = "600s",
+    stall: Stall = "120s",
+    drain: Drain = "30s",
+    processes: Processes = 1,
+    seed: Seed = 0,
+    late_budget: LateBudget = 10.0,
+    out: Out = None,
+    json: JsonOption = False,
+) -> None:
+    """The highest rate, that holds an objective. Exit 1: not even the lowest; 3: the client is the limit."""
+    from steward.loadtest.config import Arrival, seconds
+    from steward.workflows import load_search, loadtest
+
+    if out is not None:
+        loadtest.writable(out)
+    config = _config(
+        **_named(locals()), max_errors=None, tokenizer=None, turns=1,
+        arrival=Arrival(kind=_kind(arrival), rate=1.0, burstiness=burstiness), duration_s=1.0,
+    )  # fmt: skip
+    found = load_search.find_max(
+        config, trial_s=seconds(trial), start=start, highest=highest, tolerance=tolerance, told=_told(json)
+    )
+    if json:
+        show_json(found)
+    else:
+        rows = [
+            [f"{item.rate:.4g}", item.answer, item.sent, _digits(item.ttft_p95_ms), _digits(item.tpot_p95_ms), item.why]
+            for item in sorted(found.trials, key=lambda item: item.rate)
+        ]
+        show_table(["req/s", "", "sent", "ttft p95 ms", "tpot p95 ms", "why"], rows)
+        held = "no rate" if found.rate is None else f"{found.rate:.4g} req/s"
+        above = "" if found.fails_at is None else f"; {found.fails_at:.4g} does not"
+        show_lines([f"{held} holds {found.slo}{above}" + (f" ({found.reason})" if found.reason else "")])
+    if out is not None:
+        loadtest.write_file(out, loadtest.encoded(found))
+    raise typer.Exit({"found": 0, "no_limit_found": 0, "not_even_the_lowest": 1, "client_limit": 3}[found.verdict])
+
+
+@app.command()
+def sweep(
+    url: Url,
+    model: Model,
+    rates: Annotated[str | None, typer.Option(help="1,2,4: requests a second; else doubled until saturated.")] = None,
+    users: Annotated[str | None, typer.Option(help="1,2,4: users of a closed loop, instead of rates.")] = None,
+    step: Annotated[str, typer.Option(help="Time of each.")] = "20s",
+    most: Annotated[int, typer.Option(min=2, max=50, help="Steps, where none are given.")] = 10,
+    arrival: Arrivals = "poisson",
+    burstiness: Annotated[float, typer.Option(help="Shape of gamma gaps: 1 Poisson, 0.25 bursts.")] = 1.0,
+    warmup: Warmup = "2s",
+    input_tokens: InputTokens = "512",
+    output_tokens: OutputTokens = "128",
+    shared_prefix: SharedPrefix = 0,
+    prompts: Prompts = None,
+    endpoint: Endpoint = "chat",
+    stream: Stream = True,
+    key: Key = None,
+    header: Header = None,
+    body: Body = None,
+    ca_file: CaFile = None,
+    insecure: Insecure = False,
+    timeout: Timeout = "600s",
+    stall: Stall = "120s",
+    drain: Drain = "30s",
+    processes: Processes = 1,
+    seed: Seed = 0,
+    late_budget: LateBudget = 10.0,
+    out: Out = None,
+    html: Html = None,
+    json: JsonOption = False,
+) -> None:
+    """Throughput against latency, and where the server saturates. Exit 3 where a step was invalid."""
+    from steward.loadtest.config import Arrival, seconds
+    from steward.workflows import load_search, loadtest
+
+    for path in (out, html):
+        if path is not None:
+            loadtest.writable(path)
+    if rates and users:
+        raise InputError("--rates and --users: expected one of them; rates are an open loop, users a closed one")
+    config = _config(
+        **_named(locals()), max_errors=None, tokenizer=None, turns=1, slo=None,
+        arrival=Arrival(kind=_kind(arrival), rate=1.0, burstiness=burstiness), duration_s=1.0,
+    )  # fmt: skip
+    found = load_search.sweep(
+        config, rates=_numbers(rates, "--rates"), users=[int(count) for count in _numbers(users, "--users")],
+        step_s=seconds(step), most=most, told=_told(json),
+    )  # fmt: skip
+    if json:
+        show_json(found)
+    else:
+        show_table(
+            ["load", "answers/s", "output tokens/s", "in flight", "ttft p50", "ttft p95", "tpot p50", "tpot p95", ""],
+            [
+                [
+                    f"{point.concurrency} users" if point.concurrency else f"{point.rate:.4g} req/s",
+                    f"{point.answered_rate:.2f}", f"{point.output_tok_s:,.0f}", f"{point.concurrency_mean:.1f}",
+                    _digits(point.ttft_p50_ms), _digits(point.ttft_p95_ms), _digits(point.tpot_p50_ms),
+                    _digits(point.tpot_p95_ms), _word(point.saturated, point.valid),
+                ]
+                for point in found.points
+            ],
+        )  # fmt: skip
+        where = "not saturated" if found.saturates_at is None else f"saturated from {found.saturates_at:.4g}"
+        show_lines(
+            [f"{where}; at most {found.capacity_rate:.2f} answers/s, {found.capacity_tok_s:,.0f} output tokens/s"]
+        )
+        show_lines(f"note: {note}" for note in found.notes)
+    if out is not None:
+        loadtest.write_file(out, loadtest.encoded(found))
+    if html is not None:
+        from steward.loadtest.report import render_sweep
+
+        loadtest.write_file(html, render_sweep(found).encode())
+    raise typer.Exit(0 if all(point.valid for point in found.points) else 3)
+
+
+@app.command()
+def compare(
+    baseline: Annotated[Path, typer.Argument(help="Report of what is now, JSON.")],
+    candidate: Annotated[Path, typer.Argument(help="Report of what is to be, JSON.")],
+    margin: Annotated[float, typer.Option(min=0, help="Slower by so much is no matter: 0.05 is five percent.")] = 0.05,
+    metric: Annotated[list[str] | None, typer.Option(help="Such as ttft_p95; may come several times.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Exit 0 where nothing got slower by more than the margin, 1 where something did, 3 where it cannot be told."""
+    from steward.workflows import load_search
+
+    found = load_search.compare_files(baseline, candidate, margin, metric or ())
+    if json:
+        show_json(found)
+    else:
+        rows = [
+            [item.name, f"{item.baseline:.4g}", f"{item.candidate:.4g}", f"{item.change:+.1%}", f"{item.low:+.1%}",
+             f"{item.high:+.1%}", item.verdict.replace("_", " ")]
+            for item in found.changes
+        ]  # fmt: skip
+        show_table(["", "baseline", "candidate", "change", "low", "high", ""], rows)
+        show_lines([f"{found.candidate} against {found.baseline}: {found.verdict.replace('_', ' ')}"])
+        show_lines(f"note: {reason}" for reason in found.reasons)
+    raise typer.Exit({"no_worse": 0, "slower": 1, "inconclusive": 3}[found.verdict])
+
+
+@app.command()
+def selftest(
+    rates: Annotated[
+        str | None, typer.Option(help="25,100,400: requests a second; else upwards until one fails.")
+    ] = None,
+    step: Annotated[str, typer.Option(help="Time of each.")] = "3s",
+    processes: Processes = 1,
+    json: JsonOption = False,
+) -> None:
+    """How fast and how precise this client is on this machine, against a server of known timing. Exit 3: not at all."""
+    from steward.loadtest.config import seconds
+    from steward.workflows import load_search
+
+    if not json:
+        show_lines(["True times: first token after 50 ms, then 31 more, one every 10 ms. Errors are in ms."])
+        show_lines(["   req/s   TTFT p50   TTFT p99   TPOT p50   late p99   client CPU   server's own p99"])
+
+    def told(item: object) -> None:
+        from steward.loadtest.selftest import Step
+
+        if isinstance(item, Step) and not json:
+            show_lines(
+                [
+                    f"{item.rate:8.0f} {item.ttft_error_p50_ms:+10.2f} {item.ttft_error_p99_ms:+10.2f} "
+                    f"{item.tpot_error_p50_ms:+10.2f} {item.late_p99_ms:10.2f} {item.cpu_share:12.0%} "
+                    f"{item.server_late_p99_ms:18.2f}   {'good' if item.good else 'not good'}"
+                ]
+            )
+
+    found = load_search.selftest(rates=_numbers(rates, "--rates"), step_s=seconds(step), processes=processes, told=told)
+    if json:
+        show_json(found)
+    else:
+        limit = (
+            "not even the lowest rate is"
+            if found.good_up_to is None
+            else f"up to {found.good_up_to:g} requests a second are"
+        )
+        show_lines(
+            [f"{limit} good here (TTFT within 1 ms at p50, 5 ms at p99); a process starts in {found.start_s:.2f} s"]
+        )
+    raise typer.Exit(0 if found.good_up_to is not None else 3)
+
+
 # -- from options to the record ---------------------------------------------------------------------
 
 _SECONDS = ("warmup", "think", "timeout", "stall", "drain")
@@ -390,3 +602,28 @@ def bars(values: Sequence[float]) -> str:
     """
     top = max(values) or 1.0
     return "".join("▁▂▃▄▅▆▇█"[min(7, round(7 * value / top))] for value in values)
+
+
+def _told(json: bool) -> Any:
+    """Lines of progress, on standard error; none beside JSON."""
+    import sys
+
+    return (lambda line: None) if json else (lambda line: print(line, file=sys.stderr, flush=True))
+
+
+def _numbers(text: str | None, option: str) -> list[float]:
+    try:
+        found = [float(part) for part in text.split(",")] if text else []
+    except ValueError:
+        found = [0.0]
+    if any(value <= 0 for value in found):
+        raise InputError(f"{option} {text!r}: expected numbers above 0 with commas, such as 1,2,4")
+    return found
+
+
+def _digits(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1f}"
+
+
+def _word(saturated: bool, valid: bool) -> str:
+    return "INVALID" if not valid else "saturated" if saturated else ""

@@ -59,6 +59,7 @@ class Event(msgspec.Struct):
     usage: TokenUsage | None = None
     error: Any = None
     data: msgspec.Raw = msgspec.Raw(b"")  # embeddings
+    stamp: tuple[float, float] | None = None  # the echo server's clock: when a request came, when it was answered
 
 
 _EVENT = msgspec.json.Decoder(Event)
@@ -77,6 +78,7 @@ class Answer:
         self.text_times: list[float] = []
         self.characters = 0
         self.usage: TokenUsage | None = None
+        self.stamp: tuple[float, float] | None = None
         self.text: list[str] | None = [] if keep_text else None
         self.done = False  # [DONE] or a finish_reason was read
         self._mode = "head"
@@ -86,12 +88,21 @@ class Answer:
         self._chunk = False
         self._trailers = False  # the last chunk was read
         self.ended = False  # and the empty line after it
+        self._frame = (b"", b"")  # what an event that carries text is made of around its text
 
     def feed(self, times: Sequence[float], pieces: Sequence[bytes]) -> None:
         """The next pieces, in order. What cannot be read sets `cause`; it never raises."""
         for at, piece in zip(times, pieces, strict=True):
             if self.cause == "malformed":
                 return
+            if self._chunk and not (self._left or self._line or self._trailers):
+                end = piece.find(b"\r\n")  # the common case: a piece that is one whole chunk
+                try:
+                    if end > 0 and 0 < int(piece[:end], 16) == len(piece) - end - 4:
+                        self._body(at, piece[end + 2 : -2])
+                        continue
+                except ValueError:
+                    pass
             body = piece
             if self._mode == "head":
                 after = self._head(piece)
@@ -140,14 +151,6 @@ class Answer:
         return body
 
     def _unchunked(self, data: bytes) -> Iterator[bytes]:
-        if not self._left and not self._line and not self._trailers:  # the common case: a piece that is one whole chunk
-            end = data.find(b"\r\n")
-            try:
-                if end > 0 and 0 < int(data[:end], 16) == len(data) - end - 4:
-                    yield data[end + 2 : -2]
-                    return
-            except ValueError:
-                pass
         at = 0
         while at < len(data):
             if self._left > 0:
@@ -196,6 +199,17 @@ class Answer:
                     self.cause = "error_event"
 
     def _event(self, at: float, payload: bytes) -> None:
+        before, after = self._frame
+        if (
+            before
+            and len(payload) > len(before) + len(after)
+            and payload.startswith(before)
+            and payload.endswith(after)
+        ):
+            self.last = at  # as the one before it, but for the text
+            self.text_times.append(at)
+            self.characters += len(payload) - len(before) - len(after)
+            return
         if payload == b"[DONE]":
             self.done = True
             return
@@ -206,12 +220,16 @@ class Answer:
             return
         if event.usage is not None:
             self.usage = event.usage
+        if event.stamp is not None:
+            self.stamp = event.stamp
         if event.choices:
             self.last = at
             if self._words(event.choices):
                 self.text_times.append(at)
                 if self.first is None:
                     self.first = at
+                if self.text is None and len(event.choices) == 1 and event.usage is None and event.error is None:
+                    self._frame = frame(payload, event.choices[0])
         if event.error is not None:
             self.cause, self.said = "error_event", said(event.error)
 
@@ -260,6 +278,20 @@ class Answer:
             self.said = said(found.get("error", found) if isinstance(found, dict) else found)
         except msgspec.MsgspecError:
             self.said = said(body[:160].decode(errors="replace"))
+
+
+def frame(payload: bytes, choice: Choice) -> tuple[bytes, bytes]:
+    """An event's bytes before and after its text; nothing where they say more than that there is text.
+
+    The events of a stream differ in their text only, mostly: recognising one costs a tenth of decoding it, and at a
+    thousand streams a second decoding is an eighth of a core.
+    """
+    mark = b'"content":"'
+    start = payload.find(mark) + len(mark)
+    end = payload.find(b'"', start)
+    if start < len(mark) or end <= start or payload.count(mark) != 1 or b"\\" in payload or choice.finish_reason:
+        return b"", b""
+    return payload[:start], payload[end:]
 
 
 class Head(msgspec.Struct, frozen=True):

@@ -75,6 +75,7 @@ class Notes(msgspec.Struct, kw_only=True):
     peak_mb: float = 0.0
     connections: int = 0
     concurrency_max: int = 0
+    error_ms: list[float] = []  # measured - true time to first token, where the server tells its clock (the echo does)
     retried: int = 0  # on a kept connection that the server had closed
     stopped: str = ""  # why before its end
     sent_all: bool = True

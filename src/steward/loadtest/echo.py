@@ -108,6 +108,7 @@ class Stream(asyncio.Protocol):
         self._echo, self._events = echo, events
         self._buffer = b""
         self._number = self._tokens = self._asked = 0
+        self._got = 0.0
         self._whole = False
         self.due = 0.0
         self.alive = True
@@ -133,6 +134,7 @@ class Stream(asyncio.Protocol):
         if head.startswith(b"get"):
             self._tell(head)
             return
+        self._got = clock()
         wanted = _WANTED.search(body)
         self._tokens = self._echo.timing.tokens or (int(wanted[1]) if wanted else 16)
         self._asked, self._number = body.count(b" ") + 1, 0
@@ -152,7 +154,7 @@ class Stream(asyncio.Protocol):
             return more
         data = self._events(self._number - per_event, min(per_event, self._tokens - self._number + per_event))
         if self._number == per_event:
-            data = _HEAD + data
+            data = _HEAD + stamp(self._got, clock()) + data
         if not more:
             data += last(self._asked, self._tokens)
         self._transport.write(data)
@@ -171,6 +173,11 @@ class Stream(asyncio.Protocol):
 
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def stamp(got: float, written: float) -> bytes:
+    """When the request came and when this is written, as an event that carries no text."""
+    return chunk(b'data: {"stamp":[%.7f,%.7f]}\n\n' % (got, written))
 
 
 def event(number: int, tokens: int) -> bytes:

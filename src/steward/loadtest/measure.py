@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -51,11 +50,11 @@ def report(
     late = _latencies(answered, from_actual=False, config=config)
     actual = _latencies(answered, from_actual=True, config=config)
     gaps = _gaps(outcomes)
-    client = _client(rows, sent, notes)
+    client = _client(rows, sent, notes, config.late_budget_ms)
     failed = int(((rows["cause"] != OK) & (rows["cause"] != UNFINISHED)).sum())
     step = _step(duration)
     limits = slo.parse(config.slo) if config.slo else ()
-    decided = tuple(slo.decide(limit, _with_failed(rows, limit.metric, config)) for limit in limits)
+    decided = tuple(slo.decide(limit, with_failed(rows, limit.metric, config)) for limit in limits)
     found = LoadReport(
         steward_version=__version__,
         url=address(config.url, config.endpoint),
@@ -120,7 +119,7 @@ def values_ms(rows: NDArray[Any], metric: str, config: LoadConfig, *, from_actua
     return found
 
 
-def _with_failed(rows: NDArray[Any], metric: str, config: LoadConfig) -> Array:
+def with_failed(rows: NDArray[Any], metric: str, config: LoadConfig) -> Array:
     """As `values_ms`, with what failed, or was not answered in the time there was, slower than any limit."""
     found = values_ms(rows, metric, config)
     found[rows["cause"] != OK] = np.inf
@@ -152,19 +151,20 @@ def _gaps(outcomes: Sequence[Outcome]) -> Quantiles:
     return from_histogram(counts, 1000 * np.concatenate([fine, coarse]))
 
 
-def _client(rows: NDArray[Any], sent: Array, notes: Sequence[Notes]) -> ClientHealth:
+def _client(rows: NDArray[Any], sent: Array, notes: Sequence[Notes], budget_ms: float) -> ClientHealth:
     lags = np.array([note.lag_ms for note in notes if note.lag_ms])  # (processes, quantiles); the worst counts
     worst = [float(value) for value in lags.max(axis=0)] if len(lags) else []
     names = ("p50", "p90", "p95", "p99", "p999", "max")
     lag = msgspec.convert(dict(zip(names, worst, strict=False)), Quantiles)
     starts = np.sort(sent + rows["late"])
     span = float(sent.max() - sent.min()) if len(rows) > 1 else 0.0
+    windows = min(1000, len(rows) // 5, int(span / (0.004 * budget_ms)))  # wide beside the lateness that is allowed
     return ClientHealth(
         late_ms=quantiles(1000 * rows["late"].astype(np.float64), intervals=False),
         loop_lag_ms=lag,
         cpu_share=max((note.cpu_share for note in notes), default=0.0),
-        dispersion_asked=dispersion(array("d", (sent - sent.min()).tolist()), span) if len(rows) else None,
-        dispersion_achieved=dispersion(array("d", (starts - starts[0]).tolist()), span) if len(rows) else None,
+        dispersion_asked=dispersion((sent - sent.min()).tolist(), span, windows) if windows >= 4 else None,
+        dispersion_achieved=dispersion((starts - starts[0]).tolist(), span, windows) if windows >= 4 else None,
         connect_ms=quantiles(1000 * rows["connect"].astype(np.float64), intervals=False),
         connections=sum(note.connections for note in notes),
         peak_mb=sum(note.peak_mb for note in notes),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from steward.core.load_report import LoadReport, Quantiles, Track
+from steward.loadtest.search import Sweep
 from steward.web.charts import Line, line_chart
 
 _PERCENTILES: Final = (*range(5, 95, 5), *range(90, 100), 99.5, 99.9)
@@ -33,6 +34,55 @@ def render(report: LoadReport) -> str:
             _tracks(report.tracks, report.duration_s),
             f'<section class="card"><h2>The client</h2>{_client(report)}</section>',
             _errors(report),
+        ],
+    )
+
+
+def render_sweep(found: Sweep) -> str:
+    """The page of a sweep."""
+    labels = [f"{point.concurrency or point.rate:.4g}" for point in found.points]
+    what = "users" if any(point.concurrency for point in found.points) else "requests a second"
+    title = (
+        f"Up to {found.capacity_rate:.4g} answers a second"
+        + (f", saturated from {found.saturates_at:.4g} {what}" if found.saturates_at else ", not saturated")
+    )  # fmt: skip
+
+    def lines(*pairs: tuple[str, str]) -> list[Line]:
+        return [
+            Line(name, tuple(getattr(point, field) for point in found.points), style)
+            for (name, field), style in zip(pairs, _STYLES, strict=False)
+        ]
+
+    charts = [
+        line_chart(f"Answers a second, by {what}", labels, lines(("answered", "answered_rate")), short),
+        line_chart(
+            f"Time to first token, by {what}", labels, lines(("p50", "ttft_p50_ms"), ("p95", "ttft_p95_ms")), _ms
+        ),
+        line_chart(f"Output tokens a second, by {what}", labels, lines(("tokens", "output_tok_s")), short),
+        line_chart(
+            f"Time per output token, by {what}", labels, lines(("p50", "tpot_p50_ms"), ("p95", "tpot_p95_ms")), _ms
+        ),
+    ]
+    rows = []
+    for label, point in zip(labels, found.points, strict=True):
+        state = "invalid" if not point.valid else "saturated" if point.saturated else ""
+        cells = (
+            *(point.answered_rate, point.output_tok_s, point.concurrency_mean, point.ttft_p50_ms, point.ttft_p95_ms),
+            *(point.tpot_p50_ms, point.tpot_p95_ms, point.e2e_p50_ms, point.e2e_p95_ms),
+        )
+        numbers = "".join(f'<td class="n">{number(cell)}</td>' for cell in cells)
+        rows.append(f'<tr><td class="n">{label}</td>{numbers}<td class="n">{point.failed:,}</td><td>{state}</td></tr>')
+    head = (
+        f"#{what}|#answers/s|#tokens/s|#in flight|#TTFT p50, ms|#TTFT p95|#TPOT p50, ms|#TPOT p95|#E2E p50, ms|#E2E p95"
+        "|#failed|"
+    )
+    notes = "".join(f"<li>{escape(note)}</li>" for note in found.notes)
+    return page(
+        title,
+        f"{escape(found.model)} at {escape(found.url)} · {found.arrival} · sweep of {len(found.points)} steps",
+        [
+            f'<section class="charts">{"".join(charts)}</section>',
+            f'<section class="card"><h2>Steps</h2>{table(head, rows)}{f"<ul>{notes}</ul>" if notes else ""}</section>',
         ],
     )
 

@@ -102,6 +102,7 @@ class Sender:
         self._ttft: list[float] = []
         self._late = 0.0
         self._lags = array("f")
+        self._errors = array("f")  # measured - true, s
         self._ceased = False
 
     def _schedule(self, rows: list[Row]) -> array[float]:
@@ -345,7 +346,7 @@ class Sender:
         if self._waiting:
             self._dispatch(self._waiting.popleft())
         follow = None
-        if self._conversing and cause == "ok" and not self._ceased:
+        if self._conversing and cause == "ok":  # a conversation that has begun goes on to its end
             follow = self._prompts.next(ticket.number, ticket.turn + 1, ticket.messages, "".join(answer.text or ()))
         if follow is not None:
             self._thinking += 1
@@ -361,7 +362,7 @@ class Sender:
 
     def _follow(self, before: Ticket, messages: list[Any], due: float) -> None:
         self._thinking -= 1
-        if not self._ceased:
+        if not self._done.is_set():
             self._dispatch(Ticket(before.number, before.turn + 1, messages, due))
         self._maybe_done()
 
@@ -383,6 +384,8 @@ class Sender:
                 self.book.add_gaps(answer.text_times)
             if answer.first is not None and len(self._ttft) < 200:
                 self._ttft.append((answer.first - intended) * 1000)
+            if measured and answer.stamp is not None and answer.first is not None:
+                self._errors.append((answer.first - intended) - (answer.stamp[1] - answer.stamp[0]))
         elif answer.said or answer.status:
             key = f"http_{answer.status}" if cause == "http" else cause
             if key not in self.book.said and answer.said:
@@ -421,7 +424,7 @@ class Sender:
     def _sent_all(self) -> None:
         if self._ceased:
             return
-        self._ceased = self.config.arrival.kind == "concurrency" or not self._conversing
+        self._ceased = True
         self._stop_clock()
         self._loop.call_later(self.config.drain_s, self._finish)  # conversations go on in this time
         self._maybe_done()
@@ -487,9 +490,7 @@ class Sender:
         return told
 
     def _notes(self) -> None:
-        lags = sorted(self._lags)
-        if lags:
-            self.notes.lag_ms = [1000 * lags[min(len(lags) - 1, int(q * len(lags)))] for q in LAG_QUANTILES]
+        self.notes.lag_ms, self.notes.error_ms = _quantiles_ms(self._lags), _quantiles_ms(self._errors)
         self.notes.said = self.book.said
         factor = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, KiB here
         self.notes.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / factor
@@ -515,6 +516,12 @@ def send_share(task: tuple[Share, float]) -> Outcome:
         return asyncio.run(go())
     found: Outcome = uvloop.run(go())
     return found
+
+
+def _quantiles_ms(values: array[float]) -> list[float]:
+    """At LAG_QUANTILES; nothing of nothing. numpy would have to be loaded while requests are under way."""
+    ordered = sorted(values)
+    return [1000 * ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in LAG_QUANTILES] if ordered else []
 
 
 LAG_QUANTILES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)

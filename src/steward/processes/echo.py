@@ -1,4 +1,4 @@
-"""The server of known timing as a process: `python -m steward.processes.echo '{"first_ms": 50, …}' [PORT]`.
+"""The server of known timing as a process: `python -m steward.processes.echo '{"first_ms": 50, …}' [PORT [CORES]]`.
 
 Prints its port; ends with its standard input. Only on the loopback.
 """
@@ -40,6 +40,8 @@ def _end_with_input() -> None:
 
 def main() -> None:
     timing = msgspec.json.decode(sys.argv[1] if len(sys.argv) > 1 else "{}", type=Timing)
+    if len(sys.argv) > 3:
+        os.sched_setaffinity(0, {int(core) for core in sys.argv[3].split(",")})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     runner: Any = asyncio

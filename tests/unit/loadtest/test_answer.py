@@ -113,3 +113,19 @@ def test_heads():
     assert found.length == 5 and found.closes and not found.chunked
     assert read_head(b"HTTP/1.1 204 No Content").length == 0
     assert said("x" * 500) == "x" * 160 and list(itertools.islice(said({"type": "a"}), 1)) == ["a"]
+
+
+def test_events_that_differ_in_their_text_only_are_read_as_if_decoded():
+    events = [event(word) for word in ("one", "two ", "th\\ree", 'f"our"', "ü", "")] + [
+        event("six", "stop"),
+        event(None),
+    ]
+    pieces = [HEAD, *map(chunk, events), b"0\r\n\r\n"]
+    fast, whole = read(pieces), read(pieces, keep_text=True)  # kept text means that every event is decoded
+    assert fast.text_times == whole.text_times == [1.0, 2.0, 3.0, 4.0, 5.0, 7.0]
+    assert (fast.first, fast.last, fast.done) == (whole.first, whole.last, whole.done) == (1.0, 8.0, True)
+
+
+def test_a_usage_in_every_event_is_not_overlooked():
+    events = [event("a", None, usage={"prompt_tokens": 1, "completion_tokens": n}) for n in (1, 2, 3)]
+    assert read([HEAD, *map(chunk, events), chunk(event("b", "stop")), b"0\r\n\r\n"]).usage.completion_tokens == 3
