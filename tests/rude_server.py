@@ -1,6 +1,6 @@
 """A server that fails a load test's client in every way; the model's name picks the way.
 
-    python tests/rude_server.py
+    python tests/rude_server.py [CERTIFICATE KEY]
 
 It prints its port, and ends with its standard input.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
+import sys
 import threading
 from typing import Any
 
@@ -95,7 +97,11 @@ class Rude(asyncio.Protocol):
 
 
 async def serve() -> None:
-    server = await asyncio.get_running_loop().create_server(Rude, "127.0.0.1", 0)
+    context = None
+    if len(sys.argv) == 3:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(sys.argv[1], sys.argv[2])
+    server = await asyncio.get_running_loop().create_server(Rude, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     threading.Thread(target=lambda: (os.read(0, 1), os._exit(0)), daemon=True).start()
     await server.serve_forever()

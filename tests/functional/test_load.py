@@ -275,3 +275,27 @@ def test_ray_tasks_share_the_schedule_of_one_process(echo: str) -> None:
     one = run_load(config(echo, requests=40)).report
     two = run_on_ray(config(echo, requests=40, processes=2)).report
     assert two.answered == 40 and two.processes == 2 and two.samples.at_s == one.samples.at_s
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Answers over TLS with a certificate of its own: URL and the certificate's path."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    server = started(str(ROOT / "tests" / "rude_server.py"), str(certificate), str(key))
+    yield next(server).replace("http://127.0.0.1", "https://localhost"), str(certificate)
+    next(server, None)
+
+
+def test_tls_with_a_certificate_to_trust(tls: tuple[str, str]) -> None:
+    url, certificate = tls
+    assert load(url, ca_file=certificate, requests=5).answered == load(url, insecure=True, requests=5).answered == 5
+    with pytest.raises(Unavailable, match="TLS failed"):
+        load(url)
+    with pytest.raises(InputError, match="PEM"):
+        load(url, ca_file=__file__)

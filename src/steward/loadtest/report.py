@@ -56,11 +56,11 @@ def render_sweep(found: Sweep) -> str:
     charts = [
         line_chart(f"Answers a second, by {what}", labels, lines(("answered", "answered_rate")), short),
         line_chart(
-            f"Time to first token, by {what}", labels, lines(("p50", "ttft_p50_ms"), ("p95", "ttft_p95_ms")), _ms
+            f"Time to first token, ms, by {what}", labels, lines(("p50", "ttft_p50_ms"), ("p95", "ttft_p95_ms")), _ms
         ),
         line_chart(f"Output tokens a second, by {what}", labels, lines(("tokens", "output_tok_s")), short),
         line_chart(
-            f"Time per output token, by {what}", labels, lines(("p50", "tpot_p50_ms"), ("p95", "tpot_p95_ms")), _ms
+            f"Time per output token, ms, by {what}", labels, lines(("p50", "tpot_p50_ms"), ("p95", "tpot_p95_ms")), _ms
         ),
     ]
     rows = []
@@ -165,15 +165,16 @@ def _over_time(report: LoadReport) -> str:
             Line("p50", tuple(point.ttft_p50_ms for point in points), "a"),
             Line("p95", tuple(point.ttft_p95_ms for point in points), "b"),
         ]
-        charts.append(line_chart("Time to first token by the time of sending", labels, lines, _ms))
+        charts.append(line_chart("Time to first token, ms, by the time of sending", labels, lines, short))
     lines = [
         Line("p50", tuple(point.e2e_p50_ms for point in points), "a"),
         Line("p95", tuple(point.e2e_p95_ms for point in points), "b"),
     ]
-    charts.append(line_chart("End to end by the time of sending", labels, lines, _ms))
+    charts.append(line_chart("End to end, ms, by the time of sending", labels, lines, short))
     step = report.series_step_s
+    last = max((point.at_s for point in points if point.sent), default=0.0)  # the drain after it is no fall
     counts = [
-        Line("sent", tuple(point.sent / step for point in points), "a"),
+        Line("sent", tuple(point.sent / step if point.at_s <= last else None for point in points), "a"),
         Line("failed", tuple(point.failed / step for point in points), "d"),
     ]
     charts.append(line_chart("Requests a second", labels, counts, short))
@@ -194,7 +195,7 @@ def _percentiles(report: LoadReport) -> str:
         if values:
             found = tuple(values[min(len(values) - 1, int(share / 100 * len(values)))] for share in _PERCENTILES)
             lines.append(Line(name, found, style))
-    return line_chart("Percentiles", [f"p{share:g}" for share in _PERCENTILES], lines, _ms)
+    return line_chart("Percentiles, ms", [f"p{share:g}" for share in _PERCENTILES], lines, short)
 
 
 def _latencies(report: LoadReport) -> str:
