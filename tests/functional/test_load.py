@@ -299,3 +299,12 @@ def test_tls_with_a_certificate_to_trust(tls: tuple[str, str]) -> None:
         load(url)
     with pytest.raises(InputError, match="PEM"):
         load(url, ca_file=__file__)
+
+
+def test_a_tokenizer_counts_where_the_server_does_not(rude: str, tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers", reason="the library `tokenizers` is not installed")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.save(str(tmp_path / "tokenizer.json"))
+    found = load(rude, model="no-usage", tokenizer=str(tmp_path / "tokenizer.json"))
+    assert found.tokens_from == "tokenizer" and found.output_tokens_mean == 2  # "eight characters"

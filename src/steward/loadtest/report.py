@@ -56,11 +56,14 @@ def render_sweep(found: Sweep) -> str:
     charts = [
         line_chart(f"Answers a second, by {what}", labels, lines(("answered", "answered_rate")), short),
         line_chart(
-            f"Time to first token, ms, by {what}", labels, lines(("p50", "ttft_p50_ms"), ("p95", "ttft_p95_ms")), _ms
+            f"Time to first token, ms, by {what}", labels, lines(("p50", "ttft_p50_ms"), ("p95", "ttft_p95_ms")), short
         ),
         line_chart(f"Output tokens a second, by {what}", labels, lines(("tokens", "output_tok_s")), short),
         line_chart(
-            f"Time per output token, ms, by {what}", labels, lines(("p50", "tpot_p50_ms"), ("p95", "tpot_p95_ms")), _ms
+            f"Time per output token, ms, by {what}",
+            labels,
+            lines(("p50", "tpot_p50_ms"), ("p95", "tpot_p95_ms")),
+            short,
         ),
     ]
     rows = []
