@@ -72,23 +72,3 @@ def _ramp(first: float, last: float, span_s: float, random: random.Random) -> It
         if under < 0:
             return  # a falling rate has reached 0
         yield (math.sqrt(under) - first) / slope
-
-
-def dispersion(times: list[float] | array[float], span_s: float, windows: int = 0) -> float | None:
-    """Variance over mean of the counts in equal windows: 1 for Poisson, 0 for constant. None: too few to say.
-
-    Windows hold five arrivals or more on average, and there are at most 1,000.
-
-    >>> dispersion([0.5, 1.5, 2.5, 3.5], 4.0, windows=4)
-    0.0
-    """
-    windows = windows or min(1000, len(times) // 5)
-    if windows < 4 or span_s <= 0:
-        return None
-    counts = [0] * windows
-    for at in times:
-        place = int(at / span_s * windows)
-        if 0 <= place < windows:
-            counts[place] += 1
-    mean = sum(counts) / windows
-    return sum((count - mean) ** 2 for count in counts) / (windows - 1) / mean if mean else None

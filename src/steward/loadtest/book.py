@@ -85,6 +85,6 @@ class Notes(msgspec.Struct, kw_only=True):
 class Outcome(msgspec.Struct, frozen=True):
     """What one process brought: its rows, its histogram of gaps, its notes."""
 
-    rows: bytes
+    rows: bytes | bytearray
     gaps: bytes
     notes: Notes

@@ -95,3 +95,16 @@ def grows(values: Array, blocks: int = 10) -> bool:
     deviation = math.sqrt(blocks * (blocks - 1) * (2 * blocks + 5) / 18)
     rise = means[-blocks // 3 :].mean() - means[: blocks // 3].mean()
     return (signs - 1) / deviation > 2.326 and rise > 0.1 * abs(float(means.mean()))
+
+
+def dispersion(times: Array, span_s: float, windows: int) -> float | None:
+    """Variance over mean of the counts in equal windows from 0: 1 for Poisson, 0 for constant. None: too few to say.
+
+    >>> dispersion(np.array([0.5, 1.5, 2.5, 3.5]), 4.0, windows=4)
+    0.0
+    """
+    if windows < 4 or span_s <= 0 or not len(times):
+        return None
+    places = (times / span_s * windows).astype(np.int64).clip(0, windows - 1)
+    counts = np.bincount(places, minlength=windows)
+    return float(counts.var(ddof=1) / counts.mean())

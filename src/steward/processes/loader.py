@@ -19,6 +19,8 @@ import msgspec
 from steward.core.errors import StewardError
 from steward.loadtest.run import Progress, Sender, Share
 
+_PART = 1 << 20  # bytes of the book in one frame: the parent need not hold it twice
+
 
 def write(kind: bytes, payload: bytes | memoryview) -> None:
     """One frame. A parent that is gone ends the process at its next line of input."""
@@ -46,7 +48,9 @@ async def work(share: Share) -> None:
     sender.notes.ready_s = start - share.began
     threading.Thread(target=_watch, args=(loop, sender), daemon=True).start()
     await sender.run(start, _tell)
-    write(b"b", sender.book.packed())
+    rows = sender.book.packed()
+    for start_ in range(0, len(rows), _PART):
+        write(b"b", rows[start_ : start_ + _PART])
     write(b"g", memoryview(sender.book.gaps).cast("B"))
     write(b"n", msgspec.json.encode(sender.notes))
     await sender.close()

@@ -66,7 +66,7 @@ class Fleet:
     async def _hear(
         self, index: int, process: asyncio.subprocess.Process, newest: list[Progress | None], told: Told
     ) -> Outcome:
-        rows = gaps = b""
+        rows, gaps = bytearray(), b""
         while True:
             kind, payload = await _frame(process)
             if kind == b"p":
@@ -75,7 +75,7 @@ class Fleet:
                 if reason:
                     self.stop(reason)
             elif kind == b"b":
-                rows = payload
+                rows += payload
             elif kind == b"g":
                 gaps = payload
             elif kind == b"n":
