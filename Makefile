@@ -5,7 +5,7 @@ PIP = $(PY) -m pip install --quiet --disable-pip-version-check
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness test-train bench-planner
+.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness test-train bench-planner bench-loadtest
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -82,3 +82,7 @@ harness:                          ## record lm-evaluation-harness's perplexities
 	$(HARNESS)/bin/pip install --quiet lm_eval==0.4.13 torch==2.13.0 'transformers>=5,<6' accelerate gguf
 	$(HARNESS)/bin/python scripts/harness_perplexity.py > $(HARNESS)/harness.json
 	cp $(HARNESS)/harness.json tests/unit/evaluation/harness.json
+PEER_AIPERF ?= build/aiperf
+bench-loadtest: $(VENV)/.test     ## the load-testing client beside AIPerf, in an environment of its own; GUIDELLM=DIR adds GuideLLM
+	test -x $(PEER_AIPERF)/bin/aiperf || ($(PYTHON) -m venv $(PEER_AIPERF) && $(PEER_AIPERF)/bin/pip install --quiet aiperf==0.13.0)
+	$(PY) benchmarks/bench_loadtest.py --aiperf $(PEER_AIPERF) $(if $(GUIDELLM),--guidellm $(GUIDELLM))

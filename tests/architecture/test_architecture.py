@@ -16,7 +16,14 @@ ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "src" / "steward"
 FILES = sorted(SOURCE.rglob("*.py"))
 EDGES = {"adapters", "workflows", "processes", "console", "cli"}
-EDGE_FILES = {"gateway/app.py", "gateway/stream.py", "gateway/handlers", "core/extend.py", "evaluation/run.py"}
+EDGE_FILES = {
+    "gateway/app.py",
+    "gateway/stream.py",
+    "gateway/handlers",
+    "core/extend.py",
+    "evaluation/run.py",
+    "loadtest/run.py",
+}
 
 
 def test_importing_steward_loads_nothing() -> None:

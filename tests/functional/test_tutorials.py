@@ -53,8 +53,6 @@ def test_clean_a_data_set(tmp_path: Path) -> None:
             pytest.skip(f"the stage {stage['use']} is not there yet")
 
 
-
-
 def test_load_test(tmp_path: Path) -> None:
     """0 or 3 (invalid, unclear) are right here: how late the client is depends on who else uses this machine."""
     pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")

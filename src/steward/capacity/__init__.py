@@ -1,1 +1,1 @@
-"""Capacity: what memory and speed a model needs, on which hardware, whether the plan still holds, and how the GPUs are."""
+"""Capacity: the memory and speed that a model needs, on which hardware, and how plan and GPUs are doing."""

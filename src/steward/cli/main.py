@@ -17,6 +17,7 @@ from steward.cli import (
     feedback,
     gpu,
     keys,
+    load,
     plan,
     prompts,
     rating,
@@ -68,6 +69,7 @@ evaluation.app.command()(rating.rate)
 evaluation.app.command()(rating.agreement)
 evaluation.app.command()(rating.report)
 app.add_typer(evaluation.app, name="eval")
+app.add_typer(load.app, name="load")
 app.add_typer(config.app, name="config", help="Check, show and roll back the settings.")
 app.add_typer(usage.app, name="usage")
 app.add_typer(plan.app, name="plan")

@@ -22,7 +22,7 @@ FORMULAS: Final = {
     "itl_ms": "gaps between events that carry text, of all requests together",
     "e2e_ms": "last event of a choice (not streamed: last byte) - send",
     "output_tok_s": "output tokens of answered requests / duration_s",
-    "achieved_rate": "requests sent / time from the first to the last intended send, plus one mean gap",
+    "achieved_rate": "(requests sent - 1) / time from the first to the last actual send",
     "goodput_rate": "answered requests that met every limit of one request / duration_s",
     "concurrency_mean": "sum of all requests' time in flight / duration_s",
 }

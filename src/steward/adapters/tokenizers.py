@@ -1,0 +1,26 @@
+"""Counts tokens with a `tokenizer.json` (library `tokenizers`, which comes with the extra `train`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from steward.core.errors import InputError
+
+
+def load_counter(path: str) -> Callable[[str], int]:
+    """Tokens of a text, without special ones.
+
+    :raises InputError: the library is missing, or the file is no tokenizer
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise InputError("--tokenizer needs the library: pip install tokenizers") from error
+    if not Path(path).is_file():
+        raise InputError(f"--tokenizer {path}: no such file; expected a model's tokenizer.json")
+    try:
+        found = Tokenizer.from_file(path)
+    except Exception as error:  # the library raises nothing narrower
+        raise InputError(f"--tokenizer {path}: {error}; expected a model's tokenizer.json") from error
+    return lambda text: len(found.encode(text, add_special_tokens=False).ids)

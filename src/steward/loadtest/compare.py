@@ -1,0 +1,156 @@
+"""Two load reports: what got slower, with intervals by a bootstrap of blocks, and whether it is within the margin.
+
+A latency's change is a ratio, so that a margin of 5 % means the same for 50 ms and for 5 s. Its interval is the
+normal's on the logarithm, with standard errors from the bootstrap; the intervals of all rows hold together in 95 of 100
+comparisons (Bonferroni). Not to be told is an answer: runs that were too short, invalid, or of different loads decide
+nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import Final, Literal
+
+import msgspec
+import numpy as np
+
+from steward.core.errors import InputError
+from steward.core.load_report import LoadReport
+from steward.loadtest.statistics import Array, block_bootstrap
+
+Verdict = Literal["no_worse", "slower", "inconclusive"]
+DEFAULT: Final = ("ttft_p50", "ttft_p95", "tpot_p50", "tpot_p95", "e2e_p50", "e2e_p95")
+_LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+_LEAST: Final = 100  # answers of a run
+_SAMPLES: Final = 400  # enough for a standard error to 4 %
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantile: candidate / baseline - 1, above 0 is slower. `failed`: a difference of shares."""
+
+    name: str
+    baseline: float
+    candidate: float
+    change: float
+    low: float
+    high: float
+    verdict: Verdict
+
+
+class LoadComparison(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward load compare --json`."""
+
+    verdict: Verdict
+    margin: float
+    reasons: tuple[str, ...]  # why nothing can be told, where it cannot
+    changes: tuple[Change, ...]
+    baseline: str  # model and URL
+    candidate: str
+
+
+def compare(
+    baseline: LoadReport, candidate: LoadReport, margin: float = 0.05, names: tuple[str, ...] = DEFAULT
+) -> LoadComparison:
+    """:raises InputError: a name that is no quantile of a latency"""
+    pairs = [(name, *_values(baseline, candidate, name)) for name in names]
+    pairs = [pair for pair in pairs if len(pair[1]) >= _LEAST and len(pair[2]) >= _LEAST]
+    changes = [_change(name, one, other, margin, len(pairs) + 1) for name, one, other in pairs]
+    changes.append(_failures(baseline, candidate, margin, len(pairs) + 1))
+    reasons = different(baseline, candidate)
+    if not pairs:
+        reasons.append(f"fewer than {_LEAST} answers of a run carry any of {', '.join(names)}; run longer")
+    verdicts = {change.verdict for change in changes}
+    verdict: Verdict = "no_worse"
+    if reasons or ("inconclusive" in verdicts and "slower" not in verdicts):
+        verdict = "inconclusive"
+    elif "slower" in verdicts:
+        verdict = "slower"
+    return LoadComparison(
+        verdict=verdict,
+        margin=margin,
+        reasons=tuple(reasons),
+        changes=tuple(changes),
+        baseline=f"{baseline.model} at {baseline.url}",
+        candidate=f"{candidate.model} at {candidate.url}",
+    )
+
+
+def different(one: LoadReport, other: LoadReport) -> list[str]:
+    """Why the two runs say nothing of each other."""
+    found = []
+    for name, run in (("baseline", one), ("candidate", other)):
+        if not run.valid:
+            found.append(f"the {name} is invalid: {'; '.join(run.invalid_reasons)}")
+        if run.partial:
+            found.append(f"the {name} is partial")
+    for field in ("arrival", "requested_rate", "requested_concurrency", "endpoint", "streamed"):
+        a, b = getattr(one, field), getattr(other, field)
+        if a != b:
+            found.append(f"different load: {field} {a} and {b}")
+    for side in ("input", "output"):
+        a, b = getattr(one, f"{side}_tokens_mean"), getattr(other, f"{side}_tokens_mean")
+        if a and b and abs(math.log(b / a)) > 0.05:
+            found.append(f"different load: {a:.1f} and {b:.1f} {side} tokens a request")
+    return found
+
+
+def _values(baseline: LoadReport, candidate: LoadReport, name: str) -> tuple[Array, Array]:
+    metric, _, level = name.partition("_")
+    if metric not in ("ttft", "tpot", "e2e") or level not in _LEVELS:
+        raise InputError(f"metric {name!r}: expected ttft, tpot or e2e with p50, p90, p95 or p99, such as ttft_p95")
+    one, other = (
+        np.array([value for value in getattr(run.samples, f"{metric}_ms") if value is not None], dtype=np.float64)
+        for run in (baseline, candidate)
+    )
+    return one, other
+
+
+def _change(name: str, one: Array, other: Array, margin: float, rows: int) -> Change:
+    level = _LEVELS[name.partition("_")[2]]
+    before, after = float(np.quantile(one, level)), float(np.quantile(other, level))
+    variances = [
+        float(np.log(np.maximum(block_bootstrap(values, [level], samples=_SAMPLES)[:, 0], 1e-6)).var(ddof=1))
+        for values in (one, other)
+    ]
+    middle = math.log(max(after, 1e-6) / max(before, 1e-6))
+    half = NormalDist().inv_cdf(1 - 0.05 / rows / 2) * math.sqrt(sum(variances))
+    change, low, high = (math.expm1(value) for value in (middle, middle - half, middle + half))
+    return Change(
+        name=f"{name}_ms",
+        baseline=before,
+        candidate=after,
+        change=change,
+        low=low,
+        high=high,
+        verdict=_verdict(low, high, margin),
+    )
+
+
+def _failures(baseline: LoadReport, candidate: LoadReport, margin: float, rows: int) -> Change:
+    """Difference of two shares with Newcombe's interval (1998, method 10)."""
+    z = NormalDist().inv_cdf(1 - 0.05 / rows / 2)
+    parts = []
+    for run in (baseline, candidate):
+        n = max(1, run.sent)
+        share = run.failed / n
+        middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+        parts.append((share, max(0.0, middle - half), min(1.0, middle + half)))
+    (a, a_low, a_high), (b, b_low, b_high) = parts
+    change = b - a
+    low = change - math.hypot(b - b_low, a_high - a)
+    high = change + math.hypot(b_high - b, a - a_low)
+    return Change(
+        name="failed",
+        baseline=a,
+        candidate=b,
+        change=change,
+        low=low,
+        high=high,
+        verdict=_verdict(low, high, margin),
+    )
+
+
+def _verdict(low: float, high: float, margin: float) -> Verdict:
+    return "no_worse" if high <= margin else "slower" if low > margin else "inconclusive"

@@ -1,0 +1,208 @@
+"""A server of known timing: first token after so long, then a token every so often, in so many slots at most.
+
+What a client says of it can be held against the truth. It keeps how late its own writes were, so that its lateness
+is not taken for the client's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from steward.loadtest.client import Alarm, clock
+
+_HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_WANTED: Final = re.compile(rb'"max_tokens": ?(\d+)')
+_START: Final = b'data: {"id":"echo","object":"chat.completion.chunk","created":0,"model":"echo","choices":[{"index":0,'
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """What the server does. A request takes first_ms + gap_ms * (tokens - 1) of one slot."""
+
+    first_ms: float = 50.0
+    gap_ms: float = 10.0
+    tokens: int | None = None  # of every answer; None: what max_tokens asks for
+    slots: int | None = None  # requests at the same time; others wait in line. None: no limit
+    per_event: int = 1  # tokens of one event
+
+
+class Echo:
+    """All connections of one server; `lateness` holds how late each write was, in whole microseconds."""
+
+    def __init__(self, timing: Timing, loop: asyncio.AbstractEventLoop) -> None:
+        self.timing = timing
+        self.requests = 0
+        self.lateness: list[int] = []
+        self._due: list[tuple[float, int, Stream]] = []
+        self._order = 0
+        self._line: deque[Stream] = deque()
+        self._busy = 0
+        self._alarm = Alarm(loop, self._ring)
+        self._armed = float("inf")
+
+    def begin(self, stream: Stream) -> None:
+        self.requests += 1
+        if self.timing.slots is not None and self._busy >= self.timing.slots:
+            self._line.append(stream)
+        else:
+            self._serve(stream, clock())
+
+    def _serve(self, stream: Stream, now: float) -> None:
+        self._busy += 1
+        stream.due = now + self.timing.first_ms / 1000
+        self._book(stream)
+
+    def over(self, stream: Stream, at: float) -> None:
+        """Its slot is free; the next in line gets it from the moment at which it was free."""
+        self._busy -= 1
+        while self._line:
+            following = self._line.popleft()
+            if following.alive:
+                self._serve(following, at)
+                return
+
+    def _book(self, stream: Stream) -> None:
+        self._order += 1
+        heapq.heappush(self._due, (stream.due, self._order, stream))
+        if stream.due < self._armed:
+            self._armed = stream.due
+            self._alarm.set(stream.due)
+
+    def _ring(self) -> None:
+        due, gap = self._due, self.timing.gap_ms / 1000
+        while due and due[0][0] <= clock():
+            at, _, stream = heapq.heappop(due)
+            if len(self.lateness) < 5_000_000:
+                self.lateness.append(int((clock() - at) * 1e6))
+            if stream.write_next():
+                stream.due = at + gap  # from the due time: one late write does not move the next
+                self._order += 1
+                heapq.heappush(due, (stream.due, self._order, stream))
+            else:
+                self.over(stream, at)
+        self._armed = due[0][0] if due else float("inf")
+        if due:
+            self._alarm.set(self._armed)
+
+    def late_ms(self) -> dict[str, float]:
+        """Quantiles of the lateness since the last call."""
+        found, self.lateness = sorted(self.lateness), []
+        if not found:
+            return {}
+        return {name: found[min(len(found) - 1, int(q * len(found)))] / 1000 for name, q in _QUANTILES.items()}
+
+
+_QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
+
+
+class Stream(asyncio.Protocol):
+    """One connection: reads whole requests, answers one after another."""
+
+    def __init__(self, echo: Echo, events: Callable[[int, int], bytes]) -> None:
+        self._echo, self._events = echo, events
+        self._buffer = b""
+        self._number = self._tokens = self._asked = 0
+        self._got = 0.0
+        self._whole = False
+        self.due = 0.0
+        self.alive = True
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.alive = False
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = self._buffer[:end].lower()
+        at = head.find(b"content-length:")
+        size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(self._buffer) < end + 4 + size:
+            return
+        body, self._buffer = self._buffer[end + 4 : end + 4 + size], self._buffer[end + 4 + size :]
+        if head.startswith(b"get"):
+            self._tell(head)
+            return
+        self._got = clock()
+        wanted = _WANTED.search(body)
+        self._tokens = self._echo.timing.tokens or (int(wanted[1]) if wanted else 16)
+        self._asked, self._number = body.count(b" ") + 1, 0
+        self._whole = b'"stream":true' not in body and b'"stream": true' not in body
+        self._echo.begin(self)
+
+    def write_next(self) -> bool:
+        """One event; whether more follow."""
+        if not self.alive:
+            return False
+        per_event = self._echo.timing.per_event
+        self._number += per_event
+        more = self._number < self._tokens
+        if self._whole:
+            if not more:
+                self._transport.write(whole(self._asked, self._tokens))
+            return more
+        data = self._events(self._number - per_event, min(per_event, self._tokens - self._number + per_event))
+        if self._number == per_event:
+            data = _HEAD + stamp(self._got, clock()) + data
+        if not more:
+            data += last(self._asked, self._tokens)
+        self._transport.write(data)
+        return more
+
+    def _tell(self, head: bytes) -> None:
+        if head.startswith(b"get /lateness"):
+            found: Any = self._echo.late_ms()
+        else:
+            found = {"object": "list", "data": [{"id": "echo", "object": "model"}]}
+        body = msgspec.json.encode(found)
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def stamp(got: float, written: float) -> bytes:
+    """When the request came and when this is written, as an event that carries no text."""
+    return chunk(b'data: {"stamp":[%.7f,%.7f]}\n\n' % (got, written))
+
+
+def event(number: int, tokens: int) -> bytes:
+    """One event that carries `tokens` words."""
+    words = " ".join(f"w{number + index}" for index in range(tokens)).encode()
+    return chunk(_START + b'"delta":{"content":"%b "},"finish_reason":null}]}\n\n' % words)
+
+
+def last(asked: int, tokens: int) -> bytes:
+    """The events after the last token, and the end."""
+    usage = b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}' % (asked, tokens, asked + tokens)
+    stop = _START + b'"delta":{},"finish_reason":"stop"}]}\n\n'
+    counted = b'data: {"id":"echo","object":"chat.completion.chunk","choices":[],"usage":%b}\n\n' % usage
+    return chunk(stop + counted + b"data: [DONE]\n\n") + b"0\r\n\r\n"
+
+
+def whole(asked: int, tokens: int) -> bytes:
+    """An answer that is not streamed."""
+    words = " ".join(f"w{number}" for number in range(tokens))
+    body = msgspec.json.encode(
+        {
+            "id": "echo",
+            "object": "chat.completion",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": words}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": asked, "completion_tokens": tokens, "total_tokens": asked + tokens},
+        }
+    )
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)

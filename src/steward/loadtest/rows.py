@@ -1,0 +1,29 @@
+"""One CSV line for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from steward.loadtest.answer import CAUSES
+from steward.loadtest.book import SOURCES, Outcome
+from steward.loadtest.measure import read_rows
+
+COLUMNS = (
+    "intended_s,sent_s,ttft_ms,e2e_ms,ended_s,connect_ms,input_tokens,output_tokens,events,in_flight,status,outcome,"
+    "tokens_from"
+)
+
+
+def csv_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The head, then all requests in order of the intended send, warm-up included. Milliseconds are from that send."""
+    yield COLUMNS + "\n"
+    for row in read_rows(outcomes):
+        first, last, connect = (f"{1000 * row[name]:.3f}" if row[name] == row[name] else "" for name in _MS)
+        yield (
+            f"{row['intended']:.6f},{row['intended'] + row['late']:.6f},{first},{last},"
+            f"{row['intended'] + row['end']:.6f},{connect},{row['input_tokens']},{row['output_tokens']},"
+            f"{row['events']},{row['in_flight']},{row['status']},{CAUSES[row['cause']]},{SOURCES[row['source']]}\n"
+        )
+
+
+_MS = ("first", "last", "connect")

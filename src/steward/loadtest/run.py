@@ -1,0 +1,579 @@
+"""One process of a run: sends its share at the scheduled times, and returns its book.
+
+Nothing but sending, noting and reading happens here; what the numbers mean is decided afterwards, elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import os
+import resource
+import socket
+import ssl
+import sys
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from steward.core.errors import InputError, Unavailable
+from steward.core.secret import resolve
+from steward.loadtest import arrivals
+from steward.loadtest.answer import CAUSES, Answer
+from steward.loadtest.book import CHARACTERS_PER_TOKEN, Book, Notes, Outcome
+from steward.loadtest.client import Alarm, Connection, clock
+from steward.loadtest.config import LoadConfig, address
+from steward.loadtest.prompts import Prompts, Row, read_rows
+
+HEARTBEAT_S: Final = 0.01
+PROGRESS_S: Final = 0.5
+_SPARE: Final = 64  # connections opened before the start, and at most at one time beside those that requests wait for
+_CODE: Final = {cause: code for code, cause in enumerate(CAUSES)}
+_NAN: Final = math.nan
+Counter = Callable[[str], int]  # a text's tokens
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """What a process tells while it runs."""
+
+    at_s: float
+    sent: int
+    answered: int
+    failed: int
+    in_flight: int
+    output_tokens: int
+    ttft_ms: list[float] = []  # of the last half second, at most 200
+    late_ms: float = 0.0  # the worst since the last one
+
+
+class Share(msgspec.Struct, kw_only=True):
+    """Which part of the run a process does."""
+
+    config: LoadConfig
+    index: int
+    of: int
+    began: float  # monotonic, when the parent started: what the start costs is counted from here
+
+
+class Ticket:
+    """One request on its way."""
+
+    __slots__ = ("acted", "connect", "in_flight", "intended", "messages", "number", "request", "retried", "turn")
+
+    def __init__(self, number: int, turn: int, messages: list[Any], intended: float) -> None:
+        self.number, self.turn, self.messages, self.intended = number, turn, messages, intended
+        self.acted = self.connect = _NAN
+        self.in_flight, self.retried, self.request = 0, False, b""
+
+
+class Sender:
+    """Prepared in `__init__`, which may take as long as it needs; `run` is the measured part."""
+
+    def __init__(self, config: LoadConfig, index: int = 0, of: int = 1, count: Counter | None = None) -> None:
+        self.config, self._index, self._of, self._count = config, index, of, count
+        self.book, self.notes = Book(), Notes()
+        rows: list[Row] = []
+        if config.trace or config.prompts:
+            rows = read_rows(Path(config.trace or config.prompts or ""), trace=bool(config.trace))
+        self._prompts = Prompts(config, rows, words_per_token(count))
+        self._times = self._schedule(rows)
+        self._conversing = config.turns > 1 or any(
+            sum(message.get("role") == "user" for message in row.messages) > 1 for row in rows
+        )
+        self._keep_text = self._conversing or count is not None
+        target = urlsplit(address(config.url, config.endpoint))
+        self._host, self._port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
+        self._tls = _tls(config) if target.scheme == "https" else None
+        self._head = _head(config, target.path + (f"?{target.query}" if target.query else ""), target.netloc)
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._waiting: deque[Ticket] = deque()  # beyond the most requests in flight
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._most = max(1, config.max_in_flight // of)
+        self._next = self._sent = self._answered = self._failed = self._tokens = self._flying = self._opening = 0
+        self._thinking = 0
+        self._ttft: list[float] = []
+        self._late = 0.0
+        self._lags = array("f")
+        self._errors = array("f")  # measured - true, s
+        self._ceased = False
+
+    def _schedule(self, rows: list[Row]) -> array[float]:
+        config, horizon = self.config, None
+        if config.arrival.kind == "concurrency":
+            return array("d")
+        if config.duration_s is not None:
+            horizon = config.warmup_s + config.duration_s
+        if config.trace:
+            first = rows[0].at_s or 0.0
+            times = array("d", (((row.at_s or 0.0) - first) / config.speed for row in rows))
+            times = array("d", (at for at in times if horizon is None or at < horizon))[: config.requests]
+        else:
+            times = arrivals.schedule(config.arrival, horizon, config.requests, config.seed)
+        return arrivals.share(times, self._index, self._of)
+
+    # -- the run -----------------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Resolve the host and open the first connections. :raises Unavailable: no such host, nobody answers there"""
+        self._loop = asyncio.get_running_loop()
+        self._done = asyncio.Event()
+        _allow_files()
+        try:
+            found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise Unavailable(f"{self._host}: no such host ({error.strerror}); check the URL") from error
+        self._addresses = [str(place[4][0]) for place in found]
+        self._address = self._addresses[0]
+        arrival = self.config.arrival
+        expected = (arrival.concurrency or math.ceil((arrival.rate or 8) / 4)) / self._of
+        opened = await asyncio.gather(
+            self._connect_first(), *(self._connect() for _ in range(min(_SPARE, math.ceil(expected)) - 1)),
+            return_exceptions=True,
+        )  # fmt: skip
+        if isinstance(opened[0], BaseException):
+            raise opened[0]
+        self._idle += [one for one in opened if isinstance(one, Connection) and one.transport is not None]
+
+    async def run(self, start: float, tell: Callable[[Progress], None] = lambda progress: None) -> None:
+        """From `start`, a time of the monotonic clock, to the last answer. :raises nothing: failures are in the book"""
+        config = self.config
+        self._start = start
+        self._measured = start + config.warmup_s
+        self._until = self._measured + config.duration_s if config.duration_s is not None else math.inf
+        alarm, beat = Alarm(self._loop, self._due), Alarm(self._loop, self._beat)
+        self._alarm, self._beats = alarm, beat
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # a collection of a big heap stops the loop for tens of milliseconds
+        try:
+            self._tell = tell
+            self._beat_due = start + HEARTBEAT_S
+            beat.set(self._beat_due)
+            self._progress = self._loop.call_later(max(0.0, start - clock()) + PROGRESS_S, self._report)
+            self._cpu_from = (clock(), _cpu_s())
+            if config.arrival.kind == "concurrency":
+                self._loop.call_later(max(0.0, start - clock()), self._begin_users)
+            else:
+                self._arm()
+            await self._done.wait()
+            self._stop_clock()
+            self._progress.cancel()
+            self._tell(self._now())
+        finally:
+            gc.enable()
+            gc.unfreeze()
+            alarm.close()
+            beat.close()
+        self._notes()
+
+    def stop(self, reason: str) -> None:
+        """Send no more and give up what is under way; its rows say unfinished."""
+        if self._done.is_set():
+            return
+        self.notes.stopped = self.notes.stopped or reason
+        self._finish()
+
+    async def close(self) -> None:
+        for connection in list(self._open):
+            connection.give_up("unfinished")
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.sleep(0)
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        if self._next < len(self._times):
+            self._alarm.set(self._start + self._times[self._next])
+        else:
+            self._sent_all()
+
+    def _due(self) -> None:
+        """Send all that is due. Late ones go at once: the schedule does not move."""
+        times, start = self._times, self._start
+        while self._next < len(times) and not self._ceased:
+            intended = start + times[self._next]
+            if intended > clock() + 2e-5:
+                break
+            self._dispatch(self._ticket(self._number(), 0, intended))
+        if not self._ceased:
+            self._arm()
+
+    def _number(self) -> int:
+        """The next request's place in the whole run, over all processes."""
+        number = self._next * self._of + self._index
+        self._next += 1
+        return number
+
+    def _ticket(self, number: int, turn: int, intended: float) -> Ticket:
+        return Ticket(number, turn, self._prompts.first(number), intended)
+
+    def _begin_users(self) -> None:
+        users = self.config.arrival.concurrency or 1
+        for _ in range(users // self._of + (self._index < users % self._of)):
+            self._next_of_user()
+        if self.config.duration_s is not None:
+            self._loop.call_later(self._until - clock(), self._sent_all)
+
+    def _next_of_user(self) -> None:
+        """A user of the closed loop sends the next request, or is done."""
+        most = self.config.requests
+        if self._ceased or clock() >= self._until or (most is not None and self._next >= self._part(most)):
+            self._sent_all()
+            return
+        self._dispatch(self._ticket(self._number(), 0, clock()))
+
+    def _part(self, whole: int) -> int:
+        return whole // self._of + (self._index < whole % self._of)
+
+    def _dispatch(self, ticket: Ticket) -> None:
+        if self._flying >= self._most:
+            self._waiting.append(ticket)
+            return
+        now = clock()
+        ticket.acted = now
+        late = now - ticket.intended
+        if late > self._late:
+            self._late = late
+        self._sent += 1
+        self._flying += 1
+        ticket.in_flight = self._flying
+        if self._flying > self.notes.concurrency_max:
+            self.notes.concurrency_max = self._flying
+        body = self._prompts.body(ticket.number, ticket.messages)
+        ticket.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.transport is not None and not connection.transport.is_closing():
+                connection.send(ticket.request, ticket, self._keep_text)
+                return
+        self._task(self._send_on_new(ticket))
+        if self._opening < 4:
+            self._task(self._spare())
+
+    async def _send_on_new(self, ticket: Ticket) -> None:
+        began = clock()
+        try:
+            connection = await self._connect()
+        except (OSError, TimeoutError, ssl.SSLError) as error:
+            self._over(ticket, Answer(), _connect_cause(error), clock())
+            return
+        if ticket.connect != ticket.connect:  # NaN: not a second try
+            ticket.connect = clock() - began
+        if connection.transport is None:
+            self._over(ticket, Answer(), "closed", clock())
+            return
+        connection.send(ticket.request, ticket, self._keep_text)
+
+    async def _spare(self) -> None:
+        """One connection more than is needed now, so that the next request need not wait for one."""
+        self._opening += 1
+        try:
+            connection = await self._connect()
+        except OSError:
+            return  # the requests themselves will say so
+        finally:
+            self._opening -= 1
+        if connection.transport is not None:
+            self._idle.append(connection)
+
+    async def _connect(self) -> Connection:
+        options: dict[str, Any] = {"ssl": self._tls, "server_hostname": self._host} if self._tls else {}
+        async with asyncio.timeout(30):
+            _, connection = await self._loop.create_connection(
+                lambda: Connection(self._ended, self._lost), self._address, self._port, **options
+            )
+        self.notes.connections += 1
+        self._open.add(connection)
+        return connection
+
+    async def _connect_first(self) -> Connection:
+        """The first connection decides which of the host's addresses answers.
+
+        :raises Unavailable: none of them
+        """
+        failed: Exception | None = None
+        for place in self._addresses:
+            self._address = place
+            try:
+                return await self._connect()
+            except (OSError, TimeoutError) as error:
+                failed = error
+        what = getattr(failed, "strerror", None) or str(failed) or type(failed).__name__
+        if isinstance(failed, ssl.SSLError):
+            raise Unavailable(f"{self._host}:{self._port}: TLS failed ({what}); give --ca-file, or --insecure")
+        raise Unavailable(f"{self._host}:{self._port}: no connection ({what}); is the server running there?")
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def _ended(self, connection: Connection, error: str) -> None:
+        ticket: Ticket = connection.ticket
+        if error == "closed" and connection.used > 1 and not ticket.retried and not self._done.is_set():
+            ticket.retried = True  # the server had closed a kept connection; that says nothing of how it answers
+            self.notes.retried += 1
+            self._task(self._send_on_new(ticket))
+            return
+        at = clock() if error else connection.touched
+        if not error and connection.transport is not None and not connection.transport.is_closing():
+            self._idle.append(connection)
+        self._over(ticket, connection.answer, error or connection.answer.cause, at)
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+
+    def _over(self, ticket: Ticket, answer: Answer, cause: str, at: float) -> None:
+        self._flying -= 1
+        self._write(ticket, answer, cause, at)
+        if cause == "ok":
+            self._answered += 1
+        elif cause != "unfinished":
+            self._failed += 1
+        if self._done.is_set():
+            return
+        if self._waiting:
+            self._dispatch(self._waiting.popleft())
+        follow = None
+        if self._conversing and cause == "ok":  # a conversation that has begun goes on to its end
+            follow = self._prompts.next(ticket.number, ticket.turn + 1, ticket.messages, "".join(answer.text or ()))
+        if follow is not None:
+            self._thinking += 1
+            due = at + self.config.think_s
+            self._loop.call_later(max(0.0, due - clock()), self._follow, ticket, follow, due)
+        elif self.config.arrival.kind == "concurrency":
+            if cause == "ok":
+                self._next_of_user()
+            else:  # a server that refuses at once would be asked a thousand times a second
+                self._thinking += 1
+                self._loop.call_later(0.05, self._after_failure)
+        self._maybe_done()
+
+    def _follow(self, before: Ticket, messages: list[Any], due: float) -> None:
+        self._thinking -= 1
+        if not self._done.is_set():
+            self._dispatch(Ticket(before.number, before.turn + 1, messages, due))
+        self._maybe_done()
+
+    def _after_failure(self) -> None:
+        self._thinking -= 1
+        self._next_of_user()
+        self._maybe_done()
+
+    def _write(self, ticket: Ticket, answer: Answer, cause: str, at: float) -> None:
+        """The row of one request. Its times are from the intended send."""
+        intended = ticket.intended
+        measured = intended >= self._measured - 1e-9
+        asked, source, events = 0, 3, len(answer.text_times)
+        output = 0
+        if cause == "ok":
+            asked, output, source = self._tokens_of(ticket, answer)
+            self._tokens += output
+            if measured and events > 1:
+                self.book.add_gaps(answer.text_times)
+            if answer.first is not None and len(self._ttft) < 200:
+                self._ttft.append((answer.first - intended) * 1000)
+            if measured and answer.stamp is not None and answer.first is not None:
+                self._errors.append((answer.first - intended) - (answer.stamp[1] - answer.stamp[0]))
+        elif answer.said or answer.status:
+            key = f"http_{answer.status}" if cause == "http" else cause
+            if key not in self.book.said and answer.said:
+                self.book.said[key] = answer.said
+        streamed = answer.streamed and answer.first is not None
+        self.book.add(
+            intended - self._start,
+            ticket.acted - intended,
+            answer.first - intended if streamed and answer.first is not None else _NAN,
+            answer.last - intended if answer.last is not None else _NAN,
+            at - intended,
+            ticket.connect,
+            asked,
+            output,
+            events,
+            ticket.in_flight,
+            answer.status,
+            _CODE[cause],
+            source,
+        )
+
+    def _tokens_of(self, ticket: Ticket, answer: Answer) -> tuple[int, int, int]:
+        """Input and output tokens, and where they are from: the server's usage, a tokenizer, an estimate."""
+        usage = answer.usage
+        asked = self._prompts.asked(ticket.number)[0]
+        if usage is not None and usage.prompt_tokens is not None:
+            asked = usage.prompt_tokens
+            if usage.completion_tokens is not None or self.config.endpoint == "embeddings":
+                return asked, usage.completion_tokens or 0, 0
+        if self._count is not None and answer.text is not None:
+            return asked, self._count("".join(answer.text)), 1
+        return asked, max(len(answer.text_times), round(answer.characters / CHARACTERS_PER_TOKEN)), 2
+
+    # -- ends --------------------------------------------------------------------------------------
+
+    def _sent_all(self) -> None:
+        if self._ceased:
+            return
+        self._ceased = True
+        self._stop_clock()
+        self._loop.call_later(self.config.drain_s, self._finish)  # conversations go on in this time
+        self._maybe_done()
+
+    def _stop_clock(self) -> None:
+        """The share of CPU is of the time in which requests were sent."""
+        if self.notes.cpu_share == 0.0:
+            since, cpu = self._cpu_from
+            self.notes.cpu_share = (_cpu_s() - cpu) / max(1e-9, clock() - since)
+
+    def _maybe_done(self) -> None:
+        closed = self.config.arrival.kind == "concurrency"
+        over = self._ceased or (not closed and self._next >= len(self._times))
+        if over and not (self._flying or self._waiting or self._thinking):
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._done.is_set():
+            return
+        self.notes.sent_all = self._ceased or self._next >= len(self._times)
+        self._ceased = True
+        self._done.set()
+        for connection in list(self._open):
+            if connection.busy:
+                connection.give_up("unfinished")
+        self._waiting.clear()
+
+    def _beat(self) -> None:
+        now = clock()
+        self._lags.append(now - self._beat_due)
+        self._beat_due = max(self._beat_due + HEARTBEAT_S, now)
+        self._beats.set(self._beat_due)
+
+    def _report(self) -> None:
+        """Twice a second: tell, and end what takes too long or fails too often."""
+        self._progress = self._loop.call_later(PROGRESS_S, self._report)
+        now, config = clock(), self.config
+        for connection in list(self._open):
+            if connection.busy:
+                if now - connection.started > config.timeout_s:
+                    connection.give_up("timeout")
+                elif now - connection.touched > config.stall_s:
+                    connection.give_up("stalled")
+        self._tell(self._now())
+        over = self._answered + self._failed
+        if config.max_error_share is not None and over >= 20 and self._failed > config.max_error_share * over:
+            self.stop(
+                f"{self._failed} of {over} requests had failed, more than --max-errors {config.max_error_share:g}"
+            )
+
+    def _now(self) -> Progress:
+        told = Progress(
+            at_s=clock() - self._start,
+            sent=self._sent,
+            answered=self._answered,
+            failed=self._failed,
+            in_flight=self._flying,
+            output_tokens=self._tokens,
+            ttft_ms=self._ttft,
+            late_ms=self._late * 1000,
+        )
+        self._ttft, self._late = [], 0.0
+        return told
+
+    def _notes(self) -> None:
+        self.notes.lag_ms, self.notes.error_ms = _quantiles_ms(self._lags), _quantiles_ms(self._errors)
+        self.notes.said = self.book.said
+        factor = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, KiB here
+        self.notes.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / factor
+
+
+def send_share(task: tuple[Share, float]) -> Outcome:
+    """A share as one call, for a task on another machine: it begins at a time since the epoch.
+
+    Machines agree on that as well as their clocks do. :raises StewardError: as `prepare`
+    """
+    share, start_at = task
+
+    async def go() -> Outcome:
+        sender = Sender(share.config, share.index, share.of)
+        await sender.prepare()
+        await sender.run(clock() + start_at - time.time())
+        await sender.close()
+        return Outcome(bytes(sender.book.packed()), sender.book.gaps.tobytes(), sender.notes)
+
+    try:
+        import uvloop
+    except ImportError:  # not on Windows
+        return asyncio.run(go())
+    found: Outcome = uvloop.run(go())
+    return found
+
+
+def _quantiles_ms(values: array[float]) -> list[float]:
+    """At LAG_QUANTILES; nothing of nothing. numpy would have to be loaded while requests are under way."""
+    ordered = sorted(values)
+    return [1000 * ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in LAG_QUANTILES] if ordered else []
+
+
+LAG_QUANTILES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
+
+
+def words_per_token(count: Counter | None) -> float:
+    """Of the pool's words under a tokenizer; without one, 1."""
+    if count is None:
+        return 1.0
+    from steward.loadtest.prompts import WORDS
+
+    return len(WORDS) / max(1, count(" ".join(WORDS)))
+
+
+def _head(config: LoadConfig, path: str, host: str) -> bytes:
+    """The request's head up to the value of content-length. :raises InputError: a header that is none"""
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host.rpartition('@')[2]}"]
+    if config.key is not None:
+        lines.append(f"Authorization: Bearer {resolve(config.key).reveal()}")
+    lines += ["Content-Type: application/json", f"Accept: {'text/event-stream' if config.stream else '*/*'}"]
+    lines += ["User-Agent: steward-load"]
+    for name, value in config.headers:
+        if not name or any(character in name + value for character in "\r\n\0") or ":" in name:
+            raise InputError(f"--header {name!r}: expected NAME: VALUE on one line")
+        lines.append(f"{name}: {value}")
+    return ("\r\n".join(lines) + "\r\nContent-Length: ").encode("latin-1")
+
+
+def _tls(config: LoadConfig) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=config.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(f"--ca-file {config.ca_file}: {error}; expected certificates in PEM form") from error
+    if config.insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _connect_cause(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "tls"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    return "timeout" if isinstance(error, TimeoutError) else "no_connection"
+
+
+def _allow_files() -> None:
+    """As many open files as may be: each connection is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system

@@ -1,0 +1,56 @@
+"""The server of known timing as a process: `python -m steward.processes.echo '{"first_ms": 50, …}' [PORT [CORES]]`.
+
+Prints its port; ends with its standard input. Only on the loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import os
+import resource
+import sys
+import threading
+from typing import Any
+
+import msgspec
+
+from steward.loadtest.echo import Echo, Stream, Timing, event
+
+
+async def serve(timing: Timing, port: int) -> None:
+    loop = asyncio.get_running_loop()
+    echo = Echo(timing, loop)
+    events = functools.lru_cache(maxsize=65_536)(event)
+    server = await loop.create_server(lambda: Stream(echo, events), "127.0.0.1", port, backlog=4096)
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a collection would look like a slow client
+    os.write(1, b"%d\n" % server.sockets[0].getsockname()[1])
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    await server.serve_forever()
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1024):
+        pass
+    os._exit(0)
+
+
+def main() -> None:
+    timing = msgspec.json.decode(sys.argv[1] if len(sys.argv) > 1 else "{}", type=Timing)
+    if len(sys.argv) > 3:
+        os.sched_setaffinity(0, {int(core) for core in sys.argv[3].split(",")})
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    runner: Any = asyncio
+    if sys.platform != "win32":
+        import uvloop
+
+        runner = uvloop
+    runner.run(serve(timing, int(sys.argv[2]) if len(sys.argv) > 2 else 0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""One sending process of a load test: `python -m steward.processes.loader`, started by workflows/loadtest.py.
+
+Reads lines from standard input (the share, then `go TIME`); its end means stop, and so does the parent's death. Writes
+frames to standard output: four bytes of length, one of kind, the payload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import struct
+import sys
+import threading
+from typing import Any
+
+import msgspec
+
+from steward.core.errors import StewardError
+from steward.loadtest.run import Progress, Sender, Share
+
+_PART = 1 << 20  # bytes of the book in one frame: the parent need not hold it twice
+
+
+def write(kind: bytes, payload: bytes | memoryview) -> None:
+    """One frame. A parent that is gone ends the process at its next line of input."""
+    try:
+        for part in (struct.pack(">I", len(payload)) + kind, payload):
+            view = memoryview(part)
+            while view:
+                view = view[os.write(1, view) :]
+    except BrokenPipeError:
+        os._exit(1)
+
+
+async def work(share: Share) -> None:
+    from steward.adapters.tokenizers import load_counter
+
+    count = load_counter(share.config.tokenizer) if share.config.tokenizer else None
+    sender = Sender(share.config, share.index, share.of, count)
+    await sender.prepare()
+    write(b"r", b"")
+    loop = asyncio.get_running_loop()
+    line = await loop.run_in_executor(None, sys.stdin.readline)
+    if not line.startswith("go "):
+        return
+    start = float(line[3:])
+    sender.notes.ready_s = start - share.began
+    threading.Thread(target=_watch, args=(loop, sender), daemon=True).start()
+    await sender.run(start, _tell)
+    rows = sender.book.packed()
+    for start_ in range(0, len(rows), _PART):
+        write(b"b", rows[start_ : start_ + _PART])
+    write(b"g", memoryview(sender.book.gaps).cast("B"))
+    write(b"n", msgspec.json.encode(sender.notes))
+    await sender.close()
+
+
+def _watch(loop: asyncio.AbstractEventLoop, sender: Sender) -> None:
+    """Waits for the end of the input in a thread that sleeps until then."""
+    while line := sys.stdin.readline():
+        if line.startswith("stop"):
+            break
+    loop.call_soon_threadsafe(sender.stop, "interrupted" if not line else line[5:].strip() or "stopped")
+
+
+def _tell(progress: Progress) -> None:
+    write(b"p", msgspec.json.encode(progress))
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, through the pipe
+    share = msgspec.json.decode(sys.stdin.readline(), type=Share)
+    try:
+        runner: Any = asyncio
+        if sys.platform != "win32":
+            import uvloop
+
+            runner = uvloop
+        runner.run(work(share))
+    except StewardError as error:
+        write(b"e", msgspec.json.encode([type(error).__name__, str(error), error.exit_code]))
+    sys.stdout.flush()
+    os._exit(0)  # the watching thread still reads
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The sending processes of one load test on this machine: start them at one moment, hear from them, stop them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from steward.core import errors
+from steward.core.errors import StewardError, Unavailable
+from steward.loadtest.book import Notes, Outcome
+from steward.loadtest.config import LoadConfig
+from steward.loadtest.run import Progress, Share
+
+_LEAD_S: Final = 0.03  # between the word and the start, so that all have read it
+Told = Callable[[Sequence[Progress]], str | None]
+"""Gets the newest word of each process; a text that it returns stops the run and says why."""
+
+
+class Fleet:
+    """The processes of one run. `began` is when the command did, monotonic."""
+
+    def __init__(self, config: LoadConfig, began: float | None = None) -> None:
+        self._config = config
+        self._began = time.monotonic() if began is None else began
+        self._processes: list[asyncio.subprocess.Process] = []
+        self._stopped = False
+        self.start = 0.0  # monotonic
+        self.started_at = 0.0  # since the epoch
+
+    async def open(self) -> None:
+        """Start all and wait until they are ready. :raises StewardError: what one of them says is wrong"""
+        command = [sys.executable, "-m", "steward.processes.loader"]
+        for index in range(self._config.processes):
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, limit=1 << 20
+            )
+            self._processes.append(process)
+            share = Share(config=self._config, index=index, of=self._config.processes, began=self._began)
+            assert process.stdin is not None
+            process.stdin.write(msgspec.json.encode(share) + b"\n")
+        for kind, payload in await asyncio.gather(*(_frame(process) for process in self._processes)):
+            if kind == b"e":
+                raise _error(payload)
+
+    async def run(self, told: Told) -> list[Outcome]:
+        """From now to the last answer. :raises Unavailable: a process died"""
+        self.start = time.monotonic() + _LEAD_S
+        self.started_at = time.time() + _LEAD_S
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(b"go %.9f\n" % self.start)
+        newest: list[Progress | None] = [None] * len(self._processes)
+        found = await asyncio.gather(
+            *(self._hear(index, process, newest, told) for index, process in enumerate(self._processes))
+        )
+        return list(found)
+
+    async def _hear(
+        self, index: int, process: asyncio.subprocess.Process, newest: list[Progress | None], told: Told
+    ) -> Outcome:
+        rows, gaps = bytearray(), b""
+        while True:
+            kind, payload = await _frame(process)
+            if kind == b"p":
+                newest[index] = msgspec.json.decode(payload, type=Progress)
+                reason = told([progress for progress in newest if progress is not None])
+                if reason:
+                    self.stop(reason)
+            elif kind == b"b":
+                rows += payload
+            elif kind == b"g":
+                gaps = payload
+            elif kind == b"n":
+                return Outcome(rows, gaps, msgspec.json.decode(payload, type=Notes))
+            else:
+                raise _error(payload)
+
+    def stop(self, reason: str) -> None:
+        """Send no more, give up what is under way, and bring what there is."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for process in self._processes:
+            if process.stdin is not None and process.returncode is None:
+                process.stdin.write(b"stop " + reason.encode() + b"\n")
+
+    async def close(self) -> None:
+        for process in self._processes:
+            if process.returncode is None:
+                try:
+                    await asyncio.wait_for(process.wait(), 5)
+                except TimeoutError:
+                    process.kill()
+                    await process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+
+    def interruptible(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Ctrl-C and SIGTERM stop the run and keep what it has; a second one ends the processes."""
+
+        def interrupt() -> None:
+            if self._stopped:
+                for process in self._processes:
+                    if process.returncode is None:
+                        process.kill()
+            self.stop("interrupted")
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+
+    def kill(self) -> None:
+        for process in self._processes:
+            if process.returncode is None:
+                process.kill()
+
+
+async def _frame(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+    assert process.stdout is not None
+    try:
+        size, kind = struct.unpack(">Ic", await process.stdout.readexactly(5))
+        return kind, await process.stdout.readexactly(size)
+    except asyncio.IncompleteReadError as error:
+        code = await process.wait()
+        raise Unavailable(
+            f"a sending process ended with {code} before its time; its standard error says why"
+        ) from error
+
+
+def _error(payload: bytes) -> StewardError:
+    """The error that a process named, of the same class."""
+    name, message, code = msgspec.json.decode(payload)
+    kind = getattr(errors, name, Unavailable)
+    found = StewardError(message) if kind is errors.UnknownName else kind(message)
+    assert isinstance(found, StewardError)
+    found.exit_code = code
+    return found

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from steward.core.errors import InputError
+from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
+from steward.loadtest.compare import compare
+
+
+def report(ttft, seed=0, failed=0, **changed):
+    n = len(ttft)
+    noise = np.random.default_rng(seed).normal(0, 1, n)
+    samples = Samples(
+        at_s=tuple(float(i) for i in range(n)), ttft_ms=tuple(float(v) for v in ttft),
+        tpot_ms=tuple((10 + 0.1 * noise).tolist()), e2e_ms=tuple((1000 + noise).tolist()),
+        input_tokens=(10,) * n, output_tokens=(20,) * n, in_flight=(1,) * n,
+    )  # fmt: skip
+    given = dict(url="u", model="m", arrival="poisson", started_at=0.0, duration_s=60.0, achieved_rate=10.0)
+    given |= dict(sent=n + failed, answered=n, failed=failed, valid=True, requested_rate=10.0, samples=samples)
+    client = ClientHealth(late_ms=Quantiles(), loop_lag_ms=Quantiles(), cpu_share=0.1)
+    return LoadReport(**(given | changed), client=client)
+
+
+def times(mean, n=2000, seed=1):
+    return mean * (0.9 + 0.2 * np.random.default_rng(seed).random(n))
+
+
+@pytest.mark.parametrize("factor, verdict", [(1.0, "no_worse"), (1.2, "slower"), (0.8, "no_worse")])
+def test_a_change_beyond_the_margin_is_told(factor, verdict):
+    found = compare(report(times(100)), report(times(100 * factor, seed=2)))
+    assert found.verdict == verdict
+    (row,) = [change for change in found.changes if change.name == "ttft_p50_ms"]
+    assert row.low <= factor - 1 <= row.high and row.change == pytest.approx(factor - 1, abs=0.02)
+
+
+def test_too_little_noise_is_not_taken_for_none():
+    random = np.random.default_rng(1)
+    one, other = (report(random.exponential(100, 150)) for _ in range(2))
+    assert compare(one, other).verdict == "inconclusive"
+
+
+def test_twins_are_called_slower_no_more_often_than_said():
+    random = np.random.default_rng(1)
+    alarms = sum(
+        compare(report(random.exponential(100, 400)), report(random.exponential(100, 400)), margin=0).verdict
+        == "slower"
+        for _ in range(10)
+    )
+    assert alarms <= 3  # 5 % of 10: 4 or more has probability 0.1 %
+
+
+@pytest.mark.parametrize(
+    "changed, said",
+    [
+        ({"valid": False, "invalid_reasons": ("late",)}, "candidate is invalid: late"),
+        ({"partial": True}, "partial"),
+        ({"requested_rate": 20.0}, "requested_rate 10.0 and 20.0"),
+        ({"output_tokens_mean": 30.0}, "output tokens a request"),
+    ],
+)
+def test_runs_that_say_nothing_of_each_other(changed, said):
+    found = compare(
+        report(times(100), output_tokens_mean=20.0), report(times(100), **({"output_tokens_mean": 20.0} | changed))
+    )
+    assert found.verdict == "inconclusive" and said in " ".join(found.reasons)
+
+
+def test_failures_count():
+    found = compare(report(times(100)), report(times(100), failed=400))
+    assert found.verdict == "slower" and found.changes[-1].candidate == pytest.approx(400 / 2400)
+
+
+def test_short_runs_and_wrong_names():
+    assert "fewer than 100" in " ".join(compare(report(times(1, 50)), report(times(1, 50))).reasons)
+    with pytest.raises(InputError, match="such as ttft_p95"):
+        compare(report(times(1)), report(times(1)), names=("speed",))

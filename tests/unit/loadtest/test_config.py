@@ -1,0 +1,56 @@
+import random
+import statistics
+
+import pytest
+
+from steward.core.errors import InputError
+from steward.loadtest.config import Arrival, LoadConfig, address, check, draw, lengths, seconds
+
+
+def config(**given):
+    return LoadConfig(**({"url": "http://h:1", "model": "m", "duration_s": 1.0, "arrival": Arrival(rate=1)} | given))
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"url": "ftp://h"}, "expected http://HOST"),
+        ({"url": "http://h:port"}, "expected http://HOST"),
+        ({"arrival": Arrival(rate=0)}, "expected more than 0 requests"),
+        ({"arrival": Arrival(kind="concurrency")}, "expected 1 or more"),
+        ({"arrival": Arrival(kind="ramp", rate=5), "duration_s": None}, "without an end"),
+        ({"duration_s": None}, "no end"),
+        ({"turns": 2, "endpoint": "completions"}, "need the chat endpoint"),
+        ({"input_tokens": "normal:1"}, "MEAN:SPREAD"),
+        ({"output_tokens": "0"}, "1 token or more"),
+        ({"input_tokens": "gauss:1:2"}, "unknown distribution"),
+        ({"arrival": Arrival(kind="concurrency", concurrency=2), "processes": 4}, "no more than --concurrency"),
+    ],
+)
+def test_what_cannot_be_run_says_what_was_expected(given, said):
+    with pytest.raises(InputError, match=said):
+        check(config(**given))
+
+
+def test_addresses():
+    assert address("http://h:1/v1/", "embeddings") == "http://h:1/v1/embeddings"
+    assert address("https://h/v1/chat/completions", "chat") == "https://h/v1/chat/completions"
+
+
+def test_durations():
+    assert [seconds(text) for text in ("500ms", "60s", "2m", "1h", "7")] == [0.5, 60, 120, 3600, 7]
+    with pytest.raises(InputError, match="such as 60s"):
+        seconds("soon")
+
+
+@pytest.mark.parametrize("text, mean", [("uniform:100:300", 200), ("normal:200:20", 200), ("exponential:200", 200)])
+def test_lengths_have_the_mean_that_they_name(text, mean):
+    chance = random.Random(1)
+    assert statistics.mean(draw(lengths(text), chance) for _ in range(4000)) == pytest.approx(mean, rel=0.05)
+
+
+def test_a_lognormal_has_the_median_that_it_names():
+    chance = random.Random(1)
+    assert statistics.median(draw(lengths("lognormal:200:0.8"), chance) for _ in range(4000)) == pytest.approx(
+        200, rel=0.06
+    )

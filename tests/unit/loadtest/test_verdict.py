@@ -1,0 +1,67 @@
+import msgspec
+import pytest
+
+from steward.core.load_report import ClientHealth, LoadReport, Quantiles
+from steward.loadtest.book import Notes
+from steward.loadtest.config import Lengths
+from steward.loadtest.report import render
+from steward.loadtest.verdict import invalid_reasons, warnings
+
+HEALTH = ClientHealth(late_ms=Quantiles(p99=1.0), loop_lag_ms=Quantiles(p99=1.0), cpu_share=0.2)
+GOOD = LoadReport(
+    url="http://h/v1", model="<m>", arrival="poisson", started_at=0.0, duration_s=60.0, requested_rate=10.0,
+    achieved_rate=10.0, sent=600, answered=600, failed=0, valid=True, client=HEALTH, ttft_ms=Quantiles(n=600, p95=50.0),
+    output_tokens_mean=128.0, tokens_from="usage",
+)  # fmt: skip
+
+
+def changed(**fields):
+    health = {name: fields.pop(name) for name in list(fields) if name in ClientHealth.__struct_fields__}
+    return msgspec.structs.replace(GOOD, client=msgspec.structs.replace(HEALTH, **health), **fields)
+
+
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"late_ms": Quantiles(p99=11.0)}, "p99 of actual - intended send is 11.0 ms, budget 10"),
+        ({"loop_lag_ms": Quantiles(p99=30.0)}, "event loop lagged"),
+        ({"cpu_share": 0.95}, "95% of a core"),
+        ({"achieved_rate": 9.5}, "9.50 requests a second were sent where 10.00"),
+        ({"dispersion_asked": 1.0, "dispersion_achieved": 1.3}, "index of dispersion 1.30, scheduled 1.00"),
+    ],
+)
+def test_each_reason_alone_makes_a_run_invalid(fields, said):
+    (reason,) = invalid_reasons(changed(**fields), 10.0, 10.0, answered_any=True)
+    assert said in reason
+
+
+def test_a_good_run_is_valid_and_one_without_answers_is_not():
+    assert invalid_reasons(GOOD, 10.0, 10.0, answered_any=True) == ()
+    assert "no request was answered" in invalid_reasons(GOOD, 10.0, 10.0, answered_any=False)[0]
+
+
+def told(report, unfinished=0, partial="", notes=()):
+    return " ".join(
+        warnings(
+            report,
+            rows_unfinished=unfinished,
+            partial=partial,
+            notes=notes,
+            asked_output=Lengths("fixed", 128.0),
+            endpoint="chat",
+        )
+    )
+
+
+def test_warnings_name_what_a_reader_must_know():
+    assert told(GOOD) == ""
+    assert "answers have 20.0 tokens where 128 were asked for" in told(changed(output_tokens_mean=20.0))
+    assert "rate_limited" in told(changed(failed=3), notes=[Notes(said={"http_429": "rate_limited"})])
+    assert "partial: interrupted" in told(GOOD, partial="interrupted") and "4 requests were still" in told(GOOD, 4)
+    assert "estimated" in told(changed(tokens_from="estimated"))
+
+
+def test_the_page_escapes_names_and_says_invalid_first():
+    page = render(msgspec.structs.replace(GOOD, valid=False, invalid_reasons=("late & slow",)))
+    assert "<m>" not in page and "&lt;m&gt;" in page and page.index("Invalid:") < page.index("Latencies")
+    assert "late &amp; slow" in page and "<script" not in page
