@@ -23,7 +23,7 @@ def test_every_parameter_of_a_stage_is_on_the_page(name):
     assert {field for field in fields if f"`{field}`" not in section and f"{field}:" not in section} == set()
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", [name for name in STAGES if not name.startswith("t.")])  # those of other tests
 def test_every_stage_names_its_source(name):
     """A year, an RFC, a standard, or whose list or code it is."""
     section = (PAGE if name in HERE else OTHER).split(f"\n## {name}\n")[1].split("\n## ")[0]
