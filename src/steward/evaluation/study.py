@@ -24,6 +24,7 @@ from steward.evaluation.run import Folder
 from steward.evaluation.suite import Item
 
 QUESTION: Final = {"pairs": "Which answer would you rather get?", "rubric": "How good is this answer?"}
+TITLE: Final = {"pairs": "Which answers are better?", "rubric": "How good are these answers?"}
 COVER: Final = "▇▇▇"
 DOUBLY_RATED: Final = 50  # tasks with two raters or more, below which agreement is a guess
 _SHORTEST: Final = 3  # letters of a name that can be told from a word
@@ -50,7 +51,7 @@ class Gold(msgspec.Struct, frozen=True, kw_only=True):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What whoever starts a study decides."""
 
-    title: str = "Which answers are better?"
+    title: str = ""
     mode: Mode = "pairs"
     rubric: Rubric | None = None
     question: str = ""
@@ -193,7 +194,7 @@ def make_design(runs: Sequence[tuple[str, Folder]], wanted: Wanted, pairings: Se
     rubric = wanted.rubric
     first = runs[0][1]
     return Design(
-        title=wanted.title,
+        title=wanted.title or TITLE[wanted.mode],
         mode=wanted.mode,
         question=wanted.question or (rubric.question if rubric else "") or QUESTION[wanted.mode],
         guide=rubric.guide if rubric else "",

@@ -133,3 +133,16 @@ def test_wrong_gold_is_named_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "g.jsonl").write_text('{"prompt": "p", "better": "a", "worse": " a"}\n')
     with pytest.raises(InputError, match="two different answers"):
         read_gold(tmp_path / "g.jsonl", Wanted())
+
+
+def test_gold_of_a_rubric_names_levels_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("criteria: [{name: right, ask: is it, levels: [wrong, partly, fully]}]")
+    wanted = Wanted(mode="rubric", rubric=read_rubric(tmp_path / "r.yaml"))
+    (tmp_path / "g.jsonl").write_text('{"prompt": "p", "answer": "a", "levels": {"right": 3}}\n')
+    made, pairings = make_tasks(RUNS, wanted, read_gold(tmp_path / "g.jsonl", wanted))
+    assert len(made) == 25 and made[-1].gold and made[-1].levels == {"right": 3} and len(made[0].answers) == 1
+    assert [(p.first, p.second, p.asked) for p in pairings] == [(0, 0, 12), (1, 1, 12)]
+    for levels in ('{"right": 4}', '{"clear": 1}'):
+        (tmp_path / "g.jsonl").write_text(f'{{"prompt": "p", "answer": "a", "levels": {levels}}}\n')
+        with pytest.raises(InputError, match="expected one of"):
+            read_gold(tmp_path / "g.jsonl", wanted)
