@@ -119,6 +119,7 @@ def make_tasks(runs: Sequence[Folder], wanted: Wanted, gold: Sequence[Gold]) -> 
     chosen = pick(runs[0].items, wanted)
     pairs = list(combinations(range(len(runs)), 2)) if wanted.mode == "pairs" else [(n, n) for n in range(len(runs))]
     names = [run.manifest.model for run in runs]
+    theirs = [{item.id: item for item in run.items} for run in runs]
     tasks, pairings = [], []
     for first, second in pairs:
         both = (first,) if first == second else (first, second)
@@ -131,7 +132,7 @@ def make_tasks(runs: Sequence[Folder], wanted: Wanted, gold: Sequence[Gold]) -> 
             elif len(both) == 2 and said[0].strip() == said[1].strip():
                 same += 1
             else:
-                tasks.append(_task(item, said, both, wanted.seed))
+                tasks.append(_task([items[item.id] for items in theirs], said, both, wanted.seed))
         asked = len(chosen) - same - failed
         pairings.append(Pairing(first=first, second=second, asked=asked, same=same, failed=failed))
     if not tasks:
@@ -163,12 +164,15 @@ def cover(answer: str, names: Iterable[str], item: Item) -> str:
     return answer
 
 
-def _task(item: Item, answers: tuple[str, ...], runs: tuple[int, ...], seed: int) -> Task:
+def _task(items: Sequence[Item], answers: tuple[str, ...], runs: tuple[int, ...], seed: int) -> Task:
+    """What was asked is shown as far as all were asked it: a system message of one run's alone would give it away."""
+    item = items[0]
+    asked = [message for message in item.messages if all(message in other.messages for other in items)]
     return Task(
         key=_hash(seed, "task", item.id, *map(str, runs))[:16],
         item=item.id,
         cluster=item.cluster,
-        asked=tuple((message.role, message.content) for message in item.messages),
+        asked=tuple((message.role, message.content) for message in asked or item.messages[-1:]),
         references=tuple(map(str, item.references)),
         answers=answers,
         runs=runs,

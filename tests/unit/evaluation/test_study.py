@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError
 from steward.core.study import Task, Vote
+from steward.evaluation.run import Folder
 from steward.evaluation.study import (
     COVER,
     Wanted,
@@ -26,6 +28,7 @@ from steward.evaluation.study import (
     read_rubric,
     side,
 )
+from steward.evaluation.suite import Message
 from studies import folder
 
 RUNS = [folder("zebra-7b", lambda n: f"zebra says {n}"), folder("quokka-2", lambda n: f"a {n}")]
@@ -81,6 +84,20 @@ def test_names_of_models_are_covered_unless_they_were_asked_for() -> None:
     asked = folder("question", lambda n: "other")
     made, _ = make_tasks([run, asked], Wanted(), [])
     assert made[0].answers[0] == f"I am {COVER}, not question."  # "question" stands in what was asked
+
+
+def test_a_prompt_of_one_run_alone_is_not_shown() -> None:
+    told = [
+        msgspec.structs.replace(item, messages=(Message("system", "Be brief."), *item.messages))
+        for item in RUNS[1].items
+    ]
+    briefed = Folder(RUNS[1].manifest, tuple(told), RUNS[1].answers)
+    for pair in ([RUNS[0], briefed], [briefed, RUNS[0]]):
+        for wanted in (Wanted(), Wanted(mode="rubric")):
+            made, _ = make_tasks(pair, wanted, [])
+            assert {role for task in made for role, _ in task.asked} == {"user"}
+    made, _ = make_tasks([briefed, Folder(RUNS[0].manifest, tuple(told), RUNS[0].answers)], Wanted(), [])
+    assert made[0].asked[0] == ("system", "Be brief.")
 
 
 def test_every_two_runs_meet_and_few_items_are_the_same_few() -> None:
