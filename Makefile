@@ -14,8 +14,7 @@ install: $(VENV)/.all            ## every extra but train
 test: $(VENV)/.test              ## the whole suite
 	$(PY) -m pytest
 
-test-train: $(VENV)/.test         ## the tests that need torch: the extra `train`, a gigabyte
-	$(PIP) -e '.[train]' torch==2.13.0
+test-train: $(VENV)/.test $(VENV)/.train  ## the tests that need torch: the tutorial that fine-tunes
 	$(PY) -m pytest tests/functional/test_tutorials.py
 
 check: $(VENV)/.test             ## style, types, architecture
@@ -66,6 +65,9 @@ $(VENV)/.all: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.starter: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[embedded,train]' torch==2.13.0 && touch $@
+
+$(VENV)/.train: pyproject.toml | $(VENV)/bin/python  ## a gigabyte
+	$(PIP) -e '.[train]' torch==2.13.0 && touch $@
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[all,test]' && touch $@

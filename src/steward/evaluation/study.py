@@ -24,6 +24,7 @@ from steward.evaluation.run import Folder
 from steward.evaluation.suite import Item
 
 QUESTION: Final = {"pairs": "Which answer would you rather get?", "rubric": "How good is this answer?"}
+TITLE: Final = {"pairs": "Which answers are better?", "rubric": "How good are these answers?"}
 COVER: Final = "▇▇▇"
 DOUBLY_RATED: Final = 50  # tasks with two raters or more, below which agreement is a guess
 _SHORTEST: Final = 3  # letters of a name that can be told from a word
@@ -50,7 +51,7 @@ class Gold(msgspec.Struct, frozen=True, kw_only=True):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What whoever starts a study decides."""
 
-    title: str = "Which answers are better?"
+    title: str = ""
     mode: Mode = "pairs"
     rubric: Rubric | None = None
     question: str = ""
@@ -118,6 +119,7 @@ def make_tasks(runs: Sequence[Folder], wanted: Wanted, gold: Sequence[Gold]) -> 
     chosen = pick(runs[0].items, wanted)
     pairs = list(combinations(range(len(runs)), 2)) if wanted.mode == "pairs" else [(n, n) for n in range(len(runs))]
     names = [run.manifest.model for run in runs]
+    theirs = [{item.id: item for item in run.items} for run in runs]
     tasks, pairings = [], []
     for first, second in pairs:
         both = (first,) if first == second else (first, second)
@@ -130,7 +132,7 @@ def make_tasks(runs: Sequence[Folder], wanted: Wanted, gold: Sequence[Gold]) -> 
             elif len(both) == 2 and said[0].strip() == said[1].strip():
                 same += 1
             else:
-                tasks.append(_task(item, said, both, wanted.seed))
+                tasks.append(_task([items[item.id] for items in theirs], said, both, wanted.seed))
         asked = len(chosen) - same - failed
         pairings.append(Pairing(first=first, second=second, asked=asked, same=same, failed=failed))
     if not tasks:
@@ -162,12 +164,15 @@ def cover(answer: str, names: Iterable[str], item: Item) -> str:
     return answer
 
 
-def _task(item: Item, answers: tuple[str, ...], runs: tuple[int, ...], seed: int) -> Task:
+def _task(items: Sequence[Item], answers: tuple[str, ...], runs: tuple[int, ...], seed: int) -> Task:
+    """What was asked is shown as far as all were asked it: a system message of one run's alone would give it away."""
+    item = items[0]
+    asked = [message for message in item.messages if all(message in other.messages for other in items)]
     return Task(
         key=_hash(seed, "task", item.id, *map(str, runs))[:16],
         item=item.id,
         cluster=item.cluster,
-        asked=tuple((message.role, message.content) for message in item.messages),
+        asked=tuple((message.role, message.content) for message in asked or item.messages[-1:]),
         references=tuple(map(str, item.references)),
         answers=answers,
         runs=runs,
@@ -193,7 +198,7 @@ def make_design(runs: Sequence[tuple[str, Folder]], wanted: Wanted, pairings: Se
     rubric = wanted.rubric
     first = runs[0][1]
     return Design(
-        title=wanted.title,
+        title=wanted.title or TITLE[wanted.mode],
         mode=wanted.mode,
         question=wanted.question or (rubric.question if rubric else "") or QUESTION[wanted.mode],
         guide=rubric.guide if rubric else "",

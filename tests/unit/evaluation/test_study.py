@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.core.errors import InputError
 from steward.core.study import Task, Vote
+from steward.evaluation.run import Folder
 from steward.evaluation.study import (
     COVER,
     Wanted,
@@ -26,6 +28,7 @@ from steward.evaluation.study import (
     read_rubric,
     side,
 )
+from steward.evaluation.suite import Message
 from studies import folder
 
 RUNS = [folder("zebra-7b", lambda n: f"zebra says {n}"), folder("quokka-2", lambda n: f"a {n}")]
@@ -83,6 +86,20 @@ def test_names_of_models_are_covered_unless_they_were_asked_for() -> None:
     assert made[0].answers[0] == f"I am {COVER}, not question."  # "question" stands in what was asked
 
 
+def test_a_prompt_of_one_run_alone_is_not_shown() -> None:
+    told = [
+        msgspec.structs.replace(item, messages=(Message("system", "Be brief."), *item.messages))
+        for item in RUNS[1].items
+    ]
+    briefed = Folder(RUNS[1].manifest, tuple(told), RUNS[1].answers)
+    for pair in ([RUNS[0], briefed], [briefed, RUNS[0]]):
+        for wanted in (Wanted(), Wanted(mode="rubric")):
+            made, _ = make_tasks(pair, wanted, [])
+            assert {role for task in made for role, _ in task.asked} == {"user"}
+    made, _ = make_tasks([briefed, Folder(RUNS[0].manifest, tuple(told), RUNS[0].answers)], Wanted(), [])
+    assert made[0].asked[0] == ("system", "Be brief.")
+
+
 def test_every_two_runs_meet_and_few_items_are_the_same_few() -> None:
     three = [*RUNS, folder("emu", lambda n: "c")]
     made, pairings = make_tasks(three, Wanted(items=5), [])
@@ -133,3 +150,16 @@ def test_wrong_gold_is_named_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "g.jsonl").write_text('{"prompt": "p", "better": "a", "worse": " a"}\n')
     with pytest.raises(InputError, match="two different answers"):
         read_gold(tmp_path / "g.jsonl", Wanted())
+
+
+def test_gold_of_a_rubric_names_levels_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text("criteria: [{name: right, ask: is it, levels: [wrong, partly, fully]}]")
+    wanted = Wanted(mode="rubric", rubric=read_rubric(tmp_path / "r.yaml"))
+    (tmp_path / "g.jsonl").write_text('{"prompt": "p", "answer": "a", "levels": {"right": 3}}\n')
+    made, pairings = make_tasks(RUNS, wanted, read_gold(tmp_path / "g.jsonl", wanted))
+    assert len(made) == 25 and made[-1].gold and made[-1].levels == {"right": 3} and len(made[0].answers) == 1
+    assert [(p.first, p.second, p.asked) for p in pairings] == [(0, 0, 12), (1, 1, 12)]
+    for levels in ('{"right": 4}', '{"clear": 1}'):
+        (tmp_path / "g.jsonl").write_text(f'{{"prompt": "p", "answer": "a", "levels": {levels}}}\n')
+        with pytest.raises(InputError, match="expected one of"):
+            read_gold(tmp_path / "g.jsonl", wanted)
