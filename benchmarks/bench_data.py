@@ -6,7 +6,8 @@
 filters   Gopher repetition, Gopher quality, C4 and FineWeb: the same documents, one core each, processor time, decision
           by decision. Without --corpus the documents are this machine's own: the docs and docstrings of the installed
           Python packages and /usr/share/doc, and synthetic reviews, spam, lists and other languages (seed 7).
-minhash   near-duplicates, 5-grams, 14 x 8, two workers each (bench_data_minhash.py); scale: ten times the documents.
+minhash   near-duplicates, 5-grams, 14 x 8, two workers each, processor time (bench_data_minhash.py).
+scale     the same ten times as large, ours only.
 memory    a whole `steward data run` with all of these stages at the sizes of --megabytes (bench_data_memory.py).
 
 datatrove is in an environment of its own, never in steward's: `make bench-data` makes it from benchmarks/datatrove.txt.

@@ -69,3 +69,21 @@ def test_a_run_that_does_not_balance_exits_5(place: Path) -> None:
     (place / "pipeline.yaml").write_text(PIPELINE.replace("least: 10", "mute: true"))
     ran = steward(place, "run", "pipeline.yaml")
     assert ran.returncode == 5 and "does not balance" in ran.stderr and not (place / "out/summary.json").exists()
+
+
+def test_a_second_run_drops_what_the_first_one_kept(tmp_path: Path) -> None:
+    """From another folder, so that paths are those of the pipeline's file; and the second again gives the same."""
+    texts = [" ".join(a + b + c for b in "bdfgk" for c in "aeioumn") for a in "abc"]
+    for name, kept in (("first", texts[:2]), ("second", [texts[1] + " end", texts[2]])):
+        rows = "".join(json.dumps({"id": f"{name}-{n}", "text": text}) + "\n" for n, text in enumerate(kept))
+        (tmp_path / f"{name}.jsonl").write_text(rows)
+        for out in (name, f"{name}-again"):
+            stages = "stages: [{use: dedupe.minhash, index: seen}]"
+            (tmp_path / f"{out}.yaml").write_text(f"input: {{path: {name}.jsonl}}\n{stages}\noutput: {{path: {out}}}\n")
+    merged = [
+        json.loads(run("data", "run", str(tmp_path / f"{out}.yaml"), "--json", "--workers", "1").stdout)["merged"]
+        for out in ("first", "second", "second-again", "first-again")
+    ]
+    assert merged == [0, 1, 1, 0] and len(list((tmp_path / "seen").iterdir())) == 2
+    [why] = json.loads(run("data", "explain", str(tmp_path / "second"), "second-0", "--json").stdout)
+    assert (why["rule"], why["duplicate_of"]) == ("near_duplicate", "first-1")
