@@ -59,13 +59,16 @@ def test_capacity_on_paper(tmp_path: Path) -> None:
     follow(page, tmp_path, environment(tmp_path))
 
 
+@pytest.mark.timeout(120)  # a deployment and three load tests: 20 s, on a busy machine a minute
 def test_capacity_from_plan_to_calibrated_plan(tmp_path: Path) -> None:
     if "load" not in {group.name for group in app.registered_groups}:
         pytest.skip("steward load is not there yet")
     page = (FOLDER / "capacity.md").read_text().partition("## A plan for this machine")[2]
     deployment = Deployment(tmp_path / ".steward", "--workers", "1")
     try:
-        page = page.replace("http://127.0.0.1:8080", deployment.url).replace("--duration 6s", "--duration 2s")
+        page = page.replace("http://127.0.0.1:8080", deployment.url)
+        # a test machine may be busy; whether the client kept its times is not what this page is about
+        page = page.replace("--duration 6s", "--duration 2s --late-budget 1000")
         follow(page, tmp_path, environment(tmp_path))
     finally:
         deployment.stop()
