@@ -3,14 +3,17 @@
 import importlib.util
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
-from conftest import Deployment
+from conftest import Deployment, until
 from steward.core.load_report import read_load_report
 from steward.data.stages import STAGES
 
@@ -31,19 +34,6 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PATH": f"{place}:{os.environ['PATH']}"}
 
 
-def follow(page: str, folder: Path, typed: dict[str, str]) -> None:
-    """Type every command of `page`; skip where a load test found this machine too busy to be valid."""
-    for block in CONSOLE.findall(page):
-        for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
-            ended = subprocess.run(
-                command, shell=True, cwd=folder, env=typed, capture_output=True, text=True, timeout=30
-            )
-            if ended.returncode == 3 and command.startswith("steward load"):
-                pytest.skip("this machine is too busy for a valid load test")
-            assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
-            assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
-
-
 def test_clean_a_data_set(tmp_path: Path) -> None:
     page = (FOLDER / "clean-a-data-set.md").read_text()
     for name, content in FILE.findall(page):
@@ -51,6 +41,78 @@ def test_clean_a_data_set(tmp_path: Path) -> None:
     for stage in yaml.safe_load((tmp_path / "pipeline.yaml").read_text())["stages"]:
         if not importlib.util.find_spec(STAGES[stage["use"]].partition(":")[0]):
             pytest.skip(f"the stage {stage['use']} is not there yet")
+    follow_page(page, tmp_path)
+
+
+def follow_page(page: str, place: Path) -> None:
+    typed = environment(place)
+    for block in CONSOLE.findall(page):
+        follow(block, place, typed)
+
+
+def follow(block: str, place: Path, typed: dict[str, str], timeout_s: float = 30) -> None:
+    """Each command of a block; the lines that the page shows under it must come."""
+    for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
+        ended = subprocess.run(
+            command, shell=True, cwd=place, env=typed, capture_output=True, text=True, timeout=timeout_s
+        )
+        if ended.returncode == 3 and command.startswith("steward load"):
+            pytest.skip("this machine is too busy for a valid load test")
+        assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
+        assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
+
+
+@contextmanager
+def serving(place: Path, typed: dict[str, str]) -> Iterator[None]:
+    """`steward up` in the other terminal, on ports of its own."""
+    command = ["steward", "up", "--port", "0", "--console-port", "0"]
+    with (place / "up.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=place, env=typed, stdout=log, stderr=log, start_new_session=True)
+    try:
+        until(lambda: process.poll() is not None or "Stop: Ctrl-C" in (place / "up.log").read_text(), 60)
+        assert process.poll() is None, (place / "up.log").read_text()
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="no torch: make test-train installs the extra")
+@pytest.mark.timeout(900)  # a minute of one core's time, most of it training; several on a busy machine
+def test_gate_a_fine_tune(tmp_path: Path) -> None:
+    for name in ("scripts", "src"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    typed = environment(tmp_path)
+    with ExitStack() as stack:
+        for name, content, block in EITHER.findall((FOLDER / "gate-a-fine-tune.md").read_text()):
+            if name:
+                (tmp_path / name).write_text(content)
+            elif block == "$ steward up\n":
+                stack.enter_context(serving(tmp_path, typed))
+            else:
+                follow(block, tmp_path, typed, 600)
+        page = (tmp_path / "comparison.html").read_text()
+    assert "tuned against shipped" in page and len(page) < 500_000
+
+
+def test_capacity_on_paper(tmp_path: Path) -> None:
+    page = (FOLDER / "capacity.md").read_text().partition("## A plan for this machine")[0]
+    for name, content in FILE.findall(page):
+        (tmp_path / name).write_text(content)
+    follow_page(page, tmp_path)
+
+
+@pytest.mark.timeout(120)  # a deployment and three load tests: 20 s, on a busy machine a minute
+def test_capacity_from_plan_to_calibrated_plan(tmp_path: Path) -> None:
+    page = (FOLDER / "capacity.md").read_text().partition("## A plan for this machine")[2]
+    deployment = Deployment(tmp_path / ".steward", "--workers", "1")
+    try:
+        page = page.replace("http://127.0.0.1:8080", deployment.url)
+        # a test machine may be busy; whether the client kept its times is not what this page is about
+        page = page.replace("--duration 6s", "--duration 2s --late-budget 1000")
+        follow_page(page, tmp_path)
+    finally:
+        deployment.stop()
 
 
 def test_load_test(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from steward.capacity.speed import Pace, Terms
 
 KNEE: Final = 0.08  # |log ratio| beyond which a row counts by its size, not its square
 _STEP: Final = 0.02  # of the numerical derivative, in log
-_WEIGHT: Final[Mapping[Metric, float]] = {"output_tok_s": 1.0, "tpot_ms": 1.0, "ttft_ms": 0.5}
+_TTFT_WEIGHT: Final = 0.5  # across deployments, whose load generators count beginnings differently; within one: 1
 
 
 def fit(
@@ -118,8 +118,12 @@ def _weights(rows: Sequence[Row], found: Sequence[float], sizes: Counter[str] | 
     weights: list[float] = []
     for row in rows:
         base = 1.0 / math.sqrt(sizes[row.group]) if sizes else 1.0
-        weights += [base * _WEIGHT[metric] for metric in row.measured]
+        weights += [base * _weight(metric, sizes) for metric in row.measured]
     return [weight / max(abs(residual), KNEE) for weight, residual in zip(weights, found, strict=True)]
+
+
+def _weight(metric: Metric, sizes: Counter[str] | None) -> float:
+    return _TTFT_WEIGHT if metric == "ttft_ms" and sizes else 1.0
 
 
 def _cost(
@@ -137,7 +141,7 @@ def _cost(
             residual = found[index]
             index += 1
             size = abs(residual)
-            total += base * _WEIGHT[metric] * (size * size / KNEE if size < KNEE else 2 * size - KNEE)
+            total += base * _weight(metric, sizes) * (size * size / KNEE if size < KNEE else 2 * size - KNEE)
     for name, sigma in sigmas.items():
         total += (math.log(getattr(terms, name) / getattr(prior, name)) / sigma) ** 2
     return total
