@@ -87,17 +87,17 @@ def beside(seconds: float, aiperf: Path | None, guidellm: Path | None) -> Iterat
 
 
 def run_aiperf(place: Path, url: str, rate: int, seconds: float) -> tuple[str, str]:
-    """Its own process tree on core 0; a tokenizer that is made on the spot, because nothing may be fetched."""
+    """Its own process tree on core 0. (Told to be offline, it takes no path of a tokenizer.)"""
     with tempfile.TemporaryDirectory() as folder:
         tokenizer(place, Path(folder) / "tokenizer")
         command = [
             *ON_CORE_0, str(place / "bin" / "aiperf"), "profile", "--model", "echo", "--url", url, "--streaming",
             "--endpoint-type", "chat", "--request-rate", str(rate), "--request-count", str(int(rate * seconds)),
             "--synthetic-input-tokens-mean", "64", "--output-tokens-mean", "32",
-            "--tokenizer", str(Path(folder) / "tokenizer"), "--artifact-dir", f"{folder}/out", "--ui-type", "none",
+            "--tokenizer", f"{folder}/tokenizer", "--artifact-dir", f"{folder}/out", "--ui-type", "none",
         ]  # fmt: skip
         began = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=offline(), timeout=300)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         took = time.monotonic() - began
         reports = list(Path(folder).rglob("profile_export_aiperf.json"))
         if not reports:
@@ -139,7 +139,7 @@ def offline() -> dict[str, str]:
 
 
 def tokenizer(place: Path, folder: Path) -> None:
-    """One token a word, in the form in which the peers load one."""
+    """One token a word, in the form in which the peers load one: nothing may be fetched."""
     code = (
         "import sys; from tokenizers import Tokenizer, models, pre_tokenizers, decoders\n"
         "from transformers import PreTrainedTokenizerFast as Fast\n"

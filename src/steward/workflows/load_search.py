@@ -270,8 +270,9 @@ def selftest(
     from steward.loadtest.echo import Timing
 
     timing = Timing(first_ms=own.FIRST_MS, gap_ms=own.GAP_MS, tokens=own.TOKENS)
-    mine = os.sched_getaffinity(0)
-    others = set(range(os.cpu_count() or 1)) - mine
+    every = set(range(os.cpu_count() or 1))
+    mine = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else every  # not on macOS
+    others = every - mine
     command = [sys.executable, "-m", "steward.processes.echo", msgspec.json.encode(timing).decode(), "0"]
     command += [",".join(map(str, sorted(others)))] if others else []
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
