@@ -113,6 +113,7 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
     max_batched_tokens: int = 8192
     reserve: Literal["full", "grow"] = "grow"
     fp8_kv: bool = False  # whether an FP8 checkpoint brings an FP8 cache
+    slot_tokens: int = 0  # context of one slot, where room is given to slots; 0: shared
     source: str = ""
 
 
@@ -181,7 +182,8 @@ ENGINES: Final = {
             max_num_seqs=8,
             max_batched_tokens=2048,
             reserve="full",
-            source="steward's own llama.cpp: models[].slots 8, batch 2048; half of the machine's memory",
+            slot_tokens=2048,
+            source="steward's own llama.cpp: models[].slots 8 of models[].context 2048, batch 2048; half of the memory",
         ),
     )
 }

@@ -69,6 +69,8 @@ def plan_memory(deployment: Deployment) -> Memory:
     kv = usable - weights - activation - overhead
     per_token = kv_bytes_per_token(d)
     tokens = max(0, int(kv * GIB / per_token)) * d.dp
+    if d.engine.slot_tokens:
+        tokens = min(tokens, d.engine.slot_tokens * d.max_num_seqs)
     return Memory(
         visible_gib=d.gpu.memory_gib,
         usable_gib=usable,

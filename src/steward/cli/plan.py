@@ -148,14 +148,7 @@ def _show(found: Plan) -> None:
         lines.append(
             f"  costs      {best.usd_per_hour:,.2f} USD an hour, {best.usd_per_1k_requests:.4f} a thousand requests"
         )
-    show_lines(
-        [
-            *lines,
-            "  [ … ] holds 80 % of measurements"
-            + (", calibrated here." if best.calibrated else ", not calibrated: `steward plan calibrate`."),
-            "",
-        ]
-    )
+    show_lines([*lines, f"  {_brackets(best)}", ""])
     show_table(
         [
             "",
@@ -174,6 +167,15 @@ def _show(found: Plan) -> None:
         [_row(number, choice) for number, choice in enumerate((best, *found.alternatives), 1)],
     )
     _show_assumptions(found.assumptions)
+
+
+def _brackets(best: Choice) -> str:
+    """What the intervals mean."""
+    if best.calibrated:
+        return "[ … ] holds 80 % of measurements, calibrated here."
+    if best.gpu == "cpu":
+        return "[ … ] is a guess, a factor of five each way: `steward plan calibrate`."
+    return "[ … ] holds 80 % of measurements, not calibrated: `steward plan calibrate`."
 
 
 def _row(number: int, choice: Choice) -> Sequence[object]:

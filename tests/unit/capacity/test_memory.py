@@ -42,5 +42,12 @@ def test_sliding_layers_stop_at_their_window() -> None:
     assert kv_tokens_of(model, 100) == 100 and kv_tokens_of(model, 1128) == (1128 + 128) / 2
 
 
+def test_the_embedded_engine_has_its_slots_contexts_and_no_more() -> None:
+    starter = deployment_of(
+        find_model("starter").model, find_gpu("t4"), find_precision("", "starter"), ENGINES["embedded"], max_num_seqs=8
+    )
+    assert plan_memory(starter).kv_tokens == 8 * 2048  # models[].slots x models[].context, docs/reference/settings.md
+
+
 def test_what_does_not_fit_has_no_room() -> None:
     assert not plan_memory(deployed("llama-3.1-70b")).fits
