@@ -8,6 +8,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -106,7 +107,12 @@ class Fleet:
                 process.stdin.close()
 
     def interruptible(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Ctrl-C and SIGTERM stop the run and keep what it has; a second one ends the processes."""
+        """Ctrl-C and SIGTERM stop the run and keep what it has; a second one ends the processes.
+
+        Only in the main thread: others get no signals.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
 
         def interrupt() -> None:
             if self._stopped:
