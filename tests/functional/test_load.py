@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +309,8 @@ def test_a_tokenizer_counts_where_the_server_does_not(rude: str, tmp_path: Path)
     made.save(str(tmp_path / "tokenizer.json"))
     found = load(rude, model="no-usage", tokenizer=str(tmp_path / "tokenizer.json"))
     assert found.tokens_from == "tokenizer" and found.output_tokens_mean == 2  # "eight characters"
+
+
+def test_a_run_from_another_thread(rude: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(load, rude, requests=5).result().answered == 5

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from steward.core.errors import InputError, UnknownName
+from steward.loadtest import objective
 
 Endpoint = Literal["chat", "completions", "embeddings"]
 ArrivalKind = Literal["constant", "poisson", "gamma", "ramp", "trace", "concurrency"]
@@ -77,7 +78,9 @@ def check(config: LoadConfig) -> LoadConfig:
     arrival = config.arrival
     if arrival.kind == "concurrency" and not (arrival.concurrency and arrival.concurrency > 0):
         raise InputError(f"concurrency {arrival.concurrency}: expected 1 or more; give --concurrency N or --rate R")
-    if arrival.kind not in ("concurrency", "trace") and not (arrival.rate and arrival.rate > 0):
+    if arrival.kind not in ("concurrency", "trace") and arrival.rate is None:
+        raise InputError("no rate: give --rate R (requests a second), or --concurrency N for users who wait")
+    if arrival.rate is not None and not arrival.rate > 0:
         raise InputError(f"rate {arrival.rate}: expected more than 0 requests a second; give --rate R")
     if arrival.burstiness <= 0:
         raise InputError(f"burstiness {arrival.burstiness}: expected more than 0; 1 is Poisson, 0.25 comes in bursts")
@@ -93,6 +96,8 @@ def check(config: LoadConfig) -> LoadConfig:
         raise InputError(f"speed {config.speed}: expected more than 0; 1 replays a trace as it was")
     for text in (config.input_tokens, config.output_tokens):
         lengths(text)
+    if config.slo is not None:
+        objective.parse(config.slo)
     return config
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from steward import __version__
 from steward.core.load_report import ClientHealth, Latencies, LoadPoint, LoadReport, Quantiles, Samples, Track
-from steward.loadtest import slo
+from steward.loadtest import objective, slo
 from steward.loadtest.answer import CAUSES, HTTP, OK, UNFINISHED
 from steward.loadtest.book import COARSE_S, FINE_S, ROW, SOURCES, Notes, Outcome
 from steward.loadtest.config import LoadConfig, address
@@ -60,7 +60,7 @@ def report(
     client = _client(rows, sent, notes, config.late_budget_ms)
     failed = int(((rows["cause"] != OK) & (rows["cause"] != UNFINISHED)).sum())
     step = _step(duration)
-    limits = slo.parse(config.slo) if config.slo else ()
+    limits = objective.parse(config.slo) if config.slo else ()
     decided = tuple(slo.decide(limit, with_failed(rows, limit.metric, config)) for limit in limits)
     found = LoadReport(
         steward_version=__version__,
@@ -138,7 +138,7 @@ def with_failed(rows: NDArray[Any], metric: str, config: LoadConfig) -> Array:
     return found
 
 
-def _good(rows: NDArray[Any], limits: Sequence[slo.Limit], config: LoadConfig) -> int:
+def _good(rows: NDArray[Any], limits: Sequence[objective.Limit], config: LoadConfig) -> int:
     """Requests that met every limit; a metric that a request does not have is met."""
     good = rows["cause"] == OK
     for limit in limits:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -98,28 +101,33 @@ class Fleet:
                 try:
                     await asyncio.wait_for(process.wait(), 5)
                 except TimeoutError:
-                    process.kill()
+                    self.kill()
                     await process.wait()
             if process.stdin is not None:
                 process.stdin.close()
 
     def interruptible(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Ctrl-C and SIGTERM stop the run and keep what it has; a second one ends the processes."""
+        """Ctrl-C and SIGTERM stop the run and keep what it has; a second one ends the processes.
+
+        Only in the main thread: others get no signals.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
 
         def interrupt() -> None:
             if self._stopped:
-                for process in self._processes:
-                    if process.returncode is None:
-                        process.kill()
+                self.kill()
             self.stop("interrupted")
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, interrupt)
 
     def kill(self) -> None:
+        """By the signal itself: Process.kill may reap the process before asyncio's watcher, which then warns."""
         for process in self._processes:
             if process.returncode is None:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
 
 
 async def _frame(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:

@@ -22,9 +22,9 @@ from steward.workflows.loadtest import need_extra, run_load
 
 if TYPE_CHECKING:
     from steward.loadtest.compare import LoadComparison
+    from steward.loadtest.objective import Limit
     from steward.loadtest.search import FindMax, Sweep, SweepPoint, Trial
     from steward.loadtest.selftest import SelfTest, Step
-    from steward.loadtest.slo import Limit
 
 Told = Callable[[str], None]
 
@@ -43,12 +43,12 @@ def find_max(
     :raises InputError: no objective, or a closed loop
     :raises Unavailable: the server does not answer at all
     """
-    from steward.loadtest import search, slo
+    from steward.loadtest import objective, search
 
     need_extra()
     if config.slo is None or config.arrival.kind not in ("constant", "poisson", "gamma"):
         raise InputError('find-max needs --slo, such as "ttft_p95<500ms", and arrivals constant, poisson or gamma')
-    limits = slo.parse(config.slo)
+    limits = objective.parse(config.slo)
     alone_s = _alone(config)
     trials: list[Trial] = []
     reason, verdict = "", "found"

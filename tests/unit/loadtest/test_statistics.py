@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from steward.loadtest.slo import decide, overall, parse, share_interval
+from steward.loadtest.objective import parse
+from steward.loadtest.slo import decide, overall, share_interval
 from steward.loadtest.statistics import block_intervals, from_histogram, grows, quantiles
 
 
