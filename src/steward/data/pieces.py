@@ -120,9 +120,9 @@ class Pieces:
     def _note(self, found: _Found) -> None:
         before = len(self._hashes.view())
         starts = before + np.cumsum(found.words) - found.words
-        words, plain = (found.words, starts), (found.plain, found.plain_characters, found.alphabetic, found.stop_bits)
-        values: NDArray[Any]
-        for column, values in zip(self._facts, (*words, *plain), strict=True):
+        facts: list[NDArray[Any]] = [found.words, starts, found.plain, found.plain_characters]
+        facts += [found.alphabetic, found.stop_bits]
+        for column, values in zip(self._facts, facts, strict=True):
             column.extend(values)
         self._hashes.extend(found.hashes)
         self._lengths.extend(found.lengths)
