@@ -62,7 +62,7 @@ def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
 
 
 def drain_segment(segment: Path, store: SqlStore, offset: int) -> int:
-    """Drain what is new in one segment; returns the number of requests settled.
+    """Drain what is new in one segment now; returns the number of requests settled.
 
     :raises Contradiction: a frame that cannot be read; all before it is in the store
     """
@@ -80,6 +80,8 @@ def drain_segment(segment: Path, store: SqlStore, offset: int) -> int:
                 continue
             offset += used
             settled += store.drain(writer_of(segment), segment.name, offset, records)
+            if used == len(buffer) < batch_bytes:  # what is written meanwhile waits for the next round
+                return settled
 
 
 def _lock_if_dead(path: Path) -> int | None:
