@@ -71,6 +71,14 @@ class EngineAnswer(Protocol):
         """
         ...
 
+    def arrived(self) -> bytes | None:
+        """What `piece` would return at once; None where it would wait."""
+        ...
+
+    def listen(self, arrived: Callable[[], None] | None) -> None:
+        """Have `arrived` called whenever there is something to take; None: not any more, `piece` waits again."""
+        ...
+
     def finish(self) -> None:
         """All that matters has been read: the connection may be used again once the body has ended."""
         ...

@@ -29,6 +29,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 JSON: Final = b"application/json"
+WRITE: Final = "steward.write"  # in a scope's extensions: sends a part of the answer; false where the client is slow
 HUNG_UP: Final = "steward.hung_up"  # in a scope's extensions: takes what to call when the client goes, or None
 COUNTED: Final = "steward.counted"  # in a scope: the connection has refused the request, and counted it
 
@@ -184,7 +185,7 @@ class Gateway:
                 forget()
                 await _write(send, request_id, answer)
             else:
-                await _write_stream(send, exchange, answer)
+                await _write_stream(send, exchange, answer, scope.get("extensions", {}).get(WRITE))
         except asyncio.CancelledError:
             task.uncancel()
             if not (exchange.client_closed or begun):
@@ -313,7 +314,7 @@ def _event(exchange: Exchange, error: Refused) -> dict[str, Any]:
     return {"type": "http.response.body", "body": event, "more_body": True}
 
 
-async def _write_stream(send: Send, exchange: Exchange, answer: Answer) -> None:
+async def _write_stream(send: Send, exchange: Exchange, answer: Answer, write: Callable[[bytes], bool] | None) -> None:
     """Relay event by event; `send` waits for a slow client, so that nothing piles up here."""
     assert answer.stream is not None
     stream = answer.stream
@@ -321,6 +322,8 @@ async def _write_stream(send: Send, exchange: Exchange, answer: Answer) -> None:
     try:
         async for events in stream:
             await send({"type": "http.response.body", "body": events, "more_body": True})
+            if write is not None:
+                await stream.flow(write)
     except Refused as error:
         await send(_event(exchange, error))
     except asyncio.CancelledError:

@@ -7,6 +7,7 @@ have to say of the events: `relay` is the call's, `guarded` the guards', `budget
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -58,6 +59,7 @@ class Stream:
         self.broke = False  # by a mistake of ours
         self._exchange, self._upstream, self._relay = exchange, upstream, relay
         self._first: list[bytes] | None = events
+        self._kept: tuple[bytes, int] | None = None  # events for which the reservation must grow, and by how much
         self._cut = False  # the upstream failed in the middle
         self._over = self._closed = False
 
@@ -67,15 +69,14 @@ class Stream:
     async def __anext__(self) -> bytes:
         """Whole events, one or more."""
         try:
-            while not self._over:
-                out = await self._next()
-                if not out:
-                    continue
-                budget = self.budget
-                if budget is None or (missing := budget.missing(out)) <= 0 or await budget.grow(missing):
-                    return out
-                self.close()
-                return budget.cut_off()
+            while self._kept is not None or not self._over:
+                out, missing = await self._more()
+                if missing <= 0 or (self.budget is not None and await self.budget.grow(missing)):
+                    if out:
+                        return out
+                elif self.budget is not None:
+                    self.close()
+                    return self.budget.cut_off()
         except Exception:
             self.broke = True
             raise
@@ -83,26 +84,87 @@ class Stream:
         self.close()
         raise StopAsyncIteration
 
-    async def _next(self) -> bytes:
-        relay = self._relay
-        try:
-            if self._first is None:
-                piece = await self._upstream.piece()
-                out = relay.feed(piece) if piece else b""
-            else:
-                piece, out, self._first = b"first", relay.pass_on(self._first), None
-            if relay.over:
-                self._over = True
-            elif relay.scanner.done or not piece:
-                self._over = True
-                out += relay.end()
-                self._upstream.finish()
-        except (Unavailable, ValueError) as error:
-            self._over = self._cut = self._exchange.failed = True
-            out = relay.error(upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error"))
-        return out if self.guarded is None else self._through(self.guarded, out)
+    async def flow(self, write: Callable[[bytes], bool]) -> None:
+        """Pass on what arrives in the moment it arrives, without a task that wakes for each piece.
 
-    def _through(self, guarded: Filter, out: bytes) -> bytes:
+        `write` sends events and says whether the client keeps up. Returns where something must be waited for: a slow
+        client, a reservation that must grow, the end. Then iterate further; nothing is lost.
+        """
+        waiting = asyncio.get_running_loop().create_future()
+
+        def arrived() -> None:
+            try:
+                if not waiting.done() and not self._pass_on(write):
+                    waiting.set_result(None)
+            except Exception as error:
+                self.broke = True
+                waiting.set_exception(error)
+
+        self._upstream.listen(arrived)
+        try:
+            arrived()
+            await waiting
+        finally:
+            self._upstream.listen(None)
+
+    def _pass_on(self, write: Callable[[bytes], bool]) -> bool:
+        """Write what has arrived; false where it is time to wait for something else."""
+        if self._over or self._first is not None:
+            return False
+        try:
+            piece = self._upstream.arrived()
+            if piece is None:
+                return True
+            out = self._events(piece)
+        except Unavailable as error:
+            out = self._failed(error)
+        if (missing := self._missing(out)) > 0:
+            self._kept = out, missing
+            return False
+        return (not out or write(out)) and not self._over
+
+    async def _more(self) -> tuple[bytes, int]:
+        """The next events, and the tokens that are not reserved for them."""
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            return kept
+        try:
+            out = self._events(b"" if self._first is not None else await self._upstream.piece())
+        except Unavailable as error:
+            out = self._failed(error)
+        return out, self._missing(out)
+
+    def _missing(self, out: bytes) -> int:
+        return self.budget.missing(out) if out and self.budget is not None else 0
+
+    def _events(self, piece: bytes) -> bytes:
+        """What the client gets for the upstream's next bytes, or at its end for none."""
+        relay, first = self._relay, self._first
+        try:
+            if first is not None:
+                self._first = None
+                out = relay.pass_on(first)
+            else:
+                out = relay.feed(piece) if piece else b""
+        except ValueError as error:
+            return self._failed(error)
+        if relay.over:
+            self._over = True
+        elif relay.scanner.done or (first is None and not piece):
+            self._over = True
+            out += relay.end()
+            self._upstream.finish()
+        return self._guarded(out)
+
+    def _failed(self, error: Exception) -> bytes:
+        self._over = self._cut = self._exchange.failed = True
+        told = upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error")
+        return self._guarded(self._relay.error(told))
+
+    def _guarded(self, out: bytes) -> bytes:
+        guarded = self.guarded
+        if guarded is None:
+            return out
         out = guarded.feed(out)
         if self._over and not guarded.over:
             out += guarded.end()

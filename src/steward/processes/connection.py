@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from steward.core.errors import Refused
-from steward.gateway.app import COUNTED, HUNG_UP
+from steward.gateway.app import COUNTED, HUNG_UP, WRITE
 from steward.gateway.wire import error_body, new_request_id
 
 MOST_HEAD_BYTES: Final = 64 * 1024
@@ -47,7 +47,6 @@ class Connection(HttpToolsProtocol):
         self._left = 0  # bytes that the client had yet to take when it was last looked at
         self._refused: Refused | None = None
         self._gone: Callable[[], None] | None = None
-        self._extensions: Any = {HUNG_UP: self._when_gone}
 
     def _when_gone(self, callback: Callable[[], None] | None) -> None:
         """Have `callback` called once if the client goes; None: not any more."""
@@ -86,7 +85,6 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = self._extensions
         self._in_head, self._bytes, self._began = True, 0, self.loop.time()
 
     def on_headers_complete(self) -> None:
@@ -95,7 +93,9 @@ class Connection(HttpToolsProtocol):
             raise _TooLong
         self._in_head, self._in_body = False, True
         super().on_headers_complete()
-        self.cycle.__class__ = Cycle
+        cycle: Any = self.cycle
+        cycle.__class__ = Cycle
+        cycle.scope["extensions"] = {HUNG_UP: self._when_gone, WRITE: cycle.write}
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -192,6 +192,12 @@ class Cycle(RequestResponseCycle):
             self._go_on(message["body"], message.get("more_body", False))
         else:
             raise RuntimeError("the answer is complete already")
+
+    def write(self, body: bytes) -> bool:
+        """Send a part of an answer at once; false where the client does not keep up."""
+        if not self.disconnected:
+            self._go_on(body, True)
+        return not self.flow.write_paused
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """The gateway names a content-length, or streams."""

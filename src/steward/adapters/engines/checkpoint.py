@@ -145,8 +145,15 @@ class CheckpointAnswer:
         return self._body
 
     async def piece(self) -> bytes:
+        return self.arrived()
+
+    def arrived(self) -> bytes:
         piece, self._left = self._left, b""
         return piece
+
+    def listen(self, arrived: Callable[[], None] | None) -> None:
+        if arrived is not None:
+            arrived()
 
     def finish(self) -> None:
         """Nothing follows."""

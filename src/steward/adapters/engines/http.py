@@ -12,7 +12,7 @@ import base64
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -168,6 +168,7 @@ class HttpAnswer:
         "_ends",
         "_first_due",
         "_limits",
+        "_listener",
         "_loop",
         "_over",
         "_paused",
@@ -194,6 +195,7 @@ class HttpAnswer:
         self._bytes = 0
         self._over = self._paused = False
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
 
     # -- for the gateway ---------------------------------------------------------------------------
 
@@ -209,14 +211,18 @@ class HttpAnswer:
 
         :raises TimedOut: nothing arrived in time :raises Unavailable: the connection broke before the end
         """
-        while not self._pieces:
-            if self._over:
-                if self.problem is not None:
-                    raise self.problem
-                return b""
+        while (found := self.arrived()) is None:
             first = self._what == "first"
             await self._wait(self._first_due if first else self._loop.time() + self._limits.idle_s)
+        return found
+
+    def arrived(self) -> bytes | None:
+        """What `piece` would return at once; None where it would wait."""
         pieces = self._pieces
+        if not pieces:
+            if self._over and self.problem is not None:
+                raise self.problem
+            return b"" if self._over else None
         self._what, self._pieces, self._bytes = "next", [], 0
         if self._paused and not self._over:
             self._paused = False
@@ -232,6 +238,18 @@ class HttpAnswer:
         while piece := await self.piece():
             pieces.append(piece)
         return b"".join(pieces)
+
+    def listen(self, arrived: Callable[[], None] | None) -> None:
+        """Call `arrived` whenever there is something to take, in place of waking who waits; None: not any more."""
+        self._listener = arrived
+        self._await_next()
+
+    def _await_next(self) -> None:
+        if self._listener is None or self._over:
+            self.due = None
+        else:
+            self.due = min(self._loop.time() + self._limits.idle_s, self._ends)
+            self._connection.look_at(self.due)
 
     def finish(self) -> None:
         """All that matters has been read; the connection can be used again if the body's end comes soon."""
@@ -302,7 +320,10 @@ class HttpAnswer:
                 self.due = None
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
+        if self._listener is not None:
+            self._await_next()
+            self._listener()
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
 

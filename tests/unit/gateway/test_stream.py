@@ -1,0 +1,146 @@
+"""A stream that is pulled and one that flows give the client the same, whatever interrupts it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from steward.core.errors import Unavailable
+from steward.core.records import Attempt
+from steward.gateway.exchange import Exchange
+from steward.gateway.relay import Outgoing, Relay
+from steward.gateway.stream import Stream
+from steward.gateway.wire import Request
+
+FIRST = b'data: {"id":"a","choices":[{"delta":{"content":"1"}}]}\n\n'
+REST = (
+    b'data: {"choices":[{"delta":{"content":"2"}}]}\n\n'
+    b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
+
+
+class Upstream:
+    """Pieces that come one by one; an exception among them breaks the connection."""
+
+    status, headers = 200, {}  # type: ignore[var-annotated]
+
+    def __init__(self, *pieces: bytes | Exception) -> None:
+        self._pieces = list(pieces)
+        self._listener: Callable[[], None] | None = None
+        self.closed = self.finished = False
+
+    async def read(self) -> bytes:
+        raise AssertionError("a stream is not read whole")
+
+    async def piece(self) -> bytes:
+        await asyncio.sleep(0)
+        found = self.arrived()
+        assert found is not None
+        return found
+
+    def arrived(self) -> bytes | None:
+        piece = self._pieces.pop(0) if self._pieces else b""
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def listen(self, arrived: Callable[[], None] | None) -> None:
+        self._listener = arrived
+        if arrived is not None:
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        if self._listener is not None:
+            self._listener()
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def finish(self) -> None:
+        self.finished = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Budget:
+    """Every event costs a token; `room` of them can be had, two at a time."""
+
+    def __init__(self, room: int) -> None:
+        self._room, self._reserved, self._seen = room, 1, 0
+
+    def missing(self, events: bytes) -> int:
+        self._seen += events.count(b"data:")
+        return self._seen - self._reserved
+
+    async def grow(self, tokens: int) -> bool:
+        await asyncio.sleep(0)
+        if self._seen > self._room:
+            return False
+        self._reserved = min(self._room, self._seen + 2)
+        return True
+
+    def cut_off(self) -> bytes:
+        return b"cut off"
+
+
+def received(upstream: Upstream, slow_at: int | None = None, room: int | None = None, flows: bool = True) -> bytes:
+    """What the client gets; it is slow from time to time where `slow_at` says how often."""
+
+    async def go() -> bytes:
+        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+        exchange.request = Request(model="m", stream=True)
+        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
+        stream = Stream(exchange, upstream, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+        stream.budget = None if room is None else Budget(room)
+        got: list[bytes] = []
+
+        def write(events: bytes) -> bool:
+            got.append(events)
+            return slow_at is None or len(got) % slow_at != 0
+
+        async for events in stream:
+            got.append(events)
+            if flows:
+                await stream.flow(write)
+        stream.close()
+        return b"".join(got)
+
+    return asyncio.run(go())
+
+
+def cut(cuts: list[int]) -> list[bytes]:
+    edges = [0, *sorted(set(cuts)), len(REST)]
+    return [REST[a:b] for a, b in itertools.pairwise(edges)]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.integers(1, len(REST) - 1), max_size=6), st.none() | st.integers(1, 3), st.none() | st.integers(1, 5)
+)
+def test_flowing_gives_what_pulling_gives(cuts: list[int], slow_at: int | None, room: int | None) -> None:
+    pulled = received(Upstream(*cut(cuts)), None, room, flows=False)
+    assert received(Upstream(*cut(cuts)), slow_at, room) == pulled
+    assert (pulled == FIRST + REST) == (room is None or room >= 4)
+
+
+def test_a_whole_stream_lets_its_connection_be_used_again() -> None:
+    upstream = Upstream(REST)
+    assert received(upstream).endswith(b"data: [DONE]\n\n")
+    assert upstream.finished and not upstream.closed
+
+
+@pytest.mark.parametrize("flows", [True, False])
+def test_a_connection_that_breaks_is_told_in_the_stream(flows: bool) -> None:
+    out = received(Upstream(REST[:48], Unavailable("the connection broke")), flows=flows)
+    assert out.startswith(FIRST + REST[:47]) and b"the connection broke" in out and out.endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize("flows", [True, False])
+def test_a_mistake_of_ours_is_no_end(flows: bool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        received(Upstream(REST[:48], ZeroDivisionError()), flows=flows)
