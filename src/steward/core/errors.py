@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
 
 
 class StewardError(Exception):
@@ -30,6 +31,9 @@ class InputError(StewardError):
     exit_code = 2
 
 
+MOST_NAMES: Final = 12  # that an error lists where there are many more
+
+
 class UnknownName(InputError):
     """A name that does not exist. `where` is the file and line that names it.
 
@@ -39,9 +43,12 @@ class UnknownName(InputError):
 
     def __init__(self, kind: str, seen: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(seen, names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
-        super().__init__(f"{where and f'{where}: '}unknown {kind} {seen!r}{hint} Known: {', '.join(names) or 'none'}")
+        close = difflib.get_close_matches(seen, names, n=MOST_NAMES, cutoff=0.4)
+        hint = f"; did you mean {close[0]!r}?" if difflib.get_close_matches(seen, names, n=1) else "."
+        listed = ", ".join(names) or "none"
+        if len(names) > 2 * MOST_NAMES:
+            listed = f"{', '.join(sorted(close or names[:MOST_NAMES]))} and others, {len(names)} in all"
+        super().__init__(f"{where and f'{where}: '}unknown {kind} {seen!r}{hint} Known: {listed}")
 
 
 class Unavailable(StewardError):
