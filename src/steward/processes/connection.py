@@ -229,6 +229,7 @@ class Cycle(RequestResponseCycle):
             self.transport.write(b"0\r\n\r\n")
         if not more:
             self.response_complete = True
+            cast(dict[str, Any], self.scope)["extensions"] = {}  # they lead back to here: no work for the collector
             self.message_event.set()
             if not self.keep_alive:
                 self.transport.close()

@@ -137,6 +137,7 @@ class Table:
             os.ftruncate(self._fd, size)
         self._unmap()
         self._map = mmap.mmap(self._fd, size)
+        self._map.madvise(mmap.MADV_RANDOM)  # else each touch makes 64 KiB of it resident
         whole = memoryview(self._map)
         self._head = whole[:_TOKENS_AT].cast("q")
         self._tokens = whole[_TOKENS_AT:_RUNNING_AT].cast("q")
