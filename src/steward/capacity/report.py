@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 import msgspec
 
 from steward.capacity.decide import Choice
 from steward.capacity.plan import Interval, Plan
+from steward.web import page
 from steward.web.charts import Line, bar_chart, line_chart
 
 
@@ -53,35 +53,23 @@ def render(plan: Plan, curve: Sequence[Curve], costs: Sequence[Cost], objective:
             else ("Per token, p95", _ms(best.prediction.tpot_ms.p95), _between(plan.tpot_p95_ms))
         ),
     ]
-    boxes = "".join(
-        f'<div><p class="name">{escape(name)}</p><p class="value">{escape(value)}</p>'
-        f'<p class="quiet">{escape(note)}</p></div>'
-        for name, value, note in figures
-    )
-    style = Path(__file__).with_name("report.css").read_text()
     objectives = ", ".join(
         f"{name} p95 within {value:g} ms"
         for name, value in (("TTFT", wanted.ttft_p95_ms), ("TPOT", wanted.tpot_p95_ms), ("E2E", wanted.e2e_p95_ms))
         if value is not None
     )
     asked = f"{wanted.rate:g} requests/s of {wanted.input_tokens:,} + {wanted.output_tokens:,} tokens"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>{escape(sentence)} · steward</title><style>{style}</style></head><body><main>
-<p class="quiet"><span class="brand">steward</span> capacity plan · {escape(asked)}
-· {escape(objectives) or "no objectives"} · {escape(plan.engine)}</p>
-<h1>{escape(sentence)}</h1>
-<section class="figures">{boxes}</section>
-<section class="charts">{_first_token(curve, plan)}{_per_token(curve, plan)}</section>
+    kicker = f"capacity plan · {escape(asked)} · {escape(objectives) or 'no objectives'} · {escape(plan.engine)}"
+    body = f"""{page.figures(figures)}
+<section class="charts limit">{_first_token(curve, plan)}{_per_token(curve, plan)}</section>
 <section class="charts">{_memory((best, *plan.alternatives))}{_costs(costs, objective)}</section>
-<section class="card"><h2>Choices</h2>{_choices((best, *plan.alternatives))}</section>
+{page.card("Choices", _choices((best, *plan.alternatives)))}
 <section class="card"><h2>What it rests on</h2>{_assumptions(plan)}
 <p class="quiet">Intervals hold 80 % of measurements, by the errors on deployments that the fit did not see.</p>
 </section>
 {_declined(plan)}
-</main></body></html>
 """
+    return page.report_page(sentence, kicker, body)
 
 
 def _ms(value: float) -> str:

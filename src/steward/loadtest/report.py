@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from itertools import groupby
-from pathlib import Path
 from typing import Final
 
 from steward.core.load_report import LoadReport, Quantiles, Track
 from steward.loadtest.search import Sweep
 from steward.web.charts import Line, line_chart
+from steward.web.page import report_page
 
 _PERCENTILES: Final = (*range(5, 95, 5), *range(90, 100), 99.5, 99.9)
 _STYLES: Final = ("a", "b", "c", "d")
@@ -91,17 +91,8 @@ def render_sweep(found: Sweep) -> str:
 
 
 def page(title: str, line: str, parts: Sequence[str]) -> str:
-    """The shell around the parts; `line` is HTML already."""
-    style = Path(__file__).with_name("report.css").read_text()
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>{escape(title)} · steward</title><style>{style}</style></head><body><main>
-<p class="quiet words"><span class="brand">steward</span> load test · {line}</p>
-<h1>{escape(title)}</h1>
-{"".join(parts)}
-</main></body></html>
-"""
+    """The parts in the shell of all reports; `line` is HTML already."""
+    return report_page(title, f"load test · {line}", "\n".join(parts))
 
 
 def _title(report: LoadReport) -> str:
