@@ -16,6 +16,8 @@ import sys
 
 from aiohttp import web
 
+from serving import serve
+
 SEEN: set[str] = set()
 COUNT = [0]
 
@@ -48,17 +50,5 @@ async def count(request: web.Request) -> web.Response:
     return web.json_response(COUNT[0])
 
 
-async def main() -> None:
-    application = web.Application()
-    application.router.add_post("/v1/chat/completions", answer)
-    application.router.add_get("/count", count)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve({"/v1/chat/completions": answer}, {"/count": count}))

@@ -16,6 +16,8 @@ from typing import Any
 
 from aiohttp import web
 
+from serving import serve
+
 LIKELY, OTHER = math.log(1 / 2), math.log(1 / 510)
 
 
@@ -51,17 +53,5 @@ async def tokenize(request: web.Request) -> web.Response:
     return web.json_response({"count": len(tokens), "max_model_len": 64, "tokens": tokens})
 
 
-async def main() -> None:
-    application = web.Application()
-    application.router.add_post("/v1/completions", complete)
-    application.router.add_post("/tokenize", tokenize)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(serve({"/v1/completions": complete, "/tokenize": tokenize}))

@@ -23,6 +23,8 @@ import re
 
 from aiohttp import web
 
+from serving import serve
+
 MODELS = {"echo", "kind", "sentiment", "letter", "first", "biased", "judge", "partial"}
 GOOD, BAD = {"good", "great", "love", "fine"}, {"bad", "awful", "hate", "poor"}
 
@@ -88,19 +90,7 @@ async def score(request: web.Request) -> web.Response:
     return web.json_response({"odd": number} if "odd" in text else {"score": number})
 
 
-async def main() -> None:
-    application = web.Application()
-    application.router.add_post("/v1/chat/completions", chat)
-    application.router.add_post("/v1/embeddings", embed)
-    application.router.add_post("/score", score)
-    application.router.add_post("/v1/moderations", score)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    print(runner.addresses[0][1], flush=True)
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(
+        serve({"/v1/chat/completions": chat, "/v1/embeddings": embed, "/score": score, "/v1/moderations": score})
+    )

@@ -1,26 +1,29 @@
-"""Counts tokens with a `tokenizer.json` (library `tokenizers`, which comes with the extra `train`)."""
+"""A model's `tokenizer.json`, read by the library `tokenizers`, which comes with the extra `train`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from steward.core.errors import InputError
 
 
-def load_counter(path: str) -> Callable[[str], int]:
-    """Tokens of a text, without special ones.
-
-    :raises InputError: the library is missing, or the file is no tokenizer
-    """
+def load_tokenizer(path: Path) -> Any:
+    """:raises InputError: the library is missing, or the file is no tokenizer"""
     try:
         from tokenizers import Tokenizer
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise InputError("--tokenizer needs the library: pip install tokenizers") from error
-    if not Path(path).is_file():
+    if not path.is_file():
         raise InputError(f"--tokenizer {path}: no such file; expected a model's tokenizer.json")
     try:
-        found = Tokenizer.from_file(path)
+        return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
         raise InputError(f"--tokenizer {path}: {error}; expected a model's tokenizer.json") from error
+
+
+def load_counter(path: str) -> Callable[[str], int]:
+    """Tokens of a text, without special ones. :raises InputError: as `load_tokenizer`"""
+    found = load_tokenizer(Path(path))
     return lambda text: len(found.encode(text, add_special_tokens=False).ids)

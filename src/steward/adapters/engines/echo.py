@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from steward.adapters.tokenizers import load_tokenizer
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Continuation, Engine, Likely
 
@@ -39,7 +40,7 @@ class EchoScorer:
     ) -> None:
         """`tokenizer`: a `tokenizer.json`. :raises InputError: it cannot be read"""
         self._engine, self._model, self._pause = engine, model, pause
-        self._local = _load(tokenizer) if tokenizer else None
+        self._local = load_tokenizer(tokenizer) if tokenizer else None
         self.tokenizer_sha256 = hashlib.sha256(tokenizer.read_bytes()).hexdigest() if tokenizer else None
         self.window, self.prefix_token = window, prefix_token
 
@@ -174,14 +175,3 @@ def _no_prompt(model: str, seen: str) -> InputError:
         f"{model}: the server does not return the log-probabilities of the prompt ({seen}); likelihood metrics need "
         "a server with `echo` and `logprobs` on /v1/completions, such as vLLM, or --backend embedded or transformers"
     )
-
-
-def _load(path: Path) -> Any:
-    try:
-        from tokenizers import Tokenizer
-    except ModuleNotFoundError as error:
-        raise InputError("--tokenizer needs the extra: pip install 'llm-steward[train]'") from error
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises a bare Exception
-        raise InputError(f"{path}: no tokenizer ({error}); expected a tokenizer.json") from error
