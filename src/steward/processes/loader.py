@@ -18,6 +18,7 @@ import msgspec
 
 from steward.core.errors import StewardError
 from steward.loadtest.run import Progress, Sender, Share
+from steward.processes.lifeline import no_core_dumps
 
 _PART = 1 << 20  # bytes of the book in one frame: the parent need not hold it twice
 
@@ -69,6 +70,7 @@ def _tell(progress: Progress) -> None:
 
 
 def main() -> None:
+    no_core_dumps()  # a user's prompts pass through here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, through the pipe
     share = msgspec.json.decode(sys.stdin.readline(), type=Share)
     try:
