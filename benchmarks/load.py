@@ -92,6 +92,7 @@ class Listener(asyncio.Protocol):
     def __init__(self, request: bytes, end: float, first: list[float], gaps: list[float], failed: list[bytes]) -> None:
         self._request, self._end, self._first, self._gaps, self._failed = request, end, first, gaps, failed
         self.events = 0
+        self.later, self.later_s = 0, 0.0  # events after the first of each stream, and the seconds they took
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -99,7 +100,7 @@ class Listener(asyncio.Protocol):
         self._ask()
 
     def _ask(self) -> None:
-        self._tail, self._last, self._longest = b"", 0.0, 0.0
+        self._tail, self._last, self._longest, self._since = b"", 0.0, 0.0, 0.0
         self._started = time.perf_counter()
         self._transport.write(self._request)
 
@@ -110,12 +111,15 @@ class Listener(asyncio.Protocol):
             self.events += found
             if self._last:
                 self._longest = max(self._longest, now - self._last)
+                self.later += found
             else:
                 self._first.append(now - self._started)
+                self._since = now
             self._last = now
         self._tail = (self._tail + data)[-16:]
         if self._tail.endswith(b"0\r\n\r\n"):
             self._gaps.append(self._longest)
+            self.later_s += self._last - self._since
             if not self._last:
                 self._failed.append(data[:300])
             if now >= self._end:
@@ -180,6 +184,8 @@ async def streams(url: str, key: str, model: str, count: int, seconds: float) ->
         "streams": len(gaps),
         "seconds": time.perf_counter() - start,
         "events": sum(listener.events for listener in listeners),
+        "events_per_s_of_one": sum(listener.later for listener in listeners)
+        / max(1e-9, sum(listener.later_s for listener in listeners)),
         "ttft_p50_ms": percentile(first, 0.5) * 1000,
         "ttft_p99_ms": percentile(first, 0.99) * 1000,
         "longest_gap_ms": max(gaps) * 1000,

@@ -75,8 +75,10 @@ class EngineAnswer(Protocol):
         """What `piece` would return at once; None where it would wait."""
         ...
 
-    def listen(self, arrived: Callable[[], None] | None) -> None:
-        """Have `arrived` called whenever there is something to take; None: not any more, `piece` waits again."""
+    def listen(self, take: Callable[[bytes], bool] | None) -> None:
+        """Hand each piece to `take` in the moment it arrives, what is there already at once, until it returns false or
+        None is given; then `piece` waits again. `take(b"")`: nothing more comes, and `arrived` says or raises why.
+        """
         ...
 
     def finish(self) -> None:

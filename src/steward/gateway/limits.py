@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -140,21 +141,24 @@ class RunningEstimate:
     AROUND: Final = 1024  # bytes of an event without its text: 150 to 400 in the three dialects
 
     def __init__(self) -> None:
-        self.events = 0
+        self._events = 0
         self._bytes = 0
         self._shortest = 1 << 30
 
-    def add(self, piece: bytes) -> None:
-        count = piece.count(b"data:")
-        if not count:
-            return
-        self.events += count
-        self._bytes += len(piece)
-        least = len(piece) // count
-        self._shortest = min(self._shortest, least if b'"logprobs":{' in piece else min(least, self.AROUND))
+    def add(self, piece: bytes) -> int:
+        """Take in further events. -> tokens so far"""
+        count, size = piece.count(b"data:"), len(piece)
+        if count:
+            self._events += count
+            self._bytes += size
+            least = size if count == 1 else size // count
+            if least < self._shortest or self._shortest > self.AROUND:
+                self._shortest = least if least <= self.AROUND or b'"logprobs":{' in piece else self.AROUND
+        return self.tokens()
 
     def tokens(self) -> int:
-        return self.events + max(0, self._bytes - self.events * self._shortest) // 4
+        further = self._bytes - self._events * self._shortest
+        return self._events + further // 4 if further > 0 else self._events
 
 
 _UNITS: Final = {
@@ -238,6 +242,7 @@ def limit_headers(decision: Decision) -> list[tuple[str, str]]:
     return headers
 
 
+@lru_cache(1024)
 def span(seconds: float) -> str:
     """A time as OpenAI's headers spell it.
 

@@ -199,11 +199,19 @@ class Relay:
         self._from_openai = outgoing.endpoint in OPENAI_ENDPOINTS
         self._drops_usage = self._from_openai and not exchange.asked_usage
         self._ends_with_done = exchange.endpoint in OPENAI_ENDPOINTS
+        self._bare = self._from_openai and outgoing.translation is None
         self._chunks: ChunkStream | None = None
         if outgoing.translation is not None:
             self._chunks = outgoing.translation.Stream(outgoing.asked, exchange.request_id, exchange.at)
         self.scanner = dialects.of(outgoing.endpoint).scanner()
         self.over = False  # an error has ended it before the upstream did
+
+    def plain(self, piece: bytes) -> bool:
+        """Whether `piece` is one event to be passed on as it is; then it has been counted. Nearly all are."""
+        if self._bare and self.scanner.plain(piece) and utf8(piece):
+            self._exchange.events += 1
+            return True
+        return False
 
     def feed(self, piece: bytes) -> bytes:
         """What the client gets for the next bytes. :raises ValueError: an event beyond all bounds"""

@@ -66,7 +66,6 @@ class Scanner:
 
     def __init__(self) -> None:
         self._rest = b""
-        self.events = 0
         self.usage: TokenUsage | None = None
         self.upstream_id: str | None = None
         self.failed = False
@@ -103,6 +102,24 @@ class Scanner:
             raise ValueError(f"an event of over {MAX_EVENT_BYTES} bytes")
         return events
 
+    def plain(self, piece: bytes) -> bool:
+        """Whether `piece` is one whole event of output, and holds nothing that metering must know.
+
+        A few looks for bytes, in place of what `feed` and `look` do for the same answer.
+        """
+        return (
+            piece.startswith(b"data: {")
+            and piece.endswith(b"}\n\n")
+            and piece.count(b"\n") == 2
+            and b"\r" not in piece
+            and not self._rest
+            and self.upstream_id is not None
+            and not self.done
+            and not _FINISHED.search(piece)
+            and not (b'"usage"' in piece and _USAGE.search(piece))
+            and not (b'"error"' in piece and _ERROR.search(piece))
+        )
+
     def end(self) -> list[bytes]:
         """What is left when the stream ends: an event whose empty line never came is taken as whole."""
         rest, self._rest = self._rest.strip(b"\r\n"), b""
@@ -110,7 +127,6 @@ class Scanner:
 
     def look(self, event: bytes) -> None:
         """Take from `event` what metering must know."""
-        self.events += 1
         self.only_usage = False
         self.finishes += len(_FINISHED.findall(event))
         if self.upstream_id is None or _USAGE.search(event) or _ERROR.search(event):

@@ -92,33 +92,35 @@ class Stream:
         """
         waiting = asyncio.get_running_loop().create_future()
 
-        def arrived() -> None:
+        def take(piece: bytes) -> bool:
             try:
-                if not waiting.done() and not self._pass_on(write):
-                    waiting.set_result(None)
+                more = self._pass_on(piece, write)
             except Exception as error:
                 self.broke = True
                 waiting.set_exception(error)
+                return False
+            if not more:
+                waiting.set_result(None)
+            return more
 
-        self._upstream.listen(arrived)
+        if self._over or self._first is not None:
+            return
         try:
-            arrived()
+            self._upstream.listen(take)
             await waiting
         finally:
             self._upstream.listen(None)
 
-    def _pass_on(self, write: Callable[[bytes], bool]) -> bool:
+    def _pass_on(self, piece: bytes, write: Callable[[bytes], bool]) -> bool:
         """Write what has arrived; false where it is time to wait for something else."""
-        if self._over or self._first is not None:
-            return False
-        try:
-            piece = self._upstream.arrived()
-            if piece is None:
-                return True
-            out = self._events(piece)
-        except Unavailable as error:
-            out = self._failed(error)
-        if (missing := self._missing(out)) > 0:
+        if self.guarded is None and self._relay.plain(piece):
+            out = piece
+        else:
+            try:
+                out = self._events(piece or self._upstream.arrived() or b"")
+            except Unavailable as error:
+                out = self._failed(error)
+        if out and self.budget is not None and (missing := self.budget.missing(out)) > 0:
             self._kept = out, missing
             return False
         return (not out or write(out)) and not self._over

@@ -194,9 +194,9 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError("the answer is complete already")
 
     def write(self, body: bytes) -> bool:
-        """Send a part of an answer at once; false where the client does not keep up."""
+        """Send a further part of an answer in chunks at once; false where the client does not keep up."""
         if not self.disconnected:
-            self._go_on(body, True)
+            self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not self.flow.write_paused
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -213,20 +213,22 @@ class Cycle(RequestResponseCycle):
         head = STATUS_LINE[status] + b"\r\n".join(lines)
         if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
             raise RuntimeError("a line end in a header")
-        self.transport.write(head + b"\r\n\r\n")
+        self.head = head + b"\r\n\r\n"  # goes out with what follows: one system call, one packet
 
     def _go_on(self, body: bytes, more: bool) -> None:
+        head, self.head = self.head, b""
         if self.scope["method"] == "HEAD":
-            more = False
+            body, more = b"", False
         elif not self.chunked_encoding:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0 or (self.expected_content_length and not more):
                 raise RuntimeError("the body is not as long as its content-length says")
-            self.transport.write(body)
-        elif body:
-            self.transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, b"" if more else b"0\r\n\r\n"))
-        elif not more:
-            self.transport.write(b"0\r\n\r\n")
+        else:
+            if body:
+                body = b"%x\r\n%b\r\n" % (len(body), body)
+            if not more:
+                body += b"0\r\n\r\n"
+        self.transport.write(head + body)
         if not more:
             self.response_complete = True
             cast(dict[str, Any], self.scope)["extensions"] = {}  # they lead back to here: no work for the collector

@@ -63,6 +63,45 @@ def test_the_short_way_finds_what_the_long_one_does(text: str) -> None:
     assert short.feed(data) == long.feed(b":\r\n\r\n" + data)[1:] and short.rest == long.rest
 
 
+PARTS = (
+    '"id":"b"',
+    '"choices":[{"delta":{"content":"ö"},"finish_reason":null}]',
+    '"finish_reason" : "stop"',
+    '"finish_reason":"length"',
+    '"finish_reason": null',
+    '"usage":null',
+    '"usage": {"prompt_tokens":1}',
+    '"error":null',
+    '"error":{"message":"x"}',
+    '"a":"\\n"',
+    '"b":"[DONE]"',
+)
+
+
+@given(
+    st.lists(st.sampled_from(PARTS), max_size=4),
+    st.sampled_from(["\n\n", "\r\n\r\n", "\n", "\n\n\n", "\n\ndata: {}\n\n"]),
+)
+def test_what_is_plain_tells_metering_nothing(parts: list[str], ending: str) -> None:
+    piece = ("data: {" + ",".join(parts) + "}" + ending).encode()
+    scanner, fresh = Scanner(), Scanner()
+    for each in (scanner, fresh):
+        each.upstream_id = "a"
+    if not scanner.plain(piece):
+        return
+    assert fresh.feed(piece) == [piece] and not fresh.rest
+    fresh.look(piece)
+    assert vars(fresh) == vars(scanner) and fresh.is_output(piece)
+
+
+def test_a_usual_event_is_plain_once_the_answer_has_a_name() -> None:
+    event = b'data: {"id":"a","choices":[{"delta":{"content":"x"},"finish_reason":null}],"usage":null}\n\n'
+    scanner = Scanner()
+    assert not scanner.plain(event)
+    scanner.look(event)
+    assert scanner.plain(event)
+
+
 def test_usage_may_be_anywhere() -> None:
     scanner = Scanner()
     scanner.look(b'data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')

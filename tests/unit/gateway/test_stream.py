@@ -32,7 +32,7 @@ class Upstream:
 
     def __init__(self, *pieces: bytes | Exception) -> None:
         self._pieces = list(pieces)
-        self._listener: Callable[[], None] | None = None
+        self._take: Callable[[bytes], bool] | None = None
         self.closed = self.finished = False
 
     async def read(self) -> bytes:
@@ -50,15 +50,18 @@ class Upstream:
             raise piece
         return piece
 
-    def listen(self, arrived: Callable[[], None] | None) -> None:
-        self._listener = arrived
-        if arrived is not None:
+    def listen(self, take: Callable[[bytes], bool] | None) -> None:
+        self._take = take
+        if take is not None:
             asyncio.get_running_loop().call_soon(self._tell)
 
     def _tell(self) -> None:
-        if self._listener is not None:
-            self._listener()
-            asyncio.get_running_loop().call_soon(self._tell)
+        if self._take is not None:
+            broken = not self._pieces or isinstance(self._pieces[0], Exception)
+            if self._take(b"" if broken else self.arrived() or b""):
+                asyncio.get_running_loop().call_soon(self._tell)
+            else:
+                self._take = None
 
     def finish(self) -> None:
         self.finished = True

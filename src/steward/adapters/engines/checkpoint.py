@@ -151,9 +151,9 @@ class CheckpointAnswer:
         piece, self._left = self._left, b""
         return piece
 
-    def listen(self, arrived: Callable[[], None] | None) -> None:
-        if arrived is not None:
-            arrived()
+    def listen(self, take: Callable[[bytes], bool] | None) -> None:
+        while take is not None and take(self.arrived()):
+            pass
 
     def finish(self) -> None:
         """Nothing follows."""

@@ -46,6 +46,8 @@ class Connection(asyncio.Protocol):
     timer for each wait would cost more than relaying what arrives.
     """
 
+    on_body: Callable[[bytes], None]
+
     def __init__(self, engine: HttpEngine) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
@@ -76,6 +78,7 @@ class Connection(asyncio.Protocol):
     def begin(self, answer: HttpAnswer, head: bytes, body: bytes) -> None:
         """Send a request; `answer` is told what comes back."""
         self.answer, self._head_bytes = answer, 0
+        self.on_body = answer.take  # nothing in between: it is called for every piece of every stream
         self._parser = httptools.HttpResponseParser(self)
         if len(body) < HIGH_WATER_BYTES:
             self.transport.write(head + body)
@@ -122,10 +125,6 @@ class Connection(asyncio.Protocol):
         if self.answer is not None and status >= 200:  # below: "100 Continue" and such, the answer follows
             self.answer.began(status, self._headers)
 
-    def on_body(self, data: bytes) -> None:
-        if self.answer is not None:
-            self.answer.take(data)
-
     def on_message_complete(self) -> None:
         answer = self.answer
         if answer is None or not answer.status:
@@ -151,12 +150,14 @@ class Connection(asyncio.Protocol):
 
     def _ring(self) -> None:
         self._timer = None
-        if self.answer is not None and self.answer.due is not None:
-            if self._loop.time() < self.answer.due:
-                self.look_at(self.answer.due)
-            else:
-                self.answer.overdue()
-                self.abort()
+        due = None if self.answer is None else self.answer.due()
+        if self.answer is None or due is None:
+            return
+        if self._loop.time() < due:
+            self.look_at(due)
+        else:
+            self.answer.overdue()
+            self.abort()
 
 
 class HttpAnswer:
@@ -165,8 +166,10 @@ class HttpAnswer:
     __slots__ = (
         "_bytes",
         "_connection",
+        "_due",
         "_ends",
         "_first_due",
+        "_latest",
         "_limits",
         "_listener",
         "_loop",
@@ -175,7 +178,6 @@ class HttpAnswer:
         "_pieces",
         "_waiter",
         "_what",
-        "due",
         "headers",
         "problem",
         "status",
@@ -187,7 +189,6 @@ class HttpAnswer:
         self.headers: Mapping[str, str] = {}
         self.problem: Unavailable | None = None
         self.touched = False  # whether a byte of it has arrived
-        self.due: float | None = None  # when the wait that is on is too long; on the loop's clock
         self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
         self._ends = started + limits.total_s
         self._first_due, self._what = started + limits.first_byte_s, "first"
@@ -195,7 +196,9 @@ class HttpAnswer:
         self._bytes = 0
         self._over = self._paused = False
         self._waiter: asyncio.Future[None] | None = None
-        self._listener: Callable[[], None] | None = None
+        self._due: float | None = None  # when the wait that is on is too long; on the loop's clock
+        self._listener: Callable[[bytes], bool] | None = None
+        self._latest = 0.0  # when the listener was given something
 
     # -- for the gateway ---------------------------------------------------------------------------
 
@@ -239,17 +242,22 @@ class HttpAnswer:
             pieces.append(piece)
         return b"".join(pieces)
 
-    def listen(self, arrived: Callable[[], None] | None) -> None:
-        """Call `arrived` whenever there is something to take, in place of waking who waits; None: not any more."""
-        self._listener = arrived
-        self._await_next()
+    def listen(self, take: Callable[[bytes], bool] | None) -> None:
+        """Hand on what arrives in place of waking who waits."""
+        self._listener, self._latest = take, self._loop.time()
+        while self._listener is not None and (piece := self._at_hand()) is not None:
+            self._give(piece)
+        if (due := self.due()) is not None:
+            self._connection.look_at(due)
 
-    def _await_next(self) -> None:
-        if self._listener is None or self._over:
-            self.due = None
-        else:
-            self.due = min(self._loop.time() + self._limits.idle_s, self._ends)
-            self._connection.look_at(self.due)
+    def _at_hand(self) -> bytes | None:
+        if self._pieces:
+            return self.arrived()
+        return b"" if self._over else None
+
+    def _give(self, piece: bytes) -> None:
+        if self._listener is not None and not self._listener(piece):
+            self._listener = None
 
     def finish(self) -> None:
         """All that matters has been read; the connection can be used again if the body's end comes soon."""
@@ -258,13 +266,13 @@ class HttpAnswer:
             if self._paused:
                 self._paused = False
                 self._connection.transport.resume_reading()
-            self.due = self._loop.time() + REST_S
-            self._connection.look_at(self.due)
+            self._due = self._loop.time() + REST_S
+            self._connection.look_at(self._due)
 
     def close(self) -> None:
         """Drop the connection, unless the answer has arrived whole."""
         if not self._over:
-            self.due = None
+            self._due = None
             self._connection.abort()
 
     # -- for the connection ------------------------------------------------------------------------
@@ -274,7 +282,12 @@ class HttpAnswer:
         self._wake()
 
     def take(self, data: bytes) -> None:
-        if self._what == "rest":
+        if self._listener is not None:
+            self._latest = self._loop.time()
+            if not self._listener(data):
+                self._listener = None
+            return
+        if self._what == "rest" or self._over:
             return
         self._pieces.append(data)
         self._bytes += len(data)
@@ -285,7 +298,7 @@ class HttpAnswer:
 
     def whole(self) -> None:
         self._over = True
-        self.due = None
+        self._due = None
         if self._paused:
             self._connection.transport.resume_reading()
         self._wake()
@@ -293,14 +306,21 @@ class HttpAnswer:
     def cut(self, error: Exception | None) -> None:
         """The connection is gone. It may be how a body ends that has neither a length nor chunks (RFC 9112, 6.3)."""
         self._over = True
-        self.due = None
+        self._due = None
         framed = "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
         if self.problem is None and (framed or not self.status or error is not None):
             self.problem = _broke(error)
         self._wake()
 
+    def due(self) -> float | None:
+        """When the wait that is on is too long; on the loop's clock. None where nobody waits."""
+        if self._listener is None or self._over:
+            return self._due
+        return min(self._latest + self._limits.idle_s, self._ends)
+
     def overdue(self) -> None:
-        if self.due is not None and self.due >= self._ends:
+        due = self.due()
+        if due is not None and due >= self._ends:
             self.problem = TimedOut("no end of its answer in time")
         elif not self.status:
             self.problem = TimedOut("no first byte in time")
@@ -309,20 +329,19 @@ class HttpAnswer:
             self.problem = TimedOut(f"no {self._what} byte of its answer in time ({limit_s:.3g} s)")
 
     async def _wait(self, due: float) -> None:
-        self.due = min(due, self._ends)
-        self._connection.look_at(self.due)
+        self._due = min(due, self._ends)
+        self._connection.look_at(self._due)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
         finally:
             self._waiter = None
             if not self._over:
-                self.due = None
+                self._due = None
 
     def _wake(self) -> None:
         if self._listener is not None:
-            self._await_next()
-            self._listener()
+            self._give(b"")
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -19,6 +19,7 @@ import mmap
 import os
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -192,16 +193,13 @@ class Table:
         self._head[_PLACE] = newest % capacity
 
     def free(self, limit: int, now: float) -> int:
-        """How many of `limit` requests may start now, by bisection: the ring is sorted."""
-        ring, place, capacity, since = self._ring, self._head[_PLACE] - limit, self._capacity, now - WINDOW_S
-        low, high = 0, limit
-        while low < high:
-            middle = (low + high) // 2
-            if ring[(place + middle) % capacity] > since:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        """How many of `limit` requests may start now, by bisection: the ring is sorted from `first` on."""
+        ring, capacity, since = self._ring, self._capacity, now - WINDOW_S
+        first = (self._head[_PLACE] - limit) % capacity
+        ahead = min(limit, capacity - first)  # the others stand at the ring's beginning
+        if ahead == limit or ring[capacity - 1] > since:
+            return bisect_right(ring, since, first, first + ahead) - first
+        return ahead + bisect_right(ring, since, 0, limit - ahead)
 
     # -- tokens --------------------------------------------------------------------------------------
 

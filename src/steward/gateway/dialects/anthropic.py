@@ -103,7 +103,6 @@ class _Scanner(Scanner):
         self._usage = Usage()
 
     def look(self, event: bytes) -> None:
-        self.events += 1
         if b"content_block_delta" in event[:64]:
             return
         try:

@@ -76,7 +76,6 @@ class _Scanner(Scanner):
     """One of four events ends a stream, and carries the whole response with its usage."""
 
     def look(self, event: bytes) -> None:
-        self.events += 1
         if b".delta" in event[:80]:
             return
         try:

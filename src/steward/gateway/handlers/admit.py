@@ -49,6 +49,7 @@ def admit(
     """Reserve, and settle. `lengths` is what is known of each route's answers; it grows here."""
     settling: set[asyncio.Task[None]] = set()
     known = _Scopes(table)
+    prices = _Prices(models)
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
@@ -56,7 +57,7 @@ def admit(
             exchange.route = found.name
             assert exchange.key is not None
             scopes = known.of(exchange.key, found.name)
-            prices = _size(exchange, found, scopes, models, lengths)
+            dear = _size(exchange, found, scopes, prices, lengths)
             if not scopes:
                 answer = await inner(exchange)
                 _learn_at_end(exchange, lengths)
@@ -72,7 +73,7 @@ def admit(
                 await _release(limiter, exchange, held)
                 return answer
             if counts_tokens(scopes):
-                answer.stream.budget = _Budget(limiter, exchange, held, prices)
+                answer.stream.budget = _Budget(limiter, exchange, held, dear)
             if needs_settling(scopes):
                 exchange.at_end.insert(0, lambda: _later(settling, _release(limiter, exchange, held)))
             return answer
@@ -102,6 +103,27 @@ class _Scopes:
         return scopes
 
 
+class _Prices:
+    """The dearest prices that a route may cost, looked up once for each."""
+
+    def __init__(self, models: Mapping[str, ModelEntry]) -> None:
+        self._models = models
+        self._found: dict[str, tuple[float, float] | None] = {}
+
+    def of(self, route: Route) -> tuple[float, float] | None:
+        """USD per million input and output tokens; None where a model has no price."""
+        if route.name not in self._found:
+            listed = self.listed(route)
+            known = all(price[1] is not None and price[2] is not None for price in listed)
+            self._found[route.name] = dearest(listed) if known else None
+        return self._found[route.name]
+
+    def listed(self, route: Route) -> list[tuple[str, float | None, float | None]]:
+        """Name, input and output price of each model that the route may reach."""
+        reachable = [self._models[name] for name in (*(target.model for target in route.targets), *route.fallback)]
+        return [(entry.name, entry.input_price, entry.output_price) for entry in reachable]
+
+
 def needs_settling(scopes: tuple[Scope, ...]) -> bool:
     """A limit of requests a minute alone is not changed by how a request ends."""
     return counts_tokens(scopes) or any(scope.limits.concurrent is not None for scope in scopes)
@@ -111,7 +133,7 @@ def _size(
     exchange: Exchange,
     route: Route,
     scopes: tuple[Scope, ...],
-    models: Mapping[str, ModelEntry],
+    prices: _Prices,
     lengths: Mapping[str, OutputLengths],
 ) -> tuple[float, float]:
     """Note what the request may use at most. -> USD per million input and output tokens, 0 where money is no matter.
@@ -126,12 +148,11 @@ def _size(
     elif route.name in lengths:
         exchange.reserved_output = lengths[route.name].quantile() * exchange.request.choices()
     exchange.reserved_input = exchange.estimate_input()
-    reachable = [models[name] for name in (*(target.model for target in route.targets), *route.fallback)]
-    prices = [(entry.name, entry.input_price, entry.output_price) for entry in reachable]
-    budget = any(scope.limits.has_budget() for scope in scopes)
-    if not budget and any(price[1] is None or price[2] is None for price in prices):
+    dear = prices.of(route)
+    if dear is None:
+        if any(scope.limits.has_budget() for scope in scopes):
+            dearest(prices.listed(route))  # refuses, and names the model
         return 0.0, 0.0
-    dear = dearest(prices)
     exchange.reserved_usd = usd_of(exchange.reserved_input, exchange.reserved_output, dear)
     if declared is None and not exchange.streamed and counts_tokens(scopes):
         _enforce(exchange)
@@ -203,8 +224,7 @@ class _Budget:
         self._reserved = exchange.reserved_output
 
     def missing(self, events: bytes) -> int:
-        self._estimate.add(events)
-        return self._estimate.tokens() - self._reserved
+        return self._estimate.add(events) - self._reserved
 
     async def grow(self, tokens: int) -> bool:
         more = await _more(self._limiter, self._held, self._prices, tokens)
