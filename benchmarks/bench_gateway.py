@@ -169,7 +169,10 @@ def compare(notes: Notes, folder: Path, seconds: float) -> None:
 
 
 def streams(notes: Notes, folder: Path) -> None:
-    """Many streams of 64 chunks at 20 ms: how many without a gap over 40 ms, and what they add to the first token."""
+    """Many streams of 64 chunks at 20 ms: how many without a gap over 40 ms, and what they add to the first token.
+
+    And one short stream after another, for what a stream adds where nothing else waits.
+    """
     mock = Mock(64, 20)
     up = Up(folder / "streams", "--model", mock.url)
     for _ in range(3):
@@ -184,6 +187,14 @@ def streams(notes: Notes, folder: Path) -> None:
             notes.add(f"{count} streams: longest gap ms, mock alone", base["longest_gap_ms"])
     up.stop()
     mock.stop()
+    short = Mock(8, 2)
+    up = Up(folder / "one", "--model", short.url)
+    for _ in range(3):
+        alone = load("streams", short.url, "none", "mock", 1, 3.0)
+        through = load("streams", up.url, up.key, "mock", 1, 3.0)
+        notes.add("1 stream: added time to first token p50 ms", through["ttft_p50_ms"] - alone["ttft_p50_ms"])
+    up.stop()
+    short.stop()
 
 
 def memory(notes: Notes, folder: Path, minutes: float) -> None:
