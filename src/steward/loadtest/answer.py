@@ -89,28 +89,65 @@ class Answer:
         self._trailers = False  # the last chunk was read
         self.ended = False  # and the empty line after it
         self._frame = (b"", b"")  # what an event that carries text is made of around its text
+        self._begins: dict[int, tuple[bytes, int]] = {}  # by the length of a piece: see `_begin`
 
     def feed(self, times: Sequence[float], pieces: Sequence[bytes]) -> None:
         """The next pieces, in order. What cannot be read sets `cause`; it never raises."""
-        for at, piece in zip(times, pieces, strict=True):
-            if self.cause == "malformed":
+        place = 0
+        while place < len(pieces) and self.cause != "malformed":
+            place += self._alike(times, pieces, place)
+            if place < len(pieces):
+                self._piece(times[place], pieces[place])
+                place += 1
+
+    def _alike(self, times: Sequence[float], pieces: Sequence[bytes], start: int) -> int:
+        """Take the pieces from `start` on that are one chunk with one event each, like the first one but for the text.
+
+        Most pieces of most streams are: comparing their ends is a fifth of the work of reading them.
+        """
+        before, after = self._frame
+        if not before or self._left or self._line or self._rest or self._trailers:
+            return 0
+        end, begins, place = after + b"\n\n\r\n", self._begins, start
+        for place in range(start, len(pieces)):  # noqa: B007
+            piece = pieces[place]
+            size = len(piece)
+            begin, text = begins.get(size) or self._begin(size)
+            if not (text > 0 and piece.startswith(begin) and piece.endswith(end) and piece.find(b"\n\n") == size - 4):
+                break
+            self.characters += text
+        else:
+            place += 1
+        if place > start:
+            self.text_times += times[start:place]
+            self.last = times[place - 1]
+        return place - start
+
+    def _begin(self, piece: int) -> tuple[bytes, int]:
+        """How a piece of so many bytes begins that is one chunk with one such event, and how long its text is then."""
+        before, after = self._frame
+        digits = next(digits for digits in range(1, 17) if len(b"%x" % (piece - 4 - digits)) <= digits)
+        begin = b"%x\r\ndata: %b" % (piece - 4 - digits, before)
+        found = self._begins[piece] = (begin, piece - len(begin) - len(after) - 4)
+        return found
+
+    def _piece(self, at: float, piece: bytes) -> None:
+        if self._chunk and not (self._left or self._line or self._trailers):
+            end = piece.find(b"\r\n")  # the common case: a piece that is one whole chunk
+            try:
+                if end > 0 and 0 < int(piece[:end], 16) == len(piece) - end - 4:
+                    self._body(at, piece[end + 2 : -2])
+                    return
+            except ValueError:
+                pass
+        body = piece
+        if self._mode == "head":
+            after = self._head(piece)
+            if after is None:
                 return
-            if self._chunk and not (self._left or self._line or self._trailers):
-                end = piece.find(b"\r\n")  # the common case: a piece that is one whole chunk
-                try:
-                    if end > 0 and 0 < int(piece[:end], 16) == len(piece) - end - 4:
-                        self._body(at, piece[end + 2 : -2])
-                        continue
-                except ValueError:
-                    pass
-            body = piece
-            if self._mode == "head":
-                after = self._head(piece)
-                if after is None:
-                    continue
-                body = after
-            for part in self._unchunked(body) if self._chunk else (body,):
-                self._body(at, part)
+            body = after
+        for part in self._unchunked(body) if self._chunk else (body,):
+            self._body(at, part)
 
     def finish(self, at: float) -> None:
         """The answer has ended, its last byte at `at`: reads a whole answer, decides what a stream was."""
@@ -229,7 +266,7 @@ class Answer:
                 if self.first is None:
                     self.first = at
                 if self.text is None and len(event.choices) == 1 and event.usage is None and event.error is None:
-                    self._frame = frame(payload, event.choices[0])
+                    self._frame, self._begins = frame(payload, event.choices[0]), {}
         if event.error is not None:
             self.cause, self.said = "error_event", said(event.error)
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.loadtest.client import Alarm, clock
+from steward.loadtest.client import Alarm
+from steward.loadtest.wires import clock
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _WANTED: Final = re.compile(rb'"max_tokens": ?(\d+)')

@@ -6,6 +6,7 @@ Nothing but sending, noting and reading happens here; what the numbers mean is d
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import math
 import os
@@ -28,15 +29,19 @@ from steward.core.secret import resolve
 from steward.loadtest import arrivals
 from steward.loadtest.answer import CAUSES, Answer
 from steward.loadtest.book import CHARACTERS_PER_TOKEN, Book, Notes, Outcome
-from steward.loadtest.client import Alarm, Connection, clock
+from steward.loadtest.client import DIGEST, Alarm, Connection, Unread
 from steward.loadtest.config import LoadConfig, address
 from steward.loadtest.prompts import Prompts, Row, read_rows
+from steward.loadtest.wires import SWEEPS, Relay, Wires, clock
 
 HEARTBEAT_S: Final = 0.01
 PROGRESS_S: Final = 0.5
 _SPARE: Final = 64  # connections opened before the start, and at most at one time beside those that requests wait for
 _CODE: Final = {cause: code for code, cause in enumerate(CAUSES)}
 _NAN: Final = math.nan
+_AHEAD: Final = 32  # requests that are made before they are due, when there is time
+_SLICE_S: Final = 0.0002  # of work that can wait, between two looks at the sockets
+_MOST_UNREAD: Final = 2000  # answers; beyond, reading them no longer waits
 Counter = Callable[[str], int]  # a text's tokens
 
 
@@ -92,6 +97,10 @@ class Sender:
         self._host, self._port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
         self._tls = _tls(config) if target.scheme == "https" else None
         self._head = _head(config, target.path + (f"?{target.query}" if target.query else ""), target.netloc)
+        self._ready: deque[Ticket] = deque()  # made, in the schedule's order from `_next`
+        self._later: deque[Callable[[], None]] = deque()  # what has come and can wait to be read
+        self._working = False
+        self._wires: Wires | None = None
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: deque[Ticket] = deque()  # beyond the most requests in flight
@@ -125,6 +134,7 @@ class Sender:
         """Resolve the host and open the first connections. :raises Unavailable: no such host, nobody answers there"""
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
+        self._wires = Wires(self._loop) if SWEEPS and self._tls is None else None
         _allow_files()
         try:
             found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
@@ -163,6 +173,7 @@ class Sender:
                 self._loop.call_later(max(0.0, start - clock()), self._begin_users)
             else:
                 self._arm()
+            self._work_soon()
             await self._done.wait()
             self._stop_clock()
             self._progress.cancel()
@@ -186,7 +197,12 @@ class Sender:
             connection.give_up("unfinished")
         for task in list(self._tasks):
             task.cancel()
+        for connection in self._idle:
+            if connection.transport is not None:
+                connection.transport.abort()
         await asyncio.sleep(0)
+        if self._wires is not None:
+            self._wires.close()
 
     # -- sending -----------------------------------------------------------------------------------
 
@@ -200,21 +216,55 @@ class Sender:
         """Send all that is due. Late ones go at once: the schedule does not move."""
         times, start = self._times, self._start
         while self._next < len(times) and not self._ceased:
-            intended = start + times[self._next]
-            if intended > clock() + 2e-5:
+            if start + times[self._next] > clock() + 2e-5:
                 break
-            self._dispatch(self._ticket(self._number(), 0, intended))
+            if not self._ready:
+                self._make(self._next)
+            self._next += 1
+            self._dispatch(self._ready.popleft())
         if not self._ceased:
             self._arm()
+            self._work_soon()
 
-    def _number(self) -> int:
-        """The next request's place in the whole run, over all processes."""
-        number = self._next * self._of + self._index
-        self._next += 1
-        return number
+    def _make(self, place: int) -> None:
+        """The request of a place in the schedule, to its last byte."""
+        ticket = Ticket(place * self._of + self._index, 0, [], self._start + self._times[place])
+        self._fill(ticket, self._prompts.first(ticket.number))
+        self._ready.append(ticket)
 
-    def _ticket(self, number: int, turn: int, intended: float) -> Ticket:
-        return Ticket(number, turn, self._prompts.first(number), intended)
+    def _fill(self, ticket: Ticket, messages: list[Any]) -> None:
+        body = self._prompts.body(ticket.number, messages)
+        ticket.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+        if self._conversing:
+            ticket.messages = messages
+
+    # -- what can wait -----------------------------------------------------------------------------
+
+    def _work_soon(self) -> None:
+        if not self._working:
+            self._working = True
+            self._loop.call_soon(self._work)
+
+    def _work(self) -> None:
+        """Read ended answers and make the next requests, a little of it in each turn of the loop: what is due or has
+        come in the meantime goes first."""
+        self._working = False
+        until = clock() + _SLICE_S
+        while self._later or self._makeable():
+            if self._later:
+                self._later.popleft()()
+            else:
+                self._make(self._next + len(self._ready))
+            if clock() > until and len(self._later) < _MOST_UNREAD:
+                self._work_soon()
+                return
+
+    def _makeable(self) -> bool:
+        return len(self._ready) < _AHEAD and self._next + len(self._ready) < len(self._times) and not self._ceased
+
+    def _read(self, ticket: Ticket, answer: Unread) -> None:
+        answer.read_to_end()
+        self._write(ticket, answer, answer.cause, answer.touched)
 
     def _begin_users(self) -> None:
         users = self.config.arrival.concurrency or 1
@@ -229,7 +279,11 @@ class Sender:
         if self._ceased or clock() >= self._until or (most is not None and self._next >= self._part(most)):
             self._sent_all()
             return
-        self._dispatch(self._ticket(self._number(), 0, clock()))
+        number = self._next * self._of + self._index
+        self._next += 1
+        ticket = Ticket(number, 0, [], clock())
+        self._fill(ticket, self._prompts.first(number))
+        self._dispatch(ticket)
 
     def _part(self, whole: int) -> int:
         return whole // self._of + (self._index < whole % self._of)
@@ -248,8 +302,6 @@ class Sender:
         ticket.in_flight = self._flying
         if self._flying > self.notes.concurrency_max:
             self.notes.concurrency_max = self._flying
-        body = self._prompts.body(ticket.number, ticket.messages)
-        ticket.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
         while self._idle:
             connection = self._idle.pop()
             if connection.transport is not None and not connection.transport.is_closing():
@@ -286,11 +338,13 @@ class Sender:
             self._idle.append(connection)
 
     async def _connect(self) -> Connection:
+        connection = Connection(self._ended, self._gone)
         options: dict[str, Any] = {"ssl": self._tls, "server_hostname": self._host} if self._tls else {}
         async with asyncio.timeout(30):
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(self._ended, self._lost), self._address, self._port, **options
-            )
+            if self._wires is not None:
+                await self._wires.connect(connection, self._address, self._port)
+            else:
+                await self._loop.create_connection(lambda: Relay(connection), self._address, self._port, **options)
         self.notes.connections += 1
         self._open.add(connection)
         return connection
@@ -326,25 +380,36 @@ class Sender:
             self.notes.retried += 1
             self._task(self._send_on_new(ticket))
             return
-        at = clock() if error else connection.touched
-        if not error and connection.transport is not None and not connection.transport.is_closing():
+        answer = connection.answer
+        if error:
+            self._over(ticket, answer, error, clock())
+            return
+        if connection.transport is not None and not connection.transport.is_closing():
             self._idle.append(connection)
-        self._over(ticket, connection.answer, error or connection.answer.cause, at)
+        if self._conversing or self.config.arrival.kind == "concurrency":  # what it says decides what is sent next
+            answer.read_to_end()
+            self._over(ticket, answer, answer.cause, answer.touched)
+        else:
+            self._later.append(functools.partial(self._read, ticket, answer))
+            self._landed()
+            self._work_soon()
+            self._maybe_done()
 
-    def _lost(self, connection: Connection) -> None:
+    def _gone(self, connection: Connection) -> None:
         self._open.discard(connection)
 
-    def _over(self, ticket: Ticket, answer: Answer, cause: str, at: float) -> None:
+    def _landed(self) -> None:
+        """One request fewer is under way."""
         self._flying -= 1
+        if self._waiting and not self._done.is_set():
+            self._dispatch(self._waiting.popleft())
+
+    def _over(self, ticket: Ticket, answer: Answer, cause: str, at: float) -> None:
+        """A request whose answer was read, or has failed."""
+        self._landed()
         self._write(ticket, answer, cause, at)
-        if cause == "ok":
-            self._answered += 1
-        elif cause != "unfinished":
-            self._failed += 1
         if self._done.is_set():
             return
-        if self._waiting:
-            self._dispatch(self._waiting.popleft())
         follow = None
         if self._conversing and cause == "ok":  # a conversation that has begun goes on to its end
             follow = self._prompts.next(ticket.number, ticket.turn + 1, ticket.messages, "".join(answer.text or ()))
@@ -363,7 +428,9 @@ class Sender:
     def _follow(self, before: Ticket, messages: list[Any], due: float) -> None:
         self._thinking -= 1
         if not self._done.is_set():
-            self._dispatch(Ticket(before.number, before.turn + 1, messages, due))
+            ticket = Ticket(before.number, before.turn + 1, [], due)
+            self._fill(ticket, messages)
+            self._dispatch(ticket)
         self._maybe_done()
 
     def _after_failure(self) -> None:
@@ -386,10 +453,12 @@ class Sender:
                 self._ttft.append((answer.first - intended) * 1000)
             if measured and answer.stamp is not None and answer.first is not None:
                 self._errors.append((answer.first - intended) - (answer.stamp[1] - answer.stamp[0]))
-        elif answer.said or answer.status:
+            self._answered += 1
+        elif cause != "unfinished":
+            self._failed += 1
+        if cause != "ok" and answer.said:
             key = f"http_{answer.status}" if cause == "http" else cause
-            if key not in self.book.said and answer.said:
-                self.book.said[key] = answer.said
+            self.book.said.setdefault(key, answer.said)
         streamed = answer.streamed and answer.first is not None
         self.book.add(
             intended - self._start,
@@ -451,6 +520,8 @@ class Sender:
             if connection.busy:
                 connection.give_up("unfinished")
         self._waiting.clear()
+        while self._later:
+            self._later.popleft()()
 
     def _beat(self) -> None:
         now = clock()
@@ -464,10 +535,14 @@ class Sender:
         now, config = clock(), self.config
         for connection in list(self._open):
             if connection.busy:
-                if now - connection.started > config.timeout_s:
+                answer = connection.answer
+                if now - answer.sent_at > config.timeout_s:
                     connection.give_up("timeout")
-                elif now - connection.touched > config.stall_s:
+                elif now - answer.silent_since() > config.stall_s:
                     connection.give_up("stalled")
+                elif len(answer.pieces) > DIGEST:
+                    self._later.append(answer.read)
+        self._work_soon()
         self._tell(self._now())
         over = self._answered + self._failed
         if config.max_error_share is not None and over >= 20 and self._failed > config.max_error_share * over:
