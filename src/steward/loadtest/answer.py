@@ -109,7 +109,7 @@ class Answer:
         if not before or self._left or self._line or self._rest or self._trailers:
             return 0
         end, begins, place = after + b"\n\n\r\n", self._begins, start
-        for place in range(start, len(pieces)):  # noqa: B007
+        for place in range(start, len(pieces)):
             piece = pieces[place]
             size = len(piece)
             begin, text = begins.get(size) or self._begin(size)

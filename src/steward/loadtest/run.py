@@ -27,12 +27,13 @@ import msgspec
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import resolve
 from steward.loadtest import arrivals
+from steward.loadtest.alarm import Alarm, clock
 from steward.loadtest.answer import CAUSES, Answer
 from steward.loadtest.book import CHARACTERS_PER_TOKEN, Book, Notes, Outcome
-from steward.loadtest.client import DIGEST, Alarm, Connection, Unread
+from steward.loadtest.client import DIGEST, Connection, Unread
 from steward.loadtest.config import LoadConfig, address
 from steward.loadtest.prompts import Prompts, Row, read_rows
-from steward.loadtest.wires import SWEEPS, Relay, Wires, clock
+from steward.loadtest.wires import SWEEPS, Relay, Wires
 
 HEARTBEAT_S: Final = 0.01
 PROGRESS_S: Final = 0.5
@@ -40,7 +41,8 @@ _SPARE: Final = 64  # connections opened before the start, and at most at one ti
 _CODE: Final = {cause: code for code, cause in enumerate(CAUSES)}
 _NAN: Final = math.nan
 _AHEAD: Final = 32  # requests that are made before they are due, when there is time
-_SLICE_S: Final = 0.0002  # of work that can wait, between two looks at the sockets
+_SLICE_S: Final = 0.0005  # of work that can wait, between two looks at the sockets
+_SPARED_S: Final = 0.0002  # before a send, in which no such work begins
 _MOST_UNREAD: Final = 2000  # answers; beyond, reading them no longer waits
 Counter = Callable[[str], int]  # a text's tokens
 
@@ -246,18 +248,22 @@ class Sender:
             self._loop.call_soon(self._work)
 
     def _work(self) -> None:
-        """Read ended answers and make the next requests, a little of it in each turn of the loop: what is due or has
-        come in the meantime goes first."""
+        """Read ended answers and make the next requests: until a send is due, which calls here again when it is done,
+        and for no longer than a slice at a time."""
         self._working = False
-        until = clock() + _SLICE_S
+        slice_end = until = clock() + _SLICE_S
+        if self._next < len(self._times) and len(self._later) < _MOST_UNREAD:
+            until = min(until, self._start + self._times[self._next] - _SPARED_S)
         while self._later or self._makeable():
+            now = clock()
+            if now > until:
+                if now > slice_end:
+                    self._work_soon()
+                return
             if self._later:
                 self._later.popleft()()
             else:
                 self._make(self._next + len(self._ready))
-            if clock() > until and len(self._later) < _MOST_UNREAD:
-                self._work_soon()
-                return
 
     def _makeable(self) -> bool:
         return len(self._ready) < _AHEAD and self._next + len(self._ready) < len(self._times) and not self._ceased
@@ -528,6 +534,8 @@ class Sender:
         self._lags.append(now - self._beat_due)
         self._beat_due = max(self._beat_due + HEARTBEAT_S, now)
         self._beats.set(self._beat_due)
+        if self._wires is not None:
+            self._wires.pace()
 
     def _report(self) -> None:
         """Twice a second: tell, and end what takes too long or fails too often."""
