@@ -88,50 +88,29 @@ class Answer:
         self._chunk = False
         self._trailers = False  # the last chunk was read
         self.ended = False  # and the empty line after it
-        self._frame = (b"", b"")  # what an event that carries text is made of around its text
-        self._begins: dict[int, tuple[bytes, int]] = {}  # by the length of a piece: see `_begin`
+        self.frame: Frame | None = None  # what an event that carries text is made of around its text
 
-    def feed(self, times: Sequence[float], pieces: Sequence[bytes]) -> None:
-        """The next pieces, in order. What cannot be read sets `cause`; it never raises."""
-        place = 0
-        while place < len(pieces) and self.cause != "malformed":
-            place += self._alike(times, pieces, place)
-            if place < len(pieces):
-                self._piece(times[place], pieces[place])
-                place += 1
+    def feed(self, times: Sequence[float], pieces: Sequence[bytes | int]) -> None:
+        """The next pieces, in order. What cannot be read sets `cause`; it never raises.
 
-    def _alike(self, times: Sequence[float], pieces: Sequence[bytes], start: int) -> int:
-        """Take the pieces from `start` on that are one chunk with one event each, like the first one but for the text.
-
-        Most pieces of most streams are: comparing their ends is a fifth of the work of reading them.
+        A number stands for a piece of which `text_of` has said, with `frame`, that so many bytes of text are in it.
         """
-        before, after = self._frame
-        if not before or self._left or self._line or self._rest or self._trailers:
+        for at, piece in zip(times, pieces, strict=True):
+            text = piece if isinstance(piece, int) else self._alike(piece)
+            if text:
+                self.text_times.append(at)
+                self.characters += text
+                self.last = at
+            elif self.cause != "malformed":
+                self._piece(at, piece)
+
+    def _alike(self, piece: bytes) -> int:
+        """Bytes of text of a piece like most, where the next piece may be one."""
+        if self.frame is None or self._left or self._line or self._rest or self._trailers:
             return 0
-        end, begins, place = after + b"\n\n\r\n", self._begins, start
-        for place in range(start, len(pieces)):
-            piece = pieces[place]
-            size = len(piece)
-            begin, text = begins.get(size) or self._begin(size)
-            if not (text > 0 and piece.startswith(begin) and piece.endswith(end) and piece.find(b"\n\n") == size - 4):
-                break
-            self.characters += text
-        else:
-            place += 1
-        if place > start:
-            self.text_times += times[start:place]
-            self.last = times[place - 1]
-        return place - start
+        return text_of(piece, self.frame)
 
-    def _begin(self, piece: int) -> tuple[bytes, int]:
-        """How a piece of so many bytes begins that is one chunk with one such event, and how long its text is then."""
-        before, after = self._frame
-        digits = next(digits for digits in range(1, 17) if len(b"%x" % (piece - 4 - digits)) <= digits)
-        begin = b"%x\r\ndata: %b" % (piece - 4 - digits, before)
-        found = self._begins[piece] = (begin, piece - len(begin) - len(after) - 4)
-        return found
-
-    def _piece(self, at: float, piece: bytes) -> None:
+    def _piece(self, at: float, piece: Any) -> None:
         if self._chunk and not (self._left or self._line or self._trailers):
             end = piece.find(b"\r\n")  # the common case: a piece that is one whole chunk
             try:
@@ -236,17 +215,6 @@ class Answer:
                     self.cause = "error_event"
 
     def _event(self, at: float, payload: bytes) -> None:
-        before, after = self._frame
-        if (
-            before
-            and len(payload) > len(before) + len(after)
-            and payload.startswith(before)
-            and payload.endswith(after)
-        ):
-            self.last = at  # as the one before it, but for the text
-            self.text_times.append(at)
-            self.characters += len(payload) - len(before) - len(after)
-            return
         if payload == b"[DONE]":
             self.done = True
             return
@@ -266,7 +234,7 @@ class Answer:
                 if self.first is None:
                     self.first = at
                 if self.text is None and len(event.choices) == 1 and event.usage is None and event.error is None:
-                    self._frame, self._begins = frame(payload, event.choices[0]), {}
+                    self.frame = frame_of(payload, event.choices[0])
         if event.error is not None:
             self.cause, self.said = "error_event", said(event.error)
 
@@ -317,8 +285,12 @@ class Answer:
             self.said = said(body[:160].decode(errors="replace"))
 
 
-def frame(payload: bytes, choice: Choice) -> tuple[bytes, bytes]:
-    """An event's bytes before and after its text; nothing where they say more than that there is text.
+Frame = tuple[bytes, bytes]
+
+
+def frame_of(payload: bytes, choice: Choice) -> Frame | None:
+    """A piece's bytes before and after its text, of pieces that are one chunk with one event; None where such bytes say
+    more than that there is text.
 
     The events of a stream differ in their text only, mostly: recognising one costs a tenth of decoding it, and at a
     thousand streams a second decoding is an eighth of a core.
@@ -327,8 +299,35 @@ def frame(payload: bytes, choice: Choice) -> tuple[bytes, bytes]:
     start = payload.find(mark) + len(mark)
     end = payload.find(b'"', start)
     if start < len(mark) or end <= start or payload.count(mark) != 1 or b"\\" in payload or choice.finish_reason:
-        return b"", b""
-    return payload[:start], payload[end:]
+        return None
+    return b"data: " + payload[:start], payload[end:] + b"\n\n\r\n"
+
+
+def text_of(piece: bytes, frame: Frame) -> int:
+    """Bytes of text of a piece that is one whole chunk with one event like the frame's; 0 of any other."""
+    before, after = frame
+    size = len(piece)
+    line = _LINES.get(size) or _line(size)
+    if (
+        piece.endswith(after)
+        and piece.startswith(before, len(line))
+        and piece.startswith(line)
+        and piece.find(b"\n\n") == size - 4
+    ):
+        return max(0, size - len(line) - len(before) - len(after))
+    return 0
+
+
+_LINES: dict[int, bytes] = {}
+
+
+def _line(size: int) -> bytes:
+    """The first line of a piece of so many bytes that is one whole chunk."""
+    digits = next(digits for digits in range(1, 17) if len(b"%x" % (size - 4 - digits)) <= digits)
+    found = b"%x\r\n" % (size - 4 - digits)
+    if size <= 65_536:
+        _LINES[size] = found
+    return found
 
 
 class Head(msgspec.Struct, frozen=True):

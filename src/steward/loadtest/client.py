@@ -24,9 +24,14 @@ class Connection(Wire):
     Without an error the answer is whole but not read: `answer.read_to_end` is the owner's to call.
     """
 
-    def __init__(self, ended: Callable[[Connection, str], None], gone: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        ended: Callable[[Connection, str], None],
+        gone: Callable[[Connection], None],
+        later: Callable[[Callable[[], None]], None] = lambda work: work(),
+    ) -> None:
         super().__init__()
-        self._ended, self._gone = ended, gone
+        self._ended, self._gone, self._later = ended, gone, later
         self.busy = False
         self.used = 0  # requests
         self.ticket: Any = None  # whose request it is
@@ -36,7 +41,7 @@ class Connection(Wire):
 
     def send(self, request: bytes, ticket: Any, keep_text: bool) -> None:
         self.busy, self.ticket = True, ticket
-        self._head, self.calm = None, False
+        self._head, self.calm, self.frame = None, False, None
         self.used += 1
         self.answer = answer = Unread(keep_text, clock())
         self.times, self.pieces = answer.times, answer.pieces
@@ -78,6 +83,8 @@ class Connection(Wire):
             self.calm = True
             if whole.endswith(b"\r\n\r\n") and at < len(whole):
                 self._maybe_end(whole)
+            if self.busy and head.events:
+                self._later(self.look)
         elif head.length is not None:
             self._left = head.length - (len(whole) - at)
             if self._left <= 0:
@@ -90,7 +97,8 @@ class Connection(Wire):
         in CRLF ends, with its chunk, in three of them. Of anything else only reading on does.
         """
         if len(data) < len(_LAST) and len(self.pieces) > 1:
-            data = self.pieces[-2][-len(_LAST) :] + data
+            before = self.pieces[-2]
+            data = (_LAST[:2] if isinstance(before, int) else before[-len(_LAST) :]) + data
         if self._head is not None and self._head.events:
             if data.endswith(_LAST):
                 self._finish()
@@ -100,6 +108,12 @@ class Connection(Wire):
         self.answer.read()
         if self.answer.ended or self.answer.cause == "malformed":
             self._finish()
+
+    def look(self) -> None:
+        """Read what has come, and know by it what the rest will be like."""
+        if self.busy:
+            self.answer.read()
+            self.frame = self.answer.frame
 
     def _finish(self) -> None:
         self.busy = False
@@ -138,7 +152,7 @@ class Unread(Answer):
         self.sent_at = sent_at
         self.touched = 0.0  # when the last piece came that was read; 0: none
         self.times: list[Any] = []
-        self.pieces: list[bytes] = []
+        self.pieces: list[Any] = []
 
     def read(self) -> None:
         """Look at what has come, and let go of it."""

@@ -242,6 +242,10 @@ class Sender:
 
     # -- what can wait -----------------------------------------------------------------------------
 
+    def _wait(self, work: Callable[[], None]) -> None:
+        self._later.append(work)
+        self._work_soon()
+
     def _work_soon(self) -> None:
         if not self._working:
             self._working = True
@@ -344,7 +348,7 @@ class Sender:
             self._idle.append(connection)
 
     async def _connect(self) -> Connection:
-        connection = Connection(self._ended, self._gone)
+        connection = Connection(self._ended, self._gone, self._wait)
         options: dict[str, Any] = {"ssl": self._tls, "server_hostname": self._host} if self._tls else {}
         async with asyncio.timeout(30):
             if self._wires is not None:
@@ -396,9 +400,8 @@ class Sender:
             answer.read_to_end()
             self._over(ticket, answer, answer.cause, answer.touched)
         else:
-            self._later.append(functools.partial(self._read, ticket, answer))
+            self._wait(functools.partial(self._read, ticket, answer))
             self._landed()
-            self._work_soon()
             self._maybe_done()
 
     def _gone(self, connection: Connection) -> None:
@@ -549,8 +552,7 @@ class Sender:
                 elif now - answer.silent_since() > config.stall_s:
                     connection.give_up("stalled")
                 elif len(answer.pieces) > DIGEST:
-                    self._later.append(answer.read)
-        self._work_soon()
+                    self._wait(connection.look)
         self._tell(self._now())
         over = self._answered + self._failed
         if config.max_error_share is not None and over >= 20 and self._failed > config.max_error_share * over:

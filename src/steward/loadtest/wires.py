@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from steward.loadtest.alarm import Alarm, clock
+from steward.loadtest.answer import Frame, text_of
 
 SWEEPS: Final = sys.platform.startswith("linux")
 TICK_S: Final = 0.0005  # between two sweeps where many pieces come
@@ -44,8 +45,9 @@ class Wire:
     def __init__(self) -> None:
         self.transport: Any = None
         self.calm = False
+        self.frame: Frame | None = None  # what most pieces are like: of those only the length of their text is kept
         self.times: list[Any] = []  # of the clock, or the kernel's stamp as it came: see `arrivals`
-        self.pieces: list[bytes] = []
+        self.pieces: list[Any] = []  # bytes, or a length
         self.receive: Callable[..., Any] = _nothing  # its socket's recvmsg
 
     def noticed(self, data: bytes) -> None:
@@ -114,7 +116,10 @@ class Wires:
             if not data:
                 wire.transport.abort()
                 continue
-            wire.times.append(stamp or clock())
+            wire.times.append(stamp[0][2] if stamp else clock())
+            if wire.frame is not None and (text := text_of(data, wire.frame)):
+                wire.pieces.append(text)
+                continue
             wire.pieces.append(data)
             if not wire.calm or data.endswith(END) or len(data) < 4:
                 wire.noticed(data)
@@ -234,12 +239,11 @@ def arrivals(noted: list[Any], since: float) -> list[float]:
     offset = time.time() - now
     whole = int(offset)
     part = offset - whole
-    found = []
-    for at in noted:
-        if at.__class__ is float:
-            found.append(at)
-            continue
-        seconds, nanoseconds = _TIMESPEC.unpack_from(at[0][2])
-        since = min(max(since, seconds - whole + nanoseconds * 1e-9 - part), now)
-        found.append(since)
+    try:
+        stamps = _TIMESPEC.iter_unpack(b"".join(noted))
+        found = [seconds - whole + (nanoseconds * 1e-9 - part) for seconds, nanoseconds in stamps]
+    except TypeError:  # some, or all, are the clock's own
+        found = [at if at.__class__ is float else arrivals([at], since)[0] for at in noted]
+    if found[0] < since or found[-1] > now:
+        found = [min(max(at, since), now) for at in found]
     return found
