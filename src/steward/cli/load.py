@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from steward.core.errors import InputError, UnknownName
 if TYPE_CHECKING:
     from steward.core.load_report import LoadReport, Quantiles
     from steward.loadtest.config import LoadConfig
-    from steward.loadtest.run import Progress
+    from steward.loadtest.messages import Progress
     from steward.workflows.loadtest import Finished, Shown, Watched
 
 app = typer.Typer(no_args_is_help=True, help="Load-test any OpenAI-compatible server.")
@@ -556,14 +557,13 @@ def _row(name: str, found: Quantiles) -> list[object] | None:
 @contextmanager
 def _live(config: LoadConfig) -> Iterator[Shown]:
     """A few lines on a terminal's standard error that follow the run; nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda progress: None
         return
+    from rich.console import Console
     from rich.live import Live
 
+    console = Console(stderr=True)
     history: list[float] = []
     with Live(console=console, transient=True, refresh_per_second=4) as live:
 
@@ -606,8 +606,6 @@ def bars(values: Sequence[float]) -> str:
 
 def _told(json: bool) -> Any:
     """Lines of progress, on standard error; none beside JSON."""
-    import sys
-
     return (lambda line: None) if json else (lambda line: print(line, file=sys.stderr, flush=True))
 
 

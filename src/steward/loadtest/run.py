@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
-
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import resolve
 from steward.loadtest import arrivals
@@ -32,6 +30,7 @@ from steward.loadtest.answer import CAUSES, Answer
 from steward.loadtest.book import CHARACTERS_PER_TOKEN, Book, Notes, Outcome
 from steward.loadtest.client import DIGEST, Connection, Unread
 from steward.loadtest.config import LoadConfig, address
+from steward.loadtest.messages import Progress, Share
 from steward.loadtest.prompts import Prompts, Row, read_rows
 from steward.loadtest.wires import SWEEPS, Relay, Wires
 
@@ -45,28 +44,6 @@ _SLICE_S: Final = 0.0005  # of work that can wait, between two looks at the sock
 _SPARED_S: Final = 0.0002  # before a send, in which no such work begins
 _MOST_UNREAD: Final = 2000  # answers; beyond, reading them no longer waits
 Counter = Callable[[str], int]  # a text's tokens
-
-
-class Progress(msgspec.Struct, kw_only=True):
-    """What a process tells while it runs."""
-
-    at_s: float
-    sent: int
-    answered: int
-    failed: int
-    in_flight: int
-    output_tokens: int
-    ttft_ms: list[float] = []  # of the last half second, at most 200
-    late_ms: float = 0.0  # the worst since the last one
-
-
-class Share(msgspec.Struct, kw_only=True):
-    """Which part of the run a process does."""
-
-    config: LoadConfig
-    index: int
-    of: int
-    began: float  # monotonic, when the parent started: what the start costs is counted from here
 
 
 class Ticket:
