@@ -203,14 +203,16 @@ def find_max(
     seed: Seed = 0,
     late_budget: LateBudget = 10.0,
     out: Out = None,
+    html: Html = None,
     json: JsonOption = False,
 ) -> None:
     """The highest rate, that holds an objective. Exit 1: not even the lowest; 3: the client is the limit."""
     from steward.loadtest.config import Arrival, seconds
     from steward.workflows import load_search, loadtest
 
-    if out is not None:
-        loadtest.writable(out)
+    for path in (out, html):
+        if path is not None:
+            loadtest.writable(path)
     config = _config(
         **_named(locals()), max_errors=None, tokenizer=None, turns=1,
         arrival=Arrival(kind=_kind(arrival), rate=1.0, burstiness=burstiness), duration_s=1.0,
@@ -231,6 +233,10 @@ def find_max(
         show_lines([f"{held} holds {found.slo}{above}" + (f" ({found.reason})" if found.reason else "")])
     if out is not None:
         loadtest.write_file(out, loadtest.encoded(found))
+    if html is not None:
+        from steward.loadtest.report import render_find_max
+
+        loadtest.write_file(html, render_find_max(found).encode())
     raise typer.Exit({"found": 0, "no_limit_found": 0, "not_even_the_lowest": 1, "client_limit": 3}[found.verdict])
 
 
