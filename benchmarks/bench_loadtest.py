@@ -238,7 +238,8 @@ def million(requests: int) -> Iterator[tuple[str, str, str]]:
     yield (
         f"memory of a run of {found['answered']:,} requests, the most at one time",
         f"{max(peaks)} MB (sending process {found['client']['peak_mb']:.0f})",
-        f"reach <= 500 MB, stretch <= 200 MB; {took:.0f} s, {found['answered_rate']:,.0f} answers/s",
+        f"reach <= 500 MB, stretch <= 200 MB; {took:.0f} s, {found['answered_rate']:,.0f} answers/s, "
+        f"failed {found['errors'] or 'none'}",
     )
 
 

@@ -254,6 +254,11 @@ class Sender:
         self._write(ticket, answer, answer.cause, answer.touched)
 
     def _begin_users(self) -> None:
+        if (
+            clock() < self._start
+        ):  # the loop's timers ring up to a millisecond early, and such a request would not count
+            self._loop.call_soon(self._begin_users)
+            return
         users = self.config.arrival.concurrency or 1
         for _ in range(users // self._of + (self._index < users % self._of)):
             self._next_of_user()
@@ -329,12 +334,22 @@ class Sender:
         options: dict[str, Any] = {"ssl": self._tls, "server_hostname": self._host} if self._tls else {}
         async with asyncio.timeout(30):
             if self._wires is not None:
-                await self._wires.connect(connection, self._address, self._port)
+                self._wires.adopt(connection, await self._plain())
             else:
                 await self._loop.create_connection(lambda: Relay(connection), self._address, self._port, **options)
         self.notes.connections += 1
         self._open.add(connection)
         return connection
+
+    async def _plain(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        plain = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            await self._loop.sock_connect(plain, (self._address, self._port))
+        except BaseException:
+            plain.close()
+            raise
+        return plain
 
     async def _connect_first(self) -> Connection:
         """The first connection decides which of the host's addresses answers.

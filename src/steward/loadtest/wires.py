@@ -72,17 +72,6 @@ class Wires:
         self._tick: Alarm | None = None
         loop.add_reader(self._epoll.fileno(), self.sweep)
 
-    async def connect(self, wire: Wire, host: str, port: int) -> None:
-        """:raises OSError: nobody there"""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        plain = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            await self._loop.sock_connect(plain, (host, port))
-        except BaseException:
-            plain.close()
-            raise
-        self.adopt(wire, plain)
-
     def adopt(self, wire: Wire, plain: socket.socket) -> None:
         """Read from a connected socket from now on."""
         plain.setblocking(False)

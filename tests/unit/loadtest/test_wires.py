@@ -25,19 +25,13 @@ class Ear(Wire):
         self.gone.set()
 
 
-async def connected(wires):
-    """A wire, and the other end as a plain socket."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        ear = Ear()
-        await wires.connect(ear, "127.0.0.1", server.getsockname()[1])
-        other, _ = server.accept()
-    return ear, other
-
-
 def run(test):
     async def go():
         wires = Wires(asyncio.get_running_loop())
-        ear, other = await connected(wires)
+        ear = Ear()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            wires.adopt(ear, socket.create_connection(server.getsockname()))
+            other, _ = server.accept()
         with other:
             await asyncio.wait_for(test(wires, ear, other), 10)
             if ear.transport is not None:
