@@ -30,6 +30,7 @@ TICK_S: Final = 0.0005  # between two sweeps where many pieces come
 BUSY: Final = 20  # wake-ups in 10 ms that are many
 PIECE: Final = 16_384  # bytes of one read; more is left for the next sweep
 END: Final = b"\r\n\r\n"  # of a chunked body; of hardly any piece before
+_OUT: Final = 4  # EPOLLOUT
 _TIMESTAMPNS: Final = 35  # SO_TIMESTAMPNS, and SCM_TIMESTAMPNS, in Linux's asm-generic/socket.h
 _ROOM: Final = 64  # for one control message: 16 bytes of header, 16 of a timespec
 _TIMESPEC: Final = struct.Struct("qq")
@@ -93,7 +94,7 @@ class Wires:
             wire = wires.get(file)
             if wire is None:  # closed in this sweep
                 continue
-            if event == 4:  # EPOLLOUT alone
+            if event == _OUT:  # and nothing to read
                 wire.transport.flush()
                 continue
             try:
@@ -112,7 +113,7 @@ class Wires:
             wire.pieces.append(data)
             if not wire.calm or data.endswith(END) or len(data) < 4:
                 wire.noticed(data)
-            if event & 4:
+            if event & _OUT:
                 wire.transport.flush()
 
     def pace(self) -> None:
