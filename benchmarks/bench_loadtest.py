@@ -3,7 +3,8 @@
     python benchmarks/bench_loadtest.py [--seconds 10] [--aiperf DIR] [--guidellm DIR] [--only ladder,start,…]
 
 The client runs on core 0, the server (first token after 50 ms, 31 more every 10 ms) on core 1. `make bench-loadtest`
-makes the peer's environment first. A million requests are not sent: their book is filled and reported as after a run.
+makes the peer's environment first. The part `memory` fills and reports a book of a million requests; `--only million`
+sends them, which takes some minutes.
 """
 
 from __future__ import annotations
@@ -220,6 +221,50 @@ def memory() -> Iterator[tuple[str, str, str]]:
     )
 
 
+def million(requests: int) -> Iterator[tuple[str, str, str]]:
+    """A real run, as fast as eight users go: short whole answers. The memory is the command's and its children's."""
+    with server(first_ms=0, gap_ms=0, tokens=1) as url:
+        command = [*ON_CORE_0, *STEWARD, "run", url, "--model", "echo", "--concurrency", "8", "--no-stream", "--json",
+                   "--requests", str(requests), "--input-tokens", "8", "--output-tokens", "1", *BUDGET]  # fmt: skip
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        peaks: list[int] = []
+        watching = threading.Thread(target=watch, args=(process, peaks))
+        watching.start()
+        assert process.stdout is not None
+        found = json.loads(process.stdout.read())
+        took = time.monotonic() - began
+        watching.join()
+    yield (
+        f"memory of a run of {found['answered']:,} requests, the most at one time",
+        f"{max(peaks)} MB (sending process {found['client']['peak_mb']:.0f})",
+        f"reach <= 500 MB, stretch <= 200 MB; {took:.0f} s, {found['answered_rate']:,.0f} answers/s, "
+        f"failed {found['errors'] or 'none'}",
+    )
+
+
+def watch(process: subprocess.Popen[bytes], peaks: list[int]) -> None:
+    """Resident memory of a command and what it started, MB, five times a second."""
+    while process.poll() is None:
+        peaks.append(sum(resident_kb(pid) for pid in (process.pid, *children(process.pid))) // 1024)
+        time.sleep(0.2)
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it has ended
+        return []
+
+
+def resident_kb(pid: int) -> int:
+    try:
+        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
 def child(what: str) -> None:
     """Fills a book as a run does; `report` gets it through a pipe as the parent does, and reports."""
     if what == "book":
@@ -253,12 +298,13 @@ def filled() -> Any:
     return book
 
 
-PARTS = ("ladder", "beside", "start", "arrivals", "maximum", "memory")
+PARTS = ("ladder", "beside", "start", "arrivals", "maximum", "memory")  # million, a real run, only when it is named
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--requests", type=int, default=1_000_000, help="of --only million")
     parser.add_argument("--aiperf", type=Path)
     parser.add_argument("--guidellm", type=Path)
     parser.add_argument("--only", default=",".join(PARTS))
@@ -277,6 +323,7 @@ def main() -> None:
         "arrivals": lambda: arrivals(given.seconds),
         "maximum": lambda: maximum(given.seconds),
         "memory": memory,
+        "million": lambda: million(given.requests),
     }
     print(
         f"| what | measured | |\n|---|---|---|  <!-- load {os.getloadavg()[0]:.1f}, {loop_s():.2f} s a loop of 5 M -->"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import http.client
 import json as jsonlib
 import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, terminal
 from steward.cli.status import answers
 from steward.core.errors import InputError, StewardError, Unavailable
+
+if TYPE_CHECKING:
+    import http.client
 
 
 def chat(
@@ -76,6 +77,9 @@ def _ask(
     url: str, key: str, model: str, messages: list[dict[str, str]], temperature: float, quiet: bool
 ) -> dict[str, Any]:
     """One streamed answer, printed as it comes. :raises StewardError: what the gateway said was wrong"""
+    import http.client
+    from urllib.parse import urlsplit
+
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.netloc, timeout=600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from steward.core.errors import InputError, UnknownName
 if TYPE_CHECKING:
     from steward.core.load_report import LoadReport, Quantiles
     from steward.loadtest.config import LoadConfig
-    from steward.loadtest.run import Progress
+    from steward.loadtest.messages import Progress
     from steward.workflows.loadtest import Finished, Shown, Watched
 
 app = typer.Typer(no_args_is_help=True, help="Load-test any OpenAI-compatible server.")
@@ -202,14 +203,16 @@ def find_max(
     seed: Seed = 0,
     late_budget: LateBudget = 10.0,
     out: Out = None,
+    html: Html = None,
     json: JsonOption = False,
 ) -> None:
     """The highest rate, that holds an objective. Exit 1: not even the lowest; 3: the client is the limit."""
     from steward.loadtest.config import Arrival, seconds
     from steward.workflows import load_search, loadtest
 
-    if out is not None:
-        loadtest.writable(out)
+    for path in (out, html):
+        if path is not None:
+            loadtest.writable(path)
     config = _config(
         **_named(locals()), max_errors=None, tokenizer=None, turns=1,
         arrival=Arrival(kind=_kind(arrival), rate=1.0, burstiness=burstiness), duration_s=1.0,
@@ -230,6 +233,10 @@ def find_max(
         show_lines([f"{held} holds {found.slo}{above}" + (f" ({found.reason})" if found.reason else "")])
     if out is not None:
         loadtest.write_file(out, loadtest.encoded(found))
+    if html is not None:
+        from steward.loadtest.report import render_find_max
+
+        loadtest.write_file(html, render_find_max(found).encode())
     raise typer.Exit({"found": 0, "no_limit_found": 0, "not_even_the_lowest": 1, "client_limit": 3}[found.verdict])
 
 
@@ -556,14 +563,13 @@ def _row(name: str, found: Quantiles) -> list[object] | None:
 @contextmanager
 def _live(config: LoadConfig) -> Iterator[Shown]:
     """A few lines on a terminal's standard error that follow the run; nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda progress: None
         return
+    from rich.console import Console
     from rich.live import Live
 
+    console = Console(stderr=True)
     history: list[float] = []
     with Live(console=console, transient=True, refresh_per_second=4) as live:
 
@@ -606,8 +612,6 @@ def bars(values: Sequence[float]) -> str:
 
 def _told(json: bool) -> Any:
     """Lines of progress, on standard error; none beside JSON."""
-    import sys
-
     return (lambda line: None) if json else (lambda line: print(line, file=sys.stderr, flush=True))
 
 

@@ -34,6 +34,7 @@ app = typer.Typer(
     help="Looks after a language model in production.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: Rich's takes longer to load than all of steward's commands
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

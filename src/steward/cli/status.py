@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.request
 from typing import Any
 
 import typer
@@ -55,6 +54,8 @@ def _show(state: dict[str, Any], ready: bool) -> None:
 
 def answers(url: str) -> bool:
     """Whether the gateway at `url` says that it would answer a request."""
+    import urllib.request
+
     try:
         with urllib.request.urlopen(f"{url}/readyz", timeout=3) as answer:
             return bool(answer.status == 200)

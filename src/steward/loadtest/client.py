@@ -1,76 +1,65 @@
 """Connections that note when bytes arrive and read them later.
 
-`data_received` appends the time and the bytes and looks at the last four of them; everything else waits for the end of
-the answer. That is why one process keeps its timestamps right at a thousand streams a second.
+A piece of an answer costs two appends and a look at its last four bytes (wires.py); everything else waits for the end
+of the answer, and mostly for a moment in which nothing else is to be done (run.py). That is why one process keeps its
+timestamps right at a thousand streams a second.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
-import os
-import struct
-import sys
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from steward.loadtest.alarm import clock
 from steward.loadtest.answer import Answer, Head, read_head
+from steward.loadtest.wires import Wire, arrivals
 
-clock = time.monotonic
-_DIGEST: Final = 512  # pieces of one answer that are kept before they are read
-_END = b"\r\n\r\n"  # of a chunked body; hardly ever of a piece before its end
+DIGEST: Final = 512  # pieces of one answer that are kept before they are read
+_LAST: Final = b"\r\n0\r\n\r\n"  # the end of a chunk, and the last chunk
 
 
-class Connection(asyncio.Protocol):
-    """One kept connection; one request at a time. `ended(connection, error)` is called once for each request."""
+class Connection(Wire):
+    """One kept connection; one request at a time. `ended(connection, error)` is called once for each request.
 
-    def __init__(self, ended: Callable[[Connection, str], None], lost: Callable[[Connection], None]) -> None:
-        self._ended, self._lost = ended, lost
-        self.transport: Any = None
+    Without an error the answer is whole but not read: `answer.read_to_end` is the owner's to call.
+    """
+
+    def __init__(
+        self,
+        ended: Callable[[Connection, str], None],
+        gone: Callable[[Connection], None],
+        later: Callable[[Callable[[], None]], None] = lambda work: work(),
+    ) -> None:
+        super().__init__()
+        self._ended, self._gone, self._later = ended, gone, later
         self.busy = False
         self.used = 0  # requests
         self.ticket: Any = None  # whose request it is
-        self.times: list[float] = []
-        self.pieces: list[bytes] = []
-        self.answer = Answer()
-        self.started = self.touched = 0.0
-        self.bytes = 0
+        self.answer = Unread(False, 0.0)
         self._head: Head | None = None
         self._left = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
     def send(self, request: bytes, ticket: Any, keep_text: bool) -> None:
         self.busy, self.ticket = True, ticket
-        self.times, self.pieces, self._head, self.bytes = [], [], None, 0
-        self.answer = Answer(keep_text)
+        self._head, self.calm, self.frame = None, False, None
         self.used += 1
-        self.started = self.touched = clock()
+        self.answer = answer = Unread(keep_text, clock())
+        self.times, self.pieces = answer.times, answer.pieces
         self.transport.write(request)
 
-    def data_received(self, data: bytes) -> None:
-        now = clock()
-        self.touched = now
-        self.times.append(now)
-        self.pieces.append(data)
-        self.bytes += len(data)
+    def noticed(self, data: bytes) -> None:
         if not self.busy:  # an answer nobody asked for, such as 408 on an idle connection
             self.transport.abort()
             return
         head = self._head
         if head is None:
             self._begin()
-        elif head.chunked:
-            if data.endswith(_END) or len(data) < 4:
-                self._maybe_end()
-            elif len(self.pieces) >= _DIGEST:
-                self._digest()
-        else:
+        elif not head.chunked:
             self._left -= len(data)
-            if self._left <= 0 and head.length is not None:
+            if head.length is not None and self._left <= 0:
                 self._finish()
+        else:
+            self._maybe_end(data)
 
     def _begin(self) -> None:
         """The head may be here. Informational answers (1xx) are skipped."""
@@ -91,29 +80,43 @@ class Connection(asyncio.Protocol):
                 break
         self._head = head
         if head.chunked:
-            if whole.endswith(_END):
-                self._maybe_end()
+            self.calm = True
+            if whole.endswith(b"\r\n\r\n") and at < len(whole):
+                self._maybe_end(whole)
+            if self.busy and head.events:
+                self._later(self.look)
         elif head.length is not None:
             self._left = head.length - (len(whole) - at)
             if self._left <= 0:
                 self._finish()
 
-    def _maybe_end(self) -> None:
-        """The bytes that end a chunked body are here, or look like it; reading on is all that it takes to know."""
-        self._digest()
+    def _maybe_end(self, data: bytes) -> None:
+        """The bytes that end a chunked body are here, or look like it.
+
+        Of a stream of events the last seven bytes say which: no event has a line of a lone 0, and one whose lines end
+        in CRLF ends, with its chunk, in three of them. Of anything else only reading on does.
+        """
+        if len(data) < len(_LAST) and len(self.pieces) > 1:
+            before = self.pieces[-2]
+            data = (_LAST[:2] if isinstance(before, int) else before[-len(_LAST) :]) + data
+        if self._head is not None and self._head.events:
+            if data.endswith(_LAST):
+                self._finish()
+                return
+            if data.endswith(b"\n\r\n\r\n"):
+                return
+        self.answer.read()
         if self.answer.ended or self.answer.cause == "malformed":
             self._finish()
 
-    def _digest(self) -> None:
-        """Read what has come, and let go of it."""
-        self.answer.feed(self.times, self.pieces)
-        self.times, self.pieces = [], []
+    def look(self) -> None:
+        """Read what has come, and know by it what the rest will be like."""
+        if self.busy:
+            self.answer.read()
+            self.frame = self.answer.frame
 
     def _finish(self) -> None:
-        at = self.touched
-        self._digest()
         self.busy = False
-        self.answer.finish(at)
         if self._head is not None and self._head.closes and self.transport is not None:
             self.transport.close()
         self._ended(self, "")
@@ -121,8 +124,8 @@ class Connection(asyncio.Protocol):
     def _fail(self, cause: str) -> None:
         """Give up on this answer and on the connection."""
         if self.busy:
-            self._digest()
             self.busy = False
+            self.answer.read()
             self._ended(self, cause)
         if self.transport is not None:
             self.transport.abort()
@@ -130,88 +133,44 @@ class Connection(asyncio.Protocol):
     def give_up(self, cause: str) -> None:
         self._fail(cause)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def lost(self) -> None:
         self.transport = None
         if self.busy:
             head = self._head
             if head is not None and not head.chunked and head.length is None:
                 self._finish()  # its end was the connection's
             else:
-                self._fail("closed_mid_answer" if self.bytes else "closed")
-        self._lost(self)
+                self._fail("closed_mid_answer" if self.answer.touched or self.pieces else "closed")
+        self._gone(self)
 
 
-# -- the clock that wakes the sender ------------------------------------------------------------------
+class Unread(Answer):
+    """An answer, and what has come of it and was not looked at yet."""
 
-_MONOTONIC, _ABSOLUTE = 1, 1
+    def __init__(self, keep_text: bool, sent_at: float) -> None:
+        super().__init__(keep_text)
+        self.sent_at = sent_at
+        self.touched = 0.0  # when the last piece came that was read; 0: none
+        self.times: list[Any] = []
+        self.pieces: list[Any] = []
 
-
-class Alarm:
-    """Calls back at an absolute time of `clock`, to some 50 us: loops round their own timers to milliseconds.
-
-    Linux: a timerfd in the loop's poll. Elsewhere the loop's timer, up to 1 ms early, and then once in each turn of
-    the loop, which reads sockets in between.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-        self._loop, self._call = loop, call
-        self._handle: asyncio.Handle | None = None
-        self._due = 0.0
-        self._file = _timer_file()
-        if self._file >= 0:
-            loop.add_reader(self._file, self._rang)
-
-    def set(self, due: float) -> None:
-        """At `due`; a time that has passed rings in the loop's next turn."""
-        self._due = due
-        if self._file >= 0:
-            _set_timer(self._file, max(due, 1e-9))
-        else:
-            early = max(0.0, due - clock() - 0.0015)
-            self._handle = self._loop.call_later(early, self._poll)
-
-    def close(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-        if self._file >= 0:
-            self._loop.remove_reader(self._file)
-            os.close(self._file)
-            self._file = -1
-
-    def _rang(self) -> None:
-        try:
-            os.read(self._file, 8)
-        except BlockingIOError:
+    def read(self) -> None:
+        """Look at what has come, and let go of it."""
+        if not self.pieces:
             return
-        self._call()
+        times = arrivals(self.times, self.sent_at)
+        self.touched = times[-1]
+        self.feed(times, self.pieces)
+        self.times.clear()
+        self.pieces.clear()
 
-    def _poll(self) -> None:
-        if clock() >= self._due:
-            self._call()
-        else:
-            self._handle = self._loop.call_soon(self._poll)
+    def read_to_end(self) -> None:
+        """The last piece is here."""
+        self.read()
+        self.finish(self.touched)
 
-
-def _timer_file() -> int:
-    """A timerfd, or -1 where there are none. (os.timerfd_create came with Python 3.13.)"""
-    if not sys.platform.startswith("linux"):
-        return -1
-    try:
-        return int(_libc().timerfd_create(_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
-    except (AttributeError, OSError):
-        return -1
-
-
-def _set_timer(file: int, due: float) -> None:
-    whole = int(due)
-    value = struct.pack("qqqq", 0, 0, whole, int((due - whole) * 1e9) or 1)
-    _libc().timerfd_settime(file, _ABSOLUTE, value, None)
-
-
-_LIBC: list[Any] = []
-
-
-def _libc() -> Any:
-    if not _LIBC:
-        _LIBC.append(ctypes.CDLL(None, use_errno=True))
-    return _LIBC[0]
+    def silent_since(self) -> float:
+        """When the last piece came, read or not; before the first, when the request was sent."""
+        if self.times:
+            return arrivals(self.times[-1:], self.sent_at)[0]
+        return self.touched or self.sent_at

@@ -7,15 +7,16 @@ is not taken for the client's.
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 import re
 from collections import deque
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from steward.loadtest.client import Alarm, clock
+from steward.loadtest.alarm import Alarm, clock
+from steward.loadtest.wires import Wire, arrivals
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _WANTED: Final = re.compile(rb'"max_tokens": ?(\d+)')
@@ -30,6 +31,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int | None = None  # of every answer; None: what max_tokens asks for
     slots: int | None = None  # requests at the same time; others wait in line. None: no limit
     per_event: int = 1  # tokens of one event
+
+
+_TOGETHER_S: Final = 1e-4  # what is due in so short a time is written together: one timer for several
 
 
 class Echo:
@@ -51,7 +55,7 @@ class Echo:
         if self.timing.slots is not None and self._busy >= self.timing.slots:
             self._line.append(stream)
         else:
-            self._serve(stream, clock())
+            self._serve(stream, stream.got)
 
     def _serve(self, stream: Stream, now: float) -> None:
         self._busy += 1
@@ -75,17 +79,21 @@ class Echo:
             self._alarm.set(stream.due)
 
     def _ring(self) -> None:
-        due, gap = self._due, self.timing.gap_ms / 1000
-        while due and due[0][0] <= clock():
-            at, _, stream = heapq.heappop(due)
-            if len(self.lateness) < 5_000_000:
-                self.lateness.append(int((clock() - at) * 1e6))
+        """Write what is due, or will be in a tenth of a millisecond."""
+        due, gap, lateness = self._due, self.timing.gap_ms / 1000, self.lateness
+        now = clock()
+        while due and due[0][0] <= now + _TOGETHER_S:
+            at, _, stream = due[0]
+            lateness.append(int((now - at) * 1e6))
             if stream.write_next():
-                stream.due = at + gap  # from the due time: one late write does not move the next
                 self._order += 1
-                heapq.heappush(due, (stream.due, self._order, stream))
+                heapq.heapreplace(due, (at + gap, self._order, stream))  # one late write does not move the next
             else:
+                heapq.heappop(due)
                 self.over(stream, at)
+            now = clock()
+        if len(lateness) > _MOST_KEPT:
+            del lateness[: _MOST_KEPT // 2]
         self._armed = due[0][0] if due else float("inf")
         if due:
             self._alarm.set(self._armed)
@@ -98,43 +106,41 @@ class Echo:
         return {name: found[min(len(found) - 1, int(q * len(found)))] / 1000 for name, q in _QUANTILES.items()}
 
 
+_MOST_KEPT: Final = 5_000_000  # latenesses
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
-class Stream(asyncio.Protocol):
+class Stream(Wire):
     """One connection: reads whole requests, answers one after another."""
 
-    def __init__(self, echo: Echo, events: Callable[[int, int], bytes]) -> None:
-        self._echo, self._events = echo, events
-        self._buffer = b""
+    def __init__(self, echo: Echo) -> None:
+        super().__init__()
+        self._echo = echo
         self._number = self._tokens = self._asked = 0
-        self._got = 0.0
+        self.got = 0.0
         self._whole = False
         self.due = 0.0
         self.alive = True
-        self._transport: Any = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def connection_lost(self, error: Exception | None) -> None:
+    def lost(self) -> None:
         self.alive = False
 
-    def data_received(self, data: bytes) -> None:
-        self._buffer = self._buffer + data if self._buffer else data
-        end = self._buffer.find(b"\r\n\r\n")
+    def noticed(self, data: bytes) -> None:
+        buffer = data if len(self.pieces) == 1 else b"".join(self.pieces)
+        end = buffer.find(b"\r\n\r\n")
         if end < 0:
             return
-        head = self._buffer[:end].lower()
+        head = buffer[:end].lower()
         at = head.find(b"content-length:")
         size = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(self._buffer) < end + 4 + size:
+        if len(buffer) < end + 4 + size:
             return
-        body, self._buffer = self._buffer[end + 4 : end + 4 + size], self._buffer[end + 4 + size :]
+        self.got = arrivals(self.times[-1:], 0.0)[0]
+        body, rest = buffer[end + 4 : end + 4 + size], buffer[end + 4 + size :]
+        self.pieces, self.times = ([rest], self.times[-1:]) if rest else ([], [])
         if head.startswith(b"get"):
             self._tell(head)
             return
-        self._got = clock()
         wanted = _WANTED.search(body)
         self._tokens = self._echo.timing.tokens or (int(wanted[1]) if wanted else 16)
         self._asked, self._number = body.count(b" ") + 1, 0
@@ -142,22 +148,22 @@ class Stream(asyncio.Protocol):
         self._echo.begin(self)
 
     def write_next(self) -> bool:
-        """One event; whether more follow."""
+        """One event; whether more follow. The stamp is made last: what is written after it is written at once."""
         if not self.alive:
             return False
-        per_event = self._echo.timing.per_event
-        self._number += per_event
+        number, per_event = self._number, self._echo.timing.per_event
+        self._number = number + per_event
         more = self._number < self._tokens
         if self._whole:
             if not more:
-                self._transport.write(whole(self._asked, self._tokens))
+                self.transport.write(whole(self._asked, self._tokens))
             return more
-        data = self._events(self._number - per_event, min(per_event, self._tokens - self._number + per_event))
-        if self._number == per_event:
-            data = _HEAD + stamp(self._got, clock()) + data
+        data = event(number, min(per_event, self._tokens - number))
         if not more:
             data += last(self._asked, self._tokens)
-        self._transport.write(data)
+        if not number:
+            data = b"%b%b%b" % (_HEAD, stamp(self.got, clock()), data)
+        self.transport.write(data)
         return more
 
     def _tell(self, head: bytes) -> None:
@@ -166,7 +172,7 @@ class Stream(asyncio.Protocol):
         else:
             found = {"object": "list", "data": [{"id": "echo", "object": "model"}]}
         body = msgspec.json.encode(found)
-        self._transport.write(
+        self.transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
 
@@ -180,6 +186,7 @@ def stamp(got: float, written: float) -> bytes:
     return chunk(b'data: {"stamp":[%.7f,%.7f]}\n\n' % (got, written))
 
 
+@functools.lru_cache(maxsize=65_536)
 def event(number: int, tokens: int) -> bytes:
     """One event that carries `tokens` words."""
     words = " ".join(f"w{number + index}" for index in range(tokens)).encode()

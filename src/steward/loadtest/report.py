@@ -1,4 +1,4 @@
-"""One self-contained HTML page of a load test or a sweep: verdict, latencies over time, percentiles, client, server.
+"""One self-contained HTML page of a load test, a sweep or a search: verdict, latencies, percentiles, client, server.
 
 No script, no network. Under 500 KB: its tables and series have fixed lengths.
 """
@@ -11,9 +11,10 @@ from itertools import groupby
 from typing import Final
 
 from steward.core.load_report import LoadReport, Quantiles, Track
-from steward.loadtest.search import Sweep
-from steward.web.charts import Line, line_chart
-from steward.web.page import report_page
+from steward.loadtest.search import FindMax, Sweep, Trial
+from steward.web.charts import Line, Spot, line_chart, scatter_chart
+from steward.web.page import card, figures, report_page
+from steward.web.page import table as table_of
 
 _PERCENTILES: Final = (*range(5, 95, 5), *range(90, 100), 99.5, 99.9)
 _STYLES: Final = ("a", "b", "c", "d")
@@ -88,6 +89,55 @@ def render_sweep(found: Sweep) -> str:
             f'<section class="card"><h2>Steps</h2>{table(head, rows)}{f"<ul>{notes}</ul>" if notes else ""}</section>',
         ],
     )
+
+
+def render_find_max(found: FindMax) -> str:
+    """The page of a search for the highest rate: each trial against the objective, and the rate that was chosen."""
+    trials = sorted(found.trials, key=lambda trial: trial.rate)
+    held = "No rate" if found.rate is None else f"{found.rate:.4g} requests a second"
+    above = "" if found.fails_at is None else f"; {found.fails_at:.4g} does not"
+    slo = found.slo.replace(",", ", ")
+    capacity = max((trial.answered_rate for trial in trials), default=0.0)
+    boxes = [
+        ("Highest rate that holds", "–" if found.rate is None else f"{found.rate:.4g}/s", found.reason or slo),
+        ("Lowest that does not", "–" if found.fails_at is None else f"{found.fails_at:.4g}/s", "the rate lies between"),
+        ("Most answers", f"{capacity:.4g}/s", "of any trial, while requests were sent"),
+        ("Trials", str(len(trials)), f"{sum(trial.sent for trial in trials):,} requests"),
+    ]
+    names = list(dict.fromkeys(term.term for trial in trials for term in trial.terms))
+    pictures = "".join(_trials_of(name, trials, found.rate) for name in names)
+    rows = [
+        (f"{trial.rate:.4g}", trial.answer if trial.valid else "invalid", f"{trial.sent:,}",
+         number(trial.answered_rate), number(trial.ttft_p95_ms), number(trial.tpot_p95_ms), trial.why)
+        for trial in trials
+    ]  # fmt: skip
+    head = "#requests a second||#sent|#answers/s|#TTFT p95, ms|#TPOT p95, ms|why"
+    return page(
+        f"{held} holds {slo}{above}",
+        f"{escape(found.model)} at {escape(found.url)} · {found.arrival} arrivals · search for the highest rate",
+        [figures(boxes), f'<section class="charts">{pictures}</section>', card("Trials", table_of(head, rows))],
+    )
+
+
+def _trials_of(term: str, trials: Sequence[Trial], chosen: float | None) -> str:
+    """Of one term of the objective: the share of requests over its limit at each rate, with its interval."""
+    styles = {"holds": "a", "fails": "b", "unclear": "c"}
+    spots = [
+        Spot(f"{trial.rate:.4g}/s", trial.rate, one.share_over, one.low, one.high, styles[trial.answer])
+        for trial in trials
+        for one in trial.terms
+        if one.term == term and one.n
+    ]
+    allowed = next((one.allowed for trial in trials for one in trial.terms if one.term == term), 0.0)
+    return scatter_chart(
+        f"Over the limit of {term}, by requests a second; dashed: the {_percent(allowed)} that may be, the rate chosen",
+        spots, short, _percent, level=allowed, mark=chosen,
+        legend=[("held", "a"), ("did not", "b"), ("unclear", "c")],
+    )  # fmt: skip
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def page(title: str, line: str, parts: Sequence[str]) -> str:

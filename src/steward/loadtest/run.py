@@ -6,6 +6,7 @@ Nothing but sending, noting and reading happens here; what the numbers mean is d
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import math
 import os
@@ -21,45 +22,28 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
-
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import resolve
 from steward.loadtest import arrivals
+from steward.loadtest.alarm import Alarm, clock
 from steward.loadtest.answer import CAUSES, Answer
 from steward.loadtest.book import CHARACTERS_PER_TOKEN, Book, Notes, Outcome
-from steward.loadtest.client import Alarm, Connection, clock
+from steward.loadtest.client import DIGEST, Connection, Unread
 from steward.loadtest.config import LoadConfig, address
+from steward.loadtest.messages import Progress, Share
 from steward.loadtest.prompts import Prompts, Row, read_rows
+from steward.loadtest.wires import SWEEPS, Relay, Wires
 
 HEARTBEAT_S: Final = 0.01
 PROGRESS_S: Final = 0.5
 _SPARE: Final = 64  # connections opened before the start, and at most at one time beside those that requests wait for
 _CODE: Final = {cause: code for code, cause in enumerate(CAUSES)}
 _NAN: Final = math.nan
+_AHEAD: Final = 32  # requests that are made before they are due, when there is time
+_SLICE_S: Final = 0.0005  # of work that can wait, between two looks at the sockets
+_SPARED_S: Final = 0.0002  # before a send, in which no such work begins
+_MOST_UNREAD: Final = 2000  # answers; beyond, reading them no longer waits
 Counter = Callable[[str], int]  # a text's tokens
-
-
-class Progress(msgspec.Struct, kw_only=True):
-    """What a process tells while it runs."""
-
-    at_s: float
-    sent: int
-    answered: int
-    failed: int
-    in_flight: int
-    output_tokens: int
-    ttft_ms: list[float] = []  # of the last half second, at most 200
-    late_ms: float = 0.0  # the worst since the last one
-
-
-class Share(msgspec.Struct, kw_only=True):
-    """Which part of the run a process does."""
-
-    config: LoadConfig
-    index: int
-    of: int
-    began: float  # monotonic, when the parent started: what the start costs is counted from here
 
 
 class Ticket:
@@ -92,6 +76,10 @@ class Sender:
         self._host, self._port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
         self._tls = _tls(config) if target.scheme == "https" else None
         self._head = _head(config, target.path + (f"?{target.query}" if target.query else ""), target.netloc)
+        self._ready: deque[Ticket] = deque()  # made, in the schedule's order from `_next`
+        self._later: deque[Callable[[], None]] = deque()  # what has come and can wait to be read
+        self._working = False
+        self._wires: Wires | None = None
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._waiting: deque[Ticket] = deque()  # beyond the most requests in flight
@@ -125,6 +113,7 @@ class Sender:
         """Resolve the host and open the first connections. :raises Unavailable: no such host, nobody answers there"""
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
+        self._wires = Wires(self._loop) if SWEEPS and self._tls is None else None
         _allow_files()
         try:
             found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
@@ -163,6 +152,7 @@ class Sender:
                 self._loop.call_later(max(0.0, start - clock()), self._begin_users)
             else:
                 self._arm()
+            self._work_soon()
             await self._done.wait()
             self._stop_clock()
             self._progress.cancel()
@@ -186,7 +176,12 @@ class Sender:
             connection.give_up("unfinished")
         for task in list(self._tasks):
             task.cancel()
+        for connection in self._idle:
+            if connection.transport is not None:
+                connection.transport.abort()
         await asyncio.sleep(0)
+        if self._wires is not None:
+            self._wires.close()
 
     # -- sending -----------------------------------------------------------------------------------
 
@@ -200,23 +195,70 @@ class Sender:
         """Send all that is due. Late ones go at once: the schedule does not move."""
         times, start = self._times, self._start
         while self._next < len(times) and not self._ceased:
-            intended = start + times[self._next]
-            if intended > clock() + 2e-5:
+            if start + times[self._next] > clock() + 2e-5:
                 break
-            self._dispatch(self._ticket(self._number(), 0, intended))
+            if not self._ready:
+                self._make(self._next)
+            self._next += 1
+            self._dispatch(self._ready.popleft())
         if not self._ceased:
             self._arm()
+            self._work_soon()
 
-    def _number(self) -> int:
-        """The next request's place in the whole run, over all processes."""
-        number = self._next * self._of + self._index
-        self._next += 1
-        return number
+    def _make(self, place: int) -> None:
+        """The request of a place in the schedule, to its last byte."""
+        ticket = Ticket(place * self._of + self._index, 0, [], self._start + self._times[place])
+        self._fill(ticket, self._prompts.first(ticket.number))
+        self._ready.append(ticket)
 
-    def _ticket(self, number: int, turn: int, intended: float) -> Ticket:
-        return Ticket(number, turn, self._prompts.first(number), intended)
+    def _fill(self, ticket: Ticket, messages: list[Any]) -> None:
+        body = self._prompts.body(ticket.number, messages)
+        ticket.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+        if self._conversing:
+            ticket.messages = messages
+
+    # -- what can wait -----------------------------------------------------------------------------
+
+    def _wait(self, work: Callable[[], None]) -> None:
+        self._later.append(work)
+        self._work_soon()
+
+    def _work_soon(self) -> None:
+        if not self._working:
+            self._working = True
+            self._loop.call_soon(self._work)
+
+    def _work(self) -> None:
+        """Read ended answers and make the next requests: until a send is due, which calls here again when it is done,
+        and for no longer than a slice at a time."""
+        self._working = False
+        slice_end = until = clock() + _SLICE_S
+        if self._next < len(self._times) and len(self._later) < _MOST_UNREAD:
+            until = min(until, self._start + self._times[self._next] - _SPARED_S)
+        while self._later or self._makeable():
+            now = clock()
+            if now > until:
+                if now > slice_end:
+                    self._work_soon()
+                return
+            if self._later:
+                self._later.popleft()()
+            else:
+                self._make(self._next + len(self._ready))
+
+    def _makeable(self) -> bool:
+        return len(self._ready) < _AHEAD and self._next + len(self._ready) < len(self._times) and not self._ceased
+
+    def _read(self, ticket: Ticket, answer: Unread) -> None:
+        answer.read_to_end()
+        self._write(ticket, answer, answer.cause, answer.touched)
 
     def _begin_users(self) -> None:
+        if (
+            clock() < self._start
+        ):  # the loop's timers ring up to a millisecond early, and such a request would not count
+            self._loop.call_soon(self._begin_users)
+            return
         users = self.config.arrival.concurrency or 1
         for _ in range(users // self._of + (self._index < users % self._of)):
             self._next_of_user()
@@ -229,7 +271,11 @@ class Sender:
         if self._ceased or clock() >= self._until or (most is not None and self._next >= self._part(most)):
             self._sent_all()
             return
-        self._dispatch(self._ticket(self._number(), 0, clock()))
+        number = self._next * self._of + self._index
+        self._next += 1
+        ticket = Ticket(number, 0, [], clock())
+        self._fill(ticket, self._prompts.first(number))
+        self._dispatch(ticket)
 
     def _part(self, whole: int) -> int:
         return whole // self._of + (self._index < whole % self._of)
@@ -248,8 +294,6 @@ class Sender:
         ticket.in_flight = self._flying
         if self._flying > self.notes.concurrency_max:
             self.notes.concurrency_max = self._flying
-        body = self._prompts.body(ticket.number, ticket.messages)
-        ticket.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
         while self._idle:
             connection = self._idle.pop()
             if connection.transport is not None and not connection.transport.is_closing():
@@ -286,14 +330,26 @@ class Sender:
             self._idle.append(connection)
 
     async def _connect(self) -> Connection:
+        connection = Connection(self._ended, self._gone, self._wait)
         options: dict[str, Any] = {"ssl": self._tls, "server_hostname": self._host} if self._tls else {}
         async with asyncio.timeout(30):
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(self._ended, self._lost), self._address, self._port, **options
-            )
+            if self._wires is not None:
+                self._wires.adopt(connection, await self._plain())
+            else:
+                await self._loop.create_connection(lambda: Relay(connection), self._address, self._port, **options)
         self.notes.connections += 1
         self._open.add(connection)
         return connection
+
+    async def _plain(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        plain = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            await self._loop.sock_connect(plain, (self._address, self._port))
+        except BaseException:
+            plain.close()
+            raise
+        return plain
 
     async def _connect_first(self) -> Connection:
         """The first connection decides which of the host's addresses answers.
@@ -326,25 +382,35 @@ class Sender:
             self.notes.retried += 1
             self._task(self._send_on_new(ticket))
             return
-        at = clock() if error else connection.touched
-        if not error and connection.transport is not None and not connection.transport.is_closing():
+        answer = connection.answer
+        if error:
+            self._over(ticket, answer, error, clock())
+            return
+        if connection.transport is not None and not connection.transport.is_closing():
             self._idle.append(connection)
-        self._over(ticket, connection.answer, error or connection.answer.cause, at)
+        if self._conversing or self.config.arrival.kind == "concurrency":  # what it says decides what is sent next
+            answer.read_to_end()
+            self._over(ticket, answer, answer.cause, answer.touched)
+        else:
+            self._wait(functools.partial(self._read, ticket, answer))
+            self._landed()
+            self._maybe_done()
 
-    def _lost(self, connection: Connection) -> None:
+    def _gone(self, connection: Connection) -> None:
         self._open.discard(connection)
 
-    def _over(self, ticket: Ticket, answer: Answer, cause: str, at: float) -> None:
+    def _landed(self) -> None:
+        """One request fewer is under way."""
         self._flying -= 1
+        if self._waiting and not self._done.is_set():
+            self._dispatch(self._waiting.popleft())
+
+    def _over(self, ticket: Ticket, answer: Answer, cause: str, at: float) -> None:
+        """A request whose answer was read, or has failed."""
+        self._landed()
         self._write(ticket, answer, cause, at)
-        if cause == "ok":
-            self._answered += 1
-        elif cause != "unfinished":
-            self._failed += 1
         if self._done.is_set():
             return
-        if self._waiting:
-            self._dispatch(self._waiting.popleft())
         follow = None
         if self._conversing and cause == "ok":  # a conversation that has begun goes on to its end
             follow = self._prompts.next(ticket.number, ticket.turn + 1, ticket.messages, "".join(answer.text or ()))
@@ -363,7 +429,9 @@ class Sender:
     def _follow(self, before: Ticket, messages: list[Any], due: float) -> None:
         self._thinking -= 1
         if not self._done.is_set():
-            self._dispatch(Ticket(before.number, before.turn + 1, messages, due))
+            ticket = Ticket(before.number, before.turn + 1, [], due)
+            self._fill(ticket, messages)
+            self._dispatch(ticket)
         self._maybe_done()
 
     def _after_failure(self) -> None:
@@ -386,10 +454,12 @@ class Sender:
                 self._ttft.append((answer.first - intended) * 1000)
             if measured and answer.stamp is not None and answer.first is not None:
                 self._errors.append((answer.first - intended) - (answer.stamp[1] - answer.stamp[0]))
-        elif answer.said or answer.status:
+            self._answered += 1
+        elif cause != "unfinished":
+            self._failed += 1
+        if cause != "ok" and answer.said:
             key = f"http_{answer.status}" if cause == "http" else cause
-            if key not in self.book.said and answer.said:
-                self.book.said[key] = answer.said
+            self.book.said.setdefault(key, answer.said)
         streamed = answer.streamed and answer.first is not None
         self.book.add(
             intended - self._start,
@@ -451,12 +521,16 @@ class Sender:
             if connection.busy:
                 connection.give_up("unfinished")
         self._waiting.clear()
+        while self._later:
+            self._later.popleft()()
 
     def _beat(self) -> None:
         now = clock()
         self._lags.append(now - self._beat_due)
         self._beat_due = max(self._beat_due + HEARTBEAT_S, now)
         self._beats.set(self._beat_due)
+        if self._wires is not None:
+            self._wires.pace()
 
     def _report(self) -> None:
         """Twice a second: tell, and end what takes too long or fails too often."""
@@ -464,10 +538,13 @@ class Sender:
         now, config = clock(), self.config
         for connection in list(self._open):
             if connection.busy:
-                if now - connection.started > config.timeout_s:
+                answer = connection.answer
+                if now - answer.sent_at > config.timeout_s:
                     connection.give_up("timeout")
-                elif now - connection.touched > config.stall_s:
+                elif now - answer.silent_since() > config.stall_s:
                     connection.give_up("stalled")
+                elif len(answer.pieces) > DIGEST:
+                    self._wait(connection.look)
         self._tell(self._now())
         over = self._answered + self._failed
         if config.max_error_share is not None and over >= 20 and self._failed > config.max_error_share * over:

@@ -6,30 +6,45 @@ Prints its port; ends with its standard input. Only on the loopback.
 from __future__ import annotations
 
 import asyncio
-import functools
 import gc
 import os
 import resource
+import socket
 import sys
 import threading
 from typing import Any
 
 import msgspec
 
-from steward.loadtest.echo import Echo, Stream, Timing, event
+from steward.loadtest.echo import Echo, Stream, Timing
+from steward.loadtest.wires import SWEEPS, Relay, Wires
 
 
 async def serve(timing: Timing, port: int) -> None:
     loop = asyncio.get_running_loop()
     echo = Echo(timing, loop)
-    events = functools.lru_cache(maxsize=65_536)(event)
-    server = await loop.create_server(lambda: Stream(echo, events), "127.0.0.1", port, backlog=4096)
+    listener = socket.create_server(("127.0.0.1", port), backlog=4096)
+    if SWEEPS:
+        wires = Wires(loop)
+        listener.setblocking(False)
+        loop.add_reader(listener.fileno(), _accept, listener, wires, echo)
+    else:
+        await loop.create_server(lambda: Relay(Stream(echo)), sock=listener)
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection would look like a slow client
-    os.write(1, b"%d\n" % server.sockets[0].getsockname()[1])
+    os.write(1, b"%d\n" % listener.getsockname()[1])
     threading.Thread(target=_end_with_input, daemon=True).start()
-    await server.serve_forever()
+    await asyncio.Event().wait()
+
+
+def _accept(listener: socket.socket, wires: Wires, echo: Echo) -> None:
+    while True:
+        try:
+            accepted, _ = listener.accept()
+        except BlockingIOError:
+            return
+        wires.adopt(Stream(echo), accepted)
 
 
 def _end_with_input() -> None:

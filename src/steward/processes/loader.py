@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from steward.core.errors import StewardError
-from steward.loadtest.run import Progress, Sender, Share
+from steward.loadtest.messages import Progress, Share
+from steward.loadtest.run import Sender
 from steward.processes.lifeline import no_core_dumps
 
 _PART = 1 << 20  # bytes of the book in one frame: the parent need not hold it twice

@@ -37,6 +37,17 @@ class Span(msgspec.Struct, frozen=True):
     style: str = "a"
 
 
+class Spot(msgspec.Struct, frozen=True):
+    """A point of a plane, with the interval of its height where it has one. `style` is a CSS class, "a" to "d"."""
+
+    name: str
+    x: float
+    y: float
+    low: float
+    high: float
+    style: str = "a"
+
+
 def nice_ticks(top: float, count: int = 4) -> list[float]:
     """Round marks from 0 to at least `top`: steps of 1, 2, 2.5 or 5 times a power of ten.
 
@@ -145,6 +156,52 @@ def interval_chart(title: str, spans: Sequence[Span], unit: Callable[[float], st
         f'<svg class="span" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
         f"{''.join(parts)}</svg>"
         f"{_table([span.name for span in spans], lines, unit, '')}</figure>"
+    )
+
+
+def scatter_chart(
+    title: str,
+    spots: Sequence[Spot],
+    unit_x: Callable[[float], str],
+    unit_y: Callable[[float], str],
+    *,
+    legend: Sequence[tuple[str, str]] = (),
+    level: float | None = None,
+    mark: float | None = None,
+) -> str:
+    """Dots with upright whiskers. `level` draws a dashed line across, such as what is allowed; `mark` one upwards, such
+    as what was chosen. `legend`: name and style."""
+    tall = nice_ticks(max([*(spot.high for spot in spots), level or 0.0]))
+    wide = nice_ticks(max([*(spot.x for spot in spots), mark or 0.0]), 8)
+    y, width = _y(tall[-1]), WIDTH - _LEFT - 2 * _RIGHT
+
+    def x(value: float) -> float:
+        return _LEFT + value / wide[-1] * width
+
+    parts = [
+        f'<text class="tick" x="{x(tick):.1f}" y="{HEIGHT - 5}" text-anchor="middle">{escape(unit_x(tick))}</text>'
+        for tick in wide
+    ]
+    for tick in tall:
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_LEFT + width}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
+        parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 3.5:.1f}" text-anchor="end">')
+        parts.append(f"{escape(unit_y(tick))}</text>")
+    if level is not None:
+        parts.append(f'<line class="mark" x1="{_LEFT}" x2="{_LEFT + width}" y1="{y(level):.1f}" y2="{y(level):.1f}"/>')
+    if mark is not None:
+        parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{_TOP}" y2="{y(0):.1f}"/>')
+    for spot in spots:
+        at = f"{x(spot.x):.1f}"
+        parts.append(
+            f'<line class="whisker {spot.style}" x1="{at}" x2="{at}" y1="{y(spot.low):.1f}" y2="{y(spot.high):.1f}"/>'
+            f'<circle class="dot {spot.style}" cx="{at}" cy="{y(spot.y):.1f}" r="4"/>'
+        )
+    keys = "".join(f'<li><span class="key {style}"></span>{escape(name)}</li>' for name, style in legend)
+    lines = [Line(name, tuple(getattr(spot, name) for spot in spots), "a") for name in ("y", "low", "high")]
+    return (
+        f'<figure class="chart"><figcaption><h2>{escape(title)}</h2><ul class="legend">{keys}</ul></figcaption>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+        f"{_table([spot.name for spot in spots], lines, unit_y, '')}</figure>"
     )
 
 

@@ -20,7 +20,7 @@ from steward.core import errors
 from steward.core.errors import StewardError, Unavailable
 from steward.loadtest.book import Notes, Outcome
 from steward.loadtest.config import LoadConfig
-from steward.loadtest.run import Progress, Share
+from steward.loadtest.messages import Progress, Share
 
 _LEAD_S: Final = 0.03  # between the word and the start, so that all have read it
 Told = Callable[[Sequence[Progress]], str | None]

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ import msgspec
 from steward.core.errors import InputError, Unavailable
 from steward.core.load_report import read_load_report
 from steward.loadtest.config import Arrival, LoadConfig
-from steward.loadtest.run import Progress
+from steward.loadtest.messages import Progress
 from steward.workflows.loadtest import need_extra, run_load
 
 if TYPE_CHECKING:
@@ -266,6 +265,8 @@ def selftest(
     :raises Unavailable: the server did not start
     """
     need_extra()
+    import urllib.request
+
     from steward.loadtest import selftest as own
     from steward.loadtest.echo import Timing
 

@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ from steward.core.load_report import LoadReport
 from steward.core.secret import resolve
 from steward.loadtest.book import Outcome
 from steward.loadtest.config import LoadConfig, check
-from steward.loadtest.run import Progress, Share
+from steward.loadtest.messages import Progress, Share
 
 _SCRAPE_S: Final = 1.0
 _RAY_LEAD_S: Final = 3.0
@@ -151,6 +150,8 @@ def _watchers(
         headers["Authorization"] = f"Bearer {resolve(watched.metrics_key).reveal()}"
 
     def page() -> str | None:
+        import urllib.request  # in this thread, while the first requests are under way
+
         with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=2) as answer:
             return str(answer.read(4_000_000).decode(errors="replace"))
 

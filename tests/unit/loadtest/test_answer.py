@@ -3,7 +3,7 @@ import itertools
 import msgspec
 import pytest
 
-from steward.loadtest.answer import Answer, read_head, said
+from steward.loadtest.answer import Answer, read_head, said, text_of
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -129,3 +129,11 @@ def test_events_that_differ_in_their_text_only_are_read_as_if_decoded():
 def test_a_usage_in_every_event_is_not_overlooked():
     events = [event("a", None, usage={"prompt_tokens": 1, "completion_tokens": n}) for n in (1, 2, 3)]
     assert read([HEAD, *map(chunk, events), chunk(event("b", "stop")), b"0\r\n\r\n"]).usage.completion_tokens == 3
+
+
+def test_a_piece_like_the_frame_says_how_long_its_text_is():
+    answer = read([HEAD, chunk(event("one"))])
+    alike = chunk(event("four"))
+    assert text_of(alike, answer.frame) == 4 and text_of(chunk(event("")), answer.frame) == 0
+    for other in (chunk(event("a") + event("b")), chunk(event("four", "stop")), alike[:-1], b"1" + alike, alike[1:]):
+        assert text_of(other, answer.frame) == 0

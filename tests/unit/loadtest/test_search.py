@@ -1,7 +1,9 @@
 import msgspec
 import pytest
 
+from steward.loadtest.report import render_find_max
 from steward.loadtest.search import (
+    FindMax,
     SweepPoint,
     Trial,
     bracket,
@@ -80,3 +82,17 @@ def test_a_sweep_doubles_until_saturated_and_then_looks_closer():
 def test_users_that_bring_nothing_more_are_the_knee():
     points = [point(users=count, answered=min(count, 8) * 5.0) for count in (1, 2, 4, 8, 16, 32)]
     assert summed("m", "u", "concurrency", points).saturates_at == 16
+
+
+def test_the_page_marks_the_rate_that_was_chosen_and_shows_each_trial():
+    term = Decided(term="ttft_p95<250ms", answer="holds", share_over=0.01, low=0.0, high=0.03, allowed=0.05, n=150)
+    over = msgspec.structs.replace(term, answer="fails", share_over=0.6, low=0.5, high=0.7)
+    trials = (
+        Trial(rate=80.0, answer="holds", why="1.0% over", answered_rate=79.0, terms=(term,), sent=150),
+        Trial(rate=160.0, answer="fails", why="<behind>", answered_rate=99.0, terms=(over,), sent=320),
+    )
+    found = FindMax(slo=term.term, rate=80.0, fails_at=160.0, verdict="found", trials=trials)
+    html = render_find_max(found)
+    assert "80 requests a second holds ttft_p95&lt;250ms; 160 does not" in html and "&lt;behind&gt;" in html
+    assert html.count("<circle") == 2 and html.count('class="mark"') == 2 and "60 %" in html
+    assert "<circle" not in render_find_max(FindMax(slo="x", rate=None, fails_at=None, verdict="client_limit"))

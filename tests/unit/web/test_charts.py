@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.web.charts import Line, Span, bar_chart, interval_chart, line_chart, nice_ticks
+from steward.web.charts import Line, Span, Spot, bar_chart, interval_chart, line_chart, nice_ticks, scatter_chart
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(0, 1e6)), min_size=1, max_size=30)
 
@@ -32,3 +32,15 @@ def test_intervals_lie_inside_their_frame_and_hold_their_dot(given_: list[tuple[
     for line in (line for line in root.iter("line") if "whisker" in line.attrib["class"]):
         assert 0 <= float(line.attrib["x1"]) <= float(line.attrib["x2"]) <= 720
     assert len(list(root.iter("circle"))) == len(spans)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1), st.floats(0, 0.5)), min_size=1, max_size=12))
+def test_spots_lie_inside_their_frame_and_on_their_whiskers(given_: list[tuple[float, float, float]]) -> None:
+    spots = [Spot("<n>", x, y, max(0.0, y - half), y + half) for x, y, half in given_]
+    root = ET.fromstring(scatter_chart("t", spots, str, str, level=0.05, mark=spots[0].x, legend=[("held", "a")]))
+    assert all(
+        0 <= float(dot.attrib["cx"]) <= 720 and 0 <= float(dot.attrib["cy"]) <= 200 for dot in root.iter("circle")
+    )
+    for line in (line for line in root.iter("line") if "whisker" in line.attrib["class"]):
+        assert float(line.attrib["y2"]) <= float(line.attrib["y1"]) <= 200
+    assert len(list(root.iter("circle"))) == len(spots)

@@ -1,0 +1,92 @@
+"""The clock that wakes: callbacks at absolute times, finer than an event loop's own timers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+clock = time.monotonic
+_MONOTONIC: Final = 1  # CLOCK_MONOTONIC
+_ABSOLUTE: Final = 1  # TFD_TIMER_ABSTIME
+
+
+class Alarm:
+    """Calls back at an absolute time of `clock`, to some 50 us: loops round their own timers to milliseconds.
+
+    Linux: a timerfd in the loop's poll. Elsewhere the loop's timer, up to 1 ms early, and then once in each turn of
+    the loop, which reads sockets in between.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        self._loop, self._call = loop, call
+        self._handle: asyncio.Handle | None = None
+        self._due = 0.0
+        self._file = _timer_file()
+        if self._file >= 0:
+            loop.add_reader(self._file, self._rang)
+
+    def set(self, due: float) -> None:
+        """At `due`; a time that has passed rings in the loop's next turn."""
+        self._due = due
+        if self._file >= 0:
+            _set_timer(self._file, max(due, 1e-9))
+        else:
+            early = max(0.0, due - clock() - 0.0015)
+            self._handle = self._loop.call_later(early, self._poll)
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        if self._file >= 0:
+            self._loop.remove_reader(self._file)
+            os.close(self._file)
+            self._file = -1
+
+    def _rang(self) -> None:
+        """Setting a timer takes back that it rang; only one that is not set again must be read."""
+        due, self._due = self._due, 0.0
+        if due > clock():  # set again in this turn of the loop
+            self._due = due
+            return
+        self._call()
+        if not self._due and self._file >= 0:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._file, 8)
+
+    def _poll(self) -> None:
+        if clock() >= self._due:
+            self._call()
+        else:
+            self._handle = self._loop.call_soon(self._poll)
+
+
+def _timer_file() -> int:
+    """A timerfd, or -1 where there are none. (os.timerfd_create came with Python 3.13.)"""
+    if not sys.platform.startswith("linux"):
+        return -1
+    try:
+        return int(_libc().timerfd_create(_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC))
+    except (AttributeError, OSError):
+        return -1
+
+
+def _set_timer(file: int, due: float) -> None:
+    whole = int(due)
+    value = struct.pack("qqqq", 0, 0, whole, int((due - whole) * 1e9) or 1)
+    _libc().timerfd_settime(file, _ABSOLUTE, value, None)
+
+
+_LIBC: list[Any] = []
+
+
+def _libc() -> Any:
+    if not _LIBC:
+        _LIBC.append(ctypes.CDLL(None, use_errno=True))
+    return _LIBC[0]

@@ -1,0 +1,106 @@
+"""Real sockets on the loopback; the kernel's stamps are held against the clock around the send (Linux only)."""
+
+import asyncio
+import os
+import socket
+import struct
+import time
+
+import pytest
+
+from steward.loadtest.wires import BUSY, SWEEPS, Wire, Wires, arrivals
+
+pytestmark = pytest.mark.skipif(not SWEEPS, reason="no epoll on this system")
+
+
+class Ear(Wire):
+    def __init__(self):
+        super().__init__()
+        self.heard, self.gone = asyncio.Event(), asyncio.Event()
+
+    def noticed(self, data):
+        self.heard.set()
+
+    def lost(self):
+        self.gone.set()
+
+
+def run(test):
+    async def go():
+        wires = Wires(asyncio.get_running_loop())
+        ear = Ear()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            wires.adopt(ear, socket.create_connection(server.getsockname()))
+            other, _ = server.accept()
+        with other:
+            await asyncio.wait_for(test(wires, ear, other), 10)
+            if ear.transport is not None:
+                ear.transport.abort()
+        await asyncio.sleep(0)
+        wires.close()
+
+    asyncio.run(go())
+
+
+def test_a_piece_has_the_time_at_which_it_came_however_late_it_is_read():
+    async def late(wires, ear, other):
+        other.send(b"the kernel may stamp only from its second piece on")
+        await ear.heard.wait()
+        await asyncio.sleep(0.05)  # stamping is switched on in the background
+        before = time.monotonic()
+        other.send(b"x")
+        after = time.monotonic()
+        time.sleep(0.1)  # the loop hears nothing
+        wires.sweep()
+        (at,) = arrivals(ear.times[-1:], 0.0)
+        assert ear.pieces[-1] == b"x" and before - 0.001 < at < after + 0.001
+
+    run(late)
+
+
+def test_a_clock_that_was_set_moves_no_time_out_of_the_run():
+    now = time.monotonic()
+    far = struct.pack("qq", int(time.time()) + 9999, 0)
+    assert now <= arrivals([far], 5.0)[0] <= time.monotonic()
+    assert arrivals([struct.pack("qq", 1, 0)], now)[0] == now and arrivals([now], 0.0) == [now]
+
+
+def test_what_does_not_fit_is_sent_when_there_is_room():
+    async def big(wires, ear, other):
+        data = os.urandom(8_000_000)
+        ear.transport.write(data[:-1])
+        ear.transport.write(data[-1:])
+        other.setblocking(False)
+        found = bytearray()
+        while len(found) < len(data):
+            found += await asyncio.get_running_loop().sock_recv(other, 1 << 20)
+        assert found == data
+
+    run(big)
+
+
+def test_an_end_is_told_once():
+    async def end(wires, ear, other):
+        other.close()
+        await ear.gone.wait()
+        assert ear.transport.is_closing()
+        ear.transport.abort()  # nothing more
+
+    run(end)
+
+
+def test_many_wake_ups_become_a_tick_and_few_pieces_end_it():
+    async def busy(wires, ear, other):
+        ear.calm = True
+        for _ in range(BUSY + 1):
+            wires.sweep()
+        wires.pace()
+        other.send(b"data")
+        while not ear.pieces:
+            await asyncio.sleep(0.001)  # a tick reads it
+        wires.pace()
+        other.send(b"more")
+        while len(ear.pieces) < 2:
+            await asyncio.sleep(0.001)  # and then the socket itself
+
+    run(busy)
