@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 
 import msgspec
+import numpy as np
 
 from steward.data.pieces import pieces
 from steward.data.verdict import Verdict
@@ -37,8 +38,10 @@ def as_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict
     pages = [_lines(text, _DATATROVE, limits) for text in texts]
     enough = limits["too_few_sentences"]
     known = pieces()
-    known.numbers([line for lines in pages if isinstance(lines, list) and len(lines) < enough for line in lines])
-    return [_page(lines, enough, known.sentences) for lines in pages]
+    few = [line for lines in pages if isinstance(lines, list) and len(lines) < enough for line in lines]
+    numbers = known.numbers(few)
+    of_line = dict(zip(few, np.split(numbers.flat, numbers.offsets[1:-1]), strict=False))
+    return [_page(lines, enough, lambda line, most: known.sentences(of_line[line], most)) for lines in pages]
 
 
 def as_tfds(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
