@@ -7,6 +7,7 @@ apostrophe. The list of bad words is not here: see the stage `toxicity`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
@@ -18,7 +19,8 @@ from steward.data.verdict import Verdict
 from steward.text.sentences import sentences
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
-_POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+_POLICY = ("terms of use", "privacy policy")
+_COOKIES = ("cookie policy", "uses cookies", "use of cookies", "use cookies")
 _LONGEST_WORD = 1000
 
 
@@ -67,19 +69,20 @@ def _page(lines: Verdict | list[str], enough: float, count: Callable[[str, int],
 def _lines(text: str, variant: _Variant, limits: dict[str, float]) -> Verdict | list[str]:
     lowered = text.lower()
     lorem, script = "lorem ipsum" in lowered, "javascript" in lowered
-    policy = [phrase for phrase in _POLICY if phrase in lowered]
+    phrases = (*_POLICY, *_COOKIES) if "cookie" in lowered else _POLICY
+    policy = [phrase for phrase in phrases if phrase in lowered]
     cited, brace = "[" in text, "{" in text
     least = limits["min_words_per_line"]
+    enough = math.ceil(least)  # splits: no more words of a line need to be told apart
     kept: list[str] = []
     for raw in text.splitlines():
         line = raw.strip()
         plain = _CITATION.sub("", line) if cited and "[" in line else line
         if not plain.endswith(variant.ends) or plain.endswith("..."):
             continue
-        words = line.split()
-        if len(line) > _LONGEST_WORD and max(map(len, words)) > _LONGEST_WORD:
+        if len(line) > _LONGEST_WORD and max(map(len, line.split())) > _LONGEST_WORD:
             continue
-        if len(words if variant.citations_count else plain.split()) < least:
+        if len((line if variant.citations_count else plain).split(None, enough)) < least:
             continue
         if lorem or script or policy:
             low = plain.lower()
