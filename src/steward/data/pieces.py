@@ -1,8 +1,8 @@
 """Texts as numbers: every distinct piece between white space is cut into words once, and then counted from tables.
 
 A process keeps the pieces it has met (`_LIMIT` of them, some 40 MB), so that a corpus costs one look-up a piece, in the
-table of `vocabulary.py`. A word is known by the 64-bit hash of `text.many`; two words of one text that share a hash would count as one
-(less than one text in 10^9).
+table of `vocabulary.py`. A word is known by the 64-bit hash of `text.many`; two words of one text that share a hash
+would count as one (less than one text in 10^9).
 """
 
 from __future__ import annotations

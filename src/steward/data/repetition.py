@@ -88,7 +88,8 @@ def _salts(words: Words) -> np.ndarray:
 
 
 def _keys(rolling: np.ndarray, salts: np.ndarray) -> np.ndarray:
-    return (rolling ^ (rolling >> np.uint64(29))) * _MULTIPLIER + salts
+    keys: np.ndarray = (rolling ^ (rolling >> np.uint64(29))) * _MULTIPLIER + salts
+    return keys
 
 
 def _maybe_again(keys: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
 """A number for every distinct piece of text between white space, for many texts at once.
 
-Ours, because a dictionary takes a Python string, its hash and a look-up for each piece, 30 ms a megabyte and half of
-the time of the filters; here a megabyte is some dozens of NumPy passes over its bytes, 8 ms. A piece is known by a
-64-bit hash: two of n pieces share one with a probability of about n² / 2⁶⁴, less than one in 10⁷ for a million.
+Ours, because a dictionary needs a Python string, its hash and a look-up for each piece, 30 ms a megabyte and half of
+the time of the filters; here a megabyte is some dozens of NumPy passes over its bytes, 8 ms. A piece is known by 40
+bits of a hash and by where they stand in the table, which is as good as some 15 bits more: that two of n pieces are
+taken for one has a probability of about n² / 2⁵⁶, one in 10⁵ for a million.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ Places = NDArray[np.int64]
 
 _ROOM = 1 << 18  # bytes looked at together: what is made of them stays in the second-level cache
 _BLANKS = bytes(chr(code).isspace() for code in range(128)) + bytes(128)  # as `str.split` has it; of UTF-8, ASCII only
+_NUMBER = np.uint64((1 << 24) - 1)  # the bits of a slot that hold the number
 _LONG = 128  # bytes: a piece beyond is hashed alone
 _FIRST_BYTES = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)  # masks for 0 to 8 bytes
 _LENGTH = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd
@@ -34,14 +36,18 @@ class Numbered(NamedTuple):
 
 
 class Vocabulary:
-    """Open addressing: a hash stands in the slot that its first bits name, or in the next free one."""
+    """Open addressing: a hash stands in the slot that its last bits name, or in the next free one.
+
+    A slot holds the first bits of the hash and the number in 8 bytes, as the processor's cache misses are what a
+    look-up costs; 0 is a free one.
+    """
 
     def __init__(self) -> None:
-        self._size = 0
-        self._room(12)
+        self._hashes = np.zeros(0, np.uint64)  # of each number
+        self._slots = np.zeros(1 << 12, np.uint64)
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._hashes)
 
     def number(self, texts: Sequence[str]) -> Numbered:
         counts = np.zeros(len(texts), np.int64)
@@ -63,7 +69,7 @@ class Vocabulary:
         new: list[str] = []
         if len(unknown := np.flatnonzero(numbers < 0)):
             distinct, firsts, which = np.unique(hashes[unknown], return_index=True, return_inverse=True)
-            numbers[unknown] = self._size + which
+            numbers[unknown] = len(self) + which
             self._add(distinct)
             places = unknown[firsts]
             new = [
@@ -75,48 +81,51 @@ class Vocabulary:
 
     def _find(self, hashes: U64) -> NDArray[np.int32]:
         """-1 for those that are not there."""
-        at = self._slots(hashes)
-        keys, numbers = self._keys[at], self._numbers[at]
-        left = np.flatnonzero(keys != hashes)
+        at = self._first_slots(hashes)
+        found = self._slots.take(at)
+        numbers = (found & _NUMBER).astype(np.int32) - 1
+        left = np.flatnonzero((found ^ hashes) > _NUMBER)
         while len(left):
-            missing = self._keys[at[left]] == 0
-            numbers[left[missing]] = -1
-            left = left[~missing]
-            at[left] = (at[left] + 1) & (len(self._keys) - 1)
-            numbers[left] = self._numbers[at[left]]
-            left = left[self._keys[at[left]] != hashes[left]]
+            there = found[left] != 0
+            numbers[left[~there]] = -1
+            left = left[there]
+            at[left] = self._next(at[left])
+            found[left] = self._slots[at[left]]
+            numbers[left] = (found[left] & _NUMBER).astype(np.int32) - 1
+            left = left[(found[left] ^ hashes[left]) > _NUMBER]
         return numbers
 
     def _add(self, hashes: U64) -> None:
-        """Distinct ones that are not there, under the next numbers. At most half of the slots are taken."""
-        if 2 * (self._size + len(hashes)) > len(self._keys):
-            taken = np.flatnonzero(self._keys)
-            keys, numbers = self._keys[taken], self._numbers[taken]
-            self._room((2 * (self._size + len(hashes))).bit_length() + 1)
-            self._put(keys, numbers)
-        self._put(hashes, np.arange(self._size, self._size + len(hashes), dtype=np.int32))
-        self._size += len(hashes)
+        """Distinct ones that are not there, under the next numbers. At most half of the slots are taken.
 
-    def _put(self, hashes: U64, numbers: NDArray[np.int32]) -> None:
-        at = self._slots(hashes)
-        left = np.arange(len(hashes))
+        :raises OverflowError: more than 16 million pieces
+        """
+        before = len(self)
+        self._hashes = np.concatenate((self._hashes, hashes))
+        if len(self) >= int(_NUMBER):
+            raise OverflowError(f"{len(self):,} pieces; expected less than {int(_NUMBER):,}")
+        if 2 * len(self) > len(self._slots):
+            self._slots, before = np.zeros(1 << (2 * len(self)).bit_length(), np.uint64), 0
+        numbers = np.arange(before + 1, len(self) + 1, dtype=np.uint64)  # from 1 on, so that no slot in use is 0
+        self._put((self._hashes[before:] & ~_NUMBER) | numbers, self._first_slots(self._hashes[before:]))
+
+    def _put(self, entries: U64, at: Places) -> None:
+        left = np.arange(len(entries))
         while len(left):
-            free = left[self._keys[at[left]] == 0]
-            self._keys[at[free]] = hashes[free]  # of several that want one slot the last has it
-            left = left[self._keys[at[left]] != hashes[left]]
-            at[left] = (at[left] + 1) & (len(self._keys) - 1)
-        self._numbers[at] = numbers
+            free = left[self._slots[at[left]] == 0]
+            self._slots[at[free]] = entries[free]  # of several that want one slot the last has it
+            left = left[self._slots[at[left]] != entries[left]]
+            at[left] = self._next(at[left])
 
-    def _room(self, bits: int) -> None:
-        self._bits = np.uint64(64 - bits)
-        self._keys, self._numbers = np.zeros(1 << bits, np.uint64), np.zeros(1 << bits, np.int32)
+    def _first_slots(self, hashes: U64) -> Places:
+        return (hashes & np.uint64(len(self._slots) - 1)).astype(np.int64)
 
-    def _slots(self, hashes: U64) -> Places:
-        return (hashes >> self._bits).astype(np.int64)
+    def _next(self, at: Places) -> Places:
+        return (at + 1) & (len(self._slots) - 1)
 
 
 def _loads(texts: Sequence[str]) -> Iterator[tuple[int, list[bytes]]]:
-    """(index of the first text, texts in UTF-8 whose only blanks are ASCII) of about `_ROOM` bytes; a long one alone."""
+    """(index of the first text, texts in UTF-8 whose only blanks are ASCII), of about `_ROOM` bytes."""
     first, load, size = 0, list[bytes](), 0
     for index, text in enumerate(texts):
         encoded = text.encode() if text.isascii() else " ".join(text.split()).encode("utf-8", "surrogatepass")
@@ -139,7 +148,7 @@ def _between_blanks(text: bytes) -> tuple[Places, Places]:
 
 
 def _hashes(text: bytes, starts: Places, ends: Places) -> U64:
-    """Of each piece, never 0: its bytes, eight at a time, mixed into what was mixed before them."""
+    """Of each piece: its bytes, eight at a time, mixed into what was mixed before them."""
     eights = np.ndarray((len(text),), "<u8", text + bytes(8), strides=(1,))  # the eight bytes from each place on
     lengths = ends - starts
     found = mixed((eights[starts] & _FIRST_BYTES[np.minimum(lengths, 8)]) + lengths.astype(np.uint64) * _LENGTH)
@@ -151,4 +160,4 @@ def _hashes(text: bytes, starts: Places, ends: Places) -> U64:
         left = left[lengths[left] > done]
     for index in np.flatnonzero(lengths > _LONG).tolist():
         found[index] = xxhash.xxh3_64_intdigest(text[starts[index] : ends[index]])
-    return found | np.uint64(1)
+    return found
