@@ -1,9 +1,10 @@
 """A number for every distinct piece of text between white space, for many texts at once.
 
 Ours, because a dictionary needs a Python string, its hash and a look-up for each piece, 51 ms a megabyte and half of
-the time of the filters; here a megabyte is some dozens of NumPy passes over its bytes, 14 ms on the same machine. A piece is known by 40
-bits of a hash and by where they stand in the table, which is as good as some 15 bits more: that two of n pieces are
-taken for one has a probability of about n² / 2⁵⁶, one in 10⁵ for a million.
+the time of the filters; here a megabyte is some dozens of NumPy passes over its bytes, 14 ms on the same machine.
+
+A piece is known by 40 bits of a hash and by where they stand in the table, which is as good as some 15 bits more: that
+two of n pieces are taken for one has a probability of about n² / 2⁵⁶, one in 10⁵ for a million.
 """
 
 from __future__ import annotations
