@@ -32,8 +32,10 @@ bench-gateway: $(VENV)/.test
 	$(PY) benchmarks/bench_gateway.py
 
 DATATROVE ?= build/datatrove
+# of the whole run; `make bench-data MEGABYTES="1000 10000"` for the 10 GB row: an hour, 40 GB of disk
+MEGABYTES ?= 100 1000
 bench-data: $(VENV)/.test $(DATATROVE)/.installed  ## the data stages beside datatrove: half an hour, 4 GB of disk
-	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python
+	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python --megabytes $(MEGABYTES)
 
 bench-data-minhash: $(VENV)/.test $(DATATROVE)/.installed  ## near-duplicates only
 	$(PY) benchmarks/bench_data.py --peer $(DATATROVE)/bin/python --only minhash scale

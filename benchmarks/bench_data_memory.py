@@ -6,6 +6,11 @@ Corpora are made here: paragraphs of words drawn by Zipf's law, 7 kB a document 
 document in ten an edited copy of an earlier one, one in fifty an exact copy. Each run is a process of its own; twenty
 times a second the resident memory of it and of its children is read from /proc (pages that the children share count
 once for each). A corpus needs about three times its size on the disk, in DIR.
+
+To be read on a machine that others use too: `s/MB` is processor time of all processes; `busy` is the share of the
+cores' time in which the run had work for them, running or waiting for a core; `alone` is the throughput without the
+waiting. The first size runs once more at the end, since the machine's own speed may change in between; its mean is what
+the last size is compared with.
 Reach: 2 GB at 10 GB, throughput at ten times the size 0.9 or more.
 """
 
@@ -20,6 +25,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 DEDUPE = "  - {use: dedupe.exact}\n  - {use: dedupe.minhash}\n"
 FILTERS = '  - {use: quality, preset: ["gopher@datatrove", "c4@datatrove", "fineweb@datatrove"]}\n'
@@ -35,45 +41,96 @@ def main() -> None:
     grown(given.megabytes, given.stages, given.folder)
 
 
+class Run(NamedTuple):
+    """One `steward data run`."""
+
+    megabytes: int
+    documents: int
+    seconds: float
+    processor_s: float
+    waited_s: float  # ready, but another process had the core
+    peaks: tuple[int, int, int]  # bytes: the coordinator, the largest other process, all at the same time
+    rows_out: int
+
+    @property
+    def alone(self) -> float:
+        """MB/s, had nothing else wanted the cores."""
+        return self.megabytes / self.seconds * (self.processor_s + self.waited_s) / self.processor_s
+
+    @property
+    def busy(self) -> float:
+        return (self.processor_s + self.waited_s) / (self.seconds * len(os.sched_getaffinity(0)))
+
+
 def grown(sizes: list[int], kind: str, place: Path) -> tuple[float, float]:
     """Peak GB of all processes together at the last size; throughput there beside that at the first."""
-    stages = DEDUPE if kind == "dedupe" else FILTERS + DEDUPE
     print(
-        f"{'corpus':>9} {'documents':>10} {'seconds':>8} {'MB/s':>6} {'coordinator':>11} {'a worker':>10} {'all':>10}"
+        f"{'corpus':>9} {'documents':>10} {'seconds':>8} {'MB/s':>6} {'s/MB':>6} {'busy':>5} {'alone':>6} "
+        f"{'coordinator':>11} {'a worker':>10} {'all':>10}"
     )
-    speeds, last = [], 0.0
-    for megabytes in sizes:
-        folder = Path(tempfile.mkdtemp(prefix="steward-bench-", dir=place))
-        try:
-            documents = make(folder / "corpus", megabytes * 10**6)
-            (folder / "pipeline.yaml").write_text(PIPELINE.format(stages=stages))
-            seconds, peaks, summary = measured(folder)
-        finally:
-            shutil.rmtree(folder)
-        speeds.append(megabytes / seconds)
-        last = peaks[2] / 1e9
-        shown = "".join(f"{peak / 2**20:7.0f} MiB" for peak in peaks)
-        print(
-            f"{megabytes:6d} MB {documents:10,d} {seconds:8.1f} {speeds[-1]:6.2f} {shown}  {summary['rows_out']:,}",
-            flush=True,
-        )
-    return last, speeds[-1] / speeds[0]
+    runs = [sized(megabytes, kind, place) for megabytes in (sizes if len(sizes) == 1 else [*sizes, sizes[0]])]
+    last = runs[len(sizes) - 1]
+    first = (runs[0].alone + runs[-1].alone) / 2
+    if len(sizes) > 1:
+        print(f"throughput at {sizes[-1] / sizes[0]:.0f} times the size: {last.alone / first:.2f} x", flush=True)
+    return last.peaks[2] / 1e9, last.alone / first
 
 
-def measured(folder: Path) -> tuple[float, tuple[int, int, int], dict[str, int]]:
-    """Seconds; peak bytes of the coordinator, of the largest other process, and of all at the same time."""
+def sized(megabytes: int, kind: str, place: Path) -> Run:
+    stages = DEDUPE if kind == "dedupe" else FILTERS + DEDUPE
+    folder = Path(tempfile.mkdtemp(prefix="steward-bench-", dir=place))
+    try:
+        documents = make(folder / "corpus", megabytes * 10**6)
+        (folder / "pipeline.yaml").write_text(PIPELINE.format(stages=stages))
+        run = measured(folder, megabytes, documents)
+    finally:
+        shutil.rmtree(folder)
+    shown = "".join(f"{peak / 2**20:7.0f} MiB" for peak in run.peaks)
+    print(
+        f"{megabytes:6d} MB {documents:10,d} {run.seconds:8.1f} {megabytes / run.seconds:6.2f} "
+        f"{run.processor_s / megabytes:6.3f} {run.busy:5.0%} {run.alone:6.2f} {shown}  {run.rows_out:,} rows out",
+        flush=True,
+    )
+    return run
+
+
+def measured(folder: Path, megabytes: int, documents: int) -> Run:
     started = time.perf_counter()
     command = [sys.executable, "-m", "steward", "data", "run", str(folder / "pipeline.yaml"), "--json"]
+    spent: dict[int, tuple[float, float]] = {}
     with (folder / "summary.json").open("w") as out:
         process = subprocess.Popen(command, stdout=out)
         own = other = every = 0
         while process.poll() is None:
-            mine, others = resident(process.pid), [resident(child) for child in children(process.pid)]
+            family = [process.pid, *children(process.pid)]
+            mine, *others = map(resident, family)
             own, other, every = max(own, mine), max(other, *others, 0), max(every, mine + sum(others))
+            for pid in family:
+                spent[pid] = max(spent.get(pid, (0.0, 0.0)), (processor_s(pid), waited_s(pid)))
             time.sleep(0.05)
+    seconds = time.perf_counter() - started
     if process.returncode:
         sys.exit(f"steward data run ended with {process.returncode}")
-    return time.perf_counter() - started, (own, other, every), json.loads((folder / "summary.json").read_text())
+    rows_out = json.loads((folder / "summary.json").read_text())["rows_out"]
+    processor, waited = map(sum, zip(*spent.values(), strict=True))
+    return Run(megabytes, documents, seconds, processor, waited, (own, other, every), rows_out)
+
+
+def processor_s(pid: int) -> float:
+    """Of all threads so far; 0 when the process has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waited_s(pid: int) -> float:
+    """How long the threads were ready to run without a core (scheduler statistics of Linux; 0 where it keeps none)."""
+    try:
+        return sum(int(path.read_text().split()[1]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 def resident(pid: int) -> int:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import resource
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench_data_memory import children
+from bench_data_memory import children, processor_s
 
 FILES, SHARE_COPIED, WORDS = 8, 0.2, 1000
 
@@ -134,14 +133,6 @@ def measured(command: list[str]) -> dict[str, float]:
         if process.returncode:
             sys.exit(errors.read()[-800:])
         return {**json.loads(out.read().splitlines()[-1]), "cpu_s": sum(spent.values())}
-
-
-def processor_s(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def scores(out: Path, truth: dict[str, tuple[str, float]]) -> tuple[float, float]:

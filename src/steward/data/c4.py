@@ -7,17 +7,20 @@ apostrophe. The list of bad words is not here: see the stage `toxicity`.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 
 import msgspec
+import numpy as np
 
 from steward.data.pieces import pieces
 from steward.data.verdict import Verdict
 from steward.text.sentences import sentences
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
-_POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+_POLICY = ("terms of use", "privacy policy")
+_COOKIES = ("cookie policy", "uses cookies", "use of cookies", "use cookies")
 _LONGEST_WORD = 1000
 
 
@@ -37,8 +40,10 @@ def as_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict
     pages = [_lines(text, _DATATROVE, limits) for text in texts]
     enough = limits["too_few_sentences"]
     known = pieces()
-    known.numbers([line for lines in pages if isinstance(lines, list) and len(lines) < enough for line in lines])
-    return [_page(lines, enough, known.sentences) for lines in pages]
+    few = [line for lines in pages if isinstance(lines, list) and len(lines) < enough for line in lines]
+    numbers = known.numbers(few)
+    of_line = dict(zip(few, np.split(numbers.flat, numbers.offsets[1:-1]), strict=False))
+    return [_page(lines, enough, lambda line, most: known.sentences(of_line[line], most)) for lines in pages]
 
 
 def as_tfds(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
@@ -64,19 +69,20 @@ def _page(lines: Verdict | list[str], enough: float, count: Callable[[str, int],
 def _lines(text: str, variant: _Variant, limits: dict[str, float]) -> Verdict | list[str]:
     lowered = text.lower()
     lorem, script = "lorem ipsum" in lowered, "javascript" in lowered
-    policy = [phrase for phrase in _POLICY if phrase in lowered]
+    phrases = (*_POLICY, *_COOKIES) if "cookie" in lowered else _POLICY
+    policy = [phrase for phrase in phrases if phrase in lowered]
     cited, brace = "[" in text, "{" in text
     least = limits["min_words_per_line"]
+    enough = math.ceil(least)  # splits: no more words of a line need to be told apart
     kept: list[str] = []
     for raw in text.splitlines():
         line = raw.strip()
         plain = _CITATION.sub("", line) if cited and "[" in line else line
         if not plain.endswith(variant.ends) or plain.endswith("..."):
             continue
-        words = line.split()
-        if len(line) > _LONGEST_WORD and max(map(len, words)) > _LONGEST_WORD:
+        if len(line) > _LONGEST_WORD and max(map(len, line.split())) > _LONGEST_WORD:
             continue
-        if len(words if variant.citations_count else plain.split()) < least:
+        if len((line if variant.citations_count else plain).split(None, enough)) < least:
             continue
         if lorem or script or policy:
             low = plain.lower()

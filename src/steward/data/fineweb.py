@@ -48,5 +48,9 @@ def _judge(text: str, limits: dict[str, float]) -> Verdict | None:
 
 
 def _may_be_list(text: str, limits: dict[str, float]) -> bool:
-    """A piece has a word at least: words are counted only where that is not enough to tell."""
-    return text.count("\n") > limits["list_ratio"] * len(text.split())
+    """A piece has a word at least: words are counted only where that is not enough to tell.
+
+    Splits off no more pieces than it takes to know.
+    """
+    lines, limit = text.count("\n"), limits["list_ratio"]
+    return lines > limit * len(text.split(None, int(lines / limit) + 1 if limit > 0 else -1))

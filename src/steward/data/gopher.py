@@ -120,15 +120,17 @@ class _Facts(msgspec.Struct, frozen=True):
 def _facts(numbers: Numbers, known: Pieces) -> list[_Facts]:
     flat, offsets = numbers
     facts = known.facts()
-    sums = []
-    for values in (facts.words, facts.plain, facts.plain_characters, facts.alphabetic):
-        before = np.zeros(len(flat) + 1, np.int64)
-        np.cumsum(values[flat], out=before[1:])
-        sums.append(np.diff(before[offsets]).tolist())
-    bits = np.bitwise_or.reduceat(np.append(facts.stop_bits[flat], 0), offsets[:-1])
-    bits[offsets[:-1] == offsets[1:]] = 0
-    counts = map(int.bit_count, bits.tolist())
-    return [_Facts(*row) for row in zip(*sums, counts, strict=True)]
+    columns = (facts.words, facts.plain, facts.plain_characters, facts.alphabetic)
+    sums = [_reduced(np.add, values.take(flat), offsets).tolist() for values in columns]
+    bits = _reduced(np.bitwise_or, facts.stop_bits.take(flat), offsets)
+    return [_Facts(*row) for row in zip(*sums, map(int.bit_count, bits.tolist()), strict=True)]
+
+
+def _reduced(operation: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Over the pieces of each text; 0 for a text without any."""
+    found = operation.reduceat(np.append(values, values.dtype.type(0)), offsets[:-1])
+    found[offsets[:-1] == offsets[1:]] = 0
+    return found
 
 
 def _plain_facts(text: str) -> _Facts:
@@ -153,14 +155,16 @@ def _quality(text: str, facts: _Facts, limits: dict[str, float]) -> Verdict | No
     if not facts.plain:  # only where the limit was set to nothing
         return Verdict("gopher_short_doc", 0.0, 1.0)
     mean = facts.plain_characters / facts.plain
-    lines = text.splitlines()
-    ends = sum(line.rstrip().endswith(("...", "…")) for line in lines) if "…" in text or "..." in text else 0
-    bullets = sum(line.lstrip().startswith(_BULLETS) for line in lines) if "-" in text or "•" in text else 0
+    ellipses = text.count("...") + text.count("…")
+    bulleted = "-" in text or "•" in text
+    lines = text.splitlines() if ellipses or bulleted else [text]
+    ends = sum(line.rstrip().endswith(("...", "…")) for line in lines) if ellipses else 0
+    bullets = sum(line.lstrip().startswith(_BULLETS) for line in lines) if bulleted else 0
     return (
         _under("gopher_below_avg_threshold", mean, limits)
         or _over("gopher_above_avg_threshold", mean, limits)
         or _over("gopher_too_many_hashes", text.count("#") / facts.words, limits)
-        or _over("gopher_too_many_ellipsis", (text.count("...") + text.count("…")) / facts.words, limits)
+        or _over("gopher_too_many_ellipsis", ellipses / facts.words, limits)
         or _over("gopher_too_many_bullets", bullets / len(lines), limits)
         or _over("gopher_too_many_end_ellipsis", ends / len(lines), limits)
         or _under("gopher_below_alpha_threshold", facts.alphabetic / facts.words, limits)

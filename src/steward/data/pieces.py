@@ -1,22 +1,21 @@
 """Texts as numbers: every distinct piece between white space is cut into words once, and then counted from tables.
 
-A process keeps the pieces it has met (`_LIMIT` of them, some 100 MB), so that a corpus costs one dictionary look-up a
-piece. A word is known by the 64-bit hash of `text.many`; two words of one text that share a hash would count as one
-(less than one text in 10^9).
+A process keeps the pieces it has met (`_LIMIT` of them, some 40 MB), so that a corpus costs one look-up a piece, in the
+table of `vocabulary.py`. A word is known by the 64-bit hash of `text.many`; two words of one text that share a hash
+would count as one (less than one text in 10^9).
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from steward.data.vocabulary import Vocabulary
 from steward.text.many import LOAD, U64, Cut, cut_all, hash_of
 from steward.text.words import LONGEST_PIECE
 
@@ -59,24 +58,23 @@ class Pieces:
     """The number of each piece met, and what there is to count in it."""
 
     def __init__(self) -> None:
-        self._numbers: defaultdict[str, int] = defaultdict(count().__next__)
-        self._known = 0  # pieces of which `_facts` tells
+        self._vocabulary = Vocabulary()
         self._facts = [_Column(kind) for kind in (np.int32, np.int64, np.int32, np.int32, np.int32, np.uint8)]
         self._hashes, self._lengths, self._kinds = _Column(np.uint64), _Column(np.int32), _Column(np.uint8)
         self.characters = 0
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._vocabulary)
 
     def numbers(self, texts: Sequence[str]) -> Numbers:
-        """One number a piece."""
-        split = [text.split() for text in texts]
-        offsets = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum([len(pieces) for pieces in split], out=offsets[1:])
-        number = self._numbers.__getitem__
-        flat = np.fromiter(map(number, chain.from_iterable(split)), np.int32, int(offsets[-1]))
-        self._meet()
-        return Numbers(flat, offsets)
+        """One number a piece; the pieces that are new are cut, and what is in them is noted."""
+        found = self._vocabulary.number(texts)
+        for load in _loads(found.new):
+            if len(load) == 1 and len(load[0]) > LONGEST_PIECE:
+                self._note(_long(load[0]))
+            else:
+                self._note(_counted(cut_all(load)))
+        return Numbers(found.numbers, found.offsets)
 
     def facts(self) -> Facts:
         return Facts._make(column.view() for column in self._facts)
@@ -91,12 +89,11 @@ class Pieces:
         """Characters of every word of every piece."""
         return self._lengths.view()
 
-    def sentences(self, line: str, enough: int) -> int:
-        """How many sentences spaCy's sentencizer sees in a line that `numbers` has seen; stops counting at `enough`."""
+    def sentences(self, line: NDArray[np.int32], enough: int) -> int:
+        """How many sentences spaCy's sentencizer sees in a line of these pieces; stops counting at `enough`."""
         found, ended = 1, False
         words, start, kinds = self._facts[0].view(), self._facts[1].view(), self._kinds.view()
-        for piece in line.split():
-            number = self._numbers[piece]
+        for number in line.tolist():
             first = int(start[number])
             for kind in kinds[first : first + int(words[number])].tolist():
                 if kind == _END:
@@ -106,16 +103,6 @@ class Pieces:
                     if found >= enough:
                         return found
         return found
-
-    def _meet(self) -> None:
-        """Cut the pieces that are new, and note what is in them."""
-        new = list(islice(reversed(self._numbers), len(self._numbers) - self._known))[::-1]
-        for load in _loads(new):
-            if len(load) == 1 and len(load[0]) > LONGEST_PIECE:
-                self._note(_long(load[0]))
-            else:
-                self._note(_counted(cut_all(load)))
-        self._known = len(self._numbers)
 
     def _note(self, found: _Found) -> None:
         before = len(self._hashes.view())

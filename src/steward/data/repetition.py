@@ -38,13 +38,14 @@ class Words(msgspec.Struct, frozen=True):
 def words_of(numbers: Numbers, pieces: Pieces) -> Words:
     """The words of the texts that `Pieces.numbers` has seen."""
     facts = pieces.facts()
-    counts = facts.words[numbers.flat]
+    counts = facts.words.take(numbers.flat)
     before = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=before[1:])
-    index = np.repeat(facts.start[numbers.flat] - before[:-1], counts) + np.arange(before[-1])
+    index = np.repeat(facts.start.take(numbers.flat) - before[:-1], counts)
+    index += np.arange(len(index))
     starts = np.zeros(len(index) + 1, np.int64)
-    np.cumsum(pieces.lengths[index], out=starts[1:])
-    return Words(pieces.hashes[index], starts, before[numbers.offsets])
+    np.cumsum(pieces.lengths.take(index), out=starts[1:])
+    return Words(pieces.hashes.take(index), starts, before.take(numbers.offsets))
 
 
 class Repeats(msgspec.Struct, frozen=True):
@@ -60,45 +61,63 @@ class Repeats(msgspec.Struct, frozen=True):
 
 def pairs(words: Words) -> Repeats:
     """Repeated 2-grams."""
-    ends = np.repeat(words.offsets[1:], np.diff(words.offsets))
-    at = np.flatnonzero(np.arange(len(words.hashes)) + 2 <= ends)
-    return _repeats(2, at, words.hashes[at] * _MULTIPLIER + words.hashes[at + 1], ends)
+    rolling = words.hashes[:-1] * _MULTIPLIER + words.hashes[1:]
+    salts = np.repeat(_salts(words), np.diff(words.offsets))[:-1]
+    inside = np.ones(len(words.hashes) + 1, bool)
+    inside[words.offsets[1:] - 1] = False  # the last word of a text and the first of the next are no 2-gram
+    at = _maybe_again(_keys(rolling, salts))
+    at = at[inside[at]]
+    return _repeats(2, at, rolling[at], salts[at])
 
 
 def longer(words: Words, shorter: Repeats) -> Repeats:
     """Repeated n+1-grams: both n-grams inside one are repeated themselves."""
-    ends = np.repeat(words.offsets[1:], np.diff(words.offsets))
     n = shorter.n + 1
     inside = np.zeros(len(words.hashes) + 1, bool)
     inside[shorter.at] = True
-    keep = inside[shorter.at + 1] & (shorter.at + n <= ends[shorter.at])
+    text = np.searchsorted(words.offsets, shorter.at, side="right") - 1
+    keep = np.flatnonzero(inside[shorter.at + 1] & (shorter.at + n <= words.offsets[text + 1]))
     at = shorter.at[keep]
-    return _repeats(n, at, shorter.rolling[keep] * _MULTIPLIER + words.hashes[at + n - 1], ends)
+    rolling = shorter.rolling[keep] * _MULTIPLIER + words.hashes[at + n - 1]
+    return _repeats(n, at, rolling, _salts(words)[text[keep]])
 
 
-def _repeats(n: int, at: np.ndarray, rolling: np.ndarray, ends: np.ndarray) -> Repeats:
-    keys = (rolling ^ (rolling >> np.uint64(29))) * _MULTIPLIER + ends[at].astype(np.uint64) * _SALT
-    if len(at):  # a table of the keys' first bits finds most of those that occur once, cheaper than sorting them
-        bits = len(at).bit_length() + 1
-        slots = (keys >> np.uint64(64 - bits)).astype(np.int64)
-        keep = np.bincount(slots, minlength=1 << bits)[slots] > 1
-        at, rolling, keys = at[keep], rolling[keep], keys[keep]
+def _salts(words: Words) -> np.ndarray:
+    """One a text, so that n-grams of two texts differ."""
+    return words.offsets[1:].astype(np.uint64) * _SALT
+
+
+def _keys(rolling: np.ndarray, salts: np.ndarray) -> np.ndarray:
+    keys: np.ndarray = (rolling ^ (rolling >> np.uint64(29))) * _MULTIPLIER + salts
+    return keys
+
+
+def _maybe_again(keys: np.ndarray) -> np.ndarray:
+    """The places of keys whose first bits come twice: a table of those is cheaper than sorting all keys."""
+    bits = len(keys).bit_length() + 1
+    slots = (keys >> np.uint64(64 - bits)).astype(np.int64)
+    return np.flatnonzero(np.bincount(slots, minlength=1 << bits)[slots] > 1)
+
+
+def _repeats(n: int, at: np.ndarray, rolling: np.ndarray, salts: np.ndarray) -> Repeats:
+    keys = _keys(rolling, salts)
     # Key and place in one number sort three times as fast as argsort does; the whole keys are compared after.
     low = np.uint64(len(at).bit_length())
     packed = (keys >> low << low) | np.arange(len(at), dtype=np.uint64)
     packed.sort()
-    order = (packed & ((np.uint64(1) << low) - np.uint64(1))).astype(np.int64)
-    ranked = keys[order]
-    new = np.concatenate(([True], ranked[1:] != ranked[:-1])) if len(order) else np.empty(0, bool)
-    starts = np.flatnonzero(new)
-    sizes = np.diff(np.concatenate((starts, [len(order)])))
-    often = np.empty(len(order), bool)
-    often[order] = np.repeat(sizes > 1, sizes)
-    at, rolling, keys = at[often], rolling[often], keys[often]
-    renumbered = np.cumsum(often) - 1
-    order = renumbered[order[np.repeat(sizes > 1, sizes)]]
-    kept = sizes[sizes > 1]
-    return Repeats(n, at, keys, rolling, order, np.concatenate(([0], np.cumsum(kept)))[:-1])
+    packed = packed[_beside(packed >> low)]
+    places = (packed & ((np.uint64(1) << low) - np.uint64(1))).astype(np.int64)
+    places = places[_beside(keys[places])]
+    groups = np.flatnonzero(np.diff(keys[places], prepend=~keys[places[:1]]))
+    often = np.sort(places)
+    return Repeats(n, at[often], keys[often], rolling[often], np.searchsorted(often, places), groups)
+
+
+def _beside(values: np.ndarray) -> np.ndarray:
+    """The places of values that are equal to one beside them."""
+    same = np.zeros(len(values) + 1, bool)
+    np.equal(values[1:], values[:-1], out=same[1:-1])
+    return np.flatnonzero(same[1:] | same[:-1])
 
 
 def top(words: Words, repeats: Repeats, *, once: bool) -> np.ndarray:

@@ -482,7 +482,9 @@ def work(task: Task) -> Done:
     folder, name = Path(task.folder), f"{task.shard.index:06d}"
     part = Path(task.output) / f"part-{task.shard.index:05d}.{task.format}"
     sink: IpcSink | OutputSink = (
-        OutputSink(part, task.format) if task.last else IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow")  # type: ignore[arg-type]
+        OutputSink(part, task.format)  # type: ignore[arg-type]
+        if task.last
+        else IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4")
     )
     survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
     counts: dict[int, StageCount] = {}

@@ -37,17 +37,17 @@ def replace(path: Path, data: bytes) -> None:
 
 
 class IpcSink:
-    """Batches between two phases of a run, compressed with LZ4."""
+    """Batches between two phases of a run; `compression` (LZ4) is for texts: hashes do not become smaller."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, compression: Literal["lz4"] | None = None) -> None:
         self.path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}")
+        self._options = pa.ipc.IpcWriteOptions(compression=compression)
         self._writer: Any = None
         self._schema: pa.Schema | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
         if self._writer is None:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._writer = pa.ipc.new_file(str(self._temporary), batch.schema, options=options)
+            self._writer = pa.ipc.new_file(str(self._temporary), batch.schema, options=self._options)
             self._schema = batch.schema
         elif batch.schema != self._schema:
             batch = batch.cast(self._schema)

@@ -7,12 +7,12 @@ n texts has a probability of about n² / 2¹²⁹: 10⁻²³ for 10⁸ texts.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
@@ -20,6 +20,7 @@ from steward.data import decision as decisions
 from steward.data.stage import Result, texts
 
 NAME = "dedupe.exact"
+_BLANKS = bytes(ord(" ") if code < 128 and chr(code).isspace() else code for code in range(256))
 
 
 class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,8 +28,7 @@ class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id` and the two halves of the hash."""
-        composed = pc.utf8_normalize(texts(batch), "NFC").to_pylist()
-        digests = b"".join(xxhash.xxh3_128_digest(" ".join(text.split()).encode()) for text in composed)
+        digests = b"".join(xxhash.xxh3_128_digest(_plain(text)) for text in texts(batch).to_pylist())
         halves = np.array(memoryview(digests).cast("Q") if digests else [], np.uint64).reshape(-1, 2).T
         columns = [batch["row"], batch["id"], *map(pa.array, halves.copy())]
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "high", "low"])
@@ -59,6 +59,16 @@ class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         return decisions.removed(batch, decision, NAME)
+
+
+def _plain(text: str) -> bytes:
+    """Composed, every run of white space as one space. Bytes take a third of the time that words take."""
+    if not text.isascii():
+        return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")
+    plain = text.encode().translate(_BLANKS)
+    while b"  " in plain:
+        plain = plain.replace(b"  ", b" ")
+    return plain.strip(b" ")
 
 
 def _ids(surveys: Iterable[pa.RecordBatch], places: NDArray[np.int64]) -> dict[int, str]:

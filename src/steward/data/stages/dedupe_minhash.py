@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
@@ -49,6 +49,7 @@ NAME = "dedupe.minhash"
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 U32 = NDArray[np.uint32]
 _FOLD = np.uint64(0xD1342543DE82EF95)
+_CHARACTERS = 500_000  # looked at together: a whole batch's arrays leave the cache
 _BLOCK = 1 << 15  # n-grams permuted at once: input and output stay in the second-level cache
 
 
@@ -79,13 +80,13 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id`, `bands` (a key each; zeros for a row without words) and `shingles` (distinct n-grams)."""
-        shingles, offsets = sets(ngrams(words(texts(batch).to_pylist()), self.ngram))
-        keys = _band_keys(_signatures(shingles, offsets, self.bands * self.rows), self.bands)
+        found = [self._hashed(group) for group in _groups(texts(batch).to_pylist())]
+        keys, shingles, counts = (np.concatenate(parts) for parts in zip(*found, strict=True))
         columns = [
             batch["row"],
             batch["id"],
             pa.FixedSizeListArray.from_arrays(pa.array(keys.reshape(-1)), self.bands),
-            pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(shingles)),
+            pa.LargeListArray.from_arrays(pa.array(np.append(0, np.cumsum(counts))), pa.array(shingles)),
         ]
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "bands", "shingles"])
 
@@ -119,6 +120,12 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         return decisions.removed(batch, decision, NAME)
+
+    def _hashed(self, documents: Sequence[str]) -> tuple[U64, U32, NDArray[np.int64]]:
+        """Band keys (documents, bands); the distinct n-grams of all documents, one after another; how many each has."""
+        shingles, offsets = sets(ngrams(words(documents), self.ngram))
+        keys = _band_keys(_signatures(shingles, offsets, self.bands * self.rows), self.bands)
+        return keys, shingles, np.diff(offsets)
 
     def _merged(self, corpus: _Corpus, held: int) -> Iterator[tuple[int, int, float]]:
         """(index of the row that goes, index of the row that stays, their similarity); the first `held` rows stay."""
@@ -298,6 +305,19 @@ def _common(one: U32, other: U32) -> int:
     both = np.concatenate((one, other))
     both.sort(kind="stable")  # stable merges two runs in linear time
     return int(np.count_nonzero(both[1:] == both[:-1]))
+
+
+def _groups(documents: Sequence[str]) -> Iterator[list[str]]:
+    """Of about `_CHARACTERS` each; of no documents, one without any."""
+    group, size = list[str](), 0
+    for document in documents:
+        group.append(document)
+        size += len(document)
+        if size >= _CHARACTERS:
+            yield group
+            group, size = [], 0
+    if group or not documents:
+        yield group
 
 
 def _signatures(shingles: U32, offsets: NDArray[np.int64], permutations: int) -> U32:

@@ -37,7 +37,7 @@ _JUDGES: dict[str, Judge] = {
     "c4@tfds": c4.as_tfds,
     "fineweb@datatrove": fineweb.as_datatrove,
 }
-_CHARACTERS_AT_ONCE = 1_000_000  # measured: beyond it the tables of the n-grams leave the processor's cache
+_CHARACTERS_AT_ONCE = 500_000  # measured: beyond it the tables of the n-grams leave the processor's cache
 
 
 class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

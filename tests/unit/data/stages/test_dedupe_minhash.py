@@ -2,6 +2,7 @@ import random
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -154,3 +155,11 @@ def test_an_index_of_other_parameters_or_a_broken_one_is_refused(tmp_path) -> No
     next(tmp_path.iterdir()).write_bytes(b"broken")
     with pytest.raises(InputError, match="cannot be read"):
         ran(DedupeMinhash(index=str(tmp_path)), [batch(["other words"], first=9)])
+
+
+def test_a_survey_of_a_megabyte_says_what_surveys_of_each_document_say() -> None:
+    texts = batch([f"{name} " + " ".join(VOCABULARY[:600]) * 100 for name in ("one", "two", "three", "four", "five")])
+    assert texts["text"].nbytes > 1_000_000
+    each = [DedupeMinhash().survey(texts.slice(row, 1)) for row in range(5)]
+    assert pa.Table.from_batches([DedupeMinhash().survey(texts)]).equals(pa.Table.from_batches(each))
+    assert DedupeMinhash().survey(texts.slice(0, 0)).num_rows == 0
