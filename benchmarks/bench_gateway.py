@@ -42,9 +42,12 @@ def load(what: str, url: str, key: str, model: str, number: int, seconds: float,
 
 
 def first_in_line() -> None:
-    """Mock and load stand for other machines: on their core they go before the keeper, where we may say so (root)."""
+    """Mock and load stand for other machines: on their core they go before the keeper, where we may say so (root).
+
+    Else its commits, 40 ms of work five times a second, hold them up for 2 to 6 ms: that is the 99th percentile then.
+    """
     with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -10)
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
 class Mock:
