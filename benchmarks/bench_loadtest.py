@@ -113,13 +113,16 @@ def run_aiperf(place: Path, url: str, rate: int, seconds: float) -> tuple[str, s
 
 
 def run_guidellm(place: Path, url: str, rate: int, seconds: float) -> tuple[str, str]:
+    """GuideLLM 0.8's options."""
     with tempfile.TemporaryDirectory() as folder:
         tokenizer(place, Path(folder) / "tokenizer")
         command = [
-            *ON_CORE_0, str(place / "bin" / "guidellm"), "benchmark", "--target", url, "--model", "echo",
-            "--processor", f"{folder}/tokenizer", "--data", "prompt_tokens=64,output_tokens=32",
-            "--rate-type", "poisson", "--rate", str(rate), "--max-seconds", f"{seconds:g}",
-            "--output-path", f"{folder}/out.json", "--disable-progress",
+            *ON_CORE_0, str(place / "bin" / "guidellm"), "run",
+            "--backend", f"kind=openai_http,target={url.removesuffix('/v1')},model=echo",
+            "--tokenizer", f"kind=huggingface_auto,model={folder}/tokenizer",
+            "--data", "kind=synthetic_text,prompt_tokens=64,output_tokens=32",
+            "--profile", f"kind=poisson,rate={rate}", "--constraint", f"kind=max_duration,seconds={seconds:g}",
+            "--output", f"kind=json,path={folder}/out.json", "--disable-console",
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=offline(), timeout=300)
         try:
