@@ -4,9 +4,9 @@
     python benchmarks/bench_gateway.py --minutes 10      # with the memory test at its full length
 
 One worker, or the peer's process, on core 0; mock upstream and load on core 1, where steward's keeper and console run
-too: what the keeper costs is printed beside. Medians of rounds that alternate between all, five where peers are. steward checks its
-key, counts requests and tokens per minute, writes its ledger and its metrics; LiteLLM checks its key; Portkey does
-neither.
+too: what the keeper costs is printed beside. Medians of rounds that alternate between all, five where peers are, three
+elsewhere. steward checks its key, counts requests and tokens per minute, writes its ledger and its metrics; LiteLLM
+checks its key; Portkey does neither.
 """
 
 from __future__ import annotations
