@@ -193,13 +193,9 @@ def streams(notes: Notes, folder: Path) -> None:
     mock = Mock(64, 20)
     up = Up(folder / "streams", "--model", mock.url)
     for _ in range(3):
-        alone = load("streams", mock.url, "none", "mock", 128, 4.0)
-        through = load("streams", up.url, up.key, "mock", 128, 4.0)
-        notes.add("128 streams: added time to first token p50 ms", through["ttft_p50_ms"] - alone["ttft_p50_ms"])
-        notes.add("128 streams: added time to first token p99 ms", through["ttft_p99_ms"] - alone["ttft_p99_ms"])
+        first_token(notes, mock, up, 128, "p50", "p99")
         for count in (256, 512):
-            base = load("streams", mock.url, "none", "mock", count, 4.0)
-            found = load("streams", up.url, up.key, "mock", count, 4.0)
+            base, found = both(mock, up, count)
             notes.add(f"{count} streams: longest gap ms (20 is none)", found["longest_gap_ms"])
             notes.add(f"{count} streams: longest gap ms, mock alone", base["longest_gap_ms"])
     up.stop()
@@ -207,11 +203,22 @@ def streams(notes: Notes, folder: Path) -> None:
     short = Mock(8, 2)
     up = Up(folder / "one", "--model", short.url)
     for _ in range(3):
-        alone = load("streams", short.url, "none", "mock", 1, 3.0)
-        through = load("streams", up.url, up.key, "mock", 1, 3.0)
-        notes.add("1 stream: added time to first token p50 ms", through["ttft_p50_ms"] - alone["ttft_p50_ms"])
+        first_token(notes, short, up, 1, "p50")
     up.stop()
     short.stop()
+
+
+def both(mock: Mock, up: Up, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """So many streams for four seconds: without steward, and through it."""
+    alone = load("streams", mock.url, "none", "mock", count, 4.0)
+    return alone, load("streams", up.url, up.key, "mock", count, 4.0)
+
+
+def first_token(notes: Notes, mock: Mock, up: Up, count: int, *shares: str) -> None:
+    alone, through = both(mock, up, count)
+    for share in shares:
+        added = through[f"ttft_{share}_ms"] - alone[f"ttft_{share}_ms"]
+        notes.add(f"{count} streams at once: added time to first token {share} ms", added)
 
 
 def memory(notes: Notes, folder: Path, minutes: float) -> None:

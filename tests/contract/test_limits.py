@@ -284,3 +284,25 @@ def test_month_ends() -> None:
     """By the calendar: noon of 1 January to 1 February, and of 28 February 2028, a leap year."""
     assert until_month_ends(NOON) == 30.5 * 86_400
     assert until_month_ends(1_835_352_000.0) == 1.5 * 86_400
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.floats(0.0, 40.0), st.sampled_from([3, 7])), max_size=25))
+def test_what_is_left_is_counted_round_the_end_of_the_window_too(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[float, int]]
+) -> None:
+    """Against a plain list of starts; the limit changes, so that it is less than what the window has room for."""
+
+    async def act(limiter: Limiter) -> None:
+        now, starts = NOON, list[float]()
+        for pause, limit in steps:
+            now += pause
+            scope = Scope("key:k", LimitSpec(requests_per_minute=limit))
+            busy = sum(start > now - 60 for start in starts)
+            decision, held = await limiter.reserve("r", [scope], 0, 0.0, now)
+            assert decision.allowed == (held is not None) == (busy < limit)
+            if decision.allowed:
+                starts.append(now)
+                assert decision.remaining_requests == limit - busy - 1
+
+    run(lambda: LocalLimiter(tmp_path_factory.mktemp("limits")), act)

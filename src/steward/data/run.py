@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -142,7 +142,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     shard: Shard
     shape: Shape
     source: Source
-    format: str
+    format: Literal["parquet", "jsonl"]
     group: Group | None  # None: read
     survey: Any  # the next phase's CorpusStage | None
     last: bool
@@ -482,9 +482,7 @@ def work(task: Task) -> Done:
     folder, name = Path(task.folder), f"{task.shard.index:06d}"
     part = Path(task.output) / f"part-{task.shard.index:05d}.{task.format}"
     sink: IpcSink | OutputSink = (
-        OutputSink(part, task.format)  # type: ignore[arg-type]
-        if task.last
-        else IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4")
+        OutputSink(part, task.format) if task.last else IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4")
     )
     survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
     counts: dict[int, StageCount] = {}

@@ -19,6 +19,7 @@ import socket
 import struct
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ _ROOM: Final = 64  # for one control message: 16 bytes of header, 16 of a timesp
 _TIMESPEC: Final = struct.Struct("qq")
 
 
-class Wire:
+class Wire(ABC):
     """One end of a connection. What arrives lies in `times` and `pieces` until its owner takes it.
 
     `noticed` is called for every piece while `calm` is False, and for pieces that may be an answer's end while it is
@@ -51,11 +52,11 @@ class Wire:
         self.pieces: list[Any] = []  # bytes, or a length
         self.receive: Callable[..., Any] = _nothing  # its socket's recvmsg
 
-    def noticed(self, data: bytes) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def noticed(self, data: bytes) -> None: ...
 
-    def lost(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def lost(self) -> None: ...
 
 
 def _nothing(*_: int) -> Any:
