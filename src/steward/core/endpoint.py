@@ -1,0 +1,49 @@
+"""One endpoint of any server of steward: gateway, console, study pages.
+
+A path becomes reachable only by standing in a table of endpoints, and an endpoint cannot be made without saying who
+may call it, whose data it touches, which guards see it and what is recorded of it: every field is required. The
+handler's type is the server's own, since the gateway speaks raw ASGI and the console Starlette.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from steward.core.errors import Contradiction
+from steward.core.identity import Right
+
+H = TypeVar("H")
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Tenancy = Literal["none", "principal"]  # principal: sees and changes only what belongs to its tenant and project
+Guards = Literal["none", "request-and-answer"]
+AuditClass = Literal["none", "ledger", "administrative"]
+
+
+class Endpoint(msgspec.Struct, Generic[H], frozen=True, kw_only=True):
+    """A method and a path, all that must be declared of them, and the handler that answers."""
+
+    method: Method
+    path: str  # "/v1/models"; "{name}" stands for one segment
+    permission: Right
+    tenancy: Tenancy
+    guards: Guards
+    audit: AuditClass
+    handler: H
+
+
+def index_endpoints(endpoints: Iterable[Endpoint[H]]) -> dict[str, dict[str, Endpoint[H]]]:
+    """Endpoints by path and method.
+
+    :raises Contradiction: two endpoints for one method and path
+    """
+    table: dict[str, dict[str, Endpoint[H]]] = {}
+    for endpoint in endpoints:
+        methods = table.setdefault(endpoint.path, {})
+        if endpoint.method in methods:
+            raise Contradiction(f"two endpoints for {endpoint.method} {endpoint.path}; keep one")
+        methods[endpoint.method] = endpoint
+    return table

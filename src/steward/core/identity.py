@@ -1,0 +1,69 @@
+"""Who is asking, and what they may do. Pure vocabulary: how a caller proves who it is stands in `security/`."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+import msgspec
+
+PrincipalKind = Literal["key", "person", "certificate", "service", "operator", "anonymous"]
+Right = Literal[
+    "public",  # needs no principal; everybody has it
+    "infer",
+    "feedback",
+    "models.read",
+    "usage.read",
+    "metrics.read",
+    "console.read",
+    "study.rate",
+    "study.lead",
+    "keys.manage",
+    "prompts.manage",
+    "config.manage",
+]
+ALL_RIGHTS: Final[frozenset[Right]] = frozenset(get_args(Right))
+KEY_RIGHTS: Final[frozenset[Right]] = frozenset({"public", "infer", "feedback", "models.read"})
+DEFAULT_TENANT: Final = "default"
+DEFAULT_PROJECT: Final = "default"
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever a request or a command acts for.
+
+    `tenant` is the unit of isolation and encryption, `project` lies beneath it. `rights` are resolved: what the
+    principal may do now, its creator's limits included.
+    """
+
+    kind: PrincipalKind
+    id: str
+    tenant: str = DEFAULT_TENANT
+    project: str = DEFAULT_PROJECT
+    team: str | None = None
+    rights: frozenset[Right] = frozenset({"public"})
+    auth_method: str = "none"  # "api-key", "token", "local", "none"
+    on_behalf_of: str | None = None  # the principal that this one acts for
+
+    def has(self, right: Right) -> bool:
+        """Whether this principal may do it.
+
+        >>> ANONYMOUS.has("infer")
+        False
+        """
+        return right == "public" or right in self.rights
+
+    @property
+    def actor(self) -> str:
+        """How records name it: `key:0123abcd`, `operator:1000`."""
+        return f"{self.kind}:{self.id}"
+
+
+ANONYMOUS: Final = Principal(kind="anonymous", id="-")
+
+
+def operator(uid: int) -> Principal:
+    """The person at this machine's command line, who can read every file of the home: all rights.
+
+    >>> operator(1000).actor
+    'operator:1000'
+    """
+    return Principal(kind="operator", id=str(uid), rights=ALL_RIGHTS, auth_method="local")

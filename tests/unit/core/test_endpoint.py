@@ -1,0 +1,26 @@
+import msgspec
+import pytest
+
+from steward.core.endpoint import Endpoint, index_endpoints
+from steward.core.errors import Contradiction
+
+ASK = Endpoint(
+    method="GET", path="/a", permission="infer", tenancy="principal", guards="none", audit="none", handler=print
+)
+
+
+def test_methods_of_one_path_stand_beside_each_other() -> None:
+    post = msgspec.structs.replace(ASK, method="POST")
+    assert index_endpoints([ASK, post]) == {"/a": {"GET": ASK, "POST": post}}
+
+
+def test_a_path_has_one_handler_for_each_method() -> None:
+    with pytest.raises(Contradiction, match="GET /a"):
+        index_endpoints([ASK, ASK])
+
+
+@pytest.mark.parametrize("field", Endpoint.__struct_fields__)
+def test_every_field_must_be_declared(field: str) -> None:
+    given = {name: getattr(ASK, name) for name in Endpoint.__struct_fields__ if name != field}
+    with pytest.raises(TypeError, match=field):
+        Endpoint(**given)
