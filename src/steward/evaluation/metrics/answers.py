@@ -321,8 +321,9 @@ class JsonSchema(_Mean):
         need_text(prediction, "prediction")
         if len(references) != 1 or not isinstance(references[0], dict | bool):
             raise InputError(f"references has {len(references)} entries, expected one JSON Schema")
+        schema: Any = references[0]
         try:
-            validator_for(references[0]).check_schema(references[0])
+            validator_for(schema).check_schema(schema)
         except SchemaError as error:
             raise InputError(f"the reference is no JSON Schema: {error.message}") from error
         if "$ref" in json.dumps(references[0]) and not _local_references(references[0]):
