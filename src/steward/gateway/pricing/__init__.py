@@ -1,0 +1,1 @@
+"""What a request costs: prices by kind of token, and the shipped table of public prices."""

@@ -1,0 +1,120 @@
+"""What a request costs: counts of one request and a model's prices in, US dollars out. Pure.
+
+Prices are US dollars per million tokens, unless a field says otherwise. The counts follow OpenAI's `usage`: input
+includes what was read from a cache and written to it, output includes reasoning; audio is part of both. A kind that
+has no price of its own costs what its whole costs. It does not know where prices come from: see `table.py`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Tier(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices of the whole request once its input is longer than `above_tokens`."""
+
+    above_tokens: int
+    input: float
+    output: float
+    cached_input: float | None = None
+    cache_write: float | None = None
+
+
+class Prices(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one model; None where the kind has no price of its own."""
+
+    input: float
+    output: float
+    cached_input: float | None = None  # read from the provider's cache
+    cache_write: float | None = None  # written to it
+    reasoning: float | None = None
+    audio_input: float | None = None
+    audio_output: float | None = None
+    per_request_usd: float = 0.0
+    per_image_usd: float | None = None  # of each picture that was generated
+    batch_factor: float = 0.5  # what a request of a batch costs, relative to one that is answered at once
+    tiers: tuple[Tier, ...] = ()  # by rising `above_tokens`
+    source: str = "steward.yaml"  # where the prices were read
+    as_of: str = ""  # the day on which they were read there, YYYY-MM-DD
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request used."""
+
+    input: int = 0  # all of it, what follows included
+    output: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
+    images: int = 0
+
+
+def price_request(counts: Counts, prices: Prices, batch: bool = False) -> float:
+    """US dollars of one request.
+
+    >>> prices = Prices(input=2.0, output=8.0, cached_input=0.5)
+    >>> price_request(Counts(input=1_000_000, cached_input=900_000, output=100_000), prices)
+    1.45
+    """
+    tier = select_tier(prices, counts.input)
+    plain_input = max(0, counts.input - counts.cached_input - counts.cache_write - counts.audio_input)
+    plain_output = max(0, counts.output - counts.reasoning - counts.audio_output)
+    microdollars = (
+        plain_input * tier.input
+        + counts.cached_input * _own(tier.cached_input, tier.input)
+        + counts.cache_write * _own(tier.cache_write, tier.input)
+        + counts.audio_input * _own(prices.audio_input, tier.input)
+        + plain_output * tier.output
+        + counts.reasoning * _own(prices.reasoning, tier.output)
+        + counts.audio_output * _own(prices.audio_output, tier.output)
+    )
+    usd = microdollars / 1e6 + prices.per_request_usd + counts.images * (prices.per_image_usd or 0.0)
+    return usd * prices.batch_factor if batch else usd
+
+
+def select_tier(prices: Prices, input_tokens: int) -> Tier:
+    """The prices of a request of this length: the highest tier that it exceeds, else the model's own.
+
+    >>> long = Tier(above_tokens=200_000, input=2.5, output=15.0)
+    >>> select_tier(Prices(input=1.25, output=10.0, tiers=(long,)), 200_000).input
+    1.25
+    """
+    for tier in reversed(prices.tiers):
+        if input_tokens > tier.above_tokens:
+            return Tier(
+                above_tokens=tier.above_tokens,
+                input=tier.input,
+                output=tier.output,
+                cached_input=_own(tier.cached_input, _own(prices.cached_input, tier.input)),
+                cache_write=_own(tier.cache_write, _own(prices.cache_write, tier.input)),
+            )
+    return Tier(
+        above_tokens=0,
+        input=prices.input,
+        output=prices.output,
+        cached_input=prices.cached_input,
+        cache_write=prices.cache_write,
+    )
+
+
+def find_ceiling(prices: Prices) -> tuple[float, float]:
+    """The most that a token of input and one of output can cost, whatever kind it is and however long the request.
+
+    What a budget reserves: a request never costs more than this.
+
+    >>> find_ceiling(Prices(input=1.0, output=4.0, cache_write=1.25))
+    (1.25, 4.0)
+    """
+    tiers = [select_tier(prices, 0), *(select_tier(prices, tier.above_tokens + 1) for tier in prices.tiers)]
+    inputs = [price for tier in tiers for price in (tier.input, tier.cached_input, tier.cache_write)]
+    outputs = [tier.output for tier in tiers]
+    return (
+        max(price for price in (*inputs, prices.audio_input) if price is not None),
+        max(price for price in (*outputs, prices.reasoning, prices.audio_output) if price is not None),
+    )
+
+
+def _own(price: float | None, otherwise: float) -> float:
+    return otherwise if price is None else price
