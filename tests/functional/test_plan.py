@@ -25,8 +25,8 @@ from steward.core.errors import StewardError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
 from steward.core.records import Admitted, LedgerRecord, Settled
 from steward.workflows.plan import Asked, forecast, keep_plan, make_plan
-from steward.workflows.serve import read_plan as read_serving
-from steward.workflows.serve import store_url
+from steward.workflows.serve.plan import read_plan as read_serving
+from steward.workflows.serve.plan import store_url
 
 WANTED = ("--rate", "5", "--input", "1024", "--output", "256", "--ttft-p95", "800ms", "--tpot-p95", "50ms")
 TRUTH = msgspec.structs.replace(shipped_terms(), bandwidth=0.5, step_us=6000.0)  # a slower deployment than the shipped

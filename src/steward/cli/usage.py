@@ -176,7 +176,7 @@ def line(row: ExchangeRow, width: int = 1000) -> str:
 
 def _store(home: Path) -> SqlStore:
     from steward.adapters.stores.sql import SqlStore
-    from steward.workflows.serve import read_plan, store_url
+    from steward.workflows.serve.plan import read_plan, store_url
 
     plan = home / "run" / "plan.json"
     if not plan.exists():

@@ -21,7 +21,9 @@ from steward.monitoring.metrics import Deployment, Process, deployment_samples, 
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.files import write_private
 from steward.workflows.gpus import Sampler
-from steward.workflows.serve import ServePlan, alive_of, line_depths, read_plan, store_url
+from steward.workflows.serve.engines import check_models
+from steward.workflows.serve.plan import ServePlan, read_plan, store_url
+from steward.workflows.serve.worker_reports import read_queue_depths
 
 BUCKETS = 60
 HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
@@ -35,7 +37,7 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float, gpus: GpuSight = NO_G
     bucket_s = YOUNG_BUCKET_S if now - state["started_at"] < BUCKETS * YOUNG_BUCKET_S else HOUR_BUCKET_S
     until = (now // bucket_s + 1) * bucket_s
     since = until - BUCKETS * bucket_s
-    alive = asyncio.run(alive_of(plan))
+    alive = asyncio.run(check_models(plan))
     return Snapshot(
         at=now,
         started_at=state["started_at"],
@@ -69,7 +71,9 @@ def metrics(plan: ServePlan, store: SqlStore, gpus: GpuSight = NO_GPUS) -> str:
         config_refused=state["config_error"] is not None,
         processes=tuple(Process(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]),
         open_requests=store.open_requests(),
-        lines={route: (depth.waiting, depth.running) for route, depth in line_depths(plan, _workers(state)).items()},
+        lines={
+            route: (depth.waiting, depth.running) for route, depth in read_queue_depths(plan, _workers(state)).items()
+        },
     )
     samples = (
         *deployment_samples(deployment),

@@ -13,7 +13,7 @@ import msgspec
 
 from steward.adapters.engines.embedded import serve
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
-from steward.workflows.serve import ModelPlan
+from steward.workflows.serve.plan import ModelPlan
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.drain import drain_once
 from steward.workflows.sealing import SPOOL
-from steward.workflows.serve import read_plan, store_url
+from steward.workflows.serve.plan import read_plan, store_url
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,8 @@ import msgspec
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.processes.ports import listen
 from steward.workflows.files import write_private
-from steward.workflows.serve import Acknowledged, ModelPlan, ServePlan
+from steward.workflows.serve.plan import ModelPlan, ServePlan
+from steward.workflows.serve.worker_reports import WorkerVersions
 
 BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # waits before restarts; the last repeats
 STEADY_S = 30.0  # a process that lived this long starts the waits over
@@ -253,7 +254,7 @@ class Supervisor:
             self._watch()
             time.sleep(0.02)
 
-    def _acknowledged(self) -> list[Acknowledged | None]:
+    def _acknowledged(self) -> list[WorkerVersions | None]:
         """What each worker says that it serves."""
         return [_said(self._run, child) for child in self.children if child.kind == "worker"]
 
@@ -357,24 +358,24 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"steward.processes.{module}", *arguments]
 
 
-def _said(run: Path, worker: Child) -> Acknowledged | None:
+def _said(run: Path, worker: Child) -> WorkerVersions | None:
     if worker.process is None:
         return None
     try:
-        return msgspec.json.decode(Acknowledged.file(run, worker.process.pid).read_bytes(), type=Acknowledged)
+        return msgspec.json.decode(WorkerVersions.file(run, worker.process.pid).read_bytes(), type=WorkerVersions)
     except (OSError, msgspec.MsgspecError):
         return None
 
 
-def may_need(said: Acknowledged, version: int, current: int) -> bool:
+def may_need(said: WorkerVersions, version: int, current: int) -> bool:
     """Whether an open exchange may need an engine that no plan after `version` had; `current` does not have it.
 
-    >>> [may_need(Acknowledged(3, held), 2, 3) for held in ((3,), (2, 3), (1, 3))]
+    >>> [may_need(WorkerVersions(3, held), 2, 3) for held in ((3,), (2, 3), (1, 3))]
     [False, True, True]
 
     Version 3 was given up for 2, which serves again: the engines that only 3 had.
 
-    >>> [may_need(Acknowledged(2, held), 3, 2) for held in ((2,), (2, 3))]
+    >>> [may_need(WorkerVersions(2, held), 3, 2) for held in ((2,), (2, 3))]
     [False, True]
     """
     return said.error is not None or any(held <= version and held != current for held in said.held)

@@ -14,7 +14,8 @@ import uvicorn
 
 from steward.processes.connection import connection
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
-from steward.workflows.serve import Serving, read_plan
+from steward.workflows.serve.plan import read_plan
+from steward.workflows.serve.service import WorkerService
 
 GC_THRESHOLDS = (20_000, 20, 50)  # requests leave no cycles; at 700 the collector looks for some 30 times a second
 
@@ -30,11 +31,11 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="worker %(levelname)s %(message)s")
     plan = read_plan(given.plan)
     end_with(given.alive_fd, plan.drain_s + 2)
-    serving = Serving(plan, writer_id=f"w{os.getpid()}-{secrets.token_hex(4)}")
+    service = WorkerService(plan, writer_id=f"w{os.getpid()}-{secrets.token_hex(4)}")
     config = uvicorn.Config(
-        serving.app,
+        service.app,
         loop="uvloop",
-        http=connection(plan.receive_s, plan.send_s, serving.turned_away),
+        http=connection(plan.receive_s, plan.send_s, service.count_rejection),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -11,7 +11,7 @@ from steward.core.errors import Unavailable
 from steward.core.records import FeedbackReport
 from steward.gateway.feedback import Content
 from steward.workflows.sealing import opener
-from steward.workflows.serve import read_plan, store_url
+from steward.workflows.serve.plan import read_plan, store_url
 
 
 class Opened(msgspec.Struct, frozen=True):

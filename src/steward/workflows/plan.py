@@ -573,8 +573,8 @@ def watch(home: Path, clock: Callable[[], float] = time.time) -> Standing:
     """
     from steward.adapters.stores.sql import SqlStore
     from steward.core.errors import Unavailable
-    from steward.workflows.serve import read_plan as read_serving
-    from steward.workflows.serve import store_url
+    from steward.workflows.serve.plan import read_plan as read_serving
+    from steward.workflows.serve.plan import store_url
 
     plan = read_plan(home)
     serving = home / "run" / "plan.json"

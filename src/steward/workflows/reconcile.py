@@ -13,7 +13,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, Unavailable
 from steward.core.records import UsageSum
 from steward.gateway.reconcile import ExportRow, Reconciliation, by_day, by_request, known_as, read_export
-from steward.workflows.serve import ServePlan, read_plan, store_url
+from steward.workflows.serve.plan import ServePlan, read_plan, store_url
 
 
 def reconcile(home: Path, file: Path, tolerance: float, renamed: Mapping[str, str]) -> Reconciliation:

@@ -20,7 +20,8 @@ from steward.core.errors import InputError, StewardError, Unavailable
 from steward.settings import FILE, Settings, load
 from steward.workflows import history, prompts
 from steward.workflows.files import write_private
-from steward.workflows.serve import ServePlan, make_plan
+from steward.workflows.serve.from_settings import make_plan
+from steward.workflows.serve.plan import ServePlan
 
 # Sockets, processes and folders are made once, at the start.
 RESTART: Final = (

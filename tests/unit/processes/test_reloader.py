@@ -11,7 +11,7 @@ from steward.core.errors import Unavailable
 from steward.processes.reloader import CALM_S, POLL_S, Reloader
 from steward.workflows import history, reload
 from steward.workflows.reload import Source
-from steward.workflows.serve import ServePlan
+from steward.workflows.serve.plan import ServePlan
 
 MODEL = "models: [{name: m, backend: openai, url: 'http://127.0.0.1:9', price: {input: PRICE, output: 1}}]\n"
 

@@ -1,4 +1,5 @@
-"""The handlers that wrap a handler, one file each, in the order in which `workflows/serve.py` lists them:
+"""The handlers that wrap a handler, one file each, in the order in which
+`workflows/serve/composition.py` lists them:
 authenticate, choose_prompt, admit, queue, settle, guard, apply_prompt, route, and the call in the middle.
 
 Each is a function that takes its dependencies and returns a wrapper. A request goes down the list and its

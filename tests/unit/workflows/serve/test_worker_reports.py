@@ -2,7 +2,8 @@ from pathlib import Path
 
 from steward.gateway.admission import Depth
 from steward.settings import Settings
-from steward.workflows.serve import line_depths, lines_file, make_plan
+from steward.workflows.serve.from_settings import make_plan
+from steward.workflows.serve.worker_reports import queue_depths_file, read_queue_depths
 
 MODELS = [{"name": name, "backend": "openai", "url": "http://127.0.0.1:9"} for name in ("big", "small")]
 
@@ -15,6 +16,6 @@ def test_the_lines_of_running_workers_add_up_and_quiet_routes_are_zero(tmp_path:
         (3, '{"big": {"waiting": 9, "running": 9}}'),  # died: its process id is not asked for
         (4, '{"big": '),
     ):
-        lines_file(tmp_path / "run", pid).write_text(text)
+        queue_depths_file(tmp_path / "run", pid).write_text(text)
     plan = make_plan(Settings.model_validate({"models": MODELS}), tmp_path, "1")
-    assert line_depths(plan, [1, 2, 4, 5]) == {"big": Depth(4, 4), "small": Depth(0, 0)}
+    assert read_queue_depths(plan, [1, 2, 4, 5]) == {"big": Depth(4, 4), "small": Depth(0, 0)}

@@ -1,0 +1,142 @@
+"""One version of the configuration as a running gateway's chain of handlers. Their order is in `compose_generation`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from steward.adapters.engines.http import HttpEngine
+from steward.adapters.limits.local import LocalLimiter
+from steward.core.errors import InputError
+from steward.core.extend import Guard, Limiter
+from steward.core.records import KeyRecord
+from steward.core.secret import resolve
+from steward.gateway.admission import Line
+from steward.gateway.exchange import Handler, ModelEntry, Wrapper
+from steward.gateway.handlers import (
+    Shadows,
+    admit,
+    apply_prompt,
+    authenticate,
+    call,
+    choose_prompt,
+    guard,
+    queue,
+    route,
+    settle,
+)
+from steward.gateway.health import HealthBook
+from steward.gateway.ledger import LedgerWriter
+from steward.gateway.limits import OutputLengths
+from steward.gateway.routing import Route, table
+from steward.privacy.guard import guard_of
+from steward.security.rootkey import derive, ensure_root_key
+from steward.workflows.serve.engines import list_endpoints, make_engines
+from steward.workflows.serve.plan import ServePlan
+
+SHADOWS: Final = 8  # copies under way in one worker
+
+
+class Generation:
+    """All that one version of the configuration serves with. Never changed after it is made, but for `open`.
+
+    An exchange takes the newest generation at its start and keeps it to its end.
+    """
+
+    def __init__(
+        self,
+        plan: ServePlan,
+        engines: Mapping[str, HttpEngine],
+        routes: Mapping[str, Route],
+        health: HealthBook,
+        shadows: Shadows,
+        infer: Handler,
+        lines: Mapping[str, Line],
+    ) -> None:
+        self.lines = lines  # of the routes that were asked for
+        self.plan, self.engines, self.routes = plan, engines, routes
+        self.health, self.shadows, self.infer = health, shadows, infer
+        self.version = plan.config_version
+        self.open = 0  # exchanges that have not ended
+
+    def leave(self) -> None:
+        self.open -= 1
+
+
+class WorkerParts(NamedTuple):
+    """What lives as long as the worker, whichever configuration it serves."""
+
+    find_key: Callable[[str], KeyRecord | None]
+    pepper: bytes
+    ledger: LedgerWriter
+    limiter: Limiter
+    answer_lengths: dict[str, OutputLengths]
+    guards: tuple[Guard, ...] = ()  # beside those that the settings ask for
+
+
+def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation | None = None) -> Generation:
+    """The handlers of one plan.
+
+    :raises InputError: a secret that cannot be resolved
+    """
+    engines = make_engines(plan, before.plan if before else None, before.engines if before else {})
+    models = _list_models(plan, engines)
+    routes = table(plan.routes, [model.name for model in plan.models])
+    health = HealthBook(plan.health, models, before.health if before is not None else None)
+    shadows = Shadows(settle(parts.ledger, models)(call(models)), SHADOWS)
+    lines: dict[str, Line] = {}
+    handlers: list[Wrapper] = [
+        authenticate(parts.find_key, parts.pepper),
+        choose_prompt(plan.prompts),
+        admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths),
+        queue(routes, plan.line, plan.workers, lines),
+        settle(parts.ledger, models),
+        guard((*make_guards(plan), *parts.guards)),
+        *([apply_prompt()] if plan.prompts else []),
+        route(routes, health, plan.timeouts.total_s, shadows),
+    ]
+    return Generation(plan, engines, routes, health, shadows, compose(handlers, call(models)), lines)
+
+
+def _list_models(plan: ServePlan, engines: Mapping[str, HttpEngine]) -> dict[str, ModelEntry]:
+    return {
+        model.name: ModelEntry(
+            model.name,
+            engines[model.name],
+            model.upstream_model,
+            model.input_price,
+            model.output_price,
+            list_endpoints(model),
+        )
+        for model in plan.models
+    }
+
+
+def make_limiter(plan: ServePlan) -> Limiter:
+    """Counts shared by the workers of this machine, or through a Valkey server by those of all machines.
+
+    :raises InputError: the extra `valkey` is not installed, or its secret cannot be resolved
+    """
+    if plan.valkey is None:
+        return LocalLimiter(Path(plan.home) / "limits")
+    try:
+        from steward.adapters.limits.valkey import ValkeyLimiter
+    except ImportError as error:
+        raise InputError("limits.valkey needs the extra `valkey`: pip install 'llm-steward[valkey]'") from error
+    return ValkeyLimiter(resolve(plan.valkey).reveal())
+
+
+def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
+    """The guards that the settings ask for. :raises InputError: a root key that others can read"""
+    if plan.privacy is None:
+        return ()
+    return (guard_of(plan.privacy, derive(ensure_root_key(Path(plan.home)), "privacy tokens")),)
+
+
+def compose(wrappers: list[Wrapper], innermost: Handler) -> Handler:
+    """The first wrapper is the outermost."""
+    handler = innermost
+    for wrapper in reversed(wrappers):
+        handler = wrapper(handler)
+    return handler

@@ -1,0 +1,101 @@
+"""Which models are served and how each is reached: the configured ones, a GGUF file, or all of a running server."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import urllib.request
+from pathlib import Path
+
+from steward.core.errors import InputError, Unavailable
+from steward.core.secret import Secret, resolve
+from steward.settings import Settings
+from steward.starter import path as starter_path
+from steward.workflows.keys import ensure_pepper
+from steward.workflows.serve.plan import ModelPlan
+
+ANTHROPIC_URL = "https://api.anthropic.com"
+
+
+def plan_models(settings: Settings, home: Path, override: str | None) -> tuple[ModelPlan, ...]:
+    if override and override.startswith(("http://", "https://")):
+        return tuple(
+            ModelPlan(name=n, backend="openai", url=override, upstream_model=n) for n in fetch_model_names(override)
+        )
+    if override:
+        return (_plan_embedded(Path(override).stem, home, Path(override).absolute(), 2048, 8, None),)
+    plans = []
+    for item in settings.effective_models():
+        if item.backend == "embedded":
+            file = Path(item.path).absolute() if item.path else starter_path()
+            plans.append(_plan_embedded(item.name, home, file, item.context, item.slots, item.threads, item.embeddings))
+            continue
+        key = str(item.key) if item.key else None
+        price = item.price
+        plans.append(
+            ModelPlan(
+                name=item.name,
+                backend=item.backend,
+                url=str(item.url or ANTHROPIC_URL),
+                speaks=tuple(item.speaks),
+                key=key,
+                key_mark=_digest_secret(home, resolve(key)) if key else None,
+                upstream_model=item.upstream_model or item.name,
+                input_price=price.input if price else None,
+                output_price=price.output if price else None,
+            )
+        )
+    return tuple(plans)
+
+
+def _plan_embedded(
+    name: str, home: Path, file: Path, context: int, slots: int, threads: int | None, embeddings: str | None = None
+) -> ModelPlan:
+    if not file.is_file():
+        raise InputError(f"model {name!r}: no such file {file}; expected a GGUF file")
+    threads = threads or max(1, (os.cpu_count() or 2) - 1)
+    return ModelPlan(
+        name=name,
+        backend="embedded",
+        url="http://engine/v1",
+        path=str(file),
+        socket=str(home / "run" / f"engine-{_engine_digest(name, file, context, slots, threads)}.sock"),
+        upstream_model=name,
+        context=context,
+        slots=slots,
+        threads=threads,
+        embeddings=embeddings,
+    )
+
+
+def _engine_digest(*parts: object) -> str:
+    """Names an engine's socket: another file, or another content of it, is another engine beside the old one."""
+    files = [part.stat() for part in parts if isinstance(part, Path)]
+    stamps = [(found.st_mtime_ns, found.st_size) for found in files]
+    return hashlib.sha256(repr([*map(str, parts), stamps]).encode()).hexdigest()[:10]
+
+
+def _digest_secret(home: Path, secret: Secret) -> str:
+    """A keyed digest: tells a rotated secret from the old one, and nothing else."""
+    return hmac.new(ensure_pepper(home), secret.reveal().encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def fetch_model_names(url: str) -> list[str]:
+    """The names of the models that an OpenAI-compatible server lists.
+
+    :raises Unavailable: no connection, or no list
+    """
+    address = url.rstrip("/").removesuffix("/v1") + "/v1/models"
+    try:
+        with urllib.request.urlopen(address, timeout=5) as response:
+            names = [str(item["id"]) for item in json.load(response)["data"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = getattr(error, "reason", error)
+        raise Unavailable(
+            f"{address}: no list of models ({reason}); is the server up and is the URL its base?"
+        ) from error
+    if not names:
+        raise Unavailable(f"{address}: the server lists no model; load one there first")
+    return names

@@ -1,0 +1,83 @@
+"""What `steward up` decided to serve, as every process reads it from `home/run/plan.json`.
+
+It holds references to secrets, never secrets.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from steward.adapters.engines.http import Timeouts
+from steward.core.errors import InputError
+from steward.core.secret import resolve
+from steward.gateway.admission import LinePlan
+from steward.gateway.health import HealthPlan
+from steward.gateway.limits import LimitTable
+from steward.gateway.prompts import Prompt
+from steward.gateway.routing import Route
+from steward.privacy.guard import Policy
+
+
+class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """One model to serve."""
+
+    name: str
+    backend: str
+    url: str
+    path: str | None = None
+    socket: str | None = None
+    upstream_model: str
+    speaks: tuple[str, ...] = ()
+    key: str | None = None  # a reference
+    key_mark: str | None = None  # changes when the secret behind the reference does
+    input_price: float | None = None
+    output_price: float | None = None
+    context: int = 2048
+    slots: int = 8
+    threads: int = 1
+    embeddings: str | None = None  # how an embedded model pools; None: it answers no /v1/embeddings
+
+
+class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the processes must know."""
+
+    home: str
+    version: str  # of the software
+    config_version: int = 0  # of the configuration; exchanges record it as route_version
+    host: str
+    port: int
+    console_host: str
+    console_port: int
+    workers: int
+    max_body_bytes: int
+    drain_s: float
+    receive_s: float = 20.0
+    send_s: float = 60.0
+    timeouts: Timeouts
+    line: LinePlan = LinePlan()
+    health: HealthPlan = HealthPlan()
+    models: tuple[ModelPlan, ...]
+    routes: tuple[Route, ...]
+    prompts: dict[str, Prompt] = {}  # by route
+    limits: LimitTable = LimitTable()
+    valkey: str | None = None  # a reference
+    privacy: Policy | None = None  # none: no guard, and bytes pass through
+    store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
+
+    def file(self) -> Path:
+        return Path(self.home) / "run" / "plan.json"
+
+
+def read_plan(file: Path) -> ServePlan:
+    """:raises InputError: not readable"""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=ServePlan)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(f"{file}: {error}; it is written by `steward up`") from error
+
+
+def store_url(plan: ServePlan) -> str:
+    """Where the store is; it may hold a password, so it is never written down."""
+    return resolve(plan.store).reveal() if plan.store else f"sqlite:///{Path(plan.home) / 'steward.db'}"

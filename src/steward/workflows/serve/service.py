@@ -1,0 +1,224 @@
+"""One worker's running service: its gateway, and what it holds open while configurations come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from steward.core.errors import Refused, StewardError
+from steward.core.extend import Guard
+from steward.core.records import KeyRecord
+from steward.gateway.admission import Depth, depths
+from steward.gateway.app import Gateway
+from steward.gateway.exchange import Answer, Exchange
+from steward.gateway.feedback import take as take_feedback
+from steward.gateway.handlers import key_of
+from steward.gateway.ledger import LedgerWriter
+from steward.gateway.tally import Turnstile
+from steward.security.keys import KeyBook
+from steward.workflows.files import stamp_of, write_private
+from steward.workflows.keys import load_book, stamp
+from steward.workflows.sealing import SPOOL, sealer
+from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
+from steward.workflows.serve.plan import ServePlan, read_plan
+from steward.workflows.serve.worker_reports import WorkerVersions, queue_depths_file
+
+log = logging.getLogger(__name__)
+
+KEYS_POLL_S = 0.25
+PLAN_POLL_S = 0.1
+FSYNC_S = 0.05
+SETTLE_S = 1.0  # for exchanges that were cut off to write their settlements
+TALLY_S = 1.0
+
+
+class WorkerService:
+    """One worker's gateway and what it holds open: keys and ledger for its life, the rest by generation."""
+
+    def __init__(self, plan: ServePlan, writer_id: str, guards: tuple[Guard, ...] = ()) -> None:
+        self.home = Path(plan.home)
+        self._key_file_stamp = stamp(self.home)
+        self._plan_file, self._plan_stamp = plan.file(), (0, 0, 0)
+        self._keys: KeyBook = load_book(self.home)
+        self._ledger = LedgerWriter(self.home / "ledger", writer_id)
+        self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
+        self._seal = sealer(self.home)
+        self._turnstile = Turnstile()
+        pepper = (self.home / "pepper").read_bytes()
+        self._parts = WorkerParts(self._find_key, pepper, self._ledger, make_limiter(plan), {}, guards)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._current = compose_generation(plan, self._parts)
+        self._retired: list[Generation] = []
+        self._reported: WorkerVersions | None = None
+        self._reported_depths: dict[str, Depth] = {}
+        self._depths_file = queue_depths_file(self.home / "run", os.getpid())
+        self.app = Gateway(
+            infer=self._infer,
+            known=lambda headers: key_of(self._find_key, headers),
+            models=self._list_models,
+            feedback=self._take_feedback,
+            ready=self._is_ready,
+            max_body_bytes=plan.max_body_bytes,
+            turnstile=self._turnstile,
+            on_start=self._start,
+            on_stop=self._stop,
+        )
+
+    def _find_key(self, text: str) -> KeyRecord | None:
+        return self._keys.find(text)
+
+    async def _infer(self, exchange: Exchange) -> Answer:
+        generation = self._current
+        generation.open += 1
+        exchange.at_end.append(generation.leave)
+        exchange.route_version = generation.version
+        return await generation.infer(exchange)
+
+    def swap(self, plan: ServePlan) -> None:
+        """Serve `plan` to every exchange that starts from now on.
+
+        :raises InputError: a secret that cannot be resolved; the old plan still serves
+        """
+        fresh = compose_generation(plan, self._parts, self._current)
+        self._retired.append(self._current)
+        self._current = fresh
+        self.app.max_body_bytes = plan.max_body_bytes
+
+    def _list_models(self, headers: Mapping[str, str]) -> bytes:
+        key_of(self._find_key, headers)
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "steward"}
+            for name in sorted(self._current.routes)
+        ]
+        return msgspec.json.encode({"object": "list", "data": data})
+
+    def _take_feedback(self, headers: Mapping[str, str], body: bytes) -> bytes:
+        key = key_of(self._find_key, headers)
+        record, answer = take_feedback(body, key, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
+        self._spool.append(record)
+        return answer
+
+    async def _is_ready(self) -> bool:
+        """A request would be answered: every engine of our own is up, and at least one model answers.
+
+        Somebody else's server that is down does not take the whole gateway out of a load balancer.
+        """
+        engines = self._current.engines
+        answers = await asyncio.gather(*(engine.alive() for engine in engines.values()))
+        alive = dict(zip(engines, answers, strict=True))
+        own = [model.name for model in self._current.plan.models if model.backend == "embedded"]
+        return any(alive.values()) and all(alive[name] for name in own)
+
+    async def _start(self) -> None:
+        self._report_versions()
+        self._tasks = [
+            asyncio.create_task(repeat_every(KEYS_POLL_S, self._reload_keys)),
+            asyncio.create_task(repeat_every(PLAN_POLL_S, self._follow_plan)),
+            asyncio.create_task(repeat_every(FSYNC_S, self._sync)),
+            asyncio.create_task(repeat_every(TALLY_S, self._write_tally)),
+            asyncio.create_task(repeat_every(TALLY_S, self._report_queue_depths)),
+        ]
+
+    async def _reload_keys(self) -> None:
+        now = stamp(self.home)
+        if now != self._key_file_stamp:
+            self._keys, self._key_file_stamp = load_book(self.home), now
+
+    async def _follow_plan(self) -> None:
+        """Serve the plan that the supervisor put there, close what nobody uses any more, and say so."""
+        problem = self._reported.error if self._reported else None
+        stamped = stamp_of(self._plan_file)
+        if stamped != self._plan_stamp:
+            self._plan_stamp = stamped
+            problem = self._try_swap(read_plan(self._plan_file))
+        self._report_versions(problem)
+        await self._close_unused_generations()
+
+    def _try_swap(self, plan: ServePlan) -> str | None:
+        """Swap to `plan` if it is another; why not, where that fails."""
+        if plan.config_version == self._current.version:
+            return None
+        try:
+            self.swap(plan)
+        except (StewardError, OSError) as error:
+            log.error("configuration %d is not served: %s", plan.config_version, error)
+            return str(error)
+        return None
+
+    def _report_versions(self, error: str | None = None) -> None:
+        held = {self._current.version, *(item.version for item in self._retired if item.open)}
+        report = WorkerVersions(self._current.version, tuple(sorted(held)), error)
+        if report != self._reported:
+            write_private(WorkerVersions.file(self.home / "run", os.getpid()), msgspec.json.encode(report))
+            self._reported = report
+
+    async def _close_unused_generations(self) -> None:
+        ended = [item for item in self._retired if not item.open]
+        self._retired = [item for item in self._retired if item.open]
+        used = {id(engine) for item in (self._current, *self._retired) for engine in item.engines.values()}
+        for generation in ended:
+            await generation.shadows.close()
+            for engine in generation.engines.values():
+                if id(engine) not in used:
+                    await engine.close()
+
+    def count_rejection(self, error: Refused) -> None:
+        """Count a request that was refused before it reached the gateway."""
+        self._turnstile.turned_away(error, "")
+
+    async def _report_queue_depths(self) -> None:
+        now = depths(item.lines for item in (self._current, *self._retired))
+        if now != self._reported_depths:
+            write_private(self._depths_file, msgspec.json.encode(now))
+            self._reported_depths = now
+
+    async def _write_tally(self) -> None:
+        if (tally := self._turnstile.take(time.time())) is not None:
+            self._ledger.append(tally)
+
+    async def _sync(self) -> None:
+        self._ledger.pay()
+        await asyncio.to_thread(self._sync_files)
+
+    def _sync_files(self) -> None:
+        for writer in (self._ledger, self._spool):
+            writer.sync()
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._wait_for_settlements()
+        for generation in (self._current, *self._retired):
+            await generation.shadows.close()
+            for engine in generation.engines.values():
+                await engine.close()
+        await self._parts.limiter.close()
+        self._depths_file.unlink(missing_ok=True)
+        await self._write_tally()
+        for writer in (self._ledger, self._spool):
+            writer.sync()
+            writer.close()
+
+    async def _wait_for_settlements(self) -> None:
+        """Wait for the exchanges that the drain limit has cut off: each still writes its settlement."""
+        limit = time.monotonic() + SETTLE_S
+        while any(item.open for item in (self._current, *self._retired)) and time.monotonic() < limit:
+            await asyncio.sleep(0.01)
+
+
+async def repeat_every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+    """Call `action` every so often until cancelled; a failure that steward names does not end it."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await action()
+        except (StewardError, OSError):  # a key file in mid-change, a full disk: the next round tries again
+            continue

@@ -1,0 +1,43 @@
+"""What workers say of themselves in files of `home/run`, for the supervisor and the console to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from steward.gateway.admission import Depth, summed
+from steward.gateway.routing import table
+from steward.workflows.serve.plan import ServePlan
+
+
+class WorkerVersions(msgspec.Struct, frozen=True):
+    """The versions that a worker serves, in `home/run/worker-PID.json`."""
+
+    version: int  # of the configuration that new exchanges get
+    held: tuple[int, ...]  # the versions that open exchanges may have, this one included
+    error: str | None = None  # why the plan that lies there is not served
+
+    @staticmethod
+    def file(run: Path, pid: int) -> Path:
+        return run / f"worker-{pid}.json"
+
+
+def queue_depths_file(run: Path, pid: int) -> Path:
+    """Where a worker says, every second, how full its lines are: `Depth` by route."""
+    return run / f"worker-{pid}-lines.json"
+
+
+def read_queue_depths(plan: ServePlan, pids: Iterable[int]) -> dict[str, Depth]:
+    """How full the lines of all routes are, over the workers with these process ids; they lag by a second."""
+    reports: list[Mapping[str, Depth]] = []
+    for pid in pids:
+        try:
+            text = queue_depths_file(Path(plan.home) / "run", pid).read_bytes()
+            reports.append(msgspec.json.decode(text, type=dict[str, Depth]))
+        except (OSError, msgspec.MsgspecError):  # it has had no request yet
+            continue
+    totals = summed(reports)
+    served = table(plan.routes, [model.name for model in plan.models])
+    return {route: totals.get(route, Depth()) for route in served}
