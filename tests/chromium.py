@@ -64,7 +64,8 @@ class Browser:
             said: dict[str, Any] = await self._socket.receive_json(timeout=20)
             if said.get("id") == number:
                 assert "error" not in said, said
-                return said["result"]
+                result: dict[str, Any] = said["result"]
+                return result
 
     def evaluate(self, expression: str) -> Any:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")

@@ -75,7 +75,8 @@ class Deployment:
         return state
 
     def pid(self, name: str) -> int | None:
-        return next(item["pid"] for item in self.state()["processes"] if item["name"] == name)
+        pid: int | None = next(item["pid"] for item in self.state()["processes"] if item["name"] == name)
+        return pid
 
     def usage(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(run("usage", "--home", str(self.home), "--json").stdout)

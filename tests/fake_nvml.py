@@ -43,7 +43,7 @@ class FakeNvml:
         return 12080
 
     def nvmlSystemGetProcessName(self, pid: int) -> str:
-        return next(name for card in self.cards for known, name, *_ in card.processes if known == pid)
+        return str(next(name for card in self.cards for known, name, *_ in card.processes if known == pid))
 
     def nvmlDeviceGetHandleByIndex(self, index: int) -> Card:
         check(getattr(self.cards[index], "handle", pynvml.NVML_SUCCESS))

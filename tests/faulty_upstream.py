@@ -119,9 +119,9 @@ def chat_whole(model: str, body: dict[str, Any]) -> bytes:
 
 
 def message_events() -> list[dict[str, Any]]:
-    start = {"id": "msg_up", "type": "message", "role": "assistant", "model": "up", "content": []}
+    start: dict[str, Any] = {"id": "msg_up", "type": "message", "role": "assistant", "model": "up", "content": []}
     start |= {"stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 12, "output_tokens": 1}}
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "message_start", "message": start},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     ]
@@ -172,8 +172,10 @@ def response_whole() -> dict[str, Any]:
 
 
 async def response_stream() -> AsyncIterator[bytes]:
-    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    events = [{"type": "response.created", "response": {**response_whole(), "output": [], "usage": None}}]
+    place: dict[str, Any] = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {**response_whole(), "output": [], "usage": None}}
+    ]
     item = {"id": "msg_1", "type": "message", "role": "assistant", "status": "in_progress", "content": []}
     part = {"type": "output_text", "text": "", "annotations": []}
     events += [{"type": "response.output_item.added", "output_index": 0, "item": item}]

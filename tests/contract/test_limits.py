@@ -264,7 +264,8 @@ def test_never_more_than_the_limit_in_any_window(
 
     async def act(limiter: Limiter) -> None:
         take, one = Taker(limiter), Scope("key:k", LimitSpec(requests_per_minute=limit))
-        now, kept = NOON, []
+        now = NOON
+        kept: list[float] = []
         for number, gap in enumerate(gaps):
             now += gap
             decision, held = await take([one], now)

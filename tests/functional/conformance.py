@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from http.client import HTTPMessage
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Conformance:
         count: int = fetched(f"{self.upstream}/closed")[0]
         return count
 
-    def post(self, path: str, body: Any, **headers: str) -> tuple[int, HTTPMessage, bytes]:
+    def post(self, path: str, body: Any, **headers: str) -> tuple[int, Message, bytes]:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **headers}
         try:

@@ -146,9 +146,9 @@ def test_no_request_is_dropped_under_load(start: Start, upstream: str, long_upst
     assert {row[1] for row in rows} == {"ok"}
     assert {row[2] for row in rows if row[0] == "slow"} == {1}, "an exchange keeps the version that it started with"
     assert {row[2] for row in rows if row[0] == "mock"} >= {1, 4}
-    price = {1: None, 2: 1.0, 3: 1.0, 4: 2.0}
+    prices = {1: None, 2: 1.0, 3: 1.0, 4: 2.0}
     for model, _, version, usd, tokens, _ in rows:
-        expected = None if price[version] is None else pytest.approx(price[version] * tokens / 1e6)
+        expected = None if prices[version] is None else pytest.approx(prices[version] * tokens / 1e6)
         assert usd == expected, (model, version)
 
 

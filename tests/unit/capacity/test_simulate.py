@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,14 +30,16 @@ def test_steps_taken_together_are_the_steps_taken_one_by_one() -> None:
     """An independent, naive scheduler without preemption: one step at a time."""
     asked = poisson(12.0, 60, 700, 80, random.Random(3), spread=0.4)
     fast = sorted(open_loop(PACE, WIDE, asked).served, key=lambda item: item.at)
-    now, waiting, running, first, last = 0.0, list(asked), [], {}, {}
+    now, waiting, last = 0.0, list(asked), {}
+    running: list[Any] = []
+    first: dict[int, float] = {}
     while waiting or running:
         arrived = [item for item in waiting if item.at <= now]
         if not arrived and not running:
             now = waiting[0].at
             continue
         waiting = waiting[len(arrived) :]
-        new = [[item, 0] for item in arrived]
+        new: list[Any] = [[item, 0] for item in arrived]
         context = sum(item.input_tokens + written for item, written in running)
         pairs = sum(item.input_tokens**2 / 2 for item in arrived)
         now += PACE.step_s(len(running), context, sum(item.input_tokens for item in arrived), pairs, len(arrived))

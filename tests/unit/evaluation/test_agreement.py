@@ -15,7 +15,7 @@ Y = [1, 2, 3, 3, 2, 2, 4, 1, 3, 4, 2, 3]
 # Fleiss 1971 as in Wikipedia's "Fleiss' kappa": 14 raters, 10 subjects, kappa .210
 FLEISS = [[0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1], [7, 7, 0, 0, 0]]
 FLEISS += [[3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7]]
-_ = None
+_: Any = None
 # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", section D: four observers, twelve units
 ALPHA: list[list[Any]] = [
     [1, 2, 3, 3, 2, 1, 4, 1, 2, _, _, _],

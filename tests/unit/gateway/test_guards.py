@@ -107,7 +107,7 @@ def test_every_text_of_anthropics_requests_is_seen() -> None:
 
 
 def test_every_text_of_responses_requests_is_seen() -> None:
-    items = [
+    items: list[dict[str, Any]] = [
         {"role": "user", "content": [{"type": "input_text", "text": "b"}]},
         {"type": "function_call", "call_id": "i", "name": "n", "arguments": '{"k":"\\u0061"}'},
         {"type": "function_call_output", "call_id": "i", "output": "c"},

@@ -1,6 +1,7 @@
 """A connection without a socket: pieces are put in by hand, as a sweep does."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,8 @@ class Sent:
 
 
 def connection():
-    ends, work = [], []
+    ends: list[Any] = []
+    work: list[Any] = []
     made = Connection(lambda one, error: ends.append(error), lambda one: None, work.append)
     made.transport = Sent()
     made.send(b"POST", "ticket", keep_text=False)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -22,7 +24,8 @@ def trial(rate, answer, answered=0.0):
 
 def search(capacity, start=1.0, tolerance=0.02):
     """Against a server that holds every rate up to its capacity, and answers no more than that."""
-    trials, rate = [], next_rate([], start, 1e6, tolerance)
+    trials: list[Any] = []
+    rate = next_rate([], start, 1e6, tolerance)
     while rate is not None and len(trials) < 60:
         trials.append(trial(rate, "holds" if rate <= capacity else "fails", min(rate, capacity)))
         rate = next_rate(trials, start, 1e6, tolerance)
@@ -72,7 +75,7 @@ def point(rate=None, users=None, answered=0.0, saturated=False):
 
 
 def test_a_sweep_doubles_until_saturated_and_then_looks_closer():
-    points = []
+    points: list[Any] = []
     while (rate := next_sweep_rate(points, 1.0, 12)) is not None:
         points.append(point(rate, answered=min(rate, 10), saturated=rate > 10))
     found = summed("m", "u", "poisson", points)

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -104,7 +105,8 @@ def test_presets_in_a_row_decide_as_one_after_another():
     texts = [*(text for text in GOPHER.values()), "", PROSE + "\nNo end mark", "{" + PROSE, EN_TEXT]
     presets = ("gopher@datatrove", "c4@datatrove", "fineweb@datatrove")
     at_once = Quality(preset=presets).apply(batch(*texts))
-    left, dropped = batch(*texts), []
+    left = batch(*texts)
+    dropped: list[Any] = []
     for preset in presets:
         result = Quality(preset=preset).apply(left)
         left, dropped = result.batch, [*dropped, *(e for e in result.entries if e.action == "drop")]
