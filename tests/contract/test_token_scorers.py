@@ -21,10 +21,10 @@ from steward.adapters.engines.embedded import serve
 from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError
 from steward.core.extend import Continuation, TokenScorer
-from steward.evaluation.perplexity import Document, likelihood, windows
-from steward.evaluation.run import read_folder
-from steward.workflows.evaluate import run_file
-from steward.workflows.perplexity import Asked, opened, probe
+from steward.evaluation.perplexity import Document, split_windows, sum_likelihood
+from steward.evaluation.run import read_run
+from steward.workflows.evaluate import run_suite_file
+from steward.workflows.perplexity import PerplexityOptions, check_scorer, open_scorer
 
 HARNESS = json.loads((ROOT / "tests" / "unit" / "evaluation" / "harness.json").read_text())
 TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra train")
@@ -39,8 +39,12 @@ def url() -> Iterator[str]:
 
 @asynccontextmanager
 async def scorer(kind: str, url: str, window: int | None = None) -> AsyncIterator[TokenScorer]:
-    asked = Asked("honest", url=url) if kind == "url" else Asked("starter", backend=kind, window=window)
-    async with opened(asked) as found:
+    asked = (
+        PerplexityOptions("honest", url=url)
+        if kind == "url"
+        else PerplexityOptions("starter", backend=kind, window=window)
+    )
+    async with open_scorer(asked) as found:
         yield found
 
 
@@ -48,7 +52,7 @@ async def scorer(kind: str, url: str, window: int | None = None) -> AsyncIterato
 def test_each_answers_what_is_known(kind: str, url: str) -> None:
     async def go() -> None:
         async with scorer(kind, url) as found:
-            await probe(found, "m")
+            await check_scorer(found, "m")
             tokens = tuple(await found.encode("My parcel came late. Größe 38 🙂."))
             whole = await found.score(Continuation(tokens[:1], tokens[1:]))
             one_by_one = [(await found.score(Continuation(tokens[:n], (tokens[n],))))[0] for n in range(1, len(tokens))]
@@ -80,9 +84,9 @@ def test_log_likelihoods_are_those_of_the_harness(kind: str, window: int, tolera
         async with scorer(kind, url, window) as model:
             assert model.window == window and model.prefix_token == HARNESS["perplexity"][str(window)]["prefix_token"]
             for text in documents():
-                asked = windows(await model.encode(text), model.prefix_token, window, window)
+                asked = split_windows(await model.encode(text), model.prefix_token, window, window)
                 values = [value for each in asked for value in await model.score(each)]
-                found.append(likelihood(Document("1", text), values).nats)
+                found.append(sum_likelihood(Document("1", text), values).nats)
         return found
 
     assert asyncio.run(go()) == pytest.approx(HARNESS["perplexity"][str(window)]["nats"], rel=tolerance)
@@ -100,7 +104,7 @@ def test_a_forced_token_has_the_probability_of_the_whole_distribution(tmp_path: 
     assert sum(math.exp(entry["logprob"]) for entry in listed) == pytest.approx(1, abs=1e-5) and len(listed) == 2048
 
     async def go() -> None:
-        async with opened(Asked("starter", backend="embedded", window=128)) as found:
+        async with open_scorer(PerplexityOptions("starter", backend="embedded", window=128)) as found:
             for entry in listed[::97]:
                 scored = await found.score(Continuation(context, (entry["id"],)))
                 assert scored == pytest.approx([entry["logprob"]], abs=1e-3)
@@ -115,7 +119,7 @@ def test_llama_server_is_refused_by_name(tmp_path: Path) -> None:
         engine = HttpEngine("http://engine/v1", socket_path=str(tmp_path / "s.sock"))
         server = serve(starter.path(), tmp_path / "s.sock", "starter", 256, 1, 1)
         try:
-            await probe(EchoScorer(engine, "starter"), "starter")
+            await check_scorer(EchoScorer(engine, "starter"), "starter")
         finally:
             await engine.close()
             del server
@@ -135,8 +139,8 @@ def test_llama_server_is_refused_by_name(tmp_path: Path) -> None:
 )
 def test_a_server_that_lies_is_refused(model: str, said: str, url: str) -> None:
     async def go() -> None:
-        async with opened(Asked(model, url=url)) as found:
-            await probe(found, model)
+        async with open_scorer(PerplexityOptions(model, url=url)) as found:
+            await check_scorer(found, model)
 
     with pytest.raises(InputError, match=said):
         asyncio.run(go())
@@ -149,7 +153,7 @@ def test_a_checkpoint_answers_as_llama_cpp_does(tmp_path: Path) -> None:
     for backend in ("embedded", "transformers"):
         out = tmp_path / backend
         shown = lambda total: lambda done, failed: None  # noqa: E731
-        found = run_file("starter", "starter", None, None, out, backend=backend, **LIMITS, progress=shown)
-        runs.append(read_folder(out).answers)
+        found = run_suite_file("starter", "starter", None, None, out, backend=backend, **LIMITS, progress=shown)
+        runs.append(read_run(out).answers)
         assert not found.errored and all(answer.output_tokens for answer in runs[-1].values())
     assert sum(runs[0][name].prediction == answer.prediction for name, answer in runs[1].items()) >= 18

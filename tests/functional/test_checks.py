@@ -10,8 +10,8 @@ import pytest
 
 from conftest import inside
 from steward.core.errors import InputError
-from steward.evaluation.checks import holds, verdict_of
-from steward.evaluation.suite import Check, load_suite
+from steward.evaluation.checks import answers_hold, decide_verdict
+from steward.evaluation.suite import BehaviorCheck, load_suite
 
 CHECKS = """
 checks:
@@ -82,7 +82,7 @@ def test_a_suite_that_passes_and_one_whose_answers_hold_no_label(tmp_path: Path,
     ],
 )
 def test_items_without_a_value_never_turn_a_verdict_silently(counts: tuple[int, int, int, float], verdict: str) -> None:
-    assert verdict_of(*counts) == verdict
+    assert decide_verdict(*counts) == verdict
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_items_without_a_value_never_turn_a_verdict_silently(counts: tuple[int, 
     ],
 )
 def test_directions_of_numbers(expect: Any, before: str, after: str, held: bool | None) -> None:
-    assert holds(Check(name="c", kind="DIR", expect=expect), before, after) is held
+    assert answers_hold(BehaviorCheck(name="c", kind="DIR", expect=expect), before, after) is held
 
 
 @pytest.mark.parametrize(

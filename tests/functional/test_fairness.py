@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from conftest import inside
-from steward.evaluation.bias import Text
-from steward.workflows.evaluate import Server
-from steward.workflows.stereotypes import likelihoods
+from steward.evaluation.bias import ScorableText
+from steward.workflows.evaluate import ModelTarget
+from steward.workflows.stereotypes import score_sentences
 
 
 def answered(folder: Path, url: str) -> Path:
@@ -129,9 +129,12 @@ def test_a_sentences_likelihood_is_what_perplexity_says_of_it(tmp_path: Path) ->
         "eval", "perplexity", "--model", "starter", "--file", str(tmp_path / "t.txt"), "--split", "file", "--json"
     )
     nats = json.loads(done.stdout)["nats"]
-    server = Server(None, "starter", backend="embedded")
-    found = likelihoods(
-        server, [Text("a", text), Text("b", "pack.", "My back")], mean=False, progress=lambda n: lambda a, b: None
+    server = ModelTarget(None, "starter", backend="embedded")
+    found = score_sentences(
+        server,
+        [ScorableText("a", text), ScorableText("b", "pack.", "My back")],
+        mean=False,
+        progress=lambda n: lambda a, b: None,
     )
     assert found.values["a"] == pytest.approx(nats, rel=1e-6) and nats < found.values["b"] < 0
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, inside, served
 from steward.core.errors import InputError
-from steward.workflows.perplexity import Asked, perplexity_file
+from steward.workflows.perplexity import PerplexityOptions, measure_perplexity
 
 HALF, OTHER = math.log(1 / 2), math.log(1 / 510)  # of tests/echoing_upstream.py
 
@@ -100,8 +100,8 @@ def test_a_server_without_completions_is_refused(tmp_path: Path, chat: str) -> N
 def test_what_cannot_be_measured_is_named(tmp_path: Path, model: str, options: dict[str, Any], said: str) -> None:
     (tmp_path / "t.txt").write_text("abc def")
     with pytest.raises(InputError, match=said):
-        perplexity_file(
-            Asked(str(ROOT / model) if "." in model else model, **options),
+        measure_perplexity(
+            PerplexityOptions(str(ROOT / model) if "." in model else model, **options),
             tmp_path / "t.txt",
             split="blank",
             field="text",

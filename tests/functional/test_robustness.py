@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from conftest import inside
-from steward.evaluation.robustness import expected
-from steward.evaluation.suite import Change
+from steward.evaluation.robustness import expected_answer
+from steward.evaluation.suite import QuestionChange
 
 WORDS = {"good": "positive", "great": "positive", "bad": "negative", "awful": "negative"}
 
@@ -126,8 +126,8 @@ def test_an_answer_about_the_other_person_is_the_same_answer(tmp_path: Path, scr
 
 def test_an_answer_to_a_dialect_need_not_be_in_it() -> None:
     """What was said to standard English is the answer to expect, "you" and all."""
-    assert expected(Change(use="dialect:informal"), "You can return it.") == "You can return it."
-    assert expected(Change(use="gender"), "She can return it.") == "He can return it."
+    assert expected_answer(QuestionChange(use="dialect:informal"), "You can return it.") == "You can return it."
+    assert expected_answer(QuestionChange(use="gender"), "She can return it.") == "He can return it."
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_a_vote_that_cannot_be_kept_is_said_without_naming_the_file(study: Study
     status, _, page = one.ask(task, vote="left")
     other.execute("ROLLBACK")
     other.close()
-    assert status == 503 and "could not be kept" in page and "study.db" not in page
+    assert status == 503 and "could not be saved" in page and "study.db" not in page
     assert one.ask(task, vote="left")[0] == 303
 
 

@@ -36,7 +36,7 @@ def score(
     """Score predictions against references, with an interval. Exit 3 where no item could be scored."""
     from steward.workflows import evaluate
 
-    options = dict(_pair(text) for text in option or [])
+    options = dict(_parse_option(text) for text in option or [])
     found = evaluate.score_files(metric, predictions, references, options)
     if json:
         show_json(found)
@@ -76,7 +76,7 @@ def run(
     local = backend in ("embedded", "transformers", "auto")
     address, secret = (url, None) if local else find_server(url, key, home)
     with progress_bar() as bar:
-        found = evaluate.run_file(
+        found = evaluate.run_suite_file(
             suite,
             model,
             address,
@@ -93,7 +93,7 @@ def run(
     else:
         _show_scores([("all", "", score) for score in found.scores])
         _show_scores([(row.field, row.name, row.score) for row in found.slices])
-        if found.flakes:
+        if found.repeatability:
             columns = [
                 "repeats of",
                 "items",
@@ -108,10 +108,10 @@ def run(
                 [
                     row.metric,
                     row.items,
-                    *map(digits, (row.within, row.low, row.high, row.between, row.share)),
+                    *map(format_number, (row.within, row.low, row.high, row.between, row.share)),
                     row.flaky,
                 ]
-                for row in found.flakes
+                for row in found.repeatability
             ]
             show_table(columns, cells)
         show_lines([f"failed: {line}" for line in found.errored[:20]])
@@ -133,14 +133,14 @@ def compare(
     """Compare two runs item by item: gains with intervals, and what got better and worse."""
     from steward.workflows import evaluate
 
-    found = evaluate.compare_folders(baseline, candidate, html)
+    found = evaluate.compare_runs(baseline, candidate, html)
     if json:
         show_json(found)
         return
     columns = ["", "baseline", "candidate", "gain", "low", "high", "p", "items", "better", "worse"]
     rows = []
     for row in (*found.wholes, *found.slices):
-        numbers = [digits(n) for n in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)]
+        numbers = [format_number(n) for n in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)]
         rows.append([row.title, *numbers, row.n, len(row.better), len(row.worse)])
     show_table(columns, rows)
     if not found.same_prompts:
@@ -159,16 +159,23 @@ def gate(
     """Exit 0 where nothing got worse by more than its margin, 1 where something did, 3 where it cannot be told."""
     from steward.workflows import evaluate
 
-    found = evaluate.gate_folders(baseline, candidate, policy, markdown, junit)
+    found = evaluate.gate_runs(baseline, candidate, policy, markdown, junit)
     if json:
         show_json(found)
     else:
         show_lines([f"{found.candidate} against {found.baseline}: {found.verdict}"])
         rows = [
-            [guard.name, guard.verdict, digits(guard.gain), digits(guard.low), digits(guard.high), guard.why]
-            for guard in found.guards
+            [
+                check.name,
+                check.verdict,
+                format_number(check.gain),
+                format_number(check.low),
+                format_number(check.high),
+                check.why,
+            ]
+            for check in found.checks
         ]
-        show_table(["guard", "verdict", "gain", "low", "high", "why"], rows)
+        show_table(["check", "verdict", "gain", "low", "high", "why"], rows)
     raise typer.Exit({"passed": 0, "regressed": 1, "inconclusive": 3}[found.verdict])
 
 
@@ -197,9 +204,9 @@ def perplexity(
     documents failed.
     """
     from steward.core.secret import resolve
-    from steward.workflows.perplexity import Asked, perplexity_file
+    from steward.workflows.perplexity import PerplexityOptions, measure_perplexity
 
-    asked = Asked(
+    asked = PerplexityOptions(
         model,
         backend=backend,
         url=url,
@@ -210,7 +217,7 @@ def perplexity(
         prefix_token=prefix_token,
     )
     with progress_bar() as bar:
-        found = perplexity_file(
+        found = measure_perplexity(
             asked, file, split=split, field=field, concurrency=concurrency, progress=bar, against=against
         )
     if json:
@@ -219,7 +226,7 @@ def perplexity(
         names = ("token_perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte")
         estimates = [(name, getattr(found, name)) for name in names]
         rows = [
-            [name, *map(digits, (e.value, e.low, e.high))] if e is not None else [name, "too large", None, None]
+            [name, *map(format_number, (e.value, e.low, e.high))] if e is not None else [name, "too large", None, None]
             for name, e in estimates
         ]
         show_table(["", "value", "low", "high"], rows)
@@ -228,8 +235,8 @@ def perplexity(
         show_lines([f"{sizes}; documents: {counts}", found.signature])
         if found.against is not None:
             saved = found.against
-            ends = "" if saved.low is None else f" [{digits(saved.low)}, {digits(saved.high)}]"
-            show_lines([f"bits per byte saved against {saved.model}: {digits(saved.bits_per_byte)}{ends}"])
+            ends = "" if saved.low is None else f" [{format_number(saved.low)}, {format_number(saved.high)}]"
+            show_lines([f"bits per byte saved against {saved.model}: {format_number(saved.bits_per_byte)}{ends}"])
         show_lines([f"failed: {line}" for line in found.errored[:20]])
     if found.errored:
         raise typer.Exit(4)
@@ -257,19 +264,19 @@ def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
         columns = ["slice", "", "metric", "value", "low", "high", "scored", "unscored", "errored"]
         cells = []
         for field, name, score in rows:
-            numbers = [digits(value) for value in (score.value, score.low, score.high)]
+            numbers = [format_number(value) for value in (score.value, score.low, score.high)]
             cells.append([field, name, score.metric, *numbers, score.n, score.unscored, score.errored])
         show_table(columns, cells)
 
 
-def digits(value: float | None) -> str | None:
+def format_number(value: float | None) -> str | None:
     """Four decimals, without the sign of -0.0; four digits of what is smaller, a cost say, or very large."""
     if value is None:
         return None
     return f"{value + 0.0:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _parse_option(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise InputError(f"--option {text!r}: expected name=value, such as average=macro")

@@ -12,8 +12,8 @@ from steward.core.errors import InputError
 
 if TYPE_CHECKING:
     from steward.evaluation.statistics import Interval
-    from steward.evaluation.verdicts import StudyReport
-    from steward.workflows.study import Prepared
+    from steward.evaluation.votes import StudyReport
+    from steward.workflows.study import PreparedStudy
 
 
 def rate(
@@ -40,14 +40,14 @@ def rate(
     json: JsonOption = False,
 ) -> None:
     """Let people judge answers blindly, in the browser. Ctrl-C ends it; the same command goes on."""
-    from steward.workflows.evaluate import need_extra
+    from steward.workflows.evaluate import require_extra
 
-    need_extra()
-    from steward.evaluation.study import Wanted, read_rubric
+    require_extra()
+    from steward.evaluation.study import StudyOptions, read_rubric
     from steward.processes.rating import serve
-    from steward.workflows.study import plan_only, prepare
+    from steward.workflows.study import plan_study, prepare_study
 
-    wanted = Wanted(
+    wanted = StudyOptions(
         title=title,
         mode="rubric" if rubric else "pairs",
         rubric=read_rubric(rubric) if rubric else None,
@@ -60,13 +60,13 @@ def rate(
     if plan:
         if not runs:
             raise InputError("--plan needs the runs to be judged")
-        _greet(plan_only(runs, gold, wanted, raters), "", json)
+        _show_plan(plan_study(runs, gold, wanted, raters), "", json)
         return
-    prepared = prepare(study, runs or [], gold, wanted, raters, renew or [])
-    serve(study, host, port, lambda address: _greet(prepared, url or address, json))
+    prepared = prepare_study(study, runs or [], gold, wanted, raters, renew or [])
+    serve(study, host, port, lambda address: _show_plan(prepared, url or address, json))
 
 
-def _greet(prepared: Prepared, address: str, json: bool) -> None:
+def _show_plan(prepared: PreparedStudy, address: str, json: bool) -> None:
     """The plan before the start, and the invites, this once."""
     links = [(one.rater, f"{address.rstrip('/')}/invite/{one.token}") for one in prepared.invites]
     if json:
@@ -88,7 +88,7 @@ def report(
     """Write one run as an HTML page: scores, slices, how values spread, the worst items, what failed."""
     from steward.workflows import evaluate
 
-    place = evaluate.report_folder(run, html)
+    place = evaluate.write_run_page(run, html)
     if json:
         show_json({"html": str(place), "bytes": place.stat().st_size})
     else:
@@ -101,25 +101,34 @@ def agreement(
     json: JsonOption = False,
 ) -> None:
     """What a study says: win rates, strengths, agreement, gold, position bias, each with its interval."""
-    from steward.workflows.evaluate import need_extra
+    from steward.workflows.evaluate import require_extra
 
-    need_extra()
+    require_extra()
     from steward.workflows import study as studies
 
-    found = studies.agreement(study, html)
+    found = studies.report_agreement(study, html)
     if json:
         show_json(found)
     else:
-        _show(found)
+        _show_study(found)
 
 
-def _show(found: StudyReport) -> None:
-    from steward.evaluation.verdicts import p_value
+def _show_study(found: StudyReport) -> None:
+    from steward.evaluation.votes import format_p
 
     show_lines([f"{found.judged} of {found.tasks} tasks judged, {found.votes} votes, {found.corrected} corrected"])
     if found.pairs:
         rows = [
-            [f"{p.first} over {p.second}", p.wins, p.losses, p.ties, p.bad, p.same, _interval(p.share), p_value(p.p)]
+            [
+                f"{p.first} over {p.second}",
+                p.wins,
+                p.losses,
+                p.ties,
+                p.bad,
+                p.same,
+                _format_interval(p.share),
+                format_p(p.p),
+            ]
             for p in found.pairs
         ]
         show_lines([""])
@@ -135,42 +144,49 @@ def _show(found: StudyReport) -> None:
         show_table(
             ["criterion", "run", "against", "tasks", "level or gain"],
             [
-                [row.criterion, row.run, row.against, row.tasks, _span(row.value, row.low, row.high)]
+                [row.criterion, row.run, row.against, row.tasks, _format_span(row.value, row.low, row.high)]
                 for row in found.levels
             ],
         )
     if found.agreement:
         show_lines([""])
         rows = [
-            [one.name, one.of, one.raters, one.tasks, _span(one.value, one.low, one.high)] for one in found.agreement
+            [one.name, one.of, one.raters, one.tasks, _format_span(one.value, one.low, one.high)]
+            for one in found.agreement
         ]
         show_table(["agreement", "of", "raters", "tasks", "value"], rows)
     show_lines([""])
     people = [
         [
-            *(one.name, one.judged, one.skipped, _digits(one.median_s), _of(one.gold_right, one.gold)),
-            *(_interval(one.gold_share), _interval(one.left)),
+            *(
+                one.name,
+                one.judged,
+                one.skipped,
+                _format_seconds(one.median_s),
+                _format_fraction(one.gold_right, one.gold),
+            ),
+            *(_format_interval(one.gold_share), _format_interval(one.left)),
         ]
         for one in found.raters
     ]
     show_table(["rater", "judged", "skipped", "seconds", "gold", "gold share", "share of A"], people)
     if found.position is not None:
-        show_lines([f"position: A chosen in {_interval(found.position.share)}, p {p_value(found.position.p)}"])
+        show_lines([f"position: A chosen in {_format_interval(found.position.share)}, p {format_p(found.position.p)}"])
 
 
-def _of(right: int, all_: int) -> str | None:
+def _format_fraction(right: int, all_: int) -> str | None:
     return f"{right} of {all_}" if all_ else None
 
 
-def _digits(value: float | None) -> str | None:
+def _format_seconds(value: float | None) -> str | None:
     return None if value is None else f"{value:.3f}"
 
 
-def _interval(found: Interval | None) -> str | None:
-    return None if found is None else _span(found.value, found.low, found.high)
+def _format_interval(found: Interval | None) -> str | None:
+    return None if found is None else _format_span(found.value, found.low, found.high)
 
 
-def _span(value: float, low: float, high: float) -> str:
-    from steward.evaluation.verdicts import figure
+def _format_span(value: float, low: float, high: float) -> str:
+    from steward.evaluation.votes import format_estimate
 
-    return figure(value, low, high)
+    return format_estimate(value, low, high)

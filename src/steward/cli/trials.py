@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_server, show_json, show_lines, show_table
-from steward.cli.evaluation import digits, progress_bar
+from steward.cli.evaluation import format_number, progress_bar
 from steward.core.secret import resolve
 
 if TYPE_CHECKING:
-    from steward.evaluation.robustness import Trial
-    from steward.workflows.evaluate import Server
+    from steward.evaluation.robustness import RobustnessReport
+    from steward.workflows.evaluate import ModelTarget
 
 app = typer.Typer()
 
@@ -56,7 +56,7 @@ def judge(
 
     address, secret = find_server(url, key, home)
     with progress_bar() as bar:
-        found = evaluate.judge_folders(
+        found = evaluate.judge_runs(
             baseline,
             candidate,
             model,
@@ -71,7 +71,7 @@ def judge(
     if json:
         show_json(found)
     else:
-        rate = [digits(value) for value in (found.win_rate, found.low, found.high, found.p)]
+        rate = [format_number(value) for value in (found.win_rate, found.low, found.high, found.p)]
         columns = ["candidate", "win rate", "low", "high", "p", "wins", "ties", "losses", "turned with the order"]
         show_table(columns, [[found.candidate, *rate, found.wins, found.ties, found.losses, found.turned]])
         show_lines([f"unscored: {line}" for line in found.unscored[:20]])
@@ -112,8 +112,8 @@ def robustness(
     With --margin, exit 1 where a change loses more for sure, 3 where it cannot be told. Exit 4: items failed.
     """
     changes = change or ["typos", "case", "spacing", "contractions", "synonyms", "filler", "paraphrase"]
-    server = _server(model, backend, url, key, concurrency, cache, home)
-    _try(suite, changes, [], out, field, words, seed, margin, limit, server, json)
+    server = _make_target(model, backend, url, key, concurrency, cache, home)
+    _run_changes(suite, changes, [], out, field, words, seed, margin, limit, server, json)
 
 
 @app.command()
@@ -147,8 +147,8 @@ def counterfactual(
             raise UnknownName("swap", name, kinds())
     extra = ["refusal", "words"]
     swaps = swap or kinds()
-    server = _server(model, backend, url, key, concurrency, cache, home)
-    _try(suite, swaps, extra, out, field, "synonyms", 0, margin, limit, server, json)
+    server = _make_target(model, backend, url, key, concurrency, cache, home)
+    _run_changes(suite, swaps, extra, out, field, "synonyms", 0, margin, limit, server, json)
 
 
 @app.command()
@@ -168,7 +168,7 @@ def checks(
     """Run a suite's MFT, INV and DIR checks. Exit 1: one failed; 3: items without a value leave it open."""
     from steward.workflows import evaluate
 
-    server = _server(model, backend, url, key, concurrency, cache, home)
+    server = _make_target(model, backend, url, key, concurrency, cache, home)
     with progress_bar() as bar:
         found = evaluate.run_checks(suite, server, out, limit=limit, progress=bar)
     if json:
@@ -177,7 +177,7 @@ def checks(
         columns = ["check", "kind", "verdict", "share", "low", "high", "at least", "items", "failed", "open"]
         rows = []
         for one in found.checks:
-            numbers = [digits(value) for value in (one.share, one.low, one.high, one.at_least)]
+            numbers = [format_number(value) for value in (one.share, one.low, one.high, one.at_least)]
             counts = [one.n, len(one.failed), len(one.unscored) + len(one.errored)]
             rows.append([one.name, one.kind, one.verdict, *numbers, *counts])
         show_table(columns, rows)
@@ -206,7 +206,7 @@ def overlap(
     if json:
         show_json(found)
     else:
-        share = [digits(value) for value in (found.share, found.low, found.high)]
+        share = [format_number(value) for value in (found.share, found.low, found.high)]
         columns = ["items", "overlap", "share", "low", "high", "too short to look for"]
         show_table(columns, [[found.items, len(found.overlapping), *share, found.too_short]])
         show_lines([f"item {one.id}: {one.share:.0%} of its runs of {found.ngram}" for one in found.overlapping[:20]])
@@ -214,7 +214,7 @@ def overlap(
             columns = ["metric", "overlapping", "others", "gap", "low", "high", "overlapping items", "other items"]
             rows = []
             for gap in found.gaps:
-                numbers = [digits(value) for value in (gap.overlapping, gap.clean, gap.gap, gap.low, gap.high)]
+                numbers = [format_number(value) for value in (gap.overlapping, gap.clean, gap.gap, gap.low, gap.high)]
                 rows.append([gap.metric, *numbers, gap.n_overlapping, gap.n_clean])
             show_table(columns, rows)
     if found.overlapping or found.share is None:
@@ -240,12 +240,12 @@ def groups(
     rows = []
     for group in found.groups:
         rates = [group.selection, group.true_positive, group.false_positive]
-        rows.append([group.name, group.items, *(rate and digits(rate.value) for rate in rates)])
-        rows[-1] += [digits(score.value) for score in group.quality]
+        rows.append([group.name, group.items, *(rate and format_number(rate.value) for rate in rates)])
+        rows[-1] += [format_number(score.value) for score in group.quality]
     names = [score.metric for score in found.groups[0].quality]
     show_table([found.field, "items", "selection", "true positive", "false positive", *names], rows)
     rows = [
-        [one.measure, *(digits(number) for number in (one.value, one.low, one.high, one.p, one.p_holm))]
+        [one.measure, *(format_number(number) for number in (one.value, one.low, one.high, one.p, one.p_holm))]
         for one in found.differences
     ]
     show_table(["between groups", "value", "low", "high", "p", "p (Holm)"], rows)
@@ -284,9 +284,9 @@ def bias(
 
     server = None
     if model is not None and benchmark == "bbq":
-        server = _server(model, backend, url, key, concurrency, cache, home)
+        server = _make_target(model, backend, url, key, concurrency, cache, home)
     elif model is not None:
-        server = evaluate.Server(url, model, resolve(key) if key else None, concurrency, cache, backend or "auto")
+        server = evaluate.ModelTarget(url, model, resolve(key) if key else None, concurrency, cache, backend or "auto")
     with progress_bar() as bar:
         found = evaluate.measure_bias(
             benchmark, data, scores=scores, predictions=predictions, server=server, out=out, progress=bar
@@ -294,7 +294,10 @@ def bias(
     if json:
         show_json(found)
     else:
-        rows = [[one.part, one.measure, *map(digits, (one.value, one.low, one.high)), one.n] for one in found.measures]
+        rows = [
+            [one.part, one.measure, *map(format_number, (one.value, one.low, one.high)), one.n]
+            for one in found.measures
+        ]
         show_table(["part", "measure", "value", "low", "high", "items"], rows)
         show_lines([f"failed: {line}" for line in found.errored[:20]])
         show_lines([f"unscored: {line}" for line in found.unscored[:20]])
@@ -305,7 +308,7 @@ def bias(
         raise typer.Exit(3)
 
 
-def _server(
+def _make_target(
     model: str,
     backend: str | None,
     url: str | None,
@@ -313,14 +316,14 @@ def _server(
     concurrency: int,
     cache: Path | None,
     home: Path | None,
-) -> Server:
-    from steward.workflows.evaluate import Server
+) -> ModelTarget:
+    from steward.workflows.evaluate import ModelTarget
 
     address, secret = (url, None) if backend not in (None, "url") else find_server(url, key, home)
-    return Server(address, model, secret, concurrency, cache, backend or "url")
+    return ModelTarget(address, model, secret, concurrency, cache, backend or "url")
 
 
-def _try(
+def _run_changes(
     suite: str,
     names: Sequence[str],
     extra: Sequence[str],
@@ -330,39 +333,41 @@ def _try(
     seed: int,
     margin: float | None,
     limit: int | None,
-    server: Server,
+    server: ModelTarget,
     json: bool,
 ) -> None:
-    from steward.evaluation.suite import Change
+    from steward.evaluation.suite import QuestionChange
     from steward.workflows import evaluate
 
-    changes = [Change(use=name, fields=tuple(field or ()), words=words, seed=seed) for name in names]
+    changes = [QuestionChange(use=name, fields=tuple(field or ()), words=words, seed=seed) for name in names]
     with progress_bar() as bar:
-        found = evaluate.try_changes(suite, changes, server, out, limit=limit, extra=extra, margin=margin, progress=bar)
+        found = evaluate.run_robustness(
+            suite, changes, server, out, limit=limit, extra=extra, margin=margin, progress=bar
+        )
     if json:
         show_json(found)
     else:
-        _show_trial(found)
+        _show_robustness(found)
     if found.errored or any(effect.errored for effect in found.effects):
         raise typer.Exit(4)
     if found.verdict is not None:
         raise typer.Exit({"passed": 0, "moved": 1, "inconclusive": 3}[found.verdict])
 
 
-def _show_trial(found: Trial) -> None:
+def _show_robustness(found: RobustnessReport) -> None:
     if found.verdict is not None:
         show_lines([f"{found.model}, margin {found.margin:g}: {found.verdict}"])
     columns = ["change", "metric", "original", "changed", "gain", "low", "high", "p (Holm)", "items", "same answer"]
     rows = []
     for effect in found.effects:
-        same = None if effect.same is None else digits(effect.same.value)
+        same = None if effect.same is None else format_number(effect.same.value)
         for shift in effect.shifts:
             paired = shift.paired
             numbers = (paired.baseline, paired.candidate, paired.gain, shift.low, shift.high, shift.p)
-            rows.append([effect.change, paired.metric, *map(digits, numbers), paired.n, same])
+            rows.append([effect.change, paired.metric, *map(format_number, numbers), paired.n, same])
     for worst in found.worst:
         numbers = (worst.original, worst.worst, worst.gain, worst.low, worst.high, None)
-        rows.append(["worst of all", worst.metric, *map(digits, numbers), worst.n, None])
+        rows.append(["worst of all", worst.metric, *map(format_number, numbers), worst.n, None])
     show_table(columns, rows)
     for effect in found.effects:
         for example in effect.examples[:1]:

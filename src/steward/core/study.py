@@ -11,12 +11,12 @@ import msgspec
 
 from steward.core.errors import InputError
 
-Mode = Literal["pairs", "rubric"]
-Pressed = Literal["left", "right", "tie", "bad", "skip", "rated"]  # "rated": the levels say the rest
-PRESSED: tuple[Pressed, ...] = ("left", "right", "tie", "bad", "skip", "rated")
+StudyMode = Literal["pairs", "rubric"]
+VoteChoice = Literal["left", "right", "tie", "bad", "skip", "rated"]  # "rated": the levels say the rest
+VOTE_CHOICES: tuple[VoteChoice, ...] = ("left", "right", "tie", "bad", "skip", "rated")
 
 
-class NotTaken(InputError):
+class VoteRejected(InputError):
     """A vote that its page did not offer. The message may be shown to the rater: it names no file and no run."""
 
 
@@ -45,12 +45,12 @@ class Pairing(msgspec.Struct, frozen=True, kw_only=True):
     failed: int  # one of the runs has no answer
 
 
-class Design(msgspec.Struct, frozen=True, kw_only=True):
+class StudyDesign(msgspec.Struct, frozen=True, kw_only=True):
     """What was decided before the first vote."""
 
     format: int = 1
     title: str
-    mode: Mode
+    mode: StudyMode
     question: str
     guide: str
     criteria: tuple[Criterion, ...] = ()
@@ -63,7 +63,7 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     pairings: tuple[Pairing, ...] = ()
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class StudyTask(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to judge: two answers, or one. Gold has no runs; its better answer is the first."""
 
     key: str  # in the address of its page; says nothing
@@ -92,7 +92,7 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
     rater: str
     task: str  # its key
     left: int  # which of the task's answers stood left
-    pressed: Pressed
+    choice: VoteChoice = msgspec.field(name="pressed")
     levels: dict[str, int] = {}
     comment: str = ""
     unsafe: bool = False
@@ -101,12 +101,12 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def chosen(self) -> str:
         """ "first" or "second" of the task's answers, "tie" or "bad"; "" where none was chosen."""
-        if self.pressed in ("left", "right"):
-            return "first" if (self.left == 0) == (self.pressed == "left") else "second"
-        return self.pressed if self.pressed in ("tie", "bad") else ""
+        if self.choice in ("left", "right"):
+            return "first" if (self.left == 0) == (self.choice == "left") else "second"
+        return self.choice if self.choice in ("tie", "bad") else ""
 
 
-class Said(msgspec.Struct, frozen=True):
+class RaterVote(msgspec.Struct, frozen=True):
     """Another rater's vote, as the lead sees it when settling a disagreement."""
 
     rater: str
@@ -114,7 +114,7 @@ class Said(msgspec.Struct, frozen=True):
     comment: str
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class Presentation(msgspec.Struct, frozen=True, kw_only=True):
     """One task as its page shows it."""
 
     key: str
@@ -124,18 +124,18 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     total: int
     before: str | None  # key of the task voted on before, to go back to
-    pressed: str = ""  # what this rater said of it already
+    choice: str = ""  # what this rater said of it already
     levels: dict[str, int] = {}
     comment: str = ""
     unsafe: bool = False
-    said: tuple[Said, ...] = ()
+    votes: tuple[RaterVote, ...] = ()
 
 
-class Guide(msgspec.Struct, frozen=True, kw_only=True):
+class StudyGuide(msgspec.Struct, frozen=True, kw_only=True):
     """What every page of the study says."""
 
     title: str
-    mode: Mode
+    mode: StudyMode
     question: str
     guide: str
     criteria: tuple[Criterion, ...]
@@ -151,7 +151,7 @@ class RaterProgress(msgspec.Struct, frozen=True):
     median_s: float | None
 
 
-class Overview(msgspec.Struct, frozen=True, kw_only=True):
+class StudyOverview(msgspec.Struct, frozen=True, kw_only=True):
     """For the lead while the study runs: how far it is, how far raters agree, whether the side matters."""
 
     raters: tuple[RaterProgress, ...]

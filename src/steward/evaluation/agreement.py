@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from steward.evaluation.statistics import SEED, Array, Interval
 
-Level = Literal["nominal", "ordinal", "interval", "ratio"]
-Weights = Literal["none", "linear", "quadratic"]
+MeasurementLevel = Literal["nominal", "ordinal", "interval", "ratio"]
+KappaWeights = Literal["none", "linear", "quadratic"]
 
 
-def cohen(a: Sequence[Hashable], b: Sequence[Hashable], weights: Weights = "none") -> float:
+def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], weights: KappaWeights = "none") -> float:
     """Cohen's kappa of two raters over the same items (Cohen 1960; weighted: 1968). Weights need sortable labels."""
     if len(a) != len(b):
         raise ValueError(f"{len(a)} ratings and {len(b)} ratings: kappa needs both raters' of each item")
@@ -38,7 +38,7 @@ def cohen(a: Sequence[Hashable], b: Sequence[Hashable], weights: Weights = "none
     return 1 - float((cost * table).sum()) / by_chance if by_chance else math.nan
 
 
-def fleiss(counts: Sequence[Sequence[int]]) -> float:
+def fleiss_kappa(counts: Sequence[Sequence[int]]) -> float:
     """Fleiss' kappa (1971): `counts` is (items, categories), each row summing to the same number of raters.
 
     :raises ValueError: another number of raters for some item, or fewer than two
@@ -53,7 +53,7 @@ def fleiss(counts: Sequence[Sequence[int]]) -> float:
     return (observed - chance) / (1 - chance) if chance < 1 else math.nan
 
 
-def alpha(ratings: Sequence[Sequence[Any]], level: Level = "nominal") -> float:
+def krippendorff_alpha(ratings: Sequence[Sequence[Any]], level: MeasurementLevel = "nominal") -> float:
     """Krippendorff's alpha: `ratings` is (raters, items), None where a rater did not rate the item."""
     import krippendorff
 
@@ -72,7 +72,7 @@ def alpha(ratings: Sequence[Sequence[Any]], level: Level = "nominal") -> float:
     return float(krippendorff.alpha(reliability_data=table, level_of_measurement=level))
 
 
-def with_interval(
+def bootstrap_coefficient(
     coefficient: Callable[[NDArray[np.intp]], float],
     items: int,
     confidence: float = 0.95,
@@ -94,7 +94,7 @@ def with_interval(
     return Interval(value, float(low), float(high))
 
 
-class Strength(msgspec.Struct, frozen=True):
+class ModelStrength(msgspec.Struct, frozen=True):
     """A model's log strength against the mean of all, in logits, and the standard error of that."""
 
     name: str
@@ -102,10 +102,10 @@ class Strength(msgspec.Struct, frozen=True):
     error: float
 
 
-class Preference(msgspec.Struct, frozen=True):
+class BradleyTerryFit(msgspec.Struct, frozen=True):
     """Bradley and Terry's fit. `why` says why there is none; `strengths` is then empty."""
 
-    strengths: tuple[Strength, ...]
+    strengths: tuple[ModelStrength, ...]
     covariance: tuple[tuple[float, ...], ...]
     why: str = ""
 
@@ -119,7 +119,7 @@ class Preference(msgspec.Struct, frozen=True):
         return Interval(value, value - z * error, value + z * error)
 
 
-def bradley_terry(wins: Mapping[tuple[str, str], float]) -> Preference:
+def fit_bradley_terry(wins: Mapping[tuple[str, str], float]) -> BradleyTerryFit:
     """Strengths that make the wins most likely; `wins[a, b]` is how often a beat b, ties as half for each.
 
     Maximum likelihood by Newton's method, errors from the observed information. The maximum exists only where every
@@ -132,30 +132,30 @@ def bradley_terry(wins: Mapping[tuple[str, str], float]) -> Preference:
     for (winner, loser), count in wins.items():
         if winner != loser:
             won[number[winner], number[loser]] += count
-    if why := _disconnected(names, won):
-        return Preference((), (), why)
+    if why := _explain_disconnection(names, won):
+        return BradleyTerryFit((), (), why)
     games, strengths = won + won.T, np.zeros(len(names))
     for _ in range(100):
         chance = 1 / (1 + np.exp(strengths[None, :] - strengths[:, None]))
         slope = won.sum(1) - (games * chance).sum(1)
-        step = np.linalg.pinv(_information(games, chance)) @ slope
+        step = np.linalg.pinv(_fisher_information(games, chance)) @ slope
         strengths = strengths + step * min(1.0, 2.0 / max(2.0, float(np.abs(step).max())))
         if np.abs(step).max() < 1e-12:
             break
     chance = 1 / (1 + np.exp(strengths[None, :] - strengths[:, None]))
-    covariance = np.linalg.pinv(_information(games, chance))
+    covariance = np.linalg.pinv(_fisher_information(games, chance))
     errors = np.sqrt(np.diag(covariance))
-    found = [Strength(*row) for row in zip(names, strengths.tolist(), errors.tolist(), strict=True)]
-    return Preference(tuple(found), tuple(tuple(row) for row in covariance.tolist()))
+    found = [ModelStrength(*row) for row in zip(names, strengths.tolist(), errors.tolist(), strict=True)]
+    return BradleyTerryFit(tuple(found), tuple(tuple(row) for row in covariance.tolist()))
 
 
-def _information(games: Array, chance: Array) -> Array:
+def _fisher_information(games: Array, chance: Array) -> Array:
     weights = games * chance * (1 - chance)
     information: Array = np.diag(weights.sum(1)) - weights
     return information
 
 
-def _disconnected(names: Sequence[str], won: Array) -> str:
+def _explain_disconnection(names: Sequence[str], won: Array) -> str:
     """Why there is no maximum, in words; empty where there is one."""
     if len(names) < 2:
         return "fewer than two models were compared"

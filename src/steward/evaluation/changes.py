@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.suite import Change, Spec, Suite, fields_asked, letters_of, load_suite
+from steward.evaluation.suite import QuestionChange, Suite, SuiteSpec, asked_fields, load_suite, option_letters
 from steward.text.perturbations import CHANGES, synonyms
 from steward.text.swaps import kinds, swapped
 
@@ -21,45 +21,45 @@ OPTIONS: Final = "options-order"
 PARAPHRASES: Final = "paraphrases"  # field of other wordings of the item's first field that is asked
 
 
-def known() -> list[str]:
+def known_changes() -> list[str]:
     """Names that `use` may have."""
     return [*CHANGES, OPTIONS, *kinds()]
 
 
-def check(change: Change, spec: Spec, where: Path | str) -> None:
+def check_change(change: QuestionChange, spec: SuiteSpec, where: Path | str) -> None:
     """:raises InputError: not exactly one thing to do, an unknown name, a field that is not asked"""
     given = [name for name in ("use", "append", "prepend", "replace") if getattr(change, name)]
     if len(given) != 1:
         raise InputError(f"{where}: a change has {given or 'nothing'}; expected one of use, append, prepend, replace")
-    if change.use and change.use not in known():
-        raise UnknownName("change", change.use, known(), str(where))
+    if change.use and change.use not in known_changes():
+        raise UnknownName("change", change.use, known_changes(), str(where))
     if change.use == OPTIONS and spec.choices is None:
         raise InputError(f"{where}: {OPTIONS} needs the suite's key `choices`, the field that lists the options")
-    asked = fields_asked(spec)
+    asked = asked_fields(spec)
     if gone := [field for field in change.fields if field not in asked]:
         raise UnknownName("field that is asked", gone[0], asked, str(where))
 
 
-def changed_suite(path: Path, change: Change, limit: int | None = None) -> Suite:
+def rewrite_suite(path: Path, change: QuestionChange, limit: int | None = None) -> Suite:
     """The items that the change touches, with the ids, slices and clusters they had.
 
     :raises InputError: as `load_suite` and `check`
     """
     spec = load_suite(path, limit=1).spec
-    check(change, spec, path)
-    return load_suite(path, limit, lambda row, name: _row(row, name, change, spec))
+    check_change(change, spec, path)
+    return load_suite(path, limit, lambda row, name: _rewrite_row(row, name, change, spec))
 
 
-def _row(row: dict[str, Any], name: str, change: Change, spec: Spec) -> dict[str, Any] | None:
+def _rewrite_row(row: dict[str, Any], name: str, change: QuestionChange, spec: SuiteSpec) -> dict[str, Any] | None:
     """None where there is nothing to change, or a swap could not be undone."""
     rng = random.Random(f"{change.seed}/{change.title}/{name}")  # of the item, so that no other one moves it
     if change.use == OPTIONS:
-        return _reordered(row, spec, rng)
-    asked = [field for field in fields_asked(spec) if isinstance(row.get(field), str)]
+        return _reorder_options(row, spec, rng)
+    asked = [field for field in asked_fields(spec) if isinstance(row.get(field), str)]
     fields = [field for field in change.fields or asked if field in asked]
     if change.use == "paraphrase" and row.get(PARAPHRASES) and fields:
-        return {**row, fields[0]: rng.choice(_wordings(row, name))}
-    change_text = _text(change, rng)
+        return {**row, fields[0]: rng.choice(_read_paraphrases(row, name))}
+    change_text = _text_rewriter(change, rng)
     new: dict[str, str | None] = {field: change_text(row[field]) for field in fields}
     if change.append or change.prepend:  # to one field, the last one asked or the first
         end = fields[-1:] if change.append else fields[:1]
@@ -69,36 +69,36 @@ def _row(row: dict[str, Any], name: str, change: Change, spec: Spec) -> dict[str
     return {**row, **new}
 
 
-def _text(change: Change, rng: random.Random) -> Callable[[str], str | None]:
+def _text_rewriter(change: QuestionChange, rng: random.Random) -> Callable[[str], str | None]:
     if change.swaps:
         return lambda text: swapped(text, change.use)
     if change.use == "synonyms":
         return lambda text: synonyms(text, rng, change.words)
     if change.use:
         return lambda text: CHANGES[change.use](text, rng)
-    return lambda text: change.prepend + _replaced(text, change.replace) + change.append
+    return lambda text: change.prepend + _replace_pairs(text, change.replace) + change.append
 
 
-def _replaced(text: str, pairs: dict[str, str]) -> str:
+def _replace_pairs(text: str, pairs: dict[str, str]) -> str:
     for old, new in pairs.items():
         text = text.replace(old, new)
     return text
 
 
-def _wordings(row: dict[str, Any], name: str) -> Sequence[str]:
+def _read_paraphrases(row: dict[str, Any], name: str) -> Sequence[str]:
     found = row[PARAPHRASES]
     if not isinstance(found, list) or not all(isinstance(text, str) and text.strip() for text in found):
         raise InputError(f"item {name!r}: {PARAPHRASES} is no list of texts")
     return found
 
 
-def _reordered(row: dict[str, Any], spec: Spec, rng: random.Random) -> dict[str, Any] | None:
+def _reorder_options(row: dict[str, Any], spec: SuiteSpec, rng: random.Random) -> dict[str, Any] | None:
     """The options in another order; references become the options' texts, whose letters follow from the order."""
     field, references = str(spec.choices), str(spec.references)
     options = row.get(field)
     if not isinstance(options, list) or len(set(map(str, options))) < 2:
         return None
-    right = [str(options[ord(letter) - ord("A")]) for letter in letters_of(row.get(references), options, "")]
+    right = [str(options[ord(letter) - ord("A")]) for letter in option_letters(row.get(references), options, "")]
     order = list(options)
     while order == options:
         rng.shuffle(order)

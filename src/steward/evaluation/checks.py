@@ -12,23 +12,23 @@ from typing import Literal
 
 import msgspec
 
-from steward.evaluation.metrics.answers import quantities, squad_normal
-from steward.evaluation.robustness import Example, expected
-from steward.evaluation.run import Folder, clusters_of, question_of, scored
+from steward.evaluation.metrics.answers import normalise_squad, parse_quantities
+from steward.evaluation.robustness import AnswerChange, expected_answer
+from steward.evaluation.run import EvalRun, clusters_by_id, question_text, score_items
 from steward.evaluation.statistics import mean_of_shares
-from steward.evaluation.suite import Check, Item, Spec
+from steward.evaluation.suite import BehaviorCheck, SuiteItem, SuiteSpec
 
 _SHOWN = 5
 
-Verdict = Literal["passed", "failed", "inconclusive"]
+CheckVerdict = Literal["passed", "failed", "inconclusive"]
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """One check: `share` of its `n` scored items passed."""
 
     name: str
     kind: str
-    verdict: Verdict
+    verdict: CheckVerdict
     share: float | None
     low: float | None
     high: float | None
@@ -37,38 +37,38 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
     unscored: tuple[str, ...]  # "id: why"
     errored: tuple[str, ...]  # "id: why"
     at_least: float
-    examples: tuple[Example, ...]
+    examples: tuple[AnswerChange, ...]
 
 
-class Checks(msgspec.Struct, frozen=True, kw_only=True):
+class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     """All checks of a suite on one model. Passed where all are; failed where one is."""
 
     suite: str
     model: str
-    verdict: Verdict
-    checks: tuple[Checked, ...]
+    verdict: CheckVerdict
+    checks: tuple[CheckResult, ...]
 
 
-def check_all(original: Folder, changed: Mapping[str, Folder]) -> Checks:
+def evaluate_checks(original: EvalRun, changed: Mapping[str, EvalRun]) -> CheckReport:
     """`changed`: the runs under the checks' changes, by the check's name."""
     spec = original.manifest.suite
-    found = tuple(_check(check, spec, original, changed.get(check.name)) for check in spec.checks)
+    found = tuple(_evaluate_check(check, spec, original, changed.get(check.name)) for check in spec.checks)
     verdicts = {one.verdict for one in found}
-    order: tuple[Verdict, ...] = ("failed", "inconclusive", "passed")
+    order: tuple[CheckVerdict, ...] = ("failed", "inconclusive", "passed")
     verdict = next(verdict for verdict in order if verdict in verdicts)
-    return Checks(suite=spec.name, model=original.manifest.model, verdict=verdict, checks=found)
+    return CheckReport(suite=spec.name, model=original.manifest.model, verdict=verdict, checks=found)
 
 
-def _check(check: Check, spec: Spec, original: Folder, run: Folder | None) -> Checked:
+def _evaluate_check(check: BehaviorCheck, spec: SuiteSpec, original: EvalRun, run: EvalRun | None) -> CheckResult:
     """`run` is None for a check without a change, and where its change touches no item."""
     source = original if check.kind == "MFT" else run
-    items = [item for item in source.items if _chosen(item, check)] if source is not None else []
+    items = [item for item in source.items if _is_selected(item, check)] if source is not None else []
     passed: dict[str, bool] = {}
     unscored, errored = dict[str, str](), dict[str, str]()
     if check.kind == "MFT":
         name = check.metric or spec.metric_specs()[0].name
         metric = next(metric for metric in spec.metric_specs() if metric.name == name)
-        whole = scored(metric, items, original.answers)
+        whole = score_items(metric, items, original.answers)
         passed = {name: value >= check.least for name, value in zip(whole.ids, whole.values, strict=True)}
         unscored, errored = whole.unscored, whole.errored
     elif run is not None:
@@ -77,20 +77,20 @@ def _check(check: Check, spec: Spec, original: Folder, run: Folder | None) -> Ch
             if error := one.error or other.error:
                 errored[item.id] = error
                 continue
-            held = holds(check, one.prediction or "", other.prediction or "")
+            held = answers_hold(check, one.prediction or "", other.prediction or "")
             if held is None:
                 unscored[item.id] = f"no {'label' if check.labels else 'number'} in one of the answers"
             else:
                 passed[item.id] = held
     kept = [item for item in items if item.id in passed]
-    groups = clusters_of(kept) if kept else None
+    groups = clusters_by_id(kept) if kept else None
     values = [float(passed[item.id]) for item in kept]
     share = mean_of_shares(values, [groups[item.id] for item in kept] if groups else None) if kept else None
     failed = [item for item in kept if not passed[item.id]]
-    return Checked(
+    return CheckResult(
         name=check.name,
         kind=check.kind,
-        verdict=verdict_of(len(kept) - len(failed), len(failed), len(unscored) + len(errored), check.at_least),
+        verdict=decide_verdict(len(kept) - len(failed), len(failed), len(unscored) + len(errored), check.at_least),
         share=None if share is None else share.value,
         low=None if share is None or math.isnan(share.low) else share.low,
         high=None if share is None or math.isnan(share.high) else share.high,
@@ -99,23 +99,23 @@ def _check(check: Check, spec: Spec, original: Folder, run: Folder | None) -> Ch
         unscored=tuple(f"{name}: {why}" for name, why in unscored.items()),
         errored=tuple(f"{name}: {why}" for name, why in errored.items()),
         at_least=check.at_least,
-        examples=tuple(_example(item, original, run) for item in failed[:_SHOWN]),
+        examples=tuple(_make_example(item, original, run) for item in failed[:_SHOWN]),
     )
 
 
-def holds(check: Check, before: str, after: str) -> bool | None:
+def answers_hold(check: BehaviorCheck, before: str, after: str) -> bool | None:
     """Whether the answers are as an INV or DIR check expects; None where they hold no label or number to compare.
 
-    >>> check = Check(name="c", kind="DIR", expect="not higher", labels=("negative", "positive"))
-    >>> holds(check, "Positive.", "negative"), holds(check, "negative", "positive"), holds(check, "positive", "both")
-    (True, False, None)
+    >>> check = BehaviorCheck(name="c", kind="DIR", expect="not higher", labels=("negative", "positive"))
+    >>> [answers_hold(check, *pair) for pair in (("Positive.", "negative"), ("negative", "positive"), ("positive", "both"))]
+    [True, False, None]
     """
     if check.kind == "INV":
-        wanted = expected(check.change, before) if check.change else before
-        return squad_normal(wanted) == squad_normal(after)
+        wanted = expected_answer(check.change, before) if check.change else before
+        return normalise_squad(wanted) == normalise_squad(after)
     if check.expect == "different" and not check.labels:
-        return squad_normal(before) != squad_normal(after)
-    one, other = _place(before, check.labels), _place(after, check.labels)
+        return normalise_squad(before) != normalise_squad(after)
+    one, other = _label_position(before, check.labels), _label_position(after, check.labels)
     if one is None or other is None:
         return None
     return {
@@ -127,7 +127,7 @@ def holds(check: Check, before: str, after: str) -> bool | None:
     }[check.expect or "different"]
 
 
-def verdict_of(passed: int, failed: int, open_: int, at_least: float) -> Verdict:
+def decide_verdict(passed: int, failed: int, open_: int, at_least: float) -> CheckVerdict:
     """`open_` items have no value: only where they cannot turn it is there a verdict."""
     items = passed + failed + open_
     if items == 0:
@@ -137,26 +137,26 @@ def verdict_of(passed: int, failed: int, open_: int, at_least: float) -> Verdict
     return "failed" if passed + open_ < at_least * items - 1e-9 else "inconclusive"
 
 
-def _chosen(item: Item, check: Check) -> bool:
+def _is_selected(item: SuiteItem, check: BehaviorCheck) -> bool:
     return all(item.slices[field] == value for field, value in check.where.items())
 
 
-def _place(answer: str, labels: tuple[str, ...]) -> float | None:
+def _label_position(answer: str, labels: tuple[str, ...]) -> float | None:
     """Of the one label that stands in the answer, or the answer's last number."""
     if not labels:
-        found = quantities(answer)
+        found = parse_quantities(answer)
         return found[-1][0] if found else None
-    words = f" {squad_normal(answer)} "
-    places = [place for place, label in enumerate(labels) if f" {squad_normal(label)} " in words]
+    words = f" {normalise_squad(answer)} "
+    places = [place for place, label in enumerate(labels) if f" {normalise_squad(label)} " in words]
     return float(places[0]) if len(places) == 1 else None
 
 
-def _example(item: Item, original: Folder, run: Folder | None) -> Example:
+def _make_example(item: SuiteItem, original: EvalRun, run: EvalRun | None) -> AnswerChange:
     before = next(one for one in original.items if one.id == item.id)
-    return Example(
+    return AnswerChange(
         id=item.id,
-        asked=question_of(before),
-        asked_after=question_of(item) if run is not None else "",
+        asked=question_text(before),
+        asked_after=question_text(item) if run is not None else "",
         said=original.answers[item.id].prediction,
         said_after=run.answers[item.id].prediction if run is not None else None,
     )

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import Metric, higher_is_better, make
-from steward.evaluation.run import Folder, by_slice, clusters_of, value_of
+from steward.evaluation.metrics import Metric, higher_is_better, make_metric
+from steward.evaluation.run import EvalRun, clusters_by_id, metric_input, split_by_slice
 from steward.evaluation.statistics import (
     SAMPLES,
     SEED,
@@ -26,12 +26,14 @@ from steward.evaluation.statistics import (
     permutation,
     ratio,
 )
-from steward.evaluation.suite import Item, MetricSpec
+from steward.evaluation.suite import MetricSpec, SuiteItem
 
-FEW: Final = 10  # units that differ, below which a bootstrap has too little to resample: with none, no width
+MIN_MOVED_UNITS: Final = (
+    10  # units that differ, below which a bootstrap has too little to resample: with none, no width
+)
 
 
-class Paired(msgspec.Struct, frozen=True, kw_only=True):
+class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of both runs over one set of items. Ends and p are None where there are fewer than two units."""
 
     metric: str
@@ -63,27 +65,27 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     baseline: str
     candidate: str
     same_prompts: bool
-    wholes: tuple[Paired, ...]
-    slices: tuple[Paired, ...]
+    wholes: tuple[MetricComparison, ...]
+    slices: tuple[MetricComparison, ...]
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class SampledComparison(msgspec.Struct, frozen=True):
     """A pairing with the bootstrap's gains, for what the gate asks of them."""
 
-    paired: Paired
+    paired: MetricComparison
     gains: Array  # (samples,)
 
 
-def compare(baseline: Folder, candidate: Folder, confidence: float = 0.95) -> Comparison:
+def compare_runs(baseline: EvalRun, candidate: EvalRun, confidence: float = 0.95) -> Comparison:
     """:raises InputError: the runs are over different data or metrics"""
-    must_match(baseline, candidate)
+    require_matching_runs(baseline, candidate)
     spec = baseline.manifest.suite
     metrics = spec.metric_specs()
-    wholes = [pair(metric, baseline.items, baseline, candidate, confidence).paired for metric in metrics]
+    wholes = [compare_metric(metric, baseline.items, baseline, candidate, confidence).paired for metric in metrics]
     slices = [
-        pair(metric, part, baseline, candidate, confidence, field, name).paired
+        compare_metric(metric, part, baseline, candidate, confidence, field, name).paired
         for field in spec.slices
-        for name, part in by_slice(baseline.items, field)
+        for name, part in split_by_slice(baseline.items, field)
         for metric in metrics
     ]
     return Comparison(
@@ -95,55 +97,59 @@ def compare(baseline: Folder, candidate: Folder, confidence: float = 0.95) -> Co
     )
 
 
-def must_match(baseline: Folder, candidate: Folder) -> None:
+def require_matching_runs(baseline: EvalRun, candidate: EvalRun) -> None:
     """:raises InputError: different items, references or metrics, with the first item that differs"""
     one, other = baseline.manifest, candidate.manifest
     if one.suite.metric_specs() != other.suite.metric_specs():
         raise InputError("the runs measured with different metrics or options; run both with one suite")
     if one.data_sha256 != other.data_sha256:
         theirs = {item.id: item for item in candidate.items}
-        first = next((item.id for item in baseline.items if not _same(item, theirs.get(item.id))), None)
+        first = next((item.id for item in baseline.items if not _is_same_item(item, theirs.get(item.id))), None)
         named = f"item {first!r} differs" if first else f"{len(baseline.items)} items and {len(candidate.items)}"
         raise InputError(f"the runs are over different data ({named}); run both over the same items")
 
 
-def _same(one: Item, other: Item | None) -> bool:
+def _is_same_item(one: SuiteItem, other: SuiteItem | None) -> bool:
     return other is not None and msgspec.structs.replace(one, messages=()) == msgspec.structs.replace(
         other, messages=()
     )
 
 
-def pair(
+def compare_metric(
     spec: MetricSpec,
-    items: Sequence[Item],
-    baseline: Folder,
-    candidate: Folder,
+    items: Sequence[SuiteItem],
+    baseline: EvalRun,
+    candidate: EvalRun,
     confidence: float = 0.95,
     field: str = "",
     name: str = "",
     samples: int = SAMPLES,
     seed: int = SEED,
-) -> Drawn:
+) -> SampledComparison:
     """One metric over the items that both runs scored."""
-    metric, sign = make(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
-    kept = [item for item in items if not any(_why(metric, spec.name, item, run) for run in (baseline, candidate))]
+    metric, sign = make_metric(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
+    kept = [
+        item
+        for item in items
+        if not any(_explain_unscored(metric, spec.name, item, run) for run in (baseline, candidate))
+    ]
     if not kept:
-        return Drawn(_nothing(spec.name, field, name, len(items), metric.signature), np.zeros(0))
+        return SampledComparison(_empty_comparison(spec.name, field, name, len(items), metric.signature), np.zeros(0))
     both = [(run, {item.id: item for item in run.items}) for run in (baseline, candidate)]
     references = [items[item.id].references for _, items in both for item in kept]  # options may have changed places
-    said = [value_of(run.answers[item.id], spec.name) for run, _ in both for item in kept]
+    said = [metric_input(run.answers[item.id], spec.name) for run, _ in both for item in kept]
     table = metric.table(said, references)  # together, so that both have the same classes
     a, b = table[: len(kept)], table[len(kept) :]
     width = a.shape[1]
     alone = sign * (metric.combine(b) - metric.combine(a))  # (items,)
-    groups = clusters_of(kept)
+    groups = clusters_by_id(kept)
     clusters = [item.cluster for item in kept] if groups is not None else None
-    gains = _gains(metric, a, b, sign, clusters, samples, seed)
+    gains = _bootstrap_gains(metric, a, b, sign, clusters, samples, seed)
     units = len(set(clusters)) if clusters is not None else len(kept)
     before, after = (float(metric.combine(part.sum(0, keepdims=True))[0]) for part in (a, b))
     low, high = percentile_interval(gains, units, confidence)
-    test, p = _test(metric.proportion, width, alone, clusters)
-    found = Paired(
+    test, p = _test_difference(metric.proportion, width, alone, clusters)
+    found = MetricComparison(
         metric=spec.name,
         field=field,
         name=name,
@@ -158,15 +164,15 @@ def pair(
         units=units,
         items=len(items),
         spread=float(gains.std() * math.sqrt(units)),
-        better=_ids(kept, alone, 1),
-        worse=_ids(kept, alone, -1),
+        better=_moved_ids(kept, alone, 1),
+        worse=_moved_ids(kept, alone, -1),
         signature=f"{metric.signature}|paired|ci:{confidence}|bootstrap:{'clusters' if clusters else 'items'}"
         f"|samples:{samples}|seed:{seed}",
     )
-    return Drawn(found, gains)
+    return SampledComparison(found, gains)
 
 
-def _gains(
+def _bootstrap_gains(
     metric: Metric, a: Array, b: Array, sign: float, clusters: Sequence[str] | None, samples: int, seed: int
 ) -> Array:
     """(samples,) gains of resampled items, the same ones for both runs."""
@@ -180,24 +186,26 @@ def _gains(
     return bootstrap(np.column_stack([a, b]), combine, clusters, samples, seed)
 
 
-def moved_units(names: Sequence[str], items: Sequence[Item]) -> int:
+def count_moved_clusters(names: Sequence[str], items: Sequence[SuiteItem]) -> int:
     """How many clusters hold one of the items named."""
     clusters = {item.id: item.cluster for item in items}
     return len({clusters[name] for name in names})
 
 
-def _why(metric: Metric, name: str, item: Item, run: Folder) -> str:
+def _explain_unscored(metric: Metric, name: str, item: SuiteItem, run: EvalRun) -> str:
     """Why a run's item is not scored; empty where it is."""
     answer = run.answers[item.id]
     if answer.error is not None:
         return answer.error
     try:
-        return metric.screen(value_of(answer, name), item.references)
+        return metric.screen(metric_input(answer, name), item.references)
     except InputError as error:
         raise InputError(f"item {item.id!r}: {error}") from error
 
 
-def _test(proportion: bool, width: int, alone: Array, clusters: Sequence[str] | None) -> tuple[str, float | None]:
+def _test_difference(
+    proportion: bool, width: int, alone: Array, clusters: Sequence[str] | None
+) -> tuple[str, float | None]:
     """The test's name and two-sided p that nothing changed; none for corpus metrics, whose interval must do."""
     if width != 2:
         return "", None
@@ -206,14 +214,14 @@ def _test(proportion: bool, width: int, alone: Array, clusters: Sequence[str] | 
     return "paired permutation", permutation([0.0] * len(alone), alone.tolist(), clusters)
 
 
-def _ids(items: Sequence[Item], alone: Array, sign: int) -> tuple[str, ...]:
+def _moved_ids(items: Sequence[SuiteItem], alone: Array, sign: int) -> tuple[str, ...]:
     """The items that moved that way, those that moved most first."""
     order = sorted(range(len(items)), key=lambda index: -sign * alone[index])
     return tuple(items[index].id for index in order if sign * alone[index] > 1e-12)
 
 
-def _nothing(metric: str, field: str, name: str, items: int, signature: str) -> Paired:
-    return Paired(
+def _empty_comparison(metric: str, field: str, name: str, items: int, signature: str) -> MetricComparison:
+    return MetricComparison(
         metric=metric,
         field=field,
         name=name,

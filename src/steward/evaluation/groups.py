@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.run import Folder, by_slice, clusters_of, scored
+from steward.evaluation.run import EvalRun, clusters_by_id, score_items, split_by_slice
 from steward.evaluation.score import Score
 from steward.evaluation.statistics import SEED, Array, Interval, bootstrap, holm, mean_of_shares
 
@@ -31,7 +31,7 @@ _SAMPLES = 2000
 _COUNTS = 7  # of each group: items, selected, positive, true positives, negative, false positives, right
 
 
-class Rate(msgspec.Struct, frozen=True, kw_only=True):
+class GroupRate(msgspec.Struct, frozen=True, kw_only=True):
     """One rate of one group; without items to count there is none."""
 
     value: float | None
@@ -40,18 +40,18 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
 
-class Group(msgspec.Struct, frozen=True, kw_only=True):
+class GroupReport(msgspec.Struct, frozen=True, kw_only=True):
     """One group. The rates are None where no positive label is given."""
 
     name: str
     items: int
-    selection: Rate | None
-    true_positive: Rate | None
-    false_positive: Rate | None
+    selection: GroupRate | None
+    true_positive: GroupRate | None
+    false_positive: GroupRate | None
     quality: tuple[Score, ...]  # the suite's metrics
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class GroupDifference(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison over all groups. `p_holm`: corrected for all comparisons shown."""
 
     measure: str
@@ -62,22 +62,22 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     p_holm: float | None
 
 
-class Groups(msgspec.Struct, frozen=True, kw_only=True):
+class GroupComparison(msgspec.Struct, frozen=True, kw_only=True):
     """A run by one of its slices."""
 
     suite: str
     model: str
     field: str
     positive: str | None
-    groups: tuple[Group, ...]
-    differences: tuple[Difference, ...]
+    groups: tuple[GroupReport, ...]
+    differences: tuple[GroupDifference, ...]
     n: int
     unscored: tuple[str, ...]  # "id: why"
     errored: tuple[str, ...]
     signature: str
 
 
-class Labelled(msgspec.Struct, frozen=True):
+class LabelledCase(msgspec.Struct, frozen=True):
     """One person or case: its group, whether the label is due, and whether it was given."""
 
     group: str
@@ -85,29 +85,31 @@ class Labelled(msgspec.Struct, frozen=True):
     given: bool
 
 
-def by_group(run: Folder, field: str, positive: str | None = None) -> Groups:
+def compare_groups(run: EvalRun, field: str, positive: str | None = None) -> GroupComparison:
     """:raises InputError: the run has no such slice, one group only, or no item with the positive label"""
     spec = run.manifest.suite
     if field not in spec.slices:
         raise UnknownName("slice of the run", field, spec.slices)
-    parts = list(by_slice(run.items, field))
+    parts = list(split_by_slice(run.items, field))
     if len(parts) < 2:
         raise InputError(f"every item has the same {field}, {parts[0][0]!r}; expected two groups or more")
     names = [name for name, _ in parts]
-    rows, clusters, unscored = _labelled(run, field, positive) if positive is not None else ([], None, [])
-    quality = [tuple(scored(metric, part, run.answers).score for metric in spec.metric_specs()) for _, part in parts]
-    rates = group_rates(rows, names) if positive is not None else [(None, None, None)] * len(names)
-    found = label_differences(rows, names, clusters) if rows else []
-    found += _quality_differences(run, field)
+    rows, clusters, unscored = _label_cases(run, field, positive) if positive is not None else ([], None, [])
+    quality = [
+        tuple(score_items(metric, part, run.answers).score for metric in spec.metric_specs()) for _, part in parts
+    ]
+    rates = rates_by_group(rows, names) if positive is not None else [(None, None, None)] * len(names)
+    found = compare_label_rates(rows, names, clusters) if rows else []
+    found += _compare_quality(run, field)
     corrected = iter(holm([one.p for one in found if one.p is not None]))
     errored = [f"{item.id}: {why}" for item in run.items if (why := run.answers[item.id].error) is not None]
-    return Groups(
+    return GroupComparison(
         suite=spec.name,
         model=run.manifest.model,
         field=field,
         positive=positive,
         groups=tuple(
-            Group(
+            GroupReport(
                 name=name,
                 items=len(part),
                 selection=selection,
@@ -128,79 +130,81 @@ def by_group(run: Folder, field: str, positive: str | None = None) -> Groups:
     )
 
 
-def _labelled(run: Folder, field: str, positive: str) -> tuple[list[Labelled], list[str] | None, list[str]]:
+def _label_cases(run: EvalRun, field: str, positive: str) -> tuple[list[LabelledCase], list[str] | None, list[str]]:
     """Rows of what was answered with a known label, their clusters, and what was not: "id: why"."""
-    labels = {_label(item.references[0]) for item in run.items if item.references}
-    if _label(positive) not in labels:
+    labels = {_normalise_label(item.references[0]) for item in run.items if item.references}
+    if _normalise_label(positive) not in labels:
         raise UnknownName("label among the references", positive, labels)
     rows, names, unscored = [], [], []
     for item in run.items:
         answer = run.answers[item.id]
         if answer.error is not None:
             continue
-        given = _label(answer.prediction or "")
+        given = _normalise_label(answer.prediction or "")
         if given not in labels or not item.references:
             unscored.append(f"{item.id}: {(answer.prediction or '')[:80]!r} is none of the labels {sorted(labels)}")
             continue
-        due = _label(item.references[0]) == _label(positive)
-        rows.append(Labelled(item.slices[field], due, given == _label(positive)))
+        due = _normalise_label(item.references[0]) == _normalise_label(positive)
+        rows.append(LabelledCase(item.slices[field], due, given == _normalise_label(positive)))
         names.append(item.id)
-    groups = clusters_of(run.items)
+    groups = clusters_by_id(run.items)
     return rows, [groups[name] for name in names] if groups is not None else None, unscored
 
 
-def _label(value: object) -> str:
+def _normalise_label(value: object) -> str:
     return str(value).strip().casefold()
 
 
-def group_rates(rows: Sequence[Labelled], names: Sequence[str]) -> list[tuple[Rate, Rate, Rate]]:
+def rates_by_group(rows: Sequence[LabelledCase], names: Sequence[str]) -> list[tuple[GroupRate, GroupRate, GroupRate]]:
     """Selection, true positive and false positive rate of each group, with exact or Wilson's intervals."""
     found = []
     for name in names:
         mine = [row for row in rows if row.group == name]
         parts = (mine, [row for row in mine if row.due], [row for row in mine if not row.due])
-        found.append(tuple(_rate([float(row.given) for row in part]) for part in parts))
+        found.append(tuple(_estimate_rate([float(row.given) for row in part]) for part in parts))
     return found  # type: ignore[return-value]  # three each
 
 
-def _rate(values: Sequence[float]) -> Rate:
+def _estimate_rate(values: Sequence[float]) -> GroupRate:
     if not values:
-        return Rate(value=None, low=None, high=None, n=0)
+        return GroupRate(value=None, low=None, high=None, n=0)
     share = mean_of_shares(values)
-    return Rate(value=share.value, low=share.low, high=share.high, n=len(values))
+    return GroupRate(value=share.value, low=share.low, high=share.high, n=len(values))
 
 
-def label_differences(
-    rows: Sequence[Labelled], names: Sequence[str], clusters: Sequence[str] | None = None, samples: int = _SAMPLES
-) -> list[Difference]:
+def compare_label_rates(
+    rows: Sequence[LabelledCase], names: Sequence[str], clusters: Sequence[str] | None = None, samples: int = _SAMPLES
+) -> list[GroupDifference]:
     """Every comparison of rates. One that a group has no item for has no value."""
     numbers = {name: number for number, name in enumerate(names)}
     group = np.array([numbers[row.group] for row in rows])
     facts = np.array([(row.due, row.given) for row in rows], dtype=bool)  # (items, due / given)
-    table = _counts(group, facts, len(names))
+    table = _count_by_group(group, facts, len(names))
     random = np.random.default_rng(SEED)
     whole = table.sum(0, keepdims=True)
     permuted = None
     if clusters is None:
-        permuted = np.vstack([_counts(random.permutation(group), facts, len(names)).sum(0) for _ in range(samples)])
+        permuted = np.vstack(
+            [_count_by_group(random.permutation(group), facts, len(names)).sum(0) for _ in range(samples)]
+        )
     found = []
     for measure, combine in _MEASURES.items():
         value = float(combine(whole)[0])
         if math.isnan(value):
-            found.append(Difference(measure=measure, value=None, low=None, high=None, p=None, p_holm=None))
+            found.append(GroupDifference(measure=measure, value=None, low=None, high=None, p=None, p_holm=None))
             continue
         drawn = bootstrap(table, combine, clusters, samples)
-        ends = _ends(drawn)
+        ends = _percentile_ends(drawn)
         p = None
         if permuted is not None:
             by_chance = combine(permuted)
             worse = by_chance <= value + 1e-12 if measure.endswith("ratio") else by_chance >= value - 1e-12
             p = float((worse.sum() + 1) / (samples + 1))
-        found.append(Difference(measure=measure, value=value, low=ends.low, high=ends.high, p=p, p_holm=None))
+        found.append(GroupDifference(measure=measure, value=value, low=ends.low, high=ends.high, p=p, p_holm=None))
     return found
 
 
-def _counts(group: NDArray[np.int64], facts: NDArray[np.bool_], groups: int) -> Array:
+def _count_by_group(group: NDArray[np.int64], facts: NDArray[np.bool_], groups: int) -> Array:
     """(items, groups x 7): each item's counts in the columns of its group."""
     due, given = facts[:, 0], facts[:, 1]
     one = np.column_stack(
@@ -211,7 +215,7 @@ def _counts(group: NDArray[np.int64], facts: NDArray[np.bool_], groups: int) -> 
     return found.reshape(len(group), -1)
 
 
-def _rates(sums: Array, part: int, whole: int) -> Array:
+def _rates_of(sums: Array, part: int, whole: int) -> Array:
     """(samples, groups); NaN where a group has nothing to count."""
     counts = sums.reshape(len(sums), -1, _COUNTS)
     return np.divide(
@@ -219,18 +223,18 @@ def _rates(sums: Array, part: int, whole: int) -> Array:
     )
 
 
-def _difference(part: int, whole: int) -> Callable[[Array], Array]:
+def _max_difference(part: int, whole: int) -> Callable[[Array], Array]:
     def combine(sums: Array) -> Array:
-        rates = _rates(sums, part, whole)
+        rates = _rates_of(sums, part, whole)
         found: Array = rates.max(1) - rates.min(1)
         return found
 
     return combine
 
 
-def _quotient(part: int, whole: int) -> Callable[[Array], Array]:
+def _min_ratio(part: int, whole: int) -> Callable[[Array], Array]:
     def combine(sums: Array) -> Array:
-        rates = _rates(sums, part, whole)
+        rates = _rates_of(sums, part, whole)
         most = rates.max(1)
         found: Array = np.divide(rates.min(1), most, out=np.full(len(sums), np.nan), where=most > 0)
         return found
@@ -238,38 +242,38 @@ def _quotient(part: int, whole: int) -> Callable[[Array], Array]:
     return combine
 
 
-def _larger(one: Callable[[Array], Array], other: Callable[[Array], Array]) -> Callable[[Array], Array]:
+def _maximum_of(one: Callable[[Array], Array], other: Callable[[Array], Array]) -> Callable[[Array], Array]:
     return lambda sums: np.maximum(one(sums), other(sums))
 
 
 _MEASURES = {
-    "demographic parity difference": _difference(1, 0),
-    "demographic parity ratio": _quotient(1, 0),
-    "equal opportunity difference": _difference(3, 2),
-    "false positive rate difference": _difference(5, 4),
-    "equalised odds difference": _larger(_difference(3, 2), _difference(5, 4)),
-    "accuracy difference": _difference(6, 0),
+    "demographic parity difference": _max_difference(1, 0),
+    "demographic parity ratio": _min_ratio(1, 0),
+    "equal opportunity difference": _max_difference(3, 2),
+    "false positive rate difference": _max_difference(5, 4),
+    "equalised odds difference": _maximum_of(_max_difference(3, 2), _max_difference(5, 4)),
+    "accuracy difference": _max_difference(6, 0),
 }
 
 
-def _ends(drawn: Array) -> Interval:
+def _percentile_ends(drawn: Array) -> Interval:
     """Percentiles of the samples in which every group had something to count."""
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Interval(math.nan, float(low), float(high))
 
 
-def _quality_differences(run: Folder, field: str, samples: int = _SAMPLES) -> list[Difference]:
+def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[GroupDifference]:
     """Of each metric that is a mean over items: the best group's less the worst one's."""
     found = []
     for spec in run.manifest.suite.metric_specs():
-        whole = scored(spec, run.items, run.answers)
+        whole = score_items(spec, run.items, run.answers)
         slices = {item.id: item.slices[field] for item in run.items}
         names = sorted({slices[name] for name in whole.ids})
         if whole.table.shape[1] != 2 or len(names) < 2:
             continue
         group = np.array([names.index(slices[name]) for name in whole.ids])
         values = np.array(whole.values)
-        groups = clusters_of(run.items)
+        groups = clusters_by_id(run.items)
         clusters = [groups[name] for name in whole.ids] if groups is not None else None
 
         def spread(sums: Array) -> Array:
@@ -280,22 +284,26 @@ def _quality_differences(run: Folder, field: str, samples: int = _SAMPLES) -> li
             found: Array = means.max(1) - means.min(1)
             return found
 
-        ends = _ends(bootstrap(_sums(group, values, len(names)), spread, clusters, samples))
-        value = float(spread(_sums(group, values, len(names)).sum(0, keepdims=True))[0])
+        ends = _percentile_ends(bootstrap(_sums_by_group(group, values, len(names)), spread, clusters, samples))
+        value = float(spread(_sums_by_group(group, values, len(names)).sum(0, keepdims=True))[0])
         p = None
         if clusters is None:
             random = np.random.default_rng(SEED)
             by_chance = spread(
-                np.vstack([_sums(random.permutation(group), values, len(names)).sum(0) for _ in range(samples)])
+                np.vstack(
+                    [_sums_by_group(random.permutation(group), values, len(names)).sum(0) for _ in range(samples)]
+                )
             )
             p = float(((by_chance >= value - 1e-12).sum() + 1) / (samples + 1))
         found.append(
-            Difference(measure=f"{spec.name} difference", value=value, low=ends.low, high=ends.high, p=p, p_holm=None)
+            GroupDifference(
+                measure=f"{spec.name} difference", value=value, low=ends.low, high=ends.high, p=p, p_holm=None
+            )
         )
     return found
 
 
-def _sums(group: NDArray[np.int64], values: Array, groups: int) -> Array:
+def _sums_by_group(group: NDArray[np.int64], values: Array, groups: int) -> Array:
     """(items, groups x 2): each item's value and one, in the columns of its group."""
     found = np.zeros((len(group), groups, 2))
     found[np.arange(len(group)), group] = np.column_stack([values, np.ones(len(values))])

@@ -14,8 +14,8 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
-from steward.evaluation.metrics.graded import Call, chat, content, digest, marked, shortened
-from steward.evaluation.run import Folder, clusters_of, question_of
+from steward.evaluation.metrics.graded import GraderCall, make_chat_call, mark_text, reply_text, short_digest, shorten
+from steward.evaluation.run import EvalRun, clusters_by_id, question_text
 from steward.evaluation.statistics import mcnemar, mean_of_shares, permutation
 
 Side = Literal["first", "second", "tie"]
@@ -29,7 +29,7 @@ _PROMPT: Final = (
 _VERDICT: Final = re.compile(r"^\W*(?:final )?verdict\W*[:=]\W*(?:answer )?(A|B|tie)\W*$", re.I | re.M)
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class JudgedItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One item. Without a winner, `why`; `turned`: the verdict followed the order."""
 
     id: str
@@ -40,7 +40,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     said: tuple[str, ...] = ()  # in both orders
 
 
-class Preference(msgspec.Struct, frozen=True, kw_only=True):
+class JudgeComparison(msgspec.Struct, frozen=True, kw_only=True):
     """All items. `win_rate`: the candidate's, ties as halves; 0.5 is no difference. None without a judged item."""
 
     baseline: str
@@ -59,17 +59,22 @@ class Preference(msgspec.Struct, frozen=True, kw_only=True):
     unscored: tuple[str, ...]  # "id: why"
     errored: tuple[str, ...]  # "id: why"
     signature: str
-    items: tuple[Judged, ...]
+    items: tuple[JudgedItem, ...]
 
 
-def comparison_calls(
+def make_comparison_calls(
     model: str, rubric: str, question: str, baseline: str, candidate: str, temperature: float | None = 0.0
-) -> tuple[Call, Call]:
+) -> tuple[GraderCall, GraderCall]:
     """The baseline first, then the candidate first."""
 
-    def ask(one: str, other: str) -> Call:
-        parts = [f"Rubric:\n{rubric.strip()}", marked("question", question), marked("A", one), marked("B", other)]
-        return chat(model, _PROMPT, "\n\n".join(parts), temperature)
+    def ask(one: str, other: str) -> GraderCall:
+        parts = [
+            f"Rubric:\n{rubric.strip()}",
+            mark_text("question", question),
+            mark_text("A", one),
+            mark_text("B", other),
+        ]
+        return make_chat_call(model, _PROMPT, "\n\n".join(parts), temperature)
 
     return ask(baseline, candidate), ask(candidate, baseline)
 
@@ -85,25 +90,30 @@ def read_verdict(said: str) -> Side | None:
     return sides[found.pop()] if len(found) == 1 else None
 
 
-def judged(name: str, replies: Sequence[bytes]) -> Judged:
+def read_verdicts(name: str, replies: Sequence[bytes]) -> JudgedItem:
     """Of the replies to `comparison_calls`, in their order."""
-    said = tuple(map(content, replies))
+    said = tuple(map(reply_text, replies))
     one, other = map(read_verdict, said)
     if one is None or other is None:
         order = 1 if one is None else 2
-        return Judged(
-            id=name, why=f'no one line "Verdict: …" in order {order}: {shortened(said[order - 1])}', said=said
+        return JudgedItem(
+            id=name, why=f'no one line "Verdict: …" in order {order}: {shorten(said[order - 1])}', said=said
         )
     if (one, other) == ("second", "first"):
-        return Judged(id=name, winner="candidate", said=said)
+        return JudgedItem(id=name, winner="candidate", said=said)
     if (one, other) == ("first", "second"):
-        return Judged(id=name, winner="baseline", said=said)
-    return Judged(id=name, winner="tie", turned=one == other != "tie", said=said)
+        return JudgedItem(id=name, winner="baseline", said=said)
+    return JudgedItem(id=name, winner="tie", turned=one == other != "tie", said=said)
 
 
-def preference(
-    baseline: Folder, candidate: Folder, found: Mapping[str, Judged], model: str, rubric: str, confidence: float = 0.95
-) -> Preference:
+def summarise_verdicts(
+    baseline: EvalRun,
+    candidate: EvalRun,
+    found: Mapping[str, JudgedItem],
+    model: str,
+    rubric: str,
+    confidence: float = 0.95,
+) -> JudgeComparison:
     """Win rate with Wilson's interval, or a bootstrap of clusters where items belong together."""
     found = {item.id: found[item.id] for item in baseline.items if item.id in found}  # in the runs' order
     errored = [
@@ -113,13 +123,13 @@ def preference(
     ] + [f"{name}: {item.why}" for name, item in found.items() if item.unreached]
     scored = [item for item in baseline.items if item.id in found and found[item.id].winner is not None]
     values = [{"candidate": 1.0, "tie": 0.5}.get(str(found[item.id].winner), 0.0) for item in scored]
-    groups = clusters_of(scored) if scored else None
+    groups = clusters_by_id(scored) if scored else None
     clusters = [groups[item.id] for item in scored] if groups is not None else None
     wins, losses = values.count(1.0), values.count(0.0)
     rate = mean_of_shares(values, clusters, confidence) if values else None
     turned = [found[item.id] for item in scored if found[item.id].turned]
     test = "" if rate is None else "paired permutation" if clusters else "sign, mid-p"
-    return Preference(
+    return JudgeComparison(
         baseline=baseline.manifest.model,
         candidate=candidate.manifest.model,
         win_rate=None if rate is None else rate.value,
@@ -141,17 +151,17 @@ def preference(
             f"{name}: {item.why}" for name, item in found.items() if item.winner is None and not item.unreached
         ),
         errored=tuple(errored),
-        signature=f"judge_pairwise|model:{model}|rubric:{digest(_PROMPT + rubric)}|orders:2|turned:tie|ties:half"
+        signature=f"judge_pairwise|model:{model}|rubric:{short_digest(_PROMPT + rubric)}|orders:2|turned:tie|ties:half"
         f"|ci:{confidence}|{'bootstrap:clusters' if clusters else 'wilson or exact'}",
         items=tuple(found.values()),
     )
 
 
-def answered(baseline: Folder, candidate: Folder) -> list[tuple[str, str, str, str]]:
+def list_answered_pairs(baseline: EvalRun, candidate: EvalRun) -> list[tuple[str, str, str, str]]:
     """(id, question, the baseline's answer, the candidate's) of the items that both answered."""
     rows = []
     for item in baseline.items:
         one, other = baseline.answers[item.id], candidate.answers[item.id]
         if one.error is None and other.error is None:
-            rows.append((item.id, question_of(item), one.prediction or "", other.prediction or ""))
+            rows.append((item.id, question_text(item), one.prediction or "", other.prediction or ""))
     return rows

@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import higher_is_better, make
-from steward.evaluation.run import Folder, clusters_of, scored
+from steward.evaluation.metrics import higher_is_better, make_metric
+from steward.evaluation.run import EvalRun, clusters_by_id, score_items
 from steward.evaluation.statistics import SEED, bootstrap, mean_of_shares, percentile_interval
-from steward.evaluation.suite import Item, MetricSpec, fields_asked, load_suite
+from steward.evaluation.suite import MetricSpec, SuiteItem, asked_fields, load_suite
 
 
-class Runs(Protocol):
+class TextHashes(Protocol):
     """Hashes of texts: `values[offsets[i]:offsets[i + 1]]` are those of text i."""
 
     @property
@@ -35,14 +35,14 @@ class Runs(Protocol):
     def offsets(self) -> NDArray[np.int64]: ...
 
 
-class Found(msgspec.Struct, frozen=True):
+class OverlappingItem(msgspec.Struct, frozen=True):
     """One item that overlaps, and the share of its longest overlapping text's runs that were found."""
 
     id: str
     share: float
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
+class OverlapGap(msgspec.Struct, frozen=True, kw_only=True):
     """One metric on items that overlap and on those that do not; above 0 it is better on what may be remembered."""
 
     metric: str
@@ -55,7 +55,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     n_clean: int
 
 
-class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+class OverlapReport(msgspec.Struct, frozen=True, kw_only=True):
     """All items."""
 
     items: int
@@ -63,20 +63,20 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
     share: float | None
     low: float | None
     high: float | None
-    overlapping: tuple[Found, ...]
-    gaps: tuple[Gap, ...]
+    overlapping: tuple[OverlappingItem, ...]
+    gaps: tuple[OverlapGap, ...]
     ngram: int
     shortest: int
 
 
-def asked_texts(path: Path, limit: int | None = None) -> dict[str, list[str]]:
+def read_asked_texts(path: Path, limit: int | None = None) -> dict[str, list[str]]:
     """Of each item the fields that are asked and the references, without the template's words."""
     spec = load_suite(path, limit=1).spec
     found: dict[str, list[str]] = {}
 
     def see(row: dict[str, Any], name: str) -> dict[str, Any]:
         right = row.get(str(spec.references), [])
-        values = [row.get(field) for field in fields_asked(spec)] + (right if isinstance(right, list) else [right])
+        values = [row.get(field) for field in asked_fields(spec)] + (right if isinstance(right, list) else [right])
         found[name] = [value for value in values if isinstance(value, str)]
         return row
 
@@ -84,15 +84,15 @@ def asked_texts(path: Path, limit: int | None = None) -> dict[str, list[str]]:
     return found
 
 
-def overlap(
+def find_overlap(
     texts: Mapping[str, Sequence[str]],
     train: Iterable[list[str]],
-    runs: Callable[[Sequence[str], int], Runs],
-    words: Callable[[Sequence[str]], Runs],
-    run: Folder | None = None,
+    runs: Callable[[Sequence[str], int], TextHashes],
+    words: Callable[[Sequence[str]], TextHashes],
+    run: EvalRun | None = None,
     ngram: int = 13,
     shortest: int = 8,
-) -> Overlap:
+) -> OverlapReport:
     """`texts`: of each item. `train`: batches of texts. `runs(texts, n)`: the hashes of runs of n words.
 
     :raises InputError: the run is over other items
@@ -100,7 +100,7 @@ def overlap(
     flat = [(name, text) for name, several in texts.items() for text in several]
     counts = np.diff(words([text for _, text in flat]).offsets)
     lengths = sorted({min(int(count), ngram) for count in counts if count >= shortest})
-    wanted = {length: _of_length(flat, counts, length, ngram, runs) for length in lengths}
+    wanted = {length: _hash_by_length(flat, counts, length, ngram, runs) for length in lengths}
     seen = {length: np.zeros(len(values), bool) for length, (_, values, _) in wanted.items()}
     for batch in train:
         for length, (_, values, _) in wanted.items():
@@ -115,25 +115,25 @@ def overlap(
             shares[name] = max(shares.get(name, 0.0), share)
     hit = {name for name, share in shares.items() if share > 0}
     share = mean_of_shares([float(name in hit) for name in shares]) if shares else None
-    return Overlap(
+    return OverlapReport(
         items=len(texts),
         too_short=len(texts) - len(shares),
         share=None if share is None else share.value,
         low=None if share is None else share.low,
         high=None if share is None else share.high,
-        overlapping=tuple(Found(name, shares[name]) for name in sorted(hit, key=lambda name: -shares[name])),
-        gaps=_gaps(run, set(texts), hit) if run is not None else (),
+        overlapping=tuple(OverlappingItem(name, shares[name]) for name in sorted(hit, key=lambda name: -shares[name])),
+        gaps=_compare_overlapping(run, set(texts), hit) if run is not None else (),
         ngram=ngram,
         shortest=shortest,
     )
 
 
-def _of_length(
+def _hash_by_length(
     flat: Sequence[tuple[str, str]],
     counts: NDArray[np.int64],
     length: int,
     ngram: int,
-    runs: Callable[[Sequence[str], int], Runs],
+    runs: Callable[[Sequence[str], int], TextHashes],
 ) -> tuple[list[str], NDArray[np.uint64], NDArray[np.intp]]:
     """(items, hashes of runs, index of the item of each) of the texts that are looked for by runs of that length."""
     chosen = [at for at, count in enumerate(counts) if min(int(count), ngram) == length]
@@ -142,27 +142,29 @@ def _of_length(
     return names, values, np.repeat(np.arange(len(names)), np.diff(offsets))
 
 
-def _gaps(run: Folder, known: set[str], hit: set[str]) -> tuple[Gap, ...]:
-    first = next((item.id for item in run.items if _bare(item, run) not in known), None)
+def _compare_overlapping(run: EvalRun, known: set[str], hit: set[str]) -> tuple[OverlapGap, ...]:
+    first = next((item.id for item in run.items if _strip_repeat(item, run) not in known), None)
     if first is not None:
         raise InputError(f"the run has item {first!r}, which the suite has not; give the suite that it ran")
-    seen = [item for item in run.items if _bare(item, run) in hit]
-    clean = [item for item in run.items if _bare(item, run) not in hit]
-    return tuple(_gap(spec, run, seen, clean) for spec in run.manifest.suite.metric_specs())
+    seen = [item for item in run.items if _strip_repeat(item, run) in hit]
+    clean = [item for item in run.items if _strip_repeat(item, run) not in hit]
+    return tuple(_compare_metric(spec, run, seen, clean) for spec in run.manifest.suite.metric_specs())
 
 
-def _bare(item: Item, run: Folder) -> str:
+def _strip_repeat(item: SuiteItem, run: EvalRun) -> str:
     """The id without the repeat's number."""
     return item.id.rpartition("#")[0] if run.manifest.suite.repeats > 1 else item.id
 
 
-def _gap(spec: MetricSpec, run: Folder, seen: Sequence[Item], clean: Sequence[Item]) -> Gap:
-    metric, sign = make(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
-    parts = [scored(spec, items, run.answers) for items in (seen, clean)]
+def _compare_metric(
+    spec: MetricSpec, run: EvalRun, seen: Sequence[SuiteItem], clean: Sequence[SuiteItem]
+) -> OverlapGap:
+    metric, sign = make_metric(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
+    parts = [score_items(spec, items, run.answers) for items in (seen, clean)]
     one, other = parts
     low = high = math.nan
     if one.ids and other.ids:
-        groups = clusters_of(run.items)
+        groups = clusters_by_id(run.items)
         drawn = [
             bootstrap(
                 part.table, metric.combine, [groups[name] for name in part.ids] if groups else None, seed=SEED + at
@@ -171,7 +173,7 @@ def _gap(spec: MetricSpec, run: Folder, seen: Sequence[Item], clean: Sequence[It
         ]
         low, high = percentile_interval(sign * (drawn[0] - drawn[1]), min(len(one.ids), len(other.ids)))
     both = one.score.value is not None and other.score.value is not None
-    return Gap(
+    return OverlapGap(
         metric=spec.name,
         overlapping=one.score.value,
         clean=other.score.value,

@@ -47,7 +47,7 @@ class Likelihood(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
-class Setup(msgspec.Struct, frozen=True, kw_only=True):
+class PerplexitySetup(msgspec.Struct, frozen=True, kw_only=True):
     """All that the numbers depend on beside model and text. Two results compare where these are equal."""
 
     window: int  # tokens that the model sees at most
@@ -83,13 +83,13 @@ class Perplexity(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     words: int
     bytes: int
-    setup: Setup
+    setup: PerplexitySetup
     signature: str
     rows: tuple[Likelihood, ...]  # each document, so that another result can be set against it
-    against: Gain | None = None
+    against: PerplexityGain | None = None
 
 
-class Gain(msgspec.Struct, frozen=True, kw_only=True):
+class PerplexityGain(msgspec.Struct, frozen=True, kw_only=True):
     """Bits per byte saved against another result on the same documents: above 0 is better.
 
     `ratio`: byte perplexity over the other's. Ends are None with fewer than two documents that both scored.
@@ -119,7 +119,7 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; convert it first") from error
     if path.suffix == ".jsonl":
-        found = [_row(line, n, path, field) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+        found = [_parse_row(line, n, path, field) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     elif split == "file":
         found = [Document("1", text)] if text.strip() else []
     else:
@@ -130,7 +130,7 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
     return found
 
 
-def _row(line: str, number: int, path: Path, field: str) -> Document:
+def _parse_row(line: str, number: int, path: Path, field: str) -> Document:
     try:
         row = msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.MsgspecError as error:
@@ -142,7 +142,7 @@ def _row(line: str, number: int, path: Path, field: str) -> Document:
     return Document(str(number), text)
 
 
-def windows(tokens: Sequence[int], prefix: int | None, window: int, stride: int) -> Iterator[Continuation]:
+def split_windows(tokens: Sequence[int], prefix: int | None, window: int, stride: int) -> Iterator[Continuation]:
     """What to ask so that each token is scored once, with at least `window - stride` tokens before it where there are.
 
     The first window scores up to `window` tokens, each later one the next `stride`; the model is shown no more than
@@ -150,7 +150,7 @@ def windows(tokens: Sequence[int], prefix: int | None, window: int, stride: int)
     (`get_rolling_token_windows` with `context_len` 1, made disjoint), else those of `context_len` window - stride + 1.
     Without a prefix the first token is context only, as in the transformers documentation.
 
-    >>> [(c.context, c.tokens) for c in windows([1, 2, 3, 4, 5], 0, window=2, stride=2)]
+    >>> [(c.context, c.tokens) for c in split_windows([1, 2, 3, 4, 5], 0, window=2, stride=2)]
     [((0,), (1, 2)), ((2,), (3, 4)), ((3, 4), (5,))]
     """
     given = tuple(tokens)
@@ -165,7 +165,7 @@ def windows(tokens: Sequence[int], prefix: int | None, window: int, stride: int)
         yield Continuation(given[shown:start], given[start:end])
 
 
-def likelihood(document: Document, log_probabilities: Sequence[float]) -> Likelihood:
+def sum_likelihood(document: Document, log_probabilities: Sequence[float]) -> Likelihood:
     """A document's sum, or, where a value is no log-probability, the error that says which."""
     for index, value in enumerate(log_probabilities):
         if not (_LOWEST < value <= 1e-4):  # NaN too; rounding may end just above 0
@@ -179,11 +179,11 @@ def likelihood(document: Document, log_probabilities: Sequence[float]) -> Likeli
     )
 
 
-def summarise(
+def summarise_perplexity(
     model: str,
     backend: str,
     found: Sequence[Likelihood],
-    setup: Setup,
+    setup: PerplexitySetup,
     confidence: float = 0.95,
     samples: int = SAMPLES,
     seed: int = SEED,
@@ -192,15 +192,15 @@ def summarise(
     scored = [row for row in found if row.error is None and row.tokens]
     table = np.array([[row.nats, row.tokens, row.words, row.bytes] for row in scored], dtype=np.float64).reshape(-1, 4)
     nats = math.fsum(row.nats for row in scored)
-    estimates = [_estimate(table, nats, column, confidence, samples, seed) for column in (1, 2, 3)]
+    estimates = [_estimate_ratio(table, nats, column, confidence, samples, seed) for column in (1, 2, 3)]
     token, word, byte = estimates
     return Perplexity(
         model=model,
         backend=backend,
-        token_perplexity=_map(token, math.exp),
-        word_perplexity=_map(word, math.exp),
-        byte_perplexity=_map(byte, math.exp),
-        bits_per_byte=_map(byte, lambda value: value / math.log(2)),
+        token_perplexity=_transform_estimate(token, math.exp),
+        word_perplexity=_transform_estimate(word, math.exp),
+        byte_perplexity=_transform_estimate(byte, math.exp),
+        bits_per_byte=_transform_estimate(byte, lambda value: value / math.log(2)),
         nats=nats,
         documents=len(scored),
         unscored=sum(row.error is None and not row.tokens for row in found),
@@ -209,12 +209,14 @@ def summarise(
         words=sum(row.words for row in scored),
         bytes=sum(row.bytes for row in scored),
         setup=setup,
-        signature=_signature(backend, setup, confidence, samples, seed),
+        signature=_make_signature(backend, setup, confidence, samples, seed),
         rows=tuple(found),
     )
 
 
-def gain(new: Perplexity, old: Perplexity, confidence: float = 0.95, samples: int = SAMPLES, seed: int = SEED) -> Gain:
+def compare_perplexity(
+    new: Perplexity, old: Perplexity, confidence: float = 0.95, samples: int = SAMPLES, seed: int = SEED
+) -> PerplexityGain:
     """Paired, document by document: each sample of the bootstrap draws the same documents of both.
 
     :raises InputError: the results are over different texts, or no document was scored by both
@@ -232,7 +234,7 @@ def gain(new: Perplexity, old: Perplexity, confidence: float = 0.95, samples: in
     table = np.array(bits, dtype=np.float64)
     low, high = percentile_interval(bootstrap(table, ratio, samples=samples, seed=seed), len(pairs), confidence)
     saved = float(table[:, 0].sum() / table[:, 1].sum())
-    return Gain(
+    return PerplexityGain(
         model=old.model,
         bits_per_byte=saved,
         low=None if math.isnan(low) else low,
@@ -244,7 +246,7 @@ def gain(new: Perplexity, old: Perplexity, confidence: float = 0.95, samples: in
     )
 
 
-def read_result(path: Path) -> Perplexity:
+def read_perplexity(path: Path) -> Perplexity:
     """What `steward eval perplexity --json` wrote. :raises InputError: nothing of that kind"""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Perplexity)
@@ -256,7 +258,7 @@ def read_result(path: Path) -> Perplexity:
         raise InputError(f"{path}: {error}; expected the output of `steward eval perplexity --json`") from error
 
 
-def _estimate(
+def _estimate_ratio(
     table: Array, nats: float, column: int, confidence: float, samples: int, seed: int
 ) -> tuple[Interval, bool] | None:
     """Nats a unit, above 0, and whether it has an interval."""
@@ -268,25 +270,25 @@ def _estimate(
     return Interval(-nats / float(pair[:, 1].sum()), low, high), not math.isnan(low)
 
 
-def _map(given: tuple[Interval, bool] | None, rising: Callable[[float], float]) -> Estimate | None:
+def _transform_estimate(given: tuple[Interval, bool] | None, rising: Callable[[float], float]) -> Estimate | None:
     """Through a rising function, which keeps an interval's ends its ends. None where no number is that large: Chinese
     text is one word.
     """
     if given is None:
         return None
     interval, bounded = given
-    value, low, high = (_finite(rising, each) for each in (interval.value, interval.low, interval.high))
+    value, low, high = (_apply_or_none(rising, each) for each in (interval.value, interval.low, interval.high))
     return None if value is None else Estimate(value, low if bounded else None, high if bounded else None)
 
 
-def _finite(rising: Callable[[float], float], value: float) -> float | None:
+def _apply_or_none(rising: Callable[[float], float], value: float) -> float | None:
     try:
         return rising(value)
     except OverflowError:
         return None
 
 
-def _signature(backend: str, setup: Setup, confidence: float, samples: int, seed: int) -> str:
+def _make_signature(backend: str, setup: PerplexitySetup, confidence: float, samples: int, seed: int) -> str:
     kind = "rolling" if setup.stride == setup.window else "strided"
     tokenizer = (setup.tokenizer_sha256 or "unknown")[:12]
     return (
@@ -296,10 +298,10 @@ def _signature(backend: str, setup: Setup, confidence: float, samples: int, seed
     )
 
 
-def text_hash(documents: Sequence[Document]) -> str:
+def hash_texts(documents: Sequence[Document]) -> str:
     return hashlib.sha256(json.dumps([document.text for document in documents]).encode()).hexdigest()
 
 
-def token_hash(tokens: Sequence[Sequence[int]]) -> str:
+def hash_tokens(tokens: Sequence[Sequence[int]]) -> str:
     """Of the numbers of all documents' tokens, so that two readings of one tokenizer can be seen to agree."""
     return hashlib.sha256(json.dumps([list(each) for each in tokens]).encode()).hexdigest()

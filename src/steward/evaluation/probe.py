@@ -20,7 +20,7 @@ TEXTS: Final = ("The order arrived on Monday, and the box was", "One two three f
 TOLERANCE: Final = 0.2  # nats; logits near 16 are 1/16 apart in bfloat16, and another batch rounds them otherwise
 
 
-class Known(msgspec.Struct, frozen=True):
+class KnownAnswer(msgspec.Struct, frozen=True):
     """One known answer: `likely` was said to follow `context`; `least` is another token, the context's first."""
 
     context: tuple[int, ...]
@@ -38,7 +38,7 @@ class Known(msgspec.Struct, frozen=True):
         )
 
 
-def refusal(known: Known, answers: Sequence[Sequence[float]]) -> str:
+def find_contradiction(known: KnownAnswer, answers: Sequence[Sequence[float]]) -> str:
     """Why these answers to the four questions are not log-probabilities of the text; empty where they are."""
     sizes, wanted = [len(answer) for answer in answers], [1, 2, 1, 1]
     if sizes != wanted:

@@ -7,10 +7,10 @@ from html import escape
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from steward.evaluation.compare import Comparison, Paired
-from steward.evaluation.gate import Decision
-from steward.evaluation.run import Folder
-from steward.evaluation.run_page import SLICES, case
+from steward.evaluation.compare import Comparison, MetricComparison
+from steward.evaluation.gate import GateDecision
+from steward.evaluation.run import EvalRun
+from steward.evaluation.run_page import SLICES, render_case
 from steward.web.charts import Span, interval_chart
 from steward.web.page import Html, card, figures, report_page, table
 
@@ -19,28 +19,28 @@ _BEST: Final = 5
 _COLUMNS: Final = "|#baseline|#candidate|#gain|#low|#high|#p|#items|#better|#worse"
 
 
-def comparison_page(found: Comparison, baseline: Folder, candidate: Folder) -> str:
+def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: EvalRun) -> str:
     """Gains with intervals, overall and by slice, and the worst regressions side by side; below 500 KB."""
     suite = baseline.manifest.suite.name
-    parts = [figures([_figure(whole) for whole in found.wholes[:4]])]
+    parts = [figures([_summary_figure(whole) for whole in found.wholes[:4]])]
     if not found.same_prompts:
         parts.append(card("Different prompts", "<p>The two runs asked with different prompts.</p>"))
     said = (
         "<p>Gains are candidate minus baseline, turned so that above 0 is better, over the items that both scored.</p>"
     )
-    parts.append(card("All items", table(_COLUMNS, [_row(whole) for whole in found.wholes]) + said))
-    parts += _slices(found)
+    parts.append(card("All items", table(_COLUMNS, [_table_row(whole) for whole in found.wholes]) + said))
+    parts += _render_slices(found)
     for whole in found.wholes[:1]:
-        parts.append(_cases(f"Worst regressions by {whole.metric}", whole.worse, _WORST, baseline, candidate))
+        parts.append(_render_cases(f"Worst regressions by {whole.metric}", whole.worse, _WORST, baseline, candidate))
         if whole.better:
-            parts.append(_cases(f"Greatest gains by {whole.metric}", whole.better, _BEST, baseline, candidate))
+            parts.append(_render_cases(f"Greatest gains by {whole.metric}", whole.better, _BEST, baseline, candidate))
     signatures = escape("\n".join(whole.signature for whole in found.wholes))
     parts.append(card("How this was measured", f'<p class="signature">{signatures}</p>'))
     kicker = f"comparison · suite {escape(suite)} · data {baseline.manifest.data_sha256[:12]}"
     return report_page(f"{found.candidate} against {found.baseline}", kicker, "".join(parts))
 
 
-def _figure(whole: Paired) -> tuple[str, str, str]:
+def _summary_figure(whole: MetricComparison) -> tuple[str, str, str]:
     if whole.gain is None:
         return whole.metric, "–", "no item that both scored"
     ends = "no interval" if whole.low is None or whole.high is None else f"{whole.low:+.3f} to {whole.high:+.3f}"
@@ -51,21 +51,21 @@ def _figure(whole: Paired) -> tuple[str, str, str]:
     )
 
 
-def _row(row: Paired) -> list[object]:
+def _table_row(row: MetricComparison) -> list[object]:
     sure = "" if row.low is None or row.high is None else "up" if row.low > 0 else "down" if row.high < 0 else ""
     numbers: list[object] = [
-        _digits(value) for value in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)
+        _format_number(value) for value in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)
     ]
     if sure:
         numbers[2] = Html(f'<span class="{sure}">{numbers[2]}</span>')
     return [row.title, *numbers, f"{row.n} of {row.items}", len(row.better), len(row.worse)]
 
 
-def _digits(value: float | None) -> str | None:
+def _format_number(value: float | None) -> str | None:
     return None if value is None else f"{value:.4f}"
 
 
-def _slices(found: Comparison) -> list[str]:
+def _render_slices(found: Comparison) -> list[str]:
     """Of the first metric: gains, the greatest loss first; of all metrics, a table."""
     rows = [row for row in found.slices if row.metric == found.wholes[0].metric and row.gain is not None]
     rows = sorted(rows, key=lambda row: row.gain or 0.0)[:SLICES]
@@ -76,23 +76,25 @@ def _slices(found: Comparison) -> list[str]:
         for row in rows
     ]
     listed = found.slices[: SLICES * len(found.wholes)]
-    inside = table(_COLUMNS, [_row(row) for row in listed])
+    inside = table(_COLUMNS, [_table_row(row) for row in listed])
     return [
-        interval_chart(f"Gain in {found.wholes[0].metric} by slice, greatest loss first", spans, _signed, mark=0.0),
+        interval_chart(
+            f"Gain in {found.wholes[0].metric} by slice, greatest loss first", spans, _format_signed, mark=0.0
+        ),
         card("Slices", f"<details><summary>{len(listed)} rows</summary>{inside}</details>"),
     ]
 
 
-def _signed(value: float) -> str:
+def _format_signed(value: float) -> str:
     return f"{value:+.3g}" if value else "0"
 
 
-def _cases(title: str, names: Sequence[str], most: int, baseline: Folder, candidate: Folder) -> str:
+def _render_cases(title: str, names: Sequence[str], most: int, baseline: EvalRun, candidate: EvalRun) -> str:
     if not names:
         return card(title, "<p>None.</p>")
     items = {item.id: item for item in baseline.items}
     cases = [
-        case(
+        render_case(
             items[name],
             "",
             [
@@ -105,27 +107,27 @@ def _cases(title: str, names: Sequence[str], most: int, baseline: Folder, candid
     return card(f"{title}, {len(cases)} of {len(names):,}", "".join(cases))
 
 
-def decision_markdown(found: Decision) -> str:
+def render_gate_markdown(found: GateDecision) -> str:
     """For a pull request's comment."""
     lines = [f"**Gate: {found.verdict}** ({found.candidate} against {found.baseline})", ""]
-    lines += ["| guard | verdict | gain | interval | margin | why |", "|---|---|---|---|---|---|"]
-    for guard in found.guards:
-        gain = "" if guard.gain is None else f"{guard.gain:+.4f}"
-        interval = "" if guard.low is None or guard.high is None else f"{guard.low:+.4f} to {guard.high:+.4f}"
-        margin = "" if guard.margin is None else f"{guard.margin:g}"
-        cells = [guard.name, guard.verdict, gain, interval, margin, guard.why]
+    lines += ["| check | verdict | gain | interval | margin | why |", "|---|---|---|---|---|---|"]
+    for check in found.checks:
+        gain = "" if check.gain is None else f"{check.gain:+.4f}"
+        interval = "" if check.low is None or check.high is None else f"{check.low:+.4f} to {check.high:+.4f}"
+        margin = "" if check.margin is None else f"{check.margin:g}"
+        cells = [check.name, check.verdict, gain, interval, margin, check.why]
         lines.append("| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def decision_junit(found: Decision) -> str:
-    """A test case for each guard; what is inconclusive is an error, which no build server takes for a pass."""
+def render_gate_junit(found: GateDecision) -> str:
+    """A test case for each check; what is inconclusive is an error, which no build server takes for a pass."""
     cases = []
-    for guard in found.guards:
-        tag = {"passed": "", "regressed": "failure", "inconclusive": "error"}[guard.verdict]
-        inside = f"<{tag} message={quoteattr(guard.why)}/>" if tag else ""
-        cases.append(f'<testcase classname="steward.gate" name={quoteattr(guard.name)}>{inside}</testcase>')
-    verdicts = [guard.verdict for guard in found.guards]
+    for check in found.checks:
+        tag = {"passed": "", "regressed": "failure", "inconclusive": "error"}[check.verdict]
+        inside = f"<{tag} message={quoteattr(check.why)}/>" if tag else ""
+        cases.append(f'<testcase classname="steward.gate" name={quoteattr(check.name)}>{inside}</testcase>')
+    verdicts = [check.verdict for check in found.checks]
     failures, errors = verdicts.count("regressed"), verdicts.count("inconclusive")
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'

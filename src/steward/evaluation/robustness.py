@@ -16,32 +16,32 @@ import msgspec
 import numpy as np
 
 from steward.evaluation.changes import OPTIONS
-from steward.evaluation.compare import Drawn, Paired, moved_units, pair
-from steward.evaluation.metrics import higher_is_better, scale_of
-from steward.evaluation.run import Folder, clusters_of, scored
-from steward.evaluation.score import Prediction, Score, score
+from steward.evaluation.compare import MetricComparison, SampledComparison, compare_metric, count_moved_clusters
+from steward.evaluation.metrics import higher_is_better, metric_scale
+from steward.evaluation.run import EvalRun, clusters_by_id, score_items
+from steward.evaluation.score import Prediction, Score, score_predictions
 from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, paired_bootstrap
-from steward.evaluation.suite import Change, Item, MetricSpec
+from steward.evaluation.suite import MetricSpec, QuestionChange, SuiteItem
 from steward.text.swaps import swapped
 
 _EVIDENCE: Final = 6  # moves that, all one way, are evidence at 5 %: the sign test's p of five is 2 · 2**-5 = 0.0625
 _SHOWN: Final = 5  # items side by side, those that lost most first
 
 
-class Shift(msgspec.Struct, frozen=True, kw_only=True):
+class MetricShift(msgspec.Struct, frozen=True, kw_only=True):
     """One metric under one change. `p` is Holm's over all changes and metrics of the trial.
 
     `low` and `high`: the pairing's interval; where fewer than six items moved, also all that the exact intervals of the
     shares that moved up and down allow, each taken to move all the way: a bootstrap of so few has too little width.
     """
 
-    paired: Paired
+    paired: MetricComparison
     low: float | None
     high: float | None
     p: float | None
 
 
-class Example(msgspec.Struct, frozen=True, kw_only=True):
+class AnswerChange(msgspec.Struct, frozen=True, kw_only=True):
     """One item before and after."""
 
     id: str
@@ -51,19 +51,19 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     said_after: str | None
 
 
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeEffect(msgspec.Struct, frozen=True, kw_only=True):
     """What one change did. `same`: the share of answers that stayed, in SQuAD's normal form, where it can be told."""
 
     change: str
     items: int  # that the change touches
     untouched: int
-    shifts: tuple[Shift, ...]
+    shifts: tuple[MetricShift, ...]
     same: Score | None
-    examples: tuple[Example, ...]
+    examples: tuple[AnswerChange, ...]
     errored: tuple[str, ...]
 
 
-class Worst(msgspec.Struct, frozen=True, kw_only=True):
+class WorstCase(msgspec.Struct, frozen=True, kw_only=True):
     """One metric with each item's worst value, over the items that every run scored."""
 
     metric: str
@@ -75,28 +75,28 @@ class Worst(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
 
-class Trial(msgspec.Struct, frozen=True, kw_only=True):
+class RobustnessReport(msgspec.Struct, frozen=True, kw_only=True):
     """All changes of one suite on one model."""
 
     suite: str
     model: str
     items: int
-    effects: tuple[Effect, ...]
-    worst: tuple[Worst, ...]
+    effects: tuple[ChangeEffect, ...]
+    worst: tuple[WorstCase, ...]
     untouching: tuple[str, ...]  # changes that touch no item
     errored: tuple[str, ...]  # of the original run
     margin: float | None = None
     verdict: Literal["passed", "moved", "inconclusive"] | None = None  # where a margin is given
 
 
-def trial(
-    original: Folder,
-    changed: Mapping[str, tuple[Change, Folder]],
+def measure_robustness(
+    original: EvalRun,
+    changed: Mapping[str, tuple[QuestionChange, EvalRun]],
     extra: Sequence[MetricSpec] = (),
     untouching: tuple[str, ...] = (),
     margin: float | None = None,
     samples: int = SAMPLES,
-) -> Trial:
+) -> RobustnessReport:
     """`changed`: by title. `extra`: metrics beside the suite's, none of them graded. `margin`: on the metrics' scale.
 
     With a margin: moved where a metric of the suite lost more than it for sure, after Holm's correction; after a swap
@@ -104,7 +104,7 @@ def trial(
     """
     specs = [*original.manifest.suite.metric_specs(), *extra]
     pairs = [
-        [pair(spec, run.items, original, run, name=title, samples=samples) for spec in specs]
+        [compare_metric(spec, run.items, original, run, name=title, samples=samples) for spec in specs]
         for title, (_, run) in changed.items()
     ]
     drawn = [[one.paired for one in row] for row in pairs]
@@ -112,31 +112,33 @@ def trial(
     corrected = iter(holm(tested))
     runs = [run for _, run in changed.values()]
     shifts = [
-        tuple(_shift(row, run.items, None if row.p is None else next(corrected)) for row in rows)
+        tuple(_widen_interval(row, run.items, None if row.p is None else next(corrected)) for row in rows)
         for rows, run in zip(drawn, runs, strict=True)
     ]
-    return Trial(
+    return RobustnessReport(
         suite=original.manifest.suite.name,
         model=original.manifest.model,
         items=len(original.items),
         effects=tuple(
-            _effect(title, change, original, run, found)
+            _describe_effect(title, change, original, run, found)
             for (title, (change, run)), found in zip(changed.items(), shifts, strict=True)
         ),
         worst=tuple(
-            found for spec in specs[: len(specs) - len(extra)] if (found := worst_of(spec, original, runs, samples))
+            found
+            for spec in specs[: len(specs) - len(extra)]
+            if (found := find_worst_case(spec, original, runs, samples))
         ),
         untouching=untouching,
-        errored=_errors(original),
+        errored=_list_errors(original),
         margin=margin,
-        verdict=None if margin is None else _verdict(changed, shifts, pairs, len(specs) - len(extra), margin),
+        verdict=None if margin is None else _decide_verdict(changed, shifts, pairs, len(specs) - len(extra), margin),
     )
 
 
-def _verdict(
-    changed: Mapping[str, tuple[Change, Folder]],
-    shifts: Sequence[Sequence[Shift]],
-    pairs: Sequence[Sequence[Drawn]],
+def _decide_verdict(
+    changed: Mapping[str, tuple[QuestionChange, EvalRun]],
+    shifts: Sequence[Sequence[MetricShift]],
+    pairs: Sequence[Sequence[SampledComparison]],
     metrics: int,
     margin: float,
 ) -> Literal["passed", "moved", "inconclusive"]:
@@ -149,70 +151,72 @@ def _verdict(
                 continue
             open_ |= shift.low <= -margin or (change.swaps and shift.high >= margin)
             certain = shift.paired.low == shift.low and shift.paired.high == shift.high  # enough items moved
-            p_moved.append(_p_within(one, -margin, math.inf) if certain else 1.0)
+            p_moved.append(_p_value_within(one, -margin, math.inf) if certain else 1.0)
             if change.swaps:
-                p_moved.append(_p_within(one, -math.inf, margin) if certain else 1.0)
+                p_moved.append(_p_value_within(one, -math.inf, margin) if certain else 1.0)
     if any(p <= 0.025 for p in holm(p_moved)):
         return "moved"
     return "inconclusive" if open_ else "passed"
 
 
-def _p_within(drawn: Drawn, low: float, high: float) -> float:
+def _p_value_within(drawn: SampledComparison, low: float, high: float) -> float:
     """The share of bootstrap samples that moved no more than is allowed."""
     inside = np.count_nonzero((drawn.gains >= low) & (drawn.gains <= high))
     return float((inside + 1) / (drawn.gains.size + 1))
 
 
-def _shift(paired: Paired, items: Sequence[Item], p: float | None) -> Shift:
+def _widen_interval(paired: MetricComparison, items: Sequence[SuiteItem], p: float | None) -> MetricShift:
     low, high = paired.low, paired.high
-    few = moved_units((*paired.worse, *paired.better), items) < _EVIDENCE
-    if few and low is not None and high is not None and scale_of(paired.metric) < math.inf:
-        most_lost, most_won = (_exact(paired, moved, items) for moved in (paired.worse, paired.better))
+    few = count_moved_clusters((*paired.worse, *paired.better), items) < _EVIDENCE
+    if few and low is not None and high is not None and metric_scale(paired.metric) < math.inf:
+        most_lost, most_won = (_bound_movement(paired, moved, items) for moved in (paired.worse, paired.better))
         low, high = min(low, -most_lost), max(high, most_won)
-    return Shift(paired=paired, low=low, high=high, p=p)
+    return MetricShift(paired=paired, low=low, high=high, p=p)
 
 
-def _exact(paired: Paired, moved: Sequence[str], items: Sequence[Item]) -> float:
+def _bound_movement(paired: MetricComparison, moved: Sequence[str], items: Sequence[SuiteItem]) -> float:
     """The most that all may have moved that way, for all that the share which did tells."""
-    return scale_of(paired.metric) * clopper_pearson(moved_units(moved, items), paired.units).high
+    return metric_scale(paired.metric) * clopper_pearson(count_moved_clusters(moved, items), paired.units).high
 
 
-def _effect(title: str, change: Change, original: Folder, run: Folder, shifts: tuple[Shift, ...]) -> Effect:
+def _describe_effect(
+    title: str, change: QuestionChange, original: EvalRun, run: EvalRun, shifts: tuple[MetricShift, ...]
+) -> ChangeEffect:
     before = {item.id: item for item in original.items}
     lost = shifts[0].paired.worse if shifts else ()
     shown = [
         *lost,
-        *(item.id for item in run.items if item.id not in lost and not _stayed(item, change, original, run)),
+        *(item.id for item in run.items if item.id not in lost and not _is_unchanged(item, change, original, run)),
     ]
     after = {item.id: item for item in run.items}
     examples = [
-        Example(
+        AnswerChange(
             id=name,
-            asked=_other_words(before[name], after[name]),
-            asked_after=_other_words(after[name], before[name]),
+            asked=_changed_messages(before[name], after[name]),
+            asked_after=_changed_messages(after[name], before[name]),
             said=original.answers[name].prediction,
             said_after=run.answers[name].prediction,
         )
         for name in shown[:_SHOWN]
     ]
-    return Effect(
+    return ChangeEffect(
         change=title,
         items=len(run.items),
         untouched=len(original.items) - len(run.items),
         shifts=shifts,
-        same=same_answers(change, original, run),
+        same=score_same_answers(change, original, run),
         examples=tuple(examples),
-        errored=_errors(run),
+        errored=_list_errors(run),
     )
 
 
-def _other_words(item: Item, other: Item) -> str:
+def _changed_messages(item: SuiteItem, other: SuiteItem) -> str:
     """The messages that the other item has otherwise."""
     pairs = zip(item.messages, other.messages, strict=True)
     return "\n\n".join(one.content for one, two in pairs if one != two)
 
 
-def same_answers(change: Change, original: Folder, run: Folder) -> Score | None:
+def score_same_answers(change: QuestionChange, original: EvalRun, run: EvalRun) -> Score | None:
     """How many answers stayed what they were; after a swap, what they would be about the other person.
 
     None for options in another order, where the right letter is another one.
@@ -224,30 +228,32 @@ def same_answers(change: Change, original: Folder, run: Folder) -> Score | None:
         one, other = original.answers[item.id], run.answers[item.id]
         error = one.error or other.error
         predictions.append(Prediction(item.id, other.prediction, error))
-        references[item.id] = [expected(change, one.prediction or "")]
-    return score("squad_em", predictions, references, clusters=clusters_of(run.items)).score
+        references[item.id] = [expected_answer(change, one.prediction or "")]
+    return score_predictions("squad_em", predictions, references, clusters=clusters_by_id(run.items)).score
 
 
-def expected(change: Change, said: str) -> str:
+def expected_answer(change: QuestionChange, said: str) -> str:
     """The answer that would show no difference."""
     return (swapped(said, change.use) or said) if change.other_person else said
 
 
-def _stayed(item: Item, change: Change, original: Folder, run: Folder) -> bool:
+def _is_unchanged(item: SuiteItem, change: QuestionChange, original: EvalRun, run: EvalRun) -> bool:
     one, other = original.answers[item.id].prediction, run.answers[item.id].prediction
-    return one is None or other is None or expected(change, one).split() == other.split()
+    return one is None or other is None or expected_answer(change, one).split() == other.split()
 
 
-def worst_of(spec: MetricSpec, original: Folder, runs: Sequence[Folder], samples: int = SAMPLES) -> Worst | None:
+def find_worst_case(
+    spec: MetricSpec, original: EvalRun, runs: Sequence[EvalRun], samples: int = SAMPLES
+) -> WorstCase | None:
     """None for a corpus metric, which items do not have, and where no item was scored by every run it is in."""
     sign = 1.0 if higher_is_better(spec.name) else -1.0
-    found = scored(spec, original.items, original.answers)
+    found = score_items(spec, original.items, original.answers)
     if found.table.shape[1] != 2:
         return None
     values = dict(zip(found.ids, found.values, strict=True))
     worst, gone = dict(values), set[str]()
     for run in runs:
-        part = scored(spec, run.items, run.answers)
+        part = score_items(spec, run.items, run.answers)
         theirs = dict(zip(part.ids, part.values, strict=True))
         gone |= {item.id for item in run.items if item.id not in theirs}
         worst |= {
@@ -256,11 +262,11 @@ def worst_of(spec: MetricSpec, original: Folder, runs: Sequence[Folder], samples
     kept = [item for item in original.items if item.id in values and item.id not in gone]
     if not kept:
         return None
-    groups = clusters_of(kept)
+    groups = clusters_by_id(kept)
     pairs = [(sign * values[item.id], sign * worst[item.id]) for item in kept]
     clusters = [groups[item.id] for item in kept] if groups is not None else None
     gain = paired_bootstrap([a for a, _ in pairs], [b for _, b in pairs], clusters, samples=samples)
-    return Worst(
+    return WorstCase(
         metric=spec.name,
         original=float(np.mean([values[item.id] for item in kept])),
         worst=float(np.mean([worst[item.id] for item in kept])),
@@ -271,5 +277,5 @@ def worst_of(spec: MetricSpec, original: Folder, runs: Sequence[Folder], samples
     )
 
 
-def _errors(run: Folder) -> tuple[str, ...]:
+def _list_errors(run: EvalRun) -> tuple[str, ...]:
     return tuple(f"{item.id}: {why}" for item in run.items if (why := run.answers[item.id].error) is not None)

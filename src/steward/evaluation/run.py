@@ -24,12 +24,12 @@ import msgspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine, TextScorer
-from steward.evaluation.flakes import Flakes, flakes
-from steward.evaluation.metrics import is_graded, make
-from steward.evaluation.metrics.graded import Call, Grade, Graded, scored_text
-from steward.evaluation.score import Prediction, Score, Scored, score
+from steward.evaluation.metrics import is_graded, make_metric
+from steward.evaluation.metrics.graded import Grade, GradedMetric, GraderCall, grade_from_score
+from steward.evaluation.repeatability import Repeatability, measure_repeatability
+from steward.evaluation.score import Prediction, Score, ScoredItems, score_predictions
 from steward.evaluation.statistics import SEED
-from steward.evaluation.suite import Item, MetricSpec, Spec, Suite
+from steward.evaluation.suite import MetricSpec, Suite, SuiteItem, SuiteSpec
 
 _RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
 ATTEMPTS: Final = 4
@@ -37,11 +37,11 @@ _PAUSES_S: Final = (0.5, 1.5, 4.0)  # before the second attempt and those after 
 _LONGEST_S: Final = 60.0  # of a server's retry-after
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class RunManifest(msgspec.Struct, frozen=True, kw_only=True):
     """What decides whether two folders belong to one run, or may be compared."""
 
     format: int = 1
-    suite: Spec
+    suite: SuiteSpec
     model: str
     model_sha256: str | None = None  # of its files, where they are here; a server does not show them
     items: int
@@ -51,7 +51,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = SEED  # of the bootstrap
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What came back for one item."""
 
     id: str
@@ -73,7 +73,7 @@ class SliceScore(msgspec.Struct, frozen=True, kw_only=True):
     score: Score
 
 
-class Results(msgspec.Struct, frozen=True, kw_only=True):
+class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     """results.json. No times but those of metrics that measure them: a resumed run gives the same bytes."""
 
     suite: str
@@ -83,15 +83,17 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     unscored: tuple[str, ...] = ()  # "metric, id: why"
     scores: tuple[Score, ...]
     slices: tuple[SliceScore, ...]
-    flakes: tuple[Flakes, ...] = ()  # where the suite repeats its items
+    repeatability: tuple[Repeatability, ...] = msgspec.field(
+        default=(), name="flakes"
+    )  # where the suite repeats its items
 
 
-class Folder(msgspec.Struct, frozen=True):
+class EvalRun(msgspec.Struct, frozen=True):
     """A run, read back."""
 
-    manifest: Manifest
-    items: tuple[Item, ...]
-    answers: dict[str, Answer]
+    manifest: RunManifest
+    items: tuple[SuiteItem, ...]
+    answers: dict[str, ItemAnswer]
 
 
 async def run_suite(
@@ -106,26 +108,26 @@ async def run_suite(
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, errored: None,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Results:
+) -> RunResults:
     """Ask what is not answered or graded yet, `concurrency` at a time, then score all.
 
     `graders`: who gives the values of each graded metric, by the metric's name in the suite.
 
     :raises InputError: the folder holds another run
     """
-    manifest = Manifest(
+    manifest = RunManifest(
         suite=suite.spec,
         model=model,
         model_sha256=model_sha256,
         items=len(suite.items),
         data_sha256=suite.data_sha256,
         prompts_sha256=suite.prompts_sha256,
-        signatures=tuple(make(spec.name, spec.options).signature for spec in suite.spec.metric_specs()),
+        signatures=tuple(make_metric(spec.name, spec.options).signature for spec in suite.spec.metric_specs()),
     )
     graded = {spec.name: spec for spec in suite.spec.metric_specs() if is_graded(spec.name)}
-    with _locked(out) as file:
-        answers = _open(out, manifest, suite)
-        todo = iter([item for item in suite.items if _unfinished(answers.get(item.id), graded)])
+    with _lock_answers(out) as file:
+        answers = _open_folder(out, manifest, suite)
+        todo = iter([item for item in suite.items if _is_unfinished(answers.get(item.id), graded)])
         done, errored = sum(answer.error is None for answer in answers.values()), 0
         progress(done, 0)
 
@@ -134,9 +136,9 @@ async def run_suite(
             for item in todo:
                 answer = answers.get(item.id)
                 if answer is None or answer.error is not None:
-                    answer = await _ask(item, manifest, engine, cache, pause)
-                answer = await _grade(item, answer, graded, graders or {}, cache, pause)
-                _append(file, answer)
+                    answer = await _ask_item(item, manifest, engine, cache, pause)
+                answer = await _grade_answer(item, answer, graded, graders or {}, cache, pause)
+                _append_answer(file, answer)
                 answers[item.id] = answer
                 done, errored = done + (answer.error is None), errored + (answer.error is not None)
                 progress(done, errored)
@@ -147,23 +149,23 @@ async def run_suite(
                     group.create_task(work())
         except* OSError as failures:  # a full disk: one error, not one for each worker
             raise failures.exceptions[0] from None
-    results = evaluate(manifest, suite.items, answers)
-    _replace(out / "results.json", msgspec.json.format(msgspec.json.encode(results), indent=1))
+    results = score_run(manifest, suite.items, answers)
+    _write_atomically(out / "results.json", msgspec.json.format(msgspec.json.encode(results), indent=1))
     return results
 
 
-def evaluate(manifest: Manifest, items: Sequence[Item], answers: Mapping[str, Answer]) -> Results:
+def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer]) -> RunResults:
     """Every metric over all items and over each slice."""
-    wholes = [(spec, scored(spec, items, answers)) for spec in manifest.suite.metric_specs()]
+    wholes = [(spec, score_items(spec, items, answers)) for spec in manifest.suite.metric_specs()]
     slices = [
-        SliceScore(field=field, name=name, score=scored(spec, part, answers).score)
+        SliceScore(field=field, name=name, score=score_items(spec, part, answers).score)
         for field in manifest.suite.slices
-        for name, part in by_slice(items, field)
+        for name, part in split_by_slice(items, field)
         for spec, _ in wholes
     ]
     failed = [f"{item.id}: {answers[item.id].error}" for item in items if answers[item.id].error is not None]
     open_ = [f"{spec.name}, {name}: {why}" for spec, whole in wholes for name, why in whole.unscored.items()]
-    return Results(
+    return RunResults(
         suite=manifest.suite.name,
         model=manifest.model,
         items=len(items),
@@ -171,20 +173,22 @@ def evaluate(manifest: Manifest, items: Sequence[Item], answers: Mapping[str, An
         unscored=tuple(open_),
         scores=tuple(whole.score for _, whole in wholes),
         slices=tuple(slices),
-        flakes=tuple(found for spec, whole in wholes if (found := flakes(spec.name, whole.ids, whole.values)))
+        repeatability=tuple(
+            found for spec, whole in wholes if (found := measure_repeatability(spec.name, whole.ids, whole.values))
+        )
         if manifest.suite.repeats > 1
         else (),
     )
 
 
-def scored(spec: MetricSpec, items: Sequence[Item], answers: Mapping[str, Answer]) -> Scored:
+def score_items(spec: MetricSpec, items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer]) -> ScoredItems:
     """One metric over some items, clusters respected where there are any."""
-    given = [Prediction(item.id, value_of(answers[item.id], spec.name), answers[item.id].error) for item in items]
+    given = [Prediction(item.id, metric_input(answers[item.id], spec.name), answers[item.id].error) for item in items]
     references = {item.id: item.references for item in items}
-    return score(spec.name, given, references, spec.options, clusters_of(items))
+    return score_predictions(spec.name, given, references, spec.options, clusters_by_id(items))
 
 
-def value_of(answer: Answer, metric: str) -> Any:
+def metric_input(answer: ItemAnswer, metric: str) -> Any:
     """What a metric looks at: what was said, what it took, or the grade that it was given."""
     bare = metric.partition("@")[0]
     if answer.error is None and bare in ("latency", "in_time"):
@@ -196,23 +200,23 @@ def value_of(answer: Answer, metric: str) -> Any:
     return answer.grades.get(metric, Grade(why="was not graded"))
 
 
-def clusters_of(items: Sequence[Item]) -> dict[str, str] | None:
+def clusters_by_id(items: Sequence[SuiteItem]) -> dict[str, str] | None:
     """Of each id; None where every item stands alone."""
     clusters = {item.id: item.cluster for item in items}
     return clusters if len(set(clusters.values())) < len(clusters) else None
 
 
-def by_slice(items: Sequence[Item], field: str) -> Iterator[tuple[str, list[Item]]]:
+def split_by_slice(items: Sequence[SuiteItem], field: str) -> Iterator[tuple[str, list[SuiteItem]]]:
     """The items of each value, in order of the values."""
     for name in sorted({item.slices[field] for item in items}):
         yield name, [item for item in items if item.slices[field] == name]
 
 
-def read_folder(path: Path) -> Folder:
+def read_run(path: Path) -> EvalRun:
     """:raises InputError: no run, or one that was not finished"""
     try:
-        manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=Manifest)
-        items = [msgspec.json.decode(line, type=Item) for line in (path / "items.jsonl").read_bytes().splitlines()]
+        manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=RunManifest)
+        items = [msgspec.json.decode(line, type=SuiteItem) for line in (path / "items.jsonl").read_bytes().splitlines()]
     except OSError as error:
         raise InputError(
             f"{path}: no run ({error.strerror}); make one with `steward eval run … --out {path}`"
@@ -225,11 +229,11 @@ def read_folder(path: Path) -> Folder:
         raise InputError(
             f"{path}: {len(missing)} of {len(items)} items have no answer yet, first {missing[0]!r}; run again"
         )
-    return Folder(manifest, tuple(items), answers)
+    return EvalRun(manifest, tuple(items), answers)
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[IO[bytes]]:
+def _lock_answers(out: Path) -> Iterator[IO[bytes]]:
     """The file of answers, to append to. :raises InputError: another process runs into this folder"""
     out.mkdir(parents=True, exist_ok=True)
     with (out / "answers.jsonl").open("ab") as file:
@@ -240,24 +244,24 @@ def _locked(out: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def _open(out: Path, manifest: Manifest, suite: Suite) -> dict[str, Answer]:
+def _open_folder(out: Path, manifest: RunManifest, suite: Suite) -> dict[str, ItemAnswer]:
     """The answers that are there already; a new folder gets its manifest and items."""
     path = out / "manifest.json"
     if path.exists():
         try:
-            found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+            found = msgspec.json.decode(path.read_bytes(), type=RunManifest)
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}: not a run of this version: {error}; give another --out") from error
-        differs = [name for name in Manifest.__struct_fields__ if getattr(found, name) != getattr(manifest, name)]
+        differs = [name for name in RunManifest.__struct_fields__ if getattr(found, name) != getattr(manifest, name)]
         if differs:
             raise InputError(f"{out} holds another run: {', '.join(differs)} differ; give another --out, or remove it")
         return _read_answers(out / "answers.jsonl", mend=True)
-    _replace(out / "items.jsonl", b"".join(msgspec.json.encode(item) + b"\n" for item in suite.items))
-    _replace(path, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    _write_atomically(out / "items.jsonl", b"".join(msgspec.json.encode(item) + b"\n" for item in suite.items))
+    _write_atomically(path, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
     return {}
 
 
-def _read_answers(path: Path, mend: bool = False) -> dict[str, Answer]:
+def _read_answers(path: Path, mend: bool = False) -> dict[str, ItemAnswer]:
     """The last answer of each item. With `mend`, a line torn by a kill is cut off, for others to be appended."""
     if not path.exists():
         return {}
@@ -268,38 +272,38 @@ def _read_answers(path: Path, mend: bool = False) -> dict[str, Answer]:
     found = {}
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            answer = msgspec.json.decode(line, type=Answer)
+            answer = msgspec.json.decode(line, type=ItemAnswer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise InputError(f"{path}:{number}: no answer ({error}); remove the line, and run again") from error
         found[answer.id] = answer
     return found
 
 
-def _append(file: IO[bytes], answer: Answer) -> None:
+def _append_answer(file: IO[bytes], answer: ItemAnswer) -> None:
     file.write(msgspec.json.encode(answer) + b"\n")
     file.flush()
 
 
-async def _ask(
-    item: Item,
-    manifest: Manifest,
+async def _ask_item(
+    item: SuiteItem,
+    manifest: RunManifest,
     engine: Engine,
     cache: Path | None,
     pause: Callable[[float], Awaitable[None]],
-) -> Answer:
+) -> ItemAnswer:
     body = msgspec.json.encode({"model": manifest.model, "messages": item.messages, **manifest.suite.parameters})
-    place = _place(cache, item, body, manifest.model_sha256) if cache is not None else None
+    place = _cache_path(cache, item, body, manifest.model_sha256) if cache is not None else None
     if place is not None and place.exists():
-        kept = msgspec.json.decode(place.read_bytes(), type=Answer)
+        kept = msgspec.json.decode(place.read_bytes(), type=ItemAnswer)
         return msgspec.structs.replace(kept, id=item.id, cached=True)
-    answer = await _attempts(item.id, body, engine, pause)
+    answer = await _ask_engine(item.id, body, engine, pause)
     if place is not None and answer.error is None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _replace(place, msgspec.json.encode(answer))
+        _write_atomically(place, msgspec.json.encode(answer))
     return answer
 
 
-def _place(cache: Path, item: Item, body: bytes, model_sha256: str | None) -> Path:
+def _cache_path(cache: Path, item: SuiteItem, body: bytes, model_sha256: str | None) -> Path:
     """Of an answer in the cache: repeats of an item are asked apart, so they are kept apart, and so are the answers of
     a model's files before and after they were trained anew."""
     repeat = item.id.rpartition("#")[2] if "#" in item.id else ""
@@ -307,20 +311,20 @@ def _place(cache: Path, item: Item, body: bytes, model_sha256: str | None) -> Pa
     return cache / key[:2] / f"{key}.json"
 
 
-def _unfinished(answer: Answer | None, graded: Mapping[str, MetricSpec]) -> bool:
+def _is_unfinished(answer: ItemAnswer | None, graded: Mapping[str, MetricSpec]) -> bool:
     if answer is None or answer.error is not None:
         return True
     return any(name not in answer.grades or answer.grades[name].again for name in graded)
 
 
-async def _grade(
-    item: Item,
-    answer: Answer,
+async def _grade_answer(
+    item: SuiteItem,
+    answer: ItemAnswer,
     graded: Mapping[str, MetricSpec],
     graders: Mapping[str, Engine | TextScorer],
     cache: Path | None,
     pause: Callable[[float], Awaitable[None]],
-) -> Answer:
+) -> ItemAnswer:
     """The answer with the grades that it lacks; one that failed gets none."""
     if answer.error is not None or not graded:
         return answer
@@ -329,14 +333,14 @@ async def _grade(
         if name in grades and not grades[name].again:
             continue
         try:
-            grades[name] = await _graded(item, answer.prediction or "", spec, graders[name], cache, pause)
+            grades[name] = await _ask_grader(item, answer.prediction or "", spec, graders[name], cache, pause)
         except Unavailable as error:
             grades[name] = Grade(why=str(error), again=True)
     return msgspec.structs.replace(answer, grades=grades)
 
 
-async def _graded(
-    item: Item,
+async def _ask_grader(
+    item: SuiteItem,
     said: str,
     spec: MetricSpec,
     grader: Any,
@@ -345,16 +349,16 @@ async def _graded(
 ) -> Grade:
     """:raises Unavailable: who grades was not reached"""
     if hasattr(grader, "score"):
-        return scored_text(await asyncio.to_thread(grader.score, said))
-    metric = cast(Graded, make(spec.name, spec.options))
-    calls = metric.calls(question_of(item), said, item.references)
-    replies = [await cached_send(grader, call, cache, metric.url, pause) for call in calls]
+        return grade_from_score(await asyncio.to_thread(grader.score, said))
+    metric = cast(GradedMetric, make_metric(spec.name, spec.options))
+    calls = metric.calls(question_text(item), said, item.references)
+    replies = [await send_cached(grader, call, cache, metric.url, pause) for call in calls]
     return metric.grade(said, replies)
 
 
-async def cached_send(
+async def send_cached(
     engine: Engine,
-    call: Call,
+    call: GraderCall,
     cache: Path | None,
     server: str,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -364,29 +368,29 @@ async def cached_send(
     place = cache / "grades" / f"{key}.json" if cache is not None else None
     if place is not None and place.exists():
         return place.read_bytes()
-    reply, _ = await send(engine, call.endpoint, call.body, pause)
+    reply, _ = await send_with_retries(engine, call.endpoint, call.body, pause)
     if place is not None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _replace(place, reply)
+        _write_atomically(place, reply)
     return reply
 
 
-def question_of(item: Item) -> str:
+def question_text(item: SuiteItem) -> str:
     """What was asked, as one text; who says what is named where there is more than one message."""
     if len(item.messages) == 1:
         return item.messages[0].content
     return "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
 
 
-async def _attempts(name: str, body: bytes, engine: Engine, pause: Callable[[float], Awaitable[None]]) -> Answer:
+async def _ask_engine(name: str, body: bytes, engine: Engine, pause: Callable[[float], Awaitable[None]]) -> ItemAnswer:
     try:
-        data, latency_s = await send(engine, "/v1/chat/completions", body, pause)
+        data, latency_s = await send_with_retries(engine, "/v1/chat/completions", body, pause)
     except Unavailable as failure:
-        return Answer(id=name, error=str(failure))
-    return _parsed(name, data, latency_s)
+        return ItemAnswer(id=name, error=str(failure))
+    return _parse_completion(name, data, latency_s)
 
 
-async def send(
+async def send_with_retries(
     engine: Engine, endpoint: str, body: bytes, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> tuple[bytes, float]:
     """The reply and the seconds it took, asked up to ATTEMPTS times. :raises Unavailable: why there is none"""
@@ -399,10 +403,10 @@ async def send(
             data = await reply.read()
             if reply.status == 200:
                 return data, time.perf_counter() - started
-            error = f"HTTP {reply.status}{_said(data)}"
+            error = f"HTTP {reply.status}{_server_message(data)}"
             if reply.status not in _RETRIED:
                 break
-            wait = max(wait, _seconds(reply.headers.get("retry-after")))
+            wait = max(wait, _parse_retry_after(reply.headers.get("retry-after")))
         except Unavailable as failure:
             error = str(failure)
         if attempt + 1 < ATTEMPTS:
@@ -410,17 +414,17 @@ async def send(
     raise Unavailable(error)
 
 
-def _parsed(name: str, data: bytes, latency_s: float) -> Answer:
+def _parse_completion(name: str, data: bytes, latency_s: float) -> ItemAnswer:
     """An answer whose content is no text, a tool call say, is an error: nobody answered in words."""
     try:
         body = msgspec.json.decode(data, type=dict[str, Any])
         choice, usage = body["choices"][0], body.get("usage") or {}
         content = choice["message"]["content"]
         if not isinstance(content, str):
-            return Answer(id=name, error=f"the answer's content is {type(content).__name__}, expected text")
+            return ItemAnswer(id=name, error=f"the answer's content is {type(content).__name__}, expected text")
     except (msgspec.MsgspecError, LookupError, TypeError, AttributeError):
-        return Answer(id=name, error="HTTP 200, and no chat completion in it")
-    return Answer(
+        return ItemAnswer(id=name, error="HTTP 200, and no chat completion in it")
+    return ItemAnswer(
         id=name,
         prediction=content,
         finish=choice.get("finish_reason"),
@@ -430,7 +434,7 @@ def _parsed(name: str, data: bytes, latency_s: float) -> Answer:
     )
 
 
-def _said(data: bytes) -> str:
+def _server_message(data: bytes) -> str:
     """The server's message, shortened."""
     try:
         return ": " + str(msgspec.json.decode(data)["error"]["message"])[:200]
@@ -438,14 +442,14 @@ def _said(data: bytes) -> str:
         return ""
 
 
-def _seconds(header: str | None) -> float:
+def _parse_retry_after(header: str | None) -> float:
     try:
         return min(_LONGEST_S, max(0.0, float(header or 0)))
     except ValueError:
         return 0.0
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _write_atomically(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}")
     with temporary.open("wb") as file:
         file.write(data)

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import Metric, Option, make, scale_of
+from steward.evaluation.metrics import Metric, MetricOption, make_metric, metric_scale
 from steward.evaluation.statistics import (
     SAMPLES,
     SEED,
@@ -51,7 +51,7 @@ class Prediction(msgspec.Struct, frozen=True):
     error: str | None = None
 
 
-class Scored(msgspec.Struct, frozen=True):
+class ScoredItems(msgspec.Struct, frozen=True):
     """A score, and what its items were: the ids scored, each one's value, and why others were not."""
 
     score: Score
@@ -62,19 +62,19 @@ class Scored(msgspec.Struct, frozen=True):
     errored: dict[str, str]
 
 
-def score(
+def score_predictions(
     name: str,
     predictions: Sequence[Prediction],
     references: Mapping[str, Sequence[Any]],
-    options: Mapping[str, Option] | None = None,
+    options: Mapping[str, MetricOption] | None = None,
     clusters: Mapping[str, Hashable] | None = None,
     confidence: float = 0.95,
     samples: int = SAMPLES,
     seed: int = SEED,
-) -> Scored:
+) -> ScoredItems:
     """:raises InputError: an id without its counterpart, or an item of the wrong kind, named by its id"""
-    metric = make(name, options)
-    _same_ids([row.id for row in predictions], references)
+    metric = make_metric(name, options)
+    _require_same_ids([row.id for row in predictions], references)
     kept, unscored, errored = [], {}, {}
     for row in predictions:
         if row.error is not None:
@@ -91,7 +91,7 @@ def score(
     ids = tuple(row.id for row in kept)
     table = metric.table([row.prediction for row in kept], [references[i] for i in ids]) if kept else np.zeros((0, 1))
     groups = [clusters[i] for i in ids] if clusters is not None else None
-    value, low, high = _estimate(metric, name, table, groups, confidence, samples, seed)
+    value, low, high = _estimate_value(metric, name, table, groups, confidence, samples, seed)
     found = Score(
         metric=name,
         value=value,
@@ -100,13 +100,13 @@ def score(
         n=len(kept),
         unscored=len(unscored),
         errored=len(errored),
-        signature=_signature(metric, groups is not None, len(kept), confidence, samples, seed),
+        signature=_make_signature(metric, groups is not None, len(kept), confidence, samples, seed),
     )
     values = tuple(metric.combine(table).tolist()) if kept else ()
-    return Scored(found, ids, values, table, unscored, errored)
+    return ScoredItems(found, ids, values, table, unscored, errored)
 
 
-def _estimate(
+def _estimate_value(
     metric: Metric,
     name: str,
     table: Array,
@@ -125,19 +125,19 @@ def _estimate(
         return value, found.low, found.high
     units = len(set(clusters)) if clusters is not None else len(table)
     low, high = percentile_interval(bootstrap(table, metric.combine, clusters, samples, seed), units, confidence)
-    if low == high and (scale := scale_of(name)) < math.inf:  # all alike, so that there is nothing to resample:
+    if low == high and (scale := metric_scale(name)) < math.inf:  # all alike, so that there is nothing to resample:
         unseen = clopper_pearson(0, units, confidence).high  # another kind may be this share of all, and at an end
         low, high = value - unseen * value, value + unseen * (scale - value)
     return value, None if math.isnan(low) else low, None if math.isnan(high) else high
 
 
-def _signature(metric: Metric, clustered: bool, n: int, confidence: float, samples: int, seed: int) -> str:
+def _make_signature(metric: Metric, clustered: bool, n: int, confidence: float, samples: int, seed: int) -> str:
     exact = "clopper-pearson" if n < _SMALL else "wilson"
     drawn = f"bootstrap:{'clusters' if clustered else 'items'}|samples:{samples}|seed:{seed}"
     return f"{metric.signature}|ci:{confidence}|{exact if metric.proportion and not clustered else drawn}"
 
 
-def _same_ids(ids: Sequence[str], references: Mapping[str, Sequence[Any]]) -> None:
+def _require_same_ids(ids: Sequence[str], references: Mapping[str, Sequence[Any]]) -> None:
     given = set(ids)
     alone = next((name for name in ids if name not in references), None)
     missing = next((name for name in references if name not in given), None)
@@ -153,7 +153,7 @@ def _same_ids(ids: Sequence[str], references: Mapping[str, Sequence[Any]]) -> No
 def read_predictions(path: Path) -> list[Prediction]:
     """Rows `{"id", "prediction"}` or `{"id", "error"}`. :raises InputError: another row, by file and line"""
     found = []
-    for where, name, row in _rows(path):
+    for where, name, row in _read_rows(path):
         if ("prediction" in row) == (row.get("error") is not None):
             raise InputError(f'{where}, item {name!r}: expected either "prediction" or "error"')
         error = row.get("error")
@@ -168,14 +168,14 @@ def read_predictions(path: Path) -> list[Prediction]:
 def read_references(path: Path) -> dict[str, list[Any]]:
     """Rows `{"id", "references": [...]}`. :raises InputError: another row, by file and line"""
     found: dict[str, list[Any]] = {}
-    for where, name, row in _rows(path):
+    for where, name, row in _read_rows(path):
         if not isinstance(row.get("references"), list):
             raise InputError(f'{where}, item {name!r}: no list "references"; found {sorted(row)}')
         found[name] = row["references"]
     return found
 
 
-def _rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
+def _read_rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     """Where each row stands, its id, and the row. :raises InputError: no object, no id, or one id twice"""
     try:
         lines = path.read_bytes().splitlines()

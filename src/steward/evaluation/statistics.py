@@ -40,7 +40,7 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
     >>> f"{found.low:.4f} {found.high:.4f}"
     '0.2553 0.3662'
     """
-    _positive(n)
+    _require_items(n)
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share = successes / n
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
@@ -51,10 +51,10 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
 
 def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """The exact interval of a proportion (Clopper and Pearson 1934): never too narrow, wide for small n."""
-    _positive(n)
+    _require_items(n)
     tail = (1 - confidence) / 2
-    low = 0.0 if successes == 0 else _solve(lambda p: _beta(successes, n - successes + 1, p), tail)
-    high = 1.0 if successes == n else _solve(lambda p: _beta(successes + 1, n - successes, p), 1 - tail)
+    low = 0.0 if successes == 0 else _bisect(lambda p: _incomplete_beta(successes, n - successes + 1, p), tail)
+    high = 1.0 if successes == n else _bisect(lambda p: _incomplete_beta(successes + 1, n - successes, p), 1 - tail)
     return Interval(successes / n, low, high)
 
 
@@ -65,7 +65,7 @@ def mean_of_shares(
     values: Sequence[float], clusters: Sequence[Hashable] | None = None, confidence: float = 0.95
 ) -> Interval:
     """The mean of values from 0 to 1: exact where few are all 0 or 1, Wilson's else; a bootstrap of clusters."""
-    _positive(len(values))
+    _require_items(len(values))
     total = sum(values)
     if clusters is None and len(values) < _SMALL and all(value in (0.0, 1.0) for value in values):
         return clopper_pearson(round(total), len(values), confidence)
@@ -120,7 +120,7 @@ def bootstrap(
     :raises ValueError: no items
     """
     units = cluster_sums(table, clusters)
-    _positive(len(units))
+    _require_items(len(units))
     random = np.random.default_rng(seed)
     n = len(units)
     small = np.uint16 if n <= 65535 else np.uint32  # drawing 16 bits costs half of drawing 64
@@ -129,11 +129,11 @@ def bootstrap(
     for start in range(0, samples, block):
         rows = min(block, samples - start)
         drawn = random.integers(0, n, size=(rows, n), dtype=small).astype(np.intp)
-        found[start : start + rows] = combine(_sums(drawn, units))
+        found[start : start + rows] = combine(_resample_sums(drawn, units))
     return found
 
 
-def _sums(drawn: NDArray[np.intp], units: Array) -> Array:
+def _resample_sums(drawn: NDArray[np.intp], units: Array) -> Array:
     """(samples, statistics) from (samples, items) drawn; a column of ones needs no adding up."""
     rows, n = drawn.shape
     if units.shape[1] <= 2:  # `clip` skips the check of bounds, which costs more than the taking
@@ -213,7 +213,7 @@ def permutation(
     differences = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
     units = cluster_sums(differences[:, None], clusters)[:, 0]
     n = len(units)
-    _positive(n)
+    _require_items(n)
     seen = abs(units.sum()) - 1e-12 * np.abs(units).sum()  # sums in another order differ in the last bit
     if n < 60 and 2**n <= samples:
         bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
@@ -267,38 +267,38 @@ def student_quantile(p: float, freedom: float) -> float:
     """The p quantile of Student's t."""
     if p > 0.5:
         return -student_quantile(1 - p, freedom)
-    x = _solve(lambda value: _beta(freedom / 2, 0.5, value), 2 * p)
+    x = _bisect(lambda value: _incomplete_beta(freedom / 2, 0.5, value), 2 * p)
     return -math.sqrt(freedom * (1 - x) / x) if x > 0 else -math.inf
 
 
-def _beta(a: float, b: float, x: float) -> float:
+def _incomplete_beta(a: float, b: float, x: float) -> float:
     """The regularised incomplete beta function, by Lentz's continued fraction (Numerical Recipes, 6.4)."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):
-        return 1 - _beta(b, a, 1 - x)
+        return 1 - _incomplete_beta(b, a, 1 - x)
     front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
-    c, d = 1.0, 1 / _away(1 - (a + b) * x / (a + 1))
+    c, d = 1.0, 1 / _avoid_zero(1 - (a + b) * x / (a + 1))
     fraction = d
     for m in range(1, 500):
         for term in (
             m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
             -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
         ):
-            d = 1 / _away(1 + term * d)
-            c = _away(1 + term / c)
+            d = 1 / _avoid_zero(1 + term * d)
+            c = _avoid_zero(1 + term / c)
             fraction *= c * d
         if abs(c * d - 1) < 1e-15:
             break
     return front * fraction
 
 
-def _away(value: float) -> float:
+def _avoid_zero(value: float) -> float:
     """Away from zero, so that one may divide by it."""
     return value if abs(value) > 1e-300 else 1e-300
 
 
-def _solve(rising: Callable[[float], float], target: float) -> float:
+def _bisect(rising: Callable[[float], float], target: float) -> float:
     """Where a rising function on [0, 1] reaches the target, by bisection."""
     low, high = 0.0, 1.0
     for _ in range(200):
@@ -309,6 +309,6 @@ def _solve(rising: Callable[[float], float], target: float) -> float:
     return (low + high) / 2
 
 
-def _positive(n: Any) -> None:
+def _require_items(n: Any) -> None:
     if n < 1:
         raise ValueError("0 items: nothing to measure")

@@ -19,9 +19,9 @@ import msgspec
 import yaml
 
 from steward.core.errors import InputError
-from steward.core.study import Criterion, Design, Mode, Pairing, StudyRun, Task, Vote
-from steward.evaluation.run import Folder
-from steward.evaluation.suite import Item
+from steward.core.study import Criterion, Pairing, StudyDesign, StudyMode, StudyRun, StudyTask, Vote
+from steward.evaluation.run import EvalRun
+from steward.evaluation.suite import SuiteItem
 
 QUESTION: Final = {"pairs": "Which answer would you rather get?", "rubric": "How good is this answer?"}
 TITLE: Final = {"pairs": "Which answers are better?", "rubric": "How good are these answers?"}
@@ -38,7 +38,7 @@ class Rubric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     guide: str = ""
 
 
-class Gold(msgspec.Struct, frozen=True, kw_only=True):
+class GoldCase(msgspec.Struct, frozen=True, kw_only=True):
     """A line of gold.jsonl: a case whose right judgement is known."""
 
     prompt: str
@@ -48,11 +48,11 @@ class Gold(msgspec.Struct, frozen=True, kw_only=True):
     levels: dict[str, int] = {}
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What whoever starts a study decides."""
 
     title: str = ""
-    mode: Mode = "pairs"
+    mode: StudyMode = "pairs"
     rubric: Rubric | None = None
     question: str = ""
     items: int | None = None
@@ -78,7 +78,7 @@ def read_rubric(path: Path) -> Rubric:
     return found
 
 
-def read_gold(path: Path, wanted: Wanted) -> list[Gold]:
+def read_gold(path: Path, wanted: StudyOptions) -> list[GoldCase]:
     """:raises InputError: by line, what is missing"""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -88,7 +88,7 @@ def read_gold(path: Path, wanted: Wanted) -> list[Gold]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                gold = msgspec.json.decode(line, type=Gold)
+                gold = msgspec.json.decode(line, type=GoldCase)
             except msgspec.MsgspecError as error:
                 raise InputError(f"{path}:{number}: {error}") from error
             if problem := _gold_problem(gold, wanted):
@@ -97,7 +97,7 @@ def read_gold(path: Path, wanted: Wanted) -> list[Gold]:
     return found
 
 
-def _gold_problem(gold: Gold, wanted: Wanted) -> str:
+def _gold_problem(gold: GoldCase, wanted: StudyOptions) -> str:
     if wanted.rubric is None:
         same = gold.better.strip() == gold.worse.strip()
         return 'expected {"prompt", "better", "worse"} with two different answers' if same else ""
@@ -111,12 +111,14 @@ def _gold_problem(gold: Gold, wanted: Wanted) -> str:
 # -- what is judged ------------------------------------------------------------------------------------
 
 
-def make_tasks(runs: Sequence[Folder], wanted: Wanted, gold: Sequence[Gold]) -> tuple[list[Task], list[Pairing]]:
+def make_tasks(
+    runs: Sequence[EvalRun], wanted: StudyOptions, gold: Sequence[GoldCase]
+) -> tuple[list[StudyTask], list[Pairing]]:
     """The tasks in an order of the seed's, the shared ones marked, and what each pair of runs has.
 
     :raises InputError: nothing is left to judge
     """
-    chosen = pick(runs[0].items, wanted)
+    chosen = choose_items(runs[0].items, wanted)
     pairs = list(combinations(range(len(runs)), 2)) if wanted.mode == "pairs" else [(n, n) for n in range(len(runs))]
     names = [run.manifest.model for run in runs]
     theirs = [{item.id: item for item in run.items} for run in runs]
@@ -126,13 +128,13 @@ def make_tasks(runs: Sequence[Folder], wanted: Wanted, gold: Sequence[Gold]) -> 
         same = failed = 0
         for item in chosen:
             answers = [runs[run].answers[item.id].prediction for run in both]
-            said = tuple(cover(answer, names, item) for answer in answers if answer is not None)
+            said = tuple(cover_names(answer, names, item) for answer in answers if answer is not None)
             if len(said) < len(both):
                 failed += 1
             elif len(both) == 2 and said[0].strip() == said[1].strip():
                 same += 1
             else:
-                tasks.append(_task([items[item.id] for items in theirs], said, both, wanted.seed))
+                tasks.append(_make_task([items[item.id] for items in theirs], said, both, wanted.seed))
         asked = len(chosen) - same - failed
         pairings.append(Pairing(first=first, second=second, asked=asked, same=same, failed=failed))
     if not tasks:
@@ -140,21 +142,21 @@ def make_tasks(runs: Sequence[Folder], wanted: Wanted, gold: Sequence[Gold]) -> 
     tasks.sort(key=lambda task: _hash(wanted.seed, "order", task.key))
     shared = math.ceil(wanted.overlap * len(tasks))
     tasks = [msgspec.structs.replace(task, shared=number < shared) for number, task in enumerate(tasks)]
-    return tasks + [_gold_task(one, number, wanted) for number, one in enumerate(gold)], pairings
+    return tasks + [_make_gold_task(one, number, wanted) for number, one in enumerate(gold)], pairings
 
 
-def pick(items: Sequence[Item], wanted: Wanted) -> list[Item]:
+def choose_items(items: Sequence[SuiteItem], wanted: StudyOptions) -> list[SuiteItem]:
     """As many items as wanted, by the seed; one of each item's repeats."""
     once = {item.id.partition("#")[0]: item for item in reversed(items)}
     order = sorted(once, key=lambda name: _hash(wanted.seed, "item", name))
     return [once[name] for name in order[: wanted.items]]
 
 
-def cover(answer: str, names: Iterable[str], item: Item) -> str:
+def cover_names(answer: str, names: Iterable[str], item: SuiteItem) -> str:
     """The answer without the names of the models; a name that the question itself holds is left.
 
-    >>> item = Item("1", (), (), {}, "1")
-    >>> cover("I am assistant-2, at your service.", ["assistant-2"], item)
+    >>> item = SuiteItem("1", (), (), {}, "1")
+    >>> cover_names("I am assistant-2, at your service.", ["assistant-2"], item)
     'I am ▇▇▇, at your service.'
     """
     given = "\n".join([*(message.content for message in item.messages), *map(str, item.references)]).lower()
@@ -164,11 +166,11 @@ def cover(answer: str, names: Iterable[str], item: Item) -> str:
     return answer
 
 
-def _task(items: Sequence[Item], answers: tuple[str, ...], runs: tuple[int, ...], seed: int) -> Task:
+def _make_task(items: Sequence[SuiteItem], answers: tuple[str, ...], runs: tuple[int, ...], seed: int) -> StudyTask:
     """What was asked is shown as far as all were asked it: a system message of one run's alone would give it away."""
     item = items[0]
     asked = [message for message in item.messages if all(message in other.messages for other in items)]
-    return Task(
+    return StudyTask(
         key=_hash(seed, "task", item.id, *map(str, runs))[:16],
         item=item.id,
         cluster=item.cluster,
@@ -179,8 +181,8 @@ def _task(items: Sequence[Item], answers: tuple[str, ...], runs: tuple[int, ...]
     )
 
 
-def _gold_task(gold: Gold, number: int, wanted: Wanted) -> Task:
-    return Task(
+def _make_gold_task(gold: GoldCase, number: int, wanted: StudyOptions) -> StudyTask:
+    return StudyTask(
         key=_hash(wanted.seed, "gold", str(number), gold.prompt)[:16],
         item=f"gold {number + 1}",
         cluster=f"gold {number + 1}",
@@ -193,19 +195,19 @@ def _gold_task(gold: Gold, number: int, wanted: Wanted) -> Task:
     )
 
 
-def make_design(runs: Sequence[tuple[str, Folder]], wanted: Wanted, pairings: Sequence[Pairing]) -> Design:
+def make_design(runs: Sequence[tuple[str, EvalRun]], wanted: StudyOptions, pairings: Sequence[Pairing]) -> StudyDesign:
     """What is written down before the first vote."""
     rubric = wanted.rubric
     first = runs[0][1]
-    return Design(
+    return StudyDesign(
         title=wanted.title or TITLE[wanted.mode],
         mode=wanted.mode,
         question=wanted.question or (rubric.question if rubric else "") or QUESTION[wanted.mode],
         guide=rubric.guide if rubric else "",
         criteria=rubric.criteria if rubric else (),
-        runs=tuple(StudyRun(name, digest(folder)) for name, folder in runs),
+        runs=tuple(StudyRun(name, hash_answers(folder)) for name, folder in runs),
         data_sha256=first.manifest.data_sha256,
-        items=len(pick(first.items, wanted)),
+        items=len(choose_items(first.items, wanted)),
         overlap=wanted.overlap,
         seed=wanted.seed,
         detect=wanted.detect,
@@ -213,7 +215,7 @@ def make_design(runs: Sequence[tuple[str, Folder]], wanted: Wanted, pairings: Se
     )
 
 
-def digest(folder: Folder) -> str:
+def hash_answers(folder: EvalRun) -> str:
     """Of a run's answers: the same run gives the same."""
     said = [(item.id, folder.answers[item.id].prediction) for item in folder.items]
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
@@ -222,7 +224,9 @@ def digest(folder: Folder) -> str:
 # -- who judges what -----------------------------------------------------------------------------------
 
 
-def deal(tasks: Sequence[Task], raters: Sequence[str], owners: Mapping[str, str], voted: set[str]) -> dict[str, str]:
+def assign_owners(
+    tasks: Sequence[StudyTask], raters: Sequence[str], owners: Mapping[str, str], voted: set[str]
+) -> dict[str, str]:
     """New owners of tasks that one rater judges: a task of nobody's, or of somebody who has more than a fair share.
 
     `owners` by task key; `voted`: keys that their owner has judged, which stay. Shares differ by one at most, as far
@@ -248,37 +252,37 @@ def deal(tasks: Sequence[Task], raters: Sequence[str], owners: Mapping[str, str]
     return moved
 
 
-def queue(tasks: Sequence[Task], owners: Mapping[str, str], rater: str, seed: int) -> list[Task]:
+def rater_queue(tasks: Sequence[StudyTask], owners: Mapping[str, str], rater: str, seed: int) -> list[StudyTask]:
     """A rater's tasks in an order of their own, gold among the others."""
     mine = [task for task in tasks if task.shared or owners.get(task.key) == rater]
     return sorted(mine, key=lambda task: _hash(seed, "queue", rater, task.key))
 
 
-def side(seed: int, rater: str, key: str) -> int:
+def left_answer(seed: int, rater: str, key: str) -> int:
     """Which of a task's answers stands left for this rater."""
     return int(_hash(seed, "side", rater, key)[:8], 16) % 2
 
 
-def latest(votes: Iterable[Vote]) -> dict[tuple[str, str], Vote]:
+def latest_votes(votes: Iterable[Vote]) -> dict[tuple[str, str], Vote]:
     """The vote that counts, by rater and task."""
     return {(vote.rater, vote.task): vote for vote in votes}
 
 
-def verdict_of(task: Task, vote: Vote) -> Any:
+def vote_verdict(task: StudyTask, vote: Vote) -> Any:
     """What two raters can agree on: the choice, or the levels; None where the task was skipped."""
-    if vote.pressed == "skip":
+    if vote.choice == "skip":
         return None
     return vote.chosen if len(task.answers) == 2 else tuple(sorted(vote.levels.items()))
 
 
-def disagreements(tasks: Sequence[Task], votes: Iterable[Vote], raters: Sequence[str]) -> list[str]:
+def find_disagreements(tasks: Sequence[StudyTask], votes: Iterable[Vote], raters: Sequence[str]) -> list[str]:
     """Keys of shared tasks that all raters have judged, and not alike."""
-    counted = latest(votes)
+    counted = latest_votes(votes)
     found = []
     for task in tasks:
         if task.shared and not task.gold:
             said = [counted.get((rater, task.key)) for rater in raters]
-            judged = [verdict_of(task, vote) for vote in said if vote is not None]
+            judged = [vote_verdict(task, vote) for vote in said if vote is not None]
             if len(judged) == len(raters) and len(set(judged) - {None}) > 1:
                 found.append(task.key)
     return found
@@ -302,10 +306,10 @@ def comparisons_needed(rate: float, confidence: float = 0.95, power: float = 0.8
     return math.ceil(((alone + chance) / (rate - 0.5)) ** 2)
 
 
-def detectable(n: int, confidence: float = 0.95, power: float = 0.8) -> float:
+def detectable_rate(n: int, confidence: float = 0.95, power: float = 0.8) -> float:
     """The smallest win rate above a half that `n` untied comparisons find with that power; 1 where none is.
 
-    >>> round(detectable(194), 2)
+    >>> round(detectable_rate(194), 2)
     0.6
     """
     low, high = 0.5, 1.0
@@ -315,7 +319,7 @@ def detectable(n: int, confidence: float = 0.95, power: float = 0.8) -> float:
     return high
 
 
-def planned(design: Design, tasks: Sequence[Task], raters: int) -> list[str]:
+def describe_plan(design: StudyDesign, tasks: Sequence[StudyTask], raters: int) -> list[str]:
     """The plan in words, without names of runs; for whoever starts, and for the lead."""
     judged = [task for task in tasks if not task.gold]
     shared = sum(task.shared for task in judged)
@@ -330,7 +334,7 @@ def planned(design: Design, tasks: Sequence[Task], raters: int) -> list[str]:
         need = comparisons_needed(design.detect)
         lines.append(
             f"a win rate of {design.detect:g} is told from 0.5 (two-sided 5 %, power 80 %) by {need} comparisons "
-            f"without a tie; the plan has {n} a pair of runs, enough for {detectable(n):.2f}"
+            f"without a tie; the plan has {n} a pair of runs, enough for {detectable_rate(n):.2f}"
         )
         lines += [
             f"not shown: {pairing.same} items with the same answer twice, {pairing.failed} with an answer missing"

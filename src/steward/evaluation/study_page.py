@@ -6,31 +6,35 @@ import math
 from html import escape
 
 from steward.evaluation.statistics import Interval
-from steward.evaluation.verdicts import Coefficient, PairReport, StudyReport, figure, p_value, title
+from steward.evaluation.votes import Coefficient, PairReport, StudyReport, coefficient_title, format_estimate, format_p
 from steward.web.charts import Span, interval_chart
 from steward.web.page import card, figures, report_page, table
 
 
-def study_page(found: StudyReport) -> str:
+def render_study_page(found: StudyReport) -> str:
     """Who is preferred, how sure that is, how far raters agree, and whether the side mattered."""
-    parts = [figures(_figures(found))]
+    parts = [figures(_summary_figures(found))]
     if found.pairs:
-        parts += [_wins(found), card("Votes by pair of runs", _pairs(found)), card("Bradley-Terry", _strengths(found))]
+        parts += [
+            _render_wins(found),
+            card("Votes by pair of runs", _render_pairs(found)),
+            card("Bradley-Terry", _render_strengths(found)),
+        ]
     if found.levels:
-        parts.append(_levels(found))
+        parts.append(_render_levels(found))
     if found.agreement:
-        spans = [_span(title(one), one) for one in found.agreement if not math.isnan(one.value)]
-        parts.append(interval_chart("Agreement", spans, _number, mark=0.0))
-        rows = [[title(one), one.tasks, _text(one)] for one in found.agreement]
+        spans = [_make_span(coefficient_title(one), one) for one in found.agreement if not math.isnan(one.value)]
+        parts.append(interval_chart("Agreement", spans, _format_number, mark=0.0))
+        rows = [[coefficient_title(one), one.tasks, _format_row(one)] for one in found.agreement]
         parts.append(card("How far raters agree", table("coefficient|#tasks|#value", rows)))
-    parts.append(card("Raters", _raters(found)))
+    parts.append(card("Raters", _render_raters(found)))
     if found.unsafe:
         parts.append(card("Flagged as unsafe", f"<p>{', '.join(map(escape, found.unsafe))}</p>"))
-    parts.append(card("How this was counted", _how(found)))
+    parts.append(card("How this was counted", _render_method(found)))
     return report_page(found.title, "human study", "".join(parts))
 
 
-def _figures(found: StudyReport) -> list[tuple[str, str, str]]:
+def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
     shown = [("Tasks judged", f"{found.judged:,}", f"of {found.tasks:,}, by {len(found.raters)} raters")]
     if found.pairs and (share := found.pairs[0].share):
         best, side = (
@@ -50,36 +54,36 @@ def _figures(found: StudyReport) -> list[tuple[str, str, str]]:
     return shown
 
 
-def _wins(found: StudyReport) -> str:
+def _render_wins(found: StudyReport) -> str:
     spans = [
-        Span(f"{pair.first} over {pair.second}", pair.share.value, pair.share.low, pair.share.high, _style(pair))
+        Span(f"{pair.first} over {pair.second}", pair.share.value, pair.share.low, pair.share.high, _bar_style(pair))
         for pair in found.pairs
         if pair.share is not None
     ]
     return interval_chart("Win rate among tasks with a winner", spans, lambda value: f"{value:.0%}", mark=0.5)
 
 
-def _style(pair: PairReport) -> str:
+def _bar_style(pair: PairReport) -> str:
     """Another colour where the interval leaves a half on one side."""
     if pair.share is None or pair.share.low <= 0.5 <= pair.share.high:
         return "b"
     return "a"
 
 
-def _pairs(found: StudyReport) -> str:
+def _render_pairs(found: StudyReport) -> str:
     rows = [
         [
             *(f"{pair.first} over {pair.second}", pair.wins, pair.losses, pair.ties, pair.bad),
-            *(_interval(pair.share), _interval(pair.share_with_ties), p_value(pair.p)),
+            *(_format_interval(pair.share), _format_interval(pair.share_with_ties), format_p(pair.p)),
         ]
         for pair in found.pairs
     ]
-    notes = [f"{pair.first} over {pair.second}: {note}" for pair in found.pairs if (note := _note(pair))]
+    notes = [f"{pair.first} over {pair.second}: {note}" for pair in found.pairs if (note := _describe_exclusions(pair))]
     shown = f'<p class="quiet">{escape("; ".join(notes))}</p>' if notes else ""
     return table("|#wins|#losses|#ties|#both bad|#win rate|#ties as halves|#p", rows) + shown
 
 
-def _note(pair: PairReport) -> str:
+def _describe_exclusions(pair: PairReport) -> str:
     """What the counts leave out."""
     given = [
         f"{pair.same} items with the same answer twice, not shown" if pair.same else "",
@@ -89,7 +93,7 @@ def _note(pair: PairReport) -> str:
     return ", ".join(filter(None, given))
 
 
-def _strengths(found: StudyReport) -> str:
+def _render_strengths(found: StudyReport) -> str:
     if not found.strengths:
         return f"<p>{escape(found.no_strengths)}</p>"
     return table(
@@ -97,34 +101,38 @@ def _strengths(found: StudyReport) -> str:
     )
 
 
-def _levels(found: StudyReport) -> str:
-    means = [_span(f"{row.criterion}: {row.run}", row) for row in found.levels if not row.against]
+def _render_levels(found: StudyReport) -> str:
+    means = [_make_span(f"{row.criterion}: {row.run}", row) for row in found.levels if not row.against]
     gains = [row for row in found.levels if row.against]
-    chart = interval_chart("Mean level", means, _number)
-    rows = [[row.criterion, row.run, row.against, row.tasks, _text(row)] for row in gains]
+    chart = interval_chart("Mean level", means, _format_number)
+    rows = [[row.criterion, row.run, row.against, row.tasks, _format_row(row)] for row in gains]
     return chart + (
         card("Gains over the same items", table("criterion|run|against|#items|#gain", rows)) if rows else ""
     )
 
 
-def _raters(found: StudyReport) -> str:
+def _render_raters(found: StudyReport) -> str:
     rows = [
         [
             *(one.name, one.judged, one.skipped, None if one.median_s is None else f"{one.median_s:.1f}"),
-            *(f"{one.gold_right} of {one.gold}" if one.gold else None, _interval(one.gold_share), _interval(one.left)),
+            *(
+                f"{one.gold_right} of {one.gold}" if one.gold else None,
+                _format_interval(one.gold_share),
+                _format_interval(one.left),
+            ),
         ]
         for one in found.raters
     ]
     side = ""
     if found.position is not None and found.position.share is not None:
         side = (
-            f"<p>A, which is tossed, was chosen in {_interval(found.position.share)} of {found.position.votes} votes "
-            f"for a side (p {p_value(found.position.p)}); a half is expected.</p>"
+            f"<p>Raters chose A in {_format_interval(found.position.share)} of the {found.position.votes} votes that "
+            f"prefer one side (p {format_p(found.position.p)}). A is assigned at random, so 0.5 is expected.</p>"
         )
     return table("rater|#judged|#skipped|#seconds a task|#gold right|#gold share|#share of A", rows) + side
 
 
-def _how(found: StudyReport) -> str:
+def _render_method(found: StudyReport) -> str:
     return (
         f"<p>{found.votes} votes, {found.corrected} of them corrected later (the last counts), {found.settled} "
         "settled by the lead. A task counts once: as settled, else as most raters said, else as a tie. Agreement is "
@@ -135,18 +143,18 @@ def _how(found: StudyReport) -> str:
     )
 
 
-def _span(name: str, one: Coefficient | object) -> Span:
+def _make_span(name: str, one: Coefficient | object) -> Span:
     value, low, high = (float(getattr(one, field)) for field in ("value", "low", "high"))
     return Span(name, value, None if math.isnan(low) else low, None if math.isnan(high) else high)
 
 
-def _text(one: object) -> str:
-    return figure(*(float(getattr(one, field)) for field in ("value", "low", "high")))
+def _format_row(one: object) -> str:
+    return format_estimate(*(float(getattr(one, field)) for field in ("value", "low", "high")))
 
 
-def _interval(found: Interval | None) -> str | None:
-    return None if found is None else figure(found.value, found.low, found.high)
+def _format_interval(found: Interval | None) -> str | None:
+    return None if found is None else format_estimate(found.value, found.low, found.high)
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value:g}"

@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.metrics import Option, is_graded, is_measured, make
+from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
 from steward.text.swaps import kinds
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
@@ -27,10 +27,10 @@ class MetricSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A metric and its options."""
 
     name: str
-    options: dict[str, Option] = {}
+    options: dict[str, MetricOption] = {}
 
 
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PromptMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One message of the template."""
 
     role: str
@@ -45,7 +45,7 @@ class MustPass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     least: float = 1.0
 
 
-class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class QuestionChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One way to ask otherwise: `use` names a perturbation or a swap; or text is added, or replaced.
 
     `fields`: which of the data's fields; without it, all that the user's messages hold. `words`: a list of synonyms.
@@ -75,7 +75,7 @@ class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.swaps and not self.use.startswith("dialect:")
 
 
-class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class BehaviorCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A test of behaviour (Ribeiro et al. 2020, CheckList, section 2): passed where `at_least` of its items do.
 
     MFT    minimum functionality: an item's value of `metric`, else of the first one, is at least `least`
@@ -88,20 +88,20 @@ class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     where: dict[str, str] = {}  # slices: only items with these values
     metric: str = ""
     least: float = 1.0
-    change: Change | None = None
+    change: QuestionChange | None = None
     expect: Literal["higher", "lower", "not higher", "not lower", "different"] | None = None
     labels: tuple[str, ...] = ()
     at_least: float = 1.0
 
 
-class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SuiteSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """suite.yaml, as written."""
 
     name: str
     data: str  # .jsonl, .csv or .parquet, relative to the suite
     metrics: tuple[str | MetricSpec, ...]
     prompt: str | None = None  # one user message; or
-    messages: tuple[Message, ...] = ()
+    messages: tuple[PromptMessage, ...] = ()
     id: str | None = None  # the field; else the row's number from 1
     references: str | None = "references"  # the field: a list, or one value; null where nothing is right beforehand
     choices: str | None = None  # the field that lists options: "{field}" shows them lettered, a letter is right
@@ -109,18 +109,18 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     slices: tuple[str, ...] = ()  # fields whose values are reported apart
     cluster: str | None = None  # field of what belongs together
     must_pass: MustPass | None = None
-    checks: tuple[Check, ...] = ()  # of `steward eval checks`
+    checks: tuple[BehaviorCheck, ...] = ()  # of `steward eval checks`
     repeats: int = 1
 
     def metric_specs(self) -> list[MetricSpec]:
         return [MetricSpec(given) if isinstance(given, str) else given for given in self.metrics]
 
 
-class Item(msgspec.Struct, frozen=True):
+class SuiteItem(msgspec.Struct, frozen=True):
     """One item, ready to be asked. `id` carries "#2" for the second repeat."""
 
     id: str
-    messages: tuple[Message, ...]
+    messages: tuple[PromptMessage, ...]
     references: tuple[Any, ...]
     slices: dict[str, str]
     cluster: str
@@ -129,55 +129,55 @@ class Item(msgspec.Struct, frozen=True):
 class Suite(msgspec.Struct, frozen=True):
     """A suite with its items. `data_sha256` covers ids, references, slices and clusters, not the wording of prompts."""
 
-    spec: Spec
-    items: tuple[Item, ...]
+    spec: SuiteSpec
+    items: tuple[SuiteItem, ...]
     data_sha256: str
     prompts_sha256: str
 
 
-Rewrite = Callable[[dict[str, Any], str], dict[str, Any] | None]
+RowRewrite = Callable[[dict[str, Any], str], dict[str, Any] | None]
 
 
-def load_suite(path: Path, limit: int | None = None, rewrite: Rewrite | None = None) -> Suite:
+def load_suite(path: Path, limit: int | None = None, rewrite: RowRewrite | None = None) -> Suite:
     """`rewrite` gives the row to ask instead, by its item's name, or None to leave the item out. Slices, cluster and
     references stay those of the row; options and the letters of the right ones are the other's.
 
     :raises InputError: by file and line, or by item, what is wrong and what was expected
     """
     try:
-        spec = msgspec.convert(yaml.safe_load(path.read_text()), Spec)
+        spec = msgspec.convert(yaml.safe_load(path.read_text()), SuiteSpec)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a suite in YAML") from error
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}") from error
-    _check(spec, path)
-    return suite_of(
-        spec, _read(path.parent / spec.data)[:limit], path, rewrite, whole=limit is None and rewrite is None
+    _check_spec(spec, path)
+    return build_suite(
+        spec, _read_rows(path.parent / spec.data)[:limit], path, rewrite, whole=limit is None and rewrite is None
     )
 
 
-def suite_of(
-    spec: Spec, rows: Sequence[dict[str, Any]], path: Path, rewrite: Rewrite | None = None, whole: bool = True
+def build_suite(
+    spec: SuiteSpec, rows: Sequence[dict[str, Any]], path: Path, rewrite: RowRewrite | None = None, whole: bool = True
 ) -> Suite:
     """`rows` made into items; `path` names the suite in errors. :raises InputError: by item, what is wrong"""
-    items = [item for number, row in enumerate(rows, 1) for item in _items(spec, row, number, path, rewrite)]
+    items = [item for number, row in enumerate(rows, 1) for item in _make_items(spec, row, number, path, rewrite)]
     seen: set[str] = set()
     for item in items:
         if item.id in seen:
             raise InputError(f"{path.parent / spec.data}: id {item.id!r} stands there twice; ids must differ")
         seen.add(item.id)
-    _measurable(spec, items, path)
-    if spec.must_pass and whole and (gone := [i for i in spec.must_pass.items if not _named(i, seen)]):
+    _check_references(spec, items, path)
+    if spec.must_pass and whole and (gone := [i for i in spec.must_pass.items if not _is_known_item(i, seen)]):
         raise InputError(f"{path}: must_pass names {gone[0]!r}, which is no item of {spec.data}")
     data = [(item.id, item.references, item.slices, item.cluster) for item in items]
-    return Suite(spec, tuple(items), _digest(data), _digest([item.messages for item in items]))
+    return Suite(spec, tuple(items), _hash_json(data), _hash_json([item.messages for item in items]))
 
 
-def _named(item: str, ids: set[str]) -> bool:
+def _is_known_item(item: str, ids: set[str]) -> bool:
     return item in ids or f"{item}#1" in ids
 
 
-def _check(spec: Spec, path: Path) -> None:
+def _check_spec(spec: SuiteSpec, path: Path) -> None:
     if (spec.prompt is None) == (not spec.messages):
         raise InputError(f"{path}: expected either prompt or messages")
     if not spec.metrics:
@@ -186,7 +186,7 @@ def _check(spec: Spec, path: Path) -> None:
         raise InputError(f"{path}: repeats {spec.repeats}, expected 1 to 1000")
     names = [metric.name for metric in spec.metric_specs()]
     for metric in spec.metric_specs():
-        make(metric.name, metric.options)
+        make_metric(metric.name, metric.options)
     if len(set(names)) < len(names):
         raise InputError(f"{path}: a metric stands twice in {names}")
     if spec.choices is not None and spec.references is None:
@@ -194,12 +194,12 @@ def _check(spec: Spec, path: Path) -> None:
     if spec.must_pass and spec.must_pass.metric not in names:
         raise InputError(f"{path}: must_pass.metric {spec.must_pass.metric!r} is not among the metrics {names}")
     for check in spec.checks:
-        _right(check, spec, names, f"{path}: check {check.name!r}")
+        _check_behavior(check, spec, names, f"{path}: check {check.name!r}")
     if len({check.name for check in spec.checks}) < len(spec.checks):
         raise InputError(f"{path}: a check's name stands twice in {[check.name for check in spec.checks]}")
 
 
-def _right(check: Check, spec: Spec, names: list[str], where: str) -> None:
+def _check_behavior(check: BehaviorCheck, spec: SuiteSpec, names: list[str], where: str) -> None:
     """:raises InputError: a key that this kind needs and has not, or has and does not take"""
     if unknown := [field for field in check.where if field not in spec.slices]:
         raise UnknownName("slice of the suite", unknown[0], spec.slices, where)
@@ -215,7 +215,7 @@ def _right(check: Check, spec: Spec, names: list[str], where: str) -> None:
         raise InputError(f"{where}: {check.kind} takes {sorted(allowed) or 'no key of its own'}, found {sorted(found)}")
 
 
-def _measurable(spec: Spec, items: Sequence[Item], path: Path) -> None:
+def _check_references(spec: SuiteSpec, items: Sequence[SuiteItem], path: Path) -> None:
     """Before anything is asked: that every metric can judge some answer to every item.
 
     :raises InputError: the item whose references are of the wrong kind, or none
@@ -223,7 +223,7 @@ def _measurable(spec: Spec, items: Sequence[Item], path: Path) -> None:
     for given in spec.metric_specs():
         if is_graded(given.name) or is_measured(given.name):
             continue
-        metric = make(given.name, given.options)
+        metric = make_metric(given.name, given.options)
         for item in items:
             try:
                 metric.screen("", item.references)
@@ -231,19 +231,22 @@ def _measurable(spec: Spec, items: Sequence[Item], path: Path) -> None:
                 raise InputError(f"{path}: item {item.id!r}, metric {given.name}: {error}") from error
 
 
-def fields_asked(spec: Spec) -> list[str]:
+def asked_fields(spec: SuiteSpec) -> list[str]:
     """The data's fields in what the user says, in order; the list of options apart."""
     asked = [
-        name for message in templates_of(spec) if message.role == "user" for name in _FIELD.findall(message.content)
+        name
+        for message in message_templates(spec)
+        if message.role == "user"
+        for name in _FIELD.findall(message.content)
     ]
     return [name for name in dict.fromkeys(asked) if name != spec.choices]
 
 
-def templates_of(spec: Spec) -> tuple[Message, ...]:
-    return spec.messages or (Message("user", spec.prompt or ""),)
+def message_templates(spec: SuiteSpec) -> tuple[PromptMessage, ...]:
+    return spec.messages or (PromptMessage("user", spec.prompt or ""),)
 
 
-def letters_of(references: Any, options: Any, where: str) -> list[str]:
+def option_letters(references: Any, options: Any, where: str) -> list[str]:
     """Letters of the right options, which are named by text or by letter. :raises InputError: no such option"""
     texts = [str(option) for option in options]
     found = []
@@ -255,40 +258,42 @@ def letters_of(references: Any, options: Any, where: str) -> list[str]:
     return found
 
 
-def _items(spec: Spec, row: dict[str, Any], number: int, path: Path, rewrite: Rewrite | None = None) -> list[Item]:
-    name = str(number) if spec.id is None else str(_field(row, spec.id, f"row {number}", path))
+def _make_items(
+    spec: SuiteSpec, row: dict[str, Any], number: int, path: Path, rewrite: RowRewrite | None = None
+) -> list[SuiteItem]:
+    name = str(number) if spec.id is None else str(_require_field(row, spec.id, f"row {number}", path))
     where = f"item {name!r}"
     asked = row if rewrite is None else rewrite(row, name)
     if asked is None:
         return []
     options: dict[str, Any] = {}
-    references = [] if spec.references is None else _field(row, spec.references, where, path)
+    references = [] if spec.references is None else _require_field(row, spec.references, where, path)
     if spec.choices is not None:
-        listed = _field(asked, spec.choices, where, path)
-        options = {spec.choices: _lettered(listed, where)}
-        references = letters_of(asked[str(spec.references)], listed, where)
+        listed = _require_field(asked, spec.choices, where, path)
+        options = {spec.choices: _letter_options(listed, where)}
+        references = option_letters(asked[str(spec.references)], listed, where)
     references = tuple(references) if isinstance(references, list) else (references,)
     user, others = {**asked, **options}, {**row, **options}  # only what the user says is asked in another way
 
-    def filled(message: Message) -> Message:
+    def filled(message: PromptMessage) -> PromptMessage:
         shown = user if message.role == "user" else others
-        text = _FIELD.sub(lambda match: str(_field(shown, match.group(1), where, path)), message.content)
-        return Message(message.role, text)
+        text = _FIELD.sub(lambda match: str(_require_field(shown, match.group(1), where, path)), message.content)
+        return PromptMessage(message.role, text)
 
-    messages = tuple(map(filled, templates_of(spec)))
-    slices = {field: str(_field(row, field, where, path)) for field in spec.slices}
-    cluster = str(_field(row, spec.cluster, where, path)) if spec.cluster else name
+    messages = tuple(map(filled, message_templates(spec)))
+    slices = {field: str(_require_field(row, field, where, path)) for field in spec.slices}
+    cluster = str(_require_field(row, spec.cluster, where, path)) if spec.cluster else name
     ids = [name] if spec.repeats == 1 else [f"{name}#{repeat}" for repeat in range(1, spec.repeats + 1)]
-    return [Item(each, messages, references, slices, cluster) for each in ids]
+    return [SuiteItem(each, messages, references, slices, cluster) for each in ids]
 
 
-def _lettered(options: Any, where: str) -> str:
+def _letter_options(options: Any, where: str) -> str:
     if not isinstance(options, list) or not 2 <= len(options) <= 26:
         raise InputError(f"{where}: the options are {options!r}, expected a list of 2 to 26")
     return "\n".join(f"{chr(ord('A') + at)}. {option}" for at, option in enumerate(options))
 
 
-def _field(row: dict[str, Any], field: str, where: str, path: Path) -> Any:
+def _require_field(row: dict[str, Any], field: str, where: str, path: Path) -> Any:
     if field not in row:
         raise InputError(f"{path}: {where} has no field {field!r}; it has {sorted(row)}")
     if row[field] is None:
@@ -296,14 +301,14 @@ def _field(row: dict[str, Any], field: str, where: str, path: Path) -> Any:
     return row[field]
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    rows = _parquet(path) if path.suffix == ".parquet" else _written(path)
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text_rows(path)
     if not rows:
         raise InputError(f"{path}: no rows")
     return rows
 
 
-def _parquet(path: Path) -> list[dict[str, Any]]:
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -319,7 +324,7 @@ def _parquet(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _written(path: Path) -> list[dict[str, Any]]:
+def _read_text_rows(path: Path) -> list[dict[str, Any]]:
     """Rows of a text file, CSV or JSON lines."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -333,15 +338,15 @@ def _written(path: Path) -> list[dict[str, Any]]:
         if short is not None:
             raise InputError(f"{path}:{short}: another number of cells than the header has")
         return rows
-    return [_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+    return [_parse_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
-def _object(line: str, where: str) -> dict[str, Any]:
+def _parse_object(line: str, where: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.MsgspecError as error:
         raise InputError(f"{where}: {error}") from error
 
 
-def _digest(value: Any) -> str:
+def _hash_json(value: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

@@ -10,22 +10,22 @@ import uvicorn
 from steward.console.rating import build
 from steward.processes.lifeline import no_core_dumps
 from steward.processes.ports import listen
-from steward.workflows.study import Desk
+from steward.workflows.study import RatingSession
 
 
 def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
     """`ready` gets the address once the port is open. :raises InputError: the port is taken, or no study"""
     no_core_dumps()  # prompts, answers and comments pass through here
-    desk = Desk(study)
+    session = RatingSession(study)
     listener = listen(host, port, "the study", "--port")
     bound = listener.getsockname()[1]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     ready(f"http://[{shown}]:{bound}" if ":" in shown else f"http://{shown}:{bound}")
     config = uvicorn.Config(
-        build(desk), log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
+        build(session), log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
     )
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
-        desk.close()
+        session.close()
         listener.close()

@@ -13,14 +13,14 @@ import msgspec
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import TokenScorer
 from steward.core.secret import Secret
-from steward.workflows.evaluate import need_extra
+from steward.workflows.evaluate import require_extra
 from steward.workflows.models import backend_of, check_backend, embedded_threads, model_file, scratch
 
 if TYPE_CHECKING:
     from steward.evaluation.perplexity import Document, Likelihood, Perplexity
 
 
-class Asked:
+class PerplexityOptions:
     """What the command line says of the model and of the windows, beside the text."""
 
     def __init__(
@@ -46,8 +46,8 @@ class Asked:
         self.tokenizer, self.window, self.stride, self.prefix = tokenizer, window, stride, prefix_token
 
 
-def perplexity_file(
-    asked: Asked,
+def measure_perplexity(
+    asked: PerplexityOptions,
     file: Path,
     *,
     split: str,
@@ -61,24 +61,24 @@ def perplexity_file(
     :raises InputError: the text or the model cannot be read, or the model's log-probabilities are not the text's
     :raises Unavailable: no document could be scored
     """
-    need_extra()
-    from steward.evaluation.perplexity import gain, read_documents, read_result
+    require_extra()
+    from steward.evaluation.perplexity import compare_perplexity, read_documents, read_perplexity
 
-    old = read_result(against) if against is not None else None
+    old = read_perplexity(against) if against is not None else None
     documents = read_documents(file, split, field)
     name = "rows" if file.suffix == ".jsonl" else split
 
     async def go() -> Perplexity:
-        async with opened(asked) as scorer:
-            await probe(scorer, asked.model)
-            return await measure(asked, scorer, documents, name, concurrency, progress(len(documents)))
+        async with open_scorer(asked) as scorer:
+            await check_scorer(scorer, asked.model)
+            return await measure_documents(asked, scorer, documents, name, concurrency, progress(len(documents)))
 
     found = asyncio.run(go())
-    return found if old is None else msgspec.structs.replace(found, against=gain(found, old))
+    return found if old is None else msgspec.structs.replace(found, against=compare_perplexity(found, old))
 
 
-async def measure(
-    asked: Asked,
+async def measure_documents(
+    asked: PerplexityOptions,
     scorer: TokenScorer,
     documents: Sequence[Document],
     split: str,
@@ -86,9 +86,16 @@ async def measure(
     progress: Callable[[int, int], None],
 ) -> Perplexity:
     """:raises Unavailable: no document could be scored"""
-    from steward.evaluation.perplexity import Setup, likelihood, summarise, text_hash, token_hash, windows
+    from steward.evaluation.perplexity import (
+        PerplexitySetup,
+        hash_texts,
+        hash_tokens,
+        split_windows,
+        sum_likelihood,
+        summarise_perplexity,
+    )
 
-    window, prefix = scorer.window, _prefix(asked.prefix, scorer)
+    window, prefix = scorer.window, _choose_prefix(asked.prefix, scorer)
     stride = asked.stride or window
     if stride > window:
         raise InputError(f"--stride {stride} is above the window of {window}; tokens between would not be scored")
@@ -108,11 +115,11 @@ async def measure(
 
         values: list[float] = []
         try:
-            for asking in windows(given, prefix, window, stride):
+            for asking in split_windows(given, prefix, window, stride):
                 values += await scorer.score(asking)
         except Unavailable as failure:
             return Likelihood(document.id, error=str(failure))
-        return likelihood(document, values)
+        return sum_likelihood(document, values)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -123,28 +130,28 @@ async def measure(
     rows = [found[index] for index in range(len(documents))]
     if all(row.error is not None for row in rows):
         raise Unavailable(f"{asked.model}: no document could be scored; the first: {rows[0].error}")
-    setup = Setup(
+    setup = PerplexitySetup(
         window=window,
         stride=stride,
         prefix_token=prefix,
         split=split,
         tokenizer_sha256=scorer.tokenizer_sha256,
-        tokens_sha256=token_hash(tokens),
-        text_sha256=text_hash(documents),
+        tokens_sha256=hash_tokens(tokens),
+        text_sha256=hash_texts(documents),
     )
-    return summarise(asked.model, scorer.backend, rows, setup)
+    return summarise_perplexity(asked.model, scorer.backend, rows, setup)
 
 
-async def probe(scorer: TokenScorer, model: str) -> None:
+async def check_scorer(scorer: TokenScorer, model: str) -> None:
     """:raises InputError: its log-probabilities are not those of the text it is given, and why"""
-    from steward.evaluation.probe import TEXTS, Known, refusal
+    from steward.evaluation.probe import TEXTS, KnownAnswer, find_contradiction
 
     for text in TEXTS:
         context = tuple(await scorer.encode(text))
         if len(context) < 2:
             raise InputError(f"{model}: {len(context)} tokens for {text!r}; likelihood metrics need a tokenizer")
-        known = Known(context, await scorer.likeliest(context), context[0])
-        why = refusal(known, [await scorer.score(question) for question in known.questions()])
+        known = KnownAnswer(context, await scorer.likeliest(context), context[0])
+        why = find_contradiction(known, [await scorer.score(question) for question in known.questions()])
         if why:
             raise InputError(
                 f"perplexity of {model} is refused: a question with a known answer came back wrong ({why}), so its "
@@ -154,7 +161,7 @@ async def probe(scorer: TokenScorer, model: str) -> None:
 
 
 @asynccontextmanager
-async def opened(asked: Asked) -> AsyncIterator[TokenScorer]:
+async def open_scorer(asked: PerplexityOptions) -> AsyncIterator[TokenScorer]:
     """The scorer that the model's name, or `backend`, asks for."""
     kind = backend_of(asked.model, asked.backend, asked.url)
     if kind == "url":
@@ -182,7 +189,7 @@ async def opened(asked: Asked) -> AsyncIterator[TokenScorer]:
         yield Checkpoint(model_file(asked.model), asked.window)
 
 
-def _prefix(given: str | None, scorer: TokenScorer) -> int | None:
+def _choose_prefix(given: str | None, scorer: TokenScorer) -> int | None:
     if given is None:
         return scorer.prefix_token
     return None if given == "none" else int(given)

@@ -9,12 +9,12 @@ import pytest
 
 from steward.adapters.stores.study import StudyStore
 from steward.core.errors import InputError, Unavailable
-from steward.core.study import Design, Rater, Task, Vote
+from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
-DESIGN = Design(
+DESIGN = StudyDesign(
     title="t", mode="pairs", question="?", guide="", runs=(), data_sha256="", items=1, overlap=1.0, seed=1, detect=0.6
 )
-TASK = Task(key="k", item="i", cluster="i", asked=(), references=(), answers=("a", "b"))
+TASK = StudyTask(key="k", item="i", cluster="i", asked=(), references=(), answers=("a", "b"))
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def store(tmp_path: Path) -> StudyStore:
 
 
 def test_everything_comes_back(store: StudyStore, tmp_path: Path) -> None:
-    vote = Vote(at=1.0, rater="r1", task="k", left=1, pressed="left", levels={"a": 2}, comment="“ü”", seconds=2.5)
+    vote = Vote(at=1.0, rater="r1", task="k", left=1, choice="left", levels={"a": 2}, comment="“ü”", seconds=2.5)
     store.vote(vote)
     store.invite(Rater("r1"), "h", 1.0)
     store.give({"k": "r1"}, 1.0)
@@ -36,7 +36,7 @@ def test_everything_comes_back(store: StudyStore, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", ["design", "task", "invite", "owner", "vote"])
 def test_no_row_is_changed_or_removed(store: StudyStore, tmp_path: Path, table: str) -> None:
-    store.vote(Vote(at=1.0, rater="r1", task="k", left=0, pressed="tie"))
+    store.vote(Vote(at=1.0, rater="r1", task="k", left=0, choice="tie"))
     store.invite(Rater("r1"), "h", 1.0)
     store.give({"k": "r1"}, 1.0)
     other = sqlite3.connect(tmp_path / "study.db")
@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_written_is_the_worlds_failure(store: StudyStore
     other.execute("BEGIN EXCLUSIVE")
     store._connection.execute("PRAGMA busy_timeout = 50")
     with pytest.raises(Unavailable, match="locked"):
-        store.vote(Vote(at=1.0, rater="r1", task="k", left=0, pressed="tie"))
+        store.vote(Vote(at=1.0, rater="r1", task="k", left=0, choice="tie"))
     other.execute("ROLLBACK")
     other.close()
     store.close()

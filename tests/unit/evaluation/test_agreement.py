@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from steward.evaluation.agreement import Level, Weights, alpha, bradley_terry, cohen, fleiss, with_interval
+from steward.evaluation.agreement import (
+    KappaWeights,
+    MeasurementLevel,
+    bootstrap_coefficient,
+    cohen_kappa,
+    fit_bradley_terry,
+    fleiss_kappa,
+    krippendorff_alpha,
+)
 
 X = [1, 2, 3, 3, 2, 1, 4, 1, 2, 3, 2, 4]
 Y = [1, 2, 3, 3, 2, 2, 4, 1, 3, 4, 2, 3]
@@ -33,30 +41,30 @@ NewYork Baltimore 10|Boston Cleveland 7|Boston Baltimore 12|Cleveland Baltimore 
 @pytest.mark.parametrize(
     ("weights", "value"), [("none", 0.5471698113207546), ("linear", 0.7), ("quadratic", 0.8333333333333334)]
 )
-def test_cohen_is_that_of_scikit_learn(weights: Weights, value: float) -> None:
+def test_cohen_is_that_of_scikit_learn(weights: KappaWeights, value: float) -> None:
     """cohen_kappa_score(X, Y, weights=weights)."""
-    assert cohen(X, Y, weights) == pytest.approx(value, abs=1e-12)
+    assert cohen_kappa(X, Y, weights) == pytest.approx(value, abs=1e-12)
 
 
 def test_fleiss_is_that_of_statsmodels() -> None:
-    assert fleiss(FLEISS) == pytest.approx(0.20993070442195522, abs=1e-12)
+    assert fleiss_kappa(FLEISS) == pytest.approx(0.20993070442195522, abs=1e-12)
     with pytest.raises(ValueError, match="same number"):
-        fleiss([[1, 1], [2, 1]])
+        fleiss_kappa([[1, 1], [2, 1]])
 
 
 @pytest.mark.parametrize(
     ("level", "value"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849), ("ratio", 0.797)]
 )
-def test_alpha_is_krippendorffs(level: Level, value: float) -> None:
+def test_alpha_is_krippendorffs(level: MeasurementLevel, value: float) -> None:
     """The three digits that the paper prints."""
-    assert alpha(ALPHA, level) == pytest.approx(value, abs=5e-4)
+    assert krippendorff_alpha(ALPHA, level) == pytest.approx(value, abs=5e-4)
 
 
 def test_alpha_takes_words_and_is_undefined_without_variation() -> None:
     words = [[None if v is None else "abcdef"[v] for v in row] for row in ALPHA]
-    assert alpha(words) == pytest.approx(alpha(ALPHA), abs=1e-12)
-    assert math.isnan(alpha([["a", "a"], ["a", "a"]])) and math.isnan(cohen(["a"], ["a"]))
-    assert math.isnan(alpha([["a", None], [None, "b"]]))
+    assert krippendorff_alpha(words) == pytest.approx(krippendorff_alpha(ALPHA), abs=1e-12)
+    assert math.isnan(krippendorff_alpha([["a", "a"], ["a", "a"]])) and math.isnan(cohen_kappa(["a"], ["a"]))
+    assert math.isnan(krippendorff_alpha([["a", None], [None, "b"]]))
 
 
 def test_an_interval_over_items_holds_the_truth_as_often_as_it_says() -> None:
@@ -65,7 +73,7 @@ def test_an_interval_over_items_holds_the_truth_as_often_as_it_says() -> None:
     for _round in range(60):
         truth = random.integers(0, 2, 150)
         a, b = (np.where(random.random(150) < 0.8, truth, 1 - truth) for _rater in range(2))
-        found = with_interval(lambda i, a=a, b=b: cohen(a[i].tolist(), b[i].tolist()), 150, samples=200)
+        found = bootstrap_coefficient(lambda i, a=a, b=b: cohen_kappa(a[i].tolist(), b[i].tolist()), 150, samples=200)
         held += found.low <= 0.36 <= found.high
     assert held >= 52  # 57 expected; fewer than 52 once in a hundred
 
@@ -91,12 +99,12 @@ def games() -> dict[tuple[str, str], float]:
 )
 def test_bradley_terry_is_agrestis(team: str, value: float, error: float) -> None:
     """Against Baltimore; Agresti prints 1.581 for Milwaukee. The digits: statsmodels' GLM of the same games."""
-    found = bradley_terry(games()).difference(team, "Baltimore")
+    found = fit_bradley_terry(games()).difference(team, "Baltimore")
     assert found.value == pytest.approx(value, abs=1e-6)
     assert (found.high - found.value) / 1.959963984540054 == pytest.approx(error, abs=1e-6)
 
 
 def test_bradley_terry_refuses_infinite_strengths_by_name() -> None:
-    found = bradley_terry({("a", "b"): 3, ("b", "a"): 1, ("a", "c"): 2, ("b", "c"): 2})
+    found = fit_bradley_terry({("a", "b"): 3, ("b", "a"): 1, ("a", "c"): 2, ("b", "c"): 2})
     assert not found.strengths and "of {c} nobody" not in found.why and "{c}" in found.why
-    assert "fewer than two" in bradley_terry({}).why
+    assert "fewer than two" in fit_bradley_terry({}).why

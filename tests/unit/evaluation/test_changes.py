@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from steward.core.errors import InputError
-from steward.evaluation.changes import changed_suite
-from steward.evaluation.metrics.answers import chosen_letter
-from steward.evaluation.suite import Change, load_suite
+from steward.evaluation.changes import rewrite_suite
+from steward.evaluation.metrics.answers import extract_letter
+from steward.evaluation.suite import QuestionChange, load_suite
 
 SUITE = """name: s
 data: d.jsonl
@@ -28,8 +28,8 @@ def write(folder: Path, rows: list[dict[str, Any]], text: str = SUITE) -> Path:
     return folder / "s.yaml"
 
 
-def asked(path: Path, change: Change) -> dict[str, list[str]]:
-    return {item.id: [message.content for message in item.messages] for item in changed_suite(path, change).items}
+def asked(path: Path, change: QuestionChange) -> dict[str, list[str]]:
+    return {item.id: [message.content for message in item.messages] for item in rewrite_suite(path, change).items}
 
 
 ROWS = [{"id": 1, "a": "big dogs", "b": "cats"}, {"id": 2, "a": "birds", "b": "fish", "paraphrases": ["fowl"]}]
@@ -38,22 +38,24 @@ ROWS = [{"id": 1, "a": "big dogs", "b": "cats"}, {"id": 2, "a": "birds", "b": "f
 @pytest.mark.parametrize(
     ("change", "user"),
     [
-        (Change(append="!"), ["big dogs and cats!?", "birds and fish!?"]),
-        (Change(prepend="my "), ["my big dogs and cats?", "my birds and fish?"]),
-        (Change(append="!", fields=("a",)), ["big dogs! and cats?", "birds! and fish?"]),
-        (Change(replace={"cats": "cows"}), ["big dogs and cows?"]),
-        (Change(use="synonyms"), ["large dogs and cats?"]),
-        (Change(use="paraphrase"), ["fowl and fish?"]),
+        (QuestionChange(append="!"), ["big dogs and cats!?", "birds and fish!?"]),
+        (QuestionChange(prepend="my "), ["my big dogs and cats?", "my birds and fish?"]),
+        (QuestionChange(append="!", fields=("a",)), ["big dogs! and cats?", "birds! and fish?"]),
+        (QuestionChange(replace={"cats": "cows"}), ["big dogs and cows?"]),
+        (QuestionChange(use="synonyms"), ["large dogs and cats?"]),
+        (QuestionChange(use="paraphrase"), ["fowl and fish?"]),
     ],
 )
-def test_a_change_touches_fields_and_leaves_out_what_stays(tmp_path: Path, change: Change, user: list[str]) -> None:
+def test_a_change_touches_fields_and_leaves_out_what_stays(
+    tmp_path: Path, change: QuestionChange, user: list[str]
+) -> None:
     assert [messages[-1] for messages in asked(write(tmp_path, ROWS), change).values()] == user
 
 
 def test_ids_slices_and_references_stay(tmp_path: Path) -> None:
     """So that an item can be paired with itself, although the field of its slice is asked in other words."""
     path = write(tmp_path, ROWS)
-    before, after = load_suite(path).items[0], changed_suite(path, Change(use="synonyms")).items[0]
+    before, after = load_suite(path).items[0], rewrite_suite(path, QuestionChange(use="synonyms")).items[0]
     assert (before.id, before.slices, before.references) == (after.id, after.slices, after.references)
     assert before.messages[0] == after.messages[0]  # what the system says is not the user's to change
 
@@ -68,7 +70,7 @@ def test_the_right_letter_moves_with_its_option(tmp_path: Path, right: Any) -> N
     ]
     path = write(tmp_path, rows, CHOICES)
     assert load_suite(path).items[0].messages[0].content == "Where? 0\nA. Rome\nB. Oslo\nC. B-town"
-    for item in changed_suite(path, Change(use="options-order")).items:
+    for item in rewrite_suite(path, QuestionChange(use="options-order")).items:
         (letter,) = item.references
         assert f"{letter}. Oslo" in item.messages[0].content and "B. Oslo\nC. B-town" not in item.messages[0].content
 
@@ -88,7 +90,9 @@ def test_wrong_options_are_named(tmp_path: Path, row: dict[str, Any], said: str)
 
 def test_paraphrases_that_are_no_texts_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="item '3': paraphrases is no list of texts"):
-        changed_suite(write(tmp_path, [{"id": 3, "a": "x", "b": "y", "paraphrases": "z"}]), Change(use="paraphrase"))
+        rewrite_suite(
+            write(tmp_path, [{"id": 3, "a": "x", "b": "y", "paraphrases": "z"}]), QuestionChange(use="paraphrase")
+        )
 
 
 @pytest.mark.parametrize(
@@ -107,4 +111,4 @@ def test_paraphrases_that_are_no_texts_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_letter_is_chosen_or_not(answer: str, letter: str) -> None:
-    assert chosen_letter(answer) == letter
+    assert extract_letter(answer) == letter

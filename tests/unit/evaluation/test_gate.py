@@ -8,29 +8,31 @@ import numpy as np
 import pytest
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.compare import compare
-from steward.evaluation.gate import Decision, Guarded, Policy, decide, load_policy
-from steward.evaluation.report import comparison_page, decision_junit, decision_markdown
-from steward.evaluation.run import Answer, Folder, Manifest
-from steward.evaluation.suite import Item, Message, MetricSpec, MustPass, Spec
+from steward.evaluation.compare import compare_runs
+from steward.evaluation.gate import GateDecision, GatePolicy, MetricMargin, decide_gate, read_gate_policy
+from steward.evaluation.report import render_comparison_page, render_gate_junit, render_gate_markdown
+from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
+from steward.evaluation.suite import MetricSpec, MustPass, PromptMessage, SuiteItem, SuiteSpec
 
 
-def folder(right: list[bool | None], model: str = "m", sort: int = 2, must: MustPass | None = None) -> Folder:
+def folder(right: list[bool | None], model: str = "m", sort: int = 2, must: MustPass | None = None) -> EvalRun:
     """A run whose items are right, wrong, or failed where None; slices "0", "1", … in turn."""
-    spec = Spec(name="s", data="d.jsonl", metrics=("exact_match",), slices=("sort",), prompt="{q}", must_pass=must)
+    spec = SuiteSpec(name="s", data="d.jsonl", metrics=("exact_match",), slices=("sort",), prompt="{q}", must_pass=must)
     items, answers = [], {}
     for number, value in enumerate(right):
         name = str(number)
-        items.append(Item(name, (Message("user", "<b>q</b>"),), ("yes",), {"sort": str(number % sort)}, name))
+        items.append(
+            SuiteItem(name, (PromptMessage("user", "<b>q</b>"),), ("yes",), {"sort": str(number % sort)}, name)
+        )
         said = None if value is None else "yes" if value else "no"
-        answers[name] = Answer(id=name, prediction=said, error="timed out" if value is None else None)
-    manifest = Manifest(suite=spec, model=model, items=len(items), data_sha256=str(len(items)), prompts_sha256="p")
-    return Folder(manifest, tuple(items), answers)
+        answers[name] = ItemAnswer(id=name, prediction=said, error="timed out" if value is None else None)
+    manifest = RunManifest(suite=spec, model=model, items=len(items), data_sha256=str(len(items)), prompts_sha256="p")
+    return EvalRun(manifest, tuple(items), answers)
 
 
-def gate(a: list[bool | None], b: list[bool | None], **policy: object) -> Decision:
-    given = {"metrics": (Guarded(name="exact_match", margin=0.05),), **policy}
-    return decide(folder(a, "old"), folder(b, "new"), Policy(**given), samples=1000)  # type: ignore[arg-type]
+def gate(a: list[bool | None], b: list[bool | None], **policy: object) -> GateDecision:
+    given = {"metrics": (MetricMargin(name="exact_match", margin=0.05),), **policy}
+    return decide_gate(folder(a, "old"), folder(b, "new"), GatePolicy(**given), samples=1000)  # type: ignore[arg-type]
 
 
 def test_the_same_answers_pass_where_there_are_enough() -> None:
@@ -40,16 +42,16 @@ def test_the_same_answers_pass_where_there_are_enough() -> None:
 def test_the_same_answers_are_inconclusive_where_there_are_few() -> None:
     """Not a single loss in 20 items still allows 1 - .025^(1/20) = 17 %; .025 = .95^n needs 72 items."""
     found = gate([True] * 20, [True] * 20)
-    guard = found.guards[0]
-    assert found.verdict == "inconclusive" and guard.low == pytest.approx(-(1 - 0.025 ** (1 / 20)), abs=1e-9)
-    assert guard.more_items is not None and 72 <= 20 + guard.more_items <= 74
+    check = found.checks[0]
+    assert found.verdict == "inconclusive" and check.low == pytest.approx(-(1 - 0.025 ** (1 / 20)), abs=1e-9)
+    assert check.more_items is not None and 72 <= 20 + check.more_items <= 74
 
 
 def test_a_clear_loss_regresses_and_names_its_slice() -> None:
     a: list[bool | None] = [True] * 400
     b: list[bool | None] = [index % 2 == 0 or index % 10 == 1 for index in range(400)]  # slice 1 loses 80 %
-    found = gate(a, b, metrics=(Guarded(name="exact_match", margin=0.05, slices=("sort",)),))
-    verdicts = {guard.name: guard.verdict for guard in found.guards}
+    found = gate(a, b, metrics=(MetricMargin(name="exact_match", margin=0.05, slices=("sort",)),))
+    verdicts = {check.name: check.verdict for check in found.checks}
     assert found.verdict == "regressed" and verdicts["exact_match where sort is 1"] == "regressed"
     assert verdicts["exact_match where sort is 0"] == "passed"
 
@@ -80,7 +82,7 @@ def test_the_number_of_items_it_asks_for_decides() -> None:
     a: list[bool | None] = [index % 20 >= 3 for index in range(100)]
     b: list[bool | None] = [index % 20 < 17 for index in range(100)]
     found = gate(a, b)
-    more = found.guards[0].more_items
+    more = found.checks[0].more_items
     assert found.verdict == "inconclusive" and more
     assert more + 100 == pytest.approx(
         (2.8016 / 0.05) ** 2 * 0.3, rel=0.1
@@ -91,14 +93,14 @@ def test_what_was_not_measured_is_no_pass() -> None:
     b: list[bool | None] = [None if index < 10 else True for index in range(300)]
     found = gate([True] * 300, b)
     assert found.verdict == "inconclusive"
-    assert "scored 290 of 300 items" in next(guard.why for guard in found.guards if guard.name.startswith("coverage"))
+    assert "scored 290 of 300 items" in next(check.why for check in found.checks if check.name.startswith("coverage"))
 
 
 def test_an_item_that_must_never_fail_refuses_alone() -> None:
     b: list[bool | None] = [True] * 299 + [False]
     must = MustPass("exact_match", ("299", "0"))
     found = gate([True] * 300, b, must_pass=must)
-    assert [guard.name for guard in found.guards if guard.verdict == "regressed"] == ["item 299 must pass exact_match"]
+    assert [check.name for check in found.checks if check.verdict == "regressed"] == ["item 299 must pass exact_match"]
     b[299] = None
     assert gate([True] * 300, b, must_pass=must).verdict == "inconclusive"
     with pytest.raises(InputError, match="'300', which is no item"):
@@ -113,9 +115,11 @@ def test_strict_refuses_a_loss_within_the_margin() -> None:
 
 def test_runs_over_different_data_are_refused() -> None:
     with pytest.raises(InputError, match="different data"):
-        decide(folder([True]), folder([True, True]), Policy(metrics=(Guarded(name="exact_match", margin=0),)))
+        decide_gate(
+            folder([True]), folder([True, True]), GatePolicy(metrics=(MetricMargin(name="exact_match", margin=0),))
+        )
     with pytest.raises(UnknownName, match="slice of the suite"):
-        gate([True], [True], metrics=(Guarded(name="exact_match", margin=0, slices=("topic",)),))
+        gate([True], [True], metrics=(MetricMargin(name="exact_match", margin=0, slices=("topic",)),))
 
 
 @pytest.mark.parametrize(
@@ -132,35 +136,37 @@ def test_runs_over_different_data_are_refused() -> None:
 def test_a_wrong_policy_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "gate.yaml").write_text(text)
     with pytest.raises(InputError, match=said):
-        load_policy(tmp_path / "gate.yaml")
+        read_gate_policy(tmp_path / "gate.yaml")
 
 
 def test_a_comparison_says_what_moved() -> None:
     """McNemar of 1 and 7: mid-p .0391 (Fagerland et al. 2013)."""
     a = folder([True] * 7 + [False] + [True] * 32)
     b = folder([False] * 7 + [True] + [True] * 32, "new")
-    found = compare(a, b)
+    found = compare_runs(a, b)
     whole = found.wholes[0]
     assert whole.p == 0.0390625 and whole.gain == pytest.approx(-0.15) and whole.test == "mcnemar mid-p"
     assert whole.better == ("7",) and set(whole.worse) == set("0123456")
     assert [row.name for row in found.slices] == ["0", "1"]
-    page = comparison_page(found, a, b)
+    page = render_comparison_page(found, a, b)
     assert "&lt;b&gt;q&lt;/b&gt;" in page and "<b>q" not in page and "://" not in page and len(page) < 500_000
 
 
 def test_a_decision_is_written_for_people_and_build_servers() -> None:
     found = gate([True] * 20, [True] * 20)
-    assert "**Gate: inconclusive**" in decision_markdown(found)
-    assert 'errors="1"' in decision_junit(found) and "<error" in decision_junit(found)
+    assert "**Gate: inconclusive**" in render_gate_markdown(found)
+    assert 'errors="1"' in render_gate_junit(found) and "<error" in render_gate_junit(found)
 
 
-def spent(tokens: list[int]) -> Folder:
+def spent(tokens: list[int]) -> EvalRun:
     """A run that cost a millionth for each token of its answers."""
-    spec = Spec(name="s", data="d", prompt="q", metrics=(MetricSpec("cost", {"output": "1"}),))
-    items = [Item(str(n), (), (), {}, str(n)) for n in range(len(tokens))]
-    answers = {str(n): Answer(id=str(n), prediction="", input_tokens=9, output_tokens=k) for n, k in enumerate(tokens)}
-    manifest = Manifest(suite=spec, model="m", items=len(items), data_sha256=str(len(items)), prompts_sha256="p")
-    return Folder(manifest, tuple(items), answers)
+    spec = SuiteSpec(name="s", data="d", prompt="q", metrics=(MetricSpec("cost", {"output": "1"}),))
+    items = [SuiteItem(str(n), (), (), {}, str(n)) for n in range(len(tokens))]
+    answers = {
+        str(n): ItemAnswer(id=str(n), prediction="", input_tokens=9, output_tokens=k) for n, k in enumerate(tokens)
+    }
+    manifest = RunManifest(suite=spec, model="m", items=len(items), data_sha256=str(len(items)), prompts_sha256="p")
+    return EvalRun(manifest, tuple(items), answers)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +179,8 @@ def spent(tokens: list[int]) -> Folder:
     ],
 )
 def test_a_cost_has_no_end_so_few_items_decide_nothing(before: list[int], after: list[int], verdict: str) -> None:
-    policy = Policy(metrics=(Guarded(name="cost", margin=50e-6),))
-    found = decide(spent(before), spent(after), policy, samples=1000)
+    policy = GatePolicy(metrics=(MetricMargin(name="cost", margin=50e-6),))
+    found = decide_gate(spent(before), spent(after), policy, samples=1000)
     assert found.verdict == verdict
     if verdict == "inconclusive":
-        assert found.guards[0].more_items == 4
+        assert found.checks[0].more_items == 4

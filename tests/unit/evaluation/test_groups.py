@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from steward.evaluation.groups import Labelled, group_rates, label_differences
+from steward.evaluation.groups import LabelledCase, compare_label_rates, rates_by_group
 
 NAMES = ["a", "b", "c"]
-ROWS = [Labelled("abc"[i % 3], (i * 7) % 5 < 2, (i * i + i // 3) % 7 < 3) for i in range(60)]
+ROWS = [LabelledCase("abc"[i % 3], (i * 7) % 5 < 2, (i * i + i // 3) % 7 < 3) for i in range(60)]
 
 # fairlearn 0.15.0 on the same 60 rows: MetricFrame by group, and its functions of the measures' names
 FAIRLEARN_RATES = [(0.55, 0.5, 7 / 12), (0.45, 0.375, 0.5), (0.25, 0.25, 0.25)]
@@ -24,34 +24,34 @@ FAIRLEARN = {
 
 
 def test_rates_and_differences_are_fairlearns() -> None:
-    rates = [tuple(rate.value for rate in three) for three in group_rates(ROWS, NAMES)]
+    rates = [tuple(rate.value for rate in three) for three in rates_by_group(ROWS, NAMES)]
     assert rates == [pytest.approx(three) for three in FAIRLEARN_RATES]
-    found = {one.measure: one.value for one in label_differences(ROWS, NAMES)}
+    found = {one.measure: one.value for one in compare_label_rates(ROWS, NAMES)}
     assert found == {name: pytest.approx(value, abs=1e-12) for name, value in FAIRLEARN.items()}
 
 
 def test_a_real_difference_has_a_small_p_and_chance_has_not() -> None:
     """Under equal treatment a p below .05 comes in one of twenty draws: of 40, more than 7 in 1 of 1,000 (binomial)."""
-    apart = [Labelled("ab"[i % 2], True, i % 2 == 0 or i % 5 == 0) for i in range(100)]
-    first = label_differences(apart, ["a", "b"], samples=400)[0]
+    apart = [LabelledCase("ab"[i % 2], True, i % 2 == 0 or i % 5 == 0) for i in range(100)]
+    first = compare_label_rates(apart, ["a", "b"], samples=400)[0]
     assert first.value == pytest.approx(0.8) and first.p is not None and first.p < 0.01
     assert first.low is not None and first.low > 0.6
     small = 0
     for seed in range(40):
         draw = random.Random(seed)
-        rows = [Labelled(draw.choice("abc"), draw.random() < 0.5, draw.random() < 0.5) for _ in range(90)]
-        small += (label_differences(rows, NAMES, samples=200)[0].p or 0) < 0.05
+        rows = [LabelledCase(draw.choice("abc"), draw.random() < 0.5, draw.random() < 0.5) for _ in range(90)]
+        small += (compare_label_rates(rows, NAMES, samples=200)[0].p or 0) < 0.05
     assert small <= 7
 
 
 def test_a_group_without_anybody_due_has_no_such_rate() -> None:
-    rows = [Labelled("a", True, True), Labelled("a", False, False), Labelled("b", False, True)] * 5
-    found = {one.measure: one.value for one in label_differences(rows, ["a", "b"], samples=50)}
+    rows = [LabelledCase("a", True, True), LabelledCase("a", False, False), LabelledCase("b", False, True)] * 5
+    found = {one.measure: one.value for one in compare_label_rates(rows, ["a", "b"], samples=50)}
     assert found["equal opportunity difference"] is None and found["equalised odds difference"] is None
     assert found["false positive rate difference"] == 1.0 and found["demographic parity ratio"] == 0.5
-    assert group_rates(rows, ["a", "b"])[1][1].n == 0
+    assert rates_by_group(rows, ["a", "b"])[1][1].n == 0
 
 
 def test_clusters_have_intervals_and_no_p() -> None:
-    found = label_differences(ROWS, NAMES, [str(i // 6) for i in range(60)], samples=200)
+    found = compare_label_rates(ROWS, NAMES, [str(i // 6) for i in range(60)], samples=200)
     assert all(one.p is None and one.low is not None for one in found)

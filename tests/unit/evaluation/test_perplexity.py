@@ -15,20 +15,20 @@ from steward.evaluation.perplexity import (
     Document,
     Likelihood,
     Perplexity,
-    Setup,
-    gain,
-    likelihood,
+    PerplexitySetup,
+    compare_perplexity,
     read_documents,
-    read_result,
-    summarise,
-    windows,
+    read_perplexity,
+    split_windows,
+    sum_likelihood,
+    summarise_perplexity,
 )
 
 HARNESS: dict[str, Any] = json.loads((Path(__file__).parent / "harness.json").read_text())
 
 
-def setup(window: int = 8) -> Setup:
-    return Setup(
+def setup(window: int = 8) -> PerplexitySetup:
+    return PerplexitySetup(
         window=window,
         stride=window,
         prefix_token=0,
@@ -42,20 +42,20 @@ def setup(window: int = 8) -> Setup:
 @pytest.mark.parametrize("case", HARNESS["windows"], ids=lambda case: f"{case['tokens']}-{case['window']}")
 def test_windows_are_those_of_the_harness(case: dict[str, Any]) -> None:
     stride = case["window"] - case["context_len"] + 1
-    made = windows(range(1, case["tokens"] + 1), 0, case["window"], stride)
+    made = split_windows(range(1, case["tokens"] + 1), 0, case["window"], stride)
     assert [[list(each.context), list(each.tokens)] for each in made] == case["made"]
 
 
 def test_without_a_prefix_the_first_token_is_context() -> None:
     """As in the transformers documentation on perplexity of fixed-length models."""
-    made = list(windows([7, 8, 9, 10, 11], None, 3, 2))
+    made = list(split_windows([7, 8, 9, 10, 11], None, 3, 2))
     assert [(each.context, each.tokens) for each in made] == [((7,), (8, 9, 10)), ((8, 9, 10), (11,))]
-    assert list(windows([7], None, 3, 2)) == [] and list(windows([], 0, 3, 3)) == []
+    assert list(split_windows([7], None, 3, 2)) == [] and list(split_windows([], 0, 3, 3)) == []
 
 
 def test_units_are_ratios_of_sums() -> None:
     """By hand: 6 nats over 3 tokens, 2 words and 3 bytes; `re.split` counts an empty word before the first blank."""
-    found = summarise("m", "b", [likelihood(Document("1", " é"), [-1.0, -2.0, -3.0])], setup())
+    found = summarise_perplexity("m", "b", [sum_likelihood(Document("1", " é"), [-1.0, -2.0, -3.0])], setup())
     assert (found.tokens, found.words, found.bytes) == (3, 2, 3)
     assert found.token_perplexity is not None and found.token_perplexity.value == pytest.approx(math.exp(2))
     assert found.word_perplexity is not None and found.word_perplexity.value == pytest.approx(math.exp(3))
@@ -66,27 +66,27 @@ def test_units_are_ratios_of_sums() -> None:
 def test_the_interval_is_of_documents() -> None:
     """200 documents of 10 tokens, half with 1 nat a token and half with 3: 2 ± 1.96/sqrt(200) nats a token."""
     rows = [Likelihood(str(i), -10.0 if i % 2 else -30.0, 10, 10, 40) for i in range(200)]
-    found = summarise("m", "b", rows, setup()).token_perplexity
+    found = summarise_perplexity("m", "b", rows, setup()).token_perplexity
     assert found is not None and found.low is not None and found.high is not None
     assert [math.log(v) for v in (found.value, found.low, found.high)] == pytest.approx([2, 1.861, 2.139], abs=0.01)
 
 
 def test_what_is_not_measured_enters_no_value() -> None:
     rows = [Likelihood("1", -10.0, 5, 5, 20), Likelihood("2"), Likelihood("3", error="HTTP 503")]
-    found = summarise("m", "b", rows, setup())
+    found = summarise_perplexity("m", "b", rows, setup())
     assert (found.documents, found.unscored, found.errored, found.tokens) == (1, 1, ("3: HTTP 503",), 5)
 
 
 def test_a_perplexity_beyond_all_numbers_is_none() -> None:
     """A text without a blank is one word, and exp(2000) no float."""
-    found = summarise("m", "b", [Likelihood(str(n), -2000.0, 600, 1, 1500) for n in range(3)], setup())
+    found = summarise_perplexity("m", "b", [Likelihood(str(n), -2000.0, 600, 1, 1500) for n in range(3)], setup())
     assert found.word_perplexity is None and found.bits_per_byte is not None
     assert found.bits_per_byte.low == pytest.approx(2000 / 1500 / math.log(2))
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf, -3.4e38, 0.5])
 def test_what_is_no_log_probability_is_named(value: float) -> None:
-    assert "of its token 2" in str(likelihood(Document("1", "a b"), [-1.0, value]).error)
+    assert "of its token 2" in str(sum_likelihood(Document("1", "a b"), [-1.0, value]).error)
 
 
 def test_documents_of_a_file(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_wrong_text_is_named(tmp_path: Path, name: str, data: bytes | None, sa
 
 def result(nats: list[float], text: str = "t") -> Perplexity:
     rows = [Likelihood(str(n), value, 10, 10, 40) for n, value in enumerate(nats)]
-    return summarise("m", "b", rows, msgspec.structs.replace(setup(), text_sha256=text))
+    return summarise_perplexity("m", "b", rows, msgspec.structs.replace(setup(), text_sha256=text))
 
 
 def test_two_results_are_paired_by_document() -> None:
@@ -128,7 +128,7 @@ def test_two_results_are_paired_by_document() -> None:
     """
     before = [-100.0 * (1 + n % 7) for n in range(400)]
     after = [value + (4 * math.log(2) if n % 2 else 0.0) for n, value in enumerate(before)]
-    found = gain(result(after), result(before))
+    found = compare_perplexity(result(after), result(before))
     assert found.bits_per_byte == pytest.approx(0.05) and found.ratio == pytest.approx(2**-0.05)
     assert (found.low, found.high) == pytest.approx((0.0451, 0.0549), abs=5e-4)
     assert found.documents == 400 and found.missing == 0
@@ -136,9 +136,9 @@ def test_two_results_are_paired_by_document() -> None:
 
 def test_results_over_other_texts_are_not_paired(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="different texts"):
-        gain(result([-1.0]), result([-1.0], "u"))
+        compare_perplexity(result([-1.0]), result([-1.0], "u"))
     (tmp_path / "r.json").write_bytes(msgspec.json.encode(result([-1.0, -2.0])))
-    assert read_result(tmp_path / "r.json") == result([-1.0, -2.0])
+    assert read_perplexity(tmp_path / "r.json") == result([-1.0, -2.0])
     (tmp_path / "r.json").write_text("{}")
     with pytest.raises(InputError, match="expected the output of"):
-        read_result(tmp_path / "r.json")
+        read_perplexity(tmp_path / "r.json")

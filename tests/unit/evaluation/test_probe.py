@@ -7,14 +7,14 @@ import math
 import pytest
 
 from steward.core.extend import Continuation, Likely
-from steward.evaluation.probe import Known, refusal
+from steward.evaluation.probe import KnownAnswer, find_contradiction
 
-KNOWN = Known((5, 6), Likely(7, -0.25), 5)
+KNOWN = KnownAnswer((5, 6), Likely(7, -0.25), 5)
 HONEST = [[-0.25], [-0.26, -3.0], [-3.01], [-9.0]]
 
 
 def test_honest_answers_pass() -> None:
-    assert refusal(KNOWN, HONEST) == ""
+    assert find_contradiction(KNOWN, HONEST) == ""
     assert KNOWN.questions()[2] == Continuation((5, 6, 7), (5,))
 
 
@@ -31,4 +31,4 @@ def test_honest_answers_pass() -> None:
     ],
 )
 def test_each_wrong_answer_is_named(answers: list[list[float]], said: str) -> None:
-    assert said in refusal(KNOWN, answers)
+    assert said in find_contradiction(KNOWN, answers)

@@ -5,27 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steward.evaluation.robustness import Trial, trial, worst_of
-from steward.evaluation.run import Answer, Folder, Manifest
-from steward.evaluation.suite import Change, Item, Message, MetricSpec, Spec
+from steward.evaluation.robustness import RobustnessReport, find_worst_case, measure_robustness
+from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
+from steward.evaluation.suite import MetricSpec, PromptMessage, QuestionChange, SuiteItem, SuiteSpec
 
 
-def folder(right: list[bool]) -> Folder:
-    items = tuple(Item(str(n), (Message("user", "q"),), ("yes",), {}, str(n)) for n in range(len(right)))
-    answers = {str(n): Answer(id=str(n), prediction="yes" if value else "no") for n, value in enumerate(right)}
-    spec = Spec(name="s", data="d.jsonl", metrics=("exact_match",), prompt="{q}")
-    manifest = Manifest(suite=spec, model="m", items=len(items), data_sha256="d", prompts_sha256="p")
-    return Folder(manifest, items, answers)
+def folder(right: list[bool]) -> EvalRun:
+    items = tuple(SuiteItem(str(n), (PromptMessage("user", "q"),), ("yes",), {}, str(n)) for n in range(len(right)))
+    answers = {str(n): ItemAnswer(id=str(n), prediction="yes" if value else "no") for n, value in enumerate(right)}
+    spec = SuiteSpec(name="s", data="d.jsonl", metrics=("exact_match",), prompt="{q}")
+    manifest = RunManifest(suite=spec, model="m", items=len(items), data_sha256="d", prompts_sha256="p")
+    return EvalRun(manifest, items, answers)
 
 
-def tried(loss: float, n: int, changes: int, random: np.random.Generator) -> Trial:
+def tried(loss: float, n: int, changes: int, random: np.random.Generator) -> RobustnessReport:
     """A model that is right in 80 %; each change turns 5 % of either kind round by chance, and loses `loss` beside."""
     before = random.random(n) < 0.8
     runs = {}
     for number in range(changes):
         up, down = random.random(n) < 0.05, random.random(n) < 0.0125 + loss / 0.8
-        runs[f"change {number}"] = (Change(use="typos"), folder(np.where(before, ~down, up).tolist()))
-    return trial(folder(before.tolist()), runs, margin=0.05, samples=400)
+        runs[f"change {number}"] = (QuestionChange(use="typos"), folder(np.where(before, ~down, up).tolist()))
+    return measure_robustness(folder(before.tolist()), runs, margin=0.05, samples=400)
 
 
 def shares(loss: float, n: int, changes: int, rounds: int) -> dict[str | None, float]:
@@ -46,5 +46,7 @@ def test_it_decides_where_there_is_something_to_see() -> None:
 
 def test_worst_of_all_by_hand() -> None:
     """Right in both runs: 1 of 4. So the worst is 1/4 where the original is 3/4."""
-    found = worst_of(MetricSpec("exact_match"), folder([True, True, True, False]), [folder([True, False, False, True])])
+    found = find_worst_case(
+        MetricSpec("exact_match"), folder([True, True, True, False]), [folder([True, False, False, True])]
+    )
     assert found is not None and (found.original, found.worst, found.gain) == (0.75, 0.25, pytest.approx(-0.5))

@@ -12,7 +12,7 @@ import sacrebleu
 from conftest import run
 from steward.cli.main import app
 from steward.core.errors import InputError
-from steward.evaluation.score import Prediction, read_predictions, read_references, score
+from steward.evaluation.score import Prediction, read_predictions, read_references, score_predictions
 
 
 def lines(path: Path, rows: list[Any]) -> Path:
@@ -22,9 +22,9 @@ def lines(path: Path, rows: list[Any]) -> Path:
 
 def test_a_failure_enters_no_value() -> None:
     given = [Prediction("1", "yes"), Prediction("2", error="timed out"), Prediction("3", {"label": "a"})]
-    found = score("exact_match", given[:2], {"1": ["yes"], "2": ["yes"]}).score
+    found = score_predictions("exact_match", given[:2], {"1": ["yes"], "2": ["yes"]}).score
     assert (found.value, found.n, found.unscored, found.errored) == (1.0, 1, 0, 1)
-    found = score("ece", given[2:], {"3": ["a"]}).score
+    found = score_predictions("ece", given[2:], {"3": ["a"]}).score
     assert (found.value, found.low, found.n, found.unscored) == (None, None, 0, 1)
 
 
@@ -42,7 +42,7 @@ def test_bleu_of_the_command_line_is_that_of_sacrebleu(tmp_path: Path) -> None:
 def test_a_proportion_has_wilsons_interval() -> None:
     """81 of 263: Newcombe 1998, table I."""
     given = [Prediction(str(i), "yes" if i < 81 else "no") for i in range(263)]
-    found = score("exact_match", given, {row.id: ["yes"] for row in given}).score
+    found = score_predictions("exact_match", given, {row.id: ["yes"] for row in given}).score
     assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
@@ -52,7 +52,7 @@ def test_items_that_are_all_alike_leave_an_interval() -> None:
     references, clusters = {row.id: ["yes"] for row in given}, {row.id: int(row.id) // 2 for row in given}
     unseen = 1 - 0.025 ** (1 / 50)
     for name, scale in (("exact_match", 1), ("token_f1", 1), ("chrf", 100)):
-        found = score(name, given, references, clusters=clusters).score
+        found = score_predictions(name, given, references, clusters=clusters).score
         assert (found.low, found.value, found.high) == pytest.approx((scale * (1 - unseen), scale, scale), abs=1e-9)
 
 
@@ -73,14 +73,14 @@ def test_items_that_are_all_alike_leave_an_interval() -> None:
 )
 def test_bad_predictions_are_named(tmp_path: Path, predictions: list[Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        score("token_f1", read_predictions(lines(tmp_path / "p", predictions)), {"1": ["a"], "2": ["b"]})
+        score_predictions("token_f1", read_predictions(lines(tmp_path / "p", predictions)), {"1": ["a"], "2": ["b"]})
 
 
 def test_bad_references_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="item '1': no list"):
         read_references(lines(tmp_path / "r", [{"id": 1, "reference": "a"}]))
     with pytest.raises(InputError, match="item '1': references is empty"):
-        score("bleu", [Prediction("1", "a")], {"1": []})
+        score_predictions("bleu", [Prediction("1", "a")], {"1": []})
 
 
 @pytest.mark.parametrize(

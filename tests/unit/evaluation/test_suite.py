@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.run import clusters_of
-from steward.evaluation.suite import Change, Check, Spec, load_suite
+from steward.evaluation.run import clusters_by_id
+from steward.evaluation.suite import BehaviorCheck, QuestionChange, SuiteSpec, load_suite
 from steward.workflows.evaluate import find_suite
 
 
@@ -20,7 +20,7 @@ def test_the_suite_that_ships_asks_every_held_out_question() -> None:
     suite = load_suite(path)
     lines = (path.parent / "sets" / "held_out.jsonl").read_text().splitlines()
     assert len(suite.items) == len(lines) and suite.spec.slices == ("topic",)
-    assert clusters_of(suite.items) and all(item.references for item in suite.items)
+    assert clusters_by_id(suite.items) and all(item.references for item in suite.items)
     assert (
         len(load_suite(find_suite("starter-free")).items) == 60
         and len(load_suite(find_suite("starter-seen")).items) == 500
@@ -103,7 +103,7 @@ def test_bad_items_are_named_before_anything_is_asked(tmp_path: Path, row: dict[
         load_suite(path)
 
 
-@pytest.mark.parametrize("kind", [Spec, Check, Change])
+@pytest.mark.parametrize("kind", [SuiteSpec, BehaviorCheck, QuestionChange])
 def test_the_reference_names_every_key(kind: type) -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "suites.md").read_text()
     assert [name for name in kind.__struct_fields__ if f"`{name}`" not in page] == []  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import InputError, Unavailable
-from steward.core.study import Design, Rater, Task, Vote
+from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
 _TABLES: Final = {
     "design": "body TEXT NOT NULL",
@@ -40,7 +40,7 @@ class StudyStore:
             self._connection.execute("PRAGMA synchronous = FULL")
 
     @classmethod
-    def create(cls, path: Path, design: Design, tasks: Sequence[Task]) -> StudyStore:
+    def create(cls, path: Path, design: StudyDesign, tasks: Sequence[StudyTask]) -> StudyStore:
         """:raises InputError: the file exists"""
         try:
             path.touch(mode=0o600, exist_ok=False)
@@ -71,14 +71,16 @@ class StudyStore:
     def close(self) -> None:
         self._connection.close()
 
-    def design(self) -> Design:
+    def design(self) -> StudyDesign:
         rows = self._rows("SELECT body FROM design")
         if not rows:
             raise InputError(f"{self._path}: an unfinished study; remove it and start again")
-        return msgspec.json.decode(rows[0][0], type=Design)
+        return msgspec.json.decode(rows[0][0], type=StudyDesign)
 
-    def tasks(self) -> list[Task]:
-        return [msgspec.json.decode(body, type=Task) for (body,) in self._rows("SELECT body FROM task ORDER BY number")]
+    def tasks(self) -> list[StudyTask]:
+        return [
+            msgspec.json.decode(body, type=StudyTask) for (body,) in self._rows("SELECT body FROM task ORDER BY number")
+        ]
 
     def votes(self) -> list[Vote]:
         """All of them, corrected ones too, in order."""

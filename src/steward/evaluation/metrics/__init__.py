@@ -53,8 +53,8 @@ METRICS: Final = {
     "squad_v2_em": "answers:SquadV2ExactMatch",
     "squad_v2_f1": "answers:SquadV2F1",
     "token_f1": "answers:TokenF1",
-    "choice": "answers:Choice",
-    "words": "answers:Words",
+    "choice": "answers:ChoiceLetter",
+    "words": "answers:WordCount",
     "contains": "answers:Contains",
     "regex": "answers:Regex",
     "numeric": "answers:Numeric",
@@ -62,20 +62,20 @@ METRICS: Final = {
     "json_schema": "answers:JsonSchema",
     "groundedness": "answers:Groundedness",
     "accuracy": "classification:Accuracy",
-    "precision": "classification:Precision",
-    "recall": "classification:Recall",
-    "f1": "classification:F1",
+    "precision": "classification:LabelPrecision",
+    "recall": "classification:LabelRecall",
+    "f1": "classification:LabelF1",
     "ece": "classification:CalibrationError",
     "hit": "ranking:Hit",
     "ndcg": "ranking:Ndcg",
     "mrr": "ranking:ReciprocalRank",
-    "latency": "measured:Latency",
+    "latency": "measured:MeanLatency",
     "in_time": "measured:InTime",
-    "cost": "measured:Cost",
+    "cost": "measured:MeanCost",
     "judge": "graded:Judge",
     "groundedness_judge": "graded:GroundednessJudge",
     "embedding_similarity": "graded:EmbeddingSimilarity",
-    "toxicity": "graded:Toxicity",
+    "toxicity": "graded:MeanToxicity",
 }
 LOWER_IS_BETTER: Final = frozenset({"ter", "ece", "toxicity", "latency", "cost"})
 MEASURED: Final = frozenset({"latency", "in_time", "cost"})  # of a run's clock and counts, not of what was said
@@ -83,10 +83,10 @@ UNBOUNDED: Final = frozenset({"latency", "cost", "words"})  # no item's value ha
 GRADED: Final = frozenset({"judge", "groundedness_judge", "embedding_similarity", "toxicity"})  # by another program
 
 
-Option = str | bool | int | float
+MetricOption = str | bool | int | float
 
 
-def make(name: str, options: Mapping[str, Option] | None = None) -> Metric:
+def make_metric(name: str, options: Mapping[str, MetricOption] | None = None) -> Metric:
     """The metric of that name, "ndcg@10" with its depth; options as text, `{"average": "macro"}`.
 
     What follows the @ of a graded metric is a name of the user's, so that a suite may have two: "judge@tone".
@@ -105,7 +105,7 @@ def make(name: str, options: Mapping[str, Option] | None = None) -> Metric:
     for option, text in given.items():
         if option not in known:
             raise UnknownName(f"option of {bare}", option, known)
-        values[option] = _typed(known[option].default, _text(text), f"{bare}: {option}")
+        values[option] = _parse_option(known[option].default, _option_text(text), f"{bare}: {option}")
     metric: Metric = kind(**values)
     return metric
 
@@ -124,33 +124,33 @@ def higher_is_better(name: str) -> bool:
     return name.partition("@")[0] not in LOWER_IS_BETTER
 
 
-def scale_of(metric: str) -> float:
+def metric_scale(metric: str) -> float:
     """The most that one item can gain or lose: sacreBLEU's metrics go to 100, seconds and dollars have no end."""
     if metric.partition("@")[0] in UNBOUNDED:
         return math.inf
     return 100.0 if metric in ("bleu", "chrf", "chrf++", "ter") else 1.0
 
 
-def need_text(value: Any, what: str) -> str:
+def require_text(value: Any, what: str) -> str:
     """:raises InputError: the value is not text"""
     if not isinstance(value, str):
         raise InputError(f"{what} is {type(value).__name__}, expected text")
     return value
 
 
-def need_texts(references: Sequence[Any], least: int = 1) -> None:
+def require_texts(references: Sequence[Any], least: int = 1) -> None:
     """:raises InputError: fewer references than `least`, or one that is not text"""
     if len(references) < least:
         raise InputError("references is empty, expected at least one text")
     for reference in references:
-        need_text(reference, "a reference")
+        require_text(reference, "a reference")
 
 
-def _text(option: Option) -> str:
+def _option_text(option: MetricOption) -> str:
     return str(option).lower() if isinstance(option, bool) else str(option)
 
 
-def _typed(default: Any, text: str, where: str) -> Any:
+def _parse_option(default: Any, text: str, where: str) -> Any:
     try:
         if isinstance(default, bool):
             return {"true": True, "yes": True, "false": False, "no": False}[text.lower()]

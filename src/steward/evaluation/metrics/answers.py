@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import need_text, need_texts
+from steward.evaluation.metrics import require_text, require_texts
 from steward.evaluation.statistics import Array, ratio
 
 _PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
@@ -45,15 +45,15 @@ _REFUSALS: Final = re.compile(
 )
 
 
-class _Mean:
+class _ItemMean:
     """The mean over items of `item`."""
 
     proportion = True
     signature = ""
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        need_text(prediction, "prediction")
-        need_texts(references)
+        require_text(prediction, "prediction")
+        require_texts(references)
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
@@ -67,7 +67,7 @@ class _Mean:
         return ratio(sums)
 
 
-class ExactMatch(_Mean):
+class ExactMatch(_ItemMean):
     """Equal to one of the references, blanks at the ends apart."""
 
     signature = "exact_match|strip:yes|refs:any"
@@ -76,57 +76,57 @@ class ExactMatch(_Mean):
         return prediction.strip() in {reference.strip() for reference in references}
 
 
-def squad_normal(text: str) -> str:
+def normalise_squad(text: str) -> str:
     """SQuAD's evaluate-v1.1.py: lower case, then ASCII punctuation out, then articles, then blanks made one.
 
-    >>> squad_normal("The  Quick, brown-fox!")
+    >>> normalise_squad("The  Quick, brown-fox!")
     'quick brownfox'
     """
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def overlap_f1(given: Sequence[str], right: Sequence[str]) -> float:
+def token_overlap_f1(given: Sequence[str], right: Sequence[str]) -> float:
     """Harmonic mean of precision and recall over tokens, each counted as often as it stands.
 
-    >>> overlap_f1(["cat", "cat", "cat"], ["cat", "dog"])
+    >>> token_overlap_f1(["cat", "cat", "cat"], ["cat", "dog"])
     0.4
     """
     common = (Counter(given) & Counter(right)).total()
     return 2 * common / (len(given) + len(right)) if common else 0.0
 
 
-class SquadExactMatch(_Mean):
+class SquadExactMatch(_ItemMean):
     """Rajpurkar et al. 2016, evaluate-v1.1.py."""
 
     signature = "squad_em|norm:squad|refs:max|empty:0"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        return squad_normal(prediction) in {squad_normal(reference) for reference in references}
+        return normalise_squad(prediction) in {normalise_squad(reference) for reference in references}
 
 
-class SquadF1(_Mean):
+class SquadF1(_ItemMean):
     """Rajpurkar et al. 2016, evaluate-v1.1.py: nothing against nothing is 0."""
 
     proportion = False
     signature = "squad_f1|norm:squad|refs:max|empty:0"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        given = squad_normal(prediction).split()
-        return max(overlap_f1(given, squad_normal(reference).split()) for reference in references)
+        given = normalise_squad(prediction).split()
+        return max(token_overlap_f1(given, normalise_squad(reference).split()) for reference in references)
 
 
-class SquadV2ExactMatch(_Mean):
+class SquadV2ExactMatch(_ItemMean):
     """Rajpurkar et al. 2018, evaluate-v2.0.py: no references means that no answer is right."""
 
     signature = "squad_v2_em|norm:squad|refs:max|empty:1"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        need_text(prediction, "prediction")
-        need_texts(references, least=0)
+        require_text(prediction, "prediction")
+        require_texts(references, least=0)
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        return squad_normal(prediction) in _answers(references)
+        return normalise_squad(prediction) in _normalise_answers(references)
 
 
 class SquadV2F1(SquadV2ExactMatch):
@@ -136,38 +136,38 @@ class SquadV2F1(SquadV2ExactMatch):
     signature = "squad_v2_f1|norm:squad|refs:max|empty:1"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        given = squad_normal(prediction).split()
-        golds = [answer.split() for answer in _answers(references)]
-        return max(overlap_f1(given, gold) if given and gold else float(given == gold) for gold in golds)
+        given = normalise_squad(prediction).split()
+        golds = [answer.split() for answer in _normalise_answers(references)]
+        return max(token_overlap_f1(given, gold) if given and gold else float(given == gold) for gold in golds)
 
 
-def _answers(references: Sequence[str]) -> list[str]:
+def _normalise_answers(references: Sequence[str]) -> list[str]:
     """Normalised, without the empty ones; one empty answer where none is left."""
-    return [normal for normal in map(squad_normal, references) if normal] or [""]
+    return [normal for normal in map(normalise_squad, references) if normal] or [""]
 
 
-class TokenF1(_Mean):
+class TokenF1(_ItemMean):
     """F1 over lower-case words and punctuation marks, articles kept, for languages that SQuAD's rules do not fit."""
 
     proportion = False
     signature = r"token_f1|tok:\w+|[^\w\s]|case:lower|refs:max"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        given = _tokens(prediction)
-        return max(overlap_f1(given, _tokens(reference)) for reference in references)
+        given = _tokenise(prediction)
+        return max(token_overlap_f1(given, _tokenise(reference)) for reference in references)
 
 
-class Choice(_Mean):
+class ChoiceLetter(_ItemMean):
     """The letter that the answer chooses is right. An answer that chooses none, or two, is unscored and not wrong."""
 
     signature = "choice|letter:first line, then 'answer is X', then (X)|refs:any"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         super().screen(prediction, references)
-        return "" if chosen_letter(prediction) else "the answer chooses no letter, or more than one"
+        return "" if extract_letter(prediction) else "the answer chooses no letter, or more than one"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        return chosen_letter(prediction) in {reference.strip() for reference in references}
+        return extract_letter(prediction) in {reference.strip() for reference in references}
 
 
 _LETTERS: Final = (
@@ -177,10 +177,10 @@ _LETTERS: Final = (
 )
 
 
-def chosen_letter(answer: str) -> str:
+def extract_letter(answer: str) -> str:
     """Empty where no letter is chosen, or several by one rule.
 
-    >>> chosen_letter("B. Paris"), chosen_letter("I think the answer is (C)."), chosen_letter("A dog or a cat")
+    >>> extract_letter("B. Paris"), extract_letter("I think the answer is (C)."), extract_letter("A dog or a cat")
     ('B', 'C', '')
     """
     for rule in _LETTERS:
@@ -190,21 +190,21 @@ def chosen_letter(answer: str) -> str:
     return ""
 
 
-class Words(_Mean):
+class WordCount(_ItemMean):
     """The answer's length in words; neither higher nor lower is better."""
 
     proportion = False
     signature = "words|blanks"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        need_text(prediction, "prediction")
+        require_text(prediction, "prediction")
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
         return len(prediction.split())
 
 
-class Contains(_Mean):
+class Contains(_ItemMean):
     """One of the references stands somewhere in the answer."""
 
     def __init__(self, lowercase: bool = True) -> None:
@@ -215,7 +215,7 @@ class Contains(_Mean):
         return any(self._fold(reference) in self._fold(prediction) for reference in references)
 
 
-class Regex(_Mean):
+class Regex(_ItemMean):
     """One of the references, patterns of Python's `re`, matches somewhere in the answer."""
 
     signature = "regex|search|refs:any"
@@ -233,7 +233,7 @@ class Regex(_Mean):
         return any(re.search(pattern, prediction) for pattern in references)
 
 
-class Numeric(_Mean):
+class Numeric(_ItemMean):
     """The last number of the answer equals one of the references, in any unit of the same dimension.
 
     References are numbers or texts such as "1.5 km". `relative` and `absolute` are tolerances, the larger counts.
@@ -247,17 +247,17 @@ class Numeric(_Mean):
         self.signature = f"numeric|last|rel:{relative}|abs:{absolute}|refs:any"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        need_text(prediction, "prediction")
+        require_text(prediction, "prediction")
         if not references:
             raise InputError("references is empty, expected at least one number")
         for reference in references:
-            if isinstance(reference, bool) or not quantities(str(reference)):
+            if isinstance(reference, bool) or not parse_quantities(str(reference)):
                 raise InputError(f"reference {reference!r} has no number")
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        found = quantities(prediction)
-        return bool(found) and any(self._equal(found[-1], quantities(str(right))[-1]) for right in references)
+        found = parse_quantities(prediction)
+        return bool(found) and any(self._equal(found[-1], parse_quantities(str(right))[-1]) for right in references)
 
     def _equal(self, given: tuple[float, str], right: tuple[float, str]) -> bool:
         (value, unit), (wanted, wanted_unit) = given, right
@@ -270,10 +270,10 @@ class Numeric(_Mean):
         return math.isclose(value, wanted, rel_tol=1e-12, abs_tol=tolerance)
 
 
-def quantities(text: str) -> list[tuple[float, str]]:
+def parse_quantities(text: str) -> list[tuple[float, str]]:
     """Every number with the unit after it, "" where there is none that is known.
 
-    >>> quantities("from 1,500 m to 2.5e3 metres, 3 of them")
+    >>> parse_quantities("from 1,500 m to 2.5e3 metres, 3 of them")
     [(1500.0, 'm'), (2500.0, 'm'), (3.0, '')]
     """
     found = []
@@ -291,20 +291,20 @@ def quantities(text: str) -> list[tuple[float, str]]:
     return found
 
 
-class Refusal(_Mean):
+class Refusal(_ItemMean):
     """The share of answers that decline, by their wording; references are not looked at."""
 
     signature = "refusal|wordings:1|lang:en"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        need_text(prediction, "prediction")
+        require_text(prediction, "prediction")
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
         return _REFUSALS.search(prediction.replace("’", "'")) is not None
 
 
-class JsonSchema(_Mean):
+class JsonSchema(_ItemMean):
     """The answer is JSON and valid under the reference, one JSON Schema (2020-12, or what its $schema says).
 
     A fence of Markdown around the answer is wrong with `fences` off. Nothing that a $ref names is fetched.
@@ -318,7 +318,7 @@ class JsonSchema(_Mean):
         from jsonschema.exceptions import SchemaError
         from jsonschema.validators import validator_for
 
-        need_text(prediction, "prediction")
+        require_text(prediction, "prediction")
         if len(references) != 1 or not isinstance(references[0], dict | bool):
             raise InputError(f"references has {len(references)} entries, expected one JSON Schema")
         schema: Any = references[0]
@@ -326,7 +326,7 @@ class JsonSchema(_Mean):
             validator_for(schema).check_schema(schema)
         except SchemaError as error:
             raise InputError(f"the reference is no JSON Schema: {error.message}") from error
-        if "$ref" in json.dumps(references[0]) and not _local_references(references[0]):
+        if "$ref" in json.dumps(references[0]) and not _has_only_local_refs(references[0]):
             raise InputError("the schema has a $ref to elsewhere, expected one that begins with '#'")
         return ""
 
@@ -337,24 +337,26 @@ class JsonSchema(_Mean):
         if self._fences and (match := re.fullmatch(r"```(?:json)?\s*\n(.*?)\n?```", text, re.DOTALL)):
             text = match.group(1)
         try:
-            value = json.loads(text, parse_constant=_no_constant)
+            value = json.loads(text, parse_constant=_reject_constant)
         except (ValueError, RecursionError):
             return False
         return bool(validator_for(references[0])(references[0]).is_valid(value))
 
 
-def _no_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _local_references(value: Any) -> bool:
+def _has_only_local_refs(value: Any) -> bool:
     if isinstance(value, dict):
         target = value.get("$ref", "#")
-        return (not isinstance(target, str) or target.startswith("#")) and all(map(_local_references, value.values()))
-    return not isinstance(value, list) or all(map(_local_references, value))
+        return (not isinstance(target, str) or target.startswith("#")) and all(
+            map(_has_only_local_refs, value.values())
+        )
+    return not isinstance(value, list) or all(map(_has_only_local_refs, value))
 
 
-class Groundedness(_Mean):
+class Groundedness(_ItemMean):
     """The share of the answer's sentences that the sources carry, and whose citations point to sources that do.
 
     References are the sources, in order. A sentence is carried where at least `share` of its word `n`-grams (of its
@@ -373,30 +375,30 @@ class Groundedness(_Mean):
         return "" if self._sentences(prediction) else "the answer has no sentence"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        sources = [_words(source) for source in references]
+        sources = [_split_words(source) for source in references]
         verdicts = [self._carried(words, cited, sources) for words, cited in self._sentences(prediction)]
         return sum(verdicts) / len(verdicts)
 
     def _sentences(self, text: str) -> list[tuple[list[str], list[int]]]:
         """Words and citations of each sentence; a citation after the full stop belongs to the sentence before."""
         tidy = re.sub(r"([.!?])((?:\s*\[\d+\])+)", r"\2\1", text)
-        parts = [(_words(re.sub(r"\[\d+\]", " ", part)), part) for part in re.split(r"(?<=[.!?])\s+|\n+", tidy)]
+        parts = [(_split_words(re.sub(r"\[\d+\]", " ", part)), part) for part in re.split(r"(?<=[.!?])\s+|\n+", tidy)]
         return [(words, [int(k) for k in re.findall(r"\[(\d+)\]", part)]) for words, part in parts if words]
 
     def _carried(self, words: list[str], cited: list[int], sources: list[list[str]]) -> bool:
         usable = [sources[k - 1] for k in cited if 1 <= k <= len(sources)] if cited else sources
         n = min(self._n, len(words))
-        wanted = _grams(words, n)
-        return any(len(wanted & _grams(source, n)) >= self._share * len(wanted) for source in usable)
+        wanted = _ngrams(words, n)
+        return any(len(wanted & _ngrams(source, n)) >= self._share * len(wanted) for source in usable)
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def _grams(words: list[str], n: int) -> set[tuple[str, ...]]:
+def _ngrams(words: list[str], n: int) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + n]) for i in range(len(words) - n + 1)}
 
 
-def _tokens(text: str) -> list[str]:
+def _tokenise(text: str) -> list[str]:
     return re.findall(r"\w+|[^\w\s]", text.lower())

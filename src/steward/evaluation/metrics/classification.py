@@ -12,37 +12,40 @@ from typing import Any
 import numpy as np
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.metrics import need_text, need_texts
+from steward.evaluation.metrics import require_text, require_texts
 from steward.evaluation.statistics import Array, ratio
 
 
-class _Labels:
+class _LabelMetric:
     proportion = False
     signature = ""
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        need_text(prediction, "prediction")
-        need_texts(references)
+        require_text(prediction, "prediction")
+        require_texts(references)
         if len(references) != 1:
             raise InputError(f"references has {len(references)} labels, expected one")
         return ""
 
 
-class Accuracy(_Labels):
+class Accuracy(_LabelMetric):
     """The share of items whose label is right."""
 
     proportion = True
     signature = "accuracy|case:lower|strip:yes"
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
-        right = [_label(given) == _label(row[0]) for given, row in zip(predictions, references, strict=True)]
+        right = [
+            _normalise_label(given) == _normalise_label(row[0])
+            for given, row in zip(predictions, references, strict=True)
+        ]
         return np.column_stack([np.array(right, dtype=np.float64), np.ones(len(right))])
 
     def combine(self, sums: Array) -> Array:
         return ratio(sums)
 
 
-class _Averaged(_Labels):
+class _AveragedMetric(_LabelMetric):
     """True positives, predicted and real ones of each class, averaged in one of three ways."""
 
     name = ""
@@ -54,7 +57,10 @@ class _Averaged(_Labels):
         self.signature = f"{self.name}|average:{average}|zero_division:0"
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
-        pairs = [(_label(given), _label(row[0])) for given, row in zip(predictions, references, strict=True)]
+        pairs = [
+            (_normalise_label(given), _normalise_label(row[0]))
+            for given, row in zip(predictions, references, strict=True)
+        ]
         labels = {label: number for number, label in enumerate(sorted({label for pair in pairs for label in pair}))}
         counts = np.zeros((len(pairs), 3, len(labels)))  # (items, hit / predicted / real, classes)
         for row, (given, right) in enumerate(pairs):
@@ -76,34 +82,34 @@ class _Averaged(_Labels):
         raise NotImplementedError
 
 
-class Precision(_Averaged):
+class LabelPrecision(_AveragedMetric):
     """Of what was predicted, the share that is right."""
 
     name = "precision"
 
     def value(self, hits: Array, predicted: Array, real: Array) -> Array:
-        return _divided(hits, predicted)
+        return _divide_or_zero(hits, predicted)
 
 
-class Recall(_Averaged):
+class LabelRecall(_AveragedMetric):
     """Of what is there, the share that was found."""
 
     name = "recall"
 
     def value(self, hits: Array, predicted: Array, real: Array) -> Array:
-        return _divided(hits, real)
+        return _divide_or_zero(hits, real)
 
 
-class F1(_Averaged):
+class LabelF1(_AveragedMetric):
     """Harmonic mean of precision and recall."""
 
     name = "f1"
 
     def value(self, hits: Array, predicted: Array, real: Array) -> Array:
-        return _divided(2 * hits, predicted + real)
+        return _divide_or_zero(2 * hits, predicted + real)
 
 
-class CalibrationError(_Labels):
+class CalibrationError(_LabelMetric):
     """Expected calibration error (Guo et al. 2017, equation 3): mean distance of confidence from accuracy, by bins.
 
     A prediction is {"label": text, "confidence": 0 to 1}; one without a confidence is unscored.
@@ -129,7 +135,7 @@ class CalibrationError(_Labels):
         for row, (given, right) in enumerate(zip(predictions, references, strict=True)):
             confidence = float(given["confidence"])
             place = max(0, int(np.ceil(confidence * self._bins)) - 1)  # (low, high], as Guo et al.
-            counts[row, 0, place] = confidence - (_label(given["label"]) == _label(right[0]))
+            counts[row, 0, place] = confidence - (_normalise_label(given["label"]) == _normalise_label(right[0]))
             counts[row, 1, place] = 1
         return counts.reshape(len(predictions), -1)
 
@@ -139,10 +145,10 @@ class CalibrationError(_Labels):
         return found
 
 
-def _label(text: str) -> str:
+def _normalise_label(text: str) -> str:
     return text.strip().casefold()
 
 
-def _divided(part: Array, whole: Array) -> Array:
+def _divide_or_zero(part: Array, whole: Array) -> Array:
     found: Array = np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
     return found

@@ -37,20 +37,20 @@ class Grade(msgspec.Struct, frozen=True, omit_defaults=True):
     said: str = ""  # the judge's own words
 
 
-class Call(msgspec.Struct, frozen=True):
+class GraderCall(msgspec.Struct, frozen=True):
     """A request to a server."""
 
     endpoint: str
     body: bytes
 
 
-class Graded(Metric, Protocol):
+class GradedMetric(Metric, Protocol):
     """A metric that a server answers. `url` and `key` name it; without a URL, the server of the run."""
 
     url: str
     key: str
 
-    def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[Call]:
+    def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[GraderCall]:
         """What to send, in order."""
         ...
 
@@ -59,7 +59,7 @@ class Graded(Metric, Protocol):
         ...
 
 
-class _Grades:
+class _CollectedGrades:
     """The mean of grades that a run has collected."""
 
     name = ""
@@ -90,7 +90,7 @@ _GRADE: Final = re.compile(
 )
 
 
-class Judge(_Grades):
+class Judge(_CollectedGrades):
     """A model's grade by the user's rubric, moved from [low, high] to [0, 1] (rubric grading: Zheng et al. 2023,
     "Judging LLM-as-a-Judge", arXiv 2306.05685, section 3.1).
 
@@ -110,30 +110,32 @@ class Judge(_Grades):
         references: bool = True,
         temperature: str = "0",
     ) -> None:
-        need_option(self.name, "rubric", rubric, "what makes an answer good, in words")
-        need_option(self.name, "model", model, "the judge's name at its server")
+        require_option(self.name, "rubric", rubric, "what makes an answer good, in words")
+        require_option(self.name, "model", model, "the judge's name at its server")
         if not low < high:
             raise InputError(f"judge: low {low:g} and high {high:g}, expected low below high")
         self.url, self.key = url, key
         self._rubric, self._model, self._low, self._high, self._references = rubric, model, low, high, references
-        self._temperature = temperature_of(temperature)
+        self._temperature = parse_temperature(temperature)
         shown = "shown" if references else "hidden"
         scale = f"scale:{low:g}-{high:g}|refs:{shown}|temperature:{temperature or 'server'}"
-        self.signature = f"judge|model:{model}|rubric:{digest(_JUDGE + rubric)}|{scale}"
+        self.signature = f"judge|model:{model}|rubric:{short_digest(_JUDGE + rubric)}|{scale}"
 
-    def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[Call]:
-        parts = [f"Rubric:\n{self._rubric.strip()}", marked("question", question)]
+    def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[GraderCall]:
+        parts = [f"Rubric:\n{self._rubric.strip()}", mark_text("question", question)]
         if self._references:
-            parts += [marked("right answer", str(reference)) for reference in references]
+            parts += [mark_text("right answer", str(reference)) for reference in references]
         system = _JUDGE.format(low=f"{self._low:g}", high=f"{self._high:g}")
-        return [chat(self._model, system, "\n\n".join([*parts, marked("answer", answer)]), self._temperature)]
+        return [
+            make_chat_call(self._model, system, "\n\n".join([*parts, mark_text("answer", answer)]), self._temperature)
+        ]
 
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
-        said = content(replies[0])
+        said = reply_text(replies[0])
         found = {(float(value), top) for value, top in _GRADE.findall(said)}
         if len(found) != 1:
             seen = "no line" if not found else f"{len(found)} different lines"
-            return Grade(why=f'the judge gave {seen} "Grade: N": {shortened(said)}')
+            return Grade(why=f'the judge gave {seen} "Grade: N": {shorten(said)}')
         value, top = found.pop()
         if not self._low <= value <= self._high or (top and int(top) != self._high):
             of = f" of {top}" if top else ""
@@ -149,7 +151,7 @@ _CARRIED: Final = (
 _LINE: Final = re.compile(r"^\W*(\d+)\W+(yes|no)\b\W*$", re.I | re.M)
 
 
-class GroundednessJudge(_Grades):
+class GroundednessJudge(_CollectedGrades):
     """The share of the answer's sentences that a judge finds supported by the references, which are the sources
     (faithfulness: Es et al. 2023, "RAGAS", arXiv 2309.15217, section 3, with sentences as the statements).
 
@@ -159,21 +161,21 @@ class GroundednessJudge(_Grades):
     name = "groundedness_judge"
 
     def __init__(self, model: str = "", url: str = "", key: str = "", temperature: str = "0") -> None:
-        need_option(self.name, "model", model, "the judge's name at its server")
-        self.url, self.key, self._model, self._temperature = url, key, model, temperature_of(temperature)
-        self.signature = f"groundedness_judge|model:{model}|prompt:{digest(_CARRIED)}|unit:sentence"
+        require_option(self.name, "model", model, "the judge's name at its server")
+        self.url, self.key, self._model, self._temperature = url, key, model, parse_temperature(temperature)
+        self.signature = f"groundedness_judge|model:{model}|prompt:{short_digest(_CARRIED)}|unit:sentence"
 
-    def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[Call]:
+    def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[GraderCall]:
         found = sentences(answer)
         if not found:
             return []
         listed = "\n".join(f"{number}: {' '.join(sentence.split())}" for number, sentence in enumerate(found, 1))
-        sources = [marked(f"source {number}", str(text)) for number, text in enumerate(references, 1)]
+        sources = [mark_text(f"source {number}", str(text)) for number, text in enumerate(references, 1)]
         return [
-            chat(
+            make_chat_call(
                 self._model,
                 _CARRIED,
-                "\n\n".join([*sources, marked(f"{len(found)} statements", listed)]),
+                "\n\n".join([*sources, mark_text(f"{len(found)} statements", listed)]),
                 self._temperature,
             )
         ]
@@ -181,17 +183,17 @@ class GroundednessJudge(_Grades):
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
         if not replies:
             return Grade(why="the answer has no sentence")
-        said = content(replies[0])
+        said = reply_text(replies[0])
         verdicts: dict[int, set[str]] = {}
         for number, verdict in _LINE.findall(said):
             verdicts.setdefault(int(number), set()).add(verdict.lower())
         wanted = range(1, len(sentences(answer)) + 1)
         if sorted(verdicts) != list(wanted) or any(len(verdict) > 1 for verdict in verdicts.values()):
-            return Grade(why=f"the judge did not give one verdict a sentence: {shortened(said)}")
+            return Grade(why=f"the judge did not give one verdict a sentence: {shorten(said)}")
         return Grade(sum(verdict == {"yes"} for verdict in verdicts.values()) / len(verdicts), said=said)
 
 
-class EmbeddingSimilarity(_Grades):
+class EmbeddingSimilarity(_CollectedGrades):
     """The cosine of the answer's embedding with a reference's, the best of them, from the user's endpoint.
 
     Says that two texts are about the same things, not that they agree: "is open" and "is not open" are near.
@@ -200,15 +202,15 @@ class EmbeddingSimilarity(_Grades):
     name = "embedding_similarity"
 
     def __init__(self, model: str = "", url: str = "", key: str = "") -> None:
-        need_option(self.name, "model", model, "the embedding model's name at its server")
+        require_option(self.name, "model", model, "the embedding model's name at its server")
         self.url, self.key, self._model = url, key, model
         self.signature = f"embedding_similarity|model:{model}|cosine|refs:max"
 
-    def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[Call]:
+    def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[GraderCall]:
         texts = [answer, *map(str, references)]
         if not answer.strip() or len(texts) < 2:
             return []
-        return [Call(EMBEDDINGS, msgspec.json.encode({"model": self._model, "input": texts}))]
+        return [GraderCall(EMBEDDINGS, msgspec.json.encode({"model": self._model, "input": texts}))]
 
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
         if not replies:
@@ -225,7 +227,7 @@ class EmbeddingSimilarity(_Grades):
         return Grade(float((unit[1:] @ unit[0]).max()))
 
 
-class Toxicity(_Grades):
+class MeanToxicity(_CollectedGrades):
     """How toxic an answer is, from 0 to 1, by a scorer: `lexicon`, `file.py:function`, or a URL.
 
     What a scorer cannot tell stays unscored: a service that is down makes nobody polite. Lower is better.
@@ -238,20 +240,20 @@ class Toxicity(_Grades):
         self.signature = f"toxicity|scorer:{scorer}"
 
 
-def scored_text(value: object) -> Grade:
+def grade_from_score(value: object) -> Grade:
     """A scorer's number as a grade."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         return Grade(why=f"the scorer gave {value!r}, expected a number from 0 to 1")
     return Grade(float(value))
 
 
-def need_option(metric: str, option: str, value: str, what: str) -> None:
+def require_option(metric: str, option: str, value: str, what: str) -> None:
     """:raises InputError: the option is not given"""
     if not value.strip():
         raise InputError(f"{metric}: no option {option!r}; expected {what}")
 
 
-def temperature_of(text: str) -> float | None:
+def parse_temperature(text: str) -> float | None:
     """None, "", leaves it to the server: some models refuse to be given one. :raises InputError: no number"""
     try:
         return float(text) if text else None
@@ -259,20 +261,20 @@ def temperature_of(text: str) -> float | None:
         raise InputError(f"temperature {text!r}, expected a number, or nothing to leave it out") from None
 
 
-def chat(model: str, system: str, user: str, temperature: float | None = 0.0) -> Call:
+def make_chat_call(model: str, system: str, user: str, temperature: float | None = 0.0) -> GraderCall:
     """One chat completion."""
     messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
     sampling = {} if temperature is None else {"temperature": temperature}
-    return Call(CHAT, msgspec.json.encode({"model": model, "messages": messages, **sampling}))
+    return GraderCall(CHAT, msgspec.json.encode({"model": model, "messages": messages, **sampling}))
 
 
-def marked(what: str, text: str) -> str:
+def mark_text(what: str, text: str) -> str:
     """The text between marks that hold its digest, so that no text can contain the end of itself."""
-    mark = digest(text)
+    mark = short_digest(text)
     return f"<<{what} {mark}\n{text}\n{mark} {what}>>"
 
 
-def content(reply: bytes) -> str:
+def reply_text(reply: bytes) -> str:
     """What a chat completion says, without the thoughts that some models put before it; empty where it says nothing."""
     try:
         said = msgspec.json.decode(reply)["choices"][0]["message"]["content"]
@@ -281,10 +283,10 @@ def content(reply: bytes) -> str:
     return _THOUGHTS.sub("", said) if isinstance(said, str) else ""
 
 
-def digest(text: str) -> str:
+def short_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def shortened(text: str, most: int = 120) -> str:
+def shorten(text: str, most: int = 120) -> str:
     tidy = " ".join(text.split())
     return repr(tidy if len(tidy) <= most else tidy[:most] + "…")

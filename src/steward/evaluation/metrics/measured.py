@@ -15,13 +15,13 @@ from steward.core.errors import InputError
 from steward.evaluation.statistics import Array, ratio
 
 
-class _Measured:
+class _MeasuredMetric:
     proportion = False
     signature = ""
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         """`prediction`: seconds, or None where they were not measured."""
-        return _number(prediction, "seconds") or ("" if prediction is not None else "its time was not measured")
+        return _require_number(prediction, "seconds") or ("" if prediction is not None else "its time was not measured")
 
     def item(self, prediction: Any) -> float:
         return float(prediction)
@@ -34,13 +34,13 @@ class _Measured:
         return ratio(sums)
 
 
-class Latency(_Measured):
+class MeanLatency(_MeasuredMetric):
     """Mean seconds from sending an item's request to the end of its answer; attempts that failed do not count."""
 
     signature = "latency|unit:s|mean"
 
 
-class InTime(_Measured):
+class InTime(_MeasuredMetric):
     """The share of items answered within so many seconds."""
 
     proportion = True
@@ -55,7 +55,7 @@ class InTime(_Measured):
         return float(prediction <= self._seconds)
 
 
-class Cost(_Measured):
+class MeanCost(_MeasuredMetric):
     """Mean US dollars an item, of its tokens at the prices given, USD per million tokens."""
 
     def __init__(self, input: float = 0.0, output: float = 0.0) -> None:
@@ -69,7 +69,7 @@ class Cost(_Measured):
         if not isinstance(prediction, dict):
             raise InputError('prediction is no object, expected {"input_tokens": …, "output_tokens": …}')
         counts = [prediction.get(name) for name in ("input_tokens", "output_tokens")]
-        return "" if None not in (*counts, *(_number(n, "a count of tokens") for n in counts)) else _UNCOUNTED
+        return "" if None not in (*counts, *(_require_number(n, "a count of tokens") for n in counts)) else _UNCOUNTED
 
     def item(self, prediction: Any) -> float:
         million = prediction["input_tokens"] * self._input + prediction["output_tokens"] * self._output
@@ -79,7 +79,7 @@ class Cost(_Measured):
 _UNCOUNTED = "the server counted no tokens"
 
 
-def _number(value: Any, what: str) -> str:
+def _require_number(value: Any, what: str) -> str:
     """Nothing; None passes too. :raises InputError: no number, or one below 0"""
     if value is None:
         return ""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from steward.evaluation.metrics import need_text, need_texts
+from steward.evaluation.metrics import require_text, require_texts
 from steward.evaluation.statistics import Array, ratio
 
 
@@ -22,8 +22,8 @@ class _Overlap:
     proportion = False
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        need_text(prediction, "prediction")
-        need_texts(references)
+        require_text(prediction, "prediction")
+        require_texts(references)
         return ""
 
 

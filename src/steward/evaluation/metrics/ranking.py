@@ -16,7 +16,7 @@ from steward.core.errors import InputError
 from steward.evaluation.statistics import Array, ratio
 
 
-class _Ranked:
+class _RankingMetric:
     proportion = False
     signature = ""
 
@@ -28,7 +28,7 @@ class _Ranked:
             raise InputError(f"{twice!r} stands twice in the prediction")
         if not references:
             raise InputError("references is empty, expected at least one relevant id")
-        _gains(references)
+        _parse_gains(references)
         return ""
 
     def item(self, ranked: list[str], gains: dict[str, float]) -> float:
@@ -36,14 +36,14 @@ class _Ranked:
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         pairs = zip(predictions, references, strict=True)
-        values = [self.item(prediction, _gains(row)) for prediction, row in pairs]
+        values = [self.item(prediction, _parse_gains(row)) for prediction, row in pairs]
         return np.column_stack([np.array(values, dtype=np.float64), np.ones(len(values))])
 
     def combine(self, sums: Array) -> Array:
         return ratio(sums)
 
 
-class Hit(_Ranked):
+class Hit(_RankingMetric):
     """The share of items with a relevant id among the first k."""
 
     proportion = True
@@ -56,7 +56,7 @@ class Hit(_Ranked):
         return float(any(gains.get(item, 0) > 0 for item in ranked[: self._k]))
 
 
-class Ndcg(_Ranked):
+class Ndcg(_RankingMetric):
     """Normalised discounted cumulative gain with linear gains (Järvelin and Kekäläinen 2002; scikit-learn's)."""
 
     def __init__(self, k: int = 10) -> None:
@@ -64,11 +64,11 @@ class Ndcg(_Ranked):
         self.signature = f"ndcg@{k}|gain:linear|discount:log2"
 
     def item(self, ranked: list[str], gains: dict[str, float]) -> float:
-        best = _discounted(sorted(gains.values(), reverse=True)[: self._k])
-        return _discounted([gains.get(item, 0.0) for item in ranked[: self._k]]) / best
+        best = _discount_gains(sorted(gains.values(), reverse=True)[: self._k])
+        return _discount_gains([gains.get(item, 0.0) for item in ranked[: self._k]]) / best
 
 
-class ReciprocalRank(_Ranked):
+class ReciprocalRank(_RankingMetric):
     """One over the place of the first relevant id, 0 where there is none."""
 
     def __init__(self, k: int = 1000) -> None:
@@ -79,11 +79,11 @@ class ReciprocalRank(_Ranked):
         return next((1 / place for place, item in enumerate(ranked[: self._k], 1) if gains.get(item, 0) > 0), 0.0)
 
 
-def _discounted(gains: Sequence[float]) -> float:
+def _discount_gains(gains: Sequence[float]) -> float:
     return sum(gain / math.log2(place + 1) for place, gain in enumerate(gains, 1))
 
 
-def _gains(references: Sequence[Any]) -> dict[str, float]:
+def _parse_gains(references: Sequence[Any]) -> dict[str, float]:
     """:raises InputError: a reference of another kind, or no gain above 0"""
     gains: dict[str, float] = {}
     for reference in references:

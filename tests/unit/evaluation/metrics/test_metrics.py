@@ -10,8 +10,8 @@ import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
 from steward.core.errors import InputError, StewardError
-from steward.evaluation.metrics import METRICS, make
-from steward.evaluation.metrics.answers import quantities
+from steward.evaluation.metrics import METRICS, make_metric
+from steward.evaluation.metrics.answers import parse_quantities
 
 HYPOTHESES = ["the cat sat on the mat .", "a dog barks loudly at night", "It is 3,5 o'clock; café!"]
 REFERENCES = [
@@ -25,7 +25,7 @@ GIVEN = ["pos", "neg", "pos", "neu", "neg", "pos", "neu", "pos", "neg", "other"]
 
 
 def value(name: str, predictions: Sequence[Any], references: Sequence[Sequence[Any]], **options: str) -> float:
-    metric = make(name, options)
+    metric = make_metric(name, options)
     assert not any(metric.screen(*pair) for pair in zip(predictions, references, strict=True))
     table = metric.table(predictions, references)
     return float(metric.combine(table.sum(0, keepdims=True))[0])
@@ -52,7 +52,7 @@ def test_another_number_of_references_for_each_item() -> None:
     assert value("bleu", HYPOTHESES, ragged) == pytest.approx(
         sacrebleu.corpus_bleu(HYPOTHESES, streams).score, abs=1e-9
     )
-    metric = make("bleu")
+    metric = make_metric("bleu")
     metric.table(HYPOTHESES, ragged)
     assert "nrefs:var" in metric.signature and f"version:{sacrebleu.__version__}" in metric.signature
 
@@ -67,7 +67,7 @@ def test_rouge_is_that_of_rouge_score(name: str, stemmer: bool) -> None:
 
 
 def test_rouge_does_not_score_what_it_cannot_read() -> None:
-    assert "use chrf" in make("rouge1").screen("привет мир", ["привет мир"])
+    assert "use chrf" in make_metric("rouge1").screen("привет мир", ["привет мир"])
 
 
 @pytest.mark.parametrize("average", ["micro", "macro", "weighted"])
@@ -88,7 +88,7 @@ def test_calibration_error_by_hand() -> None:
     rows = [{"label": "a", "confidence": c} for c in (0.4, 0.2, 0.9, 0.7)]
     found = value("ece", rows, [["b"], ["a"], ["a"], ["b"]], bins="2")
     assert found == pytest.approx((abs(0.6 - 1) + abs(1.6 - 1)) / 4, abs=1e-12)
-    assert make("ece").screen({"label": "a"}, ["a"]) == "no confidence"
+    assert make_metric("ece").screen({"label": "a"}, ["a"]) == "no confidence"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_ndcg_is_that_of_scikit_learn(k: int, theirs: float) -> None:
 def test_numeric_tolerances() -> None:
     assert value("numeric", ["3.14"], [[3.14159]], relative="0.001") == 1.0
     assert value("numeric", ["3.14"], [[3.14159]], absolute="0.001") == 0.0
-    assert quantities("v2 of 5-3 costs 1e3 $") == [(5.0, ""), (3.0, ""), (1000.0, "")]
+    assert parse_quantities("v2 of 5-3 costs 1e3 $") == [(5.0, ""), (3.0, ""), (1000.0, "")]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_numeric_tolerances() -> None:
 )
 def test_bad_items_are_refused(name: str, prediction: Any, references: list[Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        make(name).screen(prediction, references)
+        make_metric(name).screen(prediction, references)
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,11 @@ def test_bad_items_are_refused(name: str, prediction: Any, references: list[Any]
 )
 def test_bad_options_are_refused(name: str, options: dict[str, str], said: str) -> None:
     with pytest.raises(StewardError, match=said):
-        make(name, options)
+        make_metric(name, options)
 
 
 def test_every_metric_can_be_made_and_signs() -> None:
     needed = {"judge": {"rubric": "r", "model": "m"}, "cost": {"input": "1"}}
     needed |= {name: {"model": "m"} for name in ("groundedness_judge", "embedding_similarity")}
-    made = [(name, make(name, needed.get(name))) for name in METRICS]
+    made = [(name, make_metric(name, needed.get(name))) for name in METRICS]
     assert all(metric.signature.startswith(name.partition("@")[0]) for name, metric in made)

@@ -18,9 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.core.study import Design, Task, Vote
-from steward.evaluation.agreement import Level as Measured
-from steward.evaluation.agreement import Strength, alpha, bradley_terry, cohen, fleiss, with_interval
+from steward.core.study import StudyDesign, StudyTask, Vote
+from steward.evaluation.agreement import MeasurementLevel as Measured
+from steward.evaluation.agreement import (
+    ModelStrength,
+    bootstrap_coefficient,
+    cohen_kappa,
+    fit_bradley_terry,
+    fleiss_kappa,
+    krippendorff_alpha,
+)
 from steward.evaluation.statistics import (
     Interval,
     bootstrap,
@@ -30,10 +37,10 @@ from steward.evaluation.statistics import (
     ratio,
     wilson,
 )
-from steward.evaluation.study import latest, verdict_of
+from steward.evaluation.study import latest_votes, vote_verdict
 
 SAMPLES: Final = 1000
-Ratings = dict[str, dict[str, Any]]  # rater, task key, what they said
+RatingTable = dict[str, dict[str, Any]]  # rater, task key, what they said
 
 
 class Coefficient(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +86,7 @@ class PairReport(msgspec.Struct, frozen=True, kw_only=True):
     p: float | None  # two-sided sign test, mid-p
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
+class SideBias(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the left answer is chosen more often than the right one, whatever it is."""
 
     votes: int
@@ -88,7 +95,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     p: float | None
 
 
-class Level(msgspec.Struct, frozen=True, kw_only=True):
+class CriterionLevel(msgspec.Struct, frozen=True, kw_only=True):
     """Mean level of a criterion for one run, or the gain of a second run over a first."""
 
     criterion: str
@@ -115,28 +122,30 @@ class StudyReport(msgspec.Struct, frozen=True, kw_only=True):
     raters: tuple[RaterReport, ...]
     agreement: tuple[Coefficient, ...]
     pairs: tuple[PairReport, ...]
-    strengths: tuple[Strength, ...]
+    strengths: tuple[ModelStrength, ...]
     no_strengths: str
-    position: Position | None
-    levels: tuple[Level, ...]
+    position: SideBias | None
+    levels: tuple[CriterionLevel, ...]
 
 
-class BlindFigures(msgspec.Struct, frozen=True):
+class BlindSummary(msgspec.Struct, frozen=True):
     """What the lead may see before the end."""
 
     agreement: tuple[tuple[str, str], ...]
     left: str
 
 
-def report(design: Design, tasks: Sequence[Task], votes: Sequence[Vote], raters: Sequence[str]) -> StudyReport:
+def report_study(
+    design: StudyDesign, tasks: Sequence[StudyTask], votes: Sequence[Vote], raters: Sequence[str]
+) -> StudyReport:
     """:raises InputError: no vote yet"""
     if not votes:
         raise InputError("the study has no vote yet; open an invite and judge the first task")
-    counted = latest(votes)
+    counted = latest_votes(votes)
     judged = [task for task in tasks if not task.gold]
-    verdicts = {task.key: found for task in judged if (found := verdict(task, counted, raters)) is not None}
-    pairs = _pairs(design, judged, verdicts) if design.mode == "pairs" else []
-    strengths, why = _strengths(pairs) if design.mode == "pairs" else ((), "")
+    verdicts = {task.key: found for task in judged if (found := task_verdict(task, counted, raters)) is not None}
+    pairs = _compare_pairs(design, judged, verdicts) if design.mode == "pairs" else []
+    strengths, why = _fit_strengths(pairs) if design.mode == "pairs" else ((), "")
     by_key = {task.key: task for task in tasks}
     return StudyReport(
         title=design.title,
@@ -148,43 +157,49 @@ def report(design: Design, tasks: Sequence[Task], votes: Sequence[Vote], raters:
         corrected=len(votes) - len(counted),
         settled=sum(1 for rater, _ in counted if rater not in raters),
         unsafe=tuple(sorted({by_key[key].item for (_, key), vote in counted.items() if vote.unsafe})),
-        raters=tuple(_rater(name, tasks, counted) for name in raters),
-        agreement=tuple(agreements(design, judged, counted, raters)),
+        raters=tuple(_report_rater(name, tasks, counted) for name in raters),
+        agreement=tuple(measure_agreement(design, judged, counted, raters)),
         pairs=tuple(pairs),
         strengths=strengths,
         no_strengths=why,
-        position=position([vote for vote in counted.values() if vote.rater in raters and not by_key[vote.task].gold])
+        position=measure_side_bias(
+            [vote for vote in counted.values() if vote.rater in raters and not by_key[vote.task].gold]
+        )
         if design.mode == "pairs"
         else None,
-        levels=tuple(_levels(design, judged, verdicts)) if design.mode == "rubric" else (),
+        levels=tuple(_compare_levels(design, judged, verdicts)) if design.mode == "rubric" else (),
     )
 
 
-def blind_figures(design: Design, tasks: Sequence[Task], votes: Sequence[Vote], raters: Sequence[str]) -> BlindFigures:
+def summarise_blind(
+    design: StudyDesign, tasks: Sequence[StudyTask], votes: Sequence[Vote], raters: Sequence[str]
+) -> BlindSummary:
     """Agreement and the share of left, for the lead's page: nothing of which run is ahead."""
-    counted = latest(votes)
+    counted = latest_votes(votes)
     judged = [task for task in tasks if not task.gold]
-    found = agreements(design, judged, counted, raters, samples=200)
-    rows = tuple((title(one), figure(one.value, one.low, one.high)) for one in found if one.raters == "all")
-    side = position([vote for vote in counted.values() if vote.rater in raters])
-    left = figure(side.share.value, side.share.low, side.share.high) if side.share else ""
-    return BlindFigures(rows, left)
+    found = measure_agreement(design, judged, counted, raters, samples=200)
+    rows = tuple(
+        (coefficient_title(one), format_estimate(one.value, one.low, one.high)) for one in found if one.raters == "all"
+    )
+    side = measure_side_bias([vote for vote in counted.values() if vote.rater in raters])
+    left = format_estimate(side.share.value, side.share.low, side.share.high) if side.share else ""
+    return BlindSummary(rows, left)
 
 
-def title(one: Coefficient) -> str:
+def coefficient_title(one: Coefficient) -> str:
     return one.name + (f", {one.of}" if one.of else "") + (f" ({one.raters})" if one.raters != "all" else "")
 
 
-def figure(value: float, low: float, high: float) -> str:
+def format_estimate(value: float, low: float, high: float) -> str:
     """ "0.71 [0.55, 0.84]", or why not."""
     if math.isnan(value):
         return "not defined"
     return f"{value:.2f}" + ("" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]")
 
 
-def p_value(p: float | None) -> str | None:
+def format_p(p: float | None) -> str | None:
     """
-    >>> p_value(0.0321), p_value(1e-9)
+    >>> format_p(0.0321), format_p(1e-9)
     ('0.0321', '<0.0001')
     """
     return None if p is None else "<0.0001" if p < 1e-4 else f"{p:.4f}"
@@ -193,11 +208,11 @@ def p_value(p: float | None) -> str | None:
 # -- verdicts -------------------------------------------------------------------------------------------
 
 
-def verdict(task: Task, counted: Mapping[tuple[str, str], Vote], raters: Sequence[str]) -> Any:
+def task_verdict(task: StudyTask, counted: Mapping[tuple[str, str], Vote], raters: Sequence[str]) -> Any:
     """Of a pair: "first", "second", "tie" or "bad". Of a rubric: the mean level by criterion. None without a vote."""
     settled = [vote for (rater, key), vote in counted.items() if key == task.key and rater not in raters]
     own = [vote for rater in raters if (vote := counted.get((rater, task.key))) is not None]
-    votes = [vote for vote in settled or own if vote.pressed != "skip"]
+    votes = [vote for vote in settled or own if vote.choice != "skip"]
     if not votes:
         return None
     if len(task.answers) == 1:
@@ -206,14 +221,14 @@ def verdict(task: Task, counted: Mapping[tuple[str, str], Vote], raters: Sequenc
     return "tie" if len(most) > 1 and most[0][1] == most[1][1] else most[0][0]
 
 
-def _pairs(design: Design, tasks: Sequence[Task], verdicts: Mapping[str, str]) -> list[PairReport]:
+def _compare_pairs(design: StudyDesign, tasks: Sequence[StudyTask], verdicts: Mapping[str, str]) -> list[PairReport]:
     found = []
     for pairing in design.pairings:
         mine = [t for t in tasks if t.runs == (pairing.first, pairing.second) and t.key in verdicts]
         said = Counter(verdicts[task.key] for task in mine)
         wins, losses = said["first"], said["second"]
         decided = [task for task in mine if verdicts[task.key] in ("first", "second")]
-        share, method = _share(decided, verdicts)
+        share, method = _estimate_share(decided, verdicts)
         found.append(
             PairReport(
                 first=design.runs[pairing.first].name,
@@ -226,7 +241,7 @@ def _pairs(design: Design, tasks: Sequence[Task], verdicts: Mapping[str, str]) -
                 same=pairing.same,
                 failed=pairing.failed,
                 share=share,
-                share_with_ties=_share(mine, verdicts)[0],
+                share_with_ties=_estimate_share(mine, verdicts)[0],
                 method=method,
                 p=mcnemar(wins, losses).mid_p if decided else None,
             )
@@ -234,7 +249,7 @@ def _pairs(design: Design, tasks: Sequence[Task], verdicts: Mapping[str, str]) -
     return found
 
 
-def _share(tasks: Sequence[Task], verdicts: Mapping[str, str]) -> tuple[Interval | None, str]:
+def _estimate_share(tasks: Sequence[StudyTask], verdicts: Mapping[str, str]) -> tuple[Interval | None, str]:
     """The first run's share of wins, ties as halves: Wilson's interval, or a bootstrap where items belong together."""
     if not tasks:
         return None, ""
@@ -248,17 +263,19 @@ def _share(tasks: Sequence[Task], verdicts: Mapping[str, str]) -> tuple[Interval
     return Interval(fmean(values), *percentile_interval(drawn, units)), f"bootstrap of {units} clusters"
 
 
-def _strengths(pairs: Sequence[PairReport]) -> tuple[tuple[Strength, ...], str]:
+def _fit_strengths(pairs: Sequence[PairReport]) -> tuple[tuple[ModelStrength, ...], str]:
     wins: dict[tuple[str, str], float] = {}
     for pair in pairs:
         half = (pair.ties + pair.bad) / 2
         wins[pair.first, pair.second] = pair.wins + half
         wins[pair.second, pair.first] = pair.losses + half
-    found = bradley_terry(wins)
+    found = fit_bradley_terry(wins)
     return tuple(sorted(found.strengths, key=lambda strength: -strength.value)), found.why
 
 
-def _levels(design: Design, tasks: Sequence[Task], verdicts: Mapping[str, Mapping[str, float]]) -> list[Level]:
+def _compare_levels(
+    design: StudyDesign, tasks: Sequence[StudyTask], verdicts: Mapping[str, Mapping[str, float]]
+) -> list[CriterionLevel]:
     """Means of each run, and gains of later runs over earlier ones on items that both have."""
     found = []
     by_run = {
@@ -270,54 +287,56 @@ def _levels(design: Design, tasks: Sequence[Task], verdicts: Mapping[str, Mappin
             values = [levels[criterion] for levels in by_run[number].values()]
             if values:
                 of = paired_bootstrap([0.0] * len(values), values, samples=SAMPLES)
-                found.append(_level(criterion, run.name, "", len(values), of))
+                found.append(_make_level(criterion, run.name, "", len(values), of))
         for first, second in combinations(range(len(design.runs)), 2):
             both = sorted(by_run[first].keys() & by_run[second].keys())
             if both:
                 before, after = ([by_run[n][item][criterion] for item in both] for n in (first, second))
                 gain = paired_bootstrap(before, after, samples=SAMPLES)
-                found.append(_level(criterion, design.runs[second].name, design.runs[first].name, len(both), gain))
+                found.append(_make_level(criterion, design.runs[second].name, design.runs[first].name, len(both), gain))
     return found
 
 
-def _level(criterion: str, run: str, against: str, tasks: int, of: Interval) -> Level:
-    return Level(criterion=criterion, run=run, against=against, tasks=tasks, value=of.value, low=of.low, high=of.high)
+def _make_level(criterion: str, run: str, against: str, tasks: int, of: Interval) -> CriterionLevel:
+    return CriterionLevel(
+        criterion=criterion, run=run, against=against, tasks=tasks, value=of.value, low=of.low, high=of.high
+    )
 
 
 # -- raters ---------------------------------------------------------------------------------------------
 
 
-def _rater(name: str, tasks: Sequence[Task], counted: Mapping[tuple[str, str], Vote]) -> RaterReport:
+def _report_rater(name: str, tasks: Sequence[StudyTask], counted: Mapping[tuple[str, str], Vote]) -> RaterReport:
     mine = {key: vote for (rater, key), vote in counted.items() if rater == name}
     times = [vote.seconds for vote in mine.values() if vote.seconds is not None]
     gold = [(task, mine[task.key]) for task in tasks if task.gold and task.key in mine]
-    right = sum(_right(task, vote) for task, vote in gold)
+    right = sum(_is_gold_right(task, vote) for task, vote in gold)
     golden = {task.key for task, _ in gold}
     return RaterReport(
         name=name,
-        judged=sum(vote.pressed != "skip" for vote in mine.values()),
-        skipped=sum(vote.pressed == "skip" for vote in mine.values()),
+        judged=sum(vote.choice != "skip" for vote in mine.values()),
+        skipped=sum(vote.choice == "skip" for vote in mine.values()),
         median_s=median(times) if times else None,
         gold=len(gold),
         gold_right=right,
         gold_share=wilson(right, len(gold)) if gold else None,
-        left=position([vote for key, vote in mine.items() if key not in golden]).share,
+        left=measure_side_bias([vote for key, vote in mine.items() if key not in golden]).share,
     )
 
 
-def _right(task: Task, vote: Vote) -> bool:
+def _is_gold_right(task: StudyTask, vote: Vote) -> bool:
     """A skipped gold task is wrong: it was there to see whether somebody looks."""
     if len(task.answers) == 2:
         return vote.chosen == "first"
-    return vote.pressed == "rated" and all(vote.levels.get(name) == level for name, level in task.levels.items())
+    return vote.choice == "rated" and all(vote.levels.get(name) == level for name, level in task.levels.items())
 
 
-def position(votes: Sequence[Vote]) -> Position:
+def measure_side_bias(votes: Sequence[Vote]) -> SideBias:
     """Over votes for the left or the right answer. Sides are tossed, so that a half is expected."""
-    left = sum(vote.pressed == "left" for vote in votes)
-    right = sum(vote.pressed == "right" for vote in votes)
+    left = sum(vote.choice == "left" for vote in votes)
+    right = sum(vote.choice == "right" for vote in votes)
     n = left + right
-    return Position(
+    return SideBias(
         votes=n, left=left, share=wilson(left, n) if n else None, p=mcnemar(left, right).mid_p if n else None
     )
 
@@ -325,37 +344,37 @@ def position(votes: Sequence[Vote]) -> Position:
 # -- agreement ------------------------------------------------------------------------------------------
 
 
-def agreements(
-    design: Design,
-    tasks: Sequence[Task],
+def measure_agreement(
+    design: StudyDesign,
+    tasks: Sequence[StudyTask],
     counted: Mapping[tuple[str, str], Vote],
     raters: Sequence[str],
     samples: int = SAMPLES,
 ) -> list[Coefficient]:
     """Of choices, or of each criterion: raw agreement, alpha, Fleiss, and Cohen for every two raters."""
     if design.mode == "pairs":
-        said = {name: _said(name, tasks, counted) for name in raters}
-        return _coefficients("", said, tasks, raters, samples, ordinal=False)
+        said = {name: _rater_choices(name, tasks, counted) for name in raters}
+        return _measure_coefficients("", said, tasks, raters, samples, ordinal=False)
     found = []
     for criterion in (criterion.name for criterion in design.criteria):
-        said = {name: _said(name, tasks, counted, criterion) for name in raters}
-        found += _coefficients(criterion, said, tasks, raters, samples, ordinal=True)
+        said = {name: _rater_choices(name, tasks, counted, criterion) for name in raters}
+        found += _measure_coefficients(criterion, said, tasks, raters, samples, ordinal=True)
     return found
 
 
-def _said(
-    rater: str, tasks: Sequence[Task], counted: Mapping[tuple[str, str], Vote], criterion: str = ""
+def _rater_choices(
+    rater: str, tasks: Sequence[StudyTask], counted: Mapping[tuple[str, str], Vote], criterion: str = ""
 ) -> dict[str, Any]:
     found = {}
     for task in tasks:
         vote = counted.get((rater, task.key))
-        if vote is not None and verdict_of(task, vote) is not None:
+        if vote is not None and vote_verdict(task, vote) is not None:
             found[task.key] = vote.levels[criterion] if criterion else vote.chosen
     return found
 
 
-def _coefficients(
-    of: str, said: Ratings, tasks: Sequence[Task], raters: Sequence[str], samples: int, *, ordinal: bool
+def _measure_coefficients(
+    of: str, said: RatingTable, tasks: Sequence[StudyTask], raters: Sequence[str], samples: int, *, ordinal: bool
 ) -> list[Coefficient]:
     keys = [task.key for task in tasks if sum(task.key in said[name] for name in raters) >= 2]
     if not keys:
@@ -363,40 +382,47 @@ def _coefficients(
     table = [[said[name].get(key) for key in keys] for name in raters]  # (raters, tasks)
 
     def one(name: str, who: str, chosen: Sequence[str], measure: Any) -> Coefficient:
-        interval = with_interval(measure, len(chosen), samples=samples)
+        interval = bootstrap_coefficient(measure, len(chosen), samples=samples)
         return Coefficient(
             name=name, of=of, raters=who, tasks=len(chosen),
             value=interval.value, low=interval.low, high=interval.high,
         )  # fmt: skip
 
     level: Measured = "ordinal" if ordinal else "nominal"
-    shares = np.array([_raw([row[index] for row in table]) for index in range(len(keys))])
+    shares = np.array([_raw_agreement([row[index] for row in table]) for index in range(len(keys))])
     found = [one("raw agreement", "all", keys, lambda drawn: float(shares[drawn].mean()))]
-    found.append(one(f"Krippendorff's alpha, {level}", "all", keys, lambda drawn: alpha(_taken(table, drawn), level)))
+    found.append(
+        one(
+            f"Krippendorff's alpha, {level}",
+            "all",
+            keys,
+            lambda drawn: krippendorff_alpha(_select_columns(table, drawn), level),
+        )
+    )
     whole = [key for key in keys if all(key in said[name] for name in raters)]
     if whole:
         labels = sorted({said[name][key] for name in raters for key in whole})
         counts = np.array([[sum(said[n][key] == label for n in raters) for label in labels] for key in whole])
-        found.append(one("Fleiss' kappa", "all", whole, lambda drawn: fleiss(counts[drawn].tolist())))
+        found.append(one("Fleiss' kappa", "all", whole, lambda drawn: fleiss_kappa(counts[drawn].tolist())))
     weights = "quadratic" if ordinal else "none"
     for a, b in combinations(raters, 2):
         both = [key for key in keys if key in said[a] and key in said[b]]
         if both:
             x, y = [said[a][key] for key in both], [said[b][key] for key in both]
             name = "Cohen's kappa" + (", quadratic" if ordinal else "")
-            found.append(one(name, f"{a}, {b}", both, _cohen(x, y, weights)))
+            found.append(one(name, f"{a}, {b}", both, _kappa_of(x, y, weights)))
     return found
 
 
-def _cohen(x: Sequence[Any], y: Sequence[Any], weights: Any) -> Any:
-    return lambda drawn: cohen([x[index] for index in drawn], [y[index] for index in drawn], weights)
+def _kappa_of(x: Sequence[Any], y: Sequence[Any], weights: Any) -> Any:
+    return lambda drawn: cohen_kappa([x[index] for index in drawn], [y[index] for index in drawn], weights)
 
 
-def _taken(table: Sequence[Sequence[Any]], drawn: NDArray[np.intp]) -> list[list[Any]]:
+def _select_columns(table: Sequence[Sequence[Any]], drawn: NDArray[np.intp]) -> list[list[Any]]:
     return [[row[index] for index in drawn] for row in table]
 
 
-def _raw(said: Sequence[Any]) -> float:
+def _raw_agreement(said: Sequence[Any]) -> float:
     """The share of pairs of raters that said the same of one task."""
     given = [value for value in said if value is not None]
     pairs = list(combinations(given, 2))

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from steward.core.errors import InputError
-from steward.core.study import Criterion, Design, Pairing, StudyRun, Task, Vote
-from steward.evaluation.agreement import alpha, cohen
+from steward.core.study import Criterion, Pairing, StudyDesign, StudyRun, StudyTask, Vote
+from steward.evaluation.agreement import cohen_kappa, krippendorff_alpha
 from steward.evaluation.statistics import mcnemar, wilson
-from steward.evaluation.study_page import study_page
-from steward.evaluation.verdicts import StudyReport, report
+from steward.evaluation.study_page import render_study_page
+from steward.evaluation.votes import StudyReport, report_study
 
 RATERS = ["r1", "r2", "r3"]
 
 
-def design(runs: int = 2, **more: Any) -> Design:
+def design(runs: int = 2, **more: Any) -> StudyDesign:
     pairings = [(a, b) for a in range(runs) for b in range(a + 1, runs)]
     made: dict[str, Any] = {
         "title": "Study <1>", "mode": "pairs", "question": "?", "guide": "", "data_sha256": "", "items": 9,
@@ -26,17 +26,17 @@ def design(runs: int = 2, **more: Any) -> Design:
         "detect": 0.6,
         "pairings": tuple(Pairing(first=a, second=b, asked=10, same=1, failed=0) for a, b in pairings),
     }  # fmt: skip
-    return Design(**{**made, **more})
+    return StudyDesign(**{**made, **more})
 
 
-def task(key: int, runs: tuple[int, ...] = (0, 1), **more: Any) -> Task:
+def task(key: int, runs: tuple[int, ...] = (0, 1), **more: Any) -> StudyTask:
     given = {"item": f"item-{key}", "cluster": str(key), "asked": (), "references": (), "answers": ("a", "b"), **more}
-    return Task(key=str(key), runs=runs, shared=True, **given)
+    return StudyTask(key=str(key), runs=runs, shared=True, **given)
 
 
 def said(rater: str, key: int, chosen: str, left: int = 0) -> Vote:
-    pressed = {"first": ("left", "right")[left], "second": ("right", "left")[left]}.get(chosen, chosen)
-    return Vote(at=0.0, rater=rater, task=str(key), left=left, pressed=pressed)  # type: ignore[arg-type]
+    choice = {"first": ("left", "right")[left], "second": ("right", "left")[left]}.get(chosen, chosen)
+    return Vote(at=0.0, rater=rater, task=str(key), left=left, choice=choice)  # type: ignore[arg-type]
 
 
 @cache
@@ -47,7 +47,7 @@ def by_hand() -> StudyReport:
     votes += [said(r, 8, "tie") for r in RATERS]
     votes += [said("r1", 9, "first"), said("r2", 9, "second"), said("r3", 9, "bad"), said("lead", 9, "second")]
     votes += [said("r1", 0, "bad"), said("r1", 0, "first")]  # corrected twice
-    return report(design(), [task(key) for key in range(10)], votes, RATERS)
+    return report_study(design(), [task(key) for key in range(10)], votes, RATERS)
 
 
 def test_a_task_counts_once_as_settled_or_as_most_say() -> None:
@@ -62,8 +62,8 @@ def test_a_task_counts_once_as_settled_or_as_most_say() -> None:
 def test_agreement_is_over_raters_own_votes() -> None:
     rows = [["first"] * 6 + ["second"] * 2 + ["tie", last] for last in ("first", "second", "bad")]
     found = {(one.name, one.raters): one for one in by_hand().agreement}
-    assert found["Krippendorff's alpha, nominal", "all"].value == pytest.approx(alpha(rows), abs=1e-12)
-    assert found["Cohen's kappa", "r1, r2"].value == pytest.approx(cohen(rows[0], rows[1]), abs=1e-12)
+    assert found["Krippendorff's alpha, nominal", "all"].value == pytest.approx(krippendorff_alpha(rows), abs=1e-12)
+    assert found["Cohen's kappa", "r1, r2"].value == pytest.approx(cohen_kappa(rows[0], rows[1]), abs=1e-12)
     assert found["raw agreement", "all"].value == pytest.approx(0.9, abs=1e-12)  # nine of three alike, one of none
     kappa = found["Fleiss' kappa", "all"]
     assert kappa.low < kappa.value < kappa.high <= 1 and kappa.tasks == 10
@@ -72,10 +72,10 @@ def test_agreement_is_over_raters_own_votes() -> None:
 def test_whoever_always_presses_left_is_found_out() -> None:
     golden = [task(100 + n, (), gold=True) for n in range(8)]
     r = random.Random(1)
-    votes = [Vote(at=0.0, rater="r1", task=t.key, left=r.randrange(2), pressed="left", seconds=0.2) for t in golden]
-    votes += [Vote(at=0.0, rater="r1", task=str(k), left=r.randrange(2), pressed="left") for k in range(30)]
+    votes = [Vote(at=0.0, rater="r1", task=t.key, left=r.randrange(2), choice="left", seconds=0.2) for t in golden]
+    votes += [Vote(at=0.0, rater="r1", task=str(k), left=r.randrange(2), choice="left") for k in range(30)]
     votes += [said("r2", 100 + n, "first", n % 2) for n in range(8)]
-    found = report(design(), [*map(task, range(30)), *golden], votes, ["r1", "r2"])
+    found = report_study(design(), [*map(task, range(30)), *golden], votes, ["r1", "r2"])
     one, other = found.raters
     assert one.left is not None and one.left.low > 0.85 and one.median_s == 0.2
     assert other.gold_right == other.gold == 8 and 0 < one.gold_right < 8 and found.tasks == 30
@@ -85,17 +85,17 @@ def test_whoever_always_presses_left_is_found_out() -> None:
 def test_strengths_need_wins_on_both_sides() -> None:
     tasks = [task(k, runs) for k, runs in enumerate([(0, 1), (0, 1), (0, 2), (0, 2), (1, 2), (1, 2)])]
     votes = [said("r1", k, "first" if k % 2 else "second") for k in range(6)]
-    found = report(design(3), tasks, votes, ["r1"])
+    found = report_study(design(3), tasks, votes, ["r1"])
     assert [s.value for s in found.strengths] == pytest.approx([0, 0, 0], abs=1e-9) and not found.no_strengths
-    found = report(design(3), tasks, [said("r1", k, "first") for k in range(6)], ["r1"])
+    found = report_study(design(3), tasks, [said("r1", k, "first") for k in range(6)], ["r1"])
     assert found.strengths == () and "zebra" in found.no_strengths
 
 
 def test_items_that_belong_together_widen_the_interval() -> None:
     votes = [said("r1", k, "first" if k < 28 else "second") for k in range(40)]
-    alone = report(design(), [task(k) for k in range(40)], votes, ["r1"])
+    alone = report_study(design(), [task(k) for k in range(40)], votes, ["r1"])
     tasks = [task(k, cluster=str(k // 8)) for k in range(40)]
-    together = report(design(), tasks, votes, ["r1"])
+    together = report_study(design(), tasks, votes, ["r1"])
     one, other = alone.pairs[0].share, together.pairs[0].share
     assert one and other and other.value == one.value and other.high - other.low > 1.5 * (one.high - one.low)
     assert together.pairs[0].method == "bootstrap of 5 clusters"
@@ -106,11 +106,11 @@ def test_a_rubric_gives_means_and_gains() -> None:
     rubric = design(mode="rubric", criteria=(Criterion("clear", "?", ("1", "2", "3", "4", "5")),), pairings=())
     tasks = [task(10 * run + n, (run,), item=str(n), answers=("a",)) for run in (0, 1) for n in range(3)]
     votes = [
-        Vote(at=0.0, rater=r, task=t.key, left=0, pressed="rated", levels={"clear": 2 + int(t.key) % 10 + t.runs[0]})
+        Vote(at=0.0, rater=r, task=t.key, left=0, choice="rated", levels={"clear": 2 + int(t.key) % 10 + t.runs[0]})
         for t in tasks
         for r in ("r1", "r2")
     ]
-    found = report(rubric, tasks, votes, ["r1", "r2"])
+    found = report_study(rubric, tasks, votes, ["r1", "r2"])
     assert [(row.run, row.against, row.value) for row in found.levels] == [
         ("zebra", "", 3.0), ("quokka", "", 4.0), ("quokka", "zebra", 1.0)
     ]  # fmt: skip
@@ -120,12 +120,12 @@ def test_a_rubric_gives_means_and_gains() -> None:
 
 def test_nothing_said_is_an_error_and_skips_are_missing() -> None:
     with pytest.raises(InputError, match="no vote yet"):
-        report(design(), [task(0)], [], RATERS)
-    found = report(design(), [task(0), task(1)], [said("r1", 0, "skip"), said("r2", 1, "first")], RATERS)
+        report_study(design(), [task(0)], [], RATERS)
+    found = report_study(design(), [task(0), task(1)], [said("r1", 0, "skip"), said("r2", 1, "first")], RATERS)
     assert found.judged == 1 and found.raters[0].skipped == 1 and found.agreement == ()
 
 
 def test_the_page_is_one_small_file_and_escapes() -> None:
-    page = study_page(by_hand())
+    page = render_study_page(by_hand())
     assert len(page) < 100_000 and "<script" not in page and "Study &lt;1&gt;" in page and "://" not in page
     assert ">6<" in page and "zebra" in page and "Wilson" in page

@@ -20,7 +20,7 @@ from steward.evaluation.statistics import bootstrap, percentile_interval, ratio
 _SHOWN: Final = 20  # items that moved most
 
 
-class Flakes(msgspec.Struct, frozen=True, kw_only=True):
+class Repeatability(msgspec.Struct, frozen=True, kw_only=True):
     """One metric over items that were asked more than once and scored at least twice."""
 
     metric: str
@@ -34,10 +34,10 @@ class Flakes(msgspec.Struct, frozen=True, kw_only=True):
     worst: tuple[str, ...]  # those that differ most
 
 
-def flakes(metric: str, ids: Sequence[str], values: Sequence[float]) -> Flakes | None:
+def measure_repeatability(metric: str, ids: Sequence[str], values: Sequence[float]) -> Repeatability | None:
     """`ids` of repeats are "7#1", "7#2". None where no item has two values.
 
-    >>> found = flakes("exact_match", ["a#1", "a#2", "b#1", "b#2"], [1.0, 0.0, 1.0, 1.0])
+    >>> found = measure_repeatability("exact_match", ["a#1", "a#2", "b#1", "b#2"], [1.0, 0.0, 1.0, 1.0])
     >>> found.within, found.flaky, found.worst
     (0.25, 1, ('a',))
     """
@@ -51,10 +51,12 @@ def flakes(metric: str, ids: Sequence[str], values: Sequence[float]) -> Flakes |
     table = np.column_stack([variances, np.ones(len(variances))])
     low, high = percentile_interval(bootstrap(table, ratio), len(variances))
     within = float(variances.mean())
-    between = _between([given.mean() for given in several.values()], [len(given) for given in several.values()], within)
+    between = _variance_between(
+        [given.mean() for given in several.values()], [len(given) for given in several.values()], within
+    )
     order = sorted(several, key=lambda name: -several[name].var(ddof=1))
     moved = [name for name in order if np.ptp(several[name]) > 1e-12]
-    return Flakes(
+    return Repeatability(
         metric=metric,
         items=len(several),
         within=within,
@@ -67,7 +69,7 @@ def flakes(metric: str, ids: Sequence[str], values: Sequence[float]) -> Flakes |
     )
 
 
-def _between(means: Sequence[float], counts: Sequence[int], within: float) -> float:
+def _variance_between(means: Sequence[float], counts: Sequence[int], within: float) -> float:
     """Variance of the means less what the noise within items puts into them."""
     if len(means) < 2:
         return 0.0
