@@ -107,7 +107,8 @@ def answers_hold(check: BehaviorCheck, before: str, after: str) -> bool | None:
     """Whether the answers are as an INV or DIR check expects; None where they hold no label or number to compare.
 
     >>> check = BehaviorCheck(name="c", kind="DIR", expect="not higher", labels=("negative", "positive"))
-    >>> [answers_hold(check, *pair) for pair in (("Positive.", "negative"), ("negative", "positive"), ("positive", "both"))]
+    >>> pairs = [("Positive.", "negative"), ("negative", "positive"), ("positive", "both")]
+    >>> [answers_hold(check, before, after) for before, after in pairs]
     [True, False, None]
     """
     if check.kind == "INV":
