@@ -19,13 +19,13 @@ import sys
 import time
 from pathlib import Path
 
-from steward.capacity.decide import Wanted, decide, deployment_of
+from steward.capacity.catalog import find_accelerator, find_model, list_accelerators
 from steward.capacity.engines import ENGINES, find_engine, find_precision
-from steward.capacity.facts import find_gpu, find_model, gpus
-from steward.capacity.fit import leave_one_out
-from steward.capacity.measured import METRICS, Row, shipped_rows, validate
-from steward.capacity.memory import plan_memory
-from steward.capacity.speed import WIDTHS, Terms, shipped_terms
+from steward.capacity.fit import fit_leaving_one_out
+from steward.capacity.measurements import METRICS, Measurement, read_shipped_measurements, validate
+from steward.capacity.memory import estimate_memory
+from steward.capacity.sizing import Requirements, build_deployment, size_hardware
+from steward.capacity.step_time import WIDTHS, Terms, load_shipped_terms
 from steward.workflows.plan import split_fit
 
 MEMORY = Path(__file__).with_name("planner_memory.csv")
@@ -35,9 +35,9 @@ def memory_errors() -> tuple[list[float], list[float]]:
     """Of the weights of one accelerator, and of KV tokens (where a log has only GiB, of those)."""
     weights, tokens = [], []
     for cells in csv.DictReader(MEMORY.open(newline="")):
-        deployment = deployment_of(
+        deployment = build_deployment(
             find_model(cells["model"]).model,
-            find_gpu(cells["gpu"]),
+            find_accelerator(cells["gpu"]),
             find_precision(cells["weight_dtype"], cells["model"]),
             find_engine(cells["engine"]) or ENGINES["vllm"],
             int(cells["tp"]),
@@ -46,7 +46,7 @@ def memory_errors() -> tuple[list[float], list[float]]:
             max_batched_tokens=int((cells["max_num_batched_tokens"] or "0").split()[-1]) or None,
             utilisation=float((cells["gpu_memory_utilization"] or "0.9").split()[0]),
         )
-        found = plan_memory(deployment)
+        found = estimate_memory(deployment)
         if cells["weights_gib_per_gpu"]:
             weights.append(abs(found.weights_gib / float(cells["weights_gib_per_gpu"]) - 1))
         if cells["kv_cache_tokens"]:
@@ -58,13 +58,13 @@ def memory_errors() -> tuple[list[float], list[float]]:
 
 def plan_seconds() -> tuple[float, int]:
     """Best of three searches, and how many candidates one considers."""
-    thirty = [gpu for gpu in gpus() if gpu.vendor in ("NVIDIA", "AMD")][:30]
-    wanted = Wanted(rate=20, input_tokens=1024, output_tokens=256, ttft_p95_ms=2000, tpot_p95_ms=50)
+    thirty = [gpu for gpu in list_accelerators() if gpu.vendor in ("NVIDIA", "AMD")][:30]
+    wanted = Requirements(rate=20, input_tokens=1024, output_tokens=256, ttft_p95_ms=2000, tpot_p95_ms=50)
     model, best, considered = find_model("llama-3.1-70b").model, float("inf"), 0
-    terms = shipped_terms()
+    terms = load_shipped_terms()
     for _ in range(3):
         begin = time.perf_counter()
-        found = decide(
+        found = size_hardware(
             wanted,
             model,
             thirty,
@@ -77,7 +77,7 @@ def plan_seconds() -> tuple[float, int]:
     return best, considered
 
 
-def by_group(rows: list[Row], own: dict[str, Terms]) -> None:
+def by_group(rows: list[Measurement], own: dict[str, Terms]) -> None:
     print("\nleave-one-group-out, median error by group:")
     for group in dict.fromkeys(row.group for row in rows):
         found = validate([row for row in rows if row.group == group], (), lambda row: own[row.group]).metrics
@@ -93,13 +93,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print the table as JSON only")
     arguments = parser.parse_args()
-    rows = shipped_rows()
+    rows = read_shipped_measurements()
     weights, tokens = memory_errors()
     seconds, considered = plan_seconds()
-    own = leave_one_out(rows, Terms(), WIDTHS)
+    own = fit_leaving_one_out(rows, Terms(), WIDTHS)
     unseen = validate(rows, (), lambda row: own[row.group]).metrics
     opened = validate([row for row in rows if row.load.kind == "open"], (), lambda row: own[row.group]).metrics
-    tested, fitted = split_fit(rows, 15, shipped_terms())
+    tested, fitted = split_fit(rows, 15, load_shipped_terms())
     calibrated = validate(tested, (), lambda row: fitted[row.id]).metrics
     table = [
         ("memory: weights, median error", statistics.median(weights), 0.03, 0.01, len(weights)),

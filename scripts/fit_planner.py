@@ -14,10 +14,10 @@ import sys
 
 import msgspec
 
-from steward.capacity.facts import TABLES
-from steward.capacity.fit import fit, leave_one_out
-from steward.capacity.measured import METRICS, predict_measured, predicted, shipped_rows
-from steward.capacity.speed import WIDTHS, Terms
+from steward.capacity.catalog import TABLES
+from steward.capacity.fit import fit_leaving_one_out, fit_terms
+from steward.capacity.measurements import METRICS, get_predicted, predict_measurement, read_shipped_measurements
+from steward.capacity.step_time import WIDTHS, Terms
 
 FILE, RATIOS = TABLES / "terms.json", TABLES / "ratios.json"
 
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the file would change")
     arguments = parser.parse_args()
-    found = fit(shipped_rows(), Terms(), Terms(), WIDTHS, rounds=3)
+    found = fit_terms(read_shipped_measurements(), Terms(), Terms(), WIDTHS, rounds=3)
     rounded = msgspec.structs.replace(found, **{name: float(f"{getattr(found, name):.4g}") for name in WIDTHS})
     text = msgspec.json.format(msgspec.json.encode(rounded), indent=2) + b"\n"
     if arguments.check:
@@ -43,13 +43,13 @@ def main() -> int:
 
 def unseen_ratios() -> dict[str, tuple[float, float]]:
     """Quantiles 0.1 and 0.9 of predicted/measured, each group predicted by a fit that did not see it."""
-    rows = shipped_rows()
-    own = leave_one_out(rows, Terms(), WIDTHS)
+    rows = read_shipped_measurements()
+    own = fit_leaving_one_out(rows, Terms(), WIDTHS)
     found: dict[str, list[float]] = {metric: [] for metric in METRICS}
     for row in rows:
-        prediction = predict_measured(row, own[row.group])
+        prediction = predict_measurement(row, own[row.group])
         for metric, value in row.measured.items():
-            found[metric].append(predicted(prediction, metric) / value)
+            found[metric].append(get_predicted(prediction, metric) / value)
     return {
         metric: (round(sorted(values)[len(values) // 10], 3), round(sorted(values)[len(values) * 9 // 10], 3))
         for metric, values in found.items()

@@ -16,7 +16,7 @@ import pynvml
 import pytest
 
 import fake_nvml
-from steward.adapters.gpus.nvml import Missing, NvmlReader
+from steward.adapters.gpus.nvml import NvmlMissing, NvmlReader
 from steward.adapters.gpus.smi import SmiReader, find_command
 from steward.core.errors import TimedOut, Unavailable
 from steward.core.extend import GpuReader
@@ -145,7 +145,7 @@ def test_an_older_driver_counts_what_is_reserved_as_used() -> None:
 
 @pytest.mark.parametrize("code", [pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED])
 def test_without_library_or_driver_somebody_else_is_asked(code: int) -> None:
-    with pytest.raises(Missing):
+    with pytest.raises(NvmlMissing):
         NvmlReader(fake_nvml.FakeNvml(init=code))
 
 

@@ -15,21 +15,23 @@ from typer.testing import CliRunner
 
 from conftest import Deployment, run
 from steward.adapters.stores.sql import SqlStore
-from steward.capacity.decide import Wanted, deployment_of
+from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
-from steward.capacity.facts import find_gpu, find_model
 from steward.capacity.predict import Load, predict
-from steward.capacity.speed import Terms, shipped_terms
+from steward.capacity.sizing import Requirements, build_deployment
+from steward.capacity.step_time import Terms, load_shipped_terms
 from steward.cli.main import app
 from steward.core.errors import StewardError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
 from steward.core.records import Admitted, LedgerRecord, Settled
-from steward.workflows.plan import Asked, forecast, keep_plan, make_plan
+from steward.workflows.plan import DeploymentSpec, forecast, make_plan, save_plan
 from steward.workflows.serve.plan import read_plan as read_serving
 from steward.workflows.serve.plan import store_url
 
 WANTED = ("--rate", "5", "--input", "1024", "--output", "256", "--ttft-p95", "800ms", "--tpot-p95", "50ms")
-TRUTH = msgspec.structs.replace(shipped_terms(), bandwidth=0.5, step_us=6000.0)  # a slower deployment than the shipped
+TRUTH = msgspec.structs.replace(
+    load_shipped_terms(), bandwidth=0.5, step_us=6000.0
+)  # a slower deployment than the shipped
 
 
 def record(*arguments: str, cwd: Path | None = None) -> dict[str, Any]:
@@ -41,8 +43,8 @@ def record(*arguments: str, cwd: Path | None = None) -> dict[str, Any]:
 
 def report(concurrency: int, truth: Terms = TRUTH, valid: bool = True) -> LoadReport:
     """A load test of a deployment whose terms are known."""
-    deployment = deployment_of(
-        find_model("llama-3.1-8b").model, find_gpu("h100"), find_precision("bf16"), ENGINES["vllm"]
+    deployment = build_deployment(
+        find_model("llama-3.1-8b").model, find_accelerator("h100"), find_precision("bf16"), ENGINES["vllm"]
     )
     p = predict(deployment, Load(kind="closed", concurrency=concurrency, input_tokens=500, output_tokens=100), truth)
     n = 60
@@ -123,8 +125,8 @@ def test_load_tests_of_a_slower_deployment_narrow_the_plan(tmp_path: Path) -> No
 def test_watch_reads_the_store_and_tells_when_the_plan_is_full(deployed: Deployment) -> None:
     """One busy hour a day, twice as many requests each day; the plan serves some 25 a second."""
     home, today = deployed.home, time.time() // 86400
-    wanted = Wanted(rate=5, input_tokens=1024, output_tokens=256, tpot_p95_ms=50)
-    keep_plan(home, make_plan(Asked(model="llama-3.1-8b", gpu="h100"), wanted, None, None))
+    wanted = Requirements(rate=5, input_tokens=1024, output_tokens=256, tpot_p95_ms=50)
+    save_plan(home, make_plan(DeploymentSpec(model="llama-3.1-8b", gpu="h100"), wanted, None, None))
     records: list[LedgerRecord] = []
     for day in range(5):
         for number in range(2 << day):
@@ -154,7 +156,7 @@ def test_watch_reads_the_store_and_tells_when_the_plan_is_full(deployed: Deploym
 
 
 def test_what_nobody_measured_gets_wider_brackets() -> None:
-    asked = {name: Asked(model="smollm2-135m", gpu=name) for name in ("h100", "mi300x", "cpu")}
+    asked = {name: DeploymentSpec(model="smollm2-135m", gpu=name) for name in ("h100", "mi300x", "cpu")}
     load = Load(kind="closed", concurrency=4, input_tokens=100, output_tokens=20)
     spans = [forecast(item, load, None).tpot_ms for item in asked.values()]
     widths = [span.high / span.low for span in spans]

@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.fit import fit, leave_one_out
-from steward.capacity.measured import Metric, MetricError, Row, validate
+from steward.capacity.fit import fit_leaving_one_out, fit_terms
+from steward.capacity.measurements import MeasuredMetric, Measurement, MetricError, validate
 from steward.capacity.memory import Deployment
-from steward.capacity.speed import Terms
+from steward.capacity.step_time import Terms
 from steward.core.errors import InputError
 
 LEAST_ROWS: Final = 3
@@ -36,32 +36,32 @@ _WIDTHS: Final = {
 _CPU_WIDTHS: Final = {"bandwidth": 0.5, "step_us": 2.0, "sequence_us": 4.0, "request_ms": 1.5, "scale": 0.7}
 
 
-class Fitted(msgspec.Struct, frozen=True, kw_only=True):
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """A calibration. `held_out` are the errors of rows that a fit to the others did not see; None: too few rows."""
 
     deployment: str
     rows: int
-    before: dict[Metric, MetricError]
-    after: dict[Metric, MetricError]
-    held_out: dict[Metric, MetricError] | None
+    before: dict[MeasuredMetric, MetricError]
+    after: dict[MeasuredMetric, MetricError]
+    held_out: dict[MeasuredMetric, MetricError] | None
     terms: Terms
 
 
-def calibrate(rows: Sequence[Row], start: Terms, *, cross: bool = True) -> Fitted:
+def calibrate(rows: Sequence[Measurement], start: Terms, *, cross: bool = True) -> Calibration:
     """:raises InputError: fewer than three rows, or rows of several deployments"""
-    groups = {describe(row.deployment) for row in rows}
+    groups = {describe_deployment(row.deployment) for row in rows}
     if len(rows) < LEAST_ROWS:
         raise InputError(f"{len(rows)} rows to calibrate on; expected at least {LEAST_ROWS} at different loads")
     if len({(row.deployment.model.name, row.deployment.gpu.name, row.deployment.engine.name) for row in rows}) > 1:
         raise InputError(f"rows of several deployments: {', '.join(sorted(groups))}; calibrate on one at a time")
-    terms = fitted_terms(rows, start)
+    terms = fit_deployment_terms(rows, start)
     held_out = None
     if cross and len(rows) >= 2 * _FOLDS:
         folds = [str(at % _FOLDS) for at in range(len(rows))]
-        own = leave_one_out(rows, start, widths(rows), groups=folds, balance=False)
+        own = fit_leaving_one_out(rows, start, choose_free_terms(rows), groups=folds, balance=False)
         fold_of = dict(zip((row.id for row in rows), folds, strict=True))
         held_out = validate(rows, (), lambda row: own[fold_of[row.id]]).metrics
-    return Fitted(
+    return Calibration(
         deployment=", ".join(sorted(groups)),
         rows=len(rows),
         before=validate(rows, (), lambda _: start).metrics,
@@ -71,11 +71,11 @@ def calibrate(rows: Sequence[Row], start: Terms, *, cross: bool = True) -> Fitte
     )
 
 
-def fitted_terms(rows: Sequence[Row], start: Terms) -> Terms:
-    return fit(rows, start, start, widths(rows), rounds=3, balance=False)
+def fit_deployment_terms(rows: Sequence[Measurement], start: Terms) -> Terms:
+    return fit_terms(rows, start, start, choose_free_terms(rows), rounds=3, balance=False)
 
 
-def widths(rows: Sequence[Row]) -> dict[str, float]:
+def choose_free_terms(rows: Sequence[Measurement]) -> dict[str, float]:
     """The free terms: those that the rows' deployments use."""
     found = dict(_WIDTHS)
     if any(row.deployment.engine.kind == "cpp" for row in rows):
@@ -97,12 +97,12 @@ def _has_rate(d: Deployment) -> bool:
     return (d.gpu.fp4_tflops if d.precision.arithmetic == "4" else d.gpu.fp8_tflops or d.gpu.int8_tops) is not None
 
 
-def describe(d: Deployment) -> str:
+def describe_deployment(d: Deployment) -> str:
     """What a calibration holds for: "Llama-3.1-8B fp8, 1 x H100-SXM-80GB, vllm tp1"."""
     parallel = f"tp{d.tp}" + (f" pp{d.pp}" if d.pp > 1 else "") + (f" dp{d.dp}" if d.dp > 1 else "")
     return f"{d.model.name} {d.precision.name}, {d.gpus} x {d.gpu.name}, {d.engine.name} {parallel}"
 
 
-def family(d: Deployment) -> str:
+def describe_family(d: Deployment) -> str:
     """The same without its degrees: what a calibration still helps with when they change."""
     return f"{d.model.name} {d.precision.name}, {d.gpu.name}, {d.engine.name}"

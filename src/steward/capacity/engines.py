@@ -103,7 +103,7 @@ def find_precision(name: str, model_name: str = "") -> Precision:
     return PRECISIONS[next((kind for name, kind in published.items() if name in model_name.lower()), "bf16")]
 
 
-class Engine(msgspec.Struct, frozen=True, kw_only=True):
+class EngineDefaults(msgspec.Struct, frozen=True, kw_only=True):
     """A serving engine's defaults. `reserve`: a request takes its room at its full length, or as it grows."""
 
     name: str
@@ -120,21 +120,21 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
 ENGINES: Final = {
     item.name: item
     for item in (
-        Engine(
+        EngineDefaults(
             name="vllm",
             kind="python",
             max_num_seqs=256,
             source="vLLM v1: gpu_memory_utilization 0.9, max_num_seqs 256 (1024 on cards above 70 GiB), "
             "max_num_batched_tokens 8192",
         ),
-        Engine(
+        EngineDefaults(
             name="sglang",
             kind="python",
             utilisation=0.88,
             max_num_seqs=2048,
             source="SGLang server arguments: mem_fraction_static about 0.88, chunked_prefill_size 8192",
         ),
-        Engine(
+        EngineDefaults(
             name="tensorrt-llm",
             kind="compiled",
             utilisation=0.93,
@@ -143,7 +143,7 @@ ENGINES: Final = {
             fp8_kv=True,
             source="TensorRT-LLM: max_batch_size 2048, max_num_tokens 8192, no eviction; its tables use 0.9-0.95",
         ),
-        Engine(
+        EngineDefaults(
             name="nim",
             kind="compiled",
             max_num_seqs=256,
@@ -151,14 +151,14 @@ ENGINES: Final = {
             fp8_kv=True,
             source="NVIDIA NIM runs TensorRT-LLM profiles where it has one",
         ),
-        Engine(
+        EngineDefaults(
             name="lmdeploy",
             kind="compiled",
             utilisation=0.85,
             max_num_seqs=256,
             source="LMDeploy TurboMind: cache_max_entry_count 0.8 of what is free, max_batch_size 128-256",
         ),
-        Engine(
+        EngineDefaults(
             name="tgi",
             kind="python",
             utilisation=0.9,
@@ -166,7 +166,7 @@ ENGINES: Final = {
             max_batched_tokens=4096,
             source="Text Generation Inference: max_batch_prefill_tokens 4096",
         ),
-        Engine(
+        EngineDefaults(
             name="llama.cpp",
             kind="cpp",
             utilisation=0.95,
@@ -175,7 +175,7 @@ ENGINES: Final = {
             reserve="full",
             source="llama.cpp server: n_parallel slots, n_batch 2048",
         ),
-        Engine(
+        EngineDefaults(
             name="embedded",
             kind="cpp",
             utilisation=0.5,
@@ -199,7 +199,7 @@ _ENGINE_SPELLINGS: Final = (
 )
 
 
-def find_engine(name: str) -> Engine | None:
+def find_engine(name: str) -> EngineDefaults | None:
     """None where nothing of the name is known.
 
     >>> find_engine("TensorRT-LLM (Triton backend)").name, find_engine("vLLM 0.6").name

@@ -14,16 +14,16 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.measured import Metric, Row, predict_measured, predicted
-from steward.capacity.speed import Pace, Terms
+from steward.capacity.measurements import MeasuredMetric, Measurement, get_predicted, predict_measurement
+from steward.capacity.step_time import StepTime, Terms
 
 KNEE: Final = 0.08  # |log ratio| beyond which a row counts by its size, not its square
 _STEP: Final = 0.02  # of the numerical derivative, in log
 _TTFT_WEIGHT: Final = 0.5  # across deployments, whose load generators count beginnings differently; within one: 1
 
 
-def fit(
-    rows: Sequence[Row],
+def fit_terms(
+    rows: Sequence[Measurement],
     start: Terms,
     prior: Terms,
     sigmas: Mapping[str, float],
@@ -36,17 +36,17 @@ def fit(
     names = list(sigmas)
     sizes = Counter(row.group for row in rows)
     terms, damping = start, 1e-3
-    best = residuals(rows, terms)
+    best = compute_residuals(rows, terms)
     for _ in range(rounds):
-        columns = [_moved_residuals(rows, terms, name, best) for name in names]
-        weights = _weights(rows, best, sizes if balance else None)
+        columns = [_residuals_after_step(rows, terms, name, best) for name in names]
+        weights = _compute_weights(rows, best, sizes if balance else None)
         for _ in range(4):
-            step = _solve(best, columns, weights, terms, prior, sigmas, damping)
+            step = _solve_step(best, columns, weights, terms, prior, sigmas, damping)
             tried = terms
             for name, move in zip(names, step, strict=True):
-                tried = _moved(tried, name, max(-0.5, min(0.5, move)))
-            found = residuals(rows, tried)
-            if _cost(rows, found, tried, prior, sigmas, sizes if balance else None) < _cost(
+                tried = _step_term(tried, name, max(-0.5, min(0.5, move)))
+            found = compute_residuals(rows, tried)
+            if _total_loss(rows, found, tried, prior, sigmas, sizes if balance else None) < _total_loss(
                 rows, best, terms, prior, sigmas, sizes if balance else None
             ):
                 terms, best, damping = tried, found, damping / 3
@@ -57,8 +57,8 @@ def fit(
     return terms
 
 
-def leave_one_out(
-    rows: Sequence[Row],
+def fit_leaving_one_out(
+    rows: Sequence[Measurement],
     prior: Terms,
     sigmas: Mapping[str, float],
     *,
@@ -70,8 +70,8 @@ def leave_one_out(
     prior: the derivatives are the same whichever rows are left out, so that a refit costs sums only. `again`: how often
     the robust weights are taken anew."""
     names = list(sigmas)
-    base = residuals(rows, prior)
-    columns = [_moved_residuals(rows, prior, name, base) for name in names]
+    base = compute_residuals(rows, prior)
+    columns = [_residuals_after_step(rows, prior, name, base) for name in names]
     slopes = [[(a - b) / _STEP for a, b in zip(column, base, strict=True)] for column in columns]
     labels = groups or [row.group for row in rows]
     owner = [label for row, label in zip(rows, labels, strict=True) for _ in row.measured]
@@ -82,52 +82,55 @@ def leave_one_out(
         for _ in range(again):
             now = [r + sum(m * slope[i] for m, slope in zip(moves, slopes, strict=True)) for i, r in enumerate(base)]
             weights = [
-                0.0 if name == group else weight for name, weight in zip(owner, _weights(rows, now, sizes), strict=True)
+                0.0 if name == group else weight
+                for name, weight in zip(owner, _compute_weights(rows, now, sizes), strict=True)
             ]
-            moves = _solve(base, columns, weights, prior, prior, sigmas, 0.0)
+            moves = _solve_step(base, columns, weights, prior, prior, sigmas, 0.0)
         terms = prior
         for name, move in zip(names, moves, strict=True):
-            terms = _moved(terms, name, max(-0.7, min(0.7, move)))
+            terms = _step_term(terms, name, max(-0.7, min(0.7, move)))
         found[group] = terms
     return found
 
 
-def residuals(rows: Sequence[Row], terms: Terms) -> list[float]:
+def compute_residuals(rows: Sequence[Measurement], terms: Terms) -> list[float]:
     """log(predicted/measured) of each row's metrics, in order."""
     found: list[float] = []
     for row in rows:
-        prediction = predict_measured(row, terms)
-        found += [math.log(max(1e-9, predicted(prediction, metric)) / value) for metric, value in row.measured.items()]
+        prediction = predict_measurement(row, terms)
+        found += [
+            math.log(max(1e-9, get_predicted(prediction, metric)) / value) for metric, value in row.measured.items()
+        ]
     return found
 
 
-def _moved_residuals(rows: Sequence[Row], terms: Terms, name: str, base: Sequence[float]) -> list[float]:
+def _residuals_after_step(rows: Sequence[Measurement], terms: Terms, name: str, base: Sequence[float]) -> list[float]:
     """Residuals with one term moved; rows whose deployment does not use it keep theirs, without a simulation."""
-    moved = _moved(terms, name, _STEP)
+    moved = _step_term(terms, name, _STEP)
     found: list[float] = []
     for row in rows:
         count = len(row.measured)
-        if Pace(row.deployment, terms).same_as(Pace(row.deployment, moved)):
+        if StepTime(row.deployment, terms).is_same_as(StepTime(row.deployment, moved)):
             found += base[len(found) : len(found) + count]
         else:
-            found += residuals([row], moved)
+            found += compute_residuals([row], moved)
     return found
 
 
-def _weights(rows: Sequence[Row], found: Sequence[float], sizes: Counter[str] | None) -> list[float]:
+def _compute_weights(rows: Sequence[Measurement], found: Sequence[float], sizes: Counter[str] | None) -> list[float]:
     weights: list[float] = []
     for row in rows:
         base = 1.0 / math.sqrt(sizes[row.group]) if sizes else 1.0
-        weights += [base * _weight(metric, sizes) for metric in row.measured]
+        weights += [base * _metric_weight(metric, sizes) for metric in row.measured]
     return [weight / max(abs(residual), KNEE) for weight, residual in zip(weights, found, strict=True)]
 
 
-def _weight(metric: Metric, sizes: Counter[str] | None) -> float:
+def _metric_weight(metric: MeasuredMetric, sizes: Counter[str] | None) -> float:
     return _TTFT_WEIGHT if metric == "ttft_ms" and sizes else 1.0
 
 
-def _cost(
-    rows: Sequence[Row],
+def _total_loss(
+    rows: Sequence[Measurement],
     found: Sequence[float],
     terms: Terms,
     prior: Terms,
@@ -141,13 +144,13 @@ def _cost(
             residual = found[index]
             index += 1
             size = abs(residual)
-            total += base * _weight(metric, sizes) * (size * size / KNEE if size < KNEE else 2 * size - KNEE)
+            total += base * _metric_weight(metric, sizes) * (size * size / KNEE if size < KNEE else 2 * size - KNEE)
     for name, sigma in sigmas.items():
         total += (math.log(getattr(terms, name) / getattr(prior, name)) / sigma) ** 2
     return total
 
 
-def _solve(
+def _solve_step(
     found: Sequence[float],
     columns: Sequence[Sequence[float]],
     weights: Sequence[float],
@@ -172,12 +175,12 @@ def _solve(
         right[one] -= pull * math.log(getattr(terms, name) / getattr(prior, name))
         matrix[one][one] += pull
         matrix[one][one] *= 1 + damping
-    return _gauss(matrix, right)
+    return _solve_linear(matrix, right)
 
 
-def _gauss(matrix: list[list[float]], right: list[float]) -> list[float]:
+def _solve_linear(matrix: list[list[float]], right: list[float]) -> list[float]:
     """
-    >>> _gauss([[2.0, 1.0], [1.0, 3.0]], [3.0, 5.0])
+    >>> _solve_linear([[2.0, 1.0], [1.0, 3.0]], [3.0, 5.0])
     [0.8, 1.4]
     """
     count = len(right)
@@ -197,5 +200,5 @@ def _gauss(matrix: list[list[float]], right: list[float]) -> list[float]:
     return [round(value, 12) for value in solved]
 
 
-def _moved(terms: Terms, name: str, log_step: float) -> Terms:
+def _step_term(terms: Terms, name: str, log_step: float) -> Terms:
     return msgspec.structs.replace(terms, **{name: getattr(terms, name) * math.exp(log_step)})

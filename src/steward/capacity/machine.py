@@ -11,17 +11,17 @@ import time
 from pathlib import Path
 from typing import Final
 
-from steward.capacity.facts import Gpu
+from steward.capacity.catalog import Accelerator
 
 NAMES: Final = ("cpu", "this-machine")
 _GFLOPS_A_CORE: Final = 16.0
 _COPIED: Final = 64 * 2**20
 
 
-def this_machine() -> Gpu:
+def measure_this_machine() -> Accelerator:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     memory_gib = _memory_gib()
-    return Gpu(
+    return Accelerator(
         name="cpu",
         vendor="CPU",
         arch=f"{cores} cores",

@@ -12,8 +12,8 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.engines import Engine, Precision
-from steward.capacity.facts import Gpu, Model
+from steward.capacity.catalog import Accelerator, Model
+from steward.capacity.engines import EngineDefaults, Precision
 
 GIB: Final = 2**30
 SAMPLER_COPIES: Final = 9.07  # of the logits in 32 bit, beside FIXED_GIB; the same five logs: 8.99 9.0 9.07 9.13 9.16
@@ -25,9 +25,9 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One replica: a model on `tp` x `pp` x `dp` equal accelerators, served by an engine."""
 
     model: Model
-    gpu: Gpu
+    gpu: Accelerator
     precision: Precision
-    engine: Engine
+    engine: EngineDefaults
     tp: int = 1
     pp: int = 1
     dp: int = 1  # data-parallel attention within the replica (experts are split over all)
@@ -60,14 +60,14 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
         return self.kv_tokens > 0
 
 
-def plan_memory(deployment: Deployment) -> Memory:
+def estimate_memory(deployment: Deployment) -> Memory:
     d = deployment
-    weights = weights_bytes(d) / GIB
-    activation = activation_bytes(d) / GIB
+    weights = compute_weight_bytes(d) / GIB
+    activation = compute_activation_bytes(d) / GIB
     overhead = 0.0 if d.gpu.is_cpu else NON_TORCH_GIB[d.gpus > 1] + FIXED_GIB
     usable = d.gpu.memory_gib * d.utilisation
     kv = usable - weights - activation - overhead
-    per_token = kv_bytes_per_token(d)
+    per_token = compute_kv_bytes_per_token(d)
     tokens = max(0, int(kv * GIB / per_token)) * d.dp
     if d.engine.slot_tokens:
         tokens = min(tokens, d.engine.slot_tokens * d.max_num_seqs)
@@ -83,7 +83,7 @@ def plan_memory(deployment: Deployment) -> Memory:
     )
 
 
-def weights_bytes(deployment: Deployment) -> float:
+def compute_weight_bytes(deployment: Deployment) -> float:
     """On one accelerator. Packed formats keep embeddings in 16 bit unless they say otherwise; MXFP4 packs the routed
     experts only, their width padded to 256 (gpt-oss-20b: 13.44 GiB so, logged 13.47)."""
     d, m, p = deployment, deployment.model, deployment.precision
@@ -102,7 +102,7 @@ def weights_bytes(deployment: Deployment) -> float:
     return routed / (d.moe_split or split * d.dp) + (block + embedding) / split
 
 
-def kv_bytes_per_token(deployment: Deployment) -> float:
+def compute_kv_bytes_per_token(deployment: Deployment) -> float:
     """On one accelerator, full attention in all layers. Heads that do not divide are repeated on each rank; MLA's
     latent is repeated on all of them (vllm-project/vllm#51454)."""
     d, m = deployment, deployment.model
@@ -112,7 +112,7 @@ def kv_bytes_per_token(deployment: Deployment) -> float:
     return layers * 2 * math.ceil(m.kv_heads / d.tp) * m.head_dim * d.kv_bytes
 
 
-def kv_tokens_of(model: Model, context: float) -> float:
+def count_kv_tokens(model: Model, context: float) -> float:
     """How many full-attention tokens a request of that context takes: sliding layers stop at their window."""
     if not model.sliding_window or context <= model.sliding_window:
         return context
@@ -120,7 +120,7 @@ def kv_tokens_of(model: Model, context: float) -> float:
     return (1 - share) * context + share * model.sliding_window
 
 
-def activation_bytes(deployment: Deployment) -> float:
+def compute_activation_bytes(deployment: Deployment) -> float:
     """The larger of the sampler's peak and the feed-forward part's over one step's tokens."""
     d, m = deployment, deployment.model
     if d.engine.kind == "cpp":

@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.decide import Choice, Wanted
-from steward.capacity.facts import TABLES
-from steward.capacity.measured import Metric
-from steward.capacity.predict import Prediction
+from steward.capacity.catalog import TABLES
+from steward.capacity.measurements import MeasuredMetric
+from steward.capacity.predict import LoadPrediction
+from steward.capacity.sizing import PlanOption, Requirements
 
 FORMAT: Final = 1
 
@@ -22,7 +22,7 @@ class Assumption(msgspec.Struct, frozen=True):
     source: str
 
 
-class Interval(msgspec.Struct, frozen=True):
+class PredictionInterval(msgspec.Struct, frozen=True):
     """Where 80 % of measurements lie, by the errors on rows that the fit did not see."""
 
     low: float
@@ -37,12 +37,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     at: float  # seconds since the epoch
     model: str
     engine: str
-    wanted: Wanted
-    chosen: Choice | None
-    ttft_p95_ms: Interval | None = None
-    tpot_p95_ms: Interval | None = None
-    max_rate: Interval | None = None  # requests a second, of all replicas
-    alternatives: tuple[Choice, ...] = ()
+    wanted: Requirements
+    chosen: PlanOption | None
+    ttft_p95_ms: PredictionInterval | None = None
+    tpot_p95_ms: PredictionInterval | None = None
+    max_rate: PredictionInterval | None = None  # requests a second, of all replicas
+    alternatives: tuple[PlanOption, ...] = ()
     declined: dict[str, str] = {}
     considered: int = 0
     assumptions: tuple[Assumption, ...] = ()
@@ -66,40 +66,40 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     kv_gib: float
     kv_bytes_per_token: float
     kv_tokens: int  # of the replica
-    prediction: Prediction
-    output_tok_s: Interval
-    ttft_ms: Interval  # means
-    tpot_ms: Interval
+    prediction: LoadPrediction
+    output_tok_s: PredictionInterval
+    ttft_ms: PredictionInterval  # means
+    tpot_ms: PredictionInterval
     calibrated: bool
     assumptions: tuple[Assumption, ...] = ()
 
 
 # Quantiles 0.1 and 0.9 of predicted/measured.
-Ratios = dict[Metric, tuple[float, float]]
+ErrorRatios = dict[MeasuredMetric, tuple[float, float]]
 
 
-def shipped_ratios() -> Ratios:
+def load_shipped_ratios() -> ErrorRatios:
     """On groups that the fit did not see; written by scripts/fit_planner.py."""
-    return msgspec.json.decode((TABLES / "ratios.json").read_bytes(), type=Ratios)
+    return msgspec.json.decode((TABLES / "ratios.json").read_bytes(), type=ErrorRatios)
 
 
 UNMEASURED: Final = 1.3  # factor on both sides for vendors of which no measurement is shipped
 GUESSED: Final = 5.0  # and for a CPU, of which nothing is known but its memory; both are judgement, not statistics
 
 
-def uncalibrated_ratios(vendor: str) -> Ratios:
+def choose_uncalibrated_ratios(vendor: str) -> ErrorRatios:
     """What to expect of a deployment that nobody has measured."""
-    shipped = shipped_ratios()
+    shipped = load_shipped_ratios()
     if vendor == "CPU":
         return {metric: (1 / GUESSED, GUESSED) for metric in shipped}
     wider = 1.0 if vendor == "NVIDIA" else UNMEASURED
     return {metric: (low / wider, high * wider) for metric, (low, high) in shipped.items()}
 
 
-def interval(value: float, ratios: Ratios, metric: Metric) -> Interval:
+def build_interval(value: float, ratios: ErrorRatios, metric: MeasuredMetric) -> PredictionInterval:
     """
-    >>> interval(100.0, {"tpot_ms": (0.8, 1.25)}, "tpot_ms")
-    Interval(low=80.0, value=100.0, high=125.0)
+    >>> build_interval(100.0, {"tpot_ms": (0.8, 1.25)}, "tpot_ms")
+    PredictionInterval(low=80.0, value=100.0, high=125.0)
     """
     low, high = ratios[metric]
-    return Interval(value / high, value, value / low)
+    return PredictionInterval(value / high, value, value / low)

@@ -14,9 +14,18 @@ from typing import Final, Literal
 
 import msgspec
 
-from steward.capacity.memory import Deployment, Memory, kv_tokens_of, plan_memory
-from steward.capacity.simulate import Outcome, Request, Room, Served, closed_loop, open_loop, poisson, read_trace
-from steward.capacity.speed import Pace, Terms
+from steward.capacity.memory import Deployment, Memory, count_kv_tokens, estimate_memory
+from steward.capacity.simulate import (
+    BatchLimits,
+    RequestArrival,
+    ServedRequest,
+    SimulationResult,
+    draw_poisson_arrivals,
+    read_trace,
+    simulate_closed_loop,
+    simulate_open_loop,
+)
+from steward.capacity.step_time import StepTime, Terms
 from steward.core.errors import InputError
 
 Kind = Literal["open", "closed", "offline", "static"]
@@ -38,7 +47,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         0  # closed: answers per client, the first all asked for at once; 0: a steady state, without a beginning
     )
     spread: float = 0.0  # coefficient of variation of the lengths
-    arrivals: tuple[Request, ...] = ()  # a trace; then rate is not used
+    arrivals: tuple[RequestArrival, ...] = ()  # a trace; then rate is not used
 
     def __post_init__(self) -> None:
         for name in ("input_tokens", "output_tokens"):
@@ -50,14 +59,14 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
             raise InputError(f"concurrency: {self.concurrency}; expected at least 1")
 
 
-def traced(path: Path) -> Load:
+def read_trace_load(path: Path) -> Load:
     """A trace as a load; its lengths are the longest request's, which must fit. :raises InputError: see `read_trace`"""
     found = read_trace(path)
     longest = max(found, key=lambda item: item.input_tokens + item.output_tokens)
     return Load(kind="open", input_tokens=longest.input_tokens, output_tokens=longest.output_tokens, arrivals=found)
 
 
-class Spread(msgspec.Struct, frozen=True):
+class LatencySummary(msgspec.Struct, frozen=True):
     """Mean and percentiles, milliseconds."""
 
     mean: float
@@ -66,14 +75,14 @@ class Spread(msgspec.Struct, frozen=True):
     p99: float
 
 
-class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+class LoadPrediction(msgspec.Struct, frozen=True, kw_only=True):
     """One replica under a load. `saturated`: more arrives than it serves; its waiting times then grow with the test."""
 
     output_tok_s: float
     req_per_s: float
-    ttft_ms: Spread
-    tpot_ms: Spread
-    e2e_ms: Spread
+    ttft_ms: LatencySummary
+    tpot_ms: LatencySummary
+    e2e_ms: LatencySummary
     running: float  # sequences at once, mean
     saturated: bool
     preempted: int = 0
@@ -83,16 +92,16 @@ class DoesNotFit(Exception):
     """The weights, or one request's KV cache, do not fit; the message says by how much."""
 
 
-def predict(deployment: Deployment, load: Load, terms: Terms, *, memory: Memory | None = None) -> Prediction:
+def predict(deployment: Deployment, load: Load, terms: Terms, *, memory: Memory | None = None) -> LoadPrediction:
     """:raises DoesNotFit: not even one request fits"""
-    memory = memory or plan_memory(deployment)
-    tokens = kv_room(deployment, memory, load)
-    pace = Pace(deployment, terms)
+    memory = memory or estimate_memory(deployment)
+    tokens = compute_kv_capacity(deployment, memory, load)
+    step_time = StepTime(deployment, terms)
     if load.kind == "static":
-        return _static(pace, load)
+        return _predict_static(step_time, load)
     if load.kind == "offline":
-        return _offline(pace, deployment, load, tokens)
-    room = Room(
+        return _predict_offline(step_time, deployment, load, tokens)
+    room = BatchLimits(
         kv_tokens=tokens,
         max_num_seqs=deployment.max_num_seqs * deployment.dp,
         max_batched_tokens=deployment.max_batched_tokens * deployment.dp,
@@ -100,33 +109,33 @@ def predict(deployment: Deployment, load: Load, terms: Terms, *, memory: Memory 
     )
     if load.kind == "closed":
         rounds = max(2, math.ceil(_SAMPLES / 2 / load.concurrency))
-        outcome = closed_loop(
-            pace, room, load.concurrency, load.input_tokens, load.output_tokens, rounds, random.Random(SEED)
+        outcome = simulate_closed_loop(
+            step_time, room, load.concurrency, load.input_tokens, load.output_tokens, rounds, random.Random(SEED)
         )
-        found = _summary(outcome, load, load.concurrency if rounds > 2 else 0)
-        return _with_beginning(found, pace, room, load) if load.rounds > 1 else found
+        found = _summarize(outcome, load, load.concurrency if rounds > 2 else 0)
+        return _add_cold_start(found, step_time, room, load) if load.rounds > 1 else found
     else:
-        outcome = open_loop(pace, room, load.arrivals or _arrivals(load))
-        return _summary(outcome, load, 0)
+        outcome = simulate_open_loop(step_time, room, load.arrivals or _draw_arrivals(load))
+        return _summarize(outcome, load, 0)
 
 
-def _with_beginning(found: Prediction, pace: Pace, room: Room, load: Load) -> Prediction:
+def _add_cold_start(found: LoadPrediction, step_time: StepTime, room: BatchLimits, load: Load) -> LoadPrediction:
     """Load generators that start all their clients at once, and count that: one round of `rounds` waits for the others'
     prompts. (TTFT of 70B on H200 grows by a tenth of half a prompt's time with each client; steady states do not.)"""
-    start = [Request(0.0, load.input_tokens, load.output_tokens)] * load.concurrency
-    first = _summary(open_loop(pace, room, start), load, 0).ttft_ms
+    start = [RequestArrival(0.0, load.input_tokens, load.output_tokens)] * load.concurrency
+    first = _summarize(simulate_open_loop(step_time, room, start), load, 0).ttft_ms
     share = 1.0 / load.rounds
     mean = (1 - share) * found.ttft_ms.mean + share * first.mean
     return msgspec.structs.replace(found, ttft_ms=msgspec.structs.replace(found.ttft_ms, mean=mean))
 
 
-def kv_room(deployment: Deployment, memory: Memory, load: Load) -> int:
+def compute_kv_capacity(deployment: Deployment, memory: Memory, load: Load) -> int:
     """Tokens of the cache as full-attention ones: where layers slide, a request takes fewer.
 
     :raises DoesNotFit: see there
     """
     whole = load.input_tokens + load.output_tokens
-    share = kv_tokens_of(deployment.model, whole) / whole
+    share = count_kv_tokens(deployment.model, whole) / whole
     tokens = int(memory.kv_tokens / share)
     if tokens < whole:
         d, need = deployment, memory.usable_gib - memory.kv_gib
@@ -138,15 +147,15 @@ def kv_room(deployment: Deployment, memory: Memory, load: Load) -> int:
     return tokens
 
 
-def _arrivals(load: Load) -> Sequence[Request]:
+def _draw_arrivals(load: Load) -> Sequence[RequestArrival]:
     rng = random.Random(SEED)
     count = load.requests or _SAMPLES
     if math.isinf(load.rate):
-        return [Request(0.0, load.input_tokens, load.output_tokens)] * count
-    return poisson(load.rate, count, load.input_tokens, load.output_tokens, rng, spread=load.spread)
+        return [RequestArrival(0.0, load.input_tokens, load.output_tokens)] * count
+    return draw_poisson_arrivals(load.rate, count, load.input_tokens, load.output_tokens, rng, spread=load.spread)
 
 
-def _summary(outcome: Outcome, load: Load, skip: int) -> Prediction:
+def _summarize(outcome: SimulationResult, load: Load, skip: int) -> LoadPrediction:
     served = sorted(outcome.served, key=lambda item: item.at)
     if not served:
         raise DoesNotFit("no request of the load fits the KV cache")
@@ -159,25 +168,25 @@ def _summary(outcome: Outcome, load: Load, skip: int) -> Prediction:
         tokens_s = per_s * load.output_tokens
     else:
         # a test of so many requests ends with its last answer; without a number it is a steady state, as it arrives
-        steady = not load.requests and not load.arrivals and not _grows(served)
+        steady = not load.requests and not load.arrivals and not _is_growing(served)
         span = (served[-1].at if steady and len(served) > 1 else end) - (0.0 if steady else served[0].at)
         per_s = len(served) / span
         tokens_s = sum(item.output_tokens for item in served) / span
     e2e = [item.end - item.at for item in counted]
-    saturated = load.kind == "open" and _grows(served)
-    return Prediction(
+    saturated = load.kind == "open" and _is_growing(served)
+    return LoadPrediction(
         output_tok_s=tokens_s,
         req_per_s=per_s,
-        ttft_ms=_spread([item.ttft_s for item in counted]),
-        tpot_ms=_spread([item.tpot_s for item in counted if item.output_tokens > 1] or [0.0]),
-        e2e_ms=_spread(e2e),
+        ttft_ms=_summarize_latency([item.ttft_s for item in counted]),
+        tpot_ms=_summarize_latency([item.tpot_s for item in counted if item.output_tokens > 1] or [0.0]),
+        e2e_ms=_summarize_latency(e2e),
         running=per_s * _mean(e2e),
         saturated=saturated or not outcome.complete,
         preempted=outcome.preempted,
     )
 
 
-def _grows(served: Sequence[Served]) -> bool:
+def _is_growing(served: Sequence[ServedRequest]) -> bool:
     """Whether the last quarter waited more than twice as long as the second, and by more than half a second."""
     quarter = len(served) // 4
     if quarter < 5:
@@ -187,11 +196,11 @@ def _grows(served: Sequence[Served]) -> bool:
     return late > 2 * early and late - early > 0.5
 
 
-def _spread(seconds: Sequence[float]) -> Spread:
+def _summarize_latency(seconds: Sequence[float]) -> LatencySummary:
     ordered = sorted(seconds)
     last = len(ordered) - 1
     p50, p95, p99 = (1e3 * ordered[min(last, int(share * len(ordered)))] for share in (0.5, 0.95, 0.99))
-    return Spread(mean=1e3 * _mean(ordered), p50=p50, p95=p95, p99=p99)
+    return LatencySummary(mean=1e3 * _mean(ordered), p50=p50, p95=p95, p99=p99)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -201,29 +210,29 @@ def _mean(values: Sequence[float]) -> float:
 # -- closed forms ------------------------------------------------------------------------------------
 
 
-def _flat(value_s: float) -> Spread:
-    return Spread(*[1e3 * value_s] * 4)
+def _constant_latency(value_s: float) -> LatencySummary:
+    return LatencySummary(*[1e3 * value_s] * 4)
 
 
-def _static(pace: Pace, load: Load) -> Prediction:
+def _predict_static(step_time: StepTime, load: Load) -> LoadPrediction:
     """One batch of equal requests: all prompts are read, then all decode together."""
     batch, out = load.concurrency, load.output_tokens
-    first = pace.prefill_s(load.input_tokens, batch)
+    first = step_time.prefill_s(load.input_tokens, batch)
     mean = load.input_tokens + out / 2
-    step = pace.step_s(batch, batch * mean) if out > 1 else 0.0
+    step = step_time.step_s(batch, batch * mean) if out > 1 else 0.0
     total = first + step * (out - 1)
-    return Prediction(
+    return LoadPrediction(
         output_tok_s=batch * out / total,
         req_per_s=batch / total,
-        ttft_ms=_flat(first),
-        tpot_ms=_flat(step),
-        e2e_ms=_flat(total),
+        ttft_ms=_constant_latency(first),
+        tpot_ms=_constant_latency(step),
+        e2e_ms=_constant_latency(total),
         running=batch,
         saturated=False,
     )
 
 
-def steady_batch(deployment: Deployment, load: Load, kv_tokens: int) -> float:
+def compute_steady_batch(deployment: Deployment, load: Load, kv_tokens: int) -> float:
     """Sequences at once that room, slots and the token budget of a step allow, when work never lacks. Where requests
     grow into their room the mean one is half written."""
     whole = load.input_tokens + load.output_tokens
@@ -234,27 +243,27 @@ def steady_batch(deployment: Deployment, load: Load, kv_tokens: int) -> float:
     return max(1.0, min(by_room, slots, max(by_budget, 1.0)))
 
 
-def steady_step(pace: Pace, batch: float, load: Load) -> float:
+def compute_steady_step_s(step_time: StepTime, batch: float, load: Load) -> float:
     """The mean step of a steady state: each carries the prompts that replace what ends in it."""
     out = max(load.output_tokens, 1)
     prompts = batch / out
     context = batch * (load.input_tokens + out / 2)
-    tokens, pairs = prompts * load.input_tokens, prompts * pace.pairs(0, load.input_tokens)
-    return pace.step_s(batch, context, tokens, pairs, prompts)
+    tokens, pairs = prompts * load.input_tokens, prompts * step_time.count_pairs(0, load.input_tokens)
+    return step_time.step_s(batch, context, tokens, pairs, prompts)
 
 
-def _offline(pace: Pace, deployment: Deployment, load: Load, kv_tokens: int) -> Prediction:
-    batch = steady_batch(deployment, load, kv_tokens)
+def _predict_offline(step_time: StepTime, deployment: Deployment, load: Load, kv_tokens: int) -> LoadPrediction:
+    batch = compute_steady_batch(deployment, load, kv_tokens)
     if load.requests:
         batch = min(batch, load.requests)
-    step = steady_step(pace, batch, load)
+    step = compute_steady_step_s(step_time, batch, load)
     total = step * load.output_tokens
-    return Prediction(
+    return LoadPrediction(
         output_tok_s=batch / step,
         req_per_s=batch / total,
-        ttft_ms=_flat(pace.prefill_s(load.input_tokens)),
-        tpot_ms=_flat(step),
-        e2e_ms=_flat(total),
+        ttft_ms=_constant_latency(step_time.prefill_s(load.input_tokens)),
+        tpot_ms=_constant_latency(step),
+        e2e_ms=_constant_latency(total),
         running=batch,
         saturated=True,
     )

@@ -11,13 +11,13 @@ from html import escape
 
 import msgspec
 
-from steward.capacity.decide import Choice
-from steward.capacity.plan import Interval, Plan
+from steward.capacity.plan import Plan, PredictionInterval
+from steward.capacity.sizing import PlanOption
 from steward.web import page
 from steward.web.charts import Line, bar_chart, line_chart
 
 
-class Curve(msgspec.Struct, frozen=True):
+class RatePoint(msgspec.Struct, frozen=True):
     """Latency of the chosen deployment at one rate of all its replicas; None: it does not keep up there."""
 
     rate: float
@@ -25,7 +25,7 @@ class Curve(msgspec.Struct, frozen=True):
     tpot_p95_ms: float | None
 
 
-class Cost(msgspec.Struct, frozen=True):
+class ObjectiveCost(msgspec.Struct, frozen=True):
     """What the traffic costs under another objective; None: nothing holds it."""
 
     objective_ms: float
@@ -33,7 +33,7 @@ class Cost(msgspec.Struct, frozen=True):
     usd_per_hour: float | None
 
 
-def render(plan: Plan, curve: Sequence[Curve], costs: Sequence[Cost], objective: str) -> str:
+def render(plan: Plan, curve: Sequence[RatePoint], costs: Sequence[ObjectiveCost], objective: str) -> str:
     """`costs` are for values of `objective`, such as "TPOT p95". The plan must have a chosen deployment."""
     best = plan.chosen
     assert best is not None
@@ -76,19 +76,19 @@ def _ms(value: float) -> str:
     return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
-def _between(found: Interval | None) -> str:
+def _between(found: PredictionInterval | None) -> str:
     return "" if found is None else f"{_ms(found.low)} to {_ms(found.high)}"
 
 
-def _first_token(curve: Sequence[Curve], plan: Plan) -> str:
+def _first_token(curve: Sequence[RatePoint], plan: Plan) -> str:
     return _latency("First token", [point.ttft_p95_ms for point in curve], plan.wanted.ttft_p95_ms, curve)
 
 
-def _per_token(curve: Sequence[Curve], plan: Plan) -> str:
+def _per_token(curve: Sequence[RatePoint], plan: Plan) -> str:
     return _latency("Each further token", [point.tpot_p95_ms for point in curve], plan.wanted.tpot_p95_ms, curve)
 
 
-def _latency(title: str, values: Sequence[float | None], limit: float | None, curve: Sequence[Curve]) -> str:
+def _latency(title: str, values: Sequence[float | None], limit: float | None, curve: Sequence[RatePoint]) -> str:
     lines = [Line("p95", tuple(values), "a")]
     if limit is not None:
         lines.append(Line("objective", tuple([limit] * len(curve)), "d"))
@@ -110,7 +110,7 @@ def _milliseconds(value_ms: float) -> str:
     return f"{value_ms:.3g} ms"
 
 
-def _memory(choices: Sequence[Choice]) -> str:
+def _memory(choices: Sequence[PlanOption]) -> str:
     parts = (("weights", "weights_gib", "a"), ("KV cache", "kv_gib", "b"), ("activations", "activation_gib", "c"))
     lines = [
         Line(name, tuple(max(0.0, getattr(choice.memory, field)) for choice in choices), style)
@@ -121,7 +121,7 @@ def _memory(choices: Sequence[Choice]) -> str:
     return bar_chart("Memory of one accelerator, GiB", labels, lines, lambda value: f"{value:,.3g}", head="Accelerator")
 
 
-def _costs(costs: Sequence[Cost], objective: str) -> str:
+def _costs(costs: Sequence[ObjectiveCost], objective: str) -> str:
     labels = [f"{cost.objective_ms:,.3g} ms" for cost in costs]
     priced = any(cost.usd_per_hour is not None for cost in costs)
     if priced:
@@ -138,7 +138,7 @@ def _costs(costs: Sequence[Cost], objective: str) -> str:
     return bar_chart(f"Accelerators against {objective}", labels, lines, lambda value: f"{value:,.3g}", head=objective)
 
 
-def _choices(choices: Sequence[Choice]) -> str:
+def _choices(choices: Sequence[PlanOption]) -> str:
     rows = []
     for number, choice in enumerate(choices):
         p = choice.prediction

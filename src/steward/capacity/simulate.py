@@ -21,13 +21,13 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.speed import Pace
+from steward.capacity.step_time import StepTime
 from steward.core.errors import InputError
 
 EVENT_LIMIT: Final = 400_000
 
 
-class Request(msgspec.Struct, frozen=True):
+class RequestArrival(msgspec.Struct, frozen=True):
     """When it arrives (seconds from the start), and its lengths in tokens."""
 
     at: float
@@ -35,7 +35,7 @@ class Request(msgspec.Struct, frozen=True):
     output_tokens: int
 
 
-def read_trace(path: Path) -> tuple[Request, ...]:
+def read_trace(path: Path) -> tuple[RequestArrival, ...]:
     """JSON lines {"at": seconds, "input_tokens": n, "output_tokens": n}, in any order; the first one starts the clock.
 
     :raises InputError: not such a file, with its line
@@ -49,7 +49,7 @@ def read_trace(path: Path) -> tuple[Request, ...]:
         if not line.strip():
             continue
         try:
-            found.append(msgspec.json.decode(line, type=Request))
+            found.append(msgspec.json.decode(line, type=RequestArrival))
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}:{number}: {error}; expected at, input_tokens and output_tokens") from error
         if min(found[-1].input_tokens, found[-1].output_tokens) < 1:
@@ -62,7 +62,7 @@ def read_trace(path: Path) -> tuple[Request, ...]:
     )
 
 
-class Served(msgspec.Struct, frozen=True):
+class ServedRequest(msgspec.Struct, frozen=True):
     """A request's times in seconds: to its first token, between the others on average, and to its end."""
 
     at: float
@@ -72,17 +72,17 @@ class Served(msgspec.Struct, frozen=True):
     output_tokens: int
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class SimulationResult(msgspec.Struct, frozen=True):
     """What a simulation saw. `complete`: every request was served within the event limit."""
 
-    served: tuple[Served, ...]
+    served: tuple[ServedRequest, ...]
     complete: bool
     preempted: int
     peak_running: int
     refused: int  # that can never fit the cache
 
 
-class Room(msgspec.Struct, frozen=True):
+class BatchLimits(msgspec.Struct, frozen=True):
     """What bounds a batch."""
 
     kv_tokens: int
@@ -104,9 +104,9 @@ class _Sequence:
         self.start_step = 0
 
 
-def poisson(
+def draw_poisson_arrivals(
     rate: float, count: int, input_tokens: float, output_tokens: float, rng: random.Random, *, spread: float = 0.0
-) -> list[Request]:
+) -> list[RequestArrival]:
     """`count` arrivals at `rate` a second with exponential gaps; lengths log-normal with coefficient of variation
     `spread` around their means, 0: all equal."""
     gaps = [rng.expovariate(rate) for _ in range(count)]
@@ -114,40 +114,50 @@ def poisson(
     now, found = 0.0, []
     for gap in gaps:
         now += gap * stretch
-        found.append(Request(now, _length(input_tokens, spread, rng), _length(output_tokens, spread, rng)))
+        found.append(
+            RequestArrival(now, _draw_length(input_tokens, spread, rng), _draw_length(output_tokens, spread, rng))
+        )
     return found
 
 
-def _length(mean: float, spread: float, rng: random.Random) -> int:
+def _draw_length(mean: float, spread: float, rng: random.Random) -> int:
     if spread <= 0:
         return max(1, round(mean))
     sigma = math.sqrt(math.log1p(spread * spread))
     return max(1, round(mean * rng.lognormvariate(-sigma * sigma / 2, sigma)))
 
 
-def open_loop(pace: Pace, room: Room, requests: Sequence[Request]) -> Outcome:
+def simulate_open_loop(step_time: StepTime, room: BatchLimits, requests: Sequence[RequestArrival]) -> SimulationResult:
     """Requests that arrive when they arrive."""
-    return _run(pace, room, iter(requests), None)
+    return _simulate(step_time, room, iter(requests), None)
 
 
-def closed_loop(
-    pace: Pace, room: Room, concurrency: int, input_tokens: int, output_tokens: int, rounds: int, rng: random.Random
-) -> Outcome:
+def simulate_closed_loop(
+    step_time: StepTime,
+    room: BatchLimits,
+    concurrency: int,
+    input_tokens: int,
+    output_tokens: int,
+    rounds: int,
+    rng: random.Random,
+) -> SimulationResult:
     """`concurrency` clients that ask again as soon as they are answered, `rounds` times each. They start at random
     within one answer's time, so that the steady state, with its collisions of prompts, is there from the beginning."""
-    span = output_tokens * pace.step_s(concurrency, concurrency * (input_tokens + output_tokens / 2))
+    span = output_tokens * step_time.step_s(concurrency, concurrency * (input_tokens + output_tokens / 2))
     starts = sorted(rng.random() * span for _ in range(concurrency))
-    first = [Request(at, input_tokens, output_tokens) for at in starts]
-    return _run(pace, room, iter(first), concurrency * rounds)
+    first = [RequestArrival(at, input_tokens, output_tokens) for at in starts]
+    return _simulate(step_time, room, iter(first), concurrency * rounds)
 
 
-def _run(pace: Pace, room: Room, arrivals: Iterator[Request], total: int | None) -> Outcome:
+def _simulate(
+    step_time: StepTime, room: BatchLimits, arrivals: Iterator[RequestArrival], total: int | None
+) -> SimulationResult:
     """`total`: how many requests a closed loop sends."""
-    state = _State(pace, room)
+    state = _Scheduler(step_time, room)
     upcoming = next(arrivals, None)
     for _ in range(EVENT_LIMIT):
         while upcoming is not None and upcoming.at <= state.now:
-            state.arrive(upcoming.at, upcoming.input_tokens, upcoming.output_tokens)
+            state.enqueue(upcoming.at, upcoming.input_tokens, upcoming.output_tokens)
             upcoming = next(arrivals, None)
         state.admit()
         if not (state.reading or state.decoding):
@@ -155,30 +165,30 @@ def _run(pace: Pace, room: Room, arrivals: Iterator[Request], total: int | None)
                 break
             state.now = max(state.now, upcoming.at)
             continue
-        ended = state.mixed_step() if state.reading else state.equal_steps(upcoming.at if upcoming else None)
-        ended += state.end()
-        state.give_way()
+        ended = state.run_mixed_step() if state.reading else state.run_decode_steps(upcoming.at if upcoming else None)
+        ended += state.finish_due()
+        state.preempt_newest()
         if total is not None:
             for item in ended[: total - state.sent]:
-                state.arrive(state.now, item.prompt, item.output)
+                state.enqueue(state.now, item.prompt, item.output)
     complete = upcoming is None and not (state.waiting or state.decoding or state.reading)
-    return Outcome(tuple(state.served), complete, state.preempted, state.peak, state.refused)
+    return SimulationResult(tuple(state.served), complete, state.preempted, state.peak, state.refused)
 
 
-class _State:
+class _Scheduler:
     """The scheduler's queues, clock and sums; the KV tokens of decoding sequences are `context`."""
 
-    def __init__(self, pace: Pace, room: Room) -> None:
-        self.pace, self.room = pace, room
+    def __init__(self, step_time: StepTime, room: BatchLimits) -> None:
+        self.step_time, self.room = step_time, room
         self.waiting: deque[_Sequence] = deque()
         self.reading: deque[_Sequence] = deque()  # prompts in work, by arrival
         self.decoding: list[tuple[int, int, _Sequence]] = []  # (last step, serial, sequence), a heap
-        self.served: list[Served] = []
+        self.served: list[ServedRequest] = []
         self.now = 0.0
         self.step = self.serial = self.sent = self.peak = self.refused = self.preempted = 0
         self.held = self.context = 0
 
-    def arrive(self, at: float, input_tokens: int, output_tokens: int) -> None:
+    def enqueue(self, at: float, input_tokens: int, output_tokens: int) -> None:
         self.sent += 1
         self.waiting.append(_Sequence(at, input_tokens, output_tokens))
 
@@ -201,9 +211,9 @@ class _State:
             self.reading.append(head)
         self.peak = max(self.peak, len(self.reading) + len(self.decoding))
 
-    def mixed_step(self) -> list[_Sequence]:
+    def run_mixed_step(self) -> list[_Sequence]:
         """One step with prompts in it; what ended with its first token."""
-        pace, batch = self.pace, len(self.decoding)
+        step_time, batch = self.step_time, len(self.decoding)
         budget = max(1, self.room.max_batched_tokens - batch)
         tokens = pairs = 0.0
         read = 0
@@ -212,11 +222,11 @@ class _State:
             if count <= 0:
                 break
             tokens += count
-            pairs += pace.pairs(item.read, count)
+            pairs += step_time.count_pairs(item.read, count)
             item.read += count
             budget -= count
             read += item.read >= item.input
-        self.now += pace.step_s(batch, self.context, tokens, pairs, read)
+        self.now += step_time.step_s(batch, self.context, tokens, pairs, read)
         self.step += 1
         self.context += batch
         ended = []
@@ -226,7 +236,7 @@ class _State:
                 item.first = self.now
             item.left -= 1
             if item.left <= 0:
-                ended.append(self._finish(item))
+                ended.append(self._record(item))
                 continue
             self.serial += 1
             item.start_step = self.step
@@ -234,28 +244,28 @@ class _State:
             self.context += item.input + 1
         return ended
 
-    def equal_steps(self, until: float | None) -> list[_Sequence]:
+    def run_decode_steps(self, until: float | None) -> list[_Sequence]:
         """Steps that only decode, up to the next end, arrival or lack of room."""
         batch = len(self.decoding)
         count = self.decoding[0][0] - self.step
         if until is not None:
-            count = min(count, max(1, int((until - self.now) / self.pace.step_s(batch, self.context)) + 1))
+            count = min(count, max(1, int((until - self.now) / self.step_time.step_s(batch, self.context)) + 1))
         if not self.room.full and self.context + batch * count > self.room.kv_tokens:
             count = max(1, (self.room.kv_tokens - self.context) // batch)
-        self.now += count * self.pace.step_s(batch, self.context + batch * (count - 1) / 2)
+        self.now += count * self.step_time.step_s(batch, self.context + batch * (count - 1) / 2)
         self.step += count
         self.context += batch * count
         return []
 
-    def end(self) -> list[_Sequence]:
+    def finish_due(self) -> list[_Sequence]:
         ended = []
         while self.decoding and self.decoding[0][0] <= self.step:
             _, _, item = heapq.heappop(self.decoding)
             self.context -= item.input + 1 + self.step - item.start_step
-            ended.append(self._finish(item))
+            ended.append(self._record(item))
         return ended
 
-    def give_way(self) -> None:
+    def preempt_newest(self) -> None:
         """The newest sequences are read again later, when the cache is full."""
         while not self.room.full and len(self.decoding) > 1 and self.context + len(self.decoding) > self.room.kv_tokens:
             place = max(range(len(self.decoding)), key=lambda index: self.decoding[index][1])
@@ -272,9 +282,9 @@ class _State:
             self.waiting.appendleft(item)
             self.preempted += 1
 
-    def _finish(self, item: _Sequence) -> _Sequence:
+    def _record(self, item: _Sequence) -> _Sequence:
         self.held -= item.held
-        ttft = item.first - item.arrival + self.pace.api_s
+        ttft = item.first - item.arrival + self.step_time.api_s
         tpot = (self.now - item.first) / (item.output - 1) if item.output > 1 else 0.0
-        self.served.append(Served(item.arrival, ttft, tpot, self.now + self.pace.api_s, item.output))
+        self.served.append(ServedRequest(item.arrival, ttft, tpot, self.now + self.step_time.api_s, item.output))
         return item

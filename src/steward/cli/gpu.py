@@ -13,7 +13,7 @@ from steward.cli.common import JsonOption, show_json, show_lines, table_of, term
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
-    from steward.capacity.devices import Judged
+    from steward.capacity.gpu_health import GpuHealth
     from steward.core.extend import GpuReader
     from steward.core.gpus import Gpu, GpuReading, MigDevice
 
@@ -44,7 +44,7 @@ def gpu(
         raise typer.Exit(CODES[last.verdict])
 
 
-def _once(found: GpuReader | str, json: bool) -> Judged:
+def _once(found: GpuReader | str, json: bool) -> GpuHealth:
     judged = _look(found)
     if json:
         show_json(judged)
@@ -53,7 +53,7 @@ def _once(found: GpuReader | str, json: bool) -> Judged:
     return judged
 
 
-def _follow(found: GpuReader | str, interval: float, count: int | None, json: bool) -> Judged:
+def _follow(found: GpuReader | str, interval: float, count: int | None, json: bool) -> GpuHealth:
     """One line of JSON for each reading, or one table that changes; in a pipe, one table after another."""
     import msgspec
     from rich.live import Live
@@ -75,14 +75,14 @@ def _follow(found: GpuReader | str, interval: float, count: int | None, json: bo
             time.sleep(max(0.0, due - time.monotonic()))
 
 
-def _look(found: GpuReader | str) -> Judged:
-    from steward.capacity.devices import judge
+def _look(found: GpuReader | str) -> GpuHealth:
+    from steward.capacity.gpu_health import assess_gpus
     from steward.workflows.gpus import read_once
 
-    return judge(read_once(found, processes=True))
+    return assess_gpus(read_once(found, processes=True))
 
 
-def page(judged: Judged) -> Group:
+def page(judged: GpuHealth) -> Group:
     """The table of GPUs, what is wrong, and whose processes they run."""
     from rich.console import Group
     from rich.text import Text
@@ -90,11 +90,11 @@ def page(judged: Judged) -> Group:
     reading = judged.reading
     if judged.verdict == "none":
         return Group(Text(f"No GPU here: {reading.reason}."))
-    rows = [row for item in reading.gpus for row in (_row(item), *map(_part, item.mig or ()))]
+    rows = [row for item in reading.gpus for row in (_row(item), *map(_mig_device, item.mig or ()))]
     clock = time.strftime("%H:%M:%S", time.localtime(reading.at))
     head = f"{clock}  driver {reading.driver or '?'}, CUDA {reading.cuda or '?'}, read through {reading.source}\n"
     styles = {"ill": "red", "slowed": "yellow", "noted": "dim"}
-    said = [Text(f"GPU {item.index}: {item.text}", style=styles[item.severity]) for item in judged.complaints]
+    said = [Text(f"GPU {item.index}: {item.text}", style=styles[item.severity]) for item in judged.issues]
     parts: list[RenderableType] = [Text(head, style="dim"), table_of(COLUMNS, rows)]
     if said:
         parts += [Text(""), *said]
@@ -121,7 +121,7 @@ def _row(item: Gpu) -> list[object]:
     ]
 
 
-def _part(item: MigDevice) -> list[object]:
+def _mig_device(item: MigDevice) -> list[object]:
     name = f"MIG {item.profile}".strip() + ("" if item.instance is None else f", instance {item.instance}")
     return ["", printable(name), "", _memory(item.memory_used_bytes, item.memory_total_bytes), "", "", "", "", "", ""]
 

@@ -14,9 +14,9 @@ from steward.cli.common import HomeOption, JsonOption, find_home, show_json, sho
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
-    from steward.capacity.decide import Choice
-    from steward.capacity.measured import Metric, MetricError
-    from steward.capacity.plan import Assumption, Forecast, Interval, Plan
+    from steward.capacity.measurements import MeasuredMetric, MetricError
+    from steward.capacity.plan import Assumption, Forecast, Plan, PredictionInterval
+    from steward.capacity.sizing import PlanOption
 
 app = typer.Typer()
 
@@ -88,10 +88,10 @@ def plan(
     for name, value in (("--model", model), ("--rate", rate), ("--input", input), ("--output", output)):
         if value is None:
             raise InputError(f"{name} is missing; such as --model llama-3.1-8b --rate 5 --input 1024 --output 256")
-    from steward.capacity.decide import Wanted
+    from steward.capacity.sizing import Requirements
     from steward.workflows import plan as workflow
 
-    wanted = Wanted(
+    wanted = Requirements(
         rate=rate or 0.0,
         input_tokens=input or 0,
         output_tokens=output or 0,
@@ -102,14 +102,14 @@ def plan(
         headroom=headroom,
         most_gpus=most_gpus,
     )
-    asked = workflow.Asked(
+    asked = workflow.DeploymentSpec(
         model=model or "", gpu=gpu, precision=precision, engine=engine, tp=tp, pp=pp, kv_precision=kv_precision,
         gpu_table=gpu_table,
     )  # fmt: skip
     folder = find_home(home) if keep or home is not None else _home_here()
     found = workflow.make_plan(asked, wanted, prices, folder)
     if found.chosen is not None and keep and folder is not None:
-        workflow.keep_plan(folder, found)
+        workflow.save_plan(folder, found)
     if html is not None and found.chosen is not None:
         workflow.write_report(found, asked, prices, folder, html)
     if json:
@@ -169,7 +169,7 @@ def _show(found: Plan) -> None:
     _show_assumptions(found.assumptions)
 
 
-def _brackets(best: Choice) -> str:
+def _brackets(best: PlanOption) -> str:
     """What the intervals mean."""
     if best.calibrated:
         return "[ … ] holds 80 % of measurements, calibrated here."
@@ -178,7 +178,7 @@ def _brackets(best: Choice) -> str:
     return "[ … ] holds 80 % of measurements, not calibrated: `steward plan calibrate`."
 
 
-def _row(number: int, choice: Choice) -> Sequence[object]:
+def _row(number: int, choice: PlanOption) -> Sequence[object]:
     p = choice.prediction
     return [
         number, choice.gpus, choice.gpu, choice.precision, choice.tp, choice.pp, choice.replicas,
@@ -194,7 +194,7 @@ def _show_assumptions(assumptions: Sequence[Assumption]) -> None:
     show_table(["assumed", "", "source"], [[item.what, item.value, item.source] for item in assumptions])
 
 
-def _interval(found: Interval | None) -> str:
+def _interval(found: PredictionInterval | None) -> str:
     return "–" if found is None else f"{_figure(found.value)} [{_figure(found.low)}, {_figure(found.high)}]"
 
 
@@ -227,7 +227,7 @@ def predict(
     json: JsonOption = False,
 ) -> None:
     """Memory, throughput and latency of one deployment under one load. Exit 3 where it does not fit."""
-    from steward.capacity.predict import Load, traced
+    from steward.capacity.predict import Load, read_trace_load
     from steward.workflows import plan as workflow
 
     if sum(value is not None for value in (concurrency, rate, trace)) != 1:
@@ -239,12 +239,12 @@ def predict(
     if concurrency is not None and not 0 < concurrency <= 100_000:
         raise InputError(f"--concurrency {concurrency}: expected from 1 to 100,000 clients, the simulator's limit")
     if trace is not None:
-        load = traced(trace)
+        load = read_trace_load(trace)
     elif rate is not None:
         load = Load(kind="open", rate=rate, input_tokens=input or 0, output_tokens=output or 0, requests=requests)
     else:
         load = Load(kind="closed", concurrency=concurrency or 0, input_tokens=input or 0, output_tokens=output or 0)
-    asked = workflow.Asked(
+    asked = workflow.DeploymentSpec(
         model=model, gpu=gpu, precision=precision, engine=engine, count=count, tp=tp, pp=pp, kv_precision=kv_precision,
         max_num_seqs=max_num_seqs, max_batched_tokens=max_batched_tokens, utilisation=utilisation, gpu_table=gpu_table,
     )  # fmt: skip
@@ -302,7 +302,7 @@ def validate(
         raise typer.Exit(3)
 
 
-def _show_errors(metrics: Mapping[Metric, MetricError]) -> None:
+def _show_errors(metrics: Mapping[MeasuredMetric, MetricError]) -> None:
     rows = [[name, item.n, _share(item.median_error), _share(item.p90_error)] for name, item in metrics.items()]
     show_table(["metric", "rows", "median error", "p90 error"], rows)
 
@@ -330,7 +330,7 @@ def calibrate(
 
     folder = find_home(home) if home is not None else _home_here()
     asked = (
-        workflow.Asked(
+        workflow.DeploymentSpec(
             model=model, gpu=gpu, precision=precision, engine=engine, tp=tp, pp=pp, max_num_seqs=max_num_seqs
         )
         if model is not None
@@ -369,7 +369,7 @@ def watch(home: HomeOption = None, json: JsonOption = False) -> None:
     """Live traffic against the plan in force. Exit 0 it holds, 1 outgrown or soon to be, 3 too little traffic."""
     from steward.workflows import plan as workflow
 
-    found = workflow.watch(find_home(home))
+    found = workflow.watch_headroom(find_home(home))
     if json:
         show_json(found)
     else:

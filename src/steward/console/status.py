@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from steward.capacity.devices import Complaint, judge
-from steward.core.gpus import Gpu, GpuSight
+from steward.capacity.gpu_health import GpuIssue, assess_gpus
+from steward.core.gpus import Gpu, GpuStatus
 from steward.core.records import ExchangeRow, SeriesPoint, Snapshot
 from steward.web.charts import Line, bar_chart, line_chart
 
@@ -62,24 +62,24 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def gpus(sight: GpuSight) -> dict[str, Any] | None:
+def gpus(status: GpuStatus) -> dict[str, Any] | None:
     """The section about GPUs; None where this machine has none."""
-    if sight.age_s is None and not sight.error:
+    if status.age_s is None and not status.error:
         return None
-    judged = judge(sight.reading) if sight.reading is not None else None
-    said = judged.complaints if judged is not None else ()
-    age = span(sight.age_s) if sight.age_s is not None and sight.age_s >= OLD_S else ""
+    judged = assess_gpus(status.reading) if status.reading is not None else None
+    said = judged.issues if judged is not None else ()
+    age = span(status.age_s) if status.age_s is not None and status.age_s >= OLD_S else ""
     return {
         "rows": [row for gpu in (judged.reading.gpus if judged is not None else ()) for row in _gpu(gpu, said)],
         "complaints": [
             (f"GPU {item.index}: {item.text}", "bad" if item.severity == "ill" else "starting") for item in said
         ],
-        "error": sight.error,
+        "error": status.error,
         "age": age,
     }
 
 
-def _gpu(gpu: Gpu, said: tuple[Complaint, ...]) -> list[dict[str, Any]]:
+def _gpu(gpu: Gpu, said: tuple[GpuIssue, ...]) -> list[dict[str, Any]]:
     """A row for the GPU and one for each of its parts; shares are percentages for the meters."""
     worst = {item.severity for item in said if item.index == gpu.index}
     rows = [

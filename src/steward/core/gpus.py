@@ -109,7 +109,7 @@ class GpuReading(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""  # why there is none
 
 
-class GpuSight(msgspec.Struct, frozen=True, kw_only=True):
+class GpuStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The last reading that there was, how old it is, and what has gone wrong since."""
 
     reading: GpuReading | None = None

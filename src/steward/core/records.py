@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from steward.core.gpus import GpuSight
+from steward.core.gpus import GpuStatus
 
 Outcome = Literal["ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost"]
 Priority = Literal["high", "normal", "low"]
@@ -288,4 +288,4 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     bucket_s: float
     usage: Usage  # over the series' span
     last: tuple[ExchangeRow, ...]  # newest first
-    gpus: GpuSight = GpuSight()  # of the machine that the console runs on, without processes
+    gpus: GpuStatus = GpuStatus()  # of the machine that the console runs on, without processes

@@ -19,12 +19,12 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core import meters
-from steward.core.gpus import REASON_BITS, Gpu, GpuSight, MigDevice, Reason
+from steward.core.gpus import REASON_BITS, Gpu, GpuStatus, MigDevice, Reason
 from steward.core.meters import BUCKETS, Labels, MeterRow
 from steward.core.records import FeedbackSum
 
 
-class Metric(msgspec.Struct, frozen=True):
+class ExportedMetric(msgspec.Struct, frozen=True):
     """One metric: our id, OpenTelemetry's name if it has one, Prometheus's name."""
 
     id: str
@@ -61,82 +61,92 @@ DCGM: Final[tuple[tuple[str, Literal["counter", "gauge"], str], ...]] = (  # wit
 )
 _SERVER, _CLIENT = "gen_ai.server.", "gen_ai.client."
 TABLE: Final = (
-    Metric(
+    ExportedMetric(
         meters.SERVER_DURATION,
         f"{_SERVER}request.duration",
         "gen_ai_server_request_duration_seconds",
         "histogram",
         "From a request's arrival to the end of its answer.",
     ),
-    Metric(
+    ExportedMetric(
         meters.TIME_TO_FIRST_TOKEN,
         f"{_SERVER}time_to_first_token",
         "gen_ai_server_time_to_first_token_seconds",
         "histogram",
         "From a request's arrival to the first event of its streamed answer.",
     ),
-    Metric(
+    ExportedMetric(
         meters.TIME_PER_OUTPUT_TOKEN,
         f"{_SERVER}time_per_output_token",
         "gen_ai_server_time_per_output_token_seconds",
         "histogram",
         "Time per output token after the first, of whole streamed answers.",
     ),
-    Metric(
+    ExportedMetric(
         meters.CLIENT_DURATION,
         f"{_CLIENT}operation.duration",
         "gen_ai_client_operation_duration_seconds",
         "histogram",
         "Calls to the models behind the gateway, each try apart.",
     ),
-    Metric(
+    ExportedMetric(
         meters.TOKENS,
         f"{_CLIENT}token.usage",
         "gen_ai_client_token_usage",
         "histogram",
         "Tokens of settled requests; the sums are what usage counts.",
     ),
-    Metric(meters.REQUESTS, None, "steward_requests_total", "counter", "Settled requests."),
-    Metric(meters.USD, None, "steward_cost_usd_total", "counter", "Cost of settled requests in US dollars."),
-    Metric(
+    ExportedMetric(meters.REQUESTS, None, "steward_requests_total", "counter", "Settled requests."),
+    ExportedMetric(meters.USD, None, "steward_cost_usd_total", "counter", "Cost of settled requests in US dollars."),
+    ExportedMetric(
         meters.TURNED_AWAY,
         None,
         "steward_turned_away_total",
         "counter",
         "Requests that were refused before they were admitted; they leave no row and cost nothing.",
     ),
-    Metric("feedback", None, "steward_feedback_total", "counter", "Feedback that was joined to its request."),
-    Metric(
+    ExportedMetric("feedback", None, "steward_feedback_total", "counter", "Feedback that was joined to its request."),
+    ExportedMetric(
         "feedback_score",
         None,
         "steward_feedback_score_total",
         "counter",
         "Sum of the scores without their sign; the mean is (positive - negative) / count.",
     ),
-    Metric("open_requests", None, "steward_open_requests", "gauge", "Requests admitted and not yet settled."),
-    Metric("waiting", None, "steward_requests_waiting", "gauge", "Requests that wait in the line of a route."),
-    Metric("running", None, "steward_requests_running", "gauge", "Requests that hold a place of a route's line."),
-    Metric("process_up", None, "steward_process_up", "gauge", "1 where the process runs."),
-    Metric(
+    ExportedMetric("open_requests", None, "steward_open_requests", "gauge", "Requests admitted and not yet settled."),
+    ExportedMetric("waiting", None, "steward_requests_waiting", "gauge", "Requests that wait in the line of a route."),
+    ExportedMetric(
+        "running", None, "steward_requests_running", "gauge", "Requests that hold a place of a route's line."
+    ),
+    ExportedMetric("process_up", None, "steward_process_up", "gauge", "1 where the process runs."),
+    ExportedMetric(
         "process_restarts",
         None,
         "steward_process_restarts_total",
         "counter",
         "Restarts of the process since `steward up`.",
     ),
-    Metric("started", None, "steward_start_time_seconds", "gauge", "When `steward up` started, since the epoch."),
-    Metric("config_version", None, "steward_config_version", "gauge", "Version of the configuration that is served."),
-    Metric("config_refused", None, "steward_config_refused", "gauge", "1 where the last change was not taken."),
-    Metric("build", None, "steward_build_info", "gauge", "The running software, always 1."),
+    ExportedMetric(
+        "started", None, "steward_start_time_seconds", "gauge", "When `steward up` started, since the epoch."
+    ),
+    ExportedMetric(
+        "config_version", None, "steward_config_version", "gauge", "Version of the configuration that is served."
+    ),
+    ExportedMetric("config_refused", None, "steward_config_refused", "gauge", "1 where the last change was not taken."),
+    ExportedMetric("build", None, "steward_build_info", "gauge", "The running software, always 1."),
     *(
-        Metric(name, None, f"DCGM_FI_DEV_{name}", kind, text)  # names, kinds and units of NVIDIA's dcgm-exporter
+        ExportedMetric(
+            name, None, f"DCGM_FI_DEV_{name}", kind, text
+        )  # names, kinds and units of NVIDIA's dcgm-exporter
         for name, kind, text in DCGM
     ),
-    Metric("gpu_throttled", None, "steward_gpu_throttled", "gauge", "1 where this holds the GPU's clocks down."),
-    Metric("gpu_lost", None, "steward_gpu_lost", "gauge", "1 where the GPU no longer answers."),
-    Metric("gpu_xid_time", None, "steward_gpu_last_xid_time_seconds", "gauge", "When the last XID came."),
-    Metric("gpu_age", None, "steward_gpu_reading_age_seconds", "gauge", "Age of the numbers about GPUs."),
-    Metric("gpu_failing", None, "steward_gpu_reading_failing", "gauge", "1 where GPUs cannot be read now."),
+    ExportedMetric(
+        "gpu_throttled", None, "steward_gpu_throttled", "gauge", "1 where this holds the GPU's clocks down."
+    ),
+    ExportedMetric("gpu_lost", None, "steward_gpu_lost", "gauge", "1 where the GPU no longer answers."),
+    ExportedMetric("gpu_xid_time", None, "steward_gpu_last_xid_time_seconds", "gauge", "When the last XID came."),
+    ExportedMetric("gpu_age", None, "steward_gpu_reading_age_seconds", "gauge", "Age of the numbers about GPUs."),
+    ExportedMetric("gpu_failing", None, "steward_gpu_reading_failing", "gauge", "1 where GPUs cannot be read now."),
 )
 
 MIB: Final = 1024 * 1024
@@ -159,7 +169,7 @@ ATTRIBUTES: Final[Mapping[str, str]] = {  # internal label to OpenTelemetry's at
 }
 
 
-class Sample(msgspec.Struct, frozen=True):
+class MetricSample(msgspec.Struct, frozen=True):
     """One value of a counter or gauge, by metric id."""
 
     metric: str
@@ -167,7 +177,7 @@ class Sample(msgspec.Struct, frozen=True):
     labels: Labels = ()
 
 
-class Process(msgspec.Struct, frozen=True):
+class ProcessState(msgspec.Struct, frozen=True):
     """A process as the supervisor sees it."""
 
     name: str
@@ -175,64 +185,64 @@ class Process(msgspec.Struct, frozen=True):
     restarts: int
 
 
-class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     """What is served, and by what."""
 
     version: str
     started_at: float
     config_version: int
     config_refused: bool
-    processes: tuple[Process, ...]
+    processes: tuple[ProcessState, ...]
     open_requests: int
     lines: Mapping[str, tuple[int, int]] = {}  # by route: requests that wait, requests that run
 
 
-def deployment_samples(seen: Deployment) -> Iterator[Sample]:
+def deployment_samples(seen: ServiceState) -> Iterator[MetricSample]:
     """The state of the processes and of the configuration."""
-    yield Sample("open_requests", seen.open_requests)
+    yield MetricSample("open_requests", seen.open_requests)
     for route, (waiting, running) in seen.lines.items():
-        yield Sample("waiting", waiting, (("route", route),))
-        yield Sample("running", running, (("route", route),))
+        yield MetricSample("waiting", waiting, (("route", route),))
+        yield MetricSample("running", running, (("route", route),))
     for process in seen.processes:
         name: Labels = (("process", process.name),)
-        yield Sample("process_up", float(process.up), name)
-        yield Sample("process_restarts", process.restarts, name)
-    yield Sample("started", seen.started_at)
-    yield Sample("config_version", seen.config_version)
-    yield Sample("config_refused", float(seen.config_refused))
-    yield Sample("build", 1, (("version", seen.version),))
+        yield MetricSample("process_up", float(process.up), name)
+        yield MetricSample("process_restarts", process.restarts, name)
+    yield MetricSample("started", seen.started_at)
+    yield MetricSample("config_version", seen.config_version)
+    yield MetricSample("config_refused", float(seen.config_refused))
+    yield MetricSample("build", 1, (("version", seen.version),))
 
 
-def feedback_samples(sums: Iterable[FeedbackSum]) -> Iterator[Sample]:
+def feedback_samples(sums: Iterable[FeedbackSum]) -> Iterator[MetricSample]:
     """Counts and sums by route, model and sentiment, which grow only; labels that clients choose are left out."""
     for row in sums:
         labels = (("route", row.route), ("model", row.model or ""), ("sentiment", row.sentiment))
-        yield Sample("feedback", row.count, labels)
-        yield Sample("feedback_score", row.magnitude, labels)
+        yield MetricSample("feedback", row.count, labels)
+        yield MetricSample("feedback_score", row.magnitude, labels)
 
 
-def gpu_samples(sight: GpuSight) -> Iterator[Sample]:
+def gpu_samples(status: GpuStatus) -> Iterator[MetricSample]:
     """GPUs under DCGM's names and labels; nothing where none was ever seen. Processes are left out: they are people's.
 
     A GPU that is divided tells its memory by part, with the labels that dcgm-exporter gives a part, and not once more
     as a whole.
     """
-    if sight.age_s is None and not sight.error:
+    if status.age_s is None and not status.error:
         return
-    yield Sample("gpu_failing", float(bool(sight.error)))
-    if sight.age_s is not None:
-        yield Sample("gpu_age", sight.age_s)
-    for gpu in sight.reading.gpus if sight.reading is not None else ():
+    yield MetricSample("gpu_failing", float(bool(status.error)))
+    if status.age_s is not None:
+        yield MetricSample("gpu_age", status.age_s)
+    for gpu in status.reading.gpus if status.reading is not None else ():
         short: Labels = (("gpu", str(gpu.index)), ("UUID", gpu.uuid))
         labels: Labels = (*short, ("pci_bus_id", gpu.pci), ("modelName", gpu.name))
-        yield Sample("gpu_lost", float(bool(gpu.error)), short)
+        yield MetricSample("gpu_lost", float(bool(gpu.error)), short)
         for name, value in _dcgm(gpu).items():
             if value is not None:
-                yield Sample(name, float(value), labels)
+                yield MetricSample(name, float(value), labels)
         for reason in THROTTLES if gpu.reasons is not None else ():
-            yield Sample("gpu_throttled", float(reason in (gpu.reasons or ())), (*short, ("reason", reason)))
+            yield MetricSample("gpu_throttled", float(reason in (gpu.reasons or ())), (*short, ("reason", reason)))
         if gpu.last_xid is not None:
-            yield Sample("gpu_xid_time", gpu.last_xid.at, short)
+            yield MetricSample("gpu_xid_time", gpu.last_xid.at, short)
         for holder, added in _holders(gpu):
             for name, size in (
                 ("FB_TOTAL", holder.memory_total_bytes),
@@ -240,7 +250,7 @@ def gpu_samples(sight: GpuSight) -> Iterator[Sample]:
                 ("FB_FREE", holder.memory_free_bytes),
             ):
                 if size is not None:
-                    yield Sample(name, size / MIB, (*labels, *added))
+                    yield MetricSample(name, size / MIB, (*labels, *added))
 
 
 def _dcgm(gpu: Gpu) -> dict[str, float | None]:
@@ -277,7 +287,9 @@ def _holders(gpu: Gpu) -> Iterator[tuple[Gpu | MigDevice, Labels]]:
         yield part, (("GPU_I_PROFILE", part.profile), ("GPU_I_ID", "" if part.instance is None else str(part.instance)))
 
 
-def render(rows: Iterable[MeterRow], samples: Iterable[Sample] = (), providers: Mapping[str, str] | None = None) -> str:
+def render(
+    rows: Iterable[MeterRow], samples: Iterable[MetricSample] = (), providers: Mapping[str, str] | None = None
+) -> str:
     """The text of `/metrics`. `providers`: by model, for OpenTelemetry's `gen_ai.provider.name` of calls to models.
 
     >>> print(render([MeterRow("requests", (("route", "big"), ("outcome", "ok")), "", 2.0)]), end="")
@@ -307,7 +319,7 @@ def _with_provider(labels: Labels, providers: Mapping[str, str]) -> Labels:
     return (*labels, ("provider", providers[target])) if target in providers else labels
 
 
-def _histogram(metric: Metric, labels: Labels, parts: Mapping[str, float]) -> Iterator[str]:
+def _histogram(metric: ExportedMetric, labels: Labels, parts: Mapping[str, float]) -> Iterator[str]:
     """Buckets cumulate here; in the store each stands for itself."""
     total = 0.0
     for bound in (*BUCKETS[metric.id], math.inf):

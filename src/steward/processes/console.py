@@ -15,9 +15,16 @@ import uvicorn
 
 from steward.adapters.stores.sql import SqlStore
 from steward.console.app import Sessions, build
-from steward.core.gpus import GpuSight
+from steward.core.gpus import GpuStatus
 from steward.core.records import Health, Snapshot
-from steward.monitoring.metrics import Deployment, Process, deployment_samples, feedback_samples, gpu_samples, render
+from steward.monitoring.metrics import (
+    ProcessState,
+    ServiceState,
+    deployment_samples,
+    feedback_samples,
+    gpu_samples,
+    render,
+)
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.files import write_private
 from steward.workflows.gpus import Sampler
@@ -27,11 +34,11 @@ from steward.workflows.serve.worker_reports import read_queue_depths
 
 BUCKETS = 60
 HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
-NO_GPUS = GpuSight()
+NO_GPUS = GpuStatus()
 PROVIDERS = {"embedded": "llama_cpp", "openai": "openai", "anthropic": "anthropic"}  # by dialect, as OpenTelemetry asks
 
 
-def snapshot(plan: ServePlan, store: SqlStore, now: float, gpus: GpuSight = NO_GPUS) -> Snapshot:
+def snapshot(plan: ServePlan, store: SqlStore, now: float, gpus: GpuStatus = NO_GPUS) -> Snapshot:
     """The last hour or quarter of an hour, as the status page shows it."""
     state = _state(plan)
     bucket_s = YOUNG_BUCKET_S if now - state["started_at"] < BUCKETS * YOUNG_BUCKET_S else HOUR_BUCKET_S
@@ -61,15 +68,17 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float, gpus: GpuSight = NO_G
     )
 
 
-def metrics(plan: ServePlan, store: SqlStore, gpus: GpuSight = NO_GPUS) -> str:
+def metrics(plan: ServePlan, store: SqlStore, gpus: GpuStatus = NO_GPUS) -> str:
     """The text of `/metrics`."""
     state = _state(plan)
-    deployment = Deployment(
+    deployment = ServiceState(
         version=plan.version,
         started_at=state["started_at"],
         config_version=plan.config_version,
         config_refused=state["config_error"] is not None,
-        processes=tuple(Process(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]),
+        processes=tuple(
+            ProcessState(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]
+        ),
         open_requests=store.open_requests(),
         lines={
             route: (depth.waiting, depth.running) for route, depth in read_queue_depths(plan, _workers(state)).items()
@@ -115,9 +124,9 @@ def main() -> None:
     gpus = Sampler()
     gpus.start()
     app = build(
-        snapshot=lambda: snapshot(read_plan(given.plan), store, time.time(), gpus.sight()),
+        snapshot=lambda: snapshot(read_plan(given.plan), store, time.time(), gpus.status()),
         token=token,
-        metrics=lambda: metrics(read_plan(given.plan), store, gpus.sight()),
+        metrics=lambda: metrics(read_plan(given.plan), store, gpus.status()),
     )
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from steward.adapters.gpus.linux import WithKernelLog, on_the_bus
+from steward.adapters.gpus.linux import WithKernelLog, list_pci_gpus
 from steward.adapters.gpus.smi import SmiReader, find_command
 from steward.core.errors import StewardError, TimedOut, Unavailable
 from steward.core.extend import GpuReader
-from steward.core.gpus import GpuReading, GpuSight
+from steward.core.gpus import GpuReading, GpuStatus
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +37,18 @@ def find_reader(timeout_s: float = TIMEOUT_S) -> GpuReader | str:
     :raises Unavailable: there is a GPU, or what is left of one, and nothing that can read it
     """
     try:
-        from steward.adapters.gpus.nvml import Missing, NvmlReader
+        from steward.adapters.gpus.nvml import NvmlMissing, NvmlReader
     except ImportError:
         why = f"NVIDIA's Python binding is not installed ({EXTRA})"
     else:
         try:
             return WithKernelLog(NvmlReader())
-        except Missing as error:
+        except NvmlMissing as error:
             why = f"NVML says {error}"
     command = find_command()
     if command is not None:
         return WithKernelLog(SmiReader(command, timeout_s))
-    if plugged := on_the_bus():
+    if plugged := list_pci_gpus():
         raise Unavailable(
             f"NVIDIA GPU at {', '.join(plugged)}, but nothing can read it: {why}, and no nvidia-smi is in PATH; "
             "install or load NVIDIA's driver"
@@ -57,7 +57,7 @@ def find_reader(timeout_s: float = TIMEOUT_S) -> GpuReader | str:
 
 
 def read_once(
-    found: GpuReader | str, processes: bool, timeout_s: float = TIMEOUT_S, plugged: Plugged = on_the_bus
+    found: GpuReader | str, processes: bool, timeout_s: float = TIMEOUT_S, plugged: Plugged = list_pci_gpus
 ) -> GpuReading:
     """One reading, a little after `timeout_s` seconds at the latest.
 
@@ -68,19 +68,21 @@ def read_once(
     if isinstance(found, str):
         return GpuReading(at=now, source="none", reason=found)
     try:
-        return in_time(lambda: found.read(now, processes), timeout_s + 2.0)  # nvidia-smi has a limit of its own
+        return run_with_timeout(
+            lambda: found.read(now, processes), timeout_s + 2.0
+        )  # nvidia-smi has a limit of its own
     except Unavailable as error:
-        if not _none_here(error, plugged):
+        if not _is_expected_failure(error, plugged):
             raise
         return GpuReading(at=now, source="none", reason=f"no NVIDIA GPU is on the PCI bus, and {error}")
 
 
-def _none_here(error: Unavailable, plugged: Plugged) -> bool:
+def _is_expected_failure(error: Unavailable, plugged: Plugged) -> bool:
     """An image may bring NVIDIA's tools to a machine without a GPU: their failure is then what was to be expected."""
     return not isinstance(error, TimedOut) and not plugged()
 
 
-def in_time(act: Callable[[], Answer], seconds: float) -> Answer:
+def run_with_timeout(act: Callable[[], Answer], seconds: float) -> Answer:
     """What `act` returns or raises, in a thread that is left behind when it hangs.
 
     :raises TimedOut: nothing came
@@ -113,7 +115,7 @@ class Sampler:
         look_again_s: float = LOOK_AGAIN_S,
         timeout_s: float = TIMEOUT_S,
         clock: Callable[[], float] = time.monotonic,
-        plugged: Plugged = on_the_bus,
+        plugged: Plugged = list_pci_gpus,
     ) -> None:
         self._find, self._clock, self._plugged = find, clock, plugged
         self._interval_s, self._look_again_s, self._timeout_s = interval_s, look_again_s, timeout_s
@@ -129,16 +131,16 @@ class Sampler:
         """Ask the thread to end; it does after the reading that it is in."""
         self._stop.set()
 
-    def sight(self) -> GpuSight:
+    def status(self) -> GpuStatus:
         """Never waits. Without a GPU it is empty."""
         now, busy, error = self._clock(), self._busy_since, self._error
         if busy is not None and now - busy > self._timeout_s:
             error = f"the driver has not answered for {now - busy:.0f} s"
         if self._last is None:
-            return GpuSight(error=error)
+            return GpuStatus(error=error)
         reading, at = self._last
         age_s = max(0.0, now - at)
-        return GpuSight(reading=reading if age_s <= STALE_S else None, age_s=age_s, error=error)
+        return GpuStatus(reading=reading if age_s <= STALE_S else None, age_s=age_s, error=error)
 
     def _run(self) -> None:
         reader: GpuReader | None = None
@@ -150,10 +152,10 @@ class Sampler:
                     found = self._find()
                     reader = None if isinstance(found, str) else found
                 if reader is not None:
-                    self._take(reader.read(time.time(), processes=False))
+                    self._keep(reader.read(time.time(), processes=False))
                 self._error = ""
             except Exception as error:  # the edge of this thread: whatever it is, it goes on
-                self._complain(error)
+                self._report_failure(error)
                 if reader is not None:
                     reader.close()  # a new one may find a driver that was loaded anew
                     reader = None
@@ -163,11 +165,11 @@ class Sampler:
         if reader is not None:
             reader.close()
 
-    def _take(self, reading: GpuReading) -> None:
+    def _keep(self, reading: GpuReading) -> None:
         self._last = (reading, self._clock()) if reading.gpus else None
 
-    def _complain(self, error: Exception) -> None:
-        if self._last is None and isinstance(error, Unavailable) and _none_here(error, self._plugged):
+    def _report_failure(self, error: Exception) -> None:
+        if self._last is None and isinstance(error, Unavailable) and _is_expected_failure(error, self._plugged):
             return
         ours = not isinstance(error, StewardError)
         message = f"a mistake of steward's own ({type(error).__name__})" if ours else str(error)

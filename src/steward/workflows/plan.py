@@ -14,18 +14,33 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity import decide as deciding
-from steward.capacity import measured
-from steward.capacity.calibrate import Fitted, calibrate, describe, family
-from steward.capacity.engines import ENGINES, Engine, Precision, find_engine, find_precision
-from steward.capacity.facts import Found, Gpu, Model, find_gpu, find_model, gpus, own_gpus
-from steward.capacity.machine import NAMES, this_machine
-from steward.capacity.measured import Metric, Row, Validation
-from steward.capacity.memory import Deployment, plan_memory
-from steward.capacity.outgrown import HOUR_S, Hour, Standing, stand
-from steward.capacity.plan import Assumption, Forecast, Plan, Ratios, interval, shipped_ratios, uncalibrated_ratios
+from steward.capacity import measurements, sizing
+from steward.capacity.calibrate import Calibration, calibrate, describe_deployment, describe_family
+from steward.capacity.catalog import (
+    Accelerator,
+    Model,
+    ModelMatch,
+    find_accelerator,
+    find_model,
+    list_accelerators,
+    read_accelerator_table,
+)
+from steward.capacity.engines import ENGINES, EngineDefaults, Precision, find_engine, find_precision
+from steward.capacity.headroom import HOUR_S, HeadroomStatus, HourlyTraffic, assess_headroom
+from steward.capacity.machine import NAMES, measure_this_machine
+from steward.capacity.measurements import MeasuredMetric, Measurement, Validation
+from steward.capacity.memory import Deployment, estimate_memory
+from steward.capacity.plan import (
+    Assumption,
+    ErrorRatios,
+    Forecast,
+    Plan,
+    build_interval,
+    choose_uncalibrated_ratios,
+    load_shipped_ratios,
+)
 from steward.capacity.predict import DoesNotFit, Load, predict
-from steward.capacity.speed import Terms, shipped_terms
+from steward.capacity.step_time import Terms, load_shipped_terms
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.load_report import LoadReport, read_load_report
 from steward.core.marked import read
@@ -34,13 +49,13 @@ from steward.workflows.files import write_private
 SEEN_DAYS: Final = 60
 
 
-class CannotJudge(StewardError):
+class CannotPlan(StewardError):
     """No plan can be made of this, with the reason; exit code 3."""
 
     exit_code = 3
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment as a user names it. None: the engine's default, or what the search finds."""
 
     model: str
@@ -57,45 +72,45 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     gpu_table: Path | None = None
 
 
-class Calibrations(msgspec.Struct, frozen=True):
+class StoredCalibrations(msgspec.Struct, frozen=True):
     """Fitted terms and the ratios of predicted to measured, by `calibrate.describe` and by `calibrate.family`."""
 
     terms: dict[str, Terms] = {}
-    ratios: dict[str, Ratios] = {}
+    ratios: dict[str, ErrorRatios] = {}
 
-    def of(self, deployment: Deployment) -> tuple[Terms, Ratios] | None:
+    def find(self, deployment: Deployment) -> tuple[Terms, ErrorRatios] | None:
         """The deployment's own; else its family's, fitted at other parallel degrees."""
-        for name in (describe(deployment), family(deployment)):
+        for name in (describe_deployment(deployment), describe_family(deployment)):
             if name in self.terms:
                 return self.terms[name], self.ratios[name]
         return None
 
     def terms_of(self, deployment: Deployment, otherwise: Terms) -> Terms:
-        found = self.of(deployment)
+        found = self.find(deployment)
         return found[0] if found else otherwise
 
 
 # -- deciding ----------------------------------------------------------------------------------------
 
 
-def make_plan(asked: Asked, wanted: deciding.Wanted, prices: Path | None, home: Path | None) -> Plan:
+def make_plan(asked: DeploymentSpec, wanted: sizing.Requirements, prices: Path | None, home: Path | None) -> Plan:
     """The cheapest deployment that holds the objectives; `chosen` is None where none does.
 
     :raises InputError: an unknown name, an impossible length, a contradiction, prices of another form
     """
-    found, engine = find_model(asked.model), _engine(asked)
-    own = _own(asked)
-    listed = _gpus(asked, own, engine)
-    precisions = _precisions(asked)
-    kept = calibrations(home)
-    shipped = shipped_terms()
+    found, engine = find_model(asked.model), _resolve_engine(asked)
+    own = _read_own_table(asked)
+    listed = _resolve_accelerators(asked, own, engine)
+    precisions = _resolve_precisions(asked)
+    kept = load_calibrations(home)
+    shipped = load_shipped_terms()
 
     def terms_of(deployment: Deployment) -> tuple[Terms, bool]:
-        fitted = kept.of(deployment)
+        fitted = kept.find(deployment)
         return (fitted[0], True) if fitted else (shipped, False)
 
     costs = read_prices(prices, own) if prices else {}
-    decision = deciding.decide(
+    decision = sizing.size_hardware(
         wanted,
         found.model,
         listed,
@@ -105,7 +120,7 @@ def make_plan(asked: Asked, wanted: deciding.Wanted, prices: Path | None, home: 
         costs,
         tp=asked.tp,
         pp=asked.pp,
-        kv_bytes=_kv_bytes(asked),
+        kv_bytes=_parse_kv_precision(asked),
     )
     best = decision.choices[0] if decision.choices else None
     plan = Plan(
@@ -120,37 +135,37 @@ def make_plan(asked: Asked, wanted: deciding.Wanted, prices: Path | None, home: 
     )
     if best is None:
         return plan
-    chosen = deciding.deployment_of(
-        found.model, find_gpu_or_cpu(best.gpu, own), find_precision(best.precision), engine, best.tp, best.pp
+    chosen = sizing.build_deployment(
+        found.model, find_accelerator_or_cpu(best.gpu, own), find_precision(best.precision), engine, best.tp, best.pp
     )
-    own_fit = kept.of(chosen)
-    ratios = own_fit[1] if own_fit else uncalibrated_ratios(chosen.gpu.vendor)
+    own_fit = kept.find(chosen)
+    ratios = own_fit[1] if own_fit else choose_uncalibrated_ratios(chosen.gpu.vendor)
     return msgspec.structs.replace(
         plan,
-        ttft_p95_ms=interval(best.prediction.ttft_ms.p95, ratios, "ttft_ms"),
-        tpot_p95_ms=interval(best.prediction.tpot_ms.p95, ratios, "tpot_ms"),
-        max_rate=interval(best.max_rate, ratios, "output_tok_s"),
+        ttft_p95_ms=build_interval(best.prediction.ttft_ms.p95, ratios, "ttft_ms"),
+        tpot_p95_ms=build_interval(best.prediction.tpot_ms.p95, ratios, "tpot_ms"),
+        max_rate=build_interval(best.max_rate, ratios, "output_tok_s"),
         assumptions=_assumptions(found, chosen, wanted, best.calibrated, costs),
     )
 
 
-def write_report(plan: Plan, asked: Asked, prices: Path | None, home: Path | None, path: Path) -> None:
+def write_report(plan: Plan, asked: DeploymentSpec, prices: Path | None, home: Path | None, path: Path) -> None:
     """The plan's page, with latency at rates up to a little over what it serves, and cost at other objectives."""
-    from steward.capacity.report import Cost, Curve, render
+    from steward.capacity.report import ObjectiveCost, RatePoint, render
 
     best, wanted = plan.chosen, plan.wanted
     assert best is not None
     curve = []
-    chosen = deciding.deployment_of(
+    chosen = sizing.build_deployment(
         find_model(asked.model).model,
-        find_gpu_or_cpu(best.gpu, _own(asked)),
+        find_accelerator_or_cpu(best.gpu, _read_own_table(asked)),
         find_precision(best.precision),
-        _engine(asked),
+        _resolve_engine(asked),
         best.tp,
         best.pp,
-        kv_bytes=_kv_bytes(asked),
+        kv_bytes=_parse_kv_precision(asked),
     )
-    terms = calibrations(home).terms_of(chosen, shipped_terms())
+    terms = load_calibrations(home).terms_of(chosen, load_shipped_terms())
     for share in (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2):
         load = Load(
             kind="open",
@@ -162,36 +177,38 @@ def write_report(plan: Plan, asked: Asked, prices: Path | None, home: Path | Non
         )
         found = predict(chosen, load, terms, memory=best.memory)
         values = (None, None) if found.saturated else (found.ttft_ms.p95, found.tpot_ms.p95)
-        curve.append(Curve(share * best.max_rate, *values))
+        curve.append(RatePoint(share * best.max_rate, *values))
     field = "tpot_p95_ms" if wanted.tpot_p95_ms is not None or wanted.ttft_p95_ms is None else "ttft_p95_ms"
     middle = getattr(wanted, field) or best.prediction.tpot_ms.p95
     costs = []
     for factor in (0.5, 0.7, 0.85, 1.0, 1.4, 2.0, 3.0):
         other = msgspec.structs.replace(wanted, **{field: middle * factor})
         choice = make_plan(asked, other, prices, home).chosen
-        costs.append(Cost(middle * factor, choice.gpus if choice else None, choice.usd_per_hour if choice else None))
+        costs.append(
+            ObjectiveCost(middle * factor, choice.gpus if choice else None, choice.usd_per_hour if choice else None)
+        )
     path.write_text(render(plan, curve, costs, "TPOT p95" if field == "tpot_p95_ms" else "TTFT p95"))
 
 
-def forecast(asked: Asked, load: Load, home: Path | None) -> Forecast:
+def forecast(asked: DeploymentSpec, load: Load, home: Path | None) -> Forecast:
     """One deployment under one load.
 
     :raises InputError: an unknown name, or degrees that do not make the count
     :raises CannotJudge: it does not fit the memory
     """
     found = find_model(asked.model)
-    deployment = deployment_of(asked, found.model)
+    deployment = build_deployment(asked, found.model)
     whole = load.input_tokens + load.output_tokens
     if found.model.max_position and whole > found.model.max_position:
         raise InputError(f"{whole:,} tokens a request; {found.model.name} reads {found.model.max_position:,}")
-    kept = calibrations(home)
-    fitted = kept.of(deployment)
-    terms, ratios = fitted or (shipped_terms(), uncalibrated_ratios(deployment.gpu.vendor))
-    memory = plan_memory(deployment)
+    kept = load_calibrations(home)
+    fitted = kept.find(deployment)
+    terms, ratios = fitted or (load_shipped_terms(), choose_uncalibrated_ratios(deployment.gpu.vendor))
+    memory = estimate_memory(deployment)
     try:
         prediction = predict(deployment, load, terms, memory=memory)
     except DoesNotFit as error:
-        raise CannotJudge(
+        raise CannotPlan(
             f"{error}. Next: more accelerators (--tp), a narrower --precision, or fewer --max-num-seqs"
         ) from error
     return Forecast(
@@ -211,20 +228,20 @@ def forecast(asked: Asked, load: Load, home: Path | None) -> Forecast:
         kv_bytes_per_token=memory.kv_bytes_per_token,
         kv_tokens=memory.kv_tokens,
         prediction=prediction,
-        output_tok_s=interval(prediction.output_tok_s, ratios, "output_tok_s"),
-        ttft_ms=interval(prediction.ttft_ms.mean, ratios, "ttft_ms"),
-        tpot_ms=interval(prediction.tpot_ms.mean, ratios, "tpot_ms"),
+        output_tok_s=build_interval(prediction.output_tok_s, ratios, "output_tok_s"),
+        ttft_ms=build_interval(prediction.ttft_ms.mean, ratios, "ttft_ms"),
+        tpot_ms=build_interval(prediction.tpot_ms.mean, ratios, "tpot_ms"),
         calibrated=fitted is not None,
         assumptions=_assumptions(found, deployment, None, fitted is not None, {}),
     )
 
 
-def deployment_of(asked: Asked, model: Model) -> Deployment:
+def build_deployment(asked: DeploymentSpec, model: Model) -> Deployment:
     """:raises InputError: an unknown name, or degrees that do not make the count"""
     if asked.gpu is None:
         raise InputError("--gpu is missing; expected a name such as h100-sxm, or cpu for this machine")
-    gpu = find_gpu_or_cpu(asked.gpu, _own(asked))
-    engine = _engine(asked)
+    gpu = find_accelerator_or_cpu(asked.gpu, _read_own_table(asked))
+    engine = _resolve_engine(asked)
     pp = asked.pp or 1
     tp = asked.tp or max(1, (asked.count or 1) // pp)
     if asked.count is not None and tp * pp != asked.count:
@@ -235,33 +252,33 @@ def deployment_of(asked: Asked, model: Model) -> Deployment:
         )
     if pp > model.layers:
         raise InputError(f"--pp {pp}: {model.name} has {model.layers} layers")
-    return deciding.deployment_of(
+    return sizing.build_deployment(
         model,
         gpu,
         find_precision(asked.precision or "", asked.model),
         engine,
         tp,
         pp,
-        kv_bytes=_kv_bytes(asked),
+        kv_bytes=_parse_kv_precision(asked),
         max_num_seqs=asked.max_num_seqs,
         max_batched_tokens=asked.max_batched_tokens,
         utilisation=asked.utilisation,
     )
 
 
-def find_gpu_or_cpu(name: str, own: Mapping[str, Gpu]) -> Gpu:
-    return this_machine() if name.lower() in NAMES else find_gpu(name, own)
+def find_accelerator_or_cpu(name: str, own: Mapping[str, Accelerator]) -> Accelerator:
+    return measure_this_machine() if name.lower() in NAMES else find_accelerator(name, own)
 
 
 def _divisors(heads: int) -> str:
-    return ", ".join(str(degree) for degree in deciding.DEGREES if heads % degree == 0)
+    return ", ".join(str(degree) for degree in sizing.DEGREES if heads % degree == 0)
 
 
-def _own(asked: Asked) -> dict[str, Gpu]:
-    return own_gpus(asked.gpu_table) if asked.gpu_table else {}
+def _read_own_table(asked: DeploymentSpec) -> dict[str, Accelerator]:
+    return read_accelerator_table(asked.gpu_table) if asked.gpu_table else {}
 
 
-def _engine(asked: Asked) -> Engine:
+def _resolve_engine(asked: DeploymentSpec) -> EngineDefaults:
     """vLLM where none is named, the embedded engine on the CPU. :raises UnknownName: no such engine"""
     if asked.engine is None:
         return ENGINES["embedded" if (asked.gpu or "").lower() in NAMES else "vllm"]
@@ -271,20 +288,22 @@ def _engine(asked: Asked) -> Engine:
     return engine
 
 
-def _gpus(asked: Asked, own: Mapping[str, Gpu], engine: Engine) -> list[Gpu]:
+def _resolve_accelerators(
+    asked: DeploymentSpec, own: Mapping[str, Accelerator], engine: EngineDefaults
+) -> list[Accelerator]:
     """The named ones, comma-separated; else all that the engine is measured on."""
     if asked.gpu:
-        return [find_gpu_or_cpu(name.strip(), own) for name in asked.gpu.split(",") if name.strip()]
-    return [*own.values(), *(gpu for gpu in gpus() if gpu.vendor in ("NVIDIA", "AMD"))]
+        return [find_accelerator_or_cpu(name.strip(), own) for name in asked.gpu.split(",") if name.strip()]
+    return [*own.values(), *(gpu for gpu in list_accelerators() if gpu.vendor in ("NVIDIA", "AMD"))]
 
 
-def _precisions(asked: Asked) -> list[Precision]:
+def _resolve_precisions(asked: DeploymentSpec) -> list[Precision]:
     if asked.precision:
         return [find_precision(name, asked.model) for name in asked.precision.split(",")]
     return [find_precision("", asked.model)]
 
 
-def _kv_bytes(asked: Asked) -> float | None:
+def _parse_kv_precision(asked: DeploymentSpec) -> float | None:
     """:raises InputError: another name than 16, 8 or a format's"""
     if asked.kv_precision is None:
         return None
@@ -296,7 +315,7 @@ def _kv_bytes(asked: Asked) -> float | None:
     raise InputError(f"--kv-precision {asked.kv_precision!r}: expected fp8 or bf16")
 
 
-def read_prices(path: Path, own: Mapping[str, Gpu]) -> dict[str, float]:
+def read_prices(path: Path, own: Mapping[str, Accelerator]) -> dict[str, float]:
     """YAML, a price in dollars an hour for each accelerator: `h100-sxm: 2.99`.
 
     :raises InputError: another form, an unknown accelerator, a price below 0
@@ -307,12 +326,16 @@ def read_prices(path: Path, own: Mapping[str, Gpu]) -> dict[str, float]:
         where = f"{path.name}:{lines.get(name, 1)}"
         if not isinstance(price, int | float) or isinstance(price, bool) or not price >= 0:
             raise InputError(f"{where}: {name}: {price!r}; expected dollars an hour, 0 or more")
-        found[find_gpu_or_cpu(str(name), own).name] = float(price)
+        found[find_accelerator_or_cpu(str(name), own).name] = float(price)
     return found
 
 
 def _assumptions(
-    found: Found, deployment: Deployment, wanted: deciding.Wanted | None, calibrated: bool, prices: Mapping[str, float]
+    found: ModelMatch,
+    deployment: Deployment,
+    wanted: sizing.Requirements | None,
+    calibrated: bool,
+    prices: Mapping[str, float],
 ) -> tuple[Assumption, ...]:
     d = deployment
     listed = [
@@ -344,7 +367,7 @@ def _assumptions(
         listed.append(Assumption("CPU", "a guess from its memory's speed: within a factor of five", "calibrate it"))
     elif not calibrated and d.gpu.vendor != "NVIDIA":
         what = f"{d.gpu.vendor}: nothing measured shipped; NVIDIA's efficiencies scaled down"
-        listed.append(Assumption("vendor", what, "src/steward/capacity/speed.py"))
+        listed.append(Assumption("vendor", what, "src/steward/capacity/step_time.py"))
     if wanted is not None:
         listed.append(
             Assumption("arrivals", f"Poisson; lengths vary by {wanted.spread:.0%} around their means", "--spread")
@@ -370,28 +393,28 @@ def validate_file(
 
     :raises InputError: not such a table
     """
-    rows, declined = measured.read_rows(path, own_gpus(gpu_table) if gpu_table else None)
-    kept, shipped = (read_calibrations(calibration) if calibration else calibrations(home)), shipped_terms()
+    rows, declined = measurements.read_measurements(path, read_accelerator_table(gpu_table) if gpu_table else None)
+    kept, shipped = (read_calibrations(calibration) if calibration else load_calibrations(home)), load_shipped_terms()
     if not calibrate_rows:
-        return measured.validate(rows, declined, lambda row: kept.terms_of(row.deployment, shipped))
+        return measurements.validate(rows, declined, lambda row: kept.terms_of(row.deployment, shipped))
     tested, own = split_fit(rows, calibrate_rows, shipped)
-    return measured.validate(tested, (), lambda row: own[row.id])
+    return measurements.validate(tested, (), lambda row: own[row.id])
 
 
-def split_fit(rows: Sequence[Row], count: int, start: Terms) -> tuple[list[Row], dict[str, Terms]]:
+def split_fit(rows: Sequence[Measurement], count: int, start: Terms) -> tuple[list[Measurement], dict[str, Terms]]:
     """For each deployment with more than `count` rows: terms fitted to every k-th row, and the rows left to test."""
-    from steward.capacity.calibrate import fitted_terms
+    from steward.capacity.calibrate import fit_deployment_terms
 
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[Measurement]] = {}
     for row in rows:
         groups.setdefault(row.group, []).append(row)
-    tested: list[Row] = []
+    tested: list[Measurement] = []
     own: dict[str, Terms] = {}
     for group in groups.values():
         if len(group) <= count:
             continue
         picked = {round(index * (len(group) - 1) / (count - 1)) for index in range(count)} if count > 1 else {0}
-        terms = fitted_terms([row for at, row in enumerate(group) if at in picked], start)
+        terms = fit_deployment_terms([row for at, row in enumerate(group) if at in picked], start)
         for at, row in enumerate(group):
             if at not in picked:
                 tested.append(row)
@@ -399,35 +422,37 @@ def split_fit(rows: Sequence[Row], count: int, start: Terms) -> tuple[list[Row],
     return tested, own
 
 
-def calibrate_files(paths: Sequence[Path], asked: Asked | None, home: Path | None, out: Path | None = None) -> Fitted:
+def calibrate_files(
+    paths: Sequence[Path], asked: DeploymentSpec | None, home: Path | None, out: Path | None = None
+) -> Calibration:
     """Load reports (JSON) and tables (CSV) of one deployment; the fit is kept with the deployment where there is one.
 
     A report says what was asked and answered, not on what: that comes from `asked`, else from the plan in force.
     :raises InputError: an invalid run, several deployments, too few points
     """
-    rows: list[Row] = []
+    rows: list[Measurement] = []
     for path in paths:
         if path.suffix == ".csv":
-            found, declined = measured.read_rows(path)
+            found, declined = measurements.read_measurements(path)
             if declined and not found:
                 raise InputError(f"{path}: {declined[0].reason}")
             rows += found
         else:
-            rows += report_rows(read_load_report(path), path, _deployed(asked, home))
-    fitted = calibrate(rows, shipped_terms())
-    merged = with_fit(calibrations(home), rows, fitted)
+            rows += read_report_measurements(read_load_report(path), path, _find_tested_deployment(asked, home))
+    fitted = calibrate(rows, load_shipped_terms())
+    merged = add_calibration(load_calibrations(home), rows, fitted)
     if home is not None:
-        _folder(home)
+        _make_plan_folder(home)
         write_private(home / "plan" / "calibration.json", msgspec.json.encode(merged), durable=True)
     if out is not None:
         out.write_bytes(msgspec.json.format(msgspec.json.encode(merged)))
     return fitted
 
 
-def _deployed(asked: Asked | None, home: Path | None) -> Deployment:
+def _find_tested_deployment(asked: DeploymentSpec | None, home: Path | None) -> Deployment:
     """:raises InputError: neither named nor planned"""
     if asked is not None:
-        return deployment_of(asked, find_model(asked.model).model)
+        return build_deployment(asked, find_model(asked.model).model)
     if home is None or not (home / "plan" / "plan.json").exists():
         raise InputError(
             "a load report does not say on what it ran: give --model and --gpu, or keep a plan first "
@@ -437,15 +462,15 @@ def _deployed(asked: Asked | None, home: Path | None) -> Deployment:
     if plan.chosen is None:
         raise InputError("the plan in force chose nothing; give --model and --gpu")
     chosen = plan.chosen
-    return deployment_of(
-        Asked(
+    return build_deployment(
+        DeploymentSpec(
             model=plan.model, gpu=chosen.gpu, precision=chosen.precision, engine=plan.engine, tp=chosen.tp, pp=chosen.pp
         ),
         find_model(plan.model).model,
     )
 
 
-def report_rows(report: LoadReport, path: Path, deployment: Deployment) -> list[Row]:
+def read_report_measurements(report: LoadReport, path: Path, deployment: Deployment) -> list[Measurement]:
     """A report's means as one row, and its samples by how many requests were in flight as further ones.
 
     :raises InputError: the run was not valid, or nothing was answered
@@ -466,14 +491,14 @@ def report_rows(report: LoadReport, path: Path, deployment: Deployment) -> list[
         load = lengths(kind="closed", concurrency=report.requested_concurrency)
     else:
         load = lengths(kind="open", rate=report.requested_rate or report.achieved_rate, requests=min(report.sent, 2000))
-    known: dict[Metric, float | None] = {
+    known: dict[MeasuredMetric, float | None] = {
         "tpot_ms": report.tpot_ms.mean,
         "ttft_ms": report.ttft_ms.mean,
         "output_tok_s": report.answered * outputs / report.duration_s if report.duration_s > 0 else None,
     }
-    group = describe(deployment)
+    group = describe_deployment(deployment)
     rows = [
-        Row(
+        Measurement(
             id=f"{path.name}",
             group=group,
             deployment=deployment,
@@ -484,7 +509,7 @@ def report_rows(report: LoadReport, path: Path, deployment: Deployment) -> list[
     return rows + _sample_rows(report, path, deployment, group)
 
 
-def _sample_rows(report: LoadReport, path: Path, deployment: Deployment, group: str) -> list[Row]:
+def _sample_rows(report: LoadReport, path: Path, deployment: Deployment, group: str) -> list[Measurement]:
     """One row for each number of requests in flight that at least eight samples saw: time per token against batch."""
     by: dict[int, list[int]] = {}
     for at, count in enumerate(report.samples.in_flight):
@@ -500,8 +525,10 @@ def _sample_rows(report: LoadReport, path: Path, deployment: Deployment, group: 
             input_tokens=max(1, round(_mean([float(report.samples.input_tokens[at]) for at in places]) or 1)),
             output_tokens=max(2, round(_mean([float(report.samples.output_tokens[at]) for at in places]) or 2)),
         )
-        metric: dict[Metric, float] = {"tpot_ms": _mean(tpots) or 1.0}
-        rows.append(Row(id=f"{path.name}#{count}", group=group, deployment=deployment, load=load, measured=metric))
+        metric: dict[MeasuredMetric, float] = {"tpot_ms": _mean(tpots) or 1.0}
+        rows.append(
+            Measurement(id=f"{path.name}#{count}", group=group, deployment=deployment, load=load, measured=metric)
+        )
     return rows
 
 
@@ -512,38 +539,38 @@ def _mean(values: Sequence[float]) -> float | None:
 # -- what a home keeps -------------------------------------------------------------------------------
 
 
-def calibrations(home: Path | None) -> Calibrations:
+def load_calibrations(home: Path | None) -> StoredCalibrations:
     """:raises InputError: a file that was changed by hand"""
     path = home / "plan" / "calibration.json" if home else None
-    return Calibrations() if path is None or not path.exists() else read_calibrations(path)
+    return StoredCalibrations() if path is None or not path.exists() else read_calibrations(path)
 
 
-def read_calibrations(path: Path) -> Calibrations:
+def read_calibrations(path: Path) -> StoredCalibrations:
     """:raises InputError: no such file, or another form"""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Calibrations)
+        return msgspec.json.decode(path.read_bytes(), type=StoredCalibrations)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected what `steward plan calibrate --out` wrote") from error
     except msgspec.MsgspecError as error:
         raise InputError(f"{path}: {error}; remove it and calibrate again") from error
 
 
-def with_fit(kept: Calibrations, rows: Sequence[Row], fitted: Fitted) -> Calibrations:
+def add_calibration(kept: StoredCalibrations, rows: Sequence[Measurement], fitted: Calibration) -> StoredCalibrations:
     """The terms under every deployment of the rows and their family, with how far off predictions then were."""
-    shipped = shipped_ratios()
+    shipped = load_shipped_ratios()
     errors = fitted.held_out or fitted.after
-    ratios: Ratios = {}
+    ratios: ErrorRatios = {}
     for metric, found in errors.items():
         share = found.p90_error if found.p90_error is not None else None
         ratios[metric] = shipped[metric] if share is None else (1 / (1 + share), 1 + share)
-    names = {name(row.deployment) for row in rows for name in (describe, family)}
-    return Calibrations(
+    names = {name(row.deployment) for row in rows for name in (describe_deployment, describe_family)}
+    return StoredCalibrations(
         {**kept.terms, **dict.fromkeys(names, fitted.terms)}, {**kept.ratios, **dict.fromkeys(names, ratios)}
     )
 
 
-def keep_plan(home: Path, plan: Plan) -> None:
-    _folder(home)
+def save_plan(home: Path, plan: Plan) -> None:
+    _make_plan_folder(home)
     write_private(home / "plan" / "plan.json", msgspec.json.encode(plan), durable=True)
 
 
@@ -558,14 +585,14 @@ def read_plan(home: Path) -> Plan:
         raise InputError(f"{path}: {error}; plan again with --keep") from error
 
 
-def _folder(home: Path) -> None:
+def _make_plan_folder(home: Path) -> None:
     (home / "plan").mkdir(mode=0o700, exist_ok=True)
 
 
 # -- watching ----------------------------------------------------------------------------------------
 
 
-def watch(home: Path, clock: Callable[[], float] = time.time) -> Standing:
+def watch_headroom(home: Path, clock: Callable[[], float] = time.time) -> HeadroomStatus:
     """The last 60 days of the store against the plan in force.
 
     :raises InputError: no plan is kept
@@ -591,9 +618,9 @@ def watch(home: Path, clock: Callable[[], float] = time.time) -> Standing:
     finally:
         store.close()
     hours = [
-        Hour(
+        HourlyTraffic(
             point.at, point.requests, point.output_tokens, None if point.ttft_p50_s is None else 1e3 * point.ttft_p50_s
         )
         for point in points
     ]
-    return stand(plan, hours, now)
+    return assess_headroom(plan, hours, now)

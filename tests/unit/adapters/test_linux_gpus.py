@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from steward.adapters.gpus.linux import WithKernelLog, logged_xids, on_the_bus
+from steward.adapters.gpus.linux import WithKernelLog, list_pci_gpus, read_logged_xids
 from steward.core.gpus import Gpu, GpuReading, Xid
 
 # The form of /dev/kmsg: kernel.org Documentation/ABI/testing/dev-kmsg; the message as NVIDIA's "XID Errors" prints it.
@@ -24,8 +24,8 @@ class Two:
 
 def test_the_last_xid_of_each_gpu_counts(tmp_path: Path) -> None:
     (tmp_path / "kmsg").write_text(LOG)
-    found = logged_xids(1e9, tmp_path / "kmsg")
-    assert {slot: xid.code for slot, xid in found.items()} == {"0000:18:00": 48, "0000:2a:00": 79}
+    found = read_logged_xids(1e9, tmp_path / "kmsg")
+    assert {pci_slot: xid.code for pci_slot, xid in found.items()} == {"0000:18:00": 48, "0000:2a:00": 79}
     assert round(found["0000:18:00"].at - found["0000:2a:00"].at, 6) == 4.0
 
 
@@ -36,12 +36,12 @@ def test_the_log_fills_in_what_the_reader_did_not_see_and_gives_way_to_what_is_n
 
 
 def test_a_log_that_may_not_be_read_tells_nothing(tmp_path: Path) -> None:
-    assert logged_xids(1e9, tmp_path / "none") == {}
+    assert read_logged_xids(1e9, tmp_path / "none") == {}
 
 
 def test_a_process_cannot_forge_an_xid(tmp_path: Path) -> None:
     (tmp_path / "kmsg").write_text("12,7,5,-;somebody says NVRM: Xid (PCI:0000:18:00): 79, pid=1\n")
-    assert logged_xids(1e9, tmp_path / "kmsg") == {}
+    assert read_logged_xids(1e9, tmp_path / "kmsg") == {}
 
 
 def test_gpus_are_found_on_the_bus_by_vendor_and_class(tmp_path: Path) -> None:
@@ -53,5 +53,5 @@ def test_gpus_are_found_on_the_bus_by_vendor_and_class(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "vendor").write_text(f"{vendor}\n")
         (tmp_path / name / "class").write_text(f"{kind}\n")
-    assert on_the_bus(tmp_path) == ["0000:18:00.0"]
-    assert on_the_bus(tmp_path / "none") == []
+    assert list_pci_gpus(tmp_path) == ["0000:18:00.0"]
+    assert list_pci_gpus(tmp_path / "none") == []

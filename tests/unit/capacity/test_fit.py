@@ -3,23 +3,23 @@
 import msgspec
 import pytest
 
-from steward.capacity.calibrate import calibrate, fitted_terms
-from steward.capacity.decide import deployment_of
+from steward.capacity.calibrate import calibrate, fit_deployment_terms
+from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
-from steward.capacity.facts import find_gpu, find_model
-from steward.capacity.fit import fit, leave_one_out, residuals
-from steward.capacity.measured import Row
+from steward.capacity.fit import compute_residuals, fit_leaving_one_out, fit_terms
+from steward.capacity.measurements import Measurement
 from steward.capacity.predict import Load, predict
-from steward.capacity.speed import Terms
+from steward.capacity.sizing import build_deployment
+from steward.capacity.step_time import Terms
 from steward.core.errors import InputError
 
 TRUE = msgspec.structs.replace(Terms(), bandwidth=0.6, step_us=3000.0)
 
 
-def rows(truth: Terms, gpu: str = "h100", group: str = "one") -> list[Row]:
+def rows(truth: Terms, gpu: str = "h100", group: str = "one") -> list[Measurement]:
     """Static batches, as `truth` has them."""
-    deployment = deployment_of(
-        find_model("llama-3.1-8b").model, find_gpu(gpu), find_precision("bf16"), ENGINES["tensorrt-llm"]
+    deployment = build_deployment(
+        find_model("llama-3.1-8b").model, find_accelerator(gpu), find_precision("bf16"), ENGINES["tensorrt-llm"]
     )
     found = []
     for batch in (1, 2, 4, 8, 16, 32, 64, 128):
@@ -28,23 +28,23 @@ def rows(truth: Terms, gpu: str = "h100", group: str = "one") -> list[Row]:
             p = predict(deployment, load, truth)
             measured = {"output_tok_s": p.output_tok_s, "tpot_ms": p.tpot_ms.mean}
             name = f"{group}{batch}x{prompt}"
-            found.append(Row(id=name, group=group, deployment=deployment, load=load, measured=measured))
+            found.append(Measurement(id=name, group=group, deployment=deployment, load=load, measured=measured))
     return found
 
 
-def off(found: Terms, of: list[Row]) -> float:
+def off(found: Terms, of: list[Measurement]) -> float:
     """The largest |log ratio|: the terms themselves trade places (bandwidth against a step's fixed time)."""
-    return max(abs(value) for value in residuals(of, found))
+    return max(abs(value) for value in compute_residuals(of, found))
 
 
 def test_the_fit_predicts_the_rows_it_was_made_with() -> None:
     assert off(Terms(), rows(TRUE)) > 0.3
-    assert off(fit(rows(TRUE), Terms(), Terms(), {"bandwidth": 2.0, "step_us": 2.0}), rows(TRUE)) < 0.02
+    assert off(fit_terms(rows(TRUE), Terms(), Terms(), {"bandwidth": 2.0, "step_us": 2.0}), rows(TRUE)) < 0.02
 
 
 def test_one_free_term_is_found_exactly() -> None:
     slow = msgspec.structs.replace(Terms(), bandwidth=0.6)
-    assert fit(rows(slow), Terms(), Terms(), {"bandwidth": 1.0}, balance=False).bandwidth == pytest.approx(
+    assert fit_terms(rows(slow), Terms(), Terms(), {"bandwidth": 1.0}, balance=False).bandwidth == pytest.approx(
         0.6, rel=0.02
     )
 
@@ -52,18 +52,18 @@ def test_one_free_term_is_found_exactly() -> None:
 def test_one_wrong_row_does_not_pull() -> None:
     spoilt = rows(TRUE)
     spoilt[0] = msgspec.structs.replace(spoilt[0], measured={"output_tok_s": 1.0, "tpot_ms": 9000.0})
-    found = fit(spoilt, Terms(), Terms(), {"bandwidth": 2.0, "step_us": 2.0}, balance=False)
+    found = fit_terms(spoilt, Terms(), Terms(), {"bandwidth": 2.0, "step_us": 2.0}, balance=False)
     assert off(found, rows(TRUE)[1:]) < 0.04
 
 
 def test_a_term_no_row_speaks_of_stays_where_it_was() -> None:
-    found = fit(rows(TRUE), Terms(), Terms(), {"bandwidth": 0.5, "link": 0.5, "expert": 0.5})
+    found = fit_terms(rows(TRUE), Terms(), Terms(), {"bandwidth": 0.5, "link": 0.5, "expert": 0.5})
     assert found.link == Terms().link and found.expert == Terms().expert
 
 
 def test_a_group_left_out_does_not_decide_its_own_terms() -> None:
     usual, odd = (msgspec.structs.replace(Terms(), bandwidth=value) for value in (0.7, 0.5))
-    own = leave_one_out([*rows(usual), *rows(odd, "a100", "two")], Terms(), {"bandwidth": 0.5})
+    own = fit_leaving_one_out([*rows(usual), *rows(odd, "a100", "two")], Terms(), {"bandwidth": 0.5})
     assert own["two"].bandwidth == pytest.approx(0.7, rel=0.05) and own["one"].bandwidth == pytest.approx(0.5, rel=0.1)
 
 
@@ -82,4 +82,4 @@ def test_a_calibration_wants_rows_of_one_deployment() -> None:
 
 
 def test_free_terms_are_those_the_deployment_has() -> None:
-    assert fitted_terms(rows(TRUE), Terms()).allreduce_us == Terms().allreduce_us
+    assert fit_deployment_terms(rows(TRUE), Terms()).allreduce_us == Terms().allreduce_us

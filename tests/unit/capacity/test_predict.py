@@ -4,27 +4,27 @@ import math
 
 import pytest
 
-from steward.capacity.decide import deployment_of
+from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
-from steward.capacity.facts import find_gpu, find_model
-from steward.capacity.memory import plan_memory
+from steward.capacity.memory import estimate_memory
 from steward.capacity.predict import DoesNotFit, Load, predict
-from steward.capacity.simulate import Request
-from steward.capacity.speed import Pace, shipped_terms
+from steward.capacity.simulate import RequestArrival
+from steward.capacity.sizing import build_deployment
+from steward.capacity.step_time import StepTime, load_shipped_terms
 from steward.core.errors import InputError
 
-TERMS = shipped_terms()
-DEPLOYMENT = deployment_of(
-    find_model("llama-3.1-8b").model, find_gpu("h100"), find_precision("bf16"), ENGINES["tensorrt-llm"]
+TERMS = load_shipped_terms()
+DEPLOYMENT = build_deployment(
+    find_model("llama-3.1-8b").model, find_accelerator("h100"), find_precision("bf16"), ENGINES["tensorrt-llm"]
 )
-PACE = Pace(DEPLOYMENT, TERMS)
+STEP_TIME = StepTime(DEPLOYMENT, TERMS)
 
 
 def test_a_static_batch_reads_all_prompts_and_then_decodes_together() -> None:
     found = predict(DEPLOYMENT, Load(kind="static", concurrency=8, input_tokens=100, output_tokens=11), TERMS)
-    total = PACE.prefill_s(100, 8) + 10 * PACE.step_s(8, 8 * 105.5)
+    total = STEP_TIME.prefill_s(100, 8) + 10 * STEP_TIME.step_s(8, 8 * 105.5)
     assert found.output_tok_s == pytest.approx(88 / total) and found.ttft_ms.mean == pytest.approx(
-        1e3 * PACE.prefill_s(100, 8)
+        1e3 * STEP_TIME.prefill_s(100, 8)
     )
 
 
@@ -52,14 +52,16 @@ def test_throughput_grows_with_clients_and_time_per_token_too() -> None:
 
 
 def test_a_trace_is_replayed() -> None:
-    trace = tuple(Request(at, 200, 50) for at in (0.0, 0.1, 5.0))
+    trace = tuple(RequestArrival(at, 200, 50) for at in (0.0, 0.1, 5.0))
     found = predict(DEPLOYMENT, Load(kind="open", input_tokens=200, output_tokens=50, arrivals=trace), TERMS)
     assert found.req_per_s == pytest.approx(3 / 5.3, rel=0.1)
 
 
 def test_what_does_not_fit_says_by_how_much() -> None:
-    big = deployment_of(find_model("llama-3.1-70b").model, find_gpu("h100"), find_precision("bf16"), ENGINES["vllm"])
-    assert not plan_memory(big).fits
+    big = build_deployment(
+        find_model("llama-3.1-70b").model, find_accelerator("h100"), find_precision("bf16"), ENGINES["vllm"]
+    )
+    assert not estimate_memory(big).fits
     with pytest.raises(DoesNotFit, match=r"need 13\d\.\d GiB of 71\.3 usable"):
         predict(big, Load(kind="open", rate=1.0, input_tokens=9, output_tokens=9), TERMS)
 

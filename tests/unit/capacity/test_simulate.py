@@ -6,30 +6,39 @@ from typing import Any
 
 import pytest
 
-from steward.capacity.decide import deployment_of
+from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
-from steward.capacity.facts import find_gpu, find_model
-from steward.capacity.simulate import Request, Room, closed_loop, open_loop, poisson, read_trace
-from steward.capacity.speed import Pace, shipped_terms
+from steward.capacity.simulate import (
+    BatchLimits,
+    RequestArrival,
+    draw_poisson_arrivals,
+    read_trace,
+    simulate_closed_loop,
+    simulate_open_loop,
+)
+from steward.capacity.sizing import build_deployment
+from steward.capacity.step_time import StepTime, load_shipped_terms
 from steward.core.errors import InputError
 
-PACE = Pace(
-    deployment_of(find_model("llama-3.1-8b").model, find_gpu("h100"), find_precision("bf16"), ENGINES["vllm"]),
-    shipped_terms(),
+STEP_TIME = StepTime(
+    build_deployment(
+        find_model("llama-3.1-8b").model, find_accelerator("h100"), find_precision("bf16"), ENGINES["vllm"]
+    ),
+    load_shipped_terms(),
 )
-WIDE = Room(kv_tokens=10**6, max_num_seqs=256, max_batched_tokens=8192, full=False)
+WIDE = BatchLimits(kv_tokens=10**6, max_num_seqs=256, max_batched_tokens=8192, full=False)
 
 
 def test_one_request_alone() -> None:
-    (found,) = open_loop(PACE, WIDE, [Request(1.0, 1000, 101)]).served
-    assert found.ttft_s == pytest.approx(PACE.prefill_s(1000) + PACE.api_s)
-    assert found.tpot_s == pytest.approx(PACE.step_s(1, 1051), rel=0.01)
+    (found,) = simulate_open_loop(STEP_TIME, WIDE, [RequestArrival(1.0, 1000, 101)]).served
+    assert found.ttft_s == pytest.approx(STEP_TIME.prefill_s(1000) + STEP_TIME.api_s)
+    assert found.tpot_s == pytest.approx(STEP_TIME.step_s(1, 1051), rel=0.01)
 
 
 def test_steps_taken_together_are_the_steps_taken_one_by_one() -> None:
     """An independent, naive scheduler without preemption: one step at a time."""
-    asked = poisson(12.0, 60, 700, 80, random.Random(3), spread=0.4)
-    fast = sorted(open_loop(PACE, WIDE, asked).served, key=lambda item: item.at)
+    asked = draw_poisson_arrivals(12.0, 60, 700, 80, random.Random(3), spread=0.4)
+    fast = sorted(simulate_open_loop(STEP_TIME, WIDE, asked).served, key=lambda item: item.at)
     now, waiting, last = 0.0, list(asked), {}
     running: list[Any] = []
     first: dict[int, float] = {}
@@ -42,41 +51,41 @@ def test_steps_taken_together_are_the_steps_taken_one_by_one() -> None:
         new: list[Any] = [[item, 0] for item in arrived]
         context = sum(item.input_tokens + written for item, written in running)
         pairs = sum(item.input_tokens**2 / 2 for item in arrived)
-        now += PACE.step_s(len(running), context, sum(item.input_tokens for item in arrived), pairs, len(arrived))
+        now += STEP_TIME.step_s(len(running), context, sum(item.input_tokens for item in arrived), pairs, len(arrived))
         running += new
         for entry in running:
             entry[1] += 1
             first.setdefault(id(entry[0]), now)
         last.update({id(item): now for item, written in running if written >= item.output_tokens})
         running = [entry for entry in running if entry[1] < entry[0].output_tokens]
-    slow = [first[id(item)] - item.at + PACE.api_s for item in asked]
+    slow = [first[id(item)] - item.at + STEP_TIME.api_s for item in asked]
     assert [item.ttft_s for item in fast] == pytest.approx(slow, rel=0.05, abs=1e-3)
-    assert [item.end for item in fast] == pytest.approx([last[id(item)] + PACE.api_s for item in asked], rel=0.01)
+    assert [item.end for item in fast] == pytest.approx([last[id(item)] + STEP_TIME.api_s for item in asked], rel=0.01)
 
 
 def test_a_closed_loop_keeps_its_clients_busy() -> None:
-    found = closed_loop(PACE, WIDE, 16, 500, 200, 6, random.Random(1))
+    found = simulate_closed_loop(STEP_TIME, WIDE, 16, 500, 200, 6, random.Random(1))
     assert len(found.served) == 16 * 6 and found.complete
     for at in (0.4, 0.5, 0.6):
         moment = at * max(item.end for item in found.served)
-        assert sum(item.at <= moment < item.end - PACE.api_s for item in found.served) == 16
+        assert sum(item.at <= moment < item.end - STEP_TIME.api_s for item in found.served) == 16
 
 
 def test_a_full_cache_makes_the_newest_give_way_and_all_are_served() -> None:
-    tight = Room(kv_tokens=2_000, max_num_seqs=256, max_batched_tokens=8192, full=False)
-    found = open_loop(PACE, tight, [Request(0.0, 300, 400)] * 8)
+    tight = BatchLimits(kv_tokens=2_000, max_num_seqs=256, max_batched_tokens=8192, full=False)
+    found = simulate_open_loop(STEP_TIME, tight, [RequestArrival(0.0, 300, 400)] * 8)
     assert found.preempted > 0 and found.complete and len(found.served) == 8
     assert sum(item.output_tokens for item in found.served) == 8 * 400
 
 
 def test_reserving_the_whole_length_never_preempts() -> None:
-    tight = Room(kv_tokens=2_000, max_num_seqs=256, max_batched_tokens=8192, full=True)
-    found = open_loop(PACE, tight, [Request(0.0, 300, 400)] * 8)
+    tight = BatchLimits(kv_tokens=2_000, max_num_seqs=256, max_batched_tokens=8192, full=True)
+    found = simulate_open_loop(STEP_TIME, tight, [RequestArrival(0.0, 300, 400)] * 8)
     assert found.preempted == 0 and found.peak_running == 2 and len(found.served) == 8
 
 
 def test_what_can_never_fit_is_refused() -> None:
-    found = open_loop(PACE, Room(100, 8, 8192, False), [Request(0.0, 300, 400)])
+    found = simulate_open_loop(STEP_TIME, BatchLimits(100, 8, 8192, False), [RequestArrival(0.0, 300, 400)])
     assert found.refused == 1 and not found.served
 
 
@@ -85,14 +94,14 @@ def test_a_trace_is_read_in_its_order_from_its_first_request(tmp_path: Path) -> 
     path.write_text(
         '{"at": 7, "input_tokens": 5, "output_tokens": 6}\n{"at": 4, "input_tokens": 1, "output_tokens": 2}\n'
     )
-    assert read_trace(path) == (Request(0.0, 1, 2), Request(3.0, 5, 6))
+    assert read_trace(path) == (RequestArrival(0.0, 1, 2), RequestArrival(3.0, 5, 6))
     path.write_text('{"at": 7, "input_tokens": 0, "output_tokens": 6}\n')
     with pytest.raises(InputError, match=r"trace\.jsonl:1: a length below 1"):
         read_trace(path)
 
 
 def test_arrivals_have_the_rate_that_was_asked_for_and_poissons_dispersion() -> None:
-    times = [item.at for item in poisson(50.0, 20_000, 1, 1, random.Random(7))]
+    times = [item.at for item in draw_poisson_arrivals(50.0, 20_000, 1, 1, random.Random(7))]
     assert len(times) / times[-1] == pytest.approx(50.0)
     counts = [0] * int(times[-1] + 1)
     for at in times:

@@ -5,7 +5,7 @@ import msgspec
 from starlette.applications import Starlette
 
 from steward.console.app import COOKIE, SESSION_S, Sessions, build
-from steward.core.gpus import Gpu, GpuReading, GpuSight, MigDevice
+from steward.core.gpus import Gpu, GpuReading, GpuStatus, MigDevice
 from steward.core.records import ExchangeRow, Health, SeriesPoint, Snapshot, Usage
 
 TOKEN = "a-token"
@@ -122,19 +122,19 @@ def test_the_page_names_its_span() -> None:
 def test_gpus_are_shown_where_there_are_some_and_without_processes() -> None:
     cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
 
-    def page(sight: GpuSight) -> str:
-        shown = msgspec.structs.replace(snapshot(), gpus=sight)
+    def page(status: GpuStatus) -> str:
+        shown = msgspec.structs.replace(snapshot(), gpus=status)
         return ask(build(lambda: shown, TOKEN, lambda: ""), "GET", "/", cookie=cookie)[2]
 
-    assert "GPUs" not in page(GpuSight())
+    assert "GPUs" not in page(GpuStatus())
     parts = (MigDevice(instance=9, profile="1g.10gb", memory_total_bytes=2**30, memory_used_bytes=2**29),)
     gpus = (
         Gpu(index=0, name="<H100>", gpu_percent=97.0, temperature_c=83.0, ecc_uncorrected=1),
         Gpu(index=1, error="GPU is lost"),
         Gpu(index=2, name="A100", mig=parts),
     )
-    sight = GpuSight(reading=GpuReading(at=1.0, source="nvml", gpus=gpus), age_s=90.0, error="it hangs")
-    text = page(sight)
+    status = GpuStatus(reading=GpuReading(at=1.0, source="nvml", gpus=gpus), age_s=90.0, error="it hangs")
+    text = page(status)
     assert "&lt;H100&gt;" in text and "97 %" in text and "83 °C" in text and "1 uncorrected ECC error" in text
     assert "GPU 1: GPU is lost" in text and "MIG 1g.10gb, instance 9" in text and "0.5 of 1.0 GiB" in text
     assert "GPUs cannot be read: it hangs" in text and "1 min 30 s old" in text and "style=" not in text

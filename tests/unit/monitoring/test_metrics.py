@@ -5,23 +5,23 @@ import subprocess
 
 import pytest
 
-from steward.core.gpus import Gpu, GpuProcess, GpuReading, GpuSight, MigDevice, Xid
+from steward.core.gpus import Gpu, GpuProcess, GpuReading, GpuStatus, MigDevice, Xid
 from steward.core.meters import MeterRow
 from steward.core.records import FeedbackSum
 from steward.monitoring.metrics import (
     TABLE,
-    Deployment,
-    Process,
-    Sample,
+    MetricSample,
+    ProcessState,
+    ServiceState,
     deployment_samples,
     feedback_samples,
     gpu_samples,
     render,
 )
 
-SEEN = Deployment(
+SEEN = ServiceState(
     version="1.0", started_at=1.5, config_version=3, config_refused=True, open_requests=2, lines={"big": (3, 2)},
-    processes=(Process("worker-0", True, 0), Process("keeper", False, 4)),
+    processes=(ProcessState("worker-0", True, 0), ProcessState("keeper", False, 4)),
 )  # fmt: skip
 ROWS = [
     MeterRow("tokens", (("route", "r"), ("token", "input")), part, value)
@@ -49,7 +49,7 @@ def test_the_line_of_each_route_is_shown() -> None:
 
 def test_label_values_are_escaped() -> None:
     """Exposition format 0.0.4: backslash, double quote and line feed."""
-    assert r'{outcome="a\\b\"c\nd"} 1' in render([], [Sample("requests", 1, (("outcome", 'a\\b"c\nd'),))])
+    assert r'{outcome="a\\b\"c\nd"} 1' in render([], [MetricSample("requests", 1, (("outcome", 'a\\b"c\nd'),))])
 
 
 def test_no_name_stands_for_two_metrics() -> None:
@@ -86,7 +86,7 @@ BUSY = Gpu(
 
 def gpu_text(*gpus: Gpu, age_s: float | None = 3.0, error: str = "") -> str:
     reading = GpuReading(at=9.0, source="nvml", gpus=gpus) if gpus else None
-    return render([], gpu_samples(GpuSight(reading=reading, age_s=age_s, error=error)))
+    return render([], gpu_samples(GpuStatus(reading=reading, age_s=age_s, error=error)))
 
 
 def test_gpus_stand_under_dcgms_names_labels_and_units() -> None:

@@ -44,7 +44,7 @@ def test_without_a_gpu_there_is_nothing_to_see() -> None:
     assert (reading.source, reading.gpus, reading.reason) == ("none", (), "no driver")
     asked = threading.Event()
     with running(Sampler(find=lambda: asked.set() or "no driver")) as sampler:
-        assert asked.wait(5) and sampler.sight().age_s is None and not sampler.sight().error
+        assert asked.wait(5) and sampler.status().age_s is None and not sampler.status().error
 
 
 def test_a_driver_that_hangs_costs_its_limit_and_no_more() -> None:
@@ -68,7 +68,7 @@ def test_the_sampler_never_asks_for_processes_and_ends_well() -> None:
     reader = Reader()
     with running(Sampler(find=lambda: reader, interval_s=0.01)) as sampler:
         until(lambda: len(reader.asked) > 2)
-        assert sampler.sight().reading is not None
+        assert sampler.status().reading is not None
     until(lambda: reader.closed)
     assert not any(reader.asked)
 
@@ -76,17 +76,17 @@ def test_the_sampler_never_asks_for_processes_and_ends_well() -> None:
 def test_a_hanging_driver_leaves_the_last_reading_with_its_age() -> None:
     reader, now = Reader(), [100.0]
     with running(Sampler(find=lambda: reader, interval_s=0.01, clock=lambda: now[0])) as sampler:
-        until(lambda: sampler.sight().reading)
+        until(lambda: sampler.status().reading)
         reader.go.clear()
         until(lambda: sampler._busy_since == 100.0)
         now[0] = 130.0
-        sight = sampler.sight()
-        assert sight.reading is not None and sight.age_s == 30.0 and "not answered for 30 s" in sight.error
+        status = sampler.status()
+        assert status.reading is not None and status.age_s == 30.0 and "not answered for 30 s" in status.error
         now[0] = 101.0 + STALE_S
-        assert sampler.sight().reading is None and sampler.sight().age_s == 1.0 + STALE_S
+        assert sampler.status().reading is None and sampler.status().age_s == 1.0 + STALE_S
         reader.go.set()
-        until(lambda: sampler.sight().age_s == 0.0)
-        assert not sampler.sight().error
+        until(lambda: sampler.status().age_s == 0.0)
+        assert not sampler.status().error
 
 
 def test_a_driver_that_fails_is_told_once_and_looked_for_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -99,16 +99,16 @@ def test_a_driver_that_fails_is_told_once_and_looked_for_again(caplog: pytest.Lo
 
     with running(Sampler(find=find, look_again_s=0.01, plugged=lambda: PLUGGED)) as sampler:
         until(lambda: len(found) > 2)
-        assert "version mismatch" in sampler.sight().error and reader.closed
+        assert "version mismatch" in sampler.status().error and reader.closed
         reader.error = None
-        until(lambda: sampler.sight().reading)
-        assert not sampler.sight().error
+        until(lambda: sampler.status().reading)
+        assert not sampler.status().error
     assert [record.getMessage().count("mismatch") for record in caplog.records] == [1]
 
 
 def test_a_mistake_of_our_own_does_not_end_the_watch() -> None:
     reader = Reader(KeyError("x"))
     with running(Sampler(find=lambda: reader, look_again_s=0.01)) as sampler:
-        until(lambda: "a mistake of steward's own (KeyError)" in sampler.sight().error)
+        until(lambda: "a mistake of steward's own (KeyError)" in sampler.status().error)
         reader.error = None
-        until(lambda: sampler.sight().reading)
+        until(lambda: sampler.status().reading)

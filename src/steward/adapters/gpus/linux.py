@@ -19,7 +19,7 @@ MOST_BYTES: Final = 16 * 1024 * 1024  # the kernel's buffer is 128 KiB to a few 
 _XID: Final = re.compile(rb"\d+,\d+,(\d+),[^;\n]*;NVRM: Xid \(PCI:([0-9a-fA-F:.]+)\): (\d+)")
 
 
-def on_the_bus(folder: Path = Path("/sys/bus/pci/devices")) -> list[str]:
+def list_pci_gpus(folder: Path = Path("/sys/bus/pci/devices")) -> list[str]:
     """PCI addresses of NVIDIA's GPUs, whether or not a driver has them."""
     found = []
     try:
@@ -32,8 +32,8 @@ def on_the_bus(folder: Path = Path("/sys/bus/pci/devices")) -> list[str]:
     return found
 
 
-def logged_xids(now: float, log: Path = Path("/dev/kmsg")) -> dict[str, Xid]:
-    """The last XID of each GPU since the machine started, by `slot`. Empty where the log may not be read."""
+def read_logged_xids(now: float, log: Path = Path("/dev/kmsg")) -> dict[str, Xid]:
+    """The last XID of each GPU since the machine started, by `pci_slot`. Empty where the log may not be read."""
     try:
         fd = os.open(log, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -44,7 +44,7 @@ def logged_xids(now: float, log: Path = Path("/dev/kmsg")) -> dict[str, Xid]:
         os.close(fd)
     booted = now - time.clock_gettime(time.CLOCK_MONOTONIC)
     return {
-        slot(address.decode()): Xid(int(code), booted + int(microseconds) / 1e6)
+        pci_slot(address.decode()): Xid(int(code), booted + int(microseconds) / 1e6)
         for microseconds, address, code in _XID.findall(text)
     }
 
@@ -66,10 +66,10 @@ def _all(fd: int) -> bytes:
     return b"".join(parts)
 
 
-def slot(address: str) -> str:
+def pci_slot(address: str) -> str:
     """The form that addresses of the driver, of PCI and of the log have in common.
 
-    >>> slot("00000000:17:00.0"), slot("0000:17:00"), slot("0000:3B:00.0")
+    >>> pci_slot("00000000:17:00.0"), pci_slot("0000:17:00"), pci_slot("0000:3B:00.0")
     ('0000:17:00', '0000:17:00', '0000:3b:00')
     """
     domain, _, rest = address.lower().partition(":")
@@ -85,15 +85,15 @@ class WithKernelLog:
     def read(self, now: float, processes: bool) -> GpuReading:
         """See `GpuReader`."""
         reading = self._reader.read(now, processes)
-        logged = logged_xids(now, self._log)
-        return msgspec.structs.replace(reading, gpus=tuple(_newer(gpu, logged) for gpu in reading.gpus))
+        logged = read_logged_xids(now, self._log)
+        return msgspec.structs.replace(reading, gpus=tuple(_merge_xid(gpu, logged) for gpu in reading.gpus))
 
     def close(self) -> None:
         self._reader.close()
 
 
-def _newer(gpu: Gpu, logged: dict[str, Xid]) -> Gpu:
-    xid = logged.get(slot(gpu.pci))
+def _merge_xid(gpu: Gpu, logged: dict[str, Xid]) -> Gpu:
+    xid = logged.get(pci_slot(gpu.pci))
     if xid is None or (gpu.last_xid is not None and gpu.last_xid.at >= xid.at):
         return gpu
     return msgspec.structs.replace(gpu, last_xid=xid)

@@ -29,7 +29,7 @@ ABSENT: Final = (  # of one number, not of the device
 MISSING: Final = (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
 
 
-class Missing(Exception):
+class NvmlMissing(Exception):
     """No library or no driver here: somebody else may know more."""
 
 
@@ -43,8 +43,8 @@ class NvmlReader:
             nvml.nvmlInit()
         except pynvml.NVMLError as error:
             if error.value in MISSING:
-                raise Missing(_said(error)) from error
-            raise Unavailable(f"NVML: {_said(error)}; does the library fit the loaded driver?") from error
+                raise NvmlMissing(_error_text(error)) from error
+            raise Unavailable(f"NVML: {_error_text(error)}; does the library fit the loaded driver?") from error
         self._events: Any = None
         self._watched: set[str] = set()  # by UUID
         self._xids: dict[str, Xid] = {}  # by UUID
@@ -56,8 +56,8 @@ class NvmlReader:
             count = nvml.nvmlDeviceGetCount()
             driver = nvml.nvmlSystemGetDriverVersion()
         except pynvml.NVMLError as error:
-            raise Unavailable(f"NVML: {_said(error)}") from error
-        cuda = self._ask(nvml.nvmlSystemGetCudaDriverVersion_v2)
+            raise Unavailable(f"NVML: {_error_text(error)}") from error
+        cuda = self._query(nvml.nvmlSystemGetCudaDriverVersion_v2)
         self._take_events(now)
         gpus = tuple(self._gpu(index, processes) for index in range(count))
         return GpuReading(
@@ -81,30 +81,30 @@ class NvmlReader:
         try:
             handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
         except pynvml.NVMLError as error:
-            return Gpu(index=index, error=_said(error))
+            return Gpu(index=index, error=_error_text(error))
         known: dict[str, Any] = {"index": index}
         try:
-            for part in (self._identity, self._load, self._body, self._health, self._parts):
+            for part in (self._identity, self._load, self._power_and_clocks, self._health, self._mig_devices):
                 known |= part(handle)
             if processes:
                 known["processes"] = self._processes(handle)
         except pynvml.NVMLError as error:  # lost in the middle: what was read stays
-            known["error"] = _said(error)
+            known["error"] = _error_text(error)
         return Gpu(**known)
 
     def _identity(self, handle: Any) -> dict[str, Any]:
-        nvml, ask = self._nvml, self._ask
+        nvml, ask = self._nvml, self._query
         uuid, pci = ask(nvml.nvmlDeviceGetUUID, handle) or "", ask(nvml.nvmlDeviceGetPciInfo, handle)
         self._watch(handle, uuid)
         return {
             "uuid": uuid,
             "name": ask(nvml.nvmlDeviceGetName, handle) or "",
-            "pci": _plain(pci.busId) if pci is not None else "",
+            "pci": _decode_text(pci.busId) if pci is not None else "",
             "last_xid": self._xids.get(uuid),
         }
 
     def _load(self, handle: Any) -> dict[str, Any]:
-        nvml, ask = self._nvml, self._ask
+        nvml, ask = self._nvml, self._query
         rates = ask(nvml.nvmlDeviceGetUtilizationRates, handle)
         encoder = ask(nvml.nvmlDeviceGetEncoderUtilization, handle)
         decoder = ask(nvml.nvmlDeviceGetDecoderUtilization, handle)
@@ -118,7 +118,7 @@ class NvmlReader:
 
     def _memory(self, handle: Any) -> dict[str, Any]:
         """Version 2 tells what the driver reserves; version 1, of drivers before 510, counts it as used."""
-        nvml, ask = self._nvml, self._ask
+        nvml, ask = self._nvml, self._query
         found = ask(nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
         reserved = found and found.reserved
         found = found or ask(nvml.nvmlDeviceGetMemoryInfo, handle)
@@ -131,17 +131,17 @@ class NvmlReader:
             "memory_reserved_bytes": reserved,
         }
 
-    def _body(self, handle: Any) -> dict[str, Any]:
-        nvml, ask = self._nvml, self._ask
+    def _power_and_clocks(self, handle: Any) -> dict[str, Any]:
+        nvml, ask = self._nvml, self._query
         power_mw = ask(nvml.nvmlDeviceGetPowerUsage, handle)
         limit_mw = ask(nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
         energy_mj = ask(nvml.nvmlDeviceGetTotalEnergyConsumption, handle)
         return {
             "temperature_c": ask(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
             "memory_temperature_c": self._memory_temperature(handle),
-            "power_w": _thousandth(power_mw),
-            "power_limit_w": _thousandth(limit_mw),
-            "energy_j": _thousandth(energy_mj),
+            "power_w": _divide_by_1000(power_mw),
+            "power_limit_w": _divide_by_1000(limit_mw),
+            "energy_j": _divide_by_1000(energy_mj),
             "sm_clock_mhz": ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
             "sm_clock_max_mhz": ask(nvml.nvmlDeviceGetMaxClockInfo, handle, nvml.NVML_CLOCK_SM),
             "memory_clock_mhz": ask(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM),
@@ -150,13 +150,13 @@ class NvmlReader:
 
     def _memory_temperature(self, handle: Any) -> float | None:
         """A field value carries its own return code and type; 0 is what products without the sensor say."""
-        found = self._ask(self._nvml.nvmlDeviceGetFieldValues, handle, [self._nvml.NVML_FI_DEV_MEMORY_TEMP])
+        found = self._query(self._nvml.nvmlDeviceGetFieldValues, handle, [self._nvml.NVML_FI_DEV_MEMORY_TEMP])
         if not found or found[0].nvmlReturn != pynvml.NVML_SUCCESS:
             return None
         return float(found[0].value.uiVal) or None
 
     def _health(self, handle: Any) -> dict[str, Any]:
-        nvml, ask = self._nvml, self._ask
+        nvml, ask = self._nvml, self._query
         rows = ask(nvml.nvmlDeviceGetRemappedRows, handle)  # corrected, uncorrected, pending, failed
         errors = {
             name: ask(nvml.nvmlDeviceGetTotalEccErrors, handle, kind, nvml.NVML_VOLATILE_ECC)
@@ -175,18 +175,18 @@ class NvmlReader:
             "row_remap_failed": bool(rows[3]),
         }
 
-    def _parts(self, handle: Any) -> dict[str, Any]:
+    def _mig_devices(self, handle: Any) -> dict[str, Any]:
         """The MIG devices of a GPU that is divided."""
-        nvml, ask = self._nvml, self._ask
+        nvml, ask = self._nvml, self._query
         mode = ask(nvml.nvmlDeviceGetMigMode, handle)
         if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
             return {"mig": None}
         places = ask(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
         found = (ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, place) for place in range(places))
-        return {"mig": tuple(self._part(part) for part in found if part is not None)}
+        return {"mig": tuple(self._mig_device(part) for part in found if part is not None)}
 
-    def _part(self, handle: Any) -> MigDevice:
-        nvml, ask = self._nvml, self._ask
+    def _mig_device(self, handle: Any) -> MigDevice:
+        nvml, ask = self._nvml, self._query
         memory = self._memory(handle)
         memory.pop("memory_reserved_bytes", None)
         return MigDevice(
@@ -197,7 +197,7 @@ class NvmlReader:
         )
 
     def _processes(self, handle: Any) -> tuple[GpuProcess, ...] | None:
-        nvml, ask = self._nvml, self._ask
+        nvml, ask = self._nvml, self._query
         compute = ask(nvml.nvmlDeviceGetComputeRunningProcesses, handle)
         graphics = ask(nvml.nvmlDeviceGetGraphicsRunningProcesses, handle)
         if compute is None and graphics is None:
@@ -217,7 +217,7 @@ class NvmlReader:
         )
         return GpuProcess(
             pid=item.pid,
-            name=_plain(self._ask(self._nvml.nvmlSystemGetProcessName, item.pid) or ""),
+            name=_decode_text(self._query(self._nvml.nvmlSystemGetProcessName, item.pid) or ""),
             kind=kind,
             memory_bytes=item.usedGpuMemory,
             instance=None if instance in (None, NO_INSTANCE) else instance,
@@ -244,11 +244,11 @@ class NvmlReader:
                 event = self._nvml.nvmlEventSetWait(self._events, 0)
             except pynvml.NVMLError:  # a timeout: nothing is waiting
                 return
-            uuid = self._ask(self._nvml.nvmlDeviceGetUUID, event.device)
+            uuid = self._query(self._nvml.nvmlDeviceGetUUID, event.device)
             if uuid:
                 self._xids[uuid] = Xid(int(event.eventData), now)
 
-    def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
+    def _query(self, call: Callable[..., Any], *arguments: Any) -> Any:
         """The answer, or None where this product, driver or user does not get one.
 
         :raises NVMLError: the device does not answer
@@ -265,13 +265,13 @@ def _reasons(bits: int | None) -> tuple[Reason, ...] | None:
     return None if bits is None else tuple(reason for reason, bit in REASON_BITS.items() if bits & bit)
 
 
-def _thousandth(value: int | None) -> float | None:
+def _divide_by_1000(value: int | None) -> float | None:
     return None if value is None else value / 1000
 
 
-def _plain(text: str | bytes) -> str:
+def _decode_text(text: str | bytes) -> str:
     return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
 
 
-def _said(error: pynvml.NVMLError) -> str:
+def _error_text(error: pynvml.NVMLError) -> str:
     return str(error) or type(error).__name__

@@ -143,7 +143,7 @@ def _gpu(item: Element, index: int, processes: bool) -> Gpu:
         uuid=_text(item, "uuid"),
         name=_text(item, "product_name"),
         pci=_text(item, "pci/pci_bus_id") or item.get("id", ""),
-        error=_trouble(item),
+        error=_find_device_error(item),
         memory_total_bytes=_bytes(item, "fb_memory_usage/total"),
         memory_used_bytes=_bytes(item, "fb_memory_usage/used"),
         memory_free_bytes=_bytes(item, "fb_memory_usage/free"),
@@ -164,14 +164,14 @@ def _gpu(item: Element, index: int, processes: bool) -> Gpu:
         ecc_uncorrected=_sum(item, _uncorrectable(item), "double_bit/total"),
         rows_remapped_corrected=_count(item, "remapped_rows/remapped_row_corr"),
         rows_remapped_uncorrected=_count(item, "remapped_rows/remapped_row_unc"),
-        row_remap_pending=_yes(item, "remapped_rows/remapped_row_pending"),
-        row_remap_failed=_yes(item, "remapped_rows/remapped_row_failure"),
+        row_remap_pending=_read_bool(item, "remapped_rows/remapped_row_pending"),
+        row_remap_failed=_read_bool(item, "remapped_rows/remapped_row_failure"),
         mig=tuple(map(_mig, item.findall("mig_devices/mig_device"))) if mode == "Enabled" else None,
         processes=tuple(map(_process, item.findall("processes/process_info"))) if processes else None,
     )
 
 
-def _trouble(item: Element) -> str:
+def _find_device_error(item: Element) -> str:
     """What stands in the place of numbers where the GPU itself no longer answers."""
     for found in item.iter():
         meaning = _LOST.get((found.text or "").strip().strip("[]").lower())
@@ -250,5 +250,5 @@ def _bytes(item: Element, path: str) -> int | None:
     return None if number is None else int(number * MIB)
 
 
-def _yes(item: Element, path: str) -> bool | None:
+def _read_bool(item: Element, path: str) -> bool | None:
     return {"Yes": True, "No": False}.get(_text(item, path))

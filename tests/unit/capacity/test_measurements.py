@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from steward.capacity.measured import read_rows, shipped_rows, validate
-from steward.capacity.speed import shipped_terms
+from steward.capacity.measurements import read_measurements, read_shipped_measurements, validate
+from steward.capacity.step_time import load_shipped_terms
 from steward.core.errors import InputError
 
 HEAD = (
@@ -22,28 +22,28 @@ def table(folder: Path, *rows: str) -> Path:
 
 
 def test_the_shipped_rows_are_predicted_within_the_reaches() -> None:
-    found = validate(shipped_rows(), (), lambda _: shipped_terms())
+    found = validate(read_shipped_measurements(), (), lambda _: load_shipped_terms())
     errors = {name: item.median_error for name, item in found.metrics.items()}
     assert found.rows == 293 and not found.declined
     assert errors["output_tok_s"] < 0.10 and errors["tpot_ms"] < 0.15 and errors["ttft_ms"] < 0.25
 
 
 def test_empty_cells_and_nan_are_no_measurements(tmp_path: Path) -> None:
-    rows, declined = read_rows(table(tmp_path, GOOD))
+    rows, declined = read_measurements(table(tmp_path, GOOD))
     assert not declined and rows[0].measured == {"output_tok_s": 800.0}
 
 
 def test_a_tenth_may_be_declined_and_the_rest_counts_as_an_error_of_one(tmp_path: Path) -> None:
     bad = GOOD.replace("H100", "Z80")
-    rows, declined = read_rows(table(tmp_path, *[GOOD] * 8, bad, bad))
-    found = validate(rows, declined, lambda _: shipped_terms())
+    rows, declined = read_measurements(table(tmp_path, *[GOOD] * 8, bad, bad))
+    found = validate(rows, declined, lambda _: load_shipped_terms())
     assert found.rows == 10 and found.declined == {"unknown GPU 'Z80'": 2}
     assert found.metrics["output_tok_s"].n == 9 and found.metrics["output_tok_s"].p90_error == 1.0
 
 
 def test_rows_per_gpu_count_for_all_of_them(tmp_path: Path) -> None:
     row = "Llama-2-70b,H100,4,fp8,TensorRT-LLM,tp4,128,128,static_batch,64,100,,out tok/s PER GPU\n"
-    assert read_rows(table(tmp_path, row))[0][0].measured["output_tok_s"] == 400
+    assert read_measurements(table(tmp_path, row))[0][0].measured["output_tok_s"] == 400
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_rows_per_gpu_count_for_all_of_them(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_loads_are_understood(tmp_path: Path, kind: str, value: str, meant: str) -> None:
     row = GOOD.replace("closed_loop_concurrency,8", f"{kind},{value}")
-    assert read_rows(table(tmp_path, row))[0][0].load.kind == meant
+    assert read_measurements(table(tmp_path, row))[0][0].load.kind == meant
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_loads_are_understood(tmp_path: Path, kind: str, value: str, meant: str)
     ],
 )  # fmt: skip
 def test_precisions_are_understood(tmp_path: Path, precision: str, meant: str, kv_bytes: float) -> None:
-    row = read_rows(table(tmp_path, GOOD.replace(",bf16,", f",{precision},")))[0][0]
+    row = read_measurements(table(tmp_path, GOOD.replace(",bf16,", f",{precision},")))[0][0]
     assert (row.deployment.precision.name, row.deployment.kv_bytes) == (meant, kv_bytes)
 
 
@@ -80,7 +80,9 @@ def test_precisions_are_understood(tmp_path: Path, precision: str, meant: str, k
     ],
 )  # fmt: skip
 def test_degrees_are_understood(tmp_path: Path, parallelism: str, count: str, tp: int, pp: int, gpus: int) -> None:
-    row = read_rows(table(tmp_path, GOOD.replace("H100,1,", f"H100,{count},").replace("tp1", parallelism)))[0][0]
+    row = read_measurements(table(tmp_path, GOOD.replace("H100,1,", f"H100,{count},").replace("tp1", parallelism)))[0][
+        0
+    ]
     assert (row.deployment.tp, row.deployment.pp, row.deployment.gpus) == (tp, pp, gpus)
 
 
@@ -88,4 +90,4 @@ def test_a_table_without_its_columns_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="no column model, gpu"):
-        read_rows(path)
+        read_measurements(path)

@@ -18,33 +18,33 @@ from typing import Final, Literal
 
 import msgspec
 
+from steward.capacity.catalog import TABLES, Accelerator, find_accelerator, find_nearest_model
 from steward.capacity.engines import ENGINES, find_engine, find_precision
-from steward.capacity.facts import TABLES, Gpu, find_gpu, nearest_model
-from steward.capacity.memory import Deployment, plan_memory
-from steward.capacity.predict import DoesNotFit, Load, Prediction, predict
-from steward.capacity.speed import Terms
+from steward.capacity.memory import Deployment, estimate_memory
+from steward.capacity.predict import DoesNotFit, Load, LoadPrediction, predict
+from steward.capacity.step_time import Terms
 from steward.core.errors import InputError, UnknownName
 
-Metric = Literal["output_tok_s", "ttft_ms", "tpot_ms"]
-METRICS: Final[tuple[Metric, ...]] = ("output_tok_s", "ttft_ms", "tpot_ms")
+MeasuredMetric = Literal["output_tok_s", "ttft_ms", "tpot_ms"]
+METRICS: Final[tuple[MeasuredMetric, ...]] = ("output_tok_s", "ttft_ms", "tpot_ms")
 FREE_DECLINED: Final = 0.1  # of the rows
 _COLUMNS: Final = ("model", "gpu", "input_len", "output_len")
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One measurement, resolved. `group` is what leave-one-group-out leaves out: model, GPU, engine."""
 
     id: str
     group: str
     deployment: Deployment
     load: Load
-    measured: dict[Metric, float]
+    measured: dict[MeasuredMetric, float]
 
 
-class Declined(msgspec.Struct, frozen=True):
+class RejectedRow(msgspec.Struct, frozen=True):
     id: str
     reason: str
-    metrics: tuple[Metric, ...]
+    metrics: tuple[MeasuredMetric, ...]
 
 
 class MetricError(msgspec.Struct, frozen=True):
@@ -58,17 +58,19 @@ class MetricError(msgspec.Struct, frozen=True):
 class Validation(msgspec.Struct, frozen=True, kw_only=True):
     """`steward plan validate --json`."""
 
-    metrics: dict[Metric, MetricError]
+    metrics: dict[MeasuredMetric, MetricError]
     declined: dict[str, int]
     rows: int
 
 
-def shipped_rows() -> list[Row]:
-    rows, _ = read_rows(TABLES / "throughput.csv")
+def read_shipped_measurements() -> list[Measurement]:
+    rows, _ = read_measurements(TABLES / "throughput.csv")
     return rows
 
 
-def read_rows(path: Path, own: Mapping[str, Gpu] | None = None) -> tuple[list[Row], list[Declined]]:
+def read_measurements(
+    path: Path, own: Mapping[str, Accelerator] | None = None
+) -> tuple[list[Measurement], list[RejectedRow]]:
     """:raises InputError: not a CSV with at least model, gpu, input_len and output_len"""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -82,34 +84,36 @@ def read_rows(path: Path, own: Mapping[str, Gpu] | None = None) -> tuple[list[Ro
         raise InputError(f"{path}: {error.strerror}; expected a CSV of measurements") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: {error}; expected a CSV in UTF-8") from error
-    rows: list[Row] = []
-    declined: list[Declined] = []
+    rows: list[Measurement] = []
+    declined: list[RejectedRow] = []
     for number, cells in enumerate(raw, 1):
-        clean = {key: _cell(value) for key, value in cells.items() if isinstance(key, str)}
+        clean = {key: _clean_cell(value) for key, value in cells.items() if isinstance(key, str)}
         identity = clean.get("row_id") or str(number)
-        metrics = tuple(_measured(clean))
+        metrics = tuple(_parse_metrics(clean))
         try:
-            rows.append(resolve(clean, identity, own))
+            rows.append(parse_measurement(clean, identity, own))
         except UnknownName as error:
-            declined.append(Declined(identity, str(error).split(";")[0].split(". Known")[0], metrics))
+            declined.append(RejectedRow(identity, str(error).split(";")[0].split(". Known")[0], metrics))
         except InputError as error:
-            declined.append(Declined(identity, str(error), metrics))
+            declined.append(RejectedRow(identity, str(error), metrics))
     return rows, declined
 
 
-def _cell(value: object) -> str:
+def _clean_cell(value: object) -> str:
     text = str(value or "").strip()
     return "" if text.lower() in ("nan", "none", "null", "n/a", "na", "-") else text
 
 
-def resolve(cells: Mapping[str, str], identity: str, own: Mapping[str, Gpu] | None = None) -> Row:
+def parse_measurement(
+    cells: Mapping[str, str], identity: str, own: Mapping[str, Accelerator] | None = None
+) -> Measurement:
     """:raises InputError: what cannot be resolved"""
 
     def get(name: str) -> str:
         return cells.get(name, "")
 
-    model = nearest_model(get("model")).model
-    gpu = find_gpu(get("gpu"), own)
+    model = find_nearest_model(get("model")).model
+    gpu = find_accelerator(get("gpu"), own)
     try:
         precision = find_precision(get("precision"), get("model"))
     except UnknownName:  # a word that says nothing, such as "default"
@@ -119,7 +123,7 @@ def resolve(cells: Mapping[str, str], identity: str, own: Mapping[str, Gpu] | No
         name: int(number)
         for name, number in re.findall(r"(moe_tp|moe_ep|attn_dp|tp|pp|dp|ep)[ =_-]?(\d+)", get("parallelism").lower())
     }
-    count = int(_number(get("gpu_count")) or 0)
+    count = int(_parse_number(get("gpu_count")) or 0)
     pp = split.get("pp", 1)
     dp = split.get("attn_dp", split.get("dp", 1))
     tp = split.get("tp") or max(1, count // (pp * dp) if count else 1)
@@ -138,20 +142,20 @@ def resolve(cells: Mapping[str, str], identity: str, own: Mapping[str, Gpu] | No
         dp=dp,
         moe_split=split.get("moe_tp", 1) * split.get("moe_ep", 1) if model.experts and "moe_tp" in split else 0,
         kv_bytes=1.0 if eight else 2.0,
-        max_num_seqs=default_slots(engine.name, gpu),
+        max_num_seqs=default_max_num_seqs(engine.name, gpu),
         max_batched_tokens=engine.max_batched_tokens,
         utilisation=engine.utilisation,
     )
-    return Row(
+    return Measurement(
         id=identity,
         group=f"{model.name} | {gpu.name} | {engine.name} {get('engine_version')}".strip(),
         deployment=deployment,
-        load=_load(cells),
-        measured=_measured(cells),
+        load=_parse_load(cells),
+        measured=_parse_metrics(cells),
     )
 
 
-def default_slots(engine: str, gpu: Gpu) -> int:
+def default_max_num_seqs(engine: str, gpu: Accelerator) -> int:
     """vLLM takes 1024 slots on cards of 70 GiB and more (its usage-context defaults), else 256."""
     if engine == "vllm" and gpu.memory_gib > 70 and "A100" not in gpu.name:
         return 1024
@@ -164,14 +168,14 @@ _OFFLINE: Final = ("offline", "throughput", "max")
 _OPEN: Final = ("open", "qps", "rate", "rps", "poisson", "req/s", "req_per_s", "turn")
 
 
-def _load(cells: Mapping[str, str]) -> Load:
+def _parse_load(cells: Mapping[str, str]) -> Load:
     """:raises InputError: lengths or load that say nothing"""
-    prompt, answer = (_number(cells.get(name, "")) or 0.0 for name in ("input_len", "output_len"))
+    prompt, answer = (_parse_number(cells.get(name, "")) or 0.0 for name in ("input_len", "output_len"))
     if min(prompt, answer) < 1:
         raise InputError("input_len or output_len is missing or below 1")
     kind, text = cells.get("load_type", "").lower(), cells.get("load_value", "").lower()
     infinite = text in ("inf", "infinity", "infinite", "max")
-    value = None if infinite else _number(text)
+    value = None if infinite else _parse_number(text)
     load = partial(Load, input_tokens=round(prompt), output_tokens=round(answer))
     counted = re.search(r"(\d[\d,]*) (?:requests|prompts)", f"{cells.get('notes', '')} {cells.get('source', '')}")
     requests = int(counted[1].replace(",", "")) if counted else 0
@@ -196,24 +200,24 @@ def _load(cells: Mapping[str, str]) -> Load:
     raise InputError(f"load_type {kind!r} with load_value {text!r}: expected a rate, a concurrency, a batch or offline")
 
 
-def _measured(cells: Mapping[str, str]) -> dict[Metric, float]:
+def _parse_metrics(cells: Mapping[str, str]) -> dict[MeasuredMetric, float]:
     """What the row has of the three metrics, for all accelerators together."""
-    found: dict[Metric, float] = {}
-    names: tuple[tuple[Metric, str], ...] = (
+    found: dict[MeasuredMetric, float] = {}
+    names: tuple[tuple[MeasuredMetric, str], ...] = (
         ("output_tok_s", "output_tok_s"),
         ("ttft_ms", "ttft_ms_mean"),
         ("tpot_ms", "tpot_ms_mean"),
     )
     for metric, column in names:
-        value = _number(cells.get(column, ""))
+        value = _parse_number(cells.get(column, ""))
         if value is not None and value > 0:
             found[metric] = value
     if "output_tok_s" in found and "per gpu" in cells.get("notes", "").lower():
-        found["output_tok_s"] *= max(1, int(_number(cells.get("gpu_count", "")) or 1))
+        found["output_tok_s"] *= max(1, int(_parse_number(cells.get("gpu_count", "")) or 1))
     return found
 
 
-def _number(text: str) -> float | None:
+def _parse_number(text: str) -> float | None:
     try:
         value = float(text.replace(",", ""))
     except ValueError:
@@ -224,43 +228,45 @@ def _number(text: str) -> float | None:
 # -- errors ------------------------------------------------------------------------------------------
 
 
-def predicted(prediction: Prediction, metric: Metric) -> float:
+def get_predicted(prediction: LoadPrediction, metric: MeasuredMetric) -> float:
     if metric == "output_tok_s":
         return prediction.output_tok_s
     return (prediction.ttft_ms if metric == "ttft_ms" else prediction.tpot_ms).mean
 
 
-def validate(rows: Iterable[Row], declined: Iterable[Declined], terms: Callable[[Row], Terms]) -> Validation:
+def validate(
+    rows: Iterable[Measurement], declined: Iterable[RejectedRow], terms: Callable[[Measurement], Terms]
+) -> Validation:
     """Errors of every metric that a row has."""
-    errors: dict[Metric, list[float]] = {metric: [] for metric in METRICS}
+    errors: dict[MeasuredMetric, list[float]] = {metric: [] for metric in METRICS}
     listed, refused = list(rows), list(declined)
     for row in listed:
-        found = predict_measured(row, terms(row))
+        found = predict_measurement(row, terms(row))
         for metric, value in row.measured.items():
-            errors[metric].append(abs(predicted(found, metric) / value - 1))
+            errors[metric].append(abs(get_predicted(found, metric) / value - 1))
     total = len(listed) + len(refused)
     free = int(FREE_DECLINED * total)
     for item in refused[free:]:
         for metric in item.metrics:
             errors[metric].append(1.0)
     return Validation(
-        metrics={metric: summary(values) for metric, values in errors.items()},
+        metrics={metric: summarize_errors(values) for metric, values in errors.items()},
         declined=dict(Counter(item.reason for item in refused)),
         rows=total,
     )
 
 
-def predict_measured(row: Row, terms: Terms) -> Prediction:
+def predict_measurement(row: Measurement, terms: Terms) -> LoadPrediction:
     """What was measured did fit, whatever the memory model says: then room for what ran is taken for granted."""
     try:
         return predict(row.deployment, row.load, terms)
     except DoesNotFit:
-        memory = plan_memory(row.deployment)
+        memory = estimate_memory(row.deployment)
         tokens = (row.load.input_tokens + row.load.output_tokens) * max(8, row.load.concurrency)
         return predict(row.deployment, row.load, terms, memory=msgspec.structs.replace(memory, kv_tokens=tokens))
 
 
-def summary(errors: list[float]) -> MetricError:
+def summarize_errors(errors: list[float]) -> MetricError:
     if not errors:
         return MetricError(0, None, None)
     ordered = sorted(errors)

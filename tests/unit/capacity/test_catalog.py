@@ -5,14 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from steward.capacity.facts import Gpu, Model, find_gpu, find_model, gpus, models, nearest_model, own_gpus, read_config
+from steward.capacity.catalog import (
+    Accelerator,
+    Model,
+    find_accelerator,
+    find_model,
+    find_nearest_model,
+    list_accelerators,
+    list_models,
+    read_accelerator_table,
+    read_config,
+)
 from steward.core.errors import InputError, UnknownName
 
 LLAMA = {"num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,
          "intermediate_size": 14336, "vocab_size": 128256}  # fmt: skip
 
 
-@pytest.mark.parametrize("model", models(), ids=lambda model: model.name)
+@pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)
 def test_a_models_shape_gives_the_parameters_its_authors_publish(model: Model) -> None:
     assert model.params / 1e9 == pytest.approx(model.published_params_b, rel=0.015)
     assert model.source and model.active_params <= model.params * 1.1 and model.heads % model.kv_heads == 0
@@ -21,8 +31,8 @@ def test_a_models_shape_gives_the_parameters_its_authors_publish(model: Model) -
     assert bool(model.experts) == bool(model.experts_per_token) == bool(model.moe_intermediate)
 
 
-@pytest.mark.parametrize("gpu", gpus(), ids=lambda gpu: gpu.name)
-def test_a_gpus_figures_are_plausible(gpu: Gpu) -> None:
+@pytest.mark.parametrize("gpu", list_accelerators(), ids=lambda gpu: gpu.name)
+def test_a_gpus_figures_are_plausible(gpu: Accelerator) -> None:
     assert gpu.source and 4 <= gpu.memory_gb <= 400 and 150 <= gpu.bandwidth_gb_s <= 10_000
     assert 10 <= gpu.bf16_tflops <= 3_000
     assert gpu.memory_gb * 0.7 < gpu.memory_gib * 2**30 / 1e9 <= gpu.memory_gb * 1.08  # the driver keeps some
@@ -54,11 +64,11 @@ def test_models_are_found_by_the_names_people_write(written: str, meant: str) ->
     ],
 )  # fmt: skip
 def test_gpus_are_found_by_the_names_drivers_and_tables_write(written: str, meant: str) -> None:
-    assert find_gpu(written).name == meant
+    assert find_accelerator(written).name == meant
 
 
 def test_no_two_gpus_share_a_name() -> None:
-    names = [name.lower() for gpu in gpus() for name in (gpu.name, *filter(None, gpu.aliases.split("|")))]
+    names = [name.lower() for gpu in list_accelerators() for name in (gpu.name, *filter(None, gpu.aliases.split("|")))]
     assert len(names) == len(set(names))
 
 
@@ -66,14 +76,14 @@ def test_an_unknown_name_offers_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"did you mean 'Llama-3\.1-8B'"):
         find_model("Llama-3.1-9B")
     with pytest.raises(UnknownName, match="unknown GPU 'Z80'"):
-        find_gpu("Z80")
+        find_accelerator("Z80")
 
 
 def test_a_measured_unknown_model_is_taken_for_one_of_its_size() -> None:
-    found = nearest_model("SomethingNew-70B-chat")
+    found = find_nearest_model("SomethingNew-70B-chat")
     assert found.how == "size" and 60e9 < found.model.params < 80e9
     with pytest.raises(UnknownName):
-        nearest_model("SomethingNew")
+        find_nearest_model("SomethingNew")
 
 
 def test_a_config_json_is_a_model(tmp_path: Path) -> None:
@@ -100,7 +110,7 @@ def test_a_broken_config_json_is_named_with_what_is_wrong(tmp_path: Path, text: 
 def test_own_accelerators_come_from_a_csv(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("name,bf16_tflops,memory_gb,bandwidth_gb_s\nX1,100,48,900\n")
-    assert own_gpus(path)["X1"].bandwidth_gb_s == 900
+    assert read_accelerator_table(path)["X1"].bandwidth_gb_s == 900
     path.write_text("name,bf16_tflops,memory_gb,bandwidth_gb_s\nX1,100,48,fast\n")
     with pytest.raises(InputError, match=r"own\.csv:2"):
-        own_gpus(path)
+        read_accelerator_table(path)

@@ -2,24 +2,26 @@
 
 import pytest
 
-from steward.capacity.decide import Decision, Wanted, decide, deployment_of, holds
+from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
-from steward.capacity.facts import find_gpu, find_model
 from steward.capacity.predict import Load, predict
-from steward.capacity.speed import shipped_terms
+from steward.capacity.sizing import Requirements, SizingResult, build_deployment, meets_objectives, size_hardware
+from steward.capacity.step_time import load_shipped_terms
 from steward.core.errors import InputError
 
-TERMS = shipped_terms()
+TERMS = load_shipped_terms()
 
 
-def wanted(**more: float) -> Wanted:
-    return Wanted(**{"rate": 10.0, "input_tokens": 1024, "output_tokens": 256, "tpot_p95_ms": 50.0, **more})  # type: ignore[arg-type]
+def wanted(**more: float) -> Requirements:
+    return Requirements(**{"rate": 10.0, "input_tokens": 1024, "output_tokens": 256, "tpot_p95_ms": 50.0, **more})  # type: ignore[arg-type]
 
 
-def decided(asked: Wanted, *gpus: str, model: str = "llama-3.1-8b", prices: dict[str, float] | None = None) -> Decision:
-    listed = [find_gpu(name) for name in gpus or ("h100", "a100", "l40s")]
+def decided(
+    asked: Requirements, *gpus: str, model: str = "llama-3.1-8b", prices: dict[str, float] | None = None
+) -> SizingResult:
+    listed = [find_accelerator(name) for name in gpus or ("h100", "a100", "l40s")]
     kinds = [find_precision("bf16")]
-    return decide(
+    return size_hardware(
         asked, find_model(model).model, listed, kinds, ENGINES["vllm"], lambda _: (TERMS, False), prices or {}
     )
 
@@ -37,11 +39,16 @@ def test_what_is_chosen_holds_the_objectives_with_the_headroom_asked_for() -> No
     asked = wanted(rate=40.0, ttft_p95_ms=500.0)
     best = decided(asked, "h100").choices[0]
     assert best.headroom >= asked.headroom and best.max_rate >= 40
-    deployment = deployment_of(
-        find_model("llama-3.1-8b").model, find_gpu("h100"), find_precision("bf16"), ENGINES["vllm"], best.tp, best.pp
+    deployment = build_deployment(
+        find_model("llama-3.1-8b").model,
+        find_accelerator("h100"),
+        find_precision("bf16"),
+        ENGINES["vllm"],
+        best.tp,
+        best.pp,
     )
     load = Load(kind="open", rate=40 / best.replicas, input_tokens=1024, output_tokens=256, spread=0.5, requests=300)
-    assert holds(predict(deployment, load, TERMS), asked)
+    assert meets_objectives(predict(deployment, load, TERMS), asked)
 
 
 def test_ten_times_the_traffic_takes_about_ten_times_the_replicas() -> None:

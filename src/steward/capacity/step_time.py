@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.facts import TABLES
-from steward.capacity.memory import Deployment, kv_bytes_per_token
+from steward.capacity.catalog import TABLES
+from steward.capacity.memory import Deployment, compute_kv_bytes_per_token
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ WIDTHS: Final = {  # log-normal width of each fitted term's prior; the defaults 
 }  # fmt: skip
 
 
-def shipped_terms() -> Terms:
+def load_shipped_terms() -> Terms:
     return msgspec.json.decode((TABLES / "terms.json").read_bytes(), type=Terms)
 
 
@@ -65,7 +65,7 @@ _VENDOR: Final = {
 }
 
 
-class Pace:
+class StepTime:
     """A deployment's step time with all constants worked out. Calls are cheap: about two microseconds."""
 
     __slots__ = (
@@ -77,7 +77,7 @@ class Pace:
     def __init__(self, deployment: Deployment, terms: Terms) -> None:
         d, m, t = deployment, deployment.model, terms
         matrix, memory = _VENDOR.get(d.gpu.vendor, (1.0, 1.0))
-        rate = _matrix_rate(d, t) * matrix * d.tp * d.dp  # flop/s of the replica's one stage
+        rate = _matrix_flop_s(d, t) * matrix * d.tp * d.dp  # flop/s of the replica's one stage
         bandwidth = d.gpu.bandwidth_gb_s * 1e9 * memory
         block_bytes = m.dense_block_params * (2.0 if d.precision.experts_only else d.precision.weight_bytes)
         head_bytes = m.vocab * m.hidden * (d.precision.weight_bytes if d.precision.embeddings_too else 2.0)
@@ -92,7 +92,7 @@ class Pace:
         width = m.heads * (m.mla_nope + m.mla_rope + m.mla_v if m.mla_kv_rank else 2 * m.head_dim)
         peak16 = d.gpu.bf16_tflops * 1e12 * matrix * d.tp * d.dp
         self.attention_s = 2.0 * m.layers * width / (peak16 * t.attention)  # of one pair of tokens
-        self.kv_s = kv_bytes_per_token(d) * d.pp / d.dp / (bandwidth * t.kv_bandwidth)
+        self.kv_s = compute_kv_bytes_per_token(d) * d.pp / d.dp / (bandwidth * t.kv_bandwidth)
         self.window, self.slide_share = m.sliding_window, m.sliding_layers / m.layers
         self.norm = t.overlap
         self.pp = d.pp
@@ -111,7 +111,7 @@ class Pace:
         self.api_s = 1e-3 * t.request_ms
         self.scale, self.stall = t.scale, t.stall
 
-    def same_as(self, other: Pace) -> bool:
+    def is_same_as(self, other: StepTime) -> bool:
         """Whether every step takes the same time."""
         return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
@@ -131,10 +131,10 @@ class Pace:
         tokens = decode + prefill
         arithmetic = self.dense_flop_s * tokens + self.head_flop_s * (decode + prompts / pp)
         load = self.dense_load_s
-        time = _norm(load, arithmetic, self.norm)
+        time = _p_norm(load, arithmetic, self.norm)
         if self.experts:
             hit = self.experts * (1.0 - (1.0 - self.routed) ** max(tokens, 1.0))
-            time += _norm(self.expert_load_s * hit, self.expert_flop_s * tokens, self.norm)
+            time += _p_norm(self.expert_load_s * hit, self.expert_flop_s * tokens, self.norm)
         if self.slide_share and decode > 0 and context / decode > self.window:
             context = (1 - self.slide_share) * context + self.slide_share * self.window * decode
         time += self.kv_s * context + self.attention_s * pairs
@@ -143,9 +143,9 @@ class Pace:
 
     def prefill_s(self, tokens: float, prompts: float = 1.0) -> float:
         """A step that reads `prompts` whole prompts of `tokens` each."""
-        return self.step_s(0, 0, tokens * prompts, self.pairs(0, tokens) * prompts, prompts)
+        return self.step_s(0, 0, tokens * prompts, self.count_pairs(0, tokens) * prompts, prompts)
 
-    def pairs(self, start: float, count: float) -> float:
+    def count_pairs(self, start: float, count: float) -> float:
         """(query, key) pairs of `count` tokens after `start`; sliding layers see their window only."""
         whole = count * (start + count / 2)
         if not self.slide_share or start + count <= self.window:
@@ -153,16 +153,16 @@ class Pace:
         return (1 - self.slide_share) * whole + self.slide_share * min(whole, count * self.window)
 
 
-def _norm(one: float, other: float, p: float) -> float:
+def _p_norm(one: float, other: float, p: float) -> float:
     """
-    >>> round(_norm(3.0, 4.0, 2.0), 6)
+    >>> round(_p_norm(3.0, 4.0, 2.0), 6)
     5.0
     """
     high, low = (one, other) if one > other else (other, one)
     return high * (1.0 + (low / high) ** p) ** (1.0 / p) if high > 0 else 0.0
 
 
-def _matrix_rate(d: Deployment, t: Terms) -> float:
+def _matrix_flop_s(d: Deployment, t: Terms) -> float:
     """flop/s of one accelerator in the format's arithmetic; formats it lacks fall back to the next wider one."""
     gpu, kind = d.gpu, d.precision.arithmetic
     if kind == "4" and gpu.fp4_tflops:

@@ -1,6 +1,6 @@
 import pytest
 
-from steward.capacity.devices import XID_FRESH_S, complaints, judge, throttled
+from steward.capacity.gpu_health import XID_FRESH_S, assess_gpus, list_issues, list_throttle_reasons
 from steward.core.gpus import Gpu, GpuReading, Xid
 
 NOW = 1e9
@@ -8,7 +8,7 @@ NOW = 1e9
 
 def said(**changes: object) -> list[tuple[str, str]]:
     reading = GpuReading(at=NOW, source="nvml", gpus=(Gpu(index=0, **changes),))  # type: ignore[arg-type]
-    return [(item.severity, item.text) for item in complaints(reading)]
+    return [(item.severity, item.text) for item in list_issues(reading)]
 
 
 def test_a_gpu_that_tells_nothing_is_not_complained_of() -> None:
@@ -53,13 +53,13 @@ def test_the_worst_comes_first() -> None:
 
 
 def test_throttling_names_only_what_holds_back() -> None:
-    assert throttled(Gpu(index=0, reasons=("gpu_idle", "sw_power_cap", "sw_thermal"))) == ("sw_thermal",)
-    assert throttled(Gpu(index=0)) == ()
+    assert list_throttle_reasons(Gpu(index=0, reasons=("gpu_idle", "sw_power_cap", "sw_thermal"))) == ("sw_thermal",)
+    assert list_throttle_reasons(Gpu(index=0)) == ()
 
 
 def test_one_ill_gpu_is_enough() -> None:
     gpus = (Gpu(index=0), Gpu(index=1, error="GPU is lost"))
-    assert judge(GpuReading(at=NOW, source="nvml", gpus=gpus)).verdict == "ill"
+    assert assess_gpus(GpuReading(at=NOW, source="nvml", gpus=gpus)).verdict == "ill"
 
 
 def test_a_hardware_slowdown_is_named_by_its_cause_where_there_is_one() -> None:

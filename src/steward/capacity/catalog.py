@@ -20,7 +20,7 @@ import msgspec
 from steward.core.errors import InputError, UnknownName
 
 TABLES: Final = Path(__file__).parent / "tables"
-How = Literal["exact", "alias", "nearest", "size", "file"]  # from sure to a guess; file: the user's own
+MatchKind = Literal["exact", "alias", "nearest", "size", "file"]  # from sure to a guess; file: the user's own
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +101,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return self.dense_block_params + routed + self.vocab * self.hidden
 
 
-class Gpu(msgspec.Struct, frozen=True, kw_only=True):
+class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     """An accelerator. Rates are dense (without sparsity). None: not known or not supported."""
 
     name: str
@@ -130,27 +130,27 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
         return self.vendor == "CPU"
 
 
-Row = TypeVar("Row", Model, Gpu)
+Record = TypeVar("Record", Model, Accelerator)
 
 
-class Found(msgspec.Struct, frozen=True):
+class ModelMatch(msgspec.Struct, frozen=True):
     """A model a name was resolved to, and how."""
 
     model: Model
-    how: How
+    how: MatchKind
 
 
 @functools.cache
-def models() -> tuple[Model, ...]:
-    return tuple(_rows(TABLES / "models.csv", Model))
+def list_models() -> tuple[Model, ...]:
+    return tuple(_read_table(TABLES / "models.csv", Model))
 
 
 @functools.cache
-def gpus() -> tuple[Gpu, ...]:
-    return tuple(_rows(TABLES / "gpus.csv", Gpu))
+def list_accelerators() -> tuple[Accelerator, ...]:
+    return tuple(_read_table(TABLES / "gpus.csv", Accelerator))
 
 
-def _rows(path: Path, kind: type[Row]) -> list[Row]:
+def _read_table(path: Path, kind: type[Record]) -> list[Record]:
     """:raises InputError: a row that is not one, by its line"""
     found = []
     with path.open(newline="", encoding="utf-8") as file:
@@ -185,10 +185,10 @@ _DRIVER_WORDS: Final = frozenset(
 _FAMILY: Final = re.compile(r"[a-z]+|\d+(?:\.\d+)?(?:x\d+(?:\.\d+)?)?[a-z]?\d*")
 
 
-def model_key(name: str) -> str:
+def normalize_model_name(name: str) -> str:
     """A name without its organisation, its fine-tuning and its precision.
 
-    >>> model_key("meta-llama/Meta-Llama-3.1-8B-Instruct-FP8"), model_key("LLaMA v2 70B")
+    >>> normalize_model_name("meta-llama/Meta-Llama-3.1-8B-Instruct-FP8"), normalize_model_name("LLaMA v2 70B")
     ('llama-3.1-8b', 'llama-2-70b')
     """
     text = name.strip().split("/")[-1].lower().replace("_", "-")
@@ -200,10 +200,10 @@ def model_key(name: str) -> str:
     return "-".join(words)
 
 
-def gpu_key(name: str) -> str:
+def normalize_accelerator_name(name: str) -> str:
     """
-    >>> gpu_key("NVIDIA H100 80GB HBM3"), gpu_key("A100-SXM4-80GB"), gpu_key("AMD Instinct MI300X")
-    ('h100-80gb', 'a100-sxm-80gb', 'mi300x')
+    >>> [normalize_accelerator_name(name) for name in ("NVIDIA H100 80GB HBM3", "A100-SXM4-80GB")]
+    ['h100-80gb', 'a100-sxm-80gb']
     """
     text = re.sub(r"[^a-z0-9.]+", "-", name.lower().replace("gib", "gb"))
     text = re.sub(r"\bsxm\d\b", "sxm", text)
@@ -213,7 +213,7 @@ def gpu_key(name: str) -> str:
     return "-".join(words)
 
 
-def find_model(name: str) -> Found:
+def find_model(name: str) -> ModelMatch:
     """A model by its name or by the path of a config.json.
 
     :raises UnknownName: neither; the nearest names are offered
@@ -221,16 +221,16 @@ def find_model(name: str) -> Found:
     """
     path = Path(name)
     if path.suffix == ".json" or path.is_dir():
-        return Found(read_config(path / "config.json" if path.is_dir() else path), "file")
+        return ModelMatch(read_config(path / "config.json" if path.is_dir() else path), "file")
     index = _model_index()
-    key = model_key(name)
+    key = normalize_model_name(name)
     if key in index:
         model = index[key]
-        return Found(model, "exact" if model_key(model.name) == key else "alias")
-    raise UnknownName("model", name, [model.name for model in models()] + ["a path of a config.json"])
+        return ModelMatch(model, "exact" if normalize_model_name(model.name) == key else "alias")
+    raise UnknownName("model", name, [model.name for model in list_models()] + ["a path of a config.json"])
 
 
-def nearest_model(name: str) -> Found:
+def find_nearest_model(name: str) -> ModelMatch:
     """For tables of measurements, where a guess is better than none: the known model with the most words in common,
     else of the same size.
 
@@ -240,8 +240,8 @@ def nearest_model(name: str) -> Found:
         return find_model(name)
     except UnknownName:
         pass
-    words = set(model_key(name).split("-"))
-    size = _size(name)
+    words = set(normalize_model_name(name).split("-"))
+    size = _parse_size_b(name)
     best: tuple[float, Model] | None = None
     for key, model in _model_index().items():
         other = set(key.split("-"))
@@ -252,18 +252,18 @@ def nearest_model(name: str) -> Found:
         if best is None or shared > best[0]:
             best = (shared, model)
     if best is not None and best[0] >= 0.5:
-        return Found(best[1], "nearest")
+        return ModelMatch(best[1], "nearest")
     if size is not None:
-        close = min(models(), key=lambda item: (abs(item.params / 1e9 - size) / size, item.kv_heads == item.heads))
+        close = min(list_models(), key=lambda item: (abs(item.params / 1e9 - size) / size, item.kv_heads == item.heads))
         if abs(close.params / 1e9 - size) <= 0.25 * size:
-            return Found(close, "size")
-    raise UnknownName("model", name, [model.name for model in models()])
+            return ModelMatch(close, "size")
+    raise UnknownName("model", name, [model.name for model in list_models()])
 
 
-def _size(name: str) -> float | None:
+def _parse_size_b(name: str) -> float | None:
     """Billions of parameters a name states: "-70B", "8x7B".
 
-    >>> _size("Foo-70B-chat"), _size("foo-a3b"), _size("Foo-8x7B"), _size("smol-360m")
+    >>> _parse_size_b("Foo-70B-chat"), _parse_size_b("foo-a3b"), _parse_size_b("Foo-8x7B"), _parse_size_b("smol-360m")
     (70.0, None, 46.7, 0.36)
     """
     if experts := re.search(r"(\d+)x(\d+(?:\.\d+)?)b\b", name.lower()):
@@ -274,29 +274,29 @@ def _size(name: str) -> float | None:
 
 @functools.cache
 def _model_index() -> dict[str, Model]:
-    return _index(models(), model_key)
+    return _build_index(list_models(), normalize_model_name)
 
 
 @functools.cache
-def _gpu_index() -> dict[str, Gpu]:
-    return _index(gpus(), gpu_key)
+def _gpu_index() -> dict[str, Accelerator]:
+    return _build_index(list_accelerators(), normalize_accelerator_name)
 
 
-def _index(rows: Iterable[Row], key: Callable[[str], str]) -> dict[str, Row]:
+def _build_index(rows: Iterable[Record], key: Callable[[str], str]) -> dict[str, Record]:
     """Names win over aliases."""
     listed = list(rows)
     index = {key(alias): row for row in listed for alias in row.aliases.split("|") if alias}
     return {**index, **{key(row.name): row for row in listed}}
 
 
-def find_gpu(name: str, own: Mapping[str, Gpu] | None = None) -> Gpu:
+def find_accelerator(name: str, own: Mapping[str, Accelerator] | None = None) -> Accelerator:
     """An accelerator by its name, as vendors, drivers and tables write it. `own` are the user's rows.
 
     :raises UnknownName: none; the nearest names are offered
     """
     if own and name in own:
         return own[name]
-    key, index = gpu_key(name), _gpu_index()
+    key, index = normalize_accelerator_name(name), _gpu_index()
     if key in index:
         return index[key]
     compact = key.replace("-", "")
@@ -307,14 +307,14 @@ def find_gpu(name: str, own: Mapping[str, Gpu] | None = None) -> Gpu:
     hits = [(len(known.split("-")), gpu) for known, gpu in index.items() if set(known.split("-")) <= words]
     if hits:
         return max(hits, key=lambda hit: hit[0])[1]
-    raise UnknownName("GPU", name, [gpu.name for gpu in gpus()] + (sorted(own) if own else []))
+    raise UnknownName("GPU", name, [gpu.name for gpu in list_accelerators()] + (sorted(own) if own else []))
 
 
-def own_gpus(path: Path) -> dict[str, Gpu]:
+def read_accelerator_table(path: Path) -> dict[str, Accelerator]:
     """A user's CSV of accelerators, with the columns of the shipped table. :raises InputError: not one"""
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a CSV with the columns of docs/how-to/plan-capacity.md")
-    found = {gpu.name: gpu for gpu in _rows(path, Gpu)}
+    found = {gpu.name: gpu for gpu in _read_table(path, Accelerator)}
     for gpu in found.values():
         for field in ("bf16_tflops", "memory_gb", "bandwidth_gb_s"):
             if not getattr(gpu, field) > 0:
@@ -339,39 +339,41 @@ def read_config(path: Path) -> Model:
     if not isinstance(tree, dict):
         raise InputError(f"{path}: a JSON {type(tree).__name__}; expected an object such as a model's config.json")
     config: dict[str, Any] = tree.get("text_config") or tree.get("llm_config") or tree
-    missing = [names[0] for names in _NEEDED if _first(config, names) is None]
+    missing = [names[0] for names in _NEEDED if _first_value(config, names) is None]
     if missing:
         raise InputError(f"{path}: missing {', '.join(missing)}; expected a config.json with the model's shape")
-    value = {names[0]: int(_first(config, names)) for names in _NEEDED}
+    value = {names[0]: int(_first_value(config, names)) for names in _NEEDED}
     bad = [f"{name} is {number}" for name, number in value.items() if number <= 0]
     if bad:
         raise InputError(f"{path}: {', '.join(bad)}; expected above 0")
     heads, hidden = value["num_attention_heads"], value["hidden_size"]
-    experts = int(_first(config, ("num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts")) or 0)
-    width = int(_first(config, ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")) or 4 * hidden)
-    moe_width = int(_first(config, ("moe_intermediate_size", "expert_ffn_hidden_size")) or width)
+    experts = int(
+        _first_value(config, ("num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts")) or 0
+    )
+    width = int(_first_value(config, ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")) or 4 * hidden)
+    moe_width = int(_first_value(config, ("moe_intermediate_size", "expert_ffn_hidden_size")) or width)
     shared = int(config.get("n_shared_experts") or 0) * moe_width
     shared = int(config.get("shared_expert_intermediate_size") or shared)
-    window, sliding = _sliding(config, value["num_hidden_layers"])
+    window, sliding = _read_sliding_window(config, value["num_hidden_layers"])
     style = str((tree.get("architectures") or [""])[0]).lower()
     return Model(
         name=str(tree.get("_name_or_path") or path.resolve().parent.name),
         layers=value["num_hidden_layers"],
         hidden=hidden,
         heads=heads,
-        kv_heads=int(_first(config, ("num_key_value_heads", "num_kv_heads", "multi_query_group_num")) or heads),
-        head_dim=int(_first(config, ("head_dim", "kv_channels")) or hidden // heads),
+        kv_heads=int(_first_value(config, ("num_key_value_heads", "num_kv_heads", "multi_query_group_num")) or heads),
+        head_dim=int(_first_value(config, ("head_dim", "kv_channels")) or hidden // heads),
         intermediate=width,
         vocab=value["vocab_size"],
-        tied=bool(_first(config, ("tie_word_embeddings",)) or tree.get("tie_word_embeddings") or False),
+        tied=bool(_first_value(config, ("tie_word_embeddings",)) or tree.get("tie_word_embeddings") or False),
         gated=not any(word in style for word in ("opt", "gptj", "neox", "falcon", "starcoder", "bloom", "gpt2", "mpt")),
         max_position=int(config.get("max_position_embeddings") or 0),
         experts=experts,
-        experts_per_token=int(_first(config, ("num_experts_per_tok", "moe_top_k", "experts_per_token")) or 0),
+        experts_per_token=int(_first_value(config, ("num_experts_per_tok", "moe_top_k", "experts_per_token")) or 0),
         moe_intermediate=moe_width if experts else 0,
         shared_intermediate=shared if experts else 0,
         dense_layers=int(config.get("first_k_dense_replace") or 0) if experts else 0,
-        moe_every=int(_first(config, ("interleave_moe_layer_step", "decoder_sparse_step", "moe_layer_freq")) or 1)
+        moe_every=int(_first_value(config, ("interleave_moe_layer_step", "decoder_sparse_step", "moe_layer_freq")) or 1)
         if experts and not isinstance(config.get("moe_layer_freq"), list)
         else 1,
         sliding_window=window,
@@ -393,11 +395,11 @@ _NEEDED: Final = (
 )
 
 
-def _first(config: Mapping[str, Any], names: Iterable[str]) -> Any:
+def _first_value(config: Mapping[str, Any], names: Iterable[str]) -> Any:
     return next((config[name] for name in names if config.get(name) is not None), None)
 
 
-def _sliding(config: Mapping[str, Any], layers: int) -> tuple[int, int]:
+def _read_sliding_window(config: Mapping[str, Any], layers: int) -> tuple[int, int]:
     """Window in tokens, and how many layers have it."""
     window = config.get("sliding_window")
     if not window or config.get("use_sliding_window") is False:

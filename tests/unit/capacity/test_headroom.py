@@ -4,26 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from steward.capacity.decide import Wanted
-from steward.capacity.outgrown import Hour, stand
+from steward.capacity.headroom import HourlyTraffic, assess_headroom
 from steward.capacity.plan import Plan
-from steward.workflows.plan import Asked, keep_plan, make_plan, read_plan
+from steward.capacity.sizing import Requirements
+from steward.workflows.plan import DeploymentSpec, make_plan, read_plan, save_plan
 
 DAY = 86400.0
-WANTED = Wanted(rate=5, input_tokens=1024, output_tokens=256, tpot_p95_ms=50)
-PLAN = make_plan(Asked(model="llama-3.1-8b", gpu="h100"), WANTED, None, None)
+WANTED = Requirements(rate=5, input_tokens=1024, output_tokens=256, tpot_p95_ms=50)
+PLAN = make_plan(DeploymentSpec(model="llama-3.1-8b", gpu="h100"), WANTED, None, None)
 assert PLAN.chosen is not None
 LIMIT = PLAN.chosen.max_rate
 
 
-def traffic(days: int, first: float, a_day: float, output: int = 256) -> list[Hour]:
+def traffic(days: int, first: float, a_day: float, output: int = 256) -> list[HourlyTraffic]:
     """A busy hour at noon each day, `first` requests a second growing by `a_day`, and quiet ones around it."""
     found = []
     for day in range(days):
         busy = first * (1 + a_day) ** day
         for hour in range(24):
             count = round(3600 * (busy if 11 <= hour <= 13 else busy / 4))
-            found.append(Hour(DAY * (20_000 + day) + 3600 * hour, count, count * output))
+            found.append(HourlyTraffic(DAY * (20_000 + day) + 3600 * hour, count, count * output))
     return found
 
 
@@ -32,7 +32,7 @@ NOW = DAY * 20_030
 
 def test_growth_and_the_day_it_runs_out_are_what_the_traffic_was_made_with() -> None:
     hours = traffic(20, LIMIT / 8, 0.03)
-    found = stand(PLAN, hours, hours[-1].at + 3600)
+    found = assess_headroom(PLAN, hours, hours[-1].at + 3600)
     assert found.growth_a_day == pytest.approx(0.03, rel=0.02)
     assert found.busy_rate == pytest.approx(LIMIT / 8 * 1.03**19, rel=0.07)
     assert found.days_left == pytest.approx(51, abs=3) and found.state == "holds"  # ln 8 / ln 1.03 - 19
@@ -42,26 +42,26 @@ def test_growth_and_the_day_it_runs_out_are_what_the_traffic_was_made_with() -> 
     ("first", "a_day", "state"), [(0.2, 0.0, "holds"), (0.6, 0.02, "soon"), (1.2, 0.0, "outgrown")]
 )
 def test_verdicts(first: float, a_day: float, state: str) -> None:
-    assert stand(PLAN, traffic(10, LIMIT * first, a_day), NOW).state == state
+    assert assess_headroom(PLAN, traffic(10, LIMIT * first, a_day), NOW).state == state
 
 
 def test_too_little_traffic_is_no_verdict() -> None:
-    assert stand(PLAN, traffic(1, 1.0, 0.0)[:2], NOW).state == "unknown"
-    assert stand(PLAN, [], NOW).state == "unknown"
+    assert assess_headroom(PLAN, traffic(1, 1.0, 0.0)[:2], NOW).state == "unknown"
+    assert assess_headroom(PLAN, [], NOW).state == "unknown"
 
 
 def test_longer_answers_than_planned_are_told() -> None:
-    found = stand(PLAN, traffic(5, LIMIT / 5, 0.0, output=512), NOW)
+    found = assess_headroom(PLAN, traffic(5, LIMIT / 5, 0.0, output=512), NOW)
     assert any("512 tokens on average" in note for note in found.notes)
 
 
 def test_one_odd_day_makes_no_trend() -> None:
     hours = traffic(15, LIMIT / 5, 0.0)
-    hours[7 * 24 + 12] = Hour(hours[7 * 24 + 12].at, 40 * hours[0].requests, 0)
-    found = stand(PLAN, hours, NOW)
+    hours[7 * 24 + 12] = HourlyTraffic(hours[7 * 24 + 12].at, 40 * hours[0].requests, 0)
+    found = assess_headroom(PLAN, hours, NOW)
     assert found.growth_a_day == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_plan_is_kept_and_read_again(tmp_path: Path) -> None:
-    keep_plan(tmp_path, PLAN)
+    save_plan(tmp_path, PLAN)
     assert read_plan(tmp_path) == PLAN and isinstance(PLAN, Plan)

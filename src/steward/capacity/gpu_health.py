@@ -52,7 +52,7 @@ SLOWED: Final[dict[Reason, str]] = {
 }
 
 
-class Complaint(msgspec.Struct, frozen=True):
+class GpuIssue(msgspec.Struct, frozen=True):
     """One thing that is wrong with a GPU, and what to do."""
 
     index: int
@@ -60,60 +60,62 @@ class Complaint(msgspec.Struct, frozen=True):
     text: str
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class GpuHealth(msgspec.Struct, frozen=True, kw_only=True):
     """`steward gpu --json`."""
 
     verdict: Literal["well", "ill", "none"]  # none: no GPU here
-    complaints: tuple[Complaint, ...]
+    issues: tuple[GpuIssue, ...] = msgspec.field(name="complaints")
     reading: GpuReading
 
 
-def judge(reading: GpuReading) -> Judged:
+def assess_gpus(reading: GpuReading) -> GpuHealth:
     """Ill when one GPU is.
 
-    >>> judge(GpuReading(at=0.0, source="nvml", gpus=(Gpu(index=0, ecc_uncorrected=0),))).verdict
+    >>> assess_gpus(GpuReading(at=0.0, source="nvml", gpus=(Gpu(index=0, ecc_uncorrected=0),))).verdict
     'well'
-    >>> judge(GpuReading(at=0.0, source="nvml", gpus=(Gpu(index=0, ecc_uncorrected=1),))).verdict
+    >>> assess_gpus(GpuReading(at=0.0, source="nvml", gpus=(Gpu(index=0, ecc_uncorrected=1),))).verdict
     'ill'
-    >>> judge(GpuReading(at=0.0, source="none", reason="no driver")).verdict
+    >>> assess_gpus(GpuReading(at=0.0, source="none", reason="no driver")).verdict
     'none'
     """
-    found = complaints(reading)
+    found = list_issues(reading)
     ill = any(item.severity == "ill" for item in found)
-    return Judged(verdict="none" if not reading.gpus else "ill" if ill else "well", complaints=found, reading=reading)
+    return GpuHealth(verdict="none" if not reading.gpus else "ill" if ill else "well", issues=found, reading=reading)
 
 
-def complaints(reading: GpuReading) -> tuple[Complaint, ...]:
+def list_issues(reading: GpuReading) -> tuple[GpuIssue, ...]:
     """Everything that is wrong, GPU by GPU, the worst first in each."""
     order = ("ill", "slowed", "noted")
     return tuple(
-        item for gpu in reading.gpus for item in sorted(_of(gpu, reading.at), key=lambda it: order.index(it.severity))
+        item
+        for gpu in reading.gpus
+        for item in sorted(_find_issues(gpu, reading.at), key=lambda it: order.index(it.severity))
     )
 
 
-def throttled(gpu: Gpu) -> tuple[Reason, ...]:
+def list_throttle_reasons(gpu: Gpu) -> tuple[Reason, ...]:
     """Why it gives less than it could; empty: it does not, or does not tell."""
     return tuple(reason for reason in gpu.reasons or () if reason in SLOWED)
 
 
-def _of(gpu: Gpu, now: float) -> Iterator[Complaint]:
+def _find_issues(gpu: Gpu, now: float) -> Iterator[GpuIssue]:
     if gpu.error:
-        yield Complaint(gpu.index, "ill", f"{gpu.error}: restart the machine, or reset the GPU")
+        yield GpuIssue(gpu.index, "ill", f"{gpu.error}: restart the machine, or reset the GPU")
     if gpu.row_remap_failed:
-        yield Complaint(gpu.index, "ill", "a damaged row of memory could not be remapped: have the GPU replaced")
+        yield GpuIssue(gpu.index, "ill", "a damaged row of memory could not be remapped: have the GPU replaced")
     if gpu.ecc_uncorrected:
         errors = f"{gpu.ecc_uncorrected:,} uncorrected ECC error{'' if gpu.ecc_uncorrected == 1 else 's'}"
-        yield Complaint(gpu.index, "ill", f"{errors} since the driver was loaded: restart its processes, reset the GPU")
+        yield GpuIssue(gpu.index, "ill", f"{errors} since the driver was loaded: restart its processes, reset the GPU")
     if gpu.row_remap_pending:
-        yield Complaint(gpu.index, "ill", "a row of memory waits to be remapped: reset the GPU")
+        yield GpuIssue(gpu.index, "ill", "a row of memory waits to be remapped: reset the GPU")
     xid = gpu.last_xid
     if xid is not None and now - xid.at < XID_FRESH_S:
         if xid.code in NOTED_XIDS:
-            yield Complaint(gpu.index, "noted", f"XID {xid.code}: {NOTED_XIDS[xid.code]}")
+            yield GpuIssue(gpu.index, "noted", f"XID {xid.code}: {NOTED_XIDS[xid.code]}")
         elif xid.code in HARDWARE_XIDS:
-            yield Complaint(gpu.index, "ill", f"XID {xid.code}: {HARDWARE_XIDS[xid.code]}")
+            yield GpuIssue(gpu.index, "ill", f"XID {xid.code}: {HARDWARE_XIDS[xid.code]}")
         else:
-            yield Complaint(gpu.index, "noted", f"XID {xid.code}: see NVIDIA's catalogue of XID errors")
-    held = throttled(gpu)
+            yield GpuIssue(gpu.index, "noted", f"XID {xid.code}: see NVIDIA's catalogue of XID errors")
+    held = list_throttle_reasons(gpu)
     for reason in held[1:] if held[:1] == ("hw_slowdown",) and len(held) > 1 else held:  # the others say what of
-        yield Complaint(gpu.index, "slowed", SLOWED[reason])
+        yield GpuIssue(gpu.index, "slowed", SLOWED[reason])

@@ -15,12 +15,20 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.engines import Engine, Precision
-from steward.capacity.facts import Gpu, Model
-from steward.capacity.measured import default_slots
-from steward.capacity.memory import Deployment, Memory, plan_memory
-from steward.capacity.predict import DoesNotFit, Load, Prediction, kv_room, predict, steady_batch, steady_step
-from steward.capacity.speed import Pace, Terms
+from steward.capacity.catalog import Accelerator, Model
+from steward.capacity.engines import EngineDefaults, Precision
+from steward.capacity.measurements import default_max_num_seqs
+from steward.capacity.memory import Deployment, Memory, estimate_memory
+from steward.capacity.predict import (
+    DoesNotFit,
+    Load,
+    LoadPrediction,
+    compute_kv_capacity,
+    compute_steady_batch,
+    compute_steady_step_s,
+    predict,
+)
+from steward.capacity.step_time import StepTime, Terms
 from steward.core.errors import InputError
 
 DEGREES: Final = (1, 2, 4, 8)
@@ -32,7 +40,7 @@ _MARGIN: Final = 1.10  # mean step to its 95th percentile, for the closed form
 _BUSY: Final = 0.85  # share of the closed form's rate at which a replica is first tried
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     """Traffic and objectives. Objectives in milliseconds; None: none."""
 
     rate: float  # requests a second
@@ -71,7 +79,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class PlanOption(msgspec.Struct, frozen=True, kw_only=True):
     """One way to serve the traffic. `max_rate` is what all replicas serve within the objectives."""
 
     gpu: str
@@ -81,7 +89,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     replicas: int
     gpus: int
     memory: Memory
-    prediction: Prediction  # of one replica at its share of the rate
+    prediction: LoadPrediction  # of one replica at its share of the rate
     max_rate: float
     headroom: float  # 1 - rate / max_rate
     usd_per_hour: float | None
@@ -89,10 +97,10 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     calibrated: bool = False
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class SizingResult(msgspec.Struct, frozen=True, kw_only=True):
     """`choices`, best first; empty where nothing holds the objectives, and `declined` says why."""
 
-    choices: tuple[Choice, ...]
+    choices: tuple[PlanOption, ...]
     declined: dict[str, str]  # by candidate
     considered: int
 
@@ -121,19 +129,19 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 TermsOf = Callable[[Deployment], tuple[Terms, bool]]
 
 
-def decide(
-    wanted: Wanted,
+def size_hardware(
+    wanted: Requirements,
     model: Model,
-    gpus: Sequence[Gpu],
+    gpus: Sequence[Accelerator],
     precisions: Sequence[Precision],
-    engine: Engine,
+    engine: EngineDefaults,
     terms_of: TermsOf,
     prices: Mapping[str, float],
     *,
     tp: int | None = None,
     pp: int | None = None,
     kv_bytes: float | None = None,
-) -> Decision:
+) -> SizingResult:
     """`terms_of` gives a deployment's terms, and whether they are calibrated.
 
     :raises InputError: longer than the model reads
@@ -151,10 +159,10 @@ def decide(
         for precision in precisions:
             name = f"{gpu.name} {precision.name}"
             reasons = []
-            for degrees in _splits(model, tp, pp):
+            for degrees in _list_degrees(model, tp, pp):
                 considered += 1
-                deployment = deployment_of(model, gpu, precision, engine, *degrees, kv_bytes=kv_bytes)
-                found = _candidate(deployment, wanted, terms_of, prices.get(gpu.name))
+                deployment = build_deployment(model, gpu, precision, engine, *degrees, kv_bytes=kv_bytes)
+                found = _judge_candidate(deployment, wanted, terms_of, prices.get(gpu.name))
                 if isinstance(found, str):
                     reasons.append(found)
                 else:
@@ -162,36 +170,36 @@ def decide(
             if not any(c.deployment.gpu is gpu and c.deployment.precision is precision for c in candidates):
                 declined[name] = reasons[-1] if reasons else f"the heads of {model.name} do not divide by the degree"
     best: dict[str, Candidate] = {}
-    for item in sorted(candidates, key=lambda c: (_total(c, wanted), c.cost)):
+    for item in sorted(candidates, key=lambda c: (_total_cost(c, wanted), c.cost)):
         best.setdefault(f"{item.deployment.gpu.name} {item.deployment.precision.name}", item)
-    choices: list[Choice] = []
+    choices: list[PlanOption] = []
     for name, item in list(best.items()):
         if len(choices) >= _SIMULATED:
             break
-        outcome = _choice(item, wanted)
+        outcome = _size_candidate(item, wanted)
         if isinstance(outcome, str):
             declined[name] = outcome
         else:
             choices.append(outcome)
-    choices.sort(key=rank)
-    return Decision(choices=tuple(choices), declined=declined, considered=considered)
+    choices.sort(key=rank_option)
+    return SizingResult(choices=tuple(choices), declined=declined, considered=considered)
 
 
-def rank(choice: Choice) -> tuple[float, int, float]:
+def rank_option(choice: PlanOption) -> tuple[float, int, float]:
     return (choice.usd_per_hour if choice.usd_per_hour is not None else math.inf, choice.gpus, -choice.headroom)
 
 
-def reasons(decision: Decision) -> list[str]:
+def reasons(decision: SizingResult) -> list[str]:
     """Why nothing was chosen, the most frequent reason first."""
     short = Counter(reason.split(":")[0] for reason in decision.declined.values())
     return [f"{count} x {reason}" for reason, count in short.most_common(5)]
 
 
-def deployment_of(
+def build_deployment(
     model: Model,
-    gpu: Gpu,
+    gpu: Accelerator,
     precision: Precision,
-    engine: Engine,
+    engine: EngineDefaults,
     tp: int = 1,
     pp: int = 1,
     *,
@@ -210,57 +218,59 @@ def deployment_of(
         tp=tp,
         pp=pp,
         kv_bytes=kv_bytes if kv_bytes is not None else (1.0 if eight else 2.0),
-        max_num_seqs=max_num_seqs or default_slots(engine.name, gpu),
+        max_num_seqs=max_num_seqs or default_max_num_seqs(engine.name, gpu),
         max_batched_tokens=max_batched_tokens or engine.max_batched_tokens,
         utilisation=utilisation or engine.utilisation,
     )
 
 
-def _splits(model: Model, tp: int | None, pp: int | None) -> list[tuple[int, int]]:
+def _list_degrees(model: Model, tp: int | None, pp: int | None) -> list[tuple[int, int]]:
     degrees = [tp] if tp else [degree for degree in DEGREES if model.heads % degree == 0]
     stages = [pp] if pp else [stage for stage in STAGES if model.layers >= stage]
     return [(degree, stage) for degree in degrees for stage in stages if stage == 1 or degree == 8 or pp]
 
 
-def _candidate(deployment: Deployment, wanted: Wanted, terms_of: TermsOf, per_hour: float | None) -> Candidate | str:
+def _judge_candidate(
+    deployment: Deployment, wanted: Requirements, terms_of: TermsOf, per_hour: float | None
+) -> Candidate | str:
     """A reason where it cannot serve: what comes before the colon is counted."""
     d = deployment
     load = Load(kind="offline", input_tokens=wanted.input_tokens, output_tokens=wanted.output_tokens)
-    memory = plan_memory(d)
+    memory = estimate_memory(d)
     try:
-        room = kv_room(d, memory, load)
+        room = compute_kv_capacity(d, memory, load)
     except DoesNotFit as error:
         return f"does not fit: {error}"
     terms, calibrated = terms_of(d)
-    pace = Pace(d, terms)
-    alone = 1e3 * (pace.prefill_s(wanted.input_tokens) + pace.api_s)
+    step_time = StepTime(d, terms)
+    alone = 1e3 * (step_time.prefill_s(wanted.input_tokens) + step_time.api_s)
     if wanted.ttft_p95_ms is not None and alone > wanted.ttft_p95_ms:
         return f"too slow to the first token: {alone:,.0f} ms for one prompt alone, {wanted.ttft_p95_ms:g} wanted"
     limit = math.inf if wanted.tpot_p95_ms is None else 1e-3 * wanted.tpot_p95_ms / _MARGIN
     if wanted.e2e_p95_ms is not None:
         limit = min(limit, 1e-3 * max(1e-6, wanted.e2e_p95_ms - alone) / wanted.output_tokens / _MARGIN)
-    top = steady_batch(d, load, room)
-    fastest = steady_step(pace, 1.0, load)
+    top = compute_steady_batch(d, load, room)
+    fastest = compute_steady_step_s(step_time, 1.0, load)
     if fastest > limit:
         return f"too slow a token: {1e3 * fastest:.1f} ms for one request alone, {1e3 * limit:.1f} wanted on average"
     low, high = 1.0, top
-    if steady_step(pace, top, load) > limit:
+    if compute_steady_step_s(step_time, top, load) > limit:
         for _ in range(20):
             middle = (low + high) / 2
-            low, high = (middle, high) if steady_step(pace, middle, load) <= limit else (low, middle)
+            low, high = (middle, high) if compute_steady_step_s(step_time, middle, load) <= limit else (low, middle)
     else:
         low = top
-    rate = low / (wanted.output_tokens * steady_step(pace, low, load))
+    rate = low / (wanted.output_tokens * compute_steady_step_s(step_time, low, load))
     return Candidate(deployment=d, memory=memory, terms=terms, calibrated=calibrated, rate=rate, per_hour=per_hour)
 
 
-def _total(candidate: Candidate, wanted: Wanted) -> float:
+def _total_cost(candidate: Candidate, wanted: Requirements) -> float:
     """What all replicas cost an hour, or how many accelerators they are."""
     replicas = math.ceil(wanted.rate / (candidate.rate * _BUSY * (1 - wanted.headroom)))
     return replicas * candidate.deployment.gpus * (candidate.per_hour if candidate.per_hour is not None else 1e3)
 
 
-def _choice(item: Candidate, wanted: Wanted) -> Choice | str:
+def _size_candidate(item: Candidate, wanted: Requirements) -> PlanOption | str:
     """The fewest replicas that hold the objectives at the rate plus headroom, by simulation."""
     d = item.deployment
     asked = wanted.rate / (1 - wanted.headroom)
@@ -269,15 +279,15 @@ def _choice(item: Candidate, wanted: Wanted) -> Choice | str:
     if replicas > most:
         return f"too many: {replicas * d.gpus} accelerators, {wanted.most_gpus} allowed"
     while replicas <= most:
-        tested = _simulated(item, wanted, asked / replicas)
-        if holds(tested, wanted):
+        tested = _simulate_rate(item, wanted, asked / replicas)
+        if meets_objectives(tested, wanted):
             break
         replicas = max(replicas + 1, math.ceil(replicas * 1.15))
     else:
         return f"too many: over {most * d.gpus} accelerators for the percentiles asked for, {wanted.most_gpus} allowed"
-    max_rate = replicas * _max_rate(item, wanted, asked / replicas)
+    max_rate = replicas * _find_max_rate(item, wanted, asked / replicas)
     per_hour = None if item.per_hour is None else item.per_hour * d.gpus * replicas
-    return Choice(
+    return PlanOption(
         gpu=d.gpu.name,
         precision=d.precision.name,
         tp=d.tp,
@@ -285,7 +295,7 @@ def _choice(item: Candidate, wanted: Wanted) -> Choice | str:
         replicas=replicas,
         gpus=replicas * d.gpus,
         memory=item.memory,
-        prediction=_simulated(item, wanted, wanted.rate / replicas),
+        prediction=_simulate_rate(item, wanted, wanted.rate / replicas),
         max_rate=max_rate,
         headroom=1 - wanted.rate / max_rate,
         usd_per_hour=per_hour,
@@ -294,7 +304,7 @@ def _choice(item: Candidate, wanted: Wanted) -> Choice | str:
     )
 
 
-def _simulated(item: Candidate, wanted: Wanted, rate: float) -> Prediction:
+def _simulate_rate(item: Candidate, wanted: Requirements, rate: float) -> LoadPrediction:
     load = Load(
         kind="open",
         rate=rate,
@@ -306,18 +316,18 @@ def _simulated(item: Candidate, wanted: Wanted, rate: float) -> Prediction:
     return predict(item.deployment, load, item.terms, memory=item.memory)
 
 
-def _max_rate(item: Candidate, wanted: Wanted, known: float) -> float:
+def _find_max_rate(item: Candidate, wanted: Requirements, known: float) -> float:
     """The highest rate of one replica that still holds, to 5 %; `known` does."""
     low, high = known, known * 1.25
-    while holds(_simulated(item, wanted, high), wanted) and high < 8 * known:
+    while meets_objectives(_simulate_rate(item, wanted, high), wanted) and high < 8 * known:
         low, high = high, high * 1.25
     while high / low > 1.05:
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if holds(_simulated(item, wanted, middle), wanted) else (low, middle)
+        low, high = (middle, high) if meets_objectives(_simulate_rate(item, wanted, middle), wanted) else (low, middle)
     return low
 
 
-def holds(found: Prediction, wanted: Wanted) -> bool:
+def meets_objectives(found: LoadPrediction, wanted: Requirements) -> bool:
     """Whether the objectives hold, and the replica keeps up at all."""
     asked = (
         (found.ttft_ms, wanted.ttft_p95_ms),

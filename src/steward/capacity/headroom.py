@@ -27,7 +27,7 @@ SOON_DAYS: Final = 30.0
 State = Literal["holds", "outgrown", "soon", "unknown"]
 
 
-class Hour(msgspec.Struct, frozen=True):
+class HourlyTraffic(msgspec.Struct, frozen=True):
     """One hour of settled traffic."""
 
     at: float  # its start, seconds since the epoch
@@ -36,7 +36,7 @@ class Hour(msgspec.Struct, frozen=True):
     ttft_p50_ms: float | None = None
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class HeadroomStatus(msgspec.Struct, frozen=True, kw_only=True):
     """`steward plan watch --json`."""
 
     state: State
@@ -51,22 +51,22 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def stand(plan: Plan, hours: Sequence[Hour], now: float) -> Standing:
+def assess_headroom(plan: Plan, hours: Sequence[HourlyTraffic], now: float) -> HeadroomStatus:
     """`hours` in order; those without requests may be missing. The hour that is not over is left out."""
     whole = [hour for hour in hours if hour.at + HOUR_S <= now and hour.requests > 0]
     if plan.chosen is None:
-        return Standing(state="unknown", why="the plan in force chose nothing; plan again")
+        return HeadroomStatus(state="unknown", why="the plan in force chose nothing; plan again")
     limit, wanted = plan.chosen.max_rate, plan.wanted
     if len(whole) < LEAST_HOURS:
         why = f"{len(whole)} whole hours with traffic; at least {LEAST_HOURS} are needed"
-        return Standing(state="unknown", why=why, max_rate=limit, planned_output_tokens=wanted.output_tokens)
+        return HeadroomStatus(state="unknown", why=why, max_rate=limit, planned_output_tokens=wanted.output_tokens)
     rates = sorted(hour.requests / HOUR_S for hour in whole if hour.at > whole[-1].at - WEEK_S)
     busy = rates[min(len(rates) - 1, int(0.95 * len(rates)))]
     headroom = 1 - busy / limit
-    growth = _growth(whole)
-    left = _days_left(busy, limit, growth)
+    growth = _daily_growth(whole)
+    left = _count_days_left(busy, limit, growth)
     output = sum(hour.output_tokens for hour in whole) / sum(hour.requests for hour in whole)
-    notes = list(_notes(plan, whole, output))
+    notes = list(_write_notes(plan, whole, output))
     if headroom < 0:
         state, why = "outgrown", f"{busy:.3g} requests/s in the busy hour, the plan serves {limit:.3g}"
     elif left is not None and left < SOON_DAYS:
@@ -75,7 +75,7 @@ def stand(plan: Plan, hours: Sequence[Hour], now: float) -> Standing:
         state, why = "holds", f"{busy:.3g} requests/s in the busy hour, the plan serves {limit:.3g}"
     if growth is None:
         notes.append(f"growth needs {LEAST_DAYS} days with traffic")
-    return Standing(
+    return HeadroomStatus(
         state=state,  # type: ignore[arg-type]
         why=why,
         busy_rate=busy,
@@ -89,7 +89,7 @@ def stand(plan: Plan, hours: Sequence[Hour], now: float) -> Standing:
     )
 
 
-def _growth(hours: Sequence[Hour]) -> float | None:
+def _daily_growth(hours: Sequence[HourlyTraffic]) -> float | None:
     """A day, as a share; None with fewer than three days."""
     peaks: dict[int, int] = {}
     for hour in hours:
@@ -102,13 +102,13 @@ def _growth(hours: Sequence[Hour]) -> float | None:
     return math.expm1(statistics.median(slopes))
 
 
-def _days_left(busy: float, limit: float, growth: float | None) -> float | None:
+def _count_days_left(busy: float, limit: float, growth: float | None) -> float | None:
     if growth is None or growth <= 0 or busy <= 0:
         return None
     return max(0.0, math.log(limit / busy) / math.log1p(growth)) if busy < limit else 0.0
 
 
-def _notes(plan: Plan, hours: Sequence[Hour], output: float) -> Sequence[str]:
+def _write_notes(plan: Plan, hours: Sequence[HourlyTraffic], output: float) -> Sequence[str]:
     notes = []
     planned = plan.wanted.output_tokens
     if abs(output / planned - 1) > DRIFT:
