@@ -64,9 +64,8 @@ def commands_page() -> str:
 
 def _command(command: Any, path: str) -> list[str]:
     if hasattr(command, "commands"):
-        inner = [
-            line for name in sorted(command.commands) for line in _command(command.commands[name], f"{path} {name}")
-        ]
+        names = sorted(command.list_commands(None))
+        inner = [line for name in names for line in _command(command.get_command(None, name), f"{path} {name}")]
         return _one(command, path) + inner if command.invoke_without_command else inner
     return _one(command, path)
 

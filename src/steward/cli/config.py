@@ -9,12 +9,9 @@ import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 
-app = typer.Typer(no_args_is_help=True)
-
 FileOption = Annotated[Path | None, typer.Option("--config", help="Another file than steward.yaml.")]
 
 
-@app.command()
 def check(config: FileOption = None, json: JsonOption = False) -> None:
     """Read the settings and say what is wrong; exit 0 when nothing is."""
     from steward.settings import load
@@ -27,7 +24,6 @@ def check(config: FileOption = None, json: JsonOption = False) -> None:
         show_lines([f"{file or 'No steward.yaml; the defaults'}: fine"])
 
 
-@app.command()
 def show(config: FileOption = None, json: JsonOption = False) -> None:
     """Print each value and where it came from."""
     from steward.settings import load, walk
@@ -40,7 +36,6 @@ def show(config: FileOption = None, json: JsonOption = False) -> None:
         show_table(["key", "value", "from"], [[key, str(value), origin] for key, value, origin in rows])
 
 
-@app.command()
 def schema(json: JsonOption = True) -> None:
     """Print the JSON Schema of steward.yaml; it is JSON with or without --json."""
     from steward.settings import schema as settings_schema

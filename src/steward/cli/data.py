@@ -16,8 +16,6 @@ from steward.core.errors import InputError
 if TYPE_CHECKING:
     from steward.data.run import Summary
 
-app = typer.Typer(no_args_is_help=True)
-
 FilesArgument = Annotated[list[str], typer.Argument(help="Files or patterns: jsonl, parquet or csv.")]
 OutArgument = Annotated[Path, typer.Argument(help="The output folder of a finished run.")]
 
@@ -27,7 +25,6 @@ class On(StrEnum):
     ray = "ray"
 
 
-@app.command()
 def run(
     pipeline: Annotated[Path, typer.Argument(help="The pipeline.yaml.")],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
@@ -67,7 +64,6 @@ def _show(summary: Summary, folder: Path) -> None:
     )
 
 
-@app.command()
 def report(out: OutArgument, json: JsonOption = False) -> None:
     """Write one HTML page: what came in, what left, why, with examples and plots."""
     with _installed():
@@ -80,7 +76,6 @@ def report(out: OutArgument, json: JsonOption = False) -> None:
         show_lines([f"{page} ({page.stat().st_size / 1000:,.0f} KB)"])
 
 
-@app.command()
 def explain(
     out: OutArgument,
     row: Annotated[str, typer.Argument(metavar="ID", help="The row's id, or its file and line, such as a.jsonl:17.")],
@@ -104,7 +99,6 @@ def explain(
         raise typer.Exit(1)
 
 
-@app.command()
 def check(
     contract: Annotated[Path, typer.Argument(help="The contract.yaml.")], files: FilesArgument, json: JsonOption = False
 ) -> None:
@@ -127,7 +121,6 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
 def profile(
     files: FilesArgument,
     text: Annotated[str | None, typer.Option(help="Column of the text, where it is not `text`.")] = None,

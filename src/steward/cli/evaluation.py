@@ -15,15 +15,7 @@ from steward.core.errors import InputError
 if TYPE_CHECKING:
     from steward.evaluation.score import Score
 
-app = typer.Typer(no_args_is_help=True, help="Evaluate models: scores, runs, comparisons, release gates.")
 
-
-@app.callback()
-def root() -> None:
-    """Evaluate models: scores, runs, comparisons, release gates (extra `eval`)."""
-
-
-@app.command()
 def score(
     metric: Annotated[str, typer.Option(help="The metric's name, such as bleu, squad_f1 or ndcg@10.")],
     predictions: Annotated[Path, typer.Option(help='JSON lines {"id", "prediction"}.')],
@@ -49,7 +41,6 @@ def score(
         raise typer.Exit(3)
 
 
-@app.command()
 def run(
     suite: Annotated[
         str, typer.Argument(help="A suite's YAML file, or a built-in one's name: starter, starter-free, starter-seen.")
@@ -123,7 +114,6 @@ def run(
         raise typer.Exit(3)
 
 
-@app.command()
 def compare(
     baseline: Annotated[Path, typer.Argument(help="Folder of the run to compare with.")],
     candidate: Annotated[Path, typer.Argument(help="Folder of the run in question.")],
@@ -147,7 +137,6 @@ def compare(
         show_lines(["The two runs asked with different prompts."])
 
 
-@app.command()
 def gate(
     baseline: Annotated[Path, typer.Option(help="Folder of the run of what is released now.")],
     candidate: Annotated[Path, typer.Option(help="Folder of the run of what is to be released.")],
@@ -179,7 +168,6 @@ def gate(
     raise typer.Exit({"passed": 0, "regressed": 1, "inconclusive": 3}[found.verdict])
 
 
-@app.command()
 def perplexity(
     model: Annotated[str, typer.Option(help="starter, a .gguf file, a checkpoint's folder, or a name at --url.")],
     file: Annotated[Path, typer.Option(help="Held-out text: .txt, or .jsonl with a document in each row.")],

@@ -11,8 +11,6 @@ import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
 
-app = typer.Typer(no_args_is_help=True)
-
 
 class PriorityName(StrEnum):
     high = "high"
@@ -20,7 +18,6 @@ class PriorityName(StrEnum):
     low = "low"
 
 
-@app.command()
 def create(
     name: Annotated[str, typer.Option(help="Who or what will use it.")],
     rpm: Annotated[int | None, typer.Option(help="Requests in any 60 seconds.")] = None,
@@ -51,7 +48,6 @@ def create(
         show_lines([made.key, "", f"Shown once: store it now. To end it: steward keys revoke {made.id}"])
 
 
-@app.command(name="list")
 def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     """List the keys, without secrets."""
     from steward.workflows import keys
@@ -70,7 +66,6 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     show_table(["id", "name", "team", "rpm", "tpm", "USD/day", "created", "revoked"], rows)
 
 
-@app.command()
 def revoke(
     key: Annotated[str, typer.Argument(help="Id or name.")], home: HomeOption = None, json: JsonOption = False
 ) -> None:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from steward.loadtest.messages import Progress
     from steward.workflows.loadtest import Finished, Shown, Watched
 
-app = typer.Typer(no_args_is_help=True, help="Load-test any OpenAI-compatible server.")
-
 Url = Annotated[str, typer.Argument(help="Of the server, such as http://127.0.0.1:8080/v1.")]
 Model = Annotated[str, typer.Option(help="Model or route to ask for.")]
 Endpoint = Annotated[str, typer.Option(help="chat, completions or embeddings.")]
@@ -56,12 +54,6 @@ Csv = Annotated[Path | None, typer.Option(help="Write one line for each request 
 Html = Annotated[Path | None, typer.Option(help="Write the report as one HTML file to this path.")]
 
 
-@app.callback()
-def root() -> None:
-    """Load-test any OpenAI-compatible server (extra `load`). Latencies count from the intended send."""
-
-
-@app.command()
 def run(
     url: Url,
     model: Model,
@@ -126,7 +118,6 @@ def run(
     _go(config, _watched(metrics_url, metrics_key), began, out, csv, html, json, ray)
 
 
-@app.command()
 def replay(
     trace: Annotated[Path, typer.Argument(help="JSON lines with at_s or timestamp (ms), and token counts or prompts.")],
     url: Url,
@@ -173,7 +164,6 @@ def replay(
 Arrivals = Annotated[str, typer.Option(help="constant, poisson or gamma.")]
 
 
-@app.command("find-max")
 def find_max(
     url: Url,
     model: Model,
@@ -240,7 +230,6 @@ def find_max(
     raise typer.Exit({"found": 0, "no_limit_found": 0, "not_even_the_lowest": 1, "client_limit": 3}[found.verdict])
 
 
-@app.command()
 def sweep(
     url: Url,
     model: Model,
@@ -318,7 +307,6 @@ def sweep(
     raise typer.Exit(0 if all(point.valid for point in found.points) else 3)
 
 
-@app.command()
 def compare(
     baseline: Annotated[Path, typer.Argument(help="Report of what is now, JSON.")],
     candidate: Annotated[Path, typer.Argument(help="Report of what is to be, JSON.")],
@@ -344,7 +332,6 @@ def compare(
     raise typer.Exit({"no_worse": 0, "slower": 1, "inconclusive": 3}[found.verdict])
 
 
-@app.command()
 def selftest(
     rates: Annotated[
         str | None, typer.Option(help="25,100,400: requests a second; else upwards until one fails.")

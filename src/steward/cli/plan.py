@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from steward.capacity.plan import Assumption, Forecast, Plan, PredictionInterval
     from steward.capacity.sizing import PlanOption
 
-app = typer.Typer()
-
 ModelOption = Annotated[str | None, typer.Option(help="Name such as llama-3.1-8b, or the path of a config.json.")]
 GpuOption = Annotated[
     str | None, typer.Option(help="Name such as h100-sxm, several with commas, cpu for this machine; else all known.")
@@ -49,7 +47,6 @@ def milliseconds(text: str) -> float:
     return float(match[1]) * (1000 if match[2] == "s" else 1)
 
 
-@app.callback(invoke_without_command=True)
 def plan(
     context: typer.Context,
     model: ModelOption = None,
@@ -203,7 +200,6 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-@app.command()
 def predict(
     model: Annotated[str, typer.Option(help="Name such as llama-3.1-8b, or the path of a config.json.")],
     gpu: Annotated[str, typer.Option(help="Name such as h100-sxm, or cpu for this machine.")],
@@ -276,7 +272,6 @@ def _show_forecast(found: Forecast) -> None:
     _show_assumptions(found.assumptions)
 
 
-@app.command()
 def validate(
     table: Annotated[Path, typer.Argument(help="CSV of measurements, columns as in the shipped measured_throughput.")],
     calibrate: Annotated[
@@ -311,7 +306,6 @@ def _share(value: float | None) -> str | None:
     return None if value is None else f"{value:.1%}"
 
 
-@app.command()
 def calibrate(
     files: Annotated[list[Path], typer.Argument(help="Load reports (JSON) or tables (CSV) of one deployment.")],
     model: ModelOption = None,
@@ -364,7 +358,6 @@ def calibrate(
     show_lines([kept])
 
 
-@app.command()
 def watch(home: HomeOption = None, json: JsonOption = False) -> None:
     """Live traffic against the plan in force. Exit 0 it holds, 1 outgrown or soon to be, 3 too little traffic."""
     from steward.workflows import plan as workflow

@@ -11,12 +11,9 @@ import typer
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
 from steward.core.errors import InputError, Unavailable
 
-app = typer.Typer(no_args_is_help=True)
-
 NameArgument = Annotated[str, typer.Argument(help="Name of the prompt.")]
 
 
-@app.command(name="list")
 def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     """List every version of every kept prompt, without its texts."""
     from steward.workflows import prompts
@@ -35,7 +32,6 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     show_table(["name", "version", "added", "in use"], rows)
 
 
-@app.command()
 def show(
     name: NameArgument,
     version: Annotated[str | None, typer.Argument(help="The one in use by default.")] = None,
@@ -56,7 +52,6 @@ def show(
     show_lines(lines)
 
 
-@app.command()
 def add(
     name: NameArgument,
     file: Annotated[
@@ -80,7 +75,6 @@ def add(
     show_lines([f"{kept.name} {kept.version}, {how}"])
 
 
-@app.command()
 def use(
     name: NameArgument,
     version: Annotated[str, typer.Argument(help="Such as 2-9f2c1a7b, or just 2.")],

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from steward.evaluation.robustness import RobustnessReport
     from steward.workflows.evaluate import ModelTarget
 
-app = typer.Typer()
-
 SuiteArgument = Annotated[
     str, typer.Argument(help="A suite's YAML file, or a built-in one's name: starter, starter-free.")
 ]
@@ -37,7 +35,6 @@ ConcurrencyOption = Annotated[int, typer.Option(min=1, max=4096, help="Requests 
 CacheOption = Annotated[Path | None, typer.Option(help="Folder of answers to keep and to use again.")]
 
 
-@app.command()
 def judge(
     baseline: Annotated[Path, typer.Argument(help="Folder of the run to compare with.")],
     candidate: Annotated[Path, typer.Argument(help="Folder of the run in question.")],
@@ -83,7 +80,6 @@ def judge(
         raise typer.Exit(3)
 
 
-@app.command()
 def robustness(
     suite: SuiteArgument,
     model: ModelOption,
@@ -116,7 +112,6 @@ def robustness(
     _run_changes(suite, changes, [], out, field, words, seed, margin, limit, server, json)
 
 
-@app.command()
 def counterfactual(
     suite: SuiteArgument,
     model: ModelOption,
@@ -151,7 +146,6 @@ def counterfactual(
     _run_changes(suite, swaps, extra, out, field, "synonyms", 0, margin, limit, server, json)
 
 
-@app.command()
 def checks(
     suite: SuiteArgument,
     model: ModelOption,
@@ -189,7 +183,6 @@ def checks(
     raise typer.Exit({"passed": 0, "failed": 1, "inconclusive": 3}[found.verdict])
 
 
-@app.command()
 def overlap(
     suite: SuiteArgument,
     train: Annotated[list[str], typer.Option("--train", help="Training files, by glob pattern.")],
@@ -221,7 +214,6 @@ def overlap(
         raise typer.Exit(1 if found.overlapping else 3)
 
 
-@app.command()
 def groups(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     by: Annotated[str, typer.Option(help="Slice of the suite whose values are the groups.")],
@@ -253,7 +245,6 @@ def groups(
     show_lines([f"{found.n} items, {len(found.unscored)} unscored, {len(found.errored)} errored", found.signature])
 
 
-@app.command()
 def bias(
     benchmark: Annotated[str, typer.Argument(help="bbq, crows-pairs or stereoset.")],
     data: Annotated[Path, typer.Argument(help="Its file, which you bring: .jsonl, .csv or dev.json.")],

@@ -42,10 +42,6 @@ def seconds(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-app = typer.Typer()
-
-
-@app.callback(invoke_without_command=True)
 def usage(
     context: typer.Context,
     by: Annotated[By, typer.Option(help="Group by this.")] = By.model,
@@ -75,7 +71,6 @@ def usage(
     show_table([by.value, "requests", "errors", "tokens in", "tokens out", "USD"], rows, total=len(rows) > 1)
 
 
-@app.command()
 def reconcile(
     file: Annotated[Path, typer.Argument(help="The provider's usage export, as CSV.")],
     tolerance: Annotated[

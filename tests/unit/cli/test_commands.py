@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from steward.cli.main import app
 from steward.cli.usage import line
@@ -18,10 +19,11 @@ ROW = ExchangeRow(
 
 
 def commands(command: Any, path: str = "steward") -> Iterator[tuple[str, Any]]:
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from commands(inner, f"{path} {name}")
-    if not hasattr(command, "commands"):
+    if not isinstance(command, TyperGroup):
         yield path, command
+        return
+    for name in command.list_commands(Any):
+        yield from commands(command.get_command(None, name), f"{path} {name}")
 
 
 ALL = dict(commands(typer.main.get_command(app)))

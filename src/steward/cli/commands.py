@@ -1,0 +1,146 @@
+"""Every command of `steward`, in the order of `--help`. A new command is one line here and one function.
+
+Functions are named, not imported: only the command that runs is loaded.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from steward.cli.lazy import Command, Group
+
+CONFIG: Final = Group(
+    "config",
+    "Check, show and roll back the settings.",
+    (
+        Command("check", "steward.cli.config:check"),
+        Command("show", "steward.cli.config:show"),
+        Command("schema", "steward.cli.config:schema"),
+        Command("history", "steward.cli.reload:history"),
+        Command("diff", "steward.cli.reload:diff"),
+        Command("rollback", "steward.cli.reload:rollback"),
+    ),
+)
+
+EVAL: Final = Group(
+    "eval",
+    "Evaluate models: scores, runs, comparisons, release gates (extra `eval`).",
+    (
+        Command("score", "steward.cli.evaluation:score"),
+        Command("run", "steward.cli.evaluation:run"),
+        Command("compare", "steward.cli.evaluation:compare"),
+        Command("gate", "steward.cli.evaluation:gate"),
+        Command("perplexity", "steward.cli.evaluation:perplexity"),
+        Command("rate", "steward.cli.rating:rate"),
+        Command("agreement", "steward.cli.rating:agreement"),
+        Command("report", "steward.cli.rating:report"),
+        Command("judge", "steward.cli.trials:judge"),
+        Command("robustness", "steward.cli.trials:robustness"),
+        Command("counterfactual", "steward.cli.trials:counterfactual"),
+        Command("checks", "steward.cli.trials:checks"),
+        Command("overlap", "steward.cli.trials:overlap"),
+        Command("groups", "steward.cli.trials:groups"),
+        Command("bias", "steward.cli.trials:bias"),
+    ),
+)
+
+LOAD: Final = Group(
+    "load",
+    "Load-test any OpenAI-compatible server (extra `load`). Latencies count from the intended send.",
+    (
+        Command("run", "steward.cli.load:run"),
+        Command("replay", "steward.cli.load:replay"),
+        Command("find-max", "steward.cli.load:find_max"),
+        Command("sweep", "steward.cli.load:sweep"),
+        Command("compare", "steward.cli.load:compare"),
+        Command("selftest", "steward.cli.load:selftest"),
+    ),
+)
+
+USAGE: Final = Group(
+    "usage",
+    "Settled requests and their tokens.",
+    (Command("reconcile", "steward.cli.usage:reconcile"),),
+    target="steward.cli.usage:usage",
+)
+
+PLAN: Final = Group(
+    "plan",
+    "How many of which accelerator hold the objectives at the lowest cost. Exit 3 where none does, with reasons.",
+    (
+        Command("predict", "steward.cli.plan:predict"),
+        Command("validate", "steward.cli.plan:validate"),
+        Command("calibrate", "steward.cli.plan:calibrate"),
+        Command("watch", "steward.cli.plan:watch"),
+    ),
+    target="steward.cli.plan:plan",
+)
+
+DATA: Final = Group(
+    "data",
+    "Clean, check and explain data sets.",
+    (
+        Command("run", "steward.cli.data:run"),
+        Command("report", "steward.cli.data:report"),
+        Command("explain", "steward.cli.data:explain"),
+        Command("check", "steward.cli.data:check"),
+        Command("profile", "steward.cli.data:profile"),
+    ),
+)
+
+PROMPTS: Final = Group(
+    "prompts",
+    "Keep versions of the prompts that routes carry.",
+    (
+        Command("list", "steward.cli.prompts:list_"),
+        Command("show", "steward.cli.prompts:show"),
+        Command("add", "steward.cli.prompts:add"),
+        Command("use", "steward.cli.prompts:use"),
+    ),
+)
+
+KEYS: Final = Group(
+    "keys",
+    "Create, list and revoke gateway keys.",
+    (
+        Command("create", "steward.cli.keys:create"),
+        Command("list", "steward.cli.keys:list_"),
+        Command("revoke", "steward.cli.keys:revoke"),
+    ),
+)
+
+STEWARD: Final = Group(
+    "steward",
+    "Looks after a language model in production.",
+    (
+        Command("up", "steward.cli.up:up", "Start the gateway, a model and the console; Ctrl-C stops them."),
+        Command("init", "steward.cli.config:init", "Write a short commented steward.yaml; never overwrites one."),
+        Command("status", "steward.cli.status:status", "Exit 0 when a request would be answered, else 1."),
+        Command(
+            "reload",
+            "steward.cli.reload:reload",
+            "Serve the changed steward.yaml without dropping a request; exit 2 when it cannot be served as it is.",
+        ),
+        Command("chat", "steward.cli.chat:chat", "Ask the model behind the running gateway."),
+        Command("tail", "steward.cli.usage:tail", "The last requests, without their content."),
+        Command(
+            "feedback",
+            "steward.cli.feedback:feedback",
+            "Scores by label and the newest feedback, without its content unless asked.",
+        ),
+        Command(
+            "gpu",
+            "steward.cli.gpu:gpu",
+            "Memory, load, heat, errors and processes; exit 1 where a GPU is ill, 3 where there is none, 4 with no "
+            "driver.",
+        ),
+        EVAL,
+        LOAD,
+        CONFIG,
+        USAGE,
+        PLAN,
+        DATA,
+        PROMPTS,
+        KEYS,
+    ),
+)

@@ -1,0 +1,28 @@
+"""Commands for tests of the command line's machinery."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+
+class PlaceOptions(msgspec.Struct, frozen=True):
+    city: Annotated[str, typer.Option(help="Where.")] = "Berlin"
+    floor: Annotated[int, typer.Option(min=0, help="How high.")] = 0
+
+
+class TripOptions(msgspec.Struct, frozen=True):
+    days: Annotated[int, typer.Argument(help="How long.")]
+
+
+class OtherPlaceOptions(msgspec.Struct, frozen=True):
+    city: Annotated[str, typer.Option(help="Where else.")] = "Oslo"
+
+
+def travel(trip: TripOptions, place: PlaceOptions, dry: Annotated[bool, typer.Option(help="Only say it.")] = False):
+    """Go somewhere. And come back."""
+    print(trip.days, place.city, place.floor, dry)
+
+
+def clash(one: PlaceOptions, other: OtherPlaceOptions) -> None:
+    """Never built."""
