@@ -19,7 +19,9 @@ class OtherPlaceOptions(msgspec.Struct, frozen=True):
     city: Annotated[str, typer.Option(help="Where else.")] = "Oslo"
 
 
-def travel(trip: TripOptions, place: PlaceOptions, dry: Annotated[bool, typer.Option(help="Only say it.")] = False):
+def travel(
+    trip: TripOptions, place: PlaceOptions, dry: Annotated[bool, typer.Option(help="Only say it.")] = False
+) -> None:
     """Go somewhere. And come back."""
     print(trip.days, place.city, place.floor, dry)
 
