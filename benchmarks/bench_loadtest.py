@@ -271,14 +271,14 @@ def resident_kb(pid: int) -> int:
 def child(what: str) -> None:
     """Fills a book as a run does; `report` gets it through a pipe as the parent does, and reports."""
     if what == "book":
-        from steward.loadtest.run import Sender  # what a sending process has loaded
+        from steward.loadtest.sender import Sender  # what a sending process has loaded
 
         book = filled()
         assert book.count == 1_000_000 and Sender is not None
     else:
-        from steward.loadtest.book import Notes, Outcome
         from steward.loadtest.config import Arrival, LoadConfig
-        from steward.workflows.loadtest import encoded, finish
+        from steward.loadtest.recorder import SenderResult, SenderStats
+        from steward.workflows.loadtest import build_finished_run, encode_report
 
         rows, gaps = bytearray(), bytes(800_000)
         with subprocess.Popen([sys.executable, __file__, "--child", "pipe"], stdout=subprocess.PIPE) as sending:
@@ -287,14 +287,19 @@ def child(what: str) -> None:
                 rows += part
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         config = LoadConfig(url="http://h", model="m", arrival=Arrival(rate=1000), requests=1_000_000)
-        assert len(encoded(finish(config, [Outcome(rows, gaps, Notes())], time.time()).report)) > 1000
+        assert (
+            len(
+                encode_report(build_finished_run(config, [SenderResult(rows, gaps, SenderStats())], time.time()).report)
+            )
+            > 1000
+        )
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def filled() -> Any:
-    from steward.loadtest.book import Book
+    from steward.loadtest.recorder import Recorder
 
-    book = Book()
+    book = Recorder()
     for number in range(1_000_000):
         first = 0.05 + (number % 97) * 1e-4
         book.add(number / 1000, 1e-4, first, first + 0.31, first + 0.311, 0.0, 64, 32, 32, 360, 200, 0, 0)
@@ -314,7 +319,7 @@ def main() -> None:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child == "pipe":
-        sys.stdout.buffer.write(filled().packed())
+        sys.stdout.buffer.write(filled().pack())
         return
     if given.child:
         child(given.child)

@@ -22,7 +22,7 @@ from steward.core.errors import InputError, Unavailable
 from steward.core.load_report import read_load_report
 from steward.loadtest.config import Arrival, LoadConfig
 from steward.workflows.load_search import find_max, selftest
-from steward.workflows.loadtest import Watched, run_load, run_on_ray
+from steward.workflows.loadtest import MonitorOptions, run_load, run_on_ray
 
 BUDGET_MS = 500.0  # of the client's lateness: the tests share their machine
 
@@ -66,7 +66,7 @@ def test_known_timing_is_measured_as_it_is(echo: str) -> None:
 
 def test_processes_share_one_schedule(echo: str) -> None:
     one, four = (run_load(config(echo, requests=60, processes=count)) for count in (1, 4))
-    assert [len(finished.outcomes) for finished in (one, four)] == [1, 4] and four.report.answered == 60
+    assert [len(finished.results) for finished in (one, four)] == [1, 4] and four.report.answered == 60
     assert one.report.samples.at_s == four.report.samples.at_s
 
 
@@ -78,7 +78,7 @@ def test_a_closed_loop_keeps_its_users_busy(echo: str) -> None:
 
 def test_warmup_is_sent_and_left_out(echo: str) -> None:
     finished = run_load(config(echo, requests=None, duration_s=1.0, warmup_s=1.0))
-    rows = len(finished.outcomes[0].rows) // 48
+    rows = len(finished.results[0].rows) // 48
     assert finished.report.sent < 0.75 * rows and finished.report.samples.at_s[0] < 0.5
 
 
@@ -161,7 +161,7 @@ def test_too_many_errors_stop_the_run(rude: str) -> None:
 
 
 def test_the_servers_own_numbers_are_on_the_same_axis(rude: str) -> None:
-    finished = run_load(config(rude, requests=None, duration_s=2.5), watched=Watched(gpu=False))
+    finished = run_load(config(rude, requests=None, duration_s=2.5), watched=MonitorOptions(gpu=False))
     (track,) = finished.report.tracks
     assert track.name == "requests running" and set(track.values) == {3.0} and max(track.at_s) < 4
 

@@ -17,8 +17,8 @@ from steward.core.errors import InputError, UnknownName
 if TYPE_CHECKING:
     from steward.core.load_report import LoadReport, Quantiles
     from steward.loadtest.config import LoadConfig
-    from steward.loadtest.messages import Progress
-    from steward.workflows.loadtest import Finished, Shown, Watched
+    from steward.loadtest.ipc import SenderProgress
+    from steward.workflows.loadtest import FinishedRun, MonitorOptions, OnProgress
 
 Url = Annotated[str, typer.Argument(help="Of the server, such as http://127.0.0.1:8080/v1.")]
 Model = Annotated[str, typer.Option(help="Model or route to ask for.")]
@@ -99,7 +99,7 @@ def run(
 ) -> None:
     """One test. Exit 0 valid and within --slo, 1 over it, 3 invalid, partial or unclear, 4 nothing was answered."""
     began = time.monotonic()
-    from steward.loadtest.config import Arrival, seconds
+    from steward.loadtest.config import Arrival, parse_seconds
 
     if concurrency is not None and rate is not None:
         raise InputError("--rate and --concurrency: expected one of them; a rate is an open loop, users a closed one")
@@ -112,7 +112,7 @@ def run(
             burstiness=burstiness,
             concurrency=concurrency,
         ),
-        duration_s=seconds(duration) if duration else None,
+        duration_s=parse_seconds(duration) if duration else None,
         requests=requests,
     )
     _go(config, _watched(metrics_url, metrics_key), began, out, csv, html, json, ray)
@@ -149,14 +149,14 @@ def replay(
 ) -> None:
     """Send a trace's requests at its own times. Exit codes as `run`."""
     began = time.monotonic()
-    from steward.loadtest.config import Arrival, seconds
+    from steward.loadtest.config import Arrival, parse_seconds
 
     config = _config(
         **_named(locals()),
         arrival=Arrival(kind="trace"),
         trace=str(trace),
         speed=speed,
-        duration_s=seconds(duration) if duration else None,
+        duration_s=parse_seconds(duration) if duration else None,
     )
     _go(config, _watched(metrics_url, metrics_key), began, out, csv, html, json)
 
@@ -197,18 +197,23 @@ def find_max(
     json: JsonOption = False,
 ) -> None:
     """The highest rate, that holds an objective. Exit 1: not even the lowest; 3: the client is the limit."""
-    from steward.loadtest.config import Arrival, seconds
+    from steward.loadtest.config import Arrival, parse_seconds
     from steward.workflows import load_search, loadtest
 
     for path in (out, html):
         if path is not None:
-            loadtest.writable(path)
+            loadtest.check_writable(path)
     config = _config(
         **_named(locals()), max_errors=None, tokenizer=None, turns=1,
         arrival=Arrival(kind=_kind(arrival), rate=1.0, burstiness=burstiness), duration_s=1.0,
     )  # fmt: skip
     found = load_search.find_max(
-        config, trial_s=seconds(trial), start=start, highest=highest, tolerance=tolerance, told=_told(json)
+        config,
+        trial_s=parse_seconds(trial),
+        start=start,
+        highest=highest,
+        tolerance=tolerance,
+        on_line=_progress_printer(json),
     )
     if json:
         show_json(found)
@@ -222,7 +227,7 @@ def find_max(
         above = "" if found.fails_at is None else f"; {found.fails_at:.4g} does not"
         show_lines([f"{held} holds {found.slo}{above}" + (f" ({found.reason})" if found.reason else "")])
     if out is not None:
-        loadtest.write_file(out, loadtest.encoded(found))
+        loadtest.write_file(out, loadtest.encode_report(found))
     if html is not None:
         from steward.loadtest.report import render_find_max
 
@@ -262,12 +267,12 @@ def sweep(
     json: JsonOption = False,
 ) -> None:
     """Throughput against latency, and where the server saturates. Exit 3 where a step was invalid."""
-    from steward.loadtest.config import Arrival, seconds
+    from steward.loadtest.config import Arrival, parse_seconds
     from steward.workflows import load_search, loadtest
 
     for path in (out, html):
         if path is not None:
-            loadtest.writable(path)
+            loadtest.check_writable(path)
     if rates and users:
         raise InputError("--rates and --users: expected one of them; rates are an open loop, users a closed one")
     config = _config(
@@ -276,7 +281,7 @@ def sweep(
     )  # fmt: skip
     found = load_search.sweep(
         config, rates=_numbers(rates, "--rates"), users=[int(count) for count in _numbers(users, "--users")],
-        step_s=seconds(step), most=most, told=_told(json),
+        step_s=parse_seconds(step), most=most, on_line=_progress_printer(json),
     )  # fmt: skip
     if json:
         show_json(found)
@@ -299,7 +304,7 @@ def sweep(
         )
         show_lines(f"note: {note}" for note in found.notes)
     if out is not None:
-        loadtest.write_file(out, loadtest.encoded(found))
+        loadtest.write_file(out, loadtest.encode_report(found))
     if html is not None:
         from steward.loadtest.report import render_sweep
 
@@ -341,17 +346,17 @@ def selftest(
     json: JsonOption = False,
 ) -> None:
     """How fast and how precise this client is on this machine, against a server of known timing. Exit 3: not at all."""
-    from steward.loadtest.config import seconds
+    from steward.loadtest.config import parse_seconds
     from steward.workflows import load_search
 
     if not json:
         show_lines(["True times: first token after 50 ms, then 31 more, one every 10 ms. Errors are in ms."])
         show_lines(["   req/s   TTFT p50   TTFT p99   TPOT p50   late p99   client CPU   server's own p99"])
 
-    def told(item: object) -> None:
-        from steward.loadtest.selftest import Step
+    def show_step(item: object) -> None:
+        from steward.loadtest.selftest import SelfTestStep
 
-        if isinstance(item, Step) and not json:
+        if isinstance(item, SelfTestStep) and not json:
             show_lines(
                 [
                     f"{item.rate:8.0f} {item.ttft_error_p50_ms:+10.2f} {item.ttft_error_p99_ms:+10.2f} "
@@ -360,7 +365,9 @@ def selftest(
                 ]
             )
 
-    found = load_search.selftest(rates=_numbers(rates, "--rates"), step_s=seconds(step), processes=processes, told=told)
+    found = load_search.selftest(
+        rates=_numbers(rates, "--rates"), step_s=parse_seconds(step), processes=processes, on_step=show_step
+    )
     if json:
         show_json(found)
     else:
@@ -396,7 +403,7 @@ def _named(given: dict[str, Any]) -> dict[str, Any]:
 
 def _config(**given: Any) -> LoadConfig:
     """:raises InputError: an option that cannot be read"""
-    from steward.loadtest.config import PATHS, LoadConfig, check, seconds
+    from steward.loadtest.config import PATHS, LoadConfig, check_config, parse_seconds
 
     if given["endpoint"] not in PATHS:
         raise UnknownName("endpoint", given["endpoint"], PATHS)
@@ -412,8 +419,8 @@ def _config(**given: Any) -> LoadConfig:
         renamed[name] = str(path) if path is not None else None
     for name in _SECONDS:
         if name in given:
-            renamed[f"{name}_s"] = seconds(given.pop(name))
-    return check(LoadConfig(**given, **renamed))
+            renamed[f"{name}_s"] = parse_seconds(given.pop(name))
+    return check_config(LoadConfig(**given, **renamed))
 
 
 def _kind(name: str) -> Any:
@@ -441,10 +448,10 @@ def _object(text: str | None) -> dict[str, Any]:
         raise InputError(f"""--body {text!r}: {error}; expected a JSON object, such as '{{"top_k": 1}}'""") from error
 
 
-def _watched(metrics_url: str | None, metrics_key: str | None) -> Watched:
-    from steward.workflows.loadtest import Watched
+def _watched(metrics_url: str | None, metrics_key: str | None) -> MonitorOptions:
+    from steward.workflows.loadtest import MonitorOptions
 
-    return Watched(metrics_url=metrics_url, metrics_key=metrics_key)
+    return MonitorOptions(metrics_url=metrics_url, metrics_key=metrics_key)
 
 
 # -- running and showing ------------------------------------------------------------------------------
@@ -452,7 +459,7 @@ def _watched(metrics_url: str | None, metrics_key: str | None) -> Watched:
 
 def _go(
     config: LoadConfig,
-    watched: Watched,
+    watched: MonitorOptions,
     began: float,
     out: Path | None,
     csv: Path | None,
@@ -465,12 +472,12 @@ def _go(
 
     for path in (out, csv, html):
         if path is not None:
-            loadtest.writable(path)
+            loadtest.check_writable(path)
     if ray:
         finished = loadtest.run_on_ray(config)
     else:
         with _live(config) as shown:
-            finished = loadtest.run_load(config, shown=shown, watched=watched, began=began)
+            finished = loadtest.run_load(config, on_progress=shown, watched=watched, began=began)
     if json:
         show_json(finished.report)
     else:
@@ -481,7 +488,7 @@ def _go(
     raise typer.Exit(exit_code(finished))
 
 
-def exit_code(finished: Finished) -> int:
+def exit_code(finished: FinishedRun) -> int:
     report = finished.report
     if not report.answered:
         return 4
@@ -548,7 +555,7 @@ def _row(name: str, found: Quantiles) -> list[object] | None:
 
 
 @contextmanager
-def _live(config: LoadConfig) -> Iterator[Shown]:
+def _live(config: LoadConfig) -> Iterator[OnProgress]:
     """A few lines on a terminal's standard error that follow the run; nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda progress: None
@@ -560,13 +567,13 @@ def _live(config: LoadConfig) -> Iterator[Shown]:
     history: list[float] = []
     with Live(console=console, transient=True, refresh_per_second=4) as live:
 
-        def show(progress: Sequence[Progress]) -> None:
+        def show(progress: Sequence[SenderProgress]) -> None:
             live.update(_picture(config, progress, history))
 
         yield show
 
 
-def _picture(config: LoadConfig, progress: Sequence[Progress], history: list[float]) -> str:
+def _picture(config: LoadConfig, progress: Sequence[SenderProgress], history: list[float]) -> str:
     """Sent, answered, failed, in flight; tokens a second; the last minute of TTFT medians as a row of bars."""
     at = max(item.at_s for item in progress)
     firsts = sorted(value for item in progress for value in item.ttft_ms)
@@ -597,7 +604,7 @@ def bars(values: Sequence[float]) -> str:
     return "".join("▁▂▃▄▅▆▇█"[min(7, round(7 * value / top))] for value in values)
 
 
-def _told(json: bool) -> Any:
+def _progress_printer(json: bool) -> Any:
     """Lines of progress, on standard error; none beside JSON."""
     return (lambda line: None) if json else (lambda line: print(line, file=sys.stderr, flush=True))
 

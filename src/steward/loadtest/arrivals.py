@@ -15,18 +15,20 @@ from collections.abc import Iterator
 from steward.core.errors import InputError
 from steward.loadtest.config import Arrival
 
-MOST = 20_000_000  # arrivals of one run: 160 MB
+MAX_ARRIVALS = 20_000_000  # arrivals of one run: 160 MB
 
 
-def schedule(arrival: Arrival, until_s: float | None, requests: int | None, seed: int) -> array[float]:
+def make_schedule(arrival: Arrival, until_s: float | None, requests: int | None, seed: int) -> array[float]:
     """Seconds from the start, rising. One of `until_s` and `requests` ends it, whichever comes first.
 
     :raises InputError: more arrivals than one run keeps
     """
     times: array[float] = array("d")
-    if requests is None and until_s is not None and (arrival.rate or 0) * until_s > MOST:
-        raise InputError(f"{arrival.rate} requests a second for {until_s:.0f} s: expected at most {MOST:,} requests")
-    most = MOST if requests is None else requests
+    if requests is None and until_s is not None and (arrival.rate or 0) * until_s > MAX_ARRIVALS:
+        raise InputError(
+            f"{arrival.rate} requests a second for {until_s:.0f} s: expected at most {MAX_ARRIVALS:,} requests"
+        )
+    most = MAX_ARRIVALS if requests is None else requests
     for at in _times(arrival, until_s, random.Random(seed)):
         if len(times) >= most or (until_s is not None and at >= until_s):
             break
@@ -34,7 +36,7 @@ def schedule(arrival: Arrival, until_s: float | None, requests: int | None, seed
     return times
 
 
-def share(times: array[float], index: int, of: int) -> array[float]:
+def take_share(times: array[float], index: int, of: int) -> array[float]:
     """What process `index` of `of` sends: every `of`-th."""
     return times[index::of]
 
@@ -42,7 +44,7 @@ def share(times: array[float], index: int, of: int) -> array[float]:
 def _times(arrival: Arrival, until_s: float | None, random: random.Random) -> Iterator[float]:
     rate = arrival.rate or 0.0
     if arrival.kind == "constant":
-        for number in range(MOST + 1):
+        for number in range(MAX_ARRIVALS + 1):
             yield number / rate
     elif arrival.kind == "ramp":
         yield from _ramp(arrival.start_rate, rate, until_s or 0.0, random)

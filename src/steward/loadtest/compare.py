@@ -19,14 +19,14 @@ from steward.core.errors import InputError
 from steward.core.load_report import LoadReport
 from steward.loadtest.statistics import Array, block_bootstrap
 
-Verdict = Literal["no_worse", "slower", "inconclusive"]
+ComparisonVerdict = Literal["no_worse", "slower", "inconclusive"]
 DEFAULT: Final = ("ttft_p50", "ttft_p95", "tpot_p50", "tpot_p95", "e2e_p50", "e2e_p95")
 _LEVELS: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _LEAST: Final = 100  # answers of a run
 _SAMPLES: Final = 400  # enough for a standard error to 4 %
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class MetricChange(msgspec.Struct, frozen=True, kw_only=True):
     """One quantile: candidate / baseline - 1, above 0 is slower. `failed`: a difference of shares."""
 
     name: str
@@ -35,33 +35,33 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     change: float
     low: float
     high: float
-    verdict: Verdict
+    verdict: ComparisonVerdict
 
 
 class LoadComparison(msgspec.Struct, frozen=True, kw_only=True):
     """`steward load compare --json`."""
 
-    verdict: Verdict
+    verdict: ComparisonVerdict
     margin: float
     reasons: tuple[str, ...]  # why nothing can be told, where it cannot
-    changes: tuple[Change, ...]
+    changes: tuple[MetricChange, ...]
     baseline: str  # model and URL
     candidate: str
 
 
-def compare(
+def compare_reports(
     baseline: LoadReport, candidate: LoadReport, margin: float = 0.05, names: tuple[str, ...] = DEFAULT
 ) -> LoadComparison:
     """:raises InputError: a name that is no quantile of a latency"""
-    pairs = [(name, *_values(baseline, candidate, name)) for name in names]
+    pairs = [(name, *_read_samples(baseline, candidate, name)) for name in names]
     pairs = [pair for pair in pairs if len(pair[1]) >= _LEAST and len(pair[2]) >= _LEAST]
-    changes = [_change(name, one, other, margin, len(pairs) + 1) for name, one, other in pairs]
-    changes.append(_failures(baseline, candidate, margin, len(pairs) + 1))
-    reasons = different(baseline, candidate)
+    changes = [_compare_quantile(name, one, other, margin, len(pairs) + 1) for name, one, other in pairs]
+    changes.append(_compare_failures(baseline, candidate, margin, len(pairs) + 1))
+    reasons = find_differences(baseline, candidate)
     if not pairs:
         reasons.append(f"fewer than {_LEAST} answers of a run carry any of {', '.join(names)}; run longer")
     verdicts = {change.verdict for change in changes}
-    verdict: Verdict = "no_worse"
+    verdict: ComparisonVerdict = "no_worse"
     if reasons or ("inconclusive" in verdicts and "slower" not in verdicts):
         verdict = "inconclusive"
     elif "slower" in verdicts:
@@ -76,7 +76,7 @@ def compare(
     )
 
 
-def different(one: LoadReport, other: LoadReport) -> list[str]:
+def find_differences(one: LoadReport, other: LoadReport) -> list[str]:
     """Why the two runs say nothing of each other."""
     found = []
     for name, run in (("baseline", one), ("candidate", other)):
@@ -95,7 +95,7 @@ def different(one: LoadReport, other: LoadReport) -> list[str]:
     return found
 
 
-def _values(baseline: LoadReport, candidate: LoadReport, name: str) -> tuple[Array, Array]:
+def _read_samples(baseline: LoadReport, candidate: LoadReport, name: str) -> tuple[Array, Array]:
     metric, _, level = name.partition("_")
     if metric not in ("ttft", "tpot", "e2e") or level not in _LEVELS:
         raise InputError(f"metric {name!r}: expected ttft, tpot or e2e with p50, p90, p95 or p99, such as ttft_p95")
@@ -106,7 +106,7 @@ def _values(baseline: LoadReport, candidate: LoadReport, name: str) -> tuple[Arr
     return one, other
 
 
-def _change(name: str, one: Array, other: Array, margin: float, rows: int) -> Change:
+def _compare_quantile(name: str, one: Array, other: Array, margin: float, rows: int) -> MetricChange:
     level = _LEVELS[name.partition("_")[2]]
     before, after = float(np.quantile(one, level)), float(np.quantile(other, level))
     variances = [
@@ -116,18 +116,18 @@ def _change(name: str, one: Array, other: Array, margin: float, rows: int) -> Ch
     middle = math.log(max(after, 1e-6) / max(before, 1e-6))
     half = NormalDist().inv_cdf(1 - 0.05 / rows / 2) * math.sqrt(sum(variances))
     change, low, high = (math.expm1(value) for value in (middle, middle - half, middle + half))
-    return Change(
+    return MetricChange(
         name=f"{name}_ms",
         baseline=before,
         candidate=after,
         change=change,
         low=low,
         high=high,
-        verdict=_verdict(low, high, margin),
+        verdict=_judge_interval(low, high, margin),
     )
 
 
-def _failures(baseline: LoadReport, candidate: LoadReport, margin: float, rows: int) -> Change:
+def _compare_failures(baseline: LoadReport, candidate: LoadReport, margin: float, rows: int) -> MetricChange:
     """Difference of two shares with Newcombe's interval (1998, method 10)."""
     z = NormalDist().inv_cdf(1 - 0.05 / rows / 2)
     parts = []
@@ -141,16 +141,16 @@ def _failures(baseline: LoadReport, candidate: LoadReport, margin: float, rows: 
     change = b - a
     low = change - math.hypot(b - b_low, a_high - a)
     high = change + math.hypot(b_high - b, a - a_low)
-    return Change(
+    return MetricChange(
         name="failed",
         baseline=a,
         candidate=b,
         change=change,
         low=low,
         high=high,
-        verdict=_verdict(low, high, margin),
+        verdict=_judge_interval(low, high, margin),
     )
 
 
-def _verdict(low: float, high: float, margin: float) -> Verdict:
+def _judge_interval(low: float, high: float, margin: float) -> ComparisonVerdict:
     return "no_worse" if high <= margin else "slower" if low > margin else "inconclusive"

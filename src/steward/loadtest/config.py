@@ -72,9 +72,9 @@ class LoadConfig(msgspec.Struct, frozen=True, kw_only=True):
     slo: str | None = None
 
 
-def check(config: LoadConfig) -> LoadConfig:
+def check_config(config: LoadConfig) -> LoadConfig:
     """The same record. :raises InputError: what cannot be run, with what was expected"""
-    address(config.url, config.endpoint)
+    request_url(config.url, config.endpoint)
     arrival = config.arrival
     if arrival.kind == "concurrency" and not (arrival.concurrency and arrival.concurrency > 0):
         raise InputError(f"concurrency {arrival.concurrency}: expected 1 or more; give --concurrency N or --rate R")
@@ -95,16 +95,16 @@ def check(config: LoadConfig) -> LoadConfig:
     if config.speed <= 0:
         raise InputError(f"speed {config.speed}: expected more than 0; 1 replays a trace as it was")
     for text in (config.input_tokens, config.output_tokens):
-        lengths(text)
+        parse_lengths(text)
     if config.slo is not None:
-        objective.parse(config.slo)
+        objective.parse_objective(config.slo)
     return config
 
 
-def address(url: str, endpoint: Endpoint) -> str:
+def request_url(url: str, endpoint: Endpoint) -> str:
     """Where requests go: the URL as given where it names the endpoint, else with `/v1` and the endpoint's path.
 
-    >>> address("http://127.0.0.1:8080", "chat")
+    >>> request_url("http://127.0.0.1:8080", "chat")
     'http://127.0.0.1:8080/v1/chat/completions'
     """
     parts = urlsplit(url)
@@ -120,10 +120,10 @@ def address(url: str, endpoint: Endpoint) -> str:
     return base + ("" if parts.path.rstrip("/").endswith("/v1") else "/v1") + PATHS[endpoint]
 
 
-def lengths(text: str) -> Lengths:
+def parse_lengths(text: str) -> Lengths:
     """Of `512`, `uniform:100:900`, `normal:512:128`, `lognormal:512:0.8` or `exponential:512`.
 
-    >>> lengths("normal:512:128")
+    >>> parse_lengths("normal:512:128")
     Lengths(kind='normal', a=512.0, b=128.0)
     """
     name, *numbers = text.split(":")
@@ -146,7 +146,7 @@ def _positive(found: Lengths, text: str) -> Lengths:
     return found
 
 
-def draw(wanted: Lengths, random: random.Random) -> int:
+def draw_length(wanted: Lengths, random: random.Random) -> int:
     """One token count, 1 or more."""
     if wanted.kind == "fixed":
         return round(wanted.a)
@@ -159,10 +159,10 @@ def draw(wanted: Lengths, random: random.Random) -> int:
     return max(1, round(random.expovariate(1 / wanted.a)))
 
 
-def seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
     """A duration: `500ms`, `60s`, `5m`, `1h` or plain seconds.
 
-    >>> seconds("1.5m")
+    >>> parse_seconds("1.5m")
     90.0
     """
     found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(ms|s|m|h)?\s*", text)

@@ -24,9 +24,9 @@ class Limit(msgspec.Struct, frozen=True):
         return f"{self.metric}_p{100 * self.quantile:g}<{self.limit_ms:g}ms"
 
 
-def parse(text: str) -> tuple[Limit, ...]:
+def parse_objective(text: str) -> tuple[Limit, ...]:
     """
-    >>> [str(limit) for limit in parse("ttft_p95<500ms, tpot_p99<0.05s")]
+    >>> [str(limit) for limit in parse_objective("ttft_p95<500ms, tpot_p99<0.05s")]
     ['ttft_p95<500ms', 'tpot_p99<50ms']
     """
     found = []

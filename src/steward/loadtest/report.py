@@ -20,10 +20,10 @@ _PERCENTILES: Final = (*range(5, 95, 5), *range(90, 100), 99.5, 99.9)
 _STYLES: Final = ("a", "b", "c", "d")
 
 
-def render(report: LoadReport) -> str:
+def render_report(report: LoadReport) -> str:
     """The page of one run."""
     title = _title(report)
-    return page(
+    return render_page(
         title,
         f"{escape(report.model)} at {escape(report.url)} · {_asked(report)} · {report.duration_s:.0f} s"
         f" · version {escape(report.steward_version)}",
@@ -55,16 +55,19 @@ def render_sweep(found: Sweep) -> str:
         ]
 
     charts = [
-        line_chart(f"Answers a second, by {what}", labels, lines(("answered", "answered_rate")), short),
+        line_chart(f"Answers a second, by {what}", labels, lines(("answered", "answered_rate")), format_short),
         line_chart(
-            f"Time to first token, ms, by {what}", labels, lines(("p50", "ttft_p50_ms"), ("p95", "ttft_p95_ms")), short
+            f"Time to first token, ms, by {what}",
+            labels,
+            lines(("p50", "ttft_p50_ms"), ("p95", "ttft_p95_ms")),
+            format_short,
         ),
-        line_chart(f"Output tokens a second, by {what}", labels, lines(("tokens", "output_tok_s")), short),
+        line_chart(f"Output tokens a second, by {what}", labels, lines(("tokens", "output_tok_s")), format_short),
         line_chart(
             f"Time per output token, ms, by {what}",
             labels,
             lines(("p50", "tpot_p50_ms"), ("p95", "tpot_p95_ms")),
-            short,
+            format_short,
         ),
     ]
     rows = []
@@ -74,19 +77,20 @@ def render_sweep(found: Sweep) -> str:
             *(point.answered_rate, point.output_tok_s, point.concurrency_mean, point.ttft_p50_ms, point.ttft_p95_ms),
             *(point.tpot_p50_ms, point.tpot_p95_ms, point.e2e_p50_ms, point.e2e_p95_ms),
         )
-        numbers = "".join(f'<td class="n">{number(cell)}</td>' for cell in cells)
+        numbers = "".join(f'<td class="n">{format_number(cell)}</td>' for cell in cells)
         rows.append(f'<tr><td class="n">{label}</td>{numbers}<td class="n">{point.failed:,}</td><td>{state}</td></tr>')
     head = (
         f"#{what}|#answers/s|#tokens/s|#in flight|#TTFT p50, ms|#TTFT p95|#TPOT p50, ms|#TPOT p95|#E2E p50, ms|#E2E p95"
         "|#failed|"
     )
     notes = "".join(f"<li>{escape(note)}</li>" for note in found.notes)
-    return page(
+    return render_page(
         title,
         f"{escape(found.model)} at {escape(found.url)} · {found.arrival} · sweep of {len(found.points)} steps",
         [
             f'<section class="charts">{"".join(charts)}</section>',
-            f'<section class="card"><h2>Steps</h2>{table(head, rows)}{f"<ul>{notes}</ul>" if notes else ""}</section>',
+            f'<section class="card"><h2>Steps</h2>{render_table(head, rows)}'
+            f"{f'<ul>{notes}</ul>' if notes else ''}</section>",
         ],
     )
 
@@ -108,11 +112,12 @@ def render_find_max(found: FindMax) -> str:
     pictures = "".join(_trials_of(name, trials, found.rate) for name in names)
     rows = [
         (f"{trial.rate:.4g}", trial.answer if trial.valid else "invalid", f"{trial.sent:,}",
-         number(trial.answered_rate), number(trial.ttft_p95_ms), number(trial.tpot_p95_ms), trial.why)
+         format_number(trial.answered_rate), format_number(trial.ttft_p95_ms), format_number(trial.tpot_p95_ms),
+         trial.why)
         for trial in trials
     ]  # fmt: skip
     head = "#requests a second||#sent|#answers/s|#TTFT p95, ms|#TPOT p95, ms|why"
-    return page(
+    return render_page(
         f"{held} holds {slo}{above}",
         f"{escape(found.model)} at {escape(found.url)} · {found.arrival} arrivals · search for the highest rate",
         [figures(boxes), f'<section class="charts">{pictures}</section>', card("Trials", table_of(head, rows))],
@@ -131,7 +136,7 @@ def _trials_of(term: str, trials: Sequence[Trial], chosen: float | None) -> str:
     allowed = next((one.allowed for trial in trials for one in trial.terms if one.term == term), 0.0)
     return scatter_chart(
         f"Over the limit of {term}, by requests a second; dashed: the {_percent(allowed)} that may be, the rate chosen",
-        spots, short, _percent, level=allowed, mark=chosen,
+        spots, format_short, _percent, level=allowed, mark=chosen,
         legend=[("held", "a"), ("did not", "b"), ("unclear", "c")],
     )  # fmt: skip
 
@@ -140,7 +145,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def page(title: str, line: str, parts: Sequence[str]) -> str:
+def render_page(title: str, line: str, parts: Sequence[str]) -> str:
     """The parts in the shell of all reports; `line` is HTML already."""
     return report_page(title, f"load test · {line}", "\n".join(parts))
 
@@ -152,7 +157,7 @@ def _title(report: LoadReport) -> str:
     where = f"{report.achieved_rate:.4g} requests a second"
     if report.requested_concurrency:
         where = f"{report.requested_concurrency} users"
-    return f"95 of 100 had their {metric} within {milliseconds(found.p95)} at {where}"
+    return f"95 of 100 had their {metric} within {format_ms(found.p95)} at {where}"
 
 
 def _asked(report: LoadReport) -> str:
@@ -164,7 +169,7 @@ def _asked(report: LoadReport) -> str:
 
 def _figures(report: LoadReport) -> str:
     def box(name: str, value: float | None, unit: str, note: str) -> str:
-        shown = "–" if value is None else f'{short(value)}<span class="unit">{unit}</span>'
+        shown = "–" if value is None else f'{format_short(value)}<span class="unit">{unit}</span>'
         return f'<div><p class="name">{name}</p><p class="value">{shown}</p><p class="quiet">{escape(note)}</p></div>'
 
     ttft, tpot = report.ttft_ms, report.tpot_ms
@@ -202,31 +207,31 @@ def _verdict(report: LoadReport) -> str:
 
 def _over_time(report: LoadReport) -> str:
     points = report.series
-    labels = [clock(point.at_s) for point in points]
+    labels = [format_clock(point.at_s) for point in points]
     charts = []
     if report.ttft_ms.n:
         lines = [
             Line("p50", tuple(point.ttft_p50_ms for point in points), "a"),
             Line("p95", tuple(point.ttft_p95_ms for point in points), "b"),
         ]
-        charts.append(line_chart("Time to first token, ms, by the time of sending", labels, lines, short))
+        charts.append(line_chart("Time to first token, ms, by the time of sending", labels, lines, format_short))
     lines = [
         Line("p50", tuple(point.e2e_p50_ms for point in points), "a"),
         Line("p95", tuple(point.e2e_p95_ms for point in points), "b"),
     ]
-    charts.append(line_chart("End to end, ms, by the time of sending", labels, lines, short))
+    charts.append(line_chart("End to end, ms, by the time of sending", labels, lines, format_short))
     step = report.series_step_s
     last = max((point.at_s for point in points if point.sent), default=0.0)  # the drain after it is no fall
     counts = [
         Line("sent", tuple(point.sent / step if point.at_s <= last else None for point in points), "a"),
         Line("failed", tuple(point.failed / step for point in points), "d"),
     ]
-    charts.append(line_chart("Requests a second", labels, counts, short))
+    charts.append(line_chart("Requests a second", labels, counts, format_short))
     flying = [Line("requests", tuple(point.in_flight for point in points), "c")]
-    charts.append(line_chart("In flight", labels, flying, short, area=True))
+    charts.append(line_chart("In flight", labels, flying, format_short, area=True))
     charts.append(_percentiles(report))
     tokens = [Line("of answers that ended", tuple(point.output_tokens / step for point in points), "a")]
-    charts.append(line_chart("Output tokens a second", labels, tokens, short, area=True))
+    charts.append(line_chart("Output tokens a second", labels, tokens, format_short, area=True))
     return "".join(charts[: len(charts) // 2 * 2] if len(charts) % 2 else charts)
 
 
@@ -239,7 +244,7 @@ def _percentiles(report: LoadReport) -> str:
         if values:
             found = tuple(values[min(len(values) - 1, int(share / 100 * len(values)))] for share in _PERCENTILES)
             lines.append(Line(name, found, style))
-    return line_chart("Percentiles, ms", [f"p{share:g}" for share in _PERCENTILES], lines, short)
+    return line_chart("Percentiles, ms", [f"p{share:g}" for share in _PERCENTILES], lines, format_short)
 
 
 def _latencies(report: LoadReport) -> str:
@@ -255,15 +260,15 @@ def _latencies(report: LoadReport) -> str:
             rows.append(_latency_row(name, found, report.formulas.get(key, "")))
         if found.n and beside is not None:
             rows.append(_latency_row(f"{name}, from the actual send", beside, ""))
-    return table("Milliseconds|#mean|#p50|#p90|#p95|#p99|#p99.9|#n|Formula", rows)
+    return render_table("Milliseconds|#mean|#p50|#p90|#p95|#p99|#p99.9|#n|Formula", rows)
 
 
 def _latency_row(name: str, found: Quantiles, formula: str) -> str:
-    cells = [f'<td class="n">{number(found.mean)}</td>']
+    cells = [f'<td class="n">{format_number(found.mean)}</td>']
     for key in ("p50", "p90", "p95", "p99", "p999"):
         ends = found.intervals.get(key)
-        small = f"<small>{number(ends[0])} – {number(ends[1])}</small>" if ends else ""
-        cells.append(f'<td class="n">{number(getattr(found, key))}{small}</td>')
+        small = f"<small>{format_number(ends[0])} – {format_number(ends[1])}</small>" if ends else ""
+        cells.append(f'<td class="n">{format_number(getattr(found, key))}{small}</td>')
     return (
         f'<tr><td>{escape(name)}</td>{"".join(cells)}<td class="n">{found.n:,}</td>'
         f'<td class="formula">{escape(formula)}</td></tr>'
@@ -280,8 +285,8 @@ def _tracks(tracks: Sequence[Track], duration_s: float) -> str:
             Line(track.name, _resampled(track, steps, duration_s), _STYLES[place % 4])
             for place, track in enumerate(list(group)[:4])
         ]
-        labels = [clock(duration_s * (place + 0.5) / steps) for place in range(steps)]
-        charts.append(line_chart(title, labels, lines, short))
+        labels = [format_clock(duration_s * (place + 0.5) / steps) for place in range(steps)]
+        charts.append(line_chart(title, labels, lines, format_short))
     return f'<section class="charts">{"".join(charts)}</section>' if charts else ""
 
 
@@ -314,17 +319,17 @@ def _client(report: LoadReport) -> str:
         ("Token counts from", report.tokens_from),
         ("Memory, all processes", f"{client.peak_mb:.0f} MB"),
     ]
-    return table("|", [f"<tr><td>{name}</td><td>{escape(value)}</td></tr>" for name, value in rows])
+    return render_table("|", [f"<tr><td>{name}</td><td>{escape(value)}</td></tr>" for name, value in rows])
 
 
 def _errors(report: LoadReport) -> str:
     if not report.errors:
         return ""
     rows = [f'<tr><td>{escape(name)}</td><td class="n">{count:,}</td></tr>' for name, count in report.errors.items()]
-    return f'<section class="card"><h2>Not answered</h2>{table("Cause|#Requests", rows)}</section>'
+    return f'<section class="card"><h2>Not answered</h2>{render_table("Cause|#Requests", rows)}</section>'
 
 
-def table(head: str, rows: Sequence[str]) -> str:
+def render_table(head: str, rows: Sequence[str]) -> str:
     """A table that scrolls by itself where it is too wide; a column's name that begins with # stands to the right."""
     cells = "".join(
         f'<th class="n">{name[1:]}</th>' if name[:1] == "#" else f"<th>{name}</th>" for name in head.split("|")
@@ -333,33 +338,33 @@ def table(head: str, rows: Sequence[str]) -> str:
     return f'<div class="scroll"><table>{top}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def milliseconds(value: float) -> str:
+def format_ms(value: float) -> str:
     """
-    >>> milliseconds(0.52), milliseconds(52.3), milliseconds(5230)
+    >>> format_ms(0.52), format_ms(52.3), format_ms(5230)
     ('0.52 ms', '52.3 ms', '5.23 s')
     """
     return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
 
 
 def _ms(value: float | None) -> str:
-    return "–" if value is None else "0" if value == 0 else milliseconds(value)
+    return "–" if value is None else "0" if value == 0 else format_ms(value)
 
 
-def number(value: float | None) -> str:
+def format_number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
-def short(value: float) -> str:
+def format_short(value: float) -> str:
     """
-    >>> short(1234.5), short(12.345), short(0.5)
+    >>> format_short(1234.5), format_short(12.345), format_short(0.5)
     ('1,234', '12.3', '0.5')
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def clock(at_s: float) -> str:
+def format_clock(at_s: float) -> str:
     """
-    >>> clock(75)
+    >>> format_clock(75)
     '1:15'
     """
     return f"{int(at_s) // 60}:{int(at_s) % 60:02d}"

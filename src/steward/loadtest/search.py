@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.load_report import LoadReport
-from steward.loadtest.slo import Answer, Decided
+from steward.loadtest.slo import SloAnswer, TermResult
 
 TRIAL_REQUESTS: Final = 150  # a p95 needs 73 without one over it (Wilson's upper end below 5 %)
 _LONGEST: Final = 10  # times the trial's duration that few requests may make it last
@@ -25,10 +25,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """One rate that was tried."""
 
     rate: float
-    answer: Answer
+    answer: SloAnswer
     why: str
     answered_rate: float
-    terms: tuple[Decided, ...] = ()
+    terms: tuple[TermResult, ...] = ()
     ttft_p95_ms: float | None = None
     tpot_p95_ms: float | None = None
     sent: int = 0
@@ -51,7 +51,7 @@ class FindMax(msgspec.Struct, frozen=True, kw_only=True):
     arrival: str = ""
 
 
-def bracket(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
+def find_bracket(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
     """The lowest rate that failed, and the highest below it that held. Trials that contradict each other count for the
     worse: above a rate that failed nothing holds."""
     fails = min((trial.rate for trial in trials if trial.answer == "fails"), default=None)
@@ -59,17 +59,17 @@ def bracket(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
     return max(held, default=None), fails
 
 
-def next_rate(
+def choose_next_rate(
     trials: Sequence[Trial], start: float, highest: float, tolerance: float, lowest: float = 1e-3
 ) -> float | None:
     """None: the bracket is narrower than the tolerance (0.02: two percent), or there is nothing left to try.
 
     Below `lowest` requests hardly ever meet, so that what fails there fails at any rate.
 
-    >>> next_rate([], start=2.0, highest=1e6, tolerance=0.02)
+    >>> choose_next_rate([], start=2.0, highest=1e6, tolerance=0.02)
     2.0
     """
-    low, high = bracket(trials)
+    low, high = find_bracket(trials)
     if not trials:
         return min(start, highest)
     if high is None:
@@ -78,10 +78,10 @@ def next_rate(
         return high / 2 if high / 2 >= lowest else None
     if high / low <= 1 + tolerance:
         return None
-    return _guess(trials, low, high, tolerance)
+    return _guess_rate(trials, low, high, tolerance)
 
 
-def _guess(trials: Sequence[Trial], low: float, high: float, tolerance: float) -> float:
+def _guess_rate(trials: Sequence[Trial], low: float, high: float, tolerance: float) -> float:
     """In the bracket: a little below or above what the overloaded server answered while the bracket is wide, else its
     middle by ratio."""
     if high / low > 1.25:
@@ -93,12 +93,12 @@ def _guess(trials: Sequence[Trial], low: float, high: float, tolerance: float) -
     return math.sqrt(low * high)
 
 
-def trial_duration(rate: float, asked_s: float) -> float:
+def choose_trial_s(rate: float, asked_s: float) -> float:
     """So long that a percentile can be told, within bounds; for five requests at least."""
     return max(asked_s, min(_LONGEST * asked_s, TRIAL_REQUESTS / rate), 5 / rate)
 
 
-def settled(trial: Trial) -> Trial:
+def resolve_unclear(trial: Trial) -> Trial:
     """A trial that stayed unclear counts by its point estimates."""
     if trial.answer != "unclear":
         return trial
@@ -141,7 +141,7 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-def point(report: LoadReport, growing: bool) -> SweepPoint:
+def make_sweep_point(report: LoadReport, growing: bool) -> SweepPoint:
     closed = report.requested_concurrency is not None
     behind = not closed and report.answered_rate < SATURATED_SHARE * report.achieved_rate
     return SweepPoint(
@@ -163,11 +163,13 @@ def point(report: LoadReport, growing: bool) -> SweepPoint:
     )
 
 
-def summed(model: str, url: str, arrival: str, points: Sequence[SweepPoint], notes: Sequence[str] = ()) -> Sweep:
+def summarize_sweep(
+    model: str, url: str, arrival: str, points: Sequence[SweepPoint], notes: Sequence[str] = ()
+) -> Sweep:
     ordered = sorted(points, key=lambda item: item.rate or item.concurrency or 0)
     first = next((item.rate or item.concurrency for item in ordered if item.saturated), None)
     if first is None and ordered and ordered[0].concurrency:
-        first = _knee(ordered)
+        first = _find_knee(ordered)
     return Sweep(
         model=model,
         url=url,
@@ -180,7 +182,7 @@ def summed(model: str, url: str, arrival: str, points: Sequence[SweepPoint], not
     )
 
 
-def _knee(points: Sequence[SweepPoint]) -> float | None:
+def _find_knee(points: Sequence[SweepPoint]) -> float | None:
     """Of a closed loop: the first number of users that brings less than a tenth of what their share would."""
     for before, after in itertools.pairwise(points):
         users = (after.concurrency or 1) / (before.concurrency or 1) - 1
@@ -189,7 +191,7 @@ def _knee(points: Sequence[SweepPoint]) -> float | None:
     return None
 
 
-def next_sweep_rate(points: Sequence[SweepPoint], start: float, most: int) -> float | None:
+def choose_next_sweep_rate(points: Sequence[SweepPoint], start: float, most: int) -> float | None:
     """Doubles until saturated, then fills the widest gaps between the last that was not and the first that was."""
     if len(points) >= most:
         return None

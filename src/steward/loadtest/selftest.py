@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from steward.core.load_report import LoadReport
-from steward.loadtest.echo import Timing
+from steward.loadtest.echo import EchoTiming
 
 FIRST_MS: Final = 50.0
 GAP_MS: Final = 10.0
@@ -18,7 +18,7 @@ P99_ERROR_MS: Final = 5.0
 RATES: Final = (25.0, 50.0, 100.0, 200.0, 400.0, 700.0, 1000.0, 1400.0, 2000.0, 2800.0, 4000.0)
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class SelfTestStep(msgspec.Struct, frozen=True, kw_only=True):
     """One rate. Errors are measured - true, in milliseconds, from the intended send. True is what the server's own
     clock says, from the request's coming to the writing of the first token: a late server is not a bad client."""
 
@@ -41,18 +41,20 @@ class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
     processes: int
     cores: int
     start_s: float  # from the command to the first request
-    steps: tuple[Step, ...]
-    timing: Timing
+    steps: tuple[SelfTestStep, ...]
+    timing: EchoTiming
 
 
-def step(report: LoadReport, rate: float, error_ms: Sequence[float], server_late: dict[str, float]) -> Step:
-    """Of one run against the server of known timing; `error_ms` of its worst process, at run.LAG_QUANTILES."""
+def grade_step(
+    report: LoadReport, rate: float, error_ms: Sequence[float], server_late: dict[str, float]
+) -> SelfTestStep:
+    """Of one run against the server of known timing; `error_ms` of its worst process, at sender.LAG_QUANTILES."""
     tpot = report.tpot_ms.p50
     errors = (float("inf"),) * 3
     if error_ms and tpot is not None:
         errors = (error_ms[0], error_ms[3], tpot - GAP_MS)
     good = abs(errors[0]) <= P50_ERROR_MS and abs(errors[1]) <= P99_ERROR_MS and report.failed == 0
-    return Step(
+    return SelfTestStep(
         rate=rate,
         achieved_rate=report.achieved_rate,
         ttft_error_p50_ms=errors[0],
@@ -65,7 +67,7 @@ def step(report: LoadReport, rate: float, error_ms: Sequence[float], server_late
     )
 
 
-def good_up_to(steps: Sequence[Step]) -> float | None:
+def find_good_rate(steps: Sequence[SelfTestStep]) -> float | None:
     """The highest rate such that it and all lower ones were good."""
     found = None
     for item in sorted(steps, key=lambda item: item.rate):

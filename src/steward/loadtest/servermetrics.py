@@ -16,7 +16,7 @@ import msgspec
 from steward.core.load_report import Track
 
 
-class Known(msgspec.Struct, frozen=True):
+class MetricSource(msgspec.Struct, frozen=True):
     """A track: its title, its unit, the series it is read from, and how several label sets become one number."""
 
     title: str
@@ -25,8 +25,8 @@ class Known(msgspec.Struct, frozen=True):
     how: Literal["sum", "max", "rate"] = "sum"
 
 
-KNOWN: Final = (
-    Known(
+SOURCES: Final = (
+    MetricSource(
         "requests running",
         "requests",
         (
@@ -34,12 +34,12 @@ KNOWN: Final = (
             *("tgi_batch_current_size", "steward_open_requests"),
         ),
     ),
-    Known(
+    MetricSource(
         "requests waiting",
         "requests",
         ("vllm:num_requests_waiting", "sglang:num_queue_reqs", "llamacpp:requests_deferred", "tgi_queue_size"),
     ),
-    Known(
+    MetricSource(
         "KV cache in use",
         "share",
         (
@@ -48,34 +48,34 @@ KNOWN: Final = (
         ),
         "max",
     ),
-    Known(
+    MetricSource(
         "prompt tokens",
         "tokens/s",
         ("vllm:prompt_tokens_total", "sglang:prompt_tokens_total", "llamacpp:prompt_tokens_total"),
         "rate",
     ),
-    Known(
+    MetricSource(
         "generated tokens",
         "tokens/s",
         ("vllm:generation_tokens_total", "sglang:generation_tokens_total", "llamacpp:tokens_predicted_total"),
         "rate",
     ),
-    Known("preemptions", "a second", ("vllm:num_preemptions_total", "vllm:num_preemptions"), "rate"),
-    Known(
+    MetricSource("preemptions", "a second", ("vllm:num_preemptions_total", "vllm:num_preemptions"), "rate"),
+    MetricSource(
         "prefix cache hits", "tokens/s", ("vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"), "rate"
     ),
-    Known("prefix cache hits", "share", ("sglang:cache_hit_rate",), "max"),
-    Known("settled requests", "requests/s", ("steward_requests_total",), "rate"),
-    Known("turned away", "requests/s", ("steward_turned_away_total",), "rate"),
+    MetricSource("prefix cache hits", "share", ("sglang:cache_hit_rate",), "max"),
+    MetricSource("settled requests", "requests/s", ("steward_requests_total",), "rate"),
+    MetricSource("turned away", "requests/s", ("steward_turned_away_total",), "rate"),
 )
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
 _LINE: Final = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{.*\})?\s+(\S+)(?:\s+\S+)?\s*$")
 
 
-def read(text: str) -> dict[str, list[float]]:
+def parse_metrics(text: str) -> dict[str, list[float]]:
     """Values by series name, one for each label set. Lines that are none are skipped; NaN and infinities too.
 
-    >>> read('# TYPE a gauge\\na{x="1"} 2\\na{x="2"} 3\\n')
+    >>> parse_metrics('# TYPE a gauge\\na{x="1"} 2\\na{x="2"} 3\\n')
     {'a': [2.0, 3.0]}
     """
     found: dict[str, list[float]] = {}
@@ -94,11 +94,11 @@ def read(text: str) -> dict[str, list[float]]:
     return found
 
 
-def tracks(scrapes: Sequence[tuple[float, str]]) -> tuple[Track, ...]:
+def build_tracks(scrapes: Sequence[tuple[float, str]]) -> tuple[Track, ...]:
     """From (seconds since the start, page) in order of time; counters become what they rose by a second."""
-    pages = [(at, read(text)) for at, text in scrapes]
+    pages = [(at, parse_metrics(text)) for at, text in scrapes]
     found = []
-    for known in KNOWN:
+    for known in SOURCES:
         points = []
         for at, page in pages:
             values = next((page[name] for name in known.names if name in page), None)
@@ -122,7 +122,7 @@ GPU_QUERY: Final = ("index", "utilization.gpu", "memory.used", "power.draw", "te
 _GPU_TITLES: Final = (("utilisation", "%"), ("memory", "MiB"), ("power", "W"), ("temperature", "°C"))
 
 
-def gpu_tracks(scrapes: Sequence[tuple[float, str]]) -> tuple[Track, ...]:
+def build_gpu_tracks(scrapes: Sequence[tuple[float, str]]) -> tuple[Track, ...]:
     """From (seconds since the start, the CSV that nvidia-smi prints for GPU_QUERY); what a card does not know is left
     out ("[N/A]")."""
     points: dict[tuple[str, int], list[tuple[float, float]]] = {}

@@ -19,14 +19,14 @@ from steward.loadtest.objective import Limit
 from steward.loadtest.statistics import T975
 
 BLOCKS: Final = 20
-Answer = Literal["holds", "fails", "unclear"]
+SloAnswer = Literal["holds", "fails", "unclear"]
 
 
-class Decided(msgspec.Struct, frozen=True, kw_only=True):
+class TermResult(msgspec.Struct, frozen=True, kw_only=True):
     """A term, held against one run: the share of requests over the limit with its 95 % interval, and what may be."""
 
     term: str
-    answer: Answer
+    answer: SloAnswer
     share_over: float
     low: float
     high: float
@@ -34,17 +34,21 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     n: int
 
 
-def decide(limit: Limit, values_ms: NDArray[np.float64]) -> Decided:
+def judge_limit(limit: Limit, values_ms: NDArray[np.float64]) -> TermResult:
     """`values_ms` in order of sending: NaN is left out (a metric the request does not have), failed ones are inf."""
     values = values_ms[~np.isnan(values_ms)]
     allowed = 1 - limit.quantile
     if not len(values):
-        return Decided(term=str(limit), answer="unclear", share_over=math.nan, low=0.0, high=1.0, allowed=allowed, n=0)
+        return TermResult(
+            term=str(limit), answer="unclear", share_over=math.nan, low=0.0, high=1.0, allowed=allowed, n=0
+        )
     over = (values > limit.limit_ms).astype(np.float64)
     share = float(over.mean())
     low, high = share_interval(over)
-    answer: Answer = "holds" if high <= allowed else "fails" if low > allowed else "unclear"
-    return Decided(term=str(limit), answer=answer, share_over=share, low=low, high=high, allowed=allowed, n=len(values))
+    answer: SloAnswer = "holds" if high <= allowed else "fails" if low > allowed else "unclear"
+    return TermResult(
+        term=str(limit), answer=answer, share_over=share, low=low, high=high, allowed=allowed, n=len(values)
+    )
 
 
 def share_interval(over: NDArray[np.float64]) -> tuple[float, float]:
@@ -61,7 +65,7 @@ def share_interval(over: NDArray[np.float64]) -> tuple[float, float]:
     return low, high
 
 
-def overall(decided: tuple[Decided, ...]) -> Answer:
+def combine_answers(decided: tuple[TermResult, ...]) -> SloAnswer:
     """Of all terms: one that fails decides."""
     answers = {found.answer for found in decided}
     return "fails" if "fails" in answers else "unclear" if "unclear" in answers else "holds"

@@ -23,7 +23,7 @@ BLOCKS: Final = 50
 T975: Final = {9: 2.262157, 19: 2.093024, 49: 2.009575}  # Student's t, NIST Handbook 1.3.6.7.2
 
 
-def quantiles(values: Array, *, intervals: bool = True) -> Quantiles:
+def compute_quantiles(values: Array, *, intervals: bool = True) -> Quantiles:
     """Of values in order of time; NaN is left out. Percentiles interpolate as numpy's (and vLLM's) do.
 
     p999 needs 1,000 values, and an interval 100 or more.
@@ -33,7 +33,7 @@ def quantiles(values: Array, *, intervals: bool = True) -> Quantiles:
     if not n:
         return Quantiles()
     found = dict(zip(QUANTILES, (float(value) for value in np.quantile(kept, list(QUANTILES.values()))), strict=True))
-    ends = block_intervals(kept) if intervals and n >= 100 else {}
+    ends = bootstrap_intervals(kept) if intervals and n >= 100 else {}
     if n < 1000:
         found.pop("p999")
         ends.pop("p999", None)
@@ -42,7 +42,7 @@ def quantiles(values: Array, *, intervals: bool = True) -> Quantiles:
     )
 
 
-def block_intervals(values: Array) -> dict[str, tuple[float, float]]:
+def bootstrap_intervals(values: Array) -> dict[str, tuple[float, float]]:
     """95 % intervals of all quantiles and of the mean, by name."""
     drawn = block_bootstrap(values, list(QUANTILES.values()))  # (samples, quantiles)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
@@ -67,7 +67,7 @@ def block_bootstrap(values: Array, wanted: list[float], samples: int = SAMPLES, 
     return found
 
 
-def from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quantiles:
+def quantiles_from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quantiles:
     """Of a histogram: each value is its bin's middle."""
     n = int(counts.sum())
     if not n:
@@ -81,7 +81,7 @@ def from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quantiles:
     return msgspec.convert({"n": n, "mean": float((counts * middles).sum() / n), "max": top, **found}, Quantiles)
 
 
-def grows(values: Array, blocks: int = 10) -> bool:
+def is_growing(values: Array, blocks: int = 10) -> bool:
     """Whether a series rises from its first part to its last: what a queue does above the server's capacity.
 
     Mann and Kendall's test over means of blocks, one-sided at 1 % (Mann 1945; Kendall 1975), and by more than a tenth
@@ -97,10 +97,10 @@ def grows(values: Array, blocks: int = 10) -> bool:
     return (signs - 1) / deviation > 2.326 and rise > 0.1 * abs(float(means.mean()))
 
 
-def dispersion(times: Array, span_s: float, windows: int) -> float | None:
+def compute_dispersion(times: Array, span_s: float, windows: int) -> float | None:
     """Variance over mean of the counts in equal windows from 0: 1 for Poisson, 0 for constant. None: too few to say.
 
-    >>> dispersion(np.array([0.5, 1.5, 2.5, 3.5]), 4.0, windows=4)
+    >>> compute_dispersion(np.array([0.5, 1.5, 2.5, 3.5]), 4.0, windows=4)
     0.0
     """
     if windows < 4 or span_s <= 0 or not len(times):

@@ -16,20 +16,20 @@ from typing import Any
 
 import msgspec
 
-from steward.loadtest.echo import Echo, Stream, Timing
-from steward.loadtest.wires import SWEEPS, Relay, Wires
+from steward.loadtest.echo import EchoConnection, EchoServer, EchoTiming
+from steward.loadtest.sockets import HAS_EPOLL, SocketPoller, TransportReceiver
 
 
-async def serve(timing: Timing, port: int) -> None:
+async def serve(timing: EchoTiming, port: int) -> None:
     loop = asyncio.get_running_loop()
-    echo = Echo(timing, loop)
+    echo = EchoServer(timing, loop)
     listener = socket.create_server(("127.0.0.1", port), backlog=4096)
-    if SWEEPS:
-        wires = Wires(loop)
+    if HAS_EPOLL:
+        poller = SocketPoller(loop)
         listener.setblocking(False)
-        loop.add_reader(listener.fileno(), _accept, listener, wires, echo)
+        loop.add_reader(listener.fileno(), _accept, listener, poller, echo)
     else:
-        await loop.create_server(lambda: Relay(Stream(echo)), sock=listener)
+        await loop.create_server(lambda: TransportReceiver(EchoConnection(echo)), sock=listener)
     gc.collect()
     gc.freeze()
     gc.disable()  # a collection would look like a slow client
@@ -38,13 +38,13 @@ async def serve(timing: Timing, port: int) -> None:
     await asyncio.Event().wait()
 
 
-def _accept(listener: socket.socket, wires: Wires, echo: Echo) -> None:
+def _accept(listener: socket.socket, poller: SocketPoller, echo: EchoServer) -> None:
     while True:
         try:
             accepted, _ = listener.accept()
         except BlockingIOError:
             return
-        wires.adopt(Stream(echo), accepted)
+        poller.add(EchoConnection(echo), accepted)
 
 
 def _end_with_input() -> None:
@@ -54,7 +54,7 @@ def _end_with_input() -> None:
 
 
 def main() -> None:
-    timing = msgspec.json.decode(sys.argv[1] if len(sys.argv) > 1 else "{}", type=Timing)
+    timing = msgspec.json.decode(sys.argv[1] if len(sys.argv) > 1 else "{}", type=EchoTiming)
     if len(sys.argv) > 3:
         os.sched_setaffinity(0, {int(core) for core in sys.argv[3].split(",")})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -18,16 +18,16 @@ import msgspec
 
 from steward.core import errors
 from steward.core.errors import StewardError, Unavailable
-from steward.loadtest.book import Notes, Outcome
 from steward.loadtest.config import LoadConfig
-from steward.loadtest.messages import Progress, Share
+from steward.loadtest.ipc import SenderProgress, SenderTask
+from steward.loadtest.recorder import SenderResult, SenderStats
 
 _LEAD_S: Final = 0.03  # between the word and the start, so that all have read it
-Told = Callable[[Sequence[Progress]], str | None]
+OnProgress = Callable[[Sequence[SenderProgress]], str | None]
 """Gets the newest word of each process; a text that it returns stops the run and says why."""
 
 
-class Fleet:
+class SenderProcesses:
     """The processes of one run. `began` is when the command did, monotonic."""
 
     def __init__(self, config: LoadConfig, began: float | None = None) -> None:
@@ -40,41 +40,45 @@ class Fleet:
 
     async def open(self) -> None:
         """Start all and wait until they are ready. :raises StewardError: what one of them says is wrong"""
-        command = [sys.executable, "-m", "steward.processes.loader"]
+        command = [sys.executable, "-m", "steward.processes.load_sender"]
         for index in range(self._config.processes):
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, limit=1 << 20
             )
             self._processes.append(process)
-            share = Share(config=self._config, index=index, of=self._config.processes, began=self._began)
+            share = SenderTask(config=self._config, index=index, of=self._config.processes, began=self._began)
             assert process.stdin is not None
             process.stdin.write(msgspec.json.encode(share) + b"\n")
-        for kind, payload in await asyncio.gather(*(_frame(process) for process in self._processes)):
+        for kind, payload in await asyncio.gather(*(_read_frame(process) for process in self._processes)):
             if kind == b"e":
-                raise _error(payload)
+                raise _decode_error(payload)
 
-    async def run(self, told: Told) -> list[Outcome]:
+    async def run(self, on_progress: OnProgress) -> list[SenderResult]:
         """From now to the last answer. :raises Unavailable: a process died"""
         self.start = time.monotonic() + _LEAD_S
         self.started_at = time.time() + _LEAD_S
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.write(b"go %.9f\n" % self.start)
-        newest: list[Progress | None] = [None] * len(self._processes)
+        newest: list[SenderProgress | None] = [None] * len(self._processes)
         found = await asyncio.gather(
-            *(self._hear(index, process, newest, told) for index, process in enumerate(self._processes))
+            *(self._collect(index, process, newest, on_progress) for index, process in enumerate(self._processes))
         )
         return list(found)
 
-    async def _hear(
-        self, index: int, process: asyncio.subprocess.Process, newest: list[Progress | None], told: Told
-    ) -> Outcome:
+    async def _collect(
+        self,
+        index: int,
+        process: asyncio.subprocess.Process,
+        newest: list[SenderProgress | None],
+        on_progress: OnProgress,
+    ) -> SenderResult:
         rows, gaps = bytearray(), b""
         while True:
-            kind, payload = await _frame(process)
+            kind, payload = await _read_frame(process)
             if kind == b"p":
-                newest[index] = msgspec.json.decode(payload, type=Progress)
-                reason = told([progress for progress in newest if progress is not None])
+                newest[index] = msgspec.json.decode(payload, type=SenderProgress)
+                reason = on_progress([progress for progress in newest if progress is not None])
                 if reason:
                     self.stop(reason)
             elif kind == b"b":
@@ -82,9 +86,9 @@ class Fleet:
             elif kind == b"g":
                 gaps = payload
             elif kind == b"n":
-                return Outcome(rows, gaps, msgspec.json.decode(payload, type=Notes))
+                return SenderResult(rows, gaps, msgspec.json.decode(payload, type=SenderStats))
             else:
-                raise _error(payload)
+                raise _decode_error(payload)
 
     def stop(self, reason: str) -> None:
         """Send no more, give up what is under way, and bring what there is."""
@@ -106,7 +110,7 @@ class Fleet:
             if process.stdin is not None:
                 process.stdin.close()
 
-    def interruptible(self, loop: asyncio.AbstractEventLoop) -> None:
+    def handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
         """Ctrl-C and SIGTERM stop the run and keep what it has; a second one ends the processes.
 
         Only in the main thread: others get no signals.
@@ -130,7 +134,7 @@ class Fleet:
                     os.kill(process.pid, signal.SIGKILL)
 
 
-async def _frame(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+async def _read_frame(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
     assert process.stdout is not None
     try:
         size, kind = struct.unpack(">Ic", await process.stdout.readexactly(5))
@@ -142,7 +146,7 @@ async def _frame(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
         ) from error
 
 
-def _error(payload: bytes) -> StewardError:
+def _decode_error(payload: bytes) -> StewardError:
     """The error that a process named, of the same class."""
     name, message, code = msgspec.json.decode(payload)
     kind = getattr(errors, name, Unavailable)

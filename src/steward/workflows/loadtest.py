@@ -17,16 +17,16 @@ import msgspec
 from steward.core.errors import InputError, Unavailable
 from steward.core.load_report import LoadReport
 from steward.core.secret import resolve
-from steward.loadtest.book import Outcome
-from steward.loadtest.config import LoadConfig, check
-from steward.loadtest.messages import Progress, Share
+from steward.loadtest.config import LoadConfig, check_config
+from steward.loadtest.ipc import SenderProgress, SenderTask
+from steward.loadtest.recorder import SenderResult
 
 _SCRAPE_S: Final = 1.0
 _RAY_LEAD_S: Final = 3.0
-Shown = Callable[[Sequence[Progress]], str | None]
+OnProgress = Callable[[Sequence[SenderProgress]], str | None]
 
 
-class Watched(msgspec.Struct, frozen=True, kw_only=True):
+class MonitorOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is read beside the run. `metrics_url` None: /metrics of the server, where there is one."""
 
     metrics_url: str | None = None
@@ -34,15 +34,15 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     gpu: bool = True  # of this machine, where nvidia-smi is
 
 
-class Finished(msgspec.Struct, frozen=True):
+class FinishedRun(msgspec.Struct, frozen=True):
     """A report and the rows that it is of."""
 
     report: LoadReport
-    outcomes: list[Outcome]
+    results: list[SenderResult]
     config: LoadConfig
 
 
-def need_extra() -> None:
+def require_extra() -> None:
     """:raises InputError: the extra `load` is not installed"""
     import importlib.util
 
@@ -53,10 +53,10 @@ def need_extra() -> None:
 def run_load(
     config: LoadConfig,
     *,
-    shown: Shown = lambda progress: None,
-    watched: Watched | None = None,
+    on_progress: OnProgress = lambda progress: None,
+    watched: MonitorOptions | None = None,
     began: float | None = None,
-) -> Finished:
+) -> FinishedRun:
     """One load test from processes of this machine.
 
     A run that is interrupted comes back with `partial` set.
@@ -64,21 +64,21 @@ def run_load(
     :raises InputError: the configuration, a prompt file or a trace is wrong
     :raises Unavailable: no such host, nobody listens, or a process died
     """
-    need_extra()
-    check(config)
-    return asyncio.run(_run(config, shown, watched or Watched(gpu=False), began))
+    require_extra()
+    check_config(config)
+    return asyncio.run(_run(config, on_progress, watched or MonitorOptions(gpu=False), began))
 
 
-def run_on_ray(config: LoadConfig) -> Finished:
+def run_on_ray(config: LoadConfig) -> FinishedRun:
     """One load test from Ray tasks, `config.processes` of them, on whatever machines the cluster gives them.
 
     All begin at one time of the machines' clocks, some seconds from now: Ray starts its workers in between.
 
     :raises InputError: the configuration is wrong, or the extra `ray` is not installed
     """
-    need_extra()
-    check(config)
-    from steward.loadtest.run import send_share
+    require_extra()
+    check_config(config)
+    from steward.loadtest.sender import send_in_task
 
     try:
         from steward.adapters.executors.ray import RayExecutor
@@ -88,31 +88,33 @@ def run_on_ray(config: LoadConfig) -> Finished:
         list(executor.map(_awake, list(range(config.processes))))
         start_at = time.time() + _RAY_LEAD_S
         shares = [
-            Share(config=config, index=index, of=config.processes, began=0.0) for index in range(config.processes)
+            SenderTask(config=config, index=index, of=config.processes, began=0.0) for index in range(config.processes)
         ]
-        outcomes = list(executor.map(send_share, [(share, start_at) for share in shares]))
-    return finish(config, outcomes, start_at)
+        results = list(executor.map(send_in_task, [(share, start_at) for share in shares]))
+    return build_finished_run(config, results, start_at)
 
 
 def _awake(index: int) -> int:
     """Has a worker load what the run needs, before the run."""
-    import steward.loadtest.run  # noqa: F401
+    import steward.loadtest.sender  # noqa: F401
 
     return index
 
 
-async def _run(config: LoadConfig, shown: Shown, watched: Watched, began: float | None) -> Finished:
-    from steward.workflows.load_processes import Fleet
+async def _run(
+    config: LoadConfig, on_progress: OnProgress, watched: MonitorOptions, began: float | None
+) -> FinishedRun:
+    from steward.workflows.load_processes import SenderProcesses
 
-    fleet = Fleet(config, began)
+    fleet = SenderProcesses(config, began)
     pages: list[tuple[float, str]] = []
     cards: list[tuple[float, str]] = []
     try:
         await fleet.open()
-        fleet.interruptible(asyncio.get_running_loop())
-        watching = [asyncio.create_task(work) for work in _watchers(config, watched, fleet, pages, cards)]
+        fleet.handle_signals(asyncio.get_running_loop())
+        watching = [asyncio.create_task(work) for work in _build_monitors(config, watched, fleet, pages, cards)]
         try:
-            outcomes = await fleet.run(shown)
+            results = await fleet.run(on_progress)
         finally:
             for task in watching:
                 task.cancel()
@@ -122,26 +124,30 @@ async def _run(config: LoadConfig, shown: Shown, watched: Watched, began: float 
         raise
     finally:
         await fleet.close()
-    return finish(config, outcomes, fleet.started_at, pages, cards)
+    return build_finished_run(config, results, fleet.started_at, pages, cards)
 
 
-def finish(
+def build_finished_run(
     config: LoadConfig,
-    outcomes: list[Outcome],
+    results: list[SenderResult],
     started_at: float,
     pages: Sequence[tuple[float, str]] = (),
     cards: Sequence[tuple[float, str]] = (),
-) -> Finished:
+) -> FinishedRun:
     """The report of what all processes brought. numpy is loaded only here: that takes longer than to start."""
-    from steward.loadtest.measure import report
-    from steward.loadtest.servermetrics import gpu_tracks, tracks
+    from steward.loadtest.measure import build_report
+    from steward.loadtest.servermetrics import build_gpu_tracks, build_tracks
 
-    found = report(config, outcomes, started_at + config.warmup_s, tracks(pages) + gpu_tracks(cards))
-    return Finished(found, outcomes, config)
+    found = build_report(config, results, started_at + config.warmup_s, build_tracks(pages) + build_gpu_tracks(cards))
+    return FinishedRun(found, results, config)
 
 
-def _watchers(
-    config: LoadConfig, watched: Watched, fleet: Any, pages: list[tuple[float, str]], cards: list[tuple[float, str]]
+def _build_monitors(
+    config: LoadConfig,
+    watched: MonitorOptions,
+    fleet: Any,
+    pages: list[tuple[float, str]],
+    cards: list[tuple[float, str]],
 ) -> list[Any]:
     place = urlsplit(config.url)
     url = watched.metrics_url or f"{place.scheme}://{place.netloc.rpartition('@')[2]}/metrics"
@@ -161,13 +167,13 @@ def _watchers(
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
 
     watchers: list[Any] = []
-    watchers.append(_every(page, fleet, config.warmup_s, pages, patient=watched.metrics_url is not None))
+    watchers.append(_poll_every_second(page, fleet, config.warmup_s, pages, patient=watched.metrics_url is not None))
     if watched.gpu and shutil.which("nvidia-smi"):
-        watchers.append(_every(card, fleet, config.warmup_s, cards, patient=False))
+        watchers.append(_poll_every_second(card, fleet, config.warmup_s, cards, patient=False))
     return watchers
 
 
-async def _every(
+async def _poll_every_second(
     read: Callable[[], str | None], fleet: Any, warmup_s: float, kept: list[tuple[float, str]], *, patient: bool
 ) -> None:
     """Once a second, in a thread; a page that is not there is asked for once, unless it was named."""
@@ -192,7 +198,7 @@ def _gpu_query() -> str:
 # -- files ---------------------------------------------------------------------------------------------
 
 
-def writable(path: Path) -> Path:
+def check_writable(path: Path) -> Path:
     """The same path. :raises InputError: its folder is not there; said before a long run, not after it"""
     if not path.parent.is_dir():
         raise InputError(f"{path}: no folder {path.parent}; make it first")
@@ -214,18 +220,18 @@ def write_file(path: Path, content: bytes) -> None:
         raise
 
 
-def encoded(report: Any) -> bytes:
+def encode_report(report: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
 
 
-def write_reports(finished: Finished, *, out: Path | None, csv: Path | None, html: Path | None) -> list[Path]:
+def write_reports(finished: FinishedRun, *, out: Path | None, csv: Path | None, html: Path | None) -> list[Path]:
     """The files that were asked for. :raises Unavailable: one could not be written; the others are"""
-    from steward.loadtest.rows import csv_lines
+    from steward.loadtest.csv_export import format_csv_lines
 
     written, failed = [], []
     makers: tuple[tuple[Path | None, Callable[[], bytes]], ...] = (
-        (out, lambda: encoded(finished.report)),
-        (csv, lambda: "".join(csv_lines(finished.outcomes)).encode()),
+        (out, lambda: encode_report(finished.report)),
+        (csv, lambda: "".join(format_csv_lines(finished.results)).encode()),
         (html, lambda: _page(finished.report)),
     )
     for path, made in makers:
@@ -242,6 +248,6 @@ def write_reports(finished: Finished, *, out: Path | None, csv: Path | None, htm
 
 
 def _page(report: LoadReport) -> bytes:
-    from steward.loadtest.report import render
+    from steward.loadtest.report import render_report
 
-    return render(report).encode()
+    return render_report(report).encode()

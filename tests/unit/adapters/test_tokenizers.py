@@ -3,7 +3,7 @@ import pytest
 from steward.adapters.tokenizers import load_counter
 from steward.core.errors import InputError
 from steward.loadtest.prompts import WORDS
-from steward.loadtest.run import words_per_token
+from steward.loadtest.sender import measure_words_per_token
 
 
 def test_tokens_are_the_librarys_and_prompts_follow_them(tmp_path):
@@ -13,7 +13,7 @@ def test_tokens_are_the_librarys_and_prompts_follow_them(tmp_path):
     made.save(str(tmp_path / "tokenizer.json"))
     count = load_counter(str(tmp_path / "tokenizer.json"))
     assert count("four") == 4
-    assert words_per_token(count) == pytest.approx(len(WORDS) / len(" ".join(WORDS)))
+    assert measure_words_per_token(count) == pytest.approx(len(WORDS) / len(" ".join(WORDS)))
 
 
 def test_a_file_that_is_none(tmp_path):

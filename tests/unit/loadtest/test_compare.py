@@ -3,7 +3,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
-from steward.loadtest.compare import compare
+from steward.loadtest.compare import compare_reports
 
 
 def report(ttft, seed=0, failed=0, **changed):
@@ -26,7 +26,7 @@ def times(mean, n=2000, seed=1):
 
 @pytest.mark.parametrize("factor, verdict", [(1.0, "no_worse"), (1.2, "slower"), (0.8, "no_worse")])
 def test_a_change_beyond_the_margin_is_told(factor, verdict):
-    found = compare(report(times(100)), report(times(100 * factor, seed=2)))
+    found = compare_reports(report(times(100)), report(times(100 * factor, seed=2)))
     assert found.verdict == verdict
     (row,) = [change for change in found.changes if change.name == "ttft_p50_ms"]
     assert row.low <= factor - 1 <= row.high and row.change == pytest.approx(factor - 1, abs=0.02)
@@ -35,13 +35,13 @@ def test_a_change_beyond_the_margin_is_told(factor, verdict):
 def test_too_little_noise_is_not_taken_for_none():
     random = np.random.default_rng(1)
     one, other = (report(random.exponential(100, 150)) for _ in range(2))
-    assert compare(one, other).verdict == "inconclusive"
+    assert compare_reports(one, other).verdict == "inconclusive"
 
 
 def test_twins_are_called_slower_no_more_often_than_said():
     random = np.random.default_rng(1)
     alarms = sum(
-        compare(report(random.exponential(100, 400)), report(random.exponential(100, 400)), margin=0).verdict
+        compare_reports(report(random.exponential(100, 400)), report(random.exponential(100, 400)), margin=0).verdict
         == "slower"
         for _ in range(10)
     )
@@ -58,18 +58,18 @@ def test_twins_are_called_slower_no_more_often_than_said():
     ],
 )
 def test_runs_that_say_nothing_of_each_other(changed, said):
-    found = compare(
+    found = compare_reports(
         report(times(100), output_tokens_mean=20.0), report(times(100), **({"output_tokens_mean": 20.0} | changed))
     )
     assert found.verdict == "inconclusive" and said in " ".join(found.reasons)
 
 
 def test_failures_count():
-    found = compare(report(times(100)), report(times(100), failed=400))
+    found = compare_reports(report(times(100)), report(times(100), failed=400))
     assert found.verdict == "slower" and found.changes[-1].candidate == pytest.approx(400 / 2400)
 
 
 def test_short_runs_and_wrong_names():
-    assert "fewer than 100" in " ".join(compare(report(times(1, 50)), report(times(1, 50))).reasons)
+    assert "fewer than 100" in " ".join(compare_reports(report(times(1, 50)), report(times(1, 50))).reasons)
     with pytest.raises(InputError, match="such as ttft_p95"):
-        compare(report(times(1)), report(times(1)), names=("speed",))
+        compare_reports(report(times(1)), report(times(1)), names=("speed",))

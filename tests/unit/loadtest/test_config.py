@@ -4,7 +4,15 @@ import statistics
 import pytest
 
 from steward.core.errors import InputError
-from steward.loadtest.config import Arrival, LoadConfig, address, check, draw, lengths, seconds
+from steward.loadtest.config import (
+    Arrival,
+    LoadConfig,
+    check_config,
+    draw_length,
+    parse_lengths,
+    parse_seconds,
+    request_url,
+)
 
 
 def config(**given):
@@ -33,28 +41,30 @@ def config(**given):
 )
 def test_what_cannot_be_run_says_what_was_expected(given, said):
     with pytest.raises(InputError, match=said):
-        check(config(**given))
+        check_config(config(**given))
 
 
 def test_addresses():
-    assert address("http://h:1/v1/", "embeddings") == "http://h:1/v1/embeddings"
-    assert address("https://h/v1/chat/completions", "chat") == "https://h/v1/chat/completions"
+    assert request_url("http://h:1/v1/", "embeddings") == "http://h:1/v1/embeddings"
+    assert request_url("https://h/v1/chat/completions", "chat") == "https://h/v1/chat/completions"
 
 
 def test_durations():
-    assert [seconds(text) for text in ("500ms", "60s", "2m", "1h", "7")] == [0.5, 60, 120, 3600, 7]
+    assert [parse_seconds(text) for text in ("500ms", "60s", "2m", "1h", "7")] == [0.5, 60, 120, 3600, 7]
     with pytest.raises(InputError, match="such as 60s"):
-        seconds("soon")
+        parse_seconds("soon")
 
 
 @pytest.mark.parametrize("text, mean", [("uniform:100:300", 200), ("normal:200:20", 200), ("exponential:200", 200)])
 def test_lengths_have_the_mean_that_they_name(text, mean):
     chance = random.Random(1)
-    assert statistics.mean(draw(lengths(text), chance) for _ in range(4000)) == pytest.approx(mean, rel=0.05)
+    assert statistics.mean(draw_length(parse_lengths(text), chance) for _ in range(4000)) == pytest.approx(
+        mean, rel=0.05
+    )
 
 
 def test_a_lognormal_has_the_median_that_it_names():
     chance = random.Random(1)
-    assert statistics.median(draw(lengths("lognormal:200:0.8"), chance) for _ in range(4000)) == pytest.approx(
-        200, rel=0.06
-    )
+    assert statistics.median(
+        draw_length(parse_lengths("lognormal:200:0.8"), chance) for _ in range(4000)
+    ) == pytest.approx(200, rel=0.06)

@@ -2,10 +2,10 @@ import msgspec
 import pytest
 
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles
-from steward.loadtest.book import Notes
 from steward.loadtest.config import Lengths
-from steward.loadtest.report import render
-from steward.loadtest.verdict import invalid_reasons, warnings
+from steward.loadtest.recorder import SenderStats
+from steward.loadtest.report import render_report
+from steward.loadtest.validity import collect_warnings, find_invalid_reasons
 
 HEALTH = ClientHealth(late_ms=Quantiles(p99=1.0), loop_lag_ms=Quantiles(p99=1.0), cpu_share=0.2)
 GOOD = LoadReport(
@@ -31,22 +31,22 @@ def changed(**fields):
     ],
 )
 def test_each_reason_alone_makes_a_run_invalid(fields, said):
-    (reason,) = invalid_reasons(changed(**fields), 10.0, 10.0, answered_any=True)
+    (reason,) = find_invalid_reasons(changed(**fields), 10.0, 10.0, answered_any=True)
     assert said in reason
 
 
 def test_a_good_run_is_valid_and_one_without_answers_is_not():
-    assert invalid_reasons(GOOD, 10.0, 10.0, answered_any=True) == ()
-    assert "no request was answered" in invalid_reasons(GOOD, 10.0, 10.0, answered_any=False)[0]
+    assert find_invalid_reasons(GOOD, 10.0, 10.0, answered_any=True) == ()
+    assert "no request was answered" in find_invalid_reasons(GOOD, 10.0, 10.0, answered_any=False)[0]
 
 
-def told(report, unfinished=0, partial="", notes=()):
+def told(report, unfinished=0, partial="", stats=()):
     return " ".join(
-        warnings(
+        collect_warnings(
             report,
             rows_unfinished=unfinished,
             partial=partial,
-            notes=notes,
+            stats=stats,
             asked_output=Lengths("fixed", 128.0),
             endpoint="chat",
         )
@@ -56,12 +56,12 @@ def told(report, unfinished=0, partial="", notes=()):
 def test_warnings_name_what_a_reader_must_know():
     assert told(GOOD) == ""
     assert "answers have 20.0 tokens where 128 were asked for" in told(changed(output_tokens_mean=20.0))
-    assert "rate_limited" in told(changed(failed=3), notes=[Notes(said={"http_429": "rate_limited"})])
+    assert "rate_limited" in told(changed(failed=3), stats=[SenderStats(error_texts={"http_429": "rate_limited"})])
     assert "partial: interrupted" in told(GOOD, partial="interrupted") and "4 requests were still" in told(GOOD, 4)
     assert "estimated" in told(changed(tokens_from="estimated"))
 
 
 def test_the_page_escapes_names_and_says_invalid_first():
-    page = render(msgspec.structs.replace(GOOD, valid=False, invalid_reasons=("late & slow",)))
+    page = render_report(msgspec.structs.replace(GOOD, valid=False, invalid_reasons=("late & slow",)))
     assert "<m>" not in page and "&lt;m&gt;" in page and page.index("Invalid:") < page.index("Latencies")
     assert "late &amp; slow" in page and "<script" not in page

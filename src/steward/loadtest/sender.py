@@ -25,14 +25,14 @@ from urllib.parse import urlsplit
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import resolve
 from steward.loadtest import arrivals
-from steward.loadtest.alarm import Alarm, clock
-from steward.loadtest.answer import CAUSES, Answer
-from steward.loadtest.book import CHARACTERS_PER_TOKEN, Book, Notes, Outcome
-from steward.loadtest.client import DIGEST, Connection, Unread
-from steward.loadtest.config import LoadConfig, address
-from steward.loadtest.messages import Progress, Share
-from steward.loadtest.prompts import Prompts, Row, read_rows
-from steward.loadtest.wires import SWEEPS, Relay, Wires
+from steward.loadtest.config import LoadConfig, request_url
+from steward.loadtest.connection import MAX_BUFFERED, BufferedResponse, ClientConnection
+from steward.loadtest.ipc import SenderProgress, SenderTask
+from steward.loadtest.prompts import PromptRow, PromptSource, read_prompt_rows
+from steward.loadtest.recorder import CHARACTERS_PER_TOKEN, Recorder, SenderResult, SenderStats
+from steward.loadtest.response import CAUSES, ResponseParser
+from steward.loadtest.sockets import HAS_EPOLL, SocketPoller, TransportReceiver
+from steward.loadtest.timer import Timer, clock
 
 HEARTBEAT_S: Final = 0.01
 PROGRESS_S: Final = 0.5
@@ -43,46 +43,46 @@ _AHEAD: Final = 32  # requests that are made before they are due, when there is 
 _SLICE_S: Final = 0.0005  # of work that can wait, between two looks at the sockets
 _SPARED_S: Final = 0.0002  # before a send, in which no such work begins
 _MOST_UNREAD: Final = 2000  # answers; beyond, reading them no longer waits
-Counter = Callable[[str], int]  # a text's tokens
+CountTokens = Callable[[str], int]  # a text's tokens
 
 
-class Ticket:
+class InFlightRequest:
     """One request on its way."""
 
-    __slots__ = ("acted", "connect", "in_flight", "intended", "messages", "number", "request", "retried", "turn")
+    __slots__ = ("acted", "connect", "data", "in_flight", "intended", "messages", "number", "retried", "turn")
 
     def __init__(self, number: int, turn: int, messages: list[Any], intended: float) -> None:
         self.number, self.turn, self.messages, self.intended = number, turn, messages, intended
         self.acted = self.connect = _NAN
-        self.in_flight, self.retried, self.request = 0, False, b""
+        self.in_flight, self.retried, self.data = 0, False, b""
 
 
 class Sender:
     """Prepared in `__init__`, which may take as long as it needs; `run` is the measured part."""
 
-    def __init__(self, config: LoadConfig, index: int = 0, of: int = 1, count: Counter | None = None) -> None:
+    def __init__(self, config: LoadConfig, index: int = 0, of: int = 1, count: CountTokens | None = None) -> None:
         self.config, self._index, self._of, self._count = config, index, of, count
-        self.book, self.notes = Book(), Notes()
-        rows: list[Row] = []
+        self.recorder, self.stats = Recorder(), SenderStats()
+        rows: list[PromptRow] = []
         if config.trace or config.prompts:
-            rows = read_rows(Path(config.trace or config.prompts or ""), trace=bool(config.trace))
-        self._prompts = Prompts(config, rows, words_per_token(count))
+            rows = read_prompt_rows(Path(config.trace or config.prompts or ""), trace=bool(config.trace))
+        self._prompts = PromptSource(config, rows, measure_words_per_token(count))
         self._times = self._schedule(rows)
         self._conversing = config.turns > 1 or any(
             sum(message.get("role") == "user" for message in row.messages) > 1 for row in rows
         )
         self._keep_text = self._conversing or count is not None
-        target = urlsplit(address(config.url, config.endpoint))
+        target = urlsplit(request_url(config.url, config.endpoint))
         self._host, self._port = target.hostname or "", target.port or (443 if target.scheme == "https" else 80)
-        self._tls = _tls(config) if target.scheme == "https" else None
-        self._head = _head(config, target.path + (f"?{target.query}" if target.query else ""), target.netloc)
-        self._ready: deque[Ticket] = deque()  # made, in the schedule's order from `_next`
+        self._tls = _build_tls_context(config) if target.scheme == "https" else None
+        self._head = _build_head(config, target.path + (f"?{target.query}" if target.query else ""), target.netloc)
+        self._ready: deque[InFlightRequest] = deque()  # made, in the schedule's order from `_next`
         self._later: deque[Callable[[], None]] = deque()  # what has come and can wait to be read
         self._working = False
-        self._wires: Wires | None = None
-        self._idle: list[Connection] = []
-        self._open: set[Connection] = set()
-        self._waiting: deque[Ticket] = deque()  # beyond the most requests in flight
+        self._poller: SocketPoller | None = None
+        self._idle: list[ClientConnection] = []
+        self._open: set[ClientConnection] = set()
+        self._waiting: deque[InFlightRequest] = deque()  # beyond the most requests in flight
         self._tasks: set[asyncio.Task[None]] = set()
         self._most = max(1, config.max_in_flight // of)
         self._next = self._sent = self._answered = self._failed = self._tokens = self._flying = self._opening = 0
@@ -93,7 +93,7 @@ class Sender:
         self._errors = array("f")  # measured - true, s
         self._ceased = False
 
-    def _schedule(self, rows: list[Row]) -> array[float]:
+    def _schedule(self, rows: list[PromptRow]) -> array[float]:
         config, horizon = self.config, None
         if config.arrival.kind == "concurrency":
             return array("d")
@@ -104,8 +104,8 @@ class Sender:
             times = array("d", (((row.at_s or 0.0) - first) / config.speed for row in rows))
             times = array("d", (at for at in times if horizon is None or at < horizon))[: config.requests]
         else:
-            times = arrivals.schedule(config.arrival, horizon, config.requests, config.seed)
-        return arrivals.share(times, self._index, self._of)
+            times = arrivals.make_schedule(config.arrival, horizon, config.requests, config.seed)
+        return arrivals.take_share(times, self._index, self._of)
 
     # -- the run -----------------------------------------------------------------------------------
 
@@ -113,8 +113,8 @@ class Sender:
         """Resolve the host and open the first connections. :raises Unavailable: no such host, nobody answers there"""
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
-        self._wires = Wires(self._loop) if SWEEPS and self._tls is None else None
-        _allow_files()
+        self._poller = SocketPoller(self._loop) if HAS_EPOLL and self._tls is None else None
+        _raise_file_limit()
         try:
             found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -129,16 +129,16 @@ class Sender:
         )  # fmt: skip
         if isinstance(opened[0], BaseException):
             raise opened[0]
-        self._idle += [one for one in opened if isinstance(one, Connection) and one.transport is not None]
+        self._idle += [one for one in opened if isinstance(one, ClientConnection) and one.transport is not None]
 
-    async def run(self, start: float, tell: Callable[[Progress], None] = lambda progress: None) -> None:
-        """From `start`, a time of the monotonic clock, to the last answer. :raises nothing: failures are in the book"""
+    async def run(self, start: float, tell: Callable[[SenderProgress], None] = lambda progress: None) -> None:
+        """Send from `start`, a time of the monotonic clock, and return after the last response."""
         config = self.config
         self._start = start
         self._measured = start + config.warmup_s
         self._until = self._measured + config.duration_s if config.duration_s is not None else math.inf
-        alarm, beat = Alarm(self._loop, self._due), Alarm(self._loop, self._beat)
-        self._alarm, self._beats = alarm, beat
+        timer, beat = Timer(self._loop, self._due), Timer(self._loop, self._beat)
+        self._timer, self._heartbeat = timer, beat
         gc.collect()
         gc.freeze()
         gc.disable()  # a collection of a big heap stops the loop for tens of milliseconds
@@ -147,7 +147,7 @@ class Sender:
             self._beat_due = start + HEARTBEAT_S
             beat.set(self._beat_due)
             self._progress = self._loop.call_later(max(0.0, start - clock()) + PROGRESS_S, self._report)
-            self._cpu_from = (clock(), _cpu_s())
+            self._cpu_from = (clock(), _read_cpu_s())
             if config.arrival.kind == "concurrency":
                 self._loop.call_later(max(0.0, start - clock()), self._begin_users)
             else:
@@ -160,34 +160,34 @@ class Sender:
         finally:
             gc.enable()
             gc.unfreeze()
-            alarm.close()
+            timer.close()
             beat.close()
-        self._notes()
+        self._fill_stats()
 
     def stop(self, reason: str) -> None:
         """Send no more and give up what is under way; its rows say unfinished."""
         if self._done.is_set():
             return
-        self.notes.stopped = self.notes.stopped or reason
+        self.stats.stopped = self.stats.stopped or reason
         self._finish()
 
     async def close(self) -> None:
         for connection in list(self._open):
-            connection.give_up("unfinished")
+            connection.abandon("unfinished")
         for task in list(self._tasks):
             task.cancel()
         for connection in self._idle:
             if connection.transport is not None:
                 connection.transport.abort()
         await asyncio.sleep(0)
-        if self._wires is not None:
-            self._wires.close()
+        if self._poller is not None:
+            self._poller.close()
 
     # -- sending -----------------------------------------------------------------------------------
 
     def _arm(self) -> None:
         if self._next < len(self._times):
-            self._alarm.set(self._start + self._times[self._next])
+            self._timer.set(self._start + self._times[self._next])
         else:
             self._sent_all()
 
@@ -207,15 +207,15 @@ class Sender:
 
     def _make(self, place: int) -> None:
         """The request of a place in the schedule, to its last byte."""
-        ticket = Ticket(place * self._of + self._index, 0, [], self._start + self._times[place])
-        self._fill(ticket, self._prompts.first(ticket.number))
-        self._ready.append(ticket)
+        request = InFlightRequest(place * self._of + self._index, 0, [], self._start + self._times[place])
+        self._fill(request, self._prompts.first_messages(request.number))
+        self._ready.append(request)
 
-    def _fill(self, ticket: Ticket, messages: list[Any]) -> None:
-        body = self._prompts.body(ticket.number, messages)
-        ticket.request = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
+    def _fill(self, request: InFlightRequest, messages: list[Any]) -> None:
+        body = self._prompts.encode_body(request.number, messages)
+        request.data = b"%b%d\r\n\r\n%b" % (self._head, len(body), body)
         if self._conversing:
-            ticket.messages = messages
+            request.messages = messages
 
     # -- what can wait -----------------------------------------------------------------------------
 
@@ -249,9 +249,9 @@ class Sender:
     def _makeable(self) -> bool:
         return len(self._ready) < _AHEAD and self._next + len(self._ready) < len(self._times) and not self._ceased
 
-    def _read(self, ticket: Ticket, answer: Unread) -> None:
-        answer.read_to_end()
-        self._write(ticket, answer, answer.cause, answer.touched)
+    def _read(self, request: InFlightRequest, response: BufferedResponse) -> None:
+        response.parse_to_end()
+        self._write(request, response, response.cause, response.last_byte_at)
 
     def _begin_users(self) -> None:
         if (
@@ -273,49 +273,49 @@ class Sender:
             return
         number = self._next * self._of + self._index
         self._next += 1
-        ticket = Ticket(number, 0, [], clock())
-        self._fill(ticket, self._prompts.first(number))
-        self._dispatch(ticket)
+        request = InFlightRequest(number, 0, [], clock())
+        self._fill(request, self._prompts.first_messages(number))
+        self._dispatch(request)
 
     def _part(self, whole: int) -> int:
         return whole // self._of + (self._index < whole % self._of)
 
-    def _dispatch(self, ticket: Ticket) -> None:
+    def _dispatch(self, request: InFlightRequest) -> None:
         if self._flying >= self._most:
-            self._waiting.append(ticket)
+            self._waiting.append(request)
             return
         now = clock()
-        ticket.acted = now
-        late = now - ticket.intended
+        request.acted = now
+        late = now - request.intended
         if late > self._late:
             self._late = late
         self._sent += 1
         self._flying += 1
-        ticket.in_flight = self._flying
-        if self._flying > self.notes.concurrency_max:
-            self.notes.concurrency_max = self._flying
+        request.in_flight = self._flying
+        if self._flying > self.stats.concurrency_max:
+            self.stats.concurrency_max = self._flying
         while self._idle:
             connection = self._idle.pop()
             if connection.transport is not None and not connection.transport.is_closing():
-                connection.send(ticket.request, ticket, self._keep_text)
+                connection.send(request.data, request, self._keep_text)
                 return
-        self._task(self._send_on_new(ticket))
+        self._task(self._send_on_new(request))
         if self._opening < 4:
             self._task(self._spare())
 
-    async def _send_on_new(self, ticket: Ticket) -> None:
+    async def _send_on_new(self, request: InFlightRequest) -> None:
         began = clock()
         try:
             connection = await self._connect()
         except (OSError, TimeoutError, ssl.SSLError) as error:
-            self._over(ticket, Answer(), _connect_cause(error), clock())
+            self._over(request, ResponseParser(), _classify_connect_error(error), clock())
             return
-        if ticket.connect != ticket.connect:  # NaN: not a second try
-            ticket.connect = clock() - began
+        if request.connect != request.connect:  # NaN: not a second try
+            request.connect = clock() - began
         if connection.transport is None:
-            self._over(ticket, Answer(), "closed", clock())
+            self._over(request, ResponseParser(), "closed", clock())
             return
-        connection.send(ticket.request, ticket, self._keep_text)
+        connection.send(request.data, request, self._keep_text)
 
     async def _spare(self) -> None:
         """One connection more than is needed now, so that the next request need not wait for one."""
@@ -329,15 +329,17 @@ class Sender:
         if connection.transport is not None:
             self._idle.append(connection)
 
-    async def _connect(self) -> Connection:
-        connection = Connection(self._ended, self._gone, self._wait)
+    async def _connect(self) -> ClientConnection:
+        connection = ClientConnection(self._ended, self._gone, self._wait)
         options: dict[str, Any] = {"ssl": self._tls, "server_hostname": self._host} if self._tls else {}
         async with asyncio.timeout(30):
-            if self._wires is not None:
-                self._wires.adopt(connection, await self._plain())
+            if self._poller is not None:
+                self._poller.add(connection, await self._plain())
             else:
-                await self._loop.create_connection(lambda: Relay(connection), self._address, self._port, **options)
-        self.notes.connections += 1
+                await self._loop.create_connection(
+                    lambda: TransportReceiver(connection), self._address, self._port, **options
+                )
+        self.stats.connections += 1
         self._open.add(connection)
         return connection
 
@@ -351,7 +353,7 @@ class Sender:
             raise
         return plain
 
-    async def _connect_first(self) -> Connection:
+    async def _connect_first(self) -> ClientConnection:
         """The first connection decides which of the host's addresses answers.
 
         :raises Unavailable: none of them
@@ -375,28 +377,28 @@ class Sender:
 
     # -- answers -----------------------------------------------------------------------------------
 
-    def _ended(self, connection: Connection, error: str) -> None:
-        ticket: Ticket = connection.ticket
-        if error == "closed" and connection.used > 1 and not ticket.retried and not self._done.is_set():
-            ticket.retried = True  # the server had closed a kept connection; that says nothing of how it answers
-            self.notes.retried += 1
-            self._task(self._send_on_new(ticket))
+    def _ended(self, connection: ClientConnection, error: str) -> None:
+        request: InFlightRequest = connection.request
+        if error == "closed" and connection.used > 1 and not request.retried and not self._done.is_set():
+            request.retried = True  # the server had closed a kept connection; that says nothing of how it answers
+            self.stats.retried += 1
+            self._task(self._send_on_new(request))
             return
-        answer = connection.answer
+        response = connection.response
         if error:
-            self._over(ticket, answer, error, clock())
+            self._over(request, response, error, clock())
             return
         if connection.transport is not None and not connection.transport.is_closing():
             self._idle.append(connection)
         if self._conversing or self.config.arrival.kind == "concurrency":  # what it says decides what is sent next
-            answer.read_to_end()
-            self._over(ticket, answer, answer.cause, answer.touched)
+            response.parse_to_end()
+            self._over(request, response, response.cause, response.last_byte_at)
         else:
-            self._wait(functools.partial(self._read, ticket, answer))
+            self._wait(functools.partial(self._read, request, response))
             self._landed()
             self._maybe_done()
 
-    def _gone(self, connection: Connection) -> None:
+    def _gone(self, connection: ClientConnection) -> None:
         self._open.discard(connection)
 
     def _landed(self) -> None:
@@ -405,19 +407,21 @@ class Sender:
         if self._waiting and not self._done.is_set():
             self._dispatch(self._waiting.popleft())
 
-    def _over(self, ticket: Ticket, answer: Answer, cause: str, at: float) -> None:
-        """A request whose answer was read, or has failed."""
+    def _over(self, request: InFlightRequest, response: ResponseParser, cause: str, at: float) -> None:
+        """A request whose response was read, or has failed."""
         self._landed()
-        self._write(ticket, answer, cause, at)
+        self._write(request, response, cause, at)
         if self._done.is_set():
             return
         follow = None
         if self._conversing and cause == "ok":  # a conversation that has begun goes on to its end
-            follow = self._prompts.next(ticket.number, ticket.turn + 1, ticket.messages, "".join(answer.text or ()))
+            follow = self._prompts.next_messages(
+                request.number, request.turn + 1, request.messages, "".join(response.text or ())
+            )
         if follow is not None:
             self._thinking += 1
             due = at + self.config.think_s
-            self._loop.call_later(max(0.0, due - clock()), self._follow, ticket, follow, due)
+            self._loop.call_later(max(0.0, due - clock()), self._follow, request, follow, due)
         elif self.config.arrival.kind == "concurrency":
             if cause == "ok":
                 self._next_of_user()
@@ -426,12 +430,12 @@ class Sender:
                 self._loop.call_later(0.05, self._after_failure)
         self._maybe_done()
 
-    def _follow(self, before: Ticket, messages: list[Any], due: float) -> None:
+    def _follow(self, before: InFlightRequest, messages: list[Any], due: float) -> None:
         self._thinking -= 1
         if not self._done.is_set():
-            ticket = Ticket(before.number, before.turn + 1, [], due)
-            self._fill(ticket, messages)
-            self._dispatch(ticket)
+            request = InFlightRequest(before.number, before.turn + 1, [], due)
+            self._fill(request, messages)
+            self._dispatch(request)
         self._maybe_done()
 
     def _after_failure(self) -> None:
@@ -439,55 +443,55 @@ class Sender:
         self._next_of_user()
         self._maybe_done()
 
-    def _write(self, ticket: Ticket, answer: Answer, cause: str, at: float) -> None:
+    def _write(self, request: InFlightRequest, response: ResponseParser, cause: str, at: float) -> None:
         """The row of one request. Its times are from the intended send."""
-        intended = ticket.intended
+        intended = request.intended
         measured = intended >= self._measured - 1e-9
-        asked, source, events = 0, 3, len(answer.text_times)
+        asked, source, events = 0, 3, len(response.text_times)
         output = 0
         if cause == "ok":
-            asked, output, source = self._tokens_of(ticket, answer)
+            asked, output, source = self._tokens_of(request, response)
             self._tokens += output
             if measured and events > 1:
-                self.book.add_gaps(answer.text_times)
-            if answer.first is not None and len(self._ttft) < 200:
-                self._ttft.append((answer.first - intended) * 1000)
-            if measured and answer.stamp is not None and answer.first is not None:
-                self._errors.append((answer.first - intended) - (answer.stamp[1] - answer.stamp[0]))
+                self.recorder.add_gaps(response.text_times)
+            if response.first is not None and len(self._ttft) < 200:
+                self._ttft.append((response.first - intended) * 1000)
+            if measured and response.stamp is not None and response.first is not None:
+                self._errors.append((response.first - intended) - (response.stamp[1] - response.stamp[0]))
             self._answered += 1
         elif cause != "unfinished":
             self._failed += 1
-        if cause != "ok" and answer.said:
-            key = f"http_{answer.status}" if cause == "http" else cause
-            self.book.said.setdefault(key, answer.said)
-        streamed = answer.streamed and answer.first is not None
-        self.book.add(
+        if cause != "ok" and response.error_text:
+            key = f"http_{response.status}" if cause == "http" else cause
+            self.recorder.error_texts.setdefault(key, response.error_text)
+        streamed = response.streamed and response.first is not None
+        self.recorder.add(
             intended - self._start,
-            ticket.acted - intended,
-            answer.first - intended if streamed and answer.first is not None else _NAN,
-            answer.last - intended if answer.last is not None else _NAN,
+            request.acted - intended,
+            response.first - intended if streamed and response.first is not None else _NAN,
+            response.last - intended if response.last is not None else _NAN,
             at - intended,
-            ticket.connect,
+            request.connect,
             asked,
             output,
             events,
-            ticket.in_flight,
-            answer.status,
+            request.in_flight,
+            response.status,
             _CODE[cause],
             source,
         )
 
-    def _tokens_of(self, ticket: Ticket, answer: Answer) -> tuple[int, int, int]:
+    def _tokens_of(self, request: InFlightRequest, response: ResponseParser) -> tuple[int, int, int]:
         """Input and output tokens, and where they are from: the server's usage, a tokenizer, an estimate."""
-        usage = answer.usage
-        asked = self._prompts.asked(ticket.number)[0]
+        usage = response.usage
+        asked = self._prompts.token_counts(request.number)[0]
         if usage is not None and usage.prompt_tokens is not None:
             asked = usage.prompt_tokens
             if usage.completion_tokens is not None or self.config.endpoint == "embeddings":
                 return asked, usage.completion_tokens or 0, 0
-        if self._count is not None and answer.text is not None:
-            return asked, self._count("".join(answer.text)), 1
-        return asked, max(len(answer.text_times), round(answer.characters / CHARACTERS_PER_TOKEN)), 2
+        if self._count is not None and response.text is not None:
+            return asked, self._count("".join(response.text)), 1
+        return asked, max(len(response.text_times), round(response.characters / CHARACTERS_PER_TOKEN)), 2
 
     # -- ends --------------------------------------------------------------------------------------
 
@@ -501,9 +505,9 @@ class Sender:
 
     def _stop_clock(self) -> None:
         """The share of CPU is of the time in which requests were sent."""
-        if self.notes.cpu_share == 0.0:
+        if self.stats.cpu_share == 0.0:
             since, cpu = self._cpu_from
-            self.notes.cpu_share = (_cpu_s() - cpu) / max(1e-9, clock() - since)
+            self.stats.cpu_share = (_read_cpu_s() - cpu) / max(1e-9, clock() - since)
 
     def _maybe_done(self) -> None:
         closed = self.config.arrival.kind == "concurrency"
@@ -514,12 +518,12 @@ class Sender:
     def _finish(self) -> None:
         if self._done.is_set():
             return
-        self.notes.sent_all = self._ceased or self._next >= len(self._times)
+        self.stats.sent_all = self._ceased or self._next >= len(self._times)
         self._ceased = True
         self._done.set()
         for connection in list(self._open):
             if connection.busy:
-                connection.give_up("unfinished")
+                connection.abandon("unfinished")
         self._waiting.clear()
         while self._later:
             self._later.popleft()()
@@ -528,9 +532,9 @@ class Sender:
         now = clock()
         self._lags.append(now - self._beat_due)
         self._beat_due = max(self._beat_due + HEARTBEAT_S, now)
-        self._beats.set(self._beat_due)
-        if self._wires is not None:
-            self._wires.pace()
+        self._heartbeat.set(self._beat_due)
+        if self._poller is not None:
+            self._poller.adjust_polling()
 
     def _report(self) -> None:
         """Twice a second: tell, and end what takes too long or fails too often."""
@@ -538,13 +542,13 @@ class Sender:
         now, config = clock(), self.config
         for connection in list(self._open):
             if connection.busy:
-                answer = connection.answer
-                if now - answer.sent_at > config.timeout_s:
-                    connection.give_up("timeout")
-                elif now - answer.silent_since() > config.stall_s:
-                    connection.give_up("stalled")
-                elif len(answer.pieces) > DIGEST:
-                    self._wait(connection.look)
+                response = connection.response
+                if now - response.sent_at > config.timeout_s:
+                    connection.abandon("timeout")
+                elif now - response.silent_since() > config.stall_s:
+                    connection.abandon("stalled")
+                elif len(response.pieces) > MAX_BUFFERED:
+                    self._wait(connection.parse_received)
         self._tell(self._now())
         over = self._answered + self._failed
         if config.max_error_share is not None and over >= 20 and self._failed > config.max_error_share * over:
@@ -552,8 +556,8 @@ class Sender:
                 f"{self._failed} of {over} requests had failed, more than --max-errors {config.max_error_share:g}"
             )
 
-    def _now(self) -> Progress:
-        told = Progress(
+    def _now(self) -> SenderProgress:
+        told = SenderProgress(
             at_s=clock() - self._start,
             sent=self._sent,
             answered=self._answered,
@@ -566,36 +570,36 @@ class Sender:
         self._ttft, self._late = [], 0.0
         return told
 
-    def _notes(self) -> None:
-        self.notes.lag_ms, self.notes.error_ms = _quantiles_ms(self._lags), _quantiles_ms(self._errors)
-        self.notes.said = self.book.said
+    def _fill_stats(self) -> None:
+        self.stats.lag_ms, self.stats.error_ms = _compute_quantiles_ms(self._lags), _compute_quantiles_ms(self._errors)
+        self.stats.error_texts = self.recorder.error_texts
         factor = 1e6 if sys.platform == "darwin" else 1e3  # bytes there, KiB here
-        self.notes.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / factor
+        self.stats.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / factor
 
 
-def send_share(task: tuple[Share, float]) -> Outcome:
+def send_in_task(task: tuple[SenderTask, float]) -> SenderResult:
     """A share as one call, for a task on another machine: it begins at a time since the epoch.
 
     Machines agree on that as well as their clocks do. :raises StewardError: as `prepare`
     """
     share, start_at = task
 
-    async def go() -> Outcome:
+    async def go() -> SenderResult:
         sender = Sender(share.config, share.index, share.of)
         await sender.prepare()
         await sender.run(clock() + start_at - time.time())
         await sender.close()
-        return Outcome(bytes(sender.book.packed()), sender.book.gaps.tobytes(), sender.notes)
+        return SenderResult(bytes(sender.recorder.pack()), sender.recorder.gaps.tobytes(), sender.stats)
 
     try:
         import uvloop
     except ImportError:  # not on Windows
         return asyncio.run(go())
-    found: Outcome = uvloop.run(go())
+    found: SenderResult = uvloop.run(go())
     return found
 
 
-def _quantiles_ms(values: array[float]) -> list[float]:
+def _compute_quantiles_ms(values: array[float]) -> list[float]:
     """At LAG_QUANTILES; nothing of nothing. numpy would have to be loaded while requests are under way."""
     ordered = sorted(values)
     return [1000 * ordered[min(len(ordered) - 1, int(q * len(ordered)))] for q in LAG_QUANTILES] if ordered else []
@@ -604,7 +608,7 @@ def _quantiles_ms(values: array[float]) -> list[float]:
 LAG_QUANTILES: Final = (0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
-def words_per_token(count: Counter | None) -> float:
+def measure_words_per_token(count: CountTokens | None) -> float:
     """Of the pool's words under a tokenizer; without one, 1."""
     if count is None:
         return 1.0
@@ -613,7 +617,7 @@ def words_per_token(count: Counter | None) -> float:
     return len(WORDS) / max(1, count(" ".join(WORDS)))
 
 
-def _head(config: LoadConfig, path: str, host: str) -> bytes:
+def _build_head(config: LoadConfig, path: str, host: str) -> bytes:
     """The request's head up to the value of content-length. :raises InputError: a header that is none"""
     lines = [f"POST {path} HTTP/1.1", f"Host: {host.rpartition('@')[2]}"]
     if config.key is not None:
@@ -627,7 +631,7 @@ def _head(config: LoadConfig, path: str, host: str) -> bytes:
     return ("\r\n".join(lines) + "\r\nContent-Length: ").encode("latin-1")
 
 
-def _tls(config: LoadConfig) -> ssl.SSLContext:
+def _build_tls_context(config: LoadConfig) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=config.ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -637,7 +641,7 @@ def _tls(config: LoadConfig) -> ssl.SSLContext:
     return context
 
 
-def _connect_cause(error: Exception) -> str:
+def _classify_connect_error(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return "tls"
     if isinstance(error, ConnectionRefusedError):
@@ -645,12 +649,12 @@ def _connect_cause(error: Exception) -> str:
     return "timeout" if isinstance(error, TimeoutError) else "no_connection"
 
 
-def _allow_files() -> None:
+def _raise_file_limit() -> None:
     """As many open files as may be: each connection is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _cpu_s() -> float:
+def _read_cpu_s() -> float:
     times = os.times()
     return times.user + times.system

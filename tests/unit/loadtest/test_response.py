@@ -3,7 +3,7 @@ import itertools
 import msgspec
 import pytest
 
-from steward.loadtest.answer import Answer, read_head, said, text_of
+from steward.loadtest.response import ResponseParser, count_text_bytes, describe_error, read_head
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -24,7 +24,7 @@ STREAM = HEAD + b"".join(chunk(data) for data in [*EVENTS, USAGE]) + b"0\r\n\r\n
 
 
 def read(pieces, times=None, **options):
-    answer = Answer(**options)
+    answer = ResponseParser(**options)
     answer.feed(times or [float(number) for number in range(len(pieces))], pieces)
     answer.finish(99.0)
     return answer
@@ -90,7 +90,7 @@ def test_a_whole_answer_and_a_refusal():
     found = read([head + body])
     assert (found.last, found.first, found.usage.completion_tokens) == (99.0, None, 1)
     refused = read([b'HTTP/1.1 429 Too Many\r\ncontent-length: 9\r\n\r\n{"error":{"code":"slow","message":"down"}}'])
-    assert (refused.cause, refused.status, refused.said) == ("http", 429, "slow: down")
+    assert (refused.cause, refused.status, refused.error_text) == ("http", 429, "slow: down")
 
 
 def test_embeddings():
@@ -112,7 +112,7 @@ def test_heads():
     found = read_head(b"HTTP/1.0 200 OK\r\nContent-Length: 5")
     assert found.length == 5 and found.closes and not found.chunked
     assert read_head(b"HTTP/1.1 204 No Content").length == 0
-    assert said("x" * 500) == "x" * 160 and list(itertools.islice(said({"type": "a"}), 1)) == ["a"]
+    assert describe_error("x" * 500) == "x" * 160 and list(itertools.islice(describe_error({"type": "a"}), 1)) == ["a"]
 
 
 def test_events_that_differ_in_their_text_only_are_read_as_if_decoded():
@@ -134,6 +134,6 @@ def test_a_usage_in_every_event_is_not_overlooked():
 def test_a_piece_like_the_frame_says_how_long_its_text_is():
     answer = read([HEAD, chunk(event("one"))])
     alike = chunk(event("four"))
-    assert text_of(alike, answer.frame) == 4 and text_of(chunk(event("")), answer.frame) == 0
+    assert count_text_bytes(alike, answer.frame) == 4 and count_text_bytes(chunk(event("")), answer.frame) == 0
     for other in (chunk(event("a") + event("b")), chunk(event("four", "stop")), alike[:-1], b"1" + alike, alike[1:]):
-        assert text_of(other, answer.frame) == 0
+        assert count_text_bytes(other, answer.frame) == 0

@@ -1,4 +1,4 @@
-"""The clock that wakes: callbacks at absolute times, finer than an event loop's own timers."""
+"""Callbacks at absolute times, more precise than an event loop's own timers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MONOTONIC: Final = 1  # CLOCK_MONOTONIC
 _ABSOLUTE: Final = 1  # TFD_TIMER_ABSTIME
 
 
-class Alarm:
-    """Calls back at an absolute time of `clock`, to some 50 us: loops round their own timers to milliseconds.
+class Timer:
+    """Calls back at an absolute time of `clock`, within about 50 us. (Event loops round their timers to milliseconds.)
 
-    Linux: a timerfd in the loop's poll. Elsewhere the loop's timer, up to 1 ms early, and then once in each turn of
-    the loop, which reads sockets in between.
+    On Linux this is a timerfd in the loop's poll. Elsewhere the loop's timer wakes 1.5 ms early and then polls the
+    clock once per iteration of the loop, which still reads sockets in between.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
@@ -30,10 +30,10 @@ class Alarm:
         self._due = 0.0
         self._file = _timer_file()
         if self._file >= 0:
-            loop.add_reader(self._file, self._rang)
+            loop.add_reader(self._file, self._on_file)
 
     def set(self, due: float) -> None:
-        """At `due`; a time that has passed rings in the loop's next turn."""
+        """Call back at `due`; if `due` has passed, in the loop's next iteration."""
         self._due = due
         if self._file >= 0:
             _set_timer(self._file, max(due, 1e-9))
@@ -49,10 +49,10 @@ class Alarm:
             os.close(self._file)
             self._file = -1
 
-    def _rang(self) -> None:
-        """Setting a timer takes back that it rang; only one that is not set again must be read."""
+    def _on_file(self) -> None:
+        """Setting a timer clears its expiry, so the file is read only if the timer was not set again."""
         due, self._due = self._due, 0.0
-        if due > clock():  # set again in this turn of the loop
+        if due > clock():  # it was set again in this iteration of the loop
             self._due = due
             return
         self._call()
@@ -68,7 +68,7 @@ class Alarm:
 
 
 def _timer_file() -> int:
-    """A timerfd, or -1 where there are none. (os.timerfd_create came with Python 3.13.)"""
+    """A timerfd, or -1 where the system has none. (`os.timerfd_create` needs Python 3.13.)"""
     if not sys.platform.startswith("linux"):
         return -1
     try:

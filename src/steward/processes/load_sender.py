@@ -1,4 +1,4 @@
-"""One sending process of a load test: `python -m steward.processes.loader`, started by workflows/loadtest.py.
+"""One sending process of a load test: `python -m steward.processes.load_sender`, started by workflows/loadtest.py.
 
 Reads lines from standard input (the share, then `go TIME`); its end means stop, and so does the parent's death. Writes
 frames to standard output: four bytes of length, one of kind, the payload.
@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from steward.core.errors import StewardError
-from steward.loadtest.messages import Progress, Share
-from steward.loadtest.run import Sender
+from steward.loadtest.ipc import SenderProgress, SenderTask
+from steward.loadtest.sender import Sender
 from steward.processes.lifeline import no_core_dumps
 
 _PART = 1 << 20  # bytes of the book in one frame: the parent need not hold it twice
@@ -35,7 +35,7 @@ def write(kind: bytes, payload: bytes | memoryview) -> None:
         os._exit(1)
 
 
-async def work(share: Share) -> None:
+async def work(share: SenderTask) -> None:
     from steward.adapters.tokenizers import load_counter
 
     count = load_counter(share.config.tokenizer) if share.config.tokenizer else None
@@ -47,14 +47,14 @@ async def work(share: Share) -> None:
     if not line.startswith("go "):
         return
     start = float(line[3:])
-    sender.notes.ready_s = start - share.began
+    sender.stats.ready_s = start - share.began
     threading.Thread(target=_watch, args=(loop, sender), daemon=True).start()
     await sender.run(start, _tell)
-    rows = sender.book.packed()
+    rows = sender.recorder.pack()
     for start_ in range(0, len(rows), _PART):
         write(b"b", rows[start_ : start_ + _PART])
-    write(b"g", memoryview(sender.book.gaps).cast("B"))
-    write(b"n", msgspec.json.encode(sender.notes))
+    write(b"g", memoryview(sender.recorder.gaps).cast("B"))
+    write(b"n", msgspec.json.encode(sender.stats))
     await sender.close()
 
 
@@ -66,14 +66,14 @@ def _watch(loop: asyncio.AbstractEventLoop, sender: Sender) -> None:
     loop.call_soon_threadsafe(sender.stop, "interrupted" if not line else line[5:].strip() or "stopped")
 
 
-def _tell(progress: Progress) -> None:
+def _tell(progress: SenderProgress) -> None:
     write(b"p", msgspec.json.encode(progress))
 
 
 def main() -> None:
     no_core_dumps()  # a user's prompts pass through here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, through the pipe
-    share = msgspec.json.decode(sys.stdin.readline(), type=Share)
+    share = msgspec.json.decode(sys.stdin.readline(), type=SenderTask)
     try:
         runner: Any = asyncio
         if sys.platform != "win32":

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from steward.core.load_report import LoadReport
-from steward.loadtest.book import Notes
 from steward.loadtest.config import Lengths
+from steward.loadtest.recorder import SenderStats
 
 RATE_TOLERANCE: Final = 0.02  # of the scheduled time, or twice the budget of lateness in short runs
 DISPERSION_TOLERANCE: Final = 0.1  # of Poisson's 1; the reach of benchmarks/bench_loadtest.py
@@ -15,7 +15,7 @@ CPU_LIMIT: Final = 0.9  # of one core: above it a queue forms in the client (M/D
 _MORE: Final = "give --processes more, or a lower rate"
 
 
-def invalid_reasons(
+def find_invalid_reasons(
     report: LoadReport, budget_ms: float, scheduled_rate: float, *, answered_any: bool
 ) -> tuple[str, ...]:
     """Why the run says more of the client than of the server; nothing where it may be believed."""
@@ -53,12 +53,12 @@ def invalid_reasons(
     return tuple(found)
 
 
-def warnings(
+def collect_warnings(
     report: LoadReport,
     *,
     rows_unfinished: int,
     partial: str,
-    notes: Sequence[Notes],
+    stats: Sequence[SenderStats],
     asked_output: Lengths,
     endpoint: str,
 ) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def warnings(
             "missing; give --drain more time"
         )
     if report.failed:
-        said = {cause: words for note in notes for cause, words in note.said.items()}
+        said = {cause: words for one in stats for cause, words in one.error_texts.items()}
         words = "; ".join(f"{cause}: {text}" for cause, text in said.items())
         found.append(f"{report.failed} of {report.sent} requests failed" + (f" ({words})" if words else ""))
     if report.tokens_from == "estimated":
@@ -87,11 +87,11 @@ def warnings(
     if counted and mean is not None and abs(mean - asked_output.a) > 0.05 * asked_output.a:
         found.append(
             f"answers have {mean:.1f} tokens where {asked_output.a:g} were asked for; "
-            """vLLM and SGLang take --body '{"ignore_eos": true}'"""
+            "vLLM and SGLang take --body '{\"ignore_eos\": true}'"
         )
     if 0 < report.answered < 100:
         found.append(f"{report.answered} answers are few: p99 is the slowest of them, and no interval is given")
-    retried = sum(note.retried for note in notes)
+    retried = sum(one.retried for one in stats)
     if retried:
         found.append(f"{retried} requests were sent again because the server had closed a kept connection")
     return tuple(found)

@@ -28,10 +28,10 @@ CAUSES: Final = (
     "no_connection",  # too many open files, no free port, no route
 )
 OK, UNFINISHED, HTTP = 0, 1, 2
-EMBEDDED_HEAD: Final = 65_536  # bytes of headers after which it is no HTTP
+MAX_HEAD_BYTES: Final = 65_536  # bytes of headers after which it is no HTTP
 
 
-class Delta(msgspec.Struct):
+class StreamedDelta(msgspec.Struct):
     content: Any = None  # texts, where they are
     reasoning_content: Any = None
     reasoning: Any = None
@@ -39,56 +39,56 @@ class Delta(msgspec.Struct):
     tool_calls: msgspec.Raw = msgspec.Raw(b"")
 
 
-class Choice(msgspec.Struct):
-    delta: Delta | None = None
-    message: Delta | None = None
+class StreamedChoice(msgspec.Struct):
+    delta: StreamedDelta | None = None
+    message: StreamedDelta | None = None
     text: Any = None
     finish_reason: Any = None
 
 
-class TokenUsage(msgspec.Struct):
+class ReportedUsage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
 
 
-class Event(msgspec.Struct):
+class StreamedEvent(msgspec.Struct):
     """What is read of a streamed event or of a whole answer, of all three endpoints."""
 
-    choices: list[Choice] | None = None
-    usage: TokenUsage | None = None
+    choices: list[StreamedChoice] | None = None
+    usage: ReportedUsage | None = None
     error: Any = None
     data: msgspec.Raw = msgspec.Raw(b"")  # embeddings
     stamp: tuple[float, float] | None = None  # the echo server's clock: when a request came, when it was answered
 
 
-_EVENT = msgspec.json.Decoder(Event)
+_EVENT = msgspec.json.Decoder(StreamedEvent)
 
 
-class Answer:
+class ResponseParser:
     """What was read so far. Times are the pieces' own; None: it has not happened."""
 
     def __init__(self, keep_text: bool = False) -> None:
         self.status = 0
         self.streamed = False  # it is a stream of events
         self.cause = "ok"
-        self.said = ""  # what the server wrote of its error
+        self.error_text = ""  # what the server wrote of its error
         self.first: float | None = None  # first event that carries text
         self.last: float | None = None  # last event of a choice
         self.text_times: list[float] = []
         self.characters = 0
-        self.usage: TokenUsage | None = None
+        self.usage: ReportedUsage | None = None
         self.stamp: tuple[float, float] | None = None
         self.text: list[str] | None = [] if keep_text else None
         self.done = False  # [DONE] or a finish_reason was read
         self._mode = "head"
-        self._rest = b""  # of a head, or of an event that is not whole
-        self._line = b""  # of a chunk's size line that is not whole
-        self._left = 0  # of a chunk, its line end included
-        self._chunk = False
-        self._trailers = False  # the last chunk was read
+        self._pending = b""  # of a head, or of an event that is not whole
+        self._size_line = b""  # of a chunk's size line that is not whole
+        self._chunk_left = 0  # of a chunk, its line end included
+        self._is_chunked = False
+        self._in_trailers = False  # the last chunk was read
         self.ended = False  # and the empty line after it
-        self.frame: Frame | None = None  # what an event that carries text is made of around its text
+        self.frame: EventFrame | None = None  # what an event that carries text is made of around its text
 
     def feed(self, times: Sequence[float], pieces: Sequence[bytes | int]) -> None:
         """The next pieces, in order. What cannot be read sets `cause`; it never raises.
@@ -96,48 +96,48 @@ class Answer:
         A number stands for a piece of which `text_of` has said, with `frame`, that so many bytes of text are in it.
         """
         for at, piece in zip(times, pieces, strict=True):
-            text = piece if isinstance(piece, int) else self._alike(piece)
+            text = piece if isinstance(piece, int) else self._match_frame(piece)
             if text:
                 self.text_times.append(at)
                 self.characters += text
                 self.last = at
             elif self.cause != "malformed":
-                self._piece(at, piece)
+                self._parse_piece(at, piece)
 
-    def _alike(self, piece: bytes) -> int:
+    def _match_frame(self, piece: bytes) -> int:
         """Bytes of text of a piece like most, where the next piece may be one."""
-        if self.frame is None or self._left or self._line or self._rest or self._trailers:
+        if self.frame is None or self._chunk_left or self._size_line or self._pending or self._in_trailers:
             return 0
-        return text_of(piece, self.frame)
+        return count_text_bytes(piece, self.frame)
 
-    def _piece(self, at: float, piece: Any) -> None:
-        if self._chunk and not (self._left or self._line or self._trailers):
+    def _parse_piece(self, at: float, piece: Any) -> None:
+        if self._is_chunked and not (self._chunk_left or self._size_line or self._in_trailers):
             end = piece.find(b"\r\n")  # the common case: a piece that is one whole chunk
             try:
                 if end > 0 and 0 < int(piece[:end], 16) == len(piece) - end - 4:
-                    self._body(at, piece[end + 2 : -2])
+                    self._parse_body(at, piece[end + 2 : -2])
                     return
             except ValueError:
                 pass
         body = piece
         if self._mode == "head":
-            after = self._head(piece)
+            after = self._parse_head(piece)
             if after is None:
                 return
             body = after
-        for part in self._unchunked(body) if self._chunk else (body,):
-            self._body(at, part)
+        for part in self._dechunk(body) if self._is_chunked else (body,):
+            self._parse_body(at, part)
 
     def finish(self, at: float) -> None:
         """The answer has ended, its last byte at `at`: reads a whole answer, decides what a stream was."""
         if self._mode == "head":
-            self.cause = "closed" if not self._rest else "malformed"
+            self.cause = "closed" if not self._pending else "malformed"
         elif self.cause != "ok":
             pass
         elif not self.streamed:
-            self._whole(at)
+            self._parse_whole(at)
         elif self.status // 100 != 2:
-            self._failed(self._rest)
+            self._parse_failure(self._pending)
         elif self.last is None:
             self.cause = "empty"
         elif not self.done:
@@ -145,45 +145,45 @@ class Answer:
 
     # -- framing ---------------------------------------------------------------------------------
 
-    def _head(self, piece: bytes) -> bytes | None:
+    def _parse_head(self, piece: bytes) -> bytes | None:
         """What follows the head; None where it is not whole."""
-        self._rest += piece
+        self._pending += piece
         while True:
-            end = self._rest.find(b"\r\n\r\n")
+            end = self._pending.find(b"\r\n\r\n")
             if end < 0:
-                if len(self._rest) > EMBEDDED_HEAD or not self._rest.startswith(b"HTTP/"[: len(self._rest)]):
+                if len(self._pending) > MAX_HEAD_BYTES or not self._pending.startswith(b"HTTP/"[: len(self._pending)]):
                     self.cause = "malformed"
                 return None
-            found = read_head(self._rest[:end])
+            found = read_head(self._pending[:end])
             if found is None:
                 self.cause = "malformed"
                 return None
-            body, self._rest = self._rest[end + 4 :], b""
+            body, self._pending = self._pending[end + 4 :], b""
             if found.status >= 200:
                 break
-            self._rest = body  # 100 Continue and its kind
-        self.status, self._chunk, self.streamed = found.status, found.chunked, found.events
+            self._pending = body  # 100 Continue and its kind
+        self.status, self._is_chunked, self.streamed = found.status, found.chunked, found.events
         self._mode = "body"
         return body
 
-    def _unchunked(self, data: bytes) -> Iterator[bytes]:
+    def _dechunk(self, data: bytes) -> Iterator[bytes]:
         at = 0
         while at < len(data):
-            if self._left > 0:
-                take = min(self._left, len(data) - at)
-                wanted = min(take, max(0, self._left - 2))  # the last two are the chunk's line end
+            if self._chunk_left > 0:
+                take = min(self._chunk_left, len(data) - at)
+                wanted = min(take, max(0, self._chunk_left - 2))  # the last two are the chunk's line end
                 if wanted:
                     yield data[at : at + wanted]
-                self._left -= take
+                self._chunk_left -= take
                 at += take
                 continue
             end = data.find(b"\n", at)
             if end < 0:
-                self._line += data[at:]
+                self._size_line += data[at:]
                 return
-            line, self._line = (self._line + data[at:end]).strip(), b""
+            line, self._size_line = (self._size_line + data[at:end]).strip(), b""
             at = end + 1
-            if self._trailers:  # they say nothing that is measured; an empty line ends them
+            if self._in_trailers:  # they say nothing that is measured; an empty line ends them
                 self.ended = self.ended or not line
                 continue
             try:
@@ -191,30 +191,30 @@ class Answer:
             except ValueError:
                 self.cause = "malformed"
                 return
-            self._trailers = size == 0
-            self._left = size + 2 if size else 0
+            self._in_trailers = size == 0
+            self._chunk_left = size + 2 if size else 0
 
     # -- what the body says ------------------------------------------------------------------------
 
-    def _body(self, at: float, data: bytes) -> None:
+    def _parse_body(self, at: float, data: bytes) -> None:
         if not self.streamed or self.status // 100 != 2:
-            self._rest += data
+            self._pending += data
             return
-        if self._rest:
-            data = self._rest + data
-            self._rest = b""
+        if self._pending:
+            data = self._pending + data
+            self._pending = b""
         if data.endswith(b"\n\n") and data.startswith(b"data: ") and data.find(b"\n\n") == len(data) - 2:
-            self._event(at, data[6:-2])
+            self._parse_event(at, data[6:-2])
             return
-        *events, self._rest = data.replace(b"\r\n", b"\n").split(b"\n\n")
+        *events, self._pending = data.replace(b"\r\n", b"\n").split(b"\n\n")
         for event in events:
             for line in event.split(b"\n"):
                 if line.startswith(b"data:"):
-                    self._event(at, line[5:].strip())
+                    self._parse_event(at, line[5:].strip())
                 elif line.startswith(b"event: error"):
                     self.cause = "error_event"
 
-    def _event(self, at: float, payload: bytes) -> None:
+    def _parse_event(self, at: float, payload: bytes) -> None:
         if payload == b"[DONE]":
             self.done = True
             return
@@ -229,16 +229,16 @@ class Answer:
             self.stamp = event.stamp
         if event.choices:
             self.last = at
-            if self._words(event.choices):
+            if self._read_choices(event.choices):
                 self.text_times.append(at)
                 if self.first is None:
                     self.first = at
                 if self.text is None and len(event.choices) == 1 and event.usage is None and event.error is None:
-                    self.frame = frame_of(payload, event.choices[0])
+                    self.frame = find_frame(payload, event.choices[0])
         if event.error is not None:
-            self.cause, self.said = "error_event", said(event.error)
+            self.cause, self.error_text = "error_event", describe_error(event.error)
 
-    def _words(self, choices: list[Choice]) -> bool:
+    def _read_choices(self, choices: list[StreamedChoice]) -> bool:
         """Whether an event carries text, reasoning or a tool call of any choice."""
         found = False
         for choice in choices:
@@ -258,37 +258,37 @@ class Answer:
                     self.text.append(text)
         return found
 
-    def _whole(self, at: float) -> None:
+    def _parse_whole(self, at: float) -> None:
         if self.status // 100 != 2:
-            self._failed(self._rest)
+            self._parse_failure(self._pending)
             return
         try:
-            event = _EVENT.decode(self._rest)
+            event = _EVENT.decode(self._pending)
         except msgspec.MsgspecError:
             self.cause = "malformed"
             return
         self.usage = event.usage
         if event.error is not None:
-            self.cause, self.said = "error_event", said(event.error)
+            self.cause, self.error_text = "error_event", describe_error(event.error)
         elif not event.choices and not len(event.data):
             self.cause = "empty"
         else:
-            self._words(event.choices or [])
+            self._read_choices(event.choices or [])
             self.last = at
 
-    def _failed(self, body: bytes) -> None:
+    def _parse_failure(self, body: bytes) -> None:
         self.cause = "http"
         try:
             found = msgspec.json.decode(body)
-            self.said = said(found.get("error", found) if isinstance(found, dict) else found)
+            self.error_text = describe_error(found.get("error", found) if isinstance(found, dict) else found)
         except msgspec.MsgspecError:
-            self.said = said(body[:160].decode(errors="replace"))
+            self.error_text = describe_error(body[:160].decode(errors="replace"))
 
 
-Frame = tuple[bytes, bytes]
+EventFrame = tuple[bytes, bytes]
 
 
-def frame_of(payload: bytes, choice: Choice) -> Frame | None:
+def find_frame(payload: bytes, choice: StreamedChoice) -> EventFrame | None:
     """A piece's bytes before and after its text, of pieces that are one chunk with one event; None where such bytes say
     more than that there is text.
 
@@ -303,11 +303,11 @@ def frame_of(payload: bytes, choice: Choice) -> Frame | None:
     return b"data: " + payload[:start], payload[end:] + b"\n\n\r\n"
 
 
-def text_of(piece: bytes, frame: Frame) -> int:
+def count_text_bytes(piece: bytes, frame: EventFrame) -> int:
     """Bytes of text of a piece that is one whole chunk with one event like the frame's; 0 of any other."""
     before, after = frame
     size = len(piece)
-    line = _LINES.get(size) or _line(size)
+    line = _LINES.get(size) or _chunk_size_line(size)
     if (
         piece.endswith(after)
         and piece.startswith(before, len(line))
@@ -321,7 +321,7 @@ def text_of(piece: bytes, frame: Frame) -> int:
 _LINES: dict[int, bytes] = {}
 
 
-def _line(size: int) -> bytes:
+def _chunk_size_line(size: int) -> bytes:
     """The first line of a piece of so many bytes that is one whole chunk."""
     digits = next(digits for digits in range(1, 17) if len(b"%x" % (size - 4 - digits)) <= digits)
     found = b"%x\r\n" % (size - 4 - digits)
@@ -330,7 +330,7 @@ def _line(size: int) -> bytes:
     return found
 
 
-class Head(msgspec.Struct, frozen=True):
+class ResponseHead(msgspec.Struct, frozen=True):
     """What an answer's head says of how its body is framed."""
 
     status: int
@@ -340,7 +340,7 @@ class Head(msgspec.Struct, frozen=True):
     events: bool  # text/event-stream
 
 
-def read_head(head: bytes) -> Head | None:
+def read_head(head: bytes) -> ResponseHead | None:
     """Of the lines before the empty one; None where it is no HTTP/1."""
     lines = head.lower().split(b"\r\n")
     first = lines[0].split(b" ", 2)
@@ -355,13 +355,15 @@ def read_head(head: bytes) -> Head | None:
         length = 0
     connection = fields.get(b"connection", b"")
     closes = b"close" in connection or (first[0] == b"http/1.0" and b"keep-alive" not in connection)
-    return Head(status, chunked, length, closes, fields.get(b"content-type", b"").startswith(b"text/event-stream"))
+    return ResponseHead(
+        status, chunked, length, closes, fields.get(b"content-type", b"").startswith(b"text/event-stream")
+    )
 
 
-def said(error: Any) -> str:
+def describe_error(error: Any) -> str:
     """A server's error in one line: its code or type and the beginning of its message.
 
-    >>> said({"message": "Too many requests", "code": "rate_limited"})
+    >>> describe_error({"message": "Too many requests", "code": "rate_limited"})
     'rate_limited: Too many requests'
     """
     if isinstance(error, dict):

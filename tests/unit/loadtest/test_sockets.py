@@ -8,42 +8,42 @@ import time
 
 import pytest
 
-from steward.loadtest.wires import BUSY, SWEEPS, Wire, Wires, arrivals
+from steward.loadtest.sockets import BUSY_WAKEUPS, HAS_EPOLL, Receiver, SocketPoller, to_clock_times
 
-pytestmark = pytest.mark.skipif(not SWEEPS, reason="no epoll on this system")
+pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="no epoll on this system")
 
 
-class Ear(Wire):
+class Ear(Receiver):
     def __init__(self):
         super().__init__()
         self.heard, self.gone = asyncio.Event(), asyncio.Event()
 
-    def noticed(self, data):
+    def on_data(self, data):
         self.heard.set()
 
-    def lost(self):
+    def on_lost(self):
         self.gone.set()
 
 
 def run(test):
     async def go():
-        wires = Wires(asyncio.get_running_loop())
+        poller = SocketPoller(asyncio.get_running_loop())
         ear = Ear()
         with socket.create_server(("127.0.0.1", 0)) as server:
-            wires.adopt(ear, socket.create_connection(server.getsockname()))
+            poller.add(ear, socket.create_connection(server.getsockname()))
             other, _ = server.accept()
         with other:
-            await asyncio.wait_for(test(wires, ear, other), 10)
+            await asyncio.wait_for(test(poller, ear, other), 10)
             if ear.transport is not None:
                 ear.transport.abort()
         await asyncio.sleep(0)
-        wires.close()
+        poller.close()
 
     asyncio.run(go())
 
 
 def test_a_piece_has_the_time_at_which_it_came_however_late_it_is_read():
-    async def late(wires, ear, other):
+    async def late(poller, ear, other):
         other.send(b"the kernel may stamp only from its second piece on")
         await ear.heard.wait()
         await asyncio.sleep(0.05)  # stamping is switched on in the background
@@ -51,8 +51,8 @@ def test_a_piece_has_the_time_at_which_it_came_however_late_it_is_read():
         other.send(b"x")
         after = time.monotonic()
         time.sleep(0.1)  # the loop hears nothing
-        wires.sweep()
-        (at,) = arrivals(ear.times[-1:], 0.0)
+        poller.read_ready()
+        (at,) = to_clock_times(ear.times[-1:], 0.0)
         assert ear.pieces[-1] == b"x" and before - 0.001 < at < after + 0.001
 
     run(late)
@@ -61,12 +61,12 @@ def test_a_piece_has_the_time_at_which_it_came_however_late_it_is_read():
 def test_a_clock_that_was_set_moves_no_time_out_of_the_run():
     now = time.monotonic()
     far = struct.pack("qq", int(time.time()) + 9999, 0)
-    assert now <= arrivals([far], 5.0)[0] <= time.monotonic()
-    assert arrivals([struct.pack("qq", 1, 0)], now)[0] == now and arrivals([now], 0.0) == [now]
+    assert now <= to_clock_times([far], 5.0)[0] <= time.monotonic()
+    assert to_clock_times([struct.pack("qq", 1, 0)], now)[0] == now and to_clock_times([now], 0.0) == [now]
 
 
 def test_what_does_not_fit_is_sent_when_there_is_room():
-    async def big(wires, ear, other):
+    async def big(poller, ear, other):
         data = os.urandom(8_000_000)
         ear.transport.write(data[:-1])
         ear.transport.write(data[-1:])
@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_sent_when_there_is_room():
 
 
 def test_an_end_is_told_once():
-    async def end(wires, ear, other):
+    async def end(poller, ear, other):
         other.close()
         await ear.gone.wait()
         assert ear.transport.is_closing()
@@ -90,15 +90,15 @@ def test_an_end_is_told_once():
 
 
 def test_many_wake_ups_become_a_tick_and_few_pieces_end_it():
-    async def busy(wires, ear, other):
-        ear.calm = True
-        for _ in range(BUSY + 1):
-            wires.sweep()
-        wires.pace()
+    async def busy(poller, ear, other):
+        ear.only_ends = True
+        for _ in range(BUSY_WAKEUPS + 1):
+            poller.read_ready()
+        poller.adjust_polling()
         other.send(b"data")
         while not ear.pieces:
             await asyncio.sleep(0.001)  # a tick reads it
-        wires.pace()
+        poller.adjust_polling()
         other.send(b"more")
         while len(ear.pieces) < 2:
             await asyncio.sleep(0.001)  # and then the socket itself

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from steward.loadtest.answer import CAUSES
-from steward.loadtest.book import SOURCES, Outcome
-from steward.loadtest.measure import read_rows
+from steward.loadtest.measure import read_records
+from steward.loadtest.recorder import SOURCES, SenderResult
+from steward.loadtest.response import CAUSES
 
 COLUMNS = (
     "intended_s,sent_s,ttft_ms,e2e_ms,ended_s,connect_ms,input_tokens,output_tokens,events,in_flight,status,outcome,"
@@ -14,10 +14,10 @@ COLUMNS = (
 )
 
 
-def csv_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
+def format_csv_lines(results: Sequence[SenderResult]) -> Iterator[str]:
     """The head, then all requests in order of the intended send, warm-up included. Milliseconds are from that send."""
     yield COLUMNS + "\n"
-    for row in read_rows(outcomes):
+    for row in read_records(results):
         first, last, connect = (f"{1000 * row[name]:.3f}" if row[name] == row[name] else "" for name in _MS)
         yield (
             f"{row['intended']:.6f},{row['intended'] + row['late']:.6f},{first},{last},"
