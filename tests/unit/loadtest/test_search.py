@@ -76,7 +76,7 @@ def point(rate=None, users=None, answered=0.0, saturated=False):
 
 def test_a_sweep_doubles_until_saturated_and_then_looks_closer():
     points: list[Any] = []
-    while (rate := next_sweep_rate(points, 1.0, 12)) is not None:
+    while (rate := choose_next_sweep_rate(points, 1.0, 12)) is not None:
         points.append(point(rate, answered=min(rate, 10), saturated=rate > 10))
     found = summarize_sweep("m", "u", "poisson", points)
     assert found.capacity_rate == 10 and 10 < found.saturates_at < 11.5 and len(points) <= 12
