@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steward.data.stage import Entry, Result, kept, rewritten, texts
+from steward.data.stage import Entry, Result, filter_rows, get_texts, rewrite_strings
 from steward.data.stages import STAGES
 
 
@@ -24,7 +24,7 @@ class Shout(msgspec.Struct, frozen=True):
             Entry(row=row, id=id_, stage="t.shout", action="change", rule="upper")
             for row, id_ in zip(batch["row"].to_pylist(), batch["id"].to_pylist(), strict=True)
         ]
-        return Result(rewritten(batch, lambda words: [word.upper() for word in words]), tuple(entries))
+        return Result(rewrite_strings(batch, lambda words: [word.upper() for word in words]), tuple(entries))
 
 
 class Short(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class Short(msgspec.Struct, frozen=True):
     mute: bool = False
 
     def apply(self, batch: pa.RecordBatch) -> Result:
-        lengths = pc.utf8_length(texts(batch))
+        lengths = pc.utf8_length(get_texts(batch))
         keep = pc.greater_equal(lengths, self.least)
         gone = batch.filter(pc.invert(keep))
         entries = [
@@ -42,17 +42,17 @@ class Short(msgspec.Struct, frozen=True):
                 row=row, id=id_, stage="t.short", action="drop", rule="too_short", value=len(word), threshold=self.least
             )
             for row, id_, word in zip(
-                gone["row"].to_pylist(), gone["id"].to_pylist(), texts(gone).to_pylist(), strict=True
+                gone["row"].to_pylist(), gone["id"].to_pylist(), get_texts(gone).to_pylist(), strict=True
             )
         ]
-        return kept(batch, keep, () if self.mute else entries)
+        return filter_rows(batch, keep, () if self.mute else entries)
 
 
 class Same(msgspec.Struct, frozen=True):
     """Merges rows of the same text into the first."""
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        return pa.RecordBatch.from_pydict({"row": batch["row"], "id": batch["id"], "text": texts(batch)})
+        return pa.RecordBatch.from_pydict({"row": batch["row"], "id": batch["id"], "text": get_texts(batch)})
 
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
         firsts: dict[str, str] = {}
@@ -69,7 +69,7 @@ class Same(msgspec.Struct, frozen=True):
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         entries = [Entry(**item, stage="t.same", action="merge", rule="same_text") for item in decision.to_pylist()]
-        return kept(batch, pc.invert(pc.is_in(batch["row"], decision["row"].combine_chunks())), entries)
+        return filter_rows(batch, pc.invert(pc.is_in(batch["row"], decision["row"].combine_chunks())), entries)
 
 
 class Finder(msgspec.Struct, frozen=True):

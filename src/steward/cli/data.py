@@ -20,7 +20,7 @@ FilesArgument = Annotated[list[str], typer.Argument(help="Files or patterns: jso
 OutArgument = Annotated[Path, typer.Argument(help="The output folder of a finished run.")]
 
 
-class On(StrEnum):
+class ExecutorChoice(StrEnum):
     local = "local"
     ray = "ray"
 
@@ -28,23 +28,25 @@ class On(StrEnum):
 def run(
     pipeline: Annotated[Path, typer.Argument(help="The pipeline.yaml.")],
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
-    on: Annotated[On, typer.Option(help="Where: this machine's processes, or a Ray cluster.")] = On.local,
+    on: Annotated[
+        ExecutorChoice, typer.Option(help="Where: this machine's processes, or a Ray cluster.")
+    ] = ExecutorChoice.local,
     overwrite: Annotated[bool, typer.Option(help="Replace what another run left in the output folder.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Clean a data set; run it again after a crash and it goes on where it stopped."""
-    with _installed(), _bar(hidden=json) as progress:
+    with _require_extra(), _show_progress(hidden=json) as progress:
         from steward.workflows import curate
 
         summary = curate.run_pipeline(pipeline, workers=workers, on=on.value, overwrite=overwrite, progress=progress)
-        folder = curate.output_of(pipeline)
+        folder = curate.output_folder(pipeline)
     if json:
         show_json(summary)
     else:
-        _show(summary, folder)
+        _show_summary(summary, folder)
 
 
-def _show(summary: Summary, folder: Path) -> None:
+def _show_summary(summary: Summary, folder: Path) -> None:
     columns = ["stage", "rows in", "rows out", "dropped", "merged", "failed", "added", "changed"]
     counts = ("dropped", "merged", "failed", "added", "changed")
     rows = [
@@ -52,12 +54,12 @@ def _show(summary: Summary, folder: Path) -> None:
         for item in summary.stages
     ]
     show_table(columns, rows)
-    again = "" if summary.shards_redone else " (nothing was left to do)"
+    suffix = "" if summary.shards_redone else " (nothing was left to do)"
     show_lines(
         [
             "",
             f"{summary.rows_in:,} rows in + {summary.added:,} added = {summary.rows_out:,} out"
-            f" + {summary.dropped:,} dropped + {summary.merged:,} merged + {summary.failed:,} failed{again}",
+            f" + {summary.dropped:,} dropped + {summary.merged:,} merged + {summary.failed:,} failed{suffix}",
             f"digest {summary.digest[:16]}",
             f"Next: steward data report {folder}",
         ]
@@ -66,10 +68,10 @@ def _show(summary: Summary, folder: Path) -> None:
 
 def report(out: OutArgument, json: JsonOption = False) -> None:
     """Write one HTML page: what came in, what left, why, with examples and plots."""
-    with _installed():
+    with _require_extra():
         from steward.workflows import curate
 
-        page = curate.report(out)
+        page = curate.write_run_report(out)
     if json:
         show_json({"report": str(page), "bytes": page.stat().st_size})
     else:
@@ -82,8 +84,8 @@ def explain(
     json: JsonOption = False,
 ) -> None:
     """Say why a row was dropped or changed: rule, value, threshold, duplicate of; exit 1 if nothing was."""
-    with _installed():
-        from steward.data.run import explain as entries_of
+    with _require_extra():
+        from steward.data.run import explain_row as entries_of
 
         entries = entries_of(out, row)
     if json:
@@ -103,7 +105,7 @@ def check(
     contract: Annotated[Path, typer.Argument(help="The contract.yaml.")], files: FilesArgument, json: JsonOption = False
 ) -> None:
     """Hold files against a data contract; exit 1 when they break it, with the failing rows counted and sampled."""
-    with _installed():
+    with _require_extra():
         from steward.workflows import curate
 
         verdict = curate.check_files(contract, files)
@@ -127,29 +129,31 @@ def profile(
     json: JsonOption = False,
 ) -> None:
     """Show lengths, languages, duplicates, personal data and balance, before anything is decided."""
-    with _installed():
+    with _require_extra():
         from steward.workflows import curate
 
-        found = curate.profile_files(files, text)
+        result = curate.profile_files(files, text)
     if json:
-        show_json(found)
+        show_json(result)
         return
     facts: list[list[object]] = [
-        ["rows", found.rows],
-        ["rows that cannot be read", found.failed],
-        ["characters", found.characters],
-        ["median length, about", found.median_characters],
-        ["exact duplicates", found.exact_duplicates],
+        ["rows", result.rows],
+        ["rows that cannot be read", result.failed],
+        ["characters", result.characters],
+        ["median length, about", result.median_characters],
+        ["exact duplicates", result.exact_duplicates],
     ]
-    facts += [[f"rows with personal data: {kind}", count] for kind, count in found.personal_data.items()]
-    sampled = sum(found.languages.values()) or 1
-    facts += [[f"language {name}, of a sample", f"{count / sampled:.1%}"] for name, count in found.languages.items()]
-    facts += [[f"{name} = {value}", count] for name, values in found.columns.items() for value, count in values.items()]
+    facts += [[f"rows with personal data: {kind}", count] for kind, count in result.personal_data.items()]
+    sampled = sum(result.languages.values()) or 1
+    facts += [[f"language {name}, of a sample", f"{count / sampled:.1%}"] for name, count in result.languages.items()]
+    facts += [
+        [f"{name} = {value}", count] for name, values in result.columns.items() for value, count in values.items()
+    ]
     show_table(["", "found"], facts)
 
 
 @contextmanager
-def _installed() -> Iterator[None]:
+def _require_extra() -> Iterator[None]:
     """:raises InputError: the extra is not installed"""
     try:
         yield
@@ -160,7 +164,7 @@ def _installed() -> Iterator[None]:
 
 
 @contextmanager
-def _bar(hidden: bool) -> Iterator[Callable[[int, int, str], None]]:
+def _show_progress(hidden: bool) -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar with the time left, on stderr, where that is a terminal."""
     from rich.console import Console
     from rich.progress import (

@@ -135,13 +135,13 @@ def counterfactual(
     With --margin, exit 1 where a swap changes more for sure, 3 where it cannot be told. Exit 4: items failed.
     """
     from steward.core.errors import UnknownName
-    from steward.text.swaps import kinds
+    from steward.text.swaps import swap_kinds
 
     for name in swap or []:
-        if name not in kinds():
-            raise UnknownName("swap", name, kinds())
+        if name not in swap_kinds():
+            raise UnknownName("swap", name, swap_kinds())
     extra = ["refusal", "words"]
-    swaps = swap or kinds()
+    swaps = swap or swap_kinds()
     server = _make_target(model, backend, url, key, concurrency, cache, home)
     _run_changes(suite, swaps, extra, out, field, "synonyms", 0, margin, limit, server, json)
 

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from steward.data.pieces import pieces
-from steward.data.verdict import Verdict
-from steward.text.sentences import sentences
+from steward.data.token_table import shared_token_table
+from steward.data.violation import Violation
+from steward.text.sentences import split_sentences
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _POLICY = ("terms of use", "privacy policy")
 _COOKIES = ("cookie policy", "uses cookies", "use of cookies", "use cookies")
-_LONGEST_WORD = 1000
+_MAX_WORD_LENGTH = 1000
 
 
 class _Variant(msgspec.Struct, frozen=True):
@@ -34,65 +34,72 @@ _DATATROVE = _Variant((".", "?", "!", '"', "'"), True, {"too_few_sentences": 5, 
 _TFDS = _Variant((".", "?", "!", '"'), False, {"too_few_sentences": 3, "min_words_per_line": 5})
 
 
-def as_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
+def filter_like_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Violation | str]:
     """A verdict for each text that breaks a rule, what is left of the text for the others."""
     limits = _DATATROVE.limits | limits
-    pages = [_lines(text, _DATATROVE, limits) for text in texts]
-    enough = limits["too_few_sentences"]
-    known = pieces()
-    few = [line for lines in pages if isinstance(lines, list) and len(lines) < enough for line in lines]
-    numbers = known.numbers(few)
-    of_line = dict(zip(few, np.split(numbers.flat, numbers.offsets[1:-1]), strict=False))
-    return [_page(lines, enough, lambda line, most: known.sentences(of_line[line], most)) for lines in pages]
+    pages = [_filter_lines(text, _DATATROVE, limits) for text in texts]
+    min_sentences = limits["too_few_sentences"]
+    table = shared_token_table()
+    short_lines = [line for lines in pages if isinstance(lines, list) and len(lines) < min_sentences for line in lines]
+    tokenized = table.tokenize(short_lines)
+    ids_by_line = dict(zip(short_lines, np.split(tokenized.ids, tokenized.offsets[1:-1]), strict=False))
+    return [
+        _filter_page(lines, min_sentences, lambda line, most: table.count_sentences(ids_by_line[line], most))
+        for lines in pages
+    ]
 
 
-def as_tfds(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
+def filter_like_tfds(texts: Sequence[str], limits: dict[str, float]) -> list[Violation | str]:
     limits = _TFDS.limits | limits
-    pages = [_lines(text, _TFDS, limits) for text in texts]
-    return [_page(lines, limits["too_few_sentences"], lambda line, _: len(sentences(line))) for lines in pages]
+    pages = [_filter_lines(text, _TFDS, limits) for text in texts]
+    return [
+        _filter_page(lines, limits["too_few_sentences"], lambda line, _: len(split_sentences(line))) for lines in pages
+    ]
 
 
-def _page(lines: Verdict | list[str], enough: float, count: Callable[[str, int], int]) -> Verdict | str:
+def _filter_page(
+    lines: Violation | list[str], min_sentences: float, count: Callable[[str, int], int]
+) -> Violation | str:
     """The lines that are left as one text, if they have sentences enough."""
-    if isinstance(lines, Verdict):
+    if isinstance(lines, Violation):
         return lines
-    found = len(lines)  # each line has a sentence at least
+    sentence_count = len(lines)  # each line has a sentence at least
     for line in lines:
-        if found >= enough:
+        if sentence_count >= min_sentences:
             return "\n".join(lines).strip()
-        found += count(line, int(enough - found) + 1) - 1
-    if found < enough:
-        return Verdict("too_few_sentences", float(found), enough)
+        sentence_count += count(line, int(min_sentences - sentence_count) + 1) - 1
+    if sentence_count < min_sentences:
+        return Violation("too_few_sentences", float(sentence_count), min_sentences)
     return "\n".join(lines).strip()
 
 
-def _lines(text: str, variant: _Variant, limits: dict[str, float]) -> Verdict | list[str]:
+def _filter_lines(text: str, variant: _Variant, limits: dict[str, float]) -> Violation | list[str]:
     lowered = text.lower()
-    lorem, script = "lorem ipsum" in lowered, "javascript" in lowered
+    has_lorem, has_script = "lorem ipsum" in lowered, "javascript" in lowered
     phrases = (*_POLICY, *_COOKIES) if "cookie" in lowered else _POLICY
-    policy = [phrase for phrase in phrases if phrase in lowered]
-    cited, brace = "[" in text, "{" in text
-    least = limits["min_words_per_line"]
-    enough = math.ceil(least)  # splits: no more words of a line need to be told apart
-    kept: list[str] = []
+    policy_phrases = [phrase for phrase in phrases if phrase in lowered]
+    has_bracket, has_brace = "[" in text, "{" in text
+    min_words = limits["min_words_per_line"]
+    max_splits = math.ceil(min_words)  # splits: no more words of a line need to be told apart
+    kept_lines: list[str] = []
     for raw in text.splitlines():
         line = raw.strip()
-        plain = _CITATION.sub("", line) if cited and "[" in line else line
+        plain = _CITATION.sub("", line) if has_bracket and "[" in line else line
         if not plain.endswith(variant.ends) or plain.endswith("..."):
             continue
-        if len(line) > _LONGEST_WORD and max(map(len, line.split())) > _LONGEST_WORD:
+        if len(line) > _MAX_WORD_LENGTH and max(map(len, line.split())) > _MAX_WORD_LENGTH:
             continue
-        if len((line if variant.citations_count else plain).split(None, enough)) < least:
+        if len((line if variant.citations_count else plain).split(None, max_splits)) < min_words:
             continue
-        if lorem or script or policy:
+        if has_lorem or has_script or policy_phrases:
             low = plain.lower()
-            if lorem and "lorem ipsum" in low:
-                return Verdict("lorem_ipsum", 1.0, 0.0)
-            if script and "javascript" in low:
+            if has_lorem and "lorem ipsum" in low:
+                return Violation("lorem_ipsum", 1.0, 0.0)
+            if has_script and "javascript" in low:
                 continue
-        if brace and "{" in plain:
-            return Verdict("curly_bracket", 1.0, 0.0)
-        if policy and any(phrase in low for phrase in policy):
+        if has_brace and "{" in plain:
+            return Violation("curly_bracket", 1.0, 0.0)
+        if policy_phrases and any(phrase in low for phrase in policy_phrases):
             continue
-        kept.append(plain)
-    return kept
+        kept_lines.append(plain)
+    return kept_lines

@@ -20,7 +20,7 @@ from steward.core.marked import read
 from steward.data.marked import Section, checked, where
 from steward.data.stages import STAGES
 
-GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
+ENTRY_POINT_GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
 
 
 class Source(Section):
@@ -38,7 +38,7 @@ class Source(Section):
 
     @field_validator("path")
     @classmethod
-    def _some(cls, value: str | list[str]) -> str | list[str]:
+    def _require_pattern(cls, value: str | list[str]) -> str | list[str]:
         if not value:
             raise ValueError("expected at least one file or pattern, such as corpus/*.jsonl")
         return value
@@ -59,7 +59,7 @@ class PipelineConfig(Section):
     output: Sink
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadedPipeline(msgspec.Struct, frozen=True):
     """A pipeline ready to run: paths absolute, stages made."""
 
     source: Source
@@ -68,70 +68,74 @@ class Loaded(msgspec.Struct, frozen=True):
     sink: Sink
 
 
-def load(file: Path) -> Loaded:
+def load_pipeline(file: Path) -> LoadedPipeline:
     """Read and check pipeline.yaml. :raises InputError: with file, line and the next step"""
     tree, lines = read(file)
     config = checked(PipelineConfig, tree, file, lines)
     base = file.absolute().parent
-    stages = [_placed(given, base) for given in config.stages]
-    made = [make_stage(given, where(file, lines, f"stages.{index}")) for index, given in enumerate(stages)]
+    stages = [_resolve_paths(parameters, base) for parameters in config.stages]
+    stage_objects = [
+        make_stage(parameters, where(file, lines, f"stages.{index}")) for index, parameters in enumerate(stages)
+    ]
     patterns = [config.input.path] if isinstance(config.input.path, str) else config.input.path
     source = config.input.model_copy(update={"path": [str(base / pattern) for pattern in patterns]})
     sink = config.output.model_copy(update={"path": str(base / config.output.path)})
-    return Loaded(source, tuple(made), tuple(given["use"] for given in config.stages), sink)
+    return LoadedPipeline(source, tuple(stage_objects), tuple(parameters["use"] for parameters in config.stages), sink)
 
 
-def _placed(given: Mapping[str, Any], base: Path) -> dict[str, Any]:
+def _resolve_paths(parameters: Mapping[str, Any], base: Path) -> dict[str, Any]:
     """Paths relative to the pipeline's file, as those of its input and output are."""
-    placed = dict(given)
+    resolved = dict(parameters)
     for name in ("index", "file", "against"):
-        value = placed.get(name)
+        value = resolved.get(name)
         if isinstance(value, str):
-            placed[name] = str(base / value)
+            resolved[name] = str(base / value)
         elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-            placed[name] = [str(base / item) for item in value]
-    return placed
+            resolved[name] = [str(base / item) for item in value]
+    return resolved
 
 
-def make_stage(given: Mapping[str, Any], place: str = "") -> Any:
+def make_stage(settings: Mapping[str, Any], place: str = "") -> Any:
     """The stage that `use` names, its other keys as its fields.
 
     :raises InputError: no such stage, no such parameter, a value of another type, a library that is not installed
     """
-    at = f"{place}: " if place else ""
-    parameters = dict(given)
+    prefix = f"{place}: " if place else ""
+    parameters = dict(settings)
     name = parameters.pop("use", None)
     if not isinstance(name, str):
-        raise InputError(f"{at}a stage needs a name, such as {{use: normalise}}")
-    kind = _class_of(name, place)
-    known = [field for field in kind.__struct_fields__ if field != "detector"]  # given by code, never by a file
+        raise InputError(f"{prefix}a stage needs a name, such as {{use: normalise}}")
+    stage_class = _find_stage_class(name, place)
+    known_fields = [
+        field for field in stage_class.__struct_fields__ if field != "detector"
+    ]  # given by code, never by a file
     for parameter in parameters:
-        if parameter not in known:
-            raise UnknownName(f"parameter (of stage {name!r})", str(parameter), known, place)
+        if parameter not in known_fields:
+            raise UnknownName(f"parameter (of stage {name!r})", str(parameter), known_fields, place)
     try:
-        return msgspec.convert(parameters, kind)
+        return msgspec.convert(parameters, stage_class)
     except msgspec.ValidationError as error:
-        raise InputError(f"{at}stage {name!r}: {error}") from None
+        raise InputError(f"{prefix}stage {name!r}: {error}") from None
     except InputError as error:
-        raise InputError(f"{at}stage {name!r}: {error}") from None
+        raise InputError(f"{prefix}stage {name!r}: {error}") from None
 
 
-def _class_of(name: str, place: str) -> Any:
-    others = {point.name: point.value for point in entry_points(group=GROUP)}
-    target = STAGES.get(name) or others.get(name)
+def _find_stage_class(name: str, place: str) -> Any:
+    installed = {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+    target = STAGES.get(name) or installed.get(name)
     if target is None:
-        raise UnknownName("stage", name, [*STAGES, *others], place)
+        raise UnknownName("stage", name, [*STAGES, *installed], place)
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name == module:  # a table line whose file is not there is steward's own mistake
             raise
-        at = f"{place}: " if place else ""
-        raise InputError(f"{at}stage {name!r} needs {error.name}; pip install 'llm-steward[data]'") from error
+        prefix = f"{place}: " if place else ""
+        raise InputError(f"{prefix}stage {name!r} needs {error.name}; pip install 'llm-steward[data]'") from error
 
 
-def name_of(stage: object) -> str:
+def stage_name(stage: object) -> str:
     """The name that pipeline.yaml has for this stage; of one that it has no name for, the class's."""
     kind = type(stage)
     target = f"{kind.__module__}:{kind.__qualname__}"

@@ -6,44 +6,44 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from steward.data.pieces import LINE_ENDS, pieces
-from steward.data.repetition import repeated
-from steward.data.verdict import Verdict
+from steward.data.repetition import count_duplicates
+from steward.data.token_table import LINE_ENDS, shared_token_table
+from steward.data.violation import Violation
 
 LIMITS = {"line_punct_ratio": 0.12, "short_line_ratio": 0.67, "char_dup_ratio": 0.01, "list_ratio": 0.3}
-_SHORT_LINE = 30  # characters
+_SHORT_LINE_LENGTH = 30  # characters
 
 
-def as_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
+def filter_like_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Violation | str]:
     """A verdict for each text that breaks a rule, the text itself for the others."""
     limits = LIMITS | limits
-    found: list[Verdict | str] = [_judge(text, limits) or text for text in texts]
-    listed = [index for index, text in enumerate(texts) if found[index] is text and _may_be_list(text, limits)]
-    if listed:
-        known = pieces()
-        numbers = known.numbers([texts[index] for index in listed])
-        before = np.append(0, np.cumsum(known.facts().words[numbers.flat], dtype=np.int64))
-        for index, words in zip(listed, np.diff(before[numbers.offsets]).tolist(), strict=True):
+    results: list[Violation | str] = [_check_lines(text, limits) or text for text in texts]
+    candidates = [index for index, text in enumerate(texts) if results[index] is text and _may_be_list(text, limits)]
+    if candidates:
+        table = shared_token_table()
+        tokenized = table.tokenize([texts[index] for index in candidates])
+        words_before = np.append(0, np.cumsum(table.features().words[tokenized.ids], dtype=np.int64))
+        for index, words in zip(candidates, np.diff(words_before[tokenized.offsets]).tolist(), strict=True):
             share = texts[index].count("\n") / words
             if share > limits["list_ratio"]:
-                found[index] = Verdict("list_ratio", share, limits["list_ratio"])
-    return found
+                results[index] = Violation("list_ratio", share, limits["list_ratio"])
+    return results
 
 
-def _judge(text: str, limits: dict[str, float]) -> Verdict | None:
+def _check_lines(text: str, limits: dict[str, float]) -> Violation | None:
     """By all rules but the last."""
     lines = [line for line in text.split("\n") if line and not line.isspace()]
     if not lines:
-        return Verdict("empty", 0.0, 1.0)
-    ended = sum(1 for line in lines if line[-1] in LINE_ENDS) / len(lines)
-    if ended < limits["line_punct_ratio"]:
-        return Verdict("line_punct_ratio", ended, limits["line_punct_ratio"])
-    short = sum(1 for line in lines if len(line) <= _SHORT_LINE) / len(lines)
-    if short > limits["short_line_ratio"]:
-        return Verdict("short_line_ratio", short, limits["short_line_ratio"])
-    copied = repeated(lines)[1] / (len(text) - text.count("\n"))
-    if copied > limits["char_dup_ratio"]:
-        return Verdict("char_dup_ratio", copied, limits["char_dup_ratio"])
+        return Violation("empty", 0.0, 1.0)
+    punctuated = sum(1 for line in lines if line[-1] in LINE_ENDS) / len(lines)
+    if punctuated < limits["line_punct_ratio"]:
+        return Violation("line_punct_ratio", punctuated, limits["line_punct_ratio"])
+    short_share = sum(1 for line in lines if len(line) <= _SHORT_LINE_LENGTH) / len(lines)
+    if short_share > limits["short_line_ratio"]:
+        return Violation("short_line_ratio", short_share, limits["short_line_ratio"])
+    duplicate_share = count_duplicates(lines)[1] / (len(text) - text.count("\n"))
+    if duplicate_share > limits["char_dup_ratio"]:
+        return Violation("char_dup_ratio", duplicate_share, limits["char_dup_ratio"])
     return None
 
 

@@ -13,9 +13,18 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from steward.data.pieces import STOP_WORDS, Numbers, Pieces, pieces
-from steward.data.repetition import Words, covered, longer, pairs, repeated, skipping, top, words_of
-from steward.data.verdict import Verdict
+from steward.data.repetition import (
+    WordSequences,
+    count_duplicates,
+    count_repeated_characters,
+    count_repeated_characters_by_skipping,
+    count_top_ngram_characters,
+    find_longer_repeats,
+    find_repeated_bigrams,
+    gather_words,
+)
+from steward.data.token_table import STOP_WORDS, TokenizedTexts, TokenTable, shared_token_table
+from steward.data.violation import Violation
 
 LIMITS = {
     "dup_para_frac": 0.3, "dup_para_char_frac": 0.2, "dup_line_frac": 0.3, "dup_line_char_frac": 0.2,
@@ -29,85 +38,99 @@ LIMITS = {
     "gopher_below_alpha_threshold": 0.8, "gopher_enough_stop_words": 2,
 }  # fmt: skip
 _BULLETS = ("•", "-")
-_STOPS = frozenset(STOP_WORDS)
+_STOP_WORD_SET = frozenset(STOP_WORDS)
 
 
-def as_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
+def filter_like_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Violation | str]:
     """A verdict for each text that breaks a rule, the text itself for the others."""
-    return _judge(texts, LIMITS | limits, pieces(), spacy=True)
+    return _filter_texts(texts, LIMITS | limits, shared_token_table(), spacy=True)
 
 
-def as_paper(texts: Sequence[str], limits: dict[str, float]) -> list[Verdict | str]:
-    return _judge(texts, LIMITS | limits, pieces(), spacy=False)
+def filter_like_paper(texts: Sequence[str], limits: dict[str, float]) -> list[Violation | str]:
+    return _filter_texts(texts, LIMITS | limits, shared_token_table(), spacy=False)
 
 
-def _judge(texts: Sequence[str], limits: dict[str, float], known: Pieces, *, spacy: bool) -> list[Verdict | str]:
-    found: list[Verdict | str] = [_repeated_parts(text, limits) or text for text in texts]
-    alive = [index for index, verdict in enumerate(found) if isinstance(verdict, str)]
-    standing = [texts[index] for index in alive]
-    numbers = known.numbers(standing) if spacy else None
-    words = words_of(numbers, known) if numbers is not None else _plain_words(standing)
-    characters = np.array([len(text) for text in standing]) if spacy else np.diff(words.starts[words.offsets])
-    facts = _facts(numbers, known) if numbers is not None else [_plain_facts(text) for text in standing]
-    broken = _repeated_words(words, characters, limits, spacy=spacy)
-    for place, (index, fact) in enumerate(zip(alive, facts, strict=True)):
-        found[index] = broken.get(place) or _quality(texts[index], fact, limits) or texts[index]
-    return found
+def _filter_texts(
+    texts: Sequence[str], limits: dict[str, float], table: TokenTable, *, spacy: bool
+) -> list[Violation | str]:
+    results: list[Violation | str] = [_check_repeated_parts(text, limits) or text for text in texts]
+    remaining = [index for index, verdict in enumerate(results) if isinstance(verdict, str)]
+    remaining_texts = [texts[index] for index in remaining]
+    tokenized = table.tokenize(remaining_texts) if spacy else None
+    words = gather_words(tokenized, table) if tokenized is not None else _split_plain_words(remaining_texts)
+    characters = np.array([len(text) for text in remaining_texts]) if spacy else np.diff(words.starts[words.offsets])
+    word_counts = (
+        _count_words(tokenized, table)
+        if tokenized is not None
+        else [_count_plain_words(text) for text in remaining_texts]
+    )
+    violations = _check_repeated_ngrams(words, characters, limits, spacy=spacy)
+    for position, (index, counts) in enumerate(zip(remaining, word_counts, strict=True)):
+        results[index] = violations.get(position) or _check_quality(texts[index], counts, limits) or texts[index]
+    return results
 
 
-def _over(rule: str, value: float, limits: dict[str, float]) -> Verdict | None:
-    return Verdict(rule, value, limits[rule]) if value > limits[rule] else None
+def _check_maximum(rule: str, value: float, limits: dict[str, float]) -> Violation | None:
+    return Violation(rule, value, limits[rule]) if value > limits[rule] else None
 
 
-def _under(rule: str, value: float, limits: dict[str, float]) -> Verdict | None:
-    return Verdict(rule, value, limits[rule]) if value < limits[rule] else None
+def _check_minimum(rule: str, value: float, limits: dict[str, float]) -> Violation | None:
+    return Violation(rule, value, limits[rule]) if value < limits[rule] else None
 
 
-def _repeated_parts(text: str, limits: dict[str, float]) -> Verdict | None:
+def _check_repeated_parts(text: str, limits: dict[str, float]) -> Violation | None:
     """Paragraphs part at blank lines, lines at any number of line feeds (datatrove since 0.3)."""
     if not text:
-        return Verdict("empty", 0.0, 1.0)
+        return Violation("empty", 0.0, 1.0)
     if "\n" not in text:
         return None
     parts = text.strip().split("\n\n")
     paragraphs = [part for part in (part.lstrip("\n") for part in parts) if part]
-    copies, characters = repeated(paragraphs)
+    copies, characters = count_duplicates(paragraphs)
     if copies and (
-        verdict := _over("dup_para_frac", copies / len(paragraphs), limits)
-        or _over("dup_para_char_frac", characters / len(text), limits)
+        verdict := _check_maximum("dup_para_frac", copies / len(paragraphs), limits)
+        or _check_maximum("dup_para_char_frac", characters / len(text), limits)
     ):
         return verdict
     lines = [line for line in text.split("\n") if line]
     lines += [""] * ((text[0] == "\n") + (text[-1] == "\n" and text.strip("\n") != ""))
-    copies, characters = repeated(lines)
+    copies, characters = count_duplicates(lines)
     if not copies:
         return None
-    return _over("dup_line_frac", copies / len(lines), limits) or _over(
+    return _check_maximum("dup_line_frac", copies / len(lines), limits) or _check_maximum(
         "dup_line_char_frac", characters / len(text), limits
     )
 
 
-def _repeated_words(
-    words: Words, characters: np.ndarray, limits: dict[str, float], *, spacy: bool
-) -> dict[int, Verdict]:
+def _check_repeated_ngrams(
+    words: WordSequences, characters: np.ndarray, limits: dict[str, float], *, spacy: bool
+) -> dict[int, Violation]:
     """By place of the text; the shortest n-gram over its limit is the reason."""
-    broken: dict[int, Verdict] = {}
+    violations: dict[int, Violation] = {}
     length = np.maximum(characters, 1)
-    grams = pairs(words)
+    grams = find_repeated_bigrams(words)
     for n in range(2, 11):
         rule = f"top_{n}_gram" if n < 5 else f"duplicated_{n}_n_grams"
-        shares = (top(words, grams, once=spacy) if n < 5 else covered(words, grams, every_copy=not spacy)) / length
-        for place in np.flatnonzero(shares > limits[rule]).tolist():
-            if place in broken:
+        shares = (
+            count_top_ngram_characters(words, grams, once=spacy)
+            if n < 5
+            else count_repeated_characters(words, grams, every_copy=not spacy)
+        ) / length
+        for position in np.flatnonzero(shares > limits[rule]).tolist():
+            if position in violations:
                 continue
-            exact = skipping(words, grams, place) / length[place] if n > 4 and spacy else shares[place]
+            exact = (
+                count_repeated_characters_by_skipping(words, grams, position) / length[position]
+                if n > 4 and spacy
+                else shares[position]
+            )
             if exact > limits[rule]:
-                broken[place] = Verdict(rule, float(exact), limits[rule])
-        grams = longer(words, grams)
-    return broken
+                violations[position] = Violation(rule, float(exact), limits[rule])
+        grams = find_longer_repeats(words, grams)
+    return violations
 
 
-class _Facts(msgspec.Struct, frozen=True):
+class _WordCounts(msgspec.Struct, frozen=True):
     """Of the words of one text."""
 
     words: int
@@ -117,56 +140,60 @@ class _Facts(msgspec.Struct, frozen=True):
     stop_words: int  # distinct
 
 
-def _facts(numbers: Numbers, known: Pieces) -> list[_Facts]:
-    flat, offsets = numbers
-    facts = known.facts()
-    columns = (facts.words, facts.plain, facts.plain_characters, facts.alphabetic)
-    sums = [_reduced(np.add, values.take(flat), offsets).tolist() for values in columns]
-    bits = _reduced(np.bitwise_or, facts.stop_bits.take(flat), offsets)
-    return [_Facts(*row) for row in zip(*sums, map(int.bit_count, bits.tolist()), strict=True)]
+def _count_words(tokenized: TokenizedTexts, table: TokenTable) -> list[_WordCounts]:
+    flat, offsets = tokenized
+    features = table.features()
+    columns = (features.words, features.plain, features.plain_characters, features.alphabetic)
+    sums = [_reduce_by_text(np.add, values.take(flat), offsets).tolist() for values in columns]
+    bits = _reduce_by_text(np.bitwise_or, features.stop_bits.take(flat), offsets)
+    return [_WordCounts(*row) for row in zip(*sums, map(int.bit_count, bits.tolist()), strict=True)]
 
 
-def _reduced(operation: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def _reduce_by_text(operation: np.ufunc, values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Over the pieces of each text; 0 for a text without any."""
-    found = operation.reduceat(np.append(values, values.dtype.type(0)), offsets[:-1])
-    found[offsets[:-1] == offsets[1:]] = 0
-    return found
+    reduced = operation.reduceat(np.append(values, values.dtype.type(0)), offsets[:-1])
+    reduced[offsets[:-1] == offsets[1:]] = 0
+    return reduced
 
 
-def _plain_facts(text: str) -> _Facts:
+def _count_plain_words(text: str) -> _WordCounts:
     words = text.split()
     alphabetic = sum(any(map(str.isalpha, word)) for word in words)
-    return _Facts(len(words), len(words), sum(map(len, words)), alphabetic, len(_STOPS.intersection(words)))
+    return _WordCounts(
+        len(words), len(words), sum(map(len, words)), alphabetic, len(_STOP_WORD_SET.intersection(words))
+    )
 
 
-def _plain_words(texts: Sequence[str]) -> Words:
+def _split_plain_words(texts: Sequence[str]) -> WordSequences:
     split = [text.split() for text in texts]
-    numbered: dict[str, int] = {}
-    ids = [numbered.setdefault(word, len(numbered) + 1) for words in split for word in words]
+    word_ids: dict[str, int] = {}
+    ids = [word_ids.setdefault(word, len(word_ids) + 1) for words in split for word in words]
     hashes = np.array(ids, np.uint64) * np.uint64(0xBF58476D1CE4E5B9)
     lengths = np.array([len(word) for words in split for word in words], np.int64)
     offsets = np.concatenate(([0], np.cumsum([len(words) for words in split], dtype=np.int64)))
-    return Words(hashes, np.concatenate(([0], np.cumsum(lengths))), offsets)
+    return WordSequences(hashes, np.concatenate(([0], np.cumsum(lengths))), offsets)
 
 
-def _quality(text: str, facts: _Facts, limits: dict[str, float]) -> Verdict | None:
-    if verdict := _under("gopher_short_doc", facts.plain, limits) or _over("gopher_long_doc", facts.plain, limits):
+def _check_quality(text: str, counts: _WordCounts, limits: dict[str, float]) -> Violation | None:
+    if verdict := _check_minimum("gopher_short_doc", counts.plain, limits) or _check_maximum(
+        "gopher_long_doc", counts.plain, limits
+    ):
         return verdict
-    if not facts.plain:  # only where the limit was set to nothing
-        return Verdict("gopher_short_doc", 0.0, 1.0)
-    mean = facts.plain_characters / facts.plain
+    if not counts.plain:  # only where the limit was set to nothing
+        return Violation("gopher_short_doc", 0.0, 1.0)
+    mean = counts.plain_characters / counts.plain
     ellipses = text.count("...") + text.count("…")
     bulleted = "-" in text or "•" in text
     lines = text.splitlines() if ellipses or bulleted else [text]
     ends = sum(line.rstrip().endswith(("...", "…")) for line in lines) if ellipses else 0
     bullets = sum(line.lstrip().startswith(_BULLETS) for line in lines) if bulleted else 0
     return (
-        _under("gopher_below_avg_threshold", mean, limits)
-        or _over("gopher_above_avg_threshold", mean, limits)
-        or _over("gopher_too_many_hashes", text.count("#") / facts.words, limits)
-        or _over("gopher_too_many_ellipsis", ellipses / facts.words, limits)
-        or _over("gopher_too_many_bullets", bullets / len(lines), limits)
-        or _over("gopher_too_many_end_ellipsis", ends / len(lines), limits)
-        or _under("gopher_below_alpha_threshold", facts.alphabetic / facts.words, limits)
-        or _under("gopher_enough_stop_words", facts.stop_words, limits)
+        _check_minimum("gopher_below_avg_threshold", mean, limits)
+        or _check_maximum("gopher_above_avg_threshold", mean, limits)
+        or _check_maximum("gopher_too_many_hashes", text.count("#") / counts.words, limits)
+        or _check_maximum("gopher_too_many_ellipsis", ellipses / counts.words, limits)
+        or _check_maximum("gopher_too_many_bullets", bullets / len(lines), limits)
+        or _check_maximum("gopher_too_many_end_ellipsis", ends / len(lines), limits)
+        or _check_minimum("gopher_below_alpha_threshold", counts.alphabetic / counts.words, limits)
+        or _check_minimum("gopher_enough_stop_words", counts.stop_words, limits)
     )

@@ -23,9 +23,9 @@ class Pipeline:
 
         :raises InputError: as `steward data run`
         """
-        taken = Source(path=source) if isinstance(source, str) else source
-        given = Sink(path=sink) if isinstance(sink, str) else sink
-        return run(taken, self.stages, given, executor or InProcess(), overwrite=overwrite)
+        resolved_source = Source(path=source) if isinstance(source, str) else source
+        resolved_sink = Sink(path=sink) if isinstance(sink, str) else sink
+        return run(resolved_source, self.stages, resolved_sink, executor or InProcess(), overwrite=overwrite)
 
 
 class InProcess:

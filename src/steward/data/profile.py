@@ -18,15 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from steward.data.stage import texts
+from steward.data.stage import get_texts
 
 Detector = Callable[[str], list[tuple[int, int, str]]]
-SAMPLE = 64  # rows of a batch whose language is asked for
-_READ = 200  # characters of each: what the answer costs grows with them, and a whole run has thousands of such samples
-_MOST_VALUES = 50  # a column of more different values is no label
+LANGUAGE_SAMPLE_ROWS = 64  # rows of a batch whose language is asked for
+_LANGUAGE_SAMPLE_CHARACTERS = (
+    200  # characters of each: what the answer costs grows with them, and a whole run has thousands of such samples
+)
+_MAX_LABEL_VALUES = 50  # a column of more different values is no label
 
 
-class Lengths(msgspec.Struct, frozen=True):
+class LengthStatistics(msgspec.Struct, frozen=True):
     """Rows by length in characters: bucket b holds 2^(b-1) to 2^b - 1, bucket 0 the empty ones."""
 
     rows: int = 0
@@ -34,8 +36,8 @@ class Lengths(msgspec.Struct, frozen=True):
     buckets: dict[int, int] = {}
     languages: dict[str, int] = {}  # of the sample
 
-    def merged(self, other: Lengths) -> Lengths:
-        return Lengths(
+    def merge(self, other: LengthStatistics) -> LengthStatistics:
+        return LengthStatistics(
             self.rows + other.rows,
             self.characters + other.characters,
             dict(sorted((Counter(self.buckets) + Counter(other.buckets)).items())),
@@ -57,14 +59,16 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     columns: dict[str, dict[str, int]]  # label and group columns: rows by value
 
 
-def lengths_of(batch: pa.RecordBatch) -> Lengths:
+def measure_lengths(batch: pa.RecordBatch) -> LengthStatistics:
     """Lengths of all rows, languages of a sample."""
-    values = texts(batch)
+    values = get_texts(batch)
     lengths = pc.utf8_length(values).to_numpy(zero_copy_only=False).astype(np.int64)
     buckets = np.bincount(np.ceil(np.log2(lengths + 1)).astype(np.int64)) if len(lengths) else np.zeros(0, np.int64)
-    step = max(1, len(lengths) // SAMPLE)
-    languages = Counter(language_of(values[index].as_py()[:_READ]) for index in range(0, len(lengths), step))
-    return Lengths(
+    step = max(1, len(lengths) // LANGUAGE_SAMPLE_ROWS)
+    languages = Counter(
+        guess_language(values[index].as_py()[:_LANGUAGE_SAMPLE_CHARACTERS]) for index in range(0, len(lengths), step)
+    )
+    return LengthStatistics(
         len(lengths),
         int(lengths.sum()),
         {bucket: int(count) for bucket, count in enumerate(buckets) if count},
@@ -72,19 +76,19 @@ def lengths_of(batch: pa.RecordBatch) -> Lengths:
     )
 
 
-def language_of(text: str) -> str:
+def guess_language(text: str) -> str:
     """ISO 639-1, or "short".
 
-    >>> language_of("The weather is fine today, and the children play outside.")
+    >>> guess_language("The weather is fine today, and the children play outside.")
     'en'
     """
     if sum(map(str.isalpha, text)) < 20:
         return "short"
-    return str(_identifier()(text)[0])
+    return str(_load_identifier()(text)[0])
 
 
 @cache
-def _identifier() -> Callable[[str], tuple[str, float]]:
+def _load_identifier() -> Callable[[str], tuple[str, float]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import py3langid
@@ -95,25 +99,25 @@ def _identifier() -> Callable[[str], tuple[str, float]]:
 
 def profile(batches: Iterable[pa.RecordBatch], detector: Detector | None = None, failed: int = 0) -> Profile:
     """Of a whole data set; keeps 8 bytes a row."""
-    lengths = Lengths()
+    lengths = LengthStatistics()
     hashes: list[np.ndarray[Any, Any]] = []
     personal: Counter[str] = Counter()
     columns: dict[str, Counter[str] | None] = {}
     for batch in batches:
-        lengths = lengths.merged(lengths_of(batch))
-        words = texts(batch).to_pylist()
-        hashes.append(np.fromiter(map(content_hash, words), np.uint64, len(words)))
+        lengths = lengths.merge(measure_lengths(batch))
+        words = get_texts(batch).to_pylist()
+        hashes.append(np.fromiter(map(hash_content, words), np.uint64, len(words)))
         for text in words if detector else ():
             personal.update({kind for _, _, kind in detector(text)})  # type: ignore[misc]
         for name in batch.schema.names:
             if name not in ("row", "id", "text", "messages", "prompt", "chosen", "rejected", "more"):
-                _count(columns, name, batch[name])
+                _count_values(columns, name, batch[name])
     different = len(np.unique(np.concatenate(hashes))) if hashes else 0
     return Profile(
         rows=lengths.rows,
         failed=failed,
         characters=lengths.characters,
-        median_characters=_median(lengths),
+        median_characters=_median_length(lengths),
         lengths=lengths.buckets,
         languages=lengths.languages,
         exact_duplicates=lengths.rows - different,
@@ -122,24 +126,24 @@ def profile(batches: Iterable[pa.RecordBatch], detector: Detector | None = None,
     )
 
 
-def content_hash(text: str) -> int:
+def hash_content(text: str) -> int:
     """The same for texts that differ in case and spacing only (XXH3, 64 bits)."""
     return xxhash.xxh3_64_intdigest(" ".join(text.lower().split()).encode("utf-8", "surrogatepass"))
 
 
-def _count(columns: dict[str, Counter[str] | None], name: str, values: pa.Array) -> None:
+def _count_values(columns: dict[str, Counter[str] | None], name: str, values: pa.Array) -> None:
     counter = columns.setdefault(name, Counter())
     if counter is None or pa.types.is_floating(values.type):
         columns[name] = None
         return
     for item in pc.value_counts(values).to_pylist():
         counter[str(item["values"])] += item["counts"]
-        if len(counter) > _MOST_VALUES:
+        if len(counter) > _MAX_LABEL_VALUES:
             columns[name] = None
             return
 
 
-def _median(lengths: Lengths) -> int:
+def _median_length(lengths: LengthStatistics) -> int:
     passed = 0
     for bucket, count in sorted(lengths.buckets.items()):
         passed += count

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from steward.data.pieces import Numbers, Pieces
+from steward.data.token_table import TokenizedTexts, TokenTable
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: odd, bits well spread
 _SALT = np.uint64(0xD1B54A32D192ED03)
 
 
-def repeated(parts: Sequence[str]) -> tuple[int, int]:
+def count_duplicates(parts: Sequence[str]) -> tuple[int, int]:
     """The second and later copies among the parts: how many, and how many characters they have."""
     distinct = set(parts)
     if len(distinct) == len(parts):
@@ -27,7 +27,7 @@ def repeated(parts: Sequence[str]) -> tuple[int, int]:
     return len(parts) - len(distinct), sum(map(len, parts)) - sum(map(len, distinct))
 
 
-class Words(msgspec.Struct, frozen=True):
+class WordSequences(msgspec.Struct, frozen=True):
     """The words of several texts, one after another."""
 
     hashes: np.ndarray  # (words,) uint64
@@ -35,20 +35,20 @@ class Words(msgspec.Struct, frozen=True):
     offsets: np.ndarray  # (texts + 1,) int64: words before each text
 
 
-def words_of(numbers: Numbers, pieces: Pieces) -> Words:
+def gather_words(tokenized: TokenizedTexts, table: TokenTable) -> WordSequences:
     """The words of the texts that `Pieces.numbers` has seen."""
-    facts = pieces.facts()
-    counts = facts.words.take(numbers.flat)
-    before = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=before[1:])
-    index = np.repeat(facts.start.take(numbers.flat) - before[:-1], counts)
+    features = table.features()
+    counts = features.words.take(tokenized.ids)
+    words_before = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=words_before[1:])
+    index = np.repeat(features.start.take(tokenized.ids) - words_before[:-1], counts)
     index += np.arange(len(index))
     starts = np.zeros(len(index) + 1, np.int64)
-    np.cumsum(pieces.lengths.take(index), out=starts[1:])
-    return Words(pieces.hashes.take(index), starts, before.take(numbers.offsets))
+    np.cumsum(table.lengths.take(index), out=starts[1:])
+    return WordSequences(table.hashes.take(index), starts, words_before.take(tokenized.offsets))
 
 
-class Repeats(msgspec.Struct, frozen=True):
+class RepeatedNgrams(msgspec.Struct, frozen=True):
     """The n-grams that a text has more than once."""
 
     n: int
@@ -59,18 +59,18 @@ class Repeats(msgspec.Struct, frozen=True):
     groups: np.ndarray  # (groups,) int64: where each group begins in that order
 
 
-def pairs(words: Words) -> Repeats:
+def find_repeated_bigrams(words: WordSequences) -> RepeatedNgrams:
     """Repeated 2-grams."""
     rolling = words.hashes[:-1] * _MULTIPLIER + words.hashes[1:]
-    salts = np.repeat(_salts(words), np.diff(words.offsets))[:-1]
+    salts = np.repeat(_text_salts(words), np.diff(words.offsets))[:-1]
     inside = np.ones(len(words.hashes) + 1, bool)
     inside[words.offsets[1:] - 1] = False  # the last word of a text and the first of the next are no 2-gram
-    at = _maybe_again(_keys(rolling, salts))
+    at = _find_candidates(_ngram_keys(rolling, salts))
     at = at[inside[at]]
-    return _repeats(2, at, rolling[at], salts[at])
+    return _find_repeats(2, at, rolling[at], salts[at])
 
 
-def longer(words: Words, shorter: Repeats) -> Repeats:
+def find_longer_repeats(words: WordSequences, shorter: RepeatedNgrams) -> RepeatedNgrams:
     """Repeated n+1-grams: both n-grams inside one are repeated themselves."""
     n = shorter.n + 1
     inside = np.zeros(len(words.hashes) + 1, bool)
@@ -79,57 +79,59 @@ def longer(words: Words, shorter: Repeats) -> Repeats:
     keep = np.flatnonzero(inside[shorter.at + 1] & (shorter.at + n <= words.offsets[text + 1]))
     at = shorter.at[keep]
     rolling = shorter.rolling[keep] * _MULTIPLIER + words.hashes[at + n - 1]
-    return _repeats(n, at, rolling, _salts(words)[text[keep]])
+    return _find_repeats(n, at, rolling, _text_salts(words)[text[keep]])
 
 
-def _salts(words: Words) -> np.ndarray:
+def _text_salts(words: WordSequences) -> np.ndarray:
     """One a text, so that n-grams of two texts differ."""
     return words.offsets[1:].astype(np.uint64) * _SALT
 
 
-def _keys(rolling: np.ndarray, salts: np.ndarray) -> np.ndarray:
+def _ngram_keys(rolling: np.ndarray, salts: np.ndarray) -> np.ndarray:
     keys: np.ndarray = (rolling ^ (rolling >> np.uint64(29))) * _MULTIPLIER + salts
     return keys
 
 
-def _maybe_again(keys: np.ndarray) -> np.ndarray:
+def _find_candidates(keys: np.ndarray) -> np.ndarray:
     """The places of keys whose first bits come twice: a table of those is cheaper than sorting all keys."""
     bits = len(keys).bit_length() + 1
     slots = (keys >> np.uint64(64 - bits)).astype(np.int64)
     return np.flatnonzero(np.bincount(slots, minlength=1 << bits)[slots] > 1)
 
 
-def _repeats(n: int, at: np.ndarray, rolling: np.ndarray, salts: np.ndarray) -> Repeats:
-    keys = _keys(rolling, salts)
+def _find_repeats(n: int, at: np.ndarray, rolling: np.ndarray, salts: np.ndarray) -> RepeatedNgrams:
+    keys = _ngram_keys(rolling, salts)
     # Key and place in one number sort three times as fast as argsort does; the whole keys are compared after.
     low = np.uint64(len(at).bit_length())
     packed = (keys >> low << low) | np.arange(len(at), dtype=np.uint64)
     packed.sort()
-    packed = packed[_beside(packed >> low)]
+    packed = packed[_find_equal_neighbours(packed >> low)]
     places = (packed & ((np.uint64(1) << low) - np.uint64(1))).astype(np.int64)
-    places = places[_beside(keys[places])]
+    places = places[_find_equal_neighbours(keys[places])]
     groups = np.flatnonzero(np.diff(keys[places], prepend=~keys[places[:1]]))
     often = np.sort(places)
-    return Repeats(n, at[often], keys[often], rolling[often], np.searchsorted(often, places), groups)
+    return RepeatedNgrams(n, at[often], keys[often], rolling[often], np.searchsorted(often, places), groups)
 
 
-def _beside(values: np.ndarray) -> np.ndarray:
+def _find_equal_neighbours(values: np.ndarray) -> np.ndarray:
     """The places of values that are equal to one beside them."""
-    same = np.zeros(len(values) + 1, bool)
-    np.equal(values[1:], values[:-1], out=same[1:-1])
-    return np.flatnonzero(same[1:] | same[:-1])
+    equal_to_previous = np.zeros(len(values) + 1, bool)
+    np.equal(values[1:], values[:-1], out=equal_to_previous[1:-1])
+    return np.flatnonzero(equal_to_previous[1:] | equal_to_previous[:-1])
 
 
-def top(words: Words, repeats: Repeats, *, once: bool) -> np.ndarray:
+def count_top_ngram_characters(words: WordSequences, repeats: RepeatedNgrams, *, once: bool) -> np.ndarray:
     """Characters (with the blanks between words) of the commonest n-gram, times its count; the first wins a tie.
 
     `once`: an n-gram that occurs once counts, as in datatrove. (texts,) int64.
     """
     n, first_words = repeats.n, words.offsets[:-1]
-    enough = np.diff(words.offsets) >= n
-    found = np.zeros(len(first_words), np.int64)
+    long_enough = np.diff(words.offsets) >= n
+    characters = np.zeros(len(first_words), np.int64)
     if once:
-        found[enough] = words.starts[first_words[enough] + n] - words.starts[first_words[enough]] + n - 1
+        characters[long_enough] = (
+            words.starts[first_words[long_enough] + n] - words.starts[first_words[long_enough]] + n - 1
+        )
     if len(repeats.groups):
         first = repeats.at[repeats.order[repeats.groups]]
         count = np.diff(np.concatenate((repeats.groups, [len(repeats.order)])))
@@ -138,11 +140,11 @@ def top(words: Words, repeats: Repeats, *, once: bool) -> np.ndarray:
         texts, where = np.unique(text[best], return_index=True)
         chosen = best[where]
         length = words.starts[first[chosen] + n] - words.starts[first[chosen]] + n - 1
-        found[texts] = length * count[chosen]
-    return found
+        characters[texts] = length * count[chosen]
+    return characters
 
 
-def covered(words: Words, repeats: Repeats, *, every_copy: bool) -> np.ndarray:
+def count_repeated_characters(words: WordSequences, repeats: RepeatedNgrams, *, every_copy: bool) -> np.ndarray:
     """Characters inside repeated n-grams, each counted once; without the first copies unless `every_copy`. (texts,)"""
     at = repeats.at
     if not every_copy and len(at):
@@ -152,23 +154,23 @@ def covered(words: Words, repeats: Repeats, *, every_copy: bool) -> np.ndarray:
     texts = len(words.offsets) - 1
     if not len(at):
         return np.zeros(texts, np.int64)
-    until = np.minimum(at + repeats.n, np.concatenate((at[1:], [len(words.hashes)])))
+    ends = np.minimum(at + repeats.n, np.concatenate((at[1:], [len(words.hashes)])))
     text = np.searchsorted(words.offsets, at, side="right") - 1
-    characters = (words.starts[until] - words.starts[at]).astype(np.float64)
+    characters = (words.starts[ends] - words.starts[at]).astype(np.float64)
     return np.bincount(text, characters, minlength=texts).astype(np.int64)
 
 
-def skipping(words: Words, repeats: Repeats, text: int) -> int:
+def count_repeated_characters_by_skipping(words: WordSequences, repeats: RepeatedNgrams, text: int) -> int:
     """Characters of repeated n-grams as datatrove counts: reads on, and jumps n words after each one seen before."""
     low, high = np.searchsorted(repeats.at, words.offsets[text : text + 2])
-    seen: set[int] = set()
+    seen_keys: set[int] = set()
     characters = at = 0
     for place, key in zip(repeats.at[low:high].tolist(), repeats.keys[low:high].tolist(), strict=True):
         if place < at:
             continue
-        if key in seen:
+        if key in seen_keys:
             characters += int(words.starts[place + repeats.n] - words.starts[place])
             at = place + repeats.n
         else:
-            seen.add(key)
+            seen_keys.add(key)
     return characters

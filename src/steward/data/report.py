@@ -19,19 +19,19 @@ import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
 from steward.data import sources
-from steward.data.added import ORIGIN
-from steward.data.profile import Detector, Lengths
+from steward.data.profile import Detector, LengthStatistics
+from steward.data.row_ids import ORIGIN_MASK
 from steward.data.run import LEDGER_FILE, StageCount, Summary, read_plan, read_summary
-from steward.data.sinks import replace
-from steward.data.stage import texts
+from steward.data.sinks import replace_file
+from steward.data.stage import get_texts
 from steward.web.charts import Line, bar_chart
 from steward.web.page import report_page
 
-LIMIT_BYTES = 500_000
-EXAMPLES = 3  # a rule
-_RULES = 24  # with examples
-_SHOWN = 220  # characters of an example
-_CLUSTERS = 6
+MAX_REPORT_BYTES = 500_000
+EXAMPLES_PER_RULE = 3  # a rule
+_MAX_RULES_WITH_EXAMPLES = 24  # with examples
+_MAX_EXAMPLE_CHARACTERS = 220  # characters of an example
+_MAX_CLUSTERS = 6
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -49,10 +49,10 @@ def write_report(output: Path, detector: Detector | None = None) -> Path:
     """`report.html` in the output folder. :raises InputError: no finished run there"""
     summary = read_summary(output)
     reasons, clusters = _read_ledger(output)
-    shown = _examples(output, reasons, detector)
-    page = render(summary, reasons, clusters, shown)
+    examples = _read_examples(output, reasons, detector)
+    page = render_report(summary, reasons, clusters, examples)
     path = output / "report.html"
-    replace(path, page.encode())
+    replace_file(path, page.encode())
     return path
 
 
@@ -67,104 +67,110 @@ def _read_ledger(output: Path) -> tuple[list[Reason], Counter[str]]:
         keys = list(zip(*(batch[name].to_pylist() for name in ("stage", "action", "rule")), strict=True))
         counts.update(keys)
         for index, key in enumerate(keys):
-            found = firsts.setdefault(key, [])
-            if len(found) < EXAMPLES:
-                found += batch.slice(index, 1).to_pylist()
+            first_rows = firsts.setdefault(key, [])
+            if len(first_rows) < EXAMPLES_PER_RULE:
+                first_rows += batch.slice(index, 1).to_pylist()
     order = {action: place for place, action in enumerate(("fail", "drop", "merge", "add", "change"))}
     reasons = [
-        Reason(*key, rows, _typical(firsts[key][0]), tuple((row["row"], row["id"]) for row in firsts[key]))
+        Reason(*key, rows, _format_example_value(firsts[key][0]), tuple((row["row"], row["id"]) for row in firsts[key]))
         for key, rows in sorted(counts.items(), key=lambda pair: (order[pair[0][1]], -pair[1], pair[0]))
     ]
     return reasons, clusters
 
 
-def _typical(row: dict[str, Any]) -> str:
+def _format_example_value(row: dict[str, Any]) -> str:
     """ "3.5, allowed 10" of the first row; words are cut short."""
-    seen, allowed = (
+    value, threshold = (
         f"{row[name]:.4g}" if row[name] is not None else (row[f"{name}_text"] or "")[:48]
         for name in ("value", "threshold")
     )
-    return ", allowed ".join(part for part in (seen, allowed) if part)
+    return ", allowed ".join(part for part in (value, threshold) if part)
 
 
 # -- examples ----------------------------------------------------------------------------------------
 
 
-def _examples(output: Path, reasons: list[Reason], detector: Detector | None) -> dict[tuple[str, str, str], list[str]]:
+def _read_examples(
+    output: Path, reasons: list[Reason], detector: Detector | None
+) -> dict[tuple[str, str, str], list[str]]:
     """The words of the first rows of each rule that dropped or merged some, redacted."""
     if detector is None:
         return {}
-    asked = [reason for reason in reasons if reason.action in ("drop", "merge")][:_RULES]
-    wanted: dict[int, set[int]] = {}
-    for reason in asked:
+    reasons_with_examples = [reason for reason in reasons if reason.action in ("drop", "merge")][
+        :_MAX_RULES_WITH_EXAMPLES
+    ]
+    rows_by_shard: dict[int, set[int]] = {}
+    for reason in reasons_with_examples:
         for row, _ in reason.first:
-            wanted.setdefault((row & ORIGIN) >> 32, set()).add(row)
-    words = dict(_words(output, wanted))
+            rows_by_shard.setdefault((row & ORIGIN_MASK) >> 32, set()).add(row)
+    texts_by_row = dict(_read_texts(output, rows_by_shard))
     return {
         (reason.stage, reason.action, reason.rule): [
-            f"{identity}: {redacted(words[row], detector)}" for row, identity in reason.first if row in words
+            f"{identity}: {redact(texts_by_row[row], detector)}"
+            for row, identity in reason.first
+            if row in texts_by_row
         ]
-        for reason in asked
+        for reason in reasons_with_examples
     }
 
 
-def _words(output: Path, wanted: dict[int, set[int]]) -> Iterator[tuple[int, str]]:
+def _read_texts(output: Path, rows_by_shard: dict[int, set[int]]) -> Iterator[tuple[int, str]]:
     """The texts of rows, by shard; nothing where the files are not as the run saw them."""
-    planned = read_plan(output)
-    if planned is None:
+    recorded = read_plan(output)
+    if recorded is None:
         return
-    plan, source = planned
+    plan, source = recorded
     unchanged = {item.name: item.bytes for item in plan.inputs}
-    for index, rows in wanted.items():
+    for index, rows in rows_by_shard.items():
         if index >= len(plan.shards):
             continue
         shard = plan.shards[index]
         path = Path(shard.path)
         if not path.exists() or path.stat().st_size != unchanged[shard.name]:
             continue
-        left = set(rows)
+        missing = set(rows)
         try:
-            for item in sources.read(shard, plan.shape, source.model_copy(update={"on_error": "skip"})):
+            for item in sources.read_shard(shard, plan.shape, source.model_copy(update={"on_error": "skip"})):
                 numbers = item.batch["row"].to_pylist()
-                found = [(at, row) for at, row in enumerate(numbers) if row in left]
-                values = texts(item.batch)
-                for at, row in found:
+                positions = [(at, row) for at, row in enumerate(numbers) if row in missing]
+                values = get_texts(item.batch)
+                for at, row in positions:
                     yield row, values[at].as_py()
-                    left.discard(row)
-                if not left:
+                    missing.discard(row)
+                if not missing:
                     break
         except InputError:
             continue
 
 
-def redacted(text: str, detector: Detector) -> str:
+def redact(text: str, detector: Detector) -> str:
     """The beginning of the text, its personal data replaced by its kind.
 
-    >>> redacted("write to bob@example.com", lambda text: [(9, 24, "email")])
+    >>> redact("write to bob@example.com", lambda text: [(9, 24, "email")])
     'write to [email]'
     """
-    if len(text) > _SHOWN * 4:  # whole words, so that no half of an address escapes the detector
-        text = text[: _SHOWN * 4].rpartition(" ")[0]
+    if len(text) > _MAX_EXAMPLE_CHARACTERS * 4:  # whole words, so that no half of an address escapes the detector
+        text = text[: _MAX_EXAMPLE_CHARACTERS * 4].rpartition(" ")[0]
     text = re.sub(r"\s+", " ", text)
-    cut, end = "", 0
+    result, end = "", 0
     for start, stop, kind in sorted(detector(text)):
-        cut += f"{text[end:start]}[{kind}]"
+        result += f"{text[end:start]}[{kind}]"
         end = stop
-    cut += text[end:]
-    return cut if len(cut) <= _SHOWN else f"{cut[:_SHOWN]}…"
+    result += text[end:]
+    return result if len(result) <= _MAX_EXAMPLE_CHARACTERS else f"{result[:_MAX_EXAMPLE_CHARACTERS]}…"
 
 
 # -- the page ----------------------------------------------------------------------------------------
 
 
-def render(
+def render_report(
     summary: Summary, reasons: list[Reason], clusters: Counter[str], examples: dict[tuple[str, str, str], list[str]]
 ) -> str:
     """The page. Under 500 KB: its tables have fixed lengths."""
     share = summary.rows_out / summary.rows_in if summary.rows_in else 0.0
     files = f"{len(summary.inputs):,} file{'s' * (len(summary.inputs) != 1)}"
     figures = [
-        ("Rows in", f"{summary.rows_in:,}", f"{files}, {_size(sum(item.bytes for item in summary.inputs))}"),
+        ("Rows in", f"{summary.rows_in:,}", f"{files}, {_format_bytes(sum(item.bytes for item in summary.inputs))}"),
         ("Rows out", f"{summary.rows_out:,}", f"{share:.1%} of those that came in"),
         ("Dropped or merged", f"{summary.dropped + summary.merged:,}", f"{summary.merged:,} as duplicates"),
         ("Could not be read", f"{summary.failed:,}", f"{summary.added:,} rows were added"),
@@ -175,25 +181,27 @@ def render(
     )
     sentence = f"{summary.rows_out:,} of {summary.rows_in:,} rows are kept"
     kicker = f"data report · digest {summary.digest[:16]} · version {escape(summary.version)}"
+    lengths = _render_lengths(summary.before, summary.after)
+    languages = _render_languages(summary.before, summary.after)
     body = f"""<section class="figures">{boxes}</section>
-<section class="card"><h2>What each stage kept</h2>{_funnel(summary.stages)}
+<section class="card"><h2>What each stage kept</h2>{_render_funnel(summary.stages)}
 <p class="quiet">{summary.rows_in:,} in + {summary.added:,} added = {summary.rows_out:,} out +
 {summary.dropped:,} dropped + {summary.merged:,} merged + {summary.failed:,} failed</p></section>
-<section class="card"><h2>Why</h2>{_reasons(reasons, examples)}</section>
-<section class="charts">{_lengths(summary.before, summary.after)}{_languages(summary.before, summary.after)}</section>
-{_clusters(clusters)}
-<section class="card"><h2>Files that came in</h2>{_inputs(summary)}</section>
+<section class="card"><h2>Why</h2>{_render_reasons(reasons, examples)}</section>
+<section class="charts">{lengths}{languages}</section>
+{_render_clusters(clusters)}
+<section class="card"><h2>Files that came in</h2>{_render_inputs(summary)}</section>
 """
     return report_page(sentence, kicker, body)
 
 
-def _funnel(stages: tuple[StageCount, ...]) -> str:
+def _render_funnel(stages: tuple[StageCount, ...]) -> str:
     """A bar for each stage: what it kept of the most rows there ever were, and what left."""
-    most = max((max(item.rows_in, item.rows_out) for item in stages), default=0) or 1
+    max_rows = max((max(item.rows_in, item.rows_out) for item in stages), default=0) or 1
     rows = []
     for item in stages:
         lost = item.rows_in + item.added - item.rows_out
-        kept_percent, lost_percent = 100 * item.rows_out / most, 100 * lost / most
+        kept_percent, lost_percent = 100 * item.rows_out / max_rows, 100 * lost / max_rows
         notes = [
             f"{getattr(item, name):,} {name}"
             for name in ("dropped", "merged", "failed", "added", "changed")
@@ -209,37 +217,37 @@ def _funnel(stages: tuple[StageCount, ...]) -> str:
     return f'<table class="funnel"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _reasons(reasons: list[Reason], examples: dict[tuple[str, str, str], list[str]]) -> str:
+def _render_reasons(reasons: list[Reason], examples: dict[tuple[str, str, str], list[str]]) -> str:
     if not reasons:
         return "<p>Every row passed unchanged.</p>"
     rows = []
     for reason in reasons[:60]:
-        shown = examples.get((reason.stage, reason.action, reason.rule), [])
-        inner = "".join(f"<li>{escape(text)}</li>" for text in shown)
-        more = f"<details><summary>Examples</summary><ul>{inner}</ul></details>" if inner else ""
+        texts = examples.get((reason.stage, reason.action, reason.rule), [])
+        inner = "".join(f"<li>{escape(text)}</li>" for text in texts)
+        details = f"<details><summary>Examples</summary><ul>{inner}</ul></details>" if inner else ""
         ids = ", ".join(escape(identity[:60]) for _, identity in reason.first)
         rows.append(
             f"<tr><td>{escape(reason.stage)}</td>"
             f'<td><span class="act {escape(reason.action)}">{escape(reason.action)}</span></td>'
-            f'<td>{escape(reason.rule.replace("_", " "))}{more}</td><td class="n">{reason.rows:,}</td>'
+            f'<td>{escape(reason.rule.replace("_", " "))}{details}</td><td class="n">{reason.rows:,}</td>'
             f'<td class="quiet">{escape(reason.value)}</td><td class="quiet ids">{ids}</td></tr>'
         )
-    rest = f'<p class="quiet">and {len(reasons) - 60} rarer ones</p>' if len(reasons) > 60 else ""
-    return _table("Stage|What|Rule|#Rows|The first one's value|Such as", rows) + rest
+    footnote = f'<p class="quiet">and {len(reasons) - 60} rarer ones</p>' if len(reasons) > 60 else ""
+    return _render_table("Stage|What|Rule|#Rows|The first one's value|Such as", rows) + footnote
 
 
-def _lengths(before: Lengths, after: Lengths) -> str:
+def _render_lengths(before: LengthStatistics, after: LengthStatistics) -> str:
     buckets = range(
         min([*before.buckets, *after.buckets], default=0), max([*before.buckets, *after.buckets], default=0) + 1
     )
-    labels = [_short(1 << bucket - 1) if bucket else "0" for bucket in buckets]
-    kept = tuple(float(after.buckets.get(bucket, 0)) for bucket in buckets)
-    gone = tuple(max(0.0, before.buckets.get(bucket, 0) - after.buckets.get(bucket, 0)) for bucket in buckets)
-    lines = [Line("after", kept, "a"), Line("only before", gone, "d")]
+    labels = [_format_count(1 << bucket - 1) if bucket else "0" for bucket in buckets]
+    kept_counts = tuple(float(after.buckets.get(bucket, 0)) for bucket in buckets)
+    removed_counts = tuple(max(0.0, before.buckets.get(bucket, 0) - after.buckets.get(bucket, 0)) for bucket in buckets)
+    lines = [Line("after", kept_counts, "a"), Line("only before", removed_counts, "d")]
     return bar_chart("Length in characters, from", labels, lines, lambda value: f"{value:,.0f}", head="Characters")
 
 
-def _languages(before: Lengths, after: Lengths) -> str:
+def _render_languages(before: LengthStatistics, after: LengthStatistics) -> str:
     names = [name for name, _ in (Counter(before.languages) + Counter(after.languages)).most_common(10)]
     lines = []
     for title, lengths, style in (("before", before, "b"), ("after", after, "a")):
@@ -249,7 +257,7 @@ def _languages(before: Lengths, after: Lengths) -> str:
     return bar_chart(title, names, lines, lambda value: f"{value:.0f} %", head="Language", beside=True)
 
 
-def _clusters(clusters: Counter[str]) -> str:
+def _render_clusters(clusters: Counter[str]) -> str:
     if not clusters:
         return ""
     sizes = Counter(min(count + 1, 10) for count in clusters.values())
@@ -264,23 +272,23 @@ def _clusters(clusters: Counter[str]) -> str:
     )
     rows = [
         f'<tr><td class="ids">{escape(name[:80])}</td><td class="n">{count + 1:,}</td></tr>'
-        for name, count in clusters.most_common(_CLUSTERS)
+        for name, count in clusters.most_common(_MAX_CLUSTERS)
     ]
-    table = _table("The row that stays|#Rows", rows)
+    table = _render_table("The row that stays|#Rows", rows)
     return f'<section class="charts">{chart}<div class="card"><h2>The largest</h2>{table}</div></section>'
 
 
-def _inputs(summary: Summary) -> str:
+def _render_inputs(summary: Summary) -> str:
     rows = [
-        f'<tr><td>{escape(item.name)}</td><td class="n">{_size(item.bytes)}</td>'
+        f'<tr><td>{escape(item.name)}</td><td class="n">{_format_bytes(item.bytes)}</td>'
         f'<td class="quiet">{item.digest}</td></tr>'
         for item in summary.inputs[:50]
     ]
-    rest = f'<p class="quiet">and {len(summary.inputs) - 50:,} more</p>' if len(summary.inputs) > 50 else ""
-    return _table("File|#Size|XXH3", rows) + rest
+    footnote = f'<p class="quiet">and {len(summary.inputs) - 50:,} more</p>' if len(summary.inputs) > 50 else ""
+    return _render_table("File|#Size|XXH3", rows) + footnote
 
 
-def _table(head: str, rows: list[str]) -> str:
+def _render_table(head: str, rows: list[str]) -> str:
     """A table that scrolls by itself where it is too wide; a column's name that begins with # stands to the right."""
     cells = "".join(
         f'<th class="n">{name[1:]}</th>' if name[0] == "#" else f"<th>{name}</th>" for name in head.split("|")
@@ -289,9 +297,9 @@ def _table(head: str, rows: list[str]) -> str:
     return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _size(count: int) -> str:
+def _format_bytes(count: int) -> str:
     """
-    >>> _size(1_500_000)
+    >>> _format_bytes(1_500_000)
     '1.5 MB'
     """
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
@@ -300,5 +308,5 @@ def _size(count: int) -> str:
     return f"{count:,} B"
 
 
-def _short(count: int) -> str:
+def _format_count(count: int) -> str:
     return f"{count}" if count < 1024 else f"{count // 1024}k" if count < 1 << 20 else f"{count >> 20}M"

@@ -29,18 +29,18 @@ from steward import __version__
 from steward.core.errors import Contradiction, InputError, Unavailable
 from steward.core.extend import Executor
 from steward.data import sources
-from steward.data.config import Sink, Source, name_of
-from steward.data.profile import Lengths, lengths_of
+from steward.data.config import Sink, Source, stage_name
+from steward.data.profile import LengthStatistics, measure_lengths
 from steward.data.sinks import (
     LEDGER,
     IpcSink,
     LedgerSink,
     OutputSink,
     read_ipc,
-    replace,
+    replace_file,
 )
-from steward.data.sources import MORE, Input, Shape, Shard
-from steward.data.stage import Entry, Result, is_chat, kept
+from steward.data.sources import MORE, InputFile, RowLayout, Shard
+from steward.data.stage import Entry, Result, filter_rows, is_chat
 
 FORMAT = 1  # of what stands under `.run`
 SUMMARY, LEDGER_FILE = "summary.json", "ledger/entries.parquet"  # apart, so that out/*.parquet are the rows
@@ -60,7 +60,7 @@ class StageCount(msgspec.Struct, frozen=True):
     changed: int = 0
     rules: dict[str, int] = {}  # "drop too_few_words": rows
 
-    def plus(self, other: StageCount) -> StageCount:
+    def add_counts(self, other: StageCount) -> StageCount:
         numbers = {
             name: getattr(self, name) + getattr(other, name)
             for name in self.__struct_fields__
@@ -80,7 +80,7 @@ class StageCount(msgspec.Struct, frozen=True):
             )
 
 
-class Part(msgspec.Struct, frozen=True):
+class OutputPart(msgspec.Struct, frozen=True):
     """One file of the output."""
 
     name: str
@@ -88,7 +88,7 @@ class Part(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True):
+class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
     """One shard of one phase."""
 
     shard: int
@@ -97,8 +97,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     last_row: int = -1
     blank: int = 0
     more: bool = False  # a row has keys beside the columns
-    lengths: Lengths = Lengths()
-    part: Part | None = None
+    lengths: LengthStatistics = LengthStatistics()
+    part: OutputPart | None = None
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,17 +114,17 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     empty_files: int
     stages: tuple[StageCount, ...]
     digest: str  # SHA-256 over those of the parts, in order
-    parts: tuple[Part, ...]
-    inputs: tuple[Input, ...]
+    parts: tuple[OutputPart, ...]
+    inputs: tuple[InputFile, ...]
     key: str
     kind: str
-    before: Lengths
-    after: Lengths
+    before: LengthStatistics
+    after: LengthStatistics
     version: str = __version__
     shards_redone: int = 0  # that this call worked on; the others had been done before
 
 
-class Group(msgspec.Struct, frozen=True):
+class PhaseStages(msgspec.Struct, frozen=True):
     """A phase after the first: a decision over the corpus, then stages on its batches."""
 
     corpus: Any  # CorpusStage | None
@@ -133,23 +133,23 @@ class Group(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
     """All that a worker needs for one shard of one phase."""
 
     folder: str
     output: str
     phase: int
     shard: Shard
-    shape: Shape
+    shape: RowLayout
     source: Source
     format: Literal["parquet", "jsonl"]
-    group: Group | None  # None: read
+    group: PhaseStages | None  # None: read
     survey: Any  # the next phase's CorpusStage | None
     last: bool
     more: bool = True
 
 
-class UniqueIds(msgspec.Struct, frozen=True):
+class UniqueIdCheck(msgspec.Struct, frozen=True):
     """Refuses ids that came before: an id that names two rows explains neither. Of the run itself, before any stage."""
 
     on_error: str
@@ -160,28 +160,31 @@ class UniqueIds(msgspec.Struct, frozen=True):
 
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
         """Compares 8-byte hashes first, and the ids themselves, on a second reading, only where those agree."""
-        hashes = [_hashes(survey["id"]) for survey in surveys]
-        every = np.sort(np.concatenate([np.zeros(0, np.uint64), *hashes]))
-        twice = np.unique(every[1:][every[1:] == every[:-1]])
+        hashes = [_hash_ids(survey["id"]) for survey in surveys]
+        all_hashes = np.sort(np.concatenate([np.zeros(0, np.uint64), *hashes]))
+        repeated = np.unique(all_hashes[1:][all_hashes[1:] == all_hashes[:-1]])
         suspects: list[tuple[str, int]] = []
-        for survey, found in zip(surveys, hashes, strict=True) if len(twice) else ():
-            some = survey.filter(pa.array(np.isin(found, twice)))
-            suspects += zip(some["id"].to_pylist(), some["row"].to_pylist(), strict=True)
-        firsts: dict[str, int] = {}
-        bad = [(row, name, firsts[name]) for name, row in suspects if firsts.setdefault(name, row) != row]
-        if bad and self.on_error == "fail":
-            row, _, first = bad[0]
+        for survey, survey_hashes in zip(surveys, hashes, strict=True) if len(repeated) else ():
+            matching = survey.filter(pa.array(np.isin(survey_hashes, repeated)))
+            suspects += zip(matching["id"].to_pylist(), matching["row"].to_pylist(), strict=True)
+        first_rows: dict[str, int] = {}
+        duplicates = [
+            (row, name, first_rows[name]) for name, row in suspects if first_rows.setdefault(name, row) != row
+        ]
+        if duplicates and self.on_error == "fail":
+            row, _, first = duplicates[0]
+            location, first_location = (sources.row_location(number, self.shards) for number in (row, first))
             raise InputError(
-                f"{sources.place_of(row, self.shards)}: field 'id': the same as {sources.place_of(first, self.shards)} "
-                f"({len(bad):,} such rows); expected one id a row; name another column as input.id, or set "
+                f"{location}: field 'id': the same as {first_location} "
+                f"({len(duplicates):,} such rows); expected one id a row; name another column as input.id, or set "
                 "input.on_error: skip"
             )
         return pa.table(
             {
-                "row": pa.array([row for row, _, _ in bad], pa.int64()),
-                "rule": ["duplicate_id" for _ in bad],
-                "where": [sources.place_of(row, self.shards) for row, _, _ in bad],
-                "value": [sources.place_of(first, self.shards) for _, _, first in bad],
+                "row": pa.array([row for row, _, _ in duplicates], pa.int64()),
+                "rule": ["duplicate_id" for _ in duplicates],
+                "where": [sources.row_location(row, self.shards) for row, _, _ in duplicates],
+                "value": [sources.row_location(first, self.shards) for _, _, first in duplicates],
             }
         )
 
@@ -193,10 +196,10 @@ class UniqueIds(msgspec.Struct, frozen=True):
             )
             for item in decision.to_pylist()
         ]  # fmt: skip
-        return kept(batch, pc.invert(pc.is_in(batch["row"], decision["row"].combine_chunks())), entries)
+        return filter_rows(batch, pc.invert(pc.is_in(batch["row"], decision["row"].combine_chunks())), entries)
 
 
-def _hashes(ids: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
+def _hash_ids(ids: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
     return np.fromiter((xxhash.xxh3_64_intdigest(text.encode()) for text in ids.to_pylist()), np.uint64, len(ids))
 
 
@@ -230,8 +233,8 @@ def run(
     :raises Contradiction: rows in + added is not rows out + dropped + merged + failed
     :raises Unavailable: a worker died; run again to go on
     """
-    named = tuple(names or map(name_of, stages))
-    for stage, name in zip(stages, named, strict=True):
+    stage_names = tuple(names or map(stage_name, stages))
+    for stage, name in zip(stages, stage_names, strict=True):
         if getattr(stage, "detector", name) is None:
             raise InputError(
                 f"stage {name!r} has no detector of personal data; `steward data run` gives it privacy's, in Python "
@@ -240,21 +243,21 @@ def run(
     output = Path(sink.path)
     folder = output / ".run"
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
-        plan = sources.plan(source)
-        key = _key(plan, source, sink, stages, named)
+    with _lock_folder(folder):
+        plan = sources.plan_reading(source)
+        key = _run_key(plan, source, sink, stages, stage_names)
         if finished := _open_folder(output, folder, key, overwrite):
             return finished
-        replace(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]))
-        groups = _groups(plan, source, stages, named)
-        return _phases(plan, source, sink, groups, key, executor, progress)
+        replace_file(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]))
+        groups = _plan_phases(plan, source, stages, stage_names)
+        return _run_phases(plan, source, sink, groups, key, executor, progress)
 
 
-def _phases(
-    plan: sources.Plan,
+def _run_phases(
+    plan: sources.ReadPlan,
     source: Source,
     sink: Sink,
-    groups: list[Group],
+    groups: list[PhaseStages],
     key: str,
     executor: Executor,
     progress: Progress,
@@ -262,58 +265,60 @@ def _phases(
     output = Path(sink.path)
     folder = output / ".run"
     total = len(plan.shards) * (len(groups) + 1)
-    redone, before = 0, Lengths()
-    phases: list[list[Done]] = []
+    redone_shards, before = 0, LengthStatistics()
+    phases: list[list[ShardResult]] = []
     for phase, group in enumerate([None, *groups]):
         what = "read" if group is None else " ".join([group.corpus_name, *group.names]).strip() or "write"
-        following = groups[phase].corpus if phase < len(groups) else None
-        more = phase == 0 or any(done.more for done in phases[0])
+        next_corpus_stage = groups[phase].corpus if phase < len(groups) else None
+        keep_extra = phase == 0 or any(done.more for done in phases[0])
         if group is not None and group.corpus is not None:
             progress(phase * len(plan.shards), total, f"{group.corpus_name}: deciding")
-            _decide(folder, phase, group.corpus, phases[-1])
-        _folder(folder, phase)
-        have = {done.shard: done for done in _recorded(folder, phase, len(plan.shards))}
+            _decide_phase(folder, phase, group.corpus, phases[-1])
+        _make_phase_folders(folder, phase)
+        results = {done.shard: done for done in _read_results(folder, phase, len(plan.shards))}
         tasks = [
-            Task(
+            ShardTask(
                 folder=str(folder), output=str(output), phase=phase, shard=shard, shape=plan.shape, source=source,
-                format=sink.format, group=group, survey=following, last=phase == len(groups), more=more,
+                format=sink.format, group=group, survey=next_corpus_stage, last=phase == len(groups), more=keep_extra,
             )
             for shard in plan.shards
-            if shard.index not in have
+            if shard.index not in results
         ]  # fmt: skip
-        for done in executor.map(work, tasks):
-            have[done.shard] = done
-            redone += 1
-            progress(phase * len(plan.shards) + len(have), total, what)
-        phases.append([have[shard.index] for shard in plan.shards])
+        for done in executor.map(process_shard, tasks):
+            results[done.shard] = done
+            redone_shards += 1
+            progress(phase * len(plan.shards) + len(results), total, what)
+        phases.append([results[shard.index] for shard in plan.shards])
         if phase:
             shutil.rmtree(folder / f"work-{phase - 1}", ignore_errors=True)  # all of it has gone on
     for done in phases[0]:
-        before = before.merged(done.lengths)
-    summary = _summary(plan, phases, key, before, redone)
+        before = before.merge(done.lengths)
+    summary = _summarise(plan, phases, key, before, redone_shards)
     _collect_ledger(output, folder, len(phases), len(plan.shards))
-    replace(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2))
+    replace_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2))
     for name in folder.iterdir():
         if name.is_dir():
             shutil.rmtree(name)
     return summary
 
 
-def _summary(plan: sources.Plan, phases: list[list[Done]], key: str, before: Lengths, redone: int) -> Summary:
+def _summarise(
+    plan: sources.ReadPlan, phases: list[list[ShardResult]], key: str, before: LengthStatistics, redone: int
+) -> Summary:
     counts: list[StageCount] = []
     for phase in phases:
         for position in range(len(phase[0].stages)):
-            whole = phase[0].stages[position]
+            total = phase[0].stages[position]
             for done in phase[1:]:
-                whole = whole.plus(done.stages[position])
-            whole.check("the whole run")
-            counts.append(whole)
+                total = total.add_counts(done.stages[position])
+            total.check("the whole run")
+            counts.append(total)
     for earlier, later in pairwise(counts):
         if earlier.rows_out != later.rows_in:
             raise Contradiction(f"{earlier.name} gave {earlier.rows_out} rows, {later.name} took {later.rows_in}")
-    after = Lengths()
+    after = LengthStatistics()
     for done in phases[-1]:
-        after = after.merged(done.lengths)
+        after = after.merge(done.lengths)
     sums = {name: sum(getattr(count, name) for count in counts) for name in ("added", "dropped", "merged", "failed")}
     parts = tuple(done.part for done in phases[-1] if done.part)
     rows_in, rows_out = counts[0].rows_in, sum(part.rows for part in parts)
@@ -336,32 +341,34 @@ def _summary(plan: sources.Plan, phases: list[list[Done]], key: str, before: Len
     )
 
 
-def _groups(plan: sources.Plan, source: Source, stages: Sequence[Any], names: Sequence[str]) -> list[Group]:
+def _plan_phases(
+    plan: sources.ReadPlan, source: Source, stages: Sequence[Any], names: Sequence[str]
+) -> list[PhaseStages]:
     """Cut before every stage that decides over the corpus; ids that the input brought are checked first."""
-    first = UniqueIds(source.on_error, plan.shards) if plan.shape.id else None
-    cut: list[tuple[Any, str, list[Any], list[str]]] = [(first, "ids" if first else "", [], [])]
+    id_check = UniqueIdCheck(source.on_error, plan.shards) if plan.shape.id else None
+    phases: list[tuple[Any, str, list[Any], list[str]]] = [(id_check, "ids" if id_check else "", [], [])]
     for stage, name in zip(stages, names, strict=True):
         if hasattr(stage, "survey"):
-            cut.append((stage, name, [], []))
+            phases.append((stage, name, [], []))
         else:
-            cut[-1][2].append(stage)
-            cut[-1][3].append(name)
-    if cut[0][0] is None and not cut[0][2] and len(cut) > 1:
-        del cut[0]
-    return [Group(corpus, tuple(inner), name, tuple(inner_names)) for corpus, name, inner, inner_names in cut]
+            phases[-1][2].append(stage)
+            phases[-1][3].append(name)
+    if phases[0][0] is None and not phases[0][2] and len(phases) > 1:
+        del phases[0]
+    return [PhaseStages(corpus, tuple(inner), name, tuple(inner_names)) for corpus, name, inner, inner_names in phases]
 
 
-def _key(plan: sources.Plan, source: Source, sink: Sink, stages: Sequence[Any], names: Sequence[str]) -> str:
+def _run_key(plan: sources.ReadPlan, source: Source, sink: Sink, stages: Sequence[Any], names: Sequence[str]) -> str:
     """What decides the output: the inputs' hashes, the settings, the version. Not the number of processes."""
-    made = [
-        (name, repr(stage) if not isinstance(stage, msgspec.Struct) else _fields(stage))
+    stage_settings = [
+        (name, repr(stage) if not isinstance(stage, msgspec.Struct) else _stage_fields(stage))
         for name, stage in zip(names, stages, strict=True)
     ]
-    parts = [FORMAT, __version__, plan, source.model_dump(), sink.format, made]
+    parts = [FORMAT, __version__, plan, source.model_dump(), sink.format, stage_settings]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
-def _fields(stage: msgspec.Struct) -> dict[str, str]:
+def _stage_fields(stage: msgspec.Struct) -> dict[str, str]:
     fields = {name: getattr(stage, name) for name in stage.__struct_fields__}
     return {name: getattr(value, "__qualname__", repr(value)) for name, value in fields.items()}
 
@@ -370,7 +377,7 @@ def _fields(stage: msgspec.Struct) -> dict[str, str]:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -404,7 +411,7 @@ def _open_folder(output: Path, folder: Path, key: str, overwrite: bool) -> Summa
     for item in folder.iterdir():
         if item.is_dir():
             shutil.rmtree(item)
-    replace(record, key.encode())
+    replace_file(record, key.encode())
     return None
 
 
@@ -420,28 +427,28 @@ def read_summary(output: Path) -> Summary:
         ) from error
 
 
-def read_plan(output: Path) -> tuple[sources.Plan, Source] | None:
+def read_plan(output: Path) -> tuple[sources.ReadPlan, Source] | None:
     """What the run of that folder read, and how; None where the folder came from elsewhere."""
     path = output / ".run" / "plan.json"
     if not path.exists():
         return None
-    plan, source = msgspec.json.decode(path.read_bytes(), type=tuple[sources.Plan, dict[str, Any]])
+    plan, source = msgspec.json.decode(path.read_bytes(), type=tuple[sources.ReadPlan, dict[str, Any]])
     return plan, Source(**source)
 
 
-def _folder(folder: Path, phase: int) -> None:
+def _make_phase_folders(folder: Path, phase: int) -> None:
     for name in ("done", "work", "survey", "ledger"):
         (folder / f"{name}-{phase}").mkdir(exist_ok=True)
 
 
-def _recorded(folder: Path, phase: int, shards: int) -> Iterator[Done]:
+def _read_results(folder: Path, phase: int, shards: int) -> Iterator[ShardResult]:
     for index in range(shards):
         path = folder / f"done-{phase}" / f"{index:06d}.json"
         if path.exists():
-            yield msgspec.json.decode(path.read_bytes(), type=Done)
+            yield msgspec.json.decode(path.read_bytes(), type=ShardResult)
 
 
-def _decide(folder: Path, phase: int, corpus: Any, before: list[Done]) -> None:
+def _decide_phase(folder: Path, phase: int, corpus: Any, before: list[ShardResult]) -> None:
     """Ask the stage once, and cut its answer into one file a shard."""
     decided = folder / f"decision-{phase}"
     if (decided / "whole").exists():
@@ -457,7 +464,7 @@ def _decide(folder: Path, phase: int, corpus: Any, before: list[Done]) -> None:
         for batch in table.slice(start, end - start).to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
             sink.write(batch)
         sink.close()
-    replace(decided / "whole", b"")
+    replace_file(decided / "whole", b"")
 
 
 def _collect_ledger(output: Path, folder: Path, phases: int, shards: int) -> None:
@@ -477,7 +484,7 @@ def _collect_ledger(output: Path, folder: Path, phases: int, shards: int) -> Non
 # -- one shard of one phase, in a worker -------------------------------------------------------------
 
 
-def work(task: Task) -> Done:
+def process_shard(task: ShardTask) -> ShardResult:
     """Take the shard through its phase and record it. Only that record makes it count."""
     folder, name = Path(task.folder), f"{task.shard.index:06d}"
     part = Path(task.output) / f"part-{task.shard.index:05d}.{task.format}"
@@ -487,75 +494,78 @@ def work(task: Task) -> Done:
     survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
     counts: dict[int, StageCount] = {}
     ledger = LedgerSink(folder / f"ledger-{task.phase}" / f"{name}.parquet")
-    lengths, blank, more = Lengths(), 0, False
+    lengths, blank, has_extra = LengthStatistics(), 0, False
     first, last, rows = 0, -1, 0
     where = f"{task.shard.name} (shard {task.shard.index})"
-    for batch, found, blanks, made in _batches(task, where):
+    for batch, entries, blanks, batch_counts in _process_batches(task, where):
         blank += blanks
-        ledger.write(found)
-        for position, count in enumerate(made):
-            counts[position] = counts[position].plus(count) if position in counts else count
+        ledger.write(entries)
+        for position, count in enumerate(batch_counts):
+            counts[position] = counts[position].add_counts(count) if position in counts else count
         if task.survey is not None and batch.num_rows:
             survey.write(task.survey.survey(batch))
         if task.phase == 0 or task.last:
-            lengths = lengths.merged(lengths_of(batch)) if batch.num_rows else lengths
+            lengths = lengths.merge(measure_lengths(batch)) if batch.num_rows else lengths
         if batch.num_rows:
             numbers = batch["row"].to_numpy()
             first = int(numbers.min()) if not rows else min(first, int(numbers.min()))
             last = max(last, int(numbers.max()))
-            more = more or _has_more(batch)
+            has_extra = has_extra or _has_extra_fields(batch)
             rows += batch.num_rows
-            sink.write(_outward(batch, task.more) if task.last else batch)
+            sink.write(_prepare_output(batch, task.more) if task.last else batch)
     survey.close()
     digest = sink.close()
     ledger.close()
-    stages = tuple(counts[position] for position in sorted(counts)) or _nothing(task)
-    done = Done(
-        shard=task.shard.index, stages=stages, first_row=first, last_row=last, blank=blank, more=more, lengths=lengths,
-        part=Part(part.name, rows, digest) if digest else None,
+    stages = tuple(counts[position] for position in sorted(counts)) or _empty_counts(task)
+    done = ShardResult(
+        shard=task.shard.index, stages=stages, first_row=first, last_row=last, blank=blank, more=has_extra,
+        lengths=lengths,
+        part=OutputPart(part.name, rows, digest) if digest else None,
     )  # fmt: skip
-    replace(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done))
+    replace_file(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done))
     return done
 
 
 Step = tuple[pa.RecordBatch, list[Entry], int, list[StageCount]]
 
 
-def _batches(task: Task, where: str) -> Iterator[Step]:
+def _process_batches(task: ShardTask, where: str) -> Iterator[Step]:
     """Each batch after its stages, with the entries, blank lines and counts that belong to it."""
     if task.group is None:
-        for item in sources.read(task.shard, task.shape, task.source):
-            count = _count("read", item.batch.num_rows + len(item.failed), item.batch.num_rows, item.failed)
+        for item in sources.read_shard(task.shard, task.shape, task.source):
+            count = _count_entries("read", item.batch.num_rows + len(item.failed), item.batch.num_rows, item.failed)
             yield item.batch, list(item.failed), item.blank, [count]
         return
     group = task.group
-    name = f"{task.shard.index:06d}.arrow"
+    file_name = f"{task.shard.index:06d}.arrow"
     decision = None
     if group.corpus is not None:
-        decision = pa.Table.from_batches(read_ipc(Path(task.folder) / f"decision-{task.phase}" / name))
-    for batch in read_ipc(Path(task.folder) / f"work-{task.phase - 1}" / name):
+        decision = pa.Table.from_batches(read_ipc(Path(task.folder) / f"decision-{task.phase}" / file_name))
+    for batch in read_ipc(Path(task.folder) / f"work-{task.phase - 1}" / file_name):
         entries: list[Entry] = []
         counts: list[StageCount] = []
         if decision is not None:
-            mine = decision.filter(pc.is_in(decision["row"], batch["row"]))
-            batch = _applied(group.corpus_name, batch, group.corpus.apply(batch, mine), entries, counts, where)
-        for stage, stage_name in zip(group.stages, group.names, strict=True):
+            batch_decision = decision.filter(pc.is_in(decision["row"], batch["row"]))
+            batch = _record_result(
+                group.corpus_name, batch, group.corpus.apply(batch, batch_decision), entries, counts, where
+            )
+        for stage, name in zip(group.stages, group.names, strict=True):
             result = stage.apply(batch) if batch.num_rows else Result(batch)
-            batch = _applied(stage_name, batch, result, entries, counts, where)
+            batch = _record_result(name, batch, result, entries, counts, where)
         yield batch, entries, 0, counts
 
 
-def _applied(
+def _record_result(
     name: str, batch: pa.RecordBatch, result: Result, entries: list[Entry], counts: list[StageCount], where: str
 ) -> pa.RecordBatch:
-    count = _count(name, batch.num_rows, result.batch.num_rows, result.entries)
+    count = _count_entries(name, batch.num_rows, result.batch.num_rows, result.entries)
     count.check(where)
     counts.append(count)
     entries += result.entries
     return result.batch
 
 
-def _count(name: str, rows_in: int, rows_out: int, entries: Iterable[Entry]) -> StageCount:
+def _count_entries(name: str, rows_in: int, rows_out: int, entries: Iterable[Entry]) -> StageCount:
     rules = Counter((entry.action, entry.rule) for entry in entries)
     actions: Counter[str] = Counter()
     for (action, _), number in rules.items():
@@ -566,7 +576,7 @@ def _count(name: str, rows_in: int, rows_out: int, entries: Iterable[Entry]) -> 
     )  # fmt: skip
 
 
-def _nothing(task: Task) -> tuple[StageCount, ...]:
+def _empty_counts(task: ShardTask) -> tuple[StageCount, ...]:
     """Counts of a shard without a row."""
     if task.group is None:
         return (StageCount("read"),)
@@ -574,7 +584,7 @@ def _nothing(task: Task) -> tuple[StageCount, ...]:
     return tuple(StageCount(name) for name in [*names, *task.group.names])
 
 
-def _has_more(batch: pa.RecordBatch) -> bool:
+def _has_extra_fields(batch: pa.RecordBatch) -> bool:
     if MORE in batch.schema.names and batch[MORE].null_count < batch.num_rows:
         return True
     if not is_chat(batch):
@@ -583,7 +593,7 @@ def _has_more(batch: pa.RecordBatch) -> bool:
     return MORE in [field.name for field in inner.type] and inner.field(MORE).null_count < len(inner)
 
 
-def _outward(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
+def _prepare_output(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
     """Without steward's row numbers, and without `more` where no row of the run has any."""
     batch = batch.drop_columns(["row"])
     if more:
@@ -597,21 +607,21 @@ def _outward(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
     return batch
 
 
-def explain(output: Path, identity: str) -> list[dict[str, Any]]:
+def explain_row(output: Path, identity: str) -> list[dict[str, Any]]:
     """Every entry of the row, in the order of the stages; also where another row became its duplicate.
 
     :raises InputError: no finished run there
     """
     read_summary(output)
     table = pq.read_table(output / LEDGER_FILE, filters=[[("id", "==", identity)], [("duplicate_of", "==", identity)]])
-    return [_plain(row) for row in table.to_pylist()]
+    return [_merge_text_values(row) for row in table.to_pylist()]
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _merge_text_values(row: dict[str, Any]) -> dict[str, Any]:
     for name in ("value", "threshold"):
         text = row.pop(f"{name}_text")
         row[name] = text if row[name] is None else row[name]
     return row
 
 
-__all__ = ["Summary", "Unavailable", "explain", "read_summary", "run"]
+__all__ = ["Summary", "Unavailable", "explain_row", "read_summary", "run"]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 U64 = NDArray[np.uint64]
-ROOM = 1 << 16  # code points worked on at once: the arrays of 64-bit numbers stay near the cache
+CHUNK_CHARACTERS = 1 << 16  # code points worked on at once: the arrays of 64-bit numbers stay near the cache
 _PLANE = 1 << 16  # code points beyond the first plane are words of their own
 _LETTER, _SPACE, _DIGIT, _MARK, _SEPARATOR, _ALONE = range(6)
 _UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
@@ -27,14 +27,14 @@ _BASE = 0x9E3779B97F4A7C15
 _FOLD = np.uint64(0xD1342543DE82EF95)
 
 
-class Hashes(NamedTuple):
+class TextHashes(NamedTuple):
     """Of many texts: `values[offsets[i]:offsets[i + 1]]` belong to text i."""
 
     values: U64
     offsets: NDArray[np.int64]  # (texts + 1,)
 
 
-def mixed(values: U64) -> U64:
+def mix_bits(values: U64) -> U64:
     """The finaliser of splitmix64 (Steele, Lea and Flood 2014): a bijection whose every bit depends on every bit."""
     values = values ^ (values >> np.uint64(30))
     values = values * np.uint64(0xBF58476D1CE4E5B9)
@@ -44,51 +44,51 @@ def mixed(values: U64) -> U64:
     return values
 
 
-def words(texts: Sequence[str]) -> Hashes:
+def hash_words(texts: Sequence[str]) -> TextHashes:
     """The words of each text, in their order."""
-    found: list[U64] = []
+    hash_parts: list[U64] = []
     counts = np.zeros(len(texts), np.int64)
-    for first, pieces in _loads(texts):
-        values, lengths = _words(pieces)
-        found.append(values)
-        if len(pieces) == 1:
+    for first, chunk in _split_into_chunks(texts):
+        values, lengths = _hash_chunk(chunk)
+        hash_parts.append(values)
+        if len(chunk) == 1:
             counts[first] += lengths[0]
         else:
-            counts[first : first + len(pieces)] = lengths
-    return Hashes(np.concatenate(found) if found else np.empty(0, np.uint64), _offsets(counts))
+            counts[first : first + len(chunk)] = lengths
+    return TextHashes(np.concatenate(hash_parts) if hash_parts else np.empty(0, np.uint64), _offsets(counts))
 
 
-def ngrams(of: Hashes, n: int) -> Hashes:
+def hash_ngrams(words: TextHashes, n: int) -> TextHashes:
     """Every run of n words of each text; a shorter text that has words is one run, an empty text has none."""
-    values, offsets = of
+    values, offsets = words
     lengths = np.diff(offsets)
-    long = lengths >= n
-    counts = np.where(long, lengths - n + 1, np.minimum(lengths, 1))
+    is_long = lengths >= n
+    counts = np.where(is_long, lengths - n + 1, np.minimum(lengths, 1))
     runs = np.zeros(max(len(values) - n + 1, 0), np.uint64)
     for k in range(n):
         runs *= _FOLD
         runs += values[k : k + len(runs)]
-    left = np.repeat(offsets[1:], lengths) - np.arange(len(values))  # words from here to the end of the text
+    words_left = np.repeat(offsets[1:], lengths) - np.arange(len(values))  # words from here to the end of the text
     result = np.empty(int(counts.sum()), np.uint64)
-    of_long = np.repeat(long, counts)
-    result[of_long] = runs[left[: len(runs)] >= n]
-    short = np.flatnonzero(~long & (lengths > 0))
+    of_long = np.repeat(is_long, counts)
+    result[of_long] = runs[words_left[: len(runs)] >= n]
+    short = np.flatnonzero(~is_long & (lengths > 0))
     folded = np.zeros(len(short), np.uint64)
     for k in range(n - 1):
         has = lengths[short] > k
         folded[has] = folded[has] * _FOLD + values[offsets[short[has]] + k]
     result[~of_long] = folded
-    return Hashes(mixed(result), _offsets(counts))
+    return TextHashes(mix_bits(result), _offsets(counts))
 
 
-def sets(of: Hashes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+def distinct_hashes(hashes: TextHashes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """Of each text its distinct hashes, ascending, cut to 32 bits, and the offsets.
 
     Two texts of n hashes share about n² / 2³² by chance: their Jaccard similarity is right to about n / 2³².
     """
-    texts = len(of.offsets) - 1
-    keys = np.repeat(np.arange(texts, dtype=np.uint64) << np.uint64(32), np.diff(of.offsets))
-    keys |= of.values >> np.uint64(32)
+    texts = len(hashes.offsets) - 1
+    keys = np.repeat(np.arange(texts, dtype=np.uint64) << np.uint64(32), np.diff(hashes.offsets))
+    keys |= hashes.values >> np.uint64(32)
     keys.sort()
     if len(keys):
         keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
@@ -96,37 +96,37 @@ def sets(of: Hashes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     return keys.astype(np.uint32), _offsets(counts)
 
 
-def _loads(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def _split_into_chunks(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """(index of the first text, texts) of about ROOM code points; a longer text comes in pieces, each a load."""
     first, load, size = 0, list[str](), 0
     for index, text in enumerate(texts):
-        if load and size + len(text) > ROOM:
+        if load and size + len(text) > CHUNK_CHARACTERS:
             yield first, load
             load, size = [], 0
         if not load:
             first = index
-        if len(text) <= ROOM:
+        if len(text) <= CHUNK_CHARACTERS:
             load.append(text)
             size += len(text)
             continue
-        for piece in _pieces(text):
+        for piece in _split_long_text(text):
             yield index, [piece]
     if load:
         yield first, load
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _split_long_text(text: str) -> Iterator[str]:
     """Cut at the last space of every ROOM code points; without one, in the middle of a word (the same in every run)."""
     start = 0
     while start < len(text):
-        end = start + ROOM
+        end = start + CHUNK_CHARACTERS
         space = text.rfind(" ", start, end) if end < len(text) else -1
         end = space + 1 if space >= 0 else end
         yield text[start:end]
         start = end
 
 
-def _words(texts: list[str]) -> tuple[U64, NDArray[np.int64]]:
+def _hash_chunk(texts: list[str]) -> tuple[U64, NDArray[np.int64]]:
     """The words' hashes, and how many words each text has."""
     joined = "\n".join(texts)
     classes, values, powers, inverses = _tables()
@@ -134,38 +134,38 @@ def _words(texts: list[str]) -> tuple[U64, NDArray[np.int64]]:
         codes: NDArray[np.uint32 | np.uint8] = np.frombuffer(joined.encode(), np.uint8)
     else:
         codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    kind, letters = classes.take(codes, mode="clip"), values.take(codes, mode="clip")
+    kinds, letters = classes.take(codes, mode="clip"), values.take(codes, mode="clip")
     beyond = np.flatnonzero(codes >= _PLANE) if codes.dtype == np.uint32 else ()
     if len(beyond):
-        kind[beyond], letters[beyond] = _ALONE, mixed(codes[beyond].astype(np.uint64))
+        kinds[beyond], letters[beyond] = _ALONE, mix_bits(codes[beyond].astype(np.uint64))
     ends = np.cumsum([len(text) + 1 for text in texts])
-    keep = _kept(kind)
+    keep = _keep_mask(kinds)
     if keep is not None:
         where = np.flatnonzero(keep)
-        kind, letters, ends = kind[where], letters[where], np.searchsorted(where, ends)
-    inside = (kind != _SPACE) & (kind != _SEPARATOR)
-    cut = np.ones(len(kind) + 1, bool)  # (letters + 1,): between which two letters no word runs on
-    if len(kind):
-        alone = kind == _ALONE
+        kinds, letters, ends = kinds[where], letters[where], np.searchsorted(where, ends)
+    inside = (kinds != _SPACE) & (kinds != _SEPARATOR)
+    cut = np.ones(len(kinds) + 1, bool)  # (letters + 1,): between which two letters no word runs on
+    if len(kinds):
+        alone = kinds == _ALONE
         cut[1:-1] = ~inside[1:] | ~inside[:-1] | alone[1:] | alone[:-1]
     starts = np.flatnonzero(inside & cut[:-1])
     stops = np.flatnonzero(inside & cut[1:]) + 1
-    sums = np.zeros(len(kind) + 1, np.uint64)
+    sums = np.zeros(len(kinds) + 1, np.uint64)
     np.cumsum(letters * powers[: len(letters)], out=sums[1:])
-    hashes = mixed((sums[stops] - sums[starts]) * inverses[starts])
+    hashes = mix_bits((sums[stops] - sums[starts]) * inverses[starts])
     return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
 
 
-def _kept(kind: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+def _keep_mask(kind: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     """False for combining marks and all but the first digit of a number (1,234.5 is one); None keeps everything."""
     digit = kind == _DIGIT
-    gone = kind == _MARK
+    is_removed = kind == _MARK
     if digit.any():
         inner = np.zeros(len(kind), bool)
         inner[1:-1] = (kind[1:-1] == _SEPARATOR) & digit[:-2] & digit[2:]
-        gone |= inner
-        gone[1:] |= digit[1:] & (digit[:-1] | inner[:-1])
-    return ~gone if gone.any() else None
+        is_removed |= inner
+        is_removed[1:] |= digit[1:] & (digit[:-1] | inner[:-1])
+    return ~is_removed if is_removed.any() else None
 
 
 def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -177,14 +177,14 @@ def _tables() -> tuple[NDArray[np.uint8], U64, U64, U64]:
     """Of each code point its class and its letter's number; powers of the base and of its inverse, modulo 2⁶⁴."""
     classes, letters = np.zeros(_PLANE, np.uint8), np.arange(_PLANE, dtype=np.uint64)
     for code in range(_PLANE):
-        classes[code], letters[code] = _letter(code)
-    room = 2 * ROOM + 2  # as many separators as letters, at the most: a load of empty texts
+        classes[code], letters[code] = _classify_character(code)
+    room = 2 * CHUNK_CHARACTERS + 2  # as many separators as letters, at the most: a load of empty texts
     powers = np.cumprod(np.full(room, _BASE, np.uint64), dtype=np.uint64)
     inverses = np.cumprod(np.full(room, pow(_BASE, -1, 1 << 64), np.uint64), dtype=np.uint64)
-    return classes, mixed(letters + np.uint64(1)), powers, inverses
+    return classes, mix_bits(letters + np.uint64(1)), powers, inverses
 
 
-def _letter(code: int) -> tuple[int, int]:
+def _classify_character(code: int) -> tuple[int, int]:
     if any(low <= code <= high for low, high in _UNSPACED) and unicodedata.category(chr(code))[0] in "LM":
         return _ALONE, code
     letter = unicodedata.normalize("NFD", chr(code))[0] if not 0xAC00 <= code <= 0xD7A3 else chr(code)  # Hangul stays

@@ -26,7 +26,7 @@ LEDGER = pa.schema(
 )  # fmt: skip
 
 
-def replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
     """The file's whole content at once; on the disk before it has its name."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
@@ -86,7 +86,7 @@ class OutputSink:
         if self._format == "parquet":
             self._writer.write_batch(batch)
         else:
-            self._writer.write(b"".join(map(_line, _with_json(batch))))
+            self._writer.write(b"".join(map(_encode_row, _restore_rows(batch))))
 
     def close(self) -> str | None:
         """None where no row was written, and so no file."""
@@ -102,11 +102,11 @@ class OutputSink:
         return digest.hexdigest()
 
 
-def _line(row: dict[str, Any]) -> bytes:
+def _encode_row(row: dict[str, Any]) -> bytes:
     return msgspec.json.encode(row) + b"\n"
 
 
-def _with_json(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
+def _restore_rows(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
     """Rows as they came in: columns of JSON text as what they stand for, `more` spread out again."""
     texts = [field.name for field in batch.schema if field.metadata and b"json" in field.metadata]
     for row in batch.to_pylist():
@@ -122,15 +122,15 @@ def _with_json(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
         yield row
 
 
-def ledger_table(entries: Iterable[Entry]) -> pa.Table:
+def make_ledger_table(entries: Iterable[Entry]) -> pa.Table:
     """Entries as the ledger keeps them: numbers and words in columns of their own."""
     rows = [msgspec.structs.asdict(entry) for entry in entries]
     for row in rows:
         for name in ("value", "threshold"):
-            seen = row[name]
-            number = isinstance(seen, int | float) and not isinstance(seen, bool)
-            row[f"{name}_text"] = None if seen is None or number else str(seen)
-            row[name] = float(seen) if number else None
+            value = row[name]
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            row[f"{name}_text"] = None if value is None or number else str(value)
+            row[name] = float(value) if number else None
     return pa.Table.from_pylist(rows, schema=LEDGER)
 
 
@@ -150,7 +150,7 @@ class LedgerSink:
     def _flush(self) -> None:
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._temporary, LEDGER, compression="zstd")
-        self._writer.write_table(ledger_table(self._waiting))
+        self._writer.write_table(make_ledger_table(self._waiting))
         self._waiting = []
 
     def close(self) -> None:

@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 import xxhash
 
 from steward.core.errors import InputError, UnknownName
-from steward.data.added import ORIGIN
 from steward.data.config import Source
+from steward.data.row_ids import ORIGIN_MASK
 from steward.data.stage import PAIR, Entry
 
 Kind = Literal["text", "messages", "pair"]
@@ -71,7 +71,7 @@ class Shard(msgspec.Struct, frozen=True):
     first_line: int = 1
 
 
-class Input(msgspec.Struct, frozen=True):
+class InputFile(msgspec.Struct, frozen=True):
     """One file as it was when the run was planned."""
 
     name: str
@@ -79,7 +79,7 @@ class Input(msgspec.Struct, frozen=True):
     digest: str  # XXH3, 128 bits
 
 
-class Shape(msgspec.Struct, frozen=True):
+class RowLayout(msgspec.Struct, frozen=True):
     """The columns that every batch has besides `row` and `id`."""
 
     kind: Kind
@@ -101,16 +101,16 @@ class Shape(msgspec.Struct, frozen=True):
         return pa.schema([pa.field("row", pa.int64()), pa.field("id", pa.large_string()), *content, *rest, more])
 
 
-class Plan(msgspec.Struct, frozen=True):
+class ReadPlan(msgspec.Struct, frozen=True):
     """What will be read."""
 
-    inputs: tuple[Input, ...]
+    inputs: tuple[InputFile, ...]
     shards: tuple[Shard, ...]
-    shape: Shape
+    shape: RowLayout
     empty_files: int = 0
 
 
-class Read(msgspec.Struct, frozen=True):
+class ReadBatch(msgspec.Struct, frozen=True):
     """A batch, the rows beside it that could not be read, and how many lines were blank."""
 
     batch: pa.RecordBatch
@@ -118,7 +118,7 @@ class Read(msgspec.Struct, frozen=True):
     blank: int = 0
 
 
-class _Bad(msgspec.Struct, frozen=True):
+class _BadRow(msgspec.Struct, frozen=True):
     """Why a row cannot be read. `seen` never holds the row's words."""
 
     rule: str
@@ -127,7 +127,7 @@ class _Bad(msgspec.Struct, frozen=True):
     expected: str
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _SourceRow(msgspec.Struct, frozen=True):
     """One row as the file has it; `number` counts from the file's first line, `size` is in bytes."""
 
     number: int
@@ -138,49 +138,49 @@ class _Line(msgspec.Struct, frozen=True):
 # -- planning ----------------------------------------------------------------------------------------
 
 
-def files_of(source: Source) -> list[Path]:
+def find_files(source: Source) -> list[Path]:
     """The files, sorted, each once. :raises InputError: a pattern that matches nothing"""
-    found: set[str] = set()
+    paths: set[str] = set()
     for pattern in [source.path] if isinstance(source.path, str) else source.path:
         hits = [hit for hit in glob.glob(pattern, recursive=True) if os.path.isfile(hit)]
         if not hits:
             raise InputError(
                 f"input.path: no file matches {pattern}; expected files or a pattern such as corpus/*.jsonl"
             )
-        found.update(os.path.abspath(hit) for hit in hits)
-    return [Path(name) for name in sorted(found)]
+        paths.update(os.path.abspath(hit) for hit in hits)
+    return [Path(name) for name in sorted(paths)]
 
 
-def plan(source: Source) -> Plan:
+def plan_reading(source: Source) -> ReadPlan:
     """Hash the files, cut them into shards, find their columns.
 
     :raises InputError: nothing matches, nothing in it, no text column, a file that cannot be opened
     """
-    files = files_of(source)
+    files = find_files(source)
     base = os.path.commonpath([str(file.parent) for file in files])
-    inputs: list[Input] = []
+    inputs: list[InputFile] = []
     shards: list[Shard] = []
     empty = 0
     for file in files:
-        name, format_ = os.path.relpath(file, base), format_of(file, source)
+        name, format_ = os.path.relpath(file, base), detect_format(file, source)
         first = Shard(len(shards), str(file), name, format_)
-        cut = int(source.shard_mb * (1 << 20)) if format_ == "jsonl" and not _compression(file) else 0
-        digest, marks = _scan(file, cut)
+        split_bytes = int(source.shard_mb * (1 << 20)) if format_ == "jsonl" and not _compression(file) else 0
+        digest, split_points = _scan_file(file, split_bytes)
         size = file.stat().st_size
-        inputs.append(Input(name, size, digest))
+        inputs.append(InputFile(name, size, digest))
         empty += size == 0
         if format_ == "parquet":
-            shards += _groups(first, source)
+            shards += _split_parquet(first, source)
         elif size:
-            ends = [start for start, _ in marks[1:]] + [-1]
-            for (start, line), end in zip(marks, ends, strict=True):
+            ends = [start for start, _ in split_points[1:]] + [-1]
+            for (start, line), end in zip(split_points, ends, strict=True):
                 shards.append(Shard(len(shards), str(file), name, format_, start, end, line))
     if not shards:
         raise InputError(f"input.path: {len(files)} files without a row; expected at least one row")
-    return Plan(tuple(inputs), tuple(shards), _shape(source, shards), empty)
+    return ReadPlan(tuple(inputs), tuple(shards), _detect_layout(source, shards), empty)
 
 
-def format_of(file: Path, source: Source) -> Format:
+def detect_format(file: Path, source: Source) -> Format:
     suffixes = [suffix for suffix in file.name.lower().split(".")[1:] if suffix not in ("gz", "zst")]
     kind = source.format or (_FORMATS.get(suffixes[-1]) if suffixes else None)
     if kind is None:
@@ -194,99 +194,103 @@ def _compression(file: Path) -> Literal["gz", "zst"] | None:
     return "gz" if file.suffix.lower() == ".gz" else "zst" if file.suffix.lower() == ".zst" else None
 
 
-def _scan(file: Path, cut: int) -> tuple[str, list[tuple[int, int]]]:
+def _scan_file(file: Path, split_bytes: int) -> tuple[str, list[tuple[int, int]]]:
     """The file's hash; and where its shards of about `cut` bytes begin (byte, line), at line ends. 0: one shard."""
-    digest, lines, position, target = xxhash.xxh3_128(), 1, 0, cut
-    marks = [(0, 1)]
+    digest, lines, position, target = xxhash.xxh3_128(), 1, 0, split_bytes
+    split_points = [(0, 1)]
     with file.open("rb", buffering=0) as opened:
         while block := opened.read(4 << 20):
             digest.update(block)
             counted = 0
-            while cut and target < position + len(block):
+            while split_bytes and target < position + len(block):
                 end = block.find(b"\n", max(0, target - position)) + 1
                 if not end:
                     break
                 lines += block.count(b"\n", counted, end)
                 counted = end
-                marks.append((position + end, lines))
-                target = position + end + cut
+                split_points.append((position + end, lines))
+                target = position + end + split_bytes
             lines += block.count(b"\n", counted)
             position += len(block)
-    return digest.hexdigest(), [mark for mark in marks if mark[0] < position or not mark[0]]
+    return digest.hexdigest(), [mark for mark in split_points if mark[0] < position or not mark[0]]
 
 
-def _groups(first: Shard, source: Source) -> list[Shard]:
+def _split_parquet(whole_file: Shard, source: Source) -> list[Shard]:
     """Shards of whole row groups, of about `shard_mb` uncompressed; one of the whole file when it cannot be opened."""
     try:
-        metadata = pq.ParquetFile(first.path).metadata
+        metadata = pq.ParquetFile(whole_file.path).metadata
     except (pa.ArrowException, OSError) as error:
         if source.on_error == "fail":
             raise InputError(
-                f"{first.name}: not a readable parquet file ({_brief(error)}); or set input.on_error: skip"
+                f"{whole_file.name}: not a readable parquet file ({_first_line(error)}); or set input.on_error: skip"
             ) from None
-        return [first]
+        return [whole_file]
     shards: list[Shard] = []
     start, size, rows, line = 0, 0, 0, 1
-    for group in range(metadata.num_row_groups):
-        size += metadata.row_group(group).total_byte_size
-        rows += metadata.row_group(group).num_rows
-        if size >= source.shard_mb * (1 << 20) or group == metadata.num_row_groups - 1:
+    for row_group in range(metadata.num_row_groups):
+        size += metadata.row_group(row_group).total_byte_size
+        rows += metadata.row_group(row_group).num_rows
+        if size >= source.shard_mb * (1 << 20) or row_group == metadata.num_row_groups - 1:
             shards.append(
                 msgspec.structs.replace(
-                    first, index=first.index + len(shards), start=start, end=group + 1, first_line=line
+                    whole_file, index=whole_file.index + len(shards), start=start, end=row_group + 1, first_line=line
                 )
             )
-            start, size, line, rows = group + 1, 0, line + rows, 0
+            start, size, line, rows = row_group + 1, 0, line + rows, 0
     return shards
 
 
-def _shape(source: Source, shards: list[Shard]) -> Shape:
+def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
     firsts = {shard.path: shard for shard in reversed(shards)}
-    samples: list[tuple[Shard, list[_Line]]] = []
+    samples: list[tuple[Shard, list[_SourceRow]]] = []
     for shard in list(firsts.values())[::-1][:SAMPLE_FILES]:
         lenient = source.model_copy(update={"on_error": "skip"})
-        samples.append((shard, list(islice(_lines_of(shard, lenient), SAMPLE_ROWS))))
+        samples.append((shard, list(islice(_read_rows(shard, lenient), SAMPLE_ROWS))))
     rows = [line.value for _, lines in samples for line in lines if isinstance(line.value, dict)]
     if not rows:
         shard, lines = samples[0]
-        seen = lines[0].value if lines else _Bad("empty", "", "no row", "at least one row")
+        problem = lines[0].value if lines else _BadRow("empty", "", "no row", "at least one row")
         raise InputError(
-            f"{shard.name}:1: no row of the first {SAMPLE_ROWS} can be read: {seen.seen}; expected {seen.expected}"
+            f"{shard.name}:1: none of the first {SAMPLE_ROWS} rows can be read: {problem.seen}; "
+            f"expected {problem.expected}"
         )
-    kinds: dict[str, set[str]] = {}
+    types_by_column: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.items():
-            kinds.setdefault(str(name), set()).add(_kind_of(value))
-    kind, text = _content(source, kinds, samples[0][0].name)
-    identity = source.id or ("id" if "id" in kinds else None)
-    if source.id and source.id not in kinds:
-        raise UnknownName("column (input.id)", source.id, kinds, samples[0][0].name)
-    taken = {identity, MORE, *({text} if kind == "text" else {"messages"} if kind == "messages" else PAIR)}
-    rest = [(name, _joined(found)) for name, found in kinds.items() if name not in taken]
-    for name, _ in rest:
+            types_by_column.setdefault(str(name), set()).add(_value_type(value))
+    kind, text = _detect_content(source, types_by_column, samples[0][0].name)
+    identity = source.id or ("id" if "id" in types_by_column else None)
+    if source.id and source.id not in types_by_column:
+        raise UnknownName("column (input.id)", source.id, types_by_column, samples[0][0].name)
+    content_columns = {identity, MORE, *({text} if kind == "text" else {"messages"} if kind == "messages" else PAIR)}
+    other_columns = [
+        (name, _common_type(types)) for name, types in types_by_column.items() if name not in content_columns
+    ]
+    for name, _ in other_columns:
         if name in ("row", "id", "text"):
             raise InputError(f"{samples[0][0].name}: a column is called {name!r}, a name that steward uses; rename it")
-    return Shape(kind, text, identity, tuple(rest))
+    return RowLayout(kind, text, identity, tuple(other_columns))
 
 
-def _content(source: Source, kinds: dict[str, set[str]], name: str) -> tuple[Kind, str]:
-    if source.text is not None or not kinds:
-        if source.text in kinds:
+def _detect_content(source: Source, types_by_column: dict[str, set[str]], name: str) -> tuple[Kind, str]:
+    if source.text is not None or not types_by_column:
+        if source.text in types_by_column:
             return "text", source.text
-        raise UnknownName("column (input.text)", str(source.text), kinds, name)
-    if "messages" in kinds:
+        raise UnknownName("column (input.text)", str(source.text), types_by_column, name)
+    if "messages" in types_by_column:
         return "messages", "text"
-    if "chosen" in kinds and "rejected" in kinds:
+    if "chosen" in types_by_column and "rejected" in types_by_column:
         return "pair", "text"
-    if "text" in kinds:
+    if "text" in types_by_column:
         return "text", "text"
+    columns = ", ".join(sorted(types_by_column))
     raise InputError(
-        f"{name}: no column text, messages, or prompt with chosen and rejected; it has {', '.join(sorted(kinds))}; "
-        "name the one with the text as input.text"
+        f"{name}: no column text, messages, or chosen and rejected; its columns are {columns}; "
+        "name the column that holds the text as input.text"
     )
 
 
-def _kind_of(value: object) -> str:
+def _value_type(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, datetime.date | datetime.time):
@@ -294,80 +298,82 @@ def _kind_of(value: object) -> str:
     return {str: "string", bool: "bool", int: "int64", float: "double"}.get(type(value), "json")
 
 
-def _joined(found: set[str]) -> str:
+def _common_type(types: set[str]) -> str:
     """The type that holds all of them."""
-    real = found - {"null"}
-    if real == {"int64", "double"}:
+    without_null = types - {"null"}
+    if without_null == {"int64", "double"}:
         return "double"
-    return real.pop() if len(real) == 1 else "json"
+    return without_null.pop() if len(without_null) == 1 else "json"
 
 
 # -- reading -----------------------------------------------------------------------------------------
 
 
-def read(shard: Shard, shape: Shape, source: Source) -> Iterator[Read]:
+def read_shard(shard: Shard, shape: RowLayout, source: Source) -> Iterator[ReadBatch]:
     """The shard's rows in batches. :raises InputError: a bad row, where `on_error` is fail"""
     rows: list[tuple[int, str, dict[str, Any]]] = []
     failed: list[Entry] = []
     size = blank = 0
-    for line in _lines_of(shard, source):
+    for line in _read_rows(shard, source):
         if line.value is None:
             blank += 1
             continue
-        number, place = row_of(shard, line.number), f"{shard.name}:{line.number}"
-        value = line.value if isinstance(line.value, _Bad) else _shaped(line.value, shape)
-        if isinstance(value, _Bad):
-            failed.append(_fail(value, number, place, source))
+        number, place = row_number(shard, line.number), f"{shard.name}:{line.number}"
+        value = line.value if isinstance(line.value, _BadRow) else _convert_row(line.value, shape)
+        if isinstance(value, _BadRow):
+            failed.append(_fail_row(value, number, place, source))
         else:
             rows.append((number, place, value))
             size += line.size
         if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES or len(failed) >= BATCH_ROWS:
-            yield _batch(rows, failed, blank, shape, source)
+            yield _make_batch(rows, failed, blank, shape, source)
             rows, failed, size, blank = [], [], 0, 0
     if rows or failed or blank:
-        yield _batch(rows, failed, blank, shape, source)
+        yield _make_batch(rows, failed, blank, shape, source)
 
 
-def row_of(shard: Shard, line: int) -> int:
+def row_number(shard: Shard, line: int) -> int:
     """The row's number: the shard in the upper bits, so that it needs no other shard's count; bit 0 to 31: the line."""
     return shard.index << 32 | (line - shard.first_line)
 
 
-def place_of(row: int, shards: tuple[Shard, ...]) -> str:
+def row_location(row: int, shards: tuple[Shard, ...]) -> str:
     """`file:line` of a row that was read, or of the one that it was made from."""
-    shard = shards[(row & ORIGIN) >> 32]
+    shard = shards[(row & ORIGIN_MASK) >> 32]
     return f"{shard.name}:{shard.first_line + (row & 0xFFFFFFFF)}"
 
 
-def _fail(bad: _Bad, row: int, place: str, source: Source) -> Entry:
+def _fail_row(problem: _BadRow, row: int, place: str, source: Source) -> Entry:
     if source.on_error == "fail":
-        field = f"field {bad.field!r}: " if bad.field else ""
-        raise InputError(f"{place}: {field}{bad.seen}; expected {bad.expected}; repair it, or set input.on_error: skip")
+        field = f"field {problem.field!r}: " if problem.field else ""
+        raise InputError(
+            f"{place}: {field}{problem.seen}; expected {problem.expected}; repair it, or set input.on_error: skip"
+        )
     return Entry(
-        row=row, id=place, stage="read", action="fail", rule=bad.rule, value=bad.seen, threshold=bad.expected,
-        where=f"{place} {bad.field}".rstrip(),
+        row=row, id=place, stage="read", action="fail", rule=problem.rule, value=problem.seen,
+        threshold=problem.expected, where=f"{place} {problem.field}".rstrip(),
     )  # fmt: skip
 
 
-def _batch(
-    rows: list[tuple[int, str, dict[str, Any]]], failed: list[Entry], blank: int, shape: Shape, source: Source
-) -> Read:
+def _make_batch(
+    rows: list[tuple[int, str, dict[str, Any]]], failed: list[Entry], blank: int, shape: RowLayout, source: Source
+) -> ReadBatch:
     schema = shape.schema()
     try:
-        return Read(_table(rows, schema), tuple(failed), blank)
+        return ReadBatch(_build_batch(rows, schema), tuple(failed), blank)
     except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
         pass
-    good = []
+    good_rows = []
     for row in rows:  # one of them does not fit its column: find out which
-        bad = next((bad for field in schema if (bad := _misfit(row[2].get(field.name), field))), None)
+        bad = next((bad for field in schema if (bad := _find_misfit(row[2].get(field.name), field))), None)
         if bad is None:
-            good.append(row)
+            good_rows.append(row)
         else:
-            failed.append(_fail(bad, row[0], row[1], source))
-    return Read(_table(good, schema), tuple(failed), blank)
+            failed.append(_fail_row(bad, row[0], row[1], source))
+    return ReadBatch(_build_batch(good_rows, schema), tuple(failed), blank)
 
 
-def _table(rows: list[tuple[int, str, dict[str, Any]]], schema: pa.Schema) -> pa.RecordBatch:
+def _build_batch(rows: list[tuple[int, str, dict[str, Any]]], schema: pa.Schema) -> pa.RecordBatch:
     columns = [pa.array([row for row, _, _ in rows], pa.int64())]
     columns.append(
         pa.array([value["id"] if value["id"] is not None else place for _, place, value in rows], pa.large_string())
@@ -376,15 +382,15 @@ def _table(rows: list[tuple[int, str, dict[str, Any]]], schema: pa.Schema) -> pa
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _misfit(value: object, field: pa.Field) -> _Bad | None:
+def _find_misfit(value: object, field: pa.Field) -> _BadRow | None:
     try:
         pa.array([value], field.type)
     except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
-        return _Bad("mixed_schema", field.name, _what(value), f"{field.type} as in the first rows")
+        return _BadRow("mixed_schema", field.name, _describe_value(value), f"{field.type} as in the first rows")
     return None
 
 
-def _what(value: object) -> str:
+def _describe_value(value: object) -> str:
     """A value's kind in JSON's words."""
     kinds = {
         str: "a text",
@@ -397,61 +403,61 @@ def _what(value: object) -> str:
     return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
 
 
-def _shaped(given: dict[str, Any], shape: Shape) -> dict[str, Any] | _Bad:
+def _convert_row(record: dict[str, Any], shape: RowLayout) -> dict[str, Any] | _BadRow:
     """The row under the names of the shape's schema."""
-    identity = given.pop(shape.id, None) if shape.id else None
+    identity = record.pop(shape.id, None) if shape.id else None
     row: dict[str, Any] = {"id": identity if identity is None or isinstance(identity, str) else str(identity)}
     content = (shape.text,) if shape.kind == "text" else ("messages",) if shape.kind == "messages" else PAIR
     for name in content:
-        value = given.pop(name, None)
+        value = record.pop(name, None)
         if value is None and name == "prompt":  # TRL's implicit prompt
             value = ""
         if shape.kind == "messages":
-            value = _messages(value)
+            value = _convert_messages(value)
         elif not isinstance(value, str):
-            seen = "null or missing" if value is None else _what(value)
-            value = _Bad("missing_text" if value is None else "not_text", name, seen, "a text")
-        if isinstance(value, _Bad):
+            description = "null or missing" if value is None else _describe_value(value)
+            value = _BadRow("missing_text" if value is None else "not_text", name, description, "a text")
+        if isinstance(value, _BadRow):
             return value
         row["text" if shape.kind == "text" else name] = value
     for name, kind in shape.columns:
-        value = given.pop(name, None)
+        value = record.pop(name, None)
         if kind == "json":
             value = None if value is None else msgspec.json.encode(value).decode()
         elif isinstance(value, datetime.date | datetime.time):
             value = value.isoformat()
         row[name] = value
-    more = given.pop(MORE, None)
+    more = record.pop(MORE, None)
     if isinstance(more, str) and more.startswith("{"):  # steward's own output comes in again
-        given.update(msgspec.json.decode(more))
+        record.update(msgspec.json.decode(more))
     elif more is not None:
-        given[MORE] = more
-    row[MORE] = msgspec.json.encode(given).decode() if given else None
+        record[MORE] = more
+    row[MORE] = msgspec.json.encode(record).decode() if record else None
     return row
 
 
-def _messages(value: object) -> list[dict[str, str | None]] | _Bad:
+def _convert_messages(value: object) -> list[dict[str, str | None]] | _BadRow:
     if not isinstance(value, list) or not value:
-        return _Bad(
+        return _BadRow(
             "no_messages",
             "messages",
-            "an empty list" if value == [] else _what(value),
+            "an empty list" if value == [] else _describe_value(value),
             "a list of messages",
         )
     messages = []
     for index, message in enumerate(value):
         field = f"messages[{index}]"
         if not isinstance(message, dict):
-            return _Bad("not_a_message", field, _what(message), "{role, content}")
+            return _BadRow("not_a_message", field, _describe_value(message), "{role, content}")
         rest = dict(message)
         role, content = rest.pop("role", None), rest.pop("content", None)
         if role not in ROLES:
-            seen = f"unknown role {role[:40]!r}" if isinstance(role, str) else "no role"
-            return _Bad("unknown_role", f"{field}.role", seen, f"one of {', '.join(ROLES)}")
+            description = f"unknown role {role[:40]!r}" if isinstance(role, str) else "no role"
+            return _BadRow("unknown_role", f"{field}.role", description, f"one of {', '.join(ROLES)}")
         if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
             content = "".join(str(part.get("text", "")) for part in content)  # OpenAI's list of text parts
         if not isinstance(content, str | None):
-            return _Bad("not_text", f"{field}.content", _what(content), "a text, or a list of text parts")
+            return _BadRow("not_text", f"{field}.content", _describe_value(content), "a text, or a list of text parts")
         rest = {name: inner for name, inner in rest.items() if inner is not None}
         more = rest.pop(MORE, None) if isinstance(rest.get(MORE), str) and len(rest) == 1 else None
         messages.append(
@@ -463,25 +469,25 @@ def _messages(value: object) -> list[dict[str, str | None]] | _Bad:
 # -- lines -------------------------------------------------------------------------------------------
 
 
-def _lines_of(shard: Shard, source: Source) -> Iterator[_Line]:
+def _read_rows(shard: Shard, source: Source) -> Iterator[_SourceRow]:
     """Every row of the shard as a dict, as what is wrong with it, or as None for a blank line."""
     number = shard.first_line
     try:
-        for line in {"jsonl": _jsonl, "csv": _csv, "parquet": _parquet}[shard.format](shard, source):
+        for line in {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}[shard.format](shard, source):
             number = line.number + 1
             yield line
     except (pa.ArrowException, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, gzip.BadGzipFile):
             raise InputError(f"{shard.name}: {error.strerror}; expected a readable file") from error
-        seen = f"the file cannot be read from here on ({_brief(error)})"
-        yield _Line(number, _Bad("corrupt_file", "", seen, f"a whole {shard.format} file"), 0)
+        description = f"the file cannot be read from here on ({_first_line(error)})"
+        yield _SourceRow(number, _BadRow("corrupt_file", "", description, f"a whole {shard.format} file"), 0)
 
 
-def _brief(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
-def _open(shard: Shard) -> IO[bytes]:
+def _open_shard(shard: Shard) -> IO[bytes]:
     kind = _compression(Path(shard.path))
     if kind == "gz":
         return gzip.open(shard.path, "rb")  # type: ignore[return-value]
@@ -492,77 +498,79 @@ def _open(shard: Shard) -> IO[bytes]:
     return opened
 
 
-def _split(opened: IO[bytes], length: int, limit: int) -> Iterator[bytes | int]:
+def _split_lines(opened: IO[bytes], length: int, limit: int) -> Iterator[bytes | int]:
     """Lines without their end, in bounded memory: of one longer than `limit`, only its length. `length` -1: all."""
-    carry: list[bytes] = []
-    held = skipped = 0
-    left = length if length >= 0 else 1 << 62
+    carried: list[bytes] = []
+    carried_bytes = skipped_bytes = 0
+    bytes_left = length if length >= 0 else 1 << 62
     read = opened.read1 if isinstance(opened, gzip.GzipFile) else opened.read  # of a cut file, all that is there
-    while left > 0 and (block := read(min(_BLOCK, left))):
-        left -= len(block)
-        first, *others = block.split(b"\n")
-        if not others:
-            carry, held, skipped = _hold(carry, held, skipped, first, limit)
+    while bytes_left > 0 and (block := read(min(_BLOCK, bytes_left))):
+        bytes_left -= len(block)
+        first, *other_lines = block.split(b"\n")
+        if not other_lines:
+            carried, carried_bytes, skipped_bytes = _extend_line(carried, carried_bytes, skipped_bytes, first, limit)
             continue
-        carry, held, skipped = _hold(carry, held, skipped, first, limit)
-        yield skipped or b"".join(carry)
-        yield from (line if len(line) <= limit else len(line) for line in others[:-1])
-        carry, held, skipped = _hold([], 0, 0, others[-1], limit)
-    if held or skipped:
-        yield skipped or b"".join(carry)
+        carried, carried_bytes, skipped_bytes = _extend_line(carried, carried_bytes, skipped_bytes, first, limit)
+        yield skipped_bytes or b"".join(carried)
+        yield from (line if len(line) <= limit else len(line) for line in other_lines[:-1])
+        carried, carried_bytes, skipped_bytes = _extend_line([], 0, 0, other_lines[-1], limit)
+    if carried_bytes or skipped_bytes:
+        yield skipped_bytes or b"".join(carried)
 
 
-def _hold(carry: list[bytes], held: int, skipped: int, piece: bytes, limit: int) -> tuple[list[bytes], int, int]:
-    if skipped or held + len(piece) > limit:
-        return [], 0, skipped + held + len(piece)
-    carry.append(piece)
-    return carry, held + len(piece), 0
+def _extend_line(
+    carried: list[bytes], carried_bytes: int, skipped_bytes: int, piece: bytes, limit: int
+) -> tuple[list[bytes], int, int]:
+    if skipped_bytes or carried_bytes + len(piece) > limit:
+        return [], 0, skipped_bytes + carried_bytes + len(piece)
+    carried.append(piece)
+    return carried, carried_bytes + len(piece), 0
 
 
-def _jsonl(shard: Shard, source: Source) -> Iterator[_Line]:
+def _read_jsonl(shard: Shard, source: Source) -> Iterator[_SourceRow]:
     limit = int(source.max_line_mb * (1 << 20))
     decode = msgspec.json.Decoder().decode
-    with _open(shard) as opened:
+    with _open_shard(shard) as opened:
         length = shard.end - shard.start if shard.end >= 0 else -1
-        for number, line in enumerate(_split(opened, length, limit), shard.first_line):
+        for number, line in enumerate(_split_lines(opened, length, limit), shard.first_line):
             if isinstance(line, int):
-                yield _Line(number, _too_long(line, limit), 0)
+                yield _SourceRow(number, _reject_long_line(line, limit), 0)
                 continue
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if not line.strip():
-                yield _Line(number, None, 0)
+                yield _SourceRow(number, None, 0)
                 continue
             try:
                 value = decode(line)
             except UnicodeDecodeError:
-                value = _Bad("invalid_utf8", "", "bytes that are not UTF-8", "UTF-8")
+                value = _BadRow("invalid_utf8", "", "bytes that are not UTF-8", "UTF-8")
             except (msgspec.DecodeError, RecursionError) as error:
-                value = _not_json(line, error)
-            if not isinstance(value, dict | _Bad):
-                value = _Bad("not_an_object", "", _what(value), 'an object such as {"text": "…"}')
-            yield _Line(number, value, len(line))
+                value = _explain_bad_json(line, error)
+            if not isinstance(value, dict | _BadRow):
+                value = _BadRow("not_an_object", "", _describe_value(value), 'an object such as {"text": "…"}')
+            yield _SourceRow(number, value, len(line))
 
 
-def _not_json(line: bytes, error: BaseException) -> _Bad:
+def _explain_bad_json(line: bytes, error: BaseException) -> _BadRow:
     try:
         line.decode()
     except UnicodeDecodeError as bad:
-        return _Bad("invalid_utf8", "", f"bytes that are not UTF-8 (byte {bad.start + 1})", "UTF-8")
-    return _Bad("malformed_json", "", f"not JSON ({_brief(error)})", "one JSON object a line")
+        return _BadRow("invalid_utf8", "", f"bytes that are not UTF-8 (byte {bad.start + 1})", "UTF-8")
+    return _BadRow("malformed_json", "", f"not JSON ({_first_line(error)})", "one JSON object a line")
 
 
-def _too_long(size: int, limit: int) -> _Bad:
-    return _Bad("line_too_long", "", f"a line of {size:,} bytes", f"at most {limit:,} (input.max_line_mb)")
+def _reject_long_line(size: int, limit: int) -> _BadRow:
+    return _BadRow("line_too_long", "", f"a line of {size:,} bytes", f"at most {limit:,} (input.max_line_mb)")
 
 
-def _csv(shard: Shard, source: Source) -> Iterator[_Line]:
+def _read_csv(shard: Shard, source: Source) -> Iterator[_SourceRow]:
     limit = int(source.max_line_mb * (1 << 20))
     csv.field_size_limit(limit)
     long: list[int] = []
 
     def decoded(opened: IO[bytes]) -> Iterator[str]:
-        for number, line in enumerate(_split(opened, -1, limit)):
+        for number, line in enumerate(_split_lines(opened, -1, limit)):
             if isinstance(line, int):
                 long.append(line)
                 yield "\n"
@@ -570,7 +578,7 @@ def _csv(shard: Shard, source: Source) -> Iterator[_Line]:
                 line = line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line
                 yield line.decode("utf-8", "surrogateescape") + "\n"  # so that one bad row is one bad row
 
-    with _open(shard) as opened:
+    with _open_shard(shard) as opened:
         reader = csv.reader(decoded(opened), strict=True)
         header = next(reader, [])
         if len(set(header)) != len(header):
@@ -582,53 +590,53 @@ def _csv(shard: Shard, source: Source) -> Iterator[_Line]:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield _Line(number, _Bad("malformed_csv", "", f"not CSV ({error})", "quoted cells that end"), 0)
+                yield _SourceRow(number, _BadRow("malformed_csv", "", f"not CSV ({error})", "quoted cells that end"), 0)
                 continue
             if long:
-                yield _Line(number, _too_long(long.pop(), limit), 0)
+                yield _SourceRow(number, _reject_long_line(long.pop(), limit), 0)
                 continue
-            yield _Line(number, _cells(header, cells), sum(map(len, cells)))
+            yield _SourceRow(number, _zip_cells(header, cells), sum(map(len, cells)))
 
 
-def _cells(header: list[str], cells: list[str]) -> dict[str, Any] | _Bad | None:
+def _zip_cells(header: list[str], cells: list[str]) -> dict[str, Any] | _BadRow | None:
     if not cells:
         return None
     if len(cells) != len(header):
-        return _Bad("wrong_columns", "", f"{len(cells)} cells", f"{len(header)} as in the header")
+        return _BadRow("wrong_columns", "", f"{len(cells)} cells", f"{len(header)} as in the header")
     for name, cell in zip(header, cells, strict=True):
         if not cell.isascii() and any("\udc80" <= letter <= "\udcff" for letter in cell):
-            return _Bad("invalid_utf8", name, "bytes that are not UTF-8", "UTF-8")
+            return _BadRow("invalid_utf8", name, "bytes that are not UTF-8", "UTF-8")
     return dict(zip(header, cells, strict=True))
 
 
-def _parquet(shard: Shard, source: Source) -> Iterator[_Line]:
+def _read_parquet(shard: Shard, source: Source) -> Iterator[_SourceRow]:
     file = pq.ParquetFile(shard.path)
     groups = range(shard.start, shard.end if shard.end >= 0 else file.metadata.num_row_groups)
     number = shard.first_line
     for batch in file.iter_batches(batch_size=1024, row_groups=list(groups)):
         size = batch.nbytes // max(1, batch.num_rows)
-        for row in _rows_of(batch):
-            yield _Line(number, row, size)
+        for row in _convert_records(batch):
+            yield _SourceRow(number, row, size)
             number += 1
 
 
-def _rows_of(batch: pa.RecordBatch) -> Iterable[dict[str, Any] | _Bad]:
+def _convert_records(batch: pa.RecordBatch) -> Iterable[dict[str, Any] | _BadRow]:
     try:
-        return [_without_nan(row) for row in batch.to_pylist()]
+        return [_replace_nan(row) for row in batch.to_pylist()]
     except UnicodeDecodeError:
-        return [_row_of(batch.slice(index, 1)) for index in range(batch.num_rows)]
+        return [_convert_record(batch.slice(index, 1)) for index in range(batch.num_rows)]
 
 
-def _row_of(one: pa.RecordBatch) -> dict[str, Any] | _Bad:
+def _convert_record(batch: pa.RecordBatch) -> dict[str, Any] | _BadRow:
     row = {}
-    for name in one.schema.names:
+    for name in batch.schema.names:
         try:
-            row[name] = one[name][0].as_py()
+            row[name] = batch[name][0].as_py()
         except UnicodeDecodeError:
-            return _Bad("invalid_utf8", name, "bytes that are not UTF-8", "UTF-8")
-    return _without_nan(row)
+            return _BadRow("invalid_utf8", name, "bytes that are not UTF-8", "UTF-8")
+    return _replace_nan(row)
 
 
-def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
+def _replace_nan(row: dict[str, Any]) -> dict[str, Any]:
     """pandas writes a missing text as NaN."""
     return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}

@@ -68,7 +68,7 @@ class CorpusStage(Protocol):
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result: ...
 
 
-def texts(batch: pa.RecordBatch) -> pa.LargeStringArray:
+def get_texts(batch: pa.RecordBatch) -> pa.LargeStringArray:
     """One string a row: the document, a chat's contents or a pair's texts, joined by blank lines. Nulls become ''."""
     names = batch.schema.names
     if "text" in names:
@@ -86,23 +86,23 @@ def is_chat(batch: pa.RecordBatch) -> bool:
     return "messages" in batch.schema.names and "text" not in batch.schema.names
 
 
-def rewritten(batch: pa.RecordBatch, change: Callable[[Sequence[str]], Sequence[str]]) -> pa.RecordBatch:
+def rewrite_strings(batch: pa.RecordBatch, change: Callable[[Sequence[str]], Sequence[str]]) -> pa.RecordBatch:
     """The batch with every string of its content passed through `change` (as many out as in, same order)."""
     if not is_chat(batch):
         names = batch.schema.names
         for name in ("text",) if "text" in names else [name for name in PAIR if name in names]:
             values = pc.fill_null(batch[name].cast(pa.large_string()), "").to_pylist()
-            batch = _with(batch, name, pa.array(change(values), pa.large_string()))
+            batch = _replace_column(batch, name, pa.array(change(values), pa.large_string()))
         return batch
     lists = batch["messages"]
     flat = lists.flatten()
     fields = {field.name: flat.field(field.name) for field in flat.type}
     fields["content"] = pa.array(change(pc.fill_null(fields["content"], "").to_pylist()), pa.large_string())
     structs = pa.StructArray.from_arrays(list(fields.values()), list(fields))
-    return _with(batch, "messages", pa.ListArray.from_arrays(_offsets(lists), structs))
+    return _replace_column(batch, "messages", pa.ListArray.from_arrays(_offsets(lists), structs))
 
 
-def kept(batch: pa.RecordBatch, keep: pa.BooleanArray, entries: Iterable[Entry]) -> Result:
+def filter_rows(batch: pa.RecordBatch, keep: pa.BooleanArray, entries: Iterable[Entry]) -> Result:
     """The rows where `keep` is true; `entries` explain the others."""
     return Result(batch.filter(keep), tuple(entries))
 
@@ -113,5 +113,5 @@ def _offsets(lists: pa.Array) -> pa.Array:
     return pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(lengths)])
 
 
-def _with(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:
+def _replace_column(batch: pa.RecordBatch, name: str, values: pa.Array) -> pa.RecordBatch:
     return batch.set_column(batch.schema.get_field_index(name), name, values)

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.suite import QuestionChange, Suite, SuiteSpec, asked_fields, load_suite, option_letters
-from steward.text.perturbations import CHANGES, synonyms
-from steward.text.swaps import kinds, swapped
+from steward.text.perturbations import CHANGES, replace_synonyms
+from steward.text.swaps import swap_kinds, swap_text
 
 OPTIONS: Final = "options-order"
 PARAPHRASES: Final = "paraphrases"  # field of other wordings of the item's first field that is asked
@@ -23,7 +23,7 @@ PARAPHRASES: Final = "paraphrases"  # field of other wordings of the item's firs
 
 def known_changes() -> list[str]:
     """Names that `use` may have."""
-    return [*CHANGES, OPTIONS, *kinds()]
+    return [*CHANGES, OPTIONS, *swap_kinds()]
 
 
 def check_change(change: QuestionChange, spec: SuiteSpec, where: Path | str) -> None:
@@ -71,9 +71,9 @@ def _rewrite_row(row: dict[str, Any], name: str, change: QuestionChange, spec: S
 
 def _text_rewriter(change: QuestionChange, rng: random.Random) -> Callable[[str], str | None]:
     if change.swaps:
-        return lambda text: swapped(text, change.use)
+        return lambda text: swap_text(text, change.use)
     if change.use == "synonyms":
-        return lambda text: synonyms(text, rng, change.words)
+        return lambda text: replace_synonyms(text, rng, change.words)
     if change.use:
         return lambda text: CHANGES[change.use](text, rng)
     return lambda text: change.prepend + _replace_pairs(text, change.replace) + change.append

@@ -22,7 +22,7 @@ from steward.evaluation.run import EvalRun, clusters_by_id, score_items
 from steward.evaluation.score import Prediction, Score, score_predictions
 from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, paired_bootstrap
 from steward.evaluation.suite import MetricSpec, QuestionChange, SuiteItem
-from steward.text.swaps import swapped
+from steward.text.swaps import swap_text
 
 _EVIDENCE: Final = 6  # moves that, all one way, are evidence at 5 %: the sign test's p of five is 2 · 2**-5 = 0.0625
 _SHOWN: Final = 5  # items side by side, those that lost most first
@@ -234,7 +234,7 @@ def score_same_answers(change: QuestionChange, original: EvalRun, run: EvalRun) 
 
 def expected_answer(change: QuestionChange, said: str) -> str:
     """The answer that would show no difference."""
-    return (swapped(said, change.use) or said) if change.other_person else said
+    return (swap_text(said, change.use) or said) if change.other_person else said
 
 
 def _is_unchanged(item: SuiteItem, change: QuestionChange, original: EvalRun, run: EvalRun) -> bool:

@@ -18,7 +18,7 @@ import yaml
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
-from steward.text.swaps import kinds
+from steward.text.swaps import swap_kinds
 
 _FIELD: Final = re.compile(r"\{(\w+)\}")
 
@@ -67,7 +67,7 @@ class QuestionChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     @property
     def swaps(self) -> bool:
-        return self.use in kinds()
+        return self.use in swap_kinds()
 
     @property
     def other_person(self) -> bool:

@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
-from steward.text.lexicons import lexicon
+from steward.text.lexicons import load_lexicon
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
 
-def mentions(text: str, name: str) -> Counter[str]:
+def count_mentions(text: str, name: str) -> Counter[str]:
     """Occurrences by group of the lexicon `name`; the longest entry counts where several begin.
 
-    >>> mentions("She met the old people; her sister did not.", "groups") == {"women": 3, "old": 1}
+    >>> count_mentions("She met the old people; her sister did not.", "groups") == {"women": 3, "old": 1}
     True
     """
     entries, longest = _entries(name)
@@ -34,14 +34,14 @@ def mentions(text: str, name: str) -> Counter[str]:
     return counts
 
 
-def word_count(text: str) -> int:
+def count_words(text: str) -> int:
     return sum(1 for _ in _WORD.finditer(text))
 
 
 @lru_cache
 def _entries(name: str) -> tuple[Mapping[str, str], Mapping[str, int]]:
     """The group of each entry, and the words of the longest entry that begins with a word."""
-    groups = {entry: group for group, words in lexicon(name).items() for entry in words}
+    groups = {entry: group for group, words in load_lexicon(name).items() for entry in words}
     longest: dict[str, int] = {}
     for entry in groups:
         parts = entry.split()

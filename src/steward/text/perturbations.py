@@ -23,12 +23,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from steward.text.lexicons import lexicon, rows
+from steward.text.lexicons import load_lexicon, load_rows
 
 Change = Callable[[str, random.Random], str]
 
 
-def typos(text: str, rng: random.Random) -> str:
+def add_typos(text: str, rng: random.Random) -> str:
     letters = list(text)
     places = [place for place in range(len(letters) - 1) if letters[place].isalpha() and letters[place + 1].isalpha()]
     for place in rng.sample(places, k=min(len(places), 1 + len(places) // 25)):
@@ -40,50 +40,50 @@ def typos(text: str, rng: random.Random) -> str:
     return "".join(letters)
 
 
-def case(text: str, rng: random.Random) -> str:
+def change_case(text: str, rng: random.Random) -> str:
     return rng.choice((str.lower, str.upper, lambda text: re.sub(r"\b\w", lambda m: m[0].swapcase(), text)))(text)
 
 
-def spacing(text: str, rng: random.Random) -> str:
+def change_spacing(text: str, rng: random.Random) -> str:
     places = [found.start() for found in re.finditer(" ", text)]
     chosen = set(rng.sample(places, k=min(len(places), 1 + len(places) // 10)))
     wide = "".join(rng.choice(("  ", "   ", " \n")) if at in chosen else c for at, c in enumerate(text))
     return rng.choice(("", " ", "\n")) + wide + rng.choice((" ", "  ", "\n"))
 
 
-def contractions(text: str, rng: random.Random) -> str:
+def swap_contractions(text: str, rng: random.Random) -> str:
     """The way that changes more; no random numbers are drawn."""
-    short, n_short = replaced(text, {long: short for long, short in rows("contractions")})
-    long, n_long = replaced(text, {short: long for long, short in rows("contractions")})
+    short, n_short = replace_phrases(text, {long: short for long, short in load_rows("contractions")})
+    long, n_long = replace_phrases(text, {short: long for long, short in load_rows("contractions")})
     return short if n_short >= n_long else long
 
 
-def synonyms(text: str, rng: random.Random, name: str = "synonyms") -> str:
+def replace_synonyms(text: str, rng: random.Random, name: str = "synonyms") -> str:
     """One listed word in two, at least one. `name`: one of our lists, or a file, one line a set of equal words."""
-    groups = _groups(name)
-    places = [found for found in _pattern(tuple(groups)).finditer(text)]
-    chosen = {found.start() for found in rng.sample(places, k=min(len(places), 1 + len(places) // 2))}
+    groups = _synonym_groups(name)
+    matches = [found for found in _phrase_pattern(tuple(groups)).finditer(text)]
+    chosen = {found.start() for found in rng.sample(matches, k=min(len(matches), 1 + len(matches) // 2))}
 
     def other(found: re.Match[str]) -> str:
         if found.start() not in chosen:
             return found[0]
         word = found[0].casefold()
-        return cased(found[0], rng.choice([each for each in groups[word] if each.casefold() != word]))
+        return match_case(found[0], rng.choice([synonym for synonym in groups[word] if synonym.casefold() != word]))
 
-    return _pattern(tuple(groups)).sub(other, text)
+    return _phrase_pattern(tuple(groups)).sub(other, text)
 
 
 _FILLERS: Final = ("well", "so", "actually", "you know", "okay", "um", "like I said", "to be honest")
 
 
-def filler(text: str, rng: random.Random) -> str:
+def insert_filler(text: str, rng: random.Random) -> str:
     word = rng.choice(_FILLERS)
     commas = [found.end() for found in re.finditer(r",(?= )", text)]
     if commas and rng.random() < 0.5:
         at = rng.choice(commas)
         return f"{text[:at]} {word},{text[at:]}"
     first = text.split(" ", 1)[0]  # "What is" goes on in lower case; "I", "NASA" and "Mary" do not
-    lower = first != "I" and first.casefold() in lexicon("stop_words")[""]
+    lower = first != "I" and first.casefold() in load_lexicon("stop_words")[""]
     rest = text[:1].lower() + text[1:] if lower else text
     return f"{word[:1].upper()}{word[1:]}, {rest}" if text.strip() else text
 
@@ -107,28 +107,30 @@ FRAMES: Final[tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]] = (
 
 
 def paraphrase(text: str, rng: random.Random) -> str:
-    for frame, others in FRAMES:
+    for frame, templates in FRAMES:
         if match := frame.match(text.strip()):
             parts = {name: part.lower() if name == "verb" else part for name, part in match.groupdict().items()}
-            return rng.choice([made for other in others if (made := other.format(**parts)) != text] or [text])
+            return rng.choice(
+                [paraphrased for template in templates if (paraphrased := template.format(**parts)) != text] or [text]
+            )
     return text
 
 
 CHANGES: Final[Mapping[str, Change]] = {
-    "typos": typos,
-    "case": case,
-    "spacing": spacing,
-    "contractions": contractions,
-    "synonyms": synonyms,
-    "filler": filler,
+    "typos": add_typos,
+    "case": change_case,
+    "spacing": change_spacing,
+    "contractions": swap_contractions,
+    "synonyms": replace_synonyms,
+    "filler": insert_filler,
     "paraphrase": paraphrase,
 }
 
 
-def cased(like: str, word: str) -> str:
+def match_case(like: str, word: str) -> str:
     """The word in the case of the one it replaces.
 
-    >>> cased("Big", "large"), cased("BIG", "large"), cased("big", "large"), cased("I", "we")
+    >>> match_case("Big", "large"), match_case("BIG", "large"), match_case("big", "large"), match_case("I", "we")
     ('Large', 'LARGE', 'large', 'We')
     """
     if like.isupper() and len(like) > 1:
@@ -136,24 +138,26 @@ def cased(like: str, word: str) -> str:
     return word[:1].upper() + word[1:] if like[:1].isupper() else word
 
 
-def replaced(text: str, pairs: Mapping[str, str]) -> tuple[str, int]:
+def replace_phrases(text: str, pairs: Mapping[str, str]) -> tuple[str, int]:
     """Whole words and phrases by what stands for them, in the case of what was there; and how many there were."""
-    known = {_straight(old): new for old, new in pairs.items()}
-    return _pattern(tuple(known)).subn(lambda found: cased(found[0], known[_straight(found[0])]), text)
+    replacements = {_phrase_key(old): new for old, new in pairs.items()}
+    return _phrase_pattern(tuple(replacements)).subn(
+        lambda found: match_case(found[0], replacements[_phrase_key(found[0])]), text
+    )
 
 
 @lru_cache
-def _pattern(entries: tuple[str, ...]) -> re.Pattern[str]:
+def _phrase_pattern(entries: tuple[str, ...]) -> re.Pattern[str]:
     """Whole words and phrases, the longest first, whatever the case and the apostrophe."""
     ordered = sorted(entries, key=len, reverse=True)
     listed = "|".join(re.escape(entry).replace("'", "['’]") for entry in ordered)
     return re.compile(rf"(?<![\w'’-])(?:{listed})(?![\w'’-])", re.I)
 
 
-def _straight(text: str) -> str:
+def _phrase_key(text: str) -> str:
     return text.casefold().replace("’", "'")
 
 
 @lru_cache
-def _groups(name: str) -> dict[str, tuple[str, ...]]:
-    return {word.casefold(): row for row in rows(name) for word in row}
+def _synonym_groups(name: str) -> dict[str, tuple[str, ...]]:
+    return {word.casefold(): row for row in load_rows(name) for word in row}

@@ -84,23 +84,23 @@ _ABBREVIATIONS = frozenset(
 _BEGINS = "\"'“‘«¿¡([*-•"
 
 
-def sentences(text: str) -> list[str]:
+def split_sentences(text: str) -> list[str]:
     """In order, without the white space between them.
 
-    >>> sentences('Ask Dr. Roberts! "Really?" He said no... but went.')
+    >>> split_sentences('Ask Dr. Roberts! "Really?" He said no... but went.')
     ['Ask Dr. Roberts!', '"Really?"', 'He said no... but went.']
     """
     found: list[str] = []
     start = 0
     for end in _END.finditer(text):
-        if _ends(text, end):
+        if _is_sentence_end(text, end):
             found.append(text[start : end.end()].strip())
             start = end.end()
     rest = text[start:].strip()
     return [sentence for sentence in (*found, rest) if sentence]
 
 
-def _ends(text: str, end: re.Match[str]) -> bool:
+def _is_sentence_end(text: str, end: re.Match[str]) -> bool:
     if end.group()[0] in "。！？":
         return True
     after = text[end.end() : end.end() + 40].lstrip()

@@ -16,81 +16,83 @@ from functools import lru_cache
 from typing import Final
 
 from steward.core.errors import UnknownName
-from steward.text.lexicons import lexicon, rows, titles
-from steward.text.perturbations import cased, replaced
+from steward.text.lexicons import load_lexicon, load_rows, load_titles
+from steward.text.perturbations import match_case, replace_phrases
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
 
 @lru_cache
-def kinds() -> tuple[str, ...]:
+def swap_kinds() -> tuple[str, ...]:
     """Every swap by its name."""
-    origins = [f"origin:{title}" for title in titles("names")]
-    return ("gender", *origins, *(f"dialect:{title}" for title in titles("dialects")))
+    origins = [f"origin:{title}" for title in load_titles("names")]
+    return ("gender", *origins, *(f"dialect:{title}" for title in load_titles("dialects")))
 
 
-def swapped(text: str, kind: str) -> str | None:
+def swap_text(text: str, kind: str) -> str | None:
     """None where the swap cannot be undone.
 
-    >>> swapped("Mary lost her key. Give it to her!", "gender")
+    >>> swap_text("Mary lost her key. Give it to her!", "gender")
     'John lost his key. Give it to him!'
-    >>> swapped("Mary called.", "origin:indian")
+    >>> swap_text("Mary called.", "origin:indian")
     'Ananya called.'
 
     :raises UnknownName: no such swap
     """
-    if kind not in kinds():
-        raise UnknownName("swap", kind, kinds())
+    if kind not in swap_kinds():
+        raise UnknownName("swap", kind, swap_kinds())
     kind, _, group = kind.partition(":")
     if kind == "gender":
-        made = _gender(text)
-        return made if _gender(made) == text else None
+        swapped_text = _swap_gender(text)
+        return swapped_text if _swap_gender(swapped_text) == text else None
     if kind == "origin":
-        return _WORD.sub(lambda found: _origins(group).get(found[0], found[0]), text)
-    return replaced(text, dict(rows("dialects", group)))[0]  # type: ignore[arg-type]  # all its lines are pairs
+        return _WORD.sub(lambda found: _origin_names(group).get(found[0], found[0]), text)
+    return replace_phrases(text, dict(load_rows("dialects", group)))[0]  # type: ignore[arg-type]  # all its lines are pairs
 
 
-def _gender(text: str) -> str:
+def _swap_gender(text: str) -> str:
     def other(found: re.Match[str]) -> str:
         word = found[0].casefold()
-        if found[0] in _names():
-            return _names()[found[0]]
+        if found[0] in _name_pairs():
+            return _name_pairs()[found[0]]
         if word in ("her", "his"):
-            owns = _owns(text[found.end() :])
-            return cased(found[0], ("his" if owns else "him") if word == "her" else "her" if owns else "hers")
-        return cased(found[0], _pairs()[word]) if word in _pairs() else found[0]
+            owns = _is_possessive(text[found.end() :])
+            return match_case(found[0], ("his" if owns else "him") if word == "her" else "her" if owns else "hers")
+        return match_case(found[0], _gender_pairs()[word]) if word in _gender_pairs() else found[0]
 
     return _WORD.sub(other, text)
 
 
-def _owns(rest: str) -> bool:
+def _is_possessive(rest: str) -> bool:
     """Whether what follows "her" or "his" is what is owned: a word that is no function word, or "own"."""
     after = re.match(r"\s+([^\W\d_]+)", rest)
-    return after is not None and (after[1].casefold() == "own" or after[1].casefold() not in lexicon("stop_words")[""])
+    return after is not None and (
+        after[1].casefold() == "own" or after[1].casefold() not in load_lexicon("stop_words")[""]
+    )
 
 
 @lru_cache
-def _pairs() -> dict[str, str]:
-    found = {"him": "her", "hers": "his"}
-    for one, other in rows("gender"):
-        found |= {one.casefold(): other.casefold(), other.casefold(): one.casefold()}
-    return found
+def _gender_pairs() -> dict[str, str]:
+    counterparts = {"him": "her", "hers": "his"}
+    for one, other in load_rows("gender"):
+        counterparts |= {one.casefold(): other.casefold(), other.casefold(): one.casefold()}
+    return counterparts
 
 
 @lru_cache
-def _names() -> dict[str, str]:
-    pairs = [pair for title in titles("names") for pair in rows("names", title)]
+def _name_pairs() -> dict[str, str]:
+    pairs = [pair for title in load_titles("names") for pair in load_rows("names", title)]
     return {one: other for pair in pairs for one, other in (pair, pair[::-1])}
 
 
 @lru_cache
-def _origins(group: str) -> dict[str, str]:
+def _origin_names(group: str) -> dict[str, str]:
     """Every listed name to the group's name of the same line and gender; the group's own names stay."""
-    wanted = rows("names", group)
-    found = {
-        name: wanted[line][side]
-        for title in titles("names")
-        for line, pair in enumerate(rows("names", title))
+    target_rows = load_rows("names", group)
+    replacements = {
+        name: target_rows[line][side]
+        for title in load_titles("names")
+        for line, pair in enumerate(load_rows("names", title))
         for side, name in enumerate(pair)
     }
-    return found | {name: name for pair in wanted for name in pair}
+    return replacements | {name: name for pair in target_rows for name in pair}

@@ -14,27 +14,27 @@ from steward.adapters.executors.local import LocalExecutor
 from steward.core.errors import InputError
 from steward.data import config
 from steward.data.config import Source
-from steward.data.contract import Verdict, check, load_contract
+from steward.data.contract import ContractResult, check_contract, load_contract
 from steward.data.profile import Profile, profile
 from steward.data.report import write_report
 from steward.data.run import Progress, Summary, run
-from steward.data.sources import plan, read
+from steward.data.sources import plan_reading, read_shard
 from steward.privacy import detectors
 
 
-def personal_data(text: str) -> list[tuple[int, int, str]]:
+def find_personal_data(text: str) -> list[tuple[int, int, str]]:
     """Privacy's detector in the shape that stages take: start, end, kind.
 
-    >>> personal_data("ask bob@example.com")
+    >>> find_personal_data("ask bob@example.com")
     [(4, 19, 'email')]
     """
     return [(span.start, span.end, span.kind) for span in detectors.find(text)]
 
 
-def with_detector(stage: Any) -> Any:
+def add_detector(stage: Any) -> Any:
     """The stage, with privacy's detector where it has a place for one and none in it."""
     if getattr(stage, "detector", stage) is None:
-        return msgspec.structs.replace(stage, detector=personal_data)
+        return msgspec.structs.replace(stage, detector=find_personal_data)
     return stage
 
 
@@ -47,15 +47,15 @@ def run_pipeline(
     progress: Progress = lambda done, total, what: None,
 ) -> Summary:
     """`steward data run`. :raises StewardError: as `steward.data.run.run`"""
-    loaded = config.load(file)
-    stages = tuple(with_detector(stage) for stage in loaded.stages)
-    with LocalExecutor(workers) if on == "local" else _ray(workers) as executor:
+    loaded = config.load_pipeline(file)
+    stages = tuple(add_detector(stage) for stage in loaded.stages)
+    with LocalExecutor(workers) if on == "local" else _make_ray_executor(workers) as executor:
         return run(
             loaded.source, stages, loaded.sink, executor, names=loaded.names, progress=progress, overwrite=overwrite
         )
 
 
-def _ray(workers: int | None) -> Any:
+def _make_ray_executor(workers: int | None) -> Any:
     try:
         from steward.adapters.executors.ray import RayExecutor
     except ImportError as error:
@@ -66,30 +66,30 @@ def _ray(workers: int | None) -> Any:
 def profile_files(files: list[str], text: str | None = None) -> Profile:
     """`steward data profile`: rows that cannot be read are counted."""
     source = Source(path=files, text=text, on_error="skip")
-    found = plan(source)
+    read_plan = plan_reading(source)
     failed = 0
 
     def batches() -> Any:
         nonlocal failed
-        for shard in found.shards:
-            for item in read(shard, found.shape, source):
+        for shard in read_plan.shards:
+            for item in read_shard(shard, read_plan.shape, source):
                 failed += len(item.failed)
                 yield item.batch
 
-    made = profile(batches(), personal_data)
-    return msgspec.structs.replace(made, failed=failed)
+    result = profile(batches(), find_personal_data)
+    return msgspec.structs.replace(result, failed=failed)
 
 
-def check_files(contract: Path, files: list[str]) -> Verdict:
+def check_files(contract: Path, files: list[str]) -> ContractResult:
     """`steward data check`."""
-    return check(load_contract(contract), files, personal_data)
+    return check_contract(load_contract(contract), files, find_personal_data)
 
 
-def report(output: Path) -> Path:
+def write_run_report(output: Path) -> Path:
     """`steward data report`: the page's place."""
-    return write_report(output, personal_data)
+    return write_report(output, find_personal_data)
 
 
-def output_of(pipeline: Path) -> Path:
+def output_folder(pipeline: Path) -> Path:
     """The output folder that the pipeline names."""
-    return Path(config.load(pipeline).sink.path)
+    return Path(config.load_pipeline(pipeline).sink.path)

@@ -221,8 +221,8 @@ def find_overlap(
     :raises InputError: no suite, no training files, or the run is over other items
     """
     require_extra()
-    from steward.data.shingles import ngrams, words
-    from steward.data.stages.decontaminate import files_of, items_of
+    from steward.data.shingles import hash_ngrams, hash_words
+    from steward.data.stages.decontaminate import find_evaluation_files, read_items
     from steward.evaluation.overlap import find_overlap, read_asked_texts
     from steward.evaluation.run import read_run
 
@@ -230,13 +230,19 @@ def find_overlap(
     texts = read_asked_texts(path, limit)
 
     def batches() -> Iterator[list[str]]:
-        pairs = (pair for pattern in train for file in files_of(pattern) for pair in items_of(file))
+        pairs = (pair for pattern in train for file in find_evaluation_files(pattern) for pair in read_items(file))
         while batch := [text for _, text in islice(pairs, 2000)]:
             yield batch
 
     folder = read_run(run) if run is not None else None
     return find_overlap(
-        texts, batches(), lambda some, n: ngrams(words(some), n), lambda some: words(some), folder, ngram, shortest
+        texts,
+        batches(),
+        lambda some, n: hash_ngrams(hash_words(some), n),
+        lambda some: hash_words(some),
+        folder,
+        ngram,
+        shortest,
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import data_stages
 from steward.core.errors import InputError
-from steward.data.config import load, make_stage, name_of
+from steward.data.config import load_pipeline, make_stage, stage_name
 
 GOOD = "input: {path: in.jsonl}\nstages:\n  - {use: t.short, least: 5}\noutput: {path: out}\n"
 
@@ -16,9 +16,9 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_paths_stand_beside_the_file_and_stages_are_made(tmp_path: Path) -> None:
-    loaded = load(written(tmp_path, GOOD))
+    loaded = load_pipeline(written(tmp_path, GOOD))
     assert loaded.source.path == [str(tmp_path / "in.jsonl")] and loaded.sink.path == str(tmp_path / "out")
-    assert loaded.stages == (data_stages.Short(least=5),) and name_of(loaded.stages[0]) == "t.short"
+    assert loaded.stages == (data_stages.Short(least=5),) and stage_name(loaded.stages[0]) == "t.short"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_paths_stand_beside_the_file_and_stages_are_made(tmp_path: Path) -> None
 )
 def test_errors_say_file_line_and_the_nearest_name(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
     with pytest.raises(InputError) as error:
-        load(written(tmp_path, GOOD.replace(*change, 1)))
+        load_pipeline(written(tmp_path, GOOD.replace(*change, 1)))
     assert expected in str(error.value)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from steward.core.errors import InputError
-from steward.data.contract import Contract, Verdict, check, load_contract
+from steward.data.contract import Contract, ContractResult, check_contract, load_contract
 
 FINE = "The weather is fine today and the children play outside."
 ROWS = [
@@ -28,9 +28,9 @@ ROWS = [
 NOW = datetime.datetime(2026, 1, 10, tzinfo=datetime.UTC)
 
 
-def held(folder: Path, rules: dict[str, Any], detector: Any = None, extra: str = "") -> Verdict:
+def held(folder: Path, rules: dict[str, Any], detector: Any = None, extra: str = "") -> ContractResult:
     (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS) + extra)
-    return check(Contract.model_validate(rules), [str(folder / "a.jsonl")], detector, NOW)
+    return check_contract(Contract.model_validate(rules), [str(folder / "a.jsonl")], detector, NOW)
 
 
 BROKEN = [

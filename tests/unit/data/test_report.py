@@ -9,7 +9,7 @@ import data_stages
 from steward.core.errors import InputError
 from steward.data.pipeline import Pipeline
 from steward.data.report import write_report
-from steward.workflows.curate import personal_data
+from steward.workflows.curate import find_personal_data
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def finished(tmp_path: Path) -> Path:
 
 
 def test_the_page_is_whole_small_and_fetches_nothing(finished: Path) -> None:
-    page = write_report(finished / "out", personal_data).read_text()
+    page = write_report(finished / "out", find_personal_data).read_text()
     closed = re.sub(r"<meta ([^>]*)>", r"<meta \1/>", page.removeprefix("<!doctype html>"))
     root = ET.fromstring(closed)
     assert len(page) < 500_000 and "0 of 43 rows are kept" in "".join(root.itertext())
@@ -31,11 +31,11 @@ def test_the_page_is_whole_small_and_fetches_nothing(finished: Path) -> None:
 
 
 def test_examples_are_shown_redacted_or_not_at_all(finished: Path) -> None:
-    page = write_report(finished / "out", personal_data).read_text()
+    page = write_report(finished / "out", find_personal_data).read_text()
     assert "mail &lt;[email]&gt;" in page and "example.com" not in page
     assert "mail" not in write_report(finished / "out").read_text()  # nobody to redact
     (finished / "in.jsonl").write_text('{"text": "other rows now"}\n')
-    assert "[email]" not in write_report(finished / "out", personal_data).read_text()
+    assert "[email]" not in write_report(finished / "out", find_personal_data).read_text()
 
 
 def test_a_folder_without_a_run(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from steward.adapters.executors.local import LocalExecutor
 from steward.core.errors import Contradiction, InputError
 from steward.data.config import Sink, Source
 from steward.data.pipeline import Pipeline
-from steward.data.run import Summary, explain
+from steward.data.run import Summary, explain_row
 
 STAGES = (data_stages.Short(), data_stages.Same(), data_stages.Shout(), data_stages.Same())
 
@@ -54,10 +54,10 @@ def test_every_row_is_accounted_for(corpus: Path) -> None:
 
 def test_explain_says_rule_value_threshold_and_duplicate(corpus: Path) -> None:
     clean(corpus, "out")
-    [short] = explain(corpus / "out", "a.jsonl:1")
+    [short] = explain_row(corpus / "out", "a.jsonl:1")
     assert (short["stage"], short["rule"], short["value"], short["threshold"]) == ("t.short", "too_short", 5, 10)
-    assert {row["duplicate_of"] for row in explain(corpus / "out", "b.jsonl:2")} == {"a.jsonl:2"}
-    assert [row["id"] for row in explain(corpus / "out", "a.jsonl:2")] == ["a.jsonl:2", "b.jsonl:2"]
+    assert {row["duplicate_of"] for row in explain_row(corpus / "out", "b.jsonl:2")} == {"a.jsonl:2"}
+    assert [row["id"] for row in explain_row(corpus / "out", "a.jsonl:2")] == ["a.jsonl:2", "b.jsonl:2"]
 
 
 def test_a_stage_that_loses_a_row_without_saying_so_is_caught(corpus: Path) -> None:
@@ -74,7 +74,7 @@ def test_ids_that_the_input_brings_must_differ(corpus: Path) -> None:
         clean(corpus, "out", stages=[])
     found = clean(corpus, "skipped", stages=[], on_error="skip")
     assert (found.rows_in, found.failed, found.rows_out) == (4, 1, 3)
-    assert explain(corpus / "skipped", "a.jsonl:4")[0]["rule"] == "duplicate_id"
+    assert explain_row(corpus / "skipped", "a.jsonl:4")[0]["rule"] == "duplicate_id"
 
 
 def test_bad_rows_are_counted_when_the_policy_says_so(corpus: Path) -> None:

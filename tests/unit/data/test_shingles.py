@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steward.data import shingles
-from steward.data.shingles import ngrams, sets, words
+from steward.data.shingles import distinct_hashes, hash_ngrams, hash_words
 
 PROSE = st.text(alphabet="ab cé\n.,19-İßжÅ한", max_size=60)
 
@@ -23,7 +23,7 @@ def plain(text: str) -> list[str]:
 @given(st.lists(PROSE, max_size=5))
 def test_two_words_have_one_hash_exactly_when_they_are_the_same_word(texts: list[str]) -> None:
     composed = [unicodedata.normalize("NFC", text) for text in texts]
-    values, offsets = words(composed)
+    values, offsets = hash_words(composed)
     expected = [plain(text) for text in composed]
     assert np.diff(offsets).tolist() == [len(line) for line in expected]
     named = dict(zip([*chain(*expected)], values.tolist(), strict=True))
@@ -35,25 +35,25 @@ def test_two_words_have_one_hash_exactly_when_they_are_the_same_word(texts: list
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=9), max_size=5), st.integers(1, 5))
 def test_ngrams_are_the_runs_of_n_words(texts: list[list[str]], n: int) -> None:
     runs = [[tuple(t[i : i + n]) for i in range(max(len(t) - n + 1, min(len(t), 1)))] for t in texts]
-    values, offsets = ngrams(words([" ".join(text) for text in texts]), n)
+    values, offsets = hash_ngrams(hash_words([" ".join(text) for text in texts]), n)
     assert np.diff(offsets).tolist() == [len(line) for line in runs]
     named = dict(zip(chain(*runs), values.tolist(), strict=True))
     assert len(set(named.values())) == len(named)
-    _, ends = sets(ngrams(words([" ".join(text) for text in texts]), n))
+    _, ends = distinct_hashes(hash_ngrams(hash_words([" ".join(text) for text in texts]), n))
     assert np.diff(ends).tolist() == [len(set(line)) for line in runs]
 
 
 def test_a_text_longer_than_a_load_has_the_words_of_its_parts() -> None:
     part = "one two three " * 3000
-    whole = words([part * 4, "x"])
-    assert len(part) * 4 > shingles.ROOM
-    assert whole.values[:-1].tolist() == words([part]).values.tolist() * 4
+    whole = hash_words([part * 4, "x"])
+    assert len(part) * 4 > shingles.CHUNK_CHARACTERS
+    assert whole.values[:-1].tolist() == hash_words([part]).values.tolist() * 4
     assert whole.offsets.tolist() == [0, 36000, 36001]
 
 
 def test_scripts_without_spaces_are_words_letter_by_letter() -> None:
-    assert np.diff(words(["你好世界", "hello world", "สวัสดี"]).offsets).tolist()[:2] == [4, 2]
+    assert np.diff(hash_words(["你好世界", "hello world", "สวัสดี"]).offsets).tolist()[:2] == [4, 2]
 
 
 def test_hashes_do_not_change_from_one_machine_or_release_to_the_next() -> None:
-    assert words(["Hello"]).values.tolist() == words(["hello"]).values.tolist() == [17087129923793103246]
+    assert hash_words(["Hello"]).values.tolist() == hash_words(["hello"]).values.tolist() == [17087129923793103246]

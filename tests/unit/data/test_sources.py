@@ -9,13 +9,13 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.data.config import Source
-from steward.data.sources import place_of, plan, read
+from steward.data.sources import plan_reading, read_shard, row_location
 from steward.data.stage import Entry
 
 
 def everything(source: Source) -> tuple[list[dict[str, Any]], list[Entry]]:
-    found = plan(source)
-    reads = [item for shard in found.shards for item in read(shard, found.shape, source)]
+    found = plan_reading(source)
+    reads = [item for shard in found.shards for item in read_shard(shard, found.shape, source)]
     return [row for item in reads for row in item.batch.to_pylist()], [e for item in reads for e in item.failed]
 
 
@@ -57,7 +57,7 @@ def test_a_file_split_inside_gives_every_line_once_with_its_number(tmp_path: Pat
     assert [row["id"] for row in rows] == [f"a.jsonl:{n}" for n in range(1, 301)]
     numbers = [row["row"] for row in rows]
     assert numbers == sorted(set(numbers))
-    assert [place_of(number, plan(source).shards) for number in numbers] == [row["id"] for row in rows]
+    assert [row_location(number, plan_reading(source).shards) for number in numbers] == [row["id"] for row in rows]
 
 
 BAD = [
@@ -152,17 +152,17 @@ def test_a_file_cut_short_is_a_failed_row_and_the_rest_is_read(tmp_path: Path, n
 def test_what_cannot_be_planned_is_said(tmp_path: Path, content: str, options: Any, expected: str) -> None:
     file = jsonl(tmp_path / "a.jsonl", content)
     with pytest.raises(InputError, match=expected):
-        plan(Source(path=str(file), **options))
+        plan_reading(Source(path=str(file), **options))
     with pytest.raises(InputError, match="no file matches"):
-        plan(Source(path=str(tmp_path / "*.none")))
+        plan_reading(Source(path=str(tmp_path / "*.none")))
 
 
 def test_an_empty_file_among_others_is_counted(tmp_path: Path) -> None:
     jsonl(tmp_path / "a.jsonl", {"text": "x"}, "\n", {"text": "y"})
     (tmp_path / "b.jsonl").touch()
-    found = plan(Source(path=str(tmp_path / "*.jsonl")))
+    found = plan_reading(Source(path=str(tmp_path / "*.jsonl")))
     assert found.empty_files == 1 and len(found.shards) == 1
-    assert sum(item.blank for item in read(found.shards[0], found.shape, Source(path="x"))) == 1
+    assert sum(item.blank for item in read_shard(found.shards[0], found.shape, Source(path="x"))) == 1
 
 
 def test_of_a_small_gzip_cut_short_every_whole_line_is_read(tmp_path: Path) -> None:

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steward.text.perturbations import CHANGES, FRAMES, contractions, filler, paraphrase, spacing, synonyms, typos
+from steward.text.perturbations import (
+    CHANGES,
+    FRAMES,
+    add_typos,
+    change_spacing,
+    insert_filler,
+    paraphrase,
+    replace_synonyms,
+    swap_contractions,
+)
 
 TEXT = "Mary, I do not have 3 big parcels for you, and I cannot start the car. What is wrong?"
 
@@ -27,31 +36,31 @@ def test_any_text_is_taken_and_a_seed_decides(text: str, kind: str, seed: int) -
 
 
 def test_words_stay_where_only_spaces_change() -> None:
-    assert all(spacing(TEXT, random.Random(seed)).split() == TEXT.split() for seed in range(20))
+    assert all(change_spacing(TEXT, random.Random(seed)).split() == TEXT.split() for seed in range(20))
 
 
 def test_contractions_go_both_ways() -> None:
     long, short = "We do not know. I am sure it is not DO NOT.", "We don't know. I'm sure it isn't DON'T."
-    assert contractions(long, random.Random(0)) == short and contractions(short, random.Random(0)) == long
-    assert contractions("Mary’s isn’t", random.Random(0)) == "Mary’s is not"
+    assert swap_contractions(long, random.Random(0)) == short and swap_contractions(short, random.Random(0)) == long
+    assert swap_contractions("Mary’s isn’t", random.Random(0)) == "Mary’s is not"
 
 
 def test_synonyms_are_whole_words_of_one_line() -> None:
-    made = {synonyms("Big cars, bigger carts.", random.Random(seed)) for seed in range(20)}
+    made = {replace_synonyms("Big cars, bigger carts.", random.Random(seed)) for seed in range(20)}
     assert made == {"Large cars, bigger carts."}
 
 
 def test_filler_lowers_only_function_words() -> None:
-    assert filler("What now?", random.Random(0)).endswith(", what now?")
-    assert filler("Mary is here.", random.Random(0)).endswith(", Mary is here.")
-    assert filler("I am here.", random.Random(0)).endswith(", I am here.")
+    assert insert_filler("What now?", random.Random(0)).endswith(", what now?")
+    assert insert_filler("Mary is here.", random.Random(0)).endswith(", Mary is here.")
+    assert insert_filler("I am here.", random.Random(0)).endswith(", I am here.")
 
 
 def test_a_list_of_the_users(tmp_path: object) -> None:
     path = f"{tmp_path}/mine.txt"
     with open(path, "w") as file:
         file.write("ship, send off\n")
-    assert synonyms("Ship it.", random.Random(0), path) == "Send off it."
+    assert replace_synonyms("Ship it.", random.Random(0), path) == "Send off it."
 
 
 @pytest.mark.parametrize("text", ["What are clouds?", "How do I bake bread?", "please list three rivers."])
@@ -63,5 +72,5 @@ def test_a_frame_keeps_what_is_asked(text: str) -> None:
 
 def testtypos_change_about_one_letter_in_twenty_five() -> None:
     text = "abcdefghij" * 50
-    made = typos(text, random.Random(1))
+    made = add_typos(text, random.Random(1))
     assert made != text and abs(len(made) - len(text)) <= 20

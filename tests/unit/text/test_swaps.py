@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steward.core.errors import UnknownName
-from steward.text.swaps import kinds, swapped
+from steward.text.swaps import swap_kinds, swap_text
 
 
 @pytest.mark.parametrize(
@@ -21,24 +21,26 @@ from steward.text.swaps import kinds, swapped
     ],
 )
 def test_gender(text: str, other: str) -> None:
-    assert swapped(text, "gender") == other and swapped(other, "gender") == text
+    assert swap_text(text, "gender") == other and swap_text(other, "gender") == text
 
 
 def test_what_cannot_be_swapped_back_is_refused() -> None:
-    assert swapped("It is hers to give.", "gender") == "It is his to give."
-    assert swapped("She said: his.", "gender") == "He said: hers."
-    assert swapped("Give hers back", "gender") is None  # "his back" would be read as whose back
+    assert swap_text("It is hers to give.", "gender") == "It is his to give."
+    assert swap_text("She said: his.", "gender") == "He said: hers."
+    assert swap_text("Give hers back", "gender") is None  # "his back" would be read as whose back
 
 
 def test_names_keep_their_line_and_their_gender() -> None:
-    assert swapped("Keisha and James met mary.", "origin:hispanic") == "Maria and Jose met mary."
-    assert swapped("Maria met Emily.", "origin:hispanic") == "Maria met Maria."
-    assert swapped("Maria met Bob.", "origin:arabic") == "Fatima met Bob."
+    assert swap_text("Keisha and James met mary.", "origin:hispanic") == "Maria and Jose met mary."
+    assert swap_text("Maria met Emily.", "origin:hispanic") == "Maria met Maria."
+    assert swap_text("Maria met Bob.", "origin:arabic") == "Fatima met Bob."
 
 
 def test_dialects_are_word_lists() -> None:
-    assert swapped("It is not here. You all know.", "dialect:african american english") == "It ain't here. Y'all know."
-    assert swapped("My favorite color", "dialect:british") == "My favourite colour"
-    assert set(kinds()) >= {"gender", "origin:chinese", "dialect:informal"}
+    assert (
+        swap_text("It is not here. You all know.", "dialect:african american english") == "It ain't here. Y'all know."
+    )
+    assert swap_text("My favorite color", "dialect:british") == "My favourite colour"
+    assert set(swap_kinds()) >= {"gender", "origin:chinese", "dialect:informal"}
     with pytest.raises(UnknownName, match="did you mean 'gender'"):
-        swapped("x", "gendr")
+        swap_text("x", "gendr")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from steward.core.errors import Unavailable
-from steward.core.functions import load_function
+from steward.core.import_from_file import import_function
 
 
 class FileScorer:
     """`function` is `path/to/file.py:name`. :raises InputError: no such file or function"""
 
     def __init__(self, function: str) -> None:
-        self._function = load_function(function, "scorer")
+        self._function = import_function(function, "scorer")
 
     def score(self, text: str) -> float:
         try:

@@ -5,16 +5,16 @@ A list knows words, not meaning: it misses veiled abuse and hits quotation.
 
 from __future__ import annotations
 
-from steward.text.lexicons import lexicon
-from steward.text.mentions import mentions
+from steward.text.lexicons import load_lexicon
+from steward.text.mentions import count_mentions
 
 
 class LexiconScorer:
     """:raises InputError: no such list"""
 
     def __init__(self, name: str = "toxic") -> None:
-        lexicon(name)
+        load_lexicon(name)
         self._name = name
 
     def score(self, text: str) -> float:
-        return float(bool(mentions(text, self._name)))
+        return float(bool(count_mentions(text, self._name)))

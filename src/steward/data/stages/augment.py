@@ -3,7 +3,7 @@
 Of each row the seed and the row's number draw whether it is augmented (`rate`) and by which recipe, so every way to cut
 the input into batches gives the same rows. The new row has every column of its source, follows the rows of the batch,
 and has the id `ID#RECIPE` (`ID#RECIPE.N` from generation 2 on) and the source's number with the bit of this stage's
-`generation` set: no other row can have that number (`data/added.py` has the whole scheme). Two augment stages in one
+`generation` set: no other row can have that number (`data/row_ids.py` has the whole scheme). Two augment stages in one
 pipeline need different generations. Only what a person wrote is changed: a document, a chat's user turns, a pair's
 prompt.
 
@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steward.data.added import augmented
-from steward.data.shingles import mixed
-from steward.data.stage import Entry, Result, is_chat, rewritten, texts
-from steward.data.stages.balance import appended
+from steward.data.row_ids import augmented_row_ids
+from steward.data.shingles import mix_bits
+from steward.data.stage import Entry, Result, get_texts, is_chat, rewrite_strings
+from steward.data.stages.balance import append_rows
 from steward.text import perturbations
 from steward.text.perturbations import Change
 
@@ -41,18 +41,18 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         rows = batch["row"].to_numpy()
-        salt = mixed(np.full(1, (self.seed * 8 + self.generation) % (1 << 64), np.uint64))
-        drawn = mixed(rows.astype(np.uint64) ^ salt)
-        chosen = np.flatnonzero(drawn < np.uint64(min(int(self.rate * 2**64), 2**64 - 1)))
-        if not len(chosen) or not self.recipe:
+        salt = mix_bits(np.full(1, (self.seed * 8 + self.generation) % (1 << 64), np.uint64))
+        random_bits = mix_bits(rows.astype(np.uint64) ^ salt)
+        chosen_indexes = np.flatnonzero(random_bits < np.uint64(min(int(self.rate * 2**64), 2**64 - 1)))
+        if not len(chosen_indexes) or not self.recipe:
             return Result(batch)
-        picked = batch.take(pa.array(chosen))
-        seeds = mixed(drawn[chosen]).tolist()
+        sources = batch.take(pa.array(chosen_indexes))
+        seeds = mix_bits(random_bits[chosen_indexes]).tolist()
         recipes = [self.recipe[seed % len(self.recipe)] for seed in seeds]
-        changed = _with_new_words(picked, recipes, seeds)
-        differs = pc.not_equal(texts(changed), texts(picked)).to_numpy(zero_copy_only=False)
+        changed_batch = _change_texts(sources, recipes, seeds)
+        differs = pc.not_equal(get_texts(changed_batch), get_texts(sources)).to_numpy(zero_copy_only=False)
         suffix = "" if self.generation == 1 else f".{self.generation}"
-        numbers = augmented(rows[chosen], self.generation).tolist()
+        numbers = augmented_row_ids(rows[chosen_indexes], self.generation).tolist()
         entries = [
             Entry(
                 row=numbers[index],
@@ -63,14 +63,14 @@ class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 threshold=self.rate,
                 duplicate_of=source,
             )
-            for index, source in enumerate(picked["id"].to_pylist())
+            for index, source in enumerate(sources["id"].to_pylist())
             if differs[index]
         ]
-        fresh = changed.filter(pa.array(differs)).cast(batch.schema)
-        return Result(appended(batch, fresh, entries), tuple(entries))
+        new_rows = changed_batch.filter(pa.array(differs)).cast(batch.schema)
+        return Result(append_rows(batch, new_rows, entries), tuple(entries))
 
 
-def _with_new_words(batch: pa.RecordBatch, recipes: list[Recipe], seeds: list[int]) -> pa.RecordBatch:
+def _change_texts(batch: pa.RecordBatch, recipes: list[Recipe], seeds: list[int]) -> pa.RecordBatch:
     def one(row: int, text: str) -> str:
         return _CHANGES[recipes[row]](text, random.Random(seeds[row]))
 
@@ -79,22 +79,22 @@ def _with_new_words(batch: pa.RecordBatch, recipes: list[Recipe], seeds: list[in
         lengths = pc.fill_null(pc.list_value_length(batch["messages"]), 0).to_numpy()
         owners = np.repeat(np.arange(len(batch)), lengths).tolist()
         roles = flat.field("role").to_pylist()
-        return rewritten(
+        return rewrite_strings(
             batch,
-            lambda found: [
+            lambda column_texts: [
                 one(owner, text) if role == "user" else text
-                for owner, role, text in zip(owners, roles, found, strict=True)
+                for owner, role, text in zip(owners, roles, column_texts, strict=True)
             ],
         )
     column = "text" if "text" in batch.schema.names else "prompt"
     at = batch.schema.get_field_index(column)
-    found = pc.fill_null(batch[column], "").to_pylist()
-    new = pa.array([one(row, text) for row, text in enumerate(found)], batch.schema.field(at).type)
-    return batch.set_column(at, batch.schema.field(at), new)
+    column_texts = pc.fill_null(batch[column], "").to_pylist()
+    new_texts = pa.array([one(row, text) for row, text in enumerate(column_texts)], batch.schema.field(at).type)
+    return batch.set_column(at, batch.schema.field(at), new_texts)
 
 
 _CHANGES: dict[str, Change] = {
-    "typos": perturbations.typos,
-    "case": perturbations.case,
+    "typos": perturbations.add_typos,
+    "case": perturbations.change_case,
     "paraphrase-templates": perturbations.paraphrase,
 }

@@ -1,7 +1,7 @@
 """`balance`: as many rows of each group, by leaving rows out or repeating them.
 
 Which rows is drawn by a hash of the seed and the row's number: the same for every way to cut the input into batches.
-Repeated rows follow the rows of their batch, have the id `ID#copyN` and the number that `data/added.py` gives them.
+Repeated rows follow the rows of their batch, have the id `ID#copyN` and the number that `data/row_ids.py` gives them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.data import decision as decisions
-from steward.data.added import copied
-from steward.data.shingles import mixed
+from steward.data import decisions as decisions
+from steward.data.row_ids import copied_row_id
+from steward.data.shingles import mix_bits
 from steward.data.stage import Action, Entry, Result
 
 NAME = "balance"
-_NOBODY = "(none)"
+_NO_LABEL = "(none)"
 
 
 class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,10 +40,10 @@ class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """`row`, `id` and `group`."""
         if self.by not in batch.schema.names:
             raise InputError(f"balance: no column {self.by!r}; the rows have {', '.join(batch.schema.names)}")
-        groups = pc.fill_null(batch[self.by].cast(pa.string()), _NOBODY)
+        groups = pc.fill_null(batch[self.by].cast(pa.string()), _NO_LABEL)
         return pa.RecordBatch.from_arrays([batch["row"], batch["id"], groups], names=["row", "id", "group"])
 
-    def counts(self, surveys: Iterable[pa.RecordBatch]) -> dict[str, int]:
+    def count_groups(self, surveys: Iterable[pa.RecordBatch]) -> dict[str, int]:
         """Rows of each group, by its name."""
         total: dict[str, int] = {}
         for batch in surveys:
@@ -54,25 +54,25 @@ class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
         """What goes or is repeated; a row repeated n times is n rows of the table."""
         batches = list(surveys)
-        sizes = self.counts(batches)
-        over = self.mode == "downsample"
-        action: Action = "drop" if over else "add"
-        rule = "group_over" if over else "group_under"
+        sizes = self.count_groups(batches)
+        is_downsampling = self.mode == "downsample"
+        action: Action = "drop" if is_downsampling else "add"
+        rule = "group_over" if is_downsampling else "group_under"
         if self.mode == "report" or len(sizes) < 2:
-            return decisions.table([], action="drop", rule=rule)
-        target = min(sizes.values()) if over else max(sizes.values())
-        seen = pa.Table.from_batches(batches)
-        rows, groups = seen["row"].to_numpy(), seen["group"].to_numpy()
-        picked, before = [], []
+            return decisions.make_decision([], action="drop", rule=rule)
+        target = min(sizes.values()) if is_downsampling else max(sizes.values())
+        survey_table = pa.Table.from_batches(batches)
+        rows, groups = survey_table["row"].to_numpy(), survey_table["group"].to_numpy()
+        chosen_by_group, sizes_before = [], []
         for group, size in sizes.items():
-            drawn = self._shuffled(rows[groups == group])
-            chosen = drawn[target:] if over else np.resize(drawn, target - size)
-            picked.append(chosen)
-            before.append(np.full(len(chosen), size, np.float64))
-        gone, values = np.concatenate(picked), np.concatenate(before)
-        order = np.argsort(gone, kind="stable")
-        return decisions.table(
-            gone[order],
+            shuffled = self._shuffle_rows(rows[groups == group])
+            chosen = shuffled[target:] if is_downsampling else np.resize(shuffled, target - size)
+            chosen_by_group.append(chosen)
+            sizes_before.append(np.full(len(chosen), size, np.float64))
+        chosen_rows, values = np.concatenate(chosen_by_group), np.concatenate(sizes_before)
+        order = np.argsort(chosen_rows, kind="stable")
+        return decisions.make_decision(
+            chosen_rows[order],
             action=action,
             rule=rule,
             value=values[order],
@@ -81,38 +81,38 @@ class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         if self.mode != "upsample":
-            return decisions.removed(batch, decision, NAME)
-        place = {row: index for index, row in enumerate(batch["row"].to_pylist())}
+            return decisions.remove_rows(batch, decision, NAME)
+        index_by_row = {row: index for index, row in enumerate(batch["row"].to_pylist())}
         ids = batch["id"].to_pylist()
-        done: dict[int, int] = {}
+        copies: dict[int, int] = {}
         entries, sources = [], []
         for line in decision.to_pylist():
             source = line["row"]
-            copy = done[source] = done.get(source, 0) + 1
-            mine = ids[place[source]]
-            sources.append(place[source])
+            copy = copies[source] = copies.get(source, 0) + 1
+            source_id = ids[index_by_row[source]]
+            sources.append(index_by_row[source])
             entries.append(
                 Entry(
-                    row=copied(source, copy),
-                    id=f"{mine}#copy{copy}",
+                    row=copied_row_id(source, copy),
+                    id=f"{source_id}#copy{copy}",
                     stage=NAME,
                     action="add",
                     rule=line["rule"],
                     value=line["value"],
                     threshold=line["threshold"],
-                    duplicate_of=mine,
+                    duplicate_of=source_id,
                 )
             )
-        return Result(appended(batch, batch.take(pa.array(sources, pa.int64())), entries), tuple(entries))
+        return Result(append_rows(batch, batch.take(pa.array(sources, pa.int64())), entries), tuple(entries))
 
-    def _shuffled(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        keys = mixed(rows.astype(np.uint64) ^ mixed(np.full(1, self.seed % (1 << 64), np.uint64)))
+    def _shuffle_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        keys = mix_bits(rows.astype(np.uint64) ^ mix_bits(np.full(1, self.seed % (1 << 64), np.uint64)))
         return rows[np.lexsort((rows, keys))]
 
 
-def appended(batch: pa.RecordBatch, more: pa.RecordBatch, entries: list[Entry]) -> pa.RecordBatch:
+def append_rows(batch: pa.RecordBatch, added_rows: pa.RecordBatch, entries: list[Entry]) -> pa.RecordBatch:
     """The batch, then the added rows with the numbers and ids of their entries."""
     for name, values in (("row", [entry.row for entry in entries]), ("id", [entry.id for entry in entries])):
         at = batch.schema.get_field_index(name)
-        more = more.set_column(at, batch.schema.field(at), pa.array(values, batch.schema.field(at).type))
-    return pa.Table.from_batches([batch, more]).combine_chunks().to_batches()[0] if len(more) else batch
+        added_rows = added_rows.set_column(at, batch.schema.field(at), pa.array(values, batch.schema.field(at).type))
+    return pa.Table.from_batches([batch, added_rows]).combine_chunks().to_batches()[0] if len(added_rows) else batch

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import msgspec
 import pyarrow as pa
 
-from steward.core.functions import load_function
-from steward.data.changes import entries, without
-from steward.data.stage import Result, rewritten, texts
+from steward.core.import_from_file import import_function
+from steward.data.ledger_entries import drop_rows, make_entries
+from steward.data.stage import Result, get_texts, rewrite_strings
 
 Outcome = str | bool | None
 
@@ -25,33 +25,35 @@ class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         """:raises InputError: the file or the function does not exist or does not load."""
-        judge = load_function(self.function, "stage custom")
+        function = import_function(self.function, "stage custom")
         name = self.function.rpartition(":")[2]
         dropped: list[tuple[int, str, None, None]] = []
         failed: list[tuple[int, str, str, None]] = []
-        for index, text in enumerate(texts(batch).to_pylist()):
-            outcome = _outcome(judge, text)
+        for index, text in enumerate(get_texts(batch).to_pylist()):
+            outcome = _call_function(function, text)
             if isinstance(outcome, Exception):
                 failed.append((index, name, type(outcome).__name__, None))
             elif outcome is None or outcome is False:
                 dropped.append((index, name, None, None))
-        gone = {index for index, *_ in (*dropped, *failed)}
-        left = without(batch, gone)
-        after = rewritten(left, lambda strings: [_text(judge, string) for string in strings])
+        removed = {index for index, *_ in (*dropped, *failed)}
+        remaining = drop_rows(batch, removed)
+        after = rewrite_strings(remaining, lambda strings: [_rewrite_text(function, string) for string in strings])
         altered = [
             (index, name, None, None)
-            for index, (a, b) in enumerate(zip(texts(left).to_pylist(), texts(after).to_pylist(), strict=True))
+            for index, (a, b) in enumerate(
+                zip(get_texts(remaining).to_pylist(), get_texts(after).to_pylist(), strict=True)
+            )
             if a != b
         ]
-        found = (
-            *entries(batch, "custom", "drop", dropped),
-            *entries(batch, "custom", "fail", failed),
-            *entries(left, "custom", "change", altered),
+        ledger_entries = (
+            *make_entries(batch, "custom", "drop", dropped),
+            *make_entries(batch, "custom", "fail", failed),
+            *make_entries(remaining, "custom", "change", altered),
         )
-        return Result(after, found)
+        return Result(after, ledger_entries)
 
 
-def _outcome(judge: Callable[[str], Outcome], text: str) -> Outcome | Exception:
+def _call_function(judge: Callable[[str], Outcome], text: str) -> Outcome | Exception:
     try:
         outcome = judge(text)
     except Exception as error:  # the user's code: whatever it raises is this row's
@@ -59,6 +61,6 @@ def _outcome(judge: Callable[[str], Outcome], text: str) -> Outcome | Exception:
     return outcome if isinstance(outcome, str | bool) or outcome is None else TypeError(type(outcome).__name__)
 
 
-def _text(judge: Callable[[str], Outcome], text: str) -> str:
-    outcome = _outcome(judge, text)
+def _rewrite_text(judge: Callable[[str], Outcome], text: str) -> str:
+    outcome = _call_function(judge, text)
     return outcome if isinstance(outcome, str) else text

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.data.shingles import U64, ngrams, words
-from steward.data.stage import Entry, Result, kept, texts
+from steward.data.shingles import U64, hash_ngrams, hash_words
+from steward.data.stage import Entry, Result, filter_rows, get_texts
 
 NAME = "decontaminate"
 _log = logging.getLogger(__name__)
@@ -44,21 +44,21 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shortest: Annotated[int, msgspec.Meta(ge=1)] = 8
 
     def apply(self, batch: pa.RecordBatch) -> Result:
-        found = words(texts(batch).to_pylist())
-        runs = np.zeros(len(batch), np.int64)
-        item = np.full(len(batch), -1, np.int64)
-        sources, groups = _index(self.against, self.ngram, self.shortest)
+        words = hash_words(get_texts(batch).to_pylist())
+        matching_runs = np.zeros(len(batch), np.int64)
+        item_by_row = np.full(len(batch), -1, np.int64)
+        sources, groups = _build_index(self.against, self.ngram, self.shortest)
         for group in groups:
-            values, offsets = ngrams(found, group.length)
+            values, offsets = hash_ngrams(words, group.length)
             at = np.searchsorted(group.runs, values)
             hit = np.flatnonzero(group.runs[np.minimum(at, len(group.runs) - 1)] == values)
             rows = np.searchsorted(offsets, hit, side="right") - 1
-            runs += np.bincount(rows, minlength=len(batch))
+            matching_runs += np.bincount(rows, minlength=len(batch))
             touched, first = np.unique(rows, return_index=True)
-            new = item[touched] < 0
-            item[touched[new]] = group.items[at[hit[first[new]]]]
-        total = np.maximum(np.diff(ngrams(found, self.ngram).offsets), 1)
-        gone = np.flatnonzero(item >= 0).tolist()
+            new = item_by_row[touched] < 0
+            item_by_row[touched[new]] = group.items[at[hit[first[new]]]]
+        total = np.maximum(np.diff(hash_ngrams(words, self.ngram).offsets), 1)
+        contaminated = np.flatnonzero(item_by_row >= 0).tolist()
         ids, numbers = batch["id"].to_pylist(), batch["row"].to_pylist()
         entries = [
             Entry(
@@ -67,16 +67,16 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 stage=NAME,
                 action="drop",
                 rule="contaminated",
-                value=min(float(runs[row] / total[row]), 1.0),
+                value=min(float(matching_runs[row] / total[row]), 1.0),
                 threshold=0.0,
-                duplicate_of=sources[item[row]],
+                duplicate_of=sources[item_by_row[row]],
             )
-            for row in gone
+            for row in contaminated
         ]
-        return kept(batch, pa.array(item < 0), entries)
+        return filter_rows(batch, pa.array(item_by_row < 0), entries)
 
 
-class _Group(NamedTuple):
+class _NgramIndex(NamedTuple):
     """Runs of one length, ascending, and of each the first item that has it."""
 
     length: int
@@ -85,25 +85,25 @@ class _Group(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _index(against: tuple[str, ...], ngram: int, shortest: int) -> tuple[list[str], list[_Group]]:
+def _build_index(against: tuple[str, ...], ngram: int, shortest: int) -> tuple[list[str], list[_NgramIndex]]:
     """The items' names, and their runs by length; read once a process."""
-    read = [pair for pattern in against for path in files_of(pattern) for pair in items_of(path)]
-    sources = [name for name, _ in read]
-    found = words([text for _, text in read])
-    lengths = np.diff(found.offsets)
+    items = [pair for pattern in against for path in find_evaluation_files(pattern) for pair in read_items(path)]
+    sources = [name for name, _ in items]
+    words = hash_words([text for _, text in items])
+    lengths = np.diff(words.offsets)
     if skipped := int((lengths < shortest).sum()):
-        _log.warning("%d of %d items are shorter than %d words and are not looked for", skipped, len(read), shortest)
+        _log.warning("%d of %d items are shorter than %d words and are not looked for", skipped, len(items), shortest)
     groups = []
     for length in sorted({min(int(size), ngram) for size in lengths if size >= shortest}):
-        values, offsets = ngrams(found, length)
-        owners = np.repeat(np.arange(len(read)), np.diff(offsets))
-        mine = (lengths >= ngram if length == ngram else lengths == length)[owners]
-        runs, first = np.unique(values[mine], return_index=True)
-        groups.append(_Group(length, runs, owners[mine][first]))
+        values, offsets = hash_ngrams(words, length)
+        owners = np.repeat(np.arange(len(items)), np.diff(offsets))
+        is_in_group = (lengths >= ngram if length == ngram else lengths == length)[owners]
+        runs, first = np.unique(values[is_in_group], return_index=True)
+        groups.append(_NgramIndex(length, runs, owners[is_in_group][first]))
     return sources, groups
 
 
-def files_of(pattern: str) -> list[str]:
+def find_evaluation_files(pattern: str) -> list[str]:
     """:raises InputError: no file matches"""
     files = sorted(name for name in glob(pattern, recursive=True) if Path(name).is_file())
     if not files:
@@ -111,7 +111,7 @@ def files_of(pattern: str) -> list[str]:
     return files
 
 
-def items_of(path: str) -> Iterator[tuple[str, str]]:
+def read_items(path: str) -> Iterator[tuple[str, str]]:
     """(file:line, text) of each item."""
     suffix = Path(path).suffix
     if suffix == ".parquet":
@@ -129,12 +129,12 @@ def items_of(path: str) -> Iterator[tuple[str, str]]:
                 item = json.loads(item)
             except ValueError as error:
                 raise InputError(f"{path}:{number}: not JSON ({error}); repair the line, it hides an item") from None
-        yield f"{path}:{number}", "\n".join(_strings(item))
+        yield f"{path}:{number}", "\n".join(_collect_strings(item))
 
 
-def _strings(item: Any) -> Iterator[str]:
+def _collect_strings(item: Any) -> Iterator[str]:
     if isinstance(item, str):
         yield item
     elif isinstance(item, dict | list):
         for part in item.values() if isinstance(item, dict) else item:
-            yield from _strings(part)
+            yield from _collect_strings(part)

@@ -16,8 +16,8 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from steward.data import decision as decisions
-from steward.data.stage import Result, texts
+from steward.data import decisions as decisions
+from steward.data.stage import Result, get_texts
 
 NAME = "dedupe.exact"
 _BLANKS = bytes(ord(" ") if code < 128 and chr(code).isspace() else code for code in range(256))
@@ -28,7 +28,7 @@ class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id` and the two halves of the hash."""
-        digests = b"".join(xxhash.xxh3_128_digest(_plain(text)) for text in texts(batch).to_pylist())
+        digests = b"".join(xxhash.xxh3_128_digest(_canonical_bytes(text)) for text in get_texts(batch).to_pylist())
         halves = np.array(memoryview(digests).cast("Q") if digests else [], np.uint64).reshape(-1, 2).T
         columns = [batch["row"], batch["id"], *map(pa.array, halves.copy())]
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "high", "low"])
@@ -40,28 +40,30 @@ class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         columns = [[batch[name].to_numpy().copy() for name in ("row", "high", "low")] for batch in surveys]
         if not columns:
-            return decisions.table([], action="merge", rule="exact_duplicate")
+            return decisions.make_decision([], action="merge", rule="exact_duplicate")
         rows, high, low = (np.concatenate(parts) for parts in zip(*columns, strict=True))
         order = np.lexsort((rows, low, high))
-        new = np.ones(len(order), bool)
-        new[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
-        stays = order[np.flatnonzero(new)][np.cumsum(new) - 1]  # of each row in `order`, the first of its hash
-        gone = np.flatnonzero(~new)
-        gone = gone[np.argsort(rows[order[gone]])]
-        ids = _ids(surveys, np.union1d(order[gone], stays[gone]))
-        return decisions.table(
-            rows[order[gone]],
+        is_first = np.ones(len(order), bool)
+        is_first[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
+        first_of_each = order[np.flatnonzero(is_first)][
+            np.cumsum(is_first) - 1
+        ]  # of each row in `order`, the first of its hash
+        duplicates = np.flatnonzero(~is_first)
+        duplicates = duplicates[np.argsort(rows[order[duplicates]])]
+        ids = _read_ids(surveys, np.union1d(order[duplicates], first_of_each[duplicates]))
+        return decisions.make_decision(
+            rows[order[duplicates]],
             action="merge",
             rule="exact_duplicate",
-            ids=[ids[place] for place in order[gone].tolist()],
-            duplicate_of=[ids[place] for place in stays[gone].tolist()],
+            ids=[ids[place] for place in order[duplicates].tolist()],
+            duplicate_of=[ids[place] for place in first_of_each[duplicates].tolist()],
         )
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
-        return decisions.removed(batch, decision, NAME)
+        return decisions.remove_rows(batch, decision, NAME)
 
 
-def _plain(text: str) -> bytes:
+def _canonical_bytes(text: str) -> bytes:
     """Composed, every run of white space as one space. Bytes take a third of the time that words take."""
     if not text.isascii():
         return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")
@@ -71,13 +73,15 @@ def _plain(text: str) -> bytes:
     return plain.strip(b" ")
 
 
-def _ids(surveys: Iterable[pa.RecordBatch], places: NDArray[np.int64]) -> dict[int, str]:
+def _read_ids(surveys: Iterable[pa.RecordBatch], places: NDArray[np.int64]) -> dict[int, str]:
     """Of the rows at these places, ascending, in the order of the surveys."""
-    found: dict[int, str] = {}
+    ids: dict[int, str] = {}
     first = 0
     for batch in surveys:
         low, high = np.searchsorted(places, [first, first + len(batch)])
-        mine = places[low:high]
-        found.update(zip(mine.tolist(), batch["id"].take(pa.array(mine - first)).to_pylist(), strict=True))
+        batch_places = places[low:high]
+        ids.update(
+            zip(batch_places.tolist(), batch["id"].take(pa.array(batch_places - first)).to_pylist(), strict=True)
+        )
         first += len(batch)
-    return found
+    return ids

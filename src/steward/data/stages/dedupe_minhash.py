@@ -41,9 +41,9 @@ import xxhash
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.data import decision as decisions
-from steward.data.shingles import U64, mixed, ngrams, sets, words
-from steward.data.stage import Result, texts
+from steward.data import decisions as decisions
+from steward.data.shingles import U64, distinct_hashes, hash_ngrams, hash_words, mix_bits
+from steward.data.stage import Result, get_texts
 
 NAME = "dedupe.minhash"
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
@@ -70,7 +70,7 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.recall is None:
             return
-        if (self.bands, self.rows) not in ((14, 8), chosen := bands_and_rows(self.recall, self.verify)):
+        if (self.bands, self.rows) not in ((14, 8), chosen := choose_bands_and_rows(self.recall, self.verify)):
             raise InputError(
                 f"recall: {self.recall:g} chooses {chosen[0]} bands and {chosen[1]} rows, but {self.bands} and "
                 f"{self.rows} are given; name the one or the other"
@@ -80,8 +80,8 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id`, `bands` (a key each; zeros for a row without words) and `shingles` (distinct n-grams)."""
-        found = [self._hashed(group) for group in _groups(texts(batch).to_pylist())]
-        keys, shingles, counts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        hashed = [self._hash_documents(group) for group in _group_by_size(get_texts(batch).to_pylist())]
+        keys, shingles, counts = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
         columns = [
             batch["row"],
             batch["id"],
@@ -92,73 +92,77 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
         """What is merged into what. :raises InputError: the index was made with other parameters"""
-        index = Index(Path(self.index), self.ngram, self.bands, self.rows) if self.index else None
+        index = MinhashIndex(Path(self.index), self.ngram, self.bands, self.rows) if self.index else None
         with tempfile.TemporaryFile() as file:
             corpus = _Corpus(file, self.bands)
-            earlier = index.before(digest := index.digest(surveys)) if index else ()
+            earlier = index.read_earlier(digest := index.digest_surveys(surveys)) if index else ()
             for batch in earlier:
-                corpus.add(batch)
-            held = len(corpus)
+                corpus.add_batch(batch)
+            indexed_rows = len(corpus)
             for batch in surveys:
-                corpus.add(batch)
-            corpus.close()
-            found = list(self._merged(corpus, held))
-        found.sort()
-        gone = np.array([gone for gone, _, _ in found], np.int64)
-        stays = np.array([stays for _, stays, _ in found], np.int64)
+                corpus.add_batch(batch)
+            corpus.finish()
+            merges = list(self._find_merges(corpus, indexed_rows))
+        merges.sort()
+        removed = np.array([removed for removed, _, _ in merges], np.int64)
+        keepers = np.array([keepers for _, keepers, _ in merges], np.int64)
         if index:
-            index.extend(digest, surveys, gone - held)
-        return decisions.table(
-            corpus.rows[gone],
+            index.add_run(digest, surveys, removed - indexed_rows)
+        return decisions.make_decision(
+            corpus.rows[removed],
             action="merge",
             rule="near_duplicate",
-            ids=corpus.ids.take(pa.array(gone)).to_pylist(),
-            value=np.array([jaccard for _, _, jaccard in found], np.float64),
+            ids=corpus.ids.take(pa.array(removed)).to_pylist(),
+            value=np.array([jaccard for _, _, jaccard in merges], np.float64),
             threshold=self.verify,
-            duplicate_of=corpus.ids.take(pa.array(stays)).to_pylist(),
+            duplicate_of=corpus.ids.take(pa.array(keepers)).to_pylist(),
         )
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
-        return decisions.removed(batch, decision, NAME)
+        return decisions.remove_rows(batch, decision, NAME)
 
-    def _hashed(self, documents: Sequence[str]) -> tuple[U64, U32, NDArray[np.int64]]:
+    def _hash_documents(self, documents: Sequence[str]) -> tuple[U64, U32, NDArray[np.int64]]:
         """Band keys (documents, bands); the distinct n-grams of all documents, one after another; how many each has."""
-        shingles, offsets = sets(ngrams(words(documents), self.ngram))
-        keys = _band_keys(_signatures(shingles, offsets, self.bands * self.rows), self.bands)
+        shingles, offsets = distinct_hashes(hash_ngrams(hash_words(documents), self.ngram))
+        keys = _compute_band_keys(_compute_signatures(shingles, offsets, self.bands * self.rows), self.bands)
         return keys, shingles, np.diff(offsets)
 
-    def _merged(self, corpus: _Corpus, held: int) -> Iterator[tuple[int, int, float]]:
+    def _find_merges(self, corpus: _Corpus, indexed_rows: int) -> Iterator[tuple[int, int, float]]:
         """(index of the row that goes, index of the row that stays, their similarity); the first `held` rows stay."""
-        candidates, ends, buckets = corpus.shared_buckets()
+        candidates, ends, buckets = corpus.find_shared_buckets()
         order = np.arange(len(candidates))
         if self.keep == "longest":
-            later = candidates >= held
+            later = candidates >= indexed_rows
             order = np.lexsort((candidates, np.where(later, -corpus.sizes[candidates], 0), later))
         turn = np.zeros(len(corpus), np.int32)
         turn[candidates[order]] = np.arange(len(candidates))
-        first = np.full(int(buckets.max(initial=-1)) + 1, -1, np.int32)  # of each bucket, the first row that stays
-        others: dict[int, list[int]] = {}  # and the few more
+        first_keeper = np.full(
+            int(buckets.max(initial=-1)) + 1, -1, np.int32
+        )  # of each bucket, the first row that stays
+        further_keepers: dict[int, list[int]] = {}  # and the few more
         for place, index in zip(order.tolist(), candidates[order].tolist(), strict=True):
-            mine = buckets[ends[place] : ends[place + 1]]
-            staying = first[mine]
-            taken = staying >= 0
-            if index >= held and taken.any():
-                near = set(staying[taken].tolist())
-                near.update(row for bucket in mine[taken].tolist() for row in others.get(bucket, ()))
-                best = corpus.first_like(index, sorted(near, key=turn.__getitem__), self.verify)
-                if best is not None:
-                    yield index, *best
+            row_buckets = buckets[ends[place] : ends[place + 1]]
+            bucket_keepers = first_keeper[row_buckets]
+            is_taken = bucket_keepers >= 0
+            if index >= indexed_rows and is_taken.any():
+                nearby = set(bucket_keepers[is_taken].tolist())
+                nearby.update(
+                    row for bucket in row_buckets[is_taken].tolist() for row in further_keepers.get(bucket, ())
+                )
+                match = corpus.find_similar(index, sorted(nearby, key=turn.__getitem__), self.verify)
+                if match is not None:
+                    yield index, *match
                     continue
-            first[mine[~taken]] = index
-            for bucket in mine[taken].tolist():
-                others.setdefault(bucket, []).append(index)
+            first_keeper[row_buckets[~is_taken]] = index
+            for bucket in row_buckets[is_taken].tolist():
+                further_keepers.setdefault(bucket, []).append(index)
 
 
-def bands_and_rows(recall: float, similarity: float, permutations: int = 128) -> tuple[int, int]:
+def choose_bands_and_rows(recall: float, similarity: float, permutations: int = 128) -> tuple[int, int]:
     """The most rows a band, so the fewest false candidates, with which pairs of that similarity become candidates with
     probability `recall` or more, from at most so many permutations (datatrove and FineWeb take 112).
 
-    >>> bands_and_rows(0.92, 0.8), bands_and_rows(0.99, 0.8)
+    >>> choose_bands_and_rows(0.92, 0.8), choose_bands_and_rows(0.99, 0.8)
     ((14, 8), (16, 6))
     """
     for rows in range(32, 1, -1):
@@ -170,13 +174,13 @@ def bands_and_rows(recall: float, similarity: float, permutations: int = 128) ->
     return min(256, math.ceil(math.log1p(-recall) / math.log1p(-agree))), 1
 
 
-class Index:
+class MinhashIndex:
     """What earlier runs kept, in a folder: one Arrow file a run, `00001-DIGEST.arrow`, the columns of the surveys."""
 
     def __init__(self, folder: Path, ngram: int, bands: int, rows: int) -> None:
         self.folder, self._made = folder, f"ngram {ngram}, bands {bands}, rows {rows}"
 
-    def digest(self, surveys: Iterable[pa.RecordBatch]) -> str:
+    def digest_surveys(self, surveys: Iterable[pa.RecordBatch]) -> str:
         """The same for the same rows, however they are cut into batches."""
         ids, bands = xxhash.xxh3_64(), xxhash.xxh3_64()
         for batch in surveys:
@@ -184,24 +188,26 @@ class Index:
             bands.update(batch["bands"].flatten().to_numpy().tobytes())
         return f"{ids.intdigest() ^ bands.intdigest():016x}"
 
-    def before(self, digest: str) -> Iterator[pa.RecordBatch]:
+    def read_earlier(self, digest: str) -> Iterator[pa.RecordBatch]:
         """What runs before the one of this digest kept. :raises InputError: made with other parameters"""
-        for path in self._files():
+        for path in self._list_files():
             if path.stem.endswith(digest):
                 return
             try:
                 reader = pa.ipc.open_file(pa.OSFile(str(path)))
             except (pa.ArrowException, OSError) as error:
                 raise InputError(f"index: {path} cannot be read ({error}); restore it, or name another index") from None
-            made = (reader.schema.metadata or {}).get(b"minhash", b"?").decode()
-            if made != self._made:
-                raise InputError(f"index: {path} was made with {made}, this stage has {self._made}; name another index")
+            parameters = (reader.schema.metadata or {}).get(b"minhash", b"?").decode()
+            if parameters != self._made:
+                raise InputError(
+                    f"index: {path} was made with {parameters}, this stage has {self._made}; name another index"
+                )
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)
 
-    def extend(self, digest: str, surveys: Iterable[pa.RecordBatch], gone: NDArray[np.int64]) -> None:
+    def add_run(self, digest: str, surveys: Iterable[pa.RecordBatch], removed: NDArray[np.int64]) -> None:
         """Add the rows that stay and have words; nothing where the run has its file already."""
-        files = self._files()
+        files = self._list_files()
         if any(path.stem.endswith(digest) for path in files):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -211,18 +217,18 @@ class Index:
         first = 0
         writer: Any = None
         for batch in surveys:
-            stays = pc.list_value_length(batch["shingles"]).to_numpy() > 0
-            mine = gone[np.searchsorted(gone, first) : np.searchsorted(gone, first + len(batch))]
-            stays[mine - first] = False
+            is_kept = pc.list_value_length(batch["shingles"]).to_numpy() > 0
+            batch_removed = removed[np.searchsorted(removed, first) : np.searchsorted(removed, first + len(batch))]
+            is_kept[batch_removed - first] = False
             first += len(batch)
             schema = batch.schema.with_metadata({"minhash": self._made})
             writer = writer or pa.ipc.new_file(str(temporary), schema)
-            writer.write_batch(batch.filter(pa.array(stays)).replace_schema_metadata(schema.metadata))
+            writer.write_batch(batch.filter(pa.array(is_kept)).replace_schema_metadata(schema.metadata))
         if writer is not None:
-            writer.close()
+            writer.finish()
             os.replace(temporary, path)
 
-    def _files(self) -> list[Path]:
+    def _list_files(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*-*.arrow"))
 
 
@@ -238,7 +244,7 @@ class _Corpus:
     def __len__(self) -> int:
         return sum(rows for _, rows in self._keys)
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add_batch(self, batch: pa.RecordBatch) -> None:
         shingles, at = batch["shingles"], self._file.tell()
         keys = np.ascontiguousarray(batch["bands"].flatten().to_numpy().reshape(-1, self._bands).T)
         self._file.write(keys.tobytes())
@@ -250,20 +256,20 @@ class _Corpus:
         self._places.append(at + keys.nbytes + 4 * (offsets[:-1] - offsets[0]))
         self._sizes.append(np.diff(offsets))
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """No more rows."""
         self._file.flush()
         self.rows, self.ids = np.concatenate(self._rows), pa.concat_arrays(self._ids)
         self.sizes, self.places = np.concatenate(self._sizes), np.concatenate(self._places)
         self._rows, self._ids, self._places, self._sizes = [], [], [], []
 
-    def shared_buckets(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+    def find_shared_buckets(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """Rows that share a bucket, ascending, (rows,); and the buckets of each, between two ends of (rows + 1,)."""
         filled = np.flatnonzero(self.sizes).astype(np.int32)
         rows, buckets, count = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
         for band in range(self._bands):
-            found, numbers = _shared(self._band(band)[filled])
-            rows.append(filled[found])
+            places, numbers = _find_shared(self._read_band(band)[filled])
+            rows.append(filled[places])
             buckets.append((count + numbers).astype(np.int32))
             count += int(numbers.max(initial=-1)) + 1
         every = np.concatenate(rows)
@@ -271,7 +277,7 @@ class _Corpus:
         candidates, starts = np.unique(every[order], return_index=True)
         return candidates.astype(np.int64), np.append(starts, len(every)), np.concatenate(buckets)[order]
 
-    def _band(self, band: int) -> U64:
+    def _read_band(self, band: int) -> U64:
         keys = np.empty(len(self), np.uint64)
         first = 0
         for at, rows in self._keys:
@@ -280,34 +286,34 @@ class _Corpus:
             first += rows
         return keys
 
-    def first_like(self, index: int, others: list[int], verify: float) -> tuple[int, float] | None:
+    def find_similar(self, index: int, others: list[int], verify: float) -> tuple[int, float] | None:
         """The first of the others whose Jaccard similarity is at least `verify`, and the similarity."""
-        mine: U32 | None = None
+        own_shingles: U32 | None = None
         size = int(self.sizes[index])
         for other in others:
-            its = int(self.sizes[other])
-            if min(size, its) < verify * max(size, its):
+            other_size = int(self.sizes[other])
+            if min(size, other_size) < verify * max(size, other_size):
                 continue  # a smaller set shares at most all of itself
-            mine = self._shingles(index) if mine is None else mine
-            shared = _common(mine, self._shingles(other))
-            jaccard = shared / (size + its - shared)
+            own_shingles = self._read_shingles(index) if own_shingles is None else own_shingles
+            shared = _count_common(own_shingles, self._read_shingles(other))
+            jaccard = shared / (size + other_size - shared)
             if jaccard >= verify:
                 return other, jaccard
         return None
 
-    def _shingles(self, index: int) -> U32:
+    def _read_shingles(self, index: int) -> U32:
         self._file.seek(int(self.places[index]))
         return np.frombuffer(self._file.read(4 * int(self.sizes[index])), np.uint32)
 
 
-def _common(one: U32, other: U32) -> int:
+def _count_common(first: U32, second: U32) -> int:
     """How many the two ascending sets have in common."""
-    both = np.concatenate((one, other))
-    both.sort(kind="stable")  # stable merges two runs in linear time
-    return int(np.count_nonzero(both[1:] == both[:-1]))
+    merged = np.concatenate((first, second))
+    merged.sort(kind="stable")  # stable merges two runs in linear time
+    return int(np.count_nonzero(merged[1:] == merged[:-1]))
 
 
-def _groups(documents: Sequence[str]) -> Iterator[list[str]]:
+def _group_by_size(documents: Sequence[str]) -> Iterator[list[str]]:
     """Of about `_CHARACTERS` each; of no documents, one without any."""
     group, size = list[str](), 0
     for document in documents:
@@ -320,9 +326,9 @@ def _groups(documents: Sequence[str]) -> Iterator[list[str]]:
         yield group
 
 
-def _signatures(shingles: U32, offsets: NDArray[np.int64], permutations: int) -> U32:
+def _compute_signatures(shingles: U32, offsets: NDArray[np.int64], permutations: int) -> U32:
     """(permutations, texts) smallest permuted n-gram; 0 for a text without any."""
-    a, b = _permutations(permutations)
+    a, b = _make_permutations(permutations)
     filled = np.flatnonzero(np.diff(offsets))
     result = np.zeros((permutations, len(offsets) - 1), np.uint32)
     ends = offsets[filled + 1]
@@ -341,21 +347,21 @@ def _signatures(shingles: U32, offsets: NDArray[np.int64], permutations: int) ->
     return result
 
 
-def _permutations(count: int) -> tuple[U32, U32]:
-    numbers = mixed(np.arange(1, 2 * count + 1, dtype=np.uint64) * _FOLD) >> np.uint64(32)
+def _make_permutations(count: int) -> tuple[U32, U32]:
+    numbers = mix_bits(np.arange(1, 2 * count + 1, dtype=np.uint64) * _FOLD) >> np.uint64(32)
     return numbers[:count].astype(np.uint32) | np.uint32(1), numbers[count:].astype(np.uint32)
 
 
-def _band_keys(signatures: U32, bands: int) -> U64:
+def _compute_band_keys(signatures: U32, bands: int) -> U64:
     """(texts, bands) hash of the rows of each band."""
     grouped = signatures.reshape(bands, len(signatures) // bands, signatures.shape[1])
     keys = np.zeros((bands, signatures.shape[1]), np.uint64)
     for row in range(grouped.shape[1]):
         keys = keys * _FOLD + grouped[:, row]
-    return np.ascontiguousarray(mixed(keys).T)
+    return np.ascontiguousarray(mix_bits(keys).T)
 
 
-def _shared(keys: U64) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _find_shared(keys: U64) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The places whose key another place has too, and a number for each key, from 0."""
     order = np.argsort(keys, kind="stable")
     new = np.ones(len(order) + 1, bool)

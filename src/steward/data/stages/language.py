@@ -13,11 +13,11 @@ from typing import Any, Literal
 import msgspec
 import pyarrow as pa
 
-from steward.data.changes import column, entries, without
-from steward.data.stage import Result, texts
+from steward.data.ledger_entries import drop_rows, make_entries, set_column
+from steward.data.stage import Result, get_texts
 
 UNKNOWN = "unknown"
-_READ = 4_000  # characters; the decision does not change beyond
+_MAX_CHARACTERS = 4_000  # characters; the decision does not change beyond
 
 
 class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,36 +29,36 @@ class Language(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unknown: Literal["keep", "drop"] = "keep"
 
     def apply(self, batch: pa.RecordBatch) -> Result:
-        found = [detect(text, self.confidence, self.min_letters) for text in texts(batch).to_pylist()]
-        wanted = {*self.keep, *([UNKNOWN] if self.unknown == "keep" else [])}
-        dropped = [index for index, language in enumerate(found) if self._drops(language, wanted)]
+        languages = [detect_language(text, self.confidence, self.min_letters) for text in get_texts(batch).to_pylist()]
+        allowed = {*self.keep, *([UNKNOWN] if self.unknown == "keep" else [])}
+        dropped = [index for index, language in enumerate(languages) if self._is_dropped(language, allowed)]
         expected = ",".join(self.keep) or "any"
         rules = [
-            (index, "unknown_language" if found[index] == UNKNOWN else "language", found[index], expected)
+            (index, "unknown_language" if languages[index] == UNKNOWN else "language", languages[index], expected)
             for index in dropped
         ]
-        tagged = column(batch, "language", pa.array(found, pa.string()))
-        return Result(without(tagged, set(dropped)), tuple(entries(batch, "language", "drop", rules)))
+        tagged = set_column(batch, "language", pa.array(languages, pa.string()))
+        return Result(drop_rows(tagged, set(dropped)), tuple(make_entries(batch, "language", "drop", rules)))
 
-    def _drops(self, language: str, wanted: set[str]) -> bool:
-        return language not in wanted and (bool(self.keep) or language == UNKNOWN)
+    def _is_dropped(self, language: str, allowed: set[str]) -> bool:
+        return language not in allowed and (bool(self.keep) or language == UNKNOWN)
 
 
-def detect(text: str, confidence: float = 0.8, min_letters: int = 15) -> str:
+def detect_language(text: str, confidence: float = 0.8, min_letters: int = 15) -> str:
     """An ISO 639-1 code, or `unknown`.
 
-    >>> detect("The weather was fine, so we walked along the river to the old mill."), detect("ok")
+    >>> detect_language("The weather was fine, so we walked along the river to the old mill."), detect_language("ok")
     ('en', 'unknown')
     """
-    head = text[:_READ]
+    head = text[:_MAX_CHARACTERS]
     if sum(map(str.isalpha, head)) < min_letters:
         return UNKNOWN
-    language, probability = _identifier().classify(head)
+    language, probability = _load_identifier().classify(head)
     return str(language) if probability >= confidence else UNKNOWN
 
 
 @lru_cache(maxsize=1)
-def _identifier() -> Any:
+def _load_identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -17,7 +17,7 @@ import ftfy
 import msgspec
 import pyarrow as pa
 
-from steward.data.changes import rewrite
+from steward.data.ledger_entries import rewrite_texts
 from steward.data.stage import Entry, Result
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -43,30 +43,30 @@ class Normalise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     whitespace: bool = True
 
     def apply(self, batch: pa.RecordBatch) -> Result:
-        found: list[Entry] = []
-        for rule, change in self._rules():
-            batch, some = rewrite(batch, "normalise", rule, change)
-            found += some
-        return Result(batch, tuple(found))
+        entries: list[Entry] = []
+        for rule, change in self._enabled_rules():
+            batch, rule_entries = rewrite_texts(batch, "normalise", rule, change)
+            entries += rule_entries
+        return Result(batch, tuple(entries))
 
-    def _rules(self) -> list[tuple[str, Callable[[str], str]]]:
+    def _enabled_rules(self) -> list[tuple[str, Callable[[str], str]]]:
         rules: list[tuple[str, bool, Callable[[str], str]]] = [
-            ("html_entities", self.html_entities, entities),
-            ("mojibake", self.mojibake, mojibake),
-            ("unicode", self.unicode is not None, self._composed),
+            ("html_entities", self.html_entities, decode_entities),
+            ("mojibake", self.mojibake, repair_mojibake),
+            ("unicode", self.unicode is not None, self._compose_unicode),
             ("control_characters", self.control_characters, lambda text: _CONTROL.sub("", text)),
-            ("whitespace", self.whitespace, whitespace),
+            ("whitespace", self.whitespace, normalise_whitespace),
         ]
-        return [(rule, change) for rule, wanted, change in rules if wanted]
+        return [(rule, change) for rule, enabled, change in rules if enabled]
 
-    def _composed(self, text: str) -> str:
+    def _compose_unicode(self, text: str) -> str:
         return text if text.isascii() else unicodedata.normalize(self.unicode or "NFC", text)
 
 
-def entities(text: str) -> str:
+def decode_entities(text: str) -> str:
     """Entities become what they stand for, also those that were escaped twice.
 
-    >>> entities("fish &amp;amp; chips &lt;3 AT&T")
+    >>> decode_entities("fish &amp;amp; chips &lt;3 AT&T")
     'fish & chips <3 AT&T'
     """
     for _ in range(2):
@@ -74,15 +74,15 @@ def entities(text: str) -> str:
     return text
 
 
-def mojibake(text: str) -> str:
+def repair_mojibake(text: str) -> str:
     """UTF-8 that was read as something else, read anew.
 
-    >>> mojibake("schÃ¶n, â€œja”")
+    >>> repair_mojibake("schÃ¶n, â€œja”")
     'schön, “ja”'
     """
     return text if text.isascii() else str(ftfy.fix_encoding(text))
 
 
-def whitespace(text: str) -> str:
+def normalise_whitespace(text: str) -> str:
     text = _ODD_BLANK.sub(" ", _LINE_END.sub("\n", text))
     return _MANY_LINES.sub("\n\n", _TRAILING.sub("", text)).strip("\n")

@@ -27,9 +27,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.data import decision as decisions
-from steward.data.shingles import mixed
-from steward.data.stage import Result, texts
+from steward.data import decisions as decisions
+from steward.data.shingles import mix_bits
+from steward.data.stage import Result, get_texts
 
 NAME = "outliers"
 F64 = NDArray[np.float64]
@@ -51,10 +51,10 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id`, `measures` (5), `trigrams` (of the first 8,192 characters, by class), `vector` (32)."""
-        found = [_read(text) for text in texts(batch).to_pylist()]
-        measures = np.array([measured for measured, _ in found], np.float64).reshape(-1, len(MEASURES))
-        counts = np.array([counted for _, counted in found], np.uint16).reshape(-1, _CLASSES)
-        vectors = _projected(self._vectors(batch, counts))
+        measured_texts = [_measure_text(text) for text in get_texts(batch).to_pylist()]
+        measures = np.array([values for values, _ in measured_texts], np.float64).reshape(-1, len(MEASURES))
+        counts = np.array([trigram_counts for _, trigram_counts in measured_texts], np.uint16).reshape(-1, _CLASSES)
+        vectors = _project(self._make_vectors(batch, counts))
         return pa.RecordBatch.from_arrays(
             [
                 batch["row"],
@@ -68,20 +68,20 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def decide(self, surveys: Iterable[pa.RecordBatch]) -> pa.Table:
         rows, ids, measures, vectors = [], list[str](), [], []
-        total = np.ones(_CLASSES)  # add one
+        trigram_totals = np.ones(_CLASSES)  # add one
         with tempfile.TemporaryFile() as file:
             for batch in surveys:
                 rows.append(batch["row"].to_numpy().copy())
                 ids += batch["id"].to_pylist()
-                measures.append(_matrix(batch["measures"], len(MEASURES)).copy())
-                vectors.append(_matrix(batch["vector"], _PROJECTED).copy())
-                counts = _matrix(batch["trigrams"], _CLASSES)
-                total += counts.sum(axis=0, dtype=np.int64)
+                measures.append(_to_matrix(batch["measures"], len(MEASURES)).copy())
+                vectors.append(_to_matrix(batch["vector"], _PROJECTED).copy())
+                counts = _to_matrix(batch["trigrams"], _CLASSES)
+                trigram_totals += counts.sum(axis=0, dtype=np.int64)
                 file.write(counts.tobytes())
             if len(ids) < self.least:
-                return decisions.table([], action="drop", rule="outlier")
+                return decisions.make_decision([], action="drop", rule="outlier")
             file.seek(0)
-            surprise = -np.log(total / total.sum())
+            surprise = -np.log(trigram_totals / trigram_totals.sum())
             perplexities = []
             while block := file.read(2 * _CLASSES * _CHUNK):
                 counts = np.frombuffer(block, np.uint16).reshape(-1, _CLASSES)
@@ -95,28 +95,28 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if name in ("perplexity", "embedding"):
                 scores[index] = np.maximum(scores[index], 0)
         worst = np.abs(scores).argmax(axis=0)
-        value = np.take_along_axis(scores, worst[None], axis=0)[0]
-        gone = np.flatnonzero(np.abs(value) > self.z)
-        return decisions.table(
-            np.concatenate(rows)[gone],
+        worst_scores = np.take_along_axis(scores, worst[None], axis=0)[0]
+        outliers = np.flatnonzero(np.abs(worst_scores) > self.z)
+        return decisions.make_decision(
+            np.concatenate(rows)[outliers],
             action="drop",
-            rule=[f"outlier_{self.measures[worst[index]]}" for index in gone],
-            ids=[ids[index] for index in gone],
-            value=value[gone],
+            rule=[f"outlier_{self.measures[worst[index]]}" for index in outliers],
+            ids=[ids[index] for index in outliers],
+            value=worst_scores[outliers],
             threshold=self.z,
         )
 
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
-        return decisions.removed(batch, decision, NAME)
+        return decisions.remove_rows(batch, decision, NAME)
 
-    def _vectors(self, batch: pa.RecordBatch, counts: NDArray[np.uint16]) -> F64:
+    def _make_vectors(self, batch: pa.RecordBatch, counts: NDArray[np.uint16]) -> F64:
         if self.embedding is None:
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
             return np.asarray(np.sqrt(shares), np.float64)  # Hellinger: common trigrams do not drown the others
         if self.embedding not in batch.schema.names:
             raise InputError(f"outliers: no column {self.embedding!r}; the rows have {', '.join(batch.schema.names)}")
         lists = batch[self.embedding].to_pylist()
-        if len({None if one is None else len(one) for one in lists}) > 1 or None in lists:
+        if len({None if vector is None else len(vector) for vector in lists}) > 1 or None in lists:
             raise InputError(f"outliers: column {self.embedding!r} has lists of different lengths or nulls")
         return np.array(lists, np.float64).reshape(len(batch), -1)
 
@@ -132,7 +132,7 @@ def robust_z(values: F64) -> F64:
     return np.zeros(len(values)) if spread == 0 else np.asarray(0.6745 * distances / spread)
 
 
-def _read(text: str) -> tuple[list[float], NDArray[np.int64]]:
+def _measure_text(text: str) -> tuple[list[float], NDArray[np.int64]]:
     """The measures of the whole text, and the counts of its first trigrams by class."""
     size = max(len(text), 1)
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -142,17 +142,17 @@ def _read(text: str) -> tuple[list[float], NDArray[np.int64]]:
     upper = int(((codes >= 65) & (codes <= 90)).sum())
     spaces = int(((codes == 32) | ((codes >= 9) & (codes <= 13))).sum())
     first = codes[:_READ].astype(np.uint64)
-    trigrams = mixed((first[:-2] << np.uint64(42)) | (first[1:-1] << np.uint64(21)) | first[2:])
+    trigrams = mix_bits((first[:-2] << np.uint64(42)) | (first[1:-1] << np.uint64(21)) | first[2:])
     counts = np.bincount((trigrams & np.uint64(_CLASSES - 1)).astype(np.int64), minlength=_CLASSES)
     return [float(np.log1p(len(text))), letters / size, digits / size, upper / size, spaces / size], counts
 
 
-def _projected(vectors: F64) -> F64:
+def _project(vectors: F64) -> F64:
     """(rows, 32): random signs that are the same in every run."""
     numbers = np.arange(1, vectors.shape[1] * _PROJECTED + 1, dtype=np.uint64)
-    signs = np.where(mixed(numbers) >> np.uint64(63), 1.0, -1.0).reshape(-1, _PROJECTED)
+    signs = np.where(mix_bits(numbers) >> np.uint64(63), 1.0, -1.0).reshape(-1, _PROJECTED)
     return np.asarray(vectors @ signs / np.sqrt(_PROJECTED))
 
 
-def _matrix(column: pa.Array, width: int) -> NDArray[np.generic]:
+def _to_matrix(column: pa.Array, width: int) -> NDArray[np.generic]:
     return np.asarray(column.flatten().to_numpy().reshape(-1, width))

@@ -14,8 +14,8 @@ import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError
-from steward.data.changes import column, entries, without
-from steward.data.stage import Result, rewritten, texts
+from steward.data.ledger_entries import drop_rows, make_entries, set_column
+from steward.data.stage import Result, get_texts, rewrite_strings
 
 Detector = Callable[[str], list[tuple[int, int, str]]]  # start, end and kind of each find, in any order
 
@@ -33,23 +33,23 @@ class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "stage pii: no detector of personal data was handed over; run the pipeline through `steward data run`, "
                 "or pass Pii(detector=...)"
             )
-        kinds = [Counter(kind for _, _, kind in detect(text)) for text in texts(batch).to_pylist()]
+        kinds = [Counter(kind for _, _, kind in detect(text)) for text in get_texts(batch).to_pylist()]
         rules = [(index, kind, float(n), 0.0) for index, row in enumerate(kinds) for kind, n in sorted(row.items())]
         if self.mode == "drop":
             first = {rule[0]: rule for rule in reversed(rules)}
-            dropped = tuple(entries(batch, "pii", "drop", [first[index] for index in sorted(first)]))
-            return Result(without(batch, set(first)), dropped)
+            dropped = tuple(make_entries(batch, "pii", "drop", [first[index] for index in sorted(first)]))
+            return Result(drop_rows(batch, set(first)), dropped)
         if self.mode == "tag":
-            after = column(batch, "pii", pa.array([",".join(sorted(row)) for row in kinds], pa.string()))
+            after = set_column(batch, "pii", pa.array([",".join(sorted(row)) for row in kinds], pa.string()))
         else:
-            after = rewritten(batch, lambda strings: [mask(string, detect) for string in strings])
-        return Result(after, tuple(entries(batch, "pii", "change", rules)))
+            after = rewrite_strings(batch, lambda strings: [mask_finds(string, detect) for string in strings])
+        return Result(after, tuple(make_entries(batch, "pii", "change", rules)))
 
 
-def mask(text: str, detect: Detector) -> str:
+def mask_finds(text: str, detect: Detector) -> str:
     """Each find replaced by its kind; of finds that overlap the first, then the longest.
 
-    >>> mask("Call Bo.", lambda text: [(5, 7, "person")])
+    >>> mask_finds("Call Bo.", lambda text: [(5, 7, "person")])
     'Call [PERSON].'
     """
     parts, at = [], 0

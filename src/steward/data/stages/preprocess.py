@@ -16,10 +16,10 @@ import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError
-from steward.data.changes import rewrite
+from steward.data.ledger_entries import rewrite_texts
 from steward.data.stage import Result
-from steward.text.lexicons import lexicon
-from steward.text.sentences import sentences
+from steward.text.lexicons import load_lexicon
+from steward.text.sentences import split_sentences
 
 _WORDS = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 
@@ -39,52 +39,54 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         """:raises InputError: a word list, WordNet or the language's stemmer is missing."""
-        change = self._change()
-        after, found = rewrite(batch, "preprocess", "preprocess", change)
+        change = self._make_change()
+        after, found = rewrite_texts(batch, "preprocess", "preprocess", change)
         return Result(after, tuple(found))
 
-    def _change(self) -> Callable[[str], str]:
-        tokenise: Callable[[str], list[str]] = _treebank().tokenize if self.tokens == "treebank" else _WORDS.findall
-        stops = frozenset[str]().union(*lexicon(self.stop_words).values()) if self.stop_words else frozenset[str]()
-        base = self._base()
+    def _make_change(self) -> Callable[[str], str]:
+        tokenise: Callable[[str], list[str]] = (
+            _load_treebank().tokenize if self.tokens == "treebank" else _WORDS.findall
+        )
+        stops = frozenset[str]().union(*load_lexicon(self.stop_words).values()) if self.stop_words else frozenset[str]()
+        base = self._choose_reducer()
 
         def line(tokens: Iterable[str]) -> str:
             cased = ((token.lower() if self.lower else token) for token in tokens)
             return " ".join(base(token) for token in cased if token.casefold() not in stops)
 
         def change(text: str) -> str:
-            lines = (line(tokenise(sentence)) for sentence in sentences(text))
+            lines = (line(tokenise(sentence)) for sentence in split_sentences(text))
             return "\n".join(filled for filled in lines if filled)
 
         return change
 
-    def _base(self) -> Callable[[str], str]:
+    def _choose_reducer(self) -> Callable[[str], str]:
         if self.lemmatise:
-            return _lemmatiser()
-        return _stemmer(self.stem, self.language) if self.stem else str
+            return _load_lemmatiser()
+        return _load_stemmer(self.stem, self.language) if self.stem else str
 
 
 @lru_cache(maxsize=1)
-def _treebank() -> Any:
+def _load_treebank() -> Any:
     from nltk.tokenize import NLTKWordTokenizer
 
     return NLTKWordTokenizer()
 
 
 @lru_cache
-def _stemmer(kind: str, language: str) -> Callable[[str], str]:
+def _load_stemmer(kind: str, language: str) -> Callable[[str], str]:
     from nltk.stem import PorterStemmer, SnowballStemmer
 
     if kind == "porter":
         return lru_cache(100_000)(PorterStemmer().stem)
     if language not in SnowballStemmer.languages:
-        known = ", ".join(SnowballStemmer.languages)
-        raise InputError(f"stage preprocess: no Snowball stemmer for {language!r}; expected one of {known}")
+        languages = ", ".join(SnowballStemmer.languages)
+        raise InputError(f"stage preprocess: no Snowball stemmer for {language!r}; expected one of {languages}")
     return lru_cache(100_000)(SnowballStemmer(language).stem)
 
 
 @lru_cache(maxsize=1)
-def _lemmatiser() -> Callable[[str], str]:
+def _load_lemmatiser() -> Callable[[str], str]:
     from nltk.stem import WordNetLemmatizer
 
     lemmatise = WordNetLemmatizer().lemmatize

@@ -23,19 +23,19 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from steward.data import c4, fineweb, gopher, tuning
-from steward.data.stage import Entry, Result, texts
-from steward.data.verdict import Verdict
+from steward.data import c4, chat_checks, fineweb, gopher
+from steward.data.stage import Entry, Result, get_texts
+from steward.data.violation import Violation
 
 Preset = Literal["gopher@datatrove", "gopher@paper", "c4@datatrove", "c4@tfds", "fineweb@datatrove", "sft"]
-Judge = Callable[[Sequence[str], dict[str, float]], Sequence[Verdict | str]]
+Judge = Callable[[Sequence[str], dict[str, float]], Sequence[Violation | str]]
 
 _JUDGES: dict[str, Judge] = {
-    "gopher@datatrove": gopher.as_datatrove,
-    "gopher@paper": gopher.as_paper,
-    "c4@datatrove": c4.as_datatrove,
-    "c4@tfds": c4.as_tfds,
-    "fineweb@datatrove": fineweb.as_datatrove,
+    "gopher@datatrove": gopher.filter_like_datatrove,
+    "gopher@paper": gopher.filter_like_paper,
+    "c4@datatrove": c4.filter_like_datatrove,
+    "c4@tfds": c4.filter_like_tfds,
+    "fineweb@datatrove": fineweb.filter_like_datatrove,
 }
 _CHARACTERS_AT_ONCE = 500_000  # measured: beyond it the tables of the n-grams leave the processor's cache
 
@@ -50,31 +50,35 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: dict[str, float] = msgspec.field(default_factory=dict)
 
     def apply(self, batch: pa.RecordBatch) -> Result:
-        documents: list[str] = texts(batch).to_pylist()
-        broken: dict[int, Verdict] = {}
+        documents: list[str] = get_texts(batch).to_pylist()
+        violations: dict[int, Violation] = {}
         changed: dict[int, str] = {}
         for preset in (self.preset,) if isinstance(self.preset, str) else self.preset:
-            alive = [index for index in range(len(documents)) if index not in broken]
+            remaining = [index for index in range(len(documents)) if index not in violations]
             if preset == "sft":
-                standing = set(alive)
-                broken |= {index: verdict for index, verdict in tuning.judge(batch, self.limits) if index in standing}
+                remaining_set = set(remaining)
+                violations |= {
+                    index: violation
+                    for index, violation in chat_checks.check_rows(batch, self.limits)
+                    if index in remaining_set
+                }
                 continue
-            for group in _groups(alive, documents):
-                found = _JUDGES[preset]([documents[index] for index in group], self.limits)
-                for index, verdict in zip(group, found, strict=True):
-                    if isinstance(verdict, Verdict):
-                        broken[index] = verdict
-                    elif "text" in batch.schema.names and verdict != documents[index]:
-                        changed[index] = documents[index] = verdict
-        return _result(
-            batch, broken, {index: text for index, text in changed.items() if index not in broken}, documents
+            for group in _group_by_size(remaining, documents):
+                results = _JUDGES[preset]([documents[index] for index in group], self.limits)
+                for index, violation in zip(group, results, strict=True):
+                    if isinstance(violation, Violation):
+                        violations[index] = violation
+                    elif "text" in batch.schema.names and violation != documents[index]:
+                        changed[index] = documents[index] = violation
+        return _make_result(
+            batch, violations, {index: text for index, text in changed.items() if index not in violations}, documents
         )
 
 
-def _groups(alive: Sequence[int], documents: Sequence[str]) -> list[list[int]]:
+def _group_by_size(indexes: Sequence[int], documents: Sequence[str]) -> list[list[int]]:
     groups: list[list[int]] = [[]]
     size = 0
-    for index in alive:
+    for index in indexes:
         if size > _CHARACTERS_AT_ONCE:
             groups.append([])
             size = 0
@@ -83,31 +87,33 @@ def _groups(alive: Sequence[int], documents: Sequence[str]) -> list[list[int]]:
     return groups
 
 
-def _result(batch: pa.RecordBatch, broken: dict[int, Verdict], changed: dict[int, str], documents: list[str]) -> Result:
+def _make_result(
+    batch: pa.RecordBatch, violations: dict[int, Violation], changed: dict[int, str], documents: list[str]
+) -> Result:
     rows, ids = batch["row"].to_pylist(), batch["id"].to_pylist()
     entries = []
-    for index in sorted({*broken, *changed}):
-        named = {"row": rows[index], "id": ids[index], "stage": "quality"}
-        if verdict := broken.get(index):
+    for index in sorted({*violations, *changed}):
+        identity = {"row": rows[index], "id": ids[index], "stage": "quality"}
+        if violation := violations.get(index):
             entries.append(
                 Entry(
-                    **named,
+                    **identity,
                     action="drop",
-                    rule=verdict.rule,
-                    value=_seen(verdict.value),
-                    threshold=_seen(verdict.threshold),
+                    rule=violation.rule,
+                    value=_to_ledger_value(violation.value),
+                    threshold=_to_ledger_value(violation.threshold),
                 )
             )
         else:
-            entries.append(Entry(**named, action="change", rule="c4_lines", value=float(len(documents[index]))))
+            entries.append(Entry(**identity, action="change", rule="c4_lines", value=float(len(documents[index]))))
     if changed:
         column = batch.schema.get_field_index("text")
         batch = batch.set_column(column, "text", pa.array(documents, pa.large_string()))
     keep = np.ones(batch.num_rows, bool)
-    keep[list(broken)] = False
+    keep[list(violations)] = False
     return Result(batch.filter(pa.array(keep)), tuple(entries))
 
 
-def _seen(value: float | str) -> float | str:
+def _to_ledger_value(value: float | str) -> float | str:
     """Counts are floats in the ledger, as shares are."""
     return value if isinstance(value, str) else float(value)

@@ -16,8 +16,8 @@ from typing import Literal
 import msgspec
 import pyarrow as pa
 
-from steward.data.changes import entries, without
-from steward.data.stage import Result, rewritten, texts
+from steward.data.ledger_entries import drop_rows, make_entries
+from steward.data.stage import Result, get_texts, rewrite_strings
 
 _SHAPES = {
     "private_key": r"-----BEGIN (?:[A-Z]{2,10} )?PRIVATE KEY-----[\s\S]{0,20000}?"
@@ -45,60 +45,62 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     entropy: float = 4.3
 
     def apply(self, batch: pa.RecordBatch) -> Result:
-        kinds = [Counter(kind for _, _, kind in find(text, self.entropy)) for text in texts(batch).to_pylist()]
+        kinds = [
+            Counter(kind for _, _, kind in find_secrets(text, self.entropy)) for text in get_texts(batch).to_pylist()
+        ]
         rules = [(index, kind, float(n), 0.0) for index, row in enumerate(kinds) for kind, n in sorted(row.items())]
         if self.mode == "mask":
-            after = rewritten(batch, lambda strings: [mask(string, self.entropy) for string in strings])
-            return Result(after, tuple(entries(batch, "secrets", "change", rules)))
+            after = rewrite_strings(batch, lambda strings: [mask_secrets(string, self.entropy) for string in strings])
+            return Result(after, tuple(make_entries(batch, "secrets", "change", rules)))
         first = {rule[0]: rule for rule in reversed(rules)}
-        dropped = tuple(entries(batch, "secrets", "drop", [first[index] for index in sorted(first)]))
-        return Result(without(batch, set(first)), dropped)
+        dropped = tuple(make_entries(batch, "secrets", "drop", [first[index] for index in sorted(first)]))
+        return Result(drop_rows(batch, set(first)), dropped)
 
 
-def mask(text: str, entropy: float = 4.3) -> str:
+def mask_secrets(text: str, entropy: float = 4.3) -> str:
     """Each secret replaced by its kind.
 
-    >>> mask("export KEY=AKIAIOSFODNN7EXAMPLE")
+    >>> mask_secrets("export KEY=AKIAIOSFODNN7EXAMPLE")
     'export KEY=[AWS_ACCESS_KEY]'
     """
-    for start, end, kind in reversed(list(find(text, entropy))):
+    for start, end, kind in reversed(list(find_secrets(text, entropy))):
         text = f"{text[:start]}[{kind.upper()}]{text[end:]}"
     return text
 
 
-def find(text: str, entropy: float = 4.3) -> list[tuple[int, int, str]]:
+def find_secrets(text: str, entropy: float = 4.3) -> list[tuple[int, int, str]]:
     """Start, end and kind of each secret, in order, without overlaps."""
-    known = list(_known(text))
+    known_secrets = list(_find_known_shapes(text))
     if not entropy:
-        return known
-    taken = sorted(known)
+        return known_secrets
+    secrets = sorted(known_secrets)
     for found in _LONG.finditer(text):
         start, end = found.span()
-        if all(end <= a or start >= b for a, b, _ in known) and _random(found.group(), entropy):
-            taken.append((start, end, "high_entropy"))
-    return sorted(taken)
+        if all(end <= a or start >= b for a, b, _ in known_secrets) and _is_random(found.group(), entropy):
+            secrets.append((start, end, "high_entropy"))
+    return sorted(secrets)
 
 
-def _known(text: str) -> Iterator[tuple[int, int, str]]:
+def _find_known_shapes(text: str) -> Iterator[tuple[int, int, str]]:
     for found in _ALL.finditer(text):
         kind = str(found.lastgroup)
         if found["assigned"]:
             start, end = found.span("value")
-            if bits(found["value"]) >= _ASSIGNED_BITS and any(map(str.isdigit, found["value"])):
+            if entropy_bits(found["value"]) >= _ASSIGNED_BITS and any(map(str.isdigit, found["value"])):
                 yield start, end, "assigned"
         else:
             yield *found.span(), kind
 
 
-def _random(word: str, entropy: float) -> bool:
+def _is_random(word: str, entropy: float) -> bool:
     mixed = any(map(str.isdigit, word)) and any(map(str.islower, word)) and any(map(str.isupper, word))
-    return mixed and bits(word) >= entropy
+    return mixed and entropy_bits(word) >= entropy
 
 
-def bits(word: str) -> float:
+def entropy_bits(word: str) -> float:
     """Shannon entropy of the characters, bits each.
 
-    >>> bits("aabb"), bits("abcd")
+    >>> entropy_bits("aabb"), entropy_bits("abcd")
     (1.0, 2.0)
     """
     return -sum(n / len(word) * math.log2(n / len(word)) for n in Counter(word).values())

@@ -16,13 +16,13 @@ import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError, UnknownName
-from steward.data.changes import column, entries, without
+from steward.data.ledger_entries import drop_rows, make_entries, set_column
 from steward.data.stage import Result
 
 UNKNOWN = "unknown"
 
 
-class Source(msgspec.Struct, frozen=True):
+class ListedDomain(msgspec.Struct, frozen=True):
     """A line of the list."""
 
     reputation: float
@@ -41,25 +41,25 @@ class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """:raises InputError: the list cannot be read, or the rows have no such column."""
         if self.column not in batch.schema.names:
             raise UnknownName("column", self.column, batch.schema.names, "stage sources")
-        known = load(self.file)
+        listed = load_list(self.file)
         groups: list[str] = []
         dropped: list[tuple[int, str, float | str, float | str]] = []
         for index, value in enumerate(batch[self.column].to_pylist()):
-            source = lookup(domain(str(value or "")), known)
-            groups.append(source.group if source else UNKNOWN)
-            if source is None and self.unknown == "drop":
+            entry = find_listed(parse_domain(str(value or "")), listed)
+            groups.append(entry.group if entry else UNKNOWN)
+            if entry is None and self.unknown == "drop":
                 dropped.append((index, "unknown_source", UNKNOWN, "a domain of the list"))
-            elif source and source.reputation < self.min_reputation:
-                dropped.append((index, "reputation", source.reputation, self.min_reputation))
-        tagged = column(batch, "source_group", pa.array(groups, pa.string()))
-        left = without(tagged, {index for index, *_ in dropped})
-        return Result(left, tuple(entries(batch, "sources", "drop", dropped)))
+            elif entry and entry.reputation < self.min_reputation:
+                dropped.append((index, "reputation", entry.reputation, self.min_reputation))
+        tagged = set_column(batch, "source_group", pa.array(groups, pa.string()))
+        remaining = drop_rows(tagged, {index for index, *_ in dropped})
+        return Result(remaining, tuple(make_entries(batch, "sources", "drop", dropped)))
 
 
-def domain(value: str) -> str:
+def parse_domain(value: str) -> str:
     """The host of a URL or domain, lower case, without port and `www.`.
 
-    >>> domain("https://www.Example.co.uk:8080/a"), domain("news.example.org")
+    >>> parse_domain("https://www.Example.co.uk:8080/a"), parse_domain("news.example.org")
     ('example.co.uk', 'news.example.org')
     """
     try:
@@ -69,41 +69,43 @@ def domain(value: str) -> str:
     return host.removeprefix("www.").rstrip(".")
 
 
-def lookup(host: str, known: dict[str, Source]) -> Source | None:
+def find_listed(host: str, listed: dict[str, ListedDomain]) -> ListedDomain | None:
     """The entry of the host or of the closest domain above it."""
     while host:
-        if host in known:
-            return known[host]
+        if host in listed:
+            return listed[host]
         host = host.partition(".")[2]
     return None
 
 
 @lru_cache
-def load(file: str) -> dict[str, Source]:
+def load_list(file: str) -> dict[str, ListedDomain]:
     """:raises InputError: no such file, no column `domain`, or a reputation outside 0 to 1; names file and line."""
     path = Path(file)
     if not path.is_file():
         raise InputError(f"stage sources: no file {file!r}; expected CSV with the header domain,reputation,group")
-    known: dict[str, Source] = {}
+    listed: dict[str, ListedDomain] = {}
     with path.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         if "domain" not in (reader.fieldnames or ()):
             raise InputError(f"{file}: header {reader.fieldnames}; expected domain,reputation,group")
         for row in reader:
-            known[domain(row["domain"] or "")] = Source(_reputation(row, f"{file}:{reader.line_num}"), _group(row))
-    return known
+            listed[parse_domain(row["domain"] or "")] = ListedDomain(
+                _parse_reputation(row, f"{file}:{reader.line_num}"), _parse_group(row)
+            )
+    return listed
 
 
-def _reputation(row: dict[str, str], where: str) -> float:
-    seen = row.get("reputation") or "1"
+def _parse_reputation(row: dict[str, str], where: str) -> float:
+    value = row.get("reputation") or "1"
     try:
-        reputation = float(seen)
+        reputation = float(value)
     except ValueError:
         reputation = -1.0
     if not 0 <= reputation <= 1:
-        raise InputError(f"{where}: reputation {seen!r}; expected a number from 0 (worst) to 1 (best)")
+        raise InputError(f"{where}: reputation {value!r}; expected a number from 0 (worst) to 1 (best)")
     return reputation
 
 
-def _group(row: dict[str, str]) -> str:
+def _parse_group(row: dict[str, str]) -> str:
     return (row.get("group") or "").strip() or "listed"

@@ -13,12 +13,12 @@ from collections import Counter
 import msgspec
 import pyarrow as pa
 
-from steward.data.changes import column, entries, without
-from steward.data.stage import Result, texts
-from steward.text.mentions import mentions, word_count
+from steward.data.ledger_entries import drop_rows, make_entries, set_column
+from steward.data.stage import Result, get_texts
+from steward.text.mentions import count_mentions, count_words
 
 
-class Toxicity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ToxicityStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`max_per_thousand` toxic words; null only adds the columns. Lexicons: one of ours, or a file."""
 
     max_per_thousand: float | None = 10.0
@@ -27,18 +27,18 @@ class Toxicity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         """:raises InputError: a lexicon that does not exist or cannot be read."""
-        rates, named, dropped = [], [], []
-        for index, text in enumerate(texts(batch).to_pylist()):
-            rate = 1000 * mentions(text, self.lexicon).total() / max(1, word_count(text))
+        rates, mention_lists, dropped = [], [], []
+        for index, text in enumerate(get_texts(batch).to_pylist()):
+            rate = 1000 * count_mentions(text, self.lexicon).total() / max(1, count_words(text))
             rates.append(rate)
-            named.append(_listed(mentions(text, self.groups)))
+            mention_lists.append(_format_mentions(count_mentions(text, self.groups)))
             if self.max_per_thousand is not None and rate > self.max_per_thousand:
                 dropped.append((index, "toxic_words_per_thousand", rate, self.max_per_thousand))
-        tagged = column(batch, "toxicity", pa.array(rates, pa.float64()))
-        tagged = column(tagged, "mentions", pa.array(named, pa.string()))
-        left = without(tagged, {index for index, *_ in dropped})
-        return Result(left, tuple(entries(batch, "toxicity", "drop", dropped)))
+        tagged = set_column(batch, "toxicity", pa.array(rates, pa.float64()))
+        tagged = set_column(tagged, "mentions", pa.array(mention_lists, pa.string()))
+        remaining = drop_rows(tagged, {index for index, *_ in dropped})
+        return Result(remaining, tuple(make_entries(batch, "toxicity", "drop", dropped)))
 
 
-def _listed(counts: Counter[str]) -> str:
+def _format_mentions(counts: Counter[str]) -> str:
     return ",".join(f"{group or 'listed'}:{count}" for group, count in sorted(counts.items()))

@@ -21,7 +21,7 @@ import numpy as np
 from steward.core.errors import InputError
 from steward.evaluation.metrics import Metric
 from steward.evaluation.statistics import Array, ratio
-from steward.text.sentences import sentences
+from steward.text.sentences import split_sentences
 
 CHAT: Final = "/v1/chat/completions"
 EMBEDDINGS: Final = "/v1/embeddings"
@@ -166,7 +166,7 @@ class GroundednessJudge(_CollectedGrades):
         self.signature = f"groundedness_judge|model:{model}|prompt:{short_digest(_CARRIED)}|unit:sentence"
 
     def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[GraderCall]:
-        found = sentences(answer)
+        found = split_sentences(answer)
         if not found:
             return []
         listed = "\n".join(f"{number}: {' '.join(sentence.split())}" for number, sentence in enumerate(found, 1))
@@ -187,7 +187,7 @@ class GroundednessJudge(_CollectedGrades):
         verdicts: dict[int, set[str]] = {}
         for number, verdict in _LINE.findall(said):
             verdicts.setdefault(int(number), set()).add(verdict.lower())
-        wanted = range(1, len(sentences(answer)) + 1)
+        wanted = range(1, len(split_sentences(answer)) + 1)
         if sorted(verdicts) != list(wanted) or any(len(verdict) > 1 for verdict in verdicts.values()):
             return Grade(why=f"the judge did not give one verdict a sentence: {shorten(said)}")
         return Grade(sum(verdict == {"yes"} for verdict in verdicts.values()) / len(verdicts), said=said)

@@ -17,7 +17,7 @@ OWN_ROWS = ("contractions", "synonyms", "gender", "dialects", "names")
 
 
 @lru_cache
-def lexicon(name: str) -> dict[str, frozenset[str]]:
+def load_lexicon(name: str) -> dict[str, frozenset[str]]:
     """Entries in lower case by group ('' where there is none), of our list `name` or of the file at that path.
 
     :raises InputError: neither; or the file is not UTF-8, or holds no entry.
@@ -33,23 +33,23 @@ def lexicon(name: str) -> dict[str, frozenset[str]]:
 
 
 @lru_cache
-def rows(name: str, group: str = "") -> tuple[tuple[str, ...], ...]:
+def load_rows(name: str, group: str = "") -> tuple[tuple[str, ...], ...]:
     """The entries of each line of a group, in their order and case, of our list `name` or of the file at that path.
 
     :raises InputError: neither; or the file is not UTF-8, or has no line with two entries
     """
-    found = [
+    lines = [
         entries
         for title, line in _lines(_read(name, OWN_ROWS))
         if title == group and len(entries := tuple(entry.strip() for entry in line.split(",") if entry.strip())) > 1
     ]
-    if not found:
+    if not lines:
         raise InputError(f"lexicon {name}: no line of two entries or more{f' in [{group}]' if group else ''}")
-    return tuple(found)
+    return tuple(lines)
 
 
 @lru_cache
-def titles(name: str) -> tuple[str, ...]:
+def load_titles(name: str) -> tuple[str, ...]:
     """The groups of a list of rows, in their order."""
     return tuple(dict.fromkeys(title for title, _ in _lines(_read(name, OWN_ROWS))))
 

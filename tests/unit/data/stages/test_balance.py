@@ -12,7 +12,7 @@ LABELS = ["a"] * 7 + ["b"] * 3 + [None] * 4
 def groups(stage: Balance, labels: list[str | None], size: int = 5) -> tuple[dict[str, int], list[int]]:
     out, _ = ran(stage, cut(batch(["x"] * len(labels), label=labels), size))
     rows = out["row"].to_pylist()
-    return stage.counts([stage.survey(one) for one in out.to_batches()]), rows
+    return stage.count_groups([stage.survey(one) for one in out.to_batches()]), rows
 
 
 def test_downsampling_leaves_as_many_of_each_as_the_fewest() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from corpus_stages import batch, cut, ran
 from steward.core.errors import InputError
-from steward.data.shingles import ngrams, sets, words
-from steward.data.stages.dedupe_minhash import DedupeMinhash, _signatures, bands_and_rows
+from steward.data.shingles import distinct_hashes, hash_ngrams, hash_words
+from steward.data.stages.dedupe_minhash import DedupeMinhash, _compute_signatures, choose_bands_and_rows
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "bdfgklmnprst"]
 
@@ -53,7 +53,9 @@ def test_as_many_pairs_become_candidates_as_the_theory_says(similarity: float, t
 def test_signatures_estimate_the_similarity_without_bias() -> None:
     """Standard error of one pair: sqrt(s (1 - s) / 112) (Broder 1997); of the mean of 300, a 17th of that."""
     made = pairs(0.6, 300, seed=1)
-    signatures = _signatures(*sets(ngrams(words([text for pair in made for text in pair]), 5)), 112)
+    signatures = _compute_signatures(
+        *distinct_hashes(hash_ngrams(hash_words([text for pair in made for text in pair]), 5)), 112
+    )
     errors = (signatures[:, ::2] == signatures[:, 1::2]).mean(axis=0) - [jaccard(*pair) for pair in made]
     assert errors.mean() == pytest.approx(0, abs=4 * np.sqrt(0.6 * 0.4 / 112 / 300))
     assert errors.std() == pytest.approx(np.sqrt(0.6 * 0.4 / 112), rel=0.15)
@@ -122,7 +124,7 @@ def test_a_target_recall_is_measured() -> None:
     bands = stage.survey(batch([text for pair in made for text in pair]))["bands"]
     keys = bands.flatten().to_numpy().reshape(-1, 2, stage.bands)
     assert (keys[:, 0] == keys[:, 1]).any(axis=1).mean() > 0.99 - 4 * np.sqrt(0.99 * 0.01 / 400)
-    assert bands_and_rows(0.99, 0.8) == (stage.bands, stage.rows) == (16, 6)
+    assert choose_bands_and_rows(0.99, 0.8) == (stage.bands, stage.rows) == (16, 6)
 
 
 def test_recall_beside_bands_is_refused() -> None:

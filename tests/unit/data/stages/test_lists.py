@@ -8,9 +8,9 @@ import pytest
 
 from steward.core.errors import InputError, UnknownName
 from steward.data.stages.preprocess import Preprocess
-from steward.data.stages.sources import Sources, domain
-from steward.data.stages.toxicity import Toxicity
-from steward.text.mentions import mentions
+from steward.data.stages.sources import Sources, parse_domain
+from steward.data.stages.toxicity import ToxicityStage
+from steward.text.mentions import count_mentions
 
 
 def batch(*texts, **columns):
@@ -21,7 +21,7 @@ def batch(*texts, **columns):
 
 def test_toxicity_counts_whole_words_per_thousand():
     kind, rude = "The Scunthorpe cockpit crew were classy. " * 5, "You idiot, kill yourself. " + "word " * 46
-    result = Toxicity(max_per_thousand=30).apply(batch(kind, rude))
+    result = ToxicityStage(max_per_thousand=30).apply(batch(kind, rude))
     assert [(e.id, e.rule, e.value, e.threshold) for e in result.entries] == [
         ("d1", "toxic_words_per_thousand", 40.0, 30)
     ]
@@ -29,7 +29,7 @@ def test_toxicity_counts_whole_words_per_thousand():
 
 
 def test_toxicity_without_a_limit_only_adds_columns():
-    result = Toxicity(max_per_thousand=None).apply(batch("She told her idiot son about the old people.", ""))
+    result = ToxicityStage(max_per_thousand=None).apply(batch("She told her idiot son about the old people.", ""))
     assert result.entries == ()
     assert result.batch["mentions"].to_pylist() == ["men:1,old:1,women:2", ""]
 
@@ -37,9 +37,9 @@ def test_toxicity_without_a_limit_only_adds_columns():
 def test_mentions_take_the_longest_phrase_and_the_users_list(tmp_path):
     mine = tmp_path / "mine.txt"
     mine.write_text("[a]\nnew york  # city\n[b]\nyork, new york times\n")
-    assert mentions("The New York Times, New York, York; Yorkshire", str(mine)) == {"b": 2, "a": 1}
+    assert count_mentions("The New York Times, New York, York; Yorkshire", str(mine)) == {"b": 2, "a": 1}
     with pytest.raises(UnknownName, match="did you mean 'groups'"):
-        mentions("x", "group")
+        count_mentions("x", "group")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_sources_go_by_the_closest_domain(listed):
 def test_sources_can_drop_the_unknown(listed):
     result = Sources(file=listed, unknown="drop").apply(batch("a", "b", url=["other.net", "http://[bad"]))
     assert [(e.id, e.rule) for e in result.entries] == [("d1", "unknown_source")]
-    assert domain("EXAMPLE.org.") == "example.org"
+    assert parse_domain("EXAMPLE.org.") == "example.org"
 
 
 def test_sources_name_what_is_wrong_with_the_list(tmp_path, listed):

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from steward.data import c4, fineweb, gopher, tuning
+from steward.data import c4, chat_checks, fineweb, gopher
 from steward.data.stages import STAGES
 
 FOLDER = Path(__file__).parents[4] / "docs" / "reference"
@@ -30,7 +30,7 @@ def test_every_stage_names_its_source(name):
     assert re.search(r"\b(19|20)\d\d\b|RFC \d{4}|[Ss]ources?\b|your own", section)
 
 
-@pytest.mark.parametrize("limits", [gopher.LIMITS, fineweb.LIMITS, tuning.LIMITS])
+@pytest.mark.parametrize("limits", [gopher.LIMITS, fineweb.LIMITS, chat_checks.LIMITS])
 def test_thresholds_on_the_page_are_those_of_the_code(limits):
     flat = " ".join(PAGE.split())
     for rule, limit in limits.items():

@@ -9,7 +9,7 @@ from steward.data.stages.custom import Custom
 from steward.data.stages.language import Language
 from steward.data.stages.normalise import Normalise
 from steward.data.stages.pii import Pii
-from steward.data.stages.secrets import Secrets, bits
+from steward.data.stages.secrets import Secrets, entropy_bits
 
 
 def batch(*texts, **columns):
@@ -97,7 +97,7 @@ def test_what_only_looks_long_is_no_secret(text):
 def test_secrets_in_assignments_and_dropping():
     assert apply(Secrets(), 'api_key = "f3k9-2mqz-77ab-x1"')[0] == ['api_key = "[ASSIGNED]"']
     assert apply(Secrets(mode="drop"), SECRETS["jwt"], "fine") == (["fine"], [("d0", "drop", "jwt")])
-    assert (bits("aaaa"), bits("abcdefgh")) == (0, 3)
+    assert (entropy_bits("aaaa"), entropy_bits("abcdefgh")) == (0, 3)
 
 
 def names(text):

@@ -1,4 +1,4 @@
-"""`words.cut`, whose words are spaCy's (test_words.py), decides what is right."""
+"""`tokenizer.tokenize_piece`, whose words are spaCy's (test_tokenizer.py), decides what is right."""
 
 from itertools import pairwise
 from pydoc_data.topics import topics
@@ -6,14 +6,14 @@ from pydoc_data.topics import topics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steward.text.many import LOAD, cut_all, hash_of
-from steward.text.words import cut, exceptions
+from steward.text.batch_tokenizer import CHUNK_CHARACTERS, hash_word, tokenize_pieces
+from steward.text.tokenizer import exceptions, tokenize_piece
 
 MARKS = [*"aAzZ09.,:;!?()[]{}<>'\"`-–—_/\\+$%&*#@=~^|…’“”ßЖ中²°☃𝔘", "..", "--", "US$", "km", "'s", "n't", "a.b"]
 
 
 def words(pieces):
-    found = cut_all(pieces)
+    found = tokenize_pieces(pieces)
     text, ends = "".join(pieces), found.starts.tolist()
     flat = iter([text[start:end] for start, end in pairwise(ends)])
     return [[next(flat) for _ in range(count)] for count in found.counts.tolist()]
@@ -24,32 +24,32 @@ def test_the_pieces_of_pythons_handbook():
     assert len(pieces) > 8000
     for start in range(0, len(pieces), 1000):
         some = pieces[start : start + 1000]
-        assert words(some) == list(map(cut, some))
+        assert words(some) == list(map(tokenize_piece, some))
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(MARKS), min_size=1, max_size=12).map("".join), min_size=1, max_size=40))
 def test_pieces_of_marks(pieces):
-    assert words(pieces) == list(map(cut, pieces))
+    assert words(pieces) == list(map(tokenize_piece, pieces))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(sorted(exceptions())), min_size=1), st.sampled_from(MARKS), st.sampled_from(MARKS))
 def test_exceptions_between_marks(specials, before, after):
     pieces = [before + special + after for special in specials]
-    assert words(pieces) == list(map(cut, pieces))
+    assert words(pieces) == list(map(tokenize_piece, pieces))
 
 
 def test_a_word_has_the_same_hash_wherever_it_stands():
-    one, other = cut_all(["(library,", "x" * 900, "𝔘ber"]), cut_all(["no", "library", "𝔘ber."])
-    assert one.hashes[1] == other.hashes[1] == hash_of("library")
-    assert one.hashes[-1] == other.hashes[-2] == hash_of("𝔘ber")
+    one, other = tokenize_pieces(["(library,", "x" * 900, "𝔘ber"]), tokenize_pieces(["no", "library", "𝔘ber."])
+    assert one.hashes[1] == other.hashes[1] == hash_word("library")
+    assert one.hashes[-1] == other.hashes[-2] == hash_word("𝔘ber")
     assert len(set(one.hashes.tolist())) == 5
 
 
 def test_more_than_fits_is_refused():
     try:
-        cut_all(["a" * 4000] * (LOAD // 4000 + 1))
+        tokenize_pieces(["a" * 4000] * (CHUNK_CHARACTERS // 4000 + 1))
     except ValueError as error:
         assert "expected at most 65536" in str(error)
     else:

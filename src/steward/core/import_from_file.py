@@ -15,7 +15,7 @@ from steward.core.errors import InputError, UnknownName
 
 
 @lru_cache
-def load_function(reference: str, what: str) -> Callable[[str], Any]:
+def import_function(reference: str, what: str) -> Callable[[str], Any]:
     """`what` names it in errors: "stage custom".
 
     :raises InputError: no such file, or it does not load; UnknownName where the function is missing.

@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steward.data.vocabulary import Vocabulary
+from steward.data.token_index import TokenIndex
 
 BLANKS = "".join(chr(code) for code in range(0x110000) if chr(code).isspace())
 TEXTS = st.lists(st.text(st.sampled_from(BLANKS + "ab\0é漢\U0001f600"), max_size=60), max_size=8)
@@ -10,20 +10,20 @@ TEXTS = st.lists(st.text(st.sampled_from(BLANKS + "ab\0é漢\U0001f600"), max_si
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 @settings(max_examples=200, deadline=None)
 def test_numbers_are_those_of_a_dictionary_over_str_split(batches):
-    vocabulary, known = Vocabulary(), list[str]()
+    vocabulary, known = TokenIndex(), list[str]()
     for texts in batches:
-        found = vocabulary.number(texts)
+        found = vocabulary.index_texts(texts)
         known += found.new
         split = [text.split() for text in texts]
-        assert [known[number] for number in found.numbers.tolist()] == [piece for pieces in split for piece in pieces]
+        assert [known[number] for number in found.ids.tolist()] == [piece for pieces in split for piece in pieces]
         assert (found.offsets[1:] - found.offsets[:-1]).tolist() == [len(pieces) for pieces in split]
     assert len(known) == len(set(known)) == len(vocabulary)
 
 
 def test_many_pieces_and_long_ones_keep_their_numbers_as_the_table_grows():
-    vocabulary = Vocabulary()
+    vocabulary = TokenIndex()
     pieces = [f"{number:x}" for number in range(60_000)] + ["x" * length for length in range(1, 400)] + ["\ud800y"]
-    known = [piece for part in (pieces[:100], pieces[100:]) for piece in vocabulary.number([" ".join(part)]).new]
+    known = [piece for part in (pieces[:100], pieces[100:]) for piece in vocabulary.index_texts([" ".join(part)]).new]
     assert sorted(known) == sorted(pieces)
-    again = vocabulary.number([*pieces, "unmet"])
-    assert [known[number] for number in again.numbers.tolist()[:-1]] == pieces and again.new == ["unmet"]
+    again = vocabulary.index_texts([*pieces, "unmet"])
+    assert [known[number] for number in again.ids.tolist()[:-1]] == pieces and again.new == ["unmet"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Violation(msgspec.Struct, frozen=True):
     rule: str
     value: float | str
     threshold: float | str

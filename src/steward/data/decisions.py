@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steward.data.stage import Action, Entry, Result, kept
+from steward.data.stage import Action, Entry, Result, filter_rows
 
 
-def table(
+def make_decision(
     rows: Any,
     *,
     action: Action,
@@ -39,14 +39,14 @@ def table(
     )
 
 
-def entries(batch: pa.RecordBatch, decision: pa.Table, stage: str) -> list[Entry]:
+def decision_entries(batch: pa.RecordBatch, decision: pa.Table, stage: str) -> list[Entry]:
     """The ledger's entries of the decision; the ids are the batch's."""
     ids = dict(zip(batch["row"].to_pylist(), batch["id"].to_pylist(), strict=True))
     return [Entry(**{**line, "stage": stage, "id": ids[line["row"]]}) for line in decision.to_pylist()]
 
 
-def removed(batch: pa.RecordBatch, decision: pa.Table, stage: str) -> Result:
+def remove_rows(batch: pa.RecordBatch, decision: pa.Table, stage: str) -> Result:
     """The batch without the rows that the decision drops or merges."""
-    gone = decision.filter(pc.is_in(decision["action"], pa.array(["drop", "merge"])))
-    keep = ~np.isin(batch["row"].to_numpy(), gone["row"].to_numpy())
-    return kept(batch, pa.array(keep), entries(batch, decision, stage))
+    removals = decision.filter(pc.is_in(decision["action"], pa.array(["drop", "merge"])))
+    keep = ~np.isin(batch["row"].to_numpy(), removals["row"].to_numpy())
+    return filter_rows(batch, pa.array(keep), decision_entries(batch, decision, stage))

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from steward.core.errors import InputError
 
 INPUT_BITS, COPY_BITS = 48, 52
-ORIGIN = (1 << INPUT_BITS) - 1
-MOST_COPIES = (1 << 11) - 1
+ORIGIN_MASK = (1 << INPUT_BITS) - 1
+MAX_COPIES = (1 << 11) - 1
 
 
-def augmented(rows: NDArray[np.int64], generation: int) -> NDArray[np.int64]:
+def augmented_row_ids(rows: NDArray[np.int64], generation: int) -> NDArray[np.int64]:
     """The numbers of what one augment stage makes of these rows, at most one of each."""
     flag = 1 << (INPUT_BITS + generation - 1)
     if (rows & flag).any():
@@ -27,10 +27,10 @@ def augmented(rows: NDArray[np.int64], generation: int) -> NDArray[np.int64]:
     return rows | np.int64(flag)
 
 
-def copied(row: int, copy: int) -> int:
+def copied_row_id(row: int, copy: int) -> int:
     """The number of the nth copy of a row."""
     if row >> COPY_BITS:
         raise InputError(f"row {row} is a copy or beyond 2**52; only one balance stage of a pipeline may upsample")
-    if copy > MOST_COPIES:
-        raise InputError(f"a group would need {copy} copies of a row, at most {MOST_COPIES}; use mode: downsample")
+    if copy > MAX_COPIES:
+        raise InputError(f"a group would need {copy} copies of a row, at most {MAX_COPIES}; use mode: downsample")
     return row | copy << COPY_BITS

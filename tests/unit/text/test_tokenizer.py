@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from steward.text.sentences import sentences
-from steward.text.words import words
+from steward.text.sentences import split_sentences
+from steward.text.tokenizer import tokenize
 
 # Expected by spaCy 3.8, spacy.blank("en").
 SPACY = {
@@ -19,19 +19,19 @@ SPACY = {
 
 @pytest.mark.parametrize("text", SPACY)
 def test_words_are_spacys(text):
-    assert words(text) == SPACY[text].split("|")
+    assert tokenize(text) == SPACY[text].split("|")
 
 
 @pytest.mark.parametrize("text", ["*" * 60_000, "(" * 60_000, "." * 60_000, "a:" * 30_000 + "@", "a-b" * 20_000])
 def test_long_runs_take_linear_time(text):  # 60,000 characters: minutes, if each word cost a look at the whole
     start = time.process_time()
-    assert "".join(words(text)) == text
+    assert "".join(tokenize(text)) == text
     assert time.process_time() - start < 5
 
 
 def test_words_joined_are_the_text():
     text = "It's 3.5\" wide (e.g. A&B): 'no' -- that’s $4/kg; über-schön ☃!"
-    assert "".join(words(text)) == "".join(text.split())
+    assert "".join(tokenize(text)) == "".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_words_joined_are_the_text():
     ],
 )
 def test_sentences_as_in_the_reference_codes_examples(text, count):  # tensorflow_datasets c4_utils_test.py, first three
-    assert len(sentences(text)) == count
+    assert len(split_sentences(text)) == count

@@ -1,9 +1,9 @@
-"""The words of many pieces at once: what `words.cut` gives for each, from a few dozen passes over their characters.
+"""Splits many pieces into words at once: the result of `tokenize_piece` for each, in a few dozen array passes.
 
-A piece is what stands between white space. The plain rules are done here for all pieces together: marks before and
-after something, units, infixes. A piece in which they meet a contraction, an abbreviation or an emoticon, and the few
-with characters that are not handled here, go through `words.cut`, which is the definition; the tests hold the two
-against each other. Why: of 610,000 pieces of documentation 1.4 % need it, and one costs as much there as ten here.
+A piece is what stands between white space. The plain rules (marks before and after, units, infixes) are applied to all
+pieces together. A piece that contains a contraction, an abbreviation, an emoticon or a rare character goes through
+`tokenizer.tokenize_piece`, which defines the result; the tests compare the two. Of 610,000 pieces of documentation
+1.4 % need it, and one of them costs as much as ten pieces here.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from steward.text import words as single
+from steward.text import tokenizer as single
 
 U64 = NDArray[np.uint64]
 Places = NDArray[np.int64]
 
-LOAD = 1 << 16  # characters cut at once: the arrays stay in the processor's cache
+CHUNK_CHARACTERS = 1 << 16  # characters cut at once: the arrays stay in the processor's cache
 _BASE = 0x9E3779B97F4A7C15  # 2^64 / golden ratio, odd
 _PLANE = 1 << 16  # code points beyond it are cut alone
-_ROUNDS = 12  # suffixes that are taken off; a piece with more is cut alone
+_MAX_SUFFIXES = 12  # suffixes that are taken off; a piece with more is cut alone
 _PRE, _SUF, _DIGIT, _UPPER, _LOWER, _QUOTE, _ODD, _DOT_AFTER = (1 << bit for bit in range(8))
 _ALPHA = _UPPER | _LOWER
 _ALNUM = _ALPHA | _DIGIT
 
 
-class Cut(NamedTuple):
+class TokenizedPieces(NamedTuple):
     """The words of several pieces, one after another."""
 
     codes: NDArray[np.uint32]  # (characters,) of all pieces
@@ -38,42 +38,42 @@ class Cut(NamedTuple):
     hashes: U64  # (words,) the same for the same word in every process
 
 
-def cut_all(pieces: Sequence[str]) -> Cut:
+def tokenize_pieces(pieces: Sequence[str]) -> TokenizedPieces:
     """:raises ValueError: more than `LOAD` characters in more than one piece"""
     text = "".join(pieces)
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
-    if len(text) > LOAD and len(pieces) > 1:
-        raise ValueError(f"{len(text)} characters at once; expected at most {LOAD}")
+    if len(text) > CHUNK_CHARACTERS and len(pieces) > 1:
+        raise ValueError(f"{len(text)} characters at once; expected at most {CHUNK_CHARACTERS}")
     ends = np.cumsum(lengths)
     begins = ends - lengths
-    new, alone = _plain(pieces, codes, begins, ends)
-    alone |= lengths > single.LONGEST_PIECE
-    starts = np.append(np.flatnonzero(new), len(codes))
-    hashes = _hashes(codes, starts)
-    special, joined = _special(hashes, starts, begins)
-    new[starts[joined]] = False
-    apart = np.flatnonzero(alone | special)
-    for index in apart.tolist():
+    starts_word, needs_single = _apply_plain_rules(pieces, codes, begins, ends)
+    needs_single |= lengths > single.LONGEST_PIECE
+    starts = np.append(np.flatnonzero(starts_word), len(codes))
+    hashes = _hash_words(codes, starts)
+    has_exception, joined = _find_exceptions(hashes, starts, begins)
+    starts_word[starts[joined]] = False
+    cut_singly = np.flatnonzero(needs_single | has_exception)
+    for index in cut_singly.tolist():
         begin = int(begins[index])
-        new[begin : begin + int(lengths[index])] = False
-        for word in single.cut(pieces[index]):
-            new[begin] = True
+        starts_word[begin : begin + int(lengths[index])] = False
+        for word in single.tokenize_piece(pieces[index]):
+            starts_word[begin] = True
             begin += len(word)
-    if len(apart) or len(joined):
-        starts = np.append(np.flatnonzero(new), len(codes))
-        hashes = _hashes(codes, starts)
+    if len(cut_singly) or len(joined):
+        starts = np.append(np.flatnonzero(starts_word), len(codes))
+        hashes = _hash_words(codes, starts)
     counts = np.diff(np.searchsorted(starts, np.append(begins, len(codes))))
-    return Cut(codes, starts, counts, hashes)
+    return TokenizedPieces(codes, starts, counts, hashes)
 
 
-def hash_of(word: str) -> int:
+def hash_word(word: str) -> int:
     """What `Cut.hashes` has for this word."""
     codes = np.frombuffer(word.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return int(_hashes(codes, np.array([0, len(codes)]))[0])
+    return int(_hash_words(codes, np.array([0, len(codes)]))[0])
 
 
-def mixed(values: U64) -> U64:
+def mix_bits(values: U64) -> U64:
     """The finaliser of splitmix64 (Steele, Lea and Flood 2014): a bijection whose every bit depends on every bit."""
     values = values ^ (values >> np.uint64(30))
     values = values * np.uint64(0xBF58476D1CE4E5B9)
@@ -83,181 +83,191 @@ def mixed(values: U64) -> U64:
     return values
 
 
-def _plain(
+def _apply_plain_rules(
     pieces: Sequence[str], codes: NDArray[np.uint32], begins: Places, ends: Places
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Where words begin by the plain rules, (characters,); and which pieces those rules do not cover, (pieces,)."""
-    traits = _traits().take(codes, mode="clip")
-    new = np.zeros(len(codes) + 1, bool)
-    new[begins] = True
+    traits = _character_traits().take(codes, mode="clip")
+    starts_word = np.zeros(len(codes) + 1, bool)
+    starts_word[begins] = True
     odd = (traits & _ODD) != 0
     odd[1:] |= (codes[1:] == ord("$")) & ((traits[:-1] & _UPPER) != 0)  # US$
     odd[1:] |= (codes[1:] == ord("…")) & (codes[:-1] == ord("…"))  # one mark
     odd_before = np.append(0, np.cumsum(odd))
-    alone: NDArray[np.bool_] = odd_before[ends] != odd_before[begins]
+    needs_single: NDArray[np.bool_] = odd_before[ends] != odd_before[begins]
 
     dot = codes == ord(".")
-    again = np.zeros(len(codes) + 1, bool)  # a full stop after one: the run is one mark
-    again[1:-1] = dot[1:] & dot[:-1] & ~new[1:-1]
-    run = again[:-1] | again[1:]
+    continues_dots = np.zeros(len(codes) + 1, bool)  # a full stop after one: the run is one mark
+    continues_dots[1:-1] = dot[1:] & dot[:-1] & ~starts_word[1:-1]
+    run = continues_dots[:-1] | continues_dots[1:]
     lead = (traits & _PRE) != 0
     lead[:-1] &= (codes[:-1] != ord("+")) | ((traits[1:] & _DIGIT) == 0)
     core = np.append(np.flatnonzero(~(lead | run)), len(codes))
     first = core[np.searchsorted(core, begins)]  # of the part between the marks
-    alone |= first >= ends  # nothing but marks
+    needs_single |= first >= ends  # nothing but marks
     first = np.minimum(first, ends - 1)
     inside = np.repeat(first, ends - begins)
     place = np.arange(len(codes))
-    new[:-1] |= (place <= inside) & ~again[:-1]
+    starts_word[:-1] |= (place <= inside) & ~continues_dots[:-1]
 
-    last = _suffixes(codes, traits, run, first, ends.copy(), new, alone)
+    last = _strip_suffixes(codes, traits, run, first, ends.copy(), starts_word, needs_single)
     inner = (place > inside) & (place + 1 < np.repeat(last, ends - begins))
-    at, dashes = _infixes(codes, traits, inner & ~run)
-    alone[np.searchsorted(ends, dashes, side="right")] = True
+    at, dashes = _find_infixes(codes, traits, inner & ~run)
+    needs_single[np.searchsorted(ends, dashes, side="right")] = True
     inner &= run
-    at = np.concatenate((at, at + 1, np.flatnonzero(inner & ~again[:-1]), np.flatnonzero(inner & ~again[1:]) + 1))
+    at = np.concatenate(
+        (at, at + 1, np.flatnonzero(inner & ~continues_dots[:-1]), np.flatnonzero(inner & ~continues_dots[1:]) + 1)
+    )
     piece = np.searchsorted(ends, at, side="right")
-    whole = np.zeros(len(pieces), bool)
+    is_whole_url = np.zeros(len(pieces), bool)
     dots = np.append(0, np.cumsum(dot))
     for index in np.unique(piece[dots[last[piece]] > dots[first[piece]]]).tolist():
         low, high = first[index] - begins[index], last[index] - begins[index]
-        whole[index] = single.is_url(pieces[index][low:high])
-    new[at[~whole[piece]]] = True
-    return new[:-1], alone
+        is_whole_url[index] = single.is_url(pieces[index][low:high])
+    starts_word[at[~is_whole_url[piece]]] = True
+    return starts_word[:-1], needs_single
 
 
-def _suffixes(
+def _strip_suffixes(
     codes: NDArray[np.uint32],
     traits: NDArray[np.uint8],
     run: NDArray[np.bool_],
     first: Places,
     ends: Places,
-    new: NDArray[np.bool_],
-    alone: NDArray[np.bool_],
+    starts_word: NDArray[np.bool_],
+    needs_single: NDArray[np.bool_],
 ) -> Places:
     """Takes marks, 's, full stops and units off the ends, notes where each begins, gives the ends that are left."""
     digits = np.where(traits & _DIGIT, np.arange(len(codes)), -1)
     np.maximum.accumulate(digits, out=digits)
-    others = np.where(run, -1, np.arange(len(codes)))
-    np.maximum.accumulate(others, out=others)
-    active = np.flatnonzero(~alone & (ends - first > 1))
-    for _ in range(_ROUNDS):
+    last_other = np.where(run, -1, np.arange(len(codes)))
+    np.maximum.accumulate(last_other, out=last_other)
+    active = np.flatnonzero(~needs_single & (ends - first > 1))
+    for _ in range(_MAX_SUFFIXES):
         end = ends[active]
         char, trait = codes[end - 1], traits[end - 1]
         before = traits[end - 2]
         third = np.where(end - 2 > first[active], traits[end - 3], 0)
-        off = ((trait & _SUF) != 0).astype(np.int64)
+        suffix_lengths = ((trait & _SUF) != 0).astype(np.int64)
         stops = (char == ord(".")) & (
             ((before & _DOT_AFTER) != 0) | (((before & _UPPER) != 0) & ((third & _UPPER) != 0))
         )
-        off[stops | ((before & _DIGIT) != 0) & ((char == ord("$")) | (char == ord("+")))] = 1
-        off = np.where(run[end - 1], end - 1 - others[end - 1], off)
+        suffix_lengths[stops | ((before & _DIGIT) != 0) & ((char == ord("$")) | (char == ord("+")))] = 1
+        suffix_lengths = np.where(run[end - 1], end - 1 - last_other[end - 1], suffix_lengths)
         genitive = (
             ((char | 32) == ord("s"))
             & ((codes[end - 2] == ord("'")) | (codes[end - 2] == ord("’")))
             & (end - 2 >= first[active])
         )
-        off[genitive] = 2
+        suffix_lengths[genitive] = 2
         unit = end - 1 - digits[end - 1]
-        maybe = np.flatnonzero((unit > 0) & (unit <= 4) & (off == 0) & (end - unit > first[active]))
+        maybe = np.flatnonzero((unit > 0) & (unit <= 4) & (suffix_lengths == 0) & (end - unit > first[active]))
         if len(maybe):
             key = np.zeros(len(maybe), np.uint64)
             for back in range(4, 0, -1):
-                there = unit[maybe] >= back
-                key[there] = key[there] << np.uint64(16) | codes[end[maybe[there]] - back]
-            hit = maybe[_among(key, _units())]
-            off[hit] = unit[hit]
-        some = off > 0
-        active = active[some]
+                has_character = unit[maybe] >= back
+                key[has_character] = key[has_character] << np.uint64(16) | codes[end[maybe[has_character]] - back]
+            hit = maybe[_is_in_sorted(key, _unit_keys())]
+            suffix_lengths[hit] = unit[hit]
+        has_suffix = suffix_lengths > 0
+        active = active[has_suffix]
         if not len(active):
             return ends
-        ends[active] -= off[some]
-        new[ends[active]] = True
+        ends[active] -= suffix_lengths[has_suffix]
+        starts_word[ends[active]] = True
         at_core = ends[active] - first[active] <= 1
-        alone[active[(ends[active] <= first[active])]] = True
+        needs_single[active[(ends[active] <= first[active])]] = True
         active = active[~at_core]
-    alone[active] = True
+    needs_single[active] = True
     return ends
 
 
-def _infixes(codes: NDArray[np.uint32], traits: NDArray[np.uint8], inner: NDArray[np.bool_]) -> tuple[Places, Places]:
+def _find_infixes(
+    codes: NDArray[np.uint32], traits: NDArray[np.uint8], inner: NDArray[np.bool_]
+) -> tuple[Places, Places]:
     """Where the part between the marks, `inner`, is cut; and where it has runs of dashes, which are cut alone."""
     kinds = _infix_kinds().take(codes, mode="clip")
     at = np.flatnonzero(inner & (kinds != 0))
     kind, before, after = kinds[at], traits[at - 1], traits[at + 1]
     dashes = ((kind & 8) != 0) & (codes[at] == codes[at + 1]) & ((before & _ALNUM) != 0)
-    found = (kind & 16) != 0
-    found |= ((kind & 1) != 0) & ((before & _DIGIT) != 0) & (((after & _DIGIT) != 0) | (codes[at + 1] == ord("-")))
-    found |= ((kind & 2) != 0) & ((before & (_LOWER | _QUOTE)) != 0) & ((after & (_UPPER | _QUOTE)) != 0)
-    found |= ((kind & 4) != 0) & ((before & _ALPHA) != 0) & ((after & _ALPHA) != 0)
-    found |= ((kind & 8) != 0) & ((before & _ALNUM) != 0) & ((after & _ALPHA) != 0)
-    return at[found], at[dashes]
+    is_infix = (kind & 16) != 0
+    is_infix |= ((kind & 1) != 0) & ((before & _DIGIT) != 0) & (((after & _DIGIT) != 0) | (codes[at + 1] == ord("-")))
+    is_infix |= ((kind & 2) != 0) & ((before & (_LOWER | _QUOTE)) != 0) & ((after & (_UPPER | _QUOTE)) != 0)
+    is_infix |= ((kind & 4) != 0) & ((before & _ALPHA) != 0) & ((after & _ALPHA) != 0)
+    is_infix |= ((kind & 8) != 0) & ((before & _ALNUM) != 0) & ((after & _ALPHA) != 0)
+    return at[is_infix], at[dashes]
 
 
-def _hashes(codes: NDArray[np.uint32], starts: Places) -> U64:
+def _hash_words(codes: NDArray[np.uint32], starts: Places) -> U64:
     """Σ value(character) · base^place of each word, modulo 2⁶⁴, mixed; two words share one with a chance of 2⁻⁶⁴."""
     powers, inverses = _powers(1 << max(16, len(codes).bit_length()))
-    values = _values().take(codes, mode="clip")
+    values = _character_values().take(codes, mode="clip")
     if len(codes) and codes.max() >= _PLANE:
         beyond = np.flatnonzero(codes >= _PLANE)
-        values[beyond] = mixed(codes[beyond].astype(np.uint64) + np.uint64(1))
+        values[beyond] = mix_bits(codes[beyond].astype(np.uint64) + np.uint64(1))
     sums = np.zeros(len(codes) + 1, np.uint64)
     np.cumsum(values * powers[: len(codes)], out=sums[1:])
-    return mixed((sums[starts[1:]] - sums[starts[:-1]]) * inverses[starts[:-1]])
+    return mix_bits((sums[starts[1:]] - sums[starts[:-1]]) * inverses[starts[:-1]])
 
 
-def _special(hashes: U64, starts: Places, begins: Places) -> tuple[NDArray[np.bool_], Places]:
+def _find_exceptions(hashes: U64, starts: Places, begins: Places) -> tuple[NDArray[np.bool_], Places]:
     """Pieces in which exceptions of `words.exceptions` are met, (pieces,); and words that one joins to the word before.
 
     The second are only of pieces with that one exception.
     """
-    whole, pairs, joined = _exceptions()
-    hit = _among(hashes, whole)
+    whole_hashes, pairs, joined = _exception_hashes()
+    hit = _is_in_sorted(hashes, whole_hashes)
     keys = hashes[:-1] * np.uint64(_BASE) + hashes[1:]
-    both = np.flatnonzero(_among(keys, pairs))
+    both = np.flatnonzero(_is_in_sorted(keys, pairs))
     piece = np.searchsorted(begins, starts[:-1], side="right") - 1
     both = both[piece[both] == piece[both + 1]]
     times = np.bincount(piece[both], minlength=len(begins))
-    simple = _among(keys[both], joined) & (times[piece[both]] == 1) & ~hit[both] & ~hit[both + 1]
-    found = np.zeros(len(begins), bool)
-    found[piece[hit]] = True
-    found[piece[both[~simple]]] = True
-    return found, both[simple] + 1
+    simple = _is_in_sorted(keys[both], joined) & (times[piece[both]] == 1) & ~hit[both] & ~hit[both + 1]
+    has_exception = np.zeros(len(begins), bool)
+    has_exception[piece[hit]] = True
+    has_exception[piece[both[~simple]]] = True
+    return has_exception, both[simple] + 1
 
 
-def _among(values: U64, table: U64) -> NDArray[np.bool_]:
+def _is_in_sorted(values: U64, table: U64) -> NDArray[np.bool_]:
     """As np.isin with a table that is sorted once."""
-    found: NDArray[np.bool_] = table[np.minimum(np.searchsorted(table, values), len(table) - 1)] == values
-    return found
+    is_member: NDArray[np.bool_] = table[np.minimum(np.searchsorted(table, values), len(table) - 1)] == values
+    return is_member
 
 
 @lru_cache(maxsize=1)
-def _exceptions() -> tuple[U64, U64, U64]:
+def _exception_hashes() -> tuple[U64, U64, U64]:
     """Hashes of exceptions, ascending: those that the plain rules leave whole, of those that they cut the first two
     words, and of these the pairs that become one word and begin no longer exception."""
-    whole = [hash_of(word) for word, parts in single.exceptions().items() if len(single.plain(word)) == 1 != len(parts)]
-    joins = single.joins()
+    whole_hashes = [
+        hash_word(word)
+        for word, parts in single.exceptions().items()
+        if len(single.tokenize_by_rules(word)) == 1 != len(parts)
+    ]
+    joins = single.joined_exceptions()
     firsts = {words[:2] for words in joins}
     longer = {words[:2] for words in joins if len(words) > 2}
-    one: set[tuple[str, ...]] = {words for words, parts in joins.items() if (len(words), len(parts)) == (2, 1)}
-    one -= longer
+    single_word_pairs: set[tuple[str, ...]] = {
+        words for words, parts in joins.items() if (len(words), len(parts)) == (2, 1)
+    }
+    single_word_pairs -= longer
 
     def keys(pairs: Iterable[tuple[str, ...]]) -> U64:
-        return np.array(sorted((hash_of(a) * _BASE + hash_of(b)) % (1 << 64) for a, b in pairs), np.uint64)
+        return np.array(sorted((hash_word(a) * _BASE + hash_word(b)) % (1 << 64) for a, b in pairs), np.uint64)
 
-    return np.array(sorted(whole), np.uint64), keys(firsts), keys(one)
+    return np.array(sorted(whole_hashes), np.uint64), keys(firsts), keys(single_word_pairs)
 
 
 @lru_cache(maxsize=1)
-def _traits() -> NDArray[np.uint8]:
+def _character_traits() -> NDArray[np.uint8]:
     """Of each character of the first plane what the rules ask of it; the last entry is for all beyond."""
-    found = np.full(_PLANE + 1, _ODD, np.uint8)
-    found[:128] = 0
+    traits = np.full(_PLANE + 1, _ODD, np.uint8)
+    traits[:128] = 0
     for low, high in single.CASED:
         for code in range(low, high + 1):
-            found[code] = _UPPER if chr(code).isupper() else _LOWER | _DOT_AFTER
-    for low, high in single.uncased():
-        found[low : high + 1] = _UPPER | _LOWER | _DOT_AFTER
+            traits[code] = _UPPER if chr(code).isupper() else _LOWER | _DOT_AFTER
+    for low, high in single.uncased_ranges():
+        traits[low : high + 1] = _UPPER | _LOWER | _DOT_AFTER
     for characters, trait in (
         (single.PUNCT, _PRE | _SUF | _DOT_AFTER),
         (single.QUOTES, _PRE | _SUF | _DOT_AFTER | _QUOTE),
@@ -267,21 +277,21 @@ def _traits() -> NDArray[np.uint8]:
         ("0123456789%-+|", _DOT_AFTER),
     ):
         codes = list(map(ord, characters))
-        found[codes] = (found[codes] & ~np.uint8(_ODD)) | np.uint8(trait)
-    return found
+        traits[codes] = (traits[codes] & ~np.uint8(_ODD)) | np.uint8(trait)
+    return traits
 
 
 @lru_cache(maxsize=1)
 def _infix_kinds() -> NDArray[np.uint8]:
     """Bits: 1 between digits, 2 between lower and upper case, 4 between letters, 8 before a letter, 16 anywhere."""
-    found = np.zeros(_PLANE + 1, np.uint8)
+    kinds = np.zeros(_PLANE + 1, np.uint8)
     for bit, characters in ((1, "+-*^"), (2, "."), (4, ","), (8, "-–—~:<>=/"), (16, "…")):
-        found[list(map(ord, characters))] |= bit
-    return found
+        kinds[list(map(ord, characters))] |= bit
+    return kinds
 
 
 @lru_cache(maxsize=1)
-def _units() -> U64:
+def _unit_keys() -> U64:
     """Units as numbers, 16 bits a character."""
     names = [name for name in single.UNITS.split() if len(name) <= 4]
     return np.array(
@@ -290,8 +300,8 @@ def _units() -> U64:
 
 
 @lru_cache(maxsize=1)
-def _values() -> U64:
-    return mixed(np.arange(1, _PLANE + 1, dtype=np.uint64))
+def _character_values() -> U64:
+    return mix_bits(np.arange(1, _PLANE + 1, dtype=np.uint64))
 
 
 @lru_cache(maxsize=2)

@@ -44,7 +44,7 @@ _ICONS = "[©®°҂۞۩\u2100-\u214f\u2190-\u23ff\u2400-\u27bf\u2800-\u28ff\u2b0
 LEADING = "§%=—–"
 
 
-def uncased() -> list[tuple[int, int]]:
+def uncased_ranges() -> list[tuple[int, int]]:
     """First and last code point of each range of letters without case."""
     return [(ord(UNCASED[at]), ord(UNCASED[at + 2])) for at in range(0, len(UNCASED), 3)]
 
@@ -106,7 +106,7 @@ def _contractions() -> Iterator[tuple[str, ...]]:
     yield from ((verb, "'ve") for verb in ("could", "might", "must", "should", "would", "not"))
 
 
-_WHOLE = """
+_UNSPLIT = """
 ' '' \\n \\t \\") C++ <space> — ol ol' Ol Ol' nothin nothin' nuff 'nuff 'em em ll 'll 'd 's 'S ‘s ‘S 're and/or w/o
 'cause 'Cause 'cos 'Cos 'cuz 'bout ma'am Ma'am o'clock O'clock lovin' havin' doin' goin' somethin' nothin' Mt. Ala. Apr.
 Ariz. Ark. Aug. Calif. Colo. Conn. Dec. Del. Feb. Fla. Ga. Ia. Id. Ill. Ind. Jan. Jul. Jun. Kan. Kans. Ky. La. Mar.
@@ -117,29 +117,36 @@ Messrs. Mo.
 Mont. Mr. Mrs. Ms. Ph.D. Prof. Rep. Rev. Sen. St. vs. v.s. ä. ö. ü. <3 </3 ^_^ -_- o_o O_O 0.0 o.o O.o v.v ._. @_@ :1 =3
 8) 8-) (: (-: (= (; ): )-: [: [-: [= 8D xD XD >.< :() =D ;D ;-D :'( :'-( :') :'-) (^_^) ;_;
 """
-_NOT = frozenset(["ill", "its", "hell", "shell", "shed", "were", "well", "whore"])
-_CUT = {"y'all": ("y'", "all"), "yall": ("y", "all"), "cannot": ("can", "not"), "gonna": ("gon", "na"),
+_NOT_CONTRACTIONS = frozenset(["ill", "its", "hell", "shell", "shed", "were", "well", "whore"])
+_SPECIAL_SPLITS = {"y'all": ("y'", "all"), "yall": ("y", "all"), "cannot": ("can", "not"), "gonna": ("gon", "na"),
         "gotta": ("got", "ta"), "let's": ("let", "'s"), "c'mon": ("c'm", "on")}  # fmt: skip
 
 
 @lru_cache
 def exceptions() -> dict[str, tuple[str, ...]]:
     """Pieces that are cut in a way of their own, and the words they are cut into."""
-    found: dict[str, tuple[str, ...]] = {}
-    for parts in (*_contractions(), *_CUT.values()):
+    exceptions_by_piece: dict[str, tuple[str, ...]] = {}
+    for parts in (*_contractions(), *_SPECIAL_SPLITS.values()):
         for head in (parts[0], parts[0].title()):
             cut = (head, *parts[1:])
             bare = (head, *(part.replace("'", "") for part in parts[1:]))
-            for form in (cut, bare) if parts not in _CUT.values() else (cut,):
-                if "".join(form).lower() not in _NOT:
-                    found["".join(form)] = form
-    found |= {word: (word,) for word in _WHOLE.split()}
-    found |= {f"{letter}.": (f"{letter}.",) for letter in "abcdefghijklmnopqrstuvwxyz"}
-    found |= {eyes + nose + mouth: (eyes + nose + mouth,) for eyes, nose, mouth in product(":", ("", "-"), _MOUTHS)}
-    found |= {eyes + mouth: (eyes + mouth,) for eyes, mouth in product((";", ";-", "="), (")", "(", "/", "|", "]", "["))
-              if eyes == "=" or mouth == ")"}  # fmt: skip
-    found |= {f"{hour}{half}": (str(hour), half) for hour in range(1, 13) for half in ("a.m.", "am", "p.m.", "pm")}
-    return found
+            for form in (cut, bare) if parts not in _SPECIAL_SPLITS.values() else (cut,):
+                if "".join(form).lower() not in _NOT_CONTRACTIONS:
+                    exceptions_by_piece["".join(form)] = form
+    exceptions_by_piece |= {word: (word,) for word in _UNSPLIT.split()}
+    exceptions_by_piece |= {f"{letter}.": (f"{letter}.",) for letter in "abcdefghijklmnopqrstuvwxyz"}
+    exceptions_by_piece |= {
+        eyes + nose + mouth: (eyes + nose + mouth,) for eyes, nose, mouth in product(":", ("", "-"), _MOUTHS)
+    }
+    exceptions_by_piece |= {
+        eyes + mouth: (eyes + mouth,)
+        for eyes, mouth in product((";", ";-", "="), (")", "(", "/", "|", "]", "["))
+        if eyes == "=" or mouth == ")"
+    }
+    exceptions_by_piece |= {
+        f"{hour}{half}": (str(hour), half) for hour in range(1, 13) for half in ("a.m.", "am", "p.m.", "pm")
+    }
+    return exceptions_by_piece
 
 
 _MOUTHS = (
@@ -167,29 +174,29 @@ _MOUTHS = (
 )
 
 
-def plain(piece: str) -> tuple[str, ...]:
+def tokenize_by_rules(piece: str) -> tuple[str, ...]:
     """The words of a piece by the rules alone, as if it were no exception."""
-    return tuple(_affixes(piece, {}))
+    return tuple(_split_affixes(piece, {}))
 
 
 @lru_cache
-def joins() -> dict[tuple[str, ...], tuple[str, ...]]:
+def joined_exceptions() -> dict[tuple[str, ...], tuple[str, ...]]:
     """What words that lie side by side become: an exception that was cut before it was seen (`f(x):` has `):`)."""
     special = exceptions()
-    cuts = {word: plain(word) for word in special}
+    cuts = {word: tokenize_by_rules(word) for word in special}
     return {cuts[word]: parts for word, parts in special.items() if len(cuts[word]) > 1 and cuts[word] != parts}
 
 
 @lru_cache
 def joined_pairs() -> frozenset[tuple[str, str]]:
     """The first two words of each run that is joined."""
-    return frozenset(parts[:2] for parts in joins())  # type: ignore[misc]  # all of them have two
+    return frozenset(parts[:2] for parts in joined_exceptions())  # type: ignore[misc]  # all of them have two
 
 
-def cut(piece: str) -> list[str]:
+def tokenize_piece(piece: str) -> list[str]:
     """The words of one piece of text between white space, in order; joined they are the piece again.
 
-    >>> cut("(can't,"), cut("well-known."), cut("10km"), cut("U.S."), cut("https://example.com/a,b")
+    >>> tokenize_piece("(can't,"), tokenize_piece("well-known."), tokenize_piece("10km"), tokenize_piece("U.S."), tokenize_piece("https://example.com/a,b")
     (['(', 'ca', "n't", ','], ['well', '-', 'known', '.'], ['10', 'km'], ['U.S.'], ['https://example.com/a,b'])
     """
     special = exceptions()
@@ -202,38 +209,42 @@ def cut(piece: str) -> list[str]:
         if word not in special and head + word not in special and word + tail not in special:
             return [part for part in (head, word, tail) if part]
     if len(piece) > LONGEST_PIECE:
-        return [word for at in range(0, len(piece), LONGEST_PIECE) for word in cut(piece[at : at + LONGEST_PIECE])]
-    found = _affixes(piece, special)
-    return found if len(found) < 2 or joined_pairs().isdisjoint(pairwise(found)) else _joined(found)
+        return [
+            word
+            for at in range(0, len(piece), LONGEST_PIECE)
+            for word in tokenize_piece(piece[at : at + LONGEST_PIECE])
+        ]
+    parts = _split_affixes(piece, special)
+    return parts if len(parts) < 2 or joined_pairs().isdisjoint(pairwise(parts)) else _join_exceptions(parts)
 
 
-def _joined(found: list[str]) -> list[str]:
-    known = joins()
-    runs = [(start, start + n) for n in range(5, 1, -1) for start in range(len(found) - n + 1)
-            if tuple(found[start : start + n]) in known]  # fmt: skip
-    taken: set[int] = set()
+def _join_exceptions(parts: list[str]) -> list[str]:
+    joined = joined_exceptions()
+    runs = [(start, start + n) for n in range(5, 1, -1) for start in range(len(parts) - n + 1)
+            if tuple(parts[start : start + n]) in joined]  # fmt: skip
+    used: set[int] = set()
     chosen = {}
     for start, end in runs:  # the longest first, then the first
-        if start not in taken and end - 1 not in taken:
+        if start not in used and end - 1 not in used:
             chosen[start] = end
-        taken.update(range(start, end))
+        used.update(range(start, end))
     words: list[str] = []
     at = 0
-    while at < len(found):
+    while at < len(parts):
         end = chosen.get(at, at + 1)
-        words += known[tuple(found[at:end])] if at in chosen else found[at:end]
+        words += joined[tuple(parts[at:end])] if at in chosen else parts[at:end]
         at = end
     return words
 
 
-def _last(suffix: re.Pattern[str], piece: str, start: int) -> re.Match[str] | None:
+def _match_suffix(suffix: re.Pattern[str], piece: str, start: int) -> re.Match[str] | None:
     """Only a run of full stops is longer than the window; without one a long piece would be read once a suffix."""
     window = max(start, len(piece) - 16)
-    found = suffix.search(piece, window)
-    return suffix.search(piece, start) if found and found.start() == window else found
+    match = suffix.search(piece, window)
+    return suffix.search(piece, start) if match and match.start() == window else match
 
 
-def _affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
+def _split_affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
     prefix, suffix, infix = _patterns()
     heads: list[str] = []
     tails: list[str] = []
@@ -244,7 +255,7 @@ def _affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
             heads.append(piece[:start])
             piece = piece[start:]
             break
-        tail = None if piece[-1] in _ORDINARY else _last(suffix, piece, start)
+        tail = None if piece[-1] in _ORDINARY else _match_suffix(suffix, piece, start)
         end = tail.start() if tail else len(piece)
         if tail and piece[:end] in special:
             tails.append(piece[end:])
@@ -257,7 +268,7 @@ def _affixes(piece: str, special: dict[str, tuple[str, ...]]) -> list[str]:
         if end < len(piece):
             tails.append(piece[end:])
         piece = piece[start:end]
-    return [*heads, *_middle(piece, special, infix), *reversed(tails)]
+    return [*heads, *_split_infixes(piece, special, infix), *reversed(tails)]
 
 
 _PLAIN = re.compile(r"""([("\[`*<]?)([A-Za-z]{3,}[a-z])([.,;:?!)"\]`*>]?)""")
@@ -265,7 +276,7 @@ LONGEST_PIECE = 4096  # characters; longer runs without white space are cut ther
 _ORDINARY = frozenset("0123456789-/\\^|")  # no suffix ends so
 
 
-def _middle(piece: str, special: dict[str, tuple[str, ...]], infix: re.Pattern[str]) -> list[str]:
+def _split_infixes(piece: str, special: dict[str, tuple[str, ...]], infix: re.Pattern[str]) -> list[str]:
     if not piece:
         return []
     if piece in special:
@@ -276,13 +287,13 @@ def _middle(piece: str, special: dict[str, tuple[str, ...]], infix: re.Pattern[s
         return [piece]
     words: list[str] = []
     start = 0
-    for found in infix.finditer(piece):
-        if found.start() == 0:
+    for match in infix.finditer(piece):
+        if match.start() == 0:
             continue
-        if found.start() > start:
-            words.append(piece[start : found.start()])
-        words.append(found.group())
-        start = found.end()
+        if match.start() > start:
+            words.append(piece[start : match.start()])
+        words.append(match.group())
+        start = match.end()
     if start < len(piece):
         words.append(piece[start:])
     return words
@@ -293,6 +304,6 @@ def is_url(piece: str) -> bool:
     return "." in piece and len(piece) <= 2048 and _URL.fullmatch(piece) is not None
 
 
-def words(text: str) -> list[str]:
+def tokenize(text: str) -> list[str]:
     """The words of a text. For many texts keep what `cut` gave for each distinct piece."""
-    return [word for piece in text.split() for word in cut(piece)]
+    return [word for piece in text.split() for word in tokenize_piece(piece)]
