@@ -2,22 +2,27 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 PYTHON ?= python3
 PIP = $(PY) -m pip install --quiet --disable-pip-version-check
+TORCH = torch==2.13.0
 
 FUZZ_SECONDS ?= 60
 
-.PHONY: up install test check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness test-train bench-planner bench-loadtest
+# tests in parallel: most functional tests wait for processes, so three workers on two cores
+JOBS ?= 3
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup
+
+.PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock bench-planner bench-loadtest
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
 install: $(VENV)/.all            ## every extra but train
 
-test: $(VENV)/.test              ## the whole suite
-	$(PY) -m pytest
+test: $(VENV)/.test              ## the whole suite: ten minutes on two cores
+	$(PYTEST)
 
-test-train: $(VENV)/.test $(VENV)/.train  ## the tests that need torch: the tutorial that fine-tunes
-	$(PY) -m pytest tests/functional/test_tutorials.py
+test-quick: $(VENV)/.test        ## the unit tests: under a minute
+	$(PYTEST) tests/unit tests/architecture
 
-check: $(VENV)/.test             ## style, types, architecture
+check: $(VENV)/.test             ## style, types of source and tests, layers
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 
@@ -66,13 +71,17 @@ $(VENV)/.all: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[all]' && touch $@
 
 $(VENV)/.starter: pyproject.toml | $(VENV)/bin/python
-	$(PIP) -e '.[embedded,train]' torch==2.13.0 && touch $@
+	$(PIP) -e '.[embedded,train]' $(TORCH) && touch $@
 
-$(VENV)/.train: pyproject.toml | $(VENV)/bin/python  ## a gigabyte
-	$(PIP) -e '.[train]' torch==2.13.0 && touch $@
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python  ## every extra: the suite fine-tunes a model and starts a Ray cluster
+	$(PIP) -e '.[all,ray,train,test]' $(TORCH) && touch $@
 
-$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
-	$(PIP) -e '.[all,test]' && touch $@
+install-locked: | $(VENV)/bin/python  ## the same from requirements/ci.txt, to the exact file, as CI does
+	$(PIP) --require-hashes --no-deps -r requirements/ci.txt
+	$(PIP) --no-deps $(TORCH) && $(PIP) --no-deps -e . && touch $(VENV)/.test
+
+lock:                            ## resolve requirements/ci.txt anew; needs Python 3.11 on Linux
+	$(PYTHON) scripts/lock.py
 
 bench-start: $(VENV)/.test
 	$(PY) benchmarks/bench_start.py
@@ -83,7 +92,7 @@ bench-eval: $(VENV)/.test         ## what an evaluation costs beside the model, 
 HARNESS ?= build/harness
 harness:                          ## record lm-evaluation-harness's perplexities of the shipped model, for the tests
 	test -x $(HARNESS)/bin/python || $(PYTHON) -m venv $(HARNESS)
-	$(HARNESS)/bin/pip install --quiet lm_eval==0.4.13 torch==2.13.0 'transformers>=5,<6' accelerate gguf
+	$(HARNESS)/bin/pip install --quiet lm_eval==0.4.13 $(TORCH) 'transformers>=5,<6' accelerate gguf
 	$(HARNESS)/bin/python scripts/harness_perplexity.py > $(HARNESS)/harness.json
 	cp $(HARNESS)/harness.json tests/unit/evaluation/harness.json
 PEER_AIPERF ?= build/aiperf

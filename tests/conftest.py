@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["ci_skips"]
+
 ROOT = Path(__file__).parent.parent
 STEWARD = [sys.executable, "-m", "steward"]
 

@@ -11,11 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
 from conftest import Deployment, until
 from steward.core.load_report import read_load_report
-from steward.data.stages import STAGES
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "docs" / "tutorials"
@@ -38,9 +36,6 @@ def test_clean_a_data_set(tmp_path: Path) -> None:
     page = (FOLDER / "clean-a-data-set.md").read_text()
     for name, content in FILE.findall(page):
         (tmp_path / name).write_text(content)
-    for stage in yaml.safe_load((tmp_path / "pipeline.yaml").read_text())["stages"]:
-        if not importlib.util.find_spec(STAGES[stage["use"]].partition(":")[0]):
-            pytest.skip(f"the stage {stage['use']} is not there yet")
     follow_page(page, tmp_path)
 
 
@@ -53,11 +48,12 @@ def follow_page(page: str, place: Path) -> None:
 def follow(block: str, place: Path, typed: dict[str, str], timeout_s: float = 30) -> None:
     """Each command of a block; the lines that the page shows under it must come."""
     for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
-        ended = subprocess.run(
-            command, shell=True, cwd=place, env=typed, capture_output=True, text=True, timeout=timeout_s
-        )
-        if ended.returncode == 3 and command.startswith("steward load"):
-            pytest.skip("this machine is too busy for a valid load test")
+        for _ in range(4):
+            ended = subprocess.run(
+                command, shell=True, cwd=place, env=typed, capture_output=True, text=True, timeout=timeout_s
+            )
+            if ended.returncode != 3 or not command.startswith("steward load"):
+                break  # 3: the machine was too busy for a valid load test, which readers repeat
         assert ended.returncode == 0, f"$ {command}\n{ended.stdout}{ended.stderr}"
         assert not set(shown.splitlines()) - set(ended.stdout.splitlines()), f"$ {command}\n{ended.stdout}"
 
@@ -77,7 +73,7 @@ def serving(place: Path, typed: dict[str, str]) -> Iterator[None]:
         process.wait(60)
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="no torch: make test-train installs the extra")
+@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="no torch: make test installs the extra `train`")
 @pytest.mark.timeout(900)  # a minute of one core's time, most of it training; several on a busy machine
 def test_gate_a_fine_tune(tmp_path: Path) -> None:
     for name in ("scripts", "src"):
@@ -109,7 +105,7 @@ def test_capacity_from_plan_to_calibrated_plan(tmp_path: Path) -> None:
     try:
         page = page.replace("http://127.0.0.1:8080", deployment.url)
         # a test machine may be busy; whether the client kept its times is not what this page is about
-        page = page.replace("--duration 6s", "--duration 2s --late-budget 1000")
+        page = page.replace("--duration 6s", "--duration 2s --late-budget 10000")
         follow_page(page, tmp_path)
     finally:
         deployment.stop()
