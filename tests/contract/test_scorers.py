@@ -53,5 +53,5 @@ def test_what_does_not_exist_is_named_at_once(tmp_path: Path) -> None:
             make()
     with pytest.raises(InputError, match="begins with http"):
         HttpScorer("localhost:80/score")
-    with pytest.raises(Unavailable, match="not reached"):
+    with pytest.raises(Unavailable, match="could not be reached"):
         HttpScorer("http://127.0.0.1:9/score").score("x")

@@ -134,7 +134,7 @@ def test_llama_server_is_refused_by_name(tmp_path: Path) -> None:
         ("generated", "1 entries for a prompt"),
         ("llama", "no `logprobs.token_logprobs`"),
         ("flat", "every token has the same log-probability, -1.0000"),
-        ("shifted", "-6.2344 of a token to which it gave -0.6931"),
+        ("shifted", "-6.2344 for a token that the server gave -0.6931"),
     ],
 )
 def test_a_server_that_lies_is_refused(model: str, said: str, url: str) -> None:

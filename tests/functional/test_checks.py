@@ -67,7 +67,7 @@ def test_a_suite_that_passes_and_one_whose_answers_hold_no_label(tmp_path: Path,
     only = CHECKS[: CHECKS.index("  - {name: praise")] + CHECKS[CHECKS.index("  - name: a complaint") :]
     code, found = checks(suite(tmp_path / "other", only), "first", scripted)
     assert code == 3 and found["checks"][0]["verdict"] == "inconclusive"
-    assert found["checks"][0]["unscored"][0] == "0: no label in one of the answers"
+    assert found["checks"][0]["unscored"][0] == "0: one of the answers contains no label"
 
 
 @pytest.mark.parametrize(

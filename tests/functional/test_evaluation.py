@@ -120,7 +120,7 @@ def test_the_cache_answers_a_second_run(suite: Path, upstream: str) -> None:
         (("q {number}", "q {numbr}"), "item '1' has no field 'numbr'"),
         (("exact_match, token_f1", "exact_mtch"), "did you mean 'exact_match'"),
         (('"2"]', '"999"]'), "must_pass names '999'"),
-        (("id: id", "id: kind"), "id 'odd' stands there twice"),
+        (("id: id", "id: kind"), "id 'odd' appears twice"),
         (("slices", "slises"), "slises"),
         (("items.jsonl", "gone.jsonl"), "gone.jsonl: No such file"),
         (("id: id", "id: id\nreferences: number"), "item '1', metric exact_match: a reference is int"),
@@ -137,7 +137,7 @@ def test_a_wrong_suite_is_named(suite: Path, change: tuple[str, str], said: str)
 def test_a_folder_of_another_run_is_left_alone(suite: Path, upstream: str) -> None:
     evaluate(suite, "right", upstream, "g", "--limit", "3")
     done = inside("eval", "run", str(suite), "--model", "weak", "--url", upstream, "--out", str(suite.parent / "g"))
-    assert done.returncode == 2 and "another run: model, items, data_sha256" in done.stderr
+    assert done.returncode == 2 and "a different run (model, items, data_sha256" in done.stderr
 
 
 def test_compare_and_gate(suite: Path, upstream: str) -> None:
@@ -173,9 +173,9 @@ def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, ups
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ("calling", "10: the answer's content is NoneType, expected text"),
-        ("listing", "10: the answer's content is list, expected text"),
-        ("garbled", "10: HTTP 200, and no chat completion in it"),
+        ("calling", "10: the content of the answer is NoneType, expected text"),
+        ("listing", "10: the content of the answer is list, expected text"),
+        ("garbled", "10: the server answered HTTP 200 without a chat completion"),
     ],
 )
 def test_answers_that_are_no_text_are_errors_not_zeros(suite: Path, upstream: str, model: str, said: str) -> None:
@@ -208,7 +208,7 @@ def test_a_spoilt_line_and_other_data_are_named(suite: Path, upstream: str) -> N
     lines = (folder / "l" / "answers.jsonl").read_text().splitlines(keepends=True)
     (folder / "l" / "answers.jsonl").write_text(lines[0] + "{\n" + "".join(lines[1:]))
     done = inside("eval", "compare", str(folder / "k"), str(folder / "l"))
-    assert done.returncode == 2 and "answers.jsonl:2: no answer" in done.stderr
+    assert done.returncode == 2 and "answers.jsonl:2: not an answer" in done.stderr
 
 
 def test_repeats_show_the_models_own_noise(suite: Path, upstream: str) -> None:
@@ -243,4 +243,4 @@ def test_the_shipped_model_answers_in_this_process(tmp_path: Path) -> None:
     assert manifest["model_sha256"] == hashlib.sha256(starter.path().read_bytes()).hexdigest()
     (tmp_path / "other.gguf").write_bytes(starter.path().read_bytes() + b"\0")
     done = inside(*arguments, "--model", str(tmp_path / "other.gguf"))
-    assert done.returncode == 2 and "another run: model, model_sha256 differ" in done.stderr
+    assert done.returncode == 2 and "a different run (model, model_sha256 differ" in done.stderr

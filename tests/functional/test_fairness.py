@@ -47,7 +47,7 @@ def test_groups_by_hand(tmp_path: Path, scripted: str) -> None:
     assert values["demographic parity difference"]["value"] == values["equalised odds difference"]["value"] == 1.0
     assert values["demographic parity ratio"]["value"] == 0.0
     assert values["demographic parity difference"]["p_holm"] < 0.01 < values["accuracy difference"]["p_holm"]
-    assert found["n"] == 39 and found["unscored"] == ["1: 'perhaps' is none of the labels ['loan', 'no loan']"]
+    assert found["n"] == 39 and found["unscored"] == ["1: 'perhaps' is not one of the labels ['loan', 'no loan']"]
     assert women["quality"][0]["n"] == 20  # accuracy counts a wrong label as wrong
 
 
@@ -147,4 +147,4 @@ def test_what_a_set_needs_is_said(tmp_path: Path) -> None:
     assert done.returncode == 2 and "no column 'sent_more'" in done.stderr
     (tmp_path / "d.json").write_text('{"data": {"intrasentence": [{"id": 1}]}}')
     done = inside("eval", "bias", "stereoset", str(tmp_path / "d.json"), "--model", "starter")
-    assert done.returncode == 2 and "not StereoSet's shape (KeyError: 'intersentence')" in done.stderr
+    assert done.returncode == 2 and "not in StereoSet's format (KeyError: 'intersentence')" in done.stderr

@@ -89,11 +89,11 @@ def test_a_server_without_completions_is_refused(tmp_path: Path, chat: str) -> N
     ("model", "options", "said"),
     [
         ("startr", {}, "did you mean 'starter'"),
-        ("starter", {"stride": 2000}, "--stride 2000 is above the window of 1023"),
+        ("starter", {"stride": 2000}, "--stride 2000 is larger than the window of 1023"),
         ("starter", {"backend": "url"}, "--backend url needs --url"),
         ("starter", {"backend": "embedded", "url": "http://x"}, "takes no --url"),
         ("starter", {"backend": "onnx"}, "unknown backend 'onnx'"),
-        ("starter", {"prefix_token": "bos"}, "expected a token's number, or none"),
+        ("starter", {"prefix_token": "bos"}, "expected the number of a token, or none"),
         ("README.md", {}, "expected b'GGUF'"),
     ],
 )

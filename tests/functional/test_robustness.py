@@ -134,9 +134,9 @@ def test_an_answer_to_a_dialect_need_not_be_in_it() -> None:
     ("more", "said"),
     [
         (("--change", "typoes"), "did you mean 'typos'"),
-        (("--change", "options-order"), "needs the suite's key `choices`"),
-        (("--change", "typos", "--field", "label"), "unknown field that is asked 'label'"),
-        (("--change", "typos", "--change", "typos"), "stands there twice"),
+        (("--change", "options-order"), "needs the key `choices`"),
+        (("--change", "typos", "--field", "label"), "unknown prompt field 'label'"),
+        (("--change", "typos", "--change", "typos"), "given twice"),
         (("--change", "contractions"), "no item can be changed by contractions"),
         (("--change", "synonyms", "--words", "gone.txt"), "gone.txt"),
     ],

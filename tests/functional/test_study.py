@@ -198,7 +198,7 @@ def test_sides_differ_between_raters_and_stay_for_one(shared: Study) -> None:
 
 def test_the_plan_stands_before_the_start(place: Path) -> None:
     done = run("eval", "rate", "runs/zebra", "runs/quokka", "--plan", cwd=place)
-    assert done.returncode == 0 and "by 194 comparisons" in done.stdout and not (place / "study.db").exists()
+    assert done.returncode == 0 and "takes 194 comparisons" in done.stdout and not (place / "study.db").exists()
     done = run("eval", "agreement", "gone.db", cwd=place)
     assert done.returncode == 2 and "start one with" in done.stderr
 
@@ -209,4 +209,4 @@ def test_a_run_is_written_as_a_page(place: Path) -> None:
     assert json.loads(done.stdout) == {"html": "runs/quokka/report.html", "bytes": len(page.encode())}
     assert "quokka-2 on study" in page and "smiles 3" in page
     done = run("eval", "report", "runs/gone", cwd=place)
-    assert done.returncode == 2 and "no run" in done.stderr
+    assert done.returncode == 2 and "not a run folder" in done.stderr

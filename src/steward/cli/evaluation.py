@@ -134,7 +134,7 @@ def compare(
         rows.append([row.title, *numbers, row.n, len(row.better), len(row.worse)])
     show_table(columns, rows)
     if not found.same_prompts:
-        show_lines(["The two runs asked with different prompts."])
+        show_lines(["The two runs used different prompts."])
 
 
 def gate(

@@ -1,4 +1,4 @@
-"""How far raters agree, with intervals over items; and which of several models they prefer.
+"""Agreement between raters, with intervals over items; and which of several models they prefer.
 
 Raw agreement and the coefficients that take chance out of it: Cohen's kappa for two raters, Fleiss' for a fixed
 number a item, Krippendorff's alpha for any number, missing ratings included. A coefficient that is not defined (every
@@ -25,7 +25,7 @@ KappaWeights = Literal["none", "linear", "quadratic"]
 def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], weights: KappaWeights = "none") -> float:
     """Cohen's kappa of two raters over the same items (Cohen 1960; weighted: 1968). Weights need sortable labels."""
     if len(a) != len(b):
-        raise ValueError(f"{len(a)} ratings and {len(b)} ratings: kappa needs both raters' of each item")
+        raise ValueError(f"{len(a)} ratings and {len(b)} ratings: kappa needs one rating of each item from both raters")
     labels: list[Any] = sorted(set(a) | set(b), key=lambda label: (str(type(label)), label))
     numbers = {label: number for number, label in enumerate(labels)}
     table = np.zeros((len(labels), len(labels)))
@@ -46,7 +46,9 @@ def fleiss_kappa(counts: Sequence[Sequence[int]]) -> float:
     table = np.asarray(counts, dtype=np.float64)
     raters = table.sum(1)
     if len(table) == 0 or raters.min() != raters.max() or raters[0] < 2:
-        raise ValueError("Fleiss' kappa needs the same number of ratings for every item, two or more; use alpha")
+        raise ValueError(
+            "Fleiss' kappa needs the same number of ratings for every item, at least two; use Krippendorff's alpha"
+        )
     n = raters[0]
     observed = float(((table**2).sum(1) - n).mean() / (n * (n - 1)))
     chance = float(((table.sum(0) / table.sum()) ** 2).sum())
@@ -169,5 +171,5 @@ def _explain_disconnection(names: Sequence[str], won: Array) -> str:
         if len(seen) < len(names):
             inside = ", ".join(names[index] for index in sorted(seen))
             outside = ", ".join(name for index, name in enumerate(names) if index not in seen)
-            return f"no finite strengths: of {{{inside}}} nobody ever {said} any of {{{outside}}}; collect more votes"
+            return f"no finite strengths: none of {{{inside}}} ever {said} any of {{{outside}}}; collect more votes"
     return ""

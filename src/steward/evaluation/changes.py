@@ -30,14 +30,18 @@ def check_change(change: QuestionChange, spec: SuiteSpec, where: Path | str) -> 
     """:raises InputError: not exactly one thing to do, an unknown name, a field that is not asked"""
     given = [name for name in ("use", "append", "prepend", "replace") if getattr(change, name)]
     if len(given) != 1:
-        raise InputError(f"{where}: a change has {given or 'nothing'}; expected one of use, append, prepend, replace")
+        raise InputError(
+            f"{where}: a change has {given or 'no action'}; expected exactly one of use, append, prepend, replace"
+        )
     if change.use and change.use not in known_changes():
         raise UnknownName("change", change.use, known_changes(), str(where))
     if change.use == OPTIONS and spec.choices is None:
-        raise InputError(f"{where}: {OPTIONS} needs the suite's key `choices`, the field that lists the options")
+        raise InputError(
+            f"{where}: {OPTIONS} needs the key `choices` in the suite: the name of the field that lists the options"
+        )
     asked = asked_fields(spec)
     if gone := [field for field in change.fields if field not in asked]:
-        raise UnknownName("field that is asked", gone[0], asked, str(where))
+        raise UnknownName("prompt field", gone[0], asked, str(where))
 
 
 def rewrite_suite(path: Path, change: QuestionChange, limit: int | None = None) -> Suite:
@@ -88,7 +92,7 @@ def _replace_pairs(text: str, pairs: dict[str, str]) -> str:
 def _read_paraphrases(row: dict[str, Any], name: str) -> Sequence[str]:
     found = row[PARAPHRASES]
     if not isinstance(found, list) or not all(isinstance(text, str) and text.strip() for text in found):
-        raise InputError(f"item {name!r}: {PARAPHRASES} is no list of texts")
+        raise InputError(f"item {name!r}: {PARAPHRASES} is not a list of texts")
     return found
 
 

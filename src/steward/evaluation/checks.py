@@ -79,7 +79,7 @@ def _evaluate_check(check: BehaviorCheck, spec: SuiteSpec, original: EvalRun, ru
                 continue
             held = answers_hold(check, one.prediction or "", other.prediction or "")
             if held is None:
-                unscored[item.id] = f"no {'label' if check.labels else 'number'} in one of the answers"
+                unscored[item.id] = f"one of the answers contains no {'label' if check.labels else 'number'}"
             else:
                 passed[item.id] = held
     kept = [item for item in items if item.id in passed]

@@ -101,12 +101,12 @@ def require_matching_runs(baseline: EvalRun, candidate: EvalRun) -> None:
     """:raises InputError: different items, references or metrics, with the first item that differs"""
     one, other = baseline.manifest, candidate.manifest
     if one.suite.metric_specs() != other.suite.metric_specs():
-        raise InputError("the runs measured with different metrics or options; run both with one suite")
+        raise InputError("the runs use different metrics or metric options; run both with the same suite")
     if one.data_sha256 != other.data_sha256:
         theirs = {item.id: item for item in candidate.items}
         first = next((item.id for item in baseline.items if not _is_same_item(item, theirs.get(item.id))), None)
         named = f"item {first!r} differs" if first else f"{len(baseline.items)} items and {len(candidate.items)}"
-        raise InputError(f"the runs are over different data ({named}); run both over the same items")
+        raise InputError(f"the runs use different data ({named}); run both with the same suite and data")
 
 
 def _is_same_item(one: SuiteItem, other: SuiteItem | None) -> bool:

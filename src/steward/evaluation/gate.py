@@ -87,11 +87,11 @@ def read_gate_policy(path: Path) -> GatePolicy:
     try:
         policy = msgspec.convert(yaml.safe_load(path.read_text()), GatePolicy)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a policy in YAML") from error
+        raise InputError(f"{path}: {error.strerror}; expected a gate policy in YAML") from error
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}") from error
     if not policy.metrics:
-        raise InputError(f"{path}: metrics is empty; a gate without checks would pass everything")
+        raise InputError(f"{path}: metrics is empty; a gate without metrics would pass everything")
     for entry in policy.metrics:
         for margin in (entry.margin, entry.slice_margin):
             if margin is not None and not (math.isfinite(margin) and margin >= 0):
@@ -160,15 +160,15 @@ def judge_metric(
     verdict: GateVerdict = "inconclusive"
     more = None
     if paired.high < -allowed and p_regressed <= tail and not (sparse and paired.units < MIN_MOVED_UNITS):
-        verdict, why = "regressed", f"lost {-paired.gain:.4g}, and more than {allowed:.4g} for sure"
+        verdict, why = "regressed", f"lost {-paired.gain:.4g}, certainly more than {allowed:.4g}"
     elif low > -margin:
-        verdict, why = "passed", f"lost less than {margin:.4g} for sure"
+        verdict, why = "passed", f"the loss is certainly less than {margin:.4g}"
         if paired.high < 0:
-            why += "; a real loss, within the margin"
+            why += "; there is a real loss, but it is within the margin"
     else:
         more = _count_missing_items(paired, margin, sparse, tail, policy.confidence)
-        decides = "no number of items decides" if more is None else f"about {more:,} more items decide"
-        why = f"the loss may be more than {margin:.4g}, or less; {decides}"
+        decides = "no number of items would decide it" if more is None else f"about {more:,} more items would decide it"
+        why = f"the loss could be more or less than {margin:.4g}; {decides}"
     return GateCheck(
         name=paired.title,
         verdict=verdict,
@@ -221,7 +221,7 @@ def _check_coverage(paired: MetricComparison, policy: GatePolicy) -> GateCheck:
     return GateCheck(
         name=f"coverage of {paired.metric}",
         verdict="passed" if fine else "inconclusive",
-        why=f"both runs scored {paired.n} of {paired.items} items, expected {policy.coverage:.1%} of them",
+        why=f"both runs scored {paired.n} of {paired.items} items; at least {policy.coverage:.1%} are required",
         n=paired.n,
     )
 
@@ -236,7 +236,7 @@ def _check_must_pass(must: MustPass | None, known: dict[str, MetricSpec], run: E
     for named in must.items:
         items = [item for item in run.items if item.id == named or item.id.rpartition("#")[0] == named]
         if not items:
-            raise InputError(f"must_pass names {named!r}, which is no item of the runs")
+            raise InputError(f"must_pass names {named!r}, which is not an item of the runs")
         checks += [_check_item(must, known[must.metric], item, run) for item in items]
     return checks
 
@@ -248,5 +248,5 @@ def _check_item(must: MustPass, spec: MetricSpec, item: SuiteItem, run: EvalRun)
         why = {**found.errored, **found.unscored}[item.id]
         return GateCheck(name=name, verdict="inconclusive", why=f"not measured: {why}", n=0)
     fine = found.values[0] >= must.least
-    why = f"{must.metric} {found.values[0]:.4g}, expected {must.least:.4g} or more"
+    why = f"{must.metric} {found.values[0]:.4g}, expected at least {must.least:.4g}"
     return GateCheck(name=name, verdict="passed" if fine else "regressed", why=why, n=1)

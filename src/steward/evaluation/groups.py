@@ -92,7 +92,7 @@ def compare_groups(run: EvalRun, field: str, positive: str | None = None) -> Gro
         raise UnknownName("slice of the run", field, spec.slices)
     parts = list(split_by_slice(run.items, field))
     if len(parts) < 2:
-        raise InputError(f"every item has the same {field}, {parts[0][0]!r}; expected two groups or more")
+        raise InputError(f"every item has the same {field}, {parts[0][0]!r}; expected at least two groups")
     names = [name for name, _ in parts]
     rows, clusters, unscored = _label_cases(run, field, positive) if positive is not None else ([], None, [])
     quality = [
@@ -142,7 +142,7 @@ def _label_cases(run: EvalRun, field: str, positive: str) -> tuple[list[Labelled
             continue
         given = _normalise_label(answer.prediction or "")
         if given not in labels or not item.references:
-            unscored.append(f"{item.id}: {(answer.prediction or '')[:80]!r} is none of the labels {sorted(labels)}")
+            unscored.append(f"{item.id}: {(answer.prediction or '')[:80]!r} is not one of the labels {sorted(labels)}")
             continue
         due = _normalise_label(item.references[0]) == _normalise_label(positive)
         rows.append(LabelledCase(item.slices[field], due, given == _normalise_label(positive)))

@@ -97,7 +97,9 @@ def read_verdicts(name: str, replies: Sequence[bytes]) -> JudgedItem:
     if one is None or other is None:
         order = 1 if one is None else 2
         return JudgedItem(
-            id=name, why=f'no one line "Verdict: …" in order {order}: {shorten(said[order - 1])}', said=said
+            id=name,
+            why=f'expected exactly one line "Verdict: …" in order {order}: {shorten(said[order - 1])}',
+            said=said,
         )
     if (one, other) == ("second", "first"):
         return JudgedItem(id=name, winner="candidate", said=said)

@@ -145,7 +145,7 @@ def _hash_by_length(
 def _compare_overlapping(run: EvalRun, known: set[str], hit: set[str]) -> tuple[OverlapGap, ...]:
     first = next((item.id for item in run.items if _strip_repeat(item, run) not in known), None)
     if first is not None:
-        raise InputError(f"the run has item {first!r}, which the suite has not; give the suite that it ran")
+        raise InputError(f"the run contains item {first!r}, which is not in the suite; give the suite that was run")
     seen = [item for item in run.items if _strip_repeat(item, run) in hit]
     clean = [item for item in run.items if _strip_repeat(item, run) not in hit]
     return tuple(_compare_metric(spec, run, seen, clean) for spec in run.manifest.suite.metric_specs())

@@ -115,9 +115,9 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
     try:
         text = path.read_bytes().decode()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a text file, or .jsonl") from error
+        raise InputError(f"{path}: {error.strerror}; expected a text file or a .jsonl file") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}; convert it first") from error
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
     if path.suffix == ".jsonl":
         found = [_parse_row(line, n, path, field) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     elif split == "file":
@@ -126,7 +126,7 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
         pieces = re.split(r"\n[ \t\r]*\n\s*", text.strip()) if split == "blank" else text.splitlines()
         found = [Document(str(n), piece) for n, piece in enumerate((p for p in pieces if p.strip()), 1)]
     if not found:
-        raise InputError(f"{path}: no text in it; expected at least one document")
+        raise InputError(f"{path}: the file contains no text; expected at least one document")
     return found
 
 
@@ -138,7 +138,9 @@ def _parse_row(line: str, number: int, path: Path, field: str) -> Document:
     text = row.get(field)
     if not isinstance(text, str):
         shown = f"{field!r} is {type(text).__name__}" if field in row else f"no field {field!r}"
-        raise InputError(f"{path}:{number}: {shown}, expected text; found {sorted(row)}; name another with --field")
+        raise InputError(
+            f"{path}:{number}: {shown}, expected text; found {sorted(row)}; choose another field with --field"
+        )
     return Document(str(number), text)
 
 
@@ -224,12 +226,12 @@ def compare_perplexity(
     if new.setup.text_sha256 != old.setup.text_sha256:
         raise InputError(
             f"the results are over different texts (text_sha256 {old.setup.text_sha256[:12]} and "
-            f"{new.setup.text_sha256[:12]}); measure both on one file, split in one way"
+            f"{new.setup.text_sha256[:12]}); measure both on the same file with the same --split"
         )
     before = {row.id: row for row in old.rows if row.error is None and row.tokens}
     pairs = [(before[row.id], row) for row in new.rows if row.error is None and row.tokens and row.id in before]
     if not pairs:
-        raise InputError("no document was scored by both; measure both again")
+        raise InputError("no document was scored in both results; measure both again")
     bits = [[(one.nats - other.nats) / -math.log(2), other.bytes] for one, other in pairs]
     table = np.array(bits, dtype=np.float64)
     low, high = percentile_interval(bootstrap(table, ratio, samples=samples, seed=seed), len(pairs), confidence)

@@ -49,11 +49,14 @@ def find_contradiction(known: KnownAnswer, answers: Sequence[Sequence[float]]) -
     (alone,), (first, second), (after,), (rival,) = answers
     given = known.likely.log_probability
     if abs(alone - given) > TOLERANCE:
-        return f"log-probability {alone:.4f} of a token to which it gave {given:.4f} when it generated it"
+        return f"log-probability {alone:.4f} for a token that the server gave {given:.4f} when it generated it"
     if abs(first - alone) > TOLERANCE or abs(second - after) > TOLERANCE:
-        return f"two tokens at once have {first:.4f} and {second:.4f}, one by one {alone:.4f} and {after:.4f}"
+        together = f"two tokens scored together have {first:.4f} and {second:.4f}"
+        return f"{together}, but {alone:.4f} and {after:.4f} when scored one at a time"
     if rival > alone + TOLERANCE:
-        return f"another token has {rival:.4f}, more than {alone:.4f} of the one it calls the likeliest"
+        return (
+            f"another token has {rival:.4f}, more than the {alone:.4f} of the token that the server calls most likely"
+        )
     if max(values) - min(values) < 1e-9:
         return f"every token has the same log-probability, {values[0]:.4f}"
     return ""

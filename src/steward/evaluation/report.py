@@ -24,11 +24,9 @@ def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: Eval
     suite = baseline.manifest.suite.name
     parts = [figures([_summary_figure(whole) for whole in found.wholes[:4]])]
     if not found.same_prompts:
-        parts.append(card("Different prompts", "<p>The two runs asked with different prompts.</p>"))
-    said = (
-        "<p>Gains are candidate minus baseline, turned so that above 0 is better, over the items that both scored.</p>"
-    )
-    parts.append(card("All items", table(_COLUMNS, [_table_row(whole) for whole in found.wholes]) + said))
+        parts.append(card("Different prompts", "<p>The two runs used different prompts.</p>"))
+    note = "<p>Gain: candidate minus baseline; above 0 is always better. Only items scored in both runs count.</p>"
+    parts.append(card("All items", table(_COLUMNS, [_table_row(whole) for whole in found.wholes]) + note))
     parts += _render_slices(found)
     for whole in found.wholes[:1]:
         parts.append(_render_cases(f"Worst regressions by {whole.metric}", whole.worse, _WORST, baseline, candidate))
@@ -42,7 +40,7 @@ def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: Eval
 
 def _summary_figure(whole: MetricComparison) -> tuple[str, str, str]:
     if whole.gain is None:
-        return whole.metric, "–", "no item that both scored"
+        return whole.metric, "–", "no item was scored in both runs"
     ends = "no interval" if whole.low is None or whole.high is None else f"{whole.low:+.3f} to {whole.high:+.3f}"
     return (
         f"{whole.metric}, gain",

@@ -197,7 +197,7 @@ def metric_input(answer: ItemAnswer, metric: str) -> Any:
         return {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
     if answer.error is not None or not is_graded(metric):
         return answer.prediction
-    return answer.grades.get(metric, Grade(why="was not graded"))
+    return answer.grades.get(metric, Grade(why="not graded"))
 
 
 def clusters_by_id(items: Sequence[SuiteItem]) -> dict[str, str] | None:
@@ -219,15 +219,16 @@ def read_run(path: Path) -> EvalRun:
         items = [msgspec.json.decode(line, type=SuiteItem) for line in (path / "items.jsonl").read_bytes().splitlines()]
     except OSError as error:
         raise InputError(
-            f"{path}: no run ({error.strerror}); make one with `steward eval run … --out {path}`"
+            f"{path}: not a run folder ({error.strerror}); create one with `steward eval run … --out {path}`"
         ) from error
     except msgspec.MsgspecError as error:
-        raise InputError(f"{path}: not a run of this version: {error}") from error
+        raise InputError(f"{path}: written by another version of steward: {error}") from error
     answers = _read_answers(path / "answers.jsonl")
     missing = [item.id for item in items if item.id not in answers]
     if missing:
         raise InputError(
-            f"{path}: {len(missing)} of {len(items)} items have no answer yet, first {missing[0]!r}; run again"
+            f"{path}: {len(missing)} of {len(items)} items have no answer yet, the first is {missing[0]!r}; run "
+            "the suite again to ask them"
         )
     return EvalRun(manifest, tuple(items), answers)
 
@@ -240,7 +241,9 @@ def _lock_answers(out: Path) -> Iterator[IO[bytes]]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(f"{out}: another run is writing here; wait for it, or give another --out") from error
+            raise InputError(
+                f"{out}: another run is writing to this folder; wait for it, or choose another --out"
+            ) from error
         yield file
 
 
@@ -251,10 +254,12 @@ def _open_folder(out: Path, manifest: RunManifest, suite: Suite) -> dict[str, It
         try:
             found = msgspec.json.decode(path.read_bytes(), type=RunManifest)
         except msgspec.MsgspecError as error:
-            raise InputError(f"{path}: not a run of this version: {error}; give another --out") from error
+            raise InputError(f"{path}: written by another version of steward: {error}; choose another --out") from error
         differs = [name for name in RunManifest.__struct_fields__ if getattr(found, name) != getattr(manifest, name)]
         if differs:
-            raise InputError(f"{out} holds another run: {', '.join(differs)} differ; give another --out, or remove it")
+            raise InputError(
+                f"{out} contains a different run ({', '.join(differs)} differ); choose another --out, or remove it"
+            )
         return _read_answers(out / "answers.jsonl", mend=True)
     _write_atomically(out / "items.jsonl", b"".join(msgspec.json.encode(item) + b"\n" for item in suite.items))
     _write_atomically(path, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
@@ -274,7 +279,9 @@ def _read_answers(path: Path, mend: bool = False) -> dict[str, ItemAnswer]:
         try:
             answer = msgspec.json.decode(line, type=ItemAnswer)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}:{number}: no answer ({error}); remove the line, and run again") from error
+            raise InputError(
+                f"{path}:{number}: not an answer ({error}); remove the line and run the suite again"
+            ) from error
         found[answer.id] = answer
     return found
 
@@ -421,9 +428,9 @@ def _parse_completion(name: str, data: bytes, latency_s: float) -> ItemAnswer:
         choice, usage = body["choices"][0], body.get("usage") or {}
         content = choice["message"]["content"]
         if not isinstance(content, str):
-            return ItemAnswer(id=name, error=f"the answer's content is {type(content).__name__}, expected text")
+            return ItemAnswer(id=name, error=f"the content of the answer is {type(content).__name__}, expected text")
     except (msgspec.MsgspecError, LookupError, TypeError, AttributeError):
-        return ItemAnswer(id=name, error="HTTP 200, and no chat completion in it")
+        return ItemAnswer(id=name, error="the server answered HTTP 200 without a chat completion")
     return ItemAnswer(
         id=name,
         prediction=content,

@@ -136,7 +136,7 @@ def _render_latency(run: EvalRun) -> str:
     if not times or times[-1] <= 0:
         return ""
     half, tail = (times[min(len(times) - 1, int(share * len(times)))] for share in (0.5, 0.95))
-    title = f"Seconds an answer: median {half:.3g}, p95 {tail:.3g}"
+    title = f"Seconds per answer: median {half:.3g}, p95 {tail:.3g}"
     return render_histogram(title, [t for t in times if t <= tail], "seconds, up to p95")
 
 
@@ -147,7 +147,7 @@ def _render_worst(wholes: Sequence[ScoredItems], run: EvalRun) -> str:
     order = sorted(wholes[0].ids, key=lambda name: [s * v.get(name, 0.0) for s, v in zip(signs, values, strict=True)])
     bad = [name for name in order if abs(values[0][name] - _best_value(wholes[0].score.metric)) > 1e-9]
     if not bad:
-        return card("Worst items", f"<p>None: every scored item has the best {escape(wholes[0].score.metric)}.</p>")
+        return card("Worst items", f"<p>None: every scored item has a perfect {escape(wholes[0].score.metric)}.</p>")
     items = {item.id: item for item in run.items}
     cases = []
     for name in bad[:WORST]:
@@ -180,7 +180,7 @@ def render_case(item: SuiteItem, note: str, answers: Sequence[tuple[str, str]]) 
 
 def shorten_text(text: str) -> str:
     """The first `TEXT` characters, and how many are missing."""
-    return text if len(text) <= TEXT else f"{text[:TEXT]}… ({len(text) - TEXT:,} characters more)"
+    return text if len(text) <= TEXT else f"{text[:TEXT]}… ({len(text) - TEXT:,} more characters)"
 
 
 def _render_failures(results: RunResults, wholes: Sequence[ScoredItems]) -> str:

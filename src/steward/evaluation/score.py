@@ -142,11 +142,11 @@ def _require_same_ids(ids: Sequence[str], references: Mapping[str, Sequence[Any]
     alone = next((name for name in ids if name not in references), None)
     missing = next((name for name in references if name not in given), None)
     if alone is not None:
-        raise InputError(f"item {alone!r} has a prediction and no references; each item needs both")
+        raise InputError(f"item {alone!r} has a prediction and no references; every item needs both")
     if missing is not None:
         raise InputError(
             f"item {missing!r} has references and no prediction ({len(given)} predictions, {len(references)} "
-            'references); where the model failed, write {"id", "error": why}'
+            'references); if the model failed, write {"id", "error": reason}'
         )
 
 
@@ -160,7 +160,7 @@ def read_predictions(path: Path) -> list[Prediction]:
         if error is not None and not isinstance(error, str):
             raise InputError(f"{where}, item {name!r}: error is {type(error).__name__}, expected text")
         if error is None and row["prediction"] is None:
-            raise InputError(f'{where}, item {name!r}: prediction is null; where the model failed, give "error": why')
+            raise InputError(f'{where}, item {name!r}: prediction is null; if the model failed, give "error": reason')
         found.append(Prediction(name, row.get("prediction"), error))
     return found
 
@@ -170,7 +170,7 @@ def read_references(path: Path) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for where, name, row in _read_rows(path):
         if not isinstance(row.get("references"), list):
-            raise InputError(f'{where}, item {name!r}: no list "references"; found {sorted(row)}')
+            raise InputError(f'{where}, item {name!r}: expected a list "references"; found {sorted(row)}')
         found[name] = row["references"]
     return found
 
@@ -180,7 +180,7 @@ def _read_rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a file of JSON lines") from error
+        raise InputError(f"{path}: {error.strerror}; expected a file with one JSON object per line") from error
     rows: list[tuple[str, str, dict[str, Any]]] = []
     seen: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
@@ -190,16 +190,16 @@ def _read_rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
         try:
             row = msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{where}: no JSON: {error}") from error
+            raise InputError(f"{where}: not valid JSON: {error}") from error
         if not isinstance(row, dict):
             raise InputError(f"{where}: {type(row).__name__}, expected an object")
         name = row.get("id")
         if isinstance(name, bool) or not isinstance(name, str | int):
-            raise InputError(f'{where}: no "id" (text or whole number); found {sorted(row)}')
+            raise InputError(f'{where}: expected an "id" that is text or a whole number; found {sorted(row)}')
         if str(name) in seen:
-            raise InputError(f"{where}: id {str(name)!r} stands at {seen[str(name)]} already; ids must differ")
+            raise InputError(f"{where}: id {str(name)!r} is already used at {seen[str(name)]}; ids must be unique")
         seen[str(name)] = where
         rows.append((where, str(name), row))
     if not rows:
-        raise InputError(f"{path}: no rows, expected one JSON object a line")
+        raise InputError(f"{path}: the file has no rows; expected one JSON object per line")
     return rows

@@ -156,7 +156,7 @@ def paired_bootstrap(
 ) -> Interval:
     """mean(b) - mean(a) over the same items in the same order, with the expanded percentile interval."""
     if len(a) != len(b):
-        raise ValueError(f"{len(a)} items and {len(b)} items: a paired test needs both of each")
+        raise ValueError(f"{len(a)} items and {len(b)} items: a paired test needs both values of each item")
     differences = np.asarray(b, dtype=np.float64) - np.asarray(a, dtype=np.float64)
     table = np.column_stack([differences, np.ones(len(differences))])
     drawn = bootstrap(table, ratio, clusters, samples, seed)
@@ -190,7 +190,7 @@ def cluster_sums(table: Array, clusters: Sequence[Hashable] | None) -> Array:
     if clusters is None:
         return table
     if len(clusters) != len(table):
-        raise ValueError(f"{len(table)} items and {len(clusters)} clusters: give each item one")
+        raise ValueError(f"{len(table)} items and {len(clusters)} clusters: every item needs one cluster")
     numbers: dict[Hashable, int] = {}
     indices = [numbers.setdefault(cluster, len(numbers)) for cluster in clusters]
     summed = np.zeros((len(numbers), table.shape[1]))
@@ -253,7 +253,7 @@ def required_items(
     """Items until the interval of `difference` leaves `-margin` on one side, if the difference is real.
 
     `spread`: standard deviation of the paired differences, an item. Miller 2024, equation 9, with the distance to
-    the margin as the effect. None where the difference sits on the margin: no number of items decides that.
+    the margin as the effect. None where the difference sits on the margin: no number of items would decide it that.
     """
     distance = abs(difference + margin)
     if distance == 0:
@@ -311,4 +311,4 @@ def _bisect(rising: Callable[[float], float], target: float) -> float:
 
 def _require_items(n: Any) -> None:
     if n < 1:
-        raise ValueError("0 items: nothing to measure")
+        raise ValueError("0 items; expected at least one")

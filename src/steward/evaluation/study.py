@@ -71,7 +71,7 @@ def read_rubric(path: Path) -> Rubric:
         raise InputError(f"{path}: {error}; expected criteria: [{{name, ask, levels: [worst, …, best]}}]") from error
     names = [criterion.name for criterion in found.criteria]
     if not names or len(set(names)) < len(names):
-        raise InputError(f"{path}: criteria {names}, expected one or more with different names")
+        raise InputError(f"{path}: criteria {names}, expected at least one, with unique names")
     for criterion in found.criteria:
         if not 2 <= len(criterion.levels) <= 9:
             raise InputError(f"{path}: {criterion.name} has {len(criterion.levels)} levels, expected 2 to 9")
@@ -100,7 +100,7 @@ def read_gold(path: Path, wanted: StudyOptions) -> list[GoldCase]:
 def _gold_problem(gold: GoldCase, wanted: StudyOptions) -> str:
     if wanted.rubric is None:
         same = gold.better.strip() == gold.worse.strip()
-        return 'expected {"prompt", "better", "worse"} with two different answers' if same else ""
+        return 'expected {"prompt", "better", "worse"} with two answers that differ' if same else ""
     levels = {criterion.name: len(criterion.levels) for criterion in wanted.rubric.criteria}
     if not gold.answer or not gold.levels:
         return 'expected {"prompt", "answer", "levels": {criterion: level}}'
@@ -138,7 +138,9 @@ def make_tasks(
         asked = len(chosen) - same - failed
         pairings.append(Pairing(first=first, second=second, asked=asked, same=same, failed=failed))
     if not tasks:
-        raise InputError("nothing to judge: the runs gave the same answers, or none, to every item chosen")
+        raise InputError(
+            "nothing to judge: for every chosen item, the runs gave identical answers or at least one has no answer"
+        )
     tasks.sort(key=lambda task: _hash(wanted.seed, "order", task.key))
     shared = math.ceil(wanted.overlap * len(tasks))
     tasks = [msgspec.structs.replace(task, shared=number < shared) for number, task in enumerate(tasks)]
@@ -326,22 +328,27 @@ def describe_plan(design: StudyDesign, tasks: Sequence[StudyTask], raters: int) 
     gold = len(tasks) - len(judged)
     each = shared + gold + math.ceil((len(judged) - shared) / max(1, raters))
     lines = [
-        f"{design.items} items, {len(judged)} tasks, {shared} of them judged by every rater, and {gold} gold; "
-        f"about {each} for each of {raters} raters"
+        f"{design.items} items, {len(judged)} tasks ({shared} of them judged by every rater) and {gold} gold tasks; "
+        f"about {each} tasks for each of {raters} raters"
     ]
     if design.mode == "pairs":
         n = min(pairing.asked for pairing in design.pairings)
         need = comparisons_needed(design.detect)
         lines.append(
-            f"a win rate of {design.detect:g} is told from 0.5 (two-sided 5 %, power 80 %) by {need} comparisons "
-            f"without a tie; the plan has {n} a pair of runs, enough for {detectable_rate(n):.2f}"
+            f"detecting a win rate of {design.detect:g} (against 0.5, two-sided 5 %, power 80 %) takes {need} "
+            "comparisons "
+            f"without a tie; the plan has {n} per pair of runs, enough to detect {detectable_rate(n):.2f}"
         )
         lines += [
-            f"not shown: {pairing.same} items with the same answer twice, {pairing.failed} with an answer missing"
+            f"not shown: {pairing.same} items with identical answers, {pairing.failed} with a missing answer"
             for pairing in design.pairings
             if pairing.same or pairing.failed
         ]
     if raters > 1 and shared < DOUBLY_RATED:
-        lines.append(f"agreement needs {DOUBLY_RATED} tasks or more that several raters judge; the plan has {shared}")
-    lines.append("stop when the queues are empty: looking earlier and stopping on a good day finds what is not there")
+        lines.append(
+            f"measuring agreement needs at least {DOUBLY_RATED} tasks that several raters judge; the plan has {shared}"
+        )
+    lines.append(
+        "stop only when the queues are empty: stopping early on a favourable result finds differences that do not exist"
+    )
     return lines

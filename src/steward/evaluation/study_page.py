@@ -17,7 +17,7 @@ def render_study_page(found: StudyReport) -> str:
     if found.pairs:
         parts += [
             _render_wins(found),
-            card("Votes by pair of runs", _render_pairs(found)),
+            card("Votes per pair of runs", _render_pairs(found)),
             card("Bradley-Terry", _render_strengths(found)),
         ]
     if found.levels:
@@ -26,7 +26,7 @@ def render_study_page(found: StudyReport) -> str:
         spans = [_make_span(coefficient_title(one), one) for one in found.agreement if not math.isnan(one.value)]
         parts.append(interval_chart("Agreement", spans, _format_number, mark=0.0))
         rows = [[coefficient_title(one), one.tasks, _format_row(one)] for one in found.agreement]
-        parts.append(card("How far raters agree", table("coefficient|#tasks|#value", rows)))
+        parts.append(card("Agreement between raters", table("coefficient|#tasks|#value", rows)))
     parts.append(card("Raters", _render_raters(found)))
     if found.unsafe:
         parts.append(card("Flagged as unsafe", f"<p>{', '.join(map(escape, found.unsafe))}</p>"))
@@ -40,7 +40,7 @@ def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
         best, side = (
             (found.pairs[0].first, share.value) if share.value >= 0.5 else (found.pairs[0].second, 1 - share.value)
         )
-        shown.append(("Win rate", f"{side:.0%}", f"of {best}, without ties"))
+        shown.append(("Win rate", f"{side:.0%}", f"for {best}, without ties"))
     alpha = next((one for one in found.agreement if "alpha" in one.name), None)
     if alpha is not None:
         shown.append(
@@ -50,7 +50,7 @@ def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
     if gold:
         shown.append(("Gold right", f"{right / gold:.0%}", f"{right} of {gold}"))
     elif found.position is not None and found.position.share is not None:
-        shown.append(("Share of A", f"{found.position.share.value:.0%}", "a half where the side does not matter"))
+        shown.append(("Share of A", f"{found.position.share.value:.0%}", "0.5 is expected if the side does not matter"))
     return shown
 
 
@@ -86,8 +86,8 @@ def _render_pairs(found: StudyReport) -> str:
 def _describe_exclusions(pair: PairReport) -> str:
     """What the counts leave out."""
     given = [
-        f"{pair.same} items with the same answer twice, not shown" if pair.same else "",
-        f"{pair.failed} with an answer missing" if pair.failed else "",
+        f"{pair.same} items with identical answers, not shown" if pair.same else "",
+        f"{pair.failed} with a missing answer" if pair.failed else "",
         f"interval by {pair.method}" if pair.method not in ("", "wilson") else "",
     ]
     return ", ".join(filter(None, given))
@@ -129,14 +129,15 @@ def _render_raters(found: StudyReport) -> str:
             f"<p>Raters chose A in {_format_interval(found.position.share)} of the {found.position.votes} votes that "
             f"prefer one side (p {format_p(found.position.p)}). A is assigned at random, so 0.5 is expected.</p>"
         )
-    return table("rater|#judged|#skipped|#seconds a task|#gold right|#gold share|#share of A", rows) + side
+    return table("rater|#judged|#skipped|#seconds per task|#gold right|#gold share|#share of A", rows) + side
 
 
 def _render_method(found: StudyReport) -> str:
     return (
-        f"<p>{found.votes} votes, {found.corrected} of them corrected later (the last counts), {found.settled} "
-        "settled by the lead. A task counts once: as settled, else as most raters said, else as a tie. Agreement is "
-        "over the raters' own votes, without gold, with percentile bootstrap intervals over tasks. Win rates have "
+        f"<p>{found.votes} votes, {found.corrected} of them corrected later (the last one counts), {found.settled} "
+        "settled by the lead. Each task counts once: the lead's decision if there is one, else the majority, else "
+        "a tie. Agreement is measured on the raters' own votes without gold tasks; its intervals are percentile "
+        "bootstraps over tasks. Win rates have "
         "Wilson's interval, or a bootstrap of clusters where items belong together; p is the two-sided sign test, "
         "mid-p. Bradley and Terry's strengths are maximum likelihood, ties as halves, errors from the observed "
         "information.</p>"

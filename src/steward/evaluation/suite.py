@@ -164,11 +164,11 @@ def build_suite(
     seen: set[str] = set()
     for item in items:
         if item.id in seen:
-            raise InputError(f"{path.parent / spec.data}: id {item.id!r} stands there twice; ids must differ")
+            raise InputError(f"{path.parent / spec.data}: id {item.id!r} appears twice; ids must be unique")
         seen.add(item.id)
     _check_references(spec, items, path)
     if spec.must_pass and whole and (gone := [i for i in spec.must_pass.items if not _is_known_item(i, seen)]):
-        raise InputError(f"{path}: must_pass names {gone[0]!r}, which is no item of {spec.data}")
+        raise InputError(f"{path}: must_pass names {gone[0]!r}, which is not an item of {spec.data}")
     data = [(item.id, item.references, item.slices, item.cluster) for item in items]
     return Suite(spec, tuple(items), _hash_json(data), _hash_json([item.messages for item in items]))
 
@@ -179,24 +179,24 @@ def _is_known_item(item: str, ids: set[str]) -> bool:
 
 def _check_spec(spec: SuiteSpec, path: Path) -> None:
     if (spec.prompt is None) == (not spec.messages):
-        raise InputError(f"{path}: expected either prompt or messages")
+        raise InputError(f"{path}: expected either `prompt` or `messages`")
     if not spec.metrics:
-        raise InputError(f"{path}: metrics is empty; name at least one, such as exact_match")
+        raise InputError(f"{path}: `metrics` is empty; name at least one metric, such as exact_match")
     if not 1 <= spec.repeats <= 1000:
         raise InputError(f"{path}: repeats {spec.repeats}, expected 1 to 1000")
     names = [metric.name for metric in spec.metric_specs()]
     for metric in spec.metric_specs():
         make_metric(metric.name, metric.options)
     if len(set(names)) < len(names):
-        raise InputError(f"{path}: a metric stands twice in {names}")
+        raise InputError(f"{path}: a metric is listed twice: {names}")
     if spec.choices is not None and spec.references is None:
-        raise InputError(f"{path}: choices without references; name the field of the right option")
+        raise InputError(f"{path}: `choices` needs `references`: the field that names the right option")
     if spec.must_pass and spec.must_pass.metric not in names:
         raise InputError(f"{path}: must_pass.metric {spec.must_pass.metric!r} is not among the metrics {names}")
     for check in spec.checks:
         _check_behavior(check, spec, names, f"{path}: check {check.name!r}")
     if len({check.name for check in spec.checks}) < len(spec.checks):
-        raise InputError(f"{path}: a check's name stands twice in {[check.name for check in spec.checks]}")
+        raise InputError(f"{path}: two checks have the same name: {[check.name for check in spec.checks]}")
 
 
 def _check_behavior(check: BehaviorCheck, spec: SuiteSpec, names: list[str], where: str) -> None:
@@ -212,7 +212,7 @@ def _check_behavior(check: BehaviorCheck, spec: SuiteSpec, names: list[str], whe
     allowed = needed | ({"metric"} if check.kind == "MFT" else set())
     found = {key for key, there in given.items() if there}
     if not needed <= found <= allowed or (check.labels and check.kind != "DIR"):
-        raise InputError(f"{where}: {check.kind} takes {sorted(allowed) or 'no key of its own'}, found {sorted(found)}")
+        raise InputError(f"{where}: {check.kind} takes {sorted(allowed) or 'no extra keys'}, found {sorted(found)}")
 
 
 def _check_references(spec: SuiteSpec, items: Sequence[SuiteItem], path: Path) -> None:
@@ -253,7 +253,10 @@ def option_letters(references: Any, options: Any, where: str) -> list[str]:
     for reference in references if isinstance(references, list) else [references]:
         at = texts.index(str(reference)) if str(reference) in texts else ord(f"{reference}"[:1] or "?") - ord("A")
         if not 0 <= at < len(texts) or (len(str(reference)) != 1 and str(reference) not in texts):
-            raise InputError(f"{where}: reference {reference!r} is neither an option nor the letter of one of {texts}")
+            raise InputError(
+                f"{where}: reference {reference!r} is neither an option nor the letter of an option; the "
+                f"options are {texts}"
+            )
         found.append(chr(ord("A") + at))
     return found
 
@@ -289,7 +292,7 @@ def _make_items(
 
 def _letter_options(options: Any, where: str) -> str:
     if not isinstance(options, list) or not 2 <= len(options) <= 26:
-        raise InputError(f"{where}: the options are {options!r}, expected a list of 2 to 26")
+        raise InputError(f"{where}: the options are {options!r}, expected a list of 2 to 26 options")
     return "\n".join(f"{chr(ord('A') + at)}. {option}" for at, option in enumerate(options))
 
 
@@ -313,14 +316,14 @@ def _read_parquet(path: Path) -> list[dict[str, Any]]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ModuleNotFoundError as error:
-        raise InputError(f"{path}: parquet needs the extra: pip install 'llm-steward[data]'") from error
+        raise InputError(f"{path}: reading Parquet needs an extra: pip install 'llm-steward[data]'") from error
     try:
         with path.open("rb") as file:
             rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; expected the suite's data") from error
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: no parquet file ({str(error)[:200]})") from error
+        raise InputError(f"{path}: not a Parquet file ({str(error)[:200]})") from error
     return rows
 
 
@@ -329,14 +332,14 @@ def _read_text_rows(path: Path) -> list[dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected the suite's data, .jsonl, .csv or .parquet") from error
+        raise InputError(f"{path}: {error.strerror}; expected the suite's data as .jsonl, .csv or .parquet") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}") from error
     if path.suffix == ".csv":
         rows: list[dict[str, Any]] = list(csv.DictReader(io.StringIO(text), strict=True))
         short = next((number for number, row in enumerate(rows, 2) if None in row or None in row.values()), None)
         if short is not None:
-            raise InputError(f"{path}:{short}: another number of cells than the header has")
+            raise InputError(f"{path}:{short}: the row and the header have different numbers of cells")
         return rows
     return [_parse_object(line, f"{path}:{n}") for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 

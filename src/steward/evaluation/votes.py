@@ -140,7 +140,7 @@ def report_study(
 ) -> StudyReport:
     """:raises InputError: no vote yet"""
     if not votes:
-        raise InputError("the study has no vote yet; open an invite and judge the first task")
+        raise InputError("the study has no votes yet; open an invite and judge the first task")
     counted = latest_votes(votes)
     judged = [task for task in tasks if not task.gold]
     verdicts = {task.key: found for task in judged if (found := task_verdict(task, counted, raters)) is not None}

@@ -168,11 +168,13 @@ def run_robustness(
     whole = load_suite(path, limit)
     titles = [change.title for change in changes]
     if twice := [title for title in titles if titles.count(title) > 1]:
-        raise InputError(f"the change {twice[0]!r} stands there twice")
+        raise InputError(f"the change {twice[0]!r} is given twice")
     made = [(change, rewrite_suite(path, change, limit)) for change in changes]
     touched = [(change, one) for change, one in made if one.items]
     if not touched:
-        raise InputError(f"{path}: no item can be changed by {', '.join(titles)}; give other changes or --field")
+        raise InputError(
+            f"{path}: no item can be changed by {', '.join(titles)}; choose other changes, or other fields with --field"
+        )
     folders = [out / "original", *(out / make_folder_name(change.title) for change, _ in touched)]
     run_suites(list(zip([whole, *(one for _, one in touched)], folders, strict=True)), path.parent, server, progress)
     original, *others = map(read_run, folders)
@@ -202,7 +204,7 @@ def run_checks(
     path = find_suite(suite)
     whole = load_suite(path, limit)
     if not whole.spec.checks:
-        raise InputError(f"{path}: no checks; expected a key `checks` with a list of MFT, INV and DIR tests")
+        raise InputError(f"{path}: the suite has no checks; add a key `checks` with a list of MFT, INV and DIR tests")
     made = {check.name: rewrite_suite(path, check.change, limit) for check in whole.spec.checks if check.change}
     touched = {name: one for name, one in made.items() if one.items}
     folders = {name: out / make_folder_name(name) for name in touched}
@@ -281,7 +283,7 @@ def measure_bias(
         if scores is not None:
             given = bias.read_crows_scores(scores) if crows else bias.read_stereoset_scores(scores)
         elif server is None:
-            raise InputError(f"{benchmark} needs --model, or --scores, the log-probabilities of its sentences")
+            raise InputError(f"{benchmark} needs --model, or --scores with the log-probabilities of its sentences")
         else:
             from steward.workflows.stereotypes import score_sentences
 
@@ -396,7 +398,7 @@ def judge_runs(
     given = parse_temperature(temperature)
     runs = [read_run(path) for path in (baseline, candidate)]
     require_matching_runs(runs[0], runs[1])
-    wording = read_text(rubric, "a file that says what makes an answer better")
+    wording = read_text(rubric, "a text that describes what makes an answer better")
     rows = judge.list_answered_pairs(runs[0], runs[1])
     found: dict[str, JudgedItem] = {}
 

@@ -41,7 +41,7 @@ class PerplexityOptions:
         """
         check_backend(backend)
         if prefix_token not in (None, "none") and not str(prefix_token).isdecimal():
-            raise InputError(f"--prefix-token {prefix_token!r}: expected a token's number, or none")
+            raise InputError(f"--prefix-token {prefix_token!r}: expected the number of a token, or none")
         self.model, self.backend, self.url, self.key = model, backend, url, key
         self.tokenizer, self.window, self.stride, self.prefix = tokenizer, window, stride, prefix_token
 
@@ -98,7 +98,7 @@ async def measure_documents(
     window, prefix = scorer.window, _choose_prefix(asked.prefix, scorer)
     stride = asked.stride or window
     if stride > window:
-        raise InputError(f"--stride {stride} is above the window of {window}; tokens between would not be scored")
+        raise InputError(f"--stride {stride} is larger than the window of {window}; some tokens would not be scored")
     tokens = [await scorer.encode(document.text) for document in documents]
     found: dict[int, Likelihood] = {}
     todo, errored = iter(range(len(documents))), 0
@@ -129,7 +129,7 @@ async def measure_documents(
         raise failures.exceptions[0] from None
     rows = [found[index] for index in range(len(documents))]
     if all(row.error is not None for row in rows):
-        raise Unavailable(f"{asked.model}: no document could be scored; the first: {rows[0].error}")
+        raise Unavailable(f"{asked.model}: no document could be scored; the first error: {rows[0].error}")
     setup = PerplexitySetup(
         window=window,
         stride=stride,
@@ -149,13 +149,13 @@ async def check_scorer(scorer: TokenScorer, model: str) -> None:
     for text in TEXTS:
         context = tuple(await scorer.encode(text))
         if len(context) < 2:
-            raise InputError(f"{model}: {len(context)} tokens for {text!r}; likelihood metrics need a tokenizer")
+            raise InputError(f"{model}: {len(context)} tokens for {text!r}; log-likelihood metrics need a tokenizer")
         known = KnownAnswer(context, await scorer.likeliest(context), context[0])
         why = find_contradiction(known, [await scorer.score(question) for question in known.questions()])
         if why:
             raise InputError(
-                f"perplexity of {model} is refused: a question with a known answer came back wrong ({why}), so its "
-                "numbers would not be log-probabilities of the text; use --backend embedded or transformers, or "
+                f"perplexity of {model} is refused: the model failed a test with a known answer ({why}), so its "
+                "numbers would not be the log-probabilities of the text; use --backend embedded or transformers, or "
                 "another server"
             )
 

@@ -37,7 +37,10 @@ def score_sentences(
         async with open_scorer(asked) as scorer:
             await check_scorer(scorer, server.model)
             if scorer.prefix_token is None:
-                raise InputError(f"{server.model} names no token that begins a text; score with another tool: --scores")
+                raise InputError(
+                    f"{server.model} has no token that begins a text, so first words cannot be scored; score "
+                    "with another tool and give --scores"
+                )
             values, shown, failed = dict[str, float](), progress(len(texts)), list[str]()
             todo = iter(texts)
 
@@ -51,7 +54,7 @@ def score_sentences(
 
             await asyncio.gather(*(work() for _ in range(min(server.concurrency, len(texts)))))
             if not values:
-                raise Unavailable(f"{server.model}: no sentence was scored; the first: {failed[0]}")
+                raise Unavailable(f"{server.model}: no sentence could be scored; the first error: {failed[0]}")
             return SentenceScores(values, f"{scorer.backend}, {'mean of tokens' if mean else 'sum of tokens'}")
 
     return asyncio.run(go())

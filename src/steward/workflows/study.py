@@ -98,7 +98,9 @@ def _make_plan(
     from steward.evaluation.compare import require_matching_runs
 
     if len(runs) < (2 if wanted.mode == "pairs" else 1):
-        raise InputError(f"{len(runs)} run, expected two or more to choose between; --rubric judges one")
+        raise InputError(
+            f"{len(runs)} run; choosing between answers needs at least two runs. Use --rubric to judge a single run"
+        )
     read = _read_runs(runs)
     for _, folder in read[1:]:
         require_matching_runs(read[0][1], folder)
@@ -122,7 +124,9 @@ def _require_same_runs(design: StudyDesign, runs: Sequence[tuple[str, EvalRun]],
     ours = [study.hash_answers(folder) for _, folder in runs]
     if theirs != ours:
         named = ", ".join(run.name for run in design.runs)
-        raise InputError(f"{path} is a study of other runs ({named}); name another --study, or leave the runs out")
+        raise InputError(
+            f"{path} is a study of other runs ({named}); choose another --study, or leave out the runs to continue it"
+        )
 
 
 def _invite_raters(store: StudyStore, path: Path, raters: int, renew: Sequence[str]) -> PreparedStudy:

@@ -60,10 +60,10 @@ def test_what_is_no_study_is_named(tmp_path: Path, store: StudyStore) -> None:
     with pytest.raises(InputError, match="exists"):
         StudyStore.create(tmp_path / "study.db", DESIGN, [])
     (tmp_path / "text.db").write_text("no database, but long enough to be looked at as one" * 20)
-    with pytest.raises(InputError, match=r"text\.db: no study"):
+    with pytest.raises(InputError, match=r"text\.db: not a study"):
         StudyStore.open(tmp_path / "text.db")
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE x (y)").connection.close()
-    with pytest.raises(InputError, match="a database, but no study"):
+    with pytest.raises(InputError, match="a database, but not a study"):
         StudyStore.open(tmp_path / "other.db")
     store.close()
 

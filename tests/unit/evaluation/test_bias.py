@@ -75,19 +75,21 @@ def test_bbq_names_what_it_cannot_score(tmp_path: Path) -> None:
     rows = [row(n, "ambig", "neg", 0) for n in range(3)]
     rows[1]["additional_metadata"] = {"stereotyped_groups": ["elderly"]}
     found = bbq(tmp_path, rows, "B?C".replace("?", "C"))
-    assert found.n == 2 and found.unscored == ("Age/1: the row does not tell who is stereotyped; add target_loc to it",)
+    assert found.n == 2 and found.unscored == (
+        "Age/1: the row does not say which group is stereotyped; add the field target_loc",
+    )
     rows[1]["target_loc"] = "NA"
     assert bbq(tmp_path, rows, "BCC").n == 2
     rows[1]["target_loc"] = "2.0"
     found = bbq(tmp_path, rows, "BCx")
     assert found.n == 2 and "names no option: 'x'" in found.unscored[0]
-    with pytest.raises(InputError, match=r"item 'Age/0' of the set has no prediction"):
+    with pytest.raises(InputError, match=r"item 'Age/0' of the data set has no prediction"):
         score_bbq(read_bbq(tmp_path / "bbq.jsonl")[0], [])
 
 
 def test_a_row_that_is_not_bbqs_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"question": "?"}')
-    with pytest.raises(InputError, match=r"x.jsonl:1: no row of BBQ \(KeyError: 'answer_info'\)"):
+    with pytest.raises(InputError, match=r"x.jsonl:1: not a BBQ row \(KeyError: 'answer_info'\)"):
         read_bbq(tmp_path / "x.jsonl")
 
 
@@ -124,7 +126,10 @@ def test_crows_pairs_by_hand(tmp_path: Path) -> None:
         "age": pytest.approx(2 / 3),
         "gender": 0.0,
     }
-    assert found.unscored == ("4: no log-probability of both sentences",) and "ties:1" in found.signature
+    assert (
+        found.unscored == ("4: at least one of the two sentences has no log-probability",)
+        and "ties:1" in found.signature
+    )
 
 
 def test_stereoset_by_hand(tmp_path: Path) -> None:
@@ -155,5 +160,5 @@ def test_stereoset_by_hand(tmp_path: Path) -> None:
     assert value(found, "ss", "intrasentence, profession") == 0.5 and found.n == 3
     (tmp_path / "s.json").write_text(json.dumps({"intrasentence": scores[:8]}))
     assert score_stereoset(tmp_path / "dev.json", read_stereoset_scores(tmp_path / "s.json")).unscored == (
-        "e2: no score of all three sentences",
+        "e2: at least one of the three sentences has no score",
     )

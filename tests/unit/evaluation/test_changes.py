@@ -89,7 +89,7 @@ def test_wrong_options_are_named(tmp_path: Path, row: dict[str, Any], said: str)
 
 
 def test_paraphrases_that_are_no_texts_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="item '3': paraphrases is no list of texts"):
+    with pytest.raises(InputError, match="item '3': paraphrases is not a list of texts"):
         rewrite_suite(
             write(tmp_path, [{"id": 3, "a": "x", "b": "y", "paraphrases": "z"}]), QuestionChange(use="paraphrase")
         )

@@ -103,7 +103,7 @@ def test_an_item_that_must_never_fail_refuses_alone() -> None:
     assert [check.name for check in found.checks if check.verdict == "regressed"] == ["item 299 must pass exact_match"]
     b[299] = None
     assert gate([True] * 300, b, must_pass=must).verdict == "inconclusive"
-    with pytest.raises(InputError, match="'300', which is no item"):
+    with pytest.raises(InputError, match="'300', which is not an item"):
         gate([True], [True], must_pass=MustPass("exact_match", ("300",)))
 
 

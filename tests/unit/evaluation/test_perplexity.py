@@ -105,7 +105,7 @@ def test_documents_of_a_file(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": 7}', "a.jsonl:1: 'text' is int"),
         ("a.jsonl", b"[]", "a.jsonl:1: Expected `object`"),
         ("a.txt", b"\xff", "not UTF-8 at byte 0"),
-        ("a.txt", b"\n \n", "no text in it"),
+        ("a.txt", b"\n \n", "the file contains no text"),
         ("gone.txt", None, "gone.txt: No such file"),
     ],
 )

@@ -22,8 +22,8 @@ def test_honest_answers_pass() -> None:
     ("answers", "said"),
     [
         ([[-0.25], [-0.25], [-3.0], [-9.0]], "1, 1, 1, 1"),  # those of what was generated, one for each request
-        ([[-2.0], [-2.0, -3.0], [-3.0], [-9.0]], "-2.0000 of a token to which it gave -0.2500"),
-        ([[-0.25], [-0.25, -5.0], [-3.0], [-9.0]], "two tokens at once"),
+        ([[-2.0], [-2.0, -3.0], [-3.0], [-9.0]], "-2.0000 for a token that the server gave -0.2500"),
+        ([[-0.25], [-0.25, -5.0], [-3.0], [-9.0]], "two tokens scored together"),
         ([[-0.25], [-0.25, -3.0], [-3.0], [-0.01]], "another token has -0.0100"),
         ([[-0.25], [-0.25, -0.25], [-0.25], [-0.25]], "the same log-probability"),
         ([[-0.25], [math.nan, -3.0], [-3.0], [-9.0]], "expected finite ones"),

@@ -59,14 +59,14 @@ def test_items_that_are_all_alike_leave_an_interval() -> None:
 @pytest.mark.parametrize(
     ("predictions", "said"),
     [
-        ([{"id": "1", "prediction": "a"}, {"id": "1", "prediction": "b"}], "id '1' stands at"),
-        ([{"prediction": "a"}], 'no "id"'),
+        ([{"id": "1", "prediction": "a"}, {"id": "1", "prediction": "b"}], "id '1' is already used at"),
+        ([{"prediction": "a"}], 'expected an "id"'),
         ([{"id": "1"}], "item '1': expected either"),
         ([{"id": "1", "prediction": None}], "item '1': prediction is null"),
         ([{"id": "1", "prediction": 7}, {"id": "2", "prediction": "b"}], "item '1': prediction is int"),
         ([{"id": "1", "prediction": "a"}], "item '2' has references and no prediction"),
         ([{"id": n, "prediction": "a"} for n in "123"], "item '3' has a prediction and no references"),
-        (["{"], "p:1: no JSON"),
+        (["{"], "p:1: not valid JSON"),
         (["[]"], "p:1: list, expected an object"),
         ([], "no rows"),
     ],
@@ -77,7 +77,7 @@ def test_bad_predictions_are_named(tmp_path: Path, predictions: list[Any], said:
 
 
 def test_bad_references_are_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="item '1': no list"):
+    with pytest.raises(InputError, match="item '1': expected a list"):
         read_references(lines(tmp_path / "r", [{"id": 1, "reference": "a"}]))
     with pytest.raises(InputError, match="item '1': references is empty"):
         score_predictions("bleu", [Prediction("1", "a")], {"1": []})
@@ -87,7 +87,7 @@ def test_bad_references_are_named(tmp_path: Path) -> None:
     ("predictions", "references", "said"),
     [
         ([{"id": 1}], [{"id": 1, "references": ["a"]}], "item '1'"),
-        ([{"id": 1, "prediction": "a"}] * 2, [{"id": 1, "references": ["a"]}], "id '1' stands at"),
+        ([{"id": 1, "prediction": "a"}] * 2, [{"id": 1, "references": ["a"]}], "id '1' is already used at"),
         ([{"id": 1, "prediction": ["a"]}], [{"id": 1, "references": ["a"]}], "prediction is list, expected text"),
         ([{"id": 1, "prediction": "a"}], [{"id": 1, "references": []}], "item '1': references is empty"),
         ([{"id": 1, "prediction": "a"}], [{"id": n, "references": ["a"]} for n in (1, 2)], "item '2'"),

@@ -116,7 +116,7 @@ def test_required_items_is_the_sample_size_of_a_paired_test() -> None:
 def test_nothing_has_no_interval() -> None:
     with pytest.raises(ValueError, match="0 items"):
         wilson(0, 0)
-    with pytest.raises(ValueError, match="both of each"):
+    with pytest.raises(ValueError, match="both values of each"):
         paired_bootstrap([1.0], [1.0, 2.0])
     assert math.isnan(paired_bootstrap([1.0], [2.0]).low)
 

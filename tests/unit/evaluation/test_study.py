@@ -114,7 +114,9 @@ def test_the_plan_says_how_many_are_needed_and_when_to_stop() -> None:
     design = make_design([("a", RUNS[0]), ("b", RUNS[1])], StudyOptions(), pairings)
     said = "\n".join(describe_plan(design, made, 2))
     assert (
-        "by 194 comparisons" in said and "the plan has 12 a pair" in said and "stop when the queues are empty" in said
+        "takes 194 comparisons" in said
+        and "the plan has 12 per pair" in said
+        and "stop only when the queues are empty" in said
     )
 
 
@@ -133,7 +135,7 @@ def test_disagreements_wait_for_every_rater_and_corrections_count() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("criteria: []", "one or more"),
+        ("criteria: []", "at least one"),
         ("criteria: [{name: a, ask: b, levels: [c]}]", "1 levels, expected 2 to 9"),
         ("criteria: [{name: a, ask: b, levels: [c, d], more: 1}]", "more"),
         ("criteria: {", "expected"),
@@ -150,7 +152,7 @@ def test_wrong_gold_is_named_by_its_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"g\.jsonl:2"):
         read_gold(tmp_path / "g.jsonl", StudyOptions())
     (tmp_path / "g.jsonl").write_text('{"prompt": "p", "better": "a", "worse": " a"}\n')
-    with pytest.raises(InputError, match="two different answers"):
+    with pytest.raises(InputError, match="two answers that differ"):
         read_gold(tmp_path / "g.jsonl", StudyOptions())
 
 

@@ -45,7 +45,11 @@ def test_csv_and_repeats(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [("id,q,x,right\n7,a\n", "d.csv:2: another number"), ("id,q,x,right\n", "no rows"), ("id,q,x\n7,a,v\n", "'right'")],
+    [
+        ("id,q,x,right\n7,a\n", "d.csv:2: the row and the header have different numbers of cells"),
+        ("id,q,x,right\n", "no rows"),
+        ("id,q,x\n7,a,v\n", "'right'"),
+    ],
 )
 def test_bad_rows_are_named(tmp_path: Path, data: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
@@ -80,7 +84,7 @@ def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="parquet: No such file"):
         load_suite(path)
     (tmp_path / "d.parquet").write_text("no")
-    with pytest.raises(InputError, match="parquet: no parquet file"):
+    with pytest.raises(InputError, match="parquet: not a Parquet file"):
         load_suite(path)
 
 

@@ -119,7 +119,7 @@ def test_a_rubric_gives_means_and_gains() -> None:
 
 
 def test_nothing_said_is_an_error_and_skips_are_missing() -> None:
-    with pytest.raises(InputError, match="no vote yet"):
+    with pytest.raises(InputError, match="no votes yet"):
         report_study(design(), [task(0)], [], RATERS)
     found = report_study(design(), [task(0), task(1)], [said("r1", 0, "skip"), said("r2", 1, "first")], RATERS)
     assert found.judged == 1 and found.raters[0].skipped == 1 and found.agreement == ()

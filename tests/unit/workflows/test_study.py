@@ -120,7 +120,7 @@ def test_tokens_are_shown_once_and_kept_as_hashes(tmp_path: Path, runs: list[Pat
 
 def test_wrong_starts_are_named(tmp_path: Path, runs: list[Path]) -> None:
     other = write(tmp_path / "runs" / "emu", folder("emu", lambda n: "runs"))
-    for given, said in (([], "no such study"), (runs[:1], "two or more")):
+    for given, said in (([], "no such study"), (runs[:1], "at least two")):
         with pytest.raises(InputError, match=said):
             prepare_study(tmp_path / "study.db", given, None, StudyOptions(), 2)
     assert not (tmp_path / "study.db").exists() and plan_study(runs, None, StudyOptions(), 2).invites == ()

@@ -40,7 +40,7 @@ class Checkpoint:
         file = {"gguf_file": path.name} if path.is_file() else {}
         folder = path.parent if path.is_file() else path
         if not folder.is_dir():
-            raise InputError(f"model {path}: no such folder; expected a checkpoint's folder or a .gguf file")
+            raise InputError(f"model {path}: no such folder; expected a checkpoint folder or a .gguf file")
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         try:
@@ -72,7 +72,9 @@ class Checkpoint:
         strange = sorted(set(request) - _TAKEN)
         if endpoint != "/v1/chat/completions" or strange:
             why = f"no parameter {strange[0]!r}" if strange else f"no endpoint {endpoint}"
-            return CheckpointAnswer(400, {"error": {"message": f"transformers answers {why}"}})
+            return CheckpointAnswer(
+                400, {"error": {"message": f"the transformers backend does not support this request: {why}"}}
+            )
         return await self._apart(self._chat, request)
 
     async def close(self) -> None:
@@ -100,14 +102,15 @@ class Checkpoint:
 
     def _chat(self, request: dict[str, Any]) -> CheckpointAnswer:
         if self._tokenizer.chat_template is None:
-            why = "the checkpoint has no chat template, so it cannot be asked in messages"
+            why = "the checkpoint has no chat template, so it cannot answer chat messages"
             return CheckpointAnswer(400, {"error": {"message": why}})
         text = self._tokenizer.apply_chat_template(request["messages"], tokenize=False, add_generation_prompt=True)
         ids = self._tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids  # (1, tokens)
         most = request.get("max_completion_tokens") or request.get("max_tokens") or _MOST_TOKENS
         most = min(most, self.window - ids.shape[1])
         if most < 1:
-            return CheckpointAnswer(400, {"error": {"message": f"{ids.shape[1]} tokens do not fit in {self.window}"}})
+            why = f"the prompt has {ids.shape[1]} tokens; the context of {self.window} leaves no room for an answer"
+            return CheckpointAnswer(400, {"error": {"message": why}})
         options: dict[str, Any] = {"do_sample": False}
         if temperature := request.get("temperature", 1.0):
             self._torch.manual_seed(request.get("seed", 0))

@@ -20,7 +20,7 @@ class HttpScorer:
 
     def __init__(self, url: str, key: Secret | None = None, timeout_s: float = 30.0) -> None:
         if not url.startswith(("http://", "https://")):
-            raise InputError(f"scorer {url!r}: expected an address that begins with http:// or https://")
+            raise InputError(f"scorer {url!r}: expected a URL that begins with http:// or https://")
         self._url, self._timeout_s = url, timeout_s
         self._headers = {"content-type": "application/json"}
         if key is not None:
@@ -33,10 +33,10 @@ class HttpScorer:
                 return _number(json.load(reply))
         except urllib.error.HTTPError as error:
             with error:
-                raise Unavailable(f"the scorer answered {error.code}") from error
+                raise Unavailable(f"the scorer answered HTTP {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or type(error).__name__
-            raise Unavailable(f"the scorer was not reached ({reason})") from error
+            raise Unavailable(f"the scorer could not be reached ({reason})") from error
         except (ValueError, LookupError, TypeError) as error:
             raise Unavailable('the scorer\'s reply has no score; expected {"score": 0 to 1}') from error
 

@@ -45,7 +45,9 @@ class StudyStore:
         try:
             path.touch(mode=0o600, exist_ok=False)
         except FileExistsError as error:
-            raise InputError(f"{path} exists; go on with it, or name another --study") from error
+            raise InputError(
+                f"{path} exists; continue it by leaving out the runs, or choose another --study"
+            ) from error
         store = cls(path)
         with store._writing() as connection:
             for name, columns in _TABLES.items():
@@ -74,7 +76,7 @@ class StudyStore:
     def design(self) -> StudyDesign:
         rows = self._rows("SELECT body FROM design")
         if not rows:
-            raise InputError(f"{self._path}: an unfinished study; remove it and start again")
+            raise InputError(f"{self._path}: the study was not created completely; remove the file and start again")
         return msgspec.json.decode(rows[0][0], type=StudyDesign)
 
     def tasks(self) -> list[StudyTask]:
@@ -144,10 +146,10 @@ class StudyStore:
             yield
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):
-                raise InputError(f"{self._path}: a database, but no study") from error
+                raise InputError(f"{self._path}: a database, but not a study") from error
             raise Unavailable(f"{self._path}: {error}") from error
         except sqlite3.DatabaseError as error:
-            raise InputError(f"{self._path}: no study ({error})") from error
+            raise InputError(f"{self._path}: not a study ({error})") from error
 
 
 def _json(value: object) -> str:

@@ -164,7 +164,7 @@ class ChoiceLetter(_ItemMean):
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         super().screen(prediction, references)
-        return "" if extract_letter(prediction) else "the answer chooses no letter, or more than one"
+        return "" if extract_letter(prediction) else "the answer chooses no letter or several letters"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
         return extract_letter(prediction) in {reference.strip() for reference in references}
@@ -226,7 +226,7 @@ class Regex(_ItemMean):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise InputError(f"reference {pattern!r} is no regular expression: {error}") from error
+                raise InputError(f"reference {pattern!r} is not a regular expression: {error}") from error
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
@@ -242,7 +242,7 @@ class Numeric(_ItemMean):
 
     def __init__(self, relative: float = 0.0, absolute: float = 0.0) -> None:
         if not (math.isfinite(relative + absolute) and relative >= 0 and absolute >= 0):
-            raise InputError(f"numeric: tolerances {relative} and {absolute}, expected 0 or more")
+            raise InputError(f"numeric: tolerances {relative} and {absolute}, expected numbers of at least 0")
         self._relative, self._absolute = relative, absolute
         self.signature = f"numeric|last|rel:{relative}|abs:{absolute}|refs:any"
 
@@ -252,7 +252,7 @@ class Numeric(_ItemMean):
             raise InputError("references is empty, expected at least one number")
         for reference in references:
             if isinstance(reference, bool) or not parse_quantities(str(reference)):
-                raise InputError(f"reference {reference!r} has no number")
+                raise InputError(f"reference {reference!r} contains no number")
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
@@ -325,9 +325,9 @@ class JsonSchema(_ItemMean):
         try:
             validator_for(schema).check_schema(schema)
         except SchemaError as error:
-            raise InputError(f"the reference is no JSON Schema: {error.message}") from error
+            raise InputError(f"the reference is not a JSON Schema: {error.message}") from error
         if "$ref" in json.dumps(references[0]) and not _has_only_local_refs(references[0]):
-            raise InputError("the schema has a $ref to elsewhere, expected one that begins with '#'")
+            raise InputError("the schema has a $ref to another document; expected only references that begin with '#'")
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
@@ -372,7 +372,7 @@ class Groundedness(_ItemMean):
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         super().screen(prediction, references)
-        return "" if self._sentences(prediction) else "the answer has no sentence"
+        return "" if self._sentences(prediction) else "the answer contains no sentence"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
         sources = [_split_words(source) for source in references]

@@ -121,7 +121,7 @@ class CalibrationError(_LabelMetric):
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         if not isinstance(prediction, dict):
-            raise InputError('prediction is no object, expected {"label": …, "confidence": …}')
+            raise InputError('the prediction is not an object; expected {"label": …, "confidence": …}')
         super().screen(prediction.get("label"), references)
         confidence = prediction.get("confidence")
         if confidence is None:

@@ -69,7 +69,7 @@ class _CollectedGrades:
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         if not isinstance(prediction, Grade):
-            raise InputError(f"{self.name} has no formula; only `steward eval run` can ask for it")
+            raise InputError(f"{self.name} is graded by another program; use it in a suite with `steward eval run`")
         return prediction.why
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
@@ -110,10 +110,10 @@ class Judge(_CollectedGrades):
         references: bool = True,
         temperature: str = "0",
     ) -> None:
-        require_option(self.name, "rubric", rubric, "what makes an answer good, in words")
-        require_option(self.name, "model", model, "the judge's name at its server")
+        require_option(self.name, "rubric", rubric, "a description of what makes an answer good")
+        require_option(self.name, "model", model, "the name of the judge model at its server")
         if not low < high:
-            raise InputError(f"judge: low {low:g} and high {high:g}, expected low below high")
+            raise InputError(f"judge: low {low:g} and high {high:g}, expected low to be less than high")
         self.url, self.key = url, key
         self._rubric, self._model, self._low, self._high, self._references = rubric, model, low, high, references
         self._temperature = parse_temperature(temperature)
@@ -161,7 +161,7 @@ class GroundednessJudge(_CollectedGrades):
     name = "groundedness_judge"
 
     def __init__(self, model: str = "", url: str = "", key: str = "", temperature: str = "0") -> None:
-        require_option(self.name, "model", model, "the judge's name at its server")
+        require_option(self.name, "model", model, "the name of the judge model at its server")
         self.url, self.key, self._model, self._temperature = url, key, model, parse_temperature(temperature)
         self.signature = f"groundedness_judge|model:{model}|prompt:{short_digest(_CARRIED)}|unit:sentence"
 
@@ -182,14 +182,14 @@ class GroundednessJudge(_CollectedGrades):
 
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
         if not replies:
-            return Grade(why="the answer has no sentence")
+            return Grade(why="the answer contains no sentence")
         said = reply_text(replies[0])
         verdicts: dict[int, set[str]] = {}
         for number, verdict in _LINE.findall(said):
             verdicts.setdefault(int(number), set()).add(verdict.lower())
         wanted = range(1, len(split_sentences(answer)) + 1)
         if sorted(verdicts) != list(wanted) or any(len(verdict) > 1 for verdict in verdicts.values()):
-            return Grade(why=f"the judge did not give one verdict a sentence: {shorten(said)}")
+            return Grade(why=f"the judge did not give exactly one verdict per sentence: {shorten(said)}")
         return Grade(sum(verdict == {"yes"} for verdict in verdicts.values()) / len(verdicts), said=said)
 
 
@@ -202,7 +202,7 @@ class EmbeddingSimilarity(_CollectedGrades):
     name = "embedding_similarity"
 
     def __init__(self, model: str = "", url: str = "", key: str = "") -> None:
-        require_option(self.name, "model", model, "the embedding model's name at its server")
+        require_option(self.name, "model", model, "the name of the embedding model at its server")
         self.url, self.key, self._model = url, key, model
         self.signature = f"embedding_similarity|model:{model}|cosine|refs:max"
 
@@ -214,15 +214,17 @@ class EmbeddingSimilarity(_CollectedGrades):
 
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
         if not replies:
-            return Grade(why="the answer is empty, or there is no reference")
+            return Grade(why="the answer is empty or the item has no reference")
         try:
             rows = sorted(msgspec.json.decode(replies[0])["data"], key=lambda row: row["index"])
             vectors = np.array([row["embedding"] for row in rows], dtype=np.float64)  # (answer and references, size)
         except (msgspec.MsgspecError, LookupError, TypeError, ValueError):
-            return Grade(why="the reply holds no embeddings")
+            return Grade(why="the reply contains no embeddings")
         lengths = np.linalg.norm(vectors, axis=-1)
         if vectors.ndim != 2 or len(vectors) < 2 or not np.isfinite(lengths).all() or not lengths.all():
-            return Grade(why=f"embeddings of shape {vectors.shape}, expected finite ones of the answer and references")
+            return Grade(
+                why=f"embeddings of shape {vectors.shape}, expected finite vectors for the answer and the references"
+            )
         unit = vectors / lengths[:, None]
         return Grade(float((unit[1:] @ unit[0]).max()))
 
@@ -250,7 +252,7 @@ def grade_from_score(value: object) -> Grade:
 def require_option(metric: str, option: str, value: str, what: str) -> None:
     """:raises InputError: the option is not given"""
     if not value.strip():
-        raise InputError(f"{metric}: no option {option!r}; expected {what}")
+        raise InputError(f"{metric}: the option {option!r} is missing; expected {what}")
 
 
 def parse_temperature(text: str) -> float | None:
@@ -258,7 +260,9 @@ def parse_temperature(text: str) -> float | None:
     try:
         return float(text) if text else None
     except ValueError:
-        raise InputError(f"temperature {text!r}, expected a number, or nothing to leave it out") from None
+        raise InputError(
+            f"temperature {text!r}, expected a number, or an empty text to leave it to the server"
+        ) from None
 
 
 def make_chat_call(model: str, system: str, user: str, temperature: float | None = 0.0) -> GraderCall:

@@ -21,7 +21,7 @@ class _MeasuredMetric:
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         """`prediction`: seconds, or None where they were not measured."""
-        return _require_number(prediction, "seconds") or ("" if prediction is not None else "its time was not measured")
+        return _require_number(prediction, "seconds") or ("" if prediction is not None else "the time was not measured")
 
     def item(self, prediction: Any) -> float:
         return float(prediction)
@@ -47,7 +47,7 @@ class InTime(_MeasuredMetric):
 
     def __init__(self, seconds: float = 1.0) -> None:
         if not 0 < seconds < math.inf:
-            raise InputError(f"in_time: seconds {seconds}, expected more than 0")
+            raise InputError(f"in_time: seconds {seconds}, expected a number above 0")
         self._seconds = seconds
         self.signature = f"in_time|seconds:{seconds:g}"
 
@@ -67,7 +67,7 @@ class MeanCost(_MeasuredMetric):
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         """`prediction`: {"input_tokens", "output_tokens"}."""
         if not isinstance(prediction, dict):
-            raise InputError('prediction is no object, expected {"input_tokens": …, "output_tokens": …}')
+            raise InputError('the prediction is not an object; expected {"input_tokens": …, "output_tokens": …}')
         counts = [prediction.get(name) for name in ("input_tokens", "output_tokens")]
         return "" if None not in (*counts, *(_require_number(n, "a count of tokens") for n in counts)) else _UNCOUNTED
 
@@ -76,7 +76,7 @@ class MeanCost(_MeasuredMetric):
         return float(million) / 1e6
 
 
-_UNCOUNTED = "the server counted no tokens"
+_UNCOUNTED = "the server reported no token counts"
 
 
 def _require_number(value: Any, what: str) -> str:

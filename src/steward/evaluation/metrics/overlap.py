@@ -109,7 +109,7 @@ class _Rouge(_Overlap):
         super().screen(prediction, references)
         if any(any(c.isascii() and c.isalnum() for c in reference.lower()) for reference in references):
             return ""
-        return "no reference has a letter from a to z or a digit, all that ROUGE reads; use chrf"
+        return "no reference contains a letter from a to z or a digit, which is all that ROUGE reads; use chrf"
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         values = [

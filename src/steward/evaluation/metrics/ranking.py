@@ -22,10 +22,10 @@ class _RankingMetric:
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         if not isinstance(prediction, list) or not all(isinstance(item, str) for item in prediction):
-            raise InputError("prediction is no list of ids, expected texts, best first")
+            raise InputError("the prediction is not a list of ids; expected a list of texts, best first")
         twice = next((item for index, item in enumerate(prediction) if item in prediction[:index]), None)
         if twice is not None:
-            raise InputError(f"{twice!r} stands twice in the prediction")
+            raise InputError(f"{twice!r} appears twice in the prediction")
         if not references:
             raise InputError("references is empty, expected at least one relevant id")
         _parse_gains(references)

@@ -76,7 +76,7 @@ def test_every_sentence_needs_one_verdict() -> None:
     assert metric.grade(answer, [reply("1: yes\n2: no\n3: yes")]).value == pytest.approx(2 / 3)
     assert metric.grade(answer, [reply("1: yes\n2: no")]).value is None
     assert metric.grade(answer, [reply("1: yes\n2: no\n2: yes\n3: yes")]).value is None
-    assert metric.calls("q", " ", ["s"]) == [] and metric.grade(" ", []).why == "the answer has no sentence"
+    assert metric.calls("q", " ", ["s"]) == [] and metric.grade(" ", []).why == "the answer contains no sentence"
 
 
 def test_the_cosine_with_the_nearest_reference() -> None:
@@ -95,9 +95,9 @@ def test_only_numbers_from_0_to_1_are_scores() -> None:
 
 def test_options_and_names() -> None:
     assert not higher_is_better("toxicity") and make_metric("judge@tone", {"rubric": "r", "model": "m", "high": 10})
-    with pytest.raises(InputError, match="judge: no option 'rubric'"):
+    with pytest.raises(InputError, match="judge: the option 'rubric' is missing"):
         make_metric("judge", {"model": "m"})
     with pytest.raises(UnknownName, match="scorer"):
         make_metric("toxicity", {"scorers": "x"})
-    with pytest.raises(InputError, match="only `steward eval run`"):
+    with pytest.raises(InputError, match="use it in a suite with `steward eval run`"):
         make_metric("toxicity").screen("text", [])

@@ -30,7 +30,7 @@ def test_means_by_hand() -> None:
 
 @pytest.mark.parametrize("seen", [{"input_tokens": 3}, {"input_tokens": None, "output_tokens": 2}, {}])
 def test_uncounted_tokens_cost_nothing_known(seen: dict[str, Any]) -> None:
-    assert make_metric("cost", PRICES).screen(seen, []) == "the server counted no tokens"
+    assert make_metric("cost", PRICES).screen(seen, []) == "the server reported no token counts"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_uncounted_tokens_cost_nothing_known(seen: dict[str, Any]) -> None:
         ("cost", PRICES, {"input_tokens": -3, "output_tokens": 1}, "a count of tokens"),
         ("cost", {}, {}, "expected prices"),
         ("cost", {"input": "-1", "output": "2"}, {}, "expected prices"),
-        ("in_time", {"seconds": "0"}, 1, "expected more than 0"),
+        ("in_time", {"seconds": "0"}, 1, "expected a number above 0"),
     ],
 )
 def test_bad_input_is_named(name: str, options: dict[str, str], seen: Any, said: str) -> None:
