@@ -143,10 +143,10 @@ def test_a_file_cut_short_is_a_failed_row_and_the_rest_is_read(tmp_path: Path, n
     ("content", "options", "expected"),
     [
         ("", {}, "without a row"),
-        ('{"body": "x"}\n', {}, "no column text, messages, or prompt with chosen and rejected; it has body"),
+        ('{"body": "x"}\n', {}, "no column text, messages, or chosen and rejected; its columns are body"),
         ('{"body": "x"}\n', {"text": "boddy"}, "did you mean 'body'"),
         ('{"text": "x"}\n', {"id": "key"}, "unknown column"),
-        ("nonsense\n", {}, "a.jsonl:1: no row of the first 200 can be read: not JSON"),
+        ("nonsense\n", {}, "a.jsonl:1: none of the first 200 rows can be read: not JSON"),
     ],
 )
 def test_what_cannot_be_planned_is_said(tmp_path: Path, content: str, options: Any, expected: str) -> None:

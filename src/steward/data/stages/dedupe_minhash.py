@@ -225,7 +225,7 @@ class MinhashIndex:
             writer = writer or pa.ipc.new_file(str(temporary), schema)
             writer.write_batch(batch.filter(pa.array(is_kept)).replace_schema_metadata(schema.metadata))
         if writer is not None:
-            writer.finish()
+            writer.close()
             os.replace(temporary, path)
 
     def _list_files(self) -> list[Path]:
