@@ -24,8 +24,8 @@ from steward.core.extend import GuardContext, Verdict
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, ModelEntry
 from steward.gateway.guards import GuardedStream, guard_answer, guard_request
-from steward.gateway.relay import Outgoing, Relay, early_error, failed, outgoing_of, taken_in
-from steward.gateway.sse import data_of
+from steward.gateway.relay import Outgoing, Relay, build_outgoing, convert_answer, convert_error, parse_early_error
+from steward.gateway.sse import event_data
 from steward.gateway.wire import decode_request, upstream_error
 
 ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/messages", "/v1/responses")
@@ -57,17 +57,17 @@ def request_target(data: bytes) -> None:
             exchange.request.content_bytes()
             assert (exchange.request.output_limit() or 1) < 2**63
             guard_request([Passing()], exchange)
-            json.loads(outgoing_of(exchange, ENTRY).body)
+            json.loads(build_outgoing(exchange, ENTRY).body)
         except Refused as error:
             assert 400 <= error.status < 500 and error.message
-            json.loads(dialects.of(endpoint).error_body(error, "req_1"))
+            json.loads(dialects.find_dialect(endpoint).error_body(error, "req_1"))
 
 
 def stream_target(data: bytes) -> None:
     """Every stream ends in the client's dialect, whatever the pieces it came in."""
     step = 1 + data[0] % 7 if data else 1
     for endpoint in ENDPOINTS:
-        translation = dialects.translation(endpoint, ENTRY.endpoints)
+        translation = dialects.find_translation(endpoint, ENTRY.endpoints)
         for native in (True, False) if translation else (True,):
             outgoing = Outgoing(endpoint, b"") if native else Outgoing(dialects.CHAT, b"", translation, ASKED)
             exchange = Exchange("req_1", endpoint, {}, b"", 0.0, 0.0)
@@ -77,12 +77,12 @@ def stream_target(data: bytes) -> None:
             if exchange.truncated:
                 assert b"stream_truncated" in out or b'"type":"error"' in out
             guarded = GuardedStream([Passing()], exchange)
-            for event in (*dialects.of(endpoint).scanner().feed(out), data + b"\n\n"):
+            for event in (*dialects.find_dialect(endpoint).scanner().feed(out), data + b"\n\n"):
                 try:
                     guarded.feed(event)
                 except Refused as error:
                     assert error.status == 502
-    early_error(data_of(data))
+    parse_early_error(event_data(data))
 
 
 def answer_target(data: bytes) -> None:
@@ -90,11 +90,11 @@ def answer_target(data: bytes) -> None:
     upstream_error(500, data)
     for endpoint in ENDPOINTS:
         exchange = Exchange("req_1", endpoint, {}, b"", 0.0, 0.0)
-        translation = dialects.translation(endpoint, ENTRY.endpoints)
+        translation = dialects.find_translation(endpoint, ENTRY.endpoints)
         outgoing = Outgoing(dialects.CHAT, b"", translation, ASKED) if translation else Outgoing(endpoint, b"")
-        failed(exchange, outgoing, 500, data)
+        convert_error(exchange, outgoing, 500, data)
         try:
-            answer: Answer = taken_in(exchange, outgoing, data)
+            answer: Answer = convert_answer(exchange, outgoing, data)
             guard_answer([Passing()], exchange, answer.body)
         except Refused as error:
             assert error.status == 502

@@ -33,8 +33,8 @@ import aiohttp
 
 from conftest import Deployment, mock
 from steward.core.records import Admitted, Settled
-from steward.gateway.handlers.authenticate import pseudonym
 from steward.gateway.ledger import decode_frames, writer_of
+from steward.gateway.middleware.authenticate import pseudonym
 
 CLIENTS = 12
 PRICE = (2.0, 6.0)  # USD per million tokens in and out, of every model

@@ -19,7 +19,7 @@ EDGES = {"adapters", "workflows", "processes", "console", "cli"}
 EDGE_FILES = {
     "gateway/app.py",
     "gateway/stream.py",
-    "gateway/handlers",
+    "gateway/middleware",
     "core/extend.py",
     "evaluation/run.py",
     "loadtest/sender.py",
@@ -103,5 +103,5 @@ def test_processes_that_hold_content_disable_core_dumps(name: str) -> None:
 
 def test_no_process_is_forgotten() -> None:
     known = {"worker", "keeper", "console", "engine", "rating", "load_sender", "supervisor", "echo"}
-    helping = {"connection", "lifeline", "ports", "reloader", "__init__"}
+    helping = {"http_protocol", "lifeline", "ports", "reloader", "__init__"}
     assert {path.stem for path in (SOURCE / "processes").glob("*.py")} == known | helping

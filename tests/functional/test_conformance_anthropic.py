@@ -134,7 +134,7 @@ def test_thinking_and_the_end_at_max_tokens(client: anthropic.Anthropic) -> None
         ("error-midstream", "lost a worker"),
         ("truncated", "without a finish_reason"),
         ("malformed", "JSON"),
-        ("stalled", "in time"),
+        ("stalled", "no next byte"),
         ("claude-error", "busy"),
         ("claude-cut", "without its last event"),
     ],
@@ -175,7 +175,7 @@ def test_errors_have_anthropics_shape(it: Conformance, client: anthropic.Anthrop
     ],
 )
 def test_what_would_be_lost_is_refused_by_name(client: anthropic.Anthropic, more: Any, named: str) -> None:
-    with pytest.raises(anthropic.BadRequestError, match=f"'{named}' cannot be translated"):
+    with pytest.raises(anthropic.BadRequestError, match=f"'{named}' is not supported"):
         client.messages.create(**{"model": "good", "max_tokens": 9, "messages": HI, **more})
 
 

@@ -89,7 +89,7 @@ def test_embeddings_and_completions(client: openai.OpenAI) -> None:
         ("done-without-finish", "without a finish_reason"),
         ("malformed", "not a JSON object"),
         ("cut", "finish_reason|JSON|mid-stream"),
-        ("stalled", "no next byte of its answer in time"),
+        ("stalled", "no next byte of its answer within"),
     ],
 )
 def test_failures_in_mid_stream_are_errors(client: openai.OpenAI, model: str, says: str) -> None:
@@ -128,7 +128,7 @@ def test_an_error_page_becomes_an_error_object(client: openai.OpenAI) -> None:
 @pytest.mark.parametrize(
     ("model", "status", "says"),
     [
-        ("wrong-key", 502, "refused the gateway's key"),
+        ("wrong-key", 502, "rejected the gateway's key"),
         ("redirect", 502, "status 307"),
         ("odd-status", 502, "status 600"),
         ("odd-retry", 429, "plain words"),

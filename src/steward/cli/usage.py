@@ -16,7 +16,7 @@ from steward.core.errors import InputError, Unavailable
 if TYPE_CHECKING:
     from steward.adapters.stores.sql import SqlStore
     from steward.core.records import ExchangeRow
-    from steward.gateway.reconcile import Difference
+    from steward.gateway.reconcile import UsageDifference
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -101,7 +101,7 @@ def reconcile(
         raise typer.Exit(1)
 
 
-def _listed(item: Difference) -> list[object]:
+def _listed(item: UsageDifference) -> list[object]:
     numbers = (_number(item.ledger), _number(item.provider), _number(item.provider - item.ledger, sign="+"))
     return [item.day, item.model, item.request, item.what.replace("_", " "), *numbers]
 

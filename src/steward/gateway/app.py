@@ -19,7 +19,7 @@ from steward.core.records import KeyRecord
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler
 from steward.gateway.limits import limit_headers
-from steward.gateway.tally import Turnstile
+from steward.gateway.rejections import RejectionCounter
 from steward.gateway.wire import invalid, new_request_id
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 JSON: Final = b"application/json"
 WRITE: Final = "steward.write"  # in a scope's extensions: sends a part of the answer; false where the client is slow
-HUNG_UP: Final = "steward.hung_up"  # in a scope's extensions: takes what to call when the client goes, or None
-COUNTED: Final = "steward.counted"  # in a scope: the connection has refused the request, and counted it
+ON_DISCONNECT: Final = "steward.hung_up"  # in a scope's extensions: takes what to call when the client goes, or None
+ALREADY_COUNTED: Final = "steward.counted"  # in a scope: the connection has refused the request, and counted it
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ class Gateway:
         feedback: Callable[[Mapping[str, str], bytes], bytes],
         ready: Callable[[], Awaitable[bool]],
         max_body_bytes: int,
-        turnstile: Turnstile,
+        rejections: RejectionCounter,
         on_start: Callable[[], Awaitable[None]],
         on_stop: Callable[[], Awaitable[None]],
     ) -> None:
@@ -104,7 +104,7 @@ class Gateway:
         self._feedback = feedback
         self._ready = ready
         self.max_body_bytes = max_body_bytes
-        self._turnstile = turnstile
+        self._rejections = rejections
         self._on_start, self._on_stop = on_start, on_stop
         self._mounts = {(mount.path): mount for mount in MOUNTS}
 
@@ -131,10 +131,10 @@ class Gateway:
         try:
             mount = self._mounts.get(scope["path"])
             if mount is None:
-                raise Refused(f"No such path: {scope['path'][:200]}.", status=404, type="invalid_request_error")
+                raise Refused(f"No endpoint at {scope['path'][:200]}.", status=404, type="invalid_request_error")
             if scope["method"] != mount.method:
                 raise Refused(
-                    f"{mount.path} takes {mount.method}, not {scope['method']}.",
+                    f"{mount.path} accepts {mount.method}, not {scope['method']}.",
                     status=405,
                     type="invalid_request_error",
                 )
@@ -146,19 +146,19 @@ class Gateway:
             else:
                 await _write(send, request_id, await self._about(mount, headers))
         except Refused as error:
-            if COUNTED not in scope and (mount is None or mount.permission != "public"):
-                self._turnstile.turned_away(error, "")
+            if ALREADY_COUNTED not in scope and (mount is None or mount.permission != "public"):
+                self._rejections.count_rejection(error, "")
             await _write(send, request_id, _refusal(error, scope["path"], request_id))
         except Exception:
             log.exception("request failed", extra={"request_id": request_id})
-            await _write(send, request_id, _refusal(_ours(), scope["path"], request_id))
+            await _write(send, request_id, _refusal(_internal_error(), scope["path"], request_id))
 
     async def _about(self, mount: Mount, headers: Mapping[str, str]) -> Answer:
         if mount.path == "/v1/models":
             return Answer(200, self._models(headers))
         if mount.path == "/healthz" or await self._ready():
             return Answer(200, b'{"status":"ok"}')
-        raise Refused("Not ready: no model would answer yet.", status=503, type="api_error", code="not_ready")
+        raise Refused("Not ready: no model is available yet.", status=503, type="api_error", code="not_ready")
 
     async def _exchange(
         self, request_id: str, path: str, headers: Mapping[str, str], scope: Scope, receive: Receive, send: Send
@@ -176,7 +176,7 @@ class Gateway:
                 answer = await self._infer(exchange)
             except Refused as error:
                 if exchange.settled is None:
-                    self._turnstile.turned_away(error, exchange.route)
+                    self._rejections.count_rejection(error, exchange.route)
                 answer = _refusal(error, path, request_id)
                 answer.headers += _retry_headers(exchange, answer)
             answer.headers.extend(_limit_headers(exchange))
@@ -189,7 +189,7 @@ class Gateway:
         except asyncio.CancelledError:
             task.uncancel()
             if not (exchange.client_closed or begun):
-                await _write(send, request_id, _refusal(_stopping(), path, request_id))
+                await _write(send, request_id, _refusal(_stopping_error(), path, request_id))
         finally:
             forget()
             exchange.end()
@@ -205,7 +205,7 @@ class Gateway:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise invalid("The client hung up before its request was complete.")
+                raise invalid("The client disconnected before its request was complete.")
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > self.max_body_bytes:
@@ -215,7 +215,8 @@ class Gateway:
 
     def _too_large(self, size: int) -> Refused:
         return Refused(
-            f"The body has {size:,} bytes or more; the limit is {self.max_body_bytes:,} (gateway.max_body_bytes).",
+            f"The request body has at least {size:,} bytes; the limit is {self.max_body_bytes:,} "
+            "(gateway.max_body_bytes).",
             status=413,
             type="invalid_request_error",
             code="request_too_large",
@@ -252,7 +253,7 @@ def _watch(scope: Scope, receive: Receive, exchange: Exchange, task: asyncio.Tas
             pass
         gone()
 
-    when_gone = scope.get("extensions", {}).get(HUNG_UP)
+    when_gone = scope.get("extensions", {}).get(ON_DISCONNECT)
     if when_gone is None:  # another server than ours
         return asyncio.ensure_future(listen()).cancel
     when_gone(gone)
@@ -275,18 +276,20 @@ def _retry_headers(exchange: Exchange, answer: Answer) -> list[tuple[bytes, byte
 
 
 def _refusal(error: Refused, path: str, request_id: str) -> Answer:
-    answer = Answer(error.status, dialects.of(path).error_body(error, request_id))
+    answer = Answer(error.status, dialects.find_dialect(path).error_body(error, request_id))
     answer.headers = [(name.encode(), value.encode()) for name, value in error.headers]
     return answer
 
 
-def _ours() -> Refused:
-    return Refused("Something went wrong on our side; the log names it.", status=500, type="server_error")
-
-
-def _stopping() -> Refused:
+def _internal_error() -> Refused:
     return Refused(
-        "The gateway is stopping, and the time for open requests to finish has passed. Try again.",
+        "Internal error: this is a bug in steward. The gateway's log has the details.", status=500, type="server_error"
+    )
+
+
+def _stopping_error() -> Refused:
+    return Refused(
+        "The gateway is shutting down and the time for open requests to finish is over. Send the request again.",
         status=503,
         type="api_error",
         code="stopping",
@@ -309,8 +312,8 @@ async def _write(send: Send, request_id: str, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _event(exchange: Exchange, error: Refused) -> dict[str, Any]:
-    event = dialects.of(exchange.endpoint).error_event(error, exchange.request_id)
+def _error_event(exchange: Exchange, error: Refused) -> dict[str, Any]:
+    event = dialects.find_dialect(exchange.endpoint).error_event(error, exchange.request_id)
     return {"type": "http.response.body", "body": event, "more_body": True}
 
 
@@ -325,15 +328,15 @@ async def _write_stream(send: Send, exchange: Exchange, answer: Answer, write: C
             if write is not None:
                 await stream.flow(write)
     except Refused as error:
-        await send(_event(exchange, error))
+        await send(_error_event(exchange, error))
     except asyncio.CancelledError:
         if exchange.client_closed:
             raise
         exchange.cut_off = True
-        await send(_event(exchange, _stopping()))
+        await send(_error_event(exchange, _stopping_error()))
     except Exception:
         log.exception("stream failed", extra={"request_id": exchange.request_id})
-        await send(_event(exchange, _ours()))
+        await send(_error_event(exchange, _internal_error()))
     finally:
         stream.close()
     await send({"type": "http.response.body", "body": b""})

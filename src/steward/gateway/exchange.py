@@ -142,4 +142,4 @@ class Answer:
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
-Wrapper = Callable[[Handler], Handler]
+Middleware = Callable[[Handler], Handler]

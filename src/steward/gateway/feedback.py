@@ -23,7 +23,7 @@ _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 Seal = Callable[[Feedback, bytes], bytes]
 
 
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FeedbackBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /v1/feedback`."""
 
     request_id: str
@@ -33,14 +33,14 @@ class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     correction: str | None = None
 
 
-class Content(msgspec.Struct, frozen=True):
+class FeedbackContent(msgspec.Struct, frozen=True):
     """What is sealed of it."""
 
     comment: str | None
     correction: str | None
 
 
-class Accepted(msgspec.Struct, frozen=True, tag="feedback", tag_field="object"):
+class FeedbackReceipt(msgspec.Struct, frozen=True, tag="feedback", tag_field="object"):
     """The answer."""
 
     id: str
@@ -49,46 +49,46 @@ class Accepted(msgspec.Struct, frozen=True, tag="feedback", tag_field="object"):
     label: str | None
 
 
-_said = msgspec.json.Decoder(Said)
+_feedback_body = msgspec.json.Decoder(FeedbackBody)
 
 
-def decode(body: bytes) -> Said:
+def decode(body: bytes) -> FeedbackBody:
     """:raises Refused: 400, naming the field that is wrong and never repeating a text"""
     try:
-        said = _said.decode(body)
+        feedback = _feedback_body.decode(body)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
         raise invalid(message, where.strip("`").removeprefix("$.") or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("The body is not valid JSON. Expected a JSON object in UTF-8.") from error
-    if not _REQUEST_ID.fullmatch(said.request_id):
+        raise invalid("The request body is not valid JSON. Send a JSON object in UTF-8.") from error
+    if not _REQUEST_ID.fullmatch(feedback.request_id):
         raise invalid("request_id must be the x-request-id of an answer: 'req_' and 24 hex digits.", "request_id")
-    if not -1 <= said.score <= 1:
-        raise invalid(f"score must be between -1 and 1, not {said.score}.", "score")
-    if said.label is not None and not _LABEL.fullmatch(said.label):
-        raise invalid("label must be 1 to 64 letters, digits, '_', '.' or '-'; say more in comment.", "label")
-    for name, text in (("comment", said.comment), ("correction", said.correction)):
+    if not -1 <= feedback.score <= 1:
+        raise invalid(f"score must be between -1 and 1, not {feedback.score}.", "score")
+    if feedback.label is not None and not _LABEL.fullmatch(feedback.label):
+        raise invalid("label must be 1 to 64 letters, digits, '_', '.' or '-'; put longer text in comment.", "label")
+    for name, text in (("comment", feedback.comment), ("correction", feedback.correction)):
         if text is not None and len(text) > MAX_TEXT:
             raise invalid(f"{name} has {len(text):,} characters; the limit is {MAX_TEXT:,}.", name)
-    return said
+    return feedback
 
 
-def take(body: bytes, key: KeyRecord, feedback_id: str, at: float, seal: Seal) -> tuple[Feedback, bytes]:
+def accept_feedback(body: bytes, key: KeyRecord, feedback_id: str, at: float, seal: Seal) -> tuple[Feedback, bytes]:
     """The record to keep and the answer to send.
 
     :raises Refused: 400
     """
-    said = decode(body)
+    feedback = decode(body)
     record = Feedback(
         id=feedback_id,
         at=at,
         key_id=key.id,
         project=key.project,
-        request_id=said.request_id,
-        score=said.score,
-        label=said.label,
+        request_id=feedback.request_id,
+        score=feedback.score,
+        label=feedback.label,
     )
-    if said.comment or said.correction:
-        content = msgspec.msgpack.encode(Content(said.comment, said.correction))
+    if feedback.comment or feedback.correction:
+        content = msgspec.msgpack.encode(FeedbackContent(feedback.comment, feedback.correction))
         record = msgspec.structs.replace(record, sealed=seal(record, content))
-    return record, msgspec.json.encode(Accepted(record.id, record.request_id, record.score, record.label))
+    return record, msgspec.json.encode(FeedbackReceipt(record.id, record.request_id, record.score, record.label))

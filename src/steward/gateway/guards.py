@@ -15,11 +15,11 @@ from steward.core.errors import Refused
 from steward.core.extend import Guard, Verdict
 from steward.gateway import dialects
 from steward.gateway.exchange import Exchange
-from steward.gateway.texts import Json, Values
+from steward.gateway.text_fields import Json, JsonFragments
 from steward.gateway.wire import invalid, upstream_failed
 
 
-def blocked(guard: str, why: str) -> Refused:
+def block_error(guard: str, why: str) -> Refused:
     """The refusal of an exchange; `why` is the guard's reason, never the text it saw."""
     return Refused(
         f"Blocked by the guard '{guard}': {why}.",
@@ -29,7 +29,7 @@ def blocked(guard: str, why: str) -> Refused:
     )
 
 
-def _shown(name: str, verdict: Verdict) -> str:
+def _format_verdict(name: str, verdict: Verdict) -> str:
     """What the header says: `privacy=rewrite`; a guard that let something through for a reason says which."""
     return f"{name}={verdict.action}" + (f"({verdict.reason})" if verdict.action == "allow" and verdict.reason else "")
 
@@ -39,7 +39,7 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
 
     :raises Refused: a guard blocked, or failed (which never passes)
     """
-    find = dialects.of(exchange.endpoint).request_texts
+    find = dialects.find_dialect(exchange.endpoint).replace_request_texts
     try:
         body: Json = msgspec.json.decode(exchange.body, type=dict)
         changed = False
@@ -52,9 +52,9 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
                 find(body, lambda _, texts=texts: next(texts))  # type: ignore[misc]
                 changed = True
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise invalid(f"The body is not valid JSON: {error}.") from error
+        raise invalid(f"The request body is not valid JSON: {error}.") from error
     except RecursionError as error:
-        raise invalid("The body is nested too deeply for the guards to read it.") from error
+        raise invalid("The request body is nested too deeply for the guards to read.") from error
     if changed:
         exchange.body = msgspec.json.encode(body)
 
@@ -63,21 +63,21 @@ def _verdict(guard: Guard, exchange: Exchange, fields: list[str]) -> Verdict:
     try:
         verdict = guard.request(exchange, tuple(fields))
     except Exception as error:  # a guard that cannot decide blocks
-        raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
-    exchange.guards.append(_shown(guard.name, verdict))
+        raise block_error(guard.name, f"the guard failed ({type(error).__name__})") from error
+    exchange.guards.append(_format_verdict(guard.name, verdict))
     if verdict.action == "block":
-        raise blocked(guard.name, verdict.reason or "no reason given")
+        raise block_error(guard.name, verdict.reason or "the guard gave no reason")
     if verdict.action == "rewrite" and len(verdict.texts) != len(fields):
-        raise blocked(guard.name, f"it returned {len(verdict.texts)} texts for {len(fields)}")
+        raise block_error(guard.name, f"the guard returned {len(verdict.texts)} texts for {len(fields)} fields")
     return verdict
 
 
-class Guarding:
+class GuardChain:
     """All guards as one filter of an answer's texts (`texts.Filter`); the last to see the request sees these first."""
 
     def __init__(self, guards: Sequence[Guard], exchange: Exchange) -> None:
         self._guards, self._exchange = guards, exchange
-        self._open: dict[tuple[int, str], Values | None] = {}
+        self._open: dict[tuple[int, str], JsonFragments | None] = {}
 
     def text(self, choice: int, field: str, text: str, last: bool = False) -> str:
         if last:
@@ -90,7 +90,7 @@ class Guarding:
         """Each value is a field of its own: `tool_calls.0.arguments.3`."""
         values = self._open.get((choice, field))
         if values is None:
-            values = Values(lambda number, piece, end: self._through(choice, f"{field}.{number}", piece, end))
+            values = JsonFragments(lambda number, piece, end: self._through(choice, f"{field}.{number}", piece, end))
             self._open[choice, field] = values
         if last:
             del self._open[choice, field]
@@ -110,7 +110,7 @@ class Guarding:
             try:
                 text = guard.delta(self._exchange, choice, field, text, last)
             except Exception as error:
-                raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
+                raise block_error(guard.name, f"the guard failed ({type(error).__name__})") from error
         return text
 
 
@@ -118,7 +118,7 @@ def guard_answer(guards: Sequence[Guard], exchange: Exchange, body: bytes) -> by
     """A whole answer after all guards. :raises Refused: a guard blocked or failed; the answer is no JSON object"""
     try:
         answer: Json = msgspec.json.decode(body, type=dict)
-        dialects.of(exchange.endpoint).answer_texts(answer, Guarding(guards, exchange))
+        dialects.find_dialect(exchange.endpoint).filter_answer_texts(answer, GuardChain(guards, exchange))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise upstream_failed("the upstream's answer is not valid JSON", "upstream_malformed") from error
     close(guards, exchange)
@@ -129,7 +129,7 @@ class GuardedStream:
     """A stream's events after all guards."""
 
     def __init__(self, guards: Sequence[Guard], exchange: Exchange) -> None:
-        self._texts = dialects.of(exchange.endpoint).stream_texts(Guarding(guards, exchange))
+        self._texts = dialects.find_dialect(exchange.endpoint).open_text_stream(GuardChain(guards, exchange))
 
     def feed(self, event: bytes) -> bytes:
         """What to send for `event`. :raises Refused: a guard failed; the event's data is no JSON object"""
@@ -145,7 +145,7 @@ def close(guards: Sequence[Guard], exchange: Exchange) -> None:
         try:
             verdict = guard.close(exchange)
         except Exception as error:
-            raise blocked(guard.name, f"it could not decide ({type(error).__name__})") from error
-        exchange.guards.append(_shown(f"{guard.name}:answer", verdict))
+            raise block_error(guard.name, f"the guard failed ({type(error).__name__})") from error
+        exchange.guards.append(_format_verdict(f"{guard.name}:answer", verdict))
         if verdict.action == "block":
-            raise blocked(guard.name, verdict.reason or "no reason given")
+            raise block_error(guard.name, verdict.reason or "the guard gave no reason")

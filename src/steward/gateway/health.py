@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from steward.gateway.routing import Standing
+from steward.gateway.routing import ModelStanding
 
 State = Literal["closed", "open", "half_open"]
 
@@ -178,15 +178,15 @@ class ModelHealth:
         self.in_flight = 0
         self.rests_until = -math.inf  # it answered 429 and said until when
 
-    def standing(self, ejected: bool, now: float) -> Standing:
+    def standing(self, ejected: bool, now: float) -> ModelStanding:
         out = ejected or now < self.rests_until or self.breaker.state(now) == "open"
-        return Standing(self.in_flight, self.latency.value(now), out)
+        return ModelStanding(self.in_flight, self.latency.value(now), out)
 
 
-class HealthBook:
+class HealthTracker:
     """The health of every model of a worker."""
 
-    def __init__(self, plan: HealthPlan, models: Iterable[str], before: HealthBook | None = None) -> None:
+    def __init__(self, plan: HealthPlan, models: Iterable[str], before: HealthTracker | None = None) -> None:
         """`before`: what an earlier configuration knew of the same models stays known."""
         self._plan = plan
         known = before._models if before is not None and before._plan == plan else {}
@@ -195,16 +195,16 @@ class HealthBook:
     def __getitem__(self, model: str) -> ModelHealth:
         return self._models[model]
 
-    def standings(self, targets: Iterable[str], others: Iterable[str], now: float) -> dict[str, Standing]:
+    def standings(self, targets: Iterable[str], others: Iterable[str], now: float) -> dict[str, ModelStanding]:
         """What `routing.order` must know; outliers are looked for among `targets`, which share the same work."""
         names = list(targets)
         counts = {name: self._models[name].breaker.window.counts(now) for name in names} if len(names) > 1 else {}
         ill = any(failures for _, failures in counts.values())
-        gone = outliers(counts, self._plan.minimum_requests, self._plan.ejected_share) if ill else frozenset()
+        gone = find_outliers(counts, self._plan.minimum_requests, self._plan.ejected_share) if ill else frozenset()
         return {name: self._models[name].standing(name in gone, now) for name in (*names, *others)}
 
 
-def outliers(counts: Mapping[str, tuple[int, int]], minimum: int, share: float) -> frozenset[str]:
+def find_outliers(counts: Mapping[str, tuple[int, int]], minimum: int, share: float) -> frozenset[str]:
     """Targets that fail clearly more often than the others: worst first, at most `share` of all, and never all.
 
     `counts` are (requests, failures) of a window. A target is one when its failure rate is `OUTLIER_MARGIN` above

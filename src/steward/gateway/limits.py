@@ -31,7 +31,7 @@ class LimitTable(msgspec.Struct, frozen=True, kw_only=True):
     models: Mapping[str, LimitSpec] = {}
 
 
-def key_limits(key: KeyRecord, default: LimitSpec) -> LimitSpec:
+def merge_key_limits(key: KeyRecord, default: LimitSpec) -> LimitSpec:
     """A key's own limits; the default where it has none of a kind."""
 
     def first(own: float | None, common: float | None) -> float | None:
@@ -49,9 +49,9 @@ def key_limits(key: KeyRecord, default: LimitSpec) -> LimitSpec:
     )
 
 
-def scopes_of(key: KeyRecord, route: str, table: LimitTable) -> tuple[Scope, ...]:
+def list_scopes(key: KeyRecord, route: str, table: LimitTable) -> tuple[Scope, ...]:
     """Whose limits a request counts against; only those that have any."""
-    found = [Scope(f"key:{key.id}", key_limits(key, table.default))]
+    found = [Scope(f"key:{key.id}", merge_key_limits(key, table.default))]
     if key.team is not None and key.team in table.teams:
         found.append(Scope(f"team:{key.team}", table.teams[key.team]))
     if route in table.models:
@@ -108,7 +108,7 @@ def _edge(bucket: int) -> int:
     return math.floor(2 ** (bucket / _STEPS) + 1e-9)
 
 
-def dearest(prices: Sequence[tuple[str, float | None, float | None]]) -> tuple[float, float]:
+def max_price(prices: Sequence[tuple[str, float | None, float | None]]) -> tuple[float, float]:
     """The highest input and output price (USD per million tokens) among the models that a route may reach.
 
     :raises Refused: a model without a price: a budget that cannot be counted is no budget
@@ -116,8 +116,8 @@ def dearest(prices: Sequence[tuple[str, float | None, float | None]]) -> tuple[f
     for name, input_price, output_price in prices:
         if input_price is None or output_price is None:
             raise Refused(
-                f"The model '{name}' has no price, so a key with a money budget cannot use it. "
-                f"Give it one in steward.yaml: models[{name}].price: {{input: …, output: …}}.",
+                f"The model '{name}' has no price, so a key with a budget in dollars cannot use it. "
+                f"Set its price in steward.yaml: models[{name}].price: {{input: …, output: …}}.",
                 status=400,
                 type="invalid_request_error",
                 param="model",
@@ -126,7 +126,7 @@ def dearest(prices: Sequence[tuple[str, float | None, float | None]]) -> tuple[f
     return max(price[1] or 0.0 for price in prices), max(price[2] or 0.0 for price in prices)
 
 
-def usd_of(input_tokens: int, output_tokens: int, prices: tuple[float, float]) -> float:
+def cost_usd(input_tokens: int, output_tokens: int, prices: tuple[float, float]) -> float:
     return (input_tokens * prices[0] + output_tokens * prices[1]) / 1e6
 
 
@@ -170,15 +170,15 @@ _UNITS: Final = {
 }
 
 
-def refused(decision: Decision, tokens: int) -> Refused:
+def limit_refusal(decision: Decision, tokens: int) -> Refused:
     """The 429 of a decision that does not allow."""
     unit = _UNITS[decision.what]
     kind, _, name = decision.scope.partition(":")
     whose = "this key" if kind == "key" else f"the {kind} '{name}'"
     if decision.what.startswith("usd"):
         return Refused(
-            f"The budget of {whose} is used up: {decision.used:.4f} of {decision.limit:.2f} {unit}, and this request "
-            f"may not fit. It is free again in {span(decision.retry_after_s)}.",
+            f"The budget of {whose} is exhausted: {decision.used:.4f} of {decision.limit:.2f} {unit} are used, "
+            f"and this request could exceed it. It resets in {format_duration(decision.retry_after_s)}.",
             status=429,
             type="insufficient_quota",
             code="insufficient_quota",
@@ -186,11 +186,11 @@ def refused(decision: Decision, tokens: int) -> Refused:
             scope=kind,
             headers=(("x-should-retry", "false"), *limit_headers(decision)),
         )
-    asked = f" (asked for {tokens}, {decision.used:.0f} in use)" if decision.what == "tokens" else ""
+    asked = f" (requested {tokens}, {decision.used:.0f} in use)" if decision.what == "tokens" else ""
     if decision.what == "tokens" and tokens > decision.limit:
         return Refused(
-            f"Request too large for {whose}: it needs {tokens} tokens, the limit is {decision.limit:.0f} {unit}. "
-            f"Send less or lower max_tokens.",
+            f"Request too large for {whose}: it needs {tokens} tokens, and the limit is {decision.limit:.0f} {unit}. "
+            f"Send a shorter request or lower max_tokens.",
             status=429,
             type="tokens",
             code="rate_limit_exceeded",
@@ -215,11 +215,11 @@ def refused(decision: Decision, tokens: int) -> Refused:
     )
 
 
-def cut_off(decision_scope: str) -> Refused:
+def cut_off_error(decision_scope: str) -> Refused:
     """The error in the middle of a stream whose reservation could not grow."""
     return Refused(
-        f"The stream was cut off: it ran past what it had reserved, and the limit of {decision_scope} has no room for "
-        f"more. Declare max_tokens to reserve it from the start.",
+        f"The stream was cut off: it exceeded its reservation, and the limit of {decision_scope} has no room for more. "
+        f"Set max_tokens to reserve the whole answer from the start.",
         status=429,
         type="insufficient_quota",
         code="budget_exceeded",
@@ -238,16 +238,16 @@ def limit_headers(decision: Decision) -> list[tuple[str, str]]:
             headers.append((f"x-ratelimit-limit-{kind}", str(limit)))
             headers.append((f"x-ratelimit-remaining-{kind}", str(left)))
             wait = reset if decision.allowed else decision.retry_after_s
-            headers.append((f"x-ratelimit-reset-{kind}", span(wait)))
+            headers.append((f"x-ratelimit-reset-{kind}", format_duration(wait)))
     return headers
 
 
 @lru_cache(1024)
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time as OpenAI's headers spell it.
 
-    >>> span(0.012), span(59.5), span(360), span(90000)
-    ('12ms', '59.5s', '6m0s', '25h0m0s')
+    >>> [format_duration(seconds) for seconds in (0.012, 59.5, 360, 90000)]
+    ['12ms', '59.5s', '6m0s', '25h0m0s']
     """
     if seconds < 1:
         return f"{math.ceil(seconds * 1000)}ms"

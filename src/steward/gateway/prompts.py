@@ -25,7 +25,7 @@ Fields = dict[str, Any]  # a request's top-level fields; those that are not touc
 INSTRUCTIONS: Final = frozenset({"system", "developer"})  # roles whose messages instruct the model
 
 
-class Example(msgspec.Struct, frozen=True):
+class PromptExample(msgspec.Struct, frozen=True):
     """One question and the answer that the model should give to it."""
 
     user: str
@@ -37,7 +37,7 @@ class Prompt(msgspec.Struct, frozen=True):
 
     version: str
     system: str | None = None
-    examples: tuple[Example, ...] = ()
+    examples: tuple[PromptExample, ...] = ()
     mode: Mode = "prepend"
 
     def __repr__(self) -> str:  # the texts stay out of logs
@@ -61,7 +61,7 @@ _list = msgspec.json.Decoder(list[msgspec.Raw])
 _message = msgspec.json.Decoder(_Message)
 
 
-def digest(system: str | None, examples: Sequence[Example]) -> str:
+def digest(system: str | None, examples: Sequence[PromptExample]) -> str:
     """The first 8 hex digits of the SHA-256 of the texts: the same texts have the same version everywhere.
 
     >>> digest("Be brief.", ()) == digest("Be brief.", ()) != digest("Be long.", ())
@@ -70,21 +70,21 @@ def digest(system: str | None, examples: Sequence[Example]) -> str:
     return hashlib.sha256(msgspec.json.encode([system, list(examples)])).hexdigest()[:8]
 
 
-def applies(prompt: Prompt, endpoint: str, body: bytes) -> bool:
+def is_applicable(prompt: Prompt, endpoint: str, body: bytes) -> bool:
     """Whether the prompt will be put into this request.
 
     :raises Refused: 400 where the endpoint takes no prompt: without it, the model would answer unguided
     """
     if endpoint not in APPLY:
         raise invalid(
-            f"This model has a prompt, which {endpoint} cannot carry. Use one of: {', '.join(APPLY)}.",
+            f"This model has a prompt, and {endpoint} cannot carry it. Use one of: {', '.join(APPLY)}.",
             "model",
             "prompt_not_applicable",
         )
-    return prompt.mode != "default" or applied(prompt, endpoint, body) is not None
+    return prompt.mode != "default" or insert_prompt(prompt, endpoint, body) is not None
 
 
-def applied(prompt: Prompt, endpoint: str, body: bytes) -> bytes | None:
+def insert_prompt(prompt: Prompt, endpoint: str, body: bytes) -> bytes | None:
     """`body` with the prompt in it; None where the mode is `default` and the client sent its own instructions.
 
     :raises Refused: 400 where the messages are not a list of objects
@@ -93,7 +93,7 @@ def applied(prompt: Prompt, endpoint: str, body: bytes) -> bytes | None:
         fields: Fields = dict(_fields.decode(body))
         changed = APPLY[endpoint](prompt, fields)
     except (msgspec.MsgspecError, KeyError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("The messages are not a list of objects with a role and a content.", "messages") from error
+        raise invalid("The messages must be a list of objects with a role and a content.", "messages") from error
     return msgspec.json.encode(fields) if changed else None
 
 
@@ -205,14 +205,15 @@ class _ErrorBody(msgspec.Struct):
 _error = msgspec.json.Decoder(_ErrorBody)
 
 
-def withheld(status: int, body: bytes) -> Refused:
+def redact_error(status: int, body: bytes) -> Refused:
     """An upstream's refusal without its message, which may quote the prompt; the SDKs choose by status and code."""
     try:
         error = _error.decode(body).error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         error = _Error()
     return Refused(
-        f"The upstream refused the request with status {status}. Its message is withheld: this model has a prompt.",
+        f"The upstream rejected the request with status {status}. Its message is not shown because it could quote the "
+        "prompt of this model.",
         status=status,
         type=_word(error.type) or ("invalid_request_error" if status < 500 else "api_error"),
         code=_word(str(error.code)) if error.code is not None else None,

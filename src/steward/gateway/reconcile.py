@@ -21,7 +21,7 @@ import msgspec
 from steward.core.errors import InputError
 from steward.core.records import UsageSum
 
-# Column names after `_plain`; where a file has several of one line, the first counts.
+# Column names after `_normalise_column`; where a file has several of one line, the first counts.
 DAY: Final = (
     "usage_date_utc", "date", "day", "usage_date", "start_time_iso", "start_time", "starting_at", "timestamp",
     "created_at", "time",
@@ -56,7 +56,7 @@ class ExportRow(msgspec.Struct, frozen=True, kw_only=True):
     request: str | None
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class UsageDifference(msgspec.Struct, frozen=True, kw_only=True):
     """One number on which the two disagree."""
 
     day: str
@@ -76,7 +76,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     compared: int  # days of a model, or requests
     ledger: UsageSum  # all that was compared
     provider: UsageSum
-    differences: tuple[Difference, ...]  # beyond the tolerance
+    differences: tuple[UsageDifference, ...]  # beyond the tolerance
     lost: int  # rows of killed processes in the span: they name no model, so no line holds them
 
 
@@ -98,11 +98,11 @@ def read_export(text: str, name: str) -> tuple[ExportRow, ...]:
     except csv.Error as error:
         raise InputError(f"{name}: not a CSV file ({error})") from error
     if not lines:
-        raise InputError(f"{name}: the file is empty; expected a CSV with a head")
+        raise InputError(f"{name}: the file is empty; expected a CSV file with a header row")
     columns = _Columns(lines[0], name)
     rows = tuple(columns.read(number, line) for number, line in enumerate(lines[1:], 2) if any(line))
     if not rows:
-        raise InputError(f"{name}: nothing below the head; export a span in which something was used")
+        raise InputError(f"{name}: there are no rows below the header; export a period with usage")
     return rows
 
 
@@ -111,7 +111,7 @@ class _Columns:
 
     def __init__(self, head: Sequence[str], name: str) -> None:
         self._name, self._head = name, head
-        self._at = {_plain(column): index for index, column in reversed(list(enumerate(head)))}
+        self._at = {_normalise_column(column): index for index, column in reversed(list(enumerate(head)))}
         self._request, self._day = self._find(REQUEST), self._find(DAY)
         self._model, self._requests, self._usd = self._find(MODEL), self._find(REQUESTS), self._find(USD)
         self._input, self._output = self._find(INPUT), self._find(OUTPUT)
@@ -122,10 +122,11 @@ class _Columns:
         ]
         if self._request is None:
             needed += [("the day", self._day, DAY), ("the model", self._model, MODEL)]
-        for what, found, known in needed:
-            if found is None:
+        for what, column, known in needed:
+            if column is None:
                 raise InputError(
-                    f"{name}: row 1: no column for {what}; expected one of {', '.join(known)}; seen {', '.join(head)}"
+                    f"{name}: row 1: no column for {what}; expected one of {', '.join(known)}, but the columns are "
+                    f"{', '.join(head)}"
                 )
 
     def _find(self, known: Sequence[str]) -> int | None:
@@ -148,19 +149,19 @@ class _Columns:
         if at is None:
             return None
         if at >= len(line):
-            raise self._wrong(number, at, "nothing", f"{len(self._head)} columns, as in the head")
+            raise self._cell_error(number, at, "nothing", f"{len(self._head)} columns, as in the header")
         return line[at].strip()
 
     def _count(self, number: int, line: Sequence[str], at: int) -> int:
         cell = self._cell(number, line, at) or "0"  # exports leave out zeros
         if not re.fullmatch(r"\d{1,18}|\d{1,3}(,\d{3})+", cell.removesuffix(".0")):
-            raise self._wrong(number, at, repr(cell[:50]), "a whole number, 0 or more")
+            raise self._cell_error(number, at, repr(cell[:50]), "a whole number, 0 or more")
         return int(cell.removesuffix(".0").replace(",", ""))
 
     def _money(self, number: int, line: Sequence[str], at: int) -> float:
         cell = (self._cell(number, line, at) or "0").removeprefix("$")
         if not re.fullmatch(r"-?\d{1,15}(\.\d*)?([eE]-?\d{1,3})?", cell):
-            raise self._wrong(number, at, repr(cell[:50]), "an amount in US dollars")
+            raise self._cell_error(number, at, repr(cell[:50]), "an amount in US dollars")
         return float(cell)
 
     def _day_of(self, number: int, line: Sequence[str]) -> str:
@@ -174,16 +175,16 @@ class _Columns:
             return (read.astimezone(UTC) if read.tzinfo else read).strftime("%Y-%m-%d")
         except ValueError:
             expected = "a day such as 2026-11-25, a time in ISO 8601 or seconds since 1970"
-            raise self._wrong(number, self._day, repr(cell[:50]), expected) from None
+            raise self._cell_error(number, self._day, repr(cell[:50]), expected) from None
 
-    def _wrong(self, number: int, at: int, seen: str, expected: str) -> InputError:
+    def _cell_error(self, number: int, at: int, seen: str, expected: str) -> InputError:
         return InputError(f"{self._name}: row {number}, column {self._head[at]!r}: {seen}; expected {expected}")
 
 
-def _plain(column: str) -> str:
+def _normalise_column(column: str) -> str:
     """A column's name without case, spaces and signs.
 
-    >>> _plain(" Input Tokens (USD)")
+    >>> _normalise_column(" Input Tokens (USD)")
     'input_tokens_usd'
     """
     return re.sub(r"[^a-z0-9]+", "_", column.lower()).strip("_")
@@ -192,17 +193,17 @@ def _plain(column: str) -> str:
 # -- comparing --------------------------------------------------------------------------------------
 
 
-def known_as(seen: str, names: Iterable[str]) -> str:
+def match_model(seen: str, names: Iterable[str]) -> str:
     """The one of `names` that an export's model is: the same, or the same but for the day of its snapshot.
 
-    >>> known_as("gpt-4o-2024-08-06", ["gpt-4o", "gpt-4o-mini"]), known_as("other", ["gpt-4o"])
+    >>> match_model("gpt-4o-2024-08-06", ["gpt-4o", "gpt-4o-mini"]), match_model("other", ["gpt-4o"])
     ('gpt-4o', 'other')
     """
     known = list(names)
     return seen if seen in known else next((name for name in known if _DATED.sub("", seen) == name), seen)
 
 
-def by_day(
+def compare_by_day(
     rows: Sequence[ExportRow], sums: Sequence[UsageSum], siblings: Mapping[str, str], tolerance: float, lost: int
 ) -> Reconciliation:
     """Compare per UTC day and model, over the days that the export spans.
@@ -213,7 +214,7 @@ def by_day(
     names = {item.model for item in sums} | set(siblings)
     theirs: dict[tuple[str, str], list[ExportRow]] = defaultdict(list)
     for row in rows:
-        theirs[row.day, known_as(row.model, names)].append(row)
+        theirs[row.day, match_model(row.model, names)].append(row)
     servers = {siblings[model] for _, model in theirs if model in siblings}
     models = {model for _, model in theirs} | {model for model, server in siblings.items() if server in servers}
     days = {day for day, _ in theirs}
@@ -221,32 +222,34 @@ def by_day(
         (item.day, item.model): item for item in sums if item.model in models and min(days) <= item.day <= max(days)
     }
     differences = [
-        found
+        column
         for day, model in sorted(theirs.keys() | ours.keys())
-        for found in _differences(day, model, None, ours.get((day, model)), theirs.get((day, model), []), tolerance)
+        for column in _compare_sums(day, model, None, ours.get((day, model)), theirs.get((day, model), []), tolerance)
     ]
-    return _made("day and model", ours, theirs, differences, tolerance, lost)
+    return _build_reconciliation("day and model", ours, theirs, differences, tolerance, lost)
 
 
-def by_request(rows: Sequence[ExportRow], sums: Mapping[str, UsageSum], tolerance: float, lost: int) -> Reconciliation:
+def compare_by_request(
+    rows: Sequence[ExportRow], sums: Mapping[str, UsageSum], tolerance: float, lost: int
+) -> Reconciliation:
     """Compare per upstream id; `sums` are the ledger's rows of the export's span by that id."""
     theirs: dict[str, list[ExportRow]] = defaultdict(list)
     for row in rows:
         if row.request:
             theirs[row.request].append(row)
-    differences: list[Difference] = []
+    differences: list[UsageDifference] = []
     for name in sorted(theirs.keys() | sums.keys()):
         mine, seen = sums.get(name), theirs.get(name, [])
         day, model = (mine.day, mine.model) if mine is not None else (seen[0].day, seen[0].model)
-        differences += _differences(day, model, name, mine, seen, tolerance)
-    return _made("request", sums, theirs, differences, tolerance, lost)
+        differences += _compare_sums(day, model, name, mine, seen, tolerance)
+    return _build_reconciliation("request", sums, theirs, differences, tolerance, lost)
 
 
-def _differences(
+def _compare_sums(
     day: str, model: str, request: str | None, ours: UsageSum | None, theirs: Sequence[ExportRow], tolerance: float
-) -> Iterator[Difference]:
+) -> Iterator[UsageDifference]:
     mine = ours or UsageSum(day=day, model=model)
-    seen = _sum(day, model, theirs, each_is_one=request is not None)
+    seen = _sum_rows(day, model, theirs, each_is_one=request is not None)
     pairs: list[tuple[Literal["requests", "input_tokens", "output_tokens", "usd"], float, float]] = [
         ("input_tokens", mine.input_tokens, seen.input_tokens),
         ("output_tokens", mine.output_tokens, seen.output_tokens),
@@ -257,10 +260,10 @@ def _differences(
         pairs.append(("usd", mine.usd, seen.usd))
     for what, one, other in pairs:
         if abs(one - other) > tolerance * max(abs(one), abs(other)) + 1e-9:
-            yield Difference(day=day, model=model, request=request, what=what, ledger=one, provider=other)
+            yield UsageDifference(day=day, model=model, request=request, what=what, ledger=one, provider=other)
 
 
-def _sum(day: str, model: str, rows: Sequence[ExportRow], each_is_one: bool = False) -> UsageSum:
+def _sum_rows(day: str, model: str, rows: Sequence[ExportRow], each_is_one: bool = False) -> UsageSum:
     return UsageSum(
         day=day,
         model=model,
@@ -271,11 +274,11 @@ def _sum(day: str, model: str, rows: Sequence[ExportRow], each_is_one: bool = Fa
     )
 
 
-def _made(
+def _build_reconciliation(
     by: Literal["day and model", "request"],
     ours: Mapping[tuple[str, str], UsageSum] | Mapping[str, UsageSum],
     theirs: Mapping[tuple[str, str], list[ExportRow]] | Mapping[str, list[ExportRow]],
-    differences: Sequence[Difference],
+    differences: Sequence[UsageDifference],
     tolerance: float,
     lost: int,
 ) -> Reconciliation:
@@ -295,7 +298,7 @@ def _made(
         by=by,
         compared=len({*ours, *theirs}),
         ledger=total,
-        provider=_sum("", "", listed, each_is_one=by == "request"),
+        provider=_sum_rows("", "", listed, each_is_one=by == "request"),
         differences=tuple(differences),
         lost=lost,
     )

@@ -1,7 +1,7 @@
 """What goes to an upstream, and what becomes of its answer on the way to the client.
 
 Decides whether the bytes pass or are translated, which events the client sees, and when a stream has failed: an end
-without a finish_reason is a failure, as is an event that is no JSON object. Pure; `handlers/call.py` does the waiting.
+without a finish_reason is a failure, as is an event that is not a JSON object. `middleware/call.py` does the waiting.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
 from steward.gateway.dialects import CHAT, ChunkStream, Translation
 from steward.gateway.exchange import OPENAI_ENDPOINTS, Answer, Exchange, ModelEntry
-from steward.gateway.sse import data_of, whole
-from steward.gateway.texts import Json
+from steward.gateway.sse import event_data, is_whole_event
+from steward.gateway.text_fields import Json
 from steward.gateway.wire import invalid, rewrite, upstream_error, upstream_failed, with_usage
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -26,7 +26,7 @@ EMBEDDINGS: Final = "/v1/embeddings"
 _TOO_LONG: Final = re.compile(rb"input \((\d+) tokens\) is too large.*batch size: (\d+)\)")  # llama.cpp, as a 500
 _OBJECT: Final = re.compile(rb'"error"\s*:\s*\{')
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
-PASSED_BACK: Final = ("retry-after", "retry-after-ms", "x-should-retry")
+ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
 
 class Outgoing:
@@ -53,31 +53,31 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
     return streams
 
 
-def outgoing_of(exchange: Exchange, entry: ModelEntry) -> Outgoing:
+def build_outgoing(exchange: Exchange, entry: ModelEntry) -> Outgoing:
     """The client's bytes where the upstream speaks its dialect, a translation otherwise.
 
     :raises Refused: 400 where neither is possible
     """
     if exchange.endpoint == EMBEDDINGS and CHAT in entry.endpoints and EMBEDDINGS not in entry.endpoints:
         raise invalid(
-            f"Model '{entry.name}' answers no embeddings: give it 'embeddings: mean' under models in steward.yaml, or "
-            "ask for a model that has them.",
+            f"Model '{entry.name}' does not serve embeddings: set 'embeddings: mean' for it in steward.yaml, or "
+            "use a model that serves them.",
             param="model",
             code="embeddings_not_enabled",
         )
-    translation = dialects.translation(exchange.endpoint, entry.endpoints)
+    translation = dialects.find_translation(exchange.endpoint, entry.endpoints)
     if translation is None:
-        return Outgoing(exchange.endpoint, upstream_body(exchange, entry))
+        return Outgoing(exchange.endpoint, build_upstream_body(exchange, entry))
     try:
         asked = msgspec.json.decode(exchange.body)
-        chat = translation.request(asked)
+        chat = translation.translate_request(asked)
         chat["model"] = entry.upstream_model
         return Outgoing(CHAT, msgspec.json.encode(chat), translation, asked)
     except RecursionError as error:
-        raise invalid("The body is nested too deeply to be translated.") from error
+        raise invalid("The request body is nested too deeply to be translated.") from error
 
 
-def upstream_body(exchange: Exchange, entry: ModelEntry) -> bytes:
+def build_upstream_body(exchange: Exchange, entry: ModelEntry) -> bytes:
     """The client's bytes, changed only for another model name upstream, or to ask for usage."""
     body = exchange.body
     if entry.upstream_model != exchange.request.model:
@@ -90,52 +90,53 @@ def upstream_body(exchange: Exchange, entry: ModelEntry) -> bytes:
     return body
 
 
-def taken_in(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answer:
+def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answer:
     """A whole answer, metered. :raises Refused: 502 where it is no JSON object"""
     ends = body.strip()
     if not (ends.startswith(b"{") and ends.endswith(b"}")):
         raise upstream_failed("the upstream's answer is not a JSON object", "upstream_malformed")
-    if not utf8(body):
+    if not is_utf8(body):
         raise upstream_failed("the upstream's answer is not UTF-8", "upstream_malformed")
     if exchange.endpoint != EMBEDDINGS:
         exchange.events = 1 + max(0, len(body) - _AROUND) // 4  # what it is billed without a usage
-    envelope = dialects.of(outgoing.endpoint).envelope(body)
+    envelope = dialects.find_dialect(outgoing.endpoint).envelope(body)
     exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
     if outgoing.translation is None:
         return Answer(200, body)
     try:
         chat = msgspec.json.decode(body)
-        made = outgoing.translation.answer(chat, outgoing.asked, exchange.request_id, exchange.at)
+        made = outgoing.translation.translate_answer(chat, outgoing.asked, exchange.request_id, exchange.at)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise upstream_failed("the upstream's answer is no chat completion", "upstream_malformed") from error
+        raise upstream_failed("the upstream's answer is not a chat completion", "upstream_malformed") from error
     return Answer(200, msgspec.json.encode(made))
 
 
-def failed(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes) -> Answer:
+def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes) -> Answer:
     """An upstream's error: as it is where the client knows its shape, else in the client's."""
     if too_long := _TOO_LONG.search(body):
         tokens, most = int(too_long[1]), int(too_long[2])
         error = invalid(
-            f"The input has {tokens} tokens; the context of model '{exchange.model}' takes {most}; shorten it.",
+            f"The input has {tokens} tokens, but the context of model '{exchange.model}' holds {most}. "
+            "Shorten the input.",
             code="context_length_exceeded",
         )
-        return Answer(error.status, dialects.of(exchange.endpoint).error_body(error, exchange.request_id))
+        return Answer(error.status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
     if status == 401:  # ours was wrong, not the client's, and the message may quote a part of it
         error = upstream_failed(
-            f"the upstream of model '{exchange.model}' refused the gateway's key; its operator must check models.key",
+            f"the upstream of model '{exchange.model}' rejected the gateway's key; the operator must check its key",
             "upstream_unauthorized",
         )
-        return Answer(error.status, dialects.of(exchange.endpoint).error_body(error, exchange.request_id))
+        return Answer(error.status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
     error = upstream_error(status, body)
     known = bool(_OBJECT.search(body)) and body.lstrip().startswith(b"{") and exchange.endpoint == outgoing.endpoint
     if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):
         return Answer(status, body)
-    return Answer(status, dialects.of(exchange.endpoint).error_body(error, exchange.request_id))
+    return Answer(status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
 
 
-def utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
     """
-    >>> utf8("ö".encode()), utf8(b"\\xff")
+    >>> is_utf8("ö".encode()), is_utf8(b"\\xff")
     (True, False)
     """
     if data.isascii():
@@ -147,11 +148,11 @@ def utf8(data: bytes) -> bool:
     return True
 
 
-def passed_back(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
+def select_headers(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
     """What of the upstream's headers the client sees: when to retry, and its name for the request."""
     found = [
         (name.encode(), headers[name].encode("latin-1", "replace"))
-        for name in PASSED_BACK
+        for name in ERROR_HEADERS
         if status >= 400 and name in headers
     ]
     if upstream_id := headers.get("x-request-id") or headers.get("request-id"):
@@ -159,10 +160,10 @@ def passed_back(headers: Mapping[str, str], status: int) -> list[tuple[bytes, by
     return found
 
 
-def early_error(data: bytes) -> Refused | None:
+def parse_early_error(data: bytes) -> Refused | None:
     """The error that vLLM, SGLang and others send as the first event of a stream whose status says 200.
 
-    >>> early_error(b'{"error":{"message":"too long","code":400}}').status
+    >>> parse_early_error(b'{"error":{"message":"too long","code":400}}').status
     400
     """
     if b'"error"' not in data:
@@ -195,20 +196,20 @@ class Relay:
 
     def __init__(self, exchange: Exchange, outgoing: Outgoing) -> None:
         self._exchange = exchange
-        self._dialect = dialects.of(exchange.endpoint)
+        self._dialect = dialects.find_dialect(exchange.endpoint)
         self._from_openai = outgoing.endpoint in OPENAI_ENDPOINTS
         self._drops_usage = self._from_openai and not exchange.asked_usage
         self._ends_with_done = exchange.endpoint in OPENAI_ENDPOINTS
         self._bare = self._from_openai and outgoing.translation is None
         self._chunks: ChunkStream | None = None
         if outgoing.translation is not None:
-            self._chunks = outgoing.translation.Stream(outgoing.asked, exchange.request_id, exchange.at)
-        self.scanner = dialects.of(outgoing.endpoint).scanner()
+            self._chunks = outgoing.translation.open_stream(outgoing.asked, exchange.request_id, exchange.at)
+        self.scanner = dialects.find_dialect(outgoing.endpoint).scanner()
         self.over = False  # an error has ended it before the upstream did
 
     def plain(self, piece: bytes) -> bool:
         """Whether `piece` is one event to be passed on as it is; then it has been counted. Nearly all are."""
-        if self._bare and self.scanner.plain(piece) and utf8(piece):
+        if self._bare and self.scanner.plain(piece) and is_utf8(piece):
             self._exchange.events += 1
             return True
         return False
@@ -234,9 +235,9 @@ class Relay:
         return b"".join(kept)
 
     def _pass(self, event: bytes, kept: list[bytes]) -> None:
-        if not whole(event):
+        if not is_whole_event(event):
             raise upstream_failed("the upstream sent an event that is not a JSON object", "upstream_malformed")
-        if not utf8(event):
+        if not is_utf8(event):
             raise upstream_failed("the upstream sent an event that is not UTF-8", "upstream_malformed")
         self.scanner.look(event)
         if self.scanner.is_output(event):
@@ -272,7 +273,7 @@ class Relay:
     def _translated(self, chunks: ChunkStream, event: bytes) -> list[bytes]:
         if self.scanner.done:
             return chunks.end()
-        data = data_of(event)
+        data = event_data(event)
         if not data:
             return []
         try:
@@ -281,4 +282,6 @@ class Relay:
                 raise upstream_error(502, data)
             return chunks.feed(chunk)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            raise upstream_failed("the upstream sent an event that is no chunk", "upstream_malformed") from error
+            raise upstream_failed(
+                "the upstream sent an event that is not a chat completion chunk", "upstream_malformed"
+            ) from error

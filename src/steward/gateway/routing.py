@@ -55,7 +55,7 @@ class Route(msgspec.Struct, frozen=True):
     queue: int | None = None
 
 
-class Standing(msgspec.Struct, frozen=True):
+class ModelStanding(msgspec.Struct, frozen=True):
     """What is known of a model at the moment of choosing."""
 
     in_flight: int = 0
@@ -63,7 +63,7 @@ class Standing(msgspec.Struct, frozen=True):
     out: bool = False  # resting, ejected, or its breaker is open
 
 
-UNKNOWN: Final = Standing()
+UNKNOWN: Final = ModelStanding()
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -81,43 +81,43 @@ class Retry(msgspec.Struct, frozen=True):
     wait_s: float
 
 
-def order(
-    route: Route, draw: float, standings: Mapping[str, Standing] | None = None, sticky: str | None = None
+def order_models(
+    route: Route, draw: float, standings: Mapping[str, ModelStanding] | None = None, sticky: str | None = None
 ) -> tuple[str, ...]:
     """The models to try: the chosen target, the other targets, the fallbacks; those that are out come last.
 
     `draw` is uniform in [0, 1). `sticky` is the pseudonym that a sticky route goes by.
 
-    >>> order(Route("r", (Target("a", 3), Target("b", 1)), ("c",)), 0.8)
+    >>> order_models(Route("r", (Target("a", 3), Target("b", 1)), ("c",)), 0.8)
     ('b', 'a', 'c')
     """
     known = standings or {}
     alive = [target for target in route.targets if not known.get(target.model, UNKNOWN).out]
     down = [target for target in route.targets if known.get(target.model, UNKNOWN).out]
-    names = [*_ranked(route.choice, alive, draw, known, sticky), *route.fallback]
+    names = [*_rank_targets(route.choice, alive, draw, known, sticky), *route.fallback]
     names = [name for name in names if not known.get(name, UNKNOWN).out]
-    names += [*_ranked(route.choice, down, draw, known, sticky), *route.fallback]
+    names += [*_rank_targets(route.choice, down, draw, known, sticky), *route.fallback]
     return tuple(dict.fromkeys(names))
 
 
-def _ranked(
-    choice: Choice, targets: Sequence[Target], draw: float, known: Mapping[str, Standing], sticky: str | None
+def _rank_targets(
+    choice: Choice, targets: Sequence[Target], draw: float, known: Mapping[str, ModelStanding], sticky: str | None
 ) -> list[str]:
     if len(targets) < 2:
         return [target.model for target in targets]
     if sticky is not None:
-        return rendezvous(sticky, targets)
+        return rank_by_rendezvous(sticky, targets)
     if choice == "least_loaded":
         start = int(draw * len(targets))  # equal loads take turns
         turned = [*targets[start:], *targets[:start]]
         turned.sort(key=lambda target: (known.get(target.model, UNKNOWN).in_flight + 1) / target.weight)
         return [target.model for target in turned]
-    first = by_weight(targets, draw) if choice == "weighted" else _faster_of_two(targets, draw, known)
+    first = pick_by_weight(targets, draw) if choice == "weighted" else _pick_faster_of_two(targets, draw, known)
     rest = sorted((target for target in targets if target.model != first), key=lambda target: -target.weight)
     return [first, *(target.model for target in rest)]
 
 
-def by_weight(targets: Sequence[Target], draw: float) -> str:
+def pick_by_weight(targets: Sequence[Target], draw: float) -> str:
     """One target with a chance in proportion to its weight."""
     mark = draw * sum(target.weight for target in targets)
     for target in targets:
@@ -127,7 +127,7 @@ def by_weight(targets: Sequence[Target], draw: float) -> str:
     return targets[-1].model
 
 
-def _faster_of_two(targets: Sequence[Target], draw: float, known: Mapping[str, Standing]) -> str:
+def _pick_faster_of_two(targets: Sequence[Target], draw: float, known: Mapping[str, ModelStanding]) -> str:
     """Two different targets at random, and of these the one that should answer first."""
     scaled = draw * len(targets)
     one = int(scaled)
@@ -141,10 +141,11 @@ def _faster_of_two(targets: Sequence[Target], draw: float, known: Mapping[str, S
     return min(targets[one], targets[other], key=cost).model
 
 
-def rendezvous(key: str, targets: Sequence[Target]) -> list[str]:
+def rank_by_rendezvous(key: str, targets: Sequence[Target]) -> list[str]:
     """The targets in `key`'s own order: the same in every process, and a target that goes moves only its own keys.
 
-    >>> rendezvous("5f2c", [Target("a"), Target("b")]) == rendezvous("5f2c", [Target("b"), Target("a")])
+    >>> one, other = Target("a"), Target("b")
+    >>> rank_by_rendezvous("5f2c", [one, other]) == rank_by_rendezvous("5f2c", [other, one])
     True
     """
 
@@ -156,15 +157,15 @@ def rendezvous(key: str, targets: Sequence[Target]) -> list[str]:
     return [target.model for target in sorted(targets, key=score, reverse=True)]
 
 
-def retry(
-    order: Sequence[str], failures: Mapping[str, Failure], number: int, draw: float, left_s: float
+def choose_retry(
+    names: Sequence[str], failures: Mapping[str, Failure], number: int, draw: float, left_s: float
 ) -> Retry | None:
     """Which failed model to try again, as the retry of that `number` (from 0); None where waiting is no use.
 
     A model that timed out is not asked again: it may still be busy with the first try.
     The wait is what the upstream asked for plus a full-jitter backoff; it must end within `left_s` seconds.
     """
-    again = [name for name in order if name in failures and not failures[name].timed_out]
+    again = [name for name in names if name in failures and not failures[name].timed_out]
     if not again:
         return None
     name = min(again, key=lambda name: failures[name].retry_after_s or 0.0)
@@ -175,14 +176,14 @@ def retry(
     return Retry(name, wait)
 
 
-def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """What an upstream asked for: `retry-after-ms`, else `retry-after` in seconds or as a date. `now` is epoch seconds.
 
-    >>> retry_after_s({"retry-after-ms": "1500", "retry-after": "2"}, 0.0)
+    >>> parse_retry_after({"retry-after-ms": "1500", "retry-after": "2"}, 0.0)
     1.5
     """
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        seconds = _number(headers.get(name, ""))
+        seconds = _parse_number(headers.get(name, ""))
         if seconds is not None:
             return max(0.0, seconds / unit)
     try:
@@ -191,13 +192,13 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def patience_s(headers: Mapping[str, str], total_s: float) -> float:
+def client_deadline_s(headers: Mapping[str, str], total_s: float) -> float:
     """How long the client will wait for a first byte: its SDK's declared read timeout, where shorter than ours."""
-    declared = _number(headers.get("x-stainless-read-timeout", ""))
+    declared = _parse_number(headers.get("x-stainless-read-timeout", ""))
     return min(total_s, declared) if declared is not None and declared > 0 else total_s
 
 
-def _number(text: str) -> float | None:
+def _parse_number(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
@@ -205,14 +206,14 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def table(routes: Iterable[Route], models: Sequence[str]) -> dict[str, Route]:
+def build_routes(routes: Iterable[Route], models: Sequence[str]) -> dict[str, Route]:
     """All routes by name; every model is also a route of its own name."""
     result = {name: Route(name, (Target(name),)) for name in models}
     result.update({route.name: route for route in routes})
     return result
 
 
-def find(routes: Mapping[str, Route], name: str) -> Route:
+def find_route(routes: Mapping[str, Route], name: str) -> Route:
     """The route that a client asked for.
 
     :raises Refused: 404, listing what exists

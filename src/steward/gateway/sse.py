@@ -37,20 +37,20 @@ class _Chunk(msgspec.Struct):
 _chunk = msgspec.json.Decoder(_Chunk)
 
 
-def data_of(event: bytes) -> bytes:
+def event_data(event: bytes) -> bytes:
     """The event's data lines joined by LF; empty for comments."""
     lines = (line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:"))
     return b"\n".join(lines)
 
 
-def whole(event: bytes) -> bool:
+def is_whole_event(event: bytes) -> bool:
     """Whether an event can be what its sender meant: JSON objects and `[DONE]` as data, comments, bare fields.
 
     A look at both ends of the data, not a parse: it finds cut-off and foreign data at the price of two comparisons.
     """
     if event.startswith(b"data: {") and event.endswith((b"}\n\n", b"}\r\n\r\n")):
         return True
-    data = data_of(event).strip()
+    data = event_data(event).strip()
     return not data or (data.startswith(b"{") and data.endswith(b"}")) or data.startswith(b"[DONE]")
 
 
@@ -130,8 +130,8 @@ class Scanner:
         self.only_usage = False
         self.finishes += len(_FINISHED.findall(event))
         if self.upstream_id is None or _USAGE.search(event) or _ERROR.search(event):
-            self._parse(data_of(event))
-        elif b"[DONE]" in event and data_of(event).startswith(b"[DONE]"):
+            self._parse(event_data(event))
+        elif b"[DONE]" in event and event_data(event).startswith(b"[DONE]"):
             self.done = True
 
     def is_output(self, event: bytes) -> bool:

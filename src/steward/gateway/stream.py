@@ -20,7 +20,7 @@ from steward.gateway.relay import Relay
 from steward.gateway.wire import upstream_failed
 
 
-class Filter(Protocol):
+class EventFilter(Protocol):
     """Changes whole events; after an error of its own it is over, and nothing may follow."""
 
     over: bool
@@ -32,7 +32,7 @@ class Filter(Protocol):
         ...
 
 
-class Budget(Protocol):
+class TokenBudget(Protocol):
     """Knows what the stream may still run up."""
 
     def missing(self, events: bytes) -> int:
@@ -52,14 +52,14 @@ class Stream:
     """Iterates over what the client gets. `close` must follow, however it ends; it may be called again."""
 
     def __init__(self, exchange: Exchange, upstream: EngineAnswer, relay: Relay, events: list[bytes]) -> None:
-        self.guarded: Filter | None = None
-        self.budget: Budget | None = None
+        self.guarded: EventFilter | None = None
+        self.budget: TokenBudget | None = None
         self.at_close: list[Callable[[], None]] = []  # called once, the last one first
         self.ended = False  # nothing more would have come
         self.broke = False  # by a mistake of ours
         self._exchange, self._upstream, self._relay = exchange, upstream, relay
         self._first: list[bytes] | None = events
-        self._kept: tuple[bytes, int] | None = None  # events for which the reservation must grow, and by how much
+        self._pending: tuple[bytes, int] | None = None  # events for which the reservation must grow, and by how much
         self._cut = False  # the upstream failed in the middle
         self._over = self._closed = False
 
@@ -69,8 +69,8 @@ class Stream:
     async def __anext__(self) -> bytes:
         """Whole events, one or more."""
         try:
-            while self._kept is not None or not self._over:
-                out, missing = await self._more()
+            while self._pending is not None or not self._over:
+                out, missing = await self._next_events()
                 if missing <= 0 or (self.budget is not None and await self.budget.grow(missing)):
                     if out:
                         return out
@@ -121,14 +121,14 @@ class Stream:
             except Unavailable as error:
                 out = self._failed(error)
         if out and self.budget is not None and (missing := self.budget.missing(out)) > 0:
-            self._kept = out, missing
+            self._pending = out, missing
             return False
         return (not out or write(out)) and not self._over
 
-    async def _more(self) -> tuple[bytes, int]:
+    async def _next_events(self) -> tuple[bytes, int]:
         """The next events, and the tokens that are not reserved for them."""
-        if self._kept is not None:
-            kept, self._kept = self._kept, None
+        if self._pending is not None:
+            kept, self._pending = self._pending, None
             return kept
         try:
             out = self._events(b"" if self._first is not None else await self._upstream.piece())
@@ -156,14 +156,14 @@ class Stream:
             self._over = True
             out += relay.end()
             self._upstream.finish()
-        return self._guarded(out)
+        return self._filter(out)
 
     def _failed(self, error: Exception) -> bytes:
         self._over = self._cut = self._exchange.failed = True
         told = upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error")
-        return self._guarded(self._relay.error(told))
+        return self._filter(self._relay.error(told))
 
-    def _guarded(self, out: bytes) -> bytes:
+    def _filter(self, out: bytes) -> bytes:
         guarded = self.guarded
         if guarded is None:
             return out

@@ -172,9 +172,9 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
             param = message.rsplit("`", 2)[1]
         raise invalid(f"{message}{f' (at {param})' if param else ''}", param) from error
     except RecursionError as error:
-        raise invalid("The body is nested too deeply; expected fewer than about 900 levels.") from error
+        raise invalid("The request body is nested too deeply; the limit is about 900 levels.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise invalid(f"The body is not valid JSON: {error}. Expected a JSON object in UTF-8.") from error
+        raise invalid(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
 
 
 def _check_utf8(body: bytes) -> None:
@@ -182,7 +182,7 @@ def _check_utf8(body: bytes) -> None:
     try:
         body.decode()
     except UnicodeDecodeError as error:
-        raise invalid(f"The body is not valid UTF-8: {error.reason} at byte {error.start}.") from error
+        raise invalid(f"The request body is not valid UTF-8: {error.reason} at byte {error.start}.") from error
 
 
 def _short(number: int) -> str:
@@ -232,13 +232,16 @@ def upstream_error(status: int, body: bytes) -> Refused:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         seen = _ErrorAnswer()
     error = seen.error if isinstance(seen.error, _ErrorObject) else _ErrorObject()
-    said = error.message or (seen.error if isinstance(seen.error, str) else None) or seen.message
-    if not said and seen.detail is not msgspec.UNSET:
-        said = bytes(seen.detail).decode("utf-8", "replace")[:1000]
+    message = error.message or (seen.error if isinstance(seen.error, str) else None) or seen.message
+    if not message and seen.detail is not msgspec.UNSET:
+        message = bytes(seen.detail).decode("utf-8", "replace")[:1000]
     kind = error.type or ("invalid_request_error" if status < 500 else "api_error")
     code = str(error.code) if error.code is not None else None
     return Refused(
-        said or f"The upstream answered with status {status} and no explanation.", status=status, type=kind, code=code
+        message or f"The upstream answered with status {status} and no explanation.",
+        status=status,
+        type=kind,
+        code=code,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from steward.privacy.guard import Action, Policy
+from steward.privacy.guard import Action, PrivacyPolicy
 
 _SECTION = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -47,14 +47,14 @@ class PrivacyConfig(BaseModel):
         "block", description="when the guard fails: block the request, or allow it through unmasked"
     )
 
-    def policy(self) -> Policy | None:
+    def policy(self) -> PrivacyPolicy | None:
         """None where nothing is guarded. IP addresses are personal data under GDPR: recital 30, CJEU C-582/14."""
         if self.profile == "off":
             return None
         given = self.actions
         otherwise: Action = given.default or "pseudonymise"
         address: Action = given.default or ("pseudonymise" if self.profile == "gdpr" else "allow")
-        return Policy(
+        return PrivacyPolicy(
             email=given.email or otherwise,
             phone=given.phone or otherwise,
             payment_card=given.payment_card or otherwise,

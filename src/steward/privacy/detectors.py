@@ -21,7 +21,7 @@ import msgspec
 Kind = Literal["email", "phone", "payment_card", "ip_address"]
 
 
-class Span(msgspec.Struct, frozen=True, order=True):
+class PersonalSpan(msgspec.Struct, frozen=True, order=True):
     """`text[start:end]` is personal data of one kind."""
 
     start: int
@@ -29,25 +29,25 @@ class Span(msgspec.Struct, frozen=True, order=True):
     kind: Kind
 
 
-Found = Iterator[tuple[int, int]]
+Spans = Iterator[tuple[int, int]]
 
 
-def find(text: str) -> list[Span]:
+def find_personal_data(text: str) -> list[PersonalSpan]:
     """All personal data in `text`, from left to right, without overlaps: the surer kind wins.
 
-    >>> [(span.kind, span.start) for span in find("bob@example.com, +49 30 901820")]
+    >>> [(span.kind, span.start) for span in find_personal_data("bob@example.com, +49 30 901820")]
     [('email', 0), ('phone', 17)]
     """
-    spans: list[Span] = []
+    spans: list[PersonalSpan] = []
     digits = _DIGIT.search(text) is not None
     for kind, needs_digits, detect in _DETECTORS:
         if digits or not needs_digits:
             found = sorted(detect(text), key=lambda pair: (pair[0], -pair[1]))
-            spans = sorted([*spans, *_free(spans, [Span(start, end, kind) for start, end in found])])
+            spans = sorted([*spans, *_free(spans, [PersonalSpan(start, end, kind) for start, end in found])])
     return spans
 
 
-def _free(taken: list[Span], found: list[Span]) -> Iterator[Span]:
+def _free(taken: list[PersonalSpan], found: list[PersonalSpan]) -> Iterator[PersonalSpan]:
     """Those of `found` that overlap neither each other nor `taken`; both are sorted."""
     end = 0
     for span in found:
@@ -70,7 +70,7 @@ _TOP: Final = re.compile(r"[^\W\d_]{2,63}|xn--[0-9A-Za-z-]{1,59}")
 _IMAGE: Final = re.compile(r"[1-4]x\.")  # icon@2x.png
 
 
-def emails(text: str) -> Found:
+def emails(text: str) -> Spans:
     for name in _NAME.finditer(text):
         domain = _DOMAIN.match(text, name.end())
         if domain is None or _IMAGE.match(text, name.end()):
@@ -116,7 +116,7 @@ def luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
-def payment_cards(text: str) -> Found:
+def payment_cards(text: str) -> Spans:
     for run in _CARD_RUN.finditer(text):
         groups = [(m.start(), m.end()) for m in _DIGITS.finditer(text, *run.span())]
         first = 0
@@ -160,7 +160,7 @@ _IPV6: Final = re.compile(r"(?i)(?<![\w:.])(?:[23][0-9a-f]{3}|f[cd][0-9a-f]{2}|f
 _MAPPED: Final = re.compile(rf"(?i)(?<![\w:.])::ffff:((?:{_OCTET}\.){{3}}{_OCTET})(?![\w]|\.[0-9])")
 
 
-def ip_addresses(text: str) -> Found:
+def ip_addresses(text: str) -> Spans:
     """Loopback, unspecified and netmask-like addresses are nobody's."""
     for match in (*_IPV4.finditer(text), *_MAPPED.finditer(text)):
         address = ipaddress.IPv4Address(match[match.lastindex or 0])
@@ -212,7 +212,7 @@ _NAMED: Final = re.compile(
 )
 
 
-def phones(text: str) -> Found:
+def phones(text: str) -> Spans:
     for match in _INTERNATIONAL.finditer(text):
         if end := _international(text, match):
             yield match.start(), end
@@ -267,7 +267,7 @@ def _trunk(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     return (match.start(), end) if fits and not _DATE.match(match[0]) and not _word(text, end) else None
 
 
-_DETECTORS: Final[tuple[tuple[Kind, bool, Callable[[str], Found]], ...]] = (
+_DETECTORS: Final[tuple[tuple[Kind, bool, Callable[[str], Spans]], ...]] = (
     ("email", False, emails),
     ("payment_card", True, payment_cards),
     ("ip_address", True, ip_addresses),

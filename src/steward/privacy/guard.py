@@ -15,13 +15,13 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from steward.core.extend import Guard, GuardContext, Verdict
-from steward.privacy.detectors import Kind, Span, find
-from steward.privacy.pseudonyms import Pseudonyms, mask, token
+from steward.privacy.detectors import Kind, PersonalSpan, find_personal_data
+from steward.privacy.pseudonyms import Pseudonyms, make_token, mask
 
 log = logging.getLogger(__name__)
 
 Action = Literal["pseudonymise", "redact", "block", "allow"]
-WORDS: Final[Mapping[Kind, str]] = {
+KIND_NAMES: Final[Mapping[Kind, str]] = {
     "email": "an e-mail address",
     "phone": "a phone number",
     "payment_card": "a payment card number",
@@ -29,7 +29,7 @@ WORDS: Final[Mapping[Kind, str]] = {
 }
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True):
+class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What is done with each kind, and with a request when this guard fails."""
 
     email: Action
@@ -43,13 +43,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def guard_of(policy: Policy, key: bytes) -> Guard:
+def make_guard(policy: PrivacyPolicy, key: bytes) -> Guard:
     """The guard of a policy; `key` (32 bytes) is the deployment's and makes its tokens nobody else's."""
     strict = PrivacyGuard(policy, key)
-    return Lenient(strict) if policy.on_error == "allow" else strict
+    return LenientGuard(strict) if policy.on_error == "allow" else strict
 
 
-class _Open:
+class _ExchangeState:
     """One exchange: its tokens, and what each text of the answer holds back."""
 
     __slots__ = ("held", "pseudonyms")
@@ -64,29 +64,31 @@ class PrivacyGuard:
 
     name = "privacy"
 
-    def __init__(self, policy: Policy, key: bytes) -> None:
+    def __init__(self, policy: PrivacyPolicy, key: bytes) -> None:
         self._policy, self._key = policy, key
-        self._open: WeakKeyDictionary[GuardContext, _Open] = WeakKeyDictionary()
+        self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
-        found = [find(text) for text in fields]
+        found = [find_personal_data(text) for text in fields]
         kinds = {span.kind for spans in found for span in spans}
         if refused := sorted(kind for kind in kinds if self._policy.action(kind) == "block"):
-            return Verdict("block", f"the request contains {WORDS[refused[0]]} (privacy.actions.{refused[0]}: block)")
+            return Verdict(
+                "block", f"the request contains {KIND_NAMES[refused[0]]} (privacy.actions.{refused[0]}: block)"
+            )
         if all(self._policy.action(kind) == "allow" for kind in kinds):
             return Verdict("allow")
-        scope = scope_of(exchange)
+        scope = token_scope(exchange)
         masked, back = mask(
             fields,
             self._with("pseudonymise", found),
             self._with("redact", found),
-            lambda kind, value, attempt: token(self._key, scope, kind, value, attempt),
+            lambda kind, value, attempt: make_token(self._key, scope, kind, value, attempt),
         )
-        self._open[exchange] = _Open(back)
+        self._states[exchange] = _ExchangeState(back)
         return Verdict("rewrite", texts=masked)
 
     def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
-        state = self._open.get(exchange)
+        state = self._states.get(exchange)
         if state is None:
             return text
         out, held = state.pseudonyms.feed(state.held.pop((choice, field), "") + text, last)
@@ -97,11 +99,11 @@ class PrivacyGuard:
     def close(self, exchange: GuardContext) -> Verdict:
         return Verdict("allow")
 
-    def _with(self, action: Action, found: Sequence[Sequence[Span]]) -> list[list[Span]]:
+    def _with(self, action: Action, found: Sequence[Sequence[PersonalSpan]]) -> list[list[PersonalSpan]]:
         return [[span for span in spans if self._policy.action(span.kind) == action] for spans in found]
 
 
-def scope_of(exchange: GuardContext) -> tuple[str, str, str]:
+def token_scope(exchange: GuardContext) -> tuple[str, str, str]:
     """Within what a value has one token: the project's conversation, else the request.
 
     Vectors of different requests are compared with each other, so embeddings share one scope in a project.
@@ -113,7 +115,7 @@ def scope_of(exchange: GuardContext) -> tuple[str, str, str]:
     return exchange.project, "request", exchange.request_id
 
 
-class Lenient:
+class LenientGuard:
     """`on_error: allow`: what the guard inside cannot decide goes through as it came, and the header says so."""
 
     def __init__(self, inner: Guard) -> None:

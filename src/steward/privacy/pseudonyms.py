@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from steward.privacy.detectors import Kind, Span
+from steward.privacy.detectors import Kind, PersonalSpan
 
 NAMES: Final[Mapping[Kind, str]] = {"email": "EMAIL", "phone": "PHONE", "payment_card": "CARD", "ip_address": "IP"}
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -27,13 +27,13 @@ _ATTEMPTS: Final = 8
 
 
 class Ambiguous(Exception):
-    """The texts hold tokens of their own in a way that no choice of new ones can be told from."""
+    """The texts contain tokens of their own that no choice of new tokens can be told apart from."""
 
 
-def token(key: bytes, scope: Sequence[str], kind: Kind, value: str, attempt: int = 0) -> str:
+def make_token(key: bytes, scope: Sequence[str], kind: Kind, value: str, attempt: int = 0) -> str:
     """The token of `value`: the same for the same key, scope, kind and attempt.
 
-    >>> token(b"key", ("project", "conversation"), "email", "bob@example.com")
+    >>> make_token(b"key", ("project", "conversation"), "email", "bob@example.com")
     'EMAIL_63SQZ4YMKA'
     """
     parts = [part.encode("utf-8", "surrogatepass") for part in (*scope, kind, value, str(attempt))]
@@ -88,7 +88,7 @@ class Pseudonyms:
         return len(text)
 
 
-def replace(text: str, spans: Sequence[Span], replacement: Callable[[Span], str]) -> str:
+def replace(text: str, spans: Sequence[PersonalSpan], replacement: Callable[[PersonalSpan], str]) -> str:
     """`text` with each of `spans` (sorted, apart) replaced."""
     out: list[str] = []
     position = 0
@@ -98,14 +98,14 @@ def replace(text: str, spans: Sequence[Span], replacement: Callable[[Span], str]
     return "".join([*out, text[position:]])
 
 
-def redaction(span: Span) -> str:
+def redaction(span: PersonalSpan) -> str:
     return f"[{NAMES[span.kind]} REDACTED]"
 
 
 def mask(
     texts: Sequence[str],
-    pseudonymise: Sequence[Sequence[Span]],
-    redact: Sequence[Sequence[Span]],
+    pseudonymise: Sequence[Sequence[PersonalSpan]],
+    redact: Sequence[Sequence[PersonalSpan]],
     make: Callable[[Kind, str, int], str],
 ) -> tuple[tuple[str, ...], Pseudonyms]:
     """The texts with tokens and redactions in place, and the way back, which is proved on the spot.
@@ -129,11 +129,14 @@ def mask(
 
 
 def _masked(
-    text: str, pseudonymise: Sequence[Span], redact: Sequence[Span], tokens: Mapping[tuple[Kind, str], str]
+    text: str,
+    pseudonymise: Sequence[PersonalSpan],
+    redact: Sequence[PersonalSpan],
+    tokens: Mapping[tuple[Kind, str], str],
 ) -> str:
     removed = set(redact)
 
-    def replacement(span: Span) -> str:
+    def replacement(span: PersonalSpan) -> str:
         return redaction(span) if span in removed else tokens[span.kind, text[span.start : span.end]]
 
     return replace(text, sorted([*pseudonymise, *redact]), replacement)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 
-from steward.processes.connection import connection
+from steward.processes.http_protocol import make_protocol
 from steward.processes.lifeline import end_with, named_errors, no_core_dumps
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.serve.service import WorkerService
@@ -35,7 +35,7 @@ def main() -> None:
     config = uvicorn.Config(
         service.app,
         loop="uvloop",
-        http=connection(plan.receive_s, plan.send_s, service.count_rejection),
+        http=make_protocol(plan.receive_s, plan.send_s, service.count_rejection),
         ws="none",
         lifespan="on",
         log_config=None,

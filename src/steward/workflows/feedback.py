@@ -9,7 +9,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.records import FeedbackReport
-from steward.gateway.feedback import Content
+from steward.gateway.feedback import FeedbackContent
 from steward.workflows.sealing import opener
 from steward.workflows.serve.plan import read_plan, store_url
 
@@ -43,7 +43,7 @@ def opened(home: Path, found: FeedbackReport) -> list[Opened]:
         records = store.feedback_sealed([row.id for row in found.last if row.has_content])
     finally:
         store.close()
-    contents = [msgspec.msgpack.decode(unseal(record), type=Content) for record in records]
+    contents = [msgspec.msgpack.decode(unseal(record), type=FeedbackContent) for record in records]
     return [
         Opened(record.id, record.request_id, content.comment, content.correction)
         for record, content in zip(records, contents, strict=True)

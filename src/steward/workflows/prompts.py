@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from steward.core.errors import InputError, UnknownName
 from steward.gateway.config import ExampleConfig, PromptConfig, RoutePromptConfig
-from steward.gateway.prompts import Example, Prompt, digest
+from steward.gateway.prompts import Prompt, PromptExample, digest
 from steward.settings import Settings
 from steward.workflows.files import write_private
 
@@ -29,7 +29,7 @@ class PromptText(msgspec.Struct, frozen=True):
     """What a prompt says."""
 
     system: str | None = None
-    examples: tuple[Example, ...] = ()
+    examples: tuple[PromptExample, ...] = ()
 
 
 class PromptVersion(msgspec.Struct, frozen=True):
@@ -40,13 +40,13 @@ class PromptVersion(msgspec.Struct, frozen=True):
     at: float  # when it was added
     in_use: bool
     system: str | None = None
-    examples: tuple[Example, ...] = ()
+    examples: tuple[PromptExample, ...] = ()
 
 
 class _Stored(msgspec.Struct, frozen=True):
     at: float
     system: str | None
-    examples: tuple[Example, ...]
+    examples: tuple[PromptExample, ...]
 
 
 def add(home: Path, name: str, text: PromptText, now: float) -> PromptVersion:
@@ -182,8 +182,8 @@ def _resolved(
     return Prompt(f"{kept.name}@{kept.version}", kept.system, kept.examples, asked.mode)
 
 
-def _examples(given: Sequence[ExampleConfig]) -> tuple[Example, ...]:
-    return tuple(Example(item.user, item.assistant) for item in given)
+def _examples(given: Sequence[ExampleConfig]) -> tuple[PromptExample, ...]:
+    return tuple(PromptExample(item.user, item.assistant) for item in given)
 
 
 def _counter(version: str) -> int:

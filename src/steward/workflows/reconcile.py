@@ -12,7 +12,14 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import InputError, Unavailable
 from steward.core.records import UsageSum
-from steward.gateway.reconcile import ExportRow, Reconciliation, by_day, by_request, known_as, read_export
+from steward.gateway.reconcile import (
+    ExportRow,
+    Reconciliation,
+    compare_by_day,
+    compare_by_request,
+    match_model,
+    read_export,
+)
 from steward.workflows.serve.plan import ServePlan, read_plan, store_url
 
 
@@ -34,9 +41,9 @@ def reconcile(home: Path, file: Path, tolerance: float, renamed: Mapping[str, st
         since, until = _span(rows)
         lost = store.lost_between(since, until)
         if all(row.request for row in rows):
-            return by_request(rows, _relevant(rows, store, since, until, upstream), tolerance, lost)
+            return compare_by_request(rows, _relevant(rows, store, since, until, upstream), tolerance, lost)
         sums = [_called(item, upstream) for item in store.sums(since, until)]
-        return by_day(rows, merged(sums), _servers(plan), tolerance, lost)
+        return compare_by_day(rows, merged(sums), _servers(plan), tolerance, lost)
     finally:
         store.close()
 
@@ -101,5 +108,5 @@ def _relevant(
     """The ledger's rows by upstream id: those that the export names, and where it has days, its models' others too."""
     found = {name: _called(item, upstream) for name, item in store.sums_by_upstream_id(since, until).items()}
     named = {row.request for row in rows}
-    models = {known_as(row.model, upstream.values()) for row in rows} if rows[0].day else set()
+    models = {match_model(row.model, upstream.values()) for row in rows} if rows[0].day else set()
     return {name: item for name, item in found.items() if name in named or item.model in models}

@@ -85,10 +85,10 @@ async def late_but_steady(reader: asyncio.StreamReader, writer: asyncio.StreamWr
 @pytest.mark.parametrize(
     ("serve", "timeouts", "says"),
     [
-        (silent, Timeouts(5, 0.2, 5, 5), "no first byte in time"),
-        (head_only, Timeouts(5, 0.3, 5, 5), "no first byte of its answer in time"),
-        (one_piece, Timeouts(5, 5, 0.2, 5), r"no next byte of its answer in time \(0.2 s\)"),
-        (dripping, Timeouts(5, 5, 5, 0.3), "no end of its answer in time"),
+        (silent, Timeouts(5, 0.2, 5, 5), "did not begin to answer in time"),
+        (head_only, Timeouts(5, 0.3, 5, 5), "no first byte of its answer within 0.3 s"),
+        (one_piece, Timeouts(5, 5, 0.2, 5), r"no next byte of its answer within 0.2 s"),
+        (dripping, Timeouts(5, 5, 5, 0.3), "its answer did not end in time"),
     ],
 )
 def test_each_timeout_is_its_own(serve: Serve, timeouts: Timeouts, says: str) -> None:
@@ -120,7 +120,7 @@ def test_connecting_has_its_own_timeout() -> None:
             finally:
                 await engine.close()
 
-        with pytest.raises(TimedOut, match="no connection in time"):
+        with pytest.raises(TimedOut, match="did not accept a connection in time"):
             asyncio.run(go())
         for client in waiting:
             client.close()
@@ -134,7 +134,7 @@ def test_nobody_there_is_no_timeout() -> None:
         finally:
             await engine.close()
 
-    with pytest.raises(Unavailable, match="no connection") as caught:
+    with pytest.raises(Unavailable, match="connection failed") as caught:
         asyncio.run(go())
     assert not isinstance(caught.value, TimedOut)
 
@@ -309,7 +309,7 @@ def test_a_name_that_nobody_has_is_told() -> None:
     async def go() -> None:
         await HttpEngine("http://nobody.invalid/v1").call("/v1/chat/completions", b"{}")
 
-    with pytest.raises(Unavailable, match="no connection"):
+    with pytest.raises(Unavailable, match="connection failed"):
         asyncio.run(go())
 
 

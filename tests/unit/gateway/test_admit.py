@@ -14,10 +14,10 @@ from steward.adapters.limits.local import LocalLimiter
 from steward.core.errors import Refused
 from steward.core.records import KeyRecord, LimitSpec, Settled
 from steward.gateway.exchange import Answer, Exchange, ModelEntry
-from steward.gateway.handlers import admit
 from steward.gateway.limits import LimitTable, OutputLengths
+from steward.gateway.middleware import admit
 from steward.gateway.relay import Outgoing, Relay
-from steward.gateway.routing import table
+from steward.gateway.routing import build_routes
 from steward.gateway.stream import Stream
 from steward.gateway.wire import decode_request
 
@@ -57,7 +57,7 @@ def serve(tmp_path: Path, limits: LimitSpec, inner: Any, *asked: Exchange) -> li
 
     async def whole() -> list[Answer | Refused]:
         limiter = LocalLimiter(tmp_path)
-        handle = admit(limiter, LimitTable(default=limits), table([], ["m"]), MODELS, {})(inner)
+        handle = admit(limiter, LimitTable(default=limits), build_routes([], ["m"]), MODELS, {})(inner)
         answers: list[Answer | Refused] = []
         for one in asked:
             try:
@@ -138,7 +138,7 @@ def test_a_limit_server_that_is_gone_lets_nothing_through(tmp_path: Path) -> Non
         limiter = ValkeyLimiter(f"unix://{tmp_path}/nothing")
         table_ = LimitTable(default=LimitSpec(requests_per_minute=1))
         try:
-            await admit(limiter, table_, table([], ["m"]), MODELS, {})(inner)(exchange())
+            await admit(limiter, table_, build_routes([], ["m"]), MODELS, {})(inner)(exchange())
         except Refused as error:
             return error
         finally:
@@ -158,7 +158,7 @@ def test_lengths_are_learned_from_whole_answers(tmp_path: Path) -> None:
 
     async def whole() -> None:
         limiter = LocalLimiter(tmp_path)
-        handle = admit(limiter, LimitTable(), table([], ["m"]), MODELS, lengths)(inner)
+        handle = admit(limiter, LimitTable(), build_routes([], ["m"]), MODELS, lengths)(inner)
         for number in range(30):
             one = exchange(number)
             await handle(one)

@@ -4,7 +4,7 @@ import pytest
 
 from steward.core.errors import Refused
 from steward.core.records import Feedback, KeyRecord
-from steward.gateway.feedback import MAX_TEXT, decode, take
+from steward.gateway.feedback import MAX_TEXT, accept_feedback, decode
 
 ID = "req_" + "a" * 24
 KEY = KeyRecord(id="k1", name="n", digest="", project="p", created_at=0.0)
@@ -47,12 +47,12 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
 
 def test_content_leaves_only_through_the_seal() -> None:
     body = json.dumps({"request_id": ID, "score": -0.5, "label": "wrong", "comment": "c", "correction": "d"}).encode()
-    record, answer = take(body, KEY, "fb_1", 5.0, seal)
+    record, answer = accept_feedback(body, KEY, "fb_1", 5.0, seal)
     assert (record.project, record.key_id, record.score, record.label, record.at) == ("p", "k1", -0.5, "wrong", 5.0)
     assert record.sealed and record.sealed.startswith(f"fb_1/p/{ID}:".encode())
     assert json.loads(answer) == {"object": "feedback", "id": "fb_1", "request_id": ID, "score": -0.5, "label": "wrong"}
 
 
 def test_a_score_alone_seals_nothing() -> None:
-    record, _ = take(json.dumps({"request_id": ID, "score": 1}).encode(), KEY, "fb_1", 5.0, seal)
+    record, _ = accept_feedback(json.dumps({"request_id": ID, "score": 1}).encode(), KEY, "fb_1", 5.0, seal)
     assert record.sealed is None and record.label is None

@@ -8,7 +8,7 @@ from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import GuardedStream, guard_answer, guard_request
-from steward.gateway.sse import Scanner, data_of
+from steward.gateway.sse import Scanner, event_data
 
 
 class Shout:
@@ -47,7 +47,7 @@ def exchange(body: object, endpoint: str = "/v1/chat/completions") -> Exchange:
 def events(stream: GuardedStream, *values: dict[str, Any]) -> list[dict[str, Any]]:
     """What comes out of a stream for `values`."""
     out = b"".join(stream.feed(b"data: " + json.dumps(value).encode() + b"\n\n") for value in values)
-    return [json.loads(data_of(event)) for event in Scanner().feed(out)]
+    return [json.loads(event_data(event)) for event in Scanner().feed(out)]
 
 
 def test_every_text_of_a_request_is_seen() -> None:
@@ -61,7 +61,7 @@ def test_every_text_of_a_request_is_seen() -> None:
 
 
 def test_a_guard_that_fails_blocks() -> None:
-    with pytest.raises(Refused, match="could not decide"):
+    with pytest.raises(Refused, match="the guard failed"):
         guard_request([Broken()], exchange({"messages": [{"content": "a"}]}))
 
 

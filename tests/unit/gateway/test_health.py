@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from steward.gateway.health import Breaker, HealthBook, HealthPlan, Latency, RetryBudget, Window, outliers
+from steward.gateway.health import Breaker, HealthPlan, HealthTracker, Latency, RetryBudget, Window, find_outliers
 
 PLAN = HealthPlan(consecutive_failures=3, error_rate=0.5, minimum_requests=10, window_s=10.0, open_s=10.0)
 
@@ -92,22 +92,24 @@ def test_latency_is_a_mean_in_time_and_fades() -> None:
 
 def test_outliers_are_clearly_worse_than_the_others() -> None:
     # NIST/SEMATECH 7.3.3: pooled p = 12/60, z = (0.5 − 0.05) / sqrt(0.2 · 0.8 · (1/20 + 1/40)) = 4.108
-    assert outliers({"a": (20, 10), "b": (20, 1), "c": (20, 1)}, 20, 0.5) == {"a"}
-    assert outliers({"a": (19, 10), "b": (20, 1), "c": (20, 1)}, 20, 0.5) == frozenset()  # too few to say
-    assert outliers({"a": (20, 10), "b": (20, 9)}, 20, 0.5) == frozenset()  # both ill: nobody is an outlier
-    assert outliers({"a": (9000, 500), "b": (9000, 300)}, 20, 0.5) == frozenset()  # certain, but only 2 % worse
+    assert find_outliers({"a": (20, 10), "b": (20, 1), "c": (20, 1)}, 20, 0.5) == {"a"}
+    assert find_outliers({"a": (19, 10), "b": (20, 1), "c": (20, 1)}, 20, 0.5) == frozenset()  # too few to say
+    assert find_outliers({"a": (20, 10), "b": (20, 9)}, 20, 0.5) == frozenset()  # both ill: nobody is an outlier
+    assert find_outliers({"a": (9000, 500), "b": (9000, 300)}, 20, 0.5) == frozenset()  # certain, but only 2 % worse
 
 
 def test_a_bounded_share_is_ejected_worst_first() -> None:
     counts = {"a": (50, 40), "b": (50, 45), "c": (50, 0), "d": (50, 0), "e": (50, 0)}
-    assert outliers(counts, 20, 0.2) == {"b"}
-    assert outliers(counts, 20, 0.4) == {"a", "b"}
-    assert outliers({"a": (50, 50), "b": (50, 0)}, 20, 1.0) == {"a"} and not outliers({"a": (50, 50)}, 20, 1.0)
-    assert outliers(counts, 20, 0.0) == frozenset()
+    assert find_outliers(counts, 20, 0.2) == {"b"}
+    assert find_outliers(counts, 20, 0.4) == {"a", "b"}
+    assert find_outliers({"a": (50, 50), "b": (50, 0)}, 20, 1.0) == {"a"} and not find_outliers(
+        {"a": (50, 50)}, 20, 1.0
+    )
+    assert find_outliers(counts, 20, 0.0) == frozenset()
 
 
 def test_an_ejected_target_comes_back_when_its_failures_have_left_the_window() -> None:
-    book = HealthBook(HealthPlan(consecutive_failures=1000, error_rate=1.0, window_s=10.0), ["a", "b", "c"])
+    book = HealthTracker(HealthPlan(consecutive_failures=1000, error_rate=1.0, window_s=10.0), ["a", "b", "c"])
     for _ in range(20):
         book["a"].breaker.failed(0.0)
         book["a"].breaker.succeeded(0.0)

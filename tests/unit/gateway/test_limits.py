@@ -12,11 +12,11 @@ from steward.gateway.limits import (
     LimitTable,
     OutputLengths,
     RunningEstimate,
-    dearest,
-    key_limits,
     limit_headers,
-    refused,
-    scopes_of,
+    limit_refusal,
+    list_scopes,
+    max_price,
+    merge_key_limits,
 )
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
@@ -25,13 +25,13 @@ KEY = KeyRecord(id="k1", name="web", digest="", created_at=0.0, team="shop", rpm
 
 def test_a_keys_own_limit_wins_over_the_default_kind_by_kind() -> None:
     default = LimitSpec(requests_per_minute=600, usd_per_day=2.0)
-    assert key_limits(KEY, default) == LimitSpec(requests_per_minute=5, usd_per_day=2.0)
+    assert merge_key_limits(KEY, default) == LimitSpec(requests_per_minute=5, usd_per_day=2.0)
 
 
 def test_scopes_are_those_with_limits() -> None:
     table = LimitTable(teams={"shop": LimitSpec(concurrent=2)}, models={"big": LimitSpec(), "small": LimitSpec()})
-    assert [scope.name for scope in scopes_of(KEY, "big", table)] == ["key:k1", "team:shop"]
-    assert scopes_of(KeyRecord(id="k2", name="", digest="", created_at=0.0), "other", table) == ()
+    assert [scope.name for scope in list_scopes(KEY, "big", table)] == ["key:k1", "team:shop"]
+    assert list_scopes(KeyRecord(id="k2", name="", digest="", created_at=0.0), "other", table) == ()
 
 
 def test_learned_lengths_are_an_upper_quantile() -> None:
@@ -55,9 +55,9 @@ def test_learned_lengths_follow_a_route_that_changes() -> None:
 
 
 def test_a_model_without_a_price_is_refused() -> None:
-    assert dearest([("a", 1.0, 2.0), ("b", 3.0, 0.5)]) == (3.0, 2.0)
+    assert max_price([("a", 1.0, 2.0), ("b", 3.0, 0.5)]) == (3.0, 2.0)
     with pytest.raises(Refused, match="'free' has no price") as caught:
-        dearest([("a", 1.0, 2.0), ("free", None, None)])
+        max_price([("a", 1.0, 2.0), ("free", None, None)])
     assert caught.value.code == "model_has_no_price"
 
 
@@ -98,13 +98,13 @@ def test_a_refusal_tells_of_the_limit_that_refused_only() -> None:
 
 def test_refusals_say_what_when_and_whose() -> None:
     tokens = Decision(allowed=False, scope="team:shop", what="tokens", limit=100, used=80, retry_after_s=12.3456)
-    error = refused(tokens, 30)
+    error = limit_refusal(tokens, 30)
     assert (error.status, error.type, error.code) == (429, "tokens", "rate_limit_exceeded")
     assert "team 'shop'" in error.message and "100 tokens per minute" in error.message and "12.3 s" in error.message
     assert dict(error.headers)["retry-after-ms"] == "12346" and dict(error.headers)["retry-after"] == "13"
-    too_large = refused(tokens, 300)
+    too_large = limit_refusal(tokens, 300)
     assert "needs 300 tokens" in too_large.message and dict(too_large.headers)["x-should-retry"] == "false"
-    money = refused(
+    money = limit_refusal(
         Decision(allowed=False, scope="key:k", what="usd_per_day", limit=2, used=1.5, retry_after_s=3600), 1
     )
     assert (money.type, money.code) == ("insufficient_quota", "insufficient_quota")

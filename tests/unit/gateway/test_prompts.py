@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from steward.core.errors import Refused
-from steward.gateway.prompts import Example, Mode, Prompt, applied, applies, digest, withheld
+from steward.gateway.prompts import Mode, Prompt, PromptExample, digest, insert_prompt, is_applicable, redact_error
 
 CHAT = "/v1/chat/completions"
-EXAMPLES = (Example("2+2?", "4"),)
+EXAMPLES = (PromptExample("2+2?", "4"),)
 PAIR = [{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]
 HI = {"role": "user", "content": "hi"}
 OWN = {"role": "system", "content": "Be long.", "name": "theirs"}
@@ -22,7 +22,7 @@ def made(mode: Mode = "prepend", system: str | None = "Be brief.") -> Prompt:
 
 
 def put(prompt: Prompt, body: dict[str, Any], endpoint: str = CHAT) -> Any:
-    found = applied(prompt, endpoint, json.dumps(body).encode())
+    found = insert_prompt(prompt, endpoint, json.dumps(body).encode())
     return None if found is None else json.loads(found)
 
 
@@ -52,7 +52,7 @@ def test_replacing_drops_every_instruction_of_the_client() -> None:
 
 def test_default_leaves_a_client_that_instructs_alone() -> None:
     body = json.dumps({"messages": [HI, OWN]}).encode()
-    assert applied(made("default"), CHAT, body) is None and not applies(made("default"), CHAT, body)
+    assert insert_prompt(made("default"), CHAT, body) is None and not is_applicable(made("default"), CHAT, body)
     assert put(made("default"), {"messages": [HI]})["messages"][0]["content"] == "Be brief."
 
 
@@ -86,23 +86,23 @@ def test_responses() -> None:
 @pytest.mark.parametrize("endpoint", ["/v1/completions", "/v1/embeddings"])
 def test_an_endpoint_that_carries_no_prompt_is_refused(endpoint: str) -> None:
     with pytest.raises(Refused, match="cannot carry") as caught:
-        applies(made(), endpoint, b"{}")
+        is_applicable(made(), endpoint, b"{}")
     assert (caught.value.status, caught.value.code) == (400, "prompt_not_applicable")
 
 
 @pytest.mark.parametrize("messages", ["hi", {"role": "user"}, [1], [{"role": 3}]])
 def test_messages_that_are_no_list_of_objects(messages: Any) -> None:
-    with pytest.raises(Refused, match="not a list") as caught:
+    with pytest.raises(Refused, match="must be a list") as caught:
         put(made(), {"messages": messages})
     assert caught.value.param == "messages"
 
 
 def test_an_upstreams_error_does_not_quote_the_prompt() -> None:
     quoting = {"message": "Be brief. is too long", "type": "Be brief.", "code": "context_length_exceeded"}
-    error = withheld(400, json.dumps({"error": {**quoting, "param": "messages[0].content"}}).encode())
+    error = redact_error(400, json.dumps({"error": {**quoting, "param": "messages[0].content"}}).encode())
     assert "Be brief." not in repr((error.message, error.type, error.code, error.param))
     assert (error.status, error.code, error.param) == (400, "context_length_exceeded", "messages[0].content")
-    assert withheld(503, b"<html>").type == "api_error"
+    assert redact_error(503, b"<html>").type == "api_error"
 
 
 def test_a_version_is_the_digest_of_the_texts() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.core.records import UsageSum
-from steward.gateway.reconcile import by_day, by_request, known_as, read_export
+from steward.gateway.reconcile import compare_by_day, compare_by_request, match_model, read_export
 
 # The head of an export of OpenAI's usage page (names as in its API reference, "Completions usage object").
 OPENAI = (
@@ -54,7 +54,7 @@ def test_other_tables_are_read_too(head: str, line: str) -> None:
     ("text", "says"),
     [
         ("", "empty"),
-        ("day,model,input_tokens,output_tokens\n", "nothing below the head"),
+        ("day,model,input_tokens,output_tokens\n", "no rows below the header"),
         ("day,model,input_tokens\n1,2,3\n", "row 1: no column for output tokens; expected one of output_tokens"),
         ("model,input_tokens,output_tokens\nm,1,2\n", "row 1: no column for the day"),
         (
@@ -76,24 +76,24 @@ def test_what_cannot_be_read_is_named(text: str, says: str) -> None:
 
 def test_a_snapshot_is_its_model_and_a_sibling_is_not() -> None:
     names = ["gpt-4o", "gpt-4o-mini", "claude-sonnet-4"]
-    assert known_as("gpt-4o-mini-2024-07-18", names) == "gpt-4o-mini"
-    assert known_as("claude-sonnet-4-20250514", names) == "claude-sonnet-4"
-    assert known_as("gpt-4o-audio", names) == "gpt-4o-audio"
+    assert match_model("gpt-4o-mini-2024-07-18", names) == "gpt-4o-mini"
+    assert match_model("claude-sonnet-4-20250514", names) == "claude-sonnet-4"
+    assert match_model("gpt-4o-audio", names) == "gpt-4o-audio"
 
 
 def test_equal_numbers_agree_and_others_are_listed_with_both() -> None:
     sums = [usage("2025-11-25", "gpt-4o", 3, (21, 6))]
-    found = by_day(read_export(OPENAI, "x"), sums, {"gpt-4o": "u"}, 0.0, lost=0)
+    found = compare_by_day(read_export(OPENAI, "x"), sums, {"gpt-4o": "u"}, 0.0, lost=0)
     assert found.agrees and (found.compared, found.ledger.input_tokens, found.provider.input_tokens) == (1, 21, 21)
-    found = by_day(read_export(OPENAI, "x"), [usage("2025-11-25", "gpt-4o", 2, (20, 6))], {}, 0.0, lost=0)
+    found = compare_by_day(read_export(OPENAI, "x"), [usage("2025-11-25", "gpt-4o", 2, (20, 6))], {}, 0.0, lost=0)
     seen = [(item.what, item.ledger, item.provider) for item in found.differences]
     assert not found.agrees and seen == [("requests", 2, 3), ("input_tokens", 20, 21)]
 
 
 def test_the_tolerance_is_a_share_of_the_larger_number() -> None:
     sums = [usage("2025-11-25", "gpt-4o", 3, (20, 6))]  # 20 of 21: 4.8 % less
-    assert by_day(read_export(OPENAI, "x"), sums, {}, 0.05, lost=0).agrees
-    assert not by_day(read_export(OPENAI, "x"), sums, {}, 0.04, lost=0).agrees
+    assert compare_by_day(read_export(OPENAI, "x"), sums, {}, 0.05, lost=0).agrees
+    assert not compare_by_day(read_export(OPENAI, "x"), sums, {}, 0.04, lost=0).agrees
 
 
 def test_what_only_one_side_has_is_a_difference_and_another_server_is_none() -> None:
@@ -104,7 +104,7 @@ def test_what_only_one_side_has_is_a_difference_and_another_server_is_none() -> 
         usage("2025-11-24", "gpt-4o", 1, (1, 1)),  # before the export's span
     ]
     servers = {"gpt-4o": "openai", "gpt-5": "openai", "claude": "anthropic"}
-    found = by_day(read_export(OPENAI, "x"), sums, servers, 0.0, lost=2)
+    found = compare_by_day(read_export(OPENAI, "x"), sums, servers, 0.0, lost=2)
     assert {(item.model, item.what) for item in found.differences} == {
         ("gpt-5", what) for what in ("requests", "input_tokens", "output_tokens")
     }
@@ -114,7 +114,7 @@ def test_what_only_one_side_has_is_a_difference_and_another_server_is_none() -> 
 def test_requests_are_compared_by_their_id() -> None:
     text = "response_id,model,input_tokens,output_tokens,cost_usd\na,m,7,2,0.5\nb,m,7,3,0.5\nd,m,1,1,0\n"
     sums = {name: usage("2025-11-25", "m", 1, (7, 2), 0.5) for name in ("a", "b", "c")}
-    found = by_request(read_export(text, "x"), sums, 0.0, lost=0)
+    found = compare_by_request(read_export(text, "x"), sums, 0.0, lost=0)
     seen = {(item.request, item.what): (item.ledger, item.provider) for item in found.differences}
     assert seen[("b", "output_tokens")] == (2, 3) and seen[("c", "requests")] == (1, 0)
     assert seen[("d", "requests")] == (0, 1) and not [key for key in seen if key[0] == "a"]

@@ -4,8 +4,8 @@ import pytest
 
 from steward.core.records import Attempt
 from steward.gateway.exchange import Exchange
-from steward.gateway.handlers.settle import settled
 from steward.gateway.ledger import encode_frame
+from steward.gateway.middleware.settle import build_settled
 from steward.gateway.wire import TokenUsage
 
 
@@ -18,11 +18,11 @@ def exchange(usage: TokenUsage | None) -> Exchange:
 
 @pytest.mark.parametrize("count", [-1, 10**12, 10**30])
 def test_usage_that_nobody_can_have_used_is_replaced_by_the_estimate(count: int) -> None:
-    record = settled(exchange(TokenUsage(prompt_tokens=5, completion_tokens=count)), "ok", 200, {})
+    record = build_settled(exchange(TokenUsage(prompt_tokens=5, completion_tokens=count)), "ok", 200, {})
     assert (record.output_tokens, record.estimated) == (3, True)
     assert encode_frame(record)  # 10**30 fits no frame and no database
 
 
 def test_usage_of_the_upstream_counts() -> None:
-    record = settled(exchange(TokenUsage(prompt_tokens=5, completion_tokens=0)), "ok", 200, {})
+    record = build_settled(exchange(TokenUsage(prompt_tokens=5, completion_tokens=0)), "ok", 200, {})
     assert (record.input_tokens, record.output_tokens, record.estimated) == (5, 0, False)

@@ -4,7 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.gateway.sse import Scanner, data_of, whole
+from steward.gateway.sse import Scanner, event_data, is_whole_event
 
 STREAM = (
     'data: {"id":"x","choices":[{"delta":{"content":"é"}}]}\n\n'
@@ -43,7 +43,7 @@ def test_errors_are_seen_but_not_null_ones() -> None:
 
 
 def test_data_lines_are_joined() -> None:
-    assert json.loads(data_of(b'event: m\ndata: {"a":\ndata: 1}\n\n')) == {"a": 1}
+    assert json.loads(event_data(b'event: m\ndata: {"a":\ndata: 1}\n\n')) == {"a": 1}
 
 
 @given(st.lists(st.sampled_from(["\n\n", "\r\n\r\n", "\r\r", "\n\r\n", "\r\n\n"]), max_size=6), st.integers(1, 5))
@@ -52,7 +52,7 @@ def test_line_ends_may_be_mixed_and_cut(ends: list[str], step: int) -> None:
     scanner = Scanner()
     events = [event for at in range(0, len(data), step) for event in scanner.feed(data[at : at + step])]
     events += scanner.end()
-    assert [data_of(event) for event in events] == [str(number).encode() for number in range(len(ends))]
+    assert [event_data(event) for event in events] == [str(number).encode() for number in range(len(ends))]
 
 
 @given(st.text(alphabet="ab\n", max_size=12))
@@ -111,5 +111,9 @@ def test_usage_may_be_anywhere() -> None:
 
 
 def test_what_is_no_event_is_told_apart() -> None:
-    assert whole(b'data: {"a":1}\n\n') and whole(b": comment\n\n") and whole(b"event: x\ndata: {}\r\n\r\n")
-    assert not whole(b'data: {"a"\n\n') and not whole(b"data: <html>\n\n")
+    assert (
+        is_whole_event(b'data: {"a":1}\n\n')
+        and is_whole_event(b": comment\n\n")
+        and is_whole_event(b"event: x\ndata: {}\r\n\r\n")
+    )
+    assert not is_whole_event(b'data: {"a"\n\n') and not is_whole_event(b"data: <html>\n\n")

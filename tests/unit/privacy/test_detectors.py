@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.privacy.detectors import find, luhn
+from steward.privacy.detectors import find_personal_data, luhn
 
 EMAILS = [
     "bob@example.com",
@@ -63,7 +63,7 @@ ALL = [
 @pytest.mark.parametrize(("kind", "value"), ALL)
 def test_found_whole_whatever_stands_around(kind: str, value: str, around: str) -> None:
     text = around.format(value)
-    assert [(span.kind, text[span.start : span.end]) for span in find(text)] == [(kind, value)]
+    assert [(span.kind, text[span.start : span.end]) for span in find_personal_data(text)] == [(kind, value)]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_found_whole_whatever_stands_around(kind: str, value: str, around: str) 
     ],
 )
 def test_context_and_edges(text: str, value: str) -> None:
-    assert [text[span.start : span.end] for span in find(text)] == [value]
+    assert [text[span.start : span.end] for span in find_personal_data(text)] == [value]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_context_and_edges(text: str, value: str) -> None:
     ],
 )
 def test_what_only_looks_like_it_is_left(text: str) -> None:
-    assert [text[span.start : span.end] for span in find(text)] == []
+    assert [text[span.start : span.end] for span in find_personal_data(text)] == []
 
 
 def test_luhn_agrees_with_the_published_example() -> None:
@@ -116,4 +116,4 @@ def test_luhn_agrees_with_the_published_example() -> None:
 )
 def test_a_megabyte_of_anything_ends(unit: str) -> None:
     """Quadratic work on 10^6 characters would take minutes; the timeout is the bound."""
-    find(unit * (1_000_000 // len(unit)))
+    find_personal_data(unit * (1_000_000 // len(unit)))

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from steward.core.extend import GuardContext
 from steward.privacy.config import PrivacyConfig
-from steward.privacy.detectors import find
-from steward.privacy.guard import Lenient, Policy, PrivacyGuard, guard_of, scope_of
-from steward.privacy.pseudonyms import NAMES, Ambiguous, Pseudonyms, mask, token
+from steward.privacy.detectors import find_personal_data
+from steward.privacy.guard import LenientGuard, PrivacyGuard, PrivacyPolicy, make_guard, token_scope
+from steward.privacy.pseudonyms import NAMES, Ambiguous, Pseudonyms, make_token, mask
 
 KEY = bytes(32)
-ALL = Policy(email="pseudonymise", phone="pseudonymise", payment_card="pseudonymise", ip_address="pseudonymise")
+ALL = PrivacyPolicy(email="pseudonymise", phone="pseudonymise", payment_card="pseudonymise", ip_address="pseudonymise")
 
 
 class Exchange:
@@ -27,7 +27,7 @@ class Exchange:
 
 
 VALUES = ["bob@example.com", "Bob@example.com", "+49 30 901820", "4111 1111 1111 1111", "192.168.7.9", "2001:db8::7"]
-TOKENS = [token(KEY, scope_of(Exchange()), find(value)[0].kind, value) for value in VALUES]
+TOKENS = [make_token(KEY, token_scope(Exchange()), find_personal_data(value)[0].kind, value) for value in VALUES]
 PIECES = st.one_of(
     st.sampled_from(VALUES),
     st.sampled_from(TOKENS),  # planted: the very tokens that this request would issue
@@ -68,8 +68,8 @@ def test_no_value_is_left(words: list[str]) -> None:
 
 
 def test_a_token_is_never_taken_for_data() -> None:
-    tokens = [token(KEY, ("p", str(number)), kind, "v") for number in range(2000) for kind in NAMES]
-    assert find(" ".join(tokens)) == [] and find("".join(tokens)) == []
+    tokens = [make_token(KEY, ("p", str(number)), kind, "v") for number in range(2000) for kind in NAMES]
+    assert find_personal_data(" ".join(tokens)) == [] and find_personal_data("".join(tokens)) == []
 
 
 @settings(max_examples=200, deadline=None)
@@ -120,9 +120,9 @@ def test_values_need_no_escaping_in_json() -> None:
 def test_nothing_is_remembered_when_the_exchange_is_gone() -> None:
     guard, exchange = PrivacyGuard(ALL, KEY), Exchange()
     guard.request(exchange, [VALUES[0]])
-    assert len(guard._open) == 1
+    assert len(guard._states) == 1
     del exchange
-    assert len(guard._open) == 0
+    assert len(guard._states) == 0
 
 
 def test_blocked_and_redacted_kinds() -> None:
@@ -152,14 +152,14 @@ class Failing(PrivacyGuard):
 
 
 def test_a_failure_blocks_unless_the_settings_say_allow(caplog: pytest.LogCaptureFixture) -> None:
-    assert isinstance(guard_of(ALL, KEY), PrivacyGuard)
+    assert isinstance(make_guard(ALL, KEY), PrivacyGuard)
     assert PrivacyConfig().on_error == "block"
-    verdict = Lenient(Failing(ALL, KEY)).request(Exchange(), ["bob@example.com"])
+    verdict = LenientGuard(Failing(ALL, KEY)).request(Exchange(), ["bob@example.com"])
     assert (verdict.action, verdict.reason) == ("allow", "failed")
     assert "RuntimeError" in caplog.text and "bob" not in caplog.text
 
 
 def test_tokens_that_cannot_be_told_apart_are_a_failure() -> None:
-    spans = find("bob@example.com")
+    spans = find_personal_data("bob@example.com")
     with pytest.raises(Ambiguous):
         mask(["bob@example.com", TOKENS[0]], [spans, []], [[], []], lambda kind, value, attempt: TOKENS[0])

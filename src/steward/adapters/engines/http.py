@@ -39,7 +39,7 @@ class Timeouts(msgspec.Struct, frozen=True):
     total_s: float = 600.0
 
 
-class Connection(asyncio.Protocol):
+class UpstreamConnection(asyncio.Protocol):
     """One connection to an upstream, and the answer that is arriving on it.
 
     A single timer looks after all of its waits: it is set once and looks, when it rings, whether a wait is overdue. A
@@ -68,7 +68,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if self.answer is not None:
-            self.answer.cut(exc)
+            self.answer.break_off(exc)
             self.answer = None
         self.transport = self._parser = None
 
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         if answer is None:  # nothing was asked
             self.transport.abort()
             return
-        answer.touched = True
+        answer.has_bytes = True
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if self.answer is not None and status >= 200:  # below: "100 Continue" and such, the answer follows
-            self.answer.began(status, self._headers)
+            self.answer.start(status, self._headers)
 
     def on_message_complete(self) -> None:
         answer = self.answer
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
             return
         self.answer, self.used = None, True
         keep = self._parser.should_keep_alive() and not self.transport.get_write_buffer_size()
-        answer.whole()
+        answer.complete()
         if keep and self._engine.keeps:
             self.since = self._loop.time()
             self._engine.keep(self)
@@ -140,23 +140,23 @@ class Connection(asyncio.Protocol):
 
     # -- waiting -----------------------------------------------------------------------------------
 
-    def look_at(self, due: float) -> None:
+    def watch_until(self, due: float) -> None:
         """Look at the answer's waits at `due` (the loop's clock) or before."""
         if self._timer is not None:
             if self._timer.when() <= due:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(min(due, self._loop.time() + self._engine.shortest_s), self._ring)
+        self._timer = self._loop.call_at(min(due, self._loop.time() + self._engine.shortest_s), self._on_timer)
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         due = None if self.answer is None else self.answer.due()
         if self.answer is None or due is None:
             return
         if self._loop.time() < due:
-            self.look_at(due)
+            self.watch_until(due)
         else:
-            self.answer.overdue()
+            self.answer.time_out()
             self.abort()
 
 
@@ -178,17 +178,17 @@ class HttpAnswer:
         "_pieces",
         "_waiter",
         "_what",
+        "has_bytes",
         "headers",
         "problem",
         "status",
-        "touched",
     )
 
-    def __init__(self, connection: Connection, limits: Timeouts, started: float) -> None:
+    def __init__(self, connection: UpstreamConnection, limits: Timeouts, started: float) -> None:
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.problem: Unavailable | None = None
-        self.touched = False  # whether a byte of it has arrived
+        self.has_bytes = False  # whether a byte of it has arrived
         self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
         self._ends = started + limits.total_s
         self._first_due, self._what = started + limits.first_byte_s, "first"
@@ -206,7 +206,7 @@ class HttpAnswer:
         """Until status and headers have arrived."""
         while not self.status:
             if self._over:
-                raise self.problem or _broke()
+                raise self.problem or _broken_connection()
             await self._wait(self._first_due)
 
     async def piece(self) -> bytes:
@@ -245,17 +245,17 @@ class HttpAnswer:
     def listen(self, take: Callable[[bytes], bool] | None) -> None:
         """Hand on what arrives in place of waking who waits."""
         self._listener, self._latest = take, self._loop.time()
-        while self._listener is not None and (piece := self._at_hand()) is not None:
-            self._give(piece)
+        while self._listener is not None and (piece := self._take_at_hand()) is not None:
+            self._hand_on(piece)
         if (due := self.due()) is not None:
-            self._connection.look_at(due)
+            self._connection.watch_until(due)
 
-    def _at_hand(self) -> bytes | None:
+    def _take_at_hand(self) -> bytes | None:
         if self._pieces:
             return self.arrived()
         return b"" if self._over else None
 
-    def _give(self, piece: bytes) -> None:
+    def _hand_on(self, piece: bytes) -> None:
         if self._listener is not None and not self._listener(piece):
             self._listener = None
 
@@ -267,7 +267,7 @@ class HttpAnswer:
                 self._paused = False
                 self._connection.transport.resume_reading()
             self._due = self._loop.time() + REST_S
-            self._connection.look_at(self._due)
+            self._connection.watch_until(self._due)
 
     def close(self) -> None:
         """Drop the connection, unless the answer has arrived whole."""
@@ -277,7 +277,7 @@ class HttpAnswer:
 
     # -- for the connection ------------------------------------------------------------------------
 
-    def began(self, status: int, headers: Mapping[str, str]) -> None:
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
         self.status, self.headers = status, headers
         self._wake()
 
@@ -296,20 +296,20 @@ class HttpAnswer:
             self._connection.transport.pause_reading()
         self._wake()
 
-    def whole(self) -> None:
+    def complete(self) -> None:
         self._over = True
         self._due = None
         if self._paused:
             self._connection.transport.resume_reading()
         self._wake()
 
-    def cut(self, error: Exception | None) -> None:
+    def break_off(self, error: Exception | None) -> None:
         """The connection is gone. It may be how a body ends that has neither a length nor chunks (RFC 9112, 6.3)."""
         self._over = True
         self._due = None
         framed = "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
         if self.problem is None and (framed or not self.status or error is not None):
-            self.problem = _broke(error)
+            self.problem = _broken_connection(error)
         self._wake()
 
     def due(self) -> float | None:
@@ -318,19 +318,19 @@ class HttpAnswer:
             return self._due
         return min(self._latest + self._limits.idle_s, self._ends)
 
-    def overdue(self) -> None:
+    def time_out(self) -> None:
         due = self.due()
         if due is not None and due >= self._ends:
-            self.problem = TimedOut("no end of its answer in time")
+            self.problem = TimedOut("its answer did not end in time")
         elif not self.status:
-            self.problem = TimedOut("no first byte in time")
+            self.problem = TimedOut("it did not begin to answer in time")
         else:
             limit_s = self._limits.first_byte_s if self._what == "first" else self._limits.idle_s
-            self.problem = TimedOut(f"no {self._what} byte of its answer in time ({limit_s:.3g} s)")
+            self.problem = TimedOut(f"it sent no {self._what} byte of its answer within {limit_s:.3g} s")
 
     async def _wait(self, due: float) -> None:
         self._due = min(due, self._ends)
-        self._connection.look_at(self._due)
+        self._connection.watch_until(self._due)
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
@@ -341,7 +341,7 @@ class HttpAnswer:
 
     def _wake(self) -> None:
         if self._listener is not None:
-            self._give(b"")
+            self._hand_on(b"")
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -384,8 +384,8 @@ class HttpEngine:
         if not self.keeps:
             lines.append("connection: close")
         self._lines = lines
-        self._idle: list[Connection] = []
-        self._all: set[Connection] = set()
+        self._idle: list[UpstreamConnection] = []
+        self._all: set[UpstreamConnection] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
     async def call(self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer:
@@ -417,14 +417,14 @@ class HttpEngine:
         connection = self._take() or await self._connect()
         used = connection.used
         answer = await self._ask(connection, head, body, started)
-        stale = used and not answer.touched and not isinstance(answer.problem, TimedOut)
+        stale = used and not answer.has_bytes and not isinstance(answer.problem, TimedOut)
         if answer.problem is not None and stale:  # the server had just closed it
             answer = await self._ask(await self._connect(), head, body, started)
         if answer.problem is not None:
             raise answer.problem
         return answer
 
-    async def _ask(self, connection: Connection, head: bytes, body: bytes, started: float) -> HttpAnswer:
+    async def _ask(self, connection: UpstreamConnection, head: bytes, body: bytes, started: float) -> HttpAnswer:
         answer = HttpAnswer(connection, self._timeouts, started)
         connection.begin(answer, head, body)
         try:
@@ -449,7 +449,7 @@ class HttpEngine:
 
     # -- connections -------------------------------------------------------------------------------
 
-    def _take(self) -> Connection | None:
+    def _take(self) -> UpstreamConnection | None:
         """The connection that was used last, if it still is one."""
         while self._idle:
             connection = self._idle.pop()
@@ -457,12 +457,12 @@ class HttpEngine:
                 return connection
         return None
 
-    def keep(self, connection: Connection) -> None:
+    def keep(self, connection: UpstreamConnection) -> None:
         self._idle.append(connection)
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(KEEP_S, self._drop_unused)
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: UpstreamConnection) -> None:
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
@@ -476,20 +476,20 @@ class HttpEngine:
         if self._idle:
             self._sweep = loop.call_at(min(one.since for one in self._idle) + KEEP_S, self._drop_unused)
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> UpstreamConnection:
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
                 return await self._open()
         except TimeoutError as error:
-            raise TimedOut("no connection in time") from error
+            raise TimedOut("it did not accept a connection in time") from error
         except ssl.SSLCertVerificationError as error:
-            raise Unavailable(f"no connection (its certificate is not valid: {error.verify_message})") from error
+            raise Unavailable(f"connection failed (its certificate is not valid: {error.verify_message})") from error
         except (OSError, UnicodeError) as error:
-            raise Unavailable(f"no connection ({_reason(error)})") from error
+            raise Unavailable(f"connection failed ({_reason(error)})") from error
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
-        connection = Connection(self)
+        connection = UpstreamConnection(self)
         if self._socket_path:
             await loop.create_unix_connection(lambda: connection, self._socket_path)
         else:
@@ -504,7 +504,7 @@ class HttpEngine:
         return connection
 
 
-def _broke(error: Exception | None = None) -> Unavailable:
+def _broken_connection(error: Exception | None = None) -> Unavailable:
     """Without addresses' credentials or content."""
     how = type(error).__name__ if error is not None else "closed before the end of its answer"
     return Unavailable(f"the connection broke ({how})")

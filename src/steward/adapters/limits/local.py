@@ -128,11 +128,11 @@ class Table:
 
         It only ever grows: another process may have it mapped, with another limit.
         """
-        there = self._head[_CAPACITY] if self._map is not None else self._there()
+        there = self._head[_CAPACITY] if self._map is not None else self._read_capacity()
         wanted = max(capacity, there)
         if self._map is not None and wanted == there == self._capacity:
             return
-        kept = self._kept(there) if 0 < there < wanted else []
+        kept = self._read_ring(there) if 0 < there < wanted else []
         size = _RING_AT + wanted * 8
         if os.fstat(self._fd).st_size < size:
             os.ftruncate(self._fd, size)
@@ -150,12 +150,12 @@ class Table:
                 self._ring[index] = at
             self._head[_CAPACITY], self._head[_PLACE] = wanted, len(kept) % wanted
 
-    def _there(self) -> int:
+    def _read_capacity(self) -> int:
         """The ring's capacity, of a file that is not mapped yet; 0 where it is new."""
         data = os.pread(self._fd, 8, 0)
         return int.from_bytes(data, sys.byteorder) if data else 0
 
-    def _kept(self, capacity: int) -> list[Any]:
+    def _read_ring(self, capacity: int) -> list[Any]:
         """All start times in a ring of `capacity`, oldest first, free places too."""
         data = memoryview(os.pread(self._fd, _RING_AT + capacity * 8, 0))
         place = data[:_TOKENS_AT].cast("q")[_PLACE]
@@ -297,8 +297,8 @@ class LocalLimiter:
                 if refused is not None:
                     return refused, None
             for scope, table in zip(ordered, locked, strict=True):
-                _take(scope.limits, table, tokens, usd, now)
-            decision = told(ordered, locked, now)
+                _reserve_in(scope.limits, table, tokens, usd, now)
+            decision = _allow(ordered, locked, now)
         finally:
             _unlock(locked)
         return decision, Reservation(request_id, ordered, now, tokens, usd)
@@ -427,7 +427,7 @@ def _has_room(limits: LimitSpec, table: Table, tokens: int, usd: float, now: flo
     )
 
 
-def _take(limits: LimitSpec, table: Table, tokens: int, usd: float, now: float) -> None:
+def _reserve_in(limits: LimitSpec, table: Table, tokens: int, usd: float, now: float) -> None:
     if limits.requests_per_minute is not None:
         table.push(now)
     if limits.tokens_per_minute is not None:
@@ -439,7 +439,7 @@ def _take(limits: LimitSpec, table: Table, tokens: int, usd: float, now: float) 
         table.add_running(1)
 
 
-def told(scopes: Sequence[Scope], tables: Sequence[Table], now: float) -> Decision:
+def _allow(scopes: Sequence[Scope], tables: Sequence[Table], now: float) -> Decision:
     """What a client whose request has been taken is told: the scope with the fewest left, for each kind apart."""
     requests: tuple[int, int, float] | None = None
     tokens: tuple[int, int, float] | None = None

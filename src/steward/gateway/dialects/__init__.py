@@ -6,7 +6,7 @@
 
 Each says how its errors are spelt, where its answers carry usage and an end, and where its texts are (`Dialect`).
 `messages_to_chat.py` and `responses_to_chat.py` turn the last two into chat completions and back, for upstreams that
-speak nothing else. The data plane asks `of` for the module of an endpoint and otherwise knows no dialect.
+speak nothing else. The data plane asks `find_dialect` for the module of an endpoint and otherwise knows no dialect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from steward.core.errors import Refused
 from steward.gateway.dialects import anthropic, messages_to_chat, openai, responses, responses_to_chat
 from steward.gateway.sse import Scanner
-from steward.gateway.texts import Filter, Json, Replace, StreamTexts
+from steward.gateway.text_fields import Json, Replace, StreamTexts, TextFilter
 from steward.gateway.wire import AnswerEnvelope, invalid
 
 
@@ -39,15 +39,15 @@ class Dialect(Protocol):
         """Id and usage of a whole answer; empty where the upstream sent something else."""
         ...
 
-    def request_texts(self, body: Json, replace: Replace) -> None:
+    def replace_request_texts(self, body: Json, replace: Replace) -> None:
         """Put `replace(text)` in the place of every text of a request."""
         ...
 
-    def answer_texts(self, answer: Json, texts: Filter) -> None:
+    def filter_answer_texts(self, answer: Json, texts: TextFilter) -> None:
         """Pass every text of a whole answer through `texts`."""
         ...
 
-    def stream_texts(self, texts: Filter) -> StreamTexts:
+    def open_text_stream(self, texts: TextFilter) -> StreamTexts:
         """What passes the texts of one stream through `texts`, event by event."""
         ...
 
@@ -63,15 +63,15 @@ class ChunkStream(Protocol):
 class Translation(Protocol):
     """What a module named `…_to_chat` defines."""
 
-    def request(self, body: Json) -> Json:
+    def translate_request(self, body: Json) -> Json:
         """The chat completion that asks for the same. :raises Refused: 400 naming what has no counterpart"""
         ...
 
-    def answer(self, chat: Json, asked: Json, request_id: str, at: float) -> Json:
+    def translate_answer(self, chat: Json, asked: Json, request_id: str, at: float) -> Json:
         """A whole chat completion as the answer to `asked`."""
         ...
 
-    def Stream(self, asked: Json, request_id: str, at: float) -> ChunkStream:
+    def open_stream(self, asked: Json, request_id: str, at: float) -> ChunkStream:
         """What turns the chunks of one answer into events."""
         ...
 
@@ -81,16 +81,16 @@ _TRANSLATIONS: Final[dict[str, Translation]] = {"/v1/messages": messages_to_chat
 _DIALECTS: Final[dict[str, Dialect]] = {"/v1/messages": anthropic, "/v1/responses": responses}
 
 
-def of(endpoint: str) -> Dialect:
+def find_dialect(endpoint: str) -> Dialect:
     """The dialect of an endpoint; OpenAI's where none is its own.
 
-    >>> of("/v1/messages").__name__
+    >>> find_dialect("/v1/messages").__name__
     'steward.gateway.dialects.anthropic'
     """
     return _DIALECTS.get(endpoint, openai)
 
 
-def translation(endpoint: str, spoken: frozenset[str]) -> Translation | None:
+def find_translation(endpoint: str, spoken: frozenset[str]) -> Translation | None:
     """How to reach an upstream that answers the endpoints `spoken`; None where it answers this one itself.
 
     :raises Refused: 400 where there is no way
@@ -100,7 +100,7 @@ def translation(endpoint: str, spoken: frozenset[str]) -> Translation | None:
     found = _TRANSLATIONS.get(endpoint) if CHAT in spoken else None
     if found is None:
         raise invalid(
-            f"This model does not answer {endpoint}; it answers {', '.join(sorted(spoken))}.",
+            f"This model does not support {endpoint}; it supports {', '.join(sorted(spoken))}.",
             "model",
             "unsupported_endpoint",
         )

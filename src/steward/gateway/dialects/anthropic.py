@@ -10,9 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.gateway.dialects.openai import TOOLS_OPAQUE, identifiers
-from steward.gateway.sse import Scanner, data_of
-from steward.gateway.texts import OPAQUE, Filter, Json, Replace, StreamTexts, replace_strings, replace_values
+from steward.gateway.dialects.openai import TOOLS_OPAQUE, replace_identifiers
+from steward.gateway.sse import Scanner, event_data
+from steward.gateway.text_fields import OPAQUE, Json, Replace, StreamTexts, TextFilter, replace_strings, replace_values
 from steward.gateway.wire import AnswerEnvelope, TokenUsage
 
 _ERROR_TYPES: Final = {
@@ -30,7 +30,7 @@ _DELTAS: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_jso
 _DELTA_TYPES: Final = {field: kind for kind, field in _DELTAS.items()}
 
 
-class Usage(msgspec.Struct):
+class MessageUsage(msgspec.Struct):
     """Anthropic's `usage`: `input_tokens` are those that no cache read or write has counted."""
 
     input_tokens: int | None = None
@@ -39,19 +39,19 @@ class Usage(msgspec.Struct):
     output_tokens: int | None = None
 
 
-class _Whole(msgspec.Struct):
+class _MessageEnvelope(msgspec.Struct):
     id: str | None = None
-    usage: Usage | None = None
+    usage: MessageUsage | None = None
 
 
-class _Event(msgspec.Struct):
+class _MessageEvent(msgspec.Struct):
     type: str = ""
-    message: _Whole | None = None
-    usage: Usage | None = None
+    message: _MessageEnvelope | None = None
+    usage: MessageUsage | None = None
 
 
-_whole = msgspec.json.Decoder(_Whole)
-_event = msgspec.json.Decoder(_Event)
+_decode_message = msgspec.json.Decoder(_MessageEnvelope)
+_decode_event = msgspec.json.Decoder(_MessageEvent)
 
 
 def error_type(status: int) -> str:
@@ -74,16 +74,16 @@ def error_event(error: Refused, request_id: str) -> bytes:
 
 def envelope(body: bytes) -> AnswerEnvelope:
     try:
-        answer = _whole.decode(body)
+        answer = _decode_message.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return AnswerEnvelope()
-    return AnswerEnvelope(answer.id, tokens(answer.usage) if answer.usage else None)
+    return AnswerEnvelope(answer.id, normalise_usage(answer.usage) if answer.usage else None)
 
 
-def tokens(usage: Usage) -> TokenUsage:
+def normalise_usage(usage: MessageUsage) -> TokenUsage:
     """In OpenAI's terms: the prompt's tokens are all of them, read from a cache or not.
 
-    >>> tokens(Usage(input_tokens=5, cache_read_input_tokens=90, output_tokens=7)).prompt_tokens
+    >>> normalise_usage(MessageUsage(input_tokens=5, cache_read_input_tokens=90, output_tokens=7)).prompt_tokens
     95
     """
     parts = (usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens)
@@ -92,21 +92,21 @@ def tokens(usage: Usage) -> TokenUsage:
 
 
 def scanner() -> Scanner:
-    return _Scanner()
+    return _MessageScanner()
 
 
-class _Scanner(Scanner):
+class _MessageScanner(Scanner):
     """`message_start` counts the input, each `message_delta` the output so far, `message_stop` ends."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._usage = Usage()
+        self._usage = MessageUsage()
 
     def look(self, event: bytes) -> None:
         if b"content_block_delta" in event[:64]:
             return
         try:
-            seen = _event.decode(data_of(event))
+            seen = _decode_event.decode(event_data(event))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         if seen.type == "message_start" and seen.message is not None:
@@ -119,36 +119,36 @@ class _Scanner(Scanner):
         elif seen.type == "error":
             self.failed = True
 
-    def _add(self, usage: Usage | None) -> None:
+    def _add(self, usage: MessageUsage | None) -> None:
         """The counts of events are cumulative; one that is missing has not changed."""
         if usage is None:
             return
-        for name in Usage.__struct_fields__:
+        for name in MessageUsage.__struct_fields__:
             if getattr(usage, name) is not None:
                 setattr(self._usage, name, getattr(usage, name))
-        self.usage = tokens(self._usage)
+        self.usage = normalise_usage(self._usage)
 
     def is_output(self, event: bytes) -> bool:
         return b"delta" in event[:80]
 
 
-def request_texts(body: Json, replace: Replace) -> None:
+def replace_request_texts(body: Json, replace: Replace) -> None:
     for field in ("system", "messages"):
         if isinstance(body.get(field), str | list):
             body[field] = replace_strings(body[field], replace, OPAQUE)
     if isinstance(body.get("tools"), list):
         body["tools"] = replace_strings(body["tools"], replace, TOOLS_OPAQUE)
-    identifiers(body, replace)
+    replace_identifiers(body, replace)
 
 
-def answer_texts(answer: Json, texts: Filter) -> None:
+def filter_answer_texts(answer: Json, texts: TextFilter) -> None:
     blocks = answer.get("content")
     for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
         if isinstance(block, dict):
-            _pass_block(block, index, texts)
+            _filter_block(block, index, texts)
 
 
-def _pass_block(block: Json, index: int, texts: Filter) -> None:
+def _filter_block(block: Json, index: int, texts: TextFilter) -> None:
     """A block as a whole; what is not known to be a name or a reference is text."""
     numbers = iter(range(1_000_000_000))
 
@@ -161,18 +161,18 @@ def _pass_block(block: Json, index: int, texts: Filter) -> None:
         block[key] = replace_strings(block[key], replace)
 
 
-def stream_texts(texts: Filter) -> StreamTexts:
-    return _Stream(texts)
+def open_text_stream(texts: TextFilter) -> StreamTexts:
+    return _MessageTexts(texts)
 
 
-class _Stream:
+class _MessageTexts:
     """Each content block is a choice of its own; what is held back goes out before the block's end."""
 
-    def __init__(self, texts: Filter) -> None:
+    def __init__(self, texts: TextFilter) -> None:
         self._texts = texts
 
     def feed(self, event: bytes) -> bytes:
-        data = data_of(event)
+        data = event_data(event)
         if not data:
             return event
         seen: Json = msgspec.json.decode(data, type=dict[str, Any])
@@ -181,13 +181,13 @@ class _Stream:
             return event
         before = b""
         if seen.get("type") == "content_block_start" and isinstance(seen.get("content_block"), dict):
-            _pass_block(seen["content_block"], index, self._texts)
+            _filter_block(seen["content_block"], index, self._texts)
         elif seen.get("type") == "content_block_delta" and isinstance(seen.get("delta"), dict):
             self._delta(seen["delta"], index)
         elif seen.get("type") == "content_block_stop":
             for field, held in self._texts.flush(index):
-                before += named({**seen, "type": "content_block_delta", "delta": _delta(field, held)})
-        return before + named(seen)
+                before += format_event({**seen, "type": "content_block_delta", "delta": _delta(field, held)})
+        return before + format_event(seen)
 
     def _delta(self, delta: Json, index: int) -> None:
         field = _DELTAS.get(str(delta.get("type")))
@@ -206,6 +206,6 @@ def _delta(field: str, text: str) -> Json:
     return {"type": _DELTA_TYPES[field], field: text}
 
 
-def named(event: Json) -> bytes:
+def format_event(event: Json) -> bytes:
     """A server-sent event named after its type."""
     return f"event: {event.get('type')}\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"

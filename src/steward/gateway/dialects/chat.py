@@ -1,6 +1,6 @@
 """What both translations to chat completions share: taking fields without losing any, and reading answers.
 
-`Taken` is how nothing is lost silently: every field is taken by name, and what is left is refused by name.
+`FieldReader` is how nothing is lost silently: every field is taken by name, and what is left is refused by name.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from steward.core.errors import Refused
-from steward.gateway.texts import Json
+from steward.gateway.text_fields import Json
 from steward.gateway.wire import credible, invalid, upstream_failed
 
 
-class Taken:
+class FieldReader:
     """A JSON object whose fields are taken one by one; `at` is its path, ending in a dot.
 
-    >>> fields = Taken({"model": "m", "container": "c"}, "a chat-completions upstream")
+    >>> fields = FieldReader({"model": "m", "container": "c"}, "a chat-completions upstream")
     >>> fields.take("model")
     'm'
     >>> try:
@@ -57,7 +57,7 @@ class Taken:
         """:raises Refused: 400 where the value is none of `known`"""
         value = self.take(field)
         if value not in known:
-            raise self.cannot(field, f"with the value {str(value)[:100]!r} (it can be {', '.join(known)})")
+            raise self.cannot(field, f"with the value {str(value)[:100]!r} (supported: {', '.join(known)})")
         return str(value)
 
     def expect(self, field: str, only: object) -> None:
@@ -66,12 +66,12 @@ class Taken:
         if value is not None and value != only:
             raise self.cannot(field, f"with a value other than {only!r}")
 
-    def object(self, field: str) -> Taken | None:
+    def object(self, field: str) -> FieldReader | None:
         value = self.take(field)
-        return None if value is None else Taken(value, self.whom, f"{self.at}{field}.")
+        return None if value is None else FieldReader(value, self.whom, f"{self.at}{field}.")
 
-    def required_object(self, field: str) -> Taken:
-        return Taken(self.take(field), self.whom, f"{self.at}{field}.")
+    def required_object(self, field: str) -> FieldReader:
+        return FieldReader(self.take(field), self.whom, f"{self.at}{field}.")
 
     def objects(self, field: str) -> list[Any]:
         value = self.take(field)
@@ -91,14 +91,14 @@ class Taken:
         """The refusal of a field that has no counterpart."""
         name = self.at + field
         return invalid(
-            f"'{name}' cannot be translated for {self.whom}{f' {why}' if why else ''}; "
-            f"leave it out, or ask for a model whose upstream speaks this dialect.",
+            f"'{name}' is not supported by {self.whom}{f' {why}' if why else ''}; "
+            f"remove it, or use a model whose upstream supports this API.",
             name,
             "untranslatable_field",
         )
 
 
-def content_text(value: Any, at: str, kinds: Sequence[str], hints: Sequence[str] = ()) -> str:
+def join_text_parts(value: Any, at: str, kinds: Sequence[str], hints: Sequence[str] = ()) -> str:
     """A text, or the texts of a list of parts of these `kinds`, joined."""
     if isinstance(value, str):
         return value
@@ -106,7 +106,7 @@ def content_text(value: Any, at: str, kinds: Sequence[str], hints: Sequence[str]
         raise invalid(f"'{at}' must be a string or a list.", at)
     texts = []
     for number, item in enumerate(value):
-        part = Taken(item, "a chat-completions upstream", f"{at}.{number}.")
+        part = FieldReader(item, "a chat-completions upstream", f"{at}.{number}.")
         part.ignore(hints)
         part.one_of("type", kinds)
         texts.append(part.text("text"))
@@ -147,18 +147,18 @@ def first_choice(chat: Json) -> Json:
     """:raises Refused: 502 where there is none"""
     choices = chat.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise upstream_failed("the upstream's answer has no choice", "upstream_malformed")
+        raise upstream_failed("the upstream's answer has no choices", "upstream_malformed")
     choice: Json = choices[0]
     return choice
 
 
-def reasoning_of(message: Json) -> str:
+def reasoning_text(message: Json) -> str:
     """What vLLM, SGLang and llama.cpp call `reasoning_content` and OpenRouter `reasoning`."""
     value = message.get("reasoning_content") or message.get("reasoning")
     return value if isinstance(value, str) else ""
 
 
-def arguments_object(text: Any) -> Json:
+def parse_arguments(text: Any) -> Json:
     """Tool-call arguments, decoded. :raises Refused: 502 where they are no JSON object"""
     try:
         value = msgspec.json.decode(text or "{}")

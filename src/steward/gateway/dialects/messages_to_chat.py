@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.gateway.dialects.anthropic import named
+from steward.gateway.dialects.anthropic import format_event
 from steward.gateway.dialects.chat import (
-    Taken,
-    arguments_object,
-    content_text,
+    FieldReader,
     first_choice,
-    reasoning_of,
+    join_text_parts,
+    parse_arguments,
+    reasoning_text,
     token_counts,
 )
-from steward.gateway.texts import Json
+from steward.gateway.text_fields import Json
 from steward.gateway.wire import upstream_failed
 
 _SAME: Final = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream")
@@ -36,22 +36,22 @@ STOP_REASONS: Final = {
 }
 
 
-def request(body: Json) -> Json:
+def translate_request(body: Json) -> Json:
     """The chat completion that asks for the same.
 
     :raises Refused: 400, naming the field that has no counterpart
     """
-    fields = Taken(body, "a chat-completions upstream")
+    fields = FieldReader(body, "a chat-completions upstream")
     chat: Json = fields.same(_SAME)
     fields.ignore(_HINTS)
     messages = _system(fields.take("system"))
     for number, message in enumerate(fields.objects("messages")):
-        messages += _message(Taken(message, fields.whom, f"messages.{number}."))
+        messages += _message(FieldReader(message, fields.whom, f"messages.{number}."))
     chat["messages"] = messages
     if stops := fields.take("stop_sequences"):
         chat["stop"] = stops
     if tools := fields.objects("tools"):
-        chat["tools"] = [_tool(Taken(tool, fields.whom, f"tools.{n}.")) for n, tool in enumerate(tools)]
+        chat["tools"] = [_tool(FieldReader(tool, fields.whom, f"tools.{n}.")) for n, tool in enumerate(tools)]
     if (choice := fields.object("tool_choice")) is not None:
         chat |= _tool_choice(choice)
     if (metadata := fields.object("metadata")) is not None:
@@ -72,20 +72,22 @@ def request(body: Json) -> Json:
 def _system(value: Any) -> list[Json]:
     if not value:
         return []
-    return [{"role": "system", "content": content_text(value, "system", ("text",), _HINTS)}]
+    return [{"role": "system", "content": join_text_parts(value, "system", ("text",), _HINTS)}]
 
 
-def _message(message: Taken) -> list[Json]:
+def _message(message: FieldReader) -> list[Json]:
     """One message becomes several: each tool result is a message of its own."""
     role, content = message.one_of("role", ("user", "assistant", "system")), message.take("content")
     message.done()
     if isinstance(content, str):
         return [{"role": role, "content": content}]
-    blocks = [Taken(block, message.whom, f"{message.at}content.{n}.") for n, block in enumerate(message.list(content))]
+    blocks = [
+        FieldReader(block, message.whom, f"{message.at}content.{n}.") for n, block in enumerate(message.list(content))
+    ]
     return _assistant(blocks) if role == "assistant" else _user(str(role), blocks)
 
 
-def _user(role: str, blocks: Sequence[Taken]) -> list[Json]:
+def _user(role: str, blocks: Sequence[FieldReader]) -> list[Json]:
     results: list[Json] = []
     parts: list[Json] = []
     for block in blocks:
@@ -101,29 +103,29 @@ def _user(role: str, blocks: Sequence[Taken]) -> list[Json]:
         block.done()
     if not parts:
         return results
-    return [*results, {"role": role, "content": _plain(parts)}]
+    return [*results, {"role": role, "content": _simplify(parts)}]
 
 
-def _plain(parts: list[Json]) -> str | list[Json]:
+def _simplify(parts: list[Json]) -> str | list[Json]:
     """One text is a string, which every upstream takes."""
     return parts[0]["text"] if len(parts) == 1 and parts[0]["type"] == "text" else parts
 
 
-def _image_url(source: Taken) -> str:
+def _image_url(source: FieldReader) -> str:
     linked = source.one_of("type", ("base64", "url")) == "url"
     url = source.text("url") if linked else f"data:{source.text('media_type')};base64,{source.text('data')}"
     source.done()
     return url
 
 
-def _tool_result(block: Taken) -> Json:
+def _tool_result(block: FieldReader) -> Json:
     content = block.take("content")
-    text = "" if content is None else content_text(content, f"{block.at}content", ("text",), _HINTS)
+    text = "" if content is None else join_text_parts(content, f"{block.at}content", ("text",), _HINTS)
     failed = "Error: " if block.take("is_error") else ""
     return {"role": "tool", "tool_call_id": block.text("tool_use_id"), "content": failed + text}
 
 
-def _assistant(blocks: Sequence[Taken]) -> list[Json]:
+def _assistant(blocks: Sequence[FieldReader]) -> list[Json]:
     message: Json = {"role": "assistant", "content": None}
     texts: list[str] = []
     thoughts: list[str] = []
@@ -152,7 +154,7 @@ def _assistant(blocks: Sequence[Taken]) -> list[Json]:
     return [message]
 
 
-def _tool(tool: Taken) -> Json:
+def _tool(tool: FieldReader) -> Json:
     tool.ignore(_HINTS)
     tool.expect("type", "custom")
     function: Json = {"name": tool.text("name"), "parameters": tool.take("input_schema")}
@@ -163,7 +165,7 @@ def _tool(tool: Taken) -> Json:
     return {"type": "function", "function": function}
 
 
-def _tool_choice(choice: Taken) -> Json:
+def _tool_choice(choice: FieldReader) -> Json:
     kind = choice.one_of("type", ("auto", "any", "tool", "none"))
     chat: Json = {"tool_choice": {"auto": "auto", "any": "required", "none": "none"}.get(kind)}
     if kind == "tool":
@@ -174,7 +176,7 @@ def _tool_choice(choice: Taken) -> Json:
     return chat
 
 
-def _output_config(output: Taken) -> Json:
+def _output_config(output: FieldReader) -> Json:
     chat: Json = {}
     if effort := output.take("effort"):
         chat["reasoning_effort"] = effort
@@ -187,7 +189,7 @@ def _output_config(output: Taken) -> Json:
     return chat
 
 
-def answer(chat: Json, asked: Json, request_id: str, at: float) -> Json:
+def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Json:
     """The message that a whole chat completion amounts to.
 
     :raises Refused: 502 where it has no choice, or tool-call arguments that are no JSON object
@@ -195,7 +197,7 @@ def answer(chat: Json, asked: Json, request_id: str, at: float) -> Json:
     choice = first_choice(chat)
     message = choice.get("message") or {}
     content: list[Json] = []
-    if thought := reasoning_of(message):
+    if thought := reasoning_text(message):
         content.append({"type": "thinking", "thinking": thought, "signature": ""})
     if text := (message.get("content") or "") + (message.get("refusal") or ""):
         content.append({"type": "text", "text": text})
@@ -206,7 +208,7 @@ def answer(chat: Json, asked: Json, request_id: str, at: float) -> Json:
                 "type": "tool_use",
                 "id": call.get("id") or _call_id(request_id, number),
                 "name": function.get("name"),
-                "input": arguments_object(function.get("arguments")),
+                "input": parse_arguments(function.get("arguments")),
             }
         )
     start = _start(request_id, chat, asked)
@@ -252,7 +254,7 @@ def _usage(usage: Any) -> Json:
     }
 
 
-class Stream:
+class MessageStream:
     """A streamed chat completion as Anthropic's events. Content blocks follow one another; none are interleaved."""
 
     def __init__(self, asked: Json, request_id: str, at: float) -> None:
@@ -271,12 +273,12 @@ class Stream:
         self._usage = chunk.get("usage") or self._usage
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
-            if thought := reasoning_of(delta):
-                events += self._piece("thinking", {"type": "thinking_delta", "thinking": thought})
+            if thought := reasoning_text(delta):
+                events += self._add_text("thinking", {"type": "thinking_delta", "thinking": thought})
             for field in ("content", "refusal"):
                 if text := delta.get(field):
                     self._refused = self._refused or field == "refusal"
-                    events += self._piece("text", {"type": "text_delta", "text": text})
+                    events += self._add_text("text", {"type": "text_delta", "text": text})
             for position, call in enumerate(delta.get("tool_calls") or ()):
                 events += self._call(call, position)
             if choice.get("finish_reason"):
@@ -287,47 +289,55 @@ class Stream:
         """The last events, once the chunks are over."""
         stop = _stop(self._finish or {}, bool(self._calls), self._refused)
         last = {"type": "message_delta", "delta": stop, "usage": _usage(self._usage)}
-        return [*self._close(), named(last), named({"type": "message_stop"})]
+        return [*self._close(), format_event(last), format_event({"type": "message_stop"})]
 
     def _begin(self, chunk: Json) -> list[bytes]:
         self._started = True
-        return [named({"type": "message_start", "message": _start(self._request_id, chunk, self._asked)})]
+        return [format_event({"type": "message_start", "message": _start(self._request_id, chunk, self._asked)})]
 
-    def _piece(self, kind: str, delta: Json) -> list[bytes]:
+    def _add_text(self, kind: str, delta: Json) -> list[bytes]:
         block: Json = {"type": kind, kind: "", **({"signature": ""} if kind == "thinking" else {})}
-        return [*self._switch(kind, block), self._delta(delta)]
+        return [*self._switch_block(kind, block), self._delta(delta)]
 
     def _call(self, call: Json, position: int) -> Iterable[bytes]:
         number = call.get("index")
         number = number if isinstance(number, int) else position
         function = call.get("function") or {}
         if number in self._calls and number != self._open:
-            raise upstream_failed("the upstream interleaved two tool calls, which a message cannot", "upstream_error")
+            raise upstream_failed(
+                "the upstream interleaved two tool calls, which Anthropic's Messages API cannot represent",
+                "upstream_error",
+            )
         block: Json = {
             "type": "tool_use",
             "id": call.get("id") or _call_id(self._request_id, number),
             "name": function.get("name"),
             "input": {},
         }
-        events = self._switch(number, block)
+        events = self._switch_block(number, block)
         self._calls.add(number)
         if arguments := function.get("arguments"):
             events.append(self._delta({"type": "input_json_delta", "partial_json": arguments}))
         return events
 
-    def _switch(self, to: str | int, block: Json) -> list[bytes]:
+    def _switch_block(self, to: str | int, block: Json) -> list[bytes]:
         if self._open == to:
             return []
         events = self._close()
         self._open = to
         self._index += 1
-        return [*events, named({"type": "content_block_start", "index": self._index, "content_block": block})]
+        return [*events, format_event({"type": "content_block_start", "index": self._index, "content_block": block})]
 
     def _delta(self, delta: Json) -> bytes:
-        return named({"type": "content_block_delta", "index": self._index, "delta": delta})
+        return format_event({"type": "content_block_delta", "index": self._index, "delta": delta})
 
     def _close(self) -> list[bytes]:
         if self._open is None:
             return []
         self._open = None
-        return [named({"type": "content_block_stop", "index": self._index})]
+        return [format_event({"type": "content_block_stop", "index": self._index})]
+
+
+def open_stream(asked: Json, request_id: str, at: float) -> MessageStream:
+    """What turns the chunks of one answer into Anthropic's events."""
+    return MessageStream(asked, request_id, at)

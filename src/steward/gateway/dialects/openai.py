@@ -12,8 +12,8 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.gateway import wire
-from steward.gateway.sse import Scanner, data_of
-from steward.gateway.texts import OPAQUE, Filter, Json, Replace, StreamTexts, replace_strings
+from steward.gateway.sse import Scanner, event_data
+from steward.gateway.text_fields import OPAQUE, Json, Replace, StreamTexts, TextFilter, replace_strings
 from steward.gateway.wire import AnswerEnvelope
 
 _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_content", "reasoning")
@@ -39,14 +39,14 @@ def envelope(body: bytes) -> AnswerEnvelope:
     return wire.decode_answer(body)
 
 
-def request_texts(body: Json, replace: Replace) -> None:
+def replace_request_texts(body: Json, replace: Replace) -> None:
     for field in _REQUEST_FIELDS:
         if isinstance(body.get(field), str | list | dict):
             body[field] = replace_strings(body[field], replace, TOOLS_OPAQUE if field in _TOOLS else OPAQUE)
-    identifiers(body, replace)
+    replace_identifiers(body, replace)
 
 
-def identifiers(body: Json, replace: Replace) -> None:
+def replace_identifiers(body: Json, replace: Replace) -> None:
     """Who is asking and why, as the client put it: these travel to the upstream too."""
     for field in _PEOPLE:
         if isinstance(body.get(field), str):
@@ -55,33 +55,33 @@ def identifiers(body: Json, replace: Replace) -> None:
         body["metadata"] = replace_strings(body["metadata"], replace, frozenset())
 
 
-def answer_texts(answer: Json, texts: Filter) -> None:
+def filter_answer_texts(answer: Json, texts: TextFilter) -> None:
     for position, choice in enumerate(_choices(answer)):
         index = _index(choice, position)
-        _pass(choice, index, texts, last=True)
+        _filter_choice(choice, index, texts, last=True)
         choice.pop("logprobs", None)  # they spell the tokens that a guard may have rewritten
 
 
-def stream_texts(texts: Filter) -> StreamTexts:
-    return _Stream(texts)
+def open_text_stream(texts: TextFilter) -> StreamTexts:
+    return _ChunkTexts(texts)
 
 
-class _Stream:
-    def __init__(self, texts: Filter) -> None:
+class _ChunkTexts:
+    def __init__(self, texts: TextFilter) -> None:
         self._texts = texts
 
     def feed(self, event: bytes) -> bytes:
-        data = data_of(event)
+        data = event_data(event)
         if not data or data.startswith(b"[DONE]"):
             return event
         chunk: Json = msgspec.json.decode(data, type=dict[str, Any])
         for position, choice in enumerate(_choices(chunk)):
             index = _index(choice, position)
-            _pass(choice, index, self._texts, last=False)
+            _filter_choice(choice, index, self._texts, last=False)
             choice.pop("logprobs", None)
             if choice.get("finish_reason"):
                 for field, held in self._texts.flush(index):
-                    _append(choice, field, held)
+                    _append_held(choice, field, held)
         return b"data: " + msgspec.json.encode(chunk) + b"\n\n"
 
 
@@ -95,15 +95,15 @@ def _index(holder: Json, position: int) -> int:
     return index if isinstance(index, int) else position
 
 
-def _pass(choice: Json, index: int, texts: Filter, last: bool) -> None:
+def _filter_choice(choice: Json, index: int, texts: TextFilter, last: bool) -> None:
     for part in ("message", "delta"):
         if isinstance(choice.get(part), dict):
-            _pass_message(choice[part], index, texts, last)
+            _filter_message(choice[part], index, texts, last)
     if isinstance(choice.get("text"), str):
         choice["text"] = texts.text(index, "text", choice["text"], last)
 
 
-def _pass_message(message: Json, index: int, texts: Filter, last: bool) -> None:
+def _filter_message(message: Json, index: int, texts: TextFilter, last: bool) -> None:
     for field in _TEXT_FIELDS:
         value = message.get(field)
         if isinstance(value, str):
@@ -115,12 +115,12 @@ def _pass_message(message: Json, index: int, texts: Filter, last: bool) -> None:
     calls = message.get("tool_calls")
     for position, call in enumerate(calls if isinstance(calls, list) else ()):
         if isinstance(call, dict):
-            _pass_call(call, f"tool_calls.{_index(call, position)}.arguments", index, texts, last)
+            _filter_call(call, f"tool_calls.{_index(call, position)}.arguments", index, texts, last)
     if isinstance(message.get("function_call"), dict):
-        _pass_call({"function": message["function_call"]}, "function_call.arguments", index, texts, last)
+        _filter_call({"function": message["function_call"]}, "function_call.arguments", index, texts, last)
 
 
-def _pass_call(call: Json, field: str, index: int, texts: Filter, last: bool) -> None:
+def _filter_call(call: Json, field: str, index: int, texts: TextFilter, last: bool) -> None:
     function = call.get("function")
     if isinstance(function, dict) and isinstance(function.get("arguments"), str):
         function["arguments"] = texts.arguments(index, field, function["arguments"], last)
@@ -129,7 +129,7 @@ def _pass_call(call: Json, field: str, index: int, texts: Filter, last: bool) ->
         custom["input"] = texts.text(index, field, custom["input"], last)
 
 
-def _append(choice: Json, field: str, text: str) -> None:
+def _append_held(choice: Json, field: str, text: str) -> None:
     """Add what was held back to a choice's last chunk."""
     if field == "text":
         choice["text"] = (choice.get("text") or "") + text

@@ -11,17 +11,17 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.gateway import wire
-from steward.gateway.dialects.anthropic import named
-from steward.gateway.dialects.openai import TOOLS_OPAQUE, identifiers
-from steward.gateway.sse import Scanner, data_of
-from steward.gateway.texts import OPAQUE, Filter, Json, Replace, StreamTexts, replace_strings
+from steward.gateway.dialects.anthropic import format_event
+from steward.gateway.dialects.openai import TOOLS_OPAQUE, replace_identifiers
+from steward.gateway.sse import Scanner, event_data
+from steward.gateway.text_fields import OPAQUE, Json, Replace, StreamTexts, TextFilter, replace_strings
 from steward.gateway.wire import AnswerEnvelope, TokenUsage
 
 _OPAQUE: Final = OPAQUE | {"object", "result", "item_id", "queries", "server_label"}
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
 
-class Usage(msgspec.Struct):
+class ResponseUsage(msgspec.Struct):
     """Responses' `usage`."""
 
     input_tokens: int | None = None
@@ -29,19 +29,19 @@ class Usage(msgspec.Struct):
     total_tokens: int | None = None
 
 
-class _Whole(msgspec.Struct):
+class _ResponseEnvelope(msgspec.Struct):
     id: str | None = None
-    usage: Usage | None = None
+    usage: ResponseUsage | None = None
 
 
-class _Event(msgspec.Struct):
+class _ResponseEvent(msgspec.Struct):
     type: str = ""
-    response: _Whole | None = None
+    response: _ResponseEnvelope | None = None
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-_whole = msgspec.json.Decoder(_Whole)
-_event = msgspec.json.Decoder(_Event)
+_decode_response = msgspec.json.Decoder(_ResponseEnvelope)
+_decode_event = msgspec.json.Decoder(_ResponseEvent)
 
 
 def error_body(error: Refused, request_id: str) -> bytes:
@@ -52,39 +52,39 @@ def error_event(error: Refused, request_id: str) -> bytes:
     """Both spellings: the reference's flat fields, and the `error` object on which the SDK raises."""
     inner = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
     flat = {"code": error.code, "message": error.message, "param": error.param, "sequence_number": 0}
-    return named({"type": "error", **flat, "error": inner})
+    return format_event({"type": "error", **flat, "error": inner})
 
 
 def envelope(body: bytes) -> AnswerEnvelope:
     try:
-        answer = _whole.decode(body)
+        answer = _decode_response.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return AnswerEnvelope()
-    return AnswerEnvelope(answer.id, tokens(answer.usage) if answer.usage else None)
+    return AnswerEnvelope(answer.id, normalise_usage(answer.usage) if answer.usage else None)
 
 
-def tokens(usage: Usage) -> TokenUsage:
+def normalise_usage(usage: ResponseUsage) -> TokenUsage:
     """In the terms of chat completions."""
     return TokenUsage(usage.input_tokens, usage.output_tokens, usage.total_tokens)
 
 
 def scanner() -> Scanner:
-    return _Scanner()
+    return _ResponseScanner()
 
 
-class _Scanner(Scanner):
+class _ResponseScanner(Scanner):
     """One of four events ends a stream, and carries the whole response with its usage."""
 
     def look(self, event: bytes) -> None:
         if b".delta" in event[:80]:
             return
         try:
-            seen = _event.decode(data_of(event))
+            seen = _decode_event.decode(event_data(event))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         if seen.response is not None:
             self.upstream_id = seen.response.id or self.upstream_id
-            self.usage = tokens(seen.response.usage) if seen.response.usage else self.usage
+            self.usage = normalise_usage(seen.response.usage) if seen.response.usage else self.usage
         if seen.type in _ENDS:
             self.finishes, self.done = 1, True
         self.failed = self.failed or seen.type in ("error", "response.failed") or seen.error is not msgspec.UNSET
@@ -93,7 +93,7 @@ class _Scanner(Scanner):
         return b"delta" in event[:80]
 
 
-def request_texts(body: Json, replace: Replace) -> None:
+def replace_request_texts(body: Json, replace: Replace) -> None:
     for field in ("instructions", "input"):
         if isinstance(body.get(field), str | list):
             body[field] = replace_strings(body[field], replace, _OPAQUE)
@@ -102,20 +102,20 @@ def request_texts(body: Json, replace: Replace) -> None:
     prompt = body.get("prompt")
     if isinstance(prompt, dict) and isinstance(prompt.get("variables"), dict):
         prompt["variables"] = replace_strings(prompt["variables"], replace, _OPAQUE)
-    identifiers(body, replace)
+    replace_identifiers(body, replace)
 
 
-def answer_texts(answer: Json, texts: Filter) -> None:
+def filter_answer_texts(answer: Json, texts: TextFilter) -> None:
     output = answer.get("output")
     for index, item in enumerate(output if isinstance(output, list) else ()):
         if isinstance(item, dict):
-            _Pieces(texts, index).item(item)
+            _ItemTexts(texts, index).item(item)
 
 
-class _Pieces:
+class _ItemTexts:
     """Passes whole items and parts on, or puts in what has already been sent of them as a stream."""
 
-    def __init__(self, texts: Filter, index: int, sent: dict[str, str] | None = None) -> None:
+    def __init__(self, texts: TextFilter, index: int, sent: dict[str, str] | None = None) -> None:
         self._texts, self._index = texts, index
         self._sent: dict[str, str] = {} if sent is None else sent
 
@@ -129,7 +129,7 @@ class _Pieces:
             if isinstance(item[key], str) and key in ("arguments", "input", "code"):
                 item[key] = self.whole(key, item[key])
             else:
-                item[key] = replace_strings(item[key], self._other, _OPAQUE)
+                item[key] = replace_strings(item[key], self._filter_other, _OPAQUE)
 
     def part(self, part: Json, key: str, number: int) -> None:
         for field in ("text", "refusal"):
@@ -138,7 +138,7 @@ class _Pieces:
         if part.get("logprobs"):
             part["logprobs"] = []
         if isinstance(part.get("annotations"), list):
-            part["annotations"] = replace_strings(part["annotations"], self._other, _OPAQUE)
+            part["annotations"] = replace_strings(part["annotations"], self._filter_other, _OPAQUE)
 
     def whole(self, field: str, text: str) -> str:
         if field not in self._sent:
@@ -146,24 +146,24 @@ class _Pieces:
             self._sent[field] = through(self._index, field, text, True)
         return self._sent[field]
 
-    def _other(self, text: str) -> str:
+    def _filter_other(self, text: str) -> str:
         return self._texts.text(self._index, "other", text, True)
 
 
-def stream_texts(texts: Filter) -> StreamTexts:
-    return _Stream(texts)
+def open_text_stream(texts: TextFilter) -> StreamTexts:
+    return _ResponseTexts(texts)
 
 
-class _Stream:
+class _ResponseTexts:
     """Each output item is a choice. The whole texts that later events repeat become what was sent of them."""
 
-    def __init__(self, texts: Filter) -> None:
+    def __init__(self, texts: TextFilter) -> None:
         self._texts = texts
         self._sent: dict[int, dict[str, str]] = {}
         self._added = 0  # events of our own, by which later sequence numbers move
 
     def feed(self, event: bytes) -> bytes:
-        data = data_of(event)
+        data = event_data(event)
         if not data or data.startswith(b"[DONE]"):
             return event
         seen: Json = msgspec.json.decode(data, type=dict[str, Any])
@@ -173,21 +173,21 @@ class _Stream:
             output = seen["response"].get("output")
             for number, item in enumerate(output if isinstance(output, list) else ()):
                 if isinstance(item, dict):
-                    self._pieces(number).item(item)
+                    self._item_texts(number).item(item)
         elif isinstance(index, int):
             if kind.endswith(".delta") and isinstance(seen.get("delta"), str):
                 self._delta(seen, index)
             elif kind.endswith(".done"):
                 before = self._done(seen, index)
             elif kind.endswith(".added"):
-                self._empty(seen)
-        return before + self._numbered(seen)
+                self._filter_added(seen)
+        return before + self._number_event(seen)
 
-    def _pieces(self, index: int) -> _Pieces:
-        return _Pieces(self._texts, index, self._sent.setdefault(index, {}))
+    def _item_texts(self, index: int) -> _ItemTexts:
+        return _ItemTexts(self._texts, index, self._sent.setdefault(index, {}))
 
     def _delta(self, seen: Json, index: int) -> None:
-        field = _field(seen)
+        field = _field_name(seen)
         through = self._texts.arguments if field == "arguments" else self._texts.text
         seen["delta"] = through(index, field, seen["delta"])
         if seen.get("logprobs"):
@@ -206,21 +206,21 @@ class _Stream:
             more = {"type": kind, **{key: seen[key] for key in keys if key in seen}, "delta": held}
             if kind == "response.output_text.delta":
                 more["logprobs"] = []
-            before += self._numbered(more)
+            before += self._number_event(more)
             self._added += 1
-        field = _field(seen)
+        field = _field_name(seen)
         for key in ("text", "refusal", "arguments", "input", "code"):
             if isinstance(seen.get(key), str):
-                seen[key] = self._pieces(index).whole(field, seen[key])
+                seen[key] = self._item_texts(index).whole(field, seen[key])
         if seen.get("logprobs"):
             seen["logprobs"] = []
         if isinstance(seen.get("part"), dict):
-            self._pieces(index).part(seen["part"], *_place(seen))
+            self._item_texts(index).part(seen["part"], *_place(seen))
         if isinstance(seen.get("item"), dict):
-            self._pieces(index).item(seen["item"])
+            self._item_texts(index).item(seen["item"])
         return before
 
-    def _empty(self, seen: Json) -> None:
+    def _filter_added(self, seen: Json) -> None:
         """What is added is empty and comes as deltas; text that is there already is shown as a text of its own."""
         for key in ("item", "part"):
             if isinstance(seen.get(key), dict):
@@ -228,10 +228,10 @@ class _Stream:
                     seen[key], lambda text: self._texts.text(-1, "added", text, True) if text else text, _OPAQUE
                 )
 
-    def _numbered(self, event: Json) -> bytes:
+    def _number_event(self, event: Json) -> bytes:
         if isinstance(event.get("sequence_number"), int):
             event["sequence_number"] += self._added
-        return named(event)
+        return format_event(event)
 
 
 def _place(seen: Json) -> tuple[str, int]:
@@ -241,7 +241,7 @@ def _place(seen: Json) -> tuple[str, int]:
     return "content", index if isinstance(index, int) else 0
 
 
-def _field(seen: Json) -> str:
+def _field_name(seen: Json) -> str:
     """The field of an item that an event is about, named alike for deltas and whole items."""
     kind = str(seen.get("type"))
     if "arguments" in kind:

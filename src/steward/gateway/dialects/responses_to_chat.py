@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from steward.gateway.dialects.anthropic import named
-from steward.gateway.dialects.chat import Taken, content_text, first_choice, reasoning_of, token_counts
-from steward.gateway.texts import Json
+from steward.gateway.dialects.anthropic import format_event
+from steward.gateway.dialects.chat import FieldReader, first_choice, join_text_parts, reasoning_text, token_counts
+from steward.gateway.text_fields import Json
 from steward.gateway.wire import upstream_failed
 
 _SAME: Final = (
@@ -26,12 +26,12 @@ _ECHOED: Final = (
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-def request(body: Json) -> Json:
+def translate_request(body: Json) -> Json:
     """The chat completion that asks for the same.
 
     :raises Refused: 400, naming the field that has no counterpart
     """
-    fields = Taken(body, "a chat-completions upstream")
+    fields = FieldReader(body, "a chat-completions upstream")
     chat: Json = fields.same(_SAME)
     fields.ignore(_HINTS)
     for field, only in (("store", False), ("background", False), ("truncation", "disabled"), ("top_logprobs", 0)):
@@ -43,12 +43,12 @@ def request(body: Json) -> Json:
         chat["max_tokens"] = limit
     messages: list[Json] = []
     if instructions := fields.take("instructions"):
-        messages.append({"role": "system", "content": content_text(instructions, "instructions", ("input_text",))})
+        messages.append({"role": "system", "content": join_text_parts(instructions, "instructions", ("input_text",))})
     chat["messages"] = messages + _input(fields)
     if tools := fields.objects("tools"):
-        chat["tools"] = [_tool(Taken(tool, fields.whom, f"tools.{n}.")) for n, tool in enumerate(tools)]
+        chat["tools"] = [_tool(FieldReader(tool, fields.whom, f"tools.{n}.")) for n, tool in enumerate(tools)]
     if (choice := fields.take("tool_choice")) is not None:
-        chat["tool_choice"] = choice if isinstance(choice, str) else _tool_choice(Taken(choice, fields.whom))
+        chat["tool_choice"] = choice if isinstance(choice, str) else _tool_choice(FieldReader(choice, fields.whom))
     if (reasoning := fields.object("reasoning")) is not None:
         if effort := reasoning.take("effort"):
             chat["reasoning_effort"] = effort
@@ -61,14 +61,14 @@ def request(body: Json) -> Json:
     return chat
 
 
-def _input(fields: Taken) -> list[Json]:
+def _input(fields: FieldReader) -> list[Json]:
     value = fields.take("input")
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     messages: list[Json] = []
     thought = ""
     for number, raw in enumerate(fields.list(value, "input")):
-        item = Taken(raw, fields.whom, f"input.{number}.")
+        item = FieldReader(raw, fields.whom, f"input.{number}.")
         item.ignore(("id", "status", "phase"))
         kind = item.one_of("type", _ITEMS) if "type" in raw else "message"
         if kind == "reasoning":
@@ -77,7 +77,7 @@ def _input(fields: Taken) -> list[Json]:
             _call(item, messages, thought)
             thought = ""
         elif kind == "function_call_output":
-            output = content_text(item.take("output"), f"{item.at}output", ("input_text", "output_text"))
+            output = join_text_parts(item.take("output"), f"{item.at}output", ("input_text", "output_text"))
             messages.append({"role": "tool", "tool_call_id": item.text("call_id"), "content": output})
         else:
             messages.append(_message(item))
@@ -91,13 +91,13 @@ def _input(fields: Taken) -> list[Json]:
 _ITEMS: Final = ("message", "function_call", "function_call_output", "reasoning")
 
 
-def _reasoning(item: Taken) -> str:
+def _reasoning(item: FieldReader) -> str:
     item.expect("summary", [])
     content = item.take("content")
-    return "" if content is None else content_text(content, f"{item.at}content", ("reasoning_text",))
+    return "" if content is None else join_text_parts(content, f"{item.at}content", ("reasoning_text",))
 
 
-def _call(item: Taken, messages: list[Json], thought: str) -> None:
+def _call(item: FieldReader, messages: list[Json], thought: str) -> None:
     """Calls that follow one another, or the assistant's text, are one message."""
     function = {"name": item.text("name"), "arguments": item.text("arguments")}
     call = {"id": item.text("call_id"), "type": "function", "function": function}
@@ -108,25 +108,25 @@ def _call(item: Taken, messages: list[Json], thought: str) -> None:
     messages[-1].setdefault("tool_calls", []).append(call)
 
 
-def _message(item: Taken) -> Json:
+def _message(item: FieldReader) -> Json:
     role = item.one_of("role", ("user", "assistant", "system", "developer"))
     content = item.take("content")
     if role == "assistant":
-        return {"role": role, "content": _said(content, item.at)}
+        return {"role": role, "content": _assistant_text(content, item.at)}
     role = "system" if role == "developer" else role  # what servers other than OpenAI's call it
     if isinstance(content, str):
         return {"role": role, "content": content}
-    parts = [_part(Taken(part, item.whom, f"{item.at}content.{n}.")) for n, part in enumerate(item.list(content))]
+    parts = [_part(FieldReader(part, item.whom, f"{item.at}content.{n}.")) for n, part in enumerate(item.list(content))]
     plain = len(parts) == 1 and parts[0]["type"] == "text"
     return {"role": role, "content": parts[0]["text"] if plain else parts}
 
 
-def _said(content: Any, at: str) -> str:
+def _assistant_text(content: Any, at: str) -> str:
     if not isinstance(content, list):
-        return content_text(content, f"{at}content", ())
+        return join_text_parts(content, f"{at}content", ())
     texts = []
     for number, raw in enumerate(content):
-        part = Taken(raw, "a chat-completions upstream", f"{at}content.{number}.")
+        part = FieldReader(raw, "a chat-completions upstream", f"{at}content.{number}.")
         kind = part.one_of("type", ("output_text", "input_text", "refusal"))
         texts.append(part.text("refusal" if kind == "refusal" else "text"))
         part.ignore(("annotations", "logprobs"))
@@ -134,7 +134,7 @@ def _said(content: Any, at: str) -> str:
     return "".join(texts)
 
 
-def _part(part: Taken) -> Json:
+def _part(part: FieldReader) -> Json:
     kind = part.one_of("type", ("input_text", "input_image"))
     if kind == "input_text":
         made: Json = {"type": "text", "text": part.text("text")}
@@ -146,7 +146,7 @@ def _part(part: Taken) -> Json:
     return made
 
 
-def _tool(tool: Taken) -> Json:
+def _tool(tool: FieldReader) -> Json:
     tool.one_of("type", ("function",))
     function: Json = {"name": tool.text("name")}
     function |= tool.same(("description", "parameters", "strict"))
@@ -154,14 +154,14 @@ def _tool(tool: Taken) -> Json:
     return {"type": "function", "function": function}
 
 
-def _tool_choice(choice: Taken) -> Json:
+def _tool_choice(choice: FieldReader) -> Json:
     choice.one_of("type", ("function",))
     made = {"type": "function", "function": {"name": choice.text("name")}}
     choice.done()
     return made
 
 
-def _text(text: Taken) -> Json:
+def _text(text: FieldReader) -> Json:
     chat: Json = text.same(("verbosity",))
     if (form := text.object("format")) is not None:
         kind = form.one_of("type", ("text", "json_object", "json_schema"))
@@ -175,13 +175,13 @@ def _text(text: Taken) -> Json:
     return chat
 
 
-def answer(chat: Json, asked: Json, request_id: str, at: float) -> Json:
+def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Json:
     """The response that a whole chat completion amounts to. :raises Refused: 502 where it has no choice"""
     choice = first_choice(chat)
     message = choice.get("message") or {}
     output: list[Json] = []
     name = request_id.removeprefix("req_")
-    if thought := reasoning_of(message):
+    if thought := reasoning_text(message):
         output.append(_reasoning_item(f"rs_{name}", thought))
     parts = [_text_part(message["content"])] if message.get("content") else []
     if message.get("refusal"):
@@ -261,7 +261,7 @@ def _call_item(name: str, call_id: Any, function: Any, arguments: str, status: s
     }
 
 
-class _Item:
+class _OutputItem:
     """An output item that is being written: its kind, its place and its text so far."""
 
     def __init__(self, kind: str, index: int, name: str, number: int = 0) -> None:
@@ -270,14 +270,14 @@ class _Item:
         self.call_id: Any = None
         self.function: Any = None
 
-    def whole(self) -> Json:
+    def build_whole(self) -> Json:
         if self.kind == "reasoning":
             return _reasoning_item(self.name, self.text)
         if self.kind == "call":
             return _call_item(self.name, self.call_id, self.function, self.text)
         return _message_item(self.name, [self.part()])
 
-    def begun(self) -> Json:
+    def build_begun(self) -> Json:
         if self.kind == "reasoning":
             return {"id": self.name, "type": "reasoning", "summary": [], "content": []}
         if self.kind == "call":
@@ -298,13 +298,13 @@ _EVENTS: Final = {
 }
 
 
-class Stream:
+class ResponseStream:
     """A streamed chat completion as the events of a response. Calls may be interleaved; they end with the stream."""
 
     def __init__(self, asked: Json, request_id: str, at: float) -> None:
         self._asked, self._request_id, self._at = asked, request_id, at
         self._chat: Json = {}
-        self._items: list[_Item] = []
+        self._items: list[_OutputItem] = []
         self._ended = 0  # items whose end was told
         self._sequence = -1
         self._finish: str | None = None
@@ -314,19 +314,19 @@ class Stream:
         events: list[bytes] = []
         if self._sequence < 0:
             self._chat = {"model": chunk.get("model")}
-            begun = self._response([])
-            events = [self._event(f"response.{kind}", response=begun) for kind in ("created", "in_progress")]
+            build_begun = self._response([])
+            events = [self._event(f"response.{kind}", response=build_begun) for kind in ("created", "in_progress")]
         if chunk.get("usage"):
             self._chat["usage"] = chunk["usage"]
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
             for kind, text in (
-                ("reasoning", reasoning_of(delta)),
+                ("reasoning", reasoning_text(delta)),
                 ("text", delta.get("content")),
                 ("refusal", delta.get("refusal")),
             ):
                 if text:
-                    events += self._piece(kind, text)
+                    events += self._add_text(kind, text)
             for position, call in enumerate(delta.get("tool_calls") or ()):
                 events += self._call(call, position)
             self._finish = choice.get("finish_reason") or self._finish
@@ -334,9 +334,9 @@ class Stream:
 
     def end(self) -> list[bytes]:
         """The last events, once the chunks are over."""
-        events = [] if self._items else self._begin(_Item("text", 0, self._name("msg")))
+        events = [] if self._items else self._begin(_OutputItem("text", 0, self._name("msg")))
         events += self._end_items()
-        response = self._response([item.whole() for item in self._items], self._finish or "stop")
+        response = self._response([item.build_whole() for item in self._items], self._finish or "stop")
         return [*events, self._event(f"response.{response['status']}", response=response)]
 
     def _response(self, output: list[Json], finish: str | None = None) -> Json:
@@ -345,12 +345,12 @@ class Stream:
     def _name(self, prefix: str) -> str:
         return f"{prefix}_{self._request_id.removeprefix('req_')}{len(self._items)}"
 
-    def _piece(self, kind: str, text: str) -> list[bytes]:
+    def _add_text(self, kind: str, text: str) -> list[bytes]:
         events: list[bytes] = []
         if not self._items or self._items[-1].kind != kind:
             events = self._end_items()
             prefix = "rs" if kind == "reasoning" else "msg"
-            events += self._begin(_Item(kind, len(self._items), self._name(prefix)))
+            events += self._begin(_OutputItem(kind, len(self._items), self._name(prefix)))
         return [*events, self._delta(self._items[-1], text)]
 
     def _call(self, call: Json, position: int) -> list[bytes]:
@@ -362,44 +362,49 @@ class Stream:
         if item is None:
             if self._items and self._items[-1].kind != "call":
                 events = self._end_items()
-            item = _Item("call", len(self._items), self._name("fc"), number)
+            item = _OutputItem("call", len(self._items), self._name("fc"), number)
             item.call_id = call.get("id") or self._name("call")
             item.function = function.get("name")
             events += self._begin(item)
         if item.index < self._ended:
-            raise upstream_failed("the upstream went on with a tool call after other output", "upstream_error")
+            raise upstream_failed("the upstream continued a tool call after other output", "upstream_error")
         if arguments := function.get("arguments"):
             events.append(self._delta(item, arguments))
         return events
 
-    def _begin(self, item: _Item) -> list[bytes]:
+    def _begin(self, item: _OutputItem) -> list[bytes]:
         self._items.append(item)
-        events = [self._event("response.output_item.added", output_index=item.index, item=item.begun())]
+        events = [self._event("response.output_item.added", output_index=item.index, item=item.build_begun())]
         if item.kind != "call":
-            events.append(self._event("response.content_part.added", **self._place(item), part=item.part()))
+            events.append(self._event("response.content_part.added", **self._item_place(item), part=item.part()))
         return events
 
-    def _delta(self, item: _Item, text: str) -> bytes:
+    def _delta(self, item: _OutputItem, text: str) -> bytes:
         item.text += text
         more: Json = {"logprobs": []} if item.kind == "text" else {}
-        return self._event(f"{_EVENTS[item.kind][0]}.delta", **self._place(item), delta=text, **more)
+        return self._event(f"{_EVENTS[item.kind][0]}.delta", **self._item_place(item), delta=text, **more)
 
     def _end_items(self) -> list[bytes]:
         events = []
         for item in self._items[self._ended :]:
             kind, field = _EVENTS[item.kind]
             more: Json = {"logprobs": []} if item.kind == "text" else {"name": item.function} if item.function else {}
-            events.append(self._event(f"{kind}.done", **self._place(item), **{field: item.text}, **more))
+            events.append(self._event(f"{kind}.done", **self._item_place(item), **{field: item.text}, **more))
             if item.kind != "call":
-                events.append(self._event("response.content_part.done", **self._place(item), part=item.part()))
-            events.append(self._event("response.output_item.done", output_index=item.index, item=item.whole()))
+                events.append(self._event("response.content_part.done", **self._item_place(item), part=item.part()))
+            events.append(self._event("response.output_item.done", output_index=item.index, item=item.build_whole()))
         self._ended = len(self._items)
         return events
 
-    def _place(self, item: _Item) -> Json:
+    def _item_place(self, item: _OutputItem) -> Json:
         place: Json = {"item_id": item.name, "output_index": item.index}
         return place if item.kind == "call" else {**place, "content_index": 0}
 
     def _event(self, kind: str, **fields: Any) -> bytes:
         self._sequence += 1
-        return named({"type": kind, "sequence_number": self._sequence, **fields})
+        return format_event({"type": kind, "sequence_number": self._sequence, **fields})
+
+
+def open_stream(asked: Json, request_id: str, at: float) -> ResponseStream:
+    """What turns the chunks of one answer into a response's events."""
+    return ResponseStream(asked, request_id, at)

@@ -12,9 +12,11 @@ from steward.core.errors import InputError
 from steward.core.extend import Guard, Limiter
 from steward.core.records import KeyRecord
 from steward.core.secret import resolve
-from steward.gateway.admission import Line
-from steward.gateway.exchange import Handler, ModelEntry, Wrapper
-from steward.gateway.handlers import (
+from steward.gateway.exchange import Handler, Middleware, ModelEntry
+from steward.gateway.health import HealthTracker
+from steward.gateway.ledger import LedgerWriter
+from steward.gateway.limits import OutputLengths
+from steward.gateway.middleware import (
     Shadows,
     admit,
     apply_prompt,
@@ -26,11 +28,9 @@ from steward.gateway.handlers import (
     route,
     settle,
 )
-from steward.gateway.health import HealthBook
-from steward.gateway.ledger import LedgerWriter
-from steward.gateway.limits import OutputLengths
-from steward.gateway.routing import Route, table
-from steward.privacy.guard import guard_of
+from steward.gateway.route_queue import RouteQueue
+from steward.gateway.routing import Route, build_routes
+from steward.privacy.guard import make_guard
 from steward.security.rootkey import derive, ensure_root_key
 from steward.workflows.serve.engines import list_endpoints, make_engines
 from steward.workflows.serve.plan import ServePlan
@@ -49,10 +49,10 @@ class Generation:
         plan: ServePlan,
         engines: Mapping[str, HttpEngine],
         routes: Mapping[str, Route],
-        health: HealthBook,
+        health: HealthTracker,
         shadows: Shadows,
         infer: Handler,
-        lines: Mapping[str, Line],
+        lines: Mapping[str, RouteQueue],
     ) -> None:
         self.lines = lines  # of the routes that were asked for
         self.plan, self.engines, self.routes = plan, engines, routes
@@ -82,11 +82,11 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     """
     engines = make_engines(plan, before.plan if before else None, before.engines if before else {})
     models = _list_models(plan, engines)
-    routes = table(plan.routes, [model.name for model in plan.models])
-    health = HealthBook(plan.health, models, before.health if before is not None else None)
+    routes = build_routes(plan.routes, [model.name for model in plan.models])
+    health = HealthTracker(plan.health, models, before.health if before is not None else None)
     shadows = Shadows(settle(parts.ledger, models)(call(models)), SHADOWS)
-    lines: dict[str, Line] = {}
-    handlers: list[Wrapper] = [
+    lines: dict[str, RouteQueue] = {}
+    handlers: list[Middleware] = [
         authenticate(parts.find_key, parts.pepper),
         choose_prompt(plan.prompts),
         admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths),
@@ -131,12 +131,12 @@ def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
     """The guards that the settings ask for. :raises InputError: a root key that others can read"""
     if plan.privacy is None:
         return ()
-    return (guard_of(plan.privacy, derive(ensure_root_key(Path(plan.home)), "privacy tokens")),)
+    return (make_guard(plan.privacy, derive(ensure_root_key(Path(plan.home)), "privacy tokens")),)
 
 
-def compose(wrappers: list[Wrapper], innermost: Handler) -> Handler:
+def compose(middlewares: list[Middleware], innermost: Handler) -> Handler:
     """The first wrapper is the outermost."""
     handler = innermost
-    for wrapper in reversed(wrappers):
+    for wrapper in reversed(middlewares):
         handler = wrapper(handler)
     return handler

@@ -10,10 +10,10 @@ from steward.adapters.engines.http import Timeouts
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.core.secret import resolve
-from steward.gateway.admission import LinePlan
 from steward.gateway.config import LimitConfig, RouteConfig
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
+from steward.gateway.route_queue import QueuePlan
 from steward.gateway.routing import Route, Shadow, Target
 from steward.settings import Settings
 from steward.workflows.prompts import prompts_of
@@ -54,7 +54,7 @@ def make_plan(
         receive_s=gateway.receive_timeout_s,
         send_s=gateway.send_timeout_s,
         timeouts=timeouts,
-        line=LinePlan(gateway.concurrency, gateway.queue, gateway.queue_wait_s),
+        line=QueuePlan(gateway.concurrency, gateway.queue, gateway.queue_wait_s),
         health=HealthPlan(**gateway.health.model_dump()),
         models=models,
         routes=routes,

@@ -12,12 +12,12 @@ import msgspec
 from steward.adapters.engines.http import Timeouts
 from steward.core.errors import InputError
 from steward.core.secret import resolve
-from steward.gateway.admission import LinePlan
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
 from steward.gateway.prompts import Prompt
+from steward.gateway.route_queue import QueuePlan
 from steward.gateway.routing import Route
-from steward.privacy.guard import Policy
+from steward.privacy.guard import PrivacyPolicy
 
 
 class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,14 +56,14 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     receive_s: float = 20.0
     send_s: float = 60.0
     timeouts: Timeouts
-    line: LinePlan = LinePlan()
+    line: QueuePlan = QueuePlan()
     health: HealthPlan = HealthPlan()
     models: tuple[ModelPlan, ...]
     routes: tuple[Route, ...]
     prompts: dict[str, Prompt] = {}  # by route
     limits: LimitTable = LimitTable()
     valkey: str | None = None  # a reference
-    privacy: Policy | None = None  # none: no guard, and bytes pass through
+    privacy: PrivacyPolicy | None = None  # none: no guard, and bytes pass through
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
 
     def file(self) -> Path:

@@ -15,13 +15,13 @@ import msgspec
 from steward.core.errors import Refused, StewardError
 from steward.core.extend import Guard
 from steward.core.records import KeyRecord
-from steward.gateway.admission import Depth, depths
 from steward.gateway.app import Gateway
 from steward.gateway.exchange import Answer, Exchange
-from steward.gateway.feedback import take as take_feedback
-from steward.gateway.handlers import key_of
+from steward.gateway.feedback import accept_feedback
 from steward.gateway.ledger import LedgerWriter
-from steward.gateway.tally import Turnstile
+from steward.gateway.middleware import key_of
+from steward.gateway.rejections import RejectionCounter
+from steward.gateway.route_queue import QueueDepth, collect_depths
 from steward.security.keys import KeyBook
 from steward.workflows.files import stamp_of, write_private
 from steward.workflows.keys import load_book, stamp
@@ -50,23 +50,23 @@ class WorkerService:
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
         self._seal = sealer(self.home)
-        self._turnstile = Turnstile()
+        self._rejections = RejectionCounter()
         pepper = (self.home / "pepper").read_bytes()
         self._parts = WorkerParts(self._find_key, pepper, self._ledger, make_limiter(plan), {}, guards)
         self._tasks: list[asyncio.Task[None]] = []
         self._current = compose_generation(plan, self._parts)
         self._retired: list[Generation] = []
         self._reported: WorkerVersions | None = None
-        self._reported_depths: dict[str, Depth] = {}
+        self._reported_depths: dict[str, QueueDepth] = {}
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
         self.app = Gateway(
             infer=self._infer,
             known=lambda headers: key_of(self._find_key, headers),
             models=self._list_models,
-            feedback=self._take_feedback,
+            feedback=self._accept_feedback,
             ready=self._is_ready,
             max_body_bytes=plan.max_body_bytes,
-            turnstile=self._turnstile,
+            rejections=self._rejections,
             on_start=self._start,
             on_stop=self._stop,
         )
@@ -99,9 +99,9 @@ class WorkerService:
         ]
         return msgspec.json.encode({"object": "list", "data": data})
 
-    def _take_feedback(self, headers: Mapping[str, str], body: bytes) -> bytes:
+    def _accept_feedback(self, headers: Mapping[str, str], body: bytes) -> bytes:
         key = key_of(self._find_key, headers)
-        record, answer = take_feedback(body, key, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
+        record, answer = accept_feedback(body, key, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
         self._spool.append(record)
         return answer
 
@@ -171,16 +171,16 @@ class WorkerService:
 
     def count_rejection(self, error: Refused) -> None:
         """Count a request that was refused before it reached the gateway."""
-        self._turnstile.turned_away(error, "")
+        self._rejections.count_rejection(error, "")
 
     async def _report_queue_depths(self) -> None:
-        now = depths(item.lines for item in (self._current, *self._retired))
+        now = collect_depths(item.lines for item in (self._current, *self._retired))
         if now != self._reported_depths:
             write_private(self._depths_file, msgspec.json.encode(now))
             self._reported_depths = now
 
     async def _write_tally(self) -> None:
-        if (tally := self._turnstile.take(time.time())) is not None:
+        if (tally := self._rejections.take(time.time())) is not None:
             self._ledger.append(tally)
 
     async def _sync(self) -> None:

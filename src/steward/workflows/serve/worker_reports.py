@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from steward.gateway.admission import Depth, summed
-from steward.gateway.routing import table
+from steward.gateway.route_queue import QueueDepth, sum_depths
+from steward.gateway.routing import build_routes
 from steward.workflows.serve.plan import ServePlan
 
 
@@ -29,15 +29,15 @@ def queue_depths_file(run: Path, pid: int) -> Path:
     return run / f"worker-{pid}-lines.json"
 
 
-def read_queue_depths(plan: ServePlan, pids: Iterable[int]) -> dict[str, Depth]:
+def read_queue_depths(plan: ServePlan, pids: Iterable[int]) -> dict[str, QueueDepth]:
     """How full the lines of all routes are, over the workers with these process ids; they lag by a second."""
-    reports: list[Mapping[str, Depth]] = []
+    reports: list[Mapping[str, QueueDepth]] = []
     for pid in pids:
         try:
             text = queue_depths_file(Path(plan.home) / "run", pid).read_bytes()
-            reports.append(msgspec.json.decode(text, type=dict[str, Depth]))
+            reports.append(msgspec.json.decode(text, type=dict[str, QueueDepth]))
         except (OSError, msgspec.MsgspecError):  # it has had no request yet
             continue
-    totals = summed(reports)
-    served = table(plan.routes, [model.name for model in plan.models])
-    return {route: totals.get(route, Depth()) for route in served}
+    totals = sum_depths(reports)
+    served = build_routes(plan.routes, [model.name for model in plan.models])
+    return {route: totals.get(route, QueueDepth()) for route in served}

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from steward.gateway.admission import Depth
+from steward.gateway.route_queue import QueueDepth
 from steward.settings import Settings
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.worker_reports import queue_depths_file, read_queue_depths
@@ -18,4 +18,4 @@ def test_the_lines_of_running_workers_add_up_and_quiet_routes_are_zero(tmp_path:
     ):
         queue_depths_file(tmp_path / "run", pid).write_text(text)
     plan = make_plan(Settings.model_validate({"models": MODELS}), tmp_path, "1")
-    assert read_queue_depths(plan, [1, 2, 4, 5]) == {"big": Depth(4, 4), "small": Depth(0, 0)}
+    assert read_queue_depths(plan, [1, 2, 4, 5]) == {"big": QueueDepth(4, 4), "small": QueueDepth(0, 0)}

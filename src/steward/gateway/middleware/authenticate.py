@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 
 from steward.core.errors import Refused
 from steward.core.records import KeyRecord
-from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
+from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
 from steward.gateway.wire import decode_request
 
 
-def authenticate(find_key: Callable[[str], KeyRecord | None], pepper: bytes) -> Wrapper:
+def authenticate(find_key: Callable[[str], KeyRecord | None], pepper: bytes) -> Middleware:
     """Refuse requests without a valid key; name the tenant, subject and conversation of the others."""
 
     def wrap(inner: Handler) -> Handler:
@@ -41,9 +41,9 @@ def key_of(find_key: Callable[[str], KeyRecord | None], headers: Mapping[str, st
     record = find_key(given) if given else None
     if record is None:
         message = (
-            "Incorrect API key provided: it is malformed, unknown or revoked."
+            "Incorrect API key provided: the key is malformed, unknown or revoked."
             if given
-            else "You didn't provide an API key. Send it as 'Authorization: Bearer stw_…'."
+            else "You didn't provide an API key. Send one as 'Authorization: Bearer stw_…'."
         )
         raise Refused(message, status=401, type="invalid_request_error", code="invalid_api_key")
     return record

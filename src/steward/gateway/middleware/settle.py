@@ -10,23 +10,23 @@ from typing import Final
 from steward.core.errors import Refused
 from steward.core.extend import Ledger
 from steward.core.records import Admitted, Outcome, Settled
-from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
+from steward.gateway.exchange import Answer, Exchange, Handler, Middleware, ModelEntry
 from steward.gateway.stream import Stream
 from steward.gateway.wire import MAX_CHOICES, MAX_OUTPUT_TOKENS, TokenUsage
 
 MOST_TOKENS: Final = MAX_OUTPUT_TOKENS * MAX_CHOICES
 
 
-def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
+def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Middleware:
     """One admitted record before, one settled after, on every path out."""
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            ledger.append(admitted(exchange))
+            ledger.append(build_admitted(exchange))
 
             def end(outcome: Outcome, status: int) -> None:
                 if exchange.settled is None:
-                    exchange.settled = settled(exchange, outcome, status, models)
+                    exchange.settled = build_settled(exchange, outcome, status, models)
                     ledger.append(exchange.settled)
 
             try:
@@ -42,7 +42,7 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Wrapper:
                 end("upstream_error", 500)
                 raise
             if answer.stream is None:
-                end(whole_outcome(answer.status), answer.status)
+                end(outcome_of_status(answer.status), answer.status)
             else:
                 _settle_at_close(exchange, answer.stream, answer.status, end)
             return answer
@@ -61,7 +61,7 @@ def _settle_at_close(exchange: Exchange, stream: Stream, status: int, end: Calla
     exchange.at_end.append(stream.close)  # of one that nobody began to read
 
 
-def whole_outcome(status: int) -> Outcome:
+def outcome_of_status(status: int) -> Outcome:
     """An upstream that refuses a request (4xx) has not failed."""
     return "ok" if status < 400 else "refused" if status < 500 else "upstream_error"
 
@@ -79,7 +79,7 @@ def stream_outcome(exchange: Exchange, stream: Stream) -> Outcome:
     return "truncated" if exchange.cut_off else "client_closed"
 
 
-def admitted(exchange: Exchange) -> Admitted:
+def build_admitted(exchange: Exchange) -> Admitted:
     """What was reserved: what the request is billed where this process dies before it is settled."""
     assert exchange.key is not None
     return Admitted(
@@ -101,9 +101,9 @@ def admitted(exchange: Exchange) -> Admitted:
     )
 
 
-def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:
+def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:
     """What the exchange used: the upstream's usage, else an estimate (one token an event of a stream)."""
-    counted = _counted(exchange.usage)
+    counted = _credible_usage(exchange.usage)
     called = bool(exchange.attempts)
     tokens = counted or ((exchange.estimate_input(), exchange.events) if exchange.events or outcome == "ok" else (0, 0))
     entry = models.get(exchange.model or "")
@@ -116,23 +116,23 @@ def settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[s
         input_tokens=tokens[0],
         output_tokens=tokens[1],
         estimated=called and counted is None,
-        usd=cost(entry, *tokens),
+        usd=model_cost(entry, *tokens),
         ttft_s=exchange.ttft_s,
         duration_s=time.perf_counter() - exchange.started,
         attempts=tuple(exchange.attempts),
         guards=tuple(exchange.guards),
-        upstream_id=_clean(exchange.upstream_id),
+        upstream_id=_clean_id(exchange.upstream_id),
     )
 
 
-def _clean(name: str | None) -> str | None:
+def _clean_id(name: str | None) -> str | None:
     """An upstream's id as every store takes it: no NUL, no lone surrogate, at most 200 characters."""
     if name is None or (len(name) <= 200 and name.isprintable()):
         return name
     return "".join(letter for letter in name[:200] if letter.isprintable())
 
 
-def _counted(usage: TokenUsage | None) -> tuple[int, int] | None:
+def _credible_usage(usage: TokenUsage | None) -> tuple[int, int] | None:
     """Input and output tokens; None where the upstream gives none, or numbers that no request can have used."""
     if usage is None:
         return None
@@ -140,7 +140,7 @@ def _counted(usage: TokenUsage | None) -> tuple[int, int] | None:
     return tokens if all(0 <= count <= MOST_TOKENS for count in tokens) else None
 
 
-def cost(entry: ModelEntry | None, input_tokens: int, output_tokens: int) -> float | None:
+def model_cost(entry: ModelEntry | None, input_tokens: int, output_tokens: int) -> float | None:
     """US dollars; None where the model has no price."""
     if entry is None or entry.input_price is None or entry.output_price is None:
         return None

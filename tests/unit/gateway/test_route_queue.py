@@ -7,70 +7,70 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.core.records import Priority
-from steward.gateway.admission import WEIGHTS, Line, Ticket, lower, retry_after_s, share
+from steward.gateway.route_queue import WEIGHTS, QueuedRequest, RouteQueue, lower_priority, retry_after_s, worker_share
 
 
-def fill(line: Line, *tickets: tuple[str, Priority]) -> list[str]:
-    return [line.arrive(Ticket(number, *ticket), 1e9).action for number, ticket in enumerate(tickets)]
+def fill(line: RouteQueue, *tickets: tuple[str, Priority]) -> list[str]:
+    return [line.arrive(QueuedRequest(number, *ticket), 1e9).action for number, ticket in enumerate(tickets)]
 
 
-def served(line: Line, count: int) -> list[Ticket]:
+def served(line: RouteQueue, count: int) -> list[QueuedRequest]:
     found = [line.finish(None) for _ in range(count)]
     return [ticket for ticket in found if ticket is not None]
 
 
 def test_runs_then_waits_then_sheds() -> None:
-    line = Line(2, 1)
+    line = RouteQueue(2, 1)
     assert fill(line, *[("a", "normal")] * 4) == ["run", "run", "wait", "shed"]
     assert [ticket.number for ticket in served(line, 1)] == [2] and line.finish(None) is None
     assert (line.running, line.waiting) == (1, 0)
 
 
 def test_keys_take_turns_however_much_one_sends() -> None:
-    line = Line(1, 100)
+    line = RouteQueue(1, 100)
     fill(line, ("x", "normal"), *[("a", "normal")] * 6, ("b", "normal"), ("b", "normal"), ("c", "normal"))
     assert "".join(ticket.key for ticket in served(line, 9)) == "abcabaaaa"
 
 
 def test_priorities_share_sixteen_to_four_to_one() -> None:
-    line = Line(1, 300)
+    line = RouteQueue(1, 300)
     fill(line, ("x", "normal"), *[("k", priority) for priority in WEIGHTS for _ in range(100)])
     counts = Counter(ticket.priority for ticket in served(line, 105))
     assert [counts[priority] for priority in WEIGHTS] == [80, 20, 5]
 
 
 def test_a_full_line_makes_room_for_who_has_less_in_it() -> None:
-    line = Line(1, 4)
+    line = RouteQueue(1, 4)
     fill(line, ("x", "normal"), *[("greedy", "normal")] * 4)
-    verdict = line.arrive(Ticket(9, "modest"), 1e9)
-    assert verdict.action == "wait" and verdict.displaced == Ticket(4, "greedy")
-    assert line.arrive(Ticket(10, "greedy"), 1e9).reason == "full"
+    verdict = line.arrive(QueuedRequest(9, "modest"), 1e9)
+    assert verdict.action == "wait" and verdict.displaced == QueuedRequest(4, "greedy")
+    assert line.arrive(QueuedRequest(10, "greedy"), 1e9).reason == "full"
     assert line.waiting == 4
 
 
 def test_a_full_line_makes_room_for_the_higher_but_keeps_a_part_for_the_lower() -> None:
-    line = Line(1, 4)
+    line = RouteQueue(1, 4)
     fill(line, ("x", "normal"), *[("a", "low")] * 4)
-    verdicts = [line.arrive(Ticket(10 + number, f"k{number}", "high"), 1e9) for number in range(5)]
+    verdicts = [line.arrive(QueuedRequest(10 + number, f"k{number}", "high"), 1e9) for number in range(5)]
     assert [verdict.action for verdict in verdicts] == ["wait", "wait", "wait", "shed", "shed"]  # ceil(4 · 1/21) stays
     assert [verdict.displaced.number for verdict in verdicts if verdict.displaced] == [4, 3, 2]
 
 
 def test_who_would_wait_longer_than_its_client_is_sent_away_at_once() -> None:
-    line = Line(2, 100)
+    line = RouteQueue(2, 100)
     fill(line, *[("a", "normal")] * 3)
     line.finish(4.0)  # each place is held for 4 s, two places: one is free every 2 s
-    assert line.predicted_wait_s(Ticket(9, "a")) == 2.0
+    assert line.predict_wait_s(QueuedRequest(9, "a")) == 2.0
     fill(line, ("a", "normal"), ("b", "normal"))
-    verdict = line.arrive(Ticket(10, "a"), 5.9)  # a's own and b's are before it: third in line
+    verdict = line.arrive(QueuedRequest(10, "a"), 5.9)  # a's own and b's are before it: third in line
     assert (verdict.action, verdict.reason, verdict.wait_s) == ("shed", "late", 6.0)
-    assert line.arrive(Ticket(11, "c"), 6.0).action == "wait"
+    assert line.arrive(QueuedRequest(11, "c"), 6.0).action == "wait"
 
 
 def test_who_leaves_is_not_served() -> None:
-    line = Line(1, 10)
+    line = RouteQueue(1, 10)
     fill(line, ("x", "normal"), ("a", "normal"), ("b", "normal"))
-    line.leave(Ticket(1, "a"))
+    line.leave(QueuedRequest(1, "a"))
     assert [ticket.number for ticket in served(line, 1)] == [2]
 
 
@@ -85,12 +85,12 @@ ARRIVALS = st.lists(
 @given(st.integers(1, 4), st.integers(0, 8), ARRIVALS)
 def test_nothing_is_lost_doubled_or_unbounded(concurrency: int, length: int, events: list[object]) -> None:
     """A model of one set: whatever happens, the line is within its bounds and every ticket is in one place."""
-    line = Line(concurrency, length)
-    waiting: dict[int, Ticket] = {}
+    line = RouteQueue(concurrency, length)
+    waiting: dict[int, QueuedRequest] = {}
     running = 0
     for number, event in enumerate(events):
         if isinstance(event, tuple):
-            ticket = Ticket(number, *event)
+            ticket = QueuedRequest(number, *event)
             verdict = line.arrive(ticket, 1e9)
             if verdict.displaced:
                 del waiting[verdict.displaced.number]
@@ -112,7 +112,7 @@ def test_nothing_is_lost_doubled_or_unbounded(concurrency: int, length: int, eve
 @given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 40), min_size=2))
 def test_keys_that_wait_are_served_alike(loads: dict[str, int]) -> None:
     """Round robin: while two keys both wait, the numbers served of them differ by one at most."""
-    line = Line(1, 1000)
+    line = RouteQueue(1, 1000)
     fill(line, ("x", "normal"), *[(key, "normal") for key, count in loads.items() for _ in range(count)])
     counts: Counter[str] = Counter()
     for ticket in served(line, sum(loads.values())):
@@ -125,12 +125,12 @@ def test_keys_that_wait_are_served_alike(loads: dict[str, int]) -> None:
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 5))
 def test_the_lowest_is_served_within_its_share(high: int, normal: int, keys: int) -> None:
     """No starvation: with new high and normal ones at every step, a low one runs within 21 + 1 places."""
-    line = Line(1, 10_000)
+    line = RouteQueue(1, 10_000)
     fill(line, ("x", "normal"), *[("h", "high")] * high, *[("n", "normal")] * normal)
-    line.arrive(Ticket(5000, "low", "low"), 1e9)
+    line.arrive(QueuedRequest(5000, "low", "low"), 1e9)
     for step in range(22):
-        line.arrive(Ticket(6000 + 2 * step, f"h{step % keys}", "high"), 1e9)
-        line.arrive(Ticket(6001 + 2 * step, f"n{step % keys}", "normal"), 1e9)
+        line.arrive(QueuedRequest(6000 + 2 * step, f"h{step % keys}", "high"), 1e9)
+        line.arrive(QueuedRequest(6001 + 2 * step, f"n{step % keys}", "normal"), 1e9)
         following = line.finish(None)
         if following and following.number == 5000:
             return
@@ -139,18 +139,18 @@ def test_the_lowest_is_served_within_its_share(high: int, normal: int, keys: int
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(list(WEIGHTS))), min_size=1, max_size=30))
 def test_the_prediction_is_never_short_of_the_wait_when_nobody_else_comes(tickets: list[tuple[str, Priority]]) -> None:
-    line = Line(1, 100)
-    line.arrive(Ticket(1000, "x"), 1e9)
+    line = RouteQueue(1, 100)
+    line.arrive(QueuedRequest(1000, "x"), 1e9)
     line.finish(1.0)  # a place is held for one second
     fill(line, ("x", "normal"), *tickets[:-1])
-    last = Ticket(999, *tickets[-1])
+    last = QueuedRequest(999, *tickets[-1])
     predicted = line.arrive(last, 1e9).wait_s
     served_before = [ticket.number for ticket in served(line, len(tickets))].index(999)
     assert served_before + 1 <= predicted + 1e-9
 
 
 def test_small_numbers() -> None:
-    assert [share(8, 2), share(1, 4), share(0, 4)] == [4, 1, 0]
+    assert [worker_share(8, 2), worker_share(1, 4), worker_share(0, 4)] == [4, 1, 0]
     assert [retry_after_s(seconds) for seconds in (0.0, 1.2, 500.0)] == [1, 2, 60]
-    assert lower("low", "normal") == "low" and lower("high", "normal") == "normal"
+    assert lower_priority("low", "normal") == "low" and lower_priority("high", "normal") == "normal"
     assert pytest.approx(sum(WEIGHTS.values())) == 21

@@ -38,7 +38,7 @@ OPAQUE: Final = frozenset(
 )
 
 
-class Filter(Protocol):
+class TextFilter(Protocol):
     """What texts of an answer pass through. A field may be held back in part until its `last` piece."""
 
     def text(self, choice: int, field: str, text: str, last: bool = False) -> str:
@@ -62,17 +62,17 @@ class StreamTexts(Protocol):
         ...
 
 
-def escaped(text: str) -> str:
+def escape_json(text: str) -> str:
     """`text` as it stands inside a JSON string."""
     return msgspec.json.encode(text)[1:-1].decode()
 
 
-class Values:
+class JsonFragments:
     """Finds the strings and numbers in JSON that arrives in fragments, and writes their replacements.
 
     What is not JSON is shown as it stands, so that nothing passes unseen.
 
-    >>> upper = Values(lambda number, text, last: text.upper())
+    >>> upper = JsonFragments(lambda number, text, last: text.upper())
     >>> upper.feed('{"a":"x') + upper.feed('\\\\u00e9"}', last=True)
     '{"A":"XÉ"}'
     """
@@ -127,7 +127,7 @@ class Values:
         seen = self._emit(self._number, token, True)
         self._number += 1
         changed = seen != token and _NUMBER.match(token)
-        out.append(f'"{escaped(seen)}"' if changed else seen)
+        out.append(f'"{escape_json(seen)}"' if changed else seen)
 
     def _string(self, text: str, at: int, out: list[str]) -> int:
         """Up to the string's end or the fragment's, whichever comes first."""
@@ -137,7 +137,7 @@ class Values:
                 value.append(plain[0])
                 at = plain.end()
             elif text[at] == '"':
-                out.append(escaped(self._emit(self._number, "".join(value), True)) + '"')
+                out.append(escape_json(self._emit(self._number, "".join(value), True)) + '"')
                 self._number += 1
                 self._in_string = False
                 return at + 1
@@ -147,16 +147,16 @@ class Values:
             else:
                 escape = _ESCAPE.match(text, at)
                 assert escape is not None
-                value.append(_unescaped(escape[0]))
+                value.append(_unescape(escape[0]))
                 at = escape.end()
         if value:
-            out.append(escaped(self._emit(self._number, "".join(value), False)))
+            out.append(escape_json(self._emit(self._number, "".join(value), False)))
         return at
 
     def _end(self, out: list[str]) -> None:
         """The JSON broke off, or what was shown as it stands has ended."""
         if self._in_string:
-            out.append(escaped(self._emit(self._number, "", True)) + self._escape)
+            out.append(escape_json(self._emit(self._number, "", True)) + self._escape)
         elif self._raw:
             out.append(self._emit(self._number, "", True))
         self._end_bare(out)
@@ -164,7 +164,7 @@ class Values:
         self._escape = ""
 
 
-def _unescaped(escape: str) -> str:
+def _unescape(escape: str) -> str:
     """The character; an escape that JSON does not know stays as it is, half of a surrogate pair is none."""
     if len(escape) == 2:
         return _ESCAPES.get(escape[1], escape)
@@ -180,7 +180,7 @@ def replace_arguments(text: str, replace: Replace) -> str:
         parts[number] = parts.get(number, "") + piece
         return replace(parts.pop(number)) if last else ""
 
-    return Values(emit).feed(text, last=True)
+    return JsonFragments(emit).feed(text, last=True)
 
 
 def replace_strings(value: Any, replace: Replace, opaque: frozenset[str] = OPAQUE) -> Any:

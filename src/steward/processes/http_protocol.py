@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from steward.core.errors import Refused
-from steward.gateway.app import COUNTED, HUNG_UP, WRITE
+from steward.gateway.app import ALREADY_COUNTED, ON_DISCONNECT, WRITE
 from steward.gateway.wire import error_body, new_request_id
 
 MOST_HEAD_BYTES: Final = 64 * 1024
@@ -26,11 +26,11 @@ LINGER_S: Final = 2.0  # for a client to read why it was refused; what it still 
 BYTES_PER_S: Final = 500.0  # that a request must come in at, once `receive_s` is over
 
 
-class _TooLong(Exception):
+class _HeadTooLong(Exception):
     """The head of a request is too long."""
 
 
-class Connection(HttpToolsProtocol):
+class GuardedHttpProtocol(HttpToolsProtocol):
     """One connection. Seconds: for a request to arrive, and for a client that takes no byte of its answer."""
 
     receive_s: ClassVar[float] = 20.0
@@ -46,28 +46,28 @@ class Connection(HttpToolsProtocol):
         self._stall: asyncio.TimerHandle | None = None
         self._left = 0  # bytes that the client had yet to take when it was last looked at
         self._refused: Refused | None = None
-        self._gone: Callable[[], None] | None = None
+        self._on_disconnect: Callable[[], None] | None = None
 
-    def _when_gone(self, callback: Callable[[], None] | None) -> None:
+    def _set_on_disconnect(self, callback: Callable[[], None] | None) -> None:
         """Have `callback` called once if the client goes; None: not any more."""
-        self._gone = callback
+        self._on_disconnect = callback
 
     # -- arriving ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._began = self.loop.time()
-        self._timer = self.loop.call_at(self._began + self.receive_s, self._ring)
+        self._timer = self.loop.call_at(self._began + self.receive_s, self._on_timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._timer, self._stall):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
-        self._tell()
+        self._call_on_disconnect()
 
-    def _tell(self) -> None:
-        callback, self._gone = self._gone, None
+    def _call_on_disconnect(self) -> None:
+        callback, self._on_disconnect = self._on_disconnect, None
         if callback is not None:
             callback()
 
@@ -79,9 +79,9 @@ class Connection(HttpToolsProtocol):
         if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
-                self._refuse(too_long())
+                self._refuse(head_too_long())
             elif self._timer is None:
-                self._timer = self.loop.call_at(self._due(), self._ring)
+                self._timer = self.loop.call_at(self._due(), self._on_timer)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -89,13 +89,13 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self._bytes + self._arriving > MOST_HEAD_BYTES and self._head_bytes() > MOST_HEAD_BYTES:
-            self._refused = too_long()
-            raise _TooLong
+            self._refused = head_too_long()
+            raise _HeadTooLong
         self._in_head, self._in_body = False, True
         super().on_headers_complete()
         cycle: Any = self.cycle
-        cycle.__class__ = Cycle
-        cycle.scope["extensions"] = {HUNG_UP: self._when_gone, WRITE: cycle.write}
+        cycle.__class__ = AnswerCycle
+        cycle.scope["extensions"] = {ON_DISCONNECT: self._set_on_disconnect, WRITE: cycle.write}
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -108,35 +108,37 @@ class Connection(HttpToolsProtocol):
         allowed_s = self.receive_s + self._bytes / BYTES_PER_S
         return self._began + (min(allowed_s, 2 * self.receive_s) if self._in_head else allowed_s)
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         answering = self.cycle is not None and not self.cycle.response_complete
         if not (self._in_head or self._in_body):
             if self.cycle is None:
                 self.transport.close()  # nothing ever came
         elif self._in_head and answering:  # the head of a next request trickles in while this one is answered
-            self._timer = self.loop.call_later(self.receive_s, self._ring)
+            self._timer = self.loop.call_later(self.receive_s, self._on_timer)
         elif self.loop.time() < self._due():
-            self._timer = self.loop.call_at(self._due(), self._ring)
+            self._timer = self.loop.call_at(self._due(), self._on_timer)
         elif self._in_body and (not answering or self.cycle.response_started):
             self.transport.close()  # what there is to say has been said
         else:
-            self._refuse(too_slow())
+            self._refuse(arrived_too_slowly())
 
     # -- refusing ----------------------------------------------------------------------------------
 
-    def count(self, error: Refused) -> None:
+    def count_refusal(self, error: Refused) -> None:
         """Called at each refusal, for a subclass to count it."""
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls where the parser gives up."""
-        self._refuse(self._refused or malformed())
+        self._refuse(self._refused or malformed_request())
 
     def _refuse(self, error: Refused) -> None:
         self._refused = error
-        self.count(error)
+        self.count_refusal(error)
         if self.cycle is not None and not self.cycle.response_complete:
-            cast(dict[str, Any], self.cycle.scope)[COUNTED] = True  # the gateway will think that the client hung up
+            cast(dict[str, Any], self.cycle.scope)[ALREADY_COUNTED] = (
+                True  # the gateway will think that the client hung up
+            )
         if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
             self.transport.close()  # in the middle of an answer nothing else can be said
             return
@@ -151,7 +153,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True  # who waits for the body need not wait any more
             self.cycle.message_event.set()
-            self._tell()
+            self._call_on_disconnect()
         if self.transport.can_write_eof():
             self.transport.write_eof()  # closing at once would reset the connection before the client has read
         self.loop.call_later(LINGER_S, self.transport.close)
@@ -161,7 +163,7 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._left = self.transport.get_write_buffer_size()
-        self._stall = self.loop.call_later(self.send_s, self._look)
+        self._stall = self.loop.call_later(self.send_s, self._check_reader)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -169,16 +171,16 @@ class Connection(HttpToolsProtocol):
             self._stall.cancel()
             self._stall = None
 
-    def _look(self) -> None:
+    def _check_reader(self) -> None:
         left = self.transport.get_write_buffer_size()
         if left >= self._left:
             self.transport.abort()  # nothing was taken
         else:
             self._left = left
-            self._stall = self.loop.call_later(self.send_s, self._look)
+            self._stall = self.loop.call_later(self.send_s, self._check_reader)
 
 
-class Cycle(RequestResponseCycle):
+class AnswerCycle(RequestResponseCycle):
     """A request and its answer, written with one look at the head where uvicorn takes two for each header."""
 
     async def send(self, message: Any) -> None:
@@ -187,9 +189,9 @@ class Cycle(RequestResponseCycle):
         if self.disconnected:
             return
         if not self.response_started:
-            self._begin(message["status"], message["headers"])
+            self._write_head(message["status"], message["headers"])
         elif not self.response_complete:
-            self._go_on(message["body"], message.get("more_body", False))
+            self._write_body(message["body"], message.get("more_body", False))
         else:
             raise RuntimeError("the answer is complete already")
 
@@ -199,7 +201,7 @@ class Cycle(RequestResponseCycle):
             self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
         return not self.flow.write_paused
 
-    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    def _write_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """The gateway names a content-length, or streams."""
         self.response_started, self.waiting_for_100_continue = True, False
         lines = [name + b": " + value for name, value in headers]
@@ -215,7 +217,7 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError("a line end in a header")
         self.head = head + b"\r\n\r\n"  # goes out with what follows: one system call, one packet
 
-    def _go_on(self, body: bytes, more: bool) -> None:
+    def _write_body(self, body: bytes, more: bool) -> None:
         head, self.head = self.head, b""
         if self.scope["method"] == "HEAD":
             body, more = b"", False
@@ -238,33 +240,33 @@ class Cycle(RequestResponseCycle):
             self.on_response()
 
 
-def connection(receive_s: float, send_s: float, refused: Callable[[Refused], None]) -> type[Connection]:
+def make_protocol(receive_s: float, send_s: float, refused: Callable[[Refused], None]) -> type[GuardedHttpProtocol]:
     """The class of connections that uvicorn makes, with these times; `refused` is told of each refusal."""
-    named = {"receive_s": receive_s, "send_s": send_s, "count": lambda self, error: refused(error)}
-    return type("GuardedConnection", (Connection,), named)
+    named = {"receive_s": receive_s, "send_s": send_s, "count_refusal": lambda self, error: refused(error)}
+    return type("GuardedConnection", (GuardedHttpProtocol,), named)
 
 
-def malformed() -> Refused:
+def malformed_request() -> Refused:
     return Refused(
-        "Not a valid HTTP/1.1 request: check the request line, the headers and content-length.",
+        "Not a valid HTTP/1.1 request. Check the request line, the headers and content-length.",
         status=400,
         type="invalid_request_error",
         code="malformed_http",
     )
 
 
-def too_long() -> Refused:
+def head_too_long() -> Refused:
     return Refused(
-        f"The request line and headers are longer than {MOST_HEAD_BYTES:,} bytes; send less in headers.",
+        f"The request line and headers are longer than {MOST_HEAD_BYTES:,} bytes. Send smaller headers.",
         status=431,
         type="invalid_request_error",
         code="headers_too_large",
     )
 
 
-def too_slow() -> Refused:
+def arrived_too_slowly() -> Refused:
     return Refused(
-        "The request did not arrive in time; send it at once, or faster (gateway.receive_timeout_s).",
+        "The request did not arrive in time (gateway.receive_timeout_s). Send it faster.",
         status=408,
         type="invalid_request_error",
         code="request_timeout",

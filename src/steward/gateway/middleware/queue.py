@@ -9,39 +9,50 @@ from collections.abc import Mapping
 
 from steward.core.errors import Refused
 from steward.core.records import Priority
-from steward.gateway.admission import WEIGHTS, Line, LinePlan, Ticket, Verdict, lower, retry_after_s, share
-from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
-from steward.gateway.routing import Route, patience_s
+from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
+from steward.gateway.route_queue import (
+    WEIGHTS,
+    QueueDecision,
+    QueuedRequest,
+    QueuePlan,
+    RouteQueue,
+    lower_priority,
+    retry_after_s,
+    worker_share,
+)
+from steward.gateway.routing import Route, client_deadline_s
 from steward.gateway.wire import invalid
 
 
-def queue(routes: Mapping[str, Route], plan: LinePlan, workers: int, lines: dict[str, Line] | None = None) -> Wrapper:
+def queue(
+    routes: Mapping[str, Route], plan: QueuePlan, workers: int, lines: dict[str, RouteQueue] | None = None
+) -> Middleware:
     """Let as many exchanges of a route run as it may, and refuse what would wait too long.
 
     `lines` is filled with the line of each route that was asked for, for others to look at.
     """
-    doors: dict[str, _Door] = {}
+    gates: dict[str, _QueueGate] = {}
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            door = doors.get(exchange.route)
-            if door is None:
-                line = line_of(routes[exchange.route], plan, workers)
-                door = doors[exchange.route] = _Door(line, exchange.route)
+            gate = gates.get(exchange.route)
+            if gate is None:
+                line = build_queue(routes[exchange.route], plan, workers)
+                gate = gates[exchange.route] = _QueueGate(line, exchange.route)
                 if lines is not None:
                     lines[exchange.route] = line
             waited = time.perf_counter() - exchange.started
-            await door.enter(exchange, patience_s(exchange.headers, plan.wait_s) - waited)
+            await gate.enter(exchange, client_deadline_s(exchange.headers, plan.wait_s) - waited)
             entered = time.monotonic()
             try:
                 answer = await inner(exchange)
             except BaseException:
-                door.leave(entered)
+                gate.leave(entered)
                 raise
             if answer.stream is None:
-                door.leave(entered)
+                gate.leave(entered)
             else:
-                exchange.at_end.append(lambda: door.leave(entered))
+                exchange.at_end.append(lambda: gate.leave(entered))
             return answer
 
         return handle
@@ -49,49 +60,51 @@ def queue(routes: Mapping[str, Route], plan: LinePlan, workers: int, lines: dict
     return wrap
 
 
-def line_of(route: Route, plan: LinePlan, workers: int) -> Line:
+def build_queue(route: Route, plan: QueuePlan, workers: int) -> RouteQueue:
     """This worker's part of the route's line."""
     concurrency = plan.concurrency if route.concurrency is None else route.concurrency
     length = plan.queue if route.queue is None else route.queue
-    return Line(share(concurrency, workers), share(length, workers))
+    return RouteQueue(worker_share(concurrency, workers), worker_share(length, workers))
 
 
-class _Door:
+class _QueueGate:
     """A line and the tasks that wait in it."""
 
-    def __init__(self, line: Line, route: str) -> None:
+    def __init__(self, line: RouteQueue, route: str) -> None:
         self._line, self._route = line, route
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[None]] = {}
 
-    async def enter(self, exchange: Exchange, patience: float) -> None:
+    async def enter(self, exchange: Exchange, deadline_s: float) -> None:
         """Return with a place. :raises Refused: 503, the line is full or too slow"""
         assert exchange.key is not None
-        ticket = Ticket(next(self._numbers), exchange.key.id, priority_of(exchange))
-        verdict = self._line.arrive(ticket, patience)
+        ticket = QueuedRequest(next(self._numbers), exchange.key.id, requested_priority(exchange))
+        verdict = self._line.arrive(ticket, deadline_s)
         if verdict.action == "run":
             return
         if verdict.action == "shed":
-            raise overloaded(self._route, verdict)
+            raise overloaded_error(self._route, verdict)
         if verdict.displaced is not None:
             place = self._waiting.pop(verdict.displaced.number)
             if not place.done():
-                place.set_exception(overloaded(self._route, Verdict("shed", "full", verdict.wait_s)))
-        await self._wait(ticket, patience)
+                place.set_exception(overloaded_error(self._route, QueueDecision("shed", "full", verdict.wait_s)))
+        await self._wait(ticket, deadline_s)
 
-    async def _wait(self, ticket: Ticket, patience: float) -> None:
+    async def _wait(self, ticket: QueuedRequest, deadline_s: float) -> None:
         place = self._waiting[ticket.number] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(deadline_s):
                 await place
         except TimeoutError:
             self._give_up(ticket, place)
-            raise overloaded(self._route, Verdict("shed", "late", self._line.predicted_wait_s(ticket))) from None
+            raise overloaded_error(
+                self._route, QueueDecision("shed", "late", self._line.predict_wait_s(ticket))
+            ) from None
         except asyncio.CancelledError:
             self._give_up(ticket, place)
             raise
 
-    def _give_up(self, ticket: Ticket, place: asyncio.Future[None]) -> None:
+    def _give_up(self, ticket: QueuedRequest, place: asyncio.Future[None]) -> None:
         if self._waiting.pop(ticket.number, None) is not None:
             self._line.leave(ticket)
         elif place.done() and not place.cancelled() and place.exception() is None:
@@ -110,7 +123,7 @@ class _Door:
             following = self._line.finish(None)  # its client left in the same moment
 
 
-def priority_of(exchange: Exchange) -> Priority:
+def requested_priority(exchange: Exchange) -> Priority:
     """The key's priority, or a lower one that the request asks for.
 
     :raises Refused: 400, no such priority
@@ -121,12 +134,12 @@ def priority_of(exchange: Exchange) -> Priority:
     if asked is None:
         return ceiling
     if asked not in WEIGHTS:
-        raise invalid(f"x-steward-priority: {asked[:50]!r}; expected high, normal or low.", "x-steward-priority")
-    return lower(asked, ceiling)
+        raise invalid(f"x-steward-priority is {asked[:50]!r}; expected high, normal or low.", "x-steward-priority")
+    return lower_priority(asked, ceiling)
 
 
-def overloaded(route: str, verdict: Verdict) -> Refused:
-    why = "its queue is full" if verdict.reason == "full" else "the answer would come too late"
+def overloaded_error(route: str, verdict: QueueDecision) -> Refused:
+    why = "its queue is full" if verdict.reason == "full" else "the answer would arrive after the client's deadline"
     after = retry_after_s(verdict.wait_s)
     return Refused(
         f"The model '{route}' is overloaded: {why}. Try again in {after} s.",

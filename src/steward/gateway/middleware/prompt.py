@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
-from steward.gateway.prompts import Prompt, applied, applies, withheld
+from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
+from steward.gateway.prompts import Prompt, insert_prompt, is_applicable, redact_error
 
 
-def choose_prompt(prompts: Mapping[str, Prompt]) -> Wrapper:
+def choose_prompt(prompts: Mapping[str, Prompt]) -> Middleware:
     """Note which prompt of `prompts` (by route) applies; refuse endpoints that cannot carry one."""
 
     def wrap(inner: Handler) -> Handler:
@@ -21,7 +21,7 @@ def choose_prompt(prompts: Mapping[str, Prompt]) -> Wrapper:
 
         async def handle(exchange: Exchange) -> Answer:
             prompt = prompts.get(exchange.request.model)  # an unknown model has no prompt, and `admit` refuses it
-            if prompt is not None and applies(prompt, exchange.endpoint, exchange.body):
+            if prompt is not None and is_applicable(prompt, exchange.endpoint, exchange.body):
                 exchange.prompt = prompt
                 exchange.prompt_version = prompt.version
             return await inner(exchange)
@@ -31,7 +31,7 @@ def choose_prompt(prompts: Mapping[str, Prompt]) -> Wrapper:
     return wrap
 
 
-def apply_prompt() -> Wrapper:
+def apply_prompt() -> Middleware:
     """Put the chosen prompt into the body; keep an upstream's error from quoting it."""
 
     def wrap(inner: Handler) -> Handler:
@@ -39,10 +39,10 @@ def apply_prompt() -> Wrapper:
             prompt = exchange.prompt
             if prompt is None:
                 return await inner(exchange)
-            exchange.body = applied(prompt, exchange.endpoint, exchange.body) or exchange.body
+            exchange.body = insert_prompt(prompt, exchange.endpoint, exchange.body) or exchange.body
             answer = await inner(exchange)
             if answer.stream is None and answer.status >= 400:
-                raise withheld(answer.status, answer.body)
+                raise redact_error(answer.status, answer.body)
             return answer
 
         return handle

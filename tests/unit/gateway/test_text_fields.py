@@ -4,7 +4,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.gateway.texts import Values, replace_arguments, replace_strings
+from steward.gateway.text_fields import JsonFragments, replace_arguments, replace_strings
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text()
 TREES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20)
@@ -16,9 +16,9 @@ def chunked(text: str, cuts: list[int]) -> list[str]:
 
 
 @given(TREES, st.booleans(), st.lists(st.integers(0, 10_000), max_size=20))
-def test_every_chunking_of_every_json_stays_what_it_is(tree: object, escaped: bool, cuts: list[int]) -> None:
-    values = Values(lambda number, text, last: text)
-    pieces = chunked(json.dumps(tree, ensure_ascii=escaped), cuts)
+def test_every_chunking_of_every_json_stays_what_it_is(tree: object, escape_json: bool, cuts: list[int]) -> None:
+    values = JsonFragments(lambda number, text, last: text)
+    pieces = chunked(json.dumps(tree, ensure_ascii=escape_json), cuts)
     out = "".join([values.feed(piece) for piece in pieces]) + values.feed("", last=True)
     assert json.loads(out) == tree
 
@@ -31,7 +31,7 @@ def test_values_are_seen_whole_and_without_escapes(texts: list[str], cuts: list[
         seen[number] = seen.get(number, "") + piece
         return piece
 
-    values = Values(emit)
+    values = JsonFragments(emit)
     for piece in chunked(json.dumps(texts), cuts):
         values.feed(piece)
     assert list(seen.values()) == texts
@@ -39,7 +39,7 @@ def test_values_are_seen_whole_and_without_escapes(texts: list[str], cuts: list[
 
 @given(st.text(), st.lists(st.integers(0, 10_000), max_size=20))
 def test_what_is_no_json_never_raises(text: str, cuts: list[int]) -> None:
-    values = Values(lambda number, piece, last: piece)
+    values = JsonFragments(lambda number, piece, last: piece)
     for piece in chunked(text, cuts):
         values.feed(piece)
     values.feed("", last=True)

@@ -15,19 +15,19 @@ from steward.core.errors import Refused, Unavailable
 from steward.core.extend import Limiter
 from steward.core.records import KeyRecord, Reservation, Scope
 from steward.gateway import dialects
-from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry, Wrapper
+from steward.gateway.exchange import Answer, Exchange, Handler, Middleware, ModelEntry
 from steward.gateway.limits import (
     LimitTable,
     OutputLengths,
     RunningEstimate,
+    cost_usd,
     counts_tokens,
-    cut_off,
-    dearest,
-    refused,
-    scopes_of,
-    usd_of,
+    cut_off_error,
+    limit_refusal,
+    list_scopes,
+    max_price,
 )
-from steward.gateway.routing import Route, find
+from steward.gateway.routing import Route, find_route
 from steward.gateway.wire import rewrite
 
 MAXIMUM: Final = {  # where a request declares the most output tokens it may get
@@ -45,7 +45,7 @@ def admit(
     routes: Mapping[str, Route],
     models: Mapping[str, ModelEntry],
     lengths: dict[str, OutputLengths],
-) -> Wrapper:
+) -> Middleware:
     """Reserve, and settle. `lengths` is what is known of each route's answers; it grows here."""
     settling: set[asyncio.Task[None]] = set()
     known = _Scopes(table)
@@ -53,11 +53,11 @@ def admit(
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            found = find(routes, exchange.request.model)
+            found = find_route(routes, exchange.request.model)
             exchange.route = found.name
             assert exchange.key is not None
             scopes = known.of(exchange.key, found.name)
-            dear = _size(exchange, found, scopes, prices, lengths)
+            price = _size(exchange, found, scopes, prices, lengths)
             if not scopes:
                 answer = await inner(exchange)
                 _learn_at_end(exchange, lengths)
@@ -73,7 +73,7 @@ def admit(
                 await _release(limiter, exchange, held)
                 return answer
             if counts_tokens(scopes):
-                answer.stream.budget = _Budget(limiter, exchange, held, dear)
+                answer.stream.budget = _ReservedTokens(limiter, exchange, held, price)
             if needs_settling(scopes):
                 exchange.at_end.insert(0, lambda: _later(settling, _release(limiter, exchange, held)))
             return answer
@@ -98,7 +98,7 @@ class _Scopes:
             return found[1]
         if len(self._found) >= self.MOST:
             self._found.clear()
-        scopes = scopes_of(key, route, self._table)
+        scopes = list_scopes(key, route, self._table)
         self._found[key.id, route] = (key, scopes)
         return scopes
 
@@ -113,12 +113,12 @@ class _Prices:
     def of(self, route: Route) -> tuple[float, float] | None:
         """USD per million input and output tokens; None where a model has no price."""
         if route.name not in self._found:
-            listed = self.listed(route)
-            known = all(price[1] is not None and price[2] is not None for price in listed)
-            self._found[route.name] = dearest(listed) if known else None
+            list_prices = self.list_prices(route)
+            known = all(price[1] is not None and price[2] is not None for price in list_prices)
+            self._found[route.name] = max_price(list_prices) if known else None
         return self._found[route.name]
 
-    def listed(self, route: Route) -> list[tuple[str, float | None, float | None]]:
+    def list_prices(self, route: Route) -> list[tuple[str, float | None, float | None]]:
         """Name, input and output price of each model that the route may reach."""
         reachable = [self._models[name] for name in (*(target.model for target in route.targets), *route.fallback)]
         return [(entry.name, entry.input_price, entry.output_price) for entry in reachable]
@@ -148,15 +148,15 @@ def _size(
     elif route.name in lengths:
         exchange.reserved_output = lengths[route.name].quantile() * exchange.request.choices()
     exchange.reserved_input = exchange.estimate_input()
-    dear = prices.of(route)
-    if dear is None:
+    price = prices.of(route)
+    if price is None:
         if any(scope.limits.has_budget() for scope in scopes):
-            dearest(prices.listed(route))  # refuses, and names the model
+            max_price(prices.list_prices(route))  # refuses, and names the model
         return 0.0, 0.0
-    exchange.reserved_usd = usd_of(exchange.reserved_input, exchange.reserved_output, dear)
+    exchange.reserved_usd = cost_usd(exchange.reserved_input, exchange.reserved_output, price)
     if declared is None and not exchange.streamed and counts_tokens(scopes):
         _enforce(exchange)
-    return dear
+    return price
 
 
 def _enforce(exchange: Exchange) -> None:
@@ -175,14 +175,14 @@ async def _reserve(limiter: Limiter, exchange: Exchange, scopes: tuple[Scope, ..
         )
     except Unavailable as error:  # what cannot be counted is not let through
         raise Refused(
-            f"Limits cannot be checked: {error}. Try again shortly.",
+            f"Limits cannot be checked: {error}. Send the request again in a second.",
             status=503,
             type="api_error",
             code="limits_unavailable",
             headers=(("retry-after", "1"),),
         ) from error
     if held is None:
-        raise refused(decision, tokens)
+        raise limit_refusal(decision, tokens)
     exchange.decision = decision
     return held
 
@@ -215,7 +215,7 @@ def _learn_at_end(exchange: Exchange, lengths: dict[str, OutputLengths]) -> None
     exchange.at_end.append(learn)
 
 
-class _Budget:
+class _ReservedTokens:
     """A stream, as long as what it runs up can be reserved."""
 
     def __init__(self, limiter: Limiter, exchange: Exchange, held: Reservation, prices: tuple[float, float]) -> None:
@@ -235,15 +235,15 @@ class _Budget:
         return more > 0
 
     def cut_off(self) -> bytes:
-        error = cut_off(", ".join(scope.name.partition(":")[0] for scope in self._held.scopes))
-        return dialects.of(self._exchange.endpoint).error_event(error, self._exchange.request_id)
+        error = cut_off_error(", ".join(scope.name.partition(":")[0] for scope in self._held.scopes))
+        return dialects.find_dialect(self._exchange.endpoint).error_event(error, self._exchange.request_id)
 
 
 async def _more(limiter: Limiter, held: Reservation, prices: tuple[float, float], missing: int) -> int:
     """Tokens by which the reservation grew: some in advance, else just what is missing, else none."""
     try:
         for tokens in (max(EXTENSION, missing), missing):
-            if await limiter.extend(held, tokens, usd_of(0, tokens, prices), time.time()):
+            if await limiter.extend(held, tokens, cost_usd(0, tokens, prices), time.time()):
                 return tokens
     except Unavailable:
         return 0

@@ -14,8 +14,17 @@ from steward.core.extend import EngineAnswer
 from steward.core.records import Attempt
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry
-from steward.gateway.relay import Outgoing, Relay, early_error, failed, is_stream, outgoing_of, passed_back, taken_in
-from steward.gateway.sse import data_of
+from steward.gateway.relay import (
+    Outgoing,
+    Relay,
+    build_outgoing,
+    convert_answer,
+    convert_error,
+    is_stream,
+    parse_early_error,
+    select_headers,
+)
+from steward.gateway.sse import event_data
 from steward.gateway.stream import Stream
 
 SSE: Final = b"text/event-stream"
@@ -27,7 +36,7 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
 
     async def handle(exchange: Exchange) -> Answer:
         entry = models[exchange.model or ""]
-        outgoing = outgoing_of(exchange, entry)
+        outgoing = build_outgoing(exchange, entry)
         headers = {name: exchange.headers[name] for name in FORWARDED if name in exchange.headers}
         started_at, started = time.time(), time.perf_counter()
         status: int | None = None
@@ -37,7 +46,7 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
             status = upstream.status
             if not 200 <= status < 300 and not 400 <= status < 600:  # a redirect may lead anywhere, with the content
                 upstream.close()
-                raise Unavailable(f"it answered with status {status}, expected 200 or an error; check its url")
+                raise Unavailable(f"it answered with status {status} instead of 200 or an error; check its url")
             if status < 400 and is_stream(exchange, upstream):
                 answer = await _held(exchange, outgoing, upstream)
                 status = answer.status
@@ -56,8 +65,12 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
             duration_s = time.perf_counter() - started
             exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
         exchange.ttft_s = time.perf_counter() - exchange.started
-        answer = failed(exchange, outgoing, status, body) if status >= 400 else taken_in(exchange, outgoing, body)
-        answer.headers += passed_back(upstream.headers, status)
+        answer = (
+            convert_error(exchange, outgoing, status, body)
+            if status >= 400
+            else convert_answer(exchange, outgoing, body)
+        )
+        answer.headers += select_headers(upstream.headers, status)
         return answer
 
     return handle
@@ -70,14 +83,14 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
     try:
         while piece := await upstream.piece():
             events += relay.scanner.feed(piece)
-            if any(data_of(event) for event in events):
+            if any(event_data(event) for event in events):
                 break
         else:
             events += relay.scanner.end()
-        first = next((data for event in events if (data := data_of(event))), None)
+        first = next((data for event in events if (data := event_data(event))), None)
         if first is None:
             raise Unavailable("it closed the stream before the first event")
-        early = early_error(first)
+        early = parse_early_error(first)
     except ValueError as error:
         upstream.close()
         raise Unavailable(str(error)) from error
@@ -86,9 +99,9 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
         raise
     if early is not None:
         upstream.close()
-        body = dialects.of(exchange.endpoint).error_body(early, exchange.request_id)
+        body = dialects.find_dialect(exchange.endpoint).error_body(early, exchange.request_id)
         return Answer(early.status, body)
     exchange.ttft_s = time.perf_counter() - exchange.started
     answer = Answer(200, stream=Stream(exchange, upstream, relay, events), content_type=SSE)
-    answer.headers += passed_back(upstream.headers, 200)
+    answer.headers += select_headers(upstream.headers, 200)
     return answer

@@ -12,9 +12,17 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.core.records import KeyRecord
-from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
-from steward.gateway.health import HealthBook
-from steward.gateway.routing import RETRYABLE, Failure, Route, order, patience_s, retry, retry_after_s
+from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
+from steward.gateway.health import HealthTracker
+from steward.gateway.routing import (
+    RETRYABLE,
+    Failure,
+    Route,
+    choose_retry,
+    client_deadline_s,
+    order_models,
+    parse_retry_after,
+)
 from steward.gateway.wire import decode_request
 
 SHADOW_KEY: Final = KeyRecord(id="shadow", name="shadow", digest="", project="shadow", created_at=0.0)
@@ -23,44 +31,46 @@ TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls", "functions", "fun
 
 def route(
     routes: Mapping[str, Route],
-    book: HealthBook,
+    health: HealthTracker,
     total_s: float,
     shadows: Shadows | None = None,
     draw: Callable[[], float] = random.random,
-) -> Wrapper:
+) -> Middleware:
     """Try the route's models until one answers. `total_s` bounds the time until its first byte, over all tries."""
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            asked = routes[exchange.route]
-            if shadows is not None and asked.shadow is not None and draw() < asked.shadow.sample:
-                shadows.start(exchange, asked.shadow.model)
-            patience = patience_s(exchange.headers, total_s)
-            calm = (
+            requested = routes[exchange.route]
+            if shadows is not None and requested.shadow is not None and draw() < requested.shadow.sample:
+                shadows.start(exchange, requested.shadow.model)
+            patience = client_deadline_s(exchange.headers, total_s)
+            untimed = (
                 patience == total_s
             )  # the engine's own timeouts bound a first try; a timer here would say nothing new
-            return await _Tries(inner, exchange, asked, book, exchange.started + patience, calm, draw).answer()
+            return await _Attempts(
+                inner, exchange, requested, health, exchange.started + patience, untimed, draw
+            ).answer()
 
         return handle
 
     return wrap
 
 
-class _Tries:
+class _Attempts:
     """The tries of one exchange. `ends` is on the clock of `Exchange.started`."""
 
     def __init__(
         self,
         inner: Handler,
         exchange: Exchange,
-        asked: Route,
-        book: HealthBook,
+        requested: Route,
+        health: HealthTracker,
         ends: float,
-        calm: bool,
+        untimed: bool,
         draw: Callable[[], float],
     ) -> None:
-        self._inner, self._exchange, self._route = inner, exchange, asked
-        self._book, self._ends, self._calm, self._draw = book, ends, calm, draw
+        self._inner, self._exchange, self._route = inner, exchange, requested
+        self._health, self._ends, self._untimed, self._draw = health, ends, untimed, draw
         self._failures: dict[str, Failure] = {}
         self._last: Answer | Refused | None = None
 
@@ -71,26 +81,26 @@ class _Tries:
             if (answer := await self._try(name)) is not None:
                 return answer
         for number in range(self._route.retries):
-            again = retry(names, self._failures, number, self._draw(), self._ends - time.perf_counter())
-            if again is None or not self._book[again.model].budget.take():
+            again = choose_retry(names, self._failures, number, self._draw(), self._ends - time.perf_counter())
+            if again is None or not self._health[again.model].budget.take():
                 break
             await asyncio.sleep(again.wait_s)
             if (answer := await self._try(again.model)) is not None:
                 return answer
-        return self._give_up(names)
+        return self._last_failure(names)
 
     def _order(self) -> tuple[str, ...]:
-        asked, exchange = self._route, self._exchange
-        targets = [target.model for target in asked.targets]
-        if len(targets) == 1 and not asked.fallback:
+        requested, exchange = self._route, self._exchange
+        targets = [target.model for target in requested.targets]
+        if len(targets) == 1 and not requested.fallback:
             return (targets[0],)
-        sticky = {"none": None, "subject": exchange.subject, "conversation": exchange.conversation}[asked.sticky]
-        standings = self._book.standings(targets, asked.fallback, time.monotonic())
-        return order(asked, self._draw(), standings, sticky)
+        sticky = {"none": None, "subject": exchange.subject, "conversation": exchange.conversation}[requested.sticky]
+        standings = self._health.standings(targets, requested.fallback, time.monotonic())
+        return order_models(requested, self._draw(), standings, sticky)
 
     async def _try(self, name: str) -> Answer | None:
         """The answer to give to the client; None: another try may do better."""
-        exchange, health, now = self._exchange, self._book[name], time.monotonic()
+        exchange, health, now = self._exchange, self._health[name], time.monotonic()
         left_s = self._ends - time.perf_counter()
         probe = health.breaker.state(now) == "half_open"
         if left_s <= 0 or not health.breaker.admits(now):
@@ -101,22 +111,22 @@ class _Tries:
         health.in_flight += 1
         streaming = False
         try:
-            answer = await (self._inner(exchange) if self._calm else self._within(left_s))
+            answer = await (self._inner(exchange) if self._untimed else self._within(left_s))
             if answer.status >= 500 or answer.status in RETRYABLE:
                 self._last = answer
                 headers = {key.decode(): value.decode("latin-1") for key, value in answer.headers}
-                self._failed(name, Failure(answer.status, retry_after_s(headers, time.time())))
+                self._record_failure(name, Failure(answer.status, parse_retry_after(headers, time.time())))
                 return None
             streaming = answer.stream is not None
-            self._answered(name, answer, now)
+            self._record_answer(name, answer, now)
             return answer
         except TimeoutError:  # the client's deadline: says nothing of the model
-            self._last = self._too_late(name)
+            self._last = self._deadline_error(name)
         except Refused as error:
             if error.status not in RETRYABLE:
                 raise
             self._last = error
-            self._failed(name, Failure(error.status, timed_out=error.status == 504))
+            self._record_failure(name, Failure(error.status, timed_out=error.status == 504))
         finally:
             if not streaming:
                 health.in_flight -= 1
@@ -128,21 +138,21 @@ class _Tries:
         async with asyncio.timeout(seconds):
             return await self._inner(self._exchange)
 
-    def _answered(self, name: str, answer: Answer, started: float) -> None:
-        health, now = self._book[name], time.monotonic()
+    def _record_answer(self, name: str, answer: Answer, started: float) -> None:
+        health, now = self._health[name], time.monotonic()
         if answer.status < 400:
             health.latency.add(now - started, now)
         if answer.stream is None:
             health.breaker.succeeded(now)
         else:
             health.breaker.answered(now)
-            self._exchange.at_end.append(lambda: self._ended(name))
+            self._exchange.at_end.append(lambda: self._record_stream_end(name))
 
-    def _failed(self, name: str, failure: Failure) -> None:
+    def _record_failure(self, name: str, failure: Failure) -> None:
         """A limit (429) is no sign of ill health; a model that names a pause is asked last until it is over."""
-        self._calm = False
+        self._untimed = False
         self._failures[name] = failure
-        health, now = self._book[name], time.monotonic()
+        health, now = self._health[name], time.monotonic()
         if failure.retry_after_s is not None:
             health.rests_until = max(health.rests_until, now + failure.retry_after_s)
         if failure.status >= 500 or failure.status == 408:
@@ -150,32 +160,32 @@ class _Tries:
         else:
             health.breaker.answered(now)
 
-    def _ended(self, name: str) -> None:
+    def _record_stream_end(self, name: str) -> None:
         """A stream is over: a client that hung up, or a guard that blocked, says nothing of the model."""
-        exchange, health, now = self._exchange, self._book[name], time.monotonic()
+        exchange, health, now = self._exchange, self._health[name], time.monotonic()
         health.in_flight -= 1
         if exchange.attempts and exchange.attempts[-1].error is not None:
             health.breaker.failed(now)
         elif not exchange.client_closed:
             health.breaker.succeeded(now)
 
-    def _too_late(self, name: str) -> Refused:
+    def _deadline_error(self, name: str) -> Refused:
         exchange = self._exchange
         if exchange.attempts:
             exchange.attempts[-1] = msgspec.structs.replace(exchange.attempts[-1], error="no answer by the deadline")
         return Refused(
-            f"Model '{name}' gave no answer within {self._ends - exchange.started:.3g} s, the time that the client "
-            "declared or the gateway allows.",
+            f"Model '{name}' did not answer within {self._ends - exchange.started:.3g} s, the limit set by the client "
+            "or by gateway.total_timeout_s.",
             status=504,
             type="api_error",
             code="upstream_timeout",
         )
 
-    def _give_up(self, names: tuple[str, ...]) -> Answer:
+    def _last_failure(self, names: tuple[str, ...]) -> Answer:
         """The last failure, as it is; after several tries the client's SDK is told not to multiply them."""
         if self._last is None:
             self._exchange.model = None
-            raise self._resting(names)
+            raise self._resting_error(names)
         several = len(self._exchange.attempts) > 1
         if isinstance(self._last, Refused):
             if several:
@@ -185,12 +195,12 @@ class _Tries:
             self._last.headers.append((b"x-should-retry", b"false"))
         return self._last
 
-    def _resting(self, names: tuple[str, ...]) -> Refused:
+    def _resting_error(self, names: tuple[str, ...]) -> Refused:
         now = time.monotonic()
-        wait = int(min(self._book[name].breaker.wait_s(now) for name in names)) + 1
+        wait = int(min(self._health[name].breaker.wait_s(now) for name in names)) + 1
         return Refused(
-            f"No model behind '{self._route.name}' is fit to answer: {', '.join(names)} failed again and again. "
-            f"The next try is in {wait} s.",
+            f"No model of '{self._route.name}' is available: {', '.join(names)} failed repeatedly. "
+            f"The gateway tries again in {wait} s.",
             status=503,
             type="api_error",
             code="upstream_unavailable",

@@ -32,13 +32,13 @@ REASONS: Final = frozenset(  # codes of our own refusals; another code counts un
 )
 
 
-class Turnstile:
+class RejectionCounter:
     """Counts since it was last read."""
 
     def __init__(self) -> None:
         self._counts: Counter[Labels] = Counter()
 
-    def turned_away(self, error: Refused, route: str) -> None:
+    def count_rejection(self, error: Refused, route: str) -> None:
         """`route` is a configured name, or empty where the request did not get that far."""
         reason = error.code if error.code in REASONS else status_class(error.status)
         labels = (("reason", reason), ("route", route), ("limit", error.limit), ("scope", error.scope))

@@ -7,14 +7,14 @@ answer comes back up, so that `settle`, which stands behind `admit`, writes the 
 anything is dispatched and the settled one when the answer ended, however it ended.
 """
 
-from steward.gateway.handlers.admit import admit
-from steward.gateway.handlers.authenticate import authenticate, key_of
-from steward.gateway.handlers.call import call
-from steward.gateway.handlers.guard import guard
-from steward.gateway.handlers.prompt import apply_prompt, choose_prompt
-from steward.gateway.handlers.queue import queue
-from steward.gateway.handlers.route import Shadows, route
-from steward.gateway.handlers.settle import settle
+from steward.gateway.middleware.admit import admit
+from steward.gateway.middleware.authenticate import authenticate, key_of
+from steward.gateway.middleware.call import call
+from steward.gateway.middleware.guard import guard
+from steward.gateway.middleware.prompt import apply_prompt, choose_prompt
+from steward.gateway.middleware.queue import queue
+from steward.gateway.middleware.route import Shadows, route
+from steward.gateway.middleware.settle import settle
 
 __all__ = [
     "Shadows",

@@ -8,11 +8,11 @@ from steward.core.errors import Refused
 from steward.core.extend import Guard
 from steward.gateway import dialects
 from steward.gateway import guards as seam
-from steward.gateway.exchange import Answer, Exchange, Handler, Wrapper
+from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
 from steward.gateway.sse import Scanner
 
 
-def guard(guards: Sequence[Guard]) -> Wrapper:
+def guard(guards: Sequence[Guard]) -> Middleware:
     """Show the guards the texts of the request and of the answer."""
 
     def wrap(inner: Handler) -> Handler:
@@ -23,7 +23,7 @@ def guard(guards: Sequence[Guard]) -> Wrapper:
             seam.guard_request(guards, exchange)
             answer = await inner(exchange)
             if answer.stream is not None:
-                answer.stream.guarded = _Guarded(guards, exchange)
+                answer.stream.guarded = _GuardedEvents(guards, exchange)
             elif answer.status < 400:
                 answer.body = seam.guard_answer(guards, exchange, answer.body)
             answer.headers.append((b"x-steward-guards", ", ".join(exchange.guards).encode()))
@@ -34,7 +34,7 @@ def guard(guards: Sequence[Guard]) -> Wrapper:
     return wrap
 
 
-class _Guarded:
+class _GuardedEvents:
     """A stream's events after all guards; a comment at its end names those that ran."""
 
     def __init__(self, guards: Sequence[Guard], exchange: Exchange) -> None:
@@ -58,5 +58,5 @@ class _Guarded:
                 out.append(b": x-steward-guards " + ", ".join(self._exchange.guards).encode() + b"\n\n")
         except Refused as error:
             self.over = self._exchange.failed = True
-            out.append(dialects.of(self._exchange.endpoint).error_event(error, self._exchange.request_id))
+            out.append(dialects.find_dialect(self._exchange.endpoint).error_event(error, self._exchange.request_id))
         return b"".join(out)
