@@ -109,6 +109,15 @@ KEYS: Final = Group(
     ),
 )
 
+CRYPT: Final = Group(
+    "crypt",
+    "Encrypt and decrypt files.",
+    (
+        Command("encrypt", "steward.cli.crypt:encrypt"),
+        Command("decrypt", "steward.cli.crypt:decrypt"),
+    ),
+)
+
 STEWARD: Final = Group(
     "steward",
     "Looks after a language model in production.",
@@ -142,5 +151,6 @@ STEWARD: Final = Group(
         DATA,
         PROMPTS,
         KEYS,
+        CRYPT,
     ),
 )
