@@ -26,7 +26,7 @@ from steward.capacity.measurements import METRICS, Measurement, read_shipped_mea
 from steward.capacity.memory import estimate_memory
 from steward.capacity.sizing import Requirements, build_deployment, size_hardware
 from steward.capacity.step_time import WIDTHS, Terms, load_shipped_terms
-from steward.workflows.plan import split_fit
+from steward.workflows.plan.validate import split_fit
 
 MEMORY = Path(__file__).with_name("planner_memory.csv")
 

@@ -24,7 +24,10 @@ from steward.cli.main import app
 from steward.core.errors import StewardError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
 from steward.core.records import Admitted, LedgerRecord, Settled
-from steward.workflows.plan import DeploymentSpec, forecast, make_plan, save_plan
+from steward.workflows.plan.deployment import DeploymentSpec
+from steward.workflows.plan.forecast import forecast
+from steward.workflows.plan.home import save_plan
+from steward.workflows.plan.make import make_plan
 from steward.workflows.serve.plan import read_plan as read_serving
 from steward.workflows.serve.plan import store_url
 

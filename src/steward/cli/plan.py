@@ -86,7 +86,10 @@ def plan(
         if value is None:
             raise InputError(f"{name} is missing; such as --model llama-3.1-8b --rate 5 --input 1024 --output 256")
     from steward.capacity.sizing import Requirements
-    from steward.workflows import plan as workflow
+    from steward.workflows.plan.deployment import DeploymentSpec
+    from steward.workflows.plan.home import save_plan
+    from steward.workflows.plan.make import make_plan
+    from steward.workflows.plan.report import write_report
 
     wanted = Requirements(
         rate=rate or 0.0,
@@ -99,16 +102,16 @@ def plan(
         headroom=headroom,
         most_gpus=most_gpus,
     )
-    asked = workflow.DeploymentSpec(
+    asked = DeploymentSpec(
         model=model or "", gpu=gpu, precision=precision, engine=engine, tp=tp, pp=pp, kv_precision=kv_precision,
         gpu_table=gpu_table,
     )  # fmt: skip
     folder = find_home(home) if keep or home is not None else _home_here()
-    found = workflow.make_plan(asked, wanted, prices, folder)
+    found = make_plan(asked, wanted, prices, folder)
     if found.chosen is not None and keep and folder is not None:
-        workflow.save_plan(folder, found)
+        save_plan(folder, found)
     if html is not None and found.chosen is not None:
-        workflow.write_report(found, asked, prices, folder, html)
+        write_report(found, asked, prices, folder, html)
     if json:
         show_json(found)
     else:
@@ -224,7 +227,8 @@ def predict(
 ) -> None:
     """Memory, throughput and latency of one deployment under one load. Exit 3 where it does not fit."""
     from steward.capacity.predict import Load, read_trace_load
-    from steward.workflows import plan as workflow
+    from steward.workflows.plan.deployment import DeploymentSpec
+    from steward.workflows.plan.forecast import forecast
 
     if sum(value is not None for value in (concurrency, rate, trace)) != 1:
         raise InputError("give one of --concurrency, --rate and --trace")
@@ -240,11 +244,11 @@ def predict(
         load = Load(kind="open", rate=rate, input_tokens=input or 0, output_tokens=output or 0, requests=requests)
     else:
         load = Load(kind="closed", concurrency=concurrency or 0, input_tokens=input or 0, output_tokens=output or 0)
-    asked = workflow.DeploymentSpec(
+    asked = DeploymentSpec(
         model=model, gpu=gpu, precision=precision, engine=engine, count=count, tp=tp, pp=pp, kv_precision=kv_precision,
         max_num_seqs=max_num_seqs, max_batched_tokens=max_batched_tokens, utilisation=utilisation, gpu_table=gpu_table,
     )  # fmt: skip
-    found = workflow.forecast(asked, load, find_home(home) if home is not None else _home_here())
+    found = forecast(asked, load, find_home(home) if home is not None else _home_here())
     if json:
         show_json(found)
     else:
@@ -284,9 +288,9 @@ def validate(
     json: JsonOption = False,
 ) -> None:
     """How far predictions are off on a table of measurements. Exit 3 where no row can be judged."""
-    from steward.workflows import plan as workflow
+    from steward.workflows.plan.validate import validate_file
 
-    found = workflow.validate_file(table, find_home(home) if home else None, calibrate, gpu_table, calibration)
+    found = validate_file(table, find_home(home) if home else None, calibrate, gpu_table, calibration)
     if json:
         show_json(found)
     else:
@@ -320,17 +324,18 @@ def calibrate(
     json: JsonOption = False,
 ) -> None:
     """Refit the planner to a deployment's own load test; kept with the deployment, and used by the next plan."""
-    from steward.workflows import plan as workflow
+    from steward.workflows.plan.calibrate import calibrate_files
+    from steward.workflows.plan.deployment import DeploymentSpec
 
     folder = find_home(home) if home is not None else _home_here()
     asked = (
-        workflow.DeploymentSpec(
+        DeploymentSpec(
             model=model, gpu=gpu, precision=precision, engine=engine, tp=tp, pp=pp, max_num_seqs=max_num_seqs
         )
         if model is not None
         else None
     )
-    found = workflow.calibrate_files(files, asked, folder, out)
+    found = calibrate_files(files, asked, folder, out)
     if json:
         show_json(found)
         return
@@ -360,9 +365,9 @@ def calibrate(
 
 def watch(home: HomeOption = None, json: JsonOption = False) -> None:
     """Live traffic against the plan in force. Exit 0 it holds, 1 outgrown or soon to be, 3 too little traffic."""
-    from steward.workflows import plan as workflow
+    from steward.workflows.plan.watch import watch_headroom
 
-    found = workflow.watch_headroom(find_home(home))
+    found = watch_headroom(find_home(home))
     if json:
         show_json(found)
     else:

@@ -1,0 +1,52 @@
+"""What a plan or a forecast rests on, line by line, each with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from steward.capacity.catalog import ModelMatch
+from steward.capacity.memory import Deployment
+from steward.capacity.plan import Assumption
+from steward.capacity.sizing import Requirements
+
+
+def list_deployment_assumptions(match: ModelMatch, deployment: Deployment, calibrated: bool) -> list[Assumption]:
+    d = deployment
+    model = f"{d.model.name}, {d.model.params / 1e9:.3g} billion parameters ({match.how})"
+    accelerator = (
+        f"{d.gpu.name}: {d.gpu.bf16_tflops:g} TFLOPS in 16 bit, {d.gpu.bandwidth_gb_s:,.0f} GB/s, "
+        f"{d.gpu.memory_gib:.1f} GiB visible"
+    )
+    engine = (
+        f"{d.engine.name}: {d.utilisation:.0%} of memory, {d.max_num_seqs} sequences, {d.max_batched_tokens} tokens "
+        "a step"
+    )
+    assumptions = [
+        Assumption("model", model, d.model.source),
+        Assumption("accelerator", accelerator, d.gpu.source),
+        Assumption("engine", engine, d.engine.source),
+        Assumption("KV cache", f"{8 * d.kv_bytes:.0f} bit", "as calibrated" if calibrated else "the engine's default"),
+    ]
+    if calibrated:
+        assumptions.append(Assumption("efficiency", "calibrated on this deployment", "steward plan calibrate"))
+        return assumptions
+    fitted = "fitted to public measurements, none of them yours"
+    assumptions.append(Assumption("efficiency", fitted, "scripts/fit_planner.py"))
+    if d.gpu.is_cpu:
+        guess = "guessed from its memory bandwidth: right within a factor of five"
+        assumptions.append(Assumption("CPU", guess, "run `steward plan calibrate`"))
+    elif d.gpu.vendor != "NVIDIA":
+        scaled = f"{d.gpu.vendor}: no measurement is shipped; NVIDIA's efficiencies are scaled down"
+        assumptions.append(Assumption("vendor", scaled, "src/steward/capacity/step_time.py"))
+    return assumptions
+
+
+def list_traffic_assumptions(wanted: Requirements, prices: Mapping[str, float]) -> list[Assumption]:
+    arrivals = f"Poisson; lengths vary by {wanted.spread:.0%} around their means"
+    assumptions = [
+        Assumption("arrivals", arrivals, "--spread"),
+        Assumption("prefix cache", "none: every prompt is read in full", "steward plan"),
+    ]
+    if not prices:
+        assumptions.append(Assumption("prices", "none: options are ranked by their number of GPUs", "--prices FILE"))
+    return assumptions

@@ -1,0 +1,60 @@
+"""Writes a plan's page: the plan, latency at other rates, and cost at other objectives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from steward.capacity.plan import Plan
+from steward.capacity.predict import Load, predict
+from steward.capacity.report import ObjectiveCost, RatePoint, render
+from steward.capacity.sizing import PlanOption, Requirements
+from steward.capacity.step_time import load_shipped_terms
+from steward.workflows.plan.deployment import DeploymentSpec
+from steward.workflows.plan.home import load_calibrations
+from steward.workflows.plan.make import make_plan, rebuild_deployment
+
+RATE_SHARES: Final = (0.1, 0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)  # of the most that the plan serves
+OBJECTIVE_FACTORS: Final = (0.5, 0.7, 0.85, 1.0, 1.4, 2.0, 3.0)
+REQUESTS: Final = 300  # of one simulation
+
+
+def write_report(plan: Plan, spec: DeploymentSpec, prices: Path | None, home: Path | None, path: Path) -> None:
+    """The plan must have chosen something."""
+    assert plan.chosen is not None
+    wanted = plan.wanted
+    objective = "tpot_p95_ms" if wanted.tpot_p95_ms is not None or wanted.ttft_p95_ms is None else "ttft_p95_ms"
+    middle: float = getattr(wanted, objective) or plan.chosen.prediction.tpot_ms.p95
+    costs = []
+    for factor in OBJECTIVE_FACTORS:
+        other = msgspec.structs.replace(wanted, **{objective: middle * factor})
+        option = make_plan(spec, other, prices, home).chosen
+        costs.append(
+            ObjectiveCost(middle * factor, option.gpus if option else None, option.usd_per_hour if option else None)
+        )
+    curve = simulate_rates(plan.chosen, wanted, spec, home)
+    path.write_text(render(plan, curve, costs, "TPOT p95" if objective == "tpot_p95_ms" else "TTFT p95"))
+
+
+def simulate_rates(
+    option: PlanOption, wanted: Requirements, spec: DeploymentSpec, home: Path | None
+) -> list[RatePoint]:
+    """Latency at rates up to a little more than the option serves."""
+    deployment = rebuild_deployment(spec, option)
+    terms = load_calibrations(home).find_terms(deployment, load_shipped_terms())
+    curve = []
+    for share in RATE_SHARES:
+        load = Load(
+            kind="open",
+            rate=share * option.max_rate / option.replicas,
+            input_tokens=wanted.input_tokens,
+            output_tokens=wanted.output_tokens,
+            spread=wanted.spread,
+            requests=REQUESTS,
+        )
+        prediction = predict(deployment, load, terms, memory=option.memory)
+        latency = (None, None) if prediction.saturated else (prediction.ttft_ms.p95, prediction.tpot_ms.p95)
+        curve.append(RatePoint(share * option.max_rate, *latency))
+    return curve
