@@ -92,7 +92,7 @@ def test_without_nvml_nvidia_smi_is_asked_and_an_ill_gpu_is_exit_1(tmp_path: Pat
 def test_without_a_gpu_it_is_said_and_exit_3(tmp_path: Path) -> None:
     path = beside(tmp_path, f"cat {RECORDINGS / 'no_devices.txt'}; exit 6")
     done = run("gpu", PATH=path)
-    assert done.returncode == 3 and done.stdout.startswith("No GPU here: nvidia-smi finds no device")
+    assert done.returncode == 3 and done.stdout.startswith("No GPU found: nvidia-smi finds no device")
     assert json.loads(run("gpu", "--json", PATH=path).stdout)["verdict"] == "none"
 
 

@@ -66,14 +66,14 @@ USAGE: Final = Group(
 
 PLAN: Final = Group(
     "plan",
-    "How many of which accelerator hold the objectives at the lowest cost. Exit 3 where none does, with reasons.",
+    "Find the cheapest hardware that meets the objectives; exit 3 when none does, with the reasons.",
     (
-        Command("predict", "steward.cli.plan:predict"),
-        Command("validate", "steward.cli.plan:validate"),
-        Command("calibrate", "steward.cli.plan:calibrate"),
-        Command("watch", "steward.cli.plan:watch"),
+        Command("predict", "steward.cli.plan.predict:predict"),
+        Command("validate", "steward.cli.plan.validate:validate"),
+        Command("calibrate", "steward.cli.plan.calibrate:calibrate"),
+        Command("watch", "steward.cli.plan.watch:watch"),
     ),
-    target="steward.cli.plan:plan",
+    target="steward.cli.plan.make:plan",
 )
 
 DATA: Final = Group(
@@ -139,9 +139,8 @@ STEWARD: Final = Group(
         ),
         Command(
             "gpu",
-            "steward.cli.gpu:gpu",
-            "Memory, load, heat, errors and processes; exit 1 where a GPU is ill, 3 where there is none, 4 with no "
-            "driver.",
+            "steward.cli.gpu.command:gpu",
+            "Show the GPUs of this machine; exit 1 when one is unhealthy, 3 when there is none, 4 without a driver.",
         ),
         EVAL,
         LOAD,

@@ -7,7 +7,9 @@ import pytest
 from steward.capacity.headroom import HourlyTraffic, assess_headroom
 from steward.capacity.plan import Plan
 from steward.capacity.sizing import Requirements
-from steward.workflows.plan import DeploymentSpec, make_plan, read_plan, save_plan
+from steward.workflows.plan.deployment import DeploymentSpec
+from steward.workflows.plan.home import read_plan, save_plan
+from steward.workflows.plan.make import make_plan
 
 DAY = 86400.0
 WANTED = Requirements(rate=5, input_tokens=1024, output_tokens=256, tpot_p95_ms=50)
