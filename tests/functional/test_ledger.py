@@ -248,7 +248,7 @@ def test_an_export_is_reconciled(kept: Deployment, tmp_path: Path) -> None:
         arguments = ("usage", "reconcile", str(tmp_path / name), "--tolerance", "0", "--home", str(kept.home))
         done[name] = run(*arguments, *(["--json"] if name == "other" else []))
     assert [item.returncode for item in done.values()] == [0, 1, 2], done
-    assert done["all"].stdout.startswith("They agree") and "row 2, column 'output_tokens': 'x'" in done["bad"].stderr
+    assert done["all"].stdout.startswith("All ") and "row 2, column 'output_tokens': 'x'" in done["bad"].stderr
     (difference,) = json.loads(done["other"].stdout)["differences"]
     assert (difference["model"], difference["what"]) == ("good", "requests")
     assert difference["provider"] == difference["ledger"] + 1

@@ -83,7 +83,7 @@ def test_a_plan_is_made_kept_and_drawn(tmp_path: Path) -> None:
     page = (tmp_path / "plan.html").read_text()
     assert page.count("<svg") == 4 and "<script" not in page and not re.search(r"(src|href)=", page)
     watched = run("plan", "watch", cwd=tmp_path)
-    assert watched.returncode == 4 and "nothing has been served yet" in watched.stderr
+    assert watched.returncode == 4 and "no requests recorded yet" in watched.stderr
 
 
 def test_load_tests_of_a_slower_deployment_narrow_the_plan(tmp_path: Path) -> None:

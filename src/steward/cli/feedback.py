@@ -1,4 +1,4 @@
-"""`steward feedback`: what clients said of their answers."""
+"""`steward feedback`: how clients rated the answers."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
-from steward.cli.usage import seconds
+from steward.cli.usage import parse_span
 
 
 def feedback(
-    since: Annotated[str | None, typer.Option(help="Only this far back, such as 24h.")] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=500, help="How many of the newest.")] = 20,
+    since: Annotated[str | None, typer.Option(help="How far back to look, such as 24h or 30d.")] = None,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=500, help="Number of ratings to show, newest first.")
+    ] = 20,
     show_content: Annotated[
-        bool, typer.Option("--show-content", help="Open comments and corrections with the home's root key.")
+        bool, typer.Option("--show-content", help="Decrypt and print comments and corrections.")
     ] = False,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Scores by label and the newest feedback, without its content unless asked."""
+    """Show scores by label and the latest ratings."""
     from steward.workflows import feedback as workflow
 
     folder = find_home(home)
-    found = workflow.report(folder, time.time() - seconds(since) if since else 0.0, lines)
-    contents = workflow.opened(folder, found) if show_content else []
+    found = workflow.read_report(folder, time.time() - parse_span(since) if since else 0.0, lines)
+    contents = workflow.open_contents(folder, found) if show_content else []
     if json:
         show_json({"feedback": found, "contents": contents} if show_content else found)
         return
     mean = "-" if found.mean_score is None else f"{found.mean_score:+.2f}"
-    show_lines([f"{found.count} of known requests, mean score {mean}; {found.unmatched} of unknown ones"])
+    show_lines([f"{found.count} ratings, mean score {mean}; {found.unmatched} more match no known request"])
     show_table(
         ["label", "count", "mean score"], [[row.name, row.count, f"{row.mean_score:+.2f}"] for row in found.by_label]
     )

@@ -11,15 +11,15 @@ import typer
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
 from steward.core.errors import InputError, Unavailable
 
-NameArgument = Annotated[str, typer.Argument(help="Name of the prompt.")]
+NameArgument = Annotated[str, typer.Argument(help="Prompt name.")]
 
 
 def list_(home: HomeOption = None, json: JsonOption = False) -> None:
-    """List every version of every kept prompt, without its texts."""
+    """List all versions of all stored prompts, without their text."""
     from steward.workflows import prompts
 
     folder = find_home(home)
-    found = [item for name in prompts.names(folder) for item in prompts.list_versions(folder, name)]
+    found = [item for name in prompts.list_names(folder) for item in prompts.list_versions(folder, name)]
     if json:
         show_json(
             [{"name": item.name, "version": item.version, "at": item.at, "in_use": item.in_use} for item in found]
@@ -34,7 +34,7 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
 
 def show(
     name: NameArgument,
-    version: Annotated[str | None, typer.Argument(help="The one in use by default.")] = None,
+    version: Annotated[str | None, typer.Argument(help="Version to print; by default the one in use.")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -55,17 +55,18 @@ def show(
 def add(
     name: NameArgument,
     file: Annotated[
-        Path | None, typer.Option(help="YAML with system and examples; or .txt, the system message.")
+        Path | None,
+        typer.Option(help="YAML file with `system` and `examples`, or a .txt file with the system message."),
     ] = None,
-    system: Annotated[str | None, typer.Option(help="The system message, instead of a file.")] = None,
+    system: Annotated[str | None, typer.Option(help="System message, instead of a file.")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Keep a new version of a prompt. The first is in use at once, later ones after `steward prompts use`."""
+    """Add a version of a prompt. The first one is used at once, later ones after `steward prompts use`."""
     from steward.workflows import prompts
 
     if (file is None) == (system is None):
-        raise InputError("give either --file or --system")
+        raise InputError("expected exactly one of --file and --system")
     text = prompts.read_text(file) if file is not None else prompts.PromptText(system)
     kept = prompts.add(find_home(home), name, text, time.time())
     if json:
@@ -77,11 +78,11 @@ def add(
 
 def use(
     name: NameArgument,
-    version: Annotated[str, typer.Argument(help="Such as 2-9f2c1a7b, or just 2.")],
+    version: Annotated[str, typer.Argument(help="Version, such as 2-9f2c1a7b or just 2.")],
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Give this version to every route that names none, at once where steward runs; exit 2 when it is not taken."""
+    """Use this version on every route that names no version. Takes effect at once; exits with 2 if refused."""
     from steward.workflows import prompts, reload
 
     folder = find_home(home)
@@ -93,9 +94,11 @@ def use(
         report = None  # the next `steward up` takes it
     if report is not None and report.error:
         prompts.use(folder, name, before.version)
-        raise InputError(f"{report.error}\n{name} {before.version} stays in use")
+        raise InputError(f"{report.error}\n{name} {before.version} is still in use")
     if json:
         show_json({"name": chosen.name, "version": chosen.version, "reload": report})
     else:
-        serves = f"configuration {report.version} serves" if report else "the next `steward up` serves it"
-        show_lines([f"{chosen.name} {chosen.version} is in use; {serves}"])
+        serves = (
+            f"serving as configuration {report.version}" if report else "it will be served at the next `steward up`"
+        )
+        show_lines([f"{chosen.name} {chosen.version} is in use, {serves}"])

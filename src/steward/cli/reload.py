@@ -28,9 +28,9 @@ def reload(home: HomeOption = None, dry_run: DryRun = False, json: JsonOption = 
 
 def history(home: HomeOption = None, json: JsonOption = False) -> None:
     """List every version of the configuration; exchanges in the ledger name theirs."""
-    from steward.workflows.history import versions
+    from steward.workflows.history import list_versions
 
-    found = versions(find_home(home))
+    found = list_versions(find_home(home))
     if json:
         show_json(found)
         return
@@ -45,9 +45,9 @@ def diff(
     json: JsonOption = False,
 ) -> None:
     """Print how two versions of the configuration differ."""
-    from steward.workflows.history import compare
+    from steward.workflows.history import diff_versions
 
-    lines = compare(find_home(home), first, second)
+    lines = diff_versions(find_home(home), first, second)
     if json:
         show_json({"from": first, "to": second, "lines": lines})
     else:
@@ -78,9 +78,9 @@ def rollback(
 
 def _before(folder: Path) -> int:
     """The version that served before the newest."""
-    from steward.workflows.history import accepted
+    from steward.workflows.history import list_accepted
 
-    numbers = [item.version for item in accepted(folder)]
+    numbers = [item.version for item in list_accepted(folder)]
     if len(numbers) < 2:
         raise InputError(f"{folder}: no earlier version has served; `steward config history` lists them")
     return numbers[-2]

@@ -1,4 +1,4 @@
-"""`steward usage`, `steward usage reconcile` and `steward tail`: what the ledger says."""
+"""`steward usage`, `steward usage reconcile` and `steward tail`: requests, tokens and costs from the ledger."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class By(StrEnum):
     day = "day"
 
 
-def seconds(text: str) -> float:
+def parse_span(text: str) -> float:
     """A span such as 90s, 15m, 24h or 30d, in seconds. :raises InputError: another form
 
-    >>> seconds("24h")
+    >>> parse_span("24h")
     86400.0
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
@@ -44,69 +44,72 @@ def seconds(text: str) -> float:
 
 def usage(
     context: typer.Context,
-    by: Annotated[By, typer.Option(help="Group by this.")] = By.model,
-    since: Annotated[str | None, typer.Option(help="Only this far back, such as 24h.")] = None,
+    by: Annotated[By, typer.Option(help="Field to group by.")] = By.model,
+    since: Annotated[str | None, typer.Option(help="How far back to look, such as 24h or 30d.")] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Settled requests and their tokens."""
+    """Show requests, tokens and costs."""
     if context.invoked_subcommand is not None:
         return
     now = time.time()
-    store = _store(find_home(home))
-    found = store.usage(now - seconds(since) if since else 0.0, now + 1, by.value)
+    store = _open_store(find_home(home))
+    found = store.usage(now - parse_span(since) if since else 0.0, now + 1, by.value)
     if json:
         show_json(found)
         return
     if not found.requests:
         span = f" in the last {since}" if since else ""
-        show_lines([f'No request has settled{span}. Try: steward chat "where is my order?"'])
+        show_lines([f'No requests{span} yet. Try: steward chat "where is my order?"'])
         return
     rows = [
-        [row.name, row.requests, row.errors, row.input_tokens, row.output_tokens, _usd(row.usd)] for row in found.by
+        [row.name, row.requests, row.errors, row.input_tokens, row.output_tokens, _format_usd(row.usd)]
+        for row in found.by
     ]
     if len(rows) > 1:
-        sums = [found.requests, found.errors, found.input_tokens, found.output_tokens, _usd(found.usd)]
+        sums = [found.requests, found.errors, found.input_tokens, found.output_tokens, _format_usd(found.usd)]
         rows.append(["total", *sums])
     show_table([by.value, "requests", "errors", "tokens in", "tokens out", "USD"], rows, total=len(rows) > 1)
 
 
 def reconcile(
-    file: Annotated[Path, typer.Argument(help="The provider's usage export, as CSV.")],
-    tolerance: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Differences up to this share of the larger number agree.")
-    ] = 0.01,
+    file: Annotated[Path, typer.Argument(help="Usage export from the provider, as CSV.")],
+    tolerance: Annotated[float, typer.Option(min=0.0, max=1.0, help="Relative difference to accept.")] = 0.01,
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", help="A model that the export calls otherwise, as THEIRS=OURS; may be repeated."),
+        typer.Option("--name", help="Map a model name in the export to yours, as THEIRS=OURS. May be repeated."),
     ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare the ledger with a provider's usage export; exit 1 where they differ."""
+    """Compare the ledger with a usage export from a provider. Exits with 1 if they differ."""
     from steward.workflows.reconcile import reconcile as compare
 
-    found = compare(find_home(home), file, tolerance, _renamed(name or []))
+    found = compare(find_home(home), file, tolerance, _parse_names(name or []))
     if json:
         show_json(found)
     else:
-        rows = [_listed(item) for item in found.differences]
+        rows = [_format_difference(item) for item in found.differences]
         if rows:
             show_table(["day", "model", "upstream id", "what", "ledger", "provider", "provider - ledger"], rows)
-        verdict = f"{len(rows)} numbers differ" if rows else "They agree"
-        show_lines([f"{verdict}, of {found.compared} compared by {found.by}, within {found.tolerance:.2%}."])
+        verdict = f"{len(rows)} of {found.compared} numbers differ" if rows else f"All {found.compared} numbers agree"
+        show_lines([f"{verdict}. Compared by {found.by}, with a tolerance of {found.tolerance:.2%}."])
         if found.lost:
-            show_lines([f"{found.lost} requests of killed processes name no model and are in none of these numbers."])
+            show_lines([f"{found.lost} requests are not included: their process was killed before a model answered."])
     if not found.agrees:
         raise typer.Exit(1)
 
 
-def _listed(item: UsageDifference) -> list[object]:
-    numbers = (_number(item.ledger), _number(item.provider), _number(item.provider - item.ledger, sign="+"))
+def _format_difference(item: UsageDifference) -> list[object]:
+    numbers = (
+        _format_number(item.ledger),
+        _format_number(item.provider),
+        _format_number(item.provider - item.ledger, sign="+"),
+    )
     return [item.day, item.model, item.request, item.what.replace("_", " "), *numbers]
 
 
-def _renamed(pairs: list[str]) -> dict[str, str]:
+def _parse_names(pairs: list[str]) -> dict[str, str]:
     """:raises InputError: no THEIRS=OURS"""
     split = [pair.partition("=") for pair in pairs]
     for pair, (theirs, _, ours) in zip(pairs, split, strict=True):
@@ -115,26 +118,26 @@ def _renamed(pairs: list[str]) -> dict[str, str]:
     return {theirs: ours for theirs, _, ours in split}
 
 
-def _number(value: float, sign: str = "") -> str:
-    """Counts whole, money to a hundredth of a cent."""
+def _format_number(value: float, sign: str = "") -> str:
+    """Counts without decimals, money with four."""
     return f"{value:{sign},.0f}" if value == int(value) else f"{value:{sign},.4f}"
 
 
-def _usd(amount: float) -> str:
-    """A dash where no model has a price."""
+def _format_usd(amount: float) -> str:
+    """Empty if no model has a price."""
     return f"{amount:,.4f}" if amount else ""
 
 
 def tail(
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many.")] = 10,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as requests settle.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as requests finish.")] = False,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """The last requests, without their content."""
+    """Show the latest requests, without their content."""
     import msgspec
 
-    store = _store(find_home(home))
+    store = _open_store(find_home(home))
     screen = terminal()
     after: float | None = None
     shown: set[str] = set()
@@ -148,17 +151,17 @@ def tail(
             if json:
                 show_lines([msgspec.json.encode(row).decode()])
             else:
-                screen.print(line(row, screen.width), style=None if row.outcome == "ok" else "red")
+                screen.print(format_exchange(row, screen.width), style=None if row.outcome == "ok" else "red")
         if not follow:
             if not rows and not json:
-                show_lines(["No request has settled yet."])
+                show_lines(["No requests yet."])
             return
         after = asked - 5.0
         time.sleep(0.5)
 
 
-def line(row: ExchangeRow, width: int = 1000) -> str:
-    """One exchange in at most `width` columns; what matters least is left out first."""
+def format_exchange(row: ExchangeRow, width: int = 1000) -> str:
+    """One exchange on a line of at most `width` columns; the least important fields are dropped first."""
     clock = time.strftime("%H:%M:%S", time.localtime(row.at))
     name = (row.model or "–")[:24]
     whole = f"{row.duration_s * 1000:>9,.1f} ms"
@@ -169,13 +172,13 @@ def line(row: ExchangeRow, width: int = 1000) -> str:
     return "  ".join(parts).rstrip()[:width]
 
 
-def _store(home: Path) -> SqlStore:
+def _open_store(home: Path) -> SqlStore:
     from steward.adapters.stores.sql import SqlStore
     from steward.workflows.serve.plan import read_plan, store_url
 
     plan = home / "run" / "plan.json"
     if not plan.exists():
-        raise Unavailable(f"{home}: nothing has been served yet; start with `steward up`")
+        raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
     store = SqlStore(store_url(read_plan(plan)))
     store.check()
     return store

@@ -31,7 +31,7 @@ class InputError(StewardError):
     exit_code = 2
 
 
-MOST_NAMES: Final = 12  # that an error lists where there are many more
+MAX_NAMES_LISTED: Final = 12  # that an error lists where there are many more
 
 
 class UnknownName(InputError):
@@ -43,11 +43,11 @@ class UnknownName(InputError):
 
     def __init__(self, kind: str, seen: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(seen, names, n=MOST_NAMES, cutoff=0.4)
+        close = difflib.get_close_matches(seen, names, n=MAX_NAMES_LISTED, cutoff=0.4)
         hint = f"; did you mean {close[0]!r}?" if difflib.get_close_matches(seen, names, n=1) else "."
         listed = ", ".join(names) or "none"
-        if len(names) > 2 * MOST_NAMES:
-            listed = f"{', '.join(sorted(close or names[:MOST_NAMES]))} and others, {len(names)} in all"
+        if len(names) > 2 * MAX_NAMES_LISTED:
+            listed = f"{', '.join(sorted(close or names[:MAX_NAMES_LISTED]))} and others, {len(names)} in all"
         super().__init__(f"{where and f'{where}: '}unknown {kind} {seen!r}{hint} Known: {listed}")
 
 

@@ -49,7 +49,7 @@ OPERATIONS: Final = {
 }
 
 Labels = tuple[tuple[str, str], ...]
-Key = tuple[str, Labels, str]  # metric id, labels, and "" for a counter, else "sum" or a bucket's upper bound
+MeterKey = tuple[str, Labels, str]  # metric id, labels, and "" for a counter, else "sum" or a bucket's upper bound
 
 _attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...])
 
@@ -107,19 +107,19 @@ class _Group:
                 self.each.observe(max(0.0, per_token_s))
 
 
-def added(rows: Iterable[Mapping[str, Any]]) -> dict[Key, float]:
+def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
     """What settled exchanges add; `rows` have the columns of the store's table."""
     groups: dict[tuple[str, str, str, bool, str, str], _Group] = {}
     calls: dict[tuple[str, str, str], _Histogram] = {}
     for row in rows:
-        shadow, status = row["key_id"] == "shadow", status_class(row["status"])
+        shadow, status = row["key_id"] == "shadow", classify_status(row["status"])
         name = (row["endpoint"], row["route"], row["model"] or "", shadow, row["outcome"], status)
         group = groups.get(name)
         if group is None:
             group = groups[name] = _Group()
         group.take(row)
-        _attempted(calls, row)
-    found: Counter[Key] = Counter()
+        _count_attempts(calls, row)
+    found: Counter[MeterKey] = Counter()
     for (endpoint, route, model, shadow, outcome, status), group in groups.items():
         base: Labels = (
             ("operation", OPERATIONS.get(endpoint, "other")),
@@ -145,7 +145,7 @@ def added(rows: Iterable[Mapping[str, Any]]) -> dict[Key, float]:
     return dict(found)
 
 
-def status_class(status: int) -> str:
+def classify_status(status: int) -> str:
     """
     >>> status_class(200), status_class(499), status_class(0)
     ('2xx', '4xx', 'other')
@@ -153,27 +153,27 @@ def status_class(status: int) -> str:
     return f"{status // 100}xx" if 100 <= status < 600 else "other"
 
 
-def _attempted(calls: dict[tuple[str, str, str], _Histogram], row: Mapping[str, Any]) -> None:
+def _count_attempts(calls: dict[tuple[str, str, str], _Histogram], row: Mapping[str, Any]) -> None:
     """Calls to upstreams, each apart; the last one of a stream lasts until the stream has ended."""
     attempts = _attempts.decode(row["attempts"])
     for number, attempt in enumerate(attempts, 1):
         duration_s = attempt.duration_s
         if row["streamed"] and number == len(attempts):
             duration_s = max(duration_s, row["settled_at"] - attempt.started_at)
-        name = (row["endpoint"], attempt.model, _error(attempt))
+        name = (row["endpoint"], attempt.model, _classify_error(attempt))
         if name not in calls:
             calls[name] = _Histogram(CLIENT_DURATION)
         calls[name].observe(duration_s)
 
 
-def _error(attempt: Attempt) -> str:
+def _classify_error(attempt: Attempt) -> str:
     if attempt.status is None:
         return "no_answer"
     if attempt.status >= 400:
-        return status_class(attempt.status)
+        return classify_status(attempt.status)
     return "broken_stream" if attempt.error else ""
 
 
-def _add(found: Counter[Key], meter: str, labels: Labels, histogram: _Histogram) -> None:
+def _add(found: Counter[MeterKey], meter: str, labels: Labels, histogram: _Histogram) -> None:
     for part, value in histogram.parts():
         found[meter, labels, part] += value  # type: ignore[assignment]  # a Counter of floats

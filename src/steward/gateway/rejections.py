@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Final
 
 from steward.core.errors import Refused
-from steward.core.meters import TURNED_AWAY, Labels, status_class
+from steward.core.meters import TURNED_AWAY, Labels, classify_status
 from steward.core.records import Tally
 
 REASONS: Final = frozenset(  # codes of our own refusals; another code counts under its status class
@@ -40,7 +40,7 @@ class RejectionCounter:
 
     def count_rejection(self, error: Refused, route: str) -> None:
         """`route` is a configured name, or empty where the request did not get that far."""
-        reason = error.code if error.code in REASONS else status_class(error.status)
+        reason = error.code if error.code in REASONS else classify_status(error.status)
         labels = (("reason", reason), ("route", route), ("limit", error.limit), ("scope", error.scope))
         self._counts[labels] += 1
 

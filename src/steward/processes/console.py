@@ -25,7 +25,7 @@ from steward.monitoring.metrics import (
     gpu_samples,
     render,
 )
-from steward.processes.lifeline import end_with, named_errors, no_core_dumps
+from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.workflows.files import write_private
 from steward.workflows.gpus import Sampler
 from steward.workflows.serve.engines import check_models
@@ -114,9 +114,9 @@ def main() -> None:
     parser.add_argument("--alive-fd", type=int, required=True)
     parser.add_argument("--token-file", type=Path, required=True)
     given = parser.parse_args()
-    no_core_dumps()
+    disable_core_dumps()
     logging.basicConfig(level=logging.WARNING, format="console %(levelname)s %(message)s")
-    end_with(given.alive_fd, 3.0)
+    end_with_supervisor(given.alive_fd, 3.0)
     plan = read_plan(given.plan)
     store = SqlStore(store_url(plan))
     token = given.token_file.read_text().strip()
@@ -135,5 +135,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with named_errors("console"):
+    with report_errors("console"):
         main()

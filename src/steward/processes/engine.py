@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from steward.adapters.engines.embedded import serve
-from steward.processes.lifeline import end_with, named_errors, no_core_dumps
+from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.workflows.serve.plan import ModelPlan
 
 
@@ -22,11 +22,11 @@ def main() -> None:
     parser.add_argument("--model", required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
     given = parser.parse_args()
-    no_core_dumps()
+    disable_core_dumps()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(given.alive_fd, 5.0)
+    end_with_supervisor(given.alive_fd, 5.0)
     model = msgspec.json.decode(given.model, type=ModelPlan)
     assert model.path and model.socket
     server = serve(
@@ -41,5 +41,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with named_errors("engine"):
+    with report_errors("engine"):
         main()

@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 from steward.adapters.stores.sql import SqlStore
-from steward.processes.lifeline import end_with, named_errors, no_core_dumps
+from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.workflows.drain import drain_once
 from steward.workflows.sealing import SPOOL
 from steward.workflows.serve.plan import read_plan, store_url
@@ -30,12 +30,12 @@ def main() -> None:
     parser.add_argument("--alive-fd", type=int, required=True)
     parser.add_argument("--once", action="store_true")
     given = parser.parse_args()
-    no_core_dumps()
+    disable_core_dumps()
     logging.basicConfig(level=logging.WARNING, format="keeper %(levelname)s %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(given.alive_fd, 15.0)
+    end_with_supervisor(given.alive_fd, 15.0)
     os.umask(0o077)  # the database is as private as the rest of the home
     plan = read_plan(given.plan)
     folders = [Path(plan.home) / name for name in ("ledger", SPOOL)]
@@ -67,5 +67,5 @@ def _round(folders: list[Path], store: SqlStore, told: set[str]) -> None:
 
 
 if __name__ == "__main__":
-    with named_errors("keeper"):
+    with report_errors("keeper"):
         main()

@@ -22,7 +22,7 @@ _PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
 @contextmanager
-def named_errors(process: str) -> Iterator[None]:
+def report_errors(process: str) -> Iterator[None]:
     """The edge of a process: what steward or the system names ends it with one line, never with a trace."""
     try:
         yield
@@ -35,7 +35,7 @@ def named_errors(process: str) -> Iterator[None]:
         raise SystemExit(4) from error
 
 
-def no_core_dumps() -> None:
+def disable_core_dumps() -> None:
     """Memory that holds content must not land on a disk, nor be read by another process of the same user.
 
     The limit alone does not hold where cores are piped to a program (core(5)); Linux's "dumpable" does.
@@ -45,7 +45,7 @@ def no_core_dumps() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
-def end_with(alive_fd: int, grace_s: float) -> None:
+def end_with_supervisor(alive_fd: int, grace_s: float) -> None:
     """Send this process SIGTERM when the supervisor is gone, and end it hard `grace_s` seconds later."""
 
     def wait() -> None:

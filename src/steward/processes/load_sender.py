@@ -19,7 +19,7 @@ import msgspec
 from steward.core.errors import StewardError
 from steward.loadtest.ipc import SenderProgress, SenderTask
 from steward.loadtest.sender import Sender
-from steward.processes.lifeline import no_core_dumps
+from steward.processes.lifeline import disable_core_dumps
 
 _PART = 1 << 20  # bytes of the book in one frame: the parent need not hold it twice
 
@@ -71,7 +71,7 @@ def _tell(progress: SenderProgress) -> None:
 
 
 def main() -> None:
-    no_core_dumps()  # a user's prompts pass through here
+    disable_core_dumps()  # a user's prompts pass through here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, through the pipe
     share = msgspec.json.decode(sys.stdin.readline(), type=SenderTask)
     try:

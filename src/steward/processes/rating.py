@@ -8,14 +8,14 @@ from pathlib import Path
 import uvicorn
 
 from steward.console.rating import build
-from steward.processes.lifeline import no_core_dumps
+from steward.processes.lifeline import disable_core_dumps
 from steward.processes.ports import listen
 from steward.workflows.study import RatingSession
 
 
 def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
     """`ready` gets the address once the port is open. :raises InputError: the port is taken, or no study"""
-    no_core_dumps()  # prompts, answers and comments pass through here
+    disable_core_dumps()  # prompts, answers and comments pass through here
     session = RatingSession(study)
     listener = listen(host, port, "the study", "--port")
     bound = listener.getsockname()[1]

@@ -70,7 +70,7 @@ class Reloader:
         changed: tuple[Change, ...] = ()
         stamp = stamp_of(self._source.file)
         try:
-            target = history.get(self._home, request.rollback) if request.rollback is not None else None
+            target = history.get_version(self._home, request.rollback) if request.rollback is not None else None
             file = history.text_file(self._home, target.version) if target else None
             wanted = reload.candidate(self._source, self._home, file, target.prompts if target else None)
             changed = reload.changes(self._served.facts, wanted.facts)

@@ -13,7 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from steward.processes.http_protocol import make_protocol
-from steward.processes.lifeline import end_with, named_errors, no_core_dumps
+from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.serve.service import WorkerService
 
@@ -27,10 +27,10 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
     given = parser.parse_args()
-    no_core_dumps()
+    disable_core_dumps()
     logging.basicConfig(level=logging.WARNING, format="worker %(levelname)s %(message)s")
     plan = read_plan(given.plan)
-    end_with(given.alive_fd, plan.drain_s + 2)
+    end_with_supervisor(given.alive_fd, plan.drain_s + 2)
     service = WorkerService(plan, writer_id=f"w{os.getpid()}-{secrets.token_hex(4)}")
     config = uvicorn.Config(
         service.app,
@@ -52,5 +52,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with named_errors("worker"):
+    with report_errors("worker"):
         main()

@@ -34,7 +34,7 @@ class ParsedKey(msgspec.Struct, frozen=True):
         return f"ParsedKey(id={self.id!r}, secret=***)"
 
 
-def base62(data: bytes, width: int) -> str:
+def encode_base62(data: bytes, width: int) -> str:
     """The last `width` base-62 digits of `data` as a big-endian number."""
     number, digits = int.from_bytes(data, "big"), []
     for _ in range(width):
@@ -43,29 +43,29 @@ def base62(data: bytes, width: int) -> str:
     return "".join(reversed(digits))
 
 
-def mint(env: str, id_bytes: bytes, secret_bytes: bytes) -> str:
+def mint_key(env: str, id_bytes: bytes, secret_bytes: bytes) -> str:
     """A new key from random bytes (`ID_BYTES` and `SECRET_BYTES` of them).
 
     >>> parse(mint("live", bytes(9), bytes(24))).id
     '000000000000'
     """
-    body = f"stw_{env}_{base62(id_bytes, 12)}_{base62(secret_bytes, 32)}"
-    return body + checksum(body)
+    body = f"stw_{env}_{encode_base62(id_bytes, 12)}_{encode_base62(secret_bytes, 32)}"
+    return body + compute_checksum(body)
 
 
-def checksum(body: str) -> str:
-    return base62(zlib.crc32(body.encode()).to_bytes(4, "big"), _CRC_CHARS)
+def compute_checksum(body: str) -> str:
+    return encode_base62(zlib.crc32(body.encode()).to_bytes(4, "big"), _CRC_CHARS)
 
 
-def parse(text: str) -> ParsedKey | None:
+def parse_key(text: str) -> ParsedKey | None:
     """The parts of a well-formed key; None for anything else."""
     match = _FORM.fullmatch(text)
-    if match is None or checksum(text[:-_CRC_CHARS]) != match[4]:
+    if match is None or compute_checksum(text[:-_CRC_CHARS]) != match[4]:
         return None
     return ParsedKey(match[2], match[3])
 
 
-def digest(secret: str, pepper: bytes) -> str:
+def digest_secret(secret: str, pepper: bytes) -> str:
     """Hex HMAC-SHA256; a fast hash suffices for a secret of 190 random bits."""
     return hmac.digest(pepper, secret.encode(), "sha256").hex()
 
@@ -84,12 +84,12 @@ class KeyBook:
         return self._checked.get(name) or self._check(text, name)
 
     def _check(self, text: str, name: bytes) -> KeyRecord | None:
-        parsed = parse(text)
+        parsed = parse_key(text)
         if parsed is None:
             return None
         record = self._records.get(parsed.id)
         expected = record.digest if record is not None else "0" * 64
-        same = hmac.compare_digest(digest(parsed.secret, self._pepper), expected)
+        same = hmac.compare_digest(digest_secret(parsed.secret, self._pepper), expected)
         if record is None or not same:
             return None
         self._checked[name] = record

@@ -20,7 +20,7 @@ _VERSION: Final = b"\x01"
 _NONCE_BYTES: Final = 12
 
 
-def belongs_to(*names: str) -> bytes:
+def encode_owner(*names: str) -> bytes:
     """Associated data that name the owner of a text; no two lists of names give the same.
 
     >>> belongs_to("a", "bc") == belongs_to("ab", "c")
@@ -39,11 +39,13 @@ def seal(key: bytes, text: bytes, owner: bytes, random: Callable[[int], bytes] =
 def unseal(key: bytes, sealed: bytes, owner: bytes) -> bytes:
     """What was sealed. :raises InputError: another key, another owner, changed bytes, or an unknown version"""
     if sealed[:1] != _VERSION:
-        raise InputError(f"sealed text of version {sealed[:1].hex() or 'none'}; expected 01: it is of a newer steward")
+        raise InputError(
+            f"sealed data of version {sealed[:1].hex() or 'none'}, expected 01; open it with a newer version of steward"
+        )
     nonce, text = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
     try:
         return AESGCM(key).decrypt(nonce, text, owner)
     except (InvalidTag, ValueError) as error:
         raise InputError(
-            "a sealed text does not open: another root key, or bytes that were changed; restore home/root-key"
+            "cannot decrypt: the root key is another one, or the data was changed; restore home/root-key from a backup"
         ) from error

@@ -14,7 +14,7 @@ from steward.workflows.sealing import opener
 from steward.workflows.serve.plan import read_plan, store_url
 
 
-class Opened(msgspec.Struct, frozen=True):
+class OpenedFeedback(msgspec.Struct, frozen=True):
     """Content of one feedback, in clear; printed only where somebody asked for it."""
 
     id: str
@@ -26,34 +26,34 @@ class Opened(msgspec.Struct, frozen=True):
         return f"Opened(id={self.id!r}, ***)"
 
 
-def report(home: Path, since: float, limit: int) -> FeedbackReport:
-    """:raises Unavailable: nothing has been served yet, or the store does not answer"""
-    store = _store(home)
+def read_report(home: Path, since: float, limit: int) -> FeedbackReport:
+    """:raises Unavailable: nothing was served yet, or the store does not answer"""
+    store = _open_store(home)
     try:
         return store.feedback(since, limit)
     finally:
         store.close()
 
 
-def opened(home: Path, found: FeedbackReport) -> list[Opened]:
+def open_contents(home: Path, found: FeedbackReport) -> list[OpenedFeedback]:
     """The content of the report's rows. :raises InputError: it does not open under this home's root key"""
     unseal = opener(home)
-    store = _store(home)
+    store = _open_store(home)
     try:
         records = store.feedback_sealed([row.id for row in found.last if row.has_content])
     finally:
         store.close()
     contents = [msgspec.msgpack.decode(unseal(record), type=FeedbackContent) for record in records]
     return [
-        Opened(record.id, record.request_id, content.comment, content.correction)
+        OpenedFeedback(record.id, record.request_id, content.comment, content.correction)
         for record, content in zip(records, contents, strict=True)
     ]
 
 
-def _store(home: Path) -> SqlStore:
+def _open_store(home: Path) -> SqlStore:
     plan = home / "run" / "plan.json"
     if not plan.exists():
-        raise Unavailable(f"{home}: nothing has been served yet; start with `steward up`")
+        raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
     store = SqlStore(store_url(read_plan(plan)))
     store.check()
     return store

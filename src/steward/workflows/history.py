@@ -16,7 +16,7 @@ from steward.core.errors import InputError, UnknownName
 from steward.workflows.files import write_private
 
 
-class Version(msgspec.Struct, frozen=True, kw_only=True):
+class ConfigVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One configuration that was tried. `prompts` are the kept prompts in use with it: name to version."""
 
     version: int
@@ -27,31 +27,31 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def versions(home: Path) -> list[Version]:
+def list_versions(home: Path) -> list[ConfigVersion]:
     """Oldest first. :raises InputError: a file that was changed by hand"""
     found = []
     for path in sorted((home / "config").glob("[0-9]*.json")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Version))
+            found.append(msgspec.json.decode(path.read_bytes(), type=ConfigVersion))
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}: {error}; remove it, or restore it from a backup") from error
     return found
 
 
-def accepted(home: Path) -> list[Version]:
+def list_accepted(home: Path) -> list[ConfigVersion]:
     """The versions that have served, oldest first."""
-    return [item for item in versions(home) if item.outcome == "serving"]
+    return [item for item in list_versions(home) if item.outcome == "serving"]
 
 
-def get(home: Path, number: int) -> Version:
+def get_version(home: Path, number: int) -> ConfigVersion:
     """:raises UnknownName: it never served"""
-    for item in accepted(home):
+    for item in list_accepted(home):
         if item.version == number:
             return item
-    raise UnknownName("configuration version", str(number), [str(item.version) for item in accepted(home)])
+    raise UnknownName("configuration version", str(number), [str(item.version) for item in list_accepted(home)])
 
 
-def keep(home: Path, version: Version, text: str) -> None:
+def save_version(home: Path, version: ConfigVersion, text: str) -> None:
     """Write a version, or its new outcome, down."""
     folder = home / "config"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -64,14 +64,14 @@ def text_file(home: Path, number: int) -> Path:
 
 
 def next_number(home: Path) -> int:
-    return 1 + max((item.version for item in versions(home)), default=0)
+    return 1 + max((item.version for item in list_versions(home)), default=0)
 
 
-def compare(home: Path, first: int, second: int) -> list[str]:
+def diff_versions(home: Path, first: int, second: int) -> list[str]:
     """The lines of a unified diff of two versions, prompts in use included. :raises UnknownName: one never served"""
     lines = []
     for number in (first, second):
-        item = get(home, number)
+        item = get_version(home, number)
         text = text_file(home, number).read_text().splitlines()
         lines.append([*text, *(f"# in use: prompt {name} {version}" for name, version in sorted(item.prompts.items()))])
     return list(difflib.unified_diff(lines[0], lines[1], f"version {first}", f"version {second}", lineterm=""))

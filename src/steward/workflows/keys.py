@@ -14,12 +14,12 @@ import msgspec
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.records import KeyRecord, LimitSpec, Priority
-from steward.security.keys import ID_BYTES, SECRET_BYTES, KeyBook, digest, mint, parse
+from steward.security.keys import ID_BYTES, SECRET_BYTES, KeyBook, digest_secret, mint_key, parse_key
 
-MOST: Final = 1_000_000_000  # of any limit
+MAX_LIMIT: Final = 1_000_000_000  # of any limit
 
 
-class Created(msgspec.Struct, frozen=True):
+class CreatedKey(msgspec.Struct, frozen=True):
     """A new key; the only time that `key` is seen."""
 
     id: str
@@ -57,7 +57,7 @@ def create(
     *,
     team: str | None = None,
     priority: Priority = "normal",
-) -> Created:
+) -> CreatedKey:
     """Make a key and keep its digest. What `limits` leaves open, `limits.default` of steward.yaml decides.
 
     :raises InputError: an empty name or team, or a limit that nothing fits into
@@ -72,16 +72,16 @@ def create(
         ("usd-per-day", limits.usd_per_day, 0),
         ("usd-per-month", limits.usd_per_month, 0),
     ):
-        if limit is not None and not least <= limit <= MOST:
-            raise InputError(f"--{option} {limit}: expected {least} to {MOST:,}")
+        if limit is not None and not least <= limit <= MAX_LIMIT:
+            raise InputError(f"--{option} {limit}: expected {least} to {MAX_LIMIT:,}")
     pepper = ensure_pepper(home)
-    key = mint("live", random(ID_BYTES), random(SECRET_BYTES))
-    parsed = parse(key)
+    key = mint_key("live", random(ID_BYTES), random(SECRET_BYTES))
+    parsed = parse_key(key)
     assert parsed is not None
     record = KeyRecord(
         id=parsed.id,
         name=name,
-        digest=digest(parsed.secret, pepper),
+        digest=digest_secret(parsed.secret, pepper),
         team=team,
         rpm=limits.requests_per_minute,
         tpm=limits.tokens_per_minute,
@@ -93,7 +93,7 @@ def create(
     )
     with _locked(home):
         _write(home, [*_read(home), record])
-    return Created(parsed.id, key, name, limits.requests_per_minute)
+    return CreatedKey(parsed.id, key, name, limits.requests_per_minute)
 
 
 def revoke(home: Path, key_id: str, now: float) -> KeyView:

@@ -55,9 +55,9 @@ def add(home: Path, name: str, text: PromptText, now: float) -> PromptVersion:
     :raises InputError: a name that cannot be a folder, or nothing to say
     """
     if not NAME.fullmatch(name):
-        raise InputError(f"prompt name {name[:80]!r}: expected 1 to 64 letters, digits, dots, dashes or underlines")
+        raise InputError(f"prompt name {name[:80]!r}: expected 1 to 64 letters, digits, dots, dashes or underscores")
     if text.system is None and not text.examples:
-        raise InputError(f"prompt {name!r}: nothing in it; expected a system message, examples, or both")
+        raise InputError(f"prompt {name!r}: it is empty; expected a system message, examples, or both")
     with _locked(home):
         found = list_versions(home, name)
         mark = digest(text.system, text.examples)
@@ -66,7 +66,7 @@ def add(home: Path, name: str, text: PromptText, now: float) -> PromptVersion:
                 return item
         folder = home / "prompts" / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = 1 + max((_counter(item.version) for item in found), default=0)
+        number = 1 + max((_read_counter(item.version) for item in found), default=0)
         stored = _Stored(now, text.system, text.examples)
         write_private(folder / f"{number:04d}-{mark}.json", msgspec.json.encode(stored), durable=True)
         if not found:
@@ -89,14 +89,14 @@ def find(home: Path, name: str, version: str | None = None) -> PromptVersion:
     """
     found = list_versions(home, name)
     if not found:
-        raise UnknownName("prompt", name, names(home))
+        raise UnknownName("prompt", name, list_names(home))
     for item in found:
         if item.in_use if version is None else version in (item.version, *item.version.split("-")):
             return item
     raise UnknownName(f"version of prompt {name!r}", version or "in use", [item.version for item in found])
 
 
-def names(home: Path) -> list[str]:
+def list_names(home: Path) -> list[str]:
     return sorted(path.name for path in (home / "prompts").glob("*") if path.is_dir())
 
 
@@ -115,14 +115,14 @@ def list_versions(home: Path, name: str) -> list[PromptVersion]:
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}: {error}; restore it, it is written only by `steward prompts`") from error
         if digest(stored.system, stored.examples) != mark:
-            raise InputError(f"{path}: its texts are not those that its name's digest stands for; restore it")
+            raise InputError(f"{path}: its text does not match the digest in its name; restore it from a backup")
         versions.append(PromptVersion(name, version, stored.at, version == chosen, stored.system, stored.examples))
     return versions
 
 
-def in_use(home: Path) -> dict[str, str]:
+def list_in_use(home: Path) -> dict[str, str]:
     """Name to version of every kept prompt."""
-    return {name: find(home, name).version for name in names(home)}
+    return {name: find(home, name).version for name in list_names(home)}
 
 
 def read_text(file: Path) -> PromptText:
@@ -145,7 +145,7 @@ def read_text(file: Path) -> PromptText:
         first = error.errors(include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise InputError(f"{file}: {where}: {first['msg']}; expected `system` and `examples`") from None
-    return PromptText(parsed.system, _examples(parsed.examples))
+    return PromptText(parsed.system, _to_examples(parsed.examples))
 
 
 def prompts_of(settings: Settings, home: Path, chosen: Mapping[str, str] | None = None) -> dict[str, Prompt]:
@@ -155,38 +155,40 @@ def prompts_of(settings: Settings, home: Path, chosen: Mapping[str, str] | None 
     :raises UnknownName: a prompt or version that does not exist
     """
     written = {item.name: item for item in settings.prompts}
-    both = sorted(set(written) & set(names(home)))
+    both = sorted(set(written) & set(list_names(home)))
     if both:
         raise InputError(f"prompt {both[0]!r} is in steward.yaml and in {home / 'prompts'}; rename one of them")
     return {
-        route.name: _resolved(route.prompt, written, home, chosen or {}) for route in settings.routes if route.prompt
+        route.name: _resolve_prompt(route.prompt, written, home, chosen or {})
+        for route in settings.routes
+        if route.prompt
     }
 
 
-def _resolved(
+def _resolve_prompt(
     asked: RoutePromptConfig, written: Mapping[str, PromptConfig], home: Path, chosen: Mapping[str, str]
 ) -> Prompt:
     if asked.name is None:
-        examples = _examples(asked.examples)
+        examples = _to_examples(asked.examples)
         return Prompt(f"inline@{digest(asked.system, examples)}", asked.system, examples, asked.mode)
     if asked.name in written:
         item = written[asked.name]
-        examples = _examples(item.examples)
+        examples = _to_examples(item.examples)
         version = digest(item.system, examples)
         if asked.version not in (None, version):
             raise UnknownName(f"version of prompt {asked.name!r}", str(asked.version), [version])
         return Prompt(f"{asked.name}@{version}", item.system, examples, asked.mode)
-    if asked.name not in names(home):
-        raise UnknownName("prompt", asked.name, [*written, *names(home)])
+    if asked.name not in list_names(home):
+        raise UnknownName("prompt", asked.name, [*written, *list_names(home)])
     kept = find(home, asked.name, asked.version or chosen.get(asked.name))
     return Prompt(f"{kept.name}@{kept.version}", kept.system, kept.examples, asked.mode)
 
 
-def _examples(given: Sequence[ExampleConfig]) -> tuple[PromptExample, ...]:
+def _to_examples(given: Sequence[ExampleConfig]) -> tuple[PromptExample, ...]:
     return tuple(PromptExample(item.user, item.assistant) for item in given)
 
 
-def _counter(version: str) -> int:
+def _read_counter(version: str) -> int:
     return int(version.partition("-")[0])
 
 

@@ -28,27 +28,27 @@ def reconcile(home: Path, file: Path, tolerance: float, renamed: Mapping[str, st
 
     `renamed` gives for a model of the export the name that it has in steward.yaml.
     :raises InputError: the file cannot be read, with its row and column; `renamed` names no model
-    :raises Unavailable: nothing has been served yet, or the store does not answer
+    :raises Unavailable: nothing was served yet, or the store does not answer
     """
     plan_file = home / "run" / "plan.json"
     if not plan_file.exists():
-        raise Unavailable(f"{home}: nothing has been served yet; start with `steward up`")
+        raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
     plan = read_plan(plan_file)
     upstream = {model.name: model.upstream_model for model in plan.models}
-    rows = [_renamed(row, renamed, upstream) for row in read_export(_text(file), str(file))]
+    rows = [_rename_model(row, renamed, upstream) for row in read_export(_read_text(file), str(file))]
     store = SqlStore(store_url(plan))
     try:
-        since, until = _span(rows)
+        since, until = _find_span(rows)
         lost = store.lost_between(since, until)
         if all(row.request for row in rows):
-            return compare_by_request(rows, _relevant(rows, store, since, until, upstream), tolerance, lost)
-        sums = [_called(item, upstream) for item in store.sums(since, until)]
-        return compare_by_day(rows, merged(sums), _servers(plan), tolerance, lost)
+            return compare_by_request(rows, _select_relevant(rows, store, since, until, upstream), tolerance, lost)
+        sums = [_name_upstream(item, upstream) for item in store.sums(since, until)]
+        return compare_by_day(rows, merge_sums(sums), _list_servers(plan), tolerance, lost)
     finally:
         store.close()
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     """:raises InputError: no such file, or not UTF-8"""
     try:
         return file.read_text(encoding="utf-8-sig")
@@ -58,14 +58,14 @@ def _text(file: Path) -> str:
         raise InputError(f"{file}: {error.strerror}; expected a provider's usage export as CSV") from error
 
 
-def _renamed(row: ExportRow, renamed: Mapping[str, str], upstream: Mapping[str, str]) -> ExportRow:
+def _rename_model(row: ExportRow, renamed: Mapping[str, str], upstream: Mapping[str, str]) -> ExportRow:
     if row.model not in renamed:
         return row
     ours = renamed[row.model]
     return msgspec.structs.replace(row, model=upstream.get(ours, ours))
 
 
-def _span(rows: Iterable[ExportRow]) -> tuple[float, float]:
+def _find_span(rows: Iterable[ExportRow]) -> tuple[float, float]:
     """From the first day's start to the last one's end; everything where the export has no days."""
     days = sorted(row.day for row in rows)
     if not days[0]:
@@ -74,12 +74,12 @@ def _span(rows: Iterable[ExportRow]) -> tuple[float, float]:
     return first.timestamp(), (last + timedelta(days=1)).timestamp()
 
 
-def _called(item: UsageSum, upstream: Mapping[str, str]) -> UsageSum:
+def _name_upstream(item: UsageSum, upstream: Mapping[str, str]) -> UsageSum:
     """Under the name that the provider knows the model by."""
     return msgspec.structs.replace(item, model=upstream.get(item.model, item.model))
 
 
-def merged(sums: Iterable[UsageSum]) -> list[UsageSum]:
+def merge_sums(sums: Iterable[UsageSum]) -> list[UsageSum]:
     """One line for a day and model, where several of ours are one of the provider's."""
     groups: dict[tuple[str, str], list[UsageSum]] = defaultdict(list)
     for item in sums:
@@ -97,16 +97,16 @@ def merged(sums: Iterable[UsageSum]) -> list[UsageSum]:
     ]
 
 
-def _servers(plan: ServePlan) -> dict[str, str]:
+def _list_servers(plan: ServePlan) -> dict[str, str]:
     """Where each model is that a provider may have an export of."""
     return {model.upstream_model: model.url for model in plan.models if model.backend != "embedded"}
 
 
-def _relevant(
+def _select_relevant(
     rows: list[ExportRow], store: SqlStore, since: float, until: float, upstream: Mapping[str, str]
 ) -> dict[str, UsageSum]:
     """The ledger's rows by upstream id: those that the export names, and where it has days, its models' others too."""
-    found = {name: _called(item, upstream) for name, item in store.sums_by_upstream_id(since, until).items()}
+    found = {name: _name_upstream(item, upstream) for name, item in store.sums_by_upstream_id(since, until).items()}
     named = {row.request for row in rows}
     models = {match_model(row.model, upstream.values()) for row in rows} if rows[0].day else set()
     return {name: item for name, item in found.items() if name in named or item.model in models}

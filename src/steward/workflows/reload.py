@@ -107,7 +107,7 @@ def candidate(
         raise Unavailable(f"{file or source.file}: it changed while it was read; try again")
     try:
         plan = make_plan(loaded.settings, home, source.software, source.model, chosen)
-        in_use = {**prompts.in_use(home), **(chosen or {})}
+        in_use = {**prompts.list_in_use(home), **(chosen or {})}
     except InputError as error:
         raise InputError(f"{loaded.path or 'command line'}: {error}") from error
     return Candidate(plan, text, facts_of(loaded.settings, plan), loaded.origins, in_use)
@@ -190,7 +190,7 @@ def restart_error(wanting: tuple[Change, ...], origins: Mapping[str, str]) -> st
 
 def number_at_start(home: Path, first: Candidate) -> int:
     """The last version's number where nothing changed since, else the next."""
-    served = history.accepted(home)
+    served = history.list_accepted(home)
     if served and served[-1].digest == first.digest:
         return served[-1].version
     return history.next_number(home)
@@ -198,7 +198,7 @@ def number_at_start(home: Path, first: Candidate) -> int:
 
 def keep_first(home: Path, first: Candidate) -> None:
     """Write what serves after the start into the history, unless it is the version that served before."""
-    if first.plan.config_version not in [item.version for item in history.accepted(home)]:
+    if first.plan.config_version not in [item.version for item in history.list_accepted(home)]:
         keep(home, first, "serving")
 
 
@@ -209,10 +209,10 @@ def numbered(item: Candidate, number: int) -> Candidate:
 def keep(home: Path, item: Candidate, outcome: Literal["tried", "serving", "failed"], note: str = "") -> None:
     """Write the numbered candidate into the history."""
     number = item.plan.config_version
-    version = history.Version(
+    version = history.ConfigVersion(
         version=number, at=time.time(), digest=item.digest, outcome=outcome, prompts=item.prompts, note=note
     )
-    history.keep(home, version, item.text)
+    history.save_version(home, version, item.text)
 
 
 # -- asking --------------------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ def restore(source: Source, home: Path, number: int) -> Path | None:
     :raises UnknownName: the version never served
     :raises InputError: it is not valid any more
     """
-    target = history.get(home, number)
+    target = history.get_version(home, number)
     wanted = candidate(source, home, history.text_file(home, number), target.prompts)
     for name, version in target.prompts.items():
         prompts.use(home, name, version)

@@ -13,7 +13,7 @@ from typing import Final
 from steward.core.records import Feedback
 from steward.gateway.feedback import Seal
 from steward.security.rootkey import derive, ensure_root_key
-from steward.security.seal import belongs_to, seal, unseal
+from steward.security.seal import encode_owner, seal, unseal
 
 SPOOL: Final = "spool"
 _USE: Final = "feedback content"
@@ -32,4 +32,4 @@ def opener(home: Path) -> Callable[[Feedback], bytes]:
 
 
 def _owner(record: Feedback) -> bytes:
-    return belongs_to("feedback", record.project, record.request_id, record.id)
+    return encode_owner("feedback", record.project, record.request_id, record.id)

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from steward.cli.main import app
-from steward.cli.usage import line
+from steward.cli.usage import format_exchange
 from steward.core.records import ExchangeRow
 
 ROW = ExchangeRow(
@@ -38,6 +38,6 @@ def test_every_command_has_json_and_says_what_it_does(name: str) -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
 def test_a_line_of_tail_fits_and_keeps_what_matters(width: int) -> None:
-    text = line(ROW, width)
+    text = format_exchange(ROW, width)
     assert len(text) <= width and "502" in text and "upstream_error"[:8] in text
     assert ("req_" in text) == (width >= 120)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from steward.core.meters import BUCKETS, added
+from steward.core.meters import BUCKETS, count_exchanges
 from steward.core.records import Attempt
 
 ATTEMPTS = (Attempt("gone", None, "no connection", 99.0, 0.5), Attempt("m", 200, None, 100.0, 0.2))
@@ -21,7 +21,7 @@ def row(**changes: Any) -> dict[str, Any]:
 
 
 def parts(meter: str, *rows: dict[str, Any]) -> dict[str, float]:
-    return {part: value for (name, _, part), value in added(rows).items() if name == meter}
+    return {part: value for (name, _, part), value in count_exchanges(rows).items() if name == meter}
 
 
 def test_a_histogram_counts_a_value_in_the_bucket_whose_bound_it_does_not_pass() -> None:
@@ -36,17 +36,17 @@ def test_time_per_token_leaves_the_first_out() -> None:
 
 
 def test_every_try_counts_and_the_last_of_a_stream_lasts_to_its_end() -> None:
-    found = {dict(labels)["target"]: value for (name, labels, part), value in added([row()]).items()
+    found = {dict(labels)["target"]: value for (name, labels, part), value in count_exchanges([row()]).items()
              if name == "client_duration" and part == "sum"}  # fmt: skip
     assert found == {"gone": 0.5, "m": 2.0}
-    assert {dict(labels)["error"] for name, labels, _ in added([row()]) if name == "client_duration"} == {
+    assert {dict(labels)["error"] for name, labels, _ in count_exchanges([row()]) if name == "client_duration"} == {
         "", "no_answer"
     }  # fmt: skip
 
 
 def test_shadows_and_clients_are_apart() -> None:
-    found = {dict(labels)["traffic"]: value for (name, labels, _), value in added([row(), row(key_id="shadow")]).items()
-             if name == "requests"}  # fmt: skip
+    counts = count_exchanges([row(), row(key_id="shadow")])
+    found = {dict(labels)["traffic"]: value for (name, labels, _), value in counts.items() if name == "requests"}
     assert found == {"client": 1, "shadow": 1}
 
 

@@ -79,9 +79,9 @@ def test_a_plan_that_does_not_come_up_keeps_its_number(deployment: Deployment) -
     deployment.step(1)
     deployment.step(1)
     assert deployment.applied[0].config_version == 3
-    found = history.versions(deployment.home)
+    found = history.list_versions(deployment.home)
     assert [(item.version, item.outcome) for item in found] == [(1, "serving"), (2, "failed"), (3, "serving")]
-    assert [item.version for item in history.accepted(deployment.home)] == [1, 3]
+    assert [item.version for item in history.list_accepted(deployment.home)] == [1, 3]
 
 
 @pytest.mark.parametrize("text", ["home: 2026-13-45\n", "routes: " + "[" * 5000, "\x00", "models: &a [*a]\n"])

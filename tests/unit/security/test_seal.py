@@ -6,10 +6,10 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from steward.core.errors import InputError
 from steward.security.rootkey import derive, ensure_root_key
-from steward.security.seal import belongs_to, seal, unseal
+from steward.security.seal import encode_owner, seal, unseal
 
 KEY = bytes(range(32))
-OWNER = belongs_to("feedback", "p", "req_1")
+OWNER = encode_owner("feedback", "p", "req_1")
 
 
 def test_what_is_sealed_opens() -> None:
@@ -37,8 +37,8 @@ def test_a_changed_byte_does_not_open(place: int) -> None:
 def test_another_owner_key_or_length_does_not_open() -> None:
     sealed = seal(KEY, b"too slow", OWNER)
     for key, text, owner in [
-        (KEY, sealed, belongs_to("feedback", "q", "req_1")),
-        (KEY, sealed, belongs_to("feedback", "p", "req_2")),
+        (KEY, sealed, encode_owner("feedback", "q", "req_1")),
+        (KEY, sealed, encode_owner("feedback", "p", "req_2")),
         (derive(KEY, "x"), sealed, OWNER),
         (KEY, sealed[:9], OWNER),
         (KEY, b"", OWNER),

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from steward.adapters.stores.tables import meters
-from steward.core.meters import Key, Labels, MeterRow
+from steward.core.meters import Labels, MeterKey, MeterRow
 
 
-def add(connection: sa.Connection, counts: Mapping[Key, float]) -> None:
+def add(connection: sa.Connection, counts: Mapping[MeterKey, float]) -> None:
     """Add up. Rows are taken in one order, so that two keepers on one database never wait for each other both ways."""
     rows = [
         {"meter": meter, "labels": msgspec.json.encode(labels).decode(), "part": part, "value": float(value)}

@@ -20,7 +20,7 @@ from steward.adapters.stores import feedback as feedbacks
 from steward.adapters.stores import meters
 from steward.adapters.stores.tables import drained, exchanges, feedback, outstanding
 from steward.core.errors import InputError, Unavailable
-from steward.core.meters import Key, MeterRow, added
+from steward.core.meters import MeterKey, MeterRow, count_exchanges
 from steward.core.records import (
     Admitted,
     ExchangeRow,
@@ -78,7 +78,7 @@ class SqlStore:
         except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
             kind = type(error.orig).__name__
             raise Unavailable(
-                f"the store does not answer ({kind}); is `steward up` running, and its database?"
+                f"the store does not answer ({kind}); check that `steward up` and its database are running"
             ) from error
         except sa.exc.DatabaseError as error:  # SQLite: "file is not a database", "malformed"
             place = self._engine.url.database
@@ -142,7 +142,7 @@ class SqlStore:
         with self._engine.begin() as connection:
             connection.execute(sa.delete(drained).where(drained.c.segment == segment))
 
-    def _take_in(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> dict[Key, float]:
+    def _take_in(self, connection: sa.Connection, rows: list[dict[str, Any]]) -> dict[MeterKey, float]:
         """Insert settled exchanges; what those that were not there yet add to the counts."""
         if not rows:
             return {}
@@ -152,7 +152,7 @@ class SqlStore:
             there.update(connection.execute(query).scalars())
         fresh = [row for row in rows if row["request_id"] not in there] if there else rows
         self._insert(connection, exchanges, fresh)
-        return added(fresh)
+        return count_exchanges(fresh)
 
     def _insert(self, connection: sa.Connection, into: sa.Table, rows: list[dict[str, Any]]) -> None:
         """Insert rows; those whose primary key exists are left as they are.
@@ -322,7 +322,7 @@ def _insert_text(into: sa.Table, dialect: sa.Dialect) -> tuple[str, tuple[str, .
     return str(made), tuple(made.positiontup or ())
 
 
-def _with_tallies(counts: dict[Key, float], tallies: Sequence[Tally]) -> dict[Key, float]:
+def _with_tallies(counts: dict[MeterKey, float], tallies: Sequence[Tally]) -> dict[MeterKey, float]:
     """Tallies have no id: the segment's offset, kept in the same transaction, counts each once."""
     for tally in tallies:
         for labels, count in tally.counts:

@@ -26,7 +26,7 @@ def watch_headroom(home: Path, clock: Callable[[], float] = time.time) -> Headro
     plan = read_plan(home)
     serving = home / "run" / "plan.json"
     if not serving.exists():
-        raise Unavailable(f"{home}: nothing has been served yet; start with `steward up`")
+        raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
     now = clock()
     since = (now - SEEN_DAYS * DAY_S) // HOUR_S * HOUR_S
     store = SqlStore(store_url(read_serving_plan(serving)))

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from steward.adapters.stores.meters import add
-from steward.core.meters import added
+from steward.core.meters import count_exchanges
 
 revision = "0004"
 down_revision = "0003"
@@ -30,7 +30,7 @@ def upgrade() -> None:
     exchanges = sa.table("exchanges", *(sa.column(name) for name in NEEDED))  # as they are at this revision
     settled = connection.execute(sa.select(exchanges)).mappings()
     while rows := settled.fetchmany(ROWS):
-        add(connection, added(dict(row) for row in rows))
+        add(connection, count_exchanges(dict(row) for row in rows))
 
 
 def downgrade() -> None:
