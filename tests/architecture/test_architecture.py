@@ -98,7 +98,7 @@ def test_processes_that_hold_content_disable_core_dumps(name: str) -> None:
     """The others hold none: the supervisor and the echo server, whose texts are made up; the rest are no processes."""
     tree = ast.parse((SOURCE / "processes" / f"{name}.py").read_text())
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    assert "no_core_dumps" in calls
+    assert "disable_core_dumps" in calls
 
 
 def test_no_process_is_forgotten() -> None:

@@ -188,9 +188,9 @@ def test_processes_that_hold_content_dump_no_core(guarded: Deployment) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_no_core_dumps_also_where_cores_go_to_a_program() -> None:
+def test_disable_core_dumps_also_where_cores_go_to_a_program() -> None:
     """core(5): the limit does not hold for a core pattern that is a pipe; PR_GET_DUMPABLE (3) must be 0."""
-    code = "import ctypes; from steward.processes.lifeline import no_core_dumps; no_core_dumps()"
+    code = "import ctypes; from steward.processes.lifeline import disable_core_dumps; disable_core_dumps()"
     code += "; print(ctypes.CDLL(None).prctl(3))"
     assert ctypes.CDLL(None).prctl(3) == 1
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "0"

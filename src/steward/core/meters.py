@@ -147,7 +147,7 @@ def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
 
 def classify_status(status: int) -> str:
     """
-    >>> status_class(200), status_class(499), status_class(0)
+    >>> classify_status(200), classify_status(499), classify_status(0)
     ('2xx', '4xx', 'other')
     """
     return f"{status // 100}xx" if 100 <= status < 600 else "other"
