@@ -46,7 +46,7 @@ def encode_base62(data: bytes, width: int) -> str:
 def mint_key(env: str, id_bytes: bytes, secret_bytes: bytes) -> str:
     """A new key from random bytes (`ID_BYTES` and `SECRET_BYTES` of them).
 
-    >>> parse(mint("live", bytes(9), bytes(24))).id
+    >>> parse_key(mint_key("live", bytes(9), bytes(24))).id
     '000000000000'
     """
     body = f"stw_{env}_{encode_base62(id_bytes, 12)}_{encode_base62(secret_bytes, 32)}"

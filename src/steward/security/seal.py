@@ -23,7 +23,7 @@ _NONCE_BYTES: Final = 12
 def encode_owner(*names: str) -> bytes:
     """Associated data that name the owner of a text; no two lists of names give the same.
 
-    >>> belongs_to("a", "bc") == belongs_to("ab", "c")
+    >>> encode_owner("a", "bc") == encode_owner("ab", "c")
     False
     """
     parts = [name.encode() for name in names]
