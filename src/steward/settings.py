@@ -6,7 +6,6 @@ came from and says so in errors. Knows nothing of what the values do.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,18 +13,18 @@ from typing import Any, Literal
 
 import msgspec
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from steward.configuration.section import SecretReference, Section
+from steward.configuration.validation import validate
+from steward.configuration.yaml_lines import read_mapping
 from steward.core.errors import InputError, UnknownName
-from steward.core.marked import read
 from steward.gateway.config import (
     GatewayConfig,
     LimitsConfig,
     ModelConfig,
     PromptConfig,
     RouteConfig,
-    SecretReference,
-    Section,
 )
 from steward.privacy.config import PrivacyConfig
 
@@ -97,17 +96,12 @@ def load(
     tree: dict[str, Any] = {}
     origins: dict[str, str] = {}
     if path is not None or file.exists():
-        tree, lines = read(file, such_as="gateway")
+        tree, lines = read_mapping(file, such_as="gateway")
         origins.update({dotted: f"{file.name}:{line}" for dotted, line in lines.items()})
     for dotted, value, origin in (*_from_environment(environ), *_from_command(overrides or {})):
         _set(tree, dotted, value, origin)
         origins[dotted] = origin
-    try:
-        settings = Settings.model_validate(tree)
-    except ValidationError as error:
-        raise InputError(
-            "\n".join(_explain(item, origins, file) for item in error.errors(include_input=False))
-        ) from None
+    settings = validate(Settings, tree, lambda dotted: _origin(dotted, origins, file))
     _check_names(settings, origins, file)
     return Loaded(settings, origins, file if file.exists() else None)
 
@@ -173,37 +167,7 @@ def _set(tree: dict[str, Any], dotted: str, value: object, origin: str) -> None:
     tree[last] = value
 
 
-# -- explaining --------------------------------------------------------------------------------------
-
-
-def _explain(item: Any, origins: Mapping[str, str], file: Path) -> str:
-    dotted = ".".join(str(part) for part in item["loc"])
-    where = _origin(dotted, origins, file)
-    if item["type"] == "extra_forbidden":
-        known = _known_keys(item["loc"][:-1])
-        close = difflib.get_close_matches(str(item["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
-        return f"{where}: {dotted}: unknown key; {hint}"
-    if item["type"] == "string_pattern_mismatch" and "env:" in str(item["ctx"]["pattern"]):
-        return f"{where}: {dotted}: a secret must be a reference, env:NAME or file:PATH, never the value itself"
-    if item["type"] == "string_pattern_mismatch":
-        wanted = "http://… or https://…" if "http" in item["ctx"]["pattern"] else "letters, digits and . _ : / -"
-        return f"{where}: {dotted}: expected {wanted}"
-    message = _PLAIN.get(item["type"], item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: {dotted}: {message}"
-
-
-_PLAIN = {  # pydantic's words, where they speak of Python
-    "model_type": "expected a section: keys and their values",
-    "model_attributes_type": "expected a section: keys and their values",
-    "list_type": "expected a list: lines that begin with '- ', or [a, b]",
-    "missing": "this key is required",
-    "string_type": "expected a text; quote it if it looks like a number",
-    "int_parsing": "expected a whole number",
-    "int_type": "expected a whole number",
-    "float_parsing": "expected a number",
-    "float_type": "expected a number",
-}
+# -- places -------------------------------------------------------------------------------------------
 
 
 def _origin(dotted: str, origins: Mapping[str, str], file: Path) -> str:
@@ -214,21 +178,6 @@ def _origin(dotted: str, origins: Mapping[str, str], file: Path) -> str:
             return str(file.with_name(origin)) if origin.startswith(f"{file.name}:") else origin
         dotted = dotted.rpartition(".")[0]
     return str(file)
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    """The keys of the section at `location`."""
-    model: type[BaseModel] = Settings
-    for part in location:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        inner = [kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not inner:
-            return []
-        model = inner[0]
-    return list(model.model_fields)
 
 
 def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> None:

@@ -31,6 +31,15 @@ class InputError(StewardError):
     exit_code = 2
 
 
+def find_nearest(seen: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The name that was probably meant; None where none resembles it by `cutoff` (0 to 1, difflib's ratio).
+
+    >>> find_nearest("startr", ["starter", "big"])
+    'starter'
+    """
+    return next(iter(difflib.get_close_matches(seen, sorted(known), n=1, cutoff=cutoff)), None)
+
+
 MAX_NAMES_LISTED: Final = 12  # that an error lists where there are many more
 
 
@@ -44,7 +53,8 @@ class UnknownName(InputError):
     def __init__(self, kind: str, seen: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
         close = difflib.get_close_matches(seen, names, n=MAX_NAMES_LISTED, cutoff=0.4)
-        hint = f"; did you mean {close[0]!r}?" if difflib.get_close_matches(seen, names, n=1) else "."
+        nearest = find_nearest(seen, names)
+        hint = f"; did you mean {nearest!r}?" if nearest else "."
         listed = ", ".join(names) or "none"
         if len(names) > 2 * MAX_NAMES_LISTED:
             listed = f"{', '.join(sorted(close or names[:MAX_NAMES_LISTED]))} and others, {len(names)} in all"

@@ -15,9 +15,10 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field, field_validator
 
+from steward.configuration.section import Section
+from steward.configuration.validation import validate
+from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, UnknownName
-from steward.core.marked import read
-from steward.data.marked import Section, checked, where
 from steward.data.stages import STAGES
 
 ENTRY_POINT_GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
@@ -70,12 +71,12 @@ class LoadedPipeline(msgspec.Struct, frozen=True):
 
 def load_pipeline(file: Path) -> LoadedPipeline:
     """Read and check pipeline.yaml. :raises InputError: with file, line and the next step"""
-    tree, lines = read(file)
-    config = checked(PipelineConfig, tree, file, lines)
+    tree, lines = read_mapping(file)
+    config = validate(PipelineConfig, tree, lambda dotted: locate(file, lines, dotted))
     base = file.absolute().parent
     stages = [_resolve_paths(parameters, base) for parameters in config.stages]
     stage_objects = [
-        make_stage(parameters, where(file, lines, f"stages.{index}")) for index, parameters in enumerate(stages)
+        make_stage(parameters, locate(file, lines, f"stages.{index}")) for index, parameters in enumerate(stages)
     ]
     patterns = [config.input.path] if isinstance(config.input.path, str) else config.input.path
     source = config.input.model_copy(update={"path": [str(base / pattern) for pattern in patterns]})

@@ -31,10 +31,11 @@ import pyarrow as pa
 import xxhash
 from pydantic import Field
 
+from steward.configuration.section import Section
+from steward.configuration.validation import validate
+from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError
-from steward.core.marked import read
 from steward.data.config import Source
-from steward.data.marked import Section, checked
 from steward.data.profile import Detector, guess_language, hash_content
 from steward.data.sources import plan_reading, row_location
 from steward.data.sources import read_shard as read_shard
@@ -115,8 +116,8 @@ class ContractResult(msgspec.Struct, frozen=True):
 
 def load_contract(file: Path) -> Contract:
     """:raises InputError: with file, line and the nearest name"""
-    tree, lines = read(file)
-    return checked(Contract, tree, file, lines)
+    tree, lines = read_mapping(file)
+    return validate(Contract, tree, lambda dotted: locate(file, lines, dotted))
 
 
 class _Tally:

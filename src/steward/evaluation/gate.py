@@ -20,8 +20,8 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import yaml
 
+from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.compare import (
     MIN_MOVED_UNITS,
@@ -84,12 +84,7 @@ class GateDecision(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_gate_policy(path: Path) -> GatePolicy:
     """:raises InputError: another shape, by its key; a margin or share out of range"""
-    try:
-        policy = msgspec.convert(yaml.safe_load(path.read_text()), GatePolicy)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a gate policy in YAML") from error
-    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+    policy = read_struct(path, GatePolicy, such_as="metrics")
     if not policy.metrics:
         raise InputError(f"{path}: metrics is empty; a gate without metrics would pass everything")
     for entry in policy.metrics:

@@ -16,8 +16,8 @@ from statistics import NormalDist
 from typing import Any, Final
 
 import msgspec
-import yaml
 
+from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError
 from steward.core.study import Criterion, Pairing, StudyDesign, StudyMode, StudyRun, StudyTask, Vote
 from steward.evaluation.run import EvalRun
@@ -63,12 +63,7 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_rubric(path: Path) -> Rubric:
     """:raises InputError: no criteria, or one with fewer than two or more than nine levels"""
-    try:
-        found = msgspec.convert(yaml.safe_load(path.read_text()), Rubric)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected criteria in YAML") from error
-    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}; expected criteria: [{{name, ask, levels: [worst, …, best]}}]") from error
+    found = read_struct(path, Rubric, such_as="criteria")
     names = [criterion.name for criterion in found.criteria]
     if not names or len(set(names)) < len(names):
         raise InputError(f"{path}: criteria {names}, expected at least one, with unique names")

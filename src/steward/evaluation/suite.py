@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
-import yaml
 
+from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
 from steward.text.swaps import swap_kinds
@@ -144,12 +144,7 @@ def load_suite(path: Path, limit: int | None = None, rewrite: RowRewrite | None 
 
     :raises InputError: by file and line, or by item, what is wrong and what was expected
     """
-    try:
-        spec = msgspec.convert(yaml.safe_load(path.read_text()), SuiteSpec)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a suite in YAML") from error
-    except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}") from error
+    spec = read_struct(path, SuiteSpec, such_as="metrics")
     _check_spec(spec, path)
     return build_suite(
         spec, _read_rows(path.parent / spec.data)[:limit], path, rewrite, whole=limit is None and rewrite is None

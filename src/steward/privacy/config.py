@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field
 
+from steward.configuration.section import Section
 from steward.privacy.guard import Action, PrivacyPolicy
 
-_SECTION = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-
-class ActionsConfig(BaseModel):
+class ActionsConfig(Section):
     """What is done with each kind of personal data that a request contains; unset: `default`, else the profile's."""
-
-    model_config = _SECTION
 
     default: Action | None = Field(None, description="every kind that is not named: pseudonymise, redact, block, allow")
     email: Action | None = Field(
@@ -33,10 +30,8 @@ class ActionsConfig(BaseModel):
     ip_address: Action | None = Field(None, description="IPv4 and IPv6 addresses")
 
 
-class PrivacyConfig(BaseModel):
+class PrivacyConfig(Section):
     """Personal data in requests. Off unless asked: without a guard the bytes of a request pass through unchanged."""
-
-    model_config = _SECTION
 
     profile: Literal["off", "standard", "gdpr"] = Field(
         "off",

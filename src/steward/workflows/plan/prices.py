@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from steward.capacity.catalog import Accelerator
+from steward.configuration.yaml_lines import read_mapping
 from steward.core.errors import InputError
-from steward.core.marked import read
 from steward.workflows.plan.deployment import find_accelerator_or_cpu
 
 
@@ -16,7 +16,7 @@ def read_prices(path: Path, own: Mapping[str, Accelerator]) -> dict[str, float]:
 
     :raises InputError: another form, an unknown accelerator, a price below 0
     """
-    tree, lines = read(path, such_as="h100-sxm: 2.99")
+    tree, lines = read_mapping(path, such_as="h100-sxm: 2.99")
     prices = {}
     for name, price in tree.items():
         where = f"{path.name}:{lines.get(name, 1)}"

@@ -1,0 +1,79 @@
+"""Checks a tree of values against a section and puts pydantic's complaints into words.
+
+Knows nothing of files: it is told how to say where a key stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from steward.configuration.section import Section
+from steward.core.errors import InputError, find_nearest
+
+Model = TypeVar("Model", bound=Section)
+Place = Callable[[str], str]  # dotted key → "steward.yaml:3"
+
+
+def validate(model: type[Model], tree: object, place: Place) -> Model:
+    """The tree as `model`. :raises InputError: one line an error, with its place, key and the next step"""
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(model, item, place) for item in error.errors(include_input=False, include_url=False)]
+    raise InputError("\n".join(lines)) from None
+
+
+_PLAIN_WORDS = {  # where pydantic's speak of Python
+    "model_type": "expected a section: keys and their values",
+    "model_attributes_type": "expected a section: keys and their values",
+    "list_type": "expected a list: lines that begin with '- ', or [a, b]",
+    "dict_type": "expected keys and their values, such as {use: normalise}",
+    "missing": "this key is required",
+    "string_type": "expected a text; quote it if it looks like a number",
+    "int_parsing": "expected a whole number",
+    "int_type": "expected a whole number",
+    "float_parsing": "expected a number",
+    "float_type": "expected a number",
+}
+
+
+def _explain(model: type[BaseModel], item: Any, place: Place) -> str:
+    location = [part for part in item["loc"] if not str(part).startswith(("list[", "str", "dict["))]  # of unions
+    dotted = ".".join(str(part) for part in location)
+    return f"{place(dotted)}: {dotted}: {_say(model, item, location)}"
+
+
+def _say(model: type[BaseModel], item: Any, location: Sequence[Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        known = _list_keys(model, location[:-1])
+        nearest = find_nearest(str(location[-1]), known, cutoff=0.5)
+        return "unknown key; " + (
+            f"did you mean {nearest!r}?" if nearest else f"known here: {', '.join(sorted(known))}"
+        )
+    if item["type"] == "string_pattern_mismatch":
+        pattern = str(item["ctx"]["pattern"])
+        if "env:" in pattern:
+            return "a secret must be a reference, env:NAME or file:PATH, never the value itself"
+        return f"expected {'http://… or https://…' if 'http' in pattern else 'letters, digits and . _ : / -'}"
+    words: str = _PLAIN_WORDS.get(item["type"], item["msg"])
+    return words.removeprefix("Value error, ").removeprefix("Input ")
+
+
+def _list_keys(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """The keys of the section at `location`; none where it is no section."""
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        inner = [kind for kind in _flatten(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not inner:
+            return []
+        model = inner[0]
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _flatten(annotation: Any) -> list[Any]:
+    return [annotation, *(kind for inner in getattr(annotation, "__args__", ()) for kind in _flatten(inner))]

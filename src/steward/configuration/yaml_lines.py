@@ -1,0 +1,123 @@
+"""YAML files with the line of every key, so that an error says where. Knows nothing of what keys mean."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import msgspec.inspect
+import yaml
+
+from steward.core.errors import InputError, find_nearest
+
+Struct = TypeVar("Struct", bound=msgspec.Struct)
+
+Lines = dict[str, int]  # "stages.0.use" → 3
+_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+
+
+def read_mapping(file: Path, such_as: str = "input") -> tuple[dict[str, Any], Lines]:
+    """The mapping in `file`, empty where the file is, and the line of every key. `such_as` is a key for the errors.
+
+    :raises InputError: unreadable, not YAML, not a mapping, a key written twice
+    """
+    tree, lines = _read(file, such_as)
+    if tree is None:
+        return {}, lines
+    if isinstance(tree, dict):
+        return tree, lines
+    kind = "list" if isinstance(tree, list) else "single value"
+    raise InputError(f"{file}:1: expected sections such as '{such_as}:', not a {kind}")
+
+
+def read_struct(file: Path, kind: type[Struct], such_as: str) -> Struct:
+    """The file as a msgspec struct. `such_as` is a key for the errors.
+
+    :raises InputError: as `read_mapping`, or another shape, with the line of the key
+    """
+    tree, lines = read_mapping(file, such_as)
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        dotted = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`").replace("[...]", ".*")).lstrip(".")
+        raise InputError(_explain(file, lines, dotted, what, kind)) from error
+
+
+def locate(file: Path, lines: Lines, dotted: str) -> str:
+    """`file:line` of the key, or of the nearest section around it."""
+    while dotted:
+        if dotted in lines:
+            return f"{file}:{lines[dotted]}"
+        dotted = dotted.rpartition(".")[0]
+    return str(file)
+
+
+def _explain(file: Path, lines: Lines, dotted: str, what: str, kind: type[msgspec.Struct]) -> str:
+    """One error of msgspec's in words; of an unknown key, its line and the nearest name."""
+    unknown = re.fullmatch(r"Object contains unknown field `(.+)`", what)
+    if unknown is None:
+        return f"{locate(file, lines, dotted)}: {dotted and f'{dotted}: '}{what}"
+    key = f"{dotted}.{unknown[1]}".lstrip(".")
+    known = _list_keys(msgspec.inspect.type_info(kind), dotted.split(".") if dotted else [])
+    nearest = find_nearest(unknown[1], known, cutoff=0.5)
+    hint = f"did you mean {nearest!r}?" if nearest else f"known here: {', '.join(sorted(known))}"
+    return f"{locate(file, lines, key)}: {key}: unknown key; {hint}"
+
+
+def _list_keys(kind: Any, location: list[str]) -> list[str]:
+    """The keys of the struct at `location` within `kind`; of unions, those of all their structs."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return [key for each in kind.types for key in _list_keys(each, location)]
+    if isinstance(kind, msgspec.inspect.StructType):
+        if not location:
+            return [field.encode_name for field in kind.fields]
+        return [key for f in kind.fields if f.encode_name == location[0] for key in _list_keys(f.type, location[1:])]
+    inner = getattr(kind, "item_type", getattr(kind, "value_type", None))
+    return _list_keys(inner, location[1:]) if inner is not None and location else []
+
+
+def _read(file: Path, such_as: str) -> tuple[Any, Lines]:
+    lines: Lines = {}
+    try:
+        text = file.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            _collect_lines(root, "", file, lines, such_as)
+        return yaml.safe_load(text), lines
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}; expected a readable YAML file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{file}:{line}: not valid YAML: {error.problem}") from error
+    except yaml.YAMLError as error:  # a control character
+        raise InputError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from error
+    except RecursionError as error:
+        raise InputError(f"{file}: nested too deeply; an alias (*name) may contain itself") from error
+
+
+def _collect_lines(node: yaml.Node, dotted: str, file: Path, lines: Lines, such_as: str) -> None:
+    """Note the line of every key; refuse keys written twice, of which YAML would drop one."""
+    if dotted:
+        lines.setdefault(dotted, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode) or key.tag not in (_TEXT, _MERGE):
+                raise InputError(
+                    f"{file}:{line}: a key must be a word, such as '{such_as}'; quote it if it is meant so"
+                )
+            if key.value in seen:
+                raise InputError(f"{file}:{line}: {key.value!r} is written twice; keep one")
+            seen.add(key.value)
+            name = f"{dotted}.{key.value}" if dotted else key.value
+            lines[name] = line
+            _collect_lines(value, name, file, lines, such_as)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect_lines(value, f"{dotted}.{index}", file, lines, such_as)

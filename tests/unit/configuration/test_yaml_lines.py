@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from steward.configuration.yaml_lines import locate, read_mapping, read_struct
+from steward.core.errors import InputError
+
+
+class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: str
+    margin: float = 0.0
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    metrics: list[Metric | str]
+    by_slice: dict[str, Metric] = {}
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "policy.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_lines_of_keys_and_items(tmp_path: Path) -> None:
+    tree, lines = read_mapping(write(tmp_path, "a:\n  b: 1\nc:\n  - d: 2\n  - 3\n"))
+    assert tree == {"a": {"b": 1}, "c": [{"d": 2}, 3]}
+    assert lines == {"a": 1, "a.b": 2, "c": 3, "c.0": 4, "c.0.d": 4, "c.1": 5}
+
+
+def test_an_empty_file_is_an_empty_mapping(tmp_path: Path) -> None:
+    assert read_mapping(write(tmp_path, "# nothing\n")) == ({}, {})
+
+
+def test_a_key_that_is_not_there_is_placed_at_the_section_around_it(tmp_path: Path) -> None:
+    file = tmp_path / "x.yaml"
+    assert locate(file, {"a": 1, "a.b": 4}, "a.b.c.d") == f"{file}:4"
+    assert locate(file, {"a": 1}, "z") == str(file)
+
+
+def test_a_struct_is_read(tmp_path: Path) -> None:
+    read = read_struct(write(tmp_path, "metrics: [bleu, {name: f1, margin: 0.1}]\n"), Policy, "metrics")
+    assert read == Policy(["bleu", Metric("f1", 0.1)])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("metrics:\n  - name: f1\n    margn: 1\n", ":3: metrics.0.margn: unknown key; did you mean 'margin'?"),
+        ("metrics: []\nby_slice:\n  de: {name: f, qqq: 1}\n", ":2: by_slice.*.qqq: unknown key; known here: margin"),
+        ("metrics: []\nmetrcs: 1\n", ":2: metrcs: unknown key; did you mean 'metrics'?"),
+        ("metrics:\n  - name: 3\n", ":2: metrics.0.name: Expected `str`, got `int`"),
+        ("metrics: 3\n", ":1: metrics: Expected `array`, got `int`"),
+        ("{}\n", "Object missing required field `metrics`"),
+        ("- 1\n", ":1: expected sections such as 'metrics:', not a list"),
+        ("a: 1\na: 2\n", ":2: 'a' is written twice; keep one"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_struct(write(tmp_path, text), Policy, "metrics")
+    assert says in str(caught.value)
+
+
+def test_a_missing_file_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.yaml: No such file or directory; expected a readable YAML file"):
+        read_mapping(tmp_path / "gone.yaml")
