@@ -1,3 +1,3 @@
 """steward looks after a language model in production."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

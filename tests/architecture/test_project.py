@@ -1,0 +1,35 @@
+"""What the project says of itself agrees: version, changelog, lock file, decisions."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import steward
+
+ROOT = Path(__file__).parent.parent.parent
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+
+
+def test_the_newest_release_in_the_changelog_is_the_version() -> None:
+    releases = re.findall(r"^## (\d+\.\d+\.\d+) - (\d{4}-\d{2}-\d{2})$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert releases[0][0] == steward.__version__
+    assert [date for _, date in releases] == sorted((date for _, date in releases), reverse=True)
+
+
+def test_the_lock_file_pins_each_package_with_a_hash_and_names_no_host() -> None:
+    lines = [line for line in (ROOT / "requirements" / "ci.txt").read_text().splitlines() if not line.startswith("#")]
+    assert len(lines) > 50
+    for line in lines:
+        assert re.fullmatch(r"[a-z0-9-]+==\S+ --hash=sha256:[0-9a-f]{64}", line), line
+    assert not [line for line in lines if line.startswith("torch==")], "its builds differ; the Makefile pins it"
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_has_a_date_a_status_and_its_options(path: Path) -> None:
+    text = path.read_text()
+    assert re.search(r"^Date: \d{4}-\d{2}-\d{2} · Status: (accepted|superseded by \d{4})$", text, re.M)
+    headings = re.findall(r"^## (.+)$", text, re.M)
+    assert headings[:4] == ["Context", "Decision", "Options refused", "Consequences"]
+    number = path.stem.partition("-")[0]
+    assert text.startswith(f"# {int(number)}. ")
