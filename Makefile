@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 
 # tests in parallel: most functional tests wait for processes, so three workers on two cores
 JOBS ?= 3
-PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock bench-planner bench-loadtest
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080

@@ -18,8 +18,23 @@ import pytest
 
 pytest_plugins = ["ci_skips"]
 
+LONGEST = ("test_tutorials", "test_load", "test_soak", "test_lifetimes", "test_reload", "test_routing", "test_ledger")
+
 ROOT = Path(__file__).parent.parent
 STEWARD = [sys.executable, "-m", "steward"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For pytest-xdist: tests of one file share a worker, since they share deployments; the longest files go first."""
+
+    def order(item: pytest.Item) -> tuple[bool, int]:
+        waits = "unit" not in item.path.parts and "architecture" not in item.path.parts
+        return not waits, LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+
+    items.sort(key=order)
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
 def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -35,12 +35,18 @@ def report_errors(process: str) -> Iterator[None]:
         raise SystemExit(4) from error
 
 
+def limit_core_dumps() -> None:
+    """Allow this process no core dump, nor any process that it starts: the limit is inherited through exec."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def disable_core_dumps() -> None:
     """Memory that holds content must not land on a disk, nor be read by another process of the same user.
 
-    The limit alone does not hold where cores are piped to a program (core(5)); Linux's "dumpable" does.
+    The limit alone does not hold where cores are piped to a program (core(5)); Linux's "dumpable" does, but exec
+    resets it, so each process calls this for itself.
     """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_core_dumps()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 

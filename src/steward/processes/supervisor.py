@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
+from steward.processes.lifeline import limit_core_dumps
 from steward.processes.ports import listen
 from steward.workflows.files import write_private
 from steward.workflows.serve.plan import ModelPlan, ServePlan
@@ -161,6 +162,7 @@ class Supervisor:
         """
         signal.signal(signal.SIGTERM, self._stop_soon)
         signal.signal(signal.SIGINT, self._stop_soon)
+        limit_core_dumps()  # before any child runs: a process that has just started must not dump either
         now = time.monotonic()
         for child in self.children:
             child.start(now)

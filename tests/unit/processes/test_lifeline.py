@@ -1,0 +1,53 @@
+"""What every process does about its end and its memory."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from steward.core.errors import InputError, Unavailable
+from steward.processes.lifeline import report_errors
+
+
+def test_the_limit_on_core_dumps_is_inherited_before_a_child_runs() -> None:
+    """setrlimit(2): limits are inherited by a child and kept across exec, so there is no moment without one."""
+    code = "import subprocess; from steward.processes.lifeline import limit_core_dumps; limit_core_dumps()"
+    code += "; subprocess.run(['sh', '-c', 'ulimit -c; ulimit -Hc'])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["0", "0"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("no such model"), 2, "worker: no such model\n"),
+        (Unavailable("the store is down"), 4, "worker: the store is down\n"),
+        (FileNotFoundError(2, "No such file or directory", "/run/x"), 4, "worker: /run/x: No such file or directory\n"),
+        (TimeoutError(), 4, "worker: TimeoutError\n"),
+    ],
+)
+def test_a_named_error_ends_a_process_with_one_line(
+    capfd: pytest.CaptureFixture[str], error: Exception, code: int, line: str
+) -> None:
+    with pytest.raises(SystemExit) as ended, report_errors("worker"):
+        raise error
+    assert (ended.value.code, capfd.readouterr().err) == (code, line)
+
+
+def test_a_process_ends_when_the_supervisor_is_gone() -> None:
+    read, write = os.pipe()
+    code = f"import signal; from steward.processes.lifeline import end_with; end_with({read}, 9.0); signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", code], pass_fds=(read,)) as process:
+        os.close(read)
+        os.close(write)
+        assert process.wait(30) == -15  # SIGTERM
+
+
+def test_a_process_that_ignores_the_end_is_made_to() -> None:
+    read, write = os.pipe()
+    code = "import signal; from steward.processes.lifeline import end_with; signal.signal(15, signal.SIG_IGN)"
+    code += f"; end_with({read}, 0.1)\nwhile True: signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", code], pass_fds=(read,)) as process:
+        os.close(read)
+        os.close(write)
+        assert process.wait(30) == 1
