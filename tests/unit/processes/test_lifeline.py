@@ -36,7 +36,7 @@ def test_a_named_error_ends_a_process_with_one_line(
 
 def test_a_process_ends_when_the_supervisor_is_gone() -> None:
     read, write = os.pipe()
-    code = f"import signal; from steward.processes.lifeline import end_with; end_with({read}, 9.0); signal.pause()"
+    code = f"import signal; from steward.processes.lifeline import end_with_supervisor; end_with_supervisor({read}, 9.0); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", code], pass_fds=(read,)) as process:
         os.close(read)
         os.close(write)
@@ -45,8 +45,10 @@ def test_a_process_ends_when_the_supervisor_is_gone() -> None:
 
 def test_a_process_that_ignores_the_end_is_made_to() -> None:
     read, write = os.pipe()
-    code = "import signal; from steward.processes.lifeline import end_with; signal.signal(15, signal.SIG_IGN)"
-    code += f"; end_with({read}, 0.1)\nwhile True: signal.pause()"
+    code = (
+        "import signal; from steward.processes.lifeline import end_with_supervisor; signal.signal(15, signal.SIG_IGN)"
+    )
+    code += f"; end_with_supervisor({read}, 0.1)\nwhile True: signal.pause()"
     with subprocess.Popen([sys.executable, "-c", code], pass_fds=(read,)) as process:
         os.close(read)
         os.close(write)
