@@ -36,7 +36,8 @@ def test_a_named_error_ends_a_process_with_one_line(
 
 def test_a_process_ends_when_the_supervisor_is_gone() -> None:
     read, write = os.pipe()
-    code = f"import signal; from steward.processes.lifeline import end_with_supervisor; end_with_supervisor({read}, 9.0); signal.pause()"
+    code = "import signal; from steward.processes.lifeline import end_with_supervisor"
+    code += f"; end_with_supervisor({read}, 9.0); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", code], pass_fds=(read,)) as process:
         os.close(read)
         os.close(write)
