@@ -14,7 +14,7 @@ from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
-    from steward.data.run import Summary
+    from steward.data.summary import Summary
 
 FilesArgument = Annotated[list[str], typer.Argument(help="Files or patterns: jsonl, parquet or csv.")]
 OutArgument = Annotated[Path, typer.Argument(help="The output folder of a finished run.")]
@@ -85,9 +85,9 @@ def explain(
 ) -> None:
     """Say why a row was dropped or changed: rule, value, threshold, duplicate of; exit 1 if nothing was."""
     with _require_extra():
-        from steward.data.run import explain_row as entries_of
+        from steward.data.explain import explain_row
 
-        entries = entries_of(out, row)
+        entries = explain_row(out, row)
     if json:
         show_json(entries)
     elif entries:

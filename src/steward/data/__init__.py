@@ -8,7 +8,7 @@ _NAMES = {
     "Pipeline": "steward.data.pipeline",
     "Source": "steward.data.config",
     "Sink": "steward.data.config",
-    "Summary": "steward.data.run",
+    "Summary": "steward.data.summary",
     "Entry": "steward.data.stage",
     "Result": "steward.data.stage",
     "Stage": "steward.data.stage",

@@ -36,9 +36,10 @@ from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError
 from steward.data.config import Source
+from steward.data.planner import plan_reading
 from steward.data.profile import Detector, guess_language, hash_content
-from steward.data.sources import plan_reading, row_location
-from steward.data.sources import read_shard as read_shard
+from steward.data.read_plan import row_location
+from steward.data.reader import read_shard
 from steward.data.stage import PAIR, get_texts
 from steward.data.stages import STAGES
 

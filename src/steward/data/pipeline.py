@@ -7,7 +7,8 @@ from typing import Any
 
 from steward.core.extend import Done, Executor, Task
 from steward.data.config import Sink, Source, make_stage
-from steward.data.run import Summary, run
+from steward.data.run import run
+from steward.data.summary import Summary
 
 
 class Pipeline:

@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
-from steward.data import sources
 from steward.data.profile import Detector, LengthStatistics
+from steward.data.reader import read_shard
 from steward.data.row_ids import ORIGIN_MASK
-from steward.data.run import LEDGER_FILE, StageCount, Summary, read_plan, read_summary
+from steward.data.run_folder import read_recorded_plan
 from steward.data.sinks import replace_file
 from steward.data.stage import get_texts
+from steward.data.summary import LEDGER_FILE, StageCount, Summary, read_summary
 from steward.web.charts import Line, bar_chart
 from steward.web.page import report_page
 
@@ -116,7 +117,7 @@ def _read_examples(
 
 def _read_texts(output: Path, rows_by_shard: dict[int, set[int]]) -> Iterator[tuple[int, str]]:
     """The texts of rows, by shard; nothing where the files are not as the run saw them."""
-    recorded = read_plan(output)
+    recorded = read_recorded_plan(output)
     if recorded is None:
         return
     plan, source = recorded
@@ -130,7 +131,7 @@ def _read_texts(output: Path, rows_by_shard: dict[int, set[int]]) -> Iterator[tu
             continue
         missing = set(rows)
         try:
-            for item in sources.read_shard(shard, plan.shape, source.model_copy(update={"on_error": "skip"})):
+            for item in read_shard(shard, plan.shape, source.model_copy(update={"on_error": "skip"})):
                 numbers = item.batch["row"].to_pylist()
                 positions = [(at, row) for at, row in enumerate(numbers) if row in missing]
                 values = get_texts(item.batch)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from steward.data.sources import MORE
+from steward.data.read_plan import MORE
 from steward.data.stage import Entry
 
 _LEDGER_ROWS = 20_000

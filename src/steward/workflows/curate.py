@@ -15,10 +15,12 @@ from steward.core.errors import InputError
 from steward.data import config
 from steward.data.config import Source
 from steward.data.contract import ContractResult, check_contract, load_contract
+from steward.data.planner import plan_reading
 from steward.data.profile import Profile, profile
+from steward.data.reader import read_shard
 from steward.data.report import write_report
-from steward.data.run import Progress, Summary, run
-from steward.data.sources import plan_reading, read_shard
+from steward.data.run import Progress, run
+from steward.data.summary import Summary
 from steward.privacy import detectors
 
 

@@ -15,8 +15,9 @@ from conftest import until
 from steward.adapters.executors.local import LocalExecutor
 from steward.core.errors import Contradiction, InputError
 from steward.data.config import Sink, Source
+from steward.data.explain import explain_row
 from steward.data.pipeline import Pipeline
-from steward.data.run import Summary, explain_row
+from steward.data.summary import Summary
 
 STAGES = (data_stages.Short(), data_stages.Same(), data_stages.Shout(), data_stages.Same())
 
@@ -43,7 +44,7 @@ def table(corpus: Path, out: str) -> list[dict[str, Any]]:
 def test_every_row_is_accounted_for(corpus: Path) -> None:
     found = clean(corpus, "out")
     assert (found.rows_in, found.dropped, found.merged, found.rows_out) == (900, 90, 405, 405)
-    assert [count.name for count in found.stages] == ["read", "t.short", "t.same", "t.shout", "t.same"]
+    assert [count.name for count in found.stages] == ["read", "t.short", "t.same", "t.shout", "t.same#2"]
     rows = table(corpus, "out")
     assert len(rows) == 405 and list(rows[0]) == ["id", "text", "source"] and rows[0]["text"] == "A LONGER TEXT 1"
     ledger = pq.read_table(corpus / "out/ledger/entries.parquet").to_pylist()
@@ -164,3 +165,13 @@ def test_beside_a_text_a_column_of_messages_passes_through(tmp_path: Path, forma
     row = json.loads((tmp_path / "again/part-00000.jsonl").read_text())
     messages = row["messages"] if format_ == "jsonl" else json.loads(row["messages"])
     assert (row["text"], messages, row["prompt"]) == ("A LONGER TEXT", rows[0]["messages"], "so is this")
+
+
+def test_two_stages_of_one_name_are_told_apart_in_the_ledger(tmp_path: Path) -> None:
+    texts = ["short", "a longer text", "a text that is longer still"]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    stages = (data_stages.Short(), data_stages.Short(least=20))
+    found = Pipeline(stages).run(str(tmp_path / "a.jsonl"), str(tmp_path / "out"))
+    assert [(count.name, count.dropped) for count in found.stages[1:]] == [("t.short", 1), ("t.short#2", 1)]
+    [second] = explain_row(tmp_path / "out", "a.jsonl:2")
+    assert (second["stage"], second["threshold"]) == ("t.short#2", 20)

@@ -7,7 +7,7 @@ STAGES = {
     "language": "steward.data.stages.language:Language",
     "quality": "steward.data.stages.quality:Quality",
     "preprocess": "steward.data.stages.preprocess:Preprocess",
-    "toxicity": "steward.data.stages.toxicity:Toxicity",
+    "toxicity": "steward.data.stages.toxicity:ToxicityStage",
     "sources": "steward.data.stages.sources:Sources",
     "secrets": "steward.data.stages.secrets:Secrets",
     "pii": "steward.data.stages.pii:Pii",

@@ -1,0 +1,138 @@
+"""Plans what a run reads: finds the files, hashes each once, cuts them into shards and decides the columns.
+
+A plain JSON-lines file is cut inside, at line ends; a parquet file by row groups; other files are one shard each.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from itertools import islice
+from pathlib import Path
+
+import xxhash
+
+from steward.core.errors import InputError, UnknownName
+from steward.data.config import Source
+from steward.data.formats import detect_format, read_source_rows
+from steward.data.formats.compression import detect_compression
+from steward.data.formats.parquet import split_parquet
+from steward.data.read_plan import MORE, InputFile, Kind, ReadPlan, RowLayout, Shard
+from steward.data.records import BadRow, SourceRow, common_type, value_type
+from steward.data.stage import PAIR
+
+SAMPLE_ROWS = 200  # of each of the first SAMPLE_FILES files: they decide the columns
+SAMPLE_FILES = 64
+
+
+def plan_reading(source: Source) -> ReadPlan:
+    """Hash the files, cut them into shards, find their columns.
+
+    :raises InputError: nothing matches, nothing in it, no text column, a file that cannot be opened
+    """
+    files = find_files(source)
+    base = os.path.commonpath([str(file.parent) for file in files])
+    inputs: list[InputFile] = []
+    shards: list[Shard] = []
+    empty = 0
+    for file in files:
+        name, format_ = os.path.relpath(file, base), detect_format(file, source)
+        first = Shard(len(shards), str(file), name, format_)
+        split_bytes = int(source.shard_mb * (1 << 20)) if format_ == "jsonl" and not detect_compression(file) else 0
+        digest, split_points = _scan_file(file, split_bytes)
+        size = file.stat().st_size
+        inputs.append(InputFile(name, size, digest))
+        empty += size == 0
+        if format_ == "parquet":
+            shards += split_parquet(first, source)
+        elif size:
+            ends = [start for start, _ in split_points[1:]] + [-1]
+            for (start, line), end in zip(split_points, ends, strict=True):
+                shards.append(Shard(len(shards), str(file), name, format_, start, end, line))
+    if not shards:
+        raise InputError(f"input.path: {len(files)} files without a row; expected at least one row")
+    return ReadPlan(tuple(inputs), tuple(shards), _detect_layout(source, shards), empty)
+
+
+def find_files(source: Source) -> list[Path]:
+    """The files, sorted, each once. :raises InputError: a pattern that matches nothing"""
+    paths: set[str] = set()
+    for pattern in [source.path] if isinstance(source.path, str) else source.path:
+        hits = [hit for hit in glob.glob(pattern, recursive=True) if os.path.isfile(hit)]
+        if not hits:
+            raise InputError(
+                f"input.path: no file matches {pattern}; expected files or a pattern such as corpus/*.jsonl"
+            )
+        paths.update(os.path.abspath(hit) for hit in hits)
+    return [Path(name) for name in sorted(paths)]
+
+
+def _scan_file(file: Path, split_bytes: int) -> tuple[str, list[tuple[int, int]]]:
+    """The file's hash; and where its shards of about `cut` bytes begin (byte, line), at line ends. 0: one shard."""
+    digest, lines, position, target = xxhash.xxh3_128(), 1, 0, split_bytes
+    split_points = [(0, 1)]
+    with file.open("rb", buffering=0) as opened:
+        while block := opened.read(4 << 20):
+            digest.update(block)
+            counted = 0
+            while split_bytes and target < position + len(block):
+                end = block.find(b"\n", max(0, target - position)) + 1
+                if not end:
+                    break
+                lines += block.count(b"\n", counted, end)
+                counted = end
+                split_points.append((position + end, lines))
+                target = position + end + split_bytes
+            lines += block.count(b"\n", counted)
+            position += len(block)
+    return digest.hexdigest(), [mark for mark in split_points if mark[0] < position or not mark[0]]
+
+
+def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
+    firsts = {shard.path: shard for shard in reversed(shards)}
+    samples: list[tuple[Shard, list[SourceRow]]] = []
+    for shard in list(firsts.values())[::-1][:SAMPLE_FILES]:
+        lenient = source.model_copy(update={"on_error": "skip"})
+        samples.append((shard, list(islice(read_source_rows(shard, lenient), SAMPLE_ROWS))))
+    rows = [line.value for _, lines in samples for line in lines if isinstance(line.value, dict)]
+    if not rows:
+        shard, lines = samples[0]
+        problem = lines[0].value if lines else BadRow("empty", "", "no row", "at least one row")
+        raise InputError(
+            f"{shard.name}:1: none of the first {SAMPLE_ROWS} rows can be read: {problem.seen}; "
+            f"expected {problem.expected}"
+        )
+    types_by_column: dict[str, set[str]] = {}
+    for row in rows:
+        for name, value in row.items():
+            types_by_column.setdefault(str(name), set()).add(value_type(value))
+    kind, text = _detect_content(source, types_by_column, samples[0][0].name)
+    identity = source.id or ("id" if "id" in types_by_column else None)
+    if source.id and source.id not in types_by_column:
+        raise UnknownName("column (input.id)", source.id, types_by_column, samples[0][0].name)
+    content_columns = {identity, MORE, *({text} if kind == "text" else {"messages"} if kind == "messages" else PAIR)}
+    other_columns = [
+        (name, common_type(types)) for name, types in types_by_column.items() if name not in content_columns
+    ]
+    for name, _ in other_columns:
+        if name in ("row", "id", "text"):
+            raise InputError(f"{samples[0][0].name}: a column is called {name!r}, a name that steward uses; rename it")
+    return RowLayout(kind, text, identity, tuple(other_columns))
+
+
+def _detect_content(source: Source, types_by_column: dict[str, set[str]], name: str) -> tuple[Kind, str]:
+    if source.text is not None or not types_by_column:
+        if source.text in types_by_column:
+            return "text", source.text
+        raise UnknownName("column (input.text)", str(source.text), types_by_column, name)
+    if "messages" in types_by_column:
+        return "messages", "text"
+    if "chosen" in types_by_column and "rejected" in types_by_column:
+        return "pair", "text"
+    if "text" in types_by_column:
+        return "text", "text"
+    columns = ", ".join(sorted(types_by_column))
+    raise InputError(
+        f"{name}: no column text, messages, or chosen and rejected; its columns are {columns}; "
+        "name the column that holds the text as input.text"
+    )

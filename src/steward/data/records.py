@@ -1,0 +1,146 @@
+"""Turns one record of a file into a row under the names of the run's columns, or says why it cannot be read.
+
+A column that is neither text, whole number, number nor truth value keeps its JSON as text. Keys that the first rows of
+a file did not have are kept together, as JSON, in the column `more`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from steward.data.read_plan import MORE, RowLayout
+from steward.data.stage import PAIR
+
+ROLES = (
+    "system",
+    "developer",
+    "user",
+    "assistant",
+    "tool",
+    "function",
+)  # OpenAI's chat roles, and Anthropic's among them
+
+
+class BadRow(msgspec.Struct, frozen=True):
+    """Why a row cannot be read. `seen` never holds the row's words."""
+
+    rule: str
+    field: str
+    seen: str
+    expected: str
+
+
+class SourceRow(msgspec.Struct, frozen=True):
+    """One row as the file has it; `number` counts from the file's first line, `size` is in bytes."""
+
+    number: int
+    value: Any  # dict | _Bad
+    size: int
+
+
+def convert_record(record: dict[str, Any], shape: RowLayout) -> dict[str, Any] | BadRow:
+    """The row under the names of the shape's schema."""
+    identity = record.pop(shape.id, None) if shape.id else None
+    row: dict[str, Any] = {"id": identity if identity is None or isinstance(identity, str) else str(identity)}
+    content = (shape.text,) if shape.kind == "text" else ("messages",) if shape.kind == "messages" else PAIR
+    for name in content:
+        value = record.pop(name, None)
+        if value is None and name == "prompt":  # TRL's implicit prompt
+            value = ""
+        if shape.kind == "messages":
+            value = _convert_messages(value)
+        elif not isinstance(value, str):
+            description = "null or missing" if value is None else describe_value(value)
+            value = BadRow("missing_text" if value is None else "not_text", name, description, "a text")
+        if isinstance(value, BadRow):
+            return value
+        row["text" if shape.kind == "text" else name] = value
+    for name, kind in shape.columns:
+        value = record.pop(name, None)
+        if kind == "json":
+            value = None if value is None else msgspec.json.encode(value).decode()
+        elif isinstance(value, datetime.date | datetime.time):
+            value = value.isoformat()
+        row[name] = value
+    more = record.pop(MORE, None)
+    if isinstance(more, str) and more.startswith("{"):  # steward's own output comes in again
+        record.update(msgspec.json.decode(more))
+    elif more is not None:
+        record[MORE] = more
+    row[MORE] = msgspec.json.encode(record).decode() if record else None
+    return row
+
+
+def _convert_messages(value: object) -> list[dict[str, str | None]] | BadRow:
+    if not isinstance(value, list) or not value:
+        return BadRow(
+            "no_messages",
+            "messages",
+            "an empty list" if value == [] else describe_value(value),
+            "a list of messages",
+        )
+    messages = []
+    for index, message in enumerate(value):
+        field = f"messages[{index}]"
+        if not isinstance(message, dict):
+            return BadRow("not_a_message", field, describe_value(message), "{role, content}")
+        rest = dict(message)
+        role, content = rest.pop("role", None), rest.pop("content", None)
+        if role not in ROLES:
+            description = f"unknown role {role[:40]!r}" if isinstance(role, str) else "no role"
+            return BadRow("unknown_role", f"{field}.role", description, f"one of {', '.join(ROLES)}")
+        if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+            content = "".join(str(part.get("text", "")) for part in content)  # OpenAI's list of text parts
+        if not isinstance(content, str | None):
+            return BadRow("not_text", f"{field}.content", describe_value(content), "a text, or a list of text parts")
+        rest = {name: inner for name, inner in rest.items() if inner is not None}
+        more = rest.pop(MORE, None) if isinstance(rest.get(MORE), str) and len(rest) == 1 else None
+        messages.append(
+            {"role": role, "content": content, MORE: more or (msgspec.json.encode(rest).decode() if rest else None)}
+        )
+    return messages
+
+
+def find_misfit(value: object, field: pa.Field) -> BadRow | None:
+    try:
+        pa.array([value], field.type)
+    except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
+        return BadRow("mixed_schema", field.name, describe_value(value), f"{field.type} as in the first rows")
+    return None
+
+
+def describe_value(value: object) -> str:
+    """A value's kind in JSON's words."""
+    kinds = {
+        str: "a text",
+        int: "a number",
+        float: "a number",
+        bool: "true or false",
+        list: "a list",
+        dict: "an object",
+    }
+    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
+
+
+def value_type(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, datetime.date | datetime.time):
+        return "string"
+    return {str: "string", bool: "bool", int: "int64", float: "double"}.get(type(value), "json")
+
+
+def common_type(types: set[str]) -> str:
+    """The type that holds all of them."""
+    without_null = types - {"null"}
+    if without_null == {"int64", "double"}:
+        return "double"
+    return without_null.pop() if len(without_null) == 1 else "json"
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -1,0 +1,169 @@
+"""Takes one shard through one phase, in a worker process, and records what it did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from steward.data.config import Source
+from steward.data.profile import LengthStatistics, measure_lengths
+from steward.data.read_plan import MORE, RowLayout, Shard
+from steward.data.reader import read_shard
+from steward.data.sinks import IpcSink, LedgerSink, OutputSink, read_ipc, replace_file
+from steward.data.stage import Entry, Result, is_chat
+from steward.data.summary import OutputPart, ShardResult, StageCount
+
+
+class PhaseStages(msgspec.Struct, frozen=True):
+    """A phase after the first: a decision over the corpus, then stages on its batches."""
+
+    corpus: Any  # CorpusStage | None
+    stages: tuple[Any, ...]
+    corpus_name: str = ""
+    names: tuple[str, ...] = ()
+
+
+class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a worker needs for one shard of one phase."""
+
+    folder: str
+    output: str
+    phase: int
+    shard: Shard
+    shape: RowLayout
+    source: Source
+    format: Literal["parquet", "jsonl"]
+    group: PhaseStages | None  # None: read
+    survey: Any  # the next phase's CorpusStage | None
+    last: bool
+    more: bool = True
+
+
+def process_shard(task: ShardTask) -> ShardResult:
+    """Take the shard through its phase and record it. Only that record makes it count."""
+    folder, name = Path(task.folder), f"{task.shard.index:06d}"
+    part = Path(task.output) / f"part-{task.shard.index:05d}.{task.format}"
+    sink: IpcSink | OutputSink = (
+        OutputSink(part, task.format) if task.last else IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4")
+    )
+    survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
+    counts: dict[int, StageCount] = {}
+    ledger = LedgerSink(folder / f"ledger-{task.phase}" / f"{name}.parquet")
+    lengths, blank, has_extra = LengthStatistics(), 0, False
+    first, last, rows = 0, -1, 0
+    where = f"{task.shard.name} (shard {task.shard.index})"
+    for batch, entries, blanks, batch_counts in _process_batches(task, where):
+        blank += blanks
+        ledger.write(entries)
+        for position, count in enumerate(batch_counts):
+            counts[position] = counts[position].add_counts(count) if position in counts else count
+        if task.survey is not None and batch.num_rows:
+            survey.write(task.survey.survey(batch))
+        if task.phase == 0 or task.last:
+            lengths = lengths.merge(measure_lengths(batch)) if batch.num_rows else lengths
+        if batch.num_rows:
+            numbers = batch["row"].to_numpy()
+            first = int(numbers.min()) if not rows else min(first, int(numbers.min()))
+            last = max(last, int(numbers.max()))
+            has_extra = has_extra or _has_extra_fields(batch)
+            rows += batch.num_rows
+            sink.write(_prepare_output(batch, task.more) if task.last else batch)
+    survey.close()
+    digest = sink.close()
+    ledger.close()
+    stages = tuple(counts[position] for position in sorted(counts)) or _empty_counts(task)
+    done = ShardResult(
+        shard=task.shard.index, stages=stages, first_row=first, last_row=last, blank=blank, more=has_extra,
+        lengths=lengths,
+        part=OutputPart(part.name, rows, digest) if digest else None,
+    )  # fmt: skip
+    replace_file(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done))
+    return done
+
+
+Step = tuple[pa.RecordBatch, list[Entry], int, list[StageCount]]
+
+
+def _process_batches(task: ShardTask, where: str) -> Iterator[Step]:
+    """Each batch after its stages, with the entries, blank lines and counts that belong to it."""
+    if task.group is None:
+        for item in read_shard(task.shard, task.shape, task.source):
+            count = _count_entries("read", item.batch.num_rows + len(item.failed), item.batch.num_rows, item.failed)
+            yield item.batch, list(item.failed), item.blank, [count]
+        return
+    group = task.group
+    file_name = f"{task.shard.index:06d}.arrow"
+    decision = None
+    if group.corpus is not None:
+        decision = pa.Table.from_batches(read_ipc(Path(task.folder) / f"decision-{task.phase}" / file_name))
+    for batch in read_ipc(Path(task.folder) / f"work-{task.phase - 1}" / file_name):
+        entries: list[Entry] = []
+        counts: list[StageCount] = []
+        if decision is not None:
+            batch_decision = decision.filter(pc.is_in(decision["row"], batch["row"]))
+            batch = _record_result(
+                group.corpus_name, batch, group.corpus.apply(batch, batch_decision), entries, counts, where
+            )
+        for stage, name in zip(group.stages, group.names, strict=True):
+            result = stage.apply(batch) if batch.num_rows else Result(batch)
+            batch = _record_result(name, batch, result, entries, counts, where)
+        yield batch, entries, 0, counts
+
+
+def _record_result(
+    name: str, batch: pa.RecordBatch, result: Result, entries: list[Entry], counts: list[StageCount], where: str
+) -> pa.RecordBatch:
+    count = _count_entries(name, batch.num_rows, result.batch.num_rows, result.entries)
+    count.check(where)
+    counts.append(count)
+    repeated = "#" in name  # a stage knows its own name, not that it stands in the pipeline for the second time
+    entries += [msgspec.structs.replace(entry, stage=name) for entry in result.entries] if repeated else result.entries
+    return result.batch
+
+
+def _count_entries(name: str, rows_in: int, rows_out: int, entries: Iterable[Entry]) -> StageCount:
+    rules = Counter((entry.action, entry.rule) for entry in entries)
+    actions: Counter[str] = Counter()
+    for (action, _), number in rules.items():
+        actions[action] += number
+    return StageCount(
+        name, rows_in, rows_out, actions["add"], actions["drop"], actions["merge"], actions["fail"], actions["change"],
+        {f"{action} {rule}": number for (action, rule), number in sorted(rules.items())},
+    )  # fmt: skip
+
+
+def _empty_counts(task: ShardTask) -> tuple[StageCount, ...]:
+    """Counts of a shard without a row."""
+    if task.group is None:
+        return (StageCount("read"),)
+    names = [task.group.corpus_name] if task.group.corpus is not None else []
+    return tuple(StageCount(name) for name in [*names, *task.group.names])
+
+
+def _has_extra_fields(batch: pa.RecordBatch) -> bool:
+    if MORE in batch.schema.names and batch[MORE].null_count < batch.num_rows:
+        return True
+    if not is_chat(batch):
+        return False
+    inner = batch["messages"].flatten()
+    return MORE in [field.name for field in inner.type] and inner.field(MORE).null_count < len(inner)
+
+
+def _prepare_output(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
+    """Without steward's row numbers, and without `more` where no row of the run has any."""
+    batch = batch.drop_columns(["row"])
+    if more:
+        return batch
+    if MORE in batch.schema.names:
+        batch = batch.drop_columns([MORE])
+    if is_chat(batch):
+        lists = batch["messages"]
+        kind = pa.list_(pa.struct([field for field in lists.type.value_type if field.name != MORE]))
+        batch = batch.set_column(batch.schema.get_field_index("messages"), "messages", lists.cast(kind))
+    return batch

@@ -1,0 +1,16 @@
+from data_batches import apply, batch
+from steward.data.stages.language import Language
+
+ENGLISH = "The weather was fine, so we walked along the river to the old mill."
+
+GERMAN = "Das Wetter war schön, also gingen wir am Fluss entlang zur alten Mühle."
+
+
+def test_language_keeps_and_drops_and_tags():
+    result = Language(keep=("en",)).apply(batch(ENGLISH, GERMAN, "ok", ""))
+    assert result.batch["language"].to_pylist() == ["en", "unknown", "unknown"]
+    assert [(e.id, e.rule, e.value, e.threshold) for e in result.entries] == [("d1", "language", "de", "en")]
+    assert apply(Language(keep=("de",), unknown="drop"), GERMAN, "ok") == (
+        [GERMAN],
+        [("d1", "drop", "unknown_language")],
+    )

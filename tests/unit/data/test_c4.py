@@ -1,0 +1,45 @@
+import pytest
+
+from data_batches import batch
+from steward.data.stages.quality import Quality
+
+PROSE = (
+    "The committee met on Tuesday to talk about the new library, and most of its members liked the plan. Some of them "
+    "asked who would pay for it. The mayor answered that half of the money had been set aside in May, with the rest to "
+    "come from a fund that few people have heard of. Nobody was sure whether that would be enough for a roof."
+)
+
+
+def rule(preset, text, **limits):
+    entries = [e for e in Quality(preset=preset, limits=limits).apply(batch(text)).entries if e.action == "drop"]
+    return entries[0].rule if entries else None
+
+
+def test_the_two_c4s_disagree_as_published():
+    page = "Too few words.\nThis line has enough words, I think.\nHere is one more of them. And another one!"
+    reference = Quality(preset="c4@tfds").apply(batch(page))
+    assert reference.batch["text"].to_pylist() == [page.split("\n", 1)[1]]
+    assert [e.action for e in reference.entries] == ["change"]
+    assert rule("c4@datatrove", page) == "too_few_sentences"
+
+
+EN_TEXT = """This line has enough words and ends in punctuation, Dr. Roberts!
+Economic History | All Institutions | Open Access Articles | Digital Commons Network
+"Open Access. Powered by Scholars. Published by Universities."
+Digital Commons Network™/ Social and Behavioral Sciences...
+You need to enable javascript in your browser in order to see this page.
+Adam Roberts has a cookie policy: always eat them.
+You'd better follow our terms of use!"""
+
+
+def test_c4_cleans_a_page_as_the_reference_code():  # the page of tensorflow_datasets' c4_utils_test.py, abridged
+    lines = EN_TEXT.splitlines()
+    assert Quality(preset="c4@tfds").apply(batch(EN_TEXT)).batch["text"].to_pylist() == [f"{lines[0]}\n{lines[2]}"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [("curly_bracket", "fn foo(a) { bar = a + 10; }."), ("lorem_ipsum", "Lorem ipsum dolor sit amet.")],
+)
+def test_c4_drops_pages_with_code_or_filler(reason, line):
+    assert rule("c4@tfds", f"{PROSE}\n{line}") == reason

@@ -1,0 +1,111 @@
+import json
+
+import pyarrow as pa
+import pytest
+
+from data_batches import batch, chat
+from steward.data.stages.quality import Quality
+
+
+def rule(preset, text, **limits):
+    entries = [e for e in Quality(preset=preset, limits=limits).apply(batch(text)).entries if e.action == "drop"]
+    return entries[0].rule if entries else None
+
+
+@pytest.mark.parametrize(
+    ("reason", "messages"),
+    [
+        (None, [("user", "Capital of France?"), ("assistant", "Paris.")]),
+        ("empty_answer", [("user", "Capital of France?"), ("assistant", " ")]),
+        ("no_answer_at_end", [("user", "Capital of France?")]),
+        ("unknown_role", [("human", "Hi"), ("assistant", "Hi.")]),
+        ("echo", [("user", "Say it"), ("assistant", "say it")]),
+        ("refusal", [("user", "Say it"), ("assistant", "I'm sorry, but I can't.")]),
+        ("template_tokens", [("user", "Say it"), ("assistant", "It.<|im_end|>")]),
+        ("unanswered_question", [("user", "a"), ("user", "b"), ("assistant", "c")]),
+    ],
+)
+def test_sft_judges_structure_not_length(reason, messages):
+    entries = Quality(preset="sft").apply(chat(*messages)).entries
+    assert [e.rule for e in entries] == ([reason] if reason else [])
+
+
+ENGLISH = "Could you tell me how long the boat takes from the harbour to the island in the winter?"
+
+GERMAN = "Das Schiff braucht im Winter ungefähr zwei Stunden vom Hafen bis zur Insel, bei Sturm auch etwas länger."
+
+STORY = "The keeper of the lighthouse climbed the stairs every evening before the sun went down over the bay. " * 3
+
+
+@pytest.mark.parametrize(
+    ("reason", "question", "answer"),
+    [
+        ("language_mismatch", ENGLISH, GERMAN),
+        (None, ENGLISH + " Answer in German, please.", GERMAN),
+        (None, ENGLISH, "Zwei Stunden."),  # too short to tell
+        ("truncated", "Tell me a story.", STORY + "At the top he lit the lamp and"),
+        ("truncated", "Show me.", "```python\nprint(1)"),
+        (None, "Show me.", "```python\nprint(1)\n```"),
+        (None, "Tell me a story.", STORY),
+        ("answer_ratio", "?", STORY * 5),
+    ],
+)
+def test_sft_holds_an_answer_against_its_question(reason, question, answer):
+    entries = Quality(preset="sft").apply(chat(("user", question), ("assistant", answer))).entries
+    assert [e.rule for e in entries] == ([reason] if reason else [])
+    if reason:
+        assert (
+            not Quality(preset="sft", limits={reason: 10_000})
+            .apply(chat(("user", question), ("assistant", answer)))
+            .entries
+        )
+
+
+def calling(arguments='{"city": "Rome"}', name="weather", answers=("c1",), tools="weather", **last):
+    call = {"id": "c1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    rest = [{}, {"tool_calls": [call]}, *({"tool_call_id": answer} for answer in answers), last]
+    roles = ["user", "assistant", *("tool" for _ in answers), "assistant"]
+    texts = ["Rain in Rome?", None, *("yes" for _ in answers), "Yes, take an umbrella."]
+    messages = [
+        {"role": role, "content": text, "more": json.dumps(more)}
+        for role, text, more in zip(roles, texts, rest, strict=True)
+    ]
+    kind = pa.list_(pa.struct([(key, pa.large_string()) for key in ("role", "content", "more")]))
+    declared = json.dumps([{"type": "function", "function": {"name": tools}}])
+    return pa.record_batch({"row": [0], "id": ["c"], "messages": pa.array([messages], kind), "tools": [declared]})
+
+
+@pytest.mark.parametrize(
+    ("reason", "row"),
+    [
+        (None, calling()),
+        ("tool_arguments", calling(arguments='{"city": ')),
+        ("tool_arguments", calling(arguments="[1]")),
+        ("unknown_tool", calling(name="wether")),
+        ("tool_answer_without_call", calling(answers=("c2",))),
+        ("unanswered_tool_call", calling(answers=())),
+        ("truncated", calling(finish_reason="length")),
+    ],
+)
+def test_sft_checks_tool_calls(reason, row):
+    entries = Quality(preset="sft").apply(row).entries
+    assert [e.rule for e in entries] == ([reason] if reason else [])
+
+
+def test_a_call_is_an_answer():
+    row = calling()
+    messages = pa.array([row["messages"][0].as_py()[:2]], row["messages"].type)
+    assert not Quality(preset="sft").apply(row.set_column(2, "messages", messages)).entries
+
+
+def test_answers_of_a_pair_are_of_a_kind_in_length():
+    def pair(chosen):
+        row = {"row": [0], "id": ["p"], "prompt": [ENGLISH], "chosen": [chosen], "rejected": ["Two hours, I think."]}
+        return [entry.rule for entry in Quality(preset="sft").apply(pa.record_batch(row)).entries]
+
+    assert pair(STORY * 5) == ["length_ratio"] and pair(STORY) == []
+
+
+def test_a_pair_of_equal_answers_teaches_nothing():
+    pair = pa.record_batch({"row": [0], "id": ["p"], "prompt": ["Hi?"], "chosen": ["Yes"], "rejected": ["Yes "]})
+    assert [e.rule for e in Quality(preset="sft").apply(pair).entries] == ["same_answers"]
