@@ -60,6 +60,12 @@ def test_shape(path: Path) -> None:
     assert str(name).startswith("adapters/stores/migrations") or ast.get_docstring(tree), f"{name}: no docstring"
 
 
+def test_one_place_replaces_files_and_takes_locks() -> None:
+    lines = [(path, line) for path in FILES for line in path.read_text().splitlines()]
+    users = {path.name for path, line in lines if re.search(r"\bos\.replace\b|\bfcntl\b", line)}
+    assert users == {"files.py"}
+
+
 def test_a_mount_cannot_be_made_without_its_declarations() -> None:
     for field in ("permission", "tenancy", "guards", "audit"):
         values = {name: getattr(MOUNTS[0], name) for name in Mount.__struct_fields__ if name != field}

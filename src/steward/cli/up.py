@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ import typer
 from steward import __version__
 from steward.cli.common import JsonOption, show_json, show_lines
 from steward.core.errors import InputError
+from steward.core.files import try_lock
 
 if TYPE_CHECKING:
     from steward.processes.supervisor import Supervisor
@@ -41,11 +43,7 @@ def up(
     os.chmod(folder, 0o700)
     logging.basicConfig(level=logging.WARNING, format="steward %(levelname)s %(message)s")
     first = reload.candidate(source, folder)
-    with (folder / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{folder} already runs a steward; stop it first, or choose another --home") from error
+    with _hold_home(folder):
         first = reload.numbered(first, reload.number_at_start(folder, first))
         supervisor = Supervisor(first.plan)
         reloader = Reloader(source, folder, first, supervisor.apply, supervisor.tell)
@@ -61,18 +59,30 @@ def up(
         supervisor.run(ready, reloader.step)
 
 
+@contextmanager
+def _hold_home(folder: Path) -> Iterator[None]:
+    """:raises InputError: another `steward up` runs in this home"""
+    lock = try_lock(folder / "up.lock")
+    if lock is None:
+        raise InputError(f"steward is already running in {folder}; stop it first, or choose another --home")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
 def _first_key(folder: Path) -> str | None:
     """Make the first key before any worker starts; None where there are keys already."""
     import time
 
+    from steward.core.files import write_file
     from steward.core.records import LimitSpec
-    from steward.workflows.files import write_private
     from steward.workflows.keys import create, list_keys
 
     if list_keys(folder):
         return None
     made = create(folder, "first", LimitSpec(), time.time())
-    write_private(folder / "first-key", made.key.encode())
+    write_file(folder / "first-key", made.key.encode())
     return made.key
 
 

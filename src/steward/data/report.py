@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
+from steward.core.files import write_file
 from steward.data.profile import Detector, LengthStatistics
 from steward.data.reader import read_shard
 from steward.data.row_ids import ORIGIN_MASK
 from steward.data.run_folder import read_recorded_plan
-from steward.data.sinks import replace_file
 from steward.data.stage import get_texts
 from steward.data.summary import LEDGER_FILE, StageCount, Summary, read_summary
 from steward.web.charts import Line, bar_chart
@@ -53,7 +53,7 @@ def write_report(output: Path, detector: Detector | None = None) -> Path:
     examples = _read_examples(output, reasons, detector)
     page = render_report(summary, reasons, clusters, examples)
     path = output / "report.html"
-    replace_file(path, page.encode())
+    write_file(path, page.encode(), durable=True, mode=0o644)
     return path
 
 

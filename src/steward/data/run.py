@@ -21,6 +21,7 @@ import msgspec
 from steward import __version__
 from steward.core.errors import Contradiction, InputError
 from steward.core.extend import Executor
+from steward.core.files import write_file
 from steward.data.config import Sink, Source, stage_name
 from steward.data.planner import plan_reading
 from steward.data.profile import LengthStatistics
@@ -34,7 +35,6 @@ from steward.data.run_folder import (
     read_results,
 )
 from steward.data.shard_worker import PhaseStages, ShardTask, process_shard
-from steward.data.sinks import replace_file
 from steward.data.summary import SUMMARY, ShardResult, StageCount, Summary
 from steward.data.unique_ids import UniqueIdCheck
 
@@ -73,7 +73,7 @@ def run(
         key = _run_key(plan, source, sink, stages, stage_names)
         if finished := open_folder(output, folder, key, overwrite):
             return finished
-        replace_file(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]))
+        write_file(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]), durable=True, mode=0o644)
         groups = _plan_phases(plan, source, stages, stage_names)
         return _run_phases(plan, source, sink, groups, key, executor, progress)
 
@@ -134,7 +134,7 @@ def _run_phases(
         before = before.merge(done.lengths)
     summary = _summarise(plan, phases, key, before, redone_shards)
     collect_ledger(output, folder, len(phases), len(plan.shards))
-    replace_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2))
+    write_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2), durable=True, mode=0o644)
     for name in folder.iterdir():
         if name.is_dir():
             shutil.rmtree(name)

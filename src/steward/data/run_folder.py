@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,22 +16,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
+from steward.core.files import replace_file, try_lock, write_file
 from steward.data.config import Source
 from steward.data.read_plan import ReadPlan
-from steward.data.sinks import LEDGER, IpcSink, read_ipc, replace_file
+from steward.data.sinks import LEDGER, IpcSink, read_ipc
 from steward.data.summary import LEDGER_FILE, SUMMARY, ShardResult, Summary, read_summary
 
 
 @contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"{folder.parent}: another run is writing here; wait for it, or name another output.path"
-            ) from None
+    lock = try_lock(folder / "lock")
+    if lock is None:
+        raise InputError(f"{folder.parent}: another run is writing here; wait for it, or name another output.path")
+    try:
         yield
+    finally:
+        os.close(lock)
 
 
 def open_folder(output: Path, folder: Path, key: str, overwrite: bool) -> Summary | None:
@@ -57,7 +57,7 @@ def open_folder(output: Path, folder: Path, key: str, overwrite: bool) -> Summar
     for item in folder.iterdir():
         if item.is_dir():
             shutil.rmtree(item)
-    replace_file(record, key.encode())
+    write_file(record, key.encode(), durable=True, mode=0o644)
     return None
 
 
@@ -109,18 +109,16 @@ def decide_phase(folder: Path, phase: int, corpus: Any, before: list[ShardResult
         for batch in table.slice(start, end - start).to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
             sink.write(batch)
         sink.close()
-    replace_file(decided / "whole", b"")
+    write_file(decided / "whole", b"", durable=True, mode=0o644)
 
 
 def collect_ledger(output: Path, folder: Path, phases: int, shards: int) -> None:
     """One file, by phase and shard, in the order of the input."""
     path = output / LEDGER_FILE
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    with pq.ParquetWriter(temporary, LEDGER, compression="zstd") as writer:
+    with replace_file(path) as temporary, pq.ParquetWriter(temporary, LEDGER, compression="zstd") as writer:
         for phase in range(phases):
             for shard in range(shards):
                 piece = folder / f"ledger-{phase}" / f"{shard:06d}.parquet"
                 if piece.exists():
                     writer.write_table(pq.read_table(piece, schema=LEDGER))
-    temporary.replace(path)

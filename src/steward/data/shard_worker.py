@@ -11,11 +11,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steward.core.files import write_file
 from steward.data.config import Source
 from steward.data.profile import LengthStatistics, measure_lengths
 from steward.data.read_plan import MORE, RowLayout, Shard
 from steward.data.reader import read_shard
-from steward.data.sinks import IpcSink, LedgerSink, OutputSink, read_ipc, replace_file
+from steward.data.sinks import IpcSink, LedgerSink, OutputSink, read_ipc
 from steward.data.stage import Entry, Result, is_chat
 from steward.data.summary import OutputPart, ShardResult, StageCount
 
@@ -83,7 +84,7 @@ def process_shard(task: ShardTask) -> ShardResult:
         lengths=lengths,
         part=OutputPart(part.name, rows, digest) if digest else None,
     )  # fmt: skip
-    replace_file(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done))
+    write_file(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done), durable=True, mode=0o644)
     return done
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from steward.core.files import name_temporary, publish_file
 from steward.data.read_plan import MORE
 from steward.data.stage import Entry
 
@@ -26,21 +27,11 @@ LEDGER = pa.schema(
 )  # fmt: skip
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """The file's whole content at once; on the disk before it has its name."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
 class IpcSink:
     """Batches between two phases of a run; `compression` (LZ4) is for texts: hashes do not become smaller."""
 
     def __init__(self, path: Path, compression: Literal["lz4"] | None = None) -> None:
-        self.path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}")
+        self.path, self._temporary = path, name_temporary(path)
         self._options = pa.ipc.IpcWriteOptions(compression=compression)
         self._writer: Any = None
         self._schema: pa.Schema | None = None
@@ -57,7 +48,7 @@ class IpcSink:
         """Renames it; nothing was written: nothing is there."""
         if self._writer is not None:
             self._writer.close()
-            os.replace(self._temporary, self.path)
+            publish_file(self._temporary, self.path)
 
 
 def read_ipc(path: Path) -> Iterable[pa.RecordBatch]:
@@ -75,7 +66,7 @@ class OutputSink:
 
     def __init__(self, path: Path, format: Literal["parquet", "jsonl"]) -> None:
         self.path, self._format = path, format
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        self._temporary = name_temporary(path)
         self._writer: Any = None
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -98,7 +89,7 @@ class OutputSink:
             os.fsync(file.fileno())
             while block := file.read(1 << 20):
                 digest.update(block)
-        os.replace(self._temporary, self.path)
+        publish_file(self._temporary, self.path)
         return digest.hexdigest()
 
 
@@ -138,7 +129,7 @@ class LedgerSink:
     """Entries of one shard, a few thousand at a time in memory."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._temporary = path, path.with_name(f".{path.name}.{os.getpid()}")
+        self.path, self._temporary = path, name_temporary(path)
         self._writer: Any = None
         self._waiting: list[Entry] = []
 
@@ -159,4 +150,4 @@ class LedgerSink:
             self._flush()
         if self._writer is not None:
             self._writer.close()
-            os.replace(self._temporary, self.path)
+            publish_file(self._temporary, self.path)

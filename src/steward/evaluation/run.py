@@ -11,7 +11,6 @@ A run with the same manifest goes on where the folder ends; items that failed ar
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import time
@@ -24,6 +23,7 @@ import msgspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine, TextScorer
+from steward.core.files import lock_descriptor, write_file
 from steward.evaluation.metrics import is_graded, make_metric
 from steward.evaluation.metrics.graded import Grade, GradedMetric, GraderCall, grade_from_score
 from steward.evaluation.repeatability import Repeatability, measure_repeatability
@@ -150,7 +150,7 @@ async def run_suite(
         except* OSError as failures:  # a full disk: one error, not one for each worker
             raise failures.exceptions[0] from None
     results = score_run(manifest, suite.items, answers)
-    _write_atomically(out / "results.json", msgspec.json.format(msgspec.json.encode(results), indent=1))
+    write_file(out / "results.json", msgspec.json.format(msgspec.json.encode(results), indent=1), durable=True)
     return results
 
 
@@ -238,12 +238,8 @@ def _lock_answers(out: Path) -> Iterator[IO[bytes]]:
     """The file of answers, to append to. :raises InputError: another process runs into this folder"""
     out.mkdir(parents=True, exist_ok=True)
     with (out / "answers.jsonl").open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{out}: another run is writing to this folder; wait for it, or choose another --out"
-            ) from error
+        if not lock_descriptor(file.fileno(), wait=False):
+            raise InputError(f"{out}: another run is writing to this folder; wait for it, or choose another --out")
         yield file
 
 
@@ -261,8 +257,8 @@ def _open_folder(out: Path, manifest: RunManifest, suite: Suite) -> dict[str, It
                 f"{out} contains a different run ({', '.join(differs)} differ); choose another --out, or remove it"
             )
         return _read_answers(out / "answers.jsonl", mend=True)
-    _write_atomically(out / "items.jsonl", b"".join(msgspec.json.encode(item) + b"\n" for item in suite.items))
-    _write_atomically(path, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    write_file(out / "items.jsonl", b"".join(msgspec.json.encode(item) + b"\n" for item in suite.items), durable=True)
+    write_file(path, msgspec.json.format(msgspec.json.encode(manifest), indent=1), durable=True)
     return {}
 
 
@@ -306,7 +302,7 @@ async def _ask_item(
     answer = await _ask_engine(item.id, body, engine, pause)
     if place is not None and answer.error is None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(place, msgspec.json.encode(answer))
+        write_file(place, msgspec.json.encode(answer), durable=True)
     return answer
 
 
@@ -378,7 +374,7 @@ async def send_cached(
     reply, _ = await send_with_retries(engine, call.endpoint, call.body, pause)
     if place is not None:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomically(place, reply)
+        write_file(place, reply, durable=True)
     return reply
 
 
@@ -454,12 +450,3 @@ def _parse_retry_after(header: str | None) -> float:
         return min(_LONGEST_S, max(0.0, float(header or 0)))
     except ValueError:
         return 0.0
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(data)}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -7,7 +7,6 @@ a dead writer from a quiet one. Moving the records into the store is the keeper'
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import zlib
@@ -17,6 +16,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Contradiction
+from steward.core.files import sync_folder, take_lock
 from steward.core.records import LedgerRecord, Settled
 
 _HEAD: Final = struct.Struct("<II")  # length of the payload, CRC-32 of the payload
@@ -78,7 +78,7 @@ class LedgerWriter:
     def __init__(self, folder: Path, writer_id: str, segment_bytes: int = 64 * 1024 * 1024) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder, self._writer_id, self._segment_bytes = folder, writer_id, segment_bytes
-        self._lock = _locked(folder / f"{writer_id}.lock")
+        self._lock = take_lock(folder / f"{writer_id}.lock")
         self._number = 0
         self._size = 0
         self._dirty = False
@@ -140,7 +140,7 @@ class LedgerWriter:
     def _open(self) -> int:
         path = self._folder / segment_name(self._writer_id, self._number)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        _sync_folder(self._folder)  # else a power cut may take the file with its name
+        sync_folder(self._folder)  # else a power cut may take the file with its name
         return fd
 
     def _rotate(self) -> None:
@@ -149,24 +149,3 @@ class LedgerWriter:
         self._number += 1
         self._size = 0
         self._fd = self._open()
-
-
-def _locked(path: Path) -> int:
-    """A lock on the file that `path` names: one that the keeper took and removed in between is no lock."""
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        try:
-            if os.path.samestat(os.fstat(fd), path.stat()):
-                return fd
-        except FileNotFoundError:
-            pass
-        os.close(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

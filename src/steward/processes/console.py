@@ -15,6 +15,7 @@ import uvicorn
 
 from steward.adapters.stores.sql import SqlStore
 from steward.console.app import Sessions, build
+from steward.core.files import write_file
 from steward.core.gpus import GpuStatus
 from steward.core.records import Health, Snapshot
 from steward.monitoring.metrics import (
@@ -26,7 +27,6 @@ from steward.monitoring.metrics import (
     render,
 )
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
-from steward.workflows.files import write_private
 from steward.workflows.gpus import Sampler
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan, read_plan, store_url
@@ -120,7 +120,7 @@ def main() -> None:
     plan = read_plan(given.plan)
     store = SqlStore(store_url(plan))
     token = given.token_file.read_text().strip()
-    write_private(given.token_file.with_name("metrics-token"), Sessions(token).metrics_token().encode())
+    write_file(given.token_file.with_name("metrics-token"), Sessions(token).metrics_token().encode())
     gpus = Sampler()
     gpus.start()
     app = build(

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from steward.core.errors import InputError, StewardError
+from steward.core.files import read_stamp
 from steward.workflows import history, prompts, reload
-from steward.workflows.files import stamp_of
 from steward.workflows.reload import Candidate, Change, Report, Request, Source
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Reloader:
     ) -> None:
         self._source, self._home, self._served = source, home, served
         self._apply, self._tell, self._clock = apply, tell, clock
-        self._seen = self._done = stamp_of(source.file)
+        self._seen = self._done = read_stamp(source.file)
         self._seen_at = self._looked_at = clock()
 
     @property
@@ -57,7 +57,7 @@ class Reloader:
         if now - self._looked_at < POLL_S:
             return False
         self._looked_at = now
-        stamp = stamp_of(self._source.file)
+        stamp = read_stamp(self._source.file)
         if stamp != self._seen:
             self._seen, self._seen_at = stamp, now
         if stamp == self._done or now - self._seen_at < CALM_S or not any(stamp):
@@ -68,7 +68,7 @@ class Reloader:
     def _answer(self, request: Request) -> Report:
         started = self._clock()
         changed: tuple[Change, ...] = ()
-        stamp = stamp_of(self._source.file)
+        stamp = read_stamp(self._source.file)
         try:
             target = history.get_version(self._home, request.rollback) if request.rollback is not None else None
             file = history.text_file(self._home, target.version) if target else None
@@ -85,7 +85,7 @@ class Reloader:
                 for name, version in target.prompts.items():
                     prompts.use(self._home, name, version)
                 reload.write_back(self._source.file, wanted.text)
-                stamp = stamp_of(self._source.file)
+                stamp = read_stamp(self._source.file)
         except Exception as error:  # whatever a file provokes, the old version goes on serving
             named = error if isinstance(error, StewardError) else _unexpected(error, self._source.file)
             if not request.dry_run:

@@ -22,9 +22,9 @@ from typing import Any
 import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
+from steward.core.files import write_file
 from steward.processes.lifeline import limit_core_dumps
 from steward.processes.ports import listen
-from steward.workflows.files import write_private
 from steward.workflows.serve.plan import ModelPlan, ServePlan
 from steward.workflows.serve.worker_reports import WorkerVersions
 
@@ -115,8 +115,8 @@ class Supervisor:
         self.started_at = time.time()
         self.token_file = self._run / "console-token"
         if not self.token_file.exists():
-            write_private(self.token_file, secrets.token_urlsafe(24).encode())
-        write_private(self.plan.file(), msgspec.json.encode(self.plan))
+            write_file(self.token_file, secrets.token_urlsafe(24).encode())
+        write_file(self.plan.file(), msgspec.json.encode(self.plan))
         self.children = self._children()
         self._store_ready = self._run / "store-ready"  # the keeper makes it when the tables are there
         self._store_ready.unlink(missing_ok=True)
@@ -216,10 +216,10 @@ class Supervisor:
         fresh = self._start_engines(plan)
         try:
             self._until(lambda: all(map(_answers, fresh)), fresh, ENGINE_S, "a new model is not ready")
-            write_private(plan.file(), msgspec.json.encode(plan))
+            write_file(plan.file(), msgspec.json.encode(plan))
             self._until(lambda: self._all_serve(plan.config_version), fresh, SWAP_S, "not all workers serve it")
         except StewardError:
-            write_private(before.file(), msgspec.json.encode(before))
+            write_file(before.file(), msgspec.json.encode(before))
             self._retire(fresh, plan.config_version)
             raise
         self.plan = plan
@@ -353,7 +353,7 @@ class Supervisor:
             "config_version": self.plan.config_version,
             **self._notes,
         }
-        write_private(self._run / "state.json", json.dumps(state).encode())
+        write_file(self._run / "state.json", json.dumps(state).encode())
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ import msgspec
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Contradiction
+from steward.core.files import try_lock
 from steward.gateway.ledger import decode_frames, writer_of
 
 BATCH_BYTES: Final = 1024 * 1024
@@ -35,7 +35,7 @@ def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
     writers = sorted({writer_of(path) for path in folder.glob("*.seg")} | {path.stem for path in folder.glob("*.lock")})
     offsets = store.offsets()
     for writer in writers:
-        lock = _lock_if_dead(folder / f"{writer}.lock")  # before reading: a dead writer appends no more
+        lock = try_lock(folder / f"{writer}.lock")  # before reading: a dead writer appends no more
         try:
             segments = sorted(folder.glob(f"{writer}-*.seg"))
             broken: list[Path] = []
@@ -82,14 +82,3 @@ def drain_segment(segment: Path, store: SqlStore, offset: int) -> int:
             settled += store.drain(writer_of(segment), segment.name, offset, records)
             if used == len(buffer) < batch_bytes:  # what is written meanwhile waits for the next round
                 return settled
-
-
-def _lock_if_dead(path: Path) -> int | None:
-    """The writer's lock, taken, when nobody holds it; None while the writer lives."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd

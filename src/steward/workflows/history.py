@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from steward.core.errors import InputError, UnknownName
-from steward.workflows.files import write_private
+from steward.core.files import write_file
 
 
 class ConfigVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +55,8 @@ def save_version(home: Path, version: ConfigVersion, text: str) -> None:
     """Write a version, or its new outcome, down."""
     folder = home / "config"
     folder.mkdir(mode=0o700, exist_ok=True)
-    write_private(text_file(home, version.version), text.encode(), durable=True)
-    write_private(folder / f"{version.version:04d}.json", msgspec.json.encode(version), durable=True)
+    write_file(text_file(home, version.version), text.encode(), durable=True)
+    write_file(folder / f"{version.version:04d}.json", msgspec.json.encode(version), durable=True)
 
 
 def text_file(home: Path, number: int) -> Path:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.files import hold_lock, write_file
 from steward.core.records import KeyRecord, LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, KeyBook, digest_secret, mint_key, parse_key
 
@@ -131,7 +130,7 @@ def ensure_pepper(home: Path) -> bytes:
     if not path.exists():
         with _locked(home):
             if not path.exists():
-                _replace(path, secrets.token_bytes(32))
+                write_file(path, secrets.token_bytes(32), durable=True)
     return path.read_bytes()
 
 
@@ -150,21 +149,11 @@ def _read(home: Path) -> list[KeyRecord]:
 
 
 def _write(home: Path, records: list[KeyRecord]) -> None:
-    _replace(home / "keys.json", msgspec.json.encode(records))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_file(home / "keys.json", msgspec.json.encode(records), durable=True)
 
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "keys.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold_lock(home / "keys.lock"):
         yield

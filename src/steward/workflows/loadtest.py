@@ -7,13 +7,13 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from steward.core import files
 from steward.core.errors import InputError, Unavailable
 from steward.core.load_report import LoadReport
 from steward.core.secret import resolve
@@ -210,14 +210,7 @@ def write_file(path: Path, content: bytes) -> None:
     if path.exists() and not path.is_file():  # /dev/stdout, a named pipe
         path.write_bytes(content)
         return
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink()
-        raise
+    files.write_file(path, content, mode=0o644)
 
 
 def encode_report(report: Any) -> bytes:

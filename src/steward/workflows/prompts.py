@@ -6,7 +6,6 @@ the second, with the digest of its texts. The file `in-use` names the version th
 
 from __future__ import annotations
 
-import fcntl
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,10 @@ import yaml
 from pydantic import ValidationError
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.files import hold_lock, write_file
 from steward.gateway.config import ExampleConfig, PromptConfig, RoutePromptConfig
 from steward.gateway.prompts import Prompt, PromptExample, digest
 from steward.settings import Settings
-from steward.workflows.files import write_private
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -68,9 +67,9 @@ def add(home: Path, name: str, text: PromptText, now: float) -> PromptVersion:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = 1 + max((_read_counter(item.version) for item in found), default=0)
         stored = _Stored(now, text.system, text.examples)
-        write_private(folder / f"{number:04d}-{mark}.json", msgspec.json.encode(stored), durable=True)
+        write_file(folder / f"{number:04d}-{mark}.json", msgspec.json.encode(stored), durable=True)
         if not found:
-            write_private(folder / "in-use", f"{number}-{mark}".encode())
+            write_file(folder / "in-use", f"{number}-{mark}".encode())
     return find(home, name, f"{number}-{mark}")
 
 
@@ -78,7 +77,7 @@ def use(home: Path, name: str, version: str) -> PromptVersion:
     """Give this version to the routes that name none. :raises UnknownName: no such prompt or version"""
     with _locked(home):
         found = find(home, name, version)
-        write_private(home / "prompts" / name / "in-use", found.version.encode())
+        write_file(home / "prompts" / name / "in-use", found.version.encode())
     return msgspec.structs.replace(found, in_use=True)
 
 
@@ -195,6 +194,5 @@ def _read_counter(version: str) -> int:
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
     (home / "prompts").mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home / "prompts.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold_lock(home / "prompts.lock"):
         yield

@@ -17,9 +17,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
+from steward.core.files import replace_file, write_file
 from steward.settings import FILE, Settings, load
 from steward.workflows import history, prompts
-from steward.workflows.files import write_private
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ServePlan
 
@@ -226,7 +226,7 @@ def ask(home: Path, supervisor_pid: int, rollback: int | None = None, dry_run: b
     folder = mailbox(home)
     request = Request(secrets.token_hex(8), rollback, dry_run)
     answer = folder / f"{request.id}.answer"
-    write_private(folder / f"{request.id}.request", msgspec.json.encode(request))
+    write_file(folder / f"{request.id}.request", msgspec.json.encode(request))
     limit = time.monotonic() + ANSWER_LIMIT_S
     while time.monotonic() < limit:
         if answer.exists():
@@ -261,7 +261,7 @@ def requests(home: Path) -> list[Request]:
 
 
 def answer(home: Path, request: Request, report: Report) -> None:
-    write_private(mailbox(home) / f"{request.id}.answer", msgspec.json.encode(report))
+    write_file(mailbox(home) / f"{request.id}.answer", msgspec.json.encode(report))
 
 
 def _runs(pid: int) -> bool:
@@ -288,10 +288,9 @@ def write_back(source_file: Path, text: str) -> Path | None:
         mode = source_file.stat().st_mode & 0o777
         saved.write_bytes(source_file.read_bytes())
         saved.chmod(mode)
-    temporary = source_file.with_name(f".{source_file.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.chmod(mode)
-    os.replace(temporary, source_file)
+    with replace_file(source_file) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.chmod(mode)
     return saved
 
 

@@ -14,7 +14,6 @@ killed process had reserved stays used until its minute, day or month has passed
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 import sys
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from steward.core.files import lock_descriptor, unlock_descriptor
 from steward.core.records import Decision, LimitSpec, Reservation, Scope
 
 WINDOW_S: Final = 60.0
@@ -76,7 +76,7 @@ class Processes:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.number = int.from_bytes(os.urandom(7), "big") | 1
         self._fd = os.open(self._file(self.number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        lock_descriptor(self._fd)
 
     def _file(self, number: int) -> Path:
         return self._folder / f"process-{number:014x}.lock"
@@ -90,10 +90,8 @@ class Processes:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
+            if not lock_descriptor(fd, wait=False):
+                return True
             self._file(number).unlink(missing_ok=True)
             return False
         finally:
@@ -118,10 +116,10 @@ class Table:
         self._capacity = 0
 
     def lock(self) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        lock_descriptor(self._fd)
 
     def unlock(self) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        unlock_descriptor(self._fd)
 
     def fit(self, capacity: int) -> None:
         """Map the file with room for the start times of at least `capacity` requests.

@@ -26,7 +26,6 @@ n-gram and permutation; on texts of known similarity the two find the same share
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -41,6 +40,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
+from steward.core.files import name_temporary, publish_file
 from steward.data import decisions as decisions
 from steward.data.shingles import U64, distinct_hashes, hash_ngrams, hash_words, mix_bits
 from steward.data.stage import Result, get_texts
@@ -213,7 +213,7 @@ class MinhashIndex:
         self.folder.mkdir(parents=True, exist_ok=True)
         last = int(files[-1].name.split("-")[0]) if files else 0
         path = self.folder / f"{last + 1:05d}-{digest}.arrow"
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary = name_temporary(path)
         first = 0
         writer: Any = None
         for batch in surveys:
@@ -226,7 +226,7 @@ class MinhashIndex:
             writer.write_batch(batch.filter(pa.array(is_kept)).replace_schema_metadata(schema.metadata))
         if writer is not None:
             writer.close()
-            os.replace(temporary, path)
+            publish_file(temporary, path)
 
     def _list_files(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*-*.arrow"))

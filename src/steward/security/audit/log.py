@@ -6,7 +6,6 @@ behind it is written anew. It does not know what entries say: see `entry.py`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from steward.core.errors import InputError, Unavailable
+from steward.core.files import hold_lock, write_file
 from steward.security.audit.merkle import fold_roots, hash_empty, hash_leaf, reduce_full
 from steward.security.audit.note import Checkpoint, Signer, open_note
 from steward.security.audit.tiles import WIDTH, TileReader, pack_entries, tile_path, tile_width
@@ -148,21 +148,12 @@ class AuditWriter:
     def _write(self, name: str, data: bytes) -> None:
         path = self._folder / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        own = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(own, path)
-        finally:
-            own.unlink(missing_ok=True)
+        write_file(path, data, durable=True)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._folder / _LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with hold_lock(self._folder / _LOCK):
             yield
 
 

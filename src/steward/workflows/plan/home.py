@@ -13,7 +13,7 @@ from steward.capacity.memory import Deployment
 from steward.capacity.plan import ErrorRatios, Plan, load_shipped_ratios
 from steward.capacity.step_time import Terms
 from steward.core.errors import InputError
-from steward.workflows.files import write_private
+from steward.core.files import write_file
 
 
 class StoredCalibrations(msgspec.Struct, frozen=True):
@@ -90,4 +90,4 @@ def read_plan(home: Path) -> Plan:
 def _write(home: Path, name: str, record: StoredCalibrations | Plan) -> None:
     folder = home / "plan"
     folder.mkdir(mode=0o700, exist_ok=True)
-    write_private(folder / name, msgspec.json.encode(record), durable=True)
+    write_file(folder / name, msgspec.json.encode(record), durable=True)

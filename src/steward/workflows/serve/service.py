@@ -14,6 +14,7 @@ import msgspec
 
 from steward.core.errors import Refused, StewardError
 from steward.core.extend import Guard
+from steward.core.files import read_stamp, write_file
 from steward.core.records import KeyRecord
 from steward.gateway.app import Gateway
 from steward.gateway.exchange import Answer, Exchange
@@ -23,7 +24,6 @@ from steward.gateway.middleware import key_of
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import QueueDepth, collect_depths
 from steward.security.keys import KeyBook
-from steward.workflows.files import stamp_of, write_private
 from steward.workflows.keys import load_book, stamp
 from steward.workflows.sealing import SPOOL, sealer
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
@@ -134,7 +134,7 @@ class WorkerService:
     async def _follow_plan(self) -> None:
         """Serve the plan that the supervisor put there, close what nobody uses any more, and say so."""
         problem = self._reported.error if self._reported else None
-        stamped = stamp_of(self._plan_file)
+        stamped = read_stamp(self._plan_file)
         if stamped != self._plan_stamp:
             self._plan_stamp = stamped
             problem = self._try_swap(read_plan(self._plan_file))
@@ -156,7 +156,7 @@ class WorkerService:
         held = {self._current.version, *(item.version for item in self._retired if item.open)}
         report = WorkerVersions(self._current.version, tuple(sorted(held)), error)
         if report != self._reported:
-            write_private(WorkerVersions.file(self.home / "run", os.getpid()), msgspec.json.encode(report))
+            write_file(WorkerVersions.file(self.home / "run", os.getpid()), msgspec.json.encode(report))
             self._reported = report
 
     async def _close_unused_generations(self) -> None:
@@ -176,7 +176,7 @@ class WorkerService:
     async def _report_queue_depths(self) -> None:
         now = collect_depths(item.lines for item in (self._current, *self._retired))
         if now != self._reported_depths:
-            write_private(self._depths_file, msgspec.json.encode(now))
+            write_file(self._depths_file, msgspec.json.encode(now))
             self._reported_depths = now
 
     async def _write_tally(self) -> None:

@@ -1,0 +1,130 @@
+"""The one place that replaces a file atomically, and the one that takes a lock between processes.
+
+A reader sees the old file or the new one, never a part. Temporary names begin with a dot and end in the writer's
+process id, so that no two writers share one and nobody takes them for the file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+FileStamp = tuple[int, int, int]
+
+_NUMBERS: Final = itertools.count()
+
+
+def read_stamp(path: Path) -> FileStamp:
+    """A value that changes whenever the file does; zeros if there is no file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def name_temporary(path: Path) -> Path:
+    """A name beside `path` that no other writer uses; give it to `publish_file` when the file is complete."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{next(_NUMBERS)}")
+
+
+def publish_file(temporary: Path, path: Path, durable: bool = False) -> None:
+    """Give a complete file its name. With `durable`, content and name are on the disk when this returns."""
+    if durable:
+        _sync(temporary, os.O_RDONLY)
+    os.replace(temporary, path)
+    if durable:
+        sync_folder(path.parent)
+
+
+@contextmanager
+def replace_file(path: Path, durable: bool = False) -> Iterator[Path]:
+    """A temporary path to write to, which takes the place of `path` at the end of the block.
+
+    If the block raises, the temporary file is removed and `path` stays as it was.
+    """
+    temporary = name_temporary(path)
+    try:
+        yield temporary
+        publish_file(temporary, path, durable)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_file(path: Path, data: bytes, durable: bool = False, mode: int = 0o600) -> None:
+    """Replace `path` by `data`, readable by its owner only; `mode` may allow more, as far as the umask does."""
+    with replace_file(path, durable) as temporary:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in `folder` on the disk: without it a power failure may lose a new file with its name."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock_descriptor(descriptor: int, wait: bool = True) -> bool:
+    """Lock an open file for this process; it is free again when the descriptor is closed or unlocked.
+
+    Returns False if somebody else holds it and `wait` is false.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def unlock_descriptor(descriptor: int) -> None:
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def take_lock(path: Path) -> int:
+    """A descriptor that holds the lock of `path`, which is made if needed; waits for it. Close it to free the lock."""
+    descriptor = _lock(path, wait=True)
+    assert descriptor is not None
+    return descriptor
+
+
+def try_lock(path: Path) -> int | None:
+    """What `take_lock` returns, or None if somebody else holds the lock now."""
+    return _lock(path, wait=False)
+
+
+def _lock(path: Path, wait: bool) -> int | None:
+    """A file that was removed while this waited is no lock: the one that bears the name now is locked instead."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if not lock_descriptor(descriptor, wait):
+            os.close(descriptor)
+            return None
+        try:
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Wait for the lock of `path` and hold it for the block."""
+    descriptor = take_lock(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)

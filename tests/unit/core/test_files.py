@@ -1,0 +1,87 @@
+"""Files are replaced as a whole or not at all; a lock has one holder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from steward.core.files import (
+    hold_lock,
+    name_temporary,
+    publish_file,
+    read_stamp,
+    replace_file,
+    take_lock,
+    try_lock,
+    write_file,
+)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_file_is_replaced_and_private(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "f"
+    for data in (b"first", b"2"):
+        write_file(path, data, durable)
+        assert path.read_bytes() == data
+    assert path.stat().st_mode & 0o777 == 0o600 and os.listdir(tmp_path) == ["f"]
+
+
+def test_a_mode_allows_what_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_file(tmp_path / "f", b"", mode=0o644)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "f").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("old")
+    with pytest.raises(KeyError), replace_file(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["f"]
+
+
+def test_two_writers_of_one_process_do_not_share_a_temporary_file(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    first, second = name_temporary(path), name_temporary(path)
+    assert first != second and first.parent == tmp_path and first.name.startswith(".f.")
+    first.write_text("1")
+    publish_file(first, path)
+    assert path.read_text() == "1"
+
+
+def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    assert read_stamp(path) == (0, 0, 0)
+    write_file(path, b"a")
+    first = read_stamp(path)
+    write_file(path, b"b")
+    assert first != read_stamp(path) != (0, 0, 0)
+
+
+def test_a_lock_has_one_holder_among_processes(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    ask = f"from pathlib import Path; from steward.core.files import try_lock; print(try_lock(Path({str(path)!r})))"
+    with hold_lock(path):
+        assert try_lock(path) is None  # another open file is another holder, in the same process too
+        assert subprocess.check_output([sys.executable, "-c", ask], text=True).strip() == "None"
+    free = try_lock(path)
+    assert free is not None
+    os.close(free)
+
+
+def test_a_lock_on_a_removed_file_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    old = take_lock(path)
+    path.unlink()
+    new = take_lock(path)  # does not wait for the holder of the removed file
+    assert os.path.samestat(os.fstat(new), path.stat()) and not os.path.samestat(os.fstat(new), os.fstat(old))
+    os.close(old)
+    os.close(new)
