@@ -53,6 +53,10 @@ class StoreConfig(Section):
             raise ValueError("kind: sqlite takes no url, it is a file in home; did you mean kind: postgresql?")
         return self
 
+    def reference(self) -> str | None:
+        """Where the URL of a server is to be found; None: a file in home."""
+        return str(self.url) if self.url else None
+
 
 class Settings(Section):
     """steward.yaml, whole. Every section is optional."""

@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
 from steward.configuration.section import SecretReference, Section
+from steward.core.errors import UnknownName
+from steward.core.records import LimitSpec
+from steward.core.timeouts import ClientTimeouts, Timeouts
+from steward.gateway.health import HealthPlan
+from steward.gateway.limits import LimitTable
+from steward.gateway.route_queue import QueuePlan
+from steward.gateway.routing import Route, Shadow, Target
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+HEALTH: Final = HealthPlan()  # the records own their defaults
+UPSTREAM: Final = Timeouts()
+CLIENT: Final = ClientTimeouts()
+QUEUE: Final = QueuePlan()
+TARGET: Final = Target("")
+ROUTE: Final = Route("", ())
 
 
 class HealthConfig(Section):
     """When a model is left alone; each worker decides for itself."""
 
-    consecutive_failures: int = Field(5, ge=1, description="in a row that open a model's breaker")
-    error_rate: float = Field(0.5, gt=0, le=1, description="in the window that opens it too")
-    minimum_requests: int = Field(20, ge=1, description="in the window before rates mean anything")
-    window_s: float = Field(30.0, gt=0, description="how far back a model's requests count")
-    open_s: float = Field(10.0, gt=0, description="before one request probes; doubles up to 8 times this")
-    ejected_share: float = Field(0.5, ge=0, le=1, description="of a route's targets that may be ejected as outliers")
-    retry_ratio: float = Field(0.2, ge=0, le=1, description="retries of a model as a share of its requests")
+    consecutive_failures: int = Field(
+        HEALTH.consecutive_failures, ge=1, description="in a row that open a model's breaker"
+    )
+    error_rate: float = Field(HEALTH.error_rate, gt=0, le=1, description="in the window that opens it too")
+    minimum_requests: int = Field(HEALTH.minimum_requests, ge=1, description="in the window before rates mean anything")
+    window_s: float = Field(HEALTH.window_s, gt=0, description="how far back a model's requests count")
+    open_s: float = Field(HEALTH.open_s, gt=0, description="before one request probes; doubles up to 8 times this")
+    ejected_share: float = Field(
+        HEALTH.ejected_share, ge=0, le=1, description="of a route's targets that may be ejected as outliers"
+    )
+    retry_ratio: float = Field(
+        HEALTH.retry_ratio, ge=0, le=1, description="retries of a model as a share of its requests"
+    )
+
+    def plan(self) -> HealthPlan:
+        return HealthPlan(**self.model_dump())
 
 
 class GatewayConfig(Section):
@@ -32,18 +56,35 @@ class GatewayConfig(Section):
     workers: int | None = Field(None, ge=1, le=256, description="processes; one per core by default")
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="a longer request is refused with 413")
     drain_s: float = Field(30.0, ge=0, description="how long open streams may finish after SIGTERM")
-    connect_timeout_s: float = Field(5.0, gt=0, description="how long connecting to an upstream may take")
-    first_byte_timeout_s: float = Field(120.0, gt=0, description="how long an upstream may take to begin its answer")
-    idle_timeout_s: float = Field(60.0, gt=0, description="how long an upstream's stream may pause")
-    total_timeout_s: float = Field(600.0, gt=0, description="of one upstream call, the SDKs' default")
-    receive_timeout_s: float = Field(
-        20.0, gt=0, description="how long a request may take to arrive; a second longer for every 500 bytes of it"
+    connect_timeout_s: float = Field(
+        UPSTREAM.connect_s, gt=0, description="how long connecting to an upstream may take"
     )
-    send_timeout_s: float = Field(60.0, gt=0, description="how long a client may take no byte of its answer")
-    concurrency: int = Field(1024, ge=1, description="requests of one route at the same time, over all workers")
-    queue: int = Field(1024, ge=0, description="requests of one route that may wait")
-    queue_wait_s: float = Field(30.0, ge=0, description="longest wait; who would wait longer gets 503 at once")
+    first_byte_timeout_s: float = Field(
+        UPSTREAM.first_byte_s, gt=0, description="how long an upstream may take to begin its answer"
+    )
+    idle_timeout_s: float = Field(UPSTREAM.idle_s, gt=0, description="how long an upstream's stream may pause")
+    total_timeout_s: float = Field(UPSTREAM.total_s, gt=0, description="of one upstream call, the SDKs' default")
+    receive_timeout_s: float = Field(
+        CLIENT.receive_s,
+        gt=0,
+        description="how long a request may take to arrive; a second longer for every 500 bytes of it",
+    )
+    send_timeout_s: float = Field(CLIENT.send_s, gt=0, description="how long a client may take no byte of its answer")
+    concurrency: int = Field(
+        QUEUE.concurrency, ge=1, description="requests of one route at the same time, over all workers"
+    )
+    queue: int = Field(QUEUE.queue, ge=0, description="requests of one route that may wait")
+    queue_wait_s: float = Field(QUEUE.wait_s, ge=0, description="longest wait; who would wait longer gets 503 at once")
     health: HealthConfig = Field(HealthConfig(), description="when a model counts as ill")
+
+    def timeouts(self) -> Timeouts:
+        return Timeouts(self.connect_timeout_s, self.first_byte_timeout_s, self.idle_timeout_s, self.total_timeout_s)
+
+    def client_timeouts(self) -> ClientTimeouts:
+        return ClientTimeouts(self.receive_timeout_s, self.send_timeout_s)
+
+    def queue_plan(self) -> QueuePlan:
+        return QueuePlan(self.concurrency, self.queue, self.queue_wait_s)
 
 
 class PriceConfig(Section):
@@ -96,7 +137,7 @@ class TargetConfig(Section):
     """One model of a route and its share."""
 
     model: Name = Field(description="a name under models")
-    weight: float = Field(1.0, gt=0, description="its share of the requests, relative to the other targets'")
+    weight: float = Field(TARGET.weight, gt=0, description="its share of the requests, relative to the other targets'")
 
 
 class ShadowConfig(Section):
@@ -154,9 +195,9 @@ class RouteConfig(Section):
     name: Name = Field(description="what clients ask for as `model`")
     targets: list[TargetConfig] = Field(min_length=1, description="the models that share its requests")
     fallback: list[Name] = Field(default=[], description="tried in this order when no target answers")
-    choice: Literal["weighted", "least_loaded", "lowest_latency"] = Field("weighted", description="among the targets")
-    sticky: Literal["none", "subject", "conversation"] = Field("none", description="same target for the same one")
-    retries: int = Field(1, ge=0, le=5, description="further tries after every model has failed")
+    choice: Literal["weighted", "least_loaded", "lowest_latency"] = Field(ROUTE.choice, description="among the targets")
+    sticky: Literal["none", "subject", "conversation"] = Field(ROUTE.sticky, description="same target for the same one")
+    retries: int = Field(ROUTE.retries, ge=0, le=5, description="further tries after every model has failed")
     shadow: ShadowConfig | None = Field(None, description="a model that sees copies")
     concurrency: int | None = Field(None, ge=1, description="instead of gateway.concurrency")
     queue: int | None = Field(None, ge=0, description="instead of gateway.queue")
@@ -169,6 +210,20 @@ class RouteConfig(Section):
             raise ValueError("two targets are the same model; keep one, with the sum of the weights")
         return self
 
+    def route(self) -> Route:
+        """As it is served, but for its prompt."""
+        return Route(
+            name=self.name,
+            targets=tuple(Target(target.model, target.weight) for target in self.targets),
+            fallback=tuple(self.fallback),
+            choice=self.choice,
+            sticky=self.sticky,
+            retries=self.retries,
+            shadow=Shadow(self.shadow.model, self.shadow.sample) if self.shadow else None,
+            concurrency=self.concurrency,
+            queue=self.queue,
+        )
+
 
 class LimitConfig(Section):
     """What may be used; days and months are UTC's."""
@@ -178,6 +233,9 @@ class LimitConfig(Section):
     concurrent: int | None = Field(None, ge=1, description="requests at the same time")
     usd_per_day: float | None = Field(None, ge=0, description="needs a price on every model that can be reached")
     usd_per_month: float | None = Field(None, ge=0, description="needs a price on every model that can be reached")
+
+    def spec(self) -> LimitSpec:
+        return LimitSpec(**self.model_dump())
 
 
 class LimitsConfig(Section):
@@ -189,3 +247,17 @@ class LimitsConfig(Section):
     valkey: SecretReference | None = Field(
         None, description="env:NAME or file:PATH of a redis:// URL, to share the counts between machines"
     )
+
+    def table(self, served: Sequence[str]) -> LimitTable:
+        """`served`: the names of models and routes.
+
+        :raises UnknownName: limits of another one
+        """
+        for name in self.models:
+            if name not in served:
+                raise UnknownName("model or route (in limits.models)", name, served)
+        return LimitTable(
+            default=self.default.spec(),
+            teams={name: item.spec() for name, item in self.teams.items()},
+            models={name: item.spec() for name, item in self.models.items()},
+        )

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from steward.core.errors import Refused
+from steward.core.timeouts import ClientTimeouts
 from steward.gateway.app import ALREADY_COUNTED, ON_DISCONNECT, WRITE
 from steward.gateway.wire import error_body, new_request_id
 
@@ -33,8 +34,8 @@ class _HeadTooLong(Exception):
 class GuardedHttpProtocol(HttpToolsProtocol):
     """One connection. Seconds: for a request to arrive, and for a client that takes no byte of its answer."""
 
-    receive_s: ClassVar[float] = 20.0
-    send_s: ClassVar[float] = 60.0
+    receive_s: ClassVar[float] = ClientTimeouts().receive_s
+    send_s: ClassVar[float] = ClientTimeouts().send_s
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -240,9 +241,13 @@ class AnswerCycle(RequestResponseCycle):
             self.on_response()
 
 
-def make_protocol(receive_s: float, send_s: float, refused: Callable[[Refused], None]) -> type[GuardedHttpProtocol]:
+def make_protocol(timeouts: ClientTimeouts, refused: Callable[[Refused], None]) -> type[GuardedHttpProtocol]:
     """The class of connections that uvicorn makes, with these times; `refused` is told of each refusal."""
-    named = {"receive_s": receive_s, "send_s": send_s, "count_refusal": lambda self, error: refused(error)}
+    named = {
+        "receive_s": timeouts.receive_s,
+        "send_s": timeouts.send_s,
+        "count_refusal": lambda self, error: refused(error),
+    }
     return type("GuardedConnection", (GuardedHttpProtocol,), named)
 
 

@@ -35,7 +35,7 @@ def main() -> None:
     config = uvicorn.Config(
         service.app,
         loop="uvloop",
-        http=make_protocol(plan.receive_s, plan.send_s, service.count_rejection),
+        http=make_protocol(plan.client_timeouts, service.count_rejection),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from steward.adapters.engines.http import HttpEngine, Timeouts
+from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import TimedOut, Unavailable
+from steward.core.timeouts import Timeouts
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

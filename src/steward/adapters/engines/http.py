@@ -18,25 +18,16 @@ from urllib.parse import unquote, urlsplit
 
 import aiohappyeyeballs
 import httptools
-import msgspec
 
 from steward.core.errors import TimedOut, Unavailable
 from steward.core.secret import Secret
+from steward.core.timeouts import Timeouts
 
 KEEP_S: Final = 30.0  # that an unused connection is kept; most servers close theirs after 5 to 75 s
 REST_S: Final = 0.25  # for the end of a body whose last event has been read; some servers never send it
 MOST_HEAD_BYTES: Final = 256 * 1024
 HIGH_WATER_BYTES: Final = 256 * 1024  # of a body that has arrived and is not taken: the upstream is made to wait
 RACE_S: Final = 0.25  # before the next address is tried beside the first (RFC 8305, section 5)
-
-
-class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds, each apart: connecting, first byte, between chunks, the whole."""
-
-    connect_s: float = 5.0
-    first_byte_s: float = 120.0
-    idle_s: float = 60.0
-    total_s: float = 600.0
 
 
 class UpstreamConnection(asyncio.Protocol):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from steward.adapters.engines.http import HttpEngine, Timeouts
+from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError
 from steward.core.secret import resolve
+from steward.core.timeouts import Timeouts
 from steward.gateway.exchange import OPENAI_ENDPOINTS
 from steward.workflows.serve.plan import ModelPlan, ServePlan
 

@@ -6,15 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from steward.adapters.engines.http import Timeouts
-from steward.core.errors import UnknownName
-from steward.core.records import LimitSpec
 from steward.core.secret import resolve
-from steward.gateway.config import LimitConfig, RouteConfig
-from steward.gateway.health import HealthPlan
-from steward.gateway.limits import LimitTable
-from steward.gateway.route_queue import QueuePlan
-from steward.gateway.routing import Route, Shadow, Target
 from steward.settings import Settings
 from steward.workflows.prompts import prompts_of
 from steward.workflows.serve.models import plan_models
@@ -36,10 +28,7 @@ def make_plan(
     """
     models = plan_models(settings, home, model)
     gateway = settings.gateway
-    timeouts = Timeouts(
-        gateway.connect_timeout_s, gateway.first_byte_timeout_s, gateway.idle_timeout_s, gateway.total_timeout_s
-    )
-    routes = () if model else tuple(_route(item) for item in settings.routes)
+    routes = () if model else tuple(item.route() for item in settings.routes)
     names = [*(item.name for item in models), *(item.name for item in routes)]
     return ServePlan(
         home=str(home),
@@ -51,55 +40,23 @@ def make_plan(
         workers=gateway.workers or os.cpu_count() or 1,
         max_body_bytes=gateway.max_body_bytes,
         drain_s=gateway.drain_s,
-        receive_s=gateway.receive_timeout_s,
-        send_s=gateway.send_timeout_s,
-        timeouts=timeouts,
-        line=QueuePlan(gateway.concurrency, gateway.queue, gateway.queue_wait_s),
-        health=HealthPlan(**gateway.health.model_dump()),
+        client_timeouts=gateway.client_timeouts(),
+        timeouts=gateway.timeouts(),
+        line=gateway.queue_plan(),
+        health=gateway.health.plan(),
         models=models,
         routes=routes,
         prompts={} if model else prompts_of(settings, home, prompts_in_use),
-        limits=_limits(settings, names),
+        limits=settings.limits.table(names),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
         privacy=settings.privacy.policy(),
-        store=_store(settings),
+        store=_check_store(settings),
     )
 
 
-def _limits(settings: Settings, names: list[str]) -> LimitTable:
-    """:raises UnknownName: limits of a model or route that does not exist"""
-    section = settings.limits
-    for name in section.models:
-        if name not in names:
-            raise UnknownName("model or route (in limits.models)", name, names)
-
-    def spec(item: LimitConfig) -> LimitSpec:
-        return LimitSpec(**item.model_dump())
-
-    return LimitTable(
-        default=spec(section.default),
-        teams={name: spec(item) for name, item in section.teams.items()},
-        models={name: spec(item) for name, item in section.models.items()},
-    )
-
-
-def _route(item: RouteConfig) -> Route:
-    return Route(
-        name=item.name,
-        targets=tuple(Target(target.model, target.weight) for target in item.targets),
-        fallback=tuple(item.fallback),
-        choice=item.choice,
-        sticky=item.sticky,
-        retries=item.retries,
-        shadow=Shadow(item.shadow.model, item.shadow.sample) if item.shadow else None,
-        concurrency=item.concurrency,
-        queue=item.queue,
-    )
-
-
-def _store(settings: Settings) -> str | None:
-    """:raises InputError: the secret cannot be resolved"""
-    if settings.store.kind != "postgresql" or not settings.store.url:
-        return None
-    resolve(str(settings.store.url))
-    return str(settings.store.url)
+def _check_store(settings: Settings) -> str | None:
+    """The reference to the store's URL. :raises InputError: the secret cannot be resolved"""
+    reference = settings.store.reference()
+    if reference is not None:
+        resolve(reference)
+    return reference

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import Secret, resolve
+from steward.gateway.config import ModelConfig
 from steward.settings import Settings
 from steward.starter import path as starter_path
 from steward.workflows.keys import ensure_pepper
@@ -25,48 +26,47 @@ def plan_models(settings: Settings, home: Path, override: str | None) -> tuple[M
             ModelPlan(name=n, backend="openai", url=override, upstream_model=n) for n in fetch_model_names(override)
         )
     if override:
-        return (_plan_embedded(Path(override).stem, home, Path(override).absolute(), 2048, 8, None),)
-    plans = []
-    for item in settings.effective_models():
-        if item.backend == "embedded":
-            file = Path(item.path).absolute() if item.path else starter_path()
-            plans.append(_plan_embedded(item.name, home, file, item.context, item.slots, item.threads, item.embeddings))
-            continue
-        key = str(item.key) if item.key else None
-        price = item.price
-        plans.append(
-            ModelPlan(
-                name=item.name,
-                backend=item.backend,
-                url=str(item.url or ANTHROPIC_URL),
-                speaks=tuple(item.speaks),
-                key=key,
-                key_mark=_digest_secret(home, resolve(key)) if key else None,
-                upstream_model=item.upstream_model or item.name,
-                input_price=price.input if price else None,
-                output_price=price.output if price else None,
-            )
-        )
-    return tuple(plans)
+        item = ModelConfig(name="override", backend="embedded", path=override)
+        return (_plan_embedded(Path(override).stem, item, home),)
+    return tuple(
+        _plan_embedded(item.name, item, home) if item.backend == "embedded" else _plan_upstream(item, home)
+        for item in settings.effective_models()
+    )
 
 
-def _plan_embedded(
-    name: str, home: Path, file: Path, context: int, slots: int, threads: int | None, embeddings: str | None = None
-) -> ModelPlan:
+def _plan_upstream(item: ModelConfig, home: Path) -> ModelPlan:
+    """:raises InputError: the key's reference leads nowhere"""
+    key = str(item.key) if item.key else None
+    return ModelPlan(
+        name=item.name,
+        backend=item.backend,
+        url=str(item.url or ANTHROPIC_URL),
+        speaks=tuple(item.speaks),
+        key=key,
+        key_mark=_digest_secret(home, resolve(key)) if key else None,
+        upstream_model=item.upstream_model or item.name,
+        input_price=item.price.input if item.price else None,
+        output_price=item.price.output if item.price else None,
+    )
+
+
+def _plan_embedded(name: str, item: ModelConfig, home: Path) -> ModelPlan:
+    """:raises InputError: no such file"""
+    file = Path(item.path).absolute() if item.path else starter_path()
     if not file.is_file():
         raise InputError(f"model {name!r}: no such file {file}; expected a GGUF file")
-    threads = threads or max(1, (os.cpu_count() or 2) - 1)
+    threads = item.threads or max(1, (os.cpu_count() or 2) - 1)
     return ModelPlan(
         name=name,
         backend="embedded",
         url="http://engine/v1",
         path=str(file),
-        socket=str(home / "run" / f"engine-{_engine_digest(name, file, context, slots, threads)}.sock"),
+        socket=str(home / "run" / f"engine-{_engine_digest(name, file, item.context, item.slots, threads)}.sock"),
         upstream_model=name,
-        context=context,
-        slots=slots,
+        context=item.context,
+        slots=item.slots,
         threads=threads,
-        embeddings=embeddings,
+        embeddings=item.embeddings,
     )
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from steward.adapters.engines.http import Timeouts
 from steward.core.errors import InputError
 from steward.core.secret import resolve
+from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
 from steward.gateway.prompts import Prompt
@@ -34,10 +34,10 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     key_mark: str | None = None  # changes when the secret behind the reference does
     input_price: float | None = None
     output_price: float | None = None
-    context: int = 2048
-    slots: int = 8
-    threads: int = 1
-    embeddings: str | None = None  # how an embedded model pools; None: it answers no /v1/embeddings
+    context: int = 0  # embedded only, as the three that follow: tokens per slot
+    slots: int = 0
+    threads: int = 0
+    embeddings: str | None = None  # how it pools; None: it answers no /v1/embeddings
 
 
 class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,15 +53,14 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     max_body_bytes: int
     drain_s: float
-    receive_s: float = 20.0
-    send_s: float = 60.0
+    client_timeouts: ClientTimeouts
     timeouts: Timeouts
-    line: QueuePlan = QueuePlan()
-    health: HealthPlan = HealthPlan()
+    line: QueuePlan
+    health: HealthPlan
     models: tuple[ModelPlan, ...]
     routes: tuple[Route, ...]
     prompts: dict[str, Prompt] = {}  # by route
-    limits: LimitTable = LimitTable()
+    limits: LimitTable
     valkey: str | None = None  # a reference
     privacy: PrivacyPolicy | None = None  # none: no guard, and bytes pass through
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home

@@ -1,0 +1,21 @@
+"""How long things may take, in seconds. Settings and engines read the defaults here."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Of one upstream call, each apart: connecting, first byte, between chunks, the whole."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    idle_s: float = 60.0
+    total_s: float = 600.0  # as OpenAI's and Anthropic's SDKs wait
+
+
+class ClientTimeouts(msgspec.Struct, frozen=True):
+    """Of a client's connection to the gateway."""
+
+    receive_s: float = 20.0  # for a request to arrive; longer for large bodies
+    send_s: float = 60.0  # for a client to take no byte of its answer

@@ -1,0 +1,190 @@
+"""Every setting arrives in what runs: the schema is walked, so that a new one cannot be forgotten.
+
+One setting at a time is changed in a full steward.yaml, and the new value must turn up in the plan that every process
+reads. Then each field of the plan must be read by some process.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+import pytest
+from pydantic import BaseModel
+
+from steward.core.errors import UnknownName
+from steward.settings import Settings
+from steward.workflows.serve.from_settings import make_plan
+from steward.workflows.serve.plan import ModelPlan, ServePlan
+
+SOURCE = Path(__file__).parents[4] / "src" / "steward"
+EXAMPLES = [{"user": "hi", "assistant": "hello"}]
+PROMPT = {"name": "polite", "system": "Be polite.", "examples": EXAMPLES}
+LIMIT = {"requests_per_minute": 9, "tokens_per_minute": 8, "concurrent": 7, "usd_per_day": 6.0, "usd_per_month": 5.0}
+FULL: dict[str, Any] = {
+    "models": [
+        {"name": "small", "backend": "embedded", "threads": 1},
+        {"name": "big", "backend": "openai", "url": "http://a:1", "key": "file:KEY", "upstream_model": "x",
+         "price": {"input": 1.0, "output": 2.0}},
+    ],
+    "routes": [
+        {"name": "way", "targets": [{"model": "small"}], "fallback": ["big"], "shadow": {"model": "big"},
+         "prompt": {"name": "polite"}},
+        {"name": "inline", "targets": [{"model": "small"}], "prompt": {"system": "Be brief.", "examples": EXAMPLES}},
+    ],
+    "prompts": [PROMPT],
+    "limits": {"default": LIMIT, "teams": {"red": LIMIT}, "models": {"big": LIMIT}, "valkey": "file:KEY"},
+    "privacy": {"profile": "standard", "actions": {"default": "redact"}},
+    "store": {"kind": "postgresql", "url": "file:KEY"},
+}  # fmt: skip
+OTHER: dict[str, Any] = {  # where no other value follows from the type
+    "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3,
+    "models.0.name": "tiny", "models.0.path": __file__, "models.0.embeddings": "mean", "models.0.backend": None,
+    "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "http://b:2",
+    "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
+    "routes.0.prompt.version": None, "routes.0.prompt.name": None, "store.kind": None,
+    "privacy.profile": None,
+}  # fmt: skip
+ELSEWHERE = {
+    "home": "where the plan lies: `home_of`",
+    "watch": "read by the reloader from the settings themselves",
+}
+CHECKED = {  # decide what else must be there, and are in the plan by that
+    "models.0.backend": "embedded: another one takes another section",
+    "store.kind": "with its url: tests/unit/test_settings.py",
+    "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
+    "prompts.0.name": "names the prompt, as routes.0.prompt.name",
+    "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
+    "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
+}
+OF_SERVERS, OF_FILES = {"url", "key", "upstream_model", "speaks", "price"}, {"path", "context", "slots", "threads"}
+NOT_THERE = {  # what this variant of a section does not take
+    *(f"models.0.{name}" for name in OF_SERVERS),
+    *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
+    *("routes.0.prompt.system", "routes.0.prompt.examples", "routes.1.prompt.name", "routes.1.prompt.version"),
+}
+
+
+def walk(kind: type[BaseModel], tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting below `kind` with its annotation; of lists and mappings, those of the entries in `tree`."""
+    for name, field in kind.model_fields.items():
+        path, value = f"{prefix}{name}", (tree or {}).get(name)
+        inner = next((each for each in flatten(field.annotation) if is_section(each)), None)
+        if inner is None:
+            yield path, field.annotation
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from walk(inner, item, f"{path}.{index}.")
+        elif isinstance(value, dict) and not set(value) & set(inner.model_fields):
+            for key, item in value.items():
+                yield from walk(inner, item, f"{path}.{key}.")
+        elif value is not None or not is_optional(field.annotation):
+            yield from walk(inner, value, f"{path}.")
+
+
+def flatten(annotation: Any) -> list[Any]:
+    return [annotation, *(each for inner in get_args(annotation) for each in flatten(inner))]
+
+
+def is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def is_optional(annotation: Any) -> bool:
+    return type(None) in get_args(annotation)
+
+
+def other_value(path: str, annotation: Any, now: Any) -> Any:
+    """A valid value that differs from `now`."""
+    if path in OTHER:
+        return OTHER[path]
+    kinds = flatten(annotation)
+    literals = [value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+    if literals:
+        return next(value for value in literals if value != now)
+    if any(get_origin(kind) is list for kind in kinds):
+        return ["big"]  # a model's name
+    if bool in kinds:
+        return not now
+    if int in kinds:
+        return (now or 2000) + 1
+    if float in kinds:
+        return (now or 0.5) / 2 + 0.001
+    return f"{now or 'x'}-other"
+
+
+PATHS = [(path, kind) for path, kind in walk(Settings, FULL) if path not in NOT_THERE | ELSEWHERE.keys()]
+
+
+def get(tree: Any, path: str) -> Any:
+    for part in path.split("."):
+        tree = tree[int(part)] if isinstance(tree, list) else (tree or {}).get(part)
+    return tree
+
+
+def put(tree: Any, path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for part in parents:
+        tree = tree[int(part)] if isinstance(tree, list) else tree.setdefault(part, {})
+    tree[last] = value
+
+
+def scalars(tree: Any) -> list[Any]:
+    if isinstance(tree, dict):
+        return [each for item in (*tree, *tree.values()) for each in scalars(item)]
+    return [each for item in tree for each in scalars(item)] if isinstance(tree, list | tuple) else [tree]
+
+
+def plan_of(tree: dict[str, Any], home: Path) -> Any:
+    text = msgspec.json.encode(tree).decode().replace("file:KEY", f"file:{home / 'key'}")
+    return msgspec.to_builtins(make_plan(Settings.model_validate_json(text), home, "0"))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "key").write_text("s3cret")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("path", "annotation"), PATHS, ids=[path for path, _ in PATHS])
+def test_a_setting_arrives_in_the_plan(home: Path, path: str, annotation: Any) -> None:
+    if path in CHECKED:
+        return
+    tree = msgspec.json.decode(msgspec.json.encode(FULL))
+    before = Settings.model_validate(tree).model_dump(mode="json")
+    value = other_value(path, annotation, get(before, path))
+    if value == f"{get(before, path)}-other" and str(get(before, path)).startswith("file:"):
+        (home / "key2").write_text("0ther")
+        value = f"file:{home / 'key2'}"
+    put(tree, path, value)
+    old, new = scalars(plan_of(FULL, home)), scalars(plan_of(tree, home))
+    assert old != new
+    assert all(each in new for each in scalars(value))
+
+
+def test_everything_elsewhere_and_checked_still_exists() -> None:
+    known = {path for path, _ in walk(Settings, FULL)}
+    assert {*ELSEWHERE, *CHECKED, *OTHER} - known == set()
+
+
+@pytest.mark.parametrize("kind", [ServePlan, ModelPlan])
+def test_every_field_of_the_plan_is_read_by_something_that_runs(kind: type[msgspec.Struct]) -> None:
+    making = {"plan.py", "from_settings.py", "models.py"}
+    files = [*SOURCE.glob("processes/*.py"), *(SOURCE / "workflows" / "serve").glob("*.py")]
+    read = {
+        node.attr
+        for file in files
+        if not (file.parent.name == "serve" and file.name in making)
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    assert set(kind.__struct_fields__) - read - {"store", "embedded"} == set()
+
+
+def test_limits_of_a_model_that_is_not_served_are_refused(home: Path) -> None:
+    tree = {**FULL, "limits": {"models": {"bgi": LIMIT}}}
+    with pytest.raises(UnknownName, match=r"model or route \(in limits.models\) 'bgi'; did you mean 'big'"):
+        plan_of(tree, home)
