@@ -64,7 +64,7 @@ OF_SERVERS, OF_FILES = {"url", "key", "upstream_model", "speaks", "price"}, {"pa
 NOT_THERE = {  # what this variant of a section does not take
     *(f"models.0.{name}" for name in OF_SERVERS),
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
-    *("routes.0.prompt.system", "routes.0.prompt.examples", "routes.1.prompt.name", "routes.1.prompt.version"),
+    *("routes.0.prompt.system", "routes.1.prompt.name", "routes.1.prompt.version"),
 }
 
 
@@ -81,7 +81,7 @@ def walk(kind: type[BaseModel], tree: Any, prefix: str = "") -> Iterator[tuple[s
         elif isinstance(value, dict) and not set(value) & set(inner.model_fields):
             for key, item in value.items():
                 yield from walk(inner, item, f"{path}.{key}.")
-        elif value is not None or not is_optional(field.annotation):
+        elif value is not None or is_section(field.annotation):
             yield from walk(inner, value, f"{path}.")
 
 
@@ -91,10 +91,6 @@ def flatten(annotation: Any) -> list[Any]:
 
 def is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def is_optional(annotation: Any) -> bool:
-    return type(None) in get_args(annotation)
 
 
 def other_value(path: str, annotation: Any, now: Any) -> Any:
