@@ -23,8 +23,9 @@ from steward.core.errors import InputError
 from steward.core.extend import Continuation, TokenScorer
 from steward.evaluation.perplexity import Document, split_windows, sum_likelihood
 from steward.evaluation.run import read_run
-from steward.workflows.evaluate import run_suite_file
-from steward.workflows.perplexity import PerplexityOptions, check_scorer, open_scorer
+from steward.workflows.evaluate.perplexity import PerplexityOptions, check_scorer, open_scorer
+from steward.workflows.evaluate.suites import run_suite_file
+from steward.workflows.evaluate.target import ModelTarget
 
 HARNESS = json.loads((ROOT / "tests" / "unit" / "evaluation" / "harness.json").read_text())
 TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs the extra train")
@@ -153,7 +154,8 @@ def test_a_checkpoint_answers_as_llama_cpp_does(tmp_path: Path) -> None:
     for backend in ("embedded", "transformers"):
         out = tmp_path / backend
         shown = lambda total: lambda done, failed: None  # noqa: E731
-        found = run_suite_file("starter", "starter", None, None, out, backend=backend, **LIMITS, progress=shown)
+        target = ModelTarget(None, "starter", concurrency=LIMITS["concurrency"], backend=backend)
+        found = run_suite_file("starter", target, out, limit=LIMITS["limit"], progress=shown)
         runs.append(read_run(out).answers)
         assert not found.errored and all(answer.output_tokens for answer in runs[-1].values())
     assert sum(runs[0][name].prediction == answer.prediction for name, answer in runs[1].items()) >= 18

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import inside
 from steward.evaluation.bias import ScorableText
-from steward.workflows.evaluate import ModelTarget
-from steward.workflows.stereotypes import score_sentences
+from steward.workflows.evaluate.sentences import score_sentences
+from steward.workflows.evaluate.target import ModelTarget
 
 
 def answered(folder: Path, url: str) -> Path:

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, inside, served
 from steward.core.errors import InputError
-from steward.workflows.perplexity import PerplexityOptions, measure_perplexity
+from steward.workflows.evaluate.perplexity import PerplexityOptions, measure_perplexity
 
 HALF, OTHER = math.log(1 / 2), math.log(1 / 510)  # of tests/echoing_upstream.py
 

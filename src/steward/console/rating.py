@@ -24,7 +24,7 @@ from steward.core.errors import StewardError
 from steward.core.study import Rater, VoteRejected
 
 if TYPE_CHECKING:
-    from steward.workflows.study import RatingSession
+    from steward.evaluation.rating_session import RatingSession
 
 COOKIE: Final = "steward_rater"
 COOKIE_S: Final = 90 * 24 * 3600

@@ -9,6 +9,7 @@ import msgspec
 
 from steward.core.gpus import GpuReading
 from steward.core.records import Decision, LedgerRecord, Reservation, Scope
+from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -212,3 +213,34 @@ class TokenScorer(Protocol):
         :raises InputError: an answer without log-probabilities
         """
         ...
+
+
+class StudyRecords(Protocol):
+    """What a human study keeps: its plan, its raters and their votes. Rows are only ever added.
+
+    :raises Unavailable: the disk failed, or another process writes
+    """
+
+    def design(self) -> StudyDesign: ...
+
+    def tasks(self) -> list[StudyTask]: ...
+
+    def owners(self) -> dict[str, str]:
+        """The rater of each task that only one rater judges, by the task's key."""
+        ...
+
+    def raters(self) -> list[Rater]: ...
+
+    def who(self, token_sha256: str) -> Rater | None:
+        """The rater whose newest invite this is."""
+        ...
+
+    def votes(self) -> list[Vote]:
+        """All votes in order, including those that were corrected later."""
+        ...
+
+    def vote(self, vote: Vote) -> None:
+        """Add a vote; it is on the disk when this returns."""
+        ...
+
+    def close(self) -> None: ...

@@ -159,11 +159,20 @@ def summarise_verdicts(
     )
 
 
-def list_answered_pairs(baseline: EvalRun, candidate: EvalRun) -> list[tuple[str, str, str, str]]:
-    """(id, question, the baseline's answer, the candidate's) of the items that both answered."""
+class AnsweredPair(msgspec.Struct, frozen=True):
+    """One item that both runs answered: its question and both answers."""
+
+    id: str
+    question: str
+    baseline: str
+    candidate: str
+
+
+def list_answered_pairs(baseline: EvalRun, candidate: EvalRun) -> list[AnsweredPair]:
+    """The items that both runs answered, in the baseline's order."""
     rows = []
     for item in baseline.items:
         one, other = baseline.answers[item.id], candidate.answers[item.id]
         if one.error is None and other.error is None:
-            rows.append((item.id, question_text(item), one.prediction or "", other.prediction or ""))
+            rows.append(AnsweredPair(item.id, question_text(item), one.prediction or "", other.prediction or ""))
     return rows

@@ -10,13 +10,13 @@ import uvicorn
 from steward.console.rating import build
 from steward.processes.lifeline import disable_core_dumps
 from steward.processes.ports import listen
-from steward.workflows.study import RatingSession
+from steward.workflows.study import open_session
 
 
 def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> None:
     """`ready` gets the address once the port is open. :raises InputError: the port is taken, or no study"""
     disable_core_dumps()  # prompts, answers and comments pass through here
-    session = RatingSession(study)
+    session = open_session(study)
     listener = listen(host, port, "the study", "--port")
     bound = listener.getsockname()[1]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host

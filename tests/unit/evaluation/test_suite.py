@@ -12,7 +12,7 @@ import pytest
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.run import clusters_by_id
 from steward.evaluation.suite import BehaviorCheck, QuestionChange, SuiteSpec, load_suite
-from steward.workflows.evaluate import find_suite
+from steward.workflows.evaluate.suites import find_suite
 
 
 def test_the_suite_that_ships_asks_every_held_out_question() -> None:

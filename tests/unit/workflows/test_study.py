@@ -8,8 +8,9 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.core.study import Rater
+from steward.evaluation.rating_session import RatingSession
 from steward.evaluation.study import StudyOptions
-from steward.workflows.study import RatingSession, plan_study, prepare_study, report_agreement
+from steward.workflows.study import open_session, plan_study, prepare_study, report_agreement
 from studies import folder, write
 
 R1, R2, LEAD = Rater("r1"), Rater("r2"), Rater("lead", True)
@@ -23,7 +24,7 @@ def runs(tmp_path: Path) -> list[Path]:
 
 def opened(tmp_path: Path, runs: list[Path], overlap: float = 1.0, raters: int = 2) -> RatingSession:
     prepare_study(tmp_path / "study.db", runs, None, StudyOptions(overlap=overlap), raters)
-    return RatingSession(tmp_path / "study.db", now=iter(range(10_000)).__next__)
+    return open_session(tmp_path / "study.db", now=iter(range(10_000)).__next__)
 
 
 def prefer(session: RatingSession, rater: Rater, key: str, words: str) -> None:
@@ -46,7 +47,7 @@ def test_a_queue_goes_on_in_another_process(tmp_path: Path, runs: list[Path]) ->
     assert judge_all(session, R1, "stripes", stop=5) == 5 and session.progress(R1) == (5, 12)
     upcoming = session.next(R1)
     session.close()
-    again = RatingSession(tmp_path / "study.db")
+    again = open_session(tmp_path / "study.db")
     assert again.next(R1) == upcoming and judge_all(again, R1, "stripes") == 7 and again.next(R1) is None
     again.close()
 
@@ -100,7 +101,7 @@ def test_raters_who_come_later_take_work_over(tmp_path: Path, runs: list[Path]) 
     session.close()
     again = prepare_study(tmp_path / "study.db", runs, None, StudyOptions(), 3)
     assert [invite.rater for invite in again.invites] == ["r3"]
-    session = RatingSession(tmp_path / "study.db")
+    session = open_session(tmp_path / "study.db")
     queues = [session.progress(Rater(name)) for name in ("r1", "r2", "r3")]
     assert queues == [(5, 5), (0, 4), (0, 3)]
     session.close()
@@ -113,7 +114,7 @@ def test_tokens_are_shown_once_and_kept_as_hashes(tmp_path: Path, runs: list[Pat
     assert not any(one.token.encode() in data for one in first.invites)
     assert prepare_study(tmp_path / "study.db", [], None, StudyOptions(), 2).invites == ()
     (renewed,) = prepare_study(tmp_path / "study.db", [], None, StudyOptions(), 2, ["r1"]).invites
-    session = RatingSession(tmp_path / "study.db")
+    session = open_session(tmp_path / "study.db")
     assert session.who(renewed.token) == R1 and session.who(first.invites[1].token) is None
     session.close()
 

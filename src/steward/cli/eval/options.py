@@ -1,0 +1,71 @@
+"""Options that several commands of `steward eval` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from steward.cli.common import HomeOption, find_server
+
+if TYPE_CHECKING:
+    from steward.workflows.evaluate.target import ModelTarget
+
+SuiteArgument = Annotated[
+    str, typer.Argument(help="YAML file of a suite, or a built-in suite: starter, starter-free, starter-seen.")
+]
+BaselineArgument = Annotated[Path, typer.Argument(help="Run folder of the baseline.")]
+CandidateArgument = Annotated[Path, typer.Argument(help="Run folder of the candidate.")]
+RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+ModelOption = Annotated[str, typer.Option(help="Model or route to ask; with --backend: starter, a file or a folder.")]
+OutOption = Annotated[Path, typer.Option(help="Folder for the answers. The same folder again resumes the run.")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Use only the first N rows of the data.")]
+MarginOption = Annotated[
+    float | None, typer.Option(min=0, help="How much the suite's metrics may change; without it there is no verdict.")
+]
+FieldOption = Annotated[
+    list[str] | None, typer.Option("--field", help="Data field to change; repeatable. Default: all prompt fields.")
+]
+UrlOption = Annotated[str | None, typer.Option(help="OpenAI-compatible server. Default: the gateway of --home.")]
+KeyOption = Annotated[
+    str | None, typer.Option(help="API key as env:NAME or file:PATH. Default: the first key of --home.")
+]
+BackendOption = Annotated[
+    str | None,
+    typer.Option(help="Run the model in this process: embedded, or transformers (extra `train`)."),
+]
+ConcurrencyOption = Annotated[int, typer.Option(min=1, max=4096, help="Requests at the same time.")]
+CacheOption = Annotated[Path | None, typer.Option(help="Folder in which to keep and reuse answers.")]
+
+
+class ServerOptions(msgspec.Struct, frozen=True):
+    """The server to ask."""
+
+    url: UrlOption = None
+    key: KeyOption = None
+    concurrency: ConcurrencyOption = 16
+    cache: CacheOption = None
+    home: HomeOption = None
+
+    def make_target(self, model: str) -> ModelTarget:
+        """:raises InputError: no server, or a key that cannot be resolved"""
+        from steward.workflows.evaluate.target import ModelTarget
+
+        url, key = find_server(self.url, self.key, self.home)
+        return ModelTarget(url, model, key, self.concurrency, self.cache)
+
+
+class TargetOptions(ServerOptions, frozen=True):
+    """The server to ask, or a model in this process."""
+
+    backend: BackendOption = None
+
+    def make_target(self, model: str) -> ModelTarget:
+        """:raises InputError: no server, or a key that cannot be resolved"""
+        from steward.workflows.evaluate.target import ModelTarget
+
+        if self.backend in (None, "url"):
+            return super().make_target(model)
+        return ModelTarget(self.url, model, None, self.concurrency, self.cache, self.backend or "")

@@ -1,0 +1,58 @@
+"""How commands of `steward eval` show progress, numbers and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from steward.cli.common import show_lines
+
+_MOST_LINES: Final = 20
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
+    """A progress bar with the time left, on a terminal's standard error; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]} failed"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+
+        def begin(total: int) -> Callable[[int, int], None]:
+            task = progress.add_task("", total=total, failed=0)
+            return lambda done, failed: progress.update(task, completed=done + failed, failed=failed)
+
+        yield begin
+
+
+def format_number(value: float | None) -> str | None:
+    """Four decimals, without the sign of -0.0; four digits of small numbers, such as a cost, and of very large ones.
+
+    >>> format_number(-0.00001), format_number(0.25), format_number(0.0000123), format_number(None)
+    ('-1e-05', '0.2500', '1.23e-05', None)
+    """
+    if value is None:
+        return None
+    return f"{value + 0.0:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def format_numbers(*values: float | None) -> list[str | None]:
+    return [format_number(value) for value in values]
+
+
+def format_ends(low: float | None, high: float | None) -> str:
+    """ "  [0.7812, 0.8611]", or nothing where there is no interval."""
+    return "" if low is None or high is None else f"  [{format_number(low)}, {format_number(high)}]"
+
+
+def show_problems(errored: Sequence[str], unscored: Sequence[str] = ()) -> None:
+    """The first failures and the first items without a value, each with its reason."""
+    show_lines([f"failed: {line}" for line in errored[:_MOST_LINES]])
+    show_lines([f"unscored: {line}" for line in unscored[:_MOST_LINES]])
+
+
+def format_counts(scored: int, unscored: int, errored: int, what: str = "scored") -> str:
+    return f"{scored} {what}, {unscored} unscored, {errored} failed"

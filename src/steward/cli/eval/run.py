@@ -1,0 +1,100 @@
+"""`steward eval run` and `report`: ask a model every item of a suite, and show one run as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.eval.options import LimitOption, ModelOption, OutOption, RunArgument, SuiteArgument, TargetOptions
+from steward.cli.eval.output import format_numbers, progress_bar, show_problems
+from steward.workflows.evaluate.extra import require_extra
+
+if TYPE_CHECKING:
+    from steward.evaluation.repeatability import Repeatability
+    from steward.evaluation.run import RunResults
+    from steward.evaluation.score import Score
+
+
+def run(
+    suite: SuiteArgument,
+    model: ModelOption,
+    out: OutOption,
+    target: TargetOptions,
+    limit: LimitOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask a model every item of a suite and score the answers.
+
+    Exits 4 if items failed: run the command again to ask them again. Exits 3 if a metric could score no item.
+    """
+    require_extra()
+    from steward.workflows.evaluate.suites import run_suite_file
+
+    with progress_bar() as bar:
+        results = run_suite_file(suite, target.make_target(model), out, limit=limit, progress=bar)
+    if json:
+        show_json(results)
+    else:
+        _show_results(results, out)
+    if results.errored:
+        raise typer.Exit(4)
+    if any(score.value is None for score in results.scores):
+        raise typer.Exit(3)
+
+
+def report(
+    run: RunArgument,
+    html: Annotated[Path | None, typer.Option(help="File to write. Default: report.html in the run folder.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Write one run as an HTML page: scores, slices, distributions, the worst items and the failures."""
+    require_extra()
+    from steward.workflows.evaluate.comparison import write_run_page
+
+    page = write_run_page(run, html)
+    if json:
+        show_json({"html": str(page), "bytes": page.stat().st_size})
+    else:
+        show_lines([str(page)])
+
+
+def _show_results(results: RunResults, out: Path) -> None:
+    _show_scores([("all", "", score) for score in results.scores])
+    _show_scores([(row.field, row.name, row.score) for row in results.slices])
+    _show_repeatability(results.repeatability)
+    show_problems(results.errored, results.unscored)
+    counts = f"{len(results.errored)} failed, {len(results.unscored)} unscored"
+    show_lines([f"{results.items} items, {counts}; saved in {out}"])
+
+
+def _show_scores(rows: Sequence[tuple[str, str, Score]]) -> None:
+    if not rows:
+        return
+    columns = ["slice", "", "metric", "value", "low", "high", "scored", "unscored", "failed"]
+    cells = [
+        [
+            *(field, name, score.metric),
+            *format_numbers(score.value, score.low, score.high),
+            *(score.n, score.unscored, score.errored),
+        ]
+        for field, name, score in rows
+    ]
+    show_table(columns, cells)
+
+
+def _show_repeatability(rows: Sequence[Repeatability]) -> None:
+    if not rows:
+        return
+    columns = [
+        *("repeats of", "items", "variance within an item", "low", "high", "between items", "share within"),
+        "items that vary",
+    ]
+    cells = [
+        [row.metric, row.items, *format_numbers(row.within, row.low, row.high, row.between, row.share), row.flaky]
+        for row in rows
+    ]
+    show_table(columns, cells)

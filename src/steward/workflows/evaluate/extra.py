@@ -1,0 +1,17 @@
+"""What evaluation needs beside the base: the extra `eval`."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Final
+
+from steward.core.errors import InputError
+
+NEEDED: Final = ("numpy", "sacrebleu", "rouge_score", "jsonschema")
+
+
+def require_extra() -> None:
+    """:raises InputError: the extra `eval` is not installed"""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"steward eval needs {', '.join(missing)}: pip install 'llm-steward[eval]'")

@@ -1,0 +1,100 @@
+"""Finds a suite, asks a model all of its items, and keeps the answers in a folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from steward import starter
+from steward.core.errors import UnknownName
+from steward.core.extend import Engine
+from steward.evaluation.run import RunResults, run_suite
+from steward.evaluation.suite import Suite, load_suite
+from steward.workflows.evaluate.graders import Graders, open_graders
+from steward.workflows.evaluate.target import ModelTarget, Progress
+from steward.workflows.models import backend_of, model_file, model_hash, opened_engine
+
+BUILT_IN: Final = {
+    "starter": starter.path().parent / "suite.yaml",
+    "starter-free": starter.path().parent / "suite-free.yaml",
+    "starter-seen": starter.path().parent / "suite-seen.yaml",
+}
+
+
+def find_suite(name: Path | str) -> Path:
+    """The file of that name, else the built-in suite. :raises UnknownName: neither"""
+    path = Path(name)
+    if path.is_file() or path.suffix in (".yaml", ".yml"):
+        return path
+    if str(name) not in BUILT_IN:
+        raise UnknownName("suite", str(name), [*BUILT_IN, "a file such as suite.yaml"])
+    return BUILT_IN[str(name)]
+
+
+def run_suite_file(
+    suite: Path | str, target: ModelTarget, out: Path, *, limit: int | None, progress: Progress
+) -> RunResults:
+    """Run a suite, a file or a built-in one.
+
+    :raises InputError: the suite or its data are wrong, or `out` holds another run
+    """
+    path = find_suite(suite)
+    return run_suites([(load_suite(path, limit), out)], path.parent, target, progress)[0]
+
+
+def run_suites(
+    suites: Sequence[tuple[Suite, Path]], folder: Path, target: ModelTarget, progress: Progress
+) -> list[RunResults]:
+    """Run suites one after the other, each into its own folder. Scorers that are files lie in `folder`.
+
+    :raises InputError: a missing secret or scorer, or an output folder that holds another run
+    """
+    return asyncio.run(_run_suites(suites, folder, target, progress))
+
+
+async def _run_suites(
+    suites: Sequence[tuple[Suite, Path]], folder: Path, target: ModelTarget, progress: Progress
+) -> list[RunResults]:
+    local = backend_of(target.model, target.backend, target.url) != "url"
+    sha256 = model_hash(model_file(target.model)) if local else None
+    results: list[RunResults] = []
+    async with (
+        opened_engine(target.model, target.backend, target.url, target.key, target.concurrency) as engine,
+        open_graders(suites[0][0].spec, engine, folder) as graders,
+    ):
+        show = progress(sum(len(suite.items) for suite, _ in suites))
+        for suite, out in suites:
+            tell = _continue_progress(show, results)
+            results.append(await _run_one(suite, out, engine, graders, target, sha256, tell))
+    return results
+
+
+async def _run_one(
+    suite: Suite,
+    out: Path,
+    engine: Engine,
+    graders: Graders,
+    target: ModelTarget,
+    model_sha256: str | None,
+    progress: Callable[[int, int], None],
+) -> RunResults:
+    return await run_suite(
+        suite,
+        target.model,
+        engine,
+        out,
+        model_sha256=model_sha256,
+        graders=graders,
+        concurrency=target.concurrency,
+        cache=target.cache,
+        progress=progress,
+    )
+
+
+def _continue_progress(show: Callable[[int, int], None], finished: Sequence[RunResults]) -> Callable[[int, int], None]:
+    """Counts of the suite that runs now, on top of those of the suites that have finished."""
+    failed = sum(len(results.errored) for results in finished)
+    done = sum(results.items for results in finished) - failed
+    return lambda more_done, more_failed: show(done + more_done, failed + more_failed)
