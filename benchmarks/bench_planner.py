@@ -38,7 +38,7 @@ def memory_errors() -> tuple[list[float], list[float]]:
         deployment = build_deployment(
             find_model(cells["model"]).model,
             find_accelerator(cells["gpu"]),
-            find_precision(cells["weight_dtype"], cells["model"]),
+            find_precision(cells["weight_dtype"], cells["model"], find_model(cells["model"]).model.precision),
             find_engine(cells["engine"]) or ENGINES["vllm"],
             int(cells["tp"]),
             kv_bytes=2.0,

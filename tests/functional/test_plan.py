@@ -221,3 +221,34 @@ def test_wrong_input_says_what_was_expected(arguments: tuple[str, ...], code: in
     error = ended.exception
     assert (error.exit_code if isinstance(error, StewardError) else ended.exit_code) == code
     assert said in f"{error} {ended.output}" and (error is None or isinstance(error, StewardError | SystemExit))
+
+
+def write_config(path: Path, **fields: object) -> Path:
+    llama = {"num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8}
+    path.write_text(json.dumps({**llama, "intermediate_size": 14336, "vocab_size": 128256, **fields}))
+    return path
+
+
+def test_p01_weights_are_planned_in_the_format_they_are_published_in(tmp_path: Path) -> None:
+    """deepseek-ai/DeepSeek-R1's config.json says FP8, its model card serves it on 8 x H200."""
+    wanted = Requirements(rate=1, input_tokens=1024, output_tokens=256)
+    plan = make_plan(DeploymentSpec(model="deepseek-r1", gpu="h200"), wanted, None, None)
+    assert plan.chosen is not None and plan.chosen.precision == "fp8" and plan.chosen.gpus == 8
+    path = write_config(tmp_path / "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    plan = make_plan(DeploymentSpec(model=str(path), gpu="l4"), wanted, None, None)
+    assert plan.chosen is not None and plan.chosen.precision == "int4"
+    told = make_plan(DeploymentSpec(model=str(path), gpu="l4", precision="fp8"), wanted, None, None)
+    assert told.chosen is not None and told.chosen.precision == "fp8"
+
+
+def test_p03_what_is_not_understood_of_a_configuration_is_said(tmp_path: Path) -> None:
+    path = write_config(tmp_path / "config.json", model_type="brandnew", cross_layer_rank=64)
+    load = Load(kind="closed", concurrency=4, input_tokens=100, output_tokens=20)
+    made = forecast(DeploymentSpec(model=str(path), gpu="h100"), load, None)
+    assert any("cross_layer_rank: not understood" in item.value for item in made.assumptions)
+
+
+def test_p03_an_encoder_is_declined_with_exit_3(tmp_path: Path) -> None:
+    path = write_config(tmp_path / "config.json", model_type="bert")
+    ended = run("plan", "--model", str(path), *WANTED)
+    assert ended.returncode == 3 and "is an encoder: it generates no tokens" in ended.stderr

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import csv
 import functools
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -51,12 +50,38 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     mla_nope: int = 0
     mla_v: int = 0
     mla_q_rank: int = 0
+    index_dim: int = 0  # width of a sparse-attention indexer's keys, one for each layer (DeepSeek Sparse Attention)
+    attention_layers: int = 0  # layers with attention; 0: all
+    kv_layers: int = 0  # of these, layers with a KV cache of their own; 0: all of them
+    attention_extra: int = 0  # parameters of an attention layer beside its projections
+    ffn_layers: int = 0  # layers with a feed-forward part; 0: all
+    mixer_layers: int = 0  # layers with a recurrent mixer (Mamba, linear attention, convolution)
+    mixer_params: int = 0  # of one of these
+    state_bytes: int = 0  # that one of these keeps for each sequence
+    lookup_params: int = 0  # further embeddings, of which a token takes a row (Gemma 3n)
+    precision: str = ""  # that the weights are published in; "": 16 bit
+    not_read: tuple[str, ...] = ()  # fields of the configuration that look like sizes and are not understood
     published_params_b: float = 0.0  # billions, as its authors state; 0: not stated
     source: str = ""
 
     @property
     def moe_layers(self) -> int:
-        return (self.layers - self.dense_layers) // self.moe_every if self.experts else 0
+        return (self.blocks - self.dense_layers) // self.moe_every if self.experts else 0
+
+    @property
+    def blocks(self) -> int:
+        """Feed-forward parts."""
+        return self.ffn_layers or self.layers
+
+    @property
+    def attentions(self) -> int:
+        """Layers with attention."""
+        return self.attention_layers or self.layers
+
+    @property
+    def caches(self) -> int:
+        """Layers that keep a KV cache."""
+        return self.kv_layers or self.attentions
 
     @property
     def embedding_params(self) -> int:
@@ -75,7 +100,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
                 + latent
                 + self.heads * (self.mla_kv_rank * (self.mla_nope + self.mla_v) + self.mla_v * self.hidden)
             )
-        return 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads)
+        return 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads) + self.attention_extra
 
     @property
     def expert_params(self) -> int:
@@ -84,15 +109,16 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dense_block_params(self) -> int:
-        """All layers without routed experts: attention, dense feed-forward parts, shared experts, routers."""
+        """All layers without routed experts: attention, mixers, dense feed-forward parts, shared experts, routers."""
         per = (3 if self.gated else 2) * self.hidden
         moe = self.moe_layers * (per * self.shared_intermediate + self.hidden * self.experts)
-        return self.layers * self.attention_params + (self.layers - self.moe_layers) * per * self.intermediate + moe
+        mixing = self.attentions * self.attention_params + self.mixer_layers * self.mixer_params
+        return mixing + (self.blocks - self.moe_layers) * per * self.intermediate + moe
 
     @property
     def params(self) -> int:
         routed = self.moe_layers * self.experts * self.expert_params
-        return self.dense_block_params + routed + self.embedding_params
+        return self.dense_block_params + routed + self.embedding_params + self.lookup_params
 
     @property
     def active_params(self) -> int:
@@ -214,14 +240,10 @@ def normalize_accelerator_name(name: str) -> str:
 
 
 def find_model(name: str) -> ModelMatch:
-    """A model by its name or by the path of a config.json.
+    """A model of the shipped table by its name.
 
-    :raises UnknownName: neither; the nearest names are offered
-    :raises InputError: a config.json that lacks fields
+    :raises UnknownName: none; the nearest names are offered
     """
-    path = Path(name)
-    if path.suffix == ".json" or path.is_dir():
-        return ModelMatch(read_config(path / "config.json" if path.is_dir() else path), "file")
     index = _model_index()
     key = normalize_model_name(name)
     if key in index:
@@ -320,94 +342,3 @@ def read_accelerator_table(path: Path) -> dict[str, Accelerator]:
             if not getattr(gpu, field) > 0:
                 raise InputError(f"{path}: {gpu.name}: {field} is {getattr(gpu, field)}; expected above 0")
     return found
-
-
-# -- config.json -------------------------------------------------------------------------------------
-
-
-def read_config(path: Path) -> Model:
-    """A Hugging Face config.json as a model. Multimodal ones: their text part.
-
-    :raises InputError: no such file, not JSON, or fields that are missing, all of them named
-    """
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a model's config.json") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); expected a model's config.json") from error
-    if not isinstance(tree, dict):
-        raise InputError(f"{path}: a JSON {type(tree).__name__}; expected an object such as a model's config.json")
-    config: dict[str, Any] = tree.get("text_config") or tree.get("llm_config") or tree
-    missing = [names[0] for names in _NEEDED if _first_value(config, names) is None]
-    if missing:
-        raise InputError(f"{path}: missing {', '.join(missing)}; expected a config.json with the model's shape")
-    value = {names[0]: int(_first_value(config, names)) for names in _NEEDED}
-    bad = [f"{name} is {number}" for name, number in value.items() if number <= 0]
-    if bad:
-        raise InputError(f"{path}: {', '.join(bad)}; expected above 0")
-    heads, hidden = value["num_attention_heads"], value["hidden_size"]
-    experts = int(
-        _first_value(config, ("num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts")) or 0
-    )
-    width = int(_first_value(config, ("intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size")) or 4 * hidden)
-    moe_width = int(_first_value(config, ("moe_intermediate_size", "expert_ffn_hidden_size")) or width)
-    shared = int(config.get("n_shared_experts") or 0) * moe_width
-    shared = int(config.get("shared_expert_intermediate_size") or shared)
-    window, sliding = _read_sliding_window(config, value["num_hidden_layers"])
-    style = str((tree.get("architectures") or [""])[0]).lower()
-    return Model(
-        name=str(tree.get("_name_or_path") or path.resolve().parent.name),
-        layers=value["num_hidden_layers"],
-        hidden=hidden,
-        heads=heads,
-        kv_heads=int(_first_value(config, ("num_key_value_heads", "num_kv_heads", "multi_query_group_num")) or heads),
-        head_dim=int(_first_value(config, ("head_dim", "kv_channels")) or hidden // heads),
-        intermediate=width,
-        vocab=value["vocab_size"],
-        tied=bool(_first_value(config, ("tie_word_embeddings",)) or tree.get("tie_word_embeddings") or False),
-        gated=not any(word in style for word in ("opt", "gptj", "neox", "falcon", "starcoder", "bloom", "gpt2", "mpt")),
-        max_position=int(config.get("max_position_embeddings") or 0),
-        experts=experts,
-        experts_per_token=int(_first_value(config, ("num_experts_per_tok", "moe_top_k", "experts_per_token")) or 0),
-        moe_intermediate=moe_width if experts else 0,
-        shared_intermediate=shared if experts else 0,
-        dense_layers=int(config.get("first_k_dense_replace") or 0) if experts else 0,
-        moe_every=int(_first_value(config, ("interleave_moe_layer_step", "decoder_sparse_step", "moe_layer_freq")) or 1)
-        if experts and not isinstance(config.get("moe_layer_freq"), list)
-        else 1,
-        sliding_window=window,
-        sliding_layers=sliding,
-        mla_kv_rank=int(config.get("kv_lora_rank") or 0),
-        mla_rope=int(config.get("qk_rope_head_dim") or 0),
-        mla_nope=int(config.get("qk_nope_head_dim") or 0),
-        mla_v=int(config.get("v_head_dim") or 0),
-        mla_q_rank=int(config.get("q_lora_rank") or 0),
-        source=str(path),
-    )
-
-
-_NEEDED: Final = (
-    ("num_hidden_layers", "n_layer", "n_layers", "num_layers"),
-    ("hidden_size", "n_embd", "d_model"),
-    ("num_attention_heads", "n_head", "n_heads"),
-    ("vocab_size", "padded_vocab_size"),
-)
-
-
-def _first_value(config: Mapping[str, Any], names: Iterable[str]) -> Any:
-    return next((config[name] for name in names if config.get(name) is not None), None)
-
-
-def _read_sliding_window(config: Mapping[str, Any], layers: int) -> tuple[int, int]:
-    """Window in tokens, and how many layers have it."""
-    window = config.get("sliding_window")
-    if not window or config.get("use_sliding_window") is False:
-        return 0, 0
-    kinds = config.get("layer_types")
-    if isinstance(kinds, list):
-        return int(window), sum(kind == "sliding_attention" for kind in kinds)
-    pattern = config.get("sliding_window_pattern")
-    if pattern:
-        return int(window), layers - layers // int(pattern)
-    return int(window), layers

@@ -72,8 +72,9 @@ _SPELLINGS: Final = (  # the first pattern that is found names the format
 )
 
 
-def find_precision(name: str, model_name: str = "") -> Precision:
-    """A format by its spelling; where it says nothing, by the suffix of the model's name; else 16 bit.
+def find_precision(name: str, model_name: str = "", published: str = "") -> Precision:
+    """A format by its spelling; where it says nothing, by the suffix of the model's name; else the one that the model
+    is `published` in; else 16 bit.
 
     >>> find_precision("FP8").name, find_precision("", "Qwen2.5-72B-Instruct-AWQ").name, find_precision("w4a16").name
     ('fp8', 'int4', 'int4')
@@ -93,14 +94,15 @@ def find_precision(name: str, model_name: str = "") -> Precision:
             return PRECISIONS[meant]
     if text:
         raise UnknownName("precision", name, PRECISIONS)
+    if model_name.endswith(".json") or "/config" in model_name:  # a path, not a name
+        return PRECISIONS[published or "bf16"]
     suffix = re.search(
         r"(mxfp4|nvfp4|fp4|fp8|int8|int4|awq|gptq|w4a16|w8a8|w8a16|w4a8|q[2-8](?:_[k0](?:_[ms])?)?)(?![a-z0-9])",
         model_name.lower(),
     )
     if suffix:
         return find_precision(suffix[1], model_name)
-    published = {"gpt-oss": "mxfp4", "starter": "q8_0"}  # formats that a model comes in
-    return PRECISIONS[next((kind for name, kind in published.items() if name in model_name.lower()), "bf16")]
+    return PRECISIONS[published or "bf16"]
 
 
 class EngineDefaults(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,9 +115,9 @@ def parse_measurement(
     model = find_nearest_model(get("model")).model
     gpu = find_accelerator(get("gpu"), own)
     try:
-        precision = find_precision(get("precision"), get("model"))
+        precision = find_precision(get("precision"), get("model"), model.precision)
     except UnknownName:  # a word that says nothing, such as "default"
-        precision = find_precision("", get("model"))
+        precision = find_precision("", get("model"), model.precision)
     engine = find_engine(get("engine")) or ENGINES["vllm"]
     split = {
         name: int(number)

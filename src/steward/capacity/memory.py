@@ -96,28 +96,36 @@ def compute_weight_bytes(deployment: Deployment) -> float:
     if p.experts_only and not m.experts:
         block = m.dense_block_params * packed
     if p.attention_plain:
-        block += m.layers * m.attention_params * (plain - packed)
-    embedding = m.embedding_params * (packed if p.embeddings_too else plain)
+        block += m.attentions * m.attention_params * (plain - packed)
+    embedding = (m.embedding_params + m.lookup_params) * (packed if p.embeddings_too else plain)
     split = d.tp * d.pp
     return routed / (d.moe_split or split * d.dp) + (block + embedding) / split
 
 
 def compute_kv_bytes_per_token(deployment: Deployment) -> float:
-    """On one accelerator, full attention in all layers. Heads that do not divide are repeated on each rank; MLA's
-    latent is repeated on all of them (vllm-project/vllm#51454)."""
+    """On one accelerator, full attention in all layers that keep a KV cache. Heads that do not divide are repeated on
+    each rank; MLA's latent is repeated on all of them (vllm-project/vllm#51454), and so are an indexer's keys, in 8 bit
+    with a 32-bit scale."""
     d, m = deployment, deployment.model
-    layers = m.layers / d.pp
+    layers = m.caches / d.pp
+    index = m.index_dim + 4 if m.index_dim else 0
     if m.mla_kv_rank:
-        return layers * (m.mla_kv_rank + m.mla_rope) * d.kv_bytes
-    return layers * 2 * math.ceil(m.kv_heads / d.tp) * m.head_dim * d.kv_bytes
+        return layers * ((m.mla_kv_rank + m.mla_rope) * d.kv_bytes + index)
+    return layers * (2 * math.ceil(m.kv_heads / d.tp) * m.head_dim * d.kv_bytes + index)
 
 
-def count_kv_tokens(model: Model, context: float) -> float:
-    """How many full-attention tokens a request of that context takes: sliding layers stop at their window."""
-    if not model.sliding_window or context <= model.sliding_window:
-        return context
-    share = model.sliding_layers / model.layers
-    return (1 - share) * context + share * model.sliding_window
+def count_kv_tokens(deployment: Deployment, context: float) -> float:
+    """How many full-attention tokens a request of that context takes: sliding layers stop at their window; recurrent
+    ones keep a state of fixed size."""
+    m = deployment.model
+    tokens = context
+    if m.sliding_window and context > m.sliding_window:
+        share = m.sliding_layers / m.caches
+        tokens = (1 - share) * context + share * m.sliding_window
+    if m.state_bytes:
+        states = m.mixer_layers * m.state_bytes / (deployment.tp * deployment.pp)
+        tokens += states / compute_kv_bytes_per_token(deployment)
+    return tokens
 
 
 def compute_activation_bytes(deployment: Deployment) -> float:

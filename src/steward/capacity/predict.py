@@ -135,7 +135,7 @@ def compute_kv_capacity(deployment: Deployment, memory: Memory, load: Load) -> i
     :raises DoesNotFit: see there
     """
     whole = load.input_tokens + load.output_tokens
-    share = count_kv_tokens(deployment.model, whole) / whole
+    share = count_kv_tokens(deployment, whole) / whole
     tokens = int(memory.kv_tokens / share)
     if tokens < whole:
         d, need = deployment, memory.usable_gib - memory.kv_gib

@@ -91,19 +91,20 @@ class StepTime:
         self.expert_flop_s = 2.0 * routed * m.experts_per_token / (rate / (d.tp * d.dp) * split * t.expert_matrix)
         width = m.heads * (m.mla_nope + m.mla_rope + m.mla_v if m.mla_kv_rank else 2 * m.head_dim)
         peak16 = d.gpu.bf16_tflops * 1e12 * matrix * d.tp * d.dp
-        self.attention_s = 2.0 * m.layers * width / (peak16 * t.attention)  # of one pair of tokens
+        self.attention_s = 2.0 * m.attentions * width / (peak16 * t.attention)  # of one pair of tokens
         self.kv_s = compute_kv_bytes_per_token(d) * d.pp / d.dp / (bandwidth * t.kv_bandwidth)
-        self.window, self.slide_share = m.sliding_window, m.sliding_layers / m.layers
+        self.window, self.slide_share = m.sliding_window, m.sliding_layers / m.caches
         self.norm = t.overlap
         self.pp = d.pp
         layer = t.layer_compiled_us if d.engine.kind == "compiled" else t.layer_python_us
         self.fixed_s = 1e-6 * (m.layers * layer + m.moe_layers * t.moe_layer_us + t.step_us)
-        self.sequence_s = 1e-6 * t.sequence_us
+        states = m.mixer_layers * m.state_bytes / (d.tp * d.dp) / (bandwidth * t.kv_bandwidth)
+        self.sequence_s = 1e-6 * t.sequence_us + 2 * states  # a state is read and written
         self.comm_s = self.comm_byte_s = 0.0
         group = max(d.tp, min(split, d.gpus) if m.experts else 1)
         if group > 1:
             link = (d.gpu.link_gb_s or 32.0) * 1e9 * t.link
-            hops = 2 * m.layers
+            hops = m.attentions + m.mixer_layers + m.blocks  # each part of a layer ends with one
             self.comm_s = 1e-6 * hops * t.allreduce_us
             self.comm_byte_s = hops * m.hidden * 2.0 * 2 * (group - 1) / group / link
         if d.pp > 1:

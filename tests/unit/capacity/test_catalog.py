@@ -1,6 +1,5 @@
 """The tables of facts: plausible in every column, and names as people write them."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,8 @@ from steward.capacity.catalog import (
     list_accelerators,
     list_models,
     read_accelerator_table,
-    read_config,
 )
 from steward.core.errors import InputError, UnknownName
-
-LLAMA = {"num_hidden_layers": 32, "hidden_size": 4096, "num_attention_heads": 32, "num_key_value_heads": 8,
-         "intermediate_size": 14336, "vocab_size": 128256}  # fmt: skip
 
 
 @pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)
@@ -84,27 +79,6 @@ def test_a_measured_unknown_model_is_taken_for_one_of_its_size() -> None:
     assert found.how == "size" and 60e9 < found.model.params < 80e9
     with pytest.raises(UnknownName):
         find_nearest_model("SomethingNew")
-
-
-def test_a_config_json_is_a_model(tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(LLAMA))
-    found = find_model(str(path)).model
-    assert found.params == find_model("llama-3.1-8b").model.params and found.head_dim == 128
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("{", "not JSON"), ("[1]", "expected an object"), ("{}", "missing num_hidden_layers, hidden_size"),
-        (json.dumps({**LLAMA, "hidden_size": 0}), "hidden_size is 0"),
-    ],
-)  # fmt: skip
-def test_a_broken_config_json_is_named_with_what_is_wrong(tmp_path: Path, text: str, said: str) -> None:
-    path = tmp_path / "config.json"
-    path.write_text(text)
-    with pytest.raises(InputError, match=said):
-        read_config(path)
 
 
 def test_own_accelerators_come_from_a_csv(tmp_path: Path) -> None:

@@ -16,10 +16,9 @@ from steward.capacity.sizing import build_deployment
 
 
 def deployed(model: str, precision: str = "", gpu: str = "h100", tp: int = 1, **more: int) -> Deployment:
-    kind = find_precision(precision, model)
-    return build_deployment(
-        find_model(model).model, find_accelerator(gpu), kind, ENGINES["vllm"], tp, kv_bytes=2.0, **more
-    )
+    found = find_model(model).model
+    kind = find_precision(precision, model, found.precision)
+    return build_deployment(found, find_accelerator(gpu), kind, ENGINES["vllm"], tp, kv_bytes=2.0, **more)
 
 
 @pytest.mark.parametrize(
@@ -51,15 +50,15 @@ def test_kv_room_is_what_vllm_logs_for_128_sequences() -> None:
 
 
 def test_sliding_layers_stop_at_their_window() -> None:
-    model = find_model("gpt-oss-20b").model
-    assert count_kv_tokens(model, 100) == 100 and count_kv_tokens(model, 1128) == (1128 + 128) / 2
+    oss = deployed("gpt-oss-20b")
+    assert count_kv_tokens(oss, 100) == 100 and count_kv_tokens(oss, 1128) == (1128 + 128) / 2
 
 
 def test_the_embedded_engine_has_its_slots_contexts_and_no_more() -> None:
     starter = build_deployment(
         find_model("starter").model,
         find_accelerator("t4"),
-        find_precision("", "starter"),
+        find_precision("", "starter", "q8_0"),
         ENGINES["embedded"],
         max_num_seqs=8,
     )

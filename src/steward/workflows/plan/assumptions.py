@@ -23,6 +23,7 @@ def list_deployment_assumptions(match: ModelMatch, deployment: Deployment, calib
     )
     assumptions = [
         Assumption("model", model, d.model.source),
+        *_list_unread(d),
         Assumption("accelerator", accelerator, d.gpu.source),
         Assumption("engine", engine, d.engine.source),
         Assumption("KV cache", f"{8 * d.kv_bytes:.0f} bit", "as calibrated" if calibrated else "the engine's default"),
@@ -39,6 +40,13 @@ def list_deployment_assumptions(match: ModelMatch, deployment: Deployment, calib
         scaled = f"{d.gpu.vendor}: no measurement is shipped; NVIDIA's efficiencies are scaled down"
         assumptions.append(Assumption("vendor", scaled, "src/steward/capacity/step_time.py"))
     return assumptions
+
+
+def _list_unread(d: Deployment) -> list[Assumption]:
+    if not d.model.not_read:
+        return []
+    unread = f"{', '.join(d.model.not_read)}: not understood, so the sizes may be wrong"
+    return [Assumption("fields of the configuration", unread, d.model.source)]
 
 
 def list_traffic_assumptions(wanted: Requirements, prices: Mapping[str, float]) -> list[Assumption]:

@@ -11,14 +11,13 @@ import msgspec
 
 from steward.capacity import measurements
 from steward.capacity.calibrate import Calibration, calibrate, describe_deployment
-from steward.capacity.catalog import find_model
 from steward.capacity.measurements import MeasuredMetric, Measurement
 from steward.capacity.memory import Deployment
 from steward.capacity.predict import Load
 from steward.capacity.step_time import load_shipped_terms
 from steward.core.errors import InputError
 from steward.core.load_report import LoadReport, read_load_report
-from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment
+from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment, resolve_model
 from steward.workflows.plan.home import add_calibration, load_calibrations, read_plan, save_calibrations
 
 LEAST_SAMPLES: Final = 8  # answers at one number of requests in flight, for a row of their own
@@ -53,7 +52,7 @@ def calibrate_files(
 def _find_tested_deployment(spec: DeploymentSpec | None, home: Path | None) -> Deployment:
     """:raises InputError: neither named nor planned"""
     if spec is not None:
-        return resolve_deployment(spec, find_model(spec.model).model)
+        return resolve_deployment(spec, resolve_model(spec.model).model)
     if home is None or not (home / "plan" / "plan.json").exists():
         raise InputError(
             "a load report does not say which hardware it ran on: give --model and --gpu, or save a plan first with "
@@ -66,7 +65,7 @@ def _find_tested_deployment(spec: DeploymentSpec | None, home: Path | None) -> D
     planned = DeploymentSpec(
         model=plan.model, gpu=chosen.gpu, precision=chosen.precision, engine=plan.engine, tp=chosen.tp, pp=chosen.pp
     )
-    return resolve_deployment(planned, find_model(plan.model).model)
+    return resolve_deployment(planned, resolve_model(plan.model).model)
 
 
 def convert_report(report: LoadReport, path: Path, deployment: Deployment) -> list[Measurement]:

@@ -11,10 +11,19 @@ from pathlib import Path
 
 import msgspec
 
-from steward.capacity.catalog import Accelerator, Model, find_accelerator, list_accelerators, read_accelerator_table
+from steward.capacity.catalog import (
+    Accelerator,
+    Model,
+    ModelMatch,
+    find_accelerator,
+    find_model,
+    list_accelerators,
+    read_accelerator_table,
+)
 from steward.capacity.engines import ENGINES, EngineDefaults, Precision, find_engine, find_precision
 from steward.capacity.machine import NAMES, measure_this_machine
 from steward.capacity.memory import Deployment
+from steward.capacity.model_config import read_config
 from steward.capacity.sizing import DEGREES, build_deployment
 from steward.core.errors import InputError, UnknownName
 
@@ -36,6 +45,19 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True):
     gpu_table: Path | None = None
 
 
+def resolve_model(name: str) -> ModelMatch:
+    """A model by its name, by the path of a config.json, or by the folder of one.
+
+    :raises UnknownName: neither; the nearest names are offered
+    :raises InputError: a config.json that lacks fields
+    :raises CannotRead: an encoder, or layers that are not understood
+    """
+    path = Path(name)
+    if path.suffix == ".json" or path.is_dir():
+        return ModelMatch(read_config(path / "config.json" if path.is_dir() else path), "file")
+    return find_model(name)
+
+
 def resolve_deployment(spec: DeploymentSpec, model: Model) -> Deployment:
     """:raises InputError: an unknown name, or parallel degrees that do not make up the count"""
     if spec.gpu is None:
@@ -52,7 +74,7 @@ def resolve_deployment(spec: DeploymentSpec, model: Model) -> Deployment:
     return build_deployment(
         model,
         find_accelerator_or_cpu(spec.gpu, read_own_table(spec)),
-        find_precision(spec.precision or "", spec.model),
+        find_precision(spec.precision or "", spec.model, model.precision),
         resolve_engine(spec),
         tp,
         pp,
@@ -90,9 +112,9 @@ def resolve_accelerators(spec: DeploymentSpec, own: Mapping[str, Accelerator]) -
     return [*own.values(), *(gpu for gpu in list_accelerators() if gpu.vendor in ("NVIDIA", "AMD"))]
 
 
-def resolve_precisions(spec: DeploymentSpec) -> list[Precision]:
+def resolve_precisions(spec: DeploymentSpec, model: Model) -> list[Precision]:
     """The formats named, separated by commas; without a name, the one that the model is published in."""
-    return [find_precision(name, spec.model) for name in (spec.precision or "").split(",")]
+    return [find_precision(name, spec.model, model.precision) for name in (spec.precision or "").split(",")]
 
 
 def parse_kv_precision(spec: DeploymentSpec) -> float | None:

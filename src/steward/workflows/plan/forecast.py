@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from steward.capacity.catalog import find_model
 from steward.capacity.memory import estimate_memory
 from steward.capacity.plan import Forecast, build_interval, choose_uncalibrated_ratios
 from steward.capacity.predict import DoesNotFit, Load, predict
 from steward.capacity.step_time import load_shipped_terms
 from steward.core.errors import InputError, StewardError
 from steward.workflows.plan.assumptions import list_deployment_assumptions
-from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment
+from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment, resolve_model
 from steward.workflows.plan.home import load_calibrations
 
 
@@ -27,7 +26,7 @@ def forecast(spec: DeploymentSpec, load: Load, home: Path | None) -> Forecast:
     :raises InputError: an unknown name, or parallel degrees that do not make up the count
     :raises CannotPlan: it does not fit into memory
     """
-    match = find_model(spec.model)
+    match = resolve_model(spec.model)
     deployment = resolve_deployment(spec, match.model)
     tokens = load.input_tokens + load.output_tokens
     if match.model.max_position and tokens > match.model.max_position:

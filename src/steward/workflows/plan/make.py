@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from steward.capacity import sizing
-from steward.capacity.catalog import find_model
 from steward.capacity.engines import find_precision
 from steward.capacity.memory import Deployment
 from steward.capacity.plan import Plan, build_interval, choose_uncalibrated_ratios
@@ -22,6 +21,7 @@ from steward.workflows.plan.deployment import (
     read_own_table,
     resolve_accelerators,
     resolve_engine,
+    resolve_model,
     resolve_precisions,
 )
 from steward.workflows.plan.home import load_calibrations
@@ -33,7 +33,7 @@ def make_plan(spec: DeploymentSpec, wanted: Requirements, prices: Path | None, h
 
     :raises InputError: an unknown name, an impossible length, a contradiction, prices of another form
     """
-    match, engine, own = find_model(spec.model), resolve_engine(spec), read_own_table(spec)
+    match, engine, own = resolve_model(spec.model), resolve_engine(spec), read_own_table(spec)
     calibrations, shipped = load_calibrations(home), load_shipped_terms()
 
     def terms_of(deployment: Deployment) -> tuple[Terms, bool]:
@@ -45,7 +45,7 @@ def make_plan(spec: DeploymentSpec, wanted: Requirements, prices: Path | None, h
         wanted,
         match.model,
         resolve_accelerators(spec, own),
-        resolve_precisions(spec),
+        resolve_precisions(spec, match.model),
         engine,
         terms_of,
         costs,
@@ -84,7 +84,7 @@ def make_plan(spec: DeploymentSpec, wanted: Requirements, prices: Path | None, h
 def rebuild_deployment(spec: DeploymentSpec, option: PlanOption) -> Deployment:
     """The deployment of an option that a search for `spec` returned."""
     return sizing.build_deployment(
-        find_model(spec.model).model,
+        resolve_model(spec.model).model,
         find_accelerator_or_cpu(option.gpu, read_own_table(spec)),
         find_precision(option.precision),
         resolve_engine(spec),
