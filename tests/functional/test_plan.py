@@ -148,7 +148,7 @@ def test_watch_reads_the_store_and_tells_when_the_plan_is_full(deployed: Deploym
                 Settled(request_id=name, at=at + 1, outcome="ok", status=200, model="m", output_tokens=256),
             ]
     store = SqlStore(store_url(read_serving(home / "run" / "plan.json")))
-    store.drain("test", "test-segment", 1, records)
+    store.ledger.drain("test", "test-segment", 1, records)
     store.close()
     ended = run("plan", "watch", "--home", str(home), "--json")
     found = json.loads(ended.stdout)

@@ -54,7 +54,7 @@ def usage(
         return
     now = time.time()
     store = _open_store(find_home(home))
-    found = store.usage(now - parse_span(since) if since else 0.0, now + 1, by.value)
+    found = store.exchanges.usage(now - parse_span(since) if since else 0.0, now + 1, by.value, tenant=None)
     if json:
         show_json(found)
         return
@@ -144,7 +144,9 @@ def tail(
     while True:
         asked = time.time()
         rows = [
-            row for row in reversed(store.tail(lines if after is None else 1000, after)) if row.request_id not in shown
+            row
+            for row in reversed(store.exchanges.tail(lines if after is None else 1000, after, tenant=None))
+            if row.request_id not in shown
         ]
         shown = {row.request_id for row in rows} | (shown if len(shown) < 10_000 else set())
         for row in rows:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from steward.core.identity import DEFAULT_TENANT
 from steward.core.records import Attempt
 
 REQUESTS: Final = "requests"
@@ -109,23 +110,25 @@ class _Group:
 
 def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
     """What settled exchanges add; `rows` have the columns of the store's table."""
-    groups: dict[tuple[str, str, str, bool, str, str], _Group] = {}
+    groups: dict[tuple[str, str, str, str, bool, str, str], _Group] = {}
     calls: dict[tuple[str, str, str], _Histogram] = {}
     for row in rows:
         shadow, status = row["key_id"] == "shadow", classify_status(row["status"])
-        name = (row["endpoint"], row["route"], row["model"] or "", shadow, row["outcome"], status)
+        tenant = row.get("tenant", DEFAULT_TENANT)
+        name = (tenant, row["endpoint"], row["route"], row["model"] or "", shadow, row["outcome"], status)
         group = groups.get(name)
         if group is None:
             group = groups[name] = _Group()
         group.take(row)
         _count_attempts(calls, row)
     found: Counter[MeterKey] = Counter()
-    for (endpoint, route, model, shadow, outcome, status), group in groups.items():
+    for (tenant, endpoint, route, model, shadow, outcome, status), group in groups.items():
         base: Labels = (
             ("operation", OPERATIONS.get(endpoint, "other")),
             ("route", route),
             ("model", model),
             ("traffic", "shadow" if shadow else "client"),
+            *((("tenant", tenant),) if tenant != DEFAULT_TENANT else ()),
         )
         failed: Labels = (*base, ("error", "" if outcome == "ok" else outcome))
         found[REQUESTS, (*base, ("outcome", outcome), ("status", status)), ""] += group.requests

@@ -65,24 +65,6 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reset_tokens_s: float = 0.0
 
 
-class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A gateway key as it is stored: the secret only as a peppered HMAC."""
-
-    id: str
-    name: str
-    digest: str  # hex HMAC-SHA256 of the secret under the home's pepper
-    project: str = "default"
-    team: str | None = None
-    rpm: int | None = None  # requests per minute; None: limits.default applies, to each limit apart
-    tpm: int | None = None
-    concurrent: int | None = None
-    usd_per_day: float | None = None
-    usd_per_month: float | None = None
-    created_at: float
-    revoked_at: float | None = None
-    priority: Priority = "normal"  # in the queue of an overloaded route
-
-
 class Attempt(msgspec.Struct, frozen=True):
     """One try at one upstream within an exchange."""
 
@@ -99,6 +81,7 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
     request_id: str
     at: float
     key_id: str
+    tenant: str = "default"
     project: str
     endpoint: str  # "/v1/chat/completions"
     route: str
@@ -139,6 +122,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
     id: str
     at: float
     key_id: str
+    tenant: str = "default"
     project: str
     request_id: str
     score: float  # in [-1, 1]

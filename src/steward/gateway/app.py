@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from steward.core.errors import Refused
-from steward.core.records import KeyRecord
+from steward.core.keys import KeyRecord
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler
 from steward.gateway.limits import limit_headers

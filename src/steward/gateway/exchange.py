@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from steward.core.extend import Engine
-from steward.core.records import Attempt, Decision, KeyRecord, Settled
+from steward.core.keys import KeyRecord
+from steward.core.records import Attempt, Decision, Settled
 from steward.gateway.prompts import Prompt
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, Request, TokenUsage
 

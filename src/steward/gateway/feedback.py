@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from steward.core.records import Feedback, KeyRecord
+from steward.core.keys import KeyRecord
+from steward.core.records import Feedback
 from steward.gateway.wire import invalid
 
 MAX_TEXT: Final = 32 * 1024  # characters of a comment or correction

@@ -14,7 +14,8 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.core.records import Decision, KeyRecord, LimitSpec, Scope
+from steward.core.keys import KeyRecord
+from steward.core.records import Decision, LimitSpec, Scope
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
 QUANTILE: Final = 0.95

@@ -60,10 +60,10 @@ def snapshot(plan: ServePlan, store: SqlStore, now: float, gpus: GpuStatus = NO_
             Health(name=model.name, state="ok" if alive[model.name] else "down", detail=model.backend)
             for model in plan.models
         ),
-        series=tuple(store.series(since, bucket_s, until)),
+        series=tuple(store.exchanges.series(since, bucket_s, until, tenant=None)),
         bucket_s=bucket_s,
-        usage=store.usage(since, until, "model"),
-        last=tuple(store.tail(20)),
+        usage=store.exchanges.usage(since, until, "model", tenant=None),
+        last=tuple(store.exchanges.tail(20, tenant=None)),
         gpus=gpus,
     )
 
@@ -79,17 +79,19 @@ def metrics(plan: ServePlan, store: SqlStore, gpus: GpuStatus = NO_GPUS) -> str:
         processes=tuple(
             ProcessState(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]
         ),
-        open_requests=store.open_requests(),
+        open_requests=store.exchanges.count_open(),
         lines={
             route: (depth.waiting, depth.running) for route, depth in read_queue_depths(plan, _workers(state)).items()
         },
     )
     samples = (
         *deployment_samples(deployment),
-        *feedback_samples(store.feedback_sums()),
+        *feedback_samples(store.feedback.sums()),
         *gpu_samples(gpus),
     )
-    return render(store.meters(), samples, {model.name: PROVIDERS[model.backend] for model in plan.models})
+    return render(
+        store.meters.read(tenant=None), samples, {model.name: PROVIDERS[model.backend] for model in plan.models}
+    )
 
 
 def _state(plan: ServePlan) -> dict[str, Any]:

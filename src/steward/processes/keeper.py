@@ -10,9 +10,8 @@ import threading
 import time
 from pathlib import Path
 
-from sqlalchemy.exc import OperationalError
-
 from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import Unavailable
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.workflows.drain import drain_once
 from steward.workflows.sealing import SPOOL
@@ -56,8 +55,8 @@ def _round(folders: list[Path], store: SqlStore, told: set[str]) -> None:
     """Drain once; `told` is the damage that the log has named already."""
     try:
         reports = [drain_once(folder, store, time.time()) for folder in folders]
-    except OperationalError as error:  # the store is away; the ledger's files keep everything
-        log.warning("store unavailable, trying again: %s", type(error.orig).__name__)
+    except Unavailable as error:  # the ledger's files keep everything
+        log.warning("trying again: %s", error)
         return
     for damage in {item for report in reports for item in report.damaged} - told:
         told.add(damage)

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from steward.core.records import KeyRecord
+from steward.core.keys import KeyRecord
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CRC_CHARS: Final = 6  # 62^6 > 2^32

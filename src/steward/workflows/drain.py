@@ -33,7 +33,7 @@ def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
     settled = lost = 0
     damaged: list[str] = []
     writers = sorted({writer_of(path) for path in folder.glob("*.seg")} | {path.stem for path in folder.glob("*.lock")})
-    offsets = store.offsets()
+    offsets = store.ledger.offsets()
     for writer in writers:
         lock = try_lock(folder / f"{writer}.lock")  # before reading: a dead writer appends no more
         try:
@@ -46,13 +46,13 @@ def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
                     broken.append(segment)
                     damaged.append(f"{segment.name}: {error}")
             if lock is not None:
-                lost += store.lost(writer, now)
+                lost += store.ledger.settle_lost(writer, now)
             for segment in segments if lock is not None else segments[:-1]:
                 if segment in broken:
                     segment.rename(segment.with_suffix(".damaged"))  # for a person to look at
                 else:
                     segment.unlink()
-                store.forget(segment.name)
+                store.ledger.delete_segment(segment.name)
             if lock is not None:
                 (folder / f"{writer}.lock").unlink(missing_ok=True)
         finally:
@@ -79,6 +79,6 @@ def drain_segment(segment: Path, store: SqlStore, offset: int) -> int:
                 batch_bytes *= 2  # a frame larger than the batch
                 continue
             offset += used
-            settled += store.drain(writer_of(segment), segment.name, offset, records)
+            settled += store.ledger.drain(writer_of(segment), segment.name, offset, records)
             if used == len(buffer) < batch_bytes:  # what is written meanwhile waits for the next round
                 return settled

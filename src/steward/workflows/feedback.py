@@ -30,7 +30,7 @@ def read_report(home: Path, since: float, limit: int) -> FeedbackReport:
     """:raises Unavailable: nothing was served yet, or the store does not answer"""
     store = _open_store(home)
     try:
-        return store.feedback(since, limit)
+        return store.feedback.report(since, limit, tenant=None)
     finally:
         store.close()
 
@@ -40,7 +40,7 @@ def open_contents(home: Path, found: FeedbackReport) -> list[OpenedFeedback]:
     unseal = opener(home)
     store = _open_store(home)
     try:
-        records = store.feedback_sealed([row.id for row in found.last if row.has_content])
+        records = store.feedback.read_sealed([row.id for row in found.last if row.has_content], tenant=None)
     finally:
         store.close()
     contents = [msgspec.msgpack.decode(unseal(record), type=FeedbackContent) for record in records]

@@ -12,7 +12,8 @@ import msgspec
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.files import hold_lock, write_file
-from steward.core.records import KeyRecord, LimitSpec, Priority
+from steward.core.keys import KeyRecord
+from steward.core.records import LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, KeyBook, digest_secret, mint_key, parse_key
 
 MAX_LIMIT: Final = 1_000_000_000  # of any limit

@@ -39,10 +39,10 @@ def reconcile(home: Path, file: Path, tolerance: float, renamed: Mapping[str, st
     store = SqlStore(store_url(plan))
     try:
         since, until = _find_span(rows)
-        lost = store.lost_between(since, until)
+        lost = store.exchanges.count_lost(since, until, tenant=None)
         if all(row.request for row in rows):
             return compare_by_request(rows, _select_relevant(rows, store, since, until, upstream), tolerance, lost)
-        sums = [_name_upstream(item, upstream) for item in store.sums(since, until)]
+        sums = [_name_upstream(item, upstream) for item in store.exchanges.daily_sums(since, until, tenant=None)]
         return compare_by_day(rows, merge_sums(sums), _list_servers(plan), tolerance, lost)
     finally:
         store.close()
@@ -106,7 +106,10 @@ def _select_relevant(
     rows: list[ExportRow], store: SqlStore, since: float, until: float, upstream: Mapping[str, str]
 ) -> dict[str, UsageSum]:
     """The ledger's rows by upstream id: those that the export names, and where it has days, its models' others too."""
-    found = {name: _name_upstream(item, upstream) for name, item in store.sums_by_upstream_id(since, until).items()}
+    found = {
+        name: _name_upstream(item, upstream)
+        for name, item in store.exchanges.sums_by_upstream_id(since, until, tenant=None).items()
+    }
     named = {row.request for row in rows}
     models = {match_model(row.model, upstream.values()) for row in rows} if rows[0].day else set()
     return {name: item for name, item in found.items() if name in named or item.model in models}

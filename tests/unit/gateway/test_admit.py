@@ -12,7 +12,8 @@ import pytest
 
 from steward.adapters.limits.local import LocalLimiter
 from steward.core.errors import Refused
-from steward.core.records import KeyRecord, LimitSpec, Settled
+from steward.core.keys import KeyRecord
+from steward.core.records import LimitSpec, Settled
 from steward.gateway.exchange import Answer, Exchange, ModelEntry
 from steward.gateway.limits import LimitTable, OutputLengths
 from steward.gateway.middleware import admit

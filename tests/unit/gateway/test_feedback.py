@@ -3,7 +3,8 @@ import json
 import pytest
 
 from steward.core.errors import Refused
-from steward.core.records import Feedback, KeyRecord
+from steward.core.keys import KeyRecord
+from steward.core.records import Feedback
 from steward.gateway.feedback import MAX_TEXT, accept_feedback, decode
 
 ID = "req_" + "a" * 24

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from steward.core.errors import Refused
-from steward.core.records import Decision, KeyRecord, LimitSpec, Scope
+from steward.core.keys import KeyRecord
+from steward.core.records import Decision, LimitSpec, Scope
 from steward.gateway.limits import (
     LimitTable,
     OutputLengths,

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steward.core.records import KeyRecord
+from steward.core.keys import KeyRecord
 from steward.security.keys import KeyBook, digest_secret, mint_key, parse_key
 
 KEY = mint_key("live", bytes(range(9)), bytes(range(24)))

@@ -1,7 +1,7 @@
 """Feedback in the store: kept as it came, joined to its request where it is read.
 
-A request settles before or after its feedback arrives; the join does not care. It asks for the same project, so
-feedback on somebody else's request stays unmatched for ever.
+A request settles before or after its feedback arrives; the join does not care. It asks for the same tenant and project,
+so feedback on somebody else's request stays unmatched for ever.
 """
 
 from __future__ import annotations
@@ -11,64 +11,89 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import exchanges, feedback
 from steward.core.records import Feedback, FeedbackLabel, FeedbackReport, FeedbackRow, FeedbackSum
 
 _joined = feedback.outerjoin(
-    exchanges, sa.and_(exchanges.c.request_id == feedback.c.request_id, exchanges.c.project == feedback.c.project)
+    exchanges,
+    sa.and_(
+        exchanges.c.request_id == feedback.c.request_id,
+        exchanges.c.tenant == feedback.c.tenant,
+        exchanges.c.project == feedback.c.project,
+    ),
 )
 
 
-def rows_of(records: Sequence[Feedback]) -> list[dict[str, Any]]:
+def make_feedback_rows(records: Sequence[Feedback]) -> list[dict[str, Any]]:
     return [{name: getattr(record, name) for name in Feedback.__struct_fields__} for record in records]
 
 
-def report(connection: sa.Connection, since: float, limit: int) -> FeedbackReport:
-    """Counts and means over matched feedback since `since`, and the newest `limit` of all, newest first."""
-    found = connection.execute(
-        sa.select(
-            feedback.c.label,
-            sa.func.count().label("rows"),
-            sa.func.avg(feedback.c.score).label("mean_score"),
+class SqlFeedback:
+    """`core.stores.FeedbackStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def report(self, since: float, limit: int, *, tenant: str | None) -> FeedbackReport:
+        where = _select_since(since, tenant)
+        with self._database.read() as connection:
+            found = connection.execute(
+                sa.select(
+                    feedback.c.label,
+                    sa.func.count().label("rows"),
+                    sa.func.avg(feedback.c.score).label("mean_score"),
+                )
+                .select_from(_joined)
+                .where(where, exchanges.c.request_id.is_not(None))
+                .group_by(feedback.c.label)
+                .order_by(feedback.c.label)
+            ).all()
+            total = connection.execute(sa.select(sa.func.count()).where(where)).scalar_one()
+            last = tuple(_read_newest(connection, where, limit))
+        count = sum(row.rows for row in found)
+        return FeedbackReport(
+            count=count,
+            mean_score=sum(row.rows * row.mean_score for row in found) / count if count else None,
+            unmatched=total - count,
+            by_label=tuple(
+                FeedbackLabel(name=row.label or "none", count=row.rows, mean_score=row.mean_score) for row in found
+            ),
+            last=last,
         )
-        .select_from(_joined)
-        .where(feedback.c.at >= since, exchanges.c.request_id.is_not(None))
-        .group_by(feedback.c.label)
-        .order_by(feedback.c.label)
-    ).all()
-    every = connection.execute(sa.select(sa.func.count()).where(feedback.c.at >= since)).scalar_one()
-    count = sum(row.rows for row in found)
-    return FeedbackReport(
-        count=count,
-        mean_score=sum(row.rows * row.mean_score for row in found) / count if count else None,
-        unmatched=every - count,
-        by_label=tuple(
-            FeedbackLabel(name=row.label or "none", count=row.rows, mean_score=row.mean_score) for row in found
-        ),
-        last=tuple(_last(connection, since, limit)),
-    )
 
-
-def sums(connection: sa.Connection) -> list[FeedbackSum]:
-    """Matched feedback by route, model and sign of the score."""
-    sentiment = sa.case((feedback.c.score > 0, "positive"), (feedback.c.score < 0, "negative"), else_="neutral")
-    query = (
-        sa.select(
-            exchanges.c.route,
-            exchanges.c.model,
-            sentiment.label("sentiment"),
-            sa.func.count().label("count"),
-            sa.func.sum(sa.func.abs(feedback.c.score)).label("magnitude"),
+    def sums(self) -> list[FeedbackSum]:
+        sentiment = sa.case((feedback.c.score > 0, "positive"), (feedback.c.score < 0, "negative"), else_="neutral")
+        query = (
+            sa.select(
+                exchanges.c.route,
+                exchanges.c.model,
+                sentiment.label("sentiment"),
+                sa.func.count().label("count"),
+                sa.func.sum(sa.func.abs(feedback.c.score)).label("magnitude"),
+            )
+            .select_from(_joined)
+            .where(exchanges.c.request_id.is_not(None))
+            .group_by(exchanges.c.route, exchanges.c.model, sentiment)
+            .order_by(exchanges.c.route, exchanges.c.model, sentiment)
         )
-        .select_from(_joined)
-        .where(exchanges.c.request_id.is_not(None))
-        .group_by(exchanges.c.route, exchanges.c.model, sentiment)
-        .order_by(exchanges.c.route, exchanges.c.model, sentiment)
-    )
-    return [FeedbackSum(**row._mapping) for row in connection.execute(query)]
+        with self._database.read() as connection:
+            return [FeedbackSum(**row._mapping) for row in connection.execute(query)]
+
+    def read_sealed(self, ids: Sequence[str], *, tenant: str | None) -> list[Feedback]:
+        query = sa.select(feedback).where(feedback.c.id.in_(ids), feedback.c.sealed.is_not(None))
+        if tenant is not None:
+            query = query.where(feedback.c.tenant == tenant)
+        with self._database.read() as connection:
+            return [Feedback(**row._mapping) for row in connection.execute(query)]
 
 
-def _last(connection: sa.Connection, since: float, limit: int) -> list[FeedbackRow]:
+def _select_since(since: float, tenant: str | None) -> sa.ColumnElement[bool]:
+    where = feedback.c.at >= since
+    return where if tenant is None else sa.and_(where, feedback.c.tenant == tenant)
+
+
+def _read_newest(connection: sa.Connection, where: sa.ColumnElement[bool], limit: int) -> list[FeedbackRow]:
     query = (
         sa.select(
             *(feedback.c[name] for name in ("id", "at", "key_id", "project", "request_id", "score", "label")),
@@ -78,14 +103,8 @@ def _last(connection: sa.Connection, since: float, limit: int) -> list[FeedbackR
             feedback.c.sealed.is_not(None).label("has_content"),
         )
         .select_from(_joined)
-        .where(feedback.c.at >= since)
+        .where(where)
         .order_by(feedback.c.at.desc(), feedback.c.id)
         .limit(limit)
     )
     return [FeedbackRow(**row._mapping) for row in connection.execute(query)]
-
-
-def sealed(connection: sa.Connection, ids: Sequence[str]) -> list[Feedback]:
-    """Those of `ids` that have content."""
-    query = sa.select(feedback).where(feedback.c.id.in_(ids), feedback.c.sealed.is_not(None))
-    return [Feedback(**row._mapping) for row in connection.execute(query)]

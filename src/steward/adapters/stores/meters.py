@@ -8,28 +8,42 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import meters
+from steward.core.identity import DEFAULT_TENANT
 from steward.core.meters import Labels, MeterKey, MeterRow
 
 
-def add(connection: sa.Connection, counts: Mapping[MeterKey, float]) -> None:
-    """Add up. Rows are taken in one order, so that two keepers on one database never wait for each other both ways."""
+class SqlMeters:
+    """`core.stores.MeterStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, *, tenant: str | None) -> list[MeterRow]:
+        query = sa.select(meters).order_by(meters.c.meter, meters.c.labels, meters.c.part)
+        if tenant is not None:
+            query = query.where(meters.c.tenant == tenant)
+        with self._database.read() as connection:
+            return [
+                MeterRow(row.meter, msgspec.json.decode(row.labels, type=Labels), row.part, row.value)
+                for row in connection.execute(query)
+            ]
+
+
+def add_counts(connection: sa.Connection, counts: Mapping[MeterKey, float], table: sa.TableClause = meters) -> None:
+    """Add up. Rows are taken in one order, so that two keepers on one database never wait for each other both ways.
+
+    `table` is for a migration, which must write the table as it was at its revision.
+    """
     rows = [
         {"meter": meter, "labels": msgspec.json.encode(labels).decode(), "part": part, "value": float(value)}
+        | ({"tenant": dict(labels).get("tenant", DEFAULT_TENANT)} if "tenant" in table.c else {})
         for (meter, labels, part), value in sorted(counts.items())
     ]
     if not rows:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(meters)
-    grown = {"value": meters.c.value + insert.excluded.value}
+    insert = dialect.insert(table)
+    grown = {"value": table.c.value + insert.excluded.value}
     connection.execute(insert.on_conflict_do_update(index_elements=["meter", "labels", "part"], set_=grown), rows)
-
-
-def read(connection: sa.Connection) -> list[MeterRow]:
-    """All counts, ordered."""
-    query = sa.select(meters).order_by(meters.c.meter, meters.c.labels, meters.c.part)
-    return [
-        MeterRow(row.meter, msgspec.json.decode(row.labels, type=Labels), row.part, row.value)
-        for row in connection.execute(query)
-    ]

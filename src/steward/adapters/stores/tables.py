@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from steward.core.identity import DEFAULT_TENANT
+
 metadata = sa.MetaData()
+
+
+def _tenant() -> sa.Column[str]:
+    """Whose row it is; a release that knows no tenants writes `default`."""
+    return sa.Column("tenant", sa.String(64), nullable=False, server_default=DEFAULT_TENANT)
+
 
 outstanding = sa.Table(
     "outstanding",
@@ -12,6 +20,7 @@ outstanding = sa.Table(
     sa.Column("request_id", sa.String(64), primary_key=True),
     sa.Column("writer", sa.String(64), nullable=False, index=True),
     sa.Column("record", sa.LargeBinary, nullable=False),  # msgpack of the Admitted record
+    _tenant(),
 )
 
 exchanges = sa.Table(
@@ -43,6 +52,8 @@ exchanges = sa.Table(
     sa.Column("attempts", sa.LargeBinary, nullable=False),  # msgpack
     sa.Column("guards", sa.Text, nullable=False),
     sa.Column("upstream_id", sa.String(200)),
+    _tenant(),
+    sa.Index("ix_exchanges_tenant_at", "tenant", "at"),
 )
 
 feedback = sa.Table(
@@ -56,6 +67,7 @@ feedback = sa.Table(
     sa.Column("score", sa.Float, nullable=False),
     sa.Column("label", sa.String(64)),
     sa.Column("sealed", sa.LargeBinary),  # AES-256-GCM of comment and correction
+    _tenant(),
 )
 
 drained = sa.Table(
@@ -72,4 +84,80 @@ meters = sa.Table(
     sa.Column("labels", sa.String(1000), primary_key=True),  # JSON
     sa.Column("part", sa.String(24), primary_key=True),  # of a histogram: "sum" or a bucket's bound
     sa.Column("value", sa.Float, nullable=False),
+    _tenant(),  # of its labels; those of the default tenant name none
+)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # hex HMAC-SHA256 of the secret under a key pepper
+    sa.Column("pepper_version", sa.Integer, nullable=False),
+    _tenant(),
+    sa.Column("project", sa.String(200), nullable=False),
+    sa.Column("team", sa.String(200)),
+    sa.Column("rpm", sa.BigInteger),
+    sa.Column("tpm", sa.BigInteger),
+    sa.Column("concurrent", sa.BigInteger),
+    sa.Column("usd_per_day", sa.Float),
+    sa.Column("usd_per_month", sa.Float),
+    sa.Column("priority", sa.String(16), nullable=False),
+    sa.Column("rights", sa.Text, nullable=False),  # JSON list
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("created_by", sa.String(200), nullable=False),  # an actor, such as operator:1000
+    sa.Column("revoked_at", sa.Float),
+    sa.Column("revoked_by", sa.String(200)),
+)
+
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    sa.Column("kind", sa.String(40), primary_key=True),
+    sa.Column("tenant", sa.String(64), primary_key=True),  # empty where all tenants share it
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+roots = sa.Table(
+    "roots",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # always 1: a store has one root key
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+evidence = sa.Table(
+    "evidence",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("check", sa.String(64), nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("subject_digest", sa.String(100), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("expected", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("produced_at", sa.Float, nullable=False, index=True),
+    sa.Column("valid_until", sa.Float),
+    sa.Column("command", sa.Text, nullable=False),
+    sa.Column("signer", sa.String(200), nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.String(200), nullable=False),
+    sa.Column("leased_until", sa.Float, nullable=False),  # by the database's clock; 0: nobody runs it
+    sa.Column("due_at", sa.Float, nullable=False),
 )

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from steward.core.errors import Refused, Unavailable
 from steward.core.extend import Limiter
-from steward.core.records import KeyRecord, Reservation, Scope
+from steward.core.keys import KeyRecord
+from steward.core.records import Reservation, Scope
 from steward.gateway import dialects
 from steward.gateway.exchange import Answer, Exchange, Handler, Middleware, ModelEntry
 from steward.gateway.limits import (

@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Callable, Mapping
 
 from steward.core.errors import Refused
-from steward.core.records import KeyRecord
+from steward.core.keys import KeyRecord
 from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
 from steward.gateway.wire import decode_request
 

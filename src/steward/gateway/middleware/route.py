@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.core.records import KeyRecord
+from steward.core.keys import KeyRecord
 from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker
 from steward.gateway.routing import (

@@ -33,7 +33,7 @@ def watch_headroom(home: Path, clock: Callable[[], float] = time.time) -> Headro
     try:
         points = []
         while since < now:  # a day at a time, so that a busy store is not held in memory
-            points += store.series(since, HOUR_S, min(since + DAY_S, now))
+            points += store.exchanges.series(since, HOUR_S, min(since + DAY_S, now), tenant=None)
             since += DAY_S
     finally:
         store.close()

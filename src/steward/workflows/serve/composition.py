@@ -10,7 +10,7 @@ from steward.adapters.engines.http import HttpEngine
 from steward.adapters.limits.local import LocalLimiter
 from steward.core.errors import InputError
 from steward.core.extend import Guard, Limiter
-from steward.core.records import KeyRecord
+from steward.core.keys import KeyRecord
 from steward.core.secret import resolve
 from steward.gateway.exchange import Handler, Middleware, ModelEntry
 from steward.gateway.health import HealthTracker

@@ -15,7 +15,7 @@ import msgspec
 from steward.core.errors import Refused, StewardError
 from steward.core.extend import Guard
 from steward.core.files import read_stamp, write_file
-from steward.core.records import KeyRecord
+from steward.core.keys import KeyRecord
 from steward.gateway.app import Gateway
 from steward.gateway.exchange import Answer, Exchange
 from steward.gateway.feedback import accept_feedback

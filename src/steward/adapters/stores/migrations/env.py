@@ -1,4 +1,4 @@
-"""Alembic's entry: the connection comes from `SqlStore.migrate`."""
+"""Alembic's entry: the connection comes from `Database.migrate`."""
 
 from alembic import context
 

@@ -6,7 +6,7 @@ Revision ID: 0004
 import sqlalchemy as sa
 from alembic import op
 
-from steward.adapters.stores.meters import add
+from steward.adapters.stores.meters import add_counts
 from steward.core.meters import count_exchanges
 
 revision = "0004"
@@ -26,11 +26,12 @@ def upgrade() -> None:
         sa.Column("part", sa.String(24), primary_key=True),
         sa.Column("value", sa.Float, nullable=False),
     )
+    meters = sa.table("meters", *(sa.column(name) for name in ("meter", "labels", "part", "value")))
     connection = op.get_bind()
     exchanges = sa.table("exchanges", *(sa.column(name) for name in NEEDED))  # as they are at this revision
     settled = connection.execute(sa.select(exchanges)).mappings()
     while rows := settled.fetchmany(ROWS):
-        add(connection, count_exchanges(dict(row) for row in rows))
+        add_counts(connection, count_exchanges(dict(row) for row in rows), meters)
 
 
 def downgrade() -> None:

@@ -1,0 +1,130 @@
+"""One database for all families: its engine, transactions, migrations, clock, and what its failures mean.
+
+SQLAlchemy Core over SQLite (WAL) or PostgreSQL. A transaction that writes begins as a writer (SQLite: BEGIN
+IMMEDIATE), so that no other writer comes between what it reads and what it writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from steward.core.errors import InputError, Unavailable
+
+MIGRATION_LOCK: Final = 0x5357_4152_4400  # PostgreSQL advisory lock that one migrating process holds
+_PART_SIZE: Final = 500  # values in one IN (…); SQLite's limit of variables is higher
+
+
+class Database:
+    """`url` as SQLAlchemy reads it: sqlite:///FILE or postgresql+psycopg://…"""
+
+    def __init__(self, url: str) -> None:
+        if url.startswith("postgresql://"):
+            url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        self._engine = sa.create_engine(url, future=True)
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
+        if self.is_sqlite:
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            sa.event.listen(self._engine, "begin", _begin_sqlite)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection whose queries see one state of the database. :raises Unavailable, InputError:"""
+        with self._name_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that commits at the end of the block. :raises Unavailable, InputError: nothing was written"""
+        with self._name_errors(), self._engine.connect() as connection:
+            with connection.execution_options(steward_writes=True).begin():
+                yield connection
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest revision. Of several processes that try at once, the others wait.
+
+        :raises Unavailable, InputError:
+        """
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def clock(self) -> Any:
+        """The database's own time, in seconds since the epoch, as part of a statement."""
+        if self.is_sqlite:
+            return (sa.func.julianday("now") - 2440587.5) * 86400.0
+        return sa.extract("epoch", sa.func.clock_timestamp())
+
+    def insert(self, table: sa.Table) -> Any:
+        """The dialect's INSERT, which knows ON CONFLICT."""
+        return (sqlite if self.is_sqlite else postgresql).insert(table)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _name_errors(self) -> Iterator[None]:
+        """:raises Unavailable: no answer, no tables :raises InputError: what is there is not a database"""
+        try:
+            yield
+        except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+            kind = type(error.orig).__name__
+            raise Unavailable(
+                f"the store does not answer ({kind}); check that `steward up` and its database are running"
+            ) from error
+        except sa.exc.DatabaseError as error:  # SQLite: "file is not a database", "malformed"
+            place = self._engine.url.database
+            raise InputError(
+                f"the store {place} is damaged ({error.orig}); restore it from a backup, or move it away"
+            ) from error
+
+
+def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; those whose primary key exists are left as they are.
+
+    The driver gets the values as they stand: SQLAlchemy's own way through each of them costs four times the insert.
+    """
+    if rows:
+        text, names = _compile_insert(table, connection.dialect)
+        connection.exec_driver_sql(text, [tuple([row[name] for name in names]) for row in rows])
+
+
+def split_parts(values: Sequence[str]) -> list[Sequence[str]]:
+    """Runs of values, each short enough for one IN (…)."""
+    return [values[start : start + _PART_SIZE] for start in range(0, len(values), _PART_SIZE)]
+
+
+@lru_cache(maxsize=16)
+def _compile_insert(table: sa.Table, dialect: sa.Dialect) -> tuple[str, tuple[str, ...]]:
+    """The statement with the driver's own marks for values, and the columns in their order."""
+    postgres = dialect.name == "postgresql"
+    numbered: Any = type(dialect)
+    insert = (postgresql if postgres else sqlite).insert(table).on_conflict_do_nothing()
+    compiled: Any = insert.compile(dialect=numbered(paramstyle="format" if postgres else "qmark"))
+    return str(compiled), tuple(compiled.positiontup or ())
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver begins no transaction of its own: `_begin_sqlite` does
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("steward_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,31 @@
+"""Evidence in the store: added, never changed."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from steward.adapters.stores.database import Database, insert_rows
+from steward.adapters.stores.tables import evidence
+from steward.core.evidence import Evidence
+
+
+class SqlEvidence:
+    """`core.stores.EvidenceStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, record: Evidence, *, tenant: str) -> None:
+        row = {name: getattr(record, name) for name in Evidence.__struct_fields__}
+        with self._database.write() as connection:
+            insert_rows(connection, evidence, [{**row, "tenant": tenant}])
+
+    def list_evidence(self, limit: int, check: str | None = None, *, tenant: str | None) -> list[Evidence]:
+        columns = [evidence.c[name] for name in Evidence.__struct_fields__]
+        query = sa.select(*columns).order_by(evidence.c.produced_at.desc(), evidence.c.id).limit(limit)
+        if check is not None:
+            query = query.where(evidence.c.check == check)
+        if tenant is not None:
+            query = query.where(evidence.c.tenant == tenant)
+        with self._database.read() as connection:
+            return [Evidence(**row._mapping) for row in connection.execute(query)]

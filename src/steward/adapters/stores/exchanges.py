@@ -1,0 +1,161 @@
+"""Settled exchanges as they are read: usage, series, the newest, and sums to reconcile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from steward.adapters.stores.database import Database
+from steward.adapters.stores.tables import exchanges, outstanding
+from steward.core.records import ExchangeRow, SeriesPoint, Usage, UsageRow, UsageSum
+from steward.core.stores import UsageGroup
+
+_columns = exchanges.c
+_GROUPS: Final = {
+    "key": _columns.key_id,
+    "team": _columns.team,
+    "model": _columns.model,
+    "route": _columns.route,
+    "project": _columns.project,
+    "tenant": _columns.tenant,
+}
+
+
+class SqlExchanges:
+    """`core.stores.ExchangeStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def usage(self, since: float, until: float, by: UsageGroup | None, *, tenant: str | None) -> Usage:
+        sums = (
+            sa.func.count().label("requests"),
+            sa.func.coalesce(sa.func.sum(_columns.input_tokens), 0).label("input_tokens"),
+            sa.func.coalesce(sa.func.sum(_columns.output_tokens), 0).label("output_tokens"),
+            sa.func.coalesce(sa.func.sum(_columns.usd), 0.0).label("usd"),
+            sa.func.coalesce(sa.func.sum(sa.case((_columns.outcome != "ok", 1), else_=0)), 0).label("errors"),
+        )
+        span = _select_span(since, until, tenant)
+        with self._database.read() as connection:
+            total = connection.execute(sa.select(*sums).where(span)).one()
+            rows: list[UsageRow] = []
+            if by is not None:
+                group = self._day() if by == "day" else _GROUPS[by]
+                query = sa.select(group.label("name"), *sums).where(span).group_by(group).order_by(group)
+                rows = [UsageRow(name=str(row.name or "none"), **_read_sums(row)) for row in connection.execute(query)]
+        return Usage(**_read_sums(total), by=tuple(rows))
+
+    def daily_sums(self, since: float, until: float, *, tenant: str | None) -> list[UsageSum]:
+        day, model = self._day(), _columns.model
+        query = sa.select(day.label("day"), model, *_sum_columns()).group_by(day, model).order_by(day, model)
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(_select_span(since, until, tenant), model.is_not(None)))
+            return [_make_usage_sum(row) for row in rows]
+
+    def sums_by_upstream_id(self, since: float, until: float, *, tenant: str | None) -> dict[str, UsageSum]:
+        day, model, name = self._day(), _columns.model, _columns.upstream_id
+        columns = (sa.func.min(day).label("day"), sa.func.min(model).label("model"), name, *_sum_columns())
+        where = (_select_span(since, until, tenant), name.is_not(None), model.is_not(None))
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(*columns).where(*where).group_by(name)).all()
+        return {row.upstream_id: _make_usage_sum(row) for row in rows}
+
+    def count_lost(self, since: float, until: float, *, tenant: str | None) -> int:
+        query = sa.select(sa.func.count()).where(_select_span(since, until, tenant), _columns.outcome == "lost")
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def count_open(self) -> int:
+        with self._database.read() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(outstanding)).scalar_one())
+
+    def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:
+        names = ExchangeRow.__struct_fields__
+        query = sa.select(*(_columns[name] for name in names)).order_by(_columns.at.desc()).limit(limit)
+        if after is not None:
+            query = query.where(_columns.settled_at > after)
+        if tenant is not None:
+            query = query.where(_columns.tenant == tenant)
+        with self._database.read() as connection:
+            return [ExchangeRow(**row._mapping) for row in connection.execute(query)]
+
+    def series(self, since: float, bucket_s: float, until: float, *, tenant: str | None) -> list[SeriesPoint]:
+        query = sa.select(
+            _columns.at, _columns.outcome, _columns.output_tokens, _columns.duration_s, _columns.ttft_s
+        ).where(_select_span(since, until, tenant), _columns.key_id != "shadow")
+        count = max(1, round((until - since) / bucket_s))
+        buckets: list[list[Any]] = [[] for _ in range(count)]
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                buckets[min(count - 1, int((row.at - since) / bucket_s))].append(row)
+        return [_make_point(since + index * bucket_s, rows) for index, rows in enumerate(buckets)]
+
+    def _day(self) -> Any:
+        """The UTC day of admission, such as 2026-11-28."""
+        if self._database.is_sqlite:
+            return sa.func.date(_columns.at, "unixepoch")
+        return sa.func.to_char(sa.func.timezone("UTC", sa.func.to_timestamp(_columns.at)), "YYYY-MM-DD")
+
+
+def _select_span(since: float, until: float, tenant: str | None) -> sa.ColumnElement[bool]:
+    """Admitted in [since, until), of one tenant or of all."""
+    span = sa.and_(_columns.at >= since, _columns.at < until)
+    return span if tenant is None else sa.and_(span, _columns.tenant == tenant)
+
+
+def _sum_columns() -> tuple[Any, ...]:
+    return (
+        sa.func.count().label("requests"),
+        sa.func.sum(_columns.input_tokens).label("input_tokens"),
+        sa.func.sum(_columns.output_tokens).label("output_tokens"),
+        sa.func.coalesce(sa.func.sum(_columns.usd), 0.0).label("usd"),
+    )
+
+
+def _make_usage_sum(row: Any) -> UsageSum:
+    return UsageSum(
+        day=str(row.day),
+        model=str(row.model),
+        requests=int(row.requests),
+        input_tokens=int(row.input_tokens),
+        output_tokens=int(row.output_tokens),
+        usd=float(row.usd),
+    )
+
+
+def _read_sums(row: Any) -> dict[str, Any]:
+    return {
+        "requests": int(row.requests),
+        "input_tokens": int(row.input_tokens),
+        "output_tokens": int(row.output_tokens),
+        "usd": float(row.usd),
+        "errors": int(row.errors),
+    }
+
+
+def nearest_rank(ordered: Sequence[float], percent: float) -> float | None:
+    """The smallest value with at least `percent` of all values at or below it; None if there are no values.
+
+    >>> nearest_rank([15, 20, 35, 40, 50], 40)
+    20
+    """
+    if not ordered:
+        return None
+    return ordered[max(0, -(-len(ordered) * int(percent * 10) // 1000) - 1)]
+
+
+def _make_point(at: float, rows: list[Any]) -> SeriesPoint:
+    durations = sorted(row.duration_s for row in rows if row.outcome == "ok")
+    first = sorted(row.ttft_s for row in rows if row.ttft_s is not None)
+    return SeriesPoint(
+        at=at,
+        requests=len(rows),
+        errors=sum(row.outcome != "ok" for row in rows),
+        output_tokens=sum(row.output_tokens for row in rows),
+        p50_s=nearest_rank(durations, 50),
+        p95_s=nearest_rank(durations, 95),
+        p99_s=nearest_rank(durations, 99),
+        ttft_p50_s=nearest_rank(first, 50),
+    )

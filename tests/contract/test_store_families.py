@@ -1,0 +1,207 @@
+"""Tenants, keys, shared secrets, evidence and jobs: one suite over SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from steward.adapters.stores.database import MIGRATION_LOCK
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import Unavailable
+from steward.core.evidence import Evidence
+from steward.core.keys import KeyRecord
+from steward.core.records import Admitted, Feedback, Settled
+from steward.core.stores import WrappedSecret
+
+Open = Callable[[], SqlStore]
+
+
+def exchange(name: str, tenant: str, project: str = "p") -> list[Admitted | Settled]:
+    admitted = Admitted(
+        request_id=name, at=100.0, key_id="k", tenant=tenant, project=project, endpoint="/v1/chat/completions",
+        route="m", streamed=False,
+    )  # fmt: skip
+    settled = Settled(request_id=name, at=101.0, outcome="ok", status=200, model="m", usd=1.0, upstream_id=f"up-{name}")
+    return [admitted, settled]
+
+
+def feedback(name: str, tenant: str, request_id: str) -> Feedback:
+    return Feedback(
+        id=name, at=150.0, key_id="k", tenant=tenant, project="p", request_id=request_id, score=1.0, sealed=b"x"
+    )
+
+
+def test_several_processes_may_migrate_at_once(open_store: Open) -> None:
+    stores, failures = [open_store() for _ in range(4)], []
+
+    def migrate(store: SqlStore) -> None:
+        try:
+            store.migrate()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=migrate, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    stores[0].check()
+
+
+def test_a_migration_waits_for_another(open_store: Open, store: SqlStore) -> None:
+    done = threading.Event()
+    second = threading.Thread(target=lambda: (open_store().migrate(), done.set()))
+    with store.database.write() as connection:  # as `migrate` holds it
+        if not store.database.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+        second.start()
+        assert not done.wait(0.5)
+    second.join()
+    assert done.is_set()
+
+
+def test_a_tenant_sees_nothing_of_another(store: SqlStore) -> None:
+    records = [*exchange("a", "one"), *exchange("b", "two"), *exchange("c", "two")]
+    store.ledger.drain("w", "s", 1, [*records, feedback("f1", "one", "a"), feedback("f2", "two", "a")])
+    read = store.exchanges
+    for tenant, names in (("one", {"a"}), ("two", {"b", "c"}), ("three", set()), (None, {"a", "b", "c"})):
+        assert {row.request_id for row in read.tail(9, tenant=tenant)} == names
+        assert read.usage(0, 1e6, "tenant", tenant=tenant).requests == len(names)
+        assert sum(item.requests for item in read.daily_sums(0, 1e6, tenant=tenant)) == len(names)
+        assert set(read.sums_by_upstream_id(0, 1e6, tenant=tenant)) == {f"up-{name}" for name in names}
+        assert read.series(0, 1000, 1000, tenant=tenant)[0].requests == len(names)
+    assert [row.id for row in store.feedback.report(0, 9, tenant="two").last] == ["f2"]
+    assert store.feedback.read_sealed(["f1"], tenant="two") == []
+    labels = [dict(row.labels)["tenant"] for row in store.meters.read(tenant="two") if row.meter == "requests"]
+    assert labels == ["two"]
+
+
+def test_lost_requests_are_counted_for_their_tenant(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, exchange("a", "one")[:1])
+    assert store.ledger.settle_lost("w", 200.0) == 1
+    assert [store.exchanges.count_lost(0, 1e6, tenant=name) for name in ("one", "two")] == [1, 0]
+
+
+def test_feedback_never_joins_a_request_of_another_tenant(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, [*exchange("a", "one"), feedback("f1", "one", "a"), feedback("f2", "two", "a")])
+    assert {row.id: row.matched for row in store.feedback.report(0, 9, tenant=None).last} == {"f1": True, "f2": False}
+
+
+def test_rows_of_the_release_before_are_the_default_tenants(store: SqlStore) -> None:
+    row = "'a', 1, 2, 'k', 'p', '/v1/x', 'm', 0, false, 'ok', 200, 1, 1, false, 0.1, '', ''"
+    names = (
+        "request_id, at, settled_at, key_id, project, endpoint, route, route_version, streamed, outcome, status, "
+        "input_tokens, output_tokens, estimated, duration_s, attempts, guards"
+    )
+    with store.database.write() as connection:
+        connection.execute(sa.text(f"INSERT INTO exchanges ({names}) VALUES ({row})"))
+    assert store.exchanges.usage(0, 10, None, tenant="default").requests == 1
+
+
+KEY = KeyRecord(
+    id="k1", name="n", digest="d" * 64, tenant="one", rpm=5, created_at=1.0, created_by="operator:1000",
+    rights=frozenset({"infer"}),
+)  # fmt: skip
+
+
+def test_a_key_comes_back_as_it_was_kept(store: SqlStore) -> None:
+    store.keys.add([KEY])
+    store.keys.add([msgspec.structs.replace(KEY, name="another")])  # the id exists
+    assert store.keys.list_keys(tenant=None) == [KEY] == store.keys.list_keys(tenant="one")
+    assert store.keys.list_keys(tenant="two") == []
+
+
+def test_a_key_is_revoked_once_and_the_version_tells(store: SqlStore) -> None:
+    assert store.keys.version() == 0
+    store.keys.add([KEY])
+    first = store.keys.version()
+    revoked = store.keys.revoke("k1", 9.0, "operator:7")
+    assert revoked is not None and (revoked.revoked_at, revoked.revoked_by) == (9.0, "operator:7")
+    second = store.keys.version()
+    assert store.keys.revoke("k1", 10.0, "operator:8") is None and store.keys.revoke("none", 1.0, "x") is None
+    assert 0 < first < second == store.keys.version() and store.keys.list_keys(tenant=None) == [revoked]
+
+
+def test_the_first_secret_and_the_first_root_stay(store: SqlStore, open_store: Open) -> None:
+    other = open_store()
+    first, late = WrappedSecret("pepper", "", 1, b"a"), WrappedSecret("pepper", "", 1, b"b")
+    assert store.secrets.ensure(first, 1.0) == first == other.secrets.ensure(late, 2.0)
+    second = other.secrets.ensure(WrappedSecret("pepper", "", 2, b"c"), 2.0)
+    assert store.secrets.list_secrets("pepper") == [first, second] and store.secrets.list_secrets("none") == []
+    assert store.secrets.ensure_root("f1", 1.0) == "f1" == other.secrets.ensure_root("f2", 2.0)
+
+
+def evidence(name: str, at: float, check: str = "loadtest.run") -> Evidence:
+    return Evidence(
+        id=name, check=check, subject="model m", subject_digest="sha256:0", verdict="pass", value="p95 1 ms",
+        expected="p95 < 2 ms", source="r.json", produced_at=at, valid_until=None, command="steward load run",
+        signer="operator:1000",
+    )  # fmt: skip
+
+
+def test_evidence_is_added_never_changed_and_read_newest_first(store: SqlStore) -> None:
+    old, new = evidence("ev_1", 1.0), evidence("ev_2", 2.0, "data.contract")
+    for record in (old, new, msgspec.structs.replace(old, verdict="fail")):
+        store.evidence.add(record, tenant="default")
+    assert store.evidence.list_evidence(9, tenant="default") == [new, old]
+    assert store.evidence.list_evidence(9, "loadtest.run", tenant=None) == [old]
+    assert store.evidence.list_evidence(1, tenant=None) == [new] and store.evidence.list_evidence(9, tenant="x") == []
+
+
+def test_a_job_has_one_runner_at_a_time_and_waits_until_it_is_due(store: SqlStore, open_store: Open) -> None:
+    other = open_store()
+    assert store.jobs.claim("rollup", "one", 60.0) and not other.jobs.claim("rollup", "two", 60.0)
+    assert not store.jobs.claim("rollup", "one", 60.0)  # it runs already
+    assert not other.jobs.finish("rollup", "two", 0.0)  # not its job
+    assert store.jobs.finish("rollup", "one", 3600.0)
+    assert not other.jobs.claim("rollup", "two", 60.0)  # not due for an hour
+    assert other.jobs.claim("another", "two", 60.0)
+
+
+def test_a_lease_that_expired_is_free_and_its_late_runner_is_told(store: SqlStore, open_store: Open) -> None:
+    other = open_store()
+    assert store.jobs.claim("rollup", "dead", 0.05)
+    deadline = time.monotonic() + 10.0
+    while not other.jobs.claim("rollup", "alive", 60.0):
+        assert time.monotonic() < deadline
+    assert not store.jobs.finish("rollup", "dead", 3600.0)
+    assert other.jobs.finish("rollup", "alive", 0.0) and store.jobs.claim("rollup", "third", 60.0)
+
+
+def test_two_keepers_never_run_a_job_at_once(store: SqlStore, open_store: Open) -> None:
+    running, most, runs = [0], [0], [0]
+    guard = threading.Lock()
+
+    def keep(name: str) -> None:
+        mine = open_store()
+        while runs[0] < 20:
+            if mine.jobs.claim("rollup", name, 60.0):
+                with guard:
+                    running[0] += 1
+                    most[0] = max(most[0], running[0])
+                    runs[0] += 1
+                time.sleep(0.001)
+                with guard:
+                    running[0] -= 1
+                assert mine.jobs.finish("rollup", name, 0.0)
+
+    threads = [threading.Thread(target=keep, args=(f"k{number}",)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
+
+
+def test_a_failed_write_leaves_nothing(store: SqlStore) -> None:
+    with pytest.raises(Unavailable), store.database.write() as connection:
+        connection.execute(sa.text("INSERT INTO counters (name, value) VALUES ('x', 1)"))
+        connection.execute(sa.text("SELECT * FROM nothing_there"))
+    with store.database.read() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM counters")).scalar_one() == 0
