@@ -56,6 +56,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "models.0.backend": "embedded: another one takes another section",
     "store.kind": "with its url: tests/unit/test_settings.py",
     "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
+    "models.1.name": "as models.0.name; limits name this one",
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
