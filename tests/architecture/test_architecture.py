@@ -111,3 +111,18 @@ def test_no_process_is_forgotten() -> None:
     known = {"worker", "keeper", "console", "engine", "rating", "load_sender", "supervisor", "echo"}
     helping = {"http_protocol", "lifeline", "ports", "reloader", "__init__"}
     assert {path.stem for path in (SOURCE / "processes").glob("*.py")} == known | helping
+
+
+def test_no_path_of_the_console_is_reachable_that_is_not_in_a_table() -> None:
+    """Applications are made by `console.shell.serve` alone, and it mounts nothing but endpoints."""
+    makers = [path for path in (SOURCE / "console").rglob("*.py") if "Starlette(" in path.read_text()]
+    assert makers == [SOURCE / "console" / "shell.py"]
+    for path in (SOURCE / "console").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in ("Mount", "WebSocketRoute"), path
+                assert node.func.id != "Route" or path.name == "shell.py", path
+            if isinstance(node, ast.Compare):
+                names = {each.attr for each in (node.left, *node.comparators) if isinstance(each, ast.Attribute)}
+                assert not names & {"path", "method"}, f"{path}:{node.lineno}: a table of endpoints decides this"

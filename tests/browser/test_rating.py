@@ -105,7 +105,7 @@ def test_a_whole_study_with_the_keyboard_alone(page: chromium.Browser, study: St
     page.press(prefer(page, "stripes"), leads=True)
     for _ in range(3):
         page.press(prefer(page, "stripes"), leads=True)
-    assert "All 4 are done" in page.text()
+    assert "All 4 tasks are done" in page.text()
     page.go(study.invites["r2"])
     page.press("Enter", leads=True)
     for _ in range(4):
@@ -114,10 +114,10 @@ def test_a_whole_study_with_the_keyboard_alone(page: chromium.Browser, study: St
     page.press("Enter", leads=True)
     assert "Settle 4 disagreements" in page.text() and page.path() == "/lead"
     page.go(study.invites["lead"].partition("/invite")[0] + "/next")
-    assert "What raters said" in page.text()
+    assert "Votes so far" in page.text()
     for _ in range(4):
         page.press("4", leads=True)
-    assert "Nothing to settle" in page.text()
+    assert "No disagreements to settle" in page.text()
     found = study.agreement()
     assert (found["votes"], found["corrected"], found["settled"], found["pairs"][0]["bad"]) == (13, 1, 4, 4)
     assert {one["name"]: one["value"] for one in found["agreement"]}["raw agreement"] == 0
@@ -134,7 +134,7 @@ def test_everything_works_with_scripts_off(page: chromium.Browser, shared: Study
         while page.evaluate("document.activeElement.value") != "tie":
             page.press("Tab")
         page.press("Enter", leads=True)
-        assert (f"{done + 2} of 4" if done < 3 else "All 4 are done") in page.text()
+        assert (f"{done + 2} of 4" if done < 3 else "All 4 tasks are done") in page.text()
     found = shared.agreement()
     assert (found["raters"][4]["judged"], found["pairs"][0]["ties"], found["position"]["votes"] < 4) == (4, 4, True)
 

@@ -170,11 +170,11 @@ def test_a_bad_file_leaves_the_old_version_serving(start: Start, upstream: str) 
     deployment = start(text(upstream, upstream))
     deployment.file.write_text(text(upstream, upstream, 1.0, "routes: [{name: r, targets: [{model: mokc}]}]\n"))
     ended = deployment.command("reload")
-    assert ended.returncode == 2 and "version 1 goes on serving" in ended.stderr
+    assert ended.returncode == 2 and "version 1 is still serving" in ended.stderr
     assert f"{deployment.file}:4: unknown model (in route 'r') 'mokc'; did you mean 'mock'?" in ended.stderr
     assert deployment.ask("mock")[0] == 200 and deployment.version == 1
     assert "did you mean 'mock'?" in deployment.command("status").stdout
-    assert "version 1 goes on serving" in deployment.log.read_text()
+    assert "version 1 is still serving" in deployment.log.read_text()
     deployment.file.write_text("models: [\n")
     ended = deployment.command("reload")
     assert ended.returncode == 2 and f"{deployment.file}:2: not valid YAML" in ended.stderr

@@ -107,7 +107,7 @@ def _show(report: Report, json: bool) -> None:
         if json:
             raise typer.Exit(2 if report.outcome == "refused" else 4)
         kind = InputError if report.outcome == "refused" else Unavailable
-        raise kind(f"{report.error}\nversion {report.version} goes on serving")
+        raise kind(f"{report.error}\nversion {report.version} is still serving")
 
 
 def _lines(report: Report) -> list[str]:

@@ -35,6 +35,7 @@ def _show(state: dict[str, Any], ready: bool) -> None:
     from steward.console.status import span
 
     lasting = span(time.time() - state["started_at"])
+    rejected = state["config_error"]
     lines = [
         f"Ready, up for {lasting}" if ready else "Not ready: a request would not be answered now",
         "",
@@ -42,7 +43,7 @@ def _show(state: dict[str, Any], ready: bool) -> None:
         f"  status page  {state['console_url']}",
         f"  models       {', '.join(state['models'])}",
         f"  settings     version {state['config_version']}",
-        *([f"  The last change was not taken: {state['config_error']['message']}"] if state["config_error"] else []),
+        *([f"  The last configuration change was rejected: {rejected['message']}"] if rejected else []),
         "",
     ]
     show_lines(lines)

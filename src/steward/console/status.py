@@ -13,6 +13,7 @@ from steward.core.records import ExchangeRow, SeriesPoint, Snapshot
 from steward.web.charts import Line, bar_chart, line_chart
 
 GIB = 1024**3
+RECENT_S = 300.0  # of the last requests, for the sentence on top
 OLD_S = 45.0  # of readings that come every 10 s: something is wrong with the driver
 
 
@@ -33,16 +34,33 @@ def compact(value: float) -> str:
     return f"{value / 1000:.1f}k" if value >= 10_000 else f"{value:,.0f}"
 
 
+def find_problem(snapshot: Snapshot) -> str:
+    """The gravest thing that is wrong, as a sentence; empty where nothing is known to be."""
+    down = [item.name for item in (*snapshot.models, *snapshot.processes) if item.state != "ok"]
+    if down:
+        return f"{', '.join(down)} {'is' if len(down) == 1 else 'are'} down."
+    recent = [point for point in snapshot.series if point.at > snapshot.at - RECENT_S]
+    requests, errors = sum(point.requests for point in recent), sum(point.errors for point in recent)
+    if errors > requests / 2:
+        return f"Most requests fail: {errors:,} of {requests:,} in the last {span_of(RECENT_S)}."
+    if snapshot.gpus.error:
+        return "The GPUs cannot be read."
+    if snapshot.gpus.reading is not None and (issues := assess_gpus(snapshot.gpus.reading).issues):
+        indices = sorted({item.index for item in issues})
+        return f"GPU {', '.join(map(str, indices))} {'needs' if len(indices) == 1 else 'need'} attention."
+    if snapshot.config_error:
+        return "The last configuration change was rejected."
+    return ""
+
+
 def view(snapshot: Snapshot) -> dict[str, Any]:
     """The values of status.html."""
-    down = [item.name for item in (*snapshot.models, *snapshot.processes) if item.state != "ok"]
     usage, bucket = snapshot.usage, span_of(snapshot.bucket_s)
     whole = span_of(snapshot.bucket_s * len(snapshot.series))
+    problem = find_problem(snapshot)
     return {
-        "calm": not down,
-        "sentence": "Everything answers."
-        if not down
-        else f"{', '.join(down)} {'is' if len(down) == 1 else 'are'} down.",
+        "calm": not problem,
+        "sentence": problem or "All systems operational.",
         "snapshot": snapshot,
         "span": whole,
         "up_for": span(snapshot.at - snapshot.started_at),

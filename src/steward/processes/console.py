@@ -14,7 +14,8 @@ from typing import Any
 import uvicorn
 
 from steward.adapters.stores.sql import SqlStore
-from steward.console.app import Sessions, build
+from steward.console.app import build
+from steward.console.sessions import Sessions
 from steward.core.files import write_file
 from steward.core.gpus import GpuStatus
 from steward.core.records import Health, Snapshot

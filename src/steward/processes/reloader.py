@@ -86,7 +86,7 @@ class Reloader:
                     prompts.use(self._home, name, version)
                 reload.write_back(self._source.file, wanted.text)
                 stamp = read_stamp(self._source.file)
-        except Exception as error:  # whatever a file provokes, the old version goes on serving
+        except Exception as error:  # whatever a file provokes, the old version keeps serving
             named = error if isinstance(error, StewardError) else _unexpected(error, self._source.file)
             if not request.dry_run:
                 self._failed(named)
@@ -119,7 +119,7 @@ class Reloader:
         return workers
 
     def _failed(self, error: StewardError) -> None:
-        log.error("configuration not reloaded, version %d goes on serving: %s", self.version, error)
+        log.error("configuration not reloaded, version %d is still serving: %s", self.version, error)
         self._tell({"config_error": {"at": time.time(), "message": str(error)}})
 
 

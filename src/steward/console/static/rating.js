@@ -1,4 +1,4 @@
-// Keys for a page that is whole without them. Digits press a vote or choose a level; nothing is sent twice.
+// Keyboard shortcuts; the page works without JavaScript. Digits press a vote or choose a level; nothing is sent twice.
 
 const form = document.querySelector("form.task");
 let sent = false;

@@ -1,4 +1,4 @@
-// Two comforts on a page that is whole without them: a cursor on charts, and a refresh every five seconds.
+// Optional: a cursor on charts, and a refresh every five seconds. The page works without JavaScript.
 
 function attachCursor(figure) {
   const svg = figure.querySelector("svg");
@@ -28,7 +28,7 @@ async function refresh() {
   const live = document.getElementById("live");
   if (!live || document.hidden || live.querySelector("details[open]") || live.querySelector(".tip:not([hidden])")) return;
   try {
-    const answer = await fetch("/", { redirect: "error" });
+    const answer = await fetch(location.pathname, { redirect: "error" });
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     live.replaceChildren(...page.getElementById("live").children);

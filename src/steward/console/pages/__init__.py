@@ -1,0 +1,1 @@
+"""One module per page: a function `page(…)` that takes what the page shows and returns its endpoints."""

@@ -1,0 +1,31 @@
+"""The status page and the same record as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from steward.console.shell import Page, page_endpoint, render_page
+from steward.console.status import view
+from steward.core.identity import Principal
+from steward.core.records import Snapshot
+
+
+def page(snapshot: Callable[[], Snapshot]) -> Page:
+    """`snapshot` may block; it runs in a thread."""
+
+    async def status(request: Request, who: Principal) -> Response:
+        return render_page(request, "status.html", **view(await asyncio.to_thread(snapshot)))
+
+    async def as_json(request: Request, who: Principal) -> Response:
+        return Response(msgspec.json.encode(await asyncio.to_thread(snapshot)), media_type="application/json")
+
+    endpoints = (
+        page_endpoint("/", "console.read", status),
+        page_endpoint("/api/snapshot", "console.read", as_json),
+    )
+    return Page(endpoints, title="Status")

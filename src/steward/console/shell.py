@@ -1,0 +1,127 @@
+"""What all pages share: who is asking, what they may see, the headers, the layout and its navigation.
+
+A path is reachable only because it stands in a table of endpoints. Pages work without JavaScript; the script of the
+layout adds a refresh of `#live` every five seconds. Knows nothing of what pages show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+from urllib.parse import parse_qs
+
+import jinja2
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from steward.core.endpoint import Endpoint, Method, index_endpoints
+from steward.core.identity import Principal, Right
+
+Who = TypeVar("Who")
+Handler = Callable[[Request, Who], Awaitable[Response]]
+
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+FORM_LIMIT: Final = 65_536  # bytes of a form
+_templates = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True
+)
+
+
+class Page(NamedTuple):
+    """Endpoints that belong together. One with a title stands in the navigation, at its first endpoint's path."""
+
+    endpoints: tuple[Endpoint[Handler[Any]], ...]
+    title: str = ""
+
+
+class FormTooLarge(ValueError):
+    """A form of more than `FORM_LIMIT` bytes."""
+
+
+def page_endpoint(
+    path: str, permission: Right, handler: Handler[Who], method: Method = "GET"
+) -> Endpoint[Handler[Who]]:
+    """An endpoint that reads: it touches no client's request and changes no setting."""
+    return Endpoint(
+        method=method, path=path, permission=permission, tenancy="none", guards="none", audit="none", handler=handler
+    )
+
+
+def serve(
+    endpoints: Iterable[Endpoint[Handler[Who]]],
+    identify: Callable[[Request], Awaitable[tuple[Principal, Who]]],
+    refuse: Callable[[Request, Endpoint[Handler[Who]]], Response],
+    missing: Callable[[], Response] = lambda: PlainTextResponse("no such page", status_code=404),
+) -> Starlette:
+    """The application of a table of endpoints.
+
+    `identify` returns the principal whose rights count and what handlers take; `refuse` answers whoever lacks the
+    permission; `missing` answers unknown paths.
+    """
+
+    def guard(endpoint: Endpoint[Handler[Who]]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            principal, who = await identify(request)
+            allowed = principal.has(endpoint.permission)
+            response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
+            return _secure(response)
+
+        return answer
+
+    async def fail(request: Request, error: Exception) -> Response:
+        code = error.status_code if isinstance(error, HTTPException) else 500
+        return _secure(missing() if code == 404 else PlainTextResponse("method not allowed", status_code=code))
+
+    table = index_endpoints(endpoints)
+    routes = [
+        Route(path, guard(endpoint), methods=[method])
+        for path, methods in table.items()
+        for method, endpoint in methods.items()
+    ]
+    return Starlette(routes=routes, exception_handlers={404: fail, 405: fail})
+
+
+def render(template: str, code: int = 200, /, **values: object) -> Response:
+    return Response(_templates.get_template(template).render(**values), code, media_type="text/html")
+
+
+def render_page(request: Request, template: str, /, **values: object) -> Response:
+    """A page in the console's layout, with its navigation."""
+    return render(template, navigation=request.state.navigation, here=request.url.path, **values)
+
+
+def redirect(path: str) -> Response:
+    return RedirectResponse(path, status_code=303)
+
+
+def list_navigation(pages: Iterable[Page]) -> list[tuple[str, str]]:
+    """Title and path of each page that has a title; empty where there is only one, which needs no menu."""
+    titled = [(page.title, page.endpoints[0].path) for page in pages if page.title]
+    return titled if len(titled) > 1 else []
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The first value of each field. :raises FormTooLarge: more than `FORM_LIMIT` bytes"""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_LIMIT:
+            raise FormTooLarge(f"the form is larger than {FORM_LIMIT} bytes")
+    return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def _secure(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

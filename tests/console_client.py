@@ -1,0 +1,48 @@
+"""Asks an ASGI application without a server, and a snapshot to show."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.applications import Starlette
+
+from steward.core.records import ExchangeRow, Health, SeriesPoint, Snapshot, Usage
+
+
+def snapshot(requests: int = 2, state: Any = "ok") -> Snapshot:
+    point = SeriesPoint(
+        at=0.0, requests=requests, errors=0, output_tokens=9, p50_s=0.1, p95_s=0.2, p99_s=0.3, ttft_p50_s=0.1
+    )
+    row = ExchangeRow(
+        request_id="r", at=1.0, key_id="k", route="m", model="<b>m</b>", endpoint="/v1/completions", streamed=True,
+        outcome="ok", status=200, input_tokens=1, output_tokens=2, ttft_s=0.01, duration_s=0.02,
+    )  # fmt: skip
+    usage = Usage(requests=requests, input_tokens=1, output_tokens=2, usd=0.0, errors=0)
+    return Snapshot(
+        at=60.0, started_at=0.0, gateway_url="http://g", version="1", processes=(Health(name="keeper", state=state),),
+        models=(), series=(point,), bucket_s=60.0, usage=usage, last=(row,),
+    )  # fmt: skip
+
+
+def ask(
+    app: Starlette, method: str, path: str, body: bytes = b"", cookie: str = "", client: str = "10.0.0.9", **more: str
+) -> tuple[int, dict[str, str], str]:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    given = {"cookie": cookie, "host": "x", **more}
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()]
+    scope = {
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "scheme": "http", "headers": pairs, "client": (client, 1),
+        "server": ("x", 80), "http_version": "1.1",
+    }  # fmt: skip
+    asyncio.run(app(scope, receive, send))
+    headers = {key.decode(): value.decode() for key, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:]).decode()

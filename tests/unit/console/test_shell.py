@@ -1,0 +1,80 @@
+"""A table of endpoints as an application."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from console_client import ask
+from steward.console.shell import HEADERS, Page, list_navigation, page_endpoint, read_form, serve
+from steward.core.endpoint import Endpoint
+from steward.core.errors import Contradiction
+from steward.core.identity import ANONYMOUS, Principal
+
+READER = Principal(kind="person", id="r", rights=frozenset({"console.read"}))
+
+
+async def show(request: Request, who: str) -> Response:
+    return PlainTextResponse(f"for {who}")
+
+
+async def save(request: Request, who: str) -> Response:
+    return PlainTextResponse(str(sorted((await read_form(request)).items())))
+
+
+async def identify(request: Request) -> tuple[Principal, str]:
+    return (READER, "a reader") if request.cookies.get("in") else (ANONYMOUS, "nobody")
+
+
+def refuse(request: Request, endpoint: Endpoint[object]) -> Response:
+    return PlainTextResponse(f"needs {endpoint.permission}", status_code=401)
+
+
+def toy() -> Starlette:
+    table = [
+        page_endpoint("/", "public", show),
+        page_endpoint("/inner/{name}", "console.read", show),
+        page_endpoint("/inner/{name}", "console.read", save, "POST"),
+        page_endpoint("/secret", "keys.manage", show),
+    ]
+    return serve(table, identify, refuse)
+
+
+def test_only_who_has_the_permission_reaches_the_handler() -> None:
+    assert ask(toy(), "GET", "/")[::2] == (200, "for nobody")
+    assert ask(toy(), "GET", "/inner/x")[::2] == (401, "needs console.read")
+    assert ask(toy(), "GET", "/inner/x", cookie="in=1")[::2] == (200, "for a reader")
+    assert ask(toy(), "GET", "/secret", cookie="in=1")[::2] == (401, "needs keys.manage")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nothing", 404), ("GET", "/inner/x/y", 404), ("PUT", "/inner/x", 405), ("POST", "/", 405)],
+)
+def test_what_is_not_in_the_table_is_not_reachable(method: str, path: str, status: int) -> None:
+    assert ask(toy(), method, path, cookie="in=1")[0] == status
+
+
+@pytest.mark.parametrize("path", ["/", "/inner/x", "/nothing"])
+def test_every_answer_carries_the_security_headers(path: str) -> None:
+    headers = ask(toy(), "GET", path)[1]
+    assert {name.lower(): value for name, value in HEADERS.items()}.items() <= headers.items()
+    assert headers["cache-control"] == "no-store"
+
+
+def test_a_form_gives_the_first_value_of_each_field() -> None:
+    said = ask(toy(), "POST", "/inner/x", b"a=1&b=%C3%A4&a=2", cookie="in=1")[2]
+    assert said == "[('a', '1'), ('b', 'ä')]"
+
+
+def test_one_path_cannot_stand_twice() -> None:
+    with pytest.raises(Contradiction, match="two endpoints for GET /"):
+        serve([page_endpoint("/", "public", show), page_endpoint("/", "public", show)], identify, refuse)
+
+
+def test_a_single_page_needs_no_navigation() -> None:
+    status = Page((page_endpoint("/", "public", show),), title="Status")
+    keys = Page((page_endpoint("/keys", "public", show), page_endpoint("/keys", "public", save, "POST")), title="Keys")
+    health = Page((page_endpoint("/healthz", "public", show),))
+    assert list_navigation([status, health]) == []
+    assert list_navigation([status, health, keys]) == [("Status", "/"), ("Keys", "/keys")]
