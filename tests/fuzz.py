@@ -22,8 +22,10 @@ from typing import Any
 from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway import dialects
-from steward.gateway.exchange import Answer, Exchange, ModelEntry
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange
 from steward.gateway.guards import GuardedStream, guard_answer, guard_request
+from steward.gateway.models import ModelEntry
 from steward.gateway.relay import Outgoing, Relay, build_outgoing, convert_answer, convert_error, parse_early_error
 from steward.gateway.sse import event_data
 from steward.gateway.wire import decode_request, upstream_error
@@ -72,7 +74,9 @@ def stream_target(data: bytes) -> None:
             outgoing = Outgoing(endpoint, b"") if native else Outgoing(dialects.CHAT, b"", translation, ASKED)
             exchange = Exchange("req_1", endpoint, {}, b"", 0.0, 0.0)
             relay = Relay(exchange, outgoing)
-            out = b"".join(relay.pass_on(relay.scanner.feed(data[at : at + step])) for at in range(0, len(data), step))
+            out = b"".join(
+                relay.relay_events(relay.scanner.feed(data[at : at + step])) for at in range(0, len(data), step)
+            )
             out += relay.end()
             if exchange.truncated:
                 assert b"stream_truncated" in out or b'"type":"error"' in out

@@ -34,7 +34,7 @@ import aiohttp
 from conftest import Deployment, mock
 from steward.core.records import Admitted, Settled
 from steward.gateway.ledger import decode_frames, writer_of
-from steward.gateway.middleware.authenticate import pseudonym
+from steward.gateway.middleware.identify import pseudonym
 
 CLIENTS = 12
 PRICE = (2.0, 6.0)  # USD per million tokens in and out, of every model

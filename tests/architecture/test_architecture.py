@@ -7,10 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from steward.gateway.app import MOUNTS, Mount
+from steward.core.endpoint import Endpoint, index_endpoints
+from steward.core.errors import Contradiction
+from steward.gateway.endpoints import build_endpoints
+from steward.gateway.rejections import RejectionCounter
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCE = ROOT / "src" / "steward"
@@ -18,6 +22,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 EDGES = {"adapters", "workflows", "processes", "console", "cli"}
 EDGE_FILES = {
     "gateway/app.py",
+    "gateway/endpoints.py",
+    "gateway/http.py",
     "gateway/stream.py",
     "gateway/middleware",
     "core/extend.py",
@@ -66,16 +72,45 @@ def test_one_place_replaces_files_and_takes_locks() -> None:
     assert users == {"files.py"}
 
 
-def test_a_mount_cannot_be_made_without_its_declarations() -> None:
-    for field in ("permission", "tenancy", "guards", "audit"):
-        values = {name: getattr(MOUNTS[0], name) for name in Mount.__struct_fields__ if name != field}
-        with pytest.raises(TypeError, match=field):
-            Mount(**values)
-    assert all(
-        mount.guards == "request-and-answer" and mount.audit == "ledger"
-        for mount in MOUNTS
-        if mount.permission == "infer"
-    )
+class NoService:
+    """Endpoints are looked at here, never called."""
+
+    max_body_bytes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} is not called")
+
+
+GATEWAY = build_endpoints(cast(Any, NoService()), RejectionCounter())
+
+
+@pytest.mark.parametrize("field", ["method", "path", "permission", "tenancy", "guards", "audit", "handler"])
+def test_an_endpoint_cannot_be_made_without_its_declarations(field: str) -> None:
+    values = {name: getattr(GATEWAY[0], name) for name in Endpoint.__struct_fields__ if name != field}
+    with pytest.raises(TypeError, match=field):
+        Endpoint(**values)
+
+
+def test_every_request_that_reaches_a_model_is_guarded_and_recorded() -> None:
+    for endpoint in GATEWAY:
+        if endpoint.permission == "infer":
+            assert (endpoint.tenancy, endpoint.guards, endpoint.audit) == ("principal", "request-and-answer", "ledger")
+        if endpoint.tenancy == "none":
+            assert endpoint.permission == "public" and endpoint.path in ("/healthz", "/readyz")
+
+
+def test_one_path_and_method_has_one_endpoint() -> None:
+    with pytest.raises(Contradiction, match="two endpoints for POST /v1/chat/completions"):
+        index_endpoints([*GATEWAY, GATEWAY[0]])
+
+
+def test_no_path_of_the_gateway_is_reachable_beside_the_table() -> None:
+    """The application compares no path and no permission but `public`; a handler is found in the table alone."""
+    for name in ("app.py", "http.py"):
+        for node in ast.walk(ast.parse((SOURCE / "gateway" / name).read_text())):
+            if isinstance(node, ast.Compare):
+                text = ast.unparse(node)
+                assert ".path ==" not in text and "'/v1" not in text and "'/healthz" not in text, f"{name}: {text}"
 
 
 def test_links_in_documents_lead_somewhere() -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import Deployment, mock, run, until
-from steward.gateway.middleware.authenticate import pseudonym
+from steward.gateway.middleware.identify import pseudonym
 
 HI = [{"role": "user", "content": "hi"}]
 BODIES: dict[str, dict[str, Any]] = {

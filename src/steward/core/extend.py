@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 
 from steward.core.gpus import GpuReading
+from steward.core.identity import Caller
 from steward.core.records import Decision, LedgerRecord, Reservation, Scope
 from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
@@ -31,6 +32,9 @@ class GuardContext(Protocol):
     conversation: str | None
 
     @property
+    def tenant(self) -> str: ...
+
+    @property
     def project(self) -> str: ...
 
 
@@ -52,6 +56,18 @@ class Guard(Protocol):
 
     def close(self, exchange: GuardContext) -> Verdict:
         """Judge the whole answer, after its last delta."""
+        ...
+
+
+class Authenticator(Protocol):
+    """Finds out who sends a request."""
+
+    def authenticate(self, headers: Mapping[str, str]) -> Caller:
+        """Whoever the request's headers (names in lower case) prove to be its sender. Called for each request, on the
+        event loop: no I/O.
+
+        :raises Refused: 401, no proof or a wrong one; 503, it cannot be told now
+        """
         ...
 
 

@@ -6,6 +6,8 @@ from typing import Final, Literal, get_args
 
 import msgspec
 
+from steward.core.records import LimitSpec, Priority
+
 PrincipalKind = Literal["key", "person", "certificate", "service", "operator", "anonymous"]
 Right = Literal[
     "public",  # needs no principal; everybody has it
@@ -58,6 +60,20 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ANONYMOUS: Final = Principal(kind="anonymous", id="-")
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """A principal as the gateway knows it: who it is, what limits it has of its own, and how urgent its requests are.
+
+    A change of any of these makes another caller, so that what is worked out for one can be kept beside it.
+    """
+
+    principal: Principal
+    limits: LimitSpec = LimitSpec()  # of its own; limits.default applies where a limit is None
+    priority: Priority = "normal"  # in the queue of an overloaded route
+
+
+NOBODY: Final = Caller(principal=ANONYMOUS)
 
 
 def operator(uid: int) -> Principal:

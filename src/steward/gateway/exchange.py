@@ -1,45 +1,41 @@
-"""One request and its answer, as the handlers pass it along."""
+"""One request and its answer, as the middleware passes it along.
+
+When an answer has ended, each middleware that holds something for it does its part: `when_ended` takes what to do. The
+endings run from the inside out, in the reverse of the order in which `compose_generation` lists the middleware:
+
+    call    lets the upstream go and marks a broken attempt
+    route   tells the model's health how the stream ended
+    settle  writes the ledger's row
+    queue   gives the place to the next request
+    admit   settles the reservation with the row, and learns the answer's length
+    worker  leaves the generation of the configuration
+
+So each may use what those inside it have written, as if all of them stood in nested `finally` blocks.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from steward.core.extend import Engine
-from steward.core.keys import KeyRecord
+from steward.core.identity import NOBODY, Caller
 from steward.core.records import Attempt, Decision, Settled
+from steward.gateway.answer import Answer
 from steward.gateway.prompts import Prompt
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, Request, TokenUsage
 
-if TYPE_CHECKING:
-    from steward.gateway.stream import Stream
-
-OPENAI_ENDPOINTS: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
-
-
-class ModelEntry(msgspec.Struct, frozen=True):
-    """A model that can be called: its engine, the name it has there, its price in USD per million tokens."""
-
-    name: str
-    engine: Engine
-    upstream_model: str
-    input_price: float | None = None
-    output_price: float | None = None
-    endpoints: frozenset[str] = OPENAI_ENDPOINTS  # those that its engine answers itself
-
 
 class Exchange:
-    """What is known of a request; handlers fill it in. Content is only in `body`."""
+    """What is known of a request; the middleware named in each part fills it in. Content is only in `body`."""
 
     __slots__ = (
         "__weakref__",  # guards remember an exchange as long as it lives
+        "_endings",
+        "answered_by",
         "asked_usage",
         "at",
-        "at_end",
         "attempts",
         "body",
+        "caller",
         "client_closed",
         "conversation",
         "cut_off",
@@ -49,7 +45,6 @@ class Exchange:
         "failed",
         "guards",
         "headers",
-        "key",
         "model",
         "prompt",
         "prompt_version",
@@ -70,7 +65,14 @@ class Exchange:
     )
 
     def __init__(
-        self, request_id: str, endpoint: str, headers: Mapping[str, str], body: bytes, at: float, started: float
+        self,
+        request_id: str,
+        endpoint: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        at: float,
+        started: float,
+        caller: Caller = NOBODY,
     ) -> None:
         self.request_id = request_id
         self.endpoint = endpoint
@@ -78,36 +80,56 @@ class Exchange:
         self.body = body
         self.at = at  # seconds since the epoch
         self.started = started  # monotonic seconds
+        self.caller = caller
+        self.client_closed = False
+        self.cut_off = False  # by us: it ran past its budget, or the gateway stops
+        self._endings: list[Callable[[], None]] = []
+        # the worker
+        self.route_version = 0
+        # identify
         self.request: Request = Request(model="")
-        self.key: KeyRecord | None = None
+        self.subject: str | None = None
+        self.conversation: str | None = None
+        # choose_prompt
+        self.prompt: Prompt | None = None
+        self.prompt_version: str | None = None
+        # admit
+        self.route = ""
         self.decision: Decision | None = None
         self.reserved_input = 0
         self.reserved_output = COMMON_OUTPUT_TOKENS
         self.reserved_usd: float | None = None
+        # settle
         self.settled: Settled | None = None
-        self.route = ""
-        self.route_version = 0
-        self.prompt: Prompt | None = None
-        self.prompt_version: str | None = None
-        self.model: str | None = None
-        self.subject: str | None = None
-        self.conversation: str | None = None
-        self.attempts: list[Attempt] = []
+        # guard
         self.guards: list[str] = []
-        self.usage: TokenUsage | None = None
-        self.upstream_id: str | None = None
-        self.events = 0
+        # route and call
+        self.model: str | None = None
+        self.attempts: list[Attempt] = []
         self.ttft_s: float | None = None
         self.asked_usage = False
+        # the relay, from what the upstream sends
+        self.usage: TokenUsage | None = None
+        self.upstream_id: str | None = None
+        self.answered_by: str | None = None  # the model's name and fingerprint as the upstream spells them
+        self.events = 0
         self.failed = False
         self.truncated = False
-        self.client_closed = False
-        self.cut_off = False  # by us: it ran past its budget
-        self.at_end: list[Callable[[], None]] = []  # called once, when the answer has ended, however it ended
+
+    def when_ended(self, answer: Answer, finish: Callable[[], None]) -> None:
+        """Call `finish` once, when `answer` has ended, however it ends: a whole one has now, a stream will."""
+        if answer.stream is None:
+            finish()
+        else:
+            self._endings.append(finish)
 
     def end(self) -> None:
-        while self.at_end:
-            self.at_end.pop()()
+        """Run the endings, the innermost first; one that fails does not keep the others from running."""
+        if self._endings:
+            try:
+                self._endings.pop(0)()
+            finally:
+                self.end()
 
     def estimate_input(self) -> int:
         """Tokens of the request and of the route's prompt, at 4 bytes each."""
@@ -119,27 +141,12 @@ class Exchange:
         return bool(self.request.stream)
 
     @property
+    def tenant(self) -> str:
+        return self.caller.principal.tenant
+
+    @property
     def project(self) -> str:
-        return self.key.project if self.key else ""
-
-
-class Answer:
-    """Status, headers and either a whole body or a stream of whole events."""
-
-    __slots__ = ("body", "content_type", "headers", "status", "stream")
-
-    def __init__(
-        self,
-        status: int,
-        body: bytes = b"",
-        stream: Stream | None = None,
-        content_type: bytes = b"application/json",
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.stream = stream
-        self.content_type = content_type
-        self.headers: list[tuple[bytes, bytes]] = []
+        return self.caller.principal.project
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from steward.core.keys import KeyRecord
+from steward.core.identity import Caller
 from steward.core.records import Feedback
 from steward.gateway.wire import invalid
 
@@ -74,7 +74,7 @@ def decode(body: bytes) -> FeedbackBody:
     return feedback
 
 
-def accept_feedback(body: bytes, key: KeyRecord, feedback_id: str, at: float, seal: Seal) -> tuple[Feedback, bytes]:
+def accept_feedback(body: bytes, caller: Caller, feedback_id: str, at: float, seal: Seal) -> tuple[Feedback, bytes]:
     """The record to keep and the answer to send.
 
     :raises Refused: 400
@@ -83,8 +83,9 @@ def accept_feedback(body: bytes, key: KeyRecord, feedback_id: str, at: float, se
     record = Feedback(
         id=feedback_id,
         at=at,
-        key_id=key.id,
-        project=key.project,
+        key_id=caller.principal.id,
+        tenant=caller.principal.tenant,
+        project=caller.principal.project,
         request_id=feedback.request_id,
         score=feedback.score,
         label=feedback.label,

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.core.keys import KeyRecord
+from steward.core.identity import Caller
 from steward.core.records import Decision, LimitSpec, Scope
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
@@ -32,32 +32,24 @@ class LimitTable(msgspec.Struct, frozen=True, kw_only=True):
     models: Mapping[str, LimitSpec] = {}
 
 
-def merge_key_limits(key: KeyRecord, default: LimitSpec) -> LimitSpec:
-    """A key's own limits; the default where it has none of a kind."""
-
-    def first(own: float | None, common: float | None) -> float | None:
-        return own if own is not None else common
-
-    return msgspec.convert(
-        {
-            "requests_per_minute": first(key.rpm, default.requests_per_minute),
-            "tokens_per_minute": first(key.tpm, default.tokens_per_minute),
-            "concurrent": first(key.concurrent, default.concurrent),
-            "usd_per_day": first(key.usd_per_day, default.usd_per_day),
-            "usd_per_month": first(key.usd_per_month, default.usd_per_month),
-        },
-        LimitSpec,
-    )
+def merge_limits(own: LimitSpec, default: LimitSpec) -> LimitSpec:
+    """A caller's own limits; the default where it has none of a kind."""
+    values = {
+        name: getattr(default, name) if getattr(own, name) is None else getattr(own, name)
+        for name in LimitSpec.__struct_fields__
+    }
+    return LimitSpec(**values)
 
 
-def list_scopes(key: KeyRecord, route: str, table: LimitTable) -> tuple[Scope, ...]:
+def list_scopes(caller: Caller, route: str, table: LimitTable) -> tuple[Scope, ...]:
     """Whose limits a request counts against; only those that have any."""
-    found = [Scope(f"key:{key.id}", merge_key_limits(key, table.default))]
-    if key.team is not None and key.team in table.teams:
-        found.append(Scope(f"team:{key.team}", table.teams[key.team]))
+    principal = caller.principal
+    scopes = [Scope(f"key:{principal.id}", merge_limits(caller.limits, table.default))]
+    if principal.team is not None and principal.team in table.teams:
+        scopes.append(Scope(f"team:{principal.team}", table.teams[principal.team]))
     if route in table.models:
-        found.append(Scope(f"model:{route}", table.models[route]))
-    return tuple(scope for scope in found if scope.limits.any())
+        scopes.append(Scope(f"model:{route}", table.models[route]))
+    return tuple(scope for scope in scopes if scope.limits.any())
 
 
 def counts_tokens(scopes: Iterable[Scope]) -> bool:
@@ -129,37 +121,6 @@ def max_price(prices: Sequence[tuple[str, float | None, float | None]]) -> tuple
 
 def cost_usd(input_tokens: int, output_tokens: int, prices: tuple[float, float]) -> float:
     return (input_tokens * prices[0] + output_tokens * prices[1]) / 1e6
-
-
-class RunningEstimate:
-    """Output tokens of a stream so far, without parsing it.
-
-    At least one for each event; where events are longer than the shortest seen, whose text is taken for one token,
-    a further one for each 4 bytes more. An upstream that puts many tokens into every event has no short one: what is
-    longer than any event needs around its text counts as text, unless it carries logprobs.
-    """
-
-    AROUND: Final = 1024  # bytes of an event without its text: 150 to 400 in the three dialects
-
-    def __init__(self) -> None:
-        self._events = 0
-        self._bytes = 0
-        self._shortest = 1 << 30
-
-    def add(self, piece: bytes) -> int:
-        """Take in further events. -> tokens so far"""
-        count, size = piece.count(b"data:"), len(piece)
-        if count:
-            self._events += count
-            self._bytes += size
-            least = size if count == 1 else size // count
-            if least < self._shortest or self._shortest > self.AROUND:
-                self._shortest = least if least <= self.AROUND or b'"logprobs":{' in piece else self.AROUND
-        return self.tokens()
-
-    def tokens(self) -> int:
-        further = self._bytes - self._events * self._shortest
-        return self._events + further // 4 if further > 0 else self._events
 
 
 _UNITS: Final = {

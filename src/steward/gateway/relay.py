@@ -1,7 +1,8 @@
 """What goes to an upstream, and what becomes of its answer on the way to the client.
 
 Decides whether the bytes pass or are translated, which events the client sees, and when a stream has failed: an end
-without a finish_reason is a failure, as is an event that is not a JSON object. `middleware/call.py` does the waiting.
+without a finish_reason is a failure, as is an event that is not a JSON object. It waits for nothing, which is
+`middleware/call.py`'s work, and notes on the exchange what it meters: usage, events, failures, the upstream's names.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import msgspec
 from steward.core.errors import Refused
 from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
+from steward.gateway.answer import Answer
 from steward.gateway.dialects import CHAT, ChunkStream, Translation
-from steward.gateway.exchange import OPENAI_ENDPOINTS, Answer, Exchange, ModelEntry
+from steward.gateway.exchange import Exchange
+from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
 from steward.gateway.sse import event_data, is_whole_event
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import invalid, rewrite, upstream_error, upstream_failed, with_usage
+from steward.gateway.wire import invalid, name_version, rewrite, upstream_error, upstream_failed, with_usage
 
 DONE: Final = b"data: [DONE]\n\n"
 EMBEDDINGS: Final = "/v1/embeddings"
@@ -101,14 +104,15 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
         exchange.events = 1 + max(0, len(body) - _AROUND) // 4  # what it is billed without a usage
     envelope = dialects.find_dialect(outgoing.endpoint).envelope(body)
     exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
+    exchange.answered_by = name_version(envelope.model, envelope.system_fingerprint)
     if outgoing.translation is None:
         return Answer(200, body)
     try:
         chat = msgspec.json.decode(body)
-        made = outgoing.translation.translate_answer(chat, outgoing.asked, exchange.request_id, exchange.at)
+        translated = outgoing.translation.translate_answer(chat, outgoing.asked, exchange.request_id, exchange.at)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise upstream_failed("the upstream's answer is not a chat completion", "upstream_malformed") from error
-    return Answer(200, msgspec.json.encode(made))
+    return Answer(200, msgspec.json.encode(translated))
 
 
 def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes) -> Answer:
@@ -150,14 +154,14 @@ def is_utf8(data: bytes) -> bool:
 
 def select_headers(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
     """What of the upstream's headers the client sees: when to retry, and its name for the request."""
-    found = [
+    selected = [
         (name.encode(), headers[name].encode("latin-1", "replace"))
         for name in ERROR_HEADERS
         if status >= 400 and name in headers
     ]
     if upstream_id := headers.get("x-request-id") or headers.get("request-id"):
-        found.append((b"x-upstream-request-id", upstream_id.encode("latin-1", "replace")))
-    return found
+        selected.append((b"x-upstream-request-id", upstream_id.encode("latin-1", "replace")))
+    return selected
 
 
 def parse_early_error(data: bytes) -> Refused | None:
@@ -192,7 +196,7 @@ _STATUS: Final = {
 
 
 class Relay:
-    """What becomes of a stream's events on their way to the client; pure."""
+    """What becomes of a stream's events on their way to the client; what it counts goes on the exchange."""
 
     def __init__(self, exchange: Exchange, outgoing: Outgoing) -> None:
         self._exchange = exchange
@@ -207,52 +211,53 @@ class Relay:
         self.scanner = dialects.find_dialect(outgoing.endpoint).scanner()
         self.over = False  # an error has ended it before the upstream did
 
-    def plain(self, piece: bytes) -> bool:
-        """Whether `piece` is one event to be passed on as it is; then it has been counted. Nearly all are."""
-        if self._bare and self.scanner.plain(piece) and is_utf8(piece):
+    def count_plain(self, piece: bytes) -> bool:
+        """Count `piece` if it is one event to be passed on as it is, as nearly all are; false where it is not."""
+        if self._bare and self.scanner.is_plain(piece) and is_utf8(piece):
             self._exchange.events += 1
             return True
         return False
 
     def feed(self, piece: bytes) -> bytes:
         """What the client gets for the next bytes. :raises ValueError: an event beyond all bounds"""
-        return self.pass_on(self.scanner.feed(piece))
+        return self.relay_events(self.scanner.feed(piece))
 
-    def pass_on(self, events: list[bytes]) -> bytes:
+    def relay_events(self, events: list[bytes]) -> bytes:
         """What the client gets for `events`; after one that is not what it should be, an error and no more."""
-        kept: list[bytes] = []
+        out: list[bytes] = []
         try:
             for event in events:
                 if self.over:
                     break
-                self._pass(event, kept)
+                self._relay_event(event, out)
         except Refused as error:
             self.over = self._exchange.failed = True
-            kept.append(self.error(error))
+            out.append(self.error(error))
         self._exchange.usage = self.scanner.usage or self._exchange.usage
         self._exchange.upstream_id = self.scanner.upstream_id
+        self._exchange.answered_by = self.scanner.answered_by
         self._exchange.failed = self._exchange.failed or self.scanner.failed
-        return b"".join(kept)
+        return b"".join(out)
 
-    def _pass(self, event: bytes, kept: list[bytes]) -> None:
+    def _relay_event(self, event: bytes, out: list[bytes]) -> None:
         if not is_whole_event(event):
             raise upstream_failed("the upstream sent an event that is not a JSON object", "upstream_malformed")
         if not is_utf8(event):
             raise upstream_failed("the upstream sent an event that is not UTF-8", "upstream_malformed")
-        self.scanner.look(event)
+        self.scanner.inspect(event)
         if self.scanner.is_output(event):
             self._exchange.events += 1
         if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
             self.over = True
-            kept.append(self._truncated())
+            out.append(self._truncated())
         elif self._chunks is not None:
-            kept += self._translated(self._chunks, event)
+            out += self._translated(self._chunks, event)
         elif not (self.scanner.only_usage and self._drops_usage):
-            kept.append(event)
+            out.append(event)
 
     def end(self) -> bytes:
         """What the client gets once the upstream has closed its stream."""
-        out, scanner = self.pass_on(self.scanner.end()), self.scanner
+        out, scanner = self.relay_events(self.scanner.end()), self.scanner
         if scanner.done or self.over:
             return out
         if not scanner.failed:

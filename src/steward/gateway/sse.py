@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from steward.gateway.wire import TokenUsage
+from steward.gateway.wire import TokenUsage, chunk_decoder, name_version
 
 # Two line ends in a row. A CR at the end of what has arrived may be half of a CRLF, so it waits.
 _END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
@@ -20,21 +20,6 @@ _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
 MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
-
-
-class _Groq(msgspec.Struct):
-    usage: TokenUsage | None = None
-
-
-class _Chunk(msgspec.Struct):
-    id: str | None = None
-    choices: list[msgspec.Raw] | None = None
-    usage: TokenUsage | None = None
-    x_groq: _Groq | None = None
-    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_chunk = msgspec.json.Decoder(_Chunk)
 
 
 def event_data(event: bytes) -> bytes:
@@ -57,7 +42,7 @@ def is_whole_event(event: bytes) -> bool:
 class Scanner:
     """Splits a stream into whole events and remembers what metering must know of OpenAI's chat and completion streams.
 
-    Other dialects override `look`.
+    Other dialects override `inspect`.
 
     >>> scanner = Scanner()
     >>> scanner.feed(b'data: {"choices":[]}\\n\\nda')
@@ -68,6 +53,7 @@ class Scanner:
         self._rest = b""
         self.usage: TokenUsage | None = None
         self.upstream_id: str | None = None
+        self.answered_by: str | None = None  # the model's name and fingerprint, as the upstream spells them
         self.failed = False
         self.finishes = 0  # choices that said why they ended
         self.done = False
@@ -102,10 +88,10 @@ class Scanner:
             raise ValueError(f"an event of over {MAX_EVENT_BYTES} bytes")
         return events
 
-    def plain(self, piece: bytes) -> bool:
+    def is_plain(self, piece: bytes) -> bool:
         """Whether `piece` is one whole event of output, and holds nothing that metering must know.
 
-        A few looks for bytes, in place of what `feed` and `look` do for the same answer.
+        A few looks for bytes, in place of what `feed` and `inspect` do for the same answer.
         """
         return (
             piece.startswith(b"data: {")
@@ -125,7 +111,7 @@ class Scanner:
         rest, self._rest = self._rest.strip(b"\r\n"), b""
         return [rest + b"\n\n"] if rest else []
 
-    def look(self, event: bytes) -> None:
+    def inspect(self, event: bytes) -> None:
         """Take from `event` what metering must know."""
         self.only_usage = False
         self.finishes += len(_FINISHED.findall(event))
@@ -143,10 +129,11 @@ class Scanner:
             self.done = True
             return
         try:
-            chunk = _chunk.decode(data)
+            chunk = chunk_decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         self.upstream_id = chunk.id or self.upstream_id
+        self.answered_by = name_version(chunk.model, chunk.system_fingerprint) or self.answered_by
         if chunk.usage is not None:
             self.usage = chunk.usage
             self.only_usage = not chunk.choices

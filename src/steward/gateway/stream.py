@@ -1,60 +1,31 @@
 """A streamed answer on its way from the upstream to the client, piece by piece.
 
 One object rather than a generator in each handler: every piece of every stream goes through here, and four generators
-inside each other took longer than the network did (docs/explanation/performance.md). The handlers put in what they
-have to say of the events: `relay` is the call's, `guarded` the guards', `budget` the admission's.
+inside each other took longer than the network did (docs/explanation/performance.md). `relay` is the call's, `filter`
+the guards', `budget` the limits'.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
 from steward.core.errors import Unavailable
 from steward.core.extend import EngineAnswer
+from steward.gateway.answer import EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
 from steward.gateway.relay import Relay
 from steward.gateway.wire import upstream_failed
-
-
-class EventFilter(Protocol):
-    """Changes whole events; after an error of its own it is over, and nothing may follow."""
-
-    over: bool
-
-    def feed(self, events: bytes) -> bytes: ...
-
-    def end(self) -> bytes:
-        """What is still to come when nothing follows."""
-        ...
-
-
-class TokenBudget(Protocol):
-    """Knows what the stream may still run up."""
-
-    def missing(self, events: bytes) -> int:
-        """Tokens that are not reserved, with `events`."""
-        ...
-
-    async def grow(self, tokens: int) -> bool:
-        """Reserve more; false where nothing more can be had."""
-        ...
-
-    def cut_off(self) -> bytes:
-        """What the client is told instead of `events`."""
-        ...
 
 
 class Stream:
     """Iterates over what the client gets. `close` must follow, however it ends; it may be called again."""
 
     def __init__(self, exchange: Exchange, upstream: EngineAnswer, relay: Relay, events: list[bytes]) -> None:
-        self.guarded: EventFilter | None = None
+        self.filter: EventFilter | None = None
         self.budget: TokenBudget | None = None
-        self.at_close: list[Callable[[], None]] = []  # called once, the last one first
         self.ended = False  # nothing more would have come
         self.broke = False  # by a mistake of ours
         self._exchange, self._upstream, self._relay = exchange, upstream, relay
@@ -84,7 +55,7 @@ class Stream:
         self.close()
         raise StopAsyncIteration
 
-    async def flow(self, write: Callable[[bytes], bool]) -> None:
+    async def forward(self, write: Callable[[bytes], bool]) -> None:
         """Pass on what arrives in the moment it arrives, without a task that wakes for each piece.
 
         `write` sends events and says whether the client keeps up. Returns where something must be waited for: a slow
@@ -113,7 +84,7 @@ class Stream:
 
     def _pass_on(self, piece: bytes, write: Callable[[bytes], bool]) -> bool:
         """Write what has arrived; false where it is time to wait for something else."""
-        if self.guarded is None and self._relay.plain(piece):
+        if self.filter is None and self._relay.count_plain(piece):
             out = piece
         else:
             try:
@@ -128,8 +99,8 @@ class Stream:
     async def _next_events(self) -> tuple[bytes, int]:
         """The next events, and the tokens that are not reserved for them."""
         if self._pending is not None:
-            kept, self._pending = self._pending, None
-            return kept
+            pending, self._pending = self._pending, None
+            return pending
         try:
             out = self._events(b"" if self._first is not None else await self._upstream.piece())
         except Unavailable as error:
@@ -145,7 +116,7 @@ class Stream:
         try:
             if first is not None:
                 self._first = None
-                out = relay.pass_on(first)
+                out = relay.relay_events(first)
             else:
                 out = relay.feed(piece) if piece else b""
         except ValueError as error:
@@ -156,25 +127,25 @@ class Stream:
             self._over = True
             out += relay.end()
             self._upstream.finish()
-        return self._filter(out)
+        return self._apply_filter(out)
 
     def _failed(self, error: Exception) -> bytes:
         self._over = self._cut = self._exchange.failed = True
-        told = upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error")
-        return self._filter(self._relay.error(told))
+        failure = upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error")
+        return self._apply_filter(self._relay.error(failure))
 
-    def _filter(self, out: bytes) -> bytes:
-        guarded = self.guarded
-        if guarded is None:
+    def _apply_filter(self, out: bytes) -> bytes:
+        events = self.filter
+        if events is None:
             return out
-        out = guarded.feed(out)
-        if self._over and not guarded.over:
-            out += guarded.end()
-        self._over = self._over or guarded.over
+        out = events.feed(out)
+        if self._over and not events.over:
+            out += events.end()
+        self._over = self._over or events.over
         return out
 
     def close(self) -> None:
-        """Let the upstream go, and tell those who wait for the end."""
+        """Let the upstream go, and mark the attempt where the stream broke off."""
         self._over = True
         if self._closed:
             return
@@ -184,5 +155,3 @@ class Stream:
         exchange = self._exchange
         if self._cut or exchange.truncated or self._relay.scanner.failed:
             exchange.attempts[-1] = msgspec.structs.replace(exchange.attempts[-1], error="the stream broke off")
-        while self.at_close:
-            self.at_close.pop()()

@@ -108,6 +108,38 @@ class AnswerEnvelope(msgspec.Struct):
 
     id: str | None = None
     usage: TokenUsage | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+
+
+class GroqExtension(msgspec.Struct):
+    """Where Groq puts a stream's usage."""
+
+    usage: TokenUsage | None = None
+
+
+class ChunkEnvelope(msgspec.Struct):
+    """What metering reads of a streamed chunk."""
+
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    choices: list[msgspec.Raw] | None = None
+    usage: TokenUsage | None = None
+    x_groq: GroqExtension | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+chunk_decoder = msgspec.json.Decoder(ChunkEnvelope)
+
+
+def name_version(model: str | None, fingerprint: str | None) -> str | None:
+    """A model's version in the words of its upstream: the name it answers with, and the fingerprint of its setup.
+
+    >>> name_version("gpt-4o-2024-08-06", "fp_44709d6fcb"), name_version("llama", None), name_version(None, "fp_1")
+    ('gpt-4o-2024-08-06 fp_44709d6fcb', 'llama', None)
+    """
+    return f"{model} {fingerprint}" if model and fingerprint else model or None
 
 
 _list = msgspec.json.Decoder(list[msgspec.Raw])

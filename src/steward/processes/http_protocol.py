@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
-from steward.gateway.app import ALREADY_COUNTED, ON_DISCONNECT, WRITE
+from steward.gateway.http import ALREADY_COUNTED, ON_DISCONNECT, WRITE
 from steward.gateway.wire import error_body, new_request_id
 
 MOST_HEAD_BYTES: Final = 64 * 1024

@@ -12,16 +12,19 @@ import pytest
 
 from steward.adapters.limits.local import LocalLimiter
 from steward.core.errors import Refused
-from steward.core.keys import KeyRecord
+from steward.core.identity import Caller, Principal
 from steward.core.records import LimitSpec, Settled
-from steward.gateway.exchange import Answer, Exchange, ModelEntry
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange
 from steward.gateway.limits import LimitTable, OutputLengths
 from steward.gateway.middleware import admit
+from steward.gateway.models import ModelEntry
 from steward.gateway.relay import Outgoing, Relay
 from steward.gateway.routing import build_routes
 from steward.gateway.stream import Stream
 from steward.gateway.wire import decode_request
 
+CALLER = Caller(principal=Principal(kind="key", id="k"))
 MODELS = {"m": ModelEntry("m", None, "m", 1.0, 2.0)}  # type: ignore[arg-type]
 
 
@@ -43,9 +46,8 @@ class Endless:
 
 def exchange(number: int = 0, **fields: Any) -> Exchange:
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}).encode()
-    made = Exchange(f"req_{number}", "/v1/chat/completions", {}, body, time.time(), time.perf_counter())
+    made = Exchange(f"req_{number}", "/v1/chat/completions", {}, body, time.time(), time.perf_counter(), CALLER)
     made.request = decode_request(made.endpoint, body)
-    made.key = KeyRecord(id="k", name="k", digest="", created_at=0.0)
     return made
 
 
@@ -117,8 +119,9 @@ def test_a_stream_grows_its_reservation_and_then_is_cut_off(tmp_path: Path) -> N
     async def inner(one: Exchange) -> Answer:
         relay = Relay(one, Outgoing(one.endpoint, one.body))
         stream = Stream(one, Endless(), relay, [b'data: {"id":"a"}\n\n'])
-        stream.at_close.append(lambda: setattr(one, "settled", settled(120)))
-        return Answer(200, stream=stream)
+        answer = Answer(200, stream=stream)
+        one.when_ended(answer, lambda: setattr(one, "settled", settled(120)))
+        return answer
 
     limits = LimitSpec(tokens_per_minute=100)
     answer = serve(tmp_path, limits, inner, exchange(stream=True, max_tokens=5))[0]

@@ -3,12 +3,12 @@ import json
 import pytest
 
 from steward.core.errors import Refused
-from steward.core.keys import KeyRecord
+from steward.core.identity import Caller, Principal
 from steward.core.records import Feedback
 from steward.gateway.feedback import MAX_TEXT, accept_feedback, decode
 
 ID = "req_" + "a" * 24
-KEY = KeyRecord(id="k1", name="n", digest="", project="p", created_at=0.0)
+KEY = Caller(principal=Principal(kind="key", id="k1", tenant="t", project="p"))
 
 
 def seal(record: Feedback, content: bytes) -> bytes:
@@ -49,7 +49,8 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
 def test_content_leaves_only_through_the_seal() -> None:
     body = json.dumps({"request_id": ID, "score": -0.5, "label": "wrong", "comment": "c", "correction": "d"}).encode()
     record, answer = accept_feedback(body, KEY, "fb_1", 5.0, seal)
-    assert (record.project, record.key_id, record.score, record.label, record.at) == ("p", "k1", -0.5, "wrong", 5.0)
+    assert (record.tenant, record.project, record.key_id) == ("t", "p", "k1")
+    assert (record.score, record.label, record.at) == (-0.5, "wrong", 5.0)
     assert record.sealed and record.sealed.startswith(f"fb_1/p/{ID}:".encode())
     assert json.loads(answer) == {"object": "feedback", "id": "fb_1", "request_id": ID, "score": -0.5, "label": "wrong"}
 

@@ -7,32 +7,31 @@ import random
 import pytest
 
 from steward.core.errors import Refused
-from steward.core.keys import KeyRecord
+from steward.core.identity import Caller, Principal
 from steward.core.records import Decision, LimitSpec, Scope
 from steward.gateway.limits import (
     LimitTable,
     OutputLengths,
-    RunningEstimate,
     limit_headers,
     limit_refusal,
     list_scopes,
     max_price,
-    merge_key_limits,
+    merge_limits,
 )
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
-KEY = KeyRecord(id="k1", name="web", digest="", created_at=0.0, team="shop", rpm=5)
+KEY = Caller(principal=Principal(kind="key", id="k1", team="shop"), limits=LimitSpec(requests_per_minute=5))
 
 
 def test_a_keys_own_limit_wins_over_the_default_kind_by_kind() -> None:
     default = LimitSpec(requests_per_minute=600, usd_per_day=2.0)
-    assert merge_key_limits(KEY, default) == LimitSpec(requests_per_minute=5, usd_per_day=2.0)
+    assert merge_limits(KEY.limits, default) == LimitSpec(requests_per_minute=5, usd_per_day=2.0)
 
 
 def test_scopes_are_those_with_limits() -> None:
     table = LimitTable(teams={"shop": LimitSpec(concurrent=2)}, models={"big": LimitSpec(), "small": LimitSpec()})
     assert [scope.name for scope in list_scopes(KEY, "big", table)] == ["key:k1", "team:shop"]
-    assert list_scopes(KeyRecord(id="k2", name="", digest="", created_at=0.0), "other", table) == ()
+    assert list_scopes(Caller(principal=Principal(kind="key", id="k2")), "other", table) == ()
 
 
 def test_learned_lengths_are_an_upper_quantile() -> None:
@@ -60,28 +59,6 @@ def test_a_model_without_a_price_is_refused() -> None:
     with pytest.raises(Refused, match="'free' has no price") as caught:
         max_price([("a", 1.0, 2.0), ("free", None, None)])
     assert caught.value.code == "model_has_no_price"
-
-
-def test_the_running_estimate_counts_long_events_as_more() -> None:
-    estimate = RunningEstimate()
-    for _ in range(10):
-        estimate.add(b'data: {"x":"tok "}\n\n')
-    assert estimate.tokens() == 10
-    estimate.add(b'data: {"x":"tok ' + b"a" * 400 + b'"}\n\n')
-    assert estimate.tokens() == 11 + 100
-    estimate.add(b": comment\n\n")
-    assert estimate.tokens() == 111
-
-
-def test_the_running_estimate_sees_through_events_that_are_all_long() -> None:
-    estimate = RunningEstimate()
-    for _ in range(3):
-        estimate.add(b'data: {"x":"' + b"a" * (1024 + 4000) + b'"}\n\n')
-    assert 3 * 1000 < estimate.tokens() < 3 * 1010  # 4 bytes a token
-    detailed = RunningEstimate()
-    for _ in range(3):  # top_logprobs make one token's event as long
-        detailed.add(b'data: {"x":"a","logprobs":{"content":[' + b"1," * 2000 + b"]}}\n\n")
-    assert detailed.tokens() == 3
 
 
 def test_a_refusal_tells_of_the_limit_that_refused_only() -> None:

@@ -22,7 +22,7 @@ def test_every_chunking_gives_the_same_events(cuts: list[int]) -> None:
     events = [event for a, b in itertools.pairwise(edges) for event in scanner.feed(STREAM[a:b])]
     assert b"".join(events) == STREAM and len(events) == 5
     for event in events:
-        scanner.look(event)
+        scanner.inspect(event)
     assert scanner.done and scanner.finished and not scanner.failed and scanner.upstream_id == "x"
     assert scanner.usage and (scanner.usage.prompt_tokens, scanner.usage.completion_tokens) == (3, 4)
 
@@ -31,14 +31,14 @@ def test_every_chunking_gives_the_same_events(cuts: list[int]) -> None:
 def test_noise_never_raises(noise: bytes) -> None:
     scanner = Scanner()
     for event in scanner.feed(noise + b"\n\n"):
-        scanner.look(event)
+        scanner.inspect(event)
 
 
 def test_errors_are_seen_but_not_null_ones() -> None:
     scanner = Scanner()
-    scanner.look(b'data: {"error":null}\n\n')
+    scanner.inspect(b'data: {"error":null}\n\n')
     assert not scanner.failed
-    scanner.look(b'data: {"error":{"message":"m"}}\n\n')
+    scanner.inspect(b'data: {"error":{"message":"m"}}\n\n')
     assert scanner.failed
 
 
@@ -87,26 +87,26 @@ def test_what_is_plain_tells_metering_nothing(parts: list[str], ending: str) -> 
     scanner, fresh = Scanner(), Scanner()
     for each in (scanner, fresh):
         each.upstream_id = "a"
-    if not scanner.plain(piece):
+    if not scanner.is_plain(piece):
         return
     assert fresh.feed(piece) == [piece] and not fresh.rest
-    fresh.look(piece)
+    fresh.inspect(piece)
     assert vars(fresh) == vars(scanner) and fresh.is_output(piece)
 
 
 def test_a_usual_event_is_plain_once_the_answer_has_a_name() -> None:
     event = b'data: {"id":"a","choices":[{"delta":{"content":"x"},"finish_reason":null}],"usage":null}\n\n'
     scanner = Scanner()
-    assert not scanner.plain(event)
-    scanner.look(event)
-    assert scanner.plain(event)
+    assert not scanner.is_plain(event)
+    scanner.inspect(event)
+    assert scanner.is_plain(event)
 
 
 def test_usage_may_be_anywhere() -> None:
     scanner = Scanner()
-    scanner.look(b'data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
+    scanner.inspect(b'data: {"choices":[{"delta":{}}],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n')
     assert scanner.usage and scanner.usage.completion_tokens == 4 and not scanner.only_usage
-    scanner.look(b'data: {"choices":[],"x_groq":{"usage":{"completion_tokens":5}}}\n\n')
+    scanner.inspect(b'data: {"choices":[],"x_groq":{"usage":{"completion_tokens":5}}}\n\n')
     assert scanner.usage.completion_tokens == 5
 
 

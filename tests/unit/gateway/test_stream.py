@@ -109,7 +109,7 @@ def received(upstream: Upstream, slow_at: int | None = None, room: int | None = 
         async for events in stream:
             got.append(events)
             if flows:
-                await stream.flow(write)
+                await stream.forward(write)
         stream.close()
         return b"".join(got)
 

@@ -41,6 +41,7 @@ class MessageUsage(msgspec.Struct):
 
 class _MessageEnvelope(msgspec.Struct):
     id: str | None = None
+    model: str | None = None
     usage: MessageUsage | None = None
 
 
@@ -77,7 +78,7 @@ def envelope(body: bytes) -> AnswerEnvelope:
         answer = _decode_message.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return AnswerEnvelope()
-    return AnswerEnvelope(answer.id, normalise_usage(answer.usage) if answer.usage else None)
+    return AnswerEnvelope(answer.id, normalise_usage(answer.usage) if answer.usage else None, answer.model)
 
 
 def normalise_usage(usage: MessageUsage) -> TokenUsage:
@@ -102,7 +103,7 @@ class _MessageScanner(Scanner):
         super().__init__()
         self._usage = MessageUsage()
 
-    def look(self, event: bytes) -> None:
+    def inspect(self, event: bytes) -> None:
         if b"content_block_delta" in event[:64]:
             return
         try:
@@ -110,7 +111,7 @@ class _MessageScanner(Scanner):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
         if seen.type == "message_start" and seen.message is not None:
-            self.upstream_id = seen.message.id
+            self.upstream_id, self.answered_by = seen.message.id, seen.message.model
             self._add(seen.message.usage)
         elif seen.type == "message_delta":
             self._add(seen.usage)

@@ -31,6 +31,7 @@ class ResponseUsage(msgspec.Struct):
 
 class _ResponseEnvelope(msgspec.Struct):
     id: str | None = None
+    model: str | None = None
     usage: ResponseUsage | None = None
 
 
@@ -60,7 +61,7 @@ def envelope(body: bytes) -> AnswerEnvelope:
         answer = _decode_response.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return AnswerEnvelope()
-    return AnswerEnvelope(answer.id, normalise_usage(answer.usage) if answer.usage else None)
+    return AnswerEnvelope(answer.id, normalise_usage(answer.usage) if answer.usage else None, answer.model)
 
 
 def normalise_usage(usage: ResponseUsage) -> TokenUsage:
@@ -75,7 +76,7 @@ def scanner() -> Scanner:
 class _ResponseScanner(Scanner):
     """One of four events ends a stream, and carries the whole response with its usage."""
 
-    def look(self, event: bytes) -> None:
+    def inspect(self, event: bytes) -> None:
         if b".delta" in event[:80]:
             return
         try:
@@ -84,6 +85,7 @@ class _ResponseScanner(Scanner):
             return
         if seen.response is not None:
             self.upstream_id = seen.response.id or self.upstream_id
+            self.answered_by = seen.response.model or self.answered_by
             self.usage = normalise_usage(seen.response.usage) if seen.response.usage else self.usage
         if seen.type in _ENDS:
             self.finishes, self.done = 1, True

@@ -8,9 +8,9 @@ anything is dispatched and the settled one when the answer ended, however it end
 """
 
 from steward.gateway.middleware.admit import admit
-from steward.gateway.middleware.authenticate import authenticate, key_of
 from steward.gateway.middleware.call import call
 from steward.gateway.middleware.guard import guard
+from steward.gateway.middleware.identify import identify
 from steward.gateway.middleware.prompt import apply_prompt, choose_prompt
 from steward.gateway.middleware.queue import queue
 from steward.gateway.middleware.route import Shadows, route
@@ -20,11 +20,10 @@ __all__ = [
     "Shadows",
     "admit",
     "apply_prompt",
-    "authenticate",
     "call",
     "choose_prompt",
     "guard",
-    "key_of",
+    "identify",
     "queue",
     "route",
     "settle",

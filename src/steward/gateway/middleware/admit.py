@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from steward.core.errors import Refused, Unavailable
 from steward.core.extend import Limiter
-from steward.core.keys import KeyRecord
+from steward.core.identity import Caller
 from steward.core.records import Reservation, Scope
 from steward.gateway import dialects
-from steward.gateway.exchange import Answer, Exchange, Handler, Middleware, ModelEntry
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.limits import (
     LimitTable,
     OutputLengths,
-    RunningEstimate,
     cost_usd,
     counts_tokens,
     cut_off_error,
@@ -28,7 +28,9 @@ from steward.gateway.limits import (
     list_scopes,
     max_price,
 )
+from steward.gateway.models import ModelEntry
 from steward.gateway.routing import Route, find_route
+from steward.gateway.running_estimate import RunningEstimate
 from steward.gateway.wire import rewrite
 
 MAXIMUM: Final = {  # where a request declares the most output tokens it may get
@@ -56,12 +58,11 @@ def admit(
         async def handle(exchange: Exchange) -> Answer:
             found = find_route(routes, exchange.request.model)
             exchange.route = found.name
-            assert exchange.key is not None
-            scopes = known.of(exchange.key, found.name)
+            scopes = known.of(exchange.caller, found.name)
             price = _size(exchange, found, scopes, prices, lengths)
             if not scopes:
                 answer = await inner(exchange)
-                _learn_at_end(exchange, lengths)
+                exchange.when_ended(answer, lambda: _learn(exchange, lengths))
                 return answer
             held = await _reserve(limiter, exchange, scopes)
             try:
@@ -69,14 +70,14 @@ def admit(
             except BaseException:
                 await _release(limiter, exchange, held)
                 raise
-            _learn_at_end(exchange, lengths)
+            exchange.when_ended(answer, lambda: _learn(exchange, lengths))
             if answer.stream is None:
                 await _release(limiter, exchange, held)
                 return answer
             if counts_tokens(scopes):
                 answer.stream.budget = _ReservedTokens(limiter, exchange, held, price)
             if needs_settling(scopes):
-                exchange.at_end.insert(0, lambda: _later(settling, _release(limiter, exchange, held)))
+                exchange.when_ended(answer, lambda: _later(settling, _release(limiter, exchange, held)))
             return answer
 
         return handle
@@ -85,22 +86,23 @@ def admit(
 
 
 class _Scopes:
-    """The scopes of each key and route, worked out once; a key that was changed is another record."""
+    """The scopes of each caller and route, worked out once; a key that was changed is another caller."""
 
-    MOST: Final = 10_000
+    MOST: ClassVar[int] = 10_000
 
     def __init__(self, table: LimitTable) -> None:
         self._table = table
-        self._found: dict[tuple[str, str], tuple[KeyRecord, tuple[Scope, ...]]] = {}
+        self._found: dict[tuple[str, str], tuple[Caller, tuple[Scope, ...]]] = {}
 
-    def of(self, key: KeyRecord, route: str) -> tuple[Scope, ...]:
-        found = self._found.get((key.id, route))
-        if found is not None and found[0] is key:
+    def of(self, caller: Caller, route: str) -> tuple[Scope, ...]:
+        name = caller.principal.id, route
+        found = self._found.get(name)
+        if found is not None and found[0] is caller:
             return found[1]
         if len(self._found) >= self.MOST:
             self._found.clear()
-        scopes = list_scopes(key, route, self._table)
-        self._found[key.id, route] = (key, scopes)
+        scopes = list_scopes(caller, route, self._table)
+        self._found[name] = (caller, scopes)
         return scopes
 
 
@@ -206,14 +208,11 @@ def _later(settling: set[asyncio.Task[None]], release: Coroutine[Any, Any, None]
     task.add_done_callback(settling.discard)
 
 
-def _learn_at_end(exchange: Exchange, lengths: dict[str, OutputLengths]) -> None:
-    def learn() -> None:
-        record = exchange.settled
-        if record is not None and record.outcome == "ok" and record.output_tokens:
-            each = record.output_tokens // exchange.request.choices()
-            lengths.setdefault(exchange.route, OutputLengths()).add(each)
-
-    exchange.at_end.append(learn)
+def _learn(exchange: Exchange, lengths: dict[str, OutputLengths]) -> None:
+    record = exchange.settled
+    if record is not None and record.outcome == "ok" and record.output_tokens:
+        each = record.output_tokens // exchange.request.choices()
+        lengths.setdefault(exchange.route, OutputLengths()).add(each)
 
 
 class _ReservedTokens:

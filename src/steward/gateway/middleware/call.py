@@ -13,7 +13,9 @@ from steward.core.errors import Refused, TimedOut, Unavailable
 from steward.core.extend import EngineAnswer
 from steward.core.records import Attempt
 from steward.gateway import dialects
-from steward.gateway.exchange import Answer, Exchange, Handler, ModelEntry
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange, Handler
+from steward.gateway.models import ModelEntry
 from steward.gateway.relay import (
     Outgoing,
     Relay,
@@ -102,6 +104,8 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
         body = dialects.find_dialect(exchange.endpoint).error_body(early, exchange.request_id)
         return Answer(early.status, body)
     exchange.ttft_s = time.perf_counter() - exchange.started
-    answer = Answer(200, stream=Stream(exchange, upstream, relay, events), content_type=SSE)
+    stream = Stream(exchange, upstream, relay, events)
+    answer = Answer(200, stream=stream, content_type=SSE)
+    exchange.when_ended(answer, stream.close)
     answer.headers += select_headers(upstream.headers, 200)
     return answer

@@ -8,7 +8,8 @@ from steward.core.errors import Refused
 from steward.core.extend import Guard
 from steward.gateway import dialects
 from steward.gateway import guards as seam
-from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.sse import Scanner
 
 
@@ -23,7 +24,7 @@ def guard(guards: Sequence[Guard]) -> Middleware:
             seam.guard_request(guards, exchange)
             answer = await inner(exchange)
             if answer.stream is not None:
-                answer.stream.guarded = _GuardedEvents(guards, exchange)
+                answer.stream.filter = _GuardedEvents(guards, exchange)
             elif answer.status < 400:
                 answer.body = seam.guard_answer(guards, exchange, answer.body)
             answer.headers.append((b"x-steward-guards", ", ".join(exchange.guards).encode()))

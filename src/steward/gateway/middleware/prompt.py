@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.prompts import Prompt, insert_prompt, is_applicable, redact_error
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from steward.core.errors import Refused
 from steward.core.records import Priority
-from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.route_queue import (
     WEIGHTS,
     QueueDecision,
@@ -49,10 +50,7 @@ def queue(
             except BaseException:
                 gate.leave(entered)
                 raise
-            if answer.stream is None:
-                gate.leave(entered)
-            else:
-                exchange.at_end.append(lambda: gate.leave(entered))
+            exchange.when_ended(answer, lambda: gate.leave(entered))
             return answer
 
         return handle
@@ -77,8 +75,7 @@ class _QueueGate:
 
     async def enter(self, exchange: Exchange, deadline_s: float) -> None:
         """Return with a place. :raises Refused: 503, the line is full or too slow"""
-        assert exchange.key is not None
-        ticket = QueuedRequest(next(self._numbers), exchange.key.id, requested_priority(exchange))
+        ticket = QueuedRequest(next(self._numbers), exchange.caller.principal.id, requested_priority(exchange))
         verdict = self._line.arrive(ticket, deadline_s)
         if verdict.action == "run":
             return
@@ -128,8 +125,7 @@ def requested_priority(exchange: Exchange) -> Priority:
 
     :raises Refused: 400, no such priority
     """
-    assert exchange.key is not None
-    ceiling = exchange.key.priority
+    ceiling = exchange.caller.priority
     asked = exchange.headers.get("x-steward-priority")
     if asked is None:
         return ceiling

@@ -11,8 +11,9 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.core.keys import KeyRecord
-from steward.gateway.exchange import Answer, Exchange, Handler, Middleware
+from steward.core.identity import Caller, Principal
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker
 from steward.gateway.routing import (
     RETRYABLE,
@@ -25,7 +26,7 @@ from steward.gateway.routing import (
 )
 from steward.gateway.wire import decode_request
 
-SHADOW_KEY: Final = KeyRecord(id="shadow", name="shadow", digest="", project="shadow", created_at=0.0)
+SHADOW: Final = Caller(principal=Principal(kind="service", id="shadow", project="shadow"))
 TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")
 
 
@@ -146,7 +147,7 @@ class _Attempts:
             health.breaker.succeeded(now)
         else:
             health.breaker.answered(now)
-            self._exchange.at_end.append(lambda: self._record_stream_end(name))
+            self._exchange.when_ended(answer, lambda: self._record_stream_end(name))
 
     def _record_failure(self, name: str, failure: Failure) -> None:
         """A limit (429) is no sign of ill health; a model that names a pause is asked last until it is over."""
@@ -221,7 +222,7 @@ class Shadows:
 
     def start(self, exchange: Exchange, model: str) -> None:
         if len(self._tasks) < self._most:
-            task = asyncio.create_task(self._run(shadow_of(exchange, model)))
+            task = asyncio.create_task(self._run(copy_for_shadow(exchange, model)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -244,14 +245,20 @@ class Shadows:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def shadow_of(exchange: Exchange, model: str) -> Exchange:
+def copy_for_shadow(exchange: Exchange, model: str) -> Exchange:
     """A request like `exchange` under the shadow key, without tools: what a shadow calls must not happen."""
     fields = msgspec.json.decode(exchange.body, type=dict[str, msgspec.Raw])
     body = msgspec.json.encode({name: value for name, value in fields.items() if name not in TOOLS})
     copy = Exchange(
-        f"{exchange.request_id}-shadow", exchange.endpoint, exchange.headers, body, time.time(), time.perf_counter()
+        f"{exchange.request_id}-shadow",
+        exchange.endpoint,
+        exchange.headers,
+        body,
+        time.time(),
+        time.perf_counter(),
+        SHADOW,
     )
     copy.request = decode_request(exchange.endpoint, body)
-    copy.key, copy.route, copy.model = SHADOW_KEY, exchange.route, model
+    copy.route, copy.model = exchange.route, model
     copy.route_version, copy.prompt_version = exchange.route_version, exchange.prompt_version
     return copy

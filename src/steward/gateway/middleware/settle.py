@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from steward.core.errors import Refused
 from steward.core.extend import Ledger
 from steward.core.records import Admitted, Outcome, Settled
-from steward.gateway.exchange import Answer, Exchange, Handler, Middleware, ModelEntry
-from steward.gateway.stream import Stream
+from steward.gateway.answer import Answer, AnswerStream
+from steward.gateway.exchange import Exchange, Handler, Middleware
+from steward.gateway.models import ModelEntry
 from steward.gateway.wire import MAX_CHOICES, MAX_OUTPUT_TOKENS, TokenUsage
 
 MOST_TOKENS: Final = MAX_OUTPUT_TOKENS * MAX_CHOICES
@@ -41,10 +42,7 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Middleware:
             except Exception:
                 end("upstream_error", 500)
                 raise
-            if answer.stream is None:
-                end(outcome_of_status(answer.status), answer.status)
-            else:
-                _settle_at_close(exchange, answer.stream, answer.status, end)
+            exchange.when_ended(answer, lambda: end(*read_ending(exchange, answer)))
             return answer
 
         return handle
@@ -52,13 +50,12 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Middleware:
     return wrap
 
 
-def _settle_at_close(exchange: Exchange, stream: Stream, status: int, end: Callable[[Outcome, int], None]) -> None:
-    def close() -> None:
-        outcome = stream_outcome(exchange, stream)
-        end(outcome, 499 if outcome == "client_closed" else status)
-
-    stream.at_close.append(close)
-    exchange.at_end.append(stream.close)  # of one that nobody began to read
+def read_ending(exchange: Exchange, answer: Answer) -> tuple[Outcome, int]:
+    """How an answer ended that has ended, and the status that the row says."""
+    if answer.stream is None:
+        return outcome_of_status(answer.status), answer.status
+    outcome = stream_outcome(exchange, answer.stream)
+    return outcome, 499 if outcome == "client_closed" else answer.status
 
 
 def outcome_of_status(status: int) -> Outcome:
@@ -70,7 +67,7 @@ def _failure(error: Refused) -> Outcome:
     return "upstream_error" if error.status >= 500 else "refused"
 
 
-def stream_outcome(exchange: Exchange, stream: Stream) -> Outcome:
+def stream_outcome(exchange: Exchange, stream: AnswerStream) -> Outcome:
     """How a stream ended that has been closed."""
     if stream.broke:
         return "upstream_error"
@@ -81,16 +78,17 @@ def stream_outcome(exchange: Exchange, stream: Stream) -> Outcome:
 
 def build_admitted(exchange: Exchange) -> Admitted:
     """What was reserved: what the request is billed where this process dies before it is settled."""
-    assert exchange.key is not None
+    principal = exchange.caller.principal
     return Admitted(
         request_id=exchange.request_id,
         at=exchange.at,
-        key_id=exchange.key.id,
+        key_id=principal.id,
+        tenant=exchange.tenant,
         project=exchange.project,
         endpoint=exchange.endpoint,
         route=exchange.route,
         streamed=exchange.streamed,
-        team=exchange.key.team,
+        team=principal.team,
         reserved_input_tokens=exchange.reserved_input or exchange.estimate_input(),
         reserved_output_tokens=exchange.reserved_output,
         reserved_usd=exchange.reserved_usd,
@@ -107,12 +105,14 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
     called = bool(exchange.attempts)
     tokens = counted or ((exchange.estimate_input(), exchange.events) if exchange.events or outcome == "ok" else (0, 0))
     entry = models.get(exchange.model or "")
+    version = entry.version if entry is not None and entry.version is not None else exchange.answered_by
     return Settled(
         request_id=exchange.request_id,
         at=time.time(),
         outcome=outcome,
         status=status,
         model=exchange.model,
+        model_version=_clean_name(version),
         input_tokens=tokens[0],
         output_tokens=tokens[1],
         estimated=called and counted is None,
@@ -121,12 +121,12 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         duration_s=time.perf_counter() - exchange.started,
         attempts=tuple(exchange.attempts),
         guards=tuple(exchange.guards),
-        upstream_id=_clean_id(exchange.upstream_id),
+        upstream_id=_clean_name(exchange.upstream_id),
     )
 
 
-def _clean_id(name: str | None) -> str | None:
-    """An upstream's id as every store takes it: no NUL, no lone surrogate, at most 200 characters."""
+def _clean_name(name: str | None) -> str | None:
+    """An upstream's word as every store takes it: no NUL, no lone surrogate, at most 200 characters."""
     if name is None or (len(name) <= 200 and name.isprintable()):
         return name
     return "".join(letter for letter in name[:200] if letter.isprintable())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -10,9 +10,8 @@ from steward.adapters.engines.http import HttpEngine
 from steward.adapters.limits.local import LocalLimiter
 from steward.core.errors import InputError
 from steward.core.extend import Guard, Limiter
-from steward.core.keys import KeyRecord
 from steward.core.secret import resolve
-from steward.gateway.exchange import Handler, Middleware, ModelEntry
+from steward.gateway.exchange import Handler, Middleware
 from steward.gateway.health import HealthTracker
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.limits import OutputLengths
@@ -20,14 +19,15 @@ from steward.gateway.middleware import (
     Shadows,
     admit,
     apply_prompt,
-    authenticate,
     call,
     choose_prompt,
     guard,
+    identify,
     queue,
     route,
     settle,
 )
+from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.routing import Route, build_routes
 from steward.privacy.guard import make_guard
@@ -48,6 +48,7 @@ class Generation:
         self,
         plan: ServePlan,
         engines: Mapping[str, HttpEngine],
+        models: Mapping[str, ModelEntry],
         routes: Mapping[str, Route],
         health: HealthTracker,
         shadows: Shadows,
@@ -55,7 +56,7 @@ class Generation:
         lines: Mapping[str, RouteQueue],
     ) -> None:
         self.lines = lines  # of the routes that were asked for
-        self.plan, self.engines, self.routes = plan, engines, routes
+        self.plan, self.engines, self.models, self.routes = plan, engines, models, routes
         self.health, self.shadows, self.infer = health, shadows, infer
         self.version = plan.config_version
         self.open = 0  # exchanges that have not ended
@@ -67,7 +68,6 @@ class Generation:
 class WorkerParts(NamedTuple):
     """What lives as long as the worker, whichever configuration it serves."""
 
-    find_key: Callable[[str], KeyRecord | None]
     pepper: bytes
     ledger: LedgerWriter
     limiter: Limiter
@@ -87,7 +87,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     shadows = Shadows(settle(parts.ledger, models)(call(models)), SHADOWS)
     lines: dict[str, RouteQueue] = {}
     handlers: list[Middleware] = [
-        authenticate(parts.find_key, parts.pepper),
+        identify(parts.pepper),
         choose_prompt(plan.prompts),
         admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths),
         queue(routes, plan.line, plan.workers, lines),
@@ -96,7 +96,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         *([apply_prompt()] if plan.prompts else []),
         route(routes, health, plan.timeouts.total_s, shadows),
     ]
-    return Generation(plan, engines, routes, health, shadows, compose(handlers, call(models)), lines)
+    return Generation(plan, engines, models, routes, health, shadows, compose(handlers, call(models)), lines)
 
 
 def _list_models(plan: ServePlan, engines: Mapping[str, HttpEngine]) -> dict[str, ModelEntry]:
@@ -135,8 +135,8 @@ def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
 
 
 def compose(middlewares: list[Middleware], innermost: Handler) -> Handler:
-    """The first wrapper is the outermost."""
+    """The first middleware is the outermost."""
     handler = innermost
-    for wrapper in reversed(middlewares):
-        handler = wrapper(handler)
+    for middleware in reversed(middlewares):
+        handler = middleware(handler)
     return handler

@@ -9,7 +9,7 @@ from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError
 from steward.core.secret import resolve
 from steward.core.timeouts import Timeouts
-from steward.gateway.exchange import OPENAI_ENDPOINTS
+from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.workflows.serve.plan import ModelPlan, ServePlan
 
 

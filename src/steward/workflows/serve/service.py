@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
@@ -15,18 +15,21 @@ import msgspec
 from steward.core.errors import Refused, StewardError
 from steward.core.extend import Guard
 from steward.core.files import read_stamp, write_file
-from steward.core.keys import KeyRecord
+from steward.core.identity import Caller
+from steward.gateway.answer import Answer
 from steward.gateway.app import Gateway
-from steward.gateway.exchange import Answer, Exchange
+from steward.gateway.endpoints import build_endpoints
+from steward.gateway.exchange import Exchange
 from steward.gateway.feedback import accept_feedback
 from steward.gateway.ledger import LedgerWriter
-from steward.gateway.middleware import key_of
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import QueueDepth, collect_depths
+from steward.security.authenticator import KeyAuthenticator
 from steward.security.keys import KeyBook
 from steward.workflows.keys import load_book, stamp
 from steward.workflows.sealing import SPOOL, sealer
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
+from steward.workflows.serve.model_versions import read_versions
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.worker_reports import WorkerVersions, queue_depths_file
 
@@ -52,34 +55,31 @@ class WorkerService:
         self._seal = sealer(self.home)
         self._rejections = RejectionCounter()
         pepper = (self.home / "pepper").read_bytes()
-        self._parts = WorkerParts(self._find_key, pepper, self._ledger, make_limiter(plan), {}, guards)
+        self._parts = WorkerParts(pepper, self._ledger, make_limiter(plan), {}, guards)
         self._tasks: list[asyncio.Task[None]] = []
         self._current = compose_generation(plan, self._parts)
         self._retired: list[Generation] = []
         self._reported: WorkerVersions | None = None
         self._reported_depths: dict[str, QueueDepth] = {}
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
-        self.app = Gateway(
-            infer=self._infer,
-            known=lambda headers: key_of(self._find_key, headers),
-            models=self._list_models,
-            feedback=self._accept_feedback,
-            ready=self._is_ready,
-            max_body_bytes=plan.max_body_bytes,
-            rejections=self._rejections,
-            on_start=self._start,
-            on_stop=self._stop,
-        )
+        authenticator = KeyAuthenticator(lambda text: self._keys.find(text))
+        self.app = Gateway(build_endpoints(self, self._rejections), authenticator, self._rejections, self)
 
-    def _find_key(self, text: str) -> KeyRecord | None:
-        return self._keys.find(text)
+    @property
+    def max_body_bytes(self) -> int:
+        return self._current.plan.max_body_bytes
 
-    async def _infer(self, exchange: Exchange) -> Answer:
+    async def infer(self, exchange: Exchange) -> Answer:
         generation = self._current
         generation.open += 1
-        exchange.at_end.append(generation.leave)
         exchange.route_version = generation.version
-        return await generation.infer(exchange)
+        try:
+            answer = await generation.infer(exchange)
+        except BaseException:
+            generation.leave()
+            raise
+        exchange.when_ended(answer, generation.leave)
+        return answer
 
     def swap(self, plan: ServePlan) -> None:
         """Serve `plan` to every exchange that starts from now on.
@@ -89,23 +89,20 @@ class WorkerService:
         fresh = compose_generation(plan, self._parts, self._current)
         self._retired.append(self._current)
         self._current = fresh
-        self.app.max_body_bytes = plan.max_body_bytes
 
-    def _list_models(self, headers: Mapping[str, str]) -> bytes:
-        key_of(self._find_key, headers)
+    def list_models(self, caller: Caller) -> bytes:
         data = [
             {"id": name, "object": "model", "created": 0, "owned_by": "steward"}
             for name in sorted(self._current.routes)
         ]
         return msgspec.json.encode({"object": "list", "data": data})
 
-    def _accept_feedback(self, headers: Mapping[str, str], body: bytes) -> bytes:
-        key = key_of(self._find_key, headers)
-        record, answer = accept_feedback(body, key, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
+    def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
+        record, answer = accept_feedback(body, caller, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
         self._spool.append(record)
         return answer
 
-    async def _is_ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """A request would be answered: every engine of our own is up, and at least one model answers.
 
         Somebody else's server that is down does not take the whole gateway out of a load balancer.
@@ -116,11 +113,12 @@ class WorkerService:
         own = [model.name for model in self._current.plan.models if model.backend == "embedded"]
         return any(alive.values()) and all(alive[name] for name in own)
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
         self._report_versions()
         self._tasks = [
             asyncio.create_task(repeat_every(KEYS_POLL_S, self._reload_keys)),
             asyncio.create_task(repeat_every(PLAN_POLL_S, self._follow_plan)),
+            asyncio.create_task(repeat_every(PLAN_POLL_S, self._read_versions)),
             asyncio.create_task(repeat_every(FSYNC_S, self._sync)),
             asyncio.create_task(repeat_every(TALLY_S, self._write_tally)),
             asyncio.create_task(repeat_every(TALLY_S, self._report_queue_depths)),
@@ -169,6 +167,9 @@ class WorkerService:
                 if id(engine) not in used:
                     await engine.close()
 
+    async def _read_versions(self) -> None:
+        await read_versions(self._current.plan, self._current.models)
+
     def count_rejection(self, error: Refused) -> None:
         """Count a request that was refused before it reached the gateway."""
         self._rejections.count_rejection(error, "")
@@ -191,7 +192,7 @@ class WorkerService:
         for writer in (self._ledger, self._spool):
             writer.sync()
 
-    async def _stop(self) -> None:
+    async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,75 @@
+"""An answer on its way back up the middleware: a whole body, or a stream of events.
+
+Knows nothing of where a stream comes from (`stream.py`) or what passes through it (guards, budgets).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, Self
+
+
+class EventFilter(Protocol):
+    """Changes whole events; after an error of its own it is over, and nothing may follow."""
+
+    over: bool
+
+    def feed(self, events: bytes) -> bytes: ...
+
+    def end(self) -> bytes:
+        """What is still to come when nothing follows."""
+        ...
+
+
+class TokenBudget(Protocol):
+    """Knows how many tokens the stream may still use."""
+
+    def missing(self, events: bytes) -> int:
+        """Tokens that are not reserved, with `events`."""
+        ...
+
+    async def grow(self, tokens: int) -> bool:
+        """Reserve more; false where no more can be had."""
+        ...
+
+    def cut_off(self) -> bytes:
+        """What the client gets instead of `events`."""
+        ...
+
+
+class AnswerStream(Protocol):
+    """The events that the client gets."""
+
+    filter: EventFilter | None
+    budget: TokenBudget | None
+    ended: bool  # nothing more would have come
+    broke: bool  # by a mistake of ours
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> bytes:
+        """Whole events, one or more."""
+        ...
+
+    async def forward(self, write: Callable[[bytes], bool]) -> None:
+        """Pass on what arrives in the moment it arrives, until something must be waited for."""
+        ...
+
+
+class Answer:
+    """Status, headers and either a whole body or a stream of whole events."""
+
+    __slots__ = ("body", "content_type", "headers", "status", "stream")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        stream: AnswerStream | None = None,
+        content_type: bytes = b"application/json",
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.stream = stream
+        self.content_type = content_type
+        self.headers: list[tuple[bytes, bytes]] = []

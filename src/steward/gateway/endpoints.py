@@ -1,0 +1,165 @@
+"""The table of the gateway's endpoints: the only place where a path becomes reachable."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from steward.core.endpoint import Endpoint
+from steward.core.errors import Refused
+from steward.core.identity import Caller
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange
+from steward.gateway.http import HttpRequest, stopping_error
+from steward.gateway.limits import limit_headers
+from steward.gateway.rejections import RejectionCounter
+
+EndpointHandler = Callable[[HttpRequest], Awaitable[None]]
+GatewayEndpoint = Endpoint[EndpointHandler]
+
+
+class GatewayService(Protocol):
+    """What the endpoints are answered with."""
+
+    @property
+    def max_body_bytes(self) -> int: ...
+
+    async def infer(self, exchange: Exchange) -> Answer:
+        """The answer of a model. :raises Refused: the request cannot be answered"""
+        ...
+
+    def list_models(self, caller: Caller) -> bytes:
+        """The list of models as JSON."""
+        ...
+
+    def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
+        """Keep what the body says about an earlier answer; a receipt as JSON. :raises Refused: 400"""
+        ...
+
+    async def is_ready(self) -> bool:
+        """Whether a request would be answered."""
+        ...
+
+
+def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tuple[GatewayEndpoint, ...]:
+    async def infer(request: HttpRequest) -> None:
+        await serve_exchange(request, service, rejections)
+
+    async def accept_feedback(request: HttpRequest) -> None:
+        body = await request.read_body(service.max_body_bytes)
+        await request.respond(Answer(202, service.accept_feedback(request.caller, body)))
+
+    async def list_models(request: HttpRequest) -> None:
+        await request.respond(Answer(200, service.list_models(request.caller)))
+
+    async def report_ready(request: HttpRequest) -> None:
+        if not await service.is_ready():
+            raise Refused("Not ready: no model is available yet.", status=503, type="api_error", code="not_ready")
+        await request.respond(Answer(200, b'{"status":"ok"}'))
+
+    return (
+        declare_inference("/v1/chat/completions", infer),
+        declare_inference("/v1/completions", infer),
+        declare_inference("/v1/embeddings", infer),
+        declare_inference("/v1/responses", infer),
+        declare_inference("/v1/messages", infer),
+        Endpoint(
+            method="POST",
+            path="/v1/feedback",
+            permission="feedback",
+            tenancy="principal",
+            guards="none",
+            audit="ledger",
+            handler=accept_feedback,
+        ),
+        Endpoint(
+            method="GET",
+            path="/v1/models",
+            permission="models.read",
+            tenancy="principal",
+            guards="none",
+            audit="none",
+            handler=list_models,
+        ),
+        declare_probe("/healthz", report_alive),
+        declare_probe("/readyz", report_ready),
+    )
+
+
+def declare_inference(path: str, handler: EndpointHandler) -> GatewayEndpoint:
+    """An endpoint whose requests go through all middleware."""
+    return Endpoint(
+        method="POST",
+        path=path,
+        permission="infer",
+        tenancy="principal",
+        guards="request-and-answer",
+        audit="ledger",
+        handler=handler,
+    )
+
+
+def declare_probe(path: str, handler: EndpointHandler) -> GatewayEndpoint:
+    """An endpoint for load balancers, who have no key."""
+    return Endpoint(
+        method="GET", path=path, permission="public", tenancy="none", guards="none", audit="none", handler=handler
+    )
+
+
+async def report_alive(request: HttpRequest) -> None:
+    await request.respond(Answer(200, b'{"status":"ok"}'))
+
+
+async def serve_exchange(request: HttpRequest, service: GatewayService, rejections: RejectionCounter) -> None:
+    """Answer a request of a model; end the exchange as soon as its client is gone."""
+    at, started = time.time(), time.perf_counter()
+    body = await request.read_body(service.max_body_bytes)
+    exchange = Exchange(request.request_id, request.path, request.headers, body, at, started, request.caller)
+    task = asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        exchange.client_closed = True
+        task.cancel()
+
+    stop_watching = request.watch(cancel)
+    begun = False
+    try:
+        try:
+            answer = await service.infer(exchange)
+        except Refused as error:
+            if exchange.settled is None:
+                rejections.count_rejection(error, exchange.route)
+            answer = request.refusal(error)
+            answer.headers += _retry_headers(exchange, answer)
+        answer.headers.extend(_limit_headers(exchange))
+        begun = True
+        if answer.stream is None:
+            stop_watching()
+            await request.respond(answer)
+        else:
+            await request.respond_stream(exchange, answer)
+    except asyncio.CancelledError:
+        task.uncancel()
+        if not (exchange.client_closed or begun):
+            await request.respond(request.refusal(stopping_error()))
+    finally:
+        stop_watching()
+        exchange.end()
+
+
+def _limit_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    decision = exchange.decision
+    if decision is None:
+        return []
+    return [(name.encode(), value.encode()) for name, value in limit_headers(decision)]
+
+
+def _retry_headers(exchange: Exchange, answer: Answer) -> list[tuple[bytes, bytes]]:
+    """Clients need not repeat what was tried on several models already; see `x-should-retry` in OpenAI's SDKs."""
+    is_set = any(name == b"x-should-retry" for name, _ in answer.headers)
+    if answer.status < 500 or is_set or len(exchange.attempts) < 2:
+        return []
+    return [(b"x-should-retry", b"false")]

@@ -1,0 +1,174 @@
+"""One HTTP request as the handler of an endpoint sees it: who sent it, its body when it is wanted, a way to answer.
+
+Raw ASGI. Three things go beyond it, for our own server (`processes/http_protocol.py`): a write that does not wait, a
+callback when the client disconnects, and a mark that a rejection has been counted already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from steward.core.errors import Refused
+from steward.core.identity import NOBODY, Caller
+from steward.gateway import dialects
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange
+from steward.gateway.wire import invalid
+
+log = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+WRITE: Final = "steward.write"  # in a scope's extensions: sends a part of the answer; false where the client is slow
+ON_DISCONNECT: Final = "steward.on_disconnect"  # in a scope's extensions: takes what to call then, or None
+ALREADY_COUNTED: Final = "steward.counted"  # in a scope: the connection has rejected the request, and counted it
+
+
+class HttpRequest:
+    """One request. `caller` is set before the handler of an endpoint that is not public sees it."""
+
+    __slots__ = ("caller", "headers", "path", "receive", "request_id", "scope", "send")
+
+    def __init__(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        self.request_id = request_id
+        self.scope, self.receive, self.send = scope, receive, send
+        self.path: str = scope["path"]
+        self.headers: Mapping[str, str] = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
+        }
+        self.caller: Caller = NOBODY
+
+    async def read_body(self, limit: int) -> bytes:
+        """The whole body. :raises Refused: 413 by declared or actual length, 415, 400 where the client disconnected"""
+        declared = self.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            raise _body_too_large(int(declared), limit)
+        _check_type(self.headers)
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise invalid("The client disconnected before its request was complete.")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise _body_too_large(size, limit)
+            more = message.get("more_body", False)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def watch(self, on_disconnect: Callable[[], None]) -> Callable[[], object]:
+        """Call `on_disconnect` as soon as the client is gone. -> what stops watching"""
+
+        async def listen() -> None:
+            while (await self.receive())["type"] != "http.disconnect":
+                pass
+            on_disconnect()
+
+        set_callback = self.scope.get("extensions", {}).get(ON_DISCONNECT)
+        if set_callback is None:  # another server than ours
+            return asyncio.ensure_future(listen()).cancel
+        set_callback(on_disconnect)
+        return lambda: set_callback(None)
+
+    async def respond(self, answer: Answer) -> None:
+        """Send a whole answer."""
+        await self.send(self._head(answer))
+        await self.send({"type": "http.response.body", "body": answer.body})
+
+    async def respond_stream(self, exchange: Exchange, answer: Answer) -> None:
+        """Send a stream event by event; `send` waits for a slow client, so that nothing piles up here."""
+        assert answer.stream is not None
+        stream = answer.stream
+        write: Callable[[bytes], bool] | None = self.scope.get("extensions", {}).get(WRITE)
+        await self.send(self._head(answer))
+        try:
+            async for events in stream:
+                await self.send({"type": "http.response.body", "body": events, "more_body": True})
+                if write is not None:
+                    await stream.forward(write)
+        except Refused as error:
+            await self._send_error(error)
+        except asyncio.CancelledError:
+            if exchange.client_closed:
+                raise
+            exchange.cut_off = True
+            await self._send_error(stopping_error())
+        except Exception:
+            log.exception("stream failed", extra={"request_id": exchange.request_id})
+            await self._send_error(internal_error())
+        finally:
+            exchange.end()
+        await self.send({"type": "http.response.body", "body": b""})
+
+    def refusal(self, error: Refused) -> Answer:
+        """An error as an answer, in the dialect of the request's path."""
+        answer = Answer(error.status, dialects.find_dialect(self.path).error_body(error, self.request_id))
+        answer.headers = [(name.encode(), value.encode()) for name, value in error.headers]
+        return answer
+
+    async def _send_error(self, error: Refused) -> None:
+        event = dialects.find_dialect(self.path).error_event(error, self.request_id)
+        await self.send({"type": "http.response.body", "body": event, "more_body": True})
+
+    def _head(self, answer: Answer) -> dict[str, Any]:
+        name = self.request_id.encode()
+        headers = [
+            (b"content-type", answer.content_type),
+            (b"x-request-id", name),
+            (b"request-id", name),
+            *answer.headers,
+        ]
+        if answer.stream is None:
+            headers.append((b"content-length", str(len(answer.body)).encode()))
+        else:
+            headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
+
+def _body_too_large(size: int, limit: int) -> Refused:
+    return Refused(
+        f"The request body has at least {size:,} bytes; the limit is {limit:,} (gateway.max_body_bytes).",
+        status=413,
+        type="invalid_request_error",
+        code="request_too_large",
+    )
+
+
+def _check_type(headers: Mapping[str, str]) -> None:
+    """:raises Refused: 415 where the body is not JSON in UTF-8, uncompressed"""
+    if headers.get("content-type") == "application/json" and "content-encoding" not in headers:
+        return
+    kind, _, parameters = headers.get("content-type", "application/json").lower().partition(";")
+    charset = parameters.partition("charset=")[2].strip('" ') or "utf-8"
+    encoding = headers.get("content-encoding", "identity").lower()
+    for name, value, expected in (
+        ("content type", kind.strip(), "application/json"),
+        ("charset", charset, "utf-8"),
+        ("content encoding", encoding, "identity"),
+    ):
+        if value != expected and (name, value) != ("charset", "utf8"):
+            raise Refused(
+                f"Unsupported {name} {value[:100]!r}; send {expected}.", status=415, type="invalid_request_error"
+            )
+
+
+def internal_error() -> Refused:
+    return Refused(
+        "Internal error: this is a bug in steward. The gateway's log has the details.", status=500, type="server_error"
+    )
+
+
+def stopping_error() -> Refused:
+    return Refused(
+        "The gateway is shutting down and the time for open requests to finish is over. Send the request again.",
+        status=503,
+        type="api_error",
+        code="stopping",
+        headers=(("retry-after", "1"),),
+    )
