@@ -226,7 +226,7 @@ def test_what_the_drain_limit_cuts_off_says_so_and_is_settled(tmp_path: Path) ->
     answer = connection.getresponse()
     answer.read(10)
     deployment.stop()
-    assert b"The gateway is stopping" in answer.read()
+    assert b"The gateway is shutting down" in answer.read()
     connection.close()
     assert settled(deployment, ["cut"]) == {"cut": "truncated"}
     assert list(running) == [] and "Traceback" not in deployment.log.read_text()
