@@ -3,7 +3,7 @@
     python benchmarks/bench_loadtest.py [--seconds 10] [--aiperf DIR] [--guidellm DIR] [--only ladder,start,…]
 
 The client runs on core 0, the server (first token after 50 ms, 31 more every 10 ms) on core 1. `make bench-loadtest`
-makes the peer's environment first. The part `memory` fills and reports a book of a million requests; `--only million`
+makes the peer's environment first. The part `memory` fills and reports a million records; `--only million`
 sends them, which takes some minutes.
 """
 
@@ -215,7 +215,7 @@ def maximum(seconds: float) -> Iterator[tuple[str, str, str]]:
 
 def memory() -> Iterator[tuple[str, str, str]]:
     """What a process and the report need for a million requests, in processes of their own."""
-    (client,) = map(int, subprocess.check_output([sys.executable, __file__, "--child", "book"]).split())
+    (client,) = map(int, subprocess.check_output([sys.executable, __file__, "--child", "recorder"]).split())
     held, report = map(int, subprocess.check_output([sys.executable, __file__, "--child", "report"]).split())
     yield (
         "memory of 1,000,000 requests, the most at one time",
@@ -269,21 +269,22 @@ def resident_kb(pid: int) -> int:
 
 
 def child(what: str) -> None:
-    """Fills a book as a run does; `report` gets it through a pipe as the parent does, and reports."""
-    if what == "book":
+    """Fills a recorder as a run does; `report` gets it through a pipe as the parent does, and reports."""
+    if what == "recorder":
         from steward.loadtest.sender import Sender  # what a sending process has loaded
 
-        book = filled()
-        assert book.count == 1_000_000 and Sender is not None
+        recorder = filled()
+        assert recorder.count == 1_000_000 and Sender is not None
     else:
         from steward.loadtest.config import Arrival, LoadConfig
         from steward.loadtest.recorder import SenderResult, SenderStats
-        from steward.workflows.loadtest import build_finished_run, encode_report
+        from steward.workflows.loadtest.files import encode_report
+        from steward.workflows.loadtest.run import build_finished_run
 
         rows, gaps = bytearray(), bytes(800_000)
         with subprocess.Popen([sys.executable, __file__, "--child", "pipe"], stdout=subprocess.PIPE) as sending:
             assert sending.stdout is not None
-            while part := sending.stdout.read(1 << 20):  # as workflows/load_processes.py hears it
+            while part := sending.stdout.read(1 << 20):  # as workflows/loadtest/processes.py collects it
                 rows += part
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         config = LoadConfig(url="http://h", model="m", arrival=Arrival(rate=1000), requests=1_000_000)
@@ -299,11 +300,11 @@ def child(what: str) -> None:
 def filled() -> Any:
     from steward.loadtest.recorder import Recorder
 
-    book = Recorder()
+    recorder = Recorder()
     for number in range(1_000_000):
         first = 0.05 + (number % 97) * 1e-4
-        book.add(number / 1000, 1e-4, first, first + 0.31, first + 0.311, 0.0, 64, 32, 32, 360, 200, 0, 0)
-    return book
+        recorder.add(number / 1000, 1e-4, first, first + 0.31, first + 0.311, 0.0, first, 64, 32, 32, 1, 360, 200, 0, 0)
+    return recorder
 
 
 PARTS = ("ladder", "beside", "start", "arrivals", "maximum", "memory")  # million, a real run, only when it is named

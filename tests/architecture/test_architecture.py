@@ -28,6 +28,7 @@ EDGE_FILES = {
     "gateway/middleware",
     "core/extend.py",
     "evaluation/run.py",
+    "loadtest/connection_pool.py",
     "loadtest/sender.py",
 }
 

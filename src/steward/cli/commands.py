@@ -48,12 +48,12 @@ LOAD: Final = Group(
     "load",
     "Load-test any OpenAI-compatible server (extra `load`). Latencies count from the intended send.",
     (
-        Command("run", "steward.cli.load:run"),
-        Command("replay", "steward.cli.load:replay"),
-        Command("find-max", "steward.cli.load:find_max"),
-        Command("sweep", "steward.cli.load:sweep"),
-        Command("compare", "steward.cli.load:compare"),
-        Command("selftest", "steward.cli.load:selftest"),
+        Command("run", "steward.cli.load.run:run"),
+        Command("replay", "steward.cli.load.replay:replay"),
+        Command("find-max", "steward.cli.load.find_max:find_max"),
+        Command("sweep", "steward.cli.load.sweep:sweep"),
+        Command("compare", "steward.cli.load.compare:compare"),
+        Command("selftest", "steward.cli.load.selftest:selftest"),
     ),
 )
 

@@ -17,17 +17,20 @@ from steward.core.errors import InputError
 FORMAT: Final = 1  # of the JSON file; a reader refuses a newer one
 
 FORMULAS: Final = {
-    "ttft_ms": "first event that carries text - send",
-    "tpot_ms": "(last event of a choice - first event that carries text) / (output tokens - 1), one value a request",
-    "itl_ms": "gaps between events that carry text, of all requests together",
+    "ttft_ms": "first event with text, reasoning or a tool call - send",
+    "ttfo_ms": "first event with text or a tool call, reasoning left out - send",
+    "tpot_ms": "(last event of a choice - first event with text) / (output tokens - tokens that arrived with the "
+    "first), one value per request; none if all text arrived at one time",
+    "itl_ms": "gaps between events with text, of all requests together",
     "e2e_ms": "last event of a choice (not streamed: last byte) - send",
     "output_tok_s": "output tokens of answered requests / duration_s",
     "achieved_rate": "(requests sent - 1) / time from the first to the last actual send",
-    "goodput_rate": "answered requests that met every limit of one request / duration_s",
+    "goodput_rate": "answered requests that met every limit / duration_s",
     "concurrency_mean": "sum of all requests' time in flight / duration_s",
 }
-"""As `vllm bench serve` counts them (vllm/benchmarks/serve.py, calculate_metrics); "send" is the intended one, and in
-`from_actual_send` the moment the client acted."""
+"""As `vllm bench serve` counts them (vllm/benchmarks/serve.py, calculate_metrics). vLLM divides TPOT by output tokens
+- 1, which is the same where a server sends one token per event. "send" is the intended one, and in `from_actual_send`
+the moment when the client sent."""
 
 
 class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +119,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     endpoint: str = "chat"  # chat, completions, embeddings
     streamed: bool = True
-    arrival: str  # constant, poisson, gamma, ramp, trace, concurrency
+    arrival: str  # constant, poisson, gamma, ramp, burst, trace, concurrency
     started_at: float  # seconds since the epoch
     duration_s: float  # measured part: from the first intended send to the last answer
     seed: int = 0
@@ -134,6 +137,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     errors: dict[str, int] = {}
 
     ttft_ms: Quantiles = Quantiles()
+    ttfo_ms: Quantiles = Quantiles()
     tpot_ms: Quantiles = Quantiles()
     itl_ms: Quantiles = Quantiles()
     e2e_ms: Quantiles = Quantiles()
@@ -150,7 +154,8 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
     answered_rate: float = 0.0
 
     slo: str | None = None
-    slo_met: bool | None = None  # None: no objective
+    slo_met: bool | None = None  # None: no objective, or undecided
+    slo_terms: tuple[str, ...] = ()  # each term of the objective with its share, interval and answer, for people
     goodput_rate: float | None = None
 
     valid: bool

@@ -1,21 +1,21 @@
-"""The requests' bytes: synthetic texts of given lengths, a file's prompts, conversations, or a trace's rows.
+"""The bytes of the requests: synthetic texts of given lengths, prompts of a file, conversations, or rows of a trace.
 
-A synthetic prompt is common words, each about one token of any English tokenizer, cut from one pool at a place that
-only its number and the seed decide: the same request in any process, made in microseconds while the run goes on. Its
-first words are its own, so that no prefix cache answers it, unless a shared prefix is asked for.
+A synthetic prompt is a run of common words, each about one token of any English tokenizer; with a tokenizer, only words
+that are exactly one token. It is cut from one pool at a place that depends only on its number and the seed: any process
+makes the same request, in microseconds, while the run goes on. It begins with words of its own, so no prefix cache can
+answer it, unless a shared prefix is asked for.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from steward.core.errors import InputError
 from steward.loadtest.config import LoadConfig, draw_length, parse_lengths
+from steward.loadtest.prompt_files import PromptRow
 
 _COMMON: Final = (
     "the of and to in is you that it he was for on are as with his they at be this have from or one had by word but "
@@ -30,88 +30,135 @@ _COMMON: Final = (
 )
 WORDS: Final = _COMMON.split()
 _POOL: Final = 32_768  # words
-_DRAWN: Final = 8192  # lengths, taken in turn
+_DRAWN: Final = 8192  # lengths, used in turn
+_MIN_EXACT: Final = 64  # words of one token each that make prompts varied enough
+CHARACTERS_PER_TOKEN: Final = 4.0  # English text, OpenAI's rule of thumb; only for counts marked "estimated"
 _MASK: Final = (1 << 64) - 1
 
 
-class PromptRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One request of a file or trace: a conversation's user messages, or token counts to make a text of."""
+class Vocabulary(msgspec.Struct, frozen=True):
+    """The words that synthetic prompts are made of."""
 
-    at_s: float | None = None
-    messages: tuple[Any, ...] = ()
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    blocks: tuple[int, ...] = ()  # names of shared prefixes of 512 tokens (Mooncake's hash_ids)
+    words: tuple[str, ...] = tuple(WORDS)
+    per_token: float = 1.0
+    is_exact: bool = False  # each word is one token, also beside other words
+
+
+def build_vocabulary(count: Callable[[str], int] | None) -> Vocabulary:
+    """The words that are one token each by a tokenizer's `count`; if there are too few, all words at their mean."""
+    if count is None:
+        return Vocabulary()
+    single = tuple(word for word in WORDS if count(word) == 1 and count(f"the {word}") == count("the") + 1)
+    if len(single) >= _MIN_EXACT and count(" ".join(single)) == len(single):
+        return Vocabulary(single, 1.0, True)
+    return Vocabulary(tuple(WORDS), len(WORDS) / max(1, count(" ".join(WORDS))))
+
+
+def estimate_tokens(characters: int) -> int:
+    """
+    >>> estimate_tokens(16)
+    4
+    """
+    return round(characters / CHARACTERS_PER_TOKEN)
 
 
 class PromptSource:
-    """Makes the body of request `number`, and of the turns after it. `words_per_token` corrects for a tokenizer."""
+    """Makes the body of request `number`, and of the turns after it."""
 
-    def __init__(self, config: LoadConfig, rows: Sequence[PromptRow] = (), words_per_token: float = 1.0) -> None:
-        self._config, self._rows, self._per_token = config, rows, words_per_token
+    def __init__(
+        self,
+        config: LoadConfig,
+        rows: Sequence[PromptRow] = (),
+        vocabulary: Vocabulary | None = None,
+        count: Callable[[str], int] | None = None,
+    ) -> None:
+        self._config, self._rows, self._count = config, rows, count
+        self.vocabulary = vocabulary or build_vocabulary(count)
+        self._per_token = self.vocabulary.per_token
+        self.endpoint = config.endpoint
         chance = random.Random(f"lengths {config.seed}")
         wanted, answered = parse_lengths(config.input_tokens), parse_lengths(config.output_tokens)
         self._inputs = [draw_length(wanted, chance) for _ in range(1 if wanted.kind == "fixed" else _DRAWN)]
         self._outputs = [draw_length(answered, chance) for _ in range(1 if answered.kind == "fixed" else _DRAWN)]
-        self._words = random.Random(f"words {config.seed}").choices(WORDS, k=_POOL)
+        self._words = random.Random(f"words {config.seed}").choices(self.vocabulary.words, k=_POOL)
         self._starts = [0]
         for word in self._words:
             self._starts.append(self._starts[-1] + len(word) + 1)
         self._pool = " ".join([*self._words, ""])
-        self._prefix = self._cut_words(0xFFFF, round(config.shared_prefix_tokens * words_per_token))
+        self._prefix = self._cut_words(0xFFFF, round(config.shared_prefix_tokens * self._per_token))
 
-    def token_counts(self, number: int) -> tuple[int, int]:
-        """Input and output tokens asked for."""
-        row = self._rows[number % len(self._rows)] if self._rows else None
-        wanted = self._inputs[number % len(self._inputs)]
-        output = self._outputs[number % len(self._outputs)]
-        if row is not None:
-            wanted = row.input_tokens if row.input_tokens is not None else wanted
-            output = row.output_tokens if row.output_tokens is not None else output
-        return wanted, output
+    def is_conversation(self) -> bool:
+        """Whether any request has a turn after the first."""
+        return self._config.turns > 1 or any(
+            sum(message.get("role") == "user" for message in row.messages) > 1 for row in self._rows
+        )
+
+    def asked_tokens(self, number: int) -> tuple[int | None, int | None]:
+        """Input and output tokens that are asked for; None where the prompt is given, or its answer ends by itself."""
+        row = self._row(number)
+        if row is not None and row.messages:
+            return row.input_tokens, row.output_tokens
+        return self._input_tokens(number), self.max_tokens(number)
+
+    def max_tokens(self, number: int) -> int:
+        row = self._row(number)
+        if row is not None and row.output_tokens is not None:
+            return row.output_tokens
+        return self._outputs[number % len(self._outputs)]
+
+    def estimate_input_tokens(self, number: int) -> int:
+        """For servers without usage: what is asked for, else the given text by the tokenizer or by its length."""
+        asked = self.asked_tokens(number)[0]
+        if asked is not None:
+            return asked
+        text = " ".join(str(message.get("content", "")) for message in self.first_messages(number))
+        return self._count(text) if self._count is not None else max(1, estimate_tokens(len(text)))
 
     def first_messages(self, number: int) -> list[Any]:
-        """The messages of a request, or of a conversation's first turn. Not chat: one text."""
-        row = self._rows[number % len(self._rows)] if self._rows else None
+        """The messages of a request, or of a conversation's first turn. (Other endpoints than chat send one text.)"""
+        row = self._row(number)
         if row is not None and row.messages:
             return list(_first_turn(row.messages))
-        return [
-            {
-                "role": "user",
-                "content": self._make_text(number, self.token_counts(number)[0], row.blocks if row else ()),
-            }
-        ]
+        text = self._make_text(number, self._input_tokens(number), row.blocks if row is not None else ())
+        return [{"role": "user", "content": text}]
 
     def next_messages(self, number: int, turn: int, before: list[Any], answer: str) -> list[Any] | None:
-        """The messages of turn 1, 2, …; None where the conversation is over."""
-        row = self._rows[number % len(self._rows)] if self._rows else None
+        """The messages of turn 1, 2, …; None when the conversation is over."""
+        row = self._row(number)
         so_far = [*before, {"role": "assistant", "content": answer}]
         if row is not None and row.messages:
             users = [message for message in row.messages if message.get("role") == "user"]
             return [*so_far, users[turn]] if turn < len(users) else None
         if turn >= self._config.turns:
             return None
-        wanted = self.token_counts(number)[0]
-        return [
-            *so_far,
-            {"role": "user", "content": self._cut_words(_mix_bits(self._config.seed, number, turn), wanted)},
-        ]
+        words = max(1, round(self._input_tokens(number) * self._per_token))
+        text = self._cut_words(_mix_bits(self._config.seed, number, turn), words)
+        return [*so_far, {"role": "user", "content": text}]
 
     def encode_body(self, number: int, messages: list[Any]) -> bytes:
-        """The JSON that is sent."""
+        """The JSON body of a request."""
         config = self._config
-        made: dict[str, Any] = {"model": config.model}
+        body: dict[str, Any] = {"model": config.model}
         if config.endpoint == "chat":
-            made["messages"] = messages
+            body["messages"] = messages
         elif config.endpoint == "completions":
-            made["prompt"] = messages[-1]["content"]
+            body["prompt"] = messages[-1]["content"]
         else:
-            made["input"] = messages[-1]["content"]
+            body["input"] = messages[-1]["content"]
         if config.endpoint != "embeddings":
-            made["max_tokens"] = self.token_counts(number)[1]
+            body["max_tokens"] = self.max_tokens(number)
             if config.stream:
-                made |= {"stream": True, "stream_options": {"include_usage": True}}
-        return msgspec.json.encode(made | config.body if config.body else made)
+                body |= {"stream": True, "stream_options": {"include_usage": True}}
+        return msgspec.json.encode(body | config.body if config.body else body)
+
+    def _row(self, number: int) -> PromptRow | None:
+        return self._rows[number % len(self._rows)] if self._rows else None
+
+    def _input_tokens(self, number: int) -> int:
+        row = self._row(number)
+        if row is not None and row.input_tokens is not None:
+            return row.input_tokens
+        return self._inputs[number % len(self._inputs)]
 
     def _make_text(self, number: int, tokens: int, blocks: Sequence[int]) -> str:
         parts = [self._prefix] if self._prefix else []
@@ -121,14 +168,14 @@ class PromptSource:
             left -= 512
         seed = _mix_bits(self._config.seed, number, 0)
         words = max(1, round(left * self._per_token))
-        own = [WORDS[(seed >> shift) % len(WORDS)] for shift in (0, 12, 24, 36)]
+        own = [self._words[(seed >> shift) % _POOL] for shift in (0, 12, 24, 36)]
         parts.append(" ".join(own[:words]))
         if words > 4:
             parts.append(self._cut_words(seed >> 20, words - 4))
         return " ".join(parts)
 
     def _cut_words(self, place: int, words: int) -> str:
-        """So many words of the pool from a place that the number decides."""
+        """`words` words of the pool, from a place that `place` decides."""
         if words <= 0:
             return ""
         if words >= _POOL:
@@ -138,7 +185,7 @@ class PromptSource:
 
 
 def _mix_bits(seed: int, number: int, turn: int) -> int:
-    """64 bits that look random (splitmix64; Steele, Lea and Flood 2014)."""
+    """64 pseudo-random bits (splitmix64; Steele, Lea and Flood 2014)."""
     x = (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03 + turn * 0x8CB92BA72F3D8DD7 + 1) & _MASK
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -146,73 +193,8 @@ def _mix_bits(seed: int, number: int, turn: int) -> int:
 
 
 def _first_turn(messages: Sequence[Any]) -> Sequence[Any]:
-    """A system message, if any, and the first of the user's."""
+    """The messages up to the first of the user."""
     for index, message in enumerate(messages):
         if message.get("role") == "user":
             return messages[: index + 1]
     return messages
-
-
-# -- files -------------------------------------------------------------------------------------------
-
-
-def read_prompt_rows(path: Path, *, trace: bool = False) -> list[PromptRow]:
-    """PromptSource or a trace: a JSON object a line; in a .txt file of prompts, a prompt a line.
-
-    A line holds `prompt` or `messages`, or token counts (`input_tokens` or Mooncake's `input_length`, `output_tokens`
-    or `output_length`); a trace also when: `at_s`, or `timestamp` in milliseconds as Mooncake's.
-
-    :raises InputError: a line that is none of these, or a time before the one above it, by file and line
-    """
-    rows: list[PromptRow] = []
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected a file of JSON lines") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        if path.suffix == ".txt" and not trace:
-            rows.append(PromptRow(messages=({"role": "user", "content": line.decode(errors="replace").strip()},)))
-            continue
-        rows.append(_parse_row(line, f"{path}:{number}", trace))
-        at, before = rows[-1].at_s, rows[-2].at_s if len(rows) > 1 else None
-        if trace and before is not None and at is not None and at < before:
-            raise InputError(
-                f"{path}:{number}: {at:g} s comes after {before:g} s; expected times that do not fall; sort the trace"
-            )
-    if not rows:
-        raise InputError(f"{path}: no rows; expected a JSON object a line")
-    return rows
-
-
-def _parse_row(line: bytes, where: str, trace: bool) -> PromptRow:
-    try:
-        found = msgspec.json.decode(line)
-        if not isinstance(found, dict):
-            raise ValueError("no object")
-        given = found.get("at_s")
-        if given is None and "timestamp" in found:
-            given = float(found["timestamp"]) / 1000
-        at = float(given) if given is not None else None
-        wanted, output = (
-            found.get(f"{side}_tokens", found.get(f"{side}_length", found.get(other)))
-            for side, other in (("input", "ISL"), ("output", "OSL"))
-        )
-        messages = found.get("messages") or ()
-        if not messages and (text := found.get("prompt", found.get("text"))) is not None:
-            messages = ({"role": "user", "content": str(text)},)
-        row = PromptRow(
-            at_s=at,
-            messages=tuple(dict(message) for message in messages),
-            input_tokens=None if wanted is None else max(1, int(wanted)),
-            output_tokens=None if output is None else max(1, int(output)),
-            blocks=tuple(int(block) for block in found.get("hash_ids", ())),
-        )
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
-        raise InputError(f"{where}: {error}; expected a JSON object with prompt, messages or input_tokens") from error
-    if trace and (row.at_s is None or row.at_s < 0):
-        raise InputError(f"{where}: no time; expected at_s (seconds) or timestamp (milliseconds), 0 or more")
-    if not row.messages and row.input_tokens is None:
-        raise InputError(f"{where}: expected prompt, messages or input_tokens")
-    return row

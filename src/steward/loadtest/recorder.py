@@ -1,4 +1,4 @@
-"""Records of requests: 48 bytes each in one growing buffer, so a million requests take 48 MB.
+"""Records of requests: 56 bytes each in one growing buffer, so a million requests take 56 MB.
 
 The layout is also a numpy dtype (`RECORD`), so the finished buffer is read without a copy.
 """
@@ -18,20 +18,21 @@ RECORD: Final = [
     ("last", "<f4"),  # last event of a choice - intended send, s
     ("end", "<f4"),  # last byte, or failure - intended send, s
     ("connect", "<f4"),  # s; NaN: an open connection was used
+    ("first_output", "<f4"),  # first event with text that is not reasoning - intended send, s; NaN: none
     ("input_tokens", "<u4"),
     ("output_tokens", "<u4"),
     ("events", "<u4"),  # events that carry text
+    ("first_tokens", "<u4"),  # output tokens that arrived with the first one; 0: TPOT cannot be told
     ("in_flight", "<u4"),  # requests of this process, including this one
     ("status", "<u2"),
     ("cause", "u1"),  # index into response.CAUSES
     ("source", "u1"),  # index into SOURCES
 ]
 SOURCES: Final = ("usage", "tokenizer", "estimated", "none")  # where token counts come from
-CHARACTERS_PER_TOKEN: Final = 4.0  # English text, OpenAI's rule of thumb; used only for counts marked "estimated"
 FINE_S: Final = 1e-5  # width of a histogram bin for gaps up to 1 s
 COARSE_S: Final = 1e-3  # for gaps up to 100 s
 _FINE, _COARSE = 100_000, 100_000
-_PACK = struct.Struct("<dfffffIIIIHBB")
+_PACK = struct.Struct("<dffffffIIIIIHBB")
 _BLOCK = 4096  # rows
 
 
@@ -66,6 +67,19 @@ class Recorder:
         return memoryview(self.rows)[: self.count * _PACK.size]
 
 
+class TokenTotals(msgspec.Struct):
+    """Of the measured, answered requests that asked for a number of tokens: what they asked for, and what they got."""
+
+    requests: int = 0
+    asked: int = 0
+    got: int = 0
+
+    def add(self, asked: int, got: int) -> None:
+        self.requests += 1
+        self.asked += asked
+        self.got += got
+
+
 class SenderStats(msgspec.Struct, kw_only=True):
     """What a sending process reports about itself when it has finished."""
 
@@ -73,12 +87,14 @@ class SenderStats(msgspec.Struct, kw_only=True):
     lag_ms: list[float] = []
     cpu_share: float = 0.0
     peak_mb: float = 0.0
+    input_totals: TokenTotals = msgspec.field(default_factory=TokenTotals)
+    output_totals: TokenTotals = msgspec.field(default_factory=TokenTotals)
+    exact_prompts: bool = False  # prompts have exactly the tokens asked for, by a tokenizer
     connections: int = 0
     concurrency_max: int = 0
     error_ms: list[float] = []  # measured - true TTFT, if the server sends its clock (the echo server does)
     retried: int = 0  # requests sent again because the server had closed an idle connection
     stopped: str = ""  # why the run was stopped early; empty: it was not
-    sent_all: bool = True
     ready_s: float = 0.0  # from the start of the command to ready
 
 

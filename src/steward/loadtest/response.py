@@ -1,7 +1,7 @@
-"""Reads one HTTP/1.1 answer out of (arrival time, bytes) pieces, after they arrived: nothing here delays a timestamp.
+"""Parse one HTTP/1.1 response from pieces (arrival time, bytes) after they have arrived, so that no timestamp waits.
 
-Ours rather than httptools: when the pieces are read is what matters (in batches, when an answer has ended), and an
-event must keep the time of the piece that completed it.
+Ours rather than httptools, because of when pieces are parsed (in batches, after the response has ended), and because an
+event must keep the arrival time of the piece that completed it.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import msgspec
 
 CAUSES: Final = (
     "ok",
-    "unfinished",  # under way when the run was stopped
-    "http",  # a status other than 2xx
+    "unfinished",  # still in flight when the run ended
+    "http",  # a status outside 2xx
     "refused",  # no connection
     "no_such_host",
     "tls",
-    "timeout",  # not answered in timeout_s
+    "timeout",  # not answered within timeout_s
     "stalled",  # no byte for stall_s
-    "closed",  # before the answer began
+    "closed",  # before the response began
     "closed_mid_answer",
     "error_event",  # an error in mid-stream
-    "malformed",  # no HTTP, or no JSON
-    "empty",  # a stream without any choice
+    "malformed",  # not HTTP, or not JSON
+    "empty",  # a stream without a choice
     "no_connection",  # too many open files, no free port, no route
 )
 OK, UNFINISHED, HTTP = 0, 1, 2
-MAX_HEAD_BYTES: Final = 65_536  # bytes of headers after which it is no HTTP
+MAX_HEAD_BYTES: Final = 65_536
 
 
 class StreamedDelta(msgspec.Struct):
-    content: Any = None  # texts, where they are
+    content: Any = None
     reasoning_content: Any = None
     reasoning: Any = None
     refusal: Any = None
@@ -53,47 +53,49 @@ class ReportedUsage(msgspec.Struct):
 
 
 class StreamedEvent(msgspec.Struct):
-    """What is read of a streamed event or of a whole answer, of all three endpoints."""
+    """The fields that matter of a streamed event or of a whole response, for all three endpoints."""
 
     choices: list[StreamedChoice] | None = None
     usage: ReportedUsage | None = None
     error: Any = None
     data: msgspec.Raw = msgspec.Raw(b"")  # embeddings
-    stamp: tuple[float, float] | None = None  # the echo server's clock: when a request came, when it was answered
+    stamp: tuple[float, float] | None = None  # the echo server's clock: request received, first token written
 
 
 _EVENT = msgspec.json.Decoder(StreamedEvent)
 
 
 class ResponseParser:
-    """What was read so far. Times are the pieces' own; None: it has not happened."""
+    """A response as far as it is parsed. Times are those of the pieces; None: it has not happened."""
 
     def __init__(self, keep_text: bool = False) -> None:
         self.status = 0
-        self.streamed = False  # it is a stream of events
+        self.streamed = False  # as text/event-stream
         self.cause = "ok"
-        self.error_text = ""  # what the server wrote of its error
-        self.first: float | None = None  # first event that carries text
+        self.error_text = ""  # the server's own error message
+        self.first: float | None = None  # first event with text, reasoning or a tool call
+        self.first_output: float | None = None  # first event with one of these other than reasoning
         self.last: float | None = None  # last event of a choice
-        self.text_times: list[float] = []
+        self.text_times: list[float] = []  # of all events with text
         self.characters = 0
+        self.first_characters = 0  # of those that arrived at `first`
         self.usage: ReportedUsage | None = None
         self.stamp: tuple[float, float] | None = None
         self.text: list[str] | None = [] if keep_text else None
         self.done = False  # [DONE] or a finish_reason was read
         self._mode = "head"
-        self._pending = b""  # of a head, or of an event that is not whole
-        self._size_line = b""  # of a chunk's size line that is not whole
-        self._chunk_left = 0  # of a chunk, its line end included
+        self._pending = b""  # of an incomplete head or event
+        self._size_line = b""  # incomplete size line of a chunk
+        self._chunk_left = 0  # bytes of the current chunk, including its line end
         self._is_chunked = False
-        self._in_trailers = False  # the last chunk was read
-        self.ended = False  # and the empty line after it
-        self.frame: EventFrame | None = None  # what an event that carries text is made of around its text
+        self._in_trailers = False  # after the last chunk
+        self.ended = False  # the empty line after the trailers was parsed
+        self.frame: EventFrame | None = None  # the bytes around the text of the events of this stream
 
     def feed(self, times: Sequence[float], pieces: Sequence[bytes | int]) -> None:
-        """The next pieces, in order. What cannot be read sets `cause`; it never raises.
+        """Parse the next pieces, in order. Never raises: what cannot be parsed sets `cause`.
 
-        A number stands for a piece of which `text_of` has said, with `frame`, that so many bytes of text are in it.
+        A number stands for a piece that matched `frame`, and is the number of bytes of its text.
         """
         for at, piece in zip(times, pieces, strict=True):
             text = piece if isinstance(piece, int) else self._match_frame(piece)
@@ -105,14 +107,14 @@ class ResponseParser:
                 self._parse_piece(at, piece)
 
     def _match_frame(self, piece: bytes) -> int:
-        """Bytes of text of a piece like most, where the next piece may be one."""
+        """Bytes of text of a piece that matches the frame; 0 if it does not, or if it does not begin an event."""
         if self.frame is None or self._chunk_left or self._size_line or self._pending or self._in_trailers:
             return 0
         return count_text_bytes(piece, self.frame)
 
     def _parse_piece(self, at: float, piece: Any) -> None:
         if self._is_chunked and not (self._chunk_left or self._size_line or self._in_trailers):
-            end = piece.find(b"\r\n")  # the common case: a piece that is one whole chunk
+            end = piece.find(b"\r\n")  # the common case: the piece is exactly one chunk
             try:
                 if end > 0 and 0 < int(piece[:end], 16) == len(piece) - end - 4:
                     self._parse_body(at, piece[end + 2 : -2])
@@ -129,7 +131,7 @@ class ResponseParser:
             self._parse_body(at, part)
 
     def finish(self, at: float) -> None:
-        """The answer has ended, its last byte at `at`: reads a whole answer, decides what a stream was."""
+        """The response has ended, its last byte at `at`: parse a whole response, and decide how a stream ended."""
         if self._mode == "head":
             self.cause = "closed" if not self._pending else "malformed"
         elif self.cause != "ok":
@@ -146,7 +148,7 @@ class ResponseParser:
     # -- framing ---------------------------------------------------------------------------------
 
     def _parse_head(self, piece: bytes) -> bytes | None:
-        """What follows the head; None where it is not whole."""
+        """The bytes after the head; None if the head is incomplete."""
         self._pending += piece
         while True:
             end = self._pending.find(b"\r\n\r\n")
@@ -161,7 +163,7 @@ class ResponseParser:
             body, self._pending = self._pending[end + 4 :], b""
             if found.status >= 200:
                 break
-            self._pending = body  # 100 Continue and its kind
+            self._pending = body  # informational, such as 100 Continue
         self.status, self._is_chunked, self.streamed = found.status, found.chunked, found.events
         self._mode = "body"
         return body
@@ -171,7 +173,7 @@ class ResponseParser:
         while at < len(data):
             if self._chunk_left > 0:
                 take = min(self._chunk_left, len(data) - at)
-                wanted = min(take, max(0, self._chunk_left - 2))  # the last two are the chunk's line end
+                wanted = min(take, max(0, self._chunk_left - 2))  # the last two bytes are the chunk's line end
                 if wanted:
                     yield data[at : at + wanted]
                 self._chunk_left -= take
@@ -183,7 +185,7 @@ class ResponseParser:
                 return
             line, self._size_line = (self._size_line + data[at:end]).strip(), b""
             at = end + 1
-            if self._in_trailers:  # they say nothing that is measured; an empty line ends them
+            if self._in_trailers:  # ignored; an empty line ends them
                 self.ended = self.ended or not line
                 continue
             try:
@@ -194,7 +196,7 @@ class ResponseParser:
             self._in_trailers = size == 0
             self._chunk_left = size + 2 if size else 0
 
-    # -- what the body says ------------------------------------------------------------------------
+    # -- body --------------------------------------------------------------------------------------
 
     def _parse_body(self, at: float, data: bytes) -> None:
         if not self.streamed or self.status // 100 != 2:
@@ -229,34 +231,48 @@ class ResponseParser:
             self.stamp = event.stamp
         if event.choices:
             self.last = at
-            if self._read_choices(event.choices):
+            before = self.characters
+            if self._read_choices(at, event.choices):
                 self.text_times.append(at)
                 if self.first is None:
                     self.first = at
+                if at == self.first:
+                    self.first_characters += self.characters - before
                 if self.text is None and len(event.choices) == 1 and event.usage is None and event.error is None:
                     self.frame = find_frame(payload, event.choices[0])
         if event.error is not None:
             self.cause, self.error_text = "error_event", describe_error(event.error)
 
-    def _read_choices(self, choices: list[StreamedChoice]) -> bool:
-        """Whether an event carries text, reasoning or a tool call of any choice."""
+    def _read_choices(self, at: float, choices: list[StreamedChoice]) -> bool:
+        """Whether an event carries text, reasoning or a tool call.
+
+        Sets `first_output` if any of it is not reasoning.
+        """
         found = False
         for choice in choices:
             delta = choice.delta or choice.message
-            text = choice.text
+            output, reasoning = choice.text, None
             if delta is not None:
-                text = delta.content or delta.reasoning_content or delta.reasoning or delta.refusal
-                if not text and len(delta.tool_calls) > 4:  # more than [] and null
+                output, reasoning = delta.content or delta.refusal, delta.reasoning_content or delta.reasoning
+                if not (output or reasoning) and len(delta.tool_calls) > 4:  # more than [] or null
                     self.characters += len(delta.tool_calls)
                     found = True
+                    self._note_output(at)
             if choice.finish_reason:
                 self.done = True
+            text = output or reasoning
             if text and isinstance(text, str):
                 found = True
                 self.characters += len(text)
+                if output:
+                    self._note_output(at)
                 if self.text is not None:
                     self.text.append(text)
         return found
+
+    def _note_output(self, at: float) -> None:
+        if self.first_output is None:
+            self.first_output = at
 
     def _parse_whole(self, at: float) -> None:
         if self.status // 100 != 2:
@@ -273,7 +289,7 @@ class ResponseParser:
         elif not event.choices and not len(event.data):
             self.cause = "empty"
         else:
-            self._read_choices(event.choices or [])
+            self._read_choices(at, event.choices or [])
             self.last = at
 
     def _parse_failure(self, body: bytes) -> None:
@@ -289,11 +305,11 @@ EventFrame = tuple[bytes, bytes]
 
 
 def find_frame(payload: bytes, choice: StreamedChoice) -> EventFrame | None:
-    """A piece's bytes before and after its text, of pieces that are one chunk with one event; None where such bytes say
-    more than that there is text.
+    """The bytes of a piece before and after its text, for pieces that are one chunk with one event; None if the event
+    says more than its text.
 
-    The events of a stream differ in their text only, mostly: recognising one costs a tenth of decoding it, and at a
-    thousand streams a second decoding is an eighth of a core.
+    Most events of a stream differ only in their text. Matching one costs a tenth of decoding it, and at a thousand
+    streams per second decoding takes an eighth of a core.
     """
     mark = b'"content":"'
     start = payload.find(mark) + len(mark)
@@ -304,7 +320,7 @@ def find_frame(payload: bytes, choice: StreamedChoice) -> EventFrame | None:
 
 
 def count_text_bytes(piece: bytes, frame: EventFrame) -> int:
-    """Bytes of text of a piece that is one whole chunk with one event like the frame's; 0 of any other."""
+    """Bytes of text of a piece that is exactly one chunk with one event that matches the frame; else 0."""
     before, after = frame
     size = len(piece)
     line = _LINES.get(size) or _chunk_size_line(size)
@@ -322,7 +338,7 @@ _LINES: dict[int, bytes] = {}
 
 
 def _chunk_size_line(size: int) -> bytes:
-    """The first line of a piece of so many bytes that is one whole chunk."""
+    """The size line of a piece of `size` bytes that is exactly one chunk."""
     digits = next(digits for digits in range(1, 17) if len(b"%x" % (size - 4 - digits)) <= digits)
     found = b"%x\r\n" % (size - 4 - digits)
     if size <= 65_536:
@@ -331,17 +347,17 @@ def _chunk_size_line(size: int) -> bytes:
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
-    """What an answer's head says of how its body is framed."""
+    """What the head of a response says about the framing of its body."""
 
     status: int
     chunked: bool
-    length: int | None  # None: until the connection closes, where it is not chunked either
+    length: int | None  # None, and not chunked: the body ends with the connection
     closes: bool
     events: bool  # text/event-stream
 
 
 def read_head(head: bytes) -> ResponseHead | None:
-    """Of the lines before the empty one; None where it is no HTTP/1."""
+    """Parse the lines before the empty line; None if this is not HTTP/1."""
     lines = head.lower().split(b"\r\n")
     first = lines[0].split(b" ", 2)
     if len(first) < 2 or not first[0].startswith(b"http/1.") or not first[1].isdigit():
@@ -361,7 +377,7 @@ def read_head(head: bytes) -> ResponseHead | None:
 
 
 def describe_error(error: Any) -> str:
-    """A server's error in one line: its code or type and the beginning of its message.
+    """A server's error in one line of at most 160 characters: its code or type, and its message.
 
     >>> describe_error({"message": "Too many requests", "code": "rate_limited"})
     'rate_limited: Too many requests'

@@ -1,24 +1,29 @@
-"""Which rate to try next: for the highest rate that holds an objective, and for a sweep up to saturation.
+"""Which rate to try next: for the highest rate that meets an objective, and for a sweep up to saturation.
 
-Rates are fractions, steps are by ratio: from a rate that surely holds it doubles until one fails, then halves the ratio
-of the bracket. What a failed trial still answered guesses at the capacity, which saves trials.
+Rates are fractions and steps are ratios: the rate doubles until one fails, then the bracket is halved by its ratio.
+What the server still answered in a failed trial is a guess at its capacity, which saves trials. At the end both sides
+of the bracket are tried again: one trial on a busy machine proves nothing, and trials that contradict each other widen
+the interval that is reported.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
 
-from steward.core.load_report import LoadReport
 from steward.loadtest.slo import SloAnswer, TermResult
+from steward.loadtest.statistics import Z975
 
-TRIAL_REQUESTS: Final = 150  # a p95 needs 73 without one over it (Wilson's upper end below 5 %)
-_LONGEST: Final = 10  # times the trial's duration that few requests may make it last
-SATURATED_SHARE: Final = 0.9  # of the requests sent that were answered in the time; below it the server falls behind
+TRIAL_FACTOR: Final = 2.0  # times the fewest requests that can decide a limit, if none of them is beyond it
+MAX_STRETCH: Final = 10  # times the trial's duration that few requests may make it last
+CONFIRMATIONS: Final = 2  # trials of each side of the final bracket
+MAX_TRIALS_OF_RATE: Final = 3  # the majority of three decides
+MAX_TRIALS: Final = 40
+NOISY_RATIO: Final = 2.0  # between the ends of the interval; above it the machine is too noisy for an answer
+FindMaxVerdict = Literal["found", "not_even_the_lowest", "client_limit", "no_limit_found", "too_noisy", "interrupted"]
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,176 +40,169 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     valid: bool = True
     output_tok_s: float = 0.0
     input_tok_s: float = 0.0
+    decided: bool = True  # False: chance leaves the answer open, and the measured share decided
 
 
 class FindMax(msgspec.Struct, frozen=True, kw_only=True):
-    """`steward load find-max --json`. The highest rate lies in [rate, fails_at)."""
+    """`steward load find-max --json`. The highest rate lies in [rate, fails_at).
+
+    `interval`: up to its first rate trials clearly met the objective, and from its second on they clearly failed; None
+    for an end that was not found. The result of another search on the same server lies in it.
+    """
 
     slo: str
-    rate: float | None  # the highest that held
+    rate: float | None  # the highest that met the objective
     fails_at: float | None  # the lowest above it that did not
-    verdict: Literal["found", "not_even_the_lowest", "client_limit", "no_limit_found"]
+    verdict: FindMaxVerdict
     reason: str = ""
+    interval: tuple[float | None, float | None] = (None, None)
     trials: tuple[Trial, ...] = ()
     model: str = ""
     url: str = ""
     arrival: str = ""
+    partial: bool = False  # interrupted
+
+    def describe(self) -> str:
+        """The result in one sentence."""
+        low, high = self.interval
+        bounds = f"it is clearly met up to {low:.4g} and clearly missed from {high:.4g}" if low and high else ""
+        if self.verdict == "found" and self.rate is not None:
+            return f"{self.rate:.4g} requests per second meet {self.slo} ({bounds})"
+        if self.verdict == "no_limit_found" and self.rate is not None:
+            return f"At least {self.rate:.4g} requests per second meet {self.slo} ({self.reason})"
+        if self.verdict == "not_even_the_lowest":
+            return f"No rate meets {self.slo} ({self.reason})"
+        return f"No answer for {self.slo}: {self.reason}"
+
+
+def answer_of_rate(trials: Sequence[Trial], rate: float) -> SloAnswer:
+    """The majority of the trials of a rate; "unclear" on a tie."""
+    answers = [trial.answer for trial in trials if trial.rate == rate]
+    holds, fails = answers.count("holds"), answers.count("fails")
+    return "holds" if holds > fails else "fails" if fails > holds else "unclear"
 
 
 def find_bracket(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
-    """The lowest rate that failed, and the highest below it that held. Trials that contradict each other count for the
-    worse: above a rate that failed nothing holds."""
-    fails = min((trial.rate for trial in trials if trial.answer == "fails"), default=None)
-    held = [trial.rate for trial in trials if trial.answer == "holds" and (fails is None or trial.rate < fails)]
-    return max(held, default=None), fails
+    """The highest rate that held below the lowest rate that failed, and that rate. Above a rate that failed nothing
+    holds: of rates that contradict each other the worse counts."""
+    answers = {trial.rate: answer_of_rate(trials, trial.rate) for trial in trials}
+    fails_at = min((rate for rate, answer in answers.items() if answer == "fails"), default=None)
+    held = [rate for rate, answer in answers.items() if answer == "holds" and (fails_at is None or rate < fails_at)]
+    return max(held, default=None), fails_at
+
+
+def find_interval(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
+    """The highest rate up to which decided trials held, and the lowest rate from which decided trials failed."""
+    decided = [trial for trial in trials if trial.decided]
+    answers = {trial.rate: answer_of_rate(decided, trial.rate) for trial in decided}
+    held = [rate for rate, answer in answers.items() if answer == "holds"]
+    failed = [rate for rate, answer in answers.items() if answer == "fails"]
+    low = max((rate for rate in held if rate < min(failed, default=math.inf)), default=None)
+    high = min((rate for rate in failed if rate > max(held, default=0.0)), default=None)
+    return low, high
 
 
 def choose_next_rate(
     trials: Sequence[Trial], start: float, highest: float, tolerance: float, lowest: float = 1e-3
 ) -> float | None:
-    """None: the bracket is narrower than the tolerance (0.02: two percent), or there is nothing left to try.
+    """None: the bracket is narrower than the tolerance (0.02: two percent) and confirmed, or nothing is left to try.
 
-    Below `lowest` requests hardly ever meet, so that what fails there fails at any rate.
+    Below `lowest` requests hardly ever meet each other, so what fails there fails at any rate.
 
     >>> choose_next_rate([], start=2.0, highest=1e6, tolerance=0.02)
     2.0
     """
-    low, high = find_bracket(trials)
     if not trials:
         return min(start, highest)
-    if high is None:
-        return None if low is not None and low >= highest else min(highest, 2 * (low or start))
-    if low is None:
-        return high / 2 if high / 2 >= lowest else None
-    if high / low <= 1 + tolerance:
+    if len(trials) >= MAX_TRIALS:
         return None
+    undecided = [trial.rate for trial in trials if answer_of_rate(trials, trial.rate) == "unclear"]
+    again = next((rate for rate in undecided if count_trials(trials, rate) < MAX_TRIALS_OF_RATE), None)
+    if again is not None:
+        return again
+    low, high = find_bracket(trials)
+    if high is None:
+        return _confirm(trials, low) if low is not None and low >= highest else min(highest, 2 * (low or start))
+    if low is None:
+        return high / 2 if high / 2 >= lowest else _confirm(trials, high)
+    if high / low <= 1 + tolerance:
+        return _confirm(trials, low) or _confirm(trials, high) or _find_contradiction(trials, high)
     return _guess_rate(trials, low, high, tolerance)
 
 
+def count_trials(trials: Sequence[Trial], rate: float) -> int:
+    return sum(trial.rate == rate for trial in trials)
+
+
+def _confirm(trials: Sequence[Trial], rate: float) -> float | None:
+    """The rate, if it was tried too rarely to count."""
+    return rate if count_trials(trials, rate) < CONFIRMATIONS else None
+
+
+def _find_contradiction(trials: Sequence[Trial], fails_at: float) -> float | None:
+    """A rate above one that failed, which held and was not tried often enough to be sure."""
+    above = {trial.rate for trial in trials if trial.rate > fails_at and answer_of_rate(trials, trial.rate) == "holds"}
+    return min((rate for rate in above if count_trials(trials, rate) < MAX_TRIALS_OF_RATE), default=None)
+
+
 def _guess_rate(trials: Sequence[Trial], low: float, high: float, tolerance: float) -> float:
-    """In the bracket: a little below or above what the overloaded server answered while the bracket is wide, else its
-    middle by ratio."""
+    """A rate in the bracket: while it is wide, just below or above what the overloaded server answered; else its middle
+    by ratio."""
     if high / low > 1.25:
         capacity = max((trial.answered_rate for trial in trials if trial.answer == "fails"), default=0.0)
         for factor in (0.97, 1.03):
             rate = capacity * factor
-            if low * (1 + tolerance) < rate < high / (1 + tolerance):
+            if low * (1 + tolerance) < rate < high / (1 + tolerance) and not count_trials(trials, rate):
                 return rate
     return math.sqrt(low * high)
 
 
-def choose_trial_s(rate: float, asked_s: float) -> float:
-    """So long that a percentile can be told, within bounds; for five requests at least."""
-    return max(asked_s, min(_LONGEST * asked_s, TRIAL_REQUESTS / rate), 5 / rate)
+def count_needed_requests(allowed: Sequence[float]) -> float:
+    """Requests that can decide limits with these allowed shares, if hardly any request is beyond one.
+
+    Wilson's upper end of no request in n is z^2 / (n + z^2), which must be below the share: 73 for a p95, 381 for a
+    p99.
+
+    >>> round(count_needed_requests([0.05]))
+    146
+    """
+    return TRIAL_FACTOR * max((Z975**2 * (1 - share) / share for share in allowed), default=0.0)
+
+
+def choose_trial_s(rate: float, asked_s: float, allowed: Sequence[float] = (0.05,)) -> float:
+    """Long enough to decide, within bounds, and for at least five requests."""
+    return max(asked_s, min(MAX_STRETCH * asked_s, count_needed_requests(allowed) / rate), 5 / rate)
 
 
 def resolve_unclear(trial: Trial) -> Trial:
     """A trial that stayed unclear counts by its point estimates."""
     if trial.answer != "unclear":
         return trial
-    held = trial.terms and all(term.share_over <= term.allowed for term in trial.terms)  # NaN, of no request, is not
+    held = trial.terms and all(term.share_over <= term.allowed for term in trial.terms)  # NaN (no request) is not
     return msgspec.structs.replace(
-        trial, answer="holds" if held else "fails", why=f"{trial.why}; by the share that was seen"
+        trial,
+        answer="holds" if held else "fails",
+        why=f"{trial.why}; judged by the share that was measured",
+        decided=False,
     )
 
 
-class SweepPoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a sweep."""
-
-    rate: float | None  # asked for; None: closed loop
-    concurrency: int | None
-    achieved_rate: float
-    answered_rate: float
-    output_tok_s: float
-    concurrency_mean: float
-    failed: int
-    ttft_p50_ms: float | None
-    ttft_p95_ms: float | None
-    tpot_p50_ms: float | None
-    tpot_p95_ms: float | None
-    e2e_p50_ms: float | None
-    e2e_p95_ms: float | None
-    saturated: bool
-    valid: bool
-
-
-class Sweep(msgspec.Struct, frozen=True, kw_only=True):
-    """`steward load sweep --json`. `capacity_rate`: the most answers a second of any step."""
-
-    model: str
-    url: str
-    arrival: str
-    points: tuple[SweepPoint, ...]
-    saturates_at: float | None  # the first rate, or number of users, that was saturated
-    capacity_rate: float
-    capacity_tok_s: float
-    notes: tuple[str, ...] = ()
-
-
-def make_sweep_point(report: LoadReport, growing: bool) -> SweepPoint:
-    closed = report.requested_concurrency is not None
-    behind = not closed and report.answered_rate < SATURATED_SHARE * report.achieved_rate
-    return SweepPoint(
-        rate=report.requested_rate,
-        concurrency=report.requested_concurrency,
-        achieved_rate=report.achieved_rate,
-        answered_rate=report.answered_rate,
-        output_tok_s=report.output_tok_s,
-        concurrency_mean=report.concurrency_mean,
-        failed=report.failed,
-        ttft_p50_ms=report.ttft_ms.p50,
-        ttft_p95_ms=report.ttft_ms.p95,
-        tpot_p50_ms=report.tpot_ms.p50,
-        tpot_p95_ms=report.tpot_ms.p95,
-        e2e_p50_ms=report.e2e_ms.p50,
-        e2e_p95_ms=report.e2e_ms.p95,
-        saturated=behind or growing,
-        valid=report.valid,
-    )
-
-
-def summarize_sweep(
-    model: str, url: str, arrival: str, points: Sequence[SweepPoint], notes: Sequence[str] = ()
-) -> Sweep:
-    ordered = sorted(points, key=lambda item: item.rate or item.concurrency or 0)
-    first = next((item.rate or item.concurrency for item in ordered if item.saturated), None)
-    if first is None and ordered and ordered[0].concurrency:
-        first = _find_knee(ordered)
-    return Sweep(
-        model=model,
-        url=url,
-        arrival=arrival,
-        points=tuple(ordered),
-        saturates_at=first,
-        capacity_rate=max((item.answered_rate for item in ordered), default=0.0),
-        capacity_tok_s=max((item.output_tok_s for item in ordered), default=0.0),
-        notes=tuple(notes),
-    )
-
-
-def _find_knee(points: Sequence[SweepPoint]) -> float | None:
-    """Of a closed loop: the first number of users that brings less than a tenth of what their share would."""
-    for before, after in itertools.pairwise(points):
-        users = (after.concurrency or 1) / (before.concurrency or 1) - 1
-        if after.answered_rate / max(before.answered_rate, 1e-9) - 1 < 0.1 * users:
-            return after.concurrency
-    return None
-
-
-def choose_next_sweep_rate(points: Sequence[SweepPoint], start: float, most: int) -> float | None:
-    """Doubles until saturated, then fills the widest gaps between the last that was not and the first that was."""
-    if len(points) >= most:
-        return None
-    if not points:
-        return start
-    rates = sorted(item.rate or 0.0 for item in points)
-    saturated = [item.rate or 0.0 for item in points if item.saturated]
-    if not saturated:
-        return 2 * rates[-1]
-    below = [rate for rate in rates if rate < min(saturated)]
-    if not below:
-        return min(saturated) / 2
-    inside = [rate for rate in rates if below[-1] / 2 <= rate <= min(saturated)]
-    gaps = [(later / earlier, math.sqrt(later * earlier)) for earlier, later in itertools.pairwise(inside)]
-    ratio, middle = max(gaps)
-    return middle if ratio > 1.1 else None
+def conclude(trials: Sequence[Trial], highest: float) -> tuple[FindMaxVerdict, str]:
+    """The verdict of a search that has ended, and its reason."""
+    low, high = find_bracket(trials)
+    if low is None:
+        return "not_even_the_lowest", f"{min(trial.rate for trial in trials):.4g} requests per second did not meet it"
+    clear_low, clear_high = find_interval(trials)
+    held = max(trial.rate for trial in trials if trial.answer == "holds")
+    failed = min((trial.rate for trial in trials if trial.answer == "fails"), default=math.inf)
+    is_wide = clear_low is not None and clear_high is not None and clear_high / clear_low > NOISY_RATIO
+    if held > failed and (clear_low is None or clear_high is None or is_wide):
+        return "too_noisy", (
+            f"this machine is too noisy: {failed:.4g} requests per second failed in one trial and {held:.4g} met the "
+            "objective in another; run longer trials with --trial, on a quieter machine"
+        )
+    if clear_low is None or (high is not None and clear_high is None) or is_wide:
+        return "too_noisy", "the trials are too short to decide; run longer ones with --trial"
+    if high is None:
+        return "no_limit_found", f"{highest:g}, the highest rate allowed, met it"
+    return "found", ""

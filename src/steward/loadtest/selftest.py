@@ -1,4 +1,4 @@
-"""What this client is good for on this machine: held against a server whose timing is known."""
+"""How precise this client is on this machine, judged against a server whose timing is known."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ RATES: Final = (25.0, 50.0, 100.0, 200.0, 400.0, 700.0, 1000.0, 1400.0, 2000.0, 
 
 class SelfTestStep(msgspec.Struct, frozen=True, kw_only=True):
     """One rate. Errors are measured - true, in milliseconds, from the intended send. True is what the server's own
-    clock says, from the request's coming to the writing of the first token: a late server is not a bad client."""
+    clock says between receiving the request and writing the first token, so a late server does not count as a bad
+    client."""
 
     rate: float
     achieved_rate: float
@@ -29,26 +30,28 @@ class SelfTestStep(msgspec.Struct, frozen=True, kw_only=True):
     tpot_error_p50_ms: float
     late_p99_ms: float
     cpu_share: float
-    server_late_p99_ms: float  # the server's own, against its 50 ms and 10 ms; in the error of TPOT
+    server_late_p99_ms: float  # the server's own lateness, which is part of the TPOT error
     good: bool
 
 
 class SelfTest(msgspec.Struct, frozen=True, kw_only=True):
     """`steward load selftest --json`."""
 
-    good_up_to: float | None  # requests a second of one process; None: not even the lowest rate
+    good_up_to: float | None  # requests per second; None: not even the lowest rate
     output_tok_s: float
     processes: int
     cores: int
     start_s: float  # from the command to the first request
     steps: tuple[SelfTestStep, ...]
     timing: EchoTiming
+    partial: bool = False  # interrupted
 
 
 def grade_step(
     report: LoadReport, rate: float, error_ms: Sequence[float], server_late: dict[str, float]
 ) -> SelfTestStep:
-    """Of one run against the server of known timing; `error_ms` of its worst process, at sender.LAG_QUANTILES."""
+    """Grade one run against the server of known timing. `error_ms`: TTFT errors of its worst process, at
+    sender.STAT_QUANTILES."""
     tpot = report.tpot_ms.p50
     errors = (float("inf"),) * 3
     if error_ms and tpot is not None:
@@ -68,7 +71,7 @@ def grade_step(
 
 
 def find_good_rate(steps: Sequence[SelfTestStep]) -> float | None:
-    """The highest rate such that it and all lower ones were good."""
+    """The highest rate at which it and all lower rates were good."""
     found = None
     for item in sorted(steps, key=lambda item: item.rate):
         if not item.good:

@@ -1,9 +1,10 @@
-"""Whether a run holds an objective such as `ttft_p95<500ms,tpot_p95<50ms`, with what chance leaves open.
+"""Whether a run meets an objective such as `ttft_p95<500ms,tpot_p95<50ms`, or whether that cannot be decided.
 
-A limit on the p-th percentile holds when no more than 1 - p of the requests are over it; a request that failed is over
-every limit. That share is a mean, so its interval needs no shape of the latencies: means of blocks of requests that
-followed each other, and Student's t (batch means; Law and Kelton, "Simulation Modeling and Analysis", 9.5.3), because
-requests that wait in one queue are not independent.
+A limit on the p-th percentile is met if no more than 1 - p of the requests are beyond it; a request that failed is
+beyond every limit. That share is a mean, so its interval needs no assumption about the shape of the latencies: means of
+blocks of consecutive requests, and Student's t (batch means; Law and Kelton, "Simulation Modeling and Analysis",
+9.5.3), because requests that wait in one queue are not independent. Requests whose value cannot be told count both
+ways: if that changes the answer, it is "unclear".
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from steward.loadtest.objective import Limit
-from steward.loadtest.statistics import T975
+from steward.loadtest.objective import ERROR_RATE, SPEED, Limit
+from steward.loadtest.statistics import T975, interval_of_quantile, wilson_interval
 
 BLOCKS: Final = 20
 SloAnswer = Literal["holds", "fails", "unclear"]
+Array = NDArray[np.float64]
 
 
 class TermResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A term, held against one run: the share of requests over the limit with its 95 % interval, and what may be."""
+    """One term judged on one run: the share of requests beyond the limit, its 95 % interval, and the share allowed.
+
+    `value` is the metric at the term's percentile (ms, or tokens per second) with its 95 % interval; None where it has
+    none, such as the error rate, or where requests failed.
+    """
 
     term: str
     answer: SloAnswer
@@ -32,40 +38,84 @@ class TermResult(msgspec.Struct, frozen=True, kw_only=True):
     high: float
     allowed: float
     n: int
+    unknown: int = 0  # requests whose value cannot be told, not in n
+    value: float | None = None
+    value_low: float | None = None
+    value_high: float | None = None
 
-
-def judge_limit(limit: Limit, values_ms: NDArray[np.float64]) -> TermResult:
-    """`values_ms` in order of sending: NaN is left out (a metric the request does not have), failed ones are inf."""
-    values = values_ms[~np.isnan(values_ms)]
-    allowed = 1 - limit.quantile
-    if not len(values):
-        return TermResult(
-            term=str(limit), answer="unclear", share_over=math.nan, low=0.0, high=1.0, allowed=allowed, n=0
+    def describe(self) -> str:
+        """One line for people."""
+        if not self.n:
+            return f"{self.term}: undecided, no request has a value"
+        what = "failed" if self.term.startswith(ERROR_RATE) else "beyond the limit"
+        line = (
+            f"{self.term}: {self.share_over:.1%} {what} (95 % interval {self.low:.1%} to {self.high:.1%}), "
+            f"{self.allowed:.1%} allowed"
         )
-    over = (values > limit.limit_ms).astype(np.float64)
-    share = float(over.mean())
-    low, high = share_interval(over)
-    answer: SloAnswer = "holds" if high <= allowed else "fails" if low > allowed else "unclear"
+        if self.unknown:
+            line += f"; {self.unknown:,} more requests have a value that cannot be told"
+        return line
+
+
+def judge_limit(limit: Limit, values: Array, unknown: NDArray[np.bool_] | None = None) -> TermResult:
+    """Judge one limit. `values`: (requests,) in order of sending; NaN: the request has no such value and is left out.
+
+    Failed requests are infinite latencies, speeds of 0, and 1 in an error rate. `unknown`: (requests,), where a value
+    exists but cannot be told.
+    """
+    hidden = np.zeros(len(values), dtype=np.bool_) if unknown is None else unknown
+    known = ~np.isnan(values) & ~hidden
+    over = is_over(limit, values)
+    share = float(over[known].mean()) if known.any() else math.nan
+    if not known.any():
+        return TermResult(
+            term=str(limit), answer="unclear", share_over=share, low=0.0, high=1.0, allowed=limit.allowed, n=0,
+            unknown=int(hidden.sum()),
+        )  # fmt: skip
+    counted = known | hidden
+    low, _ = share_interval((over & ~hidden)[counted].astype(np.float64))
+    _, high = share_interval((over | hidden)[counted].astype(np.float64))
+    answer: SloAnswer = "holds" if high <= limit.allowed else "fails" if low > limit.allowed else "unclear"
+    value, value_low, value_high = _quantile_with_interval(limit, values[known])
     return TermResult(
-        term=str(limit), answer=answer, share_over=share, low=low, high=high, allowed=allowed, n=len(values)
-    )
+        term=str(limit), answer=answer, share_over=share, low=low, high=high, allowed=limit.allowed, n=int(known.sum()),
+        unknown=int(hidden.sum()), value=value, value_low=value_low, value_high=value_high,
+    )  # fmt: skip
 
 
-def share_interval(over: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % of a share of ones in a series of zeros and ones that hang together; never narrower than Wilson's."""
+def is_over(limit: Limit, values: Array) -> NDArray[np.bool_]:
+    """Which requests are beyond a limit: (requests,). NaN is not."""
+    if limit.metric == ERROR_RATE:
+        return values > 0
+    found: NDArray[np.bool_] = values < limit.bound if limit.metric == SPEED else values > limit.bound
+    return found
+
+
+def share_interval(over: Array) -> tuple[float, float]:
+    """The 95 % interval of the share of ones in a dependent series of zeros and ones; never narrower than Wilson's.
+
+    `over`: (requests,) in order of sending.
+    """
     n, share = len(over), float(over.mean())
-    z = 1.959964
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    low, high = wilson_interval(share, n)
     if n >= 10 * BLOCKS:
-        means = np.array([block.mean() for block in np.array_split(over, BLOCKS)])
-        wide = T975[BLOCKS - 1] * float(means.std(ddof=1)) / math.sqrt(BLOCKS)
-        low, high = min(low, max(0.0, share - wide)), max(high, min(1.0, share + wide))
+        means = np.array([block.mean() for block in np.array_split(over, BLOCKS)])  # (blocks,)
+        half = T975[BLOCKS - 1] * float(means.std(ddof=1)) / math.sqrt(BLOCKS)
+        low, high = min(low, max(0.0, share - half)), max(high, min(1.0, share + half))
     return low, high
 
 
-def combine_answers(decided: tuple[TermResult, ...]) -> SloAnswer:
-    """Of all terms: one that fails decides."""
-    answers = {found.answer for found in decided}
+def combine_answers(results: tuple[TermResult, ...]) -> SloAnswer:
+    """The answer of an objective with several terms: one that fails decides."""
+    answers = {result.answer for result in results}
     return "fails" if "fails" in answers else "unclear" if "unclear" in answers else "holds"
+
+
+def _quantile_with_interval(limit: Limit, values: Array) -> tuple[float | None, float | None, float | None]:
+    if limit.metric == ERROR_RATE:
+        return None, None, None
+    value = float(np.quantile(values, limit.quantile, method="inverted_cdf"))
+    if not math.isfinite(value):
+        return None, None, None
+    low, high = interval_of_quantile(values, limit.quantile)
+    return value, low, high if math.isfinite(high) else None

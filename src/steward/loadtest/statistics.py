@@ -1,7 +1,7 @@
-"""Quantiles of many requests, their intervals by a bootstrap of blocks, and the test for a growing queue.
+"""Quantiles of many requests with their intervals, and the test for a growing queue.
 
-Blocks, not requests, are drawn: requests that waited in one queue are not independent, and drawing them one by one
-makes intervals too narrow (Künsch 1989; Politis and Romano 1994).
+The bootstrap draws blocks, not requests: requests that waited in one queue are not independent, and drawing them one by
+one makes intervals too narrow (Künsch 1989; Politis and Romano 1994).
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ SAMPLES: Final = 1000
 SEED: Final = 12345
 BLOCKS: Final = 50
 T975: Final = {9: 2.262157, 19: 2.093024, 49: 2.009575}  # Student's t, NIST Handbook 1.3.6.7.2
+Z975: Final = 1.959964
+_TREND_Z: Final = 2.326  # one-sided 1 % of the normal distribution
 
 
 def compute_quantiles(values: Array, *, intervals: bool = True) -> Quantiles:
-    """Of values in order of time; NaN is left out. Percentiles interpolate as numpy's (and vLLM's) do.
+    """Summarize `values`: (requests,) in order of time; NaN is left out. Percentiles interpolate as numpy's (and
+    vLLM's).
 
-    p999 needs 1,000 values, and an interval 100 or more.
+    p999 needs at least 1,000 values, and intervals at least 100.
     """
     kept = values[~np.isnan(values)].astype(np.float64)
     n = len(kept)
@@ -43,17 +46,17 @@ def compute_quantiles(values: Array, *, intervals: bool = True) -> Quantiles:
 
 
 def bootstrap_intervals(values: Array) -> dict[str, tuple[float, float]]:
-    """95 % intervals of all quantiles and of the mean, by name."""
+    """95 % intervals of the QUANTILES by name. `values`: (requests,) in order of time."""
     drawn = block_bootstrap(values, list(QUANTILES.values()))  # (samples, quantiles)
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     return {name: (float(low[place]), float(high[place])) for place, name in enumerate(QUANTILES)}
 
 
 def block_bootstrap(values: Array, wanted: list[float], samples: int = SAMPLES, seed: int = SEED) -> Array:
-    """Quantiles of resampled blocks: (samples, quantiles). At least 20 values a block, at most 50 blocks.
+    """Quantiles of resampled blocks: (samples, quantiles). `values`: (requests,); blocks: at most 50, of at least 20.
 
-    Each block is a histogram over at most 1,200 bins whose edges are quantiles of the whole, finer in the upper tail: a
-    sample is then one product of matrices, whatever the number of values.
+    Each block is a histogram over at most 1,200 bins. The edges are quantiles of all values, finer in the upper tail,
+    so all samples are one product of matrices, however many values there are.
     """
     blocks = max(2, min(BLOCKS, len(values) // 20))
     levels = np.unique(np.concatenate([np.linspace(0, 1, 801), 1 - np.logspace(-5, -1, 400)]))
@@ -68,7 +71,7 @@ def block_bootstrap(values: Array, wanted: list[float], samples: int = SAMPLES, 
 
 
 def quantiles_from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quantiles:
-    """Of a histogram: each value is its bin's middle."""
+    """Summarize a histogram: `counts` and `middles` are (bins,); each value is taken as the middle of its bin."""
     n = int(counts.sum())
     if not n:
         return Quantiles()
@@ -81,24 +84,52 @@ def quantiles_from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quan
     return msgspec.convert({"n": n, "mean": float((counts * middles).sum() / n), "max": top, **found}, Quantiles)
 
 
-def is_growing(values: Array, blocks: int = 10) -> bool:
-    """Whether a series rises from its first part to its last: what a queue does above the server's capacity.
+def is_growing(values: Array, min_rise: float, blocks: int = 10) -> bool:
+    """Whether a series rises from its first to its last third by more than `min_rise`, and not by chance.
 
-    Mann and Kendall's test over means of blocks, one-sided at 1 % (Mann 1945; Kendall 1975), and by more than a tenth
-    of its mean. With ten blocks the sum of signs must be 29 of 45 (probability 0.0046 without a trend).
+    This is what latencies do above the server's capacity. `values`: (requests,) in order of time, in the unit of
+    `min_rise`. The test is Mann and Kendall's over means of blocks, one-sided at 1 % (Mann 1945; Kendall 1975): with
+    ten blocks the sum of signs must be 29 of 45 (probability 0.0046 without a trend).
     """
     if len(values) < 5 * blocks:
         return False
-    means = np.array([part.mean() for part in np.array_split(values, blocks)])
+    means = np.array([part.mean() for part in np.array_split(values, blocks)])  # (blocks,)
     later, earlier = np.triu_indices(blocks, 1)[1], np.triu_indices(blocks, 1)[0]
     signs = float(np.sign(means[later] - means[earlier]).sum())
     deviation = math.sqrt(blocks * (blocks - 1) * (2 * blocks + 5) / 18)
-    rise = means[-blocks // 3 :].mean() - means[: blocks // 3].mean()
-    return (signs - 1) / deviation > 2.326 and rise > 0.1 * abs(float(means.mean()))
+    third = blocks // 3
+    rise = float(means[-third:].mean() - means[:third].mean())
+    return (signs - 1) / deviation > _TREND_Z and rise > min_rise
+
+
+def wilson_interval(share: float, n: int, z: float = Z975) -> tuple[float, float]:
+    """The interval of a share of `n` independent trials (Wilson 1927)."""
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def interval_of_quantile(values: Array, quantile: float) -> tuple[float, float]:
+    """The 95 % interval of one quantile; an end is infinite (or 0) if there are too few values for it.
+
+    `values`: (requests,) in order of time. Order statistics (David and Nagaraja, "Order Statistics", 7.1), and from 100
+    values on at least as wide as the bootstrap's interval.
+    """
+    n, ordered = len(values), np.sort(values)
+    spread = Z975 * math.sqrt(n * quantile * (1 - quantile))
+    below, above = math.floor(n * quantile - spread), math.ceil(n * quantile + spread)  # ranks, from 0
+    low = 0.0 if (1 - quantile) ** n > 0.025 else float(ordered[max(0, below)])
+    high = math.inf if quantile**n > 0.025 else float(ordered[min(n - 1, above)])
+    if n >= 100 and math.isfinite(float(ordered[-1])):
+        drawn = block_bootstrap(values, [quantile], samples=400)[:, 0]  # (samples,)
+        low, high = min(low, float(np.quantile(drawn, 0.025))), max(high, float(np.quantile(drawn, 0.975)))
+    return low, high
 
 
 def compute_dispersion(times: Array, span_s: float, windows: int) -> float | None:
-    """Variance over mean of the counts in equal windows from 0: 1 for Poisson, 0 for constant. None: too few to say.
+    """Variance over mean of the counts in equal windows from 0: 1 for Poisson, 0 for constant arrivals.
+
+    `times`: (arrivals,) in s. None if there are too few windows or no arrivals.
 
     >>> compute_dispersion(np.array([0.5, 1.5, 2.5, 3.5]), 4.0, windows=4)
     0.0

@@ -1,97 +1,161 @@
-"""Whether a run may be believed: the client must have sent when it was asked to. Decides on a report's own numbers."""
+"""Whether a run may be believed: the client must have sent when it was asked to.
+
+Decided from the report's own numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from steward.core.load_report import LoadReport
-from steward.loadtest.config import Lengths
-from steward.loadtest.recorder import SenderStats
+import msgspec
 
-RATE_TOLERANCE: Final = 0.02  # of the scheduled time, or twice the budget of lateness in short runs
+from steward.core.load_report import LoadReport
+from steward.loadtest.recorder import SenderStats, TokenTotals
+
+RATE_TOLERANCE: Final = 0.02  # of the scheduled duration, or twice the lateness budget in short runs
 DISPERSION_TOLERANCE: Final = 0.1  # of Poisson's 1; the reach of benchmarks/bench_loadtest.py
 CPU_LIMIT: Final = 0.9  # of one core: above it a queue forms in the client (M/D/1 waits 4.5 service times at 0.9)
-_MORE: Final = "give --processes more, or a lower rate"
+BURST_SHARE: Final = 0.1  # of the median latency that sending a burst may take
+TOKEN_TOLERANCE: Final = 0.05  # between the tokens asked for and the tokens that came
+BUNDLED: Final = 1.5  # tokens per event above which a gap between events is no time per token
+FEW_ANSWERS: Final = 100
+_MORE: Final = "use more --processes, or a lower rate"
 
 
-def find_invalid_reasons(
-    report: LoadReport, budget_ms: float, scheduled_rate: float, *, answered_any: bool
-) -> tuple[str, ...]:
-    """Why the run says more of the client than of the server; nothing where it may be believed."""
-    client, found = report.client, []
-    late, lag = client.late_ms.p99, client.loop_lag_ms.p99
-    if not answered_any:
-        found.append("no request was answered; see errors")
-    if late is not None and late > budget_ms:
-        found.append(
-            f"the client was late: p99 of actual - intended send is {late:.1f} ms, budget {budget_ms:g}; {_MORE}"
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the decision needs besides the report."""
+
+    budget_ms: float  # of lateness, p99
+    scheduled_rate: float
+    unfinished: int = 0  # requests in flight when the run ended
+    unknown_tpot: int = 0  # streamed answers whose tokens arrived all at one time
+    text_is_exact: bool = False  # prompts have exactly the tokens asked for, by a tokenizer
+    stats: Sequence[SenderStats] = ()
+
+    @property
+    def stopped(self) -> str:
+        """Why the run was stopped early; empty if it was not."""
+        return next((one.stopped for one in self.stats if one.stopped), "")
+
+
+def find_invalid_reasons(report: LoadReport, facts: RunFacts) -> tuple[str, ...]:
+    """Why the numbers describe the client rather than the server; empty for a valid run."""
+    reasons = [] if report.answered else ["no request was answered; see the errors"]
+    reasons += _find_late(report, facts)
+    if report.client.cpu_share > CPU_LIMIT:
+        reasons.append(
+            f"the client used {report.client.cpu_share:.0%} of a core; above {CPU_LIMIT:.0%} it falls behind; {_MORE}"
         )
-    if lag is not None and lag > budget_ms:
-        found.append(
-            f"the client's event loop lagged: p99 {lag:.1f} ms, budget {budget_ms:g}; {_MORE}, on a quieter machine"
-        )
-    if client.cpu_share > CPU_LIMIT:
-        found.append(
-            f"the client used {client.cpu_share:.0%} of a core, at most {CPU_LIMIT:.0%} leaves it in time; {_MORE}"
-        )
-    if report.requested_concurrency is None and report.sent > 50:
-        spans = [report.sent / max(rate, 1e-9) for rate in (report.achieved_rate, scheduled_rate)]
-        if abs(spans[0] - spans[1]) > max(RATE_TOLERANCE * spans[1], 0.002 * budget_ms):
-            found.append(
-                f"{report.achieved_rate:.2f} requests a second were sent where {scheduled_rate:.2f} were scheduled"
-            )
-        asked, achieved = client.dispersion_asked, client.dispersion_achieved
-        if (
-            asked is not None
-            and achieved is not None
-            and abs(achieved - asked) > DISPERSION_TOLERANCE * max(1.0, asked)
-        ):
-            found.append(
-                f"arrivals were not those asked for: index of dispersion {achieved:.2f}, scheduled {asked:.2f}; {_MORE}"
-            )
-    return tuple(found)
+    if report.requested_concurrency is None and report.arrival != "burst" and report.sent > 50:
+        reasons += _find_wrong_arrivals(report, facts)
+    return tuple(reasons)
 
 
-def collect_warnings(
-    report: LoadReport,
-    *,
-    rows_unfinished: int,
-    partial: str,
-    stats: Sequence[SenderStats],
-    asked_output: Lengths,
-    endpoint: str,
-) -> tuple[str, ...]:
-    """What a reader must know of a run that is otherwise as asked for."""
-    found = []
-    if partial:
-        found.append(f"partial: {partial} after {report.duration_s:.1f} s; the numbers are of what was sent until then")
-    if rows_unfinished:
-        found.append(
-            f"{rows_unfinished} requests were still under way at the end and are in no latency, so the slowest are "
-            "missing; give --drain more time"
+def _find_late(report: LoadReport, facts: RunFacts) -> Iterator[str]:
+    late, lag, budget_ms = report.client.late_ms.p99, report.client.loop_lag_ms.p99, facts.budget_ms
+    late_budget_ms = budget_ms
+    if report.arrival == "burst":  # sending takes time, and there is no schedule to keep
+        late_budget_ms = max(budget_ms, BURST_SHARE * (report.e2e_ms.p50 or 0.0))
+    if late is not None and late > late_budget_ms:
+        yield (
+            f"the client was late: p99 of actual - intended send is {late:.1f} ms, the budget is "
+            f"{late_budget_ms:g} ms; {_MORE}"
+        )
+    if lag is not None and lag > budget_ms and report.arrival != "burst":
+        yield (
+            f"the client's event loop lagged: p99 is {lag:.1f} ms, the budget is {budget_ms:g} ms; {_MORE}, or a "
+            "quieter machine"
+        )
+
+
+def _find_wrong_arrivals(report: LoadReport, facts: RunFacts) -> Iterator[str]:
+    took_s, scheduled_s = (report.sent / max(rate, 1e-9) for rate in (report.achieved_rate, facts.scheduled_rate))
+    if abs(took_s - scheduled_s) > max(RATE_TOLERANCE * scheduled_s, 0.002 * facts.budget_ms):
+        yield (
+            f"{report.achieved_rate:.2f} requests per second were sent, {facts.scheduled_rate:.2f} were scheduled; "
+            f"{_MORE}"
+        )
+    asked, achieved = report.client.dispersion_asked, report.client.dispersion_achieved
+    if asked is None or achieved is None:
+        return
+    if abs(achieved - asked) > DISPERSION_TOLERANCE * max(1.0, asked):
+        yield (
+            f"the arrivals were not those asked for: their index of dispersion is {achieved:.2f}, {asked:.2f} was "
+            f"scheduled; {_MORE}"
+        )
+
+
+def collect_warnings(report: LoadReport, facts: RunFacts) -> tuple[str, ...]:
+    """What a reader must know about a run that is otherwise as asked for."""
+    warnings = list(_warn_of_missing(report, facts))
+    warnings += _warn_of_tokens(report, facts)
+    if 0 < report.answered < FEW_ANSWERS:
+        answers = "1 answer is" if report.answered == 1 else f"{report.answered} answers are"
+        warnings.append(f"{answers} too few for a p99 or an interval; run longer")
+    retried = sum(one.retried for one in facts.stats)
+    if retried:
+        warnings.append(f"{_requests(retried)} sent again because the server had closed an idle connection")
+    return tuple(warnings)
+
+
+def _warn_of_missing(report: LoadReport, facts: RunFacts) -> Iterator[str]:
+    if facts.stopped:
+        yield f"partial: {facts.stopped} after {report.duration_s:.1f} s; the numbers cover what was sent until then"
+    if facts.unfinished:
+        yield (
+            f"{_requests(facts.unfinished)} still in flight at the end and in no latency, so the slowest are missing; "
+            "give them more time with --drain"
         )
     if report.failed:
-        said = {cause: words for one in stats for cause, words in one.error_texts.items()}
-        words = "; ".join(f"{cause}: {text}" for cause, text in said.items())
-        found.append(f"{report.failed} of {report.sent} requests failed" + (f" ({words})" if words else ""))
-    if report.tokens_from == "estimated":
-        found.append(
-            "token counts are estimated, the server reports no usage: TPOT and tokens a second are rough; give "
-            "--tokenizer tokenizer.json"
-        )
+        texts = {cause: text for one in facts.stats for cause, text in one.error_texts.items()}
+        listed = "; ".join(f"{cause}: {text}" for cause, text in texts.items())
+        yield f"{report.failed} of {report.sent} requests failed" + (f" ({listed})" if listed else "")
     if report.answered and report.streamed and not report.ttft_ms.n:
-        found.append("no answer came as a stream with text, so there is no time to a first token")
-    mean = report.output_tokens_mean
-    counted = endpoint != "embeddings" and report.tokens_from == "usage" and asked_output.kind == "fixed"
-    if counted and mean is not None and abs(mean - asked_output.a) > 0.05 * asked_output.a:
-        found.append(
-            f"answers have {mean:.1f} tokens where {asked_output.a:g} were asked for; "
-            "vLLM and SGLang take --body '{\"ignore_eos\": true}'"
+        yield "no answer arrived as a stream with text, so there is no time to first token"
+    if facts.unknown_tpot:
+        yield (
+            f"{facts.unknown_tpot} of {report.answered} answers arrived all at once and have no time per output token; "
+            "the server, or a proxy before it, buffers its streams"
         )
-    if 0 < report.answered < 100:
-        found.append(f"{report.answered} answers are few: p99 is the slowest of them, and no interval is given")
-    retried = sum(one.retried for one in stats)
-    if retried:
-        found.append(f"{retried} requests were sent again because the server had closed a kept connection")
-    return tuple(found)
+
+
+def _warn_of_tokens(report: LoadReport, facts: RunFacts) -> Iterator[str]:
+    if report.tokens_from == "estimated":
+        yield (
+            "the server reports no usage, so token counts are estimated: TPOT and tokens per second are rough; count "
+            "them with --tokenizer tokenizer.json"
+        )
+    per_event = report.tokens_per_event_mean
+    if per_event is not None and per_event > BUNDLED:
+        yield (
+            f"the server bundles tokens, {per_event:.1f} in an event: the gap between events is not the time per token"
+        )
+    if report.tokens_from != "usage" or report.endpoint == "embeddings":
+        return
+    asked, got = sum_totals([one.output_totals for one in facts.stats])
+    if asked and abs(got - asked) > TOKEN_TOLERANCE * asked:
+        yield (
+            f"answers have {got:.1f} tokens, {asked:g} were asked for; vLLM and SGLang answer in full with "
+            "--body '{\"ignore_eos\": true}'"
+        )
+    asked, got = sum_totals([one.input_totals for one in facts.stats])
+    if asked and abs(got - asked) > TOKEN_TOLERANCE * asked:
+        why = "its chat template adds them" if facts.text_is_exact else "count exactly with --tokenizer tokenizer.json"
+        yield f"by the server's count prompts have {got:.1f} tokens, {asked:g} were asked for; {why}"
+
+
+def sum_totals(totals: Sequence[TokenTotals]) -> tuple[float, float]:
+    """Mean tokens of a request over all processes: asked for, and got.
+
+    >>> sum_totals([TokenTotals(1, 10, 20), TokenTotals(3, 30, 60)])
+    (10.0, 20.0)
+    """
+    requests = sum(one.requests for one in totals)
+    if not requests:
+        return 0.0, 0.0
+    return sum(one.asked for one in totals) / requests, sum(one.got for one in totals) / requests
+
+
+def _requests(count: int) -> str:
+    return "1 request was" if count == 1 else f"{count} requests were"

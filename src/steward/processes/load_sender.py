@@ -50,10 +50,10 @@ async def work(share: SenderTask) -> None:
     sender.stats.ready_s = start - share.began
     threading.Thread(target=_watch, args=(loop, sender), daemon=True).start()
     await sender.run(start, _tell)
-    rows = sender.recorder.pack()
+    rows = sender.outcomes.records.pack()
     for start_ in range(0, len(rows), _PART):
         write(b"b", rows[start_ : start_ + _PART])
-    write(b"g", memoryview(sender.recorder.gaps).cast("B"))
+    write(b"g", memoryview(sender.outcomes.records.gaps).cast("B"))
     write(b"n", msgspec.json.encode(sender.stats))
     await sender.close()
 

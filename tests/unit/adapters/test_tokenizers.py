@@ -2,8 +2,7 @@ import pytest
 
 from steward.adapters.tokenizers import load_counter
 from steward.core.errors import InputError
-from steward.loadtest.prompts import WORDS
-from steward.loadtest.sender import measure_words_per_token
+from steward.loadtest.prompts import WORDS, build_vocabulary
 
 
 def test_tokens_are_the_librarys_and_prompts_follow_them(tmp_path):
@@ -13,7 +12,7 @@ def test_tokens_are_the_librarys_and_prompts_follow_them(tmp_path):
     made.save(str(tmp_path / "tokenizer.json"))
     count = load_counter(str(tmp_path / "tokenizer.json"))
     assert count("four") == 4
-    assert measure_words_per_token(count) == pytest.approx(len(WORDS) / len(" ".join(WORDS)))
+    assert build_vocabulary(count).per_token == pytest.approx(len(WORDS) / len(" ".join(WORDS)))
 
 
 def test_a_file_that_is_none(tmp_path):

@@ -9,8 +9,8 @@ from steward.loadtest.config import (
     LoadConfig,
     check_config,
     draw_length,
+    make_arrival,
     parse_lengths,
-    parse_seconds,
     request_url,
 )
 
@@ -24,17 +24,23 @@ def config(**given):
     [
         ({"url": "ftp://h"}, "expected http://HOST"),
         ({"url": "http://h:port"}, "expected http://HOST"),
-        ({"arrival": Arrival(rate=0)}, "expected more than 0 requests"),
+        ({"arrival": Arrival(rate=0)}, "rate 0: expected a finite number above 0"),
+        ({"arrival": Arrival(rate=float("nan"))}, "rate nan: expected a finite number"),
+        ({"arrival": Arrival(rate=1, burstiness=float("inf"))}, "burstiness inf: expected a finite number"),
+        ({"arrival": Arrival(kind="ramp", rate=1, start_rate=-1.0)}, "start rate -1: expected 0 or more"),
+        ({"speed": float("nan")}, "speed nan: expected a finite number"),
+        ({"late_budget_ms": 0.0}, "late budget 0: expected a finite number"),
+        ({"arrival": Arrival(kind="burst")}, "give their number with --requests"),
         ({"arrival": Arrival()}, "no rate: give --rate"),
-        ({"slo": "speed_p95<3"}, "such as ttft_p95<500ms"),
+        ({"slo": "speed_p95<3"}, "ttft_p95<500ms"),
         ({"slo": "ttft_mean<3ms"}, "a mean hides"),
-        ({"slo": "ttft_p100<3ms"}, "below 100"),
+        ({"slo": "ttft_p100<3ms"}, "above 0 and below 100"),
         ({"arrival": Arrival(kind="concurrency")}, "expected 1 or more"),
         ({"arrival": Arrival(kind="ramp", rate=5), "duration_s": None}, "without an end"),
         ({"duration_s": None}, "no end"),
         ({"turns": 2, "endpoint": "completions"}, "need the chat endpoint"),
         ({"input_tokens": "normal:1"}, "MEAN:SPREAD"),
-        ({"output_tokens": "0"}, "1 token or more"),
+        ({"output_tokens": "0"}, "at least 1 token"),
         ({"input_tokens": "gauss:1:2"}, "unknown distribution"),
         ({"arrival": Arrival(kind="concurrency", concurrency=2), "processes": 4}, "no more than --concurrency"),
     ],
@@ -49,10 +55,13 @@ def test_addresses():
     assert request_url("https://h/v1/chat/completions", "chat") == "https://h/v1/chat/completions"
 
 
-def test_durations():
-    assert [parse_seconds(text) for text in ("500ms", "60s", "2m", "1h", "7")] == [0.5, 60, 120, 3600, 7]
-    with pytest.raises(InputError, match="such as 60s"):
-        parse_seconds("soon")
+def test_l2_an_infinite_rate_is_all_at_once():
+    assert make_arrival("poisson", float("inf")) == Arrival(kind="burst")
+    assert make_arrival("gamma", 2.0, burstiness=0.5) == Arrival(kind="gamma", rate=2.0, burstiness=0.5)
+    with pytest.raises(InputError, match="expected a finite rate to rise to"):
+        make_arrival("ramp", float("inf"))
+    with pytest.raises(InputError, match="unknown arrival 'poison'; did you mean 'poisson'"):
+        make_arrival("poison", 1.0)
 
 
 @pytest.mark.parametrize("text, mean", [("uniform:100:300", 200), ("normal:200:20", 200), ("exponential:200", 200)])

@@ -3,7 +3,8 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.loadtest.config import LoadConfig
-from steward.loadtest.prompts import PromptRow, PromptSource, read_prompt_rows
+from steward.loadtest.prompt_files import PromptRow, read_prompt_rows
+from steward.loadtest.prompts import PromptSource
 
 
 def config(**given):
@@ -81,7 +82,7 @@ def test_traces_of_three_kinds(tmp_path):
     [
         ('{"at_s": 1, "prompt": "x"}', r":2: 1 s comes after 5 s.*sort"),
         ('{"prompt": "x"}', ":2: no time"),
-        ('{"at_s": 6}', ":2: expected prompt"),
+        ('{"at_s": 6}', ":2: no prompt and no length; expected a JSON object with prompt"),
         ("{oops", ":2: "),
         ('{"at_s": "soon", "prompt": "x"}', ":2: could not convert"),
     ],

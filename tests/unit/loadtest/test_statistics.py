@@ -44,8 +44,10 @@ def test_a_histogram_gives_its_bins_middles():
 def test_a_queue_that_grows_is_seen_and_noise_is_not():
     random = np.random.default_rng(1)
     noise = random.exponential(10, 500)
-    assert is_growing(noise + np.linspace(0, 30, 500)) and not is_growing(noise) and not is_growing(np.arange(10.0))
-    assert sum(is_growing(random.exponential(10, 500)) for _ in range(200)) <= 6  # 0.5 % by Kendall's table
+    rising = noise + np.linspace(0, 30, 500)
+    assert is_growing(rising, 1.0) and not is_growing(noise, 1.0) and not is_growing(np.arange(10.0), 1.0)
+    assert sum(is_growing(random.exponential(10, 500), 0.0) for _ in range(200)) <= 6  # 0.5 % by Kendall's table
+    assert not is_growing(rising, 25.0)  # it rises by about 20 from its first to its last third
 
 
 def test_objectives_hold_fail_or_stay_unclear():

@@ -2,10 +2,9 @@ import msgspec
 import pytest
 
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles
-from steward.loadtest.config import Lengths
-from steward.loadtest.recorder import SenderStats
+from steward.loadtest.recorder import SenderStats, TokenTotals
 from steward.loadtest.report import render_report
-from steward.loadtest.validity import collect_warnings, find_invalid_reasons
+from steward.loadtest.validity import RunFacts, collect_warnings, find_invalid_reasons
 
 HEALTH = ClientHealth(late_ms=Quantiles(p99=1.0), loop_lag_ms=Quantiles(p99=1.0), cpu_share=0.2)
 GOOD = LoadReport(
@@ -13,6 +12,9 @@ GOOD = LoadReport(
     achieved_rate=10.0, sent=600, answered=600, failed=0, valid=True, client=HEALTH, ttft_ms=Quantiles(n=600, p95=50.0),
     output_tokens_mean=128.0, tokens_from="usage",
 )  # fmt: skip
+
+
+FACTS = RunFacts(budget_ms=10.0, scheduled_rate=10.0)
 
 
 def changed(**fields):
@@ -23,41 +25,34 @@ def changed(**fields):
 @pytest.mark.parametrize(
     "fields, said",
     [
-        ({"late_ms": Quantiles(p99=11.0)}, "p99 of actual - intended send is 11.0 ms, budget 10"),
+        ({"late_ms": Quantiles(p99=11.0)}, "p99 of actual - intended send is 11.0 ms, the budget is 10 ms"),
         ({"loop_lag_ms": Quantiles(p99=30.0)}, "event loop lagged"),
         ({"cpu_share": 0.95}, "95% of a core"),
-        ({"achieved_rate": 9.5}, "9.50 requests a second were sent where 10.00"),
-        ({"dispersion_asked": 1.0, "dispersion_achieved": 1.3}, "index of dispersion 1.30, scheduled 1.00"),
+        ({"achieved_rate": 9.5}, "9.50 requests per second were sent, 10.00 were scheduled"),
+        ({"dispersion_asked": 1.0, "dispersion_achieved": 1.3}, "index of dispersion is 1.30, 1.00 was scheduled"),
     ],
 )
 def test_each_reason_alone_makes_a_run_invalid(fields, said):
-    (reason,) = find_invalid_reasons(changed(**fields), 10.0, 10.0, answered_any=True)
+    (reason,) = find_invalid_reasons(changed(**fields), FACTS)
     assert said in reason
 
 
 def test_a_good_run_is_valid_and_one_without_answers_is_not():
-    assert find_invalid_reasons(GOOD, 10.0, 10.0, answered_any=True) == ()
-    assert "no request was answered" in find_invalid_reasons(GOOD, 10.0, 10.0, answered_any=False)[0]
+    assert find_invalid_reasons(GOOD, FACTS) == ()
+    assert "no request was answered" in find_invalid_reasons(changed(answered=0), FACTS)[0]
 
 
-def told(report, unfinished=0, partial="", stats=()):
-    return " ".join(
-        collect_warnings(
-            report,
-            rows_unfinished=unfinished,
-            partial=partial,
-            stats=stats,
-            asked_output=Lengths("fixed", 128.0),
-            endpoint="chat",
-        )
-    )
+def told(report, **facts):
+    return " ".join(collect_warnings(report, msgspec.structs.replace(FACTS, **facts)))
 
 
 def test_warnings_name_what_a_reader_must_know():
     assert told(GOOD) == ""
-    assert "answers have 20.0 tokens where 128 were asked for" in told(changed(output_tokens_mean=20.0))
+    stats = [SenderStats(output_totals=TokenTotals(requests=2, asked=256, got=40))]
+    assert "answers have 20.0 tokens, 128 were asked for" in told(GOOD, stats=stats)
     assert "rate_limited" in told(changed(failed=3), stats=[SenderStats(error_texts={"http_429": "rate_limited"})])
-    assert "partial: interrupted" in told(GOOD, partial="interrupted") and "4 requests were still" in told(GOOD, 4)
+    assert "partial: interrupted after 60.0 s" in told(GOOD, stats=[SenderStats(stopped="interrupted")])
+    assert "4 requests were still in flight" in told(GOOD, unfinished=4)
     assert "estimated" in told(changed(tokens_from="estimated"))
 
 

@@ -1,4 +1,4 @@
-"""The sending processes of one load test on this machine: start them at one moment, hear from them, stop them."""
+"""The sending processes of one load test on this machine: start them together, collect their results, stop them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from steward.loadtest.config import LoadConfig
 from steward.loadtest.ipc import SenderProgress, SenderTask
 from steward.loadtest.recorder import SenderResult, SenderStats
 
-_LEAD_S: Final = 0.03  # between the word and the start, so that all have read it
+_LEAD_S: Final = 0.03  # between the command to start and the start, so that all processes have read it
+INTERRUPTED: Final = "interrupted"  # the reason with which an interrupt stops a run
 OnProgress = Callable[[Sequence[SenderProgress]], str | None]
-"""Gets the newest word of each process; a text that it returns stops the run and says why."""
+"""Gets the newest progress of each process. If it returns a text, the run stops, and the text says why."""
 
 
 class SenderProcesses:
-    """The processes of one run. `began` is when the command did, monotonic."""
+    """The processes of one run. `began`: monotonic time at which the command started."""
 
     def __init__(self, config: LoadConfig, began: float | None = None) -> None:
         self._config = config
@@ -38,8 +39,8 @@ class SenderProcesses:
         self.start = 0.0  # monotonic
         self.started_at = 0.0  # since the epoch
 
-    async def open(self) -> None:
-        """Start all and wait until they are ready. :raises StewardError: what one of them says is wrong"""
+    async def launch(self) -> None:
+        """Start all processes and wait until they are ready. :raises StewardError: what one of them reports"""
         command = [sys.executable, "-m", "steward.processes.load_sender"]
         for index in range(self._config.processes):
             process = await asyncio.create_subprocess_exec(
@@ -54,7 +55,7 @@ class SenderProcesses:
                 raise _decode_error(payload)
 
     async def run(self, on_progress: OnProgress) -> list[SenderResult]:
-        """From now to the last answer. :raises Unavailable: a process died"""
+        """Run from now to the last response. :raises Unavailable: a process died"""
         self.start = time.monotonic() + _LEAD_S
         self.started_at = time.time() + _LEAD_S
         for process in self._processes:
@@ -91,7 +92,7 @@ class SenderProcesses:
                 raise _decode_error(payload)
 
     def stop(self, reason: str) -> None:
-        """Send no more, give up what is under way, and bring what there is."""
+        """Send no more, abandon what is in flight, and return what there is."""
         if self._stopped:
             return
         self._stopped = True
@@ -111,9 +112,9 @@ class SenderProcesses:
                 process.stdin.close()
 
     def handle_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Ctrl-C and SIGTERM stop the run and keep what it has; a second one ends the processes.
+        """Ctrl-C and SIGTERM stop the run and keep its results; a second one kills the processes.
 
-        Only in the main thread: others get no signals.
+        Only in the main thread; other threads receive no signals.
         """
         if threading.current_thread() is not threading.main_thread():
             return
@@ -121,13 +122,13 @@ class SenderProcesses:
         def interrupt() -> None:
             if self._stopped:
                 self.kill()
-            self.stop("interrupted")
+            self.stop(INTERRUPTED)
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, interrupt)
 
     def kill(self) -> None:
-        """By the signal itself: Process.kill may reap the process before asyncio's watcher, which then warns."""
+        """Send the signal directly: Process.kill may reap the process before asyncio's watcher, which then warns."""
         for process in self._processes:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
@@ -142,12 +143,12 @@ async def _read_frame(process: asyncio.subprocess.Process) -> tuple[bytes, bytes
     except asyncio.IncompleteReadError as error:
         code = await process.wait()
         raise Unavailable(
-            f"a sending process ended with {code} before its time; its standard error says why"
+            f"a sending process ended early with exit code {code}; its standard error says why"
         ) from error
 
 
 def _decode_error(payload: bytes) -> StewardError:
-    """The error that a process named, of the same class."""
+    """The error that a process reported, with its class."""
     name, message, code = msgspec.json.decode(payload)
     kind = getattr(errors, name, Unavailable)
     found = StewardError(message) if kind is errors.UnknownName else kind(message)

@@ -1,0 +1,1 @@
+"""`steward load`: one file per command; options.py has the option sets, and output.py and live.py what people see."""

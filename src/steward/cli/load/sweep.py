@@ -1,0 +1,89 @@
+"""`steward load sweep`: throughput against latency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from steward.cli.common import show_json, show_lines, show_table
+from steward.cli.load.options import (
+    ClientOptions,
+    PromptOptions,
+    Rates,
+    SearchOptions,
+    TargetOptions,
+    build_config,
+    parse_counts,
+    parse_numbers,
+)
+from steward.cli.load.output import format_ms, print_progress, warn_of_interrupt
+from steward.core.durations import parse_duration_s
+from steward.core.errors import InputError
+from steward.loadtest.config import make_arrival
+from steward.workflows.loadtest.files import check_writable, encode_report, write_file
+from steward.workflows.loadtest.run import require_extra
+
+if TYPE_CHECKING:
+    from steward.loadtest.sweep import Sweep, SweepPoint
+
+
+def sweep(
+    target: TargetOptions,
+    prompt: PromptOptions,
+    client: ClientOptions,
+    options: SearchOptions,
+    rates: Rates = None,
+    users: Annotated[str | None, typer.Option(help="Users of a closed loop, such as 1,2,4, instead of rates.")] = None,
+    step: Annotated[str, typer.Option(help="Time per step.")] = "20s",
+    most: Annotated[int, typer.Option(min=2, max=50, help="Most steps, if none are given.")] = 10,
+) -> None:
+    """Measure throughput against latency, at given rates or at doubling ones until the server is saturated. Exit 3: a
+    step was invalid; 130: interrupted, with the steps so far."""
+    check_writable(options.out, options.html)
+    if rates and users:
+        raise InputError("--rates and --users: expected one of them; rates are an open loop, users a closed one")
+    config = build_config(
+        target, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
+        duration_s=1.0, warmup_s=parse_duration_s(options.warmup, "--warmup"),
+    )  # fmt: skip
+    require_extra()
+    from steward.workflows.loadtest import sweep as workflow
+
+    found = workflow.sweep(
+        config, rates=parse_numbers(rates, "--rates"), users=parse_counts(users, "--users"),
+        step_s=parse_duration_s(step, "--step"), most=most, on_line=print_progress(options.json),
+    )  # fmt: skip
+    if options.json:
+        show_json(found)
+    else:
+        _show(found)
+    if options.out is not None:
+        write_file(options.out, encode_report(found))
+    if options.html is not None:
+        from steward.loadtest.search_page import render_sweep
+
+        write_file(options.html, render_sweep(found).encode())
+    if found.partial:
+        warn_of_interrupt(found.notes[-1])
+        raise typer.Exit(130)
+    raise typer.Exit(0 if all(point.valid for point in found.points) else 3)
+
+
+def _show(found: Sweep) -> None:
+    latencies = ["TTFT p50, ms", "TTFT p95, ms", "TPOT p50, ms", "TPOT p95, ms"]
+    show_table(["load", "answers/s", "output tokens/s", "in flight", *latencies, ""], map(_row, found.points))
+    show_lines([found.describe(), *(f"note: {note}" for note in found.notes)])
+
+
+def _row(point: SweepPoint) -> list[object]:
+    state = "INVALID" if not point.valid else "saturated" if point.saturated else ""
+    latencies = (point.ttft_p50_ms, point.ttft_p95_ms, point.tpot_p50_ms, point.tpot_p95_ms)
+    return [
+        point.describe_load(),
+        f"{point.answered_rate:.2f}",
+        f"{point.output_tok_s:,.0f}",
+        f"{point.concurrency_mean:.1f}",
+        *map(format_ms, latencies),
+        state,
+    ]

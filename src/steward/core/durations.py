@@ -1,0 +1,29 @@
+"""Durations that people write: one grammar for every command."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from steward.core.errors import InputError
+
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)\s*")
+
+
+def parse_duration_s(text: str, name: str = "duration") -> float:
+    """Seconds of a number with its unit: `500ms`, `60s`, `5m`, `1h`. `name` is what the error calls it.
+
+    :raises InputError: not a number, or no unit, which would leave open whether seconds or milliseconds are meant
+
+    >>> parse_duration_s("1.5m")
+    90.0
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise InputError(f"{name} {text!r}: expected a number with ms, s, m or h, such as 60s")
+    number, unit = found[1], found[2]
+    if unit not in _SECONDS:
+        seen = f"the unit {unit!r}" if unit else "no unit"
+        raise InputError(f"{name} {text!r} has {seen}: expected ms, s, m or h, such as {number}s or {number}ms")
+    return float(number) * _SECONDS[unit]

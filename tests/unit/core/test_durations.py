@@ -1,0 +1,26 @@
+import pytest
+
+from steward.core.durations import parse_duration_s
+from steward.core.errors import InputError
+
+
+@pytest.mark.parametrize(
+    "text, seconds", [("500ms", 0.5), ("60s", 60), ("1.5m", 90), ("2h", 7200), (" 7 s ", 7), (".5s", 0.5), ("0s", 0)]
+)
+def test_a_duration_is_a_number_with_its_unit(text, seconds):
+    assert parse_duration_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("500", r"--stall '500' has no unit: expected ms, s, m or h, such as 500s or 500ms"),
+        ("5 days", r"--stall '5 days' has the unit 'days'"),
+        ("soon", r"--stall 'soon': expected a number with ms, s, m or h, such as 60s"),
+        ("-1s", r"expected a number"),
+        ("nan s", r"expected a number"),
+    ],
+)
+def test_l6_a_number_without_a_unit_is_refused_everywhere(text, said):
+    with pytest.raises(InputError, match=said):
+        parse_duration_s(text, "--stall")
