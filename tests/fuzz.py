@@ -28,7 +28,8 @@ from steward.gateway.guards import GuardedStream, guard_answer, guard_request
 from steward.gateway.models import ModelEntry
 from steward.gateway.relay import Outgoing, Relay, build_outgoing, convert_answer, convert_error, parse_early_error
 from steward.gateway.sse import event_data
-from steward.gateway.wire import decode_request, upstream_error
+from steward.gateway.upstream_errors import read_upstream_error
+from steward.gateway.wire import decode_request
 
 ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/messages", "/v1/responses")
 ENTRY = ModelEntry("m", engine=None, upstream_model="u")  # type: ignore[arg-type]
@@ -91,7 +92,7 @@ def stream_target(data: bytes) -> None:
 
 def answer_target(data: bytes) -> None:
     """Every whole answer is passed on or refused with 502."""
-    upstream_error(500, data)
+    read_upstream_error(500, data)
     for endpoint in ENDPOINTS:
         exchange = Exchange("req_1", endpoint, {}, b"", 0.0, 0.0)
         translation = dialects.find_translation(endpoint, ENTRY.endpoints)

@@ -18,28 +18,32 @@ from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
 from steward.gateway.dialects import CHAT, ChunkStream, Translation
+from steward.gateway.dialects.chat import TokenCounts
+from steward.gateway.dialects.tool_calls import ToolCallNumbers
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
 from steward.gateway.sse import event_data, is_whole_event
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import invalid, name_version, rewrite, upstream_error, upstream_failed, with_usage
+from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error, is_error_object, read_upstream_error
+from steward.gateway.wire import invalid, name_version, rewrite, upstream_failed, with_usage
 
 DONE: Final = b"data: [DONE]\n\n"
 EMBEDDINGS: Final = "/v1/embeddings"
 _TOO_LONG: Final = re.compile(rb"input \((\d+) tokens\) is too large.*batch size: (\d+)\)")  # llama.cpp, as a 500
-_OBJECT: Final = re.compile(rb'"error"\s*:\s*\{')
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
+_TOOL_CALLS: Final = b'"tool_calls"'
 ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
 
 class Outgoing:
     """What goes to an engine, and how its answer comes back."""
 
-    __slots__ = ("asked", "body", "endpoint", "translation")
+    __slots__ = ("asked", "body", "dropped", "endpoint", "translation")
 
     def __init__(self, endpoint: str, body: bytes, translation: Translation | None = None, asked: Any = None) -> None:
         self.endpoint, self.body, self.translation = endpoint, body, translation
         self.asked: Json = asked or {}
+        self.dropped: list[str] = []  # paths of what the translation left out
 
 
 def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
@@ -73,9 +77,12 @@ def build_outgoing(exchange: Exchange, entry: ModelEntry) -> Outgoing:
         return Outgoing(exchange.endpoint, build_upstream_body(exchange, entry))
     try:
         asked = msgspec.json.decode(exchange.body)
-        chat = translation.translate_request(asked)
-        chat["model"] = entry.upstream_model
-        return Outgoing(CHAT, msgspec.json.encode(chat), translation, asked)
+        dropped: list[str] = []
+        made = translation.translate_request(asked, dropped)
+        made["model"] = entry.upstream_model
+        outgoing = Outgoing(translation.upstream, msgspec.json.encode(made), translation, asked)
+        outgoing.dropped = dropped
+        return outgoing
     except RecursionError as error:
         raise invalid("The request body is nested too deeply to be translated.") from error
 
@@ -109,6 +116,13 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
         return Answer(200, body)
     try:
         chat = msgspec.json.decode(body)
+        if not chat.get("usage"):
+            estimate = estimate_usage(exchange)
+            chat["usage"] = {
+                **estimate.as_usage(),
+                "input_tokens": estimate.prompt,  # as Anthropic names them
+                "output_tokens": estimate.completion,
+            }
         translated = outgoing.translation.translate_answer(chat, outgoing.asked, exchange.request_id, exchange.at)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise upstream_failed("the upstream's answer is not a chat completion", "upstream_malformed") from error
@@ -131,11 +145,17 @@ def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: byt
             "upstream_unauthorized",
         )
         return Answer(error.status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
-    error = upstream_error(status, body)
-    known = bool(_OBJECT.search(body)) and body.lstrip().startswith(b"{") and exchange.endpoint == outgoing.endpoint
+    error = find_embedded_error(body) or read_upstream_error(status, body)
+    error.status = status
+    known = exchange.endpoint == outgoing.endpoint and is_error_object(body)
     if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):
         return Answer(status, body)
     return Answer(status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
+
+
+def estimate_usage(exchange: Exchange) -> TokenCounts:
+    """What the ledger has for an exchange whose upstream tells no usage."""
+    return TokenCounts(exchange.estimate_input(), exchange.events)
 
 
 def is_utf8(data: bytes) -> bool:
@@ -170,29 +190,7 @@ def parse_early_error(data: bytes) -> Refused | None:
     >>> parse_early_error(b'{"error":{"message":"too long","code":400}}').status
     400
     """
-    if b'"error"' not in data:
-        return None
-    try:
-        seen = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    if not isinstance(seen, dict) or not seen.get("error"):
-        return None
-    inner = seen["error"] if isinstance(seen["error"], dict) else {}
-    codes = (inner.get("code"), inner.get("status"), seen.get("code"), _STATUS.get(str(inner.get("type"))))
-    status = next((code for code in codes if isinstance(code, int) and 400 <= code <= 599), 502)
-    return upstream_error(status, data)
-
-
-_STATUS: Final = {
-    "invalid_request_error": 400,
-    "BadRequestError": 400,
-    "authentication_error": 401,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "rate_limit_error": 429,
-    "overloaded_error": 529,
-}
+    return find_embedded_error(data)
 
 
 class Relay:
@@ -207,13 +205,16 @@ class Relay:
         self._bare = self._from_openai and outgoing.translation is None
         self._chunks: ChunkStream | None = None
         if outgoing.translation is not None:
-            self._chunks = outgoing.translation.open_stream(outgoing.asked, exchange.request_id, exchange.at)
+            self._chunks = outgoing.translation.open_stream(
+                outgoing.asked, exchange.request_id, exchange.at, exchange.estimate_input()
+            )
         self.scanner = dialects.find_dialect(outgoing.endpoint).scanner()
         self.over = False  # an error has ended it before the upstream did
+        self._tool_calls = ToolCallNumbers()
 
     def count_plain(self, piece: bytes) -> bool:
         """Count `piece` if it is one event to be passed on as it is, as nearly all are; false where it is not."""
-        if self._bare and self.scanner.is_plain(piece) and is_utf8(piece):
+        if self._bare and self.scanner.is_plain(piece) and _TOOL_CALLS not in piece and is_utf8(piece):
             self._exchange.events += 1
             return True
         return False
@@ -253,7 +254,7 @@ class Relay:
         elif self._chunks is not None:
             out += self._translated(self._chunks, event)
         elif not (self.scanner.only_usage and self._drops_usage):
-            out.append(event)
+            out.append(self._repaired(event) if self._bare and _TOOL_CALLS in event else event)
 
     def end(self) -> bytes:
         """What the client gets once the upstream has closed its stream."""
@@ -264,11 +265,18 @@ class Relay:
             if scanner.finishes < max(1, self._exchange.request.n or 1):
                 return out + self._truncated()
             if self._chunks is not None:
-                return out + b"".join(self._chunks.end())
+                return out + b"".join(self._chunks.end(estimate_usage(self._exchange)))
         return out + DONE if self._ends_with_done else out
 
     def error(self, error: Refused) -> bytes:
         return self._dialect.error_event(error, self._exchange.request_id)
+
+    def _repaired(self, event: bytes) -> bytes:
+        """An event with tool calls, each under a number of its own."""
+        try:
+            return self._tool_calls.repair(event)
+        except ValueError as error:
+            raise upstream_failed("the upstream sent an event that is not JSON", "upstream_malformed") from error
 
     def _truncated(self) -> bytes:
         self._exchange.truncated = True
@@ -277,14 +285,14 @@ class Relay:
 
     def _translated(self, chunks: ChunkStream, event: bytes) -> list[bytes]:
         if self.scanner.done:
-            return chunks.end()
+            return chunks.end(estimate_usage(self._exchange))
         data = event_data(event)
         if not data:
             return []
         try:
             chunk = msgspec.json.decode(data)
-            if chunk.get("error"):
-                raise upstream_error(502, data)
+            if (error := embedded_error_of(chunk)) is not None:
+                raise error
             return chunks.feed(chunk)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise upstream_failed(

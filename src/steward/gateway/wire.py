@@ -235,48 +235,6 @@ def with_usage(body: bytes) -> bytes:
     return rewrite(body, {"stream_options": {**(options or {}), "include_usage": True}})
 
 
-class _ErrorObject(msgspec.Struct):
-    message: str | None = None
-    type: str | None = None
-    param: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    code: str | int | None = None
-
-
-class _ErrorAnswer(msgspec.Struct):
-    error: _ErrorObject | str | msgspec.UnsetType = msgspec.UNSET
-    message: str | None = None
-    detail: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_error_answer = msgspec.json.Decoder(_ErrorAnswer)
-
-
-def upstream_error(status: int, body: bytes) -> Refused:
-    """What an upstream's error says, whatever its shape: OpenAI's, Anthropic's, FastAPI's or none.
-
-    >>> upstream_error(429, b'{"error":{"message":"slow down","code":"rate_limit_exceeded"}}').code
-    'rate_limit_exceeded'
-    >>> upstream_error(502, b"<html>").message
-    'The upstream answered with status 502 and no explanation.'
-    """
-    try:
-        seen = _error_answer.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        seen = _ErrorAnswer()
-    error = seen.error if isinstance(seen.error, _ErrorObject) else _ErrorObject()
-    message = error.message or (seen.error if isinstance(seen.error, str) else None) or seen.message
-    if not message and seen.detail is not msgspec.UNSET:
-        message = bytes(seen.detail).decode("utf-8", "replace")[:1000]
-    kind = error.type or ("invalid_request_error" if status < 500 else "api_error")
-    code = str(error.code) if error.code is not None else None
-    return Refused(
-        message or f"The upstream answered with status {status} and no explanation.",
-        status=status,
-        type=kind,
-        code=code,
-    )
-
-
 def decode_answer(body: bytes) -> AnswerEnvelope:
     """Id and usage of a whole answer; empty where the upstream sent something else."""
     try:

@@ -5,16 +5,32 @@
     responses.py   /v1/responses
 
 Each says how its errors are spelt, where its answers carry usage and an end, and where its texts are (`Dialect`).
-`messages_to_chat.py` and `responses_to_chat.py` turn the last two into chat completions and back, for upstreams that
-speak nothing else. The data plane asks `find_dialect` for the module of an endpoint and otherwise knows no dialect.
+An upstream that speaks another dialect is asked through a `Translation`: `…_to_chat.py` and `…_to_messages.py` turn
+requests, `chat_to_…` and `message_to_chat.py` answers. The data plane asks `find_dialect` for the module of an endpoint
+and otherwise knows no dialect.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
+import msgspec
+
 from steward.core.errors import Refused
-from steward.gateway.dialects import anthropic, messages_to_chat, openai, responses, responses_to_chat
+from steward.gateway.dialects import (
+    anthropic,
+    chat_to_message,
+    chat_to_messages,
+    chat_to_response,
+    message_to_chat,
+    messages_to_chat,
+    openai,
+    responses,
+    responses_to_chat,
+    responses_to_messages,
+)
+from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.sse import Scanner
 from steward.gateway.text_fields import Json, Replace, StreamTexts, TextFilter
 from steward.gateway.wire import AnswerEnvelope, invalid
@@ -53,31 +69,53 @@ class Dialect(Protocol):
 
 
 class ChunkStream(Protocol):
-    """One streamed chat completion on its way to being another dialect's stream."""
+    """One streamed answer of an upstream on its way to being another dialect's stream."""
 
-    def feed(self, chunk: Json) -> list[bytes]: ...
+    def feed(self, event: Json) -> list[bytes]: ...
 
-    def end(self) -> list[bytes]: ...
-
-
-class Translation(Protocol):
-    """What a module named `…_to_chat` defines."""
-
-    def translate_request(self, body: Json) -> Json:
-        """The chat completion that asks for the same. :raises Refused: 400 naming what has no counterpart"""
+    def end(self, estimate: TokenCounts) -> list[bytes]:
+        """What is still to come; `estimate` stands where the upstream told no usage."""
         ...
 
-    def translate_answer(self, chat: Json, asked: Json, request_id: str, at: float) -> Json:
-        """A whole chat completion as the answer to `asked`."""
-        ...
 
-    def open_stream(self, asked: Json, request_id: str, at: float) -> ChunkStream:
-        """What turns the chunks of one answer into events."""
-        ...
+class Translation(msgspec.Struct, frozen=True, kw_only=True):
+    """How an upstream that speaks another dialect is asked, and how its answer comes back."""
+
+    upstream: str  # the endpoint that is asked
+    translate_request: Callable[[Json, list[str]], Json]  # also notes the paths of what it leaves out
+    translate_answer: Callable[[Json, Json, str, float], Json]  # (answer, what was asked, request id, time)
+    open_stream: Callable[[Json, str, float, int], ChunkStream]  # (what was asked, request id, time, input tokens)
 
 
 CHAT: Final = "/v1/chat/completions"
-_TRANSLATIONS: Final[dict[str, Translation]] = {"/v1/messages": messages_to_chat, "/v1/responses": responses_to_chat}
+MESSAGES: Final = "/v1/messages"
+RESPONSES: Final = "/v1/responses"
+_TRANSLATIONS: Final = {  # by the client's endpoint and the upstream's
+    (MESSAGES, CHAT): Translation(
+        upstream=CHAT,
+        translate_request=messages_to_chat.translate_request,
+        translate_answer=chat_to_message.translate_answer,
+        open_stream=chat_to_message.open_stream,
+    ),
+    (RESPONSES, CHAT): Translation(
+        upstream=CHAT,
+        translate_request=responses_to_chat.translate_request,
+        translate_answer=chat_to_response.translate_answer,
+        open_stream=chat_to_response.open_stream,
+    ),
+    (CHAT, MESSAGES): Translation(
+        upstream=MESSAGES,
+        translate_request=chat_to_messages.translate_request,
+        translate_answer=message_to_chat.translate_answer,
+        open_stream=message_to_chat.open_stream,
+    ),
+    (RESPONSES, MESSAGES): Translation(
+        upstream=MESSAGES,
+        translate_request=responses_to_messages.translate_request,
+        translate_answer=responses_to_messages.translate_answer,
+        open_stream=responses_to_messages.open_stream,
+    ),
+}
 _DIALECTS: Final[dict[str, Dialect]] = {"/v1/messages": anthropic, "/v1/responses": responses}
 
 
@@ -97,7 +135,8 @@ def find_translation(endpoint: str, spoken: frozenset[str]) -> Translation | Non
     """
     if endpoint in spoken:
         return None
-    found = _TRANSLATIONS.get(endpoint) if CHAT in spoken else None
+    reachable = [(endpoint, upstream) for upstream in (CHAT, MESSAGES) if upstream in spoken]
+    found = next((_TRANSLATIONS[pair] for pair in reachable if pair in _TRANSLATIONS), None)
     if found is None:
         raise invalid(
             f"This model does not support {endpoint}; it supports {', '.join(sorted(spoken))}.",

@@ -1,12 +1,13 @@
-"""What both translations to chat completions share: taking fields without losing any, and reading answers.
+"""What all translations from and to chat completions share: taking fields without losing any, and reading answers.
 
-`FieldReader` is how nothing is lost silently: every field is taken by name, and what is left is refused by name.
+`FieldReader` is how nothing is lost silently: every field is taken by name, what is left is refused by name, and what
+is left out on purpose is noted by name, for the header `x-steward-dropped`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -28,8 +29,9 @@ class FieldReader:
     'container'
     """
 
-    def __init__(self, value: Any, whom: str, at: str = "") -> None:
+    def __init__(self, value: Any, whom: str, at: str = "", dropped: list[str] | None = None) -> None:
         self.whom, self.at = whom, at
+        self.dropped: list[str] = [] if dropped is None else dropped  # paths of what was left out and may be missed
         if not isinstance(value, dict):
             raise invalid(f"'{at.rstrip('.')}' must be an object.", at.rstrip("."))
         self._left: Json = {key: item for key, item in value.items() if item is not None}
@@ -46,6 +48,20 @@ class FieldReader:
         """Drop what changes no answer."""
         for field in fields:
             self._left.pop(field, None)
+
+    def drop(self, fields: Sequence[str]) -> None:
+        """Leave out what the upstream cannot do and the request does not depend on, and note it."""
+        for field in fields:
+            if self._left.pop(field, None) not in (None, False, [], {}):
+                self.dropped.append(self.at + field)
+
+    def drop_self(self) -> None:
+        """Note that this whole object is left out."""
+        self.dropped.append(self.at.rstrip("."))
+
+    def read(self, value: Any, at: str) -> FieldReader:
+        """A reader of an object within this one; `at` is its path from here."""
+        return FieldReader(value, self.whom, f"{self.at}{at}.", self.dropped)
 
     def text(self, field: str) -> str:
         value = self.take(field)
@@ -68,10 +84,14 @@ class FieldReader:
 
     def object(self, field: str) -> FieldReader | None:
         value = self.take(field)
-        return None if value is None else FieldReader(value, self.whom, f"{self.at}{field}.")
+        return None if value is None else self.read(value, field)
 
     def required_object(self, field: str) -> FieldReader:
-        return FieldReader(self.take(field), self.whom, f"{self.at}{field}.")
+        return self.read(self.take(field), field)
+
+    def readers(self, field: str) -> list[FieldReader]:
+        """Readers of the objects in a list that may be absent."""
+        return [self.read(item, f"{field}.{number}") for number, item in enumerate(self.objects(field))]
 
     def objects(self, field: str) -> list[Any]:
         value = self.take(field)
@@ -116,10 +136,23 @@ def join_text_parts(value: Any, at: str, kinds: Sequence[str], hints: Sequence[s
 
 
 class TokenCounts(msgspec.Struct, frozen=True):
+    """Tokens of one request; cached and written ones are part of `prompt`, reasoning of `completion`."""
+
     prompt: int = 0
     completion: int = 0
     cached: int = 0
     reasoning: int = 0
+    written: int = 0  # to the provider's cache
+
+    def as_usage(self) -> Json:
+        """OpenAI's `usage` object."""
+        return {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "total_tokens": self.prompt + self.completion,
+            "prompt_tokens_details": {"cached_tokens": self.cached, "cache_write_tokens": self.written},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning},
+        }
 
 
 def token_counts(usage: Any) -> TokenCounts:
@@ -135,12 +168,18 @@ def token_counts(usage: Any) -> TokenCounts:
         _count(usage, "completion_tokens"),
         _count(usage.get("prompt_tokens_details"), "cached_tokens"),
         _count(usage.get("completion_tokens_details"), "reasoning_tokens"),
+        _count(usage.get("prompt_tokens_details"), "cache_write_tokens"),
     )
 
 
 def _count(counts: Any, field: str) -> int:
     value = counts.get(field) if isinstance(counts, dict) else None
-    return value if type(value) is int and credible(value) else 0
+    return value if is_count(value) else 0
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Whether an upstream's number can be a count of tokens."""
+    return type(value) is int and credible(value)
 
 
 def first_choice(chat: Json) -> Json:
@@ -152,18 +191,83 @@ def first_choice(chat: Json) -> Json:
     return choice
 
 
+def content_text(message: Json) -> str:
+    """The answer's text: a string, or the text parts of a list, as Mistral and some proxies send it.
+
+    >>> content_text({"content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "Yes."}]})
+    'Yes.'
+    """
+    return _join_parts(message.get("content"), ("text", "output_text"))
+
+
 def reasoning_text(message: Json) -> str:
-    """What vLLM, SGLang and llama.cpp call `reasoning_content` and OpenRouter `reasoning`."""
+    """What vLLM, SGLang and llama.cpp call `reasoning_content`, OpenRouter `reasoning`, and Mistral a thinking part."""
     value = message.get("reasoning_content") or message.get("reasoning")
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) else _join_parts(message.get("content"), ("thinking", "reasoning"))
 
 
-def parse_arguments(text: Any) -> Json:
-    """Tool-call arguments, decoded. :raises Refused: 502 where they are no JSON object"""
+def _join_parts(content: Any, kinds: Sequence[str]) -> str:
+    """The texts of the parts of these kinds; a string is one text part."""
+    if isinstance(content, str):
+        return content if "text" in kinds else ""
+    if not isinstance(content, list):
+        return ""
+    texts = []
+    for part in content:
+        if isinstance(part, dict) and part.get("type") in kinds:
+            value = part.get("text") or part.get(str(part["type"]))
+            texts.append(value if isinstance(value, str) else _join_parts(value, ("text",)))
+        elif isinstance(part, str) and "text" in kinds:
+            texts.append(part)
+    return "".join(texts)
+
+
+def parse_arguments(text: Any, cut_off: bool = False) -> Json:
+    """Tool-call arguments, decoded. Where the answer was `cut_off` at its limit of tokens: as far as they came.
+
+    :raises Refused: 502 where they are no JSON object
+    """
     try:
         value = msgspec.json.decode(text or "{}")
     except (msgspec.MsgspecError, TypeError, RecursionError) as error:
+        if cut_off and isinstance(text, str):
+            return salvage_object(text)
         raise upstream_failed("the model's tool-call arguments are not valid JSON", "upstream_malformed") from error
     if not isinstance(value, dict):
         raise upstream_failed("the model's tool-call arguments are not a JSON object", "upstream_malformed")
     return value
+
+
+def salvage_object(text: str) -> Json:
+    """The JSON object of which `text` is the beginning, with what is complete in it; empty where nothing is.
+
+    >>> salvage_object('{"city": "Paris", "days": [1, 2')
+    {'city': 'Paris', 'days': [1, 2]}
+    """
+    for end in range(len(text), 0, -1):
+        if end < len(text) and text[end] not in ',}]"':
+            continue
+        try:
+            value = msgspec.json.decode(_close_json(text[:end]))
+        except (msgspec.MsgspecError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            return value
+    return {}
+
+
+def _close_json(text: str) -> str:
+    """`text` with the string, lists and objects that are open at its end closed."""
+    closing: list[str] = []
+    in_string = escaped = False
+    for letter in text:
+        if in_string:
+            in_string = escaped or letter != '"'
+            escaped = letter == "\\" and not escaped
+        elif letter == '"':
+            in_string = True
+        elif letter in "{[":
+            closing.append("}" if letter == "{" else "]")
+        elif letter in "}]" and closing:
+            closing.pop()
+    return text + ('"' if in_string else "") + "".join(reversed(closing))

@@ -1,8 +1,9 @@
-"""OpenAI's responses as chat completions and back, for upstreams that speak only the latter.
+"""OpenAI's responses as chat completions, for upstreams that speak only the latter. Back: `chat_to_response.py`.
 
-Decides what each field becomes. A field that chat completions cannot express is refused by its name, never dropped;
-only what changes no answer is: `stream_options`, `prompt_cache_key` and the like. Nothing is stored, so
-`store: true`, `previous_response_id` and `conversation` are refused.
+Decides what each field becomes. A field that chat completions cannot express and the answer depends on is refused by
+its name. What is only an offer (tools that run at OpenAI, custom and namespace tools) or a hint is left out, and what
+may be missed is noted by name. Nothing is stored: `store: true` is noted, and what refers to something stored is
+refused with the way to turn it off, unless the item stands in the same request.
 Field names: OpenAI API reference, "Create a model response" and "Create chat completion".
 """
 
@@ -10,48 +11,66 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from steward.gateway.dialects.anthropic import format_event
-from steward.gateway.dialects.chat import FieldReader, first_choice, join_text_parts, reasoning_text, token_counts
+import msgspec
+
+from steward.gateway.dialects.chat import FieldReader, join_text_parts
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import upstream_failed
+from steward.gateway.wire import invalid
 
 _SAME: Final = (
     "model", "temperature", "top_p", "stream", "user", "safety_identifier", "parallel_tool_calls", "service_tier",
 )  # fmt: skip
-_HINTS: Final = ("stream_options", "prompt_cache_key", "prompt_cache_retention", "metadata")
-_ECHOED: Final = (
-    "instructions", "max_output_tokens", "temperature", "top_p", "tools", "tool_choice", "parallel_tool_calls",
-    "reasoning", "text", "user", "metadata", "safety_identifier", "prompt_cache_key",
+_HINTS: Final = (
+    "stream_options", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "metadata",
+    "client_metadata",
 )  # fmt: skip
-_INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
+_OFFERS: Final = ("store", "max_tool_calls", "truncation", "context_management")
+_INCLUDED: Final = (
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+)  # the first: there is none to encrypt
+_ITEMS: Final = (
+    "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning",
+    "item_reference",
+)  # fmt: skip
+_HOSTED_ITEMS: Final = (  # of tools that ran at OpenAI: the upstream has seen neither
+    "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call",
+    "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "computer_call", "computer_call_output",
+    "tool_search_call", "tool_search_output", "additional_tools", "compaction",
+)  # fmt: skip
+NOT_STORED: Final = (
+    "this gateway keeps no answers. Send the whole conversation as `input` and set `store: false` "
+    "(AI SDK: providerOptions.openai.store = false; Agents SDK: ModelSettings(store=False))"
+)
 
 
-def translate_request(body: Json) -> Json:
-    """The chat completion that asks for the same.
+def translate_request(body: Json, dropped: list[str]) -> Json:
+    """The chat completion that asks for the same; `dropped` gets the paths of what is left out.
 
     :raises Refused: 400, naming the field that has no counterpart
     """
-    fields = FieldReader(body, "a chat-completions upstream")
+    fields = FieldReader(body, "a chat-completions upstream", dropped=dropped)
     chat: Json = fields.same(_SAME)
     fields.ignore(_HINTS)
-    for field, only in (("store", False), ("background", False), ("truncation", "disabled"), ("top_logprobs", 0)):
-        fields.expect(field, only)
-    included = fields.objects("include")
-    if [item for item in included if item != "reasoning.encrypted_content"]:  # there is none to encrypt
-        raise fields.cannot("include", "with values other than 'reasoning.encrypted_content'")
+    for field, only in (("background", False), ("store", False), ("truncation", "disabled"), ("top_logprobs", 0)):
+        if body.get(field) == only:
+            fields.ignore((field,))
+    fields.drop(_OFFERS)
+    for field in ("previous_response_id", "conversation", "prompt"):
+        if fields.take(field) is not None:
+            raise invalid(f"'{field}' refers to something stored, but {NOT_STORED}.", field, "not_stored")
+    _include(fields, chat)
     if (limit := fields.take("max_output_tokens")) is not None:
         chat["max_tokens"] = limit
     messages: list[Json] = []
     if instructions := fields.take("instructions"):
         messages.append({"role": "system", "content": join_text_parts(instructions, "instructions", ("input_text",))})
     chat["messages"] = messages + _input(fields)
-    if tools := fields.objects("tools"):
-        chat["tools"] = [_tool(FieldReader(tool, fields.whom, f"tools.{n}.")) for n, tool in enumerate(tools)]
-    if (choice := fields.take("tool_choice")) is not None:
-        chat["tool_choice"] = choice if isinstance(choice, str) else _tool_choice(FieldReader(choice, fields.whom))
+    chat |= _tools(fields)
     if (reasoning := fields.object("reasoning")) is not None:
         if effort := reasoning.take("effort"):
             chat["reasoning_effort"] = effort
+        reasoning.ignore(("summary", "generate_summary", "context"))  # how thoughts are told, not what is answered
         reasoning.done()
     if (text := fields.object("text")) is not None:
         chat |= _text(text)
@@ -61,46 +80,85 @@ def translate_request(body: Json) -> Json:
     return chat
 
 
+def _include(fields: FieldReader, chat: Json) -> None:
+    included = fields.objects("include")
+    for number, item in enumerate(included):
+        if item == "message.output_text.logprobs":
+            raise fields.cannot("include", f"with the value {item!r}")
+        if item not in _INCLUDED:
+            fields.dropped.append(f"include.{number}")
+
+
 def _input(fields: FieldReader) -> list[Json]:
     value = fields.take("input")
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
+    items = fields.list(value, "input")
+    known = {item["id"]: item for item in items if _is_item(item)}
     messages: list[Json] = []
-    thought = ""
-    for number, raw in enumerate(fields.list(value, "input")):
-        item = FieldReader(raw, fields.whom, f"input.{number}.")
-        item.ignore(("id", "status", "phase"))
-        kind = item.one_of("type", _ITEMS) if "type" in raw else "message"
-        if kind == "reasoning":
-            thought += _reasoning(item)
-        elif kind == "function_call":
-            _call(item, messages, thought)
-            thought = ""
-        elif kind == "function_call_output":
-            output = join_text_parts(item.take("output"), f"{item.at}output", ("input_text", "output_text"))
-            messages.append({"role": "tool", "tool_call_id": item.text("call_id"), "content": output})
-        else:
-            messages.append(_message(item))
-            if thought and messages[-1]["role"] == "assistant":
-                messages[-1]["reasoning_content"] = thought
-                thought = ""
+    thoughts: list[str] = []
+    for number, raw in enumerate(items):
+        item = fields.read(raw, f"input.{number}")
+        kind = item.one_of("type", (*_ITEMS, *_HOSTED_ITEMS)) if "type" in raw else "message"
+        if kind == "item_reference":
+            item = _resolve(item, known)
+            kind = str(item.take("type") or "message")
+        item.ignore(("id", "status", "phase", "namespace", "created_by"))
+        if kind in _HOSTED_ITEMS:
+            item.drop_self()
+            continue
+        _item(kind, item, messages, thoughts)
         item.done()
     return messages
 
 
-_ITEMS: Final = ("message", "function_call", "function_call_output", "reasoning")
+def _is_item(item: Any) -> bool:
+    """Whether it is an item with a name that a reference may mean."""
+    return isinstance(item, dict) and isinstance(item.get("id"), str) and item.get("type") != "item_reference"
+
+
+def _resolve(item: FieldReader, known: dict[str, Json]) -> FieldReader:
+    """The item that a reference means, where it stands in the same request."""
+    name = item.text("id")
+    found = known.get(name)
+    if found is None:
+        message = f"'{item.at}id' refers to the stored item {name[:100]!r}, but {NOT_STORED}."
+        raise invalid(message, f"{item.at}id", "not_stored")
+    return FieldReader(found, item.whom, item.at, item.dropped)
+
+
+def _item(kind: str, item: FieldReader, messages: list[Json], thoughts: list[str]) -> None:
+    """Add what an item amounts to; thoughts wait for the answer that they led to."""
+    if kind == "reasoning":
+        thoughts.append(_reasoning(item))
+    elif kind in ("function_call", "custom_tool_call"):
+        _call(kind, item, messages, "".join(thoughts))
+        thoughts.clear()
+    elif kind in ("function_call_output", "custom_tool_call_output"):
+        messages += _call_output(item)
+    else:
+        messages.append(_message(item))
+        if thoughts and messages[-1]["role"] == "assistant":
+            messages[-1]["reasoning_content"] = "".join(thoughts)
+            thoughts.clear()
 
 
 def _reasoning(item: FieldReader) -> str:
-    item.expect("summary", [])
-    content = item.take("content")
-    return "" if content is None else join_text_parts(content, f"{item.at}content", ("reasoning_text",))
+    """The thoughts themselves, else their summary; what is encrypted nobody here can read."""
+    item.ignore(("encrypted_content",))
+    content, summary = item.take("content"), item.take("summary")
+    if content:
+        return join_text_parts(content, f"{item.at}content", ("reasoning_text", "text"))
+    return join_text_parts(summary or "", f"{item.at}summary", ("summary_text",))
 
 
-def _call(item: FieldReader, messages: list[Json], thought: str) -> None:
+def _call(kind: str, item: FieldReader, messages: list[Json], thought: str) -> None:
     """Calls that follow one another, or the assistant's text, are one message."""
-    function = {"name": item.text("name"), "arguments": item.text("arguments")}
-    call = {"id": item.text("call_id"), "type": "function", "function": function}
+    name = item.text("name")
+    custom = kind == "custom_tool_call"
+    arguments = msgspec.json.encode({"input": item.text("input")}).decode() if custom else item.text("arguments")
+    item.ignore(("caller",))
+    call = {"id": item.text("call_id"), "type": "function", "function": {"name": name, "arguments": arguments}}
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
     if thought:
@@ -108,25 +166,46 @@ def _call(item: FieldReader, messages: list[Json], thought: str) -> None:
     messages[-1].setdefault("tool_calls", []).append(call)
 
 
+def _call_output(item: FieldReader) -> list[Json]:
+    """A tool's message holds text only: pictures and files follow it as a message of the user."""
+    output, name = item.take("output"), item.text("call_id")
+    if isinstance(output, str):
+        return [{"role": "tool", "tool_call_id": name, "content": output}]
+    parts = [
+        _part(item.read(part, f"output.{number}"), ("input_text", "output_text", "input_image", "input_file"))
+        for number, part in enumerate(item.list(output, "output"))
+    ]
+    text = "".join(part["text"] for part in parts if part["type"] == "text")
+    others = [part for part in parts if part["type"] != "text"]
+    if not others:
+        return [{"role": "tool", "tool_call_id": name, "content": text}]
+    shown = [{"type": "text", "text": f"Result of tool call {name}:"}, *others]
+    return [
+        {"role": "tool", "tool_call_id": name, "content": text or "The result is in the next message."},
+        {"role": "user", "content": shown},
+    ]
+
+
 def _message(item: FieldReader) -> Json:
     role = item.one_of("role", ("user", "assistant", "system", "developer"))
     content = item.take("content")
     if role == "assistant":
-        return {"role": role, "content": _assistant_text(content, item.at)}
+        return {"role": role, "content": _assistant_text(content, item)}
     role = "system" if role == "developer" else role  # what servers other than OpenAI's call it
     if isinstance(content, str):
         return {"role": role, "content": content}
-    parts = [_part(FieldReader(part, item.whom, f"{item.at}content.{n}.")) for n, part in enumerate(item.list(content))]
+    kinds = ("input_text", "input_image", "input_file")
+    parts = [_part(item.read(part, f"content.{n}"), kinds) for n, part in enumerate(item.list(content))]
     plain = len(parts) == 1 and parts[0]["type"] == "text"
     return {"role": role, "content": parts[0]["text"] if plain else parts}
 
 
-def _assistant_text(content: Any, at: str) -> str:
+def _assistant_text(content: Any, item: FieldReader) -> str:
     if not isinstance(content, list):
-        return join_text_parts(content, f"{at}content", ())
+        return join_text_parts(content, f"{item.at}content", ())
     texts = []
     for number, raw in enumerate(content):
-        part = FieldReader(raw, "a chat-completions upstream", f"{at}content.{number}.")
+        part = item.read(raw, f"content.{number}")
         kind = part.one_of("type", ("output_text", "input_text", "refusal"))
         texts.append(part.text("refusal" if kind == "refusal" else "text"))
         part.ignore(("annotations", "logprobs"))
@@ -134,10 +213,15 @@ def _assistant_text(content: Any, at: str) -> str:
     return "".join(texts)
 
 
-def _part(part: FieldReader) -> Json:
-    kind = part.one_of("type", ("input_text", "input_image"))
-    if kind == "input_text":
+def _part(part: FieldReader, kinds: tuple[str, ...]) -> Json:
+    kind = part.one_of("type", kinds)
+    part.ignore(("annotations", "logprobs", "prompt_cache_breakpoint"))
+    if kind in ("input_text", "output_text"):
         made: Json = {"type": "text", "text": part.text("text")}
+    elif kind == "input_file":
+        name = part.take("filename") or "file"
+        made = {"type": "file", "file": {"filename": name, "file_data": part.text("file_data")}}
+        part.ignore(("detail",))
     else:
         made = {"type": "image_url", "image_url": {"url": part.text("image_url")}}
         if detail := part.take("detail"):
@@ -146,19 +230,51 @@ def _part(part: FieldReader) -> Json:
     return made
 
 
-def _tool(tool: FieldReader) -> Json:
-    tool.one_of("type", ("function",))
+def _tools(fields: FieldReader) -> Json:
+    """Function tools. All others are only an offer to the model: left out."""
+    chat: Json = {}
+    tools = [made for tool in fields.readers("tools") if (made := _tool(tool)) is not None]
+    if tools:
+        chat["tools"] = tools
+    choice = fields.take("tool_choice")
+    if choice is None:
+        return chat
+    names = [tool["function"]["name"] for tool in tools]
+    if isinstance(choice, str):
+        if choice == "required" and not tools:
+            raise fields.cannot("tool_choice", "since it asks for a tool that cannot be passed on")
+        return chat | {"tool_choice": choice} if tools else chat
+    reader = fields.read(choice, "tool_choice")
+    kind = reader.one_of("type", ("function", "allowed_tools"))
+    if kind == "function":
+        name = reader.text("name")
+        reader.done()
+        if name not in names:
+            raise fields.cannot("tool_choice", "since it asks for a tool that cannot be passed on")
+        return chat | {"tool_choice": {"type": "function", "function": {"name": name}}}
+    return chat | _allowed_tools(reader, tools)
+
+
+def _allowed_tools(choice: FieldReader, tools: list[Json]) -> Json:
+    """Only the tools that may be called go on."""
+    mode = choice.one_of("mode", ("auto", "required"))
+    allowed = [tool.get("name") for tool in choice.objects("tools") if isinstance(tool, dict)]
+    choice.done()
+    kept = [tool for tool in tools if tool["function"]["name"] in allowed]
+    if not kept:
+        raise choice.cannot("tools", "since none of them can be passed on")
+    return {"tools": kept, "tool_choice": mode}
+
+
+def _tool(tool: FieldReader) -> Json | None:
+    if tool.take("type") != "function":
+        tool.drop_self()
+        return None
     function: Json = {"name": tool.text("name")}
     function |= tool.same(("description", "parameters", "strict"))
+    tool.ignore(("defer_loading", "allowed_callers", "output_schema"))
     tool.done()
     return {"type": "function", "function": function}
-
-
-def _tool_choice(choice: FieldReader) -> Json:
-    choice.one_of("type", ("function",))
-    made = {"type": "function", "function": {"name": choice.text("name")}}
-    choice.done()
-    return made
 
 
 def _text(text: FieldReader) -> Json:
@@ -173,238 +289,3 @@ def _text(text: FieldReader) -> Json:
         form.done()
     text.done()
     return chat
-
-
-def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Json:
-    """The response that a whole chat completion amounts to. :raises Refused: 502 where it has no choice"""
-    choice = first_choice(chat)
-    message = choice.get("message") or {}
-    output: list[Json] = []
-    name = request_id.removeprefix("req_")
-    if thought := reasoning_text(message):
-        output.append(_reasoning_item(f"rs_{name}", thought))
-    parts = [_text_part(message["content"])] if message.get("content") else []
-    if message.get("refusal"):
-        parts.append({"type": "refusal", "refusal": message["refusal"]})
-    if parts or not message.get("tool_calls"):
-        output.append(_message_item(f"msg_{name}", parts or [_text_part("")]))
-    for number, call in enumerate(message.get("tool_calls") or ()):
-        function = call.get("function") or {}
-        call_id = call.get("id") or f"call_{name}{number}"
-        output.append(_call_item(f"fc_{name}{number}", call_id, function.get("name"), function.get("arguments") or ""))
-    return _response(request_id, asked, chat, at, output, str(choice.get("finish_reason")))
-
-
-def _response(
-    request_id: str, asked: Json, chat: Json, at: float, output: list[Json], finish: str | None = None
-) -> Json:
-    """`finish` is the chat completion's reason; None while the response is in progress."""
-    incomplete = _INCOMPLETE.get(finish or "")
-    status = "in_progress" if finish is None else "incomplete" if incomplete else "completed"
-    made: Json = {
-        "id": f"resp_{request_id.removeprefix('req_')}",
-        "object": "response",
-        "created_at": int(at),
-        "status": status,
-        "error": None,
-        "incomplete_details": {"reason": incomplete} if incomplete else None,
-        "instructions": None,
-        "max_output_tokens": None,
-        "model": chat.get("model") or asked.get("model"),
-        "output": output,
-        "parallel_tool_calls": True,
-        "previous_response_id": None,
-        "store": False,
-        "temperature": None,
-        "text": {"format": {"type": "text"}},
-        "tool_choice": "auto",
-        "tools": [],
-        "top_p": None,
-        "truncation": "disabled",
-        "usage": None if finish is None else _usage(chat.get("usage")),
-    }
-    made.update({field: asked[field] for field in _ECHOED if asked.get(field) is not None})
-    return made
-
-
-def _usage(usage: Any) -> Json:
-    counts = token_counts(usage)
-    return {
-        "input_tokens": counts.prompt,
-        "input_tokens_details": {"cached_tokens": counts.cached},
-        "output_tokens": counts.completion,
-        "output_tokens_details": {"reasoning_tokens": counts.reasoning},
-        "total_tokens": counts.prompt + counts.completion,
-    }
-
-
-def _text_part(text: str) -> Json:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-
-
-def _message_item(name: str, parts: list[Json], status: str = "completed") -> Json:
-    return {"id": name, "type": "message", "status": status, "role": "assistant", "content": parts}
-
-
-def _reasoning_item(name: str, thought: str) -> Json:
-    return {"id": name, "type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": thought}]}
-
-
-def _call_item(name: str, call_id: Any, function: Any, arguments: str, status: str = "completed") -> Json:
-    return {
-        "id": name,
-        "type": "function_call",
-        "status": status,
-        "call_id": call_id,
-        "name": function,
-        "arguments": arguments,
-    }
-
-
-class _OutputItem:
-    """An output item that is being written: its kind, its place and its text so far."""
-
-    def __init__(self, kind: str, index: int, name: str, number: int = 0) -> None:
-        self.kind, self.index, self.name, self.number = kind, index, name, number
-        self.text = ""
-        self.call_id: Any = None
-        self.function: Any = None
-
-    def build_whole(self) -> Json:
-        if self.kind == "reasoning":
-            return _reasoning_item(self.name, self.text)
-        if self.kind == "call":
-            return _call_item(self.name, self.call_id, self.function, self.text)
-        return _message_item(self.name, [self.part()])
-
-    def build_begun(self) -> Json:
-        if self.kind == "reasoning":
-            return {"id": self.name, "type": "reasoning", "summary": [], "content": []}
-        if self.kind == "call":
-            return _call_item(self.name, self.call_id, self.function, "", "in_progress")
-        return _message_item(self.name, [], "in_progress")
-
-    def part(self) -> Json:
-        if self.kind == "reasoning":
-            return {"type": "reasoning_text", "text": self.text}
-        return {"type": "refusal", "refusal": self.text} if self.kind == "refusal" else _text_part(self.text)
-
-
-_EVENTS: Final = {
-    "text": ("response.output_text", "text"),
-    "refusal": ("response.refusal", "refusal"),
-    "reasoning": ("response.reasoning_text", "text"),
-    "call": ("response.function_call_arguments", "arguments"),
-}
-
-
-class ResponseStream:
-    """A streamed chat completion as the events of a response. Calls may be interleaved; they end with the stream."""
-
-    def __init__(self, asked: Json, request_id: str, at: float) -> None:
-        self._asked, self._request_id, self._at = asked, request_id, at
-        self._chat: Json = {}
-        self._items: list[_OutputItem] = []
-        self._ended = 0  # items whose end was told
-        self._sequence = -1
-        self._finish: str | None = None
-
-    def feed(self, chunk: Json) -> list[bytes]:
-        """The events that a chunk amounts to."""
-        events: list[bytes] = []
-        if self._sequence < 0:
-            self._chat = {"model": chunk.get("model")}
-            build_begun = self._response([])
-            events = [self._event(f"response.{kind}", response=build_begun) for kind in ("created", "in_progress")]
-        if chunk.get("usage"):
-            self._chat["usage"] = chunk["usage"]
-        for choice in chunk.get("choices") or ():
-            delta = choice.get("delta") or {}
-            for kind, text in (
-                ("reasoning", reasoning_text(delta)),
-                ("text", delta.get("content")),
-                ("refusal", delta.get("refusal")),
-            ):
-                if text:
-                    events += self._add_text(kind, text)
-            for position, call in enumerate(delta.get("tool_calls") or ()):
-                events += self._call(call, position)
-            self._finish = choice.get("finish_reason") or self._finish
-        return events
-
-    def end(self) -> list[bytes]:
-        """The last events, once the chunks are over."""
-        events = [] if self._items else self._begin(_OutputItem("text", 0, self._name("msg")))
-        events += self._end_items()
-        response = self._response([item.build_whole() for item in self._items], self._finish or "stop")
-        return [*events, self._event(f"response.{response['status']}", response=response)]
-
-    def _response(self, output: list[Json], finish: str | None = None) -> Json:
-        return _response(self._request_id, self._asked, self._chat, self._at, output, finish)
-
-    def _name(self, prefix: str) -> str:
-        return f"{prefix}_{self._request_id.removeprefix('req_')}{len(self._items)}"
-
-    def _add_text(self, kind: str, text: str) -> list[bytes]:
-        events: list[bytes] = []
-        if not self._items or self._items[-1].kind != kind:
-            events = self._end_items()
-            prefix = "rs" if kind == "reasoning" else "msg"
-            events += self._begin(_OutputItem(kind, len(self._items), self._name(prefix)))
-        return [*events, self._delta(self._items[-1], text)]
-
-    def _call(self, call: Json, position: int) -> list[bytes]:
-        number = call.get("index")
-        number = number if isinstance(number, int) else position
-        function = call.get("function") or {}
-        events: list[bytes] = []
-        item = next((item for item in self._items if item.kind == "call" and item.number == number), None)
-        if item is None:
-            if self._items and self._items[-1].kind != "call":
-                events = self._end_items()
-            item = _OutputItem("call", len(self._items), self._name("fc"), number)
-            item.call_id = call.get("id") or self._name("call")
-            item.function = function.get("name")
-            events += self._begin(item)
-        if item.index < self._ended:
-            raise upstream_failed("the upstream continued a tool call after other output", "upstream_error")
-        if arguments := function.get("arguments"):
-            events.append(self._delta(item, arguments))
-        return events
-
-    def _begin(self, item: _OutputItem) -> list[bytes]:
-        self._items.append(item)
-        events = [self._event("response.output_item.added", output_index=item.index, item=item.build_begun())]
-        if item.kind != "call":
-            events.append(self._event("response.content_part.added", **self._item_place(item), part=item.part()))
-        return events
-
-    def _delta(self, item: _OutputItem, text: str) -> bytes:
-        item.text += text
-        more: Json = {"logprobs": []} if item.kind == "text" else {}
-        return self._event(f"{_EVENTS[item.kind][0]}.delta", **self._item_place(item), delta=text, **more)
-
-    def _end_items(self) -> list[bytes]:
-        events = []
-        for item in self._items[self._ended :]:
-            kind, field = _EVENTS[item.kind]
-            more: Json = {"logprobs": []} if item.kind == "text" else {"name": item.function} if item.function else {}
-            events.append(self._event(f"{kind}.done", **self._item_place(item), **{field: item.text}, **more))
-            if item.kind != "call":
-                events.append(self._event("response.content_part.done", **self._item_place(item), part=item.part()))
-            events.append(self._event("response.output_item.done", output_index=item.index, item=item.build_whole()))
-        self._ended = len(self._items)
-        return events
-
-    def _item_place(self, item: _OutputItem) -> Json:
-        place: Json = {"item_id": item.name, "output_index": item.index}
-        return place if item.kind == "call" else {**place, "content_index": 0}
-
-    def _event(self, kind: str, **fields: Any) -> bytes:
-        self._sequence += 1
-        return format_event({"type": kind, "sequence_number": self._sequence, **fields})
-
-
-def open_stream(asked: Json, request_id: str, at: float) -> ResponseStream:
-    """What turns the chunks of one answer into a response's events."""
-    return ResponseStream(asked, request_id, at)

@@ -28,8 +28,10 @@ from steward.gateway.relay import (
 )
 from steward.gateway.sse import event_data
 from steward.gateway.stream import Stream
+from steward.gateway.upstream_errors import find_embedded_error
 
 SSE: Final = b"text/event-stream"
+MAX_DROPPED: Final = 20  # paths that the header names
 FORWARDED: Final = ("anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent")
 
 
@@ -54,6 +56,8 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
                 status = answer.status
                 return answer
             body = await upstream.read()
+            if status < 400 and (embedded := find_embedded_error(body)) is not None:
+                status = embedded.status
         except Unavailable as error:
             problem = str(error)
             timed_out = isinstance(error, TimedOut)
@@ -73,6 +77,7 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
             else convert_answer(exchange, outgoing, body)
         )
         answer.headers += select_headers(upstream.headers, status)
+        _name_dropped(answer, outgoing)
         return answer
 
     return handle
@@ -108,4 +113,22 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
     answer = Answer(200, stream=stream, content_type=SSE)
     exchange.when_ended(answer, stream.close)
     answer.headers += select_headers(upstream.headers, 200)
+    _name_dropped(answer, outgoing)
     return answer
+
+
+def _name_dropped(answer: Answer, outgoing: Outgoing) -> None:
+    """Tell the client which fields of its request were left out in the translation."""
+    if outgoing.dropped:
+        answer.headers.append((b"x-steward-dropped", format_dropped(outgoing.dropped)))
+
+
+def format_dropped(paths: list[str]) -> bytes:
+    """
+    >>> format_dropped(["tools.1", "store"])
+    b'tools.1, store'
+    """
+    named = [path for path in dict.fromkeys(paths) if path.isascii() and path.isprintable()]
+    listed = ", ".join(named[:MAX_DROPPED])
+    more = len(named) - MAX_DROPPED
+    return (f"{listed}, and {more} more" if more > 0 else listed).encode()

@@ -1,0 +1,68 @@
+"""Which tool call a streamed fragment belongs to.
+
+Chat completions tell by `index`, and some servers get it wrong: every parallel call has index 0, or none has an index
+(Gemini's and several local servers' streams). A fragment with another id and a name begins another call; a client that
+goes by the index would glue the two together. Decides a number for each call; knows nothing of what is done with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from steward.gateway.sse import event_data
+from steward.gateway.text_fields import Json
+
+
+class ToolCallNumbers:
+    """Gives each call of a stream a number of its own, the upstream's where that is free."""
+
+    def __init__(self) -> None:
+        self._current: dict[tuple[int, int], tuple[str, int]] = {}  # by choice and upstream's index: id, number
+        self._used: dict[int, set[int]] = {}  # numbers given, by choice
+
+    def assign(self, choice: int, call: Json, position: int) -> int:
+        """The number of the call that a fragment belongs to; `position` is its place in the fragment's list.
+
+        >>> numbers = ToolCallNumbers()
+        >>> begin = [{"index": 0, "id": name, "function": {"name": "f"}} for name in ("a", "b")]
+        >>> [numbers.assign(0, call, 0) for call in begin]
+        [0, 1]
+        """
+        index = call.get("index")
+        index = index if type(index) is int else position
+        name = call.get("id")
+        identifier = name if isinstance(name, str) else ""
+        current = self._current.get((choice, index))
+        if current is not None and not (identifier and current[0] != identifier and _is_named(call)):
+            return current[1]
+        used = self._used.setdefault(choice, set())
+        number = index if index not in used else max(used) + 1
+        used.add(number)
+        self._current[choice, index] = identifier, number
+        return number
+
+    def repair(self, event: bytes) -> bytes:
+        """A chat completion's event with the numbers in the place of its indexes; the same bytes where they agree.
+
+        :raises ValueError: its data is not JSON
+        """
+        chunk: Json = msgspec.json.decode(event_data(event), type=dict[str, Any])
+        changed = False
+        choices = chunk.get("choices")
+        for place, choice in enumerate(choices if isinstance(choices, list) else ()):
+            delta = choice.get("delta") if isinstance(choice, dict) else None
+            calls = delta.get("tool_calls") if isinstance(delta, dict) else None
+            for position, call in enumerate(calls if isinstance(calls, list) else ()):
+                if isinstance(call, dict):
+                    which = choice.get("index")
+                    number = self.assign(which if type(which) is int else place, call, position)
+                    changed = changed or call.get("index") != number
+                    call["index"] = number
+        return b"data: " + msgspec.json.encode(chunk) + b"\n\n" if changed else event
+
+
+def _is_named(call: Json) -> bool:
+    function = call.get("function")
+    return isinstance(function, dict) and bool(function.get("name"))
