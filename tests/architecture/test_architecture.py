@@ -127,7 +127,7 @@ def test_examples_in_docstrings_hold() -> None:
 
     run = 0
     for path in FILES:
-        if ">>>" in path.read_text():
+        if ">>>" in path.read_text() and path != SOURCE / "api.py":  # those take seconds: tests/functional/test_api.py
             module = importlib.import_module("steward." + ".".join(path.relative_to(SOURCE).with_suffix("").parts))
             result = doctest.testmod(module)
             assert result.failed == 0, path

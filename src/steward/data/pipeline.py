@@ -12,7 +12,15 @@ from steward.data.summary import Summary
 
 
 class Pipeline:
-    """Stages in order: objects, or mappings as in pipeline.yaml."""
+    """Stages in order: objects, or mappings as in pipeline.yaml.
+
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "in.jsonl").write_text('{"text": "Hello."}\\n{"text": "Hello."}\\n')
+    >>> summary = Pipeline([{"use": "dedupe.exact"}]).run(str(folder / "in.jsonl"), str(folder / "out"))
+    >>> summary.rows_in, summary.rows_out
+    (2, 1)
+    """
 
     def __init__(self, stages: Sequence[Any]) -> None:
         self.stages = tuple(make_stage(stage) if isinstance(stage, Mapping) else stage for stage in stages)
