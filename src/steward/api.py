@@ -153,7 +153,7 @@ def load_test(
     :raises Unavailable: nobody listens at `url`, or a process died
     """
     from steward.loadtest.config import Arrival, LoadConfig
-    from steward.workflows.loadtest import run_load
+    from steward.workflows.loadtest.run import run_load
 
     kind = Arrival(kind="concurrency", concurrency=concurrency) if concurrency else Arrival(rate=rate)
     config = LoadConfig(
