@@ -155,6 +155,11 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     def is_cpu(self) -> bool:
         return self.vendor == "CPU"
 
+    @property
+    def is_mig(self) -> bool:
+        """A part of a divided GPU; parts do not talk to each other."""
+        return " MIG " in self.name
+
 
 Record = TypeVar("Record", Model, Accelerator)
 
@@ -318,6 +323,8 @@ def find_accelerator(name: str, own: Mapping[str, Accelerator] | None = None) ->
     """
     if own and name in own:
         return own[name]
+    if profile := _MIG.search(name):
+        return _divide(name, profile)
     key, index = normalize_accelerator_name(name), _gpu_index()
     if key in index:
         return index[key]
@@ -326,10 +333,63 @@ def find_accelerator(name: str, own: Mapping[str, Accelerator] | None = None) ->
         if known.replace("-", "") == compact:
             return gpu
     words = set(key.split("-"))
+    if words & _SMALLER:  # not the desktop card of that name
+        raise UnknownName("GPU", name, [gpu.name for gpu in list_accelerators()])
     hits = [(len(known.split("-")), gpu) for known, gpu in index.items() if set(known.split("-")) <= words]
     if hits:
         return max(hits, key=lambda hit: hit[0])[1]
     raise UnknownName("GPU", name, [gpu.name for gpu in list_accelerators()] + (sorted(own) if own else []))
+
+
+_SMALLER: Final = frozenset({"laptop", "mobile", "notebook"})
+_MIG: Final = re.compile(r"[-_ ]*(?:MIG[-_ ]*)?\b([1-7])g\.(\d+)gb(?:\+me)?\b[-_ ]*(?:MIG)?", re.IGNORECASE)
+
+
+def _divide(name: str, profile: re.Match[str]) -> Accelerator:
+    """A MIG device: so many of a GPU's compute slices, and the share of its memory that the profile names.
+
+    Slices and shares: NVIDIA MIG User Guide, "Supported MIG Profiles". Seven compute and eight memory slices on A100,
+    H100, H200, B200; four of each on A30 and RTX PRO.
+    :raises UnknownName: no such GPU, or none with such a profile
+    """
+    slices, memory_gb = int(profile[1]), int(profile[2])
+    whole = find_accelerator(name[: profile.start()] + name[profile.end() :])
+    kin = [gpu for gpu in list_accelerators() if gpu.name.split("-")[0] == whole.name.split("-")[0]]
+    for gpu in (whole, *sorted(kin, key=lambda gpu: "PCIe" in gpu.name)):
+        total, shares = (4, _QUARTERS) if gpu.name.startswith(("A30", "RTX-PRO")) else (7, _EIGHTHS)
+        for share in shares.get(slices, ()):
+            if abs(gpu.memory_gb * share - memory_gb) <= 0.12 * memory_gb:
+                return _take_share(gpu, f"{slices}g.{memory_gb}gb", slices / total, share)
+    raise UnknownName("MIG profile", name, [f"{whole.name} MIG {kind}" for kind in _list_profiles(whole)])
+
+
+_EIGHTHS: Final = {1: (1 / 8, 2 / 8), 2: (2 / 8,), 3: (4 / 8,), 4: (4 / 8,), 7: (1.0,)}  # of memory, by compute slices
+_QUARTERS: Final = {1: (1 / 4,), 2: (2 / 4,), 4: (1.0,)}
+
+
+def _list_profiles(gpu: Accelerator) -> list[str]:
+    return [f"{slices}g.{gpu.memory_gb * shares[0]:.0f}gb" for slices, shares in _EIGHTHS.items()]
+
+
+def _take_share(gpu: Accelerator, profile: str, compute: float, memory: float) -> Accelerator:
+    rates = {
+        name: value * compute
+        for name in ("bf16_tflops", "fp8_tflops", "int8_tops", "fp4_tflops")
+        if (value := getattr(gpu, name)) is not None
+    }
+    return msgspec.structs.replace(
+        gpu,
+        name=f"{gpu.name} MIG {profile}",
+        aliases="",
+        memory_gb=gpu.memory_gb * memory,
+        memory_gib_visible=gpu.memory_gib * memory,
+        bandwidth_gb_s=gpu.bandwidth_gb_s * memory,
+        link_gb_s=None,
+        link="",
+        tdp_w=None if gpu.tdp_w is None else gpu.tdp_w * compute,
+        source=f"{gpu.source}; shares: NVIDIA MIG User Guide",
+        **rates,
+    )
 
 
 def read_accelerator_table(path: Path) -> dict[str, Accelerator]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 
 import msgspec
@@ -94,7 +95,9 @@ def _latency(title: str, values: Sequence[float | None], limit: float | None, cu
         lines.append(Line("objective", tuple([limit] * len(curve)), "d"))
     labels = [f"{point.rate:.3g}/s" for point in curve]
     top = max((value for line in lines for value in line.values if value is not None), default=0.0)
-    return line_chart(f"{title} against rate", labels, lines, _seconds if top >= 1000 else _milliseconds)
+    unit = _seconds if top >= 1000 else _milliseconds
+    rates = [point.rate for point in curve]
+    return line_chart(f"{title} against requests per second", labels, lines, unit, at=rates, head="Requests/s")
 
 
 def _seconds(value_ms: float) -> str:
@@ -122,20 +125,15 @@ def _memory(choices: Sequence[PlanOption]) -> str:
 
 
 def _costs(costs: Sequence[ObjectiveCost], objective: str) -> str:
+    """Over the objective, on a numeric axis in milliseconds."""
     labels = [f"{cost.objective_ms:,.3g} ms" for cost in costs]
-    priced = any(cost.usd_per_hour is not None for cost in costs)
-    if priced:
-        values = tuple(cost.usd_per_hour for cost in costs)
-        return bar_chart(
-            f"Cost against {objective}",
-            labels,
-            [Line("USD an hour", values, "a")],
-            lambda v: f"${v:,.3g}",
-            head=objective,
-        )
+    draw = partial(line_chart, at=[cost.objective_ms for cost in costs], head=f"{objective}, ms")
+    if any(cost.usd_per_hour is not None for cost in costs):
+        dollars = Line("USD an hour", tuple(cost.usd_per_hour for cost in costs), "a")
+        return draw(f"Cost against {objective} in ms", labels, [dollars], lambda value: f"${value:,.3g}")
     counts = tuple(None if cost.gpus is None else float(cost.gpus) for cost in costs)
-    lines = [Line("accelerators", counts, "a")]
-    return bar_chart(f"Accelerators against {objective}", labels, lines, lambda value: f"{value:,.3g}", head=objective)
+    title = f"Accelerators against {objective} in ms"
+    return draw(title, labels, [Line("accelerators", counts, "a")], lambda value: f"{value:,.3g}")
 
 
 def _choices(choices: Sequence[PlanOption]) -> str:

@@ -1,8 +1,8 @@
 """The cheapest accelerators that hold the objectives: a search over kinds, parallel degrees and replicas.
 
 Every candidate first passes a closed form (how large a batch keeps the mean step under the objective, what rate that
-batch serves); the promising ones are simulated with Poisson arrivals, because objectives are percentiles. Money comes
-only from the user's prices; without them candidates rank by accelerators, then by their power. What it cannot judge it
+batch serves); the promising ones are simulated with Poisson arrivals, because objectives are percentiles. Options rank
+by price; those without one come last, ranked by their number of accelerators. What it cannot judge it
 declines, with the reason: nothing fits, no batch is fast enough, lengths beyond the model.
 """
 
@@ -141,8 +141,10 @@ def size_hardware(
     tp: int | None = None,
     pp: int | None = None,
     kv_bytes: float | None = None,
+    price_tolerance: float = 0.0,
 ) -> SizingResult:
-    """`terms_of` gives a deployment's terms, and whether they are calibrated.
+    """`terms_of` gives a deployment's terms, and whether they are calibrated. `price_tolerance`: options that cost up
+    to this share more than the cheapest count as equally cheap, and the fewest accelerators come first.
 
     :raises InputError: longer than the model reads
     """
@@ -159,7 +161,7 @@ def size_hardware(
         for precision in precisions:
             name = f"{gpu.name} {precision.name}"
             reasons = []
-            for degrees in _list_degrees(model, tp, pp):
+            for degrees in _list_degrees(model, gpu, tp, pp):
                 considered += 1
                 deployment = build_deployment(model, gpu, precision, engine, *degrees, kv_bytes=kv_bytes)
                 found = _judge_candidate(deployment, wanted, terms_of, prices.get(gpu.name))
@@ -182,6 +184,9 @@ def size_hardware(
         else:
             choices.append(outcome)
     choices.sort(key=rank_option)
+    if choices and choices[0].usd_per_hour is not None:
+        limit = choices[0].usd_per_hour * (1 + price_tolerance)
+        choices.sort(key=lambda option: option.gpus if (option.usd_per_hour or math.inf) <= limit else math.inf)
     return SizingResult(choices=tuple(choices), declined=declined, considered=considered)
 
 
@@ -224,7 +229,9 @@ def build_deployment(
     )
 
 
-def _list_degrees(model: Model, tp: int | None, pp: int | None) -> list[tuple[int, int]]:
+def _list_degrees(model: Model, gpu: Accelerator, tp: int | None, pp: int | None) -> list[tuple[int, int]]:
+    if gpu.is_mig:
+        return [(1, 1)]
     degrees = [tp] if tp else [degree for degree in DEGREES if model.heads % degree == 0]
     stages = [pp] if pp else [stage for stage in STAGES if model.layers >= stage]
     return [(degree, stage) for degree in degrees for stage in stages if stage == 1 or degree == 8 or pp]
@@ -317,10 +324,11 @@ def _simulate_rate(item: Candidate, wanted: Requirements, rate: float) -> LoadPr
 
 
 def _find_max_rate(item: Candidate, wanted: Requirements, known: float) -> float:
-    """The highest rate of one replica that still holds, to 5 %; `known` does."""
-    low, high = known, known * 1.25
-    while meets_objectives(_simulate_rate(item, wanted, high), wanted) and high < 8 * known:
-        low, high = high, high * 1.25
+    """The highest rate of one replica that still meets the objectives, to 5 %; `known` does. A short simulation can
+    outrun the replica for a while, so the closed form's rate bounds it."""
+    low, high = known, max(known, item.rate)
+    if meets_objectives(_simulate_rate(item, wanted, high), wanted):
+        return high
     while high / low > 1.05:
         middle = math.sqrt(low * high)
         low, high = (middle, high) if meets_objectives(_simulate_rate(item, wanted, middle), wanted) else (low, middle)

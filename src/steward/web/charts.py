@@ -63,11 +63,19 @@ def nice_ticks(top: float, count: int = 4) -> list[float]:
 
 
 def line_chart(
-    title: str, labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float], str], *, area: bool = False
+    title: str,
+    labels: Sequence[str],
+    lines: Sequence[Line],
+    unit: Callable[[float], str],
+    *,
+    area: bool = False,
+    at: Sequence[float] | None = None,
+    head: str = "Time",
 ) -> str:
-    """Lines over equal steps; gaps stay gaps. With `area` the first line is filled."""
+    """Lines over equal steps, or `at` these places of a numeric axis from 0; gaps stay gaps. With `area` the first line
+    is filled; `head` names the labels."""
     ticks = nice_ticks(max((value for line in lines for value in line.values if value is not None), default=0.0))
-    x, y = _x(len(labels)), _y(ticks[-1])
+    x, y = (_x(len(labels)) if at is None else _x_at(at)), _y(ticks[-1])
     marks = []
     for number, line in enumerate(lines):
         for run in _runs(line.values):
@@ -81,7 +89,8 @@ def line_chart(
                 )
             else:
                 marks.append(f'<polyline class="line {line.style}" points="{points}"/>')
-    return _figure(title, labels, lines, unit, ticks, y, "".join(marks))
+    axis = None if at is None else _numeric_axis(at)
+    return _figure(title, labels, lines, unit, ticks, y, "".join(marks), head, axis)
 
 
 def bar_chart(
@@ -215,6 +224,23 @@ def _x(count: int) -> Callable[[int], float]:
     return lambda index: _LEFT + (index + 0.5) * step
 
 
+def _x_at(places: Sequence[float]) -> Callable[[int], float]:
+    """Positions on an axis from 0 to a round mark above the largest place."""
+    top = nice_ticks(max(places, default=0.0), 6)[-1]
+    return lambda index: _LEFT + places[index] / top * (WIDTH - _LEFT - _RIGHT)
+
+
+def _numeric_axis(places: Sequence[float]) -> str:
+    ticks = nice_ticks(max(places, default=0.0), 6)
+    x = _x_at([*ticks])
+    return "".join(_axis_mark(x(index), f"{tick:g}", last=index == len(ticks) - 1) for index, tick in enumerate(ticks))
+
+
+def _axis_mark(x: float, label: str, last: bool = False) -> str:
+    anchor = "end" if last else "middle"
+    return f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{escape(label)}</text>'
+
+
 def _y(top: float) -> Callable[[float], float]:
     return lambda value: HEIGHT - _BOTTOM - (value / top) * (HEIGHT - _TOP - _BOTTOM)
 
@@ -239,18 +265,16 @@ def _figure(
     y: Callable[[float], float],
     marks: str,
     head: str = "Time",
+    axis: str | None = None,
 ) -> str:
     grid = "".join(
         f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
         f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 3.5:.1f}" text-anchor="end">{escape(unit(tick))}</text>'
         for tick in ticks
     )
-    x = _x(len(labels))
-    every = max(1, len(labels) // 6)
-    axis = "".join(
-        f'<text class="tick" x="{x(index):.1f}" y="{HEIGHT - 5}" text-anchor="middle">{escape(labels[index])}</text>'
-        for index in range(every // 2, len(labels), every)
-    )
+    if axis is None:
+        x, every = _x(len(labels)), max(1, len(labels) // 6)
+        axis = "".join(_axis_mark(x(index), labels[index]) for index in range(every // 2, len(labels), every))
     legend = "".join(f'<li><span class="key {line.style}"></span>{escape(line.name)}</li>' for line in lines)
     return (
         f'<figure class="chart"><figcaption><h2>{escape(title)}</h2><ul class="legend">{legend}</ul></figcaption>'

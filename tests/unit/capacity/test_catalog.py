@@ -28,7 +28,7 @@ def test_a_models_shape_gives_the_parameters_its_authors_publish(model: Model) -
 
 @pytest.mark.parametrize("gpu", list_accelerators(), ids=lambda gpu: gpu.name)
 def test_a_gpus_figures_are_plausible(gpu: Accelerator) -> None:
-    assert gpu.source and 4 <= gpu.memory_gb <= 400 and 150 <= gpu.bandwidth_gb_s <= 10_000
+    assert gpu.source and 4 <= gpu.memory_gb <= 512 and 150 <= gpu.bandwidth_gb_s <= 10_000
     assert 10 <= gpu.bf16_tflops <= 3_000
     assert gpu.memory_gb * 0.7 < gpu.memory_gib * 2**30 / 1e9 <= gpu.memory_gb * 1.08  # the driver keeps some
     for rate in (gpu.fp8_tflops, gpu.int8_tops):  # dense: twice the 16-bit rate, not four times (that is with sparsity)
@@ -88,3 +88,50 @@ def test_own_accelerators_come_from_a_csv(tmp_path: Path) -> None:
     path.write_text("name,bf16_tflops,memory_gb,bandwidth_gb_s\nX1,100,48,fast\n")
     with pytest.raises(InputError, match=r"own\.csv:2"):
         read_accelerator_table(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "memory_gib", "tflops"),
+    [  # NVIDIA MIG User Guide: 3g.40gb has 4/8 of the memory and 3/7 of the multiprocessors of an A100
+        ("A100 MIG 3g.40gb", "A100-SXM-80GB MIG 3g.40gb", 79.15 / 2, 312 * 3 / 7),
+        ("NVIDIA A100-SXM4-40GB MIG 3g.20gb", "A100-SXM-40GB MIG 3g.20gb", 39.4 / 2, 312 * 3 / 7),
+        ("A100 MIG 3g.20gb", "A100-SXM-40GB MIG 3g.20gb", 39.4 / 2, 312 * 3 / 7),
+        ("h100 1g.10gb", "H100-SXM-80GB MIG 1g.10gb", 79.18 / 8, 989 / 7),
+        ("H100 MIG 1g.20gb", "H100-SXM-80GB MIG 1g.20gb", 79.18 / 4, 989 / 7),
+        ("B200 MIG 7g.180gb", "B200-SXM MIG 7g.180gb", 179.06, 2250),
+        ("A30 MIG 2g.12gb", "A30 MIG 2g.12gb", 23.6 / 2, 165 / 2),
+        ("RTX PRO 6000 MIG 1g.24gb", "RTX-PRO-6000-Blackwell MIG 1g.24gb", 95.59 / 4, 467.8 / 4),
+    ],
+)  # fmt: skip
+def test_p04_a_mig_profile_is_its_share(written: str, meant: str, memory_gib: float, tflops: float) -> None:
+    gpu = find_accelerator(written)
+    assert gpu.name == meant and gpu.is_mig and gpu.link_gb_s is None
+    assert gpu.memory_gib == pytest.approx(memory_gib) and gpu.bf16_tflops == pytest.approx(tflops)
+
+
+@pytest.mark.parametrize("written", ["A100 MIG 5g.50gb", "A100 MIG 3g.90gb", "H100 MIG 7g.10gb", "T9 MIG 1g.5gb"])
+def test_p04_a_profile_that_does_not_exist_is_unknown(written: str) -> None:
+    with pytest.raises(UnknownName):
+        find_accelerator(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "memory_gb", "bandwidth_gb_s"),
+    [  # memory and bandwidth as the makers' data sheets have them
+        ("GB10", 128, 273), ("DGX Spark", 128, 273), ("RTX 4070", 12, 504), ("L20", 48, 864), ("L2", 24, 300),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", 16, 576), ("RTX 5070 Ti", 16, 896), ("GeForce RTX 3070", 8, 448),
+        ("NVIDIA RTX 4000 Ada Generation", 20, 360), ("Quadro RTX 8000", 48, 672), ("H20-3e", 141, 4800),
+        ("Radeon RX 7900 XTX", 24, 960), ("Strix Halo", 128, 256), ("Jetson AGX Thor", 128, 273),
+        ("Apple M3 Ultra", 256, 819), ("RTX PRO 5000 Blackwell", 48, 1344), ("Arc B580", 12, 456),
+    ],
+)  # fmt: skip
+def test_p04_cards_of_workstations_laptops_and_clouds_are_known(
+    written: str, memory_gb: float, bandwidth_gb_s: float
+) -> None:
+    gpu = find_accelerator(written)
+    assert (gpu.memory_gb, gpu.bandwidth_gb_s) == (memory_gb, bandwidth_gb_s)
+
+
+def test_p04_a_laptops_card_is_not_taken_for_the_desktops() -> None:
+    with pytest.raises(UnknownName):
+        find_accelerator("NVIDIA GeForce RTX 3090 Laptop GPU")

@@ -83,6 +83,30 @@ def test_impossible_wishes_are_input_errors(more: dict[str, float], said: str) -
         wanted(**more)
 
 
+def test_p08_accelerators_differ_in_what_they_serve() -> None:
+    """Throughput is bounded by what a full batch allows, which no two of these share."""
+    found = decided(wanted(rate=5.0), "h100", "h200", "b200", "gb200", "mi300x", "gh200")
+    rates = [choice.max_rate for choice in found.choices]
+    assert len(rates) == 6 and len({round(rate, 2) for rate in rates}) == 6
+    by_name = {choice.gpu: choice.max_rate for choice in found.choices}
+    assert by_name["B200-SXM"] > by_name["H200-SXM-141GB"] > by_name["H100-SXM-80GB"]
+
+
+def test_p08_options_within_the_price_tolerance_rank_by_their_size() -> None:
+    prices = {"H100-SXM-80GB": 1.2, "L40S": 0.25}
+    listed = [find_accelerator(name) for name in ("h100", "l40s")]
+    arguments = (wanted(rate=12.0), find_model("llama-3.1-8b").model, listed, [find_precision("bf16")], ENGINES["vllm"])
+    strict = size_hardware(*arguments, lambda _: (TERMS, False), prices)
+    loose = size_hardware(*arguments, lambda _: (TERMS, False), prices, price_tolerance=1.0)
+    assert strict.choices[0].gpu == "L40S" and strict.choices[0].gpus > 1
+    assert loose.choices[0].gpu == "H100-SXM-80GB" and loose.choices[0].gpus == 1
+
+
+def test_a_part_of_a_divided_gpu_serves_alone() -> None:
+    found = decided(wanted(rate=2.0), "A100 MIG 3g.40gb")
+    assert found.considered == 1 and found.choices[0].tp == 1
+
+
 def test_lengths_beyond_the_model_are_an_input_error() -> None:
     with pytest.raises(InputError, match="reads 4,096"):
         decided(wanted(input_tokens=4000), model="llama-2-7b")

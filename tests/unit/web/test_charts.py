@@ -1,5 +1,7 @@
+import re
 import xml.etree.ElementTree as ET
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +46,13 @@ def test_spots_lie_inside_their_frame_and_on_their_whiskers(given_: list[tuple[f
     for line in (line for line in root.iter("line") if "whisker" in line.attrib["class"]):
         assert float(line.attrib["y2"]) <= float(line.attrib["y1"]) <= 200
     assert len(list(root.iter("circle"))) == len(spots)
+
+
+def test_p07_a_numeric_axis_places_points_by_their_value() -> None:
+    """Rates 1, 2 and 8 on an axis from 0 to 8: at an eighth, a quarter and the whole of the 652 units of width."""
+    drawn = line_chart("t", ["1/s", "2/s", "8/s"], [Line("p95", (1.0, 1.0, 1.0), "a")], str, at=[1.0, 2.0, 8.0])
+    points = re.search(r'points="([^"]+)"', drawn)
+    assert points is not None
+    x = [float(point.split(",")[0]) for point in points[1].split()]
+    assert x == pytest.approx([60 + 652 / 8, 60 + 652 / 4, 712], abs=0.1)
+    assert re.findall(r'y="195" text-anchor="\w+">([^<]+)<', drawn) == ["0", "2", "4", "6", "8"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 
 from steward.capacity.catalog import ModelMatch
 from steward.capacity.memory import Deployment
 from steward.capacity.plan import Assumption
-from steward.capacity.sizing import Requirements
+from steward.capacity.sizing import PlanOption, Requirements
+from steward.workflows.plan.prices import read_public_prices
 
 
 def list_deployment_assumptions(match: ModelMatch, deployment: Deployment, calibrated: bool) -> list[Assumption]:
@@ -49,12 +50,22 @@ def _list_unread(d: Deployment) -> list[Assumption]:
     return [Assumption("fields of the configuration", unread, d.model.source)]
 
 
-def list_traffic_assumptions(wanted: Requirements, prices: Mapping[str, float]) -> list[Assumption]:
+def list_traffic_assumptions(wanted: Requirements, best: PlanOption, prices: Path | None) -> list[Assumption]:
+    """`prices`: the user's file."""
     arrivals = f"Poisson; lengths vary by {wanted.spread:.0%} around their means"
-    assumptions = [
+    return [
         Assumption("arrivals", arrivals, "--spread"),
         Assumption("prefix cache", "none: every prompt is read in full", "steward plan"),
+        _describe_price(best, prices),
     ]
-    if not prices:
-        assumptions.append(Assumption("prices", "none: options are ranked by their number of GPUs", "--prices FILE"))
-    return assumptions
+
+
+def _describe_price(best: PlanOption, prices: Path | None) -> Assumption:
+    public = next((price for price in read_public_prices() if price.gpu == best.gpu), None)
+    if best.usd_per_hour is None:
+        return Assumption("price", "none known: ranked behind what has one", "--prices FILE")
+    each = best.usd_per_hour / best.gpus
+    if public is None or abs(public.usd_per_hour - each) > 1e-9:
+        return Assumption("price", f"${each:,.4g} an hour each", str(prices))
+    text = f"${each:,.4g} an hour each: {public.provider}, {public.instance}, {public.as_of}; yours: --prices FILE"
+    return Assumption("price", text, public.source)

@@ -75,7 +75,12 @@ def convert_report(report: LoadReport, path: Path, deployment: Deployment) -> li
     """
     if not report.valid:
         why = "; ".join(report.invalid_reasons) or "no reason given"
-        raise InputError(f"{path}: not a valid run ({why}); test again at a lower rate")
+        advice = (
+            "run it again from a quieter machine, or with more --processes; the number of clients need not change"
+            if report.requested_concurrency
+            else "run it again at a lower rate, or from a quieter machine"
+        )
+        raise InputError(f"{path}: not a valid run ({why}); {advice}")
     if not report.answered or report.tpot_ms.mean is None:
         raise InputError(
             f"{path}: {report.answered} answers and no time per token; run a streamed test with answers of at least "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -25,7 +26,9 @@ from steward.workflows.plan.deployment import (
     resolve_precisions,
 )
 from steward.workflows.plan.home import load_calibrations
-from steward.workflows.plan.prices import read_prices
+from steward.workflows.plan.prices import collect_prices
+
+PUBLIC_PRICE_TOLERANCE: Final = 0.25  # providers' prices for one accelerator differ by more than that
 
 
 def make_plan(spec: DeploymentSpec, wanted: Requirements, prices: Path | None, home: Path | None) -> Plan:
@@ -40,7 +43,7 @@ def make_plan(spec: DeploymentSpec, wanted: Requirements, prices: Path | None, h
         fitted = calibrations.find(deployment)
         return (fitted[0], True) if fitted else (shipped, False)
 
-    costs = read_prices(prices, own) if prices else {}
+    costs = collect_prices(prices, own)
     result = sizing.size_hardware(
         wanted,
         match.model,
@@ -52,6 +55,7 @@ def make_plan(spec: DeploymentSpec, wanted: Requirements, prices: Path | None, h
         tp=spec.tp,
         pp=spec.pp,
         kv_bytes=parse_kv_precision(spec),
+        price_tolerance=0.0 if prices else PUBLIC_PRICE_TOLERANCE,
     )
     best = result.choices[0] if result.choices else None
     plan = Plan(
@@ -76,7 +80,7 @@ def make_plan(spec: DeploymentSpec, wanted: Requirements, prices: Path | None, h
         max_rate=build_interval(best.max_rate, ratios, "output_tok_s"),
         assumptions=(
             *list_deployment_assumptions(match, deployment, best.calibrated),
-            *list_traffic_assumptions(wanted, costs),
+            *list_traffic_assumptions(wanted, best, prices),
         ),
     )
 
