@@ -36,14 +36,20 @@ def run(
 ) -> None:
     """Clean a data set; run it again after a crash and it goes on where it stopped."""
     with _require_extra(), _show_progress(hidden=json) as progress:
+        from steward.data.summary import find_problems
         from steward.workflows import curate
 
         summary = curate.run_pipeline(pipeline, workers=workers, on=on.value, overwrite=overwrite, progress=progress)
         folder = curate.output_folder(pipeline)
+    problems = find_problems(summary)
     if json:
         show_json(summary)
     else:
         _show_summary(summary, folder)
+    for line in [f"warning: {text}" for text in summary.warnings] + [f"error: {text}" for text in problems]:
+        typer.echo(line, err=True)
+    if problems:
+        raise typer.Exit(1)
 
 
 def _show_summary(summary: Summary, folder: Path) -> None:
@@ -140,7 +146,7 @@ def profile(
         ["rows", result.rows],
         ["rows that cannot be read", result.failed],
         ["characters", result.characters],
-        ["median length, about", result.median_characters],
+        ["median length", result.median_characters],
         ["exact duplicates", result.exact_duplicates],
     ]
     facts += [[f"rows with personal data: {kind}", count] for kind, count in result.personal_data.items()]

@@ -12,17 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.file_stamp import file_stamp
 
 
-@lru_cache
 def import_function(reference: str, what: str) -> Callable[[str], Any]:
-    """`what` names it in errors: "stage custom".
+    """The function, loaded again when its file has changed. `what` names it in errors: "stage custom".
 
     :raises InputError: no such file, or it does not load; UnknownName where the function is missing.
     """
-    path, _, name = reference.rpartition(":")
+    path = reference.rpartition(":")[0]
     if not path or not Path(path).is_file():
         raise InputError(f"{what}: no file {path!r}; expected path/to/file.py:name, got {reference!r}")
+    return _import(reference, what, file_stamp(path))
+
+
+@lru_cache
+def _import(reference: str, what: str, stamp: tuple[int, int]) -> Callable[[str], Any]:
+    path, _, name = reference.rpartition(":")
     spec = importlib.util.spec_from_file_location(f"steward_custom_{Path(path).stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"{what}: {path} is not a Python file; name one that ends in .py")

@@ -34,6 +34,9 @@ _DATATROVE = _Variant((".", "?", "!", '"', "'"), True, {"too_few_sentences": 5, 
 _TFDS = _Variant((".", "?", "!", '"'), False, {"too_few_sentences": 3, "min_words_per_line": 5})
 
 
+LIMITS = _DATATROVE.limits  # the names of the limits; c4@tfds has the same with other values
+
+
 def filter_like_datatrove(texts: Sequence[str], limits: dict[str, float]) -> list[Violation | str]:
     """A verdict for each text that breaks a rule, what is left of the text for the others."""
     limits = _DATATROVE.limits | limits

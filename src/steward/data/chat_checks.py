@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from steward.data.language_detection import UNKNOWN, detect_language
 from steward.data.stage import PAIR, get_texts
-from steward.data.stages.language import UNKNOWN, detect_language
 from steward.data.violation import Violation
 
 ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))

@@ -6,7 +6,9 @@ Knows nothing of what a stage does: it looks the class up and fills its fields.
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import os
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,29 +21,56 @@ from steward.configuration.section import Section
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, UnknownName
+from steward.data.stage_files import resolve_paths
 from steward.data.stages import STAGES
 
 ENTRY_POINT_GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
 
 
+Format = Literal["jsonl", "json", "parquet", "csv", "tsv", "txt"]
+ColumnType = Literal["string", "int64", "double", "bool", "json"]
+
+
 class Source(Section):
     """The rows that come in."""
 
-    path: str | list[str] = Field(description="files or patterns, relative to the pipeline's file")
-    text: str | None = Field(None, description="column of the document's text; chats and pairs are recognised without")
-    id: str | None = Field(None, description="column of the row's id; `id` where there is one, else file and line")
-    format: Literal["jsonl", "parquet", "csv"] | None = Field(None, description="by the file's name where not given")
+    path: str | list[str] = Field(description="files, folders or patterns, relative to the pipeline's file")
+    text: str | None = Field(None, description="column that holds the text; not needed for chats and preference pairs")
+    id: str | None = Field(None, description="column that holds the row's id; default `id`, else file and line")
+    format: Format | None = Field(None, description="format of the files; default: by the end of their names")
     on_error: Literal["fail", "skip"] = Field(
-        "fail", description="a row that cannot be read: stop, or count it as failed and go on"
+        "fail", description="what to do with a row that cannot be read: stop, or count it as failed and continue"
     )
-    shard_mb: float = Field(16.0, gt=0, description="big files are split into parts of about so many megabytes")
-    max_line_mb: float = Field(32.0, gt=0, description="a longer line counts as one that cannot be read")
+    rename: dict[str, str] = Field({}, description="new names of columns, such as {language: language_before}")
+    types: dict[str, ColumnType] = Field({}, description="types of columns, where the first rows do not show them")
+    delimiter: str | None = Field(None, min_length=1, max_length=1, description="of CSV; default a comma, or a tab")
+    encoding: str = Field("utf-8", description="of JSON lines, CSV and plain text, such as latin-1 or utf-16")
+    text_unit: Literal["line", "paragraph", "file"] = Field("line", description="what a row of a plain text file is")
+    shard_mb: float = Field(16.0, gt=0, description="size in megabytes of the parts that large files are split into")
+    max_line_mb: float = Field(32.0, gt=0, description="a line longer than this many megabytes cannot be read")
+
+    @field_validator("path", mode="before")
+    @classmethod
+    def _accept_paths(cls, value: Any) -> Any:
+        """Paths of `pathlib` become strings."""
+        if isinstance(value, list | tuple):
+            return [os.fspath(item) if isinstance(item, os.PathLike) else item for item in value]
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
 
     @field_validator("path")
     @classmethod
     def _require_pattern(cls, value: str | list[str]) -> str | list[str]:
         if not value:
             raise ValueError("expected at least one file or pattern, such as corpus/*.jsonl")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _require_encoding(cls, value: str) -> str:
+        try:
+            codecs.lookup(value)
+        except LookupError:
+            raise ValueError(f"unknown encoding {value!r}; expected a name such as utf-8, latin-1 or utf-16") from None
         return value
 
 
@@ -74,30 +103,18 @@ def load_pipeline(file: Path) -> LoadedPipeline:
     tree, lines = read_mapping(file)
     config = validate(PipelineConfig, tree, lambda dotted: locate(file, lines, dotted))
     base = file.absolute().parent
-    stages = [_resolve_paths(parameters, base) for parameters in config.stages]
     stage_objects = [
-        make_stage(parameters, locate(file, lines, f"stages.{index}")) for index, parameters in enumerate(stages)
+        make_stage(parameters, locate(file, lines, f"stages.{index}"), base)
+        for index, parameters in enumerate(config.stages)
     ]
     patterns = [config.input.path] if isinstance(config.input.path, str) else config.input.path
-    source = config.input.model_copy(update={"path": [str(base / pattern) for pattern in patterns]})
-    sink = config.output.model_copy(update={"path": str(base / config.output.path)})
+    source = config.input.model_copy(update={"path": [str(base / os.path.expanduser(pattern)) for pattern in patterns]})
+    sink = config.output.model_copy(update={"path": str(base / os.path.expanduser(config.output.path))})
     return LoadedPipeline(source, tuple(stage_objects), tuple(parameters["use"] for parameters in config.stages), sink)
 
 
-def _resolve_paths(parameters: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """Paths relative to the pipeline's file, as those of its input and output are."""
-    resolved = dict(parameters)
-    for name in ("index", "file", "against"):
-        value = resolved.get(name)
-        if isinstance(value, str):
-            resolved[name] = str(base / value)
-        elif isinstance(value, list) and all(isinstance(item, str) for item in value):
-            resolved[name] = [str(base / item) for item in value]
-    return resolved
-
-
-def make_stage(settings: Mapping[str, Any], place: str = "") -> Any:
-    """The stage that `use` names, its other keys as its fields.
+def make_stage(settings: Mapping[str, Any], place: str = "", base: Path | None = None) -> Any:
+    """The stage that `use` names, its other keys as its fields. Files that it names are relative to `base`, if given.
 
     :raises InputError: no such stage, no such parameter, a value of another type, a library that is not installed
     """
@@ -107,12 +124,14 @@ def make_stage(settings: Mapping[str, Any], place: str = "") -> Any:
     if not isinstance(name, str):
         raise InputError(f"{prefix}a stage needs a name, such as {{use: normalise}}")
     stage_class = _find_stage_class(name, place)
-    known_fields = [
-        field for field in stage_class.__struct_fields__ if field != "detector"
-    ]  # given by code, never by a file
+    known_fields = [field for field in stage_class.__struct_fields__ if field != "detector"]  # code gives the detector
     for parameter in parameters:
         if parameter not in known_fields:
             raise UnknownName(f"parameter (of stage {name!r})", str(parameter), known_fields, place)
+    if base is not None:
+        parameters = resolve_paths(
+            parameters, (*getattr(stage_class, "files", ()), *getattr(stage_class, "folders", ())), base
+        )
     try:
         return msgspec.convert(parameters, stage_class)
     except msgspec.ValidationError as error:

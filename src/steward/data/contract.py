@@ -1,5 +1,6 @@
 """A data contract: what a data set must hold before anything is trained on it.
 
+    text: body                                    # column that holds the text, where it is not `text`
     schema: {text: string, label: string}         # columns that must be there
     required: [label]                             # never null
     ranges: {score: [0, 1]}                       # both ends allowed; null: no bound
@@ -8,7 +9,7 @@
     rows: {min: 1000}
     text_length: {min: 1, max: 100000}            # characters
     max_rates: {failed: 0, duplicates: 0.01, personal_data: 0, toxicity: 0.01, unknown_language: 0.05}
-    languages: [en, de]                           # the others are unknown
+    languages: [en, de]                           # no row in another one; with unknown_language, so many at most
     freshness: {column: date, max_days: 30}
     balance: {label: {min_share: 0.1}}            # the smallest of its values
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import importlib
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,16 +36,19 @@ from pydantic import Field
 from steward.configuration.section import Section
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
-from steward.core.errors import InputError
+from steward.core.errors import UnknownName
 from steward.data.config import Source
+from steward.data.language_detection import UNKNOWN, detect_language
 from steward.data.planner import plan_reading
-from steward.data.profile import Detector, guess_language, hash_content
-from steward.data.read_plan import row_location
+from steward.data.profile import Detector, hash_content
+from steward.data.read_plan import RowLayout, row_location
 from steward.data.reader import read_shard
+from steward.data.row_strings import get_all_texts, make_content_keys
 from steward.data.stage import PAIR, get_texts
 from steward.data.stages import STAGES
 
 EXAMPLES = 5
+_CLOCKS_DIFFER = datetime.timedelta(days=1)  # between time zones
 Column = Literal["string", "int64", "double", "bool", "json", "text", "messages"]
 
 
@@ -80,6 +85,7 @@ class MinimumShare(Section):
 class Contract(Section):
     """contract.yaml, whole. Every rule is optional."""
 
+    text: str | None = Field(None, description="column that holds the text, where it is not `text`")
     columns: dict[str, Literal["string", "int64", "double", "bool", "json", "text", "messages"]] = Field(
         {}, alias="schema"
     )
@@ -147,153 +153,209 @@ def check_contract(
 
     :raises InputError: files that cannot be opened, a rule on a column that the files do not have
     """
-    source = Source(path=files, on_error="skip")
+    source = Source(path=files, text=contract.text, on_error="skip")
     read_plan = plan_reading(source)
-    kind = read_plan.shape.kind
-    content: dict[str, str] = dict.fromkeys(PAIR, "text") if kind == "pair" else {kind: kind}
-    known_columns = {"id": "string", **content, **dict(read_plan.shape.columns)}
-    rule_columns = [*contract.required, *contract.ranges, *contract.allowed, *contract.unique, *contract.balance]
-    rule_columns += [contract.freshness.column] if contract.freshness else []
-    for name in rule_columns:
-        if name not in known_columns and name not in contract.columns:
-            raise InputError(
-                f"contract: column {name!r} is not in the files; they have {', '.join(sorted(known_columns))}"
-            )
-    findings = [
-        Finding(
-            f"schema.{name}",
-            known_columns.get(name) in (kind, *(("text",) if kind == "string" else ())),
-            known_columns.get(name, "missing"),
-            kind,
-        )
-        for name, kind in contract.columns.items()
-    ]
+    columns = _Columns(read_plan.shape)
+    findings = [_check_type(name, kind, columns) for name, kind in contract.columns.items()]
     if any(not finding.passed for finding in findings):
         return ContractResult(False, 0, tuple(findings))
-    tally, totals = _Tally(), _Totals()
-    toxicity_stage = _make_toxicity_stage() if contract.max_rates.toxicity is not None else None
+    for name in _list_rule_columns(contract):
+        columns.require(name)
+    now = now or datetime.datetime.now(datetime.UTC)
+    inspection = _Inspection(contract, columns, detector, now)
     for shard in read_plan.shards:
         for item in read_shard(shard, read_plan.shape, source):
             for entry in item.failed:
-                tally.add("max_rates.failed", str(entry.where))
+                inspection.tally.add("max_rates.failed", str(entry.where))
             places = [row_location(row, read_plan.shards) for row in item.batch["row"].to_pylist()]
-            _inspect_batch(contract, item.batch, places, tally, totals, detector, toxicity_stage)
-    findings += _decide_findings(
-        contract, tally, totals, detector, toxicity_stage, now or datetime.datetime.now(datetime.UTC)
-    )
+            inspection.inspect(item.batch, places)
+    findings += inspection.decide()
     passed = all(finding.passed for finding in findings)
     parts = [contract.model_dump(mode="json"), read_plan.inputs]
     digest = hashlib.sha256(msgspec.json.encode(parts)).hexdigest() if passed else None
-    return ContractResult(passed, totals.rows, tuple(findings), digest)
+    return ContractResult(passed, inspection.rows, tuple(findings), digest)
 
 
-class _Totals:
-    """What the rules need of all rows together."""
+class _Columns:
+    """The columns of the files by the names that the files have."""
 
-    def __init__(self) -> None:
-        self.rows = 0
-        self.contents: set[int] = set()
-        self.keys: dict[str, set[int]] = {}
-        self.values: dict[str, Counter[str]] = {}
-        self.newest: datetime.datetime | None = None
+    def __init__(self, layout: RowLayout) -> None:
+        content: dict[str, str] = dict.fromkeys(PAIR, "text") if layout.kind == "pair" else {layout.kind: layout.kind}
+        self._renamed = {layout.text: "text"} if layout.kind == "text" else {}
+        self._renamed |= {layout.id: "id"} if layout.id else {}
+        native = layout.native_schema()
+        self.types = {"id": "string", **content}
+        self.types |= {
+            name: str(native.field(name).type) if kind == "native" else kind for name, kind in layout.columns
+        }
+
+    def find(self, name: str) -> str:
+        """The batch's name for a column of the files."""
+        return self._renamed.get(name, name)
+
+    def require(self, name: str) -> None:
+        """:raises UnknownName: the files do not have it"""
+        if self.find(name) not in self.types:
+            raise UnknownName("column", name, sorted(self.types), "contract")
 
 
-def _inspect_batch(
-    contract: Contract,
-    batch: pa.RecordBatch,
-    places: list[str],
-    tally: _Tally,
-    totals: _Totals,
-    detector: Detector | None,
-    toxicity_stage: Any,
-) -> None:
-    totals.rows += batch.num_rows
-    columns = {name: batch[name].to_pylist() for name in batch.schema.names if name != "messages"}
-    rates = contract.max_rates
-    if toxicity_stage is not None:
-        place_of_row = dict(zip(columns["row"], places, strict=True))
-        for row in dict.fromkeys(entry.row for entry in toxicity_stage.apply(batch).entries if entry.action == "drop"):
-            tally.add("max_rates.toxicity", place_of_row[row])
-    for index, text in enumerate(get_texts(batch).to_pylist()):
-        place = places[index]
+def _check_type(name: str, kind: str, columns: _Columns) -> Finding:
+    seen = columns.types.get(columns.find(name), "missing")
+    return Finding(f"schema.{name}", seen == kind or (seen, kind) == ("text", "string"), seen, kind)
+
+
+def _list_rule_columns(contract: Contract) -> list[str]:
+    names = [*contract.required, *contract.ranges, *contract.allowed, *contract.unique, *contract.balance]
+    return [*names, contract.freshness.column] if contract.freshness else names
+
+
+class _Inspection:
+    """What the rules saw of the rows so far."""
+
+    def __init__(
+        self, contract: Contract, columns: _Columns, detector: Detector | None, now: datetime.datetime
+    ) -> None:
+        self.contract, self.tally, self.rows = contract, _Tally(), 0
+        self._columns, self._detector, self._now = columns, detector, now
+        self._toxicity = _make_toxicity_stage() if contract.max_rates.toxicity is not None else None
+        self._contents: set[int] = set()
+        self._keys: dict[str, set[int]] = {name: set() for name in contract.unique}
+        self._values: dict[str, Counter[str]] = {name: Counter() for name in contract.balance}
+        self._newest: datetime.datetime | None = None
+        self._languages: Counter[str] = Counter()  # rows whose language is certain, or "unknown"
+
+    def inspect(self, batch: pa.RecordBatch, places: list[str]) -> None:
+        """Note which rows break which rule. `places`: file and line of each row."""
+        self.rows += batch.num_rows
+        self._inspect_texts(batch, places)
+        if self._toxicity is not None:
+            place_of_row = dict(zip(batch["row"].to_pylist(), places, strict=True))
+            drops = [entry.row for entry in self._toxicity.apply(batch).entries if entry.action == "drop"]
+            for row in dict.fromkeys(drops):
+                self.tally.add("max_rates.toxicity", place_of_row[row])
+        for name in dict.fromkeys(_list_rule_columns(self.contract)):
+            for value, place in zip(_read_values(batch, self._columns.find(name)), places, strict=True):
+                self._inspect_value(name, value, place)
+
+    def _inspect_texts(self, batch: pa.RecordBatch, places: list[str]) -> None:
+        contract, rates = self.contract, self.contract.max_rates
+        texts = get_texts(batch).to_pylist()
         if rates.duplicates is not None:
-            hashed = hash_content(text)
-            if hashed in totals.contents:
-                tally.add("max_rates.duplicates", place)
-            totals.contents.add(hashed)
-        if rates.personal_data is not None and detector is not None and detector(text):
-            tally.add("max_rates.personal_data", place)
-        if rates.unknown_language is not None and _is_unknown_language(text, contract.languages):
-            tally.add("max_rates.unknown_language", place)
-        if not _is_within(len(text), contract.text_length.min, contract.text_length.max):
-            tally.add("text_length", place)
-        for name in contract.required:
-            if columns[name][index] is None:
-                tally.add(f"required.{name}", place)
-        for name, (low, high) in contract.ranges.items():
-            value = columns[name][index]
-            if value is not None and (not isinstance(value, int | float) or not _is_within(value, low, high)):
-                tally.add(f"ranges.{name}", place)
-        for name, allowed in contract.allowed.items():
-            if columns[name][index] is not None and columns[name][index] not in allowed:
-                tally.add(f"allowed.{name}", place)
-        for name in contract.unique:
-            hashed = xxhash.xxh3_64_intdigest(str(columns[name][index]).encode())
-            if hashed in totals.keys.setdefault(name, set()):
-                tally.add(f"unique.{name}", place)
-            totals.keys[name].add(hashed)
-    for name in contract.balance:
-        totals.values.setdefault(name, Counter()).update(map(str, columns[name]))
-    if contract.freshness:
-        for index, value in enumerate(columns[contract.freshness.column]):
-            if (when := _parse_date(value)) is None:
-                tally.add("freshness", places[index])
-            elif totals.newest is None or when > totals.newest:
-                totals.newest = when
+            for key, place in zip(make_content_keys(batch), places, strict=True):
+                if (hashed := hash_content(key)) in self._contents:
+                    self.tally.add("max_rates.duplicates", place)
+                self._contents.add(hashed)
+        if rates.personal_data is not None and self._detector is not None:
+            for text, place in zip(get_all_texts(batch), places, strict=True):
+                if self._detector(text):
+                    self.tally.add("max_rates.personal_data", place)
+        for text, place in zip(texts, places, strict=True):
+            if not _is_within(len(text), contract.text_length.min, contract.text_length.max):
+                self.tally.add("text_length", place)
+            if rates.unknown_language is not None or contract.languages:
+                self._inspect_language(text, place)
+
+    def _inspect_language(self, text: str, place: str) -> None:
+        language = detect_language(text)
+        self._languages[language] += 1
+        if self.contract.languages and language not in (*self.contract.languages, UNKNOWN):
+            self.tally.add("languages", place)
+        if language == UNKNOWN or (self.contract.languages and language not in self.contract.languages):
+            self.tally.add("max_rates.unknown_language", place)
+
+    def _inspect_value(self, name: str, value: Any, place: str) -> None:
+        contract = self.contract
+        is_missing = value is None or (isinstance(value, float) and math.isnan(value))
+        if name in contract.required and is_missing:
+            self.tally.add(f"required.{name}", place)
+        if name in contract.ranges and not is_missing:
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not _is_within(value, *contract.ranges[name]):
+                self.tally.add(f"ranges.{name}", place)
+        if name in contract.allowed and not is_missing and value not in contract.allowed[name]:
+            self.tally.add(f"allowed.{name}", place)
+        if name in contract.unique:
+            hashed = xxhash.xxh3_64_intdigest(str(value).encode("utf-8", "surrogatepass"))
+            if hashed in self._keys[name]:
+                self.tally.add(f"unique.{name}", place)
+            self._keys[name].add(hashed)
+        if name in contract.balance:
+            self._values[name][str(value)] += 1
+        if contract.freshness and name == contract.freshness.column:
+            self._inspect_date(value, place)
+
+    def _inspect_date(self, value: Any, place: str) -> None:
+        date = _parse_date(value)
+        if date is None or date > self._now + _CLOCKS_DIFFER:
+            self.tally.add("freshness", place)  # a date in the future tells nothing of the age of the others
+        elif self._newest is None or date > self._newest:
+            self._newest = date
+
+    def decide(self) -> Iterator[Finding]:
+        """A finding for each rule of the contract."""
+        contract, tally = self.contract, self.tally
+        low, high = contract.rows.min, contract.rows.max
+        enough = _is_within(self.rows, low, high) and self.rows > 0
+        yield tally.finding("rows", enough, f"{self.rows:,} rows", _format_bounds(low or 1, high))
+        for rule in _list_strict_rules(contract):
+            yield tally.finding(rule, not tally.counts[rule], f"{tally.counts[rule]:,} rows break it", "none")
+        if contract.languages and contract.max_rates.unknown_language is None:
+            yield self._decide_languages()
+        yield from self._decide_rates()
+        for name, share in contract.balance.items():
+            value, count = min((self._values[name] or Counter({"none": 0})).items(), key=lambda pair: pair[1])
+            rate = count / self.rows if self.rows else 0.0
+            expected = f"each at least {share.min_share:.2%}"
+            yield tally.finding(f"balance.{name}", rate >= share.min_share, f"{value!r} is {rate:.2%}", expected)
+        if contract.freshness:
+            yield self._decide_freshness(contract.freshness)
+
+    def _decide_languages(self) -> Finding:
+        """Rows of no certain language decide nothing; where all are such, the rule cannot be decided."""
+        expected = f"only {', '.join(self.contract.languages)}"
+        certain = self._languages.total() - self._languages[UNKNOWN]
+        if not certain:
+            return self.tally.finding("languages", False, "cannot be told: no row is long enough", expected)
+        others = self.tally.counts["languages"]
+        seen = f"{others:,} rows in other languages; {self._languages[UNKNOWN]:,} of no certain language"
+        return self.tally.finding("languages", not others, seen, expected)
+
+    def _decide_rates(self) -> Iterator[Finding]:
+        undecided = {"personal_data": self._detector is None, "toxicity": self._toxicity is None}
+        for name, max_rate in self.contract.max_rates.model_dump().items():
+            if max_rate is None:
+                continue
+            rule = f"max_rates.{name}"
+            total = self.rows + (self.tally.counts[rule] if name == "failed" else 0)
+            rate = self.tally.counts[rule] / total if total else 0.0
+            can_decide = not undecided.get(name, False)
+            description = f"{rate:.2%} of the rows" if can_decide else "cannot be measured here"
+            yield self.tally.finding(rule, can_decide and rate <= max_rate, description, f"at most {max_rate:.2%}")
+
+    def _decide_freshness(self, rule: Freshness) -> Finding:
+        days = (self._now - self._newest).total_seconds() / 86400 if self._newest else None
+        bad_dates = self.tally.counts["freshness"]
+        seen = "no date" if days is None else f"the newest is {max(days, 0):.1f} days old"
+        seen += f"; {bad_dates:,} rows without a date or with one in the future" if bad_dates else ""
+        is_fresh = days is not None and days <= rule.max_days and not bad_dates
+        expected = f"at most {rule.max_days:g} days, a date in each row"
+        return self.tally.finding("freshness", is_fresh, seen, expected)
 
 
-def _decide_findings(
-    contract: Contract,
-    tally: _Tally,
-    totals: _Totals,
-    detector: Detector | None,
-    toxicity_stage: Any,
-    now: datetime.datetime,
-) -> Iterator[Finding]:
-    low, high = contract.rows.min, contract.rows.max
-    yield tally.finding(
-        "rows",
-        _is_within(totals.rows, low, high) and totals.rows > 0,
-        f"{totals.rows:,} rows",
-        _format_bounds(low or 1, high),
-    )
-    strict_rules = [f"required.{name}" for name in contract.required] + [f"unique.{name}" for name in contract.unique]
-    strict_rules += [f"ranges.{name}" for name in contract.ranges] + [f"allowed.{name}" for name in contract.allowed]
-    strict_rules += ["text_length"] if contract.text_length != Bounds() else []
-    for rule in strict_rules:
-        yield tally.finding(rule, not tally.counts[rule], f"{tally.counts[rule]:,} rows break it", "none")
-    undecided = {"personal_data": detector is None, "toxicity": toxicity_stage is None}
-    for name, max_rate in contract.max_rates.model_dump().items():
-        if max_rate is None:
-            continue
-        rule = f"max_rates.{name}"
-        total = totals.rows + (tally.counts[rule] if name == "failed" else 0)
-        rate = tally.counts[rule] / total if total else 0.0
-        can_decide = not undecided.get(name, False)
-        description = f"{rate:.2%} of the rows" if can_decide else "cannot be measured here"
-        yield tally.finding(rule, can_decide and rate <= max_rate, description, f"at most {max_rate:.2%}")
-    for name, share in contract.balance.items():
-        value, count = min(totals.values.get(name, Counter({"none": 0})).items(), key=lambda pair: pair[1])
-        rate = count / totals.rows if totals.rows else 0.0
-        expected = f"each at least {share.min_share:.2%}"
-        yield tally.finding(f"balance.{name}", rate >= share.min_share, f"{value!r} is {rate:.2%}", expected)
-    if contract.freshness:
-        days = (now - totals.newest).total_seconds() / 86400 if totals.newest else None
-        description = "no date" if days is None else f"the newest is {days:.1f} days old"
-        is_fresh = days is not None and days <= contract.freshness.max_days and not tally.counts["freshness"]
-        yield tally.finding(
-            "freshness", is_fresh, description, f"at most {contract.freshness.max_days:g} days, a date in each row"
-        )
+def _list_strict_rules(contract: Contract) -> list[str]:
+    """The rules that no row may break."""
+    rules = [f"required.{name}" for name in contract.required] + [f"unique.{name}" for name in contract.unique]
+    rules += [f"ranges.{name}" for name in contract.ranges] + [f"allowed.{name}" for name in contract.allowed]
+    return rules + (["text_length"] if contract.text_length != Bounds() else [])
+
+
+def _read_values(batch: pa.RecordBatch, name: str) -> list[Any]:
+    """A column's values; of one that keeps JSON, what the JSON says, so that a number among texts is one."""
+    values: list[Any] = batch[name].to_pylist()
+    metadata = batch.schema.field(name).metadata
+    if not metadata or b"json" not in metadata:
+        return values
+    return [None if value is None else msgspec.json.decode(value) for value in values]
 
 
 def _make_toxicity_stage() -> Any:
@@ -303,11 +365,6 @@ def _make_toxicity_stage() -> Any:
         return getattr(importlib.import_module(module), name)()
     except ModuleNotFoundError:
         return None
-
-
-def _is_unknown_language(text: str, languages: list[str]) -> bool:
-    language = guess_language(text[:600])
-    return language == "short" or bool(languages and language not in languages)
 
 
 def _is_within(value: float, low: float | None, high: float | None) -> bool:

@@ -5,19 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from steward.data.read_plan import find_row
+from steward.data.row_ids import ORIGIN_MASK
+from steward.data.run_folder import read_recorded_plan
 from steward.data.summary import LEDGER_FILE, read_summary
 
 
 def explain_row(output: Path, identity: str) -> list[dict[str, Any]]:
     """Every entry of the row, in the order of the stages; also where another row became its duplicate.
 
+    `identity` is the row's id, or its file and line, whatever its id is.
+
     :raises InputError: no finished run there
     """
     read_summary(output)
-    table = pq.read_table(output / LEDGER_FILE, filters=[[("id", "==", identity)], [("duplicate_of", "==", identity)]])
-    return [_merge_text_values(row) for row in table.to_pylist()]
+    filters: list[list[tuple[str, str, Any]]] = [[("id", "==", identity)], [("duplicate_of", "==", identity)]]
+    if (row := _find_row(output, identity)) is not None:
+        filters += [[("row", "==", row)], *([("duplicate_of", "==", name)] for name in _read_ids(output, row))]
+    table = pq.read_table(output / LEDGER_FILE, filters=filters)
+    return [_merge_text_values(entry) for entry in table.to_pylist()]
+
+
+def _find_row(output: Path, identity: str) -> int | None:
+    """The number of the row at `file:line`; None where the name is none, or of no file of the run."""
+    recorded = read_recorded_plan(output)
+    name, _, line = identity.rpartition(":")
+    return find_row(name, int(line), recorded[0].shards) if recorded and name and line.isdecimal() else None
+
+
+def _read_ids(output: Path, row: int) -> list[str]:
+    """The ids under which the ledger knows a row of the input: its own, not those of copies made of it."""
+    table = pq.read_table(output / LEDGER_FILE, columns=["id", "row"], filters=[("row", "==", row & ORIGIN_MASK)])
+    return pc.unique(table["id"]).to_pylist()  # type: ignore[no-any-return]
 
 
 def _merge_text_values(row: dict[str, Any]) -> dict[str, Any]:

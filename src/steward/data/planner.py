@@ -5,18 +5,20 @@ A plain JSON-lines file is cut inside, at line ends; a parquet file by row group
 
 from __future__ import annotations
 
+import base64
 import glob
 import os
 from itertools import islice
 from pathlib import Path
 
+import pyarrow as pa
 import xxhash
 
 from steward.core.errors import InputError, UnknownName
 from steward.data.config import Source
-from steward.data.formats import detect_format, read_source_rows
-from steward.data.formats.compression import detect_compression
-from steward.data.formats.parquet import split_parquet
+from steward.data.formats import detect_format, guess_format, read_source_rows
+from steward.data.formats.compression import is_compressed
+from steward.data.formats.parquet import read_native_types, split_parquet
 from steward.data.read_plan import MORE, InputFile, Kind, ReadPlan, RowLayout, Shard
 from steward.data.records import BadRow, SourceRow, common_type, value_type
 from steward.data.stage import PAIR
@@ -38,7 +40,8 @@ def plan_reading(source: Source) -> ReadPlan:
     for file in files:
         name, format_ = os.path.relpath(file, base), detect_format(file, source)
         first = Shard(len(shards), str(file), name, format_)
-        split_bytes = int(source.shard_mb * (1 << 20)) if format_ == "jsonl" and not detect_compression(file) else 0
+        can_split = format_ == "jsonl" and not is_compressed(file) and source.encoding.lower() in ("utf-8", "utf8")
+        split_bytes = int(source.shard_mb * (1 << 20)) if can_split else 0
         digest, split_points = _scan_file(file, split_bytes)
         size = file.stat().st_size
         inputs.append(InputFile(name, size, digest))
@@ -58,13 +61,31 @@ def find_files(source: Source) -> list[Path]:
     """The files, sorted, each once. :raises InputError: a pattern that matches nothing"""
     paths: set[str] = set()
     for pattern in [source.path] if isinstance(source.path, str) else source.path:
-        hits = [hit for hit in glob.glob(pattern, recursive=True) if os.path.isfile(hit)]
+        matches = glob.glob(os.path.expanduser(pattern), recursive=True)
+        hits = [hit for hit in matches if os.path.isfile(hit)]
+        hits += [
+            file for hit in matches if os.path.isdir(hit) and "*" not in pattern for file in _list_folder(hit, source)
+        ]
         if not hits:
             raise InputError(
-                f"input.path: no file matches {pattern}; expected files or a pattern such as corpus/*.jsonl"
+                f"input.path: no file matches {pattern}; expected files, a folder, or a pattern such as corpus/*.jsonl"
             )
         paths.update(os.path.abspath(hit) for hit in hits)
     return [Path(name) for name in sorted(paths)]
+
+
+def _list_folder(folder: str, source: Source) -> list[str]:
+    """The data files in a folder and in those below it; of the output of a run, its rows and not its records."""
+    files = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "_")) and name != "ledger"]
+        is_output = "summary.json" in names
+        for name in names:
+            if name.startswith((".", "_")) or (is_output and not name.startswith("part-")):
+                continue
+            if source.format or guess_format(name):
+                files.append(os.path.join(root, name))
+    return files
 
 
 def _scan_file(file: Path, split_bytes: int) -> tuple[str, list[tuple[int, int]]]:
@@ -90,10 +111,11 @@ def _scan_file(file: Path, split_bytes: int) -> tuple[str, list[tuple[int, int]]
 
 def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
     firsts = {shard.path: shard for shard in reversed(shards)}
+    native = _find_native_types(source, list(firsts.values()))
     samples: list[tuple[Shard, list[SourceRow]]] = []
     for shard in list(firsts.values())[::-1][:SAMPLE_FILES]:
         lenient = source.model_copy(update={"on_error": "skip"})
-        samples.append((shard, list(islice(read_source_rows(shard, lenient), SAMPLE_ROWS))))
+        samples.append((shard, list(islice(read_source_rows(shard, lenient, frozenset(native)), SAMPLE_ROWS))))
     rows = [line.value for _, lines in samples for line in lines if isinstance(line.value, dict)]
     if not rows:
         shard, lines = samples[0]
@@ -111,13 +133,36 @@ def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
     if source.id and source.id not in types_by_column:
         raise UnknownName("column (input.id)", source.id, types_by_column, samples[0][0].name)
     content_columns = {identity, MORE, *({text} if kind == "text" else {"messages"} if kind == "messages" else PAIR)}
-    other_columns = [
-        (name, common_type(types)) for name, types in types_by_column.items() if name not in content_columns
+    other_columns: list[tuple[str, str]] = [
+        (name, source.types.get(name) or common_type(types))
+        for name, types in types_by_column.items()
+        if name not in content_columns
     ]
     for name, _ in other_columns:
         if name in ("row", "id", "text"):
-            raise InputError(f"{samples[0][0].name}: a column is called {name!r}, a name that steward uses; rename it")
-    return RowLayout(kind, text, identity, tuple(other_columns))
+            raise InputError(
+                f"{samples[0][0].name}: a column is called {name!r}, a name that steward uses; rename it, for example "
+                f"with input.rename: {{{name}: {name}_before}}"
+            )
+    if unknown := [name for name in source.types if name not in types_by_column]:
+        raise UnknownName("column (input.types)", unknown[0], types_by_column, samples[0][0].name)
+    other_columns += [(name, "native") for name in native]
+    serialised = base64.b64encode(pa.schema(native).serialize()).decode() if native else ""
+    return RowLayout(kind, text, identity, tuple(other_columns), serialised)
+
+
+def _find_native_types(source: Source, firsts: list[Shard]) -> dict[str, pa.DataType]:
+    """The columns that have one Arrow type, which JSON lacks, in all files; none where a file is not parquet."""
+    if any(shard.format != "parquet" for shard in firsts):
+        return {}
+    content = {source.id or "id", source.text or "text", MORE, *source.types}
+    content |= set() if source.text else {"messages", *PAIR}
+    types = [read_native_types(shard.path, source.rename) for shard in firsts]
+    return {
+        name: kind
+        for name, kind in types[0].items()
+        if name not in content and all(other.get(name) == kind for other in types[1:])
+    }
 
 
 def _detect_content(source: Source, types_by_column: dict[str, set[str]], name: str) -> tuple[Kind, str]:

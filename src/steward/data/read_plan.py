@@ -5,16 +5,18 @@ The same files and settings give the same shards and row numbers on any number o
 
 from __future__ import annotations
 
+import base64
 from typing import Literal
 
 import msgspec
 import pyarrow as pa
+import pyarrow.ipc
 
+from steward.data.config import Format
 from steward.data.row_ids import ORIGIN_MASK
 from steward.data.stage import PAIR
 
 Kind = Literal["text", "messages", "pair"]
-Format = Literal["jsonl", "parquet", "csv"]
 MORE = "more"
 _TYPES = {"string": pa.large_string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
 _TYPES["json"] = pa.large_string()
@@ -49,7 +51,14 @@ class RowLayout(msgspec.Struct, frozen=True):
     kind: Kind
     text: str  # the file's name for the column `text`
     id: str | None  # the file's name for the column `id`; None: made from file and line
-    columns: tuple[tuple[str, str], ...]  # passed through: name and one of string, int64, double, bool, json
+    columns: tuple[tuple[str, str], ...]  # passed through: name and one of string, int64, double, bool, json, native
+    native_types: str = ""  # of the native columns: Arrow's schema, serialised, in base 64
+
+    def native_schema(self) -> pa.Schema:
+        """The columns that are passed through in the Arrow type that they have in the files."""
+        if not self.native_types:
+            return pa.schema([])
+        return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(self.native_types)))
 
     def schema(self) -> pa.Schema:
         content = {
@@ -57,8 +66,13 @@ class RowLayout(msgspec.Struct, frozen=True):
             "messages": [pa.field("messages", _MESSAGES)],
             "pair": [pa.field(name, pa.large_string()) for name in PAIR],
         }[self.kind]
+        native = self.native_schema()
         rest = [
-            pa.field(name, _TYPES[kind], metadata={"json": "1"} if kind == "json" else None)
+            pa.field(
+                name,
+                native.field(name).type if kind == "native" else _TYPES[kind],
+                metadata={"json": "1"} if kind == "json" else None,
+            )
             for name, kind in self.columns
         ]
         more = pa.field(MORE, pa.large_string(), metadata={"json": "1"})
@@ -83,3 +97,9 @@ def row_location(row: int, shards: tuple[Shard, ...]) -> str:
     """`file:line` of a row that was read, or of the one that it was made from."""
     shard = shards[(row & ORIGIN_MASK) >> 32]
     return f"{shard.name}:{shard.first_line + (row & 0xFFFFFFFF)}"
+
+
+def find_row(name: str, line: int, shards: tuple[Shard, ...]) -> int | None:
+    """The number of the row at a line of a file; None of a file that is not among the shards."""
+    candidates = [shard for shard in shards if shard.name == name and shard.first_line <= line]
+    return row_number(candidates[-1], line) if candidates else None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
 
-from steward.core.errors import InputError
+from steward.core.errors import Contradiction, InputError
 from steward.data.config import Source
 from steward.data.formats import read_source_rows
 from steward.data.read_plan import RowLayout, Shard, row_number
-from steward.data.records import BadRow, convert_record, find_misfit
+from steward.data.records import BadRow, convert_record, find_misfit, fits
 from steward.data.stage import Entry
 
 BATCH_ROWS = 4096
@@ -27,12 +28,22 @@ class ReadBatch(msgspec.Struct, frozen=True):
     blank: int = 0
 
 
+class _Row(NamedTuple):
+    """A row that can be read."""
+
+    number: int
+    place: str  # file:line
+    values: dict[str, Any]
+    native: tuple[pa.RecordBatch, int] | None  # the Arrow batch with its other columns, and its place in that
+
+
 def read_shard(shard: Shard, shape: RowLayout, source: Source) -> Iterator[ReadBatch]:
     """The shard's rows in batches. :raises InputError: a bad row, where `on_error` is fail"""
-    rows: list[tuple[int, str, dict[str, Any]]] = []
+    rows: list[_Row] = []
     failed: list[Entry] = []
     size = blank = 0
-    for line in read_source_rows(shard, source):
+    native = frozenset(name for name, kind in shape.columns if kind == "native")
+    for line in read_source_rows(shard, source, native):
         if line.value is None:
             blank += 1
             continue
@@ -41,7 +52,7 @@ def read_shard(shard: Shard, shape: RowLayout, source: Source) -> Iterator[ReadB
         if isinstance(value, BadRow):
             failed.append(_fail_row(value, number, place, source))
         else:
-            rows.append((number, place, value))
+            rows.append(_Row(number, place, value, line.native))
             size += line.size
         if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES or len(failed) >= BATCH_ROWS:
             yield _make_batch(rows, failed, blank, shape, source)
@@ -62,28 +73,46 @@ def _fail_row(problem: BadRow, row: int, place: str, source: Source) -> Entry:
     )  # fmt: skip
 
 
-def _make_batch(
-    rows: list[tuple[int, str, dict[str, Any]]], failed: list[Entry], blank: int, shape: RowLayout, source: Source
-) -> ReadBatch:
+def _make_batch(rows: list[_Row], failed: list[Entry], blank: int, shape: RowLayout, source: Source) -> ReadBatch:
     schema = shape.schema()
     try:
-        return ReadBatch(_build_batch(rows, schema), tuple(failed), blank)
+        if (batch := _build_batch(rows, schema)) is not None:
+            return ReadBatch(batch, tuple(failed), blank)
     except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
         pass
     good_rows = []
     for row in rows:  # one of them does not fit its column: find out which
-        bad = next((bad for field in schema if (bad := find_misfit(row[2].get(field.name), field))), None)
+        bad = next((bad for field in schema if (bad := find_misfit(row.values.get(field.name), field))), None)
         if bad is None:
             good_rows.append(row)
         else:
-            failed.append(_fail_row(bad, row[0], row[1], source))
-    return ReadBatch(_build_batch(good_rows, schema), tuple(failed), blank)
+            failed.append(_fail_row(bad, row.number, row.place, source))
+    batch = _build_batch(good_rows, schema)
+    if batch is None:
+        raise Contradiction(f"{rows[0].place}: rows that fit their columns one by one do not fit together")
+    return ReadBatch(batch, tuple(failed), blank)
 
 
-def _build_batch(rows: list[tuple[int, str, dict[str, Any]]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = [pa.array([row for row, _, _ in rows], pa.int64())]
-    columns.append(
-        pa.array([value["id"] if value["id"] is not None else place for _, place, value in rows], pa.large_string())
-    )
-    columns += [pa.array([value.get(field.name) for _, _, value in rows], field.type) for field in list(schema)[2:]]
+def _build_batch(rows: list[_Row], schema: pa.Schema) -> pa.RecordBatch | None:
+    """None where a value would have to be altered to fit its column."""
+    ids = [row.values["id"] if row.values["id"] is not None else row.place for row in rows]
+    columns = [pa.array([row.number for row in rows], pa.int64()), pa.array(ids, pa.large_string())]
+    for field in list(schema)[2:]:
+        if rows and rows[0].native is not None and field.name in rows[0].native[0].schema.names:
+            columns.append(_take_native(rows, field))
+            continue
+        values = [row.values.get(field.name) for row in rows]
+        if not fits(values, field.type):
+            return None
+        columns.append(pa.array(values, field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _take_native(rows: list[_Row], field: pa.Field) -> pa.Array:
+    """The column of these rows, out of the Arrow batches that they came in."""
+    parts = []
+    for _, group in groupby(rows, key=lambda row: id(row.native[0]) if row.native else 0):
+        pairs = [row.native for row in group if row.native]
+        parts.append(pairs[0][0][field.name].take(pa.array([index for _, index in pairs], pa.int64())))
+    array = pa.concat_arrays(parts)
+    return array if array.type == field.type else array.cast(field.type)

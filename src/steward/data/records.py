@@ -7,6 +7,7 @@ a file did not have are kept together, as JSON, in the column `more`.
 from __future__ import annotations
 
 import datetime
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ import pyarrow as pa
 from steward.data.read_plan import MORE, RowLayout
 from steward.data.stage import PAIR
 
+_EXACT = 1 << 53  # up to here a double holds every whole number
 ROLES = (
     "system",
     "developer",
@@ -40,6 +42,7 @@ class SourceRow(msgspec.Struct, frozen=True):
     number: int
     value: Any  # dict | _Bad
     size: int
+    native: tuple[Any, int] | None = None  # an Arrow batch with the columns that are passed through, and the row in it
 
 
 def convert_record(record: dict[str, Any], shape: RowLayout) -> dict[str, Any] | BadRow:
@@ -60,6 +63,8 @@ def convert_record(record: dict[str, Any], shape: RowLayout) -> dict[str, Any] |
             return value
         row["text" if shape.kind == "text" else name] = value
     for name, kind in shape.columns:
+        if kind == "native":
+            continue
         value = record.pop(name, None)
         if kind == "json":
             value = None if value is None else msgspec.json.encode(value).decode()
@@ -105,12 +110,37 @@ def _convert_messages(value: object) -> list[dict[str, str | None]] | BadRow:
     return messages
 
 
+def fits(values: list[Any], kind: pa.DataType) -> bool:
+    """Whether Arrow makes an array of this type without altering a value: it would cut 0.87 to the whole number 0."""
+    types = {type(value) for value in values}
+    if kind == pa.int64():
+        return types <= {int, NoneType}
+    if kind == pa.float64():
+        if not types <= {float, int, NoneType}:
+            return False
+        return int not in types or all(abs(value) <= _EXACT for value in values if type(value) is int)
+    return kind != pa.large_string() or types <= {str, NoneType}
+
+
 def find_misfit(value: object, field: pa.Field) -> BadRow | None:
+    """What is wrong with a value that its column cannot hold unaltered."""
     try:
-        pa.array([value], field.type)
+        if fits([value], field.type):
+            pa.array([value], field.type)
+            return None
     except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
-        return BadRow("mixed_schema", field.name, describe_value(value), f"{field.type} as in the first rows")
-    return None
+        pass
+    better = {float: "double", str: "string", int: "json"}.get(type(value), "json")
+    expected = f"{field.type} as in the first rows; or set input.types: {{{field.name}: {better}}}"
+    return BadRow("mixed_schema", field.name, _describe_misfit(value), expected)
+
+
+def _describe_misfit(value: object) -> str:
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return "half of a surrogate pair"
+    if isinstance(value, float):
+        return "a number with a fraction"
+    return "a number too large for it" if type(value) is int else describe_value(value)
 
 
 def describe_value(value: object) -> str:
@@ -131,6 +161,8 @@ def value_type(value: object) -> str:
         return "null"
     if isinstance(value, datetime.date | datetime.time):
         return "string"
+    if type(value) is int and not -(1 << 63) <= value < 1 << 63:
+        return "json"
     return {str: "string", bool: "bool", int: "int64", float: "double"}.get(type(value), "json")
 
 

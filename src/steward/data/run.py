@@ -33,8 +33,10 @@ from steward.data.run_folder import (
     make_phase_folders,
     open_folder,
     read_results,
+    record_folders,
 )
 from steward.data.shard_worker import PhaseStages, ShardTask, process_shard
+from steward.data.stage_files import hash_files, list_folders
 from steward.data.summary import SUMMARY, ShardResult, StageCount, Summary
 from steward.data.unique_ids import UniqueIdCheck
 
@@ -62,20 +64,45 @@ def run(
     for stage, name in zip(stages, stage_names, strict=True):
         if getattr(stage, "detector", name) is None:
             raise InputError(
-                f"stage {name!r} has no detector of personal data; `steward data run` gives it privacy's, in Python "
-                "pass detector=…"
+                f"stage {name!r} has no detector of personal data; run it with `steward data run`, or pass detector=… "
+                "in Python"
             )
     output = Path(sink.path)
     folder = output / ".run"
     folder.mkdir(parents=True, exist_ok=True)
     with lock_folder(folder):
         plan = plan_reading(source)
+        _refuse_taken_columns(plan, stages, stage_names)
+        warnings = _check_stages(stages, stage_names)
         key = _run_key(plan, source, sink, stages, stage_names)
-        if finished := open_folder(output, folder, key, overwrite):
+        if finished := open_folder(output, folder, key, overwrite, _list_folders(stages)):
             return finished
         write_file(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]), durable=True, mode=0o644)
         groups = _plan_phases(plan, source, stages, stage_names)
-        return _run_phases(plan, source, sink, groups, key, executor, progress)
+        summary = _run_phases(plan, source, sink, groups, key, executor, progress)
+        return _finish(msgspec.structs.replace(summary, warnings=warnings), output, folder, stages)
+
+
+def _refuse_taken_columns(plan: ReadPlan, stages: Sequence[Any], names: Sequence[str]) -> None:
+    """:raises InputError: the input has a column that a stage would overwrite"""
+    columns = dict(plan.shape.columns)
+    for stage, name in zip(stages, names, strict=True):
+        for column in getattr(stage, "adds", ()):
+            if column in columns:
+                raise InputError(
+                    f"stage {name!r} adds the column {column!r}, which the input has already; rename the input's "
+                    f"column with input.rename: {{{column}: {column}_before}}, or leave the stage out"
+                )
+
+
+def _check_stages(stages: Sequence[Any], names: Sequence[str]) -> tuple[str, ...]:
+    """What the stages warn of before the run. :raises InputError: a file that a stage needs cannot be read"""
+    checks = [(name, stage.check) for stage, name in zip(stages, names, strict=True) if hasattr(stage, "check")]
+    return tuple(f"stage {name!r}: {warning}" for name, check in checks for warning in check())
+
+
+def _list_folders(stages: Sequence[Any]) -> list[str]:
+    return [path for stage in stages for path in list_folders(stage)]
 
 
 def number_repeats(names: Iterable[str]) -> tuple[str, ...]:
@@ -134,6 +161,12 @@ def _run_phases(
         before = before.merge(done.lengths)
     summary = _summarise(plan, phases, key, before, redone_shards)
     collect_ledger(output, folder, len(phases), len(plan.shards))
+    return summary
+
+
+def _finish(summary: Summary, output: Path, folder: Path, stages: Sequence[Any]) -> Summary:
+    """Write the summary, and clear what was only there to go on from."""
+    record_folders(folder, _list_folders(stages))
     write_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2), durable=True, mode=0o644)
     for name in folder.iterdir():
         if name.is_dir():
@@ -207,4 +240,5 @@ def _run_key(plan: ReadPlan, source: Source, sink: Sink, stages: Sequence[Any], 
 
 def _stage_fields(stage: msgspec.Struct) -> dict[str, str]:
     fields = {name: getattr(stage, name) for name in stage.__struct_fields__}
-    return {name: getattr(value, "__qualname__", repr(value)) for name, value in fields.items()}
+    settings = {name: getattr(value, "__qualname__", repr(value)) for name, value in fields.items()}
+    return settings | {f"file {path}": digest for path, digest in hash_files(stage).items()}

@@ -34,18 +34,26 @@ def lock_folder(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def open_folder(output: Path, folder: Path, key: str, overwrite: bool) -> Summary | None:
-    """The finished run with this key, if there is one; else a folder in which to start or go on."""
+def open_folder(
+    output: Path, folder: Path, key: str, overwrite: bool, stage_folders: Sequence[str] = ()
+) -> Summary | None:
+    """The finished run with this key, if there is one; else a folder in which to start or go on.
+
+    `stage_folders`: the files in folders that stages read and add to; a run is finished only while they stay the same.
+    `overwrite` starts from nothing whatever is there.
+    """
     record = folder / "key"
     before = record.read_text() if record.exists() else None
     strangers = [item.name for item in output.iterdir() if item != folder]
-    if before == key:
-        if (output / SUMMARY).exists():
+    if before == key and not overwrite:
+        if not (output / SUMMARY).exists():
+            return None
+        if _read_folders(folder) == list(stage_folders):
             summary = read_summary(output)
             if all((output / part.name).exists() for part in summary.parts):
                 return msgspec.structs.replace(summary, shards_redone=0)
             (output / SUMMARY).unlink()
-        return None
+            return None
     if (before or strangers) and not overwrite:
         what = "the run of other settings or other inputs" if before else f"other files, such as {strangers[0]}"
         raise InputError(f"{output}: holds {what}; name another output.path, or give --overwrite to replace it")
@@ -59,6 +67,16 @@ def open_folder(output: Path, folder: Path, key: str, overwrite: bool) -> Summar
             shutil.rmtree(item)
     write_file(record, key.encode(), durable=True, mode=0o644)
     return None
+
+
+def record_folders(folder: Path, files: Sequence[str]) -> None:
+    """Note which files the folders of stages hold when the run has finished."""
+    write_file(folder / "folders.json", msgspec.json.encode(files), durable=True, mode=0o644)
+
+
+def _read_folders(folder: Path) -> list[str]:
+    path = folder / "folders.json"
+    return msgspec.json.decode(path.read_bytes(), type=list[str]) if path.exists() else []
 
 
 def read_recorded_plan(output: Path) -> tuple[ReadPlan, Source] | None:

@@ -100,17 +100,35 @@ def _encode_row(row: dict[str, Any]) -> bytes:
 def _restore_rows(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
     """Rows as they came in: columns of JSON text as what they stand for, `more` spread out again."""
     texts = [field.name for field in batch.schema if field.metadata and b"json" in field.metadata]
-    for row in batch.to_pylist():
+    for row in _as_python(batch).to_pylist():
         for name in texts:
             value = row.pop(name)
             if name == MORE:
-                row.update(msgspec.json.decode(value) if value else {})
+                extra = msgspec.json.decode(value) if value else {}
+                row.update({key if key not in row else f"input.{key}": item for key, item in extra.items()})
             else:
                 row[name] = None if value is None else msgspec.Raw(value.encode())
         messages = row.get("messages")
         for message in messages if isinstance(messages, list) else ():
             message.update(msgspec.json.decode(message.pop(MORE, None) or "{}"))
         yield row
+
+
+def _as_python(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Times of nanoseconds as text, since Python's have microseconds."""
+    fields = [pa.field(field.name, _python_type(field.type), metadata=field.metadata) for field in batch.schema]
+    return batch if [f.type for f in fields] == batch.schema.types else batch.cast(pa.schema(fields))
+
+
+def _python_type(kind: pa.DataType) -> pa.DataType:
+    if (pa.types.is_timestamp(kind) or pa.types.is_time64(kind)) and kind.unit == "ns":
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _python_type(field.type)) for field in kind])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return make(_python_type(kind.value_type))
+    return kind
 
 
 def make_ledger_table(entries: Iterable[Entry]) -> pa.Table:

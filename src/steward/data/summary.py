@@ -89,7 +89,19 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     before: LengthStatistics
     after: LengthStatistics
     version: str = __version__
+    warnings: tuple[str, ...] = ()  # of the stages, before the run
     shards_redone: int = 0  # that this call worked on; the others had been done before
+
+
+def find_problems(summary: Summary) -> list[str]:
+    """Stages that let nothing through: most often a wrong setting. A run with one of them ends with exit code 1."""
+    return [
+        f"stage {count.name!r} removed all of its {count.rows_in:,} rows ("
+        + ", ".join(f"{number:,} {rule}" for rule, number in sorted(count.rules.items(), key=lambda item: -item[1])[:3])
+        + "); check its settings"
+        for count in summary.stages
+        if count.rows_in and not count.rows_out
+    ]
 
 
 def read_summary(output: Path) -> Summary:

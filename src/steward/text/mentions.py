@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
+from steward.core.file_stamp import file_stamp
 from steward.text.lexicons import load_lexicon
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
@@ -18,7 +19,7 @@ def count_mentions(text: str, name: str) -> Counter[str]:
     >>> count_mentions("She met the old people; her sister did not.", "groups") == {"women": 3, "old": 1}
     True
     """
-    entries, longest = _entries(name)
+    entries, longest = _entries(name, file_stamp(name))
     words = [found.group().casefold() for found in _WORD.finditer(text)]
     counts: Counter[str] = Counter()
     at = 0
@@ -39,7 +40,7 @@ def count_words(text: str) -> int:
 
 
 @lru_cache
-def _entries(name: str) -> tuple[Mapping[str, str], Mapping[str, int]]:
+def _entries(name: str, stamp: tuple[int, int]) -> tuple[Mapping[str, str], Mapping[str, int]]:
     """The group of each entry, and the words of the longest entry that begins with a word."""
     groups = {entry: group for group, words in load_lexicon(name).items() for entry in words}
     longest: dict[str, int] = {}

@@ -85,7 +85,7 @@ def test_unknown_rules_and_columns_are_named(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("rows: {min: 1}\nmax_rates:\n  duplicate: 0.1\n")
     with pytest.raises(InputError, match=r"c\.yaml:3: max_rates\.duplicate: unknown key; did you mean 'duplicates'"):
         load_contract(tmp_path / "c.yaml")
-    with pytest.raises(InputError, match="column 'labl' is not in the files"):
+    with pytest.raises(InputError, match="unknown column 'labl'; did you mean 'label'"):
         held(tmp_path, {"required": ["labl"]})
 
 
@@ -96,3 +96,56 @@ def test_toxic_rows_count_by_the_stages_own_list(tmp_path: Path, most: float, pa
     finding = verdict.findings[-1]
     assert (finding.rule, finding.failing_rows, finding.examples) == ("max_rates.toxicity", 1, ("a.jsonl:5",))
     assert (finding.seen, finding.passed, verdict.passed) == ("20.00% of the rows", passed, passed)
+
+
+def failing(result: ContractResult) -> dict[str, Any]:
+    return {finding.rule: (finding.seen, finding.examples) for finding in result.findings if not finding.passed}
+
+
+def hold(folder: Path, rules: dict[str, Any], *rows: dict[str, Any], detector: Any = None) -> dict[str, Any]:
+    (folder / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return failing(check_contract(Contract.model_validate(rules), [str(folder / "b.jsonl")], detector, NOW))
+
+
+GERMAN = "Das Wetter ist heute schön und wir gehen heim, weil die Kinder müde sind."
+
+
+def test_d10_languages_alone_refuse_a_german_file(tmp_path: Path) -> None:
+    broken = hold(tmp_path, {"languages": ["en"]}, {"text": FINE}, {"text": GERMAN}, {"text": "ok"})
+    assert broken == {"languages": ("1 rows in other languages; 1 of no certain language", ("b.jsonl:2",))}
+    assert hold(tmp_path, {"languages": ["en", "de"]}, {"text": FINE}, {"text": GERMAN}) == {}
+    unsure = hold(tmp_path, {"languages": ["en"]}, {"text": "ok"}, {"text": "yes"})
+    assert unsure == {"languages": ("cannot be told: no row is long enough", ())}
+
+
+def test_d10_one_text_among_numbers_is_one_row_out_of_range(tmp_path: Path) -> None:
+    rows = [{"text": FINE, "score": score} for score in (0.1, "n/a", 0.9, 2, None)]
+    broken = hold(tmp_path, {"ranges": {"score": [0, 1]}}, *rows)
+    assert broken == {"ranges.score": ("2 rows break it", ("b.jsonl:2", "b.jsonl:4"))}
+
+
+def test_d10_the_column_of_the_text_can_be_named(tmp_path: Path) -> None:
+    rules = {"text": "body", "schema": {"body": "string"}, "required": ["body"], "unique": ["key"]}
+    assert hold(tmp_path, rules, {"body": FINE, "key": 1}, {"body": FINE, "key": 2}) == {}
+    assert list(hold(tmp_path, rules, {"body": FINE, "key": 1}, {"body": FINE, "key": 1})) == ["unique.key"]
+
+
+def test_d10_a_date_in_the_future_does_not_make_old_data_fresh(tmp_path: Path) -> None:
+    rules = {"freshness": {"column": "day", "max_days": 30}}
+    old, future, new = ({"text": FINE, "day": day} for day in ("2020-01-01", "2099-01-01", "2026-01-09T12:00:00Z"))
+    seen, places = hold(tmp_path, rules, old, future)["freshness"]
+    assert seen.startswith("the newest is 2201.0 days old; 1 rows") and places == ("b.jsonl:2",)
+    assert hold(tmp_path, rules, old, new) == {}
+
+
+def test_d05_personal_data_in_any_column_breaks_the_contract(tmp_path: Path) -> None:
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"arguments": '{"to": "Bo"}'}}]}
+    rows = [{"messages": [{"role": "user", "content": "hi"}, call]}]
+
+    def find(text: str) -> list[tuple[int, int, str]]:
+        return [(0, 2, "person")] if "Bo" in text else []
+
+    rules = {"max_rates": {"personal_data": 0}}
+    assert list(hold(tmp_path, rules, *rows, detector=find)) == ["max_rates.personal_data"]
+    assert list(hold(tmp_path, rules, {"text": "x", "note": "Bo"}, detector=find)) == ["max_rates.personal_data"]
+    assert hold(tmp_path, rules, {"text": "x", "note": "Ann"}, detector=find) == {}

@@ -19,4 +19,5 @@ def test_profile_counts_what_is_there(tmp_path: Path) -> None:
     assert (found.rows, found.failed, found.exact_duplicates) == (5, 1, 1)
     assert found.characters == sum(map(len, texts)) and found.lengths == {2: 1, 6: 3, 7: 1}  # 2^5 to 2^6 - 1
     assert found.languages == {"en": 3, "short": 1, "de": 1} and found.personal_data == {"email": 1}
+    assert found.median_characters == 56  # D23: the third of 2, 55, 56, 56 and 64 characters
     assert found.columns == {"label": {"x": 4, "y": 1}}

@@ -38,13 +38,15 @@ def test_the_same_rows_from_every_format(tmp_path: Path) -> None:
     for name in ("a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.parquet"):
         rows, failed = everything(Source(path=str(tmp_path / name)))
         assert not failed and [row["text"] for row in rows] == [row["text"] for row in DOCUMENTS], name
-        assert [row["n"] for row in rows] == list(range(50)) and rows[7]["meta"] == '{"deep":[7]}'
+        assert [row["n"] for row in rows] == list(range(50)) and rows[7]["meta"] == (
+            {"deep": [7]} if name.endswith("parquet") else '{"deep":[7]}'
+        )
         assert rows[7]["id"] == f"{name}:8"
 
 
 BAD = [
     ('{"text": "cut', "malformed_json", ""),
-    ('{"text": "\\ud800"}', "malformed_json", ""),
+    ('{"text": "\\ud800"}', "lone_surrogate", ""),
     ("[1]", "not_an_object", ""),
     ('{"text": null}', "missing_text", "text"),
     ('{"n": 1}', "missing_text", "text"),

@@ -2,6 +2,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from steward.core.errors import InputError
 from steward.data.config import Source
 from steward.data.planner import plan_reading
 from steward.data.reader import read_shard
@@ -39,3 +42,32 @@ def test_pairs_and_keys_that_appear_late(tmp_path: Path) -> None:
     assert (
         not failed and found[0]["prompt"] == "p" and found[300]["prompt"] == "" and found[300]["more"] == '{"late":1}'
     )
+
+
+WIDER = [
+    ([1] * 250, 0.87, "double"),
+    ([1] * 250, True, "json"),
+    ([1] * 250, 2**70, "json"),
+    ([0.5] * 250, 2**53 + 1, "json"),
+    ([True] * 250, 1, "json"),
+    (["a"] * 250, 1, "json"),
+]
+
+
+@pytest.mark.parametrize(("first", "late", "kind"), WIDER)
+def test_d04_a_value_that_does_not_fit_its_column_is_never_altered(
+    tmp_path: Path, first: list[Any], late: Any, kind: Any
+) -> None:
+    file = jsonl(tmp_path / "a.jsonl", *[{"text": "t", "n": n} for n in [*first, late]])
+    rows, [entry] = everything(Source(path=str(file), on_error="skip"))
+    assert len(rows) == 250 and (entry.rule, entry.where) == ("mixed_schema", "a.jsonl:251 n")
+    with pytest.raises(InputError, match=r"a\.jsonl:251: field 'n': .* set input\.types: \{n: "):
+        everything(Source(path=str(file)))
+    rows, failed = everything(Source(path=str(file), types={"n": kind}))
+    value = rows[250]["n"]
+    assert not failed and (json.loads(value) if kind == "json" else value) == late
+
+
+def test_d04_whole_numbers_beyond_64_bits_are_kept(tmp_path: Path) -> None:
+    rows, _ = everything(Source(path=str(jsonl(tmp_path / "a.jsonl", {"text": "t", "n": 10**30}))))
+    assert rows[0]["n"] == str(10**30)

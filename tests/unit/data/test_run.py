@@ -175,3 +175,38 @@ def test_two_stages_of_one_name_are_told_apart_in_the_ledger(tmp_path: Path) -> 
     assert [(count.name, count.dropped) for count in found.stages[1:]] == [("t.short", 1), ("t.short#2", 1)]
     [second] = explain_row(tmp_path / "out", "a.jsonl:2")
     assert (second["stage"], second["threshold"]) == ("t.short#2", 20)
+
+
+@pytest.mark.parametrize("column", ["language", "toxicity", "mentions"])
+def test_d08_a_column_that_a_stage_adds_is_not_overwritten(tmp_path: Path, column: str) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "a text", column: "mine"}) + "\n")
+    stages: list[Any] = [{"use": "language"}, {"use": "toxicity"}]
+    with pytest.raises(
+        InputError, match=rf"adds the column '{column}'.*input\.rename: \{{{column}: {column}_before\}}"
+    ):
+        Pipeline(stages).run(str(tmp_path / "a.jsonl"), str(tmp_path / "out"))
+    source = Source(path=str(tmp_path / "a.jsonl"), rename={column: f"{column}_before"})
+    Pipeline(stages).run(source, str(tmp_path / "out"))
+    [row] = pq.read_table(tmp_path / "out/part-00000.parquet").to_pylist()
+    assert row[f"{column}_before"] == "mine" and row[column] != "mine"
+
+
+def test_d09_a_stage_that_fails_everything_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
+    (tmp_path / "f.py").write_text("def f(text): raise ValueError")
+    pipeline = {"input": {"path": "a.jsonl"}, "stages": [{"use": "custom", "function": "f.py:f"}]}
+    (tmp_path / "p.yaml").write_text(json.dumps({**pipeline, "output": {"path": "out"}}))
+    command = [sys.executable, "-m", "steward", "data", "run", str(tmp_path / "p.yaml"), "--workers", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "error: stage 'custom' removed all of its 2 rows (2 fail f); check its settings" in ended.stderr
+
+
+def test_d13_a_row_with_an_id_is_explained_by_file_and_line_too(tmp_path: Path) -> None:
+    rows = [{"id": "x", "text": "a longer text"}, {"id": "y", "text": "short"}, {"id": "z", "text": "a longer text"}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    Pipeline([data_stages.Short(), data_stages.Same()]).run(str(tmp_path / "a.jsonl"), str(tmp_path / "out"))
+    out = tmp_path / "out"
+    assert explain_row(out, "a.jsonl:2") == explain_row(out, "y") != []
+    assert [(e["id"], e["duplicate_of"]) for e in explain_row(out, "a.jsonl:3")] == [("z", "x")]
+    assert explain_row(out, "a.jsonl:99") == explain_row(out, "b.jsonl:1") == []

@@ -7,44 +7,75 @@ without a line number, which silently loses fields of chats.
 from __future__ import annotations
 
 import gzip
+import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError
-from steward.data.config import Source
-from steward.data.formats.delimited import read_csv
+from steward.data.config import Format, Source
+from steward.data.formats.compression import COMPRESSIONS
+from steward.data.formats.delimited import read_delimited
+from steward.data.formats.json_file import is_whole_json, read_json
 from steward.data.formats.jsonl import read_jsonl
 from steward.data.formats.parquet import read_parquet
-from steward.data.read_plan import Format, Shard
+from steward.data.formats.plain_text import read_plain_text
+from steward.data.read_plan import Shard
 from steward.data.records import BadRow, SourceRow, first_line
 
-_FORMATS: dict[str, Format] = {
-    "jsonl": "jsonl", "ndjson": "jsonl", "json": "jsonl", "parquet": "parquet", "pq": "parquet", "csv": "csv"
+_BY_SUFFIX: dict[str, Format] = {
+    "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet", "pq": "parquet", "csv": "csv",
+    "tsv": "tsv", "txt": "txt", "md": "txt",
+}  # fmt: skip
+_READERS: dict[str, Callable[[Shard, Source], Iterator[SourceRow]]] = {
+    "jsonl": read_jsonl, "json": read_json, "csv": read_delimited, "tsv": read_delimited, "txt": read_plain_text,
 }  # fmt: skip
 
 
+def guess_format(name: str) -> Format | None:
+    """By the end of the file's name, before that of its compression; None where it is unknown."""
+    suffixes = [suffix for suffix in name.lower().split(".")[1:] if suffix not in COMPRESSIONS]
+    return _BY_SUFFIX.get(suffixes[-1]) if suffixes else None
+
+
 def detect_format(file: Path, source: Source) -> Format:
-    suffixes = [suffix for suffix in file.name.lower().split(".")[1:] if suffix not in ("gz", "zst")]
-    kind = source.format or (_FORMATS.get(suffixes[-1]) if suffixes else None)
+    """:raises InputError: a file whose name does not tell"""
+    kind = source.format or guess_format(file.name)
     if kind is None:
+        known, packed = (", ".join(f".{name}" for name in names) for names in (_BY_SUFFIX, COMPRESSIONS))
         raise InputError(
-            f"{file}: unknown kind of file; expected .jsonl, .parquet or .csv (.gz, .zst), or give input.format"
+            f"{file}: unknown format; expected a name that ends in {known} ({packed}), or set input.format"
         )
-    return kind
+    try:
+        return "jsonl" if kind == "json" and not source.format and not is_whole_json(str(file)) else kind
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException):
+        return kind  # reported where its rows are read
 
 
-def read_source_rows(shard: Shard, source: Source) -> Iterator[SourceRow]:
-    """Every row of the shard as a dict, as what is wrong with it, or as None for a blank line."""
+def read_source_rows(shard: Shard, source: Source, native: frozenset[str] = frozenset()) -> Iterator[SourceRow]:
+    """Every row of the shard as a dict, as what is wrong with it, or as None for a blank line.
+
+    `native`: the columns of a parquet file that are passed through as Arrow arrays.
+    """
     number = shard.first_line
     try:
-        for line in {"jsonl": read_jsonl, "csv": read_csv, "parquet": read_parquet}[shard.format](shard, source):
+        rows = (
+            read_parquet(shard, source, native) if shard.format == "parquet" else _READERS[shard.format](shard, source)
+        )
+        for line in rows:
             number = line.number + 1
-            yield line
-    except (pa.ArrowException, EOFError, zlib.error, OSError) as error:
+            yield _rename(line, source.rename) if source.rename and shard.format != "parquet" else line
+    except (pa.ArrowException, EOFError, zlib.error, lzma.LZMAError, UnicodeDecodeError, OSError) as error:
         if isinstance(error, OSError) and error.errno and not isinstance(error, gzip.BadGzipFile):
             raise InputError(f"{shard.name}: {error.strerror}; expected a readable file") from error
         description = f"the file cannot be read from here on ({first_line(error)})"
         yield SourceRow(number, BadRow("corrupt_file", "", description, f"a whole {shard.format} file"), 0)
+
+
+def _rename(row: SourceRow, names: dict[str, str]) -> SourceRow:
+    if not isinstance(row.value, dict):
+        return row
+    return msgspec.structs.replace(row, value={names.get(name, name): value for name, value in row.value.items()})

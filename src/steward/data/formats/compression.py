@@ -1,36 +1,81 @@
-"""Opens files, compressed or not, and splits what they hold into lines."""
+"""Opens files, compressed or not, in any encoding, and splits what they hold into lines of UTF-8."""
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
-from collections.abc import Iterator
+import lzma
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
+from steward.data.config import Source
 from steward.data.read_plan import Shard
 from steward.data.records import BadRow
 
 _BLOCK = 1 << 20
+_UTF8 = ("utf-8", "utf8")
 
 
-def detect_compression(file: Path) -> Literal["gz", "zst"] | None:
-    return "gz" if file.suffix.lower() == ".gz" else "zst" if file.suffix.lower() == ".zst" else None
+class ByteStream(Protocol):
+    """What lines are read from."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
-def open_shard(shard: Shard) -> IO[bytes]:
-    kind = detect_compression(Path(shard.path))
-    if kind == "gz":
-        return gzip.open(shard.path, "rb")  # type: ignore[return-value]
-    opened = Path(shard.path).open("rb")  # noqa: SIM115 - the caller closes it
-    if kind == "zst":
-        return pa.CompressedInputStream(opened, "zstd")  # type: ignore[no-any-return]
-    opened.seek(shard.start)
-    return opened
+def _open_zstd(path: str) -> IO[bytes]:
+    return pa.CompressedInputStream(pa.OSFile(path), "zstd")  # type: ignore[no-any-return]
 
 
-def split_lines(opened: IO[bytes], length: int, limit: int) -> Iterator[bytes | int]:
+_OPENERS: dict[str, Callable[[str], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": _open_zstd,
+}
+COMPRESSIONS = tuple(suffix[1:] for suffix in _OPENERS)
+
+
+def is_compressed(file: Path) -> bool:
+    return file.suffix.lower() in _OPENERS
+
+
+def open_file(path: str) -> IO[bytes]:
+    """The bytes of a file as they are without its compression, which the end of its name tells."""
+    opener = _OPENERS.get(Path(path).suffix.lower())
+    return opener(path) if opener else Path(path).open("rb")
+
+
+def read_lines(shard: Shard, source: Source) -> Iterator[bytes | int]:
+    """The lines of a shard in UTF-8, without a byte-order mark and their ends; of too long a line, its length."""
+    limit = int(source.max_line_mb * (1 << 20))
+    with open_file(shard.path) as opened:
+        if shard.start:
+            opened.seek(shard.start)
+        is_utf8 = source.encoding.lower() in _UTF8
+        stream: ByteStream = opened if is_utf8 else _Transcoder(opened, source.encoding)
+        length = shard.end - shard.start if shard.end >= 0 else -1
+        for number, line in enumerate(split_lines(stream, length, limit), shard.first_line):
+            yield line.removeprefix(codecs.BOM_UTF8) if number == 1 and isinstance(line, bytes) else line
+
+
+class _Transcoder:
+    """Another encoding as UTF-8, a block at a time. :raises UnicodeDecodeError: bytes that it does not have"""
+
+    def __init__(self, opened: IO[bytes], encoding: str) -> None:
+        self._opened, self._decoder = opened, codecs.getincrementaldecoder(encoding)()
+
+    def read(self, size: int) -> bytes:
+        while block := self._opened.read(size):
+            if text := self._decoder.decode(block):
+                return text.encode("utf-8", "surrogatepass")
+        return self._decoder.decode(b"", final=True).encode("utf-8", "surrogatepass")
+
+
+def split_lines(opened: ByteStream, length: int, limit: int) -> Iterator[bytes | int]:
     """Lines without their end, in bounded memory: of one longer than `limit`, only its length. `length` -1: all."""
     carried: list[bytes] = []
     carried_bytes = skipped_bytes = 0
@@ -59,5 +104,6 @@ def _extend_line(
     return carried, carried_bytes + len(piece), 0
 
 
-def reject_long_line(size: int, limit: int) -> BadRow:
+def reject_long_line(size: int, source: Source) -> BadRow:
+    limit = int(source.max_line_mb * (1 << 20))
     return BadRow("line_too_long", "", f"a line of {size:,} bytes", f"at most {limit:,} (input.max_line_mb)")

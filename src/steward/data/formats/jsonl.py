@@ -2,44 +2,48 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import msgspec
 
 from steward.data.config import Source
-from steward.data.formats.compression import open_shard, reject_long_line, split_lines
+from steward.data.formats.compression import read_lines, reject_long_line
 from steward.data.read_plan import Shard
 from steward.data.records import BadRow, SourceRow, describe_value, first_line
 
 
 def read_jsonl(shard: Shard, source: Source) -> Iterator[SourceRow]:
-    limit = int(source.max_line_mb * (1 << 20))
     decode = msgspec.json.Decoder().decode
-    with open_shard(shard) as opened:
-        length = shard.end - shard.start if shard.end >= 0 else -1
-        for number, line in enumerate(split_lines(opened, length, limit), shard.first_line):
-            if isinstance(line, int):
-                yield SourceRow(number, reject_long_line(line, limit), 0)
-                continue
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
-            if not line.strip():
-                yield SourceRow(number, None, 0)
-                continue
-            try:
-                value = decode(line)
-            except UnicodeDecodeError:
-                value = BadRow("invalid_utf8", "", "bytes that are not UTF-8", "UTF-8")
-            except (msgspec.DecodeError, RecursionError) as error:
-                value = _explain_bad_json(line, error)
-            if not isinstance(value, dict | BadRow):
-                value = BadRow("not_an_object", "", describe_value(value), 'an object such as {"text": "…"}')
-            yield SourceRow(number, value, len(line))
+    for number, line in enumerate(read_lines(shard, source), shard.first_line):
+        if isinstance(line, int):
+            yield SourceRow(number, reject_long_line(line, source), 0)
+            continue
+        if not line.strip():
+            yield SourceRow(number, None, 0)
+            continue
+        try:
+            value = decode(line)
+        except UnicodeDecodeError:
+            value = BadRow("invalid_utf8", "", "bytes that are not UTF-8", "UTF-8")
+        except (msgspec.DecodeError, RecursionError) as error:
+            value = explain_bad_json(line, error)
+        if not isinstance(value, dict | BadRow):
+            value = BadRow("not_an_object", "", describe_value(value), 'an object such as {"text": "…"}')
+        yield SourceRow(number, value, len(line))
 
 
-def _explain_bad_json(line: bytes, error: BaseException) -> BadRow:
+def explain_bad_json(line: bytes, error: BaseException) -> BadRow:
+    """Why a line is not JSON. Python's decoder takes what JSON does not have, and so tells which of it there is."""
     try:
-        line.decode()
+        text = line.decode()
     except UnicodeDecodeError as bad:
         return BadRow("invalid_utf8", "", f"bytes that are not UTF-8 (byte {bad.start + 1})", "UTF-8")
-    return BadRow("malformed_json", "", f"not JSON ({first_line(error)})", "one JSON object a line")
+    constants: list[str] = []
+    try:
+        json.loads(text, parse_constant=constants.append)
+    except (ValueError, RecursionError):
+        return BadRow("malformed_json", "", f"not JSON ({first_line(error)})", "one JSON object a line")
+    if constants:
+        return BadRow("not_a_number", "", f"{constants[0]}, which JSON does not have", "a number or null")
+    return BadRow("lone_surrogate", "", "half of a surrogate pair (\\ud800 to \\udfff)", "whole characters")

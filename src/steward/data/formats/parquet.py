@@ -1,8 +1,7 @@
-"""Reads parquet by row groups."""
+"""Reads parquet by row groups. Columns that JSON has no type for stay as they are, in Arrow's type."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -41,21 +40,47 @@ def split_parquet(whole_file: Shard, source: Source) -> list[Shard]:
     return shards
 
 
-def read_parquet(shard: Shard, source: Source) -> Iterator[SourceRow]:
+def read_native_types(path: str, rename: dict[str, str]) -> dict[str, pa.DataType]:
+    """The columns whose type JSON lacks (lists, structs, times, decimals, small and unsigned numbers, bytes).
+
+    None of a file that cannot be opened, which is reported where its rows are read.
+    """
+    try:
+        schema = pq.ParquetFile(path).schema_arrow
+    except (pa.ArrowException, OSError):
+        return {}
+    return {rename.get(field.name, field.name): field.type for field in schema if not _is_plain(field.type)}
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_plain(kind.value_type)
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return texts or kind in (pa.int64(), pa.float64(), pa.bool_(), pa.null())
+
+
+def read_parquet(shard: Shard, source: Source, native: frozenset[str] = frozenset()) -> Iterator[SourceRow]:
+    """The columns of `native` come as Arrow arrays beside each row, the others as Python values within it."""
     file = pq.ParquetFile(shard.path)
     groups = range(shard.start, shard.end if shard.end >= 0 else file.metadata.num_row_groups)
     number = shard.first_line
     for batch in file.iter_batches(batch_size=1024, row_groups=list(groups)):
+        if source.rename:
+            batch = batch.rename_columns([source.rename.get(name, name) for name in batch.schema.names])
+        kept = batch.select([name for name in batch.schema.names if name in native])
         size = batch.nbytes // max(1, batch.num_rows)
-        for row in _convert_records(batch):
-            yield SourceRow(number, row, size)
+        plain = batch.select([name for name in batch.schema.names if name not in native])
+        for index, row in enumerate(_convert_records(plain)):
+            yield SourceRow(number, row, size, (kept, index) if native else None)
             number += 1
 
 
 def _convert_records(batch: pa.RecordBatch) -> Iterable[dict[str, Any] | BadRow]:
+    if not batch.num_columns:
+        return [{}] * batch.num_rows
     try:
-        return [_replace_nan(row) for row in batch.to_pylist()]
-    except UnicodeDecodeError:
+        return batch.to_pylist()  # type: ignore[no-any-return]
+    except (UnicodeDecodeError, ValueError):
         return [_convert_record(batch.slice(index, 1)) for index in range(batch.num_rows)]
 
 
@@ -66,9 +91,6 @@ def _convert_record(batch: pa.RecordBatch) -> dict[str, Any] | BadRow:
             row[name] = batch[name][0].as_py()
         except UnicodeDecodeError:
             return BadRow("invalid_utf8", name, "bytes that are not UTF-8", "UTF-8")
-    return _replace_nan(row)
-
-
-def _replace_nan(row: dict[str, Any]) -> dict[str, Any]:
-    """pandas writes a missing text as NaN."""
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+        except ValueError as error:
+            return BadRow("unreadable_value", name, f"a value that cannot be read ({first_line(error)})", "another")
+    return row

@@ -7,6 +7,7 @@ the text. The file is executed as the user who runs the pipeline: name only file
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -21,6 +22,7 @@ Outcome = str | bool | None
 class Custom(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`function` is `path/to/file.py:name`. Chats and pairs are judged as one text and rewritten string by string."""
 
+    files: ClassVar = ("function",)
     function: str
 
     def apply(self, batch: pa.RecordBatch) -> Result:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 import numpy as np
@@ -39,6 +39,7 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass.
     """
 
+    files: ClassVar = ("against",)
     against: tuple[str, ...]
     ngram: Annotated[int, msgspec.Meta(ge=2, le=64)] = 13
     shortest: Annotated[int, msgspec.Meta(ge=1)] = 8

@@ -1,6 +1,7 @@
 """`dedupe.exact`: of rows that say the same, the first in the input stays.
 
-The same means: equal 128-bit XXH3 hashes of the text in Unicode's composed form (NFC) with every run of white space as
+Of chats the roles, the boundaries of messages, tool calls and declared tools count too, of pairs each field. The same
+means: equal 128-bit XXH3 hashes of the text in Unicode's composed form (NFC) with every run of white space as
 one space. Case and punctuation count; what differs only in those is found by `dedupe.minhash`. A chance collision among
 n texts has a probability of about n² / 2¹²⁹: 10⁻²³ for 10⁸ texts.
 """
@@ -17,7 +18,8 @@ import xxhash
 from numpy.typing import NDArray
 
 from steward.data import decisions as decisions
-from steward.data.stage import Result, get_texts
+from steward.data.row_strings import make_content_keys
+from steward.data.stage import Result
 
 NAME = "dedupe.exact"
 _BLANKS = bytes(ord(" ") if code < 128 and chr(code).isspace() else code for code in range(256))
@@ -28,7 +30,7 @@ class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id` and the two halves of the hash."""
-        digests = b"".join(xxhash.xxh3_128_digest(_canonical_bytes(text)) for text in get_texts(batch).to_pylist())
+        digests = b"".join(xxhash.xxh3_128_digest(_canonical_bytes(text)) for text in make_content_keys(batch))
         halves = np.array(memoryview(digests).cast("Q") if digests else [], np.uint64).reshape(-1, 2).T
         columns = [batch["row"], batch["id"], *map(pa.array, halves.copy())]
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "high", "low"])

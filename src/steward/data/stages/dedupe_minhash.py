@@ -29,7 +29,7 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -42,8 +42,9 @@ from numpy.typing import NDArray
 from steward.core.errors import InputError
 from steward.core.files import name_temporary, publish_file
 from steward.data import decisions as decisions
+from steward.data.row_strings import get_content_texts
 from steward.data.shingles import U64, distinct_hashes, hash_ngrams, hash_words, mix_bits
-from steward.data.stage import Result, get_texts
+from steward.data.stage import Result
 
 NAME = "dedupe.minhash"
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
@@ -59,6 +60,7 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `recall` chooses `bands` and `rows` for pairs as similar as `verify`.
     """
 
+    folders: ClassVar = ("index",)
     ngram: Count = 5  # words
     bands: Count = 14
     rows: Count = 8
@@ -80,7 +82,7 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id`, `bands` (a key each; zeros for a row without words) and `shingles` (distinct n-grams)."""
-        hashed = [self._hash_documents(group) for group in _group_by_size(get_texts(batch).to_pylist())]
+        hashed = [self._hash_documents(group) for group in _group_by_size(get_content_texts(batch))]
         keys, shingles, counts = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
         columns = [
             batch["row"],

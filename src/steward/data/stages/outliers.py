@@ -115,10 +115,22 @@ class Outliers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return np.asarray(np.sqrt(shares), np.float64)  # Hellinger: common trigrams do not drown the others
         if self.embedding not in batch.schema.names:
             raise InputError(f"outliers: no column {self.embedding!r}; the rows have {', '.join(batch.schema.names)}")
-        lists = batch[self.embedding].to_pylist()
+        lists = [_decode_vector(value) for value in batch[self.embedding].to_pylist()]
         if len({None if vector is None else len(vector) for vector in lists}) > 1 or None in lists:
-            raise InputError(f"outliers: column {self.embedding!r} has lists of different lengths or nulls")
+            raise InputError(
+                f"outliers: column {self.embedding!r} has lists of different lengths, or rows without one; "
+                "expected as many numbers in each row"
+            )
         return np.array(lists, np.float64).reshape(len(batch), -1)
+
+
+def _decode_vector(value: object) -> list[float] | None:
+    """A list of numbers, or the JSON text of one; None for anything else."""
+    try:
+        numbers = msgspec.json.decode(value) if isinstance(value, str) else value
+        return msgspec.convert(numbers, list[float])
+    except msgspec.MsgspecError:
+        return None
 
 
 def robust_z(values: F64) -> F64:

@@ -15,16 +15,27 @@ import pyarrow as pa
 
 from steward.core.errors import InputError
 from steward.data.ledger_entries import drop_rows, make_entries, set_column
-from steward.data.stage import Result, get_texts, rewrite_strings
+from steward.data.row_strings import get_all_texts, rewrite_all_texts
+from steward.data.stage import Result
 
 Detector = Callable[[str], list[tuple[int, int, str]]]  # start, end and kind of each find, in any order
 
 
 class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`tag` adds a column `pii` with the kinds that a row has."""
+    """`tag` adds a column `pii` with the kinds that a row has.
+
+    Every text of the row is read: content, tool calls, reasoning and the other columns; not its id, and not the
+    columns that `skip` names.
+    """
 
     mode: Literal["mask", "drop", "tag"] = "mask"
+    skip: tuple[str, ...] = ()
     detector: Detector | None = None
+
+    @property
+    def adds(self) -> tuple[str, ...]:
+        """The columns that this stage adds."""
+        return ("pii",) if self.mode == "tag" else ()
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         """:raises InputError: without a detector."""
@@ -33,7 +44,7 @@ class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "stage pii: no detector of personal data was handed over; run the pipeline through `steward data run`, "
                 "or pass Pii(detector=...)"
             )
-        kinds = [Counter(kind for _, _, kind in detect(text)) for text in get_texts(batch).to_pylist()]
+        kinds = [Counter(kind for _, _, kind in detect(text)) for text in get_all_texts(batch, self.skip)]
         rules = [(index, kind, float(n), 0.0) for index, row in enumerate(kinds) for kind, n in sorted(row.items())]
         if self.mode == "drop":
             first = {rule[0]: rule for rule in reversed(rules)}
@@ -42,7 +53,9 @@ class Pii(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.mode == "tag":
             after = set_column(batch, "pii", pa.array([",".join(sorted(row)) for row in kinds], pa.string()))
         else:
-            after = rewrite_strings(batch, lambda strings: [mask_finds(string, detect) for string in strings])
+            after = rewrite_all_texts(
+                batch, lambda strings: [mask_finds(string, detect) for string in strings], self.skip
+            )
         return Result(after, tuple(make_entries(batch, "pii", "change", rules)))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import pyarrow as pa
@@ -30,6 +30,7 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     The tokens of a sentence stay on one line, a blank between them.
     """
 
+    files: ClassVar = ("stop_words",)
     tokens: Literal["treebank", "words"] = "words"
     lower: bool = True
     stop_words: str | None = "stop_words"

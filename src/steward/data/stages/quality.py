@@ -16,13 +16,14 @@ documents only: chats and pairs are judged and left as they are).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from steward.core.errors import UnknownName
 from steward.data import c4, chat_checks, fineweb, gopher
 from steward.data.stage import Entry, Result, get_texts
 from steward.data.violation import Violation
@@ -37,6 +38,14 @@ _JUDGES: dict[str, Judge] = {
     "c4@tfds": c4.filter_like_tfds,
     "fineweb@datatrove": fineweb.filter_like_datatrove,
 }
+_LIMITS: dict[str, Mapping[str, float]] = {
+    "gopher@datatrove": gopher.LIMITS,
+    "gopher@paper": gopher.LIMITS,
+    "c4@datatrove": c4.LIMITS,
+    "c4@tfds": c4.LIMITS,
+    "fineweb@datatrove": fineweb.LIMITS,
+    "sft": chat_checks.LIMITS,
+}
 _CHARACTERS_AT_ONCE = 500_000  # measured: beyond it the tables of the n-grams leave the processor's cache
 
 
@@ -48,6 +57,14 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     preset: Preset | tuple[Preset, ...]
     limits: dict[str, float] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """:raises UnknownName: a limit that no rule of the presets has"""
+        presets = (self.preset,) if isinstance(self.preset, str) else self.preset
+        rules = {rule for preset in presets for rule in _LIMITS[preset]}
+        for rule in self.limits:
+            if rule not in rules:
+                raise UnknownName("limit", rule, sorted(rules), f"stage quality, preset {', '.join(presets)}")
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         documents: list[str] = get_texts(batch).to_pylist()

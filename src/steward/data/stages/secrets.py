@@ -17,7 +17,8 @@ import msgspec
 import pyarrow as pa
 
 from steward.data.ledger_entries import drop_rows, make_entries
-from steward.data.stage import Result, get_texts, rewrite_strings
+from steward.data.row_strings import get_all_texts, rewrite_all_texts
+from steward.data.stage import Result
 
 _SHAPES = {
     "private_key": r"-----BEGIN (?:[A-Z]{2,10} )?PRIVATE KEY-----[\s\S]{0,20000}?"
@@ -39,18 +40,25 @@ _ASSIGNED_BITS = 3.2  # per character: above `changeme_please` and other words
 
 
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`mode` says whether the secret is masked or the row dropped. `entropy` in bits a character; 0 switches it off."""
+    """`mode` says whether the secret is masked or the row dropped. `entropy` in bits a character; 0 switches it off.
+
+    Every text of the row is read: content, tool calls, reasoning and the other columns; not its id, and not the
+    columns that `skip` names.
+    """
 
     mode: Literal["mask", "drop"] = "mask"
     entropy: float = 4.3
+    skip: tuple[str, ...] = ()
 
     def apply(self, batch: pa.RecordBatch) -> Result:
         kinds = [
-            Counter(kind for _, _, kind in find_secrets(text, self.entropy)) for text in get_texts(batch).to_pylist()
+            Counter(kind for _, _, kind in find_secrets(text, self.entropy)) for text in get_all_texts(batch, self.skip)
         ]
         rules = [(index, kind, float(n), 0.0) for index, row in enumerate(kinds) for kind, n in sorted(row.items())]
         if self.mode == "mask":
-            after = rewrite_strings(batch, lambda strings: [mask_secrets(string, self.entropy) for string in strings])
+            after = rewrite_all_texts(
+                batch, lambda strings: [mask_secrets(string, self.entropy) for string in strings], self.skip
+            )
             return Result(after, tuple(make_entries(batch, "secrets", "change", rules)))
         first = {rule[0]: rule for rule in reversed(rules)}
         dropped = tuple(make_entries(batch, "secrets", "drop", [first[index] for index in sorted(first)]))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.file_stamp import file_stamp
 from steward.data.ledger_entries import drop_rows, make_entries, set_column
 from steward.data.stage import Result
 
@@ -32,6 +33,8 @@ class ListedDomain(msgspec.Struct, frozen=True):
 class Sources(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`column` holds a domain or a URL. Adds the column `source_group`, for `balance` and the report."""
 
+    adds: ClassVar = ("source_group",)
+    files: ClassVar = ("file",)
     file: str
     column: str = "url"
     min_reputation: float = 0.5
@@ -78,9 +81,13 @@ def find_listed(host: str, listed: dict[str, ListedDomain]) -> ListedDomain | No
     return None
 
 
-@lru_cache
 def load_list(file: str) -> dict[str, ListedDomain]:
     """:raises InputError: no such file, no column `domain`, or a reputation outside 0 to 1; names file and line."""
+    return _load_list(file, file_stamp(file))
+
+
+@lru_cache
+def _load_list(file: str, stamp: tuple[int, int]) -> dict[str, ListedDomain]:
     path = Path(file)
     if not path.is_file():
         raise InputError(f"stage sources: no file {file!r}; expected CSV with the header domain,reputation,group")

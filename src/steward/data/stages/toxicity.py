@@ -9,6 +9,7 @@ balance.
 from __future__ import annotations
 
 from collections import Counter
+from typing import ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -21,6 +22,8 @@ from steward.text.mentions import count_mentions, count_words
 class ToxicityStage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`max_per_thousand` toxic words; null only adds the columns. Lexicons: one of ours, or a file."""
 
+    adds: ClassVar = ("toxicity", "mentions")
+    files: ClassVar = ("lexicon", "groups")
     max_per_thousand: float | None = 10.0
     lexicon: str = "toxic"
     groups: str = "groups"

@@ -11,17 +11,22 @@ from importlib.resources import files
 from pathlib import Path
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.file_stamp import file_stamp
 
 OWN = ("toxic", "groups", "stop_words")
 OWN_ROWS = ("contractions", "synonyms", "gender", "dialects", "names")
 
 
-@lru_cache
 def load_lexicon(name: str) -> dict[str, frozenset[str]]:
     """Entries in lower case by group ('' where there is none), of our list `name` or of the file at that path.
 
     :raises InputError: neither; or the file is not UTF-8, or holds no entry.
     """
+    return _load_lexicon(name, file_stamp(name))
+
+
+@lru_cache
+def _load_lexicon(name: str, stamp: tuple[int, int]) -> dict[str, frozenset[str]]:
     text = _read(name, OWN)
     groups: dict[str, set[str]] = {}
     for group, line in _lines(text):
@@ -32,12 +37,16 @@ def load_lexicon(name: str) -> dict[str, frozenset[str]]:
     return {name: frozenset(words) for name, words in groups.items()}
 
 
-@lru_cache
 def load_rows(name: str, group: str = "") -> tuple[tuple[str, ...], ...]:
     """The entries of each line of a group, in their order and case, of our list `name` or of the file at that path.
 
     :raises InputError: neither; or the file is not UTF-8, or has no line with two entries
     """
+    return _load_rows(name, group, file_stamp(name))
+
+
+@lru_cache
+def _load_rows(name: str, group: str, stamp: tuple[int, int]) -> tuple[tuple[str, ...], ...]:
     lines = [
         entries
         for title, line in _lines(_read(name, OWN_ROWS))
@@ -48,9 +57,13 @@ def load_rows(name: str, group: str = "") -> tuple[tuple[str, ...], ...]:
     return tuple(lines)
 
 
-@lru_cache
 def load_titles(name: str) -> tuple[str, ...]:
     """The groups of a list of rows, in their order."""
+    return _load_titles(name, file_stamp(name))
+
+
+@lru_cache
+def _load_titles(name: str, stamp: tuple[int, int]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(title for title, _ in _lines(_read(name, OWN_ROWS))))
 
 

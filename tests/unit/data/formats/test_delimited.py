@@ -18,3 +18,27 @@ def test_csv_with_quoted_line_ends_counts_lines_as_an_editor_does(tmp_path: Path
     rows, failed = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip"))
     assert [(row["text"], row["label"]) for row in rows] == [("two\nlines", "x"), ("end", "z")]
     assert [(entry.rule, entry.id) for entry in failed] == [("wrong_columns", "a.csv:4"), ("invalid_utf8", "a.csv:5")]
+
+
+def test_d07_a_quote_that_is_never_closed_costs_one_line(tmp_path: Path) -> None:
+    lines = [f"text {n},{n}" for n in range(499)]
+    lines[10] = '"text 10,10'
+    (tmp_path / "a.csv").write_text("text,n\n" + "\n".join(lines) + "\n")
+    rows, [entry] = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip"))
+    assert len(rows) == 498 and rows[10]["text"] == "text 11" and rows[10]["id"] == "a.csv:13"
+    assert (entry.rule, entry.where) == ("malformed_csv", "a.csv:12") and "ran on to line 500" in str(entry.value)
+
+
+def test_d07_also_where_a_later_quote_closes_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,n\n"open,1\nb,2\n"c, d",3\ne,4\n')
+    rows, failed = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip"))
+    assert [row["text"] for row in rows] == ["b", "c, d", "e"] and [entry.where for entry in failed] == ["a.csv:2"]
+
+
+def test_delimiters_and_encodings(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("text;n\ncafé;1\n".encode("utf-16"))
+    (tmp_path / "b.tsv").write_text("text\tn\nx, y\t2\n")
+    rows, _ = everything(Source(path=str(tmp_path / "a.csv"), delimiter=";", encoding="utf-16"))
+    assert [(row["text"], row["n"]) for row in rows] == [("café", "1")]
+    rows, _ = everything(Source(path=str(tmp_path / "b.tsv")))
+    assert [(row["text"], row["n"], row["id"]) for row in rows] == [("x, y", "2", "b.tsv:2")]

@@ -41,3 +41,18 @@ def test_of_a_small_gzip_cut_short_every_whole_line_is_read(tmp_path: Path) -> N
     rows, [cut] = everything(Source(path=str(tmp_path / "a.jsonl.gz"), on_error="skip"))
     assert len(rows) > 800 and rows[-1]["text"].startswith(f"line {len(rows) - 1} ")
     assert (cut.rule, cut.where) == ("corrupt_file", f"a.jsonl.gz:{len(rows) + 1}")
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ('{"text": "a", "n": NaN}', "not_a_number"),
+        ('{"text": "a", "n": -Infinity}', "not_a_number"),
+        ('{"text": "\\ud800"}', "lone_surrogate"),
+        ('{"text": "a', "malformed_json"),
+    ],
+)
+def test_d11_a_line_that_is_not_json_fails_for_its_true_reason(tmp_path: Path, line: str, rule: str) -> None:
+    file = jsonl(tmp_path / "a.jsonl", {"text": "fine"}, line + "\n", {"text": "fine"})
+    rows, [entry] = everything(Source(path=str(file), on_error="skip"))
+    assert len(rows) == 2 and (entry.rule, entry.where) == (rule, "a.jsonl:2")

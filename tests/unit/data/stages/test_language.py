@@ -1,4 +1,7 @@
+import pytest
+
 from data_batches import apply, batch
+from steward.core.errors import InputError
 from steward.data.stages.language import Language
 
 ENGLISH = "The weather was fine, so we walked along the river to the old mill."
@@ -14,3 +17,8 @@ def test_language_keeps_and_drops_and_tags():
         [GERMAN],
         [("d1", "drop", "unknown_language")],
     )
+
+
+def test_d09_an_unknown_language_is_refused():
+    with pytest.raises(InputError, match="unknown language 'EN'; did you mean 'en'"):
+        Language(keep=("EN",))

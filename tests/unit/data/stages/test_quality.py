@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_batches import batch
+from steward.core.errors import UnknownName
 from steward.data.stages.quality import Quality
 
 PROSE = (
@@ -80,5 +81,15 @@ def test_an_empty_batch_stays_one():
 @settings(deadline=None, max_examples=60)
 def test_any_text_is_kept_or_explained(texts):
     for preset in ("gopher@datatrove", "gopher@paper", "c4@datatrove", "c4@tfds", "fineweb@datatrove", "sft"):
-        result = Quality(preset=preset, limits={"gopher_short_doc": 0}).apply(batch(*texts))
+        result = Quality(preset=preset, limits={"gopher_short_doc": 0} if preset.startswith("gopher") else {}).apply(
+            batch(*texts)
+        )
         assert result.batch.num_rows + sum(e.action == "drop" for e in result.entries) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("preset", "limit", "near"), [("gopher@paper", "gopher_short_docs", "gopher_short_doc"), ("sft", "ecko", "echo")]
+)
+def test_d09_an_unknown_limit_is_refused_with_the_nearest(preset, limit, near):
+    with pytest.raises(UnknownName, match=f"unknown limit '{limit}'; did you mean '{near}'"):
+        Quality(preset=preset, limits={limit: 3})

@@ -1,0 +1,76 @@
+"""Reads a JSON file as a whole: a list of objects, or an object that holds one list of objects, such as `data`.
+
+The file is in memory while it is read. A row's line number is its place in the list, from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from steward.data.config import Source
+from steward.data.formats.compression import open_file
+from steward.data.formats.jsonl import explain_bad_json
+from steward.data.read_plan import Shard
+from steward.data.records import BadRow, SourceRow, describe_value
+
+
+def read_json(shard: Shard, source: Source) -> Iterator[SourceRow]:
+    with open_file(shard.path) as opened:
+        content = opened.read().decode(source.encoding, "surrogateescape").encode("utf-8", "surrogateescape")
+    try:
+        records = find_records(msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf")))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        yield SourceRow(1, explain_bad_json(content, error), 0)
+        return
+    size = len(content) // max(1, len(records))
+    for number, record in enumerate(records, 1):
+        is_object = isinstance(record, dict)
+        bad = BadRow("not_an_object", "", describe_value(record), 'an object such as {"text": "…"}')
+        yield SourceRow(number, record if is_object else bad, size)
+
+
+def find_records(top: Any) -> list[Any]:
+    """The list that the file is, or the one list of objects in the object that it is; else that one object.
+
+    >>> find_records({"version": "1.1", "data": [{"text": "a"}]})
+    [{'text': 'a'}]
+    """
+    if isinstance(top, list):
+        return top
+    lists = [value for value in top.values() if _is_list_of_objects(value)] if isinstance(top, dict) else []
+    return lists[0] if len(lists) == 1 and "messages" not in top else [top]
+
+
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def is_whole_json(path: str) -> bool:
+    """Whether a `.json` file is one value, and not JSON lines: its first line alone is no object, or there is no other.
+
+    :raises OSError: the file cannot be read
+    """
+    with open_file(path) as opened:
+        head = opened.read(1 << 20).removeprefix(b"\xef\xbb\xbf").lstrip()
+        first, line_end, rest = head.partition(b"\n")
+        if not line_end or not rest.strip():
+            return not head.startswith(b"{") or _holds_records(head)
+    if not first.startswith(b"{"):
+        return True
+    try:
+        msgspec.json.decode(first)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
+    return False
+
+
+def _holds_records(head: bytes) -> bool:
+    """Of a file of one line: whether its object holds a list of rows."""
+    try:
+        top = msgspec.json.decode(head)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return len(head) >= 1 << 20  # one line longer than what was looked at
+    return find_records(top) != [top]

@@ -1,0 +1,75 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steward.core.errors import InputError
+from steward.data.stage_files import hash_files, resolve_paths
+from steward.data.stages.custom import Custom
+from steward.data.stages.toxicity import ToxicityStage
+from steward.workflows.curate import run_pipeline
+
+
+def write_pipeline(folder: Path, stage: dict[str, Any]) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "in.jsonl").write_text("".join(json.dumps({"text": f"a text {n}"}) + "\n" for n in range(3)))
+    pipeline = {"input": {"path": "in.jsonl"}, "stages": [stage], "output": {"path": "out", "format": "jsonl"}}
+    (folder / "p.yaml").write_text(json.dumps(pipeline))
+    return folder / "p.yaml"
+
+
+def texts(folder: Path) -> list[str]:
+    return [json.loads(line)["text"] for line in (folder / "out/part-00000.jsonl").read_text().splitlines()]
+
+
+def test_d03_a_changed_function_is_another_run(tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, {"use": "custom", "function": "mine.py:change"})
+    (tmp_path / "mine.py").write_text("def change(text): return text.upper()")
+    assert run_pipeline(pipeline, workers=1).shards_redone == 2 and texts(tmp_path)[0] == "A TEXT 0"
+    assert run_pipeline(pipeline, workers=1).shards_redone == 0
+    (tmp_path / "mine.py").write_text("def change(text): return text + '!'")
+    with pytest.raises(InputError, match="--overwrite"):
+        run_pipeline(pipeline, workers=1)
+    run_pipeline(pipeline, workers=1, overwrite=True)
+    assert texts(tmp_path)[0] == "a text 0!"
+
+
+def test_d03_overwrite_runs_again_whatever_is_there(tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, {"use": "normalise"})
+    assert [run_pipeline(pipeline, workers=1, overwrite=True).shards_redone for _ in range(2)] == [2, 2]
+
+
+def test_d03_a_changed_index_is_another_run(tmp_path: Path) -> None:
+    pipeline = write_pipeline(tmp_path, {"use": "dedupe.minhash", "index": "index"})
+    assert run_pipeline(pipeline, workers=1).shards_redone
+    assert run_pipeline(pipeline, workers=1).shards_redone == 0  # the run's own file is no change
+    [file] = (tmp_path / "index").glob("*.arrow")
+    file.rename(file.with_name("00001-0123456789abcdef.arrow"))
+    with pytest.raises(InputError, match="--overwrite"):
+        run_pipeline(pipeline, workers=1)
+
+
+def test_d12_files_of_stages_are_relative_to_the_pipelines_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = write_pipeline(tmp_path / "deep", {"use": "toxicity", "lexicon": "words.txt", "max_per_thousand": 1})
+    (tmp_path / "deep/words.txt").write_text("text\n")
+    monkeypatch.chdir(tmp_path)
+    assert run_pipeline(pipeline, workers=1).dropped == 3
+
+
+def test_lists_that_come_with_steward_are_names_and_not_files(tmp_path: Path) -> None:
+    given = {"lexicon": "toxic", "groups": "mine.txt", "against": ["a.txt", "~/b"]}
+    assert resolve_paths(given, ("lexicon", "groups", "against"), tmp_path) == {
+        "lexicon": "toxic",
+        "groups": f"{tmp_path}/mine.txt",
+        "against": [f"{tmp_path}/a.txt", str(Path("~/b").expanduser())],
+    }
+    assert hash_files(ToxicityStage()) == {}
+
+
+def test_of_a_function_the_file_is_hashed(tmp_path: Path) -> None:
+    (tmp_path / "f.py").write_text("")
+    # XXH3 of nothing, 128 bits: https://github.com/Cyan4973/xxHash, tests/sanity_test_vectors.h
+    assert hash_files(Custom(function=f"{tmp_path}/f.py:f")) == {f"{tmp_path}/f.py": "99aa06d3014798d86001c324468d497f"}
