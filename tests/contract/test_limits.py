@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steward.adapters.limits.local import LocalLimiter, until_month_ends
+from steward.adapters.limits.local import LocalLimiter
+from steward.adapters.limits.periods import until_month_ends
 from steward.core.extend import Limiter
 from steward.core.records import Decision, LimitSpec, Reservation, Scope
 

@@ -1,288 +1,33 @@
 """Limits counted in files that all processes of one machine map into memory.
 
-One file for each scope, read and written under its file lock, so that all workers share one exact count and a
-killed one leaves nothing behind but a released lock. Scopes are locked in the order of their names.
-
-A file holds a ring with the start times of the last requests (as many as the limit a minute: a request passes
-when the oldest is 60 seconds old), tokens by the second they were reserved in, money of the day and the month,
-and for each process how many requests it has running. A process holds a lock of its own for its life, so that the
-places of a dead one are found and freed when they would make the difference.
-
-Tokens count by whole seconds: a second's tokens are free again 61 seconds after it began, never early. What a
+One file for each scope (`window_file.py`), read and written under its file lock, so that all workers share one exact
+count and a killed one leaves nothing behind but a released lock. Scopes are locked in the order of their names. What a
 killed process had reserved stays used until its minute, day or month has passed: its ledger rows settle so, too.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
-import sys
-import time
-from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
-from steward.core.files import lock_descriptor, unlock_descriptor
+from steward.adapters.limits.periods import until_day_ends, until_month_ends
+from steward.adapters.limits.window_file import SECONDS, WINDOW_S, Processes, WindowFile, to_micro_usd
 from steward.core.records import Decision, LimitSpec, Reservation, Scope
 
-WINDOW_S: Final = 60.0
-_SECONDS: Final = 61
-_PROCESSES: Final = 64
-# The head's places, all 64-bit integers: the ring's capacity, its next place, the day and its micro-USD, the month and
-# its, the second in which the tokens were summed, and their sum.
-_CAPACITY, _PLACE, _DAY, _OF_DAY, _MONTH, _OF_MONTH, _SUMMED, _SUM = range(8)
-_TOKENS_AT: Final = 8 * 8  # for each place: the second, its tokens
-_RUNNING_AT: Final = _TOKENS_AT + 16 * _SECONDS  # for each place: the process's number, its running requests
-_RING_AT: Final = _RUNNING_AT + 16 * _PROCESSES  # start times
-
-
-def day_of(now: float) -> int:
-    """Days since the epoch, UTC."""
-    return int(now // 86400)
-
-
-def month_of(now: float) -> int:
-    """Months since year 0, UTC."""
-    at = time.gmtime(now)
-    return at.tm_year * 12 + at.tm_mon - 1
-
-
-def until_day_ends(now: float) -> float:
-    return 86400 - now % 86400
-
-
-def until_month_ends(now: float) -> float:
-    """Seconds to the first of the next month, UTC."""
-    at = time.gmtime(now)
-    days = (31, 29 if _leap(at.tm_year) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[at.tm_mon - 1]
-    return (days - at.tm_mday + 1) * 86400.0 - now % 86400
-
-
-def _leap(year: int) -> bool:
-    return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-
-
-def _micro(usd: float) -> int:
-    return round(usd * 1e6)
-
-
-class Processes:
-    """Numbers of the processes that share a folder; each holds the lock of its own while it lives."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.number = int.from_bytes(os.urandom(7), "big") | 1
-        self._fd = os.open(self._file(self.number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        lock_descriptor(self._fd)
-
-    def _file(self, number: int) -> Path:
-        return self._folder / f"process-{number:014x}.lock"
-
-    def alive(self, number: int) -> bool:
-        """Whether the process still holds its lock; the file of a dead one is removed."""
-        if number == self.number:
-            return True
-        try:
-            fd = os.open(self._file(number), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            if not lock_descriptor(fd, wait=False):
-                return True
-            self._file(number).unlink(missing_ok=True)
-            return False
-        finally:
-            os.close(fd)
-
-    def close(self) -> None:
-        self._file(self.number).unlink(missing_ok=True)
-        os.close(self._fd)
-
-
-class Table:
-    """One scope's file. All methods but `lock`, `unlock` and `close` are called under its lock."""
-
-    def __init__(self, file: Path, processes: Processes) -> None:
-        self._processes = processes
-        self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._map: mmap.mmap | None = None
-        self._head: memoryview[int] = memoryview(b"")
-        self._tokens: memoryview[int] = memoryview(b"")
-        self._running: memoryview[int] = memoryview(b"")
-        self._ring: memoryview[float] = memoryview(b"").cast("d")
-        self._capacity = 0
-
-    def lock(self) -> None:
-        lock_descriptor(self._fd)
-
-    def unlock(self) -> None:
-        unlock_descriptor(self._fd)
-
-    def fit(self, capacity: int) -> None:
-        """Map the file with room for the start times of at least `capacity` requests.
-
-        It only ever grows: another process may have it mapped, with another limit.
-        """
-        there = self._head[_CAPACITY] if self._map is not None else self._read_capacity()
-        wanted = max(capacity, there)
-        if self._map is not None and wanted == there == self._capacity:
-            return
-        kept = self._read_ring(there) if 0 < there < wanted else []
-        size = _RING_AT + wanted * 8
-        if os.fstat(self._fd).st_size < size:
-            os.ftruncate(self._fd, size)
-        self._unmap()
-        self._map = mmap.mmap(self._fd, size)
-        self._map.madvise(mmap.MADV_RANDOM)  # else each touch makes 64 KiB of it resident
-        whole = memoryview(self._map)
-        self._head = whole[:_TOKENS_AT].cast("q")
-        self._tokens = whole[_TOKENS_AT:_RUNNING_AT].cast("q")
-        self._running = whole[_RUNNING_AT:_RING_AT].cast("q")
-        self._ring = whole[_RING_AT:].cast("d")
-        self._capacity = wanted
-        if there < wanted:
-            for index, at in enumerate(kept):
-                self._ring[index] = at
-            self._head[_CAPACITY], self._head[_PLACE] = wanted, len(kept) % wanted
-
-    def _read_capacity(self) -> int:
-        """The ring's capacity, of a file that is not mapped yet; 0 where it is new."""
-        data = os.pread(self._fd, 8, 0)
-        return int.from_bytes(data, sys.byteorder) if data else 0
-
-    def _read_ring(self, capacity: int) -> list[Any]:
-        """All start times in a ring of `capacity`, oldest first, free places too."""
-        data = memoryview(os.pread(self._fd, _RING_AT + capacity * 8, 0))
-        place = data[:_TOKENS_AT].cast("q")[_PLACE]
-        times = data[_RING_AT:].cast("d").tolist()
-        return times[place:] + times[:place]
-
-    def _unmap(self) -> None:
-        for view in (self._head, self._tokens, self._running, self._ring):
-            view.release()
-        if self._map is not None:
-            self._map.close()
-
-    # -- requests ------------------------------------------------------------------------------------
-
-    def start_of(self, back: int) -> float:
-        """When the request `back` places before the next one started; 0 where that place is free."""
-        return self._ring[(self._head[_PLACE] - back) % self._capacity]
-
-    def push(self, now: float) -> None:
-        place = self._head[_PLACE]
-        self._head[_PLACE] = (place + 1) % self._capacity  # first: a kill in between forgets one that is dead
-        self._ring[place] = now
-
-    def pull(self, at: float) -> None:
-        """Take the request that started at `at` out again: newer ones move back, the freed place is next."""
-        ring, newest, capacity = self._ring, self._head[_PLACE] - 1, self._capacity
-        back = 0
-        while (there := ring[(newest - back) % capacity]) != at:
-            back += 1
-            if back == capacity or there < at - 1:
-                return
-        for step in range(back, 0, -1):
-            ring[(newest - step) % capacity] = ring[(newest - step + 1) % capacity]
-        ring[newest % capacity] = 0.0
-        self._head[_PLACE] = newest % capacity
-
-    def free(self, limit: int, now: float) -> int:
-        """How many of `limit` requests may start now, by bisection: the ring is sorted from `first` on."""
-        ring, capacity, since = self._ring, self._capacity, now - WINDOW_S
-        first = (self._head[_PLACE] - limit) % capacity
-        ahead = min(limit, capacity - first)  # the others stand at the ring's beginning
-        if ahead == limit or ring[capacity - 1] > since:
-            return bisect_right(ring, since, first, first + ahead) - first
-        return ahead + bisect_right(ring, since, 0, limit - ahead)
-
-    # -- tokens --------------------------------------------------------------------------------------
-
-    def tokens(self, now: float) -> int:
-        """Tokens that count now. Their sum is kept for the rest of the second, then made anew from its parts."""
-        head, second = self._head, int(now)
-        if head[_SUMMED] != second:
-            head[_SUM], head[_SUMMED] = sum(self.by_second(now).values()), second
-        return head[_SUM]
-
-    def by_second(self, now: float) -> dict[int, int]:
-        """Tokens that count now, by the second in which they were reserved."""
-        values, first = self._tokens.tolist(), int(now) - _SECONDS + 1
-        return {values[at]: values[at + 1] for at in range(0, 2 * _SECONDS, 2) if values[at] >= first}
-
-    def add_tokens(self, at: float, tokens: int, now: float) -> None:
-        """Add (or take back) tokens in the second of `at`, unless that second counts no more."""
-        second = int(at)
-        if second < int(now) - _SECONDS + 1:
-            return
-        values, place = self._tokens, 2 * (second % _SECONDS)
-        if values[place] > second:
-            return
-        if values[place] != second:
-            values[place + 1], values[place] = 0, second
-        values[place + 1] += tokens
-        self._head[_SUM] += tokens
-
-    # -- money ---------------------------------------------------------------------------------------
-
-    def spent(self, now: float) -> tuple[float, float]:
-        """US dollars of this day and this month."""
-        head = self._head
-        return (
-            head[_OF_DAY] / 1e6 if head[_DAY] == day_of(now) else 0.0,
-            head[_OF_MONTH] / 1e6 if head[_MONTH] == month_of(now) else 0.0,
-        )
-
-    def add_money(self, at: float, usd: float, now: float) -> None:
-        """Add (or take back) money in the day and month of `at`, each unless it has passed."""
-        head, amount = self._head, _micro(usd)
-        for kind, sum_of, period in ((_DAY, _OF_DAY, day_of), (_MONTH, _OF_MONTH, month_of)):
-            if head[kind] != period(now):
-                head[sum_of], head[kind] = 0, period(now)
-            if period(at) == head[kind]:
-                head[sum_of] += amount
-
-    # -- running requests ----------------------------------------------------------------------------
-
-    def running(self) -> int:
-        return sum(self._running.tolist()[1::2])
-
-    def forget_dead(self) -> None:
-        """Free the places of processes that are no more."""
-        values = self._running
-        for at in range(0, len(values), 2):
-            if values[at] and not self._processes.alive(values[at]):
-                values[at + 1] = values[at] = 0
-
-    def add_running(self, count: int) -> bool:
-        """Add to this process's running requests; false where 64 living processes have all places."""
-        values, own = self._running, self._processes.number
-        numbers = values.tolist()[0::2]
-        if own in numbers:
-            at = 2 * numbers.index(own)
-        elif 0 in numbers:
-            at = 2 * numbers.index(0)
-            values[at + 1], values[at] = 0, own
-        else:
-            return False
-        values[at + 1] = max(0, values[at + 1] + count)
-        return True
-
-    def close(self) -> None:
-        self._unmap()
-        os.close(self._fd)
+MOST_OPEN: Final = 128  # files; each takes two descriptors, and a request has three scopes at most
 
 
 class LocalLimiter:
     """The limiter of one machine. `folder` is the same for all processes that share it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, most_open: int = MOST_OPEN) -> None:
+        """`most_open`: files that this process keeps open; more scopes share them in turns."""
+        self._folder, self._most_open = folder, most_open
         self._processes = Processes(folder)
-        self._tables: dict[str, Table] = {}
+        self._files: OrderedDict[str, WindowFile] = OrderedDict()  # the one that was used last stands last
 
     async def reserve(
         self, request_id: str, scopes: Sequence[Scope], tokens: int, usd: float, now: float
@@ -291,12 +36,12 @@ class LocalLimiter:
         locked = self._lock(ordered)
         try:
             for scope, table in zip(ordered, locked, strict=True):
-                refused = refusal(scope, table, tokens, usd, now)
+                refused = find_refusal(scope, table, tokens, usd, now)
                 if refused is not None:
                     return refused, None
             for scope, table in zip(ordered, locked, strict=True):
                 _reserve_in(scope.limits, table, tokens, usd, now)
-            decision = _allow(ordered, locked, now)
+            decision = allow_decision(ordered, locked, now)
         finally:
             _unlock(locked)
         return decision, Reservation(request_id, ordered, now, tokens, usd)
@@ -342,17 +87,17 @@ class LocalLimiter:
             _unlock(locked)
 
     async def close(self) -> None:
-        for table in self._tables.values():
-            table.close()
-        self._tables.clear()
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
         self._processes.close()
 
-    def _lock(self, scopes: Sequence[Scope]) -> list[Table]:
+    def _lock(self, scopes: Sequence[Scope]) -> list[WindowFile]:
         """The tables of `scopes`, which are in the order of their names, locked and fitted."""
-        locked: list[Table] = []
+        locked: list[WindowFile] = []
         try:
             for scope in scopes:
-                table = self._tables.get(scope.name) or self._open(scope.name)
+                table = self._open(scope.name)
                 table.lock()
                 locked.append(table)
                 table.fit(scope.limits.requests_per_minute or 0)
@@ -361,21 +106,27 @@ class LocalLimiter:
             raise
         return locked
 
-    def _open(self, name: str) -> Table:
-        table = self._tables[name] = Table(self._folder / f"{quote(name, safe='')}.window", self._processes)
-        return table
+    def _open(self, name: str) -> WindowFile:
+        file = self._files.get(name)
+        if file is not None:
+            self._files.move_to_end(name)
+            return file
+        while len(self._files) >= self._most_open:  # nobody holds a lock between two requests: no method suspends
+            self._files.popitem(last=False)[1].close()
+        file = self._files[name] = WindowFile(self._folder / f"{quote(name, safe='')}.window", self._processes)
+        return file
 
 
 def _name(scope: Scope) -> str:
     return scope.name
 
 
-def _unlock(tables: Sequence[Table]) -> None:
+def _unlock(tables: Sequence[WindowFile]) -> None:
     for table in reversed(tables):
         table.unlock()
 
 
-def refusal(scope: Scope, table: Table, tokens: int, usd: float, now: float) -> Decision | None:
+def find_refusal(scope: Scope, table: WindowFile, tokens: int, usd: float, now: float) -> Decision | None:
     """Why a request may not start; None when it may."""
     limits = scope.limits
 
@@ -398,9 +149,9 @@ def refusal(scope: Scope, table: Table, tokens: int, usd: float, now: float) -> 
     if not limits.has_budget():
         return None
     of_day, of_month = table.spent(now)
-    if (budget := limits.usd_per_day) is not None and _micro(of_day + usd) > _micro(budget):
+    if (budget := limits.usd_per_day) is not None and to_micro_usd(of_day + usd) > to_micro_usd(budget):
         return no("usd_per_day", budget, of_day, until_day_ends(now))
-    if (budget := limits.usd_per_month) is not None and _micro(of_month + usd) > _micro(budget):
+    if (budget := limits.usd_per_month) is not None and to_micro_usd(of_month + usd) > to_micro_usd(budget):
         return no("usd_per_month", budget, of_month, until_month_ends(now))
     return None
 
@@ -410,22 +161,22 @@ def _until_free(by_second: dict[int, int], needed: int, now: float) -> float:
     for second in sorted(by_second):
         needed -= by_second[second]
         if needed <= 0:
-            return second + _SECONDS - now
+            return second + SECONDS - now
     return WINDOW_S
 
 
-def _has_room(limits: LimitSpec, table: Table, tokens: int, usd: float, now: float) -> bool:
+def _has_room(limits: LimitSpec, table: WindowFile, tokens: int, usd: float, now: float) -> bool:
     if limits.tokens_per_minute is not None and table.tokens(now) + tokens > limits.tokens_per_minute:
         return False
     if not limits.has_budget():
         return True
     of_day, of_month = table.spent(now)
-    return (limits.usd_per_day is None or _micro(of_day + usd) <= _micro(limits.usd_per_day)) and (
-        limits.usd_per_month is None or _micro(of_month + usd) <= _micro(limits.usd_per_month)
+    return (limits.usd_per_day is None or to_micro_usd(of_day + usd) <= to_micro_usd(limits.usd_per_day)) and (
+        limits.usd_per_month is None or to_micro_usd(of_month + usd) <= to_micro_usd(limits.usd_per_month)
     )
 
 
-def _reserve_in(limits: LimitSpec, table: Table, tokens: int, usd: float, now: float) -> None:
+def _reserve_in(limits: LimitSpec, table: WindowFile, tokens: int, usd: float, now: float) -> None:
     if limits.requests_per_minute is not None:
         table.push(now)
     if limits.tokens_per_minute is not None:
@@ -437,7 +188,7 @@ def _reserve_in(limits: LimitSpec, table: Table, tokens: int, usd: float, now: f
         table.add_running(1)
 
 
-def _allow(scopes: Sequence[Scope], tables: Sequence[Table], now: float) -> Decision:
+def allow_decision(scopes: Sequence[Scope], tables: Sequence[WindowFile], now: float) -> Decision:
     """What a client whose request has been taken is told: the scope with the fewest left, for each kind apart."""
     requests: tuple[int, int, float] | None = None
     tokens: tuple[int, int, float] | None = None

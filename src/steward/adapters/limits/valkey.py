@@ -17,7 +17,8 @@ from typing import Any, Final
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from steward.adapters.limits.local import WINDOW_S, day_of, month_of, until_day_ends, until_month_ends
+from steward.adapters.limits.periods import day_of, month_of, until_day_ends, until_month_ends
+from steward.adapters.limits.window_file import WINDOW_S
 from steward.core.errors import Unavailable
 from steward.core.records import Decision, Reservation, Scope
 

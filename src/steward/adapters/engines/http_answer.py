@@ -1,0 +1,225 @@
+"""An upstream's answer on its way: what has arrived of it, and how long may be waited for more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from steward.core.errors import TimedOut, Unavailable
+from steward.core.timeouts import Timeouts
+
+REST_S: Final = 0.25  # for the end of a body whose last event has been read; some servers never send it
+HIGH_WATER_BYTES: Final = 256 * 1024  # of a body that has arrived and is not taken: the upstream is made to wait
+MOST_WHOLE_BYTES: Final = 16 * 1024 * 1024  # of an answer that is not streamed; as long as one event of a stream
+
+
+class AnswerSource(Protocol):
+    """The connection that an answer arrives on."""
+
+    transport: Any
+
+    def watch_until(self, due: float) -> None:
+        """Look at the answer's waits at `due` (the loop's clock) or before."""
+        ...
+
+    def abort(self) -> None: ...
+
+
+class HttpAnswer:
+    """An answer on its way. Before `status` is set nothing of it has arrived."""
+
+    __slots__ = (
+        "_bytes",
+        "_connection",
+        "_due",
+        "_ends",
+        "_first_due",
+        "_latest",
+        "_limits",
+        "_listener",
+        "_loop",
+        "_over",
+        "_paused",
+        "_pieces",
+        "_waiter",
+        "_what",
+        "has_bytes",
+        "headers",
+        "problem",
+        "status",
+        "took_body",
+    )
+
+    def __init__(self, connection: AnswerSource, limits: Timeouts, started: float) -> None:
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+        self.problem: Unavailable | None = None
+        self.has_bytes = False  # whether a byte of it has arrived
+        self.took_body = False  # since the connection last looked
+        self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
+        self._ends = started + limits.total_s
+        self._first_due, self._what = started + limits.first_byte_s, "first"
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+        self._over = self._paused = False
+        self._waiter: asyncio.Future[None] | None = None
+        self._due: float | None = None  # when the wait that is on is too long; on the loop's clock
+        self._listener: Callable[[bytes], bool] | None = None
+        self._latest = 0.0  # when the listener was given something
+
+    # -- for the gateway ---------------------------------------------------------------------------
+
+    async def head(self) -> None:
+        """Until status and headers have arrived."""
+        while not self.status:
+            if self._over:
+                raise self.problem or broken_connection()
+            await self._wait(self._first_due)
+
+    async def piece(self) -> bytes:
+        """What has arrived of the body since the last call; b"" at its end.
+
+        :raises TimedOut: nothing arrived in time :raises Unavailable: the connection broke before the end
+        """
+        while (found := self.arrived()) is None:
+            first = self._what == "first"
+            await self._wait(self._first_due if first else self._loop.time() + self._limits.idle_s)
+        return found
+
+    def arrived(self) -> bytes | None:
+        """What `piece` would return at once; None where it would wait."""
+        pieces = self._pieces
+        if not pieces:
+            if self._over and self.problem is not None:
+                raise self.problem
+            return b"" if self._over else None
+        self._what, self._pieces, self._bytes = "next", [], 0
+        if self._paused and not self._over:
+            self._paused = False
+            self._connection.transport.resume_reading()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def read(self) -> bytes:
+        """The whole body. :raises Unavailable: it is longer than `MOST_WHOLE_BYTES`"""
+        first = await self.piece()
+        if self._over and not self._pieces and self.problem is None:
+            return first
+        pieces, size = [first], len(first)
+        while piece := await self.piece():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MOST_WHOLE_BYTES:
+                self.close()
+                raise Unavailable(f"its answer is longer than {MOST_WHOLE_BYTES:,} bytes")
+        return b"".join(pieces)
+
+    def listen(self, take: Callable[[bytes], bool] | None) -> None:
+        """Hand on what arrives in place of waking who waits."""
+        self._listener, self._latest = take, self._loop.time()
+        while self._listener is not None and (piece := self._take_at_hand()) is not None:
+            self._hand_on(piece)
+        if (due := self.due()) is not None:
+            self._connection.watch_until(due)
+
+    def _take_at_hand(self) -> bytes | None:
+        if self._pieces:
+            return self.arrived()
+        return b"" if self._over else None
+
+    def _hand_on(self, piece: bytes) -> None:
+        if self._listener is not None and not self._listener(piece):
+            self._listener = None
+
+    def finish(self) -> None:
+        """All that matters has been read; the connection can be used again if the body's end comes soon."""
+        if not self._over:
+            self._pieces, self._what = [], "rest"
+            if self._paused:
+                self._paused = False
+                self._connection.transport.resume_reading()
+            self._due = self._loop.time() + REST_S
+            self._connection.watch_until(self._due)
+
+    def close(self) -> None:
+        """Drop the connection, unless the answer has arrived whole."""
+        if not self._over:
+            self._due = None
+            self._connection.abort()
+
+    # -- for the connection ------------------------------------------------------------------------
+
+    def start(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status, self.headers = status, headers
+        self._wake()
+
+    def take(self, data: bytes) -> None:
+        self.took_body = True
+        if self._listener is not None:
+            self._latest = self._loop.time()
+            if not self._listener(data):
+                self._listener = None
+            return
+        if self._what == "rest" or self._over:
+            return
+        self._pieces.append(data)
+        self._bytes += len(data)
+        if self._bytes > HIGH_WATER_BYTES and not self._paused:
+            self._paused = True
+            self._connection.transport.pause_reading()
+        self._wake()
+
+    def complete(self) -> None:
+        self._over = True
+        self._due = None
+        if self._paused:
+            self._connection.transport.resume_reading()
+        self._wake()
+
+    def break_off(self, error: Exception | None) -> None:
+        """The connection is gone. It may be how a body ends that has neither a length nor chunks (RFC 9112, 6.3)."""
+        self._over = True
+        self._due = None
+        framed = "content-length" in self.headers or "chunked" in self.headers.get("transfer-encoding", "").lower()
+        if self.problem is None and (framed or not self.status or error is not None):
+            self.problem = broken_connection(error)
+        self._wake()
+
+    def due(self) -> float | None:
+        """When the wait that is on is too long; on the loop's clock. None where nobody waits."""
+        if self._listener is None or self._over:
+            return self._due
+        return min(self._latest + self._limits.idle_s, self._ends)
+
+    def time_out(self) -> None:
+        due = self.due()
+        if due is not None and due >= self._ends:
+            self.problem = TimedOut("its answer did not end in time")
+        elif not self.status:
+            self.problem = TimedOut("it did not begin to answer in time")
+        else:
+            limit_s = self._limits.first_byte_s if self._what == "first" else self._limits.idle_s
+            self.problem = TimedOut(f"it sent no {self._what} byte of its answer within {limit_s:.3g} s")
+
+    async def _wait(self, due: float) -> None:
+        self._due = min(due, self._ends)
+        self._connection.watch_until(self._due)
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if not self._over:
+                self._due = None
+
+    def _wake(self) -> None:
+        if self._listener is not None:
+            self._hand_on(b"")
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def broken_connection(error: Exception | None = None) -> Unavailable:
+    """Without addresses' credentials or content."""
+    how = type(error).__name__ if error is not None else "closed before the end of its answer"
+    return Unavailable(f"the connection broke ({how})")

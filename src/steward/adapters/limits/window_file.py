@@ -1,0 +1,243 @@
+"""One scope's counts in a file that all processes of one machine map into memory, and the processes that share it.
+
+The file holds a ring with the start times of the last requests (as many as the limit a minute: a request passes when
+the oldest is 60 seconds old), tokens by the second they were reserved in, money of the day and the month, and for each
+process how many requests it has running. A process holds a lock of its own for its life, so that the places of a dead
+one are found and freed when they would make the difference.
+
+Tokens count by whole seconds: a second's tokens are free again 61 seconds after it began, never early.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from bisect import bisect_right
+from pathlib import Path
+from typing import Any, Final
+
+from steward.adapters.limits.periods import day_of, month_of
+from steward.core.files import lock_descriptor, unlock_descriptor
+
+WINDOW_S: Final = 60.0
+SECONDS: Final = 61
+_PROCESSES: Final = 64
+# The head's places, all 64-bit integers: the ring's capacity, its next place, the day and its micro-USD, the month and
+# its, the second in which the tokens were summed, and their sum.
+_CAPACITY, _PLACE, _DAY, _OF_DAY, _MONTH, _OF_MONTH, _SUMMED, _SUM = range(8)
+_TOKENS_AT: Final = 8 * 8  # for each place: the second, its tokens
+_RUNNING_AT: Final = _TOKENS_AT + 16 * SECONDS  # for each place: the process's number, its running requests
+_RING_AT: Final = _RUNNING_AT + 16 * _PROCESSES  # start times
+
+
+def to_micro_usd(usd: float) -> int:
+    return round(usd * 1e6)
+
+
+class Processes:
+    """Numbers of the processes that share a folder; each holds the lock of its own while it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.number = int.from_bytes(os.urandom(7), "big") | 1
+        self._fd = os.open(self._file(self.number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock_descriptor(self._fd)
+
+    def _file(self, number: int) -> Path:
+        return self._folder / f"process-{number:014x}.lock"
+
+    def alive(self, number: int) -> bool:
+        """Whether the process still holds its lock; the file of a dead one is removed."""
+        if number == self.number:
+            return True
+        try:
+            fd = os.open(self._file(number), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            if not lock_descriptor(fd, wait=False):
+                return True
+            self._file(number).unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        self._file(self.number).unlink(missing_ok=True)
+        os.close(self._fd)
+
+
+class WindowFile:
+    """One scope's file. All methods but `lock`, `unlock` and `close` are called under its lock."""
+
+    def __init__(self, file: Path, processes: Processes) -> None:
+        self._processes = processes
+        self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._map: mmap.mmap | None = None
+        self._head: memoryview[int] = memoryview(b"")
+        self._tokens: memoryview[int] = memoryview(b"")
+        self._running: memoryview[int] = memoryview(b"")
+        self._ring: memoryview[float] = memoryview(b"").cast("d")
+        self._capacity = 0
+
+    def lock(self) -> None:
+        lock_descriptor(self._fd)
+
+    def unlock(self) -> None:
+        unlock_descriptor(self._fd)
+
+    def fit(self, capacity: int) -> None:
+        """Map the file with room for the start times of at least `capacity` requests.
+
+        It only ever grows: another process may have it mapped, with another limit.
+        """
+        there = self._head[_CAPACITY] if self._map is not None else self._read_capacity()
+        wanted = max(capacity, there)
+        if self._map is not None and wanted == there == self._capacity:
+            return
+        kept = self._read_ring(there) if 0 < there < wanted else []
+        size = _RING_AT + wanted * 8
+        if os.fstat(self._fd).st_size < size:
+            os.ftruncate(self._fd, size)
+        self._unmap()
+        self._map = mmap.mmap(self._fd, size)
+        self._map.madvise(mmap.MADV_RANDOM)  # else each touch makes 64 KiB of it resident
+        whole = memoryview(self._map)
+        self._head = whole[:_TOKENS_AT].cast("q")
+        self._tokens = whole[_TOKENS_AT:_RUNNING_AT].cast("q")
+        self._running = whole[_RUNNING_AT:_RING_AT].cast("q")
+        self._ring = whole[_RING_AT:].cast("d")
+        self._capacity = wanted
+        if there < wanted:
+            for index, at in enumerate(kept):
+                self._ring[index] = at
+            self._head[_CAPACITY], self._head[_PLACE] = wanted, len(kept) % wanted
+
+    def _read_capacity(self) -> int:
+        """The ring's capacity, of a file that is not mapped yet; 0 where it is new."""
+        data = os.pread(self._fd, 8, 0)
+        return int.from_bytes(data, sys.byteorder) if data else 0
+
+    def _read_ring(self, capacity: int) -> list[Any]:
+        """All start times in a ring of `capacity`, oldest first, free places too."""
+        data = memoryview(os.pread(self._fd, _RING_AT + capacity * 8, 0))
+        place = data[:_TOKENS_AT].cast("q")[_PLACE]
+        times = data[_RING_AT:].cast("d").tolist()
+        return times[place:] + times[:place]
+
+    def _unmap(self) -> None:
+        for view in (self._head, self._tokens, self._running, self._ring):
+            view.release()
+        if self._map is not None:
+            self._map.close()
+
+    # -- requests ------------------------------------------------------------------------------------
+
+    def start_of(self, back: int) -> float:
+        """When the request `back` places before the next one started; 0 where that place is free."""
+        return self._ring[(self._head[_PLACE] - back) % self._capacity]
+
+    def push(self, now: float) -> None:
+        place = self._head[_PLACE]
+        self._head[_PLACE] = (place + 1) % self._capacity  # first: a kill in between forgets one that is dead
+        self._ring[place] = now
+
+    def pull(self, at: float) -> None:
+        """Take the request that started at `at` out again: newer ones move back, the freed place is next."""
+        ring, newest, capacity = self._ring, self._head[_PLACE] - 1, self._capacity
+        back = 0
+        while (there := ring[(newest - back) % capacity]) != at:
+            back += 1
+            if back == capacity or there < at - 1:
+                return
+        for step in range(back, 0, -1):
+            ring[(newest - step) % capacity] = ring[(newest - step + 1) % capacity]
+        ring[newest % capacity] = 0.0
+        self._head[_PLACE] = newest % capacity
+
+    def free(self, limit: int, now: float) -> int:
+        """How many of `limit` requests may start now, by bisection: the ring is sorted from `first` on."""
+        ring, capacity, since = self._ring, self._capacity, now - WINDOW_S
+        first = (self._head[_PLACE] - limit) % capacity
+        ahead = min(limit, capacity - first)  # the others stand at the ring's beginning
+        if ahead == limit or ring[capacity - 1] > since:
+            return bisect_right(ring, since, first, first + ahead) - first
+        return ahead + bisect_right(ring, since, 0, limit - ahead)
+
+    # -- tokens --------------------------------------------------------------------------------------
+
+    def tokens(self, now: float) -> int:
+        """Tokens that count now. Their sum is kept for the rest of the second, then made anew from its parts."""
+        head, second = self._head, int(now)
+        if head[_SUMMED] != second:
+            head[_SUM], head[_SUMMED] = sum(self.by_second(now).values()), second
+        return head[_SUM]
+
+    def by_second(self, now: float) -> dict[int, int]:
+        """Tokens that count now, by the second in which they were reserved."""
+        values, first = self._tokens.tolist(), int(now) - SECONDS + 1
+        return {values[at]: values[at + 1] for at in range(0, 2 * SECONDS, 2) if values[at] >= first}
+
+    def add_tokens(self, at: float, tokens: int, now: float) -> None:
+        """Add (or take back) tokens in the second of `at`, unless that second counts no more."""
+        second = int(at)
+        if second < int(now) - SECONDS + 1:
+            return
+        values, place = self._tokens, 2 * (second % SECONDS)
+        if values[place] > second:
+            return
+        if values[place] != second:
+            values[place + 1], values[place] = 0, second
+        values[place + 1] += tokens
+        self._head[_SUM] += tokens
+
+    # -- money ---------------------------------------------------------------------------------------
+
+    def spent(self, now: float) -> tuple[float, float]:
+        """US dollars of this day and this month."""
+        head = self._head
+        return (
+            head[_OF_DAY] / 1e6 if head[_DAY] == day_of(now) else 0.0,
+            head[_OF_MONTH] / 1e6 if head[_MONTH] == month_of(now) else 0.0,
+        )
+
+    def add_money(self, at: float, usd: float, now: float) -> None:
+        """Add (or take back) money in the day and month of `at`, each unless it has passed."""
+        head, amount = self._head, to_micro_usd(usd)
+        for kind, sum_of, period in ((_DAY, _OF_DAY, day_of), (_MONTH, _OF_MONTH, month_of)):
+            if head[kind] != period(now):
+                head[sum_of], head[kind] = 0, period(now)
+            if period(at) == head[kind]:
+                head[sum_of] += amount
+
+    # -- running requests ----------------------------------------------------------------------------
+
+    def running(self) -> int:
+        return sum(self._running.tolist()[1::2])
+
+    def forget_dead(self) -> None:
+        """Free the places of processes that are no more."""
+        values = self._running
+        for at in range(0, len(values), 2):
+            if values[at] and not self._processes.alive(values[at]):
+                values[at + 1] = values[at] = 0
+
+    def add_running(self, count: int) -> bool:
+        """Add to this process's running requests; false where 64 living processes have all places."""
+        values, own = self._running, self._processes.number
+        numbers = values.tolist()[0::2]
+        if own in numbers:
+            at = 2 * numbers.index(own)
+        elif 0 in numbers:
+            at = 2 * numbers.index(0)
+            values[at + 1], values[at] = 0, own
+        else:
+            return False
+        values[at + 1] = max(0, values[at + 1] + count)
+        return True
+
+    def close(self) -> None:
+        self._unmap()
+        os.close(self._fd)
