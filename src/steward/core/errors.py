@@ -5,6 +5,7 @@
         UnknownName       a name that does not exist; carries the nearest one
       Unavailable         retry later, the world failed: network, disk, upstream    exit 4
         TimedOut          an upstream was too slow
+      Exhausted           this machine has run out: descriptors, disk               exit 4
       Refused             the request is refused: key, permission, limit            (HTTP)
       Contradiction       steward caught itself in one: a ledger that does not balance  exit 5
 
@@ -15,6 +16,7 @@ completions or secrets.
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import Final
 
@@ -69,6 +71,31 @@ class Unavailable(StewardError):
 
 class TimedOut(Unavailable):
     """No connection, first byte, next chunk or end in the time that was given for it."""
+
+
+class Exhausted(StewardError):
+    """This machine has run out of something that a request needs; it recovers by itself. Not an upstream's fault."""
+
+    exit_code = 4
+
+
+_RESOURCES: Final = {
+    errno.EMFILE: "this process has no file descriptors left (ulimit -n)",
+    errno.ENFILE: "this machine has no file descriptors left",
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+}
+
+
+def find_exhausted(error: OSError) -> Exhausted | None:
+    """What has run out, where that is the cause of `error`.
+
+    >>> str(find_exhausted(OSError(errno.ENOSPC, "No space left on device")))
+    'the disk is full'
+    """
+    reason = _RESOURCES.get(error.errno or 0)
+    return Exhausted(reason) if reason is not None else None
 
 
 class Refused(StewardError):

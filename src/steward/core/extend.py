@@ -114,6 +114,7 @@ class Engine(Protocol):
         """Post `body` to `endpoint` ("/v1/chat/completions"), with `headers` of the client's beside its own.
 
         :raises Unavailable: no connection, or no first byte in time
+        :raises Exhausted: no descriptor for a connection
         """
         ...
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from steward.core.endpoint import index_endpoints
-from steward.core.errors import Refused
+from steward.core.errors import Exhausted, Refused, find_exhausted
 from steward.core.extend import Authenticator
 from steward.core.identity import Caller, Right
 from steward.gateway.endpoints import GatewayEndpoint
@@ -72,6 +72,8 @@ class Gateway:
             if ALREADY_COUNTED not in request.scope and (endpoint is None or endpoint.permission != "public"):
                 self._rejections.count_rejection(error, "")
             await request.respond(request.refusal(error))
+        except (Exhausted, OSError) as error:
+            await request.respond(request.refusal(explain_failure(error, request.request_id)))
         except Exception:
             log.exception("request failed", extra={"request_id": request.request_id})
             await request.respond(request.refusal(internal_error()))
@@ -90,6 +92,21 @@ class Gateway:
                 headers=(("allow", ", ".join(methods)),),
             )
         return endpoint
+
+
+def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
+    """503 where this machine has run out of something, which `/readyz` shows too; else a mistake of ours."""
+    cause = find_exhausted(error) if isinstance(error, OSError) else error
+    if cause is None:
+        log.error("request failed", exc_info=error, extra={"request_id": request_id})
+        return internal_error()
+    return Refused(
+        f"The gateway cannot take requests now: {cause}. Send the request again later.",
+        status=503,
+        type="api_error",
+        code="out_of_resources",
+        headers=(("retry-after", "5"),),
+    )
 
 
 def check_right(caller: Caller, right: Right) -> None:

@@ -38,8 +38,8 @@ class GatewayService(Protocol):
         """Keep what the body says about an earlier answer; a receipt as JSON. :raises Refused: 400"""
         ...
 
-    async def is_ready(self) -> bool:
-        """Whether a request would be answered."""
+    async def find_problem(self) -> str | None:
+        """Why a request would not be answered now; None where it would be."""
         ...
 
 
@@ -55,8 +55,8 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
         await request.respond(Answer(200, service.list_models(request.caller)))
 
     async def report_ready(request: HttpRequest) -> None:
-        if not await service.is_ready():
-            raise Refused("Not ready: no model is available yet.", status=503, type="api_error", code="not_ready")
+        if (problem := await service.find_problem()) is not None:
+            raise Refused(f"Not ready: {problem}.", status=503, type="api_error", code="not_ready")
         await request.respond(Answer(200, b'{"status":"ok"}'))
 
     return (

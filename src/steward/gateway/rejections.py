@@ -24,6 +24,7 @@ REASONS: Final = frozenset(  # codes of our own refusals; another code counts un
         "malformed_http",
         "model_has_no_price",
         "model_not_found",
+        "out_of_resources",
         "overloaded",
         "rate_limit_exceeded",
         "request_timeout",

@@ -35,6 +35,12 @@ def report_errors(process: str) -> Iterator[None]:
         raise SystemExit(4) from error
 
 
+def raise_descriptor_limit() -> None:
+    """As many open files as the system allows this process, and those that it starts; shells begin with 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def limit_core_dumps() -> None:
     """Allow this process no core dump, nor any process that it starts: the limit is inherited through exec."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -23,7 +23,7 @@ import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.files import write_file
-from steward.processes.lifeline import limit_core_dumps
+from steward.processes.lifeline import limit_core_dumps, raise_descriptor_limit
 from steward.processes.ports import listen
 from steward.workflows.serve.plan import ModelPlan, ServePlan
 from steward.workflows.serve.worker_reports import WorkerVersions
@@ -162,6 +162,7 @@ class Supervisor:
         """
         signal.signal(signal.SIGTERM, self._stop_soon)
         signal.signal(signal.SIGINT, self._stop_soon)
+        raise_descriptor_limit()
         limit_core_dumps()  # before any child runs: a process that has just started must not dump either
         now = time.monotonic()
         for child in self.children:

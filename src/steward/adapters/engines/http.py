@@ -20,7 +20,7 @@ import aiohappyeyeballs
 
 from steward.adapters.engines.http_answer import HttpAnswer
 from steward.adapters.engines.http_connection import UpstreamConnection
-from steward.core.errors import TimedOut, Unavailable
+from steward.core.errors import TimedOut, Unavailable, find_exhausted
 from steward.core.secret import Secret
 from steward.core.timeouts import Timeouts
 
@@ -166,7 +166,9 @@ class HttpEngine:
             raise TimedOut("it did not accept a connection in time") from error
         except ssl.SSLCertVerificationError as error:
             raise Unavailable(f"connection failed (its certificate is not valid: {error.verify_message})") from error
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
+            raise find_exhausted(error) or Unavailable(f"connection failed ({_reason(error)})") from error
+        except UnicodeError as error:
             raise Unavailable(f"connection failed ({_reason(error)})") from error
 
     async def _open(self) -> UpstreamConnection:

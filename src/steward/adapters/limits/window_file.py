@@ -100,7 +100,7 @@ class WindowFile:
         kept = self._read_ring(there) if 0 < there < wanted else []
         size = _RING_AT + wanted * 8
         if os.fstat(self._fd).st_size < size:
-            os.ftruncate(self._fd, size)
+            os.posix_fallocate(self._fd, 0, size)  # a full disk must fail here: a mapped page without room is SIGBUS
         self._unmap()
         self._map = mmap.mmap(self._fd, size)
         self._map.madvise(mmap.MADV_RANDOM)  # else each touch makes 64 KiB of it resident

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from steward.core.errors import Refused
+from steward.core.errors import Exhausted, Refused
 from steward.core.extend import Ledger
 from steward.core.records import Admitted, Outcome, Settled
 from steward.gateway.answer import Answer, AnswerStream
@@ -38,6 +38,9 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Middleware:
             except asyncio.CancelledError:
                 gone = exchange.client_closed  # else this process stops, and its drain limit has passed
                 end("client_closed" if gone else "truncated", 499 if gone else 503)
+                raise
+            except Exhausted:
+                end("refused", 503)
                 raise
             except Exception:
                 end("upstream_error", 500)

@@ -31,6 +31,7 @@ from steward.workflows.sealing import SPOOL, sealer
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
 from steward.workflows.serve.model_versions import read_versions
 from steward.workflows.serve.plan import ServePlan, read_plan
+from steward.workflows.serve.readiness import Readiness, find_lack
 from steward.workflows.serve.worker_reports import WorkerVersions, queue_depths_file
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class WorkerService:
         self._reported: WorkerVersions | None = None
         self._reported_depths: dict[str, QueueDepth] = {}
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
+        self._readiness = Readiness(self._check)
         authenticator = KeyAuthenticator(lambda text: self._keys.find(text))
         self.app = Gateway(build_endpoints(self, self._rejections), authenticator, self._rejections, self)
 
@@ -102,16 +104,24 @@ class WorkerService:
         self._spool.append(record)
         return answer
 
-    async def is_ready(self) -> bool:
-        """A request would be answered: every engine of our own is up, and at least one model answers.
+    async def find_problem(self) -> str | None:
+        return await self._readiness.find_problem()
+
+    async def _check(self) -> str | None:
+        """Every engine of our own must be up, and at least one model must answer.
 
         Somebody else's server that is down does not take the whole gateway out of a load balancer.
         """
+        if (lack := await asyncio.to_thread(find_lack, self.home / "run")) is not None:
+            return lack
         engines = self._current.engines
         answers = await asyncio.gather(*(engine.alive() for engine in engines.values()))
         alive = dict(zip(engines, answers, strict=True))
         own = [model.name for model in self._current.plan.models if model.backend == "embedded"]
-        return any(alive.values()) and all(alive[name] for name in own)
+        down = [name for name in own if not alive[name]]
+        if down:
+            return f"the engine of {', '.join(down)} does not answer"
+        return None if any(alive.values()) else "no model is available yet"
 
     async def start(self) -> None:
         self._report_versions()
