@@ -34,7 +34,8 @@ def test_an_answer_holds_for_a_while_and_no_longer() -> None:
         nonlocal now
         readiness = Readiness(check, lambda: now)
         answers = []
-        for now in (0.0, FRESH_S - 0.1, FRESH_S):
+        for at in (0.0, FRESH_S - 0.1, FRESH_S):
+            now = at
             answers.append(await readiness.find_problem())
         return answers
 
