@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from steward.core.errors import InputError
-from steward.loadtest.arrivals import make_schedule, take_share
-from steward.loadtest.config import Arrival
+from steward.loadtest.arrivals import make_schedule, replay_schedule, share_of_run, take_share
+from steward.loadtest.config import Arrival, LoadConfig
 from steward.loadtest.statistics import compute_dispersion
 
 
@@ -66,3 +66,31 @@ def test_repeated_gaps_of_processes_that_share_a_seed_would_be_seen():
 def test_too_many_are_refused_before_they_are_made():
     with pytest.raises(InputError, match="at most 20,000,000"):
         make_schedule(Arrival(rate=1e6), 3600, None, 0)
+
+
+def test_l2_a_burst_is_due_at_once():
+    assert list(make_schedule(Arrival(kind="burst"), None, 5, 0)) == [0.0] * 5
+
+
+def test_a_trace_keeps_its_gaps():
+    assert list(replay_schedule([5.0, 6.0, 9.0], 2.0, None, None)) == [0.0, 0.5, 2.0]
+    assert list(replay_schedule([5.0, 6.0, 9.0], 1.0, 4.0, None)) == [0.0, 1.0]
+    assert list(replay_schedule([5.0, 6.0, 9.0], 1.0, None, 2)) == [0.0, 1.0]
+
+
+def config(**fields):
+    return LoadConfig(**({"url": "http://h", "model": "m"} | fields))
+
+
+def test_each_process_sends_its_share():
+    constant = Arrival(kind="constant", rate=2.0)
+    assert list(share_of_run(config(arrival=constant, duration_s=2.0, warmup_s=1.0), [], 1, 2)) == [0.5, 1.5, 2.5]
+    assert list(share_of_run(config(arrival=constant, requests=3), [], 0, 2)) == [0.0, 1.0]
+    assert list(share_of_run(config(arrival=Arrival(kind="concurrency", concurrency=3)), [], 0, 1)) == []
+    trace = config(arrival=Arrival(kind="trace"), trace="t", speed=0.5)
+    assert list(share_of_run(trace, [1.0, 2.0, 4.0], 0, 2)) == [0.0, 6.0]
+
+
+def test_a_constant_ramp_is_poisson():
+    times = make_schedule(Arrival(kind="ramp", start_rate=50, rate=50), 100, None, 1)
+    assert len(times) == pytest.approx(5000, rel=0.05)

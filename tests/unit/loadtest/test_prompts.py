@@ -1,10 +1,11 @@
+import statistics
+
 import msgspec
 import pytest
 
-from steward.core.errors import InputError
 from steward.loadtest.config import LoadConfig
-from steward.loadtest.prompt_files import PromptRow, read_prompt_rows
-from steward.loadtest.prompts import PromptSource
+from steward.loadtest.prompt_files import PromptRow
+from steward.loadtest.prompts import WORDS, PromptSource, Vocabulary, build_vocabulary
 
 
 def config(**given):
@@ -67,35 +68,64 @@ def test_blocks_of_a_trace_are_the_same_text_wherever_they_come():
     assert one.split()[:512] == other.split()[:512] and one.split()[512:1024] != other.split()[512:1024]
 
 
-def test_traces_of_three_kinds(tmp_path):
-    path = tmp_path / "trace.jsonl"
-    path.write_text(
-        '{"timestamp": 1500, "input_length": 10, "output_length": 5, "hash_ids": [0]}\n'
-        '{"at_s": 2, "input_tokens": 20, "output_tokens": 6}\n\n{"at_s": 2.5, "prompt": "hi"}\n'
-    )
-    rows = read_prompt_rows(path, trace=True)
-    assert [row.at_s for row in rows] == [1.5, 2.0, 2.5] and rows[0].blocks == (0,) and rows[1].output_tokens == 6
+def test_l6_prompts_are_exact_with_a_tokenizer():
+    """A tokenizer of one token a word of up to four letters, and two tokens for longer ones."""
+
+    def count(text):
+        return sum(1 if len(word) <= 4 else 2 for word in text.split())
+
+    source = PromptSource(config(input_tokens="40", shared_prefix_tokens=7), count=count)
+    assert source.vocabulary.is_exact and {count(text) for text in texts(source)} == {40}
+    assert all(len(word) <= 4 for word in source.vocabulary.words)
+
+
+def test_l6_where_words_are_not_tokens_their_mean_is_used():
+    characters = build_vocabulary(len)
+    assert not characters.is_exact and characters.per_token == pytest.approx(len(WORDS) / len(" ".join(WORDS)))
+    source = PromptSource(config(input_tokens="1000"), count=len)
+    assert statistics.mean(map(len, texts(source))) == pytest.approx(1000, rel=0.1)
+    assert build_vocabulary(None) == Vocabulary() and not Vocabulary().is_exact
+
+
+def test_words_that_join_with_their_neighbours_are_not_exact():
+    assert not build_vocabulary(lambda text: 1 if len(text.split()) > 2 else len(text.split())).is_exact
 
 
 @pytest.mark.parametrize(
-    "line, said",
+    "row, asked, tokens",
     [
-        ('{"at_s": 1, "prompt": "x"}', r":2: 1 s comes after 5 s.*sort"),
-        ('{"prompt": "x"}', ":2: no time"),
-        ('{"at_s": 6}', ":2: no prompt and no length; expected a JSON object with prompt"),
-        ("{oops", ":2: "),
-        ('{"at_s": "soon", "prompt": "x"}', ":2: could not convert"),
+        (None, (40, 8), 40),
+        (PromptRow(input_tokens=5, output_tokens=6), (5, 6), 5),
+        (PromptRow(input_tokens=5), (5, 8), 5),
+        (PromptRow(messages=({"role": "user", "content": "x" * 20},)), (None, None), 5),
+        (PromptRow(messages=({"role": "user", "content": "x"},), input_tokens=9, output_tokens=2), (9, 2), 9),
+        (PromptRow(messages=({"role": "user", "content": "x"},)), (None, None), 1),  # at least one
     ],
 )
-def test_a_line_that_cannot_be_used_is_named(tmp_path, line, said):
-    (tmp_path / "trace.jsonl").write_text('{"at_s": 5, "prompt": "a"}\n' + line + "\n")
-    with pytest.raises(InputError, match=said):
-        read_prompt_rows(tmp_path / "trace.jsonl", trace=True)
+def test_l6_what_is_asked_for_is_the_rows_own(row, asked, tokens):
+    source = PromptSource(config(input_tokens="40", output_tokens="8"), [row] if row else [])
+    assert source.asked_tokens(3) == asked and source.estimate_input_tokens(3) == tokens
+    assert source.max_tokens(3) == (asked[1] or 8)
 
 
-def test_a_text_file_holds_a_prompt_a_line(tmp_path):
-    (tmp_path / "prompts.txt").write_text("one\ntwo\n")
-    assert [row.messages[0]["content"] for row in read_prompt_rows(tmp_path / "prompts.txt")] == ["one", "two"]
-    with pytest.raises(InputError, match="no rows"):
-        (tmp_path / "empty.jsonl").write_text("\n")
-        read_prompt_rows(tmp_path / "empty.jsonl")
+def test_a_given_text_is_counted_by_the_tokenizer():
+    rows = [PromptRow(messages=({"role": "user", "content": "one two three"},))]
+    assert PromptSource(config(), rows, count=lambda text: len(text.split())).estimate_input_tokens(0) == 3
+
+
+def test_which_runs_are_conversations():
+    user = {"role": "user", "content": "a"}
+    assert PromptSource(config(turns=2)).is_conversation() and not PromptSource(config()).is_conversation()
+    assert PromptSource(config(), [PromptRow(messages=(user, user))]).is_conversation()
+    assert not PromptSource(config(), [PromptRow(messages=(user,))]).is_conversation()
+
+
+def test_a_later_turn_is_as_long_as_the_first():
+    source = PromptSource(config(turns=3, input_tokens="25"))
+    turn = source.next_messages(0, 1, source.first_messages(0), "An answer.")
+    assert len(turn[-1]["content"].split()) == 25
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 4, 5, 40])
+def test_short_prompts_have_their_length(tokens):
+    assert {len(text.split()) for text in texts(PromptSource(config(input_tokens=str(tokens))))} == {tokens}

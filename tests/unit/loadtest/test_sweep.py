@@ -1,12 +1,15 @@
 from typing import Any
 
-from steward.loadtest.sweep import SweepPoint, choose_next_sweep_rate, summarize_sweep
+import pytest
+
+from steward.core.load_report import ClientHealth, LoadReport, Quantiles
+from steward.loadtest.sweep import SweepPoint, choose_next_sweep_rate, make_sweep_point, summarize_sweep
 
 
 def point(rate=None, users=None, answered=0.0, saturated=False):
     nothing = dict.fromkeys(("ttft_p50_ms", "ttft_p95_ms", "tpot_p50_ms", "tpot_p95_ms", "e2e_p50_ms", "e2e_p95_ms"))
     return SweepPoint(
-        rate=rate, concurrency=users, achieved_rate=rate or 0.0, answered_rate=answered, output_tok_s=0.0,
+        rate=rate, concurrency=users, achieved_rate=rate or 0.0, answered_rate=answered, output_tok_s=2 * answered,
         concurrency_mean=0.0, failed=0, saturated=saturated, valid=True, **nothing,
     )  # fmt: skip
 
@@ -16,9 +19,72 @@ def test_a_sweep_doubles_until_saturated_and_then_looks_closer():
     while (rate := choose_next_sweep_rate(points, 1.0, 12)) is not None:
         points.append(point(rate, answered=min(rate, 10), saturated=rate > 10))
     found = summarize_sweep("m", "u", "poisson", points)
-    assert found.capacity_rate == 10 and 10 < found.saturates_at < 11.5 and len(points) <= 12
+    assert found.capacity_rate == 10 and found.capacity_tok_s == 20 and len(points) <= 12
+    assert found.keeps_up_to <= 10 < found.saturates_at < 11.5
+
+
+def test_the_next_rate():
+    assert choose_next_sweep_rate([point(4, saturated=True)], 4.0, 9) == 2
+    assert choose_next_sweep_rate([point(4)], 4.0, 9) == 8 and choose_next_sweep_rate([point(4)], 4.0, 1) is None
+    assert choose_next_sweep_rate([point(4), point(16, saturated=True)], 4.0, 9) == 8  # the middle by ratio
+    assert choose_next_sweep_rate([point(10), point(10.9, saturated=True)], 4.0, 9) is None  # too narrow
+    near = [point(4), point(8), point(16, saturated=True)]
+    assert choose_next_sweep_rate(near, 4.0, 9) in (pytest.approx(11.31, abs=0.01), pytest.approx(5.657, abs=0.01))
 
 
 def test_users_that_bring_nothing_more_are_the_knee():
     points = [point(users=count, answered=min(count, 8) * 5.0) for count in (1, 2, 4, 8, 16, 32)]
-    assert summarize_sweep("m", "u", "concurrency", points).saturates_at == 16
+    found = summarize_sweep("m", "u", "concurrency", points)
+    assert (found.keeps_up_to, found.saturates_at) == (8, 16)
+    assert found.describe() == (
+        "The server kept up with 8 users and was saturated from 16; it answered at most 40 requests per second"
+    )
+    rising = summarize_sweep("m", "u", "concurrency", points[:4])
+    assert (rising.keeps_up_to, rising.saturates_at) == (8, None)
+
+
+def test_a_tenth_of_their_part_is_enough_of_users():
+    more = [point(users=1, answered=10.0), point(users=2, answered=11.0)]  # + 10 % from + 100 % users
+    assert summarize_sweep("m", "u", "concurrency", more).saturates_at is None
+    less = [point(users=1, answered=10.0), point(users=2, answered=10.9)]
+    assert summarize_sweep("m", "u", "concurrency", less).saturates_at == 2
+
+
+@pytest.mark.parametrize(
+    "saturated, keeps, saturates, said",
+    [
+        ([0, 0, 1, 1], 2, 4, "kept up with 2 requests per second and was saturated from 4"),
+        ([0, 0, 0, 0], 8, None, "kept up with 8 requests per second and was not saturated"),
+        ([1, 1, 1, 1], None, 1, "was saturated from 1 requests per second on"),
+        ([0, 1, 0, 1], 1, 8, "kept up with 1 requests per second and was saturated from 8"),  # 2 and 4 contradict
+        ([0, 1, 1, 0], 1, None, "kept up with 1 requests per second; above, the steps contradict each other"),
+        ([1, 1, 1, 0], None, None, "Some steps were saturated and higher ones were not"),
+    ],
+)
+def test_l7_the_sentence_is_true_of_every_step(saturated, keeps, saturates, said):
+    points = [point(2**place, answered=2**place, saturated=bool(state)) for place, state in enumerate(saturated)]
+    found = summarize_sweep("m", "u", "poisson", points[::-1])
+    assert (found.keeps_up_to, found.saturates_at) == (keeps, saturates) and said in found.describe()
+    assert found.describe().endswith("it answered at most 8 requests per second")
+
+
+def test_a_sweep_without_steps():
+    found = summarize_sweep("m", "u", "poisson", [], partial=True)
+    assert found.describe() == "No step was finished" and found.partial and found.capacity_rate == 0
+
+
+def report(answered, achieved=10.0, users=None):
+    client = ClientHealth(late_ms=Quantiles(), loop_lag_ms=Quantiles(), cpu_share=0.1)
+    return LoadReport(
+        url="u", model="m", arrival="poisson", started_at=0.0, duration_s=1.0, achieved_rate=achieved, sent=10,
+        failed=0, answered=10, valid=True, client=client, answered_rate=answered, requested_concurrency=users,
+        requested_rate=None if users else achieved, ttft_ms=Quantiles(p50=1.0, p95=2.0),
+    )  # fmt: skip
+
+
+def test_a_step_is_saturated_where_a_tenth_is_not_answered_in_time():
+    assert not make_sweep_point(report(9.0), False).saturated and make_sweep_point(report(8.9), False).saturated
+    assert make_sweep_point(report(9.0), True).saturated and not make_sweep_point(report(1.0, users=4), False).saturated
+    found = make_sweep_point(report(9.0), False)
+    assert (found.load, found.ttft_p50_ms, found.ttft_p95_ms, found.describe_load()) == (10, 1.0, 2.0, "10 req/s")
+    assert make_sweep_point(report(1.0, users=4), False).describe_load() == "4 users"

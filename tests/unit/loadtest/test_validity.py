@@ -3,8 +3,7 @@ import pytest
 
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles
 from steward.loadtest.recorder import SenderStats, TokenTotals
-from steward.loadtest.report import render_report
-from steward.loadtest.validity import RunFacts, collect_warnings, find_invalid_reasons
+from steward.loadtest.validity import RunFacts, collect_warnings, find_invalid_reasons, sum_totals
 
 HEALTH = ClientHealth(late_ms=Quantiles(p99=1.0), loop_lag_ms=Quantiles(p99=1.0), cpu_share=0.2)
 GOOD = LoadReport(
@@ -56,7 +55,74 @@ def test_warnings_name_what_a_reader_must_know():
     assert "estimated" in told(changed(tokens_from="estimated"))
 
 
-def test_the_page_escapes_names_and_says_invalid_first():
-    page = render_report(msgspec.structs.replace(GOOD, valid=False, invalid_reasons=("late & slow",)))
-    assert "<m>" not in page and "&lt;m&gt;" in page and page.index("Invalid:") < page.index("Latencies")
-    assert "late &amp; slow" in page and "<script" not in page
+@pytest.mark.parametrize(
+    "fields, valid",
+    [
+        ({"late_ms": Quantiles(p99=10.0)}, True),
+        ({"late_ms": Quantiles(p99=10.1)}, False),
+        ({"loop_lag_ms": Quantiles(p99=10.0)}, True),
+        ({"cpu_share": 0.9}, True),
+        ({"cpu_share": 0.91}, False),
+        ({"achieved_rate": 9.81}, True),  # 600 requests took 61.2 s for 60: two percent
+        ({"achieved_rate": 9.79}, False),
+        ({"achieved_rate": 10.3}, False),
+        ({"achieved_rate": 5.0, "sent": 50, "answered": 50}, True),  # too few to tell
+        ({"achieved_rate": 5.0, "requested_concurrency": 4}, True),
+        ({"dispersion_asked": 1.0, "dispersion_achieved": 1.09}, True),
+        ({"dispersion_asked": 1.0, "dispersion_achieved": 0.89}, False),
+        ({"dispersion_asked": 4.0, "dispersion_achieved": 4.39}, True),  # a tenth of what was asked for
+        ({"dispersion_asked": 0.0, "dispersion_achieved": 0.11}, False),
+        ({"dispersion_asked": None, "dispersion_achieved": 3.0}, True),
+    ],
+)
+def test_where_a_run_stops_being_valid(fields, valid):
+    assert (find_invalid_reasons(changed(**fields), FACTS) == ()) == valid
+
+
+def test_short_runs_may_be_late_by_twice_the_budget():
+    short = changed(sent=60, answered=60, achieved_rate=60.0)  # 1 s for 1.01 s
+    assert find_invalid_reasons(short, msgspec.structs.replace(FACTS, scheduled_rate=60.9)) == ()  # 15 ms
+    assert find_invalid_reasons(short, msgspec.structs.replace(FACTS, scheduled_rate=61.5)) != ()  # 24 ms
+
+
+def test_l2_a_burst_has_no_schedule_to_keep():
+    burst = changed(arrival="burst", achieved_rate=5000.0, late_ms=Quantiles(p99=90.0), e2e_ms=Quantiles(p50=1000.0))
+    assert find_invalid_reasons(burst, FACTS) == ()  # a tenth of the median answer
+    assert find_invalid_reasons(msgspec.structs.replace(burst, e2e_ms=Quantiles(p50=800.0)), FACTS) != ()
+
+
+@pytest.mark.parametrize("got, warned", [(105, False), (106, True), (95, False), (94, True)])
+def test_tokens_may_differ_by_five_percent(got, warned):
+    for totals in ("input_totals", "output_totals"):
+        stats = [SenderStats(**{totals: TokenTotals(requests=1, asked=100, got=got)})]
+        assert ("were asked for" in told(GOOD, stats=stats)) == warned
+
+
+def test_l6_a_prompt_of_other_tokens_is_told_with_its_reason():
+    stats = [SenderStats(input_totals=TokenTotals(requests=2, asked=80, got=128))]
+    assert "prompts have 64.0 tokens, 40 were asked for; count exactly with --tokenizer" in told(GOOD, stats=stats)
+    assert "40 were asked for; its chat template adds them" in told(GOOD, stats=stats, text_is_exact=True)
+    assert "asked for" not in told(changed(tokens_from="estimated"), stats=stats)
+    assert "asked for" not in told(changed(endpoint="embeddings"), stats=stats)
+
+
+def test_l1_bundles_and_buffered_streams_are_told():
+    assert "the server bundles tokens, 5.0 in an event" in told(changed(tokens_per_event_mean=5.0))
+    assert told(changed(tokens_per_event_mean=1.5)) == ""
+    assert "7 of 600 answers arrived all at once" in told(GOOD, unknown_tpot=7)
+
+
+def test_few_answers_and_repeated_requests():
+    assert "99 answers are too few for a p99" in told(changed(answered=99)) and told(changed(answered=100)) == ""
+    assert "1 answer is too few" in told(changed(answered=1)) and "too few" not in told(changed(answered=0))
+    assert "3 requests were sent again" in told(GOOD, stats=[SenderStats(retried=1), SenderStats(retried=2)])
+    assert "1 request was sent again" in told(GOOD, stats=[SenderStats(retried=1)])
+    assert "no answer arrived as a stream with text" in told(changed(ttft_ms=Quantiles()))
+    assert "as a stream" not in told(changed(ttft_ms=Quantiles(), streamed=False))
+
+
+def test_means_of_tokens_over_processes():
+    assert sum_totals([TokenTotals(1, 10, 20), TokenTotals(3, 50, 100)]) == (15.0, 30.0) and sum_totals([]) == (
+        0.0,
+        0.0,
+    )

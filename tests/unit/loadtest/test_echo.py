@@ -1,0 +1,145 @@
+import asyncio
+
+import msgspec
+
+from steward.loadtest.echo import EchoConnection, EchoServer, EchoTiming, make_answer, make_event, make_last_events
+from steward.loadtest.response import ResponseParser
+from steward.loadtest.timer import clock
+
+
+class Written:
+    def __init__(self):
+        self.data = b""
+        self.times = []
+
+    def write(self, data):
+        self.data += data
+        self.times.append(clock())
+
+
+def connect(server):
+    made = EchoConnection(server)
+    made.transport = Written()
+    return made
+
+
+def ask(connection, tokens=3, stream=True, get=None):
+    body = msgspec.json.encode({"max_tokens": tokens, "stream": stream, "prompt": "a b c"})
+    head = b"POST /v1 HTTP/1.1" if get is None else b"GET %b HTTP/1.1" % get
+    connection.times.append(clock())
+    data = b"%b\r\nContent-Length: %d\r\n\r\n%b" % (head, 0 if get else len(body), b"" if get else body)
+    connection.pieces.append(data)
+    connection.on_data(data)
+
+
+def parse(data):
+    found = ResponseParser(keep_text=True)
+    found.feed([1.0], [data])
+    found.finish(2.0)
+    return found
+
+
+def serve(timing, *asked, **options):
+    """Ask on connections of their own, and wait until all have their end."""
+
+    async def go():
+        server = EchoServer(timing, asyncio.get_running_loop())
+        connections = [connect(server) for _ in asked]
+        began = clock()
+        for one, tokens in zip(connections, asked, strict=True):
+            ask(one, tokens, **options)
+        end = b"0\r\n\r\n" if options.get("stream", True) else b"}"
+        while not all(one.transport.data.endswith(end) for one in connections):
+            await asyncio.sleep(0.001)
+        return server, [one.transport for one in connections], began
+
+    return asyncio.run(asyncio.wait_for(go(), 10))
+
+
+def test_tokens_come_at_their_times():
+    server, (written,), began = serve(EchoTiming(first_ms=20, gap_ms=10), 4)
+    found = parse(written.data)
+    assert found.text == ["w0 ", "w1 ", "w2 ", "w3 "] and found.usage.completion_tokens == 4 and found.cause == "ok"
+    late = [at - began - 0.02 - 0.01 * number for number, at in enumerate(written.times)]
+    assert min(late) > -0.001 and len(late) == 4 and server.requests == 1 and len(server.lateness) == 4
+
+
+def test_several_tokens_in_an_event():
+    _, (written,), _ = serve(EchoTiming(first_ms=1, gap_ms=1, per_event=2), 5)
+    assert parse(written.data).text == ["w0 w1 ", "w2 w3 ", "w4 "]
+
+
+def test_a_whole_answer():
+    _, (written,), _ = serve(EchoTiming(first_ms=1, gap_ms=1), 3, stream=False)
+    found = parse(written.data)
+    assert found.text == ["w0 w1 w2"] and found.usage.completion_tokens == 3 and not found.streamed
+
+
+def test_one_slot_serves_one_after_another():
+    server, written, began = serve(EchoTiming(first_ms=10, gap_ms=5, slots=1), 2, 2)
+    first, second = (one.times for one in written)
+    assert first[-1] <= second[0] and second[-1] - began > 0.0299 and server._busy == 0  # twice 10 + 5 ms
+
+
+def test_a_fixed_number_of_tokens_overrides_what_is_asked():
+    _, (written,), _ = serve(EchoTiming(first_ms=1, gap_ms=1, tokens=2), 9)
+    assert parse(written.data).usage.completion_tokens == 2
+
+
+def test_a_request_in_two_pieces_and_one_behind_another():
+    async def go():
+        server = EchoServer(EchoTiming(first_ms=0, gap_ms=0), asyncio.get_running_loop())
+        one = connect(server)
+        for piece in (b"POST / HTTP/1.1\r\ncontent-len", b"gth: 2\r\n\r\n{", b"}GET /x"):
+            one.times.append(clock())
+            one.pieces.append(piece)
+            one.on_data(piece)
+        return server.requests, one.pieces
+
+    assert asyncio.run(go()) == (1, [b"GET /x"])
+
+
+def test_lateness_is_told_and_forgotten():
+    async def go():
+        server = EchoServer(EchoTiming(), asyncio.get_running_loop())
+        server.lateness = [1000, 3000, 2000]
+        one = connect(server)
+        ask(one, get=b"/lateness")
+        return one.transport.data.partition(b"\r\n\r\n")[2], server.take_lateness_ms()
+
+    told, rest = asyncio.run(go())
+    assert msgspec.json.decode(told) == {"p50": 2.0, "p90": 3.0, "p99": 3.0, "max": 3.0} and rest == {}
+
+
+def test_other_pages_name_the_model():
+    async def go():
+        one = connect(EchoServer(EchoTiming(), asyncio.get_running_loop()))
+        ask(one, get=b"/v1/models")
+        return one.transport.data
+
+    assert b'"id":"echo"' in asyncio.run(go())
+
+
+def test_a_stream_that_is_gone_gives_its_slot_to_the_next():
+    async def go():
+        server = EchoServer(EchoTiming(first_ms=5, gap_ms=5, slots=1), asyncio.get_running_loop())
+        gone, waiting, last = (connect(server) for _ in range(3))
+        for one in (gone, waiting, last):
+            ask(one, 2)
+        gone.on_lost()
+        waiting.on_lost()
+        while not last.transport.data.endswith(b"0\r\n\r\n"):
+            await asyncio.sleep(0.001)
+        return gone.transport.data, waiting.transport.data
+
+    assert asyncio.run(asyncio.wait_for(go(), 10)) == (b"", b"")
+
+
+def test_the_bytes_of_events_and_answers():
+    found = ResponseParser(keep_text=True)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+    found.feed([1.0, 2.0], [head + make_event(7, 2), make_last_events(5, 2)])
+    found.finish(3.0)
+    assert found.text == ["w7 w8 "] and found.usage.total_tokens == 7 and found.ended
+    whole = parse(make_answer(5, 2))
+    assert whole.usage.total_tokens == 7 and whole.text == ["w0 w1"]
