@@ -14,7 +14,7 @@ class Loop:
 
 
 def work(next_send=float("inf"), to_make=0):
-    made = []
+    made: list[int] = []
 
     def make_next():
         if len(made) >= to_make:

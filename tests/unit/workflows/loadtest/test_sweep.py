@@ -41,7 +41,8 @@ def server(monkeypatch):
 
 
 def test_given_rates_are_run_in_their_order(server):
-    made, lines = server(1e9), []
+    made = server(1e9)
+    lines: list[str] = []
     found = workflow.sweep(CONFIG, rates=(20.0, 10.0), step_s=2.0, on_line=lines.append)
     assert made.loads == [20.0, 10.0] and [point.load for point in found.points] == [10.0, 20.0]
     assert found.arrival == "constant" and "20 req/s: " in lines[0] and not found.partial and found.saturates_at is None
