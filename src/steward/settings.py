@@ -77,7 +77,7 @@ class Settings(Section):
         return self.models or [ModelConfig(name="starter", backend="embedded")]
 
 
-class Loaded(msgspec.Struct, frozen=True):
+class LoadedSettings(msgspec.Struct, frozen=True):
     """Settings, where each value came from ("gateway.port" → "steward.yaml:3"), and the file."""
 
     settings: Settings
@@ -85,12 +85,12 @@ class Loaded(msgspec.Struct, frozen=True):
     path: Path | None
 
 
-def load(
+def load_settings(
     path: Path | None = None,
     overrides: Mapping[str, object] | None = None,
     environ: Mapping[str, str] = os.environ,
     folder: Path | None = None,
-) -> Loaded:
+) -> LoadedSettings:
     """Read, merge and check the settings.
 
     `path` must exist when given; without it `steward.yaml` in `folder` is read if there is one.
@@ -103,14 +103,14 @@ def load(
         tree, lines = read_mapping(file, such_as="gateway")
         origins.update({dotted: f"{file.name}:{line}" for dotted, line in lines.items()})
     for dotted, value, origin in (*_from_environment(environ), *_from_command(overrides or {})):
-        _set(tree, dotted, value, origin)
+        _set_value(tree, dotted, value, origin)
         origins[dotted] = origin
-    settings = validate(Settings, tree, lambda dotted: _origin(dotted, origins, file))
+    settings = validate(Settings, tree, lambda dotted: _find_origin(dotted, origins, file))
     _check_names(settings, origins, file)
-    return Loaded(settings, origins, file if file.exists() else None)
+    return LoadedSettings(settings, origins, file if file.exists() else None)
 
 
-def home_of(loaded: Loaded) -> Path:
+def resolve_home(loaded: LoadedSettings) -> Path:
     """The data folder, absolute; relative ones stand beside the file."""
     base = loaded.path.parent if loaded.path else Path.cwd()
     asked = loaded.origins.get("home", "")
@@ -119,7 +119,7 @@ def home_of(loaded: Loaded) -> Path:
     return (base / loaded.settings.home).absolute()
 
 
-def walk(settings: Settings, origins: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
+def list_values(settings: Settings, origins: Mapping[str, str]) -> Iterator[tuple[str, object, str]]:
     """Every value with its dotted key and origin."""
 
     def descend(prefix: str, value: object) -> Iterator[tuple[str, object, str]]:
@@ -135,7 +135,7 @@ def walk(settings: Settings, origins: Mapping[str, str]) -> Iterator[tuple[str, 
     yield from descend("", settings.model_dump(mode="json"))
 
 
-def schema() -> dict[str, Any]:
+def build_json_schema() -> dict[str, Any]:
     """JSON Schema of steward.yaml, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
 
@@ -159,7 +159,7 @@ def _from_command(overrides: Mapping[str, object]) -> Iterator[tuple[str, object
         yield dotted, value, "command line"
 
 
-def _set(tree: dict[str, Any], dotted: str, value: object, origin: str) -> None:
+def _set_value(tree: dict[str, Any], dotted: str, value: object, origin: str) -> None:
     *parents, last = dotted.split(".")
     for parent in parents:
         inner = tree.get(parent)
@@ -174,7 +174,7 @@ def _set(tree: dict[str, Any], dotted: str, value: object, origin: str) -> None:
 # -- places -------------------------------------------------------------------------------------------
 
 
-def _origin(dotted: str, origins: Mapping[str, str], file: Path) -> str:
+def _find_origin(dotted: str, origins: Mapping[str, str], file: Path) -> str:
     """The origin of the key, or of the nearest section around it."""
     while dotted:
         if dotted in origins:
@@ -191,7 +191,7 @@ def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> 
     for kind, given in (("model", names), ("route", routes), ("prompt", prompts)):
         for index, name in enumerate(given):
             if name in given[:index]:
-                where = _origin(f"{kind}s.{index}.name", origins, file)
+                where = _find_origin(f"{kind}s.{index}.name", origins, file)
                 raise InputError(f"{where}: two {kind}s are called {name!r}; names must differ")
     for number, item in enumerate(settings.routes):
         used = [(f"targets.{index}.model", target.model) for index, target in enumerate(item.targets)]
@@ -199,5 +199,5 @@ def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> 
         used += [("shadow.model", item.shadow.model)] if item.shadow else []
         for key, name in used:
             if name not in names:
-                where = _origin(f"routes.{number}.{key}", origins, file)
+                where = _find_origin(f"routes.{number}.{key}", origins, file)
                 raise UnknownName(f"model (in route {item.name!r})", name, names, where)

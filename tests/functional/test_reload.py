@@ -20,7 +20,7 @@ import pytest
 from conftest import Deployment, mock, run, until
 from steward.core.records import Admitted
 from steward.gateway.ledger import decode_frames
-from steward.workflows.reload import ask
+from steward.workflows.reload import request_reload
 
 
 class Configured(Deployment):
@@ -125,7 +125,7 @@ def test_no_request_is_dropped_under_load(start: Start, upstream: str, long_upst
     try:
         for price, more in ((1.0, ""), (1.0, routes), (2.0, routes + limits)):
             deployment.file.write_text(text(upstream, long_upstream, price, more))
-            reports.append(ask(deployment.home, deployment.state()["pid"]))
+            reports.append(request_reload(deployment.home, deployment.state()["pid"]))
         open_streams = 12 - len(streams)
         assert deployment.ask("both")[0] == 200
     finally:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from steward.core.errors import InputError, UnknownName
-from steward.settings import home_of, load, schema, walk
+from steward.settings import build_json_schema, list_values, load_settings, resolve_home
 
 
 def write(folder: Path, text: str) -> Path:
@@ -14,10 +14,10 @@ def write(folder: Path, text: str) -> Path:
 
 def test_precedence(tmp_path: Path) -> None:
     path = write(tmp_path, "gateway: {port: 1, host: a, workers: 1}\n")
-    loaded = load(path, {"gateway.port": 3}, {"STEWARD_GATEWAY__PORT": "2", "STEWARD_GATEWAY__WORKERS": "2"})
+    loaded = load_settings(path, {"gateway.port": 3}, {"STEWARD_GATEWAY__PORT": "2", "STEWARD_GATEWAY__WORKERS": "2"})
     gateway = loaded.settings.gateway
     assert (gateway.port, gateway.workers, gateway.host) == (3, 2, "a")
-    origins = {key: origin for key, _, origin in walk(loaded.settings, loaded.origins)}
+    origins = {key: origin for key, _, origin in list_values(loaded.settings, loaded.origins)}
     assert origins["gateway.port"] == "command line"
     assert origins["gateway.workers"] == "environment STEWARD_GATEWAY__WORKERS"
     assert origins["gateway.host"] == "steward.yaml:1" and origins["store.kind"] == "default"
@@ -50,28 +50,28 @@ def test_precedence(tmp_path: Path) -> None:
 )
 def test_errors_name_line_and_key(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(InputError) as caught:
-        load(write(tmp_path, text), environ={})
+        load_settings(write(tmp_path, text), environ={})
     assert says in str(caught.value)
 
 
 def test_a_literal_secret_is_refused_and_not_repeated(tmp_path: Path) -> None:
     text = "models: [{name: a, backend: openai, url: 'http://x', key: sk-12345}]\n"
     with pytest.raises(InputError, match="never the value itself") as caught:
-        load(write(tmp_path, text), environ={})
+        load_settings(write(tmp_path, text), environ={})
     assert "sk-12345" not in str(caught.value)
 
 
 def test_routes_must_lead_somewhere(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="did you mean 'starter'"):
-        load(write(tmp_path, "routes: [{name: r, targets: [{model: startr}]}]\n"), environ={})
+        load_settings(write(tmp_path, "routes: [{name: r, targets: [{model: startr}]}]\n"), environ={})
 
 
 def test_missing_file_and_home(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
-        load(tmp_path / "none.yaml", environ={})
-    assert home_of(load(write(tmp_path, "home: data\n"), environ={})) == tmp_path / "data"
-    assert load(folder=tmp_path / "empty", environ={}).settings.effective_models()[0].name == "starter"
+        load_settings(tmp_path / "none.yaml", environ={})
+    assert resolve_home(load_settings(write(tmp_path, "home: data\n"), environ={})) == tmp_path / "data"
+    assert load_settings(folder=tmp_path / "empty", environ={}).settings.effective_models()[0].name == "starter"
 
 
 def test_schema_forbids_unknown_keys() -> None:
-    assert schema()["additionalProperties"] is False
+    assert build_json_schema()["additionalProperties"] is False

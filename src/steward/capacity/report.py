@@ -15,7 +15,7 @@ import msgspec
 from steward.capacity.plan import Plan, PredictionInterval
 from steward.capacity.sizing import PlanOption
 from steward.web import page
-from steward.web.charts import Line, bar_chart, line_chart
+from steward.web.charts import ChartSeries, bar_chart, line_chart
 
 
 class RatePoint(msgspec.Struct, frozen=True):
@@ -90,9 +90,9 @@ def _per_token(curve: Sequence[RatePoint], plan: Plan) -> str:
 
 
 def _latency(title: str, values: Sequence[float | None], limit: float | None, curve: Sequence[RatePoint]) -> str:
-    lines = [Line("p95", tuple(values), "a")]
+    lines = [ChartSeries("p95", tuple(values), "a")]
     if limit is not None:
-        lines.append(Line("objective", tuple([limit] * len(curve)), "d"))
+        lines.append(ChartSeries("objective", tuple([limit] * len(curve)), "d"))
     labels = [f"{point.rate:.3g}/s" for point in curve]
     top = max((value for line in lines for value in line.values if value is not None), default=0.0)
     unit = _seconds if top >= 1000 else _milliseconds
@@ -116,10 +116,10 @@ def _milliseconds(value_ms: float) -> str:
 def _memory(choices: Sequence[PlanOption]) -> str:
     parts = (("weights", "weights_gib", "a"), ("KV cache", "kv_gib", "b"), ("activations", "activation_gib", "c"))
     lines = [
-        Line(name, tuple(max(0.0, getattr(choice.memory, field)) for choice in choices), style)
+        ChartSeries(name, tuple(max(0.0, getattr(choice.memory, field)) for choice in choices), style)
         for name, field, style in parts
     ]
-    lines.append(Line("engine", tuple(choice.memory.overhead_gib for choice in choices), "d"))
+    lines.append(ChartSeries("engine", tuple(choice.memory.overhead_gib for choice in choices), "d"))
     labels = [re.sub(r"-(SXM|PCIe|NVL).*|-\d+GB", "", choice.gpu) for choice in choices]
     return bar_chart("Memory of one accelerator, GiB", labels, lines, lambda value: f"{value:,.3g}", head="Accelerator")
 
@@ -129,11 +129,11 @@ def _costs(costs: Sequence[ObjectiveCost], objective: str) -> str:
     labels = [f"{cost.objective_ms:,.3g} ms" for cost in costs]
     draw = partial(line_chart, at=[cost.objective_ms for cost in costs], head=f"{objective}, ms")
     if any(cost.usd_per_hour is not None for cost in costs):
-        dollars = Line("USD an hour", tuple(cost.usd_per_hour for cost in costs), "a")
+        dollars = ChartSeries("USD an hour", tuple(cost.usd_per_hour for cost in costs), "a")
         return draw(f"Cost against {objective} in ms", labels, [dollars], lambda value: f"${value:,.3g}")
     counts = tuple(None if cost.gpus is None else float(cost.gpus) for cost in costs)
     title = f"Accelerators against {objective} in ms"
-    return draw(title, labels, [Line("accelerators", counts, "a")], lambda value: f"{value:,.3g}")
+    return draw(title, labels, [ChartSeries("accelerators", counts, "a")], lambda value: f"{value:,.3g}")
 
 
 def _choices(choices: Sequence[PlanOption]) -> str:

@@ -59,7 +59,7 @@ LOAD: Final = Group(
 
 USAGE: Final = Group(
     "usage",
-    "Settled requests and their tokens.",
+    "Show requests, tokens and costs.",
     (Command("reconcile", "steward.cli.usage:reconcile"),),
     target="steward.cli.usage:usage",
 )
@@ -131,11 +131,11 @@ STEWARD: Final = Group(
             "Serve the changed steward.yaml without dropping a request; exit 2 when it cannot be served as it is.",
         ),
         Command("chat", "steward.cli.chat:chat", "Ask the model behind the running gateway."),
-        Command("tail", "steward.cli.usage:tail", "The last requests, without their content."),
+        Command("tail", "steward.cli.usage:tail", "Show the latest requests, without their content."),
         Command(
             "feedback",
             "steward.cli.feedback:feedback",
-            "Scores by label and the newest feedback, without its content unless asked.",
+            "Show scores by label and the latest ratings.",
         ),
         Command(
             "gpu",

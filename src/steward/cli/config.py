@@ -14,9 +14,9 @@ FileOption = Annotated[Path | None, typer.Option("--config", help="Another file 
 
 def check(config: FileOption = None, json: JsonOption = False) -> None:
     """Read the settings and say what is wrong; exit 0 when nothing is."""
-    from steward.settings import load
+    from steward.settings import load_settings
 
-    loaded = load(config)
+    loaded = load_settings(config)
     file = str(loaded.path) if loaded.path else None
     if json:
         show_json({"ok": True, "file": file})
@@ -26,10 +26,10 @@ def check(config: FileOption = None, json: JsonOption = False) -> None:
 
 def show(config: FileOption = None, json: JsonOption = False) -> None:
     """Print each value and where it came from."""
-    from steward.settings import load, walk
+    from steward.settings import list_values, load_settings
 
-    loaded = load(config)
-    rows = list(walk(loaded.settings, loaded.origins))
+    loaded = load_settings(config)
+    rows = list(list_values(loaded.settings, loaded.origins))
     if json:
         show_json([{"key": key, "value": value, "origin": origin} for key, value, origin in rows])
     else:
@@ -38,9 +38,9 @@ def show(config: FileOption = None, json: JsonOption = False) -> None:
 
 def schema(json: JsonOption = True) -> None:
     """Print the JSON Schema of steward.yaml; it is JSON with or without --json."""
-    from steward.settings import schema as settings_schema
+    from steward.settings import build_json_schema
 
-    show_json(settings_schema())
+    show_json(build_json_schema())
 
 
 def init(

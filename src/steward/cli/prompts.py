@@ -89,7 +89,7 @@ def use(
     before = prompts.find(folder, name)
     chosen = prompts.use(folder, name, version)
     try:
-        report = reload.ask(folder, read_state(folder)["pid"])
+        report = reload.request_reload(folder, read_state(folder)["pid"])
     except Unavailable:
         report = None  # the next `steward up` takes it
     if report is not None and report.error:

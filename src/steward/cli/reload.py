@@ -13,17 +13,17 @@ from steward.cli.common import HomeOption, JsonOption, find_home, read_state, sh
 from steward.core.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
-    from steward.workflows.reload import Report
+    from steward.workflows.reload import ReloadReport
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
 
 
 def reload(home: HomeOption = None, dry_run: DryRun = False, json: JsonOption = False) -> None:
     """Serve the changed steward.yaml without dropping a request; exit 2 when it cannot be served as it is."""
-    from steward.workflows.reload import ask
+    from steward.workflows.reload import request_reload
 
     folder = find_home(home)
-    _show(ask(folder, read_state(folder)["pid"], dry_run=dry_run), json)
+    _show(request_reload(folder, read_state(folder)["pid"], dry_run=dry_run), json)
 
 
 def history(home: HomeOption = None, json: JsonOption = False) -> None:
@@ -64,7 +64,7 @@ def rollback(
     json: JsonOption = False,
 ) -> None:
     """Serve an earlier version again, as the newest one; steward.yaml is written back to it."""
-    from steward.workflows.reload import ask
+    from steward.workflows.reload import request_reload
 
     folder = find_home(home)
     number = _before(folder) if version is None else version
@@ -73,7 +73,7 @@ def rollback(
     except Unavailable:
         _write_back(folder, number, config, dry_run, json)
         return
-    _show(ask(folder, pid, rollback=number, dry_run=dry_run), json)
+    _show(request_reload(folder, pid, rollback=number, dry_run=dry_run), json)
 
 
 def _before(folder: Path) -> int:
@@ -87,17 +87,17 @@ def _before(folder: Path) -> int:
 
 
 def _write_back(folder: Path, number: int, config: Path | None, dry_run: bool, json: bool) -> None:
-    from steward.workflows.reload import Source, restore
+    from steward.workflows.reload import ConfigSource, restore_version
 
-    source = Source(config, {}, None, __version__)
-    saved = None if dry_run else restore(source, folder, number)
+    source = ConfigSource(config, {}, None, __version__)
+    saved = None if dry_run else restore_version(source, folder, number)
     if json:
         show_json({"version": number, "file": str(source.file), "saved": saved and str(saved)})
     else:
         show_lines([f"{source.file} says version {number} again; the next `steward up` serves it"])
 
 
-def _show(report: Report, json: bool) -> None:
+def _show(report: ReloadReport, json: bool) -> None:
     """:raises InputError: it was refused; :raises Unavailable: it did not come up"""
     if json:
         show_json(report)
@@ -110,7 +110,7 @@ def _show(report: Report, json: bool) -> None:
         raise kind(f"{report.error}\nversion {report.version} is still serving")
 
 
-def _lines(report: Report) -> list[str]:
+def _lines(report: ReloadReport) -> list[str]:
     lines = [f"  {item.key}: {_value(item.before)} → {_value(item.after)}" for item in report.changes]
     if report.outcome == "applied":
         took = f"{report.workers} workers, {report.duration_s:.1f} s"

@@ -32,25 +32,25 @@ def up(
     """Start the gateway, a model and the console; Ctrl-C stops them."""
     from steward.processes.reloader import Reloader
     from steward.processes.supervisor import Supervisor
-    from steward.settings import home_of, load
+    from steward.settings import load_settings, resolve_home
     from steward.workflows import reload
 
     given = {"gateway.port": port, "console.port": console_port, "gateway.workers": workers, "home": home and str(home)}
     overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-    source = reload.Source(config, overrides, model, __version__)
-    folder = home_of(load(config, overrides))
+    source = reload.ConfigSource(config, overrides, model, __version__)
+    folder = resolve_home(load_settings(config, overrides))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chmod(folder, 0o700)
     logging.basicConfig(level=logging.WARNING, format="steward %(levelname)s %(message)s")
-    first = reload.candidate(source, folder)
+    first = reload.build_candidate(source, folder)
     with _hold_home(folder):
-        first = reload.numbered(first, reload.number_at_start(folder, first))
+        first = reload.assign_number(first, reload.choose_first_number(folder, first))
         supervisor = Supervisor(first.plan)
         reloader = Reloader(source, folder, first, supervisor.apply, supervisor.tell)
         key = _first_key(folder)
 
         def ready() -> None:
-            reload.keep_first(folder, first)
+            reload.save_first_version(folder, first)
             if json:
                 show_json(_record(supervisor, key))
             else:

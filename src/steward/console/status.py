@@ -10,7 +10,7 @@ from markupsafe import Markup
 from steward.capacity.gpu_health import GpuIssue, assess_gpus
 from steward.core.gpus import Gpu, GpuStatus
 from steward.core.records import ExchangeRow, SeriesPoint, Snapshot
-from steward.web.charts import Line, bar_chart, line_chart
+from steward.web.charts import ChartSeries, bar_chart, line_chart
 
 GIB = 1024**3
 RECENT_S = 300.0  # of the last requests, for the sentence on top
@@ -180,13 +180,13 @@ def _worst(series: tuple[SeriesPoint, ...]) -> str:
 def _charts(series: tuple[SeriesPoint, ...], bucket: str) -> list[str]:
     labels = [time.strftime("%H:%M", time.localtime(point.at)) for point in series]
     latency = [
-        Line("p50", tuple(point.p50_s for point in series), "a"),
-        Line("p95", tuple(point.p95_s for point in series), "b"),
-        Line("p99", tuple(point.p99_s for point in series), "c"),
+        ChartSeries("p50", tuple(point.p50_s for point in series), "a"),
+        ChartSeries("p95", tuple(point.p95_s for point in series), "b"),
+        ChartSeries("p99", tuple(point.p99_s for point in series), "c"),
     ]
     traffic = [
-        Line("ok", tuple(float(point.requests - point.errors) for point in series), "a"),
-        Line("errors", tuple(float(point.errors) for point in series), "d"),
+        ChartSeries("ok", tuple(float(point.requests - point.errors) for point in series), "a"),
+        ChartSeries("errors", tuple(float(point.errors) for point in series), "d"),
     ]
     return [
         line_chart("Latency", labels, latency, milliseconds),

@@ -25,7 +25,7 @@ from steward.data.row_ids import ORIGIN_MASK
 from steward.data.run_folder import read_recorded_plan
 from steward.data.stage import get_texts
 from steward.data.summary import LEDGER_FILE, StageCount, Summary, read_summary
-from steward.web.charts import Line, bar_chart
+from steward.web.charts import ChartSeries, bar_chart
 from steward.web.page import report_page
 
 MAX_REPORT_BYTES = 500_000
@@ -244,7 +244,7 @@ def _render_lengths(before: LengthStatistics, after: LengthStatistics) -> str:
     labels = [_format_count(1 << bucket - 1) if bucket else "0" for bucket in buckets]
     kept_counts = tuple(float(after.buckets.get(bucket, 0)) for bucket in buckets)
     removed_counts = tuple(max(0.0, before.buckets.get(bucket, 0) - after.buckets.get(bucket, 0)) for bucket in buckets)
-    lines = [Line("after", kept_counts, "a"), Line("only before", removed_counts, "d")]
+    lines = [ChartSeries("after", kept_counts, "a"), ChartSeries("only before", removed_counts, "d")]
     return bar_chart("Length in characters, from", labels, lines, lambda value: f"{value:,.0f}", head="Characters")
 
 
@@ -253,7 +253,7 @@ def _render_languages(before: LengthStatistics, after: LengthStatistics) -> str:
     lines = []
     for title, lengths, style in (("before", before, "b"), ("after", after, "a")):
         total = sum(lengths.languages.values()) or 1
-        lines.append(Line(title, tuple(100 * lengths.languages.get(name, 0) / total for name in names), style))
+        lines.append(ChartSeries(title, tuple(100 * lengths.languages.get(name, 0) / total for name in names), style))
     title = "Languages of a sample"
     return bar_chart(title, names, lines, lambda value: f"{value:.0f} %", head="Language", beside=True)
 
@@ -267,7 +267,7 @@ def _render_clusters(clusters: Counter[str]) -> str:
     chart = bar_chart(
         "Duplicate clusters by size",
         labels,
-        [Line("clusters", values, "c")],
+        [ChartSeries("clusters", values, "c")],
         lambda value: f"{value:,.0f}",
         head="Rows",
     )

@@ -11,7 +11,7 @@ from steward.evaluation.compare import Comparison, MetricComparison
 from steward.evaluation.gate import GateDecision
 from steward.evaluation.run import EvalRun
 from steward.evaluation.run_page import SLICES, render_case
-from steward.web.charts import Span, interval_chart
+from steward.web.charts import ChartInterval, interval_chart
 from steward.web.page import Html, card, figures, report_page, table
 
 _WORST: Final = 15  # regressions shown side by side
@@ -70,7 +70,9 @@ def _render_slices(found: Comparison) -> list[str]:
     if not rows:
         return []
     spans = [
-        Span(f"{row.name} ({row.n})", row.gain or 0.0, row.low, row.high, "d" if (row.high or 0.0) < 0 else "a")
+        ChartInterval(
+            f"{row.name} ({row.n})", row.gain or 0.0, row.low, row.high, "d" if (row.high or 0.0) < 0 else "a"
+        )
         for row in rows
     ]
     listed = found.slices[: SLICES * len(found.wholes)]

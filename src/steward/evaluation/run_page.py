@@ -16,7 +16,7 @@ from steward.evaluation.metrics import higher_is_better
 from steward.evaluation.run import EvalRun, RunResults, score_items, score_run
 from steward.evaluation.score import Score, ScoredItems
 from steward.evaluation.suite import SuiteItem
-from steward.web.charts import Line, Span, bar_chart, interval_chart
+from steward.web.charts import ChartInterval, ChartSeries, bar_chart, interval_chart
 from steward.web.page import card, figures, report_page, table
 
 LIMIT_BYTES: Final = 500_000
@@ -78,7 +78,7 @@ def _render_slices(results: RunResults, field: str) -> str:
     known = [(row.name, row.score, row.score.value) for row in mine if row.score.value is not None]
     known.sort(key=lambda row: sign * row[2])
     spans = [
-        Span(f"{name} ({score.n})", value, score.low, score.high, _bar_style(score, first.value, sign))
+        ChartInterval(f"{name} ({score.n})", value, score.low, score.high, _bar_style(score, first.value, sign))
         for name, score, value in known[:SLICES]
     ]
     chart = (
@@ -128,7 +128,9 @@ def render_histogram(title: str, values: Sequence[float], head: str) -> str:
     for value in finite:
         counts[min(_BINS - 1, int((value - least) / step))] += 1
     labels = [f"{least + (number + 0.5) * step:.3g}" for number in range(_BINS)]
-    return bar_chart(title, labels, [Line("items", tuple(counts), "a")], lambda value: f"{value:,.0f}", head=head)
+    return bar_chart(
+        title, labels, [ChartSeries("items", tuple(counts), "a")], lambda value: f"{value:,.0f}", head=head
+    )
 
 
 def _render_latency(run: EvalRun) -> str:

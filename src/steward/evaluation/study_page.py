@@ -7,7 +7,7 @@ from html import escape
 
 from steward.evaluation.statistics import Interval
 from steward.evaluation.votes import Coefficient, PairReport, StudyReport, coefficient_title, format_estimate, format_p
-from steward.web.charts import Span, interval_chart
+from steward.web.charts import ChartInterval, interval_chart
 from steward.web.page import card, figures, report_page, table
 
 
@@ -56,7 +56,9 @@ def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
 
 def _render_wins(found: StudyReport) -> str:
     spans = [
-        Span(f"{pair.first} over {pair.second}", pair.share.value, pair.share.low, pair.share.high, _bar_style(pair))
+        ChartInterval(
+            f"{pair.first} over {pair.second}", pair.share.value, pair.share.low, pair.share.high, _bar_style(pair)
+        )
         for pair in found.pairs
         if pair.share is not None
     ]
@@ -144,9 +146,9 @@ def _render_method(found: StudyReport) -> str:
     )
 
 
-def _make_span(name: str, one: Coefficient | object) -> Span:
+def _make_span(name: str, one: Coefficient | object) -> ChartInterval:
     value, low, high = (float(getattr(one, field)) for field in ("value", "low", "high"))
-    return Span(name, value, None if math.isnan(low) else low, None if math.isnan(high) else high)
+    return ChartInterval(name, value, None if math.isnan(low) else low, None if math.isnan(high) else high)
 
 
 def _format_row(one: object) -> str:

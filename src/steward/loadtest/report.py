@@ -21,7 +21,7 @@ from steward.loadtest.page_format import (
     format_percent,
     format_rate,
 )
-from steward.web.charts import Line, line_chart
+from steward.web.charts import ChartSeries, line_chart
 from steward.web.page import Html, card, figures, report_page, table
 
 PERCENTILES: Final = (50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
@@ -121,9 +121,9 @@ def _render_course(report: LoadReport, unit: TimeUnit) -> str:
     points, step_s = report.series, report.series_step_s
     labels = [format_clock(point.at_s) for point in points]
 
-    def latency_lines(name: str) -> list[Line]:
+    def latency_lines(name: str) -> list[ChartSeries]:
         return [
-            Line(level, tuple(unit.convert(getattr(point, f"{name}_{level}_ms")) for point in points), style)
+            ChartSeries(level, tuple(unit.convert(getattr(point, f"{name}_{level}_ms")) for point in points), style)
             for level, style in (("p50", "a"), ("p95", "b"))
         ]
 
@@ -135,14 +135,14 @@ def _render_course(report: LoadReport, unit: TimeUnit) -> str:
     charts.append(line_chart(title, labels, latency_lines("e2e"), format_number))
     last = max((point.at_s for point in points if point.sent), default=0.0)  # what follows is the drain
     counts = [
-        Line("sent", tuple(point.sent / step_s if point.at_s <= last else None for point in points), "a"),
-        Line("failed", tuple(point.failed / step_s for point in points), "d"),
+        ChartSeries("sent", tuple(point.sent / step_s if point.at_s <= last else None for point in points), "a"),
+        ChartSeries("failed", tuple(point.failed / step_s for point in points), "d"),
     ]
     charts.append(line_chart("Requests per second", labels, counts, format_number))
-    in_flight = [Line("requests", tuple(point.in_flight for point in points), "c")]
+    in_flight = [ChartSeries("requests", tuple(point.in_flight for point in points), "c")]
     charts.append(line_chart("Requests in flight", labels, in_flight, format_number, area=True))
     charts.append(_render_percentiles(report, unit))
-    tokens = [Line("of answers that ended", tuple(point.output_tokens / step_s for point in points), "a")]
+    tokens = [ChartSeries("of answers that ended", tuple(point.output_tokens / step_s for point in points), "a")]
     charts.append(line_chart("Output tokens per second", labels, tokens, format_number, area=True))
     return "".join(charts[: len(charts) // 2 * 2] if len(charts) % 2 else charts)
 
@@ -153,7 +153,7 @@ def _render_percentiles(report: LoadReport, unit: TimeUnit) -> str:
     levels = [level for level in PERCENTILES if report.answered >= MIN_ANSWERS.get(level, 1)]
     ttft = sorted(value for value in samples.ttft_ms if value is not None)
     lines = [
-        Line(name, tuple(unit.convert(interpolate(values, level / 100)) for level in levels), style)
+        ChartSeries(name, tuple(unit.convert(interpolate(values, level / 100)) for level in levels), style)
         for name, values, style in (("first token", ttft, "a"), ("end to end", sorted(samples.e2e_ms), "c"))
         if values
     ]
@@ -213,7 +213,7 @@ def _render_tracks(tracks: Sequence[Track], duration_s: float) -> str:
     labels = [format_clock(duration_s * (place + 0.5) / steps) for place in range(steps)]
     for title, group in groupby(sorted(tracks, key=_track_title), key=_track_title):
         lines = [
-            Line(track.name, resample(track, steps, duration_s), _STYLES[place])
+            ChartSeries(track.name, resample(track, steps, duration_s), _STYLES[place])
             for place, track in enumerate(list(group)[: len(_STYLES)])
         ]
         charts.append(line_chart(title, labels, lines, format_number))

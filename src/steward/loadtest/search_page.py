@@ -17,7 +17,7 @@ from steward.loadtest.page_format import (
 from steward.loadtest.search import FindMax, Trial
 from steward.loadtest.slo import TermResult
 from steward.loadtest.sweep import Sweep, SweepPoint
-from steward.web.charts import Spot, scatter_chart
+from steward.web.charts import ChartPoint, scatter_chart
 from steward.web.page import card, figures, report_page, table
 
 ANSWER_STYLES: Final = {"holds": "a", "fails": "d", "unclear": "b"}
@@ -78,7 +78,9 @@ def _step_row(point: SweepPoint, unit: TimeUnit) -> list[object]:
 def _chart_latency_of_throughput(points: Sequence[SweepPoint], unit: TimeUnit) -> str:
     """Each step at its answers per second: throughput against latency."""
     spots = [
-        Spot(point.describe_load(), point.answered_rate, latency, latency, latency, "d" if point.saturated else "a")
+        ChartPoint(
+            point.describe_load(), point.answered_rate, latency, latency, latency, "d" if point.saturated else "a"
+        )
         for point in points
         if (latency := unit.convert(point.e2e_p95_ms)) is not None
     ]
@@ -93,7 +95,7 @@ def _chart_of_load(
 ) -> str:
     """One or more values of each step, at its load."""
     spots = [
-        Spot(f"{point.describe_load()}, {name}", point.load, value, value, value, style)
+        ChartPoint(f"{point.describe_load()}, {name}", point.load, value, value, value, style)
         for (name, read), style in zip(series.items(), ("a", "b"), strict=False)
         for point in points
         if (value := read(point)) is not None
@@ -138,8 +140,14 @@ def _chart_latency(name: str, trials: Sequence[Trial], chosen: float | None) -> 
     if not measured:
         return ""
     spots = [
-        Spot(f"{trial.rate:.4g}/s", trial.rate, term.value, term.value_low or term.value, term.value_high or term.value,
-             ANSWER_STYLES[trial.answer])
+        ChartPoint(
+            f"{trial.rate:.4g}/s",
+            trial.rate,
+            term.value,
+            term.value_low or term.value,
+            term.value_high or term.value,
+            ANSWER_STYLES[trial.answer],
+        )
         for trial, term in measured
         if term.value is not None
     ]  # fmt: skip
@@ -155,7 +163,7 @@ def _chart_share(name: str, trials: Sequence[Trial], chosen: float | None) -> st
     """The share of requests beyond one term's limit at each rate, with its interval."""
     results = [(trial, term) for trial, term in _results_of(name, trials) if term.n]
     spots = [
-        Spot(f"{trial.rate:.4g}/s", trial.rate, term.share_over, term.low, term.high, ANSWER_STYLES[trial.answer])
+        ChartPoint(f"{trial.rate:.4g}/s", trial.rate, term.share_over, term.low, term.high, ANSWER_STYLES[trial.answer])
         for trial, term in results
     ]
     allowed = results[0][1].allowed if results else 0.0

@@ -15,7 +15,7 @@ from typing import Any
 from steward.core.errors import InputError, StewardError
 from steward.core.files import read_stamp
 from steward.workflows import history, prompts, reload
-from steward.workflows.reload import Candidate, Change, Report, Request, Source
+from steward.workflows.reload import ConfigCandidate, ConfigChange, ConfigSource, ReloadReport, ReloadRequest
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +28,9 @@ class Reloader:
 
     def __init__(
         self,
-        source: Source,
+        source: ConfigSource,
         home: Path,
-        served: Candidate,
+        served: ConfigCandidate,
         apply: Callable[[Any], int],
         tell: Callable[[dict[str, Any]], None],
         clock: Callable[[], float] = time.monotonic,
@@ -46,10 +46,10 @@ class Reloader:
 
     def step(self) -> None:
         """One round: answer what commands ask, and follow the file."""
-        for request in reload.requests(self._home):
-            reload.answer(self._home, request, self._answer(request))
+        for request in reload.take_requests(self._home):
+            reload.send_answer(self._home, request, self._answer(request))
         if self._file_changed() and self._served.facts["watch"]:
-            self._answer(Request(""))
+            self._answer(ReloadRequest(""))
 
     def _file_changed(self) -> bool:
         """True once for each change, when the file has been calm; a file that is gone is not followed."""
@@ -65,38 +65,38 @@ class Reloader:
         self._done = stamp
         return True
 
-    def _answer(self, request: Request) -> Report:
+    def _answer(self, request: ReloadRequest) -> ReloadReport:
         started = self._clock()
-        changed: tuple[Change, ...] = ()
+        changed: tuple[ConfigChange, ...] = ()
         stamp = read_stamp(self._source.file)
         try:
             target = history.get_version(self._home, request.rollback) if request.rollback is not None else None
             file = history.text_file(self._home, target.version) if target else None
-            wanted = reload.candidate(self._source, self._home, file, target.prompts if target else None)
-            changed = reload.changes(self._served.facts, wanted.facts)
-            restart = reload.needs_restart(changed)
+            wanted = reload.build_candidate(self._source, self._home, file, target.prompts if target else None)
+            changed = reload.diff_facts(self._served.facts, wanted.facts)
+            restart = reload.select_restart_changes(changed)
             if restart:
-                raise InputError(reload.restart_error(restart, wanted.origins))
+                raise InputError(reload.explain_restart(restart, wanted.origins))
             previous = self.version
             if request.dry_run:
-                return Report(outcome="dry-run", version=previous, previous=previous, changes=changed)
+                return ReloadReport(outcome="dry-run", version=previous, previous=previous, changes=changed)
             workers = self._serve(wanted, f"rollback to {target.version}" if target else "") if changed else 0
             if target:
                 for name, version in target.prompts.items():
                     prompts.use(self._home, name, version)
-                reload.write_back(self._source.file, wanted.text)
+                reload.replace_config_file(self._source.file, wanted.text)
                 stamp = read_stamp(self._source.file)
         except Exception as error:  # whatever a file provokes, the old version keeps serving
             named = error if isinstance(error, StewardError) else _unexpected(error, self._source.file)
             if not request.dry_run:
                 self._failed(named)
-            return reload.refused(named, self.version, changed)
+            return reload.build_refusal(named, self.version, changed)
         finally:
             self._done = stamp if not request.dry_run else self._done
         self._tell({"config_error": None})
         if changed:
             log.warning("configuration %d serves; changed: %s", self.version, ", ".join(item.key for item in changed))
-        return Report(
+        return ReloadReport(
             outcome="applied" if changed else "unchanged",
             version=self.version,
             previous=previous,
@@ -105,16 +105,16 @@ class Reloader:
             duration_s=self._clock() - started,
         )
 
-    def _serve(self, wanted: Candidate, note: str) -> int:
+    def _serve(self, wanted: ConfigCandidate, note: str) -> int:
         number = history.next_number(self._home)
-        wanted = reload.numbered(wanted, number)
-        reload.keep(self._home, wanted, "tried", note)
+        wanted = reload.assign_number(wanted, number)
+        reload.save_version(self._home, wanted, "tried", note)
         try:
             workers = self._apply(wanted.plan)
         except StewardError:
-            reload.keep(self._home, wanted, "failed", note)
+            reload.save_version(self._home, wanted, "failed", note)
             raise
-        reload.keep(self._home, wanted, "serving", note)
+        reload.save_version(self._home, wanted, "serving", note)
         self._served = wanted
         return workers
 

@@ -19,7 +19,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 8, 12, 22
 _NAMES, _ROW, _LETTERS = 220, 24, 30  # of charts with a name at each row
 
 
-class Line(msgspec.Struct, frozen=True):
+class ChartSeries(msgspec.Struct, frozen=True):
     """One series; `values` may hold None where nothing was measured. `style` is a CSS class, "a" to "d"."""
 
     name: str
@@ -27,7 +27,7 @@ class Line(msgspec.Struct, frozen=True):
     style: str
 
 
-class Span(msgspec.Struct, frozen=True):
+class ChartInterval(msgspec.Struct, frozen=True):
     """A value with the ends of its interval, or without. `style` is a CSS class, "a" to "d"."""
 
     name: str
@@ -37,7 +37,7 @@ class Span(msgspec.Struct, frozen=True):
     style: str = "a"
 
 
-class Spot(msgspec.Struct, frozen=True):
+class ChartPoint(msgspec.Struct, frozen=True):
     """A point of a plane, with the interval of its height where it has one. `style` is a CSS class, "a" to "d"."""
 
     name: str
@@ -65,7 +65,7 @@ def nice_ticks(top: float, count: int = 4) -> list[float]:
 def line_chart(
     title: str,
     labels: Sequence[str],
-    lines: Sequence[Line],
+    lines: Sequence[ChartSeries],
     unit: Callable[[float], str],
     *,
     area: bool = False,
@@ -96,7 +96,7 @@ def line_chart(
 def bar_chart(
     title: str,
     labels: Sequence[str],
-    lines: Sequence[Line],
+    lines: Sequence[ChartSeries],
     unit: Callable[[float], str],
     *,
     head: str = "Time",
@@ -124,7 +124,9 @@ def bar_chart(
     return _figure(title, labels, lines, unit, ticks, y, "".join(marks), head)
 
 
-def interval_chart(title: str, spans: Sequence[Span], unit: Callable[[float], str], mark: float | None = None) -> str:
+def interval_chart(
+    title: str, spans: Sequence[ChartInterval], unit: Callable[[float], str], mark: float | None = None
+) -> str:
     """A dot with whiskers a row, names to the left; `mark` draws a dashed line, such as "no difference"."""
     ends = [end for span in spans for end in (span.value, span.low, span.high) if end is not None]
     ends += [mark] if mark is not None else []
@@ -156,9 +158,9 @@ def interval_chart(title: str, spans: Sequence[Span], unit: Callable[[float], st
             parts.append(f'<line class="whisker {span.style}" {ends_x} y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<circle class="dot {span.style}" cx="{x(span.value):.1f}" cy="{y:.1f}" r="4"/>')
     lines = [
-        Line("value", tuple(span.value for span in spans), "a"),
-        Line("low", tuple(span.low for span in spans), "a"),
-        Line("high", tuple(span.high for span in spans), "a"),
+        ChartSeries("value", tuple(span.value for span in spans), "a"),
+        ChartSeries("low", tuple(span.low for span in spans), "a"),
+        ChartSeries("high", tuple(span.high for span in spans), "a"),
     ]
     return (
         f'<figure class="chart"><figcaption><h2>{escape(title)}</h2></figcaption>'
@@ -170,7 +172,7 @@ def interval_chart(title: str, spans: Sequence[Span], unit: Callable[[float], st
 
 def scatter_chart(
     title: str,
-    spots: Sequence[Spot],
+    spots: Sequence[ChartPoint],
     unit_x: Callable[[float], str],
     unit_y: Callable[[float], str],
     *,
@@ -206,7 +208,7 @@ def scatter_chart(
             f'<circle class="dot {spot.style}" cx="{at}" cy="{y(spot.y):.1f}" r="4"/>'
         )
     keys = "".join(f'<li><span class="key {style}"></span>{escape(name)}</li>' for name, style in legend)
-    lines = [Line(name, tuple(getattr(spot, name) for spot in spots), "a") for name in ("y", "low", "high")]
+    lines = [ChartSeries(name, tuple(getattr(spot, name) for spot in spots), "a") for name in ("y", "low", "high")]
     return (
         f'<figure class="chart"><figcaption><h2>{escape(title)}</h2><ul class="legend">{keys}</ul></figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
@@ -259,7 +261,7 @@ def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
 def _figure(
     title: str,
     labels: Sequence[str],
-    lines: Sequence[Line],
+    lines: Sequence[ChartSeries],
     unit: Callable[[float], str],
     ticks: list[float],
     y: Callable[[float], float],
@@ -283,7 +285,7 @@ def _figure(
     )
 
 
-def _table(labels: Sequence[str], lines: Sequence[Line], unit: Callable[[float], str], first: str) -> str:
+def _table(labels: Sequence[str], lines: Sequence[ChartSeries], unit: Callable[[float], str], first: str) -> str:
     """The same numbers, for readers who cannot see the picture; steps without any number are left out."""
     head = "".join(f"<th>{escape(line.name)}</th>" for line in lines)
     rows = []

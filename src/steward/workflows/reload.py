@@ -18,7 +18,7 @@ import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.files import replace_file, write_file
-from steward.settings import FILE, Settings, load
+from steward.settings import FILE, Settings, load_settings
 from steward.workflows import history, prompts
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ServePlan
@@ -32,7 +32,7 @@ RESTART: Final = (
 ANSWER_LIMIT_S: Final = 900.0  # a large model may take minutes to load
 
 
-class Source(msgspec.Struct, frozen=True):
+class ConfigSource(msgspec.Struct, frozen=True):
     """Where a deployment's settings come from; what the command line said at the start goes on holding."""
 
     config: Path | None
@@ -45,7 +45,7 @@ class Source(msgspec.Struct, frozen=True):
         return (self.config or Path(FILE)).absolute()
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class ConfigCandidate(msgspec.Struct, frozen=True):
     """A whole configuration that is valid and could serve. `facts` is all that it decides, by dotted key."""
 
     plan: ServePlan
@@ -59,7 +59,7 @@ class Candidate(msgspec.Struct, frozen=True):
         return hashlib.sha256(msgspec.json.encode(sorted(self.facts.items()))).hexdigest()
 
 
-class Change(msgspec.Struct, frozen=True):
+class ConfigChange(msgspec.Struct, frozen=True):
     """One key that differs; None where there is none."""
 
     key: str
@@ -67,7 +67,7 @@ class Change(msgspec.Struct, frozen=True):
     after: Any
 
 
-class Request(msgspec.Struct, frozen=True):
+class ReloadRequest(msgspec.Struct, frozen=True):
     """What a command asks of the supervisor."""
 
     id: str
@@ -75,7 +75,7 @@ class Request(msgspec.Struct, frozen=True):
     dry_run: bool = False
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a reload: `steward reload --json`.
 
     applied: all workers serve `version`. unchanged, dry-run: nothing was to be done. refused: the input is wrong.
@@ -85,35 +85,35 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Literal["applied", "unchanged", "dry-run", "refused", "failed"]
     version: int
     previous: int
-    changes: tuple[Change, ...] = ()
-    restart: tuple[Change, ...] = ()  # of the changes, those that need one
+    changes: tuple[ConfigChange, ...] = ()
+    restart: tuple[ConfigChange, ...] = ()  # of the changes, those that need one
     error: str | None = None
     workers: int = 0  # that serve `version`
     duration_s: float = 0.0
 
 
-def candidate(
-    source: Source, home: Path, file: Path | None = None, chosen: Mapping[str, str] | None = None
-) -> Candidate:
+def build_candidate(
+    source: ConfigSource, home: Path, file: Path | None = None, chosen: Mapping[str, str] | None = None
+) -> ConfigCandidate:
     """What the settings say now; of `file` instead of the source's, with the prompts `chosen` in use.
 
     :raises InputError: with file, line, key and the next step
     :raises Unavailable: the file changed while it was read
     """
     path = file or source.config
-    text = _text(file or source.file)
-    loaded = load(path, source.overrides)
-    if _text(file or source.file) != text:
+    text = _read_text(file or source.file)
+    loaded = load_settings(path, source.overrides)
+    if _read_text(file or source.file) != text:
         raise Unavailable(f"{file or source.file}: it changed while it was read; try again")
     try:
         plan = make_plan(loaded.settings, home, source.software, source.model, chosen)
         in_use = {**prompts.list_in_use(home), **(chosen or {})}
     except InputError as error:
         raise InputError(f"{loaded.path or 'command line'}: {error}") from error
-    return Candidate(plan, text, facts_of(loaded.settings, plan), loaded.origins, in_use)
+    return ConfigCandidate(plan, text, collect_facts(loaded.settings, plan), loaded.origins, in_use)
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -122,9 +122,9 @@ def _text(file: Path) -> str:
         return ""  # `load` says what is wrong with it
 
 
-def facts_of(settings: Settings, plan: ServePlan) -> dict[str, Any]:
+def collect_facts(settings: Settings, plan: ServePlan) -> dict[str, Any]:
     """Settings by dotted key, and what stands behind them: prompt versions, rotated secrets, replaced model files."""
-    facts = flat(settings.model_dump(mode="json"))
+    facts = flatten_tree(settings.model_dump(mode="json"))
     for route, prompt in plan.prompts.items():
         facts[f"routes[{route}].prompt (version)"] = prompt.version
     for model in plan.models:
@@ -133,41 +133,44 @@ def facts_of(settings: Settings, plan: ServePlan) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flatten_tree(value: Any, prefix: str = "") -> dict[str, Any]:
     """A tree by dotted key; items of a list by their name, so that an insertion is one change.
 
-    >>> flat({"models": [{"name": "a", "price": {"input": 1}}], "fallback": ["x"]})
+    >>> flatten_tree({"models": [{"name": "a", "price": {"input": 1}}], "fallback": ["x"]})
     {'models[a].name': 'a', 'models[a].price.input': 1, 'fallback': ['x']}
     """
     found: dict[str, Any] = {}
     if isinstance(value, dict):
         for key, inner in value.items():
-            found |= flat(inner, f"{prefix}.{key}" if prefix else key)
-    elif isinstance(value, list) and value and all(isinstance(item, dict) and _name(item) for item in value):
+            found |= flatten_tree(inner, f"{prefix}.{key}" if prefix else key)
+    elif isinstance(value, list) and value and all(isinstance(item, dict) and _item_name(item) for item in value):
         for item in value:
-            found |= flat(item, f"{prefix}[{_name(item)}]")
+            found |= flatten_tree(item, f"{prefix}[{_item_name(item)}]")
     else:
         found[prefix] = value
     return found
 
 
-def _name(item: Mapping[str, Any]) -> Any:
+def _item_name(item: Mapping[str, Any]) -> Any:
     return item.get("name") or item.get("model")
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+def diff_facts(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[ConfigChange, ...]:
     """What differs, in the order of the keys.
 
-    >>> changes({"a": 1, "b": 2}, {"b": 3, "c": 4})
-    (Change(key='a', before=1, after=None), Change(key='b', before=2, after=3), Change(key='c', before=None, after=4))
+    >>> [(change.key, change.before, change.after) for change in diff_facts({"a": 1, "b": 2}, {"b": 3, "c": 4})]
+    [('a', 1, None), ('b', 2, 3), ('c', None, 4)]
     """
     keys = sorted({*before, *after})
-    return tuple(Change(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key))
+    return tuple(
+        ConfigChange(key, before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)
+    )
 
 
-def needs_restart(changed: tuple[Change, ...]) -> tuple[Change, ...]:
+def select_restart_changes(changed: tuple[ConfigChange, ...]) -> tuple[ConfigChange, ...]:
     """
-    >>> [item.key for item in needs_restart(changes({"gateway.port": 1}, {"gateway.port": 2, "gateway.idle": 1}))]
+    >>> changes = diff_facts({"gateway.port": 1}, {"gateway.port": 2, "gateway.idle": 1})
+    >>> [item.key for item in select_restart_changes(changes)]
     ['gateway.port']
     """
     return tuple(
@@ -177,7 +180,7 @@ def needs_restart(changed: tuple[Change, ...]) -> tuple[Change, ...]:
     )
 
 
-def restart_error(wanting: tuple[Change, ...], origins: Mapping[str, str]) -> str:
+def explain_restart(wanting: tuple[ConfigChange, ...], origins: Mapping[str, str]) -> str:
     """Which keys cannot change while it serves, and where they stand."""
     listed = "; ".join(
         f"{origins.get(item.key, 'default')}: {item.key}: {item.before} → {item.after}" for item in wanting
@@ -188,7 +191,7 @@ def restart_error(wanting: tuple[Change, ...], origins: Mapping[str, str]) -> st
 # -- starting ------------------------------------------------------------------------------------------
 
 
-def number_at_start(home: Path, first: Candidate) -> int:
+def choose_first_number(home: Path, first: ConfigCandidate) -> int:
     """The last version's number where nothing changed since, else the next."""
     served = history.list_accepted(home)
     if served and served[-1].digest == first.digest:
@@ -196,17 +199,19 @@ def number_at_start(home: Path, first: Candidate) -> int:
     return history.next_number(home)
 
 
-def keep_first(home: Path, first: Candidate) -> None:
+def save_first_version(home: Path, first: ConfigCandidate) -> None:
     """Write what serves after the start into the history, unless it is the version that served before."""
     if first.plan.config_version not in [item.version for item in history.list_accepted(home)]:
-        keep(home, first, "serving")
+        save_version(home, first, "serving")
 
 
-def numbered(item: Candidate, number: int) -> Candidate:
+def assign_number(item: ConfigCandidate, number: int) -> ConfigCandidate:
     return msgspec.structs.replace(item, plan=msgspec.structs.replace(item.plan, config_version=number))
 
 
-def keep(home: Path, item: Candidate, outcome: Literal["tried", "serving", "failed"], note: str = "") -> None:
+def save_version(
+    home: Path, item: ConfigCandidate, outcome: Literal["tried", "serving", "failed"], note: str = ""
+) -> None:
     """Write the numbered candidate into the history."""
     number = item.plan.config_version
     version = history.ConfigVersion(
@@ -218,41 +223,41 @@ def keep(home: Path, item: Candidate, outcome: Literal["tried", "serving", "fail
 # -- asking --------------------------------------------------------------------------------------------
 
 
-def ask(home: Path, supervisor_pid: int, rollback: int | None = None, dry_run: bool = False) -> Report:
+def request_reload(home: Path, supervisor_pid: int, rollback: int | None = None, dry_run: bool = False) -> ReloadReport:
     """Have the running supervisor reload, and wait for what became of it.
 
     :raises Unavailable: it is gone, or does not answer
     """
-    folder = mailbox(home)
-    request = Request(secrets.token_hex(8), rollback, dry_run)
+    folder = open_mailbox(home)
+    request = ReloadRequest(secrets.token_hex(8), rollback, dry_run)
     answer = folder / f"{request.id}.answer"
     write_file(folder / f"{request.id}.request", msgspec.json.encode(request))
     limit = time.monotonic() + ANSWER_LIMIT_S
     while time.monotonic() < limit:
         if answer.exists():
-            report = msgspec.json.decode(answer.read_bytes(), type=Report)
+            report = msgspec.json.decode(answer.read_bytes(), type=ReloadReport)
             answer.unlink()
             return report
-        if not _runs(supervisor_pid):
+        if not _is_running(supervisor_pid):
             break
         time.sleep(0.05)
     (folder / f"{request.id}.request").unlink(missing_ok=True)
     raise Unavailable(f"steward in {home} did not answer; `steward status` says whether it runs")
 
 
-def mailbox(home: Path) -> Path:
+def open_mailbox(home: Path) -> Path:
     """Where commands leave requests and the supervisor answers; only the owner of the home can."""
     folder = home / "run" / "reload"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
-def requests(home: Path) -> list[Request]:
+def take_requests(home: Path) -> list[ReloadRequest]:
     """The requests that wait; taking them removes them."""
     taken = []
-    for path in sorted(mailbox(home).glob("*.request")):
+    for path in sorted(open_mailbox(home).glob("*.request")):
         try:
-            taken.append(msgspec.json.decode(path.read_bytes(), type=Request))
+            taken.append(msgspec.json.decode(path.read_bytes(), type=ReloadRequest))
         except (OSError, msgspec.MsgspecError):
             continue  # withdrawn, or not of ours
         finally:
@@ -260,11 +265,11 @@ def requests(home: Path) -> list[Request]:
     return taken
 
 
-def answer(home: Path, request: Request, report: Report) -> None:
-    write_file(mailbox(home) / f"{request.id}.answer", msgspec.json.encode(report))
+def send_answer(home: Path, request: ReloadRequest, report: ReloadReport) -> None:
+    write_file(open_mailbox(home) / f"{request.id}.answer", msgspec.json.encode(report))
 
 
-def _runs(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -277,7 +282,7 @@ def _runs(pid: int) -> bool:
 # -- rolling back --------------------------------------------------------------------------------------
 
 
-def write_back(source_file: Path, text: str) -> Path | None:
+def replace_config_file(source_file: Path, text: str) -> Path | None:
     """Make `text` the configuration file; what stood there goes beside it, and its path is returned."""
     saved = None
     mode = 0o600
@@ -294,26 +299,26 @@ def write_back(source_file: Path, text: str) -> Path | None:
     return saved
 
 
-def restore(source: Source, home: Path, number: int) -> Path | None:
+def restore_version(source: ConfigSource, home: Path, number: int) -> Path | None:
     """Roll back while nothing runs: the file and the prompts in use. Returns where the file's text was saved.
 
     :raises UnknownName: the version never served
     :raises InputError: it is not valid any more
     """
     target = history.get_version(home, number)
-    wanted = candidate(source, home, history.text_file(home, number), target.prompts)
+    wanted = build_candidate(source, home, history.text_file(home, number), target.prompts)
     for name, version in target.prompts.items():
         prompts.use(home, name, version)
-    return write_back(source.file, wanted.text)
+    return replace_config_file(source.file, wanted.text)
 
 
-def refused(error: StewardError, version: int, changed: tuple[Change, ...] = ()) -> Report:
+def build_refusal(error: StewardError, version: int, changed: tuple[ConfigChange, ...] = ()) -> ReloadReport:
     """The report of a reload that `error` ended; the old version serves."""
-    return Report(
+    return ReloadReport(
         outcome="refused" if isinstance(error, InputError) else "failed",
         version=version,
         previous=version,
         changes=changed,
-        restart=needs_restart(changed),
+        restart=select_restart_changes(changed),
         error=str(error),
     )

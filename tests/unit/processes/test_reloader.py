@@ -10,7 +10,7 @@ import pytest
 from steward.core.errors import Unavailable
 from steward.processes.reloader import CALM_S, POLL_S, Reloader
 from steward.workflows import history, reload
-from steward.workflows.reload import Source
+from steward.workflows.reload import ConfigSource
 from steward.workflows.serve.plan import ServePlan
 
 MODEL = "models: [{name: m, backend: openai, url: 'http://127.0.0.1:9', price: {input: PRICE, output: 1}}]\n"
@@ -26,9 +26,9 @@ class Deployment:
         (self.home / "run").mkdir(parents=True)
         self.now, self.applied, self.notes = 0.0, list[ServePlan](), dict[str, object]()
         self.problem: str | None = None
-        source = Source(self.file, {}, None, "0")
-        first = reload.numbered(reload.candidate(source, self.home), 1)
-        reload.keep(self.home, first, "serving")
+        source = ConfigSource(self.file, {}, None, "0")
+        first = reload.assign_number(reload.build_candidate(source, self.home), 1)
+        reload.save_version(self.home, first, "serving")
         self.reloader = Reloader(source, self.home, first, self.apply, self.notes.update, lambda: self.now)
 
     def write(self, price: float) -> None:
