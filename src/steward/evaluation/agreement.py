@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from steward.evaluation.intervals import statistic_interval
 from steward.evaluation.statistics import SEED, Array, Interval
 
 MeasurementLevel = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -81,9 +82,10 @@ def bootstrap_coefficient(
     samples: int = 1000,
     seed: int = SEED,
 ) -> Interval:
-    """A coefficient of chosen item indices, and its percentile bootstrap interval over items.
+    """A coefficient of chosen item indices, and its bootstrap interval over items.
 
-    Samples for which the coefficient is not defined are left out; NaN ends where that is most of them.
+    Samples for which the coefficient is not defined are left out. NaN ends where that is most of them, and where all
+    samples are the same, as with perfect agreement: a bootstrap cannot tell how far the coefficient may be from 1.
     """
     value = coefficient(np.arange(items))
     random = np.random.default_rng(seed)
@@ -91,9 +93,8 @@ def bootstrap_coefficient(
     defined = drawn[np.isfinite(drawn)]
     if len(defined) < samples / 2:
         return Interval(value, math.nan, math.nan)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Interval(value, float(low), float(high))
+    interval = statistic_interval(value, defined, items, confidence)
+    return Interval(value, interval.low, min(1.0, interval.high)) if interval.high > 1 else interval
 
 
 class ModelStrength(msgspec.Struct, frozen=True):

@@ -34,9 +34,10 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
+from steward.evaluation.intervals import finite_or_none, mean_interval
 from steward.evaluation.metrics.answers import extract_letter
 from steward.evaluation.score import Prediction
-from steward.evaluation.statistics import Array, bootstrap, percentile_interval, ratio, wilson
+from steward.evaluation.statistics import Array, Interval, bootstrap, cluster_sums, ratio, wilson
 from steward.evaluation.suite import Suite, SuiteSpec, build_suite
 
 BENCHMARKS: Final = ("bbq", "crows-pairs", "stereoset")
@@ -389,13 +390,17 @@ def _estimate_measure(
     value = float(combine(table.sum(0, keepdims=True))[0])
     drawn = bootstrap(table, combine, clusters, 2000)
     units = len(set(clusters)) if clusters is not None else len(table)
-    low, high = percentile_interval(drawn[~np.isnan(drawn)], units) if not math.isnan(value) else (math.nan, math.nan)
+    interval = Interval(value, math.nan, math.nan)
+    if not math.isnan(value) and units > 0:
+        own = combine(cluster_sums(table, clusters))
+        lowest = -1.0 if measure.startswith("s_") else 0.0
+        interval = mean_interval(value, drawn[~np.isnan(drawn)], own[~np.isnan(own)], lowest, 1.0)
     return BiasMeasure(
         part=part,
         measure=measure,
         value=None if math.isnan(value) else value,
-        low=None if math.isnan(low) else low,
-        high=None if math.isnan(high) else high,
+        low=finite_or_none(interval.low),
+        high=finite_or_none(interval.high),
         n=len(table) if n is None else n,
     )
 

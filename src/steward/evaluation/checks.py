@@ -12,10 +12,10 @@ from typing import Literal
 
 import msgspec
 
+from steward.evaluation.intervals import mean_of_shares
 from steward.evaluation.metrics.answers import normalise_squad, parse_quantities
 from steward.evaluation.robustness import AnswerChange, expected_answer
 from steward.evaluation.run import EvalRun, clusters_by_id, question_text, score_items
-from steward.evaluation.statistics import mean_of_shares
 from steward.evaluation.suite import BehaviorCheck, SuiteItem, SuiteSpec
 
 _SHOWN = 5

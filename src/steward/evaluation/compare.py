@@ -8,29 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import Metric, higher_is_better, make_metric
+from steward.evaluation.intervals import (
+    finite_or_none,
+    is_degenerate,
+    mean_interval,
+    paired_proportions,
+    tail_probability,
+)
+from steward.evaluation.metrics import Metric, higher_is_better, make_metric, metric_scale
 from steward.evaluation.run import EvalRun, clusters_by_id, metric_input, split_by_slice
 from steward.evaluation.statistics import (
     SAMPLES,
     SEED,
     Array,
+    Interval,
     bootstrap,
+    cluster_sums,
     mcnemar,
-    percentile_interval,
     permutation,
     ratio,
 )
 from steward.evaluation.suite import MetricSpec, SuiteItem
-
-MIN_MOVED_UNITS: Final = (
-    10  # units that differ, below which a bootstrap has too little to resample: with none, no width
-)
 
 
 class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,11 +72,35 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     slices: tuple[MetricComparison, ...]
 
 
+class SampledGain(msgspec.Struct, frozen=True, kw_only=True):
+    """A gain with what its interval is made of, at any confidence: one interval for comparisons and gates alike."""
+
+    gain: float
+    drawn: Array  # (samples,) gains of resampled items
+    units: Array  # (units,) gains of single items, or of clusters
+    scale: float  # the most that one unit can gain or lose
+    discordant: tuple[int, int] | None = None  # items that got worse and better, where each is right or wrong
+
+    def interval(self, confidence: float) -> Interval:
+        """Ends are NaN where nothing bounds what was not seen."""
+        if self.discordant is not None:
+            return paired_proportions(*self.discordant, len(self.units), confidence)
+        return mean_interval(self.gain, self.drawn, self.units, -self.scale, self.scale, confidence)
+
+    def p_below(self, threshold: float) -> float:
+        """One-sided p that the gain is not below the threshold; at most (1 - c) / 2 where the interval at c is."""
+        return tail_probability(self.interval, lambda interval: interval.high < threshold)
+
+    def p_above(self, threshold: float) -> float:
+        """One-sided p that the gain is not above the threshold."""
+        return tail_probability(self.interval, lambda interval: interval.low > threshold)
+
+
 class SampledComparison(msgspec.Struct, frozen=True):
-    """A pairing with the bootstrap's gains, for what the gate asks of them."""
+    """A comparison, and its gain with what the interval is made of; None where no item was scored by both."""
 
     paired: MetricComparison
-    gains: Array  # (samples,)
+    sampled: SampledGain | None
 
 
 def compare_runs(baseline: EvalRun, candidate: EvalRun, confidence: float = 0.95) -> Comparison:
@@ -98,13 +125,18 @@ def compare_runs(baseline: EvalRun, candidate: EvalRun, confidence: float = 0.95
 
 
 def require_matching_runs(baseline: EvalRun, candidate: EvalRun) -> None:
-    """:raises InputError: different items, references or metrics, with the first item that differs"""
+    """Items are matched by id; their order does not matter.
+
+    :raises InputError: different items, references or metrics, with the first item that differs
+    """
     one, other = baseline.manifest, candidate.manifest
     if one.suite.metric_specs() != other.suite.metric_specs():
         raise InputError("the runs use different metrics or metric options; run both with the same suite")
-    if one.data_sha256 != other.data_sha256:
-        theirs = {item.id: item for item in candidate.items}
-        first = next((item.id for item in baseline.items if not _is_same_item(item, theirs.get(item.id))), None)
+    if one.data_sha256 == other.data_sha256:
+        return
+    theirs = {item.id: item for item in candidate.items}
+    first = next((item.id for item in baseline.items if not _is_same_item(item, theirs.get(item.id))), None)
+    if first is not None or len(baseline.items) != len(candidate.items):  # the same items in another order are matched
         named = f"item {first!r} differs" if first else f"{len(baseline.items)} items and {len(candidate.items)}"
         raise InputError(f"the runs use different data ({named}); run both with the same suite and data")
 
@@ -134,7 +166,7 @@ def compare_metric(
         if not any(_explain_unscored(metric, spec.name, item, run) for run in (baseline, candidate))
     ]
     if not kept:
-        return SampledComparison(_empty_comparison(spec.name, field, name, len(items), metric.signature), np.zeros(0))
+        return SampledComparison(_empty_comparison(spec.name, field, name, len(items), metric.signature), None)
     both = [(run, {item.id: item for item in run.items}) for run in (baseline, candidate)]
     references = [items[item.id].references for _, items in both for item in kept]  # options may have changed places
     said = [metric_input(run.answers[item.id], spec.name) for run, _ in both for item in kept]
@@ -147,17 +179,25 @@ def compare_metric(
     gains = _bootstrap_gains(metric, a, b, sign, clusters, samples, seed)
     units = len(set(clusters)) if clusters is not None else len(kept)
     before, after = (float(metric.combine(part.sum(0, keepdims=True))[0]) for part in (a, b))
-    low, high = percentile_interval(gains, units, confidence)
-    test, p = _test_difference(metric.proportion, width, alone, clusters)
+    discordant = (int((alone < 0).sum()), int((alone > 0).sum())) if metric.proportion and clusters is None else None
+    sampled = SampledGain(
+        gain=sign * (after - before),
+        drawn=gains,
+        units=sign * (metric.combine(cluster_sums(b, clusters)) - metric.combine(cluster_sums(a, clusters))),
+        scale=_gain_scale(spec.name, metric.combine(table)),
+        discordant=discordant,
+    )
+    interval = sampled.interval(confidence)
+    test, p = _test_difference(sampled, width, alone, clusters)
     found = MetricComparison(
         metric=spec.name,
         field=field,
         name=name,
         baseline=before,
         candidate=after,
-        gain=sign * (after - before),
-        low=None if math.isnan(low) else low,
-        high=None if math.isnan(high) else high,
+        gain=sampled.gain,
+        low=finite_or_none(interval.low),
+        high=finite_or_none(interval.high),
         p=p,
         test=test,
         n=len(kept),
@@ -166,10 +206,9 @@ def compare_metric(
         spread=float(gains.std() * math.sqrt(units)),
         better=_moved_ids(kept, alone, 1),
         worse=_moved_ids(kept, alone, -1),
-        signature=f"{metric.signature}|paired|ci:{confidence}|bootstrap:{'clusters' if clusters else 'items'}"
-        f"|samples:{samples}|seed:{seed}",
+        signature=f"{metric.signature}|paired|ci:{confidence}|{_method(sampled, clusters, samples, seed)}",
     )
-    return SampledComparison(found, gains)
+    return SampledComparison(found, sampled)
 
 
 def _bootstrap_gains(
@@ -204,14 +243,28 @@ def _explain_unscored(metric: Metric, name: str, item: SuiteItem, run: EvalRun) 
 
 
 def _test_difference(
-    proportion: bool, width: int, alone: Array, clusters: Sequence[str] | None
+    sampled: SampledGain, width: int, alone: Array, clusters: Sequence[str] | None
 ) -> tuple[str, float | None]:
     """The test's name and two-sided p that nothing changed; none for corpus metrics, whose interval must do."""
     if width != 2:
         return "", None
-    if proportion and clusters is None:
-        return "mcnemar mid-p", mcnemar(int((alone < 0).sum()), int((alone > 0).sum())).mid_p
+    if sampled.discordant is not None:
+        return "mcnemar mid-p", mcnemar(*sampled.discordant).mid_p
+    if is_degenerate(sampled.units):
+        return "interval", 2 * min(sampled.p_below(0.0), sampled.p_above(0.0))
     return "paired permutation", permutation([0.0] * len(alone), alone.tolist(), clusters)
+
+
+def _gain_scale(name: str, values: Array) -> float:
+    """The most that one unit can gain or lose; without an end of the scale, the largest value that was seen."""
+    scale = metric_scale(name)
+    return scale if math.isfinite(scale) else float(np.abs(values).max()) or math.inf
+
+
+def _method(sampled: SampledGain, clusters: Sequence[str] | None, samples: int, seed: int) -> str:
+    if sampled.discordant is not None:
+        return "tango"
+    return f"bootstrap:{'clusters' if clusters else 'items'}|samples:{samples}|seed:{seed}"
 
 
 def _moved_ids(items: Sequence[SuiteItem], alone: Array, sign: int) -> tuple[str, ...]:

@@ -3,12 +3,14 @@
 For each check the interval [L, U] of the gain is set against the margin δ:
 
     passed        L > -δ            the loss is smaller than δ, whatever else
-    regressed     U < -δ            (strict: U < 0); after Holm's correction over all checks
+    regressed     U < -δ            (strict: U < 0)
     inconclusive  otherwise         with the number of items that would decide
 
-All checks must pass, so that no correction is needed for passing (an intersection-union test; Berger 1982), and one
-that regressed refuses, so that it is needed for refusing. Coverage (items that both runs scored) and items that must
-never fail are checks of their own: what was not measured is never a pass.
+[L, U] is the interval that `steward eval compare` shows. All checks must pass, so that passing needs no correction for
+their number (an intersection-union test; Berger 1982). One check that regressed is enough to refuse, so that refusing
+needs one: the gate says regressed where a check still is after Holm's correction (1979), and inconclusive where none
+is. Coverage (items that both runs scored) and items that must never fail are checks of their own: what was not
+measured is never a pass.
 """
 
 from __future__ import annotations
@@ -16,24 +18,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import Literal
 
 import msgspec
-import numpy as np
 
 from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.compare import (
-    MIN_MOVED_UNITS,
     MetricComparison,
     SampledComparison,
+    SampledGain,
     compare_metric,
-    count_moved_clusters,
     require_matching_runs,
 )
-from steward.evaluation.metrics import metric_scale
+from steward.evaluation.intervals import is_degenerate
 from steward.evaluation.run import EvalRun, score_items, split_by_slice
-from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, required_items
+from steward.evaluation.statistics import SAMPLES, holm, required_items
 from steward.evaluation.suite import MetricSpec, MustPass, SuiteItem
 
 GateVerdict = Literal["passed", "regressed", "inconclusive"]
@@ -100,33 +101,37 @@ def read_gate_policy(path: Path) -> GatePolicy:
     return policy
 
 
+class _Judged(msgspec.Struct, frozen=True):
+    """A check of a metric, with its comparison and the loss that is allowed."""
+
+    check: GateCheck
+    comparison: SampledComparison
+    allowed: float
+
+
 def decide_gate(baseline: EvalRun, candidate: EvalRun, policy: GatePolicy, samples: int = SAMPLES) -> GateDecision:
     """:raises InputError: runs over different data, a metric or slice that the suite does not have"""
     require_matching_runs(baseline, candidate)
     known = {spec.name: spec for spec in baseline.manifest.suite.metric_specs()}
-    drawn: list[tuple[SampledComparison, Sequence[SuiteItem], float]] = []
+    judged: list[_Judged] = []
     coverage: list[GateCheck] = []
     for entry in policy.metrics:
         if entry.name not in known:
             raise UnknownName("metric of the suite", entry.name, known)
-        whole = len(drawn)  # its place: all items come before slices
+        first = len(judged)  # all items come before slices
         for field, name, part, margin in _expand_slices(entry, baseline):
-            found = compare_metric(
+            compared = compare_metric(
                 known[entry.name], part, baseline, candidate, policy.confidence, field, name, samples=samples
             )
-            drawn.append((found, part, margin))
-        coverage.append(_check_coverage(drawn[whole][0].paired, policy))
-    adjusted = holm([_p_regressed(found, 0.0 if policy.strict else margin) for found, _, margin in drawn])
-    checks = [
-        judge_metric(found, part, margin, p, policy) for (found, part, margin), p in zip(drawn, adjusted, strict=True)
-    ]
-    for must in (baseline.manifest.suite.must_pass, candidate.manifest.suite.must_pass, policy.must_pass):
-        checks += _check_must_pass(must, known, candidate)
-    checks = [*{check.name: check for check in [*checks, *coverage]}.values()]
-    verdicts = {check.verdict for check in checks}
-    order: tuple[GateVerdict, ...] = ("regressed", "inconclusive", "passed")
+            allowed = 0.0 if policy.strict else margin
+            judged.append(_Judged(judge_metric(compared, margin, policy), compared, allowed))
+        coverage.append(_check_coverage(judged[first].comparison.paired, policy))
+    checks, certain = _correct(judged, policy)
+    required = [baseline.manifest.suite.must_pass, candidate.manifest.suite.must_pass, policy.must_pass]
+    must = [check for each in required for check in _check_must_pass(each, known, candidate)]
+    checks = [*{check.name: check for check in [*checks, *must, *coverage]}.values()]
     return GateDecision(
-        verdict=next(verdict for verdict in order if verdict in verdicts),
+        verdict=_overall(checks, certain or any(check.verdict == "regressed" for check in must)),
         baseline=baseline.manifest.model,
         candidate=candidate.manifest.model,
         data_sha256=baseline.manifest.data_sha256,
@@ -134,35 +139,27 @@ def decide_gate(baseline: EvalRun, candidate: EvalRun, policy: GatePolicy, sampl
     )
 
 
-def judge_metric(
-    drawn: SampledComparison, items: Sequence[SuiteItem], margin: float, p_regressed: float, policy: GatePolicy
-) -> GateCheck:
-    """One metric over one set of items. `p_regressed`: of the loss being within what is allowed, corrected."""
-    paired = drawn.paired
-    if paired.low is None or paired.high is None or paired.gain is None:
-        return GateCheck(name=paired.title, verdict="inconclusive", why="fewer than two items to compare", n=paired.n)
-    low, tail = paired.low, (1 - policy.confidence) / 2
-    sparse, bounded = (
-        count_moved_clusters((*paired.better, *paired.worse), items) < MIN_MOVED_UNITS,
-        metric_scale(paired.metric) < math.inf,
-    )
-    if sparse and bounded:  # what was seen in k of n units may happen in this share of all, and cost
-        share = clopper_pearson(count_moved_clusters(paired.worse, items), paired.units, policy.confidence).high
-        low = min(low, -metric_scale(paired.metric) * share)  # all of an item each time
-    elif sparse and paired.units < MIN_MOVED_UNITS:
-        low = -math.inf
+def judge_metric(compared: SampledComparison, margin: float, policy: GatePolicy) -> GateCheck:
+    """One metric over one set of items: the verdict is what its interval says, and nothing else."""
+    paired, sampled = compared.paired, compared.sampled
+    if sampled is None or paired.low is None or paired.high is None:
+        why = "no item was scored in both runs" if sampled is None else "too few different values for an interval"
+        return GateCheck(
+            name=paired.title, verdict="inconclusive", why=why, margin=margin, gain=paired.gain, n=paired.n
+        )
     allowed = 0.0 if policy.strict else margin
-    verdict: GateVerdict = "inconclusive"
     more = None
-    if paired.high < -allowed and p_regressed <= tail and not (sparse and paired.units < MIN_MOVED_UNITS):
-        verdict, why = "regressed", f"lost {-paired.gain:.4g}, certainly more than {allowed:.4g}"
-    elif low > -margin:
+    verdict: GateVerdict
+    if paired.high < -allowed:
+        verdict, why = "regressed", f"lost {-sampled.gain:.4g}, certainly more than {allowed:.4g}"
+    elif paired.low > -margin:
         verdict, why = "passed", f"the loss is certainly less than {margin:.4g}"
         if paired.high < 0:
             why += "; there is a real loss, but it is within the margin"
     else:
-        more = _count_missing_items(paired, margin, sparse, tail, policy.confidence)
-        decides = "no number of items would decide it" if more is None else f"about {more:,} more items would decide it"
+        verdict, more = "inconclusive", _count_missing_items(compared, margin, policy.confidence)
+        plural = "" if more == 1 else "s"
+        decides = f"about {more:,} more item{plural} would decide it" if more else "no number of items would decide it"
         why = f"the loss could be more or less than {margin:.4g}; {decides}"
     return GateCheck(
         name=paired.title,
@@ -170,11 +167,41 @@ def judge_metric(
         why=why,
         margin=margin,
         gain=paired.gain,
-        low=low,
+        low=paired.low,
         high=paired.high,
         n=paired.n,
         more_items=more,
     )
+
+
+def _correct(judged: Sequence[_Judged], policy: GatePolicy) -> tuple[list[GateCheck], bool]:
+    """The checks, and whether one of them regressed for certain after Holm's correction over all of them.
+
+    A check that regressed by its own interval alone says so: among many checks, chance makes some.
+    """
+    tail = (1 - policy.confidence) / 2
+    p_values = [
+        each.comparison.sampled.p_below(-each.allowed)
+        if each.check.verdict == "regressed" and each.comparison.sampled is not None
+        else 1.0
+        for each in judged
+    ]
+    checks, certain = [], False
+    for each, p in zip(judged, holm(p_values), strict=True):
+        check = each.check
+        if check.verdict == "regressed" and p > tail:
+            note = f"; among {len(judged)} checks this may be chance (Holm-corrected p {p:.2g}, needed {tail:.3g})"
+            check = msgspec.structs.replace(check, why=check.why + note)
+        certain |= check.verdict == "regressed" and p <= tail
+        checks.append(check)
+    return checks, certain
+
+
+def _overall(checks: Sequence[GateCheck], certain: bool) -> GateVerdict:
+    """Regressed where a check did for certain; passed only where all checks passed."""
+    if certain:
+        return "regressed"
+    return "passed" if all(check.verdict == "passed" for check in checks) else "inconclusive"
 
 
 def _expand_slices(entry: MetricMargin, run: EvalRun) -> list[tuple[str, str, Sequence[SuiteItem], float]]:
@@ -188,26 +215,21 @@ def _expand_slices(entry: MetricMargin, run: EvalRun) -> list[tuple[str, str, Se
     return parts
 
 
-def _p_regressed(drawn: SampledComparison, allowed: float) -> float:
-    """One-sided p of a loss no larger than allowed: the share of bootstrap samples that say so."""
-    if drawn.gains.size == 0:
-        return 1.0
-    return float((np.count_nonzero(drawn.gains >= -allowed) + 1) / (drawn.gains.size + 1))
-
-
-def _count_missing_items(
-    paired: MetricComparison, margin: float, sparse: bool, tail: float, confidence: float
-) -> int | None:
-    """Items beyond those there are, at the clusters' mean size."""
+def _count_missing_items(compared: SampledComparison, margin: float, confidence: float) -> int | None:
+    """Items beyond those there are, at the clusters' mean size; None where no number would decide."""
+    paired, sampled = compared.paired, compared.sampled
     units = required_items(paired.gain or 0.0, paired.spread, margin, confidence)
-    if sparse and metric_scale(paired.metric) == math.inf:
-        units = max(units or 0, MIN_MOVED_UNITS)
-    elif sparse and 0 < margin < metric_scale(paired.metric):
-        seldom = math.ceil(math.log(tail) / math.log1p(-margin / metric_scale(paired.metric))) + 1
-        units = max(units or 0, seldom)
+    if sampled is not None and is_degenerate(sampled.units) and 0 < margin < sampled.scale < math.inf:
+        units = max(units or 0, _items_without_a_loss(sampled, margin, confidence))
     if units is None:
         return None
     return max(1, math.ceil((units - paired.units) * paired.n / paired.units))
+
+
+def _items_without_a_loss(sampled: SampledGain, margin: float, confidence: float) -> int:
+    """Units that bound the loss by the margin if none of them loses anything."""
+    share, z = margin / sampled.scale, NormalDist().inv_cdf(0.5 + confidence / 2)
+    return math.floor(z * z * (1 - share) / share) + 1  # Tango's interval without a loss ends at z² / (n + z²)
 
 
 def _check_coverage(paired: MetricComparison, policy: GatePolicy) -> GateCheck:

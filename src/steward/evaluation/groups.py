@@ -16,16 +16,18 @@ jurisdiction's screening aid.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError, UnknownName
+from steward.evaluation.intervals import FEW, finite_or_none, mean_of_shares
 from steward.evaluation.run import EvalRun, clusters_by_id, score_items, split_by_slice
 from steward.evaluation.score import Score
-from steward.evaluation.statistics import SEED, Array, Interval, bootstrap, holm, mean_of_shares
+from steward.evaluation.statistics import SEED, Array, Interval, bootstrap, holm
+from steward.evaluation.suite import MetricSpec
 
 _SAMPLES = 2000
 _COUNTS = 7  # of each group: items, selected, positive, true positives, negative, false positives, right
@@ -188,13 +190,16 @@ def compare_label_rates(
             [_count_by_group(random.permutation(group), facts, len(names)).sum(0) for _ in range(samples)]
         )
     found = []
-    for measure, combine in _MEASURES.items():
+    for measure, rates in _MEASURES.items():
+        combine = rates.combine
         value = float(combine(whole)[0])
         if math.isnan(value):
             found.append(GroupDifference(measure=measure, value=None, low=None, high=None, p=None, p_holm=None))
             continue
         drawn = bootstrap(table, combine, clusters, samples)
         ends = _percentile_ends(drawn)
+        if rates.is_sparse(whole) or ends.low == ends.high:
+            ends = rates.bound(whole, ends)
         p = None
         if permuted is not None:
             by_chance = combine(permuted)
@@ -223,36 +228,56 @@ def _rates_of(sums: Array, part: int, whole: int) -> Array:
     )
 
 
-def _max_difference(part: int, whole: int) -> Callable[[Array], Array]:
-    def combine(sums: Array) -> Array:
-        rates = _rates_of(sums, part, whole)
-        found: Array = rates.max(1) - rates.min(1)
+class _RateComparison(msgspec.Struct, frozen=True):
+    """A comparison of rates over all groups. `columns`: which count is a part of which; of several the worst counts."""
+
+    columns: tuple[tuple[int, int], ...]
+    ratio: bool = False
+
+    def combine(self, sums: Array) -> Array:
+        """(samples, groups x counts) to (samples,)."""
+        values = [
+            self._compare(rates.min(1), rates.max(1)) for rates in (_rates_of(sums, *pair) for pair in self.columns)
+        ]
+        found: Array = np.max(values, axis=0)  # not nanmax: without a rate there is no comparison
         return found
 
-    return combine
+    def is_sparse(self, whole: Array) -> bool:
+        """Whether a group counts so few that resampling it knows too little. `whole`: (1, groups x counts)."""
+        counts = whole.reshape(-1, _COUNTS)
+        return any(float(counts[:, column].min()) < FEW for _, column in self.columns)
 
+    def bound(self, whole: Array, ends: Interval) -> Interval:
+        """`ends`, widened to what the exact or Wilson intervals of the groups' rates allow together."""
+        counts = whole.reshape(-1, _COUNTS)  # (groups, counts)
+        lows, highs = [], []
+        for part, column in self.columns:
+            rates = [_estimate_share(row[part], row[column]) for row in counts]
+            least, most = (np.array([getattr(rate, end) for rate in rates]) for end in ("low", "high"))
+            near = self._compare(np.array([most.min()]), np.array([least.max()]))  # rates as near as they may be
+            far = self._compare(np.array([least.min()]), np.array([most.max()]))
+            lows.append(float((far if self.ratio else near)[0]))
+            highs.append(min(1.0, float((near if self.ratio else far)[0])))
+        return Interval(ends.value, min(ends.low, max(0.0, max(lows))), max(ends.high, max(highs)))
 
-def _min_ratio(part: int, whole: int) -> Callable[[Array], Array]:
-    def combine(sums: Array) -> Array:
-        rates = _rates_of(sums, part, whole)
-        most = rates.max(1)
-        found: Array = np.divide(rates.min(1), most, out=np.full(len(sums), np.nan), where=most > 0)
+    def _compare(self, least: Array, most: Array) -> Array:
+        if not self.ratio:
+            return most - least
+        found: Array = np.divide(least, most, out=np.full(len(most), np.nan), where=most > 0)
         return found
 
-    return combine
 
-
-def _maximum_of(one: Callable[[Array], Array], other: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    return lambda sums: np.maximum(one(sums), other(sums))
+def _estimate_share(part: float, whole: float) -> Interval:
+    return mean_of_shares([1.0] * round(part) + [0.0] * round(whole - part))
 
 
 _MEASURES = {
-    "demographic parity difference": _max_difference(1, 0),
-    "demographic parity ratio": _min_ratio(1, 0),
-    "equal opportunity difference": _max_difference(3, 2),
-    "false positive rate difference": _max_difference(5, 4),
-    "equalised odds difference": _maximum_of(_max_difference(3, 2), _max_difference(5, 4)),
-    "accuracy difference": _max_difference(6, 0),
+    "demographic parity difference": _RateComparison(((1, 0),)),
+    "demographic parity ratio": _RateComparison(((1, 0),), ratio=True),
+    "equal opportunity difference": _RateComparison(((3, 2),)),
+    "false positive rate difference": _RateComparison(((5, 4),)),
+    "equalised odds difference": _RateComparison(((3, 2), (5, 4))),
+    "accuracy difference": _RateComparison(((6, 0),)),
 }
 
 
@@ -260,6 +285,21 @@ def _percentile_ends(drawn: Array) -> Interval:
     """Percentiles of the samples in which every group had something to count."""
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return Interval(math.nan, float(low), float(high))
+
+
+def _bound_quality(run: EvalRun, field: str, spec: MetricSpec, ends: Interval) -> Interval:
+    """`ends`, widened to what the intervals of the groups' own scores allow, where a group has few items."""
+    scores = [score_items(spec, part, run.answers).score for _, part in split_by_slice(run.items, field)]
+    scores = [score for score in scores if score.n]
+    if ends.low < ends.high and min(score.n for score in scores) >= FEW:
+        return ends
+    lows, highs = (
+        [score.low for score in scores if score.low is not None],
+        [score.high for score in scores if score.high is not None],
+    )
+    if len(lows) < len(scores) or len(highs) < len(scores):
+        return Interval(ends.value, math.nan, math.nan)
+    return Interval(ends.value, min(ends.low, max(0.0, max(lows) - min(highs))), max(ends.high, max(highs) - min(lows)))
 
 
 def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[GroupDifference]:
@@ -285,6 +325,7 @@ def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[
             return found
 
         ends = _percentile_ends(bootstrap(_sums_by_group(group, values, len(names)), spread, clusters, samples))
+        ends = _bound_quality(run, field, spec, ends)
         value = float(spread(_sums_by_group(group, values, len(names)).sum(0, keepdims=True))[0])
         p = None
         if clusters is None:
@@ -297,7 +338,12 @@ def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[
             p = float(((by_chance >= value - 1e-12).sum() + 1) / (samples + 1))
         found.append(
             GroupDifference(
-                measure=f"{spec.name} difference", value=value, low=ends.low, high=ends.high, p=p, p_holm=None
+                measure=f"{spec.name} difference",
+                value=value,
+                low=finite_or_none(ends.low),
+                high=finite_or_none(ends.high),
+                p=p,
+                p_holm=None,
             )
         )
     return found

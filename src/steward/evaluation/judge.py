@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
-import numpy as np
 
+from steward.evaluation.intervals import finite_or_none, resampled_mean, win_rate
 from steward.evaluation.metrics.graded import GraderCall, make_chat_call, mark_text, reply_text, short_digest, shorten
 from steward.evaluation.run import EvalRun, clusters_by_id, question_text
-from steward.evaluation.statistics import mcnemar, mean_of_shares, permutation
+from steward.evaluation.statistics import mcnemar, permutation
 
 Side = Literal["first", "second", "tie"]
 Winner = Literal["candidate", "baseline", "tie"]
@@ -116,7 +116,7 @@ def summarise_verdicts(
     rubric: str,
     confidence: float = 0.95,
 ) -> JudgeComparison:
-    """Win rate with Wilson's interval, or a bootstrap of clusters where items belong together."""
+    """Win rate with Tango's interval, or a bootstrap of clusters where items belong together."""
     found = {item.id: found[item.id] for item in baseline.items if item.id in found}  # in the runs' order
     errored = [
         f"{item.id}: {error}"
@@ -128,15 +128,19 @@ def summarise_verdicts(
     groups = clusters_by_id(scored) if scored else None
     clusters = [groups[item.id] for item in scored] if groups is not None else None
     wins, losses = values.count(1.0), values.count(0.0)
-    rate = mean_of_shares(values, clusters, confidence) if values else None
+    rate = None
+    if values and clusters is None:
+        rate = win_rate(wins, losses, len(values), confidence)
+    elif values:
+        rate = resampled_mean(values, 0.0, 1.0, clusters, confidence)
     turned = [found[item.id] for item in scored if found[item.id].turned]
     test = "" if rate is None else "paired permutation" if clusters else "sign, mid-p"
     return JudgeComparison(
         baseline=baseline.manifest.model,
         candidate=candidate.manifest.model,
         win_rate=None if rate is None else rate.value,
-        low=None if rate is None or np.isnan(rate.low) else rate.low,
-        high=None if rate is None or np.isnan(rate.high) else rate.high,
+        low=None if rate is None else finite_or_none(rate.low),
+        high=None if rate is None else finite_or_none(rate.high),
         p=None
         if rate is None
         else permutation([0.5] * len(values), values, clusters)
@@ -154,7 +158,7 @@ def summarise_verdicts(
         ),
         errored=tuple(errored),
         signature=f"judge_pairwise|model:{model}|rubric:{short_digest(_PROMPT + rubric)}|orders:2|turned:tie|ties:half"
-        f"|ci:{confidence}|{'bootstrap:clusters' if clusters else 'wilson or exact'}",
+        f"|ci:{confidence}|{'bootstrap:clusters' if clusters else 'tango'}",
         items=tuple(found.values()),
     )
 

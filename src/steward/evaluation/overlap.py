@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.evaluation.metrics import higher_is_better, make_metric
-from steward.evaluation.run import EvalRun, clusters_by_id, score_items
-from steward.evaluation.statistics import SEED, bootstrap, mean_of_shares, percentile_interval
+from steward.evaluation.intervals import difference_interval, finite_or_none, mean_of_shares
+from steward.evaluation.metrics import higher_is_better
+from steward.evaluation.run import EvalRun, score_items
+from steward.evaluation.score import Score
+from steward.evaluation.statistics import Interval
 from steward.evaluation.suite import MetricSpec, SuiteItem, asked_fields, load_suite
 
 
@@ -159,27 +161,28 @@ def _strip_repeat(item: SuiteItem, run: EvalRun) -> str:
 def _compare_metric(
     spec: MetricSpec, run: EvalRun, seen: Sequence[SuiteItem], clean: Sequence[SuiteItem]
 ) -> OverlapGap:
-    metric, sign = make_metric(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
+    sign = 1.0 if higher_is_better(spec.name) else -1.0
     parts = [score_items(spec, items, run.answers) for items in (seen, clean)]
     one, other = parts
-    low = high = math.nan
-    if one.ids and other.ids:
-        groups = clusters_by_id(run.items)
-        drawn = [
-            bootstrap(
-                part.table, metric.combine, [groups[name] for name in part.ids] if groups else None, seed=SEED + at
-            )
-            for at, part in enumerate(parts)
-        ]
-        low, high = percentile_interval(sign * (drawn[0] - drawn[1]), min(len(one.ids), len(other.ids)))
-    both = one.score.value is not None and other.score.value is not None
+    gap = _difference(one.score, other.score)
     return OverlapGap(
         metric=spec.name,
         overlapping=one.score.value,
         clean=other.score.value,
-        gap=sign * ((one.score.value or 0.0) - (other.score.value or 0.0)) if both else None,
-        low=None if math.isnan(low) else low,
-        high=None if math.isnan(high) else high,
+        gap=None if gap is None else sign * gap.value,
+        low=None if gap is None else finite_or_none(sign * (gap.low if sign > 0 else gap.high)),
+        high=None if gap is None else finite_or_none(sign * (gap.high if sign > 0 else gap.low)),
         n_overlapping=one.score.n,
         n_clean=other.score.n,
     )
+
+
+def _difference(one: Score, other: Score) -> Interval | None:
+    """Of the scores of two different sets of items; without ends where one of them has none."""
+    if one.value is None or other.value is None:
+        return None
+    parts = [
+        Interval(score.value or 0.0, *(math.nan if end is None else end for end in (score.low, score.high)))
+        for score in (one, other)
+    ]
+    return difference_interval(*parts)

@@ -23,7 +23,8 @@ import numpy as np
 
 from steward.core.errors import InputError, UnknownName
 from steward.core.extend import Continuation
-from steward.evaluation.statistics import SAMPLES, SEED, Array, Interval, bootstrap, percentile_interval, ratio
+from steward.evaluation.intervals import finite_or_none, statistic_interval
+from steward.evaluation.statistics import SAMPLES, SEED, Array, Interval, bootstrap, ratio
 
 SPLITS: Final = ("blank", "line", "file")
 _LOWEST: Final = -1e30  # a log-probability below it is a float's end, not a measurement
@@ -234,13 +235,13 @@ def compare_perplexity(
         raise InputError("no document was scored in both results; measure both again")
     bits = [[(one.nats - other.nats) / -math.log(2), other.bytes] for one, other in pairs]
     table = np.array(bits, dtype=np.float64)
-    low, high = percentile_interval(bootstrap(table, ratio, samples=samples, seed=seed), len(pairs), confidence)
     saved = float(table[:, 0].sum() / table[:, 1].sum())
+    interval = statistic_interval(saved, bootstrap(table, ratio, samples=samples, seed=seed), len(pairs), confidence)
     return PerplexityGain(
         model=old.model,
         bits_per_byte=saved,
-        low=None if math.isnan(low) else low,
-        high=None if math.isnan(high) else high,
+        low=finite_or_none(interval.low),
+        high=finite_or_none(interval.high),
         ratio=2**-saved,
         documents=len(pairs),
         missing=len(new.rows) - len(pairs),
@@ -268,8 +269,8 @@ def _estimate_ratio(
         return None
     pair = table[:, [0, column]]
     drawn = bootstrap(pair, lambda sums: -sums[:, 0] / sums[:, 1], samples=samples, seed=seed)
-    low, high = percentile_interval(drawn, len(table), confidence)
-    return Interval(-nats / float(pair[:, 1].sum()), low, high), not math.isnan(low)
+    interval = statistic_interval(-nats / float(pair[:, 1].sum()), drawn, len(table), confidence)
+    return interval, not math.isnan(interval.low)
 
 
 def _transform_estimate(given: tuple[Interval, bool] | None, rising: Callable[[float], float]) -> Estimate | None:

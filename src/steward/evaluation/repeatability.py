@@ -7,7 +7,6 @@ only (Miller 2024, arXiv 2411.00640, section 3.1), so `repeats` pays where the s
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
@@ -15,7 +14,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from steward.evaluation.statistics import bootstrap, percentile_interval, ratio
+from steward.evaluation.intervals import finite_or_none, mean_interval
+from steward.evaluation.metrics import metric_scale
+from steward.evaluation.statistics import bootstrap, ratio
 
 _SHOWN: Final = 20  # items that moved most
 
@@ -49,8 +50,9 @@ def measure_repeatability(metric: str, ids: Sequence[str], values: Sequence[floa
         return None
     variances = np.array([given.var(ddof=1) for given in several.values()])
     table = np.column_stack([variances, np.ones(len(variances))])
-    low, high = percentile_interval(bootstrap(table, ratio), len(variances))
     within = float(variances.mean())
+    most = metric_scale(metric) ** 2 / 2  # of two values at both ends of the scale
+    interval = mean_interval(within, bootstrap(table, ratio), variances, 0.0, most)
     between = _variance_between(
         [given.mean() for given in several.values()], [len(given) for given in several.values()], within
     )
@@ -60,8 +62,8 @@ def measure_repeatability(metric: str, ids: Sequence[str], values: Sequence[floa
         metric=metric,
         items=len(several),
         within=within,
-        low=None if math.isnan(low) else low,
-        high=None if math.isnan(high) else high,
+        low=finite_or_none(interval.low),
+        high=finite_or_none(interval.high),
         between=between,
         share=within / (within + between) if within + between > 0 else None,
         flaky=len(moved),

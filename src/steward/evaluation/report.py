@@ -9,6 +9,7 @@ from xml.sax.saxutils import quoteattr
 
 from steward.evaluation.compare import Comparison, MetricComparison
 from steward.evaluation.gate import GateDecision
+from steward.evaluation.numbers import format_ends, format_gain, format_number, format_p
 from steward.evaluation.run import EvalRun
 from steward.evaluation.run_page import SLICES, render_case
 from steward.web.charts import ChartInterval, interval_chart
@@ -16,6 +17,7 @@ from steward.web.page import Html, card, figures, report_page, table
 
 _WORST: Final = 15  # regressions shown side by side
 _BEST: Final = 5
+_STYLES: Final = {"up": "a", "down": "d", "": "b"}  # better, worse, undecided
 _COLUMNS: Final = "|#baseline|#candidate|#gain|#low|#high|#p|#items|#better|#worse"
 
 
@@ -41,26 +43,24 @@ def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: Eval
 def _summary_figure(whole: MetricComparison) -> tuple[str, str, str]:
     if whole.gain is None:
         return whole.metric, "–", "no item was scored in both runs"
-    ends = "no interval" if whole.low is None or whole.high is None else f"{whole.low:+.3f} to {whole.high:+.3f}"
-    return (
-        f"{whole.metric}, gain",
-        f"{whole.gain:+.3f}",
-        f"{ends}; {len(whole.worse)} worse, {len(whole.better)} better",
-    )
+    verdict = {"up": "better", "down": "worse", "": "undecided"}[_direction(whole)]
+    interval = f"gain {format_gain(whole.gain)}, 95 % interval {format_ends(whole.low, whole.high)}"
+    return whole.metric, verdict, f"{interval}; {len(whole.worse)} items worse, {len(whole.better)} better"
+
+
+def _direction(row: MetricComparison) -> str:
+    """ "up" or "down" where the interval leaves 0 on one side, else empty."""
+    if row.low is None or row.high is None:
+        return ""
+    return "up" if row.low > 0 else "down" if row.high < 0 else ""
 
 
 def _table_row(row: MetricComparison) -> list[object]:
-    sure = "" if row.low is None or row.high is None else "up" if row.low > 0 else "down" if row.high < 0 else ""
-    numbers: list[object] = [
-        _format_number(value) for value in (row.baseline, row.candidate, row.gain, row.low, row.high, row.p)
-    ]
-    if sure:
+    numbers: list[object] = [format_number(row.baseline), format_number(row.candidate)]
+    numbers += [format_gain(row.gain), format_gain(row.low), format_gain(row.high), format_p(row.p)]
+    if sure := _direction(row):
         numbers[2] = Html(f'<span class="{sure}">{numbers[2]}</span>')
     return [row.title, *numbers, f"{row.n} of {row.items}", len(row.better), len(row.worse)]
-
-
-def _format_number(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"
 
 
 def _render_slices(found: Comparison) -> list[str]:
@@ -70,9 +70,7 @@ def _render_slices(found: Comparison) -> list[str]:
     if not rows:
         return []
     spans = [
-        ChartInterval(
-            f"{row.name} ({row.n})", row.gain or 0.0, row.low, row.high, "d" if (row.high or 0.0) < 0 else "a"
-        )
+        ChartInterval(f"{row.name} ({row.n})", row.gain or 0.0, row.low, row.high, _STYLES[_direction(row)])
         for row in rows
     ]
     listed = found.slices[: SLICES * len(found.wholes)]
@@ -112,8 +110,8 @@ def render_gate_markdown(found: GateDecision) -> str:
     lines = [f"**Gate: {found.verdict}** ({found.candidate} against {found.baseline})", ""]
     lines += ["| check | verdict | gain | interval | margin | why |", "|---|---|---|---|---|---|"]
     for check in found.checks:
-        gain = "" if check.gain is None else f"{check.gain:+.4f}"
-        interval = "" if check.low is None or check.high is None else f"{check.low:+.4f} to {check.high:+.4f}"
+        gain = format_gain(check.gain) or ""
+        interval = "" if check.low is None or check.high is None else format_ends(check.low, check.high)
         margin = "" if check.margin is None else f"{check.margin:g}"
         cells = [check.name, check.verdict, gain, interval, margin, check.why]
         lines.append("| " + " | ".join(cell.replace("|", r"\|").replace("\n", " ") for cell in cells) + " |")

@@ -8,7 +8,6 @@ absent: read the interval.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
@@ -16,24 +15,20 @@ import msgspec
 import numpy as np
 
 from steward.evaluation.changes import OPTIONS
-from steward.evaluation.compare import MetricComparison, SampledComparison, compare_metric, count_moved_clusters
+from steward.evaluation.compare import MetricComparison, SampledComparison, compare_metric
+from steward.evaluation.intervals import finite_or_none, resampled_mean
 from steward.evaluation.metrics import higher_is_better, metric_scale
 from steward.evaluation.run import EvalRun, clusters_by_id, score_items
 from steward.evaluation.score import Prediction, Score, score_predictions
-from steward.evaluation.statistics import SAMPLES, clopper_pearson, holm, paired_bootstrap
+from steward.evaluation.statistics import SAMPLES, holm
 from steward.evaluation.suite import MetricSpec, QuestionChange, SuiteItem
 from steward.text.swaps import swap_text
 
-_EVIDENCE: Final = 6  # moves that, all one way, are evidence at 5 %: the sign test's p of five is 2 · 2**-5 = 0.0625
 _SHOWN: Final = 5  # items side by side, those that lost most first
 
 
 class MetricShift(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric under one change. `p` is Holm's over all changes and metrics of the trial.
-
-    `low` and `high`: the pairing's interval; where fewer than six items moved, also all that the exact intervals of the
-    shares that moved up and down allow, each taken to move all the way: a bootstrap of so few has too little width.
-    """
+    """One metric under one change. `p` is Holm's over all changes and metrics; the interval is the comparison's."""
 
     paired: MetricComparison
     low: float | None
@@ -112,8 +107,11 @@ def measure_robustness(
     corrected = iter(holm(tested))
     runs = [run for _, run in changed.values()]
     shifts = [
-        tuple(_widen_interval(row, run.items, None if row.p is None else next(corrected)) for row in rows)
-        for rows, run in zip(drawn, runs, strict=True)
+        tuple(
+            MetricShift(paired=row, low=row.low, high=row.high, p=None if row.p is None else next(corrected))
+            for row in rows
+        )
+        for rows in drawn
     ]
     return RobustnessReport(
         suite=original.manifest.suite.name,
@@ -150,33 +148,13 @@ def _decide_verdict(
                 open_ = True
                 continue
             open_ |= shift.low <= -margin or (change.swaps and shift.high >= margin)
-            certain = shift.paired.low == shift.low and shift.paired.high == shift.high  # enough items moved
-            p_moved.append(_p_value_within(one, -margin, math.inf) if certain else 1.0)
-            if change.swaps:
-                p_moved.append(_p_value_within(one, -math.inf, margin) if certain else 1.0)
+            if one.sampled is not None:
+                p_moved.append(one.sampled.p_below(-margin))
+                if change.swaps:
+                    p_moved.append(one.sampled.p_above(margin))
     if any(p <= 0.025 for p in holm(p_moved)):
         return "moved"
     return "inconclusive" if open_ else "passed"
-
-
-def _p_value_within(drawn: SampledComparison, low: float, high: float) -> float:
-    """The share of bootstrap samples that moved no more than is allowed."""
-    inside = np.count_nonzero((drawn.gains >= low) & (drawn.gains <= high))
-    return float((inside + 1) / (drawn.gains.size + 1))
-
-
-def _widen_interval(paired: MetricComparison, items: Sequence[SuiteItem], p: float | None) -> MetricShift:
-    low, high = paired.low, paired.high
-    few = count_moved_clusters((*paired.worse, *paired.better), items) < _EVIDENCE
-    if few and low is not None and high is not None and metric_scale(paired.metric) < math.inf:
-        most_lost, most_won = (_bound_movement(paired, moved, items) for moved in (paired.worse, paired.better))
-        low, high = min(low, -most_lost), max(high, most_won)
-    return MetricShift(paired=paired, low=low, high=high, p=p)
-
-
-def _bound_movement(paired: MetricComparison, moved: Sequence[str], items: Sequence[SuiteItem]) -> float:
-    """The most that all may have moved that way, for all that the share which did tells."""
-    return metric_scale(paired.metric) * clopper_pearson(count_moved_clusters(moved, items), paired.units).high
 
 
 def _describe_effect(
@@ -265,14 +243,15 @@ def find_worst_case(
     groups = clusters_by_id(kept)
     pairs = [(sign * values[item.id], sign * worst[item.id]) for item in kept]
     clusters = [groups[item.id] for item in kept] if groups is not None else None
-    gain = paired_bootstrap([a for a, _ in pairs], [b for _, b in pairs], clusters, samples=samples)
+    scale = metric_scale(spec.name)
+    gain = resampled_mean([b - a for a, b in pairs], -scale, 0.0, clusters, samples=samples)
     return WorstCase(
         metric=spec.name,
         original=float(np.mean([values[item.id] for item in kept])),
         worst=float(np.mean([worst[item.id] for item in kept])),
         gain=gain.value,
-        low=None if np.isnan(gain.low) else gain.low,
-        high=None if np.isnan(gain.high) else gain.high,
+        low=finite_or_none(gain.low),
+        high=finite_or_none(gain.high),
         n=len(kept),
     )
 

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from steward.evaluation.metrics import higher_is_better
+from steward.evaluation.numbers import format_number
 from steward.evaluation.run import EvalRun, RunResults, score_items, score_run
 from steward.evaluation.score import Score, ScoredItems
 from steward.evaluation.suite import SuiteItem
@@ -64,7 +65,7 @@ def format_interval(score: Score) -> str:
 
 def _render_scores(scores: Sequence[Score]) -> str:
     rows = [
-        [s.metric, _format_number(s.value), _format_number(s.low), _format_number(s.high), s.n, s.unscored, s.errored]
+        [s.metric, format_number(s.value), format_number(s.low), format_number(s.high), s.n, s.unscored, s.errored]
         for s in scores
     ]
     return card("All items", table("metric|#value|#low|#high|#scored|#unscored|#failed", rows))
@@ -90,7 +91,7 @@ def _render_slices(results: RunResults, field: str) -> str:
     rows = [
         [
             *(row.name, row.score.metric),
-            *map(_format_number, (row.score.value, row.score.low, row.score.high)),
+            *map(format_number, (row.score.value, row.score.low, row.score.high)),
             *(row.score.n, row.score.unscored, row.score.errored),
         ]
         for row in sorted(results.slices, key=lambda row: order.get(row.name, len(order)))
@@ -212,7 +213,3 @@ def _render_method(run: EvalRun, results: RunResults) -> str:
 
 def _format_short(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
-
-
-def _format_number(value: float | None) -> str | None:
-    return None if value is None else f"{value:.4f}"

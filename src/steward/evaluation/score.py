@@ -7,15 +7,15 @@ the item's name.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
+from steward.evaluation.intervals import SMALL, finite_or_none, mean_interval
 from steward.evaluation.metrics import Metric, MetricOption, make_metric, metric_scale
 from steward.evaluation.statistics import (
     SAMPLES,
@@ -23,11 +23,9 @@ from steward.evaluation.statistics import (
     Array,
     bootstrap,
     clopper_pearson,
-    percentile_interval,
+    cluster_sums,
     wilson,
 )
-
-_SMALL: Final = 30  # items below which a proportion's interval is exact
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,19 +118,17 @@ def _estimate_value(
     value = float(metric.combine(table.sum(0, keepdims=True))[0])
     if metric.proportion and clusters is None:
         hits = round(float(table[:, 0].sum()))
-        interval = clopper_pearson if len(table) < _SMALL else wilson
+        interval = clopper_pearson if len(table) < SMALL else wilson
         found = interval(hits, len(table), confidence)
         return value, found.low, found.high
-    units = len(set(clusters)) if clusters is not None else len(table)
-    low, high = percentile_interval(bootstrap(table, metric.combine, clusters, samples, seed), units, confidence)
-    if low == high and (scale := metric_scale(name)) < math.inf:  # all alike, so that there is nothing to resample:
-        unseen = clopper_pearson(0, units, confidence).high  # another kind may be this share of all, and at an end
-        low, high = value - unseen * value, value + unseen * (scale - value)
-    return value, None if math.isnan(low) else low, None if math.isnan(high) else high
+    drawn = bootstrap(table, metric.combine, clusters, samples, seed)
+    units = metric.combine(cluster_sums(table, clusters))
+    found = mean_interval(value, drawn, units, 0.0, metric_scale(name), confidence)
+    return value, finite_or_none(found.low), finite_or_none(found.high)
 
 
 def _make_signature(metric: Metric, clustered: bool, n: int, confidence: float, samples: int, seed: int) -> str:
-    exact = "clopper-pearson" if n < _SMALL else "wilson"
+    exact = "clopper-pearson" if n < SMALL else "wilson"
     drawn = f"bootstrap:{'clusters' if clustered else 'items'}|samples:{samples}|seed:{seed}"
     return f"{metric.signature}|ci:{confidence}|{exact if metric.proportion and not clustered else drawn}"
 

@@ -58,24 +58,6 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interva
     return Interval(successes / n, low, high)
 
 
-_SMALL: Final = 30  # units below which a proportion's interval is exact
-
-
-def mean_of_shares(
-    values: Sequence[float], clusters: Sequence[Hashable] | None = None, confidence: float = 0.95
-) -> Interval:
-    """The mean of values from 0 to 1: exact where few are all 0 or 1, Wilson's else; a bootstrap of clusters."""
-    _require_items(len(values))
-    total = sum(values)
-    if clusters is None and len(values) < _SMALL and all(value in (0.0, 1.0) for value in values):
-        return clopper_pearson(round(total), len(values), confidence)
-    if clusters is None:
-        return wilson(total, len(values), confidence)
-    drawn = bootstrap(np.column_stack([np.array(values), np.ones(len(values))]), ratio, clusters)
-    low, high = percentile_interval(drawn, len(set(clusters)), confidence)
-    return Interval(total / len(values), low, high)
-
-
 class McNemar(msgspec.Struct, frozen=True):
     """P values of the two-sided test that A and B are right equally often; `b` only A right, `c` only B right."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from html import escape
 
+from steward.evaluation.numbers import format_p, format_percent
 from steward.evaluation.statistics import Interval
-from steward.evaluation.votes import Coefficient, PairReport, StudyReport, coefficient_title, format_estimate, format_p
+from steward.evaluation.votes import Coefficient, PairReport, StudyReport, coefficient_title, format_estimate
 from steward.web.charts import ChartInterval, interval_chart
 from steward.web.page import card, figures, report_page, table
 
@@ -36,11 +37,8 @@ def render_study_page(found: StudyReport) -> str:
 
 def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
     shown = [("Tasks judged", f"{found.judged:,}", f"of {found.tasks:,}, by {len(found.raters)} raters")]
-    if found.pairs and (share := found.pairs[0].share):
-        best, side = (
-            (found.pairs[0].first, share.value) if share.value >= 0.5 else (found.pairs[0].second, 1 - share.value)
-        )
-        shown.append(("Win rate", f"{side:.0%}", f"for {best}, without ties"))
+    if found.pairs and found.pairs[0].share is not None:
+        shown.append(_preferred(found.pairs[0], found.pairs[0].share))
     alpha = next((one for one in found.agreement if "alpha" in one.name), None)
     if alpha is not None:
         shown.append(
@@ -52,6 +50,16 @@ def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
     elif found.position is not None and found.position.share is not None:
         shown.append(("Share of A", f"{found.position.share.value:.0%}", "0.5 is expected if the side does not matter"))
     return shown
+
+
+def _preferred(pair: PairReport, share: Interval) -> tuple[str, str, str]:
+    """Who is preferred, as far as the interval allows to say it."""
+    n = pair.wins + pair.losses
+    ends = f"{format_percent(share.low)} to {format_percent(share.high)} with 95 % confidence"
+    won = f"{pair.first} won {pair.wins} of {n} without ties: {format_percent(share.value)}, {ends}"
+    if share.low <= 0.5 <= share.high:
+        return "Preferred", "undecided", won
+    return "Preferred", pair.first if share.low > 0.5 else pair.second, won
 
 
 def _render_wins(found: StudyReport) -> str:
@@ -90,7 +98,7 @@ def _describe_exclusions(pair: PairReport) -> str:
     given = [
         f"{pair.same} items with identical answers, not shown" if pair.same else "",
         f"{pair.failed} with a missing answer" if pair.failed else "",
-        f"interval by {pair.method}" if pair.method not in ("", "wilson") else "",
+        f"interval by {pair.method}" if pair.method not in ("", "tango") else "",
     ]
     return ", ".join(filter(None, given))
 
@@ -140,7 +148,7 @@ def _render_method(found: StudyReport) -> str:
         "settled by the lead. Each task counts once: the lead's decision if there is one, else the majority, else "
         "a tie. Agreement is measured on the raters' own votes without gold tasks; its intervals are percentile "
         "bootstraps over tasks. Win rates have "
-        "Wilson's interval, or a bootstrap of clusters where items belong together; p is the two-sided sign test, "
+        "Tango's interval, or a bootstrap of clusters where items belong together; p is the two-sided sign test, "
         "mid-p. Bradley and Terry's strengths are maximum likelihood, ties as halves, errors from the observed "
         "information.</p>"
     )

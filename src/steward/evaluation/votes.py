@@ -28,13 +28,11 @@ from steward.evaluation.agreement import (
     fleiss_kappa,
     krippendorff_alpha,
 )
+from steward.evaluation.intervals import resampled_mean, win_rate
 from steward.evaluation.statistics import (
     Interval,
-    bootstrap,
     mcnemar,
-    paired_bootstrap,
-    percentile_interval,
-    ratio,
+    permutation,
     wilson,
 )
 from steward.evaluation.study import latest_votes, vote_verdict
@@ -197,14 +195,6 @@ def format_estimate(value: float, low: float, high: float) -> str:
     return f"{value:.2f}" + ("" if math.isnan(low) else f" [{low:.2f}, {high:.2f}]")
 
 
-def format_p(p: float | None) -> str | None:
-    """
-    >>> format_p(0.0321), format_p(1e-9)
-    ('0.0321', '<0.0001')
-    """
-    return None if p is None else "<0.0001" if p < 1e-4 else f"{p:.4f}"
-
-
 # -- verdicts -------------------------------------------------------------------------------------------
 
 
@@ -243,14 +233,14 @@ def _compare_pairs(design: StudyDesign, tasks: Sequence[StudyTask], verdicts: Ma
                 share=share,
                 share_with_ties=_estimate_share(mine, verdicts)[0],
                 method=method,
-                p=mcnemar(wins, losses).mid_p if decided else None,
+                p=_test_wins(decided, verdicts, method) if decided else None,
             )
         )
     return found
 
 
 def _estimate_share(tasks: Sequence[StudyTask], verdicts: Mapping[str, str]) -> tuple[Interval | None, str]:
-    """The first run's share of wins, ties as halves: Wilson's interval, or a bootstrap where items belong together."""
+    """The first run's share of wins, ties as halves: Tango's interval, or a bootstrap where items belong together."""
     if not tasks:
         return None, ""
     score = {"first": 1.0, "second": 0.0}
@@ -258,9 +248,16 @@ def _estimate_share(tasks: Sequence[StudyTask], verdicts: Mapping[str, str]) -> 
     clusters = [task.cluster for task in tasks]
     units = len(set(clusters))
     if units == len(tasks):
-        return wilson(sum(values), len(values)), "wilson"
-    drawn = bootstrap(np.column_stack([values, np.ones(len(values))]), ratio, clusters)
-    return Interval(fmean(values), *percentile_interval(drawn, units)), f"bootstrap of {units} clusters"
+        return win_rate(values.count(1.0), values.count(0.0), len(values)), "tango"
+    return resampled_mean(values, 0.0, 1.0, clusters), f"bootstrap of {units} clusters"
+
+
+def _test_wins(decided: Sequence[StudyTask], verdicts: Mapping[str, str], method: str) -> float:
+    """Two-sided p that wins are even: the sign test, mid-p, or a permutation of clusters."""
+    values = [float(verdicts[task.key] == "first") for task in decided]
+    if method.startswith("bootstrap"):
+        return permutation([0.5] * len(values), values, [task.cluster for task in decided])
+    return mcnemar(values.count(1.0), values.count(0.0)).mid_p
 
 
 def _fit_strengths(pairs: Sequence[PairReport]) -> tuple[tuple[ModelStrength, ...], str]:
@@ -282,17 +279,17 @@ def _compare_levels(
         number: {task.item: verdicts[task.key] for task in tasks if task.runs == (number,) and task.key in verdicts}
         for number in range(len(design.runs))
     }
-    for criterion in (criterion.name for criterion in design.criteria):
+    for criterion, most in ((criterion.name, len(criterion.levels)) for criterion in design.criteria):
         for number, run in enumerate(design.runs):
             values = [levels[criterion] for levels in by_run[number].values()]
             if values:
-                of = paired_bootstrap([0.0] * len(values), values, samples=SAMPLES)
-                found.append(_make_level(criterion, run.name, "", len(values), of))
+                mean = resampled_mean(values, 1.0, float(most), samples=SAMPLES)
+                found.append(_make_level(criterion, run.name, "", len(values), mean))
         for first, second in combinations(range(len(design.runs)), 2):
             both = sorted(by_run[first].keys() & by_run[second].keys())
             if both:
-                before, after = ([by_run[n][item][criterion] for item in both] for n in (first, second))
-                gain = paired_bootstrap(before, after, samples=SAMPLES)
+                gains = [by_run[second][item][criterion] - by_run[first][item][criterion] for item in both]
+                gain = resampled_mean(gains, 1.0 - most, most - 1.0, samples=SAMPLES)
                 found.append(_make_level(criterion, design.runs[second].name, design.runs[first].name, len(both), gain))
     return found
 
@@ -337,7 +334,7 @@ def measure_side_bias(votes: Sequence[Vote]) -> SideBias:
     right = sum(vote.choice == "right" for vote in votes)
     n = left + right
     return SideBias(
-        votes=n, left=left, share=wilson(left, n) if n else None, p=mcnemar(left, right).mid_p if n else None
+        votes=n, left=left, share=win_rate(left, right, n) if n else None, p=mcnemar(left, right).mid_p if n else None
     )
 
 
@@ -390,7 +387,12 @@ def _measure_coefficients(
 
     level: Measured = "ordinal" if ordinal else "nominal"
     shares = np.array([_raw_agreement([row[index] for row in table]) for index in range(len(keys))])
-    found = [one("raw agreement", "all", keys, lambda drawn: float(shares[drawn].mean()))]
+    raw = resampled_mean(shares.tolist(), 0.0, 1.0, samples=samples)
+    found = [
+        Coefficient(
+            name="raw agreement", of=of, raters="all", tasks=len(keys), value=raw.value, low=raw.low, high=raw.high
+        )
+    ]
     found.append(
         one(
             f"Krippendorff's alpha, {level}",

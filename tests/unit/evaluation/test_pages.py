@@ -74,7 +74,7 @@ def test_a_comparison_shows_the_worst_regressions_side_by_side() -> None:
     assert "quokka against zebra" in words and "Worst regressions by exact_match, 5 of 5" in words
     assert "right 2" in words and "wrong 2" in words and "Greatest gains" not in words
     words = read(render_comparison_page(compare_runs(other, one), other, one))
-    assert "Greatest gains by exact_match, 5 of 5" in words and "+0.455" in words
+    assert "Greatest gains by exact_match, 5 of 5" in words and "+0.4545" in words
 
 
 @pytest.mark.parametrize("values", [[1.0], [0.5, 0.5], [float("inf"), 1.0, 2.0]])

@@ -81,7 +81,17 @@ def test_a_perplexity_beyond_all_numbers_is_none() -> None:
     """A text without a blank is one word, and exp(2000) no float."""
     found = summarise_perplexity("m", "b", [Likelihood(str(n), -2000.0, 600, 1, 1500) for n in range(3)], setup())
     assert found.word_perplexity is None and found.bits_per_byte is not None
-    assert found.bits_per_byte.low == pytest.approx(2000 / 1500 / math.log(2))
+    assert found.bits_per_byte.value == pytest.approx(2000 / 1500 / math.log(2))
+
+
+def test_e12_equal_documents_have_no_interval_and_few_have_students() -> None:
+    """Three documents of 1, 2 and 3 nats a token: 2 ± t(2, .975) / sqrt(3) = 2 ± 4.3027 · 0.5774 (Student's)."""
+    same = summarise_perplexity("m", "b", [Likelihood(str(n), -20.0, 10, 5, 40) for n in range(3)], setup())
+    assert same.bits_per_byte is not None and same.bits_per_byte.low is None
+    few = summarise_perplexity("m", "b", [Likelihood(str(n), -10.0 * n, 10, 5, 40) for n in (1, 2, 3)], setup())
+    found = few.token_perplexity
+    assert found is not None and found.low is not None and found.high is not None
+    assert [math.log(found.low), math.log(found.high)] == pytest.approx([2 - 2.484, 2 + 2.484], abs=0.05)
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf, -3.4e38, 0.5])

@@ -12,7 +12,7 @@ ANOVA = {"a": [6, 8, 4, 5, 3, 4], "b": [8, 12, 9, 11, 6, 8], "c": [13, 9, 11, 8,
 def test_variances_are_those_of_a_one_way_analysis() -> None:
     """Wikipedia, "One-way analysis of variance", example: MSW = 68/15, MSB = 42, so between is (42 - MSW) / 6."""
     ids = [f"{name}#{n}" for name, values in ANOVA.items() for n in range(6)]
-    found = measure_repeatability("m", ids, [float(value) for values in ANOVA.values() for value in values])
+    found = measure_repeatability("latency", ids, [float(value) for values in ANOVA.values() for value in values])
     assert found is not None and (found.items, found.flaky, found.worst[0]) == (3, 3, "c")
     assert found.within == pytest.approx(68 / 15) and found.between == pytest.approx((42 - 68 / 15) / 6)
     assert found.share == pytest.approx(found.within / (found.within + found.between))
@@ -22,4 +22,12 @@ def test_variances_are_those_of_a_one_way_analysis() -> None:
 def test_items_that_were_scored_once_say_nothing() -> None:
     assert measure_repeatability("m", ["a#1", "b#2"], [1.0, 0.0]) is None
     found = measure_repeatability("m", ["a#1", "a#2", "b#1"], [1.0, 1.0, 0.0])
-    assert found is not None and (found.items, found.within, found.share, found.low) == (1, 0.0, None, None)
+    assert found is not None and (found.items, found.within, found.share) == (1, 0.0, None)
+
+
+def test_e12_equal_repeats_leave_an_interval() -> None:
+    """Nothing moved in 8 items: Wilson's end, z²/(8 + z²), of them may move by all of the scale, a variance of 1/2."""
+    ids = [f"{item}#{n}" for item in range(8) for n in (1, 2)]
+    found = measure_repeatability("exact_match", ids, [1.0] * 16)
+    assert found is not None and (found.within, found.low) == (0.0, 0.0)
+    assert found.high == pytest.approx(3.8415 / 11.8415 / 2, abs=1e-4)

@@ -13,6 +13,7 @@ from conftest import run
 from steward.cli.main import app
 from steward.core.errors import InputError
 from steward.evaluation.score import Prediction, read_predictions, read_references, score_predictions
+from steward.evaluation.statistics import wilson
 
 
 def lines(path: Path, rows: list[Any]) -> Path:
@@ -46,14 +47,15 @@ def test_a_proportion_has_wilsons_interval() -> None:
     assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
-def test_items_that_are_all_alike_leave_an_interval() -> None:
-    """A bootstrap of them has no width. Not one of 50 clusters is wrong: up to 1 - .025^(1/50) of all may be."""
+def test_e12_items_that_are_all_alike_leave_an_interval() -> None:
+    """A bootstrap of them has no width. Not one of 50 clusters is wrong: Wilson's end, z²/(50 + z²), may be."""
     given = [Prediction(str(n), "yes") for n in range(100)]
     references, clusters = {row.id: ["yes"] for row in given}, {row.id: int(row.id) // 2 for row in given}
-    unseen = 1 - 0.025 ** (1 / 50)
+    unseen = 1 - wilson(50, 50).low
     for name, scale in (("exact_match", 1), ("token_f1", 1), ("chrf", 100)):
         found = score_predictions(name, given, references, clusters=clusters).score
         assert (found.low, found.value, found.high) == pytest.approx((scale * (1 - unseen), scale, scale), abs=1e-9)
+    assert unseen == pytest.approx(3.8415 / 53.8415, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from steward.core.errors import InputError
 from steward.core.study import Criterion, Pairing, StudyDesign, StudyRun, StudyTask, Vote
 from steward.evaluation.agreement import cohen_kappa, krippendorff_alpha
+from steward.evaluation.intervals import tango
 from steward.evaluation.statistics import mcnemar, wilson
 from steward.evaluation.study_page import render_study_page
 from steward.evaluation.votes import StudyReport, report_study
@@ -54,7 +55,9 @@ def test_a_task_counts_once_as_settled_or_as_most_say() -> None:
     found = by_hand()
     (pair,) = found.pairs
     assert (pair.wins, pair.losses, pair.ties, pair.bad, pair.tasks) == (6, 3, 1, 0, 10)
-    assert pair.share == wilson(6, 9) and pair.share_with_ties == wilson(6.5, 10) and pair.method == "wilson"
+    assert pair.share is not None and pair.share_with_ties is not None and pair.method == "tango"
+    assert pair.share.low == pytest.approx(wilson(6, 9).low)  # without ties Tango's interval is Wilson's
+    assert pair.share_with_ties.value == 0.65 and pair.share_with_ties.low > wilson(6.5, 10).low
     assert pair.p == mcnemar(6, 3).mid_p
     assert (found.corrected, found.settled, found.judged, found.votes) == (2, 1, 10, 33)
 
@@ -114,7 +117,8 @@ def test_a_rubric_gives_means_and_gains() -> None:
     assert [(row.run, row.against, row.value) for row in found.levels] == [
         ("zebra", "", 3.0), ("quokka", "", 4.0), ("quokka", "zebra", 1.0)
     ]  # fmt: skip
-    assert found.levels[2].low == found.levels[2].high == 1.0
+    third = tango(0, 3 * 0.25, 3)  # three equal gains of 1 on a scale of -4 to 4
+    assert (found.levels[2].low, found.levels[2].high) == pytest.approx((4 * third.low, 4 * third.high))
     assert {one.name: one.value for one in found.agreement}["Krippendorff's alpha, ordinal"] == 1.0
 
 
@@ -128,4 +132,4 @@ def test_nothing_said_is_an_error_and_skips_are_missing() -> None:
 def test_the_page_is_one_small_file_and_escapes() -> None:
     page = render_study_page(by_hand())
     assert len(page) < 100_000 and "<script" not in page and "Study &lt;1&gt;" in page and "://" not in page
-    assert ">6<" in page and "zebra" in page and "Wilson" in page
+    assert ">6<" in page and "zebra" in page and "Tango" in page

@@ -10,6 +10,7 @@ import typer
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import BaselineArgument, CandidateArgument
 from steward.cli.eval.output import format_numbers
+from steward.evaluation.numbers import format_p
 from steward.workflows.evaluate.extra import require_extra
 
 
@@ -30,7 +31,7 @@ def compare(
     columns = ["", "baseline", "candidate", "gain", "low", "high", "p", "items", "better", "worse"]
     rows = []
     for row in (*comparison.wholes, *comparison.slices):
-        numbers = format_numbers(row.baseline, row.candidate, row.gain, row.low, row.high, row.p)
+        numbers = [*format_numbers(row.baseline, row.candidate, row.gain, row.low, row.high), format_p(row.p)]
         rows.append([row.title, *numbers, row.n, len(row.better), len(row.worse)])
     show_table(columns, rows)
     if not comparison.same_prompts:

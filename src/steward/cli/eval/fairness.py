@@ -10,8 +10,9 @@ import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import RunArgument, TargetOptions
-from steward.cli.eval.output import format_counts, format_number, format_numbers, progress_bar, show_problems
+from steward.cli.eval.output import format_counts, format_numbers, progress_bar, show_problems
 from steward.core.secret import resolve
+from steward.evaluation.numbers import format_number, format_p
 from steward.workflows.evaluate.extra import require_extra
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _show_groups(comparison: GroupComparison) -> None:
     names = [score.metric for score in comparison.groups[0].quality]
     show_table([comparison.field, "items", "selection", "true positive", "false positive", *names], rows)
     differences = [
-        [one.measure, *format_numbers(one.value, one.low, one.high, one.p, one.p_holm)]
+        [one.measure, *format_numbers(one.value, one.low, one.high), format_p(one.p), format_p(one.p_holm)]
         for one in comparison.differences
     ]
     show_table(["between groups", "value", "low", "high", "p", "p (Holm)"], differences)

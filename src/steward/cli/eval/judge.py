@@ -10,6 +10,7 @@ import typer
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import BaselineArgument, CandidateArgument, ServerOptions
 from steward.cli.eval.output import format_counts, format_numbers, progress_bar, show_problems
+from steward.evaluation.numbers import format_p
 from steward.workflows.evaluate.extra import require_extra
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def judge(
 
 def _show_comparison(comparison: JudgeComparison) -> None:
     columns = ["candidate", "win rate", "low", "high", "p", "wins", "ties", "losses", "verdict follows the order"]
-    numbers = format_numbers(comparison.win_rate, comparison.low, comparison.high, comparison.p)
+    numbers = [*format_numbers(comparison.win_rate, comparison.low, comparison.high), format_p(comparison.p)]
     counts = [comparison.wins, comparison.ties, comparison.losses, comparison.turned]
     show_table(columns, [[comparison.candidate, *numbers, *counts]])
     show_problems(comparison.errored, comparison.unscored)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from steward.cli.common import show_lines
+from steward.evaluation.numbers import format_number
 
 _MOST_LINES: Final = 20
 
@@ -28,22 +29,11 @@ def progress_bar() -> Iterator[Callable[[int], Callable[[int, int], None]]]:
         yield begin
 
 
-def format_number(value: float | None) -> str | None:
-    """Four decimals, without the sign of -0.0; four digits of small numbers, such as a cost, and of very large ones.
-
-    >>> format_number(-0.00001), format_number(0.25), format_number(0.0000123), format_number(None)
-    ('-1e-05', '0.2500', '1.23e-05', None)
-    """
-    if value is None:
-        return None
-    return f"{value + 0.0:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.4g}"
-
-
 def format_numbers(*values: float | None) -> list[str | None]:
     return [format_number(value) for value in values]
 
 
-def format_ends(low: float | None, high: float | None) -> str:
+def format_interval(low: float | None, high: float | None) -> str:
     """ "  [0.7812, 0.8611]", or nothing where there is no interval."""
     return "" if low is None or high is None else f"  [{format_number(low)}, {format_number(high)}]"
 

@@ -10,14 +10,8 @@ import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import ConcurrencyOption
-from steward.cli.eval.output import (
-    format_counts,
-    format_ends,
-    format_number,
-    format_numbers,
-    progress_bar,
-    show_problems,
-)
+from steward.cli.eval.output import format_counts, format_interval, format_numbers, progress_bar, show_problems
+from steward.evaluation.numbers import format_number
 from steward.workflows.evaluate.extra import require_extra
 
 if TYPE_CHECKING:
@@ -101,6 +95,6 @@ def _show_perplexity(result: Perplexity) -> None:
     show_lines([f"{sizes}; documents: {counts}", result.signature])
     if result.against is not None:
         saved = result.against
-        value = f"{format_number(saved.bits_per_byte)}{format_ends(saved.low, saved.high)}"
+        value = f"{format_number(saved.bits_per_byte)}{format_interval(saved.low, saved.high)}"
         show_lines([f"bits per byte saved against {saved.model}: {value}"])
     show_problems(result.errored)

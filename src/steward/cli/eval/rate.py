@@ -146,7 +146,7 @@ def _show_report(report: StudyReport) -> None:
 
 
 def _show_pairs(report: StudyReport) -> None:
-    from steward.evaluation.votes import format_p
+    from steward.evaluation.numbers import format_p
 
     rows = []
     for pair in report.pairs:
@@ -163,7 +163,7 @@ def _show_pairs(report: StudyReport) -> None:
 
 
 def _show_raters(report: StudyReport) -> None:
-    from steward.evaluation.votes import format_p
+    from steward.evaluation.numbers import format_p
 
     rows = []
     for one in report.raters:

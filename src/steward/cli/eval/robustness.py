@@ -18,8 +18,9 @@ from steward.cli.eval.options import (
     SuiteArgument,
     TargetOptions,
 )
-from steward.cli.eval.output import format_number, format_numbers, progress_bar
+from steward.cli.eval.output import format_numbers, progress_bar
 from steward.core.errors import UnknownName
+from steward.evaluation.numbers import format_number, format_p
 from steward.workflows.evaluate.extra import require_extra
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ def _show_report(report: RobustnessReport) -> None:
         same = None if effect.same is None else format_number(effect.same.value)
         for shift in effect.shifts:
             paired = shift.paired
-            numbers = format_numbers(paired.baseline, paired.candidate, paired.gain, shift.low, shift.high, shift.p)
-            rows.append([effect.change, paired.metric, *numbers, paired.n, same])
+            numbers = format_numbers(paired.baseline, paired.candidate, paired.gain, shift.low, shift.high)
+            rows.append([effect.change, paired.metric, *numbers, format_p(shift.p), paired.n, same])
     for worst in report.worst:
         numbers = format_numbers(worst.original, worst.worst, worst.gain, worst.low, worst.high, None)
         rows.append(["worst of all", worst.metric, *numbers, worst.n, None])

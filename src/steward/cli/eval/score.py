@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines
-from steward.cli.eval.output import format_counts, format_ends
+from steward.cli.eval.output import format_counts, format_interval
 from steward.core.errors import InputError
 from steward.workflows.evaluate.extra import require_extra
 
@@ -32,7 +32,7 @@ def score(
         show_json(result)
     else:
         value = "no item could be scored" if result.value is None else f"{result.value:.4f}"
-        show_lines([f"{result.metric}  {value}{format_ends(result.low, result.high)}"])
+        show_lines([f"{result.metric}  {value}{format_interval(result.low, result.high)}"])
         show_lines([format_counts(result.n, result.unscored, result.errored), result.signature])
     if result.value is None:
         raise typer.Exit(3)

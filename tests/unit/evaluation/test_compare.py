@@ -1,0 +1,114 @@
+"""Two runs paired by id: the interval, the test and the items that moved."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from steward.core.errors import InputError
+from steward.evaluation.compare import compare_metric, compare_runs, require_matching_runs
+from steward.evaluation.gate import GatePolicy, MetricMargin, decide_gate
+from steward.evaluation.intervals import tango
+from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
+from steward.evaluation.suite import MetricSpec, PromptMessage, SuiteItem, SuiteSpec
+
+
+def make_run(said: dict[str, str | None], metrics: tuple[str, ...] = ("exact_match",), cluster: int = 1) -> EvalRun:
+    """Items with the reference "yes"; None: the item failed. `cluster`: items of one cluster."""
+    spec = SuiteSpec(name="s", data="d.jsonl", metrics=metrics, prompt="{q}")
+    items = tuple(
+        SuiteItem(name, (PromptMessage("user", "q"),), ("yes",), {}, str(number // cluster) if cluster > 1 else name)
+        for number, name in enumerate(said)
+    )
+    answers = {
+        name: ItemAnswer(id=name, prediction=text, error=None if text is not None else "timed out")
+        for name, text in said.items()
+    }
+    manifest = RunManifest(suite=spec, model="m", items=len(said), data_sha256="|".join(said), prompts_sha256="p")
+    return EvalRun(manifest, items, answers)
+
+
+def yes(count: int, wrong: int = 0) -> dict[str, str | None]:
+    return {str(n): "no" if n < wrong else "yes" for n in range(count)}
+
+
+def test_e11_the_same_items_in_another_order_are_matched_by_id() -> None:
+    one, other = make_run({"a": "yes", "b": "no", "c": "yes"}), make_run({"c": "yes", "a": "no", "b": "no"})
+    found = compare_runs(one, other).wholes[0]
+    assert (found.n, found.worse, found.better) == (3, ("a",), ())
+
+
+def test_e11_other_items_are_still_refused() -> None:
+    one = make_run({"a": "yes", "b": "no"})
+    with pytest.raises(InputError, match="item 'b' differs"):
+        require_matching_runs(one, make_run({"a": "yes", "c": "no"}))
+    with pytest.raises(InputError, match="2 items and 3"):
+        require_matching_runs(one, make_run({"a": "yes", "b": "no", "c": "no"}))
+    with pytest.raises(InputError, match="different metrics"):
+        require_matching_runs(one, make_run({"a": "yes", "b": "no"}, ("token_f1",)))
+
+
+def test_e12_a_loss_of_every_item_has_tangos_interval() -> None:
+    found = compare_runs(make_run(yes(25)), make_run(yes(25, wrong=25))).wholes[0]
+    assert (
+        (found.gain, found.low) == (-1.0, -1.0) and found.high == tango(25, 0, 25).high and "|tango" in found.signature
+    )
+
+
+def test_e12_equal_values_of_an_f1_have_a_width_and_a_p_that_agrees() -> None:
+    """Every one of 25 items fell from 1 to 2/3: Tango's interval of 25 thirds lost."""
+    said: dict[str, str | None] = {str(n): "yes it" for n in range(25)}
+    found = compare_runs(make_run(yes(25), ("token_f1",)), make_run(said, ("token_f1",))).wholes[0]
+    assert found.gain == pytest.approx(-1 / 3) and found.low is not None and found.high is not None
+    assert (found.low, found.high) == pytest.approx((tango(25 / 3, 0, 25).low, tango(25 / 3, 0, 25).high))
+    assert found.test == "interval" and found.p is not None and (found.p < 0.05) == (found.high < 0)
+
+
+@pytest.mark.parametrize(("count", "wrong"), [(4, 4), (5, 5), (19, 18), (40, 3), (25, 0), (1, 1)])
+@pytest.mark.parametrize("margin", [0.0, 0.2, 0.5])
+def test_e14_the_gate_shows_the_comparisons_interval_and_means_it(count: int, wrong: int, margin: float) -> None:
+    before, after = make_run(yes(count)), make_run(yes(count, wrong))
+    shown = compare_runs(before, after).wholes[0]
+    policy = GatePolicy(metrics=(MetricMargin(name="exact_match", margin=margin),))
+    decision = decide_gate(before, after, policy)
+    check = decision.checks[0]
+    assert (check.low, check.high, check.gain) == (shown.low, shown.high, shown.gain)
+    assert check.low is not None and check.high is not None
+    expected = "regressed" if check.high < -margin else "passed" if check.low > -margin else "inconclusive"
+    assert check.verdict == decision.verdict == expected
+
+
+def test_e14_few_clusters_decide_nothing_and_say_so() -> None:
+    """19 items on 4 pages, 18 of them lost: four pages bound no loss."""
+    before, after = make_run(yes(19), cluster=5), make_run(yes(19, 18), cluster=5)
+    check = decide_gate(before, after, GatePolicy(metrics=(MetricMargin(name="exact_match", margin=0.2),))).checks[0]
+    assert check.verdict == "inconclusive" and check.high is not None and check.high > -0.2
+
+
+def test_e14_among_many_checks_one_that_regressed_alone_is_not_certain() -> None:
+    """20 slices, one of which lost 8 of 8: its row says regressed, the gate after Holm's correction does not."""
+    policy = GatePolicy(metrics=(MetricMargin(name="exact_match", margin=0.3, slices=("part",), slice_margin=0.3),))
+    runs = []
+    for wrong in (0, 8):
+        run = make_run(yes(160, wrong))
+        spec = msgspec.structs.replace(run.manifest.suite, slices=("part",))
+        items = tuple(msgspec.structs.replace(item, slices={"part": str(int(item.id) // 8)}) for item in run.items)
+        runs.append(EvalRun(msgspec.structs.replace(run.manifest, suite=spec), items, run.answers))
+    decision = decide_gate(runs[0], runs[1], policy)
+    row = next(check for check in decision.checks if check.name == "exact_match where part is 0")
+    assert row.verdict == "regressed" and "among 21 checks this may be chance" in row.why
+    assert decision.verdict == "inconclusive"
+
+
+def test_items_that_one_run_could_not_score_enter_no_difference() -> None:
+    before = make_run({"a": "yes", "b": None, "c": "yes"})
+    found = compare_metric(
+        MetricSpec("exact_match"), before.items, before, make_run(yes(0) | {"a": "no", "b": "yes", "c": "yes"})
+    )
+    assert (found.paired.n, found.paired.items, found.paired.worse) == (2, 3, ("a",))
+
+
+def test_nothing_scored_by_both_has_no_gain() -> None:
+    before = make_run({"a": None})
+    found = compare_metric(MetricSpec("exact_match"), before.items, before, make_run({"a": "yes"}))
+    assert found.sampled is None and found.paired.gain is None and found.paired.p is None
