@@ -46,9 +46,10 @@ def main() -> None:
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(4) from None
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # Click ends with 1, which means "the answer is no" here
+            raise SystemExit(0) from None
+        raise
     except OSError as error:  # a full disk, a folder that is not ours
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"steward: {where}{error.strerror or type(error).__name__}\n")

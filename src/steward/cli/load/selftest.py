@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,7 +11,16 @@ from steward.cli.common import JsonOption, show_json, show_lines
 from steward.cli.load.options import Processes, Rates, parse_numbers
 from steward.cli.load.output import warn_of_interrupt
 from steward.core.durations import parse_duration_s
-from steward.loadtest.selftest import FIRST_MS, GAP_MS, P50_ERROR_MS, P99_ERROR_MS, TOKENS, SelfTest, SelfTestStep
+from steward.loadtest.selftest import (
+    FIRST_MS,
+    GAP_MS,
+    P50_ERROR_MS,
+    P99_ERROR_MS,
+    RATES,
+    TOKENS,
+    SelfTest,
+    SelfTestStep,
+)
 
 
 def selftest(
@@ -42,9 +52,18 @@ def selftest(
     elif found.steps:
         show_lines([_describe(found)])
     if found.partial:
-        warn_of_interrupt(f"interrupted after {len(found.steps)} steps; run the others with --rates")
+        warn_of_interrupt(describe_resume(len(found.steps), parse_numbers(rates, "--rates") or RATES))
         raise typer.Exit(130)
     raise typer.Exit(0 if found.good_up_to is not None else 3)
+
+
+def describe_resume(done: int, rates: Sequence[float]) -> str:
+    """
+    >>> describe_resume(1, [25.0, 50.0, 100.0])
+    'interrupted after 1 of 3 steps; run the others with --rates 50,100'
+    """
+    rest = ",".join(f"{rate:g}" for rate in rates[done:])
+    return f"interrupted after {done} of {len(rates)} steps; run the others with --rates {rest}"
 
 
 def _format_step(item: SelfTestStep) -> str:

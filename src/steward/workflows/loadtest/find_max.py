@@ -107,7 +107,8 @@ def _describe_resume(trials: Sequence[Trial]) -> str:
     low, high = find_bracket(trials)
     if low is None and high is None:
         return "interrupted before a trial had ended; run the command again"
-    return f"interrupted after {len(trials)} trials; continue with --start {low if low is not None else high:.4g}"
+    done = f"interrupted after {len(trials)} {'trial' if len(trials) == 1 else 'trials'}"
+    return f"{done}; continue with --start {low if low is not None else high:.4g}"
 
 
 def run_trial(config: LoadConfig, rate: float, trial_s: float, limits: tuple[Limit, ...]) -> Trial:

@@ -84,11 +84,12 @@ def _add_step(
 
 
 def _describe_resume(points: Sequence[SweepPoint], waiting: Sequence[Arrival]) -> str:
+    done = f"interrupted after {len(points)} {'step' if len(points) == 1 else 'steps'}"
     if waiting:
         option = "--users" if waiting[0].concurrency else "--rates"
         rest = ",".join(f"{arrival.concurrency or arrival.rate:g}" for arrival in waiting)
-        return f"interrupted after {len(points)} steps; run the others with {option} {rest}"
-    return f"interrupted after {len(points)} steps; run the command again for a whole sweep"
+        return f"{done}; run the others with {option} {rest}"
+    return f"{done}; run the command again for a whole sweep"
 
 
 def _format_step(point: SweepPoint) -> str:

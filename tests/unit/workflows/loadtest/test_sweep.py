@@ -64,9 +64,9 @@ def test_users_are_a_closed_loop(server):
 @pytest.mark.parametrize(
     "options, said",
     [
-        ({"rates": (10.0, 20.0, 40.0)}, "interrupted after 1 steps; run the others with --rates 20,40"),
-        ({"users": (1, 2, 4)}, "interrupted after 1 steps; run the others with --users 2,4"),
-        ({}, "interrupted after 1 steps; run the command again for a whole sweep"),
+        ({"rates": (10.0, 20.0, 40.0)}, "interrupted after 1 step; run the others with --rates 20,40"),
+        ({"users": (1, 2, 4)}, "interrupted after 1 step; run the others with --users 2,4"),
+        ({}, "interrupted after 1 step; run the command again for a whole sweep"),
     ],
 )
 def test_k9_an_interrupted_step_is_left_out_and_the_rest_is_named(server, options, said):
