@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock bench-planner bench-loadtest
+.PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-loadtest
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -21,6 +21,10 @@ test: $(VENV)/.test              ## the whole suite: ten minutes on two cores
 
 test-quick: $(VENV)/.test        ## the unit tests: under a minute
 	$(PYTEST) tests/unit tests/architecture
+
+MUTANTS ?= --count 100
+mutants: $(VENV)/.test           ## small faults that the unit tests must notice; MUTANTS="--count 20 --seed 3 gateway"
+	$(PY) scripts/mutants.py $(MUTANTS)
 
 check: $(VENV)/.test             ## style, types of source and tests, layers
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
