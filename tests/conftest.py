@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def run(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """One command, to its end."""
     return subprocess.run(
-        [*STEWARD, *arguments], capture_output=True, text=True, timeout=30, cwd=cwd, env={**os.environ, **environment}
+        [*STEWARD, *arguments], capture_output=True, text=True, timeout=120, cwd=cwd, env={**os.environ, **environment}
     )
 
 
@@ -61,7 +61,7 @@ def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
-def until(condition: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The condition's first true value; an assertion error after `seconds`."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
@@ -80,7 +80,7 @@ class Deployment:
         command = [*STEWARD, "up", "--home", str(home), "--port", "0", "--console-port", "0", *arguments]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=home.parent)
-        until(lambda: self.process.poll() is not None or "Ready:" in self.log.read_text(), 40)
+        until(lambda: self.process.poll() is not None or "Ready:" in self.log.read_text(), 120)
         assert self.process.poll() is None, self.log.read_text()
         until(lambda: "Stop: Ctrl-C" in self.log.read_text())
         self.url = self.state()["gateway_url"]
@@ -96,8 +96,8 @@ class Deployment:
         return pid
 
     def usage(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(run("usage", "--home", str(self.home), "--json").stdout)
-        return found
+        usage: dict[str, Any] = json.loads(inside("usage", "--home", str(self.home), "--json").stdout)
+        return usage
 
     def stop(self) -> None:
         if self.process.poll() is None:

@@ -40,6 +40,8 @@ class Upstream(ThreadingHTTPServer):
         self.seen: list[dict[str, Any]] = []
         self.gone: list[float] = []  # seconds from the first chunk to the gateway's hanging up
         self.pause_s = 0.0
+        self.gate = threading.Event()  # while it is closed, no answer leaves
+        self.gate.set()
         self.running = self.most = 0
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), Behaving)
@@ -96,6 +98,7 @@ class Behaving(BaseHTTPRequestHandler):
             self.wfile.write(event)
 
     def _ok(self, body: Any) -> None:
+        self.server.gate.wait(60)
         time.sleep(self.server.pause_s)
         if body.get("stream"):
             self._events(CHUNK, CHUNK, LAST)
@@ -178,6 +181,7 @@ def one(upstreams: dict[str, Upstream], routed: Deployment) -> Iterator[Upstream
     for server in upstreams.values():
         server.reset("ok")
         server.pause_s = 0.0
+        server.gate.set()
     until(lambda: '"one"' in ask(routed, "pair")[1])
     for server in upstreams.values():
         server.reset("ok")
@@ -348,21 +352,36 @@ def test_the_clients_own_deadline_is_kept(routed: Deployment, one: Upstream) -> 
     assert ask(routed, "one")[0] == 200
 
 
-def crowd(routed: Deployment, count: int, **headers: str) -> list[tuple[int, str, Any]]:
+@contextlib.contextmanager
+def crowd(routed: Deployment, count: int, **headers: str) -> Iterator[list[tuple[int, str, Any]]]:
+    """Clients that ask at once; their answers, as they come. All have come when the block ends."""
     answers: list[tuple[int, str, Any]] = []
     threads = [threading.Thread(target=lambda: answers.append(ask(routed, "narrow", **headers))) for _ in range(count)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+    try:
+        yield answers
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def shown(routed: Deployment, name: str) -> list[int]:
+    """What `/metrics` says of the route `narrow`, once for each worker."""
+    with urllib.request.urlopen(f"{routed.console_url}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    start = f'steward_requests_{name}{{gen_ai_request_model="narrow"}} '
+    return [int(line.removeprefix(start)) for line in lines if line.startswith(start)]
 
 
 def test_overload_is_shed_and_what_is_admitted_keeps_its_latency(
     routed: Deployment, one: Upstream, two: Upstream
 ) -> None:
-    two.pause_s, two.most = 0.5, 0
-    answers = crowd(routed, 12)
+    two.most = 0
+    two.gate.clear()
+    with crowd(routed, 12) as answers:
+        until(lambda: len(answers) == 7)
+        two.gate.set()
     shed = [answer for answer in answers if answer[0] == 503]
     assert (
         len(answers) == 12
@@ -374,50 +393,40 @@ def test_overload_is_shed_and_what_is_admitted_keeps_its_latency(
 
 
 def test_who_waits_and_who_runs_is_on_metrics(routed: Deployment, one: Upstream, two: Upstream) -> None:
-    def shown(name: str) -> list[int]:
-        with urllib.request.urlopen(f"{routed.console_url}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        start = f'steward_requests_{name}{{gen_ai_request_model="narrow"}} '
-        return [int(line.removeprefix(start)) for line in lines if line.startswith(start)]
-
-    def keep_asking() -> None:
-        while not done.is_set():
-            ask(routed, "narrow")
-
-    two.pause_s, done = 0.5, threading.Event()
-    clients = [threading.Thread(target=keep_asking) for _ in range(5)]
-    for client in clients:
-        client.start()
-    try:
-        until(lambda: (shown("running"), shown("waiting")) == ([2], [3]))
-    finally:
-        done.set()
-        for client in clients:
-            client.join()
-    until(lambda: (shown("running"), shown("waiting")) == ([0], [0]))
+    two.gate.clear()
+    with crowd(routed, 5):
+        until(lambda: (shown(routed, "running"), shown(routed, "waiting")) == ([2], [3]))
+        two.gate.set()
+    until(lambda: (shown(routed, "running"), shown(routed, "waiting")) == ([0], [0]))
 
 
 def test_who_cannot_be_served_in_time_is_told_at_once(routed: Deployment, one: Upstream, two: Upstream) -> None:
     two.pause_s = 0.5
     ask(routed, "narrow")  # from here on the line knows how long a place is held
-    answers = crowd(routed, 4, **{"x-stainless-read-timeout": "0.7"})
+    with crowd(routed, 4, **{"x-stainless-read-timeout": "0.7"}) as answers:
+        pass
     late = [text for status, text, _ in answers if status != 200]
     assert late and all("too late" in text or "within 0.7 s" in text for text in late)
     until(lambda: ask(routed, "narrow")[0] == 200)
 
 
 def test_a_client_that_leaves_the_queue_is_not_served(routed: Deployment, one: Upstream, two: Upstream) -> None:
-    two.pause_s = 1.0
+    two.gate.clear()
     host, port = routed.url.removeprefix("http://").split(":")
     body = b'{"model":"narrow","messages":[]}'
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {routed.key}\r\n"
     sockets = []
-    for _ in range(4):
+    for number in range(4):
         sockets.append(socket.create_connection((host, int(port))))
         sockets[-1].sendall(head.encode() + f"content-length: {len(body)}\r\n\r\n".encode() + body)
-    until(lambda: len(two.seen) == 2)
-    for client in sockets:
+        until(lambda number=number: len(two.seen) == min(number + 1, 2))
+    until(lambda: shown(routed, "waiting") == [2])
+    for client in sockets[2:]:
         client.close()
+    until(lambda: shown(routed, "waiting") == [0])
+    for client in sockets[:2]:
+        client.close()
+    two.gate.set()
     until(lambda: two.running == 0)
     assert ask(routed, "narrow")[0] == 200 and len(two.seen) == 3
 
