@@ -1,0 +1,84 @@
+"""The shape of the code, counted: function-level cycles, long functions, names that stand twice."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parent.parent.parent / "src" / "steward"
+TREES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+MAX_LINES = 60
+MAX_REPEATED_CLASSES = 5
+TO_SPLIT = {"build_report", "find_max", "run", "selftest", "sweep", "upgrade"}  # long today; the list only gets shorter
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path) for path in TREES}
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Our own modules that a file imports, at its top or inside a function; not what only type checkers read."""
+    ignored = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in ignored:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of one cycle, or none."""
+    done: set[str] = set()
+
+    def visit(name: str, above: list[str]) -> list[str]:
+        if name in above:
+            return [*above[above.index(name) :], name]
+        if name not in done:
+            for following in sorted(graph[name]):
+                if found := visit(following, [*above, name]):
+                    return found
+            done.add(name)
+        return []
+
+    return next((found for name in sorted(graph) if (found := visit(name, []))), [])
+
+
+def test_no_import_cycle_not_even_through_a_function() -> None:
+    graph = {module_name(path): set(imported(tree)) & MODULES - {module_name(path)} for path, tree in TREES.items()}
+    assert cycle(graph) == []
+    assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+def test_no_function_is_long() -> None:
+    long = [
+        f"{path.relative_to(SOURCE)}:{node.lineno} {node.name}: {lines} lines"
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_LINES
+        and node.name not in TO_SPLIT
+    ]
+    assert not long, long
+
+
+def test_class_names_stand_once() -> None:
+    names = Counter(
+        node.name
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    repeated = sorted(name for name, count in names.items() if count > 1)
+    assert len(repeated) <= MAX_REPEATED_CLASSES, repeated
