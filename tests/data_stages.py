@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from steward.data.stage import Entry, Result, filter_rows, get_texts, rewrite_strings
-from steward.data.stages import STAGES
+from steward.data.stage_table import STAGES
 
 
 class Shout(msgspec.Struct, frozen=True):

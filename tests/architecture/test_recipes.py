@@ -31,7 +31,7 @@ from steward.core.extend import GuardContext, Verdict
 from steward.core.identity import ANONYMOUS, Caller, Principal
 from steward.data.pipeline import Pipeline
 from steward.data.stage import Entry, Result
-from steward.data.stages import STAGES
+from steward.data.stage_table import STAGES
 from steward.evaluation.metrics import METRICS
 from steward.evaluation.score import Prediction, score_predictions
 from steward.gateway.answer import Answer

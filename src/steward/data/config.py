@@ -22,7 +22,7 @@ from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, UnknownName
 from steward.data.stage_files import resolve_paths
-from steward.data.stages import STAGES
+from steward.data.stage_table import STAGES
 
 ENTRY_POINT_GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
 

@@ -45,7 +45,7 @@ from steward.data.read_plan import RowLayout, row_location
 from steward.data.reader import read_shard
 from steward.data.row_strings import get_all_texts, make_content_keys
 from steward.data.stage import PAIR, get_texts
-from steward.data.stages import STAGES
+from steward.data.stage_table import STAGES
 
 EXAMPLES = 5
 _CLOCKS_DIFFER = datetime.timedelta(days=1)  # between time zones

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from steward.data import c4, chat_checks, fineweb, gopher
-from steward.data.stages import STAGES
+from steward.data.stage_table import STAGES
 
 FOLDER = Path(__file__).parents[4] / "docs" / "reference"
 PAGE, OTHER = ((FOLDER / name).read_text() for name in ("data-stages.md", "data-dedupe.md"))

@@ -1,0 +1,21 @@
+"""Every stage by the name it has in pipeline.yaml, and the class that is it; loaded when a pipeline names it."""
+
+from __future__ import annotations
+
+STAGES = {
+    "normalise": "steward.data.stages.normalise:Normalise",
+    "language": "steward.data.stages.language:Language",
+    "quality": "steward.data.stages.quality:Quality",
+    "preprocess": "steward.data.stages.preprocess:Preprocess",
+    "toxicity": "steward.data.stages.toxicity:ToxicityStage",
+    "sources": "steward.data.stages.sources:Sources",
+    "secrets": "steward.data.stages.secrets:Secrets",
+    "pii": "steward.data.stages.pii:Pii",
+    "custom": "steward.data.stages.custom:Custom",
+    "dedupe.exact": "steward.data.stages.dedupe_exact:DedupeExact",
+    "dedupe.minhash": "steward.data.stages.dedupe_minhash:DedupeMinhash",
+    "outliers": "steward.data.stages.outliers:Outliers",
+    "decontaminate": "steward.data.stages.decontaminate:Decontaminate",
+    "balance": "steward.data.stages.balance:Balance",
+    "augment": "steward.data.stages.augment:Augment",
+}
