@@ -14,7 +14,7 @@ from typing import Protocol
 from steward.core.endpoint import index_endpoints
 from steward.core.errors import Exhausted, Refused, find_exhausted
 from steward.core.extend import Authenticator
-from steward.core.identity import Caller, Right
+from steward.core.identity import Right
 from steward.gateway.endpoints import GatewayEndpoint
 from steward.gateway.http import ALREADY_COUNTED, HttpRequest, Receive, Scope, Send, internal_error
 from steward.gateway.rejections import RejectionCounter
@@ -63,10 +63,14 @@ class Gateway:
     async def _serve(self, request: HttpRequest) -> None:
         endpoint: GatewayEndpoint | None = None
         try:
-            endpoint = self._find(request)
+            methods = self._endpoints.get(request.path)
+            endpoint = methods.get(request.scope["method"]) if methods else None
+            if endpoint is None:
+                raise not_found(request.path, request.scope["method"], methods or ())
             if endpoint.permission != "public":  # before the body: a stranger's 32 MB are not read
-                request.caller = self._authenticator.authenticate(request.headers)
-                check_right(request.caller, endpoint.permission)
+                caller = request.caller = self._authenticator.authenticate(request.headers)
+                if endpoint.permission not in caller.principal.rights:
+                    raise forbidden(endpoint.permission)
             await endpoint.handler(request)
         except Refused as error:
             if ALREADY_COUNTED not in request.scope and (endpoint is None or endpoint.permission != "public"):
@@ -77,21 +81,6 @@ class Gateway:
         except Exception:
             log.exception("request failed", extra={"request_id": request.request_id})
             await request.respond(request.refusal(internal_error()))
-
-    def _find(self, request: HttpRequest) -> GatewayEndpoint:
-        """:raises Refused: 404, 405"""
-        methods = self._endpoints.get(request.path)
-        if methods is None:
-            raise Refused(f"No endpoint at {request.path[:200]}.", status=404, type="invalid_request_error")
-        endpoint = methods.get(request.scope["method"])
-        if endpoint is None:
-            raise Refused(
-                f"{request.path} accepts {', '.join(methods)}, not {request.scope['method']}.",
-                status=405,
-                type="invalid_request_error",
-                headers=(("allow", ", ".join(methods)),),
-            )
-        return endpoint
 
 
 def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
@@ -109,12 +98,20 @@ def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
     )
 
 
-def check_right(caller: Caller, right: Right) -> None:
-    """:raises Refused: 403, the key is valid and may not do this"""
-    if not caller.principal.has(right):
-        raise Refused(
-            f"This key does not have the right '{right}'. Ask the operator of the gateway for a key that has it.",
-            status=403,
-            type="invalid_request_error",
-            code="insufficient_permissions",
-        )
+def not_found(path: str, method: str, methods: Iterable[str]) -> Refused:
+    """404, or 405 where the path takes other `methods`."""
+    accepted = ", ".join(methods)
+    if not accepted:
+        return Refused(f"No endpoint at {path[:200]}.", status=404, type="invalid_request_error")
+    message = f"{path} accepts {accepted}, not {method}."
+    return Refused(message, status=405, type="invalid_request_error", headers=(("allow", accepted),))
+
+
+def forbidden(right: Right) -> Refused:
+    """403: the key is valid and may not do this."""
+    return Refused(
+        f"This key does not have the right '{right}'. Ask the operator of the gateway for a key that has it.",
+        status=403,
+        type="invalid_request_error",
+        code="insufficient_permissions",
+    )

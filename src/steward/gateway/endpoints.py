@@ -44,8 +44,8 @@ class GatewayService(Protocol):
 
 
 def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tuple[GatewayEndpoint, ...]:
-    async def infer(request: HttpRequest) -> None:
-        await serve_exchange(request, service, rejections)
+    def infer(request: HttpRequest) -> Awaitable[None]:  # no coroutine of its own: each request goes through here
+        return serve_exchange(request, service, rejections)
 
     async def accept_feedback(request: HttpRequest) -> None:
         body = await request.read_body(service.max_body_bytes)

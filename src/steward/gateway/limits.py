@@ -188,19 +188,21 @@ def cut_off_error(decision_scope: str) -> Refused:
     )
 
 
+_REQUEST_HEADERS: Final = tuple(f"x-ratelimit-{what}-requests" for what in ("limit", "remaining", "reset"))
+_TOKEN_HEADERS: Final = tuple(f"x-ratelimit-{what}-tokens" for what in ("limit", "remaining", "reset"))
+
+
 def limit_headers(decision: Decision) -> list[tuple[str, str]]:
     """x-ratelimit-*, as OpenAI spells them; a refusal tells of the limit that refused, all that it looked at."""
-    headers = []
-    for kind, limit, remaining, reset in (
-        ("requests", decision.limit_requests, decision.remaining_requests, decision.reset_requests_s),
-        ("tokens", decision.limit_tokens, decision.remaining_tokens, decision.reset_tokens_s),
+    headers: list[tuple[str, str]] = []
+    for names, kind, limit, remaining, reset in (
+        (_REQUEST_HEADERS, "requests", decision.limit_requests, decision.remaining_requests, decision.reset_requests_s),
+        (_TOKEN_HEADERS, "tokens", decision.limit_tokens, decision.remaining_tokens, decision.reset_tokens_s),
     ):
         if limit is not None and (decision.allowed or decision.what == kind):
             left = remaining if decision.allowed else max(0, int(limit - decision.used))
-            headers.append((f"x-ratelimit-limit-{kind}", str(limit)))
-            headers.append((f"x-ratelimit-remaining-{kind}", str(left)))
             wait = reset if decision.allowed else decision.retry_after_s
-            headers.append((f"x-ratelimit-reset-{kind}", format_duration(wait)))
+            headers += zip(names, (str(limit), str(left), format_duration(wait)), strict=True)
     return headers
 
 

@@ -106,14 +106,13 @@ class UpstreamConnection(asyncio.Protocol):
             self.abort()  # it says more than it was asked
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.answer is not None and self.answer.status:
-            return  # a trailer: nothing after the head changes the head
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
         if self.answer is not None and status >= 200:  # below: "100 Continue" and such, the answer follows
             self.answer.start(status, self._headers)
+            self._headers = {}  # of trailers, which nobody reads: nothing after the head changes the head
 
     def on_message_complete(self) -> None:
         answer = self.answer

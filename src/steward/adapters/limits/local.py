@@ -109,7 +109,8 @@ class LocalLimiter:
     def _open(self, name: str) -> WindowFile:
         file = self._files.get(name)
         if file is not None:
-            self._files.move_to_end(name)
+            if len(self._files) >= self._most_open:  # below that none is ever closed, and their order is no matter
+                self._files.move_to_end(name)
             return file
         while len(self._files) >= self._most_open:  # nobody holds a lock between two requests: no method suspends
             self._files.popitem(last=False)[1].close()
