@@ -14,6 +14,7 @@ import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, terminal
 from steward.cli.status import answers
+from steward.cli.terminal_text import neutralise_for_terminal
 from steward.core.errors import InputError, StewardError, Unavailable
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _stream(response: http.client.HTTPResponse, model: str, started: float, quie
                 ttft_s = time.perf_counter() - started
             answer += piece
             if not quiet:
-                sys.stdout.write(piece)
+                sys.stdout.write(neutralise_for_terminal(piece))
                 sys.stdout.flush()
     duration_s = time.perf_counter() - started
     if not quiet:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from steward.cli.terminal_text import neutralise, neutralise_for_terminal
 from steward.core.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from steward.core.secret import Secret
 
@@ -69,7 +71,7 @@ def find_server(url: str | None, key: str | None, home: Path | None) -> tuple[st
 
 def show_lines(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line)
+        print(neutralise_for_terminal(line))
     sys.stdout.flush()
 
 
@@ -81,8 +83,16 @@ def show_json(record: object) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> None:
-    """Numbers to the right; what is missing is a dash; with `total` the last row stands apart."""
-    terminal().print(table_of(columns, rows, total))
+    """Numbers to the right; what is missing is a dash; with `total` the last row stands apart.
+
+    A table that is wider than the terminal becomes a block of lines for each row, so that nothing is cut or broken.
+    """
+    console, listed = terminal(), [list(row) for row in rows]
+    table = table_of(columns, listed, total)
+    if console.measure(table).minimum > console.width or _width(columns, listed) > console.width:
+        console.print(_blocks(columns, listed))
+    else:
+        console.print(table)
 
 
 def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> Table:
@@ -100,6 +110,26 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bo
     return table
 
 
+def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Of the table with no cell broken: two spaces between columns."""
+    cells = [[column, *(_cell(row[index]).plain for row in rows)] for index, column in enumerate(columns)]
+    return sum(max(map(len, column)) + 2 for column in cells) - 2
+
+
+def _blocks(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Text:
+    """A line for each value, a blank line between rows."""
+    from rich.text import Text
+
+    wide = max(map(len, columns)) + 2
+    text = Text(overflow="fold")
+    for number, row in enumerate(rows):
+        text.append("\n" if number else "")
+        for column, value in zip(columns, row, strict=True):
+            text.append(column.ljust(wide), style="dim").append_text(_cell(value)).append("\n")
+    text.rstrip()
+    return text
+
+
 def terminal() -> Console:
     """Rich's console; as wide as it takes where the output is no terminal, so that nothing is cut in a pipe."""
     from rich.console import Console
@@ -108,9 +138,17 @@ def terminal() -> Console:
     return plain if plain.is_terminal else Console(highlight=False, width=1000)
 
 
-def _cell(value: object) -> RenderableType:
-    """A word about health gets its colour; numbers get separators."""
+_STYLES = {
+    **dict.fromkeys(("ok", "passed", "operational", "serving"), "green"),
+    **dict.fromkeys(("down", "broken", "failed", "regressed", "refused", "error"), "red"),
+    **dict.fromkeys(("starting", "degraded", "inconclusive"), "yellow"),
+    "–": "dim",
+}
+
+
+def _cell(value: object) -> Text:
+    """A word about health gets its colour (Rich heeds NO_COLOR); numbers get separators; nothing is obeyed."""
     from rich.text import Text
 
-    text = "–" if value is None or value == "" else f"{value:,}" if isinstance(value, int) else str(value)
-    return Text(text, style={"ok": "green", "down": "red", "starting": "yellow", "–": "dim"}.get(text, ""))
+    text = "–" if value is None or value == "" else f"{value:,}" if isinstance(value, int) else neutralise(str(value))
+    return Text(text, style=_STYLES.get(text, ""))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from steward import __version__
 from steward.cli.commands import STEWARD
 from steward.cli.lazy import PLAIN, lazy_group
+from steward.cli.terminal_text import neutralise
 from steward.core.errors import StewardError
+
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+_USAGE_ERROR: Final[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="steward",
@@ -40,25 +44,46 @@ def root(
 def main() -> None:
     """Run the command; errors that steward names end with their exit code and one message."""
     try:
-        app()
+        raise SystemExit(_run())
     except StewardError as error:
-        sys.stderr.write(f"steward: {error}\n")
+        _say(str(error))
         raise SystemExit(error.exit_code) from error
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # Click ends with 1, which means "the answer is no" here
-            raise SystemExit(0) from None
-        raise
+    except (KeyboardInterrupt, typer.Abort):
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:  # whoever read the output has enough: `steward tail | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
     except OSError as error:  # a full disk, a folder that is not ours
         where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"steward: {where}{error.strerror or type(error).__name__}\n")
+        _say(f"{where}{error.strerror or type(error).__name__}")
         raise SystemExit(4) from error
     except Exception as error:
         if "STEWARD_TRACEBACK" in os.environ:
             raise
-        sys.stderr.write(
-            f"steward: Internal error ({type(error).__name__}): this is a bug in steward. Set STEWARD_TRACEBACK=1, run "
-            "the command again, and report what it prints\n"
+        _say(
+            f"Internal error ({type(error).__name__}): this is a bug in steward. Set STEWARD_TRACEBACK=1, run the "
+            "command again, and report what it prints"
         )
         raise SystemExit(5) from error
+
+
+def _run() -> int:
+    """Click's own `main` gives an interrupt and a closed pipe the exit code 1, which means "no" here."""
+    if "_STEWARD_COMPLETE" in os.environ:  # a shell asks for completions
+        app()
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("steward", sys.argv[1:]) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as end:
+        sys.stdout.flush()
+        return end.exit_code
+    except _USAGE_ERROR as error:
+        error.show()
+        return int(error.exit_code)
+    return 0
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"steward: {neutralise(message)}\n")

@@ -30,9 +30,8 @@ def list_pages(snapshot: Callable[[], Snapshot], sessions: Sessions, metrics_tex
     ]
 
 
-def build(snapshot: Callable[[], Snapshot], token: str, metrics: Callable[[], str]) -> Starlette:
+def build(snapshot: Callable[[], Snapshot], sessions: Sessions, metrics: Callable[[], str]) -> Starlette:
     """The application. `snapshot` and `metrics` may block; they run in threads."""
-    sessions = Sessions(token)
     pages = list_pages(snapshot, sessions, metrics)
     navigation = list_navigation(pages)
 

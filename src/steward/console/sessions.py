@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
+import secrets
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
+import msgspec
 from starlette.requests import Request
 
+from steward.core import files
 from steward.core.identity import ANONYMOUS, Principal, Right
 
 SESSION_S: Final = 12 * 3600
+ATTEMPTS_PER_MINUTE: Final = 10  # of wrong tokens, by address
+MAX_ADDRESSES: Final = 10_000  # that are remembered
 COOKIE: Final = "steward_console"
 LOOPBACK: Final = ("127.0.0.1", "::1")
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -25,22 +32,35 @@ THIS_MACHINE: Final = Principal(kind="service", id="local", rights=_METRICS, aut
 
 
 class Sessions:
-    """Signed, expiring cookies: `<expiry>.<HMAC of it under the token>`. Nothing is stored."""
+    """Signed cookies, `<expiry>-<random>.<HMAC of it under the token>`; those that were signed out are remembered until
+    they expire, in `ended` where that is given, so that a restart does not revive them."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, ended: Path | None = None) -> None:
         self._token = token.encode()
+        self._file = ended
+        self._ended = _read_ended(ended)  # digests of cookies, to when they expire
 
     def is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.strip().encode(), self._token)
 
     def issue(self, now: float) -> str:
-        expiry = str(int(now + SESSION_S))
-        return f"{expiry}.{self._sign(expiry)}"
+        name = f"{int(now + SESSION_S)}-{secrets.token_hex(8)}"
+        return f"{name}.{self._sign(name)}"
 
     def is_valid(self, cookie: str, now: float) -> bool:
-        expiry, _, signature = cookie.partition(".")
-        same = hmac.compare_digest(signature.encode(), self._sign(expiry).encode())
-        return same and expiry.isdigit() and int(expiry) > now
+        name, _, signature = cookie.partition(".")
+        expiry = name.partition("-")[0]
+        same = hmac.compare_digest(signature.encode(), self._sign(name).encode())
+        return same and expiry.isdigit() and int(expiry) > now and _digest(cookie) not in self._ended
+
+    def end(self, cookie: str, now: float) -> None:
+        """Sign out: the cookie is worthless from now on, whoever has a copy."""
+        if not self.is_valid(cookie, now):
+            return
+        self._ended = {digest: expiry for digest, expiry in self._ended.items() if expiry > now}
+        self._ended[_digest(cookie)] = int(cookie.partition("-")[0])
+        if self._file is not None:
+            files.write_file(self._file, msgspec.json.encode(self._ended))
 
     def metrics_token(self) -> str:
         """What a scraper sends; it opens the metrics and nothing else."""
@@ -59,8 +79,51 @@ class Sessions:
             return SCRAPER
         return THIS_MACHINE if is_local(request) else ANONYMOUS
 
-    def _sign(self, expiry: str) -> str:
-        return hmac.new(self._token, f"console-session:{expiry}".encode(), hashlib.sha256).hexdigest()
+    def _sign(self, name: str) -> str:
+        return hmac.new(self._token, f"console-session:{name}".encode(), hashlib.sha256).hexdigest()
+
+
+class Attempts:
+    """How often each address gave a wrong token in the last minute. One address cannot lock out another."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, list[float]] = {}
+
+    def are_spent(self, address: str, now: float) -> bool:
+        return len(self._recent(address, now)) >= ATTEMPTS_PER_MINUTE
+
+    def add(self, address: str, now: float) -> None:
+        recent = self._recent(address, now)
+        self._at.pop(address, None)
+        self._at[address] = [*recent, now]
+        if len(self._at) > MAX_ADDRESSES:  # the one whose last attempt is longest ago
+            del self._at[next(iter(self._at))]
+
+    def _recent(self, address: str, now: float) -> list[float]:
+        return [at for at in self._at.get(address, ()) if at > now - 60.0]
+
+
+def address_of(request: Request) -> str:
+    """Whom attempts count for; of IPv6 the network of a customer, /64."""
+    host = request.client.host if request.client is not None else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+
+
+def _digest(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()
+
+
+def _read_ended(file: Path | None) -> dict[str, int]:
+    if file is None or not file.exists():
+        return {}
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
+    except msgspec.MsgspecError:  # written whole or not at all; whatever this is, it names no session
+        return {}
 
 
 def is_local(request: Request) -> bool:

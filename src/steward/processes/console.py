@@ -27,6 +27,7 @@ from steward.monitoring.metrics import (
     gpu_samples,
     render,
 )
+from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.workflows.gpus import Sampler
 from steward.workflows.serve.engines import check_models
@@ -123,16 +124,23 @@ def main() -> None:
     plan = read_plan(given.plan)
     store = SqlStore(store_url(plan))
     token = given.token_file.read_text().strip()
-    write_file(given.token_file.with_name("metrics-token"), Sessions(token).metrics_token().encode())
+    sessions = Sessions(token, given.token_file.with_name("ended-sessions"))
+    write_file(given.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
     gpus = Sampler()
     gpus.start()
     app = build(
         snapshot=lambda: snapshot(read_plan(given.plan), store, time.time(), gpus.status()),
-        token=token,
+        sessions=sessions,
         metrics=lambda: metrics(read_plan(given.plan), store, gpus.status()),
     )
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
+        app,
+        http=make_protocol(plan.client_timeouts, log_rejection),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=2,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=given.fd)])
 

@@ -11,6 +11,7 @@ of a request that arrives at once no timer is set.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, cast
@@ -21,6 +22,8 @@ from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
 from steward.gateway.http import ALREADY_COUNTED, ON_DISCONNECT, WRITE
 from steward.gateway.wire import error_body, new_request_id
+
+log = logging.getLogger(__name__)
 
 MOST_HEAD_BYTES: Final = 64 * 1024
 LINGER_S: Final = 2.0  # for a client to read why it was refused; what it still sends is dropped
@@ -249,6 +252,11 @@ def make_protocol(timeouts: ClientTimeouts, refused: Callable[[Refused], None]) 
         "count_refusal": lambda self, error: refused(error),
     }
     return type("GuardedConnection", (GuardedHttpProtocol,), named)
+
+
+def log_rejection(error: Refused) -> None:
+    """For servers that count none: a line of the log, without anything that the client sent."""
+    log.info("rejected a connection: %s", error.code)
 
 
 def malformed_request() -> Refused:

@@ -8,6 +8,8 @@ from pathlib import Path
 import uvicorn
 
 from steward.console.rating import build
+from steward.core.timeouts import ClientTimeouts
+from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps
 from steward.processes.ports import listen
 from steward.workflows.study import open_session
@@ -22,7 +24,13 @@ def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> No
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     ready(f"http://[{shown}]:{bound}" if ":" in shown else f"http://{shown}:{bound}")
     config = uvicorn.Config(
-        build(session), log_config=None, access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=2
+        build(session),
+        http=make_protocol(ClientTimeouts(), log_rejection),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=2,
     )
     try:
         uvicorn.Server(config).run(sockets=[listener])

@@ -45,5 +45,5 @@ def test_the_top_level_help_loads_no_command() -> None:
         "print(sorted(name for name in sys.modules if name.startswith('steward.')))"
     )
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True)
-    light = ["cli", "cli.commands", "cli.lazy", "cli.main", "core", "core.errors"]
+    light = ["cli", "cli.commands", "cli.lazy", "cli.main", "cli.terminal_text", "core", "core.errors"]
     assert loaded.strip() == str([f"steward.{name}" for name in light])

@@ -6,13 +6,14 @@ from starlette.applications import Starlette
 from console_client import ask, snapshot
 from steward.console.app import build
 from steward.console.sessions import COOKIE, Sessions
+from steward.console.shell import FORM_LIMIT
 from steward.core.gpus import Gpu, GpuReading, GpuStatus, MigDevice
 
 TOKEN = "a-token"
 
 
 def app(**changes: Any) -> Starlette:
-    return build(lambda: snapshot(**changes), TOKEN, lambda: "m 1\n")
+    return build(lambda: snapshot(**changes), Sessions(TOKEN), lambda: "m 1\n")
 
 
 def test_nothing_is_shown_before_login() -> None:
@@ -51,6 +52,19 @@ def test_login_gives_a_strict_cookie_that_opens_the_page() -> None:
 def test_guessing_is_slowed_down() -> None:
     one = app()
     assert [ask(one, "POST", "/login", b"token=x")[0] for _ in range(11)] == [401] * 10 + [429]
+    assert ask(one, "POST", "/login", b"token=a-token", client="10.0.0.7")[0] == 303
+
+
+def test_signing_out_ends_the_session_on_the_server() -> None:
+    one = app()
+    cookie = ask(one, "POST", "/login", b"token=a-token")[1]["set-cookie"].partition(";")[0]
+    assert ask(one, "GET", "/", cookie=cookie)[0] == 200
+    assert ask(one, "POST", "/logout", cookie=cookie)[0] == 303
+    assert ask(one, "GET", "/", cookie=cookie)[0] == 303
+
+
+def test_a_login_of_more_than_a_form_is_not_read() -> None:
+    assert ask(app(), "POST", "/login", b"token=a-token&more=" + b"x" * FORM_LIMIT)[0] == 401
 
 
 def test_empty_and_broken_states_are_said() -> None:
@@ -61,7 +75,7 @@ def test_empty_and_broken_states_are_said() -> None:
 
 def test_a_configuration_that_was_not_taken_is_said() -> None:
     refused = msgspec.structs.replace(snapshot(), config_version=3, config_error="steward.yaml:4: <unknown>")
-    one = build(snapshot=lambda: refused, token=TOKEN, metrics=lambda: "")
+    one = build(snapshot=lambda: refused, sessions=Sessions(TOKEN), metrics=lambda: "")
     page = ask(one, "GET", "/", cookie=f"{COOKIE}={Sessions(TOKEN).issue(4e9)}")[2]
     assert "Version 3 is still serving: steward.yaml:4: &lt;unknown&gt;" in page
 
@@ -71,7 +85,7 @@ def test_the_page_names_its_span() -> None:
     young = msgspec.structs.replace(hour, bucket_s=15.0)
     cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
     for shown, words in ((hour, "in the last hour"), (young, "in the last 15 minutes")):
-        assert words in ask(build(lambda shown=shown: shown, TOKEN, lambda: ""), "GET", "/", cookie=cookie)[2]
+        assert words in ask(build(lambda shown=shown: shown, Sessions(TOKEN), lambda: ""), "GET", "/", cookie=cookie)[2]
 
 
 def test_gpus_are_shown_where_there_are_some_and_without_processes() -> None:
@@ -79,7 +93,7 @@ def test_gpus_are_shown_where_there_are_some_and_without_processes() -> None:
 
     def page(status: GpuStatus) -> str:
         shown = msgspec.structs.replace(snapshot(), gpus=status)
-        return ask(build(lambda: shown, TOKEN, lambda: ""), "GET", "/", cookie=cookie)[2]
+        return ask(build(lambda: shown, Sessions(TOKEN), lambda: ""), "GET", "/", cookie=cookie)[2]
 
     assert "GPUs" not in page(GpuStatus())
     parts = (MigDevice(instance=9, profile="1g.10gb", memory_total_bytes=2**30, memory_used_bytes=2**29),)

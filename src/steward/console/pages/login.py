@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.sessions import COOKIE, SESSION_S, Sessions
+from steward.console.sessions import COOKIE, SESSION_S, Attempts, Sessions, address_of
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render
 from steward.core.identity import Principal
 
-ATTEMPTS_PER_MINUTE: Final = 10
-
 
 def page(sessions: Sessions) -> Page:
-    attempts: list[float] = []  # times of wrong tokens in the last minute
+    attempts = Attempts()
 
     async def show(request: Request, who: Principal) -> Response:
         return render("login.html", message="")
 
     async def sign_in(request: Request, who: Principal) -> Response:
-        now = time.time()
-        attempts[:] = [at for at in attempts if at > now - 60.0]
-        if len(attempts) >= ATTEMPTS_PER_MINUTE:
+        now, address = time.time(), address_of(request)
+        if attempts.are_spent(address, now):
             return render("login.html", 429, message="Too many attempts. Wait a minute and try again.")
         if not sessions.is_token(await _read_token(request)):
-            attempts.append(now)
+            attempts.add(address, now)
             return render("login.html", 401, message="Wrong token. `steward up` prints it when it starts.")
         response = redirect("/")
         response.set_cookie(COOKIE, sessions.issue(now), max_age=SESSION_S, httponly=True, samesite="strict")
         return response
 
     async def sign_out(request: Request, who: Principal) -> Response:
+        sessions.end(request.cookies.get(COOKIE, ""), time.time())
         response = redirect("/login")
         response.delete_cookie(COOKIE)
         return response

@@ -2,10 +2,11 @@ from starlette.applications import Starlette
 
 from console_client import ask, snapshot
 from steward.console.app import build
+from steward.console.sessions import Sessions
 
 
 def app() -> Starlette:
-    return build(snapshot, "token", lambda: "")
+    return build(snapshot, Sessions("token"), lambda: "")
 
 
 def test_a_style_sheet_is_sent_once_and_then_only_when_it_changed() -> None:

@@ -1,0 +1,61 @@
+"""Exit codes, the same for every command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer
+
+from steward.cli import main as cli
+from steward.core.errors import Contradiction, InputError, Unavailable
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    def fail(*arguments: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_run", fail)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    return int(end.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InputError("x"), 2),
+        (Unavailable("x"), 4),
+        (Contradiction("x"), 5),
+        (KeyboardInterrupt(), 130),
+        (typer.Abort(), 130),
+        (OSError(28, "No space left on device", "f"), 4),
+        (ValueError("x"), 5),
+    ],
+)
+def test_an_error_has_its_exit_code(monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int) -> None:
+    assert ended(monkeypatch, error) == code
+
+
+def run(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
+
+
+def test_a_closed_pipe_ends_quietly_with_0() -> None:
+    command = f"{sys.executable} -m steward config schema"
+    found = run(f"({command}; echo $? >&2) | head -c 10 >/dev/null")
+    assert found.stderr.strip() == "0"
+
+
+def test_usage_errors_end_with_2_and_help_with_0() -> None:
+    for arguments, code in (("keys creat", 2), ("up --prot 1", 2), ("--version", 0), ("keys --help", 0)):
+        assert run(f"{sys.executable} -m steward {arguments}").returncode == code
+
+
+def test_an_error_message_is_not_obeyed_by_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(monkeypatch, InputError("no \x1b[2J such")) == 2
+    assert capsys.readouterr().err == "steward: no \ufffd[2J such\n"
