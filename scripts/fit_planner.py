@@ -15,9 +15,10 @@ import sys
 import msgspec
 
 from steward.capacity.catalog import TABLES
-from steward.capacity.fit import fit_leaving_one_out, fit_terms
-from steward.capacity.measurements import METRICS, get_predicted, predict_measurement, read_shipped_measurements
+from steward.capacity.fit import fit_terms
+from steward.capacity.measurements import read_shipped_measurements
 from steward.capacity.step_time import WIDTHS, Terms
+from steward.capacity.uncertainty import choose_ratios, list_unseen_errors
 
 FILE, RATIOS = TABLES / "terms.json", TABLES / "ratios.json"
 
@@ -35,25 +36,11 @@ def main() -> int:
         return 0 if same else 1
     FILE.write_bytes(text)
     print(text.decode())
-    ratios = msgspec.json.encode(unseen_ratios())
+    chosen = choose_ratios(list_unseen_errors(read_shipped_measurements()))
+    ratios = msgspec.json.encode({name: tuple(round(value, 3) for value in pair) for name, pair in chosen.items()})
     RATIOS.write_bytes(ratios + b"\n")
     print(ratios.decode())
     return 0
-
-
-def unseen_ratios() -> dict[str, tuple[float, float]]:
-    """Quantiles 0.1 and 0.9 of predicted/measured, each group predicted by a fit that did not see it."""
-    rows = read_shipped_measurements()
-    own = fit_leaving_one_out(rows, Terms(), WIDTHS)
-    found: dict[str, list[float]] = {metric: [] for metric in METRICS}
-    for row in rows:
-        prediction = predict_measurement(row, own[row.group])
-        for metric, value in row.measured.items():
-            found[metric].append(get_predicted(prediction, metric) / value)
-    return {
-        metric: (round(sorted(values)[len(values) // 10], 3), round(sorted(values)[len(values) * 9 // 10], 3))
-        for metric, values in found.items()
-    }
 
 
 if __name__ == "__main__":

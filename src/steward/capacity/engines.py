@@ -116,6 +116,7 @@ class EngineDefaults(msgspec.Struct, frozen=True, kw_only=True):
     reserve: Literal["full", "grow"] = "grow"
     fp8_kv: bool = False  # whether an FP8 checkpoint brings an FP8 cache
     slot_tokens: int = 0  # context of one slot, where room is given to slots; 0: shared
+    sampler_copies: float = 0.0  # of max_num_seqs x vocabulary in 32 bit, at the peak of sampling; 0: sampled in place
     source: str = ""
 
 
@@ -126,14 +127,17 @@ ENGINES: Final = {
             name="vllm",
             kind="python",
             max_num_seqs=256,
-            source="vLLM v1: gpu_memory_utilization 0.9, max_num_seqs 256 (1024 on cards above 70 GiB), "
-            "max_num_batched_tokens 8192",
+            max_batched_tokens=2048,
+            sampler_copies=3.5,
+            source="vLLM 0.19: gpu_memory_utilization 0.9; max_num_seqs 256 and max_num_batched_tokens 2048, on cards "
+            "of 70 GiB and more but A100 1024 and 8192 (EngineArgs, usage context OPENAI_API_SERVER)",
         ),
         EngineDefaults(
             name="sglang",
             kind="python",
             utilisation=0.88,
             max_num_seqs=2048,
+            sampler_copies=3.5,
             source="SGLang server arguments: mem_fraction_static about 0.88, chunked_prefill_size 8192",
         ),
         EngineDefaults(
@@ -189,6 +193,25 @@ ENGINES: Final = {
         ),
     )
 }
+# Peak of vLLM's sampler while it profiles, in copies of the logits in 32 bit. Sorting for top-p and top-k takes nine
+# (8.99 to 9.23 in six logs of 0.11 in llm-d-benchmark's empirical-vllm-memory-results.md); since 0.17 a kernel does
+# without (3.3 and 3.9 in logs of 0.19.1 on H200 and 0.19.0 on A100).
+SORTING_COPIES: Final = 9.07
+SORTS_BEFORE: Final = (0, 17)
+
+
+def at_version(engine: EngineDefaults, version: str) -> EngineDefaults:
+    """An engine's defaults in an older version, such as "0.11.0"; unchanged where the version says nothing.
+
+    >>> at_version(ENGINES["vllm"], "v0.11.0").sampler_copies, at_version(ENGINES["vllm"], "").sampler_copies
+    (9.07, 3.5)
+    """
+    numbers = re.search(r"(\d+)\.(\d+)", version)
+    if engine.name != "vllm" or numbers is None or (int(numbers[1]), int(numbers[2])) >= SORTS_BEFORE:
+        return engine
+    return msgspec.structs.replace(engine, sampler_copies=SORTING_COPIES)
+
+
 _ENGINE_SPELLINGS: Final = (
     (r"nim", "nim"),
     (r"tensorrt|trt", "tensorrt-llm"),

@@ -19,8 +19,13 @@ from typing import Final, Literal
 import msgspec
 
 from steward.capacity.catalog import TABLES, Accelerator, find_accelerator, find_nearest_model
-from steward.capacity.engines import ENGINES, find_engine, find_precision
-from steward.capacity.memory import Deployment, estimate_memory
+from steward.capacity.engines import ENGINES, at_version, find_engine, find_precision
+from steward.capacity.memory import (
+    Deployment,
+    default_max_batched_tokens,
+    default_max_num_seqs,
+    estimate_memory,
+)
 from steward.capacity.predict import DoesNotFit, Load, LoadPrediction, predict
 from steward.capacity.step_time import Terms
 from steward.core.errors import InputError, UnknownName
@@ -36,6 +41,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     group: str
+    source: str = ""  # who measured; what leave-one-source-out leaves out
     deployment: Deployment
     load: Load
     measured: dict[MeasuredMetric, float]
@@ -59,6 +65,7 @@ class Validation(msgspec.Struct, frozen=True, kw_only=True):
     """`steward plan validate --json`."""
 
     metrics: dict[MeasuredMetric, MetricError]
+    coverage: dict[MeasuredMetric, float | None] = {}  # share of rows inside their 80 % interval; None: cannot tell
     declined: dict[str, int]
     rows: int
 
@@ -118,7 +125,7 @@ def parse_measurement(
         precision = find_precision(get("precision"), get("model"), model.precision)
     except UnknownName:  # a word that says nothing, such as "default"
         precision = find_precision("", get("model"), model.precision)
-    engine = find_engine(get("engine")) or ENGINES["vllm"]
+    engine = at_version(find_engine(get("engine")) or ENGINES["vllm"], get("engine_version"))
     split = {
         name: int(number)
         for name, number in re.findall(r"(moe_tp|moe_ep|attn_dp|tp|pp|dp|ep)[ =_-]?(\d+)", get("parallelism").lower())
@@ -142,24 +149,19 @@ def parse_measurement(
         dp=dp,
         moe_split=split.get("moe_tp", 1) * split.get("moe_ep", 1) if model.experts and "moe_tp" in split else 0,
         kv_bytes=1.0 if eight else 2.0,
-        max_num_seqs=default_max_num_seqs(engine.name, gpu),
-        max_batched_tokens=engine.max_batched_tokens,
+        max_num_seqs=default_max_num_seqs(engine, gpu),
+        max_batched_tokens=int(_parse_number(get("max_batched_tokens")) or 0)
+        or default_max_batched_tokens(engine, gpu),
         utilisation=engine.utilisation,
     )
     return Measurement(
         id=identity,
         group=f"{model.name} | {gpu.name} | {engine.name} {get('engine_version')}".strip(),
+        source=_parse_source(get("source")),
         deployment=deployment,
         load=_parse_load(cells),
         measured=_parse_metrics(cells),
     )
-
-
-def default_max_num_seqs(engine: str, gpu: Accelerator) -> int:
-    """vLLM takes 1024 slots on cards of 70 GiB and more (its usage-context defaults), else 256."""
-    if engine == "vllm" and gpu.memory_gib > 70 and "A100" not in gpu.name:
-        return 1024
-    return ENGINES[engine].max_num_seqs
 
 
 ROUNDS: Final = 10  # answers per client of a closed-loop row: load generators' recipes send 10 x concurrency requests
@@ -194,7 +196,8 @@ def _parse_load(cells: Mapping[str, str]) -> Load:
             raise InputError(f"load_value {text!r}: expected requests a second")
         return load(kind="open", rate=value, requests=requests)
     if value is not None:
-        return load(kind="closed", concurrency=max(1, round(value)), rounds=ROUNDS)
+        clients = max(1, round(value))
+        return load(kind="closed", concurrency=clients, rounds=max(2, requests // clients) if requests else ROUNDS)
     if infinite:
         return load(kind="offline")
     raise InputError(f"load_type {kind!r} with load_value {text!r}: expected a rate, a concurrency, a batch or offline")
@@ -217,6 +220,15 @@ def _parse_metrics(cells: Mapping[str, str]) -> dict[MeasuredMetric, float]:
     return found
 
 
+def _parse_source(text: str) -> str:
+    """Who measured: a repository's owner, or a site.
+
+    >>> _parse_source("NVIDIA/TensorRT-LLM docs/x.md @258c"), _parse_source("databasemart.com/blog/a40")
+    ('NVIDIA', 'databasemart.com')
+    """
+    return text.strip().split("/")[0].split(" ")[0]
+
+
 def _parse_number(text: str) -> float | None:
     try:
         value = float(text.replace(",", ""))
@@ -234,16 +246,27 @@ def get_predicted(prediction: LoadPrediction, metric: MeasuredMetric) -> float:
     return (prediction.ttft_ms if metric == "ttft_ms" else prediction.tpot_ms).mean
 
 
+Bounds = Mapping[MeasuredMetric, tuple[float, float]]  # of predicted/measured
+
+
 def validate(
-    rows: Iterable[Measurement], declined: Iterable[RejectedRow], terms: Callable[[Measurement], Terms]
+    rows: Iterable[Measurement],
+    declined: Iterable[RejectedRow],
+    terms: Callable[[Measurement], Terms],
+    bounds: Callable[[Measurement], Bounds | None] | None = None,
 ) -> Validation:
-    """Errors of every metric that a row has."""
+    """Errors of every metric that a row has; with `bounds`, how many of the rows that have some lie inside them."""
     errors: dict[MeasuredMetric, list[float]] = {metric: [] for metric in METRICS}
+    inside: dict[MeasuredMetric, list[bool]] = {metric: [] for metric in METRICS}
     listed, refused = list(rows), list(declined)
     for row in listed:
         found = predict_measurement(row, terms(row))
+        limits = bounds(row) if bounds else None
         for metric, value in row.measured.items():
-            errors[metric].append(abs(get_predicted(found, metric) / value - 1))
+            ratio = get_predicted(found, metric) / value
+            errors[metric].append(abs(ratio - 1))
+            if limits is not None:
+                inside[metric].append(limits[metric][0] <= ratio <= limits[metric][1])
     total = len(listed) + len(refused)
     free = int(FREE_DECLINED * total)
     for item in refused[free:]:
@@ -251,6 +274,7 @@ def validate(
             errors[metric].append(1.0)
     return Validation(
         metrics={metric: summarize_errors(values) for metric, values in errors.items()},
+        coverage={metric: sum(held) / len(held) if held else None for metric, held in inside.items()},
         declined=dict(Counter(item.reason for item in refused)),
         rows=total,
     )

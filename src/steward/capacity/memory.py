@@ -1,8 +1,8 @@
 """What fits where: weights, KV cache, activations and what the engine keeps, per accelerator.
 
 KV bytes per token follow the architecture exactly (they match engines' logs to 0.01 GiB); the engine's own need is an
-estimate: vLLM's peak while profiling is its sampler, about nine copies of max_num_seqs x vocabulary x 4 bytes, whatever
-the model's kind (five of five logs in llm-d-benchmark's config_explorer/empirical-vllm-memory-results.md).
+estimate: vLLM's peak while profiling is its sampler, some copies of max_num_seqs x vocabulary x 4 bytes that depend on
+its version (`engines.at_version`), or the feed-forward part over one step's tokens.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from steward.capacity.catalog import Accelerator, Model
 from steward.capacity.engines import EngineDefaults, Precision
 
 GIB: Final = 2**30
-SAMPLER_COPIES: Final = 9.07  # of the logits in 32 bit, beside FIXED_GIB; the same five logs: 8.99 9.0 9.07 9.13 9.16
-NON_TORCH_GIB: Final = (0.14, 0.56)  # one accelerator, several (NCCL); medians of the same table
+# NCCL and drivers on one accelerator, on two (medians of llm-d-benchmark's table), on four and more (two logs: 4 x RTX
+# PRO 6000 with vLLM 0.15, 4 x H100 with 0.9).
+NON_TORCH_GIB: Final = (0.14, 0.56, 1.6)
 FIXED_GIB: Final = 0.35  # what remains in the logs of vLLM 0.15.1 with 128 sequences
 
 
@@ -64,7 +65,7 @@ def estimate_memory(deployment: Deployment) -> Memory:
     d = deployment
     weights = compute_weight_bytes(d) / GIB
     activation = compute_activation_bytes(d) / GIB
-    overhead = 0.0 if d.gpu.is_cpu else NON_TORCH_GIB[d.gpus > 1] + FIXED_GIB
+    overhead = 0.0 if d.gpu.is_cpu else NON_TORCH_GIB[min(2, (d.gpus > 1) + (d.gpus > 3))] + FIXED_GIB
     usable = d.gpu.memory_gib * d.utilisation
     kv = usable - weights - activation - overhead
     per_token = compute_kv_bytes_per_token(d)
@@ -133,9 +134,21 @@ def compute_activation_bytes(deployment: Deployment) -> float:
     d, m = deployment, deployment.model
     if d.engine.kind == "cpp":
         return d.max_batched_tokens * (m.hidden * 8 + m.vocab) * 4.0 / 4
-    sampler = SAMPLER_COPIES * d.max_num_seqs * m.vocab * 4.0
+    sampler = max(1.0, d.engine.sampler_copies) * d.max_num_seqs * m.vocab * 4.0
     width = max(m.intermediate, m.moe_intermediate * m.experts_per_token) / d.tp
-    forward = d.max_batched_tokens * (4 * m.hidden + 3 * width) * 2.0
-    if d.engine.kind == "compiled":  # samples on its own kernels: logits once
-        return max(forward, d.max_num_seqs * m.vocab * 4.0)
+    forward = d.max_batched_tokens * (3 * m.hidden + 3 * width) * 2.0
     return max(sampler, forward)
+
+
+def default_max_num_seqs(engine: EngineDefaults, gpu: Accelerator) -> int:
+    """vLLM takes 1024 slots on cards of 70 GiB and more, but A100 (its usage-context defaults), else 256."""
+    return 1024 if engine.name == "vllm" and _is_large(gpu) else engine.max_num_seqs
+
+
+def default_max_batched_tokens(engine: EngineDefaults, gpu: Accelerator) -> int:
+    """Likewise: 8192 tokens a step on those cards, else 2048."""
+    return 8192 if engine.name == "vllm" and _is_large(gpu) else engine.max_batched_tokens
+
+
+def _is_large(gpu: Accelerator) -> bool:
+    return gpu.memory_gib > 70 and "A100" not in gpu.name

@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.catalog import TABLES
 from steward.capacity.measurements import MeasuredMetric
 from steward.capacity.predict import LoadPrediction
 from steward.capacity.sizing import PlanOption, Requirements
+from steward.capacity.uncertainty import ErrorRatios
 
 FORMAT: Final = 1
 
@@ -23,11 +23,12 @@ class Assumption(msgspec.Struct, frozen=True):
 
 
 class PredictionInterval(msgspec.Struct, frozen=True):
-    """Where 80 % of measurements lie, by the errors on rows that the fit did not see."""
+    """Where 80 % of measurements lie, by the errors on sources that the fit did not see. None: cannot tell, since
+    nothing like it was measured."""
 
-    low: float
+    low: float | None
     value: float
-    high: float
+    high: float | None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,32 +75,14 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: tuple[Assumption, ...] = ()
 
 
-# Quantiles 0.1 and 0.9 of predicted/measured.
-ErrorRatios = dict[MeasuredMetric, tuple[float, float]]
-
-
-def load_shipped_ratios() -> ErrorRatios:
-    """On groups that the fit did not see; written by scripts/fit_planner.py."""
-    return msgspec.json.decode((TABLES / "ratios.json").read_bytes(), type=ErrorRatios)
-
-
-UNMEASURED: Final = 1.3  # factor on both sides for vendors of which no measurement is shipped
-GUESSED: Final = 5.0  # and for a CPU, of which nothing is known but its memory; both are judgement, not statistics
-
-
-def choose_uncalibrated_ratios(vendor: str) -> ErrorRatios:
-    """What to expect of a deployment that nobody has measured."""
-    shipped = load_shipped_ratios()
-    if vendor == "CPU":
-        return {metric: (1 / GUESSED, GUESSED) for metric in shipped}
-    wider = 1.0 if vendor == "NVIDIA" else UNMEASURED
-    return {metric: (low / wider, high * wider) for metric, (low, high) in shipped.items()}
-
-
-def build_interval(value: float, ratios: ErrorRatios, metric: MeasuredMetric) -> PredictionInterval:
+def build_interval(value: float, ratios: ErrorRatios | None, metric: MeasuredMetric) -> PredictionInterval:
     """
     >>> build_interval(100.0, {"tpot_ms": (0.8, 1.25)}, "tpot_ms")
     PredictionInterval(low=80.0, value=100.0, high=125.0)
+    >>> build_interval(100.0, None, "tpot_ms")
+    PredictionInterval(low=None, value=100.0, high=None)
     """
+    if ratios is None:
+        return PredictionInterval(None, value, None)
     low, high = ratios[metric]
     return PredictionInterval(value / high, value, value / low)

@@ -66,7 +66,7 @@ def render(plan: Plan, curve: Sequence[RatePoint], costs: Sequence[ObjectiveCost
 <section class="charts">{_memory((best, *plan.alternatives))}{_costs(costs, objective)}</section>
 {page.card("Choices", _choices((best, *plan.alternatives)))}
 <section class="card"><h2>What it rests on</h2>{_assumptions(plan)}
-<p class="quiet">Intervals hold 80 % of measurements, by the errors on deployments that the fit did not see.</p>
+<p class="quiet">Intervals hold 80 % of measurements, by the errors on sources that the fit did not see.</p>
 </section>
 {_declined(plan)}
 """
@@ -78,7 +78,11 @@ def _ms(value: float) -> str:
 
 
 def _between(found: PredictionInterval | None) -> str:
-    return "" if found is None else f"{_ms(found.low)} to {_ms(found.high)}"
+    if found is None:
+        return ""
+    if found.low is None or found.high is None:
+        return "interval: cannot tell"
+    return f"{_ms(found.low)} to {_ms(found.high)}"
 
 
 def _first_token(curve: Sequence[RatePoint], plan: Plan) -> str:

@@ -17,8 +17,13 @@ import msgspec
 
 from steward.capacity.catalog import Accelerator, Model
 from steward.capacity.engines import EngineDefaults, Precision
-from steward.capacity.measurements import default_max_num_seqs
-from steward.capacity.memory import Deployment, Memory, estimate_memory
+from steward.capacity.memory import (
+    Deployment,
+    Memory,
+    default_max_batched_tokens,
+    default_max_num_seqs,
+    estimate_memory,
+)
 from steward.capacity.predict import (
     DoesNotFit,
     Load,
@@ -223,8 +228,8 @@ def build_deployment(
         tp=tp,
         pp=pp,
         kv_bytes=kv_bytes if kv_bytes is not None else (1.0 if eight else 2.0),
-        max_num_seqs=max_num_seqs or default_max_num_seqs(engine.name, gpu),
-        max_batched_tokens=max_batched_tokens or engine.max_batched_tokens,
+        max_num_seqs=max_num_seqs or default_max_num_seqs(engine, gpu),
+        max_batched_tokens=max_batched_tokens or default_max_batched_tokens(engine, gpu),
         utilisation=utilisation or engine.utilisation,
     )
 
@@ -268,6 +273,7 @@ def _judge_candidate(
     else:
         low = top
     rate = low / (wanted.output_tokens * compute_steady_step_s(step_time, low, load))
+    rate = min(rate, 1 / step_time.api_s) if step_time.api_s else rate  # one process tokenises
     return Candidate(deployment=d, memory=memory, terms=terms, calibrated=calibrated, rate=rate, per_hour=per_hour)
 
 

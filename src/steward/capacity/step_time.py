@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     sequence_us: float = 8.0  # of each decoding sequence in a step
     allreduce_us: float = 8.0
     link: float = 0.6
-    request_ms: float = 12.0  # tokenising and the API, once a request
+    request_ms: float = 12.0  # tokenising and the API, one request after the other
     stall: float = 1.0  # how much of a prompt's time decoding waits for; below 1 where prompts are partly cached
     scale: float = 1.0  # of every step; calibration's
 

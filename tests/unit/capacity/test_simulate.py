@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from steward.capacity.catalog import find_accelerator, find_model
@@ -38,14 +39,18 @@ def test_one_request_alone() -> None:
 def test_steps_taken_together_are_the_steps_taken_one_by_one() -> None:
     """An independent, naive scheduler without preemption: one step at a time."""
     asked = draw_poisson_arrivals(12.0, 60, 700, 80, random.Random(3), spread=0.4)
+    ready, free = {}, 0.0  # when the front, one process, has tokenised each
+    for item in asked:
+        free = max(item.at, free) + STEP_TIME.api_s
+        ready[id(item)] = free
     fast = sorted(simulate_open_loop(STEP_TIME, WIDE, asked).served, key=lambda item: item.at)
     now, waiting, last = 0.0, list(asked), {}
     running: list[Any] = []
     first: dict[int, float] = {}
     while waiting or running:
-        arrived = [item for item in waiting if item.at <= now]
+        arrived = [item for item in waiting if ready[id(item)] <= now]
         if not arrived and not running:
-            now = waiting[0].at
+            now = ready[id(waiting[0])]
             continue
         waiting = waiting[len(arrived) :]
         new: list[Any] = [[item, 0] for item in arrived]
@@ -58,9 +63,21 @@ def test_steps_taken_together_are_the_steps_taken_one_by_one() -> None:
             first.setdefault(id(entry[0]), now)
         last.update({id(item): now for item, written in running if written >= item.output_tokens})
         running = [entry for entry in running if entry[1] < entry[0].output_tokens]
-    slow = [first[id(item)] - item.at + STEP_TIME.api_s for item in asked]
+    slow = [first[id(item)] - item.at for item in asked]
     assert [item.ttft_s for item in fast] == pytest.approx(slow, rel=0.05, abs=1e-3)
-    assert [item.end for item in fast] == pytest.approx([last[id(item)] + STEP_TIME.api_s for item in asked], rel=0.01)
+    assert [item.end for item in fast] == pytest.approx([last[id(item)] for item in asked], rel=0.01)
+
+
+def test_p06_a_thousand_requests_at_once_pass_one_process_first() -> None:
+    """Qwen3-0.6B, 500 requests of 512 + 128 tokens at once on an H100 with vLLM 0.19: 94.9 a second, mean time to the
+    first token 2.9 s (ovg-project/kvcached, pull request 331): 10.5 ms each, however fast the accelerator."""
+    deployment = build_deployment(
+        find_model("qwen3-0.6b").model, find_accelerator("h100"), find_precision("bf16"), ENGINES["vllm"]
+    )
+    fast = StepTime(deployment, msgspec.structs.replace(load_shipped_terms(), request_ms=10.0))
+    served = simulate_open_loop(fast, WIDE, [RequestArrival(0.0, 512, 128)] * 500).served
+    assert 500 / max(item.end for item in served) == pytest.approx(94.9, rel=0.1)
+    assert sum(item.ttft_s for item in served) / 500 == pytest.approx(2.9, rel=0.2)
 
 
 def test_a_closed_loop_keeps_its_clients_busy() -> None:
@@ -68,7 +85,7 @@ def test_a_closed_loop_keeps_its_clients_busy() -> None:
     assert len(found.served) == 16 * 6 and found.complete
     for at in (0.4, 0.5, 0.6):
         moment = at * max(item.end for item in found.served)
-        assert sum(item.at <= moment < item.end - STEP_TIME.api_s for item in found.served) == 16
+        assert sum(item.at <= moment < item.end for item in found.served) == 16
 
 
 def test_a_full_cache_makes_the_newest_give_way_and_all_are_served() -> None:

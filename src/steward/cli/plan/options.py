@@ -34,6 +34,9 @@ class HardwareOptions(msgspec.Struct, frozen=True, kw_only=True):
     engine: Annotated[
         str | None, typer.Option(help="vllm (default), sglang, tensorrt-llm, lmdeploy, tgi, llama.cpp.")
     ] = None
+    engine_version: Annotated[
+        str | None, typer.Option(help="Version of the engine, such as 0.11; decides what it keeps. Default: current.")
+    ] = None
     tp: Annotated[int | None, typer.Option(min=1, max=64, help="Tensor-parallel degree.")] = None
     pp: Annotated[int | None, typer.Option(min=1, max=64, help="Pipeline-parallel stages.")] = None
 

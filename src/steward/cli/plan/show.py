@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from steward.capacity.measurements import MeasuredMetric, MetricError
+from steward.capacity.measurements import Validation
 from steward.capacity.plan import Assumption, Forecast, Plan, PredictionInterval
 from steward.capacity.sizing import PlanOption
 from steward.cli.common import show_lines, show_table
@@ -38,7 +38,7 @@ def show_plan(plan: Plan) -> None:
         lines.append(
             f"  costs      {best.usd_per_hour:,.2f} USD an hour, {best.usd_per_1k_requests:.4f} per thousand requests"
         )
-    show_lines([*lines, f"  {_explain_brackets(best)}", ""])
+    show_lines([*lines, f"  {_explain_brackets(best, plan.tpot_p95_ms)}", ""])
     show_table(COLUMNS, [_list_cells(number, option) for number, option in enumerate((best, *plan.alternatives), 1)])
     show_assumptions(plan.assumptions)
 
@@ -69,12 +69,13 @@ def show_assumptions(assumptions: Sequence[Assumption]) -> None:
     show_table(["assumption", "value", "source"], [[item.what, item.value, item.source] for item in assumptions])
 
 
-def show_errors(metrics: Mapping[MeasuredMetric, MetricError]) -> None:
+def show_errors(found: Validation) -> None:
     rows = [
-        [name, error.n, format_share(error.median_error), format_share(error.p90_error)]
-        for name, error in metrics.items()
-    ]
-    show_table(["metric", "rows", "median error", "p90 error"], rows)
+        [name, error.n, format_share(error.median_error), format_share(error.p90_error),
+         format_share(found.coverage.get(name))]
+        for name, error in found.metrics.items()
+    ]  # fmt: skip
+    show_table(["metric", "rows", "median error", "p90 error", "inside 80 % interval"], rows)
 
 
 def format_interval(interval: PredictionInterval | None) -> str:
@@ -84,6 +85,8 @@ def format_interval(interval: PredictionInterval | None) -> str:
     """
     if interval is None:
         return "–"
+    if interval.low is None or interval.high is None:
+        return f"{_round(interval.value)} [cannot tell]"
     return f"{_round(interval.value)} [{_round(interval.low)}, {_round(interval.high)}]"
 
 
@@ -96,11 +99,11 @@ def _round(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _explain_brackets(best: PlanOption) -> str:
+def _explain_brackets(best: PlanOption, interval: PredictionInterval | None) -> str:
     if best.calibrated:
         return "[low, high] holds 80 % of measurements, by your calibration."
-    if best.gpu == "cpu":
-        return "[low, high] is a guess within a factor of five; `steward plan calibrate` replaces it."
+    if interval is not None and interval.low is None:
+        return "[cannot tell]: nothing like it was measured; `steward plan calibrate` does it with your load test."
     return "[low, high] holds 80 % of measurements elsewhere; `steward plan calibrate` narrows it to your deployment."
 
 

@@ -30,7 +30,7 @@ def validate(
     if json:
         show_json(found)
     else:
-        show_errors(found.metrics)
+        show_errors(found)
         show_lines([f"{found.rows} rows, {sum(found.declined.values())} left out"])
         show_lines(f"  {count} x {reason}" for reason, count in found.declined.items())
     if not any(error.n for error in found.metrics.values()):

@@ -7,11 +7,15 @@ from pathlib import Path
 from steward.capacity.catalog import ModelMatch
 from steward.capacity.memory import Deployment
 from steward.capacity.plan import Assumption
+from steward.capacity.predict import Load
 from steward.capacity.sizing import PlanOption, Requirements
+from steward.capacity.uncertainty import measure_distance
 from steward.workflows.plan.prices import read_public_prices
 
 
-def list_deployment_assumptions(match: ModelMatch, deployment: Deployment, calibrated: bool) -> list[Assumption]:
+def list_deployment_assumptions(
+    match: ModelMatch, deployment: Deployment, load: Load, calibrated: bool
+) -> list[Assumption]:
     d = deployment
     model = f"{d.model.name}, {d.model.params / 1e9:.3g} billion parameters ({match.how})"
     accelerator = (
@@ -34,13 +38,23 @@ def list_deployment_assumptions(match: ModelMatch, deployment: Deployment, calib
         return assumptions
     fitted = "fitted to public measurements, none of them yours"
     assumptions.append(Assumption("efficiency", fitted, "scripts/fit_planner.py"))
-    if d.gpu.is_cpu:
-        guess = "guessed from its memory bandwidth: right within a factor of five"
-        assumptions.append(Assumption("CPU", guess, "run `steward plan calibrate`"))
-    elif d.gpu.vendor != "NVIDIA":
-        scaled = f"{d.gpu.vendor}: no measurement is shipped; NVIDIA's efficiencies are scaled down"
-        assumptions.append(Assumption("vendor", scaled, "src/steward/capacity/step_time.py"))
+    assumptions.append(_describe_interval(deployment, load))
     return assumptions
+
+
+def _describe_interval(deployment: Deployment, load: Load) -> Assumption:
+    """How like the measured deployments this one is."""
+    advice = "run `steward plan calibrate`"
+    if deployment.gpu.is_cpu:
+        return Assumption("interval", "cannot tell: the CPU's speed is guessed from its memory bandwidth", advice)
+    if deployment.gpu.vendor != "NVIDIA":
+        text = f"cannot tell: nothing of {deployment.gpu.vendor} is measured; NVIDIA's efficiencies are scaled down"
+        return Assumption("interval", text, advice)
+    distance = measure_distance(deployment, load)
+    if distance.is_extrapolation:
+        text = f"extrapolation, so {distance.widening:.1f} times as wide; the nearest measurement is {distance.nearest}"
+        return Assumption("interval", text, advice)
+    return Assumption("interval", f"like a measured deployment: {distance.nearest}", "tables/throughput.csv")
 
 
 def _list_unread(d: Deployment) -> list[Assumption]:

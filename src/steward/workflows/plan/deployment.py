@@ -20,7 +20,7 @@ from steward.capacity.catalog import (
     list_accelerators,
     read_accelerator_table,
 )
-from steward.capacity.engines import ENGINES, EngineDefaults, Precision, find_engine, find_precision
+from steward.capacity.engines import ENGINES, EngineDefaults, Precision, at_version, find_engine, find_precision
 from steward.capacity.machine import NAMES, measure_this_machine
 from steward.capacity.memory import Deployment
 from steward.capacity.model_config import read_config
@@ -35,6 +35,7 @@ class DeploymentSpec(msgspec.Struct, frozen=True, kw_only=True):
     gpu: str | None = None
     precision: str | None = None
     engine: str | None = None
+    engine_version: str | None = None
     count: int | None = None
     tp: int | None = None
     pp: int | None = None
@@ -97,12 +98,11 @@ def read_own_table(spec: DeploymentSpec) -> dict[str, Accelerator]:
 
 def resolve_engine(spec: DeploymentSpec) -> EngineDefaults:
     """vLLM unless another is named; on the CPU, the embedded engine. :raises UnknownName: no such engine"""
-    if spec.engine is None:
-        return ENGINES["embedded" if (spec.gpu or "").lower() in NAMES else "vllm"]
-    engine = find_engine(spec.engine)
+    name = spec.engine or ("embedded" if (spec.gpu or "").lower() in NAMES else "vllm")
+    engine = find_engine(name)
     if engine is None:
-        raise UnknownName("engine", spec.engine, ENGINES)
-    return engine
+        raise UnknownName("engine", name, ENGINES)
+    return at_version(engine, spec.engine_version or name)
 
 
 def resolve_accelerators(spec: DeploymentSpec, own: Mapping[str, Accelerator]) -> list[Accelerator]:

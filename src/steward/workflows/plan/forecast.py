@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from steward.capacity.memory import estimate_memory
-from steward.capacity.plan import Forecast, build_interval, choose_uncalibrated_ratios
+from steward.capacity.plan import Forecast, build_interval
 from steward.capacity.predict import DoesNotFit, Load, predict
 from steward.capacity.step_time import load_shipped_terms
+from steward.capacity.uncertainty import estimate_ratios
 from steward.core.errors import InputError, StewardError
 from steward.workflows.plan.assumptions import list_deployment_assumptions
 from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment, resolve_model
@@ -34,7 +35,7 @@ def forecast(spec: DeploymentSpec, load: Load, home: Path | None) -> Forecast:
             f"a request has {tokens:,} tokens; {match.model.name} reads at most {match.model.max_position:,}"
         )
     fitted = load_calibrations(home).find(deployment)
-    terms, ratios = fitted or (load_shipped_terms(), choose_uncalibrated_ratios(deployment.gpu.vendor))
+    terms, ratios = fitted or (load_shipped_terms(), estimate_ratios(deployment, load))
     memory = estimate_memory(deployment)
     try:
         prediction = predict(deployment, load, terms, memory=memory)
@@ -63,5 +64,5 @@ def forecast(spec: DeploymentSpec, load: Load, home: Path | None) -> Forecast:
         ttft_ms=build_interval(prediction.ttft_ms.mean, ratios, "ttft_ms"),
         tpot_ms=build_interval(prediction.tpot_ms.mean, ratios, "tpot_ms"),
         calibrated=fitted is not None,
-        assumptions=tuple(list_deployment_assumptions(match, deployment, fitted is not None)),
+        assumptions=tuple(list_deployment_assumptions(match, deployment, load, fitted is not None)),
     )

@@ -10,8 +10,9 @@ import msgspec
 from steward.capacity.calibrate import Calibration, describe_deployment, describe_family
 from steward.capacity.measurements import Measurement
 from steward.capacity.memory import Deployment
-from steward.capacity.plan import ErrorRatios, Plan, load_shipped_ratios
+from steward.capacity.plan import Plan
 from steward.capacity.step_time import Terms
+from steward.capacity.uncertainty import ErrorRatios, load_shipped_ratios
 from steward.core.errors import InputError
 from steward.core.files import write_file
 

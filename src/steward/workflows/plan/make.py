@@ -11,9 +11,11 @@ import msgspec
 from steward.capacity import sizing
 from steward.capacity.engines import find_precision
 from steward.capacity.memory import Deployment
-from steward.capacity.plan import Plan, build_interval, choose_uncalibrated_ratios
+from steward.capacity.plan import Plan, build_interval
+from steward.capacity.predict import Load
 from steward.capacity.sizing import PlanOption, Requirements
 from steward.capacity.step_time import Terms, load_shipped_terms
+from steward.capacity.uncertainty import estimate_ratios
 from steward.workflows.plan.assumptions import list_deployment_assumptions, list_traffic_assumptions
 from steward.workflows.plan.deployment import (
     DeploymentSpec,
@@ -72,14 +74,21 @@ def make_plan(spec: DeploymentSpec, wanted: Requirements, prices: Path | None, h
         return plan
     deployment = rebuild_deployment(spec, best)
     fitted = calibrations.find(deployment)
-    ratios = fitted[1] if fitted else choose_uncalibrated_ratios(deployment.gpu.vendor)
+    load = Load(
+        kind="open",
+        rate=wanted.rate / best.replicas,
+        input_tokens=wanted.input_tokens,
+        output_tokens=wanted.output_tokens,
+        concurrency=max(1, round(best.prediction.running)),
+    )
+    ratios = fitted[1] if fitted else estimate_ratios(deployment, load)
     return msgspec.structs.replace(
         plan,
         ttft_p95_ms=build_interval(best.prediction.ttft_ms.p95, ratios, "ttft_ms"),
         tpot_p95_ms=build_interval(best.prediction.tpot_ms.p95, ratios, "tpot_ms"),
         max_rate=build_interval(best.max_rate, ratios, "output_tok_s"),
         assumptions=(
-            *list_deployment_assumptions(match, deployment, best.calibrated),
+            *list_deployment_assumptions(match, deployment, load, best.calibrated),
             *list_traffic_assumptions(wanted, best, prices),
         ),
     )

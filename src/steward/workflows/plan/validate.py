@@ -10,6 +10,7 @@ from steward.capacity.calibrate import fit_deployment_terms
 from steward.capacity.catalog import read_accelerator_table
 from steward.capacity.measurements import Measurement, Validation
 from steward.capacity.step_time import Terms, load_shipped_terms
+from steward.capacity.uncertainty import ErrorRatios, estimate_ratios
 from steward.workflows.plan.home import load_calibrations, read_calibrations
 
 
@@ -29,7 +30,14 @@ def validate_file(
     stored = read_calibrations(calibration) if calibration else load_calibrations(home)
     shipped = load_shipped_terms()
     if not calibrate_rows:
-        return measurements.validate(rows, declined, lambda row: stored.find_terms(row.deployment, shipped))
+
+        def find_bounds(row: Measurement) -> ErrorRatios | None:
+            calibrated = stored.find(row.deployment)
+            return calibrated[1] if calibrated else estimate_ratios(row.deployment, row.load)
+
+        return measurements.validate(
+            rows, declined, lambda row: stored.find_terms(row.deployment, shipped), find_bounds
+        )
     tested, own = split_fit(rows, calibrate_rows, shipped)
     return measurements.validate(tested, (), lambda row: own[row.id])
 
