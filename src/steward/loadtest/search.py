@@ -44,10 +44,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FindMax(msgspec.Struct, frozen=True, kw_only=True):
-    """`steward load find-max --json`. The highest rate lies in [rate, fails_at).
+    """`steward load find-max --json`. The highest rate lies in [rate, fails_at) as far as these trials tell.
 
-    `interval`: up to its first rate trials clearly met the objective, and from its second on they clearly failed; None
-    for an end that was not found. The result of another search on the same server lies in it.
+    `interval`: up to its first rate trials clearly met the objective, and from its second on they clearly failed, with
+    what chance leaves open; None for an end that was not found. Other searches on the same server end in it.
     """
 
     slo: str
@@ -92,7 +92,20 @@ def find_bracket(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
 
 
 def find_interval(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
-    """The highest rate up to which decided trials held, and the lowest rate from which decided trials failed."""
+    """The highest rate up to which decided trials held, and the lowest rate from which decided trials failed.
+
+    Both ends are moved outwards by what chance leaves open in so many requests: the number of arrivals in a trial has a
+    relative standard deviation of 1 / sqrt(requests).
+    """
+    low, high = find_decided_ends(trials)
+    return (
+        None if low is None else low / (1 + _chance(trials, low)),
+        None if high is None else high * (1 + _chance(trials, high)),
+    )
+
+
+def find_decided_ends(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
+    """As `find_interval`, at the very rates that were tried."""
     decided = [trial for trial in trials if trial.decided]
     answers = {trial.rate: answer_of_rate(decided, trial.rate) for trial in decided}
     held = [rate for rate, answer in answers.items() if answer == "holds"]
@@ -100,6 +113,11 @@ def find_interval(trials: Sequence[Trial]) -> tuple[float | None, float | None]:
     low = max((rate for rate in held if rate < min(failed, default=math.inf)), default=None)
     high = min((rate for rate in failed if rate > max(held, default=0.0)), default=None)
     return low, high
+
+
+def _chance(trials: Sequence[Trial], rate: float) -> float:
+    sent = sum(trial.sent for trial in trials if trial.rate == rate)
+    return Z975 / math.sqrt(sent) if sent else 0.0
 
 
 def choose_next_rate(
@@ -192,7 +210,7 @@ def conclude(trials: Sequence[Trial], highest: float) -> tuple[FindMaxVerdict, s
     low, high = find_bracket(trials)
     if low is None:
         return "not_even_the_lowest", f"{min(trial.rate for trial in trials):.4g} requests per second did not meet it"
-    clear_low, clear_high = find_interval(trials)
+    clear_low, clear_high = find_decided_ends(trials)
     held = max(trial.rate for trial in trials if trial.answer == "holds")
     failed = min((trial.rate for trial in trials if trial.answer == "fails"), default=math.inf)
     is_wide = clear_low is not None and clear_high is not None and clear_high / clear_low > NOISY_RATIO

@@ -126,6 +126,13 @@ def test_l3_the_interval_is_of_trials_that_chance_does_not_decide():
     assert conclude(trials, 1e6) == ("found", "")
 
 
+def test_l3_the_interval_leaves_room_for_chance():
+    """100 requests at 80/s and twice 200 at 120/s: relative standard deviations of 0.1 and 0.05, times 1.96."""
+    ends = [(80, "holds", 100), (120, "fails", 200), (120, "fails", 200)]
+    low, high = find_interval([msgspec.structs.replace(trial(*end[:2]), sent=end[2]) for end in ends])
+    assert low == pytest.approx(80 / 1.196, rel=1e-4) and high == pytest.approx(120 * 1.098, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     "trials, verdict, said",
     [

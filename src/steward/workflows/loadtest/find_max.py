@@ -32,7 +32,7 @@ from steward.workflows.loadtest.run import FinishedRun, require_extra, run_load
 
 OnLine = Callable[[str], None]
 _HOPELESS = "hopeless"
-GROWTH_OF_LIMIT = 0.1  # of a latency limit: a rise below it in one trial is no growing queue
+GROWTH_HORIZON = 10  # trials: a rise that would not reach the limit in so much time is no growing queue
 GROWTH_OF_MEAN = 0.3  # of the mean answer, for objectives without a latency limit
 
 
@@ -186,13 +186,15 @@ def _explain(
 def find_growth(answered: Any, limits: Sequence[Limit]) -> str:
     """What says that the queue was still growing; empty if nothing does. `answered`: (requests,) of recorder.RECORD.
 
-    A rise counts only if it matters: by a tenth of a latency's limit, or, for objectives without one, by 30 % of the
-    mean.
+    A rise counts only if it matters: if, going on, it would reach the latency's limit within ten trials; for objectives
+    without a latency, if it is more than 30 % of the mean.
     """
     latencies = [limit for limit in limits if limit.metric in LATENCIES and limit.metric != "tpot"]
     for limit in latencies:
         values = metric_values(answered, limit.metric)
-        if is_growing(values[values == values], GROWTH_OF_LIMIT * limit.bound):
+        values = values[values == values]  # without NaN
+        last_third = values[-(len(values) // 3) :]
+        if len(last_third) and is_growing(values, (limit.bound - float(last_third.mean())) / GROWTH_HORIZON):
             return f"{limit.metric} was still rising at the end"
     values = metric_values(answered, "e2e")
     if not latencies and len(values) and is_growing(values, GROWTH_OF_MEAN * float(values.mean())):

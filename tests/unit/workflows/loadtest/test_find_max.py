@@ -27,6 +27,10 @@ def test_l3_a_small_rise_far_below_the_limit_is_no_growing_queue():
     """The case of the issue: from 39 to 49 ms with a limit of 500 ms."""
     assert workflow.find_growth(rows(np.linspace(0.039, 0.049, 160)), LIMITS) == ""
     assert workflow.find_growth(rows(np.linspace(0.039, 0.2, 160)), LIMITS) == "ttft was still rising at the end"
+    # from 40 to 97 ms: 38 ms from the first to the last third, at which 500 ms are ten trials away
+    assert workflow.find_growth(rows(np.linspace(0.040, 0.097, 300)), LIMITS) == ""
+    assert workflow.find_growth(rows(np.linspace(0.040, 0.110, 300)), LIMITS) != ""
+    assert workflow.find_growth(rows(np.full(300, np.nan)), LIMITS) == ""
 
 
 def test_objectives_without_a_latency_look_at_the_answers():
@@ -95,7 +99,8 @@ def test_l3_the_highest_rate_is_found_with_its_interval(server):
     server(43.0)
     found = workflow.find_max(CONFIG, trial_s=1.0)
     assert found.verdict == "found" and found.rate <= 43 < found.fails_at <= 1.02 * found.rate
-    assert found.interval == (found.rate, found.fails_at) and not found.partial
+    low, high = found.interval
+    assert low < found.rate and found.fails_at < high < 1.5 * low and not found.partial
     assert found.describe().startswith(f"{found.rate:.4g} requests per second meet ttft_p95<500ms (it is clearly met")
 
 
