@@ -55,6 +55,15 @@ def test_addresses():
     assert request_url("https://h/v1/chat/completions", "chat") == "https://h/v1/chat/completions"
 
 
+@pytest.mark.parametrize("text, fine", [("99999999", True), ("100000000", False), ("1", True), ("0.9", False)])
+def test_bounds_of_lengths(text, fine):
+    if fine:
+        assert parse_lengths(text).a == float(text)
+    else:
+        with pytest.raises(InputError, match="expected at least 1 token"):
+            parse_lengths(text)
+
+
 def test_l2_an_infinite_rate_is_all_at_once():
     assert make_arrival("poisson", float("inf")) == Arrival(kind="burst")
     assert make_arrival("gamma", 2.0, burstiness=0.5) == Arrival(kind="gamma", rate=2.0, burstiness=0.5)

@@ -99,6 +99,11 @@ def test_embeddings():
     assert found.cause == "ok" and found.usage.prompt_tokens == 3
 
 
+def test_a_body_that_looks_like_a_chunk_but_has_a_length():
+    found = read([b"HTTP/1.1 500 Oops\r\ncontent-length: 9\r\n\r\n", b"4\r\noops\r\n"])
+    assert found.cause == "http" and found.error_text == "4 oops"
+
+
 def test_what_is_no_http():
     assert read([b"SSH-2.0-OpenSSH\r\n\r\n"]).cause == "malformed"
     assert read([]).cause == "closed"

@@ -74,3 +74,17 @@ def test_failures_in_a_row_widen_the_interval():
     spread[::20], together[:100] = 1.0, 1.0  # 5 % both
     assert share_interval(together)[1] > 0.12 > share_interval(spread)[1]
     assert share_interval(spread)[1] == pytest.approx(0.0605, abs=1e-3)  # Wilson of 100 in 2,000
+
+
+def test_both_ends_are_those_of_the_means_of_blocks():
+    """Ten blocks of ones and ten of zeros: a mean of 0.5, standard error sqrt(0.5^2 * 20 / 19 / 20) = 0.1147."""
+    half = np.repeat([1.0, 0.0], 1000)
+    assert share_interval(half) == pytest.approx((0.5 - 2.093 * 0.1147, 0.5 + 2.093 * 0.1147), abs=1e-3)
+    nearly_all = np.concatenate([np.zeros(100), np.ones(1900)])
+    assert share_interval(nearly_all)[1] == 1.0 and share_interval(1 - nearly_all)[0] == 0.0
+
+
+@pytest.mark.parametrize("n, wide", [(199, False), (200, True)])
+def test_blocks_need_two_hundred_requests(n, wide):
+    low, high = share_interval((np.arange(n) < n // 2).astype(np.float64))
+    assert (high - low > 0.3) == wide

@@ -124,6 +124,7 @@ def test_failed_requests_make_an_infinite_end():
 
 def test_dispersion():
     assert compute_dispersion(np.array([0.5, 1.5, 2.5, 3.5]), 4.0, windows=4) == 0.0
+    assert compute_dispersion(np.array([0.5, 1.5, 2.5, 4.0]), 4.0, windows=4) == 0.0  # the end is in the last window
     assert compute_dispersion(np.array([0.1, 0.2, 0.3, 0.4]), 4.0, windows=4) == 4.0  # counts 4, 0, 0, 0: 4 / 1
     assert (
         compute_dispersion(np.array([0.5]), 4.0, windows=3) is None and compute_dispersion(np.array([]), 4.0, 4) is None
