@@ -35,3 +35,9 @@ def test_what_is_no_report_says_so(tmp_path, written, said):
         (tmp_path / "load.json").write_bytes(written)
     with pytest.raises(InputError, match=said):
         read_load_report(tmp_path / "load.json")
+
+
+def test_files_of_this_version_have_format_1_and_are_read_without_optional_parts():
+    found = report()
+    assert FORMAT == found.format == 1
+    assert (found.processes, found.series_step_s, found.samples.every) == (1, 1.0, 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from steward.core.meters import BUCKETS, count_exchanges
+from steward.core.meters import BUCKETS, classify_status, count_exchanges
 from steward.core.records import Attempt
 
 ATTEMPTS = (Attempt("gone", None, "no connection", 99.0, 0.5), Attempt("m", 200, None, 100.0, 0.2))
@@ -58,3 +58,49 @@ def test_the_buckets_are_those_of_the_convention_and_wider() -> None:
     assert BUCKETS["tokens"] == (
         1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864
     )  # fmt: skip
+    assert BUCKETS["time_to_first_token"] == (
+        0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+        20.0, 40.0, 80.0, 160.0, 320.0, 640.0,
+    )  # fmt: skip
+    assert BUCKETS["time_per_output_token"] == (
+        0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5
+    )  # fmt: skip
+
+
+def labels_of(meter: str, *rows: dict[str, Any]) -> list[dict[str, str]]:
+    return [dict(labels) for name, labels, _ in count_exchanges(rows) if name == meter]
+
+
+def test_money_is_summed_and_left_out_where_there_is_none() -> None:
+    assert parts("usd", row(), row(usd=0.5), row(usd=None)) == {"": 0.75}
+    assert parts("usd", row(usd=None)) == {}
+
+
+def test_only_streams_have_a_first_token() -> None:
+    assert parts("time_to_first_token", row()) == {"0.1": 1, "sum": 0.1}
+    assert parts("time_to_first_token", row(streamed=False)) == parts("time_to_first_token", row(ttft_s=None)) == {}
+
+
+def test_two_output_tokens_are_enough_for_a_time_per_token() -> None:
+    assert parts("time_per_output_token", row(output_tokens=2)) == {"2.5": 1, "sum": 2.0}
+    assert parts("time_per_output_token", row(ttft_s=3.0)) == {"0.01": 1, "sum": 0.0}  # never negative
+
+
+def test_labels_name_model_and_error() -> None:
+    assert labels_of("requests", row())[0]["model"] == "m" and labels_of("requests", row(model=None))[0]["model"] == ""
+    assert labels_of("server_duration", row())[0]["error"] == ""
+    assert labels_of("server_duration", row(outcome="timeout"))[0]["error"] == "timeout"
+
+
+def test_statuses_are_told_by_their_class() -> None:
+    assert [classify_status(status) for status in (99, 100, 200, 599, 600)] == ["other", "1xx", "2xx", "5xx", "other"]
+
+
+def test_calls_upstream_are_told_by_what_went_wrong() -> None:
+    def error(*attempt: Any) -> str:
+        return labels_of("client_duration", row(attempts=msgspec.msgpack.encode((Attempt(*attempt),))))[0]["error"]
+
+    assert error("m", 399, None, 0.0, 0.1) == "" and error("m", 400, None, 0.0, 0.1) == "4xx"
+    assert (
+        error("m", 200, "cut off", 0.0, 0.1) == "broken_stream" and error("m", None, "refused", 0.0, 0.1) == "no_answer"
+    )

@@ -54,3 +54,11 @@ def test_a_process_that_ignores_the_end_is_made_to() -> None:
         os.close(read)
         os.close(write)
         assert process.wait(30) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_content_cannot_be_read_out_of_a_process() -> None:
+    """prctl(2): PR_GET_DUMPABLE is 3; 0 also keeps other processes of the user from attaching (ptrace(2))."""
+    code = "import ctypes; from steward.processes.lifeline import disable_core_dumps; disable_core_dumps()"
+    code += "; print(ctypes.CDLL(None).prctl(3))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "0"

@@ -90,3 +90,40 @@ def test_no_file_ends_the_supervisor(deployment: Deployment, text: str) -> None:
     deployment.step(1)
     deployment.step(1)
     assert deployment.notes["config_error"] and not deployment.applied
+
+
+def test_the_file_is_looked_at_once_a_poll_and_taken_when_it_was_calm_for_long_enough(deployment: Deployment) -> None:
+    deployment.step(1000.0)  # the clock's value itself decides nothing
+    deployment.write(2)
+    deployment.step(POLL_S / 2)
+    deployment.step(POLL_S / 2)  # exactly a poll after the last look: the change is seen now
+    deployment.step(CALM_S)  # exactly calm for as long as asked
+    assert len(deployment.applied) == 1
+
+
+def answered(deployment: Deployment, **request: object) -> reload.ReloadReport:
+    return deployment.reloader._answer(reload.ReloadRequest("id", **request))  # type: ignore[arg-type]
+
+
+def test_a_dry_run_says_what_would_change_and_changes_nothing(deployment: Deployment) -> None:
+    deployment.write(2)
+    report = answered(deployment, dry_run=True)
+    assert (report.outcome, report.version, len(report.changes)) == ("dry-run", 1, 1) and not deployment.applied
+    deployment.step(1)
+    deployment.step(1)
+    assert len(deployment.applied) == 1  # the change is still to be served
+
+
+def test_a_dry_run_of_a_bad_file_is_refused_without_an_alarm(deployment: Deployment) -> None:
+    deployment.file.write_text("models: 7")
+    assert answered(deployment, dry_run=True).outcome == "refused" and not deployment.notes
+    assert answered(deployment).outcome == "refused" and deployment.notes["config_error"]
+
+
+def test_a_reload_reports_its_duration_and_what_it_did(deployment: Deployment) -> None:
+    deployment.now = 50.0
+    report = answered(deployment)
+    assert (report.outcome, report.duration_s, report.version) == ("unchanged", 0.0, 1)
+    deployment.write(2)
+    report = answered(deployment)
+    assert (report.outcome, report.version, report.previous, report.workers) == ("applied", 2, 1, 2)
