@@ -1,0 +1,68 @@
+"""Errors name what was seen, what is known and what the system ran out of."""
+
+import errno
+
+import pytest
+
+from steward.core.errors import (
+    Contradiction,
+    Exhausted,
+    InputError,
+    Refused,
+    StewardError,
+    TimedOut,
+    Unavailable,
+    UnknownName,
+    find_exhausted,
+    find_nearest,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(InputError, 2), (UnknownName, 2), (StewardError, 4), (Unavailable, 4), (TimedOut, 4), (Exhausted, 4),
+     (Contradiction, 5)],
+)  # fmt: skip
+def test_each_error_has_its_exit_code(kind: type[StewardError], code: int) -> None:
+    """The table "Exit codes" of the reference of commands."""
+    assert kind.exit_code == code
+
+
+def test_an_unknown_name_lists_all_where_there_are_few() -> None:
+    names = [f"model-{number:02}" for number in range(24)]
+    assert str(UnknownName("model", "x", names)) == f"unknown model 'x'. Known: {', '.join(names)}"
+    assert str(UnknownName("model", "x", [], "a.yaml:3")) == "a.yaml:3: unknown model 'x'. Known: none"
+
+
+def test_an_unknown_name_lists_twelve_where_there_are_many() -> None:
+    names = [f"m{number:02}" for number in range(25)]
+    message = str(UnknownName("model", "zzz", names))
+    assert message == f"unknown model 'zzz'. Known: {', '.join(names[:12])} and others, 25 in all"
+
+
+def test_of_many_the_ones_that_resemble_it_are_listed() -> None:
+    names = [*(f"x{number:02}" for number in range(30)), "starter", "started"]
+    message = str(UnknownName("model", "startr", names))
+    assert message == "unknown model 'startr'; did you mean 'starter'? Known: started, starter and others, 32 in all"
+
+
+def test_resemblance_is_difflibs_ratio() -> None:
+    """difflib: ratio = 2 matches / all characters; `abcd` and `abxy` share 2 of 8, a ratio of .5."""
+    assert find_nearest("abcd", ["abxy"]) is None
+    assert find_nearest("abcd", ["abxy"], cutoff=0.5) == "abxy"
+    assert find_nearest("abcde", ["abcxy"]) == "abcxy"  # 6 / 10
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_what_has_run_out_is_said(number: int) -> None:
+    assert isinstance(find_exhausted(OSError(number, "")), Exhausted)
+
+
+def test_other_errors_of_the_system_are_not_exhaustion() -> None:
+    assert find_exhausted(OSError(errno.ECONNRESET, "")) is None and find_exhausted(OSError()) is None
+
+
+def test_a_refusal_carries_openais_words() -> None:
+    refused = Refused("too fast", status=429, type="requests", code="rate_limit_exceeded", limit="tokens", scope="key")
+    assert (refused.status, refused.type, refused.code, refused.param) == (429, "requests", "rate_limit_exceeded", None)
+    assert (str(refused), refused.limit, refused.scope, refused.headers) == ("too fast", "tokens", "key", ())

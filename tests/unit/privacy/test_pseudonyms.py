@@ -1,0 +1,83 @@
+"""Tokens and the way back. The tokens are worked out by hand from RFC 2104's HMAC and Crockford's base 32."""
+
+import hashlib
+import hmac
+
+import pytest
+
+from steward.privacy.detectors import PersonalSpan
+from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, make_token, mask, redaction, replace
+
+TOKEN = "EMAIL_0123456789"
+BACK = Pseudonyms({TOKEN: "bob@example.com", "IP_ABCDEFGHJK": "192.0.2.1"})
+
+
+def by_hand(key: bytes, *parts: str) -> str:
+    """Fifty bits, five at a time from the lowest, of the first seven bytes of the HMAC over lengths and parts."""
+    message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+    number = int.from_bytes(hmac.new(key, message, hashlib.sha256).digest()[:7], "big")
+    return "".join("0123456789ABCDEFGHJKMNPQRSTVWXYZ"[number // 32**place % 32] for place in range(10))
+
+
+def test_a_token_is_fifty_bits_of_the_hmac() -> None:
+    assert make_token(b"k", ("p", "c"), "phone", "+1", 3) == f"PHONE_{by_hand(b'k', 'p', 'c', 'phone', '+1', '3')}"
+    assert make_token(b"k", ("p",), "payment_card", "4") == f"CARD_{by_hand(b'k', 'p', 'payment_card', '4', '0')}"
+
+
+def test_no_two_ways_to_cut_parts_give_one_token() -> None:
+    assert make_token(b"k", ("ab", "c"), "email", "x") != make_token(b"k", ("a", "bc"), "email", "x")
+
+
+def test_a_token_comes_back_in_any_case_and_only_if_issued() -> None:
+    assert BACK.restore(f"to {TOKEN.lower()}, not EMAIL_9999999999") == "to bob@example.com, not EMAIL_9999999999"
+
+
+def test_a_token_within_what_only_has_the_shape_is_found() -> None:
+    """`EMAIL_EMAIL` is no token's beginning; `IP_IP_ABCDEFGHJK` holds one from its fourth character on."""
+    assert BACK.restore("IP_IP_ABCDEFGHJK") == "IP_192.0.2.1"
+    assert BACK.restore(f"x{TOKEN}{TOKEN}") == "xbob@example.combob@example.com"
+
+
+@pytest.mark.parametrize("length", range(1, 16))
+def test_what_may_become_a_token_is_held_back(length: int) -> None:
+    beginning, rest = TOKEN[:length], TOKEN[length:]
+    assert BACK.feed(f"to {beginning}", last=False) == ("to ", beginning)
+    assert BACK.feed(beginning + rest, last=False) == ("bob@example.com", "")
+    assert BACK.feed(f"to {beginning}", last=True) == (f"to {beginning}", "")
+
+
+def test_what_can_no_longer_become_a_token_is_let_go() -> None:
+    assert BACK.feed("EMAIL_01234x", last=False) == ("EMAIL_01234x", "")
+    assert BACK.feed("EMAIL_9", last=False) == ("EMAIL_9", "")  # no issued token begins so
+
+
+def test_spans_are_replaced_from_left_to_right() -> None:
+    spans = [PersonalSpan(1, 3, "email"), PersonalSpan(4, 5, "phone")]
+    assert replace("abcdefg", spans, redaction) == "a[EMAIL REDACTED]d[PHONE REDACTED]fg"
+
+
+def test_values_become_tokens_or_are_redacted() -> None:
+    pseudonymise, redact = [[PersonalSpan(0, 1, "email"), PersonalSpan(4, 5, "email")]], [[PersonalSpan(2, 3, "phone")]]
+    (masked,), back = mask(["b 1 b"], pseudonymise, redact, lambda kind, value, attempt: TOKEN)
+    assert masked == f"{TOKEN} [PHONE REDACTED] {TOKEN}" and back.restore(masked) == "b [PHONE REDACTED] b"
+
+
+def test_a_text_that_holds_the_token_itself_gets_another() -> None:
+    """The client wrote what would be the token of `b`: the next attempt's token keeps both apart."""
+    made = {0: TOKEN, 1: "EMAIL_AAAAAAAAAA"}
+    (masked,), back = mask(
+        [f"b {TOKEN}"], [[PersonalSpan(0, 1, "email")]], [[]], lambda _, value, attempt: made[attempt]
+    )
+    assert masked == f"EMAIL_AAAAAAAAAA {TOKEN}" and back.restore(masked) == f"b {TOKEN}"
+
+
+def test_after_eight_attempts_it_gives_up() -> None:
+    attempts: list[int] = []
+
+    def make(kind: str, value: str, attempt: int) -> str:
+        attempts.append(attempt)
+        return TOKEN
+
+    with pytest.raises(Ambiguous):
+        mask([f"b {TOKEN}"], [[PersonalSpan(0, 1, "email")]], [[]], make)
+    assert attempts == list(range(8))

@@ -1,0 +1,33 @@
+"""A port is opened, or the error says what is in the way and what to do."""
+
+import socket
+
+import pytest
+
+from steward.core.errors import InputError
+from steward.processes.ports import listen
+
+
+def test_port_0_takes_a_free_one_that_can_be_reached() -> None:
+    with listen("127.0.0.1", 0, "gateway", "--port") as listener:
+        assert not listener.getblocking()
+        with socket.create_connection(listener.getsockname(), timeout=5) as client:
+            assert client.getpeername() == listener.getsockname()
+
+
+def test_a_port_that_is_taken_is_said_with_the_option_that_changes_it() -> None:
+    with listen("127.0.0.1", 0, "gateway", "--port") as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(InputError, match=rf"gateway: 127.0.0.1:{port} is taken.*--port"):
+            listen("127.0.0.1", port, "gateway", "--port")
+
+
+def test_an_address_that_is_not_ours_is_no_taken_port() -> None:
+    with pytest.raises(InputError, match="cannot be opened"):
+        listen("203.0.113.1", 0, "console", "--console-port")  # TEST-NET-3, RFC 5737
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_an_address_with_colons_is_ipv6() -> None:
+    with pytest.raises(InputError, match="2001:db8::1"):
+        listen("2001:db8::1", 0, "gateway", "--port")  # RFC 3849

@@ -1,0 +1,63 @@
+"""When a process that ended is started again."""
+
+import sys
+import time
+
+import pytest
+
+from conftest import until
+from steward.processes.supervisor import STEADY_S, Child, backoff
+
+
+def test_waits_before_restarts_grow_and_the_last_repeats() -> None:
+    assert [backoff(failures) for failures in (1, 2, 3, 4, 5, 6, 7, 8, 100)] == [0.1, 0.2, 0.5, 1, 2, 5, 10, 10, 10]
+
+
+def ended(child: Child, at: float) -> None:
+    """The child's process has ended, and the supervisor noticed at `at`."""
+    assert child.process is not None
+    child.process.wait(30)
+    assert child.watch(at)
+
+
+@pytest.fixture
+def child() -> Child:
+    return Child("worker-3", [sys.executable, "-c", "raise SystemExit(7)"], ())
+
+
+def test_a_process_that_ends_is_started_again_after_a_wait(child: Child) -> None:
+    child.start(0.0)
+    ended(child, 1.0)
+    assert (child.kind, child.exit_code, child.running, child.restarts) == ("worker", 7, False, 0)
+    assert not child.watch(1.09) and child.watch(1.1) and child.restarts == 1
+    ended(child, 2.0)
+    assert not child.watch(2.19) and child.watch(2.2) and child.restarts == 2  # the second failure waits 0.2 s
+    assert child.wait(30) == 7
+
+
+def test_one_that_lived_long_starts_the_waits_over(child: Child) -> None:
+    child.start(0.0)
+    ended(child, 1.0)
+    child.watch(2.0)
+    ended(child, 2.0 + STEADY_S)
+    assert not child.watch(2.19 + STEADY_S) and child.watch(2.2 + STEADY_S)  # exactly as long is not longer
+    ended(child, 2.3 + 2 * STEADY_S)
+    assert child.watch(2.4 + 2 * STEADY_S)
+    assert child.wait(30) == 7
+
+
+def test_one_that_does_not_stop_is_made_to() -> None:
+    child = Child("keeper", [sys.executable, "-c", "import time; time.sleep(600)"], ())
+    assert child.wait(1.0) is None  # it was never started
+    child.signal(15)
+    child.start(time.monotonic())
+    assert child.running and not child.watch(0.0)
+    assert child.wait(0.01) == -9 and not child.running
+
+
+def test_a_signal_reaches_it() -> None:
+    child = Child("keeper", [sys.executable, "-c", "import time; time.sleep(600)"], ())
+    child.start(0.0)
+    child.signal(15)
+    until(lambda: not child.running)
+    assert child.wait(1.0) == -15
