@@ -107,3 +107,10 @@ def test_what_changes_the_answer_is_refused_by_name(field: str, value: Any) -> N
     with pytest.raises(Refused) as error:
         translated(**{field: value})
     assert error.value.status == 400 and error.value.param == field
+
+
+@pytest.mark.parametrize("tool", [{"name": "f"}, {"type": 7, "name": "f"}])
+def test_a_tool_without_a_type_is_a_mistake_and_no_offer(tool: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as error:
+        translated(tools=[tool])
+    assert error.value.param == "tools.0.type"

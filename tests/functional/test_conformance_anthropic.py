@@ -162,14 +162,23 @@ def test_errors_have_anthropics_shape(it: Conformance, client: anthropic.Anthrop
     assert status == 529 and json.loads(raw)["error"]["type"] == "overloaded_error" and headers["retry-after"] == "3"
 
 
+def test_c4_what_is_only_an_offer_is_dropped_and_named(client: anthropic.Anthropic, it: Conformance) -> None:
+    offered: Any = [{"type": "web_search_20250305", "name": "web_search"}, TOOL]
+    raw = client.messages.with_raw_response.create(
+        model="good", max_tokens=64, messages=HI, tools=offered, extra_body={"container": "c"}
+    )
+    assert raw.headers["x-steward-dropped"] == "container, tools.0"
+    sent = json.loads(it.last()["body"])
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["weather"] and "container" not in sent
+
+
 @pytest.mark.parametrize(
     ("more", "named"),
     [
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "thinking.type"),
-        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type"),
-        ({"extra_body": {"container": "c"}}, "container"),
+        ({"thinking": {"type": "wild"}}, "thinking.type"),
+        ({"extra_body": {"unheard_of": "c"}}, "unheard_of"),
         (
-            {"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]},
+            {"messages": [{"role": "user", "content": [{"type": "video", "source": {}}]}]},
             "messages.0.content.0.type",
         ),
     ],

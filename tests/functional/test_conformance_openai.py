@@ -271,10 +271,8 @@ def test_responses_fail_in_mid_stream(client: openai.OpenAI, model: str, says: s
     ("more", "param"),
     [
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
-        ({"store": True}, "store"),
-        ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
-        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input.0.content.0.type"),
-        ({"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+        ({"input": [{"role": "user", "content": [{"type": "input_video"}]}]}, "input.0.content.0.type"),
+        ({"background": True}, "background"),
         ({"include": ["message.output_text.logprobs"]}, "include"),
     ],
 )
@@ -284,10 +282,24 @@ def test_what_responses_lose_is_refused_by_name(client: openai.OpenAI, more: Any
     assert caught.value.param == param
 
 
-def test_an_anthropic_upstream_does_not_answer_chat(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="/v1/messages") as caught:
-        client.chat.completions.create(model="claude", messages=HI)
-    assert caught.value.code == "unsupported_endpoint"
+def test_c3_what_is_only_an_offer_is_dropped_and_named(client: openai.OpenAI, it: Conformance) -> None:
+    raw = client.responses.with_raw_response.create(
+        model="good", input="hi", store=True, tools=[{"type": "web_search"}], reasoning={"summary": "auto"}
+    )
+    assert raw.headers["x-steward-dropped"] == "store, tools.0" and "tools" not in json.loads(it.last()["body"])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_c8_an_anthropic_upstream_answers_chat_and_responses(client: openai.OpenAI, stream: bool) -> None:
+    if stream:
+        chunks = list(client.chat.completions.create(model="claude", messages=HI, stream=True))
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == TEXT
+        with client.responses.stream(model="claude", input="hi") as events:
+            assert events.get_final_response().output_text == TEXT
+    else:
+        answer = client.chat.completions.create(model="claude", messages=HI)
+        assert answer.choices[0].message.content == TEXT and answer.choices[0].finish_reason == "stop"
+        assert client.responses.create(model="claude", input="hi").output_text == TEXT
 
 
 def test_every_endpoint_is_metered(it: Conformance, client: openai.OpenAI) -> None:

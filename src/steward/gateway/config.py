@@ -13,6 +13,7 @@ from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
+from steward.gateway.pricing.prices import Prices, Tier
 from steward.gateway.route_queue import QueuePlan
 from steward.gateway.routing import Route, Shadow, Target
 
@@ -25,6 +26,7 @@ CLIENT: Final = ClientTimeouts()
 QUEUE: Final = QueuePlan()
 TARGET: Final = Target("")
 ROUTE: Final = Route("", ())
+PRICES: Final = Prices(input=0, output=0)
 
 
 class HealthConfig(Section):
@@ -87,11 +89,41 @@ class GatewayConfig(Section):
         return QueuePlan(self.concurrency, self.queue, self.queue_wait_s)
 
 
+class PriceTierConfig(Section):
+    """Prices of the whole request once its input is long; US dollars per million tokens."""
+
+    above_tokens: int = Field(ge=1, description="input tokens from which on these prices hold")
+    input: float = Field(ge=0, description="input tokens")
+    output: float = Field(ge=0, description="output tokens")
+    cached_input: float | None = Field(None, ge=0, description="read from the provider's cache; as below the tier")
+    cache_write: float | None = Field(None, ge=0, description="written to the provider's cache; as below the tier")
+
+
 class PriceConfig(Section):
-    """US dollars per million tokens."""
+    """US dollars per million tokens; a kind of token without a price of its own costs what its whole costs."""
 
     input: float = Field(ge=0, description="US dollars per million input tokens")
     output: float = Field(ge=0, description="US dollars per million output tokens")
+    cached_input: float | None = Field(None, ge=0, description="input that was read from the provider's cache")
+    cache_write: float | None = Field(None, ge=0, description="input that was written to the provider's cache")
+    reasoning: float | None = Field(None, ge=0, description="output that was thought and not said")
+    audio_input: float | None = Field(None, ge=0, description="input tokens of sounds")
+    audio_output: float | None = Field(None, ge=0, description="output tokens of sounds")
+    per_request_usd: float = Field(PRICES.per_request_usd, ge=0, description="US dollars for each request")
+    per_image_usd: float | None = Field(None, ge=0, description="US dollars for each picture that is generated")
+    batch_factor: float = Field(PRICES.batch_factor, ge=0, le=1, description="what a batch costs, relative to this")
+    tiers: list[PriceTierConfig] = Field(default=[], description="prices of long requests, by rising above_tokens")
+
+    @model_validator(mode="after")
+    def _rising(self) -> PriceConfig:
+        lengths = [tier.above_tokens for tier in self.tiers]
+        if lengths != sorted(set(lengths)):
+            raise ValueError("tiers must have rising above_tokens, each once")
+        return self
+
+    def prices(self) -> Prices:
+        values = self.model_dump(exclude={"tiers"})
+        return Prices(**values, tiers=tuple(Tier(**tier.model_dump()) for tier in self.tiers))
 
 
 class ModelConfig(Section):
@@ -111,7 +143,9 @@ class ModelConfig(Section):
         default=[],
         description="openai: what the server answers itself beside chat completions; the rest is translated",
     )
-    price: PriceConfig | None = Field(None, description="what its tokens cost; without it usage counts no money")
+    price: PriceConfig | None = Field(
+        None, description="what its tokens cost; the shipped list price of a known provider by default, else none"
+    )
     context: int = Field(2048, ge=64, description="embedded: tokens per slot")
     slots: int = Field(8, ge=1, le=256, description="embedded: requests at the same time")
     threads: int | None = Field(None, ge=1, description="embedded: all cores but one by default")

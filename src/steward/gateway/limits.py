@@ -16,6 +16,7 @@ import msgspec
 from steward.core.errors import Refused
 from steward.core.identity import Caller
 from steward.core.records import Decision, LimitSpec, Scope
+from steward.gateway.pricing.prices import Prices, find_ceiling
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
 QUANTILE: Final = 0.95
@@ -101,13 +102,15 @@ def _edge(bucket: int) -> int:
     return math.floor(2 ** (bucket / _STEPS) + 1e-9)
 
 
-def max_price(prices: Sequence[tuple[str, float | None, float | None]]) -> tuple[float, float]:
-    """The highest input and output price (USD per million tokens) among the models that a route may reach.
+def max_price(models: Sequence[tuple[str, Prices | None]]) -> tuple[float, float]:
+    """The most that a token of input and one of output can cost (USD per million tokens) among the models, with their
+    names, that a route may reach.
 
     :raises Refused: a model without a price: a budget that cannot be counted is no budget
     """
-    for name, input_price, output_price in prices:
-        if input_price is None or output_price is None:
+    ceilings: list[tuple[float, float]] = []
+    for name, prices in models:
+        if prices is None:
             raise Refused(
                 f"The model '{name}' has no price, so a key with a budget in dollars cannot use it. "
                 f"Set its price in steward.yaml: models[{name}].price: {{input: …, output: …}}.",
@@ -116,7 +119,8 @@ def max_price(prices: Sequence[tuple[str, float | None, float | None]]) -> tuple
                 param="model",
                 code="model_has_no_price",
             )
-    return max(price[1] or 0.0 for price in prices), max(price[2] or 0.0 for price in prices)
+        ceilings.append(find_ceiling(prices))
+    return max(ceiling[0] for ceiling in ceilings), max(ceiling[1] for ceiling in ceilings)
 
 
 def cost_usd(input_tokens: int, output_tokens: int, prices: tuple[float, float]) -> float:

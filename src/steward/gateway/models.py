@@ -7,17 +7,17 @@ from typing import Final
 import msgspec
 
 from steward.core.extend import Engine
+from steward.gateway.pricing.prices import Prices
 
 OPENAI_ENDPOINTS: Final = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings"})
 
 
 class ModelEntry(msgspec.Struct):
-    """A model that can be called: its engine, the name it has there, its price in USD per million tokens."""
+    """A model that can be called: its engine, the name it has there, its prices."""
 
     name: str
     engine: Engine
     upstream_model: str
-    input_price: float | None = None
-    output_price: float | None = None
+    prices: Prices | None = None
     endpoints: frozenset[str] = OPENAI_ENDPOINTS  # those that its engine answers itself
     version: str | None = None  # of an embedded model: "sha256:…" of its file, once it has been read

@@ -155,7 +155,7 @@ def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: byt
 
 def estimate_usage(exchange: Exchange) -> TokenCounts:
     """What the ledger has for an exchange whose upstream tells no usage."""
-    return TokenCounts(exchange.estimate_input(), exchange.events)
+    return TokenCounts(exchange.estimate_input(), exchange.estimate_output())
 
 
 def is_utf8(data: bytes) -> bool:
@@ -215,7 +215,7 @@ class Relay:
     def count_plain(self, piece: bytes) -> bool:
         """Count `piece` if it is one event to be passed on as it is, as nearly all are; false where it is not."""
         if self._bare and self.scanner.is_plain(piece) and _TOOL_CALLS not in piece and is_utf8(piece):
-            self._exchange.events += 1
+            self._exchange.count_event(len(piece))
             return True
         return False
 
@@ -246,8 +246,8 @@ class Relay:
         if not is_utf8(event):
             raise upstream_failed("the upstream sent an event that is not UTF-8", "upstream_malformed")
         self.scanner.inspect(event)
-        if self.scanner.is_output(event):
-            self._exchange.events += 1
+        if self.scanner.is_output(event) and b"data:" in event:
+            self._exchange.count_event(len(event))
         if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
             self.over = True
             out.append(self._truncated())

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from steward.core.errors import Refused
+from steward.gateway.media import MediaSize, measure_media
 
 COMMON_OUTPUT_TOKENS: Final = 256  # reserved where a request declares no maximum
 
@@ -50,9 +51,15 @@ class Request(msgspec.Struct):
     tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
     def content_bytes(self) -> int:
-        """Bytes of the texts, for the estimate of input tokens (4 bytes a token)."""
+        """Bytes of the texts and of what stands around them, for the estimate of input tokens (4 bytes a token)."""
         parts = (self.messages, self.prompt, self.input, self.system, self.instructions, self.tools)
         return sum(len(memoryview(part)) for part in parts if part is not msgspec.UNSET)
+
+    def media(self) -> MediaSize:
+        """Of the pictures, sounds and documents among the messages."""
+        parts = [bytes(part) for part in (self.messages, self.input) if part is not msgspec.UNSET]
+        sizes = [measure_media(part) for part in parts]
+        return MediaSize(sum(size.raw_bytes for size in sizes), sum(size.tokens for size in sizes))
 
     def output_limit(self) -> int | None:
         """The most tokens that all choices together may have, where the request declares it."""
@@ -112,6 +119,9 @@ class TokenUsage(msgspec.Struct):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
+    prompt_tokens_details: Any = None
+    completion_tokens_details: Any = None
+    prompt_cache_hit_tokens: Any = None  # DeepSeek's
 
 
 def credible(count: int) -> bool:

@@ -19,13 +19,14 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.limits import LimitTable, OutputLengths
 from steward.gateway.middleware import admit
 from steward.gateway.models import ModelEntry
+from steward.gateway.pricing.prices import Prices
 from steward.gateway.relay import Outgoing, Relay
 from steward.gateway.routing import build_routes
 from steward.gateway.stream import Stream
 from steward.gateway.wire import decode_request
 
 CALLER = Caller(principal=Principal(kind="key", id="k"))
-MODELS = {"m": ModelEntry("m", None, "m", 1.0, 2.0)}  # type: ignore[arg-type]
+MODELS = {"m": ModelEntry("m", None, "m", Prices(input=1.0, output=2.0))}  # type: ignore[arg-type]
 
 
 class Endless:

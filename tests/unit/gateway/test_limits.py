@@ -18,6 +18,7 @@ from steward.gateway.limits import (
     max_price,
     merge_limits,
 )
+from steward.gateway.pricing.prices import Prices
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
 KEY = Caller(principal=Principal(kind="key", id="k1", team="shop"), limits=LimitSpec(requests_per_minute=5))
@@ -54,10 +55,13 @@ def test_learned_lengths_follow_a_route_that_changes() -> None:
     assert lengths.quantile() < 15
 
 
+CHEAP = Prices(input=1.0, output=2.0)
+
+
 def test_a_model_without_a_price_is_refused() -> None:
-    assert max_price([("a", 1.0, 2.0), ("b", 3.0, 0.5)]) == (3.0, 2.0)
+    assert max_price([("a", CHEAP), ("b", Prices(input=3.0, output=0.5))]) == (3.0, 2.0)
     with pytest.raises(Refused, match="'free' has no price") as caught:
-        max_price([("a", 1.0, 2.0), ("free", None, None)])
+        max_price([("a", CHEAP), ("free", None)])
     assert caught.value.code == "model_has_no_price"
 
 

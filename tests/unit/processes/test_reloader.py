@@ -56,7 +56,7 @@ def test_a_file_that_is_still_being_written_is_left_alone(deployment: Deployment
         deployment.step(POLL_S)
     assert not deployment.applied
     deployment.step(CALM_S + POLL_S)
-    assert [plan.models[0].input_price for plan in deployment.applied] == [7 / 8]
+    assert [plan.models[0].prices.input for plan in deployment.applied if plan.models[0].prices] == [7 / 8]
     deployment.step(10)
     assert len(deployment.applied) == 1
 

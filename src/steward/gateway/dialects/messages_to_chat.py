@@ -250,7 +250,8 @@ def _tools(fields: FieldReader) -> Json:
 
 def _tool(tool: FieldReader) -> Json | None:
     tool.ignore(_TOOL_HINTS)
-    if tool.take("type") not in (None, "custom"):
+    kind = tool.take("type")
+    if isinstance(kind, str) and kind != "custom":
         tool.drop_self()
         return None
     function: Json = {"name": tool.text("name"), "parameters": tool.take("input_schema")}

@@ -267,7 +267,7 @@ def _allowed_tools(choice: FieldReader, tools: list[Json]) -> Json:
 
 
 def _tool(tool: FieldReader) -> Json | None:
-    if tool.take("type") != "function":
+    if tool.text("type") != "function":
         tool.drop_self()
         return None
     function: Json = {"name": tool.text("name")}

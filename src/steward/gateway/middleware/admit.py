@@ -29,6 +29,7 @@ from steward.gateway.limits import (
     max_price,
 )
 from steward.gateway.models import ModelEntry
+from steward.gateway.pricing.prices import Prices
 from steward.gateway.routing import Route, find_route
 from steward.gateway.running_estimate import RunningEstimate
 from steward.gateway.wire import rewrite
@@ -117,14 +118,14 @@ class _Prices:
         """USD per million input and output tokens; None where a model has no price."""
         if route.name not in self._found:
             list_prices = self.list_prices(route)
-            known = all(price[1] is not None and price[2] is not None for price in list_prices)
+            known = all(prices is not None for _, prices in list_prices)
             self._found[route.name] = max_price(list_prices) if known else None
         return self._found[route.name]
 
-    def list_prices(self, route: Route) -> list[tuple[str, float | None, float | None]]:
-        """Name, input and output price of each model that the route may reach."""
+    def list_prices(self, route: Route) -> list[tuple[str, Prices | None]]:
+        """Name and prices of each model that the route may reach."""
         reachable = [self._models[name] for name in (*(target.model for target in route.targets), *route.fallback)]
-        return [(entry.name, entry.input_price, entry.output_price) for entry in reachable]
+        return [(entry.name, entry.prices) for entry in reachable]
 
 
 def needs_settling(scopes: tuple[Scope, ...]) -> bool:

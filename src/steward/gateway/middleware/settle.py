@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Final
 
 from steward.core.errors import Exhausted, Refused
 from steward.core.extend import Ledger
@@ -13,9 +12,8 @@ from steward.core.records import Admitted, Outcome, Settled
 from steward.gateway.answer import Answer, AnswerStream
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.models import ModelEntry
-from steward.gateway.wire import MAX_CHOICES, MAX_OUTPUT_TOKENS, TokenUsage
-
-MOST_TOKENS: Final = MAX_OUTPUT_TOKENS * MAX_CHOICES
+from steward.gateway.pricing.prices import Counts, price_request
+from steward.gateway.usage import measure_usage
 
 
 def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Middleware:
@@ -104,9 +102,8 @@ def build_admitted(exchange: Exchange) -> Admitted:
 
 def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:
     """What the exchange used: the upstream's usage, else an estimate (one token an event of a stream)."""
-    counted = _credible_usage(exchange.usage)
     called = bool(exchange.attempts)
-    tokens = counted or ((exchange.estimate_input(), exchange.events) if exchange.events or outcome == "ok" else (0, 0))
+    measured = measure_usage(exchange, outcome == "ok")
     entry = models.get(exchange.model or "")
     version = entry.version if entry is not None and entry.version is not None else exchange.answered_by
     return Settled(
@@ -116,10 +113,10 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         status=status,
         model=exchange.model,
         model_version=_clean_name(version),
-        input_tokens=tokens[0],
-        output_tokens=tokens[1],
-        estimated=called and counted is None,
-        usd=model_cost(entry, *tokens),
+        input_tokens=measured.counts.input,
+        output_tokens=measured.counts.output,
+        estimated=called and measured.estimated,
+        usd=model_cost(entry, measured.counts),
         ttft_s=exchange.ttft_s,
         duration_s=time.perf_counter() - exchange.started,
         attempts=tuple(exchange.attempts),
@@ -135,16 +132,6 @@ def _clean_name(name: str | None) -> str | None:
     return "".join(letter for letter in name[:200] if letter.isprintable())
 
 
-def _credible_usage(usage: TokenUsage | None) -> tuple[int, int] | None:
-    """Input and output tokens; None where the upstream gives none, or numbers that no request can have used."""
-    if usage is None:
-        return None
-    tokens = (usage.prompt_tokens or 0, usage.completion_tokens or 0)
-    return tokens if all(0 <= count <= MOST_TOKENS for count in tokens) else None
-
-
-def model_cost(entry: ModelEntry | None, input_tokens: int, output_tokens: int) -> float | None:
+def model_cost(entry: ModelEntry | None, counts: Counts) -> float | None:
     """US dollars; None where the model has no price."""
-    if entry is None or entry.input_price is None or entry.output_price is None:
-        return None
-    return (input_tokens * entry.input_price + output_tokens * entry.output_price) / 1e6
+    return None if entry is None or entry.prices is None else price_request(counts, entry.prices)

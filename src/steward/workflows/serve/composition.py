@@ -105,8 +105,7 @@ def _list_models(plan: ServePlan, engines: Mapping[str, HttpEngine]) -> dict[str
             model.name,
             engines[model.name],
             model.upstream_model,
-            model.input_price,
-            model.output_price,
+            model.prices,
             list_endpoints(model),
         )
         for model in plan.models

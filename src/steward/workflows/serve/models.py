@@ -12,6 +12,8 @@ from pathlib import Path
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import Secret, resolve
 from steward.gateway.config import ModelConfig
+from steward.gateway.pricing.prices import Prices
+from steward.gateway.pricing.table import find_prices, find_provider
 from steward.settings import Settings
 from steward.starter import path as starter_path
 from steward.workflows.keys import ensure_pepper
@@ -45,9 +47,14 @@ def _plan_upstream(item: ModelConfig, home: Path) -> ModelPlan:
         key=key,
         key_mark=_digest_secret(home, resolve(key)) if key else None,
         upstream_model=item.upstream_model or item.name,
-        input_price=item.price.input if item.price else None,
-        output_price=item.price.output if item.price else None,
+        prices=item.price.prices() if item.price else _list_prices(item),
     )
+
+
+def _list_prices(item: ModelConfig) -> Prices | None:
+    """The public prices of a model at a provider that its URL tells."""
+    provider = find_provider(str(item.url or ANTHROPIC_URL))
+    return find_prices(provider, item.upstream_model or item.name) if provider else None
 
 
 def _plan_embedded(name: str, item: ModelConfig, home: Path) -> ModelPlan:
@@ -60,6 +67,7 @@ def _plan_embedded(name: str, item: ModelConfig, home: Path) -> ModelPlan:
         name=name,
         backend="embedded",
         url="http://engine/v1",
+        prices=item.price.prices() if item.price else None,
         path=str(file),
         socket=str(home / "run" / f"engine-{_engine_digest(name, file, item.context, item.slots, threads)}.sock"),
         upstream_model=name,

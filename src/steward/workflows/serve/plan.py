@@ -14,6 +14,7 @@ from steward.core.secret import resolve
 from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
+from steward.gateway.pricing.prices import Prices
 from steward.gateway.prompts import Prompt
 from steward.gateway.route_queue import QueuePlan
 from steward.gateway.routing import Route
@@ -32,8 +33,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     speaks: tuple[str, ...] = ()
     key: str | None = None  # a reference
     key_mark: str | None = None  # changes when the secret behind the reference does
-    input_price: float | None = None
-    output_price: float | None = None
+    prices: Prices | None = None
     context: int = 0  # embedded only, as the three that follow: tokens per slot
     slots: int = 0
     threads: int = 0
