@@ -35,6 +35,8 @@ from conftest import Deployment, mock
 from steward.core.records import Admitted, Settled
 from steward.gateway.ledger import decode_frames, writer_of
 from steward.gateway.middleware.identify import pseudonym
+from steward.workflows.deployment import find_deployment
+from steward.workflows.serve.worker_keys import WorkerKeys
 
 CLIENTS = 12
 PRICE = (2.0, 6.0)  # USD per million tokens in and out, of every model
@@ -259,8 +261,8 @@ class Books:
                     self.writer_pid[record.request_id] = int(writer_of(path)[1:].partition("-")[0])
                 elif isinstance(record, Settled):
                     self.settled.setdefault(record.request_id, []).append(record)
-        pepper = (home / "pepper").read_bytes()
-        self.named = {pseudonym(pepper, "default", item.name): item for item in soak.asked}
+        key = WorkerKeys(find_deployment(home)).subject_key("default")
+        self.named = {pseudonym(key, "default", item.name): item for item in soak.asked}
         self.upstream = {line for path in soak.folder.glob("seen-*") for line in path.read_text().split()}
         self.soak = soak
 

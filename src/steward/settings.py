@@ -27,6 +27,7 @@ from steward.gateway.config import (
     RouteConfig,
 )
 from steward.privacy.config import PrivacyConfig
+from steward.security.config import KeysConfig, SecurityConfig
 
 FILE = "steward.yaml"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
@@ -70,7 +71,9 @@ class Settings(Section):
     prompts: list[PromptConfig] = Field(default=[], description="prompts that routes name")
     limits: LimitsConfig = Field(LimitsConfig(), description="what keys, teams and models may use")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
-    store: StoreConfig = Field(StoreConfig(), description="where settled requests are kept")
+    store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
+    security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")
+    keys: KeysConfig = Field(KeysConfig(), description="gateway keys")
 
     def effective_models(self) -> list[ModelConfig]:
         """The configured models, or the starter where there is none."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import sqlalchemy as sa
 
 from steward.adapters.stores.sql import SqlStore
-from steward.adapters.stores.tables import metadata
+from steward.adapters.stores.tables import REVISION, metadata
 from steward.core.records import Admitted, Feedback, FeedbackSum, Settled, Tally
 from steward.gateway.ledger import LedgerWriter
 from steward.workflows.drain import drain_once
@@ -90,6 +91,7 @@ def test_migrations_lead_to_the_tables(store: SqlStore) -> None:
 
     with store.database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one() == REVISION
 
 
 def test_a_dead_writer_is_closed_and_a_living_one_is_not(store: SqlStore, tmp_path: Path) -> None:
@@ -98,12 +100,12 @@ def test_a_dead_writer_is_closed_and_a_living_one_is_not(store: SqlStore, tmp_pa
     for writer in (dead, living):
         writer.append(admitted(f"{writer._writer_id}-1"))
     dead.close()
-    report = drain_once(folder, store, 300.0)
+    report = drain_once(folder, store.ledger, 300.0)
     assert report.lost == 1 and [path.name for path in folder.glob("*.seg")] == ["living-000000.seg"]
     living.append(settled("living-1"))
-    assert drain_once(folder, store, 300.0).settled == 1
+    assert drain_once(folder, store.ledger, 300.0).settled == 1
     living.close()
-    assert drain_once(folder, store, 300.0).lost == 0 and not list(folder.iterdir())
+    assert drain_once(folder, store.ledger, 300.0).lost == 0 and not list(folder.iterdir())
     assert store.exchanges.usage(0, 1000, None, tenant=None).requests == 2
 
 
@@ -115,12 +117,12 @@ def test_a_damaged_segment_loses_only_what_follows_and_holds_up_no_other(store: 
     sound.append(settled("b-1"))
     with (folder / "a-000000.seg").open("ab") as file:
         file.write(bytes(100))
-    assert drain_once(folder, store, 300.0).damaged[0].startswith("a-000000.seg: an empty")
+    assert drain_once(folder, store.ledger, 300.0).damaged[0].startswith("a-000000.seg: an empty")
     damaged.close()
-    report = drain_once(folder, store, 300.0)
+    report = drain_once(folder, store.ledger, 300.0)
     assert report.lost == 1 and [path.name for path in folder.glob("a*")] == ["a-000000.damaged"]
     assert {row.request_id: row.outcome for row in store.exchanges.tail(9, tenant=None)} == {"a-1": "lost", "b-1": "ok"}
-    assert drain_once(folder, store, 300.0).damaged == ()
+    assert drain_once(folder, store.ledger, 300.0).damaged == ()
     sound.close()
 
 
@@ -179,12 +181,12 @@ def test_feedback_is_drained_once_and_whole(store: SqlStore, tmp_path: Path) -> 
     writer = LedgerWriter(folder, "spool-w1")
     writer.append(feedback("f1"))
     for _ in range(2):
-        drain_once(folder, store, 300.0)
+        drain_once(folder, store.ledger, 300.0)
     store.ledger.drain("spool-w1", "spool-w1-000000.seg", 0, [feedback("f1", score=-1.0)])  # a keeper that was killed
     assert store.feedback.read_sealed(["f1"], tenant=None) == [feedback("f1")]
     writer.append(feedback("f2"))
     writer.close()
-    drain_once(folder, store, 300.0)
+    drain_once(folder, store.ledger, 300.0)
     assert not list(folder.iterdir()) and {row.id for row in store.feedback.report(0, 10, tenant=None).last} == {
         "f1",
         "f2",

@@ -18,6 +18,8 @@ import pytest
 
 from conftest import Deployment, mock, run, until
 from steward.gateway.middleware.identify import pseudonym
+from steward.workflows.deployment import find_deployment
+from steward.workflows.serve.worker_keys import WorkerKeys
 
 HI = [{"role": "user", "content": "hi"}]
 BODIES: dict[str, dict[str, Any]] = {
@@ -130,10 +132,10 @@ def begun(kept: Deployment, endpoint: str, name: str, body: dict[str, Any]) -> h
 
 def outcomes(kept: Deployment, names: list[str]) -> dict[str, list[str]]:
     """The outcomes of all rows of each name."""
-    pepper = (kept.home / "pepper").read_bytes()
+    key = WorkerKeys(find_deployment(kept.home)).subject_key("default")
     with contextlib.closing(sqlite3.connect(kept.home / "steward.db")) as store:
         rows = store.execute("select conversation, outcome from exchanges").fetchall()
-    return {name: [o for c, o in rows if c == pseudonym(pepper, "default", name)] for name in names}
+    return {name: [o for c, o in rows if c == pseudonym(key, "default", name)] for name in names}
 
 
 def settled(kept: Deployment, names: list[str]) -> dict[str, str]:

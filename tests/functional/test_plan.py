@@ -14,7 +14,6 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import Deployment, run
-from steward.adapters.stores.sql import SqlStore
 from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.predict import Load, predict
@@ -24,12 +23,11 @@ from steward.cli.main import app
 from steward.core.errors import StewardError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
 from steward.core.records import Admitted, LedgerRecord, Settled
+from steward.workflows.deployment import find_deployment
 from steward.workflows.plan.deployment import DeploymentSpec
 from steward.workflows.plan.forecast import forecast
 from steward.workflows.plan.home import save_plan
 from steward.workflows.plan.make import make_plan
-from steward.workflows.serve.plan import read_plan as read_serving
-from steward.workflows.serve.plan import store_url
 
 WANTED = ("--rate", "5", "--input", "1024", "--output", "256", "--ttft-p95", "800ms", "--tpot-p95", "50ms")
 TRUTH = msgspec.structs.replace(
@@ -147,7 +145,7 @@ def test_watch_reads_the_store_and_tells_when_the_plan_is_full(deployed: Deploym
                 asked,
                 Settled(request_id=name, at=at + 1, outcome="ok", status=200, model="m", output_tokens=256),
             ]
-    store = SqlStore(store_url(read_serving(home / "run" / "plan.json")))
+    store = find_deployment(home).open_store()
     store.ledger.drain("test", "test-segment", 1, records)
     store.close()
     ended = run("plan", "watch", "--home", str(home), "--json")

@@ -464,5 +464,5 @@ def by_key(deployment: Deployment) -> list[dict[str, Any]]:
 def test_a_key_has_a_priority(tmp_path: Path) -> None:
     home = tmp_path / "home"
     run("keys", "create", "--name", "batch", "--priority", "low", "--home", str(home))
-    assert json.loads((home / "keys.json").read_text())[0]["priority"] == "low"
+    assert json.loads(run("keys", "list", "--home", str(home), "--json").stdout)[0]["priority"] == "low"
     assert run("keys", "create", "--name", "x", "--priority", "urgent", "--home", str(home)).returncode == 2

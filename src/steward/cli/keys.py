@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,9 @@ def create(
     usd_per_day: Annotated[float | None, typer.Option(help="Budget per day (UTC), in US dollars.")] = None,
     usd_per_month: Annotated[float | None, typer.Option(help="Budget per month (UTC), in US dollars.")] = None,
     team: Annotated[str | None, typer.Option(help="Team that the key belongs to; its limits apply too.")] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Project that the key belongs to; its data is kept apart. Default: `default`.")
+    ] = None,
     priority: Annotated[
         PriorityName, typer.Option(help="Priority in the queue when a route is overloaded.")
     ] = PriorityName.normal,
@@ -33,6 +37,7 @@ def create(
     json: JsonOption = False,
 ) -> None:
     """Create a key. It is shown only once and works within a second."""
+    from steward.core.identity import operator
     from steward.core.records import LimitSpec
     from steward.workflows import keys
 
@@ -43,7 +48,16 @@ def create(
         usd_per_day=usd_per_day,
         usd_per_month=usd_per_month,
     )
-    made = keys.create(_ensure_home(home), name, limits, time.time(), team=team, priority=priority.value)
+    made = keys.create(
+        _ensure_home(home),
+        name,
+        limits,
+        time.time(),
+        actor=operator(os.getuid()),
+        project=project,
+        team=team,
+        priority=priority.value,
+    )
     if json:
         show_json(made)
     else:
@@ -83,13 +97,21 @@ def revoke(
     json: JsonOption = False,
 ) -> None:
     """Revoke a key. The gateway refuses it within a second."""
+    from steward.core.identity import operator
     from steward.workflows import keys
 
-    ended = keys.revoke(find_home(home), key, time.time())
+    ended = keys.revoke(find_home(home), key, time.time(), actor=operator(os.getuid()))
     if json:
         show_json(ended)
-    else:
-        show_lines([f"Revoked {ended.id} ({ended.name}); the gateway refuses it within a second."])
+        return
+    show_lines([f"Revoked {ended.id} ({ended.name}); the gateway refuses it within a second."])
+    if ended.pending:
+        show_lines(
+            [
+                "The store does not answer, so this holds for this machine only. Other machines accept the key until",
+                "the store answers again; `steward up` on this machine then passes the revocation on.",
+            ]
+        )
 
 
 def _ensure_home(given: Path | None) -> Path:

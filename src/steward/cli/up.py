@@ -72,16 +72,17 @@ def _hold_home(folder: Path) -> Iterator[None]:
 
 
 def _first_key(folder: Path) -> str | None:
-    """Make the first key before any worker starts; None where there are keys already."""
+    """Make keys ready before any worker starts, and the first one; None where there are keys already."""
     import time
 
     from steward.core.files import write_file
+    from steward.core.identity import operator
     from steward.core.records import LimitSpec
-    from steward.workflows.keys import create, list_keys
+    from steward.workflows.keys import create, prepare_home
 
-    if list_keys(folder):
+    if prepare_home(folder, time.time()):
         return None
-    made = create(folder, "first", LimitSpec(), time.time())
+    made = create(folder, "first", LimitSpec(), time.time(), actor=operator(os.getuid()))
     write_file(folder / "first-key", made.key.encode())
     return made.key
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table, terminal
-from steward.core.errors import InputError, Unavailable
+from steward.core.errors import InputError
 
 if TYPE_CHECKING:
-    from steward.adapters.stores.sql import SqlStore
     from steward.core.records import ExchangeRow
     from steward.gateway.reconcile import UsageDifference
 
@@ -53,7 +52,9 @@ def usage(
     if context.invoked_subcommand is not None:
         return
     now = time.time()
-    store = _open_store(find_home(home))
+    from steward.workflows.deployment import open_served_store
+
+    store = open_served_store(find_home(home))
     found = store.exchanges.usage(now - parse_span(since) if since else 0.0, now + 1, by.value, tenant=None)
     if json:
         show_json(found)
@@ -137,7 +138,9 @@ def tail(
     """Show the latest requests, without their content."""
     import msgspec
 
-    store = _open_store(find_home(home))
+    from steward.workflows.deployment import open_served_store
+
+    store = open_served_store(find_home(home))
     screen = terminal()
     after: float | None = None
     shown: set[str] = set()
@@ -172,15 +175,3 @@ def format_exchange(row: ExchangeRow, width: int = 1000) -> str:
     while len("  ".join(parts)) > width and len(parts) > 2:
         parts.pop()
     return "  ".join(parts).rstrip()[:width]
-
-
-def _open_store(home: Path) -> SqlStore:
-    from steward.adapters.stores.sql import SqlStore
-    from steward.workflows.serve.plan import read_plan, store_url
-
-    plan = home / "run" / "plan.json"
-    if not plan.exists():
-        raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
-    store = SqlStore(store_url(read_plan(plan)))
-    store.check()
-    return store

@@ -29,9 +29,10 @@ from steward.monitoring.metrics import (
 )
 from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
+from steward.workflows.deployment import deployment_of
 from steward.workflows.gpus import Sampler
 from steward.workflows.serve.engines import check_models
-from steward.workflows.serve.plan import ServePlan, read_plan, store_url
+from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.worker_reports import read_queue_depths
 
 BUCKETS = 60
@@ -122,7 +123,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="console %(levelname)s %(message)s")
     end_with_supervisor(given.alive_fd, 3.0)
     plan = read_plan(given.plan)
-    store = SqlStore(store_url(plan))
+    store = deployment_of(plan).open_store()
     token = given.token_file.read_text().strip()
     sessions = Sessions(token, given.token_file.with_name("ended-sessions"))
     write_file(given.token_file.with_name("metrics-token"), sessions.metrics_token().encode())

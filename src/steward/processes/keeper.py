@@ -1,25 +1,22 @@
-"""The keeper: migrates the store at its start and moves the ledger into it while others serve."""
+"""The keeper: migrates the store at its start and runs the periodic jobs, of which draining the ledger is one."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
+import secrets
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
 
-from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import Unavailable
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
-from steward.workflows.drain import drain_once
-from steward.workflows.sealing import SPOOL
-from steward.workflows.serve.plan import read_plan, store_url
-
-log = logging.getLogger(__name__)
-
-ROUND_S = 0.2
+from steward.workflows.deployment import Deployment, deployment_of
+from steward.workflows.jobs import JobRunner, list_jobs
+from steward.workflows.keys import open_keys
+from steward.workflows.serve.plan import read_plan
 
 
 def main() -> None:
@@ -36,33 +33,22 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_supervisor(given.alive_fd, 15.0)
     os.umask(0o077)  # the database is as private as the rest of the home
-    plan = read_plan(given.plan)
-    folders = [Path(plan.home) / name for name in ("ledger", SPOOL)]
-    for folder in folders:
-        folder.mkdir(mode=0o700, exist_ok=True)
-    store = SqlStore(store_url(plan))
-    store.migrate()
-    (Path(plan.home) / "run" / "store-ready").touch()
-    told: set[str] = set()
-    while not (stop.is_set() or given.once):
-        _round(folders, store, told)
-        stop.wait(ROUND_S)
-    _round(folders, store, told)
-    store.close()
+    keep(deployment_of(read_plan(given.plan)), stop, given.once)
 
 
-def _round(folders: list[Path], store: SqlStore, told: set[str]) -> None:
-    """Drain once; `told` is the damage that the log has named already."""
-    try:
-        reports = [drain_once(folder, store, time.time()) for folder in folders]
-    except Unavailable as error:  # the ledger's files keep everything
-        log.warning("trying again: %s", error)
-        return
-    for damage in {item for report in reports for item in report.damaged} - told:
-        told.add(damage)
-        log.error("damaged ledger segment %s; what precedes it is settled, the file is kept", damage)
-    if lost := sum(report.lost for report in reports):
-        log.warning("settled %d requests of a dead worker at their reservation", lost)
+def keep(deployment: Deployment, stop: threading.Event, once: bool) -> None:
+    """Run the jobs until `stop` is set, then drain a last time.
+
+    :raises InputError: another root key than the store's :raises Unavailable: the store does not answer at the start
+    """
+    with open_keys(deployment, time.time()) as (store, publisher, root):
+        publisher.publish()
+        holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        runner = JobRunner(list_jobs(deployment, store, root), store.jobs, holder)
+        (deployment.home / "run" / "store-ready").touch()
+        while not (stop.is_set() or once):
+            stop.wait(runner.run_due())
+        runner.run("drain")
 
 
 if __name__ == "__main__":

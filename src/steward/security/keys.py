@@ -1,7 +1,7 @@
 """Gateway keys: `stw_<env>_<id>_<secret><crc>`.
 
 The checksum rejects typos and noise before any I/O, the id finds the record, and the secret is compared
-as an HMAC under the deployment's pepper in constant time. Pure: no file is touched here.
+as an HMAC under a pepper of the deployment in constant time. Pure: no file is touched here.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import hashlib
 import hmac
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from steward.core.identity import ALL_RIGHTS, Right
 from steward.core.keys import KeyRecord
 
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -70,12 +71,34 @@ def digest_secret(secret: str, pepper: bytes) -> str:
     return hmac.digest(pepper, secret.encode(), "sha256").hex()
 
 
-class KeyBook:
-    """The keys in force at one moment."""
+def resolve_keys(records: Sequence[KeyRecord]) -> list[KeyRecord]:
+    """The keys in force, with the rights that each has now: its own, less those that its creator has not.
 
-    def __init__(self, records: Iterable[KeyRecord], pepper: bytes) -> None:
+    An operator, who can read every file of the home, has all rights; a creator that is unknown or revoked has none.
+    """
+    by_id = {record.id: record for record in records if record.revoked_at is None}
+
+    def rights(actor: str, seen: frozenset[str]) -> frozenset[Right]:
+        kind, _, name = actor.partition(":")
+        if kind == "operator":
+            return ALL_RIGHTS
+        record = by_id.get(name) if kind == "key" and name not in seen else None
+        if record is None:
+            return frozenset()
+        return record.rights & rights(record.created_by, seen | {name})
+
+    return [
+        msgspec.structs.replace(record, rights=record.rights & rights(record.created_by, frozenset({record.id})))
+        for record in by_id.values()
+    ]
+
+
+class KeyIndex:
+    """The keys in force at one moment, and the peppers that their digests were made with."""
+
+    def __init__(self, records: Iterable[KeyRecord], peppers: Mapping[int, bytes]) -> None:
         self._records = {record.id: record for record in records if record.revoked_at is None}
-        self._pepper = pepper
+        self._peppers = peppers
         self._checked: dict[bytes, KeyRecord] = {}  # by SHA-256 of the whole key: a digest is no secret
 
     def find(self, text: str) -> KeyRecord | None:
@@ -88,9 +111,10 @@ class KeyBook:
         if parsed is None:
             return None
         record = self._records.get(parsed.id)
+        pepper = self._peppers.get(record.pepper_version) if record is not None else None
         expected = record.digest if record is not None else "0" * 64
-        same = hmac.compare_digest(digest_secret(parsed.secret, self._pepper), expected)
-        if record is None or not same:
+        same = hmac.compare_digest(digest_secret(parsed.secret, pepper or b""), expected)
+        if record is None or pepper is None or not same:
             return None
         self._checked[name] = record
         return record

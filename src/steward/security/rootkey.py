@@ -1,6 +1,7 @@
-"""The deployment's root key: 32 random bytes in `home/root-key`, mode 0600, from which each use derives its own.
+"""The deployment's root key: 32 random bytes from which each use derives its own key.
 
-Losing it loses every sealed text for good; reading it opens them all. Pure but for that one file.
+It stands in `home/root-key` (mode 0600) unless `security.root` names another file or a variable. Losing it loses every
+sealed text for good; reading it opens them all. Machines that share a store share the root key.
 """
 
 from __future__ import annotations
@@ -12,26 +13,53 @@ from pathlib import Path
 from typing import Final
 
 from steward.core.errors import InputError
+from steward.core.secret import resolve
 
 BYTES: Final = 32
 FILE: Final = "root-key"
 
 
 def ensure_root_key(home: Path, random: bytes | None = None) -> bytes:
-    """The root key, made on first use; of several processes that make it at once, one wins.
+    """The root key in `home`, made on first use; of several processes that make it at once, one wins.
 
     :raises InputError: the file is readable by others, or is not 32 bytes long
     """
     path = home / FILE
     if not path.exists():
         _make(path, random or secrets.token_bytes(BYTES))
-    mode = path.stat().st_mode & 0o777
-    if mode & 0o077:
-        raise InputError(f"{path}: mode {mode:04o} lets others read it; expected 0600: chmod 600 {path}")
-    key = path.read_bytes()
+    return _read(path)
+
+
+def load_root_key(home: Path, reference: str | None) -> bytes:
+    """The root key that `security.root` names, else the one in `home`. A key that is named must exist.
+
+    :raises InputError: it is missing, readable by others, or not 32 bytes long
+    """
+    if reference is None:
+        return ensure_root_key(home)
+    kind, _, rest = reference.partition(":")
+    if kind == "file":
+        if not Path(rest).is_file():
+            raise InputError(
+                f"{rest}: no root key there; copy it from another machine of this deployment, or make one: "
+                f"(umask 077; head -c {BYTES} /dev/urandom > {rest})"
+            )
+        return _read(Path(rest))
+    text = resolve(reference).reveal().strip()
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
     if len(key) != BYTES:
-        raise InputError(f"{path}: {len(key)} bytes, expected {BYTES}; restore it from a backup")
+        raise InputError(
+            f"{reference}: {len(text)} characters, expected {2 * BYTES} hex digits: openssl rand -hex {BYTES}"
+        )
     return key
+
+
+def fingerprint(root: bytes) -> str:
+    """32 hex digits that tell one root key from another and say nothing else of it."""
+    return derive(root, "fingerprint").hex()[:32]
 
 
 def derive(root: bytes, use: str) -> bytes:
@@ -41,6 +69,16 @@ def derive(root: bytes, use: str) -> bytes:
     False
     """
     return hmac.digest(root, b"steward " + use.encode(), "sha256")
+
+
+def _read(path: Path) -> bytes:
+    mode = path.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise InputError(f"{path}: mode {mode:04o} lets others read it; expected 0600: chmod 600 {path}")
+    key = path.read_bytes()
+    if len(key) != BYTES:
+        raise InputError(f"{path}: {len(key)} bytes, expected {BYTES}; restore it from a backup")
+    return key
 
 
 def _make(path: Path, key: bytes) -> None:

@@ -13,7 +13,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from steward.core.errors import InputError
 from steward.core.secret import resolve
 from steward.security.filecrypt import Report, is_sealed, open_file, seal_file
-from steward.security.rootkey import derive, ensure_root_key
+from steward.security.rootkey import derive
+from steward.workflows.deployment import find_deployment
 
 MAX_FERNET_BYTES: Final = 256 * 1024 * 1024  # a token is read whole
 _USE: Final = "sealed files"
@@ -31,7 +32,7 @@ class CryptResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def home_file_key(home: Path) -> bytes:
     """What files are sealed with in this home. :raises InputError: an unfit root key"""
-    return derive(ensure_root_key(home), _USE)
+    return derive(find_deployment(home).root_key(), _USE)
 
 
 def own_file_key(reference: str) -> bytes:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Contradiction
 from steward.core.files import try_lock
+from steward.core.stores import LedgerStore
 from steward.gateway.ledger import decode_frames, writer_of
+
+log = logging.getLogger(__name__)
 
 BATCH_BYTES: Final = 1024 * 1024
 
@@ -24,7 +29,7 @@ class DrainReport(msgspec.Struct, frozen=True):
     damaged: tuple[str, ...] = ()  # segments with a frame that cannot be read, and why
 
 
-def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
+def drain_once(folder: Path, ledger: LedgerStore, now: float) -> DrainReport:
     """Drain all segments in `folder`; a writer whose lock is free is dead, and what it left open is lost.
 
     A damaged segment holds up no other: what precedes the damage is taken in, the file is kept as `.damaged` once
@@ -33,7 +38,7 @@ def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
     settled = lost = 0
     damaged: list[str] = []
     writers = sorted({writer_of(path) for path in folder.glob("*.seg")} | {path.stem for path in folder.glob("*.lock")})
-    offsets = store.ledger.offsets()
+    offsets = ledger.offsets()
     for writer in writers:
         lock = try_lock(folder / f"{writer}.lock")  # before reading: a dead writer appends no more
         try:
@@ -41,18 +46,18 @@ def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
             broken: list[Path] = []
             for segment in segments:
                 try:
-                    settled += drain_segment(segment, store, offsets.get(segment.name, 0))
+                    settled += drain_segment(segment, ledger, offsets.get(segment.name, 0))
                 except Contradiction as error:
                     broken.append(segment)
                     damaged.append(f"{segment.name}: {error}")
             if lock is not None:
-                lost += store.ledger.settle_lost(writer, now)
+                lost += ledger.settle_lost(writer, now)
             for segment in segments if lock is not None else segments[:-1]:
                 if segment in broken:
                     segment.rename(segment.with_suffix(".damaged"))  # for a person to look at
                 else:
                     segment.unlink()
-                store.ledger.delete_segment(segment.name)
+                ledger.delete_segment(segment.name)
             if lock is not None:
                 (folder / f"{writer}.lock").unlink(missing_ok=True)
         finally:
@@ -61,7 +66,7 @@ def drain_once(folder: Path, store: SqlStore, now: float) -> DrainReport:
     return DrainReport(settled, lost, tuple(damaged))
 
 
-def drain_segment(segment: Path, store: SqlStore, offset: int) -> int:
+def drain_segment(segment: Path, ledger: LedgerStore, offset: int) -> int:
     """Drain what is new in one segment now; returns the number of requests settled.
 
     :raises Contradiction: a frame that cannot be read; all before it is in the store
@@ -79,6 +84,25 @@ def drain_segment(segment: Path, store: SqlStore, offset: int) -> int:
                 batch_bytes *= 2  # a frame larger than the batch
                 continue
             offset += used
-            settled += store.ledger.drain(writer_of(segment), segment.name, offset, records)
+            settled += ledger.drain(writer_of(segment), segment.name, offset, records)
             if used == len(buffer) < batch_bytes:  # what is written meanwhile waits for the next round
                 return settled
+
+
+class LedgerDrain:
+    """The keeper's job of draining: names damage and losses in the log, each once."""
+
+    def __init__(self, folders: Sequence[Path], ledger: LedgerStore, clock: Callable[[], float] = time.time) -> None:
+        self._folders, self._ledger, self._clock = folders, ledger, clock
+        self._named: set[str] = set()
+        for folder in folders:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def run(self) -> None:
+        """:raises Unavailable: the store does not answer; the files keep everything"""
+        reports = [drain_once(folder, self._ledger, self._clock()) for folder in self._folders]
+        for damage in {item for report in reports for item in report.damaged} - self._named:
+            self._named.add(damage)
+            log.error("damaged ledger segment %s; what precedes it is settled, the file is kept", damage)
+        if lost := sum(report.lost for report in reports):
+            log.warning("settled %d requests of a dead worker at their reservation", lost)

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import Unavailable
 from steward.core.records import FeedbackReport
 from steward.gateway.feedback import FeedbackContent
+from steward.workflows.deployment import open_served_store
 from steward.workflows.sealing import opener
-from steward.workflows.serve.plan import read_plan, store_url
 
 
 class OpenedFeedback(msgspec.Struct, frozen=True):
@@ -28,7 +26,7 @@ class OpenedFeedback(msgspec.Struct, frozen=True):
 
 def read_report(home: Path, since: float, limit: int) -> FeedbackReport:
     """:raises Unavailable: nothing was served yet, or the store does not answer"""
-    store = _open_store(home)
+    store = open_served_store(home)
     try:
         return store.feedback.report(since, limit, tenant=None)
     finally:
@@ -38,7 +36,7 @@ def read_report(home: Path, since: float, limit: int) -> FeedbackReport:
 def open_contents(home: Path, found: FeedbackReport) -> list[OpenedFeedback]:
     """The content of the report's rows. :raises InputError: it does not open under this home's root key"""
     unseal = opener(home)
-    store = _open_store(home)
+    store = open_served_store(home)
     try:
         records = store.feedback.read_sealed([row.id for row in found.last if row.has_content], tenant=None)
     finally:
@@ -48,12 +46,3 @@ def open_contents(home: Path, found: FeedbackReport) -> list[OpenedFeedback]:
         OpenedFeedback(record.id, record.request_id, content.comment, content.correction)
         for record, content in zip(records, contents, strict=True)
     ]
-
-
-def _open_store(home: Path) -> SqlStore:
-    plan = home / "run" / "plan.json"
-    if not plan.exists():
-        raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
-    store = SqlStore(store_url(read_plan(plan)))
-    store.check()
-    return store

@@ -20,7 +20,8 @@ from steward.gateway.reconcile import (
     match_model,
     read_export,
 )
-from steward.workflows.serve.plan import ServePlan, read_plan, store_url
+from steward.workflows.deployment import deployment_of
+from steward.workflows.serve.plan import ServePlan, read_plan
 
 
 def reconcile(home: Path, file: Path, tolerance: float, renamed: Mapping[str, str]) -> Reconciliation:
@@ -36,7 +37,7 @@ def reconcile(home: Path, file: Path, tolerance: float, renamed: Mapping[str, st
     plan = read_plan(plan_file)
     upstream = {model.name: model.upstream_model for model in plan.models}
     rows = [_rename_model(row, renamed, upstream) for row in read_export(_read_text(file), str(file))]
-    store = SqlStore(store_url(plan))
+    store = deployment_of(plan).open_store()
     try:
         since, until = _find_span(rows)
         lost = store.exchanges.count_lost(since, until, tenant=None)

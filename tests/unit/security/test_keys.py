@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steward.core.identity import Right
 from steward.core.keys import KeyRecord
-from steward.security.keys import KeyBook, digest_secret, mint_key, parse_key
+from steward.security.keys import KeyIndex, digest_secret, mint_key, parse_key, resolve_keys
 
 KEY = mint_key("live", bytes(range(9)), bytes(range(24)))
 
@@ -26,13 +27,42 @@ def test_noise_is_rejected(text: str) -> None:
 
 
 def test_the_book_finds_valid_keys_only() -> None:
-    found = KeyBook([record()], b"p").find(KEY)
+    found = KeyIndex([record()], {1: b"p"}).find(KEY)
     assert found and found.name == "n"
-    assert KeyBook([record(revoked_at=1.0)], b"p").find(KEY) is None
-    assert KeyBook([record()], b"other pepper").find(KEY) is None
-    assert KeyBook([], b"p").find(KEY) is None
+    assert KeyIndex([record(revoked_at=1.0)], {1: b"p"}).find(KEY) is None
+    assert KeyIndex([record()], {1: b"other pepper"}).find(KEY) is None
+    assert KeyIndex([], {1: b"p"}).find(KEY) is None
 
 
 def test_a_parsed_key_does_not_print_its_secret() -> None:
     parsed = parse_key(KEY)
     assert parsed and parsed.secret not in repr(parsed)
+
+
+def key(name: str, rights: set[Right], created_by: str, revoked_at: float | None = None) -> KeyRecord:
+    return KeyRecord(
+        id=name, name=name, digest="", created_at=0.0, rights=frozenset(rights), created_by=created_by,
+        revoked_at=revoked_at,
+    )  # fmt: skip
+
+
+def rights_of(*records: KeyRecord) -> dict[str, set[str]]:
+    return {record.id: set(record.rights) for record in resolve_keys(records)}
+
+
+def test_a_key_has_no_right_that_its_creator_lacks() -> None:
+    parent = key("a", {"infer", "keys.manage"}, "operator:1")
+    child, grandchild = key("b", {"infer", "usage.read"}, "key:a"), key("c", {"infer", "keys.manage"}, "key:b")
+    assert rights_of(parent, child, grandchild) == {"a": {"infer", "keys.manage"}, "b": {"infer"}, "c": {"infer"}}
+
+
+def test_keys_of_a_revoked_unknown_or_circular_creator_have_no_rights() -> None:
+    revoked = key("a", {"infer"}, "operator:1", revoked_at=1.0)
+    left = key("b", {"infer"}, "key:a"), key("c", {"infer"}, "key:nobody"), key("d", {"infer"}, "somebody")
+    circle = key("e", {"infer"}, "key:f"), key("f", {"infer"}, "key:e")
+    assert rights_of(revoked, *left, *circle) == {name: set() for name in "bcdef"}
+
+
+def test_a_key_is_checked_with_the_pepper_of_its_version() -> None:
+    assert KeyIndex([record(pepper_version=2)], {1: b"other", 2: b"p"}).find(KEY) is not None
+    assert KeyIndex([record(pepper_version=2)], {1: b"p"}).find(KEY) is None

@@ -2,12 +2,13 @@
 
 import hashlib
 import hmac
+import os
 from pathlib import Path
 
 import pytest
 
 from steward.core.errors import InputError
-from steward.security.rootkey import derive, ensure_root_key
+from steward.security.rootkey import derive, ensure_root_key, fingerprint, load_root_key
 
 KEY = bytes(range(32))
 
@@ -39,3 +40,41 @@ def test_a_file_of_another_length_is_refused(tmp_path: Path, length: int) -> Non
 def test_each_use_has_a_key_of_its_own() -> None:
     """HMAC-SHA256 of `steward ` and the use, RFC 2104."""
     assert derive(KEY, "feedback") == hmac.new(KEY, b"steward feedback", hashlib.sha256).digest()
+
+
+ROOT = bytes(range(32))
+
+
+def test_a_named_file_is_read_and_never_made(tmp_path: Path) -> None:
+    path = tmp_path / "root"
+    with pytest.raises(InputError, match="no root key there"):
+        load_root_key(tmp_path, f"file:{path}")
+    path.write_bytes(ROOT)
+    os.chmod(path, 0o600)
+    assert load_root_key(tmp_path, f"file:{path}") == ROOT and os.listdir(tmp_path) == ["root"]
+
+
+def test_a_file_that_others_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "root").write_bytes(ROOT)
+    os.chmod(tmp_path / "root", 0o640)
+    with pytest.raises(InputError, match="mode 0640"):
+        load_root_key(tmp_path, f"file:{tmp_path / 'root'}")
+
+
+def test_a_variable_holds_64_hex_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOT", ROOT.hex())
+    assert load_root_key(tmp_path, "env:ROOT") == ROOT
+    for bad in (ROOT.hex()[:-2], "g" * 64):
+        monkeypatch.setenv("ROOT", bad)
+        with pytest.raises(InputError, match="expected 64 hex digits"):
+            load_root_key(tmp_path, "env:ROOT")
+
+
+def test_without_a_name_it_is_made_once_in_the_home(tmp_path: Path) -> None:
+    made = load_root_key(tmp_path, None)
+    assert len(made) == 32 and load_root_key(tmp_path, None) == made == (tmp_path / "root-key").read_bytes()
+
+
+def test_a_fingerprint_tells_keys_apart_and_is_no_key(tmp_path: Path) -> None:
+    assert fingerprint(ROOT) == fingerprint(bytes(range(32))) != fingerprint(bytes(32))
+    assert len(fingerprint(ROOT)) == 32 and bytes.fromhex(fingerprint(ROOT)) == derive(ROOT, "fingerprint")[:16]

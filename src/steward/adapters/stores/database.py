@@ -15,9 +15,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from steward.adapters.stores.tables import REVISION
 from steward.core.errors import InputError, Unavailable
 
 MIGRATION_LOCK: Final = 0x5357_4152_4400  # PostgreSQL advisory lock that one migrating process holds
+CONNECT_S: Final = 5  # to a server; an address that answers nothing must not hold a command for minutes
 _PART_SIZE: Final = 500  # values in one IN (…); SQLite's limit of variables is higher
 
 
@@ -27,7 +29,8 @@ class Database:
     def __init__(self, url: str) -> None:
         if url.startswith("postgresql://"):
             url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-        self._engine = sa.create_engine(url, future=True)
+        arguments = {"connect_timeout": CONNECT_S} if url.startswith("postgresql") else {}
+        self._engine = sa.create_engine(url, connect_args=arguments)
         self.is_sqlite = self._engine.dialect.name == "sqlite"
         if self.is_sqlite:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
@@ -56,11 +59,21 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        if self._is_current():
+            return
         with self.write() as connection:
             if not self.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+    def _is_current(self) -> bool:
+        """Whether the tables are this release's, or a later one's, which this release can work with."""
+        with self._name_errors(), self._engine.connect() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return False
+            revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+        return revision is not None and str(revision) >= REVISION
 
     def clock(self) -> Any:
         """The database's own time, in seconds since the epoch, as part of a statement."""

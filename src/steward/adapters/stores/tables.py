@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
 
 from steward.core.identity import DEFAULT_TENANT
 
+REVISION: Final = "0005"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 

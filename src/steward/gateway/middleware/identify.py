@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.wire import decode_request
 
 
-def identify(pepper: bytes) -> Middleware:
-    """Decode the routing fields; name the subject and the conversation of the request."""
+def identify(subject_key: Callable[[str], bytes]) -> Middleware:
+    """Decode the routing fields; name the subject and the conversation of the request.
+
+    `subject_key` returns the key that pseudonyms of a tenant are made with.
+    """
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             exchange.request = decode_request(exchange.endpoint, exchange.body)
             headers, request = exchange.headers, exchange.request
             subject = headers.get("x-steward-subject") or request.safety_identifier or request.user
-            exchange.subject = pseudonym(pepper, exchange.project, subject)
-            exchange.conversation = pseudonym(pepper, exchange.project, headers.get("x-steward-conversation"))
+            key = subject_key(exchange.tenant)
+            exchange.subject = pseudonym(key, exchange.project, subject)
+            exchange.conversation = pseudonym(key, exchange.project, headers.get("x-steward-conversation"))
             return await inner(exchange)
 
         return handle
@@ -27,8 +32,8 @@ def identify(pepper: bytes) -> Middleware:
     return wrap
 
 
-def pseudonym(pepper: bytes, project: str, value: str | None) -> str | None:
-    """HMAC of an identifier under the home's pepper, so that none is kept; one project's differ from another's."""
+def pseudonym(key: bytes, project: str, value: str | None) -> str | None:
+    """HMAC of an identifier under its tenant's key, so that none is kept; one project's differ from another's."""
     if not value:
         return None
-    return hmac.new(pepper, f"{project}\x00{value}".encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(key, f"{project}\x00{value}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from steward.adapters.stores.sql import SqlStore
 from steward.capacity.headroom import DAY_S, HOUR_S, HeadroomStatus, HourlyTraffic, assess_headroom
 from steward.core.errors import Unavailable
+from steward.workflows.deployment import deployment_of
 from steward.workflows.plan.home import read_plan
 from steward.workflows.serve.plan import read_plan as read_serving_plan
-from steward.workflows.serve.plan import store_url
 
 SEEN_DAYS: Final = 60
 
@@ -29,7 +28,7 @@ def watch_headroom(home: Path, clock: Callable[[], float] = time.time) -> Headro
         raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
     now = clock()
     since = (now - SEEN_DAYS * DAY_S) // HOUR_S * HOUR_S
-    store = SqlStore(store_url(read_serving_plan(serving)))
+    store = deployment_of(read_serving_plan(serving)).open_store()
     try:
         points = []
         while since < now:  # a day at a time, so that a busy store is not held in memory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,7 +31,7 @@ from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.routing import Route, build_routes
 from steward.privacy.guard import make_guard
-from steward.security.rootkey import derive, ensure_root_key
+from steward.security.rootkey import derive, load_root_key
 from steward.workflows.serve.engines import list_endpoints, make_engines
 from steward.workflows.serve.plan import ServePlan
 
@@ -68,7 +68,7 @@ class Generation:
 class WorkerParts(NamedTuple):
     """What lives as long as the worker, whichever configuration it serves."""
 
-    pepper: bytes
+    subject_key: Callable[[str], bytes]  # by tenant
     ledger: LedgerWriter
     limiter: Limiter
     answer_lengths: dict[str, OutputLengths]
@@ -87,7 +87,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     shadows = Shadows(settle(parts.ledger, models)(call(models)), SHADOWS)
     lines: dict[str, RouteQueue] = {}
     handlers: list[Middleware] = [
-        identify(parts.pepper),
+        identify(parts.subject_key),
         choose_prompt(plan.prompts),
         admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths),
         queue(routes, plan.line, plan.workers, lines),
@@ -130,7 +130,7 @@ def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
     """The guards that the settings ask for. :raises InputError: a root key that others can read"""
     if plan.privacy is None:
         return ()
-    return (make_guard(plan.privacy, derive(ensure_root_key(Path(plan.home)), "privacy tokens")),)
+    return (make_guard(plan.privacy, derive(load_root_key(Path(plan.home), plan.root), "privacy tokens")),)
 
 
 def compose(middlewares: list[Middleware], innermost: Handler) -> Handler:

@@ -51,6 +51,8 @@ def make_plan(
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
         privacy=settings.privacy.policy(),
         store=_check_store(settings),
+        root=settings.security.root_reference(),
+        keys_max_stale_s=settings.keys.max_stale_s,
     )
 
 

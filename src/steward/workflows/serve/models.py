@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from steward.core.errors import InputError, Unavailable
@@ -14,9 +15,9 @@ from steward.core.secret import Secret, resolve
 from steward.gateway.config import ModelConfig
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.pricing.table import find_prices, find_provider
+from steward.security.rootkey import derive, load_root_key
 from steward.settings import Settings
 from steward.starter import path as starter_path
-from steward.workflows.keys import ensure_pepper
 from steward.workflows.serve.plan import ModelPlan
 
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -30,13 +31,17 @@ def plan_models(settings: Settings, home: Path, override: str | None) -> tuple[M
     if override:
         item = ModelConfig(name="override", backend="embedded", path=override)
         return (_plan_embedded(Path(override).stem, item, home),)
+
+    def root() -> bytes:
+        return load_root_key(home, settings.security.root_reference())
+
     return tuple(
-        _plan_embedded(item.name, item, home) if item.backend == "embedded" else _plan_upstream(item, home)
+        _plan_embedded(item.name, item, home) if item.backend == "embedded" else _plan_upstream(item, root)
         for item in settings.effective_models()
     )
 
 
-def _plan_upstream(item: ModelConfig, home: Path) -> ModelPlan:
+def _plan_upstream(item: ModelConfig, root: Callable[[], bytes]) -> ModelPlan:
     """:raises InputError: the key's reference leads nowhere"""
     key = str(item.key) if item.key else None
     return ModelPlan(
@@ -45,7 +50,7 @@ def _plan_upstream(item: ModelConfig, home: Path) -> ModelPlan:
         url=str(item.url or ANTHROPIC_URL),
         speaks=tuple(item.speaks),
         key=key,
-        key_mark=_digest_secret(home, resolve(key)) if key else None,
+        key_mark=_digest_secret(root(), resolve(key)) if key else None,
         upstream_model=item.upstream_model or item.name,
         prices=item.price.prices() if item.price else _list_prices(item),
     )
@@ -85,9 +90,10 @@ def _engine_digest(*parts: object) -> str:
     return hashlib.sha256(repr([*map(str, parts), stamps]).encode()).hexdigest()[:10]
 
 
-def _digest_secret(home: Path, secret: Secret) -> str:
+def _digest_secret(root: bytes, secret: Secret) -> str:
     """A keyed digest: tells a rotated secret from the old one, and nothing else."""
-    return hmac.new(ensure_pepper(home), secret.reveal().encode(), hashlib.sha256).hexdigest()[:16]
+    key = derive(root, "secret marks")
+    return hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()[:16]
 
 
 def fetch_model_names(url: str) -> list[str]:

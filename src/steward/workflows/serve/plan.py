@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.secret import resolve
 from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
@@ -64,6 +63,8 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     valkey: str | None = None  # a reference
     privacy: PrivacyPolicy | None = None  # none: no guard, and bytes pass through
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
+    root: str | None = None  # a reference to the root key; None: the file in the home
+    keys_max_stale_s: float = 3600.0
 
     def file(self) -> Path:
         return Path(self.home) / "run" / "plan.json"
@@ -75,8 +76,3 @@ def read_plan(file: Path) -> ServePlan:
         return msgspec.json.decode(file.read_bytes(), type=ServePlan)
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError(f"{file}: {error}; it is written by `steward up`") from error
-
-
-def store_url(plan: ServePlan) -> str:
-    """Where the store is; it may hold a password, so it is never written down."""
-    return resolve(plan.store).reveal() if plan.store else f"sqlite:///{Path(plan.home) / 'steward.db'}"

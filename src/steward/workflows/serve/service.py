@@ -25,13 +25,13 @@ from steward.gateway.ledger import LedgerWriter
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import QueueDepth, collect_depths
 from steward.security.authenticator import KeyAuthenticator
-from steward.security.keys import KeyBook
-from steward.workflows.keys import load_book, stamp
+from steward.workflows.deployment import deployment_of
 from steward.workflows.sealing import SPOOL, sealer
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
 from steward.workflows.serve.model_versions import read_versions
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.readiness import Readiness, find_lack
+from steward.workflows.serve.worker_keys import WorkerKeys
 from steward.workflows.serve.worker_reports import WorkerVersions, queue_depths_file
 
 log = logging.getLogger(__name__)
@@ -48,15 +48,13 @@ class WorkerService:
 
     def __init__(self, plan: ServePlan, writer_id: str, guards: tuple[Guard, ...] = ()) -> None:
         self.home = Path(plan.home)
-        self._key_file_stamp = stamp(self.home)
         self._plan_file, self._plan_stamp = plan.file(), (0, 0, 0)
-        self._keys: KeyBook = load_book(self.home)
+        self._keys = WorkerKeys(deployment_of(plan))
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
         self._seal = sealer(self.home)
         self._rejections = RejectionCounter()
-        pepper = (self.home / "pepper").read_bytes()
-        self._parts = WorkerParts(pepper, self._ledger, make_limiter(plan), {}, guards)
+        self._parts = WorkerParts(self._keys.subject_key, self._ledger, make_limiter(plan), {}, guards)
         self._tasks: list[asyncio.Task[None]] = []
         self._current = compose_generation(plan, self._parts)
         self._retired: list[Generation] = []
@@ -64,7 +62,7 @@ class WorkerService:
         self._reported_depths: dict[str, QueueDepth] = {}
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
         self._readiness = Readiness(self._check)
-        authenticator = KeyAuthenticator(lambda text: self._keys.find(text))
+        authenticator = KeyAuthenticator(self._keys.find)
         self.app = Gateway(build_endpoints(self, self._rejections), authenticator, self._rejections, self)
 
     @property
@@ -126,18 +124,13 @@ class WorkerService:
     async def start(self) -> None:
         self._report_versions()
         self._tasks = [
-            asyncio.create_task(repeat_every(KEYS_POLL_S, self._reload_keys)),
+            asyncio.create_task(repeat_every(KEYS_POLL_S, self._keys.refresh)),
             asyncio.create_task(repeat_every(PLAN_POLL_S, self._follow_plan)),
             asyncio.create_task(repeat_every(PLAN_POLL_S, self._read_versions)),
             asyncio.create_task(repeat_every(FSYNC_S, self._sync)),
             asyncio.create_task(repeat_every(TALLY_S, self._write_tally)),
             asyncio.create_task(repeat_every(TALLY_S, self._report_queue_depths)),
         ]
-
-    async def _reload_keys(self) -> None:
-        now = stamp(self.home)
-        if now != self._key_file_stamp:
-            self._keys, self._key_file_stamp = load_book(self.home), now
 
     async def _follow_plan(self) -> None:
         """Serve the plan that the supervisor put there, close what nobody uses any more, and say so."""

@@ -1,0 +1,68 @@
+"""Where a home's store and root key are: what commands know before and while `steward up` runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import Unavailable
+from steward.core.secret import resolve
+from steward.security.rootkey import load_root_key
+from steward.settings import home_of, load
+from steward.workflows.serve.plan import ServePlan, read_plan
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One home, and the references that lead to what it shares with other machines."""
+
+    home: Path
+    store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
+    root: str | None = None  # a reference; None: the file in the home
+    max_stale_s: float = 3600.0  # how long keys are accepted after the store last confirmed them
+
+    def store_url(self) -> str:
+        """It may hold a password, so it is never written down. :raises InputError: the secret cannot be resolved"""
+        return resolve(self.store).reveal() if self.store else f"sqlite:///{self.home / 'steward.db'}"
+
+    def open_store(self) -> SqlStore:
+        """:raises InputError: the secret cannot be resolved"""
+        return SqlStore(self.store_url())
+
+    def root_key(self) -> bytes:
+        """:raises InputError: it is missing, or not fit for use"""
+        return load_root_key(self.home, self.root)
+
+
+def deployment_of(plan: ServePlan) -> Deployment:
+    return Deployment(home=Path(plan.home), store=plan.store, root=plan.root, max_stale_s=plan.keys_max_stale_s)
+
+
+def find_deployment(home: Path) -> Deployment:
+    """By the plan that was served last; before the first `steward up`, by the steward.yaml beside the home.
+
+    :raises InputError: the plan or the settings cannot be read
+    """
+    plan = home / "run" / "plan.json"
+    if plan.exists():
+        return deployment_of(read_plan(plan))
+    loaded = load(folder=home.parent)
+    if home_of(loaded) != home.absolute():
+        return Deployment(home=home)
+    settings = loaded.settings
+    return Deployment(
+        home=home,
+        store=settings.store.reference(),
+        root=settings.security.root_reference(),
+        max_stale_s=settings.keys.max_stale_s,
+    )
+
+
+def open_served_store(home: Path) -> SqlStore:
+    """The store of a home that has served. :raises Unavailable: it has not, or the store does not answer"""
+    if not (home / "run" / "plan.json").exists():
+        raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
+    store = find_deployment(home).open_store()
+    store.check()
+    return store

@@ -1,0 +1,83 @@
+"""The keeper's periodic jobs, and what runs them when they are due.
+
+A job returns soon, since it holds up the others; what takes long is started as a process of its own. A job that must
+run on one machine at a time has a lease in the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import StewardError
+from steward.core.schedule import Schedule
+from steward.core.stores import JobStore
+from steward.workflows.deployment import Deployment
+from steward.workflows.drain import LedgerDrain
+from steward.workflows.key_cache import KeyPublisher
+from steward.workflows.sealing import SPOOL
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 0.2
+KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """`run` is called every `period_s` seconds, here, or with a lease on one of all machines."""
+
+    name: str
+    period_s: float
+    run: Callable[[], None]
+    lease_s: float | None = None  # longer than a run ever takes: another machine starts the job when it has expired
+
+
+def list_jobs(deployment: Deployment, store: SqlStore, root: bytes) -> list[Job]:
+    """Every job of the keeper."""
+    folders = [Path(deployment.home) / name for name in ("ledger", SPOOL)]
+    publisher = KeyPublisher(deployment.home, store.keys, store.secrets, root)
+    return [
+        Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
+        Job(name="keys", period_s=KEYS_S, run=publisher.publish),
+    ]
+
+
+class JobRunner:
+    """Runs jobs when they are due. One that fails is tried again when it is due again, and holds up no other."""
+
+    def __init__(
+        self, jobs: Sequence[Job], leases: JobStore, holder: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._jobs = {job.name: job for job in jobs}
+        self._leases, self._holder, self._clock = leases, holder, clock
+        self._schedule = Schedule({job.name: job.period_s for job in jobs})
+        self._failures: dict[str, str] = {}
+
+    def run_due(self) -> float:
+        """Run what is due; returns how many seconds there are until the next one is."""
+        for name in self._schedule.take_due(self._clock()):
+            self.run(name)
+        return self._schedule.wait_s(self._clock())
+
+    def run(self, name: str) -> None:
+        """Run one job now, if its lease is to be had; a failure that steward names goes to the log once."""
+        job = self._jobs[name]
+        try:
+            if job.lease_s is None:
+                job.run()
+            elif self._leases.claim(name, self._holder, job.lease_s):
+                job.run()
+                if not self._leases.finish(name, self._holder, job.period_s):
+                    log.warning("job %s took longer than its lease of %g s", name, job.lease_s)
+        except StewardError as error:
+            if self._failures.get(name) != str(error):
+                log.warning("job %s failed and is tried again: %s", name, error)
+            self._failures[name] = str(error)
+        else:
+            if self._failures.pop(name, None):
+                log.warning("job %s works again", name)

@@ -1,0 +1,92 @@
+"""What a worker knows of keys: this machine's copy, polled, and how old it may become."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+from steward.core.errors import InputError, Refused
+from steward.core.files import FileStamp, read_stamp
+from steward.core.keys import KeyRecord
+from steward.security.keys import KeyIndex
+from steward.workflows.deployment import Deployment
+from steward.workflows.key_cache import (
+    KeyCache,
+    cache_file,
+    confirmation_file,
+    read_cache,
+    read_confirmation,
+    read_revoked_ids,
+    tombstone_folder,
+)
+from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, unwrap_all
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = "5"
+_NEVER: Final[FileStamp] = (-1, -1, -1)
+
+
+class WorkerKeys:
+    """Finds keys and names subjects. `problem` says why the copy that lies there is not used; empty if it is."""
+
+    def __init__(self, deployment: Deployment, clock: Callable[[], float] = time.time) -> None:
+        self._home, self._max_stale_s, self._clock = deployment.home, deployment.max_stale_s, clock
+        self._root = deployment.root_key()
+        self._index = KeyIndex((), {})
+        self._subject_keys: dict[str, bytes] = {}
+        self._confirmed_at = 0.0
+        self._cache = KeyCache(version=0, keys=(), secrets=())
+        self._seen: tuple[FileStamp, ...] = (_NEVER,) * 3
+        self.problem = ""
+        self._load(self._stamps())
+
+    def find(self, text: str) -> KeyRecord | None:
+        """The record of a valid key. :raises Refused: 503, the store has not confirmed the keys for too long"""
+        if self._clock() - self._confirmed_at > self._max_stale_s:
+            raise Refused(
+                "API keys cannot be checked at the moment. Please try again later.",
+                status=503,
+                type="server_error",
+                code="keys_stale",
+                headers=(("retry-after", RETRY_S),),
+            )
+        return self._index.find(text)
+
+    def subject_key(self, tenant: str) -> bytes:
+        """What the pseudonyms of a tenant are made with."""
+        return self._subject_keys[tenant]
+
+    async def refresh(self) -> None:
+        """Take in what has changed; cheap if nothing has."""
+        stamps = self._stamps()
+        if stamps != self._seen:
+            await asyncio.to_thread(self._load, stamps)
+
+    def _stamps(self) -> tuple[FileStamp, ...]:
+        places = (cache_file(self._home), confirmation_file(self._home), tombstone_folder(self._home))
+        return tuple(read_stamp(path) for path in places)
+
+    def _load(self, stamps: tuple[FileStamp, ...]) -> None:
+        """A copy that cannot be read leaves the keys as they are but for revoked ones, and is said once in the log."""
+        copy, _, folder = stamps
+        if (copy, folder) != (self._seen[0], self._seen[2]):
+            try:
+                self._cache, self.problem = read_cache(self._home), ""
+            except InputError as error:
+                if str(error) != self.problem:
+                    log.error("keys are not brought up to date: %s", error)
+                self.problem = str(error)
+            self._build_index(read_revoked_ids(self._home))
+        self._confirmed_at = read_confirmation(self._home)
+        self._seen = stamps
+
+    def _build_index(self, revoked: frozenset[str]) -> None:
+        peppers = unwrap_all(self._root, self._cache.of_kind(PEPPER))
+        subjects = unwrap_all(self._root, self._cache.of_kind(SUBJECT_INDEX))
+        keys = [record for record in self._cache.keys if record.id not in revoked]
+        self._index = KeyIndex(keys, {version: value for (_, version), value in peppers.items()})
+        self._subject_keys = {tenant: value for (tenant, _), value in subjects.items()}

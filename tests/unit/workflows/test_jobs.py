@@ -1,0 +1,91 @@
+"""The keeper's jobs: what runs, what is tried again, what waits for a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from steward.core.errors import Unavailable
+from steward.workflows.jobs import Job, JobRunner
+
+
+class Leases:
+    """A store of leases that says what it was asked."""
+
+    def __init__(self, free: bool = True, kept: bool = True) -> None:
+        self.free, self.kept, self.asked = free, kept, list[tuple[str, str, str, float]]()
+
+    def claim(self, name: str, holder: str, lease_s: float) -> bool:
+        self.asked.append(("claim", name, holder, lease_s))
+        return self.free
+
+    def finish(self, name: str, holder: str, next_in_s: float) -> bool:
+        self.asked.append(("finish", name, holder, next_in_s))
+        return self.kept
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def runner(clock: Clock, leases: Leases, *jobs: Job) -> JobRunner:
+    return JobRunner(jobs, leases, "me", clock)
+
+
+def counted(calls: list[str], name: str) -> Callable[[], None]:
+    return lambda: calls.append(name)
+
+
+def test_jobs_run_by_their_periods() -> None:
+    clock, calls = Clock(), list[str]()
+    jobs = [Job(name=name, period_s=period, run=counted(calls, name)) for name, period in (("a", 1.0), ("b", 2.0))]
+    kept = runner(clock, Leases(), *jobs)
+    assert kept.run_due() == 1.0 and calls == ["a", "b"]
+    clock.now = 101.0
+    kept.run_due()
+    assert calls == ["a", "b", "a"]
+
+
+def test_a_job_with_a_lease_runs_only_where_it_is_to_be_had() -> None:
+    calls = list[str]()
+    job = Job(name="a", period_s=60.0, run=counted(calls, "a"), lease_s=10.0)
+    taken = Leases(free=False)
+    runner(Clock(), taken, job).run_due()
+    assert calls == [] and taken.asked == [("claim", "a", "me", 10.0)]
+    free = Leases()
+    runner(Clock(), free, job).run_due()
+    assert calls == ["a"] and free.asked == [("claim", "a", "me", 10.0), ("finish", "a", "me", 60.0)]
+
+
+def test_a_job_that_outlives_its_lease_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    runner(Clock(), Leases(kept=False), Job(name="a", period_s=1.0, run=lambda: None, lease_s=0.1)).run_due()
+    assert "job a took longer than its lease of 0.1 s" in caplog.text
+
+
+def test_a_failure_holds_up_no_other_job_and_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock, calls, away = Clock(), list[str](), [True]
+
+    def fail() -> None:
+        if away[0]:
+            raise Unavailable("the store does not answer")
+
+    kept = runner(
+        clock,
+        Leases(),
+        Job(name="bad", period_s=1.0, run=fail),
+        Job(name="good", period_s=1.0, run=counted(calls, "good")),
+    )
+    for second in range(3):
+        clock.now = 100.0 + second
+        kept.run_due()
+    away[0], clock.now = False, 103.0
+    kept.run_due()
+    assert calls == ["good"] * 4
+    assert [record.message for record in caplog.records] == [
+        "job bad failed and is tried again: the store does not answer",
+        "job bad works again",
+    ]

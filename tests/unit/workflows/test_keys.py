@@ -1,0 +1,185 @@
+"""Keys in the store and this machine's copy of them, without a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from steward.core.errors import InputError, Refused, Unavailable, UnknownName
+from steward.core.identity import Principal, operator
+from steward.core.records import LimitSpec
+from steward.workflows import keys
+from steward.workflows.deployment import Deployment, find_deployment
+from steward.workflows.key_cache import cache_file, confirmation_file, read_cache, read_revoked_ids
+from steward.workflows.serve.worker_keys import WorkerKeys
+
+ME = operator(7)
+
+
+def create(home: Path, name: str = "k", actor: Principal = ME) -> keys.CreatedKey:
+    return keys.create(home, name, LimitSpec(requests_per_minute=3), 1.0, actor=actor)
+
+
+def worker(home: Path, now: float | None = None) -> WorkerKeys:
+    return WorkerKeys(find_deployment(home), *(() if now is None else (lambda: now,)))
+
+
+def break_store(home: Path) -> None:
+    """From now on the store is a server that is not there."""
+    (home / "run").mkdir(exist_ok=True)
+    (home.parent / "steward.yaml").write_text(
+        f"home: {home.name}\nstore: {{kind: postgresql, url: 'file:{home.parent / 'url'}'}}\n"
+    )
+    (home.parent / "url").write_text("postgresql://127.0.0.1:1/none")
+
+
+def test_a_key_that_was_created_is_found_with_its_limits_and_maker(tmp_path: Path) -> None:
+    made = create(tmp_path / "home")
+    found = worker(tmp_path / "home").find(made.key)
+    assert found is not None and (found.id, found.rpm, found.created_by) == (made.id, 3, "operator:7")
+    assert worker(tmp_path / "home").find(made.key[:-1] + "0") is None
+
+
+def test_a_key_belongs_to_its_makers_tenant(tmp_path: Path) -> None:
+    admin = Principal(kind="operator", id="1", tenant="acme", project="p")
+    made = create(tmp_path, actor=admin)
+    found = worker(tmp_path).find(made.key)
+    assert found is not None and (found.tenant, found.project) == ("acme", "p")
+    own = worker(tmp_path).subject_key("acme")
+    assert len(own) == 32 and own != worker(tmp_path).subject_key("default")
+
+
+def test_secrets_are_nowhere_in_the_home(tmp_path: Path) -> None:
+    made = create(tmp_path)
+    subject_key = worker(tmp_path).subject_key("default")
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        assert subject_key not in path.read_bytes() and made.key.encode() not in path.read_bytes()
+    assert cache_file(tmp_path).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_a_revoked_key_is_refused_and_remembers_who_revoked_it(tmp_path: Path, by: str) -> None:
+    made = create(tmp_path)
+    ended = keys.revoke(tmp_path, getattr(made, by), 9.0, actor=operator(8))
+    assert (ended.revoked_at, ended.revoked_by, ended.pending) == (9.0, "operator:8", False)
+    assert worker(tmp_path).find(made.key) is None and not read_revoked_ids(tmp_path)
+    with pytest.raises(UnknownName):
+        keys.revoke(tmp_path, made.id, 10.0, actor=ME)
+
+
+def test_an_unknown_key_names_the_known_ones(tmp_path: Path) -> None:
+    made = create(tmp_path)
+    with pytest.raises(UnknownName, match=made.id):
+        keys.revoke(tmp_path, "nobody", 1.0, actor=ME)
+
+
+def test_the_first_keys_file_goes_with_the_key(tmp_path: Path) -> None:
+    first, other = create(tmp_path, "first"), create(tmp_path, "other")
+    (tmp_path / "first-key").write_text(first.key)
+    keys.revoke(tmp_path, other.id, 1.0, actor=ME)
+    assert (tmp_path / "first-key").exists()
+    keys.revoke(tmp_path, "first", 1.0, actor=ME)
+    assert not (tmp_path / "first-key").exists()
+
+
+def test_a_worker_takes_in_changes(tmp_path: Path) -> None:
+    create(tmp_path)
+    running = worker(tmp_path)
+    made = create(tmp_path, "later")
+    assert running.find(made.key) is None
+    asyncio.run(running.refresh())
+    assert running.find(made.key) is not None
+
+
+def test_with_the_store_away_a_revocation_holds_here_and_is_passed_on(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    made = create(home)
+    running = worker(home)
+    break_store(home)
+    ended = keys.revoke(home, "k", 9.0, actor=ME)
+    asyncio.run(running.refresh())
+    assert ended.pending and ended.revoked_at == 9.0 and running.find(made.key) is None
+    with pytest.raises(Unavailable):
+        create(home, "another")
+    (tmp_path / "steward.yaml").unlink()
+    assert keys.prepare_home(home, 20.0) and not read_revoked_ids(home)
+    (kept,) = keys.list_keys(home)
+    assert (kept.revoked_at, kept.revoked_by) == (9.0, "operator:7") and worker(home).find(made.key) is None
+
+
+def test_a_damaged_copy_keeps_the_keys_says_so_and_still_revokes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, other = create(tmp_path), create(tmp_path, "other")
+    running = worker(tmp_path)
+    cache_file(tmp_path).write_text("{")
+    asyncio.run(running.refresh())
+    assert running.find(made.key) is not None and "keys.json" in running.problem and "keys.json" in caplog.text
+    (tmp_path / "keys-revoked").mkdir(exist_ok=True)
+    (tmp_path / "keys-revoked" / made.id).write_text("also damaged")
+    asyncio.run(running.refresh())
+    assert running.find(made.key) is None and running.find(other.key) is not None
+    (tmp_path / "keys-revoked" / made.id).unlink()
+    create(tmp_path, "third")  # writes the copy anew
+    asyncio.run(running.refresh())
+    assert running.problem == ""
+
+
+def test_keys_that_the_store_has_not_confirmed_for_too_long_are_503(tmp_path: Path) -> None:
+    made = create(tmp_path)
+    confirmed = float(confirmation_file(tmp_path).read_text())
+    assert worker(tmp_path, confirmed + 3600.0).find(made.key) is not None
+    with pytest.raises(Refused) as refused:
+        worker(tmp_path, confirmed + 3600.1).find(made.key)
+    assert (refused.value.status, refused.value.code) == (503, "keys_stale")
+
+
+def test_the_copy_is_written_anew_only_when_a_key_has_changed(tmp_path: Path) -> None:
+    create(tmp_path)
+    before = cache_file(tmp_path).stat().st_ino, read_cache(tmp_path).version
+    keys.prepare_home(tmp_path, 2.0)
+    assert (cache_file(tmp_path).stat().st_ino, read_cache(tmp_path).version) == before
+    create(tmp_path, "later")
+    assert read_cache(tmp_path).version > before[1]
+
+
+def test_another_root_key_is_refused_with_both_names(tmp_path: Path) -> None:
+    create(tmp_path)
+    (tmp_path / "root-key").write_bytes(bytes(32))
+    with pytest.raises(InputError, match=r"made with root key [0-9a-f]{32}, but this machine has [0-9a-f]{32}"):
+        create(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (LimitSpec(requests_per_minute=0), "--rpm 0: expected 1 to"),
+        (LimitSpec(tokens_per_minute=-1), "--tpm -1: expected 1 to"),
+        (LimitSpec(usd_per_day=-0.5), "--usd-per-day -0.5: expected 0 to"),
+        (LimitSpec(concurrent=2_000_000_000), "--concurrent 2000000000"),
+    ],
+)
+def test_limits_out_of_range_are_named(tmp_path: Path, limits: LimitSpec, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        keys.create(tmp_path, "k", limits, 1.0, actor=ME)
+    keys.create(tmp_path, "free", LimitSpec(usd_per_day=0.0, requests_per_minute=1), 1.0, actor=ME)
+
+
+@pytest.mark.parametrize(("name", "project", "team"), [("", None, None), ("k" * 201, None, None), ("k", " ", None)])
+def test_names_are_1_to_200_characters(tmp_path: Path, name: str, project: str | None, team: str | None) -> None:
+    with pytest.raises(InputError, match="expected 1 to 200 characters"):
+        keys.create(tmp_path, name, LimitSpec(), 1.0, actor=ME, project=project, team=team)
+
+
+def test_where_the_store_and_the_root_key_are(tmp_path: Path) -> None:
+    home = tmp_path / "data"
+    assert find_deployment(home) == Deployment(home=home)
+    settings = {"home": "data", "security": {"root": "env:ROOT"}, "keys": {"max_stale_s": 5.0}}
+    (tmp_path / "steward.yaml").write_text(json.dumps(settings))
+    assert find_deployment(home) == Deployment(home=home, root="env:ROOT", max_stale_s=5.0)
+    assert find_deployment(tmp_path / "another") == Deployment(home=tmp_path / "another")
+    assert msgspec.structs.replace(Deployment(home=home)).store_url() == f"sqlite:///{home}/steward.db"
