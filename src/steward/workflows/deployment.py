@@ -10,7 +10,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.secret import resolve
 from steward.security.rootkey import load_root_key
-from steward.settings import home_of, load
+from steward.settings import load_settings, resolve_home
 from steward.workflows.serve.plan import ServePlan, read_plan
 
 
@@ -47,8 +47,8 @@ def find_deployment(home: Path) -> Deployment:
     plan = home / "run" / "plan.json"
     if plan.exists():
         return deployment_of(read_plan(plan))
-    loaded = load(folder=home.parent)
-    if home_of(loaded) != home.absolute():
+    loaded = load_settings(folder=home.parent)
+    if resolve_home(loaded) != home.absolute():
         return Deployment(home=home)
     settings = loaded.settings
     return Deployment(
