@@ -35,7 +35,7 @@ from conftest import Deployment, mock
 from steward.core.records import Admitted, Settled
 from steward.gateway.ledger import decode_frames, writer_of
 from steward.gateway.middleware.identify import pseudonym
-from steward.workflows.deployment import find_deployment
+from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
 
 CLIENTS = 12

@@ -18,7 +18,7 @@ import pytest
 
 from conftest import Deployment, mock, run, until
 from steward.gateway.middleware.identify import pseudonym
-from steward.workflows.deployment import find_deployment
+from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
 
 HI = [{"role": "user", "content": "hi"}]

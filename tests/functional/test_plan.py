@@ -23,11 +23,11 @@ from steward.cli.main import app
 from steward.core.errors import StewardError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
 from steward.core.records import Admitted, LedgerRecord, Settled
-from steward.workflows.deployment import find_deployment
 from steward.workflows.plan.deployment import DeploymentSpec
 from steward.workflows.plan.forecast import forecast
 from steward.workflows.plan.home import save_plan
 from steward.workflows.plan.make import make_plan
+from steward.workflows.serve.deployment import find_deployment
 
 WANTED = ("--rate", "5", "--input", "1024", "--output", "256", "--ttft-p95", "800ms", "--tpot-p95", "50ms")
 TRUTH = msgspec.structs.replace(

@@ -52,7 +52,7 @@ def usage(
     if context.invoked_subcommand is not None:
         return
     now = time.time()
-    from steward.workflows.deployment import open_served_store
+    from steward.workflows.serve.deployment import open_served_store
 
     store = open_served_store(find_home(home))
     found = store.exchanges.usage(now - parse_span(since) if since else 0.0, now + 1, by.value, tenant=None)
@@ -138,7 +138,7 @@ def tail(
     """Show the latest requests, without their content."""
     import msgspec
 
-    from steward.workflows.deployment import open_served_store
+    from steward.workflows.serve.deployment import open_served_store
 
     store = open_served_store(find_home(home))
     screen = terminal()

@@ -29,8 +29,8 @@ from steward.monitoring.metrics import (
 )
 from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
-from steward.workflows.deployment import deployment_of
 from steward.workflows.gpus import Sampler
+from steward.workflows.serve.deployment import deployment_of
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.worker_reports import read_queue_depths

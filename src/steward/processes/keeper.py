@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
-from steward.workflows.deployment import Deployment, deployment_of
 from steward.workflows.jobs import JobRunner, list_jobs
 from steward.workflows.keys import open_keys
+from steward.workflows.serve.deployment import Deployment, deployment_of
 from steward.workflows.serve.plan import read_plan
 
 

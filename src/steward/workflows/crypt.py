@@ -14,7 +14,7 @@ from steward.core.errors import InputError
 from steward.core.secret import resolve
 from steward.security.filecrypt import Report, is_sealed, open_file, seal_file
 from steward.security.rootkey import derive
-from steward.workflows.deployment import find_deployment
+from steward.workflows.serve.deployment import find_deployment
 
 MAX_FERNET_BYTES: Final = 256 * 1024 * 1024  # a token is read whole
 _USE: Final = "sealed files"

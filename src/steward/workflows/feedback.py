@@ -8,8 +8,8 @@ import msgspec
 
 from steward.core.records import FeedbackReport
 from steward.gateway.feedback import FeedbackContent
-from steward.workflows.deployment import open_served_store
-from steward.workflows.sealing import opener
+from steward.workflows.sealing import make_opener
+from steward.workflows.serve.deployment import find_deployment, open_served_store
 
 
 class OpenedFeedback(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ def read_report(home: Path, since: float, limit: int) -> FeedbackReport:
 
 def open_contents(home: Path, found: FeedbackReport) -> list[OpenedFeedback]:
     """The content of the report's rows. :raises InputError: it does not open under this home's root key"""
-    unseal = opener(home)
+    unseal = make_opener(find_deployment(home).root_key())
     store = open_served_store(home)
     try:
         records = store.feedback.read_sealed([row.id for row in found.last if row.has_content], tenant=None)

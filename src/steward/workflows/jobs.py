@@ -17,10 +17,10 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import StewardError
 from steward.core.schedule import Schedule
 from steward.core.stores import JobStore
-from steward.workflows.deployment import Deployment
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.sealing import SPOOL
+from steward.workflows.serve.deployment import Deployment
 
 log = logging.getLogger(__name__)
 

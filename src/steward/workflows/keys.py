@@ -17,8 +17,8 @@ from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key
-from steward.workflows.deployment import Deployment, find_deployment
 from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, read_cache
+from steward.workflows.serve.deployment import Deployment, find_deployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, check_root, ensure_secret, unwrap_all
 from steward.workflows.upgrade import import_local_store, upgrade_home
 

@@ -20,7 +20,7 @@ from steward.gateway.reconcile import (
     match_model,
     read_export,
 )
-from steward.workflows.deployment import deployment_of
+from steward.workflows.serve.deployment import deployment_of
 from steward.workflows.serve.plan import ServePlan, read_plan
 
 

@@ -18,7 +18,7 @@ from steward.core.errors import InputError
 from steward.core.files import hold_lock
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.keys import KeyRecord
-from steward.workflows.deployment import Deployment
+from steward.workflows.serve.deployment import Deployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, ensure_secret, unwrap_secret
 
 MIGRATED: Final = ".migrated"

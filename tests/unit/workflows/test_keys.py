@@ -13,8 +13,8 @@ from steward.core.errors import InputError, Refused, Unavailable, UnknownName
 from steward.core.identity import Principal, operator
 from steward.core.records import LimitSpec
 from steward.workflows import keys
-from steward.workflows.deployment import Deployment, find_deployment
 from steward.workflows.key_cache import cache_file, confirmation_file, read_cache, read_revoked_ids
+from steward.workflows.serve.deployment import Deployment, find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
 
 ME = operator(7)

@@ -16,10 +16,10 @@ from steward.core.identity import operator
 from steward.core.records import LimitSpec
 from steward.gateway.middleware.identify import pseudonym
 from steward.workflows import keys
-from steward.workflows.deployment import Deployment, find_deployment
 from steward.workflows.drain import drain_once
 from steward.workflows.keys import open_keys
 from steward.workflows.prompts import find
+from steward.workflows.serve.deployment import Deployment, find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
 
 ARCHIVE = Path(__file__).parents[2] / "homes" / "892f299" / "home.tar.gz"

@@ -9,8 +9,8 @@ from typing import Final
 
 from steward.capacity.headroom import DAY_S, HOUR_S, HeadroomStatus, HourlyTraffic, assess_headroom
 from steward.core.errors import Unavailable
-from steward.workflows.deployment import deployment_of
 from steward.workflows.plan.home import read_plan
+from steward.workflows.serve.deployment import deployment_of
 from steward.workflows.serve.plan import read_plan as read_serving_plan
 
 SEEN_DAYS: Final = 60

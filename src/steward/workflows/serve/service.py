@@ -25,9 +25,9 @@ from steward.gateway.ledger import LedgerWriter
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import QueueDepth, collect_depths
 from steward.security.authenticator import KeyAuthenticator
-from steward.workflows.deployment import deployment_of
-from steward.workflows.sealing import SPOOL, sealer
+from steward.workflows.sealing import SPOOL, make_sealer
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
+from steward.workflows.serve.deployment import deployment_of
 from steward.workflows.serve.model_versions import read_versions
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.readiness import Readiness, find_lack
@@ -52,7 +52,7 @@ class WorkerService:
         self._keys = WorkerKeys(deployment_of(plan))
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
-        self._seal = sealer(self.home)
+        self._seal = make_sealer(deployment_of(plan).root_key())
         self._rejections = RejectionCounter()
         self._parts = WorkerParts(self._keys.subject_key, self._ledger, make_limiter(plan), {}, guards)
         self._tasks: list[asyncio.Task[None]] = []

@@ -12,7 +12,6 @@ from steward.core.errors import InputError, Refused
 from steward.core.files import FileStamp, read_stamp
 from steward.core.keys import KeyRecord
 from steward.security.keys import KeyIndex
-from steward.workflows.deployment import Deployment
 from steward.workflows.key_cache import (
     KeyCache,
     cache_file,
@@ -22,6 +21,7 @@ from steward.workflows.key_cache import (
     read_revoked_ids,
     tombstone_folder,
 )
+from steward.workflows.serve.deployment import Deployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, unwrap_all
 
 log = logging.getLogger(__name__)
