@@ -26,6 +26,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import GuardedStream, guard_answer, guard_request
 from steward.gateway.models import ModelEntry
+from steward.gateway.output_limits import declared_maximum
 from steward.gateway.relay import Outgoing, Relay, build_outgoing, convert_answer, convert_error, parse_early_error
 from steward.gateway.sse import event_data
 from steward.gateway.upstream_errors import read_upstream_error
@@ -58,7 +59,7 @@ def request_target(data: bytes) -> None:
         try:
             exchange.request = decode_request(endpoint, data)
             exchange.request.content_bytes()
-            assert (exchange.request.output_limit() or 1) < 2**63
+            assert (declared_maximum(exchange.request, endpoint) or 1) < 2**63
             guard_request([Passing()], exchange)
             json.loads(build_outgoing(exchange, ENTRY).body)
         except Refused as error:

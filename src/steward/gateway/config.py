@@ -27,6 +27,7 @@ QUEUE: Final = QueuePlan()
 TARGET: Final = Target("")
 ROUTE: Final = Route("", ())
 PRICES: Final = Prices(input=0, output=0)
+LIMIT_TABLE: Final = LimitTable()
 
 
 class HealthConfig(Section):
@@ -145,6 +146,10 @@ class ModelConfig(Section):
     )
     price: PriceConfig | None = Field(
         None, description="what its tokens cost; the shipped list price of a known provider by default, else none"
+    )
+    direct: bool | None = Field(
+        None,
+        description="whether clients may ask for it by name; by default unless a route with a prompt uses it",
     )
     context: int = Field(2048, ge=64, description="embedded: tokens per slot")
     slots: int = Field(8, ge=1, le=256, description="embedded: requests at the same time")
@@ -278,6 +283,11 @@ class LimitsConfig(Section):
     default: LimitConfig = Field(LimitConfig(), description="of each key, where it has none of its own")
     teams: dict[str, LimitConfig] = Field(default={}, description="by the team of the key: all its keys together")
     models: dict[str, LimitConfig] = Field(default={}, description="by model or route, all keys together")
+    max_output_tokens: int = Field(
+        LIMIT_TABLE.max_output_tokens,
+        ge=1,
+        description="of an answer that is not streamed and names no maximum, where tokens or money are limited",
+    )
     valkey: SecretReference | None = Field(
         None, description="env:NAME or file:PATH of a redis:// URL, to share the counts between machines"
     )
@@ -294,4 +304,5 @@ class LimitsConfig(Section):
             default=self.default.spec(),
             teams={name: item.spec() for name, item in self.teams.items()},
             models={name: item.spec() for name, item in self.models.items()},
+            max_output_tokens=self.max_output_tokens,
         )

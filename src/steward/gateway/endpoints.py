@@ -135,6 +135,8 @@ async def serve_exchange(request: HttpRequest, service: GatewayService, rejectio
             answer = request.refusal(error)
             answer.headers += _retry_headers(exchange, answer)
         answer.headers.extend(_limit_headers(exchange))
+        if exchange.enforced_maximum is not None:
+            answer.headers.append((b"x-steward-max-output-tokens", str(exchange.enforced_maximum).encode()))
         begun = True
         if answer.stream is None:
             stop_watching()

@@ -21,8 +21,9 @@ from typing import Final
 from steward.core.identity import NOBODY, Caller
 from steward.core.records import Attempt, Decision, Settled
 from steward.gateway.answer import Answer
+from steward.gateway.output_limits import declared_maximum
 from steward.gateway.prompts import Prompt
-from steward.gateway.wire import COMMON_OUTPUT_TOKENS, Request, TokenUsage
+from steward.gateway.wire import COMMON_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS, Request, TokenUsage
 
 EVENT_FRAME_BYTES: Final = 1024  # of an event without its text: 150 to 400 in the three dialects
 
@@ -45,9 +46,11 @@ class Exchange:
         "cut_off",
         "decision",
         "endpoint",
+        "enforced_maximum",
         "event_bytes",
         "events",
         "failed",
+        "fields",
         "guards",
         "headers",
         "model",
@@ -61,6 +64,7 @@ class Exchange:
         "route",
         "route_version",
         "settled",
+        "shortened",
         "shortest_event",
         "started",
         "subject",
@@ -94,6 +98,7 @@ class Exchange:
         self.route_version = 0
         # identify
         self.request: Request = Request(model="")
+        self.fields: frozenset[str] = frozenset()  # names of the body's top-level fields
         self.subject: str | None = None
         self.conversation: str | None = None
         # choose_prompt
@@ -105,6 +110,7 @@ class Exchange:
         self.reserved_input = 0
         self.reserved_output = COMMON_OUTPUT_TOKENS
         self.reserved_usd: float | None = None
+        self.enforced_maximum: int | None = None  # tokens of one answer, where the request declares none
         # settle
         self.settled: Settled | None = None
         # guard
@@ -124,6 +130,7 @@ class Exchange:
         self._input_estimate: int | None = None
         self.failed = False
         self.truncated = False
+        self.shortened = False  # the answer ended at a maximum, not by itself
 
     def when_ended(self, answer: Answer, finish: Callable[[], None]) -> None:
         """Call `finish` once, when `answer` has ended, however it ends: a whole one has now, a stream will."""
@@ -162,6 +169,11 @@ class Exchange:
         """
         around = min(self.shortest_event, EVENT_FRAME_BYTES)
         return self.events + max(0, self.event_bytes - self.events * around) // 4
+
+    def reserved_output_limit(self) -> int:
+        """What an answer cannot pass that ended by itself: the maximum that was declared or enforced."""
+        declared = declared_maximum(self.request, self.endpoint)
+        return declared or self.enforced_maximum or MAX_OUTPUT_TOKENS
 
     @property
     def streamed(self) -> bool:

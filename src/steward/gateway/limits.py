@@ -17,12 +17,6 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller
 from steward.core.records import Decision, LimitSpec, Scope
 from steward.gateway.pricing.prices import Prices, find_ceiling
-from steward.gateway.wire import COMMON_OUTPUT_TOKENS
-
-QUANTILE: Final = 0.95
-_STEPS: Final = 4  # buckets for each doubling: a bucket's upper edge is at most 19 % above its content
-_BUCKETS: Final = 20 * _STEPS
-_DECAY_AT: Final = 1000.0  # answers after which old ones begin to count half
 
 
 class LimitTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +25,7 @@ class LimitTable(msgspec.Struct, frozen=True, kw_only=True):
     default: LimitSpec = LimitSpec()
     teams: Mapping[str, LimitSpec] = {}
     models: Mapping[str, LimitSpec] = {}
+    max_output_tokens: int = 4096  # of a whole answer that declares no maximum, where tokens or money count
 
 
 def merge_limits(own: LimitSpec, default: LimitSpec) -> LimitSpec:
@@ -56,50 +51,6 @@ def list_scopes(caller: Caller, route: str, table: LimitTable) -> tuple[Scope, .
 def counts_tokens(scopes: Iterable[Scope]) -> bool:
     """Whether a request's length matters to any scope."""
     return any(scope.limits.tokens_per_minute is not None or scope.limits.has_budget() for scope in scopes)
-
-
-class OutputLengths:
-    """The upper quantile of one route's answer lengths, learned as they come: what an undeclared maximum reserves.
-
-    A histogram with four buckets for each doubling; counts halve when they exceed 1,000, so that it follows a route
-    whose answers change.
-
-    >>> lengths = OutputLengths()
-    >>> for tokens in range(1, 101): lengths.add(tokens)
-    >>> 95 <= lengths.quantile() <= 95 * 1.19
-    True
-    """
-
-    def __init__(self) -> None:
-        self._counts = [0.0] * _BUCKETS
-        self._total = 0.0
-
-    def add(self, tokens: int) -> None:
-        self._counts[_bucket(tokens)] += 1
-        self._total += 1
-        if self._total > _DECAY_AT:
-            self._counts = [count / 2 for count in self._counts]
-            self._total /= 2
-
-    def quantile(self) -> int:
-        """Tokens; a common length until twenty answers are known."""
-        if self._total < 20:
-            return COMMON_OUTPUT_TOKENS
-        needed = QUANTILE * self._total
-        for bucket, count in enumerate(self._counts):
-            needed -= count
-            if needed <= 1e-9:
-                return _edge(bucket)
-        return _edge(_BUCKETS - 1)
-
-
-def _bucket(tokens: int) -> int:
-    return min(_BUCKETS - 1, math.ceil(math.log2(tokens) * _STEPS)) if tokens > 1 else 0
-
-
-def _edge(bucket: int) -> int:
-    """The longest answer of a bucket."""
-    return math.floor(2 ** (bucket / _STEPS) + 1e-9)
 
 
 def max_price(models: Sequence[tuple[str, Prices | None]]) -> tuple[float, float]:

@@ -30,6 +30,9 @@ from steward.gateway.wire import invalid, name_version, rewrite, upstream_failed
 DONE: Final = b"data: [DONE]\n\n"
 EMBEDDINGS: Final = "/v1/embeddings"
 _TOO_LONG: Final = re.compile(rb"input \((\d+) tokens\) is too large.*batch size: (\d+)\)")  # llama.cpp, as a 500
+_SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the three dialects
+    rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
+)
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
 _TOOL_CALLS: Final = b'"tool_calls"'
 ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
@@ -112,6 +115,7 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
     envelope = dialects.find_dialect(outgoing.endpoint).envelope(body)
     exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
     exchange.answered_by = name_version(envelope.model, envelope.system_fingerprint)
+    exchange.shortened = _SHORTENED.search(body) is not None
     if outgoing.translation is None:
         return Answer(200, body)
     try:
@@ -238,6 +242,7 @@ class Relay:
         self._exchange.upstream_id = self.scanner.upstream_id
         self._exchange.answered_by = self.scanner.answered_by
         self._exchange.failed = self._exchange.failed or self.scanner.failed
+        self._exchange.shortened = self.scanner.shortened
         return b"".join(out)
 
     def _relay_event(self, event: bytes, out: list[bytes]) -> None:

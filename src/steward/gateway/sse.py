@@ -16,6 +16,7 @@ from steward.gateway.wire import TokenUsage, chunk_decoder, name_version
 
 # Two line ends in a row. A CR at the end of what has arrived may be half of a CRLF, so it waits.
 _END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
+_SHORTENED: Final = re.compile(rb'"finish_reason"\s*:\s*"length"')
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
@@ -56,6 +57,7 @@ class Scanner:
         self.answered_by: str | None = None  # the model's name and fingerprint, as the upstream spells them
         self.failed = False
         self.finishes = 0  # choices that said why they ended
+        self.shortened = False  # one of them ended at a maximum
         self.done = False
         self.only_usage = False  # the event looked at last carries usage and no choice
 
@@ -114,7 +116,9 @@ class Scanner:
     def inspect(self, event: bytes) -> None:
         """Take from `event` what metering must know."""
         self.only_usage = False
-        self.finishes += len(_FINISHED.findall(event))
+        if finishes := len(_FINISHED.findall(event)):
+            self.finishes += finishes
+            self.shortened = self.shortened or _SHORTENED.search(event) is not None
         if self.upstream_id is None or _USAGE.search(event) or _ERROR.search(event):
             self._parse(event_data(event))
         elif b"[DONE]" in event and event_data(event).startswith(b"[DONE]"):

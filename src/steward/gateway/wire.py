@@ -61,12 +61,6 @@ class Request(msgspec.Struct):
         sizes = [measure_media(part) for part in parts]
         return MediaSize(sum(size.raw_bytes for size in sizes), sum(size.tokens for size in sizes))
 
-    def output_limit(self) -> int | None:
-        """The most tokens that all choices together may have, where the request declares it."""
-        declared = (self.max_completion_tokens, self.max_output_tokens, self.max_tokens)
-        limit = next((value for value in declared if value is not None), None)
-        return None if limit is None else limit * self.choices()
-
     def choices(self) -> int:
         """How many answers are made: for /v1/completions so many for each prompt of a list."""
         return max(1, self.n or 1, self.best_of or 1) * self._prompts()

@@ -15,8 +15,10 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller, Principal
 from steward.core.records import LimitSpec, Settled
 from steward.gateway.answer import Answer
+from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.exchange import Exchange
-from steward.gateway.limits import LimitTable, OutputLengths
+from steward.gateway.field_names import read_field_names
+from steward.gateway.limits import LimitTable
 from steward.gateway.middleware import admit
 from steward.gateway.models import ModelEntry
 from steward.gateway.pricing.prices import Prices
@@ -48,7 +50,7 @@ class Endless:
 def exchange(number: int = 0, **fields: Any) -> Exchange:
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "hi"}], **fields}).encode()
     made = Exchange(f"req_{number}", "/v1/chat/completions", {}, body, time.time(), time.perf_counter(), CALLER)
-    made.request = decode_request(made.endpoint, body)
+    made.request, made.fields = decode_request(made.endpoint, body), read_field_names(body)
     return made
 
 
@@ -61,7 +63,7 @@ def serve(tmp_path: Path, limits: LimitSpec, inner: Any, *asked: Exchange) -> li
 
     async def whole() -> list[Answer | Refused]:
         limiter = LocalLimiter(tmp_path)
-        handle = admit(limiter, LimitTable(default=limits), build_routes([], ["m"]), MODELS, {})(inner)
+        handle = admit(limiter, LimitTable(default=limits), build_routes([], ["m"]), MODELS, AnswerLengths())(inner)
         answers: list[Answer | Refused] = []
         for one in asked:
             try:
@@ -89,7 +91,7 @@ def test_an_undeclared_length_is_bounded_where_tokens_count(tmp_path: Path) -> N
 
     serve(tmp_path, LimitSpec(tokens_per_minute=10_000), inner, exchange(), exchange(1, max_tokens=7))
     serve(tmp_path, LimitSpec(requests_per_minute=100), inner, exchange(2))
-    assert seen == [256, None, None]
+    assert seen == [4096, None, None]
 
 
 def test_what_is_turned_away_behind_it_leaves_no_trace(tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_a_limit_server_that_is_gone_lets_nothing_through(tmp_path: Path) -> Non
         limiter = ValkeyLimiter(f"unix://{tmp_path}/nothing")
         table_ = LimitTable(default=LimitSpec(requests_per_minute=1))
         try:
-            await admit(limiter, table_, build_routes([], ["m"]), MODELS, {})(inner)(exchange())
+            await admit(limiter, table_, build_routes([], ["m"]), MODELS, AnswerLengths())(inner)(exchange())
         except Refused as error:
             return error
         finally:
@@ -155,7 +157,7 @@ def test_a_limit_server_that_is_gone_lets_nothing_through(tmp_path: Path) -> Non
 
 
 def test_lengths_are_learned_from_whole_answers(tmp_path: Path) -> None:
-    lengths: dict[str, OutputLengths] = {}
+    lengths = AnswerLengths()
 
     async def inner(one: Exchange) -> Answer:
         one.settled = settled(40)
@@ -171,4 +173,4 @@ def test_lengths_are_learned_from_whole_answers(tmp_path: Path) -> None:
         await limiter.close()
 
     asyncio.run(whole())
-    assert 40 <= lengths["m"].quantile() <= 48
+    assert 40 <= lengths.quantile("k", "m") <= 48

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from steward.core.errors import Refused
@@ -11,7 +9,6 @@ from steward.core.identity import Caller, Principal
 from steward.core.records import Decision, LimitSpec, Scope
 from steward.gateway.limits import (
     LimitTable,
-    OutputLengths,
     limit_headers,
     limit_refusal,
     list_scopes,
@@ -19,7 +16,6 @@ from steward.gateway.limits import (
     merge_limits,
 )
 from steward.gateway.pricing.prices import Prices
-from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
 KEY = Caller(principal=Principal(kind="key", id="k1", team="shop"), limits=LimitSpec(requests_per_minute=5))
 
@@ -33,26 +29,6 @@ def test_scopes_are_those_with_limits() -> None:
     table = LimitTable(teams={"shop": LimitSpec(concurrent=2)}, models={"big": LimitSpec(), "small": LimitSpec()})
     assert [scope.name for scope in list_scopes(KEY, "big", table)] == ["key:k1", "team:shop"]
     assert list_scopes(Caller(principal=Principal(kind="key", id="k2")), "other", table) == ()
-
-
-def test_learned_lengths_are_an_upper_quantile() -> None:
-    """Against the 95th of 100 sorted values, to one bucket (19 %) above."""
-    r = random.Random(0)
-    values = sorted(r.randint(1, 900) for _ in range(100))
-    lengths = OutputLengths()
-    assert lengths.quantile() == COMMON_OUTPUT_TOKENS
-    for value in values:
-        lengths.add(value)
-    assert values[94] <= lengths.quantile() <= values[94] * 1.2
-
-
-def test_learned_lengths_follow_a_route_that_changes() -> None:
-    lengths = OutputLengths()
-    for _ in range(2000):
-        lengths.add(1000)
-    for _ in range(4000):
-        lengths.add(10)
-    assert lengths.quantile() < 15
 
 
 CHEAP = Prices(input=1.0, output=2.0)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.core.errors import Refused
+from steward.gateway.output_limits import declared_maximum
 from steward.gateway.wire import decode_answer, decode_request, error_body, rewrite, with_usage
 
 CHAT = "/v1/chat/completions"
@@ -37,7 +38,7 @@ def test_null_is_as_good_as_missing(endpoint: str, field: str) -> None:
 )
 def test_what_a_completion_may_cost_counts_prompts_and_best_of(prompt: str, more: str, choices: int) -> None:
     body = f'{{"model": "m", "max_tokens": 10, "prompt": {prompt}{more}}}'.encode()
-    assert decode_request("/v1/completions", body).output_limit() == 10 * choices
+    assert declared_maximum(decode_request("/v1/completions", body), "/v1/completions") == 10 * choices
     with pytest.raises(Refused, match="best_of must be between 1 and 128"):
         decode_request("/v1/completions", b'{"model": "m", "prompt": "a", "best_of": 129}')
 
@@ -67,5 +68,6 @@ def test_stream_options_of_the_client_stay() -> None:
 def test_anthropics_user_and_every_declared_maximum_are_read() -> None:
     body = b'{"model":"m","max_tokens":7,"messages":[],"system":"abcd","metadata":{"user_id":"u"}}'
     request = decode_request("/v1/messages", body)
-    assert (request.user, request.output_limit(), request.content_bytes()) == ("u", 7, 8)
-    assert decode_request("/v1/responses", b'{"model":"m","input":"","max_output_tokens":3}').output_limit() == 3
+    assert (request.user, declared_maximum(request, "/v1/messages"), request.content_bytes()) == ("u", 7, 8)
+    request = decode_request("/v1/responses", b'{"model":"m","input":"","max_output_tokens":3}')
+    assert declared_maximum(request, "/v1/responses") == 3

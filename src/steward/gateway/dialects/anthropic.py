@@ -45,8 +45,13 @@ class _MessageEnvelope(msgspec.Struct):
     usage: MessageUsage | None = None
 
 
+class _Delta(msgspec.Struct):
+    stop_reason: str | None = None
+
+
 class _MessageEvent(msgspec.Struct):
     type: str = ""
+    delta: _Delta | None = None
     message: _MessageEnvelope | None = None
     usage: MessageUsage | None = None
 
@@ -115,6 +120,7 @@ class _MessageScanner(Scanner):
             self._add(seen.message.usage)
         elif seen.type == "message_delta":
             self._add(seen.usage)
+            self.shortened = seen.delta is not None and seen.delta.stop_reason == "max_tokens"
         elif seen.type == "message_stop":
             self.finishes, self.done = 1, True
         elif seen.type == "error":

@@ -89,6 +89,7 @@ class _ResponseScanner(Scanner):
             self.usage = normalise_usage(seen.response.usage) if seen.response.usage else self.usage
         if seen.type in _ENDS:
             self.finishes, self.done = 1, True
+            self.shortened = seen.type == "response.incomplete"
         self.failed = self.failed or seen.type in ("error", "response.failed") or seen.error is not msgspec.UNSET
 
     def is_output(self, event: bytes) -> bool:

@@ -17,10 +17,10 @@ from steward.core.identity import Caller
 from steward.core.records import Reservation, Scope
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
+from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.limits import (
     LimitTable,
-    OutputLengths,
     cost_usd,
     counts_tokens,
     cut_off_error,
@@ -29,17 +29,12 @@ from steward.gateway.limits import (
     max_price,
 )
 from steward.gateway.models import ModelEntry
+from steward.gateway.output_limits import OWN_MAXIMUM, declared_maximum, fit_maximum, refuse_other_maxima
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.routing import Route, find_route
 from steward.gateway.running_estimate import RunningEstimate
 from steward.gateway.wire import rewrite
 
-MAXIMUM: Final = {  # where a request declares the most output tokens it may get
-    "/v1/chat/completions": "max_completion_tokens",
-    "/v1/completions": "max_tokens",
-    "/v1/responses": "max_output_tokens",
-    "/v1/messages": "max_tokens",
-}
 EXTENSION: Final = 64  # tokens that a stream reserves further at least, where it runs past what it had
 
 
@@ -48,9 +43,9 @@ def admit(
     table: LimitTable,
     routes: Mapping[str, Route],
     models: Mapping[str, ModelEntry],
-    lengths: dict[str, OutputLengths],
+    lengths: AnswerLengths,
 ) -> Middleware:
-    """Reserve, and settle. `lengths` is what is known of each route's answers; it grows here."""
+    """Reserve, and settle. `lengths` is what is known of each key's answers; it grows here."""
     settling: set[asyncio.Task[None]] = set()
     known = _Scopes(table)
     prices = _Prices(models)
@@ -60,7 +55,7 @@ def admit(
             found = find_route(routes, exchange.request.model)
             exchange.route = found.name
             scopes = known.of(exchange.caller, found.name)
-            price = _size(exchange, found, scopes, prices, lengths)
+            price = _size(exchange, found, scopes, prices, lengths, table.max_output_tokens)
             if not scopes:
                 answer = await inner(exchange)
                 exchange.when_ended(answer, lambda: _learn(exchange, lengths))
@@ -138,37 +133,44 @@ def _size(
     route: Route,
     scopes: tuple[Scope, ...],
     prices: _Prices,
-    lengths: Mapping[str, OutputLengths],
+    lengths: AnswerLengths,
+    configured: int,
 ) -> tuple[float, float]:
     """Note what the request may use at most. -> USD per million input and output tokens, 0 where money is no matter.
 
-    :raises Refused: a money budget and a model without a price
+    :raises Refused: a money budget and a model without a price, a field that hides how long the answer may be
     """
-    declared = exchange.request.output_limit()
+    declared = declared_maximum(exchange.request, exchange.endpoint)
+    counted = counts_tokens(scopes)
+    if counted:
+        refuse_other_maxima(exchange.fields, exchange.body, exchange.endpoint)
+    exchange.reserved_input = exchange.estimate_input()
+    price = prices.of(route)
+    if price is None and any(scope.limits.has_budget() for scope in scopes):
+        max_price(prices.list_prices(route))  # refuses, and names the model
     if exchange.endpoint == "/v1/embeddings":
         exchange.reserved_output = 0
     elif declared is not None:
         exchange.reserved_output = declared
-    elif route.name in lengths:
-        exchange.reserved_output = lengths[route.name].quantile() * exchange.request.choices()
-    exchange.reserved_input = exchange.estimate_input()
-    price = prices.of(route)
+    elif counted and not exchange.streamed:
+        exchange.reserved_output = _enforce(exchange, scopes, price or (0.0, 0.0), configured)
+    else:
+        learned = lengths.quantile(exchange.caller.principal.id, route.name)
+        exchange.reserved_output = learned * exchange.request.choices()
     if price is None:
-        if any(scope.limits.has_budget() for scope in scopes):
-            max_price(prices.list_prices(route))  # refuses, and names the model
         return 0.0, 0.0
     exchange.reserved_usd = cost_usd(exchange.reserved_input, exchange.reserved_output, price)
-    if declared is None and not exchange.streamed and counts_tokens(scopes):
-        _enforce(exchange)
     return price
 
 
-def _enforce(exchange: Exchange) -> None:
-    """A whole answer cannot be cut off, so its length is bounded by what was reserved."""
-    field = MAXIMUM.get(exchange.endpoint)
-    if field is not None:
-        each = max(1, exchange.reserved_output // exchange.request.choices())
-        exchange.body = rewrite(exchange.body, {field: each})
+def _enforce(exchange: Exchange, scopes: tuple[Scope, ...], prices: tuple[float, float], configured: int) -> int:
+    """A whole answer cannot be cut off in the middle, so it gets a maximum, which a header tells. -> tokens of all
+    answers together"""
+    own, choices = OWN_MAXIMUM.get(exchange.endpoint), exchange.request.choices()
+    exchange.enforced_maximum = fit_maximum(configured, exchange.reserved_input, scopes, prices, choices)
+    if own is not None:
+        exchange.body = rewrite(exchange.body, {own[0]: exchange.enforced_maximum})
+    return exchange.enforced_maximum * choices
 
 
 async def _reserve(limiter: Limiter, exchange: Exchange, scopes: tuple[Scope, ...]) -> Reservation:
@@ -209,11 +211,13 @@ def _later(settling: set[asyncio.Task[None]], release: Coroutine[Any, Any, None]
     task.add_done_callback(settling.discard)
 
 
-def _learn(exchange: Exchange, lengths: dict[str, OutputLengths]) -> None:
+def _learn(exchange: Exchange, lengths: AnswerLengths) -> None:
+    """Only from an answer that ended by itself: one that met a maximum says nothing of how long answers become."""
     record = exchange.settled
-    if record is not None and record.outcome == "ok" and record.output_tokens:
-        each = record.output_tokens // exchange.request.choices()
-        lengths.setdefault(exchange.route, OutputLengths()).add(each)
+    if record is None or record.outcome != "ok" or exchange.shortened or record.estimated:
+        return
+    if exchange.request.choices() == 1 and 0 < record.output_tokens < exchange.reserved_output_limit():
+        lengths.learn(exchange.caller.principal.id, exchange.route, record.output_tokens)
 
 
 class _ReservedTokens:

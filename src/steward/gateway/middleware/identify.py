@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Callable
+from typing import Final
 
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
-from steward.gateway.wire import decode_request
+from steward.gateway.field_names import read_field_names
+from steward.gateway.wire import Request, decode_request
+
+LARGE_BYTES: Final = 256 * 1024  # of a body that is read in a thread
 
 
 def identify(subject_key: Callable[[str], bytes]) -> Middleware:
@@ -19,7 +24,11 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            exchange.request = decode_request(exchange.endpoint, exchange.body)
+            if len(exchange.body) < LARGE_BYTES:
+                exchange.request, exchange.fields = _read(exchange.endpoint, exchange.body)
+            else:  # a while for the processor: others shall not wait for it
+                read = asyncio.to_thread(_read, exchange.endpoint, exchange.body)
+                exchange.request, exchange.fields = await read
             headers, request = exchange.headers, exchange.request
             subject = headers.get("x-steward-subject") or request.safety_identifier or request.user
             key = subject_key(exchange.tenant)
@@ -30,6 +39,10 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
         return handle
 
     return wrap
+
+
+def _read(endpoint: str, body: bytes) -> tuple[Request, frozenset[str]]:
+    return decode_request(endpoint, body), read_field_names(body)
 
 
 def pseudonym(key: bytes, project: str, value: str | None) -> str | None:

@@ -11,10 +11,10 @@ from steward.adapters.limits.local import LocalLimiter
 from steward.core.errors import InputError
 from steward.core.extend import Guard, Limiter
 from steward.core.secret import resolve
+from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.exchange import Handler, Middleware
 from steward.gateway.health import HealthTracker
 from steward.gateway.ledger import LedgerWriter
-from steward.gateway.limits import OutputLengths
 from steward.gateway.middleware import (
     Shadows,
     admit,
@@ -29,11 +29,12 @@ from steward.gateway.middleware import (
 )
 from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
-from steward.gateway.routing import Route, build_routes
+from steward.gateway.routing import Route
 from steward.privacy.guard import make_guard
 from steward.security.rootkey import derive, load_root_key
 from steward.workflows.serve.engines import list_endpoints, make_engines
 from steward.workflows.serve.plan import ServePlan
+from steward.workflows.serve.routes import list_routes
 
 SHADOWS: Final = 8  # copies under way in one worker
 
@@ -71,7 +72,7 @@ class WorkerParts(NamedTuple):
     subject_key: Callable[[str], bytes]  # by tenant
     ledger: LedgerWriter
     limiter: Limiter
-    answer_lengths: dict[str, OutputLengths]
+    answer_lengths: AnswerLengths
     guards: tuple[Guard, ...] = ()  # beside those that the settings ask for
 
 
@@ -82,7 +83,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     """
     engines = make_engines(plan, before.plan if before else None, before.engines if before else {})
     models = _list_models(plan, engines)
-    routes = build_routes(plan.routes, [model.name for model in plan.models])
+    routes = list_routes(plan)
     health = HealthTracker(plan.health, models, before.health if before is not None else None)
     shadows = Shadows(settle(parts.ledger, models)(call(models)), SHADOWS)
     lines: dict[str, RouteQueue] = {}

@@ -7,12 +7,14 @@ import hmac
 import json
 import os
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+import msgspec
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.secret import Secret, resolve
-from steward.gateway.config import ModelConfig
+from steward.gateway.config import ModelConfig, RouteConfig
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.pricing.table import find_prices, find_provider
 from steward.security.rootkey import derive, load_root_key
@@ -35,10 +37,19 @@ def plan_models(settings: Settings, home: Path, override: str | None) -> tuple[M
     def root() -> bytes:
         return load_root_key(home, settings.security.root_reference())
 
-    return tuple(
-        _plan_embedded(item.name, item, home) if item.backend == "embedded" else _plan_upstream(item, root)
-        for item in settings.effective_models()
-    )
+    behind = find_models_behind_prompts(settings.routes)
+    plans = []
+    for item in settings.effective_models():
+        plan = _plan_embedded(item.name, item, home) if item.backend == "embedded" else _plan_upstream(item, root)
+        direct = item.name not in behind if item.direct is None else item.direct
+        plans.append(msgspec.structs.replace(plan, direct=direct))
+    return tuple(plans)
+
+
+def find_models_behind_prompts(routes: Iterable[RouteConfig]) -> frozenset[str]:
+    """Models that answer a route with a prompt: asked by their own names, they would answer without it."""
+    forced = [route for route in routes if route.prompt is not None]
+    return frozenset(name for route in forced for name in (*(item.model for item in route.targets), *route.fallback))
 
 
 def _plan_upstream(item: ModelConfig, root: Callable[[], bytes]) -> ModelPlan:

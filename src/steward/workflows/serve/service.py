@@ -17,6 +17,7 @@ from steward.core.extend import Guard
 from steward.core.files import read_stamp, write_file
 from steward.core.identity import Caller
 from steward.gateway.answer import Answer
+from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.app import Gateway
 from steward.gateway.endpoints import build_endpoints
 from steward.gateway.exchange import Exchange
@@ -54,7 +55,7 @@ class WorkerService:
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
         self._seal = make_sealer(deployment_of(plan).root_key())
         self._rejections = RejectionCounter()
-        self._parts = WorkerParts(self._keys.subject_key, self._ledger, make_limiter(plan), {}, guards)
+        self._parts = WorkerParts(self._keys.subject_key, self._ledger, make_limiter(plan), AnswerLengths(), guards)
         self._tasks: list[asyncio.Task[None]] = []
         self._current = compose_generation(plan, self._parts)
         self._retired: list[Generation] = []

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from steward.gateway.route_queue import QueueDepth, sum_depths
-from steward.gateway.routing import build_routes
 from steward.workflows.serve.plan import ServePlan
+from steward.workflows.serve.routes import list_routes
 
 
 class WorkerVersions(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class WorkerVersions(msgspec.Struct, frozen=True):
 
 
 def queue_depths_file(run: Path, pid: int) -> Path:
-    """Where a worker says, every second, how full its lines are: `Depth` by route."""
+    """Where a worker says, every second, how full its lines are: `QueueDepth` by route."""
     return run / f"worker-{pid}-lines.json"
 
 
@@ -39,5 +39,4 @@ def read_queue_depths(plan: ServePlan, pids: Iterable[int]) -> dict[str, QueueDe
         except (OSError, msgspec.MsgspecError):  # it has had no request yet
             continue
     totals = sum_depths(reports)
-    served = build_routes(plan.routes, [model.name for model in plan.models])
-    return {route: totals.get(route, QueueDepth()) for route in served}
+    return {route: totals.get(route, QueueDepth()) for route in list_routes(plan)}

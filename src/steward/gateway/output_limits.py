@@ -1,0 +1,108 @@
+"""How long an answer may become: which field of a request says so, and what holds where none does. Pure.
+
+Only the endpoint's own field is believed. Upstreams take others for a maximum too, or for a number of answers
+(llama.cpp prefers `n_predict` to `max_tokens`, Text Generation Inference reads `max_new_tokens`, Go servers ignore the
+case of names), so where a limit counts a request that carries one of those is refused by its name.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from steward.core.errors import Refused
+from steward.core.records import Scope
+from steward.gateway.wire import Request, invalid
+
+OWN_MAXIMUM: Final[dict[str, tuple[str, ...]]] = {  # the one that the gateway sets stands first
+    "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),
+    "/v1/completions": ("max_tokens",),
+    "/v1/responses": ("max_output_tokens",),
+    "/v1/messages": ("max_tokens",),
+}
+_OWN_COUNTS: Final[dict[str, frozenset[str]]] = {
+    "/v1/chat/completions": frozenset({"n"}),
+    "/v1/completions": frozenset({"n", "best_of"}),
+}
+_LENGTHS: Final = frozenset(  # names as `_normalise` writes them
+    {
+        *("maxtokens", "maxcompletiontokens", "maxoutputtokens", "maxnewtokens", "maxgeneratedtokens", "maxlength"),
+        *("maxgentoks", "maxgenlen", "maxtokenstosample", "maxdecodetokens", "maxdecodingsteps", "npredict"),
+        *("numpredict", "mintokens", "minnewtokens", "minlength", "minpredict", "ignoreeos", "ignoreeostoken"),
+        *("n", "ncmpl", "bestof", "numreturnsequences", "numcompletions", "candidatecount", "usebeamsearch"),
+    }
+)
+_CONTAINERS: Final = frozenset(  # objects of settings, as `_normalise` writes them
+    {"options", "extrabody", "generationconfig", "parameters", "samplingparams", "inferenceconfig", "config", "nvext"}
+)
+_any: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+
+
+def _normalise(name: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+
+
+def declared_maximum(request: Request, endpoint: str) -> int | None:
+    """The most tokens that all answers together may have by the endpoint's own fields; None where they say nothing.
+
+    >>> declared_maximum(Request(model="m", max_output_tokens=1), "/v1/chat/completions") is None
+    True
+    """
+    values = [getattr(request, name) for name in OWN_MAXIMUM.get(endpoint, ())]
+    declared = [value for value in values if value is not None]
+    return max(declared) * request.choices() if declared else None
+
+
+def refuse_other_maxima(names: Iterable[str], body: bytes, endpoint: str) -> None:
+    """`names` are the body's top-level fields.
+
+    :raises Refused: 400, one of them, or of an object of settings, may be taken for a maximum or a number of answers
+    """
+    own = {*OWN_MAXIMUM.get(endpoint, ()), *_OWN_COUNTS.get(endpoint, ())}
+    normalised = {name: _normalise(name) for name in names if name not in own}
+    for name, plain in normalised.items():
+        if plain in _LENGTHS:
+            raise _other_maximum(name, endpoint)
+    containers = [name for name, plain in normalised.items() if plain in _CONTAINERS]
+    if containers:
+        fields = _any.decode(body)
+        for name in containers:
+            _refuse_within(fields[name], name, endpoint)
+
+
+def _refuse_within(value: Any, at: str, endpoint: str) -> None:
+    for name, item in value.items() if isinstance(value, dict) else ():
+        if _normalise(name) in _LENGTHS:
+            raise _other_maximum(f"{at}.{name}", endpoint)
+        _refuse_within(item, f"{at}.{name}", endpoint)
+
+
+def _other_maximum(name: str, endpoint: str) -> Refused:
+    own = OWN_MAXIMUM.get(endpoint)
+    instead = f"use '{own[0]}'" if own else "remove it"
+    return invalid(
+        f"'{name[:100]}' could change the length of the answer, which this key's limits count; {instead}.",
+        name[:100],
+        "unsupported_parameter",
+    )
+
+
+def fit_maximum(
+    configured: int, input_tokens: int, scopes: Iterable[Scope], prices: tuple[float, float], choices: int
+) -> int:
+    """The maximum of one answer that declares none: the configured one, or what the tightest limit could ever allow.
+
+    `prices` are US dollars per million input and output tokens.
+    """
+    total = configured * choices
+    for scope in scopes:
+        limits = scope.limits
+        if limits.tokens_per_minute is not None:
+            total = min(total, limits.tokens_per_minute - input_tokens)
+        for budget in (limits.usd_per_day, limits.usd_per_month):
+            if budget is not None and prices[1] > 0:
+                total = min(total, int((budget * 1e6 - input_tokens * prices[0]) / prices[1]))
+    return max(1, total // choices)

@@ -1,0 +1,11 @@
+"""What clients may ask for by `model`."""
+
+from __future__ import annotations
+
+from steward.gateway.routing import Route, build_routes
+from steward.workflows.serve.plan import ServePlan
+
+
+def list_routes(plan: ServePlan) -> dict[str, Route]:
+    """All routes by name; a model is a route of its own name unless only a route with a prompt may reach it."""
+    return build_routes(plan.routes, [model.name for model in plan.models if model.direct])
