@@ -29,12 +29,23 @@ LIMITS = {
     "replacement_characters": 0.001, "refusal": 0, "echo": 0, "template_tokens": 0, "truncated": 0,
     "language_mismatch": 0, "answer_ratio": 1000, "length_ratio": 20,
 }  # fmt: skip
-_TEMPLATE = re.compile(
-    r"<\|[a-z_]{2,24}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?s>(?=\s*$)|\{\{\s*\w+\s*\}\}"
+_TEMPLATE = re.compile(r"<\|[a-z_]{2,24}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</?s>(?=\s*$)")
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
+_UNABLE = (
+    r"(?:can(?:['’]?t|not| not)|(?:am|['’]m) (?:not able|unable) to|(?:am|['’]m) not (?:allowed|permitted) to"
+    r"|won['’]?t(?: be able to)?|must decline to|have to decline to|will not)"
+)
+_REQUESTED = (  # what a refusal says is not done; "wait", "believe", "stress enough" are not among it
+    r"(?:help|assist|provide|answer|comply|fulfil+|create|generate|write|produce|discuss|continue|engage|participate|share"
+    r"|give|offer|complete|process|access|browse|open|view|tell you|recommend|advise|support|do (?:that|this|it|so)"
+    r"|respond|be able|make|perform|translate|summari[sz]e|look|check|predict|diagnose|say that|talk about|go into)"
 )
 _REFUSAL = re.compile(
-    r"^\W*(?:i(?:['’]m| am) sorry,? but|sorry,? (?:but )?i|i (?:can(?:['’]t|not)|am unable to|['’]?m unable to)"
-    r"|as an ai(?: language)? model)", re.IGNORECASE,
+    rf"^\W*(?:(?:i(?:['’]m| am) (?:(?:very|really|so|terribly) )?sorry|sorry|(?:my )?apologies|i apologi[sz]e"
+    rf"|unfortunately|i(?:['’]m| am) afraid)\W*(?:but |that )?"
+    rf"(?:as an ai[^,.]{{0,40}}, )?i ?(?:{_UNABLE}\b|don['’]t feel)"
+    rf"|i ?{_UNABLE} (?:\w+ly )?{_REQUESTED}\b|i ?{_UNABLE}\W*$|as an ai\b[^,.]{{0,40}}, i\b"
+    r"|i(?:['’]d| would) rather not|i must decline|i have to decline)", re.IGNORECASE,
 )  # fmt: skip
 _MIN_RATIO_LENGTH = 50  # characters: a shorter text counts as so many in a ratio
 _MIN_PROSE_LENGTH = 200  # characters of an answer from which a half sentence at its end means that it was cut off
@@ -67,7 +78,7 @@ def check_rows(batch: pa.RecordBatch, limits: dict[str, float]) -> Iterator[tupl
 def _check_text(text: str, allowed: dict[str, float]) -> Violation | None:
     if not text.strip():
         return Violation("empty", 0.0, 1.0)
-    token_count = len(_TEMPLATE.findall(text))
+    token_count = len(_TEMPLATE.findall(_CODE.sub("", text))) if "<" in text or "[" in text else 0
     if token_count > allowed["template_tokens"]:
         return Violation("template_tokens", float(token_count), allowed["template_tokens"])
     lost_share = text.count("\ufffd") / len(text)

@@ -112,14 +112,14 @@ def _convert_messages(value: object) -> list[dict[str, str | None]] | BadRow:
 
 def fits(values: list[Any], kind: pa.DataType) -> bool:
     """Whether Arrow makes an array of this type without altering a value: it would cut 0.87 to the whole number 0."""
-    types = {type(value) for value in values}
     if kind == pa.int64():
-        return types <= {int, NoneType}
-    if kind == pa.float64():
-        if not types <= {float, int, NoneType}:
-            return False
-        return int not in types or all(abs(value) <= _EXACT for value in values if type(value) is int)
-    return kind != pa.large_string() or types <= {str, NoneType}
+        return set(map(type, values)) <= {int, NoneType}
+    if kind != pa.float64():
+        return True  # Arrow refuses what is of another type
+    types = set(map(type, values))
+    if not types <= {float, int, NoneType}:
+        return False
+    return int not in types or all(abs(value) <= _EXACT for value in values if type(value) is int)
 
 
 def find_misfit(value: object, field: pa.Field) -> BadRow | None:

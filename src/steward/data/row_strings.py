@@ -171,3 +171,15 @@ def _decode_object(text: str) -> dict[str, Any] | None:
     except msgspec.DecodeError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def list_strings(batch: pa.RecordBatch) -> tuple[list[int], list[str]]:
+    """The strings of the content one by one (a document, a message, a field of a pair), and the index of their row."""
+    if is_chat(batch):
+        lists = batch["messages"]
+        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_pylist()
+        owners = [row for row, length in enumerate(lengths) for _ in range(length)]
+        return owners, pc.fill_null(lists.flatten().field("content"), "").to_pylist()
+    names = ("text",) if "text" in batch.schema.names else [name for name in PAIR if name in batch.schema.names]
+    columns = [pc.fill_null(batch[name], "").to_pylist() for name in names]
+    return list(range(batch.num_rows)) * len(columns), [text for column in columns for text in column]

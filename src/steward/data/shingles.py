@@ -44,12 +44,18 @@ def mix_bits(values: U64) -> U64:
     return values
 
 
-def hash_words(texts: Sequence[str]) -> TextHashes:
-    """The words of each text, in their order."""
+def hash_words(texts: Sequence[str], keep_numbers: bool | Sequence[bool] = False) -> TextHashes:
+    """The words of each text, in their order.
+
+    `keep_numbers`, for all texts or for each: numbers count with their digits, and operators are words, as they must in
+    mathematics and code.
+    """
+    flags = [keep_numbers] * len(texts) if isinstance(keep_numbers, bool) else list(keep_numbers)
     hash_parts: list[U64] = []
     counts = np.zeros(len(texts), np.int64)
     for first, chunk in _split_into_chunks(texts):
-        values, lengths = _hash_chunk(chunk)
+        kept = flags[first : first + len(chunk)]
+        values, lengths = _hash_chunk(chunk, np.array(kept, bool) if any(kept) else None)
         hash_parts.append(values)
         if len(chunk) == 1:
             counts[first] += lengths[0]
@@ -126,8 +132,8 @@ def _split_long_text(text: str) -> Iterator[str]:
         start = end
 
 
-def _hash_chunk(texts: list[str]) -> tuple[U64, NDArray[np.int64]]:
-    """The words' hashes, and how many words each text has."""
+def _hash_chunk(texts: list[str], keep_numbers: NDArray[np.bool_] | None) -> tuple[U64, NDArray[np.int64]]:
+    """The words' hashes, and how many words each text has. `keep_numbers`: (texts,)"""
     joined = "\n".join(texts)
     classes, values, powers, inverses = _tables()
     if joined.isascii():
@@ -135,11 +141,16 @@ def _hash_chunk(texts: list[str]) -> tuple[U64, NDArray[np.int64]]:
     else:
         codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds, letters = classes.take(codes, mode="clip"), values.take(codes, mode="clip")
+    if keep_numbers is not None:
+        exact = np.repeat(keep_numbers, [len(text) + 1 for text in texts])[: len(codes)]
+        exact_classes, exact_values = _number_tables()
+        kinds = np.where(exact, exact_classes.take(codes, mode="clip"), kinds)
+        letters = np.where(exact, exact_values.take(codes, mode="clip"), letters)
     beyond = np.flatnonzero(codes >= _PLANE) if codes.dtype == np.uint32 else ()
     if len(beyond):
         kinds[beyond], letters[beyond] = _ALONE, mix_bits(codes[beyond].astype(np.uint64))
     ends = np.cumsum([len(text) + 1 for text in texts])
-    keep = _keep_mask(kinds)
+    keep = _keep_mask(kinds, letters, values[ord("0")])
     if keep is not None:
         where = np.flatnonzero(keep)
         kinds, letters, ends = kinds[where], letters[where], np.searchsorted(where, ends)
@@ -156,16 +167,35 @@ def _hash_chunk(texts: list[str]) -> tuple[U64, NDArray[np.int64]]:
     return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
 
 
-def _keep_mask(kind: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-    """False for combining marks and all but the first digit of a number (1,234.5 is one); None keeps everything."""
-    digit = kind == _DIGIT
+def _keep_mask(kind: NDArray[np.uint8], letters: U64, zero: np.uint64) -> NDArray[np.bool_] | None:
+    """False for combining marks and all but the first digit of a number (1,234.5 is one); None keeps everything.
+
+    The first digit gets the value `zero` in `letters`. Digits within a word, as in `w123`, become letters in `kind`.
+    All three are (characters,).
+    """
     is_removed = kind == _MARK
-    if digit.any():
-        inner = np.zeros(len(kind), bool)
-        inner[1:-1] = (kind[1:-1] == _SEPARATOR) & digit[:-2] & digit[2:]
-        is_removed |= inner
-        is_removed[1:] |= digit[1:] & (digit[:-1] | inner[:-1])
+    digits = np.flatnonzero(kind == _DIGIT)
+    if len(digits):
+        is_removed[_fold_numbers(kind, letters, zero, digits)] = True
     return ~is_removed if is_removed.any() else None
+
+
+def _fold_numbers(
+    kind: NDArray[np.uint8], letters: U64, zero: np.uint64, digits: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The places of what goes of numbers: separators, and all digits but the first. `digits`: places, ascending."""
+    first_of_run = np.diff(digits, prepend=-2) > 1
+    starts, ends = digits[first_of_run], digits[np.append(first_of_run[1:], True)] + 1  # (runs,)
+    after = np.where(ends < len(kind), kind[np.minimum(ends, len(kind) - 1)], _SPACE)
+    before = np.where(starts > 0, kind[starts - 1], _SPACE)
+    in_word = (before == _LETTER) | (after == _LETTER)
+    run = np.cumsum(first_of_run) - 1  # (digits,)
+    kind[digits[in_word[run]]] = _LETTER
+    goes_on = np.zeros(len(starts), bool)  # after a separator and another run
+    goes_on[1:] = (starts[1:] == ends[:-1] + 1) & (after[:-1] == _SEPARATOR) & ~in_word[1:] & ~in_word[:-1]
+    letters[starts[~in_word]] = zero
+    removed = digits[~in_word[run] & (~first_of_run | goes_on[run])]
+    return np.append(removed, starts[goes_on] - 1)
 
 
 def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -184,6 +214,20 @@ def _tables() -> tuple[NDArray[np.uint8], U64, U64, U64]:
     return classes, mix_bits(letters + np.uint64(1)), powers, inverses
 
 
+_OPERATORS = "+-*/=<>^%&|~!±×÷√∑∫≤≥≠≈→∞"
+
+
+@lru_cache(maxsize=1)
+def _number_tables() -> tuple[NDArray[np.uint8], U64]:
+    """As `_tables`, where digits are letters and operators words."""
+    classes, values, _, _ = _tables()
+    classes, values = classes.copy(), values.copy()
+    classes[classes == _DIGIT] = _LETTER
+    operators = np.array(sorted(map(ord, _OPERATORS)))
+    classes[operators], values[operators] = _ALONE, mix_bits(operators.astype(np.uint64) + np.uint64(1))
+    return classes, values
+
+
 def _classify_character(code: int) -> tuple[int, int]:
     if any(low <= code <= high for low, high in _UNSPACED) and unicodedata.category(chr(code))[0] in "LM":
         return _ALONE, code
@@ -192,7 +236,7 @@ def _classify_character(code: int) -> tuple[int, int]:
     if kind == "Mn":
         return _MARK, code
     if kind == "Nd":
-        return _DIGIT, ord("0")
+        return _DIGIT, code
     if letter in ".,":
         return _SEPARATOR, code
     return (_SPACE if kind[0] in "PSCZ" else _LETTER), ord(letter.lower()[0])

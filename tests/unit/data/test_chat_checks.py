@@ -109,3 +109,54 @@ def test_answers_of_a_pair_are_of_a_kind_in_length():
 def test_a_pair_of_equal_answers_teaches_nothing():
     pair = pa.record_batch({"row": [0], "id": ["p"], "prompt": ["Hi?"], "chosen": ["Yes"], "rejected": ["Yes "]})
     assert [e.rule for e in Quality(preset="sft").apply(pair).entries] == ["same_answers"]
+
+
+REFUSALS = """I'm sorry, but I can't.
+I'm sorry, but I can't help with that request.
+I am sorry, but I cannot provide instructions for that.
+Sorry, I can't do that.
+Sorry, but I won't write this.
+I cannot assist with that.
+I can't provide medical advice.
+I can’t help you with this one.
+I am unable to browse the internet.
+I'm unable to answer that.
+I'm not able to share personal data.
+As an AI language model, I do not have opinions.
+As an AI, I cannot have feelings.
+Unfortunately, I can't open links.
+I apologize, but I cannot fulfill this request.
+My apologies, but I'm unable to create such content.
+I won't help with that.
+I must decline.
+I'm afraid I can't do that.
+I can't.""".splitlines()
+ANSWERS = """I can't wait to see it!
+I can't believe how well this went.
+I cannot stress enough how much sleep matters.
+I can't thank you enough for this.
+I'm sorry to hear that; here is what to do.
+I'm sorry, but the shop closes at five.
+Sorry I am late, the train stood still.
+As an AI model, GPT-2 was trained on WebText.
+I can help you with that.
+I will not be late, I promise, she said.
+Dear {{ name }}, your order is on its way.
+Write {{ user.name }} in the template.
+I am able to explain it in three steps.
+I can't dance, but I sing.
+Unfortunately, the museum is closed on Mondays.
+The model ends its turn with `<|im_end|>`.
+I am unable-bodied was the pun of the evening.
+Sorry, my mistake: the sum is 19.
+I apologize for the delay; the answer is 42.
+I'm afraid of spiders too; try a glass and a card.""".splitlines()
+
+
+def test_d21_refusals_are_told_from_answers() -> None:
+    """F1 of 0.95 and more; on these 40, of our own, no mistake."""
+    rules = [
+        [entry.rule for entry in Quality(preset="sft").apply(chat(("user", "Well?"), ("assistant", text))).entries]
+        for text in REFUSALS + ANSWERS
+    ]
+    assert rules == [["refusal"]] * 20 + [[]] * 20

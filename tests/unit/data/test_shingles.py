@@ -13,8 +13,14 @@ PROSE = st.text(alphabet="ab cé\n.,19-İßжÅ한", max_size=60)
 
 
 def plain(text: str) -> list[str]:
-    """The same words, the slow way: datatrove's `simplify_text`, with numbers of any length as one."""
-    text = re.sub(r"[0-9]([.,]?[0-9])*", "0", "".join(c for c in unicodedata.normalize("NFC", text)))
+    """The same words, the slow way: datatrove's `simplify_text`, with numbers of any length as one.
+
+    Digits that a letter touches are letters (D19).
+    """
+    text = re.sub(
+        r"(?<![^\W_])[0-9]+(?![^\W_])", lambda run: "\ue000" * len(run[0]), unicodedata.normalize("NFC", text)
+    )
+    text = re.sub("\ue000+([.,]\ue000+)*", "0", text)
     lowered = "".join((c if "가" <= c <= "힣" else unicodedata.normalize("NFD", c)[0]).lower()[0] for c in text)
     return "".join(c if unicodedata.category(c)[0] in "LNM" else " " for c in lowered).split()
 

@@ -26,26 +26,35 @@ class _Records:
         self._again: deque[bytes | int] = deque()
         self._taken: list[bytes | int] = []  # of this record
         self.number = 0  # of the last line that is done with
+        self.long_line = 0  # the length of a line of this record that is too long to be read
         self._reader = self._make_reader()
 
     def _make_reader(self) -> Iterator[list[str]]:
         return csv.reader(self._feed(), strict=True, delimiter=self._delimiter)
 
     def _feed(self) -> Iterator[str]:
-        size = 0
+        again, lines, size = self._again, self._lines, 0
         while True:
-            line = self._again.popleft() if self._again else next(self._lines, None)
+            line = again.popleft() if again else next(lines, None)
             if line is None:
                 return
-            size = size + (line if isinstance(line, int) else len(line)) if self._taken else 0
-            self._taken.append(line)
-            if size > self._limit:
-                raise csv.Error(f"a record of more than {self._limit:,} bytes")
-            yield "\n" if isinstance(line, int) else line.decode("utf-8", "surrogateescape") + "\n"
+            taken = self._taken
+            if taken:
+                size += line if isinstance(line, int) else len(line)
+                if size > self._limit:
+                    raise csv.Error(f"a record of more than {self._limit:,} bytes")
+            else:
+                size = 0
+            taken.append(line)
+            if isinstance(line, int):
+                self.long_line = line
+                yield "\n"
+            else:
+                yield line.decode("utf-8", "surrogateescape") + "\n"  # so that one bad row is one bad row
 
     def read(self) -> list[str] | None:
         """The next record's cells; None at the end. :raises csv.Error: see `give_up`"""
-        self._taken = []
+        self._taken, self.long_line = [], 0
         return next(self._reader, None)
 
     def finish(self) -> None:
@@ -62,11 +71,6 @@ class _Records:
     def lines(self) -> int:
         """How many lines this record took."""
         return len(self._taken)
-
-    @property
-    def long_line(self) -> int | None:
-        """The length of a line of this record that is too long to be read."""
-        return next((line for line in self._taken if isinstance(line, int)), None)
 
 
 def read_delimited(shard: Shard, source: Source) -> Iterator[SourceRow]:

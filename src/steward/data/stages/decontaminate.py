@@ -1,17 +1,20 @@
 """`decontaminate`: no row that quotes an evaluation set may be trained on.
 
-A row goes when it shares a run of `ngram` words with an item (13 words: Brown et al. 2020, Language Models are
-Few-Shot Learners, appendix C, which also looks for shorter items whole, from 8 words). Words are normalised as for
-MinHash: case, punctuation and the values of numbers do not hide a copy. Items of fewer than `shortest` words would
-be found by chance and are not looked for; how many is logged.
+A row goes when it shares a run of `ngram` words with a text of an item (13 words: Brown et al. 2020, Language Models
+are Few-Shot Learners, appendix C, which also looks for shorter ones whole, from 8 words). Every text field of an item
+is looked for on its own, and all of its fields together. Words are normalised as for MinHash: case, punctuation and the
+values of numbers do not hide a copy.
+
+A text of 3 to `shortest` - 1 words would be found by chance inside others. It is looked for as a whole: a document, a
+message or a field of a pair that says the same, or says it with other stop words; here numbers count. The run warns of
+items all of whose texts are shorter still: those are not looked for.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-import logging
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from glob import glob
 from pathlib import Path
@@ -20,23 +23,30 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.data.shingles import U64, hash_ngrams, hash_words
-from steward.data.stage import Entry, Result, filter_rows, get_texts
+from steward.core.file_stamp import file_stamp
+from steward.data.config import Source
+from steward.data.formats import detect_format, guess_format, read_source_rows
+from steward.data.formats.compression import open_file
+from steward.data.read_plan import Shard
+from steward.data.records import BadRow
+from steward.data.row_strings import get_content_texts, list_strings
+from steward.data.shingles import U64, TextHashes, hash_ngrams, hash_words
+from steward.data.stage import Entry, Result, filter_rows
+from steward.text.lexicons import load_lexicon
 
 NAME = "decontaminate"
-_log = logging.getLogger(__name__)
+_MIN_WORDS = 3  # of a text that is looked for as a whole
+_MAX_SHORT_CHARACTERS = 600  # a longer string of a row is not compared with short items
 
 
 class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rule `contaminated`: `value` is the share of the row's runs found in items, `duplicate_of` the item (file:line).
 
-    `against` names files by glob pattern: .jsonl and .json (every string of an item, whatever its field), .csv,
-    .parquet, and anything else line by line. A pattern without files is an error: a check against nothing must not
-    pass.
+    `against` names files by glob pattern, in every format that `input.path` takes, and others line by line. A pattern
+    without files is an error: a check against nothing must not pass.
     """
 
     files: ClassVar = ("against",)
@@ -44,12 +54,20 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ngram: Annotated[int, msgspec.Meta(ge=2, le=64)] = 13
     shortest: Annotated[int, msgspec.Meta(ge=1)] = 8
 
+    def check(self) -> list[str]:
+        """What cannot be looked for. :raises InputError: a file that cannot be read, or none at all"""
+        index = self._load_index()
+        if not index.unsearched:
+            return []
+        share = f"{index.unsearched:,} of {len(index.names):,} items"
+        return [f"{share} have no text of {_MIN_WORDS} words and are not looked for"]
+
     def apply(self, batch: pa.RecordBatch) -> Result:
-        words = hash_words(get_texts(batch).to_pylist())
+        words = hash_words(get_content_texts(batch))
         matching_runs = np.zeros(len(batch), np.int64)
         item_by_row = np.full(len(batch), -1, np.int64)
-        sources, groups = _build_index(self.against, self.ngram, self.shortest)
-        for group in groups:
+        index = self._load_index()
+        for group in index.groups:
             values, offsets = hash_ngrams(words, group.length)
             at = np.searchsorted(group.runs, values)
             hit = np.flatnonzero(group.runs[np.minimum(at, len(group.runs) - 1)] == values)
@@ -59,22 +77,23 @@ class Decontaminate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             new = item_by_row[touched] < 0
             item_by_row[touched[new]] = group.items[at[hit[first[new]]]]
         total = np.maximum(np.diff(hash_ngrams(words, self.ngram).offsets), 1)
-        contaminated = np.flatnonzero(item_by_row >= 0).tolist()
+        shares = np.minimum(matching_runs / total, 1.0)
+        for row, item in index.find_short(batch, self.shortest):
+            if item_by_row[row] < 0:
+                item_by_row[row], shares[row] = item, 1.0
         ids, numbers = batch["id"].to_pylist(), batch["row"].to_pylist()
         entries = [
             Entry(
-                row=numbers[row],
-                id=ids[row],
-                stage=NAME,
-                action="drop",
-                rule="contaminated",
-                value=min(float(matching_runs[row] / total[row]), 1.0),
-                threshold=0.0,
-                duplicate_of=sources[item_by_row[row]],
+                row=numbers[row], id=ids[row], stage=NAME, action="drop", rule="contaminated", value=float(shares[row]),
+                threshold=0.0, duplicate_of=index.names[item_by_row[row]],
             )
-            for row in contaminated
-        ]
+            for row in np.flatnonzero(item_by_row >= 0).tolist()
+        ]  # fmt: skip
         return filter_rows(batch, pa.array(item_by_row < 0), entries)
+
+    def _load_index(self) -> _Index:
+        files = tuple(path for pattern in self.against for path in find_evaluation_files(pattern))
+        return _build_index(files, tuple(map(file_stamp, files)), self.ngram, self.shortest)
 
 
 class _NgramIndex(NamedTuple):
@@ -85,23 +104,85 @@ class _NgramIndex(NamedTuple):
     items: NDArray[np.int64]
 
 
+class _Index(NamedTuple):
+    """What there is to look for."""
+
+    names: list[str]  # of the items: file:line
+    groups: list[_NgramIndex]
+    short: dict[int, int]  # the key of each short text, and its first item
+    unsearched: int  # items without a text that can be looked for
+
+    def find_short(self, batch: pa.RecordBatch, shortest: int) -> Iterator[tuple[int, int]]:
+        """(row, item) where a string of the row is a short text of an item."""
+        if not self.short:
+            return
+        owners, strings = list_strings(batch)
+        places = [place for place, string in enumerate(strings) if len(string) <= _MAX_SHORT_CHARACTERS]
+        found = _make_whole_keys([strings[place] for place in places], 2 * shortest)
+        for place, keys in zip(places, found, strict=True):
+            for key in keys:
+                if key in self.short:
+                    yield owners[place], self.short[key]
+                    break
+
+
 @lru_cache(maxsize=4)
-def _build_index(against: tuple[str, ...], ngram: int, shortest: int) -> tuple[list[str], list[_NgramIndex]]:
-    """The items' names, and their runs by length; read once a process."""
-    items = [pair for pattern in against for path in find_evaluation_files(pattern) for pair in read_items(path)]
-    sources = [name for name, _ in items]
-    words = hash_words([text for _, text in items])
+def _build_index(files: tuple[str, ...], stamps: tuple[tuple[int, int], ...], ngram: int, shortest: int) -> _Index:
+    """Read once a process, and again when a file has changed."""
+    items = [item for path in files for item in _read_values(path)]
+    probes = [(index, text) for index, (_, value) in enumerate(items) for text in list_probes(value)]
+    texts, owners = [text for _, text in probes], np.array([index for index, _ in probes], np.int64)
+    words = hash_words(texts)
     lengths = np.diff(words.offsets)
-    if skipped := int((lengths < shortest).sum()):
-        _log.warning("%d of %d items are shorter than %d words and are not looked for", skipped, len(items), shortest)
+    groups = _index_runs(words, owners, ngram, shortest)
+    short: dict[int, int] = {}
+    places = np.flatnonzero(lengths < shortest).tolist()
+    searched = set(owners[lengths >= shortest].tolist())
+    for place, keys in zip(places, _make_whole_keys([texts[place] for place in places], shortest), strict=True):
+        for key in keys:
+            short.setdefault(key, int(owners[place]))
+            searched.add(int(owners[place]))
+    return _Index([name for name, _ in items], groups, short, len(items) - len(searched))
+
+
+def _index_runs(words: TextHashes, owners: NDArray[np.int64], ngram: int, shortest: int) -> list[_NgramIndex]:
+    """Runs of texts (of `owners`, one item each) that are long enough, by length; a shorter text is one run."""
+    lengths = np.diff(words.offsets)
     groups = []
     for length in sorted({min(int(size), ngram) for size in lengths if size >= shortest}):
         values, offsets = hash_ngrams(words, length)
-        owners = np.repeat(np.arange(len(items)), np.diff(offsets))
-        is_in_group = (lengths >= ngram if length == ngram else lengths == length)[owners]
+        texts = np.repeat(np.arange(len(lengths)), np.diff(offsets))
+        is_in_group = (lengths >= ngram if length == ngram else lengths == length)[texts]
         runs, first = np.unique(values[is_in_group], return_index=True)
-        groups.append(_NgramIndex(length, runs, owners[is_in_group][first]))
-    return sources, groups
+        groups.append(_NgramIndex(length, runs, owners[texts[is_in_group][first]]))
+    return groups
+
+
+def _make_whole_keys(texts: Sequence[str], max_words: int) -> list[tuple[int, ...]]:
+    """Of each text one key of all its words and one of those that are no stop words; none of too few or many words."""
+    words = hash_words(texts, keep_numbers=True)
+    stops = hash_words([" ".join(sorted(load_lexicon("stop_words")[""]))]).values
+    keep = ~np.isin(words.values, stops)
+    owners = np.repeat(np.arange(len(texts)), np.diff(words.offsets))
+    counts = np.bincount(owners[keep], minlength=len(texts))
+    content = TextHashes(words.values[keep], np.append(0, np.cumsum(counts)).astype(np.int64))
+    keys: list[tuple[int, ...]] = []
+    whole = [hash_ngrams(some, max_words) for some in (words, content)]
+    for place, length in enumerate(np.diff(words.offsets).tolist()):
+        if not _MIN_WORDS <= length <= max_words:
+            keys.append(())
+            continue
+        found = [int(whole[0].values[whole[0].offsets[place]])]
+        if counts[place] >= _MIN_WORDS:
+            found.append(int(whole[1].values[whole[1].offsets[place]]) ^ 1)
+        keys.append(tuple(found))
+    return keys
+
+
+def list_probes(value: Any) -> list[str]:
+    """Every text of an item, and all of them together."""
+    texts = list(dict.fromkeys(_collect_strings(value)))
+    return [*texts, "\n".join(texts)] if len(texts) > 1 else texts
 
 
 def find_evaluation_files(pattern: str) -> list[str]:
@@ -113,24 +194,27 @@ def find_evaluation_files(pattern: str) -> list[str]:
 
 
 def read_items(path: str) -> Iterator[tuple[str, str]]:
-    """(file:line, text) of each item."""
-    suffix = Path(path).suffix
-    if suffix == ".parquet":
-        items: list[Any] = pq.read_table(path).to_pylist()
-    elif suffix == ".json":
-        items = json.loads(Path(path).read_text(encoding="utf-8"))
-    else:
-        with open(path, encoding="utf-8", newline="") as file:
-            items = list(csv.reader(file)) if suffix == ".csv" else file.read().splitlines()
-    for number, item in enumerate(items, 1):
-        if suffix == ".jsonl":
-            if not item.strip():
-                continue
-            try:
-                item = json.loads(item)
-            except ValueError as error:
-                raise InputError(f"{path}:{number}: not JSON ({error}); repair the line, it hides an item") from None
-        yield f"{path}:{number}", "\n".join(_collect_strings(item))
+    """(file:line, text) of each item, its fields one after another."""
+    for name, value in _read_values(path):
+        yield name, "\n".join(_collect_strings(value))
+
+
+def _read_values(path: str) -> Iterator[tuple[str, Any]]:
+    """(file:line, item). :raises InputError: a line that cannot be read hides an item"""
+    source = Source(path=path, max_line_mb=1024)
+    kind = detect_format(Path(path), source if guess_format(Path(path).name) else Source(path=path, format="txt"))
+    if kind in ("csv", "tsv"):  # whose first line may be an item
+        with io.TextIOWrapper(open_file(path), "utf-8-sig", newline="") as lines:
+            for number, cells in enumerate(csv.reader(lines, delimiter="\t" if kind == "tsv" else ","), 1):
+                yield f"{path}:{number}", cells
+        return
+    shard = Shard(0, path, path, kind)
+    for row in read_source_rows(shard, source):
+        name = f"{path}:{row.number}"
+        if isinstance(row.value, BadRow):
+            raise InputError(f"{name}: {row.value.seen}; repair it, since it hides an item of the evaluation set")
+        if row.value is not None:
+            yield name, row.value
 
 
 def _collect_strings(item: Any) -> Iterator[str]:

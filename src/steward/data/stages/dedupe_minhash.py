@@ -47,6 +47,7 @@ from steward.data.shingles import U64, distinct_hashes, hash_ngrams, hash_words,
 from steward.data.stage import Result
 
 NAME = "dedupe.minhash"
+_FORMAL = b"0123456789+*/=<>^%|~{}[];\\_$#"
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 U32 = NDArray[np.uint32]
 _FOLD = np.uint64(0xD1342543DE82EF95)
@@ -57,7 +58,8 @@ _BLOCK = 1 << 15  # n-grams permuted at once: input and output stay in the secon
 class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rule `near_duplicate`: `value` is the measured Jaccard similarity, `threshold` is `verify`.
 
-    `recall` chooses `bands` and `rows` for pairs as similar as `verify`.
+    `recall` chooses `bands` and `rows` for pairs as similar as `verify`. `numbers`: `keep` lets numbers and operators
+    count, `fold` makes every number the same, as datatrove does; `auto` keeps them in chats, pairs, maths and code.
     """
 
     folders: ClassVar = ("index",)
@@ -68,6 +70,7 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: Literal["longest", "first"] = "longest"
     recall: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     index: str | None = None
+    numbers: Literal["auto", "keep", "fold"] = "auto"
 
     def __post_init__(self) -> None:
         if self.recall is None:
@@ -82,7 +85,7 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id`, `bands` (a key each; zeros for a row without words) and `shingles` (distinct n-grams)."""
-        hashed = [self._hash_documents(group) for group in _group_by_size(get_content_texts(batch))]
+        hashed = [self._hash_documents(group, is_talk(batch)) for group in _group_by_size(get_content_texts(batch))]
         keys, shingles, counts = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
         columns = [
             batch["row"],
@@ -123,11 +126,19 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         return decisions.remove_rows(batch, decision, NAME)
 
-    def _hash_documents(self, documents: Sequence[str]) -> tuple[U64, U32, NDArray[np.int64]]:
+    def _hash_documents(self, documents: Sequence[str], talk: bool) -> tuple[U64, U32, NDArray[np.int64]]:
         """Band keys (documents, bands); the distinct n-grams of all documents, one after another; how many each has."""
-        shingles, offsets = distinct_hashes(hash_ngrams(hash_words(documents), self.ngram))
+        shingles, offsets = distinct_hashes(
+            hash_ngrams(hash_words(documents, self._keep_numbers(documents, talk)), self.ngram)
+        )
         keys = _compute_band_keys(_compute_signatures(shingles, offsets, self.bands * self.rows), self.bands)
         return keys, shingles, np.diff(offsets)
+
+    def _keep_numbers(self, documents: Sequence[str], talk: bool) -> bool | list[bool]:
+        """Whether numbers and operators count: for all documents, or for each."""
+        if self.numbers != "auto" or talk:
+            return talk if self.numbers == "auto" else self.numbers == "keep"
+        return [is_formal(document) for document in documents]
 
     def _find_merges(self, corpus: _Corpus, indexed_rows: int) -> Iterator[tuple[int, int, float]]:
         """(index of the row that goes, index of the row that stays, their similarity); the first `held` rows stay."""
@@ -158,6 +169,21 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             first_keeper[row_buckets[~is_taken]] = index
             for bucket in row_buckets[is_taken].tolist():
                 further_keepers.setdefault(bucket, []).append(index)
+
+
+def is_talk(batch: pa.RecordBatch) -> bool:
+    """Whether the rows are chats or preference pairs."""
+    return "text" not in batch.schema.names
+
+
+def is_formal(text: str) -> bool:
+    """Maths or code: of the first 512 characters, 8 % of those that are not blank are digits or signs of ASCII.
+
+    >>> is_formal("What is 12 plus 7?"), is_formal("In 2019 the committee met twice to talk about the plan.")
+    (True, False)
+    """
+    head = text[:512].encode("utf-8", "replace").translate(None, b" \t\r\n")
+    return 100 * (len(head) - len(head.translate(None, _FORMAL))) >= 8 * len(head) > 0
 
 
 def choose_bands_and_rows(recall: float, similarity: float, permutations: int = 128) -> tuple[int, int]:

@@ -21,11 +21,18 @@ from steward.data.ledger_entries import rewrite_texts
 from steward.data.stage import Entry, Result
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_CONTROL = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2060\ufeff\u00ad\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]"
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u2060\ufeff\u00ad\u202a-\u202e\u2066-\u2069\ufff9-\ufffb]")
+# Thai, Lao, Burmese, Khmer, Tai and Lanna have no spaces; there the zero-width space ends a word (UAX 14, ZW).
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\ua9e0-\ua9ff\uaa60-\uaadf"
+_WORD_BREAK = re.compile(f"(?<![{_UNSPACED}])\u200b|\u200b(?![{_UNSPACED}])")
+_CODE = re.compile(
+    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`|<(pre|code|script|style)\b.*?</\1>"
+    r"|^[^\n]*[;{}][ \t]*$|^(?:\t|    )[^\n]*$"
+    r"|^[ \t]*(?:def|class|import|from|return|#include|var|let|const|function|public|private|static)\b[^\n]*$",
+    re.DOTALL | re.MULTILINE,
 )
-_LINE_END = re.compile("\r\n?|[\x0c\x85\u2028\u2029]")
-_ODD_BLANK = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_LINE_END = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_ODD_BLANK = re.compile("[\x1f\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _TRAILING = re.compile(r"[ \t]+(?=\n|\Z)")
 _MANY_LINES = re.compile(r"\n{3,}")
 
@@ -54,7 +61,7 @@ class Normalise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ("html_entities", self.html_entities, decode_entities),
             ("mojibake", self.mojibake, repair_mojibake),
             ("unicode", self.unicode is not None, self._compose_unicode),
-            ("control_characters", self.control_characters, lambda text: _CONTROL.sub("", text)),
+            ("control_characters", self.control_characters, remove_control_characters),
             ("whitespace", self.whitespace, normalise_whitespace),
         ]
         return [(rule, change) for rule, enabled, change in rules if enabled]
@@ -64,14 +71,32 @@ class Normalise(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def decode_entities(text: str) -> str:
-    """Entities become what they stand for, also those that were escaped twice.
+    """Entities become what they stand for, also those that were escaped twice; in code they stay.
 
-    >>> decode_entities("fish &amp;amp; chips &lt;3 AT&T")
-    'fish & chips <3 AT&T'
+    Code is what stands in fences, backticks and `<pre>`, what is indented by four, and lines that look like it.
+
+    >>> decode_entities("fish &amp;amp; chips &lt;3 AT&T, `&lt;`")
+    'fish & chips <3 AT&T, `&lt;`'
     """
+    if "&" not in text or not _ENTITY.search(text):
+        return text
+    parts, at = [], 0
+    for code in _CODE.finditer(text):
+        parts += [_decode_prose(text[at : code.start()]), code.group()]
+        at = code.end()
+    return "".join([*parts, _decode_prose(text[at:])])
+
+
+def _decode_prose(text: str) -> str:
     for _ in range(2):
         text = _ENTITY.sub(lambda found: html.unescape(found.group()), text) if "&" in text else text
     return text
+
+
+def remove_control_characters(text: str) -> str:
+    """Also zero-width spaces, but for those that end a word in scripts without spaces."""
+    text = _CONTROL.sub("", text)
+    return _WORD_BREAK.sub("", text) if "\u200b" in text else text
 
 
 def repair_mojibake(text: str) -> str:

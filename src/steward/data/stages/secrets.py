@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
@@ -31,12 +30,27 @@ _SHAPES = {
     "openai_key": r"\bsk-(?:proj-|ant-|svcacct-)?[A-Za-z0-9_-]{20,250}",
     "jwt": r"\beyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{8,8000}\.[A-Za-z0-9_-]{8,2000}",
     "url_password": r"(?<=://)[^\s:/@]{1,80}:[^\s:/@]{3,120}(?=@)",
-    "assigned": r"(?i:\b(?:api[_-]?key|secret(?:[_-]?key)?|access[_-]?token|auth[_-]?token|token|passwd|password)\b)"
-    r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?P<value>[A-Za-z0-9+/_\-.=~!$%^&*]{12,250})",
 }  # fmt: skip
+_ASSIGNED = re.compile(
+    r"(?i:(?:(?:api|access|account|private)[_-]?key"
+    r"|secret|token|passwd|password|pwd|credentials?)(?:[_-]?(?:key|id|value|access[_-]?key))?)(?![A-Za-z])"
+    r"[\"']?[ \t]{0,3}(?:=>|:=|[:=])[ \t]{0,3}[\"']?(?P<value>[A-Za-z0-9+/_\-.=~!@#$%^&*]{8,250})"
+)
 _ALL = re.compile("|".join(f"(?P<{name}>{shape})" for name, shape in _SHAPES.items()))
 _LONG = re.compile(r"(?<![A-Za-z0-9+/_\-=])[A-Za-z0-9+/_\-]{28,250}={0,2}(?![A-Za-z0-9+/_\-=])")
-_ASSIGNED_BITS = 3.2  # per character: above `changeme_please` and other words
+_ASSIGNED_BITS = 2.9  # per character: eight different ones have 3
+_NOT_ASSIGNED = re.compile(  # a name, a path or a place for a value, which is not a value
+    r"(?i)^(?:[a-z_]\w*(?:\.[a-z_]\w*)+|[a-z_]+[0-9]{0,2}|\$.*|%.*%?|.*(?:example|changeme|your[_-]|xxxx|placeholder|redacted|\*{3}).*"
+    r"|[~./]+[\w./-]*|[\d.,:/+-]+)$"
+)
+_PUBLIC = re.compile(  # what is meant to be seen, or only looks random: keys and certificates, embedded files, URLs
+    r"-----BEGIN (?:[A-Z0-9]{1,10} )*(?:PUBLIC KEY|CERTIFICATE)(?: BLOCK| REQUEST)?-----[\s\S]{0,20000}?-----END[^\n]*"
+    r"|\b(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w+) [A-Za-z0-9+/=]+|\bAAAA[A-Za-z0-9+/=]{20,}"
+    r"|\b(?i:sha)(?:1|224|256|384|512)[-:= ]+[A-Za-z0-9+/=]+|\bdata:[\w/+.-]+;base64,[A-Za-z0-9+/=]+"
+    r"|\b[a-z][a-z0-9+.-]*://[^\s\"'<>`]+|\bwww\.[^\s\"'<>`]+|\b(?:[a-z0-9-]+\.)+[a-z]{2,}/[^\s\"'<>`]*"
+)
+_WORD_LIKE = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}")
+_PATH_PART = re.compile(r"[a-z]{3,}|[A-Z][a-z]{2,}|[a-z]+[-_.][a-z]+")
 
 
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,31 +92,43 @@ def mask_secrets(text: str, entropy: float = 4.3) -> str:
 
 def find_secrets(text: str, entropy: float = 4.3) -> list[tuple[int, int, str]]:
     """Start, end and kind of each secret, in order, without overlaps."""
-    known_secrets = list(_find_known_shapes(text))
+    secrets = _find_known_shapes(text)
     if not entropy:
-        return known_secrets
-    secrets = sorted(known_secrets)
-    for found in _LONG.finditer(text):
-        start, end = found.span()
-        if all(end <= a or start >= b for a, b, _ in known_secrets) and _is_random(found.group(), entropy):
-            secrets.append((start, end, "high_entropy"))
+        return secrets
+    candidates = [found.span() for found in _LONG.finditer(text) if _is_random(found.group(), entropy)]
+    if not candidates:
+        return secrets
+    covered = [*((start, end) for start, end, _ in secrets), *(found.span() for found in _PUBLIC.finditer(text))]
+    secrets += [
+        (start, end, "high_entropy") for start, end in candidates if all(end <= a or start >= b for a, b in covered)
+    ]
     return sorted(secrets)
 
 
-def _find_known_shapes(text: str) -> Iterator[tuple[int, int, str]]:
-    for found in _ALL.finditer(text):
-        kind = str(found.lastgroup)
-        if found["assigned"]:
+def _find_known_shapes(text: str) -> list[tuple[int, int, str]]:
+    shapes = [(*found.span(), str(found.lastgroup)) for found in _ALL.finditer(text)]
+    if "=" in text or ":" in text:
+        for found in _ASSIGNED.finditer(text):
             start, end = found.span("value")
-            if entropy_bits(found["value"]) >= _ASSIGNED_BITS and any(map(str.isdigit, found["value"])):
-                yield start, end, "assigned"
-        else:
-            yield *found.span(), kind
+            if _is_password(found["value"]) and all(end <= a or start >= b for a, b, _ in shapes):
+                shapes.append((start, end, "assigned"))
+    return sorted(shapes)
+
+
+def _is_password(value: str) -> bool:
+    """A value with letters and digits that is no name of something else."""
+    mixed = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return mixed and entropy_bits(value) >= _ASSIGNED_BITS and not _NOT_ASSIGNED.match(value)
 
 
 def _is_random(word: str, entropy: float) -> bool:
+    """Of many characters that no rule of a language explains: not a path, nor an identifier made of words."""
     mixed = any(map(str.isdigit, word)) and any(map(str.islower, word)) and any(map(str.isupper, word))
-    return mixed and entropy_bits(word) >= entropy
+    if not mixed or entropy_bits(word) < entropy:
+        return False
+    if "/" in word and any(_PATH_PART.fullmatch(part) for part in word.split("/")):
+        return False
+    return sum(len(part) for part in _WORD_LIKE.findall(word)) < len(word) / 2
 
 
 def entropy_bits(word: str) -> float:

@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 
@@ -49,3 +50,57 @@ def test_nothing_to_check_against_and_a_broken_line_are_errors(tmp_path: Path) -
     (tmp_path / "c.jsonl").write_text('{"q": 1}\n{oops\n')
     with pytest.raises(InputError, match=r"c\.jsonl:2: not JSON"):
         Decontaminate(against=(str(tmp_path / "c.jsonl"),)).apply(batch(["x"]))
+
+
+def names_of(stage: Decontaminate, *rows: str) -> list[tuple[str, str]]:
+    entries = stage.apply(batch(list(rows))).entries
+    return [(entry.id, Path(str(entry.duplicate_of)).name) for entry in entries]
+
+
+def test_d01_every_field_of_an_item_is_looked_for_on_its_own(tmp_path: Path) -> None:
+    item = {"id": "item number forty two", "question": SHORT, "answer": "the old stone bridge"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(item))
+    stage = Decontaminate(against=(str(tmp_path / "a.jsonl"),))
+    assert names_of(stage, f"Q: {SHORT}?", f"{SHORT} the old stone bridge", "the old stone bridge fell") == [
+        ("r0", "a.jsonl:1"),
+        ("r1", "a.jsonl:1"),
+    ]
+
+
+def test_d01_short_texts_are_found_as_a_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"q": "What is 12 plus 7?", "a": "19"}\n{"q": "Who wrote the Iliad poem?"}')
+    stage = Decontaminate(against=(str(tmp_path / "a.jsonl"),))
+    rows = ("what is 12 plus 7", "What is 99 plus 7?", "Tom asked: what is 12 plus 7?", "Who wrote Iliad poem", "19")
+    assert names_of(stage, *rows) == [("r0", "a.jsonl:1"), ("r3", "a.jsonl:2")]
+
+
+def test_d01_what_cannot_be_looked_for_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"q": "Why?", "a": "No"}\n{"q": "Who wrote the Iliad?"}')
+    assert Decontaminate(against=(str(tmp_path / "a.jsonl"),)).check() == [
+        "1 of 2 items have no text of 3 words and are not looked for"
+    ]
+
+
+SQUAD = {"version": "1.1", "data": [{"title": "t", "paragraphs": [{"context": "c", "qas": [{"question": LONG}]}]}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("squad.json", json.dumps(SQUAD).encode()),
+        ("indented.json", json.dumps(SQUAD, indent=1).encode()),
+        ("lines.json", f'{{"q": "x"}}\n{{"q": "{LONG}"}}\n'.encode()),
+        ("a.jsonl.gz", gzip.compress(f'{{"q": "{LONG}"}}\n'.encode(), mtime=0)),
+        ("one.json", json.dumps({"q": LONG}).encode()),
+        ("a.tsv", f"q\tn\n{LONG}\t1\n".encode()),
+    ],
+)
+def test_d02_items_are_found_in_every_shape_of_file(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert len(Decontaminate(against=(str(tmp_path / name),)).apply(batch([LONG])).batch) == 0
+
+
+def test_d02_a_broken_set_is_an_error_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"data": [')
+    with pytest.raises(InputError, match=r"a\.json:1: not JSON"):
+        Decontaminate(against=(str(tmp_path / "a.json"),)).check()

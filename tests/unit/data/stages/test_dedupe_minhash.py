@@ -165,3 +165,24 @@ def test_a_survey_of_a_megabyte_says_what_surveys_of_each_document_say() -> None
     each = [DedupeMinhash().survey(texts.slice(row, 1)) for row in range(5)]
     assert pa.Table.from_batches([DedupeMinhash().survey(texts)]).equals(pa.Table.from_batches(each))
     assert DedupeMinhash().survey(texts.slice(0, 0)).num_rows == 0
+
+
+def merged(stage: DedupeMinhash, *texts: str) -> list[str]:
+    return [entry.id for entry in ran(stage, [batch(texts)])[1]]
+
+
+def test_d19_numbers_and_operators_count_in_mathematics_and_code() -> None:
+    assert merged(DedupeMinhash(ngram=2), "What is 12 plus 7? It is 19.", "What is 99 plus 3? It is 102.") == []
+    assert merged(DedupeMinhash(ngram=2), "a = b + 1; c = a * 2", "a = b - 1; c = a * 2") == []
+    assert merged(DedupeMinhash(ngram=2), "a = b + 1; c = a * 2", "a = b + 1; c = a * 2") == ["r1"]
+    prose = "On the {}th of May the committee met to talk about the plan of the new library and its old roof."
+    assert merged(DedupeMinhash(), prose.format(12), prose.format(17)) == []  # "12th" is a word
+    prose = prose.replace("{}th", "{}")
+    assert merged(DedupeMinhash(), prose.format(12), prose.format(17)) == ["r1"]
+    assert merged(DedupeMinhash(numbers="keep", verify=0.99), prose.format(12), prose.format(17)) == []
+    assert merged(DedupeMinhash(ngram=2, numbers="fold"), "What is 12 plus 7?", "What is 99 plus 3?") == ["r1"]
+
+
+def test_d19_words_with_digits_are_words_of_their_own() -> None:
+    texts = [" ".join(f"w{(n * 37 + k * 101) % 9973}" for k in range(30)) for n in range(200)]
+    assert merged(DedupeMinhash(numbers="fold"), *texts) == []

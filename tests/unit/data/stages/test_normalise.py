@@ -33,3 +33,39 @@ def test_normalise_reaches_every_message_of_a_chat():
     result = Normalise().apply(chats)
     assert [message["content"] for message in result.batch["messages"][0].as_py()] == ["a < b", "yes"]
     assert [entry.id for entry in result.entries] == ["a"]
+
+
+KHMER, BURMESE = (
+    "\u1797\u17b6\u179f\u17b6\u200b\u1781\u17d2\u1798\u17c2\u179a",
+    "\u1019\u103c\u1014\u103a\u200b\u1019\u102c",
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A\x0bB", "A\nB"),
+        ("A\x1cB\x1fC", "A\nB C"),
+        (KHMER, KHMER),
+        (BURMESE, BURMESE),
+        ("a\u200bb " + KHMER + "\u200b", "ab " + KHMER),
+    ],
+)
+def test_d20_breaks_between_words_and_lines_stay(before, after):
+    assert apply(Normalise(), before)[0] == [after]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "```\ns.replace('&lt;', '<')\n```",
+        "Write `&amp;lt;` to show it.",
+        "<pre>a &lt; b</pre>",
+        'x = s.replace("&amp;lt;", "&lt;");',
+        "    if (a &amp;&amp; b)",
+        "return html.unescape('&gt;')",
+    ],
+)
+def test_d20_entities_in_code_are_left_alone(code):
+    assert apply(Normalise(), code)[0] == [code]
+    assert apply(Normalise(), f"5 &lt; 6\n{code}\n7 &amp;gt; 6")[0] == [f"5 < 6\n{code}\n7 > 6"]
