@@ -177,13 +177,13 @@ def is_talk(batch: pa.RecordBatch) -> bool:
 
 
 def is_formal(text: str) -> bool:
-    """Maths or code: of the first 512 characters, 8 % of those that are not blank are digits or signs of ASCII.
+    """Maths or code: of the first 512 characters, 10 % of those that are not blank are digits or signs of ASCII.
 
     >>> is_formal("What is 12 plus 7?"), is_formal("In 2019 the committee met twice to talk about the plan.")
     (True, False)
     """
     head = text[:512].encode("utf-8", "replace").translate(None, b" \t\r\n")
-    return 100 * (len(head) - len(head.translate(None, _FORMAL))) >= 8 * len(head) > 0
+    return 10 * (len(head) - len(head.translate(None, _FORMAL))) >= len(head) > 0
 
 
 def choose_bands_and_rows(recall: float, similarity: float, permutations: int = 128) -> tuple[int, int]:
