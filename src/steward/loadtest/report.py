@@ -238,6 +238,7 @@ def resample(track: Track, steps: int, duration_s: float) -> tuple[float | None,
 
 def _render_client(report: LoadReport) -> str:
     client, ms = report.client, TimeUnit()
+    opened = f", those opened during the run in {ms.format(client.connect_ms.p50)} (p50)" if client.connect_ms.n else ""
     asked, achieved = (
         "–" if value is None else f"{value:.2f}" for value in (client.dispersion_asked, client.dispersion_achieved)
     )
@@ -249,7 +250,10 @@ def _render_client(report: LoadReport) -> str:
         ("Event loop late by", f"p50 {ms.format(client.loop_lag_ms.p50)}, p99 {ms.format(client.loop_lag_ms.p99)}"),
         ("Share of a core used, busiest process", format_percent(client.cpu_share)),
         ("Index of dispersion of arrivals", f"scheduled {asked}, sent {achieved} (Poisson 1, constant 0)"),
-        ("Connections", f"{client.connections:,}, opened in {ms.format(client.connect_ms.p50)} (p50)"),
+        (
+            "Connections",
+            f"{client.connections:,}" + (f", those opened during the run in {opened} (p50)" if opened else ""),
+        ),
         ("Token counts from", report.tokens_from),
         ("Memory, all processes", f"{client.peak_mb:.0f} MB"),
     ]

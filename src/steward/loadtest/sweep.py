@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from steward.core.load_report import LoadReport
 
-SATURATED_SHARE: Final = 0.9  # of the requests sent that were answered in the time; below it the server falls behind
+Array = NDArray[np.float64]
+SATURATED_SHARE: Final = 0.9  # of the requests that were answered in time; below it the server falls behind
+_FIRST_PART: Final = 3  # the first third of a step shows how long an answer takes before a queue has grown
 KNEE_SHARE: Final = 0.1  # of a closed loop: users that bring less than this share of their part bring nothing more
 NARROW_RATIO: Final = 1.1  # between two steps; no step is put between them
 
@@ -78,10 +82,26 @@ class Sweep(msgspec.Struct, frozen=True, kw_only=True):
         return f"{kept}; it answered at most {self.capacity_rate:.4g} requests per second"
 
 
-def make_sweep_point(report: LoadReport, growing: bool) -> SweepPoint:
-    """`growing`: latencies rose during the step."""
-    closed = report.requested_concurrency is not None
-    behind = not closed and report.answered_rate < SATURATED_SHARE * report.achieved_rate
+def share_in_time(sent_s: Array, ended_s: Array) -> float | None:
+    """The share of requests that had ended when the last one was sent, of those whose time had come by then.
+
+    Both are (requests,) in s, in order of sending. A request's time is the p95 of the first third of the requests, so a
+    server that keeps up has a share near 1, and one that gets R times what it can do a share near 1 / R. None if the
+    step is too short to tell.
+    """
+    if not len(sent_s):
+        return None
+    first = max(1, len(sent_s) // _FIRST_PART)
+    needed_s = float(np.quantile(ended_s[:first] - sent_s[:first], 0.95))
+    last = float(sent_s[-1])
+    due = sent_s <= last - needed_s
+    return float((ended_s[due] <= last).mean()) if due.any() else None
+
+
+def make_sweep_point(report: LoadReport, in_time: float | None, growing: bool) -> SweepPoint:
+    """`in_time`: see `share_in_time`; `growing`: latencies rose during the step. Neither counts in a closed loop."""
+    behind = in_time is not None and in_time < SATURATED_SHARE
+    saturated = report.requested_concurrency is None and (behind or growing)
     return SweepPoint(
         rate=report.requested_rate,
         concurrency=report.requested_concurrency,
@@ -96,7 +116,7 @@ def make_sweep_point(report: LoadReport, growing: bool) -> SweepPoint:
         tpot_p95_ms=report.tpot_ms.p95,
         e2e_p50_ms=report.e2e_ms.p50,
         e2e_p95_ms=report.e2e_ms.p95,
-        saturated=behind or growing,
+        saturated=saturated,
         valid=report.valid,
     )
 

@@ -86,3 +86,29 @@ def test_a_lognormal_has_the_median_that_it_names():
     assert statistics.median(
         draw_length(parse_lengths("lognormal:200:0.8"), chance) for _ in range(4000)
     ) == pytest.approx(200, rel=0.06)
+
+
+def test_the_defaults_are_those_of_the_commands():
+    """`steward load run --help`: 600s, 120s, 30s, one process, 10 ms, Poisson."""
+    found = LoadConfig(url="http://h", model="m")
+    assert (found.timeout_s, found.stall_s, found.drain_s, found.processes, found.late_budget_ms) == (
+        600,
+        120,
+        30,
+        1,
+        10,
+    )
+    assert (found.turns, found.speed, found.max_in_flight, found.arrival) == (1, 1.0, 20_000, Arrival(burstiness=1.0))
+    assert found.input_tokens == "512" and found.output_tokens == "128" and found.warmup_s == 0
+
+
+def test_what_can_be_run_comes_back_as_it_is():
+    for fine in (
+        config(requests=5, duration_s=None), config(arrival=Arrival(kind="trace"), duration_s=None), config(processes=3),
+        config(arrival=Arrival(kind="concurrency", concurrency=3), processes=3), config(turns=2),
+        config(arrival=Arrival(kind="ramp", rate=1.0)), config(arrival=Arrival(kind="burst"), requests=3),
+    ):  # fmt: skip
+        assert check_config(fine) is fine
+    for wrong in ({"processes": 0}, {"turns": 0}):
+        with pytest.raises(InputError):
+            check_config(config(**wrong))

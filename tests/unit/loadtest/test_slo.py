@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from steward.loadtest.objective import parse_objective
+from steward.loadtest.objective import Limit, parse_objective
 from steward.loadtest.slo import combine_answers, is_over, judge_limit, share_interval
 
 TTFT, TPS, ERRORS = parse_objective("ttft_p95<100ms,tps>20,error_rate<1%")
@@ -88,3 +88,10 @@ def test_both_ends_are_those_of_the_means_of_blocks():
 def test_blocks_need_two_hundred_requests(n, wide):
     low, high = share_interval((np.arange(n) < n // 2).astype(np.float64))
     assert (high - low > 0.3) == wide
+
+
+def test_an_interval_that_ends_at_the_allowed_share_is_met_and_one_that_begins_there_is_undecided():
+    failures = (np.arange(500) % 10 == 0).astype(np.float64)
+    low, high = share_interval(failures)
+    assert judge_limit(Limit("error_rate", high), failures).answer == "holds"
+    assert judge_limit(Limit("error_rate", low), failures).answer == "unclear"

@@ -1,9 +1,16 @@
 from typing import Any
 
+import numpy as np
 import pytest
 
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles
-from steward.loadtest.sweep import SweepPoint, choose_next_sweep_rate, make_sweep_point, summarize_sweep
+from steward.loadtest.sweep import (
+    SweepPoint,
+    choose_next_sweep_rate,
+    make_sweep_point,
+    share_in_time,
+    summarize_sweep,
+)
 
 
 def point(rate=None, users=None, answered=0.0, saturated=False):
@@ -83,8 +90,33 @@ def report(answered, achieved=10.0, users=None):
 
 
 def test_a_step_is_saturated_where_a_tenth_is_not_answered_in_time():
-    assert not make_sweep_point(report(9.0), False).saturated and make_sweep_point(report(8.9), False).saturated
-    assert make_sweep_point(report(9.0), True).saturated and not make_sweep_point(report(1.0, users=4), False).saturated
-    found = make_sweep_point(report(9.0), False)
+    assert not make_sweep_point(report(9.0), 0.9, False).saturated
+    assert make_sweep_point(report(9.0), 0.89, False).saturated and make_sweep_point(report(9.0), 1.0, True).saturated
+    assert not make_sweep_point(report(1.0), None, False).saturated  # too short to tell
+    assert not make_sweep_point(report(1.0, users=4), 0.1, True).saturated
+    found = make_sweep_point(report(9.0), 1.0, False)
     assert (found.load, found.ttft_p50_ms, found.ttft_p95_ms, found.describe_load()) == (10, 1.0, 2.0, "10 req/s")
-    assert make_sweep_point(report(1.0, users=4), False).describe_load() == "4 users"
+    assert make_sweep_point(report(1.0, users=4), 1.0, False).describe_load() == "4 users"
+
+
+def test_l7_long_answers_do_not_make_a_step_saturated():
+    """Answers of 10 s in a step of 20 s: a third are still under way at the end, all of whose time has not come."""
+    sent = np.arange(0.0, 20.0, 0.1)
+    assert share_in_time(sent, sent + 10.0) == 1.0
+    assert share_in_time(sent, sent + 100.0) is None and share_in_time(sent[:0], sent[:0]) is None
+
+
+@pytest.mark.parametrize("overload", [1.25, 2.0])
+def test_an_overloaded_server_ends_its_share(overload):
+    """One server that takes 1 s at a time, asked R times as often: its last answers come R times as late."""
+    sent = np.arange(0.0, 300.0, 1 / overload)
+    ended = (np.arange(len(sent)) + 1.0).clip(min=sent + 1.0)
+    needed = np.quantile((ended - sent)[: len(sent) // 3], 0.95)
+    assert share_in_time(sent, ended) == pytest.approx(300 / overload / (300 - needed), abs=0.02)
+
+
+def test_a_single_late_request_in_ten():
+    sent = np.arange(0.0, 100.0)
+    ended = sent + 0.5
+    ended[50:60] = 1000.0
+    assert share_in_time(sent, ended) == pytest.approx(89 / 99)

@@ -9,7 +9,14 @@ import msgspec
 from steward.loadtest.config import Arrival, LoadConfig
 from steward.loadtest.response import OK
 from steward.loadtest.statistics import is_growing
-from steward.loadtest.sweep import Sweep, SweepPoint, choose_next_sweep_rate, make_sweep_point, summarize_sweep
+from steward.loadtest.sweep import (
+    Sweep,
+    SweepPoint,
+    choose_next_sweep_rate,
+    make_sweep_point,
+    share_in_time,
+    summarize_sweep,
+)
 from steward.loadtest.values import metric_values, read_records
 from steward.workflows.loadtest.alone import measure_request_s
 from steward.workflows.loadtest.find_max import GROWTH_OF_MEAN
@@ -75,8 +82,8 @@ def _add_step(
     rows = read_records(finished.results)
     values = metric_values(rows[rows["cause"] == OK], "e2e")
     mean_ms = float(values.mean()) if len(values) else 0.0
-    growing = arrival.kind != "concurrency" and is_growing(values, GROWTH_OF_MEAN * mean_ms)
-    point = make_sweep_point(finished.report, growing)
+    in_time = share_in_time(rows["intended"], rows["intended"] + rows["end"])
+    point = make_sweep_point(finished.report, in_time, is_growing(values, GROWTH_OF_MEAN * mean_ms))
     points.append(point)
     on_line(_format_step(point))
     if not point.valid:

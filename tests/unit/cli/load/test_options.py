@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 
 from steward.cli.lazy import expand_option_sets
@@ -13,7 +15,7 @@ from steward.cli.load.options import (
 )
 from steward.cli.load.run import run
 from steward.core.errors import InputError
-from steward.loadtest.config import Arrival
+from steward.loadtest.config import Arrival, LoadConfig
 
 TARGET = TargetOptions(url="http://h:1", model="m")
 
@@ -71,3 +73,20 @@ def test_headers_and_bodies():
 def test_option_sets_of_a_command_do_not_collide():
     names = set(expand_option_sets(run).__annotations__)
     assert {"url", "model", "rate", "input_tokens", "processes", "slo", "json", "ray"} <= names
+
+
+def test_the_library_and_the_command_have_the_same_defaults():
+    found, library = build(), LoadConfig(url="http://h:1", model="m")
+    for name in (
+        "timeout_s",
+        "stall_s",
+        "drain_s",
+        "input_tokens",
+        "output_tokens",
+        "late_budget_ms",
+        "processes",
+        "seed",
+    ):
+        assert getattr(found, name) == getattr(library, name)
+    assert (library.turns, library.speed, library.max_in_flight) == (1, 1.0, 20_000)  # as docs/reference has them
+    assert Arrival().burstiness == inspect.signature(run).parameters["burstiness"].default == 1.0
