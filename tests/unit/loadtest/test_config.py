@@ -104,8 +104,8 @@ def test_the_defaults_are_those_of_the_commands():
 
 def test_what_can_be_run_comes_back_as_it_is():
     for fine in (
-        config(requests=5, duration_s=None), config(arrival=Arrival(kind="trace"), duration_s=None), config(processes=3),
-        config(arrival=Arrival(kind="concurrency", concurrency=3), processes=3), config(turns=2),
+        config(requests=5, duration_s=None), config(arrival=Arrival(kind="trace"), duration_s=None),
+        config(processes=3), config(arrival=Arrival(kind="concurrency", concurrency=3), processes=3), config(turns=2),
         config(arrival=Arrival(kind="ramp", rate=1.0)), config(arrival=Arrival(kind="burst"), requests=3),
     ):  # fmt: skip
         assert check_config(fine) is fine
