@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from api_reference import api_page
 
 from steward.cli.main import app
 from steward.evaluation.metrics import METRICS, higher_is_better
@@ -100,7 +101,7 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page}
+PAGES = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page, "api.md": api_page}
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
