@@ -75,6 +75,13 @@ class Settings(Section):
     security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")
     keys: KeysConfig = Field(KeysConfig(), description="gateway keys")
 
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Settings:
+        port, hosts = self.gateway.port, {self.gateway.host, self.console.host}
+        if port and port == self.console.port and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
+            raise ValueError(f"gateway.port and console.port are both {port}; choose another for one of them")
+        return self
+
     def effective_models(self) -> list[ModelConfig]:
         """The configured models, or the starter where there is none."""
         return self.models or [ModelConfig(name="starter", backend="embedded")]
@@ -102,13 +109,17 @@ def load_settings(
     file = path or (folder or Path.cwd()) / FILE
     tree: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    words: dict[str, str] = {}  # what YAML takes for truth values, as it was written
     if path is not None or file.exists():
         tree, lines = read_mapping(file, such_as="gateway")
+        words |= lines.words
         origins.update({dotted: f"{file.name}:{line}" for dotted, line in lines.items()})
     for dotted, value, origin in (*_from_environment(environ), *_from_command(overrides or {})):
         _set_value(tree, dotted, value, origin)
         origins[dotted] = origin
-    settings = validate(Settings, tree, lambda dotted: _find_origin(dotted, origins, file))
+        if isinstance(value, bool) and origin.startswith("environment"):
+            words[dotted] = environ[origin.removeprefix("environment ")]
+    settings = validate(Settings, tree, lambda dotted: _find_origin(dotted, origins, file), words)
     _check_names(settings, origins, file)
     return LoadedSettings(settings, origins, file if file.exists() else None)
 

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import run
+import pytest
+
+from conftest import inside, run
 
 
 def test_init_writes_a_file_that_checks(tmp_path: Path) -> None:
@@ -36,7 +38,8 @@ def test_show_says_where_each_value_came_from(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ended = run("up", "--home", str(tmp_path / "file"))
-    assert (ended.returncode, ended.stderr) == (4, f"steward: {tmp_path}/file: File exists\n")
+    said = f"steward: the home {tmp_path}/file cannot be made: File exists; choose a folder of yours with --home\n"
+    assert (ended.returncode, ended.stderr) == (2, said)
 
 
 def test_no_deployment_is_a_clear_error(tmp_path: Path) -> None:
@@ -50,3 +53,54 @@ def test_a_shell_completes_commands_and_their_options() -> None:
         asked = {"_STEWARD_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": last}
         ended = subprocess.run([steward], capture_output=True, text=True, timeout=30, env={**os.environ, **asked})
         assert ended.stdout.split() == [wanted]
+
+
+UPSTREAM = "models: [{name: m, backend: openai, url: 'http://127.0.0.1:9/v1'"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("models: [{name: m, backend: openai, url: 'http://127.0.0.1:19l00/v1'}]", "models.0.url: 'http://127.0.0.1:19l00"),
+        ("models: [{name: m, backend: openai, url: 'http://:80'}]", "names no host"),
+        ("models: [{name: m, backend: openai, url: 'http://h:99999'}]", "Port out of range"),
+        ("models: [{name: m, backend: embedded, path: gone.gguf}]", "no such file"),
+        ("models: [{name: m, backend: embedded, path: steward.yaml}]", "expected b'GGUF'"),
+        (f"{UPSTREAM}, key: 'env:NOPE'}}]", "the environment variable NOPE is not set"),
+        ("privacy: {actions: {email: block}}", "without effect while profile is off"),
+        ("gateway: {port: 8081}", "gateway.port and console.port are both 8081"),
+        ("store: {kind: postgresql, url: 'env:NOPE'}", "NOPE is not set"),
+        ("limits: {models: {ms: {concurrent: 1}}}", "unknown model or route (in limits.models) 'ms'"),
+        ("routes: [{name: r, targets: [{model: starter}], prompt: {name: gone}}]", "unknown prompt 'gone'"),
+    ],
+)  # fmt: skip
+def test_k1_k2_k3_k10_check_refuses_what_up_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "steward.yaml").write_text(text)
+    for command in (("config", "check"), ("up",)):
+        ended = inside(*command)
+        assert ended.returncode == 2 and said in ended.stderr and "steward.yaml" in ended.stderr
+
+
+def test_k2_check_writes_nothing_and_live_asks_the_servers(tmp_path: Path) -> None:
+    (tmp_path / "steward.yaml").write_text(f"{UPSTREAM}}}]")
+    assert run("config", "check", cwd=tmp_path).returncode == 0
+    ended = run("config", "check", "--live", cwd=tmp_path)
+    assert ended.returncode == 4 and "model 'm': no answer at http://127.0.0.1:9/v1" in ended.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "steward.yaml"]
+
+
+@pytest.mark.parametrize("word", ["off", "Off", "OFF"])
+def test_k4_the_truth_values_of_yaml_are_read_as_the_words_they_are(tmp_path: Path, word: str) -> None:
+    (tmp_path / "steward.yaml").write_text(f"privacy: {{profile: {word.lower()}}}\nwatch: {word}\n")
+    assert run("config", "check", cwd=tmp_path).returncode == 0
+    assert run("config", "check", cwd=tmp_path, STEWARD_PRIVACY__PROFILE=word.lower()).returncode == 0
+
+
+def test_k7_check_says_what_a_profile_does_not_mask(tmp_path: Path) -> None:
+    (tmp_path / "steward.yaml").write_text("privacy: {profile: gdpr}\n")
+    shown = run("config", "check", cwd=tmp_path).stdout
+    assert "masks e-mail addresses, phone numbers, payment cards, IP addresses" in shown
+    assert "Does not mask names, postal addresses, dates of birth" in shown

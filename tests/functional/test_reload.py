@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from conftest import Deployment, mock, run, until
+from steward import starter
 from steward.core.records import Admitted
 from steward.gateway.ledger import decode_frames
 from steward.workflows.reload import request_reload
@@ -294,7 +295,8 @@ def test_an_embedded_model_is_replaced_without_a_gap(start: Start) -> None:
     assert report["outcome"] == "applied" and set(statuses) == {200}
     assert deployment.pid("engine-starter") not in (None, old)
     until(lambda: not Path(f"/proc/{old}").exists())
-    (deployment.file.parent / "bad.gguf").write_bytes(b"not a model, but long enough to look like one")
+    cut_off = starter.path().read_bytes()[: 2 * starter.path().stat().st_size // 3]  # its head is whole
+    (deployment.file.parent / "bad.gguf").write_bytes(cut_off)
     bad = small.replace("context", f"path: '{deployment.file.parent / 'bad.gguf'}', context")
     report = deployment.reload(bad)
     assert report["outcome"] == "refused" and "engine-starter could not start" in report["error"]

@@ -7,21 +7,29 @@ from typing import Annotated
 
 import typer
 
+from steward import __version__
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 
 FileOption = Annotated[Path | None, typer.Option("--config", help="Another file than steward.yaml.")]
 
 
-def check(config: FileOption = None, json: JsonOption = False) -> None:
-    """Read the settings and say what is wrong; exit 0 when nothing is."""
-    from steward.settings import load_settings
+def check(
+    config: FileOption = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the servers of the models, too.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check all that `steward up` would refuse; exit 2 with what is wrong, 4 where a server does not answer."""
+    from steward.workflows.reload import check_config
+    from steward.workflows.serve.check import check_live
 
-    loaded = load_settings(config)
-    file = str(loaded.path) if loaded.path else None
+    loaded, plan = check_config(config, __version__)
+    if live:
+        check_live(plan)
+    file, privacy = str(loaded.path) if loaded.path else None, loaded.settings.privacy.describe()
     if json:
-        show_json({"ok": True, "file": file})
+        show_json({"ok": True, "file": file, "privacy": privacy})
     else:
-        show_lines([f"{file or 'No steward.yaml; the defaults'}: fine"])
+        show_lines([f"{file or 'No steward.yaml; the defaults'}: fine", privacy])
 
 
 def show(config: FileOption = None, json: JsonOption = False) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.core.errors import InputError
+from steward.core.extras import install_command
 
 if TYPE_CHECKING:
     from steward.data.summary import Summary
@@ -165,7 +166,7 @@ def _require_extra() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in ("pyarrow", "numpy", "xxhash", "py3langid", "ftfy", "nltk"):
-            raise InputError(f"`steward data` needs {error.name}; pip install 'llm-steward[data]'") from error
+            raise InputError(f"`steward data` needs {error.name}; {install_command('data')}") from error
         raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +19,18 @@ from steward.core.files import try_lock
 
 if TYPE_CHECKING:
     from steward.processes.supervisor import Supervisor
+    from steward.settings import Settings
 
 
 def up(
-    port: Annotated[int | None, typer.Option(help="Port of the gateway.")] = None,
-    console_port: Annotated[int | None, typer.Option(help="Port of the console.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the gateway; 8080 by default.")] = None,
+    console_port: Annotated[int | None, typer.Option(help="Port of the console; 8081 by default.")] = None,
     workers: Annotated[int | None, typer.Option(help="Gateway processes; one per core by default.")] = None,
-    home: Annotated[Path | None, typer.Option(help="Folder of the deployment's data.")] = None,
-    model: Annotated[str | None, typer.Option(help="A GGUF file, or the URL of an OpenAI-compatible server.")] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder of the deployment's data; .steward by default.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="A GGUF file, or the URL of an OpenAI-compatible server, instead of all models and routes."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Another file than steward.yaml.")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -38,9 +43,9 @@ def up(
     given = {"gateway.port": port, "console.port": console_port, "gateway.workers": workers, "home": home and str(home)}
     overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     source = reload.ConfigSource(config, overrides, model, __version__)
-    folder = resolve_home(load_settings(config, overrides))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chmod(folder, 0o700)
+    loaded = load_settings(config, overrides)
+    folder = resolve_home(loaded)
+    _make_home(folder)
     logging.basicConfig(level=logging.WARNING, format="steward %(levelname)s %(message)s")
     first = reload.build_candidate(source, folder)
     with _hold_home(folder):
@@ -54,7 +59,7 @@ def up(
             if json:
                 show_json(_record(supervisor, key))
             else:
-                show_lines(_greeting(supervisor, key))
+                show_lines([*_say_replaced(loaded.settings, model), *_greeting(supervisor, key)])
 
         supervisor.run(ready, reloader.step)
 
@@ -69,6 +74,23 @@ def _hold_home(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _make_home(folder: Path) -> None:
+    """:raises InputError: it cannot be made, or is no folder"""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(folder, 0o700)
+    except OSError as error:
+        why = f"{error.strerror}; choose a folder of yours with --home"
+        raise InputError(f"the home {folder} cannot be made: {why}") from error
+
+
+def _say_replaced(settings: Settings, model: str | None) -> list[str]:
+    """What `--model` leaves out of steward.yaml."""
+    parts = {"model": len(settings.models), "route": len(settings.routes), "prompt": len(settings.prompts)}
+    counts = [f"{count} {name}{'s' if count > 1 else ''}" for name, count in parts.items() if count]
+    return [f"--model replaces what steward.yaml has: {', '.join(counts)}", ""] if model and counts else []
 
 
 def _first_key(folder: Path) -> str | None:
@@ -107,7 +129,7 @@ def _greeting(supervisor: Supervisor, key: str | None) -> list[str]:
         "",
         "In another terminal:",
         "",
-        '  steward chat "where is my order?"',
+        f'  steward chat{_home_option(supervisor.plan.home)} "where is my order?"',
         "",
         f"  curl {supervisor.gateway_url}/v1/chat/completions -H 'Content-Type: application/json' \\",
         f"    -H 'Authorization: Bearer {key}' \\",
@@ -115,6 +137,11 @@ def _greeting(supervisor: Supervisor, key: str | None) -> list[str]:
         "",
         "Stop: Ctrl-C",
     ]
+
+
+def _home_option(home: str) -> str:
+    """What commands need to find this deployment from here; nothing where they find it by themselves."""
+    return "" if Path(home) == Path.cwd() / ".steward" else f" --home {shlex.quote(home)}"
 
 
 def _record(supervisor: Supervisor, key: str | None) -> dict[str, object]:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
+
+
+def check_url(url: str) -> str:
+    """The same URL. :raises ValueError: no host, or a port that is none"""
+    expected = "expected http://HOST:PORT or https://HOST, such as http://127.0.0.1:8000/v1"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{url!r}: {error}; {expected}") from None
+    if not parts.hostname or port == 0:
+        raise ValueError(f"{url!r} names no host; {expected}" if not parts.hostname else f"{url!r}: port 0; {expected}")
+    return url
+
+
+Url = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(check_url)]
 
 
 class Section(BaseModel):

@@ -5,27 +5,39 @@ Knows nothing of files: it is told how to say where a key stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from steward.configuration.section import Section
+from steward.configuration.yaml_lines import put_value
 from steward.core.errors import InputError, find_nearest
 
 Model = TypeVar("Model", bound=Section)
+NO_WORDS: Final[Mapping[str, str]] = MappingProxyType({})
 Place = Callable[[str], str]  # dotted key → "steward.yaml:3"
 
 
-def validate(model: type[Model], tree: object, place: Place) -> Model:
-    """The tree as `model`. :raises InputError: one line an error, with its place, key and the next step"""
+def validate(model: type[Model], tree: Any, place: Place, words: Mapping[str, str] = NO_WORDS) -> Model:
+    """The tree as `model`. `words`: by dotted key, what was written where YAML reads a truth value (`off`).
+
+    :raises InputError: one line an error, with its place, key and the next step
+    """
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        lines = [_explain(model, item, place) for item in error.errors(include_input=False, include_url=False)]
-    raise InputError("\n".join(lines)) from None
+        errors = error.errors(include_input=False, include_url=False)
+    meant = [dotted for item in errors if (dotted := _dotted(item)) in words and item["type"] in _WANT_WORDS]
+    if meant:
+        for dotted in meant:
+            put_value(tree, dotted, words[dotted])
+        return validate(model, tree, place, {key: word for key, word in words.items() if key not in meant})
+    raise InputError("\n".join(_explain(model, item, place) for item in errors))
 
 
+_WANT_WORDS = ("literal_error", "string_type", "enum")
 _PLAIN_WORDS = {  # where pydantic's speak of Python
     "model_type": "expected a section: keys and their values",
     "model_attributes_type": "expected a section: keys and their values",
@@ -41,9 +53,16 @@ _PLAIN_WORDS = {  # where pydantic's speak of Python
 
 
 def _explain(model: type[BaseModel], item: Any, place: Place) -> str:
-    location = [part for part in item["loc"] if not str(part).startswith(("list[", "str", "dict["))]  # of unions
-    dotted = ".".join(str(part) for part in location)
-    return f"{place(dotted)}: {dotted}: {_say(model, item, location)}"
+    dotted = _dotted(item)
+    return f"{place(dotted)}: {dotted}: {_say(model, item, _location(item))}"
+
+
+def _location(item: Any) -> list[Any]:
+    return [part for part in item["loc"] if not str(part).startswith(("list[", "str", "dict["))]  # those name unions
+
+
+def _dotted(item: Any) -> str:
+    return ".".join(str(part) for part in _location(item))
 
 
 def _say(model: type[BaseModel], item: Any, location: Sequence[Any]) -> str:

@@ -14,8 +14,16 @@ from steward.core.errors import InputError, find_nearest
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
-Lines = dict[str, int]  # "stages.0.use" → 3
-_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+
+class Lines(dict[str, int]):
+    """The line of every key, "stages.0.use" → 3. `words`: what YAML takes for truth values (`off`), as written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: dict[str, str] = {}
+
+
+_TEXT, _MERGE, _BOOL = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "merge", "bool"))
 
 
 def read_mapping(file: Path, such_as: str = "input") -> tuple[dict[str, Any], Lines]:
@@ -38,12 +46,24 @@ def read_struct(file: Path, kind: type[Struct], such_as: str) -> Struct:
     :raises InputError: as `read_mapping`, or another shape, with the line of the key
     """
     tree, lines = read_mapping(file, such_as)
-    try:
-        return msgspec.convert(tree, kind)
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
-        dotted = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`").replace("[...]", ".*")).lstrip(".")
-        raise InputError(_explain(file, lines, dotted, what, kind)) from error
+    while True:
+        try:
+            return msgspec.convert(tree, kind)
+        except msgspec.ValidationError as error:
+            what, _, path = str(error).partition(" - at `$")
+            dotted = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`").replace("[...]", ".*")).lstrip(".")
+            word = lines.words.pop(dotted, None)
+            if word is None or "`bool`" in what.partition(",")[0]:
+                raise InputError(_explain(file, lines, dotted, what, kind)) from error
+            put_value(tree, dotted, word)  # a word was meant: `off`, not false
+
+
+def put_value(tree: Any, dotted: str, value: object) -> None:
+    """Set what lies at "stages.0.use"; all that is around it must be there."""
+    *parents, last = dotted.split(".")
+    for part in parents:
+        tree = tree[int(part)] if isinstance(tree, list) else tree[part]
+    tree[int(last) if isinstance(tree, list) else last] = value
 
 
 def locate(file: Path, lines: Lines, dotted: str) -> str:
@@ -80,7 +100,7 @@ def _list_keys(kind: Any, location: list[str]) -> list[str]:
 
 
 def _read(file: Path, such_as: str) -> tuple[Any, Lines]:
-    lines: Lines = {}
+    lines = Lines()
     try:
         text = file.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -104,6 +124,8 @@ def _collect_lines(node: yaml.Node, dotted: str, file: Path, lines: Lines, such_
     """Note the line of every key; refuse keys written twice, of which YAML would drop one."""
     if dotted:
         lines.setdefault(dotted, node.start_mark.line + 1)
+    if isinstance(node, yaml.ScalarNode) and node.tag == _BOOL and node.value.lower() not in ("true", "false"):
+        lines.words[dotted] = node.value
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:

@@ -21,6 +21,7 @@ from steward.configuration.section import Section
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import locate, read_mapping
 from steward.core.errors import InputError, UnknownName
+from steward.core.extras import install_command
 from steward.data.stage_files import resolve_paths
 from steward.data.stage_table import STAGES
 
@@ -101,7 +102,7 @@ class LoadedPipeline(msgspec.Struct, frozen=True):
 def load_pipeline(file: Path) -> LoadedPipeline:
     """Read and check pipeline.yaml. :raises InputError: with file, line and the next step"""
     tree, lines = read_mapping(file)
-    config = validate(PipelineConfig, tree, lambda dotted: locate(file, lines, dotted))
+    config = validate(PipelineConfig, tree, lambda dotted: locate(file, lines, dotted), lines.words)
     base = file.absolute().parent
     stage_objects = [
         make_stage(parameters, locate(file, lines, f"stages.{index}"), base)
@@ -152,7 +153,7 @@ def _find_stage_class(name: str, place: str) -> Any:
         if error.name == module:  # a table line whose file is not there is steward's own mistake
             raise
         prefix = f"{place}: " if place else ""
-        raise InputError(f"{prefix}stage {name!r} needs {error.name}; pip install 'llm-steward[data]'") from error
+        raise InputError(f"{prefix}stage {name!r} needs {error.name}; {install_command('data')}") from error
 
 
 def stage_name(stage: object) -> str:

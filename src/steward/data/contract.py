@@ -124,7 +124,7 @@ class ContractResult(msgspec.Struct, frozen=True):
 def load_contract(file: Path) -> Contract:
     """:raises InputError: with file, line and the nearest name"""
     tree, lines = read_mapping(file)
-    return validate(Contract, tree, lambda dotted: locate(file, lines, dotted))
+    return validate(Contract, tree, lambda dotted: locate(file, lines, dotted), lines.words)
 
 
 class _Tally:

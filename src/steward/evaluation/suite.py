@@ -17,6 +17,7 @@ import msgspec
 
 from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError, UnknownName
+from steward.core.extras import install_command
 from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
 from steward.text.swaps import swap_kinds
 
@@ -311,7 +312,7 @@ def _read_parquet(path: Path) -> list[dict[str, Any]]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ModuleNotFoundError as error:
-        raise InputError(f"{path}: reading Parquet needs an extra: pip install 'llm-steward[data]'") from error
+        raise InputError(f"{path}: reading Parquet needs an extra: {install_command('data')}") from error
     try:
         with path.open("rb") as file:
             rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from steward.configuration.section import SecretReference, Section
+from steward.configuration.section import SecretReference, Section, Url
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
@@ -127,6 +127,13 @@ class PriceConfig(Section):
         return Prices(**values, tiers=tuple(Tier(**tier.model_dump()) for tier in self.tiers))
 
 
+TAKES: Final = {  # beside name, backend and price
+    "embedded": frozenset({"path", "context", "slots", "threads", "embeddings"}),
+    "openai": frozenset({"url", "key", "upstream_model", "speaks"}),
+    "anthropic": frozenset({"url", "key", "upstream_model"}),
+}
+
+
 class ModelConfig(Section):
     """One model: embedded (a GGUF file), or at any URL that speaks OpenAI's or Anthropic's dialect."""
 
@@ -135,9 +142,7 @@ class ModelConfig(Section):
         description="a GGUF file served here, or a server's URL"
     )
     path: str | None = Field(None, description="embedded: the GGUF file; the starter model by default")
-    url: str | None = Field(
-        None, pattern=r"^https?://", description="openai: the server's base URL; anthropic: Anthropic's own by default"
-    )
+    url: Url | None = Field(None, description="openai: the server's base URL; anthropic: Anthropic's own by default")
     key: SecretReference | None = Field(None, description="openai, anthropic: env:NAME or file:PATH")
     upstream_model: str | None = Field(None, description="openai, anthropic: the model's name there")
     speaks: list[Literal["responses", "messages"]] = Field(
@@ -163,12 +168,10 @@ class ModelConfig(Section):
     def _whole(self) -> ModelConfig:
         if self.backend == "openai" and not self.url:
             raise ValueError("a model with backend: openai needs a url")
-        if self.backend == "embedded" and (self.url or self.key):
-            raise ValueError("a model with backend: embedded takes path, not url or key")
-        if self.backend != "openai" and self.speaks:
-            raise ValueError("speaks is for backend: openai; the others speak one dialect")
-        if self.backend != "embedded" and self.embeddings:
-            raise ValueError("embeddings is for backend: embedded; a server at a url answers for itself")
+        takes = TAKES[self.backend]
+        for name in sorted(self.model_fields_set - takes - {"name", "backend", "price"}):
+            fitting = " or ".join(backend for backend, names in TAKES.items() if name in names)
+            raise ValueError(f"{name} is for backend: {fitting}; a model with backend: {self.backend} does not take it")
         return self
 
 
@@ -292,17 +295,17 @@ class LimitsConfig(Section):
         None, description="env:NAME or file:PATH of a redis:// URL, to share the counts between machines"
     )
 
-    def table(self, served: Sequence[str]) -> LimitTable:
-        """`served`: the names of models and routes.
+    def table(self, served: Sequence[str], skip_others: bool = False) -> LimitTable:
+        """`served`: the names of models and routes; with `skip_others`, limits of others are left out.
 
         :raises UnknownName: limits of another one
         """
         for name in self.models:
-            if name not in served:
+            if name not in served and not skip_others:
                 raise UnknownName("model or route (in limits.models)", name, served)
         return LimitTable(
             default=self.default.spec(),
             teams={name: item.spec() for name, item in self.teams.items()},
-            models={name: item.spec() for name, item in self.models.items()},
+            models={name: item.spec() for name, item in self.models.items() if name in served},
             max_output_tokens=self.max_output_tokens,
         )

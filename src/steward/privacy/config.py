@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 
 from steward.configuration.section import Section
 from steward.privacy.guard import Action, PrivacyPolicy
@@ -41,6 +41,26 @@ class PrivacyConfig(Section):
     on_error: Literal["block", "allow"] = Field(
         "block", description="when the guard fails: block the request, or allow it through unmasked"
     )
+
+    @model_validator(mode="after")
+    def _takes_effect(self) -> PrivacyConfig:
+        if self.profile == "off" and self.model_fields_set - {"profile"}:
+            names = " and ".join(sorted(self.model_fields_set - {"profile"}))
+            raise ValueError(f"{names}: without effect while profile is off; choose profile: standard or gdpr")
+        return self
+
+    def describe(self) -> str:
+        """What the guard reads and what it does not, as a sentence."""
+        policy = self.policy()
+        if policy is None:
+            return "Personal data is not masked (privacy.profile: off)."
+        kinds = {"email": "e-mail addresses", "phone": "phone numbers", "payment_card": "payment cards"}
+        kinds |= {"ip_address": "IP addresses"}
+        read = [words for name, words in kinds.items() if getattr(policy, name) != "allow"]
+        return (
+            f"Personal data: masks {', '.join(read) or 'nothing'}, found by their form. Does not mask names, postal "
+            "addresses, dates of birth, record numbers, passwords or images."
+        )
 
     def policy(self) -> PrivacyPolicy | None:
         """None where nothing is guarded. IP addresses are personal data under GDPR: recital 30, CJEU C-582/14."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from steward.core.errors import StewardError
+from steward.core.errors import Contradiction, StewardError
 
 _PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
@@ -33,6 +33,14 @@ def report_errors(process: str) -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"{process}: {where}{error.strerror or type(error).__name__}\n")
         raise SystemExit(4) from error
+    except Exception as error:
+        if "STEWARD_TRACEBACK" in os.environ:
+            raise
+        sys.stderr.write(
+            f"{process}: Internal error ({type(error).__name__}): this is a bug in steward. Set STEWARD_TRACEBACK=1, "
+            "start again, and report what it prints\n"
+        )
+        raise SystemExit(Contradiction.exit_code) from error
 
 
 def raise_descriptor_limit() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from steward.core.errors import InputError, StewardError, Unavailable
+from steward.core.errors import Contradiction, InputError, StewardError, Unavailable
 from steward.core.files import write_file
 from steward.processes.lifeline import limit_core_dumps, raise_descriptor_limit
 from steward.processes.ports import listen
@@ -186,6 +186,8 @@ class Supervisor:
                 code = child.process.poll() if child.process else child.exit_code
                 if code == InputError.exit_code:
                     raise InputError(f"{child.name} could not start; its message is above")
+                if code == Contradiction.exit_code:  # it would fail in the same way again
+                    raise Contradiction(f"{child.name} could not start; its message is above")
             if time.monotonic() > limit:
                 raise Unavailable("not ready in time; the messages above say which process is at fault")
             self._watch()

@@ -12,6 +12,7 @@ import msgspec
 
 from steward.adapters.executors.local import LocalExecutor
 from steward.core.errors import InputError
+from steward.core.extras import install_command
 from steward.data import config
 from steward.data.config import Source
 from steward.data.contract import ContractResult, check_contract, load_contract
@@ -61,7 +62,7 @@ def _make_ray_executor(workers: int | None) -> Any:
     try:
         from steward.adapters.executors.ray import RayExecutor
     except ImportError as error:
-        raise InputError("--on ray needs Ray; pip install 'llm-steward[ray]'") from error
+        raise InputError(f"--on ray needs Ray; {install_command('ray')}") from error
     return RayExecutor(workers)
 
 

@@ -17,6 +17,7 @@ from steward.adapters.gpus.linux import WithKernelLog, list_pci_gpus
 from steward.adapters.gpus.smi import SmiReader, find_command
 from steward.core.errors import StewardError, TimedOut, Unavailable
 from steward.core.extend import GpuReader
+from steward.core.extras import install_command
 from steward.core.gpus import GpuReading, GpuStatus
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ INTERVAL_S: Final = 10.0  # DCGM-exporter's default is 30 s, Prometheus's usual 
 LOOK_AGAIN_S: Final = 60.0  # where there was no GPU: a driver may be loaded later
 TIMEOUT_S: Final = 10.0
 STALE_S: Final = 300.0  # after which old numbers are shown no more: Prometheus's own lookback
-EXTRA: Final = "pip install 'llm-steward[gpu]'"
+EXTRA: Final = f"{install_command('gpu')}"
 
 Answer = TypeVar("Answer")
 Plugged = Callable[[], list[str]]  # PCI addresses of the GPUs that the machine has

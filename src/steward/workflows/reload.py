@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +20,9 @@ import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
 from steward.core.files import replace_file, write_file
-from steward.settings import FILE, Settings, load_settings
+from steward.settings import FILE, LoadedSettings, Settings, load_settings, resolve_home
 from steward.workflows import history, prompts
+from steward.workflows.serve.check import check_startable
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ServePlan
 
@@ -107,10 +110,26 @@ def build_candidate(
         raise Unavailable(f"{file or source.file}: it changed while it was read; try again")
     try:
         plan = make_plan(loaded.settings, home, source.software, source.model, chosen)
+        check_startable(plan)
         in_use = {**prompts.list_in_use(home), **(chosen or {})}
     except InputError as error:
-        raise InputError(f"{loaded.path or 'command line'}: {error}") from error
+        place = "--model" if source.model else loaded.path or "command line"
+        raise InputError(f"{place}: {error}") from error
     return ConfigCandidate(plan, text, collect_facts(loaded.settings, plan), loaded.origins, in_use)
+
+
+def check_config(config: Path | None, software: str) -> tuple[LoadedSettings, ServePlan]:
+    """What `steward up` would serve, with everything that it would refuse, and nothing written.
+
+    :raises InputError: as `steward up` would
+    """
+    source = ConfigSource(config, {}, None, software)
+    loaded = load_settings(config)
+    kept = resolve_home(loaded) / "prompts"
+    with tempfile.TemporaryDirectory(prefix="steward-check-") as folder:
+        if kept.is_dir():
+            shutil.copytree(kept, Path(folder) / "prompts")
+        return loaded, build_candidate(source, Path(folder)).plan
 
 
 def _read_text(file: Path) -> str:

@@ -11,7 +11,8 @@ def actions(**config: object) -> tuple[str, str, str, str]:
 
 def test_off_means_no_guard() -> None:
     assert PrivacyConfig().policy() is None
-    assert PrivacyConfig.model_validate({"actions": {"email": "block"}}).policy() is None
+    with pytest.raises(ValueError, match="actions: without effect while profile is off"):
+        PrivacyConfig.model_validate({"actions": {"email": "block"}})
 
 
 def test_only_gdpr_counts_ip_addresses_as_personal() -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.extend import Continuation, Likely
+from steward.core.extras import install_command
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
@@ -188,5 +189,5 @@ def _libraries() -> tuple[Any, Any]:
         import torch
         import transformers
     except ModuleNotFoundError as error:
-        raise InputError(f"backend transformers needs {error.name}: pip install 'llm-steward[eval,train]'") from error
+        raise InputError(f"backend transformers needs {error.name}: {install_command('eval', 'train')}") from error
     return torch, transformers

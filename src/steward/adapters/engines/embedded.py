@@ -17,6 +17,7 @@ from steward.adapters.engines.gguf import read_gguf_head
 from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Continuation, Likely
+from steward.core.extras import install_command
 
 GGUF_MAGIC = b"GGUF"
 _ALL = 1 << 30  # tokens listed: more than any vocabulary has
@@ -53,7 +54,7 @@ def serve(
     try:
         import xllamacpp
     except ModuleNotFoundError as error:
-        raise InputError("backend: embedded needs the extra: pip install 'llm-steward[embedded]'") from error
+        raise InputError(f"backend: embedded needs the extra: {install_command('embedded')}") from error
     socket_path.unlink(missing_ok=True)
     params = xllamacpp.CommonParams()
     params.model.path = str(model)

@@ -6,6 +6,7 @@ import importlib.util
 from typing import Final
 
 from steward.core.errors import InputError
+from steward.core.extras import install_command
 
 NEEDED: Final = ("numpy", "sacrebleu", "rouge_score", "jsonschema")
 
@@ -14,4 +15,4 @@ def require_extra() -> None:
     """:raises InputError: the extra `eval` is not installed"""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(f"steward eval needs {', '.join(missing)}: pip install 'llm-steward[eval]'")
+        raise InputError(f"steward eval needs {', '.join(missing)}: {install_command('eval')}")

@@ -6,6 +6,7 @@ import time
 from typing import Final
 
 from steward.core.errors import InputError
+from steward.core.extras import install_command
 from steward.loadtest.config import LoadConfig, check_config
 from steward.loadtest.ipc import SenderTask
 from steward.loadtest.sender import send_in_task
@@ -24,7 +25,7 @@ def run_on_ray(config: LoadConfig) -> FinishedRun:
     try:
         from steward.adapters.executors.ray import RayExecutor
     except ImportError as error:
-        raise InputError("--ray needs Ray: pip install 'llm-steward[ray]'") from error
+        raise InputError(f"--ray needs Ray: {install_command('ray')}") from error
     with RayExecutor(config.processes) as executor:
         list(executor.map(_warm_up, list(range(config.processes))))
         start_at = time.time() + _LEAD_S

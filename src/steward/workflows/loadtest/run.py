@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.extras import install_command
 from steward.core.load_report import LoadReport
 from steward.loadtest.config import LoadConfig, check_config
 from steward.loadtest.recorder import SenderResult
@@ -32,7 +33,7 @@ class FinishedRun(msgspec.Struct, frozen=True):
 def require_extra() -> None:
     """:raises InputError: the extra `load` is not installed"""
     if not importlib.util.find_spec("numpy"):
-        raise InputError("steward load needs numpy: pip install 'llm-steward[load]'")
+        raise InputError(f"steward load needs numpy: {install_command('load')}")
 
 
 def run_load(

@@ -10,6 +10,7 @@ from steward.adapters.engines.http import HttpEngine
 from steward.adapters.limits.local import LocalLimiter
 from steward.core.errors import InputError
 from steward.core.extend import Guard, Limiter
+from steward.core.extras import install_command
 from steward.core.secret import resolve
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.exchange import Handler, Middleware
@@ -123,7 +124,7 @@ def make_limiter(plan: ServePlan) -> Limiter:
     try:
         from steward.adapters.limits.valkey import ValkeyLimiter
     except ImportError as error:
-        raise InputError("limits.valkey needs the extra `valkey`: pip install 'llm-steward[valkey]'") from error
+        raise InputError(f"limits.valkey needs the extra `valkey`: {install_command('valkey')}") from error
     return ValkeyLimiter(resolve(plan.valkey).reveal())
 
 

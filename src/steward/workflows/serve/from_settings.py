@@ -47,7 +47,7 @@ def make_plan(
         models=models,
         routes=routes,
         prompts={} if model else prompts_of(settings, home, prompts_in_use),
-        limits=settings.limits.table(names),
+        limits=settings.limits.table(names, skip_others=bool(model)),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
         privacy=settings.privacy.policy(),
         store=_check_store(settings),

@@ -149,9 +149,10 @@ class WorkerService:
             return None
         try:
             self.swap(plan)
-        except (StewardError, OSError) as error:
-            log.error("configuration %d is not served: %s", plan.config_version, error)
-            return str(error)
+        except Exception as error:  # whatever a plan provokes, the old one keeps serving, and the next is tried
+            reason = str(error) if isinstance(error, StewardError | OSError) else f"{type(error).__name__}: {error}"
+            log.error("configuration %d is not served: %s", plan.config_version, reason)
+            return reason
         return None
 
     def _report_versions(self, error: str | None = None) -> None:
@@ -220,10 +221,13 @@ class WorkerService:
 
 
 async def repeat_every(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
-    """Call `action` every so often until cancelled; a failure that steward names does not end it."""
+    """Call `action` every so often until cancelled. Nothing that it raises ends it: a worker whose keys or plan are no
+    longer followed would serve on as if nothing had happened."""
     while True:
         await asyncio.sleep(seconds)
         try:
             await action()
         except (StewardError, OSError):  # a key file in mid-change, a full disk: the next round tries again
             continue
+        except Exception:
+            log.exception("%s failed; it is tried again", getattr(action, "__name__", "a periodic action"))

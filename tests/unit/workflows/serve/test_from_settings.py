@@ -26,7 +26,7 @@ PROMPT = {"name": "polite", "system": "Be polite.", "examples": EXAMPLES}
 LIMIT = {"requests_per_minute": 9, "tokens_per_minute": 8, "concurrent": 7, "usd_per_day": 6.0, "usd_per_month": 5.0}
 FULL: dict[str, Any] = {
     "models": [
-        {"name": "small", "backend": "embedded", "threads": 1},
+        {"name": "small", "backend": "embedded", "threads": 1, "price": {"input": 3.0, "output": 4.0}},
         {"name": "big", "backend": "openai", "url": "http://a:1", "key": "file:KEY", "upstream_model": "x",
          "price": {"input": 1.0, "output": 2.0}},
     ],
@@ -41,7 +41,7 @@ FULL: dict[str, Any] = {
     "store": {"kind": "postgresql", "url": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
-    "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3,
+    "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3, "gateway.port": 9000,
     "models.0.name": "tiny", "models.0.path": __file__, "models.0.embeddings": "mean", "models.0.backend": None,
     "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "http://b:2",
     "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
@@ -61,7 +61,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
 }
-OF_SERVERS, OF_FILES = {"url", "key", "upstream_model", "speaks", "price"}, {"path", "context", "slots", "threads"}
+OF_SERVERS, OF_FILES = {"url", "key", "upstream_model", "speaks"}, {"path", "context", "slots", "threads"}
 NOT_THERE = {  # what this variant of a section does not take
     *(f"models.0.{name}" for name in OF_SERVERS),
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
@@ -187,3 +187,13 @@ def test_limits_of_a_model_that_is_not_served_are_refused(home: Path) -> None:
     tree = {**FULL, "limits": {"models": {"bgi": LIMIT}}}
     with pytest.raises(UnknownName, match=r"model or route \(in limits.models\) 'bgi'; did you mean 'big'"):
         plan_of(tree, home)
+
+
+@pytest.mark.parametrize(
+    ("index", "name"),
+    [*((0, name) for name in sorted(OF_SERVERS)), *((1, name) for name in (*sorted(OF_FILES), "embeddings"))],
+)
+def test_a_setting_that_would_have_no_effect_is_refused(home: Path, index: int, name: str) -> None:
+    tree = msgspec.json.decode(msgspec.json.encode(FULL))
+    values = {"speaks": ["responses"], "embeddings": "mean", "key": "env:K", "url": "http://a", "upstream_model": "x"}
+    tree["models"][index][name] = values.get(name, "x" if name == "path" else 64)
