@@ -127,7 +127,7 @@ class PriceConfig(Section):
         return Prices(**values, tiers=tuple(Tier(**tier.model_dump()) for tier in self.tiers))
 
 
-TAKES: Final = {  # beside name, backend and price
+TAKES: Final = {  # what only some back ends take
     "embedded": frozenset({"path", "context", "slots", "threads", "embeddings"}),
     "openai": frozenset({"url", "key", "upstream_model", "speaks"}),
     "anthropic": frozenset({"url", "key", "upstream_model"}),
@@ -168,10 +168,13 @@ class ModelConfig(Section):
     def _whole(self) -> ModelConfig:
         if self.backend == "openai" and not self.url:
             raise ValueError("a model with backend: openai needs a url")
-        takes = TAKES[self.backend]
-        for name in sorted(self.model_fields_set - takes - {"name", "backend", "price"}):
-            fitting = " or ".join(backend for backend, names in TAKES.items() if name in names)
-            raise ValueError(f"{name} is for backend: {fitting}; a model with backend: {self.backend} does not take it")
+        for name in sorted(self.model_fields_set):
+            backends = [backend for backend, names in TAKES.items() if name in names]
+            if backends and self.backend not in backends:
+                fitting = " or ".join(backends)
+                raise ValueError(
+                    f"{name} is for backend: {fitting}; a model with backend: {self.backend} does not take it"
+                )
         return self
 
 
