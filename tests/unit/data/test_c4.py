@@ -43,3 +43,27 @@ def test_c4_cleans_a_page_as_the_reference_code():  # the page of tensorflow_dat
 )
 def test_c4_drops_pages_with_code_or_filler(reason, line):
     assert rule("c4@tfds", f"{PROSE}\n{line}") == reason
+
+
+LINE = "These are five good words."
+
+
+@pytest.mark.parametrize(("sentences", "dropped"), [(4, "too_few_sentences"), (5, None), (6, None)])
+def test_five_sentences_are_enough_for_datatrove(sentences, dropped):
+    assert rule("c4@datatrove", "\n".join([LINE] * sentences)) == dropped
+    assert rule("c4@datatrove", " ".join([LINE] * sentences)) == dropped
+
+
+@pytest.mark.parametrize(("preset", "words"), [("c4@datatrove", 3), ("c4@tfds", 5)])
+def test_a_line_of_the_least_words_stays(preset, words):
+    page = "\n".join([LINE] * 5)
+    short, enough = ("".join(f"w{n} " for n in range(count)).strip() + "." for count in (words - 1, words))
+    left = Quality(preset=preset).apply(batch(f"{short}\n{enough}\n{page}")).batch["text"].to_pylist()
+    assert left == [f"{enough}\n{page}"]
+
+
+def test_a_word_of_a_thousand_letters_stays_and_a_longer_one_takes_its_line():
+    page = "\n".join([LINE] * 5)
+    lines = ["a b " + "x" * 999 + ".", "a b " + "y" * 1000 + "."]  # the full stop is a character of the word
+    left = Quality(preset="c4@datatrove").apply(batch("\n".join([*lines, page]))).batch["text"].to_pylist()
+    assert left == [f"{lines[0]}\n{page}"]

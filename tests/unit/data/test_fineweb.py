@@ -31,3 +31,19 @@ def rule(preset, text, **limits):
 )
 def test_fineweb_gives_datatroves_reason(reason, text):
     assert rule("fineweb@datatrove", text) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "share"),
+    [
+        ("line_punct_ratio", "One line of text that ends well.\nAnother one of them that does not", 0.5),
+        ("short_line_ratio", "A line of exactly thirty chars\n" + "A line of thirty-one characters.\n", 0.5),
+        ("char_dup_ratio", "This is a line that is repeated.\n" * 2 + "And this is a line that is not..", 1 / 3),
+        ("list_ratio", "\n".join(["one two three four five six seven eight"] * 2), 1 / 16),
+    ],
+)
+def test_a_share_at_its_limit_is_kept(name, text, share):
+    others = {"line_punct_ratio": 0, "short_line_ratio": 1, "char_dup_ratio": 1, "list_ratio": 1}
+    assert rule("fineweb@datatrove", text, **others | {name: share}) is None
+    beyond = share + 1e-9 if name == "line_punct_ratio" else share - 1e-9
+    assert rule("fineweb@datatrove", text, **others | {name: beyond}) == name

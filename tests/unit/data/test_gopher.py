@@ -40,3 +40,33 @@ def test_the_paper_lets_a_phrase_that_occurs_once_stand():
     text = "Supercalifragilistic antidisestablishmentarianism of that and more."
     assert rule("gopher@datatrove", text, gopher_short_doc=1) == "top_2_gram"
     assert rule("gopher@paper", text, gopher_short_doc=1, gopher_above_avg_threshold=99) is None
+
+
+LAX = {
+    "gopher_short_doc": 0, "gopher_below_avg_threshold": 0, "gopher_above_avg_threshold": 99,
+    "gopher_enough_stop_words": 0, "top_2_gram": 9, "top_3_gram": 9, "top_4_gram": 9,
+    "gopher_too_many_hashes": 1, "gopher_too_many_ellipsis": 1, "gopher_too_many_bullets": 1, "gopher_long_doc": 999,
+    "gopher_too_many_end_ellipsis": 1, "gopher_below_alpha_threshold": 0,
+    "dup_para_frac": 1, "dup_para_char_frac": 1, "dup_line_frac": 1, "dup_line_char_frac": 1,
+}  # fmt: skip
+AT_LIMIT = [  # (limit, text, the value counted by hand, whether less is worse)
+    ("gopher_short_doc", "one two three", 3, True),
+    ("gopher_long_doc", "one two three", 3, False),
+    ("gopher_below_avg_threshold", "aaa bbbbb", 4, True),
+    ("gopher_above_avg_threshold", "aaa bbbbb", 4, False),
+    ("gopher_too_many_hashes", "a # b #", 0.5, False),
+    ("gopher_too_many_ellipsis", "a ... b …", 0.5, False),
+    ("gopher_too_many_bullets", "- a\nb", 0.5, False),
+    ("gopher_too_many_end_ellipsis", "a...\nb", 0.5, False),
+    ("gopher_below_alpha_threshold", "a 1", 0.5, True),
+    ("gopher_enough_stop_words", "the the of", 2, True),
+    ("dup_line_frac", "a b\na b\nc d\ne f", 0.25, False),
+    ("dup_para_frac", "a b\n\na b\n\nc d\n\ne f", 0.25, False),
+    ("top_2_gram", "a b c d e f", 3 / 11, False),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value", "least"), AT_LIMIT)
+def test_a_value_at_its_limit_is_kept(name, text, value, least):
+    assert rule("gopher@datatrove", text, **LAX | {name: value}) is None
+    assert rule("gopher@datatrove", text, **LAX | {name: value + (1e-9 if least else -1e-9)}) == name

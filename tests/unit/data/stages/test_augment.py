@@ -47,3 +47,12 @@ def test_of_a_chat_only_the_user_is_changed_and_of_a_pair_only_the_prompt() -> N
     assert user["content"] != "What is rain?" and assistant["content"] == "Water that falls."
     new = stage.apply(pairs).batch.to_pylist()[1]
     assert new["prompt"] != pair["prompt"] and new["chosen"] == "Water." and new["rejected"] == "No."
+
+
+def test_ids_of_later_generations_say_so() -> None:
+    rows = batch(["the quick brown fox jumps over it"])
+    first = Augment(rate=1, recipe=("typos",)).apply(rows)
+    second = Augment(rate=1, recipe=("typos",), generation=2).apply(rows)
+    assert [e.id for e in (*first.entries, *second.entries)] == ["r0#typos", "r0#typos.2"]
+    assert [e.row for e in (*first.entries, *second.entries)] == [2**48, 2**49]
+    assert Augment(rate=0).apply(rows).entries == ()

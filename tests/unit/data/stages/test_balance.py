@@ -44,3 +44,13 @@ def test_another_seed_draws_other_rows_and_a_missing_column_is_named() -> None:
     )
     with pytest.raises(InputError, match="no column 'topic'"):
         Balance(by="topic").survey(batch(["x"]))
+
+
+def test_copies_are_numbered_from_one() -> None:
+    rows = batch(["a", "b", "c", "d"], label=["x", "y", "y", "y"])
+    out, entries = ran(Balance(by="label", mode="upsample"), [rows])
+    assert [(e.id, e.row, e.duplicate_of, e.value, e.threshold) for e in entries] == [
+        ("r0#copy1", 2**52, "r0", 1.0, 3.0),
+        ("r0#copy2", 2**53, "r0", 1.0, 3.0),
+    ]
+    assert out["id"].to_pylist() == ["r0", "r1", "r2", "r3", "r0#copy1", "r0#copy2"]
