@@ -62,6 +62,14 @@ def test_gpus_are_found_by_the_names_drivers_and_tables_write(written: str, mean
     assert find_accelerator(written).name == meant
 
 
+@pytest.mark.parametrize("cells", ["X1,0,48,900", "X1,100,0,900", "X1,100,48,0"])
+def test_own_accelerators_have_rates_above_0(tmp_path: Path, cells: str) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(f"name,bf16_tflops,memory_gb,bandwidth_gb_s\n{cells}\n")
+    with pytest.raises(InputError, match="expected above 0"):
+        read_accelerator_table(path)
+
+
 def test_no_two_gpus_share_a_name() -> None:
     names = [name.lower() for gpu in list_accelerators() for name in (gpu.name, *filter(None, gpu.aliases.split("|")))]
     assert len(names) == len(set(names))

@@ -67,3 +67,9 @@ def test_one_odd_day_makes_no_trend() -> None:
 def test_a_plan_is_kept_and_read_again(tmp_path: Path) -> None:
     save_plan(tmp_path, PLAN)
     assert read_plan(tmp_path) == PLAN and isinstance(PLAN, Plan)
+
+
+def test_three_days_with_traffic_are_enough_for_growth_and_two_are_not() -> None:
+    three, two = (assess_headroom(PLAN, traffic(days, LIMIT / 8, 0.1), NOW) for days in (3, 2))
+    assert three.growth_a_day == pytest.approx(0.1, rel=0.02)
+    assert two.growth_a_day is None and two.days_left is None and "growth needs 3 days" in two.notes[-1]

@@ -75,7 +75,7 @@ def test_precisions_are_understood(tmp_path: Path, precision: str, meant: str, k
     ("parallelism", "count", "tp", "pp", "gpus"),
     [
         ("tp4", "4", 4, 1, 4), ("TP=2 PP=2", "4", 2, 2, 4), ("", "8", 8, 1, 8), ("tp8 dp8", "8", 1, 1, 8),
-        ("", "", 1, 1, 1),
+        ("", "", 1, 1, 1), ("tp4 pp2 attn_dp2", "8", 2, 2, 8),
         ("tp2 pp1 attn_dp1 moe_tp1 moe_ep1", "2.0", 2, 1, 2),
     ],
 )  # fmt: skip

@@ -1,0 +1,55 @@
+"""Which terms a deployment's own rows may move."""
+
+import msgspec
+
+from steward.capacity.calibrate import choose_free_terms, describe_deployment, describe_family
+from steward.capacity.catalog import find_accelerator, find_model
+from steward.capacity.engines import ENGINES, find_precision
+from steward.capacity.measurements import Measurement
+from steward.capacity.predict import Load
+from steward.capacity.sizing import build_deployment
+
+
+def row(
+    model: str = "llama-3.1-8b", gpu: str = "h100", precision: str = "bf16", engine: str = "vllm", tp: int = 1,
+    kind: str = "closed",
+) -> Measurement:  # fmt: skip
+    deployment = build_deployment(
+        find_model(model).model, find_accelerator(gpu), find_precision(precision), ENGINES[engine], tp
+    )
+    load = Load(kind=kind, concurrency=4, input_tokens=100, output_tokens=10)  # type: ignore[arg-type]
+    return Measurement(id="1", group="g", deployment=deployment, load=load, measured={"tpot_ms": 5.0})
+
+
+def test_terms_follow_what_the_deployment_uses() -> None:
+    alone = choose_free_terms([row()])
+    assert {"matrix_16", "layer_python_us", "stall", "request_ms"} <= set(alone)
+    assert not {"allreduce_us", "link", "expert", "layer_compiled_us", "matrix_8"} & set(alone)
+
+
+def test_several_accelerators_have_a_link_and_experts_their_own_terms() -> None:
+    assert {"allreduce_us", "link"} <= set(choose_free_terms([row(tp=2)]))
+    assert {"expert", "expert_matrix", "moe_layer_us"} <= set(choose_free_terms([row("qwen3-30b-a3b")]))
+
+
+def test_a_format_moves_the_rate_that_multiplies_it() -> None:
+    assert "matrix_8" in choose_free_terms([row(precision="fp8")])
+    assert "matrix_16" in choose_free_terms([row(precision="fp8", gpu="v100")])  # has no such rate: 16 bit multiplies
+    assert "layer_compiled_us" in choose_free_terms([row(engine="tensorrt-llm")])
+
+
+def test_a_cpu_may_be_far_from_what_was_shipped() -> None:
+    found, usual = choose_free_terms([row("starter", engine="embedded")]), choose_free_terms([row()])
+    assert found["step_us"] > 2 * usual["step_us"] and found["bandwidth"] > 3 * usual["bandwidth"]
+
+
+def test_static_batches_say_nothing_of_queues() -> None:
+    assert not {"stall", "request_ms"} & set(choose_free_terms([row(kind="static")]))
+
+
+def test_a_calibration_is_kept_by_deployment_and_family() -> None:
+    deployment = row(tp=2).deployment
+    assert describe_deployment(deployment) == "Llama-3.1-8B bf16, 2 x H100-SXM-80GB, vllm tp2"
+    split = msgspec.structs.replace(deployment, pp=2, dp=2)
+    assert describe_deployment(split) == "Llama-3.1-8B bf16, 8 x H100-SXM-80GB, vllm tp2 pp2 dp2"
+    assert describe_family(deployment) == "Llama-3.1-8B bf16, H100-SXM-80GB, vllm"

@@ -1,0 +1,57 @@
+"""The page of a plan."""
+
+import re
+
+import msgspec
+import pytest
+
+from steward.capacity.plan import Plan, PredictionInterval
+from steward.capacity.report import ObjectiveCost, RatePoint, render
+from steward.capacity.sizing import Requirements
+from steward.workflows.plan.deployment import DeploymentSpec
+from steward.workflows.plan.make import make_plan
+
+WANTED = Requirements(rate=5, input_tokens=1024, output_tokens=256, ttft_p95_ms=800, tpot_p95_ms=50)
+CURVE = [RatePoint(1.0, 40.0, 8.0), RatePoint(4.0, 90.0, 12.0), RatePoint(16.0, None, None)]
+COSTS = [ObjectiveCost(25.0, 2, 4.8), ObjectiveCost(50.0, 1, 2.4), ObjectiveCost(400.0, None, None)]
+
+
+def plan() -> Plan:
+    return make_plan(DeploymentSpec(model="llama-3.1-8b", gpu="h100"), WANTED, None, None)
+
+
+def test_a_page_says_what_serves_what_and_for_how_much() -> None:
+    page = render(plan(), CURVE, COSTS, "TPOT p95")
+    assert "1 × H100-SXM-80GB serve Llama-3.1-8B" in page and "5 requests/s of 1,024 + 256 tokens" in page
+    assert "$2.40" in page and "TTFT p95 within 800 ms, TPOT p95 within 50 ms" in page
+    assert page.count("<svg") == 4 and "<script" not in page and not re.search(r"(src|href)=", page)
+
+
+def test_p07_rates_and_objectives_stand_where_their_values_are() -> None:
+    """On axes from 0: 1, 4 and 16 requests a second at 1/16, 1/4 and the end; 25 ms at an eighth of 50 ms's four."""
+    page = render(plan(), CURVE, COSTS, "TPOT p95")
+    lines = [match.split() for match in re.findall(r'<polyline class="line a" points="([^"]+)"', page)]
+    x = [[float(point.split(",")[0]) - 60 for point in line] for line in lines]
+    assert [line[1] / line[0] for line in x] == pytest.approx([4.0, 4.0, 2.0], rel=0.01)  # latencies twice, then cost
+
+
+def test_an_interval_that_cannot_tell_says_so() -> None:
+    unknown = msgspec.structs.replace(plan(), ttft_p95_ms=PredictionInterval(None, 100.0, None))
+    assert "interval: cannot tell" in render(unknown, CURVE, COSTS, "TPOT p95")
+
+
+def test_without_prices_the_page_counts_accelerators() -> None:
+    made = plan()
+    assert made.chosen is not None
+    free = msgspec.structs.replace(
+        made, chosen=msgspec.structs.replace(made.chosen, usd_per_hour=None, usd_per_1k_requests=None)
+    )
+    costs = [msgspec.structs.replace(cost, usd_per_hour=None) for cost in COSTS]
+    page = render(free, CURVE, costs, "TPOT p95")
+    assert "Accelerators against TPOT p95 in ms" in page and "Cost an hour" not in page
+
+
+def test_what_was_declined_is_listed_with_its_reason() -> None:
+    declined = msgspec.structs.replace(plan(), declined={"L4 bf16": "too slow a token: <40 ms"})
+    page = render(declined, CURVE, COSTS, "TPOT p95")
+    assert "L4 bf16" in page and "too slow a token: &lt;40 ms" in page
