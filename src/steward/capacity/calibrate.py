@@ -51,9 +51,9 @@ def calibrate(rows: Sequence[Measurement], start: Terms, *, cross: bool = True) 
     """:raises InputError: fewer than three rows, or rows of several deployments"""
     groups = {describe_deployment(row.deployment) for row in rows}
     if len(rows) < LEAST_ROWS:
-        raise InputError(f"{len(rows)} rows to calibrate on; expected at least {LEAST_ROWS} at different loads")
+        raise InputError(f"{len(rows)} rows to calibrate on; expected at least {LEAST_ROWS}, at different loads")
     if len({(row.deployment.model.name, row.deployment.gpu.name, row.deployment.engine.name) for row in rows}) > 1:
-        raise InputError(f"rows of several deployments: {', '.join(sorted(groups))}; calibrate on one at a time")
+        raise InputError(f"the rows are of several deployments: {', '.join(sorted(groups))}; calibrate one at a time")
     terms = fit_deployment_terms(rows, start)
     held_out = None
     if cross and len(rows) >= 2 * _FOLDS:

@@ -1,9 +1,10 @@
 """What is wrong with a GPU, from one reading of it. Pure.
 
-"ill": it computes wrongly or not at all, or soon will; take it out and follow NVIDIA's advice. "slowed": it gives less
-than it could. Two numbers that are often alerted on say nothing here, for a server of language models: memory that is
-nearly full (engines take it all at their start) and utilisation near 100 % (any load does that). Power capping is how
-large GPUs run under load, so it is shown and not complained of. A temperature is judged by what the GPU does about it.
+An unhealthy GPU ("ill" in JSON, as first published) computes wrongly or not at all, or soon will: take it out and
+follow NVIDIA's advice. A slowed one gives less than it could. Two numbers that are often alerted on mean nothing for a
+server of language models: memory that is nearly full (engines take it all when they start) and utilisation near 100 %
+(any load does that). Power capping is how large GPUs run under load, so it is shown and not reported. A temperature is
+judged by what the GPU does about it.
 
 Sources: NVIDIA "GPU Memory Error Management" (row remapping, containment), "XID Errors" r555 (the catalogue and its
 actions), nvml.h "NvmlClocksEventReasons".
@@ -46,9 +47,9 @@ NOTED_XIDS: Final = {  # an application's own fault, or already dealt with by th
 }
 SLOWED: Final[dict[Reason, str]] = {
     "hw_slowdown": "the hardware has halved its clocks (heat or power)",
-    "hw_thermal": "too hot: the hardware lowers its clocks",
-    "sw_thermal": "too hot: the driver lowers its clocks",
-    "hw_power_brake": "the power supply makes it brake",
+    "hw_thermal": "too hot: the hardware lowers the clocks",
+    "sw_thermal": "too hot: the driver lowers the clocks",
+    "hw_power_brake": "the power supply forces it to slow down",
 }
 
 
@@ -69,7 +70,7 @@ class GpuHealth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def assess_gpus(reading: GpuReading) -> GpuHealth:
-    """Ill when one GPU is.
+    """The machine is unhealthy when one of its GPUs is.
 
     >>> assess_gpus(GpuReading(at=0.0, source="nvml", gpus=(Gpu(index=0, ecc_uncorrected=0),))).verdict
     'well'
@@ -94,7 +95,7 @@ def list_issues(reading: GpuReading) -> tuple[GpuIssue, ...]:
 
 
 def list_throttle_reasons(gpu: Gpu) -> tuple[Reason, ...]:
-    """Why it gives less than it could; empty: it does not, or does not tell."""
+    """Why its clocks are held down; empty when they are not, or when it does not report it."""
     return tuple(reason for reason in gpu.reasons or () if reason in SLOWED)
 
 
@@ -107,7 +108,7 @@ def _find_issues(gpu: Gpu, now: float) -> Iterator[GpuIssue]:
         errors = f"{gpu.ecc_uncorrected:,} uncorrected ECC error{'' if gpu.ecc_uncorrected == 1 else 's'}"
         yield GpuIssue(gpu.index, "ill", f"{errors} since the driver was loaded: restart its processes, reset the GPU")
     if gpu.row_remap_pending:
-        yield GpuIssue(gpu.index, "ill", "a row of memory waits to be remapped: reset the GPU")
+        yield GpuIssue(gpu.index, "ill", "a row of memory is waiting to be remapped: reset the GPU")
     xid = gpu.last_xid
     if xid is not None and now - xid.at < XID_FRESH_S:
         if xid.code in NOTED_XIDS:

@@ -1,4 +1,4 @@
-"""Live traffic against the plan in force: how much room is left, and when it runs out at the present growth.
+"""Compares live traffic with the saved plan: how much headroom is left, and when it runs out at today's growth.
 
 Room is counted at the busy hour: the 95th percentile of the last week's hourly rates, not their mean. Growth is the
 Theil-Sen slope (Sen 1968: the median of the slopes between all pairs) of the logarithm of each day's busiest hour, so
@@ -55,10 +55,10 @@ def assess_headroom(plan: Plan, hours: Sequence[HourlyTraffic], now: float) -> H
     """`hours` in order; those without requests may be missing. The hour that is not over is left out."""
     whole = [hour for hour in hours if hour.at + HOUR_S <= now and hour.requests > 0]
     if plan.chosen is None:
-        return HeadroomStatus(state="unknown", why="the plan in force chose nothing; plan again")
+        return HeadroomStatus(state="unknown", why="the saved plan found no deployment; make a plan again")
     limit, wanted = plan.chosen.max_rate, plan.wanted
     if len(whole) < LEAST_HOURS:
-        why = f"{len(whole)} whole hours with traffic; at least {LEAST_HOURS} are needed"
+        why = f"{len(whole)} full hours with traffic so far; at least {LEAST_HOURS} are needed"
         return HeadroomStatus(state="unknown", why=why, max_rate=limit, planned_output_tokens=wanted.output_tokens)
     rates = sorted(hour.requests / HOUR_S for hour in whole if hour.at > whole[-1].at - WEEK_S)
     busy = rates[min(len(rates) - 1, int(0.95 * len(rates)))]
@@ -68,13 +68,16 @@ def assess_headroom(plan: Plan, hours: Sequence[HourlyTraffic], now: float) -> H
     output = sum(hour.output_tokens for hour in whole) / sum(hour.requests for hour in whole)
     notes = list(_write_notes(plan, whole, output))
     if headroom < 0:
-        state, why = "outgrown", f"{busy:.3g} requests/s in the busy hour, the plan serves {limit:.3g}"
+        state, why = "outgrown", f"the busy hour has {busy:.3g} requests/s, the plan serves {limit:.3g}"
     elif left is not None and left < SOON_DAYS:
-        state, why = "soon", f"at {growth:+.1%} a day the plan's {limit:.3g} requests/s are reached in {left:.0f} days"
+        state, why = (
+            "soon",
+            f"at {growth:+.1%} per day, traffic reaches {limit:.3g} requests/s in {left:.0f} days",
+        )
     else:
-        state, why = "holds", f"{busy:.3g} requests/s in the busy hour, the plan serves {limit:.3g}"
+        state, why = "holds", f"the busy hour has {busy:.3g} requests/s, the plan serves {limit:.3g}"
     if growth is None:
-        notes.append(f"growth needs {LEAST_DAYS} days with traffic")
+        notes.append(f"growth can be estimated after {LEAST_DAYS} days with traffic")
     return HeadroomStatus(
         state=state,  # type: ignore[arg-type]
         why=why,
@@ -113,13 +116,14 @@ def _write_notes(plan: Plan, hours: Sequence[HourlyTraffic], output: float) -> S
     planned = plan.wanted.output_tokens
     if abs(output / planned - 1) > DRIFT:
         notes.append(
-            f"answers have {output:.0f} tokens on average, the plan assumes {planned}; plan again with that --output"
+            f"answers have {output:.0f} tokens on average, but the plan assumes {planned}; plan again with --output "
+            f"{output:.0f}"
         )
     firsts = [hour.ttft_p50_ms for hour in hours[-24:] if hour.ttft_p50_ms is not None]
     expected = plan.chosen.prediction.ttft_ms.p95 if plan.chosen else math.inf
     if firsts and statistics.median(firsts) > expected:
         notes.append(
-            f"half of the first tokens take longer than {statistics.median(firsts):.0f} ms; the plan expects 95 % "
-            f"within {expected:.0f}: calibrate again"
+            f"half of the first tokens take longer than {statistics.median(firsts):.0f} ms, but the plan expects 95 % "
+            f"within {expected:.0f} ms; calibrate again"
         )
     return notes

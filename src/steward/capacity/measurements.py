@@ -281,7 +281,7 @@ def validate(
 
 
 def predict_measurement(row: Measurement, terms: Terms) -> LoadPrediction:
-    """What was measured did fit, whatever the memory model says: then room for what ran is taken for granted."""
+    """What was measured did fit. Where the memory model says otherwise, the room for what ran is assumed."""
     try:
         return predict(row.deployment, row.load, terms)
     except DoesNotFit:

@@ -34,8 +34,8 @@ _SAMPLES: Final = 400  # simulated requests of a load that says no number
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """What arrives. `rate`: requests a second (open; infinite: all at once), `concurrency`: clients (closed) or batch
-    (static); `requests`: how many in all, 0: enough for a steady state."""
+    """What arrives. `rate`: requests per second (open; infinite: all at once). `concurrency`: clients (closed) or batch
+    size (static). `requests`: how many in total; 0 means enough for a steady state."""
 
     kind: Kind
     input_tokens: int
@@ -54,7 +54,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, name) < 1:
                 raise InputError(f"{name.replace('_', ' ')}: {getattr(self, name)}; expected at least 1")
         if self.kind == "open" and not self.arrivals and not self.rate > 0:
-            raise InputError(f"rate: {self.rate}; expected above 0 requests a second")
+            raise InputError(f"rate: {self.rate}; expected a number of requests per second above 0")
         if self.kind in ("closed", "static") and self.concurrency < 1:
             raise InputError(f"concurrency: {self.concurrency}; expected at least 1")
 
@@ -141,8 +141,8 @@ def compute_kv_capacity(deployment: Deployment, memory: Memory, load: Load) -> i
         d, need = deployment, memory.usable_gib - memory.kv_gib
         raise DoesNotFit(
             f"{d.model.name} in {d.precision.name} on {d.gpus} x {d.gpu.name}: weights and engine need {need:.1f} GiB "
-            f"of {memory.usable_gib:.1f} usable ({memory.visible_gib:.1f} visible) on each; {max(tokens, 0):,} tokens "
-            f"of KV cache, one request takes {whole:,}"
+            f"of {memory.usable_gib:.1f} usable ({memory.visible_gib:.1f} visible) on each GPU; that leaves "
+            f"{max(tokens, 0):,} tokens of KV cache, and one request takes {whole:,}"
         )
     return tokens
 

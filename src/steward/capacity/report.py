@@ -39,19 +39,19 @@ def render(plan: Plan, curve: Sequence[RatePoint], costs: Sequence[ObjectiveCost
     best = plan.chosen
     assert best is not None
     replicas = f"{best.replicas} replica{'s' * (best.replicas != 1)}"
-    sentence = f"{best.gpus} × {best.gpu} serve {plan.model}"
+    sentence = f"{best.gpus} × {best.gpu} {'serves' if best.gpus == 1 else 'serve'} {plan.model}"
     wanted = plan.wanted
     money = (
-        "no prices given" if best.usd_per_hour is None else f"{best.usd_per_1k_requests:.4f} USD a thousand requests"
+        "price not known" if best.usd_per_hour is None else f"{best.usd_per_1k_requests:.4f} USD per thousand requests"
     )
     figures = [
         ("Accelerators", f"{best.gpus}", f"{replicas}, tensor parallel {best.tp}, {best.precision}"),
-        ("Room", f"{best.headroom:.0%}", f"{wanted.rate:g} of {best.max_rate:.3g} requests/s"),
-        ("First token, p95", _ms(best.prediction.ttft_ms.p95), _between(plan.ttft_p95_ms)),
+        ("Headroom", f"{best.headroom:.0%}", f"{wanted.rate:g} of {best.max_rate:.3g} requests/s"),
+        ("Time to first token, p95", _ms(best.prediction.ttft_ms.p95), _between(plan.ttft_p95_ms)),
         (
-            ("Cost an hour", f"${best.usd_per_hour:,.2f}", money)
+            ("Cost per hour", f"${best.usd_per_hour:,.2f}", money)
             if best.usd_per_hour is not None
-            else ("Per token, p95", _ms(best.prediction.tpot_ms.p95), _between(plan.tpot_p95_ms))
+            else ("Time per token, p95", _ms(best.prediction.tpot_ms.p95), _between(plan.tpot_p95_ms))
         ),
     ]
     objectives = ", ".join(
@@ -64,8 +64,8 @@ def render(plan: Plan, curve: Sequence[RatePoint], costs: Sequence[ObjectiveCost
     body = f"""{page.figures(figures)}
 <section class="charts limit">{_first_token(curve, plan)}{_per_token(curve, plan)}</section>
 <section class="charts">{_memory((best, *plan.alternatives))}{_costs(costs, objective)}</section>
-{page.card("Choices", _choices((best, *plan.alternatives)))}
-<section class="card"><h2>What it rests on</h2>{_assumptions(plan)}
+{page.card("Options", _choices((best, *plan.alternatives)))}
+<section class="card"><h2>Assumptions</h2>{_assumptions(plan)}
 <p class="quiet">Intervals hold 80 % of measurements, by the errors on sources that the fit did not see.</p>
 </section>
 {_declined(plan)}
@@ -86,11 +86,11 @@ def _between(found: PredictionInterval | None) -> str:
 
 
 def _first_token(curve: Sequence[RatePoint], plan: Plan) -> str:
-    return _latency("First token", [point.ttft_p95_ms for point in curve], plan.wanted.ttft_p95_ms, curve)
+    return _latency("Time to first token", [point.ttft_p95_ms for point in curve], plan.wanted.ttft_p95_ms, curve)
 
 
 def _per_token(curve: Sequence[RatePoint], plan: Plan) -> str:
-    return _latency("Each further token", [point.tpot_p95_ms for point in curve], plan.wanted.tpot_p95_ms, curve)
+    return _latency("Time per further token", [point.tpot_p95_ms for point in curve], plan.wanted.tpot_p95_ms, curve)
 
 
 def _latency(title: str, values: Sequence[float | None], limit: float | None, curve: Sequence[RatePoint]) -> str:
@@ -133,7 +133,7 @@ def _costs(costs: Sequence[ObjectiveCost], objective: str) -> str:
     labels = [f"{cost.objective_ms:,.3g} ms" for cost in costs]
     draw = partial(line_chart, at=[cost.objective_ms for cost in costs], head=f"{objective}, ms")
     if any(cost.usd_per_hour is not None for cost in costs):
-        dollars = ChartSeries("USD an hour", tuple(cost.usd_per_hour for cost in costs), "a")
+        dollars = ChartSeries("USD per hour", tuple(cost.usd_per_hour for cost in costs), "a")
         return draw(f"Cost against {objective} in ms", labels, [dollars], lambda value: f"${value:,.3g}")
     counts = tuple(None if cost.gpus is None else float(cost.gpus) for cost in costs)
     title = f"Accelerators against {objective} in ms"
@@ -152,7 +152,7 @@ def _choices(choices: Sequence[PlanOption]) -> str:
         numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
         best = ' class="best"' if number == 0 else ""
         rows.append(f"<tr{best}><td>{escape(choice.gpu)} {escape(choice.precision)}</td>{numbers}</tr>")
-    head = "Accelerator|#Count|#Replicas|#TP|#PP|#Most req/s|#Room|#TTFT p95 ms|#TPOT p95 ms|#KV tokens|#USD/h"
+    head = "Accelerator|#Count|#Replicas|#TP|#PP|#Max req/s|#Headroom|#TTFT p95 ms|#TPOT p95 ms|#KV tokens|#USD/h"
     return _table(head, rows)
 
 

@@ -56,9 +56,9 @@ def read_trace(path: Path) -> tuple[RequestArrival, ...]:
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}:{number}: {error}; expected at, input_tokens and output_tokens") from error
         if min(found[-1].input_tokens, found[-1].output_tokens) < 1:
-            raise InputError(f"{path}:{number}: a length below 1 token")
+            raise InputError(f"{path}:{number}: a length below 1; expected at least 1 token")
     if not found:
-        raise InputError(f"{path}: no request in it")
+        raise InputError(f"{path}: no request in it; expected JSON lines of at, input_tokens, output_tokens")
     begin = min(item.at for item in found)
     return tuple(
         sorted((msgspec.structs.replace(item, at=item.at - begin) for item in found), key=lambda item: item.at)
@@ -131,7 +131,7 @@ def _draw_length(mean: float, spread: float, rng: random.Random) -> int:
 
 
 def simulate_open_loop(step_time: StepTime, room: BatchLimits, requests: Sequence[RequestArrival]) -> SimulationResult:
-    """Requests that arrive when they arrive."""
+    """Requests arrive whether or not earlier ones are answered."""
     return _simulate(step_time, room, iter(requests), None)
 
 

@@ -1,4 +1,4 @@
-"""The cheapest accelerators that hold the objectives: a search over kinds, parallel degrees and replicas.
+"""Finds the cheapest accelerators that meet the objectives: a search over kinds, parallel degrees and replicas.
 
 Every candidate first passes a closed form (how large a batch keeps the mean step under the objective, what rate that
 batch serves); the promising ones are simulated with Poisson arrivals, because objectives are percentiles. Options rank
@@ -46,7 +46,7 @@ _BUSY: Final = 0.85  # share of the closed form's rate at which a replica is fir
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
-    """Traffic and objectives. Objectives in milliseconds; None: none."""
+    """Traffic and objectives. An objective of None is not set."""
 
     rate: float  # requests a second
     input_tokens: int
@@ -60,7 +60,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not (self.rate > 0 and math.isfinite(self.rate)):
-            raise InputError(f"--rate {self.rate}: expected requests a second above 0")
+            raise InputError(f"--rate {self.rate}: expected a number of requests per second above 0")
         for name in ("input_tokens", "output_tokens"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name.removesuffix('_tokens')} {getattr(self, name)}: expected at least 1 token")
@@ -69,7 +69,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
             if value is not None and not value > 0:
                 raise InputError(f"--{name.removesuffix('_ms').replace('_', '-')} {value}: expected above 0 ms")
         if not 0 <= self.headroom < 1:
-            raise InputError(f"--headroom {self.headroom}: expected from 0 to below 1")
+            raise InputError(f"--headroom {self.headroom}: expected a share from 0 to below 1")
         parts = (self.ttft_p95_ms or 0.0) + (self.output_tokens - 1) * (self.tpot_p95_ms or 0.0)
         if self.e2e_p95_ms is not None and self.ttft_p95_ms is not None and self.e2e_p95_ms < self.ttft_p95_ms:
             raise InputError(
@@ -85,7 +85,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanOption(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to serve the traffic. `max_rate` is what all replicas serve within the objectives."""
+    """One way to serve the traffic. `max_rate` is the most that all replicas serve within the objectives."""
 
     gpu: str
     precision: str
@@ -103,7 +103,7 @@ class PlanOption(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SizingResult(msgspec.Struct, frozen=True, kw_only=True):
-    """`choices`, best first; empty where nothing holds the objectives, and `declined` says why."""
+    """`choices`, best first. It is empty when nothing meets the objectives; `declined` then says why."""
 
     choices: tuple[PlanOption, ...]
     declined: dict[str, str]  # by candidate
@@ -111,7 +111,7 @@ class SizingResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A replica that fits, with its closed-form rate."""
+    """A replica that fits into memory, with the rate that the closed form gives it."""
 
     deployment: Deployment
     memory: Memory
@@ -157,7 +157,7 @@ def size_hardware(
     if model.max_position and whole > model.max_position:
         raise InputError(
             f"--input {wanted.input_tokens} and --output {wanted.output_tokens} are {whole:,} tokens together; "
-            f"{model.name} reads {model.max_position:,}"
+            f"{model.name} reads at most {model.max_position:,}"
         )
     candidates: list[Candidate] = []
     declined: dict[str, str] = {}
@@ -175,7 +175,9 @@ def size_hardware(
                 else:
                     candidates.append(found)
             if not any(c.deployment.gpu is gpu and c.deployment.precision is precision for c in candidates):
-                declined[name] = reasons[-1] if reasons else f"the heads of {model.name} do not divide by the degree"
+                declined[name] = (
+                    reasons[-1] if reasons else f"no tensor-parallel degree divides the heads of {model.name}"
+                )
     best: dict[str, Candidate] = {}
     for item in sorted(candidates, key=lambda c: (_total_cost(c, wanted), c.cost)):
         best.setdefault(f"{item.deployment.gpu.name} {item.deployment.precision.name}", item)
@@ -218,7 +220,7 @@ def build_deployment(
     max_batched_tokens: int | None = None,
     utilisation: float | None = None,
 ) -> Deployment:
-    """A replica with the engine's defaults where nothing else is said."""
+    """A replica; what is None takes the engine's default."""
     eight = precision.kv_bytes == 1.0 or (precision.name == "fp8" and engine.fp8_kv)
     return Deployment(
         model=model,
@@ -245,7 +247,7 @@ def _list_degrees(model: Model, gpu: Accelerator, tp: int | None, pp: int | None
 def _judge_candidate(
     deployment: Deployment, wanted: Requirements, terms_of: TermsOf, per_hour: float | None
 ) -> Candidate | str:
-    """A reason where it cannot serve: what comes before the colon is counted."""
+    """The candidate, or the reason why it cannot serve."""
     d = deployment
     load = Load(kind="offline", input_tokens=wanted.input_tokens, output_tokens=wanted.output_tokens)
     memory = estimate_memory(d)
@@ -257,14 +259,14 @@ def _judge_candidate(
     step_time = StepTime(d, terms)
     alone = 1e3 * (step_time.prefill_s(wanted.input_tokens) + step_time.api_s)
     if wanted.ttft_p95_ms is not None and alone > wanted.ttft_p95_ms:
-        return f"too slow to the first token: {alone:,.0f} ms for one prompt alone, {wanted.ttft_p95_ms:g} wanted"
+        return f"time to first token too long: one prompt alone takes {alone:,.0f} ms, the limit is {wanted.ttft_p95_ms:g} ms"
     limit = math.inf if wanted.tpot_p95_ms is None else 1e-3 * wanted.tpot_p95_ms / _MARGIN
     if wanted.e2e_p95_ms is not None:
         limit = min(limit, 1e-3 * max(1e-6, wanted.e2e_p95_ms - alone) / wanted.output_tokens / _MARGIN)
     top = compute_steady_batch(d, load, room)
     fastest = compute_steady_step_s(step_time, 1.0, load)
     if fastest > limit:
-        return f"too slow a token: {1e3 * fastest:.1f} ms for one request alone, {1e3 * limit:.1f} wanted on average"
+        return f"time per token too long: one request alone takes {1e3 * fastest:.1f} ms, the limit is {1e3 * limit:.1f} ms"
     low, high = 1.0, top
     if compute_steady_step_s(step_time, top, load) > limit:
         for _ in range(20):
@@ -278,26 +280,26 @@ def _judge_candidate(
 
 
 def _total_cost(candidate: Candidate, wanted: Requirements) -> float:
-    """What all replicas cost an hour, or how many accelerators they are."""
+    """Price per hour of all replicas, or a number of accelerators far above any price."""
     replicas = math.ceil(wanted.rate / (candidate.rate * _BUSY * (1 - wanted.headroom)))
     return replicas * candidate.deployment.gpus * (candidate.per_hour if candidate.per_hour is not None else 1e3)
 
 
 def _size_candidate(item: Candidate, wanted: Requirements) -> PlanOption | str:
-    """The fewest replicas that hold the objectives at the rate plus headroom, by simulation."""
+    """The fewest replicas that meet the objectives at the rate plus headroom, by simulation; or why there are none."""
     d = item.deployment
     asked = wanted.rate / (1 - wanted.headroom)
     replicas = max(1, math.ceil(asked / item.rate))
     most = min(MOST_REPLICAS, max(1, wanted.most_gpus // d.gpus))
     if replicas > most:
-        return f"too many: {replicas * d.gpus} accelerators, {wanted.most_gpus} allowed"
+        return f"too many accelerators: {replicas * d.gpus} needed, --most-gpus allows {wanted.most_gpus}"
     while replicas <= most:
         tested = _simulate_rate(item, wanted, asked / replicas)
         if meets_objectives(tested, wanted):
             break
         replicas = max(replicas + 1, math.ceil(replicas * 1.15))
     else:
-        return f"too many: over {most * d.gpus} accelerators for the percentiles asked for, {wanted.most_gpus} allowed"
+        return f"too many accelerators: more than {most * d.gpus} needed for these percentiles, --most-gpus allows {wanted.most_gpus}"
     max_rate = replicas * _find_max_rate(item, wanted, asked / replicas)
     per_hour = None if item.per_hour is None else item.per_hour * d.gpus * replicas
     return PlanOption(
@@ -342,7 +344,7 @@ def _find_max_rate(item: Candidate, wanted: Requirements, known: float) -> float
 
 
 def meets_objectives(found: LoadPrediction, wanted: Requirements) -> bool:
-    """Whether the objectives hold, and the replica keeps up at all."""
+    """Whether every objective is met, and the replica keeps up with the rate."""
     asked = (
         (found.ttft_ms, wanted.ttft_p95_ms),
         (found.tpot_ms, wanted.tpot_p95_ms),

@@ -1,4 +1,4 @@
-"""Which reader of GPUs this machine has, and readings that never make anybody wait.
+"""Finds a reader for this machine's GPUs, and keeps a reading at hand so that nobody waits for the driver.
 
 NVML first, `nvidia-smi` where its binding or its library is missing, and the kernel's log of XIDs beside both. A driver
 that hangs holds the thread that asked it; here that is never the thread of a request or of a person.
@@ -51,10 +51,10 @@ def find_reader(timeout_s: float = TIMEOUT_S) -> GpuReader | str:
         return WithKernelLog(SmiReader(command, timeout_s))
     if plugged := list_pci_gpus():
         raise Unavailable(
-            f"NVIDIA GPU at {', '.join(plugged)}, but nothing can read it: {why}, and no nvidia-smi is in PATH; "
+            f"there is an NVIDIA GPU at {', '.join(plugged)}, but nothing can read it: {why}, and nvidia-smi is not in PATH; "
             "install or load NVIDIA's driver"
         )
-    return f"no NVIDIA GPU is plugged in or passed to this container: {why}, and no nvidia-smi is in PATH"
+    return f"no NVIDIA GPU is plugged in or passed to this container: {why}, and nvidia-smi is not in PATH"
 
 
 def read_once(
@@ -79,7 +79,7 @@ def read_once(
 
 
 def _is_expected_failure(error: Unavailable, plugged: Plugged) -> bool:
-    """An image may bring NVIDIA's tools to a machine without a GPU: their failure is then what was to be expected."""
+    """An image may contain NVIDIA's tools on a machine without a GPU; their failure is then expected."""
     return not isinstance(error, TimedOut) and not plugged()
 
 
@@ -173,7 +173,7 @@ class Sampler:
         if self._last is None and isinstance(error, Unavailable) and _is_expected_failure(error, self._plugged):
             return
         ours = not isinstance(error, StewardError)
-        message = f"a mistake of steward's own ({type(error).__name__})" if ours else str(error)
+        message = f"Internal error ({type(error).__name__}): this is a bug in steward" if ours else str(error)
         if message != self._error:
             log.warning("GPUs cannot be read: %s", message, exc_info=ours)
         self._error = message

@@ -26,7 +26,7 @@ def test_full_memory_full_load_and_power_capping_are_how_servers_run() -> None:
         ({"ecc_uncorrected": 1}, "1 uncorrected ECC error since"),
         ({"ecc_uncorrected": 2000}, "2,000 uncorrected ECC errors since"),
         ({"row_remap_failed": True}, "have the GPU replaced"),
-        ({"row_remap_pending": True}, "waits to be remapped"),
+        ({"row_remap_pending": True}, "waiting to be remapped"),
         ({"last_xid": Xid(79, NOW - 60)}, "XID 79: GPU has fallen off the bus"),
     ],
 )
@@ -64,6 +64,6 @@ def test_one_ill_gpu_is_enough() -> None:
 
 def test_a_hardware_slowdown_is_named_by_its_cause_where_there_is_one() -> None:
     assert [text for _, text in said(reasons=("hw_slowdown", "hw_thermal"))] == [
-        "too hot: the hardware lowers its clocks"
+        "too hot: the hardware lowers the clocks"
     ]
     assert len(said(reasons=("hw_slowdown",))) == 1

@@ -72,4 +72,6 @@ def test_a_plan_is_kept_and_read_again(tmp_path: Path) -> None:
 def test_three_days_with_traffic_are_enough_for_growth_and_two_are_not() -> None:
     three, two = (assess_headroom(PLAN, traffic(days, LIMIT / 8, 0.1), NOW) for days in (3, 2))
     assert three.growth_a_day == pytest.approx(0.1, rel=0.02)
-    assert two.growth_a_day is None and two.days_left is None and "growth needs 3 days" in two.notes[-1]
+    assert (
+        two.growth_a_day is None and two.days_left is None and "growth can be estimated after 3 days" in two.notes[-1]
+    )

@@ -22,7 +22,7 @@ def plan() -> Plan:
 
 def test_a_page_says_what_serves_what_and_for_how_much() -> None:
     page = render(plan(), CURVE, COSTS, "TPOT p95")
-    assert "1 × H100-SXM-80GB serve Llama-3.1-8B" in page and "5 requests/s of 1,024 + 256 tokens" in page
+    assert "1 × H100-SXM-80GB serves Llama-3.1-8B" in page and "5 requests/s of 1,024 + 256 tokens" in page
     assert "$2.40" in page and "TTFT p95 within 800 ms, TPOT p95 within 50 ms" in page
     assert page.count("<svg") == 4 and "<script" not in page and not re.search(r"(src|href)=", page)
 
@@ -48,10 +48,10 @@ def test_without_prices_the_page_counts_accelerators() -> None:
     )
     costs = [msgspec.structs.replace(cost, usd_per_hour=None) for cost in COSTS]
     page = render(free, CURVE, costs, "TPOT p95")
-    assert "Accelerators against TPOT p95 in ms" in page and "Cost an hour" not in page
+    assert "Accelerators against TPOT p95 in ms" in page and "Cost per hour" not in page
 
 
 def test_what_was_declined_is_listed_with_its_reason() -> None:
-    declined = msgspec.structs.replace(plan(), declined={"L4 bf16": "too slow a token: <40 ms"})
+    declined = msgspec.structs.replace(plan(), declined={"L4 bf16": "time per token too long: <40 ms"})
     page = render(declined, CURVE, COSTS, "TPOT p95")
-    assert "L4 bf16" in page and "too slow a token: &lt;40 ms" in page
+    assert "L4 bf16" in page and "time per token too long: &lt;40 ms" in page

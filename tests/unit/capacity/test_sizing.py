@@ -59,9 +59,9 @@ def test_ten_times_the_traffic_takes_about_ten_times_the_replicas() -> None:
 @pytest.mark.parametrize(
     ("model", "more", "said"),
     [
-        ("llama-3.1-405b", {}, "does not fit"), ("llama-3.1-8b", {"tpot_p95_ms": 0.5}, "too slow a token"),
-        ("llama-3.1-8b", {"ttft_p95_ms": 5.0}, "too slow to the first token"),
-        ("llama-3.1-8b", {"rate": 1e5}, "too many"),
+        ("llama-3.1-405b", {}, "does not fit"), ("llama-3.1-8b", {"tpot_p95_ms": 0.5}, "time per token too long"),
+        ("llama-3.1-8b", {"ttft_p95_ms": 5.0}, "time to first token too long"),
+        ("llama-3.1-8b", {"rate": 1e5}, "too many accelerators"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_declined_with_its_reason(model: str, more: dict[str, float], said: str) -> None:

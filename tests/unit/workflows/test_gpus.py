@@ -109,6 +109,6 @@ def test_a_driver_that_fails_is_told_once_and_looked_for_again(caplog: pytest.Lo
 def test_a_mistake_of_our_own_does_not_end_the_watch() -> None:
     reader = Reader(KeyError("x"))
     with running(Sampler(find=lambda: reader, look_again_s=0.01)) as sampler:
-        until(lambda: "a mistake of steward's own (KeyError)" in sampler.status().error)
+        until(lambda: "Internal error (KeyError)" in sampler.status().error)
         reader.error = None
         until(lambda: sampler.status().reading)

@@ -30,14 +30,14 @@ MISSING: Final = (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_
 
 
 class NvmlMissing(Exception):
-    """No library or no driver here: somebody else may know more."""
+    """There is no library or no driver here; another reader may know more."""
 
 
 class NvmlReader:
     """`nvml`: the module, or one that answers like it."""
 
     def __init__(self, nvml: Any = pynvml) -> None:
-        """:raises Missing: no library, or no driver :raises Unavailable: they are there and do not work"""
+        """:raises NvmlMissing: no library, or no driver :raises Unavailable: they are there and do not work"""
         self._nvml = nvml
         try:
             nvml.nvmlInit()
@@ -224,7 +224,7 @@ class NvmlReader:
         )
 
     def _watch(self, handle: Any, uuid: str) -> None:
-        """Have XIDs told from now on; where that is not possible there are none."""
+        """Subscribe to XID events; where that is not possible there are none."""
         if uuid in self._watched:
             return
         self._watched.add(uuid)
