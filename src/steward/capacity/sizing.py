@@ -175,9 +175,7 @@ def size_hardware(
                 else:
                     candidates.append(found)
             if not any(c.deployment.gpu is gpu and c.deployment.precision is precision for c in candidates):
-                declined[name] = (
-                    reasons[-1] if reasons else f"no tensor-parallel degree divides the heads of {model.name}"
-                )
+                declined[name] = reasons[-1] if reasons else f"no parallel degree divides the heads of {model.name}"
     best: dict[str, Candidate] = {}
     for item in sorted(candidates, key=lambda c: (_total_cost(c, wanted), c.cost)):
         best.setdefault(f"{item.deployment.gpu.name} {item.deployment.precision.name}", item)
@@ -259,14 +257,18 @@ def _judge_candidate(
     step_time = StepTime(d, terms)
     alone = 1e3 * (step_time.prefill_s(wanted.input_tokens) + step_time.api_s)
     if wanted.ttft_p95_ms is not None and alone > wanted.ttft_p95_ms:
-        return f"time to first token too long: one prompt alone takes {alone:,.0f} ms, the limit is {wanted.ttft_p95_ms:g} ms"
+        return (
+            f"time to first token too long: one prompt alone takes {alone:,.0f} ms, the limit is "
+            f"{wanted.ttft_p95_ms:g} ms"
+        )
     limit = math.inf if wanted.tpot_p95_ms is None else 1e-3 * wanted.tpot_p95_ms / _MARGIN
     if wanted.e2e_p95_ms is not None:
         limit = min(limit, 1e-3 * max(1e-6, wanted.e2e_p95_ms - alone) / wanted.output_tokens / _MARGIN)
     top = compute_steady_batch(d, load, room)
     fastest = compute_steady_step_s(step_time, 1.0, load)
     if fastest > limit:
-        return f"time per token too long: one request alone takes {1e3 * fastest:.1f} ms, the limit is {1e3 * limit:.1f} ms"
+        limit_ms = f"{1e3 * limit:.1f} ms"
+        return f"time per token too long: one request alone takes {1e3 * fastest:.1f} ms, the limit is {limit_ms}"
     low, high = 1.0, top
     if compute_steady_step_s(step_time, top, load) > limit:
         for _ in range(20):
@@ -299,7 +301,8 @@ def _size_candidate(item: Candidate, wanted: Requirements) -> PlanOption | str:
             break
         replicas = max(replicas + 1, math.ceil(replicas * 1.15))
     else:
-        return f"too many accelerators: more than {most * d.gpus} needed for these percentiles, --most-gpus allows {wanted.most_gpus}"
+        allowed = f"--most-gpus allows {wanted.most_gpus}"
+        return f"too many accelerators: more than {most * d.gpus} needed for these percentiles, {allowed}"
     max_rate = replicas * _find_max_rate(item, wanted, asked / replicas)
     per_hour = None if item.per_hour is None else item.per_hour * d.gpus * replicas
     return PlanOption(

@@ -180,7 +180,7 @@ def _weighted_quantiles(errors: Sequence[UnseenError], share: float) -> tuple[fl
     ordered = sorted((item.error, min(1.0, FULL_WEIGHT / counts[item.source]) / total) for item in errors)
     tail, below, low, high = (1 - share) / 2, 0.0, ordered[0][0], ordered[-1][0]
     for error, weight in ordered:
-        if below <= tail:
+        if below <= tail + 1e-12:
             low = error
         below += weight
         if below >= 1 - tail - 1e-12:

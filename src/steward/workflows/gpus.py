@@ -51,8 +51,8 @@ def find_reader(timeout_s: float = TIMEOUT_S) -> GpuReader | str:
         return WithKernelLog(SmiReader(command, timeout_s))
     if plugged := list_pci_gpus():
         raise Unavailable(
-            f"there is an NVIDIA GPU at {', '.join(plugged)}, but nothing can read it: {why}, and nvidia-smi is not in PATH; "
-            "install or load NVIDIA's driver"
+            f"there is an NVIDIA GPU at {', '.join(plugged)}, but nothing can read it: {why}, and nvidia-smi is not in "
+            "PATH; install or load NVIDIA's driver"
         )
     return f"no NVIDIA GPU is plugged in or passed to this container: {why}, and nvidia-smi is not in PATH"
 

@@ -143,3 +143,33 @@ def test_p04_cards_of_workstations_laptops_and_clouds_are_known(
 def test_p04_a_laptops_card_is_not_taken_for_the_desktops() -> None:
     with pytest.raises(UnknownName):
         find_accelerator("NVIDIA GeForce RTX 3090 Laptop GPU")
+
+
+def test_parameters_of_latent_attention_by_hand() -> None:
+    """DeepSeek-V3, one layer: queries 1536 x (7168 + 128 x 192), latent 7168 x 576, keys and values 512 x 128 x 256,
+    output 128 x 128 x 7168."""
+    model = find_model("deepseek-v3").model
+    assert model.attention_params == (
+        1536 * (7168 + 128 * 192) + 7168 * 576 + 128 * 512 * 256 + 128 * 128 * 7168
+    )  # fmt: skip
+
+
+def test_parameters_of_a_grouped_layer_by_hand() -> None:
+    model = find_model("llama-3.1-8b").model
+    assert model.attention_params == 4096 * 128 * (32 + 32 + 8 + 8)
+    assert model.dense_block_params == 32 * (model.attention_params + 3 * 4096 * 14336)
+    assert model.embedding_params == 2 * 128256 * 4096
+
+
+def test_experts_shared_and_routed_by_hand() -> None:
+    """DeepSeek-V3: 58 of 61 layers have 256 experts of 2048, one shared, and a router."""
+    model = find_model("deepseek-v3").model
+    assert model.moe_layers == 58 and model.expert_params == 3 * 7168 * 2048
+    shared = 58 * (3 * 7168 * 2048 + 7168 * 256)
+    assert model.dense_block_params == 61 * model.attention_params + 3 * 3 * 7168 * 18432 + shared
+    assert model.active_params == model.dense_block_params + 58 * 8 * model.expert_params + 129280 * 7168
+
+
+def test_where_the_driver_is_not_known_it_keeps_one_and_a_half_percent() -> None:
+    gpu = Accelerator(name="x", bf16_tflops=1, memory_gb=100, bandwidth_gb_s=1)
+    assert gpu.memory_gib == pytest.approx(100e9 / 2**30 * 0.985)

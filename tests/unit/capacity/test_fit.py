@@ -1,5 +1,7 @@
 """The fit finds what the rows were made with, and keeps what they say nothing of."""
 
+import math
+
 import msgspec
 import pytest
 
@@ -83,3 +85,26 @@ def test_a_calibration_wants_rows_of_one_deployment() -> None:
 
 def test_free_terms_are_those_the_deployment_has() -> None:
     assert fit_deployment_terms(rows(TRUE), Terms()).allreduce_us == Terms().allreduce_us
+
+
+def test_a_group_of_many_rows_weighs_with_the_root_of_them() -> None:
+    """Sixteen rows that say 0.5 and four that say 0.7: balanced, the few pull further than their number."""
+    many, few = (msgspec.structs.replace(Terms(), bandwidth=value) for value in (0.5, 0.7))
+    both = [*rows(many), *rows(few, group="two")[:4]]
+    plain = fit_terms(both, Terms(), Terms(), {"bandwidth": 2.0}, balance=False)
+    balanced = fit_terms(both, Terms(), Terms(), {"bandwidth": 2.0}, balance=True)
+    assert plain.bandwidth <= balanced.bandwidth
+
+
+def test_a_narrow_prior_holds_a_term_where_it_is() -> None:
+    slow = msgspec.structs.replace(Terms(), bandwidth=0.6)
+    wide, narrow = (fit_terms(rows(slow), Terms(), Terms(), {"bandwidth": width}) for width in (2.0, 0.001))
+    assert wide.bandwidth == pytest.approx(0.6, rel=0.02) and narrow.bandwidth == pytest.approx(0.85, rel=0.02)
+
+
+def test_residuals_are_logarithms_of_predicted_over_measured() -> None:
+    halved = [
+        msgspec.structs.replace(row, measured={name: value / 2 for name, value in row.measured.items()})
+        for row in rows(Terms())
+    ]
+    assert compute_residuals(halved, Terms()) == pytest.approx([math.log(2)] * len(halved) * 2)

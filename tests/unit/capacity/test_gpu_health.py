@@ -67,3 +67,20 @@ def test_a_hardware_slowdown_is_named_by_its_cause_where_there_is_one() -> None:
         "too hot: the hardware lowers the clocks"
     ]
     assert len(said(reasons=("hw_slowdown",))) == 1
+
+
+@pytest.mark.parametrize("code", [46, 48, 62, 64, 74, 79, 95, 110, 119, 120, 136, 140, 143])
+def test_xids_whose_action_is_a_reset_or_a_call_make_a_gpu_unhealthy(code: int) -> None:
+    """NVIDIA "XID Errors" r555: the codes whose listed action is to reset, to restart or to contact support."""
+    assert [severity for severity, _ in said(last_xid=Xid(code, NOW))] == ["ill"]
+
+
+@pytest.mark.parametrize("code", [13, 31, 43, 45, 63, 68, 92, 94])
+def test_xids_of_applications_or_already_handled_are_noted_by_name(code: int) -> None:
+    [(severity, text)] = said(last_xid=Xid(code, NOW))
+    assert severity == "noted" and text.startswith(f"XID {code}: ") and "catalogue" not in text
+
+
+def test_an_xid_counts_for_a_day() -> None:
+    assert XID_FRESH_S == 24 * 3600
+    assert said(last_xid=Xid(79, NOW - 24 * 3600 + 1)) and not said(last_xid=Xid(79, NOW - 24 * 3600))

@@ -75,3 +75,38 @@ def test_three_days_with_traffic_are_enough_for_growth_and_two_are_not() -> None
     assert (
         two.growth_a_day is None and two.days_left is None and "growth can be estimated after 3 days" in two.notes[-1]
     )
+
+
+def test_the_busy_hour_is_the_95th_percentile_of_the_last_week() -> None:
+    """Of 20 hours the nineteenth: one hour above it is not what the plan must hold."""
+    hours = [HourlyTraffic(DAY * 20_000 + 3600 * at, 3600 * (at + 1), 0) for at in range(20)]
+    found = assess_headroom(PLAN, hours, NOW)
+    assert found.busy_rate == 20.0 and found.headroom == pytest.approx(1 - 20 / LIMIT)
+    old = [HourlyTraffic(DAY * 19_000, 3_600_000, 0), *hours]
+    assert assess_headroom(PLAN, old, NOW).busy_rate == 20.0  # a thousand days ago does not count
+
+
+def test_three_full_hours_are_the_least_and_the_running_one_does_not_count() -> None:
+    hours = [HourlyTraffic(DAY * 20_000 + 3600 * at, 3600, 3600) for at in range(3)]
+    end = hours[-1].at + 3600
+    assert assess_headroom(PLAN, hours, end).state == "holds"
+    assert assess_headroom(PLAN, hours, end - 1).state == "unknown"
+
+
+def test_a_plan_that_is_full_has_no_days_left_and_shrinking_traffic_no_end() -> None:
+    assert assess_headroom(PLAN, traffic(10, LIMIT * 1.1, 0.05), NOW).days_left == 0.0
+    assert assess_headroom(PLAN, traffic(10, LIMIT / 2, -0.05), NOW).days_left is None
+
+
+def test_lengths_within_a_quarter_of_the_plan_are_as_planned() -> None:
+    for output, noted in ((256, False), (319, False), (322, True), (190, True), (193, False)):
+        notes = assess_headroom(PLAN, traffic(5, LIMIT / 5, 0.0, output=output), NOW).notes
+        assert any("tokens on average" in note for note in notes) == noted, output
+
+
+def test_late_first_tokens_ask_for_a_new_calibration() -> None:
+    assert PLAN.chosen is not None
+    expected = PLAN.chosen.prediction.ttft_ms.p95
+    for factor, noted in ((0.9, False), (1.1, True)):
+        hours = [HourlyTraffic(DAY * 20_000 + 3600 * at, 3600, 3600 * 256, expected * factor) for at in range(30)]
+        assert any("calibrate again" in note for note in assess_headroom(PLAN, hours, NOW).notes) == noted

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from steward.capacity.measurements import read_measurements, read_shipped_measurements, validate
+from steward.capacity.measurements import (
+    MetricError,
+    read_measurements,
+    read_shipped_measurements,
+    summarize_errors,
+    validate,
+)
 from steward.capacity.step_time import load_shipped_terms
 from steward.core.errors import InputError
 
@@ -109,3 +115,30 @@ def test_a_source_is_who_measured() -> None:
 def test_a_closed_loop_of_so_many_requests_has_its_rounds(tmp_path: Path) -> None:
     rows, _ = read_measurements(table(tmp_path, GOOD.replace("NaN,", "NaN,300 prompts")))
     assert rows[0].load.rounds == 300 // 8
+
+
+@pytest.mark.parametrize(
+    ("cells", "load"),
+    [
+        ("open_loop_qps,4", ("open", 4.0, 0, 0)), ("closed_loop_concurrency,8", ("closed", 0.0, 8, 0)),
+        ("static_batch,16", ("static", 0.0, 16, 0)), ("burst_n,20", ("open", float("inf"), 0, 20)),
+        ("open_loop_qps,INF", ("open", float("inf"), 0, 500)), ("max_throughput_offline,64", ("offline", 0.0, 0, 64)),
+        ("max_throughput_offline,1", ("offline", 0.0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_a_load_has_its_numbers(tmp_path: Path, cells: str, load: tuple[str, float, int, int]) -> None:
+    found = read_measurements(table(tmp_path, GOOD.replace("closed_loop_concurrency,8", cells)))[0][0].load
+    assert (found.kind, found.rate, found.concurrency, found.requests) == load
+
+
+@pytest.mark.parametrize("bad", ["512,128|0,128", "512,128|512,", "closed_loop_concurrency,8|odd,many"])
+def test_rows_that_say_nothing_are_declined(tmp_path: Path, bad: str) -> None:
+    old, new = bad.split("|")
+    rows, declined = read_measurements(table(tmp_path, GOOD.replace(old, new)))
+    assert not rows and len(declined) == 1 and declined[0].metrics == ("output_tok_s",)
+
+
+def test_errors_are_summed_up_by_median_and_ninth_tenth() -> None:
+    assert summarize_errors([]) == MetricError(0, None, None)
+    found = summarize_errors([0.1 * n for n in range(10)])
+    assert found.n == 10 and found.median_error == pytest.approx(0.45) and found.p90_error == pytest.approx(0.9)

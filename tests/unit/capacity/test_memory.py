@@ -142,3 +142,46 @@ def test_p02_a_hybrids_state_is_counted_for_each_sequence() -> None:
     hybrid = deployed("qwen3-next", gpu="h200")
     assert compute_kv_bytes_per_token(hybrid) == 24_576
     assert count_kv_tokens(hybrid, 1000) == pytest.approx(1000 + 36 * 1_097_728 / 24_576)
+
+
+def test_two_stages_and_two_ranks_each_hold_a_quarter() -> None:
+    whole = compute_weight_bytes(deployed("llama-3.1-8b"))
+    model = find_model("llama-3.1-8b").model
+    split = build_deployment(model, find_accelerator("h100"), find_precision("bf16"), ENGINES["vllm"], 2, 2)
+    assert whole == 2 * model.params and compute_weight_bytes(split) == pytest.approx(whole / 4)
+
+
+def test_8_bit_halves_all_but_the_embeddings() -> None:
+    model = find_model("llama-3.1-8b").model
+    assert compute_weight_bytes(deployed("llama-3.1-8b", "fp8")) == pytest.approx(
+        model.dense_block_params + 2 * model.embedding_params
+    )
+    plain = compute_weight_bytes(deployed("llama-3.1-8b", "fp8-mlp")) - compute_weight_bytes(
+        deployed("llama-3.1-8b", "fp8")
+    )
+    assert plain == pytest.approx(32 * model.attention_params)  # attention in 16 bit: one byte more
+
+
+def test_room_is_what_utilisation_leaves() -> None:
+    """79.18 x 0.9 less 14.96 of weights, 0.14 + 0.35 of the driver and the engine, and the sampler's 3.5 copies."""
+    found = estimate_memory(deployed("llama-3.1-8b"))
+    sampler = 3.5 * 1024 * 128256 * 4 / GIB
+    assert found.usable_gib == pytest.approx(79.18 * 0.9) and found.activation_gib == pytest.approx(sampler)
+    assert found.kv_gib == pytest.approx(79.18 * 0.9 - found.weights_gib - sampler - 0.49)
+    assert found.kv_tokens == int(found.kv_gib * GIB / 131_072) and found.fits
+
+
+def test_a_long_step_takes_more_than_the_sampler() -> None:
+    """20,000 tokens of three times hidden and feed-forward width in 16 bit: 2.06 GiB."""
+    found = estimate_memory(deployed("llama-3.1-8b", gpu="l40s", max_batched_tokens=20_000))
+    assert found.activation_gib == pytest.approx(20_000 * 3 * (4096 + 14336) * 2 / GIB)
+
+
+def test_what_nccl_and_drivers_keep_grows_with_the_accelerators() -> None:
+    kept = [estimate_memory(deployed("llama-3.1-8b", tp=tp)).overhead_gib for tp in (1, 2, 4, 8)]
+    assert kept == [pytest.approx(0.14 + 0.35), pytest.approx(0.56 + 0.35), *[pytest.approx(1.6 + 0.35)] * 2]
+
+
+def test_an_indexer_keeps_a_key_in_8_bit_and_its_scale_for_each_layer() -> None:
+    """DeepSeek-V3.2: 61 layers of 512 + 64 in 16 bit and 128 + 4 bytes."""
+    assert compute_kv_bytes_per_token(deployed("deepseek-v3.2", "fp8", tp=8)) == 61 * (576 * 2 + 132)

@@ -1,13 +1,15 @@
 """Loads: closed forms by hand, steady states, and what saturates."""
 
 import math
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.memory import estimate_memory
-from steward.capacity.predict import DoesNotFit, Load, predict
+from steward.capacity.predict import DoesNotFit, Load, compute_steady_batch, predict, read_trace_load
 from steward.capacity.simulate import RequestArrival
 from steward.capacity.sizing import build_deployment
 from steward.capacity.step_time import StepTime, load_shipped_terms
@@ -70,3 +72,56 @@ def test_what_does_not_fit_says_by_how_much() -> None:
 def test_impossible_loads_are_refused(name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"{name.replace('_', ' ')}: {value}"):
         Load(**{"kind": "open", "rate": 1.0, "input_tokens": 9, "output_tokens": 9, name: value})  # type: ignore[arg-type]
+
+
+def test_percentiles_are_those_of_the_sorted_times() -> None:
+    """Twenty requests far apart: all wait alike, so mean and percentiles agree and nothing saturates."""
+    trace = tuple(RequestArrival(10.0 * at, 200, 50) for at in range(20))
+    found = predict(DEPLOYMENT, Load(kind="open", input_tokens=200, output_tokens=50, arrivals=trace), TERMS)
+    assert found.ttft_ms.p50 == pytest.approx(found.ttft_ms.mean) == pytest.approx(found.ttft_ms.p99)
+    assert not found.saturated and found.preempted == 0
+    assert found.running == pytest.approx(found.req_per_s * found.e2e_ms.mean / 1e3)
+
+
+def test_an_offline_batch_is_bounded_by_room_slots_and_tokens_of_a_step() -> None:
+    def batch(tokens: int = 10**9, prompt: int = 100, out: int = 100, **limits: int) -> float:
+        deployment = msgspec.structs.replace(DEPLOYMENT, **limits)
+        load = Load(kind="offline", input_tokens=prompt, output_tokens=out)
+        return compute_steady_batch(deployment, load, tokens)
+
+    assert batch(tokens=20_000) == 20_000 / 200  # TensorRT-LLM takes a request's room at its full length
+    assert batch(max_num_seqs=64) == 64
+    assert batch(max_batched_tokens=1000) == 1000 / 2  # each token written brings one of a prompt
+    assert batch(tokens=1) == 1.0
+    grown = msgspec.structs.replace(DEPLOYMENT, engine=ENGINES["vllm"])
+    load = Load(kind="offline", input_tokens=100, output_tokens=100)
+    assert compute_steady_batch(grown, load, 15_000) == 15_000 / 150  # grows: the mean request is half written
+
+
+def test_an_offline_load_of_few_requests_is_no_larger_than_they() -> None:
+    few = predict(DEPLOYMENT, Load(kind="offline", input_tokens=100, output_tokens=100, requests=4), TERMS)
+    assert few.running == 4 and few.output_tok_s == pytest.approx(4e3 / few.tpot_ms.mean)
+
+
+def test_clients_that_start_together_wait_for_each_other_once_in_so_many_rounds() -> None:
+    """The mean of one cold round and nine steady ones lies between them."""
+    load = Load(kind="closed", concurrency=32, input_tokens=2000, output_tokens=50)
+    steady = predict(DEPLOYMENT, load, TERMS).ttft_ms.mean
+    cold = predict(DEPLOYMENT, msgspec.structs.replace(load, rounds=10), TERMS).ttft_ms.mean
+    half = predict(DEPLOYMENT, msgspec.structs.replace(load, rounds=2), TERMS).ttft_ms.mean
+    assert steady < cold < half and half - steady == pytest.approx(5 * (cold - steady), rel=1e-6)
+
+
+def test_a_trace_as_a_load_has_the_lengths_of_its_longest_request(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(
+        '{"at": 1, "input_tokens": 10, "output_tokens": 5}\n{"at": 2, "input_tokens": 7, "output_tokens": 90}\n'
+    )
+    load = read_trace_load(path)
+    assert (load.input_tokens, load.output_tokens, len(load.arrivals)) == (7, 90, 2)
+
+
+def test_waiting_that_doubles_and_grows_by_half_a_second_is_saturation() -> None:
+    for rate, saturated in ((2.0, False), (400.0, True)):
+        load = Load(kind="open", rate=rate, input_tokens=1000, output_tokens=200)
+        assert predict(DEPLOYMENT, load, TERMS).saturated == saturated

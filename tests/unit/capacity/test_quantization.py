@@ -43,3 +43,18 @@ def test_p01_the_published_format_is_read(config: dict[str, Any], precision: str
 def test_p01_a_text_part_may_say_it_and_none_says_nothing() -> None:
     assert read_published_precision({"text_config": {"quantization_config": {"quant_method": "fp8"}}}) == "fp8"
     assert read_published_precision({}) == "" and read_published_precision({"quantization_config": None}) == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "precision"),
+    [
+        ({"quant_method": "torchao", "quant_type": {"default": "Float8WeightOnlyConfig"}}, "fp8"),
+        ({"quant_method": "torchao", "quant_type": {"default": "Int4WeightOnlyConfig"}}, "int4"),
+        ({"quant_method": "awq", "w_bit": 4}, "int4"), ({"quant_method": "exl2"}, "int4"), ({"quant_method": "x"}, ""),
+        ({"quant_method": "modelopt_fp4"}, "fp4"), (compressed(num_bits=4, group_size=32), "mxfp4"),
+        (compressed({"num_bits": 8}, type="int", num_bits=4), "w4a8"), (compressed(num_bits=2), ""),
+        ({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": None}}}, ""),
+    ],
+)  # fmt: skip
+def test_p01_other_methods_and_odd_configurations(config: dict[str, Any], precision: str) -> None:
+    assert read_published_precision({"quantization_config": config}) == precision

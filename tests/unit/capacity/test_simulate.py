@@ -126,3 +126,43 @@ def test_arrivals_have_the_rate_that_was_asked_for_and_poissons_dispersion() -> 
     whole = counts[:-1]
     mean = sum(whole) / len(whole)
     assert sum((n - mean) ** 2 for n in whole) / len(whole) / mean == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_prompt_is_read_in_pieces_of_the_step_budget() -> None:
+    """2500 tokens at 1000 a step take three steps; a second request's prompt begins in what is left of the third."""
+    tight = BatchLimits(kv_tokens=10**6, max_num_seqs=8, max_batched_tokens=1000, full=False)
+    first, second = sorted(
+        simulate_open_loop(STEP_TIME, tight, [RequestArrival(0.0, 2500, 2), RequestArrival(0.0, 400, 2)]).served,
+        key=lambda item: -item.ttft_s,
+    )
+    assert second.ttft_s <= first.ttft_s
+    pieces = [STEP_TIME.step_s(0, 0, 1000, STEP_TIME.count_pairs(start, 1000), 0) for start in (0, 1000)]
+    last = STEP_TIME.step_s(0, 0, 500, STEP_TIME.count_pairs(2000, 500), 1)
+    alone = simulate_open_loop(STEP_TIME, tight, [RequestArrival(0.0, 2500, 2)]).served[0]
+    assert alone.ttft_s == pytest.approx(STEP_TIME.api_s + sum(pieces) + last)
+
+
+def test_no_more_sequences_at_once_than_slots() -> None:
+    few = BatchLimits(kv_tokens=10**6, max_num_seqs=3, max_batched_tokens=8192, full=False)
+    found = simulate_open_loop(STEP_TIME, few, [RequestArrival(0.0, 100, 50)] * 10)
+    assert found.peak_running == 3 and len(found.served) == 10 and found.complete and found.refused == 0
+
+
+def test_one_token_answers_end_with_their_prompt() -> None:
+    (found,) = simulate_open_loop(STEP_TIME, WIDE, [RequestArrival(2.0, 300, 1)]).served
+    assert found.tpot_s == 0.0 and found.end == pytest.approx(2.0 + found.ttft_s)
+
+
+def test_a_closed_loop_sends_each_client_so_many_times() -> None:
+    found = simulate_closed_loop(STEP_TIME, WIDE, 4, 100, 20, 3, random.Random(1))
+    assert len(found.served) == 12
+    starts = sorted(item.at for item in found.served)[:4]
+    assert starts[0] >= 0.0 and starts[-1] <= 20 * STEP_TIME.step_s(4, 4 * 110)  # within one answer's time
+
+
+def test_lengths_spread_around_their_mean() -> None:
+    drawn = draw_poisson_arrivals(50.0, 20_000, 1000, 200, random.Random(5), spread=0.5)
+    lengths = [item.input_tokens for item in drawn]
+    mean = sum(lengths) / len(lengths)
+    deviation = (sum((n - mean) ** 2 for n in lengths) / len(lengths)) ** 0.5
+    assert mean == pytest.approx(1000, rel=0.02) and deviation / mean == pytest.approx(0.5, rel=0.05)

@@ -1,5 +1,6 @@
 """The decision: cheapest that holds, declined with reasons, contradictions named."""
 
+import msgspec
 import pytest
 
 from steward.capacity.catalog import find_accelerator, find_model
@@ -108,5 +109,45 @@ def test_a_part_of_a_divided_gpu_serves_alone() -> None:
 
 
 def test_lengths_beyond_the_model_are_an_input_error() -> None:
-    with pytest.raises(InputError, match="reads 4,096"):
+    with pytest.raises(InputError, match="reads at most 4,096"):
         decided(wanted(input_tokens=4000), model="llama-2-7b")
+
+
+def test_a_search_tries_the_degrees_that_divide_the_heads() -> None:
+    """Llama-3.1-8B has 32 heads: 1, 2, 4, 8, and on 8 also 2 and 4 stages."""
+    assert decided(wanted(), "h100").considered == 6
+    assert decided(wanted(), "h100", "l40s").considered == 12
+
+
+def test_prices_and_objectives_by_hand() -> None:
+    found = decided(wanted(rate=2.0), "h100", prices={"H100-SXM-80GB": 3.6}).choices[0]
+    assert found.usd_per_hour == pytest.approx(3.6 * found.gpus)
+    assert found.usd_per_1k_requests == pytest.approx(3.6 * found.gpus / 7.2)  # 7,200 requests an hour
+    assert found.headroom == pytest.approx(1 - 2.0 / found.max_rate)
+
+
+def test_an_objective_equal_to_what_is_predicted_is_met() -> None:
+    deployment = build_deployment(
+        find_model("llama-3.1-8b").model, find_accelerator("h100"), find_precision("bf16"), ENGINES["vllm"]
+    )
+    found = predict(deployment, Load(kind="open", rate=2.0, input_tokens=500, output_tokens=50), TERMS)
+    limits = {"ttft_p95_ms": found.ttft_ms.p95, "tpot_p95_ms": found.tpot_ms.p95, "e2e_p95_ms": found.e2e_ms.p95}
+    lengths = {"rate": 2.0, "input_tokens": 500, "output_tokens": 50}
+    assert meets_objectives(found, wanted(**lengths, **limits))
+    for name, value in limits.items():
+        assert not meets_objectives(found, wanted(**lengths, **limits | {name: value * 0.999})), name
+
+
+def test_the_closed_forms_rate_bounds_what_a_replica_serves() -> None:
+    """A front of 10 ms a request lets no more than 100 a second through, however small the model."""
+    slow = msgspec.structs.replace(TERMS, request_ms=10.0)
+    found = size_hardware(
+        wanted(rate=5.0, input_tokens=16, output_tokens=4, tpot_p95_ms=500.0), find_model("smollm2-135m").model,
+        [find_accelerator("h100")], [find_precision("bf16")], ENGINES["vllm"], lambda _: (slow, False), {}, tp=1,
+    )  # fmt: skip
+    assert 5.0 < found.choices[0].max_rate <= 100.0
+
+
+def test_a_fifth_more_replicas_keep_a_fifth_free() -> None:
+    busy, free = (decided(wanted(rate=60.0, headroom=share), "l40s").choices[0] for share in (0.0, 0.5))
+    assert free.replicas == pytest.approx(2 * busy.replicas, abs=1.5) and free.headroom >= 0.5

@@ -143,3 +143,41 @@ def test_promtool_finds_only_what_dcgm_calls_otherwise_than_prometheus_does() ->
         "label names should be written in 'snake_case' not 'camelCase'",  # modelName
         'counter metrics should have "_total" suffix',
     }
+
+
+def test_every_number_of_a_gpu_has_dcgms_name_and_unit() -> None:
+    """dcgm-exporter's etc/default-counters.csv: MHz, C, W, mJ, %, MiB and counts."""
+    full = Gpu(
+        index=0, sm_clock_mhz=1980.0, memory_clock_mhz=2619.0, temperature_c=61.0, memory_temperature_c=74.0,
+        power_w=300.0, power_limit_w=700.0, energy_j=1.5, gpu_percent=98.0, memory_percent=55.0, encoder_percent=1.0,
+        decoder_percent=2.0, memory_total_bytes=80 * MIB, memory_used_bytes=60 * MIB, memory_free_bytes=19 * MIB,
+        memory_reserved_bytes=3 * MIB, reasons=("gpu_idle", "sw_thermal"), last_xid=Xid(31, 7.0), ecc_corrected=4,
+        ecc_uncorrected=5, rows_remapped_corrected=6, rows_remapped_uncorrected=7, row_remap_pending=True,
+        row_remap_failed=False,
+    )  # fmt: skip
+    samples = {sample.metric: sample.value for sample in gpu_samples(
+        GpuStatus(reading=GpuReading(at=9.0, source="nvml", gpus=(full,)), age_s=3.0)
+    )}  # fmt: skip
+    assert {name: value for name, value in samples.items() if not name.startswith("gpu_")} == {
+        "SM_CLOCK": 1980, "MEM_CLOCK": 2619, "GPU_TEMP": 61, "MEMORY_TEMP": 74, "POWER_USAGE": 300,
+        "POWER_MGMT_LIMIT": 700, "TOTAL_ENERGY_CONSUMPTION": 1500, "GPU_UTIL": 98, "MEM_COPY_UTIL": 55, "ENC_UTIL": 1,
+        "DEC_UTIL": 2, "FB_TOTAL": 80, "FB_USED": 60, "FB_FREE": 19, "FB_RESERVED": 3, "CLOCKS_EVENT_REASONS": 0x21,
+        "XID_ERRORS": 31, "ECC_SBE_VOL_TOTAL": 4, "ECC_DBE_VOL_TOTAL": 5, "CORRECTABLE_REMAPPED_ROWS": 6,
+        "UNCORRECTABLE_REMAPPED_ROWS": 7, "ROW_REMAP_PENDING": 1, "ROW_REMAP_FAILURE": 0,
+    }  # fmt: skip
+    assert samples["gpu_lost"] == 0 and samples["gpu_xid_time"] == 7.0 and samples["gpu_failing"] == 0
+
+
+def test_a_lost_gpu_and_the_state_of_processes_are_numbers() -> None:
+    text = gpu_text(Gpu(index=2, uuid="u", error="GPU is lost"))
+    assert 'steward_gpu_lost{gpu="2",UUID="u"} 1' in text
+    state = render([], deployment_samples(SEEN))
+    assert 'steward_process_up{process="worker-0"} 1' in state and 'steward_process_up{process="keeper"} 0' in state
+    assert 'steward_process_restarts_total{process="keeper"} 4' in state and "steward_open_requests 2" in state
+    assert "steward_config_version 3" in state and "steward_config_refused 1" in state
+    assert 'steward_build_info{version="1.0"} 1' in state and "steward_start_time_seconds 1.5" in state
+
+
+def test_whole_numbers_have_no_point_and_others_keep_all_digits() -> None:
+    text = render([], [MetricSample("open_requests", 3.0), MetricSample("started", 1764342000.125)])
+    assert "steward_open_requests 3\n" in text and "steward_start_time_seconds 1764342000.125\n" in text
