@@ -11,6 +11,7 @@ budget, Finagle's `RetryBudget` (20 % of requests); z for two proportions, NIST/
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
@@ -25,6 +26,7 @@ LONGEST_OPEN: Final = 8  # times open_s
 RETRY_RESERVE: Final = 10.0  # retries that a quiet model may spend at once
 LATENCY_TAU_S: Final = 10.0  # a sample weighs 1/e after this long
 OUTLIER_Z: Final = 3.0  # one in 740 by chance, one-sided
+MOST_CALLERS: Final = 1000  # whose own failures one worker remembers for a model
 OUTLIER_MARGIN: Final = 0.1  # and this much worse than the others
 
 
@@ -172,11 +174,64 @@ class ModelHealth:
     """All that one worker remembers of one model."""
 
     def __init__(self, plan: HealthPlan) -> None:
+        self._plan = plan
         self.breaker = Breaker(plan)
+        self._own: OrderedDict[str, Breaker] = OrderedDict()  # of callers whose requests got a 500
+        self._doubted: set[str] = set()  # callers that got one since anybody succeeded
         self.budget = RetryBudget(plan.retry_ratio)
         self.latency = Latency()
         self.in_flight = 0
         self.rests_until = -math.inf  # it answered 429 and said until when
+
+    def admits(self, caller: str, now: float) -> bool:
+        """Whether a request of `caller` may go; as `Breaker.admits`, an outcome or `left` must follow."""
+        own = self._own.get(caller)
+        if own is not None and not own.admits(now):
+            return False
+        if self.breaker.admits(now):
+            return True
+        if own is not None:
+            own.left()
+        return False
+
+    def is_probing(self, caller: str, now: float) -> bool:
+        """Whether the next request of `caller` is one that finds out whether the model answers again."""
+        own = self._own.get(caller)
+        return self.breaker.state(now) == "half_open" or (own is not None and own.state(now) == "half_open")
+
+    def left(self, caller: str) -> None:
+        """The request ended without a verdict."""
+        self.breaker.left()
+        if (own := self._own.get(caller)) is not None:
+            own.left()
+
+    def succeeded(self, caller: str, now: float) -> None:
+        self._doubted.clear()
+        self.breaker.succeeded(now)
+        if (own := self._own.get(caller)) is not None:
+            own.succeeded(now)
+
+    def answered_with_error(self, caller: str, now: float) -> None:
+        """Status 500: the server may be broken, or the request may break it.
+
+        What only one caller meets depends on its requests, so it counts against that caller alone; what a second one
+        meets before anybody succeeds depends on the server.
+        """
+        own = self._own.pop(caller, None) or Breaker(self._plan)
+        while len(self._own) >= MOST_CALLERS:
+            self._own.popitem(last=False)
+        self._own[caller] = own
+        own.failed(now)
+        self._doubted.add(caller)
+        if len(self._doubted) > 1:
+            self.breaker.failed(now)
+        else:
+            self.breaker.answered(now)
+
+    def wait_s(self, caller: str, now: float) -> float:
+        """Until a request of `caller` may go again."""
+        own = self._own.get(caller)
+        return max(self.breaker.wait_s(now), own.wait_s(now) if own is not None else 0.0)
 
     def standing(self, ejected: bool, now: float) -> ModelStanding:
         out = ejected or now < self.rests_until or self.breaker.state(now) == "open"

@@ -33,6 +33,7 @@ _TOO_LONG: Final = re.compile(rb"input \((\d+) tokens\) is too large.*batch size
 _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the three dialects
     rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
 )
+_ENGINE_FAILED: Final = re.compile(rb'"code"\s*:\s*500\b')
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
 _TOOL_CALLS: Final = b'"tool_calls"'
 ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
@@ -143,6 +144,10 @@ def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: byt
             code="context_length_exceeded",
         )
         return Answer(error.status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
+    if status == 400 and _ENGINE_FAILED.search(body):  # a body that says 500 must not contradict the status
+        error = read_upstream_error(status, body)
+        error.type, error.code = "invalid_request_error", None
+        return Answer(400, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
     if status == 401:  # ours was wrong, not the client's, and the message may quote a part of it
         error = upstream_failed(
             f"the upstream of model '{exchange.model}' rejected the gateway's key; the operator must check its key",

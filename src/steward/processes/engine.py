@@ -16,6 +16,21 @@ from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, 
 from steward.workflows.serve.plan import ModelPlan
 
 
+def silence_output() -> None:
+    """Let what llama.cpp prints go nowhere from now on: it quotes requests (a grammar that does not parse, a prompt).
+
+    What this process itself has to say goes on where it went.
+    """
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        stream.flush()
+        kept = os.fdopen(os.dup(number), "w", buffering=1)
+        setattr(sys, "stdout" if number == 1 else "stderr", kept)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
 def main() -> None:
     """`python -m steward.processes.engine --model JSON --alive-fd N`; the JSON is the model's part of the plan."""
     parser = argparse.ArgumentParser()
@@ -32,6 +47,7 @@ def main() -> None:
     server = serve(
         Path(model.path), Path(model.socket), model.name, model.context, model.slots, model.threads, model.embeddings
     )
+    silence_output()
     while not stop.wait(1.0):
         pass
     Path(model.socket).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from steward.core.extend import EngineAnswer
 from steward.core.records import Attempt
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
+from steward.gateway.engine_input import check_engine_input
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.models import ModelEntry
 from steward.gateway.relay import (
@@ -41,6 +42,8 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
     async def handle(exchange: Exchange) -> Answer:
         entry = models[exchange.model or ""]
         outgoing = build_outgoing(exchange, entry)
+        if entry.embedded:
+            check_engine_input(outgoing.body)
         headers = {name: exchange.headers[name] for name in FORWARDED if name in exchange.headers}
         started_at, started = time.time(), time.perf_counter()
         status: int | None = None
@@ -56,6 +59,8 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
                 status = answer.status
                 return answer
             body = await upstream.read()
+            if status == 500 and entry.embedded:
+                status = 400
             if status < 400 and (embedded := find_embedded_error(body)) is not None:
                 status = embedded.status
         except Unavailable as error:

@@ -72,6 +72,7 @@ class _Attempts:
     ) -> None:
         self._inner, self._exchange, self._route = inner, exchange, requested
         self._health, self._ends, self._untimed, self._draw = health, ends, untimed, draw
+        self._caller = exchange.caller.principal.id
         self._failures: dict[str, Failure] = {}
         self._last: Answer | Refused | None = None
 
@@ -103,8 +104,8 @@ class _Attempts:
         """The answer to give to the client; None: another try may do better."""
         exchange, health, now = self._exchange, self._health[name], time.monotonic()
         left_s = self._ends - time.perf_counter()
-        probe = health.breaker.state(now) == "half_open"
-        if left_s <= 0 or not health.breaker.admits(now):
+        probe = health.is_probing(self._caller, now)
+        if left_s <= 0 or not health.admits(self._caller, now):
             return None
         exchange.model, exchange.usage, exchange.upstream_id = name, None, None
         if name not in self._failures:
@@ -132,7 +133,7 @@ class _Attempts:
             if not streaming:
                 health.in_flight -= 1
             if probe:
-                health.breaker.left()
+                health.left(self._caller)
         return None
 
     async def _within(self, seconds: float) -> Answer:
@@ -144,7 +145,7 @@ class _Attempts:
         if answer.status < 400:
             health.latency.add(now - started, now)
         if answer.stream is None:
-            health.breaker.succeeded(now)
+            health.succeeded(self._caller, now)
         else:
             health.breaker.answered(now)
             self._exchange.when_ended(answer, lambda: self._record_stream_end(name))
@@ -156,7 +157,9 @@ class _Attempts:
         health, now = self._health[name], time.monotonic()
         if failure.retry_after_s is not None:
             health.rests_until = max(health.rests_until, now + failure.retry_after_s)
-        if failure.status >= 500 or failure.status == 408:
+        if failure.status == 500:
+            health.answered_with_error(self._caller, now)
+        elif failure.status > 500 or failure.status == 408:
             health.breaker.failed(now)
         else:
             health.breaker.answered(now)
@@ -168,7 +171,7 @@ class _Attempts:
         if exchange.attempts and exchange.attempts[-1].error is not None:
             health.breaker.failed(now)
         elif not exchange.client_closed:
-            health.breaker.succeeded(now)
+            health.succeeded(self._caller, now)
 
     def _deadline_error(self, name: str) -> Refused:
         exchange = self._exchange
@@ -198,7 +201,7 @@ class _Attempts:
 
     def _resting_error(self, names: tuple[str, ...]) -> Refused:
         now = time.monotonic()
-        wait = int(min(self._health[name].breaker.wait_s(now) for name in names)) + 1
+        wait = int(min(self._health[name].wait_s(self._caller, now) for name in names)) + 1
         return Refused(
             f"No model of '{self._route.name}' is available: {', '.join(names)} failed repeatedly. "
             f"The gateway tries again in {wait} s.",

@@ -109,6 +109,7 @@ def _list_models(plan: ServePlan, engines: Mapping[str, HttpEngine]) -> dict[str
             model.upstream_model,
             model.prices,
             list_endpoints(model),
+            model.backend == "embedded",
         )
         for model in plan.models
     }

@@ -1,0 +1,106 @@
+"""What of a request an embedded engine would parse recursively, bounded before it sees it. Pure.
+
+llama.cpp reads grammars, schemas, tools and the patterns in them by recursive descent, and expands repetitions; deep or
+huge ones end its process, and with it the answers of everybody else. A bound in the gateway is one request's refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from steward.core.errors import Refused
+from steward.gateway.wire import invalid
+
+MAX_BYTES: Final = 256 * 1024  # of one such field
+MAX_DEPTH: Final = 64  # of objects, lists, or brackets in a grammar or pattern
+MAX_EXPANDED: Final = 10_000  # characters and references of a grammar or pattern with its repetitions written out
+PARSED: Final = (
+    *("grammar", "json_schema", "response_format", "tools", "functions", "tool_choice", "guided_json"),
+    *("guided_regex", "guided_grammar", "structured_outputs", "chat_template_kwargs", "logit_bias"),
+)
+_TEXTS: Final = frozenset(
+    {"grammar", "pattern", "guided_regex", "guided_grammar", "regex"}
+)  # names of rules in strings
+_COUNTS: Final = frozenset(  # of a schema: llama.cpp writes so many repetitions into its grammar
+    {"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"}
+)
+_MARKER: Final = re.compile(rb'"(?:' + "|".join(PARSED).encode() + rb')"')
+_fields: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_REPEAT: Final = re.compile(r"\{\s*(\d{0,9})\s*(,?)\s*(\d{0,9})\s*\}")
+
+
+def check_engine_input(body: bytes) -> None:
+    """:raises Refused: 400, naming the field that is too long, too deep, or repeats too much"""
+    if not _MARKER.search(body) and b"\\u" not in body:  # names may be spelt with escapes
+        return
+    fields = _fields.decode(body)
+    for name in PARSED:
+        if name in fields:
+            raw = bytes(fields[name])
+            if len(raw) > MAX_BYTES:
+                raise _too_large(name, f"has {len(raw):,} bytes", f"{MAX_BYTES:,}")
+            try:
+                _check(msgspec.json.decode(raw), name, name)
+            except RecursionError as error:
+                raise _too_large(name, "is nested too deeply", f"{MAX_DEPTH} levels") from error
+
+
+def _too_large(name: str, seen: str, limit: str) -> Refused:
+    return invalid(f"'{name}' {seen}; an embedded model takes at most {limit}. Simplify it.", name, "too_complex")
+
+
+def _check(value: Any, field: str, name: str) -> None:
+    """Without recursion: `value` is what the client sent."""
+    waiting: list[tuple[Any, str, int]] = [(value, name, 1)]
+    while waiting:
+        item, key, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise _too_large(field, f"is nested more than {MAX_DEPTH} levels deep", f"{MAX_DEPTH} levels")
+        if isinstance(item, dict):
+            waiting += [(inner, inner_key, depth + 1) for inner_key, inner in item.items()]
+        elif isinstance(item, list):
+            waiting += [(inner, key, depth + 1) for inner in item]
+        elif isinstance(item, str) and key in _TEXTS:
+            check_rules(item, field)
+        elif isinstance(item, int) and key in _COUNTS and item > MAX_EXPANDED:
+            raise _too_large(field, f"repeats {item:,} times", f"{MAX_EXPANDED:,} repetitions")
+
+
+def check_rules(text: str, field: str) -> None:
+    """Of a grammar (GBNF) or a pattern: how deep its brackets are, and how long it is with repetitions written out.
+
+    :raises Refused: 400
+    """
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise _too_large(field, f"has {len(text):,} characters", f"{MAX_BYTES:,} bytes")
+    sizes, last = [0], 0  # of the open groups, and of what a repetition would repeat
+    for token in _tokens(text):
+        if token == "(":
+            sizes.append(0)
+            if len(sizes) > MAX_DEPTH:
+                raise _too_large(field, f"has more than {MAX_DEPTH} brackets inside each other", f"{MAX_DEPTH} levels")
+            last = 0
+        elif token == ")" and len(sizes) > 1:
+            last = sizes.pop()
+            sizes[-1] += last
+        elif match := _REPEAT.fullmatch(token):
+            times = max(int(match[1] or 0), int(match[3] or 0))
+            sizes[-1] += last * max(0, times - 1)
+            last *= max(1, times)
+        else:
+            last = 1
+            sizes[-1] += 1
+        if sizes[-1] > MAX_EXPANDED:
+            raise _too_large(field, "is too long with its repetitions written out", f"{MAX_EXPANDED:,} parts")
+
+
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|\{[^{}]*\}|[()]|\\.|[\w-]+|\S', re.DOTALL)
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Strings, classes and names count once; brackets and repetitions apart."""
+    return (match[0] for match in _TOKEN.finditer(text))
