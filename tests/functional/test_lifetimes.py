@@ -154,7 +154,7 @@ def test_port_in_use(tmp_path: Path, upstream: str) -> None:
 
 def test_one_home_runs_once(alone: Deployment, upstream: str) -> None:
     ended = run("up", "--home", str(alone.home), "--port", "0", "--console-port", "0", "--model", upstream)
-    assert ended.returncode == 2 and "already runs" in ended.stderr
+    assert ended.returncode == 2 and "already running" in ended.stderr
 
 
 def test_missing_upstream_and_missing_file(tmp_path: Path) -> None:

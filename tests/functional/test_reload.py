@@ -19,6 +19,7 @@ import pytest
 
 from conftest import Deployment, mock, run, until
 from steward import starter
+from steward.core.identity import operator
 from steward.core.records import Admitted
 from steward.gateway.ledger import decode_frames
 from steward.workflows.reload import request_reload
@@ -126,7 +127,7 @@ def test_no_request_is_dropped_under_load(start: Start, upstream: str, long_upst
     try:
         for price, more in ((1.0, ""), (1.0, routes), (2.0, routes + limits)):
             deployment.file.write_text(text(upstream, long_upstream, price, more))
-            reports.append(request_reload(deployment.home, deployment.state()["pid"]))
+            reports.append(request_reload(deployment.home, deployment.state()["pid"], operator(0)))
         open_streams = 12 - len(streams)
         assert deployment.ask("both")[0] == 200
     finally:

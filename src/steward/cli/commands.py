@@ -109,6 +109,15 @@ KEYS: Final = Group(
     ),
 )
 
+AUDIT: Final = Group(
+    "audit",
+    "Show and verify the log of administrative acts.",
+    (
+        Command("tail", "steward.cli.audit:tail"),
+        Command("verify", "steward.cli.audit:verify"),
+    ),
+)
+
 CRYPT: Final = Group(
     "crypt",
     "Encrypt and decrypt files.",
@@ -150,6 +159,7 @@ STEWARD: Final = Group(
         DATA,
         PROMPTS,
         KEYS,
+        AUDIT,
         CRYPT,
     ),
 )

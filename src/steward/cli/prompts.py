@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -63,12 +64,16 @@ def add(
     json: JsonOption = False,
 ) -> None:
     """Add a version of a prompt. The first one is used at once, later ones after `steward prompts use`."""
+    from steward.core.identity import operator
     from steward.workflows import prompts
+    from steward.workflows.serve.deployment import find_deployment
 
     if (file is None) == (system is None):
         raise InputError("expected exactly one of --file and --system")
     text = prompts.read_text(file) if file is not None else prompts.PromptText(system)
-    kept = prompts.add(find_home(home), name, text, time.time())
+    folder = find_home(home)
+    audit = find_deployment(folder).open_audit_log()
+    kept = prompts.add(folder, name, text, time.time(), actor=operator(os.getuid()), audit=audit)
     if json:
         show_json(kept)
         return
@@ -83,17 +88,20 @@ def use(
     json: JsonOption = False,
 ) -> None:
     """Use this version on every route that names no version. Takes effect at once; exits with 2 if refused."""
+    from steward.core.identity import operator
     from steward.workflows import prompts, reload
+    from steward.workflows.serve.deployment import find_deployment
 
-    folder = find_home(home)
+    folder, actor = find_home(home), operator(os.getuid())
+    audit = find_deployment(folder).open_audit_log()
     before = prompts.find(folder, name)
-    chosen = prompts.use(folder, name, version)
+    chosen = prompts.use(folder, name, version, actor=actor, audit=audit)
     try:
-        report = reload.request_reload(folder, read_state(folder)["pid"])
+        report = reload.request_reload(folder, read_state(folder)["pid"], actor)
     except Unavailable:
         report = None  # the next `steward up` takes it
     if report is not None and report.error:
-        prompts.use(folder, name, before.version)
+        prompts.use(folder, name, before.version, actor=actor, audit=audit)
         raise InputError(f"{report.error}\n{name} {before.version} is still in use")
     if json:
         show_json({"name": chosen.name, "version": chosen.version, "reload": report})

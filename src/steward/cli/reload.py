@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,10 +21,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, 
 
 def reload(home: HomeOption = None, dry_run: DryRun = False, json: JsonOption = False) -> None:
     """Serve the changed steward.yaml without dropping a request; exit 2 when it cannot be served as it is."""
+    from steward.core.identity import operator
     from steward.workflows.reload import request_reload
 
     folder = find_home(home)
-    _show(request_reload(folder, read_state(folder)["pid"], dry_run=dry_run), json)
+    actor = operator(os.getuid())
+    _show(request_reload(folder, read_state(folder)["pid"], actor, dry_run=dry_run), json)
 
 
 def history(home: HomeOption = None, json: JsonOption = False) -> None:
@@ -64,6 +67,7 @@ def rollback(
     json: JsonOption = False,
 ) -> None:
     """Serve an earlier version again, as the newest one; steward.yaml is written back to it."""
+    from steward.core.identity import operator
     from steward.workflows.reload import request_reload
 
     folder = find_home(home)
@@ -73,7 +77,7 @@ def rollback(
     except Unavailable:
         _write_back(folder, number, config, dry_run, json)
         return
-    _show(request_reload(folder, pid, rollback=number, dry_run=dry_run), json)
+    _show(request_reload(folder, pid, operator(os.getuid()), rollback=number, dry_run=dry_run), json)
 
 
 def _before(folder: Path) -> int:
@@ -87,10 +91,15 @@ def _before(folder: Path) -> int:
 
 
 def _write_back(folder: Path, number: int, config: Path | None, dry_run: bool, json: bool) -> None:
+    from steward.core.identity import operator
     from steward.workflows.reload import ConfigSource, restore_version
+    from steward.workflows.serve.deployment import find_deployment
 
     source = ConfigSource(config, {}, None, __version__)
-    saved = None if dry_run else restore_version(source, folder, number)
+    saved = None
+    if not dry_run:
+        audit = find_deployment(folder).open_audit_log()
+        saved = restore_version(source, folder, number, operator(os.getuid()), audit)
     if json:
         show_json({"version": number, "file": str(source.file), "saved": saved and str(saved)})
     else:

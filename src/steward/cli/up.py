@@ -35,10 +35,13 @@ def up(
     json: JsonOption = False,
 ) -> None:
     """Start the gateway, a model and the console; Ctrl-C stops them."""
+    from steward.core.identity import operator
     from steward.processes.reloader import Reloader
     from steward.processes.supervisor import Supervisor
     from steward.settings import load_settings, resolve_home
     from steward.workflows import reload
+    from steward.workflows.audit import make_act
+    from steward.workflows.serve.deployment import find_deployment
 
     given = {"gateway.port": port, "console.port": console_port, "gateway.workers": workers, "home": home and str(home)}
     overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
@@ -51,8 +54,12 @@ def up(
     with _hold_home(folder):
         first = reload.assign_number(first, reload.choose_first_number(folder, first))
         supervisor = Supervisor(first.plan)
-        reloader = Reloader(source, folder, first, supervisor.apply, supervisor.tell)
         key = _first_key(folder)
+        audit = find_deployment(folder).open_audit_log()
+        audit.record(
+            make_act(operator(os.getuid()), "config.start", "config", after=f"version {first.plan.config_version}")
+        )
+        reloader = Reloader(source, folder, first, supervisor.apply, supervisor.tell, audit)
 
         def ready() -> None:
             reload.save_first_version(folder, first)

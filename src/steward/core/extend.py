@@ -7,6 +7,7 @@ from typing import Literal, Protocol, TypeVar
 
 import msgspec
 
+from steward.core.acts import AdministrativeAct
 from steward.core.gpus import GpuReading
 from steward.core.identity import Caller
 from steward.core.records import Decision, LedgerRecord, Reservation, Scope
@@ -67,6 +68,17 @@ class Authenticator(Protocol):
         event loop: no I/O.
 
         :raises Refused: 401, no proof or a wrong one; 503, it cannot be told now
+        """
+        ...
+
+
+class AuditLog(Protocol):
+    """Remembers administrative acts, so that a change of what it remembers can be seen."""
+
+    def record(self, act: AdministrativeAct) -> None:
+        """Called before the act: it is on the disk when this returns.
+
+        :raises Unavailable: it is not, so the act must not be done
         """
         ...
 

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from steward.core.errors import InputError, StewardError
+from steward.core.extend import AuditLog
 from steward.core.files import read_stamp
+from steward.core.identity import Principal
 from steward.workflows import history, prompts, reload
+from steward.workflows.audit import make_act
 from steward.workflows.reload import ConfigCandidate, ConfigChange, ConfigSource, ReloadReport, ReloadRequest
 
 log = logging.getLogger(__name__)
@@ -33,10 +36,11 @@ class Reloader:
         served: ConfigCandidate,
         apply: Callable[[Any], int],
         tell: Callable[[dict[str, Any]], None],
+        audit: AuditLog,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source, self._home, self._served = source, home, served
-        self._apply, self._tell, self._clock = apply, tell, clock
+        self._apply, self._tell, self._audit, self._clock = apply, tell, audit, clock
         self._seen = self._done = read_stamp(source.file)
         self._seen_at = self._looked_at = clock()
 
@@ -80,10 +84,11 @@ class Reloader:
             previous = self.version
             if request.dry_run:
                 return ReloadReport(outcome="dry-run", version=previous, previous=previous, changes=changed)
-            workers = self._serve(wanted, f"rollback to {target.version}" if target else "") if changed else 0
+            note = f"rollback to {target.version}" if target else ""
+            workers = self._serve(wanted, note, request.actor) if changed else 0
             if target:
                 for name, version in target.prompts.items():
-                    prompts.use(self._home, name, version)
+                    prompts.use(self._home, name, version, actor=request.actor, audit=self._audit)
                 reload.replace_config_file(self._source.file, wanted.text)
                 stamp = read_stamp(self._source.file)
         except Exception as error:  # whatever a file provokes, the old version keeps serving
@@ -105,16 +110,18 @@ class Reloader:
             duration_s=self._clock() - started,
         )
 
-    def _serve(self, wanted: ConfigCandidate, note: str) -> int:
+    def _serve(self, wanted: ConfigCandidate, note: str, actor: Principal) -> int:
         number = history.next_number(self._home)
         wanted = reload.assign_number(wanted, number)
-        reload.save_version(self._home, wanted, "tried", note)
+        before, after = f"version {self.version}", f"version {number} {wanted.digest[:16]}"
+        self._audit.record(make_act(actor, "config.serve", "config", before=before, after=after))
+        reload.save_version(self._home, wanted, "tried", note, actor)
         try:
             workers = self._apply(wanted.plan)
         except StewardError:
-            reload.save_version(self._home, wanted, "failed", note)
+            reload.save_version(self._home, wanted, "failed", note, actor)
             raise
-        reload.save_version(self._home, wanted, "serving", note)
+        reload.save_version(self._home, wanted, "serving", note, actor)
         self._served = wanted
         return workers
 

@@ -25,6 +25,7 @@ class ConfigVersion(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Literal["tried", "serving", "failed"]  # serving: it was accepted by all workers
     prompts: dict[str, str] = {}
     note: str = ""
+    by: str = ""  # the actor that changed it
 
 
 def list_versions(home: Path) -> list[ConfigVersion]:

@@ -17,6 +17,7 @@ from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key
+from steward.workflows.audit import make_act
 from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, read_cache
 from steward.workflows.serve.deployment import Deployment, find_deployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, check_root, ensure_secret, unwrap_all
@@ -85,7 +86,8 @@ def create(
     key = mint_key("live", random(ID_BYTES), random(SECRET_BYTES))
     parsed = parse_key(key)
     assert parsed is not None
-    with open_keys(find_deployment(home), now) as (store, publisher, root):
+    deployment = find_deployment(home)
+    with open_keys(deployment, now) as (store, publisher, root):
         versions = unwrap_all(root, store.secrets.list_secrets(PEPPER))
         pepper_version = max(version for _, version in versions)
         record = KeyRecord(
@@ -105,6 +107,8 @@ def create(
             priority=priority,
             created_by=actor.actor,
         )
+        act = make_act(actor, "keys.create", f"key:{record.id}", after=f"rights {','.join(sorted(record.rights))}")
+        deployment.open_audit_log().record(act)
         store.keys.add([record])
         publisher.publish()
     return CreatedKey(parsed.id, key, name, limits.requests_per_minute)
@@ -117,12 +121,17 @@ def revoke(home: Path, key: str, now: float, *, actor: Principal) -> RevokedKey:
     :raises Unavailable: the store does not answer, and this machine does not know the key
     """
     known = _find_key(_read_copy(home), key)
+    deployment = find_deployment(home)
+    audit = deployment.open_audit_log()
     if known is not None:
+        audit.record(make_act(actor, "keys.revoke", f"key:{known.id}"))
         add_tombstone(home, Tombstone(id=known.id, at=now, actor=actor.actor))
         _remove_first_key(home, known.id)
     try:
-        with open_keys(find_deployment(home), now) as (store, publisher, _):
+        with open_keys(deployment, now) as (store, publisher, _):
             found = known or _find_in_force(store.keys.list_keys(tenant=None), key)
+            if known is None:
+                audit.record(make_act(actor, "keys.revoke", f"key:{found.id}"))
             store.keys.revoke(found.id, now, actor.actor)  # the keeper may have done it, by the tombstone
             publisher.publish()
             _remove_first_key(home, found.id)

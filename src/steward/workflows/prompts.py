@@ -16,10 +16,13 @@ import yaml
 from pydantic import ValidationError
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.extend import AuditLog
 from steward.core.files import hold_lock, write_file
+from steward.core.identity import Principal
 from steward.gateway.config import ExampleConfig, PromptConfig, RoutePromptConfig
 from steward.gateway.prompts import Prompt, PromptExample, digest
 from steward.settings import Settings
+from steward.workflows.audit import make_act
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -46,9 +49,10 @@ class _Stored(msgspec.Struct, frozen=True):
     at: float
     system: str | None
     examples: tuple[PromptExample, ...]
+    by: str = ""  # the actor that added it
 
 
-def add(home: Path, name: str, text: PromptText, now: float) -> PromptVersion:
+def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal, audit: AuditLog) -> PromptVersion:
     """Keep `text` as a version of `name`; the first is in use at once. The same texts are the same version.
 
     :raises InputError: a name that cannot be a folder, or nothing to say
@@ -66,17 +70,19 @@ def add(home: Path, name: str, text: PromptText, now: float) -> PromptVersion:
         folder = home / "prompts" / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = 1 + max((_read_counter(item.version) for item in found), default=0)
-        stored = _Stored(now, text.system, text.examples)
+        audit.record(make_act(actor, "prompts.add", f"prompt:{name}", after=f"{number}-{mark}"))
+        stored = _Stored(now, text.system, text.examples, actor.actor)
         write_file(folder / f"{number:04d}-{mark}.json", msgspec.json.encode(stored), durable=True)
         if not found:
             write_file(folder / "in-use", f"{number}-{mark}".encode())
     return find(home, name, f"{number}-{mark}")
 
 
-def use(home: Path, name: str, version: str) -> PromptVersion:
+def use(home: Path, name: str, version: str, *, actor: Principal, audit: AuditLog) -> PromptVersion:
     """Give this version to the routes that name none. :raises UnknownName: no such prompt or version"""
     with _locked(home):
-        found = find(home, name, version)
+        found, before = find(home, name, version), list_in_use(home).get(name, "")
+        audit.record(make_act(actor, "prompts.use", f"prompt:{name}", before=before, after=found.version))
         write_file(home / "prompts" / name / "in-use", found.version.encode())
     return msgspec.structs.replace(found, in_use=True)
 

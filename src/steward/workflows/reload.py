@@ -19,9 +19,12 @@ from typing import Any, Final, Literal
 import msgspec
 
 from steward.core.errors import InputError, StewardError, Unavailable
+from steward.core.extend import AuditLog
 from steward.core.files import replace_file, write_file
+from steward.core.identity import Principal
 from steward.settings import FILE, LoadedSettings, Settings, load_settings, resolve_home
 from steward.workflows import history, prompts
+from steward.workflows.audit import make_act
 from steward.workflows.serve.check import check_startable
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ServePlan
@@ -70,12 +73,16 @@ class ConfigChange(msgspec.Struct, frozen=True):
     after: Any
 
 
+WATCH: Final = Principal(kind="service", id="watch", auth_method="local")  # follows the file
+
+
 class ReloadRequest(msgspec.Struct, frozen=True):
     """What a command asks of the supervisor."""
 
     id: str
     rollback: int | None = None
     dry_run: bool = False
+    actor: Principal = WATCH
 
 
 class ReloadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -229,12 +236,22 @@ def assign_number(item: ConfigCandidate, number: int) -> ConfigCandidate:
 
 
 def save_version(
-    home: Path, item: ConfigCandidate, outcome: Literal["tried", "serving", "failed"], note: str = ""
+    home: Path,
+    item: ConfigCandidate,
+    outcome: Literal["tried", "serving", "failed"],
+    note: str = "",
+    actor: Principal = WATCH,
 ) -> None:
     """Write the numbered candidate into the history."""
     number = item.plan.config_version
     version = history.ConfigVersion(
-        version=number, at=time.time(), digest=item.digest, outcome=outcome, prompts=item.prompts, note=note
+        version=number,
+        at=time.time(),
+        digest=item.digest,
+        outcome=outcome,
+        prompts=item.prompts,
+        note=note,
+        by=actor.actor,
     )
     history.save_version(home, version, item.text)
 
@@ -242,13 +259,15 @@ def save_version(
 # -- asking --------------------------------------------------------------------------------------------
 
 
-def request_reload(home: Path, supervisor_pid: int, rollback: int | None = None, dry_run: bool = False) -> ReloadReport:
+def request_reload(
+    home: Path, supervisor_pid: int, actor: Principal, rollback: int | None = None, dry_run: bool = False
+) -> ReloadReport:
     """Have the running supervisor reload, and wait for what became of it.
 
     :raises Unavailable: it is gone, or does not answer
     """
     folder = open_mailbox(home)
-    request = ReloadRequest(secrets.token_hex(8), rollback, dry_run)
+    request = ReloadRequest(secrets.token_hex(8), rollback, dry_run, actor)
     answer = folder / f"{request.id}.answer"
     write_file(folder / f"{request.id}.request", msgspec.json.encode(request))
     limit = time.monotonic() + ANSWER_LIMIT_S
@@ -318,7 +337,7 @@ def replace_config_file(source_file: Path, text: str) -> Path | None:
     return saved
 
 
-def restore_version(source: ConfigSource, home: Path, number: int) -> Path | None:
+def restore_version(source: ConfigSource, home: Path, number: int, actor: Principal, audit: AuditLog) -> Path | None:
     """Roll back while nothing runs: the file and the prompts in use. Returns where the file's text was saved.
 
     :raises UnknownName: the version never served
@@ -326,8 +345,9 @@ def restore_version(source: ConfigSource, home: Path, number: int) -> Path | Non
     """
     target = history.get_version(home, number)
     wanted = build_candidate(source, home, history.text_file(home, number), target.prompts)
+    audit.record(make_act(actor, "config.restore", "config", after=f"version {number}"))
     for name, version in target.prompts.items():
-        prompts.use(home, name, version)
+        prompts.use(home, name, version, actor=actor, audit=audit)
     return replace_config_file(source.file, wanted.text)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from steward.core.acts import AdministrativeAct
 from steward.core.errors import Unavailable
 from steward.processes.reloader import CALM_S, POLL_S, Reloader
 from steward.workflows import history, reload
@@ -29,10 +30,17 @@ class Deployment:
         source = ConfigSource(self.file, {}, None, "0")
         first = reload.assign_number(reload.build_candidate(source, self.home), 1)
         reload.save_version(self.home, first, "serving")
-        self.reloader = Reloader(source, self.home, first, self.apply, self.notes.update, lambda: self.now)
+        self.reloader = Reloader(source, self.home, first, self.apply, self.notes.update, self, lambda: self.now)
+        self.acts: list[AdministrativeAct] = []
+        self.audit_fails = False
 
     def write(self, price: float) -> None:
         self.file.write_text(MODEL.replace("PRICE", str(price)))
+
+    def record(self, act: AdministrativeAct) -> None:
+        if self.audit_fails:
+            raise Unavailable("the disk is full")
+        self.acts.append(act)
 
     def apply(self, plan: ServePlan) -> int:
         if self.problem:
@@ -59,6 +67,23 @@ def test_a_file_that_is_still_being_written_is_left_alone(deployment: Deployment
     assert [plan.models[0].prices.input for plan in deployment.applied if plan.models[0].prices] == [7 / 8]
     deployment.step(10)
     assert len(deployment.applied) == 1
+
+
+def test_a_change_is_recorded_before_it_is_served(deployment: Deployment) -> None:
+    deployment.write(2)
+    deployment.step(1)
+    deployment.step(1)
+    (act,) = deployment.acts
+    assert (act.actor, act.action, act.before) == ("service:watch", "config.serve", "version 1")
+    assert act.after.startswith("version 2 ") and history.list_versions(deployment.home)[-1].by == "service:watch"
+
+
+def test_what_cannot_be_recorded_is_not_served(deployment: Deployment) -> None:
+    deployment.audit_fails = True
+    deployment.write(2)
+    deployment.step(1)
+    deployment.step(1)
+    assert not deployment.applied and "the disk is full" in str(deployment.notes["config_error"])
 
 
 def test_a_file_that_is_gone_changes_nothing(deployment: Deployment) -> None:

@@ -11,6 +11,7 @@ from steward.core.errors import Unavailable
 from steward.core.secret import resolve
 from steward.security.rootkey import load_root_key
 from steward.settings import load_settings, resolve_home
+from steward.workflows.audit import HomeAuditLog
 from steward.workflows.serve.plan import ServePlan, read_plan
 
 
@@ -29,6 +30,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     def open_store(self) -> SqlStore:
         """:raises InputError: the secret cannot be resolved"""
         return SqlStore(self.store_url())
+
+    def open_audit_log(self) -> HomeAuditLog:
+        """:raises InputError: as `root_key`"""
+        return HomeAuditLog(self.home, self.root_key())
 
     def root_key(self) -> bytes:
         """:raises InputError: it is missing, or not fit for use"""
