@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from steward.core.secret import Secret
+    from steward.workflows.findings import Finding
 
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of the deployment's data.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
@@ -41,6 +42,17 @@ def find_home(given: Path | None) -> Path:
     if named and Path(named).is_dir():
         return Path(named).absolute()
     raise InputError("no deployment here: no folder .steward, no STEWARD_HOME; run `steward up`, or give --home DIR")
+
+
+def keep_finding(finding: Finding, home: Path | None = None) -> None:
+    """Keep a proof in the home that is given or found here; without one, nothing is kept."""
+    try:
+        folder = find_home(home)
+    except InputError:
+        return
+    from steward.workflows.evidence import record_finding
+
+    record_finding(folder, finding)
 
 
 def read_state(home: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.core.errors import InputError
 from steward.core.extras import install_command
 
@@ -114,8 +114,10 @@ def check(
     """Hold files against a data contract; exit 1 when they break it, with the failing rows counted and sampled."""
     with _require_extra():
         from steward.workflows import curate
+        from steward.workflows.findings import describe_contract
 
         verdict = curate.check_files(contract, files)
+    keep_finding(describe_contract(contract, files, verdict))
     if json:
         show_json(verdict)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import BaselineArgument, CandidateArgument
 from steward.cli.eval.output import format_numbers
 from steward.evaluation.numbers import format_p
@@ -52,8 +52,10 @@ def gate(
     """
     require_extra()
     from steward.workflows.evaluate.comparison import gate_folders
+    from steward.workflows.findings import describe_gate
 
     decision = gate_folders(baseline, candidate, policy, markdown, junit)
+    keep_finding(describe_gate(decision, policy))
     if json:
         show_json(decision)
     else:

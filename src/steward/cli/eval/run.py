@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import LimitOption, ModelOption, OutOption, RunArgument, SuiteArgument, TargetOptions
 from steward.cli.eval.output import format_numbers, progress_bar, show_problems
 from steward.workflows.evaluate.extra import require_extra
@@ -33,9 +33,11 @@ def run(
     """
     require_extra()
     from steward.workflows.evaluate.suites import run_suite_file
+    from steward.workflows.findings import describe_evaluation
 
     with progress_bar() as bar:
         results = run_suite_file(suite, target.make_target(model), out, limit=limit, progress=bar)
+    keep_finding(describe_evaluation(results, out))
     if json:
         show_json(results)
     else:

@@ -6,11 +6,12 @@ import sys
 
 import typer
 
-from steward.cli.common import show_json, show_lines
+from steward.cli.common import keep_finding, show_json, show_lines
 from steward.cli.load.live import show_live
 from steward.cli.load.options import RunOptions
 from steward.cli.load.output import show_report
 from steward.loadtest.config import LoadConfig
+from steward.workflows.findings import describe_load_test
 from steward.workflows.loadtest.files import check_writable, write_reports
 from steward.workflows.loadtest.monitors import MonitorOptions
 from steward.workflows.loadtest.run import FinishedRun, run_load
@@ -36,6 +37,7 @@ def run_and_show(config: LoadConfig, options: RunOptions, began: float, *, ray: 
     written = write_reports(finished, out=options.out, csv=options.csv, html=options.html)
     if not options.json:
         show_lines(f"written: {path}" for path in written)
+    keep_finding(describe_load_test(finished.report, options.out))
     if finished.interrupted:
         sys.stderr.write(
             "steward: interrupted; the report is partial. A load test cannot be continued: run the command again\n"

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from steward.capacity.sizing import Requirements
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines
+from steward.cli.common import HomeOption, JsonOption, find_home, keep_finding, show_json, show_lines
 from steward.cli.plan.options import (
     CacheOptions,
     HardwareOptions,
@@ -21,6 +21,7 @@ from steward.cli.plan.options import (
 )
 from steward.cli.plan.show import show_plan
 from steward.core.errors import InputError
+from steward.workflows.findings import describe_plan
 from steward.workflows.plan.deployment import DeploymentSpec
 from steward.workflows.plan.home import save_plan
 from steward.workflows.plan.make import make_plan
@@ -73,6 +74,8 @@ def plan(
     made = make_plan(spec, wanted, prices, folder)
     if made.chosen is not None and keep and folder is not None:
         save_plan(folder, made)
+    if folder is not None:
+        keep_finding(describe_plan(made), folder)
     if made.chosen is not None and html is not None:
         write_report(made, spec, prices, folder, html)
     if json:

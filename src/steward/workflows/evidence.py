@@ -1,0 +1,63 @@
+"""Proofs into the store of the home that is found: where there is none, nothing is written and nothing fails."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from steward.core.errors import StewardError
+from steward.core.evidence import Evidence
+from steward.core.identity import Principal, operator
+from steward.workflows.findings import Finding
+from steward.workflows.serve.deployment import find_deployment
+
+log = logging.getLogger(__name__)
+
+
+def record_finding(
+    home: Path | None,
+    finding: Finding,
+    actor: Principal | None = None,
+    command: Sequence[str] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Evidence | None:
+    """Keep a finding as evidence; None where there is no home, or its store cannot be written now."""
+    if home is None:
+        return None
+    deployment = find_deployment(home)
+    if deployment.store is None and not (home / "steward.db").exists():
+        return None  # nothing was served from here yet
+    signer = actor or operator(os.getuid())
+    now = clock()
+    record = Evidence(
+        id=f"ev_{secrets.token_hex(12)}",
+        check=finding.check,
+        subject=finding.subject,
+        subject_digest=finding.subject_digest,
+        verdict=finding.verdict,
+        value=finding.value,
+        expected=finding.expected,
+        source=finding.source,
+        produced_at=now,
+        valid_until=None if finding.valid_for_s is None else now + finding.valid_for_s,
+        command=shlex.join(command or ("steward", *sys.argv[1:])),
+        signer=signer.actor,
+    )
+    try:
+        store = deployment.open_store()
+        try:
+            store.check()
+            store.migrate()
+            store.evidence.add(record, tenant=signer.tenant)
+        finally:
+            store.close()
+    except StewardError as error:
+        log.warning("the proof was not kept: %s", error)
+        return None
+    return record
