@@ -12,6 +12,7 @@ It prints its port. `right` answers every question "q <number>" with "a <number>
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 
 from aiohttp import web
@@ -30,6 +31,8 @@ async def answer(request: web.Request) -> web.Response:
     await asyncio.sleep(float(sys.argv[2]) / 1000 if len(sys.argv) > 2 else 0)
     if model == "refusing":
         return web.json_response({"error": {"message": "no such key"}}, status=401)
+    if model == "failing":
+        return web.json_response({"error": {"message": "no such item"}}, status=400)
     if (model == "starting" and question not in SEEN) or (model == "broken" and number % 20 == 0):
         SEEN.add(question)
         return web.json_response({"error": {"message": "loading"}}, status=503, headers={"retry-after": "0"})
@@ -43,6 +46,11 @@ async def answer(request: web.Request) -> web.Response:
     if number % 10 == 0 and model in ("calling", "listing"):
         content = None if model == "calling" else [{"type": "text", "text": said}]
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    if model == "cut" and number % 4 == 0:
+        choice["finish_reason"] = "length"
+    if body.get("stream"):
+        event = {"choices": [{"delta": {"content": content}, "finish_reason": "stop"}]}
+        return web.Response(text=f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
     return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
 
 

@@ -67,6 +67,8 @@ def said(model: str, text: str) -> str:
 
 async def chat(request: web.Request) -> web.Response:
     body = await request.json()
+    if body["model"] == "failing":
+        return web.json_response({"error": {"message": "no such item"}}, status=400)
     if body["model"] not in MODELS:
         return web.json_response({"error": {"message": "no such model"}}, status=404)
     content = said(body["model"], body["messages"][-1]["content"])

@@ -99,11 +99,42 @@ def test_what_fails_for_ever_is_named_and_not_scored(suite: Path, upstream: str)
     assert (found["scores"][0]["value"], found["scores"][0]["n"], found["scores"][0]["errored"]) == (1.0, 190, 10)
 
 
-def test_a_refusal_is_not_repeated(suite: Path, upstream: str) -> None:
+def test_e15_a_wrong_model_or_key_is_asked_once(suite: Path, upstream: str) -> None:
     before = asked(upstream)
-    code, found = evaluate(suite, "refusing", upstream, "d", "--limit", "5")
-    assert code == 4 and found["scores"][0]["value"] is None and "no such key" in found["errored"][0]
+    done = inside("eval", "run", str(suite), "--model", "refusing", "--url", upstream, "--out", str(suite.parent / "d"))
+    assert done.returncode == 4 and "HTTP 401: no such key; no other item was asked" in done.stderr
+    assert asked(upstream) - before == 1
+
+
+def test_e15_a_dead_address_ends_at_once(suite: Path) -> None:
+    more = ("--url", "http://127.0.0.1:9", "--retries", "0", "--out", str(suite.parent / "d"))
+    done = inside("eval", "run", str(suite), "--model", "m", *more)
+    assert done.returncode == 4 and done.stderr.count("connection failed") == 1 and done.stdout == ""
+
+
+def test_e15_equal_failures_are_counted(suite: Path, upstream: str) -> None:
+    """A refusal that may be the item's is not repeated, and is asked of every item."""
+    before = asked(upstream)
+    more = ("--url", upstream, "--out", str(suite.parent / "f"), "--limit", "5")
+    done = inside("eval", "run", str(suite), "--model", "failing", *more)
+    assert done.returncode == 4 and "failed: 5 items, first 1: HTTP 400: no such item" in done.stdout
     assert asked(upstream) - before == 5
+
+
+def test_e13_answers_that_were_cut_off_are_counted(suite: Path, upstream: str) -> None:
+    code, found = evaluate(suite, "cut", upstream, "g", "--limit", "8")
+    assert code == 0 and found["truncated"] == 2 and "2 of 8 answers were cut off" in found["warnings"][0]
+
+
+def test_e02_a_stream_gives_what_an_answer_gives(suite: Path, upstream: str) -> None:
+    _, whole = evaluate(suite, "right", upstream, "h", "--limit", "3")
+    _, streamed = evaluate(suite, "right", upstream, "i", "--limit", "3", "--stream", "--timeout", "20")
+    assert streamed["scores"] == whole["scores"] and whole["scores"][0]["value"] == 1.0
+
+
+def test_e02_the_time_to_wait_is_an_option(suite: Path, slow: str) -> None:
+    shown = inside("eval", "run", "--help").stdout
+    assert "--timeout" in shown and "1800" in shown and "--retries" in shown
 
 
 def test_the_cache_answers_a_second_run(suite: Path, upstream: str) -> None:
@@ -164,7 +195,7 @@ def test_compare_and_gate(suite: Path, upstream: str) -> None:
 def test_gate_of_a_run_without_any_answer_is_the_worlds_failure(suite: Path, upstream: str) -> None:
     folder = suite.parent
     evaluate(suite, "right", upstream, "good", "--limit", "5")
-    evaluate(suite, "refusing", upstream, "none", "--limit", "5")
+    evaluate(suite, "failing", upstream, "none", "--limit", "5")
     (folder / "gate.yaml").write_text("metrics: [{name: exact_match, margin: 0.03}]\n")
     folders = ("--baseline", str(folder / "good"), "--candidate", str(folder / "none"))
     assert inside("eval", "gate", *folders, "--policy", str(folder / "gate.yaml")).returncode == 4

@@ -150,7 +150,7 @@ def test_a_wrong_change_is_named(tmp_path: Path, scripted: str, more: tuple[str,
 
 
 def test_failed_items_are_named(tmp_path: Path, scripted: str) -> None:
-    code, found = trial("robustness", reviews(tmp_path), "gone", scripted, "--change", "typos", "--limit", "2")
+    code, found = trial("robustness", reviews(tmp_path), "failing", scripted, "--change", "typos", "--limit", "2")
     assert code == 4 and len(found["errored"]) == 2 and found["effects"][0]["shifts"][0]["paired"]["gain"] is None
 
 

@@ -34,8 +34,8 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
+from steward.evaluation.choices import extract_letter
 from steward.evaluation.intervals import finite_or_none, mean_interval
-from steward.evaluation.metrics.answers import extract_letter
 from steward.evaluation.score import Prediction
 from steward.evaluation.statistics import Array, Interval, bootstrap, cluster_sums, ratio, wilson
 from steward.evaluation.suite import Suite, SuiteSpec, build_suite

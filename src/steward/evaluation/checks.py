@@ -13,9 +13,10 @@ from typing import Literal
 import msgspec
 
 from steward.evaluation.intervals import mean_of_shares
-from steward.evaluation.metrics.answers import normalise_squad, parse_quantities
+from steward.evaluation.metrics.answers import normalise_squad
+from steward.evaluation.quantities import parse_quantities
 from steward.evaluation.robustness import AnswerChange, expected_answer
-from steward.evaluation.run import EvalRun, clusters_by_id, question_text, score_items
+from steward.evaluation.run import EvalRun, clusters_by_id, graded_text, question_text, score_items
 from steward.evaluation.suite import BehaviorCheck, SuiteItem, SuiteSpec
 
 _SHOWN = 5
@@ -68,7 +69,7 @@ def _evaluate_check(check: BehaviorCheck, spec: SuiteSpec, original: EvalRun, ru
     if check.kind == "MFT":
         name = check.metric or spec.metric_specs()[0].name
         metric = next(metric for metric in spec.metric_specs() if metric.name == name)
-        whole = score_items(metric, items, original.answers)
+        whole = score_items(metric, items, original.answers, original.manifest.suite.filters)
         passed = {name: value >= check.least for name, value in zip(whole.ids, whole.values, strict=True)}
         unscored, errored = whole.unscored, whole.errored
     elif run is not None:
@@ -77,7 +78,7 @@ def _evaluate_check(check: BehaviorCheck, spec: SuiteSpec, original: EvalRun, ru
             if error := one.error or other.error:
                 errored[item.id] = error
                 continue
-            held = answers_hold(check, one.prediction or "", other.prediction or "")
+            held = answers_hold(check, graded_text(original, item.id) or "", graded_text(run, item.id) or "")
             if held is None:
                 unscored[item.id] = f"one of the answers contains no {'label' if check.labels else 'number'}"
             else:
@@ -146,7 +147,7 @@ def _label_position(answer: str, labels: tuple[str, ...]) -> float | None:
     """Of the one label that stands in the answer, or the answer's last number."""
     if not labels:
         found = parse_quantities(answer)
-        return found[-1][0] if found else None
+        return found[-1].value if found else None
     words = f" {normalise_squad(answer)} "
     places = [place for place, label in enumerate(labels) if f" {normalise_squad(label)} " in words]
     return float(places[0]) if len(places) == 1 else None

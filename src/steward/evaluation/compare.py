@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
+from steward.evaluation.answer_filters import describe_filters
 from steward.evaluation.intervals import (
     finite_or_none,
     is_degenerate,
@@ -22,6 +23,7 @@ from steward.evaluation.intervals import (
 )
 from steward.evaluation.metrics import Metric, higher_is_better, make_metric, metric_scale
 from steward.evaluation.run import EvalRun, clusters_by_id, metric_input, split_by_slice
+from steward.evaluation.score import FilteredPrediction, filter_prediction
 from steward.evaluation.statistics import (
     SAMPLES,
     SEED,
@@ -132,6 +134,8 @@ def require_matching_runs(baseline: EvalRun, candidate: EvalRun) -> None:
     one, other = baseline.manifest, candidate.manifest
     if one.suite.metric_specs() != other.suite.metric_specs():
         raise InputError("the runs use different metrics or metric options; run both with the same suite")
+    if one.suite.filters != other.suite.filters:
+        raise InputError("the runs filter answers in different ways; run both with the same `filters`")
     if one.data_sha256 == other.data_sha256:
         return
     theirs = {item.id: item for item in candidate.items}
@@ -169,7 +173,7 @@ def compare_metric(
         return SampledComparison(_empty_comparison(spec.name, field, name, len(items), metric.signature), None)
     both = [(run, {item.id: item for item in run.items}) for run in (baseline, candidate)]
     references = [items[item.id].references for _, items in both for item in kept]  # options may have changed places
-    said = [metric_input(run.answers[item.id], spec.name) for run, _ in both for item in kept]
+    said = [_filtered_input(run, item.id, spec.name).value for run, _ in both for item in kept]
     table = metric.table(said, references)  # together, so that both have the same classes
     a, b = table[: len(kept)], table[len(kept) :]
     width = a.shape[1]
@@ -206,7 +210,14 @@ def compare_metric(
         spread=float(gains.std() * math.sqrt(units)),
         better=_moved_ids(kept, alone, 1),
         worse=_moved_ids(kept, alone, -1),
-        signature=f"{metric.signature}|paired|ci:{confidence}|{_method(sampled, clusters, samples, seed)}",
+        signature="|".join(
+            [
+                metric.signature,
+                describe_filters(baseline.manifest.suite.filters),
+                f"paired|ci:{confidence}",
+                _method(sampled, clusters, samples, seed),
+            ]
+        ),
     )
     return SampledComparison(found, sampled)
 
@@ -236,10 +247,15 @@ def _explain_unscored(metric: Metric, name: str, item: SuiteItem, run: EvalRun) 
     answer = run.answers[item.id]
     if answer.error is not None:
         return answer.error
+    filtered = _filtered_input(run, item.id, name)
     try:
-        return metric.screen(metric_input(answer, name), item.references)
+        return filtered.why or metric.screen(filtered.value, item.references)
     except InputError as error:
         raise InputError(f"item {item.id!r}: {error}") from error
+
+
+def _filtered_input(run: EvalRun, item: str, metric: str) -> FilteredPrediction:
+    return filter_prediction(metric_input(run.answers[item], metric), run.manifest.suite.filters)
 
 
 def _test_difference(

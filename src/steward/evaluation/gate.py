@@ -260,7 +260,7 @@ def _check_must_pass(must: MustPass | None, known: dict[str, MetricSpec], run: E
 
 def _check_item(must: MustPass, spec: MetricSpec, item: SuiteItem, run: EvalRun) -> GateCheck:
     name = f"item {item.id} must pass {must.metric}"
-    found = score_items(spec, [item], run.answers)
+    found = score_items(spec, [item], run.answers, run.manifest.suite.filters)
     if not found.values:
         why = {**found.errored, **found.unscored}[item.id]
         return GateCheck(name=name, verdict="inconclusive", why=f"not measured: {why}", n=0)

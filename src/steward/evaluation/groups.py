@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.intervals import FEW, finite_or_none, mean_of_shares
-from steward.evaluation.run import EvalRun, clusters_by_id, score_items, split_by_slice
+from steward.evaluation.run import EvalRun, clusters_by_id, graded_text, score_items, split_by_slice
 from steward.evaluation.score import Score
 from steward.evaluation.statistics import SEED, Array, Interval, bootstrap, holm
 from steward.evaluation.suite import MetricSpec
@@ -98,7 +98,10 @@ def compare_groups(run: EvalRun, field: str, positive: str | None = None) -> Gro
     names = [name for name, _ in parts]
     rows, clusters, unscored = _label_cases(run, field, positive) if positive is not None else ([], None, [])
     quality = [
-        tuple(score_items(metric, part, run.answers).score for metric in spec.metric_specs()) for _, part in parts
+        tuple(
+            score_items(metric, part, run.answers, run.manifest.suite.filters).score for metric in spec.metric_specs()
+        )
+        for _, part in parts
     ]
     rates = rates_by_group(rows, names) if positive is not None else [(None, None, None)] * len(names)
     found = compare_label_rates(rows, names, clusters) if rows else []
@@ -142,7 +145,7 @@ def _label_cases(run: EvalRun, field: str, positive: str) -> tuple[list[Labelled
         answer = run.answers[item.id]
         if answer.error is not None:
             continue
-        given = _normalise_label(answer.prediction or "")
+        given = _normalise_label(graded_text(run, item.id) or "")
         if given not in labels or not item.references:
             unscored.append(f"{item.id}: {(answer.prediction or '')[:80]!r} is not one of the labels {sorted(labels)}")
             continue
@@ -289,7 +292,10 @@ def _percentile_ends(drawn: Array) -> Interval:
 
 def _bound_quality(run: EvalRun, field: str, spec: MetricSpec, ends: Interval) -> Interval:
     """`ends`, widened to what the intervals of the groups' own scores allow, where a group has few items."""
-    scores = [score_items(spec, part, run.answers).score for _, part in split_by_slice(run.items, field)]
+    scores = [
+        score_items(spec, part, run.answers, run.manifest.suite.filters).score
+        for _, part in split_by_slice(run.items, field)
+    ]
     scores = [score for score in scores if score.n]
     if ends.low < ends.high and min(score.n for score in scores) >= FEW:
         return ends
@@ -306,7 +312,7 @@ def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[
     """Of each metric that is a mean over items: the best group's less the worst one's."""
     found = []
     for spec in run.manifest.suite.metric_specs():
-        whole = score_items(spec, run.items, run.answers)
+        whole = score_items(spec, run.items, run.answers, run.manifest.suite.filters)
         slices = {item.id: item.slices[field] for item in run.items}
         names = sorted({slices[name] for name in whole.ids})
         if whole.table.shape[1] != 2 or len(names) < 2:

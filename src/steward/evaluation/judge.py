@@ -15,7 +15,7 @@ import msgspec
 
 from steward.evaluation.intervals import finite_or_none, resampled_mean, win_rate
 from steward.evaluation.metrics.graded import GraderCall, make_chat_call, mark_text, reply_text, short_digest, shorten
-from steward.evaluation.run import EvalRun, clusters_by_id, question_text
+from steward.evaluation.run import EvalRun, clusters_by_id, graded_text, question_text
 from steward.evaluation.statistics import mcnemar, permutation
 
 Side = Literal["first", "second", "tie"]
@@ -178,5 +178,6 @@ def list_answered_pairs(baseline: EvalRun, candidate: EvalRun) -> list[AnsweredP
     for item in baseline.items:
         one, other = baseline.answers[item.id], candidate.answers[item.id]
         if one.error is None and other.error is None:
-            rows.append(AnsweredPair(item.id, question_text(item), one.prediction or "", other.prediction or ""))
+            texts = [graded_text(run, item.id) or "" for run in (baseline, candidate)]
+            rows.append(AnsweredPair(item.id, question_text(item), *texts))
     return rows

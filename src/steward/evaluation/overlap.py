@@ -162,7 +162,7 @@ def _compare_metric(
     spec: MetricSpec, run: EvalRun, seen: Sequence[SuiteItem], clean: Sequence[SuiteItem]
 ) -> OverlapGap:
     sign = 1.0 if higher_is_better(spec.name) else -1.0
-    parts = [score_items(spec, items, run.answers) for items in (seen, clean)]
+    parts = [score_items(spec, items, run.answers, run.manifest.suite.filters) for items in (seen, clean)]
     one, other = parts
     gap = _difference(one.score, other.score)
     return OverlapGap(

@@ -1,9 +1,9 @@
 """How well a model predicts held-out text: windows over tokens, and log-likelihoods into perplexities.
 
-Token, word and byte perplexity and bits per byte are ratios of sums over all documents. The windows and the units
-are those of lm-evaluation-harness 0.4.13 (`get_rolling_token_windows`, task wikitext version 2): each token is scored
-once, the first after a prefix token, words are `re.split(r"\\s+")` and bytes UTF-8 of the text as given. Numbers of
-different tokenizers compare by bits per byte, not by token.
+Token, word and byte perplexity and bits per byte are ratios of sums over all documents. The windows and the units are
+those of lm-evaluation-harness 0.4.13 (`get_rolling_token_windows`, task wikitext version 2): each token is scored
+once, the first after a prefix token, words are `re.split(r"\\s+")` and bytes UTF-8 of the text as given, but that
+every line end is a line feed. Numbers of different tokenizers compare by bits per byte, not by token.
 
 Does not know how a model is asked; `probe` says whether what answers can be believed.
 """
@@ -25,6 +25,7 @@ from steward.core.errors import InputError, UnknownName
 from steward.core.extend import Continuation
 from steward.evaluation.intervals import finite_or_none, statistic_interval
 from steward.evaluation.statistics import SAMPLES, SEED, Array, Interval, bootstrap, ratio
+from steward.evaluation.text_tokens import unify_line_ends
 
 SPLITS: Final = ("blank", "line", "file")
 _LOWEST: Final = -1e30  # a log-probability below it is a float's end, not a measurement
@@ -114,7 +115,7 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
     if split not in SPLITS:
         raise UnknownName("--split", split, SPLITS)
     try:
-        text = path.read_bytes().decode()
+        text = str(unify_line_ends(path.read_bytes().decode()))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a text file or a .jsonl file") from error
     except UnicodeDecodeError as error:
@@ -142,7 +143,7 @@ def _parse_row(line: str, number: int, path: Path, field: str) -> Document:
         raise InputError(
             f"{path}:{number}: {shown}, expected text; found {sorted(row)}; choose another field with --field"
         )
-    return Document(str(number), text)
+    return Document(str(number), str(unify_line_ends(text)))
 
 
 def split_windows(tokens: Sequence[int], prefix: int | None, window: int, stride: int) -> Iterator[Continuation]:

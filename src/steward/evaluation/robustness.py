@@ -18,7 +18,7 @@ from steward.evaluation.changes import OPTIONS
 from steward.evaluation.compare import MetricComparison, SampledComparison, compare_metric
 from steward.evaluation.intervals import finite_or_none, resampled_mean
 from steward.evaluation.metrics import higher_is_better, metric_scale
-from steward.evaluation.run import EvalRun, clusters_by_id, score_items
+from steward.evaluation.run import EvalRun, clusters_by_id, graded_text, score_items
 from steward.evaluation.score import Prediction, Score, score_predictions
 from steward.evaluation.statistics import SAMPLES, holm
 from steward.evaluation.suite import MetricSpec, QuestionChange, SuiteItem
@@ -205,8 +205,8 @@ def score_same_answers(change: QuestionChange, original: EvalRun, run: EvalRun) 
     for item in run.items:
         one, other = original.answers[item.id], run.answers[item.id]
         error = one.error or other.error
-        predictions.append(Prediction(item.id, other.prediction, error))
-        references[item.id] = [expected_answer(change, one.prediction or "")]
+        predictions.append(Prediction(item.id, graded_text(run, item.id), error))
+        references[item.id] = [expected_answer(change, graded_text(original, item.id) or "")]
     return score_predictions("squad_em", predictions, references, clusters=clusters_by_id(run.items)).score
 
 
@@ -216,7 +216,7 @@ def expected_answer(change: QuestionChange, said: str) -> str:
 
 
 def _is_unchanged(item: SuiteItem, change: QuestionChange, original: EvalRun, run: EvalRun) -> bool:
-    one, other = original.answers[item.id].prediction, run.answers[item.id].prediction
+    one, other = graded_text(original, item.id), graded_text(run, item.id)
     return one is None or other is None or expected_answer(change, one).split() == other.split()
 
 
@@ -225,13 +225,13 @@ def find_worst_case(
 ) -> WorstCase | None:
     """None for a corpus metric, which items do not have, and where no item was scored by every run it is in."""
     sign = 1.0 if higher_is_better(spec.name) else -1.0
-    found = score_items(spec, original.items, original.answers)
+    found = score_items(spec, original.items, original.answers, original.manifest.suite.filters)
     if found.table.shape[1] != 2:
         return None
     values = dict(zip(found.ids, found.values, strict=True))
     worst, gone = dict(values), set[str]()
     for run in runs:
-        part = score_items(spec, run.items, run.answers)
+        part = score_items(spec, run.items, run.answers, run.manifest.suite.filters)
         theirs = dict(zip(part.ids, part.values, strict=True))
         gone |= {item.id for item in run.items if item.id not in theirs}
         worst |= {

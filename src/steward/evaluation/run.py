@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,15 +25,18 @@ import msgspec
 from steward.core.errors import InputError, Unavailable
 from steward.core.extend import Engine, TextScorer
 from steward.core.files import lock_descriptor, write_file
+from steward.evaluation.answer_filters import DEFAULT, FilterSpec, filter_answer
 from steward.evaluation.metrics import is_graded, make_metric
 from steward.evaluation.metrics.graded import Grade, GradedMetric, GraderCall, grade_from_score
 from steward.evaluation.repeatability import Repeatability, measure_repeatability
 from steward.evaluation.score import Prediction, Score, ScoredItems, score_predictions
 from steward.evaluation.statistics import SEED
+from steward.evaluation.streamed import join_stream
 from steward.evaluation.suite import MetricSpec, Suite, SuiteItem, SuiteSpec
 
 _RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
-ATTEMPTS: Final = 4
+RETRIES: Final = 3
+_PATIENT_S: Final = 30.0  # an attempt that failed after longer is not repeated: the next would wait as long
 _PAUSES_S: Final = (0.5, 1.5, 4.0)  # before the second attempt and those after it
 _LONGEST_S: Final = 60.0  # of a server's retry-after
 
@@ -81,6 +85,8 @@ class RunResults(msgspec.Struct, frozen=True, kw_only=True):
     items: int
     errored: tuple[str, ...]  # "id: why"
     unscored: tuple[str, ...] = ()  # "metric, id: why"
+    truncated: int = 0  # answers that ended at the limit of tokens (finish_reason "length")
+    warnings: tuple[str, ...] = ()  # what may make the scores mean something else
     scores: tuple[Score, ...]
     slices: tuple[SliceScore, ...]
     repeatability: tuple[Repeatability, ...] = msgspec.field(
@@ -96,6 +102,14 @@ class EvalRun(msgspec.Struct, frozen=True):
     answers: dict[str, ItemAnswer]
 
 
+class Asking(msgspec.Struct, frozen=True):
+    """How a server is asked: `retries` after a first attempt that failed, with pauses; `stream`: as events."""
+
+    retries: int = RETRIES
+    stream: bool = False
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
 async def run_suite(
     suite: Suite,
     model: str,
@@ -107,6 +121,7 @@ async def run_suite(
     concurrency: int = 16,
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, errored: None,
+    asking: Asking | None = None,
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> RunResults:
     """Ask what is not answered or graded yet, `concurrency` at a time, then score all.
@@ -114,7 +129,9 @@ async def run_suite(
     `graders`: who gives the values of each graded metric, by the metric's name in the suite.
 
     :raises InputError: the folder holds another run
+    :raises Unavailable: the first item shows that the server is not there, or refuses the model or the key
     """
+    asking = asking or Asking(pause=pause)
     manifest = RunManifest(
         suite=suite.spec,
         model=model,
@@ -131,18 +148,26 @@ async def run_suite(
         done, errored = sum(answer.error is None for answer in answers.values()), 0
         progress(done, 0)
 
-        async def work() -> None:
+        async def finish(item: SuiteItem, first: bool = False) -> None:
             nonlocal done, errored
-            for item in todo:
-                answer = answers.get(item.id)
-                if answer is None or answer.error is not None:
-                    answer = await _ask_item(item, manifest, engine, cache, pause)
-                answer = await _grade_answer(item, answer, graded, graders or {}, cache, pause)
-                _append_answer(file, answer)
-                answers[item.id] = answer
-                done, errored = done + (answer.error is None), errored + (answer.error is not None)
-                progress(done, errored)
+            answer = answers.get(item.id)
+            if answer is None or answer.error is not None:
+                answer = await _ask_item(item, manifest, engine, cache, asking)
+            if first and answer.error is not None and _concerns_all(answer.error):
+                raise Unavailable(f"{answer.error}; no other item was asked. Check --model, --url and --key")
+            text = filter_answer(answer.prediction or "", suite.spec.filters).text
+            answer = await _grade_answer(item, answer, text, graded, graders or {}, cache, asking)
+            _append_answer(file, answer)
+            answers[item.id] = answer
+            done, errored = done + (answer.error is None), errored + (answer.error is not None)
+            progress(done, errored)
 
+        async def work() -> None:
+            for item in todo:
+                await finish(item)
+
+        if (item := next(todo, None)) is not None:  # a wrong model, key or address fails all items alike
+            await finish(item, first=True)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(concurrency):
@@ -156,9 +181,11 @@ async def run_suite(
 
 def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer]) -> RunResults:
     """Every metric over all items and over each slice."""
-    wholes = [(spec, score_items(spec, items, answers)) for spec in manifest.suite.metric_specs()]
+    wholes = [
+        (spec, score_items(spec, items, answers, manifest.suite.filters)) for spec in manifest.suite.metric_specs()
+    ]
     slices = [
-        SliceScore(field=field, name=name, score=score_items(spec, part, answers).score)
+        SliceScore(field=field, name=name, score=score_items(spec, part, answers, manifest.suite.filters).score)
         for field in manifest.suite.slices
         for name, part in split_by_slice(items, field)
         for spec, _ in wholes
@@ -171,6 +198,8 @@ def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mappin
         items=len(items),
         errored=tuple(failed),
         unscored=tuple(open_),
+        truncated=sum(answers[item.id].finish == "length" for item in items),
+        warnings=tuple(find_warnings(items, answers, manifest.suite)),
         scores=tuple(whole.score for _, whole in wholes),
         slices=tuple(slices),
         repeatability=tuple(
@@ -181,11 +210,39 @@ def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mappin
     )
 
 
-def score_items(spec: MetricSpec, items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer]) -> ScoredItems:
-    """One metric over some items, clusters respected where there are any."""
+def find_warnings(items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer], spec: SuiteSpec) -> Iterator[str]:
+    """What a reader of the scores should know: answers that were cut off, questions that give the answer away."""
+    truncated = sum(answers[item.id].finish == "length" for item in items)
+    if truncated:
+        yield (
+            f"{truncated} of {len(items)} answers were cut off at the token limit (finish_reason length); raise "
+            "parameters.max_tokens"
+        )
+    leaking = sum(contains_reference(item) for item in items) if spec.choices is None else 0
+    if leaking:
+        yield (
+            f"the prompts of {leaking} of {len(items)} items contain a right answer; check that the template does not "
+            "give it away (questions about a text it contains do)"
+        )
+
+
+def contains_reference(item: SuiteItem) -> bool:
+    """Whether the question contains a right answer of at least four characters, as words of its own."""
+    asked = "\n".join(message.content for message in item.messages).casefold()
+    texts = [str(each).strip().casefold() for each in item.references if isinstance(each, str | int | float)]
+    return any(len(text) >= 4 and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", asked) for text in texts)
+
+
+def score_items(
+    spec: MetricSpec,
+    items: Sequence[SuiteItem],
+    answers: Mapping[str, ItemAnswer],
+    filters: Sequence[FilterSpec] = DEFAULT,
+) -> ScoredItems:
+    """One metric over some items, clusters respected where there are any. `filters`: the suite's."""
     given = [Prediction(item.id, metric_input(answers[item.id], spec.name), answers[item.id].error) for item in items]
     references = {item.id: item.references for item in items}
-    return score_predictions(spec.name, given, references, spec.options, clusters_by_id(items))
+    return score_predictions(spec.name, given, references, spec.options, clusters_by_id(items), filters=filters)
 
 
 def metric_input(answer: ItemAnswer, metric: str) -> Any:
@@ -198,6 +255,12 @@ def metric_input(answer: ItemAnswer, metric: str) -> Any:
     if answer.error is not None or not is_graded(metric):
         return answer.prediction
     return answer.grades.get(metric, Grade(why="not graded"))
+
+
+def graded_text(run: EvalRun, item: str) -> str | None:
+    """The part of an answer that is graded, as the suite's filters leave it; None where the item failed."""
+    prediction = run.answers[item].prediction
+    return None if prediction is None else filter_answer(prediction, run.manifest.suite.filters).text
 
 
 def clusters_by_id(items: Sequence[SuiteItem]) -> dict[str, str] | None:
@@ -287,23 +350,28 @@ def _append_answer(file: IO[bytes], answer: ItemAnswer) -> None:
     file.flush()
 
 
+def _request_body(item: SuiteItem, manifest: RunManifest) -> bytes:
+    return msgspec.json.encode({"model": manifest.model, "messages": item.messages, **manifest.suite.parameters})
+
+
 async def _ask_item(
-    item: SuiteItem,
-    manifest: RunManifest,
-    engine: Engine,
-    cache: Path | None,
-    pause: Callable[[float], Awaitable[None]],
+    item: SuiteItem, manifest: RunManifest, engine: Engine, cache: Path | None, asking: Asking
 ) -> ItemAnswer:
-    body = msgspec.json.encode({"model": manifest.model, "messages": item.messages, **manifest.suite.parameters})
+    body = _request_body(item, manifest)
     place = _cache_path(cache, item, body, manifest.model_sha256) if cache is not None else None
     if place is not None and place.exists():
         kept = msgspec.json.decode(place.read_bytes(), type=ItemAnswer)
         return msgspec.structs.replace(kept, id=item.id, cached=True)
-    answer = await _ask_engine(item.id, body, engine, pause)
+    answer = await _ask_engine(item.id, body, engine, asking)
     if place is not None and answer.error is None:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_file(place, msgspec.json.encode(answer), durable=True)
     return answer
+
+
+def _concerns_all(error: str) -> bool:
+    """Whether an error is of the server, the model or the key, and not of the item."""
+    return error.startswith(("HTTP 401", "HTTP 403", "HTTP 404", "connection failed"))
 
 
 def _cache_path(cache: Path, item: SuiteItem, body: bytes, model_sha256: str | None) -> Path:
@@ -323,12 +391,13 @@ def _is_unfinished(answer: ItemAnswer | None, graded: Mapping[str, MetricSpec]) 
 async def _grade_answer(
     item: SuiteItem,
     answer: ItemAnswer,
+    text: str,
     graded: Mapping[str, MetricSpec],
     graders: Mapping[str, Engine | TextScorer],
     cache: Path | None,
-    pause: Callable[[float], Awaitable[None]],
+    asking: Asking,
 ) -> ItemAnswer:
-    """The answer with the grades that it lacks; one that failed gets none."""
+    """The answer with the grades that it lacks, of its `text` as filtered; one that failed gets none."""
     if answer.error is not None or not graded:
         return answer
     grades = dict(answer.grades)
@@ -336,7 +405,7 @@ async def _grade_answer(
         if name in grades and not grades[name].again:
             continue
         try:
-            grades[name] = await _ask_grader(item, answer.prediction or "", spec, graders[name], cache, pause)
+            grades[name] = await _ask_grader(item, text, spec, graders[name], cache, asking)
         except Unavailable as error:
             grades[name] = Grade(why=str(error), again=True)
     return msgspec.structs.replace(answer, grades=grades)
@@ -348,14 +417,14 @@ async def _ask_grader(
     spec: MetricSpec,
     grader: Any,
     cache: Path | None,
-    pause: Callable[[float], Awaitable[None]],
+    asking: Asking,
 ) -> Grade:
     """:raises Unavailable: who grades was not reached"""
     if hasattr(grader, "score"):
         return grade_from_score(await asyncio.to_thread(grader.score, said))
     metric = cast(GradedMetric, make_metric(spec.name, spec.options))
     calls = metric.calls(question_text(item), said, item.references)
-    replies = [await send_cached(grader, call, cache, metric.url, pause) for call in calls]
+    replies = [await send_cached(grader, call, cache, metric.url, asking) for call in calls]
     return metric.grade(said, replies)
 
 
@@ -364,14 +433,14 @@ async def send_cached(
     call: GraderCall,
     cache: Path | None,
     server: str,
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    asking: Asking | None = None,
 ) -> bytes:
     """The reply of `server`, kept where there is a cache. :raises Unavailable: why there is none"""
     key = hashlib.sha256(server.encode() + b"\0" + call.body).hexdigest()
     place = cache / "grades" / f"{key}.json" if cache is not None else None
     if place is not None and place.exists():
         return place.read_bytes()
-    reply, _ = await send_with_retries(engine, call.endpoint, call.body, pause)
+    reply, _ = await send_with_retries(engine, call.endpoint, call.body, asking or Asking())
     if place is not None:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_file(place, reply, durable=True)
@@ -385,20 +454,21 @@ def question_text(item: SuiteItem) -> str:
     return "\n\n".join(f"{message.role}: {message.content}" for message in item.messages)
 
 
-async def _ask_engine(name: str, body: bytes, engine: Engine, pause: Callable[[float], Awaitable[None]]) -> ItemAnswer:
+async def _ask_engine(name: str, body: bytes, engine: Engine, asking: Asking) -> ItemAnswer:
+    if asking.stream:
+        request = msgspec.json.decode(body, type=dict[str, Any])
+        body = msgspec.json.encode({**request, "stream": True, "stream_options": {"include_usage": True}})
     try:
-        data, latency_s = await send_with_retries(engine, "/v1/chat/completions", body, pause)
+        data, latency_s = await send_with_retries(engine, "/v1/chat/completions", body, asking)
     except Unavailable as failure:
         return ItemAnswer(id=name, error=str(failure))
-    return _parse_completion(name, data, latency_s)
+    return _parse_completion(name, data, latency_s, asking.stream)
 
 
-async def send_with_retries(
-    engine: Engine, endpoint: str, body: bytes, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-) -> tuple[bytes, float]:
-    """The reply and the seconds it took, asked up to ATTEMPTS times. :raises Unavailable: why there is none"""
+async def send_with_retries(engine: Engine, endpoint: str, body: bytes, asking: Asking) -> tuple[bytes, float]:
+    """The reply and the seconds it took. :raises Unavailable: why there is none after all attempts"""
     error = ""
-    for attempt in range(ATTEMPTS):
+    for attempt in range(asking.retries + 1):
         started = time.perf_counter()
         wait = _PAUSES_S[min(attempt, len(_PAUSES_S) - 1)]
         try:
@@ -412,20 +482,24 @@ async def send_with_retries(
             wait = max(wait, _parse_retry_after(reply.headers.get("retry-after")))
         except Unavailable as failure:
             error = str(failure)
-        if attempt + 1 < ATTEMPTS:
-            await pause(wait)
+        if time.perf_counter() - started > _PATIENT_S:
+            break
+        if attempt < asking.retries:
+            await asking.pause(wait)
     raise Unavailable(error)
 
 
-def _parse_completion(name: str, data: bytes, latency_s: float) -> ItemAnswer:
-    """An answer whose content is no text, a tool call say, is an error: nobody answered in words."""
+def _parse_completion(name: str, data: bytes, latency_s: float, streamed: bool = False) -> ItemAnswer:
+    """An answer whose content is not text, such as a tool call, is an error: nobody answered in words."""
     try:
-        body = msgspec.json.decode(data, type=dict[str, Any])
+        body = join_stream(data) if streamed else msgspec.json.decode(data, type=dict[str, Any])
         choice, usage = body["choices"][0], body.get("usage") or {}
         content = choice["message"]["content"]
+        if content is None and choice["message"].get("reasoning_content"):
+            content = ""  # all tokens went into thoughts: an empty answer, not a failure of the server
         if not isinstance(content, str):
             return ItemAnswer(id=name, error=f"the content of the answer is {type(content).__name__}, expected text")
-    except (msgspec.MsgspecError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         return ItemAnswer(id=name, error="the server answered HTTP 200 without a chat completion")
     return ItemAnswer(
         id=name,

@@ -31,7 +31,10 @@ _BINS: Final = 20
 def render_run_page(run: EvalRun) -> str:
     """Scores, slices, spreads, the worst items and failures of one run."""
     results = score_run(run.manifest, run.items, run.answers)
-    wholes = [score_items(spec, run.items, run.answers) for spec in run.manifest.suite.metric_specs()]
+    wholes = [
+        score_items(spec, run.items, run.answers, run.manifest.suite.filters)
+        for spec in run.manifest.suite.metric_specs()
+    ]
     parts = [figures(_summary_figures(results)), _render_scores(results.scores)]
     parts += [_render_slices(results, field) for field in run.manifest.suite.slices]
     parts.append(f'<section class="charts">{"".join(_render_spreads(wholes))}{_render_latency(run)}</section>')

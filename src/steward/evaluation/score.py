@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from steward.core.errors import InputError
+from steward.evaluation.answer_filters import DEFAULT, FilterSpec, describe_filters, filter_answer
 from steward.evaluation.intervals import SMALL, finite_or_none, mean_interval
 from steward.evaluation.metrics import Metric, MetricOption, make_metric, metric_scale
 from steward.evaluation.statistics import (
@@ -26,6 +27,7 @@ from steward.evaluation.statistics import (
     cluster_sums,
     wilson,
 )
+from steward.evaluation.text_tokens import unify_line_ends
 
 
 class Score(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +71,11 @@ def score_predictions(
     confidence: float = 0.95,
     samples: int = SAMPLES,
     seed: int = SEED,
+    filters: Sequence[FilterSpec] = DEFAULT,
 ) -> ScoredItems:
-    """:raises InputError: an id without its counterpart, or an item of the wrong kind, named by its id"""
+    """`filters`: applied to predictions that are text.
+
+    :raises InputError: an id without its counterpart, or an item of the wrong kind, named by its id"""
     metric = make_metric(name, options)
     _require_same_ids([row.id for row in predictions], references)
     kept, unscored, errored = [], {}, {}
@@ -78,14 +83,15 @@ def score_predictions(
         if row.error is not None:
             errored[row.id] = row.error
             continue
+        answer = filter_prediction(row.prediction, filters)
         try:
-            why = metric.screen(row.prediction, references[row.id])
+            why = answer.why or metric.screen(answer.value, references[row.id])
         except InputError as error:
             raise InputError(f"item {row.id!r}: {error}") from error
         if why:
             unscored[row.id] = why
         else:
-            kept.append(row)
+            kept.append(Prediction(row.id, answer.value))
     ids = tuple(row.id for row in kept)
     table = metric.table([row.prediction for row in kept], [references[i] for i in ids]) if kept else np.zeros((0, 1))
     groups = [clusters[i] for i in ids] if clusters is not None else None
@@ -98,7 +104,7 @@ def score_predictions(
         n=len(kept),
         unscored=len(unscored),
         errored=len(errored),
-        signature=_make_signature(metric, groups is not None, len(kept), confidence, samples, seed),
+        signature=_make_signature(metric, groups is not None, len(kept), confidence, samples, seed, filters),
     )
     values = tuple(metric.combine(table).tolist()) if kept else ()
     return ScoredItems(found, ids, values, table, unscored, errored)
@@ -127,10 +133,34 @@ def _estimate_value(
     return value, finite_or_none(found.low), finite_or_none(found.high)
 
 
-def _make_signature(metric: Metric, clustered: bool, n: int, confidence: float, samples: int, seed: int) -> str:
+class FilteredPrediction(msgspec.Struct, frozen=True):
+    """What a metric gets to see; `why`: a filter found nothing."""
+
+    value: Any
+    why: str = ""
+
+
+def filter_prediction(prediction: Any, filters: Sequence[FilterSpec]) -> FilteredPrediction:
+    """Filters are for text: lists, numbers and grades come back as they are."""
+    if not isinstance(prediction, str) or not filters:
+        return FilteredPrediction(prediction)
+    answer = filter_answer(prediction, filters)
+    return FilteredPrediction(answer.text, answer.why)
+
+
+def _make_signature(
+    metric: Metric,
+    clustered: bool,
+    n: int,
+    confidence: float,
+    samples: int,
+    seed: int,
+    filters: Sequence[FilterSpec],
+) -> str:
     exact = "clopper-pearson" if n < SMALL else "wilson"
     drawn = f"bootstrap:{'clusters' if clustered else 'items'}|samples:{samples}|seed:{seed}"
-    return f"{metric.signature}|ci:{confidence}|{exact if metric.proportion and not clustered else drawn}"
+    method = exact if metric.proportion and not clustered else drawn
+    return f"{metric.signature}|{describe_filters(filters)}|ci:{confidence}|{method}"
 
 
 def _require_same_ids(ids: Sequence[str], references: Mapping[str, Sequence[Any]]) -> None:
@@ -195,7 +225,7 @@ def _read_rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
         if str(name) in seen:
             raise InputError(f"{where}: id {str(name)!r} is already used at {seen[str(name)]}; ids must be unique")
         seen[str(name)] = where
-        rows.append((where, str(name), row))
+        rows.append((where, str(name), unify_line_ends(row)))
     if not rows:
         raise InputError(f"{path}: the file has no rows; expected one JSON object per line")
     return rows

@@ -20,7 +20,7 @@ import msgspec
 from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError
 from steward.core.study import Criterion, Pairing, StudyDesign, StudyMode, StudyRun, StudyTask, Vote
-from steward.evaluation.run import EvalRun
+from steward.evaluation.run import EvalRun, graded_text
 from steward.evaluation.suite import SuiteItem
 
 QUESTION: Final = {"pairs": "Which answer would you rather get?", "rubric": "How good is this answer?"}
@@ -122,7 +122,7 @@ def make_tasks(
         both = (first,) if first == second else (first, second)
         same = failed = 0
         for item in chosen:
-            answers = [runs[run].answers[item.id].prediction for run in both]
+            answers = [graded_text(runs[run], item.id) for run in both]
             said = tuple(cover_names(answer, names, item) for answer in answers if answer is not None)
             if len(said) < len(both):
                 failed += 1

@@ -1,6 +1,7 @@
 """A suite: which items, how each is asked, and what is measured. Read from YAML; the data lies beside it.
 
-A template's `{field}` is replaced by the item's field, and nothing else of Python's format language is understood.
+Texts are read with one kind of line end: a carriage return before a line feed, or alone, is a line feed (`compose` in
+`text_tokens` does the same to answers).
 """
 
 from __future__ import annotations
@@ -8,20 +9,20 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from steward.configuration.yaml_lines import read_struct
 from steward.core.errors import InputError, UnknownName
 from steward.core.extras import install_command
+from steward.evaluation.answer_filters import DEFAULT, PatternFilter, check_filters
 from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
+from steward.evaluation.templates import fill, list_fields, look_up
+from steward.evaluation.text_tokens import unify_line_ends
 from steward.text.swaps import swap_kinds
-
-_FIELD: Final = re.compile(r"\{(\w+)\}")
 
 
 class MetricSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +107,7 @@ class SuiteSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     id: str | None = None  # the field; else the row's number from 1
     references: str | None = "references"  # the field: a list, or one value; null where nothing is right beforehand
     choices: str | None = None  # the field that lists options: "{field}" shows them lettered, a letter is right
+    filters: tuple[str | PatternFilter, ...] = DEFAULT  # of answers, before any metric (`answer_filters`)
     parameters: dict[str, Any] = {}  # of the request: temperature, max_tokens, stop
     slices: tuple[str, ...] = ()  # fields whose values are reported apart
     cluster: str | None = None  # field of what belongs together
@@ -180,6 +182,7 @@ def _check_spec(spec: SuiteSpec, path: Path) -> None:
         raise InputError(f"{path}: `metrics` is empty; name at least one metric, such as exact_match")
     if not 1 <= spec.repeats <= 1000:
         raise InputError(f"{path}: repeats {spec.repeats}, expected 1 to 1000")
+    check_filters(spec.filters, str(path))
     names = [metric.name for metric in spec.metric_specs()]
     for metric in spec.metric_specs():
         make_metric(metric.name, metric.options)
@@ -230,10 +233,7 @@ def _check_references(spec: SuiteSpec, items: Sequence[SuiteItem], path: Path) -
 def asked_fields(spec: SuiteSpec) -> list[str]:
     """The data's fields in what the user says, in order; the list of options apart."""
     asked = [
-        name
-        for message in message_templates(spec)
-        if message.role == "user"
-        for name in _FIELD.findall(message.content)
+        name for message in message_templates(spec) if message.role == "user" for name in list_fields(message.content)
     ]
     return [name for name in dict.fromkeys(asked) if name != spec.choices]
 
@@ -276,7 +276,7 @@ def _make_items(
 
     def filled(message: PromptMessage) -> PromptMessage:
         shown = user if message.role == "user" else others
-        text = _FIELD.sub(lambda match: str(_require_field(shown, match.group(1), where, path)), message.content)
+        text = fill(message.content, shown, f"{path}: {where}")
         return PromptMessage(message.role, text)
 
     messages = tuple(map(filled, message_templates(spec)))
@@ -293,18 +293,14 @@ def _letter_options(options: Any, where: str) -> str:
 
 
 def _require_field(row: dict[str, Any], field: str, where: str, path: Path) -> Any:
-    if field not in row:
-        raise InputError(f"{path}: {where} has no field {field!r}; it has {sorted(row)}")
-    if row[field] is None:
-        raise InputError(f"{path}: {where}: {field!r} is null, expected a value")
-    return row[field]
+    return look_up(row, field, f"{path}: {where}")
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
     rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text_rows(path)
     if not rows:
         raise InputError(f"{path}: no rows")
-    return rows
+    return [{name: unify_line_ends(value) for name, value in row.items()} for row in rows]
 
 
 def _read_parquet(path: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from steward import starter
 from steward.core.errors import InputError, UnknownName
 from steward.core.extend import Engine
 from steward.core.secret import Secret
+from steward.core.timeouts import Timeouts
 
 BACKENDS: Final = ("auto", "embedded", "transformers", "url")
 _SLOTS: Final = 4  # requests that the embedded model works on at the same time; more wait
@@ -66,7 +67,12 @@ def model_hash(path: Path) -> str:
 
 @asynccontextmanager
 async def opened_engine(
-    model: str, backend: str, url: str | None, key: Secret | None, concurrency: int
+    model: str,
+    backend: str,
+    url: str | None,
+    key: Secret | None,
+    concurrency: int,
+    timeouts: Timeouts | None = None,
 ) -> AsyncIterator[Engine]:
     """Whom a run asks.
 
@@ -81,7 +87,7 @@ async def opened_engine(
     from steward.adapters.engines.http import HttpEngine
 
     if kind == "url":
-        engine = HttpEngine(url or "", key)
+        engine = HttpEngine(url or "", key, timeouts=timeouts)
         try:
             yield engine
         finally:
@@ -95,7 +101,7 @@ async def opened_engine(
     with scratch() as folder:
         server = serve(path, folder / "engine.sock", path.stem, context, min(concurrency, _SLOTS), embedded_threads())
         begin(server)
-        engine = HttpEngine("http://engine/v1", socket_path=str(folder / "engine.sock"))
+        engine = HttpEngine("http://engine/v1", socket_path=str(folder / "engine.sock"), timeouts=timeouts)
         try:
             yield engine
         finally:

@@ -10,7 +10,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.evaluation.changes import rewrite_suite
-from steward.evaluation.metrics.answers import extract_letter
+from steward.evaluation.choices import extract_letter
 from steward.evaluation.suite import QuestionChange, load_suite
 
 SUITE = """name: s

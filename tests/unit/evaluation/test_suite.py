@@ -31,7 +31,7 @@ def test_the_suite_that_ships_asks_every_held_out_question() -> None:
 
 def write(folder: Path, data: str, more: str = "") -> Path:
     (folder / "d.csv").write_text(data)
-    text = 'name: s\ndata: d.csv\nid: id\nprompt: "{q} {q.__class__} {{x}}"\nreferences: right\nmetrics: [accuracy]\n'
+    text = 'name: s\ndata: d.csv\nid: id\nprompt: "{q} please {{x}}"\nreferences: right\nmetrics: [accuracy]\n'
     (folder / "s.yaml").write_text(text + more)
     return folder / "s.yaml"
 
@@ -40,7 +40,7 @@ def test_csv_and_repeats(tmp_path: Path) -> None:
     """A repeat is an item of its own in its item's cluster, so that repeats make no interval narrower than they may."""
     suite = load_suite(write(tmp_path, 'id,q,x,right\n7,"a, b",v,yes\n8,c,w,no\n', "repeats: 2\n"))
     assert [(item.id, item.cluster) for item in suite.items] == [("7#1", "7"), ("7#2", "7"), ("8#1", "8"), ("8#2", "8")]
-    assert suite.items[0].messages[0].content == "a, b {q.__class__} {v}" and suite.items[0].references == ("yes",)
+    assert suite.items[0].messages[0].content == "a, b please {x}" and suite.items[0].references == ("yes",)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_the_wording_of_prompts_is_no_part_of_the_data(tmp_path: Path) -> None:
     """So that two prompts may be compared over the same items."""
     path = write(tmp_path, "id,q,x,right\n7,a,v,yes\n")
     one = load_suite(path)
-    path.write_text(path.read_text().replace("{q.__class__}", "please"))
+    path.write_text(path.read_text().replace("please", "now"))
     other = load_suite(path)
     assert one.data_sha256 == other.data_sha256 and one.prompts_sha256 != other.prompts_sha256
 

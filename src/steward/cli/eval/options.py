@@ -61,11 +61,26 @@ class TargetOptions(ServerOptions, frozen=True):
     """The server to ask, or a model in this process."""
 
     backend: BackendOption = None
+    timeout: Annotated[float, typer.Option(min=1, help="Longest wait for one answer, in seconds.")] = 1800.0
+    retries: Annotated[int, typer.Option(min=0, max=100, help="Attempts after a failed one, with pauses.")] = 3
+    stream: Annotated[bool, typer.Option("--stream", help="Ask for a stream, for servers that close idle calls.")] = (
+        False
+    )
 
     def make_target(self, model: str) -> ModelTarget:
         """:raises InputError: no server, or a key that cannot be resolved"""
         from steward.workflows.evaluate.target import ModelTarget
 
-        if self.backend in (None, "url"):
-            return super().make_target(model)
-        return ModelTarget(self.url, model, None, self.concurrency, self.cache, self.backend or "")
+        local = self.backend not in (None, "url")
+        url, key = (self.url, None) if local else find_server(self.url, self.key, self.home)
+        return ModelTarget(
+            url,
+            model,
+            key,
+            self.concurrency,
+            self.cache,
+            self.backend or "url",
+            self.timeout,
+            self.retries,
+            self.stream,
+        )

@@ -39,9 +39,24 @@ def format_interval(low: float | None, high: float | None) -> str:
 
 
 def show_problems(errored: Sequence[str], unscored: Sequence[str] = ()) -> None:
-    """The first failures and the first items without a value, each with its reason."""
-    show_lines([f"failed: {line}" for line in errored[:_MOST_LINES]])
-    show_lines([f"unscored: {line}" for line in unscored[:_MOST_LINES]])
+    """The first failures and the first items without a value; equal reasons are counted."""
+    show_lines([f"failed: {line}" for line in count_reasons(errored)[:_MOST_LINES]])
+    show_lines([f"unscored: {line}" for line in count_reasons(unscored)[:_MOST_LINES]])
+
+
+def count_reasons(lines: Sequence[str]) -> list[str]:
+    """
+    >>> count_reasons(["1: HTTP 500", "2: HTTP 500", "3: timed out"])
+    ['2 items, first 1: HTTP 500', '3: timed out']
+    """
+    by_reason: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, reason = line.partition(": ")
+        by_reason.setdefault(reason, []).append(name)
+    return [
+        f"{names[0]}: {reason}" if len(names) == 1 else f"{len(names)} items, first {names[0]}: {reason}"
+        for reason, names in by_reason.items()
+    ]
 
 
 def format_counts(scored: int, unscored: int, errored: int, what: str = "scored") -> str:

@@ -69,6 +69,7 @@ def _show_results(results: RunResults, out: Path) -> None:
     _show_scores([(row.field, row.name, row.score) for row in results.slices])
     _show_repeatability(results.repeatability)
     show_problems(results.errored, results.unscored)
+    show_lines([f"warning: {line}" for line in results.warnings])
     counts = f"{len(results.errored)} failed, {len(results.unscored)} unscored"
     show_lines([f"{results.items} items, {counts}; saved in {out}"])
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Final
 
 import numpy as np
 
+from steward.core.errors import InputError, UnknownName
 from steward.evaluation.metrics import require_text, require_texts
 from steward.evaluation.statistics import Array, ratio
+from steward.evaluation.text_tokens import is_latin, tokenise_pair
 
 
 class _Overlap:
@@ -60,7 +63,26 @@ class Bleu(_Sacre):
     def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
         from sacrebleu.metrics.bleu import BLEU
 
+        check_tokenizer(tokenize)
         super().__init__(BLEU(tokenize=tokenize, lowercase=lowercase), "bleu")
+
+
+_TOKENIZERS: Final = ("13a", "char", "intl", "none", "zh")
+_PACKAGES: Final = {"ja-mecab": ("ja", "MeCab"), "ko-mecab": ("ko", "mecab_ko")}  # sacreBLEU's extra, its module
+_DOWNLOADED: Final = ("flores101", "flores200", "spm", "spBLEU-1K")
+
+
+def check_tokenizer(name: str) -> None:
+    """:raises InputError: unknown, not installed, or one that sacreBLEU would download"""
+    if name in _DOWNLOADED:
+        raise InputError(
+            f"bleu: the tokenizer {name!r} downloads a model when it is used, which steward never does; choose one of "
+            f"{', '.join(_TOKENIZERS)}, or tokenize the texts beforehand and use none"
+        )
+    if name in _PACKAGES and find_spec(_PACKAGES[name][1]) is None:
+        raise InputError(f"bleu: the tokenizer {name!r} needs a package: pip install 'sacrebleu[{_PACKAGES[name][0]}]'")
+    if name not in (*_TOKENIZERS, *_PACKAGES):
+        raise UnknownName("tokenizer of bleu", name, [*_TOKENIZERS, *_PACKAGES])
 
 
 class Chrf(_Sacre):
@@ -93,8 +115,19 @@ class Ter(_Sacre):
         return row  # the mean length of several references need not be whole
 
 
+class _UnicodeTokenizer:
+    """Tokens that stand apart already."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return text.split(" ") if text else []
+
+
 class _Rouge(_Overlap):
-    """Lin 2004, F of precision and recall, the best of several references, averaged over items."""
+    """Lin 2004, F of precision and recall, the best of several references, averaged over items.
+
+    Words as rouge-score cuts them; where a text has letters that are not Latin, words of any script, or characters
+    where one of the two texts is in a script without spaces (`text_tokens`).
+    """
 
     kind = ""
 
@@ -102,18 +135,20 @@ class _Rouge(_Overlap):
         from rouge_score.rouge_scorer import RougeScorer
 
         self._scorer = RougeScorer([self.kind], use_stemmer=stemmer)
-        self.signature = f"{self.kind}|stem:{'yes' if stemmer else 'no'}|refs:max|rouge-score:{version('rouge-score')}"
+        self._unicode = RougeScorer([self.kind], tokenizer=_UnicodeTokenizer())
+        stem = f"stem:{'yes' if stemmer else 'no'}"
+        self.signature = f"{self.kind}|tok:auto|{stem}|refs:max|rouge-score:{version('rouge-score')}"
 
-    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        """rouge-score keeps a to z and digits only, so that text in other scripts would score 0 without being read."""
-        super().screen(prediction, references)
-        if any(any(c.isascii() and c.isalnum() for c in reference.lower()) for reference in references):
-            return ""
-        return "no reference contains a letter from a to z or a digit, which is all that ROUGE reads; use chrf"
+    def _score(self, reference: str, prediction: str) -> float:
+        """rouge-score keeps a to z and digits only, and would read of other scripts nothing but their numbers."""
+        if is_latin(reference) and is_latin(prediction):
+            return float(self._scorer.score(reference, prediction)[self.kind].fmeasure)
+        given, right = tokenise_pair(prediction, reference, marks=False)
+        return float(self._unicode.score(" ".join(right), " ".join(given))[self.kind].fmeasure)
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         values = [
-            max(self._scorer.score(reference, prediction)[self.kind].fmeasure for reference in row)
+            max(self._score(reference, prediction) for reference in row)
             for prediction, row in zip(predictions, references, strict=True)
         ]
         return np.column_stack([np.array(values, dtype=np.float64), np.ones(len(values))])

@@ -10,7 +10,7 @@ from typing import Final
 from steward import starter
 from steward.core.errors import UnknownName
 from steward.core.extend import Engine
-from steward.evaluation.run import RunResults, run_suite
+from steward.evaluation.run import Asking, RunResults, run_suite
 from steward.evaluation.suite import Suite, load_suite
 from steward.workflows.evaluate.graders import Graders, open_graders
 from steward.workflows.evaluate.target import ModelTarget, Progress
@@ -61,7 +61,9 @@ async def _run_suites(
     sha256 = model_hash(model_file(target.model)) if local else None
     results: list[RunResults] = []
     async with (
-        opened_engine(target.model, target.backend, target.url, target.key, target.concurrency) as engine,
+        opened_engine(
+            target.model, target.backend, target.url, target.key, target.concurrency, target.timeouts
+        ) as engine,
         open_graders(suites[0][0].spec, engine, folder) as graders,
     ):
         show = progress(sum(len(suite.items) for suite, _ in suites))
@@ -90,6 +92,7 @@ async def _run_one(
         concurrency=target.concurrency,
         cache=target.cache,
         progress=progress,
+        asking=Asking(target.retries, target.stream),
     )
 
 

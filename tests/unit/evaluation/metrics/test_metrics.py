@@ -11,7 +11,6 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from steward.core.errors import InputError, StewardError
 from steward.evaluation.metrics import METRICS, make_metric
-from steward.evaluation.metrics.answers import parse_quantities
 
 HYPOTHESES = ["the cat sat on the mat .", "a dog barks loudly at night", "It is 3,5 o'clock; café!"]
 REFERENCES = [
@@ -64,10 +63,6 @@ def test_rouge_is_that_of_rouge_score(name: str, stemmer: bool) -> None:
     scorer = RougeScorer([name], use_stemmer=stemmer)
     scores = [scorer.score_multi(r, h)[name].fmeasure for h, r in zip(HYPOTHESES, REFERENCES, strict=True)]
     assert value(name, HYPOTHESES, REFERENCES, stemmer=str(stemmer)) == pytest.approx(sum(scores) / 3, abs=1e-9)
-
-
-def test_rouge_does_not_score_what_it_cannot_read() -> None:
-    assert "use chrf" in make_metric("rouge1").screen("привет мир", ["привет мир"])
 
 
 @pytest.mark.parametrize("average", ["micro", "macro", "weighted"])
@@ -143,7 +138,6 @@ def test_ndcg_is_that_of_scikit_learn(k: int, theirs: float) -> None:
 def test_numeric_tolerances() -> None:
     assert value("numeric", ["3.14"], [[3.14159]], relative="0.001") == 1.0
     assert value("numeric", ["3.14"], [[3.14159]], absolute="0.001") == 0.0
-    assert parse_quantities("v2 of 5-3 costs 1e3 $") == [(5.0, ""), (3.0, ""), (1000.0, "")]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""What of an answer is graded: filters that a suite names, applied in order before any metric sees the text.
+
+    thoughts    leaves out what a model thought aloud: <think>…</think> and its relatives, channels of gpt-oss
+    last_line   the last line that is not blank
+    code        the inside of the last fenced block, where there is one
+    choice      the letter that the answer chooses (`choices.extract_letter`)
+    {pattern}   the first group of a regular expression's last match, or the whole match
+
+`thoughts` is on unless a suite says otherwise. An answer in which a filter finds nothing is unscored and says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.choices import extract_letter
+
+NAMES: Final = ("thoughts", "last_line", "code", "choice")
+DEFAULT: Final = ("thoughts",)
+_TAGS: Final = r"think|thinking|thought|thoughts|reasoning|reflection|seed:think"
+_BLOCK: Final = re.compile(
+    rf"<(?P<tag>{_TAGS})>.*?</(?P=tag)>|\[THINK\].*?\[/THINK\]|◁think▷.*?◁/think▷|<\|begin_of_thought\|>.*?<\|"
+    rf"end_of_thought\|>",
+    re.S | re.I,
+)
+_ONLY_END: Final = re.compile(rf"\A.*(?:</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>)", re.S | re.I)
+_ONLY_START: Final = re.compile(rf"(?:<(?:{_TAGS})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>).*\Z", re.S | re.I)
+_FINAL_CHANNEL: Final = re.compile(r".*<\|channel\|>final(?:[^<]*)<\|message\|>(.*?)(?:<\|(?:return|end)\|>|\Z)", re.S)
+_FENCE: Final = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.S | re.M)
+
+
+class PatternFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A regular expression whose last match is the answer."""
+
+    pattern: str
+
+
+FilterSpec = str | PatternFilter
+
+
+class FilteredAnswer(msgspec.Struct, frozen=True):
+    """The text to grade or, where a filter found nothing, why there is none."""
+
+    text: str
+    why: str = ""
+
+
+def check_filters(filters: Sequence[FilterSpec], where: str) -> None:
+    """:raises InputError: an unknown filter, or a pattern that is not a regular expression"""
+    for each in filters:
+        if isinstance(each, PatternFilter):
+            try:
+                re.compile(each.pattern)
+            except re.error as error:
+                raise InputError(
+                    f"{where}: filter pattern {each.pattern!r} is not a regular expression: {error}"
+                ) from error
+        elif each not in NAMES:
+            raise UnknownName("filter", each, [*NAMES, "{pattern: …}"], where)
+
+
+def filter_answer(text: str, filters: Sequence[FilterSpec]) -> FilteredAnswer:
+    """
+    >>> filter_answer("<think>London? No.</think> Paris", ["thoughts"]).text
+    'Paris'
+    >>> filter_answer("So:\\nAnswer: 42 apples", [PatternFilter(r"Answer: (\\\\d+)")]).text
+    '42'
+    """
+    for each in filters:
+        found = _match(text, each.pattern) if isinstance(each, PatternFilter) else _APPLY[each](text)
+        if found is None:
+            return FilteredAnswer(text, f"the filter {_name(each)} finds nothing in the answer")
+        text = found
+    return FilteredAnswer(text)
+
+
+def describe_filters(filters: Sequence[FilterSpec]) -> str:
+    """For a signature: "filters:thoughts+last_line"; nothing without filters."""
+    return f"filters:{'+'.join(map(_name, filters))}" if filters else "filters:none"
+
+
+def strip_thoughts(text: str) -> str:
+    """The answer without what was thought before and between; empty where the thoughts do not end.
+
+    Text without thoughts comes back as it is.
+    """
+    if "<|channel|>" in text:
+        final = _FINAL_CHANNEL.match(text)
+        return final.group(1).strip() if final else ""
+    kept = _BLOCK.sub("", text)
+    kept = _ONLY_END.sub("", kept)  # templates that put the opening tag into the prompt
+    kept = _ONLY_START.sub("", kept)
+    return text if kept == text else kept.strip()
+
+
+def _last_line(text: str) -> str | None:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), None)
+
+
+def _last_fence(text: str) -> str:
+    fences = _FENCE.findall(text)
+    return fences[-1][1] if fences else text
+
+
+def _match(text: str, pattern: str) -> str | None:
+    found = list(re.finditer(pattern, text, re.M))
+    if not found:
+        return None
+    return found[-1].group(1) if found[-1].re.groups else found[-1].group()
+
+
+def _name(each: FilterSpec) -> str:
+    return each if isinstance(each, str) else f"pattern({each.pattern})"
+
+
+_APPLY: Final[dict[str, Callable[[str], str | None]]] = {
+    "thoughts": strip_thoughts,
+    "last_line": _last_line,
+    "code": _last_fence,
+    "choice": lambda text: extract_letter(text) or None,
+}

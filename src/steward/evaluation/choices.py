@@ -1,0 +1,125 @@
+"""Which letter an answer to a multiple-choice question chooses, in the languages that models answer in.
+
+The first rule that finds a letter decides: a boxed letter; a stated answer ("the answer is B", "Antwort: C"), the last
+one where several are stated; a line that is a letter or begins with one ("B) Paris"); a letter in parentheses; "option
+B", "I choose B", "B is correct". A rule that finds several letters finds none, but for stated answers.
+Full-width and look-alike Cyrillic and Greek letters are read as Latin ones.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_ALIKE: Final = str.maketrans("АВСЕНКМОРТХΑΒΕΗΙΚΜΝΟΡΤΥΧΖ", "ABCEHKMOPTXABEHIKMNOPTYXZ")
+_ALONE: Final = re.compile(r"(?<!\w)[АВСЕНКМОРТХΑΒΕΗΙΚΜΝΟΡΤΥΧΖ](?!\w)")
+_LETTER: Final = (
+    r"[*_\"'“”«»「『【（(\[<{$\s]*(?:\\(?:math|"
+    r"text)\w*\{)?\(?(?P<letter>[A-Z])(?![A-Za-zÀ-ÿА-я0-9_'’])(?!\.[A-Za-z])"
+)
+_ANSWER: Final = (
+    r"(?:final |correct |right |best |my |the )*(?:answer|choice|option|solution|response|selection)"
+    r"|(?:richtige|korrekte|beste|endgültige)?\s*(?:antwort|lösung|auswahl)"
+    r"|(?:bonne |la )?(?:réponse|reponse|solution)(?: correcte| finale| exacte)?"
+    r"|(?:la )?(?:respuesta|opción|opcion|solución)(?: correcta| final)?"
+    r"|(?:la )?(?:risposta|opzione|soluzione)(?: corretta| giusta| finale| esatta)?"
+    r"|(?:a )?(?:resposta|opção|alternativa)(?: correta| certa| final)?"
+    r"|(?:het )?(?:juiste |correcte )?(?:antwoord)"
+    r"|(?:poprawna |prawidłowa |właściwa )?(?:odpowiedź|odpowiedz)"
+    r"|(?:правильный |верный |окончательный )?(?:ответ|вариант)"
+    r"|(?:doğru )?(?:cevap|yanıt)|(?:rätt |det rätta )?svar(?:et)?|(?:správná )?odpověď"
+    r"|(?:正确|最终|正確|最終)?(?:答案|答|选项|選項)|(?:正解|答え|回答|正答)|(?:정답|답|답변)"
+    r"|(?:الإجابة|الجواب)(?: الصحيحة| الصحيح)?|(?:सही )?(?:उत्तर|जवाब)|đáp án|câu trả lời|jawaban(?:nya)?"
+)
+_LINK: Final = (
+    r"(?: (?:here|for this question|in this case|among these))?"
+    r"(?: (?:is|would be|must be|should be|ist|lautet|wäre|est|es|sería|è|é|será|to|jest|brzmi|olarak|är|je|là|"
+    r"adalah)(?!\w)|"
+    r"应该是|應該是|应为|是|为|為|選|选|は|が|은|는|이|가| هي| هو| है)?"
+)
+_STATED: Final = re.compile(
+    rf"(?<![^\W_])(?:{_ANSWER})(?:(?<=[^\x00-\x7f])|(?![a-z]))(?: to (?:this|the) question)?{_LINK}(?: \w+ly|"
+    rf" therefore| thus)?"
+    rf"[\s:：=\-–—>\"'*_]*(?:(?:option|choice|letter|antwort|buchstabe|la|le|el|il|a|opción|opção|lettera|letra|"
+    rf"lettre|вариант|буква)\s+){{0,2}}"
+    rf"{_LETTER}",
+    re.I,
+)
+_BOXED: Final = re.compile(
+    r"\\boxed\s*\{\s*(?:\\(?:text|mathrm|mathbf|textbf|mathsf)\s*\{)?\s*\(?([A-Za-z])\)?\s*[.)]?\s*\}"
+)
+_LINE: Final = re.compile(
+    r"^[\s*_#>\-\[(（【「\"'`]*([A-Z])(?:[\s*_\])）】」\"'`.。、:：]*$|[*_\])）】」]*(?:[.):：、）]\s*|\s+[-–—]\s+|,\s+(?!as\b|"
+    r"for\b|but\b))(?!(?:is|ist|est|es|è|é)\s+(?:incorrect|wrong|not|falsch|faux|false))\S)",
+    re.M,
+)
+_PARENTHESES: Final = re.compile(r"[(（\[【]\s*\**([A-Z])\**\s*[)）\]】]")
+_CHOSEN: Final = re.compile(
+    r"(?:\b(?:options?|choices?|choose|chose|pick|select|selected|go with|going with|it(?:'s| is)|must be|nehme|wähle|"
+    r"choisis|elijo|선택지|escolho|scelgo|kies|wybieram|выбираю|opción|opção|opzione|optie|opcja|вариант|seçenek)|"
+    r"选择?|選択?|選ぶ)"
+    r"\s*[:：]?[\s*_\"'(（\[]*([A-Z])(?![A-Za-zÀ-ÿА-я0-9_'’])"
+    r"|(?<![\w'])\(?([A-Z])\)?[*\"']*\s*(?:is|ist|est|es|è|é|jest|to|является)\s+(?:the |la |a |die |l')?(?:\w+ )?"
+    r"(?:correct|right|best|richtig|korrekt|correcte?|bonne|correct[ao]|correta?|corretta?|giusta|certa|juist|"
+    r"poprawn|prawidłow|верн|правильн)"
+    r"|([A-Z])\s*(?:が正解|が正しい|を選|입니다|이 정답|가 정답|正确|正確)",
+    re.I,
+)
+_NEGATED: Final = re.compile(
+    r"\b(?:not|nicht|pas|no|non|não|nie|не|isn't|aren't|cannot be|can't be)\W*$|不是$|ではな", re.I
+)
+_PROSE: Final = re.compile(
+    r"\s+(?!because|since|as\b|and\b|which|for\b|due|weil|da\b|denn|porque|car\b|perché|omdat|bo\b)[a-zà-ÿ]"
+)
+
+
+def extract_letter(answer: str) -> str:
+    """The letter that is chosen, in upper case; empty where none is, or where it cannot be told.
+
+    >>> extract_letter("B. Paris"), extract_letter("I think the answer is (C)."), extract_letter("A dog or a cat")
+    ('B', 'C', '')
+    >>> extract_letter("Antwort: C"), extract_letter("答案：B"), extract_letter(r"so \\\\boxed{D}")
+    ('C', 'B', 'D')
+    """
+    text = _latin(unicodedata.normalize("NFKC", answer))
+    if re.fullmatch(r"\W*[A-Za-z]\W*", text):
+        return next(character for character in text if character.isalpha()).upper()
+    if boxed := _BOXED.findall(text):
+        return str(boxed[-1]).upper()
+    stated = [found for found in _STATED.finditer(text) if _is_stated(found, text)]
+    if stated:
+        return str(stated[-1]["letter"]).upper()
+    for letters in (_LINE.findall(text), _PARENTHESES.findall(text), _chosen(text)):
+        if letters:
+            return str(letters[0]) if len(set(letters)) == 1 else ""
+    return ""
+
+
+def _latin(text: str) -> str:
+    """Look-alike letters of other alphabets that stand alone, as Latin ones."""
+    return _ALONE.sub(lambda found: found.group().translate(_ALIKE), text)
+
+
+def _is_stated(found: re.Match[str], text: str) -> bool:
+    """Not "the answer is not B", nor the article of "the answer is a dog" or "the answer is I don't know"."""
+    letter, rest = found["letter"], text[found.end() :]
+    if _NEGATED.search(text[: found.start("letter")]):
+        return False
+    if letter.islower():
+        return not re.match(r"[\s,]*\w", rest) or bool(re.match(r"\s*[).]", rest))
+    return not (letter in "AIOEY" and _PROSE.match(rest))
+
+
+def _chosen(text: str) -> list[str]:
+    """Letters that are chosen in words; lower-case ones are articles."""
+    found = [
+        letter
+        for match in _CHOSEN.finditer(text)
+        for letter in match.groups()
+        if letter
+        and letter.isupper()
+        and not (match.group(1) and letter in "AIOEY" and _PROSE.match(text[match.end() :]))
+        and not _NEGATED.search(text[: match.start()])
+    ]
+    return found

@@ -1,0 +1,86 @@
+"""A prompt's template: `{field}` stands for the item's field, `{meta.kind}` for a field inside a field.
+
+`{{` and `}}` are braces. Braces around anything that does not look like a name, such as JSON, stay as they are. A name
+that the data does not have is an error, and so is what other template languages or LaTeX would make of braces:
+`{{ question }}` and `\\boxed{answer}`, where `answer` is a field.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from steward.core.errors import InputError
+
+_PART: Final = re.compile(r"\{\{(?P<escaped>[^{}]*)\}\}|(?P<open>\{\{)|(?P<close>\}\})|\{(?P<name>[^{}\n\"':,]*)\}")
+_NAME: Final = re.compile(r"\s*[\w$@][\w$@.\- ]{0,79}\s*")
+_LATEX: Final = re.compile(r"\\[A-Za-z]+\*?$")
+
+
+def list_fields(template: str) -> list[str]:
+    """Names of the fields that a template shows, in order, without those inside escaped braces."""
+    return [
+        found["name"].strip() for found in _PART.finditer(template) if found["name"] and _NAME.fullmatch(found["name"])
+    ]
+
+
+def fill(template: str, row: Mapping[str, Any], where: str) -> str:
+    """:raises InputError: a name that the row does not have, or braces that mean something else elsewhere
+
+    >>> fill("{q} of {meta.kind}, as {{JSON}}: {\\"a\\": 1}", {"q": "What", "meta": {"kind": "news"}}, "")
+    'What of news, as {JSON}: {"a": 1}'
+    """
+
+    def replace(found: re.Match[str]) -> str:
+        if found["open"] or found["close"]:
+            return found.group()[0]
+        if found["escaped"] is not None:
+            return _unescape(found["escaped"], row, where)
+        name = found["name"]
+        if not _NAME.fullmatch(name):
+            return found.group()
+        if _LATEX.search(template[: found.start()]):
+            raise InputError(
+                f"{where}: {template[found.start() - 6 : found.end()]!r} looks like LaTeX, but braces show a field; "
+                f"write {{{{{name}}}}} for braces that the model should see"
+            )
+        return str(look_up(row, name.strip(), where))
+
+    return _PART.sub(replace, template)
+
+
+def look_up(row: Mapping[str, Any], name: str, where: str) -> Any:
+    """The value of a field, or of `outer.inner`. :raises InputError: no such field, or nothing in it"""
+    found: Any = row
+    for part in [name] if name in row else name.split("."):
+        if isinstance(found, Mapping) and part in found:
+            found = found[part]
+        elif isinstance(found, list) and part.isdigit() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            raise InputError(f"{where} has no field {name!r}{_nearest(name, row)}; it has {sorted(row)}")
+    if found is None:
+        raise InputError(f"{where}: {name!r} is null, expected a value")
+    return found
+
+
+def _unescape(inside: str, row: Mapping[str, Any], where: str) -> str:
+    """`{{x}}` is `{x}`; with blanks around a name it is another language's variable."""
+    name = inside.strip()
+    if inside != name and _NAME.fullmatch(inside) and name:
+        raise InputError(
+            f"{where}: {{{{{inside}}}}} is written in another template language; write {{{name}}} for the field"
+            f"{'' if name in row else _nearest(name, row)}"
+        )
+    return "{" + inside + "}"
+
+
+def _nearest(name: str, row: Mapping[str, Any]) -> str:
+    names = [
+        *row,
+        *(f"{outer}.{inner}" for outer, value in row.items() if isinstance(value, Mapping) for inner in value),
+    ]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

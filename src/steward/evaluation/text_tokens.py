@@ -1,0 +1,54 @@
+"""Tokens of text in any script, for metrics that count what two texts share.
+
+Words and marks where words stand apart; characters where one of the two texts has letters of a script that writes
+without spaces (Han, kana, Thai, Lao, Khmer, Burmese, Tibetan): a whole sentence would otherwise be one word. All text
+is composed (NFC) and lower case.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any, Final
+
+_UNSPACED: Final = re.compile(
+    "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+
+
+def unify_line_ends(value: Any) -> Any:
+    """Text with "\\n" for every line end, "\\r\\n" and "\\r" too, inside lists and objects as well."""
+    if isinstance(value, str):
+        return value.replace("\r\n", "\n").replace("\r", "\n")
+    if isinstance(value, list):
+        return [unify_line_ends(each) for each in value]
+    if isinstance(value, dict):
+        return {name: unify_line_ends(each) for name, each in value.items()}
+    return value
+
+
+def compose(text: str) -> str:
+    """Unicode's composed form (NFC), with one kind of line end."""
+    return unicodedata.normalize("NFC", str(unify_line_ends(text)))
+
+
+def is_latin(text: str) -> bool:
+    """Whether every letter of the text is a Latin one, with or without accents."""
+    letters = (character for character in text if character.isalpha() and not character.isascii())
+    return all(unicodedata.name(letter, "").startswith("LATIN") for letter in letters)
+
+
+def tokenise_pair(one: str, other: str, marks: bool = True) -> tuple[list[str], list[str]]:
+    """Tokens of both texts, cut in one way. `marks`: punctuation marks are tokens too.
+
+    >>> tokenise_pair("A cat.", "the cat")
+    (['a', 'cat', '.'], ['the', 'cat'])
+    >>> tokenise_pair("天气 24", "天", marks=False)
+    (['天', '气', '2', '4'], ['天'])
+    """
+    texts = [compose(text).lower() for text in (one, other)]
+    word = r"\w" if any(map(_UNSPACED.search, texts)) else r"\w+"
+    pattern = re.compile(rf"{word}|[^\w\s]" if marks else word)
+    first, second = (pattern.findall(text) for text in texts)
+    return first, second

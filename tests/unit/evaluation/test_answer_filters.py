@@ -1,0 +1,77 @@
+"""Filters: what of an answer is graded."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.answer_filters import (
+    PatternFilter,
+    check_filters,
+    describe_filters,
+    filter_answer,
+    strip_thoughts,
+)
+from steward.evaluation.score import Prediction, score_predictions
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("<think>London? No.</think> Paris", "Paris"),  # DeepSeek-R1, Qwen3
+        ("London? No.</think>\n\nParis", "Paris"),  # the template holds the opening tag
+        ("<think>London? Perhaps", ""),  # cut off inside the thoughts
+        ("<thinking>a</thinking>Paris<reasoning>b</reasoning>", "Paris"),
+        ("[THINK]a[/THINK]Paris", "Paris"),  # Magistral
+        ("◁think▷a◁/think▷Paris", "Paris"),  # Kimi
+        (
+            "<|channel|>analysis<|message|>London?<|end|><|start|>assistant<|channel|>final<|message|>Paris<|return|>",
+            "Paris",
+        ),
+        ("<|channel|>analysis<|message|>London?", ""),
+        ("  Paris ", "  Paris "),
+        ("I think so", "I think so"),
+    ],
+)
+def test_e03_thoughts_are_left_out(answer: str, kept: str) -> None:
+    assert strip_thoughts(answer) == kept
+
+
+def test_e03_thoughts_are_left_out_unless_told_otherwise() -> None:
+    given, references = [Prediction("1", "<think>London</think> Paris")], {"1": ["Paris"]}
+    found = score_predictions("exact_match", given, references)
+    assert found.score.value == 1.0 and "|filters:thoughts|" in found.score.signature
+    raw = score_predictions("exact_match", given, references, filters=())
+    assert raw.score.value == 0.0 and "|filters:none|" in raw.score.signature
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "kept"),
+    [
+        ("last_line", "So:\n\n42\n \n", "42"),
+        ("code", "Here:\n```python\nx = 1\n```\nand\n~~~\ny\n~~~\ndone", "y\n"),
+        ("code", "no fence", "no fence"),
+        ("choice", "I think the answer is (C).", "C"),
+    ],
+)
+def test_e03_named_filters(name: str, answer: str, kept: str) -> None:
+    assert filter_answer(answer, [name]).text == kept
+
+
+def test_e03_a_pattern_takes_its_last_match() -> None:
+    assert filter_answer("Answer: 1\nAnswer: 2", [PatternFilter(r"Answer: (\d)")]).text == "2"
+    assert filter_answer("a1b22", [PatternFilter(r"\d+")]).text == "22"
+
+
+def test_e03_what_a_filter_does_not_find_is_unscored() -> None:
+    found = score_predictions("exact_match", [Prediction("1", "no")], {"1": ["a"]}, filters=["choice"])
+    assert found.unscored == {"1": "the filter choice finds nothing in the answer"} and found.score.value is None
+    assert "pattern(x+)" in filter_answer("no", [PatternFilter("x+")]).why
+
+
+def test_wrong_filters_are_named() -> None:
+    with pytest.raises(UnknownName, match="did you mean 'thoughts'"):
+        check_filters(["thought"], "s.yaml")
+    with pytest.raises(InputError, match="not a regular expression"):
+        check_filters([PatternFilter("(")], "s.yaml")
+    assert describe_filters(["thoughts", PatternFilter("a")]) == "filters:thoughts+pattern(a)"

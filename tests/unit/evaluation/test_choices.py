@@ -1,0 +1,47 @@
+"""Chosen letters, on a labelled set of answer shapes in eleven languages, written for this test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steward.evaluation.choices import extract_letter
+
+ROWS = [json.loads(line) for line in (Path(__file__).parent / "choice_answers.jsonl").read_text().splitlines()]
+
+
+def test_e05_precision_and_recall_on_the_labelled_set() -> None:
+    found = [(extract_letter(row["answer"]), row["letter"]) for row in ROWS]
+    given = [(letter, right) for letter, right in found if letter]
+    due = [(letter, right) for letter, right in found if right]
+    assert len(ROWS) >= 280 and len({row["lang"] for row in ROWS}) >= 11
+    assert sum(letter == right for letter, right in given) / len(given) >= 0.99
+    assert sum(letter == right for letter, right in due) / len(due) >= 0.97
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        (r"\boxed{B}", "B"),
+        ("Antwort: C", "C"),
+        ("答案：B", "B"),
+        ("Ответ: В", "B"),  # a Cyrillic letter
+        ("Ｂ", "B"),
+        ("b", "B"),
+        ('{"answer": "C"}', "C"),
+        ("My final answer is $B$.", "B"),
+        ("A) is incorrect. B) is incorrect. C) is correct.", "C"),
+        ("The answer is A. Wait: the answer is D.", "D"),
+        ("The answer is A, not B.", "A"),
+        ("A. one\nB. two", ""),
+        ("Both (A) and (B)", ""),
+        ("The answer is a dog", ""),
+        ("The answer is I don't know", ""),
+        ("I, for one, do not know", ""),
+        ("A, as far as I know", ""),
+    ],
+)
+def test_e05_shapes(answer: str, letter: str) -> None:
+    assert extract_letter(answer) == letter

@@ -1,0 +1,28 @@
+"""A stream adds up to what an unstreamed call gives."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.evaluation.streamed import join_stream
+
+EVENTS = (
+    b'data: {"choices": [{"delta": {"role": "assistant", "content": null}}]}\n\n'
+    b": a comment\n\nevent: x\n"
+    b'data: {"choices": [{"delta": {"content": "Pa"}}]}\r\n\r\n'
+    b'data: {"choices": [{"delta": {"content": "ris"}, "finish_reason": "length"}]}\n\n'
+    b'data: {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}\n\n'
+    b"data: [DONE]\n\n"
+)
+
+
+def test_e02_a_stream_is_put_together() -> None:
+    found = join_stream(EVENTS)
+    assert found["choices"] == [{"message": {"content": "Paris"}, "finish_reason": "length"}]
+    assert found["usage"] == {"prompt_tokens": 3, "completion_tokens": 2}
+
+
+@pytest.mark.parametrize("data", [b"", b"data: [DONE]\n", b"data: {\n", b'{"choices": []}'])
+def test_what_is_no_stream_is_an_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no event"):
+        join_stream(data)

@@ -1,0 +1,53 @@
+"""Templates: what is a field, what is a brace, and what is refused before anything is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.core.errors import InputError
+from steward.evaluation.templates import fill, list_fields, look_up
+
+ROW = {"question": "Why?", "my_q": "x", "meta": {"q": "inner", "n": {"deep": 7}}, "options": ["a", "b"], "answer": "42"}
+
+
+@pytest.mark.parametrize(
+    ("template", "filled"),
+    [
+        ("{question}", "Why?"),
+        ("{ question }", "Why?"),
+        ("{meta.q} {meta.n.deep} {options.1}", "inner 7 b"),
+        ("{{answer}}", "{answer}"),
+        (r"\boxed{{answer}}", r"\boxed{answer}"),
+        ('{"a": 1} {} {1, 2}', '{"a": 1} {} {1, 2}'),
+        ("{{{question}}}", "{Why?}"),
+        ("a }} b {{", "a } b {"),
+    ],
+)
+def test_e01_fields_braces_and_json(template: str, filled: str) -> None:
+    assert fill(template, ROW, "s.yaml: item '1'") == filled
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ question }}", r"another template language; write \{question\}"),
+        ("{my-q}", "no field 'my-q'; did you mean 'my_q'"),
+        ("{meta.k}", "no field 'meta.k'; did you mean 'meta.q'"),
+        ("{quesion}", "did you mean 'question'"),
+        ("{options.2}", "no field 'options.2'"),
+        (r"Put it in \boxed{answer}", r"looks like LaTeX.*\{\{answer\}\}"),
+    ],
+)
+def test_e01_what_is_not_a_field_is_named(template: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        fill(template, ROW, "s.yaml: item '1'")
+
+
+def test_nothing_in_a_field_is_an_error() -> None:
+    with pytest.raises(InputError, match="'a' is null"):
+        look_up({"a": None}, "a", "item '1'")
+    assert look_up({"a.b": 1, "a": {"b": 2}}, "a.b", "") == 1
+
+
+def test_fields_are_listed_in_order_without_escaped_ones() -> None:
+    assert list_fields('{b} {{a}} {"x": 1} {meta.q} { c }') == ["b", "meta.q", "c"]

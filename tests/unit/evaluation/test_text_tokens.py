@@ -1,0 +1,33 @@
+"""Tokens of scripts with and without spaces; one kind of line end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from steward.evaluation.perplexity import read_documents
+from steward.evaluation.score import read_references
+from steward.evaluation.text_tokens import compose, is_latin, tokenise_pair, unify_line_ends
+
+
+def test_e07_scripts_without_spaces_are_cut_into_characters() -> None:
+    assert tokenise_pair("我爱AI", "I am") == (["我", "爱", "a", "i"], ["i", "a", "m"])
+    assert tokenise_pair("привет, мир", "мир") == (["привет", ",", "мир"], ["мир"])
+    assert tokenise_pair("ก่อน", "ก")[0][0] == "ก"
+
+
+def test_e07_latin_letters_may_have_accents() -> None:
+    assert is_latin("Straße café 42!") and not is_latin("привет") and not is_latin("天气2024")
+
+
+def test_e07_composed_and_decomposed_are_one() -> None:
+    assert compose("cafe\u0301") == "café" and tokenise_pair("cafe\u0301", "café") == (["café"], ["café"])
+
+
+def test_e08_line_ends_are_one_thing(tmp_path: Path) -> None:
+    assert unify_line_ends({"a": ["x\r\ny", 1], "b": "z\rw"}) == {"a": ["x\ny", 1], "b": "z\nw"}
+    (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\r\n\r\nthree\r\n")
+    assert [document.text for document in read_documents(tmp_path / "a.txt")] == ["one\ntwo", "three"]
+    (tmp_path / "b.jsonl").write_bytes(b'{"text": "one\\r\\ntwo"}\r\n')
+    assert read_documents(tmp_path / "b.jsonl")[0].text == "one\ntwo"
+    (tmp_path / "r.jsonl").write_text('{"id": 1, "references": ["a\\r\\nb"]}\n')
+    assert read_references(tmp_path / "r.jsonl") == {"1": ["a\nb"]}
