@@ -68,7 +68,7 @@ def filter_answer(text: str, filters: Sequence[FilterSpec]) -> FilteredAnswer:
     """
     >>> filter_answer("<think>London? No.</think> Paris", ["thoughts"]).text
     'Paris'
-    >>> filter_answer("So:\\nAnswer: 42 apples", [PatternFilter(r"Answer: (\\\\d+)")]).text
+    >>> filter_answer("So:\\nAnswer: 42 apples", [PatternFilter(r"Answer: (\\d+)")]).text
     '42'
     """
     for each in filters:

@@ -79,7 +79,7 @@ def extract_letter(answer: str) -> str:
 
     >>> extract_letter("B. Paris"), extract_letter("I think the answer is (C)."), extract_letter("A dog or a cat")
     ('B', 'C', '')
-    >>> extract_letter("Antwort: C"), extract_letter("答案：B"), extract_letter(r"so \\\\boxed{D}")
+    >>> extract_letter("Antwort: C"), extract_letter("答案：B"), extract_letter(r"so \\boxed{D}")
     ('C', 'B', 'D')
     """
     text = _latin(unicodedata.normalize("NFKC", answer))
