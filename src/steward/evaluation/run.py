@@ -141,42 +141,67 @@ async def run_suite(
         prompts_sha256=suite.prompts_sha256,
         signatures=tuple(make_metric(spec.name, spec.options).signature for spec in suite.spec.metric_specs()),
     )
-    graded = {spec.name: spec for spec in suite.spec.metric_specs() if is_graded(spec.name)}
     with _lock_answers(out) as file:
-        answers = _open_folder(out, manifest, suite)
-        todo = iter([item for item in suite.items if _is_unfinished(answers.get(item.id), graded)])
-        done, errored = sum(answer.error is None for answer in answers.values()), 0
-        progress(done, 0)
+        run = _Running(suite, manifest, engine, file, _open_folder(out, manifest, suite), graders or {}, cache, asking)
+        try:
+            await run.ask_all(concurrency, progress)
+        except* OSError as failures:  # a full disk: one error, not one for each worker
+            raise failures.exceptions[0] from None
+    results = score_run(manifest, suite.items, run.answers)
+    write_file(out / "results.json", msgspec.json.format(msgspec.json.encode(results), indent=1), durable=True)
+    return results
 
-        async def finish(item: SuiteItem, first: bool = False) -> None:
-            nonlocal done, errored
-            answer = answers.get(item.id)
-            if answer is None or answer.error is not None:
-                answer = await _ask_item(item, manifest, engine, cache, asking)
-            if first and answer.error is not None and _concerns_all(answer.error):
-                raise Unavailable(f"{answer.error}; no other item was asked. Check --model, --url and --key")
-            text = filter_answer(answer.prediction or "", suite.spec.filters).text
-            answer = await _grade_answer(item, answer, text, graded, graders or {}, cache, asking)
-            _append_answer(file, answer)
-            answers[item.id] = answer
-            done, errored = done + (answer.error is None), errored + (answer.error is not None)
-            progress(done, errored)
+
+class _Running:
+    """A run while it asks: its items, whom it asks, and the answers so far, each appended to `file` when it is there."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        manifest: RunManifest,
+        engine: Engine,
+        file: IO[bytes],
+        answers: dict[str, ItemAnswer],
+        graders: Mapping[str, Engine | TextScorer],
+        cache: Path | None,
+        asking: Asking,
+    ) -> None:
+        self.answers = answers
+        self._suite, self._manifest, self._engine, self._file = suite, manifest, engine, file
+        self._graders, self._cache, self._asking = graders, cache, asking
+        self._graded = {spec.name: spec for spec in suite.spec.metric_specs() if is_graded(spec.name)}
+        self._done, self._errored = sum(answer.error is None for answer in answers.values()), 0
+
+    async def ask_all(self, concurrency: int, progress: Callable[[int, int], None]) -> None:
+        """:raises Unavailable: the first item shows that no item can be asked"""
+        items = self._suite.items
+        todo = iter([item for item in items if _is_unfinished(self.answers.get(item.id), self._graded)])
+        progress(self._done, 0)
 
         async def work() -> None:
             for item in todo:
-                await finish(item)
+                await self._finish(item)
+                progress(self._done, self._errored)
 
         if (item := next(todo, None)) is not None:  # a wrong model, key or address fails all items alike
-            await finish(item, first=True)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(concurrency):
-                    group.create_task(work())
-        except* OSError as failures:  # a full disk: one error, not one for each worker
-            raise failures.exceptions[0] from None
-    results = score_run(manifest, suite.items, answers)
-    write_file(out / "results.json", msgspec.json.format(msgspec.json.encode(results), indent=1), durable=True)
-    return results
+            await self._finish(item, first=True)
+            progress(self._done, self._errored)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(work())
+
+    async def _finish(self, item: SuiteItem, first: bool = False) -> None:
+        """Ask the item if it has no answer yet, grade it, and keep it."""
+        answer = self.answers.get(item.id)
+        if answer is None or answer.error is not None:
+            answer = await _ask_item(item, self._manifest, self._engine, self._cache, self._asking)
+        if first and answer.error is not None and _concerns_all(answer.error):
+            raise Unavailable(f"{answer.error}; no other item was asked. Check --model, --url and --key")
+        text = filter_answer(answer.prediction or "", self._suite.spec.filters).text
+        answer = await _grade_answer(item, answer, text, self._graded, self._graders, self._cache, self._asking)
+        _append_answer(self._file, answer)
+        self.answers[item.id] = answer
+        self._done, self._errored = self._done + (answer.error is None), self._errored + (answer.error is not None)
 
 
 def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer]) -> RunResults:
