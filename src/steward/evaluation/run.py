@@ -153,7 +153,7 @@ async def run_suite(
 
 
 class _Running:
-    """A run while it asks: its items, whom it asks, and the answers so far, each appended to `file` when it is there."""
+    """A run while it asks: its items, whom it asks, and the answers so far, each appended to `file` as it comes."""
 
     def __init__(
         self,
