@@ -17,8 +17,8 @@ from steward.core.extras import install_command
 if TYPE_CHECKING:
     from steward.data.summary import Summary
 
-FilesArgument = Annotated[list[str], typer.Argument(help="Files or patterns: jsonl, parquet or csv.")]
-OutArgument = Annotated[Path, typer.Argument(help="The output folder of a finished run.")]
+FilesArgument = Annotated[list[str], typer.Argument(help="Files, folders or patterns, such as data/*.jsonl.")]
+OutArgument = Annotated[Path, typer.Argument(help="Output folder of a finished run.")]
 
 
 class ExecutorChoice(StrEnum):
@@ -27,15 +27,19 @@ class ExecutorChoice(StrEnum):
 
 
 def run(
-    pipeline: Annotated[Path, typer.Argument(help="The pipeline.yaml.")],
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; one for each core by default.")] = None,
+    pipeline: Annotated[Path, typer.Argument(help="Path of pipeline.yaml.")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of worker processes. Default: one per core.")
+    ] = None,
     on: Annotated[
-        ExecutorChoice, typer.Option(help="Where: this machine's processes, or a Ray cluster.")
+        ExecutorChoice, typer.Option(help="Where to run: processes on this machine, or a Ray cluster.")
     ] = ExecutorChoice.local,
-    overwrite: Annotated[bool, typer.Option(help="Replace what another run left in the output folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Start from nothing, and replace what is in the output folder.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Clean a data set; run it again after a crash and it goes on where it stopped."""
+    """Run a data pipeline. After a crash, run it again: it continues where it stopped."""
     with _require_extra(), _show_progress(hidden=json) as progress:
         from steward.data.summary import find_problems
         from steward.workflows import curate
@@ -61,7 +65,7 @@ def _show_summary(summary: Summary, folder: Path) -> None:
         for item in summary.stages
     ]
     show_table(columns, rows)
-    suffix = "" if summary.shards_redone else " (nothing was left to do)"
+    suffix = "" if summary.shards_redone else " (already finished, nothing to do)"
     show_lines(
         [
             "",
@@ -74,7 +78,7 @@ def _show_summary(summary: Summary, folder: Path) -> None:
 
 
 def report(out: OutArgument, json: JsonOption = False) -> None:
-    """Write one HTML page: what came in, what left, why, with examples and plots."""
+    """Write an HTML report of a run: rows in and out, the reasons, examples and plots."""
     with _require_extra():
         from steward.workflows import curate
 
@@ -87,10 +91,10 @@ def report(out: OutArgument, json: JsonOption = False) -> None:
 
 def explain(
     out: OutArgument,
-    row: Annotated[str, typer.Argument(metavar="ID", help="The row's id, or its file and line, such as a.jsonl:17.")],
+    row: Annotated[str, typer.Argument(metavar="ID", help="Id of the row, or its file and line, such as a.jsonl:17.")],
     json: JsonOption = False,
 ) -> None:
-    """Say why a row was dropped or changed: rule, value, threshold, duplicate of; exit 1 if nothing was."""
+    """Explain why a row was dropped or changed. Exits with 1 if nothing happened to it."""
     with _require_extra():
         from steward.data.explain import explain_row
 
@@ -103,15 +107,17 @@ def explain(
             [name.replace("_", " ") for name in columns], [[entry[name] for name in columns] for entry in entries]
         )
     else:
-        show_lines([f"{row}: passed every stage unchanged, or is not a row of this run"])
+        show_lines([f"{row}: passed every stage unchanged, or is not in this run"])
     if not entries:
         raise typer.Exit(1)
 
 
 def check(
-    contract: Annotated[Path, typer.Argument(help="The contract.yaml.")], files: FilesArgument, json: JsonOption = False
+    contract: Annotated[Path, typer.Argument(help="Path of contract.yaml.")],
+    files: FilesArgument,
+    json: JsonOption = False,
 ) -> None:
-    """Hold files against a data contract; exit 1 when they break it, with the failing rows counted and sampled."""
+    """Check files against a data contract. Exits with 1 if they break it, and names rows that do."""
     with _require_extra():
         from steward.workflows import curate
         from steward.workflows.findings import describe_contract
@@ -125,19 +131,19 @@ def check(
             ["ok" if item.passed else "broken", item.rule, item.seen, item.expected, ", ".join(item.examples)]
             for item in verdict.findings
         ]
-        show_table(["", "rule", "seen", "expected", "rows, such as"], rows)
-        kept = f"The contract holds for {verdict.rows:,} rows; digest {verdict.digest}"
-        show_lines(["", kept if verdict.passed else "The contract does not hold."])
+        show_table(["", "rule", "seen", "expected", "example rows"], rows)
+        success = f"The contract holds for {verdict.rows:,} rows; digest {verdict.digest}"
+        show_lines(["", success if verdict.passed else "The contract does not hold."])
     if not verdict.passed:
         raise typer.Exit(1)
 
 
 def profile(
     files: FilesArgument,
-    text: Annotated[str | None, typer.Option(help="Column of the text, where it is not `text`.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column that holds the text. Default: `text`.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show lengths, languages, duplicates, personal data and balance, before anything is decided."""
+    """Show lengths, languages, duplicates, personal data and labels of a data set."""
     with _require_extra():
         from steward.workflows import curate
 

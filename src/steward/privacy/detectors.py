@@ -153,7 +153,7 @@ def _word(text: str, at: int) -> bool:
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w]|\.[0-9])")
-_VERSION: Final = re.compile(r"(?i)(?:version|release|build|ver)\.?[ :=]{0,2}$")
+_VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:version|release|build|ver)\.?[ :=]{0,2}$")
 # Global unicast, unique local and link-local, which are all that belong to a machine; so that std::byte, a MAC
 # address and a time are not taken for one.
 _IPV6: Final = re.compile(r"(?i)(?<![\w:.])(?:[23][0-9a-f]{3}|f[cd][0-9a-f]{2}|fe[89ab][0-9a-f]):[0-9a-f:.]{1,42}+")
@@ -203,6 +203,9 @@ _AREA: Final = re.compile(r"(?<!\w)\([0-9]{2,5}\) ?[0-9]{3,5}[ -][0-9]{3,4}(?![0
 _CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
 _TRUNK: Final = re.compile(rf"{_ALONE}(?<![0-9] )(?=\(?0[1-9]){_GROUPS}")  # 030 901820, 020 7946 0958, 01 23 45 67 89
 _MOBILE: Final = re.compile(r"0(?:7[1-9]|6[0-9]|1[5-7]|4[0-9])[0-9]{7,9}")  # GB and FR, FR, DE, AU without separators
+# A postal code of the United States (ZIP+4: Domestic Mail Manual 602.1.8) after a state or a town: MA 02110-1301.
+_ZIP: Final = re.compile(r"0[0-9]{4}-[0-9]{4}")
+_PLACE: Final = re.compile(r"\b[A-Z][A-Za-z]+[.,]?\s{1,3}$")
 _DATE: Final = re.compile(r"[0-9]{1,2}[./ -][0-9]{1,2}[./ -](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[./-][0-9]{1,2}[./-]")
 _NAMED: Final = re.compile(
     r"(?i)(?<![a-z])(?:tel(?:ephone|efon|éfono)?|phone|mobile|cell|fax|whatsapp|handy|móvil|call (?:me )?(?:at|on)"
@@ -253,6 +256,8 @@ def _longest(text: str, start: int, limit: int, least: int, most: int) -> int | 
 
 def _trunk(text: str, match: re.Match[str]) -> tuple[int, int] | None:
     """Where a national number is: 9 to 12 digits in groups of two or more, the same separator after the first."""
+    if _ZIP.fullmatch(match[0].strip()) and _PLACE.search(text, max(0, match.start() - 24), match.start()):
+        return None
     groups = list(_GROUP.finditer(text, *match.span()))
     if len(groups) == 1:
         return groups[0].span(3) if _MOBILE.fullmatch(groups[0][3]) and not _word(text, match.end()) else None

@@ -117,3 +117,17 @@ def test_luhn_agrees_with_the_published_example() -> None:
 def test_a_megabyte_of_anything_ends(unit: str) -> None:
     """Quadratic work on 10^6 characters would take minutes; the timeout is the bound."""
     find_personal_data(unit * (1_000_000 // len(unit)))
+
+
+@pytest.mark.parametrize("word", ["server", "nameserver", "receiver", "driver", "Observer:"])
+def test_d14_an_address_after_a_word_that_ends_in_ver_is_one(word: str) -> None:
+    assert [(span.kind, span.start) for span in find_personal_data(f"{word} 52.94.236.248")] == [
+        ("ip_address", len(word) + 1)
+    ]
+    assert find_personal_data("ver 52.94.236.248") == find_personal_data("Version: 52.94.236.248") == []
+
+
+@pytest.mark.parametrize("text", ["Boston, MA 02110-1301", "Boston, MA  02110-1301, USA", "Boston, Mass. 02110-1301"])
+def test_d17_a_postal_code_is_no_phone_number(text: str) -> None:
+    assert find_personal_data(text) == []
+    assert [span.kind for span in find_personal_data("phone 02110-1301")] == ["phone"]
