@@ -67,6 +67,7 @@ def assess_headroom(plan: Plan, hours: Sequence[HourlyTraffic], now: float) -> H
     left = _count_days_left(busy, limit, growth)
     output = sum(hour.output_tokens for hour in whole) / sum(hour.requests for hour in whole)
     notes = list(_write_notes(plan, whole, output))
+    state: State
     if headroom < 0:
         state, why = "outgrown", f"the busy hour has {busy:.3g} requests/s, the plan serves {limit:.3g}"
     elif left is not None and left < SOON_DAYS:
@@ -79,7 +80,7 @@ def assess_headroom(plan: Plan, hours: Sequence[HourlyTraffic], now: float) -> H
     if growth is None:
         notes.append(f"growth can be estimated after {LEAST_DAYS} days with traffic")
     return HeadroomStatus(
-        state=state,  # type: ignore[arg-type]
+        state=state,
         why=why,
         busy_rate=busy,
         max_rate=limit,

@@ -120,7 +120,8 @@ def list_kinds(shape: Fields, layers: int) -> list[Kind] | None:
     for rule in (_by_blocks, _by_list, _by_pattern, _by_interval, _by_sliding_rule):
         kinds = rule(shape, layers)
         if kinds is not None:
-            return kinds if len(kinds) == layers and None not in kinds else None  # type: ignore[return-value]
+            known = [kind for kind in kinds if kind is not None]
+            return known if len(known) == len(kinds) == layers else None
     if shape.get("use_sliding_window") is False:
         return ["full"] * layers
     if shape.mixed or any(_RECURRENT.search(name) and value for name, value in shape.fields.items()):

@@ -9,7 +9,6 @@ declines, with the reason: nothing fits, no batch is fast enough, lengths beyond
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -197,12 +196,6 @@ def size_hardware(
 
 def rank_option(choice: PlanOption) -> tuple[float, int, float]:
     return (choice.usd_per_hour if choice.usd_per_hour is not None else math.inf, choice.gpus, -choice.headroom)
-
-
-def reasons(decision: SizingResult) -> list[str]:
-    """Why nothing was chosen, the most frequent reason first."""
-    short = Counter(reason.split(":")[0] for reason in decision.declined.values())
-    return [f"{count} x {reason}" for reason, count in short.most_common(5)]
 
 
 def build_deployment(

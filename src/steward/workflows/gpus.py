@@ -11,7 +11,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, NoReturn, TypeVar
 
 from steward.adapters.gpus.linux import WithKernelLog, list_pci_gpus
 from steward.adapters.gpus.smi import SmiReader, find_command
@@ -88,22 +89,26 @@ def run_with_timeout(act: Callable[[], Answer], seconds: float) -> Answer:
 
     :raises TimedOut: nothing came
     """
-    answers: queue.SimpleQueue[tuple[Answer | None, BaseException | None]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[Callable[[], Answer]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
-            answers.put((act(), None))
-        except BaseException as error:  # whatever it is, it belongs to who asked
-            answers.put((None, error))
+            answer = act()
+        except BaseException as error:  # whatever it is, it belongs to whoever asked
+            answers.put(partial(_raise, error))
+        else:
+            answers.put(lambda: answer)
 
     threading.Thread(target=run, name="gpus", daemon=True).start()
     try:
-        answer, error = answers.get(timeout=seconds)
+        take = answers.get(timeout=seconds)
     except queue.Empty:
         raise TimedOut(f"the GPU driver did not answer within {seconds:g} s and may hang; see `dmesg`") from None
-    if error is not None:
-        raise error
-    return answer  # type: ignore[return-value]  # None only where act returned it
+    return take()
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 class Sampler:

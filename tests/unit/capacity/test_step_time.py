@@ -1,5 +1,8 @@
 """Step times against the roofline by hand."""
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -7,7 +10,7 @@ from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.memory import Deployment
 from steward.capacity.sizing import build_deployment
-from steward.capacity.step_time import StepTime, Terms, load_shipped_terms
+from steward.capacity.step_time import WIDTHS, StepTime, Terms, load_shipped_terms
 
 IDEAL = Terms(
     bandwidth=1, kv_bandwidth=1, matrix_16=1, matrix_8=1, attention=1, overlap=50, expert=1, expert_matrix=1, link=1,
@@ -163,3 +166,11 @@ def test_other_vendors_reach_less_of_their_data_sheets() -> None:
     )
     read = 2 * (amd.model.params - amd.model.vocab * amd.model.hidden)
     assert StepTime(amd, IDEAL).step_s(1, 0) == pytest.approx(read / (5.3e12 * 0.9), rel=0.01)
+
+
+def test_priors_are_those_that_the_documentation_states() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "explanation" / "capacity.md").read_text()
+    stated = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \|", text, re.MULTILINE)
+    assert {name: float(width) for name, _, width in stated} == WIDTHS
+    assert {name: float(centre) for name, centre, _ in stated} == {name: getattr(Terms(), name) for name in WIDTHS}
+    assert Terms().stall == Terms().scale == 1.0

@@ -1,0 +1,18 @@
+"""Splitting a table into rows to fit and rows to test."""
+
+import msgspec
+
+from steward.capacity.measurements import read_shipped_measurements
+from steward.capacity.step_time import load_shipped_terms
+from steward.workflows.plan.validate import split_fit
+
+
+def test_rows_are_picked_evenly_and_the_rest_is_tested() -> None:
+    """Of eleven rows, three: the first, the middle, the last. A deployment of two rows is left out."""
+    rows = [
+        msgspec.structs.replace(row, id=str(at), group="big" if at < 11 else "small")
+        for at, row in enumerate(read_shipped_measurements()[:13])
+    ]
+    tested, terms = split_fit(rows, 3, load_shipped_terms())
+    assert [row.id for row in tested] == ["1", "2", "3", "4", "6", "7", "8", "9"] == list(terms)
+    assert [row.id for row in split_fit(rows[:3], 1, load_shipped_terms())[0]] == ["1", "2"]
