@@ -117,7 +117,7 @@ def test_llama_server_is_refused_by_name(tmp_path: Path) -> None:
     """The real one: it takes `echo` and `logprobs` and returns what it generated."""
 
     async def go() -> None:
-        engine = HttpEngine("http://engine/v1", socket_path=str(tmp_path / "s.sock"))
+        engine = HttpEngine("http://engine", socket_path=str(tmp_path / "s.sock"))
         server = serve(starter.path(), tmp_path / "s.sock", "starter", 256, 1, 1)
         try:
             await check_scorer(EchoScorer(engine, "starter"), "starter")

@@ -122,7 +122,9 @@ class EngineAnswer(Protocol):
 class Engine(Protocol):
     """Anything that speaks OpenAI's or Anthropic's HTTP dialect."""
 
-    async def call(self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None) -> EngineAnswer:
+    async def call(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None, streamed: bool = False
+    ) -> EngineAnswer:
         """Post `body` to `endpoint` ("/v1/chat/completions"), with `headers` of the client's beside its own.
 
         :raises Unavailable: no connection, or no first byte in time

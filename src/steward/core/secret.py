@@ -52,3 +52,12 @@ def resolve(reference: str) -> Secret:
         except OSError as error:
             raise InputError(f"secret file:{rest}: {error.strerror}; expected a readable file") from error
     raise InputError("a secret must be a reference, env:NAME or file:PATH, never the value itself")
+
+
+def resolve_value(text: str) -> Secret:
+    """The secret behind a reference, or the text itself where it is none.
+
+    >>> resolve_value("plain").reveal()
+    'plain'
+    """
+    return resolve(text) if text.startswith(("env:", "file:")) else Secret(text)

@@ -6,7 +6,9 @@ import msgspec
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Of one upstream call, each apart: connecting, first byte, between chunks, the whole."""
+    """Of one upstream call, each apart: connecting, the first byte of a stream, between two chunks of it, and an answer
+    that is not streamed, from request to end.
+    """
 
     connect_s: float = 5.0
     first_byte_s: float = 120.0

@@ -20,6 +20,11 @@ from steward.gateway.routing import Route, Shadow, Target
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
+HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+RESERVED_HEADERS: Final = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding", "upgrade", "te"}
+)
+
 HEALTH: Final = HealthPlan()  # the records own their defaults
 UPSTREAM: Final = Timeouts()
 CLIENT: Final = ClientTimeouts()
@@ -63,10 +68,14 @@ class GatewayConfig(Section):
         UPSTREAM.connect_s, gt=0, description="how long connecting to an upstream may take"
     )
     first_byte_timeout_s: float = Field(
-        UPSTREAM.first_byte_s, gt=0, description="how long an upstream may take to begin its answer"
+        UPSTREAM.first_byte_s, gt=0, description="how long an upstream may take to begin a stream"
     )
     idle_timeout_s: float = Field(UPSTREAM.idle_s, gt=0, description="how long an upstream's stream may pause")
-    total_timeout_s: float = Field(UPSTREAM.total_s, gt=0, description="of one upstream call, the SDKs' default")
+    total_timeout_s: float = Field(
+        UPSTREAM.total_s,
+        gt=0,
+        description="how long an answer that is not streamed may take; streams have no limit",
+    )
     receive_timeout_s: float = Field(
         CLIENT.receive_s,
         gt=0,
@@ -129,8 +138,8 @@ class PriceConfig(Section):
 
 TAKES: Final = {  # what only some back ends take
     "embedded": frozenset({"path", "context", "slots", "threads", "embeddings"}),
-    "openai": frozenset({"url", "key", "upstream_model", "speaks"}),
-    "anthropic": frozenset({"url", "key", "upstream_model"}),
+    "openai": frozenset({"url", "key", "headers", "upstream_model", "speaks"}),
+    "anthropic": frozenset({"url", "key", "headers", "upstream_model"}),
 }
 
 
@@ -142,8 +151,15 @@ class ModelConfig(Section):
         description="a GGUF file served here, or a server's URL"
     )
     path: str | None = Field(None, description="embedded: the GGUF file; the starter model by default")
-    url: Url | None = Field(None, description="openai: the server's base URL; anthropic: Anthropic's own by default")
+    url: Url | None = Field(
+        None,
+        description="openai: the server's base URL, as OpenAI's SDK takes it; anthropic: Anthropic's own by default",
+    )
     key: SecretReference | None = Field(None, description="openai, anthropic: env:NAME or file:PATH")
+    headers: dict[HeaderName, str] = Field(
+        default={},
+        description="openai, anthropic: sent with every request; a value may be env:NAME or file:PATH",
+    )
     upstream_model: str | None = Field(None, description="openai, anthropic: the model's name there")
     speaks: list[Literal["responses", "messages"]] = Field(
         default=[],
@@ -175,6 +191,11 @@ class ModelConfig(Section):
                 raise ValueError(
                     f"{name} is for backend: {fitting}; a model with backend: {self.backend} does not take it"
                 )
+        for name, value in self.headers.items():
+            if name in RESERVED_HEADERS:
+                raise ValueError(f"headers: {name} is set by the gateway; leave it out")
+            if not value.isprintable():
+                raise ValueError(f"headers: the value of {name} has a line end or another control character")
         return self
 
 

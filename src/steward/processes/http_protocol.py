@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, cast
@@ -78,6 +79,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
             return
+        if not self._in_body and b"pgrade" in data:
+            data = decline_upgrade(data)
         self._arriving = len(data)
         super().data_received(data)
         if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
@@ -242,6 +245,22 @@ class AnswerCycle(RequestResponseCycle):
             if not self.keep_alive:
                 self.transport.close()
             self.on_response()
+
+
+_UPGRADE: Final = re.compile(rb"^upgrade[ \t]*:[ \t]*h2c", re.IGNORECASE | re.MULTILINE)
+
+
+def decline_upgrade(data: bytes) -> bytes:
+    """The head of a request without its offer to go on in HTTP/2 (RFC 7540, section 3.2), which a server may ignore.
+
+    The parser would take the body of such a request for the other protocol. Java's HttpClient and `curl --http2` offer
+    it with every first request.
+
+    >>> decline_upgrade(b"GET / HTTP/1.1\\r\\nUpgrade: h2c\\r\\n\\r\\n")
+    b'GET / HTTP/1.1\\r\\nx-declined-upgrade: h2c\\r\\n\\r\\n'
+    """
+    head, end, body = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"x-declined-upgrade: h2c", head) + end + body
 
 
 def make_protocol(timeouts: ClientTimeouts, refused: Callable[[Refused], None]) -> type[GuardedHttpProtocol]:

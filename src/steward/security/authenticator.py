@@ -1,4 +1,4 @@
-"""Who sends a request to the gateway, by its key: `Authorization: Bearer` or `x-api-key`."""
+"""Who sends a request to the gateway, by its key: `Authorization: Bearer`, `x-api-key` or `api-key`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ class KeyAuthenticator:
 
     def authenticate(self, headers: Mapping[str, str]) -> Caller:
         """:raises Refused: 401; the message never repeats the key"""
-        scheme, _, text = headers.get("authorization", "").partition(" ")
-        key = text.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+        key = find_key_text(headers)
         record = self._find_key(key) if key else None
         if record is None:
             message = (
@@ -41,6 +40,26 @@ class KeyAuthenticator:
         caller = make_caller(record)
         self._callers[record.id] = (record, caller)
         return caller
+
+
+def find_key_text(headers: Mapping[str, str]) -> str:
+    """The key that a request carries, in any of the headers in which clients send it; empty where there is none.
+
+    :raises Refused: 401, two headers with different keys
+    """
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    key = text.strip() if scheme.lower() == "bearer" else ""
+    for name in ("x-api-key", "api-key"):  # Anthropic's SDK, Azure's
+        if other := headers.get(name, "").strip():
+            if key and other != key:
+                raise Refused(
+                    "Different API keys in 'authorization', 'x-api-key' and 'api-key'; send one, or the same in all.",
+                    status=401,
+                    type="invalid_request_error",
+                    code="invalid_api_key",
+                )
+            key = other
+    return key
 
 
 def make_caller(record: KeyRecord) -> Caller:

@@ -101,7 +101,7 @@ async def opened_engine(
     with scratch() as folder:
         server = serve(path, folder / "engine.sock", path.stem, context, min(concurrency, _SLOTS), embedded_threads())
         begin(server)
-        engine = HttpEngine("http://engine/v1", socket_path=str(folder / "engine.sock"), timeouts=timeouts)
+        engine = HttpEngine("http://engine", socket_path=str(folder / "engine.sock"), timeouts=timeouts)
         try:
             yield engine
         finally:

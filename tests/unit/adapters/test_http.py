@@ -23,7 +23,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def answered(serve: Serve, timeouts: Timeouts, reads_every_s: float = 0.0) -> list[bytes]:
+def answered(serve: Serve, timeouts: Timeouts, reads_every_s: float = 0.0, streamed: bool = True) -> list[bytes]:
     """The pieces of one answer from a server that behaves like `serve`."""
 
     async def go() -> list[bytes]:
@@ -40,7 +40,7 @@ def answered(serve: Serve, timeouts: Timeouts, reads_every_s: float = 0.0) -> li
         engine = HttpEngine(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", timeouts=timeouts)
         pieces = []
         try:
-            answer = await engine.call("/v1/chat/completions", b"{}")
+            answer = await engine.call("/v1/chat/completions", b"{}", streamed=streamed)
             while piece := await answer.piece():
                 pieces.append(piece)
                 await asyncio.sleep(reads_every_s)
@@ -84,17 +84,17 @@ async def late_but_steady(reader: asyncio.StreamReader, writer: asyncio.StreamWr
 
 
 @pytest.mark.parametrize(
-    ("serve", "timeouts", "says"),
+    ("serve", "streamed", "timeouts", "says"),
     [
-        (silent, Timeouts(5, 0.2, 5, 5), "did not begin to answer in time"),
-        (head_only, Timeouts(5, 0.3, 5, 5), "no first byte of its answer within 0.3 s"),
-        (one_piece, Timeouts(5, 5, 0.2, 5), r"no next byte of its answer within 0.2 s"),
-        (dripping, Timeouts(5, 5, 5, 0.3), "its answer did not end in time"),
+        (silent, True, Timeouts(5, 0.2, 5, 5), "did not begin to answer in time"),
+        (head_only, True, Timeouts(5, 0.3, 5, 5), "no first byte of its answer within 0.3 s"),
+        (one_piece, True, Timeouts(5, 5, 0.2, 5), r"no next byte of its answer within 0.2 s"),
+        (dripping, False, Timeouts(5, 5, 5, 0.3), "its answer did not end in time"),
     ],
 )
-def test_each_timeout_is_its_own(serve: Serve, timeouts: Timeouts, says: str) -> None:
+def test_each_timeout_is_its_own(serve: Serve, streamed: bool, timeouts: Timeouts, says: str) -> None:
     with pytest.raises(TimedOut, match=says):
-        answered(serve, timeouts)
+        answered(serve, timeouts, streamed=streamed)
 
 
 def test_a_first_byte_may_take_longer_than_the_pause_between_chunks() -> None:

@@ -67,7 +67,9 @@ class Checkpoint:
     async def likeliest(self, context: Sequence[int]) -> Likely:
         return await self._apart(self._likeliest, list(context))
 
-    async def call(self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None) -> CheckpointAnswer:
+    async def call(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None, streamed: bool = False
+    ) -> CheckpointAnswer:
         """`/v1/chat/completions`, not streamed; another endpoint or parameter is refused as a server would."""
         request = msgspec.json.decode(body)
         strange = sorted(set(request) - _TAKEN)

@@ -114,7 +114,7 @@ class EmbeddedScorer:
         socket_path = folder / "engine.sock"
         self._server = serve(model, socket_path, model.stem, context, 1, threads)
         begin(self._server)
-        self._http = HttpEngine("http://engine/v1", socket_path=str(socket_path))
+        self._http = HttpEngine("http://engine", socket_path=str(socket_path))
 
     async def encode(self, text: str) -> list[int]:
         body = {"content": text, "add_special": False, "parse_special": False}

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiohappyeyeballs
 
+from steward.adapters.engines.address import parse_address
 from steward.adapters.engines.http_answer import HttpAnswer
 from steward.adapters.engines.http_connection import UpstreamConnection
 from steward.core.errors import TimedOut, Unavailable, find_exhausted
@@ -29,9 +30,10 @@ RACE_S: Final = 0.25  # before the next address is tried beside the first (RFC 8
 
 
 class HttpEngine:
-    """`url` is the server's base, ending in /v1; `socket_path` reaches it through a Unix socket instead of TCP.
+    """`url` is the server's base; `socket_path` reaches it through a Unix socket instead of TCP.
 
-    `anthropic`: the key and the version go where Anthropic's API looks for them.
+    `anthropic`: the key and the version go where Anthropic's API looks for them. `headers` (names in lower case) go
+    with every request, in the place of those that would be sent otherwise.
     """
 
     def __init__(
@@ -41,9 +43,10 @@ class HttpEngine:
         socket_path: str | None = None,
         timeouts: Timeouts | None = None,
         anthropic: bool = False,
+        headers: Mapping[str, Secret] | None = None,
     ) -> None:
         place = urlsplit(url)
-        self._path = place.path.rstrip("/").removesuffix("/v1")
+        self._address = parse_address(url, anthropic)
         self._name = place.hostname or "localhost"
         self._tls = place.scheme == "https"
         self._port = place.port or (443 if self._tls else 80)
@@ -65,13 +68,18 @@ class HttpEngine:
             lines.append(f"authorization: Basic {base64.b64encode(said.encode()).decode()}")
         if not self.keeps:
             lines.append("connection: close")
+        for name, value in (headers or {}).items():
+            lines = [line for line in lines if not line.startswith(f"{name}:")]
+            lines.append(f"{name}: {value.reveal()}")
         self._lines = lines
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def call(self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None) -> HttpAnswer:
-        return await self._call("POST", endpoint, body, headers or {})
+    async def call(
+        self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None, streamed: bool = False
+    ) -> HttpAnswer:
+        return await self._call("POST", endpoint, body, headers or {}, streamed)
 
     async def alive(self) -> bool:
         """Whether the server answers its list of models with 200."""
@@ -92,22 +100,26 @@ class HttpEngine:
 
     # -- one request -------------------------------------------------------------------------------
 
-    async def _call(self, method: str, endpoint: str, body: bytes, headers: Mapping[str, str]) -> HttpAnswer:
+    async def _call(
+        self, method: str, endpoint: str, body: bytes, headers: Mapping[str, str], streamed: bool = False
+    ) -> HttpAnswer:
         """:raises Unavailable: no connection, or it broke :raises TimedOut: no connection, or no first byte in time"""
         head = self._head(method, endpoint, len(body), headers)
         started = asyncio.get_running_loop().time()
         connection = self._take() or await self._connect()
         used = connection.used
-        answer = await self._ask(connection, head, body, started)
+        answer = await self._ask(connection, head, body, started, streamed)
         stale = used and not answer.has_bytes and not isinstance(answer.problem, TimedOut)
         if answer.problem is not None and stale:  # the server had just closed it
-            answer = await self._ask(await self._connect(), head, body, started)
+            answer = await self._ask(await self._connect(), head, body, started, streamed)
         if answer.problem is not None:
             raise answer.problem
         return answer
 
-    async def _ask(self, connection: UpstreamConnection, head: bytes, body: bytes, started: float) -> HttpAnswer:
-        answer = HttpAnswer(connection, self._timeouts, started)
+    async def _ask(
+        self, connection: UpstreamConnection, head: bytes, body: bytes, started: float, streamed: bool
+    ) -> HttpAnswer:
+        answer = HttpAnswer(connection, self._timeouts, started, streamed)
         connection.begin(answer, head, body)
         try:
             await answer.head()
@@ -119,7 +131,7 @@ class HttpEngine:
         return answer
 
     def _head(self, method: str, endpoint: str, length: int, headers: Mapping[str, str]) -> bytes:
-        lines = [f"{method} {self._path}{endpoint} HTTP/1.1", *self._lines]
+        lines = [f"{method} {self._address.target(endpoint)} HTTP/1.1", *self._lines]
         for name, value in headers.items():
             if "\r" in value or "\n" in value:
                 raise ValueError(f"a line end in the header {name}")

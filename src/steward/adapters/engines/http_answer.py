@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -35,6 +36,7 @@ class HttpAnswer:
         "_due",
         "_ends",
         "_first_due",
+        "_first_s",
         "_latest",
         "_limits",
         "_listener",
@@ -51,15 +53,19 @@ class HttpAnswer:
         "took_body",
     )
 
-    def __init__(self, connection: AnswerSource, limits: Timeouts, started: float) -> None:
+    def __init__(self, connection: AnswerSource, limits: Timeouts, started: float, streamed: bool = False) -> None:
+        """A stream ends on idleness and not on length; a whole answer begins when it is complete, so it may take as
+        long to begin as it may take altogether.
+        """
         self.status = 0
         self.headers: Mapping[str, str] = {}
         self.problem: Unavailable | None = None
         self.has_bytes = False  # whether a byte of it has arrived
         self.took_body = False  # since the connection last looked
         self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
-        self._ends = started + limits.total_s
-        self._first_due, self._what = started + limits.first_byte_s, "first"
+        self._ends = math.inf if streamed else started + limits.total_s
+        self._first_s = limits.first_byte_s if streamed else limits.total_s
+        self._first_due, self._what = started + self._first_s, "first"
         self._pieces: list[bytes] = []
         self._bytes = 0
         self._over = self._paused = False
@@ -198,7 +204,7 @@ class HttpAnswer:
         elif not self.status:
             self.problem = TimedOut("it did not begin to answer in time")
         else:
-            limit_s = self._limits.first_byte_s if self._what == "first" else self._limits.idle_s
+            limit_s = self._first_s if self._what == "first" else self._limits.idle_s
             self.problem = TimedOut(f"it sent no {self._what} byte of its answer within {limit_s:.3g} s")
 
     async def _wait(self, due: float) -> None:

@@ -49,7 +49,7 @@ def call(models: Mapping[str, ModelEntry]) -> Handler:
         status: int | None = None
         problem: str | None = None
         try:
-            upstream = await entry.engine.call(outgoing.endpoint, outgoing.body, headers)
+            upstream = await entry.engine.call(outgoing.endpoint, outgoing.body, headers, exchange.streamed)
             status = upstream.status
             if not 200 <= status < 300 and not 400 <= status < 600:  # a redirect may lead anywhere, with the content
                 upstream.close()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from steward.adapters.engines.http import HttpEngine
 from steward.core.errors import InputError
-from steward.core.secret import resolve
+from steward.core.secret import resolve, resolve_value
 from steward.core.timeouts import Timeouts
 from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.workflows.serve.plan import ModelPlan, ServePlan
@@ -30,16 +30,20 @@ def find_same_engine(
 ) -> HttpEngine | None:
     if before is None or before.timeouts != timeouts:
         return None
-    same = (model.backend, model.url, model.socket, model.key, model.key_mark)
-    for old in before.models:
-        if old.name == model.name and (old.backend, old.url, old.socket, old.key, old.key_mark) == same:
-            return running[old.name]
-    return None
+    same = _connection(model)
+    found = (old.name for old in before.models if old.name == model.name and _connection(old) == same)
+    return next((running[name] for name in found), None)
+
+
+def _connection(model: ModelPlan) -> tuple[object, ...]:
+    """All that an engine's connections depend on."""
+    return (model.backend, model.url, model.socket, model.key, model.key_mark, model.headers)
 
 
 def make_engine(model: ModelPlan, timeouts: Timeouts) -> HttpEngine:
     key = resolve(model.key) if model.key else None
-    return HttpEngine(model.url, key, model.socket, timeouts, anthropic=model.backend == "anthropic")
+    headers = {name: resolve_value(value) for name, value in model.headers.items()}
+    return HttpEngine(model.url, key, model.socket, timeouts, model.backend == "anthropic", headers)
 
 
 async def check_models(plan: ServePlan) -> dict[str, bool]:

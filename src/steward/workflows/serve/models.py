@@ -7,13 +7,14 @@ import hmac
 import json
 import os
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
+from steward.adapters.engines.address import endpoint_url
 from steward.core.errors import InputError, Unavailable
-from steward.core.secret import Secret, resolve
+from steward.core.secret import Secret, resolve, resolve_value
 from steward.gateway.config import ModelConfig, RouteConfig
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.pricing.table import find_prices, find_provider
@@ -55,13 +56,16 @@ def find_models_behind_prompts(routes: Iterable[RouteConfig]) -> frozenset[str]:
 def _plan_upstream(item: ModelConfig, root: Callable[[], bytes]) -> ModelPlan:
     """:raises InputError: the key's reference leads nowhere"""
     key = str(item.key) if item.key else None
+    secrets = [resolve(key)] if key else []
+    secrets += [resolve_value(value) for value in item.headers.values()]
     return ModelPlan(
         name=item.name,
         backend=item.backend,
         url=str(item.url or ANTHROPIC_URL),
         speaks=tuple(item.speaks),
         key=key,
-        key_mark=_digest_secret(root(), resolve(key)) if key else None,
+        key_mark=_digest_secrets(root(), secrets) if secrets else None,
+        headers=item.headers,
         upstream_model=item.upstream_model or item.name,
         prices=item.price.prices() if item.price else _list_prices(item),
     )
@@ -82,7 +86,7 @@ def _plan_embedded(name: str, item: ModelConfig, home: Path) -> ModelPlan:
     return ModelPlan(
         name=name,
         backend="embedded",
-        url="http://engine/v1",
+        url="http://engine",
         prices=item.price.prices() if item.price else None,
         path=str(file),
         socket=str(home / "run" / f"engine-{_engine_digest(name, file, item.context, item.slots, threads)}.sock"),
@@ -101,10 +105,10 @@ def _engine_digest(*parts: object) -> str:
     return hashlib.sha256(repr([*map(str, parts), stamps]).encode()).hexdigest()[:10]
 
 
-def _digest_secret(root: bytes, secret: Secret) -> str:
+def _digest_secrets(root: bytes, secrets: Sequence[Secret]) -> str:
     """A keyed digest: tells a rotated secret from the old one, and nothing else."""
     key = derive(root, "secret marks")
-    return hmac.new(key, secret.reveal().encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.new(key, msgspec.json.encode([one.reveal() for one in secrets]), hashlib.sha256).hexdigest()[:16]
 
 
 def fetch_model_names(url: str) -> list[str]:
@@ -112,7 +116,7 @@ def fetch_model_names(url: str) -> list[str]:
 
     :raises Unavailable: no connection, or no list
     """
-    address = url.rstrip("/").removesuffix("/v1") + "/v1/models"
+    address = endpoint_url(url, "/v1/models")
     try:
         with urllib.request.urlopen(address, timeout=5) as response:
             names = [str(item["id"]) for item in json.load(response)["data"]]

@@ -33,6 +33,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None  # a reference
     direct: bool = True  # clients may ask for it by its own name
     key_mark: str | None = None  # changes when the secret behind the reference does
+    headers: dict[str, str] = {}  # values or references
     prices: Prices | None = None
     context: int = 0  # embedded only, as the three that follow: tokens per slot
     slots: int = 0

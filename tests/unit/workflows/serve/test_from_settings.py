@@ -104,6 +104,8 @@ def other_value(path: str, annotation: Any, now: Any) -> Any:
         return next(value for value in literals if value != now)
     if any(get_origin(kind) is list for kind in kinds):
         return ["big"]  # a model's name
+    if path.endswith(".headers"):
+        return {"x-other": "other"}
     if bool in kinds:
         return not now
     if int in kinds:

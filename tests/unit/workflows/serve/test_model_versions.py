@@ -20,7 +20,7 @@ def test_an_embedded_model_is_named_by_its_files_digest(tmp_path: Path) -> None:
     embedded = ModelPlan(
         name="m",
         backend="embedded",
-        url="http://engine/v1",
+        url="http://engine",
         upstream_model="m",
         path=str(tmp_path / "m.gguf"),
         socket=str(tmp_path / "engine-1.sock"),

@@ -1,0 +1,28 @@
+"""C1: an offer of HTTP/2 over an upgrade is declined, and the request answered (Java's HttpClient, `curl --http2`)."""
+
+import pytest
+
+from steward.processes.http_protocol import decline_upgrade
+
+JDK = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nContent-Length: 2\r\nHost: a\r\n"
+    b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\n\r\n{}"
+)
+
+
+def test_the_offer_is_taken_out_and_the_body_stays() -> None:
+    declined = decline_upgrade(JDK)
+    assert b"\r\nUpgrade:" not in declined and declined.endswith(b"\r\n\r\n{}") and b"Content-Length: 2" in declined
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: 14\r\n\r\n\nUpgrade: h2c\r\n",
+        b"GET / HTTP/1.1\r\nX-Upgrade: h2c\r\n\r\n",
+        b"GET /?Upgrade: h2c HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_nothing_else_is_touched(data: bytes) -> None:
+    assert decline_upgrade(data) == data

@@ -1,0 +1,114 @@
+"""C6 and C21: providers' base URLs as they document them, headers of upstreams, keys in any usual header."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from steward.adapters.engines.address import endpoint_url, parse_address
+from steward.adapters.engines.http import HttpEngine
+from steward.core.errors import Refused
+from steward.core.secret import Secret
+from steward.gateway.config import ModelConfig
+from steward.security.authenticator import find_key_text
+from steward.settings import Settings
+from steward.workflows.serve.engines import make_engine
+from steward.workflows.serve.models import plan_models
+
+CHAT = "/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("base", "target"),
+    [  # as each provider's documentation gives `base_url` for OpenAI's SDK, and the path that it documents
+        ("https://api.openai.com/v1", "/v1/chat/completions"),
+        ("https://generativelanguage.googleapis.com/v1beta/openai/", "/v1beta/openai/chat/completions"),
+        ("https://open.bigmodel.cn/api/paas/v4", "/api/paas/v4/chat/completions"),
+        ("https://api.groq.com/openai/v1", "/openai/v1/chat/completions"),
+        ("https://ark.cn-beijing.volces.com/api/v3", "/api/v3/chat/completions"),
+        ("https://openrouter.ai/api/v1", "/api/v1/chat/completions"),
+        ("https://a.openai.azure.com/openai/v1/", "/openai/v1/chat/completions"),
+        (
+            "https://a.openai.azure.com/openai/deployments/d?api-version=2024-10-21",
+            "/openai/deployments/d/chat/completions?api-version=2024-10-21",
+        ),
+        ("http://127.0.0.1:8000", "/v1/chat/completions"),
+        ("http://127.0.0.1:8000/", "/v1/chat/completions"),
+    ],
+)
+def test_c6_a_base_is_taken_as_it_stands(base: str, target: str) -> None:
+    assert parse_address(base).target(CHAT) == target
+
+
+@pytest.mark.parametrize(
+    ("base", "target"),
+    [
+        ("https://api.anthropic.com", "/v1/messages"),
+        ("https://api.anthropic.com/v1", "/v1/messages"),
+        ("https://api.deepseek.com/anthropic", "/anthropic/v1/messages"),
+    ],
+)
+def test_c6_anthropic_s_bases_end_before_the_version(base: str, target: str) -> None:
+    assert parse_address(base, anthropic=True).target("/v1/messages") == target
+
+
+def test_c6_the_list_of_models_is_beside_them() -> None:
+    assert endpoint_url("https://u:p@a.example/api/v4", "/v1/models") == "https://a.example/api/v4/models"
+
+
+def head_of(engine: HttpEngine) -> str:
+    return engine._head("POST", CHAT, 2, {}).decode()
+
+
+def test_c21_headers_of_an_upstream_go_with_every_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_KEY", "sk-azure")
+    model = ModelConfig(
+        name="m",
+        backend="openai",
+        url="https://a.openai.azure.com/openai/v1",
+        headers={"api-key": "env:AZURE_KEY", "http-referer": "https://shop.example"},
+    )
+    plan = plan_models(Settings(models=[model]), tmp_path, None)[0]
+    assert "sk-azure" not in repr(plan)
+    head = head_of(make_engine(plan, None))  # type: ignore[arg-type]
+    assert "\r\napi-key: sk-azure\r\n" in head and "\r\nhttp-referer: https://shop.example\r\n" in head
+    monkeypatch.setenv("AZURE_KEY", "sk-rotated")
+    assert plan_models(Settings(models=[model]), tmp_path, None)[0].key_mark != plan.key_mark
+
+
+def test_c21_a_header_of_one_s_own_replaces_the_key_s() -> None:
+    engine = HttpEngine("http://127.0.0.1:9", Secret("one"), headers={"authorization": Secret("Token two")})
+    assert "authorization: Token two" in head_of(engine) and "Bearer" not in head_of(engine)
+
+
+@pytest.mark.parametrize("headers", [{"host": "x"}, {"content-length": "1"}, {"X-Upper": "a"}, {"a": "b\r\nc: d"}])
+def test_c21_headers_that_would_break_requests_are_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        ModelConfig(name="m", backend="openai", url="http://127.0.0.1:9", headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "key"),
+    [
+        ({"authorization": "Bearer k"}, "k"),
+        ({"authorization": "bearer  k "}, "k"),
+        ({"x-api-key": "k"}, "k"),
+        ({"api-key": "k"}, "k"),
+        ({"authorization": "Bearer k", "x-api-key": "k", "api-key": "k"}, "k"),
+        ({"authorization": "Basic abc", "x-api-key": "k"}, "k"),
+        ({"authorization": "Bearer ", "api-key": "k"}, "k"),
+        ({}, ""),
+        ({"authorization": "Basic abc"}, ""),
+    ],
+)
+def test_c21_a_key_is_found_where_clients_send_it(headers: dict[str, str], key: str) -> None:
+    assert find_key_text(headers) == key
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "api-key"])
+def test_c21_two_different_keys_are_no_key(name: str) -> None:
+    with pytest.raises(Refused, match="Different API keys") as error:
+        find_key_text({"authorization": "Bearer one", name: "two"})
+    assert error.value.status == 401 and "one" not in str(error.value).replace("send one", "")
