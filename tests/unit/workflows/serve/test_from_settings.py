@@ -61,7 +61,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
 }
-OF_SERVERS, OF_FILES = {"url", "key", "upstream_model", "speaks"}, {"path", "context", "slots", "threads"}
+OF_SERVERS, OF_FILES = {"url", "key", "headers", "upstream_model", "speaks"}, {"path", "context", "slots", "threads"}
 NOT_THERE = {  # what this variant of a section does not take
     *(f"models.0.{name}" for name in OF_SERVERS),
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
