@@ -17,7 +17,7 @@ from steward.loadtest.page_format import (
 from steward.loadtest.search import FindMax, Trial
 from steward.loadtest.slo import TermResult
 from steward.loadtest.sweep import Sweep, SweepPoint
-from steward.web.charts import ChartPoint, scatter_chart
+from steward.web.charts import ChartPoint, ChartSeries, line_chart, scatter_chart
 from steward.web.page import card, figures, report_page, table
 
 ANSWER_STYLES: Final = {"holds": "a", "fails": "d", "unclear": "b"}
@@ -34,14 +34,16 @@ def render_sweep(found: Sweep) -> str:
 
     charts = [
         _chart_latency_of_throughput(found.points, unit),
-        _chart_of_load(found.points, f"Answers per second, by {what}", {"answers": lambda point: point.answered_rate}),
+        _chart_of_load(
+            found.points, f"Answers per second, by {what}", {"answers": lambda point: point.answered_rate}, what
+        ),
         _chart_of_load(
             found.points, f"Time to first token, {unit.name}, by {what}",
-            {"p50": latency("ttft_p50_ms"), "p95": latency("ttft_p95_ms")},
+            {"p50": latency("ttft_p50_ms"), "p95": latency("ttft_p95_ms")}, what,
         ),
         _chart_of_load(
             found.points, f"Time per output token, {unit.name}, by {what}",
-            {"p50": latency("tpot_p50_ms"), "p95": latency("tpot_p95_ms")},
+            {"p50": latency("tpot_p50_ms"), "p95": latency("tpot_p95_ms")}, what,
         ),
     ]  # fmt: skip
     columns = (
@@ -91,17 +93,15 @@ def _chart_latency_of_throughput(points: Sequence[SweepPoint], unit: TimeUnit) -
 
 
 def _chart_of_load(
-    points: Sequence[SweepPoint], title: str, series: dict[str, Callable[[SweepPoint], float | None]]
+    points: Sequence[SweepPoint], title: str, series: dict[str, Callable[[SweepPoint], float | None]], what: str
 ) -> str:
-    """One or more values of each step, at its load."""
-    spots = [
-        ChartPoint(f"{point.describe_load()}, {name}", point.load, value, value, value, style)
+    """One or more values of each step, at its load on a numeric axis."""
+    lines = [
+        ChartSeries(name, tuple(read(point) for point in points), style)
         for (name, read), style in zip(series.items(), ("a", "b"), strict=False)
-        for point in points
-        if (value := read(point)) is not None
     ]
-    legend = [(name, style) for name, style in zip(series, ("a", "b"), strict=False)]
-    return scatter_chart(title, spots, format_number, format_number, legend=legend)
+    loads = [point.load for point in points]
+    return line_chart(title, [f"{load:.4g}" for load in loads], lines, format_number, at=loads, head=what)
 
 
 def render_find_max(found: FindMax) -> str:

@@ -106,7 +106,7 @@ def test_what_can_be_run_comes_back_as_it_is():
     for fine in (
         config(requests=5, duration_s=None), config(arrival=Arrival(kind="trace"), duration_s=None),
         config(processes=3), config(arrival=Arrival(kind="concurrency", concurrency=3), processes=3), config(turns=2),
-        config(arrival=Arrival(kind="ramp", rate=1.0)), config(arrival=Arrival(kind="burst"), requests=3),
+        config(arrival=Arrival(kind="ramp", rate=1.0)), config(arrival=Arrival(kind="burst"), requests=3), config(endpoint="embeddings"),
     ):  # fmt: skip
         assert check_config(fine) is fine
     for wrong in ({"processes": 0}, {"turns": 0}):

@@ -34,5 +34,6 @@ def test_numbers_have_sensible_digits(value, number, rate):
 
 
 def test_the_rest():
-    assert format_percent(0.0512) == "5.12 %" and format_clock(3675) == "61:15"
+    assert format_percent(0.0512) == "5.12 %" and format_clock(3719) == "61:59"
+    assert format_count(1200, "answer") == "1,200 answers" and format_count(1, "answer") == "1 answer"
     assert [format_count(number, "process", "processes") for number in (1, 2)] == ["1 process", "2 processes"]

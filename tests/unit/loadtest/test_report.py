@@ -24,6 +24,8 @@ def test_l4_the_title_says_of_how_many():
     assert describe_result(GOOD, TimeUnit()) == (
         "95 % of 42 answers had their first token within 48.9 ms at 5.013 requests per second"
     )
+    enough = changed(ttft_ms=msgspec.structs.replace(TTFT, n=20))
+    assert describe_result(enough, TimeUnit()).startswith("95 % of 20 answers")
     few = changed(ttft_ms=msgspec.structs.replace(TTFT, n=19))
     assert describe_result(few, TimeUnit()) == "19 answers: first token within 70 ms at 5.013 requests per second"
     one = changed(ttft_ms=msgspec.structs.replace(TTFT, n=1), requested_concurrency=1)

@@ -99,6 +99,12 @@ def test_embeddings():
     assert found.cause == "ok" and found.usage.prompt_tokens == 3
 
 
+def test_a_stream_of_another_status_than_2xx_is_a_failure_with_its_words():
+    head = HEAD.replace(b"200 OK", b"503 Busy")
+    found = read([head, chunk(b'{"error":{"message":"busy"}}'), b"0\r\n\r\n"])
+    assert (found.cause, found.status, found.error_text, found.text_times) == ("http", 503, "busy", [])
+
+
 def test_a_body_that_looks_like_a_chunk_but_has_a_length():
     found = read([b"HTTP/1.1 500 Oops\r\ncontent-length: 9\r\n\r\n", b"4\r\noops\r\n"])
     assert found.cause == "http" and found.error_text == "4 oops"

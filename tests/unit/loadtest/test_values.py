@@ -48,6 +48,8 @@ def test_l1_tpot_counts_the_tokens_after_those_of_the_first_event():
 def test_l1_an_answer_that_arrives_at_once_has_an_unknown_tpot():
     assert list(has_unknown_value(ALL, "tpot")) == [False, False, True, False, False]
     assert not has_unknown_value(ALL, "ttft").any()
+    two = (2.0, 0.0, 0.5, 0.5, 2, 0, OK)  # two tokens at once are the fewest that hide something
+    assert list(has_unknown_value(rows(two, SINGLE), "tps")) == [True, False]
     (term,) = judge(rows(*[AT_ONCE] * 300), parse_objective("tpot_p95<50ms"))
     assert (term.answer, term.n, term.unknown) == ("unclear", 0, 300)
 
