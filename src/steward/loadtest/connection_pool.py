@@ -21,7 +21,7 @@ _AT_ONCE: Final = 64  # connections that are opened at the same time before the 
 _SPARE_AT_ONCE: Final = 4  # and during the run, beside those that requests wait for
 
 
-class ConnectionPool:
+class ClientConnectionPool:
     """`on_done` and `defer` are handed to every connection; see `ClientConnection`."""
 
     def __init__(

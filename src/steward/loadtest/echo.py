@@ -1,7 +1,7 @@
-"""A server of known timing: first token after so long, then a token every so often, in so many slots at most.
+"""A server of known timing: the first token after a fixed time, then one every fixed gap, in a fixed number of slots.
 
-What a client says of it can be held against the truth. It keeps how late its own writes were, so that its lateness
-is not taken for the client's.
+What a client measures can be compared with the truth. The server records how late its own writes were, so that its
+lateness does not count as the client's.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _START: Final = b'data: {"id":"echo","object":"chat.completion.chunk","created":
 
 
 class EchoTiming(msgspec.Struct, frozen=True, kw_only=True):
-    """What the server does. A request takes first_ms + gap_ms * (tokens - 1) of one slot."""
+    """The timing. A request occupies a slot for first_ms + gap_ms * (tokens - 1)."""
 
     first_ms: float = 50.0
     gap_ms: float = 10.0
     tokens: int | None = None  # of every answer; None: what max_tokens asks for
-    slots: int | None = None  # requests at the same time; others wait in line. None: no limit
+    slots: int | None = None  # requests at the same time; others wait in a queue. None: no limit
     per_event: int = 1  # tokens of one event
 
 
-_TOGETHER_S: Final = 1e-4  # what is due in so short a time is written together: one timer for several
+_TOGETHER_S: Final = 1e-4  # writes that are due within this time are made together, with one timer
 
 
 class EchoServer:
-    """All connections of one server; `lateness` holds how late each write was, in whole microseconds."""
+    """The state of one server. `lateness`: how late each write was, in whole microseconds."""
 
     def __init__(self, timing: EchoTiming, loop: asyncio.AbstractEventLoop) -> None:
         self.timing = timing
@@ -47,7 +47,7 @@ class EchoServer:
         self._order = 0
         self._queue: deque[EchoConnection] = deque()
         self._busy = 0
-        self._alarm = Timer(loop, self._write_due)
+        self._timer = Timer(loop, self._write_due)
         self._armed = float("inf")
 
     def accept_request(self, stream: EchoConnection) -> None:
@@ -63,7 +63,7 @@ class EchoServer:
         self._schedule(stream)
 
     def release_slot(self, stream: EchoConnection, at: float) -> None:
-        """Its slot is free; the next in line gets it from the moment at which it was free."""
+        """Free a slot at the time `at`; the next request in the queue gets it from that time on."""
         self._busy -= 1
         while self._queue:
             following = self._queue.popleft()
@@ -76,10 +76,10 @@ class EchoServer:
         heapq.heappush(self._due, (stream.due, self._order, stream))
         if stream.due < self._armed:
             self._armed = stream.due
-            self._alarm.set(stream.due)
+            self._timer.set(stream.due)
 
     def _write_due(self) -> None:
-        """Write what is due, or will be in a tenth of a millisecond."""
+        """Write what is due now or within 0.1 ms."""
         due, gap, lateness = self._due, self.timing.gap_ms / 1000, self.lateness
         now = clock()
         while due and due[0][0] <= now + _TOGETHER_S:
@@ -87,7 +87,7 @@ class EchoServer:
             lateness.append(int((now - at) * 1e6))
             if stream.write_next():
                 self._order += 1
-                heapq.heapreplace(due, (at + gap, self._order, stream))  # one late write does not move the next
+                heapq.heapreplace(due, (at + gap, self._order, stream))  # a late write does not delay the next
             else:
                 heapq.heappop(due)
                 self.release_slot(stream, at)
@@ -96,10 +96,10 @@ class EchoServer:
             del lateness[: _MOST_KEPT // 2]
         self._armed = due[0][0] if due else float("inf")
         if due:
-            self._alarm.set(self._armed)
+            self._timer.set(self._armed)
 
     def take_lateness_ms(self) -> dict[str, float]:
-        """Quantiles of the lateness since the last call."""
+        """Quantiles of the lateness since the last call; empty if nothing was written."""
         found, self.lateness = sorted(self.lateness), []
         if not found:
             return {}
@@ -111,7 +111,7 @@ _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 
 
 class EchoConnection(Receiver):
-    """One connection: reads whole requests, answers one after another."""
+    """One connection: reads complete requests and answers them one after another."""
 
     def __init__(self, echo: EchoServer) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ class EchoConnection(Receiver):
         self._echo.accept_request(self)
 
     def write_next(self) -> bool:
-        """One event; whether more follow. The stamp is made last: what is written after it is written at once."""
+        """Write one event; returns whether more follow. The stamp is made last, right before the write."""
         if not self.alive:
             return False
         number, per_event = self._number, self._echo.timing.per_event
@@ -182,19 +182,19 @@ def make_chunk(data: bytes) -> bytes:
 
 
 def make_stamp(received_at: float, written: float) -> bytes:
-    """When the request came and when this is written, as an event that carries no text."""
+    """When the request arrived and when this is written, as an event without text."""
     return make_chunk(b'data: {"stamp":[%.7f,%.7f]}\n\n' % (received_at, written))
 
 
 @functools.lru_cache(maxsize=65_536)
 def make_event(number: int, tokens: int) -> bytes:
-    """One event that carries `tokens` words."""
+    """One event with `tokens` words."""
     words = " ".join(f"w{number + index}" for index in range(tokens)).encode()
     return make_chunk(_START + b'"delta":{"content":"%b "},"finish_reason":null}]}\n\n' % words)
 
 
 def make_last_events(asked: int, tokens: int) -> bytes:
-    """The events after the last token, and the end."""
+    """The events after the last token, and the end of the body."""
     usage = b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}' % (asked, tokens, asked + tokens)
     stop = _START + b'"delta":{},"finish_reason":"stop"}]}\n\n'
     counted = b'data: {"id":"echo","object":"chat.completion.chunk","choices":[],"usage":%b}\n\n' % usage
@@ -202,7 +202,7 @@ def make_last_events(asked: int, tokens: int) -> bytes:
 
 
 def make_answer(asked: int, tokens: int) -> bytes:
-    """An answer that is not streamed."""
+    """A whole answer, not streamed."""
     words = " ".join(f"w{number}" for number in range(tokens))
     body = msgspec.json.encode(
         {

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from steward.loadtest import arrivals
 from steward.loadtest.config import LoadConfig, request_url
 from steward.loadtest.connection import MAX_BUFFERED, BufferedResponse, ClientConnection
-from steward.loadtest.connection_pool import ConnectionPool
+from steward.loadtest.connection_pool import ClientConnectionPool
 from steward.loadtest.deferred import DeferredWork
 from steward.loadtest.ipc import SenderProgress, SenderTask
 from steward.loadtest.outcomes import CountTokens, OutcomeRecorder
@@ -57,7 +57,7 @@ class Sender:
         self._prompts = PromptSource(config, rows, count=count)
         self._times = arrivals.share_of_run(config, [row.at_s or 0.0 for row in rows], index, of)
         self._deferred = DeferredWork(self._next_send_at, self._make_next)
-        self._pool = ConnectionPool(config, self._on_done, self._deferred.add)
+        self._pool = ClientConnectionPool(config, self._on_done, self._deferred.add)
         self.outcomes = OutcomeRecorder(self._prompts, count, config.warmup_s)
         self._conversing = self._prompts.is_conversation()
         self._closed_loop = config.arrival.kind == "concurrency"

@@ -1,6 +1,6 @@
-"""The server of known timing as a process: `python -m steward.processes.echo '{"first_ms": 50, …}' [PORT [CORES]]`.
+"""The echo server as a process: `python -m steward.processes.echo '{"first_ms": 50, …}' [PORT [CORES]]`.
 
-Prints its port; ends with its standard input. Only on the loopback.
+It prints its port, listens on the loopback only, and ends when its standard input ends.
 """
 
 from __future__ import annotations

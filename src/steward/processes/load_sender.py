@@ -1,7 +1,8 @@
-"""One sending process of a load test: `python -m steward.processes.load_sender`, started by workflows/loadtest.py.
+"""One sending process of a load test: `python -m steward.processes.load_sender`, started by workflows/loadtest/.
 
-Reads lines from standard input (the share, then `go TIME`); its end means stop, and so does the parent's death. Writes
-frames to standard output: four bytes of length, one of kind, the payload.
+It reads lines from standard input: its task as JSON, then `go TIME`, and perhaps `stop REASON`. The end of the input
+means stop, so the process ends when its parent dies. It writes frames to standard output: four bytes of length, one
+byte of kind (r ready, p progress, b records, g gaps, n stats, e error), and the payload.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from steward.loadtest.ipc import SenderProgress, SenderTask
 from steward.loadtest.sender import Sender
 from steward.processes.lifeline import disable_core_dumps
 
-_PART = 1 << 20  # bytes of the book in one frame: the parent need not hold it twice
+_PART = 1 << 20  # bytes of records in one frame, so that the parent need not hold them twice
 
 
 def write(kind: bytes, payload: bytes | memoryview) -> None:
-    """One frame. A parent that is gone ends the process at its next line of input."""
+    """Write one frame. If the parent is gone, the process ends."""
     try:
         for part in (struct.pack(">I", len(payload)) + kind, payload):
             view = memoryview(part)
@@ -35,11 +36,11 @@ def write(kind: bytes, payload: bytes | memoryview) -> None:
         os._exit(1)
 
 
-async def work(share: SenderTask) -> None:
+async def send(task: SenderTask) -> None:
     from steward.adapters.tokenizers import load_counter
 
-    count = load_counter(share.config.tokenizer) if share.config.tokenizer else None
-    sender = Sender(share.config, share.index, share.of, count)
+    count = load_counter(task.config.tokenizer) if task.config.tokenizer else None
+    sender = Sender(task.config, task.index, task.of, count)
     await sender.prepare()
     write(b"r", b"")
     loop = asyncio.get_running_loop()
@@ -47,44 +48,44 @@ async def work(share: SenderTask) -> None:
     if not line.startswith("go "):
         return
     start = float(line[3:])
-    sender.stats.ready_s = start - share.began
+    sender.stats.ready_s = start - task.began
     threading.Thread(target=_watch, args=(loop, sender), daemon=True).start()
-    await sender.run(start, _tell)
+    await sender.run(start, _send_progress)
     rows = sender.outcomes.records.pack()
-    for start_ in range(0, len(rows), _PART):
-        write(b"b", rows[start_ : start_ + _PART])
+    for begin in range(0, len(rows), _PART):
+        write(b"b", rows[begin : begin + _PART])
     write(b"g", memoryview(sender.outcomes.records.gaps).cast("B"))
     write(b"n", msgspec.json.encode(sender.stats))
     await sender.close()
 
 
 def _watch(loop: asyncio.AbstractEventLoop, sender: Sender) -> None:
-    """Waits for the end of the input in a thread that sleeps until then."""
+    """Wait, in a thread of its own, for a line that says stop or for the end of the input."""
     while line := sys.stdin.readline():
         if line.startswith("stop"):
             break
     loop.call_soon_threadsafe(sender.stop, "interrupted" if not line else line[5:].strip() or "stopped")
 
 
-def _tell(progress: SenderProgress) -> None:
+def _send_progress(progress: SenderProgress) -> None:
     write(b"p", msgspec.json.encode(progress))
 
 
 def main() -> None:
     disable_core_dumps()  # a user's prompts pass through here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, through the pipe
-    share = msgspec.json.decode(sys.stdin.readline(), type=SenderTask)
+    task = msgspec.json.decode(sys.stdin.readline(), type=SenderTask)
     try:
         runner: Any = asyncio
         if sys.platform != "win32":
             import uvloop
 
             runner = uvloop
-        runner.run(work(share))
+        runner.run(send(task))
     except StewardError as error:
         write(b"e", msgspec.json.encode([type(error).__name__, str(error), error.exit_code]))
     sys.stdout.flush()
-    os._exit(0)  # the watching thread still reads
+    os._exit(0)  # the watching thread is still reading
 
 
 if __name__ == "__main__":

@@ -64,6 +64,37 @@ def test_bounds_of_lengths(text, fine):
             parse_lengths(text)
 
 
+def test_distributions_reach_both_sides():
+    class Chance:
+        """Stands for random.Random at given places of a distribution."""
+
+        def __init__(self, value):
+            self.value = value
+
+        def lognormvariate(self, mean, deviation):
+            assert mean == 0.0
+            return self.value
+
+        def normalvariate(self, mean, deviation):
+            return self.value
+
+        def expovariate(self, rate):
+            return self.value / rate
+
+    for value, text, tokens in (
+        (2.0, "lognormal:200:0.8", 400), (0.001, "lognormal:200:0.8", 1), (-5.0, "normal:5:9", 1),
+        (7.0, "normal:5:9", 7), (3.0, "exponential:10", 30), (0.01, "exponential:10", 1),
+    ):  # fmt: skip
+        assert draw_length(parse_lengths(text), Chance(value)) == tokens
+    assert parse_lengths("uniform:5:5").a == 5
+
+
+def test_ports():
+    assert request_url("http://h:1", "chat") == "http://h:1/v1/chat/completions"
+    with pytest.raises(InputError, match="expected http://HOST"):
+        request_url("http://h:-1", "chat")
+
+
 def test_l2_an_infinite_rate_is_all_at_once():
     assert make_arrival("poisson", float("inf")) == Arrival(kind="burst")
     assert make_arrival("gamma", 2.0, burstiness=0.5) == Arrival(kind="gamma", rate=2.0, burstiness=0.5)
@@ -106,7 +137,8 @@ def test_what_can_be_run_comes_back_as_it_is():
     for fine in (
         config(requests=5, duration_s=None), config(arrival=Arrival(kind="trace"), duration_s=None),
         config(processes=3), config(arrival=Arrival(kind="concurrency", concurrency=3), processes=3), config(turns=2),
-        config(arrival=Arrival(kind="ramp", rate=1.0)), config(arrival=Arrival(kind="burst"), requests=3), config(endpoint="embeddings"),
+        config(arrival=Arrival(kind="ramp", rate=1.0)), config(arrival=Arrival(kind="burst"), requests=3),
+        config(endpoint="embeddings"),
     ):  # fmt: skip
         assert check_config(fine) is fine
     for wrong in ({"processes": 0}, {"turns": 0}):

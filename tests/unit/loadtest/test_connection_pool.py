@@ -7,11 +7,13 @@ import pytest
 
 from steward.core.errors import Unavailable
 from steward.loadtest.config import LoadConfig
-from steward.loadtest.connection_pool import ConnectionPool
+from steward.loadtest.connection_pool import ClientConnectionPool
 
 
 def pool(port, scheme="http", host="127.0.0.1"):
-    return ConnectionPool(LoadConfig(url=f"{scheme}://{host}:{port}", model="m"), lambda *_: None, lambda job: job())
+    return ClientConnectionPool(
+        LoadConfig(url=f"{scheme}://{host}:{port}", model="m"), lambda *_: None, lambda job: job()
+    )
 
 
 def run(test):
@@ -88,5 +90,5 @@ def test_a_server_that_is_not_there(made, said):
 
 def test_ports_are_those_of_the_scheme():
     https = LoadConfig(url="https://h", model="m", insecure=True)
-    assert ConnectionPool(https, lambda *_: None, lambda job: job()).port == 443
-    assert ConnectionPool(LoadConfig(url="http://h", model="m"), lambda *_: None, lambda job: job()).port == 80
+    assert ClientConnectionPool(https, lambda *_: None, lambda job: job()).port == 443
+    assert ClientConnectionPool(LoadConfig(url="http://h", model="m"), lambda *_: None, lambda job: job()).port == 80

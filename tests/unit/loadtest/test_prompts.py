@@ -113,6 +113,31 @@ def test_a_given_text_is_counted_by_the_tokenizer():
     assert PromptSource(config(), rows, count=lambda text: len(text.split())).estimate_input_tokens(0) == 3
 
 
+@pytest.mark.parametrize("singles, exact", [(63, False), (64, True)])
+def test_sixty_four_words_of_one_token_make_prompts_varied_enough(singles, exact):
+    one_token = set(list(dict.fromkeys(WORDS))[:singles])
+
+    def count(text):
+        return sum(1 if word in one_token else 2 for word in text.split())
+
+    assert "the" in one_token and build_vocabulary(count).is_exact == exact
+
+
+def test_a_shared_prefix_is_as_long_in_tokens_as_asked_for():
+    source = PromptSource(
+        config(input_tokens="4000", shared_prefix_tokens=2000), count=lambda text: len(text.split()) // 2
+    )
+    first, second = (text.split() for text in texts(source, 2))
+    same = next(place for place, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    assert same == pytest.approx(4000, rel=0.01)  # two words a token
+
+
+def test_lengths_vary_from_request_to_request_only_where_asked_for():
+    varied = PromptSource(config(input_tokens="uniform:10:500", output_tokens="uniform:10:500"))
+    assert len({varied.asked_tokens(number) for number in range(50)}) > 40
+    assert {PromptSource(config()).asked_tokens(number) for number in range(50)} == {(512, 128)}
+
+
 def test_which_runs_are_conversations():
     user = {"role": "user", "content": "a"}
     assert PromptSource(config(turns=2)).is_conversation() and not PromptSource(config()).is_conversation()

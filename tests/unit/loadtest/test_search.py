@@ -126,6 +126,20 @@ def test_l3_the_interval_is_of_trials_that_chance_does_not_decide():
     assert conclude(trials, 1e6) == ("found", "")
 
 
+def test_a_rate_whose_trials_disagree_gives_neither_end():
+    trials = [trial(5, "holds"), trial(5, "fails"), trial(4, "holds"), trial(6, "fails")]
+    assert find_interval(trials) == (4, 6)
+
+
+def test_the_lowest_rate_itself_is_tried():
+    assert choose_next_rate([trial(2, "fails")], 2, 50, 0.02, lowest=1.0) == 1.0
+    assert choose_next_rate([trial(1.9, "fails")], 2, 50, 0.02, lowest=1.0) == 1.9  # once more, nothing is below
+
+
+def test_a_bracket_as_narrow_as_the_tolerance_is_confirmed():
+    assert choose_next_rate([trial(1, "holds"), trial(1.5, "fails")], 1, 50, 0.5) == 1
+
+
 def test_l3_the_interval_leaves_room_for_chance():
     """100 requests at 80/s and twice 200 at 120/s: relative standard deviations of 0.1 and 0.05, times 1.96."""
     ends = [(80, "holds", 100), (120, "fails", 200), (120, "fails", 200)]

@@ -48,6 +48,15 @@ def test_unfinished_requests_have_not_failed(cause, failed):
     assert (point.sent, point.answered, point.failed, point.e2e_p50_ms) == (1, 0, failed, None)
 
 
+def test_a_run_that_took_no_time_has_one_step():
+    (point,) = series([0.0], 0.0, 1e-9)
+    assert point.sent == 1 and choose_step_s(1e-9) == 1e-9
+
+
+def test_a_very_long_run_has_nice_steps_too():
+    assert choose_step_s(86_400.0) == 1000.0 * 86.4 / 87 and choose_step_s(900.0) == 10.0
+
+
 def test_no_requests_have_no_series():
     assert series([], 0.1, 1.0) == ()
 

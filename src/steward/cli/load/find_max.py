@@ -12,7 +12,7 @@ from steward.cli.load.options import (
     ClientOptions,
     PromptOptions,
     SearchOptions,
-    TargetOptions,
+    ServerOptions,
     build_config,
 )
 from steward.cli.load.output import format_ms, print_progress, warn_of_interrupt
@@ -36,7 +36,7 @@ EXIT_CODES = {
 
 
 def find_max(
-    target: TargetOptions,
+    server: ServerOptions,
     prompt: PromptOptions,
     client: ClientOptions,
     options: SearchOptions,
@@ -53,12 +53,9 @@ def find_max(
     """Find the highest rate that meets an objective. Exit 1: not even the lowest rate meets it; 3: the client is the
     limit, or the machine is too noisy for an answer; 130: interrupted, with the trials so far."""
     check_writable(options.out, options.html)
-    if start is not None and not 0 < start < float("inf"):
-        raise InputError(f"--start {start:g}: expected a finite rate above 0")
-    if not highest > 0:
-        raise InputError(f"--highest {highest:g}: expected a rate above 0")
+    _check_rates(start, highest)
     config = build_config(
-        target, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
+        server, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
         duration_s=1.0, warmup_s=parse_duration_s(options.warmup, "--warmup"), slo=slo,
     )  # fmt: skip
     require_extra()
@@ -72,15 +69,26 @@ def find_max(
         show_json(found)
     else:
         _show(found)
+    _write(found, options)
+    if found.partial:
+        warn_of_interrupt(found.reason)
+    raise typer.Exit(EXIT_CODES[found.verdict])
+
+
+def _check_rates(start: float | None, highest: float) -> None:
+    if start is not None and not 0 < start < float("inf"):
+        raise InputError(f"--start {start:g}: expected a finite rate above 0")
+    if not highest > 0:
+        raise InputError(f"--highest {highest:g}: expected a rate above 0")
+
+
+def _write(found: FindMax, options: SearchOptions) -> None:
     if options.out is not None:
         write_file(options.out, encode_report(found))
     if options.html is not None:
         from steward.loadtest.search_page import render_find_max
 
         write_file(options.html, render_find_max(found).encode())
-    if found.partial:
-        warn_of_interrupt(found.reason)
-    raise typer.Exit(EXIT_CODES[found.verdict])
 
 
 def _show(found: FindMax) -> None:

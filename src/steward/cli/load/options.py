@@ -23,7 +23,7 @@ SLO_HELP = (
 )
 
 
-class TargetOptions(msgspec.Struct, frozen=True, kw_only=True):
+class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The server, and how it is asked."""
 
     url: Annotated[str, typer.Argument(help="URL of the server, such as http://127.0.0.1:8080/v1.")]
@@ -102,11 +102,11 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_config(
-    target: TargetOptions, client: ClientOptions, prompt: PromptOptions | None = None, **fields: Any
+    server: ServerOptions, client: ClientOptions, prompt: PromptOptions | None = None, **fields: Any
 ) -> LoadConfig:
     """:raises InputError: an option that cannot be read, or that does not fit the others"""
-    if target.endpoint not in PATHS:
-        raise UnknownName("endpoint", target.endpoint, PATHS)
+    if server.endpoint not in PATHS:
+        raise UnknownName("endpoint", server.endpoint, PATHS)
     if prompt is not None:
         fields |= {
             "input_tokens": prompt.input_tokens,
@@ -116,18 +116,18 @@ def build_config(
         }
     return check_config(
         LoadConfig(
-            url=target.url,
-            model=target.model,
-            endpoint=cast("Endpoint", target.endpoint),
-            stream=target.stream,
-            key=target.key,
-            headers=tuple(parse_header(text) for text in target.header or ()),
-            body=parse_body(target.body),
-            ca_file=_path(target.ca_file),
-            insecure=target.insecure,
-            timeout_s=parse_duration_s(target.timeout, "--timeout"),
-            stall_s=parse_duration_s(target.stall, "--stall"),
-            drain_s=parse_duration_s(target.drain, "--drain"),
+            url=server.url,
+            model=server.model,
+            endpoint=cast("Endpoint", server.endpoint),
+            stream=server.stream,
+            key=server.key,
+            headers=tuple(parse_header(text) for text in server.header or ()),
+            body=parse_body(server.body),
+            ca_file=_path(server.ca_file),
+            insecure=server.insecure,
+            timeout_s=parse_duration_s(server.timeout, "--timeout"),
+            stall_s=parse_duration_s(server.stall, "--stall"),
+            drain_s=parse_duration_s(server.drain, "--drain"),
             processes=client.processes,
             seed=client.seed,
             tokenizer=_path(client.tokenizer),

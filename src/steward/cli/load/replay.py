@@ -11,7 +11,7 @@ import typer
 from steward.cli.load.options import (
     ClientOptions,
     RunOptions,
-    TargetOptions,
+    ServerOptions,
     build_config,
     parse_optional_duration_s,
 )
@@ -24,7 +24,7 @@ def replay(
         Path,
         typer.Argument(help="JSON lines with at_s or timestamp (ms), or a CSV trace of Azure, BurstGPT or Mooncake."),
     ],
-    target: TargetOptions,
+    server: ServerOptions,
     client: ClientOptions,
     options: RunOptions,
     speed: Annotated[float, typer.Option(help="2 sends the trace twice as fast.")] = 1.0,
@@ -33,7 +33,7 @@ def replay(
     """Send the requests of a trace at its own times. Exit codes as for `run`."""
     began = time.monotonic()
     config = build_config(
-        target,
+        server,
         client,
         arrival=Arrival(kind="trace"),
         trace=str(trace),

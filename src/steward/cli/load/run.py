@@ -12,7 +12,7 @@ from steward.cli.load.options import (
     ClientOptions,
     PromptOptions,
     RunOptions,
-    TargetOptions,
+    ServerOptions,
     build_config,
     parse_optional_duration_s,
 )
@@ -23,7 +23,7 @@ from steward.loadtest.config import Arrival, make_arrival
 
 
 def run(
-    target: TargetOptions,
+    server: ServerOptions,
     prompt: PromptOptions,
     client: ClientOptions,
     options: RunOptions,
@@ -46,16 +46,11 @@ def run(
     """Run one load test. Exit 0: valid, and the --slo is met; 1: it is missed; 3: invalid, stopped early or undecided;
     4: nothing was answered; 130: interrupted, with a partial report."""
     began = time.monotonic()
-    if concurrency is not None and rate is not None:
-        raise InputError("--rate and --concurrency: expected one of them; a rate is an open loop, users a closed one")
-    arrivals = Arrival(kind="concurrency", concurrency=concurrency)
-    if concurrency is None:
-        arrivals = make_arrival(arrival, rate, start_rate=start_rate, burstiness=burstiness)
     config = build_config(
-        target,
+        server,
         client,
         prompt,
-        arrival=arrivals,
+        arrival=_choose_arrival(concurrency, arrival, rate, start_rate=start_rate, burstiness=burstiness),
         duration_s=parse_optional_duration_s(duration, "--duration"),
         requests=requests,
         warmup_s=parse_duration_s(warmup, "--warmup"),
@@ -65,3 +60,12 @@ def run(
         slo=options.slo,
     )
     run_and_show(config, options, began, ray=ray)
+
+
+def _choose_arrival(concurrency: int | None, kind: str, rate: float | None, **options: float) -> Arrival:
+    """:raises InputError: both a rate and users, or an unknown kind of arrivals"""
+    if concurrency is None:
+        return make_arrival(kind, rate, **options)
+    if rate is not None:
+        raise InputError("--rate and --concurrency: expected one of them; a rate is an open loop, users a closed one")
+    return Arrival(kind="concurrency", concurrency=concurrency)

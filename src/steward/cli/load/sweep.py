@@ -12,7 +12,7 @@ from steward.cli.load.options import (
     PromptOptions,
     Rates,
     SearchOptions,
-    TargetOptions,
+    ServerOptions,
     build_config,
     parse_counts,
     parse_numbers,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    target: TargetOptions,
+    server: ServerOptions,
     prompt: PromptOptions,
     client: ClientOptions,
     options: SearchOptions,
@@ -44,7 +44,7 @@ def sweep(
     if rates and users:
         raise InputError("--rates and --users: expected one of them; rates are an open loop, users a closed one")
     config = build_config(
-        target, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
+        server, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
         duration_s=1.0, warmup_s=parse_duration_s(options.warmup, "--warmup"),
     )  # fmt: skip
     require_extra()

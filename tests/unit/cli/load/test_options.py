@@ -6,7 +6,7 @@ from steward.cli.lazy import expand_option_sets
 from steward.cli.load.options import (
     ClientOptions,
     PromptOptions,
-    TargetOptions,
+    ServerOptions,
     build_config,
     parse_body,
     parse_counts,
@@ -17,7 +17,7 @@ from steward.cli.load.run import run
 from steward.core.errors import InputError
 from steward.loadtest.config import Arrival, LoadConfig
 
-TARGET = TargetOptions(url="http://h:1", model="m")
+TARGET = ServerOptions(url="http://h:1", model="m")
 
 
 def build(target=TARGET, prompt=PromptOptions(), **fields):
@@ -25,7 +25,7 @@ def build(target=TARGET, prompt=PromptOptions(), **fields):
 
 
 def test_options_become_the_record_that_runs(tmp_path):
-    target = TargetOptions(
+    target = ServerOptions(
         url="http://h:1", model="m", stream=False, header=["A: b: c"], body='{"k": 1}', timeout="2m", stall="500ms",
         drain="3s", insecure=True, ca_file=tmp_path / "ca",
     )  # fmt: skip
@@ -39,12 +39,12 @@ def test_options_become_the_record_that_runs(tmp_path):
 def test_l6_bare_numbers_are_refused_by_every_option():
     for option in ("timeout", "stall", "drain"):
         with pytest.raises(InputError, match=f"--{option} '5' has no unit"):
-            build(TargetOptions(**{"url": "http://h", "model": "m", option: "5"}))
+            build(ServerOptions(**{"url": "http://h", "model": "m", option: "5"}))
 
 
 def test_an_unknown_endpoint_is_named():
     with pytest.raises(InputError, match="unknown endpoint 'chats'; did you mean 'chat'"):
-        build(TargetOptions(url="http://h", model="m", endpoint="chats"))
+        build(ServerOptions(url="http://h", model="m", endpoint="chats"))
 
 
 @pytest.mark.parametrize("text", ["1,nan", "1,inf", "0", "1,,2", "two", "-1"])
