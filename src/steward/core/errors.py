@@ -132,3 +132,18 @@ class Contradiction(StewardError):
     """steward found itself in a contradiction, such as a ledger that does not balance."""
 
     exit_code = 5
+
+
+def describe_origin(error: BaseException) -> str:
+    """What was raised and where, such as "ValueError at guard.py:41", without its message: that may repeat content.
+
+    >>> describe_origin(ValueError("a secret"))
+    'ValueError'
+    """
+    frames = error.__traceback__
+    while frames is not None and frames.tb_next is not None:
+        frames = frames.tb_next
+    if frames is None:
+        return type(error).__name__
+    place = frames.tb_frame.f_code.co_filename.rpartition("/")[2]
+    return f"{type(error).__name__} at {place}:{frames.tb_lineno}"

@@ -7,16 +7,19 @@ bytes pass through.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import msgspec
 
-from steward.core.errors import Refused
+from steward.core.errors import Refused, describe_origin
 from steward.core.extend import Guard, Verdict
 from steward.gateway import dialects
 from steward.gateway.exchange import Exchange
 from steward.gateway.text_fields import Json, JsonFragments
 from steward.gateway.wire import invalid, upstream_failed
+
+log = logging.getLogger(__name__)
 
 
 def block_error(guard: str, why: str) -> Refused:
@@ -59,11 +62,17 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
         exchange.body = msgspec.json.encode(body)
 
 
+def _report_failure(guard: Guard, exchange: Exchange, error: Exception) -> Refused:
+    """The client learns that the guard failed, the operator's log also where."""
+    log.error("%s: guard %s failed: %s", exchange.request_id, guard.name, describe_origin(error))
+    return block_error(guard.name, f"the guard failed ({type(error).__name__})")
+
+
 def _verdict(guard: Guard, exchange: Exchange, fields: list[str]) -> Verdict:
     try:
         verdict = guard.request(exchange, tuple(fields))
     except Exception as error:  # a guard that cannot decide blocks
-        raise block_error(guard.name, f"the guard failed ({type(error).__name__})") from error
+        raise _report_failure(guard, exchange, error) from error
     exchange.guards.append(_format_verdict(guard.name, verdict))
     if verdict.action == "block":
         raise block_error(guard.name, verdict.reason or "the guard gave no reason")
@@ -110,7 +119,7 @@ class GuardChain:
             try:
                 text = guard.delta(self._exchange, choice, field, text, last)
             except Exception as error:
-                raise block_error(guard.name, f"the guard failed ({type(error).__name__})") from error
+                raise _report_failure(guard, self._exchange, error) from error
         return text
 
 
@@ -145,7 +154,7 @@ def close(guards: Sequence[Guard], exchange: Exchange) -> None:
         try:
             verdict = guard.close(exchange)
         except Exception as error:
-            raise block_error(guard.name, f"the guard failed ({type(error).__name__})") from error
+            raise _report_failure(guard, exchange, error) from error
         exchange.guards.append(_format_verdict(f"{guard.name}:answer", verdict))
         if verdict.action == "block":
             raise block_error(guard.name, verdict.reason or "the guard gave no reason")

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from steward.core.errors import describe_origin
 from steward.core.extend import Guard, GuardContext, Verdict
 from steward.privacy.detectors import Kind, PersonalSpan, find_personal_data
 from steward.privacy.pseudonyms import Pseudonyms, make_token, mask
@@ -145,4 +146,4 @@ class LenientGuard:
 
     def _warn(self, exchange: GuardContext, error: Exception) -> None:
         """The kind of the failure only: its text may hold what somebody wrote."""
-        log.warning("%s: guard %s failed (%s); on_error: allow", exchange.request_id, self.name, type(error).__name__)
+        log.warning("%s: guard %s failed (%s); on_error: allow", exchange.request_id, self.name, describe_origin(error))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from steward.core.errors import InputError, StewardError
+from steward.core.errors import InputError, StewardError, describe_origin
 from steward.core.extend import AuditLog
 from steward.core.files import read_stamp
 from steward.core.identity import Principal
@@ -132,5 +132,5 @@ class Reloader:
 
 def _unexpected(error: Exception, file: Path) -> InputError:
     """An error without a message of ours: its own may repeat what the file says."""
-    why = error.strerror if isinstance(error, OSError) else type(error).__name__
+    why = error.strerror if isinstance(error, OSError) else describe_origin(error)
     return InputError(f"{file}: it cannot be used ({why}); `steward config check` may say more")

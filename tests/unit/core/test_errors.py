@@ -13,6 +13,7 @@ from steward.core.errors import (
     TimedOut,
     Unavailable,
     UnknownName,
+    describe_origin,
     find_exhausted,
     find_nearest,
 )  # fmt: skip
@@ -66,3 +67,12 @@ def test_a_refusal_carries_openais_words() -> None:
     refused = Refused("too fast", status=429, type="requests", code="rate_limit_exceeded", limit="tokens", scope="key")
     assert (refused.status, refused.type, refused.code, refused.param) == (429, "requests", "rate_limit_exceeded", None)
     assert (str(refused), refused.limit, refused.scope, refused.headers) == ("too fast", "tokens", "key", ())
+
+
+def test_an_origin_names_type_and_place_and_never_the_message() -> None:
+    try:
+        raise ValueError("4111 1111 1111 1111")
+    except ValueError as error:
+        described = describe_origin(error)
+        line = error.__traceback__.tb_lineno if error.__traceback__ else 0
+    assert described == f"ValueError at test_errors.py:{line}"

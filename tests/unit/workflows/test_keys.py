@@ -119,7 +119,7 @@ def test_a_damaged_copy_keeps_the_keys_says_so_and_still_revokes(
     running = worker(tmp_path)
     cache_file(tmp_path).write_text("{")
     asyncio.run(running.refresh())
-    assert running.find(made.key) is not None and "keys.json" in running.problem and "keys.json" in caplog.text
+    assert running.find(made.key) is not None and "keys.json" in str(running.find_lack()) and "keys.json" in caplog.text
     (tmp_path / "keys-revoked").mkdir(exist_ok=True)
     (tmp_path / "keys-revoked" / made.id).write_text("also damaged")
     asyncio.run(running.refresh())
@@ -137,6 +137,8 @@ def test_keys_that_the_store_has_not_confirmed_for_too_long_are_503(tmp_path: Pa
     with pytest.raises(Refused) as refused:
         worker(tmp_path, confirmed + 3600.1).find(made.key)
     assert (refused.value.status, refused.value.code) == (503, "keys_stale")
+    assert "not confirmed the keys for 3601 s" in str(worker(tmp_path, confirmed + 3600.6).find_lack())
+    assert worker(tmp_path, confirmed + 3600.0).find_lack() is None
 
 
 def test_the_copy_is_written_anew_only_when_a_key_has_changed(tmp_path: Path) -> None:

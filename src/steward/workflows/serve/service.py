@@ -113,6 +113,8 @@ class WorkerService:
         """
         if (lack := await asyncio.to_thread(find_lack, self.home / "run")) is not None:
             return lack
+        if (lack := self._keys.find_lack()) is not None:
+            return lack
         engines = self._current.engines
         answers = await asyncio.gather(*(engine.alive() for engine in engines.values()))
         alive = dict(zip(engines, answers, strict=True))

@@ -56,6 +56,13 @@ class WorkerKeys:
             )
         return self._index.find(text)
 
+    def find_lack(self) -> str | None:
+        """Why keys are not checked as they should be; None if they are."""
+        age_s = self._clock() - self._confirmed_at
+        if age_s > self._max_stale_s:
+            return f"the store has not confirmed the keys for {age_s:.0f} s; is the keeper running, and its database?"
+        return self.problem or None
+
     def subject_key(self, tenant: str) -> bytes:
         """What the pseudonyms of a tenant are made with."""
         return self._subject_keys[tenant]
