@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -22,22 +23,22 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
         else:
             show_lines([f"Not running: {error}"])
         raise typer.Exit(1) from error
-    ready = answers(state["gateway_url"])
+    ready, standing = answers(state["gateway_url"]), ask_standing(folder, state["console_url"])
     if json:
-        show_json({"ready": ready, **state})
+        show_json({"ready": ready, "standing": standing["state"], "sentence": standing["sentence"], **state})
     else:
-        _show(state, ready)
+        _show(state, ready, standing["sentence"])
     if not ready:
         raise typer.Exit(1)
 
 
-def _show(state: dict[str, Any], ready: bool) -> None:
+def _show(state: dict[str, Any], ready: bool, sentence: str) -> None:
     from steward.console.status import span
 
     lasting = span(time.time() - state["started_at"])
     rejected = state["config_error"]
     lines = [
-        f"Ready, up for {lasting}" if ready else "Not ready: a request would not be answered now",
+        f"{sentence} Up for {lasting}." if ready else f"Not ready: a request would not be answered now. {sentence}",
         "",
         f"  gateway      {state['gateway_url']}/v1",
         f"  status page  {state['console_url']}",
@@ -51,6 +52,20 @@ def _show(state: dict[str, Any], ready: bool) -> None:
         [item["name"], item["state"], item["pid"] and str(item["pid"]), item["restarts"]] for item in state["processes"]
     ]
     show_table(["process", "state", "pid", "restarts"], rows)
+
+
+def ask_standing(home: Path, url: str) -> dict[str, str]:
+    """The console's verdict, so that this command and the status page never differ."""
+    import json
+    import urllib.request
+
+    try:
+        token = (home / "run" / "console-token").read_text().strip()
+        request = urllib.request.Request(f"{url}/api/status", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return dict(json.load(answer))
+    except (OSError, ValueError):
+        return {"state": "degraded", "sentence": "The console does not answer."}
 
 
 def answers(url: str) -> bool:

@@ -67,13 +67,13 @@ class Sessions:
         return hmac.new(self._token, b"metrics", hashlib.sha256).hexdigest()
 
     def is_scraper(self, headers: Mapping[str, str]) -> bool:
-        scheme, _, text = headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(text.strip().encode(), self.metrics_token().encode())
-        return same and scheme.lower() == "bearer"
+        return hmac.compare_digest(_bearer(headers).encode(), self.metrics_token().encode())
 
     def identify(self, request: Request) -> Principal:
         """Whoever this request comes from; nobody, where it proves nothing."""
         if self.is_valid(request.cookies.get(COOKIE, ""), time.time()):
+            return OPERATOR
+        if self.is_token(_bearer(request.headers)):  # `steward status`; a page of another site cannot send it
             return OPERATOR
         if self.is_scraper(request.headers):
             return SCRAPER
@@ -124,6 +124,11 @@ def _read_ended(file: Path | None) -> dict[str, int]:
         return msgspec.json.decode(file.read_bytes(), type=dict[str, int])
     except msgspec.MsgspecError:  # written whole or not at all; whatever this is, it names no session
         return {}
+
+
+def _bearer(headers: Mapping[str, str]) -> str:
+    scheme, _, text = headers.get("authorization", "").partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
 
 
 def is_local(request: Request) -> bool:

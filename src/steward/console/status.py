@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
+import msgspec
 from markupsafe import Markup
 
 from steward.capacity.gpu_health import GpuIssue, assess_gpus
@@ -34,11 +36,31 @@ def compact(value: float) -> str:
     return f"{value / 1000:.1f}k" if value >= 10_000 else f"{value:,.0f}"
 
 
-def find_problem(snapshot: Snapshot) -> str:
-    """The gravest thing that is wrong, as a sentence; empty where nothing is known to be."""
+class Standing(msgspec.Struct, frozen=True):
+    """The verdict of the status page and of `steward status`, in the same words."""
+
+    state: Literal["operational", "degraded", "down"]  # degraded: some requests are answered as they should be
+    sentence: str
+
+
+def judge_standing(snapshot: Snapshot) -> Standing:
+    """The gravest thing that is known to be wrong."""
+    models, workers = snapshot.models, [item for item in snapshot.processes if item.name.startswith("worker-")]
+    for kind in (models, workers):
+        if kind and all(item.state != "ok" for item in kind):
+            return Standing("down", _say_down([item.name for item in kind]))
+    problem = _find_problem(snapshot)
+    return Standing("degraded", problem) if problem else Standing("operational", "All systems operational.")
+
+
+def _say_down(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} down."
+
+
+def _find_problem(snapshot: Snapshot) -> str:
     down = [item.name for item in (*snapshot.models, *snapshot.processes) if item.state != "ok"]
     if down:
-        return f"{', '.join(down)} {'is' if len(down) == 1 else 'are'} down."
+        return _say_down(down)
     recent = [point for point in snapshot.series if point.at > snapshot.at - RECENT_S]
     requests, errors = sum(point.requests for point in recent), sum(point.errors for point in recent)
     if errors > requests / 2:
@@ -57,10 +79,10 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
     """The values of status.html."""
     usage, bucket = snapshot.usage, span_of(snapshot.bucket_s)
     whole = span_of(snapshot.bucket_s * len(snapshot.series))
-    problem = find_problem(snapshot)
+    standing = judge_standing(snapshot)
     return {
-        "calm": not problem,
-        "sentence": problem or "All systems operational.",
+        "calm": standing.state == "operational",
+        "sentence": standing.sentence,
         "snapshot": snapshot,
         "span": whole,
         "up_for": span(snapshot.at - snapshot.started_at),

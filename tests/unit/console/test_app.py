@@ -25,7 +25,7 @@ def test_nothing_is_shown_before_login() -> None:
 def test_metrics_open_to_a_scraper_with_the_token() -> None:
     token = Sessions(TOKEN).metrics_token()
     assert ask(app(), "GET", "/metrics", authorization=f"Bearer {token}")[::2] == (200, "m 1\n")
-    for wrong in (f"Basic {token}", f"Bearer {TOKEN}", "Bearer ", token):
+    for wrong in (f"Basic {token}", "Bearer wrong", "Bearer ", token):
         assert ask(app(), "GET", "/metrics", authorization=wrong)[0] == 401
     assert ask(app(), "GET", "/api/snapshot", authorization=f"Bearer {token}")[0] == 401
 
@@ -47,6 +47,13 @@ def test_login_gives_a_strict_cookie_that_opens_the_page() -> None:
     assert status == 200 and "All systems operational." in page and "<svg" in page
     assert "&lt;b&gt;m&lt;/b&gt;" in page and "<b>m" not in page
     assert headers["content-security-policy"].startswith("default-src 'none'") and "style=" not in page
+
+
+def test_k6_a_program_gets_the_same_verdict_with_the_token() -> None:
+    assert ask(app(), "GET", "/api/status")[0] == 401
+    assert ask(app(), "GET", "/api/status", authorization="Bearer wrong")[0] == 401
+    found = ask(app(state="down"), "GET", "/api/status", authorization=f"Bearer {TOKEN}")
+    assert found[::2] == (200, '{"state":"degraded","sentence":"keeper is down."}')
 
 
 def test_guessing_is_slowed_down() -> None:

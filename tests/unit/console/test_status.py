@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from console_client import snapshot
-from steward.console.status import find_problem, view
+from steward.console.status import judge_standing, view
 from steward.core.gpus import Gpu, GpuReading, GpuStatus
 from steward.core.records import Health, SeriesPoint, Snapshot
 
@@ -46,5 +46,23 @@ def test_what_is_wrong_is_said(fields: dict[str, Any], sentence: str) -> None:
 
 
 def test_failures_of_an_hour_ago_and_of_a_minority_are_no_alarm() -> None:
-    assert find_problem(changed(at=4000.0, series=(point(0.0, 5, 5), point(3990.0, 5, 0)))) == ""
-    assert find_problem(changed(series=(point(0.0, 4, 2),))) == ""
+    old = changed(at=4000.0, series=(point(0.0, 5, 5), point(3990.0, 5, 0)))
+    assert judge_standing(old).state == judge_standing(changed(series=(point(0.0, 4, 2),))).state == "operational"
+
+
+def health(**states: Any) -> tuple[Health, ...]:
+    return tuple(Health(name=name.replace("_", "-"), state=state) for name, state in states.items())
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"models": health(big="down", small="ok")}, "degraded"),
+        ({"models": health(big="down", small="down")}, "down"),
+        ({"processes": health(worker_0="down", worker_1="ok")}, "degraded"),
+        ({"processes": health(worker_0="down", worker_1="down", keeper="ok")}, "down"),
+        ({"processes": health(worker_0="ok", keeper="down")}, "degraded"),
+    ],
+)
+def test_k6_what_still_answers_is_degraded_and_not_down(fields: dict[str, Any], state: str) -> None:
+    assert judge_standing(changed(**fields)).state == state

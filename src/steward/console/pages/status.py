@@ -1,4 +1,4 @@
-"""The status page and the same record as JSON."""
+"""The status page, its record and its verdict as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from steward.console.shell import Page, page_endpoint, render_page
-from steward.console.status import view
+from steward.console.status import judge_standing, view
 from steward.core.identity import Principal
 from steward.core.records import Snapshot
 
@@ -24,8 +24,13 @@ def page(snapshot: Callable[[], Snapshot]) -> Page:
     async def as_json(request: Request, who: Principal) -> Response:
         return Response(msgspec.json.encode(await asyncio.to_thread(snapshot)), media_type="application/json")
 
+    async def standing(request: Request, who: Principal) -> Response:
+        verdict = judge_standing(await asyncio.to_thread(snapshot))
+        return Response(msgspec.json.encode(verdict), media_type="application/json")
+
     endpoints = (
         page_endpoint("/", "console.read", status),
         page_endpoint("/api/snapshot", "console.read", as_json),
+        page_endpoint("/api/status", "console.read", standing),
     )
     return Page(endpoints, title="Status")
