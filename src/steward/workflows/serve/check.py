@@ -9,6 +9,7 @@ import asyncio
 import importlib.util
 from pathlib import Path
 
+from steward.adapters.engines.embedded import check_gguf
 from steward.adapters.engines.gguf import read_gguf_head
 from steward.core.errors import InputError, Unavailable
 from steward.core.extras import install_command
@@ -27,6 +28,7 @@ def check_startable(plan: ServePlan) -> None:
         _require("psycopg", "store.kind: postgresql", "postgres")
     for model in embedded:
         assert model.path is not None
+        check_gguf(Path(model.path))
         read_gguf_head(Path(model.path))
 
 
