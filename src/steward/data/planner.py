@@ -15,6 +15,7 @@ import pyarrow as pa
 import xxhash
 
 from steward.core.errors import InputError, UnknownName
+from steward.data.chat_formats import detect_chat_format, to_messages
 from steward.data.config import Source
 from steward.data.formats import detect_format, guess_format, read_source_rows
 from steward.data.formats.compression import is_compressed
@@ -124,6 +125,9 @@ def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
             f"{shard.name}:1: none of the first {SAMPLE_ROWS} rows can be read: {problem.seen}; "
             f"expected {problem.expected}"
         )
+    chat_format = None if source.text else detect_chat_format({name for row in rows for name in row})
+    if chat_format is not None:
+        rows = [to_messages(row, chat_format) for row in rows]
     types_by_column: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.items():
@@ -148,7 +152,7 @@ def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
         raise UnknownName("column (input.types)", unknown[0], types_by_column, samples[0][0].name)
     other_columns += [(name, "native") for name in native]
     serialised = base64.b64encode(pa.schema(native).serialize()).decode() if native else ""
-    return RowLayout(kind, text, identity, tuple(other_columns), serialised)
+    return RowLayout(kind, text, identity, tuple(other_columns), chat_format, serialised)
 
 
 def _find_native_types(source: Source, firsts: list[Shard]) -> dict[str, pa.DataType]:
@@ -156,7 +160,7 @@ def _find_native_types(source: Source, firsts: list[Shard]) -> dict[str, pa.Data
     if any(shard.format != "parquet" for shard in firsts):
         return {}
     content = {source.id or "id", source.text or "text", MORE, *source.types}
-    content |= set() if source.text else {"messages", *PAIR}
+    content |= set() if source.text else {"messages", "conversations", "completion", *PAIR}
     types = [read_native_types(shard.path, source.rename) for shard in firsts]
     return {
         name: kind

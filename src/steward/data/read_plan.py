@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.ipc
 
+from steward.data.chat_formats import ChatFormat
 from steward.data.config import Format
 from steward.data.row_ids import ORIGIN_MASK
 from steward.data.stage import PAIR
@@ -52,6 +53,7 @@ class RowLayout(msgspec.Struct, frozen=True):
     text: str  # the file's name for the column `text`
     id: str | None  # the file's name for the column `id`; None: made from file and line
     columns: tuple[tuple[str, str], ...]  # passed through: name and one of string, int64, double, bool, json, native
+    chat_format: ChatFormat | None = None  # of the files, where it is not `messages`
     native_types: str = ""  # of the native columns: Arrow's schema, serialised, in base 64
 
     def native_schema(self) -> pa.Schema:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from steward.data.chat_formats import to_messages
 from steward.data.read_plan import MORE, RowLayout
 from steward.data.stage import PAIR
 
@@ -47,6 +48,8 @@ class SourceRow(msgspec.Struct, frozen=True):
 
 def convert_record(record: dict[str, Any], shape: RowLayout) -> dict[str, Any] | BadRow:
     """The row under the names of the shape's schema."""
+    if shape.chat_format is not None:
+        record = to_messages(record, shape.chat_format)
     identity = record.pop(shape.id, None) if shape.id else None
     row: dict[str, Any] = {"id": identity if identity is None or isinstance(identity, str) else str(identity)}
     content = (shape.text,) if shape.kind == "text" else ("messages",) if shape.kind == "messages" else PAIR
