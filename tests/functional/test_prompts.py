@@ -84,7 +84,7 @@ def received() -> Iterator[Received]:
 
 FILE = """
 watch: false
-models: [{name: m, backend: openai, url: "URL"}]
+models: [{name: m, backend: openai, url: "URL", direct: true}]
 prompts:
   - {name: brief, system: Be brief., examples: [{user: "2+2?", assistant: "4"}]}
 routes:

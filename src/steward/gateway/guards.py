@@ -16,7 +16,7 @@ from steward.core.errors import Refused, describe_origin
 from steward.core.extend import Guard, Verdict
 from steward.gateway import dialects
 from steward.gateway.exchange import Exchange
-from steward.gateway.text_fields import Json, JsonFragments
+from steward.gateway.text_fields import Json, JsonFragments, replace_request_texts
 from steward.gateway.wire import invalid, upstream_failed
 
 log = logging.getLogger(__name__)
@@ -42,22 +42,24 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
 
     :raises Refused: a guard blocked, or failed (which never passes)
     """
-    find = dialects.find_dialect(exchange.endpoint).replace_request_texts
+    unread: frozenset[str] = frozenset()
     try:
         body: Json = msgspec.json.decode(exchange.body, type=dict)
         changed = False
         for guard in guards:
             seen: list[str] = []
-            find(body, lambda text, seen=seen: seen.append(text) or text)  # type: ignore[misc]
+            unread = replace_request_texts(body, lambda text, seen=seen: seen.append(text) or text)  # type: ignore[misc]
             verdict = _verdict(guard, exchange, seen)
             if verdict.action == "rewrite":
                 texts = iter(verdict.texts)
-                find(body, lambda _, texts=texts: next(texts))  # type: ignore[misc]
+                replace_request_texts(body, lambda _, texts=texts: next(texts))  # type: ignore[misc]
                 changed = True
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise invalid(f"The request body is not valid JSON: {error}.") from error
     except RecursionError as error:
         raise invalid("The request body is nested too deeply for the guards to read.") from error
+    if unread:  # the receipt says what the guards have not seen
+        exchange.guards.append(f"unread={'+'.join(sorted(unread))}")
     if changed:
         exchange.body = msgspec.json.encode(body)
 

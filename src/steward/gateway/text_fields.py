@@ -183,6 +183,52 @@ def replace_arguments(text: str, replace: Replace) -> str:
     return JsonFragments(emit).feed(text, last=True)
 
 
+_BYTES: Final = frozenset({"data", "file_data", "input_audio", "signature", "encrypted_content"})
+_LINKS: Final = frozenset(
+    {"url", "image_url", "file_url"}
+)  # a link is text; with its content in it ("data:") it is not
+_WORDS: Final = frozenset({"type", "role", "format", "detail", "status", "phase", "media_type", "object"})
+_WORD: Final = re.compile(
+    r"(?=(?:\D*\d){0,8}\D*\Z)[A-Za-z_]\w{0,60}(?:[/.-]\w{1,40})?", re.ASCII
+)  # such as `input_text`: no data of anybody
+_TELLING: Final = re.compile(r"[@0-9]|[^\x00-\x7f]")  # in a key: nothing else is personal data
+
+
+def replace_request_texts(body: Json, replace: Replace) -> frozenset[str]:
+    """Put `replace(text)` in the place of every text of a request: whatever a client can write, in any field, goes to
+    the upstream. -> names of the fields that nobody can read as text
+    """
+    unread: set[str] = set()
+    for key in body:
+        if key != "model":  # it is compared with the configured names, and goes no further
+            body[key] = _replace_field(key, body[key], replace, unread)
+    return frozenset(unread)
+
+
+def _replace_field(key: str, value: Any, replace: Replace, unread: set[str]) -> Any:
+    if isinstance(value, str):
+        if value and (key in _BYTES or (key in _LINKS and value[:5].lower() == "data:")):
+            unread.add(key)
+            return value
+        if key in _WORDS and _WORD.fullmatch(value):
+            return value
+        return replace_arguments(value, replace) if key == "arguments" else replace(value)
+    if isinstance(value, list):
+        inner = "" if key == "input" else key  # a list of messages, where an object is a call's arguments
+        return [_replace_field(inner, item, replace, unread) for item in value]
+    if isinstance(value, dict):
+        if key == "input":
+            return replace_values(value, replace)
+        plain = value.get("type") == "text"  # a document whose data are its text
+        return {
+            replace(name) if _TELLING.search(name) else name: _replace_field(
+                "text" if name == "data" and plain else name, item, replace, unread
+            )
+            for name, item in value.items()
+        }
+    return value
+
+
 def replace_strings(value: Any, replace: Replace, opaque: frozenset[str] = OPAQUE) -> Any:
     """`value` with every string replaced, but for those under `opaque` keys; JSON inside `arguments` is unpacked."""
     if isinstance(value, str):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
@@ -38,6 +39,46 @@ def find_personal_data(text: str) -> list[PersonalSpan]:
     >>> [(span.kind, span.start) for span in find_personal_data("bob@example.com, +49 30 901820")]
     [('email', 0), ('phone', 17)]
     """
+    if _DISGUISED.search(text):
+        return _find_disguised(text)
+    return _find_plain(text)
+
+
+# Characters that look like ASCII ones and are others, and those that nobody sees: full width, mathematical letters and
+# digits, small and raised forms, digits of other scripts; zero width, joiners, direction marks, variation selectors.
+_INVISIBLE: Final = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    "\U000e0000-\U000e0fff"
+)
+_LOOKALIKE: Final = (
+    "\u00b2\u00b3\u00b9\u0660-\u0669\u06f0-\u06f9\u0966-\u096f\u2024\u2070-\u2089\u2460-\u2473\u24b6-\u24ea\ufe52\ufe55\ufe6b"
+    "\uff01-\uff5e\U0001d400-\U0001d7ff"
+)
+_DISGUISED: Final = re.compile(f"[{_INVISIBLE}{_LOOKALIKE}]")
+_UNSEEN: Final = re.compile(f"[{_INVISIBLE}]")
+
+
+def _find_disguised(text: str) -> list[PersonalSpan]:
+    """As if it had been written plainly; spans are those of the text as it stands."""
+    letters: list[str] = []
+    origin: list[int] = []  # for each plain letter, where it came from
+    for index, letter in enumerate(text):
+        if not _UNSEEN.match(letter):
+            digit = unicodedata.digit(letter, None)
+            plain = (
+                letter
+                if letter.isascii()
+                else str(digit)
+                if digit is not None
+                else unicodedata.normalize("NFKC", letter)
+            )
+            letters.append(plain)
+            origin += [index] * len(plain)
+    spans = _find_plain("".join(letters))
+    return [PersonalSpan(origin[span.start], origin[span.end - 1] + 1, span.kind) for span in spans]
+
+
+def _find_plain(text: str) -> list[PersonalSpan]:
     spans: list[PersonalSpan] = []
     digits = _DIGIT.search(text) is not None
     for kind, needs_digits, detect in _DETECTORS:

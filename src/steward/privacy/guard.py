@@ -17,7 +17,7 @@ import msgspec
 from steward.core.errors import describe_origin
 from steward.core.extend import Guard, GuardContext, Verdict
 from steward.privacy.detectors import Kind, PersonalSpan, find_personal_data
-from steward.privacy.pseudonyms import Pseudonyms, make_token, mask
+from steward.privacy.pseudonyms import LOOK_BACK, Pseudonyms, make_token, mask
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,12 @@ def make_guard(policy: PrivacyPolicy, key: bytes) -> Guard:
 class _ExchangeState:
     """One exchange: its tokens, and what each text of the answer holds back."""
 
-    __slots__ = ("held", "pseudonyms")
+    __slots__ = ("emitted", "held", "pseudonyms")
 
     def __init__(self, pseudonyms: Pseudonyms) -> None:
         self.pseudonyms = pseudonyms
         self.held: dict[tuple[int, str], str] = {}
+        self.emitted: dict[tuple[int, str], str] = {}  # the end of each text so far
 
 
 class PrivacyGuard:
@@ -92,7 +93,10 @@ class PrivacyGuard:
         state = self._states.get(exchange)
         if state is None:
             return text
-        out, held = state.pseudonyms.feed(state.held.pop((choice, field), "") + text, last)
+        before = state.emitted.pop((choice, field), "")
+        out, held = state.pseudonyms.feed(state.held.pop((choice, field), "") + text, last, before)
+        if not last:
+            state.emitted[choice, field] = (before + out)[-LOOK_BACK:]
         if held:
             state.held[choice, field] = held
         return out

@@ -54,8 +54,11 @@ class Pseudonyms:
         """`text` with every issued token replaced by its value; upper and lower case are the same."""
         return self.feed(text, last=True)[0]
 
-    def feed(self, text: str, last: bool) -> tuple[str, str]:
+    def feed(self, text: str, last: bool, before: str = "") -> tuple[str, str]:
         """(what can be emitted, what must be put before the next piece).
+
+        `before` is the end of what was emitted: a token within a URL stays a token, since whoever is asked for the URL
+        would learn the value.
 
         Held back is only the end of `text` that an issued token may begin with, 15 characters at most; what only
         looked like one is emitted as soon as that shows.
@@ -67,8 +70,12 @@ class Pseudonyms:
             held = len(text) if last else self._begun(text, position)
             if start < 0 or held < start:
                 return "".join([*out, text[position:held]]), text[held:]
-            out += (text[position:start], self._values[text[start:end].translate(_UPPER)])
+            restored = text[start:end] if is_in_url(before + text[:start]) else self._value(text[start:end])
+            out += (text[position:start], restored)
             position = end
+
+    def _value(self, issued: str) -> str:
+        return self._values[issued.translate(_UPPER)]
 
     def _issued(self, text: str, position: int) -> tuple[int, int]:
         """Where the next issued token is; (-1, -1) where there is none."""
@@ -86,6 +93,24 @@ class Pseudonyms:
             if at < len(self._sorted) and self._sorted[at].startswith(beginning) and self._sorted[at] != beginning:
                 return start
         return len(text)
+
+
+LOOK_BACK: Final = 4096  # characters before a token that may make it a part of a URL
+_WORD_ENDS: Final = re.compile(r"[\s\"'`<>]")
+_URL: Final = re.compile(r"//|\\\\|:[/\\]|^www\.|[\w-]+\.[a-z]{2,}[/?#]|^\(?data:", re.IGNORECASE)
+
+
+def is_in_url(before: str) -> bool:
+    """Whether what follows `before` would be a part of a URL, in plain text, Markdown or HTML.
+
+    >>> is_in_url("![x](https://evil.example/?d="), is_in_url("Write to "), is_in_url("<img src='//e/?a=b ")
+    (True, False, True)
+    """
+    tail = before[-LOOK_BACK:]
+    if _URL.search(_WORD_ENDS.split(tail)[-1].lstrip("([{*_!]")) is not None:
+        return True
+    tag = tail.rpartition("<")[2] if "<" in tail else ""  # in brackets or a tag, blanks end no URL
+    return ">" not in tag and "\n\n" not in tag and _URL.search(tag) is not None
 
 
 def replace(text: str, spans: Sequence[PersonalSpan], replacement: Callable[[PersonalSpan], str]) -> str:

@@ -56,7 +56,7 @@ def test_every_text_of_a_request_is_seen() -> None:
     it = exchange({"messages": [{"content": "a"}, {"content": parts}, {"tool_calls": [call]}], "input": ["c"]})
     guard_request([Shout()], it)
     text = it.body.decode()
-    assert '"A"' in text and '"B"' in text and '"C"' in text and '{\\"A\\":\\"B\\"}' in text and '"u"' in text
+    assert '"A"' in text and '"B"' in text and '"C"' in text and '{\\"A\\":\\"B\\"}' in text and '"U"' in text
     assert it.guards == ["shout=rewrite"]
 
 
@@ -101,7 +101,7 @@ def test_every_text_of_anthropics_requests_is_seen() -> None:
     seen = json.loads(it.body)
     assert seen["system"] == "A" and seen["metadata"] == {"user_id": "U"} and seen["model"] == "m"
     text, use, result, image, document = seen["messages"][0]["content"]
-    assert text["text"] == "B" and use == {"type": "tool_use", "id": "i", "name": "n", "input": {"K": ["V", 7]}}
+    assert text["text"] == "B" and use == {"type": "tool_use", "id": "I", "name": "N", "input": {"K": ["V", 7]}}
     assert result["content"][0]["text"] == "C" and image == content[3]
     assert document["title"] == "E" and document["source"]["data"] == "D"
 
@@ -116,7 +116,8 @@ def test_every_text_of_responses_requests_is_seen() -> None:
     guard_request([Shout()], it)
     seen = json.loads(it.body)
     assert seen["instructions"] == "A" and seen["user"] == "U" and seen["input"][0]["content"][0]["text"] == "B"
-    assert seen["input"][1] == {**items[1], "arguments": '{"K":"A"}'} and seen["input"][2]["output"] == "C"
+    called = {"type": "function_call", "call_id": "I", "name": "N", "arguments": '{"K":"A"}'}
+    assert seen["input"][1] == called and seen["input"][2] == {**items[2], "call_id": "I", "output": "C"}
 
 
 def test_whole_answers_of_every_dialect_are_seen() -> None:

@@ -32,7 +32,7 @@ from steward.gateway.dialects import (
 )
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.sse import Scanner
-from steward.gateway.text_fields import Json, Replace, StreamTexts, TextFilter
+from steward.gateway.text_fields import Json, StreamTexts, TextFilter
 from steward.gateway.wire import AnswerEnvelope, invalid
 
 
@@ -53,10 +53,6 @@ class Dialect(Protocol):
 
     def envelope(self, body: bytes) -> AnswerEnvelope:
         """Id and usage of a whole answer; empty where the upstream sent something else."""
-        ...
-
-    def replace_request_texts(self, body: Json, replace: Replace) -> None:
-        """Put `replace(text)` in the place of every text of a request."""
         ...
 
     def filter_answer_texts(self, answer: Json, texts: TextFilter) -> None:

@@ -10,9 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.gateway.dialects.openai import TOOLS_OPAQUE, replace_identifiers
 from steward.gateway.sse import Scanner, event_data
-from steward.gateway.text_fields import OPAQUE, Json, Replace, StreamTexts, TextFilter, replace_strings, replace_values
+from steward.gateway.text_fields import OPAQUE, Json, StreamTexts, TextFilter, replace_strings, replace_values
 from steward.gateway.wire import AnswerEnvelope, TokenUsage
 
 _ERROR_TYPES: Final = {
@@ -137,15 +136,6 @@ class _MessageScanner(Scanner):
 
     def is_output(self, event: bytes) -> bool:
         return b"delta" in event[:80]
-
-
-def replace_request_texts(body: Json, replace: Replace) -> None:
-    for field in ("system", "messages"):
-        if isinstance(body.get(field), str | list):
-            body[field] = replace_strings(body[field], replace, OPAQUE)
-    if isinstance(body.get("tools"), list):
-        body["tools"] = replace_strings(body["tools"], replace, TOOLS_OPAQUE)
-    replace_identifiers(body, replace)
 
 
 def filter_answer_texts(answer: Json, texts: TextFilter) -> None:

@@ -13,14 +13,10 @@ import msgspec
 from steward.core.errors import Refused
 from steward.gateway import wire
 from steward.gateway.sse import Scanner, event_data
-from steward.gateway.text_fields import OPAQUE, Json, Replace, StreamTexts, TextFilter, replace_strings
+from steward.gateway.text_fields import Json, StreamTexts, TextFilter
 from steward.gateway.wire import AnswerEnvelope
 
 _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_content", "reasoning")
-_REQUEST_FIELDS: Final = ("messages", "prompt", "input", "suffix", "prediction", "tools", "functions")
-_PEOPLE: Final = ("user", "safety_identifier")
-_TOOLS: Final = ("tools", "functions")
-TOOLS_OPAQUE: Final = OPAQUE | {"parameters", "input_schema"}  # the keys and types of JSON Schema are not text
 
 
 def error_body(error: Refused, request_id: str) -> bytes:
@@ -37,22 +33,6 @@ def scanner() -> Scanner:
 
 def envelope(body: bytes) -> AnswerEnvelope:
     return wire.decode_answer(body)
-
-
-def replace_request_texts(body: Json, replace: Replace) -> None:
-    for field in _REQUEST_FIELDS:
-        if isinstance(body.get(field), str | list | dict):
-            body[field] = replace_strings(body[field], replace, TOOLS_OPAQUE if field in _TOOLS else OPAQUE)
-    replace_identifiers(body, replace)
-
-
-def replace_identifiers(body: Json, replace: Replace) -> None:
-    """Who is asking and why, as the client put it: these travel to the upstream too."""
-    for field in _PEOPLE:
-        if isinstance(body.get(field), str):
-            body[field] = replace(body[field])
-    if isinstance(body.get("metadata"), dict):
-        body["metadata"] = replace_strings(body["metadata"], replace, frozenset())
 
 
 def filter_answer_texts(answer: Json, texts: TextFilter) -> None:

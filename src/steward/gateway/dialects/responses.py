@@ -12,9 +12,8 @@ import msgspec
 from steward.core.errors import Refused
 from steward.gateway import wire
 from steward.gateway.dialects.anthropic import format_event
-from steward.gateway.dialects.openai import TOOLS_OPAQUE, replace_identifiers
 from steward.gateway.sse import Scanner, event_data
-from steward.gateway.text_fields import OPAQUE, Json, Replace, StreamTexts, TextFilter, replace_strings
+from steward.gateway.text_fields import OPAQUE, Json, StreamTexts, TextFilter, replace_strings
 from steward.gateway.wire import AnswerEnvelope, TokenUsage
 
 _OPAQUE: Final = OPAQUE | {"object", "result", "item_id", "queries", "server_label"}
@@ -94,18 +93,6 @@ class _ResponseScanner(Scanner):
 
     def is_output(self, event: bytes) -> bool:
         return b"delta" in event[:80]
-
-
-def replace_request_texts(body: Json, replace: Replace) -> None:
-    for field in ("instructions", "input"):
-        if isinstance(body.get(field), str | list):
-            body[field] = replace_strings(body[field], replace, _OPAQUE)
-    if isinstance(body.get("tools"), list):
-        body["tools"] = replace_strings(body["tools"], replace, TOOLS_OPAQUE)
-    prompt = body.get("prompt")
-    if isinstance(prompt, dict) and isinstance(prompt.get("variables"), dict):
-        prompt["variables"] = replace_strings(prompt["variables"], replace, _OPAQUE)
-    replace_identifiers(body, replace)
 
 
 def filter_answer_texts(answer: Json, texts: TextFilter) -> None:

