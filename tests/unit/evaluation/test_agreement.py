@@ -108,3 +108,15 @@ def test_bradley_terry_refuses_infinite_strengths_by_name() -> None:
     found = fit_bradley_terry({("a", "b"): 3, ("b", "a"): 1, ("a", "c"): 2, ("b", "c"): 2})
     assert not found.strengths and "of {c} nobody" not in found.why and "{c}" in found.why
     assert "fewer than two" in fit_bradley_terry({}).why
+
+
+def test_two_ratings_of_each_item_are_enough_for_fleiss() -> None:
+    """Two raters agree on both of two items, in different categories: kappa 1 (Fleiss 1971, equation 7)."""
+    assert fleiss_kappa([[2, 0], [0, 2]]) == 1.0
+    with pytest.raises(ValueError, match="at least two"):
+        fleiss_kappa([[1, 0], [0, 1]])
+
+
+def test_e12_perfect_agreement_has_no_interval_from_resampling() -> None:
+    found = bootstrap_coefficient(lambda drawn: 1.0, 20, samples=50)
+    assert found.value == 1.0 and math.isnan(found.low) and math.isnan(found.high)

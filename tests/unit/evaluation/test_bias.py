@@ -12,7 +12,9 @@ from steward.core.errors import InputError
 from steward.evaluation.bias import (
     read_bbq,
     read_crows_scores,
+    read_crows_texts,
     read_stereoset_scores,
+    read_stereoset_texts,
     score_bbq,
     score_crows_pairs,
     score_stereoset,
@@ -162,3 +164,22 @@ def test_stereoset_by_hand(tmp_path: Path) -> None:
     assert score_stereoset(tmp_path / "dev.json", read_stereoset_scores(tmp_path / "s.json")).unscored == (
         "e2: at least one of the three sentences has no score",
     )
+
+
+def test_stereoset_scores_what_follows_the_context(tmp_path: Path) -> None:
+    sentence = {"id": "s", "gold_label": "stereotype", "sentence": "He sings."}
+    example = {"id": "e", "target": "t", "bias_type": "race", "context": "He came.", "sentences": [sentence]}
+    (tmp_path / "d.json").write_text(json.dumps({"data": {"intrasentence": [example], "intersentence": [example]}}))
+    assert [(text.context, text.text) for text in read_stereoset_texts(tmp_path / "d.json")] == [
+        ("", "He sings."), ("He came.", "He sings.")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "name"),
+    [(",", "77,", "77"), ("id,", "9,", "9"), ("", "", "0")],
+)
+def test_crows_pairs_are_named_by_their_first_column(tmp_path: Path, head: str, row: str, name: str) -> None:
+    """The published file's first column has no name; else the column id, else the row's number from 0."""
+    (tmp_path / "c.csv").write_text(f"{head}sent_more,sent_less,stereo_antistereo,bias_type\n{row}m,l,stereo,age\n")
+    assert [text.id for text in read_crows_texts(tmp_path / "c.csv")] == [f"{name}/sent_more", f"{name}/sent_less"]

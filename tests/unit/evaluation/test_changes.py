@@ -112,3 +112,26 @@ def test_paraphrases_that_are_no_texts_are_named(tmp_path: Path) -> None:
 )
 def test_a_letter_is_chosen_or_not(answer: str, letter: str) -> None:
     assert extract_letter(answer) == letter
+
+
+@pytest.mark.parametrize("wordings", ["z", [1], [" "], ["", "a"]])
+def test_every_paraphrase_is_a_text(tmp_path: Path, wordings: object) -> None:
+    path = write(tmp_path, [{"id": 3, "a": "x", "b": "y", "paraphrases": wordings}])
+    with pytest.raises(InputError, match="paraphrases is not a list of texts"):
+        rewrite_suite(path, QuestionChange(use="paraphrase"))
+
+
+def test_a_change_does_one_thing(tmp_path: Path) -> None:
+    path = write(tmp_path, ROWS)
+    with pytest.raises(InputError, match="a change has no action"):
+        rewrite_suite(path, QuestionChange())
+    with pytest.raises(InputError, match=r"a change has \['append', 'prepend'\]"):
+        rewrite_suite(path, QuestionChange(append="a", prepend="b"))
+
+
+def test_one_option_has_no_other_order(tmp_path: Path) -> None:
+    text = 'name: s\ndata: d.jsonl\nprompt: "{o}"\nchoices: o\nmetrics: [choice]\n'
+    path = write(tmp_path, [{"o": ["x", "y"]}, {"o": ["y", "x"], "references": ["y"]}], text)
+    changed = rewrite_suite(path, QuestionChange(use="options-order"))
+    assert [item.references for item in changed.items] == [("B",), ("B",)]
+    assert [item.messages[0].content for item in changed.items] == ["A. y\nB. x", "A. x\nB. y"]

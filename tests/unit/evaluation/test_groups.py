@@ -55,3 +55,17 @@ def test_a_group_without_anybody_due_has_no_such_rate() -> None:
 def test_clusters_have_intervals_and_no_p() -> None:
     found = compare_label_rates(ROWS, NAMES, [str(i // 6) for i in range(60)], samples=200)
     assert all(one.p is None and one.low is not None for one in found)
+
+
+def test_p_counts_the_assignment_that_was_seen() -> None:
+    """Phipson and Smyth 2010: (b + 1) / (m + 1); of 99 random orders of 40 none sorts the labels."""
+    rows = [LabelledCase("ab"[i % 2], True, i % 2 == 0) for i in range(40)]
+    assert compare_label_rates(rows, ["a", "b"], samples=99)[0].p == 0.01
+
+
+def test_e12_groups_that_are_all_alike_leave_an_interval() -> None:
+    """Three of three and three of three: Clopper and Pearson's lower limit of 3 of 3 is 0.2924 (their table)."""
+    found = compare_label_rates([LabelledCase("ab"[i % 2], True, True) for i in range(6)], ["a", "b"], samples=99)
+    first, ratio = found[0], found[1]
+    assert (first.value, first.low) == (0.0, 0.0) and first.high == pytest.approx(1 - 0.2924, abs=1e-4)
+    assert (ratio.value, ratio.high) == (1.0, 1.0) and ratio.low == pytest.approx(0.2924, abs=1e-4)

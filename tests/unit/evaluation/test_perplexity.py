@@ -152,3 +152,25 @@ def test_results_over_other_texts_are_not_paired(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text("{}")
     with pytest.raises(InputError, match="expected the output of"):
         read_perplexity(tmp_path / "r.json")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "window", "stride", "expected"),
+    [
+        (None, 10, 10, [((1,), (2, 3, 4))]),
+        (None, 2, 2, [((1,), (2, 3)), ((2, 3), (4,))]),
+        (0, 10, 10, [((0,), (1, 2, 3, 4))]),
+        (0, 3, 1, [((0,), (1, 2, 3)), ((1, 2, 3), (4,))]),
+    ],
+)
+def test_windows_score_each_token_once(prefix: int | None, window: int, stride: int, expected: object) -> None:
+    """By hand, as lm-evaluation-harness's get_rolling_token_windows cuts them."""
+    assert [(c.context, c.tokens) for c in split_windows([1, 2, 3, 4], prefix, window, stride)] == expected
+    assert list(split_windows([7], None, 5, 5)) == []
+
+
+def test_a_signature_says_how_windows_were_cut() -> None:
+    rows = [Likelihood(str(n), -10.0 - n, 5, 5, 20) for n in range(3)]
+    rolling = msgspec.structs.replace(setup(), window=8, stride=8)
+    assert "|rolling|" in summarise_perplexity("m", "b", rows, rolling).signature
+    assert "|strided|" in summarise_perplexity("m", "b", rows, msgspec.structs.replace(rolling, stride=4)).signature

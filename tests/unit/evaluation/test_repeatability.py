@@ -31,3 +31,11 @@ def test_e12_equal_repeats_leave_an_interval() -> None:
     found = measure_repeatability("exact_match", ids, [1.0] * 16)
     assert found is not None and (found.within, found.low) == (0.0, 0.0)
     assert found.high == pytest.approx(3.8415 / 11.8415 / 2, abs=1e-4)
+
+
+def test_two_items_have_a_variance_between_them() -> None:
+    """Means 1 and 0: variance 1/2, nothing within; a difference of a float's rounding is no flaky item."""
+    found = measure_repeatability("exact_match", ["a#1", "a#2", "b#1", "b#2"], [1.0, 1.0, 0.0, 1e-13])
+    assert found is not None and found.between == pytest.approx(0.5) and found.flaky == 0
+    moved = measure_repeatability("exact_match", ["a#1", "a#2", "b#1", "b#2"], [1.0, 0.5, 0.0, 0.0])
+    assert moved is not None and moved.flaky == 1 and moved.worst == ("a",)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from steward.evaluation.robustness import RobustnessReport, find_worst_case, measure_robustness
+from steward.evaluation.robustness import (
+    RobustnessReport,
+    find_worst_case,
+    measure_robustness,
+    score_same_answers,
+)
 from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
 from steward.evaluation.suite import MetricSpec, PromptMessage, QuestionChange, SuiteItem, SuiteSpec
 
@@ -50,3 +55,17 @@ def test_worst_of_all_by_hand() -> None:
         MetricSpec("exact_match"), folder([True, True, True, False]), [folder([True, False, False, True])]
     )
     assert found is not None and (found.original, found.worst, found.gain) == (0.75, 0.25, pytest.approx(-0.5))
+
+
+def test_options_in_another_order_have_no_same_answer() -> None:
+    run = folder([True, False])
+    assert score_same_answers(QuestionChange(use="options-order"), run, run) is None
+    same = score_same_answers(QuestionChange(use="typos"), run, run)
+    assert same is not None and same.value == 1.0
+
+
+def test_items_that_failed_are_named() -> None:
+    run = folder([True, False])
+    failed = {**run.answers, "1": ItemAnswer(id="1", error="HTTP 500")}
+    found = measure_robustness(run, {"t": (QuestionChange(use="typos"), EvalRun(run.manifest, run.items, failed))})
+    assert found.errored == () and found.effects[0].errored == ("1: HTTP 500",)

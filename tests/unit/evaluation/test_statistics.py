@@ -127,3 +127,16 @@ def test_ten_thousand_samples_of_five_thousand_items_take_a_second_of_one_core()
     started = time.process_time()
     paired_bootstrap(a, b, samples=10_000)
     assert time.process_time() - started < 2.0  # 0.5 s measured; CI machines are slower
+
+
+def test_the_seed_is_sacrebleus() -> None:
+    """sacreBLEU 2: SACREBLEU_SEED is 12345 unless the environment says otherwise."""
+    from steward.evaluation.statistics import SAMPLES, SEED
+
+    assert (SEED, SAMPLES) == (12345, 10_000)
+
+
+@pytest.mark.parametrize(("p", "freedom", "table"), [(0.975, 1, 12.7062), (0.975, 9, 2.2622), (0.95, 30, 1.6973)])
+def test_students_quantiles_are_the_tables(p: float, freedom: int, table: float) -> None:
+    assert student_quantile(p, freedom) == pytest.approx(table, abs=5e-5)
+    assert student_quantile(1 - p, freedom) == pytest.approx(-table, abs=5e-5)

@@ -167,3 +167,12 @@ def test_gold_of_a_rubric_names_levels_that_there_are(tmp_path: Path) -> None:
         (tmp_path / "g.jsonl").write_text(f'{{"prompt": "p", "answer": "a", "levels": {levels}}}\n')
         with pytest.raises(InputError, match="expected one of"):
             read_gold(tmp_path / "g.jsonl", wanted)
+
+
+@pytest.mark.parametrize(("shared", "warned"), [(49, True), (50, False)])
+def test_a_plan_warns_of_too_few_shared_tasks(shared: int, warned: bool) -> None:
+    made, pairings = make_tasks(RUNS, StudyOptions(), [])
+    design = make_design([("a", RUNS[0]), ("b", RUNS[1])], StudyOptions(), pairings)
+    assert any("needs at least 50 tasks" in line for line in describe_plan(design, tasks(60, shared), 2)) == warned
+    assert not any("needs at least 50" in line for line in describe_plan(design, tasks(60, 1), 1))
+    assert {len(task.key) for task in made} == {16}

@@ -11,7 +11,7 @@ import pytest
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.run import clusters_by_id
-from steward.evaluation.suite import BehaviorCheck, QuestionChange, SuiteSpec, load_suite
+from steward.evaluation.suite import BehaviorCheck, MustPass, QuestionChange, SuiteSpec, load_suite
 from steward.workflows.evaluate.suites import find_suite
 
 
@@ -111,3 +111,21 @@ def test_bad_items_are_named_before_anything_is_asked(tmp_path: Path, row: dict[
 def test_the_reference_names_every_key(kind: type) -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "suites.md").read_text()
     assert [name for name in kind.__struct_fields__ if f"`{name}`" not in page] == []  # type: ignore[attr-defined]
+
+
+def test_what_a_suite_leaves_out_is_strict() -> None:
+    check = BehaviorCheck(name="c", kind="MFT")
+    assert (check.least, check.at_least, MustPass("exact_match", ("1",)).least) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(1, False), (2, True), (26, True), (27, False)])
+def test_options_have_letters_from_a_to_z(tmp_path: Path, count: int, fits: bool) -> None:
+    options = [f"option {n}" for n in range(count)]
+    (tmp_path / "d.jsonl").write_text(json.dumps({"o": options, "references": "A"}))
+    (tmp_path / "s.yaml").write_text('name: s\ndata: d.jsonl\nprompt: "{o}"\nchoices: o\nmetrics: [choice]\n')
+    if fits:
+        content = load_suite(tmp_path / "s.yaml").items[0].messages[0].content
+        assert content.splitlines()[-1] == f"{chr(ord('A') + count - 1)}. option {count - 1}"
+    else:
+        with pytest.raises(InputError, match="expected a list of 2 to 26"):
+            load_suite(tmp_path / "s.yaml")

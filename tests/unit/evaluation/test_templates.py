@@ -50,4 +50,4 @@ def test_nothing_in_a_field_is_an_error() -> None:
 
 
 def test_fields_are_listed_in_order_without_escaped_ones() -> None:
-    assert list_fields('{b} {{a}} {"x": 1} {meta.q} { c }') == ["b", "meta.q", "c"]
+    assert list_fields("") == [] and list_fields('{b} {{a}} {"x": 1} {meta.q} { c }') == ["b", "meta.q", "c"]

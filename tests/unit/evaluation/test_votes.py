@@ -14,7 +14,7 @@ from steward.evaluation.agreement import cohen_kappa, krippendorff_alpha
 from steward.evaluation.intervals import tango
 from steward.evaluation.statistics import mcnemar, wilson
 from steward.evaluation.study_page import render_study_page
-from steward.evaluation.votes import StudyReport, report_study
+from steward.evaluation.votes import Coefficient, StudyReport, coefficient_title, format_estimate, report_study
 
 RATERS = ["r1", "r2", "r3"]
 
@@ -133,3 +133,11 @@ def test_the_page_is_one_small_file_and_escapes() -> None:
     page = render_study_page(by_hand())
     assert len(page) < 100_000 and "<script" not in page and "Study &lt;1&gt;" in page and "://" not in page
     assert ">6<" in page and "zebra" in page and "Tango" in page
+
+
+def test_a_coefficient_names_its_criterion_and_its_raters() -> None:
+    one = Coefficient(name="Cohen's kappa", of="clear", raters="r1, r2", tasks=3, value=0.5, low=0.1, high=0.8)
+    assert coefficient_title(one) == "Cohen's kappa, clear (r1, r2)"
+    assert coefficient_title(Coefficient(name="x", of="", raters="all", tasks=3, value=0.5, low=0.1, high=0.8)) == "x"
+    assert format_estimate(0.5, 0.1, 0.8) == "0.50 [0.10, 0.80]" and format_estimate(0.5, float("nan"), 0.8) == "0.50"
+    assert format_estimate(float("nan"), 0.1, 0.8) == "not defined"

@@ -63,3 +63,18 @@ def test_e09_a_dangling_reference_is_found_before_anything_is_asked(schema: dict
 )
 def test_e09_references_inside_the_schema_hold(schema: dict[str, Any]) -> None:
     assert make_metric("json_schema").screen("", [schema]) == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "share"),
+    [
+        ("The tower is 330 m tall. It sings at dawn.", 0.5),
+        ("The tower is 330 m tall. Roses are so red. Cows fly high up. Birds swim deep down.", 0.25),
+        ("Tall tower.", 0.0),
+        ("tower is", 1.0),
+    ],
+)
+def test_groundedness_is_a_share_of_sentences(answer: str, share: float) -> None:
+    """By trigrams of words, or by all words of a shorter sentence."""
+    metric = make_metric("groundedness")
+    assert metric.table([answer], [["The tower is 330 m tall."]])[0, 0] == share
