@@ -53,3 +53,12 @@ def test_a_calibration_is_kept_by_deployment_and_family() -> None:
     split = msgspec.structs.replace(deployment, pp=2, dp=2)
     assert describe_deployment(split) == "Llama-3.1-8B bf16, 8 x H100-SXM-80GB, vllm tp2 pp2 dp2"
     assert describe_family(deployment) == "Llama-3.1-8B bf16, H100-SXM-80GB, vllm"
+
+
+def test_experts_and_links_may_differ_by_half_and_more() -> None:
+    """Log-normal widths: kernels of experts and links between accelerators vary far more than bandwidth."""
+    found = choose_free_terms([row("qwen3-30b-a3b", tp=2)])
+    assert {name: found[name] for name in ("expert", "expert_matrix", "moe_layer_us", "allreduce_us", "link")} == {
+        "expert": 0.5, "expert_matrix": 0.5, "moe_layer_us": 0.6, "allreduce_us": 0.7, "link": 0.4,
+    }  # fmt: skip
+    assert found["bandwidth"] == 0.15 and found["matrix_16"] == 0.3 and found["layer_python_us"] == 0.5

@@ -165,3 +165,11 @@ def test_a_broken_config_json_is_named_with_what_is_wrong(tmp_path: Path, text: 
     path.write_text(text)
     with pytest.raises(InputError, match=said):
         read_config(path)
+
+
+def test_what_only_the_whole_configuration_says_holds_for_its_text_part() -> None:
+    text = {**LLAMA, "vocab_size": None}
+    whole = read(text_config=text, vocab_size=1000, tie_word_embeddings=True)
+    assert whole.vocab == 1000 and whole.tied
+    own = read(text_config={**LLAMA, "tie_word_embeddings": False}, vocab_size=1000, tie_word_embeddings=True)
+    assert own.vocab == 128256 and not own.tied

@@ -2,7 +2,7 @@
 
 import pytest
 
-from steward.capacity.plan import PredictionInterval, build_interval
+from steward.capacity.plan import FORMAT, PredictionInterval, build_interval
 
 
 def test_an_interval_divides_by_the_ratio_of_predicted_to_measured() -> None:
@@ -13,3 +13,8 @@ def test_an_interval_divides_by_the_ratio_of_predicted_to_measured() -> None:
 
 def test_without_ratios_it_cannot_tell() -> None:
     assert build_interval(7.0, None, "tpot_ms") == PredictionInterval(None, 7.0, None)
+
+
+def test_a_saved_plan_has_format_1() -> None:
+    """Plans that a home keeps are read by later versions, which tell by it what they read."""
+    assert FORMAT == 1

@@ -55,3 +55,16 @@ def test_what_was_declined_is_listed_with_its_reason() -> None:
     declined = msgspec.structs.replace(plan(), declined={"L4 bf16": "time per token too long: <40 ms"})
     page = render(declined, CURVE, COSTS, "TPOT p95")
     assert "L4 bf16" in page and "time per token too long: &lt;40 ms" in page
+
+
+def test_one_replica_is_singular_and_two_are_plural() -> None:
+    made = plan()
+    assert made.chosen is not None
+    two = msgspec.structs.replace(made, chosen=msgspec.structs.replace(made.chosen, replicas=2, gpus=2))
+    one_page, two_page = (render(item, CURVE, COSTS, "TPOT p95") for item in (made, two))
+    assert "1 replica," in one_page and "2 replicas," in two_page and "2 × H100-SXM-80GB serve Llama" in two_page
+
+
+def test_a_second_and_more_is_shown_in_seconds() -> None:
+    slow = [RatePoint(1.0, 1000.0, 8.0), RatePoint(2.0, 1500.0, 9.0)]
+    assert ">1.5 s<" in render(plan(), slow, COSTS, "TPOT p95")

@@ -5,8 +5,17 @@ import pytest
 
 from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
+from steward.capacity.memory import estimate_memory
 from steward.capacity.predict import Load, predict
-from steward.capacity.sizing import Requirements, SizingResult, build_deployment, meets_objectives, size_hardware
+from steward.capacity.sizing import (
+    Candidate,
+    Requirements,
+    SizingResult,
+    _total_cost,
+    build_deployment,
+    meets_objectives,
+    size_hardware,
+)
 from steward.capacity.step_time import load_shipped_terms
 from steward.core.errors import InputError
 
@@ -151,3 +160,15 @@ def test_the_closed_forms_rate_bounds_what_a_replica_serves() -> None:
 def test_a_fifth_more_replicas_keep_a_fifth_free() -> None:
     busy, free = (decided(wanted(rate=60.0, headroom=share), "l40s").choices[0] for share in (0.0, 0.5))
     assert free.replicas == pytest.approx(2 * busy.replicas, abs=1.5) and free.headroom >= 0.5
+
+
+def test_candidates_are_first_compared_at_85_percent_of_their_closed_form() -> None:
+    """10 a second at most and 6.8 asked with a fifth kept free: 6.8 / (10 x 0.85 x 0.8) is one replica, 6.9 two."""
+    deployment = build_deployment(
+        find_model("llama-3.1-8b").model, find_accelerator("h100"), find_precision("bf16"), ENGINES["vllm"]
+    )
+    candidate = Candidate(
+        deployment=deployment, memory=estimate_memory(deployment), terms=TERMS, calibrated=False, rate=10.0,
+        per_hour=3.0,
+    )  # fmt: skip
+    assert [_total_cost(candidate, wanted(rate=rate)) for rate in (6.79, 6.9)] == [3.0, 6.0]
