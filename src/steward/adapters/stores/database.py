@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -112,7 +113,7 @@ def insert_rows(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[
     """
     if rows:
         text, names = _compile_insert(table, connection.dialect)
-        connection.exec_driver_sql(text, [tuple([row[name] for name in names]) for row in rows])
+        connection.exec_driver_sql(text, list(map(itemgetter(*names), rows)))  # every table has two columns at least
 
 
 def split_parts(values: Sequence[str]) -> list[Sequence[str]]:

@@ -56,7 +56,6 @@ exchanges = sa.Table(
     sa.Column("guards", sa.Text, nullable=False),
     sa.Column("upstream_id", sa.String(200)),
     _tenant(),
-    sa.Index("ix_exchanges_tenant_at", "tenant", "at"),
 )
 
 feedback = sa.Table(

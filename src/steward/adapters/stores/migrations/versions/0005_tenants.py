@@ -21,7 +21,6 @@ def tenant() -> sa.Column[str]:
 def upgrade() -> None:
     for name in OLD:
         op.add_column(name, tenant())
-    op.create_index("ix_exchanges_tenant_at", "exchanges", ["tenant", "at"])
     op.create_table(
         "keys",
         sa.Column("id", sa.String(64), primary_key=True),
@@ -90,7 +89,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in NEW:
         op.drop_table(name)
-    op.drop_index("ix_exchanges_tenant_at", "exchanges")
     for name in OLD:
         with op.batch_alter_table(name) as table:
             table.drop_column("tenant")
