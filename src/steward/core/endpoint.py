@@ -27,7 +27,7 @@ class Endpoint(msgspec.Struct, Generic[H], frozen=True, kw_only=True):
     """A method and a path, all that must be declared of them, and the handler that answers."""
 
     method: Method
-    path: str  # "/v1/models"; "{name}" stands for one segment
+    path: str  # "/v1/models"; "{name}" stands for one segment, "{name...}" at the end for all that follow
     permission: Right
     tenancy: Tenancy
     guards: Guards

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from steward.core.endpoint import index_endpoints
@@ -42,6 +42,7 @@ class Gateway:
         lifespan: Lifespan,
     ) -> None:
         self._endpoints = index_endpoints(endpoints)
+        self._open_ended = {path.partition("{")[0]: path for path in self._endpoints if path.endswith("...}")}
         self._authenticator, self._rejections, self._lifespan = authenticator, rejections, lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +64,7 @@ class Gateway:
     async def _serve(self, request: HttpRequest) -> None:
         endpoint: GatewayEndpoint | None = None
         try:
-            methods = self._endpoints.get(request.path)
+            methods = self._endpoints.get(request.path) or self._find_otherwise(request)
             endpoint = methods.get(request.scope["method"]) if methods else None
             if endpoint is None:
                 raise not_found(request.path, request.scope["method"], methods or ())
@@ -81,6 +82,30 @@ class Gateway:
         except Exception:
             log.exception("request failed", extra={"request_id": request.request_id})
             await request.respond(request.refusal(internal_error()))
+
+    def _find_otherwise(self, request: HttpRequest) -> Mapping[str, GatewayEndpoint] | None:
+        """The endpoint that a path means which is not spelt as in the table; then the request has the table's path."""
+        for path in spell_otherwise(request.path):
+            if path in self._endpoints and "{" not in path:
+                request.path = path
+                return self._endpoints[path]
+            for prefix, template in self._open_ended.items():
+                if path.startswith(prefix) and len(path) > len(prefix):
+                    request.path, request.rest = template, path[len(prefix) :]
+                    return self._endpoints[template]
+        return None
+
+
+def spell_otherwise(path: str) -> tuple[str, ...]:
+    """The spellings of a path that mean the same: without doubled or trailing slashes, and with the `/v1` that a
+    client's base URL lacked or had twice.
+
+    >>> spell_otherwise("/chat/completions/")
+    ('/chat/completions', '/v1/chat/completions')
+    """
+    plain = "/" + "/".join(part for part in path.split("/") if part)
+    with_version = plain.removeprefix("/v1") if plain.startswith("/v1/v1/") else f"/v1{plain}"
+    return plain, with_version
 
 
 def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
@@ -102,7 +127,8 @@ def not_found(path: str, method: str, methods: Iterable[str]) -> Refused:
     """404, or 405 where the path takes other `methods`."""
     accepted = ", ".join(methods)
     if not accepted:
-        return Refused(f"No endpoint at {path[:200]}.", status=404, type="invalid_request_error")
+        hint = "" if path.startswith("/v1/") else " Endpoints begin with /v1: set your client's base URL to …/v1."
+        return Refused(f"No endpoint at {path[:200]}.{hint}", status=404, type="invalid_request_error")
     message = f"{path} accepts {accepted}, not {method}."
     return Refused(message, status=405, type="invalid_request_error", headers=(("allow", accepted),))
 

@@ -34,6 +34,10 @@ class GatewayService(Protocol):
         """The list of models as JSON."""
         ...
 
+    def show_model(self, caller: Caller, name: str) -> bytes:
+        """One model as JSON. :raises Refused: 404, there is none of that name"""
+        ...
+
     def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
         """Keep what the body says about an earlier answer; a receipt as JSON. :raises Refused: 400"""
         ...
@@ -53,6 +57,9 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
 
     async def list_models(request: HttpRequest) -> None:
         await request.respond(Answer(200, service.list_models(request.caller)))
+
+    async def show_model(request: HttpRequest) -> None:
+        await request.respond(Answer(200, service.show_model(request.caller, request.rest)))
 
     async def report_ready(request: HttpRequest) -> None:
         if (problem := await service.find_problem()) is not None:
@@ -74,15 +81,8 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
             audit="ledger",
             handler=accept_feedback,
         ),
-        Endpoint(
-            method="GET",
-            path="/v1/models",
-            permission="models.read",
-            tenancy="principal",
-            guards="none",
-            audit="none",
-            handler=list_models,
-        ),
+        declare_model_list("/v1/models", list_models),
+        declare_model_list("/v1/models/{model...}", show_model),  # names may have slashes
         declare_probe("/healthz", report_alive),
         declare_probe("/readyz", report_ready),
     )
@@ -97,6 +97,19 @@ def declare_inference(path: str, handler: EndpointHandler) -> GatewayEndpoint:
         tenancy="principal",
         guards="request-and-answer",
         audit="ledger",
+        handler=handler,
+    )
+
+
+def declare_model_list(path: str, handler: EndpointHandler) -> GatewayEndpoint:
+    """An endpoint that tells which models there are."""
+    return Endpoint(
+        method="GET",
+        path=path,
+        permission="models.read",
+        tenancy="principal",
+        guards="none",
+        audit="none",
         handler=handler,
     )
 

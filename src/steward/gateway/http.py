@@ -32,12 +32,13 @@ ALREADY_COUNTED: Final = "steward.counted"  # in a scope: the connection has rej
 class HttpRequest:
     """One request. `caller` is set before the handler of an endpoint that is not public sees it."""
 
-    __slots__ = ("caller", "headers", "path", "receive", "request_id", "scope", "send")
+    __slots__ = ("caller", "headers", "path", "receive", "request_id", "rest", "scope", "send")
 
     def __init__(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         self.request_id = request_id
         self.scope, self.receive, self.send = scope, receive, send
         self.path: str = scope["path"]
+        self.rest = ""  # what a path that ends in "{name...}" has in its place
         self.headers: Mapping[str, str] = {
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }

@@ -23,8 +23,10 @@ from steward.gateway.endpoints import build_endpoints
 from steward.gateway.exchange import Exchange
 from steward.gateway.feedback import accept_feedback
 from steward.gateway.ledger import LedgerWriter
+from steward.gateway.models import describe_model, describe_models
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import QueueDepth, collect_depths
+from steward.gateway.routing import find_route
 from steward.security.authenticator import KeyAuthenticator
 from steward.workflows.sealing import SPOOL, make_sealer
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
@@ -92,11 +94,10 @@ class WorkerService:
         self._current = fresh
 
     def list_models(self, caller: Caller) -> bytes:
-        data = [
-            {"id": name, "object": "model", "created": 0, "owned_by": "steward"}
-            for name in sorted(self._current.routes)
-        ]
-        return msgspec.json.encode({"object": "list", "data": data})
+        return msgspec.json.encode(describe_models(sorted(self._current.routes)))
+
+    def show_model(self, caller: Caller, name: str) -> bytes:
+        return msgspec.json.encode(describe_model(find_route(self._current.routes, name).name))
 
     def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
         record, answer = accept_feedback(body, caller, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
