@@ -89,6 +89,32 @@ def test_tokens_are_the_servers_a_tokenizers_or_estimated():
     assert row_of(plain)["output_tokens"] == 10 and row_of(plain)["source"] == 2 and row_of(plain)["input_tokens"] == 40
 
 
+def test_embeddings_have_no_output_tokens_and_need_no_estimate():
+    made = recorder(endpoint="embeddings")
+    made.record(request(), response((), 0, 0, usage=(7, None), streamed=False), "ok", 11.0)
+    assert (row_of(made)["input_tokens"], row_of(made)["output_tokens"], row_of(made)["source"]) == (7, 0, 0)
+    chat = recorder()
+    chat.record(request(), response(usage=(7, None), characters=40), "ok", 11.0)
+    assert (row_of(chat)["input_tokens"], row_of(chat)["output_tokens"], row_of(chat)["source"]) == (7, 10, 2)
+
+
+def test_text_that_is_kept_for_a_conversation_does_not_make_a_tokenizer():
+    made = recorder()
+    made.record(request(), response(text=["four"], characters=40), "ok", 11.0)
+    assert row_of(made)["source"] == 2
+
+
+def test_a_gap_needs_two_events_and_progress_keeps_two_hundred_first_tokens():
+    made = recorder()
+    made.record(request(), response((10.5, 10.6), usage=(5, 2)), "ok", 11.0)
+    assert sum(made.records.gaps) == 1
+    for _ in range(250):
+        made.record(request(), response((10.5,), usage=(5, 1)), "ok", 11.0)
+    assert sum(made.records.gaps) == 1 and len(made.take_ttft_ms()) == 200
+    made.record(request(), response((), 0, 0, usage=(5, 0)), "ok", 11.0)
+    assert made.take_ttft_ms() == []
+
+
 def test_l6_a_given_prompt_is_not_taken_for_the_default_length():
     text = PromptRow(messages=({"role": "user", "content": "x" * 20},))
     made = recorder(rows=[text])

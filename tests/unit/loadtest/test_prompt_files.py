@@ -103,6 +103,18 @@ def test_a_text_file_holds_a_prompt_a_line(tmp_path):
         read_prompt_rows(tmp_path / "nothing.jsonl")
 
 
+def test_requests_of_the_same_time_and_far_apart(tmp_path):
+    rows = read(tmp_path, "t.jsonl", '{"at_s": 5, "prompt": "a"}\n' * 2)
+    assert [row.at_s for row in rows] == [5, 5]
+    with pytest.raises(InputError, match=r"t\.jsonl:1: no time"):
+        read(tmp_path, "t.jsonl", '{"at_s": 1e10, "prompt": "a"}\n')
+
+
+def test_the_line_of_a_text_file_is_counted_from_one(tmp_path):
+    with pytest.raises(InputError, match=r"t\.jsonl:3: "):
+        read(tmp_path, "t.jsonl", '{"at_s": 5, "prompt": "a"}\n\n{oops\n')
+
+
 def test_prompts_need_no_time(tmp_path):
     rows = read(
         tmp_path, "p.jsonl", '{"messages": [{"role": "user", "content": "hi"}], "output_tokens": 3}\n', trace=False

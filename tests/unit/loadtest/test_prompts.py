@@ -26,6 +26,16 @@ def test_the_same_number_gives_the_same_text_in_any_process():
     assert texts(PromptSource(config())) == texts(PromptSource(config())) != texts(PromptSource(config(seed=1)))
 
 
+def test_the_same_prompts_come_from_every_version():
+    """Runs of two versions of steward are only comparable if they send the same texts for the same seed."""
+    found = texts(PromptSource(config(input_tokens="9", shared_prefix_tokens=3, seed=7)), 3)
+    assert found == [
+        "are here they hand big time little page after",
+        "are here they now three back land only boy",
+        "are here they just have such take many had",
+    ]
+
+
 def test_a_shared_prefix_is_shared_and_counts():
     found = texts(PromptSource(config(input_tokens="100", shared_prefix_tokens=60)))
     assert len({" ".join(text.split()[:60]) for text in found}) == 1 and len(set(found)) == 50

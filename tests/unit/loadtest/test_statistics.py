@@ -61,6 +61,13 @@ def test_the_bootstrap_has_the_spread_of_the_medians_theory():
     assert np.median(medians[:, 1]) == pytest.approx(np.quantile(values, 0.9), abs=0.3)
 
 
+def test_the_same_values_have_the_same_interval_in_every_version():
+    """Two reports of the same records must not differ."""
+    values = (np.arange(1000.0) * 7919) % 1009
+    assert bootstrap_intervals(values)["p50"] == (497.0, 513.0)
+    assert bootstrap_intervals(values)["p95"] == (950.0, 966.0)
+
+
 def test_a_histogram_gives_its_bins_middles():
     counts = np.zeros(100, dtype=np.uint64)
     counts[[10, 20, 90]] = [900, 90, 10]

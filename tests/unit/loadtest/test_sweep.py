@@ -115,6 +115,23 @@ def test_an_overloaded_server_ends_its_share(overload):
     assert share_in_time(sent, ended) == pytest.approx(300 / overload / (300 - needed), abs=0.02)
 
 
+def test_few_requests_show_their_time_by_the_first():
+    assert share_in_time(np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 9.0])) == 1.0  # those of 0 and 1 s are due
+    assert share_in_time(np.array([0.0, 1.0]), np.array([1.0, 9.0])) == 1.0
+    assert share_in_time(np.array([0.0]), np.array([0.0])) == 1.0
+
+
+@pytest.mark.parametrize("users, answered, knee", [(4, 13.1, None), (4, 12.9, 4)])
+def test_four_times_the_users_must_bring_thirty_percent(users, answered, knee):
+    points = [point(users=1, answered=10.0), point(users=users, answered=answered)]
+    assert summarize_sweep("m", "u", "concurrency", points).saturates_at == knee
+
+
+def test_users_without_an_answer_are_no_division_by_zero():
+    points = [point(users=1, answered=0.0), point(users=2, answered=0.0)]
+    assert summarize_sweep("m", "u", "concurrency", points).saturates_at == 2
+
+
 def test_a_single_late_request_in_ten():
     sent = np.arange(0.0, 100.0)
     ended = sent + 0.5

@@ -85,6 +85,11 @@ def test_short_runs_may_be_late_by_twice_the_budget():
     assert find_invalid_reasons(short, msgspec.structs.replace(FACTS, scheduled_rate=61.5)) != ()  # 24 ms
 
 
+def test_a_run_that_sent_nothing_in_its_time_is_invalid_and_no_division_by_zero():
+    (reason,) = find_invalid_reasons(changed(achieved_rate=0.0), FACTS)
+    assert "0.00 requests per second were sent" in reason
+
+
 def test_l2_a_burst_has_no_schedule_to_keep():
     burst = changed(arrival="burst", achieved_rate=5000.0, late_ms=Quantiles(p99=90.0), e2e_ms=Quantiles(p50=1000.0))
     assert find_invalid_reasons(burst, FACTS) == ()  # a tenth of the median answer
