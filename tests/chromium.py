@@ -70,12 +70,16 @@ class Browser:
     def evaluate(self, expression: str) -> Any:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 15.0) -> Any:
+    def until(self, expression: str, seconds: float = 60.0) -> Any:
         """The expression's first true value; None of what a page being left says counts."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit:
-            if value := self.evaluate(f"document.readyState === 'complete' && ({expression})"):
-                return value
+            try:
+                if value := self.evaluate(f"document.readyState === 'complete' && ({expression})"):
+                    return value
+            except AssertionError as error:
+                if "navigated or closed" not in str(error):  # asked in the moment in which the page changed
+                    raise
             time.sleep(0.02)
         raise AssertionError(f"never true: {expression}\n{self.text()}")
 

@@ -101,7 +101,7 @@ class Contract(Section):
     balance: dict[str, MinimumShare] = Field({})
 
 
-class Finding(msgspec.Struct, frozen=True):
+class ContractFinding(msgspec.Struct, frozen=True):
     """One rule: what was seen, what was expected, and the first rows that break it."""
 
     rule: str
@@ -117,7 +117,7 @@ class ContractResult(msgspec.Struct, frozen=True):
 
     passed: bool
     rows: int
-    findings: tuple[Finding, ...]
+    findings: tuple[ContractFinding, ...]
     digest: str | None = None
 
 
@@ -139,8 +139,8 @@ class _Tally:
         if len(self.examples.setdefault(rule, [])) < EXAMPLES:
             self.examples[rule].append(place)
 
-    def finding(self, rule: str, passed: bool, observed: str, expected: str) -> Finding:
-        return Finding(rule, passed, observed, expected, self.counts[rule], tuple(self.examples.get(rule, ())))
+    def finding(self, rule: str, passed: bool, observed: str, expected: str) -> ContractFinding:
+        return ContractFinding(rule, passed, observed, expected, self.counts[rule], tuple(self.examples.get(rule, ())))
 
 
 def check_contract(
@@ -199,9 +199,9 @@ class _Columns:
             raise UnknownName("column", name, sorted(self.types), "contract")
 
 
-def _check_type(name: str, kind: str, columns: _Columns) -> Finding:
+def _check_type(name: str, kind: str, columns: _Columns) -> ContractFinding:
     seen = columns.types.get(columns.find(name), "missing")
-    return Finding(f"schema.{name}", seen == kind or (seen, kind) == ("text", "string"), seen, kind)
+    return ContractFinding(f"schema.{name}", seen == kind or (seen, kind) == ("text", "string"), seen, kind)
 
 
 def _list_rule_columns(contract: Contract) -> list[str]:
@@ -291,7 +291,7 @@ class _Inspection:
         elif self._newest is None or date > self._newest:
             self._newest = date
 
-    def decide(self) -> Iterator[Finding]:
+    def decide(self) -> Iterator[ContractFinding]:
         """A finding for each rule of the contract."""
         contract, tally = self.contract, self.tally
         low, high = contract.rows.min, contract.rows.max
@@ -310,7 +310,7 @@ class _Inspection:
         if contract.freshness:
             yield self._decide_freshness(contract.freshness)
 
-    def _decide_languages(self) -> Finding:
+    def _decide_languages(self) -> ContractFinding:
         """Rows of no certain language decide nothing; where all are such, the rule cannot be decided."""
         expected = f"only {', '.join(self.contract.languages)}"
         certain = self._languages.total() - self._languages[UNKNOWN]
@@ -320,7 +320,7 @@ class _Inspection:
         seen = f"{others:,} rows in other languages; {self._languages[UNKNOWN]:,} of no certain language"
         return self.tally.finding("languages", not others, seen, expected)
 
-    def _decide_rates(self) -> Iterator[Finding]:
+    def _decide_rates(self) -> Iterator[ContractFinding]:
         undecided = {"personal_data": self._detector is None, "toxicity": self._toxicity is None}
         for name, max_rate in self.contract.max_rates.model_dump().items():
             if max_rate is None:
@@ -332,7 +332,7 @@ class _Inspection:
             description = f"{rate:.2%} of the rows" if can_decide else "cannot be measured here"
             yield self.tally.finding(rule, can_decide and rate <= max_rate, description, f"at most {max_rate:.2%}")
 
-    def _decide_freshness(self, rule: Freshness) -> Finding:
+    def _decide_freshness(self, rule: Freshness) -> ContractFinding:
         days = (self._now - self._newest).total_seconds() / 86400 if self._newest else None
         bad_dates = self.tally.counts["freshness"]
         seen = "no date" if days is None else f"the newest is {max(days, 0):.1f} days old"

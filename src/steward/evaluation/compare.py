@@ -164,17 +164,11 @@ def compare_metric(
 ) -> SampledComparison:
     """One metric over the items that both runs scored."""
     metric, sign = make_metric(spec.name, spec.options), 1.0 if higher_is_better(spec.name) else -1.0
-    kept = [
-        item
-        for item in items
-        if not any(_explain_unscored(metric, spec.name, item, run) for run in (baseline, candidate))
-    ]
+    runs = (baseline, candidate)
+    kept = [item for item in items if not any(_explain_unscored(metric, spec.name, item, run) for run in runs)]
     if not kept:
         return SampledComparison(_empty_comparison(spec.name, field, name, len(items), metric.signature), None)
-    both = [(run, {item.id: item for item in run.items}) for run in (baseline, candidate)]
-    references = [items[item.id].references for _, items in both for item in kept]  # options may have changed places
-    said = [_filtered_input(run, item.id, spec.name).value for run, _ in both for item in kept]
-    table = metric.table(said, references)  # together, so that both have the same classes
+    table = _table_of_both(metric, spec.name, kept, baseline, candidate)
     a, b = table[: len(kept)], table[len(kept) :]
     width = a.shape[1]
     alone = sign * (metric.combine(b) - metric.combine(a))  # (items,)
@@ -193,6 +187,7 @@ def compare_metric(
     )
     interval = sampled.interval(confidence)
     test, p = _test_difference(sampled, width, alone, clusters)
+    method = _method(sampled, clusters, samples, seed)
     found = MetricComparison(
         metric=spec.name,
         field=field,
@@ -211,15 +206,20 @@ def compare_metric(
         better=_moved_ids(kept, alone, 1),
         worse=_moved_ids(kept, alone, -1),
         signature="|".join(
-            [
-                metric.signature,
-                describe_filters(baseline.manifest.suite.filters),
-                f"paired|ci:{confidence}",
-                _method(sampled, clusters, samples, seed),
-            ]
+            (metric.signature, describe_filters(baseline.manifest.suite.filters), f"paired|ci:{confidence}", method)
         ),
     )
     return SampledComparison(found, sampled)
+
+
+def _table_of_both(
+    metric: Metric, name: str, items: Sequence[SuiteItem], baseline: EvalRun, candidate: EvalRun
+) -> Array:
+    """(2 * items, columns): the baseline's rows, then the candidate's; together, so that both have the same classes."""
+    both = [(run, {item.id: item for item in run.items}) for run in (baseline, candidate)]
+    references = [theirs[item.id].references for _, theirs in both for item in items]  # options may change places
+    said = [_filtered_input(run, item.id, name).value for run, _ in both for item in items]
+    return metric.table(said, references)
 
 
 def _bootstrap_gains(

@@ -1,8 +1,6 @@
 """One contract over the executors; Ray's part runs where Ray is installed."""
 
 import json
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import pytest
 
 import data_stages
+from executor_tasks import die, double, refuse
 from steward.adapters.executors.local import LocalExecutor
 from steward.core.errors import InputError, Unavailable
 from steward.data.config import Sink, Source
@@ -29,19 +28,6 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Any]:
     else:
         with LocalExecutor(1 if request.param == "one" else 2) as made:
             yield made
-
-
-def double(number: int) -> tuple[int, int]:
-    time.sleep(0.05)
-    return number * 2, os.getpid()
-
-
-def refuse(number: int) -> int:
-    raise InputError(f"row {number}")
-
-
-def die(number: int) -> int:
-    os._exit(9)
 
 
 def test_every_task_once(executor: Any) -> None:
