@@ -61,6 +61,10 @@ def upgrade() -> None:
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("value", sa.BigInteger, nullable=False),
     )
+    create_evidence()
+
+
+def create_evidence() -> None:
     op.create_table(
         "evidence",
         sa.Column("id", sa.String(64), primary_key=True),
