@@ -1,12 +1,14 @@
 """A table of endpoints as an application."""
 
+import asyncio
+
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from console_client import ask
-from steward.console.shell import HEADERS, Page, list_navigation, page_endpoint, read_form, serve
+from steward.console.shell import HEADERS, FormTooLarge, Page, list_navigation, page_endpoint, read_form, serve
 from steward.core.endpoint import Endpoint
 from steward.core.errors import Contradiction
 from steward.core.identity import ANONYMOUS, Principal
@@ -65,6 +67,19 @@ def test_every_answer_carries_the_security_headers(path: str) -> None:
 def test_a_form_gives_the_first_value_of_each_field() -> None:
     said = ask(toy(), "POST", "/inner/x", b"a=1&b=%C3%A4&a=2", cookie="in=1")[2]
     assert said == "[('a', '1'), ('b', 'ä')]"
+
+
+@pytest.mark.parametrize(("length", "allowed"), [(65_536, True), (65_537, False)])
+def test_a_form_may_have_64_kib_and_not_a_byte_more(length: int, allowed: bool) -> None:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"a=".ljust(length, b"x"), "more_body": False}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    if allowed:
+        assert len(asyncio.run(read_form(request))["a"]) == length - 2
+    else:
+        with pytest.raises(FormTooLarge, match="larger than 65536 bytes"):
+            asyncio.run(read_form(request))
 
 
 def test_one_path_cannot_stand_twice() -> None:

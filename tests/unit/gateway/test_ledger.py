@@ -44,6 +44,17 @@ def test_the_zeros_of_a_power_cut_are_no_record() -> None:
         decode_frames(bytes(4096))
 
 
+def test_a_segment_takes_what_fits_exactly_and_rotates_before_the_next(tmp_path: Path) -> None:
+    size = len(encode_frame(admitted(0)))
+    writer = LedgerWriter(tmp_path, "w", segment_bytes=2 * size)
+    for number in range(3):
+        writer.append(admitted(number))
+    writer.sync()
+    writer.close()
+    sizes = sorted((path.stat().st_size for path in tmp_path.glob("*.seg")), reverse=True)
+    assert sizes == [2 * size, size]
+
+
 def test_segments_rotate_and_hold_everything(tmp_path: Path) -> None:
     writer = LedgerWriter(tmp_path, "w", segment_bytes=200)
     for number in range(10):
