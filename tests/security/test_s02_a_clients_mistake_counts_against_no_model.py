@@ -29,7 +29,7 @@ class Engine:
         self.status, self.calls = status, 0
         self.headers: dict[str, str] = {"content-type": "application/json"}
 
-    async def call(self, endpoint: str, body: bytes, headers: Any = None) -> Engine:
+    async def call(self, endpoint: str, body: bytes, headers: Any = None, streamed: bool = False) -> Engine:
         self.calls += 1
         return self
 

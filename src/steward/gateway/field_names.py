@@ -11,7 +11,11 @@ import json
 import unicodedata
 from typing import Any, Final
 
+import msgspec
+
 from steward.gateway.wire import Request, invalid
+
+_any: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class _Repeated(Exception):
@@ -32,6 +36,14 @@ def _collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decode = json.JSONDecoder(object_pairs_hook=_collect).decode
 
 
+def _decode_compact(body: bytes) -> dict[str, Any] | None:
+    """The fields of a body that is spelt exactly as we would spell it, so that no name can stand in it twice; None
+    where it must be looked at name by name. Most clients send such bodies, and this costs a tenth.
+    """
+    fields = _any.decode(body)
+    return fields if msgspec.json.encode(fields) == body else None
+
+
 def _normalise(name: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
 
@@ -46,7 +58,7 @@ def read_field_names(body: bytes) -> frozenset[str]:
     :raises Refused: 400, an object names a field twice, or the top one spells a field that the gateway reads otherwise
     """
     try:
-        fields = _decode(body.decode())
+        fields = _decode_compact(body) or _decode(body.decode())
     except _Repeated as error:
         name = error.name[:100]
         raise invalid(

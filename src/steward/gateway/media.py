@@ -16,7 +16,6 @@ PICTURE_TOKENS: Final = 1_000
 AUDIO_BYTES_PER_TOKEN: Final = 800
 DOCUMENT_BYTES_PER_TOKEN: Final = 50  # a page of about 100 kB is 2,000 tokens
 LEAST_TOKENS: Final = 1_000  # of a sound or a document
-MARKS: Final = (b"image", b"audio", b"file", b"document")  # one of them stands in each part that is not text
 _KINDS: Final = {
     "image_url": "picture",
     "image": "picture",
@@ -37,18 +36,21 @@ class MediaSize(msgspec.Struct, frozen=True):
     tokens: int = 0
 
 
+NO_MEDIA: Final = MediaSize()
+
+
 def measure_media(content: bytes) -> MediaSize:
     """Of a JSON value with messages or input items; nothing where there is only text.
 
     >>> measure_media(b'[{"role":"user","content":"hi"}]')
     MediaSize(raw_bytes=0, tokens=0)
     """
-    if not any(mark in content for mark in MARKS):
-        return MediaSize()
+    if b"image" not in content and b"audio" not in content and b"file" not in content and b"document" not in content:
+        return NO_MEDIA
     try:
         value = msgspec.json.decode(content)
     except (msgspec.MsgspecError, RecursionError):
-        return MediaSize()
+        return NO_MEDIA
     sizes: list[MediaSize] = []
     _walk(value, sizes, 0)
     return MediaSize(sum(size.raw_bytes for size in sizes), sum(size.tokens for size in sizes))

@@ -72,7 +72,7 @@ def find_embedded_error(body: bytes) -> Refused | None:
     >>> find_embedded_error(b'{"choices":[{"message":{"content":"fine"}}],"error":null}') is None
     True
     """
-    if not _ERROR.search(body):
+    if b'"error"' not in body or not _ERROR.search(body):
         return None
     try:
         seen = msgspec.json.decode(body)

@@ -43,7 +43,9 @@ def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:
         told_output = 0
     input_tokens = exchange.estimate_input() if told_input is None else told_input
     output_tokens = exchange.estimate_output() if told_output is None else told_output
-    counts = _with_details(usage, input_tokens, output_tokens)
+    detailed = usage.prompt_tokens_details or usage.completion_tokens_details or usage.prompt_cache_hit_tokens
+    plain = Counts(input=input_tokens, output=output_tokens)
+    counts = _with_details(usage, input_tokens, output_tokens) if detailed else plain
     return MeasuredUsage(counts, told_input is None or told_output is None)
 
 

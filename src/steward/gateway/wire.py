@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.gateway.media import MediaSize, measure_media
+from steward.gateway.media import NO_MEDIA, MediaSize, measure_media
 
 COMMON_OUTPUT_TOKENS: Final = 256  # reserved where a request declares no maximum
 
@@ -57,9 +57,8 @@ class Request(msgspec.Struct):
 
     def media(self) -> MediaSize:
         """Of the pictures, sounds and documents among the messages."""
-        parts = [bytes(part) for part in (self.messages, self.input) if part is not msgspec.UNSET]
-        sizes = [measure_media(part) for part in parts]
-        return MediaSize(sum(size.raw_bytes for size in sizes), sum(size.tokens for size in sizes))
+        part = self.input if self.messages is msgspec.UNSET else self.messages
+        return NO_MEDIA if part is msgspec.UNSET else measure_media(bytes(part))
 
     def choices(self) -> int:
         """How many answers are made: for /v1/completions so many for each prompt of a list."""
