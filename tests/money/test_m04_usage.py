@@ -11,7 +11,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.usage import measure_usage
 from steward.gateway.wire import TokenUsage, decode_request
 
-BODY = b'{"model":"m","messages":[{"role":"user","content":"0123456789012345678901234567"}]}'  # 64 bytes: 16 tokens
+BODY = b'{"model":"m","messages":[{"role":"user","content":"0123456789012345678901234567"}]}'  # 58 bytes of messages: 15 tokens
 
 
 def measured(
@@ -31,17 +31,17 @@ def measured(
     ("usage", "expected"),
     [
         (TokenUsage(7, 5), (7, 5, False)),
-        (TokenUsage(0, 0), (16, 10, True)),
+        (TokenUsage(0, 0), (15, 10, True)),
         (TokenUsage(7, None), (7, 10, True)),
-        (TokenUsage(None, 5), (16, 5, True)),
-        (TokenUsage(0, 5), (16, 5, True)),
+        (TokenUsage(None, 5), (15, 5, True)),
+        (TokenUsage(0, 5), (15, 5, True)),
         (TokenUsage(7, 0), (7, 10, True)),
-        (TokenUsage(-1, 5), (16, 5, True)),
-        (TokenUsage(10_000_001, 5), (16, 5, True)),
+        (TokenUsage(-1, 5), (15, 5, True)),
+        (TokenUsage(10_000_001, 5), (15, 5, True)),
         (TokenUsage(10_000_000, 5), (10_000_000, 5, False)),
         (TokenUsage(7, 1_000_001), (7, 10, True)),
         (TokenUsage(7, 1_000_000), (7, 1_000_000, False)),
-        (None, (16, 10, True)),
+        (None, (15, 10, True)),
     ],
 )
 def test_each_number_is_believed_or_estimated(usage: TokenUsage | None, expected: tuple[int, int, bool]) -> None:
