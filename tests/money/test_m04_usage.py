@@ -11,7 +11,9 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.usage import measure_usage
 from steward.gateway.wire import TokenUsage, decode_request
 
-BODY = b'{"model":"m","messages":[{"role":"user","content":"0123456789012345678901234567"}]}'  # 58 bytes of messages: 15 tokens
+BODY = (
+    b'{"model":"m","messages":[{"role":"user","content":"0123456789012345678901234567"}]}'  # 58 bytes of messages: 15
+)
 
 
 def measured(

@@ -93,7 +93,11 @@ def normalise_usage(usage: MessageUsage) -> TokenUsage:
     """
     parts = (usage.input_tokens, usage.cache_creation_input_tokens, usage.cache_read_input_tokens)
     prompt, completion = sum(part or 0 for part in parts), usage.output_tokens or 0
-    return TokenUsage(prompt, completion, prompt + completion)
+    details = {
+        "cached_tokens": usage.cache_read_input_tokens or 0,
+        "cache_write_tokens": usage.cache_creation_input_tokens or 0,
+    }
+    return TokenUsage(prompt, completion, prompt + completion, details)
 
 
 def scanner() -> Scanner:

@@ -26,6 +26,8 @@ class ResponseUsage(msgspec.Struct):
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
+    input_tokens_details: Any = None
+    output_tokens_details: Any = None
 
 
 class _ResponseEnvelope(msgspec.Struct):
@@ -65,7 +67,13 @@ def envelope(body: bytes) -> AnswerEnvelope:
 
 def normalise_usage(usage: ResponseUsage) -> TokenUsage:
     """In the terms of chat completions."""
-    return TokenUsage(usage.input_tokens, usage.output_tokens, usage.total_tokens)
+    return TokenUsage(
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.total_tokens,
+        usage.input_tokens_details,
+        usage.output_tokens_details,
+    )
 
 
 def scanner() -> Scanner:
