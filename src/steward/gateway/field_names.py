@@ -8,6 +8,7 @@ name that is another spelling of one that the gateway reads.
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import msgspec
 
 from steward.gateway.wire import Request, invalid
 
+_NAME: Final = re.compile(rb'"[ \t\r\n]*:')
 _any: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -36,12 +38,20 @@ def _collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decode = json.JSONDecoder(object_pairs_hook=_collect).decode
 
 
-def _decode_compact(body: bytes) -> dict[str, Any] | None:
-    """The fields of a body that is spelt exactly as we would spell it, so that no name can stand in it twice; None
-    where it must be looked at name by name. Most clients send such bodies, and this costs a tenth.
+def _decode_plain(body: bytes) -> dict[str, Any] | None:
+    """The fields of a body in which no name stands twice, told by counting: a member of an object is a string with a
+    colon behind it, so where there are no more such strings than members that were decoded, none was lost. None where
+    there are more, as in a text that quotes JSON, and names must be looked at one by one.
     """
     fields = _any.decode(body)
-    return fields if msgspec.json.encode(fields) == body else None
+    return fields if len(_NAME.findall(body)) == _count_members(fields) else None
+
+
+def _count_members(value: Any) -> int:
+    """Members of all objects within `value`."""
+    if isinstance(value, dict):
+        return len(value) + sum([_count_members(item) for item in value.values() if isinstance(item, dict | list)])
+    return sum([_count_members(item) for item in value if isinstance(item, dict | list)])
 
 
 def _normalise(name: str) -> str:
@@ -58,7 +68,7 @@ def read_field_names(body: bytes) -> frozenset[str]:
     :raises Refused: 400, an object names a field twice, or the top one spells a field that the gateway reads otherwise
     """
     try:
-        fields = _decode_compact(body) or _decode(body.decode())
+        fields = _decode_plain(body) or _decode(body.decode())
     except _Repeated as error:
         name = error.name[:100]
         raise invalid(
@@ -66,6 +76,8 @@ def read_field_names(body: bytes) -> frozenset[str]:
         ) from None
     except RecursionError as error:
         raise invalid("The request body is nested too deeply; the limit is about 900 levels.") from error
+    except ValueError as error:  # within a field that has been passed over until now
+        raise invalid(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
     names = frozenset(fields)
     for name in names - _READ:
         own = _SPELLINGS.get(_normalise(name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +39,8 @@ _LENGTHS: Final = frozenset(  # names as `_normalise` writes them
 _CONTAINERS: Final = frozenset(  # objects of settings, as `_normalise` writes them
     {"options", "extrabody", "generationconfig", "parameters", "samplingparams", "inferenceconfig", "config", "nvext"}
 )
+_MOST_NAMES: Final = 50  # of a body whose names are remembered
+_LONGEST_NAME: Final = 50
 _any: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -56,17 +59,26 @@ def declared_maximum(request: Request, endpoint: str) -> int | None:
     return max(declared) * request.choices() if declared else None
 
 
-def refuse_other_maxima(names: Iterable[str], body: bytes, endpoint: str) -> None:
+def _sort_names(names: frozenset[str], endpoint: str) -> tuple[str | None, tuple[str, ...]]:
+    """A name that may be taken for a maximum, and those of objects of settings."""
+    own = {*OWN_MAXIMUM.get(endpoint, ()), *_OWN_COUNTS.get(endpoint, ())}
+    normalised = {name: _normalise(name) for name in names if name not in own}
+    found = next((name for name, plain in normalised.items() if plain in _LENGTHS), None)
+    return found, tuple(name for name, plain in normalised.items() if plain in _CONTAINERS)
+
+
+_sort_few_names = lru_cache(maxsize=1024)(_sort_names)  # clients send the same fields again and again
+
+
+def refuse_other_maxima(names: frozenset[str], body: bytes, endpoint: str) -> None:
     """`names` are the body's top-level fields.
 
     :raises Refused: 400, one of them, or of an object of settings, may be taken for a maximum or a number of answers
     """
-    own = {*OWN_MAXIMUM.get(endpoint, ()), *_OWN_COUNTS.get(endpoint, ())}
-    normalised = {name: _normalise(name) for name in names if name not in own}
-    for name, plain in normalised.items():
-        if plain in _LENGTHS:
-            raise _other_maximum(name, endpoint)
-    containers = [name for name, plain in normalised.items() if plain in _CONTAINERS]
+    few = names if len(names) <= _MOST_NAMES and all(len(name) <= _LONGEST_NAME for name in names) else None
+    found, containers = _sort_names(names, endpoint) if few is None else _sort_few_names(few, endpoint)
+    if found is not None:
+        raise _other_maximum(found, endpoint)
     if containers:
         fields = _any.decode(body)
         for name in containers:

@@ -1,0 +1,67 @@
+"""Names that stand twice are found whatever the body's spelling; the quick way and the thorough one agree."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from steward.core.errors import Refused
+from steward.gateway.field_names import _decode_plain, read_field_names
+
+PLAIN = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": [{"function": {"a": {"b": [1, {}]}}}]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(PLAIN).encode(),
+        json.dumps(PLAIN, separators=(",", ":")).encode(),
+        json.dumps(PLAIN, indent=2).encode(),
+        json.dumps(PLAIN, separators=(",", " : ")).encode(),
+    ],
+)
+def test_usual_bodies_are_read_the_quick_way(body: bytes) -> None:
+    assert _decode_plain(body) == PLAIN
+    assert read_field_names(body) == {"model", "messages", "tools"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"a","model":"b"}',
+        b'{"model" :"a","model":"b"}',
+        b'{"model":"a","mod\\u0065l":"b"}',
+        b'{"model":"a","x":{"a":1,"a":2}}',
+        b'{"model":"a","messages":[{"role":"user","content":"hi","content":"no"}]}',
+        b'{"model":"a","model"\n\t:"b","n":1e2}',
+        b'{"model":"a","":1,"":2}',
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(body: bytes) -> None:
+    assert _decode_plain(body) is None
+    with pytest.raises(Refused) as error:
+        read_field_names(body)
+    assert error.value.code == "repeated_field"
+
+
+def test_a_text_that_quotes_json_is_read_with_care_and_accepted() -> None:
+    body = json.dumps({"model": "m", "prompt": '{"model": "x", "model" : 1}'}).encode()
+    assert _decode_plain(body) is None and read_field_names(body) == {"model", "prompt"}
+
+
+def test_another_spelling_of_a_field_is_refused() -> None:
+    with pytest.raises(Refused, match="Did you mean 'model'"):
+        read_field_names(b'{"model":"m","Model":"x"}')
+
+
+@pytest.mark.parametrize("body", [b'{"model":"m","x":"\\x41"}', b'{"model":"m","x":"a\nb"}'])
+def test_what_is_no_json_within_a_field_is_the_client_s_mistake(body: bytes) -> None:
+    with pytest.raises(Refused, match="not valid JSON") as error:
+        read_field_names(body)
+    assert error.value.status == 400
+
+
+def test_nesting_has_a_limit() -> None:
+    with pytest.raises(Refused, match="nested too deeply"):
+        read_field_names(b'{"a":' * 3_000 + b"1" + b"}" * 3_000)
