@@ -21,7 +21,6 @@ from typing import Final
 from steward.core.identity import NOBODY, Caller
 from steward.core.records import Attempt, Decision, Settled
 from steward.gateway.answer import Answer
-from steward.gateway.output_limits import declared_maximum
 from steward.gateway.prompts import Prompt
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS, Request, TokenUsage
 
@@ -45,6 +44,7 @@ class Exchange:
         "conversation",
         "cut_off",
         "decision",
+        "declared_maximum",
         "endpoint",
         "enforced_maximum",
         "event_bytes",
@@ -110,6 +110,7 @@ class Exchange:
         self.reserved_input = 0
         self.reserved_output = COMMON_OUTPUT_TOKENS
         self.reserved_usd: float | None = None
+        self.declared_maximum: int | None = None  # tokens of all answers, by the endpoint's own fields
         self.enforced_maximum: int | None = None  # tokens of one answer, where the request declares none
         # settle
         self.settled: Settled | None = None
@@ -172,8 +173,7 @@ class Exchange:
 
     def reserved_output_limit(self) -> int:
         """What an answer cannot pass that ended by itself: the maximum that was declared or enforced."""
-        declared = declared_maximum(self.request, self.endpoint)
-        return declared or self.enforced_maximum or MAX_OUTPUT_TOKENS
+        return self.declared_maximum or self.enforced_maximum or MAX_OUTPUT_TOKENS
 
     @property
     def streamed(self) -> bool:

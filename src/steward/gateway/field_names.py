@@ -16,7 +16,7 @@ import msgspec
 
 from steward.gateway.wire import Request, invalid
 
-_NAME: Final = re.compile(rb'"[ \t\r\n]*:')
+_PAIR: Final = re.compile(rb'"[ \t\r\n]*:')
 _any: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -39,19 +39,14 @@ _decode = json.JSONDecoder(object_pairs_hook=_collect).decode
 
 
 def _decode_plain(body: bytes) -> dict[str, Any] | None:
-    """The fields of a body in which no name stands twice, told by counting: a member of an object is a string with a
-    colon behind it, so where there are no more such strings than members that were decoded, none was lost. None where
-    there are more, as in a text that quotes JSON, and names must be looked at one by one.
+    """The fields of a body in which no name stands twice, told by counting: each member of an object is a quote with a
+    colon behind it, so a member that was lost in decoding is one such pair fewer when the fields are written again.
+    None where the counts differ, or escapes may hide quotes in texts, and names must be looked at one by one.
     """
     fields = _any.decode(body)
-    return fields if len(_NAME.findall(body)) == _count_members(fields) else None
-
-
-def _count_members(value: Any) -> int:
-    """Members of all objects within `value`."""
-    if isinstance(value, dict):
-        return len(value) + sum([_count_members(item) for item in value.values() if isinstance(item, dict | list)])
-    return sum([_count_members(item) for item in value if isinstance(item, dict | list)])
+    if b"\\u" not in body and len(_PAIR.findall(body)) == msgspec.json.encode(fields).count(b'":'):
+        return fields
+    return None
 
 
 def _normalise(name: str) -> str:

@@ -39,8 +39,7 @@ _LENGTHS: Final = frozenset(  # names as `_normalise` writes them
 _CONTAINERS: Final = frozenset(  # objects of settings, as `_normalise` writes them
     {"options", "extrabody", "generationconfig", "parameters", "samplingparams", "inferenceconfig", "config", "nvext"}
 )
-_MOST_NAMES: Final = 50  # of a body whose names are remembered
-_LONGEST_NAME: Final = 50
+_SMALL_BYTES: Final = 4096  # of a body whose names are remembered
 _any: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -54,9 +53,12 @@ def declared_maximum(request: Request, endpoint: str) -> int | None:
     >>> declared_maximum(Request(model="m", max_output_tokens=1), "/v1/chat/completions") is None
     True
     """
-    values = [getattr(request, name) for name in OWN_MAXIMUM.get(endpoint, ())]
-    declared = [value for value in values if value is not None]
-    return max(declared) * request.choices() if declared else None
+    most: int | None = None
+    for name in OWN_MAXIMUM.get(endpoint, ()):
+        value = getattr(request, name)
+        if value is not None and (most is None or value > most):
+            most = value
+    return None if most is None else most * request.choices()
 
 
 def _sort_names(names: frozenset[str], endpoint: str) -> tuple[str | None, tuple[str, ...]]:
@@ -67,7 +69,7 @@ def _sort_names(names: frozenset[str], endpoint: str) -> tuple[str | None, tuple
     return found, tuple(name for name, plain in normalised.items() if plain in _CONTAINERS)
 
 
-_sort_few_names = lru_cache(maxsize=1024)(_sort_names)  # clients send the same fields again and again
+_sort_few_names: Final = lru_cache(maxsize=1024)(_sort_names)  # clients send the same fields again and again
 
 
 def refuse_other_maxima(names: frozenset[str], body: bytes, endpoint: str) -> None:
@@ -75,8 +77,8 @@ def refuse_other_maxima(names: frozenset[str], body: bytes, endpoint: str) -> No
 
     :raises Refused: 400, one of them, or of an object of settings, may be taken for a maximum or a number of answers
     """
-    few = names if len(names) <= _MOST_NAMES and all(len(name) <= _LONGEST_NAME for name in names) else None
-    found, containers = _sort_names(names, endpoint) if few is None else _sort_few_names(few, endpoint)
+    sort = _sort_few_names if len(body) <= _SMALL_BYTES else _sort_names
+    found, containers = sort(names, endpoint)
     if found is not None:
         raise _other_maximum(found, endpoint)
     if containers:

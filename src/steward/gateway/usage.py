@@ -38,7 +38,8 @@ def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:
         return MeasuredUsage(Counts(), False)
     told_input = _believable(usage.prompt_tokens, MAX_INPUT_TOKENS, 1)
     least = 1 if output_events > SILENT_EVENTS else 0
-    told_output = _believable(usage.completion_tokens, MAX_CHOICE_TOKENS * exchange.request.choices(), least)
+    most = MAX_CHOICE_TOKENS * exchange.request.choices()
+    told_output = _believable(usage.completion_tokens, most, least)
     if exchange.endpoint == "/v1/embeddings":
         told_output = 0
     input_tokens = exchange.estimate_input() if told_input is None else told_input

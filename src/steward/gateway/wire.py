@@ -62,6 +62,8 @@ class Request(msgspec.Struct):
 
     def choices(self) -> int:
         """How many answers are made: for /v1/completions so many for each prompt of a list."""
+        if self.n is None and self.best_of is None and self.prompt is msgspec.UNSET:
+            return 1  # nearly always
         return max(1, self.n or 1, self.best_of or 1) * self._prompts()
 
     def _prompts(self) -> int:

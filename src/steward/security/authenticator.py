@@ -49,6 +49,8 @@ def find_key_text(headers: Mapping[str, str]) -> str:
     """
     scheme, _, text = headers.get("authorization", "").partition(" ")
     key = text.strip() if scheme.lower() == "bearer" else ""
+    if "x-api-key" not in headers and "api-key" not in headers:
+        return key
     for name in ("x-api-key", "api-key"):  # Anthropic's SDK, Azure's
         if other := headers.get(name, "").strip():
             if key and other != key:

@@ -140,7 +140,7 @@ def _size(
 
     :raises Refused: a money budget and a model without a price, a field that hides how long the answer may be
     """
-    declared = declared_maximum(exchange.request, exchange.endpoint)
+    declared = exchange.declared_maximum = declared_maximum(exchange.request, exchange.endpoint)
     counted = counts_tokens(scopes)
     if counted:
         refuse_other_maxima(exchange.fields, exchange.body, exchange.endpoint)
