@@ -41,7 +41,7 @@ from steward.workflows.serve.worker_keys import WorkerKeys
 CLIENTS = 12
 PRICE = (2.0, 6.0)  # USD per million tokens in and out, of every model
 SETTINGS = """
-gateway: {{first_byte_timeout_s: 0.6, idle_timeout_s: 1.0, drain_s: 1}}
+gateway: {{first_byte_timeout_s: 0.6, whole_timeout_s: 0.6, idle_timeout_s: 1.0, drain_s: 1}}
 limits: {{default: {{tokens_per_minute: 1000000000, concurrent: 10000}}}}
 models:
 {models}

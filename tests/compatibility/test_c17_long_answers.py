@@ -65,24 +65,24 @@ async def think(writer: asyncio.StreamWriter) -> None:
 
 
 def test_a_stream_that_moves_may_go_on_beyond_the_limit_of_whole_answers() -> None:
-    limits = Timeouts(connect_s=5, first_byte_s=5, idle_s=30, total_s=0.3)
+    limits = Timeouts(connect_s=5, first_byte_s=5, idle_s=30, whole_s=0.3)
     assert asyncio.run(served(drip, limits, streamed=True)) == b"data: a\n\n" * 10
 
 
 def test_a_stream_that_stands_still_is_ended() -> None:
-    limits = Timeouts(connect_s=5, first_byte_s=5, idle_s=0.2, total_s=600)
+    limits = Timeouts(connect_s=5, first_byte_s=5, idle_s=0.2, whole_s=600)
     with pytest.raises(TimedOut, match="no next byte"):
         asyncio.run(served(stall, limits, streamed=True))
 
 
 def test_a_whole_answer_may_take_as_long_to_begin_as_altogether() -> None:
-    limits = Timeouts(connect_s=5, first_byte_s=0.2, idle_s=5, total_s=30)
+    limits = Timeouts(connect_s=5, first_byte_s=0.2, idle_s=5, whole_s=30)
     assert asyncio.run(served(think, limits, streamed=False)) == b"{}"
     with pytest.raises(TimedOut, match="did not begin"):
         asyncio.run(served(think, limits, streamed=True))
 
 
 def test_a_whole_answer_has_a_limit() -> None:
-    limits = Timeouts(connect_s=5, first_byte_s=5, idle_s=5, total_s=0.2)
+    limits = Timeouts(connect_s=5, first_byte_s=5, idle_s=5, whole_s=0.2)
     with pytest.raises(TimedOut, match=r"did not (end|begin)"):
         asyncio.run(served(think, limits, streamed=False))

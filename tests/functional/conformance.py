@@ -64,7 +64,7 @@ def conformance(folder: Path) -> Iterator[Conformance]:
     assert process.stdout is not None
     upstream = f"http://127.0.0.1:{process.stdout.readline().strip()}"
     (folder / "claude-key").write_text("sk-claude")
-    lines = ["gateway: {first_byte_timeout_s: 2, idle_timeout_s: 2}", "models:"]
+    lines = ["gateway: {first_byte_timeout_s: 2, whole_timeout_s: 2, idle_timeout_s: 2}", "models:"]
     lines += [f"  - {{name: {name}, backend: openai, url: '{upstream}'}}" for name in OPENAI]
     lines += [
         f"  - {{name: {name}, backend: anthropic, url: '{upstream}', key: 'file:{folder}/claude-key'}}"

@@ -107,7 +107,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     Thread(target=server.serve_forever, daemon=True).start()
     folder = tmp_path_factory.mktemp("kept")
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    lines = ["gateway: {max_body_bytes: 5000, first_byte_timeout_s: 1}", "models:"]
+    lines = ["gateway: {max_body_bytes: 5000, first_byte_timeout_s: 1, whole_timeout_s: 1}", "models:"]
     for name in (*GARBAGE, "good", "slow", "silent", "dies", "half"):
         lines += [f"  - {{name: {name}, backend: openai, url: '{url}'}}"]
         lines += [f"  - {{name: own-{name}, backend: openai, upstream_model: {name}, url: '{url}',"]

@@ -154,7 +154,7 @@ def upstreams() -> Iterator[dict[str, Upstream]]:
 
 SETTINGS = """
 gateway:
-  {first_byte_timeout_s: 1.5, idle_timeout_s: 0.7, queue_wait_s: 20,
+  {first_byte_timeout_s: 1.5, whole_timeout_s: 1.5, idle_timeout_s: 0.7, queue_wait_s: 20,
    health: {consecutive_failures: 4, open_s: 1, window_s: 5}}
 routes:
   - {name: pair, targets: [{model: one}], fallback: [two], retries: 0}

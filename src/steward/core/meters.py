@@ -29,7 +29,7 @@ TOKENS: Final = "tokens"
 TURNED_AWAY: Final = "turned_away"
 
 # OpenTelemetry's buckets (semantic-conventions v1.41.1, docs/gen-ai/gen-ai-metrics.md), and wider ones at the top: an
-# answer may take gateway.total_timeout_s, 600 s by default.
+# answer may take gateway.whole_timeout_s, 600 s by default.
 _DURATION_S: Final = tuple(0.01 * 2**power for power in range(17))
 BUCKETS: Final[Mapping[str, tuple[float, ...]]] = {
     SERVER_DURATION: _DURATION_S,

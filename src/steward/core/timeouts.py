@@ -13,7 +13,7 @@ class Timeouts(msgspec.Struct, frozen=True):
     connect_s: float = 5.0
     first_byte_s: float = 120.0
     idle_s: float = 60.0
-    total_s: float = 600.0  # as OpenAI's and Anthropic's SDKs wait
+    whole_s: float = 600.0  # as OpenAI's and Anthropic's SDKs wait
 
 
 class ClientTimeouts(msgspec.Struct, frozen=True):

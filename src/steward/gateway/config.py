@@ -30,6 +30,7 @@ UPSTREAM: Final = Timeouts()
 CLIENT: Final = ClientTimeouts()
 QUEUE: Final = QueuePlan()
 TARGET: Final = Target("")
+TOTAL_S: Final = 1200.0  # two tries of a whole answer at its longest
 ROUTE: Final = Route("", ())
 PRICES: Final = Prices(input=0, output=0)
 LIMIT_TABLE: Final = LimitTable()
@@ -71,10 +72,13 @@ class GatewayConfig(Section):
         UPSTREAM.first_byte_s, gt=0, description="how long an upstream may take to begin a stream"
     )
     idle_timeout_s: float = Field(UPSTREAM.idle_s, gt=0, description="how long an upstream's stream may pause")
-    total_timeout_s: float = Field(
-        UPSTREAM.total_s,
+    whole_timeout_s: float = Field(
+        UPSTREAM.whole_s,
         gt=0,
         description="how long an answer that is not streamed may take; streams have no limit",
+    )
+    total_timeout_s: float = Field(
+        TOTAL_S, gt=0, description="how long all tries of a request may take until its answer begins"
     )
     receive_timeout_s: float = Field(
         CLIENT.receive_s,
@@ -90,7 +94,7 @@ class GatewayConfig(Section):
     health: HealthConfig = Field(HealthConfig(), description="when a model counts as ill")
 
     def timeouts(self) -> Timeouts:
-        return Timeouts(self.connect_timeout_s, self.first_byte_timeout_s, self.idle_timeout_s, self.total_timeout_s)
+        return Timeouts(self.connect_timeout_s, self.first_byte_timeout_s, self.idle_timeout_s, self.whole_timeout_s)
 
     def client_timeouts(self) -> ClientTimeouts:
         return ClientTimeouts(self.receive_timeout_s, self.send_timeout_s)

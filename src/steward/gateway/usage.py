@@ -40,7 +40,7 @@ def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:
     least = 1 if output_events > SILENT_EVENTS else 0
     most = MAX_CHOICE_TOKENS * exchange.request.choices()
     told_output = _believable(usage.completion_tokens, most, least)
-    if exchange.endpoint == "/v1/embeddings":
+    if exchange.endpoint == "/v1/embeddings" and told_output is None:
         told_output = 0
     input_tokens = exchange.estimate_input() if told_input is None else told_input
     output_tokens = exchange.estimate_output() if told_output is None else told_output

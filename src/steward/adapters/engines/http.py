@@ -53,7 +53,7 @@ class HttpEngine:
         self._socket_path = socket_path
         self._context: ssl.SSLContext | None = None
         self._timeouts = timeouts or Timeouts()
-        self.shortest_s = max(0.01, min(self._timeouts.first_byte_s, self._timeouts.idle_s, self._timeouts.total_s))
+        self.shortest_s = max(0.01, min(self._timeouts.first_byte_s, self._timeouts.idle_s, self._timeouts.whole_s))
         self.keeps = socket_path is None  # llama.cpp closes a connection after 100 requests, in the middle of one
         lines = [f"host: {place.netloc.rpartition('@')[2]}", "content-type: application/json"]
         if anthropic:

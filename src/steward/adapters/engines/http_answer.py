@@ -63,8 +63,8 @@ class HttpAnswer:
         self.has_bytes = False  # whether a byte of it has arrived
         self.took_body = False  # since the connection last looked
         self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
-        self._ends = math.inf if streamed else started + limits.total_s
-        self._first_s = limits.first_byte_s if streamed else limits.total_s
+        self._ends = math.inf if streamed else started + limits.whole_s
+        self._first_s = limits.first_byte_s if streamed else limits.whole_s
         self._first_due, self._what = started + self._first_s, "first"
         self._pieces: list[bytes] = []
         self._bytes = 0

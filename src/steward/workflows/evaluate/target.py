@@ -36,4 +36,4 @@ class ModelTarget(msgspec.Struct, frozen=True):
     @property
     def timeouts(self) -> Timeouts:
         """An answer that is not streamed sends its first byte when it is complete."""
-        return Timeouts(first_byte_s=self.timeout_s, idle_s=self.timeout_s, total_s=self.timeout_s)
+        return Timeouts(first_byte_s=self.timeout_s, idle_s=self.timeout_s, whole_s=self.timeout_s)

@@ -96,7 +96,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         settle(parts.ledger, models),
         guard((*make_guards(plan), *parts.guards)),
         *([apply_prompt()] if plan.prompts else []),
-        route(routes, health, plan.timeouts.total_s, shadows),
+        route(routes, health, plan.total_timeout_s, shadows),
     ]
     return Generation(plan, engines, models, routes, health, shadows, compose(handlers, call(models)), lines)
 

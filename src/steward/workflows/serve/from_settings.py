@@ -42,6 +42,7 @@ def make_plan(
         drain_s=gateway.drain_s,
         client_timeouts=gateway.client_timeouts(),
         timeouts=gateway.timeouts(),
+        total_timeout_s=gateway.total_timeout_s,
         line=gateway.queue_plan(),
         health=gateway.health.plan(),
         models=models,

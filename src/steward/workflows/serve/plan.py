@@ -56,6 +56,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float
     client_timeouts: ClientTimeouts
     timeouts: Timeouts
+    total_timeout_s: float  # of all tries of a request, until its answer begins
     line: QueuePlan
     health: HealthPlan
     models: tuple[ModelPlan, ...]
