@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from steward.privacy.pseudonyms import Pseudonyms
+from steward.privacy.detectors import find_personal_data
+from steward.privacy.pseudonyms import Pseudonyms, mask
 
 TOKEN = "EMAIL_7F3K2Q9ABC"
 PSEUDONYMS = Pseudonyms({TOKEN: "bob@example.com"})
@@ -56,3 +57,12 @@ def test_a_url_carries_no_value_out(text: str, size: int) -> None:
 )
 def test_elsewhere_it_is_restored(text: str, size: int) -> None:
     assert restore(text, size) == text.replace(TOKEN, "bob@example.com")
+
+
+@pytest.mark.parametrize("text", ["See https://a.example/?to=bob@example.com", "\\\\bob@example.com"])
+def test_a_request_may_hold_a_value_within_a_url(text: str) -> None:
+    """It is masked like any other, and the answer's copy of the URL keeps the token."""
+    spans = [find_personal_data(text)]
+    (masked,), back = mask([text], spans, [[]], lambda kind, value, attempt: f"EMAIL_7F3K2Q9AB{attempt}")
+    assert "bob" not in masked and back.restore(masked) == text
+    assert back.feed(masked, last=True) == (masked, "")

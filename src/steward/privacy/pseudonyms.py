@@ -51,8 +51,15 @@ class Pseudonyms:
         self._sorted = sorted(values)
 
     def restore(self, text: str) -> str:
-        """`text` with every issued token replaced by its value; upper and lower case are the same."""
-        return self.feed(text, last=True)[0]
+        """`text` with every issued token replaced by its value, within URLs too; upper and lower case are the same.
+        What `mask` proves on the request's own texts, where a value may stand in a URL.
+        """
+        out: list[str] = []
+        position = 0
+        while (found := self._issued(text, position))[0] >= 0:
+            out += (text[position : found[0]], self._value(text[found[0] : found[1]]))
+            position = found[1]
+        return "".join([*out, text[position:]])
 
     def feed(self, text: str, last: bool, before: str = "") -> tuple[str, str]:
         """(what can be emitted, what must be put before the next piece).

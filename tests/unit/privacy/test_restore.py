@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from steward.core.extend import GuardContext
 from steward.privacy.config import PrivacyConfig
 from steward.privacy.detectors import find_personal_data
 from steward.privacy.guard import LenientGuard, PrivacyGuard, PrivacyPolicy, make_guard, token_scope
-from steward.privacy.pseudonyms import NAMES, Ambiguous, Pseudonyms, make_token, mask
+from steward.privacy.pseudonyms import NAMES, Ambiguous, Pseudonyms, is_in_url, make_token, mask
 
 KEY = bytes(32)
 ALL = PrivacyPolicy(email="pseudonymise", phone="pseudonymise", payment_card="pseudonymise", ip_address="pseudonymise")
@@ -48,6 +48,7 @@ def cut(text: str, places: list[int]) -> list[str]:
 @example("EMAIL_7F3K2Q" + VALUES[3], [])
 @example(" ".join(TOKENS + VALUES), [])
 def test_what_is_masked_comes_back_whole_however_it_is_cut(text: str, places: list[int]) -> None:
+    assume(not any(is_in_url(text[: span.start]) for span in find_personal_data(text)))  # tests/security/test_s13_…
     guard, exchange = PrivacyGuard(ALL, KEY), Exchange()
     verdict = guard.request(exchange, [text])
     masked = verdict.texts[0] if verdict.action == "rewrite" else text
