@@ -99,6 +99,16 @@ class Deployment:
         usage: dict[str, Any] = json.loads(inside("usage", "--home", str(self.home), "--json").stdout)
         return usage
 
+    def settled_usage(self) -> dict[str, Any]:
+        """The usage once what earlier tests asked has been counted: the same over three rounds of the keeper."""
+        before = self.usage()
+        while True:
+            time.sleep(0.6)
+            now = self.usage()
+            if now == before:
+                return now
+            before = now
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -189,7 +189,7 @@ def test_what_would_be_lost_is_refused_by_name(client: anthropic.Anthropic, more
 
 
 def test_every_way_is_metered(it: Conformance, client: anthropic.Anthropic) -> None:
-    before = it.deployment.usage()
+    before = it.deployment.settled_usage()
     for model in ("good", "claude"):
         client.messages.create(model=model, max_tokens=9, messages=HI)
         streamed(client, model)

@@ -303,7 +303,7 @@ def test_c8_an_anthropic_upstream_answers_chat_and_responses(client: openai.Open
 
 
 def test_every_endpoint_is_metered(it: Conformance, client: openai.OpenAI) -> None:
-    before = it.deployment.usage()
+    before = it.deployment.settled_usage()
     client.responses.create(model="good", input="hi")
     list(client.responses.create(model="good", input="hi", stream=True))
     client.responses.create(model="native", input="hi")

@@ -100,7 +100,7 @@ def test_a_head_that_trickles_is_cut_off(guarded: Deployment) -> None:
 
 
 def test_a_body_that_trickles_is_cut_off_and_leaves_no_row(guarded: Deployment) -> None:
-    before = guarded.usage()["requests"]
+    before = guarded.settled_usage()["requests"]
     with connect(guarded) as made:
         made.sendall(head(guarded, 1000) + b"{")
         status, error = answer(made)

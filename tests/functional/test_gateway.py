@@ -59,7 +59,7 @@ def test_models_are_listed_with_routes(client: openai.OpenAI) -> None:
 
 
 def test_fallback_answers_and_each_attempt_counts_once(client: openai.OpenAI, deployed: Deployment) -> None:
-    before = deployed.usage()["requests"]
+    before = deployed.settled_usage()["requests"]
     assert client.chat.completions.create(model="safe", messages=HI).choices[0].message.content == "Hello."
     until(lambda: deployed.usage()["requests"] == before + 1)
 
@@ -154,7 +154,7 @@ def test_requests_per_minute_hold_over_two_workers(deployed: Deployment) -> None
 
 
 def test_usage_counts_every_settled_request(deployed: Deployment) -> None:
-    before = deployed.usage()
+    before = deployed.settled_usage()
     for _ in range(3):
         post(deployed, b'{"model":"mock","messages":[]}')
     after = until(lambda: (u := deployed.usage())["requests"] == before["requests"] + 3 and u)
@@ -170,7 +170,7 @@ def test_a_client_that_hangs_up_is_settled(deployed: Deployment, client: openai.
 def test_content_is_nowhere_in_the_home(deployed: Deployment) -> None:
     secret = "the-patient-is-called-Quirin"
     body = json.dumps({"model": "mock", "messages": [{"role": "user", "content": secret}], "user": secret}).encode()
-    before = deployed.usage()["requests"]
+    before = deployed.settled_usage()["requests"]
     post(deployed, body)
     until(lambda: deployed.usage()["requests"] > before)
     files = [path for path in deployed.home.rglob("*") if path.is_file()]

@@ -113,7 +113,9 @@ def test_promtool_checks_the_metrics_of_a_deployment(deployed: Deployment) -> No
 
 
 def test_another_machine_needs_the_token(deployed: Deployment) -> None:
-    token = (deployed.home / "run" / "metrics-token").read_text()
+    written = deployed.home / "run" / "metrics-token"
+    until(written.exists)  # by the console, which starts beside the gateway
+    token = written.read_text()
     address, away = f"{deployed.console_url}/metrics", {"X-Forwarded-For": "10.0.0.9"}
     with pytest.raises(urllib.error.HTTPError, match="401") as refused:
         urllib.request.urlopen(urllib.request.Request(address, headers=away), timeout=5)

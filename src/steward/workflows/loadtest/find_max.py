@@ -92,11 +92,11 @@ def _search(
         if trial.answer == "unclear" or not trial.valid:  # once more, twice as long: chance, or a busy moment
             on_line(format_trial(trial))
             trial = resolve_unclear(run_trial(config, rate, 2 * trial_s, limits))
-        on_line(format_trial(trial))
-        if not trial.valid and trial.answer == "fails":
-            trials.append(msgspec.structs.replace(trial, answer="unclear"))
+        by_client = not trial.valid and trial.answer == "fails"
+        trials.append(msgspec.structs.replace(trial, answer="unclear") if by_client else trial)
+        on_line(format_trial(trial))  # after it is kept: an interrupt may come with the line
+        if by_client:
             return trial.why
-        trials.append(trial)
         if trial.answer == "fails":
             wait_until_idle(config, alone_s)
         rate = choose_next_rate(trials, first, highest, tolerance, lowest=0.2 / alone_s)

@@ -43,19 +43,17 @@ def sweep(
     require_extra()
     points: list[SweepPoint] = []
     notes: list[str] = []
-    waiting = [Arrival(kind="concurrency", concurrency=count) for count in users]
-    waiting += [msgspec.structs.replace(config.arrival, rate=rate) for rate in rates]
+    arrivals = [Arrival(kind="concurrency", concurrency=count) for count in users]
+    arrivals += [msgspec.structs.replace(config.arrival, rate=rate) for rate in rates]
     partial = False
     try:
-        if waiting:
-            while waiting:
-                _add_step(config, waiting[0], step_s, points, notes, on_line)
-                waiting.pop(0)
-        else:
+        for arrival in arrivals:
+            _add_step(config, arrival, step_s, points, notes, on_line)
+        if not arrivals:
             _sweep_until_saturated(config, step_s, most, points, notes, on_line)
     except KeyboardInterrupt:
         partial = True
-        notes.append(_describe_resume(points, waiting))
+        notes.append(_describe_resume(points, arrivals[len(points) :]))  # each step that ended has its point
     kind = "concurrency" if users else config.arrival.kind
     return summarize_sweep(config.model, config.url, kind, points, notes, partial)
 
