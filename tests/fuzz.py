@@ -23,11 +23,13 @@ from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
+from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import GuardedStream, guard_answer, guard_request
 from steward.gateway.models import ModelEntry
+from steward.gateway.outgoing import Outgoing, build_outgoing
 from steward.gateway.output_limits import declared_maximum
-from steward.gateway.relay import Outgoing, Relay, build_outgoing, convert_answer, convert_error, parse_early_error
+from steward.gateway.relay import Relay, convert_answer, parse_early_error
 from steward.gateway.sse import event_data
 from steward.gateway.upstream_errors import read_upstream_error
 from steward.gateway.wire import decode_request

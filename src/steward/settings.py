@@ -211,6 +211,7 @@ def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> 
         used = [(f"targets.{index}.model", target.model) for index, target in enumerate(item.targets)]
         used += [(f"fallback.{index}", name) for index, name in enumerate(item.fallback)]
         used += [("shadow.model", item.shadow.model)] if item.shadow else []
+        used += item.fallback_on.places()
         for key, name in used:
             if name not in names:
                 where = _find_origin(f"routes.{number}.{key}", origins, file)

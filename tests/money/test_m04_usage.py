@@ -81,7 +81,8 @@ def test_a_stream_is_estimated_by_its_text_and_not_by_its_pieces(sizes: list[int
 
 
 def test_comments_count_for_nothing() -> None:
-    from steward.gateway.relay import Outgoing, Relay
+    from steward.gateway.outgoing import Outgoing
+    from steward.gateway.relay import Relay
 
     exchange = Exchange("req_1", "/v1/chat/completions", {}, BODY, 0.0, 0.0)
     exchange.request = decode_request("/v1/chat/completions", BODY)

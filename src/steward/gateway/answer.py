@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, Self
 
+from steward.gateway.upstream_errors import ErrorClass
+
 
 class EventFilter(Protocol):
     """Changes whole events; after an error of its own it is over, and nothing may follow."""
@@ -59,7 +61,7 @@ class AnswerStream(Protocol):
 class Answer:
     """Status, headers and either a whole body or a stream of whole events."""
 
-    __slots__ = ("body", "content_type", "headers", "status", "stream")
+    __slots__ = ("body", "content_type", "error_class", "headers", "status", "stream")
 
     def __init__(
         self,
@@ -73,3 +75,4 @@ class Answer:
         self.stream = stream
         self.content_type = content_type
         self.headers: list[tuple[bytes, bytes]] = []
+        self.error_class: ErrorClass | None = None  # of an upstream's error that another model might not give

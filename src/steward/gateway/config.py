@@ -15,7 +15,7 @@ from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
 from steward.gateway.pricing.prices import Prices, Tier
 from steward.gateway.route_queue import QueuePlan
-from steward.gateway.routing import Route, Shadow, Target
+from steward.gateway.routing import ErrorFallbacks, Route, Shadow, Target
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -259,12 +259,38 @@ class RoutePromptConfig(Section):
         return self
 
 
+FallbackRule = bool | list[Name]
+
+
+class FallbackOnConfig(Section):
+    """Who is asked after an error that another model might not give. `true`: the other models of the route; a list:
+    these models instead; `false`: nobody, the client gets the error.
+    """
+
+    context: FallbackRule = Field(True, description="the request is too long for the model")
+    content_filter: FallbackRule = Field(False, description="the provider's content filter refused the request")
+    quota: FallbackRule = Field(True, description="the account has no credit or quota left")
+    auth: FallbackRule = Field(True, description="the provider rejects the key, or it lacks a right")
+    model: FallbackRule = Field(True, description="the provider does not know the model")
+
+    def places(self) -> list[tuple[str, str]]:
+        """Where a model is named, and which."""
+        rules = ((field, getattr(self, field)) for field in type(self).model_fields)
+        named = ((field, rule) for field, rule in rules if not isinstance(rule, bool))
+        return [(f"fallback_on.{field}.{index}", name) for field, rule in named for index, name in enumerate(rule)]
+
+    def fallbacks(self) -> ErrorFallbacks:
+        rules = {field: rule if isinstance(rule, bool) else tuple(rule) for field, rule in self}
+        return ErrorFallbacks(**rules)
+
+
 class RouteConfig(Section):
     """What clients ask for as `model`, and the models behind it."""
 
     name: Name = Field(description="what clients ask for as `model`")
     targets: list[TargetConfig] = Field(min_length=1, description="the models that share its requests")
     fallback: list[Name] = Field(default=[], description="tried in this order when no target answers")
+    fallback_on: FallbackOnConfig = Field(FallbackOnConfig(), description="errors after which others are asked too")
     choice: Literal["weighted", "least_loaded", "lowest_latency"] = Field(ROUTE.choice, description="among the targets")
     sticky: Literal["none", "subject", "conversation"] = Field(ROUTE.sticky, description="same target for the same one")
     retries: int = Field(ROUTE.retries, ge=0, le=5, description="further tries after every model has failed")
@@ -292,6 +318,7 @@ class RouteConfig(Section):
             shadow=Shadow(self.shadow.model, self.shadow.sample) if self.shadow else None,
             concurrency=self.concurrency,
             queue=self.queue,
+            error_fallbacks=self.fallback_on.fallbacks(),
         )
 
 

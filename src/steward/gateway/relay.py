@@ -1,4 +1,4 @@
-"""What goes to an upstream, and what becomes of its answer on the way to the client.
+"""What becomes of an upstream's answer on the way to the client; what goes out is decided in `outgoing.py`.
 
 Decides whether the bytes pass or are translated, which events the client sees, and when a stream has failed: an end
 without a finish_reason is a failure, as is an event that is not a JSON object. It waits for nothing, which is
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -17,37 +17,23 @@ from steward.core.errors import Refused
 from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
-from steward.gateway.dialects import CHAT, ChunkStream, Translation
+from steward.gateway.dialects import ChunkStream
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
 from steward.gateway.exchange import Exchange
-from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
+from steward.gateway.models import OPENAI_ENDPOINTS
+from steward.gateway.outgoing import EMBEDDINGS, Outgoing
 from steward.gateway.sse import event_data, is_whole_event
-from steward.gateway.text_fields import Json
-from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error, is_error_object, read_upstream_error
-from steward.gateway.wire import invalid, name_version, rewrite, upstream_failed, with_usage
+from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
+from steward.gateway.wire import name_version, upstream_failed
 
 DONE: Final = b"data: [DONE]\n\n"
-EMBEDDINGS: Final = "/v1/embeddings"
-_TOO_LONG: Final = re.compile(rb"input \((\d+) tokens\) is too large.*batch size: (\d+)\)")  # llama.cpp, as a 500
 _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the three dialects
     rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
 )
-_ENGINE_FAILED: Final = re.compile(rb'"code"\s*:\s*500\b')
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
 _TOOL_CALLS: Final = b'"tool_calls"'
 ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
-
-
-class Outgoing:
-    """What goes to an engine, and how its answer comes back."""
-
-    __slots__ = ("asked", "body", "dropped", "endpoint", "translation")
-
-    def __init__(self, endpoint: str, body: bytes, translation: Translation | None = None, asked: Any = None) -> None:
-        self.endpoint, self.body, self.translation = endpoint, body, translation
-        self.asked: Json = asked or {}
-        self.dropped: list[str] = []  # paths of what the translation left out
 
 
 def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
@@ -62,46 +48,6 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
             f"the upstream answered with {kind[:100]!r} where {expected} was expected", "upstream_malformed"
         )
     return streams
-
-
-def build_outgoing(exchange: Exchange, entry: ModelEntry) -> Outgoing:
-    """The client's bytes where the upstream speaks its dialect, a translation otherwise.
-
-    :raises Refused: 400 where neither is possible
-    """
-    if exchange.endpoint == EMBEDDINGS and CHAT in entry.endpoints and EMBEDDINGS not in entry.endpoints:
-        raise invalid(
-            f"Model '{entry.name}' does not serve embeddings: set 'embeddings: mean' for it in steward.yaml, or "
-            "use a model that serves them.",
-            param="model",
-            code="embeddings_not_enabled",
-        )
-    translation = dialects.find_translation(exchange.endpoint, entry.endpoints)
-    if translation is None:
-        return Outgoing(exchange.endpoint, build_upstream_body(exchange, entry))
-    try:
-        asked = msgspec.json.decode(exchange.body)
-        dropped: list[str] = []
-        made = translation.translate_request(asked, dropped)
-        made["model"] = entry.upstream_model
-        outgoing = Outgoing(translation.upstream, msgspec.json.encode(made), translation, asked)
-        outgoing.dropped = dropped
-        return outgoing
-    except RecursionError as error:
-        raise invalid("The request body is nested too deeply to be translated.") from error
-
-
-def build_upstream_body(exchange: Exchange, entry: ModelEntry) -> bytes:
-    """The client's bytes, changed only for another model name upstream, or to ask for usage."""
-    body = exchange.body
-    if entry.upstream_model != exchange.request.model:
-        body = rewrite(body, {"model": entry.upstream_model})
-    if exchange.streamed and exchange.endpoint in OPENAI_ENDPOINTS:
-        options = exchange.request.stream_options
-        exchange.asked_usage = bool(options and options.include_usage)
-        if not exchange.asked_usage:
-            body = with_usage(body)
-    return body
 
 
 def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answer:
@@ -142,34 +88,6 @@ def was_shortened(body: bytes) -> bool:
     """
     hinted = b'"length"' in body or b'"max_tokens"' in body or b'"incomplete"' in body  # a tenth of the search's time
     return hinted and _SHORTENED.search(body) is not None
-
-
-def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes) -> Answer:
-    """An upstream's error: as it is where the client knows its shape, else in the client's."""
-    if too_long := _TOO_LONG.search(body):
-        tokens, most = int(too_long[1]), int(too_long[2])
-        error = invalid(
-            f"The input has {tokens} tokens, but the context of model '{exchange.model}' holds {most}. "
-            "Shorten the input.",
-            code="context_length_exceeded",
-        )
-        return Answer(error.status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
-    if status == 400 and _ENGINE_FAILED.search(body):  # a body that says 500 must not contradict the status
-        error = read_upstream_error(status, body)
-        error.type, error.code = "invalid_request_error", None
-        return Answer(400, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
-    if status == 401:  # ours was wrong, not the client's, and the message may quote a part of it
-        error = upstream_failed(
-            f"the upstream of model '{exchange.model}' rejected the gateway's key; the operator must check its key",
-            "upstream_unauthorized",
-        )
-        return Answer(error.status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
-    error = find_embedded_error(body) or read_upstream_error(status, body)
-    error.status = status
-    known = exchange.endpoint == outgoing.endpoint and is_error_object(body)
-    if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):
-        return Answer(status, body)
-    return Answer(status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
 
 
 def estimate_usage(exchange: Exchange) -> TokenCounts:

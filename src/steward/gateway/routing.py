@@ -41,6 +41,24 @@ class Shadow(msgspec.Struct, frozen=True):
     sample: float  # share of the requests, 0 to 1
 
 
+class ErrorFallbacks(msgspec.Struct, frozen=True):
+    """Who is asked after an error that another model might not give, by its class (`upstream_errors.ERROR_CLASSES`).
+
+    True: the models of the route that have not been asked; names: these instead; False: nobody, the client is told.
+    """
+
+    context: bool | tuple[str, ...] = True
+    content_filter: bool | tuple[str, ...] = False
+    quota: bool | tuple[str, ...] = True
+    auth: bool | tuple[str, ...] = True
+    model: bool | tuple[str, ...] = True
+
+    def names(self) -> tuple[str, ...]:
+        """The models that are named for some class."""
+        rules = (self.context, self.content_filter, self.quota, self.auth, self.model)
+        return tuple(name for rule in rules if not isinstance(rule, bool) for name in rule)
+
+
 class Route(msgspec.Struct, frozen=True):
     """A name that clients ask for, and the models behind it. None: the gateway's default applies."""
 
@@ -53,6 +71,12 @@ class Route(msgspec.Struct, frozen=True):
     shadow: Shadow | None = None
     concurrency: int | None = None
     queue: int | None = None
+    error_fallbacks: ErrorFallbacks = ErrorFallbacks()
+
+    def reachable(self) -> tuple[str, ...]:
+        """The models that may answer."""
+        names = (*(target.model for target in self.targets), *self.fallback, *self.error_fallbacks.names())
+        return tuple(dict.fromkeys(names))
 
 
 class ModelStanding(msgspec.Struct, frozen=True):
@@ -72,6 +96,7 @@ class Failure(msgspec.Struct, frozen=True):
     status: int  # as the client would see it
     retry_after_s: float | None = None  # what the upstream asked for
     timed_out: bool = False
+    final: bool = False  # the same request would get the same answer
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -162,10 +187,10 @@ def choose_retry(
 ) -> Retry | None:
     """Which failed model to try again, as the retry of that `number` (from 0); None where waiting is no use.
 
-    A model that timed out is not asked again: it may still be busy with the first try.
-    The wait is what the upstream asked for plus a full-jitter backoff; it must end within `left_s` seconds.
+    A model that timed out is not asked again: it may still be busy with the first try. One whose answer is final is
+    not either. The wait is what the upstream asked for plus a full-jitter backoff; it must end within `left_s` seconds.
     """
-    again = [name for name in names if name in failures and not failures[name].timed_out]
+    again = [name for name in names if name in failures and not (failures[name].timed_out or failures[name].final)]
     if not again:
         return None
     name = min(again, key=lambda name: failures[name].retry_after_s or 0.0)

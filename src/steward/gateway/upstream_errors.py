@@ -4,13 +4,16 @@ Decides the status of errors that come with HTTP 200, as the whole answer, insid
 servers that have begun a stream can tell of a failure in no other way, and some proxies always do so. The upstream's
 words reach the client, bounded; markup is taken out. Shapes: OpenAI, Anthropic, Google (a list), FastAPI (`detail`),
 OpenRouter (inside a choice), plain text and HTML.
+
+Also decides the class of an error: whether another model might answer the same request (`classify_error`). Each server
+spells that in its own way; all spellings stand in one table (`ERROR_CLASSES`).
 """
 
 from __future__ import annotations
 
 import re
 from html import unescape
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -42,6 +45,94 @@ _STATUS: Final = {  # by the error's type, code or status name
     "UNAVAILABLE": 503,
     "timeout_error": 504,
     "DEADLINE_EXCEEDED": 504,
+}
+ErrorClass = Literal["context", "content_filter", "quota", "auth", "model"]
+
+
+class ErrorSpelling(msgspec.Struct, frozen=True):
+    """How servers spell a class of errors: statuses that say it alone, codes and types, and words in their messages."""
+
+    names: frozenset[str]
+    words: re.Pattern[str]
+    statuses: frozenset[int] = frozenset()
+
+
+def _spelling(names: str, words: tuple[str, ...], statuses: tuple[int, ...] = ()) -> ErrorSpelling:
+    pattern = re.compile("|".join(words), re.IGNORECASE | re.DOTALL)
+    return ErrorSpelling(frozenset(names.split()), pattern, frozenset(statuses))
+
+
+ERROR_CLASSES: Final[dict[ErrorClass, ErrorSpelling]] = {  # the first that fits; checked in this order
+    "context": _spelling(
+        # OpenAI, Azure, Groq, DeepSeek; llama.cpp; Mistral (3051); Zhipu (1261)
+        "context_length_exceeded exceed_context_size_error context_window_exceeded model_context_window_exceeded "
+        "3051 1261",
+        (
+            r"maximum (?:context|prompt|model|sequence|input) length",  # OpenAI, vLLM, DeepSeek, xAI
+            r"exceeds? the (?:available |model'?s? )?(?:maximum )?context",  # OpenAI, llama.cpp, SGLang, LM Studio
+            r"longer than the (?:model'?s? |maximum )(?:context|model) length",  # SGLang, vLLM
+            r"context (?:window|limit|length)\b.{0,40}(?:exceed|too (?:small|long)|overflow)",
+            r"exceeds? (?:the )?context (?:window|limit|length)",  # Anthropic: input and max_tokens together
+            r"prompt is too long",  # Anthropic
+            r"input is too long for",  # Bedrock
+            r"too many (?:input )?tokens: ",  # Cohere
+            r"input token count .{0,40}exceeds the maximum",  # Gemini
+            r"too large for model with \d+ maximum",  # Mistral
+            r"`?inputs`? (?:tokens \+ `?max_new_tokens`?|must have less than)",  # Text Generation Inference, Together
+            r"reduce the length of (?:the|your) (?:messages|prompt|input)",  # OpenAI, Groq
+            r"range of input length should be",  # DashScope
+            r"input \(\d+ tokens\) is too large",  # llama.cpp's embeddings
+        ),
+    ),
+    "content_filter": _spelling(
+        # OpenAI, Azure; DashScope; Zhipu (1301); Gemini
+        "content_filter content_policy_violation ResponsibleAIPolicyViolation data_inspection_failed "
+        "DataInspectionFailed 1301 PROHIBITED_CONTENT SAFETY moderation_blocked sensitive_words_detected",
+        (
+            r"content[ _-](?:management |filter(?:ing)? |usage )policy",  # Azure, Anthropic
+            r"content filter",
+            r"flagged (?:as|by|for)",  # OpenAI, OpenRouter
+            r"(?:violat\w+|against) (?:our |the )?(?:\w+ )?(?:usage|content|safety) (?:polic|guideline)",  # xAI
+            r"safety (?:system|settings?|filters?)\b.{0,60}(?:reject|block|refus)",
+            r"(?:blocked|rejected|refused) (?:by|due to|because of)\b.{0,30}(?:safety|moderation|guardrail|policy)",
+            r"content exists risk",  # DeepSeek
+            r"inappropriate content",  # DashScope
+        ),
+    ),
+    "quota": _spelling(
+        # OpenAI; Anthropic; Moonshot; DashScope; Zhipu (1113)
+        "insufficient_quota billing_hard_limit_reached billing_not_active billing_error exceeded_current_quota_error "
+        "insufficient_balance insufficient_credits Arrearage 1113 quota_exceeded payment_required",
+        (
+            r"exceeded your (?:current |monthly |daily )?(?:quota|budget|spend)",  # OpenAI, Gemini, Moonshot
+            r"credit balance is too low",  # Anthropic
+            r"(?:insufficient|not enough|more|no|out of|used all(?: available)?) (?:account )?(?:credit|balance|funds)",
+            r"\b(?:billing|spending|usage) (?:hard )?limit\b",
+            r"payment required|quota (?:exceeded|exhausted)",
+        ),
+        (402,),
+    ),
+    "model": _spelling(
+        # OpenAI, Groq, DashScope; Azure; Moonshot; Anthropic and Gemini say it in words
+        "model_not_found DeploymentNotFound resource_not_found_error model_not_available unknown_model invalid_model",
+        (
+            r"model\b.{0,120}(?:does not exist|not found|not (?:currently )?(?:available|loaded)|decommissioned)",
+            r"(?:unknown|invalid|no such|unsupported) model\b",
+            r"models/\S+ is not (?:found|supported)",  # Gemini
+            r"^model: \S+$",  # Anthropic
+        ),
+    ),
+    "auth": _spelling(
+        # OpenAI, Mistral, Groq; Anthropic; Gemini; AWS
+        "invalid_api_key authentication_error permission_error account_deactivated UNAUTHENTICATED PERMISSION_DENIED "
+        "API_KEY_INVALID invalid_authentication_error unsupported_country_region_territory AccessDeniedException",
+        (
+            r"(?:invalid|incorrect|missing|expired|no) (?:\w+ )?api[ -]?key",
+            r"api[ -]?key (?:is )?(?:not valid|invalid|expired|missing|not found|required)",
+            r"invalid (?:subscription key|x-api-key|bearer token|access token|credentials)",
+        ),
+        (401, 403),
+    ),
 }
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"\[]')
 _INVISIBLE: Final = re.compile(r"<(script|style|head|title)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
@@ -94,6 +185,39 @@ def embedded_error_of(seen: Any) -> Refused | None:
     return None
 
 
+def classify_error(status: int, body: bytes) -> ErrorClass | None:
+    """The class of an upstream's error; None for all others, such as a mistake in the request.
+
+    Words count only in refusals (4xx and 500): any server may fail with an error that quotes them.
+
+    >>> classify_error(400, b'{"error":{"message":"too long","code":"context_length_exceeded"}}')
+    'context'
+    """
+    try:
+        seen = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        seen = None
+    names = _error_names(seen, 0)
+    words = read_upstream_error(status, body).message if 400 <= status <= 500 else ""
+    for kind, spelling in ERROR_CLASSES.items():
+        if spelling.names & names or (words and spelling.words.search(words)):
+            return kind
+    return next((kind for kind, spelling in ERROR_CLASSES.items() if status in spelling.statuses), None)
+
+
+def _error_names(seen: Any, depth: int) -> set[str]:
+    """The codes, types, statuses and reasons that an error carries, also those of errors within it."""
+    if depth > 5:
+        return set()
+    if isinstance(seen, list):
+        return {name for item in seen[:5] for name in _error_names(item, depth + 1)}
+    if not isinstance(seen, dict):
+        return set()
+    own = {str(seen[field]) for field in ("code", "type", "status", "reason") if isinstance(seen.get(field), str | int)}
+    inner = (seen.get(field) for field in ("error", "innererror", "inner_error", "details", "detail", "metadata"))
+    return own.union(*(_error_names(item, depth + 1) for item in inner))
+
+
 def is_error_object(body: bytes) -> bool:
     """Whether a body is an error as OpenAI and Anthropic spell it, with words that a client can show."""
     try:
@@ -135,11 +259,17 @@ def _words(value: Any) -> str:
     if isinstance(value, dict):
         for field in ("message", "msg", "detail", "error", "description"):
             if isinstance(value.get(field), str) and value[field].strip():
-                return str(value[field]).strip()
+                return _place(value.get("loc")) + str(value[field]).strip()
         return msgspec.json.encode(value).decode() if value else ""
     if isinstance(value, list):
         return "; ".join(words for item in value[:10] if (words := _words(item)))
     return ""
+
+
+def _place(location: Any) -> str:
+    """FastAPI's `loc`, which alone names the field that its message is about."""
+    parts = [str(part) for part in location if isinstance(part, str | int)] if isinstance(location, list) else []
+    return ".".join(parts[1:]) + ": " if parts[1:] else ""
 
 
 def _refused(status: int, inner: Json, words: str) -> Refused:

@@ -254,6 +254,17 @@ def rewrite(body: bytes, changes: dict[str, Any]) -> bytes:
     return msgspec.json.encode(fields)
 
 
+def rename_field(body: bytes, old: str, new: str) -> bytes:
+    """`body` with the value of a top-level field under another name.
+
+    >>> rename_field(b'{"a":1,"b":2}', "a", "c")
+    b'{"b":2,"c":1}'
+    """
+    fields: dict[str, Any] = dict(_fields.decode(body))
+    fields[new] = fields.pop(old)
+    return msgspec.json.encode(fields)
+
+
 def with_usage(body: bytes) -> bytes:
     """`body` asking for the stream's usage; its other stream options stay."""
     options = msgspec.json.decode(_fields.decode(body).get("stream_options", b"null"))

@@ -21,8 +21,9 @@ from steward.gateway.field_names import read_field_names
 from steward.gateway.limits import LimitTable
 from steward.gateway.middleware import admit
 from steward.gateway.models import ModelEntry
+from steward.gateway.outgoing import Outgoing
 from steward.gateway.pricing.prices import Prices
-from steward.gateway.relay import Outgoing, Relay
+from steward.gateway.relay import Relay
 from steward.gateway.routing import build_routes
 from steward.gateway.stream import Stream
 from steward.gateway.wire import decode_request

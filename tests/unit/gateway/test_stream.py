@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from steward.core.errors import Unavailable
 from steward.core.records import Attempt
 from steward.gateway.exchange import Exchange
-from steward.gateway.relay import Outgoing, Relay
+from steward.gateway.outgoing import Outgoing
+from steward.gateway.relay import Relay
 from steward.gateway.stream import Stream
 from steward.gateway.wire import Request
 

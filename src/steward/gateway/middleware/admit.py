@@ -119,7 +119,7 @@ class _Prices:
 
     def list_prices(self, route: Route) -> list[tuple[str, Prices | None]]:
         """Name and prices of each model that the route may reach."""
-        reachable = [self._models[name] for name in (*(target.model for target in route.targets), *route.fallback)]
+        reachable = [self._models[name] for name in route.reachable()]
         return [(entry.name, entry.prices) for entry in reachable]
 
 

@@ -1,32 +1,25 @@
 """The call in the middle: the exchange goes to its model's engine, the answer is relayed and metered.
 
-What goes out and what comes back is decided in `relay.py`.
+What goes out is decided in `outgoing.py`, what comes back in `relay.py` and `error_answers.py`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from steward.core.errors import Refused, TimedOut, Unavailable
 from steward.core.extend import EngineAnswer
 from steward.core.records import Attempt
-from steward.gateway import dialects
 from steward.gateway.answer import Answer
 from steward.gateway.engine_input import check_engine_input
+from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.models import ModelEntry
-from steward.gateway.relay import (
-    Outgoing,
-    Relay,
-    build_outgoing,
-    convert_answer,
-    convert_error,
-    is_stream,
-    parse_early_error,
-    select_headers,
-)
+from steward.gateway.outgoing import NOTHING_AVOIDED, Outgoing, build_outgoing
+from steward.gateway.refused_fields import RefusedFields, find_refused_fields
+from steward.gateway.relay import Relay, convert_answer, is_stream, parse_early_error, select_headers
 from steward.gateway.sse import event_data
 from steward.gateway.stream import Stream
 from steward.gateway.upstream_errors import find_embedded_error
@@ -36,56 +29,83 @@ MAX_DROPPED: Final = 20  # paths that the header names
 FORWARDED: Final = ("anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent")
 
 
-def call(models: Mapping[str, ModelEntry]) -> Handler:
-    """Send the exchange to the engine of its model and take in the answer."""
+def call(models: Mapping[str, ModelEntry], clock: Callable[[], float] = time.monotonic) -> Handler:
+    """Send the exchange to the engine of its model and take in the answer.
+
+    Where the upstream refuses a field that only the gateway put in, it is asked again without; `clock` tells how long
+    that is remembered.
+    """
+    learned = {name: RefusedFields() for name in models}
 
     async def handle(exchange: Exchange) -> Answer:
         entry = models[exchange.model or ""]
-        outgoing = build_outgoing(exchange, entry)
-        if entry.embedded:
-            check_engine_input(outgoing.body)
-        headers = {name: exchange.headers[name] for name in FORWARDED if name in exchange.headers}
-        started_at, started = time.time(), time.perf_counter()
-        status: int | None = None
-        problem: str | None = None
-        try:
-            upstream = await entry.engine.call(outgoing.endpoint, outgoing.body, headers, exchange.streamed)
-            status = upstream.status
-            if not 200 <= status < 300 and not 400 <= status < 600:  # a redirect may lead anywhere, with the content
-                upstream.close()
-                raise Unavailable(f"it answered with status {status} instead of 200 or an error; check its url")
-            if status < 400 and is_stream(exchange, upstream):
-                answer = await _held(exchange, outgoing, upstream)
-                status = answer.status
+        known = learned[entry.name]
+        avoided = known.current(clock()) if known else NOTHING_AVOIDED
+        tried = NOTHING_AVOIDED
+        while True:
+            outgoing = build_outgoing(exchange, entry, avoided | tried if tried else avoided)
+            if entry.embedded:
+                check_engine_input(outgoing.body)
+            answer = await _ask(exchange, entry, outgoing)
+            if isinstance(answer, Answer):
+                if tried and answer.status < 400:
+                    known.add(tried, clock())
                 return answer
-            body = await upstream.read()
-            if status == 500 and entry.embedded:
-                status = 400
-            if status < 400 and (embedded := find_embedded_error(body)) is not None:
-                status = embedded.status
-        except Unavailable as error:
-            problem = str(error)
-            timed_out = isinstance(error, TimedOut)
-            raise Refused(
-                f"The upstream of model '{entry.name}' failed: {problem}",
-                status=504 if timed_out else 502,
-                type="api_error",
-                code="upstream_timeout" if timed_out else "upstream_unavailable",
-            ) from error
-        finally:
-            duration_s = time.perf_counter() - started
-            exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
-        exchange.ttft_s = time.perf_counter() - exchange.started
-        answer = (
-            convert_error(exchange, outgoing, status, body)
-            if status >= 400
-            else convert_answer(exchange, outgoing, body)
-        )
-        answer.headers += select_headers(upstream.headers, status)
-        _name_dropped(answer, outgoing)
-        return answer
+            tried |= answer
 
     return handle
+
+
+async def _ask(exchange: Exchange, entry: ModelEntry, outgoing: Outgoing) -> Answer | frozenset[str]:
+    """One try: the answer, or the fields without which another may have one.
+
+    :raises Refused: 502 or 504, the upstream gave none
+    """
+    headers = {name: exchange.headers[name] for name in FORWARDED if name in exchange.headers}
+    started_at, started = time.time(), time.perf_counter()
+    status: int | None = None
+    problem: str | None = None
+    try:
+        upstream = await entry.engine.call(outgoing.endpoint, outgoing.body, headers, exchange.streamed)
+        status = upstream.status
+        if not 200 <= status < 300 and not 400 <= status < 600:  # a redirect may lead anywhere, with the content
+            upstream.close()
+            raise Unavailable(f"it answered with status {status} instead of 200 or an error; check its url")
+        if status < 400 and is_stream(exchange, upstream):
+            answer = await _held(exchange, outgoing, upstream)
+            status = answer.status
+            return answer
+        body = await upstream.read()
+        if status == 500 and entry.embedded:
+            status = 400
+        if status < 400 and (embedded := find_embedded_error(body)) is not None:
+            status = embedded.status
+        if refused := find_refused_fields(status, body, outgoing.added, exchange.fields):
+            problem = f"it does not take {', '.join(sorted(refused))}"
+            return refused
+    except Unavailable as error:
+        problem = str(error)
+        raise _upstream_error(entry, error) from error
+    finally:
+        duration_s = time.perf_counter() - started
+        exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
+    exchange.ttft_s = time.perf_counter() - exchange.started
+    answer = (
+        convert_error(exchange, outgoing, status, body) if status >= 400 else convert_answer(exchange, outgoing, body)
+    )
+    answer.headers += select_headers(upstream.headers, status)
+    _name_dropped(answer, outgoing)
+    return answer
+
+
+def _upstream_error(entry: ModelEntry, error: Unavailable) -> Refused:
+    timed_out = isinstance(error, TimedOut)
+    return Refused(
+        f"The upstream of model '{entry.name}' failed: {error}",
+        status=504 if timed_out else 502,
+        type="api_error",
+        code="upstream_timeout" if timed_out else "upstream_unavailable",
+    )
 
 
 async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) -> Answer:
@@ -111,8 +131,7 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
         raise
     if early is not None:
         upstream.close()
-        body = dialects.find_dialect(exchange.endpoint).error_body(early, exchange.request_id)
-        return Answer(early.status, body)
+        return convert_error(exchange, outgoing, early.status, first, passes=False)
     exchange.ttft_s = time.perf_counter() - exchange.started
     stream = Stream(exchange, upstream, relay, events)
     answer = Answer(200, stream=stream, content_type=SSE)

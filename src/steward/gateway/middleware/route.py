@@ -24,6 +24,7 @@ from steward.gateway.routing import (
     order_models,
     parse_retry_after,
 )
+from steward.gateway.upstream_errors import ErrorClass
 from steward.gateway.wire import decode_request
 
 SHADOW: Final = Caller(principal=Principal(kind="service", id="shadow", project="shadow"))
@@ -75,13 +76,20 @@ class _Attempts:
         self._caller = exchange.caller.principal.id
         self._failures: dict[str, Failure] = {}
         self._last: Answer | Refused | None = None
+        self._refusal: Answer | None = None  # what a model said of the request itself
+        self._instead: tuple[str, ...] | None = None
 
     async def answer(self) -> Answer:
         """:raises Refused: what the last try came to"""
         names = self._order()
-        for name in names:
+        waiting = names
+        while waiting:
+            name, *others = waiting
+            waiting = tuple(others)
             if (answer := await self._try(name)) is not None:
                 return answer
+            if self._instead is not None:  # the error was of a class that others are named for
+                waiting, self._instead = tuple(name for name in self._instead if name not in self._failures), None
         for number in range(self._route.retries):
             again = choose_retry(names, self._failures, number, self._draw(), self._ends - time.perf_counter())
             if again is None or not self._health[again.model].budget.take():
@@ -114,6 +122,11 @@ class _Attempts:
         streaming = False
         try:
             answer = await (self._inner(exchange) if self._untimed else self._within(left_s))
+            kind = answer.error_class
+            if kind is not None and self._is_passed_on(name, kind, answer, now):
+                return answer
+            if kind is not None:
+                return None
             if answer.status >= 500 or answer.status in RETRYABLE:
                 self._last = answer
                 headers = {key.decode(): value.decode("latin-1") for key, value in answer.headers}
@@ -135,6 +148,22 @@ class _Attempts:
             if probe:
                 health.left(self._caller)
         return None
+
+    def _is_passed_on(self, name: str, kind: ErrorClass, answer: Answer, now: float) -> bool:
+        """Whether an error of this class goes to the client; else the others are asked.
+
+        Notes what it says of the model: a request that is too long or not welcome says nothing.
+        """
+        rule = getattr(self._route.error_fallbacks, kind)
+        self._failures[name] = Failure(answer.status, final=True)
+        if kind in ("context", "content_filter"):
+            self._refusal = self._refusal or answer
+            self._health[name].succeeded(self._caller, now)
+        else:
+            self._record_failure(name, self._failures[name])
+        self._last = answer
+        self._instead = None if isinstance(rule, bool) else rule
+        return rule is False
 
     async def _within(self, seconds: float) -> Answer:
         async with asyncio.timeout(seconds):
@@ -186,7 +215,10 @@ class _Attempts:
         )
 
     def _last_failure(self, names: tuple[str, ...]) -> Answer:
-        """The last failure, as it is; after several tries the client's SDK is told not to multiply them."""
+        """The last failure, as it is, unless a model said something of the request itself; after several tries the
+        client's SDK is told not to multiply them.
+        """
+        self._last = self._refusal or self._last
         if self._last is None:
             self._exchange.model = None
             raise self._resting_error(names)

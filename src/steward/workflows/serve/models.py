@@ -50,7 +50,7 @@ def plan_models(settings: Settings, home: Path, override: str | None) -> tuple[M
 def find_models_behind_prompts(routes: Iterable[RouteConfig]) -> frozenset[str]:
     """Models that answer a route with a prompt: asked by their own names, they would answer without it."""
     forced = [route for route in routes if route.prompt is not None]
-    return frozenset(name for route in forced for name in (*(item.model for item in route.targets), *route.fallback))
+    return frozenset(name for route in forced for name in route.route().reachable())
 
 
 def _plan_upstream(item: ModelConfig, root: Callable[[], bytes]) -> ModelPlan:

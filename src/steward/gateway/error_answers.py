@@ -1,0 +1,82 @@
+"""What a client is told of an upstream's error: as it is where the client knows its shape, else in its dialect.
+
+Decides whose mistake an error was. A key that the upstream rejects is the gateway's, so the client gets 502, not 401.
+A request that is too long for a model is told with both numbers, in the words by which each dialect's clients know it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from steward.core.errors import Refused
+from steward.gateway import dialects
+from steward.gateway.answer import Answer
+from steward.gateway.exchange import Exchange
+from steward.gateway.outgoing import Outgoing
+from steward.gateway.upstream_errors import classify_error, find_embedded_error, is_error_object, read_upstream_error
+from steward.gateway.wire import invalid, upstream_failed
+
+TOO_LONG: Final = re.compile(  # llama.cpp: tokens of the request, and of the context
+    rb"(?:request|input) \((\d+) tokens\) "
+    rb"(?:exceeds the available context size \(|is too large.{0,200}?batch size: )(\d+)"
+)
+_ENGINE_FAILED: Final = re.compile(rb'"code"\s*:\s*500\b')
+_INPUTS: Final = {"/v1/chat/completions": "messages", "/v1/completions": "prompt"}
+
+
+def convert_error(exchange: Exchange, outgoing: Outgoing, status: int, body: bytes, passes: bool = True) -> Answer:
+    """The answer for an upstream's error; it may pass as it is where `passes`, and its class is noted."""
+    kind = classify_error(status, body)
+    answer = _build_answer(exchange, outgoing, status, body, passes, kind == "context")
+    answer.error_class = kind
+    return answer
+
+
+def _build_answer(
+    exchange: Exchange, outgoing: Outgoing, status: int, body: bytes, passes: bool, is_context: bool
+) -> Answer:
+    if too_long := TOO_LONG.search(body):
+        return _tell(exchange, context_error(exchange.endpoint, int(too_long[1]), int(too_long[2])))
+    if status == 400 and _ENGINE_FAILED.search(body):  # a body that says 500 must not contradict the status
+        error = read_upstream_error(status, body)
+        error.type, error.code = "invalid_request_error", None
+        return _tell(exchange, error)
+    if status == 401:  # ours was wrong, not the client's, and the message may quote a part of it
+        return _tell(exchange, rejected_key(exchange.model))
+    known = passes and exchange.endpoint == outgoing.endpoint and is_error_object(body)
+    if known and not (exchange.endpoint == "/v1/messages" and b'"type"' not in body):
+        return Answer(status, body)
+    error = find_embedded_error(body) or read_upstream_error(status, body)
+    error.status = status
+    if is_context:
+        error.code = "context_length_exceeded"
+    return _tell(exchange, error)
+
+
+def _tell(exchange: Exchange, error: Refused) -> Answer:
+    return Answer(error.status, dialects.find_dialect(exchange.endpoint).error_body(error, exchange.request_id))
+
+
+def rejected_key(model: str | None) -> Refused:
+    return upstream_failed(
+        f"the upstream of model '{model}' rejected the gateway's key; the operator must check its key",
+        "upstream_unauthorized",
+    )
+
+
+def context_error(endpoint: str, tokens: int, most: int) -> Refused:
+    """A request of so many tokens for a model that takes at most so many. Clients look for these beginnings.
+
+    >>> context_error("/v1/messages", 9000, 2048).message
+    'prompt is too long: 9000 tokens > 2048 maximum'
+    """
+    if endpoint == "/v1/messages":
+        return invalid(f"prompt is too long: {tokens} tokens > {most} maximum", code="context_length_exceeded")
+    field = _INPUTS.get(endpoint, "input")
+    return invalid(
+        f"This model's maximum context length is {most} tokens, but the request has {tokens}. Shorten '{field}', or "
+        "ask a model with a longer context.",
+        param=field,
+        code="context_length_exceeded",
+    )

@@ -1,0 +1,108 @@
+"""What goes to an upstream: the client's bytes where it speaks the client's dialect, a translation otherwise.
+
+Also decides which fields the gateway puts in that the client did not send, and what stands in the place of those that
+an upstream does not take (`refused_fields.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Final
+
+import msgspec
+
+from steward.gateway import dialects
+from steward.gateway.dialects import CHAT, Translation
+from steward.gateway.exchange import Exchange
+from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
+from steward.gateway.refused_fields import OTHER_NAME
+from steward.gateway.text_fields import Json
+from steward.gateway.wire import invalid, rename_field, rewrite, with_usage
+
+EMBEDDINGS: Final = "/v1/embeddings"
+NOTHING_AVOIDED: Final[frozenset[str]] = frozenset()
+_OPTIONAL: Final = ("stream_options", "reasoning_effort")  # that a translation puts in and an answer does not depend on
+
+
+class Outgoing:
+    """What goes to an engine, and how its answer comes back."""
+
+    __slots__ = ("added", "asked", "body", "dropped", "endpoint", "translation")
+
+    def __init__(self, endpoint: str, body: bytes, translation: Translation | None = None, asked: Any = None) -> None:
+        self.endpoint, self.body, self.translation = endpoint, body, translation
+        self.asked: Json = asked or {}
+        self.dropped: list[str] = []  # paths of what the translation left out
+        self.added: tuple[
+            str, ...
+        ] = ()  # fields that only the gateway has put in, and could leave out or call otherwise
+
+
+def build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str] = NOTHING_AVOIDED) -> Outgoing:
+    """`avoided`: fields that the upstream does not take, to be left out where the client did not send them.
+
+    :raises Refused: 400 where there is no way to ask this upstream
+    """
+    if exchange.endpoint == EMBEDDINGS and CHAT in entry.endpoints and EMBEDDINGS not in entry.endpoints:
+        raise invalid(
+            f"Model '{entry.name}' does not serve embeddings: set 'embeddings: mean' for it in steward.yaml, or "
+            "use a model that serves them.",
+            param="model",
+            code="embeddings_not_enabled",
+        )
+    translation = dialects.find_translation(exchange.endpoint, entry.endpoints)
+    if translation is None:
+        return _pass_on(exchange, entry, avoided)
+    try:
+        asked = msgspec.json.decode(exchange.body)
+        dropped: list[str] = []
+        made = translation.translate_request(asked, dropped)
+        made["model"] = entry.upstream_model
+        added = _adapt(made, asked, avoided) if translation.upstream == CHAT else ()
+        outgoing = Outgoing(translation.upstream, msgspec.json.encode(made), translation, asked)
+        outgoing.dropped, outgoing.added = dropped, added
+        return outgoing
+    except RecursionError as error:
+        raise invalid("The request body is nested too deeply to be translated.") from error
+
+
+def _pass_on(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str]) -> Outgoing:
+    """The client's bytes, changed only for another model name upstream, a maximum, or to ask for usage."""
+    body = exchange.body
+    added: tuple[str, ...] = ()
+    if entry.upstream_model != exchange.request.model:
+        body = rewrite(body, {"model": entry.upstream_model})
+    if exchange.streamed and exchange.endpoint in OPENAI_ENDPOINTS:
+        options = exchange.request.stream_options
+        exchange.asked_usage = bool(options and options.include_usage)
+        if not exchange.asked_usage and "stream_options" not in avoided:
+            body = with_usage(body)
+            added = ("stream_options",)
+    elif exchange.enforced_maximum is not None and exchange.endpoint == CHAT:
+        name = "max_completion_tokens"
+        if name in avoided and "max_tokens" not in avoided:
+            body = rename_field(body, name, "max_tokens")
+        elif "max_tokens" not in avoided:
+            added = (name,)
+    outgoing = Outgoing(exchange.endpoint, body)
+    outgoing.added = added
+    return outgoing
+
+
+def _adapt(made: Json, asked: Json, avoided: Collection[str]) -> tuple[str, ...]:
+    """Leave out or rename what the upstream does not take. -> what is still there by our choice"""
+    added: list[str] = []
+    for field in _OPTIONAL:
+        if field in made and field not in asked:
+            if field in avoided:
+                del made[field]
+            else:
+                added.append(field)
+    for name, other in OTHER_NAME.items():
+        if name in made and other not in avoided:
+            if name in avoided:
+                made[other] = made.pop(name)
+            else:
+                added.append(name)
+            break
+    return tuple(added)

@@ -1,0 +1,58 @@
+"""What the gateway puts into a request, and what it leaves out for an upstream that does not take it."""
+
+import json
+from typing import Any, ClassVar
+
+from steward.gateway.exchange import Exchange
+from steward.gateway.models import ModelEntry
+from steward.gateway.outgoing import build_outgoing
+from steward.gateway.wire import decode_request, rewrite
+
+CHAT: dict[str, Any] = {"model": "m", "messages": []}
+
+
+class NoEngine:
+    answers: ClassVar[tuple[str, ...]] = ()
+
+
+def built(
+    body: dict[str, Any], *avoided: str, endpoint: str = "/v1/chat/completions", enforced: int | None = None
+) -> Any:
+    raw = json.dumps(body).encode()
+    exchange = Exchange("req_1", endpoint, {}, raw, 0.0, 0.0)
+    exchange.request = decode_request(endpoint, raw)
+    exchange.enforced_maximum = enforced
+    if enforced is not None:
+        exchange.body = rewrite(raw, {"max_completion_tokens": enforced})
+    outgoing = build_outgoing(exchange, ModelEntry("m", NoEngine(), "m"), frozenset(avoided))  # type: ignore[arg-type]
+    return json.loads(outgoing.body), outgoing.added
+
+
+def test_usage_is_asked_for_unless_the_upstream_does_not_take_it() -> None:
+    body, added = built({**CHAT, "stream": True})
+    assert body["stream_options"] == {"include_usage": True} and added == ("stream_options",)
+    assert built({**CHAT, "stream": True}, "stream_options") == ({**CHAT, "stream": True}, ())
+    assert built({**CHAT, "stream": True, "stream_options": {"include_usage": True}})[1] == ()
+    assert built(CHAT) == (CHAT, ())
+
+
+def test_an_enforced_maximum_has_two_names() -> None:
+    assert built(CHAT, enforced=5) == ({**CHAT, "max_completion_tokens": 5}, ("max_completion_tokens",))
+    assert built(CHAT, "max_completion_tokens", enforced=5) == ({**CHAT, "max_tokens": 5}, ())
+    both = built(CHAT, "max_completion_tokens", "max_tokens", enforced=5)
+    assert both == ({**CHAT, "max_completion_tokens": 5}, ())
+
+
+def test_a_translation_s_own_fields() -> None:
+    asked = {"model": "m", "max_tokens": 5, "messages": [], "thinking": {"type": "adaptive"}, "stream": True}
+    body, added = built(asked, endpoint="/v1/messages")
+    assert added == ("stream_options", "reasoning_effort", "max_tokens") and body["max_tokens"] == 5
+    body, added = built(asked, "stream_options", "reasoning_effort", "max_tokens", endpoint="/v1/messages")
+    assert added == () and body == {"model": "m", "messages": [], "stream": True, "max_completion_tokens": 5}
+    body, added = built(asked, "max_tokens", "max_completion_tokens", endpoint="/v1/messages")
+    assert body["max_tokens"] == 5 and "max_tokens" not in added
+
+
+def test_an_effort_that_the_client_named_in_its_own_words_is_still_only_a_wish() -> None:
+    asked = {"model": "m", "max_tokens": 5, "messages": [], "output_config": {"effort": "low"}}
+    assert built(asked, endpoint="/v1/messages")[0]["reasoning_effort"] == "low"
