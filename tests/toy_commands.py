@@ -28,3 +28,13 @@ def travel(
 
 def clash(one: PlaceOptions, other: OtherPlaceOptions) -> None:
     """Never built."""
+
+
+def talk() -> None: ...
+
+
+def drone() -> None: ...
+
+
+talk.__doc__ = f"Say {'so ' * 37}much.\n\nThe end."  # a sentence of 120 characters
+drone.__doc__ = f"Says {'so ' * 37}much.\n\nThe end."  # of 121

@@ -101,7 +101,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: 
     """
     console, listed = terminal(), [list(row) for row in rows]
     table = table_of(columns, listed, total)
-    if console.measure(table).minimum > console.width or _width(columns, listed) > console.width:
+    if _width(columns, listed) > console.width:
         console.print(_blocks(columns, listed))
     else:
         console.print(table)
@@ -116,16 +116,20 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bo
     for index, column in enumerate(columns):
         numeric = any(isinstance(row[index], int | float) for row in listed)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for number, row in enumerate(listed):
-        last = total and number == len(listed) - 1
-        table.add_row(*(_cell(value) for value in row), style="bold" if last else None)
+    for row in listed:
+        table.add_row(*(_cell(value) for value in row))
+    if total and listed:
+        table.rows[-1].style = "bold"
     return table
 
 
 def _width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
-    """Of the table with no cell broken: two spaces between columns."""
-    cells = [[column, *(_cell(row[index]).plain for row in rows)] for index, column in enumerate(columns)]
-    return sum(max(map(len, column)) + 2 for column in cells) - 2
+    """Of the table with no cell broken, in columns of the terminal: two spaces between its columns."""
+    widths = [
+        max(_cell(name).cell_len, *(_cell(row[index]).cell_len for row in rows), 0)
+        for index, name in enumerate(columns)
+    ]
+    return len("  ".join("x" * width for width in widths))
 
 
 def _blocks(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Text:

@@ -13,7 +13,6 @@ from urllib.parse import parse_qs
 
 import jinja2
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -79,9 +78,11 @@ def serve(
 
         return answer
 
-    async def fail(request: Request, error: Exception) -> Response:
-        code = error.status_code if isinstance(error, HTTPException) else 500
-        return _secure(missing() if code == 404 else PlainTextResponse("method not allowed", status_code=code))
+    async def answer_unknown_path(request: Request, error: Exception) -> Response:
+        return _secure(missing())
+
+    async def answer_unknown_method(request: Request, error: Exception) -> Response:
+        return _secure(PlainTextResponse("method not allowed", status_code=405))
 
     table = index_endpoints(endpoints)
     routes = [
@@ -89,7 +90,7 @@ def serve(
         for path, methods in table.items()
         for method, endpoint in methods.items()
     ]
-    return Starlette(routes=routes, exception_handlers={404: fail, 405: fail})
+    return Starlette(routes=routes, exception_handlers={404: answer_unknown_path, 405: answer_unknown_method})
 
 
 def render(template: str, code: int = 200, /, **values: object) -> Response:

@@ -39,7 +39,7 @@ def find_nearest(seen: str, known: Iterable[str], cutoff: float = 0.6) -> str | 
     >>> find_nearest("startr", ["starter", "big"])
     'starter'
     """
-    return next(iter(difflib.get_close_matches(seen, sorted(known), n=1, cutoff=cutoff)), None)
+    return next(iter(difflib.get_close_matches(seen, sorted(known), cutoff=cutoff)), None)
 
 
 MAX_NAMES_LISTED: Final = 12  # that an error lists where there are many more

@@ -1,10 +1,14 @@
 """How records are printed."""
 
 import io
+import json
+import os
+from pathlib import Path
 
 import pytest
 
 from steward.cli import common
+from steward.core.errors import InputError, Unavailable
 
 COLUMNS = ["request", "model", "tokens"]
 ROWS = [["req_0199a3b2c4d5e6f708192a3b4c5d6e7f", "a-rather-long-name-of-a-model", 12345], ["req_2", "", 7]]
@@ -33,3 +37,63 @@ def test_a_table_that_does_not_fit_is_blocks_and_breaks_no_id(monkeypatch: pytes
 
 def test_a_cell_is_never_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in shown(monkeypatch, 80, [["req", "\x1b[31mred", 1]])
+
+
+def test_a_table_as_wide_as_the_terminal_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`request  model  tokens` has 22 characters; of Chinese, each takes two columns."""
+    assert "request  model  tokens" in shown(monkeypatch, 22, ROWS[1:])
+    assert shown(monkeypatch, 21, ROWS[1:]).startswith("request  req_2")
+    assert "request  model     tokens" in shown(monkeypatch, 25, [["req_2", "通义千问", 7]])
+    assert shown(monkeypatch, 24, [["req_2", "通义千问", 7]]).startswith("request  req_2")
+    assert "request  model  tokens" in shown(monkeypatch, 22, [])
+
+
+def test_only_a_total_stands_apart() -> None:
+    assert [row.style for row in common.table_of(COLUMNS, ROWS, total=True).rows] == [None, "bold"]
+    assert [row.style for row in common.table_of(COLUMNS, ROWS).rows] == [None, None]
+    assert not common.table_of(COLUMNS, [], total=True).rows
+
+
+def test_a_record_is_indented_by_two(capsys: pytest.CaptureFixture[str]) -> None:
+    common.show_json({"a": [1]})
+    assert capsys.readouterr().out == '{\n  "a": [\n    1\n  ]\n}\n'
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STEWARD_HOME", raising=False)
+    return tmp_path
+
+
+def test_the_home_is_the_one_given_else_the_one_here_else_the_one_named(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="no deployment here"):
+        common.find_home(None)
+    for name in ("given", "named"):
+        (place / name).mkdir()
+    monkeypatch.setenv("STEWARD_HOME", "gone")
+    with pytest.raises(InputError, match="no deployment here"):
+        common.find_home(None)
+    monkeypatch.setenv("STEWARD_HOME", "named")
+    assert common.find_home(None) == place / "named"
+    (place / ".steward").mkdir()
+    assert common.find_home(None) == place / ".steward"
+    assert common.find_home(Path("given")) == place / "given"
+    with pytest.raises(InputError, match="--home gone: no such folder; `steward up --home gone` makes it"):
+        common.find_home(Path("gone"))
+
+
+def test_a_server_is_the_one_given_else_the_gateway_that_runs_here(place: Path) -> None:
+    assert common.find_server("http://h", None, None) == ("http://h", None)
+    with pytest.raises(Unavailable, match="no steward is running in"):
+        common.find_server(None, None, place)
+    (place / "run").mkdir()
+    (place / "run" / "state.json").write_text(json.dumps({"pid": os.getpid(), "gateway_url": "http://here"}))
+    (place / "first-key").write_text("sk-first\n")
+    (place / "mine").write_text("sk-mine\n")
+    url, key = common.find_server(None, None, place)
+    assert url == "http://here" and key is not None and key.reveal() == "sk-first"
+    assert (found := common.find_server(None, f"file:{place / 'mine'}", place)[1]) and found.reveal() == "sk-mine"
+    assert (found := common.find_server("http://h", f"file:{place / 'mine'}", None)[1]) and found.reveal() == "sk-mine"

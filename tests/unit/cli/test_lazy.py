@@ -47,3 +47,10 @@ def test_the_top_level_help_loads_no_command() -> None:
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True)
     light = ["cli", "cli.commands", "cli.lazy", "cli.main", "cli.terminal_text", "core", "core.errors"]
     assert loaded.strip() == str([f"steward.{name}" for name in light])
+
+
+def test_a_help_is_one_sentence_of_120_characters_at_most() -> None:
+    table = Group("toy", "A toy.", (Command("talk", "toy_commands:talk"), Command("drone", "toy_commands:drone")))
+    app = typer.Typer(cls=lazy_group(table), callback=lambda: None, **PLAIN)
+    talk, drone = CliRunner().invoke(app, ["--help"]).output.partition("talk")[2].split("drone")
+    assert talk.split()[-1] == "much." and drone.split()[-1].endswith("...")

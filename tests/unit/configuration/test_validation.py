@@ -1,9 +1,10 @@
-from typing import Any
+import re
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
 
-from steward.configuration.section import SecretReference, Section
+from steward.configuration.section import SecretReference, Section, Url
 from steward.configuration.validation import validate
 from steward.core.errors import InputError
 
@@ -18,6 +19,10 @@ class Outer(Section):
     many: list[Inner] = Field(default=[])
     named: dict[str, Inner] = Field(default={})
     path: str | list[str] = "x"
+    level: Literal["high", "off"] = "high"
+    url: Url = "http://h"
+    name: Annotated[str, Field(pattern=r"^[\w.:/-]+$")] = "n"
+    maybe: list[Inner] | None = None
 
 
 def place(dotted: str) -> str:
@@ -46,3 +51,33 @@ def test_every_error_has_its_place_and_plain_words(tree: dict[str, Any], says: s
     with pytest.raises(InputError) as caught:
         validate(Outer, tree, place)
     assert says in str(caught.value) and "sk-123" not in str(caught.value)
+
+
+def test_a_word_that_yaml_read_as_a_truth_value_is_taken_where_a_text_is_expected() -> None:
+    """YAML 1.1 reads `off` as false."""
+    tree = {"path": False, "level": False}
+    read = validate(Outer, tree, place, {"path": "off", "level": "off", "inner.port": "no"})
+    assert (read.path, read.level) == ("off", "off")
+
+
+def test_a_word_is_not_taken_where_no_text_is_expected() -> None:
+    with pytest.raises(InputError, match="named: expected keys and their values"):
+        validate(Outer, {"named": False}, place, {"named": "off"})
+
+
+def test_a_word_that_is_not_one_of_those_known_is_refused_once() -> None:
+    with pytest.raises(InputError, match=r"level: should be 'high' or 'off'"):
+        validate(Outer, {"level": True}, place, {"level": "on"})
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        ({"url": "localhost"}, "url: expected http://… or https://…"),
+        ({"name": "a b"}, "name: expected letters, digits and . _ : / -"),
+        ({"maybe": [{"prt": 1}]}, "maybe.0.prt: unknown key; did you mean 'port'?"),
+    ],
+)
+def test_a_pattern_is_told_in_words(tree: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=re.escape(says)):
+        validate(Outer, tree, place)

@@ -15,6 +15,8 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics: list[Metric | str]
     by_slice: dict[str, Metric] = {}
+    switch: bool = False
+    best: Metric | None = None
 
 
 def write(folder: Path, text: str) -> Path:
@@ -66,3 +68,41 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, text: str, says: st
 def test_a_missing_file_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.yaml: No such file or directory; expected a readable YAML file"):
         read_mapping(tmp_path / "gone.yaml")
+
+
+def test_a_word_that_yaml_reads_as_a_truth_value_is_taken_where_a_text_is_expected(tmp_path: Path) -> None:
+    """YAML 1.1 reads `off` as false and `yes` as true; `true` is meant as one."""
+    assert read_struct(write(tmp_path, "metrics: [off, {name: yes}]\n"), Policy, "metrics").metrics == [
+        "off", Metric("yes")
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="Expected `str`, got `bool`"):
+        read_struct(write(tmp_path, "metrics: [{name: true}]\n"), Policy, "metrics")
+
+
+def test_a_truth_value_stays_one_where_it_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r":2: switch: Expected `bool`, got `str`"):
+        read_struct(write(tmp_path, "metrics: []\nswitch: 'off'\n"), Policy, "metrics")
+    assert read_struct(write(tmp_path, "metrics: []\nswitch: on\n"), Policy, "metrics").switch is True
+    with pytest.raises(InputError, match=r":2: by_slice: Expected `object`, got `bool`"):
+        read_struct(write(tmp_path, "metrics: []\nby_slice: true\n"), Policy, "metrics")
+
+
+def test_the_keys_of_the_section_that_is_named_are_known(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r":3: best\.zzz: unknown key; known here: margin, name$"):
+        read_struct(write(tmp_path, "metrics: []\nbest:\n  zzz: 1\n"), Policy, "metrics")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a: 1\nb: [1\nc: 2\n", ":3: not valid YAML: "),
+        ("\ta: 1\n", ":1: not valid YAML: "),
+        ("a: 1\n3: x\n", ":2: a key must be a word, such as 'metrics'; quote it if it is meant so"),
+        ("a: 1\n[x, y]: 1\n", ":2: a key must be a word, such as 'metrics'; quote it if it is meant so"),
+        ("a: \x01\n", ": not valid YAML: "),
+    ],
+)
+def test_what_is_not_yaml_is_said_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_mapping(write(tmp_path, text), "metrics")
+    assert str(caught.value).startswith(f"{tmp_path / 'policy.yaml'}{says}")

@@ -1,6 +1,16 @@
 from pathlib import Path
 
-from steward.console.sessions import ATTEMPTS_PER_MINUTE, MAX_ADDRESSES, SESSION_S, Attempts, Sessions
+import pytest
+from starlette.requests import Request
+
+from steward.console.sessions import (
+    ATTEMPTS_PER_MINUTE,
+    MAX_ADDRESSES,
+    SESSION_S,
+    Attempts,
+    Sessions,
+    address_of,
+)
 
 TOKEN = "a-token"
 
@@ -48,3 +58,52 @@ def test_a_flood_of_addresses_costs_bounded_memory() -> None:
     for number in range(MAX_ADDRESSES + 5):
         attempts.add(str(number), 0.0)
     assert len(attempts._at) == MAX_ADDRESSES
+
+
+def test_a_session_lasts_twelve_hours_to_the_second() -> None:
+    sessions = Sessions(TOKEN)
+    cookie = sessions.issue(100.0)
+    assert sessions.is_valid(cookie, 100.0 + 43_199.9) and not sessions.is_valid(cookie, 100.0 + 43_200.0)
+
+
+def test_a_cookie_carries_64_random_bits() -> None:
+    """OWASP, Session Management: at least 64 bits of entropy; as hex, 16 digits."""
+    first, second = (Sessions(TOKEN).issue(0.0).partition(".")[0].partition("-")[2] for _ in range(2))
+    assert len(first) == 16 and first != second
+
+
+def test_sessions_that_were_ended_are_forgotten_when_they_would_have_expired() -> None:
+    sessions = Sessions(TOKEN)
+    sessions.end(sessions.issue(0.0), 1.0)  # expires at 43,200
+    sessions.end(sessions.issue(10.0), 43_199.0)
+    assert sorted(sessions._ended.values()) == [43_200, 43_210]
+    sessions.end(sessions.issue(20.0), 43_200.0)
+    assert sorted(sessions._ended.values()) == [43_210, 43_220]
+
+
+def test_an_attempt_counts_for_a_minute() -> None:
+    attempts = Attempts()
+    for _ in range(ATTEMPTS_PER_MINUTE):
+        attempts.add("10.0.0.9", 5.0)
+    assert attempts.are_spent("10.0.0.9", 64.9) and not attempts.are_spent("10.0.0.9", 65.0)
+
+
+@pytest.mark.parametrize(
+    ("host", "counts_for"),
+    [
+        ("10.0.0.9", "10.0.0.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),  # RFC 6177: a customer has at least a /64
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("", ""),
+    ],
+)
+def test_attempts_count_for_the_network_of_a_customer(host: str, counts_for: str) -> None:
+    assert address_of(Request({"type": "http", "client": (host, 1)})) == counts_for
+
+
+def test_of_a_flood_the_addresses_that_came_first_are_forgotten() -> None:
+    attempts = Attempts()
+    for number in range(10_001):
+        attempts.add(str(number), 0.0)
+    assert len(attempts._at) == 10_000 and "0" not in attempts._at and "1" in attempts._at

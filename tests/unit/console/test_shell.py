@@ -93,3 +93,8 @@ def test_a_single_page_needs_no_navigation() -> None:
     health = Page((page_endpoint("/healthz", "public", show),))
     assert list_navigation([status, health]) == []
     assert list_navigation([status, health, keys]) == [("Status", "/"), ("Keys", "/keys")]
+
+
+def test_unknown_paths_and_unknown_methods_are_told_apart() -> None:
+    assert ask(toy(), "GET", "/nothing")[::2] == (404, "no such page")
+    assert ask(toy(), "DELETE", "/")[::2] == (405, "method not allowed")

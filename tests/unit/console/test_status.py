@@ -1,14 +1,15 @@
 """The sentence on top of the status page is true."""
 
+import time
 from typing import Any
 
 import msgspec
 import pytest
 
 from console_client import snapshot
-from steward.console.status import judge_standing, view
-from steward.core.gpus import Gpu, GpuReading, GpuStatus
-from steward.core.records import Health, SeriesPoint, Snapshot
+from steward.console.status import compact, gpus, judge_standing, milliseconds, span, span_of, view
+from steward.core.gpus import Gpu, GpuReading, GpuStatus, MigDevice
+from steward.core.records import Health, SeriesPoint, Snapshot, Usage
 
 QUIET = snapshot()
 
@@ -66,3 +67,129 @@ def health(**states: Any) -> tuple[Health, ...]:
 )
 def test_k6_what_still_answers_is_degraded_and_not_down(fields: dict[str, Any], state: str) -> None:
     assert judge_standing(changed(**fields)).state == state
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0 ms"), (0.0042, "4.2 ms"), (0.00999, "10.0 ms"), (0.010, "10 ms"), (0.0104, "10 ms"), (0.25, "250 ms"),
+     (0.9994, "999 ms"), (1.0, "1.0 s"), (1.5, "1.5 s"), (2.5, "2.5 s")],
+)  # fmt: skip
+def test_a_duration_has_three_figures_at_most(seconds: float, shown: str) -> None:
+    assert milliseconds(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "0"), (1234, "1,234"), (9_999, "9,999"), (10_000, "10.0k"), (12_345, "12.3k"), (1_000_000, "1000.0k")],
+)
+def test_large_numbers_are_thousands(value: float, shown: str) -> None:
+    assert compact(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0 s"), (59.9, "59 s"), (60.0, "1 min 0 s"), (61.0, "1 min 1 s"), (3_599.0, "59 min 59 s"),
+     (3_600.0, "1 h 0 min"), (3_720.0, "1 h 2 min"), (86_399.0, "23 h 59 min"), (86_400.0, "1 d 0 h"),
+     (200_000.0, "2 d 7 h")],
+)  # fmt: skip
+def test_a_time_span_has_two_units(seconds: float, shown: str) -> None:
+    """200,000 s = 2 days of 86,400 s, and 27,200 s = 7 hours of 3,600 s and some minutes."""
+    assert span(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "named"),
+    [(15.0, "15 s"), (60.0, "minute"), (61.0, "1 minutes"), (300.0, "5 minutes"), (3600.0, "hour")],
+)
+def test_a_bucket_is_named(seconds: float, named: str) -> None:
+    assert span_of(seconds) == named
+
+
+def figures(**fields: Any) -> dict[str, tuple[str, str]]:
+    return {name: (value, note) for name, value, note in view(changed(**fields))["figures"]}
+
+
+def usage(requests: int, errors: int) -> Usage:
+    return Usage(requests=requests, input_tokens=12_000, output_tokens=50, usd=0.0, errors=errors)
+
+
+def test_the_figures_are_those_of_the_period() -> None:
+    shown = figures(usage=usage(40, 1), at=160.0, started_at=40.0, series=(point(0.0, 40, 1),) * 5)
+    assert shown == {
+        "Requests": ("40", "in the last 5 minutes"),
+        "Errors": ("2.5 %", "1 request"),  # 1 of 40
+        "Latency p95": ("–", "slowest minute"),
+        "Output tokens": ("50", "12.0k in"),
+    }
+    assert view(changed(at=160.0, started_at=40.0))["up_for"] == "2 min 0 s"
+    assert figures(usage=usage(40, 2))["Errors"] == ("5.0 %", "2 requests")
+    assert figures(usage=usage(0, 0))["Errors"] == ("–", "0 requests")
+
+
+def test_the_slowest_minute_is_the_greatest_p95() -> None:
+    series = tuple(msgspec.structs.replace(point(0.0, 1, 0), p95_s=p95) for p95 in (0.2, None, 0.7, 0.3))
+    assert figures(series=series)["Latency p95"] == ("700 ms", "slowest minute")
+
+
+def test_the_chart_of_traffic_stacks_what_went_well_and_the_errors() -> None:
+    charts = view(changed(series=(point(0.0, 9, 3), point(60.0, 4, 4)), usage=usage(13, 7)))["charts"]
+    assert "<td>6</td><td>3</td>" in charts[1] and "<td>0</td><td>4</td>" in charts[1]
+    assert view(changed(usage=usage(0, 0)))["charts"] == []
+
+
+def test_failures_count_for_five_minutes() -> None:
+    """At 300 s the point of 0 s is out, that of 1 s is in."""
+    assert judge_standing(changed(at=300.0, series=(point(0.0, 5, 5),))).state == "operational"
+    assert judge_standing(changed(at=300.0, series=(point(1.0, 5, 5),))).state == "degraded"
+
+
+def test_half_of_the_requests_is_not_most() -> None:
+    assert judge_standing(changed(series=(point(1.0, 10, 5),))).state == "operational"
+    assert judge_standing(changed(series=(point(1.0, 10, 6),))).state == "degraded"
+
+
+def test_a_request_is_a_row() -> None:
+    row = view(QUIET)["rows"][0]
+    assert (row["ttft"], row["duration"], row["kind"]) == ("10 ms", "20 ms", "completions, streamed")
+    assert row["time"] == time.strftime("%H:%M:%S", time.localtime(1.0))
+    late = msgspec.structs.replace(QUIET.last[0], ttft_s=None, streamed=False)
+    shown = view(changed(last=(late,)))["rows"][0]
+    assert (shown["ttft"], shown["kind"]) == ("–", "completions")
+
+
+def read(*found: Gpu, age_s: float | None = 1.0) -> dict[str, Any]:
+    shown = gpus(GpuStatus(reading=GpuReading(at=1.0, source="nvml", gpus=found), age_s=age_s))
+    assert shown is not None
+    return shown
+
+
+def test_a_machine_without_gpus_has_no_section() -> None:
+    assert gpus(GpuStatus()) is None
+    error = gpus(GpuStatus(error="it hangs"))
+    assert error is not None and (error["rows"], error["error"], error["age"]) == ([], "it hangs", "")
+
+
+def test_a_reading_is_old_after_three_quarters_of_a_minute() -> None:
+    assert read(Gpu(index=0), age_s=44.9)["age"] == "" and read(Gpu(index=0), age_s=45.0)["age"] == "45 s"
+
+
+def test_the_state_of_a_gpu_is_that_of_its_own_gravest_issue() -> None:
+    shown = read(Gpu(index=0), Gpu(index=1, reasons=("hw_slowdown",)), Gpu(index=2, error="is lost"))
+    assert [row["state"] for row in shown["rows"]] == ["fine", "starting", "bad"]
+    assert sorted(kind for _, kind in shown["complaints"]) == ["bad", "starting"]
+    assert {text[:5]: kind for text, kind in shown["complaints"]} == {"GPU 1": "starting", "GPU 2": "bad"}
+
+
+def test_what_a_gpu_says_stands_in_its_row() -> None:
+    full = Gpu(
+        index=0, name="NVIDIA H200", memory_total_bytes=80 * 1024**3, memory_used_bytes=20 * 1024**3, temperature_c=51,
+        power_w=300, power_limit_w=700, sm_clock_mhz=1980,
+        mig=(MigDevice(instance=7, profile="1g.10gb", memory_total_bytes=10 * 1024**3),),
+    )  # fmt: skip
+    rows = read(full, Gpu(index=1, power_w=70, memory_used_bytes=5))["rows"]
+    assert [row["memory"] for row in rows] == ["20.0 of 80.0 GiB", "10.0 GiB", "–"]
+    assert [row["share"] for row in rows] == [25.0, None, None]
+    assert [row["power"] for row in rows] == ["300 of 700 W", "", "70 W"]
+    assert [row["temperature"] for row in rows] == ["51 °C", "", "–"]
+    assert [row["clock"] for row in rows] == ["1,980 MHz", "", "–"]
+    assert [row["name"] for row in rows] == ["H200", "MIG 1g.10gb, instance 7", ""]

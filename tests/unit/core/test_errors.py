@@ -76,3 +76,11 @@ def test_an_origin_names_type_and_place_and_never_the_message() -> None:
         described = describe_origin(error)
         line = error.__traceback__.tb_lineno if error.__traceback__ else 0
     assert described == f"ValueError at test_errors.py:{line}"
+
+
+def test_the_origin_of_what_was_never_raised_is_its_type() -> None:
+    assert describe_origin(ValueError("4111 1111 1111 1111")) == "ValueError"
+
+
+def test_the_nearest_is_one_name_and_the_best() -> None:
+    assert find_nearest("starter", ["start", "starters", "startex"]) == "starters"

@@ -85,3 +85,8 @@ def test_a_lock_on_a_removed_file_is_none(tmp_path: Path) -> None:
     assert os.path.samestat(os.fstat(new), path.stat()) and not os.path.samestat(os.fstat(new), os.fstat(old))
     os.close(old)
     os.close(new)
+
+
+def test_a_lock_file_is_private(tmp_path: Path) -> None:
+    os.close(take_lock(tmp_path / "lock"))
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600

@@ -104,3 +104,11 @@ def test_calls_upstream_are_told_by_what_went_wrong() -> None:
     assert (
         error("m", 200, "cut off", 0.0, 0.1) == "broken_stream" and error("m", None, "refused", 0.0, 0.1) == "no_answer"
     )
+
+
+def test_shadows_are_told_by_their_key_and_tenants_by_their_name() -> None:
+    def labels(**changes: Any) -> dict[str, str]:
+        return next(dict(labels) for name, labels, _ in count_exchanges([row(**changes)]) if name == "requests")
+
+    assert labels()["traffic"] == "client" and labels(key_id="shadow")["traffic"] == "shadow"
+    assert "tenant" not in labels(tenant="default") and labels(tenant="acme")["tenant"] == "acme"

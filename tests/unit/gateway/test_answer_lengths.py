@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from steward.gateway.answer_lengths import AnswerLengths, OutputLengths
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS
 
@@ -42,3 +44,39 @@ def test_no_more_keys_are_remembered_than_there_is_room_for() -> None:
         for _ in range(20):
             lengths.learn(f"k{number}", "m", 2)
     assert lengths.quantile("k0", "m") == COMMON_OUTPUT_TOKENS and lengths.quantile("k1", "m") == 2
+
+
+def test_a_common_length_serves_until_twenty_answers_are_known() -> None:
+    lengths = OutputLengths()
+    for _ in range(19):
+        lengths.add(3)
+    assert lengths.quantile() == COMMON_OUTPUT_TOKENS
+    lengths.add(3)
+    assert lengths.quantile() == 3
+
+
+@pytest.mark.parametrize(
+    ("tokens", "reserved"), [(1, 1), (2, 2), (3, 3), (5, 5), (100, 107), (128, 128), (900, 1024), (1 << 30, 881_743)]
+)
+def test_a_bucket_ends_at_a_quarter_of_a_doubling(tokens: int, reserved: int) -> None:
+    """2^(27/4) = 107.6; 2^(79/4) = 881,743.5 is the last edge below 2^20."""
+    lengths = OutputLengths()
+    for _ in range(20):
+        lengths.add(tokens)
+    assert lengths.quantile() == reserved
+
+
+def test_old_answers_count_half_after_a_thousand() -> None:
+    """1,001 short ones halve to 500.5; 27 long ones are 5.1 % of 527.5, of 1,028 they would be 2.6 %."""
+    lengths = OutputLengths()
+    for _ in range(1000):
+        lengths.add(2)
+    for _ in range(27):
+        lengths.add(64)
+    assert lengths.quantile() == 64
+    only = OutputLengths()
+    for _ in range(973):
+        only.add(2)
+    for _ in range(27):
+        only.add(64)
+    assert only.quantile() == 2  # exactly a thousand: nothing has halved, 27 are 2.7 %

@@ -22,7 +22,7 @@ def page() -> Page:
         name = request.path_params["name"]
         if name not in files:
             return PlainTextResponse("no such file", status_code=404)
-        tag = f'"{hashlib.sha256(files[name]).hexdigest()[:16]}"'
+        tag = f'"{hashlib.sha256(files[name]).hexdigest()}"'
         headers = {"ETag": tag, "Cache-Control": "no-cache"}  # a browser asks, and takes it again only when it changed
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)

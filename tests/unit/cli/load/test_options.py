@@ -1,17 +1,21 @@
 import inspect
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from steward.cli.lazy import expand_option_sets
 from steward.cli.load.options import (
     ClientOptions,
     PromptOptions,
+    SearchOptions,
     ServerOptions,
     build_config,
     parse_body,
     parse_counts,
     parse_header,
     parse_numbers,
+    parse_optional_duration_s,
 )
 from steward.cli.load.run import run
 from steward.core.errors import InputError
@@ -90,3 +94,25 @@ def test_the_library_and_the_command_have_the_same_defaults():
         assert getattr(found, name) == getattr(library, name)
     assert (library.turns, library.speed, library.max_in_flight) == (1, 1.0, 20_000)  # as docs/reference has them
     assert Arrival().burstiness == inspect.signature(run).parameters["burstiness"].default == 1.0
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, None), ("2m", 120.0), ("500ms", 0.5)])
+def test_a_duration_may_be_left_out(text, seconds):
+    assert parse_optional_duration_s(text, "--warmup") == seconds
+
+
+@pytest.mark.parametrize(("processes", "allowed"), [(0, False), (1, True), (256, True), (257, False)])
+def test_processes_are_1_to_256(processes, allowed):
+    app = typer.Typer()
+    app.command()(expand_option_sets(_count))
+    ran = CliRunner().invoke(app, ["--processes", str(processes)])
+    assert (ran.exit_code, ran.output) == (0, f"{processes}\n") if allowed else ran.exit_code == 2
+
+
+def _count(client: ClientOptions) -> None:
+    print(client.processes)
+
+
+def test_a_search_sends_with_poissons_gaps_unless_told_otherwise():
+    """docs/reference: `--burstiness` 1 is Poisson's."""
+    assert (SearchOptions().arrival, SearchOptions().burstiness) == ("poisson", 1.0)

@@ -20,3 +20,7 @@ def test_a_style_sheet_is_sent_once_and_then_only_when_it_changed() -> None:
 def test_no_other_file_can_be_had() -> None:
     for path in ("/static/../app.py", "/static/", "/static/status.html", "/static/%2e%2e/app.py"):
         assert ask(app(), "GET", path)[0] == 404
+
+
+def test_a_file_that_changed_is_sent_again() -> None:
+    assert ask(app(), "GET", "/static/steward.css", if_none_match='"0123456789abcdef"')[0] == 200
