@@ -85,7 +85,9 @@ class NoService:
 GATEWAY = build_endpoints(cast(Any, NoService()), RejectionCounter())
 
 
-@pytest.mark.parametrize("field", ["method", "path", "permission", "tenancy", "guards", "audit", "handler"])
+@pytest.mark.parametrize(
+    "field", ["method", "path", "permission", "tenancy", "guards", "audit", "max_body_bytes", "handler"]
+)
 def test_an_endpoint_cannot_be_made_without_its_declarations(field: str) -> None:
     values = {name: getattr(GATEWAY[0], name) for name in Endpoint.__struct_fields__ if name != field}
     with pytest.raises(TypeError, match=field):

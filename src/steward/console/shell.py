@@ -45,15 +45,22 @@ class Page(NamedTuple):
 
 
 class FormTooLarge(ValueError):
-    """A form of more than `FORM_LIMIT` bytes."""
+    """A form of more bytes than its endpoint reads."""
 
 
 def page_endpoint(
     path: str, permission: Right, handler: Handler[Who], method: Method = "GET"
 ) -> Endpoint[Handler[Who]]:
-    """An endpoint that reads: it touches no client's request and changes no setting."""
+    """An endpoint that reads: it touches no client's request and changes no setting. Only a form has a body."""
     return Endpoint(
-        method=method, path=path, permission=permission, tenancy="none", guards="none", audit="none", handler=handler
+        method=method,
+        path=path,
+        permission=permission,
+        tenancy="none",
+        guards="none",
+        audit="none",
+        max_body_bytes=FORM_LIMIT if method == "POST" else 0,
+        handler=handler,
     )
 
 
@@ -72,6 +79,7 @@ def serve(
     def guard(endpoint: Endpoint[Handler[Who]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             principal, who = await identify(request)
+            request.state.max_body_bytes = endpoint.max_body_bytes
             allowed = principal.has(endpoint.permission)
             response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
             return _secure(response)
@@ -113,12 +121,16 @@ def list_navigation(pages: Iterable[Page]) -> list[tuple[str, str]]:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The first value of each field. :raises FormTooLarge: more than `FORM_LIMIT` bytes"""
-    body = b""
+    """The first value of each field. :raises FormTooLarge: by its declared or its actual length"""
+    limit: int = request.state.max_body_bytes
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise FormTooLarge(f"the form is larger than {limit} bytes")
+    body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > FORM_LIMIT:
-            raise FormTooLarge(f"the form is larger than {FORM_LIMIT} bytes")
+        if len(body) > limit:
+            raise FormTooLarge(f"the form is larger than {limit} bytes")
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
 
 

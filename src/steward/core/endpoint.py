@@ -1,7 +1,8 @@
 """One endpoint of any server of steward: gateway, console, study pages.
 
 A path becomes reachable only by standing in a table of endpoints, and an endpoint cannot be made without saying who
-may call it, whose data it touches, which guards see it and what is recorded of it: every field is required. The
+may call it, whose data it touches, which guards see it, what is recorded of it and how long a body it reads: every
+field is required. The
 handler's type is the server's own, since the gateway speaks raw ASGI and the console Starlette.
 """
 
@@ -32,6 +33,7 @@ class Endpoint(msgspec.Struct, Generic[H], frozen=True, kw_only=True):
     tenancy: Tenancy
     guards: Guards
     audit: AuditClass
+    max_body_bytes: int | None  # that its handler reads; None: as the server's settings say (gateway.max_body_bytes)
     handler: H
 
 

@@ -72,6 +72,7 @@ class Gateway:
                 caller = request.caller = self._authenticator.authenticate(request.headers)
                 if endpoint.permission not in caller.principal.rights:
                     raise forbidden(endpoint.permission)
+            request.max_body_bytes = endpoint.max_body_bytes
             await endpoint.handler(request)
         except Refused as error:
             if ALREADY_COUNTED not in request.scope and (endpoint is None or endpoint.permission != "public"):

@@ -83,7 +83,8 @@ class GatewayConfig(Section):
     receive_timeout_s: float = Field(
         CLIENT.receive_s,
         gt=0,
-        description="how long a request may take to arrive; a second longer for every 500 bytes of it",
+        description="how long a request may take to arrive; a second longer for every 500 bytes of it, at most six "
+        "times as long",
     )
     send_timeout_s: float = Field(CLIENT.send_s, gt=0, description="how long a client may take no byte of its answer")
     concurrency: int = Field(

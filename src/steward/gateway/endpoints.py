@@ -12,6 +12,7 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
+from steward.gateway.feedback import MAX_BODY_BYTES
 from steward.gateway.http import HttpRequest, stopping_error
 from steward.gateway.limits import limit_headers
 from steward.gateway.rejections import RejectionCounter
@@ -79,6 +80,7 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
             tenancy="principal",
             guards="none",
             audit="ledger",
+            max_body_bytes=MAX_BODY_BYTES,
             handler=accept_feedback,
         ),
         declare_model_list("/v1/models", list_models),
@@ -97,6 +99,7 @@ def declare_inference(path: str, handler: EndpointHandler) -> GatewayEndpoint:
         tenancy="principal",
         guards="request-and-answer",
         audit="ledger",
+        max_body_bytes=None,
         handler=handler,
     )
 
@@ -110,6 +113,7 @@ def declare_model_list(path: str, handler: EndpointHandler) -> GatewayEndpoint:
         tenancy="principal",
         guards="none",
         audit="none",
+        max_body_bytes=0,
         handler=handler,
     )
 
@@ -117,7 +121,14 @@ def declare_model_list(path: str, handler: EndpointHandler) -> GatewayEndpoint:
 def declare_probe(path: str, handler: EndpointHandler) -> GatewayEndpoint:
     """An endpoint for load balancers, who have no key."""
     return Endpoint(
-        method="GET", path=path, permission="public", tenancy="none", guards="none", audit="none", handler=handler
+        method="GET",
+        path=path,
+        permission="public",
+        tenancy="none",
+        guards="none",
+        audit="none",
+        max_body_bytes=0,
+        handler=handler,
     )
 
 

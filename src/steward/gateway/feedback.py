@@ -18,6 +18,7 @@ from steward.core.records import Feedback
 from steward.gateway.wire import invalid
 
 MAX_TEXT: Final = 32 * 1024  # characters of a comment or correction
+MAX_BODY_BYTES: Final = 1024 * 1024  # room for both, with each character written as two escapes of six bytes
 _REQUEST_ID: Final = re.compile(r"req_[0-9a-f]{24}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 

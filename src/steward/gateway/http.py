@@ -32,7 +32,7 @@ ALREADY_COUNTED: Final = "steward.counted"  # in a scope: the connection has rej
 class HttpRequest:
     """One request. `caller` is set before the handler of an endpoint that is not public sees it."""
 
-    __slots__ = ("caller", "headers", "path", "receive", "request_id", "rest", "scope", "send")
+    __slots__ = ("caller", "headers", "max_body_bytes", "path", "receive", "request_id", "rest", "scope", "send")
 
     def __init__(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         self.request_id = request_id
@@ -43,12 +43,19 @@ class HttpRequest:
             key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]
         }
         self.caller: Caller = NOBODY
+        self.max_body_bytes: int | None = None  # the endpoint's own bound
 
-    async def read_body(self, limit: int) -> bytes:
-        """The whole body. :raises Refused: 413 by declared or actual length, 415, 400 where the client disconnected"""
+    async def read_body(self, configured: int) -> bytes:
+        """The whole body, of at most `configured` bytes and of no more than its endpoint takes.
+
+        :raises Refused: 413 by declared or actual length, 415, 400 where the client disconnected
+        """
+        own = self.max_body_bytes
+        limit = configured if own is None else min(own, configured)
+        setting = " (gateway.max_body_bytes)" if limit == configured else f" for {self.path}"
         declared = self.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
-            raise _body_too_large(int(declared), limit)
+            raise _body_too_large(int(declared), limit, setting)
         _check_type(self.headers)
         parts: list[bytes] = []
         size, more = 0, True
@@ -59,7 +66,7 @@ class HttpRequest:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:
-                raise _body_too_large(size, limit)
+                raise _body_too_large(size, limit, setting)
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -132,9 +139,9 @@ class HttpRequest:
         return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
 
-def _body_too_large(size: int, limit: int) -> Refused:
+def _body_too_large(size: int, limit: int, setting: str) -> Refused:
     return Refused(
-        f"The request body has at least {size:,} bytes; the limit is {limit:,} (gateway.max_body_bytes).",
+        f"The request body has at least {size:,} bytes; the limit is {limit:,}{setting}.",
         status=413,
         type="invalid_request_error",
         code="request_too_large",

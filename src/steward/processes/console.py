@@ -138,6 +138,7 @@ def main() -> None:
         app,
         http=make_protocol(plan.client_timeouts, log_rejection),
         log_config=None,
+        log_level="error",  # its warnings come with each malformed request: strangers shall not fill the log
         access_log=False,
         server_header=False,
         ws="none",

@@ -1,9 +1,10 @@
 """A client's connection, guarded against who sends too much, too slowly, or reads nothing.
 
 Ours because uvicorn bounds neither the size of a request's head nor the time in which a request arrives or an answer is
-taken, and because waiting for a client to hang up takes a task for each request with ASGI's `receive`, and a callback
-here; a stranger needs no key to hold connections open. The rates are Apache's (mod_reqtimeout: 20 s, and a second more
-for every 500 bytes, a head at most twice as long), the size of a head is four times Node's (16 KiB), the time for a
+taken, lets trailers change the head, and because waiting for a client to hang up takes a task for each request with
+ASGI's `receive`, and a callback here; a stranger needs no key to hold connections open. The rates are Apache's
+(mod_reqtimeout: 20 s, and a second more for every 500 bytes, a head at most twice as long), the size of a head is four
+times Node's (16 KiB), the excess of a chunked body's framing is counted as Go does (CVE-2023-39326), the time for a
 reader that takes nothing is nginx's (send_timeout, 60 s). What is refused here is told in OpenAI's shape. On the path
 of a request that arrives at once no timer is set.
 """
@@ -14,9 +15,10 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
-from typing import Any, ClassVar, Final, cast
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Final, NoReturn, cast
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from steward.core.errors import Refused
@@ -27,12 +29,40 @@ from steward.gateway.wire import error_body, new_request_id
 log = logging.getLogger(__name__)
 
 MOST_HEAD_BYTES: Final = 64 * 1024
+MOST_HEADERS: Final = 200  # twice Apache's LimitRequestFields
+MOST_PIPELINED: Final = 64  # requests of one connection that wait for the answers to earlier ones
+MOST_FRAMING_BYTES: Final = 16 * 1024  # of a chunked body beyond what its chunks account for: extensions, trailers
+CHUNK_BYTES: Final = 16  # that a chunk's own framing may take, beside twice its content
+MOST_DROPPED_BYTES: Final = 64 * 1024 * 1024  # of a body that is still coming when its request has been answered
 LINGER_S: Final = 2.0  # for a client to read why it was refused; what it still sends is dropped
-BYTES_PER_S: Final = 500.0  # that a request must come in at, once `receive_s` is over
+BYTES_PER_S: Final = 500.0  # that a request must come in at, once `receive_s` is over, and a full buffer be taken at
+HEAD_TIMES, BODY_TIMES = 2, 6  # of `receive_s`: in which a head, or a whole request, has arrived at the latest
+
+# Headers that have one value (RFC 9110, section 5.3), and the proofs and names that the servers read. One that stands
+# twice is read in two ways by two readers; of all others, several lines mean the same as one with commas.
+SINGLE_HEADERS: Final = frozenset(
+    [
+        *(b"authorization", b"proxy-authorization", b"x-api-key", b"api-key", b"host", b"content-length"),
+        *(b"content-type", b"content-encoding", b"content-range", b"transfer-encoding", b"expect", b"upgrade"),
+        *(b"origin", b"referer", b"user-agent", b"date", b"from", b"max-forwards", b"range", b"if-match"),
+        *(b"anthropic-version", b"openai-organization", b"openai-project", b"idempotency-key", b"traceparent"),
+        *(b"x-client-request-id", b"x-request-id", b"x-real-ip", b"x-forwarded-host", b"x-forwarded-proto"),
+    ]
+)
 
 
-class _HeadTooLong(Exception):
-    """The head of a request is too long."""
+class _HeadRefused(Exception):
+    """Ends the parser's work on a head; `_refused` says why."""
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Where the parser puts headers that come after the head: nothing is kept."""
+
+    def append(self, item: tuple[bytes, bytes]) -> None:
+        pass
+
+
+_TRAILERS: Final = _Trailers()
 
 
 class GuardedHttpProtocol(HttpToolsProtocol):
@@ -51,6 +81,11 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._stall: asyncio.TimerHandle | None = None
         self._left = 0  # bytes that the client had yet to take when it was last looked at
         self._refused: Refused | None = None
+        self._number = 0  # of the request on this connection
+        self._delivered = 0  # bytes of a body, without its framing
+        self._chunks = 0
+        self._excess = 0  # bytes of framing that no chunk accounts for
+        self._dropped = 0  # bytes of a body that came after the answer
         self._on_disconnect: Callable[[], None] | None = None
 
     def _set_on_disconnect(self, callback: Callable[[], None] | None) -> None:
@@ -79,10 +114,15 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
             return
-        if not self._in_body and b"pgrade" in data:
-            data = decline_upgrade(data)
-        self._arriving = len(data)
-        super().data_received(data)
+        if self._in_body:
+            self._receive_body(data)
+        elif len(data) > MOST_HEAD_BYTES:  # a head is looked at before more of it is taken
+            self.data_received(data[:MOST_HEAD_BYTES])
+            self.data_received(data[MOST_HEAD_BYTES:])
+            return
+        else:
+            self._arriving = len(data)
+            super().data_received(decline_upgrade(data) if b"pgrade" in data else data)
         if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
@@ -90,33 +130,95 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             elif self._timer is None:
                 self._timer = self.loop.call_at(self._due(), self._on_timer)
 
+    def _receive_body(self, data: bytes) -> None:
+        """A further part of a body; its end and a next request may follow in the same bytes."""
+        number, delivered, chunks = self._number, self._delivered, self._chunks
+        super().data_received(data)
+        if not self._in_body or self._number != number or self._refused is not None:
+            return
+        framing = len(data) - (self._delivered - delivered)
+        accounted = CHUNK_BYTES * (self._chunks - chunks) + 2 * (self._delivered - delivered)
+        self._excess = max(0, self._excess + framing - accounted)
+        if self._excess > MOST_FRAMING_BYTES:
+            self._refuse(malformed_request())
+        elif self.cycle.response_complete:
+            self._dropped += len(data)
+            if self._dropped > MOST_DROPPED_BYTES:
+                self.transport.close()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._bytes, self._began = True, 0, self.loop.time()
+        self._number += 1
+        self._delivered = self._chunks = self._excess = self._dropped = 0
 
     def on_headers_complete(self) -> None:
         if self._bytes + self._arriving > MOST_HEAD_BYTES and self._head_bytes() > MOST_HEAD_BYTES:
-            self._refused = head_too_long()
-            raise _HeadTooLong
+            self._refuse_head(head_too_long())
+        if len(self.headers) > MOST_HEADERS:
+            self._refuse_head(too_many_headers())
+        fields = dict(self.headers)
+        if len(fields) != len(self.headers):
+            self._join_repeated()
+        if b"transfer-encoding" in fields:
+            self._check_framing(fields)
+        if len(self.pipeline) >= MOST_PIPELINED:
+            self._refuse_head(too_many_pipelined())
         self._in_head, self._in_body = False, True
         super().on_headers_complete()
+        self.headers = _TRAILERS
         cycle: Any = self.cycle
         cycle.__class__ = AnswerCycle
         cycle.scope["extensions"] = {ON_DISCONNECT: self._set_on_disconnect, WRITE: cycle.write}
 
+    def _join_repeated(self) -> None:
+        try:
+            self.headers[:] = join_repeated(self.headers)
+        except Refused as error:
+            self._refuse_head(error)
+
+    def _check_framing(self, fields: dict[bytes, bytes]) -> None:
+        """Where a proxy in front might see another end of the body (RFC 9112, sections 6.1 and 6.3)."""
+        if fields[b"transfer-encoding"].lower() != b"chunked":
+            self._refuse_head(unknown_transfer_coding())
+        if b"content-length" in fields or self.parser.get_http_version() != "1.1":
+            self._refuse_head(malformed_request())
+
+    def _refuse_head(self, error: Refused) -> NoReturn:
+        self._refused = error
+        raise _HeadRefused
+
     def _head_bytes(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
+    def on_body(self, body: bytes) -> None:
+        """As uvicorn's, without its look for an upgrade, which is always declined."""
+        self._delivered += len(body)
+        cycle: Any = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+
+    def on_chunk_header(self) -> None:
+        self._chunks += 1
+
     def on_message_complete(self) -> None:
         self._in_body = False
-        super().on_message_complete()
+        if not self.cycle.response_complete:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
 
     def _due(self) -> float:
         allowed_s = self.receive_s + self._bytes / BYTES_PER_S
-        return self._began + (min(allowed_s, 2 * self.receive_s) if self._in_head else allowed_s)
+        return self._began + min(allowed_s, (HEAD_TIMES if self._in_head else BODY_TIMES) * self.receive_s)
 
     def _on_timer(self) -> None:
         self._timer = None
+        if self._refused is not None:
+            return
         answering = self.cycle is not None and not self.cycle.response_complete
         if not (self._in_head or self._in_body):
             if self.cycle is None:
@@ -140,27 +242,42 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._refuse(self._refused or malformed_request())
 
     def _refuse(self, error: Refused) -> None:
+        """End the connection with `error`, behind the answers to the requests before the refused one."""
         self._refused = error
         self.count_refusal(error)
-        if self.cycle is not None and not self.cycle.response_complete:
-            cast(dict[str, Any], self.cycle.scope)[ALREADY_COUNTED] = (
-                True  # the gateway will think that the client hung up
-            )
-        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.close()  # in the middle of an answer nothing else can be said
-            return
-        body = error_body(error)
+        cycle: Any = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._write_refusal()
+        elif not self._in_body:
+            return  # an earlier request is being answered; `on_response_complete` goes on
+        elif self.pipeline and self.pipeline[0][0] is cycle:  # it waits for the answers to earlier ones
+            self.pipeline.popleft()
+        else:
+            cycle.scope[ALREADY_COUNTED] = True  # the gateway will think that the client hung up
+            if cycle.response_started:
+                self.transport.close()  # in the middle of an answer nothing else can be said
+                return
+            self._write_refusal()
+            cycle.disconnected = True  # who waits for the body need not wait any more
+            cycle.message_event.set()
+            self._call_on_disconnect()
+
+    def on_response_complete(self) -> None:
+        if self._refused is None or self.pipeline:
+            super().on_response_complete()
+        elif not self.transport.is_closing():
+            self._write_refusal()
+
+    def _write_refusal(self) -> None:
+        assert self._refused is not None
+        body = error_body(self._refused)
         lines = [
-            STATUS_LINE[error.status] + b"content-type: application/json",
+            STATUS_LINE[self._refused.status] + b"content-type: application/json",
             b"x-request-id: " + new_request_id(time.time()).encode(),
             b"content-length: " + str(len(body)).encode(),
             b"connection: close",
         ]
         self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True  # who waits for the body need not wait any more
-            self.cycle.message_event.set()
-            self._call_on_disconnect()
         if self.transport.can_write_eof():
             self.transport.write_eof()  # closing at once would reset the connection before the client has read
         self.loop.call_later(LINGER_S, self.transport.close)
@@ -180,8 +297,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def _check_reader(self) -> None:
         left = self.transport.get_write_buffer_size()
-        if left >= self._left:
-            self.transport.abort()  # nothing was taken
+        if self._left - left < BYTES_PER_S * self.send_s:
+            self.transport.abort()  # nothing was taken, or next to nothing
         else:
             self._left = left
             self._stall = self.loop.call_later(self.send_s, self._check_reader)
@@ -263,6 +380,25 @@ def decline_upgrade(data: bytes) -> bytes:
     return _UPGRADE.sub(b"x-declined-upgrade: h2c", head) + end + body
 
 
+def join_repeated(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Each name once, so that all readers see the same: lists are joined.
+
+    >>> join_repeated([(b"accept", b"a"), (b"accept", b"b")])
+    [(b'accept', b'a, b')]
+
+    :raises Refused: 400, a header that has one value stands twice
+    """
+    joined: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name not in joined:
+            joined[name] = value
+        elif name in SINGLE_HEADERS or name.startswith(b"x-steward-"):
+            raise repeated_header(name.decode("latin-1"))
+        else:
+            joined[name] += (b"; " if name == b"cookie" else b", ") + value
+    return list(joined.items())
+
+
 def make_protocol(timeouts: ClientTimeouts, refused: Callable[[Refused], None]) -> type[GuardedHttpProtocol]:
     """The class of connections that uvicorn makes, with these times; `refused` is told of each refusal."""
     named = {
@@ -293,6 +429,43 @@ def head_too_long() -> Refused:
         status=431,
         type="invalid_request_error",
         code="headers_too_large",
+    )
+
+
+def too_many_headers() -> Refused:
+    return Refused(
+        f"The request has more than {MOST_HEADERS} headers. Send fewer.",
+        status=431,
+        type="invalid_request_error",
+        code="headers_too_large",
+    )
+
+
+def repeated_header(name: str) -> Refused:
+    """`name` is one of a list, or begins as our own do; the value is never repeated."""
+    return Refused(
+        f"The request has the header {name[:100]!r} twice. Send it once.",
+        status=400,
+        type="invalid_request_error",
+        code="repeated_header",
+    )
+
+
+def unknown_transfer_coding() -> Refused:
+    return Refused(
+        "Of transfer-encoding only 'chunked' is supported. Send the body uncompressed.",
+        status=501,
+        type="invalid_request_error",
+        code="unsupported_transfer_encoding",
+    )
+
+
+def too_many_pipelined() -> Refused:
+    return Refused(
+        f"More than {MOST_PIPELINED} requests wait on this connection. Read the answers before sending more.",
+        status=400,
+        type="invalid_request_error",
+        code="too_many_pipelined",
     )
 
 

@@ -27,6 +27,7 @@ def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> No
         build(session),
         http=make_protocol(ClientTimeouts(), log_rejection),
         log_config=None,
+        log_level="error",  # its warnings come with each malformed request: strangers shall not fill the log
         access_log=False,
         server_header=False,
         ws="none",

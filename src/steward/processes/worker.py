@@ -39,6 +39,7 @@ def main() -> None:
         ws="none",
         lifespan="on",
         log_config=None,
+        log_level="error",  # its warnings come with each malformed request: strangers shall not fill the log
         access_log=False,
         server_header=False,
         date_header=False,

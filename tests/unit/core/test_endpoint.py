@@ -5,7 +5,14 @@ from steward.core.endpoint import Endpoint, index_endpoints
 from steward.core.errors import Contradiction
 
 ASK = Endpoint(
-    method="GET", path="/a", permission="infer", tenancy="principal", guards="none", audit="none", handler=print
+    method="GET",
+    path="/a",
+    permission="infer",
+    tenancy="principal",
+    guards="none",
+    audit="none",
+    max_body_bytes=0,
+    handler=print,
 )
 
 

@@ -39,7 +39,14 @@ async def tell_caller(request: HttpRequest) -> None:
 
 ENDPOINTS = [
     Endpoint(
-        method="GET", path=path, permission=right, tenancy="none", guards="none", audit="none", handler=tell_caller
+        method="GET",
+        path=path,
+        permission=right,
+        tenancy="none",
+        guards="none",
+        audit="none",
+        max_body_bytes=0,
+        handler=tell_caller,
     )
     for path, right in (("/open", "public"), ("/models", "models.read"), ("/keys", "keys.manage"))
 ]  # type: list[Endpoint[Any]]
