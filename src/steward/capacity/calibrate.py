@@ -72,7 +72,7 @@ def calibrate(rows: Sequence[Measurement], start: Terms, *, cross: bool = True) 
 
 
 def fit_deployment_terms(rows: Sequence[Measurement], start: Terms) -> Terms:
-    return fit_terms(rows, start, start, choose_free_terms(rows), rounds=5, balance=False)
+    return fit_terms(rows, start, start, choose_free_terms(rows), balance=False)
 
 
 def choose_free_terms(rows: Sequence[Measurement]) -> dict[str, float]:

@@ -267,24 +267,31 @@ def find_nearest_model(name: str) -> ModelMatch:
         return find_model(name)
     except UnknownName:
         pass
+    match = match_nearest(name, _model_index())
+    if match is None:
+        raise UnknownName("model", name, [model.name for model in list_models()])
+    return match
+
+
+def match_nearest(name: str, index: Mapping[str, Model]) -> ModelMatch | None:
+    """The model of `index`, by normalised name, that shares at least half of the words with `name` and is within 12 %
+    of the size it states; else the nearest of that size, within 25 %, of equals one with grouped heads."""
     words = set(normalize_model_name(name).split("-"))
     size = _parse_size_b(name)
-    best: tuple[float, Model] | None = None
-    for key, model in _model_index().items():
+    best, most = None, 0.0
+    for key, model in index.items():
         other = set(key.split("-"))
         shared = len(words & other) / len(words | other)
-        total = model.params / 1e9
-        if size is not None and abs(total - size) > 0.12 * size:
+        if size is not None and abs(model.params / 1e9 - size) > 0.12 * size:
             continue
-        if best is None or shared > best[0]:
-            best = (shared, model)
-    if best is not None and best[0] >= 0.5:
-        return ModelMatch(best[1], "nearest")
-    if size is not None:
-        close = min(list_models(), key=lambda item: (abs(item.params / 1e9 - size) / size, item.kv_heads == item.heads))
-        if abs(close.params / 1e9 - size) <= 0.25 * size:
-            return ModelMatch(close, "size")
-    raise UnknownName("model", name, [model.name for model in list_models()])
+        if shared > most:
+            best, most = model, shared
+    if best is not None and most >= 0.5:
+        return ModelMatch(best, "nearest")
+    if size is None:
+        return None
+    close = min(index.values(), key=lambda item: (abs(item.params / 1e9 - size), item.kv_heads == item.heads))
+    return ModelMatch(close, "size") if abs(close.params / 1e9 - size) <= 0.25 * size else None
 
 
 def _parse_size_b(name: str) -> float | None:

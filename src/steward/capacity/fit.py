@@ -1,4 +1,4 @@
-"""Fits efficiency terms to measurements: damped Gauss-Newton on log ratios, robust, held near a prior.
+"""Fits efficiency terms to measurements: Gauss-Newton on log ratios, robust, held near a prior.
 
 Few terms and many rows, so it is plain Python. Residuals are log(predicted/measured), so that twice too fast and twice
 too slow weigh the same; weights 1/max(|r|, c) make it an L1 fit beyond `c` (iteratively reweighted least squares), so
@@ -19,6 +19,9 @@ from steward.capacity.step_time import StepTime, Terms
 
 KNEE: Final = 0.08  # |log ratio| beyond which a row counts by its size, not its square
 _STEP: Final = 0.02  # of the numerical derivative, in log
+_PARTS: Final = (1.0, 0.25, 0.0625)  # of a step, where all of it makes the fit worse
+_FARTHEST: Final = 0.5  # that a term moves in one step, in log: the residuals are not straight lines
+_FARTHEST_AT_ONCE: Final = 0.7  # where there is one step only
 _TTFT_WEIGHT: Final = 0.5  # across deployments, whose load generators count beginnings differently; within one: 1
 
 
@@ -33,25 +36,19 @@ def fit_terms(
 ) -> Terms:
     """Terms named in `sigmas` (log-normal widths of their prior). `balance`: a group's weight grows with the square
     root of its rows only, so that one much-measured deployment does not decide for all."""
-    names = list(sigmas)
-    sizes = Counter(row.group for row in rows)
-    terms, damping = start, 1e-3
-    best = compute_residuals(rows, terms)
+    names, shares = list(sigmas), weigh_metrics(rows, balance=balance)
+    terms, residuals = start, compute_residuals(rows, start)
+    loss = sum_losses(residuals, shares) + sum_pulls(terms, prior, sigmas)
     for _ in range(rounds):
-        columns = [_residuals_after_step(rows, terms, name, best) for name in names]
-        weights = _compute_weights(rows, best, sizes if balance else None)
-        for _ in range(4):
-            step = _solve_step(best, columns, weights, terms, prior, sigmas, damping)
-            tried = terms
-            for name, move in zip(names, step, strict=True):
-                tried = _step_term(tried, name, max(-0.5, min(0.5, move)))
+        columns = [_residuals_after_step(rows, terms, name, residuals) for name in names]
+        step = solve_step(residuals, columns, weigh_residuals(residuals, shares), terms, prior, sigmas)
+        for part in _PARTS:
+            tried = _step_terms(terms, {name: part * move for name, move in zip(names, step, strict=True)}, _FARTHEST)
             found = compute_residuals(rows, tried)
-            if _total_loss(rows, found, tried, prior, sigmas, sizes if balance else None) < _total_loss(
-                rows, best, terms, prior, sigmas, sizes if balance else None
-            ):
-                terms, best, damping = tried, found, damping / 3
+            found_loss = sum_losses(found, shares) + sum_pulls(tried, prior, sigmas)
+            if found_loss < loss:
+                terms, residuals, loss = tried, found, found_loss
                 break
-            damping = max(damping, 1e-2) * 5
         else:
             break
     return terms
@@ -75,7 +72,7 @@ def fit_leaving_one_out(
     slopes = [[(a - b) / _STEP for a, b in zip(column, base, strict=True)] for column in columns]
     labels = groups or [row.group for row in rows]
     owner = [label for row, label in zip(rows, labels, strict=True) for _ in row.measured]
-    sizes = Counter(row.group for row in rows) if balance else None
+    shares = weigh_metrics(rows, balance=balance)
     found = {}
     for group in dict.fromkeys(owner):
         moves = [0.0] * len(names)
@@ -83,13 +80,10 @@ def fit_leaving_one_out(
             now = [r + sum(m * slope[i] for m, slope in zip(moves, slopes, strict=True)) for i, r in enumerate(base)]
             weights = [
                 0.0 if name == group else weight
-                for name, weight in zip(owner, _compute_weights(rows, now, sizes), strict=True)
+                for name, weight in zip(owner, weigh_residuals(now, shares), strict=True)
             ]
-            moves = _solve_step(base, columns, weights, prior, prior, sigmas, 0.0)
-        terms = prior
-        for name, move in zip(names, moves, strict=True):
-            terms = _step_term(terms, name, max(-0.7, min(0.7, move)))
-        found[group] = terms
+            moves = solve_step(base, columns, weights, prior, prior, sigmas)
+        found[group] = _step_terms(prior, dict(zip(names, moves, strict=True)), _FARTHEST_AT_ONCE)
     return found
 
 
@@ -106,7 +100,7 @@ def compute_residuals(rows: Sequence[Measurement], terms: Terms) -> list[float]:
 
 def _residuals_after_step(rows: Sequence[Measurement], terms: Terms, name: str, base: Sequence[float]) -> list[float]:
     """Residuals with one term moved; rows whose deployment does not use it keep theirs, without a simulation."""
-    moved = _step_term(terms, name, _STEP)
+    moved = _step_terms(terms, {name: _STEP}, _STEP)
     found: list[float] = []
     for row in rows:
         count = len(row.measured)
@@ -117,88 +111,81 @@ def _residuals_after_step(rows: Sequence[Measurement], terms: Terms, name: str, 
     return found
 
 
-def _compute_weights(rows: Sequence[Measurement], found: Sequence[float], sizes: Counter[str] | None) -> list[float]:
-    weights: list[float] = []
-    for row in rows:
-        base = 1.0 / math.sqrt(sizes[row.group]) if sizes else 1.0
-        weights += [base * _metric_weight(metric, sizes) for metric in row.measured]
-    return [weight / max(abs(residual), KNEE) for weight, residual in zip(weights, found, strict=True)]
+def weigh_metrics(rows: Sequence[Measurement], *, balance: bool) -> list[float]:
+    """What each row's metrics count, in order; where groups are balanced, less with the root of a group's rows."""
+    sizes = Counter(row.group for row in rows)
+    if not balance:
+        return [1.0 for row in rows for _ in row.measured]
+    return [
+        (_TTFT_WEIGHT if metric == "ttft_ms" else 1.0) / math.sqrt(sizes[row.group])
+        for row in rows
+        for metric in row.measured
+    ]
 
 
-def _metric_weight(metric: MeasuredMetric, sizes: Counter[str] | None) -> float:
-    return _TTFT_WEIGHT if metric == "ttft_ms" and sizes else 1.0
+def weigh_residuals(residuals: Sequence[float], shares: Sequence[float]) -> list[float]:
+    """Iteratively reweighted least squares: these weights make squares grow as `sum_losses` does."""
+    return [share / max(abs(residual), KNEE) for residual, share in zip(residuals, shares, strict=True)]
 
 
-def _total_loss(
-    rows: Sequence[Measurement],
-    found: Sequence[float],
-    terms: Terms,
-    prior: Terms,
-    sigmas: Mapping[str, float],
-    sizes: Counter[str] | None,
-) -> float:
-    total, index = 0.0, 0
-    for row in rows:
-        base = 1.0 / math.sqrt(sizes[row.group]) if sizes else 1.0
-        for metric in row.measured:
-            residual = found[index]
-            index += 1
-            size = abs(residual)
-            total += base * _metric_weight(metric, sizes) * (size * size / KNEE if size < KNEE else 2 * size - KNEE)
-    for name, sigma in sigmas.items():
-        total += (math.log(getattr(terms, name) / getattr(prior, name)) / sigma) ** 2
+def sum_losses(residuals: Sequence[float], shares: Sequence[float]) -> float:
+    """Squares over the knee up to it, twice the distance beyond it (Huber 1964, over half the knee)."""
+    total = 0.0
+    for residual, share in zip(residuals, shares, strict=True):
+        inner = min(abs(residual), KNEE)
+        total += share * inner * (2 * abs(residual) - inner) / KNEE
     return total
 
 
-def _solve_step(
+def sum_pulls(terms: Terms, prior: Terms, sigmas: Mapping[str, float]) -> float:
+    """Squared distances of the terms from their prior, each in widths of its own."""
+    return sum((_log_distance(terms, prior, name) / sigma) ** 2 for name, sigma in sigmas.items())
+
+
+def _log_distance(terms: Terms, prior: Terms, name: str) -> float:
+    return math.log(getattr(terms, name) / getattr(prior, name))
+
+
+def solve_step(
     found: Sequence[float],
     columns: Sequence[Sequence[float]],
     weights: Sequence[float],
     terms: Terms,
     prior: Terms,
     sigmas: Mapping[str, float],
-    damping: float,
 ) -> list[float]:
-    """The damped step in log terms."""
-    names, count = list(sigmas), len(columns)
+    """The Gauss-Newton step in log terms. `columns`: the residuals after `_STEP` of each term."""
     slopes = [[(a - b) / _STEP for a, b in zip(column, found, strict=True)] for column in columns]
-    matrix = [[0.0] * count for _ in range(count)]
-    right = [0.0] * count
-    for one in range(count):
-        for other in range(one, count):
-            matrix[one][other] = matrix[other][one] = sum(
-                w * x * y for w, x, y in zip(weights, slopes[one], slopes[other], strict=True)
-            )
-        right[one] = -sum(w * x * r for w, x, r in zip(weights, slopes[one], found, strict=True))
-        name = names[one]
-        pull = 1.0 / sigmas[name] ** 2
-        right[one] -= pull * math.log(getattr(terms, name) / getattr(prior, name))
-        matrix[one][one] += pull
-        matrix[one][one] *= 1 + damping
-    return _solve_linear(matrix, right)
+    matrix = [[_dot(weights, one, other) for other in slopes] for one in slopes]
+    right = [-_dot(weights, slope, found) for slope in slopes]
+    for at, (name, sigma) in enumerate(sigmas.items()):
+        matrix[at][at] += sigma**-2
+        right[at] -= sigma**-2 * _log_distance(terms, prior, name)
+    return solve_linear(matrix, right)
 
 
-def _solve_linear(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """
-    >>> _solve_linear([[2.0, 1.0], [1.0, 3.0]], [3.0, 5.0])
+def _dot(weights: Sequence[float], one: Sequence[float], other: Sequence[float]) -> float:
+    return sum(w * x * y for w, x, y in zip(weights, one, other, strict=True))
+
+
+def solve_linear(matrix: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
+    """Gauss-Jordan elimination of a positive definite matrix, which needs no pivoting.
+
+    >>> solve_linear([[2.0, 1.0], [1.0, 3.0]], [3.0, 5.0])
     [0.8, 1.4]
     """
-    count = len(right)
     rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
-    for at in range(count):
-        pivot = max(range(at, count), key=lambda index: abs(rows[index][at]))
-        rows[at], rows[pivot] = rows[pivot], rows[at]
-        if abs(rows[at][at]) < 1e-12:
-            continue
-        for below in range(at + 1, count):
-            factor = rows[below][at] / rows[at][at]
-            rows[below] = [x - factor * y for x, y in zip(rows[below], rows[at], strict=True)]
-    solved = [0.0] * count
-    for at in reversed(range(count)):
-        rest = sum(rows[at][other] * solved[other] for other in range(at + 1, count))
-        solved[at] = (rows[at][count] - rest) / rows[at][at] if abs(rows[at][at]) >= 1e-12 else 0.0
-    return [round(value, 12) for value in solved]
+    for at, row in enumerate(rows):
+        rows[at] = pivot = [value / row[at] for value in row]
+        for other, values in enumerate(rows):
+            if other != at:
+                rows[other] = [x - values[at] * y for x, y in zip(values, pivot, strict=True)]
+    return [row[-1] for row in rows]
 
 
-def _step_term(terms: Terms, name: str, log_step: float) -> Terms:
-    return msgspec.structs.replace(terms, **{name: getattr(terms, name) * math.exp(log_step)})
+def _step_terms(terms: Terms, moves: Mapping[str, float], farthest: float) -> Terms:
+    """Terms times the exponential of their moves, each no farther than `farthest`."""
+    return msgspec.structs.replace(
+        terms,
+        **{name: getattr(terms, name) * math.exp(max(-farthest, min(farthest, move))) for name, move in moves.items()},
+    )

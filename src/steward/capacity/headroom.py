@@ -61,7 +61,7 @@ def assess_headroom(plan: Plan, hours: Sequence[HourlyTraffic], now: float) -> H
         why = f"{len(whole)} full hours with traffic so far; at least {LEAST_HOURS} are needed"
         return HeadroomStatus(state="unknown", why=why, max_rate=limit, planned_output_tokens=wanted.output_tokens)
     rates = sorted(hour.requests / HOUR_S for hour in whole if hour.at > whole[-1].at - WEEK_S)
-    busy = rates[min(len(rates) - 1, int(0.95 * len(rates)))]
+    busy = rates[int(0.95 * len(rates))]
     headroom = 1 - busy / limit
     growth = _daily_growth(whole)
     left = _count_days_left(busy, limit, growth)
@@ -107,9 +107,9 @@ def _daily_growth(hours: Sequence[HourlyTraffic]) -> float | None:
 
 
 def _count_days_left(busy: float, limit: float, growth: float | None) -> float | None:
-    if growth is None or growth <= 0 or busy <= 0:
+    if growth is None or growth <= 0:
         return None
-    return max(0.0, math.log(limit / busy) / math.log1p(growth)) if busy < limit else 0.0
+    return max(0.0, math.log(limit / busy) / math.log1p(growth))
 
 
 def _write_notes(plan: Plan, hours: Sequence[HourlyTraffic], output: float) -> Sequence[str]:

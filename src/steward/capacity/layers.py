@@ -156,10 +156,9 @@ def _by_list(shape: Fields, layers: int) -> list[Kind | None] | None:
             full = set(linear["full_attn_layers"])
             return ["full" if layer in full else "mixer" for layer in range(1, layers + 1)]
         return None
-    if len(named) < layers:  # a block that repeats (RecurrentGemma)
-        named = [named[layer % len(named)] for layer in range(layers)]
+    repeated = [named[layer % len(named)] for layer in range(layers)]  # RecurrentGemma names one block
     numbered: dict[object, Kind] = {0: "mixer", 1: "full"}  # MiniMax-Text-01
-    return [KINDS.get(kind) if isinstance(kind, str) else numbered.get(kind) for kind in named[:layers]]
+    return [KINDS.get(kind) if isinstance(kind, str) else numbered.get(kind) for kind in repeated]
 
 
 def _by_pattern(shape: Fields, layers: int) -> list[Kind | None] | None:

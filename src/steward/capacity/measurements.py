@@ -133,9 +133,10 @@ def parse_measurement(
     count = int(_parse_number(get("gpu_count")) or 0)
     pp = split.get("pp", 1)
     dp = split.get("attn_dp", split.get("dp", 1))
-    tp = split.get("tp") or max(1, count // (pp * dp) if count else 1)
-    if count and tp * pp * dp > count:  # data-parallel attention within the tensor-parallel group, as SGLang names it
-        tp = max(1, count // (pp * dp))
+    most = max(1, count // (pp * dp))
+    tp = split.get("tp") or most
+    if count:  # data-parallel attention within the tensor-parallel group, as SGLang names it
+        tp = min(tp, most)
     named = re.search(r"(fp8|int8)[-_ ]*kv|kv[-_ =:]*(cache)?[-_ =:]*(fp8|int8)", get("precision").lower())
     noted = precision.name == "fp8" and re.search(r"kv[^,;]*?(fp8|8[- ]?bit)|fp8 kv", get("notes").lower())
     eight = precision.kv_bytes == 1.0 or named or noted or (precision.name == "fp8" and engine.fp8_kv)
@@ -147,7 +148,7 @@ def parse_measurement(
         tp=tp,
         pp=pp,
         dp=dp,
-        moe_split=split.get("moe_tp", 1) * split.get("moe_ep", 1) if model.experts and "moe_tp" in split else 0,
+        moe_split=split["moe_tp"] * split.get("moe_ep", 1) if model.experts and "moe_tp" in split else 0,
         kv_bytes=1.0 if eight else 2.0,
         max_num_seqs=default_max_num_seqs(engine, gpu),
         max_batched_tokens=int(_parse_number(get("max_batched_tokens")) or 0)
@@ -294,6 +295,4 @@ def summarize_errors(errors: list[float]) -> MetricError:
     if not errors:
         return MetricError(0, None, None)
     ordered = sorted(errors)
-    return MetricError(
-        len(ordered), statistics.median(ordered), ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
-    )
+    return MetricError(len(ordered), statistics.median(ordered), ordered[int(0.9 * len(ordered))])

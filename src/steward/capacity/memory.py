@@ -65,7 +65,7 @@ def estimate_memory(deployment: Deployment) -> Memory:
     d = deployment
     weights = compute_weight_bytes(d) / GIB
     activation = compute_activation_bytes(d) / GIB
-    overhead = 0.0 if d.gpu.is_cpu else NON_TORCH_GIB[min(2, (d.gpus > 1) + (d.gpus > 3))] + FIXED_GIB
+    overhead = 0.0 if d.gpu.is_cpu else NON_TORCH_GIB[(d.gpus > 1) + (d.gpus > 3)] + FIXED_GIB
     usable = d.gpu.memory_gib * d.utilisation
     kv = usable - weights - activation - overhead
     per_token = compute_kv_bytes_per_token(d)
@@ -120,9 +120,9 @@ def count_kv_tokens(deployment: Deployment, context: float) -> float:
     ones keep a state of fixed size."""
     m = deployment.model
     tokens = context
-    if m.sliding_window and context > m.sliding_window:
+    if m.sliding_window:
         share = m.sliding_layers / m.caches
-        tokens = (1 - share) * context + share * m.sliding_window
+        tokens = (1 - share) * context + share * min(context, m.sliding_window)
     if m.state_bytes:
         states = m.mixer_layers * m.state_bytes / (deployment.tp * deployment.pp)
         tokens += states / compute_kv_bytes_per_token(deployment)
@@ -133,7 +133,7 @@ def compute_activation_bytes(deployment: Deployment) -> float:
     """The larger of the sampler's peak and the feed-forward part's over one step's tokens."""
     d, m = deployment, deployment.model
     if d.engine.kind == "cpp":
-        return d.max_batched_tokens * (m.hidden * 8 + m.vocab) * 4.0 / 4
+        return d.max_batched_tokens * (m.hidden * 8.0 + m.vocab)
     sampler = max(1.0, d.engine.sampler_copies) * d.max_num_seqs * m.vocab * 4.0
     width = max(m.intermediate, m.moe_intermediate * m.experts_per_token) / d.tp
     forward = d.max_batched_tokens * (3 * m.hidden + 3 * width) * 2.0

@@ -2,12 +2,13 @@
 
 import msgspec
 
-from steward.capacity.calibrate import choose_free_terms, describe_deployment, describe_family
+from steward.capacity.calibrate import calibrate, choose_free_terms, describe_deployment, describe_family
 from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.measurements import Measurement
 from steward.capacity.predict import Load
 from steward.capacity.sizing import build_deployment
+from steward.capacity.step_time import Terms
 
 
 def row(
@@ -35,6 +36,7 @@ def test_several_accelerators_have_a_link_and_experts_their_own_terms() -> None:
 def test_a_format_moves_the_rate_that_multiplies_it() -> None:
     assert "matrix_8" in choose_free_terms([row(precision="fp8")])
     assert "matrix_16" in choose_free_terms([row(precision="fp8", gpu="v100")])  # has no such rate: 16 bit multiplies
+    assert "matrix_8" in choose_free_terms([row(precision="int8", gpu="a100")])  # in 8-bit integers
     assert "layer_compiled_us" in choose_free_terms([row(engine="tensorrt-llm")])
 
 
@@ -62,3 +64,17 @@ def test_experts_and_links_may_differ_by_half_and_more() -> None:
         "expert": 0.5, "expert_matrix": 0.5, "moe_layer_us": 0.6, "allreduce_us": 0.7, "link": 0.4,
     }  # fmt: skip
     assert found["bandwidth"] == 0.15 and found["matrix_16"] == 0.3 and found["layer_python_us"] == 0.5
+
+
+def test_three_rows_are_enough_and_ten_are_checked_on_rows_they_did_not_see() -> None:
+    """Two in each of the five folds are the least."""
+    batches = [
+        msgspec.structs.replace(
+            row(kind="static"), id=str(size), load=Load(kind="static", concurrency=size, input_tokens=9, output_tokens=9)
+        )
+        for size in range(1, 11)
+    ]
+    assert calibrate(batches[:3], Terms()).rows == 3
+    assert calibrate(batches[:9], Terms()).held_out is None
+    assert calibrate(batches, Terms()).held_out is not None
+    assert calibrate(batches, Terms(), cross=False).held_out is None

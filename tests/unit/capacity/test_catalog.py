@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.capacity.catalog import (
@@ -12,6 +13,7 @@ from steward.capacity.catalog import (
     find_nearest_model,
     list_accelerators,
     list_models,
+    match_nearest,
     read_accelerator_table,
 )
 from steward.core.errors import InputError, UnknownName
@@ -172,4 +174,108 @@ def test_experts_shared_and_routed_by_hand() -> None:
 
 def test_where_the_driver_is_not_known_it_keeps_one_and_a_half_percent() -> None:
     gpu = Accelerator(name="x", bf16_tflops=1, memory_gb=100, bandwidth_gb_s=1)
-    assert gpu.memory_gib == pytest.approx(100e9 / 2**30 * 0.985)
+    assert gpu.memory_gib == pytest.approx(91.735, abs=1e-3)  # 98.5e9 / 1024**3
+    assert gpu.memory_gib * 1024**3 == pytest.approx(98.5e9, rel=1e-12)
+
+
+def sized(billions: float, *, grouped: bool = True) -> Model:
+    """A model of so many billion parameters, all of them embeddings."""
+    return Model(
+        name=f"m{billions}", layers=1, hidden=10**6, heads=0, kv_heads=1 if grouped else 0, head_dim=0, intermediate=0,
+        vocab=round(billions * 1000), tied=True,
+    )  # fmt: skip
+
+
+def match(name: str, **models: Model) -> tuple[str, str] | None:
+    """Of the models, by their words joined with underscores: the key of the match, and how."""
+    index = {key.replace("_", "-"): model for key, model in models.items()}
+    found = match_nearest(name, index)
+    return found and (next(key for key, model in index.items() if model is found.model), found.how)
+
+
+def test_half_of_the_words_make_a_nearest_model_and_less_do_not() -> None:
+    assert match("foo-bar-one-two", foo_bar=sized(1)) == ("foo-bar", "nearest")
+    assert match("foo-bar-one-two-three", foo_bar=sized(1)) is None
+
+
+def test_of_models_with_as_many_common_words_the_first_is_taken_and_of_others_the_best() -> None:
+    assert match("foo-bar", foo_one=sized(1), foo_bar_x=sized(1), foo_bar_y=sized(1)) == ("foo-bar-x", "nearest")
+
+
+def test_a_stated_size_rules_out_models_further_than_12_percent() -> None:
+    assert match("foo-25b", foo_25b_x=sized(28)) == ("foo-25b-x", "nearest")
+    assert match("foo-25b", foo_25b_x=sized(22)) == ("foo-25b-x", "nearest")
+    assert match("foo-25b", foo_25b_x=sized(28.001)) == ("foo-25b-x", "size")
+
+
+def test_without_common_words_the_nearest_size_within_a_quarter_counts() -> None:
+    assert match("new-8b", a=sized(10)) == ("a", "size") and match("new-8b", a=sized(10.001)) is None
+    assert match("new-8b", a=sized(6)) == ("a", "size") and match("new-8b", a=sized(5.999)) is None
+    assert match("new-8b", a=sized(9), b=sized(7.5), c=sized(6.5)) == ("b", "size")
+
+
+def test_of_models_of_one_size_one_with_grouped_heads_is_likelier() -> None:
+    assert match("new-8b", a=sized(8, grouped=False), b=sized(8)) == ("b", "size")
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [  # 8 x 7B: Mixtral's 46.7, not 56, since experts share attention and embeddings
+        ("new-70B-chat", 70), ("new-1.5b", 1.5), ("smol-360m", 0.36), ("new-8x7B", 46.7), ("new-8x22b", 146.8),
+    ],
+)  # fmt: skip
+def test_a_size_is_read_from_the_name(name: str, billions: float) -> None:
+    found = match_nearest(name, {"x": sized(billions), "y": sized(billions * 1.01), "z": sized(billions * 0.99)})
+    assert found is not None and found.model.params == pytest.approx(billions * 1e9, rel=1e-9)
+
+
+def test_active_experts_state_no_size() -> None:
+    assert match("new-a3b", a=sized(3)) is None
+
+
+def test_how_a_name_was_resolved_is_told() -> None:
+    assert find_model("meta-llama/Llama-3.1-8B-Instruct").how == "exact"
+    assert find_model("vicuna-7b").how == "alias"
+
+
+def test_attention_with_latent_keys_and_plain_queries_by_hand() -> None:
+    """DeepSeek-V2-Lite, one layer: queries 2048 x 16 x 192, latent 2048 x 576, keys and values 16 x 512 x 256, output
+    16 x 128 x 2048."""
+    model = find_model("deepseek-v2-lite").model
+    assert model.attention_params == 2048 * 16 * 192 + 2048 * 576 + 16 * 512 * 256 + 16 * 128 * 2048
+
+
+def test_experts_without_a_gate_have_two_matrices() -> None:
+    model = find_model("mixtral-8x7b").model
+    assert model.expert_params == 3 * 4096 * 14336
+    assert msgspec.structs.replace(model, gated=False).expert_params == 2 * 4096 * 14336
+
+
+def test_an_empty_cell_is_a_figure_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("name,bf16_tflops,fp8_tflops,memory_gb,bandwidth_gb_s\nX1,100,,48,900\n")
+    assert read_accelerator_table(path)["X1"].fp8_tflops is None
+
+
+def test_own_accelerators_stand_before_the_shipped_and_beside_them() -> None:
+    own = {"H100": Accelerator(name="H100", bf16_tflops=1, memory_gb=2, bandwidth_gb_s=3)}
+    assert find_accelerator("H100", own) is own["H100"]
+    assert find_accelerator("A30", own).name == "A30"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("80GB A100 PCIe", "A100-PCIe-80GB"), ("PCIe A100 40GB in a rack", "A100-PCIe-40GB")]
+)
+def test_the_order_of_the_words_does_not_matter_and_the_closest_name_wins(written: str, meant: str) -> None:
+    assert find_accelerator(written).name == meant
+
+
+def test_a_part_has_its_share_of_memory_bandwidth_and_power() -> None:
+    """NVIDIA MIG User Guide: 3g.40gb is half of the memory and 3/7 of the multiprocessors of an A100."""
+    gpu = find_accelerator("A100-SXM-80GB MIG 3g.40gb")
+    assert (gpu.memory_gb, gpu.bandwidth_gb_s, gpu.tdp_w) == (40, 2039 / 2, pytest.approx(400 * 3 / 7))
+
+
+def test_the_profiles_that_a_gpu_has_are_offered() -> None:
+    with pytest.raises(UnknownName, match=r"A100-SXM-80GB MIG 3g\.40gb"):
+        find_accelerator("A100-SXM-80GB MIG 3g.90gb")

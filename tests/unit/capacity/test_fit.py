@@ -8,7 +8,17 @@ import pytest
 from steward.capacity.calibrate import calibrate, fit_deployment_terms
 from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
-from steward.capacity.fit import compute_residuals, fit_leaving_one_out, fit_terms
+from steward.capacity.fit import (
+    compute_residuals,
+    fit_leaving_one_out,
+    fit_terms,
+    solve_linear,
+    solve_step,
+    sum_losses,
+    sum_pulls,
+    weigh_metrics,
+    weigh_residuals,
+)
 from steward.capacity.measurements import Measurement
 from steward.capacity.predict import Load, predict
 from steward.capacity.sizing import build_deployment
@@ -108,3 +118,70 @@ def test_residuals_are_logarithms_of_predicted_over_measured() -> None:
         for row in rows(Terms())
     ]
     assert compute_residuals(halved, Terms()) == pytest.approx([math.log(2)] * len(halved) * 2)
+
+
+def test_metrics_of_balanced_groups_count_with_the_root_of_their_rows_and_first_tokens_half() -> None:
+    four, one = rows(TRUE)[:4], rows(TRUE, group="two")[0]
+    one = msgspec.structs.replace(one, measured={"ttft_ms": 9.0, "tpot_ms": 9.0})
+    four = [msgspec.structs.replace(row, group="four", measured={"tpot_ms": 9.0}) for row in four]
+    assert weigh_metrics([*four, one], balance=True) == [0.5, 0.5, 0.5, 0.5, 0.5, 1.0]
+    assert weigh_metrics([*four, one], balance=False) == [1.0] * 6
+
+
+def test_losses_are_squares_up_to_the_knee_and_twice_the_distance_beyond() -> None:
+    """Huber 1964 with the knee at 0.08: 0.04^2 / 0.08; 0.08^2 / 0.08; 2 x 0.2 - 0.08."""
+    assert [sum_losses([value], [1.0]) for value in (0.04, -0.08, -0.2)] == pytest.approx([0.02, 0.08, 0.32])
+    assert sum_losses([0.04, 0.2], [2.0, 0.5]) == pytest.approx(0.2)
+
+
+def test_a_residual_beyond_the_knee_weighs_less_the_farther_it_is() -> None:
+    assert weigh_residuals([0.01, -0.2], [1.0, 2.0]) == pytest.approx([12.5, 10.0])
+
+
+def test_terms_are_pulled_by_their_distance_in_widths() -> None:
+    """Two widths of 0.1 above and one of 0.5 below: 4 + 1."""
+    prior = Terms()
+    moved = msgspec.structs.replace(prior, bandwidth=0.85 * math.exp(0.2), link=0.6 * math.exp(-0.5))
+    assert sum_pulls(moved, prior, {"bandwidth": 0.1, "link": 0.5}) == pytest.approx(5.0)
+
+
+def test_linear_equations_by_hand() -> None:
+    """4x + 2y = 8, 2x + 5y + z = 15, y + 3z = 11 for x, y, z = 1, 2, 3."""
+    matrix = [[4.0, 2.0, 0.0], [2.0, 5.0, 1.0], [0.0, 1.0, 3.0]]
+    assert solve_linear(matrix, [8.0, 15.0, 11.0]) == pytest.approx([1.0, 2.0, 3.0])
+
+
+def test_a_step_is_gauss_newtons_with_the_pull_of_the_prior() -> None:
+    """A residual of 0.1 with slope 2 and weight 3, a prior of width 1/2: -3 x 2 x 0.1 / (3 x 4 + 4); started 0.1 above
+    the prior, 4 x 0.1 more."""
+    prior = Terms()
+    assert solve_step([0.1], [[0.14]], [3.0], prior, prior, {"bandwidth": 0.5}) == pytest.approx([-0.6 / 16])
+    above = msgspec.structs.replace(prior, bandwidth=0.85 * math.exp(0.1))
+    assert solve_step([0.1], [[0.14]], [3.0], above, prior, {"bandwidth": 0.5}) == pytest.approx([-1.0 / 16])
+
+
+def test_a_step_of_two_terms_solves_them_together() -> None:
+    """Slopes (1, 1) and (0, 1) of residuals (1, 3) with wide priors: the second takes 2, the first 1."""
+    columns = [[1.02, 3.02], [1.0, 3.02]]
+    found = solve_step([1.0, 3.0], columns, [1.0, 1.0], Terms(), Terms(), {"bandwidth": 1e6, "link": 1e6})
+    assert found == pytest.approx([-1.0, -2.0])
+
+
+@pytest.mark.parametrize(("truth", "side"), [(0.1, -1), (9.0, 1)])
+def test_one_step_moves_a_term_by_half_in_log_at_most_and_a_single_one_by_seven_tenths(truth: float, side: int) -> None:
+    far = rows(msgspec.structs.replace(Terms(), bandwidth=truth))
+    one = fit_terms(far, Terms(), Terms(), {"bandwidth": 9.0}, rounds=1)
+    assert one.bandwidth == pytest.approx(0.85 * math.exp(0.5 * side))
+    labels = ["far"] * len(far) + ["other"]
+    near = rows(Terms(), "a100", "two")[:1]
+    single = fit_leaving_one_out([*far, *near], Terms(), {"bandwidth": 9.0}, groups=labels)
+    assert single["other"].bandwidth == pytest.approx(0.85 * math.exp(0.7 * side))
+
+
+def test_rows_that_only_pretend_to_measure_pull_like_their_distance() -> None:
+    """A prediction of 0 ms, for answers of one token, is taken for a billionth."""
+    (row,) = rows(Terms())[:1]
+    load = msgspec.structs.replace(row.load, output_tokens=1)
+    assert compute_residuals([msgspec.structs.replace(row, load=load, measured={"tpot_ms": 1.0})], Terms()) == [
+        pytest.approx(math.log(1e-9))
+    ]

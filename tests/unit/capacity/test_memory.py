@@ -4,16 +4,20 @@ import csv
 import statistics
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from steward.capacity.catalog import find_accelerator, find_model
-from steward.capacity.engines import ENGINES, at_version, find_precision
+from steward.capacity.catalog import Accelerator, Model, find_accelerator, find_model
+from steward.capacity.engines import ENGINES, Precision, at_version, find_precision
 from steward.capacity.memory import (
     GIB,
     Deployment,
+    compute_activation_bytes,
     compute_kv_bytes_per_token,
     compute_weight_bytes,
     count_kv_tokens,
+    default_max_batched_tokens,
+    default_max_num_seqs,
     estimate_memory,
 )
 from steward.capacity.sizing import build_deployment
@@ -185,3 +189,84 @@ def test_what_nccl_and_drivers_keep_grows_with_the_accelerators() -> None:
 def test_an_indexer_keeps_a_key_in_8_bit_and_its_scale_for_each_layer() -> None:
     """DeepSeek-V3.2: 61 layers of 512 + 64 in 16 bit and 128 + 4 bytes."""
     assert compute_kv_bytes_per_token(deployed("deepseek-v3.2", "fp8", tp=8)) == 61 * (576 * 2 + 132)
+
+
+SMALL = Model(name="small", layers=2, hidden=4, heads=2, kv_heads=1, head_dim=2, intermediate=8, vocab=10)
+# Attention 4 x 2 x (2 + 2 + 1 + 1) = 48 and a feed-forward part of 3 x 4 x 8 = 96 in each layer; embeddings 2 x 10 x 4.
+
+
+def small(precision: str | Precision = "fp8", engine: str = "vllm", **changes: int) -> Deployment:
+    """The small model, with changes of its fields or of the deployment's."""
+    model = {name: value for name, value in changes.items() if name in Model.__struct_fields__}
+    kind = find_precision(precision) if isinstance(precision, str) else precision
+    return Deployment(
+        model=msgspec.structs.replace(SMALL, **model),
+        gpu=find_accelerator("h100"),
+        precision=kind,
+        engine=ENGINES[engine],
+        **{name: value for name, value in changes.items() if name not in model},
+    )
+
+
+def test_embeddings_of_layers_stay_in_16_bit_with_the_others() -> None:
+    assert compute_weight_bytes(small("fp8", lookup_params=30)) == 2 * 144 + 2 * (80 + 30)
+
+
+def test_a_dense_model_in_a_format_of_experts_is_packed_whole() -> None:
+    assert compute_weight_bytes(small("mxfp4")) == 2 * 144 * 0.53125 + 2 * 80
+
+
+def test_attention_in_16_bit_takes_what_the_format_saves() -> None:
+    half = Precision(name="half", weight_bytes=0.5, attention_plain=True)
+    assert compute_weight_bytes(small(half)) == 2 * (48 * 2 + 96 * 0.5) + 2 * 80
+
+
+def test_experts_widths_are_padded_to_256_in_mxfp4_only() -> None:
+    """Two layers of 4 experts of width 257, taken for 512 in MXFP4; routers 4 x 4."""
+    experts = {"experts": 4, "experts_per_token": 1, "moe_intermediate": 257}
+    attention = 2 * (48 + 16)
+    assert compute_weight_bytes(small("mxfp4", **experts)) == 8 * 3 * 4 * 512 * 0.53125 + 2 * attention + 2 * 80
+    assert compute_weight_bytes(small("fp8", **experts)) == 8 * 3 * 4 * 257 + attention + 2 * 80
+    halves = compute_weight_bytes(small("fp8", **experts, dp=2))
+    assert halves == 8 * 3 * 4 * 257 / 2 + attention + 2 * 80  # data-parallel attention splits the experts only
+    assert compute_weight_bytes(small("fp8", **experts, moe_split=8)) == 3 * 4 * 257 + attention + 2 * 80
+
+
+def test_kv_bytes_of_stages_and_of_indexers_by_hand() -> None:
+    assert compute_kv_bytes_per_token(small(pp=2)) == 2 * 1 * 2 * 2
+    assert compute_kv_bytes_per_token(small(index_dim=3)) == 2 * (2 * 1 * 2 * 2 + 3 + 4)
+
+
+def test_states_of_mixers_are_split_over_ranks_and_stages() -> None:
+    """Three mixers of 80 bytes on 2 x 2 accelerators take as much as 60 / 8 tokens of 8 bytes."""
+    split = small(mixer_layers=3, state_bytes=80, tp=2, pp=2)
+    assert count_kv_tokens(split, 100) == 100 + 60 / 8
+
+
+def test_replicas_of_attention_each_have_their_room() -> None:
+    one, two = (estimate_memory(small(dp=dp)) for dp in (1, 2))
+    assert two.kv_tokens == 2 * int(two.kv_gib * GIB / two.kv_bytes_per_token) and two.kv_gib < one.kv_gib
+
+
+def test_three_accelerators_keep_as_much_as_two() -> None:
+    kept = [estimate_memory(small(pp=pp)).overhead_gib for pp in (2, 3, 4)]
+    assert kept == pytest.approx([0.56 + 0.35, 0.56 + 0.35, 1.6 + 0.35])
+
+
+def test_llama_cpp_keeps_eight_hidden_states_and_the_logits_of_a_step() -> None:
+    assert compute_activation_bytes(small(engine="llama.cpp", max_batched_tokens=100)) == 100 * (8 * 4 + 10)
+
+
+def test_the_sampler_takes_its_copies_or_the_feed_forward_part_of_a_step_if_larger() -> None:
+    assert compute_activation_bytes(small(vocab=1000, max_num_seqs=7, max_batched_tokens=1)) == 3.5 * 7 * 1000 * 4
+    once = small(engine="tgi", vocab=1000, max_num_seqs=7, max_batched_tokens=1)
+    assert compute_activation_bytes(once) == 7 * 1000 * 4
+    wide = small(max_num_seqs=1, max_batched_tokens=1000, tp=2, experts=4, experts_per_token=2, moe_intermediate=30)
+    assert compute_activation_bytes(wide) == 1000 * (3 * 4 + 3 * 60 / 2) * 2
+
+
+@pytest.mark.parametrize(("gib", "seqs", "tokens"), [(70.0, 256, 2048), (70.1, 1024, 8192)])
+def test_a_large_card_has_more_than_70_gib(gib: float, seqs: int, tokens: int) -> None:
+    gpu = Accelerator(name="x", bf16_tflops=1, memory_gb=80, memory_gib_visible=gib, bandwidth_gb_s=1)
+    found = default_max_num_seqs(ENGINES["vllm"], gpu), default_max_batched_tokens(ENGINES["vllm"], gpu)
+    assert found == (seqs, tokens)
