@@ -198,8 +198,7 @@ def _is_growing(served: Sequence[ServedRequest]) -> bool:
 
 def _summarize_latency(seconds: Sequence[float]) -> LatencySummary:
     ordered = sorted(seconds)
-    last = len(ordered) - 1
-    p50, p95, p99 = (1e3 * ordered[min(last, int(share * len(ordered)))] for share in (0.5, 0.95, 0.99))
+    p50, p95, p99 = (1e3 * ordered[int(share * len(ordered))] for share in (0.5, 0.95, 0.99))
     return LatencySummary(mean=1e3 * _mean(ordered), p50=p50, p95=p95, p99=p99)
 
 
@@ -245,9 +244,8 @@ def compute_steady_batch(deployment: Deployment, load: Load, kv_tokens: int) -> 
 
 def compute_steady_step_s(step_time: StepTime, batch: float, load: Load) -> float:
     """The mean step of a steady state: each carries the prompts that replace what ends in it."""
-    out = max(load.output_tokens, 1)
-    prompts = batch / out
-    context = batch * (load.input_tokens + out / 2)
+    prompts = batch / load.output_tokens
+    context = batch * (load.input_tokens + load.output_tokens / 2)
     tokens, pairs = prompts * load.input_tokens, prompts * step_time.count_pairs(0, load.input_tokens)
     return step_time.step_s(batch, context, tokens, pairs, prompts)
 

@@ -174,7 +174,7 @@ def size_hardware(
                 else:
                     candidates.append(found)
             if not any(c.deployment.gpu is gpu and c.deployment.precision is precision for c in candidates):
-                declined[name] = reasons[-1] if reasons else f"no parallel degree divides the heads of {model.name}"
+                declined[name] = reasons[-1]
     best: dict[str, Candidate] = {}
     for item in sorted(candidates, key=lambda c: (_total_cost(c, wanted), c.cost)):
         best.setdefault(f"{item.deployment.gpu.name} {item.deployment.precision.name}", item)

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -9,8 +10,19 @@ import pytest
 from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.memory import estimate_memory
-from steward.capacity.predict import DoesNotFit, Load, compute_steady_batch, predict, read_trace_load
-from steward.capacity.simulate import RequestArrival
+from steward.capacity.predict import (
+    DoesNotFit,
+    Load,
+    LoadPrediction,
+    _is_growing,
+    _summarize,
+    compute_kv_capacity,
+    compute_steady_batch,
+    compute_steady_step_s,
+    predict,
+    read_trace_load,
+)
+from steward.capacity.simulate import RequestArrival, ServedRequest, SimulationResult
 from steward.capacity.sizing import build_deployment
 from steward.capacity.step_time import StepTime, load_shipped_terms
 from steward.core.errors import InputError
@@ -125,3 +137,141 @@ def test_waiting_that_doubles_and_grows_by_half_a_second_is_saturation() -> None
     for rate, saturated in ((2.0, False), (400.0, True)):
         load = Load(kind="open", rate=rate, input_tokens=1000, output_tokens=200)
         assert predict(DEPLOYMENT, load, TERMS).saturated == saturated
+
+
+@pytest.mark.parametrize("kind", ["closed", "static"])
+def test_one_client_and_one_token_are_the_least(kind: Any) -> None:
+    assert Load(kind=kind, concurrency=1, input_tokens=1, output_tokens=1).concurrency == 1
+    with pytest.raises(InputError, match="concurrency: 0"):
+        Load(kind=kind, concurrency=0, input_tokens=1, output_tokens=1)
+    with pytest.raises(InputError, match="output tokens: 0"):
+        Load(kind=kind, concurrency=1, input_tokens=1, output_tokens=0)
+
+
+def test_a_batch_of_one_token_answers_is_over_with_its_prompts() -> None:
+    found = predict(DEPLOYMENT, Load(kind="static", concurrency=8, input_tokens=100, output_tokens=1), TERMS)
+    first = STEP_TIME.prefill_s(100, 8)
+    assert (found.tpot_ms.mean, found.e2e_ms.p99) == (0.0, pytest.approx(1e3 * first))
+    assert found.req_per_s == found.output_tok_s == pytest.approx(8 / first) and found.running == 8
+
+
+def test_a_static_batch_ends_after_its_last_step() -> None:
+    found = predict(DEPLOYMENT, Load(kind="static", concurrency=8, input_tokens=100, output_tokens=11), TERMS)
+    step = STEP_TIME.step_s(8, 8 * 105.5)
+    total = STEP_TIME.prefill_s(100, 8) + 10 * step
+    assert found.tpot_ms.mean == pytest.approx(1e3 * step) and found.e2e_ms.mean == pytest.approx(1e3 * total)
+    assert found.req_per_s == pytest.approx(8 / total) and not found.saturated
+
+
+class CountedSteps:
+    """Step times that show what they were asked for."""
+
+    def step_s(self, *asked: float) -> tuple[float, ...]:
+        return asked
+
+    def count_pairs(self, start: float, count: float) -> float:
+        return 1000 * start + count * count
+
+
+def test_a_steady_step_carries_the_prompts_that_replace_what_ends() -> None:
+    """Ten sequences of 100 + 20 tokens: each step half a prompt ends, contexts are half written."""
+    load = Load(kind="offline", input_tokens=100, output_tokens=20)
+    asked = compute_steady_step_s(CountedSteps(), 10.0, load)  # type: ignore[arg-type]
+    assert asked == (10.0, 10 * 110, 50, 0.5 * 100 * 100, 0.5)
+
+
+def test_an_offline_answer_takes_a_step_for_each_token() -> None:
+    load = Load(kind="offline", input_tokens=100, output_tokens=20, requests=16)
+    found, step = predict(DEPLOYMENT, load, TERMS), compute_steady_step_s(STEP_TIME, 16, load)
+    assert found.tpot_ms.mean == pytest.approx(1e3 * step) and found.e2e_ms.mean == pytest.approx(20e3 * step)
+    assert (found.output_tok_s, found.req_per_s) == pytest.approx((16 / step, 16 / (20 * step)))
+    assert found.ttft_ms.mean == pytest.approx(1e3 * STEP_TIME.prefill_s(100)) and found.saturated
+
+
+def test_the_token_budget_lets_one_sequence_run_at_least() -> None:
+    narrow = msgspec.structs.replace(DEPLOYMENT, max_batched_tokens=10, dp=2, max_num_seqs=3)
+    assert compute_steady_batch(narrow, Load(kind="offline", input_tokens=900, output_tokens=9), 10**9) == 1.0
+    assert compute_steady_batch(narrow, Load(kind="offline", input_tokens=30, output_tokens=10), 10**9) == 5.0
+    assert compute_steady_batch(narrow, Load(kind="offline", input_tokens=1, output_tokens=10), 10**9) == 6.0
+
+
+def test_replicas_of_attention_have_their_slots_each() -> None:
+    two = msgspec.structs.replace(DEPLOYMENT, max_num_seqs=1, dp=2)
+    load = Load(kind="closed", concurrency=2, input_tokens=10, output_tokens=50)
+    found = predict(two, load, TERMS)
+    assert found.ttft_ms.p50 < 10 * found.tpot_ms.p50  # nobody waits for another's answer
+
+
+def test_a_cache_of_one_request_is_just_enough() -> None:
+    load = Load(kind="open", rate=1.0, input_tokens=90, output_tokens=10)
+    memory = estimate_memory(DEPLOYMENT)
+    assert compute_kv_capacity(DEPLOYMENT, msgspec.structs.replace(memory, kv_tokens=100), load) == 100
+    with pytest.raises(DoesNotFit, match="leaves 99 tokens of KV cache, and one request takes 100"):
+        compute_kv_capacity(DEPLOYMENT, msgspec.structs.replace(memory, kv_tokens=99), load)
+
+
+def test_one_round_has_no_cold_start() -> None:
+    load = Load(kind="closed", concurrency=8, input_tokens=2000, output_tokens=50)
+    assert predict(DEPLOYMENT, load, TERMS) == predict(DEPLOYMENT, msgspec.structs.replace(load, rounds=1), TERMS)
+
+
+SERVED = (
+    ServedRequest(at=2.0, ttft_s=0.5, tpot_s=0.25, end=4.0, output_tokens=7),
+    ServedRequest(at=4.0, ttft_s=1.0, tpot_s=0.0, end=5.0, output_tokens=1),
+    ServedRequest(at=6.0, ttft_s=1.5, tpot_s=0.75, end=12.0, output_tokens=12),
+)
+
+
+def summarized(skip: int = 0, *, complete: bool = True, **load: Any) -> LoadPrediction:
+    given = Load(**{"kind": "open", "rate": 1.0, "input_tokens": 5, "output_tokens": 10, **load})
+    return _summarize(SimulationResult(SERVED, complete, 3, 1, 0), given, skip)
+
+
+def test_a_steady_state_is_counted_to_its_last_arrival() -> None:
+    """Three requests in 6 seconds, 20 tokens; they stay 2, 1 and 6 seconds."""
+    found = summarized()
+    assert (found.req_per_s, found.output_tok_s, found.running) == pytest.approx((0.5, 20 / 6, 1.5))
+    assert found.e2e_ms.mean == 3000 and found.ttft_ms.mean == 1000 and found.preempted == 3 and not found.saturated
+    assert found.tpot_ms.mean == 500  # an answer of one token has none
+
+
+def test_a_test_of_so_many_requests_and_a_trace_last_from_the_first_to_the_end() -> None:
+    for load in ({"requests": 3}, {"arrivals": (RequestArrival(0.0, 1, 1),)}):
+        assert summarized(**load).req_per_s == pytest.approx(3 / 10)
+
+
+def test_clients_take_turns_by_littles_law() -> None:
+    """Four clients, answers of 3 seconds on average, or 3.5 without the first: 4/3 and 4/3.5 a second."""
+    assert summarized(kind="closed", concurrency=4).req_per_s == pytest.approx(4 / 3)
+    found = summarized(1, kind="closed", concurrency=4)
+    assert found.req_per_s == pytest.approx(4 / 3.5) and found.output_tok_s == pytest.approx(40 / 3.5)
+    assert found.running == pytest.approx(4)
+
+
+def test_what_was_not_served_in_time_is_saturated() -> None:
+    assert summarized(complete=False).saturated
+    with pytest.raises(DoesNotFit, match="no request"):
+        _summarize(SimulationResult((), True, 0, 0, 1), Load(kind="open", rate=1, input_tokens=1, output_tokens=1), 0)
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "growing"),
+    [(0.25, 1.0, True), (0.5, 1.0, False), (0.75, 1.625, True), (0.25, 0.75, False), (0.25, 0.8125, True)],
+)
+def test_waiting_grows_when_it_more_than_doubles_and_by_more_than_half_a_second(
+    early: float, late: float, growing: bool
+) -> None:
+    """By the second and the last quarter; the others do not count. Fewer than twenty requests tell nothing."""
+
+    def served(quarter: int) -> list[ServedRequest]:
+        waits = [9.0] * quarter + [early] * quarter + [0.0] * quarter + [late] * quarter
+        return [ServedRequest(float(at), wait, 0.1, at + wait, 2) for at, wait in enumerate(waits)]
+
+    assert _is_growing(served(5)) == growing and not _is_growing(served(4))
+
+
+def test_percentiles_of_a_hundred_times() -> None:
+    served = tuple(ServedRequest(0.0, float(wait), 0.0, 200.0, 2) for wait in range(1, 101))
+    load = Load(kind="open", rate=1.0, input_tokens=1, output_tokens=2, requests=100)
+    found = _summarize(SimulationResult(served, True, 0, 1, 0), load, 0).ttft_ms
+    assert (found.mean, found.p50, found.p95, found.p99) == (50_500, 51_000, 96_000, 100_000)
