@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from steward.capacity.measurements import MeasuredMetric, Measurement, get_predicted, predict_measurement
+from steward.capacity.measurements import Measurement, get_predicted, predict_measurement
 from steward.capacity.step_time import StepTime, Terms
 
 KNEE: Final = 0.08  # |log ratio| beyond which a row counts by its size, not its square

@@ -70,7 +70,9 @@ def test_three_rows_are_enough_and_ten_are_checked_on_rows_they_did_not_see() ->
     """Two in each of the five folds are the least."""
     batches = [
         msgspec.structs.replace(
-            row(kind="static"), id=str(size), load=Load(kind="static", concurrency=size, input_tokens=9, output_tokens=9)
+            row(kind="static"),
+            id=str(size),
+            load=Load(kind="static", concurrency=size, input_tokens=9, output_tokens=9),
         )
         for size in range(1, 11)
     ]

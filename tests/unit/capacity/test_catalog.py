@@ -190,7 +190,7 @@ def match(name: str, **models: Model) -> tuple[str, str] | None:
     """Of the models, by their words joined with underscores: the key of the match, and how."""
     index = {key.replace("_", "-"): model for key, model in models.items()}
     found = match_nearest(name, index)
-    return found and (next(key for key, model in index.items() if model is found.model), found.how)
+    return None if found is None else (next(key for key, model in index.items() if model is found.model), found.how)
 
 
 def test_half_of_the_words_make_a_nearest_model_and_less_do_not() -> None:

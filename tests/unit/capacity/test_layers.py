@@ -192,8 +192,8 @@ def test_sliding_layers_are_no_more_than_those_with_a_cache() -> None:
 
 def test_widths_of_pruned_layers_are_rounded_up_to_256() -> None:
     """Llama-Nemotron: two thirds of the multiple of the hidden size; a part without a multiple is none."""
-    blocks = [{"attention": {"n_heads_in_group": 1}, "ffn": {"ffn_mult": 1.0}}] * 2
-    blocks += [{"attention": {"n_heads_in_group": 1}, "ffn": {"ffn_mult": None}}, {"attention": {"n_heads_in_group": 1}}]
+    parts: list[dict[str, Any]] = [{"ffn": {"ffn_mult": 1.0}}] * 2 + [{"ffn": {"ffn_mult": None}}, {}]
+    blocks = [{"attention": {"n_heads_in_group": 1}, **part} for part in parts]
     for hidden, width in ((384, 256), (386, 512)):
         found = plan_layers(Given(block_configs=blocks), 4, hidden)
         assert found is not None and (found.ffn, found.ffn_width) == (2, width)
