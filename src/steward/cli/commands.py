@@ -64,6 +64,18 @@ USAGE: Final = Group(
     target="steward.cli.usage:usage",
 )
 
+ALERTS: Final = Group(
+    "alerts",
+    "Try alert rules on history before they wake anybody.",
+    (Command("backtest", "steward.cli.monitoring.alerts:backtest"),),
+)
+
+DRIFT: Final = Group(
+    "drift",
+    "Tell whether the traffic has changed (extra `monitoring`).",
+    (Command("compare", "steward.cli.monitoring.drift:compare"),),
+)
+
 PLAN: Final = Group(
     "plan",
     "Find the cheapest hardware that meets the objectives; exit 3 when none does, with the reasons.",
@@ -155,6 +167,8 @@ STEWARD: Final = Group(
         LOAD,
         CONFIG,
         USAGE,
+        ALERTS,
+        DRIFT,
         PLAN,
         DATA,
         PROMPTS,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,3 +170,59 @@ def _cell(value: object) -> Text:
 
     text = "–" if value is None or value == "" else f"{value:,}" if isinstance(value, int) else neutralise(str(value))
     return Text(text, style=_STYLES.get(text, ""))
+
+
+@contextmanager
+def show_progress(hidden: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """Progress with the time left, on stderr: a bar on a terminal, else a line every ten seconds.
+
+    What is yielded takes how much is done, of how much, and what is being done.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if hidden:
+        yield lambda done, total, what: None
+    elif console.is_terminal:
+        with _bar(console) as bar:
+            yield bar
+    else:
+        yield ProgressLines(lambda line: print(line, file=sys.stderr, flush=True))
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Callable[[int, int, str], None]]:
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("passed"), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        line = bar.add_task("planning", total=None)
+        yield lambda done, total, what: bar.update(line, completed=done, total=total, description=what)
+
+
+class ProgressLines:
+    """For a log: one line when a step has taken two seconds, and then one every ten."""
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._clock = write, clock
+        self._what, self._began, self._next = "", clock(), 0.0
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = self._clock()
+        if what != self._what:
+            self._what, self._began, self._next = what, now, now + 2.0
+        if now < self._next or not done:
+            return
+        self._next = now + 10.0
+        left = (now - self._began) * max(0, total - done) / done
+        self._write(f"{what}: {min(100, 100 * done // max(1, total))} %, about {left:.0f} s left")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_progress, show_table
 from steward.core.errors import InputError
 from steward.core.extras import install_command
 
@@ -40,7 +40,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Run a data pipeline. After a crash, run it again: it continues where it stopped."""
-    with _require_extra(), _show_progress(hidden=json) as progress:
+    with _require_extra(), show_progress(hidden=json) as progress:
         from steward.data.summary import find_problems
         from steward.workflows import curate
 
@@ -176,26 +176,3 @@ def _require_extra() -> Iterator[None]:
         if error.name and error.name.partition(".")[0] in ("pyarrow", "numpy", "xxhash", "py3langid", "ftfy", "nltk"):
             raise InputError(f"`steward data` needs {error.name}; {install_command('data')}") from error
         raise
-
-
-@contextmanager
-def _show_progress(hidden: bool) -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar with the time left, on stderr, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("left"), TimeRemainingColumn(),
-        TextColumn("passed"), TimeElapsedColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as bar:
-        line = bar.add_task("planning", total=None)
-        yield lambda done, total, what: bar.update(line, completed=done, total=total, description=what)

@@ -1,0 +1,166 @@
+"""What the rules would have said of history, through the same code as the live watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from steward.monitoring.events import Event
+from steward.monitoring.history import MINUTES_OF_DAY, add_event, empty_sums, minute_of
+from steward.monitoring.rules import AnyRule
+from steward.monitoring.watch import MAX_NAMES, Change, Minute, Watch
+
+OnMinute = Callable[[int, int], None]  # how many minutes are done, of how many
+
+MAX_GAP_MINUTES: Final = 3 * MINUTES_OF_DAY  # without an event that is watched minute by minute; a longer one is a jump
+WEEK_S: Final = 7 * 86400.0
+
+
+class Firing(msgspec.Struct, frozen=True, kw_only=True):
+    """From when until when a rule fired, in seconds since the epoch; `end` is null where it still fires."""
+
+    start: float
+    end: float | None
+    value: float | None  # the worst that was seen
+    expected: float | None
+    evidence: str
+    scopes: tuple[str, ...]  # "all", "model NAME", "route NAME"
+
+
+class RuleReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule over the whole history."""
+
+    name: str
+    severity: str
+    firings: tuple[Firing, ...]
+    pages_per_week: float
+
+
+class NotJudged(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that could not say anything of this history."""
+
+    rule: str
+    why: str
+
+
+class Backtest(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward alerts backtest --json`."""
+
+    span_s: float
+    events: int
+    unreadable: int
+    rules: tuple[RuleReport, ...]
+    pages: int
+    tickets: int
+    not_judged: tuple[NotJudged, ...]
+
+
+def collect_minutes(events: Iterable[Event]) -> dict[int, Minute]:
+    """Sums of each minute by model and route, whatever the order of the events."""
+    minutes: dict[int, Minute] = {}
+    names: tuple[set[str], set[str]] = (set(), set())
+    for event in events:
+        minute = minutes.setdefault(minute_of(event.at), {})
+        group = (_bounded(names[0], event.model), _bounded(names[1], event.route))
+        sums = minute.get(group)
+        if sums is None:
+            sums = minute[group] = empty_sums()
+        add_event(sums, event)
+    return minutes
+
+
+def _bounded(names: set[str], name: str | None) -> str:
+    """A client that invents names does not make the watch grow."""
+    if not name or name in names:
+        return name or ""
+    if len(names) >= MAX_NAMES:
+        return "other"
+    names.add(name)
+    return name
+
+
+def replay(
+    rules: Sequence[AnyRule], minutes: Mapping[int, Minute], on_minute: OnMinute | None = None
+) -> tuple[list[Change], list[tuple[str, str]]]:
+    """Every change of every alert, and the rules that could not be judged, with the reason."""
+    watch, changes = Watch(rules), []
+    nothing: Minute = {}
+    ordered = sorted(minutes)
+    for index, minute in enumerate(ordered):
+        changes += watch.step(minute, minutes[minute])
+        if on_minute is not None and index % 500 == 0:
+            on_minute(index, len(ordered))
+        following = ordered[index + 1] if index + 1 < len(ordered) else minute + 1
+        for silent in range(minute + 1, min(following, minute + MAX_GAP_MINUTES)):
+            changes += watch.step(silent, nothing)
+        if following - minute > MAX_GAP_MINUTES:
+            watch.jump()
+    return changes, watch.not_judged()
+
+
+def report(
+    rules: Sequence[AnyRule],
+    minutes: Mapping[int, Minute],
+    *,
+    events: int = 0,
+    unreadable: int = 0,
+    on_minute: OnMinute | None = None,
+) -> Backtest:
+    """Replays `minutes` and sums up what fired. Scopes of one rule that fire together are one alert."""
+    changes, not_judged = replay(rules, minutes, on_minute)
+    span_s = 60.0 * (max(minutes) + 1 - min(minutes)) if minutes else 0.0
+    reports = []
+    for rule in rules:
+        firings = merge_firings([change for change in changes if change.rule == rule.name])
+        pages = len(firings) if rule.severity == "page" else 0
+        reports.append(
+            RuleReport(
+                name=rule.name,
+                severity=rule.severity,
+                firings=firings,
+                pages_per_week=pages * WEEK_S / span_s if span_s else 0.0,
+            )
+        )
+    return Backtest(
+        span_s=span_s,
+        events=events,
+        unreadable=unreadable,
+        rules=tuple(reports),
+        pages=sum(len(one.firings) for one in reports if one.severity == "page"),
+        tickets=sum(len(one.firings) for one in reports if one.severity == "ticket"),
+        not_judged=tuple(NotJudged(rule=name, why=why) for name, why in not_judged),
+    )
+
+
+def merge_firings(changes: Sequence[Change]) -> tuple[Firing, ...]:
+    """Of one rule: an alert begins with its first scope and ends with its last."""
+    firings: list[Firing] = []
+    open_scopes: dict[str, Change] = {}
+    begun: list[Change] = []
+    for change in changes:
+        if change.firing:
+            open_scopes[change.scope] = change
+            begun.append(change)
+            continue
+        open_scopes.pop(change.scope, None)
+        begun.append(change)
+        if not open_scopes:
+            firings.append(_firing(begun, end=change.minute))
+            begun = []
+    if begun:
+        firings.append(_firing(begun, end=None))
+    return tuple(firings)
+
+
+def _firing(changes: Sequence[Change], end: int | None) -> Firing:
+    worst = max(changes, key=lambda change: abs((change.reading.value or 0.0) - (change.reading.expected or 0.0)))
+    return Firing(
+        start=60.0 * changes[0].minute,
+        end=None if end is None else 60.0 * end,
+        value=worst.reading.value,
+        expected=worst.reading.expected,
+        evidence=worst.reading.why,
+        scopes=tuple(dict.fromkeys(change.scope or "all" for change in changes)),
+    )

@@ -1,0 +1,109 @@
+"""What happened in each minute, as sums that a rule can take over any window at once.
+
+A minute is a whole number of minutes since the epoch. The sums of a scope (all requests, one model, one route) are kept
+as running totals, so that a window costs two look-ups whatever its length.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from math import log
+from typing import Final, Literal
+
+from steward.monitoring.events import Event
+
+Level = Literal["latency_ms", "ttft_ms", "input_tokens", "output_tokens", "prompt_chars", "usd"]
+
+LEVELS: Final[tuple[Level, ...]] = ("latency_ms", "ttft_ms", "input_tokens", "output_tokens", "prompt_chars", "usd")
+COUNTS: Final = ("requests", "judged", "failed", "asked", "refused", "rated", "satisfied", "score", "score_squared")
+# each level as how many are known, and the sum and sum of squares of its natural logarithm
+COLUMNS: Final = (*COUNTS, *(f"{level}:{part}" for level in LEVELS for part in ("n", "log", "log_squared")))
+_INDEX: Final = {column: index for index, column in enumerate(COLUMNS)}
+_FIRST_LEVEL: Final = len(COUNTS)
+
+MINUTES_OF_DAY: Final = 1440
+KEPT_MINUTES: Final = 36 * MINUTES_OF_DAY  # four weeks to compare with, and the week that is compared
+
+
+def minute_of(at: float) -> int:
+    return int(at // 60)
+
+
+def empty_sums() -> list[float]:
+    return [0.0] * len(COLUMNS)
+
+
+def add_event(sums: list[float], event: Event) -> None:
+    """Count one request in its minute. Durations, tokens and money count where the request succeeded."""
+    sums[0] += 1
+    failed = event.failed()
+    if event.judges_service():
+        sums[1] += 1
+        sums[2] += failed
+    if event.refused is not None:
+        sums[3] += 1
+        sums[4] += event.refused
+    if event.score is not None:
+        sums[5] += 1
+        sums[6] += event.score > 0.0
+        sums[7] += event.score
+        sums[8] += event.score * event.score
+    if failed:
+        return
+    index = _FIRST_LEVEL
+    for value in (
+        event.latency_ms,
+        event.ttft_ms,
+        event.input_tokens,
+        event.output_tokens,
+        event.prompt_chars,
+        event.usd,
+    ):
+        if value:  # neither unknown nor zero, which has no logarithm
+            logarithm = log(value)
+            sums[index] += 1
+            sums[index + 1] += logarithm
+            sums[index + 2] += logarithm * logarithm
+        index += 3
+
+
+class History:
+    """The minutes of one scope, oldest first and without a gap."""
+
+    def __init__(self, first_minute: int) -> None:
+        self.first, self._start = first_minute, first_minute  # of the deployment; of what is still kept
+        self._totals = [array("d", [0.0]) for _ in COLUMNS]  # of all minutes before each
+        self.end = first_minute  # the minute after the last one
+
+    def append(self, sums: Iterable[float]) -> None:
+        for total, value in zip(self._totals, sums, strict=True):
+            total.append(total[-1] + value)
+        self.end += 1
+        if self.end - self._start > KEPT_MINUTES + MINUTES_OF_DAY:
+            surplus = self.end - self._start - KEPT_MINUTES
+            for total in self._totals:
+                del total[:surplus]
+            self._start += surplus
+
+    def sum(self, column: str, start: int, end: int) -> float:
+        """Over minutes `start` to `end`, the end not included; minutes that are not kept add nothing."""
+        first, last = start - self._start, (end if end < self.end else self.end) - self._start
+        if first < 0:
+            first = 0
+        if first >= last:
+            return 0.0
+        total = self._totals[_INDEX[column]]
+        return total[last] - total[first]
+
+    def level(self, name: Level, start: int, end: int) -> tuple[int, float, float]:
+        """How many values are known, and mean and variance of their natural logarithm."""
+        count = self.sum(f"{name}:n", start, end)
+        if count < 1:
+            return 0, 0.0, 0.0
+        mean = self.sum(f"{name}:log", start, end) / count
+        return int(count), mean, max(0.0, self.sum(f"{name}:log_squared", start, end) / count - mean * mean)
+
+    def covers(self, start: int) -> bool:
+        """Whether the minutes since `start` are all kept and were all watched."""
+        return start >= self._start

@@ -1,0 +1,64 @@
+"""Rules that users write, in YAML; an empty file means the rules that come with steward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import yaml
+
+from steward.core.errors import InputError, UnknownName
+from steward.monitoring.rules import DEFAULT_RULES, AnyRule
+
+_EXAMPLE: Final = "rules: [{name: error-burn, kind: burn_rate, objective: 0.99, severity: page}]"
+
+
+class RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`defaults` keeps the rules that come with steward beside those of the file; one of the same name replaces its."""
+
+    rules: list[AnyRule] = []
+    defaults: bool = False
+
+
+def read_rules(path: Path) -> tuple[AnyRule, ...]:
+    """:raises InputError: no such file, no YAML, an unknown kind or field, or a rule named that does not exist"""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}; expected a YAML file of rules"
+        ) from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        return DEFAULT_RULES
+    try:
+        file = msgspec.convert({"rules": content} if isinstance(content, list) else content, RuleFile)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: {error}; expected for example `{_EXAMPLE}`") from error
+    return check_rules(combine(file), str(path))
+
+
+def combine(file: RuleFile) -> tuple[AnyRule, ...]:
+    own = {rule.name for rule in file.rules}
+    kept = [rule for rule in DEFAULT_RULES if rule.name not in own] if file.defaults or not file.rules else []
+    return (*kept, *file.rules)
+
+
+def check_rules(rules: tuple[AnyRule, ...], where: str) -> tuple[AnyRule, ...]:
+    """The same rules. :raises InputError: two of one name, or one that refers to nothing"""
+    names = [rule.name for rule in rules]
+    for rule in rules:
+        if names.count(rule.name) > 1:
+            raise InputError(f"{where}: two rules are named {rule.name!r}; give each a name of its own")
+        if rule.needed > rule.looks:
+            raise InputError(
+                f"{where}: rule {rule.name!r} needs {rule.needed} wrong looks of {rule.looks}; "
+                f"expected needed <= looks, such as looks: {rule.needed}"
+            )
+        known = {*names, *(default.name for default in DEFAULT_RULES)}
+        for name in rule.inhibited_by:
+            if name not in known:
+                raise UnknownName("rule", name, known, f"{where}: rule {rule.name!r}, inhibited_by")
+    return rules

@@ -1,0 +1,564 @@
+"""What is watched: each kind of rule decides from the minutes so far whether something is wrong now.
+
+A rule says one of three things: fine, wrong, or that it cannot tell, with the reason. It never looks at a number that
+it was not given, so a replay of history and the live watch decide alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import exp, log, sqrt
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from steward.monitoring.history import MINUTES_OF_DAY, History, Level
+from steward.monitoring.tails import binomial_tail, hypergeometric_low_tail, poisson_low_tail
+
+Severity = Literal["page", "ticket"]
+Span = tuple[int, int]  # minutes, the end not included
+
+HOUR: Final = 60
+GONE: Final = 0.05  # of the usual traffic, or less: it has stopped
+ENOUGH: Final = 300  # requests, by which it is decided whether an alert is over
+SATURATED: Final = 1_000_000  # counts above are scaled down to it: an exact tail is no longer needed there
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What a rule says of one minute."""
+
+    state: Literal["fine", "wrong", "cannot tell"]
+    value: float | None = None  # what was seen, in the rule's unit
+    expected: float | None = None  # the bound that it was held against
+    why: str = ""
+
+
+FINE: Final = Reading("fine")
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_unknown_fields=True):
+    """What every rule has. It fires after `needed` of the last `looks` looks were wrong."""
+
+    name: str
+    severity: Severity = "ticket"
+    every_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 1
+    needed: Annotated[int, msgspec.Meta(ge=1, le=60)] = 1
+    looks: Annotated[int, msgspec.Meta(ge=1, le=60)] = 1
+    inhibited_by: tuple[str, ...] = ()  # names of rules that say the same more strongly, or the cause
+    summary: str = ""
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        """Whether it should fire. `now` is the minute after the last one that is over; `excluded` are minutes in which
+        it fired, with the time before that it took to see so: they are nothing to compare with."""
+        raise NotImplementedError
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        """Whether what made it fire goes on: a part of it suffices, so that an alert does not come and go by chance."""
+        raise NotImplementedError
+
+    @property
+    def lookback(self) -> int:
+        """Minutes that a fault may have lasted before it was seen."""
+        raise NotImplementedError
+
+
+class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
+    """The error budget of an objective is spent too fast: The Site Reliability Workbook (Google, 2018), table 5-8.
+
+    Both windows of a pair must fail at `factor` times the budget. So that one error at low traffic does not page, the
+    long window needs `min_failed` failures, and as many as the budget alone would give once in 1 / `alpha` looks.
+    """
+
+    objective: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.99  # share of requests that succeed
+    pairs: tuple[tuple[int, int, float], ...] = ((60, 5, 14.4), (360, 30, 6.0))  # long and short minutes, factor
+    min_failed: int = 3
+    alpha: float = 1e-6
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        budget, judged_any, worst = round(1.0 - self.objective, 12), False, 0.0
+        for long, short, factor in self.pairs:
+            judged, failed = _failures(history, now - long, now)
+            judged_any = judged_any or judged * budget * factor >= 1.0
+            if judged == 0 or failed < self.min_failed:
+                continue
+            worst = max(worst, failed / judged)
+            if failed < factor * budget * judged - 1e-9 or binomial_tail(failed, judged, budget) > self.alpha:
+                continue
+            recent, recently_failed = _failures(history, now - short, now)
+            if recent and recently_failed >= factor * budget * recent - 1e-9:
+                rate = failed / judged
+                return Reading(
+                    "wrong",
+                    rate,
+                    factor * budget,
+                    f"{rate:.1%} of {judged} requests failed in {_span(long)}, "
+                    f"{rate / budget:.1f} times what {self.objective:.1%} allows",
+                )
+        return Reading("fine", worst) if judged_any else Reading("cannot tell", why="not enough traffic to judge")
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        shortest, longest = min(short for _, short, _ in self.pairs), max(self.lookback, MINUTES_OF_DAY)
+        judged, failed, window = _recent(history, now, ("judged", "failed"), shortest, longest)
+        if not judged:
+            return Reading("cannot tell", why="no traffic to judge")
+        rate, bound = failed / judged, min(factor for _, _, factor in self.pairs) * (1.0 - self.objective) / 3
+        text = f"{rate:.1%} of {judged} requests failed in {_span(window)}"
+        return Reading("wrong" if rate >= bound else "fine", rate, bound, text)
+
+    @property
+    def lookback(self) -> int:
+        return max(long for long, _, _ in self.pairs)
+
+
+class FailureRise(Rule, frozen=True, kw_only=True, tag="failure_rise"):
+    """More requests fail than before: an exact binomial test against the days before, on three windows.
+
+    What is expected is the upper bound of the earlier rate (`slack` times it, at least `floor`), so that a rate that
+    wanders does not count as a rise; `alpha` is per look.
+    """
+
+    windows: tuple[int, ...] = (10, 60, 360)
+    days: int = 7
+    slack: float = 1.5
+    floor: float = 0.002
+    min_rise: float = 0.01
+    min_failed: int = 5
+    alpha: float = 1e-8
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        before = self._rate_before(history, now, excluded)
+        if before is None:
+            return Reading("cannot tell", why="fewer than 500 earlier requests to compare with")
+        bound, enough = max(self.floor, before * self.slack), False
+        for window in self.windows:
+            judged, failed = _failures(history, now - window, now)
+            enough = enough or judged >= 20
+            if failed < self.min_failed or failed / judged < max(2 * before, before + self.min_rise):
+                continue
+            if binomial_tail(*_scale(failed, judged), bound) < self.alpha:
+                return Reading(
+                    "wrong",
+                    failed / judged,
+                    bound,
+                    f"{failed / judged:.1%} of {judged} requests failed in {_span(window)}; before it was {before:.2%}",
+                )
+        return FINE if enough else Reading("cannot tell", why="fewer than 20 requests in the longest window")
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        before = self._rate_before(history, now, excluded)
+        judged, failed, window = _recent(history, now, ("judged", "failed"), min(self.windows), MINUTES_OF_DAY)
+        if before is None or not judged:
+            return Reading("cannot tell", why="no traffic to judge")
+        bound = max(1.5 * before, before + self.min_rise / 2)
+        text = f"{failed / judged:.1%} of {judged} requests failed in {_span(window)}; before it was {before:.2%}"
+        return Reading("wrong" if failed / judged >= bound else "fine", failed / judged, bound, text)
+
+    def _rate_before(self, history: History, now: int, excluded: Sequence[Span]) -> float | None:
+        judged, failed = _sum_before(history, ("judged", "failed"), now, self.days, max(self.windows), excluded)
+        return (failed + 1) / (judged + 2) if judged >= 500 else None
+
+    @property
+    def lookback(self) -> int:
+        return max(self.windows)
+
+
+class LevelShift(Rule, frozen=True, kw_only=True, tag="level_shift"):
+    """A duration, length or price is higher (or lower) than at this time of day on each of the last days.
+
+    Compares means of logarithms, so that a ratio is meant and one huge value does not decide. The comparison is with
+    the highest (lowest) of the last seven days, which a daily or weekly season and a first Monday do not pass; and by
+    more than `z` standard errors, which few requests do not reach.
+    """
+
+    field: Level
+    ratio: Annotated[float, msgspec.Meta(gt=1.0)]  # that counts as a shift
+    both_ways: bool = False
+    windows: tuple[int, ...] = (10, 30, 60, 180, 360)
+    min_days: int = 3
+    z: float = 4.0
+    min_values: int = 50
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        state = Reading("cannot tell", why=f"fewer than {self.min_values} values of {self.field}")
+        for window in self.windows:
+            count, mean, variance = history.level(self.field, now - window, now)
+            if count < self.min_values:
+                continue
+            yesterday = self._day_before(history, now, window, 1, excluded)
+            if yesterday is not None and abs(mean - yesterday[1]) <= log(self.ratio) and not self.both_ways:
+                state = FINE  # it cannot be above the highest day
+                continue
+            days = [day for back in range(1, 8) if (day := self._day_before(history, now, window, back, excluded))]
+            if len(days) < self.min_days:
+                if state.state != "fine":
+                    state = Reading("cannot tell", why=f"fewer than {self.min_days} earlier days to compare with")
+                continue
+            state = FINE
+            reading = self._compare(count, mean, variance, days, window)
+            if reading is not None:
+                return reading
+        return state
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        for window in self.windows:
+            count, mean, _ = history.level(self.field, now - window, now)
+            if count < 5 * self.min_values and window != max(self.windows):
+                continue
+            days = [day for back in range(1, 8) if (day := self._day_before(history, now, window, back, excluded))]
+            if count < self.min_values or not days:
+                return Reading("cannot tell", why="no earlier day to compare with")
+            above = mean - max(day[1] for day in days)
+            below = min(day[1] for day in days) - mean if self.both_ways else 0.0
+            lasts = max(above, below) > log(self.ratio) / 2
+            text = f"{self.field} was typically {exp(mean):.4g} in {_span(window)}"
+            return Reading("wrong" if lasts else "fine", exp(mean), None, text)
+        return Reading("cannot tell", why="no window to look at")
+
+    @property
+    def lookback(self) -> int:
+        return max(self.windows)
+
+    def _day_before(
+        self, history: History, now: int, window: int, back: int, excluded: Sequence[Span]
+    ) -> tuple[int, float, float] | None:
+        """The same time of day so many days ago, with half an hour on either side."""
+        margin = max(30, window // 2)
+        end = now - back * MINUTES_OF_DAY
+        start, end = end - window - margin, min(end + margin, now - window)
+        if not history.covers(start) or any(low < end and start < high for low, high in excluded):
+            return None
+        level = history.level(self.field, start, end)
+        return level if level[0] >= self.min_values // 2 else None
+
+    def _compare(
+        self, count: int, mean: float, variance: float, days: Sequence[tuple[int, float, float]], window: int
+    ) -> Reading | None:
+        for sign in (1, -1) if self.both_ways else (1,):
+            nearest = max(days, key=lambda day: sign * day[1])
+            shift = sign * (mean - nearest[1])
+            error = sqrt(variance / count + nearest[2] / nearest[0])
+            if shift > log(self.ratio) and shift > self.z * error:
+                now, before = exp(mean), exp(nearest[1])
+                word = "above" if sign > 0 else "below"
+                return Reading(
+                    "wrong",
+                    now,
+                    before,
+                    f"{self.field} was typically {now:.4g} in {_span(window)}, {word} {before:.4g}, "
+                    f"the {'highest' if sign > 0 else 'lowest'} at this time of day in the last {len(days)} days",
+                )
+        return None
+
+
+class TrafficGone(Rule, frozen=True, kw_only=True, tag="traffic_gone"):
+    """Requests have stopped, or nearly, where there were some at this time of day on each of the last seven days.
+
+    With less than a week to compare with, the quietest window so far counts, nights and weekends included.
+    """
+
+    windows: tuple[int, ...] = (5, 10, 20, 60, 180, 360)
+    share: float = 0.5  # of the quietest earlier day that would still be normal
+    alpha: float = 1e-6
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        judged = False
+        for window in self.windows:
+            seen = history.sum("requests", now - window, now)
+            quietest = self._quietest(history, now, window, excluded, seen)
+            if quietest is None or exp(-self.share * quietest) >= self.alpha:
+                continue
+            judged = True
+            if seen <= GONE * quietest and poisson_low_tail(int(seen), self.share * quietest) < self.alpha:
+                return Reading(
+                    "wrong",
+                    seen,
+                    quietest,
+                    f"{seen:.0f} requests in {_span(window)}; there were never fewer than {quietest:.0f} at this time",
+                )
+        return FINE if judged else Reading("cannot tell", why="not enough earlier traffic to miss it")
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        for window in self.windows:
+            seen = history.sum("requests", now - window, now)
+            quietest = self._quietest(history, now, window, excluded, 0.0)
+            if quietest is None or exp(-self.share * quietest) >= self.alpha:
+                continue
+            text = f"{seen:.0f} requests in {_span(window)}"
+            return Reading("wrong" if seen <= 4 * GONE * quietest else "fine", seen, quietest, text)
+        return Reading("cannot tell", why="not enough earlier traffic to miss it")
+
+    @property
+    def lookback(self) -> int:
+        return max(self.windows)
+
+    def _quietest(self, history: History, now: int, window: int, excluded: Sequence[Span], seen: float) -> float | None:
+        """Of the earlier windows; of one of them only, where that shows already that the traffic is not gone."""
+        starts = [now - window - back * MINUTES_OF_DAY for back in range(1, 8)]
+        if now - history.first < 7 * MINUTES_OF_DAY + window:
+            starts = [now - 2 * window, *starts, *range(history.first, now - window, max(window // 2, 5))]
+        quietest: float | None = None
+        for start in starts:
+            if not history.covers(start) or any(low < start + window and start < high for low, high in excluded):
+                continue
+            requests = history.sum("requests", start, start + window)
+            quietest = requests if quietest is None else min(quietest, requests)
+            if seen > GONE * quietest or exp(-self.share * quietest) >= self.alpha:
+                return quietest
+        return quietest
+
+
+class SatisfactionFall(Rule, frozen=True, kw_only=True, tag="satisfaction_fall"):
+    """Fewer ratings are positive than in the four weeks before: Fisher's exact test, and a fall that matters."""
+
+    windows: tuple[int, ...] = (360, 1440, 4320, 10080)
+    min_ratings: int = 30
+    min_before: int = 100
+    min_fall: float = 0.05
+    alpha: float = 1e-5
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        state = Reading("cannot tell", why=f"fewer than {self.min_ratings} ratings, or {self.min_before} earlier ones")
+        for window in self.windows:
+            rated, satisfied = (round(history.sum(name, now - window, now)) for name in ("rated", "satisfied"))
+            before, satisfied_before = self._before(history, now, window, excluded)
+            if rated < self.min_ratings or before < self.min_before:
+                continue
+            state = Reading("fine", satisfied / rated)
+            fall = satisfied_before / before - satisfied / rated
+            if fall < self.min_fall:
+                continue
+            tail = hypergeometric_low_tail(satisfied, rated, satisfied + satisfied_before, rated + before)
+            if tail < self.alpha:
+                return Reading(
+                    "wrong",
+                    satisfied / rated,
+                    satisfied_before / before,
+                    f"{satisfied / rated:.0%} of {rated} ratings in {_span(window)} were positive, "
+                    f"before it was {satisfied_before / before:.0%}",
+                )
+        return state
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        longest = max(self.windows)
+        rated, satisfied, window = _recent(history, now, ("rated", "satisfied"), min(self.windows), longest)
+        before, satisfied_before = self._before(history, now, longest, excluded)
+        if rated < self.min_ratings or not before:
+            return Reading("cannot tell", why="too few ratings to judge")
+        bound = satisfied_before / before - self.min_fall / 2
+        text = f"{satisfied / rated:.0%} of {rated} ratings in {_span(window)} were positive"
+        return Reading("wrong" if satisfied / rated <= bound else "fine", satisfied / rated, bound, text)
+
+    def _before(self, history: History, now: int, window: int, excluded: Sequence[Span]) -> tuple[int, int]:
+        return _sum_before(history, ("rated", "satisfied"), now, 28 + window / MINUTES_OF_DAY, window, excluded)
+
+    @property
+    def lookback(self) -> int:
+        return max(self.windows)
+
+
+class RefusalRise(Rule, frozen=True, kw_only=True, tag="refusal_rise"):
+    """The model declines more often than in the week before: an exact binomial test, and a rise that matters."""
+
+    windows: tuple[int, ...] = (360, 1440)
+    slack: float = 1.5
+    floor: float = 0.005
+    min_rise: float = 0.02
+    alpha: float = 1e-8
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        before = self._rate_before(history, now, excluded)
+        if before is None:
+            return Reading("cannot tell", why="fewer than 500 earlier answers known to be refusals or not")
+        enough = False
+        for window in self.windows:
+            asked, refused = (round(history.sum(name, now - window, now)) for name in ("asked", "refused"))
+            enough = enough or asked >= 20
+            if refused < 5 or refused / asked < max(2 * before, before + self.min_rise):
+                continue
+            if binomial_tail(*_scale(refused, asked), max(self.floor, before * self.slack)) < self.alpha:
+                return Reading(
+                    "wrong",
+                    refused / asked,
+                    before,
+                    f"{refused / asked:.1%} of {asked} answers in {_span(window)} were refusals; before: {before:.1%}",
+                )
+        return FINE if enough else Reading("cannot tell", why="fewer than 20 answers in the longest window")
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        before = self._rate_before(history, now, excluded)
+        asked, refused, window = _recent(history, now, ("asked", "refused"), min(self.windows), max(self.windows))
+        if before is None or not asked:
+            return Reading("cannot tell", why="no answers to judge")
+        bound = max(1.5 * before, before + self.min_rise / 2)
+        text = f"{refused / asked:.1%} of {asked} answers in {_span(window)} were refusals"
+        return Reading("wrong" if refused / asked >= bound else "fine", refused / asked, bound, text)
+
+    def _rate_before(self, history: History, now: int, excluded: Sequence[Span]) -> float | None:
+        asked, refused = _sum_before(history, ("asked", "refused"), now, 8, max(self.windows), excluded)
+        return (refused + 1) / (asked + 2) if asked >= 500 else None
+
+    @property
+    def lookback(self) -> int:
+        return max(self.windows)
+
+
+AnyRule = BurnRate | FailureRise | LevelShift | TrafficGone | SatisfactionFall | RefusalRise
+
+DEFAULT_RULES: Final[tuple[AnyRule, ...]] = (
+    BurnRate(
+        name="error-burn",
+        severity="page",
+        inhibited_by=("failures-up",),
+        summary="Requests fail so fast that the error budget will not last.",
+    ),
+    BurnRate(
+        name="error-burn-slow",
+        pairs=((1440, 120, 3.0), (4320, 360, 1.5)),
+        every_minutes=5,
+        inhibited_by=("error-burn", "failures-up"),
+        summary="Requests fail steadily at more than the error budget allows.",
+    ),
+    FailureRise(
+        name="failures-up",
+        severity="page",
+        inhibited_by=("error-burn",),
+        summary="Many more requests fail than in the days before.",
+    ),
+    TrafficGone(name="traffic-gone", severity="page", needed=2, looks=2, summary="Requests have stopped arriving."),
+    LevelShift(
+        name="latency-doubled",
+        severity="page",
+        field="latency_ms",
+        ratio=2.0,
+        needed=3,
+        looks=5,
+        inhibited_by=("error-burn", "failures-up"),
+        summary="Answers take twice as long as at this time of day on any recent day.",
+    ),
+    LevelShift(
+        name="latency-up",
+        field="latency_ms",
+        ratio=1.3,
+        every_minutes=5,
+        needed=2,
+        looks=3,
+        inhibited_by=("latency-doubled", "first-token-doubled", "error-burn", "failures-up"),
+        summary="Answers take longer than at this time of day on any recent day.",
+    ),
+    LevelShift(
+        name="first-token-doubled",
+        severity="page",
+        field="ttft_ms",
+        ratio=2.0,
+        needed=3,
+        looks=5,
+        inhibited_by=("latency-doubled", "error-burn", "failures-up"),
+        summary="The first token takes twice as long as at this time of day on any recent day.",
+    ),
+    LevelShift(
+        name="first-token-up",
+        field="ttft_ms",
+        ratio=1.3,
+        every_minutes=5,
+        needed=2,
+        looks=3,
+        inhibited_by=("first-token-doubled", "latency-doubled", "latency-up", "error-burn", "failures-up"),
+        summary="The first token takes longer than at this time of day on any recent day.",
+    ),
+    SatisfactionFall(name="satisfaction-down", every_minutes=60, summary="Fewer ratings are positive than before."),
+    RefusalRise(name="refusals-up", every_minutes=30, summary="The model declines more often than before."),
+    LevelShift(
+        name="answer-length-shift",
+        field="output_tokens",
+        ratio=1.2,
+        both_ways=True,
+        windows=(360, 1440),
+        min_days=7,
+        z=6.0,
+        every_minutes=30,
+        needed=2,
+        looks=2,
+        summary="Answers have become longer or shorter than on any recent day.",
+    ),
+    LevelShift(
+        name="prompt-length-shift",
+        field="input_tokens",
+        ratio=1.2,
+        both_ways=True,
+        windows=(360, 1440),
+        min_days=7,
+        z=6.0,
+        every_minutes=30,
+        needed=2,
+        looks=2,
+        summary="Prompts have become longer or shorter than on any recent day.",
+    ),
+    LevelShift(
+        name="cost-shift",
+        field="usd",
+        ratio=1.3,
+        windows=(360, 1440),
+        min_days=7,
+        z=6.0,
+        every_minutes=30,
+        needed=2,
+        looks=2,
+        inhibited_by=("answer-length-shift", "prompt-length-shift"),
+        summary="A request costs more than on any recent day.",
+    ),
+)
+
+
+def without(excluded: Sequence[Span], start: int, end: int) -> Iterator[Span]:
+    """What remains of minutes `start` to `end`; `excluded` is in order and does not overlap.
+
+    >>> list(without([(2, 4), (8, 12)], 0, 10))
+    [(0, 2), (4, 8)]
+    """
+    for low, high in excluded:
+        if high <= start or low >= end:
+            continue
+        if start < low:
+            yield start, low
+        start = high
+    if start < end:
+        yield start, end
+
+
+def _sum_before(
+    history: History, columns: tuple[str, str], now: int, days: float, window: int, excluded: Sequence[Span]
+) -> tuple[int, int]:
+    """Both columns over the last `days` up to the window that ends now, without what is excluded."""
+    spans = tuple(without(excluded, now - round(days * MINUTES_OF_DAY), now - window))
+    first, second = (round(sum(history.sum(column, *span) for span in spans)) for column in columns)
+    return first, second
+
+
+def _recent(history: History, now: int, columns: tuple[str, str], shortest: int, longest: int) -> tuple[int, int, int]:
+    """Both columns over the shortest window that holds enough to judge by, else the longest; and its minutes."""
+    window = shortest
+    while window < longest and history.sum(columns[0], now - window, now) < ENOUGH:
+        window = min(longest, 2 * window)
+    first, second = (round(history.sum(column, now - window, now)) for column in columns)
+    return first, second, window
+
+
+def _failures(history: History, start: int, end: int) -> tuple[int, int]:
+    judged = round(history.sum("judged", start, end))
+    return judged, round(history.sum("failed", start, end)) if judged else 0
+
+
+def _scale(successes: int, trials: int) -> tuple[int, int]:
+    """The same share of fewer trials, where there are more than a tail needs."""
+    return (successes, trials) if trials <= SATURATED else (successes * SATURATED // trials, SATURATED)
+
+
+def _span(minutes: int) -> str:
+    """
+    >>> _span(90), _span(60), _span(4320)
+    ('90 minutes', '1 hour', '3 days')
+    """
+    for size, word in ((MINUTES_OF_DAY, "day"), (HOUR, "hour")):
+        if minutes % size == 0:
+            return f"{minutes // size} {word}{'s' if minutes > size else ''}"
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"

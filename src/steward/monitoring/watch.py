@@ -1,0 +1,172 @@
+"""From readings to alerts: inactive, firing, resolved. One state machine for the live watch and for replays."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from steward.monitoring.history import MINUTES_OF_DAY, History, empty_sums
+from steward.monitoring.rules import AnyRule, Reading, Span
+
+QUIET_MINUTES: Final = 30  # without a wrong look before an alert resolves; one that comes back sooner is the same alert
+HELD_MINUTES: Final = 7 * MINUTES_OF_DAY  # that an alert goes on firing while nobody can tell whether it is over
+MAX_NAMES: Final = 20  # models, and routes, that are watched apart; later ones are counted together as "other"
+EVERYTHING: Final = ""  # the scope of all requests
+
+Group = tuple[str, str]  # model and route; "" where not known
+Minute = dict[Group, list[float]]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert that began to fire or is over."""
+
+    rule: str
+    scope: str  # "" (all), "model NAME" or "route NAME"
+    severity: str
+    firing: bool
+    minute: int
+    reading: Reading
+
+
+class _Alert:
+    """One rule in one scope."""
+
+    def __init__(self, rule: AnyRule, scope: str) -> None:
+        self.rule, self.scope = rule, scope
+        self.looks: deque[bool] = deque(maxlen=rule.looks)
+        self.firing = False
+        self.last_wrong = -1
+        self.held = False  # it fires, and there is nothing to tell whether it is over
+        self.worst = Reading("fine")
+        self.spans: list[Span] = []  # minutes in which it fired
+        self.judged = 0
+        self.why_not = ""
+
+    def look(self, history: History, now: int) -> None:
+        if self.firing:
+            reading = self.rule.persists(history, now, [*self.spans[:-1], (self.spans[-1][0], now)])
+        else:
+            reading = self.rule.judge(history, now, self.spans)
+        if reading.state == "cannot tell":
+            self.why_not = reading.why
+            self.held = self.firing and now - self.last_wrong < HELD_MINUTES
+            return
+        self.held = False
+        self.judged += 1
+        wrong = reading.state == "wrong"
+        self.looks.append(wrong)
+        if wrong:
+            self.last_wrong = now
+            if not self.firing or _distance(reading) > _distance(self.worst):
+                self.worst = reading
+
+    def step(self, now: int, inhibited: bool) -> Change | None:
+        if not self.firing:
+            if sum(self.looks) < self.rule.needed or self.last_wrong != now or inhibited:
+                return None
+            self.firing = True
+            self.spans.append((max(now - self.rule.lookback, self.spans[-1][1] if self.spans else 0), now))
+        elif self.held or now - self.last_wrong < max(QUIET_MINUTES, 2 * self.rule.every_minutes):
+            self.spans[-1] = (self.spans[-1][0], now)
+            return None
+        else:
+            self.firing = False
+            self.spans[-1] = (self.spans[-1][0], max(self.last_wrong, self.spans[-1][0]))
+            self.looks.clear()
+        return Change(
+            rule=self.rule.name,
+            scope=self.scope,
+            severity=self.rule.severity,
+            firing=self.firing,
+            minute=now,
+            reading=self.worst,
+        )
+
+
+def _distance(reading: Reading) -> float:
+    return abs((reading.value or 0.0) - (reading.expected or 0.0))
+
+
+class Watch:
+    """All rules over all scopes. Feed it each minute once, in order."""
+
+    def __init__(self, rules: Sequence[AnyRule]) -> None:
+        self.rules = rules
+        self._histories: dict[str, History] = {}
+        self._alerts: dict[str, list[_Alert]] = {}  # by scope
+        self._names: tuple[dict[str, None], dict[str, None]] = ({}, {})  # models and routes, as first seen
+
+    def step(self, minute: int, groups: Mapping[Group, Sequence[float]]) -> list[Change]:
+        """`groups` are the sums of requests that ended in `minute`; the minutes must follow one another."""
+        sums: dict[str, list[float]] = {EVERYTHING: empty_sums()}
+        for group, values in groups.items():
+            _add(sums[EVERYTHING], values)
+            for kind, name in zip(("model", "route"), group, strict=True):
+                if name:
+                    _add(sums.setdefault(f"{kind} {self._known(kind, name)}", empty_sums()), values)
+        for scope in sums:
+            if scope not in self._alerts:
+                self._alerts[scope] = [_Alert(rule, scope) for rule in self.rules]
+        for scope in self._alerts:
+            self._histories.setdefault(scope, History(minute))
+        nothing = empty_sums()
+        for scope, history in self._histories.items():
+            history.append(sums.get(scope, nothing))
+        return self._judge(minute + 1)
+
+    def _judge(self, now: int) -> list[Change]:
+        firing = {alert.rule.name for alert in self._alerts[EVERYTHING] if alert.firing}
+        apart = self._scopes_apart()
+        changes = []
+        for scope, alerts in self._alerts.items():
+            if scope != EVERYTHING and scope not in apart:
+                continue
+            firing_here = firing | {alert.rule.name for alert in alerts if alert.firing}
+            for alert in alerts:
+                if now % alert.rule.every_minutes == 0:
+                    alert.look(self._histories[scope], now)
+                inhibited = bool(firing_here.intersection(alert.rule.inhibited_by)) or (
+                    scope != EVERYTHING and alert.rule.name in firing
+                )
+                change = alert.step(now, inhibited)
+                if change is not None:
+                    changes.append(change)
+                    (firing_here.add if change.firing else firing_here.discard)(change.rule)
+                    if scope == EVERYTHING:
+                        (firing.add if change.firing else firing.discard)(change.rule)
+        return changes
+
+    def _scopes_apart(self) -> set[str]:
+        """Models where there are several, and routes likewise: a single one is all requests once more."""
+        models, routes = self._names
+        return {f"model {name}" for name in models if len(models) > 1} | {
+            f"route {name}" for name in routes if len(routes) > 1
+        }
+
+    def _known(self, kind: str, name: str) -> str:
+        names = self._names[0 if kind == "model" else 1]
+        if name not in names:
+            if len(names) >= MAX_NAMES:
+                name = "other"
+            names[name] = None
+        return name
+
+    def jump(self) -> None:
+        """Forget the past: the clock has jumped, or nothing was watched for days. Alerts that fire go on."""
+        self._histories.clear()
+
+    def not_judged(self) -> list[tuple[str, str]]:
+        """Rules that could never say anything of all requests, with the reason."""
+        return [
+            (alert.rule.name, alert.why_not or "it was never looked at")
+            for alert in self._alerts.get(EVERYTHING, ())
+            if not alert.judged
+        ]
+
+
+def _add(sums: list[float], values: Iterable[float]) -> None:
+    for index, value in enumerate(values):
+        sums[index] += value

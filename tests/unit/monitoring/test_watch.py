@@ -1,0 +1,104 @@
+"""From readings to alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from steward.monitoring.history import History, empty_sums
+from steward.monitoring.rules import FINE, BurnRate, Reading, Rule, Span
+from steward.monitoring.watch import MAX_NAMES, QUIET_MINUTES, Change, Watch
+
+WRONG = Reading("wrong", 2.0, 1.0, "two instead of one")
+
+
+class Scripted(Rule, frozen=True, kw_only=True, tag="scripted"):
+    """Wrong while the last minute had a request that failed; cannot tell where it had none at all."""
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        if not history.sum("requests", now - 1, now):
+            return Reading("cannot tell", why="silence")
+        return WRONG if history.sum("failed", now - 1, now) else FINE
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        return self.judge(history, now, excluded)
+
+    @property
+    def lookback(self) -> int:
+        return 10
+
+
+def minute(failed: float = 0.0, requests: float = 1.0) -> list[float]:
+    sums = empty_sums()
+    sums[0], sums[1], sums[2] = requests, requests, failed
+    return sums
+
+
+def run(watch: Watch, *minutes: float | None, model: str = "m", start: int = 0) -> list[Change]:
+    """A number is how many failed; None is a minute without a request."""
+    changes = []
+    for index, failed in enumerate(minutes):
+        groups = {} if failed is None else {(model, ""): minute(failed)}
+        changes += watch.step(start + index, groups)
+    return changes
+
+
+def rule(**fields: object) -> BurnRate:
+    return Scripted(name="r", **fields)  # type: ignore[arg-type,return-value]
+
+
+def test_fires_when_enough_looks_were_wrong_and_resolves_after_quiet() -> None:
+    watch = Watch([rule(needed=2, looks=3)])
+    assert run(watch, 1, 0, 0, 1) == []
+    (fired,) = run(watch, 1, start=4)
+    assert (fired.rule, fired.firing, fired.minute, fired.reading) == ("r", True, 5, WRONG)
+    assert run(watch, *[0] * (QUIET_MINUTES - 1), start=5) == []
+    (over,) = run(watch, 0, start=4 + QUIET_MINUTES)
+    assert not over.firing and over.minute == 5 + QUIET_MINUTES
+
+
+def test_a_look_that_cannot_tell_neither_fires_nor_resolves() -> None:
+    watch = Watch([rule()])
+    assert run(watch, None, None) == []
+    assert watch.not_judged() == [("r", "silence")]
+    assert len(run(watch, 1, start=2)) == 1
+    assert run(watch, *[None] * 100, start=3) == []  # nobody knows whether it is over
+    assert watch.not_judged() == []
+    assert [change.firing for change in run(watch, *[0] * QUIET_MINUTES, start=103)] == [False]
+
+
+def test_only_minutes_that_the_rule_looks_at_count() -> None:
+    watch = Watch([rule(every_minutes=10)])
+    assert run(watch, 1, 1, 1) == []
+    assert [change.minute for change in run(watch, *[1] * 10, start=3)] == [10]
+
+
+def test_the_stronger_rule_silences_the_weaker() -> None:
+    strong = Scripted(name="strong")
+    weak = Scripted(name="weak", inhibited_by=("strong",))
+    watch = Watch([strong, weak])  # type: ignore[list-item]
+    assert [change.rule for change in run(watch, 1, 1, 1)] == ["strong"]
+
+
+def test_models_are_watched_apart_where_there_are_several() -> None:
+    watch = Watch([rule()])
+    watch.step(0, {("a", ""): minute(), ("b", ""): minute()})
+    (changes,) = [watch.step(1, {("a", ""): minute(), ("b", ""): minute(1)})]
+    assert [change.scope for change in changes] == [""]  # all requests fire, and their models say the same
+
+    alone = Watch([rule()])
+    assert [change.scope for change in run(alone, 0, 1)] == [""]
+
+
+def test_the_names_of_a_hostile_client_are_bounded() -> None:
+    watch = Watch([rule()])
+    for index in range(10 * MAX_NAMES):
+        watch.step(index, {(f"model-{index}", f"route-{index}"): minute()})
+    assert len(watch._histories) <= 2 * (MAX_NAMES + 1) + 1
+
+
+def test_after_a_jump_the_past_is_forgotten_and_what_fires_goes_on() -> None:
+    watch = Watch([rule()])
+    run(watch, 1)
+    watch.jump()
+    changes = run(watch, *[0] * 40, start=100_000)
+    assert [change.firing for change in changes] == [False]
