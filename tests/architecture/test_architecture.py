@@ -14,6 +14,7 @@ import pytest
 from steward.core.endpoint import Endpoint, index_endpoints
 from steward.core.errors import Contradiction
 from steward.gateway.endpoints import build_endpoints
+from steward.gateway.passthrough import PASSTHROUGH
 from steward.gateway.rejections import RejectionCounter
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,6 +24,7 @@ EDGES = {"adapters", "workflows", "processes", "console", "cli"}
 EDGE_FILES = {
     "gateway/app.py",
     "gateway/endpoints.py",
+    "gateway/passthrough_stream.py",
     "gateway/http.py",
     "gateway/stream.py",
     "gateway/middleware",
@@ -97,7 +99,9 @@ def test_an_endpoint_cannot_be_made_without_its_declarations(field: str) -> None
 def test_every_request_that_reaches_a_model_is_guarded_and_recorded() -> None:
     for endpoint in GATEWAY:
         if endpoint.permission == "infer":
-            assert (endpoint.tenancy, endpoint.guards, endpoint.audit) == ("principal", "request-and-answer", "ledger")
+            assert (endpoint.tenancy, endpoint.audit) == ("principal", "ledger")
+            unread = endpoint.path in PASSTHROUGH and PASSTHROUGH[endpoint.path].unread
+            assert endpoint.guards == ("in-part" if unread else "request-and-answer")
         if endpoint.tenancy == "none":
             assert endpoint.permission == "public" and endpoint.path in ("/healthz", "/readyz")
 

@@ -171,6 +171,8 @@ def format_exchange(row: ExchangeRow, width: int = 1000) -> str:
     name = (row.model or "–")[:24]
     whole = f"{row.duration_s * 1000:>9,.1f} ms"
     tokens = f"{row.input_tokens:>6,} in {row.output_tokens:>6,} out"
+    if row.units:
+        tokens = ", ".join(f"{value:,.6g} {name.replace('_', ' ')}" for name, value in row.units.items())
     parts = [clock, f"{row.status} {row.outcome:<14}", whole, f"{name:<12}", tokens, row.request_id]
     while len("  ".join(parts)) > width and len(parts) > 2:
         parts.pop()

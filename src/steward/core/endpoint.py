@@ -20,7 +20,8 @@ H = TypeVar("H")
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Tenancy = Literal["none", "principal"]  # principal: sees and changes only what belongs to its tenant and project
-Guards = Literal["none", "request-and-answer"]
+# in-part: guards read the texts; what else there is they cannot read, and it passes only where the route says so
+Guards = Literal["none", "request-and-answer", "in-part"]
 AuditClass = Literal["none", "ledger", "administrative"]
 
 

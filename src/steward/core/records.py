@@ -114,6 +114,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
     attempts: tuple[Attempt, ...] = ()
     guards: tuple[str, ...] = ()
     upstream_id: str | None = None
+    units: dict[str, float] = {}  # beside tokens: audio_seconds, characters, images, searches
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
@@ -234,6 +235,7 @@ class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     ttft_s: float | None
     duration_s: float
+    units: dict[str, float] = {}  # beside tokens: audio_seconds, characters, images, searches
 
 
 class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):

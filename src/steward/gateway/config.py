@@ -13,9 +13,9 @@ from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
-from steward.gateway.pricing.prices import Prices, Tier
+from steward.gateway.pricing.prices import ImagePrice, Prices, Tier
 from steward.gateway.route_queue import QueuePlan
-from steward.gateway.routing import ErrorFallbacks, Route, Shadow, Target
+from steward.gateway.routing import ErrorFallbacks, Route, Shadow, Target, Unreadable
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -114,6 +114,14 @@ class PriceTierConfig(Section):
     cache_write: float | None = Field(None, ge=0, description="written to the provider's cache; as below the tier")
 
 
+class ImagePriceConfig(Section):
+    """US dollars for one generated picture of this size and quality."""
+
+    size: str = Field("", max_length=32, description="such as 1024x1024; any size where it is left out")
+    quality: str = Field("", max_length=32, description="such as hd; any quality where it is left out")
+    usd: float = Field(ge=0, description="US dollars for one picture")
+
+
 class PriceConfig(Section):
     """US dollars per million tokens; a kind of token without a price of its own costs what its whole costs."""
 
@@ -124,9 +132,16 @@ class PriceConfig(Section):
     reasoning: float | None = Field(None, ge=0, description="output that was thought and not said")
     audio_input: float | None = Field(None, ge=0, description="input tokens of sounds")
     audio_output: float | None = Field(None, ge=0, description="output tokens of sounds")
+    image_input: float | None = Field(None, ge=0, description="input tokens of pictures for /v1/images/edits")
     per_request_usd: float = Field(PRICES.per_request_usd, ge=0, description="US dollars for each request")
     per_image_usd: float | None = Field(None, ge=0, description="US dollars for each picture that is generated")
-    batch_factor: float = Field(PRICES.batch_factor, ge=0, le=1, description="what a batch costs, relative to this")
+    image_prices: list[ImagePriceConfig] = Field(default=[], description="of pictures by size and quality")
+    per_audio_second_usd: float | None = Field(None, ge=0, description="US dollars for each second of sound heard")
+    per_million_characters_usd: float | None = Field(None, ge=0, description="US dollars for a million spoken letters")
+    per_search_usd: float | None = Field(None, ge=0, description="US dollars for each search of /v1/rerank")
+    batch_factor: float = Field(
+        PRICES.batch_factor, ge=0, le=1, description="what requests of a batch cost, relative to these prices"
+    )
     tiers: list[PriceTierConfig] = Field(default=[], description="prices of long requests, by rising above_tokens")
 
     @model_validator(mode="after")
@@ -137,8 +152,12 @@ class PriceConfig(Section):
         return self
 
     def prices(self) -> Prices:
-        values = self.model_dump(exclude={"tiers"})
-        return Prices(**values, tiers=tuple(Tier(**tier.model_dump()) for tier in self.tiers))
+        values = self.model_dump(exclude={"tiers", "image_prices"})
+        return Prices(
+            **values,
+            tiers=tuple(Tier(**tier.model_dump()) for tier in self.tiers),
+            image_prices=tuple(ImagePrice(**item.model_dump()) for item in self.image_prices),
+        )
 
 
 TAKES: Final = {  # what only some back ends take
@@ -176,6 +195,10 @@ class ModelConfig(Section):
     direct: bool | None = Field(
         None,
         description="whether clients may ask for it by name; by default unless a route with a prompt uses it",
+    )
+    unreadable: Unreadable = Field(
+        ROUTE.unreadable,
+        description="sounds and pictures that a guard cannot read: refuse them, or let them pass",
     )
     context: int = Field(2048, ge=64, description="embedded: tokens per slot")
     slots: int = Field(8, ge=1, le=256, description="embedded: requests at the same time")
@@ -298,6 +321,10 @@ class RouteConfig(Section):
     shadow: ShadowConfig | None = Field(None, description="a model that sees copies")
     concurrency: int | None = Field(None, ge=1, description="instead of gateway.concurrency")
     queue: int | None = Field(None, ge=0, description="instead of gateway.queue")
+    unreadable: Unreadable = Field(
+        ROUTE.unreadable,
+        description="sounds and pictures that a guard cannot read: refuse them, or let them pass",
+    )
     prompt: RoutePromptConfig | None = Field(None, description="what the gateway puts before the client's messages")
 
     @model_validator(mode="after")
@@ -320,6 +347,7 @@ class RouteConfig(Section):
             concurrency=self.concurrency,
             queue=self.queue,
             error_fallbacks=self.fallback_on.fallbacks(),
+            unreadable=self.unreadable,
         )
 
 

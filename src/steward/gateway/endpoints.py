@@ -7,14 +7,15 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from steward.core.endpoint import Endpoint
+from steward.core.endpoint import Endpoint, Guards
 from steward.core.errors import Refused
 from steward.core.identity import Caller
 from steward.gateway.answer import Answer
-from steward.gateway.exchange import Exchange
+from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import MAX_BODY_BYTES
 from steward.gateway.http import HttpRequest, stopping_error
 from steward.gateway.limits import limit_headers
+from steward.gateway.passthrough import JSON_TYPE, PASSTHROUGH
 from steward.gateway.rejections import RejectionCounter
 
 EndpointHandler = Callable[[HttpRequest], Awaitable[None]]
@@ -29,6 +30,10 @@ class GatewayService(Protocol):
 
     async def infer(self, exchange: Exchange) -> Answer:
         """The answer of a model. :raises Refused: the request cannot be answered"""
+        ...
+
+    async def pass_through(self, exchange: Exchange) -> Answer:
+        """The answer of a model's server to an endpoint of `passthrough.py`. :raises Refused: as `infer`"""
         ...
 
     def list_models(self, caller: Caller) -> bytes:
@@ -52,6 +57,10 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
     def infer(request: HttpRequest) -> Awaitable[None]:  # no coroutine of its own: each request goes through here
         return serve_exchange(request, service, rejections)
 
+    def pass_through(request: HttpRequest) -> Awaitable[None]:
+        kind = PASSTHROUGH[request.path].content_type
+        return serve_exchange(request, service, rejections, service.pass_through, kind)
+
     async def accept_feedback(request: HttpRequest) -> None:
         body = await request.read_body(service.max_body_bytes)
         await request.respond(Answer(202, service.accept_feedback(request.caller, body)))
@@ -73,6 +82,10 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
         declare_inference("/v1/embeddings", infer),
         declare_inference("/v1/responses", infer),
         declare_inference("/v1/messages", infer),
+        *(
+            declare_inference(row.path, pass_through, "in-part" if row.unread else "request-and-answer")
+            for row in PASSTHROUGH.values()
+        ),
         Endpoint(
             method="POST",
             path="/v1/feedback",
@@ -90,14 +103,14 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
     )
 
 
-def declare_inference(path: str, handler: EndpointHandler) -> GatewayEndpoint:
+def declare_inference(path: str, handler: EndpointHandler, guards: Guards = "request-and-answer") -> GatewayEndpoint:
     """An endpoint whose requests go through all middleware."""
     return Endpoint(
         method="POST",
         path=path,
         permission="infer",
         tenancy="principal",
-        guards="request-and-answer",
+        guards=guards,
         audit="ledger",
         max_body_bytes=None,
         handler=handler,
@@ -136,10 +149,16 @@ async def report_alive(request: HttpRequest) -> None:
     await request.respond(Answer(200, b'{"status":"ok"}'))
 
 
-async def serve_exchange(request: HttpRequest, service: GatewayService, rejections: RejectionCounter) -> None:
+async def serve_exchange(
+    request: HttpRequest,
+    service: GatewayService,
+    rejections: RejectionCounter,
+    handler: Handler | None = None,
+    content_type: str = JSON_TYPE,
+) -> None:
     """Answer a request of a model; end the exchange as soon as its client is gone."""
     at, started = time.time(), time.perf_counter()
-    body = await request.read_body(service.max_body_bytes)
+    body = await request.read_body(service.max_body_bytes, content_type)
     exchange = Exchange(request.request_id, request.path, request.headers, body, at, started, request.caller)
     task = asyncio.current_task()
     assert task is not None
@@ -152,7 +171,7 @@ async def serve_exchange(request: HttpRequest, service: GatewayService, rejectio
     begun = False
     try:
         try:
-            answer = await service.infer(exchange)
+            answer = await (service.infer if handler is None else handler)(exchange)
         except Refused as error:
             if exchange.settled is None:
                 rejections.count_rejection(error, exchange.route)

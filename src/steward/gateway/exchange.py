@@ -21,6 +21,7 @@ from typing import Final
 from steward.core.identity import NOBODY, Caller
 from steward.core.records import Attempt, Decision, Settled
 from steward.gateway.answer import Answer
+from steward.gateway.passthrough import PassthroughRequest
 from steward.gateway.prompts import Prompt
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS, Request, TokenUsage
 
@@ -38,6 +39,7 @@ class Exchange:
         "asked_usage",
         "at",
         "attempts",
+        "batch",
         "body",
         "caller",
         "client_closed",
@@ -54,6 +56,7 @@ class Exchange:
         "guards",
         "headers",
         "model",
+        "passthrough",
         "prompt",
         "prompt_version",
         "request",
@@ -91,6 +94,7 @@ class Exchange:
         self.at = at  # seconds since the epoch
         self.started = started  # monotonic seconds
         self.caller = caller
+        self.batch = False  # it belongs to a batch, which has a price of its own
         self.client_closed = False
         self.cut_off = False  # by us: it ran past its budget, or the gateway stops
         self._endings: list[Callable[[], None]] = []
@@ -101,6 +105,7 @@ class Exchange:
         self.fields: frozenset[str] = frozenset()  # names of the body's top-level fields
         self.subject: str | None = None
         self.conversation: str | None = None
+        self.passthrough: PassthroughRequest | None = None  # of the endpoints whose bodies pass as they are
         # choose_prompt
         self.prompt: Prompt | None = None
         self.prompt_version: str | None = None

@@ -7,8 +7,9 @@ bytes pass through.
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -16,7 +17,7 @@ from steward.core.errors import Refused, describe_origin
 from steward.core.extend import Guard, Verdict
 from steward.gateway import dialects
 from steward.gateway.exchange import Exchange
-from steward.gateway.text_fields import Json, JsonFragments, replace_request_texts
+from steward.gateway.text_fields import Json, JsonFragments, replace_request_texts, replace_strings
 from steward.gateway.wire import invalid, upstream_failed
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,37 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
         exchange.guards.append(f"unread={'+'.join(sorted(unread))}")
     if changed:
         exchange.body = msgspec.json.encode(body)
+
+
+def guard_values(guards: Sequence[Guard], exchange: Exchange, texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts by name after all guards. :raises Refused: a guard blocked or failed"""
+    values = list(texts.values())
+    for guard in guards:
+        verdict = _verdict(guard, exchange, values)
+        if verdict.action == "rewrite":
+            values = list(verdict.texts)
+    return dict(zip(texts, values, strict=True))
+
+
+def guard_plain_answer(guards: Sequence[Guard], exchange: Exchange, body: bytes) -> bytes:
+    """A whole answer of no dialect, of which every string is a text. :raises Refused: as `guard_answer`"""
+    chain = GuardChain(guards, exchange)
+    numbers = itertools.count()
+    try:
+        answer = replace_strings(
+            msgspec.json.decode(body), lambda text: chain.text(0, f"text.{next(numbers)}", text, last=True)
+        )
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise upstream_failed("the upstream's answer is not valid JSON", "upstream_malformed") from error
+    close(guards, exchange)
+    return msgspec.json.encode(answer)
+
+
+def guard_text(guards: Sequence[Guard], exchange: Exchange, text: str) -> str:
+    """A whole answer that is one text. :raises Refused: a guard blocked or failed"""
+    passed = GuardChain(guards, exchange).text(0, "text", text, last=True)
+    close(guards, exchange)
+    return passed
 
 
 def _report_failure(guard: Guard, exchange: Exchange, error: Exception) -> Refused:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from steward.core.errors import Refused
+from steward.core.errors import Refused, Unavailable
 from steward.core.identity import NOBODY, Caller
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
@@ -45,7 +45,7 @@ class HttpRequest:
         self.caller: Caller = NOBODY
         self.max_body_bytes: int | None = None  # the endpoint's own bound
 
-    async def read_body(self, configured: int) -> bytes:
+    async def read_body(self, configured: int, content_type: str = "application/json") -> bytes:
         """The whole body, of at most `configured` bytes and of no more than its endpoint takes.
 
         :raises Refused: 413 by declared or actual length, 415, 400 where the client disconnected
@@ -56,7 +56,7 @@ class HttpRequest:
         declared = self.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise _body_too_large(int(declared), limit, setting)
-        _check_type(self.headers)
+        _check_type(self.headers, content_type)
         parts: list[bytes] = []
         size, more = 0, True
         while more:
@@ -102,6 +102,8 @@ class HttpRequest:
                     await stream.forward(write)
         except Refused as error:
             await self._send_error(error)
+        except Unavailable:  # sound that broke off: an end without an end is all that its client can notice
+            return
         except asyncio.CancelledError:
             if exchange.client_closed:
                 raise
@@ -148,15 +150,15 @@ def _body_too_large(size: int, limit: int, setting: str) -> Refused:
     )
 
 
-def _check_type(headers: Mapping[str, str]) -> None:
-    """:raises Refused: 415 where the body is not JSON in UTF-8, uncompressed"""
-    if headers.get("content-type") == "application/json" and "content-encoding" not in headers:
+def _check_type(headers: Mapping[str, str], expected_type: str) -> None:
+    """:raises Refused: 415 where the body is not of the expected type in UTF-8, uncompressed"""
+    if headers.get("content-type") == expected_type and "content-encoding" not in headers:
         return
     kind, _, parameters = headers.get("content-type", "application/json").lower().partition(";")
     charset = parameters.partition("charset=")[2].strip('" ') or "utf-8"
     encoding = headers.get("content-encoding", "identity").lower()
     for name, value, expected in (
-        ("content type", kind.strip(), "application/json"),
+        ("content type", kind.strip(), expected_type),
         ("charset", charset, "utf-8"),
         ("content encoding", encoding, "identity"),
     ):

@@ -47,4 +47,5 @@ class ModelEntry(msgspec.Struct):
     prices: Prices | None = None
     endpoints: frozenset[str] = OPENAI_ENDPOINTS  # those that its engine answers itself
     embedded: bool = False  # llama.cpp: what it parses is bounded, and a 500 that it answers is the request's
+    passes_through: bool = False  # its server may answer the endpoints of `passthrough.py` too
     version: str | None = None  # of an embedded model: "sha256:…" of its file, once it has been read

@@ -27,6 +27,7 @@ LONGEST_WAIT_S: Final = 10.0  # an upstream that asks for a longer pause gets it
 
 Choice = Literal["weighted", "least_loaded", "lowest_latency"]
 Sticky = Literal["none", "subject", "conversation"]
+Unreadable = Literal["refuse", "pass"]
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -71,6 +72,7 @@ class Route(msgspec.Struct, frozen=True):
     shadow: Shadow | None = None
     concurrency: int | None = None
     queue: int | None = None
+    unreadable: Unreadable = "refuse"  # sounds and pictures, where a guard is on that cannot read them
     error_fallbacks: ErrorFallbacks = ErrorFallbacks()
 
     def reachable(self) -> tuple[str, ...]:
@@ -233,9 +235,12 @@ def _parse_number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def build_routes(routes: Iterable[Route], models: Sequence[str]) -> dict[str, Route]:
-    """All routes by name; every model is also a route of its own name."""
-    result = {name: Route(name, (Target(name),)) for name in models}
+def build_routes(
+    routes: Iterable[Route], models: Sequence[str], unreadable: Mapping[str, Unreadable] | None = None
+) -> dict[str, Route]:
+    """All routes by name; every model is also a route of its own name, with its setting for what is `unreadable`."""
+    policy = unreadable or {}
+    result = {name: Route(name, (Target(name),), unreadable=policy.get(name, "refuse")) for name in models}
     result.update({route.name: route for route in routes})
     return result
 

@@ -9,22 +9,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from steward.gateway.exchange import Exchange
-from steward.gateway.pricing.prices import Counts
+from steward.gateway.pricing.prices import Counts, MeasuredUsage
 from steward.gateway.wire import MAX_OUTPUT_TOKENS, TokenUsage
 
 MAX_INPUT_TOKENS: Final = 10_000_000  # of one request: ten times the longest context on offer
 MAX_CHOICE_TOKENS: Final = 1_000_000  # of one answer, its thoughts included
 SILENT_EVENTS: Final = 3  # of an answer without a word: its role, an empty text, its end
-
-
-class MeasuredUsage(msgspec.Struct, frozen=True):
-    """Tokens of each kind, and whether any of them is an estimate."""
-
-    counts: Counts
-    estimated: bool
 
 
 def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:

@@ -58,7 +58,7 @@ class HttpEngine:
         lines = [f"host: {place.netloc.rpartition('@')[2]}", "content-type: application/json"]
         if anthropic:
             lines.append("anthropic-version: 2023-06-01")
-        self._version = "anthropic-version" if anthropic else ""
+        self._replaceable = ("content-type", "anthropic-version") if anthropic else ("content-type",)  # per request
         if key is not None and anthropic:
             lines.append(f"x-api-key: {key.reveal()}")
         elif key is not None:
@@ -135,7 +135,7 @@ class HttpEngine:
         for name, value in headers.items():
             if "\r" in value or "\n" in value:
                 raise ValueError(f"a line end in the header {name}")
-            if name == self._version:
+            if name in self._replaceable:
                 lines = [line for line in lines if not line.startswith(f"{name}:")]
             lines.append(f"{name}: {value}")
         lines.append(f"content-length: {length}\r\n\r\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
@@ -79,7 +80,7 @@ class SqlExchanges:
         if tenant is not None:
             query = query.where(_columns.tenant == tenant)
         with self._database.read() as connection:
-            return [ExchangeRow(**row._mapping) for row in connection.execute(query)]
+            return [_make_exchange(dict(row._mapping)) for row in connection.execute(query)]
 
     def series(self, since: float, bucket_s: float, until: float, *, tenant: str | None) -> list[SeriesPoint]:
         query = sa.select(
@@ -97,6 +98,11 @@ class SqlExchanges:
         if self._database.is_sqlite:
             return sa.func.date(_columns.at, "unixepoch")
         return sa.func.to_char(sa.func.timezone("UTC", sa.func.to_timestamp(_columns.at)), "YYYY-MM-DD")
+
+
+def _make_exchange(row: dict[str, Any]) -> ExchangeRow:
+    units = msgspec.json.decode(row["units"]) if row["units"] else {}
+    return ExchangeRow(**{**row, "units": units})
 
 
 def _select_span(since: float, until: float, tenant: str | None) -> sa.ColumnElement[bool]:

@@ -146,6 +146,7 @@ def _make_row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "attempts": _encode(settled.attempts),
         "guards": ", ".join(settled.guards),
         "upstream_id": settled.upstream_id and settled.upstream_id.replace("\0", "")[:200],  # PostgreSQL takes no NUL
+        "units": msgspec.json.encode(settled.units).decode() if settled.units else None,
     }
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from steward.core.identity import DEFAULT_TENANT
 
-REVISION: Final = "0005"  # the newest in `migrations/versions`
+REVISION: Final = "0006"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -55,6 +55,7 @@ exchanges = sa.Table(
     sa.Column("attempts", sa.LargeBinary, nullable=False),  # msgpack
     sa.Column("guards", sa.Text, nullable=False),
     sa.Column("upstream_id", sa.String(200)),
+    sa.Column("units", sa.Text),  # JSON object of what was counted beside tokens; NULL where nothing was
     _tenant(),
 )
 

@@ -11,6 +11,7 @@ from steward.gateway.middleware.admit import admit
 from steward.gateway.middleware.call import call
 from steward.gateway.middleware.guard import guard
 from steward.gateway.middleware.identify import identify
+from steward.gateway.middleware.passthrough import call_passthrough, guard_passthrough, identify_passthrough
 from steward.gateway.middleware.prompt import apply_prompt, choose_prompt
 from steward.gateway.middleware.queue import queue
 from steward.gateway.middleware.route import Shadows, route
@@ -21,9 +22,12 @@ __all__ = [
     "admit",
     "apply_prompt",
     "call",
+    "call_passthrough",
     "choose_prompt",
     "guard",
+    "guard_passthrough",
     "identify",
+    "identify_passthrough",
     "queue",
     "route",
     "settle",

@@ -30,7 +30,7 @@ from steward.gateway.limits import (
 )
 from steward.gateway.models import ModelEntry
 from steward.gateway.output_limits import OWN_MAXIMUM, declared_maximum, fit_maximum, refuse_other_maxima
-from steward.gateway.pricing.prices import Prices
+from steward.gateway.pricing.prices import Counts, Prices, price_at_most
 from steward.gateway.routing import Route, find_route
 from steward.gateway.running_estimate import RunningEstimate
 from steward.gateway.wire import rewrite
@@ -140,6 +140,8 @@ def _size(
 
     :raises Refused: a money budget and a model without a price, a field that hides how long the answer may be
     """
+    if exchange.passthrough is not None:
+        return _size_passthrough(exchange, exchange.passthrough.counts, route, scopes, prices)
     declared = exchange.declared_maximum = declared_maximum(exchange.request, exchange.endpoint)
     counted = counts_tokens(scopes)
     if counted:
@@ -161,6 +163,19 @@ def _size(
         return 0.0, 0.0
     exchange.reserved_usd = cost_usd(exchange.reserved_input, exchange.reserved_output, price)
     return price
+
+
+def _size_passthrough(
+    exchange: Exchange, most: Counts, route: Route, scopes: tuple[Scope, ...], prices: _Prices
+) -> tuple[float, float]:
+    """Units are estimated at their most and reserved once; such an answer has no length that could be limited."""
+    exchange.reserved_input, exchange.reserved_output = most.input, most.output
+    listed = prices.list_prices(route)
+    if any(scope.limits.has_budget() for scope in scopes):
+        max_price(listed)  # refuses a model without a price
+    known = [each for _, each in listed if each is not None]
+    exchange.reserved_usd = max((price_at_most(most, each) for each in known), default=None)
+    return 0.0, 0.0
 
 
 def _enforce(exchange: Exchange, scopes: tuple[Scope, ...], prices: tuple[float, float], configured: int) -> int:
@@ -214,7 +229,13 @@ def _later(settling: set[asyncio.Task[None]], release: Coroutine[Any, Any, None]
 def _learn(exchange: Exchange, lengths: AnswerLengths) -> None:
     """Only from an answer that ended by itself: one that met a maximum says nothing of how long answers become."""
     record = exchange.settled
-    if record is None or record.outcome != "ok" or exchange.shortened or record.estimated:
+    if (
+        exchange.passthrough is not None
+        or record is None
+        or record.outcome != "ok"
+        or exchange.shortened
+        or record.estimated
+    ):
         return
     if exchange.request.choices() == 1 and 0 < record.output_tokens < exchange.reserved_output_limit():
         lengths.learn(exchange.caller.principal.id, exchange.route, record.output_tokens)

@@ -85,7 +85,7 @@ async def _ask(exchange: Exchange, entry: ModelEntry, outgoing: Outgoing) -> Ans
             return refused
     except Unavailable as error:
         problem = str(error)
-        raise _upstream_error(entry, error) from error
+        raise upstream_refusal(entry.name, error) from error
     finally:
         duration_s = time.perf_counter() - started
         exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
@@ -96,16 +96,6 @@ async def _ask(exchange: Exchange, entry: ModelEntry, outgoing: Outgoing) -> Ans
     answer.headers += select_headers(upstream.headers, status)
     _name_dropped(answer, outgoing)
     return answer
-
-
-def _upstream_error(entry: ModelEntry, error: Unavailable) -> Refused:
-    timed_out = isinstance(error, TimedOut)
-    return Refused(
-        f"The upstream of model '{entry.name}' failed: {error}",
-        status=504 if timed_out else 502,
-        type="api_error",
-        code="upstream_timeout" if timed_out else "upstream_unavailable",
-    )
 
 
 async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) -> Answer:
@@ -139,6 +129,17 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
     answer.headers += select_headers(upstream.headers, 200)
     _name_dropped(answer, outgoing)
     return answer
+
+
+def upstream_refusal(model: str, error: Unavailable) -> Refused:
+    """502, or 504 where it was too slow: a model's server did not answer as it should."""
+    timed_out = isinstance(error, TimedOut)
+    return Refused(
+        f"The upstream of model '{model}' failed: {error}",
+        status=504 if timed_out else 502,
+        type="api_error",
+        code="upstream_timeout" if timed_out else "upstream_unavailable",
+    )
 
 
 def _name_dropped(answer: Answer, outgoing: Outgoing) -> None:

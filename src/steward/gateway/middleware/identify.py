@@ -29,11 +29,7 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
             else:  # a while for the processor: others shall not wait for it
                 read = asyncio.to_thread(_read, exchange.endpoint, exchange.body)
                 exchange.request, exchange.fields = await read
-            headers, request = exchange.headers, exchange.request
-            subject = headers.get("x-steward-subject") or request.safety_identifier or request.user
-            key = subject_key(exchange.tenant)
-            exchange.subject = pseudonym(key, exchange.project, subject)
-            exchange.conversation = pseudonym(key, exchange.project, headers.get("x-steward-conversation"))
+            name_people(exchange, subject_key(exchange.tenant))
             return await inner(exchange)
 
         return handle
@@ -43,6 +39,14 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
 
 def _read(endpoint: str, body: bytes) -> tuple[Request, frozenset[str]]:
     return decode_request(endpoint, body), read_field_names(body)
+
+
+def name_people(exchange: Exchange, key: bytes) -> None:
+    """Note the pseudonyms of the subject and of the conversation, under the tenant's key."""
+    headers, request = exchange.headers, exchange.request
+    subject = headers.get("x-steward-subject") or request.safety_identifier or request.user
+    exchange.subject = pseudonym(key, exchange.project, subject)
+    exchange.conversation = pseudonym(key, exchange.project, headers.get("x-steward-conversation"))
 
 
 def pseudonym(key: bytes, project: str, value: str | None) -> str | None:

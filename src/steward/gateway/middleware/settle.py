@@ -12,7 +12,8 @@ from steward.core.records import Admitted, Outcome, Settled
 from steward.gateway.answer import Answer, AnswerStream
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.models import ModelEntry
-from steward.gateway.pricing.prices import Counts, price_request
+from steward.gateway.passthrough import list_units, measure_passthrough
+from steward.gateway.pricing.prices import OWN_PRICE, Counts, price_request
 from steward.gateway.usage import measure_usage
 
 
@@ -103,8 +104,11 @@ def build_admitted(exchange: Exchange) -> Admitted:
 def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Mapping[str, ModelEntry]) -> Settled:
     """What the exchange used: the upstream's usage, else an estimate (one token an event of a stream)."""
     called = bool(exchange.attempts)
-    measured = measure_usage(exchange, outcome == "ok")
     entry = models.get(exchange.model or "")
+    if exchange.passthrough is None:
+        measured = measure_usage(exchange, outcome == "ok")
+    else:
+        measured = measure_passthrough(exchange.passthrough, None if entry is None else entry.prices)
     version = entry.version if entry is not None and entry.version is not None else exchange.answered_by
     return Settled(
         request_id=exchange.request_id,
@@ -116,7 +120,8 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         input_tokens=measured.counts.input,
         output_tokens=measured.counts.output,
         estimated=called and measured.estimated,
-        usd=model_cost(entry, measured.counts),
+        usd=model_cost(entry, measured.counts, exchange.batch),
+        units={} if exchange.passthrough is None else list_units(measured.counts),
         ttft_s=exchange.ttft_s,
         duration_s=time.perf_counter() - exchange.started,
         attempts=tuple(exchange.attempts),
@@ -132,6 +137,12 @@ def _clean_name(name: str | None) -> str | None:
     return "".join(letter for letter in name[:200] if letter.isprintable())
 
 
-def model_cost(entry: ModelEntry | None, counts: Counts) -> float | None:
-    """US dollars; None where the model has no price."""
-    return None if entry is None or entry.prices is None else price_request(counts, entry.prices)
+def model_cost(entry: ModelEntry | None, counts: Counts, batch: bool = False) -> float | None:
+    """US dollars; None where the model has no price.
+
+    A batch is sent request by request, which a provider bills in full: its list price stays as it is, and only the
+    operator's own price knows a discount.
+    """
+    if entry is None or entry.prices is None:
+        return None
+    return price_request(counts, entry.prices, batch and entry.prices.source == OWN_PRICE)

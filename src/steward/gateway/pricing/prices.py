@@ -7,7 +7,11 @@ has no price of its own costs what its whole costs. It does not know where price
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+OWN_PRICE: Final = "steward.yaml"  # the source of prices that the operator set
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +24,14 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True):
     cache_write: float | None = None
 
 
+class ImagePrice(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one picture that is generated, of this size and quality; an empty one stands for any."""
+
+    size: str = ""  # "1024x1024"
+    quality: str = ""  # "hd"
+    usd: float
+
+
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """Of one model; None where the kind has no price of its own."""
 
@@ -30,11 +42,16 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: float | None = None
     audio_input: float | None = None
     audio_output: float | None = None
+    image_input: float | None = None
     per_request_usd: float = 0.0
-    per_image_usd: float | None = None  # of each picture that was generated
+    per_image_usd: float | None = None  # of each picture that was generated and has no price of its own
+    image_prices: tuple[ImagePrice, ...] = ()
+    per_audio_second_usd: float | None = None  # of a sound that is transcribed or translated
+    per_million_characters_usd: float | None = None  # of a text that is spoken
+    per_search_usd: float | None = None  # of a reranking
     batch_factor: float = 0.5  # what a request of a batch costs, relative to one that is answered at once
     tiers: tuple[Tier, ...] = ()  # by rising `above_tokens`
-    source: str = "steward.yaml"  # where the prices were read
+    source: str = OWN_PRICE  # where the prices were read
     as_of: str = ""  # the day on which they were read there, YYYY-MM-DD
 
 
@@ -48,7 +65,20 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: int = 0
     audio_input: int = 0
     audio_output: int = 0
+    image_input: int = 0
     images: int = 0
+    image_size: str = ""
+    image_quality: str = ""
+    audio_seconds: float = 0.0
+    characters: int = 0
+    searches: int = 0
+
+
+class MeasuredUsage(msgspec.Struct, frozen=True):
+    """What was used of each kind, and whether any of it is an estimate."""
+
+    counts: Counts
+    estimated: bool
 
 
 def price_request(counts: Counts, prices: Prices, batch: bool = False) -> float:
@@ -59,19 +89,70 @@ def price_request(counts: Counts, prices: Prices, batch: bool = False) -> float:
     1.45
     """
     tier = select_tier(prices, counts.input)
-    plain_input = max(0, counts.input - counts.cached_input - counts.cache_write - counts.audio_input)
+    media = counts.audio_input + counts.image_input
+    plain_input = max(0, counts.input - counts.cached_input - counts.cache_write - media)
     plain_output = max(0, counts.output - counts.reasoning - counts.audio_output)
     microdollars = (
         plain_input * tier.input
         + counts.cached_input * _own(tier.cached_input, tier.input)
         + counts.cache_write * _own(tier.cache_write, tier.input)
         + counts.audio_input * _own(prices.audio_input, tier.input)
+        + counts.image_input * _own(prices.image_input, tier.input)
         + plain_output * tier.output
         + counts.reasoning * _own(prices.reasoning, tier.output)
         + counts.audio_output * _own(prices.audio_output, tier.output)
     )
-    usd = microdollars / 1e6 + prices.per_request_usd + counts.images * (prices.per_image_usd or 0.0)
+    usd = microdollars / 1e6 + prices.per_request_usd + price_units(counts, prices)
     return usd * prices.batch_factor if batch else usd
+
+
+def price_units(counts: Counts, prices: Prices) -> float:
+    """US dollars for what is not counted in tokens.
+
+    >>> price_units(Counts(characters=2_000), Prices(input=0, output=0, per_million_characters_usd=15.0))
+    0.03
+    """
+    usd = 0.0
+    if counts.images:
+        usd += counts.images * (price_image(counts.image_size, counts.image_quality, prices) or 0.0)
+    if counts.audio_seconds:
+        usd += counts.audio_seconds * (prices.per_audio_second_usd or 0.0)
+    if counts.characters:
+        usd += counts.characters * (prices.per_million_characters_usd or 0.0) / 1e6
+    if counts.searches:
+        usd += counts.searches * (prices.per_search_usd or 0.0)
+    return usd
+
+
+def price_image(size: str, quality: str, prices: Prices) -> float | None:
+    """US dollars of one picture: the price that names its size and quality best, else the dearest of those that may
+    be meant (`auto`, or a default that only the provider knows). None where pictures have no price.
+    """
+    fitting = [item for item in prices.image_prices if item.size in ("", size) and item.quality in ("", quality)]
+    if fitting:
+        return max(fitting, key=lambda item: (bool(item.size), bool(item.quality))).usd
+    if prices.per_image_usd is not None:
+        return prices.per_image_usd
+    known_size = any(item.size == size for item in prices.image_prices)
+    meant = [item.usd for item in prices.image_prices if not known_size or item.size == size]
+    return max(meant, default=None)
+
+
+def has_unit_price(prices: Prices, counts: Counts) -> bool:
+    """Whether the units among `counts` have a price of their own."""
+    return (
+        (bool(counts.images) and price_image(counts.image_size, counts.image_quality, prices) is not None)
+        or (bool(counts.audio_seconds) and prices.per_audio_second_usd is not None)
+        or (bool(counts.characters) and prices.per_million_characters_usd is not None)
+        or (bool(counts.searches) and prices.per_search_usd is not None)
+    )
+
+
+def price_at_most(counts: Counts, prices: Prices) -> float:
+    """US dollars that a request cannot pass which uses no more than `counts`, whatever kind its tokens are."""
+    ceiling = find_ceiling(prices)
+    tokens = (counts.input * ceiling[0] + counts.output * ceiling[1]) / 1e6
+    return tokens + prices.per_request_usd + price_units(counts, prices)
 
 
 def select_tier(prices: Prices, input_tokens: int) -> Tier:
@@ -111,7 +192,7 @@ def find_ceiling(prices: Prices) -> tuple[float, float]:
     inputs = [price for tier in tiers for price in (tier.input, tier.cached_input, tier.cache_write)]
     outputs = [tier.output for tier in tiers]
     return (
-        max(price for price in (*inputs, prices.audio_input) if price is not None),
+        max(price for price in (*inputs, prices.audio_input, prices.image_input) if price is not None),
         max(price for price in (*outputs, prices.reasoning, prices.audio_output) if price is not None),
     )
 

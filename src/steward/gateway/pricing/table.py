@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Final
 from urllib.parse import urlsplit
 
-from steward.gateway.pricing.prices import Prices, Tier
+from steward.gateway.pricing.prices import ImagePrice, Prices, Tier
 
 PROVIDERS: Final = {  # the last labels of a host → the table's name of the provider
     "api.openai.com": "openai",
@@ -70,12 +70,27 @@ def _prices(row: dict[str, str]) -> Prices:
         reasoning=_number(row["reasoning"]),
         audio_input=_number(row["audio_input"]),
         audio_output=_number(row["audio_output"]),
+        image_input=_number(row["image_input"]),
         per_image_usd=_number(row["per_image_usd"]),
+        image_prices=_image_prices(row["image_prices"]),
+        per_audio_second_usd=_number(row["per_audio_second_usd"]),
+        per_million_characters_usd=_number(row["per_million_characters_usd"]),
+        per_search_usd=_number(row["per_search_usd"]),
         batch_factor=_number(row["batch_factor"]) or 1.0,
         tiers=_tiers(row),
         source=row["source"],
         as_of=row["as_of"],
     )
+
+
+def _image_prices(text: str) -> tuple[ImagePrice, ...]:
+    """As in "1024x1024 hd=0.08; 1024x1024 =0.04"."""
+    prices = []
+    for item in filter(None, text.split("; ")):
+        kind, _, usd = item.partition("=")
+        size, _, quality = kind.partition(" ")
+        prices.append(ImagePrice(size=size, quality=quality, usd=float(usd)))
+    return tuple(prices)
 
 
 def _tiers(row: dict[str, str]) -> tuple[Tier, ...]:

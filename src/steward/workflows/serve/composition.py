@@ -21,9 +21,12 @@ from steward.gateway.middleware import (
     admit,
     apply_prompt,
     call,
+    call_passthrough,
     choose_prompt,
     guard,
+    guard_passthrough,
     identify,
+    identify_passthrough,
     queue,
     route,
     settle,
@@ -55,11 +58,12 @@ class Generation:
         health: HealthTracker,
         shadows: Shadows,
         infer: Handler,
+        pass_through: Handler,
         lines: Mapping[str, RouteQueue],
     ) -> None:
         self.lines = lines  # of the routes that were asked for
         self.plan, self.engines, self.models, self.routes = plan, engines, models, routes
-        self.health, self.shadows, self.infer = health, shadows, infer
+        self.health, self.shadows, self.infer, self.pass_through = health, shadows, infer, pass_through
         self.version = plan.config_version
         self.open = 0  # exchanges that have not ended
 
@@ -88,17 +92,37 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     health = HealthTracker(plan.health, models, before.health if before is not None else None)
     shadows = Shadows(settle(parts.ledger, models)(call(models)), SHADOWS)
     lines: dict[str, RouteQueue] = {}
-    handlers: list[Middleware] = [
-        identify(parts.subject_key),
+    guards = (*make_guards(plan), *parts.guards)
+    shared: list[Middleware] = [
         choose_prompt(plan.prompts),
         admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths),
         queue(routes, plan.line, plan.workers, lines),
         settle(parts.ledger, models),
-        guard((*make_guards(plan), *parts.guards)),
+    ]
+    infer: list[Middleware] = [
+        identify(parts.subject_key),
+        *shared,
+        guard(guards),
         *([apply_prompt()] if plan.prompts else []),
         route(routes, health, plan.total_timeout_s, shadows),
     ]
-    return Generation(plan, engines, models, routes, health, shadows, compose(handlers, call(models)), lines)
+    pass_through: list[Middleware] = [
+        identify_passthrough(parts.subject_key),
+        *shared,
+        guard_passthrough(guards, routes),
+        route(routes, health, plan.total_timeout_s),
+    ]
+    return Generation(
+        plan,
+        engines,
+        models,
+        routes,
+        health,
+        shadows,
+        compose(infer, call(models)),
+        compose(pass_through, call_passthrough(models)),
+        lines,
+    )
 
 
 def _list_models(plan: ServePlan, engines: Mapping[str, HttpEngine]) -> dict[str, ModelEntry]:
@@ -110,6 +134,7 @@ def _list_models(plan: ServePlan, engines: Mapping[str, HttpEngine]) -> dict[str
             model.prices,
             list_endpoints(model),
             model.backend == "embedded",
+            model.backend == "openai",
         )
         for model in plan.models
     }

@@ -43,7 +43,7 @@ def plan_models(settings: Settings, home: Path, override: str | None) -> tuple[M
     for item in settings.effective_models():
         plan = _plan_embedded(item.name, item, home) if item.backend == "embedded" else _plan_upstream(item, root)
         direct = item.name not in behind if item.direct is None else item.direct
-        plans.append(msgspec.structs.replace(plan, direct=direct))
+        plans.append(msgspec.structs.replace(plan, direct=direct, unreadable=item.unreadable))
     return tuple(plans)
 
 

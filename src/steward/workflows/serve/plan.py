@@ -16,7 +16,7 @@ from steward.gateway.limits import LimitTable
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.prompts import Prompt
 from steward.gateway.route_queue import QueuePlan
-from steward.gateway.routing import Route
+from steward.gateway.routing import Route, Unreadable
 from steward.privacy.guard import PrivacyPolicy
 
 
@@ -32,6 +32,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     speaks: tuple[str, ...] = ()
     key: str | None = None  # a reference
     direct: bool = True  # clients may ask for it by its own name
+    unreadable: Unreadable = "refuse"  # where a guard is on and it is asked by its own name
     key_mark: str | None = None  # changes when the secret behind the reference does
     headers: dict[str, str] = {}  # values or references
     prices: Prices | None = None

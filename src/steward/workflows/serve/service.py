@@ -20,7 +20,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.app import Gateway
 from steward.gateway.endpoints import build_endpoints
-from steward.gateway.exchange import Exchange
+from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import accept_feedback
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.models import describe_model, describe_models
@@ -74,10 +74,17 @@ class WorkerService:
 
     async def infer(self, exchange: Exchange) -> Answer:
         generation = self._current
+        return await self._answer(exchange, generation, generation.infer)
+
+    async def pass_through(self, exchange: Exchange) -> Answer:
+        generation = self._current
+        return await self._answer(exchange, generation, generation.pass_through)
+
+    async def _answer(self, exchange: Exchange, generation: Generation, handler: Handler) -> Answer:
         generation.open += 1
         exchange.route_version = generation.version
         try:
-            answer = await generation.infer(exchange)
+            answer = await handler(exchange)
         except BaseException:
             generation.leave()
             raise

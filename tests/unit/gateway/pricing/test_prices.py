@@ -2,7 +2,18 @@
 
 import pytest
 
-from steward.gateway.pricing.prices import Counts, Prices, Tier, find_ceiling, price_request, select_tier
+from steward.gateway.pricing.prices import (
+    Counts,
+    ImagePrice,
+    Prices,
+    Tier,
+    find_ceiling,
+    has_unit_price,
+    price_at_most,
+    price_image,
+    price_request,
+    select_tier,
+)
 
 PLAIN = Prices(input=2.5, output=10.0, cached_input=1.25)
 LONG = Prices(
@@ -83,3 +94,69 @@ def test_a_budget_reserves_the_most_that_a_token_can_cost() -> None:
     assert find_ceiling(LONG) == (3.0, 15.0)
     assert find_ceiling(Prices(input=1, output=2, audio_input=40, audio_output=80)) == (40, 80)
     assert find_ceiling(Prices(input=1, output=2, reasoning=5)) == (1, 5)
+
+
+UNITS = Prices(
+    input=1.0,
+    output=2.0,
+    per_image_usd=0.02,
+    image_prices=(
+        ImagePrice(size="1024x1024", usd=0.04),
+        ImagePrice(size="1024x1024", quality="hd", usd=0.08),
+        ImagePrice(quality="low", usd=0.01),
+    ),
+    per_audio_second_usd=0.0001,
+    per_million_characters_usd=15.0,
+    per_search_usd=0.002,
+)
+
+
+@pytest.mark.parametrize(
+    ("counts", "usd"),
+    [
+        (Counts(audio_seconds=90.0), 0.009),
+        (Counts(characters=2_000), 0.03),
+        (Counts(searches=3), 0.006),
+        (Counts(images=2, image_size="1024x1024", image_quality="hd"), 0.16),
+        (Counts(images=1, image_size="1024x1024", image_quality="standard"), 0.04),
+        (Counts(images=1, image_size="512x512", image_quality="low"), 0.01),
+        (Counts(images=1, image_size="512x512"), 0.02),
+        (Counts(images=1, image_size="1024x1024", image_quality="low"), 0.04),  # the size says more
+        (Counts(input=1_000_000, searches=1), 1.002),  # tokens that were told are paid too
+    ],
+)
+def test_units_have_prices(counts: Counts, usd: float) -> None:
+    assert price_request(counts, UNITS) == pytest.approx(usd)
+
+
+def test_a_picture_of_an_unknown_kind_costs_the_dearest_that_may_be_meant() -> None:
+    prices = Prices(
+        input=0,
+        output=0,
+        image_prices=(ImagePrice(size="a", quality="x", usd=1.0), ImagePrice(size="b", quality="y", usd=3.0)),
+    )
+    assert price_image("auto", "", prices) == 3.0
+    assert price_image("a", "", prices) == 1.0
+    assert price_image("a", "", Prices(input=0, output=0)) is None
+
+
+@pytest.mark.parametrize(
+    "counts", [Counts(images=1), Counts(audio_seconds=1), Counts(characters=1), Counts(searches=1)]
+)
+def test_which_units_have_a_price(counts: Counts) -> None:
+    assert has_unit_price(UNITS, counts) and not has_unit_price(Prices(input=1, output=1), counts)
+    assert not has_unit_price(UNITS, Counts(input=5))
+
+
+def test_a_request_never_costs_more_than_its_most() -> None:
+    prices = Prices(input=1.0, output=2.0, audio_input=40.0, per_request_usd=0.5, per_search_usd=0.25)
+    counts = Counts(input=1_000_000, audio_input=1_000_000, output=1_000_000, searches=2)
+    assert price_at_most(counts, prices) == pytest.approx(40 + 2 + 0.5 + 0.5)
+    assert price_request(counts, prices) <= price_at_most(counts, prices)
+
+
+def test_pictures_that_are_looked_at_have_their_price() -> None:
+    prices = Prices(input=5.0, output=40.0, image_input=10.0)
+    counts = Counts(input=1_000_000, image_input=900_000)  # 0.1 × 5 + 0.9 × 10
+    assert price_request(counts, prices) == pytest.approx(9.5)
+    assert find_ceiling(prices) == (10.0, 40.0)

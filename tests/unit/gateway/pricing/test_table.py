@@ -2,6 +2,7 @@ import re
 
 import pytest
 
+from steward.gateway.pricing.prices import price_image
 from steward.gateway.pricing.table import PROVIDERS, _rows, find_prices, find_provider
 
 
@@ -53,3 +54,21 @@ def test_every_row_has_a_source_and_a_day_and_no_absurd_price() -> None:
         assert prices.source and re.fullmatch(r"20\d\d-\d\d-\d\d", prices.as_of)
         assert 0 <= prices.input <= 1_000 and 0 <= prices.output <= 2_000
         assert prices.cached_input is None or 0 <= prices.cached_input <= prices.input
+
+
+def test_units_as_the_providers_publish_them() -> None:
+    """Whisper: USD 0.006 a minute; TTS: 15 for a million characters; Rerank 3.5: 2 for a thousand searches."""
+    whisper, speech, rerank = (
+        find_prices(*name) for name in (("openai", "whisper-1"), ("openai", "tts-1"), ("cohere", "rerank-v3.5"))
+    )
+    assert whisper is not None and (whisper.per_audio_second_usd, whisper.input) == (0.0001, 0.0)
+    assert speech is not None and speech.per_million_characters_usd == 15.0
+    assert rerank is not None and rerank.per_search_usd == 0.002
+
+
+def test_pictures_are_priced_by_size_and_quality_or_by_tokens() -> None:
+    """DALL-E 3 at Azure: USD 0.044 and, at high definition, 0.088; GPT Image 1: 5 and 10 in, 40 out."""
+    dalle, gpt = find_prices("azure", "dall-e-3"), find_prices("openai", "gpt-image-1")
+    assert dalle is not None and price_image("1024x1024", "hd", dalle) == 0.088
+    assert price_image("1024x1024", "standard", dalle) == 0.044
+    assert gpt is not None and (gpt.input, gpt.image_input, gpt.output, gpt.image_prices) == (5.0, 10.0, 40.0, ())

@@ -26,7 +26,8 @@ PROMPT = {"name": "polite", "system": "Be polite.", "examples": EXAMPLES}
 LIMIT = {"requests_per_minute": 9, "tokens_per_minute": 8, "concurrent": 7, "usd_per_day": 6.0, "usd_per_month": 5.0}
 FULL: dict[str, Any] = {
     "models": [
-        {"name": "small", "backend": "embedded", "threads": 1, "price": {"input": 3.0, "output": 4.0}},
+        {"name": "small", "backend": "embedded", "threads": 1,
+         "price": {"input": 3.0, "output": 4.0, "image_prices": [{"usd": 0.5}]}},
         {"name": "big", "backend": "openai", "url": "http://a:1", "key": "file:KEY", "upstream_model": "x",
          "price": {"input": 1.0, "output": 2.0}},
     ],

@@ -1,0 +1,174 @@
+"""A request body of the type multipart/form-data, as the endpoints for sounds and pictures take it. Pure.
+
+Parsing is python-multipart's. Decides what is refused before anything of a form is looked at: too many parts, heads of
+parts that are too long, and fields that stand twice where readers might take either (RFC 7578 says nothing of them).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from steward.core.errors import Refused
+from steward.gateway.wire import invalid
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+FORM: Final = "multipart/form-data"
+MAX_PARTS: Final = 64  # OpenAI's edits take 16 pictures
+MAX_HEAD_BYTES: Final = 4096  # of one part
+MAX_VALUE_BYTES: Final = 1024 * 1024  # of a field that is no file
+MAX_BOUNDARY: Final = 70  # characters, RFC 2046, section 5.1.1
+
+
+class FormPart(msgspec.Struct):
+    """One part; `head` is its header lines as they came, the empty line included."""
+
+    name: str
+    filename: str | None
+    head: bytes
+    value: bytes
+
+    @property
+    def base(self) -> str:
+        """The field's name without the brackets of a list: `image[]` is `image`."""
+        return self.name.removesuffix("[]")
+
+    def text(self) -> str:
+        """:raises Refused: 400, not UTF-8"""
+        try:
+            return self.value.decode()
+        except UnicodeDecodeError:
+            raise invalid(f"The form field '{self.name[:100]}' is not valid UTF-8.", self.name[:100]) from None
+
+
+class Form(msgspec.Struct):
+    """The parts of a form in their order."""
+
+    parts: list[FormPart]
+
+    def text(self, name: str) -> str | None:
+        """The value of a field that is no file; None where it is absent or empty."""
+        return next((part.text() for part in self.parts if part.name == name and part.filename is None), None) or None
+
+    def files(self, name: str) -> list[FormPart]:
+        """The files of a field, which may be a list (`image[]`)."""
+        return [part for part in self.parts if part.base == name and part.filename is not None]
+
+    def set(self, name: str, value: str) -> None:
+        """Replace a field, or add it."""
+        part = next((part for part in self.parts if part.name == name), None)
+        if part is None:
+            head = f'Content-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
+            self.parts.append(FormPart(name, None, head, value.encode()))
+        else:
+            part.value = value.encode()
+
+    def encode(self, random: Callable[[int], str] = secrets.token_hex) -> tuple[bytes, str]:
+        """The body anew, and its content type."""
+        boundary = f"steward-{random(16)}"
+        lines = [b"--" + boundary.encode() + b"\r\n" + part.head + part.value + b"\r\n" for part in self.parts]
+        return b"".join(lines) + b"--" + boundary.encode() + b"--\r\n", f"{FORM}; boundary={boundary}"
+
+
+class _Collector:
+    """Takes what the parser finds."""
+
+    def __init__(self) -> None:
+        self.parts: list[FormPart] = []
+        self.ended = False
+        self._head: list[bytes] = []
+        self._field: list[bytes] = []
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._value: list[bytes] = []
+        self._data: list[bytes] = []
+
+    def callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._field.append(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.append(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_part_data": lambda data, start, end: self._data.append(data[start:end]),
+            "on_part_end": self._end_part,
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        if len(self.parts) >= MAX_PARTS:
+            raise invalid(f"The form has more than {MAX_PARTS} parts; send fewer.")
+        self._fields, self._data = [], []
+
+    def _end_header(self) -> None:
+        self._fields.append((b"".join(self._field), b"".join(self._value)))
+        self._field, self._value = [], []
+        if sum(len(name) + len(value) for name, value in self._fields) > MAX_HEAD_BYTES:
+            raise invalid(f"The headers of a form's part are longer than {MAX_HEAD_BYTES:,} bytes.")
+
+    def _end_part(self) -> None:
+        by_name = {name.lower(): value for name, value in self._fields}
+        kind, options = parse_options_header(by_name.get(b"content-disposition"))
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if kind != b"form-data" or not name:
+            raise invalid("A part of the form has no name: send 'Content-Disposition: form-data; name=\"…\"'.")
+        filename = options.get(b"filename")
+        value = b"".join(self._data)
+        if filename is None and len(value) > MAX_VALUE_BYTES:
+            raise invalid(f"The form field '{name[:100]}' has {len(value):,} bytes; the limit is {MAX_VALUE_BYTES:,}.")
+        head = b"".join(field + b": " + text + b"\r\n" for field, text in self._fields) + b"\r\n"
+        self.parts.append(
+            FormPart(name, None if filename is None else filename.decode("utf-8", "replace"), head, value)
+        )
+
+    def _end(self) -> None:
+        self.ended = True
+
+
+def parse_form(body: bytes, content_type: str) -> Form:
+    """:raises Refused: 400, no form, one that breaks off, or one that names a field twice"""
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if not 0 < len(boundary) <= MAX_BOUNDARY:
+        raise invalid(f"The content type names no boundary of 1 to {MAX_BOUNDARY} characters; let the client set it.")
+    found = _Collector()
+    try:
+        MultipartParser(boundary, found.callbacks()).write(body)
+    except MultipartParseError as error:
+        raise invalid(f"The request body is not a valid form: {error}") from error
+    if not found.ended:
+        raise invalid("The form breaks off before its last boundary.")
+    _check_names(found.parts)
+    return Form(found.parts)
+
+
+def _check_names(parts: list[FormPart]) -> None:
+    """What the gateway believes must be what the upstream reads: a field stands once, unless it is a list of files."""
+    seen: set[str] = set()
+    for part in parts:
+        plain = part.name.casefold()
+        if plain in seen and part.filename is None and not part.name.endswith("[]"):
+            raise invalid(f"The form names '{part.name[:100]}' twice; send it once.", part.name[:100], "repeated_field")
+        seen.add(plain)
+
+
+def require_text(form: Form, name: str) -> str:
+    """:raises Refused: 400, it is missing"""
+    value = form.text(name)
+    if value is None:
+        raise missing_field(name)
+    return value
+
+
+def missing_field(name: str) -> Refused:
+    return invalid(f"Missing required parameter: '{name}'.", name)
+
+
+def text_fields(form: Form) -> Mapping[str, str]:
+    """All fields that are no files; of a list (`name[]`) the first."""
+    return {part.base: part.text() for part in reversed(form.parts) if part.filename is None}
