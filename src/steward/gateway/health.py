@@ -73,7 +73,7 @@ class Window:
         number = int(now // self._width)
         if number <= self._number:
             return
-        for passed in range(max(self._number + 1, number - BUCKETS + 1), number + 1):
+        for passed in range(max(self._number, number - BUCKETS) + 1, number + 1):
             self._requests[passed % BUCKETS] = self._failures[passed % BUCKETS] = 0
         self._number = number
         self._sums = (sum(self._requests), sum(self._failures))
@@ -260,7 +260,8 @@ class HealthTracker:
 
 
 def find_outliers(counts: Mapping[str, tuple[int, int]], minimum: int, share: float) -> frozenset[str]:
-    """Targets that fail clearly more often than the others: worst first, at most `share` of all, and never all.
+    """Targets that fail clearly more often than the others: worst first, at most `share` of all. Never all: the best
+    one fails no more often than the others.
 
     `counts` are (requests, failures) of a window. A target is one when its failure rate is `OUTLIER_MARGIN` above
     that of the others together and the difference is `OUTLIER_Z` standard errors. It comes back by itself, when
@@ -275,8 +276,7 @@ def find_outliers(counts: Mapping[str, tuple[int, int]], minimum: int, share: fl
         z = two_proportions_z(failures, requests, rest_failures, rest)
         if z >= OUTLIER_Z and failures / requests - rest_failures / rest >= OUTLIER_MARGIN:
             found.append((failures / requests, name))
-    most = min(int(share * len(counts)), len(counts) - 1)
-    return frozenset(name for _, name in sorted(found, reverse=True)[: max(0, most)])
+    return frozenset(name for _, name in sorted(found, reverse=True)[: int(share * len(counts))])
 
 
 def two_proportions_z(failures: int, requests: int, other_failures: int, other_requests: int) -> float:

@@ -58,3 +58,23 @@ def test_content_leaves_only_through_the_seal() -> None:
 def test_a_score_alone_seals_nothing() -> None:
     record, _ = accept_feedback(json.dumps({"request_id": ID, "score": 1}).encode(), KEY, "fb_1", 5.0, seal)
     assert record.sealed is None and record.label is None
+
+
+def test_a_text_may_have_32768_characters() -> None:
+    def say(length: int) -> str | None:
+        return decode(json.dumps({"request_id": ID, "score": 1, "comment": "x" * length}).encode()).comment
+
+    assert len(say(32_768) or "") == 32_768
+    with pytest.raises(Refused, match="comment has 32,769 characters; the limit is 32,768"):
+        say(32_769)
+
+
+@pytest.mark.parametrize("text", [{"comment": "c"}, {"correction": "d"}])
+def test_one_text_is_sealed_too(text: dict[str, str]) -> None:
+    record, _ = accept_feedback(json.dumps({"request_id": ID, "score": 1, **text}).encode(), KEY, "fb_1", 5.0, seal)
+    assert record.sealed is not None and next(iter(text.values())).encode() in record.sealed
+
+
+@pytest.mark.parametrize("score", [-1, 1, 0])
+def test_the_ends_of_the_scale_are_scores(score: int) -> None:
+    assert decode(json.dumps({"request_id": ID, "score": score}).encode()).score == score

@@ -68,3 +68,21 @@ def test_what_is_no_json_within_a_field_is_the_client_s_mistake(body: bytes) -> 
 def test_nesting_has_a_limit() -> None:
     with pytest.raises(Refused, match="nested too deeply"):
         read_field_names(b'{"a":' * 3_000 + b"1" + b"}" * 3_000)
+
+
+def test_the_name_that_stands_twice_is_told_and_cut_at_100_characters() -> None:
+    with pytest.raises(Refused, match="names 'b' twice") as error:
+        read_field_names(b'{"model":"a","x":{"a":1,"b":2,"c":3,"b":4}}')
+    assert error.value.param == "b"
+    long = "n" * 101
+    with pytest.raises(Refused, match=f"names '{'n' * 100}' twice") as error:
+        read_field_names(f'{{"{long}":1,"{long}":2}}'.encode())
+    assert error.value.param == "n" * 100
+
+
+def test_a_spelling_is_told_and_cut_at_100_characters() -> None:
+    spelt = "model" + "_" * 96
+    with pytest.raises(Refused) as error:
+        read_field_names(f'{{"{spelt}":1}}'.encode())
+    assert error.value.message == f"Unknown parameter: '{spelt[:100]}'. Did you mean 'model'?"
+    assert error.value.param == spelt[:100]

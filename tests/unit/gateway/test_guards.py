@@ -7,7 +7,7 @@ import pytest
 from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.exchange import Exchange
-from steward.gateway.guards import GuardedStream, guard_answer, guard_request
+from steward.gateway.guards import GuardedStream, close, guard_answer, guard_request
 from steward.gateway.sse import Scanner, event_data
 
 
@@ -187,3 +187,50 @@ def test_events_that_are_no_json_end_the_stream(endpoint: str) -> None:
         with pytest.raises(Refused) as caught:
             stream.feed(b"data: " + data + b"\n\n")
         assert caught.value.code == "upstream_malformed"
+
+
+class Says(Shout):
+    """Gives one verdict on everything."""
+
+    name = "says"
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__()
+        self.verdict = verdict
+
+    def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
+        return self.verdict
+
+    def close(self, exchange: GuardContext) -> Verdict:
+        return self.verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "receipt"),
+    [
+        (Verdict("allow"), "allow"),
+        (Verdict("allow", reason="too long to read"), "allow(too long to read)"),
+        (Verdict("rewrite", texts=("b",), reason="names"), "rewrite"),
+    ],
+)
+def test_the_receipt_tells_why_something_was_let_through(verdict: Verdict, receipt: str) -> None:
+    it = exchange({"prompt": "a"}, "/v1/completions")
+    guard_request([Says(verdict)], it)
+    assert it.guards == [f"says={receipt}"]
+    close([Says(verdict)], it)
+    assert it.guards[1:] == [f"says:answer={receipt}"]
+
+
+@pytest.mark.parametrize(("reason", "told"), [("", "the guard gave no reason"), ("it insults", "it insults")])
+def test_a_block_is_a_400_that_tells_the_reason(reason: str, told: str) -> None:
+    for act in (lambda: guard_request([Says(Verdict("block", reason=reason))], exchange({"prompt": "a"})),
+                lambda: close([Says(Verdict("block", reason=reason))], exchange({}))):  # fmt: skip
+        with pytest.raises(Refused) as caught:
+            act()
+        assert (caught.value.status, caught.value.message) == (400, f"Blocked by the guard 'says': {told}.")
+
+
+@pytest.mark.parametrize("texts", [(), ("a", "b")])
+def test_a_rewrite_has_a_text_for_every_field(texts: tuple[str, ...]) -> None:
+    with pytest.raises(Refused, match=f"returned {len(texts)} texts for 1 fields"):
+        guard_request([Says(Verdict("rewrite", texts=texts))], exchange({"prompt": "a"}, "/v1/completions"))

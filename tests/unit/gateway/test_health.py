@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from steward.gateway.health import Breaker, HealthPlan, HealthTracker, Latency, RetryBudget, Window, find_outliers
+from steward.gateway.health import (
+    Breaker,
+    HealthPlan,
+    HealthTracker,
+    Latency,
+    ModelHealth,
+    RetryBudget,
+    Window,
+    find_outliers,
+    two_proportions_z,
+)
 
 PLAN = HealthPlan(consecutive_failures=3, error_rate=0.5, minimum_requests=10, window_s=10.0, open_s=10.0)
 
@@ -116,3 +126,131 @@ def test_an_ejected_target_comes_back_when_its_failures_have_left_the_window() -
         book["b"].breaker.succeeded(0.0)
         book["c"].breaker.succeeded(0.0)
     assert [book.standings(["a", "b", "c"], [], now)["a"].out for now in (0.0, 9.9, 10.0)] == [True, True, False]
+
+
+def test_nothing_told_the_plan_is_that_of_the_reference() -> None:
+    """docs/reference/configuration: `routing.breaker`."""
+    assert HealthPlan() == HealthPlan(
+        consecutive_failures=5, error_rate=0.5, minimum_requests=20, window_s=30.0, open_s=10.0, ejected_share=0.5,
+        retry_ratio=0.2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("first", range(10))
+@pytest.mark.parametrize("later", [10, 11, 19, 20, 35])
+def test_after_its_span_a_window_has_forgotten_every_bucket(first: int, later: int) -> None:
+    window = Window(10.0)
+    window.add(True, first + 0.5)
+    assert window.counts(first + 9.9) == (1, 1) and window.counts(first + later) == (0, 0)
+
+
+def test_under_the_error_rate_a_breaker_stays_closed() -> None:
+    breaker = Breaker(PLAN)
+    for failed in [True, False] * 4 + [False, False]:
+        breaker.failed(0.0) if failed else breaker.succeeded(0.0)
+    assert breaker.state(0.0) == "closed"  # 4 of 10, under a half
+
+
+TOUCHY = HealthPlan(consecutive_failures=1, open_s=10.0)
+
+
+def test_what_one_caller_meets_counts_against_that_caller_alone() -> None:
+    model = ModelHealth(TOUCHY)
+    model.answered_with_error("a", 0.0)
+    assert (model.admits("a", 5.0), model.admits("b", 5.0)) == (False, True)
+    assert (model.wait_s("a", 4.0), model.wait_s("b", 4.0)) == (6.0, 0.0)
+    assert [model.is_probing("a", 5.0), model.is_probing("a", 10.0), model.is_probing("b", 10.0)] == [False, True, False]
+    assert [model.admits("a", 10.0), model.admits("a", 10.0)] == [True, False]
+    model.left("a")
+    assert model.admits("a", 10.0)
+    model.answered_with_error("a", 10.0)
+    assert model.wait_s("a", 10.0) == 20.0  # twice as long
+    model.succeeded("a", 30.0)
+    assert [model.admits("a", 30.0), model.admits("a", 30.0), model.is_probing("a", 30.0)] == [True, True, False]
+
+
+def test_what_two_callers_meet_counts_against_the_model() -> None:
+    model = ModelHealth(TOUCHY)
+    model.answered_with_error("a", 0.0)
+    model.answered_with_error("b", 0.0)
+    assert (model.admits("c", 5.0), model.wait_s("c", 4.0)) == (False, 6.0)
+    assert [model.is_probing("c", 5.0), model.is_probing("c", 10.0)] == [False, True]
+    assert [model.admits("c", 10.0), model.admits("d", 10.0), model.admits("a", 10.0)] == [True, False, False]
+    model.left("c")
+    assert model.admits("a", 10.0)  # that it was refused for the model's sake did not use up its own probe
+
+
+def test_a_success_between_two_callers_errors_clears_the_model() -> None:
+    model = ModelHealth(TOUCHY)
+    model.answered_with_error("a", 0.0)
+    model.succeeded("x", 0.0)
+    model.answered_with_error("b", 0.0)
+    assert model.admits("c", 5.0)
+
+
+def test_a_thousand_callers_are_remembered() -> None:
+    model = ModelHealth(TOUCHY)
+    for number in range(1000):
+        model.answered_with_error(f"c{number}", 0.0)
+        model.succeeded("x", 0.0)
+    assert not model.admits("c0", 5.0)
+    model.answered_with_error("c1000", 0.0)
+    assert model.admits("c0", 5.0) and not model.admits("c1", 5.0)
+
+
+def test_a_model_is_out_while_it_rests_is_ejected_or_open() -> None:
+    model = ModelHealth(TOUCHY)
+    model.rests_until = 5.0
+    assert [model.standing(False, at).out for at in (4.9, 5.0)] == [True, False]
+    assert model.standing(True, 5.0).out
+    model.breaker.failed(5.0)
+    assert [model.standing(False, at).out for at in (14.9, 15.0)] == [True, False]
+
+
+def test_a_new_configuration_with_the_same_plan_forgets_nothing() -> None:
+    before = HealthTracker(TOUCHY, ["a"])
+    before["a"].breaker.failed(0.0)
+    assert HealthTracker(TOUCHY, ["a", "b"], before).standings(["a"], ["b"], 1.0)["a"].out
+    assert not HealthTracker(PLAN, ["a"], before).standings(["a"], [], 1.0)["a"].out
+
+
+def test_of_two_targets_one_may_be_ejected() -> None:
+    tracker = HealthTracker(HealthPlan(consecutive_failures=1000, error_rate=1.0), ["a", "b"])
+    for _ in range(20):
+        tracker["a"].breaker.failed(0.0)
+        tracker["b"].breaker.succeeded(0.0)
+    tracker["a"].breaker.succeeded(0.0)
+    assert {name: standing.out for name, standing in tracker.standings(["a", "b"], [], 1.0).items()} == {
+        "a": True, "b": False
+    }  # fmt: skip
+
+
+def test_z_of_two_proportions() -> None:
+    """NIST/SEMATECH 7.3.3: pooled p = 12/40 = .3, z = (.5 - .1) / sqrt(.3 * .7 * (1/20 + 1/20)); with 40: 12/60 = .2."""
+    assert two_proportions_z(10, 20, 2, 20) == pytest.approx(0.4 / math.sqrt(0.021))
+    assert two_proportions_z(10, 20, 2, 40) == pytest.approx(0.45 / math.sqrt(0.012))
+    assert two_proportions_z(0, 20, 0, 20) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "out"),
+    [
+        ((50, 12), (50, 1), True),  # z = .22 / sqrt(.13 * .87 * .04) = 3.27
+        ((50, 10), (50, 1), False),  # z = .18 / sqrt(.11 * .89 * .04) = 2.88
+        ((1000, 100), (1000, 0), True),  # 10 % worse
+        ((1000, 99), (1000, 0), False),
+        ((9000, 900), (9000, 450), False),  # 5 % worse
+        ((20, 10), (20, 1), True),
+        ((20, 10), (19, 0), False),  # too few others
+        ((19, 10), (20, 0), False),
+    ],
+)
+def test_an_outlier_is_three_standard_errors_and_a_tenth_worse(
+    first: tuple[int, int], second: tuple[int, int], out: bool
+) -> None:
+    assert find_outliers({"a": first, "b": second}, 20, 0.5) == ({"a"} if out else frozenset())
+
+
+def test_the_worst_is_the_one_with_the_highest_rate() -> None:
+    counts = {"a": (50, 45), "b": (100, 80), "c": (50, 0), "d": (50, 0), "e": (50, 0)}
+    assert find_outliers(counts, 20, 0.2) == {"a"}

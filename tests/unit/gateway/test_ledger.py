@@ -122,3 +122,24 @@ def test_a_lock_that_the_keeper_removed_is_taken_anew(tmp_path: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.close(other)
     writers[0].close()
+
+
+def test_a_record_at_the_very_end_of_a_file_is_read() -> None:
+    frame = encode_frame(admitted(0))
+    assert decode_frames(frame) == ([admitted(0)], len(frame))
+    assert decode_frames(frame[:8]) == ([], 0)
+
+
+def test_ledger_files_are_their_owners_and_number_up_from_0(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        writer = LedgerWriter(tmp_path / "new", "w", segment_bytes=1)
+        for number in range(2):
+            writer.append(admitted(number))
+        writer.close()
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    segments = sorted((tmp_path / "new").glob("*.seg"))
+    assert [path.name for path in segments] == ["w-000000.seg", "w-000001.seg"]
+    assert {path.stat().st_mode & 0o777 for path in segments} == {0o600}

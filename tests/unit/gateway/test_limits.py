@@ -9,6 +9,10 @@ from steward.core.identity import Caller, Principal
 from steward.core.records import Decision, LimitSpec, Scope
 from steward.gateway.limits import (
     LimitTable,
+    cost_usd,
+    counts_tokens,
+    cut_off_error,
+    format_duration,
     limit_headers,
     limit_refusal,
     list_scopes,
@@ -84,3 +88,73 @@ def test_headers_are_openais() -> None:
     }
     assert limit_headers(Decision(allowed=True)) == []
     assert Scope("key:a", LimitSpec()).limits.any() is False
+
+
+def test_a_price_is_for_a_million_tokens() -> None:
+    assert cost_usd(1000, 500, (1.25, 4.0)) == pytest.approx(0.00325)  # (1,250 + 2,000) / 1,000,000
+
+
+@pytest.mark.parametrize(
+    ("limits", "matters"),
+    [
+        (LimitSpec(tokens_per_minute=1), True),
+        (LimitSpec(usd_per_day=1.0), True),
+        (LimitSpec(usd_per_month=1.0), True),
+        (LimitSpec(requests_per_minute=1, concurrent=1), False),
+    ],
+)
+def test_tokens_matter_where_tokens_or_money_are_limited(limits: LimitSpec, matters: bool) -> None:
+    assert counts_tokens([Scope("key:a", LimitSpec(concurrent=1)), Scope("team:b", limits)]) is matters
+
+
+def test_a_team_without_limits_of_its_own_is_no_scope() -> None:
+    table = LimitTable(teams={"other": LimitSpec(concurrent=2)})
+    assert [scope.name for scope in list_scopes(KEY, "m", table)] == ["key:k1"]
+
+
+def test_an_answer_without_a_maximum_may_have_4096_tokens() -> None:
+    """docs/reference/configuration: `limits.max_output_tokens`."""
+    assert LimitTable().max_output_tokens == 4096
+
+
+def refusal(what: str, tokens: int = 1, retry_after_s: float = 0.0) -> Refused:
+    decision = Decision(allowed=False, scope="key:k", what=what, limit=100, used=80, retry_after_s=retry_after_s)  # type: ignore[arg-type]
+    return limit_refusal(decision, tokens)
+
+
+def test_every_refusal_for_a_limit_is_a_429() -> None:
+    """RFC 6585, section 4."""
+    for error in (refusal("tokens", 300), refusal("requests"), refusal("usd_per_day"), cut_off_error("key k")):
+        assert error.status == 429
+    with pytest.raises(Refused) as caught:
+        max_price([("free", None)])
+    assert caught.value.status == 400
+
+
+def test_the_type_says_whether_tokens_or_requests_ran_out() -> None:
+    assert (refusal("tokens").type, refusal("requests").type, refusal("concurrent").type) == (
+        "tokens", "requests", "requests"
+    )  # fmt: skip
+    assert "(requested 30, 80 in use)" in refusal("tokens", 30).message and "in use" not in refusal("requests").message
+
+
+def test_a_request_of_exactly_the_limit_is_not_too_large() -> None:
+    assert "Rate limit reached" in refusal("tokens", 100).message
+    assert "Request too large" in refusal("tokens", 101).message
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "milliseconds", "seconds"), [(0.0, "1", "1"), (0.5, "501", "1"), (1.0, "1001", "2"), (2.5, "2501", "3")]
+)
+def test_a_wait_is_over_when_it_says_so(wait_s: float, milliseconds: str, seconds: str) -> None:
+    headers = dict(refusal("requests", retry_after_s=wait_s).headers)
+    assert (headers["retry-after-ms"], headers["retry-after"]) == (milliseconds, seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0ms"), (0.0121, "13ms"), (0.999, "999ms"), (1.0, "1s"), (1.5, "1.5s"), (59.5, "59.5s"), (60.0, "1m0s"),
+     (3_599.0, "59m59s"), (3_600.0, "1h0m0s"), (90_061.0, "25h1m1s")],
+)  # fmt: skip
+def test_a_duration_is_spelt_as_openai_does(seconds: float, shown: str) -> None:
+    assert format_duration(seconds) == shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -112,3 +113,21 @@ def test_a_version_is_the_digest_of_the_texts() -> None:
 
 def test_its_texts_stay_out_of_logs() -> None:
     assert "brief" not in repr(made()) and "brief" not in f"{made()}"
+
+
+def test_a_version_is_eight_hex_digits_of_the_texts_sha256() -> None:
+    """echo -n '["Be brief.",[]]' | sha256sum"""
+    assert digest("Be brief.", ()) == hashlib.sha256(b'["Be brief.",[]]').hexdigest()[:8]
+    assert len(digest("Be brief.", ())) == 8
+
+
+def test_a_prompts_bytes_are_those_of_all_its_texts() -> None:
+    assert Prompt("p@1", "Über", (PromptExample("2+2?", "4"),)).content_bytes() == 5 + 4 + 1
+    assert Prompt("p@1", None, (PromptExample("2+2?", "4"),)).content_bytes() == 5
+
+
+@pytest.mark.parametrize("mode", ["prepend", "replace"])
+def test_only_a_default_gives_way_to_the_client(mode: Mode) -> None:
+    body = json.dumps({"messages": [OWN, HI]}).encode()
+    assert is_applicable(made(mode), CHAT, body) and not is_applicable(made("default"), CHAT, body)
+    assert is_applicable(made("default"), CHAT, json.dumps({"messages": [HI]}).encode())
