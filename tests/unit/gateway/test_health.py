@@ -159,7 +159,11 @@ def test_what_one_caller_meets_counts_against_that_caller_alone() -> None:
     model.answered_with_error("a", 0.0)
     assert (model.admits("a", 5.0), model.admits("b", 5.0)) == (False, True)
     assert (model.wait_s("a", 4.0), model.wait_s("b", 4.0)) == (6.0, 0.0)
-    assert [model.is_probing("a", 5.0), model.is_probing("a", 10.0), model.is_probing("b", 10.0)] == [False, True, False]
+    assert [model.is_probing("a", 5.0), model.is_probing("a", 10.0), model.is_probing("b", 10.0)] == [
+        False,
+        True,
+        False,
+    ]
     assert [model.admits("a", 10.0), model.admits("a", 10.0)] == [True, False]
     model.left("a")
     assert model.admits("a", 10.0)
@@ -226,7 +230,7 @@ def test_of_two_targets_one_may_be_ejected() -> None:
 
 
 def test_z_of_two_proportions() -> None:
-    """NIST/SEMATECH 7.3.3: pooled p = 12/40 = .3, z = (.5 - .1) / sqrt(.3 * .7 * (1/20 + 1/20)); with 40: 12/60 = .2."""
+    """NIST/SEMATECH 7.3.3: pooled p = 12/40 = .3, z = .4 / sqrt(.3 * .7 * (1/20 + 1/20)); of 60: p = .2."""
     assert two_proportions_z(10, 20, 2, 20) == pytest.approx(0.4 / math.sqrt(0.021))
     assert two_proportions_z(10, 20, 2, 40) == pytest.approx(0.45 / math.sqrt(0.012))
     assert two_proportions_z(0, 20, 0, 20) == 0.0
