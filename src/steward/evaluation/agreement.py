@@ -34,7 +34,7 @@ def cohen_kappa(a: Sequence[Hashable], b: Sequence[Hashable], weights: KappaWeig
         table[numbers[one], numbers[other]] += 1
     expected = np.outer(table.sum(1), table.sum(0)) / max(1, len(a))
     apart = np.abs(np.subtract.outer(np.arange(len(labels)), np.arange(len(labels)))).astype(np.float64)
-    cost = (apart > 0) * 1.0 if weights == "none" else apart if weights == "linear" else apart**2
+    cost = np.sign(apart) if weights == "none" else apart if weights == "linear" else apart**2
     by_chance = float((cost * expected).sum())
     return 1 - float((cost * table).sum()) / by_chance if by_chance else math.nan
 

@@ -203,8 +203,8 @@ def compare_metric(
         units=units,
         items=len(items),
         spread=float(gains.std() * math.sqrt(units)),
-        better=_moved_ids(kept, alone, 1),
-        worse=_moved_ids(kept, alone, -1),
+        better=_rank_gains(kept, alone),
+        worse=_rank_gains(kept, -alone),
         signature="|".join(
             (metric.signature, describe_filters(baseline.manifest.suite.filters), f"paired|ci:{confidence}", method)
         ),
@@ -283,10 +283,10 @@ def _method(sampled: SampledGain, clusters: Sequence[str] | None, samples: int, 
     return f"bootstrap:{'clusters' if clusters else 'items'}|samples:{samples}|seed:{seed}"
 
 
-def _moved_ids(items: Sequence[SuiteItem], alone: Array, sign: int) -> tuple[str, ...]:
-    """The items that moved that way, those that moved most first."""
-    order = sorted(range(len(items)), key=lambda index: -sign * alone[index])
-    return tuple(items[index].id for index in order if sign * alone[index] > 1e-12)
+def _rank_gains(items: Sequence[SuiteItem], gains: Array) -> tuple[str, ...]:
+    """The items that gained, those that gained most first."""
+    order = sorted(range(len(items)), key=lambda index: -gains[index])
+    return tuple(items[index].id for index in order if gains[index] > 1e-12)
 
 
 def _empty_comparison(metric: str, field: str, name: str, items: int, signature: str) -> MetricComparison:

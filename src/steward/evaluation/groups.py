@@ -220,12 +220,12 @@ def _count_by_group(group: NDArray[np.int64], facts: NDArray[np.bool_], groups: 
     )  # (items, counts)
     found = np.zeros((len(group), groups, _COUNTS))
     found[np.arange(len(group)), group] = one
-    return found.reshape(len(group), -1)
+    return found.reshape(len(group), groups * _COUNTS)
 
 
 def _rates_of(sums: Array, part: int, whole: int) -> Array:
     """(samples, groups); NaN where a group has nothing to count."""
-    counts = sums.reshape(len(sums), -1, _COUNTS)
+    counts = sums.reshape(len(sums), sums.shape[1] // _COUNTS, _COUNTS)
     return np.divide(
         counts[:, :, part], counts[:, :, whole], out=np.full(counts.shape[:2], np.nan), where=counts[:, :, whole] > 0
     )
@@ -247,12 +247,12 @@ class _RateComparison(msgspec.Struct, frozen=True):
 
     def is_sparse(self, whole: Array) -> bool:
         """Whether a group counts so few that resampling it knows too little. `whole`: (1, groups x counts)."""
-        counts = whole.reshape(-1, _COUNTS)
+        counts = whole.reshape(whole.size // _COUNTS, _COUNTS)
         return any(float(counts[:, column].min()) < FEW for _, column in self.columns)
 
     def bound(self, whole: Array, ends: Interval) -> Interval:
         """`ends`, widened to what the exact or Wilson intervals of the groups' rates allow together."""
-        counts = whole.reshape(-1, _COUNTS)  # (groups, counts)
+        counts = whole.reshape(whole.size // _COUNTS, _COUNTS)  # (groups, counts)
         lows, highs = [], []
         for part, column in self.columns:
             rates = [_estimate_share(row[part], row[column]) for row in counts]
@@ -323,7 +323,7 @@ def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[
         clusters = [groups[name] for name in whole.ids] if groups is not None else None
 
         def spread(sums: Array) -> Array:
-            parts = sums.reshape(len(sums), -1, 2)
+            parts = sums.reshape(len(sums), len(names), 2)
             means = np.divide(
                 parts[:, :, 0], parts[:, :, 1], out=np.full(parts.shape[:2], np.nan), where=parts[:, :, 1] > 0
             )
@@ -359,4 +359,4 @@ def _sums_by_group(group: NDArray[np.int64], values: Array, groups: int) -> Arra
     """(items, groups x 2): each item's value and one, in the columns of its group."""
     found = np.zeros((len(group), groups, 2))
     found[np.arange(len(group)), group] = np.column_stack([values, np.ones(len(values))])
-    return found.reshape(len(group), -1)
+    return found.reshape(len(group), groups * 2)

@@ -17,6 +17,7 @@ from steward.evaluation.agreement import (
     fleiss_kappa,
     krippendorff_alpha,
 )
+from steward.evaluation.statistics import Interval
 
 X = [1, 2, 3, 3, 2, 1, 4, 1, 2, 3, 2, 4]
 Y = [1, 2, 3, 3, 2, 2, 4, 1, 3, 4, 2, 3]
@@ -120,3 +121,40 @@ def test_two_ratings_of_each_item_are_enough_for_fleiss() -> None:
 def test_e12_perfect_agreement_has_no_interval_from_resampling() -> None:
     found = bootstrap_coefficient(lambda drawn: 1.0, 20, samples=50)
     assert found.value == 1.0 and math.isnan(found.low) and math.isnan(found.high)
+
+
+def test_two_raters_of_one_item_who_differ_agree_as_by_chance() -> None:
+    """Cohen 1960: 1 - (1 seen) / (1 by chance)."""
+    assert cohen_kappa(["x"], ["y"]) == 0.0 and math.isnan(cohen_kappa([], []))
+
+
+def test_alpha_of_two_categories_by_hand() -> None:
+    """Krippendorff 2011, section A: two observers, binary data, no missing values; four units, one of them unequal:
+    1 - (8 - 1) x 1 / (3 x 5)."""
+    assert krippendorff_alpha([[0, 1, 0, 1], [0, 1, 1, 1]]) == pytest.approx(1 - 7 / 15)
+
+
+def drawn_from(*values: float) -> Interval:
+    """The interval of a coefficient of 0.5 whose samples are these."""
+    listed = iter([0.5, *values])
+    return bootstrap_coefficient(lambda _: next(listed), 10, samples=len(values))
+
+
+def test_half_of_the_samples_must_have_a_coefficient() -> None:
+    half = drawn_from(0.4, 0.5, 0.6, 0.5, math.nan, math.nan, math.nan, math.nan)
+    assert half.low < 0.5 < half.high
+    fewer = drawn_from(0.4, 0.5, 0.6, math.nan, math.nan, math.nan, math.nan)
+    assert math.isnan(fewer.low) and math.isnan(fewer.high)
+
+
+def test_a_coefficient_ends_at_1() -> None:
+    assert drawn_from(0.2, 0.5, 0.8, 1.2, 1.3).high == 1.0
+    assert drawn_from(0.2, 0.5, 0.8).high < 1.0
+
+
+def test_strengths_of_two_models_are_the_log_odds_of_their_wins() -> None:
+    """A thousand to one is ln 1000; the interval is symmetric, with the error sqrt(1/1000 + 1)."""
+    found = fit_bradley_terry({("a", "b"): 1000, ("b", "a"): 1}).difference("a", "b")
+    assert found.value == pytest.approx(math.log(1000), abs=1e-9)
+    error = math.sqrt(1 / 1000 + 1) * 1.959963984540054
+    assert (found.low, found.high) == pytest.approx((found.value - error, found.value + error))

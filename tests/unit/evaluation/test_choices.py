@@ -45,3 +45,14 @@ def test_e05_precision_and_recall_on_the_labelled_set() -> None:
 )
 def test_e05_shapes(answer: str, letter: str) -> None:
     assert extract_letter(answer) == letter
+
+
+@pytest.mark.parametrize(
+    ("answer", "letter"),
+    [
+        ("The answer is a", "A"), ("The answer is a)", "A"), ("The answer is a) dog", "A"), ("The answer is b.", "B"),
+        ("The answer is A dog", ""), ("The answer is B dog", "B"), ("I choose A dog", ""), ("I choose B", "B"),
+    ],
+)  # fmt: skip
+def test_e05_articles_are_no_letters_and_marked_letters_are(answer: str, letter: str) -> None:
+    assert extract_letter(answer) == letter

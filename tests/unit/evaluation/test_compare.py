@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from steward.core.errors import InputError
+from steward.evaluation.answer_filters import PatternFilter
 from steward.evaluation.compare import compare_metric, compare_runs, require_matching_runs
 from steward.evaluation.gate import GatePolicy, MetricMargin, decide_gate
 from steward.evaluation.intervals import tango
@@ -112,3 +113,53 @@ def test_nothing_scored_by_both_has_no_gain() -> None:
     before = make_run({"a": None})
     found = compare_metric(MetricSpec("exact_match"), before.items, before, make_run({"a": "yes"}))
     assert found.sampled is None and found.paired.gain is None and found.paired.p is None
+
+
+def test_whether_the_prompts_were_the_same_is_told() -> None:
+    one = make_run(yes(3))
+    other = EvalRun(msgspec.structs.replace(one.manifest, prompts_sha256="q"), one.items, one.answers)
+    assert compare_runs(one, one).same_prompts and not compare_runs(one, other).same_prompts
+
+
+def test_a_cost_that_fell_is_a_gain() -> None:
+    spec = MetricSpec("cost", {"output": "1"})
+
+    def spent(tokens: int) -> EvalRun:
+        run = make_run(yes(20))
+        answers = {
+            name: msgspec.structs.replace(answer, input_tokens=1, output_tokens=tokens + int(name))
+            for name, answer in run.answers.items()
+        }
+        return EvalRun(run.manifest, run.items, answers)
+
+    found = compare_metric(spec, spent(0).items, spent(30), spent(10))
+    assert found.paired.gain == pytest.approx(20e-6) and len(found.paired.better) == 20 and not found.paired.worse
+    assert found.sampled is not None and found.sampled.units.tolist() == pytest.approx([20e-6] * 20)
+
+
+@pytest.mark.parametrize("metric", ["f1", "chrf"])
+def test_metrics_of_a_whole_are_resampled_as_a_whole(metric: str) -> None:
+    """No test beside the interval, whose samples lie around the gain."""
+    before, after = make_run(yes(40, 20), (metric,)), make_run(yes(40, 4), (metric,))
+    found = compare_metric(MetricSpec(metric), before.items, before, after)
+    assert found.sampled is not None and found.paired.gain is not None and found.paired.gain > 0
+    assert found.sampled.drawn.mean() == pytest.approx(found.paired.gain, rel=0.2)
+    assert (found.paired.test, found.paired.p) == ("", None)
+
+
+def test_an_answer_in_which_a_filter_finds_nothing_is_not_scored() -> None:
+    spec = msgspec.structs.replace(make_run(yes(3)).manifest.suite, filters=(PatternFilter(r"= (\w+)"),))
+    runs = []
+    for said in ({"a": "= yes", "b": "= yes"}, {"a": "= no", "b": "yes"}):
+        run = make_run({**said})
+        runs.append(EvalRun(msgspec.structs.replace(run.manifest, suite=spec), run.items, run.answers))
+    found = compare_metric(MetricSpec("exact_match"), runs[0].items, *runs).paired
+    assert (found.n, found.items, found.worse) == (1, 2, ("a",))
+
+
+def test_the_p_of_an_interval_is_two_sided() -> None:
+    said: dict[str, str | None] = {str(n): "yes it" for n in range(25)}
+    before, after = make_run(yes(25), ("token_f1",)), make_run(said, ("token_f1",))
+    found = compare_metric(MetricSpec("token_f1"), before.items, before, after)
+    assert found.sampled is not None
+    assert found.paired.p == pytest.approx(2 * found.sampled.p_below(0.0)) and found.sampled.p_above(0.0) == 0.5

@@ -184,3 +184,96 @@ def test_a_cost_has_no_end_so_few_items_decide_nothing(before: list[int], after:
     assert found.verdict == verdict
     if verdict == "inconclusive":  # z² (1 - 50/120) / (50/120) = 5.4
         assert found.checks[0].more_items == 2
+
+
+@pytest.mark.parametrize(
+    ("items", "words"),
+    [(72, "about 1 more item would decide it"), (71, "about 2 more items would decide it")],
+)
+def test_the_number_of_items_that_lack_is_told(items: int, words: str) -> None:
+    """73 decide: see above."""
+    check = gate([True] * items, [True] * items).checks[0]
+    assert check.more_items == 73 - items and words in check.why
+
+
+def test_a_loss_seen_so_far_asks_for_more_items_than_none() -> None:
+    """(z.975 + z.8)^2 s^2 / (margin - loss)^2 with a loss of 0.02 of a margin of 0.05."""
+    a: list[bool | None] = [index % 20 >= 3 for index in range(200)]
+    b: list[bool | None] = [index % 20 < 17 and index >= 4 for index in range(200)]
+    check = gate(a, b).checks[0]
+    loss = sum(map(int, a)) / 200 - sum(map(int, b)) / 200  # type: ignore[arg-type]
+    gains = np.array(b, dtype=float) - np.array(a, dtype=float)
+    assert check.gain == pytest.approx(-loss) and check.more_items is not None and 0 < loss < 0.05
+    assert check.more_items + 200 == pytest.approx(2.8016**2 * gains.var() / (0.05 - loss) ** 2, rel=0.15)
+
+
+def test_an_interval_that_ends_at_the_margin_decides_nothing() -> None:
+    a: list[bool | None] = [True] * 100
+    b: list[bool | None] = [index >= 1 for index in range(100)]
+    low = gate(a, b).checks[0].low
+    assert low is not None
+    for margin, verdict in ((-low, "inconclusive"), (-low + 1e-9, "passed")):
+        assert gate(a, b, metrics=(MetricMargin(name="exact_match", margin=margin),)).checks[0].verdict == verdict
+
+
+def test_a_real_loss_within_the_margin_is_told() -> None:
+    b: list[bool | None] = [index >= 20 for index in range(2000)]
+    assert gate([True] * 2000, b).checks[0].why.endswith("there is a real loss, but it is within the margin")
+    assert "real loss" not in gate([True] * 200, [True] * 200).checks[0].why
+
+
+def test_slices_have_twice_the_margin_unless_they_have_their_own() -> None:
+    for own, margin in ((None, 0.1), (0.07, 0.07)):
+        entry = MetricMargin(name="exact_match", margin=0.05, slices=("sort",), slice_margin=own)
+        found = gate([True] * 200, [True] * 200, metrics=(entry,))
+        assert [check.margin for check in found.checks[:3]] == [0.05, margin, margin]
+
+
+def test_what_cannot_be_told_says_why() -> None:
+    nothing = gate([None] * 5, [True] * 5).checks[0]
+    assert (nothing.verdict, nothing.why) == ("inconclusive", "no item was scored in both runs")
+    policy = GatePolicy(metrics=(MetricMargin(name="cost", margin=50e-6),))
+    free = decide_gate(spent([0] * 40), spent([0] * 40), policy, samples=100).checks[0]
+    assert (free.verdict, free.why) == ("inconclusive", "too few different values for an interval")
+
+
+def test_scoring_as_many_items_as_the_policy_asks_for_is_enough() -> None:
+    b: list[bool | None] = [None] * 10 + [True] * 90
+    for coverage, verdict in ((0.9, "passed"), (0.91, "inconclusive")):
+        checks = {check.name: check for check in gate([True] * 100, b, coverage=coverage).checks}
+        assert checks["coverage of exact_match"].verdict == verdict
+
+
+def test_only_checks_that_regressed_may_be_chance() -> None:
+    """Two slices of 200, of which one lost 6 of 200: alone for certain, among three checks perhaps by chance."""
+    a: list[bool | None] = [True] * 400
+    b: list[bool | None] = [not (index % 2 and index < 12) for index in range(400)]
+    entry = MetricMargin(name="exact_match", margin=0.0, slices=("sort",), slice_margin=0.0)
+    found = gate(a, b, metrics=(entry,), strict=True)
+    by_name = {check.name: check for check in found.checks}
+    assert "chance" not in by_name["exact_match where sort is 0"].why
+    twenty = MetricMargin(name="exact_match", margin=0.3, slices=("sort",), slice_margin=0.3)
+    few = decide_gate(
+        folder([True] * 160, "old", sort=20),
+        folder([index % 20 != 0 for index in range(160)], "new", sort=20),
+        GatePolicy(metrics=(twenty,)),
+        samples=100,
+    )
+    noted = [check for check in few.checks if "this may be chance" in check.why]
+    assert [check.name for check in noted] == ["exact_match where sort is 0"] and "needed 0.025)" in noted[0].why
+
+
+def test_an_item_that_must_pass_is_one_item() -> None:
+    found = gate([True] * 9, [True] * 9, must_pass=MustPass("exact_match", ("3",)))
+    check = next(check for check in found.checks if check.name.startswith("item"))
+    assert (check.verdict, check.n, check.why) == ("passed", 1, "exact_match 1, expected at least 1")
+
+
+def test_the_least_margin_and_the_ends_of_the_shares_are_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "gate.yaml"
+    path.write_text("metrics: [{name: f1, margin: 0, slice_margin: 0}]\nconfidence: 0.9999\ncoverage: 0.0")
+    assert read_gate_policy(path).confidence == 0.9999
+    for line, said in (("confidence: 1.0", "confidence 1.0"), ("confidence: 0.4", "0.4"), ("coverage: 1.01", "1.01")):
+        path.write_text(f"metrics: [{{name: f1, margin: 0}}]\n{line}")
+        with pytest.raises(InputError, match=said):
+            read_gate_policy(path)

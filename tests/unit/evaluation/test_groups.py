@@ -6,7 +6,11 @@ import random
 
 import pytest
 
-from steward.evaluation.groups import LabelledCase, compare_label_rates, rates_by_group
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.groups import LabelledCase, compare_groups, compare_label_rates, rates_by_group
+from steward.evaluation.run import EvalRun, ItemAnswer, RunManifest
+from steward.evaluation.statistics import holm
+from steward.evaluation.suite import PromptMessage, SuiteItem, SuiteSpec
 
 NAMES = ["a", "b", "c"]
 ROWS = [LabelledCase("abc"[i % 3], (i * 7) % 5 < 2, (i * i + i // 3) % 7 < 3) for i in range(60)]
@@ -69,3 +73,114 @@ def test_e12_groups_that_are_all_alike_leave_an_interval() -> None:
     first, ratio = found[0], found[1]
     assert (first.value, first.low) == (0.0, 0.0) and first.high == pytest.approx(1 - 0.2924, abs=1e-4)
     assert (ratio.value, ratio.high) == (1.0, 1.0) and ratio.low == pytest.approx(0.2924, abs=1e-4)
+
+
+def answered(
+    rows: list[tuple[str, str, str | None]], metrics: tuple[str, ...] = ("exact_match",), pages: bool = False
+) -> EvalRun:
+    """Items (group, right label, answer or None where it failed); on `pages`, two stand on one page each."""
+    spec = SuiteSpec(name="s", data="d.jsonl", metrics=metrics, slices=("sort",), prompt="{q}")
+    items = tuple(
+        SuiteItem(str(n), (PromptMessage("user", "q"),), (due,), {"sort": sort}, str(n // 2 if pages else n))
+        for n, (sort, due, _) in enumerate(rows)
+    )
+    answers = {
+        str(n): ItemAnswer(id=str(n), prediction=said, error="timed out" if said is None else None)
+        for n, (_, _, said) in enumerate(rows)
+    }
+    manifest = RunManifest(suite=spec, model="m", items=len(items), data_sha256="d", prompts_sha256="p")
+    return EvalRun(manifest, items, answers)
+
+
+EIGHT: list[tuple[str, str, str | None]] = [
+    ("a", "yes", "yes"), ("a", "yes", "no"), ("a", "no", "no"), ("a", "no", "yes"),
+    ("b", "yes", " Yes"), ("b", "no", "no"), ("b", "no", "maybe" * 30), ("b", "yes", None),
+]  # fmt: skip
+
+
+def test_a_run_is_compared_by_the_groups_of_its_items() -> None:
+    """Of a: 2 of 4 selected, 1 of 2 hits, 1 of 2 false alarms; of b, where two have no label: 1 of 2, 1 of 1, 0 of 1."""
+    found = compare_groups(answered(EIGHT), "sort", "YES ")
+    a, b = found.groups
+    assert (a.name, a.items, b.name, b.items, found.n) == ("a", 4, "b", 4, 6)
+    assert a.selection and a.true_positive and a.false_positive and b.selection and b.true_positive and b.false_positive
+    assert (a.selection.value, a.true_positive.value, a.false_positive.value) == (0.5, 0.5, 0.5)
+    assert (b.selection.value, b.true_positive.value, b.false_positive.value) == (0.5, 1.0, 0.0)
+    assert found.unscored == (f"6: {'maybe' * 16!r} is not one of the labels ['no', 'yes']",)  # 80 characters
+    assert found.errored == ("7: timed out",) and "bootstrap:items" in found.signature
+    assert [one.measure for one in found.differences][-1] == "exact_match difference"
+    values = [one.p for one in found.differences if one.p is not None]
+    assert [one.p_holm for one in found.differences if one.p is not None] == holm(values)
+
+
+def test_without_a_label_only_the_suites_metrics_are_compared() -> None:
+    """Right: 2 of 4 in a and, of the three answered, 2 in b."""
+    found = compare_groups(answered(EIGHT), "sort")
+    assert [group.selection for group in found.groups] == [None, None] and found.n == 7
+    (one,) = found.differences
+    assert (one.measure, one.value) == ("exact_match difference", pytest.approx(2 / 3 - 1 / 2))
+    assert one.p is not None and one.p == one.p_holm and [group.quality[0].n for group in found.groups] == [4, 3]
+
+
+def test_what_cannot_be_compared_is_named() -> None:
+    with pytest.raises(UnknownName, match="slice of the run"):
+        compare_groups(answered(EIGHT), "kind")
+    with pytest.raises(UnknownName, match="label among the references"):
+        compare_groups(answered(EIGHT), "sort", "perhaps")
+    with pytest.raises(InputError, match="every item has the same sort, 'a'"):
+        compare_groups(answered(EIGHT[:4]), "sort")
+
+
+def test_pages_have_intervals_and_no_p() -> None:
+    found = compare_groups(answered(EIGHT, pages=True), "sort", "yes")
+    assert all(one.p is None for one in found.differences) and "bootstrap:clusters" in found.signature
+
+
+def test_metrics_of_a_whole_and_groups_without_a_score_are_not_compared() -> None:
+    assert compare_groups(answered(EIGHT, metrics=("f1",)), "sort").differences == ()
+    failed = [(sort, due, said if sort == "a" else None) for sort, due, said in EIGHT]
+    assert compare_groups(answered(failed), "sort").differences == ()
+    three = compare_groups(answered([*failed, ("c", "yes", "no")]), "sort").differences
+    assert [one.value for one in three] == [0.5]  # a: 2 of 4, b: nothing, c: 0 of 1
+
+
+def halves(right: int, n: int) -> list[tuple[str, str, str | None]]:
+    """Groups a and b of n: in a so many are right, in b the others."""
+    rows: list[tuple[str, str, str | None]] = []
+    for k in range(n):
+        rows += [("a", "yes", "yes" if k < right else "no"), ("b", "yes", "no" if k < right else "yes")]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("n", "low"),
+    [  # Clopper and Pearson: 8 of 9 is at least 0.5175, 1 of 9 at most 0.4825; ten are enough to resample
+        (9, 0.5175 - 0.4825), (10, None),
+    ],
+)  # fmt: skip
+def test_e12_fewer_than_ten_of_a_group_are_bounded_by_the_groups_own_intervals(n: int, low: float | None) -> None:
+    rows = halves(n - 1, n)
+    cases = [LabelledCase(sort, True, said == "yes") for sort, _, said in rows]
+    for one in (compare_groups(answered(rows), "sort").differences[0], compare_label_rates(cases, ["a", "b"])[0]):
+        assert one.value == pytest.approx((n - 2) / n) and one.low is not None
+        assert one.low == pytest.approx(low, abs=1e-3) if low is not None else one.low > 0.3
+
+
+def test_e12_ten_of_each_group_that_are_all_right_leave_an_interval() -> None:
+    """Clopper and Pearson's lower limit of 10 of 10 is 0.6915."""
+    run = answered([("ab"[k % 2], "yes", "yes") for k in range(20)])
+    for one in compare_groups(run, "sort").differences + compare_groups(run, "sort", "yes").differences[:1]:
+        assert (one.value, one.low, one.p) == (0.0, 0.0, 1.0) and one.high == pytest.approx(1 - 0.6915, abs=1e-4)
+
+
+def test_a_clear_difference_has_the_least_p_there_is() -> None:
+    """No order of 40 answers of 2,000 is as extreme: 1 / 2001; the ratio's p likewise, of 99: 1 / 100."""
+    rows = halves(20, 20)
+    assert compare_groups(answered(rows), "sort").differences[0].p == pytest.approx(1 / 2001)
+    cases = [LabelledCase(sort, True, said == "yes") for sort, _, said in rows]
+    assert [one.p for one in compare_label_rates(cases, ["a", "b"], samples=99)[:2]] == [0.01, 0.01]
+
+
+def test_where_nobody_is_selected_there_is_no_ratio() -> None:
+    found = compare_label_rates([LabelledCase("ab"[k % 2], True, False) for k in range(8)], ["a", "b"], samples=50)
+    assert (found[0].value, found[1].value) == (0.0, None)

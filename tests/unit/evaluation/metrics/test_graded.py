@@ -107,3 +107,44 @@ def test_options_and_names() -> None:
 def test_a_text_of_just_the_length_is_not_shortened() -> None:
     assert shorten("a" * 120) == repr("a" * 120) and shorten("a" * 121) == repr("a" * 120 + "…")
     assert shorten("a \n b", 10) == "'a b'"
+
+
+def test_a_scale_has_two_ends() -> None:
+    with pytest.raises(InputError, match="low 1 and high 1"):
+        Judge("r", "m", low=1.0, high=1.0)
+
+
+def test_a_signature_says_the_temperature_or_that_the_server_chose() -> None:
+    assert Judge("r", "m").signature.endswith("temperature:0")
+    assert Judge("r", "m", temperature="").signature.endswith("temperature:server")
+
+
+def test_what_the_judge_gave_in_place_of_a_grade_is_told() -> None:
+    judge = Judge("r", "m")
+    assert "gave no line" in judge.grade("x", [reply("Fine.")]).why
+    assert "gave 2 different lines" in judge.grade("x", [reply("Grade: 2\nGrade: 4")]).why
+
+
+def test_statements_and_sources_are_numbered_from_1() -> None:
+    (call,) = GroundednessJudge("m").calls("q", "It is red. It is old.", ["S.", "T."])
+    text = msgspec.json.decode(call.body)["messages"][1]["content"]
+    assert "\n1: It is red.\n2: It is old.\n" in text and "<<source 1 " in text and "<<source 2 " in text
+
+
+def test_an_embedding_needs_an_answer_and_a_reference() -> None:
+    metric = EmbeddingSimilarity("m")
+    assert metric.calls("q", " ", ["r"]) == [] and metric.calls("q", "a", []) == []
+    (call,) = metric.calls("q", "a", ["r"])
+    assert msgspec.json.decode(call.body) == {"model": "m", "input": ["a", "r"]}
+
+    def similarity(*vectors: list[float]) -> float | None:
+        rows = [{"index": n, "embedding": vector} for n, vector in enumerate(vectors)]
+        return metric.grade("a", [json.dumps({"data": rows}).encode()]).value
+
+    assert similarity([3, 4]) is None and similarity([3, 4], [4, 3]) == pytest.approx(24 / 25)
+    assert similarity([3, 4], [3, 4], [1, 0]) == pytest.approx(1.0)
+
+
+def test_a_mark_holds_twelve_digits_of_the_digest() -> None:
+    """printf abc | sha256sum"""
+    assert mark_text("answer", "abc") == "<<answer ba7816bf8f01\nabc\nba7816bf8f01 answer>>"
