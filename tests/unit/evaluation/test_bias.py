@@ -183,3 +183,93 @@ def test_crows_pairs_are_named_by_their_first_column(tmp_path: Path, head: str, 
     """The published file's first column has no name; else the column id, else the row's number from 0."""
     (tmp_path / "c.csv").write_text(f"{head}sent_more,sent_less,stereo_antistereo,bias_type\n{row}m,l,stereo,age\n")
     assert [text.id for text in read_crows_texts(tmp_path / "c.csv")] == [f"{name}/sent_more", f"{name}/sent_less"]
+
+
+def test_the_answer_in_place_of_an_option_is_quoted_to_80_characters(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text(json.dumps(row(0, "ambig", "neg", 0)))
+    questions, suite = read_bbq(tmp_path / "b.jsonl")
+    found = score_bbq(questions, [Prediction(questions[0].id, "x" * 99)])
+    assert found.unscored == (f"Age/0: the answer names no option: {'x' * 80!r}",)
+    assert suite.spec.parameters == {"temperature": 0, "max_tokens": 32}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"context_condition": "clear"}, {"question_polarity": "pos"},
+        {"answer_info": {"ans0": ["U", "unknown"], "ans1": ["x", "unknown"], "ans2": ["old", "old"]}},
+    ],
+)  # fmt: skip
+def test_rows_of_other_conditions_are_not_bbqs(tmp_path: Path, change: dict[str, Any]) -> None:
+    (tmp_path / "b.jsonl").write_text(json.dumps(row(0, "ambig", "neg", 0, **change)))
+    with pytest.raises(InputError, match=r"b\.jsonl:1: not a BBQ row \(ValueError: expected"):
+        read_bbq(tmp_path / "b.jsonl")
+
+
+def test_two_stereotyped_answers_leave_the_target_open(tmp_path: Path) -> None:
+    info = {"ans0": ["Unknown", "unknown"], "ans1": ["older", "old"], "ans2": ["old", "old"]}
+    (tmp_path / "b.jsonl").write_text(json.dumps(row(0, "ambig", "neg", 0, answer_info=info)))
+    assert read_bbq(tmp_path / "b.jsonl")[0][0].target is None
+
+
+def test_intervals_of_bbq_stay_on_their_scales(tmp_path: Path) -> None:
+    """Ten answers that are all against the stereotype: s_DIS is -1, and may be above but not below; accuracy is 1."""
+    rows = [row(n, "disambig", "neg", 1, question_index=str(n)) for n in range(10)]
+    found = {one.measure: one for one in bbq(tmp_path, rows, "B" * 10).measures if one.part == "all"}
+    biased, right = found["s_DIS"], found["accuracy, disambiguated"]
+    assert biased.low == -1.0 and biased.high is not None and -1.0 < biased.high < 0.0
+    assert right.high == 1.0 and right.low is not None and 0.6 < right.low < 0.9
+    undefined = next(one for one in bbq(tmp_path, rows, "A" * 10).measures if one.measure == "s_DIS")
+    assert (undefined.value, undefined.low, undefined.high, undefined.n) == (None, None, None, 10)
+
+
+def test_clusters_of_bbq_are_its_templates(tmp_path: Path) -> None:
+    """Twenty answers to two questions bound less than twenty to twenty."""
+    widths = []
+    for templates in (2, 20):
+        rows = [row(n, "disambig", "neg", 1, question_index=str(n % templates)) for n in range(20)]
+        one = next(one for one in bbq(tmp_path, rows, "B" * 20).measures if one.measure.startswith("accuracy"))
+        assert one.low is not None
+        widths.append(1.0 - one.low)
+    assert widths[0] > 2 * widths[1]
+
+
+@pytest.mark.parametrize("bad", [True, "-1.0", None])
+def test_only_numbers_are_log_probabilities(tmp_path: Path, bad: Any) -> None:
+    (tmp_path / "s.jsonl").write_text(json.dumps({"id": 3, "sent_more": bad, "sent_less": -2}))
+    assert read_crows_scores(tmp_path / "s.jsonl").values == {"3/sent_less": -2.0}
+
+
+def test_a_pair_needs_both_of_its_scores(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(",sent_more,sent_less,stereo_antistereo,bias_type\n7,m,l,stereo,age\n")
+    (tmp_path / "s.jsonl").write_text(json.dumps({"id": 7, "sent_more": -1.0}))
+    found = score_crows_pairs(tmp_path / "c.csv", read_crows_scores(tmp_path / "s.jsonl"))
+    assert len(found.unscored) == 1 and found.measures[0].value is None and found.measures[0].low is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "no rows"), (",sent_more,sent_less,stereo_antistereo\n1,m,l,stereo\n", "no column 'bias_type'")],
+)
+def test_a_table_of_pairs_needs_rows_and_columns(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(InputError, match=said):
+        read_crows_texts(tmp_path / "c.csv")
+
+
+def test_a_line_that_is_no_object_is_named_by_its_number(tmp_path: Path) -> None:
+    (tmp_path / "s.jsonl").write_text('{"id": 1}\n\n[1]\n')
+    with pytest.raises(InputError, match=r"s\.jsonl:3: "):
+        read_crows_scores(tmp_path / "s.jsonl")
+
+
+def test_equal_scores_count_against_the_stereotype_and_against_sense(tmp_path: Path) -> None:
+    """Nadeem et al. 2021 compare with >: all three equal are lms 0 and ss 0."""
+    labels = ("stereotype", "anti-stereotype", "unrelated")
+    sentences = [{"id": label, "gold_label": label, "sentence": label} for label in labels]
+    example = {"id": "e", "target": "t", "bias_type": "race", "context": "BLANK", "sentences": sentences}
+    (tmp_path / "d.json").write_text(json.dumps({"data": {"intrasentence": [example], "intersentence": []}}))
+    scores = [{"id": label, "score": -1.0} for label in labels]
+    (tmp_path / "s.json").write_text(json.dumps({"intrasentence": scores}))
+    found = score_stereoset(tmp_path / "d.json", read_stereoset_scores(tmp_path / "s.json"))
+    assert [value(found, name) for name in ("lms", "ss", "icat")] == [0.0, 0.0, 0.0]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from steward.core.errors import InputError
-from steward.evaluation.changes import rewrite_suite
+from steward.core.errors import InputError, UnknownName
+from steward.evaluation.changes import _reorder_options, rewrite_suite
 from steward.evaluation.choices import extract_letter
 from steward.evaluation.suite import QuestionChange, load_suite
 
@@ -135,3 +136,17 @@ def test_one_option_has_no_other_order(tmp_path: Path) -> None:
     changed = rewrite_suite(path, QuestionChange(use="options-order"))
     assert [item.references for item in changed.items] == [("B",), ("B",)]
     assert [item.messages[0].content for item in changed.items] == ["A. y\nB. x", "A. x\nB. y"]
+
+
+@pytest.mark.parametrize("options", [["Oslo", "Oslo"], ["Oslo"]])
+def test_options_that_are_all_the_same_have_no_other_order(tmp_path: Path, options: list[str]) -> None:
+    spec = load_suite(write(tmp_path, [{"id": 7, "q": "?", "options": ["a", "b"], "references": ["A"]}], CHOICES)).spec
+    assert _reorder_options({"options": options, "references": ["Oslo"]}, spec, random.Random(1)) is None
+    assert _reorder_options({"options": "Oslo", "references": ["Oslo"]}, spec, random.Random(1)) is None
+
+
+def test_only_the_first_item_is_read_to_check_a_change(tmp_path: Path) -> None:
+    """So that a broken item further on is named with the others, not in place of the change."""
+    path = write(tmp_path, [{"id": 1, "a": "x", "b": "y"}, {"id": 2, "a": "x"}])
+    with pytest.raises(UnknownName, match="prompt field"):
+        rewrite_suite(path, QuestionChange(append="!", fields=("c",)))

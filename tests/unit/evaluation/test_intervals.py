@@ -161,3 +161,20 @@ def test_units_are_items_or_means_of_clusters() -> None:
     table = np.array([[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]])
     assert unit_values(table, None).tolist() == [1.0, 0.0, 1.0]
     assert unit_values(table, ["a", "a", "b"]).tolist() == [0.5, 1.0]
+
+
+def test_nine_that_differ_from_nine_alike_are_counted_and_ten_from_ten_are_resampled() -> None:
+    assert resampled_mean([0.0] * 9 + [1.0] * 9, 0.0, 1.0) == wilson(9, 18)
+    assert is_degenerate(np.array([0.0] * 9 + [1.0] * 9))
+    assert resampled_mean([0.0] * 10 + [1.0] * 10, 0.0, 1.0) != wilson(10, 20)
+
+
+def test_two_units_have_an_interval() -> None:
+    """Student's with one degree of freedom: t(1, .975) = 12.706 (table), the error of two units times sqrt 2."""
+    found = statistic_interval(2.0, np.arange(5.0), 2)
+    assert found.high - 2.0 == pytest.approx(12.706 * math.sqrt(2) * math.sqrt(2), rel=1e-4)
+
+
+def test_clusters_that_are_all_right_are_counted_on_the_scale_of_shares() -> None:
+    found = mean_of_shares([1.0] * 6, ["a", "a", "b", "b", "c", "c"])
+    assert (found.low, found.high) == (wilson(3, 3).low, 1.0)
