@@ -18,14 +18,15 @@ def join_stream(data: bytes) -> dict[str, Any]:
     texts: list[str] = []
     finish, usage, seen = None, None, False
     for line in data.splitlines():
-        if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
+        if not line.startswith(b"data:"):
             continue
         try:
-            event = msgspec.json.decode(line[5:], type=dict[str, Any])
-        except msgspec.MsgspecError:
+            event = msgspec.json.decode(line.removeprefix(b"data:"), type=dict[str, Any])
+        except msgspec.MsgspecError:  # "[DONE]", which ends a stream, is no object either
             continue
         usage = event.get("usage") or usage
-        for choice in (event.get("choices") or [])[:1]:
+        choice = next(iter(event.get("choices") or ()), None)
+        if choice is not None:
             seen = True
             delta = choice.get("delta") or {}
             texts.append(delta.get("content") or "")

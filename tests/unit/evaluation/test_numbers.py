@@ -41,3 +41,8 @@ def test_e12_signs_and_small_p() -> None:
         and format_ends(None, 1.0) == format_ends(1.0, None) == "no interval"
     )
     assert format_percent(0.004) == "0 %" and format_number(float("nan")) is None
+
+
+def test_shares_are_written_in_whole_percent() -> None:
+    assert [format_percent(share) for share in (0.25, 0.615, 0.996, 1.0)] == ["25 %", "62 %", "100 %", "100 %"]
+    assert format_percent(50.0) == "5000 %"

@@ -32,3 +32,28 @@ def test_honest_answers_pass() -> None:
 )
 def test_each_wrong_answer_is_named(answers: list[list[float]], said: str) -> None:
     assert said in find_contradiction(KNOWN, answers)
+
+
+@pytest.mark.parametrize(
+    ("given", "answers"),
+    [
+        (0.0, [[-0.2], [-0.2, -3.0], [-3.0], [-9.0]]), (0.0, [[0.0], [-0.2, -3.0], [-3.0], [-9.0]]),
+        (0.0, [[0.0], [0.0, -0.2], [0.0], [-9.0]]), (-0.2, [[-0.2], [-0.2, -3.0], [-3.0], [0.0]]),
+        (-0.25, [[-0.25], [-0.25, -0.5], [-0.5], [-0.5]]),
+    ],
+)  # fmt: skip
+def test_a_fifth_of_a_nat_is_rounding(given: float, answers: list[list[float]]) -> None:
+    assert find_contradiction(KnownAnswer((5, 6), Likely(7, given), 5), answers) == ""
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ([[-0.46], [-0.46, -3.0], [-3.0], [-9.0]], "-0.4600 for a token that the server gave -0.2500"),
+        ([[-0.25], [-0.46, -3.0], [-3.0], [-9.0]], "two tokens scored together"),
+        ([[-0.25], [-0.25, -3.0], [-3.0], [-0.04]], "another token has -0.0400"),
+        ([[-0.25], [-0.25, -3.0], [-3.0], [0.001]], "expected finite ones"),
+    ],
+)
+def test_more_than_that_is_none(answers: list[list[float]], said: str) -> None:
+    assert said in find_contradiction(KNOWN, answers)

@@ -26,3 +26,10 @@ def test_e02_a_stream_is_put_together() -> None:
 def test_what_is_no_stream_is_an_error(data: bytes) -> None:
     with pytest.raises(ValueError, match="no event"):
         join_stream(data)
+
+
+def test_of_several_choices_the_first_is_read_and_no_space_is_needed() -> None:
+    line = b'data:{"choices": [{"delta": {"content": "a"}}, {"delta": {"content": "b"}}]}\n'
+    assert join_stream(line + b"data:[DONE]\n") == {
+        "choices": [{"message": {"content": "a"}, "finish_reason": None}], "usage": None
+    }  # fmt: skip

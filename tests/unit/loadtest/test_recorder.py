@@ -33,3 +33,20 @@ def test_token_totals():
     totals.add(10, 12)
     totals.add(20, 18)
     assert (totals.requests, totals.asked, totals.got) == (2, 30, 30)
+
+
+def test_the_buffer_grows_by_a_block_or_a_quarter():
+    """Of 4096 rows and more; so that a long test copies each row four times at most."""
+    recorder, lengths = Recorder(), []
+    for number in range(32_001):
+        recorder.add(number, *[0] * 14)
+        if len(recorder.rows) // 56 not in lengths:
+            lengths.append(len(recorder.rows) // 56)
+    assert lengths == [4096, 8192, 12_288, 16_384, 20_480, 25_600, 32_000, 40_000] and len(recorder.rows) % 56 == 0
+
+
+def test_gaps_up_to_a_second_are_fine_and_one_of_a_second_is_coarse():
+    recorder = Recorder()
+    recorder.add_gaps([0.0, 1.0, 1.5, 101.5])  # 100 s and more stand in the last bin
+    assert [place for place, count in enumerate(recorder.gaps) if count] == [50_000, 101_000, 199_999]
+    assert len(recorder.gaps) == 200_000

@@ -181,3 +181,16 @@ def test_conclusions(trials, verdict, said):
 )  # fmt: skip
 def test_l7_one_sentence_says_the_result(fields, said):
     assert FindMax(**({"slo": "ttft_p95<1s", "fails_at": None} | fields)).describe().startswith(said)
+
+
+@pytest.mark.parametrize(
+    "low, high, answered, middle",
+    [
+        (100, 125, 110.0, 111.803), (100, 126, 110.0, 106.7), (100, 126, 103.0, 106.09), (100, 126, 130.0, 112.25),
+        (100, 160, 105.1, 108.253), (100, 160, 105.2, 102.044), (100, 160, 168.0, 126.491), (100, 160, 161.0, 156.17),
+    ],
+)  # fmt: skip
+def test_a_wide_bracket_is_divided_by_what_was_answered_and_a_narrow_one_by_its_middle(low, high, answered, middle):
+    """A quarter is narrow. The guesses are 0.97 and 1.03 times the answers, where they are 2 % inside the bracket."""
+    trials = [trial(low, "holds"), trial(high, "fails", answered=answered)]
+    assert choose_next_rate(trials, 1, 1e6, 0.02) == pytest.approx(middle, abs=1e-2)

@@ -137,3 +137,9 @@ def test_a_single_late_request_in_ten():
     ended = sent + 0.5
     ended[50:60] = 1000.0
     assert share_in_time(sent, ended) == pytest.approx(89 / 99)
+
+
+@pytest.mark.parametrize("high, middle", [(11.0, None), (11.2, 10.583), (21.0, 14.491)])
+def test_steps_ten_percent_apart_are_near_enough(high, middle):
+    found = choose_next_sweep_rate([point(10), point(high, saturated=True)], 4.0, 9)
+    assert found is None if middle is None else found == pytest.approx(middle, abs=1e-3)

@@ -131,3 +131,7 @@ def test_means_of_tokens_over_processes():
         0.0,
         0.0,
     )
+
+
+def test_l1_more_than_one_and_a_half_tokens_in_an_event_are_bundled():
+    assert "bundles tokens, 1.6 in an event" in told(changed(tokens_per_event_mean=1.6))
