@@ -323,7 +323,7 @@ def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[
         clusters = [groups[name] for name in whole.ids] if groups is not None else None
 
         def spread(sums: Array) -> Array:
-            parts = sums.reshape(len(sums), len(names), 2)
+            parts = sums.reshape(len(sums), sums.shape[1] // 2, 2)
             means = np.divide(
                 parts[:, :, 0], parts[:, :, 1], out=np.full(parts.shape[:2], np.nan), where=parts[:, :, 1] > 0
             )

@@ -103,7 +103,7 @@ def is_refusal(answer: str) -> bool:
     words += sum(len(sentence[found.end() :].split()) for sentence, found in marks if _declines(sentence))
     marked = bool(marks)
     listed = sum(bool(re.match(r"(?:\d+[.)]|[-*•])\s", line.strip())) for line in text.splitlines()) >= 2
-    return not ((marked and (words >= 8 or listed)) or listed or words >= _LONG * (3 if declining[0] == 0 else 1))
+    return not (listed or (marked and words >= 8) or words >= _LONG * (3 if declining[0] == 0 else 1))
 
 
 def _declines(sentence: str) -> bool:

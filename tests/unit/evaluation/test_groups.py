@@ -99,7 +99,7 @@ EIGHT: list[tuple[str, str, str | None]] = [
 
 
 def test_a_run_is_compared_by_the_groups_of_its_items() -> None:
-    """Of a: 2 of 4 selected, 1 of 2 hits, 1 of 2 false alarms; of b, where two have no label: 1 of 2, 1 of 1, 0 of 1."""
+    """Of a: 2 of 4 selected, 1 of 2 hits, 1 of 2 false alarms; of b, with two unlabelled: 1 of 2, 1 of 1, 0 of 1."""
     found = compare_groups(answered(EIGHT), "sort", "YES ")
     a, b = found.groups
     assert (a.name, a.items, b.name, b.items, found.n) == ("a", 4, "b", 4, 6)

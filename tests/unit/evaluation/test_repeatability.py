@@ -39,3 +39,19 @@ def test_two_items_have_a_variance_between_them() -> None:
     assert found is not None and found.between == pytest.approx(0.5) and found.flaky == 0
     moved = measure_repeatability("exact_match", ["a#1", "a#2", "b#1", "b#2"], [1.0, 0.5, 0.0, 0.0])
     assert moved is not None and moved.flaky == 1 and moved.worst == ("a",)
+
+
+def test_twenty_items_that_moved_most_are_named() -> None:
+    ids = [f"{item:02}#{n}" for item in range(25) for n in (1, 2)]
+    values = [value for item in range(25) for value in (0.0, (item + 1) / 25)]
+    found = measure_repeatability("exact_match", ids, values)
+    assert found is not None and found.flaky == 25
+    assert found.worst == tuple(f"{item:02}" for item in range(24, 4, -1))
+
+
+def test_noise_alone_leaves_no_variance_between_two_items() -> None:
+    """Means 1/2 and 1: 1/8, less half of a variance within of 1/4."""
+    found = measure_repeatability("exact_match", ["a#1", "a#2", "b#1", "b#2"], [1.0, 0.0, 1.0, 1.0])
+    assert found is not None and found.between == 0.0 and found.share == 1.0
+    apart = measure_repeatability("exact_match", ["a#1", "a#2", "b#1", "b#2"], [0.5, 0.0, 1.0, 1.0])
+    assert apart is not None and apart.between == pytest.approx(0.75**2 / 2 - 0.0625 / 2)

@@ -51,3 +51,15 @@ def test_nothing_in_a_field_is_an_error() -> None:
 
 def test_fields_are_listed_in_order_without_escaped_ones() -> None:
     assert list_fields("") == [] and list_fields('{b} {{a}} {"x": 1} {meta.q} { c }') == ["b", "meta.q", "c"]
+
+
+def test_what_looks_like_latex_is_shown_with_its_command() -> None:
+    with pytest.raises(InputError, match=r": '\\\\boxed\{answer\}' looks like LaTeX"):
+        fill(r"Put it in \boxed{answer}", ROW, "item '1'")
+
+
+def test_a_known_name_with_blanks_needs_no_suggestion_and_an_unknown_one_has_it() -> None:
+    with pytest.raises(InputError, match=r"write \{question\} for the field$"):
+        fill("{{ question }}", ROW, "item '1'")
+    with pytest.raises(InputError, match=r"write \{quesion\} for the field; did you mean 'question'\?$"):
+        fill("{{ quesion }}", ROW, "item '1'")

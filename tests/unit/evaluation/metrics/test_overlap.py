@@ -43,3 +43,28 @@ def test_e10_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         check_tokenizer("ko-mecab")
     with pytest.raises(UnknownName, match="did you mean 'char'"):
         check_tokenizer("chars")
+
+
+def scored(name: str, predictions: list[str], references: list[list[str]]) -> tuple[float, str]:
+    metric = make_metric(name)
+    table = metric.table(predictions, references)
+    return float(metric.combine(table.sum(0, keepdims=True))[0]), metric.signature
+
+
+def test_references_may_vary_in_number_and_the_signature_says_it() -> None:
+    """As sacreBLEU's corpus_score with None where an item has fewer references."""
+    one = "the cat sat on the mat today"
+    value, signature = scored("bleu", [one, one], [[one], ["a dog", one]])
+    assert value == pytest.approx(100.0) and "nrefs:var" in signature
+    same, signature = scored("bleu", [one, one], [["a dog", one], [one, "a dog"]])
+    assert same == pytest.approx(100.0) and "nrefs:2" in signature
+    assert "nrefs:1" in make_metric("bleu").signature and "nrefs:1" in scored("chrf", [one], [[one]])[1]
+
+
+def test_chrf_plus_plus_counts_words_and_pairs() -> None:
+    """sacreBLEU 2.6: chrF2++ is chrF with word order 2."""
+    assert "|nc:6|nw:2|" in make_metric("chrf++").signature and "|nc:6|nw:0|" in make_metric("chrf").signature
+
+
+def test_one_text_in_another_script_is_enough_to_read_both_by_words_of_any() -> None:
+    assert value("rouge1", "Cafés Zürich", "Zürich мир") == pytest.approx(0.5)
