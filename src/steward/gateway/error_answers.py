@@ -69,10 +69,11 @@ def context_error(endpoint: str, tokens: int, most: int) -> Refused:
     """A request of so many tokens for a model that takes at most so many. Clients look for these beginnings.
 
     >>> context_error("/v1/messages", 9000, 2048).message
-    'prompt is too long: 9000 tokens > 2048 maximum'
+    "prompt is too long: 9000 tokens > 2048 maximum (the model's context)"
     """
     if endpoint == "/v1/messages":
-        return invalid(f"prompt is too long: {tokens} tokens > {most} maximum", code="context_length_exceeded")
+        words = f"prompt is too long: {tokens} tokens > {most} maximum (the model's context)"
+        return invalid(words, code="context_length_exceeded")
     field = _INPUTS.get(endpoint, "input")
     return invalid(
         f"This model's maximum context length is {most} tokens, but the request has {tokens}. Shorten '{field}', or "

@@ -12,9 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from steward.gateway import dialects
-from steward.gateway.dialects import CHAT, Translation
+from steward.gateway.dialects import CHAT, Translation, embedded_completions
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
+from steward.gateway.numbers import CHECKED, check_numbers
 from steward.gateway.refused_fields import OTHER_NAME
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import invalid, rename_field, rewrite, with_usage
@@ -23,16 +24,19 @@ EMBEDDINGS: Final = "/v1/embeddings"
 NOTHING_AVOIDED: Final[frozenset[str]] = frozenset()
 _OPTIONAL: Final = ("stream_options", "reasoning_effort")  # that a translation puts in and an answer does not depend on
 
+_raw_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
 
 class Outgoing:
     """What goes to an engine, and how its answer comes back."""
 
-    __slots__ = ("added", "asked", "body", "dropped", "endpoint", "translation")
+    __slots__ = ("added", "asked", "body", "dropped", "embedded", "endpoint", "translation")
 
     def __init__(self, endpoint: str, body: bytes, translation: Translation | None = None, asked: Any = None) -> None:
         self.endpoint, self.body, self.translation = endpoint, body, translation
         self.asked: Json = asked or {}
         self.dropped: list[str] = []  # paths of what the translation left out
+        self.embedded = False  # to an engine of our own, whose answers lack fields
         self.added: tuple[
             str, ...
         ] = ()  # fields that only the gateway has put in, and could leave out or call otherwise
@@ -51,10 +55,15 @@ def build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str
             code="embeddings_not_enabled",
         )
     translation = dialects.find_translation(exchange.endpoint, entry.endpoints)
+    if translation is None and entry.embedded:
+        translation = _prepare_embedded(exchange)
     if translation is None:
-        return _pass_on(exchange, entry, avoided)
+        outgoing = _pass_on(exchange, entry, avoided)
+        outgoing.embedded = entry.embedded
+        return outgoing
     try:
         asked = msgspec.json.decode(exchange.body)
+        check_numbers(exchange.endpoint, asked)
         dropped: list[str] = []
         made = translation.translate_request(asked, dropped)
         made["model"] = entry.upstream_model
@@ -64,6 +73,18 @@ def build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str
         return outgoing
     except RecursionError as error:
         raise invalid("The request body is nested too deeply to be translated.") from error
+
+
+def _prepare_embedded(exchange: Exchange) -> Translation | None:
+    """What adapts a request that llama.cpp cannot answer as OpenAI's API does. :raises Refused: 400, a number"""
+    names = exchange.fields & CHECKED.get(exchange.endpoint, NOTHING_AVOIDED)
+    if names:
+        fields = _raw_fields.decode(exchange.body)
+        check_numbers(exchange.endpoint, {name: msgspec.json.decode(fields[name]) for name in names})
+    if exchange.endpoint != "/v1/completions":
+        return None
+    needed = embedded_completions.is_needed(exchange.fields, exchange.request.max_tokens)
+    return dialects.EMBEDDED_COMPLETIONS if needed else None
 
 
 def _pass_on(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str]) -> Outgoing:

@@ -17,9 +17,10 @@ from steward.core.errors import Refused
 from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
-from steward.gateway.dialects import ChunkStream
+from steward.gateway.dialects import CHAT, ChunkStream
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
+from steward.gateway.embedded_answers import check_dimensions, complete_chat
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.outgoing import EMBEDDINGS, Outgoing
@@ -64,7 +65,7 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
     exchange.answered_by = name_version(envelope.model, envelope.system_fingerprint)
     exchange.shortened = was_shortened(body)
     if outgoing.translation is None:
-        return Answer(200, body)
+        return Answer(200, body) if not outgoing.embedded else _complete(exchange, body)
     try:
         chat = msgspec.json.decode(body)
         if not chat.get("usage"):
@@ -78,6 +79,17 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise upstream_failed("the upstream's answer is not a chat completion", "upstream_malformed") from error
     return Answer(200, msgspec.json.encode(translated))
+
+
+def _complete(exchange: Exchange, body: bytes) -> Answer:
+    """An embedded engine's answer with all that its schema requires. :raises Refused: 400, other dimensions"""
+    if exchange.endpoint == CHAT:
+        return Answer(200, msgspec.json.encode(complete_chat(msgspec.json.decode(body))))
+    if exchange.endpoint == EMBEDDINGS and "dimensions" in exchange.fields:
+        asked = msgspec.json.decode(exchange.body).get("dimensions")
+        if asked is not None and (refusal := check_dimensions(exchange.model, asked, body)) is not None:
+            raise refusal
+    return Answer(200, body)
 
 
 def was_shortened(body: bytes) -> bool:
@@ -180,6 +192,8 @@ class Relay:
 
     def _relay_event(self, event: bytes, out: list[bytes]) -> None:
         if not is_whole_event(event):
+            if event_data(event).strip() == b"null":  # llama.cpp begins so where several prompts are completed
+                return
             raise upstream_failed("the upstream sent an event that is not a JSON object", "upstream_malformed")
         if not is_utf8(event):
             raise upstream_failed("the upstream sent an event that is not UTF-8", "upstream_malformed")

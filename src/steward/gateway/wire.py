@@ -180,6 +180,8 @@ REQUIRED: Final = {
 }
 
 
+MAXIMA: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+COUNTS: Final = (*MAXIMA, "n", "best_of")
 _NULL: Final = msgspec.Raw(b"null")
 
 
@@ -205,18 +207,44 @@ def decode_request(endpoint: str, body: bytes) -> Request:
     for needed in REQUIRED.get(endpoint, ()):
         if getattr(request, needed) in (msgspec.UNSET, None, _NULL):
             raise invalid(f"Missing required parameter: '{needed}'.", needed)
-    for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
+    least = 0 if endpoint == "/v1/completions" else 1  # there, a prompt may be echoed alone
+    for name in MAXIMA:
         limit = getattr(request, name)
-        if limit is not None and not 1 <= limit <= MAX_OUTPUT_TOKENS:
-            raise invalid(f"{name} must be between 1 and {MAX_OUTPUT_TOKENS}, not {_short(limit)}.", name)
+        if limit is not None and not least <= limit <= MAX_OUTPUT_TOKENS:
+            raise _out_of_bounds(name, limit, least, MAX_OUTPUT_TOKENS)
     for name in ("n", "best_of"):
         count = getattr(request, name)
         if count is not None and not 1 <= count <= MAX_CHOICES:
-            raise invalid(f"{name} must be between 1 and {MAX_CHOICES}, not {_short(count)}.", name)
+            raise _out_of_bounds(name, count, 1, MAX_CHOICES)
     if endpoint == "/v1/messages" and b'"user_id"' in body:
         person = _decode(_metadata, body).metadata
         request.user = person.user_id if person else None
     return request
+
+
+def _out_of_bounds(name: str, value: int, least: int, most: int) -> Refused:
+    code = "integer_below_min_value" if value < least else "integer_above_max_value"  # OpenAI's
+    return invalid(f"{name} must be between {least} and {most}, not {_short(value)}.", name, code)
+
+
+def write_whole_numbers(body: bytes) -> bytes:
+    """`body` with counts such as 100.0 written as 100, as JavaScript and some template languages mean them.
+
+    :raises Refused: 400, a count that is not a whole number
+
+    >>> write_whole_numbers(b'{"max_tokens":1e2,"n":1}')
+    b'{"max_tokens":100,"n":1}'
+    """
+    fields = _fields.decode(body)
+    changes: dict[str, Any] = {}
+    for name in COUNTS:
+        value = msgspec.json.decode(fields[name]) if name in fields else None
+        if type(value) is float and value.is_integer():
+            changes[name] = int(value)
+        elif value is not None and type(value) is not int:
+            written = bytes(fields[name])[:50].decode("utf-8", "replace")
+            raise invalid(f"'{name}' must be a whole number, not {written}.", name, "invalid_type")
+    return rewrite(body, changes) if changes else body
 
 
 def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:

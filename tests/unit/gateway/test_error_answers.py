@@ -31,7 +31,7 @@ def test_a_prompt_that_is_too_long_is_told_with_both_numbers_in_every_dialect() 
         assert "maximum context length is 1024 tokens" in error["message"] and "8011" in error["message"]
     status, error, kind = told("/v1/messages", 400, LLAMA)
     assert (status, error["type"], kind) == (400, "invalid_request_error", "context")
-    assert error["message"] == "prompt is too long: 8011 tokens > 1024 maximum"
+    assert error["message"] == "prompt is too long: 8011 tokens > 1024 maximum (the model's context)"
     status, error, _ = told("/v1/embeddings", 400, EMBEDDING, "/v1/embeddings")
     assert (status, error["code"], error["param"]) == (400, "context_length_exceeded", "input")
     assert "900" in error["message"] and "512" in error["message"]

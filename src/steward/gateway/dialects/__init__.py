@@ -23,6 +23,7 @@ from steward.gateway.dialects import (
     chat_to_message,
     chat_to_messages,
     chat_to_response,
+    embedded_completions,
     message_to_chat,
     messages_to_chat,
     openai,
@@ -112,6 +113,12 @@ _TRANSLATIONS: Final = {  # by the client's endpoint and the upstream's
         open_stream=responses_to_messages.open_stream,
     ),
 }
+EMBEDDED_COMPLETIONS: Final = Translation(
+    upstream="/v1/completions",
+    translate_request=embedded_completions.translate_request,
+    translate_answer=embedded_completions.translate_answer,
+    open_stream=embedded_completions.open_stream,
+)
 _DIALECTS: Final[dict[str, Dialect]] = {"/v1/messages": anthropic, "/v1/responses": responses}
 
 

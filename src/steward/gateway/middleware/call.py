@@ -105,11 +105,11 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
     try:
         while piece := await upstream.piece():
             events += relay.scanner.feed(piece)
-            if any(event_data(event) for event in events):
+            if any(map(_has_data, events)):
                 break
         else:
             events += relay.scanner.end()
-        first = next((data for event in events if (data := event_data(event))), None)
+        first = next((event_data(event) for event in events if _has_data(event)), None)
         if first is None:
             raise Unavailable("it closed the stream before the first event")
         early = parse_early_error(first)
@@ -140,6 +140,10 @@ def upstream_refusal(model: str, error: Unavailable) -> Refused:
         type="api_error",
         code="upstream_timeout" if timed_out else "upstream_unavailable",
     )
+
+
+def _has_data(event: bytes) -> bool:
+    return event_data(event).strip() not in (b"", b"null")
 
 
 def _name_dropped(answer: Answer, outgoing: Outgoing) -> None:

@@ -8,10 +8,11 @@ import hmac
 from collections.abc import Callable
 from typing import Final
 
+from steward.core.errors import Refused
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.field_names import read_field_names
-from steward.gateway.wire import Request, decode_request
+from steward.gateway.wire import COUNTS, Request, decode_request, write_whole_numbers
 
 LARGE_BYTES: Final = 256 * 1024  # of a body that is read in a thread
 
@@ -25,10 +26,10 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             if len(exchange.body) < LARGE_BYTES:
-                exchange.request, exchange.fields = _read(exchange.endpoint, exchange.body)
+                exchange.request, exchange.fields, exchange.body = read_request(exchange.endpoint, exchange.body)
             else:  # a while for the processor: others shall not wait for it
-                read = asyncio.to_thread(_read, exchange.endpoint, exchange.body)
-                exchange.request, exchange.fields = await read
+                read = asyncio.to_thread(read_request, exchange.endpoint, exchange.body)
+                exchange.request, exchange.fields, exchange.body = await read
             name_people(exchange, subject_key(exchange.tenant))
             return await inner(exchange)
 
@@ -37,8 +38,20 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
     return wrap
 
 
-def _read(endpoint: str, body: bytes) -> tuple[Request, frozenset[str]]:
-    return decode_request(endpoint, body), read_field_names(body)
+def read_request(endpoint: str, body: bytes) -> tuple[Request, frozenset[str], bytes]:
+    """The routing fields, the names of all fields, and the body: changed only where a count was written as 100.0.
+
+    :raises Refused: 400
+    """
+    try:
+        return decode_request(endpoint, body), read_field_names(body), body
+    except Refused as error:
+        if error.param not in COUNTS or error.code is not None:
+            raise
+        names, plain = read_field_names(body), write_whole_numbers(body)
+        if plain is body:
+            raise
+        return decode_request(endpoint, plain), names, plain
 
 
 def name_people(exchange: Exchange, key: bytes) -> None:
