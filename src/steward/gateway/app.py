@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from steward.core.endpoint import index_endpoints
 from steward.core.errors import Exhausted, Refused, find_exhausted
 from steward.core.extend import Authenticator
 from steward.core.identity import Right
+from steward.gateway.answer import Answer
+from steward.gateway.cors import CorsPolicy
 from steward.gateway.endpoints import GatewayEndpoint
 from steward.gateway.http import ALREADY_COUNTED, HttpRequest, Receive, Scope, Send, internal_error
 from steward.gateway.rejections import RejectionCounter
@@ -40,14 +42,20 @@ class Gateway:
         authenticator: Authenticator,
         rejections: RejectionCounter,
         lifespan: Lifespan,
+        find_cors: Callable[[], CorsPolicy | None] = lambda: None,
     ) -> None:
+        """`find_cors` tells which web pages may call now; None: no page."""
         self._endpoints = index_endpoints(endpoints)
         self._open_ended = {path.partition("{")[0]: path for path in self._endpoints if path.endswith("...}")}
         self._authenticator, self._rejections, self._lifespan = authenticator, rejections, lifespan
+        self._find_cors = find_cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._serve(HttpRequest(new_request_id(time.time()), scope, receive, send))
+            request = HttpRequest(new_request_id(time.time()), scope, receive, send)
+            cors = self._find_cors()
+            if cors is None or not await self._share(request, cors):
+                await self._serve(request)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -60,6 +68,23 @@ class Gateway:
         await receive()
         await self._lifespan.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _share(self, request: HttpRequest, cors: CorsPolicy) -> bool:
+        """Note what a browser must be told; answer its pre-flight. -> whether that was all"""
+        origin = request.headers.get("origin")
+        request.cors = cors.headers(origin)
+        if origin is None or request.scope["method"] != "OPTIONS":
+            return False
+        if "access-control-request-method" not in request.headers:
+            return False
+        methods = self._endpoints.get(request.path) or self._find_otherwise(request) or ("GET", "POST")
+        try:
+            answer = Answer(204)
+            answer.headers += cors.preflight(origin, methods, request.headers.get("access-control-request-headers", ""))
+        except Refused as error:
+            answer = request.refusal(error)
+        await request.respond(answer)
+        return True
 
     async def _serve(self, request: HttpRequest) -> None:
         endpoint: GatewayEndpoint | None = None

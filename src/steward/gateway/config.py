@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from steward.configuration.section import SecretReference, Section, Url
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
+from steward.gateway.cors import CorsPolicy, normalise_origin
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
 from steward.gateway.pricing.prices import ImagePrice, Prices, Tier
@@ -29,6 +30,7 @@ HEALTH: Final = HealthPlan()  # the records own their defaults
 UPSTREAM: Final = Timeouts()
 CLIENT: Final = ClientTimeouts()
 QUEUE: Final = QueuePlan()
+CORS: Final = CorsPolicy()
 TARGET: Final = Target("")
 TOTAL_S: Final = 1200.0  # two tries of a whole answer at its longest
 ROUTE: Final = Route("", ())
@@ -55,6 +57,36 @@ class HealthConfig(Section):
 
     def plan(self) -> HealthPlan:
         return HealthPlan(**self.model_dump())
+
+
+class CorsConfig(Section):
+    """Which web pages may call the gateway from a browser; none by default."""
+
+    origins: list[str] = Field(
+        default=[],
+        description="such as https://app.example.com; https://*.example.com for any subdomain, http://localhost:* for "
+        "any port, null for pages without an origin, * for every page",
+    )
+    credentials: bool = Field(
+        CORS.credentials,
+        description="whether browsers may send cookies along; not with * or null, and keys need it not",
+    )
+    max_age_s: int = Field(CORS.max_age_s, ge=0, description="how long a browser may remember what it was told")
+
+    @field_validator("origins")
+    @classmethod
+    def _normalised(cls, origins: list[str]) -> list[str]:
+        return [normalise_origin(origin) for origin in origins]
+
+    @model_validator(mode="after")
+    def _cautious(self) -> CorsConfig:
+        anybody = [origin for origin in self.origins if origin in ("*", "null")]
+        if self.credentials and anybody:
+            raise ValueError(f"credentials: true would let any page act as the user; name origins, not {anybody[0]!r}")
+        return self
+
+    def policy(self) -> CorsPolicy:
+        return CorsPolicy(tuple(self.origins), self.credentials, self.max_age_s)
 
 
 class GatewayConfig(Section):
@@ -93,6 +125,7 @@ class GatewayConfig(Section):
     queue: int = Field(QUEUE.queue, ge=0, description="requests of one route that may wait")
     queue_wait_s: float = Field(QUEUE.wait_s, ge=0, description="longest wait; who would wait longer gets 503 at once")
     health: HealthConfig = Field(HealthConfig(), description="when a model counts as ill")
+    cors: CorsConfig = Field(CorsConfig(), description="which web pages may call from a browser")
 
     def timeouts(self) -> Timeouts:
         return Timeouts(self.connect_timeout_s, self.first_byte_timeout_s, self.idle_timeout_s, self.whole_timeout_s)

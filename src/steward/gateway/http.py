@@ -15,6 +15,7 @@ from steward.core.errors import Refused, Unavailable
 from steward.core.identity import NOBODY, Caller
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
+from steward.gateway.cors import Headers
 from steward.gateway.exchange import Exchange
 from steward.gateway.wire import invalid
 
@@ -32,7 +33,18 @@ ALREADY_COUNTED: Final = "steward.counted"  # in a scope: the connection has rej
 class HttpRequest:
     """One request. `caller` is set before the handler of an endpoint that is not public sees it."""
 
-    __slots__ = ("caller", "headers", "max_body_bytes", "path", "receive", "request_id", "rest", "scope", "send")
+    __slots__ = (
+        "caller",
+        "cors",
+        "headers",
+        "max_body_bytes",
+        "path",
+        "receive",
+        "request_id",
+        "rest",
+        "scope",
+        "send",
+    )
 
     def __init__(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         self.request_id = request_id
@@ -44,6 +56,7 @@ class HttpRequest:
         }
         self.caller: Caller = NOBODY
         self.max_body_bytes: int | None = None  # the endpoint's own bound
+        self.cors: Headers = ()  # what a browser must be told with any answer
 
     async def read_body(self, configured: int, content_type: str = "application/json") -> bytes:
         """The whole body, of at most `configured` bytes and of no more than its endpoint takes.
@@ -133,6 +146,7 @@ class HttpRequest:
             (b"x-request-id", name),
             (b"request-id", name),
             *answer.headers,
+            *self.cors,
         ]
         if answer.stream is None:
             headers.append((b"content-length", str(len(answer.body)).encode()))

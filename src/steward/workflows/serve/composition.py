@@ -65,6 +65,7 @@ class Generation:
         self.plan, self.engines, self.models, self.routes = plan, engines, models, routes
         self.health, self.shadows, self.infer, self.pass_through = health, shadows, infer, pass_through
         self.version = plan.config_version
+        self.cors = plan.cors if plan.cors.origins else None
         self.open = 0  # exchanges that have not ended
 
     def leave(self) -> None:

@@ -40,6 +40,7 @@ def make_plan(
         workers=gateway.workers or os.cpu_count() or 1,
         max_body_bytes=gateway.max_body_bytes,
         drain_s=gateway.drain_s,
+        cors=gateway.cors.policy(),
         client_timeouts=gateway.client_timeouts(),
         timeouts=gateway.timeouts(),
         total_timeout_s=gateway.total_timeout_s,

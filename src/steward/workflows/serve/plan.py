@@ -11,6 +11,7 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.timeouts import ClientTimeouts, Timeouts
+from steward.gateway.cors import CorsPolicy
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
 from steward.gateway.pricing.prices import Prices
@@ -55,6 +56,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     max_body_bytes: int
     drain_s: float
+    cors: CorsPolicy = CorsPolicy()
     client_timeouts: ClientTimeouts
     timeouts: Timeouts
     total_timeout_s: float  # of all tries of a request, until its answer begins

@@ -66,7 +66,8 @@ class WorkerService:
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
         self._readiness = Readiness(self._check)
         authenticator = KeyAuthenticator(self._keys.find)
-        self.app = Gateway(build_endpoints(self, self._rejections), authenticator, self._rejections, self)
+        endpoints = build_endpoints(self, self._rejections)
+        self.app = Gateway(endpoints, authenticator, self._rejections, self, lambda: self._current.cors)
 
     @property
     def max_body_bytes(self) -> int:

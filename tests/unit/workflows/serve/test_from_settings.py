@@ -47,7 +47,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "http://b:2",
     "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
     "routes.0.prompt.version": None, "routes.0.prompt.name": None, "store.kind": None,
-    "privacy.profile": None, "security.root": "env:OTHER_ROOT",
+    "privacy.profile": None, "security.root": "env:OTHER_ROOT", "gateway.cors.origins": ["https://app.example.com"],
 }  # fmt: skip
 ELSEWHERE = {
     "home": "where the plan lies: `home_of`",
