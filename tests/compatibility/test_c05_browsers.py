@@ -40,7 +40,7 @@ async def answer(request: HttpRequest) -> None:
 
 CHAT: Endpoint[Any] = Endpoint(
     method="POST", path="/v1/chat/completions", permission="infer", tenancy="none", guards="none", audit="none",
-    handler=answer,
+    handler=answer, max_body_bytes=None,
 )  # fmt: skip
 
 
