@@ -99,7 +99,7 @@ def read_delimited(shard: Shard, source: Source) -> Iterator[SourceRow]:
         if cells is None:
             return
         value = reject_long_line(records.long_line, source) if records.long_line else _zip_cells(header, cells)
-        if isinstance(value, BadRow) and records.lines > 1 and not records.long_line:
+        if isinstance(value, BadRow) and records.lines > 1:
             records.give_up()  # the quote may have been opened by mistake
         else:
             records.finish()

@@ -81,14 +81,14 @@ def _convert_records(batch: pa.RecordBatch) -> Iterable[dict[str, Any] | BadRow]
     try:
         return batch.to_pylist()  # type: ignore[no-any-return]
     except (UnicodeDecodeError, ValueError):
-        return [_convert_record(batch.slice(index, 1)) for index in range(batch.num_rows)]
+        return [_convert_record(batch, index) for index in range(batch.num_rows)]
 
 
-def _convert_record(batch: pa.RecordBatch) -> dict[str, Any] | BadRow:
+def _convert_record(batch: pa.RecordBatch, index: int) -> dict[str, Any] | BadRow:
     row = {}
     for name in batch.schema.names:
         try:
-            row[name] = batch[name][0].as_py()
+            row[name] = batch[name][index].as_py()
         except UnicodeDecodeError:
             return BadRow("invalid_utf8", name, "bytes that are not UTF-8", "UTF-8")
         except ValueError as error:

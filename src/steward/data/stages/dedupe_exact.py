@@ -22,7 +22,7 @@ from steward.data.row_strings import make_content_keys
 from steward.data.stage import Result
 
 NAME = "dedupe.exact"
-_BLANKS = bytes(ord(" ") if code < 128 and chr(code).isspace() else code for code in range(256))
+_BLANKS = bytes(ord(" ") if chr(code).isascii() and chr(code).isspace() else code for code in range(256))
 
 
 class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,7 +31,7 @@ class DedupeExact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id` and the two halves of the hash."""
         digests = b"".join(xxhash.xxh3_128_digest(_canonical_bytes(text)) for text in make_content_keys(batch))
-        halves = np.array(memoryview(digests).cast("Q") if digests else [], np.uint64).reshape(-1, 2).T
+        halves = np.array(memoryview(digests).cast("Q") if digests else [], np.uint64).reshape(len(batch), 2).T
         columns = [batch["row"], batch["id"], *map(pa.array, halves.copy())]
         return pa.RecordBatch.from_arrays(columns, names=["row", "id", "high", "low"])
 

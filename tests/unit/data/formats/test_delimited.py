@@ -42,3 +42,36 @@ def test_delimiters_and_encodings(tmp_path: Path) -> None:
     assert [(row["text"], row["n"]) for row in rows] == [("café", "1")]
     rows, _ = everything(Source(path=str(tmp_path / "b.tsv")))
     assert [(row["text"], row["n"], row["id"]) for row in rows] == [("x, y", "2", "b.tsv:2")]
+
+
+def test_a_record_may_have_as_many_bytes_as_a_line_after_its_first(tmp_path: Path) -> None:
+    """0.0001 MiB are 104 bytes: `","b` and `"` are 5 of them."""
+    for length, read in ((49, 2), (50, 1)):
+        (tmp_path / "a.csv").write_text(f'text,n\nc,1\n"a\n{"x" * 50}","b\n{"y" * length}"\n')
+        rows, failed = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip", max_line_mb=0.0001))
+        assert len(rows) == read
+        assert read == 2 or "a record of more than 104 bytes" in str(failed[0].value)
+
+
+def test_only_a_record_of_several_lines_ran_on(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,n\n"a"b,1\nc,2\n')
+    rows, [entry] = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip"))
+    assert [row["text"] for row in rows] == ["c"] and "ran on" not in str(entry.value)
+    (tmp_path / "a.csv").write_text('text,n\n"open,1\nb,2\n')
+    rows, [entry] = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip"))
+    assert [row["text"] for row in rows] == ["b"] and "it ran on to line 3" in str(entry.value)
+
+
+def test_a_record_of_two_lines_with_other_columns_costs_its_first(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('text,n\n"a\nb",1,2\nc,3\n')
+    rows, failed = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip"))
+    assert [row["text"] for row in rows] == ["c"]
+    assert [(entry.rule, entry.where) for entry in failed] == [
+        ("wrong_columns", "a.csv:2"), ("wrong_columns", "a.csv:3")
+    ]  # fmt: skip
+
+
+def test_a_line_that_is_too_long_costs_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"text,n\n{'x' * 105},1\nc,3\n")
+    rows, failed = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip", max_line_mb=0.0001))
+    assert [row["text"] for row in rows] == ["c"] and [entry.where for entry in failed] == ["a.csv:2"]

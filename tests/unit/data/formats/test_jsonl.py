@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from steward.data.config import Source
+from steward.data.formats.jsonl import explain_bad_json
 from steward.data.planner import plan_reading
 from steward.data.read_plan import row_location
 from steward.data.reader import read_shard
@@ -56,3 +57,7 @@ def test_d11_a_line_that_is_not_json_fails_for_its_true_reason(tmp_path: Path, l
     file = jsonl(tmp_path / "a.jsonl", {"text": "fine"}, line + "\n", {"text": "fine"})
     rows, [entry] = everything(Source(path=str(file), on_error="skip"))
     assert len(rows) == 2 and (entry.rule, entry.where) == (rule, "a.jsonl:2")
+
+
+def test_the_first_byte_that_is_not_utf_8_is_counted_from_1() -> None:
+    assert explain_bad_json(b'{"a": "\xff"}', ValueError()).seen == "bytes that are not UTF-8 (byte 8)"

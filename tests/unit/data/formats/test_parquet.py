@@ -9,7 +9,9 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.data.config import Sink, Source
+from steward.data.formats.parquet import read_native_types, read_parquet, split_parquet
 from steward.data.pipeline import Pipeline
+from steward.data.read_plan import Shard
 from steward.data.stages.outliers import Outliers
 
 COLUMNS: dict[str, pa.Array] = {
@@ -76,3 +78,65 @@ def test_a_column_that_steward_uses_is_refused_or_renamed(tmp_path: Path) -> Non
     assert pq.read_table(tmp_path / "renamed/part-00000.parquet").select(["r", "list"]).to_pylist() == [
         {"r": 1, "list": [1]}
     ]
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> str:
+    """Ten rows in row groups of 3, 3, 3 and 1."""
+    rows = {"text": [f"{n}" * 40 for n in range(10)], "list": [[n] for n in range(10)]}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet", row_group_size=3)
+    return str(tmp_path / "a.parquet")
+
+
+def split(path: str, shard_mb: float) -> list[tuple[int, int, int, int]]:
+    shards = split_parquet(Shard(5, path, "a.parquet", "parquet"), Source(path=path, shard_mb=shard_mb))
+    return [(shard.index, shard.start, shard.end, shard.first_line) for shard in shards]
+
+
+def test_shards_are_of_whole_row_groups(groups: str) -> None:
+    sizes = [pq.ParquetFile(groups).metadata.row_group(index).total_byte_size for index in range(4)]
+    assert split(groups, 1e-6) == [(5, 0, 1, 1), (6, 1, 2, 4), (7, 2, 3, 7), (8, 3, 4, 10)]
+    assert split(groups, (sizes[0] + sizes[1]) / 2**20) == [(5, 0, 2, 1), (6, 2, 4, 7)]
+    assert split(groups, 16) == [(5, 0, 4, 1)]
+
+
+def test_a_file_that_cannot_be_opened_is_one_shard_or_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    shard = Shard(0, str(tmp_path / "a.parquet"), "a.parquet", "parquet")
+    assert split_parquet(shard, Source(path=shard.path, on_error="skip")) == [shard]
+    with pytest.raises(InputError, match=r"a\.parquet: not a readable parquet file"):
+        split_parquet(shard, Source(path=shard.path, on_error="fail"))
+
+
+def test_rows_carry_their_numbers_and_sizes(groups: str) -> None:
+    shard = Shard(0, groups, "a.parquet", "parquet", start=1, end=3, first_line=4)
+    rows = list(read_parquet(shard, Source(path=groups)))
+    assert [(row.number, row.value) for row in rows] == [
+        (n + 1, {"text": f"{n}" * 40, "list": [n]}) for n in range(3, 9)
+    ]
+    assert all(40 < row.size < 100 for row in rows)  # 40 letters, their offsets and a number
+    [last] = read_parquet(Shard(0, groups, "a.parquet", "parquet", start=3, end=4, first_line=10), Source(path=groups))
+    assert last.number == 10 and 40 < last.size < 100
+
+
+def test_rows_of_native_columns_alone_are_empty_besides(groups: str) -> None:
+    shard = Shard(0, groups, "a.parquet", "parquet")
+    rows = list(read_parquet(shard, Source(path=groups), frozenset({"text", "list"})))
+    assert [row.value for row in rows] == [{}] * 10
+
+
+def test_only_types_that_json_lacks_are_native(tmp_path: Path) -> None:
+    kinds = [pa.string(), pa.large_string(), pa.string_view(), pa.int64(), pa.float64(), pa.bool_(), pa.null()]
+    table = pa.table({str(kind): pa.array([None], kind) for kind in [*kinds, pa.int32(), pa.list_(pa.int64())]})
+    words = table.append_column("words", pa.array(["a"]).dictionary_encode())
+    pq.write_table(words.rename_columns({"int32": "small"}), tmp_path / "a.parquet")
+    native = read_native_types(str(tmp_path / "a.parquet"), {"small": "renamed"})
+    assert native == {"renamed": pa.int32(), "list<item: int64>": pa.list_(pa.field("element", pa.int64()))}
+
+
+def test_one_value_that_cannot_be_read_costs_one_row(tmp_path: Path) -> None:
+    text = pa.Array.from_buffers(pa.string(), 3, pa.array([b"a", b"\xff", b"c"], pa.binary()).buffers())
+    pq.write_table(pa.table({"text": text, "n": [1, 2, 3]}), tmp_path / "a.parquet")
+    rows = list(read_parquet(Shard(0, str(tmp_path / "a.parquet"), "a", "parquet"), Source(path="a")))
+    assert [rows[0].value, rows[2].value] == [{"text": "a", "n": 1}, {"text": "c", "n": 3}]
+    assert getattr(rows[1].value, "rule", "") == "invalid_utf8"

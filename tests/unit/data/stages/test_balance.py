@@ -54,3 +54,8 @@ def test_copies_are_numbered_from_one() -> None:
         ("r0#copy2", 2**53, "r0", 1.0, 3.0),
     ]
     assert out["id"].to_pylist() == ["r0", "r1", "r2", "r3", "r0#copy1", "r0#copy2"]
+
+
+def test_any_seed_serves() -> None:
+    drawn = [tuple(groups(Balance(by="label", seed=seed), ["a"] * 40 + ["b"] * 5)[1]) for seed in (-1, 0, 1, 2**64)]
+    assert drawn[3] == drawn[1] and len(set(drawn)) == 3

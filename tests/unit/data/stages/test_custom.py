@@ -18,3 +18,10 @@ def test_custom_changes_drops_keeps_and_fails_rows(tmp_path):
         Custom(function=f"{path}:tidi").apply(batch("a"))
     with pytest.raises(InputError, match="no file"):
         Custom(function="nowhere.py:tidy").apply(batch("a"))
+
+
+def test_none_drops_a_row_and_anything_but_a_text_or_a_truth_value_fails_it(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("def judge(text):\n    return {'none': None, 'number': 5}[text]\n")
+    texts, entries = apply(Custom(function=f"{path}:judge"), "none", "number")
+    assert texts == [] and sorted(entries) == [("d0", "drop", "judge"), ("d1", "fail", "judge")]

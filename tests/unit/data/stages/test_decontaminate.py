@@ -2,6 +2,7 @@ import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from corpus_stages import batch
@@ -104,3 +105,84 @@ def test_d02_a_broken_set_is_an_error_before_the_run(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"data": [')
     with pytest.raises(InputError, match=r"a\.json:1: not JSON"):
         Decontaminate(against=(str(tmp_path / "a.json"),)).check()
+
+
+EIGHT = "river bridge castle garden window mirror candle ladder"
+
+
+def stage_of(folder: Path, *items: object, name: str = "a.jsonl") -> Decontaminate:
+    (folder / name).write_text("".join(json.dumps(item) + "\n" for item in items))
+    return Decontaminate(against=(str(folder / name),))
+
+
+def test_every_run_of_an_item_is_found(tmp_path: Path) -> None:
+    words = LONG.split()  # 16, so 4 runs of 13
+    runs = [" ".join(words[at : at + 13]) for at in range(4)]
+    assert len(names_of(stage_of(tmp_path, {"q": LONG}), *runs, " ".join(words[:12]))) == 4
+
+
+@pytest.mark.parametrize(("words", "found"), [(13, True), (8, True), (7, False)])
+def test_eight_words_are_looked_for_within_a_text_and_seven_are_not(tmp_path: Path, words: int, found: bool) -> None:
+    text = " ".join(LONG.split()[:words])
+    stage = stage_of(tmp_path, {"q": text})
+    assert bool(names_of(stage, f"Tom said: {text} yesterday")) is found and bool(names_of(stage, text))
+    assert stage.check() == []
+
+
+def test_a_text_of_eight_words_is_not_found_with_other_stop_words(tmp_path: Path) -> None:
+    eight = "the " + " ".join(EIGHT.split()[:7])
+    assert names_of(stage_of(tmp_path, {"q": eight}), eight.removeprefix("the ")) == []
+    seven = "the " + " ".join(EIGHT.split()[:6])
+    assert len(names_of(stage_of(tmp_path, {"q": seven}), seven.removeprefix("the "))) == 1
+
+
+def shares_of(stage: Decontaminate, *rows: str) -> list[float | str | None]:
+    return [entry.value for entry in stage.apply(batch(list(rows))).entries]
+
+
+def test_the_value_is_the_share_of_the_rows_runs(tmp_path: Path) -> None:
+    thirteen = " ".join(LONG.split()[:13])
+    stage = stage_of(tmp_path, {"q": thirteen})
+    assert shares_of(stage, thirteen, f"{thirteen} indeed", f"so {thirteen} it seems") == [1.0, 0.5, 0.25]
+
+
+def test_a_share_is_at_most_1(tmp_path: Path) -> None:
+    """Twelve words have no run of 13, and quote two items of 8."""
+    words = LONG.split()
+    stage = stage_of(tmp_path, {"q": " ".join(words[:8])}, {"q": " ".join(words[4:12])})
+    assert shares_of(stage, " ".join(words[:12])) == [1.0]
+    assert shares_of(stage_of(tmp_path, {"q": "Who wrote the Iliad?"}, name="b.jsonl"), "who wrote the Iliad") == [1.0]
+
+
+def test_a_row_that_quotes_two_items_names_the_shorter(tmp_path: Path) -> None:
+    stage = stage_of(tmp_path, {"q": EIGHT}, {"q": LONG})
+    assert names_of(stage, f"{LONG} {EIGHT}") == [("r0", "a.jsonl:1")]
+    pair = pa.RecordBatch.from_pylist([{"row": 0, "id": "p", "prompt": EIGHT, "chosen": "a b c d", "rejected": "x"}])
+    [entry] = stage_of(tmp_path, {"q": EIGHT}, {"q": "a b c d"}).apply(pair).entries
+    assert str(entry.duplicate_of).endswith("a.jsonl:1")
+
+
+@pytest.mark.parametrize(("length", "found"), [(600, True), (601, False)])
+def test_strings_of_600_characters_are_compared_with_short_items(tmp_path: Path, length: int, found: bool) -> None:
+    stage = stage_of(tmp_path, {"q": "Who wrote the Iliad?"})
+    assert bool(names_of(stage, "Who wrote the Iliad".ljust(length, "?"))) is found
+
+
+@pytest.mark.parametrize(("stops", "found"), [(13, True), (14, False)])
+def test_a_row_of_twice_the_shortest_is_compared_with_short_items(tmp_path: Path, stops: int, found: bool) -> None:
+    """Three words that are no stop words, and 13 that are, make 16."""
+    stage = stage_of(tmp_path, {"q": "Who wrote the Iliad poem?"})
+    assert bool(names_of(stage, " ".join(["wrote", *["the"] * stops, "Iliad", "poem"]))) is found
+
+
+def test_two_fields_are_looked_for_together(tmp_path: Path) -> None:
+    words = LONG.split()
+    stage = stage_of(tmp_path, {"q": " ".join(words[:7]), "a": " ".join(words[7:14])})
+    assert len(names_of(stage, f"Tom: {' '.join(words[:14])} yes")) == 1
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_cells_are_texts_of_their_own(tmp_path: Path, name: str, mark: str) -> None:
+    (tmp_path / name).write_text(f"1{mark}Who wrote the Iliad?\n2{mark}{EIGHT}\n")
+    stage = Decontaminate(against=(str(tmp_path / name),))
+    assert names_of(stage, "who wrote the Iliad", f"so {EIGHT} is") == [("r0", f"{name}:1"), ("r1", f"{name}:2")]

@@ -35,3 +35,8 @@ def test_chats_are_compared_by_their_contents() -> None:
     chat = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
     whole = pa.RecordBatch.from_pylist([{"row": n, "id": str(n), "messages": chat} for n in range(2)])
     assert len(ran(DedupeExact(), [whole])[0]) == 1
+
+
+@pytest.mark.parametrize("blank", ["\t", "\n", "\v", "\f", "\r", "\x1c", "\x1f", "\u2028", "\xa0", "\x85"])
+def test_every_kind_of_white_space_is_one(blank: str) -> None:
+    assert len(ran(DedupeExact(), [batch([f"a{blank}b", "a b"])])[0]) == 1
