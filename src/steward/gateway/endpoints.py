@@ -167,7 +167,7 @@ async def serve_exchange(
         exchange.client_closed = True
         task.cancel()
 
-    stop_watching = request.watch(cancel)
+    request.watch(cancel)
     begun = False
     try:
         try:
@@ -182,7 +182,7 @@ async def serve_exchange(
             answer.headers.append((b"x-steward-max-output-tokens", str(exchange.enforced_maximum).encode()))
         begun = True
         if answer.stream is None:
-            stop_watching()
+            request.unwatch()
             await request.respond(answer)
         else:
             await request.respond_stream(exchange, answer)
@@ -191,7 +191,7 @@ async def serve_exchange(
         if not (exchange.client_closed or begun):
             await request.respond(request.refusal(stopping_error()))
     finally:
-        stop_watching()
+        request.unwatch()
         exchange.end()
 
 

@@ -1,7 +1,7 @@
 """One HTTP request as the handler of an endpoint sees it: who sent it, its body when it is wanted, a way to answer.
 
-Raw ASGI. Three things go beyond it, for our own server (`processes/http_protocol.py`): a write that does not wait, a
-callback when the client disconnects, and a mark that a rejection has been counted already.
+Raw ASGI. Two things go beyond it, for our own server (`processes/http_protocol.py`): a connection that takes and gives
+what is at hand without waiting (`DirectConnection`), and a mark that a rejection has been counted already.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from steward.core.errors import Refused, Unavailable
 from steward.core.identity import NOBODY, Caller
@@ -24,17 +24,39 @@ log = logging.getLogger(__name__)
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+OnDisconnect = Callable[[], None]
 
-WRITE: Final = "steward.write"  # in a scope's extensions: sends a part of the answer; false where the client is slow
-ON_DISCONNECT: Final = "steward.on_disconnect"  # in a scope's extensions: takes what to call then, or None
+CONNECTION: Final = "steward.connection"  # in a scope's extensions: a `DirectConnection`
 ALREADY_COUNTED: Final = "steward.counted"  # in a scope: the connection has rejected the request, and counted it
+
+
+class DirectConnection(Protocol):
+    """What our own server offers beside `receive` and `send`: the same at once, where nothing must be waited for."""
+
+    def take_body(self) -> bytes | None:
+        """The whole body; None where it has not arrived yet, or was taken."""
+        ...
+
+    def watch(self, on_disconnect: OnDisconnect | None) -> None:
+        """Call `on_disconnect` once as soon as the client is gone; None: not any more."""
+        ...
+
+    def respond(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Send a whole answer, with its content-length among `headers`; false where the client is slow."""
+        ...
+
+    def write(self, events: bytes) -> bool:
+        """Send a part of a stream that has begun; false where the client is slow, after it was sent."""
+        ...
 
 
 class HttpRequest:
     """One request. `caller` is set before the handler of an endpoint that is not public sees it."""
 
     __slots__ = (
+        "_listener",
         "caller",
+        "connection",
         "cors",
         "headers",
         "max_body_bytes",
@@ -57,6 +79,8 @@ class HttpRequest:
         self.caller: Caller = NOBODY
         self.max_body_bytes: int | None = None  # the endpoint's own bound
         self.cors: Headers = ()  # what a browser must be told with any answer
+        self.connection: DirectConnection | None = scope.get("extensions", {}).get(CONNECTION)
+        self._listener: asyncio.Future[None] | None = None  # where there is no connection of ours
 
     async def read_body(self, configured: int, content_type: str = "application/json") -> bytes:
         """The whole body, of at most `configured` bytes and of no more than its endpoint takes.
@@ -70,6 +94,13 @@ class HttpRequest:
         if declared.isdigit() and int(declared) > limit:
             raise _body_too_large(int(declared), limit, setting)
         _check_type(self.headers, content_type)
+        if self.connection is not None and (body := self.connection.take_body()) is not None:
+            if len(body) > limit:
+                raise _body_too_large(len(body), limit, setting)
+            return body
+        return await self._receive_body(limit, setting)
+
+    async def _receive_body(self, limit: int, setting: str) -> bytes:
         parts: list[bytes] = []
         size, more = 0, True
         while more:
@@ -83,36 +114,42 @@ class HttpRequest:
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def watch(self, on_disconnect: Callable[[], None]) -> Callable[[], object]:
-        """Call `on_disconnect` as soon as the client is gone. -> what stops watching"""
+    def watch(self, on_disconnect: OnDisconnect) -> None:
+        """Call `on_disconnect` as soon as the client is gone."""
+        if self.connection is not None:
+            self.connection.watch(on_disconnect)
+        else:  # another server than ours
+            self._listener = asyncio.ensure_future(self._listen(on_disconnect))
 
-        async def listen() -> None:
-            while (await self.receive())["type"] != "http.disconnect":
-                pass
-            on_disconnect()
+    def unwatch(self) -> None:
+        if self.connection is not None:
+            self.connection.watch(None)
+        elif self._listener is not None:
+            self._listener.cancel()
 
-        set_callback = self.scope.get("extensions", {}).get(ON_DISCONNECT)
-        if set_callback is None:  # another server than ours
-            return asyncio.ensure_future(listen()).cancel
-        set_callback(on_disconnect)
-        return lambda: set_callback(None)
+    async def _listen(self, on_disconnect: OnDisconnect) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        on_disconnect()
 
     async def respond(self, answer: Answer) -> None:
         """Send a whole answer."""
-        await self.send(self._head(answer))
-        await self.send({"type": "http.response.body", "body": answer.body})
+        headers = self._headers(answer)
+        if self.connection is None or not self.connection.respond(answer.status, headers, answer.body):
+            await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await self.send({"type": "http.response.body", "body": answer.body})
 
     async def respond_stream(self, exchange: Exchange, answer: Answer) -> None:
         """Send a stream event by event; `send` waits for a slow client, so that nothing piles up here."""
         assert answer.stream is not None
         stream = answer.stream
-        write: Callable[[bytes], bool] | None = self.scope.get("extensions", {}).get(WRITE)
-        await self.send(self._head(answer))
+        connection = self.connection
+        await self.send({"type": "http.response.start", "status": answer.status, "headers": self._headers(answer)})
         try:
             async for events in stream:
                 await self.send({"type": "http.response.body", "body": events, "more_body": True})
-                if write is not None:
-                    await stream.forward(write)
+                if connection is not None:
+                    await stream.forward(connection.write)
         except Refused as error:
             await self._send_error(error)
         except Unavailable:  # sound that broke off: an end without an end is all that its client can notice
@@ -139,20 +176,20 @@ class HttpRequest:
         event = dialects.find_dialect(self.path).error_event(error, self.request_id)
         await self.send({"type": "http.response.body", "body": event, "more_body": True})
 
-    def _head(self, answer: Answer) -> dict[str, Any]:
+    def _headers(self, answer: Answer) -> list[tuple[bytes, bytes]]:
         name = self.request_id.encode()
-        headers = [
-            (b"content-type", answer.content_type),
-            (b"x-request-id", name),
-            (b"request-id", name),
-            *answer.headers,
-            *self.cors,
-        ]
+        headers = [(b"content-type", answer.content_type), (b"x-request-id", name), (b"request-id", name)]
+        headers += answer.headers
+        if self.cors:
+            headers += self.cors
         if answer.stream is None:
-            headers.append((b"content-length", str(len(answer.body)).encode()))
+            headers.append((b"content-length", b"%d" % len(answer.body)))
         else:
-            headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-        return {"type": "http.response.start", "status": answer.status, "headers": headers}
+            headers += _STREAM_HEADERS
+        return headers
+
+
+_STREAM_HEADERS: Final = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 
 def _body_too_large(size: int, limit: int, setting: str) -> Refused:

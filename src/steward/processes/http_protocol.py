@@ -16,15 +16,19 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, ClassVar, Final, NoReturn, cast
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
-from steward.gateway.http import ALREADY_COUNTED, ON_DISCONNECT, WRITE
+from steward.gateway.http import ALREADY_COUNTED, OnDisconnect
 from steward.gateway.wire import error_body, new_request_id
+from steward.processes.answer_cycle import AnswerCycle
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +74,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     receive_s: ClassVar[float] = ClientTimeouts().receive_s
     send_s: ClassVar[float] = ClientTimeouts().send_s
+    _cycle: AnswerCycle  # `cycle`, once there is one
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -86,11 +91,10 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._chunks = 0
         self._excess = 0  # bytes of framing that no chunk accounts for
         self._dropped = 0  # bytes of a body that came after the answer
-        self._on_disconnect: Callable[[], None] | None = None
-
-    def _set_on_disconnect(self, callback: Callable[[], None] | None) -> None:
-        """Have `callback` called once if the client goes; None: not any more."""
-        self._on_disconnect = callback
+        self.on_disconnect: OnDisconnect | None = None  # to be called once if the client goes
+        self._idle = False  # nothing came since the last answer was complete
+        self._idle_since = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None  # looks when it rings; it is not set for each request
 
     # -- arriving ----------------------------------------------------------------------------------
 
@@ -100,20 +104,28 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_at(self._began + self.receive_s, self._on_timer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._timer, self._stall):
+        for timer in (self._timer, self._stall, self._idle_timer):
             if timer is not None:
                 timer.cancel()
-        super().connection_lost(exc)
+        self.connections.discard(self)
+        if self.cycle is not None:
+            self.cycle.disconnected = self.cycle.disconnected or not self.cycle.response_complete
+            self._cycle.wake()
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
+        self.parser = cast(Any, None)
         self._call_on_disconnect()
 
     def _call_on_disconnect(self) -> None:
-        callback, self._on_disconnect = self._on_disconnect, None
+        callback, self.on_disconnect = self.on_disconnect, None
         if callback is not None:
             callback()
 
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
             return
+        self._idle = False
         if self._in_body:
             self._receive_body(data)
         elif len(data) > MOST_HEAD_BYTES:  # a head is looked at before more of it is taken
@@ -122,7 +134,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             return
         else:
             self._arriving = len(data)
-            super().data_received(decline_upgrade(data) if b"pgrade" in data else data)
+            self._parse(decline_upgrade(data) if b"pgrade" in data else data)
         if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
@@ -130,10 +142,19 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             elif self._timer is None:
                 self._timer = self.loop.call_at(self._due(), self._on_timer)
 
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:  # also where a callback raised
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+        except httptools.HttpParserUpgrade:  # to something that is not spoken here
+            self._unsupported_upgrade_warning()
+
     def _receive_body(self, data: bytes) -> None:
         """A further part of a body; its end and a next request may follow in the same bytes."""
         number, delivered, chunks = self._number, self._delivered, self._chunks
-        super().data_received(data)
+        self._parse(data)
         if not self._in_body or self._number != number or self._refused is not None:
             return
         framing = len(data) - (self._delivered - delivered)
@@ -147,12 +168,13 @@ class GuardedHttpProtocol(HttpToolsProtocol):
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._in_head, self._bytes, self._began = True, 0, self.loop.time()
         self._number += 1
         self._delivered = self._chunks = self._excess = self._dropped = 0
 
     def on_headers_complete(self) -> None:
+        """In place of uvicorn's: with bounds, without other protocols, and with an `AnswerCycle`."""
         if self._bytes + self._arriving > MOST_HEAD_BYTES and self._head_bytes() > MOST_HEAD_BYTES:
             self._refuse_head(head_too_long())
         if len(self.headers) > MOST_HEADERS:
@@ -165,11 +187,39 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_PIPELINED:
             self._refuse_head(too_many_pipelined())
         self._in_head, self._in_body = False, True
-        super().on_headers_complete()
+        self._begin_cycle()
         self.headers = _TRAILERS
-        cycle: Any = self.cycle
-        cycle.__class__ = AnswerCycle
-        cycle.scope["extensions"] = {ON_DISCONNECT: self._set_on_disconnect, WRITE: cycle.write}
+
+    def _begin_cycle(self) -> None:
+        parser, before = self.parser, self.cycle
+        version: str = parser.get_http_version()
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        cycle = AnswerCycle(self._make_scope(version), self, keep_alive, self.expect_100_continue)
+        self.cycle = self._cycle = cycle
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:  # the client did not wait for its last answer
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+
+    def _make_scope(self, version: str) -> dict[str, Any]:
+        split = split_target if b"?" in self.url else _split_known
+        path, raw_path, query = split(self.url)
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": self.root_path,
+            "headers": self.headers,
+            "state": self.app_state.copy(),
+            "method": self.parser.get_method().decode("ascii"),
+            "path": self.root_path + path,
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query,
+        }
 
     def _join_repeated(self) -> None:
         try:
@@ -192,24 +242,23 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def on_body(self, body: bytes) -> None:
-        """As uvicorn's, without its look for an upgrade, which is always declined."""
         self._delivered += len(body)
-        cycle: Any = self.cycle
+        cycle = self._cycle
         if cycle.response_complete:
             return
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
+        cycle.add_body(body)
+        if cycle.waiting_bytes > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
-        cycle.message_event.set()
 
     def on_chunk_header(self) -> None:
         self._chunks += 1
 
     def on_message_complete(self) -> None:
         self._in_body = False
-        if not self.cycle.response_complete:
-            self.cycle.more_body = False
-            self.cycle.message_event.set()
+        cycle = self._cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.wake()
 
     def _due(self) -> float:
         allowed_s = self.receive_s + self._bytes / BYTES_PER_S
@@ -259,14 +308,37 @@ class GuardedHttpProtocol(HttpToolsProtocol):
                 return
             self._write_refusal()
             cycle.disconnected = True  # who waits for the body need not wait any more
-            cycle.message_event.set()
+            cycle.wake()
             self._call_on_disconnect()
 
     def on_response_complete(self) -> None:
-        if self._refused is None or self.pipeline:
-            super().on_response_complete()
-        elif not self.transport.is_closing():
+        """In place of uvicorn's, which sets and cancels a timer for each request."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self._refused is not None and not self.pipeline:
             self._write_refusal()
+            return
+        if self.flow.read_paused:
+            self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._idle, self._idle_since = True, self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._on_idle_timer)
+
+    def _on_idle_timer(self) -> None:
+        """Close a connection on which nothing came for as long as one is kept."""
+        self._idle_timer = None
+        if not self._idle:
+            return
+        due = self._idle_since + self.timeout_keep_alive
+        if self.loop.time() < due:
+            self._idle_timer = self.loop.call_at(due, self._on_idle_timer)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _write_refusal(self) -> None:
         assert self._refused is not None
@@ -304,64 +376,18 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self._stall = self.loop.call_later(self.send_s, self._check_reader)
 
 
-class AnswerCycle(RequestResponseCycle):
-    """A request and its answer, written with one look at the head where uvicorn takes two for each header."""
+def split_target(target: bytes) -> tuple[str, bytes, bytes]:
+    """Path, the same as it was sent, and query of a request's target.
 
-    async def send(self, message: Any) -> None:
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if not self.response_started:
-            self._write_head(message["status"], message["headers"])
-        elif not self.response_complete:
-            self._write_body(message["body"], message.get("more_body", False))
-        else:
-            raise RuntimeError("the answer is complete already")
+    >>> split_target(b"/v1/models/a%20b?limit=1")
+    ('/v1/models/a b', b'/v1/models/a%20b', b'limit=1')
+    """
+    parsed = httptools.parse_url(target)
+    path = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
 
-    def write(self, body: bytes) -> bool:
-        """Send a further part of an answer in chunks at once; false where the client does not keep up."""
-        if not self.disconnected:
-            self.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
-        return not self.flow.write_paused
 
-    def _write_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """The gateway names a content-length, or streams."""
-        self.response_started, self.waiting_for_100_continue = True, False
-        lines = [name + b": " + value for name, value in headers]
-        length = next((value for name, value in headers if name == b"content-length"), None)
-        self.chunked_encoding = length is None
-        self.expected_content_length = 0 if length is None else int(length)
-        if length is None:
-            lines.append(b"transfer-encoding: chunked")
-        if not self.keep_alive:
-            lines.append(b"connection: close")
-        head = STATUS_LINE[status] + b"\r\n".join(lines)
-        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-            raise RuntimeError("a line end in a header")
-        self.head = head + b"\r\n\r\n"  # goes out with what follows: one system call, one packet
-
-    def _write_body(self, body: bytes, more: bool) -> None:
-        head, self.head = self.head, b""
-        if self.scope["method"] == "HEAD":
-            body, more = b"", False
-        elif not self.chunked_encoding:
-            self.expected_content_length -= len(body)
-            if self.expected_content_length < 0 or (self.expected_content_length and not more):
-                raise RuntimeError("the body is not as long as its content-length says")
-        else:
-            if body:
-                body = b"%x\r\n%b\r\n" % (len(body), body)
-            if not more:
-                body += b"0\r\n\r\n"
-        self.transport.write(head + body)
-        if not more:
-            self.response_complete = True
-            cast(dict[str, Any], self.scope)["extensions"] = {}  # they lead back to here: no work for the collector
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+_split_known: Final = lru_cache(maxsize=256)(split_target)  # without queries: those may hold what must not be kept
 
 
 _UPGRADE: Final = re.compile(rb"^upgrade[ \t]*:[ \t]*h2c", re.IGNORECASE | re.MULTILINE)
