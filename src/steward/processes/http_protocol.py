@@ -74,7 +74,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     receive_s: ClassVar[float] = ClientTimeouts().receive_s
     send_s: ClassVar[float] = ClientTimeouts().send_s
-    _cycle: AnswerCycle  # `cycle`, once there is one
+    cycle: AnswerCycle
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -110,7 +110,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self.connections.discard(self)
         if self.cycle is not None:
             self.cycle.disconnected = self.cycle.disconnected or not self.cycle.response_complete
-            self._cycle.wake()
+            self.cycle.wake()
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
@@ -195,7 +195,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         version: str = parser.get_http_version()
         keep_alive = version != "1.0" and parser.should_keep_alive()
         cycle = AnswerCycle(self._make_scope(version), self, keep_alive, self.expect_100_continue)
-        self.cycle = self._cycle = cycle
+        self.cycle = cycle
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)
         else:  # the client did not wait for its last answer
@@ -243,7 +243,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._delivered += len(body)
-        cycle = self._cycle
+        cycle = self.cycle
         if cycle.response_complete:
             return
         cycle.add_body(body)
@@ -255,7 +255,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_body = False
-        cycle = self._cycle
+        cycle = self.cycle
         if not cycle.response_complete:
             cycle.more_body = False
             cycle.wake()
