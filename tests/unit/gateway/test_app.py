@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from steward.core.endpoint import Endpoint
-from steward.core.errors import Refused
+from steward.core.errors import Exhausted, Refused
 from steward.core.identity import KEY_RIGHTS, Caller, Principal
 from steward.gateway.answer import Answer
-from steward.gateway.app import Gateway
-from steward.gateway.http import HttpRequest
+from steward.gateway.app import Gateway, explain_failure, not_found
+from steward.gateway.http import ALREADY_COUNTED, HttpRequest
 from steward.gateway.rejections import RejectionCounter
 
 KEY = Caller(principal=Principal(kind="key", id="k", rights=KEY_RIGHTS))
@@ -91,3 +93,122 @@ def test_a_right_that_the_key_has_opens_the_endpoint() -> None:
 def test_who_may_not_is_told_why(path: str, key: str, method: str, status: int, code: str | None) -> None:
     seen, body = ask(path, key, method)
     assert (seen, json.loads(body)["error"]["code"]) == (status, code)
+
+
+async def tell_rest(request: HttpRequest) -> None:
+    await request.respond(Answer(200, f"{request.path} {request.rest}".encode()))
+
+
+async def fail(request: HttpRequest) -> None:
+    raise Refused("No.", status=400, type="invalid_request_error")
+
+
+MORE = [
+    *ENDPOINTS,
+    msgspec.structs.replace(ENDPOINTS[0], path="/v1/files/{name...}", handler=tell_rest),
+    msgspec.structs.replace(ENDPOINTS[0], path="/v1/open", handler=tell_rest),
+    msgspec.structs.replace(ENDPOINTS[0], path="/bad", handler=fail),
+    msgspec.structs.replace(ENDPOINTS[1], path="/closed", handler=fail),
+]
+
+
+class Lives:
+    """Notes when it starts and stops."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self._notes = notes
+
+    async def start(self) -> None:
+        self._notes.append("start")
+
+    async def stop(self) -> None:
+        self._notes.append("stop")
+
+
+def call(scope: dict[str, Any], rejections: RejectionCounter | None = None) -> list[Any]:
+    """What was sent, and in between when something lived."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        sent.append("receive")
+        return {}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    gateway = Gateway(MORE, OneKey(), rejections or RejectionCounter(), Lives(sent))
+    asyncio.run(gateway(scope, receive, send))
+    return sent
+
+
+def get(path: str, rejections: RejectionCounter | None = None, key: str = "right", **more: Any) -> tuple[int, str]:
+    headers = [(b"authorization", f"Bearer {key}".encode())]
+    sent = call({"type": "http", "method": "GET", "path": path, "headers": headers, **more}, rejections)
+    return sent[0]["status"], sent[1]["body"].decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/v1/files/a", "/v1/files/{name...} a"),
+        ("/v1/files//a/b/", "/v1/files/{name...} a/b"),
+        ("/v1/v1/files/a", "/v1/files/{name...} a"),
+        ("/files/a", "/v1/files/{name...} a"),
+        ("/v1/files/{name...}/", "/v1/files/{name...} {name...}"),
+        ("/v1/open/", "/v1/open "),
+        ("//v1//open", "/v1/open "),
+    ],
+)
+def test_a_path_may_be_spelt_a_little_otherwise(path: str, answer: str) -> None:
+    assert get(path) == (200, answer)
+
+
+@pytest.mark.parametrize("path", ["/v1/files/", "/v1/files", "/v1/nothing-at-all-of-this-length", "/v2/open", "/"])
+def test_what_no_spelling_means_is_not_found(path: str) -> None:
+    assert get(path)[0] == 404
+
+
+def test_a_lifespan_starts_before_and_stops_after_it_is_said() -> None:
+    assert call({"type": "lifespan"}) == [
+        "receive", "start", {"type": "lifespan.startup.complete"},
+        "receive", "stop", {"type": "lifespan.shutdown.complete"},
+    ]  # fmt: skip
+
+
+def test_a_websocket_is_closed_as_data_that_cannot_be_taken() -> None:
+    """RFC 6455, section 7.4.1: 1003."""
+    assert call({"type": "websocket"}) == [{"type": "websocket.close", "code": 1003}]
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "more", "counted"),
+    [
+        ("/models", "wrong", {}, 1),
+        ("/nothing", "right", {}, 1),
+        ("/closed", "right", {}, 1),
+        ("/bad", "right", {}, 0),  # public: a page of errors is no rejected client
+        ("/open", "right", {}, 0),
+        ("/models", "wrong", {ALREADY_COUNTED: True}, 0),
+    ],
+)
+def test_a_rejection_is_counted_once(path: str, key: str, more: dict[str, Any], counted: int) -> None:
+    rejections = RejectionCounter()
+    get(path, rejections, key, **more)
+    tally = rejections.take(0.0)
+    assert (sum(count for _, count in tally.counts) if tally else 0) == counted
+
+
+def test_what_has_run_out_is_a_503_and_any_other_failure_a_500() -> None:
+    full = explain_failure(OSError(errno.ENOSPC, ""), "req_1")
+    assert (full.status, full.code, full.headers) == (503, "out_of_resources", (("retry-after", "5"),))
+    assert "the disk is full" in full.message
+    assert explain_failure(Exhausted("no descriptors"), "req_1").status == 503
+    assert explain_failure(OSError(errno.ECONNRESET, ""), "req_1").status == 500
+
+
+def test_a_long_path_is_repeated_to_200_characters() -> None:
+    assert not_found("/v1/" + "x" * 300, "GET", ()).message == f"No endpoint at /v1/{'x' * 196}."
+    assert "begin with /v1" in not_found("/chat", "GET", ()).message
+    other = not_found("/v1/x", "PUT", ("GET", "POST"))
+    assert (other.status, other.message) == (405, "/v1/x accepts GET, POST, not PUT.")
+    assert other.headers == (("allow", "GET, POST"),)

@@ -68,3 +68,19 @@ def test_the_sentence() -> None:
         "This model's maximum context length is 8 tokens, but the request has 9. "
         "Shorten 'prompt', or ask a model with a longer context."
     )
+
+
+def test_an_error_without_anthropics_type_is_put_into_its_shape() -> None:
+    body = b'{"error": {"message":"m"}}'
+    exchange = Exchange("req_1", "/v1/messages", {}, b"{}", 0.0, 0.0)
+    answer = json.loads(convert_error(exchange, Outgoing(exchange.endpoint, b""), 429, body).body)
+    assert answer["type"] == "error" and answer["error"] == {"type": "rate_limit_error", "message": "m"}
+    whole = b'{"type":"error","error":{"type":"overloaded_error","message":"m"}}'
+    assert convert_error(exchange, Outgoing(exchange.endpoint, b""), 529, whole).body == whole
+
+
+def test_an_error_within_an_error_is_the_one_that_is_told() -> None:
+    body = json.dumps({"error": {"message": json.dumps({"error": {"message": "inner", "code": "c"}})}}).encode()
+    assert "inner" in told("/v1/messages", 400, body)[1]["message"]
+    status, error, _ = told("/v1/messages", 503, b"upstream is down")
+    assert status == 503 and error["message"]

@@ -146,7 +146,7 @@ def test_after_its_span_a_window_has_forgotten_every_bucket(first: int, later: i
 
 def test_under_the_error_rate_a_breaker_stays_closed() -> None:
     breaker = Breaker(PLAN)
-    for failed in [True, False] * 4 + [False, False]:
+    for failed in [True] + [False] * 5 + [True, False, True, True]:
         breaker.failed(0.0) if failed else breaker.succeeded(0.0)
     assert breaker.state(0.0) == "closed"  # 4 of 10, under a half
 

@@ -91,7 +91,7 @@ def test_headers_are_openais() -> None:
 
 
 def test_a_price_is_for_a_million_tokens() -> None:
-    assert cost_usd(1000, 500, (1.25, 4.0)) == pytest.approx(0.00325)  # (1,250 + 2,000) / 1,000,000
+    assert cost_usd(1000, 500, (1.25, 4.0)) == 0.00325  # (1,250 + 2,000) / 1,000,000
 
 
 @pytest.mark.parametrize(

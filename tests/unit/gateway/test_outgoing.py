@@ -3,9 +3,12 @@
 import json
 from typing import Any, ClassVar
 
+import pytest
+
+from steward.core.errors import Refused
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import ModelEntry
-from steward.gateway.outgoing import build_outgoing
+from steward.gateway.outgoing import Outgoing, build_outgoing
 from steward.gateway.wire import decode_request, rewrite
 
 CHAT: dict[str, Any] = {"model": "m", "messages": []}
@@ -56,3 +59,35 @@ def test_a_translation_s_own_fields() -> None:
 def test_an_effort_that_the_client_named_in_its_own_words_is_still_only_a_wish() -> None:
     asked = {"model": "m", "max_tokens": 5, "messages": [], "output_config": {"effort": "low"}}
     assert built(asked, endpoint="/v1/messages")[0]["reasoning_effort"] == "low"
+
+
+def test_only_a_chat_model_without_embeddings_is_told_how_to_serve_them() -> None:
+    raw = b'{"model":"m","input":"x"}'
+
+    def build(*endpoints: str, endpoint: str = "/v1/embeddings") -> str:
+        exchange = Exchange("req_1", endpoint, {}, raw, 0.0, 0.0)
+        exchange.request = decode_request("/v1/embeddings", raw)
+        entry = ModelEntry("m", NoEngine(), "m", endpoints=frozenset(endpoints))  # type: ignore[arg-type]
+        return build_outgoing(exchange, entry).endpoint
+
+    with pytest.raises(Refused, match="does not serve embeddings"):
+        build("/v1/chat/completions")
+    assert build("/v1/chat/completions", "/v1/embeddings") == build("/v1/embeddings") == "/v1/embeddings"
+    assert build("/v1/chat/completions", endpoint="/v1/chat/completions") == "/v1/chat/completions"
+
+
+def test_a_request_that_names_the_upstreams_model_keeps_its_bytes() -> None:
+    raw = b'{"model":"m",  "messages":[]}'
+    for upstream, expected in (("m", raw), ("big", b'{"model":"big","messages":[]}')):
+        exchange = Exchange("req_1", "/v1/chat/completions", {}, raw, 0.0, 0.0)
+        exchange.request = decode_request("/v1/chat/completions", raw)
+        assert build_outgoing(exchange, ModelEntry("m", NoEngine(), upstream)).body == expected  # type: ignore[arg-type]
+
+
+def test_what_a_translation_was_made_of_is_kept() -> None:
+    asked = {"model": "m", "max_tokens": 5, "messages": []}
+    raw = json.dumps(asked).encode()
+    exchange = Exchange("req_1", "/v1/messages", {}, raw, 0.0, 0.0)
+    exchange.request = decode_request("/v1/messages", raw)
+    outgoing = build_outgoing(exchange, ModelEntry("m", NoEngine(), "m"))  # type: ignore[arg-type]
+    assert outgoing.asked == asked and Outgoing("/v1/messages", b"").asked == {}
