@@ -219,4 +219,4 @@ def retry_after_s(predicted_s: float) -> int:
 
 def lower_priority(asked: Priority, ceiling: Priority) -> Priority:
     """A request may give way to others, never push past what its key has."""
-    return asked if WEIGHTS[asked] < WEIGHTS[ceiling] else ceiling
+    return min(asked, ceiling, key=WEIGHTS.__getitem__)

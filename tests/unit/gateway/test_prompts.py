@@ -131,3 +131,16 @@ def test_only_a_default_gives_way_to_the_client(mode: Mode) -> None:
     body = json.dumps({"messages": [OWN, HI]}).encode()
     assert is_applicable(made(mode), CHAT, body) and not is_applicable(made("default"), CHAT, body)
     assert is_applicable(made("default"), CHAT, json.dumps({"messages": [HI]}).encode())
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(400, "invalid_request_error"), (499, "invalid_request_error"), (500, "api_error")]
+)
+def test_an_error_without_a_type_gets_that_of_its_status(status: int, kind: str) -> None:
+    assert redact_error(status, b"{}").type == kind
+
+
+@pytest.mark.parametrize(("length", "kept"), [(60, True), (61, False)])
+def test_a_code_is_a_word_of_60_characters_at_most(length: int, kept: bool) -> None:
+    code = "c" * length
+    assert redact_error(400, json.dumps({"error": {"code": code}}).encode()).code == (code if kept else None)

@@ -118,3 +118,32 @@ def test_requests_are_compared_by_their_id() -> None:
     seen = {(item.request, item.what): (item.ledger, item.provider) for item in found.differences}
     assert seen[("b", "output_tokens")] == (2, 3) and seen[("c", "requests")] == (1, 0)
     assert seen[("d", "requests")] == (0, 1) and not [key for key in seen if key[0] == "a"]
+
+
+def test_money_is_compared_where_the_export_has_it() -> None:
+    head = "day,model,input_tokens,output_tokens"
+    sums = [usage("2025-11-25", "m", 1, (1, 2), usd=5.0)]
+    assert compare_by_day(read_export(f"{head}\n2025-11-25,m,1,2\n", "x"), sums, {}, 0.0, lost=0).agrees
+    found = compare_by_day(read_export(f"{head},cost\n2025-11-25,m,1,2,$4.5\n", "x"), sums, {}, 0.0, lost=0)
+    assert [(item.what, item.ledger, item.provider) for item in found.differences] == [("usd", 5.0, 4.5)]
+
+
+def test_each_line_of_an_export_by_request_is_one_request() -> None:
+    text = "response_id,model,input_tokens,output_tokens\na,m,7,2\nb,m,7,3\n"
+    found = compare_by_request(read_export(text, "x"), {}, 0.0, lost=0)
+    assert (found.provider.requests, found.provider.input_tokens, found.compared) == (2, 14, 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["day,model,input_tokens,output_tokens\n{},m,1,2\n", "day,model,input_tokens,output_tokens\n2025-11-25,m,{},2\n",
+             "day,model,input_tokens,output_tokens,cost\n2025-11-25,m,1,2,{}\n"],
+)  # fmt: skip
+def test_a_cell_is_repeated_to_50_characters(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_export(text.format("y" * 60), "x.csv")
+    assert f"'{'y' * 50}'" in str(caught.value)
+
+
+def test_an_export_by_request_needs_no_day() -> None:
+    [row] = read_export("response_id,model,input_tokens,output_tokens\na,m,7,2\n", "x")
+    assert row.day == ""

@@ -46,3 +46,9 @@ def test_what_was_learned_is_forgotten_field_by_field() -> None:
     assert learned and learned.current(REMEMBERED_S - 0.1) == {"a", "b"}
     assert learned.current(REMEMBERED_S) == {"b"}
     assert learned.current(REMEMBERED_S + 1.0) == frozenset() and not learned
+
+
+def test_a_field_is_tried_again_after_an_hour() -> None:
+    learned = RefusedFields()
+    learned.add(frozenset({"a"}), 0.0)
+    assert learned.current(3599.9) == {"a"} and learned.current(3600.0) == frozenset()

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.core.records import Priority
-from steward.gateway.route_queue import WEIGHTS, QueuedRequest, RouteQueue, lower_priority, retry_after_s, worker_share
+from steward.gateway.route_queue import (
+    WEIGHTS,
+    QueueDepth,
+    QueuedRequest,
+    QueuePlan,
+    RouteQueue,
+    lower_priority,
+    retry_after_s,
+    sum_depths,
+    worker_share,
+)
 
 
 def fill(line: RouteQueue, *tickets: tuple[str, Priority]) -> list[str]:
@@ -154,3 +164,80 @@ def test_small_numbers() -> None:
     assert [retry_after_s(seconds) for seconds in (0.0, 1.2, 500.0)] == [1, 2, 60]
     assert lower_priority("low", "normal") == "low" and lower_priority("high", "normal") == "normal"
     assert pytest.approx(sum(WEIGHTS.values())) == 21
+
+
+def test_a_route_has_room_for_1024_and_lets_them_wait_half_a_minute() -> None:
+    """docs/reference/configuration: `gateway.concurrency`, `gateway.queue`, `gateway.queue_wait_s`."""
+    assert QueuePlan() == QueuePlan(concurrency=1024, queue=1024, wait_s=30.0)
+
+
+def test_the_time_that_a_place_is_held_is_a_smoothed_mean() -> None:
+    line = RouteQueue(1, 100)
+    for held_s, mean_s in ((4.0, 4.0), (14.0, 5.0), (5.0, 5.0), (None, 5.0)):  # 4 + .1 * (14 - 4) = 5
+        line.arrive(QueuedRequest(1, "x"), 1e9)
+        line.finish(held_s)
+        assert line.predict_wait_s(QueuedRequest(2, "a")) == mean_s
+
+
+def waits_for(*waiting: tuple[str, Priority], priority: Priority = "normal", key: str = "new") -> float:
+    """Requests served up to and with a newcomer, each of one second."""
+    line = RouteQueue(1, 1000)
+    line.arrive(QueuedRequest(1000, "x"), 1e9)
+    line.finish(1.0)
+    fill(line, ("x", "normal"), *waiting)
+    return line.predict_wait_s(QueuedRequest(999, key, priority))
+
+
+def test_a_newcomer_waits_for_one_round_of_the_other_keys() -> None:
+    assert waits_for(*[("a", "normal")] * 3) == 2
+    assert waits_for(*[("a", "normal")] * 3, *[("b", "normal")] * 3) == 3
+    assert waits_for(*[("a", "normal")] * 3, ("new", "normal")) == 4
+
+
+def test_a_newcomer_waits_for_the_other_priorities_share() -> None:
+    assert waits_for(*[("h", "high")] * 100) == 1 + 4  # 16 to 4
+    assert waits_for(*[("l", "low")] * 100) == 1 + 1  # 1 to 4
+    assert waits_for(*[("h", "high")] * 100, priority="low") == 1 + 16
+    assert waits_for(*[("h", "high")] * 3) == 1 + 3
+
+
+def test_a_priority_that_was_idle_has_saved_nothing_up() -> None:
+    line = RouteQueue(1, 1000)
+    fill(line, ("x", "normal"), *[("h", "high")] * 120)
+    served(line, 80)  # five times 16
+    for number in range(10):
+        line.arrive(QueuedRequest(500 + number, "l", "low"), 1e9)
+    assert [ticket.priority for ticket in served(line, 16)].count("low") == 1
+
+
+def full(*waiting: tuple[str, Priority]) -> RouteQueue:
+    line = RouteQueue(1, len(waiting))
+    fill(line, ("x", "normal"), *waiting)
+    return line
+
+
+def comes(line: RouteQueue, key: str, priority: Priority) -> str:
+    """Of the request that loses its place the priority, "full" where none does."""
+    decision = line.arrive(QueuedRequest(999, key, priority), 1e9)
+    return decision.displaced.priority if decision.displaced else decision.reason
+
+
+def test_each_priority_is_guaranteed_its_share_of_a_full_queue() -> None:
+    """Of 21 places 16, 4 and 1."""
+    normals = full(*((f"n{number}", "normal") for number in range(21)))
+    assert [comes(normals, "l", "low"), comes(normals, "m", "low")] == ["normal", "full"]
+    share: list[tuple[str, Priority]] = [(f"n{number}", "normal") for number in range(4)]
+    assert comes(full(*share, *((f"h{number}", "high") for number in range(17))), "new", "high") == "full"
+    more: list[tuple[str, Priority]] = [*share, ("n4", "normal")]
+    assert comes(full(*more, *((f"h{number}", "high") for number in range(16))), "new", "high") == "normal"
+
+
+def test_within_a_priority_a_key_loses_to_one_that_would_have_fewer() -> None:
+    assert comes(full(("a", "normal"), ("a", "normal")), "b", "normal") == "normal"
+    assert comes(full(("a", "normal"), ("a", "normal"), ("b", "normal")), "b", "normal") == "full"
+    assert comes(full(("a", "normal")), "b", "normal") == "full"
+
+
+def test_the_depths_of_workers_add_up() -> None:
+    one, other = {"big": QueueDepth(3, 4), "small": QueueDepth(1, 0)}, {"big": QueueDepth(10, 20)}
+    assert sum_depths([one, other]) == {"big": QueueDepth(13, 24), "small": QueueDepth(1, 0)}

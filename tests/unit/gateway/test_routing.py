@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from steward.core.errors import Refused
 from steward.gateway.routing import (
+    RETRYABLE,
+    ErrorFallbacks,
     Failure,
     ModelStanding,
     Retry,
@@ -15,6 +17,7 @@ from steward.gateway.routing import (
     find_route,
     order_models,
     parse_retry_after,
+    pick_by_weight,
     rank_by_rendezvous,
 )
 
@@ -117,3 +120,42 @@ def test_patience_is_the_shorter_of_both() -> None:
 def test_unknown_models_list_what_exists() -> None:
     with pytest.raises(Refused, match="Available: m, r"):
         find_route(build_routes([Route("r", (Target("m"),))], ["m"]), "x")
+
+
+def test_what_openais_sdks_retry_is_retried() -> None:
+    """openai-python, `_should_retry`: 408, 409, 429 and from 500 on; of those the ones that may pass."""
+    assert [status for status in range(100, 600) if status in RETRYABLE] == [408, 409, 429, 500, 502, 503, 504, 529]
+
+
+def test_an_upstream_that_asks_for_more_than_ten_seconds_is_not_waited_for() -> None:
+    assert choose_retry(["a"], {"a": Failure(429, 10.0)}, 0, 0.0, 100) == Retry("a", 10.0)
+    assert choose_retry(["a"], {"a": Failure(429, 10.1)}, 0, 0.0, 100) is None
+
+
+def test_a_target_without_a_weight_weighs_one() -> None:
+    route = Route("r", (Target("a"), Target("b", 3.0)))
+    assert [order_models(route, draw)[0] for draw in DRAWS].count("a") == 250
+    assert route.retries == 1  # docs/reference/configuration
+
+
+def test_a_draw_that_rounding_has_lifted_to_the_end_takes_the_last() -> None:
+    assert pick_by_weight((Target("a", 1), Target("b", 1), Target("c", 1)), 1.0) == "c"
+    assert pick_by_weight(AB, 0.75) == "b" and pick_by_weight(AB, 0.7499) == "a"
+
+
+def test_latency_counts_the_newcomer_itself() -> None:
+    route = Route("r", (Target("a"), Target("b")), choice="lowest_latency")
+    known = {"a": ModelStanding(3, 0.1), "b": ModelStanding(0, 0.3)}  # .1 * 4 against .3 * 1
+    assert {order_models(route, draw, known)[0] for draw in DRAWS} == {"b"}
+
+
+def test_sticky_keeps_to_the_weights_of_many_targets() -> None:
+    """Schindelhauer and Schomaker: 6 of 10; 4 standard deviations of 4,000 draws are 124."""
+    targets = [Target("a", 6), *(Target(name, 1) for name in "bcde")]
+    assert abs([rank_by_rendezvous(key, targets)[0] for key in KEYS].count("a") - 2400) < 124
+
+
+def test_models_that_are_named_for_an_error_are_reachable() -> None:
+    fallbacks = ErrorFallbacks(context=("long",), quota=("other", "long"))
+    assert fallbacks.names() == ("long", "other", "long") and ErrorFallbacks().names() == ()
+    assert Route("r", (Target("a"),), ("b",), error_fallbacks=fallbacks).reachable() == ("a", "b", "long", "other")
