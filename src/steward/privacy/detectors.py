@@ -143,7 +143,6 @@ _ISSUERS: Final = re.compile(
     r"|62[0-9]{14,17}"
     r"|4[0-9]{12}(?:[0-9]{3}){0,2}"
 )
-_CARD_GROUPS: Final = 6
 
 
 def luhn(digits: str) -> bool:
@@ -173,14 +172,13 @@ def payment_cards(text: str) -> Spans:
 def _card(text: str, groups: list[tuple[int, int]], first: int) -> int | None:
     """The last of the groups from `first` on that make up a card number, the longest possible; else None."""
     digits, found = "", None
-    for last in range(first, min(first + _CARD_GROUPS, len(groups))):
-        start, end = groups[last]
-        if end - start > 19 or (last > first and (end - start < 3 or len(text[slice(*groups[first])]) < 4)):
+    for last, (start, end) in enumerate(groups[first : first + 6], first):  # of 4 digits and five times 3
+        if end - start < 3 or groups[first][1] - groups[first][0] < 4:
             break
         digits += text[start:end]
         if len(digits) > 19:
             break
-        if len(digits) >= 12 and not _word(text, end) and _ISSUERS.fullmatch(digits) and luhn(digits):
+        if not _word(text, end) and _ISSUERS.fullmatch(digits) and luhn(digits):
             found = last
     return found
 

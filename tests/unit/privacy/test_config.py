@@ -25,3 +25,20 @@ def test_only_gdpr_counts_ip_addresses_as_personal() -> None:
 def test_a_default_action_is_for_every_kind_that_has_none_of_its_own(profile: str) -> None:
     given = {"default": "redact", "phone_number": "block"}
     assert actions(profile=profile, actions=given) == ("redact", "block", "redact", "redact")
+
+
+@pytest.mark.parametrize(
+    ("config", "kinds"),
+    [
+        ({"profile": "standard"}, "e-mail addresses, phone numbers, payment cards"),
+        ({"profile": "gdpr"}, "e-mail addresses, phone numbers, payment cards, IP addresses"),
+        (
+            {"profile": "gdpr", "actions": {"phone": "allow", "email": "block"}},
+            "e-mail addresses, payment cards, IP addresses",
+        ),
+        ({"profile": "gdpr", "actions": {"default": "allow"}}, "nothing"),
+    ],
+)
+def test_a_sentence_says_what_is_masked(config: dict[str, object], kinds: str) -> None:
+    assert f"masks {kinds}, found by their form" in PrivacyConfig.model_validate(config).describe()
+    assert PrivacyConfig().describe() == "Personal data is not masked (privacy.profile: off)."

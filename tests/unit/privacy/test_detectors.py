@@ -131,3 +131,101 @@ def test_d14_an_address_after_a_word_that_ends_in_ver_is_one(word: str) -> None:
 def test_d17_a_postal_code_is_no_phone_number(text: str) -> None:
     assert find_personal_data(text) == []
     assert [span.kind for span in find_personal_data("phone 02110-1301")] == ["phone"]
+
+
+def found(text: str) -> list[str]:
+    return [text[span.start : span.end] for span in find_personal_data(text)]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "b\u200bob@example.com",  # a zero-width space
+        "bob＠ｅxample.com",
+        "\U0001d41b\U0001d428\U0001d41b@example.com",  # mathematical bold
+        "٤١١١ 1111 1111 1111",
+        "４１１１１１１１１１１１１１１１",
+        "192.0.2.⑫",  # one character for two digits
+        "+49 30 23125 ¹²³",
+    ],
+)
+def test_what_looks_like_it_is_found_where_it_stands(value: str) -> None:
+    assert found(value) == [value] and found(f"to {value}, x") == [value]
+    assert found(f"\u200b{value} \u200b.") == [value]
+
+
+def test_two_finds_may_touch() -> None:
+    assert found("2001:db8::+49 30 23125 123") == ["2001:db8::", "+49 30 23125 123"]
+    assert found("+49 30 23125 (123)::ffff:203.0.113.9") == ["+49 30 23125 (123)", "::ffff:203.0.113.9"]
+    assert found("4111 1111 1111 1111 5555 5555 5555 4444") == ["4111 1111 1111 1111", "5555 5555 5555 4444"]
+
+
+def test_only_a_repository_is_no_address() -> None:
+    assert found("git@example.com") == ["git@example.com"] and found("git@github.com:owner/it") == []
+    assert found("bob@example.com: hi") == ["bob@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_card"),
+    [
+        ("4111 111 111 111 111", True),  # groups of three
+        ("4111 11 1111 1111 11", False),
+        ("411 1111 1111 11111", False),
+        ("501800000009", True),  # Maestro has 12 to 19 digits
+        ("6200000000000000000", True),  # UnionPay up to 19
+        ("6200000000000000000 0000", True),
+        ("62000000000000000003", False),
+        ("4111111111111111x", False),
+        ("4111111111111111_", False),
+    ],
+)
+def test_the_shape_of_a_card_number(text: str, is_card: bool) -> None:
+    assert [span.kind for span in find_personal_data(text)] == (["payment_card"] if is_card else [])
+
+
+@pytest.mark.parametrize("text", ["2001:db8::1x", "2001:db8:::1", "2001:db8:", "2001:db8::1_"])
+def test_what_is_no_address_of_ipv6_is_left(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(("digits", "is_phone"), [(6, False), (7, True), (15, True), (16, False)])
+def test_a_number_after_a_word_has_7_to_15_digits(digits: int, is_phone: bool) -> None:
+    """ITU-T E.164: 15 at most."""
+    number = "9" * digits
+    assert found(f"phone: {number}") == ([number] if is_phone else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("+49 1234567", None),  # 9 digits with the country's
+        ("+49 123456", 10),
+        ("+4912345", None),
+    ],
+)
+def test_an_international_number_has_8_to_15_digits(text: str, end: int | None) -> None:
+    assert bool(found(text)) is (sum(letter.isdigit() for letter in text) >= 8)
+    assert found("+" + "49" + "1" * 13) == ["+49" + "1" * 13] and found("+49" + "1" * 14) == []
+    assert found("00491234567") == [] and found("004912345678") == ["004912345678"]  # 10 without a plus
+
+
+def test_after_country_code_1_there_are_10_digits() -> None:
+    assert found("+1 212 555 012") == [] and found("+1 212 555 0123") == ["+1 212 555 0123"]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_phone"),
+    [
+        ("030 23125", False),
+        ("030 231251", True),  # 9 digits
+        ("030 231 251 251", True),  # 12
+        ("030 231 251 2512", False),
+        ("03000 23125", True),
+        ("030000 23125", False),  # an area of 6 digits
+        ("030 2 3125123", False),
+        ("030 23 12 51 23", True),
+        ("030 23-12-51-23", True),
+    ],
+)
+def test_a_national_number_has_9_to_12_digits(text: str, is_phone: bool) -> None:
+    assert found(text) == ([text] if is_phone else [])
