@@ -75,3 +75,80 @@ def test_missing_file_and_home(tmp_path: Path) -> None:
 
 def test_schema_forbids_unknown_keys() -> None:
     assert build_json_schema()["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(("port", "allowed"), [(0, True), (65_535, True), (65_536, False), (-1, False)])
+def test_a_port_of_the_console_is_one(tmp_path: Path, port: int, allowed: bool) -> None:
+    file = write(tmp_path, f"console: {{port: {port}}}\n")
+    if allowed:
+        assert load_settings(file, environ={}).settings.console.port == port
+    else:
+        with pytest.raises(InputError, match="console.port"):
+            load_settings(file, environ={})
+    assert load_settings(folder=tmp_path / "empty", environ={}).settings.console.port == 8081  # docs/reference
+
+
+@pytest.mark.parametrize(
+    ("gateway", "console", "port", "clash"),
+    [
+        ("127.0.0.1", "127.0.0.1", 8080, True),
+        ("127.0.0.1", "127.0.0.2", 8080, False),
+        ("0.0.0.0", "127.0.0.2", 8080, True),
+        ("127.0.0.1", "::", 8080, True),
+        ("127.0.0.1", "127.0.0.1", 0, False),  # each takes a free one
+    ],
+)
+def test_two_servers_cannot_listen_at_one_place(
+    tmp_path: Path, gateway: str, console: str, port: int, clash: bool
+) -> None:
+    text = f"gateway: {{host: '{gateway}', port: {port}}}\nconsole: {{host: '{console}', port: {port}}}\n"
+    if clash:
+        with pytest.raises(InputError, match=f"are both {port}"):
+            load_settings(write(tmp_path, text), environ={})
+    else:
+        assert load_settings(write(tmp_path, text), environ={}).settings.console.port == port
+
+
+def test_a_file_takes_no_url_and_a_server_needs_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="kind: sqlite takes no url"):
+        load_settings(write(tmp_path, "store: {url: 'env:URL'}\n"), environ={})
+    server = load_settings(write(tmp_path, "store: {kind: postgresql, url: 'env:URL'}\n"), environ={}).settings.store
+    assert server.reference() == "env:URL"
+    assert load_settings(folder=tmp_path / "empty", environ={}).settings.store.reference() is None
+
+
+def test_the_file_is_looked_for_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "home: here\n")
+    (tmp_path / "inner").mkdir()
+    write(tmp_path / "inner", "home: inner\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(environ={}).settings.home == "here"
+    assert load_settings(folder=tmp_path / "inner", environ={}).settings.home == "inner"
+
+
+def test_a_home_that_was_named_outside_the_file_stands_where_the_command_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    path = write(tmp_path / "conf", "home: data\n")
+    assert resolve_home(load_settings(path, environ={})) == tmp_path / "conf" / "data"
+    assert resolve_home(load_settings(path, {"home": "x"}, {})) == tmp_path / "elsewhere" / "x"
+    assert resolve_home(load_settings(path, environ={"STEWARD_HOME": "y"})) == tmp_path / "elsewhere" / "y"
+
+
+def test_a_word_of_the_environment_that_yaml_takes_for_a_truth_value_is_a_word(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    assert load_settings(folder=empty, environ={"STEWARD_HOME": "off"}).settings.home == "off"
+    assert load_settings(overrides={"watch": False}, folder=empty, environ={}).settings.watch is False
+    with pytest.raises(InputError, match="home: expected a text"):
+        load_settings(folder=empty, environ={"STEWARD_HOME": "5"})
+
+
+def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
+    others = {"GATEWAY__PORT": "1", "X__Y": "1", "STEWARD_KEY": "sk-1", "STEWARD_TRACEBACK": "1", "PATH": "/bin"}
+    loaded = load_settings(folder=tmp_path, environ=others)
+    assert loaded.origins == {}
+    with pytest.raises(InputError, match="gatway: unknown key; did you mean 'gateway'"):
+        load_settings(folder=tmp_path, environ={"STEWARD_GATWAY__PORT": "1"})
