@@ -83,7 +83,7 @@ def test_a_port_of_the_console_is_one(tmp_path: Path, port: int, allowed: bool) 
     if allowed:
         assert load_settings(file, environ={}).settings.console.port == port
     else:
-        with pytest.raises(InputError, match="console.port"):
+        with pytest.raises(InputError, match=r"console\.port"):
             load_settings(file, environ={})
     assert load_settings(folder=tmp_path / "empty", environ={}).settings.console.port == 8081  # docs/reference
 
