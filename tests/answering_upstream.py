@@ -59,4 +59,4 @@ async def count(request: web.Request) -> web.Response:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve({"/v1/chat/completions": answer}, {"/count": count}))
+    asyncio.run(serve({"/v1/chat/completions": answer}, {"/count": count, "/v1/models": count}))

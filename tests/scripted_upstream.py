@@ -92,7 +92,14 @@ async def score(request: web.Request) -> web.Response:
     return web.json_response({"odd": number} if "odd" in text else {"score": number})
 
 
+async def alive(request: web.Request) -> web.Response:
+    return web.json_response({"data": []})
+
+
 if __name__ == "__main__":
     asyncio.run(
-        serve({"/v1/chat/completions": chat, "/v1/embeddings": embed, "/score": score, "/v1/moderations": score})
+        serve(
+            {"/v1/chat/completions": chat, "/v1/embeddings": embed, "/score": score, "/v1/moderations": score},
+            {"/v1/models": alive},
+        )
     )

@@ -20,6 +20,7 @@ from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import read_mapping
 from steward.core.errors import InputError, UnknownName
 from steward.gateway.config import (
+    BatchesConfig,
     GatewayConfig,
     LimitsConfig,
     ModelConfig,
@@ -70,6 +71,7 @@ class Settings(Section):
     routes: list[RouteConfig] = Field(default=[], description="names for several models; each model is one by itself")
     prompts: list[PromptConfig] = Field(default=[], description="prompts that routes name")
     limits: LimitsConfig = Field(LimitsConfig(), description="what keys, teams and models may use")
+    batches: BatchesConfig = Field(BatchesConfig(), description="requests that are answered when there is time")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
     store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
     security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")

@@ -23,6 +23,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 EDGES = {"adapters", "workflows", "processes", "console", "cli"}
 EDGE_FILES = {
     "gateway/app.py",
+    "gateway/batch_endpoints.py",
     "gateway/endpoints.py",
     "gateway/passthrough_stream.py",
     "gateway/http.py",

@@ -121,6 +121,16 @@ KEYS: Final = Group(
     ),
 )
 
+BATCH: Final = Group(
+    "batch",
+    "List, show and cancel the batches that clients have made.",
+    (
+        Command("list", "steward.cli.batch:list_"),
+        Command("show", "steward.cli.batch:show"),
+        Command("cancel", "steward.cli.batch:cancel"),
+    ),
+)
+
 AUDIT: Final = Group(
     "audit",
     "Show and verify the log of administrative acts.",
@@ -173,6 +183,7 @@ STEWARD: Final = Group(
         DATA,
         PROMPTS,
         KEYS,
+        BATCH,
         AUDIT,
         CRYPT,
     ),

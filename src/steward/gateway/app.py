@@ -16,6 +16,7 @@ from steward.core.errors import Exhausted, Refused, find_exhausted
 from steward.core.extend import Authenticator
 from steward.core.identity import Right
 from steward.gateway.answer import Answer
+from steward.gateway.batch_endpoints import find_absent
 from steward.gateway.cors import CorsPolicy
 from steward.gateway.endpoints import GatewayEndpoint
 from steward.gateway.http import ALREADY_COUNTED, HttpRequest, Receive, Scope, Send, internal_error
@@ -150,8 +151,15 @@ def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
 
 
 def not_found(path: str, method: str, methods: Iterable[str]) -> Refused:
-    """404, or 405 where the path takes other `methods`."""
+    """404; 405 where the path takes other `methods`; 501 for an endpoint of OpenAI's API that is not there."""
     accepted = ", ".join(methods)
+    if not accepted and (instead := find_absent(path)) is not None:
+        return Refused(
+            f"This gateway has no {path[:200]}. {instead}; docs/reference/endpoints.md lists what there is.",
+            status=501,
+            type="invalid_request_error",
+            code="not_implemented",
+        )
     if not accepted:
         hint = "" if path.startswith("/v1/") else " Endpoints begin with /v1: set your client's base URL to …/v1."
         return Refused(f"No endpoint at {path[:200]}.{hint}", status=404, type="invalid_request_error")

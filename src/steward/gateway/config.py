@@ -11,6 +11,7 @@ from steward.configuration.section import SecretReference, Section, Url
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
+from steward.gateway.batch import BatchPlan
 from steward.gateway.cors import CorsPolicy, normalise_origin
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
@@ -35,6 +36,7 @@ TARGET: Final = Target("")
 TOTAL_S: Final = 1200.0  # two tries of a whole answer at its longest
 ROUTE: Final = Route("", ())
 PRICES: Final = Prices(input=0, output=0)
+BATCHES: Final = BatchPlan()
 LIMIT_TABLE: Final = LimitTable()
 
 
@@ -426,3 +428,17 @@ class LimitsConfig(Section):
             models={name: item.spec() for name, item in self.models.items() if name in served},
             max_output_tokens=self.max_output_tokens,
         )
+
+
+class BatchesConfig(Section):
+    """`/v1/batches`: requests that are answered when there is time; what they cost is `price.batch_factor`."""
+
+    concurrency: int = Field(BATCHES.concurrency, ge=1, le=1024, description="requests of batches at the same time")
+    max_requests: int = Field(BATCHES.max_requests, ge=1, description="requests of one batch")
+    max_tenant_bytes: int = Field(
+        BATCHES.max_tenant_bytes, ge=1024, description="that the files of one tenant may take, answers included"
+    )
+    keep_days: float = Field(BATCHES.keep_days, gt=0, description="before files and ended batches are deleted")
+
+    def plan(self) -> BatchPlan:
+        return BatchPlan(**self.model_dump())

@@ -11,6 +11,7 @@ from steward.core.endpoint import Endpoint, Guards
 from steward.core.errors import Refused
 from steward.core.identity import Caller
 from steward.gateway.answer import Answer
+from steward.gateway.batch_endpoints import BatchApi, build_batch_endpoints
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import MAX_BODY_BYTES
 from steward.gateway.http import HttpRequest, stopping_error
@@ -27,6 +28,9 @@ class GatewayService(Protocol):
 
     @property
     def max_body_bytes(self) -> int: ...
+
+    @property
+    def batches(self) -> BatchApi: ...
 
     async def infer(self, exchange: Exchange) -> Answer:
         """The answer of a model. :raises Refused: the request cannot be answered"""
@@ -86,6 +90,7 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
             declare_inference(row.path, pass_through, "in-part" if row.unread else "request-and-answer")
             for row in PASSTHROUGH.values()
         ),
+        *build_batch_endpoints(lambda: service.batches, lambda: service.max_body_bytes),
         Endpoint(
             method="POST",
             path="/v1/feedback",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
-from steward.core.errors import Refused, Unavailable
+from steward.core.errors import Refused, StewardError, Unavailable
 from steward.core.identity import NOBODY, Caller
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
@@ -138,6 +138,19 @@ class HttpRequest:
         if self.connection is None or not self.connection.respond(answer.status, headers, answer.body):
             await self.send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await self.send({"type": "http.response.body", "body": answer.body})
+
+    async def respond_pieces(self, content_type: bytes, length: int, pieces: AsyncIterator[bytes]) -> None:
+        """Send a body of `length` bytes that is read piece by piece. Where reading fails, the connection ends early."""
+        headers = self._headers(Answer(200, content_type=content_type))
+        headers[-1] = (b"content-length", b"%d" % length)
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            async for piece in pieces:
+                await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+        except (StewardError, OSError) as error:
+            log.error("%s: the rest of a file cannot be read: %s", self.request_id, error)
+            return
+        await self.send({"type": "http.response.body", "body": b""})
 
     async def respond_stream(self, exchange: Exchange, answer: Answer) -> None:
         """Send a stream event by event; `send` waits for a slow client, so that nothing piles up here."""

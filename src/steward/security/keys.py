@@ -106,6 +106,10 @@ class KeyIndex:
         name = hashlib.sha256(text.encode()).digest()
         return self._checked.get(name) or self._check(text, name)
 
+    def get(self, key_id: str) -> KeyRecord | None:
+        """The record of a key in force, by its id."""
+        return self._records.get(key_id)
+
     def _check(self, text: str, name: bytes) -> KeyRecord | None:
         parsed = parse_key(text)
         if parsed is None:

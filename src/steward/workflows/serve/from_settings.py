@@ -54,6 +54,7 @@ def make_plan(
         privacy=settings.privacy.policy(),
         store=_check_store(settings),
         root=settings.security.root_reference(),
+        batches=settings.batches.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
     )
 

@@ -11,6 +11,7 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.timeouts import ClientTimeouts, Timeouts
+from steward.gateway.batch import BatchPlan
 from steward.gateway.cors import CorsPolicy
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
@@ -70,6 +71,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     privacy: PrivacyPolicy | None = None  # none: no guard, and bytes pass through
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
     root: str | None = None  # a reference to the root key; None: the file in the home
+    batches: BatchPlan = BatchPlan()
     keys_max_stale_s: float = 3600.0
 
     def file(self) -> Path:

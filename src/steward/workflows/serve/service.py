@@ -19,6 +19,7 @@ from steward.core.identity import Caller
 from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.app import Gateway
+from steward.gateway.batch import BatchPlan
 from steward.gateway.endpoints import build_endpoints
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import accept_feedback
@@ -27,8 +28,11 @@ from steward.gateway.models import describe_model, describe_models
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import QueueDepth, collect_depths
 from steward.gateway.routing import find_route
-from steward.security.authenticator import KeyAuthenticator
+from steward.security.authenticator import KeyAuthenticator, make_caller
+from steward.workflows.batch_store import BatchStore
 from steward.workflows.sealing import SPOOL, make_sealer
+from steward.workflows.serve.batch_runner import POLL_S, BatchRunner
+from steward.workflows.serve.batch_service import BatchService
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
 from steward.workflows.serve.deployment import deployment_of
 from steward.workflows.serve.model_versions import read_versions
@@ -65,6 +69,9 @@ class WorkerService:
         self._reported_depths: dict[str, QueueDepth] = {}
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
         self._readiness = Readiness(self._check)
+        store = BatchStore(self.home, deployment_of(plan).root_key())
+        self.batches = BatchService(store, self._batch_plan)
+        self._runner = BatchRunner(store, self._batch_plan, self.infer, self._find_caller)
         authenticator = KeyAuthenticator(self._keys.find)
         endpoints = build_endpoints(self, self._rejections)
         self.app = Gateway(endpoints, authenticator, self._rejections, self, lambda: self._current.cors)
@@ -72,6 +79,13 @@ class WorkerService:
     @property
     def max_body_bytes(self) -> int:
         return self._current.plan.max_body_bytes
+
+    def _batch_plan(self) -> BatchPlan:
+        return self._current.plan.batches
+
+    def _find_caller(self, key_id: str) -> Caller | None:
+        record = self._keys.get(key_id)
+        return None if record is None or "infer" not in record.rights else make_caller(record)
 
     async def infer(self, exchange: Exchange) -> Answer:
         generation = self._current
@@ -141,6 +155,7 @@ class WorkerService:
             asyncio.create_task(repeat_every(PLAN_POLL_S, self._read_versions)),
             asyncio.create_task(repeat_every(FSYNC_S, self._sync)),
             asyncio.create_task(repeat_every(TALLY_S, self._write_tally)),
+            asyncio.create_task(repeat_every(POLL_S, self._runner.poll)),
             asyncio.create_task(repeat_every(TALLY_S, self._report_queue_depths)),
         ]
 
@@ -212,6 +227,7 @@ class WorkerService:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._runner.close()
         await self._wait_for_settlements()
         for generation in (self._current, *self._retired):
             await generation.shadows.close()

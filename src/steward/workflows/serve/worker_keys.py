@@ -56,6 +56,10 @@ class WorkerKeys:
             )
         return self._index.find(text)
 
+    def get(self, key_id: str) -> KeyRecord | None:
+        """The record of a key that is in force as far as is known; None where it was revoked."""
+        return self._index.get(key_id)
+
     def find_lack(self) -> str | None:
         """Why keys are not checked as they should be; None if they are."""
         age_s = self._clock() - self._confirmed_at

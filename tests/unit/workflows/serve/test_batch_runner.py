@@ -1,0 +1,199 @@
+"""A batch from its file to its end, over a made-up gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from steward.core.errors import Refused
+from steward.core.identity import Caller, Principal
+from steward.gateway.answer import Answer
+from steward.gateway.batch import Batch, BatchPlan
+from steward.gateway.exchange import Exchange
+from steward.workflows.batch_store import BatchStore, make_file_record
+from steward.workflows.serve.batch_runner import BatchRunner
+
+CHAT = "/v1/chat/completions"
+CALLER = Caller(principal=Principal(kind="key", id="k"))
+
+
+class Gateway:
+    """Answers by what the body says; notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.batch: set[bool] = set()
+        self.now = 100.0
+        self.caller: Caller | None = CALLER
+        self.on_ask: Callable[[int], None] = lambda _: None
+
+    async def infer(self, exchange: Exchange) -> Answer:
+        word = json.loads(exchange.body)["say"]
+        self.asked.append(word)
+        self.batch.add(exchange.batch)
+        self.on_ask(len(self.asked))
+        await asyncio.sleep(0)
+        if word == "limited" and self.asked.count("limited") < 8:
+            raise Refused("slow down", status=429, type="requests", code="rate_limit_exceeded")
+        if word == "poor":
+            raise Refused("no money", status=429, type="insufficient_quota", code="insufficient_quota")
+        if word == "broken":
+            return Answer(503, b'{"error":{"message":"down"}}')
+        return Answer(200, json.dumps({"said": word}).encode())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> BatchStore:
+    return BatchStore(tmp_path, b"r" * 32)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steward.workflows.serve.batch_runner.LONGEST_WAIT_S", 0.001)
+
+
+def put(store: BatchStore, *words: str, **fields: Any) -> Batch:
+    lines = [
+        json.dumps({"custom_id": word, "method": "POST", "url": CHAT, "body": {"model": "m", "say": word}})
+        for word in words
+    ]
+    data = "\n".join(lines).encode()
+    file = make_file_record("t", "p", "a", data, 1.0, 1000.0)
+    store.keep(file, data)
+    batch = Batch(
+        id=f"batch-{len(store.list_batches()):024}",
+        tenant="t",
+        project="p",
+        key_id="k",
+        endpoint=CHAT,
+        input_file_id=file.id,
+        created_at=1.0,
+        expires_at=1000.0,
+    )
+    batch = msgspec.structs.replace(batch, **fields)
+    store.put_batch(batch)
+    return batch
+
+
+def run(store: BatchStore, gateway: Gateway, plan: BatchPlan | None = None) -> None:
+    async def until_over() -> None:
+        runner = BatchRunner(
+            store,
+            lambda: plan or BatchPlan(concurrency=2),
+            gateway.infer,
+            lambda _: gateway.caller,
+            lambda: gateway.now,
+        )
+        try:
+            while not all(batch.is_over for batch in store.list_batches()):
+                await runner.poll()
+                await asyncio.sleep(0.01)
+        finally:
+            await runner.close()
+
+    asyncio.run(asyncio.wait_for(until_over(), 20))
+
+
+def told(store: BatchStore, file_id: str | None) -> dict[str, Any]:
+    file = store.find_file(file_id or "")
+    if file is None:
+        return {}
+    rows = [json.loads(line) for line in b"".join(store.read(file)).splitlines()]
+    return {row["custom_id"]: (row["response"] or {}).get("status_code") or row["error"]["code"] for row in rows}
+
+
+def ended(store: BatchStore, batch: Batch) -> Batch:
+    found = store.find_batch(batch.id)
+    assert found is not None
+    return found
+
+
+def test_every_request_has_its_line(store: BatchStore) -> None:
+    gateway, batch = Gateway(), put(store, "a", "b", "poor", "broken", "limited")
+    run(store, gateway)
+    over = ended(store, batch)
+    assert (over.status, over.total, over.completed, over.failed) == ("completed", 5, 3, 2)
+    assert told(store, over.output_file_id) == {"a": 200, "b": 200, "limited": 200}
+    assert told(store, over.error_file_id) == {"poor": 429, "broken": 503}
+    assert (gateway.asked.count("broken"), gateway.asked.count("limited"), gateway.asked.count("poor")) == (5, 8, 1)
+    assert gateway.batch == {True}
+    assert over.in_progress_at == over.finalizing_at == over.completed_at == 100.0
+    assert not list((store.folder / "jobs").glob("*.output"))
+
+
+def test_what_is_in_the_journal_is_not_asked_again(store: BatchStore) -> None:
+    gateway, batch = Gateway(), put(store, "a", "b", "c", status="in_progress", in_progress_at=5.0)
+    store.journal(batch, "output").append(2, b'{"custom_id":"b","response":{"status_code":200},"error":null}')
+    run(store, gateway)
+    over = ended(store, batch)
+    assert sorted(gateway.asked) == ["a", "c"]
+    assert (over.completed, over.in_progress_at) == (3, 5.0) and set(told(store, over.output_file_id)) == {
+        "a",
+        "b",
+        "c",
+    }
+
+
+@pytest.mark.parametrize("how", ["cancelled", "expired", "failed"])
+def test_an_early_end_says_so_for_every_request_that_was_not_sent(store: BatchStore, how: str) -> None:
+    gateway, batch = Gateway(), put(store, "a", "b", "c", "d")
+
+    def end(count: int) -> None:
+        if how == "cancelled":
+            store.cancel(batch.id)
+        elif how == "expired":
+            gateway.now = 1000.0
+        else:
+            gateway.caller = None
+
+    gateway.on_ask = end
+    run(store, gateway, BatchPlan(concurrency=1))
+    over = ended(store, batch)
+    code = {"cancelled": "batch_cancelled", "expired": "batch_expired", "failed": "key_revoked"}[how]
+    assert over.status == how and getattr(over, f"{how}_at") is not None
+    assert told(store, over.output_file_id) == {"a": 200}
+    assert told(store, over.error_file_id) == {"b": code, "c": code, "d": code}
+    assert [issue.code for issue in over.errors] == ([code] if how == "failed" else [])
+
+
+def test_a_tenant_cannot_fill_the_disk_with_answers(store: BatchStore) -> None:
+    gateway, batch = Gateway(), put(store, "a", "b", "c")
+    run(store, gateway, BatchPlan(concurrency=1, max_tenant_bytes=store.count_bytes("t") + 10))
+    over = ended(store, batch)
+    assert (over.status, over.errors[0].code) == ("failed", "storage_limit_exceeded")
+    assert gateway.asked == ["a"]
+
+
+def test_a_batch_whose_file_is_gone_fails(store: BatchStore) -> None:
+    batch = put(store, "a")
+    store.delete_file(batch.input_file_id)
+    run(store, Gateway())
+    assert ended(store, batch).errors[0].code == "file_not_found"
+
+
+def test_one_runner_at_a_time(store: BatchStore) -> None:
+    async def two() -> tuple[int, int]:
+        gateways = Gateway(), Gateway()
+        runners = [
+            BatchRunner(store, BatchPlan, gateway.infer, lambda _: CALLER, lambda: 100.0) for gateway in gateways
+        ]
+        batch = put(store, "a")
+        while not ended(store, batch).is_over:
+            for runner in runners:
+                await runner.poll()
+            await asyncio.sleep(0.01)
+        await runners[0].close()
+        batch = put(store, "b")
+        while not ended(store, batch).is_over:
+            await runners[1].poll()
+            await asyncio.sleep(0.01)
+        await runners[1].close()
+        return len(gateways[0].asked), len(gateways[1].asked)
+
+    assert asyncio.run(asyncio.wait_for(two(), 20)) == (1, 1)
