@@ -24,7 +24,7 @@ def count_mentions(text: str, name: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     at = 0
     while at < len(words):
-        for length in range(min(longest.get(words[at], 0), len(words) - at), 0, -1):
+        for length in range(longest.get(words[at], 0), 0, -1):
             group = entries.get(" ".join(words[at : at + length]))
             if group is not None:
                 counts[group] += 1

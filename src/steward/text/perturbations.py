@@ -82,7 +82,7 @@ def insert_filler(text: str, rng: random.Random) -> str:
     if commas and rng.random() < 0.5:
         at = rng.choice(commas)
         return f"{text[:at]} {word},{text[at:]}"
-    first = text.split(" ", 1)[0]  # "What is" goes on in lower case; "I", "NASA" and "Mary" do not
+    first = text.partition(" ")[0]  # "What is" goes on in lower case; "I", "NASA" and "Mary" do not
     lower = first != "I" and first.casefold() in load_lexicon("stop_words")[""]
     rest = text[:1].lower() + text[1:] if lower else text
     return f"{word[:1].upper()}{word[1:]}, {rest}" if text.strip() else text

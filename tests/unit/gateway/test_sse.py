@@ -1,6 +1,7 @@
 import itertools
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,3 +118,54 @@ def test_what_is_no_event_is_told_apart() -> None:
         and is_whole_event(b"event: x\ndata: {}\r\n\r\n")
     )
     assert not is_whole_event(b'data: {"a"\n\n') and not is_whole_event(b"data: <html>\n\n")
+
+
+def test_an_event_may_have_16_mib() -> None:
+    scanner = Scanner()
+    assert scanner.feed(b"x" * (16 << 20)) == []
+    with pytest.raises(ValueError, match="an event of over 16777216 bytes"):
+        scanner.feed(b"x")
+
+
+def test_data_is_what_follows_the_field_and_one_blank() -> None:
+    """WHATWG HTML, 9.2.6: a single space after the colon is left out."""
+    assert event_data(b"data:a\ndata: b\ndata:  c\nid: 1\n\n") == b"a\nb\n c"
+
+
+def test_an_answer_has_ended_once_a_choice_said_why() -> None:
+    scanner = Scanner()
+    assert not scanner.finished and not scanner.shortened
+    scanner.inspect(b'data: {"choices":[{"finish_reason":"stop"}]}\n\n')
+    assert scanner.finished and not scanner.shortened
+    scanner.inspect(b'data: {"choices":[{"finish_reason":"length"},{"finish_reason":"stop"}]}\n\n')
+    assert scanner.finishes == 3 and scanner.shortened
+    scanner.inspect(b'data: {"choices":[{"finish_reason":"stop"}]}\n\n')
+    assert scanner.shortened  # for good
+
+
+def test_the_model_that_answered_is_known_from_the_first_event_that_says_it() -> None:
+    scanner = Scanner()
+    scanner.inspect(b'data: {"model":"m","system_fingerprint":"fp"}\n\n')
+    assert scanner.answered_by == "m fp"
+    scanner.inspect(b'data: {"id":"x"}\n\n')
+    assert scanner.answered_by == "m fp" and scanner.upstream_id == "x"
+
+
+def test_usage_alone_and_the_end_are_no_output() -> None:
+    scanner = Scanner()
+    for event, is_output in (
+        (b'data: {"id":"a","choices":[{"delta":{"content":"x"}}]}\n\n', True),
+        (b'data: {"choices":[],"usage":{"completion_tokens":4}}\n\n', False),
+        (b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n', True),
+        (b"data: [DONE]\n\n", False),
+    ):
+        scanner.inspect(event)
+        assert scanner.is_output(event) is is_output
+
+
+def test_a_word_about_an_error_is_plain_output() -> None:
+    scanner = Scanner()
+    scanner.upstream_id = "a"
+    assert scanner.is_plain(b'data: {"choices":[{"delta":{"content":"an \\"error\\" of"}}]}\n\n')
+    assert scanner.is_plain(b'data: {"error":null,"usage":null}\n\n')
+    assert not scanner.is_plain(b'data: {"error":"x"}\n\n') and not scanner.is_plain(b'data: {"usage":{}}\n\n')

@@ -148,3 +148,65 @@ def test_a_connection_that_breaks_is_told_in_the_stream(flows: bool) -> None:
 def test_a_mistake_of_ours_is_no_end(flows: bool) -> None:
     with pytest.raises(ZeroDivisionError):
         received(Upstream(REST[:48], ZeroDivisionError()), flows=flows)
+
+
+class Holding:
+    """A filter that holds the last event back, and ends the answer at the word "stop here"."""
+
+    def __init__(self) -> None:
+        self.over, self._held, self.ends = False, b"", 0
+
+    def feed(self, events: bytes) -> bytes:
+        self.over = self.over or b"stop here" in events
+        out, self._held = (self._held + events, b"") if self.over else (self._held, events)
+        return out
+
+    def end(self) -> bytes:
+        self.ends += 1
+        return self._held
+
+
+def through(
+    upstream: Upstream, events: Holding | None = None, truncated: bool = False
+) -> tuple[bytes, str | None, bool]:
+    """What the client gets through a filter, the attempt's error, and whether it ended."""
+
+    async def go() -> tuple[bytes, str | None, bool]:
+        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+        exchange.request = Request(model="m", stream=True)
+        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
+        stream = Stream(exchange, upstream, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+        stream.filter = events
+        out = b""
+        async for piece in stream:
+            out += piece
+        exchange.truncated = exchange.truncated or truncated
+        ended = stream.ended
+        stream.close()
+        return out, exchange.attempts[-1].error, ended
+
+    return asyncio.run(go())
+
+
+def test_what_a_filter_held_back_comes_at_the_end_once() -> None:
+    events = Holding()
+    assert through(Upstream(REST), events) == (FIRST + REST, None, True) and events.ends == 1
+
+
+def test_a_filter_may_end_the_answer() -> None:
+    events = Holding()
+    last = b'data: {"choices":[{"delta":{"content":"stop here"}}]}\n\n'
+    out, _, ended = through(Upstream(last, REST), events)
+    assert out == FIRST + last and events.ends == 0 and ended
+
+
+def test_an_attempt_whose_stream_broke_is_marked() -> None:
+    assert through(Upstream(REST))[1] is None
+    assert through(Upstream(REST[:47], Unavailable("the connection broke")))[1] == "the stream broke off"
+    assert through(Upstream(b'data: {"error":{"message":"m"}}\n\n'))[1] == "the stream broke off"
+
+
+def test_a_stream_that_stops_without_its_last_event_ends() -> None:
+    upstream = Upstream(REST[:48])
+    out, _, ended = through(upstream)
+    assert out.startswith(FIRST + REST[:47]) and ended and upstream.finished

@@ -31,3 +31,10 @@ def test_an_address_that_is_not_ours_is_no_taken_port() -> None:
 def test_an_address_with_colons_is_ipv6() -> None:
     with pytest.raises(InputError, match="2001:db8::1"):
         listen("2001:db8::1", 0, "gateway", "--port")  # RFC 3849
+
+
+def test_a_port_is_free_again_at_once_and_answers_leave_at_once() -> None:
+    """socket(7): SO_REUSEADDR; tcp(7): TCP_NODELAY."""
+    with listen("127.0.0.1", 0, "gateway", "--port") as listener:
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 1
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1

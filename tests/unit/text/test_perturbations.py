@@ -14,6 +14,7 @@ from steward.text.perturbations import (
     add_typos,
     change_spacing,
     insert_filler,
+    match_case,
     paraphrase,
     replace_synonyms,
     swap_contractions,
@@ -74,3 +75,80 @@ def testtypos_change_about_one_letter_in_twenty_five() -> None:
     text = "abcdefghij" * 50
     made = add_typos(text, random.Random(1))
     assert made != text and abs(len(made) - len(text)) <= 20
+
+
+class Dictated(random.Random):
+    """Takes the first of what is sampled, notes how many were asked for, and says the rest as it is told."""
+
+    def __init__(self, number: int = 0, fraction: float = 0.0) -> None:
+        super().__init__(0)
+        self.asked, self._number, self._fraction = -1, number, fraction
+
+    def sample(self, population, k, *, counts=None):  # type: ignore[no-untyped-def]
+        self.asked = k
+        return list(population)[:1]
+
+    def randrange(self, *bounds: int) -> int:  # type: ignore[override]
+        return self._number
+
+    def random(self) -> float:
+        return self._fraction
+
+
+@pytest.mark.parametrize(("kind", "made"), [(0, "bcd"), (1, "aabcd"), (2, "bacd")])
+def test_a_typo_drops_doubles_or_swaps_a_letter(kind: int, made: str) -> None:
+    assert add_typos("abcd", Dictated(kind)) == made
+    assert add_typos("1 abcd", Dictated(kind)) == f"1 {made}"
+
+
+def test_typos_are_within_words_only() -> None:
+    assert all(add_typos("1a2 b3.c_4", random.Random(seed)) == "1a2 b3.c_4" for seed in range(20))
+
+
+@pytest.mark.parametrize(("pairs", "typos"), [(0, 0), (1, 1), (24, 1), (25, 2), (49, 2), (50, 3)])
+def test_one_letter_in_twenty_five_is_mistyped(pairs: int, typos: int) -> None:
+    rng = Dictated()
+    add_typos("a" * (pairs + 1), rng)
+    assert rng.asked == typos
+
+
+@pytest.mark.parametrize(("spaces", "changed"), [(0, 0), (1, 1), (9, 1), (10, 2), (20, 3)])
+def test_one_space_in_ten_is_changed(spaces: int, changed: int) -> None:
+    rng = Dictated()
+    change_spacing("x" + " x" * spaces, rng)
+    assert rng.asked == changed
+
+
+@pytest.mark.parametrize(("words", "changed"), [(1, 1), (2, 2), (3, 2), (4, 3)])
+def test_one_synonym_in_two_is_taken(words: int, changed: int) -> None:
+    rng = Dictated()
+    replace_synonyms(" ".join(["big"] * words), rng)
+    assert rng.asked == changed
+
+
+def test_where_both_ways_change_as_much_contractions_are_made() -> None:
+    assert swap_contractions("I don't, I do not.", random.Random(0)) == "I don't, I don't."
+
+
+FILLERS = {"Well", "So", "Actually", "You know", "Okay", "Um", "Like I said", "To be honest"}
+
+
+def test_a_filler_begins_with_a_capital() -> None:
+    assert {insert_filler("Mary is here.", random.Random(seed)) for seed in range(99)} == {
+        f"{filler}, Mary is here." for filler in FILLERS
+    }
+
+
+@pytest.mark.parametrize(("fraction", "begins"), [(0.49, False), (0.5, True)])
+def test_a_filler_follows_a_comma_half_of_the_time(fraction: float, begins: bool) -> None:
+    made = insert_filler("Mary, come.", Dictated(fraction=fraction))
+    assert made.endswith("Mary, come.") is begins and made.startswith("Mary, ") is not begins
+
+
+@pytest.mark.parametrize(
+    ("like", "word", "made"),
+    [("Big", "large", "Large"), ("BIG", "large", "LARGE"), ("big", "large", "large"), ("I", "we", "We"),
+     ("OK", "fine", "FINE"), ("iOS", "phone", "phone")],
+)  # fmt: skip
+def test_a_word_takes_the_case_of_the_one_it_replaces(like: str, word: str, made: str) -> None:
+    assert match_case(like, word) == made

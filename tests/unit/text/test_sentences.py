@@ -17,6 +17,14 @@ from steward.text.sentences import split_sentences
         ("e.g. this", ["e.g. this"]),
         ("A dot. lower goes on.", ["A dot. lower goes on."]),
         ("", []),
+        ("Go. \n", ["Go."]),
+        ("I met Dr. Roberts today. He waved.", ["I met Dr. Roberts today.", "He waved."]),
+        ("Is it no? Yes.", ["Is it no?", "Yes."]),  # only a full stop belongs to an abbreviation
+        ("And so on, etc... Then she left.", ["And so on, etc...", "Then she left."]),
+        ('He went. "Yes."', ["He went.", '"Yes."']),
+        ("He left. (She stayed.) - Why?", ["He left.", "(She stayed.)", "- Why?"]),
+        ("It ends. 中文", ["It ends.", "中文"]),
+        ("Call func. #3 now", ["Call func. #3 now"]),
     ],
 )
 def test_sentences_by_rule(text: str, expected: list[str]) -> None:

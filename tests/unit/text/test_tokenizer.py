@@ -46,3 +46,30 @@ def test_words_joined_are_the_text():
 )
 def test_sentences_as_in_the_reference_codes_examples(text, count):  # tensorflow_datasets c4_utils_test.py, first three
     assert len(split_sentences(text)) == count
+
+
+# spaCy 3.8, char_classes: the first and last letters of its Latin, Greek and Cyrillic ranges, by case.
+UPPER = "AZÀÖØǄΆΉΌΏΑΩЀҐⱠⱿꜢꞋＡＺ"
+LOWER = "azöøƿʯάίαωόώџґᴀỿａｚ"
+# And of its ranges of letters without case: Hebrew to Arabic, Bengali, Kannada, Hangul, Chinese, Japanese.
+UNCASED = "\u05f4\u0620\u064a\u066e\u06d5\u0750\u077f\u09ff\u0cff\u1100\u30ff\u4dbf\u4e00\u9fff\uac00\ufaff"
+
+
+@pytest.mark.parametrize("letter", UPPER)
+def test_a_full_stop_before_a_capital_cuts(letter):
+    assert tokenize(f"xy.{letter}") == ["xy", ".", letter]
+
+
+@pytest.mark.parametrize("letter", LOWER)
+def test_a_full_stop_after_a_small_letter_cuts(letter):
+    assert tokenize(f"x{letter}.B") == [f"x{letter}", ".", "B"]
+
+
+@pytest.mark.parametrize("letter", UNCASED)
+def test_letters_without_case_are_both(letter):
+    assert tokenize(f"x{letter}.{letter}") == [f"x{letter}", ".", letter]
+
+
+@pytest.mark.parametrize(("face", "words"), [("=)", 1), ("=(", 1), ("=/", 1), (";)", 1), (";-)", 1), (";(", 2)])
+def test_faces_are_spacys(face, words):
+    assert len(tokenize(face)) == words
