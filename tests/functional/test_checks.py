@@ -10,7 +10,7 @@ import pytest
 
 from conftest import inside
 from steward.core.errors import InputError
-from steward.evaluation.checks import answers_hold, decide_verdict
+from steward.evaluation.checks import check_answers, decide_verdict
 from steward.evaluation.suite import BehaviorCheck, load_suite
 
 CHECKS = """
@@ -96,7 +96,7 @@ def test_items_without_a_value_never_turn_a_verdict_silently(counts: tuple[int, 
     ],
 )
 def test_directions_of_numbers(expect: Any, before: str, after: str, held: bool | None) -> None:
-    assert answers_hold(BehaviorCheck(name="c", kind="DIR", expect=expect), before, after) is held
+    assert check_answers(BehaviorCheck(name="c", kind="DIR", expect=expect), before, after) is held
 
 
 @pytest.mark.parametrize(

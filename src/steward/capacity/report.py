@@ -47,11 +47,11 @@ def render(plan: Plan, curve: Sequence[RatePoint], costs: Sequence[ObjectiveCost
     figures = [
         ("Accelerators", f"{best.gpus}", f"{replicas}, tensor parallel {best.tp}, {best.precision}"),
         ("Headroom", f"{best.headroom:.0%}", f"{wanted.rate:g} of {best.max_rate:.3g} requests/s"),
-        ("Time to first token, p95", _ms(best.prediction.ttft_ms.p95), _between(plan.ttft_p95_ms)),
+        ("Time to first token, p95", _ms(best.prediction.ttft_ms.p95), _format_interval(plan.ttft_p95_ms)),
         (
             ("Cost per hour", f"${best.usd_per_hour:,.2f}", money)
             if best.usd_per_hour is not None
-            else ("Time per token, p95", _ms(best.prediction.tpot_ms.p95), _between(plan.tpot_p95_ms))
+            else ("Time per token, p95", _ms(best.prediction.tpot_ms.p95), _format_interval(plan.tpot_p95_ms))
         ),
     ]
     objectives = ", ".join(
@@ -68,7 +68,7 @@ def render(plan: Plan, curve: Sequence[RatePoint], costs: Sequence[ObjectiveCost
 <section class="card"><h2>Assumptions</h2>{_assumptions(plan)}
 <p class="quiet">Intervals hold 80 % of measurements, by the errors on sources that the fit did not see.</p>
 </section>
-{_declined(plan)}
+{_render_declined(plan)}
 """
     return page.report_page(sentence, kicker, body)
 
@@ -77,7 +77,7 @@ def _ms(value: float) -> str:
     return f"{value:,.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
-def _between(found: PredictionInterval | None) -> str:
+def _format_interval(found: PredictionInterval | None) -> str:
     if found is None:
         return ""
     if found.low is None or found.high is None:
@@ -165,7 +165,7 @@ def _assumptions(plan: Plan) -> str:
     return _table("What|Value|Source", rows)
 
 
-def _declined(plan: Plan) -> str:
+def _render_declined(plan: Plan) -> str:
     if not plan.declined:
         return ""
     rows = [

@@ -69,7 +69,7 @@ def measure_distance(deployment: Deployment, load: Load, rows: Sequence[Measurem
     """To the nearest of `rows`, the shipped ones by default."""
     here = _describe(deployment, load)
     listed = list_shipped_measurements() if rows is None else rows
-    value, row = min(((_distance(here, _describe(row.deployment, row.load)), row) for row in listed), key=_first)
+    value, row = min(((_distance(here, _describe(row.deployment, row.load)), row) for row in listed), key=_get_distance)
     d = row.deployment
     return Distance(value, f"{d.model.name} on {d.gpus} x {d.gpu.name}, {d.engine.name}")
 
@@ -114,7 +114,7 @@ def _distance(one: Features, other: Features) -> float:
     return math.sqrt(apart + sum(a != b for a, b in zip(one[1], other[1], strict=True)))
 
 
-def _first(pair: tuple[float, Measurement]) -> float:
+def _get_distance(pair: tuple[float, Measurement]) -> float:
     return pair[0]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from steward.core.errors import InputError, UnknownName
-from steward.evaluation.suite import QuestionChange, Suite, SuiteSpec, asked_fields, load_suite, option_letters
+from steward.evaluation.suite import QuestionChange, Suite, SuiteSpec, list_asked_fields, load_suite, option_letters
 from steward.text.perturbations import CHANGES, replace_synonyms
 from steward.text.swaps import swap_kinds, swap_text
 
@@ -39,7 +39,7 @@ def check_change(change: QuestionChange, spec: SuiteSpec, where: Path | str) -> 
         raise InputError(
             f"{where}: {OPTIONS} needs the key `choices` in the suite: the name of the field that lists the options"
         )
-    asked = asked_fields(spec)
+    asked = list_asked_fields(spec)
     if gone := [field for field in change.fields if field not in asked]:
         raise UnknownName("prompt field", gone[0], asked, str(where))
 
@@ -59,7 +59,7 @@ def _rewrite_row(row: dict[str, Any], name: str, change: QuestionChange, spec: S
     rng = random.Random(f"{change.seed}/{change.title}/{name}")  # of the item, so that no other one moves it
     if change.use == OPTIONS:
         return _reorder_options(row, spec, rng)
-    asked = [field for field in asked_fields(spec) if isinstance(row.get(field), str)]
+    asked = [field for field in list_asked_fields(spec) if isinstance(row.get(field), str)]
     fields = [field for field in change.fields or asked if field in asked]
     if change.use == "paraphrase" and row.get(PARAPHRASES) and fields:
         return {**row, fields[0]: rng.choice(_read_paraphrases(row, name))}

@@ -78,7 +78,7 @@ def _evaluate_check(check: BehaviorCheck, spec: SuiteSpec, original: EvalRun, ru
             if error := one.error or other.error:
                 errored[item.id] = error
                 continue
-            held = answers_hold(check, graded_text(original, item.id) or "", graded_text(run, item.id) or "")
+            held = check_answers(check, graded_text(original, item.id) or "", graded_text(run, item.id) or "")
             if held is None:
                 unscored[item.id] = f"one of the answers contains no {'label' if check.labels else 'number'}"
             else:
@@ -104,12 +104,12 @@ def _evaluate_check(check: BehaviorCheck, spec: SuiteSpec, original: EvalRun, ru
     )
 
 
-def answers_hold(check: BehaviorCheck, before: str, after: str) -> bool | None:
+def check_answers(check: BehaviorCheck, before: str, after: str) -> bool | None:
     """Whether the answers are as an INV or DIR check expects; None where they hold no label or number to compare.
 
     >>> check = BehaviorCheck(name="c", kind="DIR", expect="not higher", labels=("negative", "positive"))
     >>> pairs = [("Positive.", "negative"), ("negative", "positive"), ("positive", "both")]
-    >>> [answers_hold(check, before, after) for before, after in pairs]
+    >>> [check_answers(check, before, after) for before, after in pairs]
     [True, False, None]
     """
     if check.kind == "INV":

@@ -82,7 +82,7 @@ def extract_letter(answer: str) -> str:
     >>> extract_letter("Antwort: C"), extract_letter("答案：B"), extract_letter(r"so \\boxed{D}")
     ('C', 'B', 'D')
     """
-    text = _latin(unicodedata.normalize("NFKC", answer))
+    text = _replace_lookalikes(unicodedata.normalize("NFKC", answer))
     if re.fullmatch(r"\W*[A-Za-z]\W*", text):
         return next(character for character in text if character.isalpha()).upper()
     if boxed := _BOXED.findall(text):
@@ -90,13 +90,13 @@ def extract_letter(answer: str) -> str:
     stated = [found for found in _STATED.finditer(text) if _is_stated(found, text)]
     if stated:
         return str(stated[-1]["letter"]).upper()
-    for letters in (_LINE.findall(text), _PARENTHESES.findall(text), _chosen(text)):
+    for letters in (_LINE.findall(text), _PARENTHESES.findall(text), _find_chosen_letters(text)):
         if letters:
             return str(letters[0]) if len(set(letters)) == 1 else ""
     return ""
 
 
-def _latin(text: str) -> str:
+def _replace_lookalikes(text: str) -> str:
     """Look-alike letters of other alphabets that stand alone, as Latin ones."""
     return _ALONE.sub(lambda found: found.group().translate(_ALIKE), text)
 
@@ -111,7 +111,7 @@ def _is_stated(found: re.Match[str], text: str) -> bool:
     return not (letter in "AIOEY" and _PROSE.match(rest))
 
 
-def _chosen(text: str) -> list[str]:
+def _find_chosen_letters(text: str) -> list[str]:
     """Letters that are chosen in words; lower-case ones are articles."""
     found = [
         letter

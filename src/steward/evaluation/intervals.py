@@ -62,8 +62,8 @@ def tango(only_first: float, only_second: float, n: int, confidence: float = 0.9
         distance = only_second - only_first - n * difference
         return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance)
 
-    low = -1.0 if only_first == n else _where_falls(score, z, -1.0, value)
-    high = 1.0 if only_second == n else _where_falls(score, -z, value, 1.0)
+    low = -1.0 if only_first == n else _bisect_falling(score, z, -1.0, value)
+    high = 1.0 if only_second == n else _bisect_falling(score, -z, value, 1.0)
     return Interval(value, low, high)
 
 
@@ -89,10 +89,10 @@ def mean_interval(
     if n - count < FEW and 2 * count >= n and (bounded or count == n):
         if not bounded:
             return Interval(value, math.nan, math.nan)
-        found = _scored(units, low, high, confidence)
+        found = _score_interval(units, low, high, confidence)
         ends = (found.low, found.high)
     else:
-        ends = _sampled(value, drawn, n, confidence)
+        ends = _sample_ends(value, drawn, n, confidence)
     return Interval(value, max(low, min(value, ends[0])), min(high, max(value, ends[1])))
 
 
@@ -103,7 +103,7 @@ def statistic_interval(value: float, drawn: Array, n: int, confidence: float = 0
     """
     if n < 2 or len(drawn) == 0 or float(np.ptp(drawn)) <= _EQUAL:
         return Interval(value, math.nan, math.nan)
-    return Interval(value, *_sampled(value, drawn, n, confidence))
+    return Interval(value, *_sample_ends(value, drawn, n, confidence))
 
 
 def win_rate(wins: int, losses: int, n: int, confidence: float = 0.95) -> Interval:
@@ -180,7 +180,7 @@ def tail_probability(interval_at: Callable[[float], Interval], outside: Callable
     return out
 
 
-def _sampled(value: float, drawn: Array, n: int, confidence: float) -> tuple[float, float]:
+def _sample_ends(value: float, drawn: Array, n: int, confidence: float) -> tuple[float, float]:
     """By Student's t below `FEW` units, else by percentiles; NaN for one unit."""
     if n < 2:
         return math.nan, math.nan
@@ -191,7 +191,7 @@ def _sampled(value: float, drawn: Array, n: int, confidence: float) -> tuple[flo
     return value - half, value + half
 
 
-def _scored(units: Array, low: float, high: float, confidence: float) -> Interval:
+def _score_interval(units: Array, low: float, high: float, confidence: float) -> Interval:
     """A score interval, each unit counted as the fraction of the way it went: a value between the ends of the scale
     varies less than one at its ends, so that the interval is never too narrow for it.
     """
@@ -211,7 +211,7 @@ def _most_common(units: Array) -> int:
     return int(np.diff(np.append(starts, len(ordered))).max())
 
 
-def _where_falls(function: Callable[[float], float], target: float, low: float, high: float) -> float:
+def _bisect_falling(function: Callable[[float], float], target: float, low: float, high: float) -> float:
     """Where a falling function reaches the target between `low` and `high`, by bisection."""
     for _ in range(60):
         middle = (low + high) / 2

@@ -24,10 +24,10 @@ from steward.evaluation.metrics import higher_is_better
 from steward.evaluation.run import EvalRun, score_items
 from steward.evaluation.score import Score
 from steward.evaluation.statistics import Interval
-from steward.evaluation.suite import MetricSpec, SuiteItem, asked_fields, load_suite
+from steward.evaluation.suite import MetricSpec, SuiteItem, list_asked_fields, load_suite
 
 
-class TextHashes(Protocol):
+class PackedHashes(Protocol):
     """Hashes of texts: `values[offsets[i]:offsets[i + 1]]` are those of text i."""
 
     @property
@@ -76,21 +76,21 @@ def read_asked_texts(path: Path, limit: int | None = None) -> dict[str, list[str
     spec = load_suite(path, limit=1).spec
     found: dict[str, list[str]] = {}
 
-    def see(row: dict[str, Any], name: str) -> dict[str, Any]:
+    def add_row(row: dict[str, Any], name: str) -> dict[str, Any]:
         right = row.get(str(spec.references), [])
-        values = [row.get(field) for field in asked_fields(spec)] + (right if isinstance(right, list) else [right])
+        values = [row.get(field) for field in list_asked_fields(spec)] + (right if isinstance(right, list) else [right])
         found[name] = [value for value in values if isinstance(value, str)]
         return row
 
-    load_suite(path, limit, see)
+    load_suite(path, limit, add_row)
     return found
 
 
 def find_overlap(
     texts: Mapping[str, Sequence[str]],
     train: Iterable[list[str]],
-    runs: Callable[[Sequence[str], int], TextHashes],
-    words: Callable[[Sequence[str]], TextHashes],
+    runs: Callable[[Sequence[str], int], PackedHashes],
+    words: Callable[[Sequence[str]], PackedHashes],
     run: EvalRun | None = None,
     ngram: int = 13,
     shortest: int = 8,
@@ -135,7 +135,7 @@ def _hash_by_length(
     counts: NDArray[np.int64],
     length: int,
     ngram: int,
-    runs: Callable[[Sequence[str], int], TextHashes],
+    runs: Callable[[Sequence[str], int], PackedHashes],
 ) -> tuple[list[str], NDArray[np.uint64], NDArray[np.intp]]:
     """(items, hashes of runs, index of the item of each) of the texts that are looked for by runs of that length."""
     chosen = [at for at, count in enumerate(counts) if min(int(count), ngram) == length]

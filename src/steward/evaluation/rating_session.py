@@ -88,7 +88,7 @@ class RatingSession:
         if len(self._presented) > _PRESENTED_LIMIT:
             self._presented.clear()
         self._presented[rater.name, key] = self._now()
-        left = study.left_answer(self._design.seed, rater.name, key)
+        left = study.choose_left(self._design.seed, rater.name, key)
         return Presentation(
             key=key,
             asked=task.asked,
@@ -120,7 +120,7 @@ class RatingSession:
                 at=now,
                 rater=rater.name,
                 task=key,
-                left=study.left_answer(self._design.seed, rater.name, key) if self._design.mode == "pairs" else 0,
+                left=study.choose_left(self._design.seed, rater.name, key) if self._design.mode == "pairs" else 0,
                 choice=accepted,
                 levels=accepted_levels,
                 comment=comment[:COMMENT_LIMIT],

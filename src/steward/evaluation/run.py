@@ -195,7 +195,7 @@ class _Running:
         answer = self.answers.get(item.id)
         if answer is None or answer.error is not None:
             answer = await _ask_item(item, self._manifest, self._engine, self._cache, self._asking)
-        if first and answer.error is not None and _concerns_all(answer.error):
+        if first and answer.error is not None and _is_server_error(answer.error):
             raise Unavailable(f"{answer.error}; no other item was asked. Check --model, --url and --key")
         text = filter_answer(answer.prediction or "", self._suite.spec.filters).text
         answer = await _grade_answer(item, answer, text, self._graded, self._graders, self._cache, self._asking)
@@ -394,7 +394,7 @@ async def _ask_item(
     return answer
 
 
-def _concerns_all(error: str) -> bool:
+def _is_server_error(error: str) -> bool:
     """Whether an error is of the server, the model or the key, and not of the item."""
     return error.startswith(("HTTP 401", "HTTP 403", "HTTP 404", "connection failed"))
 

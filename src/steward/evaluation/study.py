@@ -255,7 +255,7 @@ def rater_queue(tasks: Sequence[StudyTask], owners: Mapping[str, str], rater: st
     return sorted(mine, key=lambda task: _hash(seed, "queue", rater, task.key))
 
 
-def left_answer(seed: int, rater: str, key: str) -> int:
+def choose_left(seed: int, rater: str, key: str) -> int:
     """Which of a task's answers stands left for this rater."""
     return int(_hash(seed, "side", rater, key)[:8], 16) % 2
 

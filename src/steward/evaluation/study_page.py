@@ -38,7 +38,7 @@ def render_study_page(found: StudyReport) -> str:
 def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
     shown = [("Tasks judged", f"{found.judged:,}", f"of {found.tasks:,}, by {len(found.raters)} raters")]
     if found.pairs and found.pairs[0].share is not None:
-        shown.append(_preferred(found.pairs[0], found.pairs[0].share))
+        shown.append(_describe_preference(found.pairs[0], found.pairs[0].share))
     alpha = next((one for one in found.agreement if "alpha" in one.name), None)
     if alpha is not None:
         shown.append(
@@ -52,7 +52,7 @@ def _summary_figures(found: StudyReport) -> list[tuple[str, str, str]]:
     return shown
 
 
-def _preferred(pair: PairReport, share: Interval) -> tuple[str, str, str]:
+def _describe_preference(pair: PairReport, share: Interval) -> tuple[str, str, str]:
     """Who is preferred, as far as the interval allows to say it."""
     n = pair.wins + pair.losses
     ends = f"{format_percent(share.low)} to {format_percent(share.high)} with 95 % confidence"

@@ -230,7 +230,7 @@ def _check_references(spec: SuiteSpec, items: Sequence[SuiteItem], path: Path) -
                 raise InputError(f"{path}: item {item.id!r}, metric {given.name}: {error}") from error
 
 
-def asked_fields(spec: SuiteSpec) -> list[str]:
+def list_asked_fields(spec: SuiteSpec) -> list[str]:
     """The data's fields in what the user says, in order; the list of options apart."""
     asked = [
         name for message in message_templates(spec) if message.role == "user" for name in list_fields(message.content)
@@ -274,12 +274,12 @@ def _make_items(
     references = tuple(references) if isinstance(references, list) else (references,)
     user, others = {**asked, **options}, {**row, **options}  # only what the user says is asked in another way
 
-    def filled(message: PromptMessage) -> PromptMessage:
+    def fill_message(message: PromptMessage) -> PromptMessage:
         shown = user if message.role == "user" else others
         text = fill(message.content, shown, f"{path}: {where}")
         return PromptMessage(message.role, text)
 
-    messages = tuple(map(filled, message_templates(spec)))
+    messages = tuple(map(fill_message, message_templates(spec)))
     slices = {field: str(_require_field(row, field, where, path)) for field in spec.slices}
     cluster = str(_require_field(row, spec.cluster, where, path)) if spec.cluster else name
     ids = [name] if spec.repeats == 1 else [f"{name}#{repeat}" for repeat in range(1, spec.repeats + 1)]

@@ -412,11 +412,11 @@ def _measure_coefficients(
         if both:
             x, y = [said[a][key] for key in both], [said[b][key] for key in both]
             name = "Cohen's kappa" + (", quadratic" if ordinal else "")
-            found.append(one(name, f"{a}, {b}", both, _kappa_of(x, y, weights)))
+            found.append(one(name, f"{a}, {b}", both, _make_kappa(x, y, weights)))
     return found
 
 
-def _kappa_of(x: Sequence[Any], y: Sequence[Any], weights: Any) -> Any:
+def _make_kappa(x: Sequence[Any], y: Sequence[Any], weights: Any) -> Any:
     return lambda drawn: cohen_kappa([x[index] for index in drawn], [y[index] for index in drawn], weights)
 
 

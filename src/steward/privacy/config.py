@@ -43,7 +43,7 @@ class PrivacyConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _takes_effect(self) -> PrivacyConfig:
+    def _check_effect(self) -> PrivacyConfig:
         if self.profile == "off" and self.model_fields_set - {"profile"}:
             names = " and ".join(sorted(self.model_fields_set - {"profile"}))
             raise ValueError(f"{names}: without effect while profile is off; choose profile: standard or gdpr")

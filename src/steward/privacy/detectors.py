@@ -84,11 +84,11 @@ def _find_plain(text: str) -> list[PersonalSpan]:
     for kind, needs_digits, detect in _DETECTORS:
         if digits or not needs_digits:
             found = sorted(detect(text), key=lambda pair: (pair[0], -pair[1]))
-            spans = sorted([*spans, *_free(spans, [PersonalSpan(start, end, kind) for start, end in found])])
+            spans = sorted([*spans, *_select_free(spans, [PersonalSpan(start, end, kind) for start, end in found])])
     return spans
 
 
-def _free(taken: list[PersonalSpan], found: list[PersonalSpan]) -> Iterator[PersonalSpan]:
+def _select_free(taken: list[PersonalSpan], found: list[PersonalSpan]) -> Iterator[PersonalSpan]:
     """Those of `found` that overlap neither each other nor `taken`; both are sorted."""
     end = 0
     for span in found:

@@ -82,8 +82,8 @@ class PrivacyGuard:
         scope = token_scope(exchange)
         masked, back = mask(
             fields,
-            self._with("pseudonymise", found),
-            self._with("redact", found),
+            self._select_spans("pseudonymise", found),
+            self._select_spans("redact", found),
             lambda kind, value, attempt: make_token(self._key, scope, kind, value, attempt),
         )
         self._states[exchange] = _ExchangeState(back)
@@ -104,7 +104,7 @@ class PrivacyGuard:
     def close(self, exchange: GuardContext) -> Verdict:
         return Verdict("allow")
 
-    def _with(self, action: Action, found: Sequence[Sequence[PersonalSpan]]) -> list[list[PersonalSpan]]:
+    def _select_spans(self, action: Action, found: Sequence[Sequence[PersonalSpan]]) -> list[list[PersonalSpan]]:
         return [[span for span in spans if self._policy.action(span.kind) == action] for spans in found]
 
 

@@ -56,7 +56,7 @@ class Pseudonyms:
         """
         out: list[str] = []
         position = 0
-        while (found := self._issued(text, position))[0] >= 0:
+        while (found := self._find_issued(text, position))[0] >= 0:
             out += (text[position : found[0]], self._value(text[found[0] : found[1]]))
             position = found[1]
         return "".join([*out, text[position:]])
@@ -73,8 +73,8 @@ class Pseudonyms:
         out: list[str] = []
         position = 0
         while True:
-            start, end = self._issued(text, position)
-            held = len(text) if last else self._begun(text, position)
+            start, end = self._find_issued(text, position)
+            held = len(text) if last else self._find_begun(text, position)
             if start < 0 or held < start:
                 return "".join([*out, text[position:held]]), text[held:]
             restored = text[start:end] if is_in_url(before + text[:start]) else self._value(text[start:end])
@@ -84,7 +84,7 @@ class Pseudonyms:
     def _value(self, issued: str) -> str:
         return self._values[issued.translate(_UPPER)]
 
-    def _issued(self, text: str, position: int) -> tuple[int, int]:
+    def _find_issued(self, text: str, position: int) -> tuple[int, int]:
         """Where the next issued token is; (-1, -1) where there is none."""
         while match := _SHAPE.search(text, position):
             if match[0].translate(_UPPER) in self._values:
@@ -92,7 +92,7 @@ class Pseudonyms:
             position = match.start() + 1  # another may begin within what only has the shape
         return -1, -1
 
-    def _begun(self, text: str, position: int) -> int:
+    def _find_begun(self, text: str, position: int) -> int:
         """Where the first issued token begins of which `text` ends before it does; its length where none does."""
         for start in range(max(position, len(text) - _LONGEST + 1), len(text)):
             beginning = text[start:].translate(_UPPER)
@@ -154,13 +154,13 @@ def mask(
                 value = text[span.start : span.end]
                 tokens.setdefault((span.kind, value), make(span.kind, value, attempt))
         back = Pseudonyms({issued: value for (_, value), issued in tokens.items()})
-        masked = tuple(_masked(*each, tokens) for each in zip(texts, pseudonymise, redact, strict=True))
+        masked = tuple(_mask_spans(*each, tokens) for each in zip(texts, pseudonymise, redact, strict=True))
         if all(back.restore(out) == text for out, text in zip(masked, expected, strict=True)):
             return masked, back
     raise Ambiguous
 
 
-def _masked(
+def _mask_spans(
     text: str,
     pseudonymise: Sequence[PersonalSpan],
     redact: Sequence[PersonalSpan],

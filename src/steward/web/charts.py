@@ -152,7 +152,7 @@ def interval_chart(
     for row, span in enumerate(spans):
         y = _TOP + (row + 0.5) * _ROW
         parts.append(f'<text class="label" x="{_NAMES - 12}" y="{y + 4.5:.1f}" text-anchor="end">')
-        parts.append(f"{escape(_shortened(span.name))}</text>")
+        parts.append(f"{escape(_shorten_name(span.name))}</text>")
         if span.low is not None and span.high is not None:
             ends_x = f'x1="{x(span.low):.1f}" x2="{x(span.high):.1f}"'
             parts.append(f'<line class="whisker {span.style}" {ends_x} y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -216,7 +216,7 @@ def scatter_chart(
     )
 
 
-def _shortened(name: str) -> str:
+def _shorten_name(name: str) -> str:
     """As many letters as fit left of the plot."""
     return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
 

@@ -16,12 +16,12 @@ from steward.evaluation.study import (
     StudyOptions,
     assign_owners,
     choose_items,
+    choose_left,
     comparisons_needed,
     describe_plan,
     detectable_rate,
     find_disagreements,
     latest_votes,
-    left_answer,
     make_design,
     make_tasks,
     rater_queue,
@@ -51,10 +51,10 @@ def test_how_many_comparisons_are_needed() -> None:
 
 
 def test_sides_are_tossed_for_each_rater_and_task() -> None:
-    tossed = [[left_answer(7, f"r{rater}", str(key)) for key in range(2000)] for rater in range(2)]
+    tossed = [[choose_left(7, f"r{rater}", str(key)) for key in range(2000)] for rater in range(2)]
     assert all(900 < sum(row) < 1100 for row in tossed)
     assert 900 < sum(a == b for a, b in zip(*tossed, strict=True)) < 1100
-    assert tossed[0] == [left_answer(7, "r0", str(key)) for key in range(2000)]
+    assert tossed[0] == [choose_left(7, "r0", str(key)) for key in range(2000)]
 
 
 def test_work_is_dealt_evenly_and_judged_work_stays() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
-from steward.cli.eval.options import BaselineArgument, CandidateArgument, ServerOptions
+from steward.cli.eval.options import BaselineArgument, CandidateArgument, EvalServerOptions
 from steward.cli.eval.output import format_counts, format_numbers, progress_bar, show_problems
 from steward.evaluation.numbers import format_p
 from steward.workflows.evaluate.extra import require_extra
@@ -22,7 +22,7 @@ def judge(
     candidate: CandidateArgument,
     model: Annotated[str, typer.Option(help="The judge: a model or route.")],
     rubric: Annotated[Path, typer.Option(help="Text file that describes what makes one answer better than another.")],
-    server: ServerOptions,
+    server: EvalServerOptions,
     temperature: Annotated[
         str, typer.Option(help="Temperature of the judge; empty for models that do not accept one.")
     ] = "0",

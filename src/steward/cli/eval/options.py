@@ -40,7 +40,7 @@ ConcurrencyOption = Annotated[int, typer.Option(min=1, max=4096, help="Requests 
 CacheOption = Annotated[Path | None, typer.Option(help="Folder in which to keep and reuse answers.")]
 
 
-class ServerOptions(msgspec.Struct, frozen=True):
+class EvalServerOptions(msgspec.Struct, frozen=True):
     """The server to ask."""
 
     url: UrlOption = None
@@ -57,7 +57,7 @@ class ServerOptions(msgspec.Struct, frozen=True):
         return ModelTarget(url, model, key, self.concurrency, self.cache)
 
 
-class TargetOptions(ServerOptions, frozen=True):
+class TargetOptions(EvalServerOptions, frozen=True):
     """The server to ask, or a model in this process."""
 
     backend: BackendOption = None

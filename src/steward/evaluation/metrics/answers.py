@@ -342,7 +342,7 @@ class Groundedness(_ItemMean):
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
         sources = [_split_words(source) for source in references]
-        verdicts = [self._carried(words, cited, sources) for words, cited in self._sentences(prediction)]
+        verdicts = [self._is_carried(words, cited, sources) for words, cited in self._sentences(prediction)]
         return sum(verdicts) / len(verdicts)
 
     def _sentences(self, text: str) -> list[tuple[list[str], list[int]]]:
@@ -351,7 +351,7 @@ class Groundedness(_ItemMean):
         parts = [(_split_words(re.sub(r"\[\d+\]", " ", part)), part) for part in re.split(r"(?<=[.!?])\s+|\n+", tidy)]
         return [(words, [int(k) for k in re.findall(r"\[(\d+)\]", part)]) for words, part in parts if words]
 
-    def _carried(self, words: list[str], cited: list[int], sources: list[list[str]]) -> bool:
+    def _is_carried(self, words: list[str], cited: list[int], sources: list[list[str]]) -> bool:
         usable = [sources[k - 1] for k in cited if 1 <= k <= len(sources)] if cited else sources
         n = min(self._n, len(words))
         wanted = _ngrams(words, n)

@@ -35,24 +35,24 @@ class _Sacre(_Overlap):
 
     def __init__(self, metric: Any, title: str) -> None:
         self._metric, self._title = metric, title
-        self.signature = f"{title}|{self._described(1)}"
+        self.signature = f"{title}|{self._describe_metric(1)}"
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         most = max(len(row) for row in references)
         streams = [[row[i] if i < len(row) else None for row in references] for i in range(most)]
         found = self._metric._extract_corpus_statistics(list(predictions), streams)
         same = len({len(row) for row in references}) == 1
-        self.signature = f"{self._title}|{self._described(most if same else 'var')}"
+        self.signature = f"{self._title}|{self._describe_metric(most if same else 'var')}"
         return np.array([np.asarray(row, dtype=np.float64) for row in found])
 
     def combine(self, sums: Array) -> Array:
         score = self._metric._compute_score_from_stats
-        return np.array([score(self._cast(row)).score for row in sums.tolist()])
+        return np.array([score(self._convert_row(row)).score for row in sums.tolist()])
 
-    def _cast(self, row: list[float]) -> list[Any]:
+    def _convert_row(self, row: list[float]) -> list[Any]:
         return [round(value) for value in row]
 
-    def _described(self, references: int | str) -> str:
+    def _describe_metric(self, references: int | str) -> str:
         self._metric.num_refs = references
         return str(self._metric.get_signature())
 
@@ -111,7 +111,7 @@ class Ter(_Sacre):
 
         super().__init__(TER(normalized=normalized), "ter")
 
-    def _cast(self, row: list[float]) -> list[Any]:
+    def _convert_row(self, row: list[float]) -> list[Any]:
         return row  # the mean length of several references need not be whole
 
 

@@ -40,7 +40,7 @@ class AuditWriter:
         :raises InputError: the log there is damaged, or another key's
         """
         try:
-            with self._locked():
+            with self._hold_lock():
                 self._catch_up()
                 return self._append(entries)
         except OSError as error:
@@ -151,7 +151,7 @@ class AuditWriter:
         write_file(path, data, durable=True)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _hold_lock(self) -> Iterator[None]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with hold_lock(self._folder / _LOCK):
             yield

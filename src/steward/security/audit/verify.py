@@ -106,14 +106,14 @@ class _Check:
         while self._head.size >> (8 * level):
             for index in range(-(-(self._head.size >> (8 * level)) // WIDTH)):
                 for offset in range(tile_width(level, index, self._head.size)):
-                    if self._reader.hashes(level, index)[offset] != self._below(level, index * WIDTH + offset):
+                    if self._reader.hashes(level, index)[offset] != self._compute_below(level, index * WIDTH + offset):
                         self.at = (index * WIDTH + offset) << (8 * level)
                         self.verified = min(self.verified, self.at)
                         return f"tile {index} of level {level} does not fit the entries from {self.at} on"
             level += 1
         return None
 
-    def _below(self, level: int, index: int) -> bytes:
+    def _compute_below(self, level: int, index: int) -> bytes:
         return reduce_full(self._reader.hashes(level - 1, index))
 
     def _roots(self, heads: list[Checkpoint]) -> str | None:
