@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from steward.core.minutes import COLUMNS, COUNTS, LEVELS, is_failure
 from steward.monitoring.backtest import collect_minutes, report
 from steward.monitoring.events import Event
-from steward.monitoring.history import COLUMNS, COUNTS, LEVELS
 from steward.monitoring.rules import DEFAULT_RULES
 from steward.monitoring.watch import Minute
 
@@ -102,9 +102,9 @@ def simulate(seed: int, per_minute: float, days: int, fault: Fault | None = None
             total = rng.normal(0.0, 1.0, count) * np.sqrt(good) * sd + good * mean
             spread = sd * sd * rng.chisquare(np.maximum(good - 1, 1)) * (good > 1)
             columns |= {
-                f"{level}:n": good,
-                f"{level}:log": total,
-                f"{level}:log_squared": spread + np.where(good > 0, total * total / np.maximum(good, 1), 0.0),
+                f"{level}_n": good,
+                f"{level}_log": total,
+                f"{level}_log_squared": spread + np.where(good > 0, total * total / np.maximum(good, 1), 0.0),
             }
         table = np.column_stack([columns[name] for name in COLUMNS]).astype(float)
         for index in np.flatnonzero(requests):
@@ -189,9 +189,9 @@ def check_events() -> None:
     minutes = collect_minutes(events)
     total = np.array([sums for minute in minutes.values() for sums in minute.values()]).sum(axis=0)
     seen = dict(zip(COLUMNS, total, strict=True))
-    good = [event for event in events if not event.failed()]
+    good = [event for event in events if not is_failure(event.outcome, event.status)]
     assert seen["requests"] == len(events) and seen["failed"] == len(events) - len(good)
-    assert math.isclose(seen["latency_ms:log"], sum(math.log(e.latency_ms or 1) for e in good), rel_tol=1e-9)
+    assert math.isclose(seen["latency_ms_log"], sum(math.log(e.latency_ms or 1) for e in good), rel_tol=1e-9)
     tell(f"\nOne day of {len(events)} events and its minutes: {len(COUNTS)} counts and {len(LEVELS)} levels agree.")
 
 

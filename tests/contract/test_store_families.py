@@ -15,7 +15,8 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.evidence import Evidence
 from steward.core.keys import KeyRecord
-from steward.core.records import Admitted, Feedback, Settled
+from steward.core.minutes import COLUMNS
+from steward.core.records import Admitted, Feedback, Outcome, Settled
 from steward.core.stores import WrappedSecret
 
 Open = Callable[[], SqlStore]
@@ -212,3 +213,44 @@ def test_a_failed_write_leaves_nothing(store: SqlStore) -> None:
         connection.execute(sa.text("SELECT * FROM nothing_there"))
     with store.database.read() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM counters")).scalar_one() == 0
+
+
+def ended(name: str, at: float, outcome: Outcome = "ok", tenant: str = "default") -> list[Admitted | Settled]:
+    admitted, settled = exchange(name, tenant)
+    assert isinstance(settled, Settled)
+    return [admitted, msgspec.structs.replace(settled, at=at, outcome=outcome, status=200 if outcome == "ok" else 502)]
+
+
+def test_each_request_counts_once_in_the_minute_in_which_it_ended(store: SqlStore) -> None:
+    first = [*ended("a", 61.0), *ended("b", 119.0, "upstream_error")]
+    store.ledger.drain("w", "s", 1, first)
+    store.ledger.drain("w", "s", 1, first)  # a keeper that was killed before it knew
+    store.ledger.drain("w", "s", 2, [*ended("late", 70.0), *ended("c", 3600.0), *ended("d", 61.0, tenant="two")])
+    rows = store.minutes.read(0, 1000, tenant="default")
+    assert [(row.minute, row.model, row.route) for row in rows] == [(1, "m", "m"), (60, "m", "m")]
+    assert dict(zip(COLUMNS, rows[0].sums, strict=True))["requests"] == 3
+    assert dict(zip(COLUMNS, rows[0].sums, strict=True))["failed"] == 1
+    assert store.minutes.span(tenant="default") == (1, 60)
+    assert store.minutes.span(tenant="none") is None
+    assert len(store.minutes.read(1, 60, tenant=None)) == 2  # of two tenants
+    assert store.minutes.delete_before(60) == 2
+    assert store.minutes.span(tenant=None) == (60, 60)
+
+
+def test_what_a_dead_writer_left_open_counts_too(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, exchange("a", "default")[:1])
+    store.ledger.settle_lost("w", 120.0)
+    store.ledger.settle_lost("w", 180.0)
+    assert [(row.minute, row.sums[0], row.sums[2]) for row in store.minutes.read(0, 10, tenant=None)] == [(2, 1.0, 1.0)]
+
+
+def test_a_rating_counts_once_whether_it_comes_before_its_request_or_after(store: SqlStore) -> None:
+    early, other = feedback("f1", "default", "a"), feedback("f3", "two", "a")
+    store.ledger.drain("w", "s", 1, [early, other])
+    assert store.minutes.span(tenant=None) is None
+    store.ledger.drain("w", "s", 2, [*exchange("a", "default"), early])
+    late = feedback("f2", "default", "a")
+    store.ledger.drain("w", "s", 3, [late])
+    store.ledger.drain("w", "s", 3, [late])
+    rated = [(row.minute, row.sums[COLUMNS.index("rated")]) for row in store.minutes.read(0, 10, tenant=None)]
+    assert rated == [(1, 0.0), (2, 2.0)]  # the request ended at 101 s, the ratings came at 150 s

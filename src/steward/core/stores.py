@@ -15,6 +15,7 @@ import msgspec
 from steward.core.evidence import Evidence
 from steward.core.keys import KeyRecord
 from steward.core.meters import MeterRow
+from steward.core.minutes import MinuteRow
 from steward.core.records import (
     ExchangeRow,
     Feedback,
@@ -102,6 +103,22 @@ class MeterStore(Protocol):
 
     def read(self, *, tenant: str | None) -> list[MeterRow]:
         """All counts, ordered; one snapshot."""
+        ...
+
+
+class MinuteStore(Protocol):
+    """Sums of minutes, for rules and charts; minutes are counted since the epoch."""
+
+    def read(self, since: int, until: int, *, tenant: str | None) -> list[MinuteRow]:
+        """Minutes in [since, until) in which anything ended, oldest first; those of several tenants stand apart."""
+        ...
+
+    def span(self, *, tenant: str | None) -> tuple[int, int] | None:
+        """The first and the last minute that are kept; None: none."""
+        ...
+
+    def delete_before(self, minute: int) -> int:
+        """Forget earlier minutes; returns how many rows."""
         ...
 
 

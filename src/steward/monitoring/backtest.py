@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
+from steward.core.minutes import empty_sums, minute_of
 from steward.monitoring.events import Event
-from steward.monitoring.history import MINUTES_OF_DAY, add_event, empty_sums, minute_of
+from steward.monitoring.history import MINUTES_OF_DAY
 from steward.monitoring.rules import AnyRule
 from steward.monitoring.watch import MAX_NAMES, Change, Minute, Watch
 
@@ -67,7 +68,7 @@ def collect_minutes(events: Iterable[Event]) -> dict[int, Minute]:
         sums = minute.get(group)
         if sums is None:
             sums = minute[group] = empty_sums()
-        add_event(sums, event)
+        event.add_to(sums)
     return minutes
 
 

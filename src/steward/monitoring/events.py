@@ -15,11 +15,8 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.minutes import add_rating, add_request
 
-FAILED: Final = frozenset({"upstream_error", "timeout", "truncated", "lost", "error", "failed", "failure"})
-NOT_COUNTED: Final = frozenset(
-    {"client_closed", "refused"}
-)  # the client left, or steward refused it: says nothing of us
 MAX_LINE_BYTES: Final = 1 << 20
 MAX_VALUE: Final = 1e12  # a duration, count or amount above it is not one
 
@@ -45,14 +42,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     refused: bool | None = None
     tool_calls: float | None = None
 
-    def judges_service(self) -> bool:
-        """Whether its outcome says anything about the service: not where the client left or was refused."""
-        if self.outcome in NOT_COUNTED:
-            return False
-        return self.status is None or not 400 <= self.status < 500 or self.outcome in FAILED
-
-    def failed(self) -> bool:
-        return self.outcome in FAILED or (self.status is not None and self.status >= 500)
+    def add_to(self, sums: list[float]) -> None:
+        """Count it in the sums of its minute."""
+        levels = (
+            self.latency_ms,
+            self.ttft_ms,
+            self.input_tokens,
+            self.output_tokens,
+            self.prompt_chars,
+            self.usd,
+        )
+        add_request(sums, self.outcome, self.status, levels, self.refused)
+        if self.score is not None:
+            add_rating(sums, self.score)
 
 
 class _Line(msgspec.Struct):

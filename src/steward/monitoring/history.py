@@ -8,64 +8,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
-from math import log
-from typing import Final, Literal
+from typing import Final
 
-from steward.monitoring.events import Event
+from steward.core.minutes import COLUMNS, Level
 
-Level = Literal["latency_ms", "ttft_ms", "input_tokens", "output_tokens", "prompt_chars", "usd"]
-
-LEVELS: Final[tuple[Level, ...]] = ("latency_ms", "ttft_ms", "input_tokens", "output_tokens", "prompt_chars", "usd")
-COUNTS: Final = ("requests", "judged", "failed", "asked", "refused", "rated", "satisfied", "score", "score_squared")
-# each level as how many are known, and the sum and sum of squares of its natural logarithm
-COLUMNS: Final = (*COUNTS, *(f"{level}:{part}" for level in LEVELS for part in ("n", "log", "log_squared")))
 _INDEX: Final = {column: index for index, column in enumerate(COLUMNS)}
-_FIRST_LEVEL: Final = len(COUNTS)
 
 MINUTES_OF_DAY: Final = 1440
 KEPT_MINUTES: Final = 36 * MINUTES_OF_DAY  # four weeks to compare with, and the week that is compared
-
-
-def minute_of(at: float) -> int:
-    return int(at // 60)
-
-
-def empty_sums() -> list[float]:
-    return [0.0] * len(COLUMNS)
-
-
-def add_event(sums: list[float], event: Event) -> None:
-    """Count one request in its minute. Durations, tokens and money count where the request succeeded."""
-    sums[0] += 1
-    failed = event.failed()
-    if event.judges_service():
-        sums[1] += 1
-        sums[2] += failed
-    if event.refused is not None:
-        sums[3] += 1
-        sums[4] += event.refused
-    if event.score is not None:
-        sums[5] += 1
-        sums[6] += event.score > 0.0
-        sums[7] += event.score
-        sums[8] += event.score * event.score
-    if failed:
-        return
-    index = _FIRST_LEVEL
-    for value in (
-        event.latency_ms,
-        event.ttft_ms,
-        event.input_tokens,
-        event.output_tokens,
-        event.prompt_chars,
-        event.usd,
-    ):
-        if value:  # neither unknown nor zero, which has no logarithm
-            logarithm = log(value)
-            sums[index] += 1
-            sums[index + 1] += logarithm
-            sums[index + 2] += logarithm * logarithm
-        index += 3
 
 
 class History:
@@ -98,11 +48,11 @@ class History:
 
     def level(self, name: Level, start: int, end: int) -> tuple[int, float, float]:
         """How many values are known, and mean and variance of their natural logarithm."""
-        count = self.sum(f"{name}:n", start, end)
+        count = self.sum(f"{name}_n", start, end)
         if count < 1:
             return 0, 0.0, 0.0
-        mean = self.sum(f"{name}:log", start, end) / count
-        return int(count), mean, max(0.0, self.sum(f"{name}:log_squared", start, end) / count - mean * mean)
+        mean = self.sum(f"{name}_log", start, end) / count
+        return int(count), mean, max(0.0, self.sum(f"{name}_log_squared", start, end) / count - mean * mean)
 
     def covers(self, start: int) -> bool:
         """Whether the minutes since `start` are all kept and were all watched."""

@@ -12,7 +12,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from steward.monitoring.history import MINUTES_OF_DAY, History, Level
+from steward.core.minutes import Level
+from steward.monitoring.history import MINUTES_OF_DAY, History
 from steward.monitoring.tails import binomial_tail, hypergeometric_low_tail, poisson_low_tail
 
 Severity = Literal["page", "ticket"]

@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from steward.monitoring.history import MINUTES_OF_DAY, History, empty_sums
+from steward.core.minutes import empty_sums
+from steward.monitoring.history import MINUTES_OF_DAY, History
 from steward.monitoring.rules import AnyRule, Reading, Span
 
 QUIET_MINUTES: Final = 30  # without a wrong look before an alert resolves; one that comes back sooner is the same alert

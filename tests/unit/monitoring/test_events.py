@@ -53,20 +53,6 @@ def test_a_line_has_an_end() -> None:
     assert read_event(line(key="k" * MAX_LINE_BYTES)) is None
 
 
-@pytest.mark.parametrize(
-    ("outcome", "status", "failed", "judged"),
-    [
-        ("ok", 200, False, True), ("upstream_error", 502, True, True), (None, 500, True, True),
-        (None, 499, False, False),
-        (None, 400, False, False), ("timeout", 408, True, True), ("client_closed", 499, False, False),
-        ("refused", 429, False, False), ("lost", None, True, True), (None, None, False, True), (None, 399, False, True),
-    ],
-)  # fmt: skip
-def test_what_counts_against_the_service(outcome: str | None, status: int | None, failed: bool, judged: bool) -> None:
-    event = Event(at=0.0, outcome=outcome, status=status)
-    assert (event.failed(), event.judges_service()) == (failed, judged)
-
-
 def test_unreadable_lines_are_counted_with_the_first(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     path.write_bytes(line() + b"\n\nnonsense\n" + line() + b"\nmore\n")

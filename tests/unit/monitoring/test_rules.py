@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from steward.monitoring.history import COLUMNS, MINUTES_OF_DAY, History
+from steward.core.minutes import COLUMNS
+from steward.monitoring.history import MINUTES_OF_DAY, History
 from steward.monitoring.rules import (
     DEFAULT_RULES,
     BurnRate,
@@ -127,9 +128,9 @@ class TestLevelShift:
         def say(minute: int) -> dict[str, float]:
             mean = math.log(900 * (ratio if minute >= end - minutes else 1.0))
             return {
-                "latency_ms:n": per_minute,
-                "latency_ms:log": per_minute * mean,
-                "latency_ms:log_squared": per_minute * (mean * mean + sd * sd),
+                "latency_ms_n": per_minute,
+                "latency_ms_log": per_minute * mean,
+                "latency_ms_log_squared": per_minute * (mean * mean + sd * sd),
             }
 
         return make(end, say)
@@ -164,7 +165,7 @@ class TestLevelShift:
     def test_the_highest_day_of_the_week_counts(self) -> None:
         def say(minute: int) -> dict[str, float]:
             mean = math.log(1300 if minute // DAY in (2, 9) else 900)  # a slow day each week
-            return {"latency_ms:n": 60, "latency_ms:log": 60 * mean, "latency_ms:log_squared": 60 * (mean * mean + 0.2)}
+            return {"latency_ms_n": 60, "latency_ms_log": 60 * mean, "latency_ms_log_squared": 60 * (mean * mean + 0.2)}
 
         assert states(self.rule, make(9 * DAY + 720, say)) == "fine"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steward.monitoring.history import History, empty_sums
+from steward.core.minutes import empty_sums
+from steward.monitoring.history import History
 from steward.monitoring.rules import FINE, BurnRate, Reading, Rule, Span
 from steward.monitoring.watch import MAX_NAMES, QUIET_MINUTES, Change, Watch
 

@@ -15,8 +15,10 @@ import sqlalchemy as sa
 from steward.adapters.stores.database import Database, insert_rows, split_parts
 from steward.adapters.stores.feedback import make_feedback_rows
 from steward.adapters.stores.meters import add_counts
+from steward.adapters.stores.minutes import add_minutes, sum_ratings
 from steward.adapters.stores.tables import drained, exchanges, feedback, outstanding
 from steward.core.meters import MeterKey, count_exchanges
+from steward.core.minutes import sum_exchanges
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -44,7 +46,9 @@ class SqlLedger:
             rows = [
                 _make_row(known[request_id], record) for request_id, record in settles.items() if request_id in known
             ]
-            counts = _insert_exchanges(connection, rows)
+            fresh = _insert_exchanges(connection, rows)
+            counts = count_exchanges(fresh)
+            add_minutes(connection, sum_exchanges(fresh))
             for part in split_parts(waiting):
                 connection.execute(sa.delete(outstanding).where(outstanding.c.request_id.in_(part)))
             open_rows = [
@@ -59,7 +63,8 @@ class SqlLedger:
             ]
             insert_rows(connection, outstanding, open_rows)
             received = [record for record in records if isinstance(record, Feedback)]
-            insert_rows(connection, feedback, make_feedback_rows(received))
+            new = _insert_feedback(connection, received)
+            add_minutes(connection, sum_ratings(connection, new, [row["request_id"] for row in fresh]))
             tallies = [record for record in records if isinstance(record, Tally)]
             if tallies and before < offset_to:
                 counts = _add_tallies(counts, tallies)
@@ -71,7 +76,10 @@ class SqlLedger:
         with self._database.write() as connection:
             gone = sa.delete(outstanding).where(outstanding.c.writer == writer).returning(outstanding.c.record)
             rows = [_make_lost_row(_admitted.decode(record), at) for record in connection.execute(gone).scalars()]
-            add_counts(connection, _insert_exchanges(connection, rows))
+            fresh = _insert_exchanges(connection, rows)
+            add_counts(connection, count_exchanges(fresh))
+            add_minutes(connection, sum_exchanges(fresh))
+            add_minutes(connection, sum_ratings(connection, (), [row["request_id"] for row in fresh]))
         return len(rows)
 
     def delete_segment(self, segment: str) -> None:
@@ -85,17 +93,26 @@ class SqlLedger:
         return int(connection.execute(same.returning(drained.c.offset)).scalar_one())
 
 
-def _insert_exchanges(connection: sa.Connection, rows: list[dict[str, Any]]) -> dict[MeterKey, float]:
-    """Insert settled exchanges; what those that were not there yet add to the counts."""
-    if not rows:
-        return {}
-    there: set[str] = set()
-    for part in split_parts([row["request_id"] for row in rows]):
-        query = sa.select(exchanges.c.request_id).where(exchanges.c.request_id.in_(part))
-        there.update(connection.execute(query).scalars())
+def _insert_exchanges(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Insert settled exchanges; returns those that were not there yet."""
+    there = _read_known(connection, exchanges.c.request_id, [row["request_id"] for row in rows])
     fresh = [row for row in rows if row["request_id"] not in there] if there else rows
     insert_rows(connection, exchanges, fresh)
-    return count_exchanges(fresh)
+    return fresh
+
+
+def _insert_feedback(connection: sa.Connection, received: Sequence[Feedback]) -> list[str]:
+    """Insert feedback; returns the ids that were not there yet."""
+    there = _read_known(connection, feedback.c.id, [record.id for record in received])
+    insert_rows(connection, feedback, make_feedback_rows(received))
+    return [record.id for record in received if record.id not in there]
+
+
+def _read_known(connection: sa.Connection, column: sa.Column[str], ids: Sequence[str]) -> set[str]:
+    known: set[str] = set()
+    for part in split_parts(ids):
+        known.update(connection.execute(sa.select(column).where(column.in_(part))).scalars())
+    return known
 
 
 def _read_outstanding(connection: sa.Connection, ids: list[str]) -> dict[str, Admitted]:

@@ -12,6 +12,7 @@ from steward.adapters.stores.jobs import SqlJobs
 from steward.adapters.stores.keys import SqlKeys
 from steward.adapters.stores.ledger import SqlLedger
 from steward.adapters.stores.meters import SqlMeters
+from steward.adapters.stores.minutes import SqlMinutes
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.tables import drained
 from steward.core.stores import (
@@ -22,6 +23,7 @@ from steward.core.stores import (
     KeyStore,
     LedgerStore,
     MeterStore,
+    MinuteStore,
     SecretStore,
 )
 
@@ -35,6 +37,7 @@ class SqlStore:
         self.exchanges: ExchangeStore = SqlExchanges(self.database)
         self.feedback: FeedbackStore = SqlFeedback(self.database)
         self.meters: MeterStore = SqlMeters(self.database)
+        self.minutes: MinuteStore = SqlMinutes(self.database)
         self.keys: KeyStore = SqlKeys(self.database)
         self.secrets: SecretStore = SqlSecrets(self.database)
         self.evidence: EvidenceStore = SqlEvidence(self.database)

@@ -7,6 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from steward.core.identity import DEFAULT_TENANT
+from steward.core.minutes import COLUMNS
 
 REVISION: Final = "0006"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
@@ -163,4 +164,14 @@ jobs = sa.Table(
     sa.Column("holder", sa.String(200), nullable=False),
     sa.Column("leased_until", sa.Float, nullable=False),  # by the database's clock; 0: nobody runs it
     sa.Column("due_at", sa.Float, nullable=False),
+)
+
+minutes = sa.Table(
+    "minutes",
+    metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True, server_default=DEFAULT_TENANT),
+    sa.Column("minute", sa.BigInteger, primary_key=True, index=True),  # since the epoch
+    sa.Column("model", sa.String(200), primary_key=True),  # "" where nobody answered
+    sa.Column("route", sa.String(200), primary_key=True),
+    *(sa.Column(name, sa.Float, nullable=False) for name in COLUMNS),
 )

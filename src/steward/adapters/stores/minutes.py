@@ -1,0 +1,92 @@
+"""Sums of minutes in the store: added to in the transaction that takes requests and ratings in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from steward.adapters.stores.database import Database, split_parts
+from steward.adapters.stores.tables import exchanges, feedback, minutes
+from steward.core.minutes import COLUMNS, MinuteKey, MinuteRow, add_rating, empty_sums, minute_of
+
+KEY: Final = ("tenant", "minute", "model", "route")
+
+
+class SqlMinutes:
+    """`core.stores.MinuteStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, since: int, until: int, *, tenant: str | None) -> list[MinuteRow]:
+        query = (
+            sa.select(minutes)
+            .where(minutes.c.minute >= since, minutes.c.minute < until)
+            .order_by(minutes.c.minute, minutes.c.tenant, minutes.c.model, minutes.c.route)
+        )
+        if tenant is not None:
+            query = query.where(minutes.c.tenant == tenant)
+        with self._database.read() as connection:
+            return [
+                MinuteRow(row["minute"], row["model"], row["route"], tuple(row[name] for name in COLUMNS))
+                for row in connection.execute(query).mappings()
+            ]
+
+    def span(self, *, tenant: str | None) -> tuple[int, int] | None:
+        query = sa.select(sa.func.min(minutes.c.minute), sa.func.max(minutes.c.minute))
+        if tenant is not None:
+            query = query.where(minutes.c.tenant == tenant)
+        with self._database.read() as connection:
+            first, last = connection.execute(query).one()
+        return None if first is None else (int(first), int(last))
+
+    def delete_before(self, minute: int) -> int:
+        with self._database.write() as connection:
+            return connection.execute(sa.delete(minutes).where(minutes.c.minute < minute)).rowcount
+
+
+def add_minutes(connection: sa.Connection, sums: Mapping[MinuteKey, Sequence[float]]) -> None:
+    """Add up. Rows are taken in one order, so that two keepers on one database never wait for each other both ways."""
+    rows = [
+        dict(zip(KEY, key, strict=True)) | dict(zip(COLUMNS, values, strict=True))
+        for key, values in sorted(sums.items())
+    ]
+    if not rows:
+        return
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(minutes)
+    grown = {name: minutes.c[name] + insert.excluded[name] for name in COLUMNS}
+    connection.execute(insert.on_conflict_do_update(index_elements=list(KEY), set_=grown), rows)
+
+
+def sum_ratings(
+    connection: sa.Connection, fresh_feedback: Sequence[str], fresh_requests: Sequence[str]
+) -> dict[MinuteKey, list[float]]:
+    """What ratings add whose request is there: those that have just come, and those that had waited for it."""
+    sums: dict[MinuteKey, list[float]] = {}
+    matched = sa.select(
+        feedback.c.id, feedback.c.at, feedback.c.score, exchanges.c.tenant, exchanges.c.model, exchanges.c.route
+    ).join_from(
+        feedback,
+        exchanges,
+        sa.and_(
+            exchanges.c.request_id == feedback.c.request_id,
+            exchanges.c.project == feedback.c.project,
+            exchanges.c.tenant == feedback.c.tenant,
+        ),
+    )
+    counted: set[str] = set()
+    for column, names in ((feedback.c.id, fresh_feedback), (feedback.c.request_id, fresh_requests)):
+        for part in split_parts(names):
+            for row in connection.execute(matched.where(column.in_(part))):
+                _count(row, sums, counted)
+    return sums
+
+
+def _count(row: Any, sums: dict[MinuteKey, list[float]], counted: set[str]) -> None:
+    if row.id not in counted:
+        counted.add(row.id)
+        key = (row.tenant, minute_of(row.at), row.model or "", row.route)
+        add_rating(sums.setdefault(key, empty_sums()), row.score)
