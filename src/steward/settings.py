@@ -27,6 +27,7 @@ from steward.gateway.config import (
     PromptConfig,
     RouteConfig,
 )
+from steward.monitoring.config import MonitoringConfig
 from steward.privacy.config import PrivacyConfig
 from steward.security.config import KeysConfig, SecurityConfig
 
@@ -73,6 +74,7 @@ class Settings(Section):
     limits: LimitsConfig = Field(LimitsConfig(), description="what keys, teams and models may use")
     batches: BatchesConfig = Field(BatchesConfig(), description="requests that are answered when there is time")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
+    monitoring: MonitoringConfig = Field(MonitoringConfig(), description="what is watched, and who is told")
     store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
     security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")
     keys: KeysConfig = Field(KeysConfig(), description="gateway keys")

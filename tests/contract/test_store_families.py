@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import MIGRATION_LOCK
 from steward.adapters.stores.sql import SqlStore
+from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
 from steward.core.errors import Unavailable
 from steward.core.evidence import Evidence
 from steward.core.keys import KeyRecord
@@ -254,3 +256,55 @@ def test_a_rating_counts_once_whether_it_comes_before_its_request_or_after(store
     store.ledger.drain("w", "s", 3, [late])
     rated = [(row.minute, row.sums[COLUMNS.index("rated")]) for row in store.minutes.read(0, 10, tenant=None)]
     assert rated == [(1, 0.0), (2, 2.0)]  # the request ended at 101 s, the ratings came at 150 s
+
+
+def alert(name: str, **changed: Any) -> Alert:
+    return Alert(
+        **{
+            "id": name, "rule": f"rule-{name}", "severity": "page", "summary": "s", "evidence": "e",
+            "scopes": ("all", "model m"), "value": 0.5, "started_at": 100.0, **changed,
+        }
+    )  # fmt: skip
+
+
+def test_alerts_change_and_end_and_who_looks_after_them_stays(store: SqlStore) -> None:
+    store.alerts.put(alert("a"))
+    store.alerts.put(alert("b", started_at=200.0))
+    assert store.alerts.acknowledge("a", "operator:1", 150.0) == alert(
+        "a", acknowledged_by="operator:1", acknowledged_at=150.0
+    )
+    store.alerts.put(alert("a", ended_at=300.0, evidence="worse"))
+    assert [one.id for one in store.alerts.list_alerts(10)] == ["b", "a"]
+    assert [one.id for one in store.alerts.list_alerts(10, open_only=True)] == ["b"]
+    ended = store.alerts.list_alerts(10)[1]
+    assert (ended.acknowledged_by, ended.ended_at, ended.evidence) == ("operator:1", 300.0, "worse")
+    assert store.alerts.acknowledge("a", "operator:2", 400.0) is None  # it is over
+    assert store.alerts.delete_before(301.0) == 1 and len(store.alerts.list_alerts(10)) == 1
+
+
+def test_silences_end_by_themselves_or_by_hand(store: SqlStore) -> None:
+    silence = Silence(id="s", rule="r", starts_at=0.0, ends_at=100.0, comment="c", created_by="operator:1")
+    store.alerts.add_silence(silence)
+    assert store.alerts.list_silences(99.0) == [silence] and store.alerts.list_silences(100.0) == []
+    assert store.alerts.end_silence("s", 50.0) and not store.alerts.end_silence("s", 60.0)
+    assert store.alerts.list_silences(50.0) == []
+
+
+def test_a_notice_exists_once_and_is_due_until_it_is_delivered_or_given_up(store: SqlStore) -> None:
+    notice = Notice(id="n", alert_id="a", channel="c", kind="firing", created_at=10.0, next_at=10.0)
+    store.alerts.add_notices([notice, msgspec.structs.replace(notice, id="m", created_at=11.0)])
+    store.alerts.add_notices([msgspec.structs.replace(notice, error="again")])
+    assert [one.id for one in store.alerts.list_notices("a")] == ["n", "m"]
+    assert store.alerts.list_notices("a")[0] == notice
+    assert store.alerts.due_notices(9.0) == [] and len(store.alerts.due_notices(10.0)) == 2
+    store.alerts.put_notice(msgspec.structs.replace(notice, attempts=1, delivered_at=12.0))
+    assert [one.id for one in store.alerts.due_notices(20.0)] == ["m"]
+    store.alerts.put_notice(msgspec.structs.replace(notice, id="m", attempts=MAX_ATTEMPTS, error="down"))
+    assert store.alerts.due_notices(1e9) == []
+
+
+def test_how_far_rules_have_looked(store: SqlStore) -> None:
+    assert store.alerts.read_watched() is None
+    for minute in (7, 9):
+        store.alerts.write_watched(minute)
+        assert store.alerts.read_watched() == minute

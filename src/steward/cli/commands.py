@@ -66,8 +66,15 @@ USAGE: Final = Group(
 
 ALERTS: Final = Group(
     "alerts",
-    "Try alert rules on history before they wake anybody.",
-    (Command("backtest", "steward.cli.monitoring.alerts:backtest"),),
+    "Show and handle alerts; try rules on history before they wake anybody.",
+    (
+        Command("list", "steward.cli.monitoring.alerts:list_"),
+        Command("show", "steward.cli.monitoring.alerts:show"),
+        Command("ack", "steward.cli.monitoring.alerts:ack"),
+        Command("silence", "steward.cli.monitoring.alerts:silence"),
+        Command("test", "steward.cli.monitoring.alerts:test"),
+        Command("backtest", "steward.cli.monitoring.alerts:backtest"),
+    ),
 )
 
 DRIFT: Final = Group(

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from steward.core.alerts import Alert, Notice, Silence
 from steward.core.evidence import Evidence
 from steward.core.keys import KeyRecord
 from steward.core.meters import MeterRow
@@ -119,6 +120,58 @@ class MinuteStore(Protocol):
 
     def delete_before(self, minute: int) -> int:
         """Forget earlier minutes; returns how many rows."""
+        ...
+
+
+class AlertStore(Protocol):
+    """What is wrong, who was told of it, and what is not to be told. Of the operator: no tenant reads it."""
+
+    def put(self, alert: Alert) -> None:
+        """Keep a new alert, or what has changed of one; who acknowledged it stays."""
+        ...
+
+    def list_alerts(self, limit: int, open_only: bool = False) -> list[Alert]:
+        """Newest first."""
+        ...
+
+    def acknowledge(self, alert_id: str, by: str, at: float) -> Alert | None:
+        """Somebody looks after an open alert; None: there is none with this id."""
+        ...
+
+    def read_watched(self) -> int | None:
+        """The first minute that rules have not judged; None: they have judged none."""
+        ...
+
+    def write_watched(self, minute: int) -> None: ...
+
+    def add_silence(self, silence: Silence) -> None: ...
+
+    def list_silences(self, now: float) -> list[Silence]:
+        """Those that have not ended, the next to end first."""
+        ...
+
+    def end_silence(self, silence_id: str, at: float) -> bool:
+        """False: it had ended, or never was."""
+        ...
+
+    def add_notices(self, made: list[Notice]) -> None:
+        """Those whose id exists are left as they are."""
+        ...
+
+    def list_notices(self, alert_id: str) -> list[Notice]:
+        """Of one alert, oldest first."""
+        ...
+
+    def due_notices(self, now: float) -> list[Notice]:
+        """Not delivered, not given up, and due, oldest first."""
+        ...
+
+    def put_notice(self, notice: Notice) -> None:
+        """Keep what became of a try."""
+        ...
+
+    def delete_before(self, at: float) -> int:
+        """Forget alerts and silences that ended earlier; returns how many alerts."""
         ...
 
 

@@ -21,6 +21,7 @@ Span = tuple[int, int]  # minutes, the end not included
 
 HOUR: Final = 60
 GONE: Final = 0.05  # of the usual traffic, or less: it has stopped
+PATIENT: Final = 6 * HOUR  # a window longer than this must be whole: what a young deployment's says is not its own
 ENOUGH: Final = 300  # requests, by which it is decided whether an alert is over
 SATURATED: Final = 1_000_000  # counts above are scaled down to it: an exact tail is no longer needed there
 
@@ -78,6 +79,8 @@ class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         budget, judged_any, worst = round(1.0 - self.objective, 12), False, 0.0
         for long, short, factor in self.pairs:
+            if long > PATIENT and not history.covers(now - long):
+                continue
             judged, failed = _failures(history, now - long, now)
             judged_any = judged_any or judged * budget * factor >= 1.0
             if judged == 0 or failed < self.min_failed:

@@ -32,6 +32,14 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     reading: Reading
 
 
+class FiringNow(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that fires, in one scope or several."""
+
+    rule: AnyRule
+    scopes: tuple[str, ...]
+    reading: Reading
+
+
 class _Alert:
     """One rule in one scope."""
 
@@ -100,8 +108,11 @@ class Watch:
         self._alerts: dict[str, list[_Alert]] = {}  # by scope
         self._names: tuple[dict[str, None], dict[str, None]] = ({}, {})  # models and routes, as first seen
 
-    def step(self, minute: int, groups: Mapping[Group, Sequence[float]]) -> list[Change]:
-        """`groups` are the sums of requests that ended in `minute`; the minutes must follow one another."""
+    def step(self, minute: int, groups: Mapping[Group, Sequence[float]], judge: bool = True) -> list[Change]:
+        """`groups` are the sums of requests that ended in `minute`; the minutes must follow one another.
+
+        With `judge` off a minute is only remembered: it was judged before a restart.
+        """
         sums: dict[str, list[float]] = {EVERYTHING: empty_sums()}
         for group, values in groups.items():
             _add(sums[EVERYTHING], values)
@@ -116,7 +127,7 @@ class Watch:
         nothing = empty_sums()
         for scope, history in self._histories.items():
             history.append(sums.get(scope, nothing))
-        return self._judge(minute + 1)
+        return self._judge(minute + 1) if judge else []
 
     def _judge(self, now: int) -> list[Change]:
         firing = {alert.rule.name for alert in self._alerts[EVERYTHING] if alert.firing}
@@ -154,6 +165,32 @@ class Watch:
                 name = "other"
             names[name] = None
         return name
+
+    def resume(self, rule: str, scopes: Sequence[str], since: int, until: int | None) -> None:
+        """Remember an alert of before a restart, oldest first: from `since`, to `until` or still firing."""
+        for scope in scopes:
+            alerts = self._alerts.setdefault(scope, [_Alert(each, scope) for each in self.rules])
+            for alert in alerts:
+                if alert.rule.name == rule:
+                    start = max(since - alert.rule.lookback, alert.spans[-1][1] if alert.spans else 0)
+                    alert.spans.append((start, max(start, since if until is None else until)))
+                    alert.firing, alert.last_wrong = until is None, since if until is None else until
+
+    def list_firing(self) -> list[FiringNow]:
+        """Each rule that fires, with its scopes and its worst reading."""
+        firing: dict[str, list[_Alert]] = {}
+        for alerts in self._alerts.values():
+            for alert in alerts:
+                if alert.firing:
+                    firing.setdefault(alert.rule.name, []).append(alert)
+        return [
+            FiringNow(
+                rule=group[0].rule,
+                scopes=tuple(alert.scope for alert in group),
+                reading=max((alert.worst for alert in group), key=_distance),
+            )
+            for group in firing.values()
+        ]
 
     def jump(self) -> None:
         """Forget the past: the clock has jumped, or nothing was watched for days. Alerts that fire go on."""

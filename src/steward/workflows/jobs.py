@@ -15,16 +15,21 @@ import msgspec
 
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import StewardError
+from steward.core.file_stamp import file_stamp
 from steward.core.schedule import Schedule
 from steward.core.stores import JobStore
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.sealing import SPOOL
 from steward.workflows.serve.deployment import Deployment
+from steward.workflows.serve.plan import read_plan
+from steward.workflows.watch import AlertWatch, check_disk
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 0.2
+WATCH_S = 5.0  # between two looks at what has been added up
+WATCH_LEASE_S = 60.0
 KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
 
 
@@ -44,7 +49,32 @@ def list_jobs(deployment: Deployment, store: SqlStore, root: bytes) -> list[Job]
     return [
         Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),
+        Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store).run, lease_s=WATCH_LEASE_S),
     ]
+
+
+class _Watch:
+    """The watch as the plan now says; another plan begins another one."""
+
+    def __init__(self, deployment: Deployment, store: SqlStore) -> None:
+        self._home, self._store, self._plan = Path(deployment.home), store, deployment.monitoring
+        self._file = self._home / "run" / "plan.json"
+        self._seen = (0, 0)
+        self._watch = self._make()
+
+    def run(self) -> None:
+        seen = file_stamp(str(self._file))
+        if seen != self._seen:
+            self._seen = seen
+            plan = read_plan(self._file).monitoring if self._file.exists() else self._plan
+            if plan != self._plan:
+                self._watch.close()
+                self._plan = plan
+                self._watch = self._make()
+        self._watch.run()
+
+    def _make(self) -> AlertWatch:
+        return AlertWatch(self._store.minutes, self._store.alerts, self._plan, [lambda: check_disk(self._home)])
 
 
 class JobRunner:

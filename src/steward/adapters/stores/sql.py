@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from steward.adapters.stores.alerts import SqlAlerts
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.evidence import SqlEvidence
 from steward.adapters.stores.exchanges import SqlExchanges
@@ -16,6 +17,7 @@ from steward.adapters.stores.minutes import SqlMinutes
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.tables import drained
 from steward.core.stores import (
+    AlertStore,
     EvidenceStore,
     ExchangeStore,
     FeedbackStore,
@@ -38,6 +40,7 @@ class SqlStore:
         self.feedback: FeedbackStore = SqlFeedback(self.database)
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
+        self.alerts: AlertStore = SqlAlerts(self.database)
         self.keys: KeyStore = SqlKeys(self.database)
         self.secrets: SecretStore = SqlSecrets(self.database)
         self.evidence: EvidenceStore = SqlEvidence(self.database)

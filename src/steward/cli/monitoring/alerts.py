@@ -1,15 +1,144 @@
-"""`steward alerts backtest`: how often a rule would have fired, before it is switched on."""
+"""`steward alerts list|show|ack|silence|test|backtest`: what is wrong, who was told, and what rules would have said."""
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_progress, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    find_home,
+    show_json,
+    show_lines,
+    show_progress,
+    show_table,
+)
+from steward.core.durations import parse_duration_s
 from steward.monitoring.backtest import Backtest
+
+AlertArgument = Annotated[str, typer.Argument(help="Rule that fires, or the beginning of the alert's id.")]
+
+
+def list_(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of alerts to show, newest first.")] = 20,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show alerts, newest first, and silences. Exits with 1 if any is firing."""
+    from steward.workflows import alerting
+
+    folder = find_home(home)
+    alerts, silences = alerting.list_alerts(folder, limit), alerting.list_silences(folder)
+    if json:
+        show_json({"alerts": alerts, "silences": silences})
+    else:
+        rows = [
+            [
+                alert.id[:8],
+                alert.rule,
+                alert.severity,
+                "over" if alert.ended_at else "acknowledged" if alert.acknowledged_by else "firing",
+                _time(alert.started_at),
+                None if alert.ended_at is None else _time(alert.ended_at),
+                alert.evidence,
+            ]
+            for alert in alerts
+        ]
+        if rows:
+            show_table(["id", "rule", "severity", "state", "since", "until", "evidence"], rows)
+        else:
+            show_lines(["No alerts."])
+        show_lines(f"Silence {one.id} of {one.rule} until {_time(one.ends_at)}: {one.comment}" for one in silences)
+    if any(alert.ended_at is None for alert in alerts):
+        raise typer.Exit(1)
+
+
+def show(alert: AlertArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Show one alert and who was told of it."""
+    from steward.workflows import alerting
+
+    story = alerting.show_alert(find_home(home), alert)
+    if json:
+        show_json(story)
+        return
+    one = story.alert
+    show_lines([f"{one.rule} ({one.severity}): {one.summary}", one.evidence, ""])
+    until = "still firing" if one.ended_at is None else f"over since {_time(one.ended_at)}"
+    show_lines([f"Since {_time(one.started_at)}, {until}. Concerns: {', '.join(one.scopes)}."])
+    if one.acknowledged_by:
+        show_lines([f"Acknowledged by {one.acknowledged_by} at {_time(one.acknowledged_at or 0.0)}."])
+    show_lines([""])
+    rows = [
+        [
+            notice.channel,
+            notice.kind,
+            "delivered" if notice.delivered_at else "failed" if notice.failed() else "waiting",
+            _time(notice.delivered_at or notice.created_at),
+            notice.attempts,
+            notice.error or None,
+        ]
+        for notice in story.notices
+    ]
+    if rows:
+        show_table(["channel", "what", "state", "at", "tries", "error"], rows)
+    else:
+        show_lines(["Nobody was told: no channel takes it. Add one under monitoring.channels in steward.yaml."])
+
+
+def ack(alert: AlertArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Say that you look after an alert; it is not repeated."""
+    from steward.core.identity import operator
+    from steward.workflows import alerting
+
+    acknowledged = alerting.acknowledge(find_home(home), alert, operator(os.getuid()))
+    if json:
+        show_json(acknowledged)
+    else:
+        show_lines([f"{acknowledged.rule} is acknowledged by {acknowledged.acknowledged_by}."])
+
+
+def silence(
+    rule: Annotated[str, typer.Argument(help="Rule to silence; * means all.")],
+    duration: Annotated[str, typer.Option("--for", help="How long, such as 30m, 8h.")] = "1h",
+    comment: Annotated[str, typer.Option(help="Why, for whoever reads it.")] = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell nobody of a rule's alerts for a while; they are kept all the same."""
+    from steward.core.identity import operator
+    from steward.workflows import alerting
+
+    for_s = parse_duration_s(duration, "--for")
+    made = alerting.silence(find_home(home), rule, for_s, comment, operator(os.getuid()))
+    if json:
+        show_json(made)
+    else:
+        show_lines([f"{'All rules are' if rule == '*' else f'{rule} is'} silent until {_time(made.ends_at)}."])
+
+
+def test(
+    channel: Annotated[str | None, typer.Argument(help="Channel to try; all of them where none is named.")] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Send a test message through the channels. Exits with 1 if one does not take it."""
+    from steward.workflows import alerting
+
+    results = alerting.try_channels(find_home(home), channel)
+    if json:
+        show_json(results)
+    elif not results:
+        show_lines(["No channels. Add one under monitoring.channels in steward.yaml, then run `steward reload`."])
+    else:
+        rows = [[one.channel, "ok" if one.delivered else "failed", one.error or None] for one in results]
+        show_table(["channel", "state", "error"], rows)
+    if not all(one.delivered for one in results):
+        raise typer.Exit(1)
 
 
 def backtest(

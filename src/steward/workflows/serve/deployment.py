@@ -9,6 +9,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.secret import resolve
+from steward.monitoring.config import MonitoringPlan
 from steward.security.rootkey import load_root_key
 from steward.settings import load_settings, resolve_home
 from steward.workflows.audit import HomeAuditLog
@@ -22,6 +23,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
     root: str | None = None  # a reference; None: the file in the home
     max_stale_s: float = 3600.0  # how long keys are accepted after the store last confirmed them
+    monitoring: MonitoringPlan = MonitoringPlan()
 
     def store_url(self) -> str:
         """It may hold a password, so it is never written down. :raises InputError: the secret cannot be resolved"""
@@ -41,7 +43,13 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def deployment_of(plan: ServePlan) -> Deployment:
-    return Deployment(home=Path(plan.home), store=plan.store, root=plan.root, max_stale_s=plan.keys_max_stale_s)
+    return Deployment(
+        home=Path(plan.home),
+        store=plan.store,
+        root=plan.root,
+        max_stale_s=plan.keys_max_stale_s,
+        monitoring=plan.monitoring,
+    )
 
 
 def find_deployment(home: Path) -> Deployment:

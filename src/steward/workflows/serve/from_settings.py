@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from steward.core.secret import resolve
+from steward.core.secret import resolve, resolve_value
+from steward.monitoring.config import MonitoringPlan
+from steward.monitoring.rule_file import read_rules
 from steward.settings import Settings
 from steward.workflows.prompts import prompts_of
 from steward.workflows.serve.models import plan_models
@@ -56,7 +58,20 @@ def make_plan(
         root=settings.security.root_reference(),
         batches=settings.batches.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
+        monitoring=_plan_monitoring(settings),
     )
+
+
+def _plan_monitoring(settings: Settings) -> MonitoringPlan:
+    """:raises InputError: the rules cannot be understood, a secret cannot be resolved"""
+    console = settings.console
+    plan = settings.monitoring.plan(f"http://{console.host}:{console.port}" if console.port else "")
+    if plan.rules:
+        read_rules(Path(plan.rules))
+    of_channels = (text for each in plan.channels for text in (each.url, each.key, each.password))
+    for reference in filter(None, (plan.heartbeat, *of_channels)):
+        resolve_value(reference)
+    return plan
 
 
 def _check_store(settings: Settings) -> str | None:

@@ -19,6 +19,7 @@ from steward.gateway.pricing.prices import Prices
 from steward.gateway.prompts import Prompt
 from steward.gateway.route_queue import QueuePlan
 from steward.gateway.routing import Route, Unreadable
+from steward.monitoring.config import MonitoringPlan
 from steward.privacy.guard import PrivacyPolicy
 
 
@@ -73,6 +74,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     root: str | None = None  # a reference to the root key; None: the file in the home
     batches: BatchPlan = BatchPlan()
     keys_max_stale_s: float = 3600.0
+    monitoring: MonitoringPlan = MonitoringPlan()
 
     def file(self) -> Path:
         return Path(self.home) / "run" / "plan.json"

@@ -40,6 +40,13 @@ FULL: dict[str, Any] = {
     "limits": {"default": LIMIT, "teams": {"red": LIMIT}, "models": {"big": LIMIT}, "valkey": "file:KEY"},
     "privacy": {"profile": "standard", "actions": {"default": "redact"}},
     "store": {"kind": "postgresql", "url": "file:KEY"},
+    "monitoring": {
+        "channels": [
+            {"name": "hook", "kind": "webhook", "url": "http://h/x", "key": "file:KEY"},
+            {"name": "mail", "kind": "email", "url": "smtp://m:25", "to": ["a@b"], "user": "u", "password": "file:KEY"},
+        ],
+        "heartbeat": "http://beat/x",
+    },
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
     "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3, "gateway.port": 9000,
@@ -48,6 +55,10 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
     "routes.0.prompt.version": None, "routes.0.prompt.name": None, "store.kind": None,
     "privacy.profile": None, "security.root": "env:OTHER_ROOT", "gateway.cors.origins": ["https://app.example.com"],
+    "monitoring.rules": str(SOURCE.parents[1] / "examples" / "monitoring" / "rules.yaml"),
+    "monitoring.channels.0.severities": ["page"], "monitoring.channels.1.severities": ["ticket"],
+    "monitoring.channels.0.url": "http://other/x", "monitoring.channels.1.url": "smtps://other:465",
+    "monitoring.heartbeat": "http://other/beat", "monitoring.channels.0.kind": None, "monitoring.channels.1.kind": None,
 }  # fmt: skip
 ELSEWHERE = {
     "home": "where the plan lies: `home_of`",
@@ -58,6 +69,8 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "store.kind": "with its url: tests/unit/test_settings.py",
     "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
     "models.1.name": "as models.0.name; limits name this one",
+    "monitoring.channels.0.kind": "another one takes other fields: tests/unit/monitoring/test_config.py",
+    "monitoring.channels.1.kind": "as the one before",
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
@@ -65,6 +78,8 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
 OF_SERVERS, OF_FILES = {"url", "key", "headers", "upstream_model", "speaks"}, {"path", "context", "slots", "threads"}
 NOT_THERE = {  # what this variant of a section does not take
     *(f"models.0.{name}" for name in OF_SERVERS),
+    *(f"monitoring.channels.0.{name}" for name in ("to", "sender", "user", "password")),
+    "monitoring.channels.1.key",
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
     *("routes.0.prompt.system", "routes.1.prompt.name", "routes.1.prompt.version"),
 }

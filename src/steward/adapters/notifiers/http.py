@@ -1,0 +1,47 @@
+"""JSON to a URL. Redirects are not followed, since they would carry the key elsewhere; what comes back is not read."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from steward.core.errors import Unavailable
+from steward.core.secret import Secret
+
+TIMEOUT_S = 10.0
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
+
+
+def post_json(url: Secret, body: dict[str, Any], key: Secret | None = None, timeout_s: float = TIMEOUT_S) -> None:
+    """Send `body`. :raises Unavailable: no answer, or another than 2xx; the message never names the URL or the key"""
+    headers = {"content-type": "application/json", "user-agent": "steward"}
+    if key is not None:
+        headers["authorization"] = f"Bearer {key.reveal()}"
+    _open(urllib.request.Request(url.reveal(), json.dumps(body).encode(), headers, method="POST"), timeout_s)
+
+
+def ask(url: Secret, timeout_s: float = TIMEOUT_S) -> None:
+    """GET. :raises Unavailable: as `post_json`"""
+    _open(urllib.request.Request(url.reveal(), headers={"user-agent": "steward"}), timeout_s)
+
+
+def _open(request: urllib.request.Request, timeout_s: float) -> None:
+    try:
+        with _OPENER.open(request, timeout=timeout_s):
+            return
+    except urllib.error.HTTPError as error:
+        with error:
+            raise Unavailable(f"it answered HTTP {error.code}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or type(error).__name__
+        raise Unavailable(f"it could not be reached ({reason})") from error

@@ -1,0 +1,106 @@
+"""Alerts, silences and notices in the store, so that a restart repeats nothing and forgets nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from steward.adapters.stores.database import Database, insert_rows
+from steward.adapters.stores.tables import alerts, counters, notices, silences
+from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
+
+_WATCHED: Final = "alerts.watched"
+
+
+class SqlAlerts:
+    """`core.stores.AlertStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, alert: Alert) -> None:
+        row = {**msgspec.structs.asdict(alert), "scopes": msgspec.json.encode(alert.scopes).decode()}
+        insert = self._database.insert(alerts).values(row)
+        changed = {name: row[name] for name in ("evidence", "scopes", "value", "expected", "ended_at")}
+        with self._database.write() as connection:
+            connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=changed))
+
+    def list_alerts(self, limit: int, open_only: bool = False) -> list[Alert]:
+        query = sa.select(alerts).order_by(alerts.c.started_at.desc(), alerts.c.id).limit(limit)
+        if open_only:
+            query = query.where(alerts.c.ended_at.is_(None))
+        with self._database.read() as connection:
+            return [_read_alert(row) for row in connection.execute(query).mappings()]
+
+    def acknowledge(self, alert_id: str, by: str, at: float) -> Alert | None:
+        change = (
+            sa.update(alerts)
+            .where(alerts.c.id == alert_id, alerts.c.ended_at.is_(None))
+            .values(acknowledged_by=by, acknowledged_at=at)
+        )
+        with self._database.write() as connection:
+            row = connection.execute(change.returning(*alerts.c)).mappings().one_or_none()
+        return None if row is None else _read_alert(row)
+
+    def read_watched(self) -> int | None:
+        query = sa.select(counters.c.value).where(counters.c.name == _WATCHED)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def write_watched(self, minute: int) -> None:
+        insert = self._database.insert(counters).values(name=_WATCHED, value=minute)
+        with self._database.write() as connection:
+            connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": minute}))
+
+    def add_silence(self, silence: Silence) -> None:
+        with self._database.write() as connection:
+            insert_rows(connection, silences, [msgspec.structs.asdict(silence)])
+
+    def list_silences(self, now: float) -> list[Silence]:
+        query = sa.select(silences).where(silences.c.ends_at > now).order_by(silences.c.ends_at, silences.c.id)
+        with self._database.read() as connection:
+            return [Silence(**row) for row in connection.execute(query).mappings()]
+
+    def end_silence(self, silence_id: str, at: float) -> bool:
+        change = sa.update(silences).where(silences.c.id == silence_id, silences.c.ends_at > at).values(ends_at=at)
+        with self._database.write() as connection:
+            return connection.execute(change).rowcount == 1
+
+    def add_notices(self, made: list[Notice]) -> None:
+        with self._database.write() as connection:
+            insert_rows(connection, notices, [msgspec.structs.asdict(notice) for notice in made])
+
+    def list_notices(self, alert_id: str) -> list[Notice]:
+        query = sa.select(notices).where(notices.c.alert_id == alert_id).order_by(notices.c.created_at, notices.c.id)
+        with self._database.read() as connection:
+            return [Notice(**row) for row in connection.execute(query).mappings()]
+
+    def due_notices(self, now: float) -> list[Notice]:
+        query = (
+            sa.select(notices)
+            .where(notices.c.delivered_at.is_(None), notices.c.next_at <= now, notices.c.attempts < MAX_ATTEMPTS)
+            .order_by(notices.c.created_at, notices.c.id)
+        )
+        with self._database.read() as connection:
+            return [Notice(**row) for row in connection.execute(query).mappings()]
+
+    def put_notice(self, notice: Notice) -> None:
+        row = msgspec.structs.asdict(notice)
+        change = sa.update(notices).where(notices.c.id == notice.id)
+        with self._database.write() as connection:
+            connection.execute(
+                change.values({name: row[name] for name in ("attempts", "next_at", "delivered_at", "error")})
+            )
+
+    def delete_before(self, at: float) -> int:
+        ended = sa.select(alerts.c.id).where(alerts.c.ended_at < at)
+        with self._database.write() as connection:
+            connection.execute(sa.delete(notices).where(notices.c.alert_id.in_(ended)))
+            connection.execute(sa.delete(silences).where(silences.c.ends_at < at))
+            return connection.execute(sa.delete(alerts).where(alerts.c.ended_at < at)).rowcount
+
+
+def _read_alert(row: sa.RowMapping) -> Alert:
+    return Alert(**{**row, "scopes": msgspec.json.decode(row["scopes"], type=tuple[str, ...])})

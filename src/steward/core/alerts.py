@@ -1,0 +1,74 @@
+"""Alerts as they are kept and told: what is wrong since when, who was told, and what is not to be told for a while.
+
+They hold names, numbers and times, never a word of a prompt or an answer. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+Severity = Literal["page", "ticket"]
+NoticeKind = Literal["firing", "resolved", "test"]
+MAX_ATTEMPTS: Final = 10  # to tell a channel: with the waits below, about five hours
+FIRST_WAIT_S: Final = 10.0
+LONGEST_WAIT_S: Final = 3600.0
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule that fired, from its first scope to its last."""
+
+    id: str
+    rule: str
+    severity: Severity
+    summary: str
+    evidence: str  # the sentence with the numbers
+    scopes: tuple[str, ...]  # "all", "model NAME", "route NAME"
+    value: float | None = None
+    expected: float | None = None
+    started_at: float
+    ended_at: float | None = None
+    acknowledged_by: str | None = None
+    acknowledged_at: float | None = None
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True):
+    """Alerts of a rule (or of all: "*") are kept but not told until `ends_at`."""
+
+    id: str
+    rule: str
+    starts_at: float
+    ends_at: float
+    comment: str
+    created_by: str
+
+    def covers(self, rule: str, now: float) -> bool:
+        return self.rule in ("*", rule) and self.starts_at <= now < self.ends_at
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """What one channel is to be told of one alert. Its id is made of what it says, so that it exists once."""
+
+    id: str
+    alert_id: str
+    channel: str
+    kind: NoticeKind
+    created_at: float
+    attempts: int = 0
+    next_at: float = 0.0
+    delivered_at: float | None = None
+    error: str = ""
+
+    def failed(self) -> bool:
+        """Whether nobody tries any more."""
+        return self.delivered_at is None and self.attempts >= MAX_ATTEMPTS
+
+
+def wait_s(attempts: int) -> float:
+    """Until the next try, after so many failed ones.
+
+    >>> [wait_s(attempts) for attempts in (1, 2, 3, 20)]
+    [10.0, 20.0, 40.0, 3600.0]
+    """
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(attempts - 1, 20))

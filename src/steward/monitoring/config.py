@@ -1,0 +1,115 @@
+"""The section `monitoring` of steward.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from pydantic import Field, model_validator
+
+from steward.configuration.section import SecretReference, Section, Url
+from steward.core.alerts import Severity
+
+ChannelKind = Literal["webhook", "slack", "pagerduty", "email"]
+
+
+class ChannelPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to tell. `url`, `key` and `password` may be references to secrets."""
+
+    name: str
+    kind: ChannelKind
+    url: str | None = None
+    key: str | None = None
+    to: tuple[str, ...] = ()
+    sender: str = "steward@localhost"
+    user: str | None = None
+    password: str | None = None
+    severities: tuple[Severity, ...] = ("page", "ticket")
+
+
+class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the keeper watches, and whom it tells."""
+
+    rules: str | None = None  # a file; None: those that come with steward
+    channels: tuple[ChannelPlan, ...] = ()
+    repeat_s: float = 14400.0
+    heartbeat: str | None = None  # a URL, or a reference to one
+    page: str = ""  # address of the console, for links
+
+
+class ChannelConfig(Section):
+    """One channel that alerts are told on."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="name of the channel")
+    kind: ChannelKind = Field(description="webhook (Alertmanager's JSON), slack, pagerduty or email")
+    url: Url | SecretReference | Annotated[str, Field(pattern=r"^smtps?://")] | None = Field(
+        None, description="address, or env:NAME or file:PATH of it; email: smtp://HOST:PORT or smtps://HOST:PORT"
+    )
+    key: SecretReference | None = Field(
+        None, description="pagerduty: routing key; webhook: bearer token (env:NAME or file:PATH)"
+    )
+    to: list[str] = Field(default=[], description="email: recipients")
+    sender: str = Field("steward@localhost", description="email: address that messages come from")
+    user: str | None = Field(None, description="email: user name at the server")
+    password: SecretReference | None = Field(None, description="email: password at the server (env:NAME or file:PATH)")
+    severities: list[Severity] = Field(
+        default=["page", "ticket"], min_length=1, description="which alerts are told: page, ticket"
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> ChannelConfig:
+        if self.kind in ("webhook", "slack", "email") and not self.url:
+            example = "smtp://localhost:25" if self.kind == "email" else "https://HOST/PATH, or env:NAME"
+            raise ValueError(f"kind: {self.kind} needs a url, such as {example}")
+        if self.kind == "pagerduty" and not self.key:
+            raise ValueError("kind: pagerduty needs a key, env:NAME or file:PATH of the routing key")
+        if self.kind == "email" and not self.to:
+            raise ValueError("kind: email needs recipients, such as to: [ops@example.org]")
+        if self.kind != "email" and (of_mail := {"to", "sender", "user", "password"} & self.model_fields_set):
+            raise ValueError(f"kind: {self.kind} takes no {', '.join(sorted(of_mail))}; only email does")
+        if self.kind in ("slack", "email") and self.key:
+            raise ValueError(f"kind: {self.kind} takes no key")
+        return self
+
+    def plan(self) -> ChannelPlan:
+        return ChannelPlan(
+            name=self.name,
+            kind=self.kind,
+            url=str(self.url) if self.url else None,
+            key=self.key,
+            to=tuple(self.to),
+            sender=self.sender,
+            user=self.user,
+            password=self.password,
+            severities=tuple(self.severities),
+        )
+
+
+class MonitoringConfig(Section):
+    """What is watched, and who is told."""
+
+    rules: str | None = Field(None, description="file of alert rules, relative to this one; unset: steward's own")
+    channels: list[ChannelConfig] = Field(default=[], description="whom alerts are told")
+    repeat_s: float = Field(14400.0, ge=60, description="an alert that goes on is told again after this long")
+    heartbeat: Url | SecretReference | None = Field(
+        None, description="URL that is asked every minute, so that somebody else notices when steward is down"
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> MonitoringConfig:
+        names = [channel.name for channel in self.channels]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two channels are named {name}; give each a name of its own")
+        return self
+
+    def plan(self, page: str) -> MonitoringPlan:
+        """`page` is the console's address."""
+        return MonitoringPlan(
+            rules=str(Path(self.rules).absolute()) if self.rules else None,
+            channels=tuple(channel.plan() for channel in self.channels),
+            repeat_s=self.repeat_s,
+            heartbeat=str(self.heartbeat) if self.heartbeat else None,
+            page=page,
+        )

@@ -1,0 +1,108 @@
+"""Alerts as operators handle them: list, show, acknowledge, silence, test."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+
+import msgspec
+
+from steward.core.acts import AdministrativeAct
+from steward.core.alerts import Alert, Notice, Silence
+from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.identity import Principal
+from steward.monitoring.config import MonitoringPlan
+from steward.workflows.serve.deployment import find_deployment, open_served_store
+from steward.workflows.serve.plan import read_plan
+from steward.workflows.watch import make_test_alert, rules_of, send_notice
+
+
+class AlertStory(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert and who was told of it."""
+
+    alert: Alert
+    notices: tuple[Notice, ...]
+
+
+class ChannelTest(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a channel took a test message."""
+
+    channel: str
+    delivered: bool
+    error: str = ""
+
+
+def list_alerts(home: Path, limit: int = 50, open_only: bool = False) -> list[Alert]:
+    """Newest first. :raises Unavailable: the store does not answer"""
+    return open_served_store(home).alerts.list_alerts(limit, open_only)
+
+
+def show_alert(home: Path, name: str) -> AlertStory:
+    """By id, the beginning of one, or the rule that fires. :raises UnknownName: there is none"""
+    store = open_served_store(home).alerts
+    alert = _find(store.list_alerts(1000), name)
+    return AlertStory(alert=alert, notices=tuple(store.list_notices(alert.id)))
+
+
+def acknowledge(home: Path, name: str, who: Principal) -> Alert:
+    """Somebody looks after it: it is not repeated. :raises UnknownName: no open alert of this name"""
+    store = open_served_store(home).alerts
+    alert = _find(store.list_alerts(1000, open_only=True), name)
+    find_deployment(home).open_audit_log().record(_act(who, "alerts.acknowledge", f"alert:{alert.rule}"))
+    return store.acknowledge(alert.id, who.actor, time.time()) or alert
+
+
+def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -> Silence:
+    """Alerts of `rule` ("*": of all) are kept, and not told for so long.
+
+    :raises UnknownName: no such rule :raises InputError: a duration that is none
+    """
+    if for_s <= 0:
+        raise InputError(f"a silence of {for_s:g} s has ended; give it a duration such as --for 1h")
+    store, plan = open_served_store(home).alerts, _monitoring(home)
+    known = {item.name for item in rules_of(plan)} | {alert.rule for alert in store.list_alerts(1000)} | {"*"}
+    if rule not in known:
+        raise UnknownName("rule", rule, known)
+    now = time.time()
+    made = Silence(
+        id=uuid.uuid4().hex[:12], rule=rule, starts_at=now, ends_at=now + for_s, comment=comment, created_by=who.actor
+    )
+    find_deployment(home).open_audit_log().record(_act(who, "alerts.silence", f"rule:{rule}"))
+    store.add_silence(made)
+    return made
+
+
+def list_silences(home: Path) -> list[Silence]:
+    return open_served_store(home).alerts.list_silences(time.time())
+
+
+def try_channels(home: Path, name: str | None) -> list[ChannelTest]:
+    """Send a test message through one channel, or all. :raises UnknownName: no channel of this name"""
+    plan = _monitoring(home)
+    chosen = [channel for channel in plan.channels if name in (None, channel.name)]
+    if name is not None and not chosen:
+        raise UnknownName("channel", name, [channel.name for channel in plan.channels])
+    tests = []
+    for channel in chosen:
+        try:
+            send_notice(channel, make_test_alert(time.time()), "test", plan.page)
+            tests.append(ChannelTest(channel=channel.name, delivered=True))
+        except StewardError as error:
+            tests.append(ChannelTest(channel=channel.name, delivered=False, error=str(error)))
+    return tests
+
+
+def _monitoring(home: Path) -> MonitoringPlan:
+    return read_plan(home / "run" / "plan.json").monitoring
+
+
+def _find(alerts: list[Alert], name: str) -> Alert:
+    for alert in alerts:
+        if name == alert.rule or (len(name) >= 4 and alert.id.startswith(name)):
+            return alert
+    raise UnknownName("alert", name, {alert.rule for alert in alerts})
+
+
+def _act(who: Principal, action: str, subject: str) -> AdministrativeAct:
+    return AdministrativeAct(at=time.time(), actor=who.actor, action=action, subject=subject)

@@ -1,0 +1,45 @@
+"""The section `monitoring`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from steward.monitoring.config import MonitoringConfig
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        ({"kind": "webhook"}, "needs a url"),
+        ({"kind": "slack"}, "needs a url"),
+        ({"kind": "email", "url": "smtp://m"}, "needs recipients"),
+        ({"kind": "email", "to": ["a@b"]}, "smtp://localhost:25"),
+        ({"kind": "pagerduty"}, "needs a key"),
+        ({"kind": "webhook", "url": "http://h", "to": ["a@b"]}, "takes no to"),
+        ({"kind": "slack", "url": "http://h", "key": "env:K"}, "takes no key"),
+        ({"kind": "webhook", "url": "http://h", "key": "plain"}, "key"),
+        ({"kind": "webhook", "url": "http://h", "severities": []}, "severities"),
+        ({"kind": "webhook", "url": "ftp://h"}, "url"),
+    ],
+)
+def test_a_channel_that_could_not_work_is_refused(channel: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        MonitoringConfig.model_validate({"channels": [{"name": "c", **channel}]})
+
+
+def test_two_channels_of_one_name_are_refused() -> None:
+    channel = {"name": "c", "kind": "webhook", "url": "http://h"}
+    with pytest.raises(ValidationError, match="two channels are named c"):
+        MonitoringConfig.model_validate({"channels": [channel, channel]})
+
+
+def test_the_plan_has_what_was_said() -> None:
+    config = MonitoringConfig.model_validate(
+        {"channels": [{"name": "p", "kind": "pagerduty", "key": "env:K", "severities": ["page"]}], "repeat_s": 60}
+    )
+    plan = config.plan("http://c:1")
+    assert (plan.repeat_s, plan.page, plan.rules) == (60.0, "http://c:1", None)
+    assert (plan.channels[0].key, plan.channels[0].severities) == ("env:K", ("page",))

@@ -1,0 +1,185 @@
+"""The keeper's watch over a real store, with a clock and a channel of the test's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.alerts import MAX_ATTEMPTS, Alert, NoticeKind
+from steward.core.errors import Unavailable
+from steward.core.records import Admitted, Settled
+from steward.monitoring.config import ChannelPlan, MonitoringPlan
+from steward.workflows.watch import AlertWatch, Condition, check_disk
+
+START = 1_764_547_200.0
+HOOK = ChannelPlan(name="hook", kind="webhook", url="http://h")
+PLAN = MonitoringPlan(channels=(HOOK,))
+
+
+class Channel:
+    """Remembers what it was told; refuses while `down`."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, NoticeKind]] = []
+        self.down = False
+        self.called = threading.Event()
+
+    def __call__(self, channel: ChannelPlan, alert: Alert, kind: NoticeKind, page: str) -> None:
+        self.called.set()
+        if self.down:
+            raise Unavailable("it answered HTTP 500")
+        self.told.append((alert.rule, kind))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    made = SqlStore(f"sqlite:///{tmp_path / 's.db'}")
+    made.migrate()
+    yield made
+    made.close()
+
+
+class Clock:
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def traffic(store: SqlStore, first: int, minutes: int, failed: bool, per_minute: int = 10) -> None:
+    """`per_minute` requests in each minute from the `first` after START."""
+    records: list[Admitted | Settled] = []
+    for minute in range(first, first + minutes):
+        for index in range(per_minute):
+            name, at = f"{minute}-{index}", START + 60 * minute + index
+            records.append(
+                Admitted(
+                    request_id=name, at=at, key_id="k", project="p", endpoint="/v1/chat/completions", route="r",
+                    streamed=False,
+                )
+            )  # fmt: skip
+            outcome = "upstream_error" if failed else "ok"
+            records.append(
+                Settled(
+                    request_id=name, at=at, outcome=outcome, status=502 if failed else 200, model="m", duration_s=1.0
+                )
+            )
+    store.ledger.drain("w", f"s{first}", 1, records)
+
+
+def finish(watch: AlertWatch) -> None:
+    """Run, let what is being told end, and run again to keep what became of it."""
+    watch.run()
+    for sent in list(watch._sending.values()):
+        sent.exception(timeout=30)
+    watch.run()
+
+
+def test_an_incident_is_told_once_and_its_end_once(store: SqlStore) -> None:
+    channel, clock = Channel(), Clock(START + 60 * 130)
+    watch = AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=channel)
+    traffic(store, 0, 120, failed=False)
+    traffic(store, 120, 2, failed=True)
+    clock.at = START + 60 * 122 + 11
+    finish(watch)
+    assert channel.told == []  # 20 of the last hour's 600 requests: not yet 14.4 %
+    traffic(store, 122, 38, failed=True)
+    clock.at = START + 60 * 160 + 11
+    finish(watch)
+    finish(watch)
+    assert channel.told == [("error-burn", "firing")]
+    traffic(store, 160, 900, failed=False)
+    clock.at += 60 * 900
+    finish(watch)
+    finish(watch)
+    assert channel.told == [("error-burn", "firing"), ("error-burn", "resolved")]
+    (alert,) = store.alerts.list_alerts(10)
+    assert alert.ended_at is not None and alert.scopes == ("all",)
+
+
+def test_a_keeper_that_takes_over_repeats_nothing(store: SqlStore) -> None:
+    channel, clock = Channel(), Clock(START + 60 * 160)
+    traffic(store, 0, 120, failed=False)
+    traffic(store, 120, 40, failed=True)
+    finish(AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=channel))
+    assert channel.told == [("error-burn", "firing")]
+    for _ in range(3):
+        clock.at += 60
+        finish(AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=channel))
+    assert channel.told == [("error-burn", "firing")]
+    assert len(store.alerts.list_alerts(10)) == 1
+    assert store.alerts.read_watched() == (START + 60 * 162) // 60
+
+
+def test_a_channel_that_is_down_is_tried_again_later_and_given_up_in_the_end(store: SqlStore) -> None:
+    channel, clock = Channel(), Clock(START)
+    broken = Condition(rule="disk-filling", severity="page", summary="full", evidence="97 %")
+    watch = AlertWatch(store.minutes, store.alerts, PLAN, [lambda: [broken]], clock, channel)
+    channel.down = True
+    finish(watch)
+    (alert,) = store.alerts.list_alerts(10)
+    (notice,) = store.alerts.list_notices(alert.id)
+    assert (notice.attempts, notice.error, notice.next_at) == (1, "it answered HTTP 500", START + 10)
+    clock.at += 9
+    finish(watch)
+    assert store.alerts.list_notices(alert.id)[0].attempts == 1
+    clock.at += 1
+    channel.down = False
+    finish(watch)
+    assert channel.told == [("disk-filling", "firing")]
+    assert store.alerts.list_notices(alert.id)[0].delivered_at == clock.at
+
+
+def test_after_ten_tries_nobody_tries_any_more(store: SqlStore) -> None:
+    channel, clock = Channel(), Clock(START)
+    channel.down = True
+    broken = Condition(rule="disk-filling", severity="page", summary="full", evidence="97 %")
+    plan = msgspec.structs.replace(PLAN, repeat_s=1e9)
+    watch = AlertWatch(store.minutes, store.alerts, plan, [lambda: [broken]], clock, channel)
+    for _ in range(MAX_ATTEMPTS + 3):
+        finish(watch)
+        clock.at += 3601
+    (alert,) = store.alerts.list_alerts(10)
+    (notice,) = store.alerts.list_notices(alert.id)
+    assert notice.attempts == MAX_ATTEMPTS and notice.failed()
+
+
+def test_a_condition_that_is_over_ends_its_alert(store: SqlStore) -> None:
+    conditions = [Condition(rule="disk-filling", severity="ticket", summary="full", evidence="91 %")]
+    clock = Clock(START)
+    watch = AlertWatch(store.minutes, store.alerts, MonitoringPlan(), [lambda: conditions], clock, Channel())
+    watch.run()
+    assert [alert.ended_at for alert in store.alerts.list_alerts(10)] == [None]
+    conditions.clear()
+    clock.at += 60
+    watch.run()
+    assert [alert.ended_at for alert in store.alerts.list_alerts(10)] == [START + 60]
+
+
+def test_without_traffic_nothing_is_wrong(store: SqlStore) -> None:
+    watch = AlertWatch(store.minutes, store.alerts, PLAN, clock=Clock(START), send=Channel())
+    watch.run()
+    assert store.alerts.list_alerts(10) == []
+
+
+def test_a_disk_says_when_it_fills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def usage(used: int) -> None:
+        import shutil
+        from types import SimpleNamespace
+
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=100 << 30, free=(100 - used) << 30))
+
+    usage(89)
+    assert check_disk(tmp_path) == []
+    usage(90)
+    assert [(one.severity, one.evidence) for one in check_disk(tmp_path)] == [
+        ("ticket", f"90% of 100 GiB are used where {tmp_path} lies")
+    ]
+    usage(98)
+    assert [one.severity for one in check_disk(tmp_path)] == ["page"]
