@@ -1,12 +1,26 @@
-"""`steward alerts backtest` and `steward drift compare` as their users run them."""
+"""`steward alerts` and `steward drift` as their users run them, and an alert from a failed request to a webhook."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
+import shutil
+import socket
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
-from conftest import run
+import pytest
+
+from conftest import Deployment, inside, run, until
+from steward.monitoring.messages import make_webhook
+from steward.workflows.watch import make_test_alert
 
 
 def write(path: Path, days: float, failing_after: float = 1e9, length: int = 900) -> Path:
@@ -66,3 +80,120 @@ def test_drift_exits_1_where_something_drifted(tmp_path: Path) -> None:
     said = json.loads(result.stdout)
     assert said["drifted"] and [one["name"] for one in said["features"] if one["drifted"]] == ["prompt_chars"]
     assert set(said["features"][0]) >= {"name", "kind", "effect", "p", "p_adjusted", "drifted"}
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook's other end."""
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, Any]] = []
+        super().__init__(("127.0.0.1", 0), _Receiving)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook"
+
+    def kinds(self) -> list[tuple[str, str]]:
+        return [(body["alerts"][0]["labels"]["alertname"], body["status"]) for body in self.received]
+
+
+class _Receiving(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def log_message(self, *_: Any) -> None: ...
+
+    def do_POST(self) -> None:
+        self.server.received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_a_failing_upstream_is_told_once_and_handled(receiver: Receiver, upstream: str, tmp_path: Path) -> None:
+    """From the first failed request to the webhook, through the ledger, the keeper and the store."""
+    (tmp_path / "steward.yaml").write_text(
+        "models:\n"
+        f"  - {{name: mock, backend: openai, url: '{upstream}'}}\n"
+        f"  - {{name: mock-error, backend: openai, url: '{upstream}'}}\n"
+        f"monitoring: {{channels: [{{name: hook, kind: webhook, url: '{receiver.url}'}}]}}\n"
+    )
+    deployment = Deployment(tmp_path / "home", "--workers", "1", "--config", str(tmp_path / "steward.yaml"))
+    home = ("--home", str(deployment.home))
+    try:
+        tested = inside("alerts", "test", *home, "--json")
+        assert tested.returncode == 0 and receiver.kinds() == [("test", "firing")]
+        for _ in range(20):
+            ask(deployment)
+        until(lambda: len(receiver.received) > 1, 150)
+        assert receiver.kinds()[1:] == [("error-burn", "firing")]
+        assert "100.0% of 20 requests failed" in receiver.received[1]["alerts"][0]["annotations"]["description"]
+        listed = inside("alerts", "list", *home, "--json")
+        assert listed.returncode == 1 and [one["rule"] for one in json.loads(listed.stdout)["alerts"]] == ["error-burn"]
+        assert inside("alerts", "ack", "error-burn", *home).returncode == 0
+        assert inside("alerts", "silence", "error-burn", "--for", "1h", *home).returncode == 0
+        story = json.loads(inside("alerts", "show", "error-burn", *home, "--json").stdout)
+        assert story["alert"]["acknowledged_by"].startswith("operator:")
+        assert [notice["channel"] for notice in story["notices"]] == ["hook"]
+        unknown = inside("alerts", "silence", "error-brun", *home)
+        assert unknown.returncode == 2 and "did you mean 'error-burn'" in unknown.stderr
+        acts = json.loads(inside("audit", "tail", *home, "--json").stdout)
+        assert {"alerts.acknowledge", "alerts.silence"} <= {act["action"] for act in acts}
+    finally:
+        deployment.stop()
+
+
+def ask(deployment: Deployment) -> None:
+    body = json.dumps({"model": "mock-error", "messages": [{"role": "user", "content": "canary-word"}]}).encode()
+    headers = {"authorization": f"Bearer {deployment.key}", "content-type": "application/json"}
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(
+            urllib.request.Request(f"{deployment.url}/v1/chat/completions", body, headers), timeout=30
+        ).close()
+
+
+def test_the_webhook_has_the_fields_of_a_real_alertmanager(receiver: Receiver, tmp_path: Path) -> None:
+    """Debian's prometheus-alertmanager tells the same receiver of an alert; ours has all its fields."""
+    binary = shutil.which("prometheus-alertmanager")
+    if binary is None:
+        pytest.skip("no prometheus-alertmanager here")
+    (tmp_path / "am.yml").write_text(
+        "route: {receiver: r, group_wait: 0s, group_by: [alertname]}\n"
+        f"receivers: [{{name: r, webhook_configs: [{{url: '{receiver.url}'}}]}}]\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        binary, f"--config.file={tmp_path / 'am.yml'}", f"--storage.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: _is_open(port))
+        alert = [{"labels": {"alertname": "a", "severity": "page"}, "annotations": {"summary": "s"}}]
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/v2/alerts", json.dumps(alert).encode(), {"content-type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+        until(lambda: receiver.received)
+    finally:
+        process.terminate()
+        process.wait(30)
+    theirs = receiver.received[0]
+    ours = make_webhook(make_test_alert(0.0), "firing", "r", "")
+    assert set(theirs) <= set(ours) and set(theirs["alerts"][0]) <= set(ours["alerts"][0])
+    assert (theirs["version"], theirs["alerts"][0]["endsAt"]) == (ours["version"], ours["alerts"][0]["endsAt"])
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

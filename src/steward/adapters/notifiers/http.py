@@ -24,24 +24,27 @@ _OPENER = urllib.request.build_opener(_NoRedirect)
 
 def post_json(url: Secret, body: dict[str, Any], key: Secret | None = None, timeout_s: float = TIMEOUT_S) -> None:
     """Send `body`. :raises Unavailable: no answer, or another than 2xx; the message never names the URL or the key"""
-    headers = {"content-type": "application/json", "user-agent": "steward"}
+    headers = {"content-type": "application/json"}
     if key is not None:
         headers["authorization"] = f"Bearer {key.reveal()}"
-    _open(urllib.request.Request(url.reveal(), json.dumps(body).encode(), headers, method="POST"), timeout_s)
+    _open(url, json.dumps(body).encode(), headers, timeout_s)
 
 
 def ask(url: Secret, timeout_s: float = TIMEOUT_S) -> None:
     """GET. :raises Unavailable: as `post_json`"""
-    _open(urllib.request.Request(url.reveal(), headers={"user-agent": "steward"}), timeout_s)
+    _open(url, None, {}, timeout_s)
 
 
-def _open(request: urllib.request.Request, timeout_s: float) -> None:
+def _open(url: Secret, body: bytes | None, headers: dict[str, str], timeout_s: float) -> None:
     try:
+        request = urllib.request.Request(url.reveal(), body, {**headers, "user-agent": "steward"})
         with _OPENER.open(request, timeout=timeout_s):
             return
     except urllib.error.HTTPError as error:
         with error:
             raise Unavailable(f"it answered HTTP {error.code}") from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise Unavailable(f"it could not be reached ({reason})") from error
+    except ValueError as error:
+        raise Unavailable("it could not be reached (not a URL)") from error

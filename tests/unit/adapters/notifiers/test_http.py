@@ -1,0 +1,75 @@
+"""JSON to a URL that answers as it likes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from steward.adapters.notifiers.http import ask, post_json
+from steward.core.errors import Unavailable
+from steward.core.secret import Secret
+
+
+class Receiver(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        self.status, self.seen = 200, []  # type: tuple[int, list[tuple[str, str | None, Any]]]
+        super().__init__(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> Secret:
+        return Secret(f"http://127.0.0.1:{self.server_address[1]}/hook?token=s3cret")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def log_message(self, *_: Any) -> None: ...
+
+    def do_GET(self) -> None:
+        self._answer(None)
+
+    def do_POST(self) -> None:
+        self._answer(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+    def _answer(self, body: Any) -> None:
+        self.server.seen.append((self.path, self.headers["authorization"], body))
+        self.send_response(self.server.status)
+        self.send_header("location", "/elsewhere")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def test_body_and_key_arrive(receiver: Receiver) -> None:
+    post_json(receiver.url, {"a": 1}, Secret("k"))
+    assert receiver.seen == [("/hook?token=s3cret", "Bearer k", {"a": 1})]
+    ask(receiver.url)
+    assert receiver.seen[1] == ("/hook?token=s3cret", None, None)
+
+
+@pytest.mark.parametrize("status", [302, 307, 404, 500])
+def test_another_answer_than_2xx_is_a_failure_and_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
+    receiver.status = status
+    with pytest.raises(Unavailable, match=f"it answered HTTP {status}") as caught:
+        post_json(receiver.url, {}, Secret("k"))
+    assert len(receiver.seen) == 1 and "s3cret" not in str(caught.value)
+
+
+def test_no_server_and_no_url_are_failures_that_keep_the_secret() -> None:
+    for url in ("http://127.0.0.1:1/s3cret", "nonsense s3cret"):
+        with pytest.raises(Unavailable, match="it could not be reached") as caught:
+            post_json(Secret(url), {}, timeout_s=2.0)
+        assert "s3cret" not in str(caught.value)
