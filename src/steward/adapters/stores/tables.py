@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 
-REVISION: Final = "0006"  # the newest in `migrations/versions`
+REVISION: Final = "0007"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 

@@ -1,13 +1,13 @@
 """Sums of each minute, model and route; alerts, silences and notices.
 
-Revision ID: 0006
+Revision ID: 0007
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 COUNTS = ("requests", "judged", "failed", "asked", "refused", "rated", "satisfied", "score", "score_squared")
 LEVELS = ("latency_ms", "ttft_ms", "input_tokens", "output_tokens", "prompt_chars", "usd")
 COLUMNS = (*COUNTS, *(f"{level}_{part}" for level in LEVELS for part in ("n", "log", "log_squared")))
