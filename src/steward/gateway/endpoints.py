@@ -15,7 +15,7 @@ from steward.gateway.batch_endpoints import BatchApi, build_batch_endpoints
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import MAX_BODY_BYTES
 from steward.gateway.http import HttpRequest, stopping_error
-from steward.gateway.limits import limit_headers
+from steward.gateway.limits import encode_limit_headers
 from steward.gateway.passthrough import JSON_TYPE, PASSTHROUGH
 from steward.gateway.rejections import RejectionCounter
 
@@ -182,7 +182,8 @@ async def serve_exchange(
                 rejections.count_rejection(error, exchange.route)
             answer = request.refusal(error)
             answer.headers += _retry_headers(exchange, answer)
-        answer.headers.extend(_limit_headers(exchange))
+        if exchange.decision is not None:
+            answer.headers += encode_limit_headers(exchange.decision)
         if exchange.enforced_maximum is not None:
             answer.headers.append((b"x-steward-max-output-tokens", str(exchange.enforced_maximum).encode()))
         begun = True
@@ -198,13 +199,6 @@ async def serve_exchange(
     finally:
         request.unwatch()
         exchange.end()
-
-
-def _limit_headers(exchange: Exchange) -> list[tuple[bytes, bytes]]:
-    decision = exchange.decision
-    if decision is None:
-        return []
-    return [(name.encode(), value.encode()) for name, value in limit_headers(decision)]
 
 
 def _retry_headers(exchange: Exchange, answer: Answer) -> list[tuple[bytes, bytes]]:

@@ -52,7 +52,8 @@ class Window:
         self._sums = (0, 0)
 
     def add(self, failed: bool, now: float) -> None:
-        self._turn(now)
+        if now // self._width > self._number:
+            self._turn(now)
         at = self._number % BUCKETS
         self._requests[at] += 1
         self._failures[at] += failed
@@ -90,6 +91,10 @@ class Breaker:
         self._open_until: float | None = None
         self._probing = False
 
+    @property
+    def closed(self) -> bool:
+        return self._open_until is None
+
     def state(self, now: float) -> State:
         if self._open_until is None:
             return "closed"
@@ -110,7 +115,8 @@ class Breaker:
             self.window.clear()
 
     def succeeded(self, now: float) -> None:
-        self.answered(now)
+        if self._open_until is not None:
+            self.answered(now)
         self.window.add(False, now)
         self._consecutive = 0
 
@@ -185,6 +191,8 @@ class ModelHealth:
 
     def admits(self, caller: str, now: float) -> bool:
         """Whether a request of `caller` may go; as `Breaker.admits`, an outcome or `left` must follow."""
+        if not self._own and self.breaker.closed:
+            return True  # as nearly always
         own = self._own.get(caller)
         if own is not None and not own.admits(now):
             return False
@@ -196,6 +204,8 @@ class ModelHealth:
 
     def is_probing(self, caller: str, now: float) -> bool:
         """Whether the next request of `caller` is one that finds out whether the model answers again."""
+        if not self._own and self.breaker.closed:
+            return False  # as nearly always
         own = self._own.get(caller)
         return self.breaker.state(now) == "half_open" or (own is not None and own.state(now) == "half_open")
 
@@ -208,7 +218,7 @@ class ModelHealth:
     def succeeded(self, caller: str, now: float) -> None:
         self._doubted.clear()
         self.breaker.succeeded(now)
-        if (own := self._own.get(caller)) is not None:
+        if self._own and (own := self._own.get(caller)) is not None:
             own.succeeded(now)
 
     def answered_with_error(self, caller: str, now: float) -> None:

@@ -89,15 +89,17 @@ class HttpRequest:
         """
         own = self.max_body_bytes
         limit = configured if own is None else min(own, configured)
+        body = self.connection.take_body() if self.connection is not None else None
+        if body is not None and len(body) <= limit:
+            _check_type(self.headers, content_type)
+            return body
         setting = " (gateway.max_body_bytes)" if limit == configured else f" for {self.path}"
+        if body is not None:
+            raise _body_too_large(len(body), limit, setting)
         declared = self.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise _body_too_large(int(declared), limit, setting)
         _check_type(self.headers, content_type)
-        if self.connection is not None and (body := self.connection.take_body()) is not None:
-            if len(body) > limit:
-                raise _body_too_large(len(body), limit, setting)
-            return body
         return await self._receive_body(limit, setting)
 
     async def _receive_body(self, limit: int, setting: str) -> bytes:

@@ -94,7 +94,8 @@ class LedgerWriter:
         """
         frame = encode_frame(record)
         try:
-            self.pay()
+            if self._owed:
+                self.pay()
             self._write(frame)
         except OSError:
             if not isinstance(record, Settled):
@@ -126,12 +127,12 @@ class LedgerWriter:
     def _write(self, frame: bytes) -> None:
         if self._size + len(frame) > self._segment_bytes and self._size:
             self._rotate()
-        view = memoryview(frame)
+        written = 0
         try:
-            while view:
-                view = view[os.write(self._fd, view) :]
+            while written < len(frame):
+                written += os.write(self._fd, memoryview(frame)[written:] if written else frame)
         except OSError:
-            if len(view) < len(frame):
+            if written:
                 os.ftruncate(self._fd, self._size)  # half a frame would make all that follow unreadable
             raise
         self._size += len(frame)

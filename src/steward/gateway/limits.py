@@ -161,6 +161,29 @@ def limit_headers(decision: Decision) -> list[tuple[str, str]]:
     return headers
 
 
+def encode_limit_headers(decision: Decision) -> list[tuple[bytes, bytes]]:
+    """`limit_headers` of a request that was allowed, as they are sent with its answer."""
+    headers: list[tuple[bytes, bytes]] = []
+    if decision.limit_requests is not None:
+        headers += (
+            (b"x-ratelimit-limit-requests", b"%d" % decision.limit_requests),
+            (b"x-ratelimit-remaining-requests", b"%d" % decision.remaining_requests),
+            (b"x-ratelimit-reset-requests", _encode_duration(decision.reset_requests_s)),
+        )
+    if decision.limit_tokens is not None:
+        headers += (
+            (b"x-ratelimit-limit-tokens", b"%d" % decision.limit_tokens),
+            (b"x-ratelimit-remaining-tokens", b"%d" % decision.remaining_tokens),
+            (b"x-ratelimit-reset-tokens", _encode_duration(decision.reset_tokens_s)),
+        )
+    return headers
+
+
+@lru_cache(1024)
+def _encode_duration(seconds: float) -> bytes:
+    return format_duration(seconds).encode()
+
+
 @lru_cache(1024)
 def format_duration(seconds: float) -> str:
     """A time as OpenAI's headers spell it.

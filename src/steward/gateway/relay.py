@@ -123,11 +123,10 @@ def is_utf8(data: bytes) -> bool:
 
 def select_headers(headers: Mapping[str, str], status: int) -> list[tuple[bytes, bytes]]:
     """What of the upstream's headers the client sees: when to retry, and its name for the request."""
-    selected = [
-        (name.encode(), headers[name].encode("latin-1", "replace"))
-        for name in ERROR_HEADERS
-        if status >= 400 and name in headers
-    ]
+    selected: list[tuple[bytes, bytes]] = []
+    if status >= 400:
+        names = (name for name in ERROR_HEADERS if name in headers)
+        selected += ((name.encode(), headers[name].encode("latin-1", "replace")) for name in names)
     if upstream_id := headers.get("x-request-id") or headers.get("request-id"):
         selected.append((b"x-upstream-request-id", upstream_id.encode("latin-1", "replace")))
     return selected

@@ -99,18 +99,21 @@ class RouteQueue:
     def __init__(self, concurrency: int, length: int) -> None:
         self.concurrency, self.length = concurrency, length
         self.running = 0
+        self.waiting = 0
         self._levels = {priority: _PriorityLevel(weight) for priority, weight in WEIGHTS.items()}
         self._virtual_time = 0.0
         self._held_s = 0.0  # mean time that a place is held; 0: not known yet
 
-    @property
-    def waiting(self) -> int:
-        return sum(rank.size for rank in self._levels.values())
+    def start_at_once(self) -> bool:
+        """Whether a new request runs, as nearly all do; then call `finish`, else `arrive`."""
+        if self.running < self.concurrency and not self.waiting:
+            self.running += 1
+            return True
+        return False
 
     def arrive(self, ticket: QueuedRequest, deadline_s: float) -> QueueDecision:
         """Decide about a new request. After `run`, or once it gets a place, call `finish`; `leave` ends a wait."""
-        if self.running < self.concurrency and not self.waiting:
-            self.running += 1
+        if self.start_at_once():
             return RUN
         predicted = self.predict_wait_s(ticket)
         if predicted > deadline_s:
@@ -125,23 +128,25 @@ class RouteQueue:
         if not rank.size:
             rank.start = max(rank.start, self._virtual_time)
         rank.push(ticket)
+        self.waiting += 1
         return QueueDecision("wait", wait_s=predicted, displaced=displaced)
 
     def leave(self, ticket: QueuedRequest) -> None:
         """A waiting request goes away without having run."""
         self._levels[ticket.priority].remove(ticket)
+        self.waiting -= 1
 
     def finish(self, held_s: float | None) -> QueuedRequest | None:
         """A place is free after it was held for `held_s` seconds (None: it was not used); returns who gets it."""
         if held_s is not None:
             self._held_s = self._held_s + SMOOTHING * (held_s - self._held_s) if self._held_s else held_s
-        ranks = [rank for rank in self._levels.values() if rank.size]
-        if not ranks:
+        if not self.waiting:
             self.running -= 1
             return None
-        rank = min(ranks, key=lambda rank: rank.start)
+        rank = min((rank for rank in self._levels.values() if rank.size), key=lambda rank: rank.start)
         self._virtual_time = rank.start
         rank.start += 1.0 / rank.weight
+        self.waiting -= 1
         return rank.pop()
 
     def predict_wait_s(self, ticket: QueuedRequest) -> float:

@@ -52,8 +52,11 @@ class Request(msgspec.Struct):
 
     def content_bytes(self) -> int:
         """Bytes of the texts and of what stands around them, for the estimate of input tokens (4 bytes a token)."""
-        parts = (self.messages, self.prompt, self.input, self.system, self.instructions, self.tools)
-        return sum(len(memoryview(part)) for part in parts if part is not msgspec.UNSET)
+        size = 0
+        for part in (self.messages, self.prompt, self.input, self.system, self.instructions, self.tools):
+            if part is not msgspec.UNSET:
+                size += len(memoryview(part))
+        return size
 
     def media(self) -> MediaSize:
         """Of the pictures, sounds and documents among the messages."""

@@ -12,8 +12,8 @@ import base64
 import os
 import socket
 import ssl
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Coroutine, Mapping
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import aiohappyeyeballs
@@ -72,14 +72,15 @@ class HttpEngine:
             lines = [line for line in lines if not line.startswith(f"{name}:")]
             lines.append(f"{name}: {value.reveal()}")
         self._lines = lines
+        self._starts: dict[tuple[str, str], bytes] = {}  # heads by method and endpoint
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def call(
+    def call(
         self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None, streamed: bool = False
-    ) -> HttpAnswer:
-        return await self._call("POST", endpoint, body, headers or {}, streamed)
+    ) -> Coroutine[Any, Any, HttpAnswer]:
+        return self._call("POST", endpoint, body, headers or {}, streamed)
 
     async def alive(self) -> bool:
         """Whether the server answers its list of models with 200."""
@@ -131,6 +132,9 @@ class HttpEngine:
         return answer
 
     def _head(self, method: str, endpoint: str, length: int, headers: Mapping[str, str]) -> bytes:
+        if not headers:  # as nearly always
+            start = self._starts.get((method, endpoint)) or self._remember_start(method, endpoint)
+            return b"%bcontent-length: %d\r\n\r\n" % (start, length)
         lines = [f"{method} {self._address.target(endpoint)} HTTP/1.1", *self._lines]
         for name, value in headers.items():
             if "\r" in value or "\n" in value:
@@ -140,6 +144,12 @@ class HttpEngine:
             lines.append(f"{name}: {value}")
         lines.append(f"content-length: {length}\r\n\r\n")
         return "\r\n".join(lines).encode("latin-1", "replace")
+
+    def _remember_start(self, method: str, endpoint: str) -> bytes:
+        """The head of a request without headers of its own, up to its length. Endpoints are those of a table."""
+        lines = [f"{method} {self._address.target(endpoint)} HTTP/1.1", *self._lines, ""]
+        start = self._starts[method, endpoint] = "\r\n".join(lines).encode("latin-1", "replace")
+        return start
 
     # -- connections -------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from steward.adapters.limits.periods import until_day_ends, until_month_ends
 from steward.adapters.limits.window_file import SECONDS, WINDOW_S, Processes, WindowFile, to_micro_usd
 from steward.core.records import Decision, LimitSpec, Reservation, Scope
 
+LockedScope = tuple[Scope, WindowFile]
 MOST_OPEN: Final = 128  # files; each takes two descriptors, and a request has three scopes at most
 
 
@@ -35,13 +36,13 @@ class LocalLimiter:
         ordered = tuple(sorted(scopes, key=_name)) if len(scopes) > 1 else tuple(scopes)
         locked = self._lock(ordered)
         try:
-            for scope, table in zip(ordered, locked, strict=True):
+            for scope, table in locked:
                 refused = find_refusal(scope, table, tokens, usd, now)
                 if refused is not None:
                     return refused, None
-            for scope, table in zip(ordered, locked, strict=True):
+            for scope, table in locked:
                 _reserve_in(scope.limits, table, tokens, usd, now)
-            decision = allow_decision(ordered, locked, now)
+            decision = allow_decision(locked, now)
         finally:
             _unlock(locked)
         return decision, Reservation(request_id, ordered, now, tokens, usd)
@@ -49,12 +50,9 @@ class LocalLimiter:
     async def extend(self, held: Reservation, tokens: int, usd: float, now: float) -> bool:
         locked = self._lock(held.scopes)
         try:
-            if not all(
-                _has_room(scope.limits, table, tokens, usd, now)
-                for scope, table in zip(held.scopes, locked, strict=True)
-            ):
+            if not all(_has_room(scope.limits, table, tokens, usd, now) for scope, table in locked):
                 return False
-            for table in locked:
+            for _, table in locked:
                 table.add_tokens(held.at, tokens, now)
                 table.add_money(held.at, usd, now)
         finally:
@@ -66,7 +64,7 @@ class LocalLimiter:
     async def settle(self, held: Reservation, tokens: int, usd: float, now: float) -> None:
         locked = self._lock(held.scopes)
         try:
-            for scope, table in zip(held.scopes, locked, strict=True):
+            for scope, table in locked:
                 if tokens != held.tokens:
                     table.add_tokens(held.at, tokens - held.tokens, now)
                 if usd != held.usd:
@@ -80,7 +78,7 @@ class LocalLimiter:
         await self.settle(held, 0, 0.0, now)
         locked = self._lock(held.scopes)
         try:
-            for scope, table in zip(held.scopes, locked, strict=True):
+            for scope, table in locked:
                 if scope.limits.requests_per_minute is not None:
                     table.pull(held.at)
         finally:
@@ -92,14 +90,14 @@ class LocalLimiter:
         self._files.clear()
         self._processes.close()
 
-    def _lock(self, scopes: Sequence[Scope]) -> list[WindowFile]:
-        """The tables of `scopes`, which are in the order of their names, locked and fitted."""
-        locked: list[WindowFile] = []
+    def _lock(self, scopes: Sequence[Scope]) -> list[LockedScope]:
+        """`scopes`, which are in the order of their names, each with its table, locked and fitted."""
+        locked: list[LockedScope] = []
         try:
             for scope in scopes:
                 table = self._open(scope.name)
                 table.lock()
-                locked.append(table)
+                locked.append((scope, table))
                 table.fit(scope.limits.requests_per_minute or 0)
         except BaseException:
             _unlock(locked)
@@ -122,39 +120,40 @@ def _name(scope: Scope) -> str:
     return scope.name
 
 
-def _unlock(tables: Sequence[WindowFile]) -> None:
-    for table in reversed(tables):
+def _unlock(locked: Sequence[LockedScope]) -> None:
+    for _, table in reversed(locked):
         table.unlock()
 
 
 def find_refusal(scope: Scope, table: WindowFile, tokens: int, usd: float, now: float) -> Decision | None:
     """Why a request may not start; None when it may."""
     limits = scope.limits
-
-    def no(what: str, limit: float, used: float, wait: float) -> Decision:
-        return Decision(
-            allowed=False, scope=scope.name, what=what, limit=limit, used=used, retry_after_s=wait,  # type: ignore[arg-type]
-            limit_requests=limits.requests_per_minute, limit_tokens=limits.tokens_per_minute,
-        )  # fmt: skip
-
     if (limit := limits.requests_per_minute) is not None and (wait := table.start_of(limit) + WINDOW_S - now) > 0:
-        return no("requests", limit, limit, wait)
+        return _deny(scope, "requests", limit, limit, wait)
     if (most := limits.tokens_per_minute) is not None:
         used = table.tokens(now)
         if used + tokens > most:
-            return no("tokens", most, used, _until_free(table.by_second(now), used + tokens - most, now))
+            return _deny(scope, "tokens", most, used, _until_free(table.by_second(now), used + tokens - most, now))
     if (places := limits.concurrent) is not None and table.running() >= places:
         table.forget_dead()
         if (busy := table.running()) >= places:
-            return no("concurrent", places, busy, 1.0)
+            return _deny(scope, "concurrent", places, busy, 1.0)
     if not limits.has_budget():
         return None
     of_day, of_month = table.spent(now)
     if (budget := limits.usd_per_day) is not None and to_micro_usd(of_day + usd) > to_micro_usd(budget):
-        return no("usd_per_day", budget, of_day, until_day_ends(now))
+        return _deny(scope, "usd_per_day", budget, of_day, until_day_ends(now))
     if (budget := limits.usd_per_month) is not None and to_micro_usd(of_month + usd) > to_micro_usd(budget):
-        return no("usd_per_month", budget, of_month, until_month_ends(now))
+        return _deny(scope, "usd_per_month", budget, of_month, until_month_ends(now))
     return None
+
+
+def _deny(scope: Scope, what: str, limit: float, used: float, wait: float) -> Decision:
+    limits = scope.limits
+    return Decision(
+        allowed=False, scope=scope.name, what=what, limit=limit, used=used, retry_after_s=wait,  # type: ignore[arg-type]
+        limit_requests=limits.requests_per_minute, limit_tokens=limits.tokens_per_minute,
+    )  # fmt: skip
 
 
 def _until_free(by_second: dict[int, int], needed: int, now: float) -> float:
@@ -189,11 +188,11 @@ def _reserve_in(limits: LimitSpec, table: WindowFile, tokens: int, usd: float, n
         table.add_running(1)
 
 
-def allow_decision(scopes: Sequence[Scope], tables: Sequence[WindowFile], now: float) -> Decision:
+def allow_decision(locked: Sequence[LockedScope], now: float) -> Decision:
     """What a client whose request has been taken is told: the scope with the fewest left, for each kind apart."""
     requests: tuple[int, int, float] | None = None
     tokens: tuple[int, int, float] | None = None
-    for scope, table in zip(scopes, tables, strict=True):
+    for scope, table in locked:
         if (limit := scope.limits.requests_per_minute) is not None:
             left = table.free(limit, now)
             if requests is None or left < requests[1]:

@@ -93,10 +93,10 @@ class WindowFile:
 
         It only ever grows: another process may have it mapped, with another limit.
         """
+        if self._map is not None and capacity <= self._capacity == self._head[_CAPACITY]:
+            return
         there = self._head[_CAPACITY] if self._map is not None else self._read_capacity()
         wanted = max(capacity, there)
-        if self._map is not None and wanted == there == self._capacity:
-            return
         kept = self._read_ring(there) if 0 < there < wanted else []
         size = _RING_AT + wanted * 8
         if os.fstat(self._fd).st_size < size:

@@ -47,33 +47,34 @@ def admit(
 ) -> Middleware:
     """Reserve, and settle. `lengths` is what is known of each key's answers; it grows here."""
     settling: set[asyncio.Task[None]] = set()
-    known = _Scopes(table)
+    known = _KnownTerms(table)
     prices = _Prices(models)
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             found = find_route(routes, exchange.request.model)
             exchange.route = found.name
-            scopes = known.of(exchange.caller, found.name)
-            price = _size(exchange, found, scopes, prices, lengths, table.max_output_tokens)
-            if not scopes:
+            terms = known.of(exchange.caller, found.name)
+            price = _size(exchange, found, terms, prices, lengths, table.max_output_tokens)
+            if not terms.scopes:
                 answer = await inner(exchange)
                 exchange.when_ended(answer, lambda: _learn(exchange, lengths))
                 return answer
-            held = await _reserve(limiter, exchange, scopes)
+            held = await _reserve(limiter, exchange, terms.scopes)
             try:
                 answer = await inner(exchange)
             except BaseException:
-                await _release(limiter, exchange, held)
+                await _release(limiter, exchange, held, terms)
                 raise
-            exchange.when_ended(answer, lambda: _learn(exchange, lengths))
             if answer.stream is None:
-                await _release(limiter, exchange, held)
+                _learn(exchange, lengths)
+                await _release(limiter, exchange, held, terms)
                 return answer
-            if counts_tokens(scopes):
+            exchange.when_ended(answer, lambda: _learn(exchange, lengths))
+            if terms.counted:
                 answer.stream.budget = _ReservedTokens(limiter, exchange, held, price)
-            if needs_settling(scopes):
-                exchange.when_ended(answer, lambda: _later(settling, _release(limiter, exchange, held)))
+            if terms.settled:
+                exchange.when_ended(answer, lambda: _later(settling, _release(limiter, exchange, held, terms)))
             return answer
 
         return handle
@@ -81,25 +82,36 @@ def admit(
     return wrap
 
 
-class _Scopes:
-    """The scopes of each caller and route, worked out once; a key that was changed is another caller."""
+class _Terms:
+    """What a caller's limits on a route ask for, so that it is not worked out for each request."""
+
+    __slots__ = ("budgeted", "caller", "counted", "scopes", "settled")
+
+    def __init__(self, caller: Caller, scopes: tuple[Scope, ...]) -> None:
+        self.caller, self.scopes = caller, scopes
+        self.budgeted = any(scope.limits.has_budget() for scope in scopes)
+        self.counted = counts_tokens(scopes)  # a request's length matters
+        self.settled = needs_settling(scopes)
+
+
+class _KnownTerms:
+    """The terms of each caller and route; a key that was changed is another caller."""
 
     MOST: ClassVar[int] = 10_000
 
     def __init__(self, table: LimitTable) -> None:
         self._table = table
-        self._found: dict[tuple[str, str], tuple[Caller, tuple[Scope, ...]]] = {}
+        self._found: dict[tuple[str, str], _Terms] = {}
 
-    def of(self, caller: Caller, route: str) -> tuple[Scope, ...]:
+    def of(self, caller: Caller, route: str) -> _Terms:
         name = caller.principal.id, route
         found = self._found.get(name)
-        if found is not None and found[0] is caller:
-            return found[1]
+        if found is not None and found.caller is caller:
+            return found
         if len(self._found) >= self.MOST:
             self._found.clear()
-        scopes = list_scopes(caller, route, self._table)
-        self._found[name] = (caller, scopes)
-        return scopes
+        terms = self._found[name] = _Terms(caller, list_scopes(caller, route, self._table))
+        return terms
 
 
 class _Prices:
@@ -131,7 +143,7 @@ def needs_settling(scopes: tuple[Scope, ...]) -> bool:
 def _size(
     exchange: Exchange,
     route: Route,
-    scopes: tuple[Scope, ...],
+    terms: _Terms,
     prices: _Prices,
     lengths: AnswerLengths,
     configured: int,
@@ -141,21 +153,20 @@ def _size(
     :raises Refused: a money budget and a model without a price, a field that hides how long the answer may be
     """
     if exchange.passthrough is not None:
-        return _size_passthrough(exchange, exchange.passthrough.counts, route, scopes, prices)
+        return _size_passthrough(exchange, exchange.passthrough.counts, route, terms, prices)
     declared = exchange.declared_maximum = declared_maximum(exchange.request, exchange.endpoint)
-    counted = counts_tokens(scopes)
-    if counted:
+    if terms.counted:
         refuse_other_maxima(exchange.fields, exchange.body, exchange.endpoint)
     exchange.reserved_input = exchange.estimate_input()
     price = prices.of(route)
-    if price is None and any(scope.limits.has_budget() for scope in scopes):
+    if price is None and terms.budgeted:
         max_price(prices.list_prices(route))  # refuses, and names the model
     if exchange.endpoint == "/v1/embeddings":
         exchange.reserved_output = 0
     elif declared is not None:
         exchange.reserved_output = declared
-    elif counted and not exchange.streamed:
-        exchange.reserved_output = _enforce(exchange, scopes, price or (0.0, 0.0), configured)
+    elif terms.counted and not exchange.streamed:
+        exchange.reserved_output = _enforce(exchange, terms.scopes, price or (0.0, 0.0), configured)
     else:
         learned = lengths.quantile(exchange.caller.principal.id, route.name)
         exchange.reserved_output = learned * exchange.request.choices()
@@ -166,12 +177,12 @@ def _size(
 
 
 def _size_passthrough(
-    exchange: Exchange, most: Counts, route: Route, scopes: tuple[Scope, ...], prices: _Prices
+    exchange: Exchange, most: Counts, route: Route, terms: _Terms, prices: _Prices
 ) -> tuple[float, float]:
     """Units are estimated at their most and reserved once; such an answer has no length that could be limited."""
     exchange.reserved_input, exchange.reserved_output = most.input, most.output
     listed = prices.list_prices(route)
-    if any(scope.limits.has_budget() for scope in scopes):
+    if terms.budgeted:
         max_price(listed)  # refuses a model without a price
     known = [each for _, each in listed if each is not None]
     exchange.reserved_usd = max((price_at_most(most, each) for each in known), default=None)
@@ -208,13 +219,13 @@ async def _reserve(limiter: Limiter, exchange: Exchange, scopes: tuple[Scope, ..
     return held
 
 
-async def _release(limiter: Limiter, exchange: Exchange, held: Reservation) -> None:
+async def _release(limiter: Limiter, exchange: Exchange, held: Reservation, terms: _Terms) -> None:
     """Settle with what the ledger says was used; a request that never was admitted is cancelled."""
     record = exchange.settled
     try:
         if record is None:
             await limiter.cancel(held, time.time())
-        elif needs_settling(held.scopes):
+        elif terms.settled:
             await limiter.settle(held, record.input_tokens + record.output_tokens, record.usd or 0.0, time.time())
     except Unavailable:
         return  # the server that counts is gone; what was reserved is free again when its minute or day has passed

@@ -26,7 +26,9 @@ from steward.gateway.upstream_errors import find_embedded_error
 
 SSE: Final = b"text/event-stream"
 MAX_DROPPED: Final = 20  # paths that the header names
-FORWARDED: Final = ("anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent")
+FORWARDED: Final = frozenset(
+    {"anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent"}
+)
 
 
 def call(models: Mapping[str, ModelEntry], clock: Callable[[], float] = time.monotonic) -> Handler:
@@ -61,7 +63,7 @@ async def _ask(exchange: Exchange, entry: ModelEntry, outgoing: Outgoing) -> Ans
 
     :raises Refused: 502 or 504, the upstream gave none
     """
-    headers = {name: exchange.headers[name] for name in FORWARDED if name in exchange.headers}
+    headers = select_forwarded(exchange.headers)
     started_at, started = time.time(), time.perf_counter()
     status: int | None = None
     problem: str | None = None
@@ -140,6 +142,13 @@ def upstream_refusal(model: str, error: Unavailable) -> Refused:
         type="api_error",
         code="upstream_timeout" if timed_out else "upstream_unavailable",
     )
+
+
+def select_forwarded(headers: Mapping[str, str]) -> dict[str, str]:
+    """What of the client's headers its upstream sees."""
+    if FORWARDED.isdisjoint(headers):
+        return {}
+    return {name: value for name, value in headers.items() if name in FORWARDED}
 
 
 def _has_data(event: bytes) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from steward.core.errors import Refused
@@ -24,12 +24,17 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
     """
 
     def wrap(inner: Handler) -> Handler:
-        async def handle(exchange: Exchange) -> Answer:
-            if len(exchange.body) < LARGE_BYTES:
-                exchange.request, exchange.fields, exchange.body = read_request(exchange.endpoint, exchange.body)
-            else:  # a while for the processor: others shall not wait for it
-                read = asyncio.to_thread(read_request, exchange.endpoint, exchange.body)
-                exchange.request, exchange.fields, exchange.body = await read
+        def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own for what is soon read
+            if len(exchange.body) >= LARGE_BYTES:
+                return handle_large(exchange)
+            exchange.request, exchange.fields, exchange.body = read_request(exchange.endpoint, exchange.body)
+            name_people(exchange, subject_key(exchange.tenant))
+            return inner(exchange)
+
+        async def handle_large(exchange: Exchange) -> Answer:
+            """A while for the processor: others shall not wait for it."""
+            read = asyncio.to_thread(read_request, exchange.endpoint, exchange.body)
+            exchange.request, exchange.fields, exchange.body = await read
             name_people(exchange, subject_key(exchange.tenant))
             return await inner(exchange)
 
@@ -58,8 +63,10 @@ def name_people(exchange: Exchange, key: bytes) -> None:
     """Note the pseudonyms of the subject and of the conversation, under the tenant's key."""
     headers, request = exchange.headers, exchange.request
     subject = headers.get("x-steward-subject") or request.safety_identifier or request.user
-    exchange.subject = pseudonym(key, exchange.project, subject)
-    exchange.conversation = pseudonym(key, exchange.project, headers.get("x-steward-conversation"))
+    if subject:
+        exchange.subject = pseudonym(key, exchange.project, subject)
+    if conversation := headers.get("x-steward-conversation"):
+        exchange.conversation = pseudonym(key, exchange.project, conversation)
 
 
 def pseudonym(key: bytes, project: str, value: str | None) -> str | None:

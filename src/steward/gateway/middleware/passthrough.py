@@ -18,7 +18,7 @@ from steward.gateway import guards as seam
 from steward.gateway.answer import Answer
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler, Middleware
-from steward.gateway.middleware.call import FORWARDED, SSE, upstream_refusal
+from steward.gateway.middleware.call import SSE, select_forwarded, upstream_refusal
 from steward.gateway.middleware.identify import LARGE_BYTES, name_people
 from steward.gateway.models import ModelEntry
 from steward.gateway.outgoing import Outgoing
@@ -122,7 +122,7 @@ def call_passthrough(models: Mapping[str, ModelEntry]) -> Handler:
             )
         target = request.endpoint.upstream or exchange.endpoint
         body, kind = rename_model(request, exchange.body, entry.upstream_model)
-        headers = {name: exchange.headers[name] for name in FORWARDED if name in exchange.headers}
+        headers = select_forwarded(exchange.headers)
         headers["content-type"] = kind
         streamed = request.wants_events or request.endpoint.answers == "bytes"
         at, started = time.time(), time.perf_counter()

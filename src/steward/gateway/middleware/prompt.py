@@ -6,7 +6,7 @@ the guards shall see the client's texts only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
@@ -20,12 +20,12 @@ def choose_prompt(prompts: Mapping[str, Prompt]) -> Middleware:
         if not prompts:
             return inner
 
-        async def handle(exchange: Exchange) -> Answer:
+        def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own
             prompt = prompts.get(exchange.request.model)  # an unknown model has no prompt, and `admit` refuses it
             if prompt is not None and is_applicable(prompt, exchange.endpoint, exchange.body):
                 exchange.prompt = prompt
                 exchange.prompt_version = prompt.version
-            return await inner(exchange)
+            return inner(exchange)
 
         return handle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -41,7 +41,7 @@ def route(
     """Try the route's models until one answers. `total_s` bounds the time until its first byte, over all tries."""
 
     def wrap(inner: Handler) -> Handler:
-        async def handle(exchange: Exchange) -> Answer:
+        def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own
             requested = routes[exchange.route]
             if shadows is not None and requested.shadow is not None and draw() < requested.shadow.sample:
                 shadows.start(exchange, requested.shadow.model)
@@ -49,9 +49,8 @@ def route(
             untimed = (
                 patience == total_s
             )  # the engine's own timeouts bound a first try; a timer here would say nothing new
-            return await _Attempts(
-                inner, exchange, requested, health, exchange.started + patience, untimed, draw
-            ).answer()
+            ends = exchange.started + patience
+            return _Attempts(inner, exchange, requested, health, ends, untimed, draw).answer()
 
         return handle
 
@@ -101,9 +100,9 @@ class _Attempts:
 
     def _order(self) -> tuple[str, ...]:
         requested, exchange = self._route, self._exchange
+        if len(requested.targets) == 1 and not requested.fallback:
+            return (requested.targets[0].model,)
         targets = [target.model for target in requested.targets]
-        if len(targets) == 1 and not requested.fallback:
-            return (targets[0],)
         sticky = {"none": None, "subject": exchange.subject, "conversation": exchange.conversation}[requested.sticky]
         standings = self._health.standings(targets, requested.fallback, time.monotonic())
         return order_models(requested, self._draw(), standings, sticky)

@@ -44,7 +44,10 @@ def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Middleware:
             except Exception:
                 end("upstream_error", 500)
                 raise
-            exchange.when_ended(answer, lambda: end(*read_ending(exchange, answer)))
+            if answer.stream is None:
+                end(outcome_of_status(answer.status), answer.status)
+            else:
+                exchange.when_ended(answer, lambda: end(*read_ending(exchange, answer)))
             return answer
 
         return handle
