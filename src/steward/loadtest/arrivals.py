@@ -7,6 +7,7 @@ constant gaps, the sum would have bursts: one peer has an index of dispersion of
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from array import array
@@ -64,7 +65,7 @@ def share_of_run(config: LoadConfig, trace_s: Sequence[float], index: int, of: i
 def _times(arrival: Arrival, until_s: float | None, random: random.Random) -> Iterator[float]:
     rate = arrival.rate or 0.0
     if arrival.kind == "constant":
-        for number in range(MAX_ARRIVALS + 1):
+        for number in itertools.count():
             yield number / rate
     elif arrival.kind == "ramp":
         yield from _ramp(arrival.start_rate, rate, until_s or 0.0, random)

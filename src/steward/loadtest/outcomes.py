@@ -77,7 +77,7 @@ class OutcomeRecorder:
     def _add_measured(
         self, request: InFlightRequest, response: ResponseParser, input_tokens: int, output_tokens: int
     ) -> None:
-        if len(response.text_times) > 1:
+        if response.text_times:
             self.records.add_gaps(response.text_times)
         if response.stamp is not None and response.first is not None:
             true_s = response.stamp[1] - response.stamp[0]
@@ -116,18 +116,13 @@ def count_first_tokens(response: ResponseParser, output_tokens: int, count: Coun
     if times[-1] <= times[0]:
         return 0
     together = _count_equal(times)
-    if output_tokens <= len(times):
-        return together
     if count is not None and response.text is not None:
         tokens = count("".join(response.text[:together]))
     else:
         tokens = round(output_tokens * response.first_characters / max(1, response.characters))
-    return min(max(tokens, together), output_tokens - (len(times) - together))
+    return max(together, min(tokens, output_tokens - (len(times) - together)))  # one is left for each later event
 
 
 def _count_equal(times: Sequence[float]) -> int:
-    """How many values equal the first, at the beginning."""
-    number = 1
-    while number < len(times) and times[number] == times[0]:
-        number += 1
-    return number
+    """How many values equal the first, at the beginning; the last one does not."""
+    return next(number for number, at in enumerate(times) if at != times[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ def choose_step_s(duration_s: float) -> float:
     """
     nice = next(
         leading * 10.0**power
-        for power in range(12)
+        for power in itertools.count()
         for leading in (MIN_STEP_S, 1.0, 2.0)
         if duration_s / (leading * 10.0**power) <= MAX_POINTS
     )
@@ -38,7 +39,7 @@ def build_series(
     sends, actual sends and ends."""
     if not len(rows):
         return ()
-    count = max(1, round(duration_s / step_s))
+    count = round(duration_s / step_s)
     edges: Array = np.arange(count + 1, dtype=np.float64) * step_s
     in_flight = np.diff(integrate_counts(np.sort(starts), edges) - integrate_counts(np.sort(ends), edges)) / step_s
     places = np.clip((sent / step_s).astype(np.int64), 0, count - 1)

@@ -1,5 +1,6 @@
 import itertools
 import statistics
+from array import array
 
 import numpy as np
 import pytest
@@ -94,3 +95,11 @@ def test_each_process_sends_its_share():
 def test_a_constant_ramp_is_poisson():
     times = make_schedule(Arrival(kind="ramp", start_rate=50, rate=50), 100, None, 1)
     assert len(times) == pytest.approx(5000, rel=0.05)
+
+
+def test_a_ramp_between_two_rates_sends_what_lies_under_it():
+    """From 100 to 200 a second in 100 s: 15,000, of which 6,250 in the first half; from 0 to 50: 2,500, and 625."""
+    for first, last, total, half in ((100.0, 200.0, 15_000, 6250), (0.0, 50.0, 2500, 625)):
+        times = make_schedule(Arrival(kind="ramp", start_rate=first, rate=last), 100, None, 1)
+        assert len(times) == pytest.approx(total, rel=0.05) and min(times) >= 0.0 and times == array("d", sorted(times))
+        assert sum(at < 50 for at in times) == pytest.approx(half, rel=0.06)

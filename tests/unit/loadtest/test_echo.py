@@ -143,3 +143,92 @@ def test_the_bytes_of_events_and_answers():
     assert found.text == ["w7 w8 "] and found.usage.total_tokens == 7 and found.ended
     whole = parse(make_answer(5, 2))
     assert whole.usage.total_tokens == 7 and whole.text == ["w0 w1"]
+
+
+def in_loop(act, timing=None):
+    """What `act` does with a server, whose timer is not waited for."""
+
+    async def go():
+        return act(EchoServer(timing or EchoTiming(first_ms=20, gap_ms=10), asyncio.get_running_loop()))
+
+    return asyncio.run(go())
+
+
+def due(server, at, tokens=2):
+    """A connection whose next event is due at that time."""
+    one = connect(server)
+    one._tokens, one.due = tokens, at
+    server._busy += 1
+    server._schedule(one)
+    return one
+
+
+def test_the_first_token_is_due_after_its_time_and_the_others_after_their_gap():
+    def act(server):
+        one = connect(server)
+        one._tokens = 3
+        at = clock() - 0.02
+        server._serve(one, at)
+        first = server._due[0][0] - at
+        server._write_due()
+        return first, server._due[0][0] - at, one.transport.data.count(b"delta")
+
+    first, second, written = in_loop(act)
+    assert abs(first - 0.02) < 1e-9 and abs(second - 0.03) < 1e-9 and written == 1
+
+
+def test_what_is_due_within_a_tenth_of_a_millisecond_is_written_together():
+    def act(server):
+        now = clock()
+        ones = [due(server, now + ahead) for ahead in (-0.5, 5e-5, 0.5)]
+        server._write_due()
+        return [bool(one.transport.data) for one in ones], server.lateness[0]
+
+    written, late_us = in_loop(act)
+    assert written == [True, True, False] and 500_000 <= late_us < 600_000
+
+
+def test_half_of_too_many_latenesses_are_forgotten(monkeypatch):
+    monkeypatch.setattr("steward.loadtest.echo._MOST_KEPT", 4)
+
+    def act(server):
+        kept = []
+        for before in ([1, 2, 3], [1, 2, 3, 4]):
+            server.lateness = before
+            due(server, clock() - 0.001, tokens=1)
+            server._write_due()
+            kept.append(server.lateness[:-1])
+        return kept
+
+    assert in_loop(act) == [[1, 2, 3], [3, 4]]
+
+
+def test_quantiles_of_a_hundred_latenesses():
+    def act(server):
+        server.lateness = [1000 * number for number in range(100, 0, -1)]
+        return server.take_lateness_ms()
+
+    assert in_loop(act) == {"p50": 51.0, "p90": 91.0, "p99": 100.0, "max": 100.0}
+
+
+def test_a_request_is_read_with_and_without_blanks():
+    def act(server):
+        for head, body in ((b"Content-Length:14", b'{"max_tokens":'), (b"content-length: 2", b"{}"), (b"x: y", b"")):
+            one = connect(server)
+            one.times.append(clock())
+            one.pieces.append(b"POST / HTTP/1.1\r\n%b\r\n\r\n%b" % (head, body[:-1]))
+            one.on_data(one.pieces[-1])
+            before = server.requests
+            if body:
+                one.times.append(clock())
+                one.pieces.append(body[-1:])
+                one.on_data(one.pieces[-1])
+            yield before, server.requests, one._tokens
+
+    found = in_loop(lambda server: list(act(server)))
+    assert found == [(0, 1, 16), (1, 2, 16), (3, 3, 16)]  # sixteen where no number is asked for
+
+
+def test_words_are_counted_by_their_blanks():
+    _, (written,), _ = serve(EchoTiming(first_ms=1, gap_ms=1), 1)
+    assert parse(written.data).usage.prompt_tokens == 3  # "a b c"

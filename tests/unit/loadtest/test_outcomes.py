@@ -147,6 +147,9 @@ def test_the_echo_servers_clock_tells_the_error():
         ((1.0, 2.0), 10, 40, 0, 1),  # at least one for each event
         ((1.0, 2.0), 10, 40, 40, 9),  # and one is left for the second
         ((), 3, 0, 0, 0),
+        ((1.0, 1.0, 3.0), 2, 12, 12, 2),  # fewer tokens than events: those that arrived together
+        ((1.0, 1.0, 3.0), 3, 12, 12, 2),
+        ((1.0, 2.0), 10, 1, 1, 9),
     ],
 )
 def test_l1_tokens_of_the_first_event(times, tokens, characters, first, expected):
@@ -157,3 +160,10 @@ def test_l1_a_tokenizer_counts_the_first_event():
     found = response((1.0, 2.0), 40, 20, text=["one two three", " four"])
     assert count_first_tokens(found, 4, lambda text: len(text.split())) == 3
     assert count_first_tokens(response(streamed=False), 4) == 0
+
+
+def test_only_failures_have_words_and_only_where_the_server_gave_some():
+    made = recorder()
+    made.record(request(), response(usage=(5, 3), error_text="odd"), "ok", 11.0)
+    made.record(request(), response(status=500), "http", 11.0)
+    assert made.records.error_texts == {} and made.failed == 1

@@ -37,3 +37,8 @@ def test_the_rest():
     assert format_percent(0.0512) == "5.12 %" and format_clock(3719) == "61:59"
     assert format_count(1200, "answer") == "1,200 answers" and format_count(1, "answer") == "1 answer"
     assert [format_count(number, "process", "processes") for number in (1, 2)] == ["1 process", "2 processes"]
+
+
+@pytest.mark.parametrize("at_s, clock", [(0, "0:00"), (59.9, "0:59"), (60, "1:00"), (75, "1:15")])
+def test_a_clock_has_sixty_seconds_a_minute(at_s, clock):
+    assert format_clock(at_s) == clock

@@ -10,7 +10,7 @@ from steward.loadtest.series import build_series, choose_step_s, count_max_in_fl
 
 @pytest.mark.parametrize(
     "duration_s, steps",
-    [(0.2, 1), (10.0, 20), (10.2, 21), (45.0, 90), (45.1, 46), (90.1, 46), (600.0, 60), (3600.0, 72)],
+    [(0.2, 1), (10.0, 20), (10.2, 21), (45.0, 90), (45.1, 46), (90.1, 46), (600.0, 60), (3600.0, 72), (950.0, 48)],
 )
 def test_l4_steps_are_of_equal_width_and_at_most_ninety(duration_s, steps):
     assert duration_s / choose_step_s(duration_s) == pytest.approx(steps)
@@ -73,3 +73,8 @@ def test_the_most_in_flight_at_a_time():
 
 def test_a_quantile_of_nothing():
     assert quantile_or_none(np.array([]), 0.5) is None and quantile_or_none(np.array([1.0, 2.0]), 0.5) == 1.5
+
+
+def test_what_is_sent_at_the_end_or_ends_after_it_counts_in_the_last_step():
+    found = series([0.0, 2.0], 0.3, 2.0, tokens=7)
+    assert [point.sent for point in found] == [1, 0, 0, 1] and [point.output_tokens for point in found] == [7, 0, 0, 7]

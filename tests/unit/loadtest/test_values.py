@@ -98,3 +98,14 @@ def test_one_process_is_sorted_where_it_is():
 def test_selecting_all_rows_copies_nothing():
     assert select_rows(ALL, np.ones(5, dtype=np.bool_)) is ALL
     assert len(select_rows(ALL, np.array([True, False, False, False, True]))) == 2
+
+
+def test_two_tokens_have_a_time_between_them_and_none_has_a_speed_without_time():
+    two = (0.0, 0.0, 0.5, 0.75, 2, 1, OK)
+    no_time = (0.0, 0.0, 0.5, 0.5, 2, 1, OK)
+    assert list(metric_values(rows(two, no_time), "tpot")) == [250.0, 0.0]
+    assert metric_values(rows(two, no_time), "tps")[0] == 4.0 and np.isnan(metric_values(rows(no_time), "tps")[0])
+
+
+def test_l1_a_single_token_hides_nothing():
+    assert not has_unknown_value(rows((0.0, 0.0, 0.5, 0.5, 1, 0, OK)), "tpot").any()
