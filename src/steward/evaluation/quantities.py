@@ -154,8 +154,8 @@ def parse_quantities(text: str) -> list[Quantity]:
     [2.6666666666666665, 0.5, -5.0, 1200000.0, 10000.0, 1500.0]
     """
     found: list[Quantity] = []
-    ends: list[int] = []
-    at = 0
+    read: Quantity | None = None  # the last one, which may be a part of the last that was found
+    ended = at = 0
     while match := _TOKEN.search(text, at):
         before = text[match.start() - 1 : match.start()]
         at = max(match.end(), match.start() + 1)
@@ -164,14 +164,14 @@ def parse_quantities(text: str) -> list[Quantity]:
         quantity, at = _read(match, text, before)
         if quantity is None:
             continue
-        near = bool(ends) and text[ends[-1] : match.start()].strip(" ,\u00a0") in ("", "and", "und")
-        if found and near and _is_smaller_duration(quantity, found[-1]):
+        near = text[ended : match.start()].strip(" ,\u00a0") in ("", "and", "und")
+        if read is not None and near and _is_smaller_duration(quantity, read):
             found[-1] = Quantity(
                 found[-1].value * UNITS[found[-1].unit][1] + quantity.value * UNITS[quantity.unit][1], "s"
             )
         else:
             found.append(quantity)
-        ends = [*ends, at]
+        read, ended = quantity, at
     return found
 
 

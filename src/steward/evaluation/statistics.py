@@ -197,7 +197,7 @@ def permutation(
     n = len(units)
     _require_items(n)
     seen = abs(units.sum()) - 1e-12 * np.abs(units).sum()  # sums in another order differ in the last bit
-    if n < 60 and 2**n <= samples:
+    if n < samples.bit_length():  # 2^n assignments are no more than that
         bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
         return float((np.abs((1 - 2 * bits) @ units) >= seen).mean())
     random = np.random.default_rng(seed)

@@ -61,12 +61,12 @@ def block_bootstrap(values: Array, wanted: list[float], samples: int = SAMPLES, 
     blocks = max(2, min(BLOCKS, len(values) // 20))
     levels = np.unique(np.concatenate([np.linspace(0, 1, 801), 1 - np.logspace(-5, -1, 400)]))
     edges = np.unique(np.quantile(values, levels, method="inverted_cdf"))  # (bins,)
-    parts = np.array_split(np.searchsorted(edges, values, side="left").clip(max=len(edges) - 1), blocks)
+    parts = np.array_split(np.searchsorted(edges, values, side="left"), blocks)
     counts = np.array([np.bincount(part, minlength=len(edges)) for part in parts], dtype=np.float32)  # (blocks, bins)
     drawn = np.random.default_rng(seed).multinomial(blocks, [1 / blocks] * blocks, size=samples)
     below = np.cumsum(drawn.astype(np.float32) @ counts, axis=1)  # (samples, bins)
     places = [np.searchsorted(row, row[-1] * np.asarray(wanted, dtype=np.float32)) for row in below]
-    found: Array = edges[np.minimum(np.array(places), len(edges) - 1)]
+    found: Array = edges[np.array(places)]
     return found
 
 
@@ -77,7 +77,7 @@ def quantiles_from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quan
         return Quantiles()
     below = np.cumsum(counts)
     places = {name: int(np.searchsorted(below, q * n)) for name, q in QUANTILES.items()}
-    found = {name: float(middles[min(place, len(middles) - 1)]) for name, place in places.items()}
+    found = {name: float(middles[place]) for name, place in places.items()}
     if n < 1000:
         found.pop("p999")
     top = float(middles[np.flatnonzero(counts)[-1]])

@@ -124,3 +124,94 @@ def test_tolerances_are_on_the_references_scale() -> None:
     assert is_equal(one, other, relative=0.011) and not is_equal(one, other, relative=0.009)
     assert is_equal(one, other, absolute=10.0) and not is_equal(one, other, absolute=9.0)
     assert not is_equal(Quantity(738950.0, "date"), Quantity(738950.0))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [  # SI brochure 9th edition, tables 7 and 8; NIST SP 811, appendix B: exact relations
+        ("1 km", "1000 m"), ("1 m", "10 dm"), ("1 m", "100 cm"), ("1 cm", "10 mm"), ("1 mm", "1000 µm"),
+        ("1 µm", "1000 nm"), ("1 in", "25.4 mm"), ("1 ft", "12 in"), ("1 yd", "3 ft"), ("1 mi", "5280 ft"),
+        ("1 t", "1000 kg"), ("1 kg", "1000 g"), ("1 g", "1000 mg"), ("1 mg", "1000 µg"), ("1 lb", "16 oz"),
+        ("1 lb", "453.59237 g"), ("1 lbs", "1 lb"), ("1 wk", "7 d"), ("1 d", "24 h"), ("1 h", "60 min"),
+        ("1 min", "60 s"), ("1 s", "1000 ms"), ("1 kB", "1000 B"), ("1 KB", "1 kB"), ("1 MB", "1000 kB"),
+        ("1 GB", "1000 MB"), ("1 TB", "1000 GB"), ("1 KiB", "1024 B"), ("1 MiB", "1024 KiB"), ("1 GiB", "1024 MiB"),
+        ("1 l", "1000 ml"), ("1 L", "1000 mL"), ("1 L", "1 l"), ("1 l", "100 cl"), ("1 gal", "3.785411784 l"),
+        ("1 m/s", "3.6 km/h"), ("1 mph", "1.609344 km/h"), ("1 km²", "1000000 m²"), ("1 km^2", "100 ha"),
+        ("1 ha", "10000 m^2"), ("1 m²", "10000 cm²"), ("1 m^2", "10000 cm^2"), ("1 %", "10 ‰"),
+    ],
+)  # fmt: skip
+def test_e04_units_convert_exactly(one: str, other: str) -> None:
+    (first,), (second,) = parse_quantities(one), parse_quantities(other)
+    assert first.unit and second.unit and is_equal(first, second) and is_equal(second, first)
+    assert not is_equal(Quantity(first.value * 1.000001, first.unit), second)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2 hundred", 200), ("2 thousand", 2e3), ("2k", 2e3), ("2 K", 2), ("2 million", 2e6), ("2 millions", 2e6),
+        ("2 mn", 2e6), ("2 mio", 2e6), ("2M", 2e6), ("2 billion", 2e9), ("2 billions", 2e9), ("2 bn", 2e9),
+        ("2 trillion", 2e12), ("2 tn", 2e12), ("2 lakh", 2e5), ("2 crore", 2e7), ("2 dozen", 24), ("2万", 2e4),
+        ("2萬", 2e4), ("2億", 2e8), ("2亿", 2e8),
+    ],
+)  # fmt: skip
+def test_e04_words_of_powers(text: str, value: float) -> None:
+    (found,) = parse_quantities(text)
+    assert found.value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("12 pm", 43_200), ("12:30 am", 1800), ("1 pm", 46_800), ("11:59:58 pm", 86_398), ("00:00:07", 7),
+        ("9:05", 32_700), ("13:00", 46_800),
+    ],
+)  # fmt: skip
+def test_e04_times_of_day(text: str, seconds: float) -> None:
+    assert parse_quantities(text) == [Quantity(seconds, "clock")]
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [("12/31/2024", (2024, 12, 31)), ("31/12/2024", (2024, 12, 31)), ("12/1/2024", (2024, 12, 1)),
+     ("13/1/2024", (2024, 1, 13)), ("1 Sept 2024", (2024, 9, 1)), ("May 2 2024", (2024, 5, 2))],
+)  # fmt: skip
+def test_e04_the_month_comes_first_with_slashes_unless_it_cannot(text: str, day: tuple[int, int, int]) -> None:
+    assert parse_quantities(text) == [Quantity(float(date(*day).toordinal()), "date")]
+
+
+@pytest.mark.parametrize(
+    ("given", "right", "equal"),
+    [
+        (Quantity(50, "%"), Quantity(0.5), True), (Quantity(5, "‰"), Quantity(0.005), True),
+        (Quantity(0.5), Quantity(50, "%"), True), (Quantity(0.51), Quantity(50, "%"), False),
+        (Quantity(1e9), Quantity(1e9 + 1), True), (Quantity(1e9), Quantity(1e9 + 2), False),
+        (Quantity(5, "clock"), Quantity(5), False), (Quantity(5), Quantity(5, "date"), False),
+        (Quantity(5, "km"), Quantity(5), True), (Quantity(5, "km"), Quantity(5, "kg"), False),
+        (Quantity(5, "km"), Quantity(6), False), (Quantity(0.0, "%"), Quantity(1e-13), True),
+    ],
+)  # fmt: skip
+def test_e04_what_has_no_unit_takes_the_others(given: Quantity, right: Quantity, equal: bool) -> None:
+    assert is_equal(given, right) == equal
+
+
+def test_e04_tolerances_of_shares_are_the_references() -> None:
+    """Within one of 50 percent points, and not within one of 0.5."""
+    assert is_equal(Quantity(0.51), Quantity(50, "%"), absolute=1.001)
+    assert not is_equal(Quantity(0.52), Quantity(50, "%"), absolute=1.001)
+    assert is_equal(Quantity(51, "%"), Quantity(0.5), absolute=0.0101)
+    assert not is_equal(Quantity(52, "%"), Quantity(0.5), absolute=0.0101)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1 h 30 min 5 s", [(5405, "s")]), ("30 min 1 h", [(30, "min"), (1, "h")]), ("1 h, 2 km", [(1, "h"), (2, "km")]),
+        ("1 h or 30 min", [(1, "h"), (30, "min")]), ("2\\frac{1}{2}", [(2.5, "")]), ("1/0 and 3", [(3, "")]),
+        ("f(x)-3", [(3, "")]), ("a 3.", [(3, "")]), ("1.5e-3 and 2·10^2", [(0.0015, ""), (200, "")]),
+        ("1.234.567,5", [(1234567.5, "")]), ("1,234,567.5", [(1234567.5, "")]), ("0,123", [(0.123, "")]),
+        ("12,345", [(12345, "")]), ("3½ and 2 1/4 cups", [(3.5, ""), (2.25, "")]),
+    ],
+)  # fmt: skip
+def test_e04_texts_by_hand(text: str, found: list[tuple[float, str]]) -> None:
+    assert [(pytest.approx(one.value), one.unit) for one in parse_quantities(text)] == found

@@ -13,7 +13,7 @@ from conftest import run
 from steward.cli.main import app
 from steward.core.errors import InputError
 from steward.evaluation.score import Prediction, read_predictions, read_references, score_predictions
-from steward.evaluation.statistics import wilson
+from steward.evaluation.statistics import clopper_pearson, wilson
 
 
 def lines(path: Path, rows: list[Any]) -> Path:
@@ -103,3 +103,37 @@ def test_the_command_refuses_bad_files(
     with pytest.raises(InputError, match=said) as refused:
         app(["eval", "score", "--metric", "bleu", "--predictions", str(p), "--references", str(r)])
     assert refused.value.exit_code == 2 and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("n", "method"), [(29, "clopper-pearson"), (30, "wilson")])
+def test_a_proportion_of_fewer_than_thirty_items_has_an_exact_interval(n: int, method: str) -> None:
+    given = [Prediction(str(i), "yes" if i < 20 else "no") for i in range(n)]
+    found = score_predictions("exact_match", given, {row.id: ["yes"] for row in given}).score
+    expected = {"wilson": wilson, "clopper-pearson": clopper_pearson}[method](20, n)
+    assert (found.low, found.high) == (expected.low, expected.high) and found.signature.endswith(f"ci:0.95|{method}")
+
+
+def test_a_signature_says_what_was_resampled() -> None:
+    given = [Prediction(str(i), "yes") for i in range(4)]
+    references, clusters = {row.id: ["yes"] for row in given}, {row.id: int(row.id) // 2 for row in given}
+    for name in ("exact_match", "token_f1"):
+        signature = score_predictions(name, given, references, clusters=clusters, samples=50).score.signature
+        assert signature.endswith("bootstrap:clusters|samples:50|seed:12345")
+    assert score_predictions("token_f1", given, references, samples=50).score.signature.endswith(
+        "bootstrap:items|samples:50|seed:12345"
+    )
+
+
+def test_filters_are_applied_to_texts_and_only_where_there_are_some() -> None:
+    given = [Prediction("1", "<think>no</think>yes"), Prediction("2", "yes")]
+    references = {"1": ["yes"], "2": ["yes"]}
+    assert score_predictions("exact_match", given, references).values == (1.0, 1.0)
+    assert score_predictions("exact_match", given, references, filters=()).values == (0.0, 1.0)
+
+
+def test_an_error_is_text(tmp_path: Path) -> None:
+    assert read_predictions(lines(tmp_path / "p", [{"id": 1, "error": "timed out"}])) == [
+        Prediction("1", None, "timed out")
+    ]
+    with pytest.raises(InputError, match="error is int, expected text"):
+        read_predictions(lines(tmp_path / "p", [{"id": 1, "error": 500}]))

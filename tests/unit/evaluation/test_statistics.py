@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from steward.evaluation.statistics import (
+    _incomplete_beta,
     benjamini_hochberg,
     bootstrap,
     clopper_pearson,
@@ -140,3 +141,77 @@ def test_the_seed_is_sacrebleus() -> None:
 def test_students_quantiles_are_the_tables(p: float, freedom: int, table: float) -> None:
     assert student_quantile(p, freedom) == pytest.approx(table, abs=5e-5)
     assert student_quantile(1 - p, freedom) == pytest.approx(-table, abs=5e-5)
+
+
+def test_mid_p_of_equal_counts_and_of_none_by_hand() -> None:
+    """5 and 5: 1 - C(10, 5) / 2^10 (Fagerland et al. 2013, equation 3); (|0| - 1)^2 / 10 with continuity."""
+    assert mcnemar(5, 5).mid_p == 1 - 252 / 1024
+    none = mcnemar(0, 0)
+    assert (none.exact, none.mid_p, none.corrected) == (1.0, 1.0, 1.0)
+
+
+def test_an_exact_interval_has_its_share_and_its_ends() -> None:
+    """Of n of n the lower limit is (alpha / 2)^(1 / n); of none the upper one is 1 less that (Clopper, Pearson)."""
+    whole, none = clopper_pearson(20, 20), clopper_pearson(0, 20)
+    assert (whole.value, whole.high, none.value, none.low) == (1.0, 1.0, 0.0, 0.0)
+    assert whole.low == pytest.approx(0.025 ** (1 / 20)) and none.high == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert clopper_pearson(3, 20).value == 0.15
+
+
+def test_samples_that_do_not_fill_a_block_are_all_drawn() -> None:
+    table = np.column_stack([np.arange(40_000.0), np.ones(40_000)])
+    found = bootstrap(table, ratio, samples=701)
+    assert found.shape == (701,) and found.mean() == pytest.approx(19_999.5, rel=0.01)
+
+
+def test_two_units_have_an_interval_and_one_has_none() -> None:
+    """Hesterberg 2015: sqrt(2) and t with one degree of freedom reach beyond both of two values."""
+    found = paired_bootstrap([0.0, 0.0], [1.0, 3.0])
+    assert (found.value, found.low, found.high) == (2.0, 1.0, 3.0)
+    assert math.isnan(paired_bootstrap([0.0, 0.0], [1.0, 3.0], ["a", "a"]).low)
+
+
+def test_clusters_are_as_many_as_items() -> None:
+    with pytest.raises(ValueError, match="2 items and 1 clusters"):
+        bootstrap(np.ones((2, 2)), ratio, ["a"])
+
+
+def test_the_signs_of_whole_clusters_are_tossed() -> None:
+    """Four clusters of two, all better: 2 of 16 sign changes are as extreme."""
+    a, b = [0.0] * 8, [1.0] * 8
+    assert permutation(a, b, ["a", "a", "b", "b", "c", "c", "d", "d"]) == 2 / 16
+    assert permutation(a, b) == 2 / 256 and permutation(a, b, samples=256) == 2 / 256
+    drawn = permutation(a, b, samples=255)  # too few for all, so random ones: (extreme + 1) / 256
+    assert drawn * 256 == pytest.approx(round(drawn * 256)) and drawn >= 1 / 256
+    assert permutation([0.0] * 70, [1.0] * 70, samples=99) == 1 / 100
+
+
+def test_a_share_of_the_margin_takes_more_items() -> None:
+    """(1.95996 + 0.84162)^2 / 0.05^2 = 3139.6 at a spread of 1; two are the least."""
+    assert required_items(0.0, 1.0, 0.05) == 3140 and required_items(-0.1, 1.0, 0.05) == 3140
+    assert required_items(0.0, 0.001, 0.5) == 2
+    assert required_items(0.0, 1.0, 0.05, power=0.9) == 4203  # (1.95996 + 1.28155)^2 x 400
+
+
+def test_a_mean_of_nothing_is_not_a_number() -> None:
+    assert math.isnan(ratio(np.array([[1.0, 0.0]]))[0]) and ratio(np.array([[1.0, -2.0]]))[0] == -0.5
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "x", "value"),
+    [  # I(1, 1) = x; I(2, 2) = 3x^2 - 2x^3; I(a, 1) = x^a; I(1, b) = 1 - (1 - x)^b; I(1/2, 1/2) = 2/pi asin(sqrt x)
+        (1, 1, 0.0, 0.0), (1, 1, 1.0, 1.0), (1, 1, -0.1, 0.0), (1, 1, 1.1, 1.0), (1, 1, 0.3, 0.3), (2, 2, 0.25, 0.15625),
+        (5, 1, 0.9, 0.59049), (1, 3, 0.2, 0.488), (0.5, 0.5, 0.25, 1 / 3), (0.5, 0.5, 0.75, 2 / 3),
+        (3, 18, 0.0320709371854637, 0.025), (400, 600, 0.4, 0.505143),
+    ],
+)  # fmt: skip
+def test_the_incomplete_beta_function_in_closed_forms(a: float, b: float, x: float, value: float) -> None:
+    assert _incomplete_beta(a, b, x) == pytest.approx(value, rel=1e-5 if a == 400 else 1e-9, abs=1e-12)
+
+
+def test_the_middle_of_students_distribution_is_zero() -> None:
+    assert student_quantile(0.5, 7) == pytest.approx(0.0, abs=1e-7)
+
+
+def test_adjusted_p_values_end_at_1() -> None:
+    assert holm([0.6, 0.7]) == [1.0, 1.0] and benjamini_hochberg([0.9, 1.0]) == [1.0, 1.0] and holm([]) == []

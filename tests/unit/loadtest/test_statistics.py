@@ -137,3 +137,31 @@ def test_dispersion():
         compute_dispersion(np.array([0.5]), 4.0, windows=3) is None and compute_dispersion(np.array([]), 4.0, 4) is None
     )
     assert compute_dispersion(np.array([1.0]), 0.0, windows=4) is None
+
+
+@pytest.mark.parametrize("n, low, high", [(71, 0.0, 71.0), (72, 1.0, 72.0)])
+def test_an_end_is_told_from_72_values_on(n, low, high):
+    values = np.arange(1.0, n + 1)
+    assert interval_of_quantile(values, 0.05)[0] == low
+    assert interval_of_quantile(values, 0.95)[1] == (math.inf if n == 71 else high)
+
+
+def test_from_a_hundred_values_on_what_hangs_together_widens_the_interval():
+    """Ranks 40 and 60 of five states of a queue are the second and the fourth; whole states may be drawn or not."""
+    states = np.repeat(np.arange(1.0, 6.0), 20)
+    assert interval_of_quantile(states[:99], 0.5) == (2.0, 4.0)
+    low, high = interval_of_quantile(states, 0.5)
+    assert (low, high) == (1.0, 5.0)
+
+
+def test_blocks_are_of_twenty_values_and_at_most_fifty():
+    """The least of resampled blocks is the first value in 1 - (1 - 1/blocks)^blocks of samples."""
+    for n, blocks in ((39, 2), (60, 3), (1000, 50), (4000, 50)):
+        lowest = block_bootstrap(np.arange(float(n)), [1e-6], samples=4000)[:, 0]
+        assert (lowest == 0.0).mean() == pytest.approx(1 - (1 - 1 / blocks) ** blocks, abs=0.03), n
+
+
+def test_dispersion_is_variance_over_mean():
+    """Counts 4, 0, 4, 0: a variance of 16/3 over a mean of 2."""
+    times = np.array([0.1, 0.2, 0.3, 0.4, 2.1, 2.2, 2.3, 2.4])
+    assert compute_dispersion(times, 4.0, windows=4) == pytest.approx(8 / 3)

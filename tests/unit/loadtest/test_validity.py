@@ -65,7 +65,9 @@ def test_warnings_name_what_a_reader_must_know():
         ({"cpu_share": 0.91}, False),
         ({"achieved_rate": 9.81}, True),  # 600 requests took 61.2 s for 60: two percent
         ({"achieved_rate": 9.79}, False),
+        ({"achieved_rate": 10.203}, True),  # 58.8 s, within 1.2 s of 60
         ({"achieved_rate": 10.3}, False),
+        ({"achieved_rate": 5.0, "sent": 51, "answered": 51}, False),
         ({"achieved_rate": 5.0, "sent": 50, "answered": 50}, True),  # too few to tell
         ({"achieved_rate": 5.0, "requested_concurrency": 4}, True),
         ({"dispersion_asked": 1.0, "dispersion_achieved": 1.09}, True),

@@ -78,3 +78,55 @@ def test_groundedness_is_a_share_of_sentences(answer: str, share: float) -> None
     """By trigrams of words, or by all words of a shorter sentence."""
     metric = make_metric("groundedness")
     assert metric.table([answer], [["The tower is 330 m tall."]])[0, 0] == share
+
+
+@pytest.mark.parametrize(
+    ("answer", "share"),
+    [
+        ("The tower stands [1].", 1.0), ("The tower stands [2].", 0.0), ("Cows fly [2].", 1.0), ("Cows fly [3].", 0.0),
+        ("The tower stands [0].", 0.0), ("Cows fly. [2]", 1.0), ("Cows fly.", 1.0), ("The tower stands [1][2].", 1.0),
+    ],
+)  # fmt: skip
+def test_a_cited_source_must_carry_the_sentence(answer: str, share: float) -> None:
+    metric = make_metric("groundedness")
+    assert metric.table([answer], [["The tower stands.", "Cows fly."]])[0, 0] == share
+
+
+def test_half_of_the_trigrams_carry_a_sentence() -> None:
+    """Four trigrams of six words, of which two are the source's."""
+    metric = make_metric("groundedness")
+    assert metric.table(["a b c d y z"], [["a b c d"]])[0, 0] == 1.0
+    assert metric.table(["a b c x y z"], [["a b c d"]])[0, 0] == 0.0
+    assert make_metric("groundedness", {"share": 0.25}).table(["a b c x y z"], [["a b c d"]])[0, 0] == 1.0
+    assert metric.screen("[1] !", ["a"]) == "the answer contains no sentence"
+
+
+def value(name: str, answer: str, references: list[Any], **options: Any) -> float:
+    return float(make_metric(name, options).table([answer], [references])[0, 0])
+
+
+def test_no_answer_is_right_where_none_is() -> None:
+    """evaluate-v2.0.py: empty references count as one empty answer; an empty one among others does not count."""
+    for name in ("squad_v2_em", "squad_v2_f1"):
+        assert [value(name, said, []) for said in ("", "The", "Oslo")] == [1.0, 1.0, 0.0]
+        assert [value(name, said, ["", "Oslo"]) for said in ("", "Oslo")] == [0.0, 1.0]
+        assert value(name, "", ["the", "a"]) == 1.0
+    assert value("squad_v2_f1", "big Oslo", ["Oslo"]) == pytest.approx(2 / 3) == value("squad_f1", "big Oslo", ["Oslo"])
+    assert value("squad_em", "The Oslo!", ["Rome", "oslo"]) == 1.0 and value("squad_em", "Oslo", ["Rome"]) == 0.0
+
+
+def test_one_of_the_references_is_enough() -> None:
+    assert value("exact_match", " Oslo ", ["Rome", "Oslo"]) == 1.0 and value("exact_match", "oslo", ["Oslo"]) == 0.0
+    assert value("contains", "In OSLO.", ["Rome", "Oslo"]) == 1.0
+    assert value("contains", "In OSLO.", ["Oslo"], lowercase=False) == 0.0
+    assert value("choice", "The answer is B.", ["A", " B "]) == 1.0 and value("choice", "B", ["A"]) == 0.0
+    assert value("regex", "In Oslo", ["^Os", "lo$"]) == 1.0 and value("regex", "In Oslo", ["^Os"]) == 0.0
+    assert value("words", " one two  three ", []) == 3.0
+
+
+def test_tolerances_are_at_least_zero() -> None:
+    assert value("numeric", "5", [5], relative=0.0, absolute=0.0) == 1.0
+    assert value("numeric", "no number", [5]) == 0.0 and value("numeric", "5 or 6", [5]) == 0.0
+    for bad in ({"relative": -0.1}, {"absolute": -0.1}, {"relative": float("inf")}):
+        with pytest.raises(InputError, match="expected numbers of at least 0"):
+            make_metric("numeric", bad)
