@@ -96,10 +96,10 @@ def _describe(d: Deployment, load: Load) -> Features:
     """Logarithms of what scales a step, and what kind of deployment it is."""
     batch = load.concurrency or load.requests or max(1.0, load.rate if math.isfinite(load.rate) else 256.0)
     numbers = (
-        math.log2(d.model.active_params / 1e9) / 2,
-        math.log2(d.model.params / 1e9) / 2,
-        math.log2(d.gpu.bandwidth_gb_s / 1e3),
-        math.log2(d.gpu.bf16_tflops / 1e2) / 2,
+        math.log2(d.model.active_params) / 2,
+        math.log2(d.model.params) / 2,
+        math.log2(d.gpu.bandwidth_gb_s),
+        math.log2(d.gpu.bf16_tflops) / 2,
         math.log2(d.gpus) / 2,
         math.log2(load.input_tokens) / 2,
         math.log2(load.output_tokens) / 3,

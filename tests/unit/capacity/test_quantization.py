@@ -51,6 +51,8 @@ def test_p01_a_text_part_may_say_it_and_none_says_nothing() -> None:
         ({"quant_method": "torchao", "quant_type": {"default": "Float8WeightOnlyConfig"}}, "fp8"),
         ({"quant_method": "torchao", "quant_type": {"default": "Int4WeightOnlyConfig"}}, "int4"),
         ({"quant_method": "awq", "w_bit": 4}, "int4"), ({"quant_method": "exl2"}, "int4"), ({"quant_method": "x"}, ""),
+        ({**compressed(), "quant_method": ""}, "fp8"), ({"quant_method": "compressed-tensors"}, ""),
+        ({"quant_method": "gptq", "bits": 5}, "w8a16"), ({"quant_method": "hqq_x", "weight_bits": 3}, "int4"),
         ({"quant_method": "modelopt_fp4"}, "fp4"), (compressed(num_bits=4, group_size=32), "mxfp4"),
         (compressed({"num_bits": 8}, type="int", num_bits=4), "w4a8"), (compressed(num_bits=2), ""),
         ({"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": None}}}, ""),

@@ -8,14 +8,17 @@ from steward.capacity.catalog import find_accelerator, find_model
 from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.measurements import Measurement
 from steward.capacity.memory import Deployment
-from steward.capacity.predict import Load
+from steward.capacity.predict import Load, predict
 from steward.capacity.sizing import build_deployment
+from steward.capacity.step_time import Terms
 from steward.capacity.uncertainty import (
     Distance,
     UnseenError,
+    choose_factor,
     choose_ratios,
     estimate_ratios,
     list_shipped_measurements,
+    list_unseen_errors,
     load_shipped_ratios,
     measure_coverage,
     measure_distance,
@@ -126,3 +129,64 @@ def test_eighty_percent_leave_a_tenth_on_each_side() -> None:
     assert measure_coverage(errors(a=values, b=values), 0.8, 1.0) == pytest.approx(0.8)
     low, high = choose_ratios(errors(a=values, b=values))["tpot_ms"]
     assert (low, high) == (pytest.approx(math.exp(-0.5)), pytest.approx(math.exp(0.5)))
+
+
+def distance(one: Measurement, deployment: Deployment, load: Load) -> float:
+    return measure_distance(deployment, load, [one]).value
+
+
+def measured(model: str = "llama-3.1-8b", load: Load = LOAD, source: str = "", **metrics: float) -> Measurement:
+    values = {"output_tok_s": value for value in metrics.values()}
+    return Measurement(id="1", group=source, source=source, deployment=deployed(model), load=load, measured=values)  # type: ignore[arg-type]
+
+
+def test_a_model_of_another_size_is_as_far_as_its_parameters_and_those_that_a_token_takes() -> None:
+    """Half a doubling each."""
+    small, large = find_model("qwen3-30b-a3b").model, find_model("gpt-oss-120b").model
+    active, whole = math.log2(large.active_params / small.active_params), math.log2(large.params / small.params)
+    assert distance(measured("qwen3-30b-a3b"), deployed("gpt-oss-120b"), LOAD) == pytest.approx(
+        math.hypot(active / 2, whole / 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("load", "batch"),
+    [
+        (Load(kind="open", rate=0.5, input_tokens=1024, output_tokens=128), 1),
+        (Load(kind="open", rate=8.0, input_tokens=1024, output_tokens=128), 8),
+        (Load(kind="open", rate=math.inf, input_tokens=1024, output_tokens=128), 256),
+        (Load(kind="offline", requests=64, input_tokens=1024, output_tokens=128), 64),
+    ],
+)
+def test_a_load_counts_as_so_many_clients(load: Load, batch: int) -> None:
+    closed = Load(kind="closed", concurrency=batch, input_tokens=1024, output_tokens=128)
+    assert distance(measured(load=closed), deployed(), load) == 0.0
+
+
+def test_factors_go_up_in_twentieths_to_five() -> None:
+    apart = errors(a=[-0.1] * 5 + [0.1] * 5, b=[-0.15] * 5 + [0.15] * 5)
+    assert choose_factor(apart, 0.8) == 1.5  # where the narrower source's interval holds the wider one
+    assert choose_factor(errors(a=[0.1] * 9, b=[9.0] * 9), 0.8) == 5.0
+    assert choose_factor(errors(a=[-0.1, 0.1] * 5, b=[-0.1, 0.1] * 5), 0.8) == 1.0
+    low, high = choose_ratios(apart)["tpot_ms"]
+    assert (math.log(low), math.log(high)) == pytest.approx((-0.15 * 1.5, 0.15 * 1.5))
+
+
+def test_a_row_of_few_counts_as_one_of_many() -> None:
+    """Three rows beside sixty that weigh thirty are a eleventh: less than the tenth that is left out below."""
+    low, _ = choose_ratios(errors(few=[-0.6] * 3, many=[0.0] * 60))["tpot_ms"]
+    assert measure_coverage(errors(few=[-0.6] * 3, many=[0.0] * 60), 0.8, 1.0) == pytest.approx(30 / 33)
+    assert math.log(low) == pytest.approx(-0.02)  # the least width
+
+
+def test_errors_of_a_source_are_those_of_a_fit_that_saw_the_others() -> None:
+    """Sources a and b measured what is predicted, c half of it: its error is ln 2. What is far from the other sources
+    counts less, by the widening of its distance."""
+    true = predict(deployed(), LOAD, Terms()).output_tok_s
+    rows = [measured(source="a", value=true), measured(source="b", value=true), measured(source="c", value=true / 2)]
+    found = {item.source: item.error for item in list_unseen_errors(rows)}
+    assert found["c"] == pytest.approx(math.log(2), abs=0.01) and abs(found["a"]) < 0.4
+    long = Load(kind="closed", concurrency=16, input_tokens=1024 * 64, output_tokens=128)
+    far = measured(source="d", load=long, value=predict(deployed(), long, Terms()).output_tok_s / 2)
+    near = next(item for item in list_unseen_errors([*rows[:2], far]) if item.source == "d")
+    assert near.error == pytest.approx(math.log(2) / 1.5, abs=0.01)  # three units away, two beyond one
