@@ -132,7 +132,7 @@ def _draw_length(mean: float, spread: float, rng: random.Random) -> int:
 
 def simulate_open_loop(step_time: StepTime, room: BatchLimits, requests: Sequence[RequestArrival]) -> SimulationResult:
     """Requests arrive whether or not earlier ones are answered."""
-    return _simulate(step_time, room, iter(requests), None)
+    return _simulate(step_time, room, iter(requests))
 
 
 def simulate_closed_loop(
@@ -149,13 +149,13 @@ def simulate_closed_loop(
     span = output_tokens * step_time.step_s(concurrency, concurrency * (input_tokens + output_tokens / 2))
     starts = sorted(rng.random() * span for _ in range(concurrency))
     first = [RequestArrival(at, input_tokens, output_tokens) for at in starts]
-    return _simulate(step_time, room, iter(first), concurrency * rounds)
+    return _simulate(step_time, room, iter(first), concurrency * (rounds - 1))
 
 
 def _simulate(
-    step_time: StepTime, room: BatchLimits, arrivals: Iterator[RequestArrival], total: int | None
+    step_time: StepTime, room: BatchLimits, arrivals: Iterator[RequestArrival], again: int = 0
 ) -> SimulationResult:
-    """`total`: how many requests a closed loop sends."""
+    """`again`: how many requests a closed loop sends beside the arrivals, each when one is answered."""
     state = _Scheduler(step_time, room)
     upcoming = next(arrivals, None)
     for _ in range(EVENT_LIMIT):
@@ -173,9 +173,9 @@ def _simulate(
         ended = state.run_mixed_step() if state.reading else state.run_decode_steps(soonest)
         ended += state.finish_due()
         state.preempt_newest()
-        if total is not None:
-            for item in ended[: total - state.sent]:
-                state.enqueue(state.now, item.prompt, item.output)
+        for item in ended[:again]:
+            state.enqueue(state.now, item.prompt, item.output)
+            again -= 1
     complete = upcoming is None and not (state.waiting or state.decoding or state.reading or state.front)
     return SimulationResult(tuple(state.served), complete, state.preempted, state.peak, state.refused)
 
@@ -192,11 +192,10 @@ class _Scheduler:
         self.decoding: list[tuple[int, int, _Sequence]] = []  # (last step, serial, sequence), a heap
         self.served: list[ServedRequest] = []
         self.now = 0.0
-        self.step = self.serial = self.sent = self.peak = self.refused = self.preempted = 0
+        self.step = self.serial = self.peak = self.refused = self.preempted = 0
         self.held = self.context = 0
 
     def enqueue(self, at: float, input_tokens: int, output_tokens: int) -> None:
-        self.sent += 1
         self.front_free = max(at, self.front_free) + self.step_time.api_s
         self.front.append((self.front_free, _Sequence(at, input_tokens, output_tokens)))
 

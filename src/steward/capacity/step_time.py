@@ -107,8 +107,7 @@ class StepTime:
             hops = m.attentions + m.mixer_layers + m.blocks  # each part of a layer ends with one
             self.comm_s = 1e-6 * hops * t.allreduce_us
             self.comm_byte_s = hops * m.hidden * 2.0 * 2 * (group - 1) / group / link
-        if d.pp > 1:
-            self.comm_s += 1e-6 * (d.pp - 1) * 30.0
+        self.comm_s += 1e-6 * (d.pp - 1) * 30.0
         self.api_s = 1e-3 * t.request_ms
         self.scale, self.stall = t.scale, t.stall
 

@@ -12,6 +12,7 @@ from steward.capacity.engines import ENGINES, find_precision
 from steward.capacity.simulate import (
     BatchLimits,
     RequestArrival,
+    SimulationResult,
     draw_poisson_arrivals,
     read_trace,
     simulate_closed_loop,
@@ -166,3 +167,110 @@ def test_lengths_spread_around_their_mean() -> None:
     mean = sum(lengths) / len(lengths)
     deviation = (sum((n - mean) ** 2 for n in lengths) / len(lengths)) ** 0.5
     assert mean == pytest.approx(1000, rel=0.02) and deviation / mean == pytest.approx(0.5, rel=0.05)
+
+
+class Steps:
+    """Steps of known length: `each` seconds, and `context` for each token in the contexts of decoding sequences."""
+
+    api_s = 0.0
+
+    def __init__(self, each: float = 1.0, context: float = 0.0) -> None:
+        self.each, self.context = each, context
+
+    def step_s(
+        self, decode: float, context: float, prefill: float = 0.0, pairs: float = 0.0, prompts: float = 0.0
+    ) -> float:
+        return self.each + self.context * context
+
+    def count_pairs(self, start: float, count: float) -> float:
+        return 0.0
+
+
+def ran(
+    *asked: tuple[float, int, int], steps: Steps | None = None, kv: int = 10**6, seqs: int = 9, tokens: int = 10**6,
+    full: bool = False,
+) -> SimulationResult:  # fmt: skip
+    """Of (at, input, output) requests."""
+    room = BatchLimits(kv_tokens=kv, max_num_seqs=seqs, max_batched_tokens=tokens, full=full)
+    arrivals = [RequestArrival(*each) for each in asked]
+    return simulate_open_loop(steps or Steps(), room, arrivals)  # type: ignore[arg-type]
+
+
+def ends(found: SimulationResult) -> list[float]:
+    return [item.end for item in sorted(found.served, key=lambda item: (item.at, item.end))]
+
+
+def test_an_answer_takes_a_step_for_each_token() -> None:
+    (alone,) = ran((2.0, 5, 4)).served
+    assert (alone.ttft_s, alone.tpot_s, alone.end, alone.output_tokens) == (1.0, 1.0, 6.0, 4)
+
+
+def test_contexts_grow_by_a_token_a_step() -> None:
+    """A prompt of 10 decodes at contexts of 11, 12 and 13; beside one of 20 whose answer is two tokens longer:
+    32, 34 and 36 together, then 24 and 25 alone."""
+    steps = Steps(each=0.0, context=1.0)
+    assert ends(ran((0.0, 10, 4), steps=steps)) == [36.0]
+    assert ends(ran((0.0, 10, 4), (0.0, 20, 6), steps=steps)) == [102.0, 151.0]
+
+
+@pytest.mark.parametrize(("kv", "refused"), [(10, 0), (9, 1)])
+def test_a_request_that_fills_the_cache_is_served_and_a_longer_one_refused(kv: int, refused: int) -> None:
+    for full in (True, False):
+        assert ran((0.0, 4, 6), kv=kv, full=full).refused == refused
+
+
+@pytest.mark.parametrize(
+    ("kv", "full", "running"),
+    [(10, True, 2), (9, True, 1), (7, False, 2), (6, False, 1)],  # 3 + 2 each, or a prompt of 3 and 3 + 1
+)
+def test_a_second_request_starts_where_its_room_is_just_there(kv: int, full: bool, running: int) -> None:
+    assert ran((0.0, 3, 2), (0.0, 3, 2), kv=kv, full=full).peak_running == running
+
+
+def test_prompts_get_what_decoding_leaves_of_a_steps_tokens_and_one_at_least() -> None:
+    """Of four tokens the first step gives one to a prompt of 1 and three to one of 7; the second 3, the third 1."""
+    first, second = sorted(ran((0.0, 1, 9), (0.0, 7, 2), tokens=4).served, key=lambda item: item.ttft_s)
+    assert (first.ttft_s, second.ttft_s) == (1.0, 3.0)
+    first, second = sorted(ran((0.0, 1, 9), (0.0, 2, 2), tokens=1).served, key=lambda item: item.ttft_s)
+    assert (first.ttft_s, second.ttft_s) == (1.0, 3.0)
+
+
+def test_a_request_that_arrives_in_a_step_starts_after_it() -> None:
+    """Steps of 2 s: it arrives at 5 and is read from 6 to 8."""
+    found = sorted(ran((0.0, 1, 10), (5.0, 1, 1), steps=Steps(each=2.0)).served, key=lambda item: item.at)
+    assert (found[1].ttft_s, found[0].end) == (3.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("kv", "output", "first", "second"),
+    [  # two prompts of 5, written together until the cache is full, then one alone, then the other, read again
+        (20, 10, 10.0, 15.0), (14, 9, 9.0, 16.0),
+    ],
+)  # fmt: skip
+def test_a_full_cache_makes_the_newest_give_way_by_hand(kv: int, output: int, first: float, second: float) -> None:
+    found = ran((0.0, 5, output), (0.0, 5, output), kv=kv)
+    assert ends(found) == [first, second] and found.preempted == 1 and found.peak_running == 2 and found.complete
+    late = max(found.served, key=lambda item: item.end)
+    assert late.ttft_s == 1.0 and late.tpot_s == pytest.approx((second - 1.0) / (output - 1))
+
+
+def test_clients_start_at_random_within_one_answers_time() -> None:
+    """Of four steps at a context of two half-written requests: 4 x 2 x (10 + 4/2) = 96 s."""
+    found = simulate_closed_loop(Steps(each=0.0, context=1.0), WIDE, 2, 10, 4, 1, random.Random(1))  # type: ignore[arg-type]
+    draw = random.Random(1)
+    assert sorted(item.at for item in found.served) == sorted(draw.random() * 96 for _ in range(2))
+
+
+def test_what_the_event_limit_cuts_off_is_not_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in (1, 2, 3):
+        monkeypatch.setattr("steward.capacity.simulate.EVENT_LIMIT", limit)
+        assert not ran((0.0, 5, 4), (0.0, 5, 9), (0.0, 5, 9), seqs=2).complete
+        assert not ran((0.0, 5, 4), (9.0, 5, 4)).complete
+    monkeypatch.setattr("steward.capacity.simulate.EVENT_LIMIT", 9)
+    assert ran((0.0, 5, 4), (9.0, 5, 4)).complete
+
+
+def test_lengths_are_one_token_at_least() -> None:
+    for spread in (0.0, 0.9):
+        drawn = draw_poisson_arrivals(1.0, 500, 0.4, 1.0, random.Random(3), spread=spread)
+        assert min(item.input_tokens for item in drawn) == min(item.output_tokens for item in drawn) == 1

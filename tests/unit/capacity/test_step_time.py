@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from steward.capacity.catalog import find_accelerator, find_model
-from steward.capacity.engines import ENGINES, find_precision
+from steward.capacity.catalog import Accelerator, Model, find_accelerator, find_model
+from steward.capacity.engines import ENGINES, Precision, find_precision
 from steward.capacity.memory import Deployment
 from steward.capacity.sizing import build_deployment
-from steward.capacity.step_time import WIDTHS, StepTime, Terms, load_shipped_terms
+from steward.capacity.step_time import WIDTHS, StepTime, Terms, _p_norm, load_shipped_terms
 
 IDEAL = Terms(
     bandwidth=1, kv_bandwidth=1, matrix_16=1, matrix_8=1, attention=1, overlap=50, expert=1, expert_matrix=1, link=1,
@@ -174,3 +174,97 @@ def test_priors_are_those_that_the_documentation_states() -> None:
     assert {name: float(width) for name, _, width in stated} == WIDTHS
     assert {name: float(centre) for name, centre, _ in stated} == {name: getattr(Terms(), name) for name in WIDTHS}
     assert Terms().stall == Terms().scale == 1.0
+
+
+SMALL = Model(
+    name="small", layers=3, hidden=4, heads=2, kv_heads=1, head_dim=2, intermediate=8, vocab=10, experts=4,
+    experts_per_token=2, moe_intermediate=6, mixer_layers=2, mixer_params=50, state_bytes=96,
+)  # fmt: skip
+TERMS = Terms(
+    bandwidth=0.5, kv_bandwidth=0.25, matrix_16=0.4, attention=0.2, overlap=1.0, expert=0.5, expert_matrix=0.25,
+    link=0.5, layer_python_us=11, moe_layer_us=13, step_us=17, sequence_us=19, allreduce_us=7, request_ms=23,
+)  # fmt: skip
+
+
+def small(terms: Terms = TERMS, **degrees: int) -> StepTime:
+    """On an AMD card of 10 TFLOP/s and 100 GB/s, of which 0.7 and 0.9 are reached; weights take half a byte."""
+    gpu = Accelerator(name="x", vendor="AMD", bf16_tflops=10, memory_gb=80, bandwidth_gb_s=100)
+    half = Precision(name="half", weight_bytes=0.5)
+    return StepTime(Deployment(model=SMALL, gpu=gpu, precision=half, engine=ENGINES["vllm"], **degrees), terms)
+
+
+def test_every_part_of_a_step_by_hand() -> None:
+    """Three layers of attention (48 parameters each), routers of 16 and two mixers of 50: 292; experts of 72. Two ranks
+    times three: 10e12 x 0.7 x 6 flop/s, 0.4 of it for matrices; 100e9 x 0.9 bytes/s."""
+    found, rate, memory = small(tp=2, dp=3), 10e12 * 0.7 * 6, 90e9
+    assert found.dense_load_s == pytest.approx((292 * 0.5 + 2 * 40) / 2 / (memory * 0.5))
+    assert found.dense_flop_s == pytest.approx(2 * 292 / (rate * 0.4))
+    assert found.head_flop_s == pytest.approx(2 * 40 / (rate * 0.4))
+    assert found.expert_load_s == pytest.approx(3 * 72 * 0.5 / 6 / (memory * 0.5 * 0.5))
+    assert found.expert_flop_s == pytest.approx(2 * 3 * 72 * 2 / (rate * 0.4 * 0.25))
+    assert found.attention_s == pytest.approx(2 * 3 * (2 * 2 * 2) / (rate * 0.2))
+    assert found.kv_s == pytest.approx(3 * (2 * 1 * 2 * 2) / 3 / (memory * 0.25))
+    assert found.fixed_s == pytest.approx((3 * 11 + 3 * 13 + 17) * 1e-6)
+    assert found.sequence_s == pytest.approx(19e-6 + 2 * (2 * 96 / 6) / (memory * 0.25))
+    assert found.comm_s == pytest.approx(8 * 7e-6)  # three attentions, two mixers, three feed-forward parts
+    assert found.comm_byte_s == pytest.approx(8 * 4 * 2 * 2 * (5 / 6) / (32e9 * 0.5))  # 32 GB/s where nothing is known
+    assert found.api_s == pytest.approx(0.023) and (found.experts, found.routed) == (4, 0.5)
+
+
+def test_experts_may_be_split_over_fewer_than_all() -> None:
+    found = small(tp=2, dp=3, moe_split=3)
+    assert found.expert_load_s == pytest.approx(3 * 72 * 0.5 / 3 / (90e9 * 0.5 * 0.5))
+    assert found.expert_flop_s == pytest.approx(2 * 3 * 72 * 2 / (10e12 * 0.7 * 3 * 0.4 * 0.25))
+    assert found.comm_byte_s == pytest.approx(8 * 4 * 2 * 2 * (2 / 3) / (32e9 * 0.5))
+
+
+def test_one_accelerator_talks_to_nobody_and_stages_take_30_us() -> None:
+    assert (small().comm_s, small().comm_byte_s) == (0.0, 0.0)
+    two = small(pp=3)
+    assert two.comm_s == pytest.approx(2 * 30e-6) and two.kv_s == pytest.approx(24 / (90e9 * 0.25))
+
+
+def test_a_step_adds_its_parts_up() -> None:
+    """Two stages, so half of each: 2 sequences of 50 tokens, 3 tokens of 1 prompt, 10 pairs; of four experts
+    4 x (1 - 0.5^5) are hit. With a norm of 1 memory and arithmetic add up."""
+    t = small(msgspec.structs.replace(TERMS, scale=1.5), pp=2)
+    expected = t.dense_load_s + 5 * t.dense_flop_s + 3 * t.head_flop_s + 3.875 * t.expert_load_s + 5 * t.expert_flop_s
+    expected += 50 * t.kv_s + 10 * t.attention_s + t.fixed_s + 2 * t.sequence_s + t.comm_s + 5 * t.comm_byte_s
+    assert t.step_s(4, 100, 6, 20, 2) == pytest.approx(1.5 * expected, rel=1e-12)
+    idle = t.dense_load_s + 2 * t.expert_load_s + t.fixed_s + t.comm_s  # one token's experts are read at least
+    assert t.step_s(0, 0) == pytest.approx(1.5 * idle, rel=1e-12)
+
+
+def test_memory_and_arithmetic_overlap_as_their_norm_says() -> None:
+    assert _p_norm(3.0, 4.0, 2.0) == _p_norm(4.0, 3.0, 2.0) == 5.0
+    assert _p_norm(0.0, 0.0, 2.0) == 0.0 and _p_norm(0.0, 7.0, 3.0) == 7.0
+
+
+def test_a_prompt_alone_is_a_step_of_its_pairs() -> None:
+    t = small()
+    assert t.prefill_s(10, 3) == t.step_s(0, 0, 30, 3 * 50, 3) and t.prefill_s(10) == t.step_s(0, 0, 10, 50, 1)
+    assert t.is_same_as(small()) and not t.is_same_as(small(tp=2))
+
+
+def test_sliding_layers_see_their_window_where_contexts_are_longer() -> None:
+    """A third of the layers that keep a cache see 8 tokens: of two contexts of 20 in all (20 x 2 + 8) / 3 each."""
+    model = msgspec.structs.replace(SMALL, sliding_window=8, sliding_layers=1, experts=0)
+    gpu = find_accelerator("h100")
+    t = StepTime(Deployment(model=model, gpu=gpu, precision=find_precision("bf16"), engine=ENGINES["vllm"]), TERMS)
+    base = t.step_s(2, 0)
+    assert t.step_s(2, 40) - base == pytest.approx(t.kv_s * (40 * 2 + 16) / 3, rel=1e-6)
+    assert t.step_s(2, 16) - base == pytest.approx(t.kv_s * 16, rel=1e-6)
+    assert t.count_pairs(0, 8) == 32 and t.count_pairs(4, 8) == pytest.approx((2 * 64 + 64) / 3)
+    assert t.count_pairs(0, 20) == pytest.approx((2 * 200 + 160) / 3)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "matrix", "memory"),
+    [("Intel", 0.7, 0.85), ("Google", 0.75, 0.9), ("AWS", 0.6, 0.85), ("Apple", 0.8, 0.9)],
+)
+def test_what_other_vendors_reach(vendor: str, matrix: float, memory: float) -> None:
+    gpu = Accelerator(name="x", vendor=vendor, bf16_tflops=10, memory_gb=80, bandwidth_gb_s=100)
+    d = Deployment(model=SMALL, gpu=gpu, precision=find_precision("bf16"), engine=ENGINES["vllm"])
+    found = StepTime(d, TERMS)
+    assert found.head_flop_s == pytest.approx(80 / (10e12 * 0.4 * matrix))
+    assert found.kv_s == pytest.approx(24 / (100e9 * memory * 0.25))

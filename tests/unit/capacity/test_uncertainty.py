@@ -135,9 +135,15 @@ def distance(one: Measurement, deployment: Deployment, load: Load) -> float:
     return measure_distance(deployment, load, [one]).value
 
 
-def measured(model: str = "llama-3.1-8b", load: Load = LOAD, source: str = "", **metrics: float) -> Measurement:
-    values = {"output_tok_s": value for value in metrics.values()}
-    return Measurement(id="1", group=source, source=source, deployment=deployed(model), load=load, measured=values)  # type: ignore[arg-type]
+def measured(model: str = "llama-3.1-8b", load: Load = LOAD, source: str = "", value: float = 0.0) -> Measurement:
+    return Measurement(
+        id="1",
+        group=source,
+        source=source,
+        deployment=deployed(model),
+        load=load,
+        measured={"output_tok_s": value} if value else {},
+    )
 
 
 def test_a_model_of_another_size_is_as_far_as_its_parameters_and_those_that_a_token_takes() -> None:
