@@ -211,7 +211,7 @@ def _check_behavior(check: BehaviorCheck, spec: SuiteSpec, names: list[str], whe
     allowed = needed | ({"metric"} if check.kind == "MFT" else set())
     found = {key for key, there in given.items() if there}
     if not needed <= found <= allowed or (check.labels and check.kind != "DIR"):
-        raise InputError(f"{where}: {check.kind} takes {sorted(allowed) or 'no extra keys'}, found {sorted(found)}")
+        raise InputError(f"{where}: {check.kind} takes {sorted(allowed)}, found {sorted(found)}")
 
 
 def _check_references(spec: SuiteSpec, items: Sequence[SuiteItem], path: Path) -> None:

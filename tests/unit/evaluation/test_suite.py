@@ -11,7 +11,16 @@ import pytest
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.run import clusters_by_id
-from steward.evaluation.suite import BehaviorCheck, MustPass, QuestionChange, SuiteSpec, load_suite
+from steward.evaluation.suite import (
+    BehaviorCheck,
+    MustPass,
+    PromptMessage,
+    QuestionChange,
+    SuiteSpec,
+    asked_fields,
+    load_suite,
+    option_letters,
+)
 from steward.workflows.evaluate.suites import find_suite
 
 
@@ -129,3 +138,109 @@ def test_options_have_letters_from_a_to_z(tmp_path: Path, count: int, fits: bool
     else:
         with pytest.raises(InputError, match="expected a list of 2 to 26"):
             load_suite(tmp_path / "s.yaml")
+
+
+ROW = "id,q,x,right\n7,a,v,yes\n8,b,w,no\n"
+
+
+def test_one_id_twice_is_named_with_the_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"d\.csv: id '7' appears twice"):
+        load_suite(write(tmp_path, ROW.replace("8,", "7,")))
+
+
+def test_an_item_that_must_pass_is_there_unless_only_a_part_is_loaded(tmp_path: Path) -> None:
+    path = write(tmp_path, ROW, "must_pass: {metric: accuracy, items: ['7', '9']}\n")
+    with pytest.raises(InputError, match="must_pass names '9', which is not an item"):
+        load_suite(path)
+    assert len(load_suite(path, limit=1).items) == 1
+    assert len(load_suite(path, rewrite=lambda row, name: row if name == "8" else None).items) == 1
+    repeated = write(tmp_path, ROW, "must_pass: {metric: accuracy, items: ['7', '8#2']}\nrepeats: 2\n")
+    assert len(load_suite(repeated).items) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("repeats: 0\n", "repeats 0, expected 1 to 1000"), ("repeats: 1001\n", "repeats 1001"),
+        ("must_pass: {metric: f1, items: ['7']}\n", "must_pass.metric 'f1' is not among the metrics"),
+        ("checks: [{name: c, kind: MFT, where: {topic: a}}]\n", "slice of the suite"),
+        ("checks: [{name: c, kind: MFT, metric: f1}]\n", "metric of the suite"),
+        ("checks: [{name: c, kind: MFT, at_least: 1.1}]\n", "at_least 1.1, expected 0 to 1"),
+        ("checks: [{name: c, kind: MFT, at_least: -0.1}]\n", "at_least -0.1"),
+        ("checks: [{name: c, kind: INV}]\n", r"INV takes \['change'\], found \[\]"),
+        ("checks: [{name: c, kind: INV, change: {use: typos}, metric: accuracy}]\n", r"found \['change', 'metric'\]"),
+        ("checks: [{name: c, kind: MFT, change: {use: typos}}]\n", r"MFT takes \['metric'\], found \['change'\]"),
+        ("checks: [{name: c, kind: DIR, change: {use: typos}}]\n", r"DIR takes \['change', 'expect'\]"),
+        ("checks: [{name: c, kind: MFT, labels: [yes]}]\n", "MFT takes"),
+        ("checks: [{name: c, kind: MFT}, {name: c, kind: MFT}]\n", "two checks have the same name"),
+    ],
+)  # fmt: skip
+def test_a_wrong_suite_is_named(tmp_path: Path, more: str, said: str) -> None:
+    with pytest.raises((InputError, UnknownName), match=said):
+        load_suite(write(tmp_path, ROW, more))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "repeats: 1000\n", "checks: [{name: c, kind: MFT, at_least: 1}, {name: d, kind: MFT, at_least: 0}]\n",
+        "checks: [{name: c, kind: MFT, metric: accuracy}, {name: d, kind: INV, change: {use: typos}}]\n",
+        "slices: [x]\nchecks: [{name: c, kind: MFT, where: {x: v}}]\n",
+    ],
+)  # fmt: skip
+def test_what_a_suite_may_say_at_its_ends(tmp_path: Path, more: str) -> None:
+    assert load_suite(write(tmp_path, ROW, more)).spec.checks is not None
+
+
+def test_choices_need_a_right_one(tmp_path: Path) -> None:
+    path = write(tmp_path, ROW, "choices: x\n")
+    path.write_text(path.read_text().replace("references: right", "references: null"))
+    with pytest.raises(InputError, match="`choices` needs `references`"):
+        load_suite(path)
+
+
+@pytest.mark.parametrize(
+    ("references", "letters"),
+    [("Oslo", ["B"]), (["Rome", "C"], ["A", "C"]), ("D", None), ("", None), ("Bx", None), ("@", None), ("b", None)],
+)
+def test_right_options_are_named_by_text_or_letter(references: object, letters: list[str] | None) -> None:
+    options = ["Rome", "Oslo", "Bern"]
+    if letters is None:
+        with pytest.raises(InputError, match="neither an option nor the letter"):
+            option_letters(references, options, "item '7'")
+    else:
+        assert option_letters(references, options, "item '7'") == letters
+
+
+def test_the_fields_that_a_user_asks_of_are_listed_once_and_without_the_options() -> None:
+    messages = (
+        PromptMessage("system", "{role}"), PromptMessage("user", "{q} of {x}: {q}"), PromptMessage("user", "{o}"),
+    )  # fmt: skip
+    spec = SuiteSpec(name="s", data="d", messages=messages, metrics=("choice",), choices="o")
+    assert asked_fields(spec) == ["q", "x"]
+    assert asked_fields(SuiteSpec(name="s", data="d", prompt="{q}", metrics=("accuracy",))) == ["q"]
+
+
+def test_only_what_the_user_says_is_asked_in_another_way(tmp_path: Path) -> None:
+    path = write(tmp_path, ROW)
+    path.write_text(
+        path.read_text().replace(
+            'prompt: "{q} please {{x}}"',
+            'messages: [{role: system, content: "{q}"}, {role: user, content: "{q}"}]\nslices: [q]',
+        )
+    )
+    (item, _) = load_suite(path, rewrite=lambda row, name: {**row, "q": "other"}).items
+    assert [message.content for message in item.messages] == ["a", "other"] and item.slices == {"q": "a"}
+
+
+def test_a_broken_line_is_named_by_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    path.write_text(path.read_text().replace("d.csv", "d.jsonl"))
+    (tmp_path / "d.jsonl").write_text('{"id": 1}\n\n{"id": \n')
+    with pytest.raises(InputError, match=r"d\.jsonl:3: "):
+        load_suite(path)
+
+
+def test_changes_that_swap_people_and_dialects() -> None:
+    assert QuestionChange(use="gender").swaps and QuestionChange(use="gender").other_person
+    assert not QuestionChange(use="typos").swaps and not QuestionChange(use="typos").other_person

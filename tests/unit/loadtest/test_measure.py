@@ -126,3 +126,55 @@ def test_l6_a_replay_is_held_against_its_own_lengths():
 def test_rates():
     assert compute_rate(np.array([1.0, 1.5, 2.0])) == 2.0 and compute_rate(np.array([3.0])) == 1.0
     assert compute_rate(np.array([3.0, 3.0])) == 2.0 and compute_rate(np.array([])) == 0.0
+
+
+def test_a_run_that_took_no_time_has_a_nanosecond():
+    assert report([]).duration_s == 1e-9 and report([row(0.0, first=0.0, last=0.0, end=0.0)]).duration_s == 1e-9
+
+
+@pytest.mark.parametrize(
+    "fields, streamed",
+    [({}, True), ({"stream": False}, False), ({"endpoint": "embeddings"}, False)],
+)
+def test_whether_answers_were_streamed(fields, streamed):
+    assert report(TEN, **fields).streamed == streamed
+
+
+def test_intervals_are_of_times_from_the_intended_send():
+    many = [row(number / 10, late=0.001) for number in range(100)]
+    found = report(many)
+    assert found.ttft_ms.intervals and found.e2e_ms.intervals
+    assert not found.from_actual_send.ttft_ms.intervals and not found.from_actual_send.e2e_ms.intervals
+
+
+def test_gaps_are_the_middles_of_their_bins():
+    """Of 10 us up to a second, and of a millisecond beyond."""
+    recorder = Recorder()
+    recorder.add_gaps([0.0, 0.020004, 1.520404])
+    recorder.add(*row(0.0))
+    found = build_report(
+        config(), [SenderResult(bytearray(recorder.pack()), recorder.gaps.tobytes(), SenderStats())], 0
+    )
+    assert found.itl_ms.p50 == pytest.approx(20.005, abs=1e-6) and found.itl_ms.max == pytest.approx(1500.5, abs=1e-6)
+
+
+def test_twenty_requests_in_four_windows_have_a_dispersion():
+    """Five in each, from 5 s on; where the fifth is sent 0.2 s late there are 4, 6, 5 and 5: (2/3) / 5."""
+    even = [row(5.0 + number / 10, late=0.2 if number == 4 else 0.0) for number in range(20)]
+    client = report(even).client
+    assert client.dispersion_asked == pytest.approx(0.0) and client.dispersion_achieved == pytest.approx(2 / 15)
+    assert report(even[:-1]).client.dispersion_asked is None
+
+
+def test_the_rate_of_two_is_that_of_their_gap():
+    assert compute_rate(np.array([0.0, 0.25])) == 4.0
+
+
+def test_answers_without_text_have_no_tokens_in_an_event():
+    assert report([*TEN, row(1.0, events=0, tokens=50)]).tokens_per_event_mean == 1
+
+
+def test_samples_are_rounded_to_a_tenth_of_a_millisecond_and_a_microsecond():
+    found = report([row(0.12346, first=0.1234567, last=0.2234567)]).samples
+    assert found.every == 1 and found.at_s == (0.1235,) and len(report([row(0.0)] * 5000).samples.at_s) == 5000
+    assert found.ttft_ms == (123.457,) and found.e2e_ms == (223.457,) and found.tpot_ms == (25.0,)
