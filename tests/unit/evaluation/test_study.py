@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -176,3 +177,124 @@ def test_a_plan_warns_of_too_few_shared_tasks(shared: int, warned: bool) -> None
     assert any("needs at least 50 tasks" in line for line in describe_plan(design, tasks(60, shared), 2)) == warned
     assert not any("needs at least 50" in line for line in describe_plan(design, tasks(60, 1), 1))
     assert {len(task.key) for task in made} == {16}
+
+
+def rubric(folder: Path, levels: int) -> StudyOptions:
+    names = ", ".join(f"l{n}" for n in range(levels))
+    (folder / "r.yaml").write_text(f"criteria: [{{name: right, ask: is it, levels: [{names}]}}]")
+    return StudyOptions(mode="rubric", rubric=read_rubric(folder / "r.yaml"))
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(1, False), (2, True), (9, True), (10, False)])
+def test_a_criterion_has_two_to_nine_levels(tmp_path: Path, levels: int, fits: bool) -> None:
+    if fits:
+        assert rubric(tmp_path, levels).rubric is not None
+    else:
+        with pytest.raises(InputError, match=f"right has {levels} levels, expected 2 to 9"):
+            rubric(tmp_path, levels)
+
+
+@pytest.mark.parametrize(
+    ("gold", "said"),
+    [
+        ('{"prompt": "p", "answer": "a"}', "expected {"), ('{"prompt": "p", "levels": {"right": 1}}', "expected {"),
+        ('{"prompt": "p", "answer": "a", "levels": {"right": 0}}', "levels.right is 0, expected one of"),
+        ('{"prompt": "p", "answer": "a", "levels": {"right": 3}}', "levels.right is 3"),
+        ('{"prompt": "p", "answer": "a", "levels": {"right": 1}}', ""),
+        ('{"prompt": "p", "answer": "a", "levels": {"right": 2}}', ""),
+    ],
+)  # fmt: skip
+def test_gold_has_an_answer_and_levels_from_1(tmp_path: Path, gold: str, said: str) -> None:
+    wanted = rubric(tmp_path, 2)
+    (tmp_path / "g.jsonl").write_text(gold)
+    if said:
+        with pytest.raises(InputError, match=said):
+            read_gold(tmp_path / "g.jsonl", wanted)
+    else:
+        made, _ = make_tasks(RUNS, wanted, read_gold(tmp_path / "g.jsonl", wanted) * 2)
+        assert [task.item for task in made if task.gold] == ["gold 1", "gold 2"]
+        assert [task.cluster for task in made if task.gold] == ["gold 1", "gold 2"]
+        assert {len(task.key) for task in made} == {16} and len({task.key for task in made}) == len(made)
+
+
+@pytest.mark.parametrize(("overlap", "shared"), [(0.0, 0), (0.3, 4), (0.25, 3), (1.0, 12)])
+def test_the_shared_part_of_the_tasks_is_rounded_up(overlap: float, shared: int) -> None:
+    made, _ = make_tasks(RUNS, StudyOptions(overlap=overlap), [])
+    assert sum(task.shared for task in made) == shared and len(made) == 12
+    assert [task.shared for task in made] == [True] * shared + [False] * (12 - shared)
+
+
+@pytest.mark.parametrize(("name", "covered"), [("emu", True), ("x2", False)])
+def test_names_of_three_letters_are_covered_and_of_two_are_not(name: str, covered: bool) -> None:
+    made, _ = make_tasks([folder(name, lambda n: f"I am {name}."), folder("quokka-2", lambda n: "other")],
+                         StudyOptions(), [])  # fmt: skip
+    assert (COVER in made[0].answers[0]) == covered
+
+
+def test_where_nothing_was_asked_of_all_the_last_message_is_shown() -> None:
+    def asked(run: EvalRun, *texts: str) -> EvalRun:
+        messages = tuple(PromptMessage("user", text) for text in texts)
+        items = tuple(msgspec.structs.replace(item, messages=messages) for item in run.items)
+        return EvalRun(run.manifest, items, run.answers)
+
+    made, _ = make_tasks([asked(RUNS[0], "one", "two"), asked(RUNS[1], "three")], StudyOptions(), [])
+    assert made[0].asked == (("user", "two"),)
+
+
+def test_a_design_has_the_words_that_were_given_or_those_of_its_mode(tmp_path: Path) -> None:
+    _, pairings = make_tasks(RUNS, StudyOptions(), [])
+    runs = [("a", RUNS[0]), ("b", RUNS[1])]
+    plain = make_design(runs, StudyOptions(), pairings)
+    assert plain.title and plain.question and (plain.overlap, plain.seed, plain.detect) == (0.3, 12345, 0.6)
+    own = make_design(runs, StudyOptions(title="T", question="Q?"), pairings)
+    assert (own.title, own.question) == ("T", "Q?")
+    (tmp_path / "r.yaml").write_text("criteria: [{name: a, ask: b, levels: [c, d]}]\nquestion: R?\nguide: G")
+    wanted = StudyOptions(mode="rubric", rubric=read_rubric(tmp_path / "r.yaml"))
+    rated = make_design(runs, wanted, pairings)
+    assert (rated.question, rated.guide, rated.criteria[0].name) == ("R?", "G", "a")
+    assert make_design(runs, msgspec.structs.replace(wanted, question="Q?"), pairings).question == "Q?"
+
+
+def test_a_queue_holds_nobody_elses_tasks() -> None:
+    owners = {str(n): "r1" if n % 2 else "r2" for n in range(10, 30)}
+    mine = {task.key for task in rater_queue(tasks(30, shared=10), owners, "r1", 1) if not task.shared}
+    assert mine == {key for key, owner in owners.items() if owner == "r1"}
+
+
+def test_a_study_that_goes_on_shows_the_same_sides() -> None:
+    """The first eight hexadecimal digits of a SHA-256, odd or even."""
+    digests = [hashlib.sha256(f"7\x1fside\x1fr0\x1f{key}".encode()).hexdigest() for key in range(40)]
+    assert [left_answer(7, "r0", str(key)) for key in range(40)] == [int(digest[7], 16) % 2 for digest in digests]
+
+
+def test_nobody_disagrees_about_gold_or_what_is_not_shared() -> None:
+    def vote(rater: str, left: int) -> Vote:
+        return Vote(at=0.0, rater=rater, task="0", left=left, choice="left")
+
+    votes = [vote("r1", 0), vote("r2", 1)]
+    (one,) = tasks(1, shared=1)
+    assert find_disagreements([one], votes, ["r1", "r2"]) == ["0"]
+    for other in (msgspec.structs.replace(one, gold=True), msgspec.structs.replace(one, shared=False)):
+        assert find_disagreements([other], votes, ["r1", "r2"]) == []
+
+
+@pytest.mark.parametrize(("raters", "each"), [(2, 9), (1, 12), (4, 8), (0, 12)])
+def test_a_plan_says_how_much_work_there_is(raters: int, each: int) -> None:
+    """Ten tasks of which four are everybody's, and two of gold: 4 + 2 + a share of 6, rounded up."""
+    made, pairings = make_tasks(RUNS, StudyOptions(), [])
+    design = make_design([("a", RUNS[0]), ("b", RUNS[1])], StudyOptions(), pairings)
+    ten = tasks(10, shared=4)
+    gold = [msgspec.structs.replace(task, key=f"g{task.key}", gold=True, shared=True) for task in ten[:2]]
+    said = describe_plan(design, [*ten, *gold], raters)
+    assert said[0].startswith("12 items, 10 tasks (4 of them judged by every rater) and 2 gold tasks;")
+    assert f"about {each} tasks for each of {raters} raters" in said[0]
+    assert not any("not shown" in line for line in said)
+
+
+@pytest.mark.parametrize(("same", "failed"), [(1, 0), (0, 1)])
+def test_a_plan_says_what_is_not_shown(same: int, failed: int) -> None:
+    _, pairings = make_tasks(RUNS, StudyOptions(), [])
+    pairings = [msgspec.structs.replace(one, same=same, failed=failed) for one in pairings]
+    design = make_design([("a", RUNS[0]), ("b", RUNS[1])], StudyOptions(), pairings)
+    expected = f"not shown: {same} items with identical answers, {failed} with a missing answer"
+    assert expected in describe_plan(design, tasks(60, 60), 2)
