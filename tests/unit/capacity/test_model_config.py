@@ -173,3 +173,49 @@ def test_what_only_the_whole_configuration_says_holds_for_its_text_part() -> Non
     assert whole.vocab == 1000 and whole.tied
     own = read(text_config={**LLAMA, "tie_word_embeddings": False}, vocab_size=1000, tie_word_embeddings=True)
     assert own.vocab == 128256 and not own.tied
+
+
+def test_fields_beside_the_attentions_own_win_where_they_have_a_value() -> None:
+    """mpt keeps some fields in attn_config."""
+    model = read(model_type="mpt", attn_config={"kv_n_heads": 4, "n_layers": 9}, n_layers=3, kv_n_heads=None, n_heads=8)
+    assert (model.layers, model.kv_heads) == (3, 4)
+
+
+def test_a_text_part_without_a_type_is_of_the_wholes() -> None:
+    """inkling is no family of its own, inkling_text is one, which cannot be planned for; gemma3 is one itself."""
+    with pytest.raises(CannotRead, match="inkling_text"):
+        read(model_type="inkling", text_config=LLAMA)
+    assert read(model_type="inkling", **LLAMA).layers == 32
+    assert read(model_type="gemma3", text_config={**LLAMA, "sliding_window": 512}).layers == 32
+    with pytest.raises(CannotRead, match="'inkling_text'"):
+        read(model_type="x", text_config={**LLAMA, "model_type": "inkling_text"})
+
+
+def test_layers_are_counted_where_they_are_listed_and_other_sizes_are_needed() -> None:
+    listed = {name: value for name, value in LLAMA.items() if name != "num_hidden_layers"}
+    assert read(**listed, layer_types=["full_attention"] * 4).layers == 4
+    with pytest.raises(InputError, match="missing num_hidden_layers$"):
+        read(**listed)
+    with pytest.raises(InputError, match="missing num_hidden_layers, hidden_size"):
+        read(layer_types=["full_attention"] * 4, num_attention_heads=32, vocab_size=9)
+
+
+@pytest.mark.parametrize(
+    ("fields", "width"),
+    [  # LFM2-1.2B: 12288 x 2/3 = 8192, a multiple of 256; x 1.1 = 9011, rounded up to 9216
+        ({"block_auto_adjust_ff_dim": True, "block_multiple_of": 256, "block_ffn_dim_multiplier": 1.0}, 8192),
+        ({"block_auto_adjust_ff_dim": True, "block_multiple_of": 256, "block_ffn_dim_multiplier": 1.1}, 9216),
+        ({"block_auto_adjust_ff_dim": True, "block_multiple_of": 1000, "block_ffn_dim_multiplier": 1.0}, 9000),
+        ({"block_auto_adjust_ff_dim": False}, 12288),
+    ],
+)  # fmt: skip
+def test_widths_are_adjusted_where_the_configuration_says_so(fields: dict[str, Any], width: int) -> None:
+    given = {**LLAMA, "intermediate_size": 12288, "num_hidden_layers": 2, "layer_types": ["full_attention"] * 2}
+    assert read(**given, model_type="lfm2", **fields).intermediate == width
+    assert read(**given, model_type="llama", **fields).intermediate == 12288
+
+
+def test_a_class_name_tells_of_two_matrices_only_where_the_family_is_unknown() -> None:
+    assert read(**LLAMA, model_type="brandnew", architectures=["MyGPTNeoXForCausalLM"]).gated is False
+    assert read(**LLAMA, model_type="llama", architectures=["MyGPTNeoXForCausalLM"]).gated is True
+    assert read(**LLAMA, model_type="brandnew", architectures=["Other"]).gated is True

@@ -68,3 +68,41 @@ def test_one_replica_is_singular_and_two_are_plural() -> None:
 def test_a_second_and_more_is_shown_in_seconds() -> None:
     slow = [RatePoint(1.0, 1000.0, 8.0), RatePoint(2.0, 1500.0, 9.0)]
     assert ">1.5 s<" in render(plan(), slow, COSTS, "TPOT p95")
+
+
+def test_intervals_say_their_ends_or_that_they_cannot_tell() -> None:
+    made = plan()
+    for low, high, said in ((99.9, 100.0, "99.9 ms to 100 ms"), (None, 9.0, "cannot tell"), (9.0, None, "cannot tell")):
+        page = render(
+            msgspec.structs.replace(made, ttft_p95_ms=PredictionInterval(low, 50.0, high)), CURVE, COSTS, "TPOT p95"
+        )
+        assert said in page
+    none = msgspec.structs.replace(made, ttft_p95_ms=None, tpot_p95_ms=None)
+    assert "cannot tell" not in render(none, CURVE, COSTS, "TPOT p95")
+
+
+def test_an_objective_is_a_line_of_its_chart_where_there_is_one() -> None:
+    made = plan()
+    both = render(made, CURVE, COSTS, "TPOT p95")
+    one = render(
+        msgspec.structs.replace(made, wanted=msgspec.structs.replace(WANTED, ttft_p95_ms=None)),
+        CURVE, COSTS, "TPOT p95",
+    )  # fmt: skip
+    assert both.count('class="line d"') == 2 and one.count('class="line d"') == 1
+
+
+@pytest.mark.parametrize(("top", "label"), [(999.0, "999 ms"), (1000.0, "1 s"), (1500.0, "1.5 s")])
+def test_axes_are_in_seconds_from_a_second_on(top: float, label: str) -> None:
+    slow = [RatePoint(1.0, top, 8.0), RatePoint(2.0, top, 9.0)]
+    wanted = msgspec.structs.replace(WANTED, ttft_p95_ms=None)
+    page = render(msgspec.structs.replace(plan(), wanted=wanted), slow, COSTS, "TPOT p95")
+    assert label in page
+
+
+def test_the_first_option_is_the_best_and_numbers_stand_to_the_right() -> None:
+    made = plan()
+    assert made.chosen is not None
+    page = render(msgspec.structs.replace(made, alternatives=(made.chosen,)), CURVE, COSTS, "TPOT p95")
+    first, second = re.findall(r"<tr( class=\"best\")?><td>H100-SXM-80GB bf16</td>", page)
+    assert first and not second
+    assert '<th>Accelerator</th><th class="n">Count</th>' in page and "<th>What</th><th>Value</th>" in page

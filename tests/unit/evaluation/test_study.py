@@ -281,7 +281,7 @@ def test_nobody_disagrees_about_gold_or_what_is_not_shared() -> None:
 @pytest.mark.parametrize(("raters", "each"), [(2, 9), (1, 12), (4, 8), (0, 12)])
 def test_a_plan_says_how_much_work_there_is(raters: int, each: int) -> None:
     """Ten tasks of which four are everybody's, and two of gold: 4 + 2 + a share of 6, rounded up."""
-    made, pairings = make_tasks(RUNS, StudyOptions(), [])
+    _, pairings = make_tasks(RUNS, StudyOptions(), [])
     design = make_design([("a", RUNS[0]), ("b", RUNS[1])], StudyOptions(), pairings)
     ten = tasks(10, shared=4)
     gold = [msgspec.structs.replace(task, key=f"g{task.key}", gold=True, shared=True) for task in ten[:2]]

@@ -106,3 +106,54 @@ def test_a_track_is_resampled_to_equal_steps():
 @pytest.mark.parametrize("quantile, value", [(0.0, 1.0), (0.25, 2.0), (0.9, 4.6), (1.0, 5.0)])
 def test_percentiles_interpolate_as_numpys_do(quantile, value):
     assert interpolate([1.0, 2.0, 3.0, 4.0, 5.0], quantile) == pytest.approx(value)
+
+
+def test_a_page_without_first_tokens_shows_whole_answers():
+    page = render_report(changed(ttft_ms=Quantiles(), ttfo_ms=Quantiles()))
+    assert "End to end, p95" in page and "Time to first token, p95" not in page
+    nothing = render_report(changed(ttft_ms=Quantiles(), e2e_ms=Quantiles(), answered=0, samples=Samples()))
+    assert "Time to first token, p95" in nothing and "End to end, p95" not in nothing
+    assert "Time to first token, p95" in render_report(GOOD)
+
+
+def test_goodput_stands_where_there_is_an_objective():
+    assert "Goodput" in render_report(changed(goodput_rate=4.5, slo="ttft<1s")) and "4.5/s" in render_report(
+        changed(goodput_rate=4.5, slo="ttft<1s")
+    )
+    plain = render_report(GOOD)
+    assert "Goodput" not in plain and "0 failed of 42 requests" in plain
+
+
+def test_a_title_needs_both_of_its_numbers():
+    for gone in ("p95", "max"):
+        found = msgspec.structs.replace(TTFT, **{gone: None})
+        assert describe_result(changed(ttft_ms=found), TimeUnit()) == "No request was answered"
+
+
+def steps(*sent, step_s=2.0):
+    """A run of steps of two seconds, each with so many requests and 10 tokens for each."""
+    return changed(
+        series_step_s=step_s,
+        series=tuple(
+            LoadPoint(at_s=step_s * n, sent=count, answered=count, failed=count // 2, in_flight=float(n),
+                      output_tokens=10 * count) for n, count in enumerate(sent)
+        ),
+    )  # fmt: skip
+
+
+def chart_of(page, title):
+    chart = page[page.index(title) :]
+    return chart[: chart.index("</figure>")]
+
+
+def test_rates_are_counts_over_the_width_of_a_step_and_end_with_the_last_request():
+    page = render_report(steps(8, 4, 0))
+    rates = chart_of(page, "Requests per second")
+    assert ">4<" in rates and "4.0" not in rates
+    assert ">40<" in chart_of(page, "Output tokens per second")
+
+
+def test_charts_stand_in_pairs():
+    """With a time to first token there are six; without one five, of which the last is left out."""
+    assert render_report(GOOD).count("<svg") == 6
+    assert render_report(changed(ttft_ms=Quantiles(), samples=Samples(e2e_ms=(1.0,)))).count("<svg") == 4
