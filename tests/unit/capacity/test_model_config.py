@@ -194,7 +194,7 @@ def test_a_text_part_without_a_type_is_of_the_wholes() -> None:
 def test_layers_are_counted_where_they_are_listed_and_other_sizes_are_needed() -> None:
     listed = {name: value for name, value in LLAMA.items() if name != "num_hidden_layers"}
     assert read(**listed, layer_types=["full_attention"] * 4).layers == 4
-    with pytest.raises(InputError, match="missing num_hidden_layers$"):
+    with pytest.raises(InputError, match=r"missing num_hidden_layers$"):
         read(**listed)
     with pytest.raises(InputError, match="missing num_hidden_layers, hidden_size"):
         read(layer_types=["full_attention"] * 4, num_attention_heads=32, vocab_size=9)
