@@ -193,8 +193,10 @@ def summarise_perplexity(
     seed: int = SEED,
 ) -> Perplexity:
     """Ratios of sums over documents; documents are what the bootstrap draws."""
-    scored = [row for row in found if row.error is None and row.tokens]
-    table = np.array([[row.nats, row.tokens, row.words, row.bytes] for row in scored], dtype=np.float64).reshape(-1, 4)
+    scored = [row for row in found if row.tokens]  # none where it failed
+    table = np.array([[row.nats, row.tokens, row.words, row.bytes] for row in scored], dtype=np.float64).reshape(
+        len(scored), 4
+    )
     nats = math.fsum(row.nats for row in scored)
     estimates = [_estimate_ratio(table, nats, column, confidence, samples, seed) for column in (1, 2, 3)]
     token, word, byte = estimates
@@ -230,8 +232,8 @@ def compare_perplexity(
             f"the results are over different texts (text_sha256 {old.setup.text_sha256[:12]} and "
             f"{new.setup.text_sha256[:12]}); measure both on the same file with the same --split"
         )
-    before = {row.id: row for row in old.rows if row.error is None and row.tokens}
-    pairs = [(before[row.id], row) for row in new.rows if row.error is None and row.tokens and row.id in before]
+    before = {row.id: row for row in old.rows if row.tokens}
+    pairs = [(before[row.id], row) for row in new.rows if row.tokens and row.id in before]
     if not pairs:
         raise InputError("no document was scored in both results; measure both again")
     bits = [[(one.nats - other.nats) / -math.log(2), other.bytes] for one, other in pairs]

@@ -174,3 +174,32 @@ def test_a_signature_says_how_windows_were_cut() -> None:
     rolling = msgspec.structs.replace(setup(), window=8, stride=8)
     assert "|rolling|" in summarise_perplexity("m", "b", rows, rolling).signature
     assert "|strided|" in summarise_perplexity("m", "b", rows, msgspec.structs.replace(rolling, stride=4)).signature
+
+
+def test_documents_without_tokens_are_unscored_and_failed_ones_are_not() -> None:
+    rows = [Likelihood("1", -10.0, 5, 5, 20), Likelihood("2"), Likelihood("3"), Likelihood("4", error="HTTP 503")]
+    found = summarise_perplexity("m", "b", rows, setup())
+    assert (found.documents, found.unscored, len(found.errored)) == (1, 2, 1)
+    none = summarise_perplexity("m", "b", rows[1:], setup())
+    assert none.token_perplexity is None and none.documents == 0
+
+
+def test_documents_that_one_result_lacks_are_counted_as_missing() -> None:
+    before, after = result([-1.0, -2.0, -3.0]), result([-1.0, -2.0, -3.0, -4.0])
+    found = compare_perplexity(after, before)
+    assert (found.documents, found.missing, found.bits_per_byte) == (3, 1, 0.0)
+    failed = [msgspec.structs.replace(before.rows[0], nats=0.0, tokens=0, error="HTTP 503"), *before.rows[1:]]
+    found = compare_perplexity(after, msgspec.structs.replace(before, rows=tuple(failed)))
+    assert (found.documents, found.missing) == (2, 2)
+
+
+def test_texts_are_told_apart_by_twelve_digits() -> None:
+    with pytest.raises(InputError, match=r"text_sha256 b{12} and a{12}\)"):
+        compare_perplexity(result([-1.0], "a" * 64), result([-1.0], "b" * 64))
+
+
+def test_documents_are_numbered_from_1(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n")
+    for split in ("blank", "line"):
+        assert [document.id for document in read_documents(tmp_path / "a.txt", split)] == ["1", "2"]
+    assert [document.id for document in read_documents(tmp_path / "a.txt", "file")] == ["1"]

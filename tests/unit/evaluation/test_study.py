@@ -264,7 +264,7 @@ def test_a_queue_holds_nobody_elses_tasks() -> None:
 def test_a_study_that_goes_on_shows_the_same_sides() -> None:
     """The first eight hexadecimal digits of a SHA-256, odd or even."""
     digests = [hashlib.sha256(f"7\x1fside\x1fr0\x1f{key}".encode()).hexdigest() for key in range(40)]
-    assert [left_answer(7, "r0", str(key)) for key in range(40)] == [int(digest[7], 16) % 2 for digest in digests]
+    assert [choose_left(7, "r0", str(key)) for key in range(40)] == [int(digest[7], 16) % 2 for digest in digests]
 
 
 def test_nobody_disagrees_about_gold_or_what_is_not_shared() -> None:

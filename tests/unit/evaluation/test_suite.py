@@ -17,7 +17,7 @@ from steward.evaluation.suite import (
     PromptMessage,
     QuestionChange,
     SuiteSpec,
-    asked_fields,
+    list_asked_fields,
     load_suite,
     option_letters,
 )
@@ -217,8 +217,8 @@ def test_the_fields_that_a_user_asks_of_are_listed_once_and_without_the_options(
         PromptMessage("system", "{role}"), PromptMessage("user", "{q} of {x}: {q}"), PromptMessage("user", "{o}"),
     )  # fmt: skip
     spec = SuiteSpec(name="s", data="d", messages=messages, metrics=("choice",), choices="o")
-    assert asked_fields(spec) == ["q", "x"]
-    assert asked_fields(SuiteSpec(name="s", data="d", prompt="{q}", metrics=("accuracy",))) == ["q"]
+    assert list_asked_fields(spec) == ["q", "x"]
+    assert list_asked_fields(SuiteSpec(name="s", data="d", prompt="{q}", metrics=("accuracy",))) == ["q"]
 
 
 def test_only_what_the_user_says_is_asked_in_another_way(tmp_path: Path) -> None:

@@ -3,7 +3,14 @@ import itertools
 import msgspec
 import pytest
 
-from steward.loadtest.response import ResponseParser, count_text_bytes, describe_error, read_head
+from steward.loadtest.response import (
+    ResponseParser,
+    StreamedChoice,
+    count_text_bytes,
+    describe_error,
+    find_frame,
+    read_head,
+)
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -148,3 +155,106 @@ def test_a_piece_like_the_frame_says_how_long_its_text_is():
     assert count_text_bytes(alike, answer.frame) == 4 and count_text_bytes(chunk(event("")), answer.frame) == 0
     for other in (chunk(event("a") + event("b")), chunk(event("four", "stop")), alike[:-1], b"1" + alike, alike[1:]):
         assert count_text_bytes(other, answer.frame) == 0
+
+
+def test_a_failure_in_the_shape_of_events_is_a_failure():
+    found = read([HEAD.replace(b"200 OK", b"503 Busy"), chunk(event("a", "stop")), b"0\r\n\r\n"])
+    assert (found.cause, found.status, found.text_times) == ("http", 503, [])
+
+
+def test_the_text_of_the_first_time_is_counted_apart():
+    pieces = [HEAD, chunk(event("ab") + event("cde")), chunk(event("f", "stop")), b"0\r\n\r\n"]
+    found = read(pieces, keep_text=True)
+    assert (found.first_characters, found.characters) == (5, 6)
+
+
+def test_the_servers_stamp_is_kept():
+    data = b'data: {"stamp": [1.5, 2.5]}\n\n'
+    found = read([HEAD, chunk(data), chunk(event("a", "stop")), b"0\r\n\r\n"])
+    assert found.stamp == (1.5, 2.5) and found.first == 2.0
+
+
+@pytest.mark.parametrize(
+    "delta, first, characters",
+    [
+        ({"tool_calls": None}, None, 0), ({"tool_calls": []}, None, 0), ({"tool_calls": [1, 2]}, 1.0, 5),
+        ({"content": "abc", "tool_calls": [1, 2]}, 1.0, 3), ({"content": [{"text": "abc"}]}, None, 0),
+        ({"reasoning": "hm"}, 1.0, 2),
+    ],
+)  # fmt: skip
+def test_what_counts_as_text(delta, first, characters):
+    data = b"data: " + msgspec.json.encode({"choices": [{"delta": delta, "finish_reason": "stop"}]}) + b"\n\n"
+    found = read([HEAD, chunk(data), b"0\r\n\r\n"])
+    assert (found.first, found.characters) == (first, characters)
+
+
+def test_the_first_output_is_the_first_that_is_not_reasoning():
+    def thought(text):
+        return b"data: " + msgspec.json.encode({"choices": [{"delta": {"reasoning_content": text}}]}) + b"\n\n"
+
+    pieces = [HEAD, chunk(thought("hm")), chunk(event("a")), chunk(event("b", "stop")), b"0\r\n\r\n"]
+    found = read(pieces, keep_text=True)
+    assert (found.first, found.first_output) == (1.0, 2.0)
+    only = read([HEAD, chunk(thought("hm")), chunk(event(None, "stop")), b"0\r\n\r\n"])
+    assert (only.first, only.first_output) == (1.0, None)
+
+
+@pytest.mark.parametrize("size, cause", [(65_536, "ok"), (65_537, "malformed")])
+def test_a_head_is_64_kib_at_most(size, cause):
+    answer = ResponseParser()
+    answer.feed([0.0], [b"HTTP/1.1 200 OK\r\nx: ".ljust(size, b"x")])
+    assert answer.cause == cause
+
+
+CHOICE = StreamedChoice()
+
+
+@pytest.mark.parametrize(
+    "payload, framed",
+    [
+        (b'{"choices":[{"delta":{"content":"a"}}]}', True), (b'{"content":"a"}', True), (b'{"content":""}', False),
+        (b'{"text":"a"}', False), (b'{"content":"a","x":{"content":"b"}}', False), (b'{"content":"a\\n"}', False),
+        (b'"content":"a"', True),
+    ],
+)  # fmt: skip
+def test_a_frame_is_what_stands_around_one_text(payload, framed):
+    found = find_frame(payload, CHOICE)
+    if not framed:
+        assert found is None
+        return
+    before, after = found
+    assert before + b"a" + after == b"data: " + payload + b"\n\n\r\n"
+    assert find_frame(payload, StreamedChoice(finish_reason="stop")) is None
+
+
+def test_texts_of_every_length_are_counted_in_their_frame():
+    """The line with a chunk's size grows by a digit at 16, 256 and 4096 bytes."""
+    frame = find_frame(event("one")[6:-2], CHOICE)
+    for length in [*range(1, 300), *range(3950, 4150), 65_400, 70_000]:
+        piece = chunk(event("x" * length))
+        assert count_text_bytes(piece, frame) == length == count_text_bytes(piece, frame), length
+
+
+@pytest.mark.parametrize(
+    "head, length, closes",
+    [
+        (b"HTTP/1.1 200", None, False), (b"HTTP/1.1 200 OK\r\nConnection: close", None, True),
+        (b"HTTP/1.0 200 OK", None, True), (b"HTTP/1.0 200 OK\r\nConnection: keep-alive", None, False),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9", 0, False), (b"HTTP/1.1 199 x", 0, False),
+        (b"HTTP/1.1 205 x\r\nContent-Length: 3", 3, False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked", None, False),
+    ],
+)  # fmt: skip
+def test_a_head_says_how_long_the_body_is_and_what_comes_after(head, length, closes):
+    found = read_head(head)
+    assert (found.length, found.closes) == (length, closes)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1", b"HTTP/1.1 ok", b"HTTP/2 200", b""])
+def test_what_is_no_head_of_http_1(head):
+    assert read_head(head) is None
+
+
+def test_errors_have_160_characters_at_most():
+    assert describe_error({"code": "c", "message": "x" * 200}) == "c: " + "x" * 157
+    assert describe_error({"detail": "d"}) == "d" and describe_error(" a \n b ") == "a b"

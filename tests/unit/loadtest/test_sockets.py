@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from steward.loadtest.sockets import BUSY_WAKEUPS, HAS_EPOLL, Receiver, SocketPoller, to_clock_times
+from steward.loadtest.sockets import BUSY_WAKEUPS, HAS_EPOLL, Receiver, SocketPoller, TransportReceiver, to_clock_times
 
 pytestmark = pytest.mark.skipif(not HAS_EPOLL, reason="no epoll on this system")
 
@@ -104,3 +104,60 @@ def test_many_wake_ups_become_a_tick_and_few_pieces_end_it():
             await asyncio.sleep(0.001)  # and then the socket itself
 
     run(busy)
+
+
+def test_a_transport_of_the_loop_tells_of_pieces_that_may_be_ends():
+    """Of data that only ends count for: what ends with an empty line, and what is too short to tell."""
+
+    class Told(Receiver):
+        def __init__(self):
+            super().__init__()
+            self.told = []
+
+        def on_data(self, data):
+            self.told.append(data)
+
+        def on_lost(self):
+            self.told.append(None)
+
+    ear = Told()
+    transport = TransportReceiver(ear)
+    transport.connection_made("wire")
+    transport.data_received(b"text")
+    ear.only_ends = True
+    for piece in (b"text", b"abc", b"end\r\n\r\n", b"more"):
+        transport.data_received(piece)
+    transport.connection_lost(None)
+    assert ear.transport == "wire" and ear.told == [b"text", b"abc", b"end\r\n\r\n", None]
+    assert len(ear.pieces) == len(ear.times) == 5 and ear.times == sorted(ear.times)
+
+
+def test_polling_changes_after_more_than_the_limit_of_wake_ups_and_back_below_half_of_it():
+    async def counted(poller, ear, other):
+        poller._wakeups = BUSY_WAKEUPS
+        poller.adjust_polling()
+        assert poller._tick is None and poller._wakeups == 0
+        poller._wakeups = BUSY_WAKEUPS + 1
+        poller.adjust_polling()
+        assert poller._tick is not None
+        poller._pieces = BUSY_WAKEUPS // 2
+        poller.adjust_polling()
+        assert poller._tick is not None and poller._pieces == 0
+        poller._pieces = BUSY_WAKEUPS // 2 - 1
+        poller.adjust_polling()
+        assert poller._tick is None
+
+    run(counted)
+
+
+def test_what_was_sent_whole_is_not_watched_for():
+    async def small(poller, ear, other):
+        watched = []
+        poller.watch_writable = lambda file, *, writing: watched.append(writing)
+        ear.transport.write(b"data")
+        assert watched == [] and ear.transport._unsent == b""
+        ear.transport._unsent = b"rest"
+        ear.transport.flush()
+        assert watched == [False] and ear.transport._unsent == b"" and not ear.transport.is_closing()
+
+    run(small)
