@@ -85,7 +85,8 @@ class Deployment:
         until(lambda: "Stop: Ctrl-C" in self.log.read_text())
         self.url = self.state()["gateway_url"]
         self.console_url = self.state()["console_url"]
-        self.key = (home / "first-key").read_text()
+        first = home / "first-key"
+        self.key = first.read_text() if first.exists() else ""  # a restored home has none
 
     def state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads((self.home / "run" / "state.json").read_text())

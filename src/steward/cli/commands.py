@@ -180,6 +180,16 @@ STEWARD: Final = Group(
             "steward.cli.gpu.command:gpu",
             "Show the GPUs of this machine; exit 1 when one is unhealthy, 3 when there is none, 4 without a driver.",
         ),
+        Command(
+            "backup",
+            "steward.cli.backup:backup",
+            "Back up the home while it serves; its keys go into a file of their own.",
+        ),
+        Command(
+            "restore",
+            "steward.cli.backup:restore",
+            "Restore a home and check it; exit 2 for a damaged archive, 5 when the home is not as it was.",
+        ),
         EVAL,
         LOAD,
         CONFIG,

@@ -33,6 +33,10 @@ _HEADER_BYTES: Final = 8 + 1 + 4 + 32 + 32
 Report = Callable[[int], None]  # told how many bytes of the input have been read
 
 
+class SealedOtherwise(InputError):
+    """The file was sealed under another key."""
+
+
 def is_sealed(beginning: bytes) -> bool:
     """Whether a file that begins so was sealed here.
 
@@ -104,7 +108,7 @@ def _read_header(key: bytes, header: bytes) -> tuple[int, bytes]:
         raise InputError(f"the header names chunks of {chunk_bytes:,} bytes, expected 1 to {MAX_CHUNK_BYTES:,}")
     own, commitment = _file_key(key, header[13:45])
     if not hmac.compare_digest(commitment, header[45:77]):
-        raise InputError("sealed under another key; give the home (or key) that it was sealed with: --home, --key")
+        raise SealedOtherwise("sealed under another key; give the home (or key) that it was sealed with: --home, --key")
     return chunk_bytes, own
 
 

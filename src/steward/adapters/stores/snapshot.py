@@ -1,0 +1,53 @@
+"""A copy of a SQLite store in one moment, and the secrets taken out of it.
+
+The copy is made by `VACUUM INTO`: one read transaction, beside which others go on writing, and a file without the
+remains of what was deleted. Ours to take out are the wrapped secrets, which belong into a backup of their own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from steward.core.errors import InputError, Unavailable
+from steward.core.stores import WrappedSecret
+
+COUNTED: Final = ("exchanges", "outstanding", "feedback", "keys", "evidence")
+WAIT_S: Final = 30.0  # for a writer that holds the file
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """:raises Unavailable: it is busy, or the disk is full :raises InputError: it is damaged"""
+    try:
+        with closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as connection:
+            connection.execute("VACUUM INTO ?", (str(target),))
+        target.chmod(0o600)
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"{source}: cannot be copied now ({error}); try again") from error
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{source}: {error}; restore it from a backup") from error
+
+
+def take_secrets(database: Path) -> list[WrappedSecret]:
+    """The secrets of a copy, which has none of them afterwards, not even in its free pages."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        rows = connection.execute("SELECT kind, tenant, version, wrapped FROM secrets").fetchall()
+        connection.execute("DELETE FROM secrets")
+        connection.commit()
+    return [WrappedSecret(*row) for row in rows]
+
+
+def count_rows(database: Path) -> dict[str, int]:
+    """Rows of the tables that a restored copy is compared by. :raises InputError: the file is damaged"""
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=WAIT_S)) as connection:
+            problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if problem != "ok":
+                raise InputError(f"{database}: damaged ({problem})")
+            tables = [(name, f'SELECT count(*) FROM "{name}"') for name in COUNTED]
+            return {name: connection.execute(query).fetchone()[0] for name, query in tables}
+    except sqlite3.DatabaseError as error:
+        raise InputError(f"{database}: damaged ({error})") from error

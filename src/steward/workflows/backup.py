@@ -1,0 +1,171 @@
+"""`steward backup`: a home in one moment, while it serves, and apart from it the keys that open it.
+
+Nothing is stopped. The ledger's segments are held by links before the store is copied, so that the keeper may drain and
+delete them meanwhile: whatever the copy has not drained yet is in the archive, and a restored keeper drains it, exactly
+once, from the offset in the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from steward import __version__
+from steward.adapters.stores.snapshot import copy_database, count_rows, take_secrets
+from steward.core.errors import InputError
+from steward.core.files import hold_lock
+from steward.core.identity import Principal
+from steward.core.stores import WrappedSecret
+from steward.security.rootkey import derive, fingerprint
+from steward.workflows.audit import make_act
+from steward.workflows.backup_archive import BackupManifest, Report, write_archive
+from steward.workflows.key_backup import KeyBackup, prune_key_backups, write_key_backup
+from steward.workflows.keys import open_keys
+from steward.workflows.sealing import SPOOL
+from steward.workflows.serve.deployment import find_deployment
+
+DATABASE: Final = "steward.db"
+SETTINGS: Final = "steward.yaml"
+USE: Final = "backup archive"
+_LEDGERS: Final = ("ledger", SPOOL)
+_KEYS: Final = frozenset({"root-key", "first-key", "pepper", "pepper.migrated", "keys.json", "keys.json.migrated"})
+_MADE_ANEW: Final = frozenset({"run", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *_LEDGERS})
+
+
+class BackupResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward backup --json`."""
+
+    archive: str
+    bytes: int
+    files: int
+    rows: dict[str, int]
+    store: str
+    root: str  # fingerprint of the root key
+    key_backup: str
+    pruned: tuple[str, ...]  # key backups that were older than a week
+
+
+def backup_home(
+    home: Path, archive: Path, keys: Path, passphrase: str | None, now: float, report: Report, *, actor: Principal
+) -> BackupResult:
+    """Write the archive and the key backup.
+
+    :raises InputError: `archive` exists or lies in the home, another root key than the store's
+    :raises Unavailable: the store does not answer
+    """
+    _check_place(home, archive)
+    deployment = find_deployment(home)
+    with open_keys(deployment, now) as (_, _, root):
+        deployment.open_audit_log().record(make_act(actor, "home.backup", "home", after=archive.name))
+    local = deployment.store is None
+    wrapped: list[WrappedSecret] = []
+    with _workplace(home) as work:
+        files = list_files(home)
+        files |= hold_segments(home, work)
+        if local:
+            copy_database(home / DATABASE, work / DATABASE)
+            wrapped = take_secrets(work / DATABASE)
+            files[f"home/{DATABASE}"] = work / DATABASE
+            files |= hold_segments(home, work)  # those that began meanwhile
+        files |= copy_audit(home, work)
+        manifest = BackupManifest(
+            version=__version__,
+            created_at=now,
+            root=fingerprint(root),
+            store="sqlite" if local else "postgresql",
+            rows=count_rows(work / DATABASE) if local else {},
+            files={},
+        )
+        manifest = write_archive(archive, files, manifest, derive(root, USE), report)
+    key_file = write_key_backup(
+        keys,
+        KeyBackup(
+            created_at=now,
+            root=manifest.root,
+            root_key=root,
+            root_reference=deployment.root,
+            secrets=tuple(wrapped),
+        ),
+        passphrase,
+    )
+    return BackupResult(
+        archive=str(archive),
+        bytes=archive.stat().st_size,
+        files=len(manifest.files),
+        rows=manifest.rows,
+        store=manifest.store,
+        root=manifest.root,
+        key_backup=str(key_file),
+        pruned=tuple(str(path) for path in prune_key_backups(keys, now)),
+    )
+
+
+def _check_place(home: Path, archive: Path) -> None:
+    if archive.exists():
+        raise InputError(f"{archive}: exists; give another name, or remove it first")
+    if not archive.absolute().parent.is_dir():
+        raise InputError(f"{archive}: no such folder; make it first: mkdir -p {archive.absolute().parent}")
+    if archive.absolute().is_relative_to(home.absolute()):
+        raise InputError(f"{archive}: lies in the home that it is a backup of; write it elsewhere")
+
+
+@contextmanager
+def _workplace(home: Path) -> Iterator[Path]:
+    """A folder in the home, where files can be held by links; gone at the end."""
+    folder = home / f".backup-{os.getpid()}-{secrets.token_hex(4)}"
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def list_files(home: Path) -> dict[str, Path]:
+    """What is copied as it lies there, by its name in the archive: no keys, no locks, nothing that is made anew."""
+    found: dict[str, Path] = {}
+    for path in sorted(home.rglob("*")):
+        name = path.relative_to(home)
+        top = name.parts[0]
+        if top in _MADE_ANEW or top in _KEYS or top == "audit" or any(part.startswith(".") for part in name.parts):
+            continue
+        if path.is_file() and not path.is_symlink() and path.suffix != ".lock":
+            found[f"home/{name.as_posix()}"] = path
+    settings = home.parent / SETTINGS
+    if settings.is_file():
+        found[SETTINGS] = settings
+    return found
+
+
+def hold_segments(home: Path, work: Path) -> dict[str, Path]:
+    """Links to the ledger's segments as they are now: they grow with the segments and outlive them."""
+    found: dict[str, Path] = {}
+    for folder in _LEDGERS:
+        (work / folder).mkdir(mode=0o700, exist_ok=True)
+        for segment in sorted((home / folder).glob("*")):
+            held = work / folder / segment.name
+            if segment.suffix not in (".seg", ".damaged"):
+                continue
+            try:
+                os.link(segment, held)
+            except FileExistsError:
+                pass
+            except FileNotFoundError:
+                continue  # drained since it was listed
+            found[f"home/{folder}/{segment.name}"] = held
+    return found
+
+
+def copy_audit(home: Path, work: Path) -> dict[str, Path]:
+    """The log of administrative acts, while nobody writes to it."""
+    source, target = home / "audit", work / "audit"
+    with hold_lock(source / "lock"):
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("lock", ".*"))
+    files = [path for path in sorted(target.rglob("*")) if path.is_file()]
+    return {f"home/audit/{path.relative_to(target).as_posix()}": path for path in files}

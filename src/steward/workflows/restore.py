@@ -1,0 +1,212 @@
+"""`steward restore`: a home from an archive and a key backup, checked before anybody serves from it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from steward.adapters.stores.snapshot import count_rows
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import Contradiction, InputError, StewardError
+from steward.core.files import write_file
+from steward.core.identity import Principal
+from steward.security.rootkey import FILE as ROOT_FILE
+from steward.security.rootkey import derive, fingerprint, load_root_key
+from steward.workflows.audit import HomeAuditLog, make_act, verify_home
+from steward.workflows.backup import DATABASE, SETTINGS, USE
+from steward.workflows.backup_archive import BackupManifest, Report, publish_folder, read_archive
+from steward.workflows.drain import LedgerDrain
+from steward.workflows.evidence import record_finding
+from steward.workflows.findings import Finding
+from steward.workflows.key_backup import KeyBackup, find_key_backup, read_key_backup
+from steward.workflows.sealing import SPOOL
+from steward.workflows.shared_secrets import check_root, unwrap_secret
+
+VALID_S: Final = 90 * 86_400.0  # a drill says little of backups that are made a quarter later
+CHECK: Final = "restore drill"
+
+
+class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward restore --json`."""
+
+    home: str
+    archive: str
+    made_at: float  # when the backup was made
+    made_by: str  # version of steward
+    files: int
+    rows: dict[str, int]  # in the store, once the ledger was drained
+    open_requests: int  # admitted and not settled: 0 where the ledger balances
+    audit_entries: int
+    settings: str | None  # the steward.yaml that was written; None: there was one, or none in the archive
+    root_key: str | None  # the file that was written; None: security.root names another place, where it is
+    store: str
+    problems: tuple[str, ...]
+    took_s: float
+
+
+def restore_home(
+    archive: Path, keys: Path, passphrase: str | None, home: Path, report: Report, *, actor: Principal
+) -> RestoreResult:
+    """Make `home`, which must not exist or be empty, and check it; the outcome is kept in it as evidence.
+
+    :raises InputError: a damaged or foreign archive, another root key, a home that is in use
+    :raises Contradiction: the restored home is not what the archive says; it stays for a person to look at
+    """
+    began = time.monotonic()
+    _check_home(home)
+    key_backup = read_key_backup(find_key_backup(keys), passphrase)
+    _check_keys(archive, keys, key_backup)
+    work = home.absolute().with_name(f".{home.name}.restore-{os.getpid()}-{secrets.token_hex(4)}")
+    work.mkdir(mode=0o700, parents=True)
+    try:
+        manifest = read_archive(archive, derive(key_backup.root_key, USE), work, report)
+        restored = work / "home"
+        restored.mkdir(mode=0o700, exist_ok=True)
+        root_file = _put_root(restored, key_backup)
+        if manifest.store == "sqlite":
+            _put_secrets(restored / DATABASE, key_backup)
+        publish_folder(restored, home)
+        settings = _put_settings(work, home)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    result = _check(archive, home, manifest, key_backup, settings, root_file, began)
+    HomeAuditLog(home, key_backup.root_key).record(make_act(actor, "home.restore", "home", before=archive.name))
+    record_finding(home, describe_restore(result, archive), actor)
+    if result.problems:
+        raise Contradiction(f"{home}: the restored home is not what the archive says: {'; '.join(result.problems)}")
+    return result
+
+
+def _check_home(home: Path) -> None:
+    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        raise InputError(f"--home {home}: is not empty; give a folder that does not exist, or move this one away")
+
+
+def _check_keys(archive: Path, keys: Path, key_backup: KeyBackup) -> None:
+    if fingerprint(key_backup.root_key) != key_backup.root:
+        raise InputError(f"{keys}: damaged: its root key is not the one that it names; use another key backup")
+    if not archive.is_file():
+        raise InputError(f"{archive}: no such file; expected a file that `steward backup` wrote")
+
+
+def _put_root(restored: Path, key_backup: KeyBackup) -> Path | None:
+    """The root key into the home, unless `security.root` leads to the same one elsewhere."""
+    if key_backup.root_reference is not None:
+        try:
+            if load_root_key(restored, key_backup.root_reference) == key_backup.root_key:
+                return None
+        except InputError:
+            pass
+    write_file(restored / ROOT_FILE, key_backup.root_key, durable=True)
+    return restored / ROOT_FILE
+
+
+def _put_secrets(database: Path, key_backup: KeyBackup) -> None:
+    if not database.is_file():
+        raise InputError(f"the archive has no {DATABASE}; use another backup")
+    store = SqlStore(f"sqlite:///{database}")
+    try:
+        store.migrate()
+        check_root(store.secrets, key_backup.root_key, key_backup.created_at)
+        for secret in key_backup.secrets:
+            store.secrets.ensure(secret, key_backup.created_at)
+    finally:
+        store.close()
+
+
+def _put_settings(work: Path, home: Path) -> str | None:
+    """The steward.yaml of the archive beside the home, where there is none."""
+    source, target = work / SETTINGS, home.absolute().parent / SETTINGS
+    if not source.is_file() or target.exists():
+        return None
+    write_file(target, source.read_bytes())
+    return str(target)
+
+
+def _check(
+    archive: Path,
+    home: Path,
+    manifest: BackupManifest,
+    key_backup: KeyBackup,
+    settings: str | None,
+    root_file: Path | None,
+    began: float,
+) -> RestoreResult:
+    """Look at a restored home as whoever serves from it will."""
+    problems: list[str] = []
+    rows: dict[str, int] = {}
+    open_requests = 0
+    if manifest.store == "sqlite":
+        rows, open_requests = _check_store(home, manifest, key_backup, problems)
+    audit = verify_home(home)
+    if audit.error is not None:
+        problems.append(f"the audit log does not verify: {audit.error}")
+    return RestoreResult(
+        home=str(home),
+        archive=str(archive),
+        made_at=manifest.created_at,
+        made_by=manifest.version,
+        files=len(manifest.files),
+        rows=rows,
+        open_requests=open_requests,
+        audit_entries=audit.verified,
+        settings=settings,
+        root_key=None if root_file is None else str(home / ROOT_FILE),
+        store=manifest.store,
+        problems=tuple(problems),
+        took_s=time.monotonic() - began,
+    )
+
+
+def _check_store(
+    home: Path, manifest: BackupManifest, key_backup: KeyBackup, problems: list[str]
+) -> tuple[dict[str, int], int]:
+    """Rows as in the manifest, secrets that open, and a ledger that balances once it is drained."""
+    database = home / DATABASE
+    before = count_rows(database)
+    problems += [
+        f"{name} has {before[name]} rows, the archive says {count}"
+        for name, count in manifest.rows.items()
+        if before.get(name) != count
+    ]
+    store = SqlStore(f"sqlite:///{database}")
+    try:
+        for secret in key_backup.secrets:
+            unwrap_secret(key_backup.root_key, secret)
+        LedgerDrain([home / "ledger", home / SPOOL], store.ledger).run()
+        open_requests = store.exchanges.count_open()
+    except StewardError as error:
+        problems.append(str(error))
+        open_requests = 0
+    finally:
+        store.close()
+    if open_requests:
+        problems.append(f"{open_requests} requests were admitted and have not settled")
+    return count_rows(database), open_requests
+
+
+def describe_restore(result: RestoreResult, archive: Path) -> Finding:
+    """What a restore proves: that this archive becomes a home whose keys open and whose ledger balances."""
+    rows = ", ".join(f"{count:,} {name}" for name, count in result.rows.items() if count) or "no rows"
+    return Finding(
+        check=CHECK,
+        subject=f"backup {archive.name}",
+        subject_digest=f"sha256:{_digest(archive)}",
+        verdict="fail" if result.problems else "pass" if result.store == "sqlite" else "cannot tell",
+        value=f"{result.files} files, {rows} in {result.took_s:.1f} s",
+        expected="rows as in the manifest, secrets that open, a ledger that balances, an audit log that verifies",
+        source=str(archive),
+        valid_for_s=VALID_S,
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

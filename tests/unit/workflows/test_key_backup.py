@@ -1,0 +1,86 @@
+"""Key backups: kept for a week, apart, and as closed as they are asked to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from steward.core.errors import InputError
+from steward.core.stores import WrappedSecret
+from steward.workflows.key_backup import (
+    KEEP_S,
+    KeyBackup,
+    find_key_backup,
+    prune_key_backups,
+    read_key_backup,
+    write_key_backup,
+)
+
+AT = 1_764_352_800.0  # 2025-11-28 18:00:00 UTC
+BACKUP = KeyBackup(
+    created_at=AT,
+    root="ab",
+    root_key=b"\x00k" * 16,
+    root_reference=None,
+    secrets=(WrappedSecret("key-pepper", "", 1, b"\x01w"),),
+)
+
+
+def write(folder: Path, at: float = AT, passphrase: str | None = None) -> Path:
+    return write_key_backup(folder, msgspec.structs.replace(BACKUP, created_at=at), passphrase)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "keys")
+    assert path.name.startswith("steward-keys-20251128T180000Z-") and path.stat().st_mode & 0o777 == 0o600
+    assert read_key_backup(path, None) == BACKUP
+
+
+def test_a_passphrase_closes_it(tmp_path: Path) -> None:
+    path = write(tmp_path, passphrase="correct horse")
+    assert b"key-pepper" not in path.read_bytes()
+    assert read_key_backup(path, "correct horse") == BACKUP
+    for phrase, words in ((None, "give --passphrase"), ("battery", "another passphrase")):
+        with pytest.raises(InputError, match=words):
+            read_key_backup(path, phrase)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="does not open"):
+        read_key_backup(path, "correct horse")
+
+
+def test_a_week_old_one_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    old, young = write(tmp_path, AT), write(tmp_path, AT + 1)
+    other = tmp_path / "steward-keys-mine.keys"
+    other.write_bytes(b"x")
+    assert prune_key_backups(tmp_path, AT + KEEP_S - 1) == []
+    assert prune_key_backups(tmp_path, AT + KEEP_S) == [old]
+    assert sorted(tmp_path.iterdir()) == sorted([young, other])
+    assert KEEP_S == 7 * 24 * 3600
+
+
+def test_the_newest_of_a_folder_is_taken(tmp_path: Path) -> None:
+    write(tmp_path, AT)
+    newest = write(tmp_path, AT + 60)
+    assert find_key_backup(tmp_path) == newest and find_key_backup(newest) == newest
+    with pytest.raises(InputError, match="no key backup there"):
+        find_key_backup(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"{}", "not a key backup"),
+        (b"\xff", "not a key backup"),
+        (msgspec.json.encode(msgspec.structs.replace(BACKUP, format=2)), "of format 2, expected 1"),
+    ],
+)
+def test_anything_else_is_refused(tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "x.keys").write_bytes(data)
+    with pytest.raises(InputError, match=words):
+        read_key_backup(tmp_path / "x.keys", None)
+
+
+def test_the_root_key_is_not_shown() -> None:
+    assert "k" * 3 not in repr(BACKUP) and "***" in repr(BACKUP)
