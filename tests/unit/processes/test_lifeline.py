@@ -62,3 +62,16 @@ def test_content_cannot_be_read_out_of_a_process() -> None:
     code = "import ctypes; from steward.processes.lifeline import disable_core_dumps; disable_core_dumps()"
     code += "; print(ctypes.CDLL(None).prctl(3))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "0"
+
+
+def test_a_bug_is_told_in_one_line_unless_its_trace_is_asked_for(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STEWARD_TRACEBACK", raising=False)
+    with pytest.raises(SystemExit) as ended, report_errors("worker"):
+        raise ZeroDivisionError("a secret")
+    said = capfd.readouterr().err
+    assert ended.value.code == 5 and "worker: Internal error (ZeroDivisionError)" in said and "secret" not in said
+    monkeypatch.setenv("STEWARD_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError), report_errors("worker"):
+        raise ZeroDivisionError

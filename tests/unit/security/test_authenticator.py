@@ -40,3 +40,24 @@ def test_without_a_valid_key_nobody_is_let_in(headers: dict[str, str], says: str
     with pytest.raises(Refused, match=says) as caught:
         KeyAuthenticator({"right": RECORD}.get).authenticate(headers)
     assert caught.value.status == 401 and "sk-wrong" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "api-key"])
+def test_a_key_may_stand_in_any_of_three_headers(name: str) -> None:
+    authenticator = KeyAuthenticator({"right": RECORD}.get)
+    assert authenticator.authenticate({name: " right "}).principal.id == "k1"
+    assert authenticator.authenticate({"authorization": "Bearer right", name: "right"}).principal.id == "k1"
+    with pytest.raises(Refused, match="Different API keys") as caught:
+        authenticator.authenticate({"authorization": "Bearer right", name: "other"})
+    assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
+
+
+def test_ten_thousand_callers_are_remembered() -> None:
+    records = {str(number): KeyRecord(id=str(number), name="", digest="", created_at=0.0) for number in range(10_001)}
+    authenticator = KeyAuthenticator(records.get)
+    first = authenticator.authenticate({"api-key": "0"})
+    for number in range(1, 10_000):
+        authenticator.authenticate({"api-key": str(number)})
+    assert authenticator.authenticate({"api-key": "0"}) is first
+    authenticator.authenticate({"api-key": "10000"})
+    assert authenticator.authenticate({"api-key": "0"}) is not first

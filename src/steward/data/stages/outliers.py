@@ -163,7 +163,7 @@ def _project(vectors: F64) -> F64:
     """(rows, 32): random signs that are the same in every run."""
     numbers = np.arange(1, vectors.shape[1] * _PROJECTED + 1, dtype=np.uint64)
     signs = np.where(mix_bits(numbers) >> np.uint64(63), 1.0, -1.0).reshape(-1, _PROJECTED)
-    return np.asarray(vectors @ signs / np.sqrt(_PROJECTED))
+    return np.asarray(vectors @ signs)
 
 
 def _to_matrix(column: pa.Array, width: int) -> NDArray[np.generic]:

@@ -69,7 +69,5 @@ def mask_finds(text: str, detect: Detector) -> str:
     for start, end, kind in sorted(detect(text), key=lambda find: (find[0], -find[1])):
         if start >= at:
             parts += [text[at:start], f"[{kind.upper()}]"]
-            at = end
-        elif end > at:  # the rest of an overlapping find is personal data too
-            at = end
+        at = max(at, end)  # the rest of an overlapping find is personal data too
     return "".join((*parts, text[at:]))

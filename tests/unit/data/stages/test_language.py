@@ -22,3 +22,14 @@ def test_language_keeps_and_drops_and_tags():
 def test_d09_an_unknown_language_is_refused():
     with pytest.raises(InputError, match="unknown language 'EN'; did you mean 'en'"):
         Language(keep=("EN",))
+
+
+def test_without_languages_to_keep_only_the_unknown_may_go():
+    assert apply(Language(unknown="drop"), GERMAN, "ok") == ([GERMAN], [("d1", "drop", "unknown_language")])
+    assert apply(Language(), GERMAN, "ok") == ([GERMAN, "ok"], [])
+
+
+def test_a_text_of_fewer_than_15_letters_is_of_no_certain_language():
+    """docs/reference: `min_letters`."""
+    languages = Language().apply(batch("Das Wetter war hä", "Das Wetter war sc", GERMAN)).batch["language"]
+    assert Language().min_letters == 15 and languages[2].as_py() == "de"

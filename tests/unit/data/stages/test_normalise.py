@@ -69,3 +69,8 @@ def test_d20_breaks_between_words_and_lines_stay(before, after):
 def test_d20_entities_in_code_are_left_alone(code):
     assert apply(Normalise(), code)[0] == [code]
     assert apply(Normalise(), f"5 &lt; 6\n{code}\n7 &amp;gt; 6")[0] == [f"5 < 6\n{code}\n7 > 6"]
+
+
+def test_what_was_escaped_three_times_is_decoded_twice():
+    assert apply(Normalise(), "a &amp;amp;lt; b")[0] == ["a &lt; b"]
+    assert apply(Normalise(), "a &amp;lt; b & c")[0] == ["a < b & c"]

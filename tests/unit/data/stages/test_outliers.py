@@ -1,6 +1,8 @@
+import json
 import random
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from corpus_stages import batch, cut, ran
@@ -70,3 +72,49 @@ def test_the_users_embedding_is_taken_where_named() -> None:
     assert [(entry.id, entry.rule) for entry in entries] == [("r199", "outlier_embedding")]
     with pytest.raises(InputError, match="no column 'f'"):
         Outliers(embedding="f").survey(batch(["x"]))
+
+
+def measures(text: str) -> list[float]:
+    """Of one text: the logarithm of its length, and the shares of letters, digits, capitals and white space."""
+    return Outliers().survey(batch([text])).column("measures")[0].as_py()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("text", "letters", "digits", "upper", "spaces"),
+    [
+        ("AZaz", 4, 0, 2, 0),
+        ("@[`{", 0, 0, 0, 0),  # the neighbours of A, Z, a and z
+        ("09", 0, 2, 0, 0),
+        ("/:", 0, 0, 0, 0),  # of 0 and 9
+        ("\t\n\r ", 0, 0, 0, 4),
+        ("\x08\x0e!", 0, 0, 0, 0),
+        ("Az 09\t中é²", 4, 2, 1, 2),
+        ("\x7f\x80", 0, 0, 0, 0),
+    ],
+)
+def test_shares_of_kinds_of_characters(text: str, letters: int, digits: int, upper: int, spaces: int) -> None:
+    size = len(text)
+    expected = [np.log1p(size), letters / size, digits / size, upper / size, spaces / size]
+    assert measures(text) == pytest.approx(expected)
+
+
+def test_no_text_has_no_share() -> None:
+    assert measures("") == [0.0] * 5
+
+
+def test_thirty_rows_are_enough_and_29_are_not() -> None:
+    odd = " ".join(WORDS * 4000)
+    assert [entry.rule for entry in ran(Outliers(), [batch([*PROSE[:29], odd])])[1]] == ["outlier_length"]
+    assert ran(Outliers(), [batch([*PROSE[:28], odd])])[1] == []
+
+
+@pytest.mark.parametrize("vectors", [[[1.0, 2.0], [1.0]], [[1.0], None], [[1.0], "no list"]])
+def test_embeddings_have_one_length(vectors: list[object]) -> None:
+    rows = batch(["a", "b"]).append_column("e", pa.array([json.dumps(vector) for vector in vectors]))
+    with pytest.raises(InputError, match="lists of different lengths, or rows without one"):
+        Outliers(embedding="e").survey(rows)
+
+
+def test_an_embedding_may_be_json() -> None:
+    rows = batch(["a", "b"]).append_column("e", pa.array(["[1.0, 2.0]", "[3.0, 4.0]"]))
+    assert len(Outliers(embedding="e").survey(rows)) == 2

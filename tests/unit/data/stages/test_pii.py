@@ -27,3 +27,12 @@ def test_pii_covers_overlapping_finds_whole():
 def test_pii_without_a_detector_refuses():
     with pytest.raises(InputError, match="no detector"):
         msgspec.convert({"mode": "mask"}, Pii).apply(batch("Bo"))
+
+
+def test_only_tags_add_a_column():
+    assert (Pii(mode="tag").adds, Pii(mode="mask").adds, Pii(mode="drop").adds) == (("pii",), (), ())
+
+
+def test_a_find_within_another_ends_no_sooner():
+    stage = Pii(detector=lambda text: [(0, 6, "email"), (2, 4, "person")])
+    assert apply(stage, "abcdefg")[0] == ["[EMAIL]g"]

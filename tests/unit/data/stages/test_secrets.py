@@ -1,7 +1,7 @@
 import pytest
 
 from data_batches import apply
-from steward.data.stages.secrets import Secrets, entropy_bits
+from steward.data.stages.secrets import Secrets, entropy_bits, find_secrets
 
 SECRETS = {
     "aws_access_key": "AKIA" + "IOSFODNN7EXAMPLE",
@@ -74,3 +74,18 @@ def test_d15_values_of_settings_are_found(line):
 )
 def test_d16_nothing_is_found_in_urls_paths_names_and_public_keys(text):
     assert apply(Secrets(), text) == ([text], [])
+
+
+def test_random_text_is_found_from_four_bits_and_a_bit_a_character():
+    """32 different characters have 5 bits each."""
+    token = SECRETS["high_entropy"]
+    assert find_secrets(token) == find_secrets(token, 5.0) == [(0, 32, "high_entropy")]
+    assert find_secrets(token, 5.1) == find_secrets(token, 0) == []
+    assert find_secrets(token.lower()) == []  # as a digest may be
+    assert find_secrets("Quick2Brown3Foxes4Jumped5Over6Lazy7Dogs8And") == []  # words
+    assert find_secrets(f"lib/{token}") == [] and len(find_secrets(f"{token[:9]}/{token[9:]}")) == 1
+
+
+def test_a_value_is_found_beside_a_known_shape_and_not_twice():
+    text = f"DB_PASSWORD=Tr0ub4dor&3 AWS_KEY={SECRETS['aws_access_key']} DB_PASSWORD=Tr0ub4dor&3"
+    assert [kind for _, _, kind in find_secrets(text)] == ["assigned", "aws_access_key", "assigned"]

@@ -32,3 +32,21 @@ def test_sources_name_what_is_wrong_with_the_list(tmp_path, listed):
         Sources(file=str(bad)).apply(batch("a", url=["x.org"]))
     with pytest.raises(UnknownName, match="column 'link'"):
         Sources(file=listed, column="link").apply(batch("a", url=["x.org"]))
+
+
+def test_a_source_of_just_the_reputation_stays(listed):
+    urls = ["example.org", "other.net"]
+    assert Sources(file=listed, min_reputation=0.9).apply(batch("a", "b", url=urls)).entries == ()
+    assert len(Sources(file=listed, min_reputation=0.91).apply(batch("a", "b", url=urls)).entries) == 1
+
+
+@pytest.mark.parametrize(("reputation", "allowed"), [("0", True), ("1", True), ("1.01", False), ("-0.1", False)])
+def test_a_reputation_is_from_0_to_1(tmp_path, reputation, allowed):
+    path = tmp_path / "list.csv"
+    path.write_text(f"domain,reputation\nx.org,{reputation}\n")
+    stage = Sources(file=str(path), min_reputation=0.0)
+    if allowed:
+        assert stage.apply(batch("a", url=["x.org"])).entries == ()
+    else:
+        with pytest.raises(InputError, match=r"list\.csv:2: reputation"):
+            stage.apply(batch("a", url=["x.org"]))

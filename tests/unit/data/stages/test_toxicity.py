@@ -15,3 +15,10 @@ def test_toxicity_without_a_limit_only_adds_columns():
     result = ToxicityStage(max_per_thousand=None).apply(batch("She told her idiot son about the old people.", ""))
     assert result.entries == ()
     assert result.batch["mentions"].to_pylist() == ["men:1,old:1,women:2", ""]
+
+
+def test_ten_words_in_a_thousand_are_allowed():
+    """docs/reference: `max_per_thousand`."""
+    result = ToxicityStage().apply(batch("idiot " + "word " * 99, "idiot " + "word " * 98, "idiot"))
+    assert result.batch["toxicity"].to_pylist() == [10.0]
+    assert [(e.id, e.value) for e in result.entries] == [("d1", 1000 / 99), ("d2", 1000.0)]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from steward.core.errors import InputError
+from steward.security.audit.merkle import hash_leaf, hash_node, reduce_full
 from steward.security.audit.tiles import TileReader, pack_entries, tile_path, tile_width, unpack_entries
 
 
@@ -50,3 +51,62 @@ def test_an_entry_that_is_too_long_is_refused() -> None:
 def test_a_missing_tile_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="tile/0/000"):
         TileReader(tmp_path, 256).subtree(0, 0)
+
+
+LEAVES = [hash_leaf(f"{number}".encode()) for number in range(300)]
+
+
+def put(folder: Path, path: str, data: bytes) -> None:
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_bytes(data)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """300 leaves: a full tile and one of 44, and one hash above them."""
+    put(tmp_path, "tile/0/000", b"".join(LEAVES[:256]))
+    put(tmp_path, "tile/0/001.p/44", b"".join(LEAVES[256:]))
+    put(tmp_path, "tile/1/000.p/1", reduce_full(LEAVES[:256]))
+    return tmp_path
+
+
+def test_a_subtree_is_found_in_its_tile(log: Path) -> None:
+    reader = TileReader(log, 300)
+    assert (reader.subtree(0, 5), reader.subtree(0, 299)) == (LEAVES[5], LEAVES[299])
+    assert reader.subtree(1, 3) == hash_node(LEAVES[6], LEAVES[7])
+    assert reader.subtree(3, 1) == reduce_full(LEAVES[8:16])
+    assert reader.subtree(2, 74) == reduce_full(LEAVES[296:300])
+    assert reader.subtree(7, 1) == reduce_full(LEAVES[128:256])
+    assert reader.subtree(8, 0) == reduce_full(LEAVES[:256])
+    assert reader.hashes(0, 1) == tuple(LEAVES[256:])
+
+
+@pytest.mark.parametrize(("level", "index"), [(0, 300), (1, 150), (3, 37), (6, 4)])
+def test_what_lies_beyond_the_end_of_a_log_is_refused(log: Path, level: int, index: int) -> None:
+    with pytest.raises(InputError, match="in a log of 300 entries"):
+        TileReader(log, 300).subtree(level, index)
+
+
+def test_a_tile_may_have_been_replaced_by_a_fuller_one(log: Path) -> None:
+    more = [*LEAVES[256:], *([b"x" * 32] * 6)]
+    (log / "tile/0/001.p/44").unlink()
+    put(log, "tile/0/001.p/40", b"".join(LEAVES[256:296]))
+    with pytest.raises(InputError, match=r"001\.p/44: missing; restore the folder from a backup"):
+        TileReader(log, 300).hashes(0, 1)
+    put(log, "tile/0/001.p/50", b"".join(more))
+    assert TileReader(log, 300).hashes(0, 1) == tuple(LEAVES[256:])
+
+
+def test_a_tile_that_is_short_is_refused(log: Path) -> None:
+    put(log, "tile/0/001.p/44", b"".join(LEAVES[256:])[:-1])
+    with pytest.raises(InputError, match="1407 bytes, expected 1408"):
+        TileReader(log, 300).hashes(0, 1)
+
+
+def test_a_bundle_has_as_many_entries_as_the_log(tmp_path: Path) -> None:
+    put(tmp_path, "tile/entries/000.p/3", pack_entries([b"a", b"b", b"c"]))
+    assert TileReader(tmp_path, 3).entries(0) == [b"a", b"b", b"c"]
+    assert TileReader(tmp_path, 2).entries(0) == [b"a", b"b"]  # the log has grown since
+    put(tmp_path, "tile/entries/000.p/4", pack_entries([b"a", b"b", b"c"]))
+    with pytest.raises(InputError, match="3 entries, expected 4"):
+        TileReader(tmp_path, 4).entries(0)
