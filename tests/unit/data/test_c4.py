@@ -67,3 +67,29 @@ def test_a_word_of_a_thousand_letters_stays_and_a_longer_one_takes_its_line():
     lines = ["a b " + "x" * 999 + ".", "a b " + "y" * 1000 + "."]  # the full stop is a character of the word
     left = Quality(preset="c4@datatrove").apply(batch("\n".join([*lines, page]))).batch["text"].to_pylist()
     assert left == [f"{lines[0]}\n{page}"]
+
+
+CITED = "This line is well cited[12] here[citation needed]."
+
+
+@pytest.mark.parametrize("preset", ["c4@datatrove", "c4@tfds"])
+def test_citations_go_and_other_brackets_stay(preset):
+    page = "\n".join([LINE] * 5)
+    left = Quality(preset=preset).apply(batch(f"{CITED}\nThis line [not that one] stays as it is.\n{page}")).batch
+    assert left["text"].to_pylist() == [
+        f"This line is well cited here.\nThis line [not that one] stays as it is.\n{page}"
+    ]
+
+
+@pytest.mark.parametrize("preset", ["c4@datatrove", "c4@tfds"])
+def test_a_rule_counts_where_its_word_stands(preset):
+    page = "\n".join([LINE] * 5)
+    assert rule(preset, f"{page}\nlorem ipsum without an end\n{LINE}") is None  # that line goes by itself
+    assert rule(preset, f"{page}\n{{ without an end\n{LINE}") is None
+    assert rule(preset, f"{page}\nThis line has a {{ brace in it.") == "curly_bracket"
+    assert rule(preset, f"{page}\nThis line says Lorem Ipsum to you.") == "lorem_ipsum"
+
+
+def test_the_number_of_sentences_is_told():
+    [entry] = Quality(preset="c4@datatrove").apply(batch(" ".join([LINE] * 3) + "\n" + LINE)).entries
+    assert (entry.rule, entry.value, entry.threshold) == ("too_few_sentences", 4.0, 5)

@@ -46,3 +46,20 @@ def test_an_unknown_speaker_is_named(tmp_path: Path) -> None:
 def test_documents_pairs_and_chats_have_no_other_shape() -> None:
     for columns in (["text", "conversations"], ["prompt", "chosen", "rejected", "completion"], ["messages"], ["a"]):
         assert detect_chat_format(columns) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["chosen", "rejected"], None),
+        (["chosen", "prompt", "completion"], "prompt-completion"),
+        (["prompt", "completion"], "prompt-completion"),
+        (["prompt"], None),
+        (["instruction", "output"], "alpaca"),
+        (["instruction"], None),
+        (["output"], None),
+        (["conversations", "instruction", "output"], "sharegpt"),
+    ],
+)
+def test_a_shape_is_told_by_its_columns(columns: list[str], expected: str | None) -> None:
+    assert detect_chat_format(columns) == expected

@@ -65,3 +65,139 @@ def test_p07_a_numeric_axis_places_points_by_their_value() -> None:
     x = [float(point.split(",")[0]) for point in points[1].split()]
     assert x == pytest.approx([60 + 652 / 8, 60 + 652 / 4, 712], abs=0.1)
     assert re.findall(r'y="195" text-anchor="\w+">([^<]+)<', drawn) == ["0", "2", "4", "6", "8"]
+
+
+def marks(chart: str, tag: str, *names: str, kind: str = "") -> list[tuple[str, ...]]:
+    """Attributes of each element of a kind, in order."""
+    found = [item for item in ET.fromstring(chart).iter(tag) if kind in item.attrib.get("class", "")]
+    return [tuple(item.attrib[name] for name in names) for item in found]
+
+
+@pytest.mark.parametrize(
+    ("top", "count", "ticks"),
+    [
+        (0.0, 4, [0, 1]),
+        (float("inf"), 4, [0, 1]),
+        (0.5, 4, [0, 0.2, 0.4, 0.6]),
+        (1.0, 4, [0, 0.25, 0.5, 0.75, 1]),
+        (4.0, 4, [0, 1, 2, 3, 4]),
+        (7.3, 4, [0, 2, 4, 6, 8]),
+        (10.0, 4, [0, 2.5, 5, 7.5, 10]),
+        (20.0, 4, [0, 5, 10, 15, 20]),
+        (4.0, 8, [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]),
+        (2e-9, 4, [0, 5e-10, 1e-9, 1.5e-9, 2e-9]),
+    ],
+)
+def test_marks_are_steps_of_1_2_2_and_a_half_or_5(top: float, count: int, ticks: list[float]) -> None:
+    assert nice_ticks(top, count) == pytest.approx(ticks, abs=1e-15)
+
+
+A, B = ChartSeries("ok", (3.0, 1.0), "a"), ChartSeries("errors", (1.0, None), "b")
+
+
+def test_bars_are_stacked() -> None:
+    """The plot is 652 wide from 60 and 166 high over 178: two steps of 326, and 41.5 for each of 4."""
+    chart = bar_chart("t", ["x", "y"], [A, B], str)
+    assert marks(chart, "rect", "x", "y", "width", "height", kind="bar") == [
+        ("61.0", "53.5", "324.0", "124.5"),
+        ("61.0", "12.0", "324.0", "41.5"),
+        ("387.0", "136.5", "324.0", "41.5"),
+    ]
+
+
+def test_bars_stand_beside_each_other() -> None:
+    """The highest is 3: marks of 1, and 166 / 3 for each."""
+    chart = bar_chart("t", ["x", "y"], [A, B], str, beside=True)
+    assert marks(chart, "rect", "x", "y", "width", "height", kind="bar") == [
+        ("61.0", "12.0", "162.0", "166.0"),
+        ("223.0", "122.7", "162.0", "55.3"),
+        ("387.0", "122.7", "162.0", "55.3"),
+    ]
+
+
+def test_many_bars_keep_a_width_of_one() -> None:
+    series = ChartSeries("n", (1.0,) * 652, "a")
+    assert {width for (width,) in marks(bar_chart("t", ["x"] * 652, [series], str), "rect", "width", kind="bar")} == {
+        "1.0"
+    }
+
+
+def test_a_line_breaks_at_a_gap_and_a_lonely_value_is_a_dot() -> None:
+    """Three steps of 217.3; 83 for each of 2."""
+    chart = line_chart("t", ["x", "y", "z"], [ChartSeries("n", (1.0, None, 2.0), "a")], str, area=True)
+    assert marks(chart, "circle", "cx", "cy") == [("168.7", "95.0"), ("603.3", "12.0")]
+    assert not marks(chart, "polyline", "points") and not marks(chart, "polygon", "points")
+
+
+def test_only_the_first_line_is_filled() -> None:
+    lines = [ChartSeries("n", (1.0, 2.0, None), "a"), ChartSeries("m", (None, 1.0, 1.0), "b")]
+    chart = line_chart("t", ["x", "y", "z"], lines, str, area=True)
+    assert marks(chart, "polygon", "points") == [("168.7,95.0 386.0,12.0 386.0,178.0 168.7,178.0",)]
+    assert marks(chart, "polyline", "points") == [("168.7,95.0 386.0,12.0",), ("386.0,95.0 603.3,95.0",)]
+
+
+def test_the_frame_has_its_marks_and_every_so_many_labels() -> None:
+    labels = [str(number) for number in range(12)]
+    chart = line_chart("t", labels, [ChartSeries("n", (2.0,) * 12, "a")], str)
+    assert marks(chart, "line", "x1", "x2", "y1", "y2", kind="grid") == [
+        ("60", "712", y, y) for y in ("178.0", "136.5", "95.0", "53.5", "12.0")
+    ]
+    ticks = [(item.attrib["x"], item.attrib["y"], item.text) for item in ET.fromstring(chart).iter("text")]
+    assert ticks[:2] == [("52", "181.5", "0.0"), ("52", "140.0", "0.5")]
+    assert [(x, text) for x, _, text in ticks[5:]] == [
+        ("141.5", "1"), ("250.2", "3"), ("358.8", "5"), ("467.5", "7"), ("576.2", "9"), ("684.8", "11")
+    ]  # fmt: skip
+    assert 'viewBox="0 0 720 200"' in chart
+    few = [item.text for item in ET.fromstring(line_chart("t", ["x", "y"], [A], str)).iter("text")]
+    assert few[-2:] == ["x", "y"]
+
+
+def test_intervals_are_placed_by_value_and_row() -> None:
+    """476 wide from 220; marks of a half up to 2; rows of 24."""
+    spans = [ChartInterval("one", 1.0, 0.5, 2.0), ChartInterval("two", 0.5, None, 1.0)]
+    chart = interval_chart("t", spans, str, mark=1.5)
+    assert marks(chart, "circle", "cx", "cy") == [("458.0", "24.0"), ("339.0", "48.0")]
+    assert marks(chart, "line", "x1", "x2", "y1", "y2", kind="whisker") == [("339.0", "696.0", "24.0", "24.0")]
+    assert marks(chart, "line", "x1", "x2", "y1", "y2", kind="mark") == [("577.0", "577.0", "6", "60")]
+    assert [x for x, *_ in marks(chart, "line", "x1", "x2", "y1", "y2", kind="grid")] == [
+        "220.0", "339.0", "458.0", "577.0", "696.0"
+    ]  # fmt: skip
+    assert marks(chart, "text", "x", "y", kind="label") == [("208", "28.5"), ("208", "52.5")]
+    assert marks(chart, "text", "x", "y", kind="tick")[0] == ("220.0", "77") and 'viewBox="0 0 720 82"' in chart
+
+
+def test_intervals_below_zero_end_at_zero() -> None:
+    chart = interval_chart("t", [ChartInterval("one", -1.0, -2.0, -0.5)], str)
+    assert marks(chart, "circle", "cx") == [("458.0",)]
+    ticks = [item.text for item in ET.fromstring(chart).iter("text") if item.attrib["class"] == "tick"]
+    assert ticks == ["-2.0", "-1.5", "-1.0", "-0.5", "0.0"]
+
+
+@pytest.mark.parametrize(("length", "shown"), [(30, "n" * 30), (31, "n" * 29 + "…")])
+def test_a_name_has_thirty_letters(length: int, shown: str) -> None:
+    chart = interval_chart("t", [ChartInterval("n" * length, 1.0, None, None)], str)
+    assert [item.text for item in ET.fromstring(chart).iter("text") if item.attrib["class"] == "label"] == [shown]
+
+
+def test_spots_are_placed_by_both_values() -> None:
+    """644 wide from 60 for 4, 166 high over 178 for 1."""
+    chart = scatter_chart("t", [ChartPoint("one", 4.0, 0.5, 0.25, 1.0)], str, str, level=0.5, mark=2.0)
+    assert marks(chart, "circle", "cx", "cy") == [("704.0", "95.0")]
+    assert marks(chart, "line", "x1", "x2", "y1", "y2", kind="whisker") == [("704.0", "704.0", "136.5", "12.0")]
+    assert marks(chart, "line", "x1", "x2", "y1", "y2", kind="mark") == [
+        ("60", "704", "95.0", "95.0"), ("382.0", "382.0", "12", "178.0")
+    ]  # fmt: skip
+    grid = marks(chart, "line", "x1", "x2", "y1", kind="grid")
+    assert grid == [("60", "704", y) for y in ("178.0", "136.5", "95.0", "53.5", "12.0")]
+    ticks = [(item.attrib["x"], item.attrib["y"], item.text) for item in ET.fromstring(chart).iter("text")]
+    assert ticks[1] == ("140.5", "195", "0.5") and ticks[9] == ("52", "181.5", "0.0")
+    low = scatter_chart("t", [ChartPoint("one", 1.0, 0.1, 0.1, 0.1)], str, str, level=1.0, mark=4.0)
+    assert marks(low, "circle", "cx", "cy") == [("221.0", "161.4")]
+
+
+def test_steps_without_a_number_are_left_out_of_the_table() -> None:
+    lines = [ChartSeries("n", (1.0, None, 0.0), "a"), ChartSeries("m", (None, None, 2.0), "b")]
+    table = line_chart("t", ["x", "y", "z"], lines, str).partition("<tbody>")[2]
+    assert table.startswith(
+        "<tr><th>x</th><td>1.0</td><td></td></tr><tr><th>z</th><td>0.0</td><td>2.0</td></tr></tbody>"
+    )
