@@ -144,7 +144,7 @@ def _render_course(report: LoadReport, unit: TimeUnit) -> str:
     charts.append(_render_percentiles(report, unit))
     tokens = [ChartSeries("of answers that ended", tuple(point.output_tokens / step_s for point in points), "a")]
     charts.append(line_chart("Output tokens per second", labels, tokens, format_number, area=True))
-    return "".join(charts[: len(charts) // 2 * 2] if len(charts) % 2 else charts)
+    return "".join(charts[: len(charts) - len(charts) % 2])  # in pairs
 
 
 def _render_percentiles(report: LoadReport, unit: TimeUnit) -> str:

@@ -164,3 +164,34 @@ def test_a_later_turn_is_as_long_as_the_first():
 @pytest.mark.parametrize("tokens", [1, 3, 4, 5, 40])
 def test_short_prompts_have_their_length(tokens):
     assert {len(text.split()) for text in texts(PromptSource(config(input_tokens=str(tokens))))} == {tokens}
+
+
+def words_of(prompts, number):
+    return prompts.first_messages(number)[0]["content"].split(" ")
+
+
+def test_blocks_of_512_tokens_are_shared_as_far_as_the_prompt_goes():
+    """1,100 tokens hold two of three blocks and 76 of their own; 1,024 just the two, and a word."""
+    for tokens, blocks in ((1100, 2), (1024, 2), (1023, 1)):
+        rows = [PromptRow(input_tokens=tokens, output_tokens=1, blocks=(7, 8, 9))] * 2
+        prompts = PromptSource(LoadConfig(url="http://h", model="m"), rows)
+        one, other = words_of(prompts, 0), words_of(prompts, 1)
+        assert len(one) == max(tokens, 512 * blocks + 1)
+        assert one[: 512 * blocks] == other[: 512 * blocks] and one[512 * blocks :] != other[512 * blocks :]
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 4, 5, 6])
+def test_the_shortest_prompts_have_no_blank_at_their_end(tokens):
+    prompts = PromptSource(LoadConfig(url="http://h", model="m", input_tokens=str(tokens)))
+    text = prompts.first_messages(3)[0]["content"]
+    assert len(text.split(" ")) == tokens and text == text.strip()
+
+
+def test_a_later_turn_has_the_words_of_its_tokens():
+    words = Vocabulary(tuple(WORDS), 0.5)
+    config = LoadConfig(url="http://h", model="m", input_tokens="10", turns=2)
+    prompts = PromptSource(config, vocabulary=words)
+    turns = [prompts.next_messages(number, 1, [], "a")[-1]["content"] for number in range(3)]
+    assert [len(text.split(" ")) for text in turns] == [5, 5, 5] and len(set(turns)) == 3
+    short = PromptSource(LoadConfig(url="http://h", model="m", input_tokens="1", turns=2), vocabulary=words)
+    assert len(short.next_messages(0, 1, [], "a")[-1]["content"].split(" ")) == 1
