@@ -91,6 +91,7 @@ class Gate:
         routed: Route | None = None,
         endpoints: frozenset[str] = OPENAI_ENDPOINTS,
         embedded: bool = False,
+        heartbeat_s: float = 30.0,
     ) -> None:
         self.engines = {name: ScriptedEngine(rule) for name, rule in rules.items()}
         entries = {
@@ -100,7 +101,7 @@ class Gate:
         self.clock = Now()
         routes = build_routes([routed] if routed else [], list(rules))
         health = HealthTracker(HealthPlan(), entries)
-        self.handler: Handler = route(routes, health, 30.0, draw=lambda: 0.0)(call(entries, self.clock))
+        self.handler: Handler = route(routes, health, 30.0, draw=lambda: 0.0)(call(entries, heartbeat_s, self.clock))
 
     def ask(self, body: Mapping[str, Any], endpoint: str = "/v1/chat/completions") -> tuple[int, bytes, Answer]:
         """Status, whole content and the answer."""

@@ -13,6 +13,7 @@ from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.batch import BatchPlan
 from steward.gateway.cors import CorsPolicy, normalise_origin
+from steward.gateway.first_event import HEARTBEAT_S
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
 from steward.gateway.pricing.prices import ImagePrice, Prices, Tier
@@ -113,6 +114,11 @@ class GatewayConfig(Section):
     )
     total_timeout_s: float = Field(
         TOTAL_S, gt=0, description="how long all tries of a request may take until its answer begins"
+    )
+    heartbeat_s: float = Field(
+        HEARTBEAT_S,
+        gt=0,
+        description="a stream that has no event by then gets its headers, status 200, and a comment every so often",
     )
     receive_timeout_s: float = Field(
         CLIENT.receive_s,

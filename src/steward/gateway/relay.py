@@ -24,11 +24,12 @@ from steward.gateway.embedded_answers import check_dimensions, complete_chat
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.outgoing import EMBEDDINGS, Outgoing
-from steward.gateway.sse import event_data, is_whole_event
+from steward.gateway.sse import event_data, is_comment, is_whole_event
 from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
 from steward.gateway.wire import name_version, upstream_failed
 
 DONE: Final = b"data: [DONE]\n\n"
+PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not know
 _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the three dialects
     rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
 )
@@ -239,12 +240,12 @@ class Relay:
             return chunks.end(estimate_usage(self._exchange))
         data = event_data(event)
         if not data:
-            return []
+            return [event] if is_comment(event) else []
         try:
             chunk = msgspec.json.decode(data)
             if (error := embedded_error_of(chunk)) is not None:
                 raise error
-            return chunks.feed(chunk)
+            return [PING] if chunk.get("type") == "ping" else chunks.feed(chunk)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise upstream_failed(
                 "the upstream sent an event that is not a chat completion chunk", "upstream_malformed"

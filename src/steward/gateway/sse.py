@@ -29,6 +29,15 @@ def event_data(event: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+def is_comment(event: bytes) -> bool:
+    """Whether an event holds comments and nothing else.
+
+    >>> is_comment(b": wait\\n\\n"), is_comment(b": wait\\nevent: x\\n\\n"), is_comment(b"\\n")
+    (True, False, False)
+    """
+    return event.startswith(b":") and all(line.startswith(b":") for line in event.splitlines() if line)
+
+
 def is_whole_event(event: bytes) -> bool:
     """Whether an event can be what its sender meant: JSON objects and `[DONE]` as data, comments, bare fields.
 

@@ -8,6 +8,7 @@ the guards', `budget` the limits'.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -16,6 +17,7 @@ from steward.core.errors import Unavailable
 from steward.core.extend import EngineAnswer
 from steward.gateway.answer import EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
+from steward.gateway.first_event import HEARTBEAT
 from steward.gateway.relay import Relay
 from steward.gateway.wire import upstream_failed
 
@@ -23,13 +25,22 @@ from steward.gateway.wire import upstream_failed
 class Stream:
     """Iterates over what the client gets. `close` must follow, however it ends; it may be called again."""
 
-    def __init__(self, exchange: Exchange, upstream: EngineAnswer, relay: Relay, events: list[bytes]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        upstream: EngineAnswer,
+        relay: Relay,
+        events: list[bytes],
+        heartbeat_s: float | None = None,
+    ) -> None:
+        """`heartbeat_s`: no event has come yet, and the client gets a comment every so often until one does."""
         self.filter: EventFilter | None = None
         self.budget: TokenBudget | None = None
         self.ended = False  # nothing more would have come
         self.broke = False  # by a mistake of ours
         self._exchange, self._upstream, self._relay = exchange, upstream, relay
         self._first: list[bytes] | None = events
+        self._heartbeat_s = heartbeat_s
         self._pending: tuple[bytes, int] | None = None  # events for which the reservation must grow, and by how much
         self._cut = False  # the upstream failed in the middle
         self._over = self._closed = False
@@ -74,7 +85,7 @@ class Stream:
                 waiting.set_result(None)
             return more
 
-        if self._over or self._first is not None:
+        if self._over or self._first is not None or self._heartbeat_s is not None:
             return
         try:
             self._upstream.listen(take)
@@ -102,9 +113,27 @@ class Stream:
             pending, self._pending = self._pending, None
             return pending
         try:
+            if self._heartbeat_s is not None:
+                return await self._await_beginning(self._heartbeat_s)
             out = self._events(b"" if self._first is not None else await self._upstream.piece())
         except Unavailable as error:
             out = self._failed(error)
+        return out, self._missing(out)
+
+    async def _await_beginning(self, heartbeat_s: float) -> tuple[bytes, int]:
+        """The first event, or what keeps the client waiting."""
+        if self._first is not None:
+            return self._events(b"") or HEARTBEAT, 0
+        try:
+            async with asyncio.timeout(heartbeat_s):
+                piece = await self._upstream.piece()
+        except TimeoutError:
+            return HEARTBEAT, 0
+        out = self._events(piece)
+        scanner = self._relay.scanner
+        if self._over or self._exchange.events or scanner.failed or scanner.upstream_id is not None:
+            self._heartbeat_s = None
+            self._exchange.ttft_s = time.perf_counter() - self._exchange.started
         return out, self._missing(out)
 
     def _missing(self, out: bytes) -> int:

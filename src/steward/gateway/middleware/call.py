@@ -5,6 +5,7 @@ What goes out is decided in `outgoing.py`, what comes back in `relay.py` and `er
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -16,11 +17,12 @@ from steward.gateway.answer import Answer
 from steward.gateway.engine_input import check_engine_input
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler
+from steward.gateway.first_event import HEARTBEAT_S, take_events
 from steward.gateway.models import ModelEntry
 from steward.gateway.outgoing import NOTHING_AVOIDED, Outgoing, build_outgoing
 from steward.gateway.refused_fields import RefusedFields, find_refused_fields
 from steward.gateway.relay import Relay, convert_answer, is_stream, parse_early_error, select_headers
-from steward.gateway.sse import event_data
+from steward.gateway.sse import Scanner
 from steward.gateway.stream import Stream
 from steward.gateway.upstream_errors import find_embedded_error
 
@@ -31,8 +33,11 @@ FORWARDED: Final = frozenset(
 )
 
 
-def call(models: Mapping[str, ModelEntry], clock: Callable[[], float] = time.monotonic) -> Handler:
-    """Send the exchange to the engine of its model and take in the answer.
+def call(
+    models: Mapping[str, ModelEntry], heartbeat_s: float = HEARTBEAT_S, clock: Callable[[], float] = time.monotonic
+) -> Handler:
+    """Send the exchange to the engine of its model and take in the answer. A stream that has not begun after
+    `heartbeat_s` gets its headers, and a comment every so often.
 
     Where the upstream refuses a field that only the gateway put in, it is asked again without; `clock` tells how long
     that is remembered.
@@ -48,7 +53,7 @@ def call(models: Mapping[str, ModelEntry], clock: Callable[[], float] = time.mon
             outgoing = build_outgoing(exchange, entry, avoided | tried if tried else avoided)
             if entry.embedded:
                 check_engine_input(outgoing.body)
-            answer = await _ask(exchange, entry, outgoing)
+            answer = await _ask(exchange, entry, outgoing, heartbeat_s)
             if isinstance(answer, Answer):
                 if tried and answer.status < 400:
                     known.add(tried, clock())
@@ -58,7 +63,9 @@ def call(models: Mapping[str, ModelEntry], clock: Callable[[], float] = time.mon
     return handle
 
 
-async def _ask(exchange: Exchange, entry: ModelEntry, outgoing: Outgoing) -> Answer | frozenset[str]:
+async def _ask(
+    exchange: Exchange, entry: ModelEntry, outgoing: Outgoing, heartbeat_s: float
+) -> Answer | frozenset[str]:
     """One try: the answer, or the fields without which another may have one.
 
     :raises Refused: 502 or 504, the upstream gave none
@@ -74,7 +81,7 @@ async def _ask(exchange: Exchange, entry: ModelEntry, outgoing: Outgoing) -> Ans
             upstream.close()
             raise Unavailable(f"it answered with status {status} instead of 200 or an error; check its url")
         if status < 400 and is_stream(exchange, upstream):
-            answer = await _held(exchange, outgoing, upstream)
+            answer = await _hold(exchange, outgoing, upstream, heartbeat_s)
             status = answer.status
             return answer
         body = await upstream.read()
@@ -100,21 +107,12 @@ async def _ask(exchange: Exchange, entry: ModelEntry, outgoing: Outgoing) -> Ans
     return answer
 
 
-async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) -> Answer:
-    """An answer whose status is held back until the first event has arrived: an early failure keeps its status."""
+async def _hold(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer, heartbeat_s: float) -> Answer:
+    """An answer whose status is held back until the first event has arrived, or for `heartbeat_s`."""
     relay = Relay(exchange, outgoing)
-    events: list[bytes] = []
     try:
-        while piece := await upstream.piece():
-            events += relay.scanner.feed(piece)
-            if any(map(_has_data, events)):
-                break
-        else:
-            events += relay.scanner.end()
-        first = next((event_data(event) for event in events if _has_data(event)), None)
-        if first is None:
-            raise Unavailable("it closed the stream before the first event")
-        early = parse_early_error(first)
+        events, first = await _read_first_events(upstream, relay.scanner, heartbeat_s)
+        early = None if first is None else parse_early_error(first)
     except ValueError as error:
         upstream.close()
         raise Unavailable(str(error)) from error
@@ -123,14 +121,35 @@ async def _held(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer) 
         raise
     if early is not None:
         upstream.close()
-        return convert_error(exchange, outgoing, early.status, first, passes=False)
-    exchange.ttft_s = time.perf_counter() - exchange.started
-    stream = Stream(exchange, upstream, relay, events)
+        return convert_error(exchange, outgoing, early.status, first or b"", passes=False)
+    if first is not None:
+        exchange.ttft_s = time.perf_counter() - exchange.started
+    stream = Stream(exchange, upstream, relay, events, heartbeat_s if first is None else None)
     answer = Answer(200, stream=stream, content_type=SSE)
     exchange.when_ended(answer, stream.close)
     answer.headers += select_headers(upstream.headers, 200)
     _name_dropped(answer, outgoing)
     return answer
+
+
+async def _read_first_events(
+    upstream: EngineAnswer, scanner: Scanner, patience_s: float
+) -> tuple[list[bytes], bytes | None]:
+    """The events up to the first that has data, and these data; None where it has not come within `patience_s`.
+
+    :raises Unavailable: the stream ended or broke before :raises ValueError: an event beyond all bounds
+    """
+    events: list[bytes] = []
+    piece = upstream.arrived()
+    if piece is not None and (data := take_events(piece, scanner, events)) is not None:
+        return events, data  # as nearly always where the network gave both at once
+    try:
+        async with asyncio.timeout(patience_s):
+            while True:
+                if (data := take_events(await upstream.piece(), scanner, events)) is not None:
+                    return events, data
+    except TimeoutError:
+        return events, None
 
 
 def upstream_refusal(model: str, error: Unavailable) -> Refused:
@@ -149,10 +168,6 @@ def select_forwarded(headers: Mapping[str, str]) -> dict[str, str]:
     if FORWARDED.isdisjoint(headers):
         return {}
     return {name: value for name, value in headers.items() if name in FORWARDED}
-
-
-def _has_data(event: bytes) -> bool:
-    return event_data(event).strip() not in (b"", b"null")
 
 
 def _name_dropped(answer: Answer, outgoing: Outgoing) -> None:

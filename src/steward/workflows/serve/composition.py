@@ -91,7 +91,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     models = _list_models(plan, engines)
     routes = list_routes(plan)
     health = HealthTracker(plan.health, models, before.health if before is not None else None)
-    shadows = Shadows(settle(parts.ledger, models)(call(models)), SHADOWS)
+    shadows = Shadows(settle(parts.ledger, models)(call(models, plan.heartbeat_s)), SHADOWS)
     lines: dict[str, RouteQueue] = {}
     guards = (*make_guards(plan), *parts.guards)
     shared: list[Middleware] = [
@@ -120,7 +120,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         routes,
         health,
         shadows,
-        compose(infer, call(models)),
+        compose(infer, call(models, plan.heartbeat_s)),
         compose(pass_through, call_passthrough(models)),
         lines,
     )

@@ -46,6 +46,7 @@ def make_plan(
         client_timeouts=gateway.client_timeouts(),
         timeouts=gateway.timeouts(),
         total_timeout_s=gateway.total_timeout_s,
+        heartbeat_s=gateway.heartbeat_s,
         line=gateway.queue_plan(),
         health=gateway.health.plan(),
         models=models,

@@ -13,6 +13,7 @@ from steward.core.errors import InputError
 from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.batch import BatchPlan
 from steward.gateway.cors import CorsPolicy
+from steward.gateway.first_event import HEARTBEAT_S
 from steward.gateway.health import HealthPlan
 from steward.gateway.limits import LimitTable
 from steward.gateway.pricing.prices import Prices
@@ -62,6 +63,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     client_timeouts: ClientTimeouts
     timeouts: Timeouts
     total_timeout_s: float  # of all tries of a request, until its answer begins
+    heartbeat_s: float = HEARTBEAT_S  # after which a stream that has not begun gets its headers
     line: QueuePlan
     health: HealthPlan
     models: tuple[ModelPlan, ...]
