@@ -241,7 +241,10 @@ def write_whole_numbers(body: bytes) -> bytes:
     fields = _fields.decode(body)
     changes: dict[str, Any] = {}
     for name in COUNTS:
-        value = msgspec.json.decode(fields[name]) if name in fields else None
+        try:
+            value = msgspec.json.decode(fields[name]) if name in fields else None
+        except msgspec.DecodeError as error:  # thousands of digits, or an exponent beyond all floats
+            raise invalid(f"'{name}' is out of range.", name, "invalid_value") from error
         if type(value) is float and value.is_integer():
             changes[name] = int(value)
         elif value is not None and type(value) is not int:

@@ -53,7 +53,7 @@ def read_request(endpoint: str, body: bytes) -> tuple[Request, frozenset[str], b
     except Refused as error:
         if error.param not in COUNTS or error.code is not None:
             raise
-        names, plain = read_field_names(body), write_whole_numbers(body)
+        plain, names = write_whole_numbers(body), read_field_names(body)
         if plain is body:
             raise
         return decode_request(endpoint, plain), names, plain
