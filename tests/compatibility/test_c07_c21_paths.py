@@ -28,6 +28,9 @@ class Service:
     async def infer(self, exchange: Exchange) -> Answer:
         return Answer(200, json.dumps({"endpoint": exchange.endpoint}).encode())
 
+    async def count_tokens(self, path: str, body: bytes) -> Answer:
+        return Answer(200, b"{}")
+
     def list_models(self, caller: Caller) -> bytes:
         return json.dumps(describe_models(sorted(ROUTES))).encode()
 

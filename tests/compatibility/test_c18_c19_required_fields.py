@@ -36,7 +36,7 @@ USAGE_FIELDS = {
 def test_c19_a_message_has_every_required_field() -> None:
     message = chat_to_message.translate_answer(CHAT, {"model": "m"}, "req_1", 0.0)
     assert message.keys() >= MESSAGE_FIELDS and message["usage"].keys() >= USAGE_FIELDS
-    assert message["content"][0] == {"type": "text", "text": "Yes.", "citations": None}
+    assert message["content"][0] == {"type": "text", "text": "Yes.", "citations": []}
     assert Message.model_validate(message, strict=True).usage.input_tokens == 5
 
 

@@ -18,6 +18,8 @@ from steward.gateway.http import HttpRequest, stopping_error
 from steward.gateway.limits import encode_limit_headers
 from steward.gateway.passthrough import JSON_TYPE, PASSTHROUGH
 from steward.gateway.rejections import RejectionCounter
+from steward.gateway.token_count import COUNTED
+from steward.gateway.token_count import MAX_BODY_BYTES as MAX_COUNTED_BYTES
 
 EndpointHandler = Callable[[HttpRequest], Awaitable[None]]
 GatewayEndpoint = Endpoint[EndpointHandler]
@@ -48,6 +50,10 @@ class GatewayService(Protocol):
         """One model as JSON. :raises Refused: 404, there is none of that name"""
         ...
 
+    async def count_tokens(self, path: str, body: bytes) -> Answer:
+        """The answer of one of `token_count.COUNTED`. :raises Refused: 400, 404"""
+        ...
+
     def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
         """Keep what the body says about an earlier answer; a receipt as JSON. :raises Refused: 400"""
         ...
@@ -68,6 +74,10 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
     async def accept_feedback(request: HttpRequest) -> None:
         body = await request.read_body(service.max_body_bytes)
         await request.respond(Answer(202, service.accept_feedback(request.caller, body)))
+
+    async def count_tokens(request: HttpRequest) -> None:
+        body = await request.read_body(service.max_body_bytes)
+        await request.respond(await service.count_tokens(request.path, body))
 
     async def list_models(request: HttpRequest) -> None:
         await request.respond(Answer(200, service.list_models(request.caller)))
@@ -101,6 +111,7 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
             max_body_bytes=MAX_BODY_BYTES,
             handler=accept_feedback,
         ),
+        *(declare_count(path, count_tokens) for path in COUNTED),
         declare_model_list("/v1/models", list_models),
         declare_model_list("/v1/models/{model...}", show_model),  # names may have slashes
         declare_probe("/healthz", report_alive),
@@ -118,6 +129,20 @@ def declare_inference(path: str, handler: EndpointHandler, guards: Guards = "req
         guards=guards,
         audit="ledger",
         max_body_bytes=None,
+        handler=handler,
+    )
+
+
+def declare_count(path: str, handler: EndpointHandler) -> GatewayEndpoint:
+    """An endpoint that counts a request's tokens; nothing leaves this machine, and nobody answers."""
+    return Endpoint(
+        method="POST",
+        path=path,
+        permission="models.read",
+        tenancy="principal",
+        guards="none",
+        audit="none",
+        max_body_bytes=MAX_COUNTED_BYTES,
         handler=handler,
     )
 

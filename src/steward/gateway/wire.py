@@ -180,6 +180,7 @@ REQUIRED: Final = {
     "/v1/completions": ("prompt",),
     "/v1/embeddings": ("input",),
     "/v1/messages": ("max_tokens", "messages"),
+    "/v1/messages/count_tokens": ("messages",),
 }
 
 

@@ -119,7 +119,11 @@ EMBEDDED_COMPLETIONS: Final = Translation(
     translate_answer=embedded_completions.translate_answer,
     open_stream=embedded_completions.open_stream,
 )
-_DIALECTS: Final[dict[str, Dialect]] = {"/v1/messages": anthropic, "/v1/responses": responses}
+_DIALECTS: Final[dict[str, Dialect]] = {
+    "/v1/messages": anthropic,
+    "/v1/messages/count_tokens": anthropic,
+    "/v1/responses": responses,
+}
 
 
 def find_dialect(endpoint: str) -> Dialect:

@@ -1,5 +1,7 @@
 """A chat completion, whole or streamed, as the Anthropic message that a client asked for.
 
+A text's `citations` are an empty list rather than null: some clients take a list or nothing (AI SDK).
+
 Field names and events: Anthropic API reference, "Create a Message" and "Streaming Messages". Every field that its
 schema requires is there, null where there is nothing to say.
 """
@@ -43,7 +45,7 @@ def translate_answer(chat: Json, asked: Json, request_id: str, at: float) -> Jso
     if thought := reasoning_text(message):
         content.append({"type": "thinking", "thinking": thought, "signature": ""})
     if text := content_text(message) + (message.get("refusal") or ""):
-        content.append({"type": "text", "text": text, "citations": None})
+        content.append({"type": "text", "text": text, "citations": []})
     for number, call in enumerate(message.get("tool_calls") or ()):
         function = call.get("function") or {}
         content.append(
@@ -160,7 +162,7 @@ class MessageStream:
         return [format_event({"type": "message_start", "message": message})]
 
     def _add_text(self, kind: str, delta: Json) -> list[bytes]:
-        block: Json = {"type": kind, kind: "", **({"signature": ""} if kind == "thinking" else {"citations": None})}
+        block: Json = {"type": kind, kind: "", **({"signature": ""} if kind == "thinking" else {"citations": []})}
         return [*self._end_calls(), *self._switch(kind, block), self._delta(delta)]
 
     def _call(self, call: Json, position: int) -> Iterable[bytes]:

@@ -38,6 +38,7 @@ from steward.workflows.serve.deployment import deployment_of
 from steward.workflows.serve.model_versions import read_versions
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.readiness import Readiness, find_lack
+from steward.workflows.serve.token_counts import count_tokens
 from steward.workflows.serve.worker_keys import WorkerKeys
 from steward.workflows.serve.worker_reports import WorkerVersions, queue_depths_file
 
@@ -114,6 +115,9 @@ class WorkerService:
         fresh = compose_generation(plan, self._parts, self._current)
         self._retired.append(self._current)
         self._current = fresh
+
+    async def count_tokens(self, path: str, body: bytes) -> Answer:
+        return await count_tokens(self._current, path, body)
 
     def list_models(self, caller: Caller) -> bytes:
         return msgspec.json.encode(describe_models(sorted(self._current.routes)))
