@@ -7,8 +7,9 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -88,13 +89,13 @@ class WorkerService:
         record = self._keys.get(key_id)
         return None if record is None or "infer" not in record.rights else make_caller(record)
 
-    async def infer(self, exchange: Exchange) -> Answer:
+    def infer(self, exchange: Exchange) -> Coroutine[Any, Any, Answer]:  # no coroutine of its own around the other
         generation = self._current
-        return await self._answer(exchange, generation, generation.infer)
+        return self._answer(exchange, generation, generation.infer)
 
-    async def pass_through(self, exchange: Exchange) -> Answer:
+    def pass_through(self, exchange: Exchange) -> Coroutine[Any, Any, Answer]:
         generation = self._current
-        return await self._answer(exchange, generation, generation.pass_through)
+        return self._answer(exchange, generation, generation.pass_through)
 
     async def _answer(self, exchange: Exchange, generation: Generation, handler: Handler) -> Answer:
         generation.open += 1
