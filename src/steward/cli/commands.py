@@ -64,6 +64,15 @@ USAGE: Final = Group(
     target="steward.cli.usage:usage",
 )
 
+PRIVACY: Final = Group(
+    "privacy",
+    "Find personal data.",
+    (
+        Command("scan", "steward.cli.privacy:scan"),
+        Command("test", "steward.cli.privacy:test"),
+    ),
+)
+
 ALERTS: Final = Group(
     "alerts",
     "Show and handle alerts; try rules on history before they wake anybody.",
@@ -196,6 +205,7 @@ STEWARD: Final = Group(
         USAGE,
         ALERTS,
         DRIFT,
+        PRIVACY,
         PLAN,
         DATA,
         PROMPTS,

@@ -39,9 +39,8 @@ def find_personal_data(text: str) -> list[PersonalSpan]:
     >>> [(span.kind, span.start) for span in find_personal_data("bob@example.com, +49 30 901820")]
     [('email', 0), ('phone', 17)]
     """
-    if _DISGUISED.search(text):
-        return _find_disguised(text)
-    return _find_plain(text)
+    disguised = undisguise(text)
+    return _find_plain(text) if disguised is None else _find_disguised(*disguised)
 
 
 # Characters that look like ASCII ones and are others, and those that nobody sees: full width, mathematical letters and
@@ -58,8 +57,10 @@ _DISGUISED: Final = re.compile(f"[{_INVISIBLE}{_LOOKALIKE}]")
 _UNSEEN: Final = re.compile(f"[{_INVISIBLE}]")
 
 
-def _find_disguised(text: str) -> list[PersonalSpan]:
-    """As if it had been written plainly; spans are those of the text as it stands."""
+def undisguise(text: str) -> tuple[str, list[int]] | None:
+    """The text as if it had been written plainly, and where each letter of that stands; None: it was."""
+    if not _DISGUISED.search(text):
+        return None
     letters: list[str] = []
     origin: list[int] = []  # for each plain letter, where it came from
     for index, letter in enumerate(text):
@@ -74,8 +75,12 @@ def _find_disguised(text: str) -> list[PersonalSpan]:
             )
             letters.append(plain)
             origin += [index] * len(plain)
-    spans = _find_plain("".join(letters))
-    return [PersonalSpan(origin[span.start], origin[span.end - 1] + 1, span.kind) for span in spans]
+    return "".join(letters), origin
+
+
+def _find_disguised(plain: str, origin: list[int]) -> list[PersonalSpan]:
+    """Spans are those of the text as it stands."""
+    return [PersonalSpan(origin[span.start], origin[span.end - 1] + 1, span.kind) for span in _find_plain(plain)]
 
 
 def _find_plain(text: str) -> list[PersonalSpan]:

@@ -1,0 +1,80 @@
+"""`steward privacy scan|test`: where personal data is, without repeating it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.core.errors import InputError
+
+ProfileOption = Annotated[str, typer.Option(help="What to look for: default, gdpr, hipaa_safe_harbor, pci or all.")]
+EntitiesOption = Annotated[
+    str | None, typer.Option(help="Entities to look for instead, such as EMAIL_ADDRESS,PHONE_NUMBER.")
+]
+
+
+def scan(
+    files: Annotated[list[Path], typer.Argument(help="Text files, or JSON Lines (.jsonl), read row by row.")],
+    profile: ProfileOption = "default",
+    entities: EntitiesOption = None,
+    all_fields: Annotated[bool, typer.Option(help="Read every string of a row, not only its field `text`.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Find personal data in files. Exits with 0 if there is none, and with 1 if there is some."""
+    import msgspec
+
+    from steward.privacy.scan import choose_entities
+    from steward.workflows.privacy_scan import scan_file
+
+    chosen = choose_entities(profile, _split(entities))
+    counts: Counter[tuple[str, str]] = Counter()
+    unread, errors = Counter[str](), []
+    for path in files:
+        for row in scan_file(path, chosen, all_fields):
+            counts.update((str(path), found.entity) for found in row.findings)
+            unread.update(row.unread)
+            if row.error:
+                errors.append(f"{path}: {row.error}")
+            if json:
+                print(msgspec.json.encode(row).decode())
+    if not json:
+        if counts:
+            show_table(["file", "entity", "finds"], [[*name, count] for name, count in sorted(counts.items())])
+        else:
+            show_lines(["No personal data found."])
+        if unread:
+            named = ", ".join(field for field, _ in unread.most_common(5))
+            show_lines([f"Not read: {named}{' and others' if len(unread) > 5 else ''}; --all-fields reads them too."])
+    if errors:
+        raise InputError(f"{errors[0]}; {len(errors)} lines could not be read, correct them and scan again")
+    if counts:
+        raise typer.Exit(1)
+
+
+def test(
+    text: Annotated[str, typer.Argument(help="The text to look at.")],
+    profile: ProfileOption = "all",
+    entities: EntitiesOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what would be found in a text. Exits with 1 if anything is."""
+    from steward.privacy.scan import choose_entities, scan_text
+
+    findings = scan_text(text, choose_entities(profile, _split(entities)))
+    if json:
+        show_json(findings)
+    elif findings:
+        rows = [[text[one.start : one.end], one.entity, f"{one.score:.2f}", one.start, one.end] for one in findings]
+        show_table(["text", "entity", "score", "start", "end"], rows)
+    else:
+        show_lines(["No personal data found."])
+    if findings:
+        raise typer.Exit(1)
+
+
+def _split(entities: str | None) -> list[str]:
+    return [name.strip() for name in entities.split(",") if name.strip()] if entities else []

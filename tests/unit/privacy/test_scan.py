@@ -1,0 +1,125 @@
+"""What is personal data in a text, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.core.errors import UnknownName
+from steward.privacy.entities import ENTITIES, PROFILES
+from steward.privacy.scan import choose_entities, scan_text
+
+ALL = choose_entities("all")
+
+
+def found(text: str) -> list[tuple[str, str]]:
+    return [(text[one.start : one.end], one.entity) for one in scan_text(text, ALL)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mail bob@example.com now", [("bob@example.com", "EMAIL_ADDRESS")]),
+        ("call +49 30 901820", [("+49 30 901820", "PHONE_NUMBER")]),
+        ("card 4111 1111 1111 1111", [("4111 1111 1111 1111", "CREDIT_CARD")]),
+        ("IBAN DE89 3704 0044 0532 0130 00 BIC COBADEFF", [("DE89 3704 0044 0532 0130 00", "IBAN_CODE")]),
+        ("her SSN is 536-90-4399.", [("536-90-4399", "US_SSN")]),
+        ("NHS number: 943 476 5919", [("943 476 5919", "UK_NHS")]),
+        ("PESEL 44051401359", [("44051401359", "PL_PESEL")]),
+        ("CPF 529.982.247-25", [("529.982.247-25", "BR_CPF")]),
+        ("mon NIR: 2 55 08 14 168 025 38", [("2 55 08 14 168 025 38", "FR_NIR")]),
+        ("DNI 12345678Z", [("12345678Z", "ES_NIF")]),
+        ("BSN 111222333", [("111222333", "NL_BSN")]),
+        ("codice fiscale RSSMRA85T10A562S", [("RSSMRA85T10A562S", "IT_FISCAL_CODE")]),
+        ("Steuer-ID 86 095 742 719", [("86 095 742 719", "DE_TAX_ID")]),
+        ("hwaddr 00:1A:2b:3c:4D:5e", [("00:1A:2b:3c:4D:5e", "MAC_ADDRESS")]),
+        ("pay 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", [("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "CRYPTO")]),
+        ("MRN: 12345678", [("12345678", "MEDICAL_RECORD")]),
+        ("VIN 1HGCM82633A004352", [("1HGCM82633A004352", "VIN")]),
+    ],
+)
+def test_numbers_that_name_somebody(text: str, expected: list[tuple[str, str]]) -> None:
+    assert found(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("My name is Zora Quill, thanks", "Zora Quill"),
+        ("Dear Mrs. Quill,\nhello", "Quill"),
+        ("see you\nBest regards,\nZora Quill\n", "Zora Quill"),
+        ('{"name": "Zora Quill", "n": 1}', "Zora Quill"),
+        ("Patient: Zora van der Quill was seen", "Zora van der Quill"),
+        ("Ich heiße Zora Quill.", "Zora Quill"),
+        ("Je m'appelle Zora.", "Zora"),
+        ("yesterday Maria Quill said so", "Maria Quill"),
+        ("Dr. Zora O'Brien-Quill", "Zora O'Brien-Quill"),
+    ],
+)
+def test_people_by_their_cues_also_with_names_that_no_list_has(text: str, expected: str) -> None:
+    assert (expected, "PERSON") in found(text)
+
+
+def test_who_is_named_once_is_named_everywhere() -> None:
+    assert found("My name is Zora Quill. I told them: Zora Quill is right.").count(("Zora Quill", "PERSON")) == 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "12 Main Street", "742 N. Evergreen Terrace, Springfield, IL 62704", "Hauptstraße 12, 10115 Berlin",
+        "12 rue de la Paix, 75002 Paris", "Calle Mayor 5", "Via Roma 3", "ul. Długa 3", "Kerkstraat 5", "P.O. Box 123",
+    ],
+)  # fmt: skip
+def test_addresses(address: str) -> None:
+    assert (address, "STREET_ADDRESS") in found(f"I live at {address}")
+
+
+def test_a_date_of_birth_is_told_from_another_date() -> None:
+    assert found("DOB: 03/12/1985") == [("03/12/1985", "DATE_OF_BIRTH")]
+    assert found("geboren am 3. März 1985") == [("3. März 1985", "DATE_OF_BIRTH")]
+    assert found("released on 2024-05-01") == [("2024-05-01", "DATE_TIME")]
+
+
+def test_organisations_by_their_form() -> None:
+    assert ("Quill & Sons Ltd", "ORGANIZATION") in found("sold by Quill & Sons Ltd today")
+    assert ("Zorawerke GmbH", "ORGANIZATION") in found("die Zorawerke GmbH")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "commit 3f2504e04f8911d39a0c0305e82c3301, sha256:9f86d081884c7d659a2feaa0c55ad015",
+        "order 536904399, invoice 9434765919, tracking 44051401359",
+        "isbn 978-3-16-148410-0, version 1.2.3.4, build 20240501, port 8080",
+        "def total(self): return Sum(items=12345678901, width=1024)",
+        "The Quick Brown Fox visited New York with Python and Linux.",
+        "52.5200, 13.4050", "uuid 550e8400-e29b-41d4-a716-446655440000", "2 + 2 = 4; 10/11 of them", "id=123456789",
+        "Boston, MA 02110-1301",
+    ],
+)  # fmt: skip
+def test_what_is_nobodys(text: str) -> None:
+    assert found(text) == []
+
+
+def test_offsets_are_those_of_the_text_as_it_stands() -> None:
+    text = "x ｂｏｂ＠ｅｘａｍｐｌｅ．ｃｏｍ and b\u200bob@example.com"
+    assert [text[one.start : one.end] for one in scan_text(text, ALL)] == [
+        "ｂｏｂ＠ｅｘａｍｐｌｅ．ｃｏｍ",
+        "b\u200bob@example.com",
+    ]
+
+
+def test_a_profile_or_names_choose_what_is_looked_for() -> None:
+    text = "bob@example.com, 4111 1111 1111 1111"
+    assert [one.entity for one in scan_text(text, choose_entities("pci"))] == ["CREDIT_CARD"]
+    assert [one.entity for one in scan_text(text, choose_entities(names=["EMAIL_ADDRESS"]))] == ["EMAIL_ADDRESS"]
+    with pytest.raises(UnknownName, match="did you mean 'EMAIL_ADDRESS'"):
+        choose_entities(names=["EMAIL_ADRESS"])
+    with pytest.raises(UnknownName, match="profile 'gdrp'"):
+        choose_entities("gdrp")
+    assert all(set(entities) <= set(ENTITIES) for entities in PROFILES.values())
+
+
+def test_the_surer_find_wins_an_overlap() -> None:
+    (one,) = scan_text("NHS number 943 476 5919", ALL)
+    assert (one.entity, one.score) == ("UK_NHS", 0.95)
