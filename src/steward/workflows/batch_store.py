@@ -127,9 +127,9 @@ class BatchStore:
         found = [record for name in names if (record := self.find_file(name)) is not None]
         return sorted(found, key=lambda record: (-record.created_at, record.id))
 
-    def list_batches(self) -> list[Batch]:
-        """Newest first."""
-        names = (path.stem for path in (self.folder / "jobs").glob("*.job"))
+    def list_batches(self, without: frozenset[str] = frozenset()) -> list[Batch]:
+        """Newest first; those of the ids in `without` are not read."""
+        names = (path.stem for path in (self.folder / "jobs").glob("*.job") if path.stem not in without)
         found = [record for name in names if (record := self.find_batch(name)) is not None]
         return sorted(found, key=lambda record: (-record.created_at, record.id))
 

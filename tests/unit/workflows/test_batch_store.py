@@ -116,6 +116,7 @@ def test_what_is_old_is_deleted_but_for_what_a_batch_reads(store: BatchStore) ->
     assert len(store.list_batches()) == 2
     store.delete_expired(120.0, 100.0)
     assert [batch.status for batch in store.list_batches()] == ["in_progress"]
+    assert store.list_batches(frozenset({store.list_batches()[0].id})) == []
 
 
 def test_a_tenants_room_is_counted_with_its_journals(store: BatchStore) -> None:

@@ -166,7 +166,9 @@ async def _take_answer(
         raise upstream_failed(
             f"the upstream answered with {kind[:100]!r} where JSON was expected", "upstream_malformed"
         )
-    request.answered, request.report, request.answer_bytes = True, read_report(body) if is_json else None, len(body)
+    request.answered, request.answer_bytes = True, len(body)
+    if is_json:  # of many pictures it takes a while: others shall not wait for it
+        request.report = read_report(body) if len(body) < LARGE_BYTES else await asyncio.to_thread(read_report, body)
     if request.report is not None and isinstance(request.report.id, str):
         exchange.upstream_id = request.report.id
     return Answer(200, body, content_type=JSON if is_json else kind.encode("latin-1", "replace"))

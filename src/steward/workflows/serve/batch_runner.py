@@ -68,6 +68,7 @@ class BatchRunner:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._slots = _Slots(lambda: self._plan().concurrency)
         self._sweep_at = 0.0
+        self._over: set[str] = set()  # batches that need not be looked at again
         self._again_at: dict[str, float] = {}  # when a batch that broke off may be begun again
 
     async def poll(self) -> None:
@@ -79,7 +80,9 @@ class BatchRunner:
             self._sweep_at = self._clock() + SWEEP_S
             await asyncio.to_thread(self._store.delete_expired, self._clock(), self._plan().keep_days * DAY_S)
         if len(self._running) < MOST_RUNNING:
-            for batch in reversed(await asyncio.to_thread(self._store.list_batches)):  # the oldest first
+            found = await asyncio.to_thread(self._store.list_batches, frozenset(self._over))
+            self._over.update(batch.id for batch in found if batch.is_over)
+            for batch in reversed(found):  # the oldest first
                 waits = not batch.is_over and batch.id not in self._running
                 if waits and len(self._running) < MOST_RUNNING and self._again_at.get(batch.id, 0.0) <= self._clock():
                     run = BatchRun(self._store, batch, self._plan(), self._infer, self._find_caller, self._clock)
@@ -218,7 +221,7 @@ class BatchRun:
                 return
             outcome = await self._ask(line, slots)
             if outcome is not None:
-                self._note(line, *outcome)
+                await self._note(line, *outcome)
 
     async def _ask(self, line: BatchLine, slots: _Slots) -> tuple[bool, bytes] | None:
         """Whether it was a success, and the line to write; None where the batch ends before there is an answer."""
@@ -261,12 +264,13 @@ class BatchRun:
         while self._stop is None and (left := ends - time.monotonic()) > 0:
             await asyncio.sleep(min(left, POLL_S))
 
-    def _note(self, line: BatchLine, succeeded: bool, text: bytes) -> None:
+    async def _note(self, line: BatchLine, succeeded: bool, text: bytes) -> None:
         self._bytes += (self._output if succeeded else self._errors).append(line.number, text)
         completed, failed = self._batch.completed + succeeded, self._batch.failed + (not succeeded)
         self._batch = msgspec.structs.replace(self._batch, completed=completed, failed=failed)
         if self._clock() - self._saved_at >= POLL_S:
-            self._change()
+            self._saved_at = self._clock()
+            await asyncio.to_thread(self._store.put_batch, self._batch)  # waits for the disk
 
     def _finish(self, lines: list[BatchLine]) -> None:
         """Make files of the journals, and say how it ended."""
