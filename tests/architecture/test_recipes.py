@@ -6,7 +6,7 @@ import asyncio
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ from steward.configuration.validation import validate
 from steward.console.shell import Page, list_navigation, page_endpoint, serve
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError, Refused
-from steward.core.extend import GuardContext, Verdict
+from steward.core.extend import GuardContext, RequestSender, Verdict
 from steward.core.identity import ANONYMOUS, Caller, Principal
 from steward.data.pipeline import Pipeline
 from steward.data.stage import Entry, Result
@@ -71,8 +71,8 @@ def test_the_files_that_a_recipe_names_are_there(name: str, touches: str) -> Non
 
 
 class Keys:
-    def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        if headers.get("authorization") != "Bearer good":
+    def authenticate(self, sender: RequestSender) -> Caller:
+        if sender.headers.get("authorization") != "Bearer good":
             raise Refused("no", status=401, type="invalid_request_error")
         return SERVED
 

@@ -45,7 +45,7 @@ class Service:
 
 
 class Keys:
-    def authenticate(self, headers: Any) -> Caller:
+    def authenticate(self, sender: Any) -> Caller:
         return Caller(principal=Principal(kind="key", id="k", rights=KEY_RIGHTS))
 
 

@@ -127,6 +127,35 @@ def test_a_key_comes_back_as_it_was_kept(store: SqlStore) -> None:
     assert store.keys.list_keys(tenant="two") == []
 
 
+def test_the_terms_of_a_key_come_back_as_they_were_kept(store: SqlStore) -> None:
+    terms = msgspec.structs.replace(
+        KEY, models=frozenset({"b", "a"}), networks=("10.0.0.0/8", "::1/128"), not_before=2.0, expires_at=3.0,
+        replaced_by="k2", lineage="k0",
+    )  # fmt: skip
+    store.keys.add([terms])
+    assert store.keys.list_keys(tenant="one") == [terms]
+
+
+def test_a_key_is_replaced_once_and_only_in_force(store: SqlStore) -> None:
+    store.keys.add([KEY])
+    new, late = (msgspec.structs.replace(KEY, id=name) for name in ("k2", "k3"))
+    version = store.keys.version()
+    old = store.keys.replace("k1", new, 50.0)
+    assert old is not None and (old.id, old.replaced_by, old.expires_at) == ("k1", "k2", 50.0)
+    assert store.keys.version() > version
+    assert store.keys.replace("k1", late, 60.0) is None and store.keys.replace("none", late, 60.0) is None
+    store.keys.revoke("k2", 9.0, "operator:7")
+    assert store.keys.replace("k2", late, 60.0) is None
+    assert {record.id for record in store.keys.list_keys(tenant=None)} == {"k1", "k2"}
+
+
+def test_the_last_use_of_a_key_is_the_latest_that_was_drained(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, [*exchange("a", "one"), feedback("f1", "one", "a")])
+    store.ledger.drain("w", "s", 2, exchange("b", "one"))  # at 100, drained later
+    assert store.keys.last_uses(tenant="one") == {"k": 150.0} == store.keys.last_uses(tenant=None)
+    assert store.keys.last_uses(tenant="two") == {}
+
+
 def test_a_key_is_revoked_once_and_the_version_tells(store: SqlStore) -> None:
     assert store.keys.version() == 0
     store.keys.add([KEY])

@@ -37,7 +37,7 @@ class Disk:
 
 
 class Anybody:
-    def authenticate(self, headers: object) -> Any:
+    def authenticate(self, sender: object) -> Any:
         from steward.core.identity import KEY_RIGHTS, Caller, Principal
 
         return Caller(principal=Principal(kind="key", id="k", rights=KEY_RIGHTS))

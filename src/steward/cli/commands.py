@@ -129,10 +129,12 @@ PROMPTS: Final = Group(
 
 KEYS: Final = Group(
     "keys",
-    "Create, list and revoke gateway keys.",
+    "Create, list, rotate and revoke gateway keys.",
     (
         Command("create", "steward.cli.keys:create"),
         Command("list", "steward.cli.keys:list_"),
+        Command("show", "steward.cli.keys:show"),
+        Command("rotate", "steward.cli.keys:rotate"),
         Command("revoke", "steward.cli.keys:revoke"),
     ),
 )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
-from steward.cli.usage import parse_span
+from steward.core.durations import parse_span_s
 
 
 def feedback(
@@ -26,7 +26,7 @@ def feedback(
     from steward.workflows import feedback as workflow
 
     folder = find_home(home)
-    found = workflow.read_report(folder, time.time() - parse_span(since) if since else 0.0, lines)
+    found = workflow.read_report(folder, time.time() - parse_span_s(since) if since else 0.0, lines)
     contents = workflow.open_contents(folder, found) if show_content else []
     if json:
         show_json({"feedback": found, "contents": contents} if show_content else found)

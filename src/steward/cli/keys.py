@@ -1,4 +1,4 @@
-"""`steward keys create|list|revoke`."""
+"""`steward keys create|list|show|rotate|revoke`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+
+KeyArgument = Annotated[str, typer.Argument(help="Id or name of the key.")]
 
 
 class PriorityName(StrEnum):
@@ -19,20 +22,56 @@ class PriorityName(StrEnum):
     low = "low"
 
 
-def create(
-    name: Annotated[str, typer.Option(help="Person or program that will use the key.")],
-    rpm: Annotated[int | None, typer.Option(help="Maximum requests per minute.")] = None,
-    tpm: Annotated[int | None, typer.Option(help="Maximum tokens per minute, input and output together.")] = None,
-    concurrent: Annotated[int | None, typer.Option(help="Maximum concurrent requests.")] = None,
-    usd_per_day: Annotated[float | None, typer.Option(help="Budget per day (UTC), in US dollars.")] = None,
-    usd_per_month: Annotated[float | None, typer.Option(help="Budget per month (UTC), in US dollars.")] = None,
-    team: Annotated[str | None, typer.Option(help="Team that the key belongs to; its limits apply too.")] = None,
+class LimitOptions(msgspec.Struct, frozen=True):
+    """What a key may use."""
+
+    rpm: Annotated[int | None, typer.Option(help="Maximum requests per minute.")] = None
+    tpm: Annotated[int | None, typer.Option(help="Maximum tokens per minute, input and output together.")] = None
+    concurrent: Annotated[int | None, typer.Option(help="Maximum concurrent requests.")] = None
+    usd_per_day: Annotated[float | None, typer.Option(help="Budget per day (UTC), in US dollars.")] = None
+    usd_per_month: Annotated[float | None, typer.Option(help="Budget per month (UTC), in US dollars.")] = None
+    priority: Annotated[PriorityName, typer.Option(help="Priority in the queue when a route is overloaded.")] = (
+        PriorityName.normal
+    )
+
+
+class TermOptions(msgspec.Struct, frozen=True):
+    """What a key may be used for."""
+
+    expires: Annotated[
+        str | None, typer.Option(help="When it expires: 30d, 12h, 2027-01-31 or never. Default: after 90 days.")
+    ] = None
+    starts: Annotated[str | None, typer.Option(help="When it becomes valid: 1h or 2027-01-31. Default: at once.")] = (
+        None
+    )
+    models: Annotated[
+        str | None, typer.Option(help="Models and routes that it may ask for, separated by commas. Default: all.")
+    ] = None
+    rights: Annotated[
+        str | None, typer.Option(help="Rights, separated by commas. Default: infer,feedback,models.read.")
+    ] = None
+    networks: Annotated[
+        str | None, typer.Option(help="Networks that it may be used from, such as 10.0.0.0/8. Default: anywhere.")
+    ] = None
+
+
+class OwnerOptions(msgspec.Struct, frozen=True):
+    """To whom a key belongs."""
+
+    team: Annotated[str | None, typer.Option(help="Team that the key belongs to; its limits apply too.")] = None
     project: Annotated[
         str | None, typer.Option(help="Project that the key belongs to; its data is kept apart. Default: `default`.")
-    ] = None,
-    priority: Annotated[
-        PriorityName, typer.Option(help="Priority in the queue when a route is overloaded.")
-    ] = PriorityName.normal,
+    ] = None
+    tenant: Annotated[
+        str | None, typer.Option(help="Tenant that the key belongs to; it sees nothing of others. Default: `default`.")
+    ] = None
+
+
+def create(
+    name: Annotated[str, typer.Option(help="Person or program that will use the key.")],
+    owner: OwnerOptions,
+    terms: TermOptions,
+    limits: LimitOptions,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -40,35 +79,49 @@ def create(
     from steward.core.identity import operator
     from steward.core.records import LimitSpec
     from steward.workflows import keys
+    from steward.workflows.key_terms import make_terms
 
-    limits = LimitSpec(
-        requests_per_minute=rpm,
-        tokens_per_minute=tpm,
-        concurrent=concurrent,
-        usd_per_day=usd_per_day,
-        usd_per_month=usd_per_month,
-    )
+    now = time.time()
     made = keys.create(
         _ensure_home(home),
         name,
-        limits,
-        time.time(),
+        LimitSpec(
+            requests_per_minute=limits.rpm,
+            tokens_per_minute=limits.tpm,
+            concurrent=limits.concurrent,
+            usd_per_day=limits.usd_per_day,
+            usd_per_month=limits.usd_per_month,
+        ),
+        now,
         actor=operator(os.getuid()),
-        project=project,
-        team=team,
-        priority=priority.value,
+        project=owner.project,
+        team=owner.team,
+        tenant=owner.tenant,
+        priority=limits.priority.value,
+        terms=make_terms(
+            now,
+            expires=terms.expires,
+            starts=terms.starts,
+            rights=_split(terms.rights),
+            models=_split(terms.models),
+            networks=_split(terms.networks) or (),
+        ),
     )
     if json:
         show_json(made)
-    else:
-        show_lines([made.key, "", f"Store it now: it is not shown again. To revoke it: steward keys revoke {made.id}"])
+        return
+    until = f"It expires {_format_time(made.expires_at)}." if made.expires_at is not None else "It does not expire."
+    show_lines(
+        [made.key, "", f"Store it now: it is not shown again. {until}", f"To revoke it: steward keys revoke {made.id}"]
+    )
 
 
 def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     """List all keys, without their secrets."""
+    from steward.core.identity import operator
     from steward.workflows import keys
 
-    found = keys.list_keys(find_home(home))
+    found = keys.list_keys(find_home(home), actor=operator(os.getuid()))
     if json:
         show_json(found)
         return
@@ -84,19 +137,80 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
             key.tpm,
             key.usd_per_day,
             _format_time(key.created_at),
+            _format_time(key.expires_at),
             _format_time(key.revoked_at),
         ]
         for key in found
     ]
-    show_table(["id", "name", "team", "rpm", "tpm", "USD/day", "created", "revoked"], rows)
+    show_table(["id", "name", "team", "rpm", "tpm", "USD/day", "created", "expires", "revoked"], rows)
 
 
-def revoke(
-    key: Annotated[str, typer.Argument(help="Id or name of the key.")],
+def show(key: KeyArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Show what a key may do now, until when, and when it was last used."""
+    from steward.core.identity import operator
+    from steward.workflows import keys
+
+    found = keys.show(find_home(home), key, time.time(), actor=operator(os.getuid()))
+    if json:
+        show_json(found)
+        return
+    rows: list[list[object]] = [
+        ["id", found.id],
+        ["name", found.name],
+        ["state", found.state],
+        ["tenant", found.tenant],
+        ["project", found.project],
+        ["team", found.team],
+        ["may", ", ".join(sorted(found.may - {"public"})) or "nothing"],
+        ["models", "all" if found.models is None else ", ".join(sorted(found.models))],
+        ["networks", ", ".join(found.networks) or "any"],
+        ["created", f"{_format_time(found.created_at)} by {found.created_by}"],
+        ["valid from", _format_time(found.not_before)],
+        ["expires", _format_time(found.expires_at) or "never"],
+        ["last used", _format_time(found.last_used_at) or "never"],
+        ["replaced by", found.replaced_by],
+        ["revoked", _format_time(found.revoked_at)],
+    ]
+    show_table(["", ""], [row for row in rows if row[1]])
+
+
+def rotate(
+    key: KeyArgument,
+    overlap: Annotated[str, typer.Option(help="How long the old key goes on, such as 24h; 0s ends it now.")] = "24h",
+    expires: Annotated[
+        str | None, typer.Option(help="When the new key expires. Default: it lasts as long as the old one did.")
+    ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Revoke a key. The gateway refuses it within a second."""
+    """Make a new key with the same terms; the old one goes on for a while."""
+    from steward.core.durations import parse_span_s
+    from steward.core.identity import operator
+    from steward.workflows import keys
+
+    made = keys.rotate(
+        find_home(home),
+        key,
+        time.time(),
+        parse_span_s(overlap, "overlap"),
+        actor=operator(os.getuid()),
+        expires=expires,
+    )
+    if json:
+        show_json(made)
+        return
+    show_lines(
+        [
+            made.key,
+            "",
+            "Store it now: it is not shown again.",
+            f"The old key {made.replaces} works until {_format_time(made.replaced_until)}.",
+        ]
+    )
+
+
+def revoke(key: KeyArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Revoke a key, and the one that it replaced. The gateway refuses them within a second."""
     from steward.core.identity import operator
     from steward.workflows import keys
 
@@ -112,6 +226,10 @@ def revoke(
                 "the store answers again; `steward up` on this machine then passes the revocation on.",
             ]
         )
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _ensure_home(given: Path | None) -> Path:

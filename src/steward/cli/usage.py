@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table, terminal
+from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
     from steward.core.records import ExchangeRow
     from steward.gateway.reconcile import UsageDifference
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class By(StrEnum):
@@ -27,18 +25,6 @@ class By(StrEnum):
     route = "route"
     project = "project"
     day = "day"
-
-
-def parse_span(text: str) -> float:
-    """A span such as 90s, 15m, 24h or 30d, in seconds. :raises InputError: another form
-
-    >>> parse_span("24h")
-    86400.0
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if match is None:
-        raise InputError(f"span {text!r}: expected a number and a unit, such as 90s, 15m, 24h or 30d")
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def usage(
@@ -55,7 +41,7 @@ def usage(
     from steward.workflows.serve.deployment import open_served_store
 
     store = open_served_store(find_home(home))
-    found = store.exchanges.usage(now - parse_span(since) if since else 0.0, now + 1, by.value, tenant=None)
+    found = store.exchanges.usage(now - parse_span_s(since) if since else 0.0, now + 1, by.value, tenant=None)
     if json:
         show_json(found)
         return

@@ -7,6 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from steward.core.errors import InputError
+from steward.core.networks import parse_network
+
 SecretReference = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")]
 
 
@@ -24,6 +27,18 @@ def check_url(url: str) -> str:
 
 
 Url = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(check_url)]
+
+
+def check_network(text: str) -> str:
+    """The same text. :raises ValueError: no network"""
+    try:
+        parse_network(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+NetworkText = Annotated[str, AfterValidator(check_network)]
 
 
 class Section(BaseModel):

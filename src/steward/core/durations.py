@@ -8,6 +8,7 @@ from typing import Final
 from steward.core.errors import InputError
 
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SPANS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)\s*")
 
 
@@ -27,3 +28,15 @@ def parse_duration_s(text: str, name: str = "duration") -> float:
         seen = f"the unit {unit!r}" if unit else "no unit"
         raise InputError(f"{name} {text!r} has {seen}: expected ms, s, m or h, such as {number}s or {number}ms")
     return float(number) * _SECONDS[unit]
+
+
+def parse_span_s(text: str, name: str = "span") -> float:
+    """Seconds of a span that may last days or weeks: `90s`, `15m`, `24h`, `30d`, `2w`. :raises InputError: another form
+
+    >>> parse_span_s("24h")
+    86400.0
+    """
+    found = _DURATION.fullmatch(text)
+    if found is None or found[2] not in _SPANS:
+        raise InputError(f"{name} {text[:40]!r}: expected a number and a unit, such as 90s, 15m, 24h, 30d or 2w")
+    return float(found[1]) * _SPANS[found[2]]

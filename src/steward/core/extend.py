@@ -60,14 +60,27 @@ class Guard(Protocol):
         ...
 
 
+class RequestSender(Protocol):
+    """What a request says of its sender."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case."""
+        ...
+
+    def list_hops(self) -> list[str]:
+        """The addresses that the request came through, nearest first: the peer's, then those of X-Forwarded-For from
+        its end, which whoever wrote them may have made up."""
+        ...
+
+
 class Authenticator(Protocol):
     """Finds out who sends a request."""
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        """Whoever the request's headers (names in lower case) prove to be its sender. Called for each request, on the
-        event loop: no I/O.
+    def authenticate(self, sender: RequestSender) -> Caller:
+        """Whoever the request proves to come from. Called for each request, on the event loop: no I/O.
 
-        :raises Refused: 401, no proof or a wrong one; 503, it cannot be told now
+        :raises Refused: 401, no valid proof; 403, not from this address; 503, it cannot be told now
         """
         ...
 

@@ -70,6 +70,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     principal: Principal
     limits: LimitSpec = LimitSpec()  # of its own; limits.default applies where a limit is None
+    models: frozenset[str] | None = None  # what it may ask for as `model`; None: all
+    counted_as: str | None = None  # whose limits it uses up; None: its principal's
     priority: Priority = "normal"  # in the queue of an overloaded route
 
 

@@ -27,5 +27,11 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: float | None = None
     priority: Priority = "normal"  # in the queue of an overloaded route
     rights: frozenset[Right] = KEY_RIGHTS
+    models: frozenset[str] | None = None  # what it may ask for as `model`; None: all
+    networks: tuple[str, ...] = ()  # where it may be used from, such as 10.0.0.0/8; empty: anywhere
+    not_before: float | None = None
+    expires_at: float | None = None  # None: never
     created_by: str = "operator:unknown"  # an actor: operator:1000, key:0123abcd
     revoked_by: str | None = None
+    replaced_by: str | None = None  # the id of the key that a rotation put in its place
+    lineage: str | None = None  # the id under which it is counted: of the first key, where this one replaced another

@@ -186,6 +186,17 @@ class KeyStore(Protocol):
         """Revoke a key that is in force and return it; None if there is none with this id."""
         ...
 
+    def replace(self, key_id: str, record: KeyRecord, expires_at: float) -> KeyRecord | None:
+        """Add `record` in the place of a key in force, which then ends at `expires_at`, and return that one.
+
+        None if there is no such key, or if it has been replaced already; then nothing is added.
+        """
+        ...
+
+    def last_uses(self, *, tenant: str | None) -> dict[str, float]:
+        """When each key last sent a request that was admitted, or feedback, by its id."""
+        ...
+
     def list_keys(self, *, tenant: str | None) -> list[KeyRecord]:
         """Revoked ones too, oldest first."""
         ...

@@ -95,7 +95,7 @@ class Gateway:
             if endpoint is None:
                 raise not_found(request.path, request.scope["method"], methods or ())
             if endpoint.permission != "public":  # before the body: a stranger's 32 MB are not read
-                caller = request.caller = self._authenticator.authenticate(request.headers)
+                caller = request.caller = self._authenticator.authenticate(request)
                 if endpoint.permission not in caller.principal.rights:
                     raise forbidden(endpoint.permission)
             request.max_body_bytes = endpoint.max_body_bytes

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from steward.configuration.section import SecretReference, Section, Url
+from steward.configuration.section import NetworkText, SecretReference, Section, Url
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
@@ -99,6 +99,10 @@ class GatewayConfig(Section):
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     workers: int | None = Field(None, ge=1, le=256, description="processes; one per core by default")
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="a longer request is refused with 413")
+    trusted_proxies: list[NetworkText] = Field(
+        default=[],
+        description="networks of proxies in front, whose X-Forwarded-For is believed where a key names networks",
+    )
     drain_s: float = Field(30.0, ge=0, description="how long open streams may finish after SIGTERM")
     connect_timeout_s: float = Field(
         UPSTREAM.connect_s, gt=0, description="how long connecting to an upstream may take"

@@ -82,6 +82,12 @@ class HttpRequest:
         self.connection: DirectConnection | None = scope.get("extensions", {}).get(CONNECTION)
         self._listener: asyncio.Future[None] | None = None  # where there is no connection of ours
 
+    def list_hops(self) -> list[str]:
+        """The addresses that the request came through, nearest first; see `core.extend.RequestSender`."""
+        client = self.scope.get("client")
+        lines = [value.decode("latin-1") for key, value in self.scope["headers"] if key == b"x-forwarded-for"]
+        return [client[0] if client else "", *reversed(",".join(lines).split(",") if lines else [])]
+
     async def read_body(self, configured: int, content_type: str = "application/json") -> bytes:
         """The whole body, of at most `configured` bytes and of no more than its endpoint takes.
 

@@ -245,19 +245,29 @@ def build_routes(
     return result
 
 
-def find_route(routes: Mapping[str, Route], name: str) -> Route:
-    """The route that a client asked for.
+def find_route(routes: Mapping[str, Route], name: str, allowed: frozenset[str] | None = None) -> Route:
+    """The route that a client asked for, of those that it is `allowed` to use; None: all.
 
-    :raises Refused: 404, listing what exists
+    :raises Refused: 404, listing what it may use
     """
     route = routes.get(name)
-    if route is None:
-        known = ", ".join(sorted(routes)) or "none"
-        raise Refused(
-            f"The model '{name[:200]}' does not exist. Available: {known}.",
-            status=404,
-            type="invalid_request_error",
-            param="model",
-            code="model_not_found",
-        )
+    if route is None or (allowed is not None and name not in allowed):
+        raise _unknown_model(name, list_allowed(routes, allowed), allowed is not None)
     return route
+
+
+def list_allowed(names: Iterable[str], allowed: frozenset[str] | None) -> list[str]:
+    """Those of `names` that a client may use, in order."""
+    return sorted(name for name in names if allowed is None or name in allowed)
+
+
+def _unknown_model(name: str, available: Sequence[str], restricted: bool) -> Refused:
+    """A client with restricted models is told the same of a model that does not exist and of one it may not use."""
+    what = "does not exist, or this key may not use it" if restricted else "does not exist"
+    return Refused(
+        f"The model '{name[:200]}' {what}. Available: {', '.join(available) or 'none'}.",
+        status=404,
+        type="invalid_request_error",
+        param="model",
+        code="model_not_found",
+    )

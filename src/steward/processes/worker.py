@@ -43,7 +43,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         date_header=False,
-        proxy_headers=False,  # nothing here looks at the client's address
+        proxy_headers=False,  # gateway.trusted_proxies says whose word counts
         timeout_graceful_shutdown=int(plan.drain_s),
     )
     listener = socket.socket(fileno=given.fd)

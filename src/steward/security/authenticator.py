@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from steward.core.errors import Refused
+from steward.core.extend import RequestSender
 from steward.core.identity import Caller, Principal
 from steward.core.keys import KeyRecord
+from steward.core.networks import Address, Network, find_client, is_within, parse_networks
 from steward.core.records import LimitSpec
 
 _MOST: Final = 10_000  # callers that are remembered
 
 
 class KeyAuthenticator:
-    """`find_key` is asked for each request; a record that it returns again is the same caller again."""
+    """`find_key` is asked for each request; a record that it returns again is the same caller again.
 
-    def __init__(self, find_key: Callable[[str], KeyRecord | None]) -> None:
-        self._find_key = find_key
+    `trusted_proxies` returns the networks whose X-Forwarded-For is believed; it is asked for keys with networks only.
+    """
+
+    def __init__(
+        self,
+        find_key: Callable[[str], KeyRecord | None],
+        trusted_proxies: Callable[[], Sequence[Network]] = tuple,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._find_key, self._trusted_proxies, self._clock = find_key, trusted_proxies, clock
         self._callers: dict[str, tuple[KeyRecord, Caller]] = {}
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller:
-        """:raises Refused: 401; the message never repeats the key"""
-        key = find_key_text(headers)
+    def authenticate(self, sender: RequestSender) -> Caller:
+        """:raises Refused: 401 or 403; the message never repeats the key"""
+        key = find_key_text(sender.headers)
         record = self._find_key(key) if key else None
         if record is None:
             message = (
@@ -31,6 +42,11 @@ class KeyAuthenticator:
                 else "You didn't provide an API key. Send one as 'Authorization: Bearer stw_…'."
             )
             raise Refused(message, status=401, type="invalid_request_error", code="invalid_api_key")
+        ends = record.expires_at
+        if (ends is not None and ends <= self._clock()) or record.not_before is not None:
+            check_period(record, self._clock())
+        if record.networks:
+            check_network(record, find_client(sender.list_hops(), self._trusted_proxies()))
         known = self._callers.get(record.id)
         return known[1] if known is not None and known[0] is record else self._remember(record)
 
@@ -40,6 +56,42 @@ class KeyAuthenticator:
         caller = make_caller(record)
         self._callers[record.id] = (record, caller)
         return caller
+
+
+def check_period(record: KeyRecord, now: float) -> None:
+    """By this machine's clock. :raises Refused: 401, the key has expired or is not valid yet"""
+    if record.expires_at is not None and now >= record.expires_at:
+        what, code = f"expired at {format_utc(record.expires_at)}", "expired_api_key"
+    elif record.not_before is not None and now < record.not_before:
+        what, code = f"is not valid before {format_utc(record.not_before)}", "api_key_not_yet_valid"
+    else:
+        return
+    raise Refused(
+        f"This API key {what}; it is {format_utc(now)} now. Ask the operator of the gateway for another.",
+        status=401,
+        type="invalid_request_error",
+        code=code,
+    )
+
+
+def check_network(record: KeyRecord, address: Address | None) -> None:
+    """:raises Refused: 403, the key may not be used from there"""
+    if address is None or not is_within(address, parse_networks(record.networks)):
+        raise Refused(
+            f"This API key may not be used from {address or 'an address that cannot be told'}. Ask the operator of the "
+            "gateway for a key that may.",
+            status=403,
+            type="invalid_request_error",
+            code="address_not_allowed",
+        )
+
+
+def format_utc(at: float) -> str:
+    """
+    >>> format_utc(0)
+    '1970-01-01 00:00:00 UTC'
+    """
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
 
 
 def find_key_text(headers: Mapping[str, str]) -> str:
@@ -83,5 +135,7 @@ def make_caller(record: KeyRecord) -> Caller:
             usd_per_day=record.usd_per_day,
             usd_per_month=record.usd_per_month,
         ),
+        models=record.models,
+        counted_as=record.lineage,
         priority=record.priority,
     )

@@ -10,8 +10,8 @@ import hashlib
 import hmac
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -71,26 +71,60 @@ def digest_secret(secret: str, pepper: bytes) -> str:
     return hmac.digest(pepper, secret.encode(), "sha256").hex()
 
 
-def resolve_keys(records: Sequence[KeyRecord]) -> list[KeyRecord]:
-    """The keys in force, with the rights that each has now: its own, less those that its creator has not.
+class KeyReach(NamedTuple):
+    """What somebody may do: `models` None: with all; `expires_at` None: for ever."""
 
-    An operator, who can read every file of the home, has all rights; a creator that is unknown or revoked has none.
+    rights: frozenset[Right]
+    models: frozenset[str] | None = None
+    expires_at: float | None = None
+
+    def within(self, other: KeyReach) -> KeyReach:
+        """What both may do."""
+        models = other.models if self.models is None else self.models
+        if self.models is not None and other.models is not None:
+            models = self.models & other.models
+        ends = [end for end in (self.expires_at, other.expires_at) if end is not None]
+        return KeyReach(self.rights & other.rights, models, min(ends, default=None))
+
+
+EVERYTHING: Final = KeyReach(ALL_RIGHTS)
+NOTHING: Final = KeyReach(frozenset())
+
+
+def resolve_keys(
+    records: Sequence[KeyRecord], reach_of: Callable[[str], KeyReach] = lambda actor: NOTHING
+) -> list[KeyRecord]:
+    """The keys in force, each with what it may do now: its own, less what its creator may not do or use.
+
+    An operator, who can read every file of the home, may do everything; what people and services may do, `reach_of`
+    says by their actor (`person:anna`). A creator that is unknown or revoked may do nothing. In the place of a creator
+    that was rotated stands the key that replaced it, so that a rotation ends nothing.
     """
     by_id = {record.id: record for record in records if record.revoked_at is None}
 
-    def rights(actor: str, seen: frozenset[str]) -> frozenset[Right]:
+    def reach(actor: str, seen: frozenset[str]) -> KeyReach:
         kind, _, name = actor.partition(":")
         if kind == "operator":
-            return ALL_RIGHTS
-        record = by_id.get(name) if kind == "key" and name not in seen else None
+            return EVERYTHING
+        if kind != "key":
+            return reach_of(actor)
+        record = by_id.get(name) if name not in seen else None
         if record is None:
-            return frozenset()
-        return record.rights & rights(record.created_by, seen | {name})
+            return NOTHING
+        seen |= {name}
+        if record.replaced_by in by_id and record.replaced_by not in seen:
+            return reach(f"key:{record.replaced_by}", seen)
+        return _reach_of_key(record).within(reach(record.created_by, seen))
 
-    return [
-        msgspec.structs.replace(record, rights=record.rights & rights(record.created_by, frozenset({record.id})))
-        for record in by_id.values()
-    ]
+    def resolve(record: KeyRecord) -> KeyRecord:
+        may = _reach_of_key(record).within(reach(record.created_by, frozenset({record.id})))
+        return msgspec.structs.replace(record, rights=may.rights, models=may.models, expires_at=may.expires_at)
+
+    return [resolve(record) for record in by_id.values()]
+
+
+def _reach_of_key(record: KeyRecord) -> KeyReach:
+    return KeyReach(record.rights, record.models, record.expires_at)
 
 
 class KeyIndex:

@@ -1,4 +1,4 @@
-"""`steward keys`: creates, lists and revokes keys in the store, and brings this machine's copy up to date."""
+"""`steward keys`: creates, lists, rotates and revokes keys in the store, and brings this machine's copy up to date."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,14 +16,30 @@ from steward.core.errors import InputError, Unavailable, UnknownName
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
-from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key
+from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key, resolve_keys
 from steward.workflows.audit import make_act
 from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, read_cache
+from steward.workflows.key_terms import KeyTerms, check_tenant, check_within, make_terms
+from steward.workflows.key_views import (
+    KeyDetails,
+    KeyView,
+    RevokedKey,
+    copy_view,
+    describe_terms,
+    find_in_force,
+    find_key,
+    find_state,
+    is_visible,
+    list_replaced,
+)
 from steward.workflows.serve.deployment import Deployment, find_deployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, check_root, ensure_secret, unwrap_all
 from steward.workflows.upgrade import import_local_store, upgrade_home
 
 MAX_LIMIT: Final = 1_000_000_000  # of any limit
+OVERLAP_S: Final = 86400.0  # for which a key that was rotated goes on
+MAX_OVERLAP_S: Final = 90 * 86400.0
+FOREVER: Final = KeyTerms()
 
 
 class CreatedKey(msgspec.Struct, frozen=True):
@@ -33,35 +49,17 @@ class CreatedKey(msgspec.Struct, frozen=True):
     key: str
     name: str
     rpm: int | None
+    expires_at: float | None = None
 
     def __repr__(self) -> str:
         return f"CreatedKey(id={self.id!r}, name={self.name!r}, key=***)"
 
 
-class KeyView(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it is listed: without its digest."""
+class RotatedKey(CreatedKey, frozen=True, kw_only=True):
+    """A new key in the place of `replaces`, which is valid until `replaced_until`."""
 
-    id: str
-    name: str
-    tenant: str
-    project: str
-    team: str | None
-    rpm: int | None
-    tpm: int | None
-    concurrent: int | None
-    usd_per_day: float | None
-    usd_per_month: float | None
-    priority: Priority
-    created_at: float
-    created_by: str
-    revoked_at: float | None
-    revoked_by: str | None
-
-
-class RevokedKey(KeyView, frozen=True, kw_only=True):
-    """A key that was revoked. `pending`: on this machine only, since the store does not answer."""
-
-    pending: bool = False
+    replaces: str
+    replaced_until: float
 
 
 def create(
@@ -75,27 +73,30 @@ def create(
     project: str | None = None,
     team: str | None = None,
     priority: Priority = "normal",
+    terms: KeyTerms = FOREVER,
+    tenant: str | None = None,
 ) -> CreatedKey:
     """Create a key and keep its digest. What `limits` leaves open, `limits.default` of steward.yaml decides.
 
-    :raises InputError: an empty name or team, a limit out of range, or another root key than the store's
+    `tenant` is its creator's unless an operator of this machine names another.
+    :raises InputError: an empty name or team, a limit out of range, terms beyond the actor's, another tenant than the
+        actor's, or another root key than the store's
     :raises Unavailable: the store does not answer
     """
     _check_names(name, project, team)
     _check_limits(limits)
-    key = mint_key("live", random(ID_BYTES), random(SECRET_BYTES))
-    parsed = parse_key(key)
-    assert parsed is not None
+    check_within(terms, actor)
+    if tenant not in (None, actor.tenant) and actor.kind != "operator":
+        raise InputError(f"tenant {tenant!r}: {actor.actor} belongs to {actor.tenant!r}")
     deployment = find_deployment(home)
     with open_keys(deployment, now) as (store, publisher, root):
-        versions = unwrap_all(root, store.secrets.list_secrets(PEPPER))
-        pepper_version = max(version for _, version in versions)
+        key, secret = _mint(store, root, random)
         record = KeyRecord(
-            id=parsed.id,
+            id=secret.id,
             name=name,
-            digest=digest_secret(parsed.secret, versions["", pepper_version]),
-            pepper_version=pepper_version,
-            tenant=actor.tenant,
+            digest=secret.digest,
+            pepper_version=secret.pepper_version,
+            tenant=check_tenant(tenant or actor.tenant),
             project=project or actor.project,
             team=team,
             rpm=limits.requests_per_minute,
@@ -106,47 +107,123 @@ def create(
             created_at=now,
             priority=priority,
             created_by=actor.actor,
+            **msgspec.structs.asdict(terms),
         )
-        act = make_act(actor, "keys.create", f"key:{record.id}", after=f"rights {','.join(sorted(record.rights))}")
+        act = make_act(actor, "keys.create", f"key:{record.id}", after=describe_terms(record))
         deployment.open_audit_log().record(act)
         store.keys.add([record])
         publisher.publish()
-    return CreatedKey(parsed.id, key, name, limits.requests_per_minute)
+    return CreatedKey(record.id, key, name, record.rpm, record.expires_at)
+
+
+def rotate(
+    home: Path,
+    key: str,
+    now: float,
+    overlap_s: float = OVERLAP_S,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+    *,
+    actor: Principal,
+    expires: str | None = None,
+) -> RotatedKey:
+    """Make a key with the same terms in the place of another, which goes on for `overlap_s` seconds.
+
+    Both are counted as one where limits are concerned. Without `expires` the new one lasts as long as the old one was
+    made to last.
+    :raises UnknownName: no key in force with that id or name
+    :raises InputError: it was rotated already, has expired, or has rights that the actor lacks
+    :raises Unavailable: the store does not answer
+    """
+    if not 0 <= overlap_s <= MAX_OVERLAP_S:
+        raise InputError(f"overlap {overlap_s:g} s: expected 0 to {MAX_OVERLAP_S:g}; the old key ends then")
+    deployment = find_deployment(home)
+    with open_keys(deployment, now) as (store, publisher, root):
+        before = find_in_force(_list_of(store, actor), key)
+        _check_rotation(before, now)
+        check_within(KeyTerms(rights=before.rights), actor)
+        new, secret = _mint(store, root, random)
+        record = msgspec.structs.replace(
+            before,
+            id=secret.id,
+            digest=secret.digest,
+            pepper_version=secret.pepper_version,
+            created_at=now,
+            not_before=None,
+            expires_at=_find_end(before, now) if expires is None else make_terms(now, expires=expires).expires_at,
+            lineage=before.lineage or before.id,
+        )
+        until = min(now + overlap_s, before.expires_at or now + overlap_s)
+        act = make_act(actor, "keys.rotate", f"key:{before.id}", before=before.id, after=record.id)
+        deployment.open_audit_log().record(act)
+        if store.keys.replace(before.id, record, until) is None:
+            raise InputError(f"key {key!r} was rotated or revoked in this moment; see: steward keys list")
+        publisher.publish()
+        _remove_first_key(home, before.id)
+    return RotatedKey(
+        record.id, new, record.name, record.rpm, record.expires_at, replaces=before.id, replaced_until=until
+    )
+
+
+def show(home: Path, key: str, now: float, *, actor: Principal) -> KeyDetails:
+    """One key, by id or name, with what holds for it now.
+
+    :raises UnknownName: there is none :raises Unavailable: the store does not answer
+    """
+    with open_keys(find_deployment(home), now) as (store, _, _root):
+        records = store.keys.list_keys(tenant=None)
+        mine = [record for record in records if is_visible(record, actor)]
+        record = find_key(mine, key)
+        if record is None:
+            raise UnknownName("key", key, [item.id for item in mine])
+        resolved = next((item for item in resolve_keys(records) if item.id == record.id), record)
+        state = find_state(resolved, now)
+        return KeyDetails(
+            **copy_view(record),
+            state=state,
+            may=resolved.rights if state == "valid" else frozenset(),
+            last_used_at=store.keys.last_uses(tenant=record.tenant).get(record.id),
+        )
 
 
 def revoke(home: Path, key: str, now: float, *, actor: Principal) -> RevokedKey:
     """Revoke a key, by id or name; this machine's workers refuse it within a second whatever the store does.
 
+    A key that it replaced, and that is still in its overlap, ends too: whoever found one may have found the other.
     :raises UnknownName: no key in force with that id or name
     :raises Unavailable: the store does not answer, and this machine does not know the key
     """
-    known = _find_key(_read_copy(home), key)
+    copy = [record for record in _read_copy(home) if is_visible(record, actor)]
+    known = find_key(copy, key)
     deployment = find_deployment(home)
     audit = deployment.open_audit_log()
-    if known is not None:
-        audit.record(make_act(actor, "keys.revoke", f"key:{known.id}"))
-        add_tombstone(home, Tombstone(id=known.id, at=now, actor=actor.actor))
-        _remove_first_key(home, known.id)
+    ended: set[str] = set()
+    for record in list_replaced(copy, known) if known is not None else ():
+        audit.record(make_act(actor, "keys.revoke", f"key:{record.id}"))
+        add_tombstone(home, Tombstone(id=record.id, at=now, actor=actor.actor))
+        _remove_first_key(home, record.id)
+        ended.add(record.id)
     try:
         with open_keys(deployment, now) as (store, publisher, _):
-            found = known or _find_in_force(store.keys.list_keys(tenant=None), key)
-            if known is None:
-                audit.record(make_act(actor, "keys.revoke", f"key:{found.id}"))
-            store.keys.revoke(found.id, now, actor.actor)  # the keeper may have done it, by the tombstone
+            records = _list_of(store, actor)
+            found = known or find_in_force(records, key)
+            for record in list_replaced(records, found):
+                if record.id not in ended:
+                    audit.record(make_act(actor, "keys.revoke", f"key:{record.id}"))
+                store.keys.revoke(record.id, now, actor.actor)  # the keeper may have done it, by the tombstone
+                _remove_first_key(home, record.id)
             publisher.publish()
-            _remove_first_key(home, found.id)
-            ended = next(item for item in store.keys.list_keys(tenant=None) if item.id == found.id)
-            return RevokedKey(**_view(ended))
+            after = next(item for item in _list_of(store, actor) if item.id == found.id)
+            return RevokedKey(**copy_view(after))
     except Unavailable:
         if known is None:
             raise
-        return RevokedKey(**_view(known) | {"revoked_at": now, "revoked_by": actor.actor}, pending=True)
+        return RevokedKey(**copy_view(known) | {"revoked_at": now, "revoked_by": actor.actor}, pending=True)
 
 
-def list_keys(home: Path) -> list[KeyView]:
-    """All keys, revoked ones too, oldest first. :raises Unavailable: the store does not answer"""
+def list_keys(home: Path, *, actor: Principal) -> list[KeyView]:
+    """Those that the actor may see, revoked ones too, oldest first. :raises Unavailable: the store does not answer"""
     with open_keys(find_deployment(home), time.time()) as (store, _, _root):
-        return [KeyView(**_view(record)) for record in store.keys.list_keys(tenant=None)]
+        return [KeyView(**copy_view(record)) for record in _list_of(store, actor)]
 
 
 @contextmanager
@@ -181,6 +258,42 @@ def prepare_home(home: Path, now: float) -> bool:
         return bool(store.keys.list_keys(tenant=None))
 
 
+class _MintedSecret(NamedTuple):
+    """Of a new key: all that is kept of it."""
+
+    id: str
+    digest: str
+    pepper_version: int
+
+
+def _mint(store: SqlStore, root: bytes, random: Callable[[int], bytes]) -> tuple[str, _MintedSecret]:
+    key = mint_key("live", random(ID_BYTES), random(SECRET_BYTES))
+    parsed = parse_key(key)
+    assert parsed is not None
+    versions = unwrap_all(root, store.secrets.list_secrets(PEPPER))
+    version = max(version for _, version in versions)
+    return key, _MintedSecret(parsed.id, digest_secret(parsed.secret, versions["", version]), version)
+
+
+def _check_rotation(record: KeyRecord, now: float) -> None:
+    """:raises InputError: the key has been rotated, or has expired"""
+    if record.replaced_by is not None:
+        raise InputError(f"key {record.id} was rotated already; rotate the key in its place: {record.replaced_by}")
+    if record.expires_at is not None and record.expires_at <= now:
+        raise InputError(f"key {record.id} has expired; create another: steward keys create --name {record.name!r}")
+
+
+def _find_end(before: KeyRecord, now: float) -> float | None:
+    """As long as the key before was made to last."""
+    if before.expires_at is None:
+        return None
+    return now + before.expires_at - max(before.created_at, before.not_before or 0.0)
+
+
+def _list_of(store: SqlStore, actor: Principal) -> list[KeyRecord]:
+    return store.keys.list_keys(tenant=None if actor.kind == "operator" else actor.tenant)
+
+
 def _check_names(name: str, project: str | None, team: str | None) -> None:
     for what, text in (("key name", name), ("project", project), ("team", team)):
         if text is not None and (not text.strip() or len(text) > 200):
@@ -197,25 +310,6 @@ def _check_limits(limits: LimitSpec) -> None:
     ):
         if limit is not None and not least <= limit <= MAX_LIMIT:
             raise InputError(f"--{option} {limit}: expected {least} to {MAX_LIMIT:,}")
-
-
-def _view(record: KeyRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in KeyView.__struct_fields__}
-
-
-def _find_key(records: Sequence[KeyRecord], key: str) -> KeyRecord | None:
-    """By id, else by name."""
-    by_id = next((record for record in records if record.id == key), None)
-    return by_id or next((record for record in records if record.name == key), None)
-
-
-def _find_in_force(records: Sequence[KeyRecord], key: str) -> KeyRecord:
-    """:raises UnknownName: none in force with that id or name"""
-    in_force = [record for record in records if record.revoked_at is None]
-    found = _find_key(in_force, key)
-    if found is None:
-        raise UnknownName("key", key, [record.id for record in in_force])
-    return found
 
 
 def _read_copy(home: Path) -> Sequence[KeyRecord]:

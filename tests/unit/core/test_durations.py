@@ -1,6 +1,6 @@
 import pytest
 
-from steward.core.durations import parse_duration_s
+from steward.core.durations import parse_duration_s, parse_span_s
 from steward.core.errors import InputError
 
 
@@ -24,3 +24,16 @@ def test_a_duration_is_a_number_with_its_unit(text, seconds):
 def test_l6_a_number_without_a_unit_is_refused_everywhere(text, said):
     with pytest.raises(InputError, match=said):
         parse_duration_s(text, "--stall")
+
+
+@pytest.mark.parametrize(
+    "text, seconds", [("90s", 90), ("15m", 900), ("24h", 86400), ("30d", 2592000), ("2w", 1209600), ("0.5d", 43200)]
+)
+def test_a_span_may_last_weeks(text, seconds):
+    assert parse_span_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "1y", "10ms", "-1d", "", "d"])
+def test_what_is_no_span_is_refused(text):
+    with pytest.raises(InputError, match=r"--since .*such as 90s, 15m, 24h, 30d or 2w"):
+        parse_span_s(text, "--since")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ import pytest
 
 from steward.core.endpoint import Endpoint
 from steward.core.errors import Exhausted, Refused
+from steward.core.extend import RequestSender
 from steward.core.identity import KEY_RIGHTS, Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.app import Gateway, explain_failure, not_found
@@ -28,9 +28,9 @@ class OneKey:
     def __init__(self, caller: Caller = KEY) -> None:
         self.asked, self._caller = 0, caller
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller:
+    def authenticate(self, sender: RequestSender) -> Caller:
         self.asked += 1
-        if headers.get("authorization") != "Bearer right":
+        if sender.headers.get("authorization") != "Bearer right":
             raise Refused("No.", status=401, type="invalid_request_error", code="invalid_api_key")
         return self._caller
 
@@ -212,3 +212,15 @@ def test_a_long_path_is_repeated_to_200_characters() -> None:
     other = not_found("/v1/x", "PUT", ("GET", "POST"))
     assert (other.status, other.message) == (405, "/v1/x accepts GET, POST, not PUT.")
     assert other.headers == (("allow", "GET, POST"),)
+
+
+def hops(client: Any, *lines: str) -> list[str]:
+    headers = [(b"x-forwarded-for", line.encode()) for line in lines]
+    return HttpRequest("r", {"path": "/", "client": client, "headers": headers}, ask, ask).list_hops()
+
+
+def test_the_hops_of_a_request_are_read_from_the_peer_outwards() -> None:
+    assert hops(("10.0.0.1", 5)) == ["10.0.0.1"]
+    assert hops(("10.0.0.1", 5), "1.1.1.1, 2.2.2.2") == ["10.0.0.1", " 2.2.2.2", "1.1.1.1"]
+    assert hops(("10.0.0.1", 5), "1.1.1.1", "2.2.2.2") == ["10.0.0.1", "2.2.2.2", "1.1.1.1"]  # two lines are one list
+    assert hops(None) == [""]

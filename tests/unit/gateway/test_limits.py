@@ -158,3 +158,8 @@ def test_a_wait_is_over_when_it_says_so(wait_s: float, milliseconds: str, second
 )  # fmt: skip
 def test_a_duration_is_spelt_as_openai_does(seconds: float, shown: str) -> None:
     assert format_duration(seconds) == shown
+
+
+def test_a_rotated_key_is_counted_as_the_one_that_it_replaced() -> None:
+    new = Caller(principal=Principal(kind="key", id="k2"), limits=LimitSpec(concurrent=1), counted_as="k1")
+    assert [scope.name for scope in list_scopes(new, "big", LimitTable())] == ["key:k1"]

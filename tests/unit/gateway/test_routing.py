@@ -15,6 +15,7 @@ from steward.gateway.routing import (
     choose_retry,
     client_deadline_s,
     find_route,
+    list_allowed,
     order_models,
     parse_retry_after,
     pick_by_weight,
@@ -159,3 +160,18 @@ def test_models_that_are_named_for_an_error_are_reachable() -> None:
     fallbacks = ErrorFallbacks(context=("long",), quota=("other", "long"))
     assert fallbacks.names() == ("long", "other", "long") and ErrorFallbacks().names() == ()
     assert Route("r", (Target("a"),), ("b",), error_fallbacks=fallbacks).reachable() == ("a", "b", "long", "other")
+
+
+def test_a_model_that_a_client_may_not_use_is_as_if_it_were_not_there() -> None:
+    routes = build_routes([], ["a", "b"])
+    assert find_route(routes, "a", frozenset({"a"})).name == "a"
+    texts = []
+    for name in ("b", "x"):
+        with pytest.raises(Refused) as caught:
+            find_route(routes, name, frozenset({"a", "x"}))
+        assert (caught.value.status, caught.value.code) == (404, "model_not_found")
+        texts.append(caught.value.message.replace(f"'{name}'", "X"))
+    assert texts[0] == texts[1] == "The model X does not exist, or this key may not use it. Available: a."
+    assert list_allowed(routes, None) == ["a", "b"] and list_allowed(routes, frozenset({"b", "c"})) == ["b"]
+    with pytest.raises(Refused, match="Available: none"):
+        find_route(routes, "a", frozenset())

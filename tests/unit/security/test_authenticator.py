@@ -1,18 +1,31 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from steward.core.errors import Refused
-from steward.core.identity import KEY_RIGHTS
+from steward.core.identity import KEY_RIGHTS, Caller
 from steward.core.keys import KeyRecord
+from steward.core.networks import parse_networks
 from steward.security.authenticator import KeyAuthenticator
+
+
+class Request:
+    """A request with these headers that came through these addresses, nearest first."""
+
+    def __init__(self, headers: dict[str, str], *hops: str) -> None:
+        self.headers, self.hops = headers, list(hops)
+
+    def list_hops(self) -> list[str]:
+        return self.hops
+
 
 RECORD = KeyRecord(id="k1", name="web", digest="", project="p", team="shop", rpm=5, priority="low", created_at=0.0)
 
 
 @pytest.mark.parametrize("headers", [{"authorization": "Bearer right"}, {"x-api-key": "right"}])
 def test_a_key_becomes_a_caller(headers: dict[str, str]) -> None:
-    caller = KeyAuthenticator({"right": RECORD}.get).authenticate(headers)
+    caller = KeyAuthenticator({"right": RECORD}.get).authenticate(Request(headers))
     principal = caller.principal
     assert (principal.kind, principal.id, principal.tenant, principal.project) == ("key", "k1", "default", "p")
     assert principal.rights == KEY_RIGHTS and principal.actor == "key:k1" and principal.team == "shop"
@@ -22,10 +35,10 @@ def test_a_key_becomes_a_caller(headers: dict[str, str]) -> None:
 def test_the_same_record_is_the_same_caller_until_it_changes() -> None:
     records = {"right": RECORD}
     authenticator = KeyAuthenticator(records.get)
-    first = authenticator.authenticate({"x-api-key": "right"})
-    assert authenticator.authenticate({"x-api-key": "right"}) is first
+    first = authenticator.authenticate(Request({"x-api-key": "right"}))
+    assert authenticator.authenticate(Request({"x-api-key": "right"})) is first
     records["right"] = KeyRecord(id="k1", name="web", digest="", rpm=9, created_at=0.0)
-    assert authenticator.authenticate({"x-api-key": "right"}).limits.requests_per_minute == 9
+    assert authenticator.authenticate(Request({"x-api-key": "right"})).limits.requests_per_minute == 9
 
 
 @pytest.mark.parametrize(
@@ -38,26 +51,95 @@ def test_the_same_record_is_the_same_caller_until_it_changes() -> None:
 )
 def test_without_a_valid_key_nobody_is_let_in(headers: dict[str, str], says: str) -> None:
     with pytest.raises(Refused, match=says) as caught:
-        KeyAuthenticator({"right": RECORD}.get).authenticate(headers)
+        KeyAuthenticator({"right": RECORD}.get).authenticate(Request(headers))
     assert caught.value.status == 401 and "sk-wrong" not in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["x-api-key", "api-key"])
 def test_a_key_may_stand_in_any_of_three_headers(name: str) -> None:
     authenticator = KeyAuthenticator({"right": RECORD}.get)
-    assert authenticator.authenticate({name: " right "}).principal.id == "k1"
-    assert authenticator.authenticate({"authorization": "Bearer right", name: "right"}).principal.id == "k1"
+    assert authenticator.authenticate(Request({name: " right "})).principal.id == "k1"
+    assert authenticator.authenticate(Request({"authorization": "Bearer right", name: "right"})).principal.id == "k1"
     with pytest.raises(Refused, match="Different API keys") as caught:
-        authenticator.authenticate({"authorization": "Bearer right", name: "other"})
+        authenticator.authenticate(Request({"authorization": "Bearer right", name: "other"}))
     assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
 
 
 def test_ten_thousand_callers_are_remembered() -> None:
     records = {str(number): KeyRecord(id=str(number), name="", digest="", created_at=0.0) for number in range(10_001)}
     authenticator = KeyAuthenticator(records.get)
-    first = authenticator.authenticate({"api-key": "0"})
+    first = authenticator.authenticate(Request({"api-key": "0"}))
     for number in range(1, 10_000):
-        authenticator.authenticate({"api-key": str(number)})
-    assert authenticator.authenticate({"api-key": "0"}) is first
-    authenticator.authenticate({"api-key": "10000"})
-    assert authenticator.authenticate({"api-key": "0"}) is not first
+        authenticator.authenticate(Request({"api-key": str(number)}))
+    assert authenticator.authenticate(Request({"api-key": "0"})) is first
+    authenticator.authenticate(Request({"api-key": "10000"}))
+    assert authenticator.authenticate(Request({"api-key": "0"})) is not first
+
+
+SENT = {"x-api-key": "right"}
+
+
+def ask(record: KeyRecord, now: float = 0.0, *hops: str, trusted: tuple[str, ...] = ()) -> Caller:
+    authenticator = KeyAuthenticator({"right": record}.get, lambda: parse_networks(trusted), lambda: now)
+    return authenticator.authenticate(Request(SENT, *hops))
+
+
+def refusal(record: KeyRecord, now: float = 0.0, *hops: str, trusted: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    with pytest.raises(Refused) as caught:
+        ask(record, now, *hops, trusted=trusted)
+    return caught.value.status, caught.value.code, caught.value.message
+
+
+def test_a_key_ends_at_its_second_and_says_when() -> None:
+    record = replace(RECORD, expires_at=100.0)
+    assert ask(record, 99.999).principal.id == "k1"
+    status, code, message = refusal(record, 100.0)
+    assert (status, code) == (401, "expired_api_key") and "expired at 1970-01-01 00:01:40 UTC" in message
+
+
+def test_a_key_begins_at_its_second() -> None:
+    record = replace(RECORD, not_before=100.0)
+    assert ask(record, 100.0).principal.id == "k1"
+    status, code, message = refusal(record, 99.999)
+    assert (status, code) == (401, "api_key_not_yet_valid") and "not valid before 1970-01-01 00:01:40 UTC" in message
+
+
+def test_a_caller_that_is_remembered_expires_too() -> None:
+    now = [99.0]
+    record = replace(RECORD, expires_at=100.0)
+    authenticator = KeyAuthenticator({"right": record}.get, clock=lambda: now[0])
+    authenticator.authenticate(Request(SENT))
+    now[0] = 100.0
+    with pytest.raises(Refused, match="expired"):
+        authenticator.authenticate(Request(SENT))
+
+
+def test_a_key_works_from_its_networks_only() -> None:
+    record = replace(RECORD, networks=("10.0.0.0/8", "2001:db8::/32"))
+    for address in ("10.255.255.255", "::ffff:10.0.0.1", "2001:db8::1"):
+        assert ask(record, 0.0, address).principal.id == "k1"
+    for address in ("11.0.0.0", "::1", "", "unix:"):
+        status, code, _ = refusal(record, 0.0, address)
+        assert (status, code) == (403, "address_not_allowed")
+    assert "may not be used from 11.0.0.0." in refusal(record, 0.0, "11.0.0.0")[2]
+
+
+def test_what_a_stranger_says_of_his_address_is_not_believed() -> None:
+    record = replace(RECORD, networks=("10.0.0.0/8",))
+    assert refusal(record, 0.0, "203.0.113.9", "10.0.0.1")[0] == 403
+    proxy = ("192.0.2.1/32",)
+    assert ask(record, 0.0, "192.0.2.1", "10.0.0.1", trusted=proxy).principal.id == "k1"
+    assert refusal(record, 0.0, "192.0.2.1", "203.0.113.9", "10.0.0.1", trusted=proxy)[0] == 403
+
+
+def test_models_and_lineage_arrive_at_the_caller() -> None:
+    caller = ask(replace(RECORD, models=frozenset({"small"}), lineage="k0"))
+    assert caller.models == {"small"} and caller.counted_as == "k0"
+    assert ask(RECORD).models is None and ask(RECORD).counted_as is None
+
+
+def test_networks_and_periods_are_told_to_the_holder_of_the_key_alone() -> None:
+    record = replace(RECORD, networks=("10.0.0.0/8",), expires_at=1.0)
+    authenticator = KeyAuthenticator({"right": record}.get, clock=lambda: 2.0)
+    with pytest.raises(Refused, match="malformed, unknown or revoked"):
+        authenticator.authenticate(Request({"x-api-key": "wrong"}, "203.0.113.9"))

@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 from steward.core.errors import InputError, Refused, Unavailable, UnknownName
-from steward.core.identity import Principal, operator
+from steward.core.identity import ALL_RIGHTS, Principal, operator
 from steward.core.records import LimitSpec
 from steward.workflows import keys
 from steward.workflows.key_cache import cache_file, confirmation_file, read_cache, read_revoked_ids
+from steward.workflows.key_terms import KeyTerms
 from steward.workflows.serve.deployment import Deployment, find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
 
@@ -46,7 +47,7 @@ def test_a_key_that_was_created_is_found_with_its_limits_and_maker(tmp_path: Pat
 
 
 def test_a_key_belongs_to_its_makers_tenant(tmp_path: Path) -> None:
-    admin = Principal(kind="operator", id="1", tenant="acme", project="p")
+    admin = Principal(kind="operator", id="1", tenant="acme", project="p", rights=ALL_RIGHTS)
     made = create(tmp_path, actor=admin)
     found = worker(tmp_path).find(made.key)
     assert found is not None and (found.tenant, found.project) == ("acme", "p")
@@ -108,7 +109,7 @@ def test_with_the_store_away_a_revocation_holds_here_and_is_passed_on(tmp_path: 
         create(home, "another")
     (tmp_path / "steward.yaml").unlink()
     assert keys.prepare_home(home, 20.0) and not read_revoked_ids(home)
-    (kept,) = keys.list_keys(home)
+    (kept,) = keys.list_keys(home, actor=operator(7))
     assert (kept.revoked_at, kept.revoked_by) == (9.0, "operator:7") and worker(home).find(made.key) is None
 
 
@@ -186,3 +187,103 @@ def test_where_the_store_and_the_root_key_are(tmp_path: Path) -> None:
     assert find_deployment(home) == Deployment(home=home, root="env:ROOT", max_stale_s=5.0)
     assert find_deployment(tmp_path / "another") == Deployment(home=tmp_path / "another")
     assert msgspec.structs.replace(Deployment(home=home)).store_url() == f"sqlite:///{home}/steward.db"
+
+
+# -- terms, rotation ---------------------------------------------------------------------------------
+
+TERMS = KeyTerms(
+    rights=frozenset({"public", "infer"}), models=frozenset({"a"}), networks=("10.0.0.0/8",), not_before=2.0,
+    expires_at=100.0,
+)  # fmt: skip
+
+
+def test_the_terms_of_a_key_arrive_at_the_workers(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=ME, terms=TERMS)
+    found = worker(tmp_path).find(made.key)
+    assert found is not None and made.expires_at == 100.0
+    assert {name: getattr(found, name) for name in TERMS.__struct_fields__} == msgspec.structs.asdict(TERMS)
+
+
+def test_a_rotated_key_keeps_its_terms_and_the_old_one_goes_on_for_a_while(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, "k", LimitSpec(requests_per_minute=3), 1.0, actor=ME, terms=TERMS, team="t")
+    done = keys.rotate(tmp_path, "k", 50.0, 20.0, actor=operator(8))
+    old, new = worker(tmp_path).find(made.key), worker(tmp_path).find(done.key)
+    assert old is not None and new is not None
+    assert (old.expires_at, old.replaced_by, done.replaces, done.replaced_until) == (70.0, new.id, old.id, 70.0)
+    assert (new.expires_at, new.not_before, new.lineage) == (148.0, None, old.id)  # 98 seconds, as before
+    assert (new.models, new.networks, new.rights) == (TERMS.models, TERMS.networks, TERMS.rights)
+    assert (new.rpm, new.team, new.name, new.created_by) == (3, "t", "k", "operator:7")
+    third = keys.rotate(tmp_path, "k", 60.0, 0.0, actor=ME, expires="never")
+    newest = worker(tmp_path).find(third.key)
+    assert newest is not None and (newest.lineage, newest.expires_at, third.replaces) == (old.id, None, new.id)
+
+
+def test_an_overlap_never_outlasts_the_old_key(tmp_path: Path) -> None:
+    keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=ME, terms=KeyTerms(expires_at=60.0))
+    assert keys.rotate(tmp_path, "k", 50.0, 20.0, actor=ME).replaced_until == 60.0
+
+
+def test_a_key_is_rotated_once_and_before_it_ends(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=ME, terms=KeyTerms(expires_at=60.0))
+    with pytest.raises(InputError, match="has expired"):
+        keys.rotate(tmp_path, "k", 60.0, actor=ME)
+    keys.rotate(tmp_path, "k", 50.0, actor=ME)
+    with pytest.raises(InputError, match="rotated already"):
+        keys.rotate(tmp_path, made.id, 51.0, actor=ME)
+    for overlap in (-1.0, 90 * 86400.0 + 1):
+        with pytest.raises(InputError, match="overlap"):
+            keys.rotate(tmp_path, "k", 52.0, overlap, actor=ME)
+
+
+def test_revoking_a_key_ends_those_that_it_replaced(tmp_path: Path) -> None:
+    first = create(tmp_path)
+    second = keys.rotate(tmp_path, "k", 2.0, 1e6, actor=ME)
+    third = keys.rotate(tmp_path, "k", 3.0, 1e6, actor=ME)
+    keys.revoke(tmp_path, "k", 4.0, actor=ME)
+    assert [worker(tmp_path).find(item.key) for item in (first, second, third)] == [None, None, None]
+    ended = {item.id: item.revoked_at for item in keys.list_keys(tmp_path, actor=ME)}
+    assert ended == {first.id: 4.0, second.id: 4.0, third.id: 4.0}
+
+
+def test_revoking_a_key_that_was_replaced_leaves_its_successor(tmp_path: Path) -> None:
+    first = create(tmp_path)
+    second = keys.rotate(tmp_path, "k", 2.0, 1e6, actor=ME)
+    keys.revoke(tmp_path, first.id, 4.0, actor=ME)
+    assert worker(tmp_path).find(first.key) is None and worker(tmp_path).find(second.key) is not None
+
+
+def test_a_key_shows_what_it_may_do_now(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=ME, terms=TERMS)
+    states = {now: keys.show(tmp_path, "k", now, actor=ME) for now in (1.9, 2.0, 99.9, 100.0)}
+    assert [shown.state for shown in states.values()] == ["not yet valid", "valid", "valid", "expired"]
+    assert [set(shown.may) for shown in states.values()] == [set(), {"public", "infer"}, {"public", "infer"}, set()]
+    assert states[2.0].last_used_at is None
+    keys.revoke(tmp_path, made.id, 50.0, actor=ME)
+    shown = keys.show(tmp_path, made.id, 60.0, actor=ME)
+    assert (shown.state, shown.may, shown.rights) == ("revoked", frozenset(), TERMS.rights)
+
+
+def test_a_person_sees_and_ends_keys_of_the_own_tenant_only(tmp_path: Path) -> None:
+    one = keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=ME, tenant="one")
+    anna = Principal(kind="person", id="anna", tenant="two", rights=ALL_RIGHTS)
+    assert keys.list_keys(tmp_path, actor=anna) == []
+    for act in (keys.show, keys.revoke, keys.rotate):
+        with pytest.raises(UnknownName, match="Known: none"):
+            act(tmp_path, one.id, 2.0, actor=anna)  # type: ignore[operator]
+    with pytest.raises(InputError, match="person:anna belongs to 'two'"):
+        keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=anna, tenant="one")
+    assert worker(tmp_path).find(one.key) is not None
+
+
+def test_rights_beyond_the_creators_are_refused(tmp_path: Path) -> None:
+    weak = Principal(kind="key", id="x", rights=frozenset({"infer", "keys.manage"}))
+    with pytest.raises(InputError, match="rights feedback, models"):
+        keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=weak)
+    create(tmp_path)
+    with pytest.raises(InputError, match="rights feedback, models"):
+        keys.rotate(tmp_path, "k", 2.0, actor=weak)
+
+
+def test_work_for_a_key_goes_on_until_the_key_ends(tmp_path: Path) -> None:
+    made = keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=ME, terms=TERMS)
+    assert worker(tmp_path, 99.9).get(made.id) is not None and worker(tmp_path, 100.0).get(made.id) is None

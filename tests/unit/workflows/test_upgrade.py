@@ -65,14 +65,14 @@ def test_a_second_start_changes_nothing_and_the_files_can_be_taken_back(home: Pa
         keys.prepare_home(home, 1e9)
     assert not (home / "keys.json").exists() and not (home / "pepper").exists()
     assert ((home / "keys.json.migrated").read_bytes(), (home / "pepper.migrated").read_bytes()) == before
-    assert len(keys.list_keys(home)) == 3
+    assert len(keys.list_keys(home, actor=operator(7))) == 3
 
 
 def test_an_upgrade_that_was_cut_short_goes_on(home: Path) -> None:
     keys.prepare_home(home, 1e9)
     os.rename(home / "pepper.migrated", home / "pepper")  # as if it had ended between the two files
     keys.prepare_home(home, 1e9)
-    assert (home / "pepper.migrated").exists() and len(keys.list_keys(home)) == 3
+    assert (home / "pepper.migrated").exists() and len(keys.list_keys(home, actor=operator(7))) == 3
 
 
 def test_the_release_before_reads_the_new_tables(home: Path) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
-from steward.adapters.stores.tables import counters, keys
+from steward.adapters.stores.tables import counters, key_uses, keys
 from steward.core.keys import KeyRecord
 
 _VERSION: Final = "keys"  # the counter that every change of a key raises
-_JSON: Final = frozenset({"rights"})
+_JSON: Final = frozenset({"rights", "models", "networks"})
 
 
 class SqlKeys:
@@ -40,6 +41,28 @@ class SqlKeys:
             self._raise_version(connection)
             return _read_row(row)
 
+    def replace(self, key_id: str, record: KeyRecord, expires_at: float) -> KeyRecord | None:
+        change = (
+            sa.update(keys)
+            .where(keys.c.id == key_id, keys.c.revoked_at.is_(None), keys.c.replaced_by.is_(None))
+            .values(replaced_by=record.id, expires_at=expires_at)
+            .returning(*keys.c)
+        )
+        with self._database.write() as connection:
+            row = connection.execute(change).one_or_none()
+            if row is None:
+                return None
+            insert_rows(connection, keys, [_make_row(record)])
+            self._raise_version(connection)
+            return _read_row(row)
+
+    def last_uses(self, *, tenant: str | None) -> dict[str, float]:
+        query = sa.select(key_uses.c.key_id, key_uses.c.last_used_at)
+        if tenant is not None:
+            query = query.where(key_uses.c.tenant == tenant)
+        with self._database.read() as connection:
+            return {row.key_id: row.last_used_at for row in connection.execute(query)}
+
     def list_keys(self, *, tenant: str | None) -> list[KeyRecord]:
         query = sa.select(keys).order_by(keys.c.created_at, keys.c.id)
         if tenant is not None:
@@ -57,11 +80,33 @@ class SqlKeys:
         connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1}))
 
 
+def note_uses(connection: sa.Connection, insert: Any, uses: Iterable[tuple[str, str, float]]) -> None:
+    """Remember when keys were last used: key, tenant and time of each use. `insert` is the dialect's, of `key_uses`.
+
+    Rows are taken in one order, so that two keepers on one database never wait for each other both ways.
+    """
+    latest: dict[str, tuple[str, float]] = {}
+    for key_id, tenant, at in uses:
+        if key_id not in latest or at > latest[key_id][1]:
+            latest[key_id] = tenant, at
+    if not latest:
+        return
+    now = insert.excluded.last_used_at
+    later = {"last_used_at": sa.case((now > key_uses.c.last_used_at, now), else_=key_uses.c.last_used_at)}
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=["key_id"], set_=later),
+        [{"key_id": key_id, "tenant": tenant, "last_used_at": at} for key_id, (tenant, at) in sorted(latest.items())],
+    )
+
+
 def _make_row(record: KeyRecord) -> dict[str, Any]:
     row = {name: getattr(record, name) for name in KeyRecord.__struct_fields__}
-    return row | {name: msgspec.json.encode(sorted(row[name])).decode() for name in _JSON}
+    return row | {
+        name: msgspec.json.encode(sorted(row[name])).decode() if row[name] is not None else None for name in _JSON
+    }
 
 
 def _read_row(row: Any) -> KeyRecord:
     values = {str(name): value for name, value in row._mapping.items()}
-    return msgspec.convert(values | {name: msgspec.json.decode(values[name]) for name in _JSON}, KeyRecord)
+    lists = {name: msgspec.json.decode(values[name]) for name in _JSON if values[name] is not None}
+    return msgspec.convert(values | lists, KeyRecord)

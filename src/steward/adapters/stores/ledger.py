@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows, split_parts
 from steward.adapters.stores.feedback import make_feedback_rows
+from steward.adapters.stores.keys import note_uses
 from steward.adapters.stores.meters import add_counts
 from steward.adapters.stores.minutes import add_minutes, sum_ratings
-from steward.adapters.stores.tables import drained, exchanges, feedback, outstanding
+from steward.adapters.stores.tables import drained, exchanges, feedback, key_uses, outstanding
 from steward.core.meters import MeterKey, count_exchanges
 from steward.core.minutes import sum_exchanges
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
@@ -65,6 +66,9 @@ class SqlLedger:
             received = [record for record in records if isinstance(record, Feedback)]
             new = _insert_feedback(connection, received)
             add_minutes(connection, sum_ratings(connection, new, [row["request_id"] for row in fresh]))
+            used: list[Admitted | Feedback] = [*admits.values(), *received]
+            uses = [(record.key_id, record.tenant, record.at) for record in used]
+            note_uses(connection, self._database.insert(key_uses), uses)
             tallies = [record for record in records if isinstance(record, Tally)]
             if tallies and before < offset_to:
                 counts = _add_tallies(counts, tallies)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 
-REVISION: Final = "0007"  # the newest in `migrations/versions`
+REVISION: Final = "0008"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -112,6 +112,20 @@ keys = sa.Table(
     sa.Column("created_by", sa.String(200), nullable=False),  # an actor, such as operator:1000
     sa.Column("revoked_at", sa.Float),
     sa.Column("revoked_by", sa.String(200)),
+    sa.Column("models", sa.Text),  # JSON list; null: all
+    sa.Column("networks", sa.Text, nullable=False, server_default="[]"),  # JSON list
+    sa.Column("not_before", sa.Float),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("replaced_by", sa.String(64)),
+    sa.Column("lineage", sa.String(64)),
+)
+
+key_uses = sa.Table(  # when a key last sent a request that was admitted, or feedback
+    "key_uses",
+    metadata,
+    sa.Column("key_id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("last_used_at", sa.Float, nullable=False),
 )
 
 secrets = sa.Table(

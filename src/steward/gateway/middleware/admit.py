@@ -52,7 +52,7 @@ def admit(
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            found = find_route(routes, exchange.request.model)
+            found = find_route(routes, exchange.request.model, exchange.caller.models)
             exchange.route = found.name
             terms = known.of(exchange.caller, found.name)
             price = _size(exchange, found, terms, prices, lengths, table.max_output_tokens)

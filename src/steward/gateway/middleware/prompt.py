@@ -21,8 +21,13 @@ def choose_prompt(prompts: Mapping[str, Prompt]) -> Middleware:
             return inner
 
         def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own
-            prompt = prompts.get(exchange.request.model)  # an unknown model has no prompt, and `admit` refuses it
-            if prompt is not None and is_applicable(prompt, exchange.endpoint, exchange.body):
+            name, allowed = exchange.request.model, exchange.caller.models
+            prompt = prompts.get(name)  # `admit` refuses a model that is unknown or not allowed
+            if (
+                prompt is not None
+                and (allowed is None or name in allowed)
+                and is_applicable(prompt, exchange.endpoint, exchange.body)
+            ):
                 exchange.prompt = prompt
                 exchange.prompt_version = prompt.version
             return inner(exchange)

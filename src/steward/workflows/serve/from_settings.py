@@ -41,6 +41,7 @@ def make_plan(
         console_port=settings.console.port,
         workers=gateway.workers or os.cpu_count() or 1,
         max_body_bytes=gateway.max_body_bytes,
+        trusted_proxies=tuple(gateway.trusted_proxies),
         drain_s=gateway.drain_s,
         cors=gateway.cors.policy(),
         client_timeouts=gateway.client_timeouts(),

@@ -58,6 +58,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     console_port: int
     workers: int
     max_body_bytes: int
+    trusted_proxies: tuple[str, ...] = ()
     drain_s: float
     cors: CorsPolicy = CorsPolicy()
     client_timeouts: ClientTimeouts

@@ -17,6 +17,7 @@ from steward.core.errors import Refused, StewardError
 from steward.core.extend import Guard
 from steward.core.files import read_stamp, write_file
 from steward.core.identity import Caller
+from steward.core.networks import parse_networks
 from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.app import Gateway
@@ -28,7 +29,7 @@ from steward.gateway.ledger import LedgerWriter
 from steward.gateway.models import describe_model, describe_models
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import QueueDepth, collect_depths
-from steward.gateway.routing import find_route
+from steward.gateway.routing import find_route, list_allowed
 from steward.security.authenticator import KeyAuthenticator, make_caller
 from steward.workflows.batch_store import BatchStore
 from steward.workflows.sealing import SPOOL, make_sealer
@@ -74,7 +75,7 @@ class WorkerService:
         store = BatchStore(self.home, deployment_of(plan).root_key())
         self.batches = BatchService(store, self._batch_plan)
         self._runner = BatchRunner(store, self._batch_plan, self.infer, self._find_caller)
-        authenticator = KeyAuthenticator(self._keys.find)
+        authenticator = KeyAuthenticator(self._keys.find, lambda: parse_networks(self._current.plan.trusted_proxies))
         endpoints = build_endpoints(self, self._rejections)
         self.app = Gateway(endpoints, authenticator, self._rejections, self, lambda: self._current.cors)
 
@@ -121,10 +122,10 @@ class WorkerService:
         return await count_tokens(self._current, path, body)
 
     def list_models(self, caller: Caller) -> bytes:
-        return msgspec.json.encode(describe_models(sorted(self._current.routes)))
+        return msgspec.json.encode(describe_models(list_allowed(self._current.routes, caller.models)))
 
     def show_model(self, caller: Caller, name: str) -> bytes:
-        return msgspec.json.encode(describe_model(find_route(self._current.routes, name).name))
+        return msgspec.json.encode(describe_model(find_route(self._current.routes, name, caller.models).name))
 
     def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
         record, answer = accept_feedback(body, caller, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)

@@ -57,8 +57,10 @@ class WorkerKeys:
         return self._index.find(text)
 
     def get(self, key_id: str) -> KeyRecord | None:
-        """The record of a key that is in force as far as is known; None where it was revoked."""
-        return self._index.get(key_id)
+        """The record of a key that is in force as far as is known; None where it was revoked or has expired."""
+        record = self._index.get(key_id)
+        ended = record is not None and record.expires_at is not None and record.expires_at <= self._clock()
+        return None if ended else record
 
     def find_lack(self) -> str | None:
         """Why keys are not checked as they should be; None if they are."""

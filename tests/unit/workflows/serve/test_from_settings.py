@@ -50,6 +50,7 @@ FULL: dict[str, Any] = {
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
     "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3, "gateway.port": 9000,
+    "gateway.trusted_proxies": ["10.0.0.0/8"],
     "models.0.name": "tiny", "models.0.path": __file__, "models.0.embeddings": "mean", "models.0.backend": None,
     "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "http://b:2",
     "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
