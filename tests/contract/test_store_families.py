@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import MIGRATION_LOCK
 from steward.adapters.stores.sql import SqlStore
+from steward.core.access import Grant, Person, Place, Role
 from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
 from steward.core.errors import Unavailable
 from steward.core.evidence import Evidence
@@ -165,6 +166,43 @@ def test_a_key_is_revoked_once_and_the_version_tells(store: SqlStore) -> None:
     second = store.keys.version()
     assert store.keys.revoke("k1", 10.0, "operator:8") is None and store.keys.revoke("none", 1.0, "x") is None
     assert 0 < first < second == store.keys.version() and store.keys.list_keys(tenant=None) == [revoked]
+
+
+PERSON = Person(
+    id="anna", tenant="one", groups=("ml",), password_hash="$argon2id$x", totp=b"s", created_at=1.0,
+    created_by="operator:1", changed_at=1.0,
+)  # fmt: skip
+GRANT = Grant(
+    id="g1", subject="person:anna", role="viewer", place=Place("one", "p", "route:x"), created_at=1.0, created_by="o:1"
+)
+
+
+def test_people_are_added_once_changed_and_listed_for_their_tenant(store: SqlStore) -> None:
+    assert store.access.add_person(PERSON) and not store.access.add_person(PERSON)
+    assert store.access.list_people(tenant="one") == [PERSON] == store.access.list_people(tenant=None)
+    assert store.access.list_people(tenant="two") == []
+    changed = msgspec.structs.replace(PERSON, disabled_at=5.0, groups=(), totp=None)
+    store.access.change_person(changed)
+    assert store.access.list_people(tenant=None) == [changed]
+
+
+def test_grants_and_roles_come_back_and_raise_the_version_of_the_keys(store: SqlStore) -> None:
+    versions = [store.keys.version()]
+    for change in (
+        lambda: store.access.add_person(PERSON),
+        lambda: store.access.change_person(PERSON),
+        lambda: store.access.add_grant(GRANT),
+        lambda: store.access.add_grant(msgspec.structs.replace(GRANT, id="g2", place=Place("two"))),
+        lambda: store.access.put_role(Role("own", frozenset({"infer"}))),
+        lambda: store.access.put_role(Role("own", frozenset({"infer", "feedback"}))),
+    ):
+        change()
+        versions.append(store.keys.version())
+    assert len(set(versions)) == len(versions)
+    assert store.access.list_roles() == [Role("own", frozenset({"infer", "feedback"}))]
+    assert store.access.list_grants(tenant="one") == [GRANT] and len(store.access.list_grants(tenant=None)) == 2
+    assert store.access.remove_grant("g1") and not store.access.remove_grant("g1")
+    assert store.access.list_grants(tenant="one") == [] and store.keys.version() > versions[-1]
 
 
 def test_the_first_secret_and_the_first_root_stay(store: SqlStore, open_store: Open) -> None:

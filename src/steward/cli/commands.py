@@ -149,6 +149,31 @@ BATCH: Final = Group(
     ),
 )
 
+USERS: Final = Group(
+    "users",
+    "Add users, give them roles, disable them.",
+    (
+        Command("add", "steward.cli.users:add"),
+        Command("list", "steward.cli.users:list_"),
+        Command("role", "steward.cli.users:role"),
+        Command("disable", "steward.cli.users:disable"),
+        Command("enable", "steward.cli.users:enable"),
+    ),
+)
+
+ACCESS: Final = Group(
+    "access",
+    "Explain and grant permissions.",
+    (
+        Command("explain", "steward.cli.access:explain"),
+        Command("list", "steward.cli.access:list_"),
+        Command("grant", "steward.cli.access:grant"),
+        Command("remove", "steward.cli.access:remove"),
+        Command("roles", "steward.cli.access:roles"),
+        Command("role", "steward.cli.access:role"),
+    ),
+)
+
 AUDIT: Final = Group(
     "audit",
     "Show and verify the log of administrative acts.",
@@ -213,6 +238,8 @@ STEWARD: Final = Group(
         PROMPTS,
         KEYS,
         BATCH,
+        USERS,
+        ACCESS,
         AUDIT,
         CRYPT,
     ),

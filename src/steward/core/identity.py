@@ -19,9 +19,17 @@ Right = Literal[
     "console.read",
     "study.rate",
     "study.lead",
+    "feedback.read",
+    "prompts.read",
+    "evidence.read",
+    "audit.read",
+    "keys.read",
+    "access.read",
     "keys.manage",
     "prompts.manage",
     "config.manage",
+    "people.manage",
+    "access.manage",
 ]
 ALL_RIGHTS: Final[frozenset[Right]] = frozenset(get_args(Right))
 KEY_RIGHTS: Final[frozenset[Right]] = frozenset({"public", "infer", "feedback", "models.read"})

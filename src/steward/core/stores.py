@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from steward.core.access import Grant, Person, Role
 from steward.core.alerts import Alert, Notice, Silence
 from steward.core.evidence import Evidence
 from steward.core.keys import KeyRecord
@@ -203,6 +204,42 @@ class KeyStore(Protocol):
 
     def version(self) -> int:
         """A number that every change of a key raises."""
+        ...
+
+
+class AccessStore(Protocol):
+    """People, roles and grants. Each change raises the version of the keys."""
+
+    def add_person(self, person: Person) -> bool:
+        """False where somebody has this id already; nothing is changed then."""
+        ...
+
+    def change_person(self, person: Person) -> None:
+        """Replace what is kept of a person."""
+        ...
+
+    def list_people(self, *, tenant: str | None) -> list[Person]:
+        """Disabled ones too, by id."""
+        ...
+
+    def add_grant(self, grant: Grant) -> None:
+        """Keep a grant; one whose id exists is left as it is."""
+        ...
+
+    def remove_grant(self, grant_id: str) -> bool:
+        """False if there is none with this id."""
+        ...
+
+    def list_grants(self, *, tenant: str | None) -> list[Grant]:
+        """Oldest first."""
+        ...
+
+    def put_role(self, role: Role) -> None:
+        """Keep a role of the deployment's own, in the place of one with this name."""
+        ...
+
+    def list_roles(self) -> list[Role]:
+        """Those of the deployment's own."""
         ...
 
 

@@ -92,32 +92,33 @@ NOTHING: Final = KeyReach(frozenset())
 
 
 def resolve_keys(
-    records: Sequence[KeyRecord], reach_of: Callable[[str], KeyReach] = lambda actor: NOTHING
+    records: Sequence[KeyRecord], reach_of: Callable[[str, KeyRecord], KeyReach] = lambda actor, key: NOTHING
 ) -> list[KeyRecord]:
     """The keys in force, each with what it may do now: its own, less what its creator may not do or use.
 
-    An operator, who can read every file of the home, may do everything; what people and services may do, `reach_of`
-    says by their actor (`person:anna`). A creator that is unknown or revoked may do nothing. In the place of a creator
-    that was rotated stands the key that replaced it, so that a rotation ends nothing.
+    An operator, who can read every file of the home, may do everything; what people may do, `reach_of` says by their
+    actor (`person:anna`) and the key that they created. A creator that is unknown or revoked may do nothing. In the
+    place of a creator that was rotated stands the key that replaced it, so that a rotation ends nothing.
     """
     by_id = {record.id: record for record in records if record.revoked_at is None}
 
-    def reach(actor: str, seen: frozenset[str]) -> KeyReach:
-        kind, _, name = actor.partition(":")
+    def reach(created: KeyRecord, seen: frozenset[str]) -> KeyReach:
+        kind, _, name = created.created_by.partition(":")
         if kind == "operator":
             return EVERYTHING
         if kind != "key":
-            return reach_of(actor)
+            return reach_of(created.created_by, created)
         record = by_id.get(name) if name not in seen else None
         if record is None:
             return NOTHING
         seen |= {name}
-        if record.replaced_by in by_id and record.replaced_by not in seen:
-            return reach(f"key:{record.replaced_by}", seen)
-        return _reach_of_key(record).within(reach(record.created_by, seen))
+        while record.replaced_by in by_id and record.replaced_by not in seen:
+            seen |= {record.replaced_by}
+            record = by_id[record.replaced_by]
+        return _reach_of_key(record).within(reach(record, seen))
 
     def resolve(record: KeyRecord) -> KeyRecord:
-        may = _reach_of_key(record).within(reach(record.created_by, frozenset({record.id})))
+        may = _reach_of_key(record).within(reach(record, frozenset({record.id})))
         return msgspec.structs.replace(record, rights=may.rights, models=may.models, expires_at=may.expires_at)
 
     return [resolve(record) for record in by_id.values()]

@@ -45,7 +45,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def list_jobs(deployment: Deployment, store: SqlStore, root: bytes) -> list[Job]:
     """Every job of the keeper."""
     folders = [Path(deployment.home) / name for name in ("ledger", SPOOL)]
-    publisher = KeyPublisher(deployment.home, store.keys, store.secrets, root)
+    publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root)
     return [
         Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),

@@ -14,12 +14,14 @@ from typing import Final
 
 import msgspec
 
+from steward.core.access import Place
 from steward.core.errors import InputError
 from steward.core.files import hold_lock, write_file
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.keys import KeyRecord
-from steward.core.stores import KeyStore, SecretStore, WrappedSecret
-from steward.security.keys import resolve_keys
+from steward.core.stores import AccessStore, KeyStore, SecretStore, WrappedSecret
+from steward.security.access import AccessTable, merge_roles, reach_of_person
+from steward.security.keys import NOTHING, KeyReach, resolve_keys
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, ensure_secret
 
 CONFIRM_S: Final = 10.0  # between confirmations of a copy that has not changed
@@ -60,9 +62,16 @@ class KeyPublisher:
     """Keeps this machine's copy like the store, as the commands and the keeper do."""
 
     def __init__(
-        self, home: Path, keys: KeyStore, secrets: SecretStore, root: bytes, clock: Callable[[], float] = time.time
+        self,
+        home: Path,
+        keys: KeyStore,
+        access: AccessStore,
+        secrets: SecretStore,
+        root: bytes,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._home, self._keys, self._secrets, self._root, self._clock = home, keys, secrets, root, clock
+        self._home, self._keys, self._access, self._clock = home, keys, access, clock
+        self._secrets, self._root = secrets, root
 
     def publish(self) -> None:
         """Carry revocations into the store, then copy what has changed, and confirm the copy.
@@ -90,8 +99,20 @@ class KeyPublisher:
         for tenant in sorted({DEFAULT_TENANT, *(record.tenant for record in records)}):
             ensure_secret(self._secrets, self._root, SUBJECT_INDEX, tenant, now)
         secrets = (*self._secrets.list_secrets(PEPPER), *self._secrets.list_secrets(SUBJECT_INDEX))
-        cache = KeyCache(version=version, keys=tuple(resolve_keys(records)), secrets=secrets)
+        cache = KeyCache(version=version, keys=tuple(resolve_keys(records, find_reach(self._access))), secrets=secrets)
         write_file(cache_file(self._home), msgspec.json.encode(cache), durable=True)
+
+
+def find_reach(store: AccessStore) -> Callable[[str, KeyRecord], KeyReach]:
+    """What `resolve_keys` asks of people: what each may do now where the key belongs to."""
+    people = {f"person:{person.id}": person for person in store.list_people(tenant=None)}
+    table = AccessTable(store.list_grants(tenant=None), merge_roles(store.list_roles())) if people else AccessTable(())
+
+    def find(actor: str, key: KeyRecord) -> KeyReach:
+        person = people.get(actor)
+        return NOTHING if person is None else reach_of_person(table, person, Place(key.tenant, key.project))
+
+    return find
 
 
 def read_cache(home: Path) -> KeyCache:

@@ -18,7 +18,7 @@ from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key, resolve_keys
 from steward.workflows.audit import make_act
-from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, read_cache
+from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, find_reach, read_cache
 from steward.workflows.key_terms import KeyTerms, check_tenant, check_within, make_terms
 from steward.workflows.key_views import (
     KeyDetails,
@@ -175,7 +175,8 @@ def show(home: Path, key: str, now: float, *, actor: Principal) -> KeyDetails:
         record = find_key(mine, key)
         if record is None:
             raise UnknownName("key", key, [item.id for item in mine])
-        resolved = next((item for item in resolve_keys(records) if item.id == record.id), record)
+        in_force = {item.id: item for item in resolve_keys(records, find_reach(store.access))}
+        resolved = in_force.get(record.id, record)
         state = find_state(resolved, now)
         return KeyDetails(
             **copy_view(record),
@@ -243,7 +244,7 @@ def open_keys(deployment: Deployment, now: float) -> Iterator[tuple[SqlStore, Ke
         import_local_store(deployment, store, root, now)
         ensure_secret(store.secrets, root, PEPPER, "", now)
         ensure_secret(store.secrets, root, SUBJECT_INDEX, DEFAULT_TENANT, now)
-        yield store, KeyPublisher(deployment.home, store.keys, store.secrets, root), root
+        yield store, KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root), root
     finally:
         store.close()
 

@@ -105,5 +105,5 @@ def test_keys_that_replace_each_other_have_no_rights() -> None:
 def test_people_reach_as_far_as_they_are_said_to() -> None:
     reach = {"person:anna": KeyReach(frozenset({"infer"}), frozenset({"x"}))}
     records = [key("a", {"infer", "usage.read"}, "person:anna"), key("b", {"infer"}, "person:bert")]
-    found = {record.id: record for record in resolve_keys(records, lambda actor: reach.get(actor, NOTHING))}
+    found = {record.id: record for record in resolve_keys(records, lambda actor, key: reach.get(actor, NOTHING))}
     assert (found["a"].rights, found["a"].models, found["b"].rights) == ({"infer"}, {"x"}, set())

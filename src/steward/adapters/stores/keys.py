@@ -25,7 +25,7 @@ class SqlKeys:
     def add(self, records: list[KeyRecord]) -> None:
         with self._database.write() as connection:
             insert_rows(connection, keys, [_make_row(record) for record in records])
-            self._raise_version(connection)
+            raise_key_version(self._database, connection)
 
     def revoke(self, key_id: str, at: float, actor: str) -> KeyRecord | None:
         change = (
@@ -38,7 +38,7 @@ class SqlKeys:
             row = connection.execute(change).one_or_none()
             if row is None:
                 return None
-            self._raise_version(connection)
+            raise_key_version(self._database, connection)
             return _read_row(row)
 
     def replace(self, key_id: str, record: KeyRecord, expires_at: float) -> KeyRecord | None:
@@ -53,7 +53,7 @@ class SqlKeys:
             if row is None:
                 return None
             insert_rows(connection, keys, [_make_row(record)])
-            self._raise_version(connection)
+            raise_key_version(self._database, connection)
             return _read_row(row)
 
     def last_uses(self, *, tenant: str | None) -> dict[str, float]:
@@ -75,9 +75,11 @@ class SqlKeys:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none() or 0
 
-    def _raise_version(self, connection: sa.Connection) -> None:
-        insert = self._database.insert(counters).values(name=_VERSION, value=1)
-        connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1}))
+
+def raise_key_version(database: Database, connection: sa.Connection) -> None:
+    """Say that what keys may do has changed, in the transaction that changes it."""
+    insert = database.insert(counters).values(name=_VERSION, value=1)
+    connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1}))
 
 
 def note_uses(connection: sa.Connection, insert: Any, uses: Iterable[tuple[str, str, float]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from steward.adapters.stores.access import SqlAccess
 from steward.adapters.stores.alerts import SqlAlerts
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.evidence import SqlEvidence
@@ -17,6 +18,7 @@ from steward.adapters.stores.minutes import SqlMinutes
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.tables import drained
 from steward.core.stores import (
+    AccessStore,
     AlertStore,
     EvidenceStore,
     ExchangeStore,
@@ -42,6 +44,7 @@ class SqlStore:
         self.minutes: MinuteStore = SqlMinutes(self.database)
         self.alerts: AlertStore = SqlAlerts(self.database)
         self.keys: KeyStore = SqlKeys(self.database)
+        self.access: AccessStore = SqlAccess(self.database)
         self.secrets: SecretStore = SqlSecrets(self.database)
         self.evidence: EvidenceStore = SqlEvidence(self.database)
         self.jobs: JobStore = SqlJobs(self.database)

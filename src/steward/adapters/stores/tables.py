@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 
-REVISION: Final = "0008"  # the newest in `migrations/versions`
+REVISION: Final = "0009"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -126,6 +126,40 @@ key_uses = sa.Table(  # when a key last sent a request that was admitted, or fee
     sa.Column("key_id", sa.String(64), primary_key=True),
     _tenant(),
     sa.Column("last_used_at", sa.Float, nullable=False),
+)
+
+people = sa.Table(
+    "people",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("groups", sa.Text, nullable=False),  # JSON list
+    sa.Column("password_hash", sa.String(200)),  # argon2id
+    sa.Column("totp", sa.LargeBinary),  # sealed under the root key
+    sa.Column("disabled_at", sa.Float),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("created_by", sa.String(200), nullable=False),
+    sa.Column("changed_at", sa.Float, nullable=False),
+)
+
+grants = sa.Table(
+    "grants",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("subject", sa.String(200), nullable=False),  # person:anna, group:ml
+    sa.Column("role", sa.String(64), nullable=False),
+    _tenant(),
+    sa.Column("project", sa.String(200)),  # null: the whole tenant
+    sa.Column("resource", sa.String(200)),  # such as route:small; null: the whole project
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("created_by", sa.String(200), nullable=False),
+)
+
+roles = sa.Table(  # beside the built-in ones; of the whole deployment
+    "roles",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("rights", sa.Text, nullable=False),  # JSON list
 )
 
 secrets = sa.Table(

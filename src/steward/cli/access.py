@@ -1,0 +1,119 @@
+"""`steward access explain|list|grant|remove|roles|role`."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Annotated
+
+import typer
+
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+
+Subject = Annotated[str, typer.Argument(help="Name of a user, or group:NAME.")]
+RoleArgument = Annotated[str, typer.Argument(help="Name of the role; `steward access roles` lists them.")]
+PlaceOption = Annotated[
+    str, typer.Option("--at", help="TENANT, TENANT/PROJECT, TENANT/PROJECT/route:NAME, or route:NAME.")
+]
+
+
+def explain(
+    who: Annotated[str, typer.Argument(help="Id or name of a key or a user, or `operator`.")],
+    what: Annotated[str, typer.Argument(help="A right (infer), with a place (infer@route:small), or an endpoint.")],
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say whether somebody may do something, and what decides it; exit 1 when not."""
+    from steward.core.identity import operator
+    from steward.workflows.explain_access import explain_access
+    from steward.workflows.serve.endpoints import list_gateway_endpoints
+
+    found = explain_access(
+        find_home(home),
+        who,
+        what,
+        time.time(),
+        actor=operator(os.getuid()),
+        endpoints=list_gateway_endpoints(),
+    )
+    if json:
+        show_json(found)
+    else:
+        show_lines([f"{'allowed' if found.allowed else 'denied'}: {found.because}"])
+    if not found.allowed:
+        raise typer.Exit(1)
+
+
+def list_(home: HomeOption = None, json: JsonOption = False) -> None:
+    """List who has which role where."""
+    from steward.core.identity import operator
+    from steward.workflows import access
+
+    found = access.list_grants(find_home(home), time.time(), actor=operator(os.getuid()))
+    if json:
+        show_json(found)
+    else:
+        rows = [[grant.subject, grant.role, str(grant.place), grant.created_by] for grant in found]
+        show_table(["who", "role", "at", "granted by"], rows)
+
+
+def grant(
+    subject: Subject, role: RoleArgument, at: PlaceOption = "default", home: HomeOption = None, json: JsonOption = False
+) -> None:
+    """Give a role to a user or a group."""
+    from steward.core.identity import DEFAULT_TENANT, operator
+    from steward.security.access import parse_place
+    from steward.workflows import access
+
+    place = parse_place(at, DEFAULT_TENANT)
+    made = access.grant_role(find_home(home), subject, role, place, time.time(), actor=operator(os.getuid()))
+    if json:
+        show_json(made)
+    else:
+        show_lines([f"{made.subject} has the role {made.role} at {made.place}."])
+
+
+def remove(
+    subject: Subject, role: RoleArgument, at: PlaceOption = "default", home: HomeOption = None, json: JsonOption = False
+) -> None:
+    """Take a role away; what follows from it ends within a second."""
+    from steward.core.identity import DEFAULT_TENANT, operator
+    from steward.security.access import parse_place
+    from steward.workflows import access
+
+    place = parse_place(at, DEFAULT_TENANT)
+    gone = access.remove_grants(find_home(home), subject, role, place, time.time(), actor=operator(os.getuid()))
+    if json:
+        show_json(gone)
+    else:
+        show_lines([f"{gone.subject} no longer has the role {gone.role} at {gone.place}."])
+
+
+def roles(home: HomeOption = None, json: JsonOption = False) -> None:
+    """List the roles and their rights."""
+    from steward.workflows import access
+
+    found = access.list_roles(find_home(home), time.time())
+    if json:
+        show_json(found)
+    else:
+        rows = [[role.name, "built in" if role.built_in else "", ", ".join(sorted(role.rights))] for role in found]
+        show_table(["role", "", "rights"], rows)
+
+
+def role(
+    name: Annotated[str, typer.Argument(help="Name of the role.")],
+    rights: Annotated[str, typer.Option(help="Its rights, separated by commas.")],
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make a role, or give it other rights."""
+    from steward.core.identity import operator
+    from steward.workflows import access
+
+    names = [part.strip() for part in rights.split(",") if part.strip()]
+    made = access.put_role(find_home(home), name, names, time.time(), actor=operator(os.getuid()))
+    if json:
+        show_json(made)
+    else:
+        show_lines([f"{made.name}: {', '.join(sorted(made.rights))}"])

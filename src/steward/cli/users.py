@@ -1,0 +1,110 @@
+"""`steward users add|list|role|disable|enable`."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Annotated
+
+import typer
+
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+
+NameArgument = Annotated[str, typer.Argument(help="The user's name.")]
+
+
+def add(
+    name: NameArgument,
+    role: Annotated[str | None, typer.Option(help="Role in the tenant: viewer, developer, … Default: none.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Tenant that the user belongs to. Default: `default`.")] = None,
+    groups: Annotated[str, typer.Option(help="Groups, separated by commas; roles can be granted to them.")] = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Add a user."""
+    from steward.core.identity import operator
+    from steward.workflows import access
+
+    added = access.add_person(
+        find_home(home),
+        name,
+        time.time(),
+        actor=operator(os.getuid()),
+        tenant=tenant,
+        groups=[part.strip() for part in groups.split(",") if part.strip()],
+        role=role,
+    )
+    if json:
+        show_json(added)
+        return
+    show_lines([f"Added {added.id} of the tenant {added.tenant}: {', '.join(added.roles) or 'no role yet'}."])
+    if not added.roles:
+        show_lines([f"Give a role with: steward users role {added.id} viewer"])
+
+
+def list_(home: HomeOption = None, json: JsonOption = False) -> None:
+    """List all users and their roles."""
+    from steward.core.identity import operator
+    from steward.workflows import access
+
+    found = access.list_people(find_home(home), time.time(), actor=operator(os.getuid()))
+    if json:
+        show_json(found)
+        return
+    if not found:
+        show_lines(["No users yet. Add one with: steward users add anna --role viewer"])
+        return
+    rows = [
+        [person.id, person.tenant, ", ".join(person.roles), "disabled" if person.disabled_at is not None else ""]
+        for person in found
+    ]
+    show_table(["user", "tenant", "roles", ""], rows)
+
+
+def role(
+    name: NameArgument,
+    role: Annotated[str, typer.Argument(help="Name of the role; `steward access roles` lists them.")],
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="TENANT/PROJECT or TENANT/PROJECT/route:NAME. Default: the user's tenant."),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the role away.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give a user a role, or take it away. It holds within a second."""
+    from steward.core.identity import operator
+    from steward.workflows import access
+
+    folder, now, actor = find_home(home), time.time(), operator(os.getuid())
+    place = access.find_place(folder, name, at, now, actor=actor)
+    change = access.remove_grants if remove else access.grant_role
+    done = change(folder, name, role, place, now, actor=actor)
+    if json:
+        show_json(done)
+    else:
+        show_lines([f"{name} {'no longer has' if remove else 'has'} the role {role} at {place}."])
+
+
+def disable(name: NameArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Take every right from a user and from the keys that the user created. It holds within a second."""
+    from steward.core.identity import operator
+    from steward.workflows import access
+
+    done = access.disable_person(find_home(home), name, time.time(), actor=operator(os.getuid()))
+    if json:
+        show_json(done)
+    else:
+        show_lines([f"{done.id} is disabled, and so are the keys that {done.id} created."])
+
+
+def enable(name: NameArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+    """Give a disabled user the roles back."""
+    from steward.core.identity import operator
+    from steward.workflows import access
+
+    done = access.disable_person(find_home(home), name, time.time(), actor=operator(os.getuid()), enable=True)
+    if json:
+        show_json(done)
+    else:
+        show_lines([f"{done.id} has these roles again: {', '.join(done.roles) or 'none'}."])
