@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
 import typer
 from api_reference import api_page
 
+from steward import __version__
 from steward.cli.main import app
+from steward.console.api import write_openapi
+from steward.console.operations import list_operations
 from steward.evaluation.metrics import METRICS, higher_is_better
 from steward.settings import build_json_schema
 
@@ -109,7 +113,18 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page, "api.md": api_page}
+def openapi_page() -> str:
+    """The administrative API, as the console serves it."""
+    return json.dumps(write_openapi(list_operations(Path()), __version__), indent=2, sort_keys=True) + "\n"
+
+
+PAGES = {
+    "settings.md": settings_page,
+    "commands.md": commands_page,
+    "metrics.md": metrics_page,
+    "api.md": api_page,
+    "openapi.json": openapi_page,
+}
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)

@@ -5,18 +5,24 @@ Knows nothing of stores and processes: it is given functions that return what to
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from steward.console.api import PREFIX, answer_refusal
 from steward.console.pages import health, login, metrics, static, status
 from steward.console.sessions import Sessions
 from steward.console.shell import Handler, Page, list_navigation, redirect, serve
 from steward.core.endpoint import Endpoint
-from steward.core.identity import Principal
+from steward.core.errors import Refused
+from steward.core.extend import RequestSender
+from steward.core.identity import ANONYMOUS, Principal
 from steward.core.records import Snapshot
+
+NO_API: Final = Page(())
 
 
 def list_pages(snapshot: Callable[[], Snapshot], sessions: Sessions, metrics_text: Callable[[], str]) -> list[Page]:
@@ -30,14 +36,27 @@ def list_pages(snapshot: Callable[[], Snapshot], sessions: Sessions, metrics_tex
     ]
 
 
-def build(snapshot: Callable[[], Snapshot], sessions: Sessions, metrics: Callable[[], str]) -> Starlette:
-    """The application. `snapshot` and `metrics` may block; they run in threads."""
-    pages = list_pages(snapshot, sessions, metrics)
+def build(
+    snapshot: Callable[[], Snapshot],
+    sessions: Sessions,
+    metrics: Callable[[], str],
+    find_by_key: Callable[[RequestSender], Awaitable[Principal]] | None = None,
+    api: Page = NO_API,
+) -> Starlette:
+    """The application. `snapshot` and `metrics` may block; they run in threads. `find_by_key` says whose a key is."""
+    pages = [*list_pages(snapshot, sessions, metrics), api]
     navigation = list_navigation(pages)
 
     async def identify(request: Request) -> tuple[Principal, Principal]:
-        principal = sessions.identify(request)
-        request.state.navigation = navigation
+        request.state.navigation, request.state.problem = navigation, None
+        if find_by_key is None or not has_key(request):
+            principal = sessions.identify(request)
+        else:
+            try:
+                principal = await find_by_key(KeySender(request))
+            except Refused as error:
+                principal, request.state.problem = ANONYMOUS, error
+        request.state.principal = principal
         return principal, principal
 
     return serve([endpoint for page in pages for endpoint in page.endpoints], identify, refuse)
@@ -48,6 +67,39 @@ def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response
     if endpoint.permission == "metrics.read":
         words = "metrics need 'Authorization: Bearer TOKEN', with the text of run/metrics-token in the home"
         return PlainTextResponse(words, status_code=401, headers={"WWW-Authenticate": "Bearer"})
+    if endpoint.path.startswith(PREFIX):
+        return answer_refusal(request.state.problem or explain_denial(request, endpoint))
     if endpoint.path.startswith("/api/"):
         return PlainTextResponse("sign in first", status_code=401)
     return redirect("/login")
+
+
+def explain_denial(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Refused:
+    """401 for whoever proved nothing, 403 for whoever may do too little."""
+    kind = "invalid_request_error"
+    if request.state.principal.auth_method in ("none", "local"):
+        asks = (("www-authenticate", "Bearer"),)
+        message = "Send a key as 'Authorization: Bearer stw_…'."
+        return Refused(message, status=401, type=kind, code="unauthenticated", headers=asks)
+    return Refused(f"This needs the right '{endpoint.permission}'.", status=403, type=kind, code="forbidden")
+
+
+def has_key(request: Request) -> bool:
+    """Whether the request carries a key, rather than the console's token or cookie."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    return (scheme.lower() == "bearer" and text.strip().startswith("stw_")) or "x-api-key" in request.headers
+
+
+class KeySender:
+    """A request to the console as whoever checks keys sees it."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._request.headers
+
+    def list_hops(self) -> list[str]:
+        client, lines = self._request.client, self._request.headers.getlist("x-forwarded-for")
+        return [client.host if client else "", *reversed(",".join(lines).split(",") if lines else [])]

@@ -6,19 +6,20 @@ layout adds a refresh of `#live` every five seconds. Knows nothing of what pages
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import jinja2
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from steward.core.endpoint import Endpoint, Method, index_endpoints
-from steward.core.identity import Principal, Right
+from steward.core.endpoint import Endpoint, Method, Tenancy, index_endpoints
+from steward.core.identity import DEFAULT_TENANT, Principal, Right
 
 Who = TypeVar("Who")
 Handler = Callable[[Request, Who], Awaitable[Response]]
@@ -49,14 +50,14 @@ class FormTooLarge(ValueError):
 
 
 def page_endpoint(
-    path: str, permission: Right, handler: Handler[Who], method: Method = "GET"
+    path: str, permission: Right, handler: Handler[Who], method: Method = "GET", tenancy: Tenancy = "none"
 ) -> Endpoint[Handler[Who]]:
     """An endpoint that reads: it touches no client's request and changes no setting. Only a form has a body."""
     return Endpoint(
         method=method,
         path=path,
         permission=permission,
-        tenancy="none",
+        tenancy=tenancy,
         guards="none",
         audit="none",
         max_body_bytes=FORM_LIMIT if method == "POST" else 0,
@@ -76,11 +77,14 @@ def serve(
     permission; `missing` answers unknown paths.
     """
 
-    def guard(endpoint: Endpoint[Handler[Who]]) -> Callable[[Request], Awaitable[Response]]:
+    def guard(methods: Mapping[str, Endpoint[Handler[Who]]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
+            endpoint = methods.get(request.method) or methods["GET"]  # HEAD is a GET
             principal, who = await identify(request)
             request.state.max_body_bytes = endpoint.max_body_bytes
             allowed = principal.has(endpoint.permission)
+            if endpoint.tenancy == "deployment" and principal.tenant != DEFAULT_TENANT:
+                allowed = False
             response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
             return _secure(response)
 
@@ -90,14 +94,11 @@ def serve(
         return _secure(missing())
 
     async def answer_unknown_method(request: Request, error: Exception) -> Response:
-        return _secure(PlainTextResponse("method not allowed", status_code=405))
+        headers = error.headers if isinstance(error, HTTPException) else None  # names the methods that there are
+        return _secure(PlainTextResponse("method not allowed", status_code=405, headers=headers))
 
     table = index_endpoints(endpoints)
-    routes = [
-        Route(path, guard(endpoint), methods=[method])
-        for path, methods in table.items()
-        for method, endpoint in methods.items()
-    ]
+    routes = [Route(path, guard(methods), methods=list(methods)) for path, methods in table.items()]
     return Starlette(routes=routes, exception_handlers={404: answer_unknown_path, 405: answer_unknown_method})
 
 

@@ -19,7 +19,8 @@ from steward.core.identity import Right
 H = TypeVar("H")
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Tenancy = Literal["none", "principal"]  # principal: sees and changes only what belongs to its tenant and project
+# principal: sees and changes only what belongs to its tenant; deployment: of all tenants, so only `default` may see it
+Tenancy = Literal["none", "principal", "deployment"]
 # in-part: guards read the texts; what else there is they cannot read, and it passes only where the route says so
 Guards = Literal["none", "request-and-answer", "in-part"]
 AuditClass = Literal["none", "ledger", "administrative"]

@@ -11,13 +11,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 
 from steward.adapters.stores.sql import SqlStore
+from steward.console.api import build_api, write_openapi
 from steward.console.app import build
+from steward.console.operations import list_operations
 from steward.console.sessions import Sessions
+from steward.core.extend import RequestSender
 from steward.core.files import write_file
 from steward.core.gpus import GpuStatus
+from steward.core.identity import Principal
+from steward.core.networks import parse_networks
 from steward.core.records import Health, Snapshot
 from steward.monitoring.metrics import (
     ProcessState,
@@ -29,10 +35,12 @@ from steward.monitoring.metrics import (
 )
 from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
+from steward.security.authenticator import KeyAuthenticator
 from steward.workflows.gpus import Sampler
 from steward.workflows.serve.deployment import deployment_of
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan, read_plan
+from steward.workflows.serve.worker_keys import WorkerKeys
 from steward.workflows.serve.worker_reports import read_queue_depths
 
 BUCKETS = 60
@@ -129,10 +137,21 @@ def main() -> None:
     write_file(given.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
     gpus = Sampler()
     gpus.start()
+    keys = WorkerKeys(deployment_of(plan))
+    trusted = parse_networks(plan.trusted_proxies)
+    authenticator = KeyAuthenticator(keys.find, lambda: trusted)
+
+    async def find_by_key(sender: RequestSender) -> Principal:
+        await keys.refresh()
+        return authenticator.authenticate(sender).principal
+
+    operations = list_operations(Path(plan.home))
     app = build(
         snapshot=lambda: snapshot(read_plan(given.plan), store, time.time(), gpus.status()),
         sessions=sessions,
         metrics=lambda: metrics(read_plan(given.plan), store, gpus.status()),
+        find_by_key=find_by_key,
+        api=build_api(operations, msgspec.json.encode(write_openapi(operations, plan.version))),
     )
     config = uvicorn.Config(
         app,

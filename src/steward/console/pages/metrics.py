@@ -18,4 +18,4 @@ def page(metrics_text: Callable[[], str]) -> Page:
     async def metrics(request: Request, who: Principal) -> Response:
         return PlainTextResponse(await asyncio.to_thread(metrics_text), media_type="text/plain; version=0.0.4")
 
-    return Page((page_endpoint("/metrics", "metrics.read", metrics),))
+    return Page((page_endpoint("/metrics", "metrics.read", metrics, tenancy="deployment"),))

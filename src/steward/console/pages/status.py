@@ -29,8 +29,8 @@ def page(snapshot: Callable[[], Snapshot]) -> Page:
         return Response(msgspec.json.encode(verdict), media_type="application/json")
 
     endpoints = (
-        page_endpoint("/", "console.read", status),
-        page_endpoint("/api/snapshot", "console.read", as_json),
-        page_endpoint("/api/status", "console.read", standing),
+        page_endpoint("/", "console.read", status, tenancy="deployment"),
+        page_endpoint("/api/snapshot", "console.read", as_json, tenancy="deployment"),
+        page_endpoint("/api/status", "console.read", standing, tenancy="deployment"),
     )
     return Page(endpoints, title="Status")

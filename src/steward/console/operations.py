@@ -1,0 +1,282 @@
+"""The operations of the administrative API: each calls the function that its command calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from steward.console.api import Nothing, Operation
+from steward.core.access import Grant, Place, Role
+from steward.core.acts import AdministrativeAct
+from steward.core.durations import parse_span_s
+from steward.core.identity import Principal, Right
+from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priority, Usage
+from steward.core.stores import UsageGroup
+from steward.security.access import parse_place
+from steward.workflows import access, keys
+from steward.workflows.audit import list_acts
+from steward.workflows.explain_access import AccessAnswer, explain_access
+from steward.workflows.key_terms import make_terms
+from steward.workflows.key_views import KeyDetails, KeyView, RevokedKey
+from steward.workflows.keys import CreatedKey, RotatedKey
+from steward.workflows.serve.deployment import find_deployment
+from steward.workflows.serve.endpoints import list_gateway_endpoints
+
+MOST_ACTS: Final = 10_000  # that are looked through for those of a tenant
+Count = Annotated[int, Meta(ge=1, le=1000)]
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+Span = Annotated[str, Meta(pattern=r"^[0-9]{1,5}[smhdw]$")]
+Moment = Annotated[str, Meta(pattern=r"^([0-9]{1,4}[smhdw]|never|[0-9]{4}-[0-9]{2}-[0-9]{2}.*)$", max_length=40)]
+UserName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._@+-]{0,63}$")]
+
+
+class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """As the options of `steward keys create`."""
+
+    name: Text
+    project: Text | None = None
+    team: Text | None = None
+    expires: Moment | None = None  # a span, a date or never; 90 days by default
+    starts: Moment | None = None
+    rights: list[Right] | None = None
+    models: list[Text] | None = None
+    networks: list[Text] = []
+    rpm: int | None = None
+    tpm: int | None = None
+    concurrent: int | None = None
+    usd_per_day: float | None = None
+    usd_per_month: float | None = None
+    priority: Priority = "normal"
+
+
+class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """As the options of `steward keys rotate`."""
+
+    overlap: Span = "24h"
+    expires: Moment | None = None
+
+
+class NewUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """As the options of `steward users add`."""
+
+    name: UserName
+    role: Text | None = None
+    groups: list[Text] = []
+
+
+class GivenRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who has which role where; the place is the tenant unless told."""
+
+    subject: Text
+    role: Text
+    at: Text | None = None
+
+
+class UsageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: UsageGroup = "model"
+    since: Span | None = None
+
+
+class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Count = 100
+
+
+class AccessQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    who: Text
+    what: Text
+
+
+def list_operations(home: Path, clock: Callable[[], float] = time.time) -> tuple[Operation[Any], ...]:
+    """Every operation; a new one is one line here."""
+    return (*_of_keys(home, clock), *_of_people(home, clock), *_of_records(home, clock))
+
+
+def _of_keys(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
+    def create(who: Principal, given: NewKey, _: dict[str, str]) -> CreatedKey:
+        now = clock()
+        limits = LimitSpec(
+            requests_per_minute=given.rpm,
+            tokens_per_minute=given.tpm,
+            concurrent=given.concurrent,
+            usd_per_day=given.usd_per_day,
+            usd_per_month=given.usd_per_month,
+        )
+        terms = make_terms(
+            now,
+            expires=given.expires,
+            starts=given.starts,
+            rights=given.rights,
+            models=given.models,
+            networks=given.networks,
+        )
+        return keys.create(
+            home,
+            given.name,
+            limits,
+            now,
+            actor=who,
+            project=given.project,
+            team=given.team,
+            priority=given.priority,
+            terms=terms,
+        )
+
+    def rotate(who: Principal, given: Rotation, segments: dict[str, str]) -> RotatedKey:
+        overlap_s = parse_span_s(given.overlap, "overlap")
+        return keys.rotate(home, segments["key"], clock(), overlap_s, actor=who, expires=given.expires)
+
+    def show(who: Principal, _: Nothing, segments: dict[str, str]) -> KeyDetails:
+        return keys.show(home, segments["key"], clock(), actor=who)
+
+    def revoke(who: Principal, _: Nothing, segments: dict[str, str]) -> RevokedKey:
+        return keys.revoke(home, segments["key"], clock(), actor=who)
+
+    return (
+        _read(
+            "/keys",
+            "keys.read",
+            "List the keys.",
+            Nothing,
+            list[KeyView],
+            lambda who, *_: keys.list_keys(home, actor=who),
+        ),
+        _read("/keys/{key}", "keys.read", "Show what a key may do now.", Nothing, KeyDetails, show),
+        _change(
+            "POST", "/keys", "keys.manage", "Create a key; it is shown only once.", NewKey, CreatedKey, create, 201
+        ),
+        _change("POST", "/keys/{key}/rotation", "keys.manage", "Replace a key.", Rotation, RotatedKey, rotate, 201),
+        _change("DELETE", "/keys/{key}", "keys.manage", "Revoke a key.", Nothing, RevokedKey, revoke),
+    )
+
+
+def _of_people(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
+    def add(who: Principal, given: NewUser, _: dict[str, str]) -> access.PersonView:
+        return access.add_person(home, given.name, clock(), actor=who, groups=given.groups, role=given.role)
+
+    def disable(who: Principal, _: Nothing, segments: dict[str, str]) -> access.PersonView:
+        return access.disable_person(home, segments["user"], clock(), actor=who)
+
+    def enable(who: Principal, _: Nothing, segments: dict[str, str]) -> access.PersonView:
+        return access.disable_person(home, segments["user"], clock(), actor=who, enable=True)
+
+    def grant(who: Principal, given: GivenRole, _: dict[str, str]) -> Grant:
+        return access.grant_role(home, given.subject, given.role, _place(who, given.at), clock(), actor=who)
+
+    def remove(who: Principal, given: GivenRole, _: dict[str, str]) -> Grant:
+        return access.remove_grants(home, given.subject, given.role, _place(who, given.at), clock(), actor=who)
+
+    def explain(who: Principal, given: AccessQuery, _: dict[str, str]) -> AccessAnswer:
+        endpoints = list_gateway_endpoints()
+        return explain_access(home, given.who, given.what, clock(), actor=who, endpoints=endpoints)
+
+    people, grants = list[access.PersonView], list[Grant]
+    return (
+        _read(
+            "/users",
+            "access.read",
+            "List the users.",
+            Nothing,
+            people,
+            lambda who, *_: access.list_people(home, clock(), actor=who),
+        ),
+        _change("POST", "/users", "people.manage", "Add a user.", NewUser, access.PersonView, add, 201),
+        _change(
+            "POST", "/users/{user}/disable", "people.manage", "Disable a user.", Nothing, access.PersonView, disable
+        ),
+        _change("POST", "/users/{user}/enable", "people.manage", "Enable a user.", Nothing, access.PersonView, enable),
+        _read(
+            "/grants",
+            "access.read",
+            "List who has which role.",
+            Nothing,
+            grants,
+            lambda who, *_: access.list_grants(home, clock(), actor=who),
+        ),
+        _change("POST", "/grants", "access.manage", "Give a role.", GivenRole, Grant, grant, 201),
+        _change("DELETE", "/grants", "access.manage", "Take a role away.", GivenRole, Grant, remove),
+        _read(
+            "/roles", "access.read", "List the roles.", Nothing, list[Role], lambda *_: access.list_roles(home, clock())
+        ),
+        _read(
+            "/access", "access.read", "Explain whether somebody may do something.", AccessQuery, AccessAnswer, explain
+        ),
+    )
+
+
+def _of_records(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
+    def usage(who: Principal, given: UsageQuery, _: dict[str, str]) -> Usage:
+        now = clock()
+        since = now - parse_span_s(given.since, "since") if given.since is not None else 0.0
+        store = find_deployment(home).open_store()
+        try:
+            return store.exchanges.usage(since, now + 1, given.by, tenant=who.tenant)
+        finally:
+            store.close()
+
+    def exchanges(who: Principal, given: PageQuery, _: dict[str, str]) -> list[ExchangeRow]:
+        store = find_deployment(home).open_store()
+        try:
+            return store.exchanges.tail(given.limit, tenant=who.tenant)
+        finally:
+            store.close()
+
+    def feedback(who: Principal, given: PageQuery, _: dict[str, str]) -> FeedbackReport:
+        store = find_deployment(home).open_store()
+        try:
+            return store.feedback.report(0.0, given.limit, tenant=who.tenant)
+        finally:
+            store.close()
+
+    def acts(who: Principal, given: PageQuery, _: dict[str, str]) -> list[AdministrativeAct]:
+        return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: given.limit]
+
+    return (
+        _read("/usage", "usage.read", "Requests, tokens and costs.", UsageQuery, Usage, usage),
+        _read(
+            "/exchanges", "usage.read", "The newest requests, without content.", PageQuery, list[ExchangeRow], exchanges
+        ),
+        _read("/feedback", "feedback.read", "Scores, without content.", PageQuery, FeedbackReport, feedback),
+        _read("/audit", "audit.read", "The newest administrative acts.", PageQuery, list[AdministrativeAct], acts),
+    )
+
+
+def _place(who: Principal, text: str | None) -> Place:
+    return Place(who.tenant) if text is None else parse_place(text, who.tenant)
+
+
+def _read(path: str, permission: Any, summary: str, takes: type, returns: Any, run: Any) -> Operation[Any]:
+    return Operation(
+        method="GET",
+        path=path,
+        permission=permission,
+        tenancy="principal",
+        audit="none",
+        summary=summary,
+        takes=takes,
+        returns=returns,
+        run=run,
+    )
+
+
+def _change(
+    method: Any, path: str, permission: Any, summary: str, takes: type, returns: Any, run: Any, status: int = 200
+) -> Operation[Any]:
+    return Operation(
+        method=method,
+        path=path,
+        permission=permission,
+        tenancy="principal",
+        audit="administrative",
+        summary=summary,
+        takes=takes,
+        returns=returns,
+        run=run,
+        body=takes is not Nothing and method != "DELETE",
+        remembered=method == "POST",
+        status=status,
+    )
