@@ -95,3 +95,33 @@ def test_no_handler_is_chosen_by_a_chain_of_ifs() -> None:
         and ast.unparse(node.left).rpartition(".")[2] in ("path", "scope['path']")
     ]
     assert not compared, compared
+
+
+HOT = {  # modules that each request or event goes through, as a compiler of typed Python takes them
+    *("adapters/engines/http", "adapters/engines/http_answer", "adapters/engines/http_connection"),
+    *(
+        "adapters/limits/local",
+        "adapters/limits/window_file",
+        "core/errors",
+        "gateway/answer",
+        "gateway/answer_lengths",
+    ),
+    *("gateway/exchange", "gateway/field_names", "gateway/health", "gateway/http", "gateway/ledger", "gateway/limits"),
+    *("gateway/outgoing", "gateway/output_limits", "gateway/relay", "gateway/route_queue", "gateway/routing"),
+    *("gateway/running_estimate", "gateway/sse", "gateway/stream", "gateway/usage", "gateway/wire"),
+    *(f"gateway/middleware/{name}" for name in ("admit", "call", "identify", "prompt", "queue", "route", "settle")),
+    *("processes/answer_cycle", "processes/http_protocol", "security/authenticator"),
+}
+
+
+def test_hot_modules_define_no_records_and_declare_what_belongs_to_a_class() -> None:
+    """mypyc loses `frozen` of a Struct that it compiles, and takes a class's own value only as a ClassVar."""
+    for name in sorted(HOT):
+        for node in ast.walk(TREES[SOURCE / f"{name}.py"]):
+            if isinstance(node, ast.ClassDef):
+                assert "msgspec.Struct" not in map(ast.unparse, node.bases), f"{name}: {node.name}"
+                values = [item for item in node.body if isinstance(item, ast.Assign | ast.AnnAssign) and item.value]
+                for item in values:
+                    plain = isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) != "__slots__"
+                    typed = isinstance(item, ast.AnnAssign) and "ClassVar" not in ast.unparse(item.annotation)
+                    assert not (plain or typed), f"{name}: {node.name}.{ast.unparse(item)}"

@@ -11,10 +11,12 @@ from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.field_names import read_field_names
-from steward.gateway.health import HealthPlan, HealthTracker
+from steward.gateway.health import HealthTracker
+from steward.gateway.health_plan import HealthPlan
 from steward.gateway.middleware import call, route
 from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
-from steward.gateway.routing import Route, build_routes
+from steward.gateway.route_records import Route
+from steward.gateway.routing import build_routes
 from steward.gateway.wire import decode_request
 
 Reply = tuple[int, Any]  # status, and JSON, text or the pieces of a stream

@@ -17,7 +17,8 @@ from steward.gateway.endpoints import build_endpoints
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import describe_model, describe_models
 from steward.gateway.rejections import RejectionCounter
-from steward.gateway.routing import Route, Target, find_route
+from steward.gateway.route_records import Route, Target
+from steward.gateway.routing import find_route
 
 ROUTES = {name: Route(name, (Target(name),)) for name in ("starter", "meta/llama-3")}
 

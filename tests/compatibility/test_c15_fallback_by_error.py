@@ -15,7 +15,7 @@ import pytest
 
 from compatibility.scripted_engine import Gate, Reply, streamed, whole
 from steward.gateway.config import RouteConfig
-from steward.gateway.routing import ErrorFallbacks, Route, Target
+from steward.gateway.route_records import ErrorFallbacks, Route, Target
 from steward.gateway.upstream_errors import ERROR_CLASSES, classify_error
 
 BODY: dict[str, Any] = {"model": "r", "messages": [{"role": "user", "content": "hi"}]}

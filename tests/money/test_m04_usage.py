@@ -9,7 +9,8 @@ import pytest
 from steward.core.records import Attempt
 from steward.gateway.exchange import Exchange
 from steward.gateway.usage import measure_usage
-from steward.gateway.wire import TokenUsage, decode_request
+from steward.gateway.wire import decode_request
+from steward.gateway.wire_fields import TokenUsage
 
 BODY = (
     b'{"model":"m","messages":[{"role":"user","content":"0123456789012345678901234567"}]}'  # 58 bytes of messages: 15

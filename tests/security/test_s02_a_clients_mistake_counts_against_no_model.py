@@ -12,11 +12,12 @@ from steward.core.errors import Refused
 from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
-from steward.gateway.health import HealthPlan, HealthTracker
+from steward.gateway.health import HealthTracker
+from steward.gateway.health_plan import HealthPlan
 from steward.gateway.middleware import call, route
 from steward.gateway.models import ModelEntry
 from steward.gateway.routing import build_routes
-from steward.gateway.wire import Request
+from steward.gateway.wire_fields import Request
 
 PLAN = HealthPlan(consecutive_failures=3)
 ROUTES = build_routes([], ["m"])

@@ -18,7 +18,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.exchange import Exchange
 from steward.gateway.field_names import read_field_names
-from steward.gateway.limits import LimitTable
+from steward.gateway.limit_table import LimitTable
 from steward.gateway.middleware import admit
 from steward.gateway.models import ModelEntry
 from steward.gateway.pricing.prices import Prices

@@ -14,11 +14,11 @@ from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.batch import BatchPlan
 from steward.gateway.cors import CorsPolicy, normalise_origin
 from steward.gateway.first_event import HEARTBEAT_S
-from steward.gateway.health import HealthPlan
-from steward.gateway.limits import LimitTable
+from steward.gateway.health_plan import HealthPlan
+from steward.gateway.limit_table import LimitTable
 from steward.gateway.pricing.prices import ImagePrice, Prices, Tier
-from steward.gateway.route_queue import QueuePlan
-from steward.gateway.routing import ErrorFallbacks, Route, Shadow, Target, Unreadable
+from steward.gateway.queue_records import QueuePlan
+from steward.gateway.route_records import ErrorFallbacks, Route, Shadow, Target, Unreadable
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

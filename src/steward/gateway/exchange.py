@@ -23,7 +23,8 @@ from steward.core.records import Attempt, Decision, Settled
 from steward.gateway.answer import Answer
 from steward.gateway.passthrough import PassthroughRequest
 from steward.gateway.prompts import Prompt
-from steward.gateway.wire import COMMON_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS, Request, TokenUsage
+from steward.gateway.wire import COMMON_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS
+from steward.gateway.wire_fields import Request, TokenUsage
 
 EVENT_FRAME_BYTES: Final = 1024  # of an event without its text: 150 to 400 in the three dialects
 

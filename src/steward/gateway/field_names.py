@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.gateway.wire import Request, invalid
+from steward.gateway.wire import invalid
+from steward.gateway.wire_fields import Request
 
 _PAIR: Final = re.compile(rb'"[ \t\r\n]*:')
 _any: Final = msgspec.json.Decoder(dict[str, Any])

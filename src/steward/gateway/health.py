@@ -15,9 +15,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-import msgspec
-
-from steward.gateway.routing import ModelStanding
+from steward.gateway.health_plan import HealthPlan
+from steward.gateway.route_records import ModelStanding
 
 State = Literal["closed", "open", "half_open"]
 
@@ -28,18 +27,6 @@ LATENCY_TAU_S: Final = 10.0  # a sample weighs 1/e after this long
 OUTLIER_Z: Final = 3.0  # one in 740 by chance, one-sided
 MOST_CALLERS: Final = 1000  # whose own failures one worker remembers for a model
 OUTLIER_MARGIN: Final = 0.1  # and this much worse than the others
-
-
-class HealthPlan(msgspec.Struct, frozen=True):
-    """When a model is left alone."""
-
-    consecutive_failures: int = 5
-    error_rate: float = 0.5
-    minimum_requests: int = 20
-    window_s: float = 30.0
-    open_s: float = 10.0
-    ejected_share: float = 0.5
-    retry_ratio: float = 0.2
 
 
 class Window:

@@ -7,25 +7,15 @@ key, its team and its route, all or nothing. Error types and codes, headers: Ope
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
-
-import msgspec
 
 from steward.core.errors import Refused
 from steward.core.identity import Caller
 from steward.core.records import Decision, LimitSpec, Scope
+from steward.gateway.limit_table import LimitTable
 from steward.gateway.pricing.prices import Prices, find_ceiling
-
-
-class LimitTable(msgspec.Struct, frozen=True, kw_only=True):
-    """The `limits` section: of keys that have none of their own, of teams, of routes."""
-
-    default: LimitSpec = LimitSpec()
-    teams: Mapping[str, LimitSpec] = {}
-    models: Mapping[str, LimitSpec] = {}
-    max_output_tokens: int = 4096  # of a whole answer that declares no maximum, where tokens or money count
 
 
 def merge_limits(own: LimitSpec, default: LimitSpec) -> LimitSpec:

@@ -16,7 +16,8 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.core.records import Scope
-from steward.gateway.wire import Request, invalid
+from steward.gateway.wire import invalid
+from steward.gateway.wire_fields import Request
 
 OWN_MAXIMUM: Final[dict[str, tuple[str, ...]]] = {  # the one that the gateway sets stands first
     "/v1/chat/completions": ("max_completion_tokens", "max_tokens"),

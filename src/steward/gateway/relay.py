@@ -163,7 +163,8 @@ class Relay:
 
     def count_plain(self, piece: bytes) -> bool:
         """Count `piece` if it is one event to be passed on as it is, as nearly all are; false where it is not."""
-        if self._bare and self.scanner.is_plain(piece) and _TOOL_CALLS not in piece and is_utf8(piece):
+        plain = self._bare and self.scanner.is_plain(piece) and _TOOL_CALLS not in piece
+        if plain and (piece.isascii() or is_utf8(piece)):
             self._exchange.count_event(len(piece))
             return True
         return False
@@ -179,7 +180,10 @@ class Relay:
             for event in events:
                 if self.over:
                     break
-                self._relay_event(event, out)
+                if self.count_plain(event):
+                    out.append(event)
+                else:
+                    self._relay_event(event, out)
         except Refused as error:
             self.over = self._exchange.failed = True
             out.append(self.error(error))

@@ -17,40 +17,14 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal
-
-import msgspec
+from typing import Final
 
 from steward.core.records import Priority
+from steward.gateway.queue_records import QueueDecision, QueueDepth, QueuedRequest
 
 WEIGHTS: Final[dict[Priority, int]] = {"high": 16, "normal": 4, "low": 1}
 SMOOTHING: Final = 0.1  # of the mean time that a place is held
 LONGEST_RETRY_AFTER_S: Final = 60.0  # the SDKs give up on more than 120
-
-
-class QueuePlan(msgspec.Struct, frozen=True):
-    """The size of a queue, over all workers of a deployment."""
-
-    concurrency: int = 1024
-    queue: int = 1024
-    wait_s: float = 30.0
-
-
-class QueuedRequest(msgspec.Struct, frozen=True):
-    """One request in a queue; `number` is unique in it."""
-
-    number: int
-    key: str
-    priority: Priority = "normal"
-
-
-class QueueDecision(msgspec.Struct, frozen=True):
-    """What happens to a request that arrives."""
-
-    action: Literal["run", "wait", "shed"]
-    reason: Literal["", "full", "late"] = ""
-    wait_s: float = 0.0  # predicted
-    displaced: QueuedRequest | None = None  # the request that lost its place to this one
 
 
 RUN: Final = QueueDecision("run")
@@ -175,13 +149,6 @@ class RouteQueue:
 
     def _guaranteed_places(self, rank: _PriorityLevel) -> int:
         return math.ceil(self.length * rank.weight / sum(WEIGHTS.values()))
-
-
-class QueueDepth(msgspec.Struct, frozen=True):
-    """How full a route's queue is now, in one worker or several."""
-
-    waiting: int = 0
-    running: int = 0
 
 
 def collect_depths(held: Iterable[Mapping[str, RouteQueue]]) -> dict[str, QueueDepth]:

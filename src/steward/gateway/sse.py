@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from steward.gateway.wire import TokenUsage, chunk_decoder, name_version
+from steward.gateway.wire import chunk_decoder, name_version
+from steward.gateway.wire_fields import TokenUsage
 
 # Two line ends in a row. A CR at the end of what has arrived may be half of a CRLF, so it waits.
 _END: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")

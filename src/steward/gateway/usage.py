@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from steward.gateway.exchange import Exchange
 from steward.gateway.pricing.prices import Counts, MeasuredUsage
-from steward.gateway.wire import MAX_OUTPUT_TOKENS, TokenUsage
+from steward.gateway.wire import MAX_OUTPUT_TOKENS
+from steward.gateway.wire_fields import TokenUsage
 
 MAX_INPUT_TOKENS: Final = 10_000_000  # of one request: ten times the longest context on offer
 MAX_CHOICE_TOKENS: Final = 1_000_000  # of one answer, its thoughts included

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.gateway.media import NO_MEDIA, MediaSize, measure_media
+from steward.gateway.wire_fields import AnswerEnvelope, ChunkEnvelope, MetadataField, Request
 
 COMMON_OUTPUT_TOKENS: Final = 256  # reserved where a request declares no maximum
 
@@ -21,60 +21,6 @@ MAX_OUTPUT_TOKENS: Final = 10_000_000  # of one request: above every model's con
 MAX_CHOICES: Final = 128  # OpenAI's own bound of `n`
 
 JSON: Final = b"application/json"
-
-
-class StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-class Request(msgspec.Struct):
-    """The fields that the gateway reads; all others stay bytes and pass through.
-
-    One struct for all dialects: `max_output_tokens` and `instructions` are Responses', `system` is Anthropic's.
-    """
-
-    model: str
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    max_output_tokens: int | None = None
-    n: int | None = None
-    best_of: int | None = None  # of /v1/completions: made, and billed, though only n are returned
-    user: str | None = None
-    safety_identifier: str | None = None
-    messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    prompt: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    system: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    instructions: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-    def content_bytes(self) -> int:
-        """Bytes of the texts and of what stands around them, for the estimate of input tokens (4 bytes a token)."""
-        size = 0
-        for part in (self.messages, self.prompt, self.input, self.system, self.instructions, self.tools):
-            if part is not msgspec.UNSET:
-                size += len(memoryview(part))
-        return size
-
-    def media(self) -> MediaSize:
-        """Of the pictures, sounds and documents among the messages."""
-        part = self.input if self.messages is msgspec.UNSET else self.messages
-        return NO_MEDIA if part is msgspec.UNSET else measure_media(bytes(part))
-
-    def choices(self) -> int:
-        """How many answers are made: for /v1/completions so many for each prompt of a list."""
-        if self.n is None and self.best_of is None and self.prompt is msgspec.UNSET:
-            return 1  # nearly always
-        return max(1, self.n or 1, self.best_of or 1) * self._prompts()
-
-    def _prompts(self) -> int:
-        if self.prompt is msgspec.UNSET or not bytes(self.prompt).lstrip().startswith(b"["):
-            return 1
-        listed = _list.decode(self.prompt)
-        several = bool(listed) and bytes(listed[0]).lstrip()[:1] in (b'"', b"[")  # else: one, in tokens
-        return len(listed) if several else 1
 
 
 def new_request_id(now: float) -> str:
@@ -107,21 +53,6 @@ class RandomDigits:
 _random_digits = RandomDigits()
 
 
-class PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class TokenUsage(msgspec.Struct):
-    """OpenAI's `usage` object."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: Any = None
-    completion_tokens_details: Any = None
-    prompt_cache_hit_tokens: Any = None  # DeepSeek's
-
-
 def credible(count: int) -> bool:
     """Whether an upstream's count can be what one request used; others would poison sums, or overflow the store.
 
@@ -129,33 +60,6 @@ def credible(count: int) -> bool:
     [True, True, False, False]
     """
     return 0 <= count <= MAX_OUTPUT_TOKENS * MAX_CHOICES
-
-
-class AnswerEnvelope(msgspec.Struct):
-    """What metering reads of a whole answer."""
-
-    id: str | None = None
-    usage: TokenUsage | None = None
-    model: str | None = None
-    system_fingerprint: str | None = None
-
-
-class GroqExtension(msgspec.Struct):
-    """Where Groq puts a stream's usage."""
-
-    usage: TokenUsage | None = None
-
-
-class ChunkEnvelope(msgspec.Struct):
-    """What metering reads of a streamed chunk."""
-
-    id: str | None = None
-    model: str | None = None
-    system_fingerprint: str | None = None
-    choices: list[msgspec.Raw] | None = None
-    usage: TokenUsage | None = None
-    x_groq: GroqExtension | None = None
-    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 chunk_decoder = msgspec.json.Decoder(ChunkEnvelope)
@@ -170,7 +74,6 @@ def name_version(model: str | None, fingerprint: str | None) -> str | None:
     return f"{model} {fingerprint}" if model and fingerprint else model or None
 
 
-_list = msgspec.json.Decoder(list[msgspec.Raw])
 _request = msgspec.json.Decoder(Request)
 _envelope = msgspec.json.Decoder(AnswerEnvelope)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -189,15 +92,7 @@ COUNTS: Final = (*MAXIMA, "n", "best_of")
 _NULL: Final = msgspec.Raw(b"null")
 
 
-class _Person(msgspec.Struct):
-    user_id: str | None = None
-
-
-class _Metadata(msgspec.Struct):
-    metadata: _Person | None = None
-
-
-_metadata = msgspec.json.Decoder(_Metadata)
+_metadata = msgspec.json.Decoder(MetadataField)
 
 
 def decode_request(endpoint: str, body: bytes) -> Request:

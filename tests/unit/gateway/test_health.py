@@ -6,7 +6,6 @@ import pytest
 
 from steward.gateway.health import (
     Breaker,
-    HealthPlan,
     HealthTracker,
     Latency,
     ModelHealth,
@@ -15,6 +14,7 @@ from steward.gateway.health import (
     find_outliers,
     two_proportions_z,
 )
+from steward.gateway.health_plan import HealthPlan
 
 PLAN = HealthPlan(consecutive_failures=3, error_rate=0.5, minimum_requests=10, window_s=10.0, open_s=10.0)
 

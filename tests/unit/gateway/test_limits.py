@@ -7,8 +7,8 @@ import pytest
 from steward.core.errors import Refused
 from steward.core.identity import Caller, Principal
 from steward.core.records import Decision, LimitSpec, Scope
+from steward.gateway.limit_table import LimitTable
 from steward.gateway.limits import (
-    LimitTable,
     cost_usd,
     counts_tokens,
     cut_off_error,

@@ -7,17 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.core.records import Priority
-from steward.gateway.route_queue import (
-    WEIGHTS,
-    QueueDepth,
-    QueuedRequest,
-    QueuePlan,
-    RouteQueue,
-    lower_priority,
-    retry_after_s,
-    sum_depths,
-    worker_share,
-)
+from steward.gateway.queue_records import QueueDepth, QueuedRequest, QueuePlan
+from steward.gateway.route_queue import WEIGHTS, RouteQueue, lower_priority, retry_after_s, sum_depths, worker_share
 
 
 def fill(line: RouteQueue, *tickets: tuple[str, Priority]) -> list[str]:

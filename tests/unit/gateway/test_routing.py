@@ -3,14 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steward.core.errors import Refused
+from steward.gateway.route_records import ErrorFallbacks, Failure, ModelStanding, Retry, Route, Target
 from steward.gateway.routing import (
     RETRYABLE,
-    ErrorFallbacks,
-    Failure,
-    ModelStanding,
-    Retry,
-    Route,
-    Target,
     build_routes,
     choose_retry,
     client_deadline_s,

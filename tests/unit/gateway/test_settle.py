@@ -9,7 +9,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.ledger import encode_frame
 from steward.gateway.middleware.settle import build_settled
 from steward.gateway.models import ModelEntry
-from steward.gateway.wire import TokenUsage
+from steward.gateway.wire_fields import TokenUsage
 
 
 def exchange(usage: TokenUsage | None) -> Exchange:

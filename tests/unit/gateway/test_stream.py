@@ -16,7 +16,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.relay import Relay
 from steward.gateway.stream import Stream
-from steward.gateway.wire import Request
+from steward.gateway.wire_fields import Request
 
 FIRST = b'data: {"id":"a","choices":[{"delta":{"content":"1"}}]}\n\n'
 REST = (

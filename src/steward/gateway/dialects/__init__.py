@@ -34,7 +34,8 @@ from steward.gateway.dialects import (
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.sse import Scanner
 from steward.gateway.text_fields import Json, StreamTexts, TextFilter
-from steward.gateway.wire import AnswerEnvelope, invalid
+from steward.gateway.wire import invalid
+from steward.gateway.wire_fields import AnswerEnvelope
 
 
 class Dialect(Protocol):

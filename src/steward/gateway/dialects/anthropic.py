@@ -12,7 +12,7 @@ import msgspec
 from steward.core.errors import Refused
 from steward.gateway.sse import Scanner, event_data
 from steward.gateway.text_fields import OPAQUE, Json, StreamTexts, TextFilter, replace_strings, replace_values
-from steward.gateway.wire import AnswerEnvelope, TokenUsage
+from steward.gateway.wire_fields import AnswerEnvelope, TokenUsage
 
 _ERROR_TYPES: Final = {
     400: "invalid_request_error",

@@ -14,7 +14,7 @@ from steward.core.errors import Refused
 from steward.gateway import wire
 from steward.gateway.sse import Scanner, event_data
 from steward.gateway.text_fields import Json, StreamTexts, TextFilter
-from steward.gateway.wire import AnswerEnvelope
+from steward.gateway.wire_fields import AnswerEnvelope
 
 _TEXT_FIELDS: Final = ("content", "refusal", "reasoning_content", "reasoning")
 

@@ -14,7 +14,7 @@ from steward.gateway import wire
 from steward.gateway.dialects.anthropic import format_event
 from steward.gateway.sse import Scanner, event_data
 from steward.gateway.text_fields import OPAQUE, Json, StreamTexts, TextFilter, replace_strings
-from steward.gateway.wire import AnswerEnvelope, TokenUsage
+from steward.gateway.wire_fields import AnswerEnvelope, TokenUsage
 
 _OPAQUE: Final = OPAQUE | {"object", "result", "item_id", "queries", "server_label"}
 _ENDS: Final = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")

@@ -19,19 +19,13 @@ from steward.gateway import dialects
 from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.exchange import Exchange, Handler, Middleware
-from steward.gateway.limits import (
-    LimitTable,
-    cost_usd,
-    counts_tokens,
-    cut_off_error,
-    limit_refusal,
-    list_scopes,
-    max_price,
-)
+from steward.gateway.limit_table import LimitTable
+from steward.gateway.limits import cost_usd, counts_tokens, cut_off_error, limit_refusal, list_scopes, max_price
 from steward.gateway.models import ModelEntry
 from steward.gateway.output_limits import OWN_MAXIMUM, declared_maximum, fit_maximum, refuse_other_maxima
 from steward.gateway.pricing.prices import Counts, Prices, price_at_most
-from steward.gateway.routing import Route, find_route
+from steward.gateway.route_records import Route
+from steward.gateway.routing import find_route
 from steward.gateway.running_estimate import RunningEstimate
 from steward.gateway.wire import rewrite
 

@@ -12,7 +12,8 @@ from steward.core.errors import Refused
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.field_names import read_field_names
-from steward.gateway.wire import COUNTS, Request, decode_request, write_whole_numbers
+from steward.gateway.wire import COUNTS, decode_request, write_whole_numbers
+from steward.gateway.wire_fields import Request
 
 LARGE_BYTES: Final = 256 * 1024  # of a body that is read in a thread
 

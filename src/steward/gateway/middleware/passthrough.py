@@ -32,9 +32,10 @@ from steward.gateway.passthrough import (
 )
 from steward.gateway.passthrough_stream import PassthroughStream
 from steward.gateway.relay import select_headers
-from steward.gateway.routing import Route
+from steward.gateway.route_records import Route
 from steward.gateway.upstream_errors import find_embedded_error
-from steward.gateway.wire import JSON, Request, invalid, upstream_failed
+from steward.gateway.wire import JSON, invalid, upstream_failed
+from steward.gateway.wire_fields import Request
 
 MOST_ANSWER_BYTES: Final = 64 * 1024 * 1024  # ten pictures of 1536x1024 in base64 are about 40 MB
 

@@ -11,17 +11,10 @@ from steward.core.errors import Refused
 from steward.core.records import Priority
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
-from steward.gateway.route_queue import (
-    WEIGHTS,
-    QueueDecision,
-    QueuedRequest,
-    QueuePlan,
-    RouteQueue,
-    lower_priority,
-    retry_after_s,
-    worker_share,
-)
-from steward.gateway.routing import Route, client_deadline_s
+from steward.gateway.queue_records import QueueDecision, QueuedRequest, QueuePlan
+from steward.gateway.route_queue import WEIGHTS, RouteQueue, lower_priority, retry_after_s, worker_share
+from steward.gateway.route_records import Route
+from steward.gateway.routing import client_deadline_s
 from steward.gateway.wire import invalid
 
 

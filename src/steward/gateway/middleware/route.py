@@ -15,15 +15,8 @@ from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker
-from steward.gateway.routing import (
-    RETRYABLE,
-    Failure,
-    Route,
-    choose_retry,
-    client_deadline_s,
-    order_models,
-    parse_retry_after,
-)
+from steward.gateway.route_records import Failure, Route
+from steward.gateway.routing import RETRYABLE, choose_retry, client_deadline_s, order_models, parse_retry_after
 from steward.gateway.upstream_errors import ErrorClass
 from steward.gateway.wire import decode_request
 

@@ -33,7 +33,7 @@ from steward.gateway.middleware import (
 )
 from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
-from steward.gateway.routing import Route
+from steward.gateway.route_records import Route
 from steward.privacy.guard import make_guard
 from steward.security.rootkey import derive, load_root_key
 from steward.workflows.serve.engines import list_endpoints, make_engines

@@ -14,12 +14,12 @@ from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.gateway.batch import BatchPlan
 from steward.gateway.cors import CorsPolicy
 from steward.gateway.first_event import HEARTBEAT_S
-from steward.gateway.health import HealthPlan
-from steward.gateway.limits import LimitTable
+from steward.gateway.health_plan import HealthPlan
+from steward.gateway.limit_table import LimitTable
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.prompts import Prompt
-from steward.gateway.route_queue import QueuePlan
-from steward.gateway.routing import Route, Unreadable
+from steward.gateway.queue_records import QueuePlan
+from steward.gateway.route_records import Route, Unreadable
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.guard import PrivacyPolicy
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from steward.gateway.routing import Route, build_routes
+from steward.gateway.route_records import Route
+from steward.gateway.routing import build_routes
 from steward.workflows.serve.plan import ServePlan
 
 

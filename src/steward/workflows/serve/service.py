@@ -27,8 +27,9 @@ from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import accept_feedback
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.models import describe_model, describe_models
+from steward.gateway.queue_records import QueueDepth
 from steward.gateway.rejections import RejectionCounter
-from steward.gateway.route_queue import QueueDepth, collect_depths
+from steward.gateway.route_queue import collect_depths
 from steward.gateway.routing import find_route, list_allowed
 from steward.security.authenticator import KeyAuthenticator, make_caller
 from steward.workflows.batch_store import BatchStore

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from steward.gateway.route_queue import QueueDepth, sum_depths
+from steward.gateway.queue_records import QueueDepth
+from steward.gateway.route_queue import sum_depths
 from steward.workflows.serve.plan import ServePlan
 from steward.workflows.serve.routes import list_routes
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from steward.gateway.route_queue import QueueDepth
+from steward.gateway.queue_records import QueueDepth
 from steward.settings import Settings
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.worker_reports import queue_depths_file, read_queue_depths

@@ -1,0 +1,119 @@
+"""The fields that the gateway reads of requests and answers, of all dialects; all others stay bytes.
+
+Records, apart from the code that is hot. Field names: OpenAI API reference, "Create chat completion" and "Create a
+model response"; Anthropic API reference, "Create a Message".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from steward.gateway.media import NO_MEDIA, MediaSize, measure_media
+
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class Request(msgspec.Struct):
+    """The fields that the gateway reads; all others stay bytes and pass through.
+
+    One struct for all dialects: `max_output_tokens` and `instructions` are Responses', `system` is Anthropic's.
+    """
+
+    model: str
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
+    n: int | None = None
+    best_of: int | None = None  # of /v1/completions: made, and billed, though only n are returned
+    user: str | None = None
+    safety_identifier: str | None = None
+    messages: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    prompt: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    system: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    instructions: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    tools: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+    def content_bytes(self) -> int:
+        """Bytes of the texts and of what stands around them, for the estimate of input tokens (4 bytes a token)."""
+        size = 0
+        for part in (self.messages, self.prompt, self.input, self.system, self.instructions, self.tools):
+            if part is not msgspec.UNSET:
+                size += len(memoryview(part))
+        return size
+
+    def media(self) -> MediaSize:
+        """Of the pictures, sounds and documents among the messages."""
+        part = self.input if self.messages is msgspec.UNSET else self.messages
+        return NO_MEDIA if part is msgspec.UNSET else measure_media(bytes(part))
+
+    def choices(self) -> int:
+        """How many answers are made: for /v1/completions so many for each prompt of a list."""
+        if self.n is None and self.best_of is None and self.prompt is msgspec.UNSET:
+            return 1  # nearly always
+        return max(1, self.n or 1, self.best_of or 1) * self._prompts()
+
+    def _prompts(self) -> int:
+        if self.prompt is msgspec.UNSET or not bytes(self.prompt).lstrip().startswith(b"["):
+            return 1
+        listed = _list.decode(self.prompt)
+        several = bool(listed) and bytes(listed[0]).lstrip()[:1] in (b'"', b"[")  # else: one, in tokens
+        return len(listed) if several else 1
+
+
+class TokenUsage(msgspec.Struct):
+    """OpenAI's `usage` object."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: Any = None
+    completion_tokens_details: Any = None
+    prompt_cache_hit_tokens: Any = None  # DeepSeek's
+
+
+class AnswerEnvelope(msgspec.Struct):
+    """What metering reads of a whole answer."""
+
+    id: str | None = None
+    usage: TokenUsage | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+
+
+class GroqExtension(msgspec.Struct):
+    """Where Groq puts a stream's usage."""
+
+    usage: TokenUsage | None = None
+
+
+class ChunkEnvelope(msgspec.Struct):
+    """What metering reads of a streamed chunk."""
+
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    choices: list[msgspec.Raw] | None = None
+    usage: TokenUsage | None = None
+    x_groq: GroqExtension | None = None
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class PersonField(msgspec.Struct):
+    """Whom Anthropic's `metadata` names."""
+
+    user_id: str | None = None
+
+
+class MetadataField(msgspec.Struct):
+    """A request with Anthropic's `metadata`."""
+
+    metadata: PersonField | None = None
