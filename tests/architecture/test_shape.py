@@ -102,7 +102,6 @@ HOT = {  # modules that each request or event goes through, as a compiler of typ
     *(
         "adapters/limits/local",
         "adapters/limits/window_file",
-        "core/errors",
         "gateway/answer",
         "gateway/answer_lengths",
     ),
