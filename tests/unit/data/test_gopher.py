@@ -1,6 +1,7 @@
 import pytest
 
 from data_batches import batch
+from steward.data.gopher import LIMITS
 from steward.data.stages.quality import Quality
 
 PROSE = (
@@ -70,3 +71,15 @@ AT_LIMIT = [  # (limit, text, the value counted by hand, whether less is worse)
 def test_a_value_at_its_limit_is_kept(name, text, value, least):
     assert rule("gopher@datatrove", text, **LAX | {name: value}) is None
     assert rule("gopher@datatrove", text, **LAX | {name: value + (1e-9 if least else -1e-9)}) == name
+
+
+def test_the_limits_are_the_papers() -> None:
+    """Rae et al. 2021, Scaling Language Models, table A1 and section A.1.1."""
+    repeated = {"top_2_gram": 20, "top_3_gram": 18, "top_4_gram": 16}
+    repeated |= {f"duplicated_{n}_n_grams": percent for n, percent in zip(range(5, 11), range(15, 9, -1), strict=True)}
+    repeated |= {"dup_line_frac": 30, "dup_para_frac": 30, "dup_line_char_frac": 20, "dup_para_char_frac": 20}
+    pages = {"gopher_short_doc": 50, "gopher_long_doc": 100_000, "gopher_below_avg_threshold": 3}
+    pages |= {"gopher_above_avg_threshold": 10, "gopher_too_many_hashes": 0.1, "gopher_too_many_ellipsis": 0.1}
+    pages |= {"gopher_too_many_bullets": 0.9, "gopher_too_many_end_ellipsis": 0.3}
+    pages |= {"gopher_below_alpha_threshold": 0.8, "gopher_enough_stop_words": 2}
+    assert {name: percent / 100 for name, percent in repeated.items()} | pages == LIMITS

@@ -2,12 +2,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from steward.core.errors import InputError
 from steward.data.config import Source
 from steward.data.planner import plan_reading
 from steward.data.reader import read_shard
+from steward.data.records import common_type, first_line, fits, value_type
 from steward.data.stage import Entry
 
 
@@ -71,3 +73,52 @@ def test_d04_a_value_that_does_not_fit_its_column_is_never_altered(
 def test_d04_whole_numbers_beyond_64_bits_are_kept(tmp_path: Path) -> None:
     rows, _ = everything(Source(path=str(jsonl(tmp_path / "a.jsonl", {"text": "t", "n": 10**30}))))
     assert rows[0]["n"] == str(10**30)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(None, "null"), ("a", "string"), (True, "bool"), (1, "int64"), (0.5, "double"), ([1], "json"),
+     (2**63 - 1, "int64"), (2**63, "json"), (-(2**63), "int64"), (-(2**63) - 1, "json")],
+)  # fmt: skip
+def test_the_type_of_a_value(value: object, kind: str) -> None:
+    assert value_type(value) == kind
+
+
+@pytest.mark.parametrize(
+    ("types", "kind"),
+    [({"int64"}, "int64"), ({"int64", "null"}, "int64"), ({"int64", "double"}, "double"), ({"null"}, "json"),
+     ({"int64", "string"}, "json"), ({"double", "null"}, "double")],
+)  # fmt: skip
+def test_the_type_that_holds_all(types: set[str], kind: str) -> None:
+    assert common_type(types) == kind
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "unaltered"),
+    [
+        ([1, None], pa.int64(), True),
+        ([1, 0.5], pa.int64(), False),
+        ([1, 0.5, None], pa.float64(), True),
+        ([2**53], pa.float64(), True),
+        ([-(2**53) - 1], pa.float64(), False),  # no double holds it
+        ([2**53 + 2, 0.5], pa.float64(), False),
+        ([1e300], pa.float64(), True),
+        (["a"], pa.float64(), False),
+        (["a"], pa.string(), True),
+    ],
+)
+def test_a_column_takes_values_unaltered(values: list[Any], kind: pa.DataType, unaltered: bool) -> None:
+    assert fits(values, kind) is unaltered
+
+
+def test_an_error_is_its_first_line_or_its_name() -> None:
+    assert first_line(ValueError("one\ntwo")) == "one" and first_line(ValueError()) == "ValueError"
+
+
+def test_ids_are_texts_and_a_missing_prompt_is_empty(tmp_path: Path) -> None:
+    file = jsonl(tmp_path / "a.jsonl", {"id": 7, "text": "a"}, {"id": "x", "text": "b"}, {"text": "c"})
+    assert [row["id"] for row in everything(Source(path=str(file)))[0]] == ["7", "x", "a.jsonl:3"]
+    pair = jsonl(
+        tmp_path / "b.jsonl", {"chosen": "a", "rejected": "b"}, {"prompt": "p", "chosen": "a", "rejected": "b"}
+    )
+    assert [row["prompt"] for row in everything(Source(path=str(pair)))[0]] == ["", "p"]

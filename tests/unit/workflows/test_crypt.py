@@ -65,3 +65,24 @@ def test_fernet_tokens_are_read_and_written(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("FERNET", "short")
     with pytest.raises(InputError, match="not a Fernet key"):
         crypt.encrypt_fernet("env:FERNET", tmp_path / "plain", tmp_path / "x")
+
+
+@pytest.mark.parametrize(("data", "is_token"), [(b"gAAAAABk" + b"x" * 40, True), (b"plain words", False), (b"", False)])
+def test_only_a_fernet_token_is_called_one(tmp_path: Path, data: bytes, is_token: bool) -> None:
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        crypt.decrypt_file(bytes(32), tmp_path / "a", tmp_path / "b")
+    assert ("a Fernet token" in str(caught.value)) is is_token
+
+
+def test_a_token_is_256_mib_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert crypt.MAX_FERNET_BYTES == 268_435_456
+    monkeypatch.setattr(crypt, "MAX_FERNET_BYTES", 4)
+    monkeypatch.setenv("FERNET", Fernet.generate_key().decode())
+    for data, fits in ((b"1234", True), (b"12345", False)):
+        (tmp_path / "a").write_bytes(data)
+        if fits:
+            assert crypt.encrypt_fernet("env:FERNET", tmp_path / "a", tmp_path / "b").input_bytes == 4
+        else:
+            with pytest.raises(InputError, match="longer than 4 bytes"):
+                crypt.encrypt_fernet("env:FERNET", tmp_path / "a", tmp_path / "c")

@@ -112,3 +112,24 @@ def test_a_mistake_of_our_own_does_not_end_the_watch() -> None:
         until(lambda: "Internal error (KeyError)" in sampler.status().error)
         reader.error = None
         until(lambda: sampler.status().reading)
+
+
+def test_a_reading_is_shown_for_five_minutes_and_a_hang_after_ten_seconds() -> None:
+    """Prometheus shows a sample for 5 minutes (its lookback)."""
+    now = [0.0]
+    sampler = Sampler(find=lambda: "none", clock=lambda: now[0])
+    assert (sampler.status().reading, sampler.status().age_s) == (None, None)
+    sampler._keep(GpuReading(at=1.0, source="nvml", gpus=(Gpu(index=0),)))
+    sampler._busy_since = 300.0
+    shown = {}
+    for now[0] in (300.0, 300.1, 310.0, 310.1):
+        status = sampler.status()
+        shown[now[0]] = (status.reading is not None, status.age_s, status.error)
+    assert shown == {
+        300.0: (True, 300.0, ""),
+        300.1: (False, 300.1, ""),
+        310.0: (False, 310.0, ""),
+        310.1: (False, 310.1, "the driver has not answered for 10 s"),
+    }
+    sampler._keep(GpuReading(at=1.0, source="none"))
+    assert sampler.status().age_s is None

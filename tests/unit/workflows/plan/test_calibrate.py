@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from steward.capacity.catalog import find_model
 from steward.core.errors import InputError
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles, Samples
-from steward.workflows.plan.calibrate import convert_report
+from steward.workflows.plan.calibrate import calibrate_files, convert_report
 from steward.workflows.plan.deployment import DeploymentSpec, resolve_deployment
 
 DEPLOYMENT = resolve_deployment(DeploymentSpec(model="llama-3.1-8b", gpu="h100"), find_model("llama-3.1-8b").model)
@@ -58,3 +59,34 @@ def test_p08_advice_fits_the_kind_of_run() -> None:
 def test_a_report_without_times_per_token_says_what_to_run() -> None:
     with pytest.raises(InputError, match="run a streamed test with answers of at least two tokens"):
         convert_report(report([1] * 5, concurrency=1, tpot_ms=Quantiles()), Path("r.json"), DEPLOYMENT)
+
+
+def test_without_samples_lengths_are_the_shortest_that_have_a_time_per_token() -> None:
+    row = convert_report(report([], concurrency=4, answered=5, sent=5), Path("r.json"), DEPLOYMENT)[0]
+    assert (row.load.input_tokens, row.load.output_tokens) == (1, 2)
+    assert row.measured["output_tok_s"] == 5 * 2 / 10
+
+
+def test_a_run_of_no_time_has_no_throughput() -> None:
+    row = convert_report(report([2] * 5, concurrency=4, duration_s=0.0), Path("r.json"), DEPLOYMENT)[0]
+    assert row.measured == {"tpot_ms": 8.0, "ttft_ms": 50.0}
+
+
+def test_an_open_loop_is_replayed_with_2000_requests_at_most_and_at_the_rate_it_reached() -> None:
+    assert convert_report(report([2] * 5, rate=0.5, sent=3000), Path("r"), DEPLOYMENT)[0].load.requests == 2000
+    assert convert_report(report([2] * 5), Path("r"), DEPLOYMENT)[0].load.rate == 0.5
+
+
+def test_a_row_of_its_own_has_eight_timed_samples() -> None:
+    made = report([3] * 8, concurrency=4)
+    untimed = msgspec.structs.replace(made.samples, tpot_ms=(None, *made.samples.tpot_ms[1:]))
+    seven = msgspec.structs.replace(made, samples=untimed)
+    assert [row.id for row in convert_report(made, Path("r"), DEPLOYMENT)] == ["r", "r#3"]
+    assert [row.id for row in convert_report(seven, Path("r"), DEPLOYMENT)] == ["r"]
+
+
+@pytest.mark.parametrize("home", [False, True])
+def test_a_report_needs_a_deployment_that_was_named_or_planned(tmp_path: Path, home: bool) -> None:
+    (tmp_path / "r.json").write_bytes(msgspec.json.encode(report([2] * 5, concurrency=4)))
+    with pytest.raises(InputError, match="does not say which hardware it ran on: give --model and --gpu"):
+        calibrate_files([tmp_path / "r.json"], None, tmp_path if home else None)

@@ -16,3 +16,11 @@ def test_rows_are_picked_evenly_and_the_rest_is_tested() -> None:
     tested, terms = split_fit(rows, 3, load_shipped_terms())
     assert [row.id for row in tested] == ["1", "2", "3", "4", "6", "7", "8", "9"] == list(terms)
     assert [row.id for row in split_fit(rows[:3], 1, load_shipped_terms())[0]] == ["1", "2"]
+
+
+def test_a_deployment_needs_more_rows_than_it_is_fitted_to() -> None:
+    rows = [
+        msgspec.structs.replace(row, id=str(at), group="one") for at, row in enumerate(read_shipped_measurements()[:4])
+    ]
+    assert split_fit(rows[:3], 3, load_shipped_terms()) == ([], {})
+    assert [row.id for row in split_fit(rows, 2, load_shipped_terms())[0]] == ["1", "2"]  # the first and the last
