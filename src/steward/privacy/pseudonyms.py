@@ -56,7 +56,7 @@ class Pseudonyms:
         """
         out: list[str] = []
         position = 0
-        while (found := self._find_issued(text, position))[0] >= 0:
+        while (found := self._find_issued(text, position)) is not None:
             out += (text[position : found[0]], self._value(text[found[0] : found[1]]))
             position = found[1]
         return "".join([*out, text[position:]])
@@ -73,10 +73,11 @@ class Pseudonyms:
         out: list[str] = []
         position = 0
         while True:
-            start, end = self._find_issued(text, position)
+            found = self._find_issued(text, position)
             held = len(text) if last else self._find_begun(text, position)
-            if start < 0 or held < start:
+            if found is None or held < found[0]:
                 return "".join([*out, text[position:held]]), text[held:]
+            start, end = found
             restored = text[start:end] if is_in_url(before + text[:start]) else self._value(text[start:end])
             out += (text[position:start], restored)
             position = end
@@ -84,13 +85,13 @@ class Pseudonyms:
     def _value(self, issued: str) -> str:
         return self._values[issued.translate(_UPPER)]
 
-    def _find_issued(self, text: str, position: int) -> tuple[int, int]:
-        """Where the next issued token is; (-1, -1) where there is none."""
+    def _find_issued(self, text: str, position: int) -> tuple[int, int] | None:
+        """Where the next issued token is."""
         while match := _SHAPE.search(text, position):
             if match[0].translate(_UPPER) in self._values:
                 return match.span()
             position = match.start() + 1  # another may begin within what only has the shape
-        return -1, -1
+        return None
 
     def _find_begun(self, text: str, position: int) -> int:
         """Where the first issued token begins of which `text` ends before it does; its length where none does."""

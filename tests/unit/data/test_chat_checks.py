@@ -160,3 +160,24 @@ def test_d21_refusals_are_told_from_answers() -> None:
         for text in REFUSALS + ANSWERS
     ]
     assert rules == [["refusal"]] * 20 + [[]] * 20
+
+
+def text_rule(text: str) -> list[tuple[str, object]]:
+    batch = pa.record_batch({"row": [0], "id": ["d"], "text": [text]})
+    return [(entry.rule, entry.value) for entry in Quality(preset="sft").apply(batch).entries]
+
+
+def test_one_lost_character_in_a_thousand_is_allowed():
+    assert text_rule("x" * 999 + "\ufffd") == []
+    assert text_rule("x" * 499 + "\ufffd") == [("replacement_characters", 0.002)]
+
+
+def test_an_answer_of_a_pair_may_be_twenty_times_as_long():
+    """The shorter counts as 50 characters at least."""
+
+    def ratio(length: int) -> list[object]:
+        row = {"row": [0], "id": ["p"], "prompt": [ENGLISH], "chosen": ["word " * length], "rejected": ["Two."]}
+        entries = Quality(preset="sft").apply(pa.record_batch(row)).entries
+        return [entry.value for entry in entries if entry.rule == "length_ratio"]
+
+    assert ratio(200) == [] and ratio(201) == [1004 / 50]  # 999 and 1,004 characters

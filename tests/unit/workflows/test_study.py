@@ -10,7 +10,7 @@ from steward.core.errors import InputError
 from steward.core.study import Rater
 from steward.evaluation.rating_session import RatingSession
 from steward.evaluation.study import StudyOptions
-from steward.workflows.study import open_session, plan_study, prepare_study, report_agreement
+from steward.workflows.study import _read_runs, open_session, plan_study, prepare_study, report_agreement
 from studies import folder, write
 
 R1, R2, LEAD = Rater("r1"), Rater("r2"), Rater("lead", True)
@@ -130,3 +130,22 @@ def test_wrong_starts_are_named(tmp_path: Path, runs: list[Path]) -> None:
         prepare_study(tmp_path / "study.db", [runs[0], other], None, StudyOptions(), 2)
     with pytest.raises(InputError, match="no such rater"):
         prepare_study(tmp_path / "study.db", [], None, StudyOptions(), 2, ["r9"])
+
+
+def test_two_runs_of_one_model_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    one = write(tmp_path / "one", folder("zebra-7b", lambda n: f"stripes {n}"))
+    two = write(tmp_path / "two", folder("zebra-7b", lambda n: f"spots {n}"))
+    other = write(tmp_path / "other", folder("quokka-2", lambda n: f"smiles {n}"))
+    assert [name for name, _ in _read_runs([one, two])] == [f"zebra-7b ({one})", f"zebra-7b ({two})"]
+    assert [name for name, _ in _read_runs([one, other])] == ["zebra-7b", "quokka-2"]
+
+
+def test_raters_are_numbered_from_1_and_each_has_144_random_bits(tmp_path: Path, runs: list[Path]) -> None:
+    invites = prepare_study(tmp_path / "study.db", runs, None, StudyOptions(), 2).invites
+    assert [invite.rater for invite in invites] == ["lead", "r1", "r2"]
+    assert all(len(invite.token) == 24 for invite in invites) and len({invite.token for invite in invites}) == 3
+    assert "***" in repr(invites[0]) and invites[0].token not in repr(invites[0])
+    renewed = prepare_study(tmp_path / "study.db", [], None, StudyOptions(), 3, ["r1"]).invites
+    assert [invite.rater for invite in renewed] == ["r3", "r1"]
+    with pytest.raises(InputError, match="--renew r8: no such rater; the study has lead, r1, r2, r3"):
+        prepare_study(tmp_path / "study.db", [], None, StudyOptions(), 3, ["r9", "r8"])

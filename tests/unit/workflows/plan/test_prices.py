@@ -51,3 +51,9 @@ def test_a_price_that_is_none_is_an_input_error(tmp_path: Path, text: str, said:
     path.write_text(text)
     with pytest.raises(InputError, match=said):
         read_prices(path, {})
+
+
+def test_what_one_owns_may_cost_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text("h100-sxm: 0\nl4: 0.5\n")
+    assert read_prices(path, {}) == {"H100-SXM-80GB": 0.0, "L4": 0.5}
