@@ -46,7 +46,18 @@ BROKEN = [
     ({"freshness": {"column": "day", "max_days": 4.9}}, "freshness", []),
     ({"freshness": {"column": "day", "max_days": 5.1}}, None, []),
     ({"balance": {"label": {"min_share": 0.3}}}, "balance.label", []),
+    ({"freshness": {"column": "day", "max_days": 5.0}}, None, []),  # to the second
+    ({"balance": {"label": {"min_share": 0.25}}}, None, []),
+    ({"balance": {"label": {"min_share": 0.26}}}, "balance.label", []),
     ({"rows": {"min": 5}}, "rows", []),
+    ({"rows": {"min": 4, "max": 4}}, None, []),
+    ({"rows": {"max": 3}}, "rows", []),
+    ({"ranges": {"score": [0.1, 1.5]}}, None, []),
+    ({"ranges": {"score": [0.11, 1.5]}}, "ranges.score", ["a.jsonl:3"]),
+    ({"ranges": {"score": [0.1, 1.49]}}, "ranges.score", ["a.jsonl:2"]),
+    ({"text_length": {"min": 43, "max": 57}}, None, []),
+    ({"text_length": {"max": 56}}, "text_length", ["a.jsonl:3"]),
+    ({"text_length": {"min": 44}}, "text_length", ["a.jsonl:2"]),
     ({"schema": {"score": "int64"}}, "schema.score", []),
     ({"schema": {"gone": "string"}}, "schema.gone", []),
 ]
@@ -149,3 +160,18 @@ def test_d05_personal_data_in_any_column_breaks_the_contract(tmp_path: Path) -> 
     assert list(hold(tmp_path, rules, *rows, detector=find)) == ["max_rates.personal_data"]
     assert list(hold(tmp_path, rules, {"text": "x", "note": "Bo"}, detector=find)) == ["max_rates.personal_data"]
     assert hold(tmp_path, rules, {"text": "x", "note": "Ann"}, detector=find) == {}
+
+
+def test_five_rows_are_named(tmp_path: Path) -> None:
+    seen, places = hold(tmp_path, {"required": ["label"]}, *[{"text": FINE, "label": None}] * 6)["required.label"]
+    assert seen == "6 rows break it" and places == tuple(f"b.jsonl:{number}" for number in range(1, 6))
+
+
+@pytest.mark.parametrize("rate", ["failed", "duplicates", "personal_data", "toxicity", "unknown_language"])
+@pytest.mark.parametrize(("share", "allowed"), [(0, True), (1, True), (-0.01, False), (1.01, False)])
+def test_a_rate_is_a_share_from_0_to_1(rate: str, share: float, allowed: bool) -> None:
+    if allowed:
+        assert Contract.model_validate({"max_rates": {rate: share}})
+    else:
+        with pytest.raises(ValueError, match="should be"):
+            Contract.model_validate({"max_rates": {rate: share}})
