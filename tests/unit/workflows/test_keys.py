@@ -287,3 +287,34 @@ def test_rights_beyond_the_creators_are_refused(tmp_path: Path) -> None:
 def test_work_for_a_key_goes_on_until_the_key_ends(tmp_path: Path) -> None:
     made = keys.create(tmp_path, "k", LimitSpec(), 1.0, actor=ME, terms=TERMS)
     assert worker(tmp_path, 99.9).get(made.id) is not None and worker(tmp_path, 100.0).get(made.id) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "option"),
+    [
+        (LimitSpec(requests_per_minute=0), "rpm"),
+        (LimitSpec(tokens_per_minute=0), "tpm"),
+        (LimitSpec(concurrent=0), "concurrent"),
+        (LimitSpec(usd_per_day=-0.01), "usd-per-day"),
+        (LimitSpec(usd_per_month=-1), "usd-per-month"),
+        (LimitSpec(requests_per_minute=1_000_000_001), "rpm"),
+    ],
+)
+def test_a_limit_is_from_1_to_a_billion_and_a_budget_from_0(tmp_path: Path, limits: LimitSpec, option: str) -> None:
+    with pytest.raises(InputError, match=f"--{option} .*: expected [01] to 1,000,000,000"):
+        keys.create(tmp_path, "k", limits, 1.0, actor=ME)
+    least = LimitSpec(requests_per_minute=1, tokens_per_minute=1, concurrent=1, usd_per_day=0, usd_per_month=0)
+    most = LimitSpec(requests_per_minute=1_000_000_000, usd_per_month=1_000_000_000)
+    assert [keys.create(tmp_path, "k", each, 1.0, actor=ME).name for each in (least, most)] == ["k", "k"]
+
+
+def test_a_name_has_200_characters_at_most(tmp_path: Path) -> None:
+    assert create(tmp_path, "n" * 200).name == "n" * 200
+    for name, shown in (("n" * 201, "n" * 50), (" ", " "), ("", "")):
+        with pytest.raises(InputError, match=f"key name '{shown}': expected 1 to 200 characters"):
+            create(tmp_path, name)
+
+
+def test_a_home_is_its_owners(tmp_path: Path) -> None:
+    create(tmp_path / "deep" / "home")
+    assert (tmp_path / "deep" / "home").stat().st_mode & 0o777 == 0o700
