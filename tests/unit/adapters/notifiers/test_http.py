@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,3 +74,14 @@ def test_no_server_and_no_url_are_failures_that_keep_the_secret() -> None:
         with pytest.raises(Unavailable, match="it could not be reached") as caught:
             post_json(Secret(url), {}, timeout_s=2.0)
         assert "s3cret" not in str(caught.value)
+
+
+def test_why_it_could_not_be_reached_is_said() -> None:
+    with pytest.raises(Unavailable, match="Connection refused"):
+        post_json(Secret("http://127.0.0.1:1/"), {}, timeout_s=2.0)
+    with pytest.raises(Unavailable, match="not a URL"):
+        post_json(Secret("nonsense"), {}, timeout_s=2.0)
+    silent = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=lambda: silent.accept()[0].close(), daemon=True).start()
+    with silent, pytest.raises(Unavailable, match=r"it could not be reached \((RemoteDisconnected|ConnectionReset)"):
+        post_json(Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/"), {}, timeout_s=5.0)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import smtplib
 from collections.abc import Iterator
 from email import message_from_bytes
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -53,3 +54,55 @@ def test_a_server_that_refuses_or_is_gone_is_unavailable(server: tuple[str, Inbo
         send_mail(Secret(url), "s@x.example", ("a@x.example",), "s", "refuse me")
     with pytest.raises(Unavailable, match=r"the mail server failed \(ConnectionRefusedError\)"):
         send_mail(Secret("smtp://127.0.0.1:1"), "s@x.example", ("a@x.example",), "s", "t")
+
+
+class Server:
+    """Notes where it was called and who logged in."""
+
+    calls: ClassVar[list[tuple[Any, ...]]] = []
+
+    def __init__(self, host: str, port: int, timeout: float, context: Any = None) -> None:
+        self.calls.append((host, port, timeout, context is not None))
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def ehlo(self) -> None: ...
+
+    def has_extn(self, name: str) -> bool:
+        return False
+
+    def login(self, user: str, password: str) -> None:
+        self.calls.append((user, password))
+
+    def send_message(self, message: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("smtp://mail.example", ("mail.example", 25, 10.0, False)),  # RFC 5321
+        ("smtp://mail.example:2525", ("mail.example", 2525, 10.0, False)),
+        ("smtps://mail.example", ("mail.example", 465, 10.0, True)),  # RFC 8314
+        ("smtps://mail.example:4650", ("mail.example", 4650, 10.0, True)),
+        ("smtp:", ("localhost", 25, 10.0, False)),
+    ],
+)
+def test_a_server_has_its_protocols_port(monkeypatch: pytest.MonkeyPatch, url: str, place: tuple[Any, ...]) -> None:
+    monkeypatch.setattr(smtplib, "SMTP", Server)
+    monkeypatch.setattr(smtplib, "SMTP_SSL", Server)
+    monkeypatch.setattr(Server, "calls", [])
+    send_mail(Secret(url), "s@x.example", ("a@x.example",), "s", "t")
+    assert Server.calls == [place]
+
+
+@pytest.mark.parametrize(("user", "password"), [("u", None), (None, Secret("p")), ("u", Secret("p"))])
+def test_only_a_user_with_a_password_logs_in(
+    monkeypatch: pytest.MonkeyPatch, user: str | None, password: Secret | None
+) -> None:
+    monkeypatch.setattr(smtplib, "SMTP", Server)
+    monkeypatch.setattr(Server, "calls", [])
+    send_mail(Secret("smtp://h"), "s@x.example", ("a@x.example",), "s", "t", user, password)
+    assert Server.calls[1:] == ([("u", "p")] if user and password else [])
