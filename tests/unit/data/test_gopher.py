@@ -78,7 +78,7 @@ def test_the_limits_are_the_papers() -> None:
     repeated = {"top_2_gram": 20, "top_3_gram": 18, "top_4_gram": 16}
     repeated |= {f"duplicated_{n}_n_grams": percent for n, percent in zip(range(5, 11), range(15, 9, -1), strict=True)}
     repeated |= {"dup_line_frac": 30, "dup_para_frac": 30, "dup_line_char_frac": 20, "dup_para_char_frac": 20}
-    pages = {"gopher_short_doc": 50, "gopher_long_doc": 100_000, "gopher_below_avg_threshold": 3}
+    pages: dict[str, float] = {"gopher_short_doc": 50, "gopher_long_doc": 100_000, "gopher_below_avg_threshold": 3}
     pages |= {"gopher_above_avg_threshold": 10, "gopher_too_many_hashes": 0.1, "gopher_too_many_ellipsis": 0.1}
     pages |= {"gopher_too_many_bullets": 0.9, "gopher_too_many_end_ellipsis": 0.3}
     pages |= {"gopher_below_alpha_threshold": 0.8, "gopher_enough_stop_words": 2}

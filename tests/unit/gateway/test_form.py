@@ -95,3 +95,28 @@ def test_a_field_that_is_not_utf8_is_named() -> None:
     with pytest.raises(Refused, match="'prompt' is not valid UTF-8") as caught:
         parse(part("prompt", b"\xff")).text("prompt")
     assert caught.value.param == "prompt"
+
+
+def test_the_bounds_are_those_of_the_reference() -> None:
+    """64 parts, of which a field has a mebibyte and a head 4 KiB; RFC 2046, 5.1.1: 70 characters of a boundary."""
+    assert len(parse(*[part(f"f{number}") for number in range(64)]).parts) == 64
+    assert len(parse(part("a", b"x" * 1_048_576)).text("a") or "") == 1_048_576
+    for parts in ([part(f"f{number}") for number in range(65)], [part("a", b"x" * 1_048_577)]):
+        with pytest.raises(Refused):
+            parse(*parts)
+
+
+def test_a_name_is_told_to_100_characters() -> None:
+    long = "n" * 120
+    with pytest.raises(Refused) as twice:
+        parse(part(long), part(long))
+    assert twice.value.param == "n" * 100 and f"names '{'n' * 100}' twice" in twice.value.message
+    with pytest.raises(Refused) as unreadable:
+        parse(part(long, b"\xff")).parts[0].text()
+    assert unreadable.value.param == "n" * 100 and f"'{'n' * 100}'" in unreadable.value.message
+
+
+def test_a_boundary_is_of_128_random_bits() -> None:
+    form = parse(part("a"))
+    boundaries = {form.encode()[1].partition("boundary=steward-")[2] for _ in range(3)}
+    assert len(boundaries) == 3 and {len(each) for each in boundaries} == {32}

@@ -53,3 +53,47 @@ def test_log_probabilities_of_chat() -> None:
     assert refusal(CHAT, top_logprobs=0, logprobs=False).param == "top_logprobs"
     assert refusal(CHAT, logprobs=1).message == "'logprobs' must be true or false, not 1."
     check_numbers(CHAT, {"top_logprobs": 0, "logprobs": True})
+
+
+def codes(endpoint: str, name: str, *values: float) -> list[str | None]:
+    """What is said against each value; None: nothing."""
+    found: list[str | None] = []
+    for value in values:
+        try:
+            check_numbers(endpoint, {name: value} | ({"logprobs": True} if endpoint == CHAT else {}))
+            found.append(None)
+        except Refused as error:
+            found.append((error.code or "").partition("_")[2])
+    return found
+
+
+BELOW, ABOVE = "below_min_value", "above_max_value"
+RANGES = [
+    *((endpoint, "temperature", 0, most) for endpoint, most in (
+        (CHAT, 2), ("/v1/completions", 2), ("/v1/responses", 2), ("/v1/messages", 1))),
+    *((endpoint, "top_p", 0, 1) for endpoint in (CHAT, "/v1/completions", "/v1/responses", "/v1/messages")),
+    *((endpoint, name, -2, 2) for endpoint in (CHAT, "/v1/completions")
+      for name in ("presence_penalty", "frequency_penalty")),
+    (CHAT, "top_logprobs", 0, 20),
+    ("/v1/responses", "top_logprobs", 0, 20),
+    ("/v1/completions", "logprobs", 0, 5),
+    (CHAT, "seed", -(2**63), 2**63 - 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("endpoint", "name", "least", "most"), RANGES)
+def test_the_ends_of_a_range_pass_and_nothing_beyond(endpoint: str, name: str, least: int, most: int) -> None:
+    assert codes(endpoint, name, least - 1, least, most, most + 1) == [BELOW, None, None, ABOVE]
+
+
+def test_some_numbers_have_no_end() -> None:
+    assert codes("/v1/messages", "top_k", -1, 0, 10**18) == [BELOW, None, None]
+    assert codes("/v1/embeddings", "dimensions", 0, 1, 10**18) == [BELOW, None, None]
+    assert codes(CHAT, "temperature", 1.99, 2.01) == [None, ABOVE]
+
+
+def test_what_was_seen_is_told_at_a_readable_length() -> None:
+    assert refusal(CHAT, temperature=10**20 - 1).message.endswith("not 99999999999999999999.")
+    assert refusal(CHAT, temperature=10**20).message.endswith("not a number of 67 bits.")
+    assert refusal(CHAT, temperature="x" * 200).message.endswith("not " + ('"' + "x" * 99) + ".")
+    assert refusal(CHAT, logit_bias={"t" * 30: 101}).param == "logit_bias." + "t" * 20
