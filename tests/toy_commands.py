@@ -30,6 +30,11 @@ def clash(one: PlaceOptions, other: OtherPlaceOptions) -> None:
     """Never built."""
 
 
+def act() -> None:
+    """Act."""
+    print("acted")
+
+
 def talk() -> None: ...
 
 

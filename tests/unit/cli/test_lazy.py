@@ -54,3 +54,12 @@ def test_a_help_is_one_sentence_of_120_characters_at_most() -> None:
     app = typer.Typer(cls=lazy_group(table), callback=lambda: None, **PLAIN)
     talk, drone = CliRunner().invoke(app, ["--help"]).output.partition("talk")[2].split("drone")
     assert talk.split()[-1] == "much." and drone.split()[-1].endswith("...")
+
+
+def test_a_group_without_a_command_shows_its_help_and_one_with_a_function_runs_it() -> None:
+    inner = Group("inner", "An inner group.", (Command("travel", "toy_commands:travel"),))
+    acting = Group("acting", "It acts.", (Command("travel", "toy_commands:travel"),), "toy_commands:act")
+    app = typer.Typer(cls=lazy_group(Group("toy", "A toy.", (inner, acting))), callback=lambda: None, **PLAIN)
+    assert "An inner group." in CliRunner().invoke(app, ["inner"]).output
+    assert CliRunner().invoke(app, ["acting"]).output == "acted\n"
+    assert CliRunner().invoke(app, ["inner", "travel", "2"]).output == "2 Berlin 0 False\n"

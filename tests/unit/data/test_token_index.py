@@ -27,3 +27,14 @@ def test_many_pieces_and_long_ones_keep_their_numbers_as_the_table_grows():
     assert sorted(known) == sorted(pieces)
     again = vocabulary.index_texts([*pieces, "unmet"])
     assert [known[number] for number in again.ids.tolist()[:-1]] == pieces and again.new == ["unmet"]
+
+
+def test_pieces_that_differ_in_one_letter_have_two_numbers():
+    """Of every length, in every place: each byte of a piece counts."""
+    for length in range(1, 150):
+        plain = "x" * length
+        others = [plain[:at] + "y" + plain[at + 1 :] for at in range(length)]
+        pieces = [plain, *others, plain]
+        found = TokenIndex().index_texts([" ".join(pieces)])
+        assert [found.new[number] for number in found.ids.tolist()] == pieces
+        assert len(found.new) == length + 1
