@@ -1,9 +1,10 @@
 import time
+from itertools import pairwise
 
 import pytest
 
 from steward.text.sentences import split_sentences
-from steward.text.tokenizer import tokenize
+from steward.text.tokenizer import tokenize, uncased_ranges
 
 # Expected by spaCy 3.8, spacy.blank("en").
 SPACY = {
@@ -73,3 +74,10 @@ def test_letters_without_case_are_both(letter):
 @pytest.mark.parametrize(("face", "words"), [("=)", 1), ("=(", 1), ("=/", 1), (";)", 1), (";-)", 1), (";(", 2)])
 def test_faces_are_spacys(face, words):
     assert len(tokenize(face)) == words
+
+
+def test_ranges_without_case_are_spacys():
+    """spaCy 3.8, char_classes: Hebrew first, the supplementary ideographs last."""
+    ranges = uncased_ranges()
+    assert (ranges[0], ranges[-1]) == ((0x591, 0x5F4), (0x20000, 0x2FA1F))
+    assert all(low <= high < after for (low, high), (after, _) in pairwise(ranges))
