@@ -80,3 +80,13 @@ def test_three_rows_are_enough_and_ten_are_checked_on_rows_they_did_not_see() ->
     assert calibrate(batches[:9], Terms()).held_out is None
     assert calibrate(batches, Terms()).held_out is not None
     assert calibrate(batches, Terms(), cross=False).held_out is None
+
+
+def test_what_differs_between_gpus_is_less_than_a_factor_of_e_and_a_cpus_steps_are_anybodys_guess() -> None:
+    """Physics is narrow, kernels and clients are wide; nothing shipped was measured on a CPU."""
+    usual, cpu = choose_free_terms([row()]), choose_free_terms([row("starter", engine="embedded")])
+    assert all(0.1 < width <= 1.0 for width in usual.values())
+    assert usual["bandwidth"] <= usual["overlap"] <= usual["kv_bandwidth"] <= usual["scale"] <= usual["attention"]
+    assert usual["attention"] < usual["step_us"] <= usual["stall"] < usual["sequence_us"] < usual["request_ms"]
+    assert all(cpu[name] <= 1.0 for name in ("bandwidth", "scale", "attention", "overlap"))
+    assert cpu["request_ms"] < cpu["step_us"] <= 2.0 and cpu["step_us"] < cpu["sequence_us"] <= 4.0

@@ -279,3 +279,14 @@ def test_a_part_has_its_share_of_memory_bandwidth_and_power() -> None:
 def test_the_profiles_that_a_gpu_has_are_offered() -> None:
     with pytest.raises(UnknownName, match=r"A100-SXM-80GB MIG 3g\.40gb"):
         find_accelerator("A100-SXM-80GB MIG 3g.90gb")
+
+
+@pytest.mark.parametrize(
+    ("written", "memory", "compute"),
+    [("A30 MIG 4g.24gb", 24, 165), ("A30 MIG 1g.6gb", 6, 165 / 4), ("A100 MIG 7g.80gb", 80, 312),
+     ("A100 MIG 4g.40gb", 40, 312 * 4 / 7), ("A100 MIG 2g.20gb", 20, 312 * 2 / 7), ("A100 MIG 1g.10gb", 10, 312 / 7)],
+)  # fmt: skip
+def test_every_profile_of_the_guide_is_there(written: str, memory: float, compute: float) -> None:
+    """NVIDIA MIG User Guide, tables of A30 and A100-80GB."""
+    gpu = find_accelerator(written)
+    assert gpu.memory_gb == memory and gpu.bf16_tflops == pytest.approx(compute)

@@ -185,3 +185,18 @@ def test_rows_that_only_pretend_to_measure_pull_like_their_distance() -> None:
     assert compute_residuals([msgspec.structs.replace(row, load=load, measured={"tpot_ms": 1.0})], Terms()) == [
         pytest.approx(math.log(1e-9))
     ]
+
+
+def test_a_fit_far_from_its_prior_is_held_by_it() -> None:
+    """The pull counts in what a step must better: a narrow prior lets a term move a tenth as far as a wide one."""
+    slow = rows(msgspec.structs.replace(Terms(), bandwidth=0.3))
+    wide, narrow = (fit_terms(slow, Terms(), Terms(), {"bandwidth": width}).bandwidth for width in (2.0, 0.02))
+    assert wide == pytest.approx(0.3, rel=0.03) and 0.3 < narrow < 0.85
+    loss = [
+        sum_losses(compute_residuals(slow, at), weigh_metrics(slow, balance=True))
+        + sum_pulls(at, Terms(), {"bandwidth": 0.02})
+        for at in (
+            msgspec.structs.replace(Terms(), bandwidth=value) for value in (narrow * 0.98, narrow, narrow * 1.02)
+        )
+    ]
+    assert loss[1] <= min(loss[0], loss[2]) + 0.05

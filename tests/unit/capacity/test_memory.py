@@ -270,3 +270,10 @@ def test_a_large_card_has_more_than_70_gib(gib: float, seqs: int, tokens: int) -
     gpu = Accelerator(name="x", bf16_tflops=1, memory_gb=80, memory_gib_visible=gib, bandwidth_gb_s=1)
     found = default_max_num_seqs(ENGINES["vllm"], gpu), default_max_batched_tokens(ENGINES["vllm"], gpu)
     assert found == (seqs, tokens)
+
+
+def test_a_deployment_takes_nine_tenths_of_the_memory_unless_told_otherwise() -> None:
+    found = estimate_memory(small())
+    assert found.usable_gib == pytest.approx(0.9 * 79.18) and small().gpus == 1 and small().max_num_seqs == 256
+    assert (small().kv_bytes, small().max_batched_tokens, small(tp=2, pp=2, dp=2).gpus) == (2.0, 8192, 8)
+    assert small(tp=2, moe_split=4).gpus == 4 and not small(max_model_len=0).max_model_len

@@ -82,6 +82,7 @@ def test_e12_a_scale_of_another_length_stretches_the_interval() -> None:
     assert resampled_mean([50.0] * 5, 0.0, 100.0).low == pytest.approx(100 * share.low)
     assert resampled_mean([3.0] * 5, 1.0, 5.0).high == pytest.approx(1 + 4 * share.high)
     assert resampled_mean([-2.0] * 5, -4.0, 4.0).high == pytest.approx(4 * tango(2.5, 0, 5).high)
+    assert resampled_mean([2.0] * 5, -4.0, 4.0).low == pytest.approx(4 * tango(0, 2.5, 5).low)
 
 
 def test_e12_few_different_values_have_students_interval() -> None:
