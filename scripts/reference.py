@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 from api_reference import api_page
+from field_fates import compatibility_page
 
 from steward import __version__
 from steward.cli.main import app
@@ -124,6 +125,7 @@ PAGES = {
     "metrics.md": metrics_page,
     "api.md": api_page,
     "openapi.json": openapi_page,
+    "compatibility.md": compatibility_page,
 }
 
 if __name__ == "__main__":

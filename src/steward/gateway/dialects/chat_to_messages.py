@@ -22,7 +22,7 @@ DEFAULT_MAX_TOKENS: Final = 8_192  # within what every model since Claude 3.5 ca
 THINKING_TOKENS: Final = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768}
 MIN_THINKING_TOKENS: Final = 1_024  # Anthropic API reference, "Extended thinking"
 _SAME: Final = ("model", "top_p", "stream")
-_HINTS: Final = ("stream_options", "metadata", "prompt_cache_key", "prompt_cache_retention", "logit_bias_description")
+_HINTS: Final = ("stream_options", "metadata", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options")
 _OFFERS: Final = ("store", "seed", "service_tier", "verbosity", "prediction", "web_search_options")
 _DATA_URL: Final = re.compile(r"data:([a-z0-9.+-]+/[a-z0-9.+-]+);base64,(.*)", re.DOTALL | re.IGNORECASE)
 

@@ -19,6 +19,7 @@ from steward.gateway.text_fields import Json
 
 _SAME: Final = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream")
 _HINTS: Final = ("cache_control", "service_tier", "inference_geo", "speed")
+_ACCOUNT: Final = ("diagnostics", "user_profile_id", "workspace_id")  # who asks Anthropic, and what it tells of itself
 _OFFERS: Final = ("mcp_servers", "container", "context_management", "betas")
 _TOOL_HINTS: Final = (*_HINTS, "defer_loading", "allowed_callers", "input_examples", "eager_input_streaming")
 _EFFORTS: Final = ((4_096, "low"), (16_384, "medium"))  # budget of thinking tokens up to which it is this effort
@@ -31,7 +32,7 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
     """
     fields = FieldReader(body, "a chat-completions upstream", dropped=dropped)
     chat: Json = fields.same(_SAME)
-    fields.ignore(_HINTS)
+    fields.ignore((*_HINTS, *_ACCOUNT))
     fields.drop(_OFFERS)
     messages = _system(fields.take("system"))
     for message in fields.readers("messages"):

@@ -1,0 +1,105 @@
+"""The clients that people use, against a gateway over a model with tools: chat, streams, tool loops, schemas, errors.
+
+JavaScript and Python clients live in environments of their own, made here once under build/clients; steward's has other
+versions of what they depend on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, Deployment, served
+
+CLIENTS = ROOT / "tests" / "clients"
+BUILD = ROOT / "build" / "clients"
+
+pytestmark = pytest.mark.timeout(600)  # an environment is installed first
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The variables that the clients read."""
+    folder = tmp_path_factory.mktemp("clients")
+    upstream = served("tests/agent_upstream.py")
+    lines = ["models:", *(f"  - {{name: {name}, backend: openai, url: '{next(upstream)}'}}" for name in ["agent"])]
+    url = lines[1].split("'")[1]
+    lines += [f"  - {{name: {name}, backend: openai, url: '{url}'}}" for name in ("long", "busy")]
+    (folder / "steward.yaml").write_text("\n".join(lines))
+    deployment = Deployment(folder / "home", "--workers", "1", "--config", str(folder / "steward.yaml"))
+    yield {"GATEWAY": deployment.url, "KEY": deployment.key}
+    deployment.stop()
+    next(upstream, None)
+
+
+def make_environment(kind: str, *sources: str) -> tuple[Path, bool]:
+    """The folder of an environment, and whether it is there already; another list of packages has another folder."""
+    digest = hashlib.sha256(b"\0".join((CLIENTS / name).read_bytes() for name in sources)).hexdigest()[:12]
+    folder = BUILD / f"{kind}-{digest}"
+    return folder, (folder / "ready").exists()
+
+
+def run_cases(command: list[str], gateway: dict[str, str], cwd: Path = CLIENTS) -> dict[str, str | None]:
+    """What each case came to: None where it passed."""
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, cwd=cwd, env={**os.environ, **gateway, "NO_COLOR": "1"}
+    )
+    rows = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith('{"case"')]
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return {row["case"]: row["problem"] for row in rows}
+
+
+def assert_all_pass(cases: dict[str, str | None], least: int) -> None:
+    assert {case: problem for case, problem in cases.items() if problem} == {}
+    assert len(cases) >= least
+
+
+def test_javascript(gateway: dict[str, str]) -> None:
+    """openai, @anthropic-ai/sdk, and the AI SDK with four providers."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    folder, ready = make_environment("js", "package.json", "package-lock.json")
+    if not ready:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(CLIENTS / name, folder / name)
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=300)
+        (folder / "ready").touch()
+    shutil.copy(CLIENTS / "clients.mjs", folder / "clients.mjs")
+    assert_all_pass(run_cases(["node", "clients.mjs"], gateway, folder), 23)
+
+
+def test_python(gateway: dict[str, str]) -> None:
+    """LangChain, instructor, pydantic-ai and the OpenAI Agents SDK."""
+    folder, ready = make_environment("py", "requirements.txt")
+    python = folder / "bin" / "python"
+    if not ready:
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
+        install = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary",
+            ":all:",
+        ]
+        subprocess.run([*install, "-r", str(CLIENTS / "requirements.txt")], check=True, timeout=400)
+        (folder / "ready").touch()
+    assert_all_pass(run_cases([str(python), "-P", "clients.py"], gateway), 29)
+
+
+def test_java(gateway: dict[str, str]) -> None:
+    """The JDK's own client, which offers HTTP/2."""
+    if shutil.which("java") is None:
+        pytest.skip("no JDK is installed")
+    assert_all_pass(run_cases(["java", "Client.java"], gateway), 4)
