@@ -25,7 +25,7 @@ _SHAPES: Final[dict[str, dict[str, str]]] = {
     "/v1/responses/input_tokens": {"object": "response.input_tokens"},
 }
 ENGINE_ENDPOINT: Final = "/v1/chat/completions/input_tokens"  # llama.cpp's
-MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+MAX_BODY_BYTES: Final = 1024 * 1024
 
 
 def build_question(exchange: Exchange, entry: ModelEntry) -> bytes:
