@@ -13,7 +13,7 @@ import anthropic
 import openai
 import pytest
 
-from conftest import Deployment
+from conftest import Deployment, inside, until
 
 pytest.importorskip("xllamacpp", reason="the extra `embedded` is not installed")
 
@@ -100,3 +100,22 @@ def test_names_with_slashes(client: openai.OpenAI, claude: anthropic.Anthropic) 
     assert client.models.retrieve("shop/kind").id == claude.models.retrieve("shop/kind").id == "shop/kind"
     assert [model.id for model in client.models.list()] == [model.id for model in claude.models.list()]
     assert json.loads(client.models.retrieve("shop/kind").to_json())["object"] == "model"
+
+
+def test_a_key_for_other_models_counts_nothing(it: Deployment) -> None:
+    """Counting says that a model exists and what its prompt costs: only to whoever may ask it."""
+    made = inside("keys", "create", "--name", "other", "--models", "far", "--home", str(it.home), "--json")
+    key = json.loads(made.stdout)["key"]
+    with anthropic.Anthropic(base_url=it.url, api_key=key, max_retries=0) as stranger:
+
+        def refused() -> bool:
+            try:
+                stranger.messages.count_tokens(model="starter", messages=SAY)
+            except anthropic.NotFoundError:
+                return True
+            except anthropic.AuthenticationError:  # the worker has not read of the key yet
+                return False
+            raise AssertionError("a model that the key may not use was counted for")
+
+        until(refused)
+        assert stranger.messages.count_tokens(model="far", messages=SAY).input_tokens > 0

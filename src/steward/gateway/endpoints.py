@@ -50,7 +50,7 @@ class GatewayService(Protocol):
         """One model as JSON. :raises Refused: 404, there is none of that name"""
         ...
 
-    async def count_tokens(self, path: str, body: bytes) -> Answer:
+    async def count_tokens(self, caller: Caller, path: str, body: bytes) -> Answer:
         """The answer of one of `token_count.COUNTED`. :raises Refused: 400, 404"""
         ...
 
@@ -77,7 +77,7 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
 
     async def count_tokens(request: HttpRequest) -> None:
         body = await request.read_body(service.max_body_bytes)
-        await request.respond(await service.count_tokens(request.path, body))
+        await request.respond(await service.count_tokens(request.caller, request.path, body))
 
     async def list_models(request: HttpRequest) -> None:
         await request.respond(Answer(200, service.list_models(request.caller)))

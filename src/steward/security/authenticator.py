@@ -58,6 +58,13 @@ class KeyAuthenticator:
         return caller
 
 
+def is_in_period(record: KeyRecord, now: float) -> bool:
+    """Whether a key is valid already, and still."""
+    return (record.not_before is None or record.not_before <= now) and (
+        record.expires_at is None or now < record.expires_at
+    )
+
+
 def check_period(record: KeyRecord, now: float) -> None:
     """By this machine's clock. :raises Refused: 401, the key has expired or is not valid yet"""
     if record.expires_at is not None and now >= record.expires_at:

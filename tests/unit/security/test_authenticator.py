@@ -7,7 +7,7 @@ from steward.core.errors import Refused
 from steward.core.identity import KEY_RIGHTS, Caller
 from steward.core.keys import KeyRecord
 from steward.core.networks import parse_networks
-from steward.security.authenticator import KeyAuthenticator
+from steward.security.authenticator import KeyAuthenticator, is_in_period
 
 
 class Request:
@@ -143,3 +143,9 @@ def test_networks_and_periods_are_told_to_the_holder_of_the_key_alone() -> None:
     authenticator = KeyAuthenticator({"right": record}.get, clock=lambda: 2.0)
     with pytest.raises(Refused, match="malformed, unknown or revoked"):
         authenticator.authenticate(Request({"x-api-key": "wrong"}, "203.0.113.9"))
+
+
+def test_a_batch_asks_whether_its_key_is_still_in_force() -> None:
+    record = replace(RECORD, not_before=10.0, expires_at=20.0)
+    assert [is_in_period(record, now) for now in (9.9, 10.0, 19.9, 20.0)] == [False, True, True, False]
+    assert is_in_period(RECORD, 0.0)

@@ -31,7 +31,7 @@ from steward.gateway.queue_records import QueueDepth
 from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import collect_depths
 from steward.gateway.routing import find_route, list_allowed
-from steward.security.authenticator import KeyAuthenticator, make_caller
+from steward.security.authenticator import KeyAuthenticator, is_in_period, make_caller
 from steward.workflows.batch_store import BatchStore
 from steward.workflows.sealing import SPOOL, make_sealer
 from steward.workflows.serve.batch_runner import POLL_S, BatchRunner
@@ -88,8 +88,11 @@ class WorkerService:
         return self._current.plan.batches
 
     def _find_caller(self, key_id: str) -> Caller | None:
+        """For a batch, which goes on without a client: its key must still be in force."""
         record = self._keys.get(key_id)
-        return None if record is None or "infer" not in record.rights else make_caller(record)
+        if record is None or "infer" not in record.rights or not is_in_period(record, time.time()):
+            return None
+        return make_caller(record)
 
     def infer(self, exchange: Exchange) -> Coroutine[Any, Any, Answer]:  # no coroutine of its own around the other
         generation = self._current
@@ -119,8 +122,8 @@ class WorkerService:
         self._retired.append(self._current)
         self._current = fresh
 
-    async def count_tokens(self, path: str, body: bytes) -> Answer:
-        return await count_tokens(self._current, path, body)
+    async def count_tokens(self, caller: Caller, path: str, body: bytes) -> Answer:
+        return await count_tokens(self._current, caller, path, body)
 
     def list_models(self, caller: Caller) -> bytes:
         return msgspec.json.encode(describe_models(list_allowed(self._current.routes, caller.models)))

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from steward.core.errors import Unavailable
+from steward.core.identity import Caller
 from steward.gateway.answer import Answer
 from steward.gateway.engine_input import check_engine_input
 from steward.gateway.exchange import Exchange
@@ -17,7 +18,7 @@ from steward.gateway.token_count import COUNTED, ENGINE_ENDPOINT, build_question
 from steward.workflows.serve.composition import Generation
 
 
-async def count_tokens(generation: Generation, path: str, body: bytes) -> Answer:
+async def count_tokens(generation: Generation, caller: Caller, path: str, body: bytes) -> Answer:
     """The answer of one of the counting endpoints.
 
     :raises Refused: 400 or 404, the request would be refused too
@@ -25,7 +26,7 @@ async def count_tokens(generation: Generation, path: str, body: bytes) -> Answer
     exchange = Exchange("", COUNTED[path], {}, body, time.time(), time.perf_counter())
     read = asyncio.to_thread(read_request, path, body)  # long conversations take a while
     exchange.request, exchange.fields, exchange.body = await read
-    route = find_route(generation.routes, exchange.request.model)
+    route = find_route(generation.routes, exchange.request.model, caller.models)
     prompt = generation.plan.prompts.get(route.name)
     if prompt is not None and is_applicable(prompt, exchange.endpoint, exchange.body):
         exchange.prompt = prompt
