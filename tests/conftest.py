@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["ci_skips"]
 
@@ -22,6 +23,10 @@ LONGEST = ("test_tutorials", "test_load", "test_soak", "test_lifetimes", "test_r
 
 ROOT = Path(__file__).parent.parent
 STEWARD = [sys.executable, "-m", "steward"]
+
+# a busy machine draws inputs slowly: that says nothing about what is tested
+settings.register_profile("steward", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steward")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -33,7 +33,7 @@ import aiohttp
 
 from conftest import Deployment, mock
 from steward.core.records import Admitted, Settled
-from steward.gateway.ledger import decode_frames, writer_of
+from steward.gateway.ledger import decode_frames, parse_writer
 from steward.gateway.middleware.identify import pseudonym
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
@@ -258,7 +258,7 @@ class Books:
             for record in decode_frames(path.read_bytes())[0]:
                 if isinstance(record, Admitted):
                     self.admitted[record.request_id] = record
-                    self.writer_pid[record.request_id] = int(writer_of(path)[1:].partition("-")[0])
+                    self.writer_pid[record.request_id] = int(parse_writer(path)[1:].partition("-")[0])
                 elif isinstance(record, Settled):
                     self.settled.setdefault(record.request_id, []).append(record)
         key = WorkerKeys(find_deployment(home)).subject_key("default")

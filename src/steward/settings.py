@@ -49,7 +49,7 @@ class StoreConfig(Section):
     url: SecretReference | None = Field(None, description="postgresql: env:NAME or file:PATH of the connection URL")
 
     @model_validator(mode="after")
-    def _whole(self) -> StoreConfig:
+    def _check_complete(self) -> StoreConfig:
         if self.kind == "postgresql" and not self.url:
             raise ValueError("kind: postgresql needs a url, env:NAME or file:PATH of the connection URL")
         if self.kind == "sqlite" and self.url:

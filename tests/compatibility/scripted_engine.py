@@ -35,17 +35,17 @@ class ScriptedAnswer:
             list(content) if streams else [content if isinstance(content, bytes) else json.dumps(content).encode()]
         )
 
-    async def piece(self) -> bytes:
+    async def read_piece(self) -> bytes:
         return self._pieces.pop(0) if self._pieces else b""
 
     async def read(self) -> bytes:
         return b"".join(self._pieces)
 
-    def arrived(self) -> bytes | None:
+    def take_arrived(self) -> bytes | None:
         return self._pieces.pop(0) if self._pieces else b""
 
     def listen(self, take: Callable[[bytes], bool] | None) -> None:
-        while take is not None and take(self.arrived() or b""):
+        while take is not None and take(self.take_arrived() or b""):
             pass
 
     def finish(self) -> None: ...

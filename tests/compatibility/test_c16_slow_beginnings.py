@@ -50,7 +50,7 @@ class SlowAnswer(ScriptedAnswer):
         super().__init__(200, [])
         self._script, self._got = list(script), got
 
-    def arrived(self) -> bytes | None:
+    def take_arrived(self) -> bytes | None:
         if not self._script:
             return b""
         if self._script[0] is not WAIT:
@@ -58,15 +58,15 @@ class SlowAnswer(ScriptedAnswer):
         if not self._got.is_set():
             return None
         self._script.pop(0)
-        return self.arrived()
+        return self.take_arrived()
 
-    async def piece(self) -> bytes:
-        while (piece := self.arrived()) is None:
+    async def read_piece(self) -> bytes:
+        while (piece := self.take_arrived()) is None:
             await self._got.wait()
         return piece
 
     def listen(self, take: Callable[[bytes], bool] | None) -> None:
-        while take is not None and take(self.arrived() or b""):
+        while take is not None and take(self.take_arrived() or b""):
             pass
 
 

@@ -32,7 +32,7 @@ async def served(act: Act, timeouts: Timeouts, streamed: bool) -> bytes:
         try:
             reply = await engine.call("/v1/chat/completions", b"", streamed=streamed)
             parts = []
-            while piece := await reply.piece():
+            while piece := await reply.read_piece():
                 parts.append(piece)
             return b"".join(parts)
         finally:

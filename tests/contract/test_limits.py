@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steward.adapters.limits.local import LocalLimiter
-from steward.adapters.limits.periods import until_month_ends
+from steward.adapters.limits.periods import seconds_to_month_end
 from steward.core.extend import Limiter
 from steward.core.records import Decision, LimitSpec, Reservation, Scope
 
@@ -284,8 +284,8 @@ def test_never_more_than_the_limit_in_any_window(
 
 def test_month_ends() -> None:
     """By the calendar: noon of 1 January to 1 February, and of 28 February 2028, a leap year."""
-    assert until_month_ends(NOON) == 30.5 * 86_400
-    assert until_month_ends(1_835_352_000.0) == 1.5 * 86_400
+    assert seconds_to_month_end(NOON) == 30.5 * 86_400
+    assert seconds_to_month_end(1_835_352_000.0) == 1.5 * 86_400
 
 
 @settings(deadline=None, max_examples=30)

@@ -83,10 +83,10 @@ def test_what_two_keys_meet_depends_on_the_server() -> None:
 def test_a_success_takes_the_suspicion_away() -> None:
     health = HealthTracker(PLAN, ["m"])["m"]
     for _ in range(20):
-        health.answered_with_error("a", 1.0)
-        health.succeeded("good", 1.0)
-        health.answered_with_error("b", 1.0)
-        health.succeeded("good", 1.0)
+        health.record_error("a", 1.0)
+        health.record_success("good", 1.0)
+        health.record_error("b", 1.0)
+        health.record_success("good", 1.0)
     assert health.admits("c", 1.0)
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, terminal
-from steward.cli.status import answers
+from steward.cli.common import HomeOption, JsonOption, find_home, open_console, read_state, show_json
+from steward.cli.status import is_answering
 from steward.cli.terminal_text import neutralise_for_terminal
 from steward.core.errors import InputError, StewardError, Unavailable
 
@@ -38,7 +38,7 @@ def chat(
     address, name = url or state["gateway_url"], model or (state.get("models") or ["starter"])[0]
     if state:
         _wait_until_ready(address)
-    secret = key or os.environ.get("STEWARD_KEY") or _first_key(folder)
+    secret = key or os.environ.get("STEWARD_KEY") or _find_first_key(folder)
     messages: list[dict[str, str]] = []
     for said in [text] if text is not None else _lines():
         messages.append({"role": "user", "content": said})
@@ -48,7 +48,7 @@ def chat(
             show_json(answer)
 
 
-def _first_key(folder: Path | None) -> str:
+def _find_first_key(folder: Path | None) -> str:
     try:
         return ((folder or Path()) / "first-key").read_text().strip()
     except OSError as error:
@@ -60,7 +60,7 @@ def _first_key(folder: Path | None) -> str:
 def _wait_until_ready(url: str, seconds: float = 15.0) -> None:
     """A deployment that has just started is waited for; one that stays unready says itself why, when asked."""
     limit = time.monotonic() + seconds
-    while not answers(url) and time.monotonic() < limit:
+    while not is_answering(url) and time.monotonic() < limit:
         time.sleep(0.1)
 
 
@@ -121,7 +121,7 @@ def _stream(response: http.client.HTTPResponse, model: str, started: float, quie
     if not quiet:
         sys.stdout.write("\n")
         if sys.stdout.isatty():
-            terminal().print(footer(model, usage, ttft_s, duration_s), style="dim")
+            open_console().print(footer(model, usage, ttft_s, duration_s), style="dim")
     return {"model": model, "answer": answer, "ttft_s": ttft_s, "duration_s": duration_s, "usage": usage}
 
 

@@ -101,15 +101,15 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: 
 
     A table that is wider than the terminal becomes a block of lines for each row, so that nothing is cut or broken.
     """
-    console, listed = terminal(), [list(row) for row in rows]
-    table = table_of(columns, listed, total)
+    console, listed = open_console(), [list(row) for row in rows]
+    table = make_table(columns, listed, total)
     if _width(columns, listed) > console.width:
         console.print(_blocks(columns, listed))
     else:
         console.print(table)
 
 
-def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> Table:
+def make_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> Table:
     """What `show_table` shows."""
     from rich.table import Table
 
@@ -148,7 +148,7 @@ def _blocks(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Text:
     return text
 
 
-def terminal() -> Console:
+def open_console() -> Console:
     """Rich's console; as wide as it takes where the output is no terminal, so that nothing is cut in a pipe."""
     from rich.console import Console
 

@@ -62,7 +62,7 @@ def lazy_group(table: Group) -> type[LazyGroup]:
 def build(entry: Command | Group) -> Built:
     """What Click runs for one line of a table."""
     if isinstance(entry, Group):
-        root = load(entry.target) if entry.target else _nothing
+        root = load(entry.target) if entry.target else _do_nothing
         app = typer.Typer(cls=lazy_group(entry), no_args_is_help=not entry.target, **PLAIN)
         app.callback(invoke_without_command=bool(entry.target), help=root.__doc__ if entry.target else entry.help)(root)
     else:
@@ -127,5 +127,5 @@ def _help(entry: Command | Group) -> str:
     return build(entry).get_short_help_str(120)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """A group needs something to run before its command."""

@@ -71,7 +71,7 @@ def rollback(
     from steward.workflows.reload import request_reload
 
     folder = find_home(home)
-    number = _before(folder) if version is None else version
+    number = _find_previous_version(folder) if version is None else version
     try:
         pid = read_state(folder)["pid"]
     except Unavailable:
@@ -80,7 +80,7 @@ def rollback(
     _show(request_reload(folder, pid, operator(os.getuid()), rollback=number, dry_run=dry_run), json)
 
 
-def _before(folder: Path) -> int:
+def _find_previous_version(folder: Path) -> int:
     """The version that served before the newest."""
     from steward.workflows.history import list_accepted
 

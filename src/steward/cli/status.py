@@ -23,7 +23,7 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
         else:
             show_lines([f"Not running: {error}"])
         raise typer.Exit(1) from error
-    ready, standing = answers(state["gateway_url"]), ask_standing(folder, state["console_url"])
+    ready, standing = is_answering(state["gateway_url"]), ask_standing(folder, state["console_url"])
     if json:
         show_json({"ready": ready, "standing": standing["state"], "sentence": standing["sentence"], **state})
     else:
@@ -68,7 +68,7 @@ def ask_standing(home: Path, url: str) -> dict[str, str]:
         return {"state": "degraded", "sentence": "The console does not answer."}
 
 
-def answers(url: str) -> bool:
+def is_answering(url: str) -> bool:
     """Whether the gateway at `url` says that it would answer a request."""
     import urllib.request
 

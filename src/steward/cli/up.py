@@ -54,12 +54,12 @@ def up(
     with _hold_home(folder):
         first = reload.assign_number(first, reload.choose_first_number(folder, first))
         supervisor = Supervisor(first.plan)
-        key = _first_key(folder)
+        key = _ensure_first_key(folder)
         audit = find_deployment(folder).open_audit_log()
         audit.record(
             make_act(operator(os.getuid()), "config.start", "config", after=f"version {first.plan.config_version}")
         )
-        reloader = Reloader(source, folder, first, supervisor.apply, supervisor.tell, audit)
+        reloader = Reloader(source, folder, first, supervisor.apply, supervisor.publish_notes, audit)
 
         def ready() -> None:
             reload.save_first_version(folder, first)
@@ -100,7 +100,7 @@ def _say_replaced(settings: Settings, model: str | None) -> list[str]:
     return [f"--model replaces what steward.yaml has: {', '.join(counts)}", ""] if model and counts else []
 
 
-def _first_key(folder: Path) -> str | None:
+def _ensure_first_key(folder: Path) -> str | None:
     """Make keys ready before any worker starts, and the first one; None where there are keys already."""
     import time
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table, terminal
+from steward.cli.common import HomeOption, JsonOption, find_home, open_console, show_json, show_lines, show_table
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
 
@@ -127,7 +127,7 @@ def tail(
     from steward.workflows.serve.deployment import open_served_store
 
     store = open_served_store(find_home(home))
-    screen = terminal()
+    screen = open_console()
     after: float | None = None
     shown: set[str] = set()
     while True:

@@ -30,10 +30,10 @@ def build(session: RatingSession) -> Starlette:
     """The application."""
 
     async def identify(request: Request) -> tuple[Principal, Rater]:
-        rater = await asyncio.to_thread(session.who, request.cookies.get(rating_invite.COOKIE, ""))
-        return (ANONYMOUS, NOBODY) if rater is None else (principal_of(rater), rater)
+        rater = await asyncio.to_thread(session.find_rater, request.cookies.get(rating_invite.COOKIE, ""))
+        return (ANONYMOUS, NOBODY) if rater is None else (make_principal(rater), rater)
 
-    return serve(list_endpoints(session), identify, refuse, missing)
+    return serve(list_endpoints(session), identify, refuse, refuse_uninvited)
 
 
 def list_endpoints(session: RatingSession) -> list[Endpoint[Handler[Rater]]]:
@@ -47,7 +47,7 @@ def list_endpoints(session: RatingSession) -> list[Endpoint[Handler[Rater]]]:
     ]
 
 
-def principal_of(rater: Rater) -> Principal:
+def make_principal(rater: Rater) -> Principal:
     rights = LEAD_RIGHTS if rater.lead else RATER_RIGHTS
     return Principal(kind="person", id=rater.name, rights=rights, auth_method="token")
 
@@ -57,6 +57,6 @@ def refuse(request: Request, endpoint: Endpoint[Handler[Rater]]) -> Response:
     return render("rating_message.html", 401, heading="Open your invite first", words=words)
 
 
-def missing() -> Response:
+def refuse_uninvited() -> Response:
     words = "Open your invite again to continue."
     return render("rating_message.html", 404, heading="No such page", words=words)

@@ -90,20 +90,20 @@ class Attempts:
         self._at: dict[str, list[float]] = {}
 
     def are_spent(self, address: str, now: float) -> bool:
-        return len(self._recent(address, now)) >= ATTEMPTS_PER_MINUTE
+        return len(self._list_recent(address, now)) >= ATTEMPTS_PER_MINUTE
 
     def add(self, address: str, now: float) -> None:
-        recent = self._recent(address, now)
+        recent = self._list_recent(address, now)
         self._at.pop(address, None)
         self._at[address] = [*recent, now]
         if len(self._at) > MAX_ADDRESSES:  # the one whose last attempt is longest ago
             del self._at[next(iter(self._at))]
 
-    def _recent(self, address: str, now: float) -> list[float]:
+    def _list_recent(self, address: str, now: float) -> list[float]:
         return [at for at in self._at.get(address, ()) if at > now - 60.0]
 
 
-def address_of(request: Request) -> str:
+def find_address(request: Request) -> str:
     """Whom attempts count for; of IPv6 the network of a customer, /64."""
     host = request.client.host if request.client is not None else ""
     try:

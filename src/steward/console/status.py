@@ -31,7 +31,7 @@ def milliseconds(seconds: float) -> str:
     return f"{value:.1f} ms" if 0 < value < 10 else f"{value:.0f} ms"
 
 
-def compact(value: float) -> str:
+def format_compact(value: float) -> str:
     """1,234 and 12.3k."""
     return f"{value / 1000:.1f}k" if value >= 10_000 else f"{value:,.0f}"
 
@@ -64,7 +64,7 @@ def _find_problem(snapshot: Snapshot) -> str:
     recent = [point for point in snapshot.series if point.at > snapshot.at - RECENT_S]
     requests, errors = sum(point.requests for point in recent), sum(point.errors for point in recent)
     if errors > requests / 2:
-        return f"Most requests fail: {errors:,} of {requests:,} in the last {span_of(RECENT_S)}."
+        return f"Most requests fail: {errors:,} of {requests:,} in the last {find_span(RECENT_S)}."
     if snapshot.gpus.error:
         return "The GPUs cannot be read."
     if snapshot.gpus.reading is not None and (issues := assess_gpus(snapshot.gpus.reading).issues):
@@ -77,8 +77,8 @@ def _find_problem(snapshot: Snapshot) -> str:
 
 def view(snapshot: Snapshot) -> dict[str, Any]:
     """The values of status.html."""
-    usage, bucket = snapshot.usage, span_of(snapshot.bucket_s)
-    whole = span_of(snapshot.bucket_s * len(snapshot.series))
+    usage, bucket = snapshot.usage, find_span(snapshot.bucket_s)
+    whole = find_span(snapshot.bucket_s * len(snapshot.series))
     standing = judge_standing(snapshot)
     return {
         "calm": standing.state == "operational",
@@ -87,14 +87,14 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
         "span": whole,
         "up_for": span(snapshot.at - snapshot.started_at),
         "figures": [
-            ("Requests", compact(usage.requests), f"in the last {whole}"),
+            ("Requests", format_compact(usage.requests), f"in the last {whole}"),
             (
                 "Errors",
                 f"{100 * usage.errors / usage.requests:.1f} %" if usage.requests else "–",
                 f"{usage.errors:,} request{'' if usage.errors == 1 else 's'}",
             ),
-            ("Latency p95", _worst(snapshot.series), f"slowest {bucket}"),
-            ("Output tokens", compact(usage.output_tokens), f"{compact(usage.input_tokens)} in"),
+            ("Latency p95", _format_worst(snapshot.series), f"slowest {bucket}"),
+            ("Output tokens", format_compact(usage.output_tokens), f"{format_compact(usage.input_tokens)} in"),
         ],
         "charts": [Markup(chart) for chart in _charts(snapshot.series, bucket)] if usage.requests else [],
         "rows": [_row(row) for row in snapshot.last],
@@ -173,9 +173,9 @@ def _watts(gpu: Gpu) -> str:
     return f"{gpu.power_w:.0f} W" if gpu.power_limit_w is None else f"{gpu.power_w:.0f} of {gpu.power_limit_w:.0f} W"
 
 
-def span_of(seconds: float) -> str:
+def find_span(seconds: float) -> str:
     """
-    >>> span_of(60), span_of(15), span_of(900), span_of(3600)
+    >>> find_span(60), find_span(15), find_span(900), find_span(3600)
     ('minute', '15 s', '15 minutes', 'hour')
     """
     named = {60.0: "minute", 3600.0: "hour"}
@@ -194,7 +194,7 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
-def _worst(series: tuple[SeriesPoint, ...]) -> str:
+def _format_worst(series: tuple[SeriesPoint, ...]) -> str:
     known = [point.p95_s for point in series if point.p95_s is not None]
     return milliseconds(max(known)) if known else "–"
 
@@ -212,7 +212,7 @@ def _charts(series: tuple[SeriesPoint, ...], bucket: str) -> list[str]:
     ]
     return [
         line_chart("Latency", labels, latency, milliseconds),
-        bar_chart(f"Requests per {bucket}", labels, traffic, compact),
+        bar_chart(f"Requests per {bucket}", labels, traffic, format_compact),
     ]
 
 

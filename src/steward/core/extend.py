@@ -106,20 +106,22 @@ class EngineAnswer(Protocol):
         """The whole body."""
         ...
 
-    async def piece(self) -> bytes:
+    async def read_piece(self) -> bytes:
         """What has arrived of the body since the last call; waits for it; empty at the body's end.
 
         :raises Unavailable: the connection broke, or nothing came in time
         """
         ...
 
-    def arrived(self) -> bytes | None:
-        """What `piece` would return at once; None where it would wait."""
+    def take_arrived(self) -> bytes | None:
+        """What `read_piece` would return at once; None where it would wait."""
         ...
 
     def listen(self, take: Callable[[bytes], bool] | None) -> None:
-        """Hand each piece to `take` in the moment it arrives, what is there already at once, until it returns false or
-        None is given; then `piece` waits again. `take(b"")`: nothing more comes, and `arrived` says or raises why.
+        """Hand each piece to `take` in the moment it arrives, what is there already at once.
+
+        It ends when `take` returns false or None is given; then `read_piece` waits again. `take(b"")`: nothing more
+        comes, and `take_arrived` says or raises why.
         """
         ...
 
@@ -275,7 +277,7 @@ class StudyRecords(Protocol):
 
     def raters(self) -> list[Rater]: ...
 
-    def who(self, token_sha256: str) -> Rater | None:
+    def find_rater(self, token_sha256: str) -> Rater | None:
         """The rater whose newest invite this is."""
         ...
 

@@ -155,7 +155,7 @@ def check_contract(
     """
     source = Source(path=files, text=contract.text, on_error="skip")
     read_plan = plan_reading(source)
-    columns = _Columns(read_plan.shape)
+    columns = _ShapeColumns(read_plan.shape)
     findings = [_check_type(name, kind, columns) for name, kind in contract.columns.items()]
     if any(not finding.passed for finding in findings):
         return ContractResult(False, 0, tuple(findings))
@@ -176,7 +176,7 @@ def check_contract(
     return ContractResult(passed, inspection.rows, tuple(findings), digest)
 
 
-class _Columns:
+class _ShapeColumns:
     """The columns of the files by the names that the files have."""
 
     def __init__(self, layout: RowLayout) -> None:
@@ -199,7 +199,7 @@ class _Columns:
             raise UnknownName("column", name, sorted(self.types), "contract")
 
 
-def _check_type(name: str, kind: str, columns: _Columns) -> ContractFinding:
+def _check_type(name: str, kind: str, columns: _ShapeColumns) -> ContractFinding:
     seen = columns.types.get(columns.find(name), "missing")
     return ContractFinding(f"schema.{name}", seen == kind or (seen, kind) == ("text", "string"), seen, kind)
 
@@ -213,7 +213,7 @@ class _Inspection:
     """What the rules saw of the rows so far."""
 
     def __init__(
-        self, contract: Contract, columns: _Columns, detector: Detector | None, now: datetime.datetime
+        self, contract: Contract, columns: _ShapeColumns, detector: Detector | None, now: datetime.datetime
     ) -> None:
         self.contract, self.tally, self.rows = contract, _Tally(), 0
         self._columns, self._detector, self._now = columns, detector, now

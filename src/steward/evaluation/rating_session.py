@@ -62,8 +62,8 @@ class RatingSession:
             criteria=design.criteria,
         )
 
-    def who(self, token: str) -> Rater | None:
-        return self._records.who(hash_token(token)) if token else None
+    def find_rater(self, token: str) -> Rater | None:
+        return self._records.find_rater(hash_token(token)) if token else None
 
     def next(self, rater: Rater) -> str | None:
         """The key of the first task that this rater has not judged."""

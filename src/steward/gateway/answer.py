@@ -26,7 +26,7 @@ class EventFilter(Protocol):
 class TokenBudget(Protocol):
     """Knows how many tokens the stream may still use."""
 
-    def missing(self, events: bytes) -> int:
+    def count_missing(self, events: bytes) -> int:
         """Tokens that are not reserved, with `events`."""
         ...
 

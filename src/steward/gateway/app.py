@@ -58,11 +58,11 @@ class Gateway:
             if cors is None or not await self._share(request, cors):
                 await self._serve(request)
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003})
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await self._lifespan.start()
         await send({"type": "lifespan.startup.complete"})
@@ -93,11 +93,11 @@ class Gateway:
             methods = self._endpoints.get(request.path) or self._find_otherwise(request)
             endpoint = methods.get(request.scope["method"]) if methods else None
             if endpoint is None:
-                raise not_found(request.path, request.scope["method"], methods or ())
+                raise not_found_error(request.path, request.scope["method"], methods or ())
             if endpoint.permission != "public":  # before the body: a stranger's 32 MB are not read
                 caller = request.caller = self._authenticator.authenticate(request)
                 if endpoint.permission not in caller.principal.rights:
-                    raise forbidden(endpoint.permission)
+                    raise forbidden_error(endpoint.permission)
             request.max_body_bytes = endpoint.max_body_bytes
             await endpoint.handler(request)
         except Refused as error:
@@ -150,7 +150,7 @@ def explain_failure(error: Exhausted | OSError, request_id: str) -> Refused:
     )
 
 
-def not_found(path: str, method: str, methods: Iterable[str]) -> Refused:
+def not_found_error(path: str, method: str, methods: Iterable[str]) -> Refused:
     """404; 405 where the path takes other `methods`; 501 for an endpoint of OpenAI's API that is not there."""
     accepted = ", ".join(methods)
     if not accepted and (instead := find_absent(path)) is not None:
@@ -167,7 +167,7 @@ def not_found(path: str, method: str, methods: Iterable[str]) -> Refused:
     return Refused(message, status=405, type="invalid_request_error", headers=(("allow", accepted),))
 
 
-def forbidden(right: Right) -> Refused:
+def forbidden_error(right: Right) -> Refused:
     """403: the key is valid and may not do this."""
     return Refused(
         f"This key does not have the right '{right}'. Ask the operator of the gateway for a key that has it.",

@@ -16,7 +16,7 @@ import msgspec
 from steward.core.errors import Refused
 from steward.core.identity import Principal
 from steward.gateway.form import missing_field, parse_form
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 BatchStatus = Literal[
     "validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"
@@ -129,17 +129,19 @@ def read_batch_request(body: bytes, owner: Principal, batch_id: str, now: float)
         asked = _body.decode(body)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
-        raise invalid(message, where.strip("`").removeprefix("$.") or None) from None
+        raise bad_request(message, where.strip("`").removeprefix("$.") or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("The request body is not valid JSON. Send a JSON object in UTF-8.") from error
+        raise bad_request("The request body is not valid JSON. Send a JSON object in UTF-8.") from error
     if asked.endpoint not in ENDPOINTS:
-        raise invalid(
+        raise bad_request(
             f"endpoint is {asked.endpoint[:100]!r}; batches take {', '.join(ENDPOINTS)}.",
             "endpoint",
             "invalid_endpoint",
         )
     if asked.completion_window != "24h":
-        raise invalid(f"completion_window is {asked.completion_window[:20]!r}; expected '24h'.", "completion_window")
+        raise bad_request(
+            f"completion_window is {asked.completion_window[:20]!r}; expected '24h'.", "completion_window"
+        )
     _check_metadata(asked.metadata or {})
     return Batch(
         id=batch_id,
@@ -156,7 +158,7 @@ def read_batch_request(body: bytes, owner: Principal, batch_id: str, now: float)
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
     if len(metadata) > MAX_METADATA or any(len(key) > 64 or len(value) > 512 for key, value in metadata.items()):
-        raise invalid(f"metadata takes {MAX_METADATA} pairs, of at most 64 and 512 characters.", "metadata")
+        raise bad_request(f"metadata takes {MAX_METADATA} pairs, of at most 64 and 512 characters.", "metadata")
 
 
 class UploadedFile(msgspec.Struct, frozen=True):
@@ -173,7 +175,7 @@ def read_upload(body: bytes, content_type: str) -> UploadedFile:
     if purpose is None:
         raise missing_field("purpose")
     if purpose != "batch":
-        raise invalid(
+        raise bad_request(
             f"purpose is {purpose[:50]!r}; this gateway keeps files for batches only. Send purpose='batch', or keep "
             "the file in your application and put its content into the messages.",
             "purpose",
@@ -181,9 +183,9 @@ def read_upload(body: bytes, content_type: str) -> UploadedFile:
         )
     files = form.files("file")
     if len(files) != 1:
-        raise missing_field("file") if not files else invalid(f"'file' must be one file, not {len(files)}.", "file")
+        raise missing_field("file") if not files else bad_request(f"'file' must be one file, not {len(files)}.", "file")
     if not files[0].value.strip():
-        raise invalid("The file is empty; expected one request in JSON on each line.", "file", "empty_file")
+        raise bad_request("The file is empty; expected one request in JSON on each line.", "file", "empty_file")
     return UploadedFile((files[0].filename or "batch.jsonl")[:255], files[0].value)
 
 
@@ -326,12 +328,12 @@ def list_page(entries: Sequence[Entry], after: str | None, limit: str | None) ->
     """
     count = PAGE if limit is None else int(limit) if limit.isdigit() else 0
     if not 1 <= count <= MAX_PAGE:
-        raise invalid(f"limit must be between 1 and {MAX_PAGE:,}, not {limit!r}.", "limit")
+        raise bad_request(f"limit must be between 1 and {MAX_PAGE:,}, not {limit!r}.", "limit")
     start = 0
     if after is not None:
         found = next((index for index, entry in enumerate(entries) if entry.id == after), None)
         if found is None:
-            raise invalid(f"after is {after[:50]!r}, which is not in the list.", "after")
+            raise bad_request(f"after is {after[:50]!r}, which is not in the list.", "after")
         start = found + 1
     return list(entries[start : start + count]), len(entries) > start + count
 

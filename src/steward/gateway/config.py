@@ -190,7 +190,7 @@ class PriceConfig(Section):
     tiers: list[PriceTierConfig] = Field(default=[], description="prices of long requests, by rising above_tokens")
 
     @model_validator(mode="after")
-    def _rising(self) -> PriceConfig:
+    def _check_tiers(self) -> PriceConfig:
         lengths = [tier.above_tokens for tier in self.tiers]
         if lengths != sorted(set(lengths)):
             raise ValueError("tiers must have rising above_tokens, each once")
@@ -254,7 +254,7 @@ class ModelConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _whole(self) -> ModelConfig:
+    def _check_complete(self) -> ModelConfig:
         if self.backend == "openai" and not self.url:
             raise ValueError("a model with backend: openai needs a url")
         for name in sorted(self.model_fields_set):
@@ -301,7 +301,7 @@ class PromptConfig(Section):
     examples: list[ExampleConfig] = Field(default=[], description="few-shot examples, before the client's messages")
 
     @model_validator(mode="after")
-    def _whole(self) -> PromptConfig:
+    def _check_complete(self) -> PromptConfig:
         if self.system is None and not self.examples:
             raise ValueError("a prompt needs a system message, examples, or both")
         return self
@@ -319,7 +319,7 @@ class RoutePromptConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _whole(self) -> RoutePromptConfig:
+    def _check_complete(self) -> RoutePromptConfig:
         written = self.system is not None or bool(self.examples)
         if (self.name is not None) == written:
             raise ValueError("a route's prompt takes either name, or system and examples")
@@ -373,7 +373,7 @@ class RouteConfig(Section):
     prompt: RoutePromptConfig | None = Field(None, description="what the gateway puts before the client's messages")
 
     @model_validator(mode="after")
-    def _differ(self) -> RouteConfig:
+    def _check_targets(self) -> RouteConfig:
         names = [target.model for target in self.targets]
         if len(set(names)) < len(names):
             raise ValueError("two targets are the same model; keep one, with the sum of the weights")

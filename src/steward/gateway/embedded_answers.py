@@ -14,7 +14,7 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 
 def complete_chat(chat: Json) -> Json:
@@ -42,7 +42,7 @@ def check_dimensions(model: str | None, asked: Any, answer: bytes) -> Refused | 
     made = _length(data[0].get("embedding")) if isinstance(data, list) and data and isinstance(data[0], dict) else None
     if made is None or made == asked:
         return None
-    return invalid(
+    return bad_request(
         f"Model '{model}' makes embeddings of {made} numbers, not {asked}; leave out 'dimensions'.",
         "dimensions",
         "unsupported_parameter",

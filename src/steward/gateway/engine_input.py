@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 MAX_BYTES: Final = 256 * 1024  # of one such field
 MAX_DEPTH: Final = 64  # of objects, lists, or brackets in a grammar or pattern
@@ -50,7 +50,7 @@ def check_engine_input(body: bytes) -> None:
 
 
 def _too_large(name: str, seen: str, limit: str) -> Refused:
-    return invalid(f"'{name}' {seen}; an embedded model takes at most {limit}. Simplify it.", name, "too_complex")
+    return bad_request(f"'{name}' {seen}; an embedded model takes at most {limit}. Simplify it.", name, "too_complex")
 
 
 def _check(value: Any, field: str, name: str) -> None:

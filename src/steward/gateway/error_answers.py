@@ -15,7 +15,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.upstream_errors import classify_error, find_embedded_error, is_error_object, read_upstream_error
-from steward.gateway.wire import invalid, upstream_failed
+from steward.gateway.wire import bad_request, upstream_error
 
 TOO_LONG: Final = re.compile(  # llama.cpp: tokens of the request, and of the context
     rb"(?:request|input) \((\d+) tokens\) "
@@ -59,7 +59,7 @@ def _tell(exchange: Exchange, error: Refused) -> Answer:
 
 
 def rejected_key(model: str | None) -> Refused:
-    return upstream_failed(
+    return upstream_error(
         f"the upstream of model '{model}' rejected the gateway's key; the operator must check its key",
         "upstream_unauthorized",
     )
@@ -73,9 +73,9 @@ def context_error(endpoint: str, tokens: int, most: int) -> Refused:
     """
     if endpoint == "/v1/messages":
         words = f"prompt is too long: {tokens} tokens > {most} maximum (the model's context)"
-        return invalid(words, code="context_length_exceeded")
+        return bad_request(words, code="context_length_exceeded")
     field = _INPUTS.get(endpoint, "input")
-    return invalid(
+    return bad_request(
         f"This model's maximum context length is {most} tokens, but the request has {tokens}. Shorten '{field}', or "
         "ask a model with a longer context.",
         param=field,

@@ -15,7 +15,7 @@ import msgspec
 
 from steward.core.identity import Caller
 from steward.core.records import Feedback
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 MAX_TEXT: Final = 32 * 1024  # characters of a comment or correction
 MAX_BODY_BYTES: Final = 1024 * 1024  # room for both, with each character written as two escapes of six bytes
@@ -60,18 +60,20 @@ def decode(body: bytes) -> FeedbackBody:
         feedback = _feedback_body.decode(body)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
-        raise invalid(message, where.strip("`").removeprefix("$.") or None) from None
+        raise bad_request(message, where.strip("`").removeprefix("$.") or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("The request body is not valid JSON. Send a JSON object in UTF-8.") from error
+        raise bad_request("The request body is not valid JSON. Send a JSON object in UTF-8.") from error
     if not _REQUEST_ID.fullmatch(feedback.request_id):
-        raise invalid("request_id must be the x-request-id of an answer: 'req_' and 24 hex digits.", "request_id")
+        raise bad_request("request_id must be the x-request-id of an answer: 'req_' and 24 hex digits.", "request_id")
     if not -1 <= feedback.score <= 1:
-        raise invalid(f"score must be between -1 and 1, not {feedback.score}.", "score")
+        raise bad_request(f"score must be between -1 and 1, not {feedback.score}.", "score")
     if feedback.label is not None and not _LABEL.fullmatch(feedback.label):
-        raise invalid("label must be 1 to 64 letters, digits, '_', '.' or '-'; put longer text in comment.", "label")
+        raise bad_request(
+            "label must be 1 to 64 letters, digits, '_', '.' or '-'; put longer text in comment.", "label"
+        )
     for name, text in (("comment", feedback.comment), ("correction", feedback.correction)):
         if text is not None and len(text) > MAX_TEXT:
-            raise invalid(f"{name} has {len(text):,} characters; the limit is {MAX_TEXT:,}.", name)
+            raise bad_request(f"{name} has {len(text):,} characters; the limit is {MAX_TEXT:,}.", name)
     return feedback
 
 

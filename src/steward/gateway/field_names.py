@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 from steward.gateway.wire_fields import Request
 
 _PAIR: Final = re.compile(rb'"[ \t\r\n]*:')
@@ -74,16 +74,18 @@ def read_field_names(body: bytes) -> frozenset[str]:
         fields = _decode_plain(body) or _decode(body.decode())
     except _Repeated as error:
         name = error.name[:100]
-        raise invalid(
+        raise bad_request(
             f"The request body names '{name}' twice in one object; send it once.", name, "repeated_field"
         ) from None
     except RecursionError as error:
-        raise invalid("The request body is nested too deeply; the limit is about 900 levels.") from error
+        raise bad_request("The request body is nested too deeply; the limit is about 900 levels.") from error
     except ValueError as error:  # within a field that has been passed over until now
-        raise invalid(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
+        raise bad_request(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
     names = frozenset(fields)
     for name in names - _READ:
         own = _SPELLINGS.get(_normalise(name))
         if own is not None:
-            raise invalid(f"Unknown parameter: '{name[:100]}'. Did you mean '{own}'?", name[:100], "unknown_parameter")
+            raise bad_request(
+                f"Unknown parameter: '{name[:100]}'. Did you mean '{own}'?", name[:100], "unknown_parameter"
+            )
     return names

@@ -15,7 +15,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from steward.core.errors import Refused
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -45,7 +45,7 @@ class FormPart(msgspec.Struct):
         try:
             return self.value.decode()
         except UnicodeDecodeError:
-            raise invalid(f"The form field '{self.name[:100]}' is not valid UTF-8.", self.name[:100]) from None
+            raise bad_request(f"The form field '{self.name[:100]}' is not valid UTF-8.", self.name[:100]) from None
 
 
 class Form(msgspec.Struct):
@@ -102,25 +102,27 @@ class _Collector:
 
     def _begin(self) -> None:
         if len(self.parts) >= MAX_PARTS:
-            raise invalid(f"The form has more than {MAX_PARTS} parts; send fewer.")
+            raise bad_request(f"The form has more than {MAX_PARTS} parts; send fewer.")
         self._fields, self._data = [], []
 
     def _end_header(self) -> None:
         self._fields.append((b"".join(self._field), b"".join(self._value)))
         self._field, self._value = [], []
         if sum(len(name) + len(value) for name, value in self._fields) > MAX_HEAD_BYTES:
-            raise invalid(f"The headers of a form's part are longer than {MAX_HEAD_BYTES:,} bytes.")
+            raise bad_request(f"The headers of a form's part are longer than {MAX_HEAD_BYTES:,} bytes.")
 
     def _end_part(self) -> None:
         by_name = {name.lower(): value for name, value in self._fields}
         kind, options = parse_options_header(by_name.get(b"content-disposition"))
         name = options.get(b"name", b"").decode("utf-8", "replace")
         if kind != b"form-data" or not name:
-            raise invalid("A part of the form has no name: send 'Content-Disposition: form-data; name=\"…\"'.")
+            raise bad_request("A part of the form has no name: send 'Content-Disposition: form-data; name=\"…\"'.")
         filename = options.get(b"filename")
         value = b"".join(self._data)
         if filename is None and len(value) > MAX_VALUE_BYTES:
-            raise invalid(f"The form field '{name[:100]}' has {len(value):,} bytes; the limit is {MAX_VALUE_BYTES:,}.")
+            raise bad_request(
+                f"The form field '{name[:100]}' has {len(value):,} bytes; the limit is {MAX_VALUE_BYTES:,}."
+            )
         head = b"".join(field + b": " + text + b"\r\n" for field, text in self._fields) + b"\r\n"
         self.parts.append(
             FormPart(name, None if filename is None else filename.decode("utf-8", "replace"), head, value)
@@ -135,14 +137,16 @@ def parse_form(body: bytes, content_type: str) -> Form:
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= MAX_BOUNDARY:
-        raise invalid(f"The content type names no boundary of 1 to {MAX_BOUNDARY} characters; let the client set it.")
+        raise bad_request(
+            f"The content type names no boundary of 1 to {MAX_BOUNDARY} characters; let the client set it."
+        )
     found = _Collector()
     try:
         MultipartParser(boundary, found.callbacks()).write(body)
     except MultipartParseError as error:
-        raise invalid(f"The request body is not a valid form: {error}") from error
+        raise bad_request(f"The request body is not a valid form: {error}") from error
     if not found.ended:
-        raise invalid("The form breaks off before its last boundary.")
+        raise bad_request("The form breaks off before its last boundary.")
     _check_names(found.parts)
     return Form(found.parts)
 
@@ -153,7 +157,9 @@ def _check_names(parts: list[FormPart]) -> None:
     for part in parts:
         plain = part.name.casefold()
         if plain in seen and part.filename is None and not part.name.endswith("[]"):
-            raise invalid(f"The form names '{part.name[:100]}' twice; send it once.", part.name[:100], "repeated_field")
+            raise bad_request(
+                f"The form names '{part.name[:100]}' twice; send it once.", part.name[:100], "repeated_field"
+            )
         seen.add(plain)
 
 
@@ -166,7 +172,7 @@ def require_text(form: Form, name: str) -> str:
 
 
 def missing_field(name: str) -> Refused:
-    return invalid(f"Missing required parameter: '{name}'.", name)
+    return bad_request(f"Missing required parameter: '{name}'.", name)
 
 
 def text_fields(form: Form) -> Mapping[str, str]:

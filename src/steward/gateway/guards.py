@@ -18,7 +18,7 @@ from steward.core.extend import Guard, Verdict
 from steward.gateway import dialects
 from steward.gateway.exchange import Exchange
 from steward.gateway.text_fields import Json, JsonFragments, replace_request_texts, replace_strings
-from steward.gateway.wire import invalid, upstream_failed
+from steward.gateway.wire import bad_request, upstream_error
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,9 @@ def guard_request(guards: Sequence[Guard], exchange: Exchange) -> None:
                 replace_request_texts(body, lambda _, texts=texts: next(texts))  # type: ignore[misc]
                 changed = True
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise invalid(f"The request body is not valid JSON: {error}.") from error
+        raise bad_request(f"The request body is not valid JSON: {error}.") from error
     except RecursionError as error:
-        raise invalid("The request body is nested too deeply for the guards to read.") from error
+        raise bad_request("The request body is nested too deeply for the guards to read.") from error
     if unread:  # the receipt says what the guards have not seen
         exchange.guards.append(f"unread={'+'.join(sorted(unread))}")
     if changed:
@@ -84,7 +84,7 @@ def guard_plain_answer(guards: Sequence[Guard], exchange: Exchange, body: bytes)
             msgspec.json.decode(body), lambda text: chain.text(0, f"text.{next(numbers)}", text, last=True)
         )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise upstream_failed("the upstream's answer is not valid JSON", "upstream_malformed") from error
+        raise upstream_error("the upstream's answer is not valid JSON", "upstream_malformed") from error
     close(guards, exchange)
     return msgspec.json.encode(answer)
 
@@ -127,13 +127,13 @@ class GuardChain:
             self._open.pop((choice, field), None)
         else:
             self._open[choice, field] = None
-        return self._through(choice, field, text, last)
+        return self._run_guards(choice, field, text, last)
 
     def arguments(self, choice: int, field: str, text: str, last: bool = False) -> str:
         """Each value is a field of its own: `tool_calls.0.arguments.3`."""
         values = self._open.get((choice, field))
         if values is None:
-            values = JsonFragments(lambda number, piece, end: self._through(choice, f"{field}.{number}", piece, end))
+            values = JsonFragments(lambda number, piece, end: self._run_guards(choice, f"{field}.{number}", piece, end))
             self._open[choice, field] = values
         if last:
             del self._open[choice, field]
@@ -144,11 +144,11 @@ class GuardChain:
         for index, field in sorted(self._open):
             if index == choice:
                 values = self._open.pop((index, field))
-                text = self._through(index, field, "", True) if values is None else values.feed("", last=True)
+                text = self._run_guards(index, field, "", True) if values is None else values.feed("", last=True)
                 held += [(field, text)] if text else []
         return held
 
-    def _through(self, choice: int, field: str, text: str, last: bool) -> str:
+    def _run_guards(self, choice: int, field: str, text: str, last: bool) -> str:
         for guard in reversed(self._guards):
             try:
                 text = guard.delta(self._exchange, choice, field, text, last)
@@ -163,7 +163,7 @@ def guard_answer(guards: Sequence[Guard], exchange: Exchange, body: bytes) -> by
         answer: Json = msgspec.json.decode(body, type=dict)
         dialects.find_dialect(exchange.endpoint).filter_answer_texts(answer, GuardChain(guards, exchange))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise upstream_failed("the upstream's answer is not valid JSON", "upstream_malformed") from error
+        raise upstream_error("the upstream's answer is not valid JSON", "upstream_malformed") from error
     close(guards, exchange)
     return msgspec.json.encode(answer)
 
@@ -179,7 +179,7 @@ class GuardedStream:
         try:
             return self._texts.feed(event)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise upstream_failed("the upstream sent an event that is not valid JSON", "upstream_malformed") from error
+            raise upstream_error("the upstream sent an event that is not valid JSON", "upstream_malformed") from error
 
 
 def close(guards: Sequence[Guard], exchange: Exchange) -> None:

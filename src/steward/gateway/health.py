@@ -40,7 +40,7 @@ class Window:
 
     def add(self, failed: bool, now: float) -> None:
         if now // self._width > self._number:
-            self._turn(now)
+            self._drop_old_buckets(now)
         at = self._number % BUCKETS
         self._requests[at] += 1
         self._failures[at] += failed
@@ -48,7 +48,7 @@ class Window:
 
     def counts(self, now: float) -> tuple[int, int]:
         """(requests, failures)"""
-        self._turn(now)
+        self._drop_old_buckets(now)
         return self._sums
 
     def clear(self) -> None:
@@ -56,7 +56,7 @@ class Window:
         self._requests, self._failures = [0] * BUCKETS, [0] * BUCKETS
         self._sums = (0, 0)
 
-    def _turn(self, now: float) -> None:
+    def _drop_old_buckets(self, now: float) -> None:
         """Empty the buckets whose time has passed."""
         number = int(now // self._width)
         if number <= self._number:
@@ -95,35 +95,35 @@ class Breaker:
             return True
         return state == "closed"
 
-    def answered(self, now: float) -> None:
+    def record_answer(self, now: float) -> None:
         """A first byte came: enough to close a half-open breaker, without waiting for the end of a stream."""
         if self.state(now) == "half_open":
             self._open_until, self._probing, self._times_opened, self._consecutive = None, False, 0, 0
             self.window.clear()
 
-    def succeeded(self, now: float) -> None:
+    def record_success(self, now: float) -> None:
         if self._open_until is not None:
-            self.answered(now)
+            self.record_answer(now)
         self.window.add(False, now)
         self._consecutive = 0
 
-    def failed(self, now: float) -> None:
+    def record_failure(self, now: float) -> None:
         self.window.add(True, now)
         self._consecutive += 1
         state = self.state(now)
-        if state == "half_open" or (state == "closed" and self._too_many(now)):
+        if state == "half_open" or (state == "closed" and self._has_too_many_failures(now)):
             self._probing = False
             self._open_until = now + self._plan.open_s * min(LONGEST_OPEN, 2**self._times_opened)
             self._times_opened += 1
 
-    def left(self) -> None:
+    def release(self) -> None:
         """The request ended without a verdict: its client hung up."""
         self._probing = False
 
     def wait_s(self, now: float) -> float:
         return max(0.0, (self._open_until or now) - now)
 
-    def _too_many(self, now: float) -> bool:
+    def _has_too_many_failures(self, now: float) -> bool:
         plan = self._plan
         requests, failures = self.window.counts(now)
         by_rate = requests >= plan.minimum_requests and failures >= plan.error_rate * requests
@@ -186,7 +186,7 @@ class ModelHealth:
         if self.breaker.admits(now):
             return True
         if own is not None:
-            own.left()
+            own.release()
         return False
 
     def is_probing(self, caller: str, now: float) -> bool:
@@ -196,19 +196,19 @@ class ModelHealth:
         own = self._own.get(caller)
         return self.breaker.state(now) == "half_open" or (own is not None and own.state(now) == "half_open")
 
-    def left(self, caller: str) -> None:
+    def release(self, caller: str) -> None:
         """The request ended without a verdict."""
-        self.breaker.left()
+        self.breaker.release()
         if (own := self._own.get(caller)) is not None:
-            own.left()
+            own.release()
 
-    def succeeded(self, caller: str, now: float) -> None:
+    def record_success(self, caller: str, now: float) -> None:
         self._doubted.clear()
-        self.breaker.succeeded(now)
+        self.breaker.record_success(now)
         if self._own and (own := self._own.get(caller)) is not None:
-            own.succeeded(now)
+            own.record_success(now)
 
-    def answered_with_error(self, caller: str, now: float) -> None:
+    def record_error(self, caller: str, now: float) -> None:
         """Status 500: the server may be broken, or the request may break it.
 
         What only one caller meets depends on its requests, so it counts against that caller alone; what a second one
@@ -218,19 +218,19 @@ class ModelHealth:
         while len(self._own) >= MOST_CALLERS:
             self._own.popitem(last=False)
         self._own[caller] = own
-        own.failed(now)
+        own.record_failure(now)
         self._doubted.add(caller)
         if len(self._doubted) > 1:
-            self.breaker.failed(now)
+            self.breaker.record_failure(now)
         else:
-            self.breaker.answered(now)
+            self.breaker.record_answer(now)
 
     def wait_s(self, caller: str, now: float) -> float:
         """Until a request of `caller` may go again."""
         own = self._own.get(caller)
         return max(self.breaker.wait_s(now), own.wait_s(now) if own is not None else 0.0)
 
-    def standing(self, ejected: bool, now: float) -> ModelStanding:
+    def describe(self, ejected: bool, now: float) -> ModelStanding:
         out = ejected or now < self.rests_until or self.breaker.state(now) == "open"
         return ModelStanding(self.in_flight, self.latency.value(now), out)
 
@@ -253,7 +253,7 @@ class HealthTracker:
         counts = {name: self._models[name].breaker.window.counts(now) for name in names} if len(names) > 1 else {}
         ill = any(failures for _, failures in counts.values())
         gone = find_outliers(counts, self._plan.minimum_requests, self._plan.ejected_share) if ill else frozenset()
-        return {name: self._models[name].standing(name in gone, now) for name in (*names, *others)}
+        return {name: self._models[name].describe(name in gone, now) for name in (*names, *others)}
 
 
 def find_outliers(counts: Mapping[str, tuple[int, int]], minimum: int, share: float) -> frozenset[str]:

@@ -17,7 +17,7 @@ from steward.gateway import dialects
 from steward.gateway.answer import Answer
 from steward.gateway.cors import Headers
 from steward.gateway.exchange import Exchange
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class HttpRequest:
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":
-                raise invalid("The client disconnected before its request was complete.")
+                raise bad_request("The client disconnected before its request was complete.")
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:

@@ -68,7 +68,7 @@ def segment_name(writer_id: str, number: int) -> str:
     return f"{writer_id}-{number:06d}.seg"
 
 
-def writer_of(segment: Path) -> str:
+def parse_writer(segment: Path) -> str:
     return segment.stem.rpartition("-")[0]
 
 
@@ -95,7 +95,7 @@ class LedgerWriter:
         frame = encode_frame(record)
         try:
             if self._owed:
-                self.pay()
+                self.write_owed()
             self._write(frame)
         except OSError:
             if not isinstance(record, Settled):
@@ -118,7 +118,7 @@ class LedgerWriter:
         os.close(fd)
         os.close(self._lock)  # releases the lock: the keeper may finish this writer's files
 
-    def pay(self) -> None:
+    def write_owed(self) -> None:
         """Write the settlements that there was no room for. :raises OSError: there still is none"""
         while self._owed:
             self._write(self._owed[0])

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import Refused
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -62,16 +62,16 @@ def check_numbers(endpoint: str, fields: Mapping[str, Any]) -> None:
 def _check_logprobs(fields: Mapping[str, Any]) -> None:
     asked = fields.get("logprobs")
     if asked is not None and not isinstance(asked, bool):
-        raise invalid(f"'logprobs' must be true or false, not {_spell(asked)}.", "logprobs", "invalid_type")
+        raise bad_request(f"'logprobs' must be true or false, not {_spell(asked)}.", "logprobs", "invalid_type")
     if fields.get("top_logprobs") is not None and not asked:
-        raise invalid("'top_logprobs' needs 'logprobs': true.", "top_logprobs", "invalid_value")
+        raise bad_request("'top_logprobs' needs 'logprobs': true.", "top_logprobs", "invalid_value")
 
 
 def _check(name: str, value: Any, bound: Bound) -> None:
     whole = type(value) is int or (type(value) is float and value.is_integer())
     if type(value) not in (int, float) or (bound.whole and not whole):
         kind = "a whole number" if bound.whole else "a number"
-        raise invalid(f"'{name}' must be {kind}, not {_spell(value)}.", name, "invalid_type")
+        raise bad_request(f"'{name}' must be {kind}, not {_spell(value)}.", name, "invalid_type")
     unit = "integer" if bound.whole else "decimal"
     if value < bound.least:
         raise _out_of_bounds(name, value, bound, f"{unit}_below_min_value")
@@ -81,7 +81,7 @@ def _check(name: str, value: Any, bound: Bound) -> None:
 
 def _out_of_bounds(name: str, value: Any, bound: Bound, code: str) -> Refused:
     limits = f"at least {bound.least}" if bound.most is None else f"between {bound.least} and {bound.most}"
-    return invalid(f"'{name}' must be {limits}, not {_spell(value)}.", name, code)
+    return bad_request(f"'{name}' must be {limits}, not {_spell(value)}.", name, code)
 
 
 def _spell(value: Any) -> str:

@@ -18,7 +18,7 @@ from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
 from steward.gateway.numbers import CHECKED, check_numbers
 from steward.gateway.refused_fields import OTHER_NAME
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import invalid, rename_field, rewrite, with_usage
+from steward.gateway.wire import bad_request, rename_field, request_usage, rewrite
 
 EMBEDDINGS: Final = "/v1/embeddings"
 NOTHING_AVOIDED: Final[frozenset[str]] = frozenset()
@@ -48,7 +48,7 @@ def build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str
     :raises Refused: 400 where there is no way to ask this upstream
     """
     if exchange.endpoint == EMBEDDINGS and CHAT in entry.endpoints and EMBEDDINGS not in entry.endpoints:
-        raise invalid(
+        raise bad_request(
             f"Model '{entry.name}' does not serve embeddings: set 'embeddings: mean' for it in steward.yaml, or "
             "use a model that serves them.",
             param="model",
@@ -72,7 +72,7 @@ def build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str
         outgoing.dropped, outgoing.added = dropped, added
         return outgoing
     except RecursionError as error:
-        raise invalid("The request body is nested too deeply to be translated.") from error
+        raise bad_request("The request body is nested too deeply to be translated.") from error
 
 
 def _prepare_embedded(exchange: Exchange) -> Translation | None:
@@ -97,7 +97,7 @@ def _pass_on(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str]) -> 
         options = exchange.request.stream_options
         exchange.asked_usage = bool(options and options.include_usage)
         if not exchange.asked_usage and "stream_options" not in avoided:
-            body = with_usage(body)
+            body = request_usage(body)
             added = ("stream_options",)
     elif exchange.enforced_maximum is not None and exchange.endpoint == CHAT:
         name = "max_completion_tokens"

@@ -16,7 +16,7 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.core.records import Scope
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 from steward.gateway.wire_fields import Request
 
 OWN_MAXIMUM: Final[dict[str, tuple[str, ...]]] = {  # the one that the gateway sets stands first
@@ -98,7 +98,7 @@ def _refuse_within(value: Any, at: str, endpoint: str) -> None:
 def _other_maximum(name: str, endpoint: str) -> Refused:
     own = OWN_MAXIMUM.get(endpoint)
     instead = f"use '{own[0]}'" if own else "remove it"
-    return invalid(
+    return bad_request(
         f"'{name[:100]}' could change the length of the answer, which this key's limits count; {instead}.",
         name[:100],
         "unsupported_parameter",

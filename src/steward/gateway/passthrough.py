@@ -21,7 +21,7 @@ from steward.core.errors import Refused
 from steward.gateway.field_names import read_field_names
 from steward.gateway.form import FORM, Form, missing_field, parse_form, text_fields
 from steward.gateway.pricing.prices import Counts, MeasuredUsage, Prices, has_unit_price
-from steward.gateway.wire import JSON, MAX_CHOICES, decode_request, invalid, rewrite
+from steward.gateway.wire import JSON, MAX_CHOICES, bad_request, decode_request, rewrite
 
 JSON_TYPE: Final = JSON.decode()
 Unread = Literal["", "request", "answer", "request and answer"]
@@ -76,7 +76,7 @@ class PassthroughRequest:
         self.endpoint, self.fields, self.form = endpoint, fields, form
         model = fields.get("model") or endpoint.default_model
         if not isinstance(model, str):
-            raise missing_field("model") if model is None else invalid("'model' must be a string.", "model")
+            raise missing_field("model") if model is None else bad_request("'model' must be a string.", "model")
         self.model = model
         user = fields.get("user")
         self.user = user if isinstance(user, str) else None
@@ -106,7 +106,7 @@ class PassthroughRequest:
         except (TypeError, ValueError):
             number = 0
         if not 1 <= number <= MAX_CHOICES or isinstance(value, bool):
-            raise invalid(f"{name} must be between 1 and {MAX_CHOICES}, not {str(value)[:20]}.", name)
+            raise bad_request(f"{name} must be between 1 and {MAX_CHOICES}, not {str(value)[:20]}.", name)
         return number
 
 
@@ -141,14 +141,16 @@ def _with_model(body: bytes, endpoint: PassthroughEndpoint) -> bytes:
 def _check_files(endpoint: PassthroughEndpoint, form: Form) -> None:
     for part in form.parts:
         if part.filename is not None and part.base not in endpoint.files:
-            raise invalid(f"Unknown file field '{part.name[:100]}'; expected {' or '.join(endpoint.files)}.", part.name)
+            raise bad_request(
+                f"Unknown file field '{part.name[:100]}'; expected {' or '.join(endpoint.files)}.", part.name
+            )
         if part.filename is None and part.base in endpoint.files:
-            raise invalid(f"'{part.name[:100]}' must be a file.", part.name[:100])
+            raise bad_request(f"'{part.name[:100]}' must be a file.", part.name[:100])
     first = form.files(endpoint.files[0])
     if not first:
         raise missing_field(endpoint.files[0])
     if endpoint.answers == "text" and len(first) > 1:
-        raise invalid(f"'{endpoint.files[0]}' must be one file, not {len(first)}.", endpoint.files[0])
+        raise bad_request(f"'{endpoint.files[0]}' must be one file, not {len(first)}.", endpoint.files[0])
 
 
 def rename_model(request: PassthroughRequest, body: bytes, name: str) -> tuple[bytes, str]:
@@ -221,7 +223,7 @@ def wav_seconds(data: bytes) -> float | None:
 def _estimate_speech(request: PassthroughRequest) -> Counts:
     text = request.fields.get("input")
     if not isinstance(text, str):
-        raise invalid("'input' must be a string.", "input")
+        raise bad_request("'input' must be a string.", "input")
     seconds = len(text) / CHARACTERS_PER_SPOKEN_SECOND
     spoken = math.ceil(seconds * TOKENS_PER_AUDIO_SECOND_OUT)
     said = _tokens(request.size("input") + request.size("instructions"))
@@ -251,9 +253,9 @@ def _estimate_moderation(request: PassthroughRequest) -> Counts:
 def _estimate_rerank(request: PassthroughRequest) -> Counts:
     documents = request.fields.get("documents")
     if not isinstance(documents, list) or not documents:
-        raise invalid("'documents' must be a list with at least one document.", "documents")
+        raise bad_request("'documents' must be a list with at least one document.", "documents")
     if not isinstance(request.fields.get("query"), str | dict):
-        raise invalid("'query' must be a string.", "query")
+        raise bad_request("'query' must be a string.", "query")
     size = request.size("query") * len(documents) + request.size("documents")
     return Counts(input=_tokens(size), searches=-(-len(documents) // DOCUMENTS_PER_SEARCH))
 

@@ -16,7 +16,7 @@ from steward.gateway.answer import EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
 from steward.gateway.passthrough import AnswerReport, PassthroughRequest, read_report
 from steward.gateway.sse import Scanner, event_data
-from steward.gateway.wire import error_event, upstream_failed
+from steward.gateway.wire import error_event, upstream_error
 
 
 class PassthroughStream:
@@ -43,7 +43,7 @@ class PassthroughStream:
             raise StopAsyncIteration
         piece, self._first = self._first, None
         try:
-            piece = await self._upstream.piece() if piece is None else piece
+            piece = await self._upstream.read_piece() if piece is None else piece
             self._read(piece)
         except (Unavailable, ValueError) as error:
             return self._break_off(error)
@@ -74,7 +74,7 @@ class PassthroughStream:
             self.broke = True
             raise error
         self.ended = True
-        return error_event(upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error"))
+        return error_event(upstream_error(f"the upstream failed in mid-stream: {error}", "upstream_error"))
 
     def close(self) -> None:
         """Let the upstream go."""

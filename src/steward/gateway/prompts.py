@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from steward.core.errors import Refused
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 Mode = Literal["prepend", "replace", "default"]
 Fields = dict[str, Any]  # a request's top-level fields; those that are not touched stay msgspec.Raw
@@ -76,7 +76,7 @@ def is_applicable(prompt: Prompt, endpoint: str, body: bytes) -> bool:
     :raises Refused: 400 where the endpoint takes no prompt: without it, the model would answer unguided
     """
     if endpoint not in APPLY:
-        raise invalid(
+        raise bad_request(
             f"This model has a prompt, and {endpoint} cannot carry it. Use one of: {', '.join(APPLY)}.",
             "model",
             "prompt_not_applicable",
@@ -93,7 +93,7 @@ def insert_prompt(prompt: Prompt, endpoint: str, body: bytes) -> bytes | None:
         fields: Fields = dict(_fields.decode(body))
         changed = APPLY[endpoint](prompt, fields)
     except (msgspec.MsgspecError, KeyError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid("The messages must be a list of objects with a role and a content.", "messages") from error
+        raise bad_request("The messages must be a list of objects with a role and a content.", "messages") from error
     return msgspec.json.encode(fields) if changed else None
 
 
@@ -121,20 +121,20 @@ def _messages(prompt: Prompt, messages: list[msgspec.Raw], role: str) -> list[An
         first.append({"role": role, "content": prompt.system})
     rest: list[Any] = list(messages)
     if parsed and parsed[0].role in INSTRUCTIONS:
-        merged = _joined(prompt.system, rest.pop(0), parsed[0])
+        merged = _join_system(prompt.system, rest.pop(0), parsed[0])
         first = [merged]
     return first + _pairs(prompt) + rest
 
 
-def _joined(system: str | None, raw: msgspec.Raw, message: _Message) -> Any:
+def _join_system(system: str | None, raw: msgspec.Raw, message: _Message) -> Any:
     """The client's first system message behind ours; its role and its other fields stay."""
     if system is None:
         return raw
     content = msgspec.json.decode(message.content)
-    return {**_fields.decode(raw), "content": _in_front(system, content)}
+    return {**_fields.decode(raw), "content": _prepend_system(system, content)}
 
 
-def _in_front(system: str, content: Any) -> Any:
+def _prepend_system(system: str, content: Any) -> Any:
     """`system` before a text or a list of text parts."""
     if isinstance(content, list):
         return [{"type": "text", "text": system}, *content]
@@ -157,7 +157,7 @@ def _anthropic(prompt: Prompt, fields: Fields) -> bool:
         fields.pop("system", None)
         own = None
     if prompt.system is not None:
-        fields["system"] = _in_front(prompt.system, own)
+        fields["system"] = _prepend_system(prompt.system, own)
     fields["messages"] = _pairs(prompt) + _list.decode(fields["messages"])
     return True
 
@@ -176,7 +176,7 @@ def _responses(prompt: Prompt, fields: Fields) -> bool:
         own = None
         items = [item for item, instruct in zip(items, instructs, strict=True) if not instruct]
     if prompt.system is not None:
-        fields["instructions"] = _in_front(prompt.system, own)
+        fields["instructions"] = _prepend_system(prompt.system, own)
     examples = [] if "previous_response_id" in fields else _pairs(prompt)
     if text and examples and given is not None:
         fields["input"] = [*examples, {"role": "user", "content": given}]

@@ -99,14 +99,14 @@ def read_export(text: str, name: str) -> tuple[ExportRow, ...]:
         raise InputError(f"{name}: not a CSV file ({error})") from error
     if not lines:
         raise InputError(f"{name}: the file is empty; expected a CSV file with a header row")
-    columns = _Columns(lines[0], name)
+    columns = _ExportColumns(lines[0], name)
     rows = tuple(columns.read(number, line) for number, line in enumerate(lines[1:], 2) if any(line))
     if not rows:
         raise InputError(f"{name}: there are no rows below the header; export a period with usage")
     return rows
 
 
-class _Columns:
+class _ExportColumns:
     """Where an export has what."""
 
     def __init__(self, head: Sequence[str], name: str) -> None:

@@ -26,7 +26,7 @@ from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.outgoing import EMBEDDINGS, Outgoing
 from steward.gateway.sse import event_data, is_comment, is_whole_event
 from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
-from steward.gateway.wire import name_version, upstream_failed
+from steward.gateway.wire import name_version, upstream_error
 
 DONE: Final = b"data: [DONE]\n\n"
 PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not know
@@ -46,7 +46,7 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
     if streams != exchange.streamed:
         upstream.close()
         expected = "text/event-stream" if exchange.streamed else "application/json"
-        raise upstream_failed(
+        raise upstream_error(
             f"the upstream answered with {kind[:100]!r} where {expected} was expected", "upstream_malformed"
         )
     return streams
@@ -56,9 +56,9 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
     """A whole answer, metered. :raises Refused: 502 where it is no JSON object"""
     ends = body.strip()
     if not (ends.startswith(b"{") and ends.endswith(b"}")):
-        raise upstream_failed("the upstream's answer is not a JSON object", "upstream_malformed")
+        raise upstream_error("the upstream's answer is not a JSON object", "upstream_malformed")
     if not is_utf8(body):
-        raise upstream_failed("the upstream's answer is not UTF-8", "upstream_malformed")
+        raise upstream_error("the upstream's answer is not UTF-8", "upstream_malformed")
     if exchange.endpoint != EMBEDDINGS:
         exchange.events = 1 + max(0, len(body) - _AROUND) // 4  # what it is billed without a usage
     envelope = dialects.find_dialect(outgoing.endpoint).envelope(body)
@@ -78,7 +78,7 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
             }
         translated = outgoing.translation.translate_answer(chat, outgoing.asked, exchange.request_id, exchange.at)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise upstream_failed("the upstream's answer is not a chat completion", "upstream_malformed") from error
+        raise upstream_error("the upstream's answer is not a chat completion", "upstream_malformed") from error
     return Answer(200, msgspec.json.encode(translated))
 
 
@@ -202,19 +202,19 @@ class Relay:
         if not is_whole_event(event):
             if event_data(event).strip() == b"null":  # llama.cpp begins so where several prompts are completed
                 return
-            raise upstream_failed("the upstream sent an event that is not a JSON object", "upstream_malformed")
+            raise upstream_error("the upstream sent an event that is not a JSON object", "upstream_malformed")
         if not is_utf8(event):
-            raise upstream_failed("the upstream sent an event that is not UTF-8", "upstream_malformed")
+            raise upstream_error("the upstream sent an event that is not UTF-8", "upstream_malformed")
         self.scanner.inspect(event)
         if self.scanner.is_output(event) and b"data:" in event:
             self._exchange.count_event(len(event))
         if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
             self.over = True
-            out.append(self._truncated())
+            out.append(self._end_truncated())
         elif self._chunks is not None:
-            out += self._translated(self._chunks, event)
+            out += self._translate_event(self._chunks, event)
         elif not (self.scanner.only_usage and self._drops_usage):
-            out.append(self._repaired(event) if self._bare and _TOOL_CALLS in event else event)
+            out.append(self._repair_event(event) if self._bare and _TOOL_CALLS in event else event)
 
     def end(self) -> bytes:
         """What the client gets once the upstream has closed its stream."""
@@ -223,7 +223,7 @@ class Relay:
             return out
         if not scanner.failed:
             if scanner.finishes < max(1, self._exchange.request.n or 1):
-                return out + self._truncated()
+                return out + self._end_truncated()
             if self._chunks is not None:
                 return out + b"".join(self._chunks.end(estimate_usage(self._exchange)))
         return out + DONE if self._ends_with_done else out
@@ -231,19 +231,19 @@ class Relay:
     def error(self, error: Refused) -> bytes:
         return self._dialect.error_event(error, self._exchange.request_id)
 
-    def _repaired(self, event: bytes) -> bytes:
+    def _repair_event(self, event: bytes) -> bytes:
         """An event with tool calls, each under a number of its own."""
         try:
             return self._tool_calls.repair(event)
         except ValueError as error:
-            raise upstream_failed("the upstream sent an event that is not JSON", "upstream_malformed") from error
+            raise upstream_error("the upstream sent an event that is not JSON", "upstream_malformed") from error
 
-    def _truncated(self) -> bytes:
+    def _end_truncated(self) -> bytes:
         self._exchange.truncated = True
         ending = "a finish_reason" if self._from_openai else "its last event"
-        return self.error(upstream_failed(f"the upstream ended the stream without {ending}", "stream_truncated"))
+        return self.error(upstream_error(f"the upstream ended the stream without {ending}", "stream_truncated"))
 
-    def _translated(self, chunks: ChunkStream, event: bytes) -> list[bytes]:
+    def _translate_event(self, chunks: ChunkStream, event: bytes) -> list[bytes]:
         if self.scanner.done:
             return chunks.end(estimate_usage(self._exchange))
         data = event_data(event)
@@ -255,6 +255,6 @@ class Relay:
                 raise error
             return [PING] if chunk.get("type") == "ping" else chunks.feed(chunk)
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-            raise upstream_failed(
+            raise upstream_error(
                 "the upstream sent an event that is not a chat completion chunk", "upstream_malformed"
             ) from error

@@ -19,7 +19,7 @@ from steward.gateway.answer import EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
 from steward.gateway.first_event import HEARTBEAT
 from steward.gateway.relay import Relay
-from steward.gateway.wire import upstream_failed
+from steward.gateway.wire import upstream_error
 
 
 class Stream:
@@ -99,10 +99,10 @@ class Stream:
             out = piece
         else:
             try:
-                out = self._events(piece or self._upstream.arrived() or b"")
+                out = self._events(piece or self._upstream.take_arrived() or b"")
             except Unavailable as error:
-                out = self._failed(error)
-        if out and self.budget is not None and (missing := self.budget.missing(out)) > 0:
+                out = self._fail(error)
+        if out and self.budget is not None and (missing := self.budget.count_missing(out)) > 0:
             self._pending = out, missing
             return False
         return (not out or write(out)) and not self._over
@@ -115,10 +115,10 @@ class Stream:
         try:
             if self._heartbeat_s is not None:
                 return await self._await_beginning(self._heartbeat_s)
-            out = self._events(b"" if self._first is not None else await self._upstream.piece())
+            out = self._events(b"" if self._first is not None else await self._upstream.read_piece())
         except Unavailable as error:
-            out = self._failed(error)
-        return out, self._missing(out)
+            out = self._fail(error)
+        return out, self._count_missing(out)
 
     async def _await_beginning(self, heartbeat_s: float) -> tuple[bytes, int]:
         """The first event, or what keeps the client waiting."""
@@ -126,7 +126,7 @@ class Stream:
             return self._events(b"") or HEARTBEAT, 0
         try:
             async with asyncio.timeout(heartbeat_s):
-                piece = await self._upstream.piece()
+                piece = await self._upstream.read_piece()
         except TimeoutError:
             return HEARTBEAT, 0
         out = self._events(piece)
@@ -134,10 +134,10 @@ class Stream:
         if self._over or self._exchange.events or scanner.failed or scanner.upstream_id is not None:
             self._heartbeat_s = None
             self._exchange.ttft_s = time.perf_counter() - self._exchange.started
-        return out, self._missing(out)
+        return out, self._count_missing(out)
 
-    def _missing(self, out: bytes) -> int:
-        return self.budget.missing(out) if out and self.budget is not None else 0
+    def _count_missing(self, out: bytes) -> int:
+        return self.budget.count_missing(out) if out and self.budget is not None else 0
 
     def _events(self, piece: bytes) -> bytes:
         """What the client gets for the upstream's next bytes, or at its end for none."""
@@ -149,7 +149,7 @@ class Stream:
             else:
                 out = relay.feed(piece) if piece else b""
         except ValueError as error:
-            return self._failed(error)
+            return self._fail(error)
         if relay.over:
             self._over = True
         elif relay.scanner.done or (first is None and not piece):
@@ -158,9 +158,9 @@ class Stream:
             self._upstream.finish()
         return self._apply_filter(out)
 
-    def _failed(self, error: Exception) -> bytes:
+    def _fail(self, error: Exception) -> bytes:
         self._over = self._cut = self._exchange.failed = True
-        failure = upstream_failed(f"the upstream failed in mid-stream: {error}", "upstream_error")
+        failure = upstream_error(f"the upstream failed in mid-stream: {error}", "upstream_error")
         return self._apply_filter(self._relay.error(failure))
 
     def _apply_filter(self, out: bytes) -> bytes:

@@ -96,12 +96,12 @@ class JsonFragments:
             elif self._in_string:
                 at = self._string(fragment, at, out)
             else:
-                at = self._outside(fragment, at, out)
+                at = self._read_outside(fragment, at, out)
         if last:
             self._end(out)
         return "".join(out)
 
-    def _outside(self, text: str, at: int, out: list[str]) -> int:
+    def _read_outside(self, text: str, at: int, out: list[str]) -> int:
         if space := _SPACE.match(text, at):
             self._end_bare(out)
             out.append(space[0])

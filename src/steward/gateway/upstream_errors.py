@@ -151,8 +151,8 @@ def read_upstream_error(status: int, body: bytes) -> Refused:
     try:
         seen = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _refused(status, {}, _plain_words(body))
-    return _from_json(status, seen)
+        return _make_refusal(status, {}, _extract_plain_words(body))
+    return _read_json_error(status, seen)
 
 
 def find_embedded_error(body: bytes) -> Refused | None:
@@ -177,11 +177,11 @@ def embedded_error_of(seen: Any) -> Refused | None:
     if not isinstance(seen, dict):
         return None
     if seen.get("error"):
-        return _from_json(find_status(seen), seen)
+        return _read_json_error(find_status(seen), seen)
     choices = seen.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if isinstance(choice, dict) and choice.get("error"):
-            return _from_json(find_status(choice), choice)
+            return _read_json_error(find_status(choice), choice)
     return None
 
 
@@ -240,19 +240,19 @@ def find_status(seen: Json) -> int:
     return next((_STATUS[name] for name in names if isinstance(name, str) and name in _STATUS), 502)
 
 
-def _from_json(status: int, seen: Any) -> Refused:
+def _read_json_error(status: int, seen: Any) -> Refused:
     """Of whatever JSON an upstream answered with."""
     if isinstance(seen, list) and seen:
-        return _from_json(status, seen[0])
+        return _read_json_error(status, seen[0])
     if not isinstance(seen, dict):
-        return _refused(status, {}, seen if isinstance(seen, str) else "")
+        return _make_refusal(status, {}, seen if isinstance(seen, str) else "")
     error = seen.get("error")
     inner: Json = error if isinstance(error, dict) else {}
     candidates = (inner.get("message"), error, seen.get("message"), seen.get("detail"), seen.get("errors"), inner)
-    return _refused(status, inner, next((words for value in candidates if (words := _words(value))), ""))
+    return _make_refusal(status, inner, next((words for value in candidates if (words := _extract_words(value))), ""))
 
 
-def _words(value: Any) -> str:
+def _extract_words(value: Any) -> str:
     """A message as text: what is nested is looked into for one, else spelt out."""
     if isinstance(value, str):
         return value.strip()
@@ -262,7 +262,7 @@ def _words(value: Any) -> str:
                 return _place(value.get("loc")) + str(value[field]).strip()
         return msgspec.json.encode(value).decode() if value else ""
     if isinstance(value, list):
-        return "; ".join(words for item in value[:10] if (words := _words(item)))
+        return "; ".join(words for item in value[:10] if (words := _extract_words(item)))
     return ""
 
 
@@ -272,7 +272,7 @@ def _place(location: Any) -> str:
     return ".".join(parts[1:]) + ": " if parts[1:] else ""
 
 
-def _refused(status: int, inner: Json, words: str) -> Refused:
+def _make_refusal(status: int, inner: Json, words: str) -> Refused:
     kind, code = inner.get("type"), inner.get("code")
     return Refused(
         _shorten(words) or f"The upstream answered with status {status} and no explanation.",
@@ -282,7 +282,7 @@ def _refused(status: int, inner: Json, words: str) -> Refused:
     )
 
 
-def _plain_words(body: bytes) -> str:
+def _extract_plain_words(body: bytes) -> str:
     """Text as it is; of HTML the title and what would be read on the page."""
     text = body[: 64 * 1024].decode("utf-8", "replace")
     if "<" not in text[:200]:

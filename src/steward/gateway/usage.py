@@ -28,26 +28,26 @@ def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:
     output_events = exchange.events
     if exchange.usage is None and not (output_events or delivered):
         return MeasuredUsage(Counts(), False)
-    told_input = _believable(usage.prompt_tokens, MAX_INPUT_TOKENS, 1)
+    told_input = _check_count(usage.prompt_tokens, MAX_INPUT_TOKENS, 1)
     least = 1 if output_events > SILENT_EVENTS else 0
     most = MAX_CHOICE_TOKENS * exchange.request.choices()
-    told_output = _believable(usage.completion_tokens, most, least)
+    told_output = _check_count(usage.completion_tokens, most, least)
     if exchange.endpoint == "/v1/embeddings" and told_output is None:
         told_output = 0
     input_tokens = exchange.estimate_input() if told_input is None else told_input
     output_tokens = exchange.estimate_output() if told_output is None else told_output
     detailed = usage.prompt_tokens_details or usage.completion_tokens_details or usage.prompt_cache_hit_tokens
     plain = Counts(input=input_tokens, output=output_tokens)
-    counts = _with_details(usage, input_tokens, output_tokens) if detailed else plain
+    counts = _bound_details(usage, input_tokens, output_tokens) if detailed else plain
     return MeasuredUsage(counts, told_input is None or told_output is None)
 
 
-def _believable(count: int | None, most: int, least: int) -> int | None:
+def _check_count(count: int | None, most: int, least: int) -> int | None:
     """The count, if a request can have used it."""
     return count if count is not None and least <= count <= min(most, MAX_OUTPUT_TOKENS * 128) else None
 
 
-def _with_details(usage: TokenUsage, input_tokens: int, output_tokens: int) -> Counts:
+def _bound_details(usage: TokenUsage, input_tokens: int, output_tokens: int) -> Counts:
     """Parts never exceed the whole they are part of."""
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     cached = _part(prompt, "cached_tokens", input_tokens)

@@ -53,10 +53,10 @@ class RandomDigits:
 _random_digits = RandomDigits()
 
 
-def credible(count: int) -> bool:
+def is_credible(count: int) -> bool:
     """Whether an upstream's count can be what one request used; others would poison sums, or overflow the store.
 
-    >>> [credible(count) for count in (0, 70, -1, 10**30)]
+    >>> [is_credible(count) for count in (0, 70, -1, 10**30)]
     [True, True, False, False]
     """
     return 0 <= count <= MAX_OUTPUT_TOKENS * MAX_CHOICES
@@ -105,7 +105,7 @@ def decode_request(endpoint: str, body: bytes) -> Request:
         _check_utf8(body)
     for needed in REQUIRED.get(endpoint, ()):
         if getattr(request, needed) in (msgspec.UNSET, None, _NULL):
-            raise invalid(f"Missing required parameter: '{needed}'.", needed)
+            raise bad_request(f"Missing required parameter: '{needed}'.", needed)
     least = 0 if endpoint == "/v1/completions" else 1  # there, a prompt may be echoed alone
     for name in MAXIMA:
         limit = getattr(request, name)
@@ -123,7 +123,7 @@ def decode_request(endpoint: str, body: bytes) -> Request:
 
 def _out_of_bounds(name: str, value: int, least: int, most: int) -> Refused:
     code = "integer_below_min_value" if value < least else "integer_above_max_value"  # OpenAI's
-    return invalid(f"{name} must be between {least} and {most}, not {_short(value)}.", name, code)
+    return bad_request(f"{name} must be between {least} and {most}, not {_format_short(value)}.", name, code)
 
 
 def write_whole_numbers(body: bytes) -> bytes:
@@ -140,12 +140,12 @@ def write_whole_numbers(body: bytes) -> bytes:
         try:
             value = msgspec.json.decode(fields[name]) if name in fields else None
         except msgspec.DecodeError as error:  # thousands of digits, or an exponent beyond all floats
-            raise invalid(f"'{name}' is out of range.", name, "invalid_value") from error
+            raise bad_request(f"'{name}' is out of range.", name, "invalid_value") from error
         if type(value) is float and value.is_integer():
             changes[name] = int(value)
         elif value is not None and type(value) is not int:
             written = bytes(fields[name])[:50].decode("utf-8", "replace")
-            raise invalid(f"'{name}' must be a whole number, not {written}.", name, "invalid_type")
+            raise bad_request(f"'{name}' must be a whole number, not {written}.", name, "invalid_type")
     return rewrite(body, changes) if changes else body
 
 
@@ -157,11 +157,11 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
         param = where.strip("`").removeprefix("$.") or None
         if param is None and "missing required field" in message:
             param = message.rsplit("`", 2)[1]
-        raise invalid(f"{message}{f' (at {param})' if param else ''}", param) from error
+        raise bad_request(f"{message}{f' (at {param})' if param else ''}", param) from error
     except RecursionError as error:
-        raise invalid("The request body is nested too deeply; the limit is about 900 levels.") from error
+        raise bad_request("The request body is nested too deeply; the limit is about 900 levels.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise invalid(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
+        raise bad_request(f"The request body is not valid JSON: {error}. Send a JSON object in UTF-8.") from error
 
 
 def _check_utf8(body: bytes) -> None:
@@ -169,10 +169,10 @@ def _check_utf8(body: bytes) -> None:
     try:
         body.decode()
     except UnicodeDecodeError as error:
-        raise invalid(f"The request body is not valid UTF-8: {error.reason} at byte {error.start}.") from error
+        raise bad_request(f"The request body is not valid UTF-8: {error.reason} at byte {error.start}.") from error
 
 
-def _short(number: int) -> str:
+def _format_short(number: int) -> str:
     """A number of any size, at a readable length (Python refuses to print more than 4,300 digits)."""
     return str(number) if abs(number) < 10**20 else f"a number of {number.bit_length()} bits"
 
@@ -195,7 +195,7 @@ def rename_field(body: bytes, old: str, new: str) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def with_usage(body: bytes) -> bytes:
+def request_usage(body: bytes) -> bytes:
     """`body` asking for the stream's usage; its other stream options stay."""
     options = msgspec.json.decode(_fields.decode(body).get("stream_options", b"null"))
     return rewrite(body, {"stream_options": {**(options or {}), "include_usage": True}})
@@ -209,12 +209,12 @@ def decode_answer(body: bytes) -> AnswerEnvelope:
         return AnswerEnvelope()
 
 
-def upstream_failed(message: str, code: str) -> Refused:
+def upstream_error(message: str, code: str) -> Refused:
     """The upstream broke its side of the protocol."""
     return Refused(f"{message[0].upper()}{message[1:]}.", status=502, type="api_error", code=code)
 
 
-def invalid(message: str, param: str | None = None, code: str | None = None) -> Refused:
+def bad_request(message: str, param: str | None = None, code: str | None = None) -> Refused:
     return Refused(message, status=400, type="invalid_request_error", param=param, code=code)
 
 

@@ -82,7 +82,7 @@ class OutcomeRecorder:
         if response.stamp is not None and response.first is not None:
             true_s = response.stamp[1] - response.stamp[0]
             self.clock_errors.append((response.first - request.intended) - true_s)
-        asked_input, asked_output = self._prompts.asked_tokens(request.number)
+        asked_input, asked_output = self._prompts.find_asked_tokens(request.number)
         if asked_input is not None and request.turn == 0:
             self.input_totals.add(asked_input, input_tokens)
         if asked_output is not None:

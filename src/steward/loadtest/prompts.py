@@ -93,7 +93,7 @@ class PromptSource:
             sum(message.get("role") == "user" for message in row.messages) > 1 for row in self._rows
         )
 
-    def asked_tokens(self, number: int) -> tuple[int | None, int | None]:
+    def find_asked_tokens(self, number: int) -> tuple[int | None, int | None]:
         """Input and output tokens that are asked for; None where the prompt is given, or its answer ends by itself."""
         row = self._row(number)
         if row is not None and row.messages:
@@ -108,7 +108,7 @@ class PromptSource:
 
     def estimate_input_tokens(self, number: int) -> int:
         """For servers without usage: what is asked for, else the given text by the tokenizer or by its length."""
-        asked = self.asked_tokens(number)[0]
+        asked = self.find_asked_tokens(number)[0]
         if asked is not None:
             return asked
         text = " ".join(str(message.get("content", "")) for message in self.first_messages(number))

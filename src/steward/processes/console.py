@@ -37,7 +37,7 @@ from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.security.authenticator import KeyAuthenticator
 from steward.workflows.gpus import Sampler
-from steward.workflows.serve.deployment import deployment_of
+from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.worker_keys import WorkerKeys
@@ -131,13 +131,13 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="console %(levelname)s %(message)s")
     end_with_supervisor(given.alive_fd, 3.0)
     plan = read_plan(given.plan)
-    store = deployment_of(plan).open_store()
+    store = make_deployment(plan).open_store()
     token = given.token_file.read_text().strip()
     sessions = Sessions(token, given.token_file.with_name("ended-sessions"))
     write_file(given.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
     gpus = Sampler()
     gpus.start()
-    keys = WorkerKeys(deployment_of(plan))
+    keys = WorkerKeys(make_deployment(plan))
     trusted = parse_networks(plan.trusted_proxies)
     authenticator = KeyAuthenticator(keys.find, lambda: trusted)
 

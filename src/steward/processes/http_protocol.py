@@ -138,9 +138,9 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if self._refused is None and (self._in_head or self._in_body):  # the parser may have refused it
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
-                self._refuse(head_too_long())
+                self._refuse(head_too_long_error())
             elif self._timer is None:
-                self._timer = self.loop.call_at(self._due(), self._on_timer)
+                self._timer = self.loop.call_at(self._find_deadline(), self._on_timer)
 
     def _parse(self, data: bytes) -> None:
         try:
@@ -161,7 +161,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         accounted = CHUNK_BYTES * (self._chunks - chunks) + 2 * (self._delivered - delivered)
         self._excess = max(0, self._excess + framing - accounted)
         if self._excess > MOST_FRAMING_BYTES:
-            self._refuse(malformed_request())
+            self._refuse(malformed_request_error())
         elif self.cycle.response_complete:
             self._dropped += len(data)
             if self._dropped > MOST_DROPPED_BYTES:
@@ -176,7 +176,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """In place of uvicorn's: with bounds, without other protocols, and with an `AnswerCycle`."""
         if self._bytes + self._arriving > MOST_HEAD_BYTES and self._head_bytes() > MOST_HEAD_BYTES:
-            self._refuse_head(head_too_long())
+            self._refuse_head(head_too_long_error())
         if len(self.headers) > MOST_HEADERS:
             self._refuse_head(too_many_headers())
         fields = dict(self.headers)
@@ -232,7 +232,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if fields[b"transfer-encoding"].lower() != b"chunked":
             self._refuse_head(unknown_transfer_coding())
         if b"content-length" in fields or self.parser.get_http_version() != "1.1":
-            self._refuse_head(malformed_request())
+            self._refuse_head(malformed_request_error())
 
     def _refuse_head(self, error: Refused) -> NoReturn:
         self._refused = error
@@ -260,7 +260,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             cycle.more_body = False
             cycle.wake()
 
-    def _due(self) -> float:
+    def _find_deadline(self) -> float:
         allowed_s = self.receive_s + self._bytes / BYTES_PER_S
         return self._began + min(allowed_s, (HEAD_TIMES if self._in_head else BODY_TIMES) * self.receive_s)
 
@@ -274,12 +274,12 @@ class GuardedHttpProtocol(HttpToolsProtocol):
                 self.transport.close()  # nothing ever came
         elif self._in_head and answering:  # the head of a next request trickles in while this one is answered
             self._timer = self.loop.call_later(self.receive_s, self._on_timer)
-        elif self.loop.time() < self._due():
-            self._timer = self.loop.call_at(self._due(), self._on_timer)
+        elif self.loop.time() < self._find_deadline():
+            self._timer = self.loop.call_at(self._find_deadline(), self._on_timer)
         elif self._in_body and (not answering or self.cycle.response_started):
             self.transport.close()  # what there is to say has been said
         else:
-            self._refuse(arrived_too_slowly())
+            self._refuse(slow_request_error())
 
     # -- refusing ----------------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn calls where the parser gives up."""
-        self._refuse(self._refused or malformed_request())
+        self._refuse(self._refused or malformed_request_error())
 
     def _refuse(self, error: Refused) -> None:
         """End the connection with `error`, behind the answers to the requests before the refused one."""
@@ -440,7 +440,7 @@ def log_rejection(error: Refused) -> None:
     log.info("rejected a connection: %s", error.code)
 
 
-def malformed_request() -> Refused:
+def malformed_request_error() -> Refused:
     return Refused(
         "Not a valid HTTP/1.1 request. Check the request line, the headers and content-length.",
         status=400,
@@ -449,7 +449,7 @@ def malformed_request() -> Refused:
     )
 
 
-def head_too_long() -> Refused:
+def head_too_long_error() -> Refused:
     return Refused(
         f"The request line and headers are longer than {MOST_HEAD_BYTES:,} bytes. Send smaller headers.",
         status=431,
@@ -495,7 +495,7 @@ def too_many_pipelined() -> Refused:
     )
 
 
-def arrived_too_slowly() -> Refused:
+def slow_request_error() -> Refused:
     return Refused(
         "The request did not arrive in time (gateway.receive_timeout_s). Send it faster.",
         status=408,

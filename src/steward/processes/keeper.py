@@ -15,7 +15,7 @@ from pathlib import Path
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.workflows.jobs import JobRunner, list_jobs
 from steward.workflows.keys import open_keys
-from steward.workflows.serve.deployment import Deployment, deployment_of
+from steward.workflows.serve.deployment import HomeDeployment, make_deployment
 from steward.workflows.serve.plan import read_plan
 
 
@@ -33,10 +33,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_supervisor(given.alive_fd, 15.0)
     os.umask(0o077)  # the database is as private as the rest of the home
-    keep(deployment_of(read_plan(given.plan)), stop, given.once)
+    run_jobs(make_deployment(read_plan(given.plan)), stop, given.once)
 
 
-def keep(deployment: Deployment, stop: threading.Event, once: bool) -> None:
+def run_jobs(deployment: HomeDeployment, stop: threading.Event, once: bool) -> None:
     """Run the jobs until `stop` is set, then drain a last time.
 
     :raises InputError: another root key than the store's :raises Unavailable: the store does not answer at the start

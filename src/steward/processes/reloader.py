@@ -52,10 +52,10 @@ class Reloader:
         """One round: answer what commands ask, and follow the file."""
         for request in reload.take_requests(self._home):
             reload.send_answer(self._home, request, self._answer(request))
-        if self._file_changed() and self._served.facts["watch"]:
+        if self._take_file_change() and self._served.facts["watch"]:
             self._answer(ReloadRequest(""))
 
-    def _file_changed(self) -> bool:
+    def _take_file_change(self) -> bool:
         """True once for each change, when the file has been calm; a file that is gone is not followed."""
         now = self._clock()
         if now - self._looked_at < POLL_S:
@@ -92,9 +92,9 @@ class Reloader:
                 reload.replace_config_file(self._source.file, wanted.text)
                 stamp = read_stamp(self._source.file)
         except Exception as error:  # whatever a file provokes, the old version keeps serving
-            named = error if isinstance(error, StewardError) else _unexpected(error, self._source.file)
+            named = error if isinstance(error, StewardError) else _unexpected_error(error, self._source.file)
             if not request.dry_run:
-                self._failed(named)
+                self._report_failure(named)
             return reload.build_refusal(named, self.version, changed)
         finally:
             self._done = stamp if not request.dry_run else self._done
@@ -125,12 +125,12 @@ class Reloader:
         self._served = wanted
         return workers
 
-    def _failed(self, error: StewardError) -> None:
+    def _report_failure(self, error: StewardError) -> None:
         log.error("configuration not reloaded, version %d is still serving: %s", self.version, error)
         self._tell({"config_error": {"at": time.time(), "message": str(error)}})
 
 
-def _unexpected(error: Exception, file: Path) -> InputError:
+def _unexpected_error(error: Exception, file: Path) -> InputError:
     """An error without a message of ours: its own may repeat what the file says."""
     why = error.strerror if isinstance(error, OSError) else describe_origin(error)
     return InputError(f"{file}: it cannot be used ({why}); `steward config check` may say more")

@@ -62,7 +62,7 @@ class Child:
         )
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
     def watch(self, now: float) -> bool:
@@ -160,8 +160,8 @@ class Supervisor:
 
         :raises Unavailable: a process that cannot start, or not ready within `ready_limit_s`
         """
-        signal.signal(signal.SIGTERM, self._stop_soon)
-        signal.signal(signal.SIGINT, self._stop_soon)
+        signal.signal(signal.SIGTERM, self._request_stop)
+        signal.signal(signal.SIGINT, self._request_stop)
         raise_descriptor_limit()
         limit_core_dumps()  # before any child runs: a process that has just started must not dump either
         now = time.monotonic()
@@ -169,7 +169,7 @@ class Supervisor:
             child.start(now)
         self._write_state()
         try:
-            self._until_ready(now + ready_limit_s)
+            self._wait_until_ready(now + ready_limit_s)
             if not self._stopping:
                 on_ready()
             while not self._stopping:
@@ -180,8 +180,8 @@ class Supervisor:
         finally:
             self.stop()
 
-    def _until_ready(self, limit: float) -> None:
-        while not self._stopping and not self._ready():
+    def _wait_until_ready(self, limit: float) -> None:
+        while not self._stopping and not self._is_ready():
             for child in self.children:
                 code = child.process.poll() if child.process else child.exit_code
                 if code == InputError.exit_code:
@@ -193,7 +193,7 @@ class Supervisor:
             self._watch()
             time.sleep(0.02)
 
-    def _ready(self) -> bool:
+    def _is_ready(self) -> bool:
         if not self._store_ready.exists():
             return False
         try:
@@ -218,9 +218,9 @@ class Supervisor:
         plan = msgspec.structs.replace(plan, port=before.port, console_port=before.console_port)
         fresh = self._start_engines(plan)
         try:
-            self._until(lambda: all(map(_answers, fresh)), fresh, ENGINE_S, "a new model is not ready")
+            self._wait_until(lambda: all(map(_is_answering, fresh)), fresh, ENGINE_S, "a new model is not ready")
             write_file(plan.file(), msgspec.json.encode(plan))
-            self._until(lambda: self._all_serve(plan.config_version), fresh, SWAP_S, "not all workers serve it")
+            self._wait_until(lambda: self._is_served(plan.config_version), fresh, SWAP_S, "not all workers serve it")
         except StewardError:
             write_file(before.file(), msgspec.json.encode(before))
             self._retire(fresh, plan.config_version)
@@ -246,7 +246,7 @@ class Supervisor:
         self._write_state()
         return [*fresh, *back]
 
-    def _until(self, condition: Callable[[], bool], fresh: list[Child], seconds: float, what: str) -> None:
+    def _wait_until(self, condition: Callable[[], bool], fresh: list[Child], seconds: float, what: str) -> None:
         limit = time.monotonic() + seconds
         while not condition():
             for child in fresh:
@@ -259,13 +259,13 @@ class Supervisor:
             self._watch()
             time.sleep(0.02)
 
-    def _acknowledged(self) -> list[WorkerVersions | None]:
+    def _read_acknowledgements(self) -> list[WorkerVersions | None]:
         """What each worker says that it serves."""
-        return [_said(self._run, child) for child in self.children if child.kind == "worker"]
+        return [_read_worker_versions(self._run, child) for child in self.children if child.kind == "worker"]
 
-    def _all_serve(self, version: int) -> bool:
+    def _is_served(self, version: int) -> bool:
         """:raises Unavailable: a worker says why it cannot"""
-        said = self._acknowledged()
+        said = self._read_acknowledgements()
         for item in said:
             if item is not None and item.error:
                 raise Unavailable(f"a worker does not serve it: {item.error}")
@@ -279,18 +279,18 @@ class Supervisor:
 
     def _end_retired(self, now: float) -> None:
         if self._retiring:
-            said = self._acknowledged()
+            said = self._read_acknowledgements()
             for child, version in list(self._retiring):
-                if all(item is not None and not may_need(item, version, self.plan.config_version) for item in said):
+                if all(item is not None and not can_need(item, version, self.plan.config_version) for item in said):
                     self._retiring.remove((child, version))
                     child.signal(signal.SIGTERM)
                     self._ending.append((child, now + STOP_S["engine"]))
         for child, limit in list(self._ending):
-            if not child.running or now > limit:
+            if not child.is_running or now > limit:
                 child.wait(0.0)
                 self._ending.remove((child, limit))
 
-    def _stop_soon(self, *_: Any) -> None:
+    def _request_stop(self, *_: Any) -> None:
         """The first signal drains; a second one waits for no stream (the keeper still drains the ledger)."""
         if self._stopping:
             for child in self.children:
@@ -314,7 +314,7 @@ class Supervisor:
         """Tell all of a kind to stop and wait for them; true when all were there to be told, and ended well."""
         everyone = [*self.children, *(child for child, _ in (*self._retiring, *self._ending))]
         group = [child for child in everyone if child.kind == kind]
-        there = [child.running for child in group]
+        there = [child.is_running for child in group]
         for child in group:
             child.signal(signal.SIGTERM)
         extra = self.plan.drain_s if kind == "worker" else 0.0
@@ -328,7 +328,7 @@ class Supervisor:
         keeper.start(time.monotonic())
         keeper.wait(STOP_S["keeper"])
 
-    def tell(self, notes: dict[str, Any]) -> None:
+    def publish_notes(self, notes: dict[str, Any]) -> None:
         """Show `notes` with the state."""
         if any(self._notes.get(name) != value for name, value in notes.items()):
             self._notes.update(notes)
@@ -340,7 +340,7 @@ class Supervisor:
             {
                 "name": child.name,
                 "pid": child.process.pid if child.process else None,
-                "state": "ok" if child.running else "down",
+                "state": "ok" if child.is_running else "down",
                 "restarts": child.restarts,
             }
             for child in self.children
@@ -363,7 +363,7 @@ def python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"steward.processes.{module}", *arguments]
 
 
-def _said(run: Path, worker: Child) -> WorkerVersions | None:
+def _read_worker_versions(run: Path, worker: Child) -> WorkerVersions | None:
     if worker.process is None:
         return None
     try:
@@ -372,21 +372,21 @@ def _said(run: Path, worker: Child) -> WorkerVersions | None:
         return None
 
 
-def may_need(said: WorkerVersions, version: int, current: int) -> bool:
+def can_need(said: WorkerVersions, version: int, current: int) -> bool:
     """Whether an open exchange may need an engine that no plan after `version` had; `current` does not have it.
 
-    >>> [may_need(WorkerVersions(3, held), 2, 3) for held in ((3,), (2, 3), (1, 3))]
+    >>> [can_need(WorkerVersions(3, held), 2, 3) for held in ((3,), (2, 3), (1, 3))]
     [False, True, True]
 
     Version 3 was given up for 2, which serves again: the engines that only 3 had.
 
-    >>> [may_need(WorkerVersions(2, held), 3, 2) for held in ((2,), (2, 3))]
+    >>> [can_need(WorkerVersions(2, held), 3, 2) for held in ((2,), (2, 3))]
     [False, True]
     """
     return said.error is not None or any(held <= version and held != current for held in said.held)
 
 
-def _answers(engine: Child) -> bool:
+def _is_answering(engine: Child) -> bool:
     """Whether the engine answers on its socket."""
     assert engine.socket
     try:

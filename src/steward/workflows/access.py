@@ -19,7 +19,7 @@ from steward.security.access import AccessTable, make_role, merge_roles, parse_p
 from steward.workflows.audit import make_act
 from steward.workflows.key_terms import check_tenant
 from steward.workflows.keys import open_keys
-from steward.workflows.serve.deployment import Deployment, find_deployment
+from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 
 PERSON: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
 
@@ -179,7 +179,7 @@ def rights_of_person(store: SqlStore, person: Person) -> frozenset[Right]:
 
 
 @contextmanager
-def _opened(home: Path, now: float) -> Iterator[tuple[Deployment, SqlStore, Callable[[], None]]]:
+def _opened(home: Path, now: float) -> Iterator[tuple[HomeDeployment, SqlStore, Callable[[], None]]]:
     deployment = find_deployment(home)
     with open_keys(deployment, now) as (store, publisher, _):
         yield deployment, store, publisher.publish

@@ -14,7 +14,7 @@ import msgspec
 from steward.core.errors import Contradiction
 from steward.core.files import try_lock
 from steward.core.stores import LedgerStore
-from steward.gateway.ledger import decode_frames, writer_of
+from steward.gateway.ledger import decode_frames, parse_writer
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,9 @@ def drain_once(folder: Path, ledger: LedgerStore, now: float) -> DrainReport:
     """
     settled = lost = 0
     damaged: list[str] = []
-    writers = sorted({writer_of(path) for path in folder.glob("*.seg")} | {path.stem for path in folder.glob("*.lock")})
+    writers = sorted(
+        {parse_writer(path) for path in folder.glob("*.seg")} | {path.stem for path in folder.glob("*.lock")}
+    )
     offsets = ledger.offsets()
     for writer in writers:
         lock = try_lock(folder / f"{writer}.lock")  # before reading: a dead writer appends no more
@@ -84,7 +86,7 @@ def drain_segment(segment: Path, ledger: LedgerStore, offset: int) -> int:
                 batch_bytes *= 2  # a frame larger than the batch
                 continue
             offset += used
-            settled += ledger.drain(writer_of(segment), segment.name, offset, records)
+            settled += ledger.drain(parse_writer(segment), segment.name, offset, records)
             if used == len(buffer) < batch_bytes:  # what is written meanwhile waits for the next round
                 return settled
 

@@ -21,7 +21,7 @@ from steward.core.stores import JobStore
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.sealing import SPOOL
-from steward.workflows.serve.deployment import Deployment
+from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.watch import AlertWatch, check_disk
 
@@ -42,7 +42,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float | None = None  # longer than a run ever takes: another machine starts the job when it has expired
 
 
-def list_jobs(deployment: Deployment, store: SqlStore, root: bytes) -> list[Job]:
+def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[Job]:
     """Every job of the keeper."""
     folders = [Path(deployment.home) / name for name in ("ledger", SPOOL)]
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root)
@@ -56,7 +56,7 @@ def list_jobs(deployment: Deployment, store: SqlStore, root: bytes) -> list[Job]
 class _Watch:
     """The watch as the plan now says; another plan begins another one."""
 
-    def __init__(self, deployment: Deployment, store: SqlStore) -> None:
+    def __init__(self, deployment: HomeDeployment, store: SqlStore) -> None:
         self._home, self._store, self._plan = Path(deployment.home), store, deployment.monitoring
         self._file = self._home / "run" / "plan.json"
         self._seen = (0, 0)

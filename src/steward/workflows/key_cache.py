@@ -34,7 +34,7 @@ class KeyCache(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[KeyRecord, ...]
     secrets: tuple[WrappedSecret, ...]
 
-    def of_kind(self, kind: str) -> list[WrappedSecret]:
+    def list_of_kind(self, kind: str) -> list[WrappedSecret]:
         return [item for item in self.secrets if item.kind == kind]
 
 

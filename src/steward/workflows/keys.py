@@ -32,7 +32,7 @@ from steward.workflows.key_views import (
     is_visible,
     list_replaced,
 )
-from steward.workflows.serve.deployment import Deployment, find_deployment
+from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, check_root, ensure_secret, unwrap_all
 from steward.workflows.upgrade import import_local_store, upgrade_home
 
@@ -228,7 +228,7 @@ def list_keys(home: Path, *, actor: Principal) -> list[KeyView]:
 
 
 @contextmanager
-def open_keys(deployment: Deployment, now: float) -> Iterator[tuple[SqlStore, KeyPublisher, bytes]]:
+def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore, KeyPublisher, bytes]]:
     """The store with this release's tables, bound to the root key, with what an older home kept in files.
 
     :raises InputError: another root key, or a home that cannot be taken over

@@ -66,7 +66,7 @@ def model_hash(path: Path) -> str:
 
 
 @asynccontextmanager
-async def opened_engine(
+async def open_engine(
     model: str,
     backend: str,
     url: str | None,
@@ -80,9 +80,9 @@ async def opened_engine(
     """
     kind = backend_of(model, backend, url)
     if kind == "transformers":
-        from steward.adapters.engines.checkpoint import Checkpoint
+        from steward.adapters.engines.checkpoint import CheckpointModel
 
-        yield Checkpoint(model_file(model))
+        yield CheckpointModel(model_file(model))
         return
     from steward.adapters.engines.http import HttpEngine
 
@@ -98,7 +98,7 @@ async def opened_engine(
 
     path = model_file(model)
     context = min(read_gguf_head(path).context_length() or _CONTEXT, _CONTEXT)
-    with scratch() as folder:
+    with make_scratch_folder() as folder:
         server = serve(path, folder / "engine.sock", path.stem, context, min(concurrency, _SLOTS), embedded_threads())
         begin(server)
         engine = HttpEngine("http://engine", socket_path=str(folder / "engine.sock"), timeouts=timeouts)
@@ -115,7 +115,7 @@ def embedded_threads() -> int:
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def make_scratch_folder() -> Iterator[Path]:
     """A folder for a socket, whose path must be short."""
     with tempfile.TemporaryDirectory(prefix="steward-") as folder:
         yield Path(folder)

@@ -61,7 +61,7 @@ def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal
         raise InputError(f"prompt name {name[:80]!r}: expected 1 to 64 letters, digits, dots, dashes or underscores")
     if text.system is None and not text.examples:
         raise InputError(f"prompt {name!r}: it is empty; expected a system message, examples, or both")
-    with _locked(home):
+    with _hold_lock(home):
         found = list_versions(home, name)
         mark = digest(text.system, text.examples)
         for item in found:
@@ -80,7 +80,7 @@ def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal
 
 def use(home: Path, name: str, version: str, *, actor: Principal, audit: AuditLog) -> PromptVersion:
     """Give this version to the routes that name none. :raises UnknownName: no such prompt or version"""
-    with _locked(home):
+    with _hold_lock(home):
         found, before = find(home, name, version), list_in_use(home).get(name, "")
         audit.record(make_act(actor, "prompts.use", f"prompt:{name}", before=before, after=found.version))
         write_file(home / "prompts" / name / "in-use", found.version.encode())
@@ -198,7 +198,7 @@ def _read_counter(version: str) -> int:
 
 
 @contextmanager
-def _locked(home: Path) -> Iterator[None]:
+def _hold_lock(home: Path) -> Iterator[None]:
     (home / "prompts").mkdir(mode=0o700, parents=True, exist_ok=True)
     with hold_lock(home / "prompts.lock"):
         yield

@@ -20,7 +20,7 @@ from steward.gateway.reconcile import (
     match_model,
     read_export,
 )
-from steward.workflows.serve.deployment import deployment_of
+from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.plan import ServePlan, read_plan
 
 
@@ -37,7 +37,7 @@ def reconcile(home: Path, file: Path, tolerance: float, renamed: Mapping[str, st
     plan = read_plan(plan_file)
     upstream = {model.name: model.upstream_model for model in plan.models}
     rows = [_rename_model(row, renamed, upstream) for row in read_export(_read_text(file), str(file))]
-    store = deployment_of(plan).open_store()
+    store = make_deployment(plan).open_store()
     try:
         since, until = _find_span(rows)
         lost = store.exchanges.count_lost(since, until, tenant=None)

@@ -133,6 +133,6 @@ def _invite_raters(store: StudyStore, path: Path, raters: int, renew: Sequence[s
         invites.append(Invite(name, token))
     judges, tasks, owners = list_judges(store), store.tasks(), store.owners()
     voted = {key for rater, key in study.latest_votes(store.votes()) if owners.get(key) == rater}
-    store.give(study.assign_owners(tasks, judges, owners, voted), time.time())
+    store.assign_owners(study.assign_owners(tasks, judges, owners, voted), time.time())
     lines = study.describe_plan(store.design(), tasks, len(judges))
     return PreparedStudy(study=str(path), plan=tuple(lines), invites=tuple(invites))

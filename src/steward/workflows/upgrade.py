@@ -18,7 +18,7 @@ from steward.core.errors import InputError
 from steward.core.files import hold_lock
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.keys import KeyRecord
-from steward.workflows.serve.deployment import Deployment
+from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, ensure_secret, unwrap_secret
 
 MIGRATED: Final = ".migrated"
@@ -40,7 +40,7 @@ def upgrade_home(home: Path, store: SqlStore, root: bytes, now: float) -> int:
     return moved
 
 
-def import_local_store(deployment: Deployment, store: SqlStore, root: bytes, now: float) -> int:
+def import_local_store(deployment: HomeDeployment, store: SqlStore, root: bytes, now: float) -> int:
     """Keys that were made in the home's SQLite file before its settings named a server; returns how many are new.
 
     :raises InputError: the server has other secrets

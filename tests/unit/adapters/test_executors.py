@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import data_stages
-from executor_tasks import die, double, refuse
+from executor_tasks import die, double, meet, refuse
 from steward.adapters.executors.local import LocalExecutor
 from steward.core.errors import InputError, Unavailable
 from steward.data.config import Sink, Source
@@ -33,8 +33,11 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Any]:
 def test_every_task_once(executor: Any) -> None:
     results = list(executor.map(double, list(range(12))))
     assert sorted(number for number, _ in results) == [2 * number for number in range(12)]
+
+
+def test_tasks_run_side_by_side(executor: Any, tmp_path: Path) -> None:
     if getattr(executor, "workers", 2) > 1:
-        assert len({pid for _, pid in results}) == 2
+        assert len(set(executor.map(meet, [str(tmp_path)] * 2))) == 2
 
 
 def test_the_same_output_and_ledger_on_each(executor: Any, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def answered(serve: Serve, timeouts: Timeouts, reads_every_s: float = 0.0, strea
         pieces = []
         try:
             answer = await engine.call("/v1/chat/completions", b"{}", streamed=streamed)
-            while piece := await answer.piece():
+            while piece := await answer.read_piece():
                 pieces.append(piece)
                 await asyncio.sleep(reads_every_s)
             return pieces
@@ -268,7 +268,7 @@ def test_a_reader_that_takes_its_time_holds_the_server_up() -> None:
         await asyncio.sleep(0.5)
         held = sent
         total = 0
-        while piece := await answer.piece():
+        while piece := await answer.read_piece():
             total += len(piece)
         await engine.close()
         server.close()

@@ -26,11 +26,11 @@ def test_everything_comes_back(store: StudyStore, tmp_path: Path) -> None:
     vote = Vote(at=1.0, rater="r1", task="k", left=1, choice="left", levels={"a": 2}, comment="“ü”", seconds=2.5)
     store.vote(vote)
     store.invite(Rater("r1"), "h", 1.0)
-    store.give({"k": "r1"}, 1.0)
+    store.assign_owners({"k": "r1"}, 1.0)
     store.close()
     again = StudyStore.open(tmp_path / "study.db")
     assert (again.design(), again.tasks(), again.votes()) == (DESIGN, [TASK], [vote])
-    assert again.raters() == [Rater("r1")] and again.owners() == {"k": "r1"} and again.who("h") == Rater("r1")
+    assert again.raters() == [Rater("r1")] and again.owners() == {"k": "r1"} and again.find_rater("h") == Rater("r1")
     again.close()
 
 
@@ -38,7 +38,7 @@ def test_everything_comes_back(store: StudyStore, tmp_path: Path) -> None:
 def test_no_row_is_changed_or_removed(store: StudyStore, tmp_path: Path, table: str) -> None:
     store.vote(Vote(at=1.0, rater="r1", task="k", left=0, choice="tie"))
     store.invite(Rater("r1"), "h", 1.0)
-    store.give({"k": "r1"}, 1.0)
+    store.assign_owners({"k": "r1"}, 1.0)
     other = sqlite3.connect(tmp_path / "study.db")
     for change in (f"UPDATE {table} SET number = 7", f"DELETE FROM {table}"):
         with pytest.raises(sqlite3.IntegrityError, match="never changed"):
@@ -50,7 +50,7 @@ def test_no_row_is_changed_or_removed(store: StudyStore, tmp_path: Path, table: 
 def test_a_renewed_invite_replaces_the_old_one(store: StudyStore) -> None:
     store.invite(Rater("r1"), "old", 1.0)
     store.invite(Rater("r1"), "new", 2.0)
-    assert store.who("old") is None and store.who("new") == Rater("r1") and store.who("") is None
+    assert store.find_rater("old") is None and store.find_rater("new") == Rater("r1") and store.find_rater("") is None
     store.close()
 
 

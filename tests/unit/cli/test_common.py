@@ -18,7 +18,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, width: int, rows: list[list[object]])
     from rich.console import Console
 
     file = io.StringIO()
-    monkeypatch.setattr(common, "terminal", lambda: Console(file=file, width=width, highlight=False))
+    monkeypatch.setattr(common, "open_console", lambda: Console(file=file, width=width, highlight=False))
     common.show_table(COLUMNS, rows)
     return file.getvalue()
 
@@ -49,9 +49,9 @@ def test_a_table_as_wide_as_the_terminal_is_a_table(monkeypatch: pytest.MonkeyPa
 
 
 def test_only_a_total_stands_apart() -> None:
-    assert [row.style for row in common.table_of(COLUMNS, ROWS, total=True).rows] == [None, "bold"]
-    assert [row.style for row in common.table_of(COLUMNS, ROWS).rows] == [None, None]
-    assert not common.table_of(COLUMNS, [], total=True).rows
+    assert [row.style for row in common.make_table(COLUMNS, ROWS, total=True).rows] == [None, "bold"]
+    assert [row.style for row in common.make_table(COLUMNS, ROWS).rows] == [None, None]
+    assert not common.make_table(COLUMNS, [], total=True).rows
 
 
 def test_a_record_is_indented_by_two(capsys: pytest.CaptureFixture[str]) -> None:

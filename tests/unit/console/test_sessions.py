@@ -9,7 +9,7 @@ from steward.console.sessions import (
     SESSION_S,
     Attempts,
     Sessions,
-    address_of,
+    find_address,
 )
 
 TOKEN = "a-token"
@@ -99,7 +99,7 @@ def test_an_attempt_counts_for_a_minute() -> None:
     ],
 )
 def test_attempts_count_for_the_network_of_a_customer(host: str, counts_for: str) -> None:
-    assert address_of(Request({"type": "http", "client": (host, 1)})) == counts_for
+    assert find_address(Request({"type": "http", "client": (host, 1)})) == counts_for
 
 
 def test_of_a_flood_the_addresses_that_came_first_are_forgotten() -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from console_client import snapshot
-from steward.console.status import compact, gpus, judge_standing, milliseconds, span, span_of, view
+from steward.console.status import find_span, format_compact, gpus, judge_standing, milliseconds, span, view
 from steward.core.gpus import Gpu, GpuReading, GpuStatus, MigDevice
 from steward.core.records import Health, SeriesPoint, Snapshot, Usage
 
@@ -83,7 +83,7 @@ def test_a_duration_has_three_figures_at_most(seconds: float, shown: str) -> Non
     [(0, "0"), (1234, "1,234"), (9_999, "9,999"), (10_000, "10.0k"), (12_345, "12.3k"), (1_000_000, "1000.0k")],
 )
 def test_large_numbers_are_thousands(value: float, shown: str) -> None:
-    assert compact(value) == shown
+    assert format_compact(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_time_span_has_two_units(seconds: float, shown: str) -> None:
     [(15.0, "15 s"), (60.0, "minute"), (61.0, "1 minutes"), (300.0, "5 minutes"), (3600.0, "hour")],
 )
 def test_a_bucket_is_named(seconds: float, named: str) -> None:
-    assert span_of(seconds) == named
+    assert find_span(seconds) == named
 
 
 def figures(**fields: Any) -> dict[str, tuple[str, str]]:

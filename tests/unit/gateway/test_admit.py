@@ -40,7 +40,7 @@ class Endless:
     async def read(self) -> bytes:
         raise AssertionError("a stream is not read whole")
 
-    async def piece(self) -> bytes:
+    async def read_piece(self) -> bytes:
         return b'data: {"id":"a"}\n\n'
 
     def finish(self) -> None: ...

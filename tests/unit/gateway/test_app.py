@@ -15,7 +15,7 @@ from steward.core.errors import Exhausted, Refused
 from steward.core.extend import RequestSender
 from steward.core.identity import KEY_RIGHTS, Caller, Principal
 from steward.gateway.answer import Answer
-from steward.gateway.app import Gateway, explain_failure, not_found
+from steward.gateway.app import Gateway, explain_failure, not_found_error
 from steward.gateway.http import ALREADY_COUNTED, HttpRequest
 from steward.gateway.rejections import RejectionCounter
 
@@ -207,9 +207,9 @@ def test_what_has_run_out_is_a_503_and_any_other_failure_a_500() -> None:
 
 
 def test_a_long_path_is_repeated_to_200_characters() -> None:
-    assert not_found("/v1/" + "x" * 300, "GET", ()).message == f"No endpoint at /v1/{'x' * 196}."
-    assert "begin with /v1" in not_found("/chat", "GET", ()).message
-    other = not_found("/v1/x", "PUT", ("GET", "POST"))
+    assert not_found_error("/v1/" + "x" * 300, "GET", ()).message == f"No endpoint at /v1/{'x' * 196}."
+    assert "begin with /v1" in not_found_error("/chat", "GET", ()).message
+    other = not_found_error("/v1/x", "PUT", ("GET", "POST"))
     assert (other.status, other.message) == (405, "/v1/x accepts GET, POST, not PUT.")
     assert other.headers == (("allow", "GET, POST"),)
 

@@ -22,7 +22,7 @@ PLAN = HealthPlan(consecutive_failures=3, error_rate=0.5, minimum_requests=10, w
 def opened(at: float) -> Breaker:
     breaker = Breaker(PLAN)
     for _ in range(3):
-        breaker.failed(at)
+        breaker.record_failure(at)
     return breaker
 
 
@@ -37,20 +37,20 @@ def test_a_window_forgets_in_tenths() -> None:
 def test_consecutive_failures_open_and_a_success_between_them_does_not() -> None:
     breaker = Breaker(PLAN)
     for failed in (True, True, False, True, True):
-        breaker.failed(0.0) if failed else breaker.succeeded(0.0)
+        breaker.record_failure(0.0) if failed else breaker.record_success(0.0)
     assert breaker.state(0.0) == "closed"
-    breaker.failed(0.0)
+    breaker.record_failure(0.0)
     assert breaker.state(0.0) == "open" and not breaker.admits(9.9) and breaker.wait_s(4.0) == 6.0
 
 
 def test_the_error_rate_opens_where_failures_alternate() -> None:
     breaker = Breaker(PLAN)
     for _ in range(4):
-        breaker.succeeded(1.0)
-        breaker.failed(1.0)
-    breaker.succeeded(1.0)
+        breaker.record_success(1.0)
+        breaker.record_failure(1.0)
+    breaker.record_success(1.0)
     assert breaker.state(1.0) == "closed"  # 4 of 9: under the minimum of 10
-    breaker.failed(1.0)
+    breaker.record_failure(1.0)
     assert breaker.state(1.0) == "open"  # 5 of 10
 
 
@@ -58,9 +58,9 @@ def test_half_open_lets_one_through_at_a_time() -> None:
     breaker = opened(0.0)
     assert breaker.state(10.0) == "half_open"
     assert [breaker.admits(10.0), breaker.admits(10.0)] == [True, False]
-    breaker.left()  # its client hung up: no verdict, the next one probes
+    breaker.release()  # its client hung up: no verdict, the next one probes
     assert breaker.admits(10.0)
-    breaker.answered(10.5)
+    breaker.record_answer(10.5)
     assert breaker.state(10.5) == "closed" and breaker.admits(10.5) and breaker.window.counts(10.5) == (0, 0)
 
 
@@ -70,13 +70,13 @@ def test_a_failed_probe_doubles_the_open_time_up_to_eight() -> None:
         waits.append(breaker.wait_s(now))
         now += waits[-1]
         assert breaker.admits(now)
-        breaker.failed(now)
+        breaker.record_failure(now)
     assert waits == [10.0, 20.0, 40.0, 80.0, 80.0, 80.0]
 
 
 def test_a_straggler_does_not_close_an_open_breaker() -> None:
     breaker = opened(0.0)
-    breaker.succeeded(1.0)
+    breaker.record_success(1.0)
     assert breaker.state(1.0) == "open"
 
 
@@ -121,10 +121,10 @@ def test_a_bounded_share_is_ejected_worst_first() -> None:
 def test_an_ejected_target_comes_back_when_its_failures_have_left_the_window() -> None:
     book = HealthTracker(HealthPlan(consecutive_failures=1000, error_rate=1.0, window_s=10.0), ["a", "b", "c"])
     for _ in range(20):
-        book["a"].breaker.failed(0.0)
-        book["a"].breaker.succeeded(0.0)
-        book["b"].breaker.succeeded(0.0)
-        book["c"].breaker.succeeded(0.0)
+        book["a"].breaker.record_failure(0.0)
+        book["a"].breaker.record_success(0.0)
+        book["b"].breaker.record_success(0.0)
+        book["c"].breaker.record_success(0.0)
     assert [book.standings(["a", "b", "c"], [], now)["a"].out for now in (0.0, 9.9, 10.0)] == [True, True, False]
 
 
@@ -147,7 +147,7 @@ def test_after_its_span_a_window_has_forgotten_every_bucket(first: int, later: i
 def test_under_the_error_rate_a_breaker_stays_closed() -> None:
     breaker = Breaker(PLAN)
     for failed in [True] + [False] * 5 + [True, False, True, True]:
-        breaker.failed(0.0) if failed else breaker.succeeded(0.0)
+        breaker.record_failure(0.0) if failed else breaker.record_success(0.0)
     assert breaker.state(0.0) == "closed"  # 4 of 10, under a half
 
 
@@ -156,7 +156,7 @@ TOUCHY = HealthPlan(consecutive_failures=1, open_s=10.0)
 
 def test_what_one_caller_meets_counts_against_that_caller_alone() -> None:
     model = ModelHealth(TOUCHY)
-    model.answered_with_error("a", 0.0)
+    model.record_error("a", 0.0)
     assert (model.admits("a", 5.0), model.admits("b", 5.0)) == (False, True)
     assert (model.wait_s("a", 4.0), model.wait_s("b", 4.0)) == (6.0, 0.0)
     assert [model.is_probing("a", 5.0), model.is_probing("a", 10.0), model.is_probing("b", 10.0)] == [
@@ -165,55 +165,55 @@ def test_what_one_caller_meets_counts_against_that_caller_alone() -> None:
         False,
     ]
     assert [model.admits("a", 10.0), model.admits("a", 10.0)] == [True, False]
-    model.left("a")
+    model.release("a")
     assert model.admits("a", 10.0)
-    model.answered_with_error("a", 10.0)
+    model.record_error("a", 10.0)
     assert model.wait_s("a", 10.0) == 20.0  # twice as long
-    model.succeeded("a", 30.0)
+    model.record_success("a", 30.0)
     assert [model.admits("a", 30.0), model.admits("a", 30.0), model.is_probing("a", 30.0)] == [True, True, False]
 
 
 def test_what_two_callers_meet_counts_against_the_model() -> None:
     model = ModelHealth(TOUCHY)
-    model.answered_with_error("a", 0.0)
-    model.answered_with_error("b", 0.0)
+    model.record_error("a", 0.0)
+    model.record_error("b", 0.0)
     assert (model.admits("c", 5.0), model.wait_s("c", 4.0)) == (False, 6.0)
     assert [model.is_probing("c", 5.0), model.is_probing("c", 10.0)] == [False, True]
     assert [model.admits("c", 10.0), model.admits("d", 10.0), model.admits("a", 10.0)] == [True, False, False]
-    model.left("c")
+    model.release("c")
     assert model.admits("a", 10.0)  # that it was refused for the model's sake did not use up its own probe
 
 
 def test_a_success_between_two_callers_errors_clears_the_model() -> None:
     model = ModelHealth(TOUCHY)
-    model.answered_with_error("a", 0.0)
-    model.succeeded("x", 0.0)
-    model.answered_with_error("b", 0.0)
+    model.record_error("a", 0.0)
+    model.record_success("x", 0.0)
+    model.record_error("b", 0.0)
     assert model.admits("c", 5.0)
 
 
 def test_a_thousand_callers_are_remembered() -> None:
     model = ModelHealth(TOUCHY)
     for number in range(1000):
-        model.answered_with_error(f"c{number}", 0.0)
-        model.succeeded("x", 0.0)
+        model.record_error(f"c{number}", 0.0)
+        model.record_success("x", 0.0)
     assert not model.admits("c0", 5.0)
-    model.answered_with_error("c1000", 0.0)
+    model.record_error("c1000", 0.0)
     assert model.admits("c0", 5.0) and not model.admits("c1", 5.0)
 
 
 def test_a_model_is_out_while_it_rests_is_ejected_or_open() -> None:
     model = ModelHealth(TOUCHY)
     model.rests_until = 5.0
-    assert [model.standing(False, at).out for at in (4.9, 5.0)] == [True, False]
-    assert model.standing(True, 5.0).out
-    model.breaker.failed(5.0)
-    assert [model.standing(False, at).out for at in (14.9, 15.0)] == [True, False]
+    assert [model.describe(False, at).out for at in (4.9, 5.0)] == [True, False]
+    assert model.describe(True, 5.0).out
+    model.breaker.record_failure(5.0)
+    assert [model.describe(False, at).out for at in (14.9, 15.0)] == [True, False]
 
 
 def test_a_new_configuration_with_the_same_plan_forgets_nothing() -> None:
     before = HealthTracker(TOUCHY, ["a"])
-    before["a"].breaker.failed(0.0)
+    before["a"].breaker.record_failure(0.0)
     assert HealthTracker(TOUCHY, ["a", "b"], before).standings(["a"], ["b"], 1.0)["a"].out
     assert not HealthTracker(PLAN, ["a"], before).standings(["a"], [], 1.0)["a"].out
 
@@ -221,9 +221,9 @@ def test_a_new_configuration_with_the_same_plan_forgets_nothing() -> None:
 def test_of_two_targets_one_may_be_ejected() -> None:
     tracker = HealthTracker(HealthPlan(consecutive_failures=1000, error_rate=1.0), ["a", "b"])
     for _ in range(20):
-        tracker["a"].breaker.failed(0.0)
-        tracker["b"].breaker.succeeded(0.0)
-    tracker["a"].breaker.succeeded(0.0)
+        tracker["a"].breaker.record_failure(0.0)
+        tracker["b"].breaker.record_success(0.0)
+    tracker["a"].breaker.record_success(0.0)
     assert {name: standing.out for name, standing in tracker.standings(["a", "b"], [], 1.0).items()} == {
         "a": True, "b": False
     }  # fmt: skip

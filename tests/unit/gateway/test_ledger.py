@@ -91,7 +91,7 @@ def test_a_full_disk_leaves_no_half_frame_and_owes_no_settlement(tmp_path: Path)
             writer.append(admitted(2))
         writer.append(settled(1))
         with pytest.raises(OSError, match="File too large"):
-            writer.pay()
+            writer.write_owed()
     writer.append(admitted(3))
     writer.close()
     records, used = decode_frames((tmp_path / "w-000000.seg").read_bytes())

@@ -24,7 +24,7 @@ class Pieces:
         self._pieces = list(pieces)
         self.closed = False
 
-    async def piece(self) -> bytes:
+    async def read_piece(self) -> bytes:
         piece = self._pieces.pop(0) if self._pieces else b""
         if isinstance(piece, Exception):
             raise piece

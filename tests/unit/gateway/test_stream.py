@@ -39,13 +39,13 @@ class Upstream:
     async def read(self) -> bytes:
         raise AssertionError("a stream is not read whole")
 
-    async def piece(self) -> bytes:
+    async def read_piece(self) -> bytes:
         await asyncio.sleep(0)
-        found = self.arrived()
+        found = self.take_arrived()
         assert found is not None
         return found
 
-    def arrived(self) -> bytes | None:
+    def take_arrived(self) -> bytes | None:
         piece = self._pieces.pop(0) if self._pieces else b""
         if isinstance(piece, Exception):
             raise piece
@@ -59,7 +59,7 @@ class Upstream:
     def _tell(self) -> None:
         if self._take is not None:
             broken = not self._pieces or isinstance(self._pieces[0], Exception)
-            if self._take(b"" if broken else self.arrived() or b""):
+            if self._take(b"" if broken else self.take_arrived() or b""):
                 asyncio.get_running_loop().call_soon(self._tell)
             else:
                 self._take = None
@@ -77,7 +77,7 @@ class Budget:
     def __init__(self, room: int) -> None:
         self._room, self._reserved, self._seen = room, 1, 0
 
-    def missing(self, events: bytes) -> int:
+    def count_missing(self, events: bytes) -> int:
         self._seen += events.count(b"data:")
         return self._seen - self._reserved
 

@@ -8,15 +8,15 @@ from steward.core.errors import Refused
 from steward.gateway.output_limits import declared_maximum
 from steward.gateway.wire import (
     RandomDigits,
-    credible,
     decode_answer,
     decode_request,
     error_body,
+    is_credible,
     name_version,
     new_request_id,
     rename_field,
+    request_usage,
     rewrite,
-    with_usage,
     write_whole_numbers,
 )
 
@@ -73,8 +73,10 @@ def test_answers_without_usage() -> None:
 
 
 def test_stream_options_of_the_client_stay() -> None:
-    assert json.loads(with_usage(b'{"stream_options":{"a":1}}')) == {"stream_options": {"a": 1, "include_usage": True}}
-    assert json.loads(with_usage(b'{"stream_options":null}')) == {"stream_options": {"include_usage": True}}
+    assert json.loads(request_usage(b'{"stream_options":{"a":1}}')) == {
+        "stream_options": {"a": 1, "include_usage": True}
+    }
+    assert json.loads(request_usage(b'{"stream_options":null}')) == {"stream_options": {"include_usage": True}}
 
 
 def test_anthropics_user_and_every_declared_maximum_are_read() -> None:
@@ -134,7 +136,7 @@ def test_random_digits_come_thirteen_at_a_time_and_never_twice() -> None:
 
 def test_a_count_that_one_request_cannot_have_used_is_not_believed() -> None:
     most = 10_000_000 * 128  # the longest answer, as often as can be asked for
-    assert [credible(count) for count in (-1, 0, most, most + 1)] == [False, True, True, False]
+    assert [is_credible(count) for count in (-1, 0, most, most + 1)] == [False, True, True, False]
 
 
 def test_a_version_is_the_models_name_and_its_fingerprint() -> None:

@@ -114,7 +114,7 @@ def test_words_that_join_with_their_neighbours_are_not_exact():
 )
 def test_l6_what_is_asked_for_is_the_rows_own(row, asked, tokens):
     source = PromptSource(config(input_tokens="40", output_tokens="8"), [row] if row else [])
-    assert source.asked_tokens(3) == asked and source.estimate_input_tokens(3) == tokens
+    assert source.find_asked_tokens(3) == asked and source.estimate_input_tokens(3) == tokens
     assert source.max_tokens(3) == (asked[1] or 8)
 
 
@@ -144,8 +144,8 @@ def test_a_shared_prefix_is_as_long_in_tokens_as_asked_for():
 
 def test_lengths_vary_from_request_to_request_only_where_asked_for():
     varied = PromptSource(config(input_tokens="uniform:10:500", output_tokens="uniform:10:500"))
-    assert len({varied.asked_tokens(number) for number in range(50)}) > 40
-    assert {PromptSource(config()).asked_tokens(number) for number in range(50)} == {(512, 128)}
+    assert len({varied.find_asked_tokens(number) for number in range(50)}) > 40
+    assert {PromptSource(config()).find_asked_tokens(number) for number in range(50)} == {(512, 128)}
 
 
 def test_which_runs_are_conversations():

@@ -28,7 +28,7 @@ def child() -> Child:
 def test_a_process_that_ends_is_started_again_after_a_wait(child: Child) -> None:
     child.start(0.0)
     ended(child, 1.0)
-    assert (child.kind, child.exit_code, child.running, child.restarts) == ("worker", 7, False, 0)
+    assert (child.kind, child.exit_code, child.is_running, child.restarts) == ("worker", 7, False, 0)
     assert not child.watch(1.09) and child.watch(1.1) and child.restarts == 1
     ended(child, 2.0)
     assert not child.watch(2.19) and child.watch(2.2) and child.restarts == 2  # the second failure waits 0.2 s
@@ -51,13 +51,13 @@ def test_one_that_does_not_stop_is_made_to() -> None:
     assert child.wait(1.0) is None  # it was never started
     child.signal(15)
     child.start(time.monotonic())
-    assert child.running and not child.watch(0.0)
-    assert child.wait(0.01) == -9 and not child.running
+    assert child.is_running and not child.watch(0.0)
+    assert child.wait(0.01) == -9 and not child.is_running
 
 
 def test_a_signal_reaches_it() -> None:
     child = Child("keeper", [sys.executable, "-c", "import time; time.sleep(600)"], ())
     child.start(0.0)
     child.signal(15)
-    until(lambda: not child.running)
+    until(lambda: not child.is_running)
     assert child.wait(1.0) == -15

@@ -15,7 +15,7 @@ from steward.core.records import LimitSpec
 from steward.workflows import keys
 from steward.workflows.key_cache import cache_file, confirmation_file, read_cache, read_revoked_ids
 from steward.workflows.key_terms import KeyTerms
-from steward.workflows.serve.deployment import Deployment, find_deployment
+from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
 
 ME = operator(7)
@@ -181,12 +181,12 @@ def test_names_are_1_to_200_characters(tmp_path: Path, name: str, project: str |
 
 def test_where_the_store_and_the_root_key_are(tmp_path: Path) -> None:
     home = tmp_path / "data"
-    assert find_deployment(home) == Deployment(home=home)
+    assert find_deployment(home) == HomeDeployment(home=home)
     settings = {"home": "data", "security": {"root": "env:ROOT"}, "keys": {"max_stale_s": 5.0}}
     (tmp_path / "steward.yaml").write_text(json.dumps(settings))
-    assert find_deployment(home) == Deployment(home=home, root="env:ROOT", max_stale_s=5.0)
-    assert find_deployment(tmp_path / "another") == Deployment(home=tmp_path / "another")
-    assert msgspec.structs.replace(Deployment(home=home)).store_url() == f"sqlite:///{home}/steward.db"
+    assert find_deployment(home) == HomeDeployment(home=home, root="env:ROOT", max_stale_s=5.0)
+    assert find_deployment(tmp_path / "another") == HomeDeployment(home=tmp_path / "another")
+    assert msgspec.structs.replace(HomeDeployment(home=home)).store_url() == f"sqlite:///{home}/steward.db"
 
 
 # -- terms, rotation ---------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ def test_tokens_are_shown_once_and_kept_as_hashes(tmp_path: Path, runs: list[Pat
     assert prepare_study(tmp_path / "study.db", [], None, StudyOptions(), 2).invites == ()
     (renewed,) = prepare_study(tmp_path / "study.db", [], None, StudyOptions(), 2, ["r1"]).invites
     session = open_session(tmp_path / "study.db")
-    assert session.who(renewed.token) == R1 and session.who(first.invites[1].token) is None
+    assert session.find_rater(renewed.token) == R1 and session.find_rater(first.invites[1].token) is None
     session.close()
 
 

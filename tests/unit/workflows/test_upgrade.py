@@ -19,7 +19,7 @@ from steward.workflows import keys
 from steward.workflows.drain import drain_once
 from steward.workflows.keys import open_keys
 from steward.workflows.prompts import find
-from steward.workflows.serve.deployment import Deployment, find_deployment
+from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 from steward.workflows.serve.worker_keys import WorkerKeys
 
 ARCHIVE = Path(__file__).parents[2] / "homes" / "892f299" / "home.tar.gz"
@@ -109,7 +109,7 @@ def test_a_damaged_key_file_is_named_and_left(home: Path) -> None:
 def test_keys_of_the_local_store_move_to_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = keys.create(tmp_path / "home", "k", LimitSpec(), 1.0, actor=operator(1))
     monkeypatch.setenv("STORE_URL", f"sqlite:///{tmp_path / 'server.db'}")  # another database stands for the server
-    elsewhere = Deployment(home=tmp_path / "home", store="env:STORE_URL")
+    elsewhere = HomeDeployment(home=tmp_path / "home", store="env:STORE_URL")
     for _ in range(2):
         with open_keys(elsewhere, 2.0) as (store, publisher, _):
             publisher.publish()

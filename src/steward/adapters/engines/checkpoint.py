@@ -27,7 +27,7 @@ _TAKEN: Final = frozenset({"model", "messages", "temperature", "top_p", "max_tok
 _MOST_TOKENS: Final = 512  # of an answer, where the request does not say
 
 
-class Checkpoint:
+class CheckpointModel:
     """A model and its tokenizer. One request at a time: they share a processor."""
 
     backend = "transformers"
@@ -56,16 +56,16 @@ class Checkpoint:
         self.window = window or _window(self._model.config, self._tokenizer)
         bos, eos = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
         self.prefix_token: int | None = bos if bos is not None else eos  # lm-evaluation-harness's rule
-        self.tokenizer_sha256: str | None = hashlib.sha256(_written(self._tokenizer).encode()).hexdigest()
+        self.tokenizer_sha256: str | None = hashlib.sha256(_serialise_tokenizer(self._tokenizer).encode()).hexdigest()
 
     async def encode(self, text: str) -> list[int]:
         return [int(token) for token in self._tokenizer.encode(text, add_special_tokens=False)]
 
     async def score(self, asked: Continuation) -> list[float]:
-        return await self._apart(self._score, asked)
+        return await self._run_in_thread(self._score, asked)
 
     async def likeliest(self, context: Sequence[int]) -> Likely:
-        return await self._apart(self._likeliest, list(context))
+        return await self._run_in_thread(self._likeliest, list(context))
 
     async def call(
         self, endpoint: str, body: bytes, headers: Mapping[str, str] | None = None, streamed: bool = False
@@ -78,12 +78,12 @@ class Checkpoint:
             return CheckpointAnswer(
                 400, {"error": {"message": f"the transformers backend does not support this request: {why}"}}
             )
-        return await self._apart(self._chat, request)
+        return await self._run_in_thread(self._chat, request)
 
     async def close(self) -> None:
         """Nothing is held but memory."""
 
-    async def _apart(self, function: Callable[[Given], Found], argument: Given) -> Found:
+    async def _run_in_thread(self, function: Callable[[Given], Found], argument: Given) -> Found:
         """In a thread, one at a time, so that progress is shown meanwhile."""
         async with self._lock:
             return await asyncio.to_thread(function, argument)
@@ -120,7 +120,7 @@ class Checkpoint:
             options = {"do_sample": True, "temperature": temperature, "top_p": request.get("top_p", 1.0), "top_k": 0}
         out = self._generate(ids, max_new_tokens=most, **options)
         said = out.sequences[0, ids.shape[1] :]
-        finish = "length" if len(said) >= most and int(said[-1]) not in self._ends() else "stop"
+        finish = "length" if len(said) >= most and int(said[-1]) not in self._list_end_tokens() else "stop"
         message = {"role": "assistant", "content": self._tokenizer.decode(said, skip_special_tokens=True).strip()}
         choice = {"index": 0, "message": message, "finish_reason": finish}
         usage = {"prompt_tokens": ids.shape[1], "completion_tokens": len(said)}
@@ -128,12 +128,12 @@ class Checkpoint:
 
     def _generate(self, ids: Any, **options: Any) -> Any:
         mask = self._torch.ones_like(ids)
-        pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._ends()[0]
-        ends = {"eos_token_id": self._ends(), "pad_token_id": pad}
+        pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._list_end_tokens()[0]
+        ends = {"eos_token_id": self._list_end_tokens(), "pad_token_id": pad}
         with self._torch.inference_mode():
             return self._model.generate(ids, attention_mask=mask, return_dict_in_generate=True, **ends, **options)
 
-    def _ends(self) -> list[int]:
+    def _list_end_tokens(self) -> list[int]:
         found = [self._tokenizer.eos_token_id, getattr(self._model.generation_config, "eos_token_id", None)]
         flat = [token for each in found for token in (each if isinstance(each, list) else [each])]
         return sorted({token for token in flat if token is not None}) or [0]
@@ -150,15 +150,15 @@ class CheckpointAnswer:
     async def read(self) -> bytes:
         return self._body
 
-    async def piece(self) -> bytes:
-        return self.arrived()
+    async def read_piece(self) -> bytes:
+        return self.take_arrived()
 
-    def arrived(self) -> bytes:
+    def take_arrived(self) -> bytes:
         piece, self._left = self._left, b""
         return piece
 
     def listen(self, take: Callable[[bytes], bool] | None) -> None:
-        while take is not None and take(self.arrived()):
+        while take is not None and take(self.take_arrived()):
             pass
 
     def finish(self) -> None:
@@ -178,7 +178,7 @@ def _window(config: Any, tokenizer: Any) -> int:
     return longest if isinstance(longest, int) and longest < _UNSET else _DEFAULT_WINDOW
 
 
-def _written(tokenizer: Any) -> str:
+def _serialise_tokenizer(tokenizer: Any) -> str:
     """A fast tokenizer's own file; a slow one's vocabulary."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     return backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab().items()))

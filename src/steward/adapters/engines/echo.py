@@ -54,11 +54,11 @@ class EchoScorer:
         request = {"prompt": prompt, "echo": True, "logprobs": 1, "max_tokens": 1, "temperature": 0}
         entries = _token_logprobs(await self._completion(request), self._model)
         if len(entries) not in (len(prompt), len(prompt) + 1) or entries[0] is not None:
-            raise _no_prompt(self._model, f"{len(entries)} entries for a prompt of {len(prompt)} tokens")
+            raise _no_prompt_error(self._model, f"{len(entries)} entries for a prompt of {len(prompt)} tokens")
         found = entries[len(asked.context) : len(prompt)]
         strange = [value for value in found if isinstance(value, bool) or not isinstance(value, int | float)]
         if strange:
-            raise _no_prompt(self._model, f"entries such as {strange[0]!r}")
+            raise _no_prompt_error(self._model, f"entries such as {strange[0]!r}")
         return [float(value) for value in found]
 
     async def must_echo(self) -> None:
@@ -70,9 +70,9 @@ class EchoScorer:
         try:
             entries = _token_logprobs(await self._completion(request), self._model)
         except Unavailable as error:
-            raise _no_prompt(self._model, str(error)) from error
+            raise _no_prompt_error(self._model, str(error)) from error
         if len(entries) < 4:
-            raise _no_prompt(self._model, f"{len(entries)} entries for a prompt of four words")
+            raise _no_prompt_error(self._model, f"{len(entries)} entries for a prompt of four words")
 
     async def likeliest(self, context: Sequence[int]) -> Likely:
         request = {"prompt": list(context), "logprobs": 1, "max_tokens": 1, "temperature": 0}
@@ -81,9 +81,9 @@ class EchoScorer:
         try:
             name = str(choice["logprobs"]["tokens"][0])
         except (LookupError, TypeError) as error:
-            raise _no_prompt(self._model, "no `tokens` beside them") from error
+            raise _no_prompt_error(self._model, "no `tokens` beside them") from error
         if len(entries) != 1 or not isinstance(entries[0], int | float):
-            raise _no_prompt(self._model, f"{entries} for one token that it generated")
+            raise _no_prompt_error(self._model, f"{entries} for one token that it generated")
         return Likely(await self._number(name), float(entries[0]))
 
     async def _number(self, name: str) -> int:
@@ -109,7 +109,7 @@ class EchoScorer:
         if status != 200:
             said = data[:300].decode("utf-8", "replace")
             if 400 <= status < 500 and status not in _RETRIED:
-                raise _no_prompt(self._model, f"HTTP {status}: {said}")
+                raise _no_prompt_error(self._model, f"HTTP {status}: {said}")
             raise Unavailable(f"{self._model}: HTTP {status}: {said}")
         try:
             choice = msgspec.json.decode(data)["choices"][0]
@@ -166,11 +166,11 @@ def _token_logprobs(choice: dict[str, Any], model: str) -> list[Any]:
     logprobs = choice.get("logprobs")
     entries = logprobs.get("token_logprobs") if isinstance(logprobs, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise _no_prompt(model, "no `logprobs.token_logprobs` in its answer")
+        raise _no_prompt_error(model, "no `logprobs.token_logprobs` in its answer")
     return entries
 
 
-def _no_prompt(model: str, seen: str) -> InputError:
+def _no_prompt_error(model: str, seen: str) -> InputError:
     return InputError(
         f"{model}: the server does not return the log-probabilities of the prompt ({seen}); likelihood metrics need "
         "a server with `echo` and `logprobs` on /v1/completions, such as vLLM, or --backend embedded or transformers"

@@ -128,7 +128,7 @@ class EmbeddedScorer:
         shown, found = list(asked.context), []
         for token in asked.tokens:
             said = self._next(shown, token)
-            found.append(await self._listed(shown, token) if said is None else said.log_probability)
+            found.append(await self._read_full_list(shown, token) if said is None else said.log_probability)
             shown.append(token)
         return found
 
@@ -136,7 +136,7 @@ class EmbeddedScorer:
         said = self._next(list(context), None)
         if said is not None:
             return said
-        entry = self._ask(list(context), await self._letter(), 1)["top_logprobs"][0]
+        entry = self._ask(list(context), await self._encode_letter(), 1)["top_logprobs"][0]
         return Likely(int(entry["id"]), float(entry["logprob"]))
 
     async def close(self) -> None:
@@ -155,15 +155,15 @@ class EmbeddedScorer:
             raise InputError(f"llama.cpp generated token {entry['id']} where {certain} was made certain")
         return Likely(int(entry["id"]), float(entry["logprob"]))
 
-    async def _listed(self, shown: list[int], token: int) -> float:
+    async def _read_full_list(self, shown: list[int], token: int) -> float:
         """A token's log-probability from the list of all of them, beside a letter that is generated instead."""
-        entry = self._ask(shown, await self._letter(), _ALL)
+        entry = self._ask(shown, await self._encode_letter(), _ALL)
         for each in entry["top_logprobs"] if entry else ():
             if each["id"] == token:
                 return float(each["logprob"])
         raise InputError(f"llama.cpp lists no log-probability of token {token}")
 
-    async def _letter(self) -> int:
+    async def _encode_letter(self) -> int:
         return (await self.encode("a"))[0]
 
     def _ask(self, shown: list[int], certain: int | None, listed: int) -> Any:

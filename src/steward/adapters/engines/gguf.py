@@ -77,7 +77,7 @@ def _value(file: BinaryIO, kind: int) -> Any:
         return _bytes(file)
     if kind != _ARRAY:
         return _scalar(file, _SCALARS[kind])
-    inner, count = _scalar(file, "<I"), _bounded(_scalar(file, "<Q"))
+    inner, count = _scalar(file, "<I"), _check_count(_scalar(file, "<Q"))
     if inner in _SCALARS:
         file.seek(count * struct.calcsize(_SCALARS[inner]), 1)
     else:
@@ -87,14 +87,14 @@ def _value(file: BinaryIO, kind: int) -> Any:
 
 
 def _bytes(file: BinaryIO) -> bytes:
-    length = _bounded(_scalar(file, "<Q"))
+    length = _check_count(_scalar(file, "<Q"))
     found = file.read(length)
     if len(found) < length:
         raise struct.error(f"{len(found)} of {length} bytes")
     return found
 
 
-def _bounded(count: int) -> int:
+def _check_count(count: int) -> int:
     if count > _LONGEST:
         raise struct.error(f"a value of {count} entries")
     return count

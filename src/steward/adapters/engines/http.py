@@ -82,7 +82,7 @@ class HttpEngine:
     ) -> Coroutine[Any, Any, HttpAnswer]:
         return self._call("POST", endpoint, body, headers or {}, streamed)
 
-    async def alive(self) -> bool:
+    async def is_alive(self) -> bool:
         """Whether the server answers its list of models with 200."""
         try:
             async with asyncio.timeout(2.0):
@@ -166,7 +166,7 @@ class HttpEngine:
         if self._sweep is None:
             self._sweep = asyncio.get_running_loop().call_later(KEEP_S, self._drop_unused)
 
-    def lost(self, connection: UpstreamConnection) -> None:
+    def drop(self, connection: UpstreamConnection) -> None:
         self._all.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
@@ -189,9 +189,9 @@ class HttpEngine:
         except ssl.SSLCertVerificationError as error:
             raise Unavailable(f"connection failed (its certificate is not valid: {error.verify_message})") from error
         except OSError as error:
-            raise find_exhausted(error) or Unavailable(f"connection failed ({_reason(error)})") from error
+            raise find_exhausted(error) or Unavailable(f"connection failed ({_describe_failure(error)})") from error
         except UnicodeError as error:
-            raise Unavailable(f"connection failed ({_reason(error)})") from error
+            raise Unavailable(f"connection failed ({_describe_failure(error)})") from error
 
     async def _open(self) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
@@ -210,7 +210,7 @@ class HttpEngine:
         return connection
 
 
-def _reason(error: Exception) -> str:
+def _describe_failure(error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number and number > 0 and not isinstance(error, socket.gaierror | ssl.SSLError):
         return os.strerror(number)

@@ -83,18 +83,18 @@ class HttpAnswer:
                 raise self.problem or broken_connection()
             await self._wait(self._first_due)
 
-    async def piece(self) -> bytes:
+    async def read_piece(self) -> bytes:
         """What has arrived of the body since the last call; b"" at its end.
 
         :raises TimedOut: nothing arrived in time :raises Unavailable: the connection broke before the end
         """
-        while (found := self.arrived()) is None:
+        while (found := self.take_arrived()) is None:
             first = self._what == "first"
             await self._wait(self._first_due if first else self._loop.time() + self._limits.idle_s)
         return found
 
-    def arrived(self) -> bytes | None:
-        """What `piece` would return at once; None where it would wait."""
+    def take_arrived(self) -> bytes | None:
+        """What `read_piece` would return at once; None where it would wait."""
         pieces = self._pieces
         if not pieces:
             if self._over and self.problem is not None:
@@ -108,11 +108,11 @@ class HttpAnswer:
 
     async def read(self) -> bytes:
         """The whole body. :raises Unavailable: it is longer than `MOST_WHOLE_BYTES`"""
-        first = await self.piece()
+        first = await self.read_piece()
         if self._over and not self._pieces and self.problem is None:
             return first
         pieces, size = [first], len(first)
-        while piece := await self.piece():
+        while piece := await self.read_piece():
             pieces.append(piece)
             size += len(piece)
             if size > MOST_WHOLE_BYTES:
@@ -125,12 +125,12 @@ class HttpAnswer:
         self._listener, self._latest = take, self._loop.time()
         while self._listener is not None and (piece := self._take_at_hand()) is not None:
             self._hand_on(piece)
-        if (due := self.due()) is not None:
+        if (due := self.find_deadline()) is not None:
             self._connection.watch_until(due)
 
     def _take_at_hand(self) -> bytes | None:
         if self._pieces:
-            return self.arrived()
+            return self.take_arrived()
         return b"" if self._over else None
 
     def _hand_on(self, piece: bytes) -> None:
@@ -191,14 +191,14 @@ class HttpAnswer:
             self.problem = broken_connection(error)
         self._wake()
 
-    def due(self) -> float | None:
+    def find_deadline(self) -> float | None:
         """When the wait that is on is too long; on the loop's clock. None where nobody waits."""
         if self._listener is None or self._over:
             return self._due
         return min(self._latest + self._limits.idle_s, self._ends)
 
     def time_out(self) -> None:
-        due = self.due()
+        due = self.find_deadline()
         if due is not None and due >= self._ends:
             self.problem = TimedOut("its answer did not end in time")
         elif not self.status:

@@ -22,7 +22,7 @@ class ConnectionPool(Protocol):
 
     def keep(self, connection: UpstreamConnection) -> None: ...
 
-    def lost(self, connection: UpstreamConnection) -> None: ...
+    def drop(self, connection: UpstreamConnection) -> None: ...
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -50,7 +50,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._pool.lost(self)
+        self._pool.drop(self)
         if self._timer is not None:
             self._timer.cancel()
         if self.answer is not None:
@@ -139,7 +139,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _on_timer(self) -> None:
         self._timer = None
-        due = None if self.answer is None else self.answer.due()
+        due = None if self.answer is None else self.answer.find_deadline()
         if self.answer is None or due is None:
             return
         if self._loop.time() < due:

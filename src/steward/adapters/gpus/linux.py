@@ -39,7 +39,7 @@ def read_logged_xids(now: float, log: Path = Path("/dev/kmsg")) -> dict[str, Xid
     except OSError:
         return {}
     try:
-        text = _all(fd)
+        text = _read_records(fd)
     finally:
         os.close(fd)
     booted = now - time.clock_gettime(time.CLOCK_MONOTONIC)
@@ -49,7 +49,7 @@ def read_logged_xids(now: float, log: Path = Path("/dev/kmsg")) -> dict[str, Xid
     }
 
 
-def _all(fd: int) -> bytes:
+def _read_records(fd: int) -> bytes:
     """/dev/kmsg gives one record at each read, and an error where one was overwritten meanwhile or none is left."""
     parts, size = [], 0
     while size < MOST_BYTES:

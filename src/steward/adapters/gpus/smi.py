@@ -105,7 +105,7 @@ def parse(printed: str, now: float, processes: bool) -> GpuReading:
     """
     if _NO_DEVICES in printed[:1000]:
         return GpuReading(at=now, source="nvidia-smi", reason="nvidia-smi finds no device")
-    tree = _tree(printed)
+    tree = _parse_xml(printed)
     return GpuReading(
         at=now,
         source="nvidia-smi",
@@ -115,7 +115,7 @@ def parse(printed: str, now: float, processes: bool) -> GpuReading:
     )
 
 
-def _tree(printed: str) -> Element:
+def _parse_xml(printed: str) -> Element:
     """:raises Unavailable: a message instead of XML, or XML that cannot be read"""
     start = printed.find("<?xml")
     if start < 0:
@@ -161,7 +161,7 @@ def _gpu(item: Element, index: int, processes: bool) -> Gpu:
         memory_clock_mhz=_number(item, "clocks/mem_clock"),
         reasons=_reasons(item),
         ecc_corrected=_sum(item, ("sram_correctable", "dram_correctable"), "single_bit/total"),
-        ecc_uncorrected=_sum(item, _uncorrectable(item), "double_bit/total"),
+        ecc_uncorrected=_sum(item, _read_uncorrectable(item), "double_bit/total"),
         rows_remapped_corrected=_count(item, "remapped_rows/remapped_row_corr"),
         rows_remapped_uncorrected=_count(item, "remapped_rows/remapped_row_unc"),
         row_remap_pending=_read_bool(item, "remapped_rows/remapped_row_pending"),
@@ -191,7 +191,7 @@ def _reasons(item: Element) -> tuple[Reason, ...] | None:
     return None
 
 
-def _uncorrectable(item: Element) -> tuple[str, ...]:
+def _read_uncorrectable(item: Element) -> tuple[str, ...]:
     """Since driver 535 the count of the SRAM stands in two elements, parity and SEC-DED."""
     split = item.find("ecc_errors/volatile/sram_uncorrectable_parity") is not None
     sram = ("sram_uncorrectable_parity", "sram_uncorrectable_secded") if split else ("sram_uncorrectable",)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from steward.adapters.limits.periods import until_day_ends, until_month_ends
+from steward.adapters.limits.periods import seconds_to_day_end, seconds_to_month_end
 from steward.adapters.limits.window_file import SECONDS, WINDOW_S, Processes, WindowFile, to_micro_usd
 from steward.core.records import Decision, LimitSpec, Reservation, Scope
 
@@ -98,7 +98,7 @@ class LocalLimiter:
                 table = self._open(scope.name)
                 table.lock()
                 locked.append((scope, table))
-                table.fit(scope.limits.requests_per_minute or 0)
+                table.ensure_capacity(scope.limits.requests_per_minute or 0)
         except BaseException:
             _unlock(locked)
             raise
@@ -133,18 +133,18 @@ def find_refusal(scope: Scope, table: WindowFile, tokens: int, usd: float, now: 
     if (most := limits.tokens_per_minute) is not None:
         used = table.tokens(now)
         if used + tokens > most:
-            return _deny(scope, "tokens", most, used, _until_free(table.by_second(now), used + tokens - most, now))
-    if (places := limits.concurrent) is not None and table.running() >= places:
+            return _deny(scope, "tokens", most, used, _measure_wait_s(table.by_second(now), used + tokens - most, now))
+    if (places := limits.concurrent) is not None and table.count_running() >= places:
         table.forget_dead()
-        if (busy := table.running()) >= places:
+        if (busy := table.count_running()) >= places:
             return _deny(scope, "concurrent", places, busy, 1.0)
     if not limits.has_budget():
         return None
-    of_day, of_month = table.spent(now)
+    of_day, of_month = table.read_spending(now)
     if (budget := limits.usd_per_day) is not None and to_micro_usd(of_day + usd) > to_micro_usd(budget):
-        return _deny(scope, "usd_per_day", budget, of_day, until_day_ends(now))
+        return _deny(scope, "usd_per_day", budget, of_day, seconds_to_day_end(now))
     if (budget := limits.usd_per_month) is not None and to_micro_usd(of_month + usd) > to_micro_usd(budget):
-        return _deny(scope, "usd_per_month", budget, of_month, until_month_ends(now))
+        return _deny(scope, "usd_per_month", budget, of_month, seconds_to_month_end(now))
     return None
 
 
@@ -156,7 +156,7 @@ def _deny(scope: Scope, what: str, limit: float, used: float, wait: float) -> De
     )  # fmt: skip
 
 
-def _until_free(by_second: dict[int, int], needed: int, now: float) -> float:
+def _measure_wait_s(by_second: dict[int, int], needed: int, now: float) -> float:
     """Seconds until at least `needed` tokens are free again; a minute where they never are enough."""
     for second in sorted(by_second):
         needed -= by_second[second]
@@ -170,7 +170,7 @@ def _has_room(limits: LimitSpec, table: WindowFile, tokens: int, usd: float, now
         return False
     if not limits.has_budget():
         return True
-    of_day, of_month = table.spent(now)
+    of_day, of_month = table.read_spending(now)
     return (limits.usd_per_day is None or to_micro_usd(of_day + usd) <= to_micro_usd(limits.usd_per_day)) and (
         limits.usd_per_month is None or to_micro_usd(of_month + usd) <= to_micro_usd(limits.usd_per_month)
     )

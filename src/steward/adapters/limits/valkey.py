@@ -17,7 +17,7 @@ from typing import Any, Final
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from steward.adapters.limits.periods import day_of, month_of, until_day_ends, until_month_ends
+from steward.adapters.limits.periods import day_of, month_of, seconds_to_day_end, seconds_to_month_end
 from steward.adapters.limits.window_file import WINDOW_S
 from steward.core.errors import Unavailable
 from steward.core.records import Decision, Reservation, Scope
@@ -161,8 +161,10 @@ class ValkeyLimiter:
             self._lease = asyncio.create_task(self._keep_lease())
         answer = await self._run(ordered, request_id, tokens, usd, now, now, whole=True)
         if int(answer[0]):
-            return _refused(ordered[int(answer[0]) - 1], answer, now), None
-        return _told(ordered, [int(value) for value in answer[1:]]), Reservation(request_id, ordered, now, tokens, usd)
+            return _make_refusal(ordered[int(answer[0]) - 1], answer, now), None
+        return _make_decision(ordered, [int(value) for value in answer[1:]]), Reservation(
+            request_id, ordered, now, tokens, usd
+        )
 
     async def extend(self, held: Reservation, tokens: int, usd: float, now: float) -> bool:
         answer = await self._run(held.scopes, held.request_id, tokens, usd, now, held.at, whole=False)
@@ -194,12 +196,16 @@ class ValkeyLimiter:
         arguments += [day_of(now), month_of(now), int(whole), int(at)]
         for scope in scopes:
             limits = scope.limits
-            arguments += [_or_none(limits.requests_per_minute), _or_none(limits.tokens_per_minute)]
-            arguments += [_or_none(limits.concurrent), _micro(limits.usd_per_day), _micro(limits.usd_per_month)]
+            arguments += [_encode_limit(limits.requests_per_minute), _encode_limit(limits.tokens_per_minute)]
+            arguments += [
+                _encode_limit(limits.concurrent),
+                _encode_usd(limits.usd_per_day),
+                _encode_usd(limits.usd_per_month),
+            ]
         try:
             answer: list[Any] = await self._reserve([_PREFIX + scope.name for scope in scopes], arguments)
         except (RedisError, OSError) as error:
-            raise _gone(error) from error
+            raise _unavailable_error(error) from error
         return answer
 
     async def _give_back(self, held: Reservation, tokens: int, usd: float, now: float, *, cancel: bool) -> None:
@@ -212,7 +218,7 @@ class ValkeyLimiter:
         try:
             await self._settle([_PREFIX + scope.name for scope in held.scopes], arguments)
         except (RedisError, OSError) as error:
-            raise _gone(error) from error
+            raise _unavailable_error(error) from error
 
     def _lease_key(self) -> str:
         return f"{_PREFIX}process:{self._process}"
@@ -221,7 +227,7 @@ class ValkeyLimiter:
         try:
             await self._client.set(self._lease_key(), "1", ex=LEASE_S)
         except (RedisError, OSError) as error:
-            raise _gone(error) from error
+            raise _unavailable_error(error) from error
 
     async def _keep_lease(self) -> None:
         while True:
@@ -230,19 +236,19 @@ class ValkeyLimiter:
                 await self._renew()
 
 
-def _or_none(limit: int | None) -> int:
+def _encode_limit(limit: int | None) -> int:
     return -1 if limit is None else limit
 
 
-def _micro(usd: float | None) -> int:
+def _encode_usd(usd: float | None) -> int:
     return -1 if usd is None else round(usd * 1e6)
 
 
-def _gone(error: Exception) -> Unavailable:
+def _unavailable_error(error: Exception) -> Unavailable:
     return Unavailable(f"the server that counts limits does not answer ({type(error).__name__})")
 
 
-def _refused(scope: Scope, answer: Sequence[Any], now: float) -> Decision:
+def _make_refusal(scope: Scope, answer: Sequence[Any], now: float) -> Decision:
     what = answer[1].decode()
     limits = scope.limits
     limit = {
@@ -252,7 +258,9 @@ def _refused(scope: Scope, answer: Sequence[Any], now: float) -> Decision:
         "usd_per_day": limits.usd_per_day,
         "usd_per_month": limits.usd_per_month,
     }[what]
-    wait = {"usd_per_day": until_day_ends(now), "usd_per_month": until_month_ends(now)}.get(what, float(answer[3]))
+    wait = {"usd_per_day": seconds_to_day_end(now), "usd_per_month": seconds_to_month_end(now)}.get(
+        what, float(answer[3])
+    )
     used = float(answer[2]) / (1e6 if what.startswith("usd") else 1)
     return Decision(
         allowed=False,
@@ -266,7 +274,7 @@ def _refused(scope: Scope, answer: Sequence[Any], now: float) -> Decision:
     )
 
 
-def _told(scopes: Sequence[Scope], counts: Sequence[int]) -> Decision:
+def _make_decision(scopes: Sequence[Scope], counts: Sequence[int]) -> Decision:
     """The scope with the fewest left, for each kind apart; `counts` has requests and tokens used of each scope."""
     requests = [
         (scope.limits.requests_per_minute - used, scope.limits.requests_per_minute)

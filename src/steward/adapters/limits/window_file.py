@@ -48,7 +48,7 @@ class Processes:
     def _file(self, number: int) -> Path:
         return self._folder / f"process-{number:014x}.lock"
 
-    def alive(self, number: int) -> bool:
+    def is_alive(self, number: int) -> bool:
         """Whether the process still holds its lock; the file of a dead one is removed."""
         if number == self.number:
             return True
@@ -88,7 +88,7 @@ class WindowFile:
     def unlock(self) -> None:
         unlock_descriptor(self._fd)
 
-    def fit(self, capacity: int) -> None:
+    def ensure_capacity(self, capacity: int) -> None:
         """Map the file with room for the start times of at least `capacity` requests.
 
         It only ever grows: another process may have it mapped, with another limit.
@@ -195,7 +195,7 @@ class WindowFile:
 
     # -- money ---------------------------------------------------------------------------------------
 
-    def spent(self, now: float) -> tuple[float, float]:
+    def read_spending(self, now: float) -> tuple[float, float]:
         """US dollars of this day and this month."""
         head = self._head
         return (
@@ -214,14 +214,14 @@ class WindowFile:
 
     # -- running requests ----------------------------------------------------------------------------
 
-    def running(self) -> int:
+    def count_running(self) -> int:
         return sum(self._running.tolist()[1::2])
 
     def forget_dead(self) -> None:
         """Free the places of processes that are no more."""
         values = self._running
         for at in range(0, len(values), 2):
-            if values[at] and not self._processes.alive(values[at]):
+            if values[at] and not self._processes.is_alive(values[at]):
                 values[at + 1] = values[at] = 0
 
     def add_running(self, count: int) -> bool:

@@ -35,7 +35,7 @@ class StudyStore:
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5.0)
-        with self._named_errors():
+        with self._name_errors():
             self._connection.execute("PRAGMA journal_mode = DELETE")  # one file at rest, to be copied
             self._connection.execute("PRAGMA synchronous = FULL")
 
@@ -49,7 +49,7 @@ class StudyStore:
                 f"{path} exists; continue it by leaving out the runs, or choose another --study"
             ) from error
         store = cls(path)
-        with store._writing() as connection:
+        with store._begin_write() as connection:
             for name, columns in _TABLES.items():
                 connection.execute(f"CREATE TABLE {name} (number INTEGER PRIMARY KEY, {columns})")
                 for change in ("UPDATE", "DELETE"):
@@ -74,31 +74,34 @@ class StudyStore:
         self._connection.close()
 
     def design(self) -> StudyDesign:
-        rows = self._rows("SELECT body FROM design")
+        rows = self._select("SELECT body FROM design")
         if not rows:
             raise InputError(f"{self._path}: the study was not created completely; remove the file and start again")
         return msgspec.json.decode(rows[0][0], type=StudyDesign)
 
     def tasks(self) -> list[StudyTask]:
         return [
-            msgspec.json.decode(body, type=StudyTask) for (body,) in self._rows("SELECT body FROM task ORDER BY number")
+            msgspec.json.decode(body, type=StudyTask)
+            for (body,) in self._select("SELECT body FROM task ORDER BY number")
         ]
 
     def votes(self) -> list[Vote]:
         """All of them, corrected ones too, in order."""
-        return [msgspec.json.decode(body, type=Vote) for (body,) in self._rows("SELECT body FROM vote ORDER BY number")]
+        return [
+            msgspec.json.decode(body, type=Vote) for (body,) in self._select("SELECT body FROM vote ORDER BY number")
+        ]
 
     def raters(self) -> list[Rater]:
-        rows = self._rows("SELECT rater, max(lead) FROM invite GROUP BY rater ORDER BY min(number)")
+        rows = self._select("SELECT rater, max(lead) FROM invite GROUP BY rater ORDER BY min(number)")
         return [Rater(name, bool(lead)) for name, lead in rows]
 
     def owners(self) -> dict[str, str]:
         """Who judges each task that is not shared."""
-        return dict(self._rows("SELECT task, rater FROM owner ORDER BY number"))
+        return dict(self._select("SELECT task, rater FROM owner ORDER BY number"))
 
-    def who(self, token_sha256: str) -> Rater | None:
+    def find_rater(self, token_sha256: str) -> Rater | None:
         """Whose invite this is; an invite is good until a newer one of the same rater's."""
-        rows = self._rows(
+        rows = self._select(
             "SELECT rater, lead FROM invite WHERE token_sha256 = ? "
             "AND number = (SELECT max(number) FROM invite AS newer WHERE newer.rater = invite.rater)",
             (token_sha256,),
@@ -106,32 +109,32 @@ class StudyStore:
         return Rater(rows[0][0], bool(rows[0][1])) if rows else None
 
     def invite(self, rater: Rater, token_sha256: str, at: float) -> None:
-        with self._writing() as connection:
+        with self._begin_write() as connection:
             connection.execute(
                 "INSERT INTO invite (rater, lead, token_sha256, at) VALUES (?, ?, ?, ?)",
                 (rater.name, int(rater.lead), token_sha256, at),
             )
 
-    def give(self, owners: dict[str, str], at: float) -> None:
-        with self._writing() as connection:
+    def assign_owners(self, owners: dict[str, str], at: float) -> None:
+        with self._begin_write() as connection:
             connection.executemany(
                 "INSERT INTO owner (task, rater, at) VALUES (?, ?, ?)", [(t, r, at) for t, r in owners.items()]
             )
 
     def vote(self, vote: Vote) -> None:
         """On the disk when this returns."""
-        with self._writing() as connection:
+        with self._begin_write() as connection:
             connection.execute(
                 "INSERT INTO vote (rater, task, body) VALUES (?, ?, ?)", (vote.rater, vote.task, _json(vote))
             )
 
-    def _rows(self, query: str, given: Sequence[str] = ()) -> list[tuple[Any, ...]]:
-        with self._named_errors(), self._lock:
+    def _select(self, query: str, given: Sequence[str] = ()) -> list[tuple[Any, ...]]:
+        with self._name_errors(), self._lock:
             return self._connection.execute(query, given).fetchall()
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._named_errors(), self._lock:
+    def _begin_write(self) -> Iterator[sqlite3.Connection]:
+        with self._name_errors(), self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -141,7 +144,7 @@ class StudyStore:
             self._connection.execute("COMMIT")
 
     @contextmanager
-    def _named_errors(self) -> Iterator[None]:
+    def _name_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:

@@ -11,7 +11,7 @@ import typer
 from rich.live import Live
 
 from steward.capacity.gpu_health import GpuHealth, assess_gpus
-from steward.cli.common import JsonOption, show_json, show_lines, terminal
+from steward.cli.common import JsonOption, open_console, show_json, show_lines
 from steward.cli.gpu.table import build_page
 from steward.core.extend import GpuReader
 from steward.workflows.gpus import find_reader, read_once
@@ -39,13 +39,13 @@ def _show_once(reader: GpuReader | str, json: bool) -> GpuHealth:
     if json:
         show_json(health)
     else:
-        terminal().print(build_page(health))
+        open_console().print(build_page(health))
     return health
 
 
 def _follow(reader: GpuReader | str, interval: float, count: int | None, json: bool) -> GpuHealth:
     """One line of JSON for each reading, or one table that changes; in a pipe, one table after another."""
-    screen = terminal()
+    screen = open_console()
     with Live(console=screen, auto_refresh=False) if screen.is_terminal and not json else nullcontext() as live:
         due, done = time.monotonic(), 1
         while True:

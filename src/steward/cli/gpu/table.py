@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from steward.capacity.gpu_health import GpuHealth
-from steward.cli.common import table_of
+from steward.cli.common import make_table
 from steward.core.gpus import Gpu, GpuReading, MigDevice
 
 GIB: Final = 1024**3
@@ -34,11 +34,11 @@ def build_page(health: GpuHealth) -> Group:
     clock = time.strftime("%H:%M:%S", time.localtime(reading.at))
     head = f"{clock}  driver {reading.driver or '?'}, CUDA {reading.cuda or '?'}, read through {reading.source}\n"
     issues = [Text(f"GPU {item.index}: {item.text}", style=STYLES[item.severity]) for item in health.issues]
-    parts: list[RenderableType] = [Text(head, style="dim"), table_of(COLUMNS, rows)]
+    parts: list[RenderableType] = [Text(head, style="dim"), make_table(COLUMNS, rows)]
     if issues:
         parts += [Text(""), *issues]
     if processes := _list_processes(reading):
-        parts += [Text(""), table_of(["gpu", "pid", "kind", "memory", "process"], processes)]
+        parts += [Text(""), make_table(["gpu", "pid", "kind", "memory", "process"], processes)]
     return Group(*parts)
 
 

@@ -10,9 +10,9 @@ from steward.cli.common import show_json, show_lines, show_table
 from steward.cli.load.options import (
     SLO_HELP,
     ClientOptions,
+    LoadServerOptions,
     PromptOptions,
     SearchOptions,
-    ServerOptions,
     build_config,
 )
 from steward.cli.load.output import format_ms, print_progress, warn_of_interrupt
@@ -36,7 +36,7 @@ EXIT_CODES = {
 
 
 def find_max(
-    server: ServerOptions,
+    server: LoadServerOptions,
     prompt: PromptOptions,
     client: ClientOptions,
     options: SearchOptions,

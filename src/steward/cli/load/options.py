@@ -23,7 +23,7 @@ SLO_HELP = (
 )
 
 
-class ServerOptions(msgspec.Struct, frozen=True, kw_only=True):
+class LoadServerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The server, and how it is asked."""
 
     url: Annotated[str, typer.Argument(help="URL of the server, such as http://127.0.0.1:8080/v1.")]
@@ -102,7 +102,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_config(
-    server: ServerOptions, client: ClientOptions, prompt: PromptOptions | None = None, **fields: Any
+    server: LoadServerOptions, client: ClientOptions, prompt: PromptOptions | None = None, **fields: Any
 ) -> LoadConfig:
     """:raises InputError: an option that cannot be read, or that does not fit the others"""
     if server.endpoint not in PATHS:

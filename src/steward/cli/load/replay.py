@@ -10,8 +10,8 @@ import typer
 
 from steward.cli.load.options import (
     ClientOptions,
+    LoadServerOptions,
     RunOptions,
-    ServerOptions,
     build_config,
     parse_optional_duration_s,
 )
@@ -24,7 +24,7 @@ def replay(
         Path,
         typer.Argument(help="JSON lines with at_s or timestamp (ms), or a CSV trace of Azure, BurstGPT or Mooncake."),
     ],
-    server: ServerOptions,
+    server: LoadServerOptions,
     client: ClientOptions,
     options: RunOptions,
     speed: Annotated[float, typer.Option(help="2 sends the trace twice as fast.")] = 1.0,

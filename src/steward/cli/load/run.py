@@ -10,9 +10,9 @@ import typer
 from steward.cli.load.options import (
     Burstiness,
     ClientOptions,
+    LoadServerOptions,
     PromptOptions,
     RunOptions,
-    ServerOptions,
     build_config,
     parse_optional_duration_s,
 )
@@ -23,7 +23,7 @@ from steward.loadtest.config import Arrival, make_arrival
 
 
 def run(
-    server: ServerOptions,
+    server: LoadServerOptions,
     prompt: PromptOptions,
     client: ClientOptions,
     options: RunOptions,

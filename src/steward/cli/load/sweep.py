@@ -9,10 +9,10 @@ import typer
 from steward.cli.common import show_json, show_lines, show_table
 from steward.cli.load.options import (
     ClientOptions,
+    LoadServerOptions,
     PromptOptions,
     Rates,
     SearchOptions,
-    ServerOptions,
     build_config,
     parse_counts,
     parse_numbers,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    server: ServerOptions,
+    server: LoadServerOptions,
     prompt: PromptOptions,
     client: ClientOptions,
     options: SearchOptions,

@@ -7,7 +7,7 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.sessions import COOKIE, SESSION_S, Attempts, Sessions, address_of
+from steward.console.sessions import COOKIE, SESSION_S, Attempts, Sessions, find_address
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render
 from steward.core.identity import Principal
 
@@ -19,7 +19,7 @@ def page(sessions: Sessions) -> Page:
         return render("login.html", message="")
 
     async def sign_in(request: Request, who: Principal) -> Response:
-        now, address = time.time(), address_of(request)
+        now, address = time.time(), find_address(request)
         if attempts.are_spent(address, now):
             return render("login.html", 429, message="Too many attempts. Wait a minute and try again.")
         if not sessions.is_token(await _read_token(request)):

@@ -22,7 +22,7 @@ COOKIE_S: Final = 90 * 24 * 3600
 def endpoints(session: RatingSession) -> list[Endpoint[Handler[Rater]]]:
     async def show(request: Request, _: Rater) -> Response:
         """A page with a button, not a redirect: previews of links open nothing, and the cookie stays strict."""
-        rater = await asyncio.to_thread(session.who, request.path_params["token"])
+        rater = await asyncio.to_thread(session.find_rater, request.path_params["token"])
         if rater is None:
             return refuse_invite()
         done, total = await asyncio.to_thread(session.progress, rater)
@@ -30,7 +30,7 @@ def endpoints(session: RatingSession) -> list[Endpoint[Handler[Rater]]]:
 
     async def accept(request: Request, _: Rater) -> Response:
         token = request.path_params["token"]
-        rater = await asyncio.to_thread(session.who, token)
+        rater = await asyncio.to_thread(session.find_rater, token)
         if rater is None:
             return refuse_invite()
         response = redirect("/lead" if rater.lead else "/next")

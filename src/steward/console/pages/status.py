@@ -21,16 +21,16 @@ def page(snapshot: Callable[[], Snapshot]) -> Page:
     async def status(request: Request, who: Principal) -> Response:
         return render_page(request, "status.html", **view(await asyncio.to_thread(snapshot)))
 
-    async def as_json(request: Request, who: Principal) -> Response:
+    async def show_json(request: Request, who: Principal) -> Response:
         return Response(msgspec.json.encode(await asyncio.to_thread(snapshot)), media_type="application/json")
 
-    async def standing(request: Request, who: Principal) -> Response:
+    async def show_standing(request: Request, who: Principal) -> Response:
         verdict = judge_standing(await asyncio.to_thread(snapshot))
         return Response(msgspec.json.encode(verdict), media_type="application/json")
 
     endpoints = (
         page_endpoint("/", "console.read", status, tenancy="deployment"),
-        page_endpoint("/api/snapshot", "console.read", as_json, tenancy="deployment"),
-        page_endpoint("/api/status", "console.read", standing, tenancy="deployment"),
+        page_endpoint("/api/snapshot", "console.read", show_json, tenancy="deployment"),
+        page_endpoint("/api/status", "console.read", show_standing, tenancy="deployment"),
     )
     return Page(endpoints, title="Status")

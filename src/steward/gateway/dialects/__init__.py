@@ -34,7 +34,7 @@ from steward.gateway.dialects import (
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.sse import Scanner
 from steward.gateway.text_fields import Json, StreamTexts, TextFilter
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 from steward.gateway.wire_fields import AnswerEnvelope
 
 
@@ -146,7 +146,7 @@ def find_translation(endpoint: str, spoken: frozenset[str]) -> Translation | Non
     reachable = [(endpoint, upstream) for upstream in (CHAT, MESSAGES) if upstream in spoken]
     found = next((_TRANSLATIONS[pair] for pair in reachable if pair in _TRANSLATIONS), None)
     if found is None:
-        raise invalid(
+        raise bad_request(
             f"This model does not support {endpoint}; it supports {', '.join(sorted(spoken))}.",
             "model",
             "unsupported_endpoint",

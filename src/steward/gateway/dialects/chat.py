@@ -13,17 +13,17 @@ import msgspec
 
 from steward.core.errors import Refused
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import credible, invalid, upstream_failed
+from steward.gateway.wire import bad_request, is_credible, upstream_error
 
 
 class FieldReader:
     """A JSON object whose fields are taken one by one; `at` is its path, ending in a dot.
 
     >>> fields = FieldReader({"model": "m", "container": "c"}, "a chat-completions upstream")
-    >>> fields.take("model")
+    >>> fields.take_field("model")
     'm'
     >>> try:
-    ...     fields.done()
+    ...     fields.check_all_taken()
     ... except Refused as error:
     ...     error.param
     'container'
@@ -33,14 +33,14 @@ class FieldReader:
         self.whom, self.at = whom, at
         self.dropped: list[str] = [] if dropped is None else dropped  # paths of what was left out and may be missed
         if not isinstance(value, dict):
-            raise invalid(f"'{at.rstrip('.')}' must be an object.", at.rstrip("."))
+            raise bad_request(f"'{at.rstrip('.')}' must be an object.", at.rstrip("."))
         self._left: Json = {key: item for key, item in value.items() if item is not None}
 
-    def take(self, field: str) -> Any:
+    def take_field(self, field: str) -> Any:
         """The field's value; None where it is absent or null."""
         return self._left.pop(field, None)
 
-    def same(self, fields: Sequence[str]) -> Json:
+    def copy_fields(self, fields: Sequence[str]) -> Json:
         """Those of `fields` that are there, as they are."""
         return {field: self._left.pop(field) for field in fields if field in self._left}
 
@@ -64,53 +64,53 @@ class FieldReader:
         return FieldReader(value, self.whom, f"{self.at}{at}.", self.dropped)
 
     def text(self, field: str) -> str:
-        value = self.take(field)
+        value = self.take_field(field)
         if not isinstance(value, str):
-            raise invalid(f"'{self.at}{field}' must be a string.", self.at + field)
+            raise bad_request(f"'{self.at}{field}' must be a string.", self.at + field)
         return value
 
     def one_of(self, field: str, known: Sequence[str]) -> str:
         """:raises Refused: 400 where the value is none of `known`"""
-        value = self.take(field)
+        value = self.take_field(field)
         if value not in known:
-            raise self.cannot(field, f"with the value {str(value)[:100]!r} (supported: {', '.join(known)})")
+            raise self.refusal(field, f"with the value {str(value)[:100]!r} (supported: {', '.join(known)})")
         return str(value)
 
     def expect(self, field: str, only: object) -> None:
         """Take a field that may be absent or have one value."""
-        value = self.take(field)
+        value = self.take_field(field)
         if value is not None and value != only:
-            raise self.cannot(field, f"with a value other than {only!r}")
+            raise self.refusal(field, f"with a value other than {only!r}")
 
     def object(self, field: str) -> FieldReader | None:
-        value = self.take(field)
+        value = self.take_field(field)
         return None if value is None else self.read(value, field)
 
     def required_object(self, field: str) -> FieldReader:
-        return self.read(self.take(field), field)
+        return self.read(self.take_field(field), field)
 
     def readers(self, field: str) -> list[FieldReader]:
         """Readers of the objects in a list that may be absent."""
         return [self.read(item, f"{field}.{number}") for number, item in enumerate(self.objects(field))]
 
     def objects(self, field: str) -> list[Any]:
-        value = self.take(field)
+        value = self.take_field(field)
         return [] if value is None else self.list(value, field)
 
     def list(self, value: Any, field: str = "content") -> list[Any]:
         if not isinstance(value, list):
-            raise invalid(f"'{self.at}{field}' must be a list.", self.at + field)
+            raise bad_request(f"'{self.at}{field}' must be a list.", self.at + field)
         return value
 
-    def done(self) -> None:
+    def check_all_taken(self) -> None:
         """:raises Refused: 400 naming the first field that nobody took"""
         for field in self._left:
-            raise self.cannot(field)
+            raise self.refusal(field)
 
-    def cannot(self, field: str, why: str = "") -> Refused:
+    def refusal(self, field: str, why: str = "") -> Refused:
         """The refusal of a field that has no counterpart."""
         name = self.at + field
-        return invalid(
+        return bad_request(
             f"'{name}' is not supported by {self.whom}{f' {why}' if why else ''}; "
             f"remove it, or use a model whose upstream supports this API.",
             name,
@@ -123,7 +123,7 @@ def join_text_parts(value: Any, at: str, kinds: Sequence[str], hints: Sequence[s
     if isinstance(value, str):
         return value
     if not isinstance(value, list):
-        raise invalid(f"'{at}' must be a string or a list.", at)
+        raise bad_request(f"'{at}' must be a string or a list.", at)
     texts = []
     for number, item in enumerate(value):
         part = FieldReader(item, "a chat-completions upstream", f"{at}.{number}.")
@@ -131,7 +131,7 @@ def join_text_parts(value: Any, at: str, kinds: Sequence[str], hints: Sequence[s
         part.one_of("type", kinds)
         texts.append(part.text("text"))
         part.ignore(("citations", "annotations", "logprobs"))
-        part.done()
+        part.check_all_taken()
     return "".join(texts)
 
 
@@ -179,14 +179,14 @@ def _count(counts: Any, field: str) -> int:
 
 def is_count(value: Any) -> TypeGuard[int]:
     """Whether an upstream's number can be a count of tokens."""
-    return type(value) is int and credible(value)
+    return type(value) is int and is_credible(value)
 
 
 def first_choice(chat: Json) -> Json:
     """:raises Refused: 502 where there is none"""
     choices = chat.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise upstream_failed("the upstream's answer has no choices", "upstream_malformed")
+        raise upstream_error("the upstream's answer has no choices", "upstream_malformed")
     choice: Json = choices[0]
     return choice
 
@@ -232,9 +232,9 @@ def parse_arguments(text: Any, cut_off: bool = False) -> Json:
     except (msgspec.MsgspecError, TypeError, RecursionError) as error:
         if cut_off and isinstance(text, str):
             return salvage_object(text)
-        raise upstream_failed("the model's tool-call arguments are not valid JSON", "upstream_malformed") from error
+        raise upstream_error("the model's tool-call arguments are not valid JSON", "upstream_malformed") from error
     if not isinstance(value, dict):
-        raise upstream_failed("the model's tool-call arguments are not a JSON object", "upstream_malformed")
+        raise upstream_error("the model's tool-call arguments are not a JSON object", "upstream_malformed")
     return value
 
 

@@ -22,7 +22,7 @@ from steward.gateway.dialects.chat import (
 )
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import upstream_failed
+from steward.gateway.wire import upstream_error
 
 STOP_REASONS: Final = {
     "stop": "end_turn",
@@ -169,7 +169,7 @@ class MessageStream:
         number = self._numbers.assign(0, call, position)
         function = call.get("function") or {}
         if number in self._closed:
-            raise upstream_failed("the upstream continued a tool call after other output", "upstream_error")
+            raise upstream_error("the upstream continued a tool call after other output", "upstream_error")
         made = self._calls.get(number)
         if made is None:
             made = _Call(call.get("id") or _call_id(self._request_id, number), function.get("name"))

@@ -16,7 +16,7 @@ import msgspec
 
 from steward.gateway.dialects.chat import FieldReader, join_text_parts
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 DEFAULT_MAX_TOKENS: Final = 8_192  # within what every model since Claude 3.5 can answer
 THINKING_TOKENS: Final = {"minimal": 1_024, "low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768}
@@ -33,7 +33,7 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
     :raises Refused: 400, naming the field that has no counterpart
     """
     fields = FieldReader(body, "an Anthropic upstream", dropped=dropped)
-    message: Json = fields.same(_SAME)
+    message: Json = fields.copy_fields(_SAME)
     fields.ignore(_HINTS)
     fields.drop(_OFFERS)
     for field, only in (
@@ -41,31 +41,31 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
         ("logit_bias", {}), ("modalities", ["text"]),
     ):  # fmt: skip
         fields.expect(field, only)
-    limit, newer = fields.take("max_tokens"), fields.take("max_completion_tokens")
+    limit, newer = fields.take_field("max_tokens"), fields.take_field("max_completion_tokens")
     message["max_tokens"] = newer or limit or DEFAULT_MAX_TOKENS
     message |= _messages(fields.readers("messages"))
-    if (stop := fields.take("stop")) is not None:
+    if (stop := fields.take_field("stop")) is not None:
         message["stop_sequences"] = [stop] if isinstance(stop, str) else stop
-    if (temperature := fields.take("temperature")) is not None:
+    if (temperature := fields.take_field("temperature")) is not None:
         message["temperature"] = min(temperature, 1.0) if isinstance(temperature, int | float) else temperature
-    user, safety = fields.take("user"), fields.take("safety_identifier")
+    user, safety = fields.take_field("user"), fields.take_field("safety_identifier")
     if identifier := safety or user:
         message["metadata"] = {"user_id": identifier}
     message |= _tools(fields)
     message |= _format(fields)
     _think(fields, message)
-    fields.done()
+    fields.check_all_taken()
     return message
 
 
 def _think(fields: FieldReader, message: Json) -> None:
     """A budget below the maximum of tokens; none where there is no room for one."""
-    effort = fields.take("reasoning_effort")
+    effort = fields.take_field("reasoning_effort")
     if effort in (None, "none"):
         return
     budget = THINKING_TOKENS.get(str(effort))
     if budget is None:
-        raise fields.cannot("reasoning_effort", f"with the value {str(effort)[:50]!r}")
+        raise fields.refusal("reasoning_effort", f"with the value {str(effort)[:50]!r}")
     budget = min(budget, message["max_tokens"] - 1)
     if budget < MIN_THINKING_TOKENS or message.get("tool_choice", {}).get("type") in ("any", "tool"):
         fields.dropped.append("reasoning_effort")  # Anthropic thinks neither in so few tokens nor with a forced tool
@@ -83,7 +83,7 @@ def _messages(messages: list[FieldReader]) -> Json:
         message.ignore(("name",))
         if role in ("system", "developer"):
             system.append(
-                join_text_parts(message.take("content"), f"{message.at}content", ("text",), ("cache_control",))
+                join_text_parts(message.take_field("content"), f"{message.at}content", ("text",), ("cache_control",))
             )
         elif role == "user":
             _add(turns, "user", _user_blocks(message))
@@ -91,7 +91,7 @@ def _messages(messages: list[FieldReader]) -> Json:
             _add(turns, "user", [_tool_result(message)])
         else:
             _add(turns, "assistant", _assistant_blocks(message))
-        message.done()
+        message.check_all_taken()
     made: Json = {"messages": turns}
     if system:
         made["system"] = "\n\n".join(system)
@@ -109,7 +109,7 @@ def _add(turns: list[Json], role: str, blocks: list[Json]) -> None:
 
 
 def _user_blocks(message: FieldReader) -> list[Json]:
-    content = message.take("content")
+    content = message.take_field("content")
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
     return [_block(message.read(part, f"content.{n}")) for n, part in enumerate(message.list(content))]
@@ -117,21 +117,21 @@ def _user_blocks(message: FieldReader) -> list[Json]:
 
 def _block(part: FieldReader) -> Json:
     kind = part.one_of("type", ("text", "image_url", "file"))
-    cached = part.same(("cache_control",))
+    cached = part.copy_fields(("cache_control",))
     if kind == "text":
         block: Json = {"type": "text", "text": part.text("text")}
     elif kind == "image_url":
         picture = part.required_object("image_url")
         picture.ignore(("detail",))
         block = {"type": "image", "source": _source(picture.text("url"))}
-        picture.done()
+        picture.check_all_taken()
     else:
         file = part.required_object("file")
         block = {"type": "document", "source": _source(file.text("file_data"))}
-        if name := file.take("filename"):
+        if name := file.take_field("filename"):
             block["title"] = name
-        file.done()
-    part.done()
+        file.check_all_taken()
+    part.check_all_taken()
     return block | cached
 
 
@@ -140,12 +140,12 @@ def _source(url: str) -> Json:
     if data is not None:
         return {"type": "base64", "media_type": data[1].lower(), "data": data[2]}
     if not url.startswith(("http://", "https://")):
-        raise invalid("A picture or file must be a data: URL in base64, or an http(s) URL.", "messages")
+        raise bad_request("A picture or file must be a data: URL in base64, or an http(s) URL.", "messages")
     return {"type": "url", "url": url}
 
 
 def _tool_result(message: FieldReader) -> Json:
-    content = message.take("content")
+    content = message.take_field("content")
     blocks: Any = content
     if not isinstance(content, str):
         blocks = [_block(message.read(part, f"content.{n}")) for n, part in enumerate(message.list(content or []))]
@@ -155,7 +155,7 @@ def _tool_result(message: FieldReader) -> Json:
 def _assistant_blocks(message: FieldReader) -> list[Json]:
     """Thoughts are left out: Anthropic takes only those that it has signed."""
     message.ignore(("reasoning_content", "reasoning", "annotations", "audio"))
-    content, refusal = message.take("content"), message.take("refusal")
+    content, refusal = message.take_field("content"), message.take_field("refusal")
     text = join_text_parts(content or "", f"{message.at}content", ("text",), ("cache_control",)) + (refusal or "")
     blocks: list[Json] = [{"type": "text", "text": text}] if text else []
     for call in message.readers("tool_calls"):
@@ -165,11 +165,11 @@ def _assistant_blocks(message: FieldReader) -> list[Json]:
         try:
             given = msgspec.json.decode(arguments or "{}")
         except (msgspec.MsgspecError, RecursionError):
-            raise invalid(f"'{function.at}arguments' must be JSON.", f"{function.at}arguments") from None
+            raise bad_request(f"'{function.at}arguments' must be JSON.", f"{function.at}arguments") from None
         blocks.append({"type": "tool_use", "id": call.text("id"), "name": function.text("name"), "input": given})
         call.ignore(("index",))
-        function.done()
-        call.done()
+        function.check_all_taken()
+        call.check_all_taken()
     return blocks
 
 
@@ -178,18 +178,18 @@ def _tools(fields: FieldReader) -> Json:
     tools = [_tool(tool) for tool in fields.readers("tools")]
     if tools:
         made["tools"] = tools
-    parallel, choice = fields.take("parallel_tool_calls"), fields.take("tool_choice")
+    parallel, choice = fields.take_field("parallel_tool_calls"), fields.take_field("tool_choice")
     if isinstance(choice, dict):
         reader = fields.read(choice, "tool_choice")
         reader.one_of("type", ("function",))
         function = reader.required_object("function")
         made["tool_choice"] = {"type": "tool", "name": function.text("name")}
-        function.done()
-        reader.done()
+        function.check_all_taken()
+        reader.check_all_taken()
     elif choice is not None and tools:
         kinds = {"auto": "auto", "required": "any", "none": "none"}
         if choice not in kinds:
-            raise fields.cannot("tool_choice", f"with the value {str(choice)[:50]!r}")
+            raise fields.refusal("tool_choice", f"with the value {str(choice)[:50]!r}")
         made["tool_choice"] = {"type": kinds[choice]}
     if parallel is False and tools and made.get("tool_choice", {}).get("type") != "none":
         made["tool_choice"] = {**made.get("tool_choice", {"type": "auto"}), "disable_parallel_tool_use": True}
@@ -198,12 +198,15 @@ def _tools(fields: FieldReader) -> Json:
 
 def _tool(tool: FieldReader) -> Json:
     tool.one_of("type", ("function",))
-    cached = tool.same(("cache_control",))
+    cached = tool.copy_fields(("cache_control",))
     function = tool.required_object("function")
-    made: Json = {"name": function.text("name"), "input_schema": function.take("parameters") or {"type": "object"}}
-    made |= function.same(("description", "strict"))
-    function.done()
-    tool.done()
+    made: Json = {
+        "name": function.text("name"),
+        "input_schema": function.take_field("parameters") or {"type": "object"},
+    }
+    made |= function.copy_fields(("description", "strict"))
+    function.check_all_taken()
+    tool.check_all_taken()
     return made | cached
 
 
@@ -216,7 +219,7 @@ def _format(fields: FieldReader) -> Json:
     if kind == "json_schema":
         schema = form.required_object("json_schema")
         schema.ignore(("name", "description", "strict"))
-        made = {"output_config": {"format": {"type": "json_schema", "schema": schema.take("schema")}}}
-        schema.done()
-    form.done()
+        made = {"output_config": {"format": {"type": "json_schema", "schema": schema.take_field("schema")}}}
+        schema.check_all_taken()
+    form.check_all_taken()
     return made

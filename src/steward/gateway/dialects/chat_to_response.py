@@ -13,7 +13,7 @@ from steward.gateway.dialects.anthropic import format_event
 from steward.gateway.dialects.chat import TokenCounts, content_text, first_choice, reasoning_text, token_counts
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import upstream_failed
+from steward.gateway.wire import upstream_error
 
 _ECHOED: Final = (
     "instructions", "max_output_tokens", "temperature", "top_p", "tools", "tool_choice", "parallel_tool_calls",
@@ -136,7 +136,7 @@ class _OutputItem:
             return _call_item(self.name, self.call_id, self.function, self.text)
         return _message_item(self.name, [self.part()])
 
-    def build_begun(self) -> Json:
+    def build_start(self) -> Json:
         if self.kind == "reasoning":
             return {"id": self.name, "type": "reasoning", "summary": [], "content": []}
         if self.kind == "call":
@@ -227,14 +227,14 @@ class ResponseStream:
             item.function = function.get("name")
             events += self._begin(item)
         if item.index < self._ended:
-            raise upstream_failed("the upstream continued a tool call after other output", "upstream_error")
+            raise upstream_error("the upstream continued a tool call after other output", "upstream_error")
         if arguments := function.get("arguments"):
             events.append(self._delta(item, arguments))
         return events
 
     def _begin(self, item: _OutputItem) -> list[bytes]:
         self._items.append(item)
-        events = [self._event("response.output_item.added", output_index=item.index, item=item.build_begun())]
+        events = [self._event("response.output_item.added", output_index=item.index, item=item.build_start())]
         if item.kind != "call":
             events.append(self._event("response.content_part.added", **self._item_place(item), part=item.part()))
         return events

@@ -13,7 +13,7 @@ import msgspec
 
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 DONE: Final = b"data: [DONE]\n\n"
 
@@ -28,13 +28,13 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
     made = {name: value for name, value in body.items() if name != "echo"}
     if body.get("echo"):
         if body.get("logprobs") is not None:
-            raise invalid(
+            raise bad_request(
                 "An embedded model does not tell the log-probabilities of a prompt; leave out 'echo' or 'logprobs'.",
                 "echo",
                 "unsupported_parameter",
             )
         if not all(isinstance(prompt, str) for prompt in _prompts(body)):
-            raise invalid(
+            raise bad_request(
                 "An embedded model echoes text only; send 'prompt' as a string.", "echo", "unsupported_parameter"
             )
     if body.get("max_tokens") == 0:

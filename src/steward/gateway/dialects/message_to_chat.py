@@ -12,7 +12,7 @@ import msgspec
 
 from steward.gateway.dialects.chat import TokenCounts, is_count
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import upstream_failed
+from steward.gateway.wire import upstream_error
 
 FINISH_REASONS: Final = {
     "end_turn": "stop",
@@ -30,7 +30,7 @@ def translate_answer(message: Json, asked: Json, request_id: str, at: float) -> 
     """The chat completion that a whole message amounts to. :raises Refused: 502 where it has no content"""
     blocks = message.get("content")
     if not isinstance(blocks, list):
-        raise upstream_failed("the upstream's answer has no content", "upstream_malformed")
+        raise upstream_error("the upstream's answer has no content", "upstream_malformed")
     texts = [block["text"] for block in blocks if block.get("type") == "text"]
     thoughts = [block["thinking"] for block in blocks if block.get("type") == "thinking"]
     calls = [_call(block) for block in blocks if block.get("type") == "tool_use"]

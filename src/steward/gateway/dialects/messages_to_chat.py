@@ -31,25 +31,25 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
     :raises Refused: 400, naming the field that has no counterpart
     """
     fields = FieldReader(body, "a chat-completions upstream", dropped=dropped)
-    chat: Json = fields.same(_SAME)
+    chat: Json = fields.copy_fields(_SAME)
     fields.ignore((*_HINTS, *_ACCOUNT))
     fields.drop(_OFFERS)
-    messages = _system(fields.take("system"))
+    messages = _system(fields.take_field("system"))
     for message in fields.readers("messages"):
         messages += _message(message)
     chat["messages"] = messages
-    if stops := fields.take("stop_sequences"):
+    if stops := fields.take_field("stop_sequences"):
         chat["stop"] = stops
     chat |= _tools(fields)
     if (metadata := fields.object("metadata")) is not None:
-        if user := metadata.take("user_id"):
+        if user := metadata.take_field("user_id"):
             chat["user"] = user
-        metadata.done()
+        metadata.check_all_taken()
     if (output := fields.object("output_config")) is not None:
         chat |= _output_config(output)
     if (thinking := fields.object("thinking")) is not None:
         chat = _thinking(thinking) | chat  # an effort that is named goes before one that is worked out
-    fields.done()
+    fields.check_all_taken()
     if chat.get("stream"):
         chat["stream_options"] = {"include_usage": True}
     return chat
@@ -58,9 +58,9 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
 def _thinking(thinking: FieldReader) -> Json:
     """How much to think, as an effort: a budget of tokens has no counterpart."""
     kind = thinking.one_of("type", ("enabled", "adaptive", "disabled"))
-    budget = thinking.take("budget_tokens")
+    budget = thinking.take_field("budget_tokens")
     thinking.ignore(("display",))
-    thinking.done()
+    thinking.check_all_taken()
     if kind == "disabled":
         return {}
     if kind == "adaptive" or not isinstance(budget, int):
@@ -76,8 +76,8 @@ def _system(value: Any) -> list[Json]:
 
 def _message(message: FieldReader) -> list[Json]:
     """One message becomes several: each tool result is a message of its own."""
-    role, content = message.one_of("role", ("user", "assistant", "system")), message.take("content")
-    message.done()
+    role, content = message.one_of("role", ("user", "assistant", "system")), message.take_field("content")
+    message.check_all_taken()
     if isinstance(content, str):
         return [{"role": role, "content": content}]
     blocks = [message.read(block, f"content.{number}") for number, block in enumerate(message.list(content))]
@@ -97,7 +97,7 @@ def _user(role: str, blocks: Sequence[FieldReader]) -> list[Json]:
             pictures += shown
         else:
             parts += _parts(kind, block)
-        block.done()
+        block.check_all_taken()
     parts = pictures + parts
     return [*results, {"role": role, "content": _simplify(parts)}] if parts else results
 
@@ -109,7 +109,7 @@ def _parts(kind: str, block: FieldReader) -> list[Json]:
     if kind == "document":
         return _document(block)
     if kind == "search_result":
-        content = join_text_parts(block.take("content"), f"{block.at}content", ("text",), _HINTS)
+        content = join_text_parts(block.take_field("content"), f"{block.at}content", ("text",), _HINTS)
         block.drop(("citations",))
         return [_text_part(f"{block.text('title')} ({block.text('source')})\n{content}")]
     block.ignore(("citations",))  # of an answer that is sent back: where its text came from
@@ -122,7 +122,7 @@ def _text_part(text: str) -> Json:
 
 def _document(block: FieldReader) -> list[Json]:
     """A text as text, a PDF as a file; with its title and context before it."""
-    heading = [text for field in ("title", "context") if (text := block.take(field))]
+    heading = [text for field in ("title", "context") if (text := block.take_field(field))]
     block.drop(("citations",))
     source = block.required_object("source")
     kind = source.one_of("type", ("text", "content", "base64"))
@@ -131,19 +131,19 @@ def _document(block: FieldReader) -> list[Json]:
         source.ignore(("media_type",))
         parts = [_text_part(source.text("data"))]
     elif kind == "content":
-        content = source.take("content")
+        content = source.take_field("content")
         inner = [] if isinstance(content, str) else source.list(content)
         parts = [_text_part(content)] if isinstance(content, str) else []
         for number, item in enumerate(inner):
             reader = source.read(item, f"content.{number}")
             reader.ignore(_HINTS)
             parts += _parts(reader.one_of("type", ("text", "image")), reader)
-            reader.done()
+            reader.check_all_taken()
     else:
         url = f"data:{source.text('media_type')};base64,{source.text('data')}"
         name = heading[0] if heading else "document.pdf"
         parts = [{"type": "file", "file": {"filename": str(name), "file_data": url}}]
-    source.done()
+    source.check_all_taken()
     return before + parts
 
 
@@ -155,13 +155,13 @@ def _simplify(parts: list[Json]) -> str | list[Json]:
 def _image_url(source: FieldReader) -> str:
     linked = source.one_of("type", ("base64", "url")) == "url"
     url = source.text("url") if linked else f"data:{source.text('media_type')};base64,{source.text('data')}"
-    source.done()
+    source.check_all_taken()
     return url
 
 
 def _tool_result(block: FieldReader) -> tuple[Json, list[Json]]:
     """The tool's message, and the pictures that it could not hold."""
-    content = block.take("content")
+    content = block.take_field("content")
     parts: list[Json] = []
     if isinstance(content, str):
         parts = [_text_part(content)]
@@ -174,8 +174,8 @@ def _tool_result(block: FieldReader) -> tuple[Json, list[Json]]:
                 parts.append(_text_part(reader.text("tool_name")))
             else:
                 parts += _parts(kind, reader)
-            reader.done()
-    failed = "Error: " if block.take("is_error") else ""
+            reader.check_all_taken()
+    failed = "Error: " if block.take_field("is_error") else ""
     name = block.text("tool_use_id")
     texts = "".join(part["text"] for part in parts if part["type"] == "text")
     others = [part for part in parts if part["type"] != "text"]
@@ -210,11 +210,11 @@ def _assistant(blocks: Sequence[FieldReader]) -> list[Json]:
             thoughts.append(block.text("thinking"))
             block.ignore(("signature",))
         else:
-            arguments = msgspec.json.encode(block.take("input") or {}).decode()
+            arguments = msgspec.json.encode(block.take_field("input") or {}).decode()
             function = {"name": block.text("name"), "arguments": arguments}
             calls.append({"id": block.text("id"), "type": "function", "function": function})
             block.ignore(("caller",))
-        block.done()
+        block.check_all_taken()
     if texts:
         message["content"] = "".join(texts)
     if thoughts:
@@ -236,9 +236,9 @@ def _tools(fields: FieldReader) -> Json:
     kind = choice.one_of("type", ("auto", "any", "tool", "none"))
     name = choice.text("name") if kind == "tool" else None
     if (kind == "any" and not tools) or (name and name not in [tool["function"]["name"] for tool in tools]):
-        raise choice.cannot("type" if kind == "any" else "name", "since it asks for a tool that cannot be passed on")
-    disabled = choice.take("disable_parallel_tool_use")
-    choice.done()
+        raise choice.refusal("type" if kind == "any" else "name", "since it asks for a tool that cannot be passed on")
+    disabled = choice.take_field("disable_parallel_tool_use")
+    choice.check_all_taken()
     if not tools:
         return chat
     chat["tool_choice"] = {"auto": "auto", "any": "required", "none": "none"}.get(kind)
@@ -251,26 +251,26 @@ def _tools(fields: FieldReader) -> Json:
 
 def _tool(tool: FieldReader) -> Json | None:
     tool.ignore(_TOOL_HINTS)
-    kind = tool.take("type")
+    kind = tool.take_field("type")
     if isinstance(kind, str) and kind != "custom":
         tool.drop_self()
         return None
-    function: Json = {"name": tool.text("name"), "parameters": tool.take("input_schema")}
+    function: Json = {"name": tool.text("name"), "parameters": tool.take_field("input_schema")}
     for field in ("description", "strict"):
-        if (value := tool.take(field)) is not None:
+        if (value := tool.take_field(field)) is not None:
             function[field] = value
-    tool.done()
+    tool.check_all_taken()
     return {"type": "function", "function": function}
 
 
 def _output_config(output: FieldReader) -> Json:
     chat: Json = {}
-    if effort := output.take("effort"):
+    if effort := output.take_field("effort"):
         chat["reasoning_effort"] = effort
     if (form := output.object("format")) is not None:
         form.expect("type", "json_schema")
-        schema = {"name": "answer", "schema": form.take("schema"), "strict": True}
+        schema = {"name": "answer", "schema": form.take_field("schema"), "strict": True}
         chat["response_format"] = {"type": "json_schema", "json_schema": schema}
-        form.done()
-    output.done()
+        form.check_all_taken()
+    output.check_all_taken()
     return chat

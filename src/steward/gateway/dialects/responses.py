@@ -125,20 +125,20 @@ class _ItemTexts:
                     self.part(part, key, number)
         for key in [key for key in item if key not in _OPAQUE and key not in ("content", "summary")]:
             if isinstance(item[key], str) and key in ("arguments", "input", "code"):
-                item[key] = self.whole(key, item[key])
+                item[key] = self.filter_whole(key, item[key])
             else:
                 item[key] = replace_strings(item[key], self._filter_other, _OPAQUE)
 
     def part(self, part: Json, key: str, number: int) -> None:
         for field in ("text", "refusal"):
             if isinstance(part.get(field), str):
-                part[field] = self.whole(f"{key}.{number}", part[field])
+                part[field] = self.filter_whole(f"{key}.{number}", part[field])
         if part.get("logprobs"):
             part["logprobs"] = []
         if isinstance(part.get("annotations"), list):
             part["annotations"] = replace_strings(part["annotations"], self._filter_other, _OPAQUE)
 
-    def whole(self, field: str, text: str) -> str:
+    def filter_whole(self, field: str, text: str) -> str:
         if field not in self._sent:
             through = self._texts.arguments if field == "arguments" else self._texts.text
             self._sent[field] = through(self._index, field, text, True)
@@ -176,7 +176,7 @@ class _ResponseTexts:
             if kind.endswith(".delta") and isinstance(seen.get("delta"), str):
                 self._delta(seen, index)
             elif kind.endswith(".done"):
-                before = self._done(seen, index)
+                before = self._end_item(seen, index)
             elif kind.endswith(".added"):
                 self._filter_added(seen)
         return before + self._number_event(seen)
@@ -193,7 +193,7 @@ class _ResponseTexts:
         sent = self._sent.setdefault(index, {})
         sent[field] = sent.get(field, "") + seen["delta"]
 
-    def _done(self, seen: Json, index: int) -> bytes:
+    def _end_item(self, seen: Json, index: int) -> bytes:
         """Send what is held back of the item, then its whole text as it was sent."""
         before = b""
         sent = self._sent.setdefault(index, {})
@@ -209,7 +209,7 @@ class _ResponseTexts:
         field = _field_name(seen)
         for key in ("text", "refusal", "arguments", "input", "code"):
             if isinstance(seen.get(key), str):
-                seen[key] = self._item_texts(index).whole(field, seen[key])
+                seen[key] = self._item_texts(index).filter_whole(field, seen[key])
         if seen.get("logprobs"):
             seen["logprobs"] = []
         if isinstance(seen.get("part"), dict):

@@ -15,7 +15,7 @@ import msgspec
 
 from steward.gateway.dialects.chat import FieldReader, join_text_parts
 from steward.gateway.text_fields import Json
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 _SAME: Final = (
     "model", "temperature", "top_p", "stream", "user", "safety_identifier", "parallel_tool_calls", "service_tier",
@@ -50,31 +50,31 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
     :raises Refused: 400, naming the field that has no counterpart
     """
     fields = FieldReader(body, "a chat-completions upstream", dropped=dropped)
-    chat: Json = fields.same(_SAME)
+    chat: Json = fields.copy_fields(_SAME)
     fields.ignore(_HINTS)
     for field, only in (("background", False), ("store", False), ("truncation", "disabled"), ("top_logprobs", 0)):
         if body.get(field) == only:
             fields.ignore((field,))
     fields.drop(_OFFERS)
     for field in ("previous_response_id", "conversation", "prompt"):
-        if fields.take(field) is not None:
-            raise invalid(f"'{field}' refers to something stored, but {NOT_STORED}.", field, "not_stored")
+        if fields.take_field(field) is not None:
+            raise bad_request(f"'{field}' refers to something stored, but {NOT_STORED}.", field, "not_stored")
     _include(fields, chat)
-    if (limit := fields.take("max_output_tokens")) is not None:
+    if (limit := fields.take_field("max_output_tokens")) is not None:
         chat["max_tokens"] = limit
     messages: list[Json] = []
-    if instructions := fields.take("instructions"):
+    if instructions := fields.take_field("instructions"):
         messages.append({"role": "system", "content": join_text_parts(instructions, "instructions", ("input_text",))})
     chat["messages"] = messages + _input(fields)
     chat |= _tools(fields)
     if (reasoning := fields.object("reasoning")) is not None:
-        if effort := reasoning.take("effort"):
+        if effort := reasoning.take_field("effort"):
             chat["reasoning_effort"] = effort
         reasoning.ignore(("summary", "generate_summary", "context"))  # how thoughts are told, not what is answered
-        reasoning.done()
+        reasoning.check_all_taken()
     if (text := fields.object("text")) is not None:
         chat |= _text(text)
-    fields.done()
+    fields.check_all_taken()
     if chat.get("stream"):
         chat["stream_options"] = {"include_usage": True}
     return chat
@@ -84,13 +84,13 @@ def _include(fields: FieldReader, chat: Json) -> None:
     included = fields.objects("include")
     for number, item in enumerate(included):
         if item == "message.output_text.logprobs":
-            raise fields.cannot("include", f"with the value {item!r}")
+            raise fields.refusal("include", f"with the value {item!r}")
         if item not in _INCLUDED:
             fields.dropped.append(f"include.{number}")
 
 
 def _input(fields: FieldReader) -> list[Json]:
-    value = fields.take("input")
+    value = fields.take_field("input")
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     items = fields.list(value, "input")
@@ -102,13 +102,13 @@ def _input(fields: FieldReader) -> list[Json]:
         kind = item.one_of("type", (*_ITEMS, *_HOSTED_ITEMS)) if "type" in raw else "message"
         if kind == "item_reference":
             item = _resolve(item, known)
-            kind = str(item.take("type") or "message")
+            kind = str(item.take_field("type") or "message")
         item.ignore(("id", "status", "phase", "namespace", "created_by"))
         if kind in _HOSTED_ITEMS:
             item.drop_self()
             continue
         _item(kind, item, messages, thoughts)
-        item.done()
+        item.check_all_taken()
     return messages
 
 
@@ -123,7 +123,7 @@ def _resolve(item: FieldReader, known: dict[str, Json]) -> FieldReader:
     found = known.get(name)
     if found is None:
         message = f"'{item.at}id' refers to the stored item {name[:100]!r}, but {NOT_STORED}."
-        raise invalid(message, f"{item.at}id", "not_stored")
+        raise bad_request(message, f"{item.at}id", "not_stored")
     return FieldReader(found, item.whom, item.at, item.dropped)
 
 
@@ -146,7 +146,7 @@ def _item(kind: str, item: FieldReader, messages: list[Json], thoughts: list[str
 def _reasoning(item: FieldReader) -> str:
     """The thoughts themselves, else their summary; what is encrypted nobody here can read."""
     item.ignore(("encrypted_content",))
-    content, summary = item.take("content"), item.take("summary")
+    content, summary = item.take_field("content"), item.take_field("summary")
     if content:
         return join_text_parts(content, f"{item.at}content", ("reasoning_text", "text"))
     return join_text_parts(summary or "", f"{item.at}summary", ("summary_text",))
@@ -168,7 +168,7 @@ def _call(kind: str, item: FieldReader, messages: list[Json], thought: str) -> N
 
 def _call_output(item: FieldReader) -> list[Json]:
     """A tool's message holds text only: pictures and files follow it as a message of the user."""
-    output, name = item.take("output"), item.text("call_id")
+    output, name = item.take_field("output"), item.text("call_id")
     if isinstance(output, str):
         return [{"role": "tool", "tool_call_id": name, "content": output}]
     parts = [
@@ -188,7 +188,7 @@ def _call_output(item: FieldReader) -> list[Json]:
 
 def _message(item: FieldReader) -> Json:
     role = item.one_of("role", ("user", "assistant", "system", "developer"))
-    content = item.take("content")
+    content = item.take_field("content")
     if role == "assistant":
         return {"role": role, "content": _assistant_text(content, item)}
     role = "system" if role == "developer" else role  # what servers other than OpenAI's call it
@@ -209,7 +209,7 @@ def _assistant_text(content: Any, item: FieldReader) -> str:
         kind = part.one_of("type", ("output_text", "input_text", "refusal"))
         texts.append(part.text("refusal" if kind == "refusal" else "text"))
         part.ignore(("annotations", "logprobs"))
-        part.done()
+        part.check_all_taken()
     return "".join(texts)
 
 
@@ -219,14 +219,14 @@ def _part(part: FieldReader, kinds: tuple[str, ...]) -> Json:
     if kind in ("input_text", "output_text"):
         made: Json = {"type": "text", "text": part.text("text")}
     elif kind == "input_file":
-        name = part.take("filename") or "file"
+        name = part.take_field("filename") or "file"
         made = {"type": "file", "file": {"filename": name, "file_data": part.text("file_data")}}
         part.ignore(("detail",))
     else:
         made = {"type": "image_url", "image_url": {"url": part.text("image_url")}}
-        if detail := part.take("detail"):
+        if detail := part.take_field("detail"):
             made["image_url"]["detail"] = detail
-    part.done()
+    part.check_all_taken()
     return made
 
 
@@ -236,21 +236,21 @@ def _tools(fields: FieldReader) -> Json:
     tools = [made for tool in fields.readers("tools") if (made := _tool(tool)) is not None]
     if tools:
         chat["tools"] = tools
-    choice = fields.take("tool_choice")
+    choice = fields.take_field("tool_choice")
     if choice is None:
         return chat
     names = [tool["function"]["name"] for tool in tools]
     if isinstance(choice, str):
         if choice == "required" and not tools:
-            raise fields.cannot("tool_choice", "since it asks for a tool that cannot be passed on")
+            raise fields.refusal("tool_choice", "since it asks for a tool that cannot be passed on")
         return chat | {"tool_choice": choice} if tools else chat
     reader = fields.read(choice, "tool_choice")
     kind = reader.one_of("type", ("function", "allowed_tools"))
     if kind == "function":
         name = reader.text("name")
-        reader.done()
+        reader.check_all_taken()
         if name not in names:
-            raise fields.cannot("tool_choice", "since it asks for a tool that cannot be passed on")
+            raise fields.refusal("tool_choice", "since it asks for a tool that cannot be passed on")
         return chat | {"tool_choice": {"type": "function", "function": {"name": name}}}
     return chat | _allowed_tools(reader, tools)
 
@@ -259,10 +259,10 @@ def _allowed_tools(choice: FieldReader, tools: list[Json]) -> Json:
     """Only the tools that may be called go on."""
     mode = choice.one_of("mode", ("auto", "required"))
     allowed = [tool.get("name") for tool in choice.objects("tools") if isinstance(tool, dict)]
-    choice.done()
+    choice.check_all_taken()
     kept = [tool for tool in tools if tool["function"]["name"] in allowed]
     if not kept:
-        raise choice.cannot("tools", "since none of them can be passed on")
+        raise choice.refusal("tools", "since none of them can be passed on")
     return {"tools": kept, "tool_choice": mode}
 
 
@@ -271,21 +271,21 @@ def _tool(tool: FieldReader) -> Json | None:
         tool.drop_self()
         return None
     function: Json = {"name": tool.text("name")}
-    function |= tool.same(("description", "parameters", "strict"))
+    function |= tool.copy_fields(("description", "parameters", "strict"))
     tool.ignore(("defer_loading", "allowed_callers", "output_schema"))
-    tool.done()
+    tool.check_all_taken()
     return {"type": "function", "function": function}
 
 
 def _text(text: FieldReader) -> Json:
-    chat: Json = text.same(("verbosity",))
+    chat: Json = text.copy_fields(("verbosity",))
     if (form := text.object("format")) is not None:
         kind = form.one_of("type", ("text", "json_object", "json_schema"))
         if kind == "json_schema":
-            schema = form.same(("name", "schema", "strict", "description"))
+            schema = form.copy_fields(("name", "schema", "strict", "description"))
             chat["response_format"] = {"type": kind, "json_schema": schema}
         elif kind == "json_object":
             chat["response_format"] = {"type": kind}
-        form.done()
-    text.done()
+        form.check_all_taken()
+    text.check_all_taken()
     return chat

@@ -48,7 +48,7 @@ def admit(
         async def handle(exchange: Exchange) -> Answer:
             found = find_route(routes, exchange.request.model, exchange.caller.models)
             exchange.route = found.name
-            terms = known.of(exchange.caller, found.name)
+            terms = known.list_scopes(exchange.caller, found.name)
             price = _size(exchange, found, terms, prices, lengths, table.max_output_tokens)
             if not terms.scopes:
                 answer = await inner(exchange)
@@ -68,7 +68,7 @@ def admit(
             if terms.counted:
                 answer.stream.budget = _ReservedTokens(limiter, exchange, held, price)
             if terms.settled:
-                exchange.when_ended(answer, lambda: _later(settling, _release(limiter, exchange, held, terms)))
+                exchange.when_ended(answer, lambda: _release_later(settling, _release(limiter, exchange, held, terms)))
             return answer
 
         return handle
@@ -97,7 +97,7 @@ class _KnownTerms:
         self._table = table
         self._found: dict[tuple[str, str], _Terms] = {}
 
-    def of(self, caller: Caller, route: str) -> _Terms:
+    def list_scopes(self, caller: Caller, route: str) -> _Terms:
         name = caller.principal.id, route
         found = self._found.get(name)
         if found is not None and found.caller is caller:
@@ -115,7 +115,7 @@ class _Prices:
         self._models = models
         self._found: dict[str, tuple[float, float] | None] = {}
 
-    def of(self, route: Route) -> tuple[float, float] | None:
+    def find_price(self, route: Route) -> tuple[float, float] | None:
         """USD per million input and output tokens; None where a model has no price."""
         if route.name not in self._found:
             list_prices = self.list_prices(route)
@@ -152,7 +152,7 @@ def _size(
     if terms.counted:
         refuse_other_maxima(exchange.fields, exchange.body, exchange.endpoint)
     exchange.reserved_input = exchange.estimate_input()
-    price = prices.of(route)
+    price = prices.find_price(route)
     if price is None and terms.budgeted:
         max_price(prices.list_prices(route))  # refuses, and names the model
     if exchange.endpoint == "/v1/embeddings":
@@ -225,7 +225,7 @@ async def _release(limiter: Limiter, exchange: Exchange, held: Reservation, term
         return  # the server that counts is gone; what was reserved is free again when its minute or day has passed
 
 
-def _later(settling: set[asyncio.Task[None]], release: Coroutine[Any, Any, None]) -> None:
+def _release_later(settling: set[asyncio.Task[None]], release: Coroutine[Any, Any, None]) -> None:
     task = asyncio.create_task(release)
     settling.add(task)
     task.add_done_callback(settling.discard)
@@ -254,11 +254,11 @@ class _ReservedTokens:
         self._estimate = RunningEstimate()
         self._reserved = exchange.reserved_output
 
-    def missing(self, events: bytes) -> int:
+    def count_missing(self, events: bytes) -> int:
         return self._estimate.add(events) - self._reserved
 
     async def grow(self, tokens: int) -> bool:
-        more = await _more(self._limiter, self._held, self._prices, tokens)
+        more = await _extend_reservation(self._limiter, self._held, self._prices, tokens)
         self._reserved += more
         if not more:
             self._exchange.cut_off = True
@@ -270,7 +270,7 @@ class _ReservedTokens:
         return dialects.find_dialect(self._exchange.endpoint).error_event(error, self._exchange.request_id)
 
 
-async def _more(limiter: Limiter, held: Reservation, prices: tuple[float, float], missing: int) -> int:
+async def _extend_reservation(limiter: Limiter, held: Reservation, prices: tuple[float, float], missing: int) -> int:
     """Tokens by which the reservation grew: some in advance, else just what is missing, else none."""
     try:
         for tokens in (max(EXTENSION, missing), missing):

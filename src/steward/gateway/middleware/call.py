@@ -140,13 +140,13 @@ async def _read_first_events(
     :raises Unavailable: the stream ended or broke before :raises ValueError: an event beyond all bounds
     """
     events: list[bytes] = []
-    piece = upstream.arrived()
+    piece = upstream.take_arrived()
     if piece is not None and (data := take_events(piece, scanner, events)) is not None:
         return events, data  # as nearly always where the network gave both at once
     try:
         async with asyncio.timeout(patience_s):
             while True:
-                if (data := take_events(await upstream.piece(), scanner, events)) is not None:
+                if (data := take_events(await upstream.read_piece(), scanner, events)) is not None:
                     return events, data
     except TimeoutError:
         return events, None

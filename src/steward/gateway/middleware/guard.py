@@ -45,12 +45,12 @@ class _GuardedEvents:
         self.over = False
 
     def feed(self, events: bytes) -> bytes:
-        return self._checked(self._splitter.feed(events))
+        return self._check_events(self._splitter.feed(events))
 
     def end(self) -> bytes:
-        return self._checked(self._splitter.end(), last=True)
+        return self._check_events(self._splitter.end(), last=True)
 
-    def _checked(self, events: list[bytes], last: bool = False) -> bytes:
+    def _check_events(self, events: list[bytes], last: bool = False) -> bytes:
         out: list[bytes] = []
         try:
             out.extend(self._stream.feed(event) for event in events)  # what precedes a failure stays in

@@ -34,7 +34,7 @@ from steward.gateway.passthrough_stream import PassthroughStream
 from steward.gateway.relay import select_headers
 from steward.gateway.route_records import Route
 from steward.gateway.upstream_errors import find_embedded_error
-from steward.gateway.wire import JSON, invalid, upstream_failed
+from steward.gateway.wire import JSON, bad_request, upstream_error
 from steward.gateway.wire_fields import Request
 
 MOST_ANSWER_BYTES: Final = 64 * 1024 * 1024  # ten pictures of 1536x1024 in base64 are about 40 MB
@@ -74,7 +74,7 @@ def guard_passthrough(guards: Sequence[Guard], routes: Mapping[str, Route]) -> M
             if unread and routes[exchange.route].unreadable != "pass":
                 raise unreadable(request.endpoint, exchange.route)
             if request.wants_events and request.endpoint.answers == "text":
-                raise invalid(
+                raise bad_request(
                     "A guard checks this model's answers, and cannot read streamed transcripts; leave out 'stream'.",
                     "stream",
                 )
@@ -116,7 +116,7 @@ def call_passthrough(models: Mapping[str, ModelEntry]) -> Handler:
     async def handle(exchange: Exchange) -> Answer:
         entry, request = models[exchange.model or ""], passthrough_of(exchange)
         if not entry.passes_through:
-            raise invalid(
+            raise bad_request(
                 f"Model '{entry.name}' does not support {exchange.endpoint}; it needs a model with backend: openai.",
                 "model",
                 "unsupported_endpoint",
@@ -164,9 +164,7 @@ async def _take_answer(
             exchange, Outgoing(exchange.endpoint, b""), status if embedded is None else embedded.status, body
         )
     if not is_json and request.endpoint.answers != "text":
-        raise upstream_failed(
-            f"the upstream answered with {kind[:100]!r} where JSON was expected", "upstream_malformed"
-        )
+        raise upstream_error(f"the upstream answered with {kind[:100]!r} where JSON was expected", "upstream_malformed")
     request.answered, request.answer_bytes = True, len(body)
     if is_json:  # of many pictures it takes a while: others shall not wait for it
         request.report = read_report(body) if len(body) < LARGE_BYTES else await asyncio.to_thread(read_report, body)
@@ -178,7 +176,7 @@ async def _take_answer(
 async def _begin_stream(exchange: Exchange, request: PassthroughRequest, upstream: EngineAnswer, kind: str) -> Answer:
     """The status is held back until the first bytes are there, so that another model may be tried until then."""
     try:
-        first = await upstream.piece()
+        first = await upstream.read_piece()
         if not first:
             raise Unavailable("it closed the answer before the first byte")
     except BaseException:
@@ -195,7 +193,7 @@ async def read_whole(upstream: EngineAnswer, most: int = MOST_ANSWER_BYTES) -> b
     """:raises Unavailable: it is longer than `most` bytes, or broke off"""
     pieces: list[bytes] = []
     size = 0
-    while piece := await upstream.piece():
+    while piece := await upstream.read_piece():
         pieces.append(piece)
         size += len(piece)
         if size > most:

@@ -15,7 +15,7 @@ from steward.gateway.queue_records import QueueDecision, QueuedRequest, QueuePla
 from steward.gateway.route_queue import WEIGHTS, RouteQueue, lower_priority, retry_after_s, worker_share
 from steward.gateway.route_records import Route
 from steward.gateway.routing import client_deadline_s
-from steward.gateway.wire import invalid
+from steward.gateway.wire import bad_request
 
 
 def queue(
@@ -131,7 +131,7 @@ def requested_priority(exchange: Exchange) -> Priority:
     if asked is None:
         return ceiling
     if asked not in WEIGHTS:
-        raise invalid(f"x-steward-priority is {asked[:50]!r}; expected high, normal or low.", "x-steward-priority")
+        raise bad_request(f"x-steward-priority is {asked[:50]!r}; expected high, normal or low.", "x-steward-priority")
     return lower_priority(asked, ceiling)
 
 

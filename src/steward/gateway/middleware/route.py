@@ -113,7 +113,7 @@ class _Attempts:
         health.in_flight += 1
         streaming = False
         try:
-            answer = await (self._inner(exchange) if self._untimed else self._within(left_s))
+            answer = await (self._inner(exchange) if self._untimed else self._call_within(left_s))
             kind = answer.error_class
             if kind is not None and self._is_passed_on(name, kind, answer, now):
                 return answer
@@ -138,7 +138,7 @@ class _Attempts:
             if not streaming:
                 health.in_flight -= 1
             if probe:
-                health.left(self._caller)
+                health.release(self._caller)
         return None
 
     def _is_passed_on(self, name: str, kind: ErrorClass, answer: Answer, now: float) -> bool:
@@ -150,14 +150,14 @@ class _Attempts:
         self._failures[name] = Failure(answer.status, final=True)
         if kind in ("context", "content_filter"):
             self._refusal = self._refusal or answer
-            self._health[name].succeeded(self._caller, now)
+            self._health[name].record_success(self._caller, now)
         else:
             self._record_failure(name, self._failures[name])
         self._last = answer
         self._instead = None if isinstance(rule, bool) else rule
         return rule is False
 
-    async def _within(self, seconds: float) -> Answer:
+    async def _call_within(self, seconds: float) -> Answer:
         async with asyncio.timeout(seconds):
             return await self._inner(self._exchange)
 
@@ -166,9 +166,9 @@ class _Attempts:
         if answer.status < 400:
             health.latency.add(now - started, now)
         if answer.stream is None:
-            health.succeeded(self._caller, now)
+            health.record_success(self._caller, now)
         else:
-            health.breaker.answered(now)
+            health.breaker.record_answer(now)
             self._exchange.when_ended(answer, lambda: self._record_stream_end(name))
 
     def _record_failure(self, name: str, failure: Failure) -> None:
@@ -179,20 +179,20 @@ class _Attempts:
         if failure.retry_after_s is not None:
             health.rests_until = max(health.rests_until, now + failure.retry_after_s)
         if failure.status == 500:
-            health.answered_with_error(self._caller, now)
+            health.record_error(self._caller, now)
         elif failure.status > 500 or failure.status == 408:
-            health.breaker.failed(now)
+            health.breaker.record_failure(now)
         else:
-            health.breaker.answered(now)
+            health.breaker.record_answer(now)
 
     def _record_stream_end(self, name: str) -> None:
         """A stream is over: a client that hung up, or a guard that blocked, says nothing of the model."""
         exchange, health, now = self._exchange, self._health[name], time.monotonic()
         health.in_flight -= 1
         if exchange.attempts and exchange.attempts[-1].error is not None:
-            health.breaker.failed(now)
+            health.breaker.record_failure(now)
         elif not exchange.client_closed:
-            health.succeeded(self._caller, now)
+            health.record_success(self._caller, now)
 
     def _deadline_error(self, name: str) -> Refused:
         exchange = self._exchange

@@ -30,7 +30,7 @@ from steward.evaluation.perplexity import (
 )
 from steward.evaluation.probe import TEXTS, KnownAnswer, find_contradiction
 from steward.workflows.evaluate.target import Progress
-from steward.workflows.models import backend_of, check_backend, embedded_threads, model_file, scratch
+from steward.workflows.models import backend_of, check_backend, embedded_threads, make_scratch_folder, model_file
 
 
 class PerplexityOptions(msgspec.Struct, frozen=True):
@@ -189,13 +189,13 @@ async def open_scorer(options: PerplexityOptions) -> AsyncIterator[TokenScorer]:
     elif kind == "embedded":
         from steward.adapters.engines.embedded import EmbeddedScorer  # loads llama.cpp
 
-        with scratch() as folder:
+        with make_scratch_folder() as folder:
             embedded = EmbeddedScorer(model_file(options.model), folder, embedded_threads(), options.window)
             try:
                 yield embedded
             finally:
                 await embedded.close()
     else:
-        from steward.adapters.engines.checkpoint import Checkpoint  # loads torch
+        from steward.adapters.engines.checkpoint import CheckpointModel  # loads torch
 
-        yield Checkpoint(model_file(options.model), options.window)
+        yield CheckpointModel(model_file(options.model), options.window)

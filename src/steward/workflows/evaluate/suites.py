@@ -14,7 +14,7 @@ from steward.evaluation.run import Asking, RunResults, run_suite
 from steward.evaluation.suite import Suite, load_suite
 from steward.workflows.evaluate.graders import Graders, open_graders
 from steward.workflows.evaluate.target import ModelTarget, Progress
-from steward.workflows.models import backend_of, model_file, model_hash, opened_engine
+from steward.workflows.models import backend_of, model_file, model_hash, open_engine
 
 BUILT_IN: Final = {
     "starter": starter.path().parent / "suite.yaml",
@@ -61,7 +61,7 @@ async def _run_suites(
     sha256 = model_hash(model_file(target.model)) if local else None
     results: list[RunResults] = []
     async with (
-        opened_engine(
+        open_engine(
             target.model, target.backend, target.url, target.key, target.concurrency, target.timeouts
         ) as engine,
         open_graders(suites[0][0].spec, engine, folder) as graders,

@@ -63,7 +63,7 @@ def selftest(
         good_up_to=good,
         output_tok_s=(good or 0.0) * TOKENS,
         processes=processes,
-        cores=len(_own_cores()),
+        cores=len(_read_own_cores()),
         start_s=start_s if steps else 0.0,
         steps=tuple(steps),
         timing=TIMING,
@@ -96,7 +96,7 @@ def _take_lateness_ms(url: str) -> dict[str, float]:
 def _start_echo() -> Iterator[str]:
     """The URL of an echo server that ends with the context. :raises Unavailable: it did not start"""
     command = [sys.executable, "-m", "steward.processes.echo", msgspec.json.encode(TIMING).decode(), "0"]
-    others = set(range(os.cpu_count() or 1)) - _own_cores()
+    others = set(range(os.cpu_count() or 1)) - _read_own_cores()
     command += [",".join(map(str, sorted(others)))] if others else []
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert server.stdin is not None and server.stdout is not None
@@ -115,7 +115,7 @@ def _read_port(server: subprocess.Popen[str], output: IO[str]) -> str:
     return port
 
 
-def _own_cores() -> set[int]:
+def _read_own_cores() -> set[int]:
     if hasattr(os, "sched_getaffinity"):  # not on macOS
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))

@@ -10,7 +10,7 @@ from typing import Final
 from steward.capacity.headroom import DAY_S, HOUR_S, HeadroomStatus, HourlyTraffic, assess_headroom
 from steward.core.errors import Unavailable
 from steward.workflows.plan.home import read_plan
-from steward.workflows.serve.deployment import deployment_of
+from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.plan import read_plan as read_serving_plan
 
 SEEN_DAYS: Final = 60
@@ -28,7 +28,7 @@ def watch_headroom(home: Path, clock: Callable[[], float] = time.time) -> Headro
         raise Unavailable(f"{home}: no requests recorded yet; start the gateway with `steward up`")
     now = clock()
     since = (now - SEEN_DAYS * DAY_S) // HOUR_S * HOUR_S
-    store = deployment_of(read_serving_plan(serving)).open_store()
+    store = make_deployment(read_serving_plan(serving)).open_store()
     try:
         points = []
         while since < now:  # a day at a time, so that a busy store is not held in memory

@@ -16,7 +16,7 @@ from steward.workflows.audit import HomeAuditLog
 from steward.workflows.serve.plan import ServePlan, read_plan
 
 
-class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     """One home, and the references that lead to what it shares with other machines."""
 
     home: Path
@@ -42,8 +42,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
         return load_root_key(self.home, self.root)
 
 
-def deployment_of(plan: ServePlan) -> Deployment:
-    return Deployment(
+def make_deployment(plan: ServePlan) -> HomeDeployment:
+    return HomeDeployment(
         home=Path(plan.home),
         store=plan.store,
         root=plan.root,
@@ -52,19 +52,19 @@ def deployment_of(plan: ServePlan) -> Deployment:
     )
 
 
-def find_deployment(home: Path) -> Deployment:
+def find_deployment(home: Path) -> HomeDeployment:
     """By the plan that was served last; before the first `steward up`, by the steward.yaml beside the home.
 
     :raises InputError: the plan or the settings cannot be read
     """
     plan = home / "run" / "plan.json"
     if plan.exists():
-        return deployment_of(read_plan(plan))
+        return make_deployment(read_plan(plan))
     loaded = load_settings(folder=home.parent)
     if resolve_home(loaded) != home.absolute():
-        return Deployment(home=home)
+        return HomeDeployment(home=home)
     settings = loaded.settings
-    return Deployment(
+    return HomeDeployment(
         home=home,
         store=settings.store.reference(),
         root=settings.security.root_reference(),

@@ -55,7 +55,7 @@ async def check_models(plan: ServePlan) -> dict[str, bool]:
         except InputError:  # its key is gone
             return False
         try:
-            return await engine.alive()
+            return await engine.is_alive()
         finally:
             await engine.close()
 

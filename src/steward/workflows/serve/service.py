@@ -37,7 +37,7 @@ from steward.workflows.sealing import SPOOL, make_sealer
 from steward.workflows.serve.batch_runner import POLL_S, BatchRunner
 from steward.workflows.serve.batch_service import BatchService
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
-from steward.workflows.serve.deployment import deployment_of
+from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.model_versions import read_versions
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.readiness import Readiness, find_lack
@@ -60,10 +60,10 @@ class WorkerService:
     def __init__(self, plan: ServePlan, writer_id: str, guards: tuple[Guard, ...] = ()) -> None:
         self.home = Path(plan.home)
         self._plan_file, self._plan_stamp = plan.file(), (0, 0, 0)
-        self._keys = WorkerKeys(deployment_of(plan))
+        self._keys = WorkerKeys(make_deployment(plan))
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
-        self._seal = make_sealer(deployment_of(plan).root_key())
+        self._seal = make_sealer(make_deployment(plan).root_key())
         self._rejections = RejectionCounter()
         self._parts = WorkerParts(self._keys.subject_key, self._ledger, make_limiter(plan), AnswerLengths(), guards)
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,7 +73,7 @@ class WorkerService:
         self._reported_depths: dict[str, QueueDepth] = {}
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
         self._readiness = Readiness(self._check)
-        store = BatchStore(self.home, deployment_of(plan).root_key())
+        store = BatchStore(self.home, make_deployment(plan).root_key())
         self.batches = BatchService(store, self._batch_plan)
         self._runner = BatchRunner(store, self._batch_plan, self.infer, self._find_caller)
         authenticator = KeyAuthenticator(self._keys.find, lambda: parse_networks(self._current.plan.trusted_proxies))
@@ -149,7 +149,7 @@ class WorkerService:
         if (lack := self._keys.find_lack()) is not None:
             return lack
         engines = self._current.engines
-        answers = await asyncio.gather(*(engine.alive() for engine in engines.values()))
+        answers = await asyncio.gather(*(engine.is_alive() for engine in engines.values()))
         alive = dict(zip(engines, answers, strict=True))
         own = [model.name for model in self._current.plan.models if model.backend == "embedded"]
         down = [name for name in own if not alive[name]]
@@ -226,7 +226,7 @@ class WorkerService:
             self._ledger.append(tally)
 
     async def _sync(self) -> None:
-        self._ledger.pay()
+        self._ledger.write_owed()
         await asyncio.to_thread(self._sync_files)
 
     def _sync_files(self) -> None:

@@ -21,7 +21,7 @@ from steward.workflows.key_cache import (
     read_revoked_ids,
     tombstone_folder,
 )
-from steward.workflows.serve.deployment import Deployment
+from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, unwrap_all
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _NEVER: Final[FileStamp] = (-1, -1, -1)
 class WorkerKeys:
     """Finds keys and names subjects. `problem` says why the copy that lies there is not used; empty if it is."""
 
-    def __init__(self, deployment: Deployment, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, deployment: HomeDeployment, clock: Callable[[], float] = time.time) -> None:
         self._home, self._max_stale_s, self._clock = deployment.home, deployment.max_stale_s, clock
         self._root = deployment.root_key()
         self._index = KeyIndex((), {})
@@ -98,8 +98,8 @@ class WorkerKeys:
         self._seen = stamps
 
     def _build_index(self, revoked: frozenset[str]) -> None:
-        peppers = unwrap_all(self._root, self._cache.of_kind(PEPPER))
-        subjects = unwrap_all(self._root, self._cache.of_kind(SUBJECT_INDEX))
+        peppers = unwrap_all(self._root, self._cache.list_of_kind(PEPPER))
+        subjects = unwrap_all(self._root, self._cache.list_of_kind(SUBJECT_INDEX))
         keys = [record for record in self._cache.keys if record.id not in revoked]
         self._index = KeyIndex(keys, {version: value for (_, version), value in peppers.items()})
         self._subject_keys = {tenant: value for (tenant, _), value in subjects.items()}

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 from steward.cli.lazy import expand_option_sets
 from steward.cli.load.options import (
     ClientOptions,
+    LoadServerOptions,
     PromptOptions,
     SearchOptions,
-    ServerOptions,
     build_config,
     parse_body,
     parse_counts,
@@ -21,7 +21,7 @@ from steward.cli.load.run import run
 from steward.core.errors import InputError
 from steward.loadtest.config import Arrival, LoadConfig
 
-TARGET = ServerOptions(url="http://h:1", model="m")
+TARGET = LoadServerOptions(url="http://h:1", model="m")
 
 
 def build(target=TARGET, prompt=PromptOptions(), **fields):
@@ -29,7 +29,7 @@ def build(target=TARGET, prompt=PromptOptions(), **fields):
 
 
 def test_options_become_the_record_that_runs(tmp_path):
-    target = ServerOptions(
+    target = LoadServerOptions(
         url="http://h:1", model="m", stream=False, header=["A: b: c"], body='{"k": 1}', timeout="2m", stall="500ms",
         drain="3s", insecure=True, ca_file=tmp_path / "ca",
     )  # fmt: skip
@@ -43,12 +43,12 @@ def test_options_become_the_record_that_runs(tmp_path):
 def test_l6_bare_numbers_are_refused_by_every_option():
     for option in ("timeout", "stall", "drain"):
         with pytest.raises(InputError, match=f"--{option} '5' has no unit"):
-            build(ServerOptions(**{"url": "http://h", "model": "m", option: "5"}))
+            build(LoadServerOptions(**{"url": "http://h", "model": "m", option: "5"}))
 
 
 def test_an_unknown_endpoint_is_named():
     with pytest.raises(InputError, match="unknown endpoint 'chats'; did you mean 'chat'"):
-        build(ServerOptions(url="http://h", model="m", endpoint="chats"))
+        build(LoadServerOptions(url="http://h", model="m", endpoint="chats"))
 
 
 @pytest.mark.parametrize("text", ["1,nan", "1,inf", "0", "1,,2", "two", "-1"])
