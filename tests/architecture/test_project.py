@@ -33,3 +33,13 @@ def test_a_decision_has_a_date_a_status_and_its_options(path: Path) -> None:
     assert headings[:4] == ["Context", "Decision", "Options refused", "Consequences"]
     number = path.stem.partition("-")[0]
     assert text.startswith(f"# {int(number)}. ")
+
+
+def test_k14_make_up_shows_what_it_installs() -> None:
+    recipe = (ROOT / "Makefile").read_text().partition("$(VENV)/.embedded: ")[2].partition("\n\n")[0]
+    assert '@echo "Installing' in recipe and "--progress-bar on" in recipe and "--quiet" not in recipe
+
+
+def test_k12_feedback_tls_and_upgrades_are_documented() -> None:
+    page = (ROOT / "docs" / "how-to" / "serve-other-machines.md").read_text()
+    assert all(words in page for words in ("/v1/feedback", "## Upgrade", "proxy_pass", "over TLS"))

@@ -14,19 +14,25 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 import typer
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from typer.testing import CliRunner
 
 from console_client import ask
+from steward.adapters.stores.database import Database, insert_rows
+from steward.adapters.stores.sql import SqlStore
 from steward.cli.lazy import PLAIN, Command, Group, lazy_group
 from steward.configuration.section import Section
 from steward.configuration.validation import validate
 from steward.console.shell import Page, list_navigation, page_endpoint, serve
 from steward.core.endpoint import Endpoint
 from steward.core.errors import InputError, Refused
+from steward.core.evidence import Evidence
 from steward.core.extend import GuardContext, RequestSender, Verdict
 from steward.core.identity import ANONYMOUS, Caller, Principal
 from steward.data.pipeline import Pipeline
@@ -40,6 +46,9 @@ from steward.gateway.endpoints import GatewayEndpoint
 from steward.gateway.guards import guard_request
 from steward.gateway.http import HttpRequest
 from steward.gateway.rejections import RejectionCounter
+from steward.workflows.evidence import record_finding
+from steward.workflows.findings import Finding
+from steward.workflows.jobs import Job, JobRunner
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "ARCHITECTURE.md").read_text()
@@ -57,7 +66,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 
 def test_there_is_a_recipe_for_each_thing_that_people_add() -> None:
     names = " ".join(name for name, _ in RECIPES)
-    things = "endpoint page setting command guard detector notifier stage metric table proof"
+    things = "endpoint page setting command guard detector notifier stage metric table job proof"
     assert [thing for thing in things.split() if thing not in names] == []
 
 
@@ -255,3 +264,86 @@ def test_a_metric_is_a_class_and_a_line_of_the_table(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(METRICS, "shout", "toys:Shout")
     rows = [Prediction("1", "YES"), Prediction("2", "no")]
     assert score_predictions("shout", rows, {"1": ["x"], "2": ["x"]}).score.value == 0.5
+
+
+# -- a table of the store -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    store = SqlStore(f"sqlite:///{tmp_path / 'steward.db'}")
+    store.migrate()
+    yield store
+    store.close()
+
+
+METADATA = sa.MetaData()
+visits = sa.Table(  # the line of tables.py
+    "visits",
+    METADATA,
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("page", sa.String(200), nullable=False),
+)
+
+
+def upgrade(operations: Operations) -> None:
+    """The migration: it only adds."""
+    operations.create_table(
+        "visits", sa.Column("tenant", sa.String(64), nullable=False), sa.Column("page", sa.String(200), nullable=False)
+    )
+
+
+class SqlVisits:
+    """The file beside `evidence.py`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, page: str, *, tenant: str) -> None:
+        with self._database.write() as connection:
+            insert_rows(connection, visits, [{"tenant": tenant, "page": page}])
+
+    def list_pages(self, *, tenant: str) -> list[str]:
+        with self._database.read() as connection:
+            return [row.page for row in connection.execute(sa.select(visits).where(visits.c.tenant == tenant))]
+
+
+def test_a_table_is_a_migration_and_a_family(store: SqlStore) -> None:
+    with store.database.write() as connection:
+        upgrade(Operations(MigrationContext.configure(connection)))
+    family = SqlVisits(store.database)
+    family.add("/", tenant="a")
+    assert family.list_pages(tenant="a") == ["/"] and family.list_pages(tenant="b") == []
+    store.check()  # a table that this release does not know is left alone
+
+
+# -- a periodic job -----------------------------------------------------------------------------------
+
+
+def test_a_job_is_a_line_of_the_list_and_runs_on_one_machine(store: SqlStore) -> None:
+    ran: list[str] = []
+
+    def machine(name: str) -> JobRunner:
+        jobs = [
+            Job(name="rollup", period_s=60.0, run=lambda: ran.append(f"{name} rollup"), lease_s=300.0),
+            Job(name="drain", period_s=0.2, run=lambda: ran.append(f"{name} drain")),
+        ]
+        return JobRunner(jobs, store.jobs, holder=name, clock=lambda: 0.0)
+
+    assert machine("one").run_due() == pytest.approx(0.2)
+    machine("two").run_due()
+    assert ran == ["one rollup", "one drain", "two drain"]
+
+
+# -- a proof ------------------------------------------------------------------------------------------
+
+
+def test_a_proof_is_a_finding_that_the_home_keeps(tmp_path: Path, store: SqlStore) -> None:
+    finding = Finding(
+        check="toy.answers", subject="model m", subject_digest="sha256:0", verdict="pass", value="42",
+        expected="42", source="toy.json",
+    )  # fmt: skip
+    kept = record_finding(tmp_path, finding, command=("steward", "toy", "--of", "a b"), clock=lambda: 5.0)
+    assert isinstance(kept, Evidence) and store.evidence.list_evidence(9, "toy.answers", tenant=None) == [kept]
+    assert (kept.value, kept.verdict, kept.produced_at, kept.command) == ("42", "pass", 5.0, "steward toy --of 'a b'")
+    assert record_finding(tmp_path / "none", finding) is None

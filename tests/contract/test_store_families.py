@@ -21,6 +21,7 @@ from steward.core.keys import KeyRecord
 from steward.core.minutes import COLUMNS
 from steward.core.records import Admitted, Feedback, Outcome, Settled
 from steward.core.stores import WrappedSecret
+from steward.workflows.jobs import Job, JobRunner
 
 Open = Callable[[], SqlStore]
 
@@ -375,3 +376,19 @@ def test_how_far_rules_have_looked(store: SqlStore) -> None:
     for minute in (7, 9):
         store.alerts.write_watched(minute)
         assert store.alerts.read_watched() == minute
+
+
+def test_of_two_machines_one_runs_a_leased_job_and_both_run_their_own(store: SqlStore, open_store: Open) -> None:
+    """Two keepers on one database: the job with a lease runs once a period, the local one on each machine."""
+    ran: list[str] = []
+
+    def machine(name: str, mine: SqlStore) -> JobRunner:
+        leased = Job(name="rollup", period_s=3600.0, run=lambda: ran.append(f"{name} rollup"), lease_s=60.0)
+        local = Job(name="drain", period_s=0.2, run=lambda: ran.append(f"{name} drain"))
+        return JobRunner([leased, local], mine.jobs, holder=name, clock=lambda: 0.0)
+
+    machines = [machine("one", store), machine("two", open_store())]
+    for runner in (*machines, *machines):
+        runner.run("rollup")
+        runner.run("drain")
+    assert sorted(ran) == ["one drain"] * 2 + ["one rollup"] + ["two drain"] * 2

@@ -209,6 +209,16 @@ def test_unknown_names_are_explained(prompted: Deployment) -> None:
     assert ended.returncode == 2 and "prompt name" in ended.stderr
 
 
+def test_k5_a_prompt_of_the_file_is_the_one_that_serves(tmp_path: Path) -> None:
+    (tmp_path / "steward.yaml").write_text("prompts: [{name: support, system: Be brief.}]\n")
+    (tmp_path / ".steward").mkdir(mode=0o700)
+    refused = run("prompts", "add", "support", "--system", "Be long.", cwd=tmp_path)
+    assert refused.returncode == 2 and f"{tmp_path / 'steward.yaml'}, and that one serves" in refused.stderr
+    assert not (tmp_path / ".steward" / "prompts" / "support").exists()
+    [listed] = json.loads(run("prompts", "list", "--json", cwd=tmp_path).stdout)
+    assert (listed["name"], listed["source"], listed["in_use"]) == ("support", "steward.yaml", True)
+
+
 def test_prompts_are_private_and_not_in_the_log(prompted: Deployment) -> None:
     files = [path for path in (prompted.home / "prompts").rglob("*") if path.is_file()]
     assert files and all(path.stat().st_mode & 0o077 == 0 for path in files)

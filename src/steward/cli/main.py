@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shlex
 import sys
 from typing import Annotated, Any, Final
 
@@ -42,7 +44,11 @@ def root(
 
 
 def main() -> None:
-    """Run the command; errors that steward names end with their exit code and one message."""
+    """Run the command; errors that steward names end with their exit code and one message.
+
+    What is written may hold people's words or keys, so it is readable by its owner alone (0700, 0600).
+    """
+    os.umask(os.umask(0o077) | 0o077)
     try:
         raise SystemExit(_run())
     except StewardError as error:
@@ -54,8 +60,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except OSError as error:  # a full disk, a folder that is not ours
-        where = f"{error.filename}: " if error.filename else ""
-        _say(f"{where}{error.strerror or type(error).__name__}")
+        _say(explain_os_error(error))
         raise SystemExit(4) from error
     except Exception as error:
         if "STEWARD_TRACEBACK" in os.environ:
@@ -83,6 +88,22 @@ def _run() -> int:
         error.show()
         return int(error.exit_code)
     return 0
+
+
+def explain_os_error(error: OSError) -> str:
+    """What the system refused, where, and what to do about it.
+
+    >>> explain_os_error(PermissionError(13, "Permission denied", "/srv/out"))
+    '/srv/out: Permission denied; choose a place that you may use, or see who may: ls -ld /srv'
+    """
+    where = f"{error.filename}: " if error.filename else ""
+    why = error.strerror or type(error).__name__
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and isinstance(error.filename, str):
+        folder = shlex.quote(os.path.dirname(os.path.abspath(error.filename)))
+        return f"{where}{why}; choose a place that you may use, or see who may: ls -ld {folder}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}{why}; free some space, or choose a place on another disk: df -h"
+    return f"{where}{why}"
 
 
 def _say(message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,21 +16,38 @@ NameArgument = Annotated[str, typer.Argument(help="Prompt name.")]
 
 
 def list_(home: HomeOption = None, json: JsonOption = False) -> None:
-    """List all versions of all stored prompts, without their text."""
+    """List all versions of all prompts, stored ones and those of steward.yaml, without their text."""
     from steward.workflows import prompts
 
     folder = find_home(home)
     found = [item for name in prompts.list_names(folder) for item in prompts.list_versions(folder, name)]
-    if json:
-        show_json(
-            [{"name": item.name, "version": item.version, "at": item.at, "in_use": item.in_use} for item in found]
-        )
-        return
-    rows = [
-        [item.name, item.version, time.strftime("%Y-%m-%d %H:%M", time.localtime(item.at)), "*" if item.in_use else ""]
+    written = prompts.list_written(folder)  # these serve, whatever is stored under the same name
+    records: list[dict[str, Any]] = [
+        {"name": name, "version": version, "at": None, "in_use": True, "source": "steward.yaml"}
+        for name, version in written.items()
+    ]
+    records += [
+        {
+            "name": item.name,
+            "version": item.version,
+            "at": item.at,
+            "in_use": item.in_use and item.name not in written,
+            "source": "stored",
+        }
         for item in found
     ]
-    show_table(["name", "version", "added", "in use"], rows)
+    if json:
+        show_json(records)
+        return
+    rows = [
+        [item["name"], item["version"], item["source"], _format_time(item["at"]), "*" if item["in_use"] else ""]
+        for item in records
+    ]
+    show_table(["name", "version", "source", "added", "in use"], rows)
+
+
+def _format_time(at: float | None) -> str:
+    return "" if at is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
 
 
 def show(
@@ -72,6 +89,7 @@ def add(
         raise InputError("expected exactly one of --file and --system")
     text = prompts.read_text(file) if file is not None else prompts.PromptText(system)
     folder = find_home(home)
+    prompts.refuse_written(folder, name)
     audit = find_deployment(folder).open_audit_log()
     kept = prompts.add(folder, name, text, time.time(), actor=operator(os.getuid()), audit=audit)
     if json:

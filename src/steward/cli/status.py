@@ -23,28 +23,31 @@ def status(home: HomeOption = None, json: JsonOption = False) -> None:
         else:
             show_lines([f"Not running: {error}"])
         raise typer.Exit(1) from error
-    ready, standing = is_answering(state["gateway_url"]), ask_standing(folder, state["console_url"])
+    problem, standing = find_problem(state["gateway_url"]), ask_standing(folder, state["console_url"])
+    warning = warn_of_first_key(folder, state["gateway_url"])
     if json:
-        show_json({"ready": ready, "standing": standing["state"], "sentence": standing["sentence"], **state})
+        record = {"ready": problem is None, "problem": problem, "warning": warning, "standing": standing["state"]}
+        show_json({**record, "sentence": standing["sentence"], **state})
     else:
-        _show(state, ready, standing["sentence"])
-    if not ready:
+        _show(state, problem, standing["sentence"], warning)
+    if problem is not None:
         raise typer.Exit(1)
 
 
-def _show(state: dict[str, Any], ready: bool, sentence: str) -> None:
+def _show(state: dict[str, Any], problem: str | None, sentence: str, warning: str | None) -> None:
     from steward.console.status import span
 
     lasting = span(time.time() - state["started_at"])
     rejected = state["config_error"]
     lines = [
-        f"{sentence} Up for {lasting}." if ready else f"Not ready: a request would not be answered now. {sentence}",
+        f"{sentence} Up for {lasting}." if problem is None else f"{problem} {sentence}",
         "",
         f"  gateway      {state['gateway_url']}/v1",
         f"  status page  {state['console_url']}",
         f"  models       {', '.join(state['models'])}",
         f"  settings     version {state['config_version']}",
         *([f"  The last configuration change was rejected: {rejected['message']}"] if rejected else []),
+        *([f"  Warning: {warning}"] if warning else []),
         "",
     ]
     show_lines(lines)
@@ -70,10 +73,36 @@ def ask_standing(home: Path, url: str) -> dict[str, str]:
 
 def is_answering(url: str) -> bool:
     """Whether the gateway at `url` says that it would answer a request."""
+    return find_problem(url) is None
+
+
+def find_problem(url: str) -> str | None:
+    """Why the gateway at `url` would not answer a request, in its own words; None if it would."""
+    import json
+    import urllib.error
     import urllib.request
 
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=3) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+        with urllib.request.urlopen(f"{url}/readyz", timeout=3):
+            return None
+    except urllib.error.HTTPError as error:
+        try:
+            return str(json.load(error)["error"]["message"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"Not ready: the gateway answers with status {error.code}."
+    except OSError as error:
+        return f"Not ready: the gateway does not answer ({type(error).__name__})."
+
+
+def warn_of_first_key(home: Path, url: str) -> str | None:
+    """A warning where a key lies in plain text on a machine whose gateway others can reach; else None.
+
+    >>> warn_of_first_key(Path("/nowhere"), "http://0.0.0.0:8080") is None
+    True
+    """
+    from urllib.parse import urlsplit
+
+    file = home / "first-key"
+    if not file.exists() or urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost"):
+        return None
+    return f"{file} holds a key in plain text, and the gateway listens beyond this machine. Store it, then: rm {file}"

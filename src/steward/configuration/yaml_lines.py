@@ -50,8 +50,7 @@ def read_struct(file: Path, kind: type[Struct], such_as: str) -> Struct:
         try:
             return msgspec.convert(tree, kind)
         except msgspec.ValidationError as error:
-            what, _, path = str(error).partition(" - at `$")
-            dotted = re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`").replace("[...]", ".*")).lstrip(".")
+            what, dotted = _split_error(error)
             word = lines.words.pop(dotted, None)
             if word is None or "`bool`" in what.partition(",")[0]:
                 raise InputError(_explain(file, lines, dotted, what, kind)) from error
@@ -79,12 +78,62 @@ def _explain(file: Path, lines: Lines, dotted: str, what: str, kind: type[msgspe
     """One error of msgspec's in words; of an unknown key, its line and the nearest name."""
     unknown = re.fullmatch(r"Object contains unknown field `(.+)`", what)
     if unknown is None:
-        return f"{locate(file, lines, dotted)}: {dotted and f'{dotted}: '}{what}"
+        return f"{locate(file, lines, dotted)}: {dotted and f'{dotted}: '}{_say(dotted, what, kind)}"
     key = f"{dotted}.{unknown[1]}".lstrip(".")
     known = _list_keys(msgspec.inspect.type_info(kind), dotted.split(".") if dotted else [])
     nearest = find_nearest(unknown[1], known, cutoff=0.5)
     hint = f"did you mean {nearest!r}?" if nearest else f"known here: {', '.join(sorted(known))}"
     return f"{locate(file, lines, key)}: {key}: unknown key; {hint}"
+
+
+def explain_conversion(error: msgspec.ValidationError, kind: type[msgspec.Struct]) -> str:
+    """Why a mapping is no `kind`, in words: the key, what is there and what is expected."""
+    what, dotted = _split_error(error)
+    return f"{dotted and f'{dotted}: '}{_say(dotted, what, kind)}"
+
+
+def _split_error(error: msgspec.ValidationError) -> tuple[str, str]:
+    """What is wrong, and the dotted path of the value."""
+    what, _, path = str(error).partition(" - at `$")
+    return what, re.sub(r"\[(\d+)\]", r".\1", path.rstrip("`").replace("[...]", ".*")).lstrip(".")
+
+
+_TYPES = {
+    "int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "array": "a list",
+    "object": "a mapping", "null": "nothing",
+}  # fmt: skip
+
+
+def _say(dotted: str, what: str, kind: type[msgspec.Struct]) -> str:
+    """One error of msgspec's as: what is there, what is expected, the nearest word.
+
+    >>> _say("", "Expected `int`, got `str`", msgspec.Struct)
+    'expected a whole number, not text'
+    """
+    if missing := re.fullmatch(r"Object missing required field `(.+)`", what):
+        return f"the key {missing[1]!r} is missing; add it here"
+    if wrong := re.fullmatch(r"Invalid enum value (.+)", what):
+        known = _list_values(msgspec.inspect.type_info(kind), dotted.split(".") if dotted else [])
+        nearest = find_nearest(wrong[1].strip("'"), known, cutoff=0.5)
+        hint = f"; did you mean {nearest!r}?" if nearest else "."
+        return f"unknown value {wrong[1]}{hint} Known: {', '.join(known)}" if known else f"unknown value {wrong[1]}"
+    if types := re.fullmatch(r"Expected `(.+)`, got `(\w+)`", what):
+        expected = " or ".join(_TYPES.get(name.strip(), name.strip()) for name in types[1].split("|"))
+        return f"expected {expected}, not {_TYPES.get(types[2], types[2])}"
+    return what[:1].lower() + what[1:]
+
+
+def _list_values(kind: Any, location: list[str]) -> list[str]:
+    """The words that the key at `location` within `kind` may have; none where it takes others than words."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return [value for each in kind.types for value in _list_values(each, location)]
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return [] if location else [str(value) for value in kind.values]
+    if isinstance(kind, msgspec.inspect.StructType):
+        fields = [field for field in kind.fields if location and field.encode_name == location[0]]
+        return [value for field in fields for value in _list_values(field.type, location[1:])]
+    inner = getattr(kind, "item_type", getattr(kind, "value_type", None))
+    return _list_values(inner, location[1:]) if inner is not None and location else []
 
 
 def _list_keys(kind: Any, location: list[str]) -> list[str]:

@@ -34,12 +34,31 @@ class InputError(StewardError):
 
 
 def find_nearest(seen: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The name that was probably meant; None where none resembles it by `cutoff` (0 to 1, difflib's ratio).
+    """The name that was probably meant; None where none resembles it by `cutoff` (0 to 1).
 
-    >>> find_nearest("startr", ["starter", "big"])
-    'starter'
+    >>> find_nearest("startr", ["starter", "big"]), find_nearest("h1000", ["MI100", "H100-SXM5", "H200-SXM"])
+    ('starter', 'H100-SXM5')
     """
-    return next(iter(difflib.get_close_matches(seen, sorted(known), cutoff=cutoff)), None)
+    return next(iter(list_nearest(seen, known, 1, cutoff)), None)
+
+
+def list_nearest(seen: str, known: Iterable[str], most: int, cutoff: float) -> list[str]:
+    """The `most` names that resemble `seen` best, best first; letters count the same in either case."""
+    likeness = {name: measure_likeness(seen, name) for name in sorted(known)}
+    near = [name for name, value in likeness.items() if value >= cutoff]
+    return sorted(near, key=lambda name: -likeness[name])[:most]
+
+
+def measure_likeness(seen: str, name: str) -> float:
+    """From 0 to 1: difflib's ratio with the whole name, or slightly less with its first words (H100 of H100-SXM5).
+
+    What begins with the same letter is preferred where all else is equal: h1000 is rather H100 than A100.
+    """
+    wanted, whole = seen.casefold(), name.casefold()
+    ends = [end for end in range(2, len(whole)) if whole[end] in "-_ /."]
+    ratios = [difflib.SequenceMatcher(None, wanted, whole).ratio()]
+    ratios += [0.99 * difflib.SequenceMatcher(None, wanted, whole[:end]).ratio() for end in ends]
+    return max(ratios) - (0.001 if wanted[:1] != whole[:1] else 0.0)
 
 
 MAX_NAMES_LISTED: Final = 12  # that an error lists where there are many more
@@ -54,7 +73,7 @@ class UnknownName(InputError):
 
     def __init__(self, kind: str, seen: str, known: Iterable[str], where: str = "") -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(seen, names, n=MAX_NAMES_LISTED, cutoff=0.4)
+        close = list_nearest(seen, names, MAX_NAMES_LISTED, cutoff=0.4)
         nearest = find_nearest(seen, names)
         hint = f"; did you mean {nearest!r}?" if nearest else "."
         listed = ", ".join(names) or "none"

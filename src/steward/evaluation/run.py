@@ -324,7 +324,7 @@ def read_run(path: Path) -> EvalRun:
 @contextmanager
 def _lock_answers(out: Path) -> Iterator[IO[bytes]]:
     """The file of answers, to append to. :raises InputError: another process runs into this folder"""
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)  # answers are people's words
     with (out / "answers.jsonl").open("ab") as file:
         if not lock_descriptor(file.fileno(), wait=False):
             raise InputError(f"{out}: another run is writing to this folder; wait for it, or choose another --out")

@@ -21,7 +21,7 @@ from steward.core.files import hold_lock, write_file
 from steward.core.identity import Principal
 from steward.gateway.config import ExampleConfig, PromptConfig, RoutePromptConfig
 from steward.gateway.prompts import Prompt, PromptExample, digest
-from steward.settings import Settings
+from steward.settings import Settings, load_settings, resolve_home
 from steward.workflows.audit import make_act
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -50,6 +50,26 @@ class _Stored(msgspec.Struct, frozen=True):
     system: str | None
     examples: tuple[PromptExample, ...]
     by: str = ""  # the actor that added it
+
+
+def list_written(home: Path) -> dict[str, str]:
+    """Name to version of the prompts in the steward.yaml that serves from `home`; none where there is no such file.
+
+    :raises InputError: the file cannot be read
+    """
+    loaded = load_settings(folder=home.parent)
+    if resolve_home(loaded) != home.absolute():
+        return {}
+    return {item.name: digest(item.system, _to_examples(item.examples)) for item in loaded.settings.prompts}
+
+
+def refuse_written(home: Path, name: str) -> None:
+    """:raises InputError: steward.yaml has a prompt of this name, which is the one that serves"""
+    if name in list_written(home):
+        raise InputError(
+            f"prompt {name!r} is in {home.parent / 'steward.yaml'}, and that one serves. Change it there, or remove it "
+            "from the file and add it here; expected a name that the file does not have"
+        )
 
 
 def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal, audit: AuditLog) -> PromptVersion:

@@ -37,7 +37,7 @@ def test_every_command_has_json_and_says_what_it_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
-def test_a_line_of_tail_fits_and_keeps_what_matters(width: int) -> None:
+def test_k13_a_line_of_tail_fits_and_keeps_what_matters(width: int) -> None:
     text = format_exchange(ROW, width)
     assert len(text) <= width and "502" in text and "upstream_error"[:8] in text
     assert ("req_" in text) == (width >= 120)

@@ -29,7 +29,7 @@ def test_a_table_that_fits_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("width", [40, 60])
-def test_a_table_that_does_not_fit_is_blocks_and_breaks_no_id(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+def test_k13_a_table_that_does_not_fit_is_blocks_and_breaks_no_id(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     text = shown(monkeypatch, width, ROWS)
     assert "req_0199a3b2c4d5e6f708192a3b4c5d6e7f" in text and "tokens   12,345" in text
     assert text.count("request") == 2
@@ -39,7 +39,7 @@ def test_a_cell_is_never_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in shown(monkeypatch, 80, [["req", "\x1b[31mred", 1]])
 
 
-def test_a_table_as_wide_as_the_terminal_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_k13_a_table_as_wide_as_the_terminal_is_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """`request  model  tokens` has 22 characters; of Chinese, each takes two columns."""
     assert "request  model  tokens" in shown(monkeypatch, 22, ROWS[1:])
     assert shown(monkeypatch, 21, ROWS[1:]).startswith("request  req_2")
@@ -97,3 +97,20 @@ def test_a_server_is_the_one_given_else_the_gateway_that_runs_here(place: Path) 
     assert url == "http://here" and key is not None and key.reveal() == "sk-first"
     assert (found := common.find_server(None, f"file:{place / 'mine'}", place)[1]) and found.reveal() == "sk-mine"
     assert (found := common.find_server("http://h", f"file:{place / 'mine'}", None)[1]) and found.reveal() == "sk-mine"
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_k13_words_about_health_are_coloured_unless_no_color(monkeypatch: pytest.MonkeyPatch, no_color: bool) -> None:
+    """https://no-color.org: set, whatever it holds, means no colour."""
+    from rich.console import Console
+
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", "1")
+    else:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, color_system="standard", highlight=False)
+    monkeypatch.setattr(common, "open_console", lambda: console)
+    common.show_table(["process", "state"], [["worker", "ok"], ["engine", "broken"]])
+    green, red = "\x1b[32m" in file.getvalue(), "\x1b[31m" in file.getvalue()
+    assert (green, red) == (not no_color, not no_color)

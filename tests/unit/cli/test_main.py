@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30)
 
 
-def test_a_closed_pipe_ends_quietly_with_0() -> None:
+def test_k9_a_closed_pipe_ends_quietly_with_0() -> None:
     command = f"{sys.executable} -m steward config schema"
     found = run(f"({command}; echo $? >&2) | head -c 10 >/dev/null")
     assert found.stderr.strip() == "0"
@@ -59,3 +60,23 @@ def test_an_error_message_is_not_obeyed_by_the_terminal(
 ) -> None:
     assert ended(monkeypatch, InputError("no \x1b[2J such")) == 2
     assert capsys.readouterr().err == "steward: no \ufffd[2J such\n"
+
+
+def test_k10_what_the_system_refuses_names_the_next_step() -> None:
+    denied = cli.explain_os_error(PermissionError(13, "Permission denied", "/srv/a b/out"))
+    assert denied == (
+        "/srv/a b/out: Permission denied; choose a place that you may use, or see who may: ls -ld '/srv/a b'"
+    )
+    full = cli.explain_os_error(OSError(28, "No space left on device", "f"))
+    assert full == "f: No space left on device; free some space, or choose a place on another disk: df -h"
+    assert cli.explain_os_error(OSError(5, "Input/output error")) == "Input/output error"
+
+
+def test_s18_what_is_written_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "Anna lives here."}\n')
+    text = "input: {path: in.jsonl}\nstages: []\noutput: {path: out, format: jsonl}\n"
+    (tmp_path / "pipeline.yaml").write_text(text)
+    found = run(f"umask 0022; cd {tmp_path} && {sys.executable} -m steward data run pipeline.yaml --json")
+    assert found.returncode == 0, found.stderr
+    written = [path for path in (tmp_path / "out", *(tmp_path / "out").rglob("*"))]
+    assert [path for path in written if path.stat().st_mode & 0o077] == []

@@ -1,9 +1,10 @@
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
 
-from steward.configuration.yaml_lines import locate, read_mapping, read_struct
+from steward.configuration.yaml_lines import explain_conversion, locate, read_mapping, read_struct
 from steward.core.errors import InputError
 
 
@@ -52,9 +53,9 @@ def test_a_struct_is_read(tmp_path: Path) -> None:
         ("metrics:\n  - name: f1\n    margn: 1\n", ":3: metrics.0.margn: unknown key; did you mean 'margin'?"),
         ("metrics: []\nby_slice:\n  de: {name: f, qqq: 1}\n", ":2: by_slice.*.qqq: unknown key; known here: margin"),
         ("metrics: []\nmetrcs: 1\n", ":2: metrcs: unknown key; did you mean 'metrics'?"),
-        ("metrics:\n  - name: 3\n", ":2: metrics.0.name: Expected `str`, got `int`"),
-        ("metrics: 3\n", ":1: metrics: Expected `array`, got `int`"),
-        ("{}\n", "Object missing required field `metrics`"),
+        ("metrics:\n  - name: 3\n", ":2: metrics.0.name: expected text, not a whole number"),
+        ("metrics: 3\n", ":1: metrics: expected a list, not a whole number"),
+        ("{}\n", "the key 'metrics' is missing; add it here"),
         ("- 1\n", ":1: expected sections such as 'metrics:', not a list"),
         ("a: 1\na: 2\n", ":2: 'a' is written twice; keep one"),
     ],
@@ -75,15 +76,15 @@ def test_a_word_that_yaml_reads_as_a_truth_value_is_taken_where_a_text_is_expect
     assert read_struct(write(tmp_path, "metrics: [off, {name: yes}]\n"), Policy, "metrics").metrics == [
         "off", Metric("yes")
     ]  # fmt: skip
-    with pytest.raises(InputError, match="Expected `str`, got `bool`"):
+    with pytest.raises(InputError, match="expected text, not true or false"):
         read_struct(write(tmp_path, "metrics: [{name: true}]\n"), Policy, "metrics")
 
 
 def test_a_truth_value_stays_one_where_it_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r":2: switch: Expected `bool`, got `str`"):
+    with pytest.raises(InputError, match=r":2: switch: expected true or false, not text"):
         read_struct(write(tmp_path, "metrics: []\nswitch: 'off'\n"), Policy, "metrics")
     assert read_struct(write(tmp_path, "metrics: []\nswitch: on\n"), Policy, "metrics").switch is True
-    with pytest.raises(InputError, match=r":2: by_slice: Expected `object`, got `bool`"):
+    with pytest.raises(InputError, match=r":2: by_slice: expected a mapping, not true or false"):
         read_struct(write(tmp_path, "metrics: []\nby_slice: true\n"), Policy, "metrics")
 
 
@@ -106,3 +107,29 @@ def test_what_is_not_yaml_is_said_with_its_line(tmp_path: Path, text: str, says:
     with pytest.raises(InputError) as caught:
         read_mapping(write(tmp_path, text), "metrics")
     assert str(caught.value).startswith(f"{tmp_path / 'policy.yaml'}{says}")
+
+
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    preset: Literal["gopher", "c4"] | list[Literal["fineweb"]]
+    count: int = 0
+    inner: "Choice | None" = None
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        ({"preset": "gophr"}, "preset: unknown value 'gophr'; did you mean 'gopher'? Known: c4, gopher"),
+        ({"preset": "zzz"}, "preset: unknown value 'zzz'. Known: c4, gopher"),
+        ({"preset": ["x"]}, "preset.0: unknown value 'x'. Known: fineweb"),
+        ({"preset": "c4", "count": "3"}, "count: expected a whole number, not text"),
+        (
+            {"preset": "c4", "inner": {"preset": "c5"}},
+            "inner.preset: unknown value 'c5'; did you mean 'c4'? Known: c4, gopher",
+        ),
+        ({}, "the key 'preset' is missing; add it here"),
+    ],
+)
+def test_k10_a_wrong_value_is_said_in_words(tree: dict[str, object], says: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.convert(tree, Choice)
+    assert explain_conversion(caught.value, Choice) == says

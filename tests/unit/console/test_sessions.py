@@ -29,7 +29,7 @@ def test_the_metrics_token_follows_from_the_token_and_opens_no_session() -> None
     assert Sessions("another").metrics_token() != sessions.metrics_token()
 
 
-def test_a_session_that_was_signed_out_is_over_for_every_copy_and_after_a_restart(tmp_path: Path) -> None:
+def test_s14_a_session_that_was_signed_out_is_over_for_every_copy_and_after_a_restart(tmp_path: Path) -> None:
     sessions = Sessions(TOKEN, tmp_path / "ended")
     mine, other = sessions.issue(0.0), sessions.issue(0.0)
     sessions.end(mine, 1.0)
@@ -45,7 +45,7 @@ def test_a_forged_cookie_cannot_be_signed_out() -> None:
     assert sessions.is_valid(mine, 2.0)
 
 
-def test_one_address_does_not_lock_out_another() -> None:
+def test_s14_one_address_does_not_lock_out_another() -> None:
     attempts = Attempts()
     for number in range(ATTEMPTS_PER_MINUTE):
         attempts.add("10.0.0.9", number)

@@ -16,6 +16,8 @@ from steward.core.errors import (
     describe_origin,
     find_exhausted,
     find_nearest,
+    list_nearest,
+    measure_likeness,
 )  # fmt: skip
 
 
@@ -84,3 +86,24 @@ def test_the_origin_of_what_was_never_raised_is_its_type() -> None:
 
 def test_the_nearest_is_one_name_and_the_best() -> None:
     assert find_nearest("starter", ["start", "starters", "startex"]) == "starters"
+
+
+@pytest.mark.parametrize(
+    ("seen", "known", "nearest"),
+    [
+        ("h1000", ["MI100", "A100-SXM", "H100-SXM", "H200"], "H100-SXM"),
+        ("mi3000", ["A30", "MI300X", "GB300"], "MI300X"),
+        ("gopher", ["c4@tfds", "gopher paper", "sft"], "gopher paper"),
+        ("metric", ["name", "metrics", "data"], "metrics"),
+    ],
+)
+def test_k10_the_nearest_name_has_the_same_beginning_and_digits(seen: str, known: list[str], nearest: str) -> None:
+    assert find_nearest(seen, known) == nearest
+
+
+def test_likeness_by_hand() -> None:
+    """difflib: 2 x matching letters over all; 0.99 of it with the first words, 0.001 less from another letter."""
+    assert measure_likeness("H100", "h100") == 1.0
+    assert measure_likeness("h1000", "H100-SXM") == pytest.approx(0.99 * 8 / 9)
+    assert measure_likeness("abcd", "xbcd") == pytest.approx(6 / 8 - 0.001)
+    assert list_nearest("ab", ["ab-x", "ab", "zz"], 2, 0.5) == ["ab", "ab-x"]
