@@ -19,7 +19,7 @@ from pydantic import Field, field_validator
 
 from steward.configuration.section import Section
 from steward.configuration.validation import validate
-from steward.configuration.yaml_lines import locate, read_mapping
+from steward.configuration.yaml_lines import explain_conversion, locate, read_mapping
 from steward.core.errors import InputError, UnknownName
 from steward.core.extras import install_command
 from steward.data.stage_files import resolve_paths
@@ -136,7 +136,7 @@ def make_stage(settings: Mapping[str, Any], place: str = "", base: Path | None =
     try:
         return msgspec.convert(parameters, stage_class)
     except msgspec.ValidationError as error:
-        raise InputError(f"{prefix}stage {name!r}: {error}") from None
+        raise InputError(f"{prefix}stage {name!r}: {explain_conversion(error, stage_class)}") from None
     except InputError as error:
         raise InputError(f"{prefix}stage {name!r}: {error}") from None
 

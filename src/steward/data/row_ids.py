@@ -20,7 +20,7 @@ MAX_COPIES = (1 << 11) - 1
 
 
 def augmented_row_ids(rows: NDArray[np.int64], generation: int) -> NDArray[np.int64]:
-    """The numbers of what one augment stage makes of these rows, at most one of each."""
+    """The numbers, (rows,), of what one augment stage makes of `rows`, (rows,): at most one of each."""
     flag = 1 << (INPUT_BITS + generation - 1)
     if (rows & flag).any():
         raise InputError(f"two augment stages have generation {generation}; give each its own, 1 to 4")

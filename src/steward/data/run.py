@@ -69,7 +69,7 @@ def run(
             )
     output = Path(sink.path)
     folder = output / ".run"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock_folder(folder):
         plan = plan_reading(source)
         _refuse_taken_columns(plan, stages, stage_names)

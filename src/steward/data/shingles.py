@@ -88,7 +88,7 @@ def hash_ngrams(words: TextHashes, n: int) -> TextHashes:
 
 
 def distinct_hashes(hashes: TextHashes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-    """Of each text its distinct hashes, ascending, cut to 32 bits, and the offsets.
+    """Of each text its distinct hashes, (hashes,), ascending, cut to 32 bits, and the offsets, (texts + 1,).
 
     Two texts of n hashes share about n² / 2³² by chance: their Jaccard similarity is right to about n / 2³².
     """

@@ -87,16 +87,16 @@ class TokenTable:
 
     @property
     def hashes(self) -> U64:
-        """Of every word of every piece, one after another."""
+        """Of every word of every piece, one after another: (words,)."""
         return self._hashes.view()
 
     @property
     def lengths(self) -> NDArray[np.int32]:
-        """Characters of every word of every piece."""
+        """Characters of every word of every piece: (words,)."""
         return self._lengths.view()
 
     def count_sentences(self, line: NDArray[np.int32], max_count: int) -> int:
-        """How many sentences spaCy's sentencizer sees in a line of these pieces; stops counting at `enough`."""
+        """How many sentences spaCy's sentencizer sees in a line of these pieces, (pieces,); stops at `max_count`."""
         count, ended = 1, False
         words, start, kinds = self._features[0].view(), self._features[1].view(), self._kinds.view()
         for number in line.tolist():

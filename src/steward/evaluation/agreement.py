@@ -82,7 +82,7 @@ def bootstrap_coefficient(
     samples: int = 1000,
     seed: int = SEED,
 ) -> Interval:
-    """A coefficient of chosen item indices, and its bootstrap interval over items.
+    """A coefficient of chosen item indices, (items,), and its bootstrap interval over items.
 
     Samples for which the coefficient is not defined are left out. NaN ends where that is most of them, and where all
     samples are the same, as with perfect agreement: a bootstrap cannot tell how far the coefficient may be from 1.

@@ -251,7 +251,10 @@ class _RateComparison(msgspec.Struct, frozen=True):
         return any(float(counts[:, column].min()) < FEW for _, column in self.columns)
 
     def bound(self, whole: Array, ends: Interval) -> Interval:
-        """`ends`, widened to what the exact or Wilson intervals of the groups' rates allow together."""
+        """`ends`, widened to what the exact or Wilson intervals of the groups' rates allow together.
+
+        `whole`: (1, groups x counts).
+        """
         counts = whole.reshape(whole.size // _COUNTS, _COUNTS)  # (groups, counts)
         lows, highs = [], []
         for part, column in self.columns:

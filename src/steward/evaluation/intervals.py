@@ -148,7 +148,7 @@ def resampled_mean(
 
 
 def is_degenerate(units: Array) -> bool:
-    """Whether so few units differ from the most common value that a bootstrap knows too little."""
+    """Whether so few units, (units,), differ from the most common value that a bootstrap knows too little."""
     count = _most_common(units)
     return len(units) - count < FEW and 2 * count >= len(units)
 

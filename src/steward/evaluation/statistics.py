@@ -151,7 +151,8 @@ def percentile_interval(drawn: Array, units: int, confidence: float = 0.95) -> t
     """Percentiles of bootstrap samples, widened as Student's t widens the normal for few units.
 
     Plain percentiles are too narrow by sqrt((n-1)/n) and by z against t (Hesterberg 2015, "What Teachers Should
-    Know About the Bootstrap", section 4.3, the expanded percentile interval). One unit has no interval: NaN.
+    Know About the Bootstrap", section 4.3, the expanded percentile interval). `drawn`: (samples,). One unit has no
+    interval: NaN.
     """
     if units < 2:
         return math.nan, math.nan
@@ -162,13 +163,19 @@ def percentile_interval(drawn: Array, units: int, confidence: float = 0.95) -> t
 
 
 def ratio(sums: Array) -> Array:
-    """Of the first statistic to the second: a mean where the second counts the items."""
+    """Of the first statistic to the second: a mean where the second counts the items.
+
+    `sums`: (samples, 2); returns (samples,), NaN where the second is 0.
+    """
     found: Array = np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] != 0)
     return found
 
 
 def cluster_sums(table: Array, clusters: Sequence[Hashable] | None) -> Array:
-    """The rows of each cluster added up, clusters in order of appearance; without clusters, the table."""
+    """The rows of each cluster added up, clusters in order of appearance; without clusters, the table.
+
+    `table`: (items, statistics); returns (clusters, statistics).
+    """
     if clusters is None:
         return table
     if len(clusters) != len(table):

@@ -65,7 +65,7 @@ def has_unknown_value(rows: NDArray[Any], metric: str) -> NDArray[np.bool_]:
 
 
 def values_with_failures(rows: NDArray[Any], metric: str) -> Array:
-    """As `metric_values`; a request that was not answered is slower than any limit.
+    """As `metric_values`, (requests,); a request that was not answered is slower than any limit.
 
     For an error rate, 1 if it failed.
     """
@@ -87,7 +87,10 @@ def judge(rows: NDArray[Any], limits: Sequence[Limit]) -> tuple[TermResult, ...]
 
 
 def count_good(rows: NDArray[Any], limits: Sequence[Limit]) -> int:
-    """Answered requests that met every limit. One without the metric meets it; one that cannot be told does not."""
+    """Answered requests of `rows`, (requests,), that met every limit.
+
+    One without the metric meets it; one that cannot be told does not.
+    """
     good = rows["cause"] == OK
     for limit in limits:
         good &= ~is_over(limit, values_with_failures(rows, limit.metric)) & ~has_unknown_value(rows, limit.metric)

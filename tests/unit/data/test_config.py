@@ -28,7 +28,7 @@ def test_paths_stand_beside_the_file_and_stages_are_made(tmp_path: Path) -> None
         (("path: in", "paht: in"), "pipeline.yaml:1: input.paht: unknown key; did you mean 'path'?"),
         (("t.short", "t.shortt"), "pipeline.yaml:3: unknown stage 't.shortt'; did you mean 't.short'?"),
         (("least", "leest"), "pipeline.yaml:3: unknown parameter (of stage 't.short') 'leest'; did you mean 'least'?"),
-        (("least: 5", "least: few"), "pipeline.yaml:3: stage 't.short': Expected `int`, got `str` - at `$.least`"),
+        (("least: 5", "least: few"), "pipeline.yaml:3: stage 't.short': least: expected a whole number, not text"),
         (("use: ", "name: "), "pipeline.yaml:3: a stage needs a name"),
         (("{path: out}", "{path: out, format: xml}"), "pipeline.yaml:4: output.format: "),
         (("{path: in.jsonl}", "[a]"), "pipeline.yaml:1: input: expected a section"),
@@ -56,3 +56,17 @@ def test_every_parameter_of_the_table_is_reachable_through_entry_points(
     (info / "entry_points.txt").write_text("[steward.stages]\nother.short = data_stages:Short\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert make_stage({"use": "other.short", "least": 3}) == data_stages.Short(least=3)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"preset": "gopher"}, "preset: unknown value 'gopher'; did you mean 'gopher@paper'? Known: c4@datatrove, "),
+        ({"preset": 3}, "preset: expected text or a list, not a whole number"),
+        ({}, "the key 'preset' is missing; add it here"),
+    ],
+)
+def test_k10_a_wrong_parameter_is_said_in_words(parameters: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError) as caught:
+        make_stage({"use": "quality", **parameters}, "pipeline.yaml:3")
+    assert str(caught.value).startswith(f"pipeline.yaml:3: stage 'quality': {says}")

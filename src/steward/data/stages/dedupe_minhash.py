@@ -234,7 +234,7 @@ class MinhashIndex:
                 yield reader.get_batch(number)
 
     def add_run(self, digest: str, surveys: Iterable[pa.RecordBatch], removed: NDArray[np.int64]) -> None:
-        """Add the rows that stay and have words; nothing where the run has its file already."""
+        """Add the rows that stay and have words; nothing where the run has its file already. `removed`: (rows,)."""
         files = self._list_files()
         if any(path.stem.endswith(digest) for path in files):
             return
