@@ -28,8 +28,8 @@ APP = "https://app.example.com"
 
 
 class Keys:
-    def authenticate(self, headers: Any) -> Caller:
-        if headers.get("authorization") != "Bearer right":
+    def authenticate(self, request: Any) -> Caller:
+        if request.headers.get("authorization") != "Bearer right":
             raise Refused("No.", status=401, type="invalid_request_error", code="invalid_api_key")
         return Caller(principal=Principal(kind="key", id="k", rights=KEY_RIGHTS))
 
