@@ -14,7 +14,7 @@ import pytest
 from compatibility.events import parse_events
 from compatibility.scripted_engine import Gate, streamed, whole
 from steward.core.errors import Refused
-from steward.gateway.middleware.identify import read_request
+from steward.gateway.request_reading import read_request
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 TEXT: dict[str, Any] = {"model": "m", "prompt": "Say"}

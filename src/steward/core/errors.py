@@ -18,7 +18,8 @@ from __future__ import annotations
 import difflib
 import errno
 from collections.abc import Iterable
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 
 class StewardError(Exception):
@@ -145,6 +146,14 @@ class Refused(StewardError):
             param,
             headers,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """It may be raised in another process than where it is told."""
+        named = {name: getattr(self, name) for name in _REFUSAL_FIELDS}
+        return partial(Refused, **named), (self.message,)
+
+
+_REFUSAL_FIELDS: Final = ("status", "type", "code", "param", "headers", "limit", "scope")
 
 
 class Contradiction(StewardError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -15,6 +15,8 @@ from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -72,6 +74,37 @@ class RequestSender(Protocol):
         """The addresses that the request came through, nearest first: the peer's, then those of X-Forwarded-For from
         its end, which whoever wrote them may have made up."""
         ...
+
+
+@runtime_checkable
+class PortableGuard(Guard, Protocol):
+    """A guard that can work on a large body in another process: it can be pickled, and comes there without what it
+    remembers of exchanges, which is carried apart."""
+
+    def recall(self, exchange: GuardContext) -> Any:
+        """What it remembers of an exchange, to be pickled."""
+        ...
+
+    def remember(self, exchange: GuardContext, memory: Any) -> None:
+        """Know of an exchange what another process recalled."""
+        ...
+
+
+class Offload(Protocol):
+    """Does work that would hold the event loop."""
+
+    async def run(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
+        """What `function` returns, which, like its arguments, can be pickled; a function of a module.
+
+        :raises Refused: what it raises; or 503, too much waits already, or it took too long
+        """
+        ...
+
+    async def run_beside(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
+        """In a thread of this process: for what cannot be pickled, and gives way to others often enough."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class Authenticator(Protocol):

@@ -24,7 +24,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.passthrough import PassthroughRequest
 from steward.gateway.prompts import Prompt
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS
-from steward.gateway.wire_fields import Request, TokenUsage
+from steward.gateway.wire_fields import Request, RequestSize, TokenUsage
 
 EVENT_FRAME_BYTES: Final = 1024  # of an event without its text: 150 to 400 in the three dialects
 
@@ -70,6 +70,7 @@ class Exchange:
         "settled",
         "shortened",
         "shortest_event",
+        "size",
         "started",
         "subject",
         "truncated",
@@ -92,8 +93,7 @@ class Exchange:
         self.endpoint = endpoint
         self.headers = headers
         self.body = body
-        self.at = at  # seconds since the epoch
-        self.started = started  # monotonic seconds
+        self.at, self.started = at, started  # seconds since the epoch; monotonic seconds
         self.caller = caller
         self.batch = False  # it belongs to a batch, which has a price of its own
         self.client_closed = False
@@ -103,6 +103,7 @@ class Exchange:
         self.route_version = 0
         # identify
         self.request: Request = Request(model="")
+        self.size: RequestSize | None = None  # of a large request, whose texts are in `body` only
         self.fields: frozenset[str] = frozenset()  # names of the body's top-level fields
         self.subject: str | None = None
         self.conversation: str | None = None
@@ -158,9 +159,8 @@ class Exchange:
         """Tokens of the request and of the route's prompt: 4 bytes of text each, other media by their kind."""
         if self._input_estimate is None:
             prompt = self.prompt.content_bytes() if self.prompt is not None else 0
-            media = self.request.media()
-            text = self.request.content_bytes() + prompt - media.raw_bytes
-            self._input_estimate = -(-text // 4) + media.tokens
+            size = self.size or self.request.size()
+            self._input_estimate = -(-(size.text_bytes + prompt) // 4) + size.media_tokens
         return self._input_estimate
 
     def count_event(self, size: int) -> None:

@@ -7,14 +7,14 @@ an upstream does not take (`refused_fields.py`).
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from steward.gateway import dialects
 from steward.gateway.dialects import CHAT, Translation, embedded_completions
 from steward.gateway.exchange import Exchange
-from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
+from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.numbers import CHECKED, check_numbers
 from steward.gateway.refused_fields import OTHER_NAME
 from steward.gateway.text_fields import Json
@@ -25,6 +25,22 @@ NOTHING_AVOIDED: Final[frozenset[str]] = frozenset()
 _OPTIONAL: Final = ("stream_options", "reasoning_effort")  # that a translation puts in and an answer does not depend on
 
 _raw_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class UpstreamModel(Protocol):
+    """What a request to a model depends on; see `models.ModelEntry`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def upstream_model(self) -> str: ...
+
+    @property
+    def endpoints(self) -> frozenset[str]: ...
+
+    @property
+    def embedded(self) -> bool: ...
 
 
 class Outgoing:
@@ -42,7 +58,7 @@ class Outgoing:
         ] = ()  # fields that only the gateway has put in, and could leave out or call otherwise
 
 
-def build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str] = NOTHING_AVOIDED) -> Outgoing:
+def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[str] = NOTHING_AVOIDED) -> Outgoing:
     """`avoided`: fields that the upstream does not take, to be left out where the client did not send them.
 
     :raises Refused: 400 where there is no way to ask this upstream
@@ -87,7 +103,7 @@ def _prepare_embedded(exchange: Exchange) -> Translation | None:
     return dialects.EMBEDDED_COMPLETIONS if needed else None
 
 
-def _pass_on(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str]) -> Outgoing:
+def _pass_on(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[str]) -> Outgoing:
     """The client's bytes, changed only for another model name upstream, a maximum, or to ask for usage."""
     body = exchange.body
     added: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +17,7 @@ from steward.core.errors import Refused
 from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
-from steward.gateway.dialects import CHAT, ChunkStream
+from steward.gateway.dialects import CHAT, ChunkStream, Translation
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
 from steward.gateway.embedded_answers import check_dimensions, complete_chat
@@ -25,6 +25,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.outgoing import EMBEDDINGS, Outgoing
 from steward.gateway.sse import event_data, is_comment, is_whole_event
+from steward.gateway.text_fields import Json
 from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
 from steward.gateway.wire import name_version, upstream_error
 
@@ -35,6 +36,7 @@ _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the t
 )
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
 _TOOL_CALLS: Final = b'"tool_calls"'
+_raw_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
 
@@ -53,7 +55,18 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
 
 
 def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answer:
-    """A whole answer, metered. :raises Refused: 502 where it is no JSON object"""
+    """A whole answer, metered and translated. :raises Refused: 502 where it is not what it should be"""
+    meter_answer(exchange, outgoing, body)
+    if outgoing.translation is None:
+        return Answer(200, body) if not outgoing.embedded else _complete(exchange, body)
+    usage = estimated_usage(exchange)
+    return Answer(
+        200, translate_answer(outgoing.translation, usage, body, outgoing.asked, exchange.request_id, exchange.at)
+    )
+
+
+def meter_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> None:
+    """Note on the exchange what a whole answer says of itself. :raises Refused: 502 where it is no JSON object"""
     ends = body.strip()
     if not (ends.startswith(b"{") and ends.endswith(b"}")):
         raise upstream_error("the upstream's answer is not a JSON object", "upstream_malformed")
@@ -65,21 +78,29 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
     exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
     exchange.answered_by = name_version(envelope.model, envelope.system_fingerprint)
     exchange.shortened = was_shortened(body)
-    if outgoing.translation is None:
-        return Answer(200, body) if not outgoing.embedded else _complete(exchange, body)
+
+
+def estimated_usage(exchange: Exchange) -> Json:
+    """A usage object for an answer that has none, in the words of both OpenAI and Anthropic."""
+    estimate = estimate_usage(exchange)
+    return {**estimate.as_usage(), "input_tokens": estimate.prompt, "output_tokens": estimate.completion}
+
+
+def translate_answer(
+    translation: Translation, usage: Mapping[str, Any], body: bytes, asked: Json, request_id: str, at: float
+) -> bytes:
+    """A whole answer in the client's dialect; `usage` stands where the upstream told none.
+
+    :raises Refused: 502 where it is not what it should be
+    """
     try:
         chat = msgspec.json.decode(body)
         if not chat.get("usage"):
-            estimate = estimate_usage(exchange)
-            chat["usage"] = {
-                **estimate.as_usage(),
-                "input_tokens": estimate.prompt,  # as Anthropic names them
-                "output_tokens": estimate.completion,
-            }
-        translated = outgoing.translation.translate_answer(chat, outgoing.asked, exchange.request_id, exchange.at)
+            chat["usage"] = dict(usage)
+        translated = translation.translate_answer(chat, asked, request_id, at)
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise upstream_error("the upstream's answer is not a chat completion", "upstream_malformed") from error
-    return Answer(200, msgspec.json.encode(translated))
+    return msgspec.json.encode(translated)
 
 
 def _complete(exchange: Exchange, body: bytes) -> Answer:
@@ -87,7 +108,7 @@ def _complete(exchange: Exchange, body: bytes) -> Answer:
     if exchange.endpoint == CHAT:
         return Answer(200, msgspec.json.encode(complete_chat(msgspec.json.decode(body))))
     if exchange.endpoint == EMBEDDINGS and "dimensions" in exchange.fields:
-        asked = msgspec.json.decode(exchange.body).get("dimensions")
+        asked = msgspec.json.decode(_raw_fields.decode(exchange.body)["dimensions"])
         if asked is not None and (refusal := check_dimensions(exchange.model, asked, body)) is not None:
             raise refusal
     return Answer(200, body)

@@ -21,7 +21,19 @@ _SHORTENED: Final = re.compile(rb'"finish_reason"\s*:\s*"length"')
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
-MAX_EVENT_BYTES: Final = 16 * 1024 * 1024
+MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+LONG_EVENT_BYTES, MAX_EVENT_PARTS = 64 * 1024, 50_000  # names and values of an event that is long
+
+
+def check_size(event: bytes) -> bytes:
+    """`event`, if it can be read at once without keeping others waiting; :raises ValueError: it cannot"""
+    if len(event) < LONG_EVENT_BYTES:
+        return event
+    if len(event) > MAX_EVENT_BYTES:
+        raise ValueError(f"an event of over {MAX_EVENT_BYTES} bytes")
+    if event.count(b",") + event.count(b"{") + event.count(b"[") > MAX_EVENT_PARTS:
+        raise ValueError(f"an event of over {MAX_EVENT_PARTS} values")
+    return event
 
 
 def event_data(event: bytes) -> bytes:
@@ -83,17 +95,18 @@ class Scanner:
     def feed(self, piece: bytes) -> list[bytes]:
         """The events that `piece` completes, each with its ending.
 
-        :raises ValueError: an event larger than `MAX_EVENT_BYTES`
+        :raises ValueError: an event larger than `MAX_EVENT_BYTES`, or a long one with very many values
         """
         buffer = self._rest + piece if self._rest else piece
         if (
             buffer[-3:-1] != b"\n\n" and buffer.endswith(b"\n\n") and b"\r" not in buffer
         ):  # nearly always; a tenth of the search's time
             self._rest = b""
-            return [event + b"\n\n" for event in buffer[:-2].split(b"\n\n")]
-        events, start = [], 0
+            events = [event + b"\n\n" for event in buffer[:-2].split(b"\n\n")]
+            return events if len(buffer) < LONG_EVENT_BYTES else [check_size(event) for event in events]
+        events, start = list[bytes](), 0
         for match in _END.finditer(buffer, max(0, len(self._rest) - 3)):
-            events.append(buffer[start : match.end()])
+            events.append(check_size(buffer[start : match.end()]))
             start = match.end()
         self._rest = buffer[start:]
         if len(self._rest) > MAX_EVENT_BYTES:

@@ -19,6 +19,13 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
+class RequestSize(msgspec.Struct, frozen=True):
+    """Of a request whose texts are not kept beside its body."""
+
+    text_bytes: int  # with the JSON around them, without media
+    media_tokens: int
+
+
 class Request(msgspec.Struct):
     """The fields that the gateway reads; all others stay bytes and pass through.
 
@@ -55,13 +62,18 @@ class Request(msgspec.Struct):
         part = self.input if self.messages is msgspec.UNSET else self.messages
         return NO_MEDIA if part is msgspec.UNSET else measure_media(bytes(part))
 
+    def size(self) -> RequestSize:
+        media = self.media()
+        return RequestSize(self.content_bytes() - media.raw_bytes, media.tokens)
+
     def choices(self) -> int:
         """How many answers are made: for /v1/completions so many for each prompt of a list."""
         if self.n is None and self.best_of is None and self.prompt is msgspec.UNSET:
             return 1  # nearly always
-        return max(1, self.n or 1, self.best_of or 1) * self._prompts()
+        return max(1, self.n or 1, self.best_of or 1) * self.prompts()
 
-    def _prompts(self) -> int:
+    def prompts(self) -> int:
+        """How many prompts a request to /v1/completions has."""
         if self.prompt is msgspec.UNSET or not bytes(self.prompt).lstrip().startswith(b"["):
             return 1
         listed = _list.decode(self.prompt)

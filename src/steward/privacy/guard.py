@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 import msgspec
 
 from steward.core.errors import describe_origin
-from steward.core.extend import Guard, GuardContext, Verdict
+from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
 from steward.privacy.detectors import Kind, PersonalSpan, find_personal_data
 from steward.privacy.pseudonyms import LOOK_BACK, Pseudonyms, make_token, mask
 
@@ -28,6 +28,9 @@ KIND_NAMES: Final[Mapping[Kind, str]] = {
     "payment_card": "a payment card number",
     "ip_address": "an IP address",
 }
+
+
+MOST_VALUES: Final = 20_000  # different ones in a request: each must be known while its answer comes
 
 
 class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +83,9 @@ class PrivacyGuard:
         if all(self._policy.action(kind) == "allow" for kind in kinds):
             return Verdict("allow")
         scope = token_scope(exchange)
+        pairs = zip(fields, found, strict=True)
+        if len({text[span.start : span.end] for text, spans in pairs for span in spans}) > MOST_VALUES:
+            return Verdict("block", f"the request contains more than {MOST_VALUES:,} different personal values")
         masked, back = mask(
             fields,
             self._select_spans("pseudonymise", found),
@@ -103,6 +109,18 @@ class PrivacyGuard:
 
     def close(self, exchange: GuardContext) -> Verdict:
         return Verdict("allow")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Without what it remembers, which `recall` tells."""
+        return PrivacyGuard, (self._policy, self._key)
+
+    def recall(self, exchange: GuardContext) -> Any:
+        state = self._states.get(exchange)
+        return None if state is None else state.pseudonyms
+
+    def remember(self, exchange: GuardContext, memory: Any) -> None:
+        if memory is not None:
+            self._states[exchange] = _ExchangeState(memory)
 
     def _select_spans(self, action: Action, found: Sequence[Sequence[PersonalSpan]]) -> list[list[PersonalSpan]]:
         return [[span for span in spans if self._policy.action(span.kind) == action] for spans in found]
@@ -147,6 +165,13 @@ class LenientGuard:
         except Exception as error:
             self._warn(exchange, error)
             return Verdict("allow", "failed")
+
+    def recall(self, exchange: GuardContext) -> Any:
+        return self._inner.recall(exchange) if isinstance(self._inner, PortableGuard) else None
+
+    def remember(self, exchange: GuardContext, memory: Any) -> None:
+        if isinstance(self._inner, PortableGuard):
+            self._inner.remember(exchange, memory)
 
     def _warn(self, exchange: GuardContext, error: Exception) -> None:
         """The kind of the failure only: its text may hold what somebody wrote."""

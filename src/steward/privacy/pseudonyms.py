@@ -78,7 +78,9 @@ class Pseudonyms:
             if found is None or held < found[0]:
                 return "".join([*out, text[position:held]]), text[held:]
             start, end = found
-            restored = text[start:end] if is_in_url(before + text[:start]) else self._value(text[start:end])
+            near = text[max(0, start - LOOK_BACK) : start]
+            in_url = is_in_url(before + near if start < LOOK_BACK else near)
+            restored = text[start:end] if in_url else self._value(text[start:end])
             out += (text[position:start], restored)
             position = end
 

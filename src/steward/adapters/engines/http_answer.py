@@ -12,7 +12,7 @@ from steward.core.timeouts import Timeouts
 
 REST_S: Final = 0.25  # for the end of a body whose last event has been read; some servers never send it
 HIGH_WATER_BYTES: Final = 256 * 1024  # of a body that has arrived and is not taken: the upstream is made to wait
-MOST_WHOLE_BYTES: Final = 16 * 1024 * 1024  # of an answer that is not streamed; as long as one event of a stream
+MOST_WHOLE_BYTES: Final = 16 * 1024 * 1024  # of an answer that is not streamed
 
 
 class AnswerSource(Protocol):

@@ -12,15 +12,17 @@ from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar, Final
 
 from steward.core.errors import Refused, Unavailable
-from steward.core.extend import Limiter
+from steward.core.extend import Limiter, Offload
 from steward.core.identity import Caller
 from steward.core.records import Reservation, Scope
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.exchange import Exchange, Handler, Middleware
+from steward.gateway.large import is_large
 from steward.gateway.limit_table import LimitTable
 from steward.gateway.limits import cost_usd, counts_tokens, cut_off_error, limit_refusal, list_scopes, max_price
+from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
 from steward.gateway.output_limits import OWN_MAXIMUM, declared_maximum, fit_maximum, refuse_other_maxima
 from steward.gateway.pricing.prices import Counts, Prices, price_at_most
@@ -38,6 +40,7 @@ def admit(
     routes: Mapping[str, Route],
     models: Mapping[str, ModelEntry],
     lengths: AnswerLengths,
+    offload: Offload = HERE,
 ) -> Middleware:
     """Reserve, and settle. `lengths` is what is known of each key's answers; it grows here."""
     settling: set[asyncio.Task[None]] = set()
@@ -50,6 +53,8 @@ def admit(
             exchange.route = found.name
             terms = known.list_scopes(exchange.caller, found.name)
             price = _size(exchange, found, terms, prices, lengths, table.max_output_tokens)
+            if exchange.enforced_maximum is not None:
+                await _write_maximum(exchange, offload)
             if not terms.scopes:
                 answer = await inner(exchange)
                 exchange.when_ended(answer, lambda: _learn(exchange, lengths))
@@ -186,11 +191,19 @@ def _size_passthrough(
 def _enforce(exchange: Exchange, scopes: tuple[Scope, ...], prices: tuple[float, float], configured: int) -> int:
     """A whole answer cannot be cut off in the middle, so it gets a maximum, which a header tells. -> tokens of all
     answers together"""
-    own, choices = OWN_MAXIMUM.get(exchange.endpoint), exchange.request.choices()
+    choices = exchange.request.choices()
     exchange.enforced_maximum = fit_maximum(configured, exchange.reserved_input, scopes, prices, choices)
-    if own is not None:
-        exchange.body = rewrite(exchange.body, {own[0]: exchange.enforced_maximum})
     return exchange.enforced_maximum * choices
+
+
+async def _write_maximum(exchange: Exchange, offload: Offload) -> None:
+    """Send the enforced maximum along, where the endpoint has a field for one."""
+    own = OWN_MAXIMUM.get(exchange.endpoint)
+    if exchange.enforced_maximum is None or own is None:
+        return
+    changes = {own[0]: exchange.enforced_maximum}
+    large = is_large(exchange.body)
+    exchange.body = await offload.run(rewrite, exchange.body, changes) if large else rewrite(exchange.body, changes)
 
 
 async def _reserve(limiter: Limiter, exchange: Exchange, scopes: tuple[Scope, ...]) -> Reservation:

@@ -11,17 +11,28 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from steward.core.errors import Refused, TimedOut, Unavailable
-from steward.core.extend import EngineAnswer
+from steward.core.extend import EngineAnswer, Offload
 from steward.core.records import Attempt
 from steward.gateway.answer import Answer
 from steward.gateway.engine_input import check_engine_input
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.first_event import HEARTBEAT_S, take_events
+from steward.gateway.large import LargeRequest, Upstream, build_large_outgoing, is_large
+from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
 from steward.gateway.outgoing import NOTHING_AVOIDED, Outgoing, build_outgoing
 from steward.gateway.refused_fields import RefusedFields, find_refused_fields
-from steward.gateway.relay import Relay, convert_answer, is_stream, parse_early_error, select_headers
+from steward.gateway.relay import (
+    Relay,
+    convert_answer,
+    estimated_usage,
+    is_stream,
+    meter_answer,
+    parse_early_error,
+    select_headers,
+    translate_answer,
+)
 from steward.gateway.sse import Scanner
 from steward.gateway.stream import Stream
 from steward.gateway.upstream_errors import find_embedded_error
@@ -34,7 +45,10 @@ FORWARDED: Final = frozenset(
 
 
 def call(
-    models: Mapping[str, ModelEntry], heartbeat_s: float = HEARTBEAT_S, clock: Callable[[], float] = time.monotonic
+    models: Mapping[str, ModelEntry],
+    heartbeat_s: float = HEARTBEAT_S,
+    clock: Callable[[], float] = time.monotonic,
+    offload: Offload = HERE,
 ) -> Handler:
     """Send the exchange to the engine of its model and take in the answer. A stream that has not begun after
     `heartbeat_s` gets its headers, and a comment every so often.
@@ -50,10 +64,8 @@ def call(
         avoided = known.current(clock()) if known else NOTHING_AVOIDED
         tried = NOTHING_AVOIDED
         while True:
-            outgoing = build_outgoing(exchange, entry, avoided | tried if tried else avoided)
-            if entry.embedded:
-                check_engine_input(outgoing.body)
-            answer = await _ask(exchange, entry, outgoing, heartbeat_s)
+            outgoing = await _build_outgoing(exchange, entry, avoided | tried if tried else avoided, offload)
+            answer = await _ask(exchange, entry, outgoing, heartbeat_s, offload)
             if isinstance(answer, Answer):
                 if tried and answer.status < 400:
                     known.add(tried, clock())
@@ -63,8 +75,39 @@ def call(
     return handle
 
 
+async def _build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozenset[str], offload: Offload) -> Outgoing:
+    """:raises Refused: 400, there is no way to ask this upstream, or it could not read the request"""
+    if not is_large(exchange.body):
+        outgoing = build_outgoing(exchange, entry, avoided)
+        if entry.embedded:
+            check_engine_input(outgoing.body)
+        return outgoing
+    model = Upstream(entry.name, entry.upstream_model, entry.endpoints, entry.embedded)
+    asking = LargeRequest(exchange.request, exchange.fields, exchange.size or exchange.request.size(), None)
+    made = await offload.run(
+        build_large_outgoing, asking, exchange.endpoint, exchange.body, exchange.enforced_maximum, model, avoided
+    )
+    exchange.asked_usage = made.asked_usage
+    outgoing = Outgoing(made.endpoint, made.body, made.translation, made.asked)
+    outgoing.dropped, outgoing.added, outgoing.embedded = made.dropped, made.added, made.embedded
+    return outgoing
+
+
+async def _convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, offload: Offload) -> Answer:
+    """:raises Refused: 502, it is not what it should be"""
+    translation = outgoing.translation
+    if translation is None or not is_large(body):
+        return convert_answer(exchange, outgoing, body)
+    meter_answer(exchange, outgoing, body)
+    usage = estimated_usage(exchange)
+    return Answer(
+        200,
+        await offload.run(translate_answer, translation, usage, body, outgoing.asked, exchange.request_id, exchange.at),
+    )
+
+
 async def _ask(
-    exchange: Exchange, entry: ModelEntry, outgoing: Outgoing, heartbeat_s: float
+    exchange: Exchange, entry: ModelEntry, outgoing: Outgoing, heartbeat_s: float, offload: Offload
 ) -> Answer | frozenset[str]:
     """One try: the answer, or the fields without which another may have one.
 
@@ -100,7 +143,9 @@ async def _ask(
         exchange.attempts.append(Attempt(entry.name, status, problem, started_at, duration_s))
     exchange.ttft_s = time.perf_counter() - exchange.started
     answer = (
-        convert_error(exchange, outgoing, status, body) if status >= 400 else convert_answer(exchange, outgoing, body)
+        convert_error(exchange, outgoing, status, body)
+        if status >= 400
+        else await _convert_answer(exchange, outgoing, body, offload)
     )
     answer.headers += select_headers(upstream.headers, status)
     _name_dropped(answer, outgoing)

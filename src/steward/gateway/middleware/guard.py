@@ -5,34 +5,80 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from steward.core.errors import Refused
-from steward.core.extend import Guard
+from steward.core.extend import Guard, Offload
 from steward.gateway import dialects
 from steward.gateway import guards as seam
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
+from steward.gateway.large import (
+    GUARDED_BYTES,
+    describe_guarded,
+    guard_large_answer,
+    guard_large_request,
+    is_large,
+    list_portable,
+)
+from steward.gateway.middleware.offload import HERE
 from steward.gateway.sse import Scanner
 
 
-def guard(guards: Sequence[Guard]) -> Middleware:
+def guard(guards: Sequence[Guard], offload: Offload = HERE) -> Middleware:
     """Show the guards the texts of the request and of the answer."""
+    whole = _WholeBodies(guards, offload)
 
     def wrap(inner: Handler) -> Handler:
         if not guards:
             return inner
 
         async def handle(exchange: Exchange) -> Answer:
-            seam.guard_request(guards, exchange)
+            await whole.guard_request(exchange)
             answer = await inner(exchange)
             if answer.stream is not None:
                 answer.stream.filter = _GuardedEvents(guards, exchange)
             elif answer.status < 400:
-                answer.body = seam.guard_answer(guards, exchange, answer.body)
+                answer.body = await whole.guard_answer(exchange, answer.body)
             answer.headers.append((b"x-steward-guards", ", ".join(exchange.guards).encode()))
             return answer
 
         return handle
 
     return wrap
+
+
+class _WholeBodies:
+    """Requests and whole answers: small ones here, longer ones in a thread that gives way, large ones elsewhere."""
+
+    def __init__(self, guards: Sequence[Guard], offload: Offload) -> None:
+        self._guards, self._offload = guards, offload
+        self._portable = list_portable(guards)
+
+    async def guard_request(self, exchange: Exchange) -> None:
+        body, guards = exchange.body, self._portable
+        if len(body) < GUARDED_BYTES:
+            seam.guard_request(self._guards, exchange)
+        elif guards is None or not is_large(body):
+            await self._offload.run_beside(seam.guard_request, self._guards, exchange)
+        else:
+            made = await self._offload.run(guard_large_request, guards, describe_guarded(exchange), body)
+            exchange.guards += made.receipt
+            if made.refused is not None:
+                raise made.refused
+            exchange.body = made.body
+            for portable, memory in zip(guards, made.memories, strict=True):
+                portable.remember(exchange, memory)
+
+    async def guard_answer(self, exchange: Exchange, body: bytes) -> bytes:
+        guards = self._portable
+        if len(body) < GUARDED_BYTES:
+            return seam.guard_answer(self._guards, exchange, body)
+        if guards is None or not is_large(body):
+            return await self._offload.run_beside(seam.guard_answer, self._guards, exchange, body)
+        memories = [portable.recall(exchange) for portable in guards]
+        made = await self._offload.run(guard_large_answer, guards, memories, describe_guarded(exchange), body)
+        exchange.guards += made.receipt
+        if made.refused is not None:
+            raise made.refused
+        return made.body
 
 
 class _GuardedEvents:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Final
 
-from steward.core.errors import Refused
+from steward.core.extend import Offload
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
-from steward.gateway.field_names import read_field_names
-from steward.gateway.wire import COUNTS, decode_request, write_whole_numbers
-from steward.gateway.wire_fields import Request
-
-LARGE_BYTES: Final = 256 * 1024  # of a body that is read in a thread
+from steward.gateway.large import is_large, read_large_request
+from steward.gateway.middleware.offload import HERE
+from steward.gateway.request_reading import read_request
 
 
-def identify(subject_key: Callable[[str], bytes]) -> Middleware:
+def identify(subject_key: Callable[[str], bytes], offload: Offload = HERE) -> Middleware:
     """Decode the routing fields; name the subject and the conversation of the request.
 
     `subject_key` returns the key that pseudonyms of a tenant are made with.
@@ -26,7 +22,7 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
 
     def wrap(inner: Handler) -> Handler:
         def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own for what is soon read
-            if len(exchange.body) >= LARGE_BYTES:
+            if is_large(exchange.body):
                 return handle_large(exchange)
             exchange.request, exchange.fields, exchange.body = read_request(exchange.endpoint, exchange.body)
             name_people(exchange, subject_key(exchange.tenant))
@@ -34,30 +30,15 @@ def identify(subject_key: Callable[[str], bytes]) -> Middleware:
 
         async def handle_large(exchange: Exchange) -> Answer:
             """A while for the processor: others shall not wait for it."""
-            read = asyncio.to_thread(read_request, exchange.endpoint, exchange.body)
-            exchange.request, exchange.fields, exchange.body = await read
+            large = await offload.run(read_large_request, exchange.endpoint, exchange.body)
+            exchange.request, exchange.fields, exchange.size = large.request, large.fields, large.size
+            exchange.body = large.body or exchange.body
             name_people(exchange, subject_key(exchange.tenant))
             return await inner(exchange)
 
         return handle
 
     return wrap
-
-
-def read_request(endpoint: str, body: bytes) -> tuple[Request, frozenset[str], bytes]:
-    """The routing fields, the names of all fields, and the body: changed only where a count was written as 100.0.
-
-    :raises Refused: 400
-    """
-    try:
-        return decode_request(endpoint, body), read_field_names(body), body
-    except Refused as error:
-        if error.param not in COUNTS or error.code is not None:
-            raise
-        plain, names = write_whole_numbers(body), read_field_names(body)
-        if plain is body:
-            raise
-        return decode_request(endpoint, plain), names, plain
 
 
 def name_people(exchange: Exchange, key: bytes) -> None:

@@ -12,18 +12,21 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from steward.core.errors import Unavailable
-from steward.core.extend import EngineAnswer, Guard
+from steward.core.extend import EngineAnswer, Guard, Offload
 from steward.core.records import Attempt
 from steward.gateway import guards as seam
 from steward.gateway.answer import Answer
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler, Middleware
+from steward.gateway.large import GUARDED_BYTES, MANY_BYTES, is_large, refuse_many_parts
 from steward.gateway.middleware.call import SSE, select_forwarded, upstream_refusal
-from steward.gateway.middleware.identify import LARGE_BYTES, name_people
+from steward.gateway.middleware.identify import name_people
+from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
 from steward.gateway.outgoing import Outgoing
 from steward.gateway.passthrough import (
     PASSTHROUGH,
+    PassthroughEndpoint,
     PassthroughRequest,
     read_report,
     read_request,
@@ -37,20 +40,21 @@ from steward.gateway.upstream_errors import find_embedded_error
 from steward.gateway.wire import JSON, bad_request, upstream_error
 from steward.gateway.wire_fields import Request
 
+MOST_PARTS: Final = 300_000  # names and values of one JSON body; 100,000 documents to be ranked are 100,000
 MOST_ANSWER_BYTES: Final = 64 * 1024 * 1024  # ten pictures of 1536x1024 in base64 are about 40 MB
 
 
-def identify_passthrough(subject_key: Callable[[str], bytes]) -> Middleware:
+def identify_passthrough(subject_key: Callable[[str], bytes], offload: Offload = HERE) -> Middleware:
     """Read the request of one of these endpoints, and name its subject and conversation."""
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             endpoint = PASSTHROUGH[exchange.endpoint]
             kind = exchange.headers.get("content-type", "")
-            if len(exchange.body) < LARGE_BYTES:
+            if not is_large(exchange.body):
                 request = read_request(endpoint, exchange.body, kind)
             else:  # a while for the processor: others shall not wait for it
-                request = await asyncio.to_thread(read_request, endpoint, exchange.body, kind)
+                request = await offload.run_beside(_read_large, endpoint, exchange.body, kind)
             exchange.passthrough = request
             exchange.request = Request(model=request.model, stream=request.wants_events, user=request.user)
             name_people(exchange, subject_key(exchange.tenant))
@@ -61,7 +65,14 @@ def identify_passthrough(subject_key: Callable[[str], bytes]) -> Middleware:
     return wrap
 
 
-def guard_passthrough(guards: Sequence[Guard], routes: Mapping[str, Route]) -> Middleware:
+def _read_large(endpoint: PassthroughEndpoint, body: bytes, content_type: str) -> PassthroughRequest:
+    """In a thread, which one call of a library may not hold for long; a form's files are looked at by their ends."""
+    if not content_type.startswith("multipart/"):
+        refuse_many_parts(body, MOST_PARTS)
+    return read_request(endpoint, body, content_type)
+
+
+def guard_passthrough(guards: Sequence[Guard], routes: Mapping[str, Route], offload: Offload = HERE) -> Middleware:
     """Show the guards the texts; what they cannot read is refused, unless the route lets it pass."""
 
     def wrap(inner: Handler) -> Handler:
@@ -80,10 +91,13 @@ def guard_passthrough(guards: Sequence[Guard], routes: Mapping[str, Route]) -> M
                 )
             if unread:
                 exchange.guards.append(f"unread={unread.replace(' and ', '+')}")
-            _guard_texts(guards, exchange, request)
+            if len(exchange.body) < GUARDED_BYTES:
+                _guard_texts(guards, exchange, request)
+            else:
+                await offload.run_beside(_guard_texts, guards, exchange, request)
             answer = await inner(exchange)
             if answer.stream is None and answer.status < 400 and "answer" not in unread:
-                answer.body = _guard_answer(guards, exchange, answer)
+                answer.body = await offload.run_beside(_guard_answer, guards, exchange, answer)
             answer.headers.append((b"x-steward-guards", ", ".join(exchange.guards).encode()))
             return answer
 
@@ -167,7 +181,7 @@ async def _take_answer(
         raise upstream_error(f"the upstream answered with {kind[:100]!r} where JSON was expected", "upstream_malformed")
     request.answered, request.answer_bytes = True, len(body)
     if is_json:  # of many pictures it takes a while: others shall not wait for it
-        request.report = read_report(body) if len(body) < LARGE_BYTES else await asyncio.to_thread(read_report, body)
+        request.report = read_report(body) if len(body) < MANY_BYTES else await asyncio.to_thread(read_report, body)
     if request.report is not None and isinstance(request.report.id, str):
         exchange.upstream_id = request.report.id
     return Answer(200, body, content_type=JSON if is_json else kind.encode("latin-1", "replace"))

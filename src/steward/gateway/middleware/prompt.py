@@ -6,38 +6,45 @@ the guards shall see the client's texts only.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
+from steward.core.extend import Offload
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
+from steward.gateway.large import is_large
+from steward.gateway.middleware.offload import HERE
 from steward.gateway.prompts import Prompt, insert_prompt, is_applicable, redact_error
 
+Result = TypeVar("Result")
 
-def choose_prompt(prompts: Mapping[str, Prompt]) -> Middleware:
+
+def choose_prompt(prompts: Mapping[str, Prompt], offload: Offload = HERE) -> Middleware:
     """Note which prompt of `prompts` (by route) applies; refuse endpoints that cannot carry one."""
 
     def wrap(inner: Handler) -> Handler:
         if not prompts:
             return inner
 
-        def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own
+        def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own where there is no prompt
             name, allowed = exchange.request.model, exchange.caller.models
             prompt = prompts.get(name)  # `admit` refuses a model that is unknown or not allowed
-            if (
-                prompt is not None
-                and (allowed is None or name in allowed)
-                and is_applicable(prompt, exchange.endpoint, exchange.body)
-            ):
+            if prompt is None or (allowed is not None and name not in allowed):
+                return inner(exchange)
+            return choose(exchange, prompt)
+
+        async def choose(exchange: Exchange, prompt: Prompt) -> Answer:
+            if await _offload(offload, is_applicable, prompt, exchange):
                 exchange.prompt = prompt
                 exchange.prompt_version = prompt.version
-            return inner(exchange)
+            return await inner(exchange)
 
         return handle
 
     return wrap
 
 
-def apply_prompt() -> Middleware:
+def apply_prompt(offload: Offload = HERE) -> Middleware:
     """Put the chosen prompt into the body; keep an upstream's error from quoting it."""
 
     def wrap(inner: Handler) -> Handler:
@@ -45,7 +52,8 @@ def apply_prompt() -> Middleware:
             prompt = exchange.prompt
             if prompt is None:
                 return await inner(exchange)
-            exchange.body = insert_prompt(prompt, exchange.endpoint, exchange.body) or exchange.body
+            changed = await _offload(offload, insert_prompt, prompt, exchange)
+            exchange.body = changed or exchange.body
             answer = await inner(exchange)
             if answer.stream is None and answer.status >= 400:
                 raise redact_error(answer.status, answer.body)
@@ -54,3 +62,11 @@ def apply_prompt() -> Middleware:
         return handle
 
     return wrap
+
+
+async def _offload(
+    offload: Offload, function: Callable[[Prompt, str, bytes], Result], prompt: Prompt, exchange: Exchange
+) -> Result:
+    if is_large(exchange.body):
+        return await offload.run(function, prompt, exchange.endpoint, exchange.body)
+    return function(prompt, exchange.endpoint, exchange.body)

@@ -15,6 +15,7 @@ from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker
+from steward.gateway.large import is_large
 from steward.gateway.route_records import Failure, Route
 from steward.gateway.routing import RETRYABLE, choose_retry, client_deadline_s, order_models, parse_retry_after
 from steward.gateway.upstream_errors import ErrorClass
@@ -240,7 +241,7 @@ class Shadows:
     """Copies of requests to a model whose answers nobody gets.
 
     `handler` settles and calls; its rows stand under the key `shadow`, so that no client pays for them.
-    Where `most` are under way, a request goes without its copy.
+    Where `most` are under way, and where it is large, a request goes without its copy.
     """
 
     def __init__(self, handler: Handler, most: int) -> None:
@@ -248,7 +249,7 @@ class Shadows:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, exchange: Exchange, model: str) -> None:
-        if len(self._tasks) < self._most:
+        if len(self._tasks) < self._most and not is_large(exchange.body):
             task = asyncio.create_task(self._run(copy_for_shadow(exchange, model)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from steward.adapters.engines.http import HttpEngine
 from steward.adapters.limits.local import LocalLimiter
 from steward.core.errors import InputError
-from steward.core.extend import Guard, Limiter
+from steward.core.extend import Guard, Limiter, Offload
 from steward.core.extras import install_command
 from steward.core.secret import resolve
 from steward.gateway.answer_lengths import AnswerLengths
@@ -31,6 +31,7 @@ from steward.gateway.middleware import (
     route,
     settle,
 )
+from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
@@ -79,6 +80,7 @@ class WorkerParts(NamedTuple):
     ledger: LedgerWriter
     limiter: Limiter
     answer_lengths: AnswerLengths
+    offload: Offload = HERE  # work on large bodies
     guards: tuple[Guard, ...] = ()  # beside those that the settings ask for
 
 
@@ -90,27 +92,28 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     engines = make_engines(plan, before.plan if before else None, before.engines if before else {})
     models = _list_models(plan, engines)
     routes = list_routes(plan)
+    offload = parts.offload
     health = HealthTracker(plan.health, models, before.health if before is not None else None)
-    shadows = Shadows(settle(parts.ledger, models)(call(models, plan.heartbeat_s)), SHADOWS)
+    shadows = Shadows(settle(parts.ledger, models)(call(models, plan.heartbeat_s, offload=offload)), SHADOWS)
     lines: dict[str, RouteQueue] = {}
     guards = (*make_guards(plan), *parts.guards)
     shared: list[Middleware] = [
-        choose_prompt(plan.prompts),
-        admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths),
+        choose_prompt(plan.prompts, offload),
+        admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths, offload),
         queue(routes, plan.line, plan.workers, lines),
         settle(parts.ledger, models),
     ]
     infer: list[Middleware] = [
-        identify(parts.subject_key),
+        identify(parts.subject_key, offload),
         *shared,
-        guard(guards),
-        *([apply_prompt()] if plan.prompts else []),
+        guard(guards, offload),
+        *([apply_prompt(offload)] if plan.prompts else []),
         route(routes, health, plan.total_timeout_s, shadows),
     ]
     pass_through: list[Middleware] = [
-        identify_passthrough(parts.subject_key),
+        identify_passthrough(parts.subject_key, offload),
         *shared,
-        guard_passthrough(guards, routes),
+        guard_passthrough(guards, routes, offload),
         route(routes, health, plan.total_timeout_s),
     ]
     return Generation(
@@ -120,7 +123,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         routes,
         health,
         shadows,
-        compose(infer, call(models, plan.heartbeat_s)),
+        compose(infer, call(models, plan.heartbeat_s, offload=offload)),
         compose(pass_through, call_passthrough(models)),
         lines,
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from steward.adapters.executors.helper import HelperProcess
 from steward.core.errors import Refused, StewardError
 from steward.core.extend import Guard
 from steward.core.files import read_stamp, write_file
@@ -65,7 +66,9 @@ class WorkerService:
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
         self._seal = make_sealer(make_deployment(plan).root_key())
         self._rejections = RejectionCounter()
-        self._parts = WorkerParts(self._keys.subject_key, self._ledger, make_limiter(plan), AnswerLengths(), guards)
+        self._parts = WorkerParts(
+            self._keys.subject_key, self._ledger, make_limiter(plan), AnswerLengths(), HelperProcess(), guards
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._current = compose_generation(plan, self._parts)
         self._retired: list[Generation] = []
@@ -244,6 +247,7 @@ class WorkerService:
             for engine in generation.engines.values():
                 await engine.close()
         await self._parts.limiter.close()
+        await self._parts.offload.close()
         self._depths_file.unlink(missing_ok=True)
         await self._write_tally()
         for writer in (self._ledger, self._spool):
