@@ -308,3 +308,44 @@ def test_what_is_left_is_counted_round_the_end_of_the_window_too(
                 assert decision.remaining_requests == limit - busy - 1
 
     run(lambda: LocalLimiter(tmp_path_factory.mktemp("limits")), act)
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, -86400.0, 3600.0])
+@pytest.mark.parametrize("limits", [{"requests_per_minute": 3}, {"tokens_per_minute": 30}])
+def test_m05_a_clock_that_is_set_locks_no_key_for_longer_than_a_minute(
+    make: Make, limits: dict[str, float], step_s: float
+) -> None:
+    async def act(limiter: Limiter) -> None:
+        take, one = Taker(limiter), scope(**limits)
+        for _ in range(3):
+            assert (await take([one], NOON, 10))[0].allowed
+        assert not (await take([one], NOON + 1, 10))[0].allowed
+        after = NOON + 1 + step_s
+        assert [(await take([one], after + at, 10))[0].allowed for at in (0, 0, 0, 0)] == [True, True, True, False]
+        late = (await take([one], after + 1, 10))[0]
+        assert late.retry_after_s <= 61.0 and (await take([one], after + 61.0, 10))[0].allowed
+
+    run(make, act)
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_m05_a_request_that_runs_while_the_clock_is_set_is_settled(make: Make, step_s: float) -> None:
+    async def act(limiter: Limiter) -> None:
+        take, one = Taker(limiter), scope(tokens_per_minute=30, concurrent=1, usd_per_day=5.0)
+        _, held = await take([one], NOON, 30, 2.0)
+        assert held is not None
+        after = NOON + step_s
+        await limiter.settle(held, 5, 1.0, after)
+        decision, _ = await take([one], after + 1, 25, 4.0)
+        assert decision.allowed  # neither its tokens, nor its place, nor more money than it used
+
+    run(make, act)
+
+
+def test_m05_two_processes_may_differ_by_seconds(make: Make) -> None:
+    async def act(limiter: Limiter) -> None:
+        take, one = Taker(limiter), scope(requests_per_minute=2, tokens_per_minute=20)
+        assert (await take([one], NOON + 4, 10))[0].allowed and (await take([one], NOON, 10))[0].allowed
+        assert not (await take([one], NOON, 10))[0].allowed
+
+    run(make, act)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from steward.adapters.stores.database import MIGRATION_LOCK
+from steward.adapters.stores.database import MIGRATION_LOCK, Database
 from steward.adapters.stores.sql import SqlStore
 from steward.core.access import Grant, Person, Place, Role
 from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
@@ -392,3 +392,15 @@ def test_of_two_machines_one_runs_a_leased_job_and_both_run_their_own(store: Sql
         runner.run("rollup")
         runner.run("drain")
     assert sorted(ran) == ["one drain"] * 2 + ["one rollup"] + ["two drain"] * 2
+
+
+def test_m05_a_lease_of_a_clock_that_was_set_back_holds_nobody_up(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Database.clock
+    with monkeypatch.context() as ahead:
+        ahead.setattr(Database, "clock", lambda self: clock(self) + 3600.0)
+        assert store.jobs.claim("rollup", "dead", 60.0, 300.0)
+        assert store.jobs.claim("another", "one", 60.0, 300.0) and store.jobs.finish("another", "one", 300.0)
+    assert store.jobs.claim("rollup", "alive", 60.0, 300.0)
+    assert store.jobs.claim("another", "two", 60.0, 300.0)  # else it would not run for an hour

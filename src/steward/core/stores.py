@@ -283,8 +283,11 @@ class EvidenceStore(Protocol):
 class JobStore(Protocol):
     """Leases on periodic jobs, by the database's clock."""
 
-    def claim(self, name: str, holder: str, lease_s: float) -> bool:
-        """Take a job that is due and that nobody runs; it is free again after `lease_s` seconds, or when finished."""
+    def claim(self, name: str, holder: str, lease_s: float, period_s: float | None = None) -> bool:
+        """Take a job that is due and that nobody runs; it is free again after `lease_s` seconds, or when finished.
+
+        Nobody waits for longer than the lease and `period_s`, where that is given, though the clock be set back.
+        """
         ...
 
     def finish(self, name: str, holder: str, next_in_s: float) -> bool:

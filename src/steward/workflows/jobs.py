@@ -100,7 +100,7 @@ class JobRunner:
         try:
             if job.lease_s is None:
                 job.run()
-            elif self._leases.claim(name, self._holder, job.lease_s):
+            elif self._leases.claim(name, self._holder, job.lease_s, job.period_s):
                 job.run()
                 if not self._leases.finish(name, self._holder, job.period_s):
                     log.warning("job %s took longer than its lease of %g s", name, job.lease_s)

@@ -1,6 +1,8 @@
+import time
 from typing import Any
 
 import msgspec
+import pytest
 from starlette.applications import Starlette
 
 from console_client import ask, snapshot
@@ -114,3 +116,13 @@ def test_gpus_are_shown_where_there_are_some_and_without_processes() -> None:
     assert "&lt;H100&gt;" in text and "97 %" in text and "83 °C" in text and "1 uncorrected ECC error" in text
     assert "GPU 1: GPU is lost" in text and "MIG 1g.10gb, instance 9" in text and "0.5 of 1.0 GiB" in text
     assert "Cannot read the GPUs: it hangs" in text and "1 min 30 s old" in text and "style=" not in text
+
+
+def test_m05_a_clock_that_is_set_back_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = app()
+    for _ in range(10):
+        ask(one, "POST", "/login", b"token=x")
+    later, monotonic = time.time() - 3600, time.monotonic() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic)
+    assert ask(one, "POST", "/login", b"token=a-token")[0] == 303

@@ -16,7 +16,7 @@ class Leases:
     def __init__(self, free: bool = True, kept: bool = True) -> None:
         self.free, self.kept, self.asked = free, kept, list[tuple[str, str, str, float]]()
 
-    def claim(self, name: str, holder: str, lease_s: float) -> bool:
+    def claim(self, name: str, holder: str, lease_s: float, period_s: float | None = None) -> bool:
         self.asked.append(("claim", name, holder, lease_s))
         return self.free
 

@@ -37,6 +37,7 @@ class LocalLimiter:
         locked = self._lock(ordered)
         try:
             for scope, table in locked:
+                table.follow_clock(now)
                 refused = find_refusal(scope, table, tokens, usd, now)
                 if refused is not None:
                     return refused, None

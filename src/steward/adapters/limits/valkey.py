@@ -32,12 +32,13 @@ local now, tokens, usd = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local request, process, lease, day, month = ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
 local whole, second = ARGV[9] == '1', ARGV[10]
 local first = math.floor(now) - 60
+local latest = now + 5  -- what is later was counted before a clock was set back
 
 local function counted(key)
   local sum, list = 0, redis.call('HGETALL', key .. ':tokens')
   local seconds = {}
   for i = 1, #list, 2 do
-    if tonumber(list[i]) < first then redis.call('HDEL', key .. ':tokens', list[i])
+    if tonumber(list[i]) < first or tonumber(list[i]) > latest then redis.call('HDEL', key .. ':tokens', list[i])
     else sum = sum + tonumber(list[i + 1]); seconds[#seconds + 1] = {tonumber(list[i]), tonumber(list[i + 1])} end
   end
   return sum, seconds
@@ -59,6 +60,7 @@ for n, key in ipairs(KEYS) do
   local per_day, per_month = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
   if whole and rpm >= 0 then
     redis.call('ZREMRANGEBYSCORE', key .. ':requests', '-inf', now - 60)
+    redis.call('ZREMRANGEBYSCORE', key .. ':requests', '(' .. latest, '+inf')
     if redis.call('ZCARD', key .. ':requests') >= rpm then
       local oldest = redis.call('ZRANGE', key .. ':requests', -rpm, -rpm, 'WITHSCORES')
       return {n, 'requests', tostring(rpm), tostring(oldest[2] + 60 - now)}

@@ -22,6 +22,7 @@ from steward.core.files import lock_descriptor, unlock_descriptor
 
 WINDOW_S: Final = 60.0
 SECONDS: Final = 61
+CLOCK_TOLERANCE_S: Final = 5.0  # by which the times of two processes may differ, or of a clock that is kept right
 _PROCESSES: Final = 64
 # The head's places, all 64-bit integers: the ring's capacity, its next place, the day and its micro-USD, the month and
 # its, the second in which the tokens were summed, and their sum.
@@ -132,6 +133,18 @@ class WindowFile:
             view.release()
         if self._map is not None:
             self._map.close()
+
+    def follow_clock(self, now: float) -> None:
+        """What was counted at a time that is yet to come counts no more: the clock has been set back, and whoever had
+        used up a minute would wait for longer than one.
+        """
+        latest = now + CLOCK_TOLERANCE_S
+        if self._capacity and self.start_of(1) > latest:
+            self._ring[:] = memoryview(bytes(8 * self._capacity)).cast("d")
+        head = self._head
+        if head[_SUMMED] > latest:
+            self._tokens[:] = memoryview(bytes(16 * SECONDS)).cast("q")
+            head[_SUM], head[_SUMMED] = 0, int(now)
 
     # -- requests ------------------------------------------------------------------------------------
 

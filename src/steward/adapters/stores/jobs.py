@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import jobs
 
+CLOCK_TOLERANCE_S = 5.0
+
 
 class SqlJobs:
     """`core.stores.JobStore` over SQL."""
@@ -17,13 +19,14 @@ class SqlJobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, name: str, holder: str, lease_s: float) -> bool:
+    def claim(self, name: str, holder: str, lease_s: float, period_s: float | None = None) -> bool:
+        """Times further ahead than a lease or a period were written before the database's clock was set back."""
         now = self._database.clock()
         insert = self._database.insert(jobs).values(name=name, holder=holder, leased_until=now + lease_s, due_at=0.0)
         taken = insert.on_conflict_do_update(
             index_elements=["name"],
             set_={"holder": holder, "leased_until": now + lease_s},
-            where=sa.and_(jobs.c.due_at <= now, jobs.c.leased_until <= now),
+            where=sa.and_(_has_come(jobs.c.due_at, now, period_s), _has_come(jobs.c.leased_until, now, lease_s)),
         )
         with self._database.write() as connection:
             return connection.execute(taken.returning(jobs.c.name)).one_or_none() is not None
@@ -37,3 +40,9 @@ class SqlJobs:
         )
         with self._database.write() as connection:
             return connection.execute(change).rowcount == 1
+
+
+def _has_come(at: sa.Column[float], now: float, longest_s: float | None) -> sa.ColumnElement[bool]:
+    """Whether a time has come, or cannot be right."""
+    come = at <= now
+    return come if longest_s is None else sa.or_(come, at > now + longest_s + CLOCK_TOLERANCE_S)

@@ -19,14 +19,14 @@ def page(sessions: Sessions) -> Page:
         return render("login.html", message="")
 
     async def sign_in(request: Request, who: Principal) -> Response:
-        now, address = time.time(), find_address(request)
-        if attempts.are_spent(address, now):
+        at, address = time.monotonic(), find_address(request)  # a clock that is set back locks nobody out for longer
+        if attempts.are_spent(address, at):
             return render("login.html", 429, message="Too many attempts. Wait a minute and try again.")
         if not sessions.is_token(await _read_token(request)):
-            attempts.add(address, now)
+            attempts.add(address, at)
             return render("login.html", 401, message="Wrong token. `steward up` prints it when it starts.")
         response = redirect("/")
-        response.set_cookie(COOKIE, sessions.issue(now), max_age=SESSION_S, httponly=True, samesite="strict")
+        response.set_cookie(COOKIE, sessions.issue(time.time()), max_age=SESSION_S, httponly=True, samesite="strict")
         return response
 
     async def sign_out(request: Request, who: Principal) -> Response:
