@@ -120,10 +120,10 @@ def test_what_is_no_event_is_told_apart() -> None:
     assert not is_whole_event(b'data: {"a"\n\n') and not is_whole_event(b"data: <html>\n\n")
 
 
-def test_an_event_may_have_16_mib() -> None:
+def test_an_event_may_have_4_mib() -> None:
     scanner = Scanner()
-    assert scanner.feed(b"x" * (16 << 20)) == []
-    with pytest.raises(ValueError, match="an event of over 16777216 bytes"):
+    assert scanner.feed(b"x" * (4 << 20)) == []
+    with pytest.raises(ValueError, match="an event of over 4194304 bytes"):
         scanner.feed(b"x")
 
 
