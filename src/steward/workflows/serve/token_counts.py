@@ -10,9 +10,9 @@ from steward.core.identity import Caller
 from steward.gateway.answer import Answer
 from steward.gateway.engine_input import check_engine_input
 from steward.gateway.exchange import Exchange
-from steward.gateway.middleware.identify import read_request
 from steward.gateway.models import ModelEntry
 from steward.gateway.prompts import is_applicable
+from steward.gateway.request_reading import read_request
 from steward.gateway.routing import find_route
 from steward.gateway.token_count import COUNTED, ENGINE_ENDPOINT, build_question, format_count, read_count
 from steward.workflows.serve.composition import Generation
