@@ -62,10 +62,12 @@ def ask_standing(home: Path, url: str) -> dict[str, str]:
     import json
     import urllib.request
 
+    from steward.core.fetch import open_url
+
     try:
         token = (home / "run" / "console-token").read_text().strip()
         request = urllib.request.Request(f"{url}/api/status", headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with open_url(request, 10) as answer:
             return dict(json.load(answer))
     except (OSError, ValueError):
         return {"state": "degraded", "sentence": "The console does not answer."}
@@ -80,10 +82,11 @@ def find_problem(url: str) -> str | None:
     """Why the gateway at `url` would not answer a request, in its own words; None if it would."""
     import json
     import urllib.error
-    import urllib.request
+
+    from steward.core.fetch import open_url
 
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=3):
+        with open_url(f"{url}/readyz", 3):
             return None
     except urllib.error.HTTPError as error:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import msgspec.inspect
@@ -23,6 +23,7 @@ class Lines(dict[str, int]):
         self.words: dict[str, str] = {}
 
 
+MOST_VALUES: Final = 100_000  # of one file; a configuration of 1,000 models has about 10,000
 _TEXT, _MERGE, _BOOL = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "merge", "bool"))
 
 
@@ -154,6 +155,7 @@ def _read(file: Path, such_as: str) -> tuple[Any, Lines]:
         text = file.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         if root is not None:
+            check_size(root)
             _collect_lines(root, "", file, lines, such_as)
         return yaml.safe_load(text), lines
     except OSError as error:
@@ -165,8 +167,35 @@ def _read(file: Path, such_as: str) -> tuple[Any, Lines]:
         raise InputError(f"{file}:{line}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:  # a control character
         raise InputError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from error
+    except ValueError as error:  # a date that does not exist, a number of thousands of digits
+        raise InputError(f"{file}: a value cannot be read ({str(error)[:200]}); quote it if it is text") from error
     except RecursionError as error:
         raise InputError(f"{file}: nested too deeply; an alias (*name) may contain itself") from error
+
+
+def check_size(root: yaml.Node) -> None:
+    """Aliases may stand for lists of aliases, so that ten lines mean a billion values.
+
+    :raises yaml.YAMLError: more than `MOST_VALUES` with all aliases written out
+    """
+    if _count_values(root, {}) > MOST_VALUES:
+        raise yaml.YAMLError(f"more than {MOST_VALUES:,} values, with aliases (*name) written out")
+
+
+def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
+    """Each node is counted once, however often it is named. :raises RecursionError: a node contains itself"""
+    found = known.get(id(node))
+    if found == -1:
+        raise RecursionError
+    if found is None:
+        known[id(node)] = -1  # it is being counted
+        inner: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            inner = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            inner = node.value
+        found = known[id(node)] = 1 + sum(_count_values(each, known) for each in inner)
+    return found
 
 
 def _collect_lines(node: yaml.Node, dotted: str, file: Path, lines: Lines, such_as: str) -> None:

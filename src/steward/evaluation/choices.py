@@ -82,7 +82,7 @@ def extract_letter(answer: str) -> str:
     >>> extract_letter("Antwort: C"), extract_letter("答案：B"), extract_letter(r"so \\boxed{D}")
     ('C', 'B', 'D')
     """
-    text = _replace_lookalikes(unicodedata.normalize("NFKC", answer))
+    text = _replace_lookalikes(unicodedata.normalize("NFKC", shorten_runs(answer)))
     if re.fullmatch(r"\W*[A-Za-z]\W*", text):
         return next(character for character in text if character.isalpha()).upper()
     if boxed := _BOXED.findall(text):
@@ -96,6 +96,20 @@ def extract_letter(answer: str) -> str:
     return ""
 
 
+_NEAR: Final = 100  # characters around a letter that say whether it is chosen
+_RUN: Final = re.compile(r"[\W_]{41,}")
+
+
+def shorten_runs(text: str) -> str:
+    """`text` with at most 41 marks and blanks in a row. They separate, and more of them say no more, but patterns that
+    look for some around a letter would take the square of a run's length.
+
+    >>> shorten_runs("A" + "\\n" * 10_000 + "B") == "A" + "\\n" * 41 + "B"
+    True
+    """
+    return _RUN.sub(lambda run: run[0][:20] + ("\n" if "\n" in run[0] else " ") + run[0][-20:], text)
+
+
 def _replace_lookalikes(text: str) -> str:
     """Look-alike letters of other alphabets that stand alone, as Latin ones."""
     return _ALONE.sub(lambda found: found.group().translate(_ALIKE), text)
@@ -103,8 +117,8 @@ def _replace_lookalikes(text: str) -> str:
 
 def _is_stated(found: re.Match[str], text: str) -> bool:
     """Not "the answer is not B", nor the article of "the answer is a dog" or "the answer is I don't know"."""
-    letter, rest = found["letter"], text[found.end() :]
-    if _NEGATED.search(text[: found.start("letter")]):
+    letter, rest = found["letter"], text[found.end() : found.end() + _NEAR]
+    if _NEGATED.search(text[max(0, found.start("letter") - _NEAR) : found.start("letter")]):
         return False
     if letter.islower():
         return not re.match(r"[\s,]*\w", rest) or bool(re.match(r"\s*[).]", rest))
@@ -119,7 +133,7 @@ def _find_chosen_letters(text: str) -> list[str]:
         for letter in match.groups()
         if letter
         and letter.isupper()
-        and not (match.group(1) and letter in "AIOEY" and _PROSE.match(text[match.end() :]))
-        and not _NEGATED.search(text[: match.start()])
+        and not (match.group(1) and letter in "AIOEY" and _PROSE.match(text[match.end() : match.end() + _NEAR]))
+        and not _NEGATED.search(text[max(0, match.start() - _NEAR) : match.start()])
     ]
     return found

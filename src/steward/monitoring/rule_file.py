@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import yaml
 
+from steward.configuration.yaml_lines import check_size
 from steward.core.errors import InputError, UnknownName
 from steward.monitoring.rules import DEFAULT_RULES, AnyRule
 
@@ -24,11 +25,18 @@ class RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_rules(path: Path) -> tuple[AnyRule, ...]:
     """:raises InputError: no such file, no YAML, an unknown kind or field, or a rule named that does not exist"""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if (root := yaml.compose(text, Loader=yaml.SafeLoader)) is not None:
+            check_size(root)
+        content = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}; expected a YAML file of rules"
         ) from error
+    except RecursionError as error:
+        raise InputError(f"{path}: nested too deeply; an alias (*name) may contain itself") from error
+    except ValueError as error:
+        raise InputError(f"{path}: a value cannot be read ({str(error)[:200]}); quote it if it is text") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if content is None:

@@ -33,6 +33,7 @@ from steward.processes.answer_cycle import AnswerCycle
 log = logging.getLogger(__name__)
 
 MOST_HEAD_BYTES: Final = 64 * 1024
+LOOK_BYTES: Final = 8 * 1024  # of a head, or of chunks, that are parsed before a look at what they amount to
 MOST_HEADERS: Final = 200  # twice Apache's LimitRequestFields
 MOST_PIPELINED: Final = 64  # requests of one connection that wait for the answers to earlier ones
 MOST_FRAMING_BYTES: Final = 16 * 1024  # of a chunked body beyond what its chunks account for: extensions, trailers
@@ -87,6 +88,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._left = 0  # bytes that the client had yet to take when it was last looked at
         self._refused: Refused | None = None
         self._number = 0  # of the request on this connection
+        self._chunked = False  # the body that is arriving comes in chunks
         self._delivered = 0  # bytes of a body, without its framing
         self._chunks = 0
         self._excess = 0  # bytes of framing that no chunk accounts for
@@ -126,12 +128,12 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         if self._refused is not None:
             return
         self._idle = False
+        if len(data) > LOOK_BYTES and (self._chunked or not self._in_body):
+            self.data_received(data[:LOOK_BYTES])
+            self.data_received(data[LOOK_BYTES:])
+            return
         if self._in_body:
             self._receive_body(data)
-        elif len(data) > MOST_HEAD_BYTES:  # a head is looked at before more of it is taken
-            self.data_received(data[:MOST_HEAD_BYTES])
-            self.data_received(data[MOST_HEAD_BYTES:])
-            return
         else:
             self._arriving = len(data)
             self._parse(decline_upgrade(data) if b"pgrade" in data else data)
@@ -139,6 +141,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self._bytes += len(data)
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
                 self._refuse(head_too_long_error())
+            elif self._in_head and len(self.headers) > MOST_HEADERS:
+                self._refuse(too_many_headers_error())
             elif self._timer is None:
                 self._timer = self.loop.call_at(self._find_deadline(), self._on_timer)
 
@@ -182,7 +186,8 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         fields = dict(self.headers)
         if len(fields) != len(self.headers):
             self._join_repeated()
-        if b"transfer-encoding" in fields:
+        self._chunked = b"transfer-encoding" in fields
+        if self._chunked:
             self._check_framing(fields)
         if len(self.pipeline) >= MOST_PIPELINED:
             self._refuse_head(too_many_pipelined())

@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import msgspec
 
 from steward.core.errors import Contradiction, InputError, StewardError, Unavailable
+from steward.core.fetch import open_url
 from steward.core.files import write_file
 from steward.processes.lifeline import limit_core_dumps, raise_descriptor_limit
 from steward.processes.ports import listen
@@ -197,7 +197,7 @@ class Supervisor:
         if not self._store_ready.exists():
             return False
         try:
-            with urllib.request.urlopen(f"{self.gateway_url}/readyz", timeout=2) as answer:
+            with open_url(f"{self.gateway_url}/readyz", 2) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 from pathlib import Path
 
 import uvicorn
@@ -17,6 +18,7 @@ from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, 
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.serve.service import WorkerService
 
+SWITCH_S = 0.001  # after which a thread that works lets the event loop have its turn; 5 ms is Python's default
 GC_THRESHOLDS = (20_000, 20, 50)  # requests leave no cycles; at 700 the collector looks for some 30 times a second
 
 
@@ -47,6 +49,7 @@ def main() -> None:
         timeout_graceful_shutdown=int(plan.drain_s),
     )
     listener = socket.socket(fileno=given.fd)
+    sys.setswitchinterval(SWITCH_S)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     uvicorn.Server(config).run(sockets=[listener])

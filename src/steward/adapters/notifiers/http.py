@@ -9,17 +9,10 @@ import urllib.request
 from typing import Any
 
 from steward.core.errors import Unavailable
+from steward.core.fetch import open_url
 from steward.core.secret import Secret
 
 TIMEOUT_S = 10.0
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 def post_json(url: Secret, body: dict[str, Any], key: Secret | None = None, timeout_s: float = TIMEOUT_S) -> None:
@@ -38,7 +31,7 @@ def ask(url: Secret, timeout_s: float = TIMEOUT_S) -> None:
 def _open(url: Secret, body: bytes | None, headers: dict[str, str], timeout_s: float) -> None:
     try:
         request = urllib.request.Request(url.reveal(), body, {**headers, "user-agent": "steward"})
-        with _OPENER.open(request, timeout=timeout_s):
+        with open_url(request, timeout_s):
             return
     except urllib.error.HTTPError as error:
         with error:

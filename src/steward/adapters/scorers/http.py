@@ -12,6 +12,7 @@ import urllib.request
 from typing import Any
 
 from steward.core.errors import InputError, Unavailable
+from steward.core.fetch import open_url
 from steward.core.secret import Secret
 
 
@@ -29,7 +30,7 @@ class HttpScorer:
     def score(self, text: str) -> float:
         request = urllib.request.Request(self._url, json.dumps({"input": text}).encode(), self._headers)
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:
+            with open_url(request, self._timeout_s) as reply:
                 return _number(json.load(reply))
         except urllib.error.HTTPError as error:
             with error:

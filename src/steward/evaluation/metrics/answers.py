@@ -259,9 +259,14 @@ class JsonSchema(_ItemMean):
             raise InputError(f"references has {len(references)} entries, expected one JSON Schema")
         try:
             validator_for(references[0]).check_schema(references[0])
+            check_references(references[0])
+            check_ends(references[0])
         except SchemaError as error:
             raise InputError(f"the reference is not a JSON Schema: {error.message}") from error
-        check_references(references[0])
+        except RecursionError as error:
+            raise InputError(
+                f"the reference is no usable JSON Schema: nested too deeply; the limit is {MOST_SCHEMA_LEVELS} levels"
+            ) from error
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
@@ -270,9 +275,9 @@ class JsonSchema(_ItemMean):
         text = filter_answer(prediction, ("code",)).text if self._fences else prediction
         try:
             value = json.loads(text.strip(), parse_constant=_reject_constant)
-        except (ValueError, RecursionError):
+            return bool(validator_for(references[0])(references[0]).is_valid(value))
+        except (ValueError, RecursionError):  # no JSON, or deeper than any answer
             return False
-        return bool(validator_for(references[0])(references[0]).is_valid(value))
 
 
 def _reject_constant(name: str) -> None:
@@ -299,10 +304,55 @@ def _find_references(value: Any) -> Iterator[str]:
             yield from _find_references(each)
 
 
+_SAME_PLACE: Final = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "$ref")
+MOST_SCHEMA_LEVELS: Final = 200
+
+
+def check_ends(schema: Any) -> None:
+    """:raises InputError: a part of the schema says of a value what it says itself, so that no answer could be judged
+    :raises RecursionError: deeper than `MOST_SCHEMA_LEVELS`
+    """
+    waiting: list[tuple[Any, int]] = [(schema, 1)]
+    judged: set[int] = set()
+    while waiting:
+        part, level = waiting.pop()
+        if level > MOST_SCHEMA_LEVELS:
+            raise RecursionError
+        if isinstance(part, dict):
+            _follow(part, schema, [], judged)
+        inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        waiting += [(each, level + 1) for each in inner]
+
+
+def _follow(part: Any, schema: Any, open_parts: list[int], judged: set[int]) -> None:
+    """Along all that judges the same value as `part`."""
+    if not isinstance(part, dict) or id(part) in judged:
+        return
+    if id(part) in open_parts:
+        raise InputError(
+            "the reference is no usable JSON Schema: it refers to itself without end; put the $ref under properties "
+            "or items"
+        )
+    open_parts.append(id(part))
+    for name in _SAME_PLACE:
+        value = part.get(name)
+        if name == "$ref" and isinstance(value, str):
+            value = _find_place(schema, value)
+        nested = isinstance(value, list) or (name == "dependentSchemas" and isinstance(value, dict))
+        listed = value.values() if isinstance(value, dict) and nested else value if isinstance(value, list) else [value]
+        for each in listed:
+            _follow(each, schema, open_parts, judged)
+    judged.add(open_parts.pop())
+
+
 def _resolves(schema: Any, target: str) -> bool:
-    """A JSON Pointer (RFC 6901) or an anchor."""
+    return isinstance(_find_place(schema, target), dict | bool)
+
+
+def _find_place(schema: Any, target: str) -> Any:
+    """What a JSON Pointer (RFC 6901) or an anchor names; None where nothing has the name."""
     if target != "#" and not target.startswith("#/"):
-        return any(anchor == target[1:] for anchor in _find_anchors(schema))
+        return next((part for part in _find_anchored(schema) if target[1:] in _names_of(part)), None)
     place = schema
     for part in target.split("/")[1:]:
         key = unquote(part).replace("~1", "/").replace("~0", "~")
@@ -311,15 +361,19 @@ def _resolves(schema: Any, target: str) -> bool:
         elif isinstance(place, list) and key.isdigit() and int(key) < len(place):
             place = place[int(key)]
         else:
-            return False
-    return isinstance(place, dict | bool)
+            return None
+    return place
 
 
-def _find_anchors(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from (value[key] for key in ("$anchor", "$dynamicAnchor") if isinstance(value.get(key), str))
+def _names_of(part: dict[str, Any]) -> list[str]:
+    return [part[key] for key in ("$anchor", "$dynamicAnchor") if isinstance(part.get(key), str)]
+
+
+def _find_anchored(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict) and _names_of(value):
+        yield value
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _find_anchors(each)
+        yield from _find_anchored(each)
 
 
 class Groundedness(_ItemMean):
@@ -341,7 +395,7 @@ class Groundedness(_ItemMean):
         return "" if self._sentences(prediction) else "the answer contains no sentence"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        sources = [_split_words(source) for source in references]
+        sources = [_SourceWords(source) for source in references]
         verdicts = [self._is_carried(words, cited, sources) for words, cited in self._sentences(prediction)]
         return sum(verdicts) / len(verdicts)
 
@@ -351,11 +405,24 @@ class Groundedness(_ItemMean):
         parts = [(_split_words(re.sub(r"\[\d+\]", " ", part)), part) for part in re.split(r"(?<=[.!?])\s+|\n+", tidy)]
         return [(words, [int(k) for k in re.findall(r"\[(\d+)\]", part)]) for words, part in parts if words]
 
-    def _is_carried(self, words: list[str], cited: list[int], sources: list[list[str]]) -> bool:
+    def _is_carried(self, words: list[str], cited: list[int], sources: list[_SourceWords]) -> bool:
         usable = [sources[k - 1] for k in cited if 1 <= k <= len(sources)] if cited else sources
         n = min(self._n, len(words))
         wanted = _ngrams(words, n)
-        return any(len(wanted & _ngrams(source, n)) >= self._share * len(wanted) for source in usable)
+        return any(len(wanted & source.ngrams(n)) >= self._share * len(wanted) for source in usable)
+
+
+class _SourceWords:
+    """A source's words, and its n-grams once they were asked for: an answer may have thousands of sentences."""
+
+    def __init__(self, text: str) -> None:
+        self._words = _split_words(text)
+        self._ngrams: dict[int, set[tuple[str, ...]]] = {}
+
+    def ngrams(self, n: int) -> set[tuple[str, ...]]:
+        if n not in self._ngrams:
+            self._ngrams[n] = _ngrams(self._words, n)
+        return self._ngrams[n]
 
 
 def _split_words(text: str) -> list[str]:

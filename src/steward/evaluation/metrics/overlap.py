@@ -103,6 +103,9 @@ class ChrfPlus(_Sacre):
         super().__init__(CHRF(word_order=2, lowercase=lowercase), "chrf++")
 
 
+MOST_TER_WORDS: Final = 2_000
+
+
 class Ter(_Sacre):
     """Snover et al. 2006: edits a word of the reference; lower is better."""
 
@@ -110,6 +113,14 @@ class Ter(_Sacre):
         from sacrebleu.metrics.ter import TER
 
         super().__init__(TER(normalized=normalized), "ter")
+
+    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
+        """Its search for shifts takes the square of the words, and more."""
+        why = super().screen(prediction, references)
+        words = max(len(text.split()) for text in (prediction, *references))
+        if why or words <= MOST_TER_WORDS:
+            return why
+        return f"a text has {words:,} words; ter compares at most {MOST_TER_WORDS:,}"
 
     def _convert_row(self, row: list[float]) -> list[Any]:
         return row  # the mean length of several references need not be whole
@@ -173,3 +184,34 @@ class RougeL(_Rouge):
     """The longest common subsequence of the whole text."""
 
     kind = "rougeL"
+
+    def _score(self, reference: str, prediction: str) -> float:
+        """As rouge-score, whose table takes the product of both lengths in time and memory."""
+        if is_latin(reference) and is_latin(prediction):
+            tokenize = self._scorer._tokenizer.tokenize
+            given, right = tokenize(prediction), tokenize(reference)
+        else:
+            given, right = tokenise_pair(prediction, reference, marks=False)
+        if not given or not right:
+            return 0.0
+        common = count_common_subsequence(right, given)
+        precision, recall = common / len(given), common / len(right)
+        return 2 * precision * recall / (precision + recall) if common else 0.0
+
+
+def count_common_subsequence(one: Sequence[str], other: Sequence[str]) -> int:
+    """The length of the longest common subsequence, 64 cells of its table at a time.
+
+    Hyyrö 2004, "Bit-parallel LCS-length computation revisited".
+
+    >>> count_common_subsequence("the cat sat on the mat".split(), "the mat cat sat".split())
+    3
+    """
+    places: dict[str, int] = {}
+    for index, token in enumerate(one):
+        places[token] = places.get(token, 0) | 1 << index
+    full = row = (1 << len(one)) - 1
+    for token in other:
+        same = row & places.get(token, 0)
+        row = ((row + same) | (row - same)) & full
+    return len(one) - row.bit_count()

@@ -12,10 +12,10 @@ from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.large import (
     GUARDED_BYTES,
+    MANY_BYTES,
     describe_guarded,
     guard_large_answer,
     guard_large_request,
-    is_large,
     list_portable,
 )
 from steward.gateway.middleware.offload import HERE
@@ -56,7 +56,7 @@ class _WholeBodies:
         body, guards = exchange.body, self._portable
         if len(body) < GUARDED_BYTES:
             seam.guard_request(self._guards, exchange)
-        elif guards is None or not is_large(body):
+        elif guards is None or len(body) < MANY_BYTES:
             await self._offload.run_beside(seam.guard_request, self._guards, exchange)
         else:
             made = await self._offload.run(guard_large_request, guards, describe_guarded(exchange), body)
@@ -71,7 +71,7 @@ class _WholeBodies:
         guards = self._portable
         if len(body) < GUARDED_BYTES:
             return seam.guard_answer(self._guards, exchange, body)
-        if guards is None or not is_large(body):
+        if guards is None or len(body) < MANY_BYTES:
             return await self._offload.run_beside(seam.guard_answer, self._guards, exchange, body)
         memories = [portable.recall(exchange) for portable in guards]
         made = await self._offload.run(guard_large_answer, guards, memories, describe_guarded(exchange), body)

@@ -61,9 +61,11 @@ class Monitoring:
             headers["Authorization"] = f"Bearer {resolve(self._options.metrics_key).reveal()}"
 
         def read_page() -> str:
-            import urllib.request  # in this thread, while the first requests are in flight
+            from urllib.request import Request  # in this thread, while the first requests are in flight
 
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=2) as response:
+            from steward.core.fetch import open_url
+
+            with open_url(Request(url, headers=headers), 2) as response:
                 return str(response.read(MAX_PAGE_BYTES).decode(errors="replace"))
 
         return read_page

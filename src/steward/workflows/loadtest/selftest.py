@@ -6,7 +6,6 @@ import math
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
@@ -14,6 +13,7 @@ from typing import IO
 import msgspec
 
 from steward.core.errors import Unavailable
+from steward.core.fetch import open_url
 from steward.loadtest.config import Arrival, LoadConfig
 from steward.loadtest.echo import EchoTiming
 from steward.loadtest.selftest import (
@@ -88,7 +88,7 @@ def _run_step(url: str, rate: float, step_s: float, processes: int) -> tuple[Sel
 
 def _take_lateness_ms(url: str) -> dict[str, float]:
     """How late the server's own writes were since the last call."""
-    with urllib.request.urlopen(f"{url}/lateness") as response:
+    with open_url(f"{url}/lateness", 10) as response:
         return msgspec.json.decode(response.read(), type=dict[str, float])
 
 

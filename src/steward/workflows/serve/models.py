@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import os
-import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import msgspec
 
 from steward.adapters.engines.address import endpoint_url
 from steward.core.errors import InputError, Unavailable
+from steward.core.fetch import open_url
 from steward.core.secret import Secret, resolve, resolve_value
 from steward.gateway.config import ModelConfig, RouteConfig
 from steward.gateway.pricing.prices import Prices
@@ -118,7 +118,7 @@ def fetch_model_names(url: str) -> list[str]:
     """
     address = endpoint_url(url, "/v1/models")
     try:
-        with urllib.request.urlopen(address, timeout=5) as response:
+        with open_url(address, 5) as response:
             names = [str(item["id"]) for item in json.load(response)["data"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "reason", error)
