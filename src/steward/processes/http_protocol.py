@@ -142,7 +142,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             if self._in_head and self._bytes > MOST_HEAD_BYTES:
                 self._refuse(head_too_long_error())
             elif self._in_head and len(self.headers) > MOST_HEADERS:
-                self._refuse(too_many_headers_error())
+                self._refuse(too_many_headers())
             elif self._timer is None:
                 self._timer = self.loop.call_at(self._find_deadline(), self._on_timer)
 
