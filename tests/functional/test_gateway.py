@@ -148,7 +148,7 @@ def test_requests_per_minute_hold_over_two_workers(deployed: Deployment) -> None
         run("keys", "create", "--name", "few", "--rpm", "5", "--home", str(deployed.home), "--json").stdout
     )
     body, bearer = b'{"model":"mock","messages":[]}', f"Bearer {made['key']}"
-    until(lambda: all(post(deployed, b"{", Authorization=bearer)[0] == 400 for _ in range(8)))
+    until(lambda: all(post(deployed, b"{", Authorization=bearer)[0] == 400 for _ in range(30)))
     statuses = [post(deployed, body, Authorization=bearer)[0] for _ in range(12)]
     assert statuses.count(200) == 5 and statuses.count(429) == 7
 
