@@ -75,7 +75,7 @@ class _Records:
 
 def read_delimited(shard: Shard, source: Source) -> Iterator[SourceRow]:
     limit = int(source.max_line_mb * (1 << 20))
-    csv.field_size_limit(limit)
+    csv.field_size_limit(max(limit, csv.field_size_limit()))  # the process has one: only ever raised
     delimiter = source.delimiter or ("\t" if shard.format == "tsv" else ",")
     records = _Records(read_lines(shard, source), delimiter, limit)
     try:

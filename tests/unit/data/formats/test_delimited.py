@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,10 @@ def test_a_line_that_is_too_long_costs_itself(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"text,n\n{'x' * 105},1\nc,3\n")
     rows, failed = everything(Source(path=str(tmp_path / "a.csv"), on_error="skip", max_line_mb=0.0001))
     assert [row["text"] for row in rows] == ["c"] and [entry.where for entry in failed] == ["a.csv:2"]
+
+
+def test_a_low_limit_of_ours_is_not_everybodys(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    everything(Source(path=str(tmp_path / "a.csv"), max_line_mb=0.0001))
+    assert csv.field_size_limit() == before
