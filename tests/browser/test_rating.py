@@ -94,6 +94,7 @@ def prefer(page: chromium.Browser, words: str) -> str:
 def test_a_whole_study_with_the_keyboard_alone(page: chromium.Browser, study: Study) -> None:
     """One prefers stripes, but for one task and one correction; the other never; the lead settles with both bad."""
     page.go(study.invites["r1"])
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)  # the button Start has the focus
     assert "1 of 4" in page.text() and all(key in page.text() for key in ("1", "2", "3", "4"))
     page.press("3", leads=True)
@@ -107,10 +108,12 @@ def test_a_whole_study_with_the_keyboard_alone(page: chromium.Browser, study: St
         page.press(prefer(page, "stripes"), leads=True)
     assert "All 4 tasks are done" in page.text()
     page.go(study.invites["r2"])
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)
     for _ in range(4):
         page.press(prefer(page, "smiles"), leads=True)
     page.go(study.invites["lead"])
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)
     assert "Settle 4 disagreements" in page.text() and page.path() == "/lead"
     page.go(study.invites["lead"].partition("/invite")[0] + "/next")
@@ -127,12 +130,14 @@ def test_everything_works_with_scripts_off(page: chromium.Browser, shared: Study
     """Tab to the third button and press it: what a keyboard can do in any browser."""
     page.scripts(False)
     page.go(shared.invites["r5"])
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)
     page.press("1")  # no script, no key
     assert page.evaluate("!window.gone") and "1 of 4" in page.text()
     for done in range(4):
         while page.evaluate("document.activeElement.value") != "tie":
             page.press("Tab")
+        page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
         page.press("Enter", leads=True)
         assert (f"{done + 2} of 4" if done < 3 else "All 4 tasks are done") in page.text()
     found = shared.agreement()
@@ -141,6 +146,7 @@ def test_everything_works_with_scripts_off(page: chromium.Browser, shared: Study
 
 def test_a_key_held_down_votes_once(page: chromium.Browser, shared: Study) -> None:
     page.go(shared.invites["r1"])
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)
     page.evaluate("window.left = true")
     down = {"type": "keyDown", "key": "1", "code": "Digit1", "windowsVirtualKeyCode": 49, "text": "1"}
@@ -158,6 +164,7 @@ def test_on_a_phone_nothing_is_cut_and_the_votes_stay_in_reach(
     page.scheme(scheme)
     page.size(360, 640, mobile=True)
     page.go(shared.invites[{"light": "r2", "dark": "r3"}[scheme]])
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     bottom = page.evaluate("document.querySelector('.votes').getBoundingClientRect().bottom")
@@ -170,6 +177,7 @@ def test_on_a_phone_nothing_is_cut_and_the_votes_stay_in_reach(
 def test_nothing_comes_from_elsewhere_and_the_policy_breaks_nothing(page: chromium.Browser, shared: Study) -> None:
     page.call("Log.enable")
     page.go(shared.invites["r4"])
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)
     origin = page.evaluate("location.origin")
     loaded = page.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
@@ -182,10 +190,12 @@ def test_nothing_comes_from_elsewhere_and_the_policy_breaks_nothing(page: chromi
 @pytest.mark.parametrize("study", [["--rubric", "rubric.yaml"]], indirect=True)
 def test_a_rubric_with_digits_and_enter(page: chromium.Browser, study: Study) -> None:
     page.go(study.invites["r1"])
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)
     assert "1 of 8" in page.text() and "partly" in page.text()
     for key in ("3", "2"):
         page.press(key)
+    page.until("document.activeElement.tagName === 'BUTTON'")  # the focus comes a moment after the page
     page.press("Enter", leads=True)
     page.press("0", leads=True)  # skipping needs no level
     assert "3 of 8" in page.text()
