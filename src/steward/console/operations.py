@@ -93,10 +93,14 @@ class AccessQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def list_operations(home: Path, clock: Callable[[], float] = time.time) -> tuple[Operation[Any], ...]:
     """Every operation; a new one is one line here."""
-    return (*_of_keys(home, clock), *_of_people(home, clock), *_of_records(home, clock))
+    return (
+        *_list_key_operations(home, clock),
+        *_list_people_operations(home, clock),
+        *_list_record_operations(home, clock),
+    )
 
 
-def _of_keys(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
+def _list_key_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
     def create(who: Principal, given: NewKey, _: dict[str, str]) -> CreatedKey:
         now = clock()
         limits = LimitSpec(
@@ -154,7 +158,7 @@ def _of_keys(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ..
     )
 
 
-def _of_people(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
+def _list_people_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
     def add(who: Principal, given: NewUser, _: dict[str, str]) -> access.PersonView:
         return access.add_person(home, given.name, clock(), actor=who, groups=given.groups, role=given.role)
 
@@ -208,7 +212,7 @@ def _of_people(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], 
     )
 
 
-def _of_records(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
+def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
     def usage(who: Principal, given: UsageQuery, _: dict[str, str]) -> Usage:
         now = clock()
         since = now - parse_span_s(given.since, "since") if given.since is not None else 0.0

@@ -396,7 +396,7 @@ class MeasuredAnswer(msgspec.Struct, frozen=True):
 def count_answer(request: PassthroughRequest) -> MeasuredAnswer:
     """What an answered request used. Numbers that no request can have used are not believed."""
     told = request.report or AnswerReport()
-    counts, estimated = _told_units(request, told)
+    counts, estimated = _count_units(request, told)
     usage = told.usage or _Usage()
     tokens_in = _first(usage.input_tokens, usage.prompt_tokens, usage.total_tokens)
     if tokens_in is None:
@@ -432,7 +432,7 @@ def measure_passthrough(request: PassthroughRequest, prices: Prices | None) -> M
     return MeasuredUsage(units, measured.units_estimated)
 
 
-def _told_units(request: PassthroughRequest, told: AnswerReport) -> tuple[Counts, bool]:
+def _count_units(request: PassthroughRequest, told: AnswerReport) -> tuple[Counts, bool]:
     """The units of the endpoint, with estimates of the tokens; whether the units are an estimate too."""
     most = request.counts
     if request.endpoint.answers == "text":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import exp, log, sqrt
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Protocol
 
 import msgspec
 
@@ -22,6 +22,9 @@ Span = tuple[int, int]  # minutes, the end not included
 HOUR: Final = 60
 GONE: Final = 0.05  # of the usual traffic, or less: it has stopped
 PATIENT: Final = 6 * HOUR  # a window longer than this must be whole: what a young deployment's says is not its own
+FAILURES: Final = ("judged", "failed")
+RATINGS: Final = ("rated", "satisfied")
+MIN_BEFORE: Final = 500  # earlier requests or answers, without which there is nothing to compare with
 ENOUGH: Final = 300  # requests, by which it is decided whether an alert is over
 SATURATED: Final = 1_000_000  # counts above are scaled down to it: an exact tail is no longer needed there
 
@@ -49,19 +52,99 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_u
     inhibited_by: tuple[str, ...] = ()  # names of rules that say the same more strongly, or the cause
     summary: str = ""
 
+
+class Judge(Protocol):
+    """What every rule can do. `now` is the minute after the last one that is over; `excluded` are minutes in which the
+    rule fired, with the time before that it took to see so: they are nothing to compare with."""
+
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
-        """Whether it should fire. `now` is the minute after the last one that is over; `excluded` are minutes in which
-        it fired, with the time before that it took to see so: they are nothing to compare with."""
-        raise NotImplementedError
+        """Whether it should fire."""
+        ...
 
     def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         """Whether what made it fire goes on: a part of it suffices, so that an alert does not come and go by chance."""
-        raise NotImplementedError
+        ...
 
     @property
     def lookback(self) -> int:
         """Minutes that a fault may have lasted before it was seen."""
-        raise NotImplementedError
+        ...
+
+
+class WindowRule(Rule, frozen=True, kw_only=True):
+    """A rule that looks at several windows that end now, in minutes."""
+
+    windows: tuple[int, ...] = (10, 60, 360)
+
+    @property
+    def lookback(self) -> int:
+        return max(self.windows)
+
+
+class ShareRise(WindowRule, frozen=True, kw_only=True):
+    """A share is higher than in the days before: an exact binomial test, and a rise that matters.
+
+    What is expected is `slack` times the earlier share, at least `floor`, so that a share that wanders does not count
+    as a rise; `alpha` is per look. `columns` are how many there were, and how many of them.
+    """
+
+    columns: ClassVar[tuple[str, str]]
+    noun: ClassVar[str]
+    days: int = 7
+    slack: float = 1.5
+    floor: float = 0.002
+    min_rise: float = 0.01
+    min_count: int = 5
+    alpha: float = 1e-8
+
+    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        before = self._share_before(history, now, excluded)
+        if before is None:
+            return Reading("cannot tell", why=f"fewer than {MIN_BEFORE} earlier {self.noun} to compare with")
+        bound, enough = max(self.floor, before * self.slack), False
+        for window in self.windows:
+            total, count = _sums(history, self.columns, now - window, now)
+            enough = enough or total >= 20
+            if count < self.min_count or count / total < max(2 * before, before + self.min_rise):
+                continue
+            if binomial_tail(*_scale(count, total), bound) < self.alpha:
+                return Reading("wrong", count / total, bound, self._describe(count, total, window, before))
+        return FINE if enough else Reading("cannot tell", why=f"fewer than 20 {self.noun} in the longest window")
+
+    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
+        before = self._share_before(history, now, excluded)
+        longest = max(self.lookback, MINUTES_OF_DAY)
+        total, count, window = _recent(history, now, self.columns, min(self.windows), longest)
+        if before is None or not total:
+            return Reading("cannot tell", why=f"no {self.noun} to judge")
+        bound = max(1.5 * before, before + self.min_rise / 2)
+        state: Literal["wrong", "fine"] = "wrong" if count / total >= bound else "fine"
+        return Reading(state, count / total, bound, self._describe(count, total, window, before))
+
+    def _share_before(self, history: History, now: int, excluded: Sequence[Span]) -> float | None:
+        total, count = _sum_before(history, self.columns, now, self.days, self.lookback, excluded)
+        return (count + 1) / (total + 2) if total >= MIN_BEFORE else None
+
+    def _describe(self, count: int, total: int, window: int, before: float) -> str:
+        word = self.columns[1]
+        return f"{count / total:.1%} of {total} {self.noun} {word} in {_span(window)}; before it was {before:.2%}"
+
+
+class FailureRise(ShareRise, frozen=True, kw_only=True, tag="failure_rise"):
+    """More requests fail than before."""
+
+    columns: ClassVar = ("judged", "failed")
+    noun: ClassVar = "requests"
+
+
+class RefusalRise(ShareRise, frozen=True, kw_only=True, tag="refusal_rise"):
+    """The model declines more often than before."""
+
+    columns: ClassVar = ("asked", "refused")
+    noun: ClassVar = "answers"
+    windows: tuple[int, ...] = (360, 1440)
+    floor: float = 0.005
+    min_rise: float = 0.02
 
 
 class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
@@ -81,14 +164,14 @@ class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
         for long, short, factor in self.pairs:
             if long > PATIENT and not history.covers(now - long):
                 continue
-            judged, failed = _failures(history, now - long, now)
+            judged, failed = _sums(history, FAILURES, now - long, now)
             judged_any = judged_any or judged * budget * factor >= 1.0
             if judged == 0 or failed < self.min_failed:
                 continue
             worst = max(worst, failed / judged)
             if failed < factor * budget * judged - 1e-9 or binomial_tail(failed, judged, budget) > self.alpha:
                 continue
-            recent, recently_failed = _failures(history, now - short, now)
+            recent, recently_failed = _sums(history, FAILURES, now - short, now)
             if recent and recently_failed >= factor * budget * recent - 1e-9:
                 rate = failed / judged
                 return Reading(
@@ -102,7 +185,7 @@ class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
 
     def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         shortest, longest = min(short for _, short, _ in self.pairs), max(self.lookback, MINUTES_OF_DAY)
-        judged, failed, window = _recent(history, now, ("judged", "failed"), shortest, longest)
+        judged, failed, window = _recent(history, now, FAILURES, shortest, longest)
         if not judged:
             return Reading("cannot tell", why="no traffic to judge")
         rate, bound = failed / judged, min(factor for _, _, factor in self.pairs) * (1.0 - self.objective) / 3
@@ -114,59 +197,7 @@ class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
         return max(long for long, _, _ in self.pairs)
 
 
-class FailureRise(Rule, frozen=True, kw_only=True, tag="failure_rise"):
-    """More requests fail than before: an exact binomial test against the days before, on three windows.
-
-    What is expected is the upper bound of the earlier rate (`slack` times it, at least `floor`), so that a rate that
-    wanders does not count as a rise; `alpha` is per look.
-    """
-
-    windows: tuple[int, ...] = (10, 60, 360)
-    days: int = 7
-    slack: float = 1.5
-    floor: float = 0.002
-    min_rise: float = 0.01
-    min_failed: int = 5
-    alpha: float = 1e-8
-
-    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
-        before = self._rate_before(history, now, excluded)
-        if before is None:
-            return Reading("cannot tell", why="fewer than 500 earlier requests to compare with")
-        bound, enough = max(self.floor, before * self.slack), False
-        for window in self.windows:
-            judged, failed = _failures(history, now - window, now)
-            enough = enough or judged >= 20
-            if failed < self.min_failed or failed / judged < max(2 * before, before + self.min_rise):
-                continue
-            if binomial_tail(*_scale(failed, judged), bound) < self.alpha:
-                return Reading(
-                    "wrong",
-                    failed / judged,
-                    bound,
-                    f"{failed / judged:.1%} of {judged} requests failed in {_span(window)}; before it was {before:.2%}",
-                )
-        return FINE if enough else Reading("cannot tell", why="fewer than 20 requests in the longest window")
-
-    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
-        before = self._rate_before(history, now, excluded)
-        judged, failed, window = _recent(history, now, ("judged", "failed"), min(self.windows), MINUTES_OF_DAY)
-        if before is None or not judged:
-            return Reading("cannot tell", why="no traffic to judge")
-        bound = max(1.5 * before, before + self.min_rise / 2)
-        text = f"{failed / judged:.1%} of {judged} requests failed in {_span(window)}; before it was {before:.2%}"
-        return Reading("wrong" if failed / judged >= bound else "fine", failed / judged, bound, text)
-
-    def _rate_before(self, history: History, now: int, excluded: Sequence[Span]) -> float | None:
-        judged, failed = _sum_before(history, ("judged", "failed"), now, self.days, max(self.windows), excluded)
-        return (failed + 1) / (judged + 2) if judged >= 500 else None
-
-    @property
-    def lookback(self) -> int:
-        return max(self.windows)
-
-
-class LevelShift(Rule, frozen=True, kw_only=True, tag="level_shift"):
+class LevelShift(WindowRule, frozen=True, kw_only=True, tag="level_shift"):
     """A duration, length or price is higher (or lower) than at this time of day on each of the last days.
 
     Compares means of logarithms, so that a ratio is meant and one huge value does not decide. The comparison is with
@@ -218,10 +249,6 @@ class LevelShift(Rule, frozen=True, kw_only=True, tag="level_shift"):
             return Reading("wrong" if lasts else "fine", exp(mean), None, text)
         return Reading("cannot tell", why="no window to look at")
 
-    @property
-    def lookback(self) -> int:
-        return max(self.windows)
-
     def _day_before(
         self, history: History, now: int, window: int, back: int, excluded: Sequence[Span]
     ) -> tuple[int, float, float] | None:
@@ -254,7 +281,7 @@ class LevelShift(Rule, frozen=True, kw_only=True, tag="level_shift"):
         return None
 
 
-class TrafficGone(Rule, frozen=True, kw_only=True, tag="traffic_gone"):
+class TrafficGone(WindowRule, frozen=True, kw_only=True, tag="traffic_gone"):
     """Requests have stopped, or nearly, where there were some at this time of day on each of the last seven days.
 
     With less than a week to compare with, the quietest window so far counts, nights and weekends included.
@@ -291,10 +318,6 @@ class TrafficGone(Rule, frozen=True, kw_only=True, tag="traffic_gone"):
             return Reading("wrong" if seen <= 4 * GONE * quietest else "fine", seen, quietest, text)
         return Reading("cannot tell", why="not enough earlier traffic to miss it")
 
-    @property
-    def lookback(self) -> int:
-        return max(self.windows)
-
     def _quietest(self, history: History, now: int, window: int, excluded: Sequence[Span], seen: float) -> float | None:
         """Of the earlier windows; of one of them only, where that shows already that the traffic is not gone."""
         starts = [now - window - back * MINUTES_OF_DAY for back in range(1, 8)]
@@ -311,7 +334,7 @@ class TrafficGone(Rule, frozen=True, kw_only=True, tag="traffic_gone"):
         return quietest
 
 
-class SatisfactionFall(Rule, frozen=True, kw_only=True, tag="satisfaction_fall"):
+class SatisfactionFall(WindowRule, frozen=True, kw_only=True, tag="satisfaction_fall"):
     """Fewer ratings are positive than in the four weeks before: Fisher's exact test, and a fall that matters."""
 
     windows: tuple[int, ...] = (360, 1440, 4320, 10080)
@@ -323,7 +346,7 @@ class SatisfactionFall(Rule, frozen=True, kw_only=True, tag="satisfaction_fall")
     def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         state = Reading("cannot tell", why=f"fewer than {self.min_ratings} ratings, or {self.min_before} earlier ones")
         for window in self.windows:
-            rated, satisfied = (round(history.sum(name, now - window, now)) for name in ("rated", "satisfied"))
+            rated, satisfied = _sums(history, RATINGS, now - window, now)
             before, satisfied_before = self._before(history, now, window, excluded)
             if rated < self.min_ratings or before < self.min_before:
                 continue
@@ -344,7 +367,7 @@ class SatisfactionFall(Rule, frozen=True, kw_only=True, tag="satisfaction_fall")
 
     def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         longest = max(self.windows)
-        rated, satisfied, window = _recent(history, now, ("rated", "satisfied"), min(self.windows), longest)
+        rated, satisfied, window = _recent(history, now, RATINGS, min(self.windows), longest)
         before, satisfied_before = self._before(history, now, longest, excluded)
         if rated < self.min_ratings or not before:
             return Reading("cannot tell", why="too few ratings to judge")
@@ -353,57 +376,7 @@ class SatisfactionFall(Rule, frozen=True, kw_only=True, tag="satisfaction_fall")
         return Reading("wrong" if satisfied / rated <= bound else "fine", satisfied / rated, bound, text)
 
     def _before(self, history: History, now: int, window: int, excluded: Sequence[Span]) -> tuple[int, int]:
-        return _sum_before(history, ("rated", "satisfied"), now, 28 + window / MINUTES_OF_DAY, window, excluded)
-
-    @property
-    def lookback(self) -> int:
-        return max(self.windows)
-
-
-class RefusalRise(Rule, frozen=True, kw_only=True, tag="refusal_rise"):
-    """The model declines more often than in the week before: an exact binomial test, and a rise that matters."""
-
-    windows: tuple[int, ...] = (360, 1440)
-    slack: float = 1.5
-    floor: float = 0.005
-    min_rise: float = 0.02
-    alpha: float = 1e-8
-
-    def judge(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
-        before = self._rate_before(history, now, excluded)
-        if before is None:
-            return Reading("cannot tell", why="fewer than 500 earlier answers known to be refusals or not")
-        enough = False
-        for window in self.windows:
-            asked, refused = (round(history.sum(name, now - window, now)) for name in ("asked", "refused"))
-            enough = enough or asked >= 20
-            if refused < 5 or refused / asked < max(2 * before, before + self.min_rise):
-                continue
-            if binomial_tail(*_scale(refused, asked), max(self.floor, before * self.slack)) < self.alpha:
-                return Reading(
-                    "wrong",
-                    refused / asked,
-                    before,
-                    f"{refused / asked:.1%} of {asked} answers in {_span(window)} were refusals; before: {before:.1%}",
-                )
-        return FINE if enough else Reading("cannot tell", why="fewer than 20 answers in the longest window")
-
-    def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
-        before = self._rate_before(history, now, excluded)
-        asked, refused, window = _recent(history, now, ("asked", "refused"), min(self.windows), max(self.windows))
-        if before is None or not asked:
-            return Reading("cannot tell", why="no answers to judge")
-        bound = max(1.5 * before, before + self.min_rise / 2)
-        text = f"{refused / asked:.1%} of {asked} answers in {_span(window)} were refusals"
-        return Reading("wrong" if refused / asked >= bound else "fine", refused / asked, bound, text)
-
-    def _rate_before(self, history: History, now: int, excluded: Sequence[Span]) -> float | None:
-        asked, refused = _sum_before(history, ("asked", "refused"), now, 8, max(self.windows), excluded)
-        return (refused + 1) / (asked + 2) if asked >= 500 else None
-
-    @property
-    def lookback(self) -> int:
-        return max(self.windows)
+        return _sum_before(history, RATINGS, now, 28 + window / MINUTES_OF_DAY, window, excluded)
 
 
 AnyRule = BurnRate | FailureRise | LevelShift | TrafficGone | SatisfactionFall | RefusalRise
@@ -543,13 +516,12 @@ def _recent(history: History, now: int, columns: tuple[str, str], shortest: int,
     window = shortest
     while window < longest and history.sum(columns[0], now - window, now) < ENOUGH:
         window = min(longest, 2 * window)
-    first, second = (round(history.sum(column, now - window, now)) for column in columns)
-    return first, second, window
+    return *_sums(history, columns, now - window, now), window
 
 
-def _failures(history: History, start: int, end: int) -> tuple[int, int]:
-    judged = round(history.sum("judged", start, end))
-    return judged, round(history.sum("failed", start, end)) if judged else 0
+def _sums(history: History, columns: tuple[str, str], start: int, end: int) -> tuple[int, int]:
+    first, second = (round(history.sum(column, start, end)) for column in columns)
+    return first, second
 
 
 def _scale(successes: int, trials: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ _OTHER: Final = re.compile(
 _JOINTS: Final = str.maketrans("", "", " .-/\u00a0")
 
 
-class Shape(msgspec.Struct, frozen=True):
+class NumberShape(msgspec.Struct, frozen=True):
     """One way of writing one kind of number. Without `words` near it a find has `score`, with them `named`."""
 
     entity: str
@@ -39,8 +39,10 @@ def _words(text: str) -> re.Pattern[str]:
     return re.compile(rf"(?i)(?<![^\W_])(?:{text})(?![^\W_])")
 
 
-def _shape(entity: str, pattern: str, check: Check | None, score: float, words: str = "", named: float = 0.9) -> Shape:
-    return Shape(entity, re.compile(pattern), check, score, max(score, named), _words(words) if words else None)
+def _shape(
+    entity: str, pattern: str, check: Check | None, score: float, words: str = "", named: float = 0.9
+) -> NumberShape:
+    return NumberShape(entity, re.compile(pattern), check, score, max(score, named), _words(words) if words else None)
 
 
 _START: Final = r"(?<![\w.+/=-])"
@@ -117,7 +119,7 @@ def find_identifiers(text: str) -> Iterator[tuple[int, int, str, float]]:
                     yield start, end, shape.entity, score
 
 
-def _score(shape: Shape, text: str, start: int, end: int) -> float:
+def _score(shape: NumberShape, text: str, start: int, end: int) -> float:
     before, after = text[max(0, start - WINDOW) : start], text[end : end + WINDOW // 2]
     line = before.rpartition("\n")[2]
     if shape.words is not None and (shape.words.search(line) or shape.words.search(after.partition("\n")[0])):

@@ -65,7 +65,7 @@ def add_person(
         changed_at=now,
     )
     place = Place(person.tenant)
-    with _opened(home, now) as (deployment, store, publish):
+    with _open_home(home, now) as (deployment, store, publish):
         if role is not None:
             _check_role(store, role, actor)
         after = f"tenant {person.tenant}" + (f"; role {role}" if role else "")
@@ -80,7 +80,7 @@ def add_person(
 
 def list_people(home: Path, now: float, *, actor: Principal) -> list[PersonView]:
     """Those of the actor's tenant; an operator of this machine sees all."""
-    with _opened(home, now) as (_, store, _publish):
+    with _open_home(home, now) as (_, store, _publish):
         grants = store.access.list_grants(tenant=None)
         return [_view_person(person, grants) for person in store.access.list_people(tenant=_tenant_of(actor))]
 
@@ -90,7 +90,7 @@ def disable_person(home: Path, name: str, now: float, *, actor: Principal, enabl
 
     :raises UnknownName: no such person
     """
-    with _opened(home, now) as (deployment, store, publish):
+    with _open_home(home, now) as (deployment, store, publish):
         person = _find_person(store, name, actor)
         act = "people.enable" if enable else "people.disable"
         deployment.open_audit_log().record(make_act(actor, act, f"person:{name}"))
@@ -107,7 +107,7 @@ def grant_role(home: Path, subject: str, role: str, place: Place, now: float, *,
     :raises InputError: a role or a place beyond the actor's, or a place of another tenant than the person's
     """
     _check_tenant_of(actor, place.tenant)
-    with _opened(home, now) as (deployment, store, publish):
+    with _open_home(home, now) as (deployment, store, publish):
         _check_role(store, role, actor)
         known = _check_subject(store, subject, place, actor)
         grant = _make_grant(known, role, place, now, actor)
@@ -124,7 +124,7 @@ def grant_role(home: Path, subject: str, role: str, place: Place, now: float, *,
 def remove_grants(home: Path, subject: str, role: str, place: Place, now: float, *, actor: Principal) -> Grant:
     """Take a role away again. :raises InputError: there is no such grant"""
     _check_tenant_of(actor, place.tenant)
-    with _opened(home, now) as (deployment, store, publish):
+    with _open_home(home, now) as (deployment, store, publish):
         known = _check_subject(store, subject, place, actor)
         for grant in store.access.list_grants(tenant=place.tenant):
             if (grant.subject, grant.role, grant.place) == (known, role, place):
@@ -138,20 +138,20 @@ def remove_grants(home: Path, subject: str, role: str, place: Place, now: float,
 
 def find_place(home: Path, name: str, text: str | None, now: float, *, actor: Principal) -> Place:
     """A place as it is written for a user; the user's tenant where nothing is. :raises UnknownName: no such user"""
-    with _opened(home, now) as (_, store, _publish):
+    with _open_home(home, now) as (_, store, _publish):
         tenant = _find_person(store, name, actor).tenant
     return Place(tenant) if text is None else parse_place(text, tenant)
 
 
 def list_grants(home: Path, now: float, *, actor: Principal) -> list[Grant]:
     """Those of the actor's tenant; an operator of this machine sees all."""
-    with _opened(home, now) as (_, store, _publish):
+    with _open_home(home, now) as (_, store, _publish):
         return store.access.list_grants(tenant=_tenant_of(actor))
 
 
 def list_roles(home: Path, now: float) -> list[Role]:
     """The built-in roles first."""
-    with _opened(home, now) as (_, store, _publish):
+    with _open_home(home, now) as (_, store, _publish):
         return sorted(merge_roles(store.access.list_roles()).values(), key=lambda role: not role.built_in)
 
 
@@ -162,7 +162,7 @@ def put_role(home: Path, name: str, rights: Iterable[str], now: float, *, actor:
     """
     role = make_role(name, rights)
     _check_rights(role, actor)
-    with _opened(home, now) as (deployment, store, publish):
+    with _open_home(home, now) as (deployment, store, publish):
         after = f"rights {','.join(sorted(role.rights))}"
         deployment.open_audit_log().record(make_act(actor, "access.role", f"role:{name}", after=after))
         store.access.put_role(role)
@@ -179,7 +179,7 @@ def rights_of_person(store: SqlStore, person: Person) -> frozenset[Right]:
 
 
 @contextmanager
-def _opened(home: Path, now: float) -> Iterator[tuple[HomeDeployment, SqlStore, Callable[[], None]]]:
+def _open_home(home: Path, now: float) -> Iterator[tuple[HomeDeployment, SqlStore, Callable[[], None]]]:
     deployment = find_deployment(home)
     with open_keys(deployment, now) as (store, publisher, _):
         yield deployment, store, publisher.publish

@@ -13,7 +13,7 @@ import os
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import IO, BinaryIO, Final, Literal
 
 import msgspec
 
@@ -51,12 +51,12 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
 class _DigestingReader:
     """Reads so many bytes of a file and digests them: a file that grows meanwhile is archived as it began."""
 
-    def __init__(self, file: BinaryIO, size: int, report: Callable[[int], None]) -> None:
+    def __init__(self, file: IO[bytes], size: int, report: Callable[[int], None]) -> None:
         self._file, self._left, self._report = file, size, report
         self.digest = hashlib.sha256()
 
-    def read(self, size: int) -> bytes:
-        data = self._file.read(min(size, self._left))
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(self._left if size < 0 else min(size, self._left))
         self._left -= len(data)
         self.digest.update(data)
         self._report(len(data))
@@ -104,7 +104,7 @@ def _write_tar(
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = os.fstat(file.fileno()).st_size, 0o600
                 reader = _DigestingReader(file, info.size, count)
-                tar.addfile(info, reader)  # type: ignore[arg-type]
+                tar.addfile(info, reader)
             archived[name] = ArchivedFile(bytes=info.size, sha256=reader.digest.hexdigest())
         whole = msgspec.structs.replace(manifest, files=archived)
         text = msgspec.json.encode(whole)
@@ -166,7 +166,7 @@ def _extract(plain: Path, folder: Path, report: Report) -> tuple[dict[str, Archi
                     continue
                 path = folder / info.name
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                reader = _DigestingReader(file, info.size, lambda _: None)  # type: ignore[arg-type]
+                reader = _DigestingReader(file, info.size, lambda _: None)
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
                     while data := reader.read(1024 * 1024):
                         target.write(data)
