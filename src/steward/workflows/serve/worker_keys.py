@@ -27,6 +27,7 @@ from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, unwrap_all
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = "5"
+FEW: Final = 2_000  # keys whose copy is read within a few milliseconds, so that a request may wait for it
 _NEVER: Final[FileStamp] = (-1, -1, -1)
 
 
@@ -45,7 +46,10 @@ class WorkerKeys:
         self._load(self._stamps())
 
     def find(self, text: str) -> KeyRecord | None:
-        """The record of a valid key. :raises Refused: 503, the store has not confirmed the keys for too long"""
+        """The record of a valid key; one that was created a moment ago is found too, unless there are many keys.
+
+        :raises Refused: 503, the store has not confirmed the keys for too long
+        """
         if self._clock() - self._confirmed_at > self._max_stale_s:
             raise Refused(
                 "API keys cannot be checked at the moment. Please try again later.",
@@ -54,7 +58,11 @@ class WorkerKeys:
                 code="keys_stale",
                 headers=(("retry-after", RETRY_S),),
             )
-        return self._index.find(text)
+        record = self._index.find(text)
+        if record is None and len(self._cache.keys) <= FEW and (stamps := self._stamps()) != self._seen:
+            self._load(stamps)
+            record = self._index.find(text)
+        return record
 
     def get(self, key_id: str) -> KeyRecord | None:
         """The record of a key that is in force as far as is known; None where it was revoked or has expired."""

@@ -83,5 +83,5 @@ def test_why_it_could_not_be_reached_is_said() -> None:
         post_json(Secret("nonsense"), {}, timeout_s=2.0)
     silent = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=lambda: silent.accept()[0].close(), daemon=True).start()
-    with silent, pytest.raises(Unavailable, match=r"it could not be reached \(.*(Disconnected|[Rr]eset)"):
+    with silent, pytest.raises(Unavailable, match=r"it could not be reached \(.*(Disconnected|[Rr]eset|Broken pipe)"):
         post_json(Secret(f"http://127.0.0.1:{silent.getsockname()[1]}/"), {}, timeout_s=5.0)
