@@ -24,7 +24,7 @@ from steward.gateway.embedded_answers import check_dimensions, complete_chat
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.outgoing import EMBEDDINGS, Outgoing
-from steward.gateway.sse import event_data, is_comment, is_whole_event
+from steward.gateway.sse import TOOL_CALLS, event_data, is_comment, is_whole_event
 from steward.gateway.text_fields import Json
 from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
 from steward.gateway.wire import name_version, upstream_error
@@ -35,7 +35,6 @@ _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the t
     rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
 )
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
-_TOOL_CALLS: Final = b'"tool_calls"'
 _raw_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
@@ -184,7 +183,7 @@ class Relay:
 
     def count_plain(self, piece: bytes) -> bool:
         """Count `piece` if it is one event to be passed on as it is, as nearly all are; false where it is not."""
-        plain = self._bare and self.scanner.is_plain(piece) and _TOOL_CALLS not in piece
+        plain = self._bare and self.scanner.is_plain(piece)
         if plain and (piece.isascii() or is_utf8(piece)):
             exchange, size = self._exchange, len(piece)  # as `count_event`, which would be a call for every event
             exchange.events += 1
@@ -235,7 +234,7 @@ class Relay:
         elif self._chunks is not None:
             out += self._translate_event(self._chunks, event)
         elif not (self.scanner.only_usage and self._drops_usage):
-            out.append(self._repair_event(event) if self._bare and _TOOL_CALLS in event else event)
+            out.append(self._repair_event(event) if self._bare and TOOL_CALLS in event else event)
 
     def end(self) -> bytes:
         """What the client gets once the upstream has closed its stream."""

@@ -21,6 +21,11 @@ _SHORTENED: Final = re.compile(rb'"finish_reason"\s*:\s*"length"')
 _FINISHED: Final = re.compile(rb'"finish_reason"\s*:\s*"')
 _USAGE: Final = re.compile(rb'"usage"\s*:\s*\{')
 _ERROR: Final = re.compile(rb'"error"\s*:\s*[{"]')
+TOOL_CALLS: Final = b'"tool_calls"'
+_CONTENT: Final = b'"content":"'
+_TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*')  # of a JSON string, without escapes
+_LESSONS: Final = 4  # events of a stream from which its frame is learned
+_NO_FRAME: Final = b"\n"  # no plain event begins with it
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 LONG_EVENT_BYTES, MAX_EVENT_PARTS = 64 * 1024, 50_000  # names and values of an event that is long
 
@@ -82,6 +87,8 @@ class Scanner:
         self.shortened = False  # one of them ended at a maximum
         self.done = False
         self.only_usage = False  # the event looked at last carries usage and no choice
+        self._head, self._tail = _NO_FRAME, b""  # what stands around the text of a plain event of this stream
+        self._lessons = _LESSONS
 
     @property
     def finished(self) -> bool:
@@ -114,11 +121,17 @@ class Scanner:
         return events
 
     def is_plain(self, piece: bytes) -> bool:
-        """Whether `piece` is one whole event of output, and holds nothing that metering must know.
+        """Whether `piece` is one whole event of output, and holds nothing that metering or a repair must know.
 
-        A few looks for bytes, in place of what `feed` and `inspect` do for the same answer.
+        A few looks for bytes, in place of what `feed` and `inspect` do for the same answer. Most events of a stream
+        differ from the one before in their text alone, so its frame is remembered: one look in place of eight.
         """
-        return (
+        head, tail = self._head, self._tail
+        if piece.startswith(head) and piece.endswith(tail) and len(piece) >= len(head) + len(tail):
+            plain = _TEXT.fullmatch(piece, len(head), len(piece) - len(tail)) is not None
+            if plain and not self._rest and not self.done:
+                return True
+        plain = (
             piece.startswith(b"data: {")
             and piece.endswith(b"}\n\n")
             and piece.count(b"\n") == 2
@@ -129,7 +142,19 @@ class Scanner:
             and not _FINISHED.search(piece)
             and not (b'"usage"' in piece and _USAGE.search(piece))
             and not (b'"error"' in piece and _ERROR.search(piece))
+            and TOOL_CALLS not in piece
         )
+        if plain and self._lessons:
+            self._learn_frame(piece)
+        return plain
+
+    def _learn_frame(self, plain: bytes) -> None:
+        """Remember what stands around the text; some upstreams change that too, so this is tried a few times only."""
+        self._lessons -= 1
+        head, found, rest = plain.partition(_CONTENT)
+        text = _TEXT.match(rest)
+        if found and text is not None and rest.startswith(b'"', text.end()):
+            self._head, self._tail = head + found, rest[text.end() :]
 
     def end(self) -> list[bytes]:
         """What is left when the stream ends: an event whose empty line never came is taken as whole."""

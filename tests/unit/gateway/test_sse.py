@@ -92,7 +92,42 @@ def test_what_is_plain_tells_metering_nothing(parts: list[str], ending: str) -> 
         return
     assert fresh.feed(piece) == [piece] and not fresh.rest
     fresh.inspect(piece)
-    assert vars(fresh) == vars(scanner) and fresh.is_output(piece)
+    known = ("usage", "upstream_id", "answered_by", "failed", "finishes", "shortened", "done", "only_usage")
+    assert [getattr(fresh, name) for name in known] == [getattr(scanner, name) for name in known]
+    assert fresh.is_output(piece)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.sampled_from('ab "\\\n\r\té{},:'), max_size=6),
+            st.sampled_from(["null", '"stop"', "null}]," + '"usage":{"a":1},"x":[{"y":0']),
+        ),
+        max_size=8,
+    )
+)
+def test_a_remembered_frame_judges_as_a_first_look_does(events: list[tuple[str, str]]) -> None:
+    remembering = Scanner()
+    remembering.upstream_id = "a"
+    for text, finish in events:
+        piece = f'data: {{"choices":[{{"delta":{{"content":"{text}"}},"finish_reason":{finish}}}]}}\n\n'.encode()
+        fresh = Scanner()
+        fresh.upstream_id = "a"
+        assert remembering.is_plain(piece) == fresh.is_plain(piece)
+
+
+def test_a_frame_is_learned_from_a_few_events_only_and_ends_with_the_stream() -> None:
+    scanner = Scanner()
+    scanner.upstream_id = "a"
+    plain = b'data: {"n":%d,"choices":[{"delta":{"content":"x"}}]}\n\n'
+    assert all(scanner.is_plain(plain % number) for number in range(9))
+    assert scanner.is_plain(plain % 3) and not scanner.is_plain(b'data: {"n":3,"choices":[{"delta":{"content":""}}]}\n')
+    assert not scanner.is_plain(b'data: {"choices":[{"delta":{"tool_calls":[]}}]}\n\n')
+    scanner.feed(b"da")
+    assert not scanner.is_plain(plain % 3)
+    scanner.feed(b"ta: [DONE]\n\n")
+    scanner.inspect(b"data: [DONE]\n\n")
+    assert scanner.done and not scanner.is_plain(plain % 3)
 
 
 def test_a_usual_event_is_plain_once_the_answer_has_a_name() -> None:
