@@ -38,7 +38,7 @@ class Service:
     def show_model(self, caller: Caller, name: str) -> bytes:
         return json.dumps(describe_model(find_route(ROUTES, name).name)).encode()
 
-    def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
+    def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
         return b"{}"
 
     async def find_problem(self) -> str | None:

@@ -157,6 +157,27 @@ def test_the_ledger_names_the_version_that_answered(client: openai.OpenAI, promp
     assert named and named.startswith("brief@") and kept and kept.startswith("greeting@1-")
 
 
+def test_k5_tail_names_the_prompt_that_was_sent(
+    client: openai.OpenAI, prompted: Deployment, received: Received
+) -> None:
+    """The version in the row is the one that `prompts list` shows in use, and whose text the upstream got."""
+    client.chat.completions.create(model="kept", messages=HI)
+    sent = received.last()["messages"][0]["content"]
+    home = ("--home", str(prompted.home), "--json")
+
+    def read_row() -> Any:
+        rows = [json.loads(line) for line in run("tail", "-n", "50", *home).stdout.splitlines()]
+        return next((row for row in reversed(rows) if row["route"] == "kept"), None)
+
+    name, _, version = until(read_row)["prompt_version"].partition("@")
+    listed = [row for row in json.loads(run("prompts", "list", *home).stdout) if row["name"] == name]
+    [serving] = [row for row in listed if row["in_use"]]
+    assert version == serving["version"] and sent in run("prompts", "show", name, *home[:2]).stdout
+    client.chat.completions.create(model="plain", messages=HI)
+    rows = until(lambda: (r := run("tail", *home).stdout) and '"route":"plain"' in r and r)
+    assert {json.loads(line)["prompt_version"] for line in rows.splitlines() if '"plain"' in line} == {None}
+
+
 def test_other_endpoints_are_refused(prompted: Deployment, received: Received) -> None:
     before = len(received.bodies)
     status, answer = _post(prompted, "/v1/completions", b'{"model":"named","prompt":"hi"}')

@@ -34,7 +34,7 @@ class OneKey:
 class Service:
     max_body_bytes = 1_000_000
 
-    def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
+    def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
         return b"{}"
 
     def list_models(self, caller: Caller) -> bytes:

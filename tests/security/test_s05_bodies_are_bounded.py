@@ -34,7 +34,7 @@ class OneKey:
 class Service:
     max_body_bytes = 32 * 1024 * 1024
 
-    def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
+    def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
         return b"{}"
 
     async def infer(self, exchange: Any) -> Any:

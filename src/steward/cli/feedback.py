@@ -32,7 +32,8 @@ def feedback(
         show_json({"feedback": found, "contents": contents} if show_content else found)
         return
     mean = "-" if found.mean_score is None else f"{found.mean_score:+.2f}"
-    show_lines([f"{found.count} ratings, mean score {mean}; {found.unmatched} more match no known request"])
+    rest = f"{found.unmatched} more match no request that their key may rate"
+    show_lines([f"{found.count} ratings, mean score {mean}; {rest}"])
     show_table(
         ["label", "count", "mean score"], [[row.name, row.count, f"{row.mean_score:+.2f}"] for row in found.by_label]
     )

@@ -14,7 +14,7 @@ from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
-    from steward.core.records import ExchangeRow
+    from steward.core.records import ExchangeRow, Usage, UsageRow
     from steward.gateway.reconcile import UsageDifference
 
 
@@ -49,14 +49,16 @@ def usage(
         span = f" in the last {since}" if since else ""
         show_lines([f'No requests{span} yet. Try: steward chat "where is my order?"'])
         return
-    rows = [
-        [row.name, row.requests, row.errors, row.input_tokens, row.output_tokens, _format_usd(row.usd)]
-        for row in found.by
-    ]
+    rows = [[row.name, *_list_sums(row)] for row in found.by]
     if len(rows) > 1:
-        sums = [found.requests, found.errors, found.input_tokens, found.output_tokens, _format_usd(found.usd)]
-        rows.append(["total", *sums])
-    show_table([by.value, "requests", "errors", "tokens in", "tokens out", "USD"], rows, total=len(rows) > 1)
+        rows.append(["total", *_list_sums(found)])
+    columns = [by.value, "requests", "errors", "tokens in", "tokens out", "masked", "USD"]
+    show_table(columns, rows, total=len(rows) > 1)
+
+
+def _list_sums(row: Usage | UsageRow) -> list[object]:
+    tokens = (row.input_tokens, row.output_tokens)
+    return [row.requests, row.errors, *tokens, sum(row.masked.values()), _format_usd(row.usd)]
 
 
 def reconcile(
@@ -160,6 +162,8 @@ def format_exchange(row: ExchangeRow, width: int = 1000) -> str:
     if row.units:
         tokens = ", ".join(f"{value:,.6g} {name.replace('_', ' ')}" for name, value in row.units.items())
     parts = [clock, f"{row.status} {row.outcome:<14}", whole, f"{name:<12}", tokens, row.request_id]
+    if row.masked:
+        parts.append(f"{sum(row.masked.values()):,} masked")
     while len("  ".join(parts)) > width and len(parts) > 2:
         parts.pop()
     return "  ".join(parts).rstrip()[:width]

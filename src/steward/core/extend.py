@@ -25,6 +25,7 @@ class Verdict(msgspec.Struct, frozen=True):
     action: Literal["allow", "rewrite", "block"]
     reason: str = ""
     texts: tuple[str, ...] = ()
+    masked: Mapping[str, int] = {}  # how many values it replaced, by kind; words from a fixed list
 
 
 class GuardContext(Protocol):

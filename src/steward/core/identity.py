@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -12,7 +13,8 @@ PrincipalKind = Literal["key", "person", "certificate", "service", "operator", "
 Right = Literal[
     "public",  # needs no principal; everybody has it
     "infer",
-    "feedback",
+    "feedback",  # of own requests
+    "feedback.project",  # of requests of other keys and subjects of the project, too
     "models.read",
     "usage.read",
     "metrics.read",
@@ -35,6 +37,15 @@ ALL_RIGHTS: Final[frozenset[Right]] = frozenset(get_args(Right))
 KEY_RIGHTS: Final[frozenset[Right]] = frozenset({"public", "infer", "feedback", "models.read"})
 DEFAULT_TENANT: Final = "default"
 DEFAULT_PROJECT: Final = "default"
+
+
+def keep_known_rights(names: Iterable[str]) -> frozenset[Right]:
+    """Those of `names` that this release knows: a right that a later one gave is none here.
+
+    >>> sorted(keep_known_rights(["infer", "a.later.right"]))
+    ['infer']
+    """
+    return frozenset(right for right in ALL_RIGHTS if right in set(names))
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):

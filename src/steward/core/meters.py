@@ -27,6 +27,7 @@ TIME_TO_FIRST_TOKEN: Final = "time_to_first_token"
 TIME_PER_OUTPUT_TOKEN: Final = "time_per_output_token"
 TOKENS: Final = "tokens"
 TURNED_AWAY: Final = "turned_away"
+MASKED: Final = "masked"
 
 # OpenTelemetry's buckets (semantic-conventions v1.41.1, docs/gen-ai/gen-ai-metrics.md), and wider ones at the top: an
 # answer may take gateway.whole_timeout_s, 600 s by default.
@@ -91,6 +92,7 @@ class _Group:
 
     def __init__(self) -> None:
         self.requests, self.usd = 0, 0.0
+        self.masked: Counter[str] = Counter()
         self.duration, self.first = _Histogram(SERVER_DURATION), _Histogram(TIME_TO_FIRST_TOKEN)
         self.input, self.output = _Histogram(TOKENS), _Histogram(TOKENS)
         self.each = _Histogram(TIME_PER_OUTPUT_TOKEN)
@@ -98,6 +100,8 @@ class _Group:
     def take(self, row: Mapping[str, Any]) -> None:
         self.requests += 1
         self.usd += row["usd"] or 0.0
+        if masked := row.get("masked"):
+            self.masked.update(msgspec.json.decode(masked))
         self.duration.observe(row["duration_s"])
         self.input.observe(row["input_tokens"])
         self.output.observe(row["output_tokens"])
@@ -134,6 +138,8 @@ def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
         found[REQUESTS, (*base, ("outcome", outcome), ("status", status)), ""] += group.requests
         if group.usd:
             found[USD, base, ""] += group.usd  # type: ignore[assignment]  # a Counter of floats
+        for kind, count in group.masked.items():
+            found[MASKED, (*base, ("kind", kind)), ""] += count
         for meter, labels, histogram in (
             (SERVER_DURATION, failed, group.duration),
             (TOKENS, (*base, ("token", "input")), group.input),

@@ -115,10 +115,12 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
     guards: tuple[str, ...] = ()
     upstream_id: str | None = None
     units: dict[str, float] = {}  # beside tokens: audio_seconds, characters, images, searches
+    masked: dict[str, int] = {}  # how many values guards replaced in the request, by kind
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
-    """What a client said of an answer; joined to its request by request_id and project."""
+    """What a client said of an answer. It counts where the request is of the same project, and of the same key (or one
+    that it replaced) or subject, unless the key may rate the requests of any."""
 
     id: str
     at: float
@@ -129,6 +131,8 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
     score: float  # in [-1, 1]
     label: str | None = None
     sealed: bytes | None = None  # ciphertext of comment and correction
+    subject: str | None = None  # HMAC of the person who rates
+    any_key: bool = False  # the key may rate requests of other keys and subjects of its project
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, tag="tally"):
@@ -172,7 +176,7 @@ class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
     label: str | None
     model: str | None  # None: unmatched, or nobody answered
     route: str | None
-    matched: bool  # its request has settled, and was the same project's
+    matched: bool  # its request has settled, and was one that this key may rate
     has_content: bool
 
 
@@ -195,6 +199,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     usd: float
     errors: int
+    masked: dict[str, int] = {}  # how many values guards replaced in the requests, by kind
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +210,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     usd: float
     errors: int
+    masked: dict[str, int] = {}  # how many values guards replaced in the requests, by kind
     by: tuple[UsageRow, ...] = ()
 
 
@@ -236,6 +242,8 @@ class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
     ttft_s: float | None
     duration_s: float
     units: dict[str, float] = {}  # beside tokens: audio_seconds, characters, images, searches
+    prompt_version: str | None = None  # the prompt that was put before the request
+    masked: dict[str, int] = {}  # how many values guards replaced in the request, by kind
 
 
 class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):

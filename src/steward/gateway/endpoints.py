@@ -54,8 +54,9 @@ class GatewayService(Protocol):
         """The answer of one of `token_count.COUNTED`. :raises Refused: 400, 404"""
         ...
 
-    def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
-        """Keep what the body says about an earlier answer; a receipt as JSON. :raises Refused: 400"""
+    def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
+        """Keep what the body says about an earlier answer; a receipt as JSON. `subject`: who rates, as the request was
+        told. :raises Refused: 400"""
         ...
 
     async def find_problem(self) -> str | None:
@@ -73,7 +74,8 @@ def build_endpoints(service: GatewayService, rejections: RejectionCounter) -> tu
 
     async def accept_feedback(request: HttpRequest) -> None:
         body = await request.read_body(service.max_body_bytes)
-        await request.respond(Answer(202, service.accept_feedback(request.caller, body)))
+        subject = request.headers.get("x-steward-subject")
+        await request.respond(Answer(202, service.accept_feedback(request.caller, body, subject)))
 
     async def count_tokens(request: HttpRequest) -> None:
         body = await request.read_body(service.max_body_bytes)

@@ -56,6 +56,7 @@ class Exchange:
         "fields",
         "guards",
         "headers",
+        "masked",
         "model",
         "passthrough",
         "prompt",
@@ -119,10 +120,10 @@ class Exchange:
         self.reserved_usd: float | None = None
         self.declared_maximum: int | None = None  # tokens of all answers, by the endpoint's own fields
         self.enforced_maximum: int | None = None  # tokens of one answer, where the request declares none
-        # settle
-        self.settled: Settled | None = None
-        # guard
+        self.settled: Settled | None = None  # by settle
+        # guard: the receipt, and how many values were replaced, by kind
         self.guards: list[str] = []
+        self.masked: dict[str, int] = {}
         # route and call
         self.model: str | None = None
         self.attempts: list[Attempt] = []

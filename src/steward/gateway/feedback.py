@@ -1,8 +1,9 @@
 """What a client says of an answer that it got: a score, and what else it likes to say.
 
 Decides what is accepted. Comment and correction are content: they leave here only through the `seal` that is
-given. Whether the request was the key's project's, the store decides where the two are joined: a worker does
-not know the requests of others, and an answer that told would say which ones exist.
+given. Whether the request is one that the key may rate (of its own, of its subject, or with the right
+`feedback.project` of its project), the store decides where the two are joined: a worker does not know the requests of
+others, and an answer that told would say which ones exist.
 """
 
 from __future__ import annotations
@@ -77,8 +78,10 @@ def decode(body: bytes) -> FeedbackBody:
     return feedback
 
 
-def accept_feedback(body: bytes, caller: Caller, feedback_id: str, at: float, seal: Seal) -> tuple[Feedback, bytes]:
-    """The record to keep and the answer to send.
+def accept_feedback(
+    body: bytes, caller: Caller, feedback_id: str, at: float, seal: Seal, subject: str | None = None
+) -> tuple[Feedback, bytes]:
+    """The record to keep and the answer to send. `subject`: the pseudonym of the person who rates.
 
     :raises Refused: 400
     """
@@ -92,6 +95,8 @@ def accept_feedback(body: bytes, caller: Caller, feedback_id: str, at: float, se
         request_id=feedback.request_id,
         score=feedback.score,
         label=feedback.label,
+        subject=subject,
+        any_key=caller.principal.has("feedback.project"),
     )
     if feedback.comment or feedback.correction:
         content = msgspec.msgpack.encode(FeedbackContent(feedback.comment, feedback.correction))

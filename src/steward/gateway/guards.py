@@ -112,7 +112,14 @@ def _verdict(guard: Guard, exchange: Exchange, fields: list[str]) -> Verdict:
         raise block_error(guard.name, verdict.reason or "the guard gave no reason")
     if verdict.action == "rewrite" and len(verdict.texts) != len(fields):
         raise block_error(guard.name, f"the guard returned {len(verdict.texts)} texts for {len(fields)} fields")
+    count_masked(exchange, verdict.masked)
     return verdict
+
+
+def count_masked(exchange: Exchange, masked: Mapping[str, int]) -> None:
+    """Add to what guards have replaced in the request."""
+    for kind, count in masked.items():
+        exchange.masked[kind] = exchange.masked.get(kind, 0) + count
 
 
 class GuardChain:

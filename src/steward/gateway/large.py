@@ -84,6 +84,7 @@ class GuardedText(msgspec.Struct, frozen=True):
     receipt: list[str]
     memories: list[Any]
     refused: Refused | None = None  # what a guard refused, which the receipt tells of too
+    masked: dict[str, int] = {}
 
 
 class GuardedExchange(msgspec.Struct, frozen=True):
@@ -109,8 +110,9 @@ def guard_large_request(guards: Sequence[PortableGuard], told: GuardedExchange, 
     try:
         guard_request(guards, exchange)
     except Refused as error:
-        return GuardedText(b"", exchange.guards, [], error)
-    return GuardedText(exchange.body, exchange.guards, [guard.recall(exchange) for guard in guards])
+        return GuardedText(b"", exchange.guards, [], error, exchange.masked)
+    memories = [guard.recall(exchange) for guard in guards]
+    return GuardedText(exchange.body, exchange.guards, memories, None, exchange.masked)
 
 
 def guard_large_answer(

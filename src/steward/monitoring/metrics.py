@@ -105,6 +105,9 @@ TABLE: Final = (
         "counter",
         "Requests that were refused before they were admitted; they leave no row and cost nothing.",
     ),
+    ExportedMetric(
+        meters.MASKED, None, "steward_masked_total", "counter", "Values that guards replaced in requests, by kind."
+    ),
     ExportedMetric("feedback", None, "steward_feedback_total", "counter", "Feedback that was joined to its request."),
     ExportedMetric(
         "feedback_score",

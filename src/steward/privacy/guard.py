@@ -8,6 +8,7 @@ long as the exchange object and no longer.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
@@ -93,7 +94,10 @@ class PrivacyGuard:
             lambda kind, value, attempt: make_token(self._key, scope, kind, value, attempt),
         )
         self._states[exchange] = _ExchangeState(back)
-        return Verdict("rewrite", texts=masked)
+        replaced: Counter[str] = Counter(
+            span.kind for spans in found for span in spans if self._policy.action(span.kind) != "allow"
+        )
+        return Verdict("rewrite", texts=masked, masked=dict(replaced))
 
     def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
         state = self._states.get(exchange)

@@ -21,7 +21,8 @@ _READ: Final[frozenset[Right]] = frozenset({"public", "models.read", "usage.read
 _ROLES: Final[dict[str, frozenset[Right]]] = {
     "owner": ALL_RIGHTS,
     "operator": ALL_RIGHTS - {"people.manage", "access.manage", "study.rate"},
-    "developer": _READ | {"infer", "feedback", "feedback.read", "prompts.read", "prompts.manage", "keys.read"},
+    "developer": _READ
+    | {"infer", "feedback", "feedback.project", "feedback.read", "prompts.read", "prompts.manage", "keys.read"},
     "reviewer": _READ | {"feedback.read", "prompts.read", "study.rate", "study.lead", "evidence.read"},
     "auditor": _READ | {"audit.read", "evidence.read", "keys.read", "access.read"},
     "viewer": _READ,

@@ -1,4 +1,4 @@
-from steward.core.identity import ALL_RIGHTS, ANONYMOUS, KEY_RIGHTS, Principal, operator
+from steward.core.identity import ALL_RIGHTS, ANONYMOUS, KEY_RIGHTS, Principal, keep_known_rights, operator
 
 
 def test_nobody_may_do_what_is_not_public() -> None:
@@ -19,3 +19,8 @@ def test_a_key_asks_models_and_rates_answers_and_no_more() -> None:
 
 def test_a_principal_belongs_to_the_default_tenant_unless_told() -> None:
     assert (ANONYMOUS.tenant, ANONYMOUS.project) == ("default", "default")
+
+
+def test_a_right_of_a_later_release_is_none_here() -> None:
+    assert keep_known_rights(["infer", "a.later.right", "feedback.project"]) == {"infer", "feedback.project"}
+    assert keep_known_rights([]) == frozenset()

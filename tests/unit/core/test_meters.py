@@ -112,3 +112,11 @@ def test_shadows_are_told_by_their_key_and_tenants_by_their_name() -> None:
 
     assert labels()["traffic"] == "client" and labels(key_id="shadow")["traffic"] == "shadow"
     assert "tenant" not in labels(tenant="default") and labels(tenant="acme")["tenant"] == "acme"
+
+
+def test_masked_values_add_up_by_kind() -> None:
+    rows = [row(masked='{"email":2,"phone":1}'), row(masked='{"email":3}'), row(masked=None), row()]
+    found = {
+        dict(labels)["kind"]: value for (name, labels, _), value in count_exchanges(rows).items() if name == "masked"
+    }
+    assert found == {"email": 5, "phone": 1}

@@ -234,3 +234,14 @@ def test_a_block_is_a_400_that_tells_the_reason(reason: str, told: str) -> None:
 def test_a_rewrite_has_a_text_for_every_field(texts: tuple[str, ...]) -> None:
     with pytest.raises(Refused, match=f"returned {len(texts)} texts for 1 fields"):
         guard_request([Says(Verdict("rewrite", texts=texts))], exchange({"prompt": "a"}, "/v1/completions"))
+
+
+def test_masked_values_of_several_guards_add_up_on_the_exchange() -> None:
+    first, second = (
+        Says(Verdict("rewrite", texts=("b",), masked={"email": 2})),
+        Says(Verdict("rewrite", texts=("c",), masked={"email": 1, "phone": 4})),
+    )
+    seen = exchange({"prompt": "a"}, "/v1/completions")
+    guard_request([first, second], seen)
+    assert seen.masked == {"email": 3, "phone": 4}
+    assert exchange({"prompt": "a"}).masked == {}

@@ -11,6 +11,7 @@ from steward.adapters.stores.database import Database, insert_rows
 from steward.adapters.stores.keys import raise_key_version
 from steward.adapters.stores.tables import grants, people, roles
 from steward.core.access import Grant, Person, Place, Role
+from steward.core.identity import keep_known_rights
 
 
 class SqlAccess:
@@ -72,9 +73,7 @@ class SqlAccess:
     def list_roles(self) -> list[Role]:
         with self._database.read() as connection:
             rows = connection.execute(sa.select(roles.c.name, roles.c.rights).order_by(roles.c.name))
-            return [
-                msgspec.convert({"name": row.name, "rights": msgspec.json.decode(row.rights)}, Role) for row in rows
-            ]
+            return [Role(row.name, keep_known_rights(msgspec.json.decode(row.rights))) for row in rows]
 
 
 def _make_person_row(person: Person) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -39,14 +40,18 @@ class SqlExchanges:
             sa.func.coalesce(sa.func.sum(sa.case((_columns.outcome != "ok", 1), else_=0)), 0).label("errors"),
         )
         span = _select_span(since, until, tenant)
+        group = sa.literal("") if by is None else self._day() if by == "day" else _GROUPS[by]
         with self._database.read() as connection:
             total = connection.execute(sa.select(*sums).where(span)).one()
+            masked = _sum_masked(connection, group, span)
             rows: list[UsageRow] = []
             if by is not None:
-                group = self._day() if by == "day" else _GROUPS[by]
                 query = sa.select(group.label("name"), *sums).where(span).group_by(group).order_by(group)
-                rows = [UsageRow(name=str(row.name or "none"), **_read_sums(row)) for row in connection.execute(query)]
-        return Usage(**_read_sums(total), by=tuple(rows))
+                rows = [
+                    UsageRow(name=str(row.name or "none"), **_read_sums(row), masked=dict(masked[row.name]))
+                    for row in connection.execute(query)
+                ]
+        return Usage(**_read_sums(total), masked=dict(sum(masked.values(), Counter())), by=tuple(rows))
 
     def daily_sums(self, since: float, until: float, *, tenant: str | None) -> list[UsageSum]:
         day, model = self._day(), _columns.model
@@ -101,8 +106,24 @@ class SqlExchanges:
 
 
 def _make_exchange(row: dict[str, Any]) -> ExchangeRow:
-    units = msgspec.json.decode(row["units"]) if row["units"] else {}
-    return ExchangeRow(**{**row, "units": units})
+    counts = {name: msgspec.json.decode(row[name]) if row[name] else {} for name in ("units", "masked")}
+    return ExchangeRow(**{**row, **counts})
+
+
+def _sum_masked(
+    connection: sa.Connection, group: sa.ColumnElement[Any], span: sa.ColumnElement[bool]
+) -> defaultdict[Any, Counter[str]]:
+    """How many values were masked, by group and kind. Equal counts of a group are one row, however many requests."""
+    query = (
+        sa.select(group.label("name"), _columns.masked, sa.func.count().label("requests"))
+        .where(span, _columns.masked.is_not(None))
+        .group_by(group, _columns.masked)
+    )
+    found: defaultdict[Any, Counter[str]] = defaultdict(Counter)
+    for row in connection.execute(query):
+        for kind, count in msgspec.json.decode(row.masked).items():
+            found[row.name][kind] += count * row.requests
+    return found
 
 
 def _select_span(since: float, until: float, tenant: str | None) -> sa.ColumnElement[bool]:

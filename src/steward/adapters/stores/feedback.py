@@ -1,7 +1,7 @@
 """Feedback in the store: kept as it came, joined to its request where it is read.
 
-A request settles before or after its feedback arrives; the join does not care. It asks for the same tenant and project,
-so feedback on somebody else's request stays unmatched for ever.
+A request settles before or after its feedback arrives; the join does not care. What a key may not rate (`may_rate`)
+stays unmatched for ever.
 """
 
 from __future__ import annotations
@@ -12,17 +12,38 @@ from typing import Any
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
-from steward.adapters.stores.tables import exchanges, feedback
+from steward.adapters.stores.tables import exchanges, feedback, keys
 from steward.core.records import Feedback, FeedbackLabel, FeedbackReport, FeedbackRow, FeedbackSum
 
-_joined = feedback.outerjoin(
-    exchanges,
-    sa.and_(
+
+def may_rate() -> sa.ColumnElement[bool]:
+    """Whether a rating counts for a request: of the same tenant and project, and of the same key or subject, unless the
+    rating's key may rate those of others. A key that replaced another goes on for it."""
+    asking, rating = keys.alias("asking"), keys.alias("rating")
+    successor = (
+        sa.select(sa.literal(1))
+        .where(
+            asking.c.id == exchanges.c.key_id,
+            rating.c.id == feedback.c.key_id,
+            sa.func.coalesce(asking.c.lineage, asking.c.id) == sa.func.coalesce(rating.c.lineage, rating.c.id),
+        )
+        .correlate(exchanges, feedback)
+        .exists()
+    )
+    return sa.and_(
         exchanges.c.request_id == feedback.c.request_id,
         exchanges.c.tenant == feedback.c.tenant,
         exchanges.c.project == feedback.c.project,
-    ),
-)
+        sa.or_(
+            feedback.c.any_key,
+            exchanges.c.key_id == feedback.c.key_id,
+            exchanges.c.subject == feedback.c.subject,
+            successor,
+        ),
+    )
+
+
+_joined = feedback.outerjoin(exchanges, may_rate())
 
 
 def make_feedback_rows(records: Sequence[Feedback]) -> list[dict[str, Any]]:

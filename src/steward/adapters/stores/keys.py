@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows
 from steward.adapters.stores.tables import counters, key_uses, keys
+from steward.core.identity import keep_known_rights
 from steward.core.keys import KeyRecord
 
 _VERSION: Final = "keys"  # the counter that every change of a key raises
@@ -111,4 +112,4 @@ def _make_row(record: KeyRecord) -> dict[str, Any]:
 def _read_row(row: Any) -> KeyRecord:
     values = {str(name): value for name, value in row._mapping.items()}
     lists = {name: msgspec.json.decode(values[name]) for name in _JSON if values[name] is not None}
-    return msgspec.convert(values | lists, KeyRecord)
+    return msgspec.convert(values | lists | {"rights": keep_known_rights(lists["rights"])}, KeyRecord)

@@ -167,8 +167,14 @@ def _make_row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "attempts": _encode(settled.attempts),
         "guards": ", ".join(settled.guards),
         "upstream_id": settled.upstream_id and settled.upstream_id.replace("\0", "")[:200],  # PostgreSQL takes no NUL
-        "units": msgspec.json.encode(settled.units).decode() if settled.units else None,
+        "units": _encode_counts(settled.units),
+        "masked": _encode_counts(settled.masked),
     }
+
+
+def _encode_counts(counts: dict[str, Any]) -> str | None:
+    """As JSON, the same for the same counts, so that the store can group by it."""
+    return msgspec.json.encode(counts, order="sorted").decode() if counts else None
 
 
 def _make_lost_row(admitted: Admitted, at: float) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from steward.adapters.stores.database import Database, split_parts
+from steward.adapters.stores.feedback import may_rate
 from steward.adapters.stores.tables import exchanges, feedback, minutes
 from steward.core.minutes import COLUMNS, MinuteKey, MinuteRow, add_rating, empty_sums, minute_of
 
@@ -68,15 +69,7 @@ def sum_ratings(
     sums: dict[MinuteKey, list[float]] = {}
     matched = sa.select(
         feedback.c.id, feedback.c.at, feedback.c.score, exchanges.c.tenant, exchanges.c.model, exchanges.c.route
-    ).join_from(
-        feedback,
-        exchanges,
-        sa.and_(
-            exchanges.c.request_id == feedback.c.request_id,
-            exchanges.c.project == feedback.c.project,
-            exchanges.c.tenant == feedback.c.tenant,
-        ),
-    )
+    ).join_from(feedback, exchanges, may_rate())
     counted: set[str] = set()
     for column, names in ((feedback.c.id, fresh_feedback), (feedback.c.request_id, fresh_requests)):
         for part in split_parts(names):

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 
-REVISION: Final = "0009"  # the newest in `migrations/versions`
+REVISION: Final = "0010"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -57,6 +57,7 @@ exchanges = sa.Table(
     sa.Column("guards", sa.Text, nullable=False),
     sa.Column("upstream_id", sa.String(200)),
     sa.Column("units", sa.Text),  # JSON object of what was counted beside tokens; NULL where nothing was
+    sa.Column("masked", sa.Text),  # JSON object of how many values guards replaced, by kind; NULL where none
     _tenant(),
 )
 
@@ -71,6 +72,8 @@ feedback = sa.Table(
     sa.Column("score", sa.Float, nullable=False),
     sa.Column("label", sa.String(64)),
     sa.Column("sealed", sa.LargeBinary),  # AES-256-GCM of comment and correction
+    sa.Column("subject", sa.String(64)),
+    sa.Column("any_key", sa.Boolean, nullable=False, server_default=sa.true()),
     _tenant(),
 )
 

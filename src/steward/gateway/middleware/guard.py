@@ -61,6 +61,7 @@ class _WholeBodies:
         else:
             made = await self._offload.run(guard_large_request, guards, describe_guarded(exchange), body)
             exchange.guards += made.receipt
+            seam.count_masked(exchange, made.masked)
             if made.refused is not None:
                 raise made.refused
             exchange.body = made.body

@@ -130,6 +130,7 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         attempts=tuple(exchange.attempts),
         guards=tuple(exchange.guards),
         upstream_id=_clean_name(exchange.upstream_id),
+        masked=exchange.masked,
     )
 
 

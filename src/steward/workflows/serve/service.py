@@ -27,6 +27,7 @@ from steward.gateway.endpoints import build_endpoints
 from steward.gateway.exchange import Exchange, Handler
 from steward.gateway.feedback import accept_feedback
 from steward.gateway.ledger import LedgerWriter
+from steward.gateway.middleware.identify import pseudonym
 from steward.gateway.models import describe_model, describe_models
 from steward.gateway.queue_records import QueueDepth
 from steward.gateway.rejections import RejectionCounter
@@ -134,8 +135,10 @@ class WorkerService:
     def show_model(self, caller: Caller, name: str) -> bytes:
         return msgspec.json.encode(describe_model(find_route(self._current.routes, name, caller.models).name))
 
-    def accept_feedback(self, caller: Caller, body: bytes) -> bytes:
-        record, answer = accept_feedback(body, caller, f"fb_{secrets.token_hex(12)}", time.time(), self._seal)
+    def accept_feedback(self, caller: Caller, body: bytes, subject: str | None) -> bytes:
+        principal = caller.principal
+        person = pseudonym(self._keys.subject_key(principal.tenant), principal.project, subject)
+        record, answer = accept_feedback(body, caller, f"fb_{secrets.token_hex(12)}", time.time(), self._seal, person)
         self._spool.append(record)
         return answer
 
