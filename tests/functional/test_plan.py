@@ -79,7 +79,7 @@ def test_a_plan_is_made_kept_and_drawn(tmp_path: Path) -> None:
     )
     assert json.loads((tmp_path / ".steward/plan/plan.json").read_text())["chosen"]["gpu"] == best["gpu"]
     page = (tmp_path / "plan.html").read_text()
-    assert page.count("<svg") == 4 and "<script" not in page and not re.search(r"(src|href)=", page)
+    assert page.count("<svg") == 2 * 4 and "<script" not in page and not re.search(r"(src|href)=", page)
     watched = run("plan", "watch", cwd=tmp_path)
     assert watched.returncode == 4 and "no requests recorded yet" in watched.stderr
 

@@ -206,7 +206,7 @@ def test_the_plan_stands_before_the_start(place: Path) -> None:
 def test_a_run_is_written_as_a_page(place: Path) -> None:
     done = run("eval", "report", "runs/quokka", "--json", cwd=place)
     page = (place / "runs" / "quokka" / "report.html").read_text()
-    assert json.loads(done.stdout) == {"html": "runs/quokka/report.html", "bytes": len(page.encode())}
+    assert json.loads(done.stdout) == {"html": "runs/quokka/report.html", "bytes": len(page.encode()), "items": None}
     assert "quokka-2 on study" in page and "smiles 3" in page
     done = run("eval", "report", "runs/gone", cwd=place)
     assert done.returncode == 2 and "not a run folder" in done.stderr

@@ -46,7 +46,7 @@ def render(plan: Plan, curve: Sequence[RatePoint], costs: Sequence[ObjectiveCost
     )
     figures = [
         ("Accelerators", f"{best.gpus}", f"{replicas}, tensor parallel {best.tp}, {best.precision}"),
-        ("Headroom", f"{best.headroom:.0%}", f"{wanted.rate:g} of {best.max_rate:.3g} requests/s"),
+        ("Headroom", f"{best.headroom * 100:.0f} %", f"{wanted.rate:g} of {best.max_rate:.3g} requests/s"),
         ("Time to first token, p95", _ms(best.prediction.ttft_ms.p95), _format_interval(plan.ttft_p95_ms)),
         (
             ("Cost per hour", f"${best.usd_per_hour:,.2f}", money)
@@ -86,22 +86,43 @@ def _format_interval(found: PredictionInterval | None) -> str:
 
 
 def _first_token(curve: Sequence[RatePoint], plan: Plan) -> str:
-    return _latency("Time to first token", [point.ttft_p95_ms for point in curve], plan.wanted.ttft_p95_ms, curve)
+    values = [point.ttft_p95_ms for point in curve]
+    return _latency("Time to first token", values, plan.wanted.ttft_p95_ms, curve, plan.ttft_p95_ms)
 
 
 def _per_token(curve: Sequence[RatePoint], plan: Plan) -> str:
-    return _latency("Time per further token", [point.tpot_p95_ms for point in curve], plan.wanted.tpot_p95_ms, curve)
+    values = [point.tpot_p95_ms for point in curve]
+    return _latency("Time per further token", values, plan.wanted.tpot_p95_ms, curve, plan.tpot_p95_ms)
 
 
-def _latency(title: str, values: Sequence[float | None], limit: float | None, curve: Sequence[RatePoint]) -> str:
-    lines = [ChartSeries("p95", tuple(values), "a")]
+def _latency(
+    title: str,
+    values: Sequence[float | None],
+    limit: float | None,
+    curve: Sequence[RatePoint],
+    interval: PredictionInterval | None,
+) -> str:
+    """With a band as wide, in proportion, as the plan's interval, where that can tell."""
+    low, high = _widen(values, interval)
+    lines = [ChartSeries("p95 with its 80 % interval" if low else "p95", tuple(values), "a", low, high)]
     if limit is not None:
         lines.append(ChartSeries("objective", tuple([limit] * len(curve)), "d"))
     labels = [f"{point.rate:.3g}/s" for point in curve]
-    top = max((value for line in lines for value in line.values if value is not None), default=0.0)
+    top = max((value for line in lines for value in (*line.values, *line.high) if value is not None), default=0.0)
     unit = _seconds if top >= 1000 else _milliseconds
     rates = [point.rate for point in curve]
     return line_chart(f"{title} against requests per second", labels, lines, unit, at=rates, head="Requests/s")
+
+
+def _widen(
+    values: Sequence[float | None], interval: PredictionInterval | None
+) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+    """The ends of each value's interval; empty where there is none."""
+    if interval is None or interval.low is None or interval.high is None or not interval.value:
+        return (), ()
+    low, high = interval.low / interval.value, interval.high / interval.value
+    ends = [(None, None) if value is None else (value * low, value * high) for value in values]
+    return tuple(end for end, _ in ends), tuple(end for _, end in ends)
 
 
 def _seconds(value_ms: float) -> str:
@@ -146,7 +167,8 @@ def _choices(choices: Sequence[PlanOption]) -> str:
         p = choice.prediction
         cells = [
             str(choice.gpus), str(choice.replicas), str(choice.tp), str(choice.pp), f"{choice.max_rate:.3g}",
-            f"{choice.headroom:.0%}", f"{p.ttft_ms.p95:,.0f}", f"{p.tpot_ms.p95:.1f}", f"{choice.memory.kv_tokens:,}",
+            f"{choice.headroom * 100:.0f} %", f"{p.ttft_ms.p95:,.0f}", f"{p.tpot_ms.p95:.1f}",
+            f"{choice.memory.kv_tokens:,}",
             "–" if choice.usd_per_hour is None else f"{choice.usd_per_hour:,.2f}",
         ]  # fmt: skip
         numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
@@ -179,4 +201,5 @@ def _table(head: str, rows: Sequence[str]) -> str:
     cells = "".join(
         f'<th class="n">{name[1:]}</th>' if name[0] == "#" else f"<th>{name}</th>" for name in head.split("|")
     )
-    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    inside = f"<table><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="scroll" tabindex="0">{inside}</div>'

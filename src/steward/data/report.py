@@ -295,7 +295,7 @@ def _render_table(head: str, rows: list[str]) -> str:
         f'<th class="n">{name[1:]}</th>' if name[0] == "#" else f"<th>{name}</th>" for name in head.split("|")
     )
     body = "".join(rows)
-    return f'<div class="scroll"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _format_bytes(count: int) -> str:

@@ -9,16 +9,26 @@ from xml.sax.saxutils import quoteattr
 
 from steward.evaluation.compare import Comparison, MetricComparison
 from steward.evaluation.gate import GateDecision
+from steward.evaluation.item_list import ListedItem, render_item_list
 from steward.evaluation.numbers import format_ends, format_gain, format_number, format_p
 from steward.evaluation.run import EvalRun
-from steward.evaluation.run_page import SLICES, render_case
+from steward.evaluation.run_page import (
+    LIMIT_BYTES,
+    SCRIPT,
+    SHELL_BYTES,
+    SLICES,
+    item_texts,
+    render_case,
+    render_facts,
+)
+from steward.evaluation.suite import SuiteItem
 from steward.web.charts import ChartInterval, interval_chart
 from steward.web.page import Html, card, figures, report_page, table
 
 _WORST: Final = 15  # regressions shown side by side
 _BEST: Final = 5
 _STYLES: Final = {"up": "a", "down": "d", "": "b"}  # better, worse, undecided
-_COLUMNS: Final = "|#baseline|#candidate|#gain|#low|#high|#p|#items|#better|#worse"
+_COLUMNS: Final = "|#baseline|#candidate|#gain|#95 % low|#95 % high|#p|#items|#better|#worse"
 
 
 def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: EvalRun) -> str:
@@ -28,16 +38,52 @@ def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: Eval
     if not found.same_prompts:
         parts.append(card("Different prompts", "<p>The two runs used different prompts.</p>"))
     note = "<p>Gain: candidate minus baseline; above 0 is always better. Only items scored in both runs count.</p>"
-    parts.append(card("All items", table(_COLUMNS, [_table_row(whole) for whole in found.wholes]) + note))
+    parts.append(card("Metrics over all items", table(_COLUMNS, [_table_row(whole) for whole in found.wholes]) + note))
+    parts.append(render_facts([baseline, candidate]))
     parts += _render_slices(found)
     for whole in found.wholes[:1]:
         parts.append(_render_cases(f"Worst regressions by {whole.metric}", whole.worse, _WORST, baseline, candidate))
         if whole.better:
             parts.append(_render_cases(f"Greatest gains by {whole.metric}", whole.better, _BEST, baseline, candidate))
     signatures = escape("\n".join(whole.signature for whole in found.wholes))
-    parts.append(card("How this was measured", f'<p class="signature">{signatures}</p>'))
+    end = card("How this was measured", f'<p class="signature">{signatures}</p>')
+    room = LIMIT_BYTES - SHELL_BYTES - len("".join([*parts, end]).encode())
+    items = render_item_list(_list_pairs(found.wholes[0], baseline, candidate), room)
     kicker = f"comparison · suite {escape(suite)} · data {baseline.manifest.data_sha256[:12]}"
-    return report_page(f"{found.candidate} against {found.baseline}", kicker, "".join(parts))
+    return report_page(
+        f"{found.candidate} against {found.baseline}", kicker, "".join([*parts, items.html, end]), SCRIPT
+    )
+
+
+_STATES: Final = ("worse", "better", "failed in one", "other answer", "same answer")
+
+
+def _list_pairs(whole: MetricComparison, baseline: EvalRun, candidate: EvalRun) -> list[ListedItem]:
+    """Every item with both answers, what changed between them marked; worse ones first."""
+    worse, better = set(whole.worse), set(whole.better)
+
+    def list_pair(item: SuiteItem) -> ListedItem:
+        one, other = baseline.answers[item.id], candidate.answers[item.id]
+        if one.error is not None or other.error is not None:
+            state = "failed in one"
+        elif item.id in worse or item.id in better:
+            state = "worse" if item.id in worse else "better"
+        else:
+            state = "same answer" if one.prediction == other.prediction else "other answer"
+        sides = [(f"{run.manifest.model} ({role})", run.answers[item.id]) for run, role in _roles(baseline, candidate)]
+        return ListedItem(
+            id=item.id,
+            state=state,
+            note=" · ".join(f"{field} {name}" for field, name in item.slices.items()),
+            texts=(*item_texts(item), *((head, answer.prediction or answer.error or "") for head, answer in sides)),
+            compared=2,
+        )
+
+    return sorted(map(list_pair, baseline.items), key=lambda pair: _STATES.index(pair.state))
+
+
+def _roles(baseline: EvalRun, candidate: EvalRun) -> tuple[tuple[EvalRun, str], tuple[EvalRun, str]]:
+    return (baseline, "baseline"), (candidate, "candidate")
 
 
 def _summary_figure(whole: MetricComparison) -> tuple[str, str, str]:
@@ -77,7 +123,10 @@ def _render_slices(found: Comparison) -> list[str]:
     inside = table(_COLUMNS, [_table_row(row) for row in listed])
     return [
         interval_chart(
-            f"Gain in {found.wholes[0].metric} by slice, greatest loss first", spans, _format_signed, mark=0.0
+            f"Gain in {found.wholes[0].metric} by slice, 95 % intervals, greatest loss first",
+            spans,
+            _format_signed,
+            mark=0.0,
         ),
         card("Slices", f"<details><summary>{len(listed)} rows</summary>{inside}</details>"),
     ]
@@ -97,8 +146,9 @@ def _render_cases(title: str, names: Sequence[str], most: int, baseline: EvalRun
             "",
             [
                 (f"{run.manifest.model} ({role})", run.answers[name].prediction or "")
-                for role, run in (("baseline", baseline), ("candidate", candidate))
+                for run, role in _roles(baseline, candidate)
             ],
+            compared=True,
         )
         for name in names[:most]
     ]

@@ -63,6 +63,7 @@ class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str | None = None
     finish: str | None = None
     latency_s: float = 0.0
+    at: float = 0.0  # when it came, in Unix seconds; 0 where a version before kept it
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached: bool = False
@@ -108,6 +109,7 @@ class Asking(msgspec.Struct, frozen=True):
     retries: int = RETRIES
     stream: bool = False
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Callable[[], float] = time.time
 
 
 async def run_suite(
@@ -388,6 +390,7 @@ async def _ask_item(
         kept = msgspec.json.decode(place.read_bytes(), type=ItemAnswer)
         return msgspec.structs.replace(kept, id=item.id, cached=True)
     answer = await _ask_engine(item.id, body, engine, asking)
+    answer = msgspec.structs.replace(answer, at=round(asking.clock(), 3))
     if place is not None and answer.error is None:
         place.parent.mkdir(parents=True, exist_ok=True)
         write_file(place, msgspec.json.encode(answer), durable=True)

@@ -1,22 +1,28 @@
-"""One run as people read it: scores with intervals, slices, how values spread, the worst items, what failed.
+"""One run as people read it: scores with intervals, slices, how values spread, all items, what failed.
 
-One HTML file below `LIMIT_BYTES`, whole without a network or scripts: texts are cut, tables have fixed lengths.
+One HTML file below `LIMIT_BYTES`, whole without a network or scripts: texts are cut where there are many. What is cut
+stands in full on a page of its own, `render_items_page`, which has no limit.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import Final
 
 import msgspec
 
-from steward.evaluation.metrics import higher_is_better
+from steward.evaluation.item_list import ListedItem, render_changes, render_item_list, shorten_text
+from steward.evaluation.metrics import UNBOUNDED, higher_is_better
 from steward.evaluation.numbers import format_number
 from steward.evaluation.run import EvalRun, RunResults, score_items, score_run
 from steward.evaluation.score import Score, ScoredItems
+from steward.evaluation.spend import RunSpend, TokenPrices, find_prices, format_date, format_usd, measure_spend
 from steward.evaluation.suite import SuiteItem
+from steward.web.axes import nice_step
 from steward.web.charts import ChartInterval, ChartSeries, bar_chart, interval_chart
 from steward.web.page import card, figures, report_page, table
 
@@ -24,24 +30,144 @@ LIMIT_BYTES: Final = 500_000
 WORST: Final = 15  # items shown in full
 FAILED: Final = 50
 SLICES: Final = 60  # of one field
-TEXT: Final = 1_200  # characters of one text
+SCRIPT: Final = "items.js"
 _BINS: Final = 20
+SHELL_BYTES: Final = 30_000  # of the page around what is measured: styles, script, headings
 
 
-def render_run_page(run: EvalRun) -> str:
-    """Scores, slices, spreads, the worst items and failures of one run."""
+class RunPage(msgspec.Struct, frozen=True):
+    """The page, and whether every word of every item is on it."""
+
+    html: str
+    whole: bool
+
+
+def render_run_page(run: EvalRun, prices: TokenPrices | None = None, more: str = "") -> RunPage:
+    """Scores, slices, spreads, all items and failures of one run. `more`: the name of the file beside it that holds
+    the items in full, linked where they are not whole here."""
     results = score_run(run.manifest, run.items, run.answers)
     wholes = [
         score_items(spec, run.items, run.answers, run.manifest.suite.filters)
         for spec in run.manifest.suite.metric_specs()
     ]
-    parts = [figures(_summary_figures(results)), _render_scores(results.scores)]
+    parts = [figures(_summary_figures(results)), _render_scores(results.scores), render_facts([run], prices)]
     parts += [_render_slices(results, field) for field in run.manifest.suite.slices]
     parts.append(f'<section class="charts">{"".join(_render_spreads(wholes))}{_render_latency(run)}</section>')
-    parts += [_render_worst(wholes, run), _render_failures(results, wholes), _render_method(run, results)]
+    parts += [_render_worst(wholes, run), _render_failures(results, wholes)]
+    end = _render_method(run, results)
+    room = LIMIT_BYTES - SHELL_BYTES - len("".join([*parts, end]).encode())
+    items = render_item_list(_list_items(wholes, run), room, more=more)
     name = run.manifest.suite.name
     kicker = f"evaluation · suite {escape(name)} · data {run.manifest.data_sha256[:12]}"
-    return report_page(f"{run.manifest.model} on {name}", kicker, "".join(parts))
+    body = "".join([*parts, items.html, end])
+    return RunPage(report_page(f"{run.manifest.model} on {name}", kicker, body, SCRIPT), items.whole)
+
+
+def render_items_page(run: EvalRun) -> str:
+    """Every item in full, as large as it gets."""
+    wholes = [
+        score_items(spec, run.items, run.answers, run.manifest.suite.filters)
+        for spec in run.manifest.suite.metric_specs()
+    ]
+    listed = _list_items(wholes, run)
+    longest = max((len(words) for item in listed for _, words in item.texts), default=1)
+    found = render_item_list(listed, sys.maxsize, longest)
+    kicker = f"evaluation · suite {escape(run.manifest.suite.name)} · data {run.manifest.data_sha256[:12]}"
+    return report_page(f"{run.manifest.model}: all items", kicker, found.html, SCRIPT)
+
+
+def _list_items(wholes: Sequence[ScoredItems], run: EvalRun) -> list[ListedItem]:
+    """Failed and unscored items first, then those that are not perfect by the first metric, then the others."""
+    first = wholes[0]
+    values = [dict(zip(whole.ids, whole.values, strict=True)) for whole in wholes]
+
+    def list_item(item: SuiteItem) -> ListedItem:
+        said = [
+            f"{w.score.metric} {_format_short(v[item.id])}" for w, v in zip(wholes, values, strict=True) if item.id in v
+        ]
+        slices = [f"{field} {name}" for field, name in item.slices.items()]
+        answer = run.answers[item.id]
+        reason = answer.error or first.unscored.get(item.id, "")
+        texts = [*item_texts(item), ("answer", answer.prediction or "")]
+        return ListedItem(
+            id=item.id,
+            state=_item_state(item.id, first, values[0]),
+            note=" · ".join([*said, *slices]),
+            texts=(*texts, *([("why", reason)] if reason else [])),
+        )
+
+    return sorted(map(list_item, run.items), key=lambda item: _STATES.index(item.state))
+
+
+_STATES: Final = ("failed", "unscored", "not perfect", "scored", "perfect")
+
+
+def _item_state(name: str, first: ScoredItems, values: dict[str, float]) -> str:
+    if name in first.errored:
+        return "failed"
+    if name not in values:
+        return "unscored"
+    if first.score.metric.partition("@")[0] in UNBOUNDED:
+        return "scored"
+    return "perfect" if abs(values[name] - _best_value(first.score.metric)) <= 1e-9 else "not perfect"
+
+
+def item_texts(item: SuiteItem) -> list[tuple[str, str]]:
+    asked = "\n".join(message.content for message in item.messages)
+    return [("asked", asked), ("right", "\n".join(str(reference) for reference in item.references))]
+
+
+def render_facts(runs: Sequence[EvalRun], prices: TokenPrices | None = None) -> str:
+    """When each run was asked, with which parameters, and what it took."""
+    heads = [run.manifest.model for run in runs]
+    if len(set(heads)) < len(heads):
+        heads = [f"{head} ({role})" for head, role in zip(heads, ("baseline", "candidate"), strict=True)]
+    spends = [measure_spend(run.answers.values()) for run in runs]
+    rows = [
+        ["asked", *map(_describe_dates, spends)],
+        ["parameters", *map(_describe_parameters, runs)],
+        ["tokens", *map(_describe_tokens, spends)],
+        [
+            "cost",
+            *(
+                _describe_cost(s, prices or find_prices(r.manifest.suite.metric_specs()))
+                for s, r in zip(spends, runs, strict=True)
+            ),
+        ],
+        ["intervals", *["95 %"] * len(runs)],
+    ]
+    inside = table("|" + "|".join(heads), rows)
+    return card("How it was asked", f'<div class="facts">{inside}</div>')
+
+
+def _describe_dates(spend: RunSpend) -> str:
+    if spend.first_at is None or spend.last_at is None:
+        return "not recorded"
+    first, last = format_date(spend.first_at), format_date(spend.last_at)
+    return first if first == last else f"{first} to {last}"
+
+
+def _describe_parameters(run: EvalRun) -> str:
+    spec = run.manifest.suite
+    given = msgspec.json.encode(spec.parameters).decode() if spec.parameters else "the server's defaults"
+    return given + (f", each item {spec.repeats} times" if spec.repeats > 1 else "")
+
+
+def _describe_tokens(spend: RunSpend) -> str:
+    if not spend.counted:
+        return "not reported by the server"
+    of = "" if spend.counted == spend.answered else f" of {spend.counted:,} of {spend.answered:,} answers"
+    cached = f"; {spend.cached:,} answers from the cache" if spend.cached else ""
+    return f"{spend.input_tokens:,} in, {spend.output_tokens:,} out{of}{cached}"
+
+
+def _describe_cost(spend: RunSpend, prices: TokenPrices | None) -> str:
+    if prices is None:
+        return "no prices given (--input-price, --output-price of steward eval report)"
+    if not spend.counted:
+        return "cannot tell: the server reported no tokens"
+    usd = format_usd(prices.cost_usd(spend.input_tokens, spend.output_tokens))
+    return f"{usd} at ${prices.input:g} in, ${prices.output:g} out a million tokens"
 
 
 def _summary_figures(results: RunResults) -> list[tuple[str, str, str]]:
@@ -58,12 +184,10 @@ def _summary_figures(results: RunResults) -> list[tuple[str, str, str]]:
 
 
 def format_interval(score: Score) -> str:
-    """ "0.78 to 0.86", or that there is none."""
-    return (
-        "no interval"
-        if score.low is None or score.high is None
-        else f"{_format_short(score.low)} to {_format_short(score.high)}"
-    )
+    """ "95 % interval 0.78 to 0.86", or that there is none."""
+    if score.low is None or score.high is None:
+        return "no interval"
+    return f"95 % interval {_format_short(score.low)} to {_format_short(score.high)}"
 
 
 def _render_scores(scores: Sequence[Score]) -> str:
@@ -71,7 +195,7 @@ def _render_scores(scores: Sequence[Score]) -> str:
         [s.metric, format_number(s.value), format_number(s.low), format_number(s.high), s.n, s.unscored, s.errored]
         for s in scores
     ]
-    return card("All items", table("metric|#value|#low|#high|#scored|#unscored|#failed", rows))
+    return card("All items", table("metric|#value|#95 % low|#95 % high|#scored|#unscored|#failed", rows))
 
 
 def _render_slices(results: RunResults, field: str) -> str:
@@ -86,7 +210,9 @@ def _render_slices(results: RunResults, field: str) -> str:
         for name, score, value in known[:SLICES]
     ]
     chart = (
-        interval_chart(f"{first.metric} by {field}, worst first", spans, _format_short, mark=first.value)
+        interval_chart(
+            f"{first.metric} by {field}, 95 % intervals, worst first", spans, _format_short, mark=first.value
+        )
         if spans
         else ""
     )
@@ -101,7 +227,7 @@ def _render_slices(results: RunResults, field: str) -> str:
         if row.field == field
     ]
     shown = rows[: SLICES * len(results.scores)]
-    inside = table(f"{field}|metric|#value|#low|#high|#scored|#unscored|#failed", shown)
+    inside = table(f"{field}|metric|#value|#95 % low|#95 % high|#scored|#unscored|#failed", shown)
     more = f'<p class="quiet">and {len(rows) - len(shown):,} more</p>' if len(rows) > len(shown) else ""
     return chart + card(f"Slices by {field}", f"<details><summary>{len(shown)} rows</summary>{inside}{more}</details>")
 
@@ -122,19 +248,21 @@ def _render_spreads(wholes: Sequence[ScoredItems]) -> list[str]:
 
 
 def render_histogram(title: str, values: Sequence[float], head: str) -> str:
-    """Counts in equal steps from the least to the most."""
+    """Counts in equal, round steps; the greatest value belongs to the last step."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return ""
     least, most = min(finite), max(finite)
-    step = (most - least) / _BINS or 1.0
-    counts = [0.0] * _BINS
+    step = nice_step((most - least) / _BINS or 1.0)
+    first = math.floor(least / step + 1e-9)
+    bins = max(1, math.ceil(most / step - 1e-9) - first)
+    counts = [0.0] * bins
     for value in finite:
-        counts[min(_BINS - 1, int((value - least) / step))] += 1
-    labels = [f"{least + (number + 0.5) * step:.3g}" for number in range(_BINS)]
-    return bar_chart(
-        title, labels, [ChartSeries("items", tuple(counts), "a")], lambda value: f"{value:,.0f}", head=head
-    )
+        counts[min(bins - 1, max(0, math.floor(value / step + 1e-9) - first))] += 1
+    edges = [(first + number) * step for number in range(bins + 1)]
+    labels = [f"{low:.6g} to {high:.6g}" for low, high in pairwise(edges)]
+    series = [ChartSeries("items", tuple(counts), "a")]
+    return bar_chart(title, labels, series, lambda value: f"{value:,.0f}", head=head, edges=edges)
 
 
 def _render_latency(run: EvalRun) -> str:
@@ -171,22 +299,18 @@ def _best_value(metric: str) -> float:
     return 100.0 if metric in ("bleu", "chrf", "chrf++") else 1.0
 
 
-def render_case(item: SuiteItem, note: str, answers: Sequence[tuple[str, str]]) -> str:
-    """An item with what was asked, the right answers and what came, side by side."""
+def render_case(item: SuiteItem, note: str, answers: Sequence[tuple[str, str]], compared: bool = False) -> str:
+    """An item with what was asked, the right answers and what came, side by side; `compared`: the words of the last
+    answer that are not the first's are marked."""
     slices = ", ".join(f"{field} {name}" for field, name in item.slices.items())
-    asked = "\n".join(message.content for message in item.messages)
-    right = "\n".join(str(reference) for reference in item.references)
+    shown = [(head, escape(shorten_text(words))) for head, words in (*item_texts(item), *answers)]
+    if compared:
+        shown[-1] = (answers[-1][0], render_changes(*(shorten_text(words) for _, words in (answers[0], answers[-1]))))
     sides = "".join(
-        f'<div><h3>{escape(head)}</h3><p class="words">{escape(shorten_text(words)) or "<em>empty</em>"}</p></div>'
-        for head, words in (("asked", asked), ("right", right), *answers)
+        f'<div><h3>{escape(head)}</h3><p class="words">{words or "<em>empty</em>"}</p></div>' for head, words in shown
     )
     head = " · ".join(filter(None, (f"item {item.id}", slices, note)))
     return f'<div class="case"><p class="quiet">{escape(head)}</p><div class="sides">{sides}</div></div>'
-
-
-def shorten_text(text: str) -> str:
-    """The first `TEXT` characters, and how many are missing."""
-    return text if len(text) <= TEXT else f"{text[:TEXT]}… ({len(text) - TEXT:,} more characters)"
 
 
 def _render_failures(results: RunResults, wholes: Sequence[ScoredItems]) -> str:
@@ -209,6 +333,7 @@ def _render_method(run: EvalRun, results: RunResults) -> str:
         f"data sha256: {manifest.data_sha256}",
         f"prompts sha256: {manifest.prompts_sha256}",
         f"parameters: {msgspec.json.encode(manifest.suite.parameters).decode()}",
+        f"seed: {manifest.seed}",
         *(score.signature for score in results.scores),
     ]
     return card("How this was measured", f'<p class="signature">{escape(chr(10).join(lines))}</p>')

@@ -7,9 +7,16 @@ from html import escape
 
 from steward.evaluation.numbers import format_p, format_percent
 from steward.evaluation.statistics import Interval
-from steward.evaluation.votes import Coefficient, PairReport, StudyReport, coefficient_title, format_estimate
+from steward.evaluation.votes import (
+    Coefficient,
+    PairReport,
+    RaterReport,
+    StudyReport,
+    coefficient_title,
+    format_estimate,
+)
 from steward.web.charts import ChartInterval, interval_chart
-from steward.web.page import card, figures, report_page, table
+from steward.web.page import Html, card, figures, report_page, table
 
 
 def render_study_page(found: StudyReport) -> str:
@@ -124,7 +131,7 @@ def _render_levels(found: StudyReport) -> str:
 def _render_raters(found: StudyReport) -> str:
     rows = [
         [
-            *(one.name, one.judged, one.skipped, None if one.median_s is None else f"{one.median_s:.1f}"),
+            *(one.name, one.judged, one.skipped, _describe_pace(one)),
             *(
                 f"{one.gold_right} of {one.gold}" if one.gold else None,
                 _format_interval(one.gold_share),
@@ -140,6 +147,16 @@ def _render_raters(found: StudyReport) -> str:
             f"prefer one side (p {format_p(found.position.p)}). A is assigned at random, so 0.5 is expected.</p>"
         )
     return table("rater|#judged|#skipped|#seconds per task|#gold right|#gold share|#share of A", rows) + side
+
+
+def _describe_pace(one: RaterReport) -> Html | str | None:
+    if one.median_s is None:
+        return None
+    return (
+        Html(f'<span class="down">{one.median_s:.1f}, too fast to read</span>')
+        if one.hurried
+        else f"{one.median_s:.1f}"
+    )
 
 
 def _render_method(found: StudyReport) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from steward.core.errors import InputError
-from steward.core.study import StudyDesign, StudyTask, Vote
+from steward.core.study import StudyDesign, StudyTask, Vote, is_hurried
 from steward.evaluation.agreement import MeasurementLevel as Measured
 from steward.evaluation.agreement import (
     ModelStrength,
@@ -60,6 +60,7 @@ class RaterReport(msgspec.Struct, frozen=True, kw_only=True):
     judged: int
     skipped: int
     median_s: float | None
+    hurried: bool  # half of the votes came sooner than a task can be read
     gold: int
     gold_right: int
     gold_share: Interval | None
@@ -314,6 +315,7 @@ def _report_rater(name: str, tasks: Sequence[StudyTask], counted: Mapping[tuple[
         judged=sum(vote.choice != "skip" for vote in mine.values()),
         skipped=sum(vote.choice == "skip" for vote in mine.values()),
         median_s=median(times) if times else None,
+        hurried=is_hurried(median(times) if times else None),
         gold=len(gold),
         gold_right=right,
         gold_share=wilson(right, len(gold)) if gold else None,

@@ -1,30 +1,42 @@
 """Charts as SVG text: lines, bars and intervals, each with a table of the same numbers behind it.
 
-Pure functions of values; colours are CSS classes, so that one chart serves dark and light. Ours rather
-than a library: those at hand weigh 5 MB a report or need `unsafe-inline`.
+Pure functions of values; colours are CSS classes, so that one chart serves dark and light. Each chart is drawn twice,
+for wide and for narrow screens, and the style sheet shows one of them. Ours rather than a library: those at hand weigh
+5 MB a report or need `unsafe-inline`.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Final
 
 import msgspec
 
-WIDTH: Final = 720
-HEIGHT: Final = 200
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 8, 12, 22
-_NAMES, _ROW, _LETTERS = 220, 24, 30  # of charts with a name at each row
+from steward.web.axes import (
+    NARROW,
+    SPIKE,
+    WIDE,
+    Frame,
+    UprightAxis,
+    choose_labels,
+    log_ticks,
+    nice_step,
+    nice_ticks,
+    shorten_name,
+)
 
 
 class ChartSeries(msgspec.Struct, frozen=True):
-    """One series; `values` may hold None where nothing was measured. `style` is a CSS class, "a" to "d"."""
+    """One series; `values` may hold None where nothing was measured. `style` is a CSS class, "a" to "d". `low` and
+    `high`: the ends of each value's interval, drawn as a band."""
 
     name: str
     values: tuple[float | None, ...]
     style: str
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
 
 
 class ChartInterval(msgspec.Struct, frozen=True):
@@ -48,20 +60,6 @@ class ChartPoint(msgspec.Struct, frozen=True):
     style: str = "a"
 
 
-def nice_ticks(top: float, count: int = 4) -> list[float]:
-    """Round marks from 0 to at least `top`: steps of 1, 2, 2.5 or 5 times a power of ten.
-
-    >>> nice_ticks(7.3)
-    [0.0, 2.0, 4.0, 6.0, 8.0]
-    """
-    if top < 1e-9 or not math.isfinite(top):
-        return [0.0, 1.0]
-    rough = top / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= rough * (1 - 1e-9))
-    return [round(step * index, 12) for index in range(math.ceil(top / step - 1e-9) + 1)]
-
-
 def line_chart(
     title: str,
     labels: Sequence[str],
@@ -71,26 +69,22 @@ def line_chart(
     area: bool = False,
     at: Sequence[float] | None = None,
     head: str = "Time",
+    log: bool = True,
 ) -> str:
     """Lines over equal steps, or `at` these places of a numeric axis from 0; gaps stay gaps. With `area` the first line
-    is filled; `head` names the labels."""
-    ticks = nice_ticks(max((value for line in lines for value in line.values if value is not None), default=0.0))
-    x, y = (_x(len(labels)) if at is None else _x_at(at)), _y(ticks[-1])
-    marks = []
-    for number, line in enumerate(lines):
-        for run in _runs(line.values):
-            points = " ".join(f"{x(index):.1f},{y(value):.1f}" for index, value in run)
-            if area and number == 0 and len(run) > 1:
-                base = f"{x(run[-1][0]):.1f},{y(0):.1f} {x(run[0][0]):.1f},{y(0):.1f}"
-                marks.append(f'<polygon class="fill {line.style}" points="{points} {base}"/>')
-            if len(run) == 1:
-                marks.append(
-                    f'<circle class="dot {line.style}" cx="{x(run[0][0]):.1f}" cy="{y(run[0][1]):.1f}" r="2.5"/>'
-                )
-            else:
-                marks.append(f'<polyline class="line {line.style}" points="{points}"/>')
-    axis = None if at is None else _numeric_axis(at)
-    return _figure(title, labels, lines, unit, ticks, y, "".join(marks), head, axis)
+    is filled; `head` names the labels. With `log` the axis is logarithmic where one spike would flatten the rest, and
+    the title says so."""
+    axis = _choose_axis(lines, log and not area)
+    title = f"{title}, log axis" if axis.log else title
+
+    def draw(frame: Frame) -> str:
+        x = _x(frame, len(labels)) if at is None else _x_at(frame, at)
+        below = _label_axis(frame, labels) if at is None else _numeric_axis(frame, at)
+        parts = [_draw_band(frame, axis, line, x) for line in lines]
+        parts += [_draw_line(frame, axis, line, x, area and number == 0) for number, line in enumerate(lines)]
+        return _upright_axis(frame, axis, unit) + below + "".join(parts)
+
+    return _figure(title, labels, lines, unit, draw, head)
 
 
 def bar_chart(
@@ -101,27 +95,20 @@ def bar_chart(
     *,
     head: str = "Time",
     beside: bool = False,
+    edges: Sequence[float] | None = None,
 ) -> str:
-    """Bars over equal steps, the series stacked from the first up, or `beside` each other; `head` names the labels."""
+    """Bars over equal steps, the series stacked from the first up, or `beside` each other; `head` names the labels.
+    With `edges`, one more than there are bars, the axis shows round ones of them instead of labels."""
     heights = [[line.values[index] or 0.0 for line in lines] for index in range(len(labels))]
-    ticks = nice_ticks(max((max(step) if beside else sum(step) for step in heights), default=0.0))
-    y = _y(ticks[-1])
-    step = (WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
-    marks = []
-    for index in range(len(labels)):
-        base, left, width = 0.0, _LEFT + index * step + 1, max(1.0, step - 2)
-        if beside:
-            width = width / max(1, len(lines))
-        for line in lines:
-            value = line.values[index] or 0.0
-            if value:
-                top, bottom = y(base + value), y(base)
-                marks.append(
-                    f'<rect class="bar {line.style}" x="{left:.1f}" y="{top:.1f}" '
-                    f'width="{width:.1f}" height="{bottom - top:.1f}" rx="1.5"/>'
-                )
-            base, left = (0.0, left + width) if beside else (base + value, left)
-    return _figure(title, labels, lines, unit, ticks, y, "".join(marks), head)
+    whole = all(value.is_integer() for step in heights for value in map(float, step))
+    top = max((max(step) if beside else sum(step) for step in heights), default=0.0)
+    axis = UprightAxis(nice_ticks(top, whole=whole))
+
+    def draw(frame: Frame) -> str:
+        below = _label_axis(frame, labels) if edges is None else _edge_axis(frame, edges)
+        return _upright_axis(frame, axis, unit) + below + _draw_bars(frame, axis, len(labels), lines, beside)
+
+    return _figure(title, labels, lines, unit, draw, head)
 
 
 def interval_chart(
@@ -134,40 +121,17 @@ def interval_chart(
     step = nice_ticks(max(most, 0.0) - min(least, 0.0))[1]  # round marks, 0 among them
     first, last = math.floor(min(least, 0.0) / step), math.ceil(max(most, 0.0) / step)
     ticks = [step * number for number in range(first, max(last, first + 1) + 1)]
-    width = WIDTH - _NAMES - _RIGHT - 16
-    height = _TOP + len(spans) * _ROW + _BOTTOM
 
-    def x(value: float) -> float:
-        return _NAMES + (value - ticks[0]) / (ticks[-1] - ticks[0]) * width
+    def draw(frame: Frame) -> str:
+        return _draw_spans(frame, spans, ticks, unit, mark)
 
-    parts = [
-        f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{_TOP - 6}" y2="{height - _BOTTOM}"/>'
-        f'<text class="tick" x="{x(tick):.1f}" y="{height - 5}" text-anchor="middle">{escape(unit(tick))}</text>'
-        for tick in ticks
-    ]
-    if mark is not None:
-        parts.append(
-            f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{_TOP - 6}" y2="{height - _BOTTOM}"/>'
-        )
-    for row, span in enumerate(spans):
-        y = _TOP + (row + 0.5) * _ROW
-        parts.append(f'<text class="label" x="{_NAMES - 12}" y="{y + 4.5:.1f}" text-anchor="end">')
-        parts.append(f"{escape(_shorten_name(span.name))}</text>")
-        if span.low is not None and span.high is not None:
-            ends_x = f'x1="{x(span.low):.1f}" x2="{x(span.high):.1f}"'
-            parts.append(f'<line class="whisker {span.style}" {ends_x} y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<circle class="dot {span.style}" cx="{x(span.value):.1f}" cy="{y:.1f}" r="4"/>')
     lines = [
         ChartSeries("value", tuple(span.value for span in spans), "a"),
         ChartSeries("low", tuple(span.low for span in spans), "a"),
         ChartSeries("high", tuple(span.high for span in spans), "a"),
     ]
-    return (
-        f'<figure class="chart"><figcaption><h2>{escape(title)}</h2></figcaption>'
-        f'<svg class="span" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
-        f"{_table([span.name for span in spans], lines, unit, '')}</figure>"
-    )
+    heights = {frame.style: frame.top + len(spans) * frame.row + frame.bottom for frame in (WIDE, NARROW)}
+    return _figure(title, [span.name for span in spans], lines, unit, draw, "", legend="", heights=heights, kind="span")
 
 
 def scatter_chart(
@@ -182,69 +146,198 @@ def scatter_chart(
 ) -> str:
     """Dots with upright whiskers. `level` draws a dashed line across, such as what is allowed; `mark` one upwards, such
     as what was chosen. `legend`: name and style."""
-    tall = nice_ticks(max([*(spot.high for spot in spots), level or 0.0]))
+    whole = all(float(value).is_integer() for spot in spots for value in (spot.y, spot.low, spot.high))
+    highest = max([*(max(spot.y, spot.high) for spot in spots), level or 0.0])
+    axis = UprightAxis(nice_ticks(highest, whole=whole))
     wide = nice_ticks(max([*(spot.x for spot in spots), mark or 0.0]), 8)
-    y, width = _y(tall[-1]), WIDTH - _LEFT - 2 * _RIGHT
+
+    def draw(frame: Frame) -> str:
+        return _draw_spots(frame, axis, wide, spots, (unit_x, unit_y), level, mark)
+
+    keys = "".join(f'<li><span class="key {style}"></span>{escape(name)}</li>' for name, style in legend)
+    lines = [ChartSeries(name, tuple(getattr(spot, name) for spot in spots), "a") for name in ("y", "low", "high")]
+    return _figure(title, [spot.name for spot in spots], lines, unit_y, draw, "", legend=keys)
+
+
+def _draw_spans(
+    frame: Frame,
+    spans: Sequence[ChartInterval],
+    ticks: Sequence[float],
+    unit: Callable[[float], str],
+    mark: float | None,
+) -> str:
+    height = frame.top + len(spans) * frame.row + frame.bottom
+    left = frame.names or 8
+    width = frame.width - left - frame.right - 16
+    shown = ticks if frame.names or len(ticks) < 6 else ticks[::2]
 
     def x(value: float) -> float:
-        return _LEFT + value / wide[-1] * width
+        return left + (value - ticks[0]) / (ticks[-1] - ticks[0]) * width
 
     parts = [
-        f'<text class="tick" x="{x(tick):.1f}" y="{HEIGHT - 5}" text-anchor="middle">{escape(unit_x(tick))}</text>'
-        for tick in wide
+        f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{frame.top - 6}" y2="{height - frame.bottom}"/>'
+        f'<text class="tick" x="{x(tick):.1f}" y="{height - 5}" text-anchor="middle">{escape(unit(tick))}</text>'
+        for tick in shown
     ]
-    for tick in tall:
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_LEFT + width}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
-        parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 3.5:.1f}" text-anchor="end">')
-        parts.append(f"{escape(unit_y(tick))}</text>")
-    if level is not None:
-        parts.append(f'<line class="mark" x1="{_LEFT}" x2="{_LEFT + width}" y1="{y(level):.1f}" y2="{y(level):.1f}"/>')
     if mark is not None:
-        parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{_TOP}" y2="{y(0):.1f}"/>')
+        ends = f'y1="{frame.top - 6}" y2="{height - frame.bottom}"'
+        parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" {ends}/>')
+    for row, span in enumerate(spans):
+        y = frame.top + (row + (0.5 if frame.names else 0.75)) * frame.row
+        place = f'x="{left - 12}" y="{y + 4.5:.1f}" text-anchor="end"' if frame.names else f'x="0" y="{y - 12:.1f}"'
+        parts.append(f'<text class="label" {place}>{escape(shorten_name(span.name, frame.letters))}</text>')
+        if span.low is not None and span.high is not None:
+            ends = f'x1="{x(span.low):.1f}" x2="{x(span.high):.1f}"'
+            parts.append(f'<line class="whisker {span.style}" {ends} y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(f'<circle class="dot {span.style}" cx="{x(span.value):.1f}" cy="{y:.1f}" r="4"/>')
+    return "".join(parts)
+
+
+def _draw_spots(
+    frame: Frame,
+    axis: UprightAxis,
+    wide: Sequence[float],
+    spots: Sequence[ChartPoint],
+    units: tuple[Callable[[float], str], Callable[[float], str]],
+    level: float | None,
+    mark: float | None,
+) -> str:
+    width = frame.width - frame.left - 2 * frame.right
+
+    def x(value: float) -> float:
+        return frame.left + value / wide[-1] * width
+
+    def y(value: float) -> float:
+        return axis.place(frame, value)
+
+    every = math.ceil(len(wide) / (frame.labels + 3))
+    parts = [
+        f'<text class="tick" x="{x(tick):.1f}" y="{frame.height - 5}" text-anchor="middle">{shown}</text>'
+        for tick, shown in ((tick, escape(units[0](tick))) for tick in wide[::every])
+    ]
+    right = frame.left + width
+    for tick in axis.ticks:
+        parts.append(f'<line class="grid" x1="{frame.left}" x2="{right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
+        parts.append(f'<text class="tick" x="{frame.left - 8}" y="{y(tick) + 3.5:.1f}" text-anchor="end">')
+        parts.append(f"{escape(units[1](tick))}</text>")
+    if level is not None:
+        ends = f'y1="{y(level):.1f}" y2="{y(level):.1f}"'
+        parts.append(f'<line class="mark" x1="{frame.left}" x2="{right}" {ends}/>')
+    if mark is not None:
+        parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="{frame.top}" y2="{y(0):.1f}"/>')
     for spot in spots:
         at = f"{x(spot.x):.1f}"
         parts.append(
             f'<line class="whisker {spot.style}" x1="{at}" x2="{at}" y1="{y(spot.low):.1f}" y2="{y(spot.high):.1f}"/>'
             f'<circle class="dot {spot.style}" cx="{at}" cy="{y(spot.y):.1f}" r="4"/>'
         )
-    keys = "".join(f'<li><span class="key {style}"></span>{escape(name)}</li>' for name, style in legend)
-    lines = [ChartSeries(name, tuple(getattr(spot, name) for spot in spots), "a") for name in ("y", "low", "high")]
-    return (
-        f'<figure class="chart"><figcaption><h2>{escape(title)}</h2><ul class="legend">{keys}</ul></figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
-        f"{_table([spot.name for spot in spots], lines, unit_y, '')}</figure>"
+    return "".join(parts)
+
+
+def _choose_axis(lines: Sequence[ChartSeries], log: bool) -> UprightAxis:
+    """From 0, or logarithmic where the greatest value is far above the median."""
+    ends = [value for line in lines for values in (line.values, line.high) for value in values if value is not None]
+    positive = [value for value in ends if value > 0]
+    if log and len(positive) >= 8 and max(positive) > SPIKE * statistics.median(positive):
+        return UprightAxis(log_ticks(min(positive), max(positive)), log=True)
+    whole = all(float(value).is_integer() for value in ends)
+    return UprightAxis(nice_ticks(max(ends, default=0.0), whole=whole and bool(ends)))
+
+
+def _draw_line(frame: Frame, axis: UprightAxis, line: ChartSeries, x: Callable[[int], float], filled: bool) -> str:
+    marks = []
+    for run in _runs(line.values):
+        points = " ".join(f"{x(index):.1f},{axis.place(frame, value):.1f}" for index, value in run)
+        if filled and len(run) > 1:
+            bottom = frame.height - frame.bottom
+            base = f"{x(run[-1][0]):.1f},{bottom:.1f} {x(run[0][0]):.1f},{bottom:.1f}"
+            marks.append(f'<polygon class="fill {line.style}" points="{points} {base}"/>')
+        if len(run) == 1:
+            (index, value), *_ = run
+            place = f'cx="{x(index):.1f}" cy="{axis.place(frame, value):.1f}"'
+            marks.append(f'<circle class="dot {line.style}" {place} r="2.5"/>')
+        else:
+            marks.append(f'<polyline class="line {line.style}" points="{points}"/>')
+    return "".join(marks)
+
+
+def _draw_band(frame: Frame, axis: UprightAxis, line: ChartSeries, x: Callable[[int], float]) -> str:
+    """Between the ends of the values' intervals."""
+    if not line.low:
+        return ""
+    known = [
+        (x(index), low, high)
+        for index, (low, high) in enumerate(zip(line.low, line.high, strict=True))
+        if low is not None and high is not None
+    ]
+    if len(known) == 1:
+        at, low, high = known[0]
+        ends = f'y1="{axis.place(frame, low):.1f}" y2="{axis.place(frame, high):.1f}"'
+        return f'<line class="whisker {line.style}" x1="{at:.1f}" x2="{at:.1f}" {ends}/>'
+    upper = [f"{at:.1f},{axis.place(frame, high):.1f}" for at, _, high in known]
+    lower = [f"{at:.1f},{axis.place(frame, low):.1f}" for at, low, _ in reversed(known)]
+    return f'<polygon class="band {line.style}" points="{" ".join([*upper, *lower])}"/>' if known else ""
+
+
+def _draw_bars(frame: Frame, axis: UprightAxis, count: int, lines: Sequence[ChartSeries], beside: bool) -> str:
+    step = frame.plot / max(1, count)
+    marks = []
+    for index in range(count):
+        base, left, width = 0.0, frame.left + index * step + 1, max(1.0, step - 2)
+        if beside:
+            width = width / max(1, len(lines))
+        for line in lines:
+            value = line.values[index] or 0.0
+            if value:
+                top, bottom = axis.place(frame, base + value), axis.place(frame, base)
+                marks.append(
+                    f'<rect class="bar {line.style}" x="{left:.1f}" y="{top:.1f}" '
+                    f'width="{width:.1f}" height="{bottom - top:.1f}" rx="1.5"/>'
+                )
+            base, left = (0.0, left + width) if beside else (base + value, left)
+    return "".join(marks)
+
+
+def _x(frame: Frame, count: int) -> Callable[[int], float]:
+    step = frame.plot / max(1, count)
+    return lambda index: frame.left + (index + 0.5) * step
+
+
+def _x_at(frame: Frame, places: Sequence[float]) -> Callable[[int], float]:
+    """Positions on an axis from 0 to a round mark above the largest place."""
+    top = nice_ticks(max(places, default=0.0), 6)[-1]
+    return lambda index: frame.left + places[index] / top * frame.plot
+
+
+def _numeric_axis(frame: Frame, places: Sequence[float]) -> str:
+    ticks = nice_ticks(max(places, default=0.0), 6)
+    x = _x_at(frame, [*ticks])
+    every = math.ceil(len(ticks) / (frame.labels + 3))
+    shown = range(0, len(ticks), every)
+    return "".join(_axis_mark(frame, x(i), f"{ticks[i]:g}", last=i == len(ticks) - 1) for i in shown)
+
+
+def _edge_axis(frame: Frame, edges: Sequence[float]) -> str:
+    """Round marks among the edges of bars."""
+    first, last = edges[0], edges[-1]
+    step = nice_step((last - first) / frame.labels)
+    marks = [step * number for number in range(math.ceil(first / step - 1e-9), math.floor(last / step + 1e-9) + 1)]
+    width = last - first
+    return "".join(
+        _axis_mark(frame, frame.left + (mark - first) / width * frame.plot, f"{mark + 0.0:.10g}", last=mark == last)
+        for mark in marks
     )
 
 
-def _shorten_name(name: str) -> str:
-    """As many letters as fit left of the plot."""
-    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"
+def _label_axis(frame: Frame, labels: Sequence[str]) -> str:
+    """Every so many labels; of times, those on a round minute or second."""
+    x = _x(frame, len(labels))
+    return "".join(_axis_mark(frame, x(index), labels[index]) for index in choose_labels(labels, frame.labels))
 
 
-def _x(count: int) -> Callable[[int], float]:
-    step = (WIDTH - _LEFT - _RIGHT) / max(1, count)
-    return lambda index: _LEFT + (index + 0.5) * step
-
-
-def _x_at(places: Sequence[float]) -> Callable[[int], float]:
-    """Positions on an axis from 0 to a round mark above the largest place."""
-    top = nice_ticks(max(places, default=0.0), 6)[-1]
-    return lambda index: _LEFT + places[index] / top * (WIDTH - _LEFT - _RIGHT)
-
-
-def _numeric_axis(places: Sequence[float]) -> str:
-    ticks = nice_ticks(max(places, default=0.0), 6)
-    x = _x_at([*ticks])
-    return "".join(_axis_mark(x(index), f"{tick:g}", last=index == len(ticks) - 1) for index, tick in enumerate(ticks))
-
-
-def _axis_mark(x: float, label: str, last: bool = False) -> str:
+def _axis_mark(frame: Frame, x: float, label: str, last: bool = False) -> str:
     anchor = "end" if last else "middle"
-    return f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{escape(label)}</text>'
-
-
-def _y(top: float) -> Callable[[float], float]:
-    return lambda value: HEIGHT - _BOTTOM - (value / top) * (HEIGHT - _TOP - _BOTTOM)
+    return f'<text class="tick" x="{x:.1f}" y="{frame.height - 5}" text-anchor="{anchor}">{escape(label)}</text>'
 
 
 def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
@@ -258,31 +351,56 @@ def _runs(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
     return [run for run in runs if run]
 
 
+def _upright_axis(frame: Frame, axis: UprightAxis, unit: Callable[[float], str]) -> str:
+    parts = []
+    for tick in axis.ticks:
+        y = axis.place(frame, tick)
+        parts.append(
+            f'<line class="grid" x1="{frame.left}" x2="{frame.width - frame.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        )
+        parts.append(
+            f'<text class="tick" x="{frame.left - 8}" y="{y + 3.5:.1f}" text-anchor="end">{escape(unit(tick))}</text>'
+        )
+    return "".join(parts)
+
+
 def _figure(
     title: str,
     labels: Sequence[str],
     lines: Sequence[ChartSeries],
     unit: Callable[[float], str],
-    ticks: list[float],
-    y: Callable[[float], float],
-    marks: str,
-    head: str = "Time",
-    axis: str | None = None,
+    draw: Callable[[Frame], str],
+    head: str,
+    *,
+    legend: str | None = None,
+    heights: dict[str, int] | None = None,
+    kind: str = "",
 ) -> str:
-    grid = "".join(
-        f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-        f'<text class="tick" x="{_LEFT - 8}" y="{y(tick) + 3.5:.1f}" text-anchor="end">{escape(unit(tick))}</text>'
-        for tick in ticks
+    """`legend`: its entries as HTML, or those of the lines; `heights` of drawings, where they are not the frames'."""
+    if legend is None:
+        legend = "".join(f'<li><span class="key {line.style}"></span>{escape(line.name)}</li>' for line in lines)
+    keys = f'<ul class="legend">{legend}</ul>' if legend else ""
+    drawings = "".join(
+        f'<svg class="{f"{kind} {frame.style}".strip()}" '
+        f'viewBox="0 0 {frame.width} {(heights or {}).get(frame.style, frame.height)}" role="img" '
+        f'aria-label="{escape(title)}">{draw(frame)}</svg>'
+        for frame in (WIDE, NARROW)
     )
-    if axis is None:
-        x, every = _x(len(labels)), max(1, len(labels) // 6)
-        axis = "".join(_axis_mark(x(index), labels[index]) for index in range(every // 2, len(labels), every))
-    legend = "".join(f'<li><span class="key {line.style}"></span>{escape(line.name)}</li>' for line in lines)
     return (
-        f'<figure class="chart"><figcaption><h2>{escape(title)}</h2><ul class="legend">{legend}</ul></figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{grid}{axis}{marks}</svg>'
-        f"{_table(labels, lines, unit, head)}</figure>"
+        f'<figure class="chart"><figcaption><h2>{escape(title)}</h2>{keys}</figcaption>{drawings}'
+        f"{_table(labels, _with_ends(lines), unit, head)}</figure>"
     )
+
+
+def _with_ends(lines: Sequence[ChartSeries]) -> list[ChartSeries]:
+    """The lines with the ends of their bands as lines of their own, for the table."""
+    found = []
+    for line in lines:
+        found.append(line)
+        if line.low:
+            found.append(ChartSeries(f"{line.name}, low", line.low, line.style))
+            found.append(ChartSeries(f"{line.name}, high", line.high, line.style))
+    return found
 
 
 def _table(labels: Sequence[str], lines: Sequence[ChartSeries], unit: Callable[[float], str], first: str) -> str:

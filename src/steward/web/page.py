@@ -1,22 +1,32 @@
-"""The shell of a report: one HTML file, whole without a network and scripts, light and dark."""
+"""The shell of a report: one HTML file, whole without a network and scripts, light and dark.
+
+A page may bring one script of ours, which its policy names by digest; nothing else on it runs.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 
-def report_page(title: str, kicker: str, body: str) -> str:
-    """`title` in plain text; `kicker`, the small line above it, and `body` as HTML."""
+def report_page(title: str, kicker: str, body: str, script: str = "") -> str:
+    """`title` in plain text; `kicker`, the small line above it, and `body` as HTML. `script`: a file of this folder."""
     style = Path(__file__).with_name("report.css").read_text()
+    code = Path(__file__).with_name(script).read_text() if script else ""
+    digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    policy += f"; script-src 'sha256-{digest}'" if script else ""
+    tag = f"<script>{code}</script>" if script else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{escape(title)} · steward</title><style>{style}</style></head><body><main>
 <p class="quiet"><span class="brand">steward</span> {kicker}</p>
 <h1>{escape(title)}</h1>
-{body}</main></body></html>
+{body}</main>{tag}</body></html>
 """
 
 
@@ -44,7 +54,7 @@ def table(columns: str, rows: Sequence[Sequence[object]]) -> str:
         f"<tr>{''.join(f'<td{place}>{cell(value)}</td>' for place, value in zip(places, row, strict=True))}</tr>"
         for row in rows
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 class Html(str):

@@ -89,7 +89,7 @@ def test_whoever_always_presses_left_is_found_out() -> None:
     votes += [said("r2", 100 + n, "first", n % 2) for n in range(8)]
     found = report_study(design(), [*map(task, range(30)), *golden], votes, ["r1", "r2"])
     one, other = found.raters
-    assert one.left is not None and one.left.low > 0.85 and one.median_s == 0.2
+    assert one.left is not None and one.left.low > 0.85 and one.median_s == 0.2 and one.hurried
     assert other.gold_right == other.gold == 8 and 0 < one.gold_right < 8 and found.tasks == 30
     assert found.position is not None and found.position.p is not None and found.position.p < 1e-6
 

@@ -155,5 +155,5 @@ def test_rates_are_counts_over_the_width_of_a_step_and_end_with_the_last_request
 
 def test_charts_stand_in_pairs():
     """With a time to first token there are six; without one five, of which the last is left out."""
-    assert render_report(GOOD).count("<svg") == 6
-    assert render_report(changed(ttft_ms=Quantiles(), samples=Samples(e2e_ms=(1.0,)))).count("<svg") == 4
+    assert render_report(GOOD).count("<svg") == 2 * 6
+    assert render_report(changed(ttft_ms=Quantiles(), samples=Samples(e2e_ms=(1.0,)))).count("<svg") == 2 * 4

@@ -12,17 +12,10 @@ from steward.web.charts import (
     bar_chart,
     interval_chart,
     line_chart,
-    nice_ticks,
     scatter_chart,
 )
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(0, 1e6)), min_size=1, max_size=30)
-
-
-@given(st.floats(1e-6, 1e9))
-def test_ticks_cover_the_top_with_few_round_steps(top: float) -> None:
-    ticks = nice_ticks(top)
-    assert ticks[0] == 0 and ticks[-1] >= top * (1 - 1e-6) and 2 <= len(ticks) <= 6
 
 
 @given(VALUES)
@@ -42,7 +35,7 @@ def test_intervals_lie_inside_their_frame_and_hold_their_dot(given_: list[tuple[
     assert all(0 <= float(dot.attrib["cx"]) <= 720 for dot in root.iter("circle"))
     for line in (line for line in root.iter("line") if "whisker" in line.attrib["class"]):
         assert 0 <= float(line.attrib["x1"]) <= float(line.attrib["x2"]) <= 720
-    assert len(list(root.iter("circle"))) == len(spans)
+    assert len(list(root.iter("circle"))) == 2 * len(spans)  # for wide and for narrow screens
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1), st.floats(0, 0.5)), min_size=1, max_size=12))
@@ -54,7 +47,7 @@ def test_spots_lie_inside_their_frame_and_on_their_whiskers(given_: list[tuple[f
     )
     for line in (line for line in root.iter("line") if "whisker" in line.attrib["class"]):
         assert float(line.attrib["y2"]) <= float(line.attrib["y1"]) <= 200
-    assert len(list(root.iter("circle"))) == len(spots)
+    assert len(list(root.iter("circle"))) == 2 * len(spots)
 
 
 def test_p07_a_numeric_axis_places_points_by_their_value() -> None:
@@ -67,29 +60,15 @@ def test_p07_a_numeric_axis_places_points_by_their_value() -> None:
     assert re.findall(r'y="195" text-anchor="\w+">([^<]+)<', drawn) == ["0", "2", "4", "6", "8"]
 
 
+def wide(chart: str) -> ET.Element:
+    """The drawing for wide screens."""
+    return next(svg for svg in ET.fromstring(chart).iter("svg") if "wide" in svg.attrib["class"])
+
+
 def marks(chart: str, tag: str, *names: str, kind: str = "") -> list[tuple[str, ...]]:
-    """Attributes of each element of a kind, in order."""
-    found = [item for item in ET.fromstring(chart).iter(tag) if kind in item.attrib.get("class", "")]
+    """Attributes of each element of a kind in the drawing for wide screens, in order."""
+    found = [item for item in wide(chart).iter(tag) if kind in item.attrib.get("class", "")]
     return [tuple(item.attrib[name] for name in names) for item in found]
-
-
-@pytest.mark.parametrize(
-    ("top", "count", "ticks"),
-    [
-        (0.0, 4, [0, 1]),
-        (float("inf"), 4, [0, 1]),
-        (0.5, 4, [0, 0.2, 0.4, 0.6]),
-        (1.0, 4, [0, 0.25, 0.5, 0.75, 1]),
-        (4.0, 4, [0, 1, 2, 3, 4]),
-        (7.3, 4, [0, 2, 4, 6, 8]),
-        (10.0, 4, [0, 2.5, 5, 7.5, 10]),
-        (20.0, 4, [0, 5, 10, 15, 20]),
-        (4.0, 8, [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4]),
-        (2e-9, 4, [0, 5e-10, 1e-9, 1.5e-9, 2e-9]),
-    ],
-)
-def test_marks_are_steps_of_1_2_2_and_a_half_or_5(top: float, count: int, ticks: list[float]) -> None:
-    assert nice_ticks(top, count) == pytest.approx(ticks, abs=1e-15)
 
 
 A, B = ChartSeries("ok", (3.0, 1.0), "a"), ChartSeries("errors", (1.0, None), "b")
@@ -138,17 +117,17 @@ def test_only_the_first_line_is_filled() -> None:
 
 def test_the_frame_has_its_marks_and_every_so_many_labels() -> None:
     labels = [str(number) for number in range(12)]
-    chart = line_chart("t", labels, [ChartSeries("n", (2.0,) * 12, "a")], str)
+    chart = line_chart("t", labels, [ChartSeries("n", (1.9,) * 12, "a")], str)
     assert marks(chart, "line", "x1", "x2", "y1", "y2", kind="grid") == [
         ("60", "712", y, y) for y in ("178.0", "136.5", "95.0", "53.5", "12.0")
     ]
-    ticks = [(item.attrib["x"], item.attrib["y"], item.text) for item in ET.fromstring(chart).iter("text")]
+    ticks = [(item.attrib["x"], item.attrib["y"], item.text) for item in wide(chart).iter("text")]
     assert ticks[:2] == [("52", "181.5", "0.0"), ("52", "140.0", "0.5")]
     assert [(x, text) for x, _, text in ticks[5:]] == [
         ("141.5", "1"), ("250.2", "3"), ("358.8", "5"), ("467.5", "7"), ("576.2", "9"), ("684.8", "11")
     ]  # fmt: skip
     assert 'viewBox="0 0 720 200"' in chart
-    few = [item.text for item in ET.fromstring(line_chart("t", ["x", "y"], [A], str)).iter("text")]
+    few = [item.text for item in wide(line_chart("t", ["x", "y"], [A], str)).iter("text")]
     assert few[-2:] == ["x", "y"]
 
 
@@ -169,14 +148,14 @@ def test_intervals_are_placed_by_value_and_row() -> None:
 def test_intervals_below_zero_end_at_zero() -> None:
     chart = interval_chart("t", [ChartInterval("one", -1.0, -2.0, -0.5)], str)
     assert marks(chart, "circle", "cx") == [("458.0",)]
-    ticks = [item.text for item in ET.fromstring(chart).iter("text") if item.attrib["class"] == "tick"]
+    ticks = [item.text for item in wide(chart).iter("text") if item.attrib["class"] == "tick"]
     assert ticks == ["-2.0", "-1.5", "-1.0", "-0.5", "0.0"]
 
 
 @pytest.mark.parametrize(("length", "shown"), [(30, "n" * 30), (31, "n" * 29 + "…")])
 def test_a_name_has_thirty_letters(length: int, shown: str) -> None:
     chart = interval_chart("t", [ChartInterval("n" * length, 1.0, None, None)], str)
-    assert [item.text for item in ET.fromstring(chart).iter("text") if item.attrib["class"] == "label"] == [shown]
+    assert [item.text for item in wide(chart).iter("text") if item.attrib["class"] == "label"] == [shown]
 
 
 def test_spots_are_placed_by_both_values() -> None:
@@ -189,7 +168,7 @@ def test_spots_are_placed_by_both_values() -> None:
     ]  # fmt: skip
     grid = marks(chart, "line", "x1", "x2", "y1", kind="grid")
     assert grid == [("60", "704", y) for y in ("178.0", "136.5", "95.0", "53.5", "12.0")]
-    ticks = [(item.attrib["x"], item.attrib["y"], item.text) for item in ET.fromstring(chart).iter("text")]
+    ticks = [(item.attrib["x"], item.attrib["y"], item.text) for item in wide(chart).iter("text")]
     assert ticks[1] == ("140.5", "195", "0.5") and ticks[9] == ("52", "181.5", "0.0")
     low = scatter_chart("t", [ChartPoint("one", 1.0, 0.1, 0.1, 0.1)], str, str, level=1.0, mark=4.0)
     assert marks(low, "circle", "cx", "cy") == [("221.0", "161.4")]
@@ -201,3 +180,61 @@ def test_steps_without_a_number_are_left_out_of_the_table() -> None:
     assert table.startswith(
         "<tr><th>x</th><td>1.0</td><td></td></tr><tr><th>z</th><td>0.0</td><td>2.0</td></tr></tbody>"
     )
+
+
+def drawings(chart: str) -> dict[str, ET.Element]:
+    return {svg.attrib["class"].split()[-1]: svg for svg in ET.fromstring(chart).iter("svg")}
+
+
+def test_pages_slice_charts_are_redrawn_for_narrow_screens() -> None:
+    """340 wide: names stand above their rows, and every point is inside."""
+    spans = [ChartInterval("a long name of a slice", 1.0, 0.5, 2.0)]
+    narrow = drawings(interval_chart("t", spans, str, mark=1.5))["narrow"]
+    assert narrow.attrib["viewBox"] == "0 0 340 74"
+    dot = next(narrow.iter("circle"))
+    label = next(item for item in narrow.iter("text") if item.attrib["class"] == "label")
+    assert (label.attrib["x"], label.attrib["y"], label.text) == ("0", "30.0", "a long name of a slice")
+    assert (dot.attrib["cx"], dot.attrib["cy"]) == ("162.0", "42.0")  # 308 wide from 8, half of 2
+
+
+def test_pages_narrow_charts_have_fewer_labels() -> None:
+    labels = [str(number) for number in range(12)]
+    both = drawings(line_chart("t", labels, [ChartSeries("n", (2.0,) * 12, "a")], str))
+    shown = {style: [item.text for item in svg.iter("text")][3:] for style, svg in both.items()}
+    assert shown == {"wide": ["1", "3", "5", "7", "9", "11"], "narrow": ["1", "4", "7", "10"]}
+
+
+def test_pages_counts_have_no_halves_on_their_axis() -> None:
+    chart = bar_chart("t", ["x"], [ChartSeries("n", (2.0,), "a")], "{:g}".format)
+    assert [item.text for item in wide(chart).iter("text")][:3] == ["0", "1", "2"]
+
+
+def test_pages_one_spike_does_not_flatten_the_rest() -> None:
+    """Seven values of 10 and one of 1,000 on powers of ten: 10 at the bottom, 1,000 at the top."""
+    chart = line_chart("t", list("abcdefgh"), [ChartSeries("n", (*[10.0] * 7, 1000.0), "a")], "{:g}".format)
+    assert "t, log axis" in chart
+    ((points,),) = marks(chart, "polyline", "points")
+    heights = [point.split(",")[1] for point in points.split()]
+    assert heights == ["178.0"] * 7 + ["12.0"]
+    assert [item.text for item in wide(chart).iter("text")][:3] == ["10", "100", "1000"]
+    usual = line_chart("t", list("abcdefgh"), [ChartSeries("n", (*[10.0] * 7, 300.0), "a")], str)
+    assert "log axis" not in usual  # 30 times the median and no more
+    assert "log axis" not in line_chart("t", ["a", "b"], [ChartSeries("n", (1.0, 1000.0), "a")], str)  # too few to say
+
+
+def test_pages_an_interval_is_a_band() -> None:
+    """Ends 0 to 2 and 1 to 4 on an axis to 4: 41.5 for each of 1."""
+    series = ChartSeries("n", (1.0, 2.0), "a", low=(0.0, 1.0), high=(2.0, 4.0))
+    chart = line_chart("t", ["x", "y"], [series], str)
+    assert marks(chart, "polygon", "points") == [("223.0,95.0 549.0,12.0 549.0,136.5 223.0,178.0",)]
+    assert "<th>n, low</th><th>n, high</th>" in chart
+    lone = line_chart("t", ["x", "y"], [ChartSeries("n", (1.0, None), "a", low=(0.0, None), high=(2.0, None))], str)
+    assert marks(lone, "line", "x1", "y1", "y2", kind="whisker") == [("223.0", "178.0", "12.0")]
+
+
+def test_pages_bars_between_edges_have_round_marks() -> None:
+    """Edges from 0.2 to 1.2 in steps of 0.1: marks at 0.2, 0.4 …, the first at the left end."""
+    edges = [0.2 + 0.1 * number for number in range(11)]
+    chart = bar_chart("t", ["-"] * 10, [ChartSeries("n", (1.0,) * 10, "a")], str, edges=edges)
+    ticks = [(item.attrib["x"], item.text) for item in wide(chart).iter("text")][2:]
+    assert ticks[0] == ("60.0", "0.2") and [text for _, text in ticks] == ["0.2", "0.4", "0.6", "0.8", "1", "1.2"]

@@ -9,8 +9,10 @@ import msgspec
 import typer
 
 from steward.cli.common import HomeOption, find_server
+from steward.core.errors import InputError
 
 if TYPE_CHECKING:
+    from steward.evaluation.spend import TokenPrices
     from steward.workflows.evaluate.target import ModelTarget
 
 SuiteArgument = Annotated[
@@ -38,6 +40,20 @@ BackendOption = Annotated[
 ]
 ConcurrencyOption = Annotated[int, typer.Option(min=1, max=4096, help="Requests at the same time.")]
 CacheOption = Annotated[Path | None, typer.Option(help="Folder in which to keep and reuse answers.")]
+
+InputPriceOption = Annotated[float | None, typer.Option(min=0, help="USD per million input tokens, to show the cost.")]
+OutputPriceOption = Annotated[float | None, typer.Option(min=0, help="USD per million output tokens.")]
+
+
+def read_prices(input_usd: float | None, output_usd: float | None) -> TokenPrices | None:
+    """None where no price is given. :raises InputError: only one of them"""
+    if (input_usd is None) != (output_usd is None):
+        raise InputError("expected both --input-price and --output-price, in USD per million tokens")
+    if input_usd is None or output_usd is None:
+        return None
+    from steward.evaluation.spend import TokenPrices
+
+    return TokenPrices(input_usd, output_usd)
 
 
 class EvalServerOptions(msgspec.Struct, frozen=True):

@@ -167,7 +167,7 @@ def _show_raters(report: StudyReport) -> None:
 
     rows = []
     for one in report.raters:
-        seconds = None if one.median_s is None else f"{one.median_s:.3f}"
+        seconds = None if one.median_s is None else f"{one.median_s:.3f}{', too fast to read' if one.hurried else ''}"
         gold = f"{one.gold_right} of {one.gold}" if one.gold else None
         shares = [_format_interval(one.gold_share), _format_interval(one.left)]
         rows.append([one.name, one.judged, one.skipped, seconds, gold, *shares])

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
-from steward.cli.eval.options import LimitOption, ModelOption, OutOption, RunArgument, SuiteArgument, TargetOptions
+from steward.cli.eval.options import (
+    InputPriceOption,
+    LimitOption,
+    ModelOption,
+    OutOption,
+    OutputPriceOption,
+    RunArgument,
+    SuiteArgument,
+    TargetOptions,
+    read_prices,
+)
 from steward.cli.eval.output import format_numbers, progress_bar, show_problems
 from steward.workflows.evaluate.extra import require_extra
 
@@ -51,17 +61,23 @@ def run(
 def report(
     run: RunArgument,
     html: Annotated[Path | None, typer.Option(help="File to write. Default: report.html in the run folder.")] = None,
+    input_price: InputPriceOption = None,
+    output_price: OutputPriceOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write one run as an HTML page: scores, slices, distributions, the worst items and the failures."""
+    """Write one run as an HTML page: scores, slices, distributions, all items with a search, and the failures.
+
+    The page stays below 500 KB. Where the items do not fit, a second page beside it has all of them in full.
+    """
     require_extra()
     from steward.workflows.evaluate.comparison import write_run_page
 
-    page = write_run_page(run, html)
+    found = write_run_page(run, html, read_prices(input_price, output_price))
     if json:
-        show_json({"html": str(page), "bytes": page.stat().st_size})
+        items = None if found.items is None else str(found.items)
+        show_json({"html": str(found.page), "bytes": found.page.stat().st_size, "items": items})
     else:
-        show_lines([str(page)])
+        show_lines([str(found.page), *([] if found.items is None else [str(found.items)])])
 
 
 def _show_results(results: RunResults, out: Path) -> None:

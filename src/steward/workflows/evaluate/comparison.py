@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from steward.core.errors import Unavailable
 from steward.evaluation.compare import Comparison, compare_runs
 from steward.evaluation.gate import GateDecision, decide_gate, read_gate_policy
 from steward.evaluation.report import render_comparison_page, render_gate_junit, render_gate_markdown
 from steward.evaluation.run import read_run
-from steward.evaluation.run_page import render_run_page
+from steward.evaluation.run_page import render_items_page, render_run_page
+from steward.evaluation.spend import TokenPrices
 
 
 def compare_folders(baseline: Path, candidate: Path, html: Path | None) -> Comparison:
@@ -39,8 +42,24 @@ def gate_folders(
     return decision
 
 
-def write_run_page(run: Path, html: Path | None) -> Path:
-    """Write the run's page to `html`, else to report.html in its folder. :raises InputError: not a run folder"""
-    path = html or run / "report.html"
-    path.write_text(render_run_page(read_run(run)))
-    return path
+class WrittenPage(msgspec.Struct, frozen=True):
+    """The page, and the one beside it with all items in full, where the first has not room for them."""
+
+    page: Path
+    items: Path | None
+
+
+def write_run_page(run: Path, html: Path | None, prices: TokenPrices | None = None) -> WrittenPage:
+    """Write the run's page to `html`, else to report.html in its folder; where items do not fit, all of them to
+    report-items.html beside it.
+
+    :raises InputError: not a run folder
+    """
+    path, found = html or run / "report.html", read_run(run)
+    beside = path.with_name(f"{path.stem}-items.html")
+    page = render_run_page(found, prices, beside.name)
+    path.write_text(page.html)
+    if page.whole:
+        return WrittenPage(path, None)
+    beside.write_text(render_items_page(found))
+    return WrittenPage(path, beside)
