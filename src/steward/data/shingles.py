@@ -13,6 +13,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 U64 = NDArray[np.uint64]
 CHUNK_CHARACTERS = 1 << 16  # code points worked on at once: the arrays of 64-bit numbers stay near the cache
 _PLANE = 1 << 16  # code points beyond the first plane are words of their own
-_LETTER, _SPACE, _DIGIT, _MARK, _SEPARATOR, _ALONE = range(6)
+_SPACE, _SEPARATOR, _LETTER, _DIGIT, _MARK, _ALONE = range(6)  # from `_LETTER` on: within a word
 _UNSPACED = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF))
 _BASE = 0x9E3779B97F4A7C15
 _FOLD = np.uint64(0xD1342543DE82EF95)
@@ -44,18 +45,34 @@ def mix_bits(values: U64) -> U64:
     return values
 
 
-def hash_words(texts: Sequence[str], keep_numbers: bool | Sequence[bool] = False) -> TextHashes:
+def hash_words(texts: Sequence[str], keep_numbers: bool | Sequence[bool] | NDArray[np.bool_] = False) -> TextHashes:
     """The words of each text, in their order.
 
     `keep_numbers`, for all texts or for each: numbers count with their digits, and operators are words, as they must in
     mathematics and code.
     """
-    flags = [keep_numbers] * len(texts) if isinstance(keep_numbers, bool) else list(keep_numbers)
+    if isinstance(keep_numbers, bool):
+        return _hash_alike(texts, keep_numbers)
+    flags = np.asarray(keep_numbers, bool)
+    if not len(flags) or flags.all() or not flags.any():
+        return _hash_alike(texts, bool(flags.any()))
+    hashes = [_hash_alike(list(compress(texts, flags == kind)), kind) for kind in (False, True)]
+    counts = np.empty(len(texts), np.int64)
+    counts[~flags], counts[flags] = (np.diff(part.offsets) for part in hashes)
+    parts, done = [], [0, 0]  # runs of texts of one kind, and how many texts of each kind are in `parts`
+    for run in np.split(flags, np.flatnonzero(np.diff(flags)) + 1):
+        kind = int(run[0])
+        low, high = hashes[kind].offsets[[done[kind], done[kind] + len(run)]]
+        parts.append(hashes[kind].values[low:high])
+        done[kind] += len(run)
+    return TextHashes(np.concatenate(parts), _offsets(counts))
+
+
+def _hash_alike(texts: Sequence[str], keep_numbers: bool) -> TextHashes:
     hash_parts: list[U64] = []
     counts = np.zeros(len(texts), np.int64)
     for first, chunk in _split_into_chunks(texts):
-        kept = flags[first : first + len(chunk)]
-        values, lengths = _hash_chunk(chunk, np.array(kept, bool) if any(kept) else None)
+        values, lengths = _hash_chunk(chunk, keep_numbers)
         hash_parts.append(values)
         if len(chunk) == 1:
             counts[first] += lengths[0]
@@ -132,70 +149,68 @@ def _split_long_text(text: str) -> Iterator[str]:
         start = end
 
 
-def _hash_chunk(texts: list[str], keep_numbers: NDArray[np.bool_] | None) -> tuple[U64, NDArray[np.int64]]:
-    """The words' hashes, and how many words each text has. `keep_numbers`: (texts,)"""
+def _hash_chunk(texts: list[str], keep_numbers: bool) -> tuple[U64, NDArray[np.int64]]:
+    """The words' hashes, and how many words each text has."""
     joined = "\n".join(texts)
     classes, values, powers, inverses = _tables()
+    zero = values[ord("0")]
+    if keep_numbers:
+        classes, values = _number_tables()
     if joined.isascii():
         codes: NDArray[np.uint32 | np.uint8] = np.frombuffer(joined.encode(), np.uint8)
     else:
         codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds, letters = classes.take(codes, mode="clip"), values.take(codes, mode="clip")
-    if keep_numbers is not None:
-        exact = np.repeat(keep_numbers, [len(text) + 1 for text in texts])[: len(codes)]
-        exact_classes, exact_values = _number_tables()
-        kinds = np.where(exact, exact_classes.take(codes, mode="clip"), kinds)
-        letters = np.where(exact, exact_values.take(codes, mode="clip"), letters)
-    beyond = np.flatnonzero(codes >= _PLANE) if codes.dtype == np.uint32 else ()
-    if len(beyond):
+    if codes.dtype == np.uint32 and codes.max() >= _PLANE:
+        beyond = np.flatnonzero(codes >= _PLANE)
         kinds[beyond], letters[beyond] = _ALONE, mix_bits(codes[beyond].astype(np.uint64))
     ends = np.cumsum([len(text) + 1 for text in texts])
-    keep = _keep_mask(kinds, letters, values[ord("0")])
-    if keep is not None:
-        where = np.flatnonzero(keep)
-        kinds, letters, ends = kinds[where], letters[where], np.searchsorted(where, ends)
-    inside = (kinds != _SPACE) & (kinds != _SEPARATOR)
-    cut = np.ones(len(kinds) + 1, bool)  # (letters + 1,): between which two letters no word runs on
-    if len(kinds):
-        alone = kinds == _ALONE
-        cut[1:-1] = ~inside[1:] | ~inside[:-1] | alone[1:] | alone[:-1]
-    starts = np.flatnonzero(inside & cut[:-1])
-    stops = np.flatnonzero(inside & cut[1:]) + 1
+    _fold_numbers(kinds, letters, zero)
+    if codes.dtype == np.uint32 and (is_mark := kinds == _MARK).any():
+        where = np.flatnonzero(~is_mark)
+        kinds, letters, ends = kinds.take(where), letters.take(where), np.searchsorted(where, ends)
+    starts, stops = _find_words(kinds)
     sums = np.zeros(len(kinds) + 1, np.uint64)
     np.cumsum(letters * powers[: len(letters)], out=sums[1:])
     hashes = mix_bits((sums[stops] - sums[starts]) * inverses[starts])
     return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
 
 
-def _keep_mask(kind: NDArray[np.uint8], letters: U64, zero: np.uint64) -> NDArray[np.bool_] | None:
-    """False for combining marks and all but the first digit of a number (1,234.5 is one); None keeps everything.
+def _find_words(kinds: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where words begin and where they end, (words,) each. `kinds`: (characters,)"""
+    inside = np.zeros(len(kinds) + 2, bool)
+    np.greater_equal(kinds, _LETTER, out=inside[1:-1])
+    is_edge = inside[1:] != inside[:-1]  # (characters + 1,)
+    alone = kinds == _ALONE
+    if not alone.any():
+        edges = np.flatnonzero(is_edge)
+        return edges[::2], edges[1::2]
+    is_edge[:-1] |= alone
+    is_edge[1:] |= alone
+    return np.flatnonzero(inside[1:] & is_edge), np.flatnonzero(inside[:-1] & is_edge)
 
-    The first digit gets the value `zero` in `letters`. Digits within a word, as in `w123`, become letters in `kind`.
-    All three are (characters,).
+
+def _fold_numbers(kinds: NDArray[np.uint8], letters: U64, zero: np.uint64) -> None:
+    """Make every number (1,234.5 is one) the word `0`: its first digit gets that value, the others and the separators
+    the value 0, which adds nothing to the hash of a word. Digits within a word, as in `w123`, stay.
+
+    Changes `kinds` and `letters`, (characters,) each.
     """
-    is_removed = kind == _MARK
-    digits = np.flatnonzero(kind == _DIGIT)
-    if len(digits):
-        is_removed[_fold_numbers(kind, letters, zero, digits)] = True
-    return ~is_removed if is_removed.any() else None
-
-
-def _fold_numbers(
-    kind: NDArray[np.uint8], letters: U64, zero: np.uint64, digits: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The places of what goes of numbers: separators, and all digits but the first. `digits`: places, ascending."""
-    first_of_run = np.diff(digits, prepend=-2) > 1
-    starts, ends = digits[first_of_run], digits[np.append(first_of_run[1:], True)] + 1  # (runs,)
-    after = np.where(ends < len(kind), kind[np.minimum(ends, len(kind) - 1)], _SPACE)
-    before = np.where(starts > 0, kind[starts - 1], _SPACE)
-    in_word = (before == _LETTER) | (after == _LETTER)
-    run = np.cumsum(first_of_run) - 1  # (digits,)
-    kind[digits[in_word[run]]] = _LETTER
-    goes_on = np.zeros(len(starts), bool)  # after a separator and another run
-    goes_on[1:] = (starts[1:] == ends[:-1] + 1) & (after[:-1] == _SEPARATOR) & ~in_word[1:] & ~in_word[:-1]
-    letters[starts[~in_word]] = zero
-    removed = digits[~in_word[run] & (~first_of_run | goes_on[run])]
-    return np.append(removed, starts[goes_on] - 1)
+    digits = np.flatnonzero(kinds == _DIGIT)
+    if not len(digits):
+        return
+    is_edge = np.ones(len(digits) + 1, bool)  # between two runs of digits; (digits + 1,)
+    np.greater(digits[1:], digits[:-1] + 1, out=is_edge[1:-1])
+    starts, lasts = digits[is_edge[:-1]], digits[is_edge[1:]]  # (runs,)
+    before = kinds.take(starts - 1, mode="clip")  # of a run at the edge of the chunk, a digit itself
+    after = kinds.take(lasts + 1, mode="clip")
+    is_number = (before != _LETTER) & (after != _LETTER)
+    goes_on = np.zeros(len(starts), bool)  # after a separator and another number
+    goes_on[1:] = (starts[1:] == lasts[:-1] + 2) & (after[:-1] == _SEPARATOR) & is_number[1:] & is_number[:-1]
+    letters[digits[np.repeat(is_number, lasts - starts + 1)]] = 0
+    letters[starts[is_number & ~goes_on]] = zero
+    separators = starts[goes_on] - 1
+    letters[separators], kinds[separators] = 0, _DIGIT
 
 
 def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:

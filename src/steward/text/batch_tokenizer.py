@@ -278,6 +278,8 @@ def _character_traits() -> NDArray[np.uint8]:
     ):
         codes = list(map(ord, characters))
         traits[codes] = (traits[codes] & ~np.uint8(_ODD)) | np.uint8(trait)
+    icons = np.array(single.icon_codes())
+    traits[icons[icons < _PLANE]] |= np.uint8(_ODD)
     return traits
 
 

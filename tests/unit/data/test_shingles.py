@@ -1,6 +1,6 @@
 import re
 import unicodedata
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 from hypothesis import given, settings
@@ -55,6 +55,23 @@ def test_a_text_longer_than_a_load_has_the_words_of_its_parts() -> None:
     assert len(part) * 4 > shingles.CHUNK_CHARACTERS
     assert whole.values[:-1].tolist() == hash_words([part]).values.tolist() * 4
     assert whole.offsets.tolist() == [0, 36000, 36001]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(PROSE, st.booleans()), max_size=8))
+def test_texts_of_two_kinds_have_the_words_that_each_has_alone(pairs: list[tuple[str, bool]]) -> None:
+    values, offsets = hash_words([text for text, _ in pairs], [keep for _, keep in pairs])
+    alone = [hash_words([text], keep).values.tolist() for text, keep in pairs]
+    assert values.tolist() == [*chain(*alone)]
+    assert np.diff(offsets).tolist() == [len(words) for words in alone]
+
+
+def test_d19_numbers_and_operators_count_where_they_are_kept() -> None:
+    folded, exact = (hash_words(["12 plus 7", "99 plus 3", "a+b", "1,234.5 w1 9é"], keep) for keep in (False, True))
+    words = [part.values[low:high].tolist() for part in (folded, exact) for low, high in pairwise(part.offsets)]
+    assert words[0] == words[1] and words[0][0] == words[0][2] == words[3][0]  # every number is `0`
+    assert len(set(words[4] + words[5])) == 5  # 12, plus, 7, 99, 3
+    assert [len(part) for part in words] == [3, 3, 2, 3, 3, 3, 3, 5]  # exact: `1`, `234` and `5`
 
 
 def test_scripts_without_spaces_are_words_letter_by_letter() -> None:

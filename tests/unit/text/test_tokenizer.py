@@ -23,6 +23,21 @@ def test_words_are_spacys(text):
     assert tokenize(text) == SPACY[text].split("|")
 
 
+# D22: signs of mathematics (Unicode's Sm) lie within a word, other symbols (So) are words. By spaCy 3.8 too.
+MATHS = {
+    "alpha≤beta sequence→limit x⇒y f∘g": "alpha≤beta|sequence→limit|x⇒y|f∘g",
+    "⌈x⌉ ∑i ∞. ℝwhole 12→34": "⌈x⌉|∑i|∞.|ℝwhole|12→34",
+    "a↕b №5 ℃, x✓y ©2024 ▷end 🥲x 🏻x": "a|↕|b|№|5|℃|,|x|✓|y|©|2024|▷end|🥲x|🏻x",
+    "5м/с 3кПа 7م 9كم² 2нм 5т": "5|м/с|3|кПа|7|م|9|كم²|2|нм|5т",
+    "〈x〉 xђ.B xў. яҗ.": "〈|x|〉|xђ.B|xў.|яҗ|.",
+}
+
+
+@pytest.mark.parametrize("text", MATHS)
+def test_d22_words_of_mathematics_are_spacys(text):
+    assert tokenize(text) == MATHS[text].split("|")
+
+
 @pytest.mark.parametrize("text", ["*" * 60_000, "(" * 60_000, "." * 60_000, "a:" * 30_000 + "@", "a-b" * 20_000])
 def test_long_runs_take_linear_time(text):  # 60,000 characters: minutes, if each word cost a look at the whole
     start = time.process_time()
@@ -51,7 +66,7 @@ def test_sentences_as_in_the_reference_codes_examples(text, count):  # tensorflo
 
 # spaCy 3.8, char_classes: the first and last letters of its Latin, Greek and Cyrillic ranges, by case.
 UPPER = "AZÀÖØǄΆΉΌΏΑΩЀҐⱠⱿꜢꞋＡＺ"
-LOWER = "azöøƿʯάίαωόώџґᴀỿａｚ"
+LOWER = "azöøƿʯάίαωόώяљґҗᴀỿａｚ"
 # And of its ranges of letters without case: Hebrew to Arabic, Bengali, Kannada, Hangul, Chinese, Japanese.
 UNCASED = "\u05f4\u0620\u064a\u066e\u06d5\u0750\u077f\u09ff\u0cff\u1100\u30ff\u4dbf\u4e00\u9fff\uac00\ufaff"
 

@@ -26,6 +26,7 @@ class _Records:
         self._again: deque[bytes | int] = deque()
         self._taken: list[bytes | int] = []  # of this record
         self.number = 0  # of the last line that is done with
+        self.has_bad_bytes = False  # this record is not all UTF-8
         self.long_line = 0  # the length of a line of this record that is too long to be read
         self._reader = self._make_reader()
 
@@ -50,11 +51,16 @@ class _Records:
                 self.long_line = line
                 yield "\n"
             else:
-                yield line.decode("utf-8", "surrogateescape") + "\n"  # so that one bad row is one bad row
+                try:
+                    text = line.decode()
+                except UnicodeDecodeError:
+                    text = line.decode("utf-8", "surrogateescape")  # so that one bad row is one bad row
+                    self.has_bad_bytes = True
+                yield text + "\n"
 
     def read(self) -> list[str] | None:
         """The next record's cells; None at the end. :raises csv.Error: see `give_up`"""
-        self._taken, self.long_line = [], 0
+        self._taken, self.long_line, self.has_bad_bytes = [], 0, False
         return next(self._reader, None)
 
     def finish(self) -> None:
@@ -85,6 +91,7 @@ def read_delimited(shard: Shard, source: Source) -> Iterator[SourceRow]:
             f"{shard.name}:1: the header is not CSV ({error}); expected the names of the columns"
         ) from None
     records.finish()
+    width = len(header) or -1
     if len(set(header)) != len(header):
         raise InputError(f"{shard.name}:1: a column is named twice; expected different names")
     while True:
@@ -98,7 +105,13 @@ def read_delimited(shard: Shard, source: Source) -> Iterator[SourceRow]:
             continue
         if cells is None:
             return
-        value = reject_long_line(records.long_line, source) if records.long_line else _zip_cells(header, cells)
+        value: dict[str, Any] | BadRow | None
+        if records.long_line:
+            value = reject_long_line(records.long_line, source)
+        elif len(cells) == width and not records.has_bad_bytes:
+            value = dict(zip(header, cells, strict=True))
+        else:
+            value = _explain_cells(header, cells)
         if isinstance(value, BadRow) and records.lines > 1:
             records.give_up()  # the quote may have been opened by mistake
         else:
@@ -106,12 +119,13 @@ def read_delimited(shard: Shard, source: Source) -> Iterator[SourceRow]:
         yield SourceRow(start, value, sum(map(len, cells)))
 
 
-def _zip_cells(header: list[str], cells: list[str]) -> dict[str, Any] | BadRow | None:
+def _explain_cells(header: list[str], cells: list[str]) -> dict[str, Any] | BadRow | None:
+    """Of a record that is not as the header has it: None of a blank line."""
     if not cells:
         return None
     if len(cells) != len(header):
         return BadRow("wrong_columns", "", f"{len(cells)} cells", f"{len(header)} as in the header")
     for name, cell in zip(header, cells, strict=True):
-        if not cell.isascii() and any("\udc80" <= letter <= "\udcff" for letter in cell):
+        if any("\udc80" <= letter <= "\udcff" for letter in cell):
             return BadRow("invalid_utf8", name, "bytes that are not UTF-8", "UTF-8, or another input.encoding")
     return dict(zip(header, cells, strict=True))

@@ -53,6 +53,9 @@ _WORD_LIKE = re.compile(r"[A-Z]?[a-z]{3,}|[A-Z]{4,}")
 _PATH_PART = re.compile(r"[a-z]{3,}|[A-Z][a-z]{2,}|[a-z]+[-_.][a-z]+")
 
 
+Span = tuple[int, int, str]  # start, end, kind
+
+
 class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`mode` says whether the secret is masked or the row dropped. `entropy` in bits a character; 0 switches it off.
 
@@ -65,13 +68,18 @@ class Secrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skip: tuple[str, ...] = ()
 
     def apply(self, batch: pa.RecordBatch) -> Result:
-        kinds = [
-            Counter(kind for _, _, kind in find_secrets(text, self.entropy)) for text in get_all_texts(batch, self.skip)
-        ]
+        secrets_by_text: dict[str, list[Span]] = {}  # most rows are one text, which is then read once
+
+        def find(text: str) -> list[Span]:
+            if text not in secrets_by_text:
+                secrets_by_text[text] = find_secrets(text, self.entropy)
+            return secrets_by_text[text]
+
+        kinds = [Counter(kind for _, _, kind in find(text)) for text in get_all_texts(batch, self.skip)]
         rules = [(index, kind, float(n), 0.0) for index, row in enumerate(kinds) for kind, n in sorted(row.items())]
         if self.mode == "mask":
             after = rewrite_all_texts(
-                batch, lambda strings: [mask_secrets(string, self.entropy) for string in strings], self.skip
+                batch, lambda strings: [replace_spans(string, find(string)) for string in strings], self.skip
             )
             return Result(after, tuple(make_entries(batch, "secrets", "change", rules)))
         first = {rule[0]: rule for rule in reversed(rules)}
@@ -85,12 +93,17 @@ def mask_secrets(text: str, entropy: float = 4.3) -> str:
     >>> mask_secrets("export KEY=AKIAIOSFODNN7EXAMPLE")
     'export KEY=[AWS_ACCESS_KEY]'
     """
-    for start, end, kind in reversed(list(find_secrets(text, entropy))):
+    return replace_spans(text, find_secrets(text, entropy))
+
+
+def replace_spans(text: str, spans: list[Span]) -> str:
+    """The text with each span, in order and without overlaps, replaced by its kind."""
+    for start, end, kind in reversed(spans):
         text = f"{text[:start]}[{kind.upper()}]{text[end:]}"
     return text
 
 
-def find_secrets(text: str, entropy: float = 4.3) -> list[tuple[int, int, str]]:
+def find_secrets(text: str, entropy: float = 4.3) -> list[Span]:
     """Start, end and kind of each secret, in order, without overlaps."""
     secrets = _find_known_shapes(text)
     if not entropy:
@@ -105,7 +118,7 @@ def find_secrets(text: str, entropy: float = 4.3) -> list[tuple[int, int, str]]:
     return sorted(secrets)
 
 
-def _find_known_shapes(text: str) -> list[tuple[int, int, str]]:
+def _find_known_shapes(text: str) -> list[Span]:
     shapes = [(*found.span(), str(found.lastgroup)) for found in _ALL.finditer(text)]
     if "=" in text or ":" in text:
         for found in _ASSIGNED.finditer(text):

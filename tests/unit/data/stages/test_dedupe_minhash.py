@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from corpus_stages import batch, cut, ran
 from steward.core.errors import InputError
 from steward.data.shingles import distinct_hashes, hash_ngrams, hash_words
-from steward.data.stages.dedupe_minhash import DedupeMinhash, _compute_signatures, choose_bands_and_rows
+from steward.data.stages.dedupe_minhash import (
+    DedupeMinhash,
+    _compute_signatures,
+    choose_bands_and_rows,
+    find_formal,
+)
 
 VOCABULARY = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "bdfgklmnprst"]
 
@@ -152,11 +157,33 @@ def test_a_later_run_drops_what_an_earlier_one_kept(tmp_path) -> None:
 def test_an_index_of_other_parameters_or_a_broken_one_is_refused(tmp_path) -> None:
     rows = [batch(["one two three four five six seven"])]
     ran(DedupeMinhash(index=str(tmp_path)), rows)
-    with pytest.raises(InputError, match="made with ngram 5, bands 14, rows 8, this stage has ngram 3"):
+    with pytest.raises(InputError, match="made with ngram 5, bands 14, rows 8, numbers auto, words 2, this stage has "):
         ran(DedupeMinhash(index=str(tmp_path), ngram=3), rows)
+    with pytest.raises(InputError, match="this stage has ngram 5, bands 14, rows 8, numbers fold"):
+        ran(DedupeMinhash(index=str(tmp_path), numbers="fold"), [batch(["other words"], first=9)])
     next(tmp_path.iterdir()).write_bytes(b"broken")
     with pytest.raises(InputError, match="cannot be read"):
         ran(DedupeMinhash(index=str(tmp_path)), [batch(["other words"], first=9)])
+
+
+def test_an_index_of_an_earlier_version_is_refused(tmp_path) -> None:
+    """Its hashes took every number for the same: rows of both ways would be compared and never found alike."""
+    path = tmp_path / "00001-0123456789abcdef.arrow"
+    survey = DedupeMinhash().survey(batch(["one two three four five six seven"]))
+    old = survey.schema.with_metadata({"minhash": "ngram 5, bands 14, rows 8"})
+    with pa.ipc.new_file(str(path), old) as writer:
+        writer.write_batch(survey.replace_schema_metadata(old.metadata))
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"by an earlier version of steward, .* name another index"):
+        ran(DedupeMinhash(index=str(tmp_path)), [batch(["other words"], first=9)])
+    assert [(item, item.read_bytes()) for item in tmp_path.iterdir()] == [(path, before)]
+
+
+def test_maths_and_code_are_told_by_a_tenth_of_formal_characters() -> None:
+    texts = ["1aaaaaaaaa", "1aaaaaaaaaa", "12 plus 7 is 19", "In 2019 we met.", "", "x = y;", "\t{ }\n", "七加一 7"]
+    assert find_formal(texts).tolist() == [True, False, True, True, False, True, True, True]
+    assert find_formal([]).tolist() == []
+    assert find_formal(["a" * 512 + "1" * 512]).tolist() == [False]  # the first 512 characters decide
 
 
 def test_a_survey_of_a_megabyte_says_what_surveys_of_each_document_say() -> None:
