@@ -206,9 +206,9 @@ def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> 
     """Models, routes and prompts have one name each, and routes lead to models that exist."""
     names = [model.name for model in settings.effective_models()]
     routes, prompts = [route.name for route in settings.routes], [prompt.name for prompt in settings.prompts]
-    for kind, given in (("model", names), ("route", routes), ("prompt", prompts)):
-        for index, name in enumerate(given):
-            if name in given[:index]:
+    for kind, listed in (("model", names), ("route", routes), ("prompt", prompts)):
+        for index, name in enumerate(listed):
+            if name in listed[:index]:
                 where = _find_origin(f"{kind}s.{index}.name", origins, file)
                 raise InputError(f"{where}: two {kind}s are called {name!r}; names must differ")
     for number, item in enumerate(settings.routes):

@@ -25,5 +25,5 @@ def load_tokenizer(path: Path) -> Any:
 
 def load_counter(path: str) -> Callable[[str], int]:
     """Tokens of a text, without special ones. :raises InputError: as `load_tokenizer`"""
-    found = load_tokenizer(Path(path))
-    return lambda text: len(found.encode(text, add_special_tokens=False).ids)
+    tokenizer = load_tokenizer(Path(path))
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)

@@ -77,20 +77,20 @@ def fit_deployment_terms(rows: Sequence[Measurement], start: Terms) -> Terms:
 
 def choose_free_terms(rows: Sequence[Measurement]) -> dict[str, float]:
     """The free terms: those that the rows' deployments use."""
-    found = dict(_WIDTHS)
+    widths = dict(_WIDTHS)
     if any(row.deployment.engine.kind == "cpp" for row in rows):
-        found.update(_CPU_WIDTHS)
+        widths.update(_CPU_WIDTHS)
     for row in rows:
         d = row.deployment
-        found[f"matrix_{d.precision.arithmetic}" if _has_rate(d) else "matrix_16"] = 0.3
-        found["layer_compiled_us" if d.engine.kind == "compiled" else "layer_python_us"] = 0.5
+        widths[f"matrix_{d.precision.arithmetic}" if _has_rate(d) else "matrix_16"] = 0.3
+        widths["layer_compiled_us" if d.engine.kind == "compiled" else "layer_python_us"] = 0.5
         if d.gpus > 1:
-            found.update(allreduce_us=0.7, link=0.4)
+            widths.update(allreduce_us=0.7, link=0.4)
         if d.model.experts:
-            found.update(expert=0.5, expert_matrix=0.5, moe_layer_us=0.6)
+            widths.update(expert=0.5, expert_matrix=0.5, moe_layer_us=0.6)
     if not any(row.load.kind in ("closed", "open") for row in rows):
-        del found["stall"], found["request_ms"]
-    return found
+        del widths["stall"], widths["request_ms"]
+    return widths
 
 
 def _has_rate(d: Deployment) -> bool:

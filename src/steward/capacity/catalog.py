@@ -183,16 +183,16 @@ def list_accelerators() -> tuple[Accelerator, ...]:
 
 def _read_table(path: Path, kind: type[Record]) -> list[Record]:
     """:raises InputError: a row that is not one, by its line"""
-    found = []
+    records = []
     with path.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), 2):
             cells = {key: value for key, value in row.items() if key and value}
             try:
-                found.append(msgspec.convert(cells, kind, strict=False))
+                records.append(msgspec.convert(cells, kind, strict=False))
             except msgspec.ValidationError as error:
                 needed = "name, memory_gb, bandwidth_gb_s, bf16_tflops"
                 raise InputError(f"{path}:{number}: {error}; a row needs at least {needed}") from error
-    return found
+    return records
 
 
 # -- names -------------------------------------------------------------------------------------------
@@ -302,8 +302,8 @@ def _parse_size_b(name: str) -> float | None:
     """
     if experts := re.search(r"(\d+)x(\d+(?:\.\d+)?)b\b", name.lower()):
         return round(int(experts[1]) * float(experts[2]) * 0.834, 1)  # Mixtral: 46.7 of 56
-    found = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
-    return None if found is None else float(found[1]) / (1 if found[2] == "b" else 1000)
+    match = re.search(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([bm])(?![a-z0-9])", name.lower())
+    return None if match is None else float(match[1]) / (1 if match[2] == "b" else 1000)
 
 
 @functools.cache
@@ -403,9 +403,9 @@ def read_accelerator_table(path: Path) -> dict[str, Accelerator]:
     """A user's CSV of accelerators, with the columns of the shipped table. :raises InputError: not one"""
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a CSV with the columns of docs/how-to/plan-capacity.md")
-    found = {gpu.name: gpu for gpu in _read_table(path, Accelerator)}
-    for gpu in found.values():
+    accelerators = {gpu.name: gpu for gpu in _read_table(path, Accelerator)}
+    for gpu in accelerators.values():
         for field in ("bf16_tflops", "memory_gb", "bandwidth_gb_s"):
             if not getattr(gpu, field) > 0:
                 raise InputError(f"{path}: {gpu.name}: {field} is {getattr(gpu, field)}; expected above 0")
-    return found
+    return accelerators

@@ -44,10 +44,10 @@ def fit_terms(
         step = solve_step(residuals, columns, weigh_residuals(residuals, shares), terms, prior, sigmas)
         for part in _PARTS:
             tried = _step_terms(terms, {name: part * move for name, move in zip(names, step, strict=True)}, _FARTHEST)
-            found = compute_residuals(rows, tried)
-            found_loss = sum_losses(found, shares) + sum_pulls(tried, prior, sigmas)
+            tried_residuals = compute_residuals(rows, tried)
+            found_loss = sum_losses(tried_residuals, shares) + sum_pulls(tried, prior, sigmas)
             if found_loss < loss:
-                terms, residuals, loss = tried, found, found_loss
+                terms, residuals, loss = tried, tried_residuals, found_loss
                 break
         else:
             break
@@ -73,7 +73,7 @@ def fit_leaving_one_out(
     labels = groups or [row.group for row in rows]
     owner = [label for row, label in zip(rows, labels, strict=True) for _ in row.measured]
     shares = weigh_metrics(rows, balance=balance)
-    found = {}
+    terms_by_group = {}
     for group in dict.fromkeys(owner):
         moves = [0.0] * len(names)
         for _ in range(again):
@@ -83,32 +83,32 @@ def fit_leaving_one_out(
                 for name, weight in zip(owner, weigh_residuals(now, shares), strict=True)
             ]
             moves = solve_step(base, columns, weights, prior, prior, sigmas)
-        found[group] = _step_terms(prior, dict(zip(names, moves, strict=True)), _FARTHEST_AT_ONCE)
-    return found
+        terms_by_group[group] = _step_terms(prior, dict(zip(names, moves, strict=True)), _FARTHEST_AT_ONCE)
+    return terms_by_group
 
 
 def compute_residuals(rows: Sequence[Measurement], terms: Terms) -> list[float]:
     """log(predicted/measured) of each row's metrics, in order."""
-    found: list[float] = []
+    residuals: list[float] = []
     for row in rows:
         prediction = predict_measurement(row, terms)
-        found += [
+        residuals += [
             math.log(max(1e-9, get_predicted(prediction, metric)) / value) for metric, value in row.measured.items()
         ]
-    return found
+    return residuals
 
 
 def _residuals_after_step(rows: Sequence[Measurement], terms: Terms, name: str, base: Sequence[float]) -> list[float]:
     """Residuals with one term moved; rows whose deployment does not use it keep theirs, without a simulation."""
     moved = _step_terms(terms, {name: _STEP}, _STEP)
-    found: list[float] = []
+    residuals: list[float] = []
     for row in rows:
         count = len(row.measured)
         if StepTime(row.deployment, terms).is_same_as(StepTime(row.deployment, moved)):
-            found += base[len(found) : len(found) + count]
+            residuals += base[len(residuals) : len(residuals) + count]
         else:
-            found += compute_residuals([row], moved)
-    return found
+            residuals += compute_residuals([row], moved)
+    return residuals
 
 
 def weigh_metrics(rows: Sequence[Measurement], *, balance: bool) -> list[float]:

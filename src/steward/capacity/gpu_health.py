@@ -79,9 +79,9 @@ def assess_gpus(reading: GpuReading) -> GpuHealth:
     >>> assess_gpus(GpuReading(at=0.0, source="none", reason="no driver")).verdict
     'none'
     """
-    found = list_issues(reading)
-    ill = any(item.severity == "ill" for item in found)
-    return GpuHealth(verdict="none" if not reading.gpus else "ill" if ill else "well", issues=found, reading=reading)
+    issues = list_issues(reading)
+    ill = any(item.severity == "ill" for item in issues)
+    return GpuHealth(verdict="none" if not reading.gpus else "ill" if ill else "well", issues=issues, reading=reading)
 
 
 def list_issues(reading: GpuReading) -> tuple[GpuIssue, ...]:

@@ -206,7 +206,7 @@ def _parse_load(cells: Mapping[str, str]) -> Load:
 
 def _parse_metrics(cells: Mapping[str, str]) -> dict[MeasuredMetric, float]:
     """What the row has of the three metrics, for all accelerators together."""
-    found: dict[MeasuredMetric, float] = {}
+    metrics: dict[MeasuredMetric, float] = {}
     names: tuple[tuple[MeasuredMetric, str], ...] = (
         ("output_tok_s", "output_tok_s"),
         ("ttft_ms", "ttft_ms_mean"),
@@ -215,10 +215,10 @@ def _parse_metrics(cells: Mapping[str, str]) -> dict[MeasuredMetric, float]:
     for metric, column in names:
         value = _parse_number(cells.get(column, ""))
         if value is not None and value > 0:
-            found[metric] = value
-    if "output_tok_s" in found and "per gpu" in cells.get("notes", "").lower():
-        found["output_tok_s"] *= max(1, int(_parse_number(cells.get("gpu_count", "")) or 1))
-    return found
+            metrics[metric] = value
+    if "output_tok_s" in metrics and "per gpu" in cells.get("notes", "").lower():
+        metrics["output_tok_s"] *= max(1, int(_parse_number(cells.get("gpu_count", "")) or 1))
+    return metrics
 
 
 def _parse_source(text: str) -> str:
@@ -261,10 +261,10 @@ def validate(
     inside: dict[MeasuredMetric, list[bool]] = {metric: [] for metric in METRICS}
     listed, refused = list(rows), list(declined)
     for row in listed:
-        found = predict_measurement(row, terms(row))
+        prediction = predict_measurement(row, terms(row))
         limits = bounds(row) if bounds else None
         for metric, value in row.measured.items():
-            ratio = get_predicted(found, metric) / value
+            ratio = get_predicted(prediction, metric) / value
             errors[metric].append(abs(ratio - 1))
             if limits is not None:
                 inside[metric].append(limits[metric][0] <= ratio <= limits[metric][1])

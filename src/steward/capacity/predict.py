@@ -61,9 +61,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_trace_load(path: Path) -> Load:
     """A trace as a load; its lengths are the longest request's, which must fit. :raises InputError: see `read_trace`"""
-    found = read_trace(path)
-    longest = max(found, key=lambda item: item.input_tokens + item.output_tokens)
-    return Load(kind="open", input_tokens=longest.input_tokens, output_tokens=longest.output_tokens, arrivals=found)
+    arrivals = read_trace(path)
+    longest = max(arrivals, key=lambda item: item.input_tokens + item.output_tokens)
+    return Load(kind="open", input_tokens=longest.input_tokens, output_tokens=longest.output_tokens, arrivals=arrivals)
 
 
 class LatencySummary(msgspec.Struct, frozen=True):
@@ -112,21 +112,21 @@ def predict(deployment: Deployment, load: Load, terms: Terms, *, memory: Memory 
         outcome = simulate_closed_loop(
             step_time, room, load.concurrency, load.input_tokens, load.output_tokens, rounds, random.Random(SEED)
         )
-        found = _summarize(outcome, load, load.concurrency if rounds > 2 else 0)
-        return _add_cold_start(found, step_time, room, load) if load.rounds > 1 else found
+        prediction = _summarize(outcome, load, load.concurrency if rounds > 2 else 0)
+        return _add_cold_start(prediction, step_time, room, load) if load.rounds > 1 else prediction
     else:
         outcome = simulate_open_loop(step_time, room, load.arrivals or _draw_arrivals(load))
         return _summarize(outcome, load, 0)
 
 
-def _add_cold_start(found: LoadPrediction, step_time: StepTime, room: BatchLimits, load: Load) -> LoadPrediction:
+def _add_cold_start(prediction: LoadPrediction, step_time: StepTime, room: BatchLimits, load: Load) -> LoadPrediction:
     """Load generators that start all their clients at once, and count that: one round of `rounds` waits for the others'
     prompts. (TTFT of 70B on H200 grows by a tenth of half a prompt's time with each client; steady states do not.)"""
     start = [RequestArrival(0.0, load.input_tokens, load.output_tokens)] * load.concurrency
     first = _summarize(simulate_open_loop(step_time, room, start), load, 0).ttft_ms
     share = 1.0 / load.rounds
-    mean = (1 - share) * found.ttft_ms.mean + share * first.mean
-    return msgspec.structs.replace(found, ttft_ms=msgspec.structs.replace(found.ttft_ms, mean=mean))
+    mean = (1 - share) * prediction.ttft_ms.mean + share * first.mean
+    return msgspec.structs.replace(prediction, ttft_ms=msgspec.structs.replace(prediction.ttft_ms, mean=mean))
 
 
 def compute_kv_capacity(deployment: Deployment, memory: Memory, load: Load) -> int:

@@ -14,31 +14,31 @@ def read_published_precision(tree: Mapping[str, Any]) -> str:
     >>> read_published_precision({"quantization_config": {"quant_method": "gptq", "bits": 4}})
     'int4'
     """
-    found = tree.get("quantization_config") or tree.get("compression_config")
-    if not isinstance(found, dict):
+    config = tree.get("quantization_config") or tree.get("compression_config")
+    if not isinstance(config, dict):
         text = tree.get("text_config")
         return read_published_precision(text) if isinstance(text, dict) else ""
-    method = str(found.get("quant_method") or found.get("quant_type") or "").lower().replace("-", "_")
+    method = str(config.get("quant_method") or config.get("quant_type") or "").lower().replace("-", "_")
     if method in METHODS:
         return METHODS[method]
-    if "compressed" in method or "config_groups" in found:
-        return _read_groups(found)
+    if "compressed" in method or "config_groups" in config:
+        return _read_groups(config)
     if method == "bitsandbytes":
-        return "w8a16" if found.get("load_in_8bit") else "int4"
+        return "w8a16" if config.get("load_in_8bit") else "int4"
     if method in ("modelopt", "modelopt_fp4", "modelopt_mixed"):
-        algorithm = str(found.get("quant_algo") or "").upper()
+        algorithm = str(config.get("quant_algo") or "").upper()
         return "fp4" if "FP4" in algorithm or method == "modelopt_fp4" else "fp8"
     if method == "torchao":
-        return "fp8" if "float8" in str(found.get("quant_type")).lower() else "int4"
-    bits = found.get("bits") or found.get("w_bit") or found.get("weight_bits") or found.get("num_bits")
+        return "fp8" if "float8" in str(config.get("quant_type")).lower() else "int4"
+    bits = config.get("bits") or config.get("w_bit") or config.get("weight_bits") or config.get("num_bits")
     if isinstance(bits, int):
         return "w8a16" if bits > 4 else "int4"
     return "int4" if method in ("gptq", "awq", "auto_round", "autoround", "exl2", "aqlm") else ""
 
 
-def _read_groups(found: Mapping[str, Any]) -> str:
+def _read_groups(config: Mapping[str, Any]) -> str:
     """llm-compressor's schemes: the format of weights, and whether activations are quantised too."""
-    groups = found.get("config_groups")
+    groups = config.get("config_groups")
     for group in groups.values() if isinstance(groups, dict) else ():
         weights = group.get("weights") if isinstance(group, dict) else None
         if not isinstance(weights, dict):

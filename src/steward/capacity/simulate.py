@@ -47,21 +47,21 @@ def read_trace(path: Path) -> tuple[RequestArrival, ...]:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected JSON lines of at, input_tokens, output_tokens") from error
-    found = []
+    arrivals = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            found.append(msgspec.json.decode(line, type=RequestArrival))
+            arrivals.append(msgspec.json.decode(line, type=RequestArrival))
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}:{number}: {error}; expected at, input_tokens and output_tokens") from error
-        if min(found[-1].input_tokens, found[-1].output_tokens) < 1:
+        if min(arrivals[-1].input_tokens, arrivals[-1].output_tokens) < 1:
             raise InputError(f"{path}:{number}: a length below 1; expected at least 1 token")
-    if not found:
+    if not arrivals:
         raise InputError(f"{path}: no request in it; expected JSON lines of at, input_tokens, output_tokens")
-    begin = min(item.at for item in found)
+    begin = min(item.at for item in arrivals)
     return tuple(
-        sorted((msgspec.structs.replace(item, at=item.at - begin) for item in found), key=lambda item: item.at)
+        sorted((msgspec.structs.replace(item, at=item.at - begin) for item in arrivals), key=lambda item: item.at)
     )
 
 
@@ -114,13 +114,13 @@ def draw_poisson_arrivals(
     `spread` around their means, 0: all equal."""
     gaps = [rng.expovariate(rate) for _ in range(count)]
     stretch = count / rate / sum(gaps)  # the mean rate is the one asked for, as vLLM's load generator does it
-    now, found = 0.0, []
+    now, arrivals = 0.0, []
     for gap in gaps:
         now += gap * stretch
-        found.append(
+        arrivals.append(
             RequestArrival(now, _draw_length(input_tokens, spread, rng), _draw_length(output_tokens, spread, rng))
         )
-    return found
+    return arrivals
 
 
 def _draw_length(mean: float, spread: float, rng: random.Random) -> int:

@@ -168,11 +168,11 @@ def size_hardware(
             for degrees in _list_degrees(model, gpu, tp, pp):
                 considered += 1
                 deployment = build_deployment(model, gpu, precision, engine, *degrees, kv_bytes=kv_bytes)
-                found = _judge_candidate(deployment, wanted, terms_of, prices.get(gpu.name))
-                if isinstance(found, str):
-                    reasons.append(found)
+                candidate = _judge_candidate(deployment, wanted, terms_of, prices.get(gpu.name))
+                if isinstance(candidate, str):
+                    reasons.append(candidate)
                 else:
-                    candidates.append(found)
+                    candidates.append(candidate)
             if not any(c.deployment.gpu is gpu and c.deployment.precision is precision for c in candidates):
                 declined[name] = reasons[-1]
     best: dict[str, Candidate] = {}

@@ -148,9 +148,9 @@ def choose_ratios(errors: Sequence[UnseenError], share: float = 0.8) -> ErrorRat
     """Intervals that hold `share` of each left-out source on average, where the others' errors make them."""
     ratios: ErrorRatios = {}
     for metric in dict.fromkeys(item.metric for item in errors):
-        of = [item for item in errors if item.metric == metric]
-        factor = choose_factor(of, share)
-        low, high = _weighted_quantiles(of, share)
+        of_metric = [item for item in errors if item.metric == metric]
+        factor = choose_factor(of_metric, share)
+        low, high = _weighted_quantiles(of_metric, share)
         ratios[metric] = (math.exp(low * factor), math.exp(high * factor))
     return ratios
 

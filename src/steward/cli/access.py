@@ -23,12 +23,12 @@ def explain(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say whether somebody may do something, and what decides it; exit 1 when not."""
+    """Explain whether somebody may do something, and which grant decides it. Exits with 1 if not."""
     from steward.core.identity import operator
     from steward.workflows.explain_access import explain_access
     from steward.workflows.serve.endpoints import list_gateway_endpoints
 
-    found = explain_access(
+    explanation = explain_access(
         find_home(home),
         who,
         what,
@@ -37,10 +37,10 @@ def explain(
         endpoints=list_gateway_endpoints(),
     )
     if json:
-        show_json(found)
+        show_json(explanation)
     else:
-        show_lines([f"{'allowed' if found.allowed else 'denied'}: {found.because}"])
-    if not found.allowed:
+        show_lines([f"{'allowed' if explanation.allowed else 'denied'}: {explanation.because}"])
+    if not explanation.allowed:
         raise typer.Exit(1)
 
 
@@ -49,11 +49,11 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     from steward.core.identity import operator
     from steward.workflows import access
 
-    found = access.list_grants(find_home(home), time.time(), actor=operator(os.getuid()))
+    grants = access.list_grants(find_home(home), time.time(), actor=operator(os.getuid()))
     if json:
-        show_json(found)
+        show_json(grants)
     else:
-        rows = [[grant.subject, grant.role, str(grant.place), grant.created_by] for grant in found]
+        rows = [[grant.subject, grant.role, str(grant.place), grant.created_by] for grant in grants]
         show_table(["who", "role", "at", "granted by"], rows)
 
 
@@ -66,17 +66,17 @@ def grant(
     from steward.workflows import access
 
     place = parse_place(at, DEFAULT_TENANT)
-    made = access.grant_role(find_home(home), subject, role, place, time.time(), actor=operator(os.getuid()))
+    granted = access.grant_role(find_home(home), subject, role, place, time.time(), actor=operator(os.getuid()))
     if json:
-        show_json(made)
+        show_json(granted)
     else:
-        show_lines([f"{made.subject} has the role {made.role} at {made.place}."])
+        show_lines([f"{granted.subject} has the role {granted.role} at {granted.place}."])
 
 
 def remove(
     subject: Subject, role: RoleArgument, at: PlaceOption = "default", home: HomeOption = None, json: JsonOption = False
 ) -> None:
-    """Take a role away; what follows from it ends within a second."""
+    """Remove a role from a user or a group. Its rights end within a second."""
     from steward.core.identity import DEFAULT_TENANT, operator
     from steward.security.access import parse_place
     from steward.workflows import access
@@ -93,11 +93,11 @@ def roles(home: HomeOption = None, json: JsonOption = False) -> None:
     """List the roles and their rights."""
     from steward.workflows import access
 
-    found = access.list_roles(find_home(home), time.time())
+    known = access.list_roles(find_home(home), time.time())
     if json:
-        show_json(found)
+        show_json(known)
     else:
-        rows = [[role.name, "built in" if role.built_in else "", ", ".join(sorted(role.rights))] for role in found]
+        rows = [[role.name, "built in" if role.built_in else "", ", ".join(sorted(role.rights))] for role in known]
         show_table(["role", "", "rights"], rows)
 
 
@@ -107,13 +107,13 @@ def role(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a role, or give it other rights."""
+    """Create a role, or change its rights."""
     from steward.core.identity import operator
     from steward.workflows import access
 
     names = [part.strip() for part in rights.split(",") if part.strip()]
-    made = access.put_role(find_home(home), name, names, time.time(), actor=operator(os.getuid()))
+    stored = access.put_role(find_home(home), name, names, time.time(), actor=operator(os.getuid()))
     if json:
-        show_json(made)
+        show_json(stored)
     else:
-        show_lines([f"{made.name}: {', '.join(sorted(made.rights))}"])
+        show_lines([f"{stored.name}: {', '.join(sorted(stored.rights))}"])

@@ -19,13 +19,13 @@ def tail(
     """Show the latest administrative acts: who changed keys, prompts and the configuration."""
     from steward.workflows.audit import list_acts
 
-    found = list_acts(find_home(home), lines)
+    acts = list_acts(find_home(home), lines)
     if json:
-        show_json(found)
+        show_json(acts)
         return
     rows = [
         [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(act.at)), act.actor, act.action, act.subject, act.after]
-        for act in found
+        for act in acts
     ]
     show_table(["at", "actor", "action", "subject", "after"], rows)
 
@@ -38,22 +38,22 @@ def verify(
     """Check the audit log. Exits with 1 if it was altered, and with 3 if there was no witness to compare with."""
     from steward.workflows.audit import verify_home
 
-    found = verify_home(find_home(home), witness)
+    verification = verify_home(find_home(home), witness)
     if json:
-        show_json(found)
-    elif found.error:
-        where = f" at entry {found.at}" if found.at is not None else ""
-        show_lines([f"ALTERED{where}: {found.error}"])
+        show_json(verification)
+    elif verification.error:
+        where = f" at entry {verification.at}" if verification.at is not None else ""
+        show_lines([f"ALTERED{where}: {verification.error}"])
     else:
-        show_lines([f"{found.verified} of {found.entries} entries verified."])
-        if not found.compared:
+        show_lines([f"{verification.verified} of {verification.entries} entries verified."])
+        if not verification.compared:
             show_lines(
                 [
                     "It was not compared with a copy from elsewhere: a rollback of the whole home would not be seen.",
                     "Keep copies of audit/checkpoint on another machine and pass one with --witness.",
                 ]
             )
-    if found.error:
+    if verification.error:
         raise typer.Exit(1)
-    if not found.compared:
+    if not verification.compared:
         raise typer.Exit(3)

@@ -96,10 +96,10 @@ def _describe_backup(result: BackupResult) -> list[str]:
 
 
 def _describe_restore(result: RestoreResult) -> list[str]:
-    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(result.made_at))
+    made_at = time.strftime("%Y-%m-%d %H:%M", time.localtime(result.made_at))
     rows = ", ".join(f"{count:,} {name}" for name, count in result.rows.items() if count)
     lines = [
-        f"Restored {result.home} from the backup of {made}: {result.files:,} files{f', {rows}' if rows else ''}.",
+        f"Restored {result.home} from the backup of {made_at}: {result.files:,} files{f', {rows}' if rows else ''}.",
         f"Checked: the ledger balances, the secrets open, {result.audit_entries:,} entries of the audit log verify.",
     ]
     if result.settings is not None:

@@ -20,16 +20,16 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     """List the batches of this home, newest first."""
     from steward.workflows import batches
 
-    found = batches.list_batches(find_home(home))
+    listed = batches.list_batches(find_home(home))
     if json:
-        show_json(found)
+        show_json(listed)
         return
-    if not found:
+    if not listed:
         show_lines(["No batches. Clients make them with client.batches.create (POST /v1/batches)."])
         return
     rows = [
         [one.id, one.status, _format_progress(one), one.failed, one.project, one.key_id, _format_time(one.created_at)]
-        for one in found
+        for one in listed
     ]
     show_table(["id", "status", "done", "failed", "project", "key", "created"], rows)
 

@@ -26,7 +26,7 @@ def chat(
     model: Annotated[str | None, typer.Option(help="Model or route; the first model by default.")] = None,
     url: Annotated[str | None, typer.Option(help="Another gateway than the one of --home.")] = None,
     temperature: Annotated[
-        float, typer.Option(min=0, max=2, help="0: the likeliest answer, the same each time.")
+        float, typer.Option(min=0, max=2, help="Sampling temperature; 0 always gives the likeliest answer.")
     ] = 0.0,
     key: Annotated[str | None, typer.Option(help="Key; else STEWARD_KEY, else the first one of --home.")] = None,
     home: HomeOption = None,
@@ -40,8 +40,8 @@ def chat(
         _wait_until_ready(address)
     secret = key or os.environ.get("STEWARD_KEY") or _find_first_key(folder)
     messages: list[dict[str, str]] = []
-    for said in [text] if text is not None else _lines():
-        messages.append({"role": "user", "content": said})
+    for line in [text] if text is not None else _lines():
+        messages.append({"role": "user", "content": line})
         answer = _ask(address, secret, name, messages, temperature, quiet=json)
         messages.append({"role": "assistant", "content": answer["answer"]})
         if json:

@@ -198,11 +198,15 @@ STEWARD: Final = Group(
     (
         Command("up", "steward.cli.up:up", "Start the gateway, a model and the console; Ctrl-C stops them."),
         Command("init", "steward.cli.config:init", "Write a short commented steward.yaml; never overwrites one."),
-        Command("status", "steward.cli.status:status", "Exit 0 when a request would be answered, else 1."),
+        Command(
+            "status",
+            "steward.cli.status:status",
+            "Show whether requests are answered, and by what. Exits with 1 if not.",
+        ),
         Command(
             "reload",
             "steward.cli.reload:reload",
-            "Serve the changed steward.yaml without dropping a request; exit 2 when it cannot be served as it is.",
+            "Serve the changed steward.yaml without dropping a request. Exits with 2 if it cannot be served.",
         ),
         Command("chat", "steward.cli.chat:chat", "Ask the model behind the running gateway."),
         Command("tail", "steward.cli.usage:tail", "Show the latest requests, without their content."),

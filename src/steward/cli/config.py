@@ -18,7 +18,7 @@ def check(
     live: Annotated[bool, typer.Option("--live", help="Ask the servers of the models, too.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check all that `steward up` would refuse; exit 2 with what is wrong, 4 where a server does not answer."""
+    """Check for all that `steward up` would refuse. Exits with 2 if it would, with 4 if a server does not answer."""
     from steward.workflows.reload import check_config
     from steward.workflows.serve.check import check_live
 

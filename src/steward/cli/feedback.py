@@ -26,16 +26,16 @@ def feedback(
     from steward.workflows import feedback as workflow
 
     folder = find_home(home)
-    found = workflow.read_report(folder, time.time() - parse_span_s(since) if since else 0.0, lines)
-    contents = workflow.open_contents(folder, found) if show_content else []
+    report = workflow.read_report(folder, time.time() - parse_span_s(since) if since else 0.0, lines)
+    contents = workflow.open_contents(folder, report) if show_content else []
     if json:
-        show_json({"feedback": found, "contents": contents} if show_content else found)
+        show_json({"feedback": report, "contents": contents} if show_content else report)
         return
-    mean = "-" if found.mean_score is None else f"{found.mean_score:+.2f}"
-    rest = f"{found.unmatched} more match no request that their key may rate"
-    show_lines([f"{found.count} ratings, mean score {mean}; {rest}"])
+    mean = "-" if report.mean_score is None else f"{report.mean_score:+.2f}"
+    rest = f"{report.unmatched} more match no request that their key may rate"
+    show_lines([f"{report.count} ratings, mean score {mean}; {rest}"])
     show_table(
-        ["label", "count", "mean score"], [[row.name, row.count, f"{row.mean_score:+.2f}"] for row in found.by_label]
+        ["label", "count", "mean score"], [[row.name, row.count, f"{row.mean_score:+.2f}"] for row in report.by_label]
     )
     rows = [
         [
@@ -45,7 +45,7 @@ def feedback(
             row.label,
             row.model,
         ]
-        for row in found.last
+        for row in report.last
     ]
     show_table(["request", "at", "score", "label", "model"], rows)
     for content in contents:

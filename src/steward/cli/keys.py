@@ -68,21 +68,21 @@ class OwnerOptions(msgspec.Struct, frozen=True):
 
 
 def create(
-    name: Annotated[str, typer.Option(help="Person or program that will use the key.")],
+    name: Annotated[str, typer.Option(help="Name of the person or program that will use the key.")],
     owner: OwnerOptions,
     terms: TermOptions,
     limits: LimitOptions,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Create a key. It is shown only once and works within a second."""
+    """Create a key. It is shown only once, and works at once on this machine."""
     from steward.core.identity import operator
     from steward.core.records import LimitSpec
     from steward.workflows import keys
     from steward.workflows.key_terms import make_terms
 
     now = time.time()
-    made = keys.create(
+    created = keys.create(
         _ensure_home(home),
         name,
         LimitSpec(
@@ -108,11 +108,18 @@ def create(
         ),
     )
     if json:
-        show_json(made)
+        show_json(created)
         return
-    until = f"It expires {_format_time(made.expires_at)}." if made.expires_at is not None else "It does not expire."
+    until = (
+        f"It expires {_format_time(created.expires_at)}." if created.expires_at is not None else "It does not expire."
+    )
     show_lines(
-        [made.key, "", f"Store it now: it is not shown again. {until}", f"To revoke it: steward keys revoke {made.id}"]
+        [
+            created.key,
+            "",
+            f"Store it now: it is not shown again. {until}",
+            f"To revoke it: steward keys revoke {created.id}",
+        ]
     )
 
 
@@ -121,11 +128,11 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     from steward.core.identity import operator
     from steward.workflows import keys
 
-    found = keys.list_keys(find_home(home), actor=operator(os.getuid()))
+    records = keys.list_keys(find_home(home), actor=operator(os.getuid()))
     if json:
-        show_json(found)
+        show_json(records)
         return
-    if not found:
+    if not records:
         show_lines(["No keys yet. Create one with: steward keys create --name me"])
         return
     rows = [
@@ -140,7 +147,7 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
             _format_time(key.expires_at),
             _format_time(key.revoked_at),
         ]
-        for key in found
+        for key in records
     ]
     show_table(["id", "name", "team", "rpm", "tpm", "USD/day", "created", "expires", "revoked"], rows)
 
@@ -150,45 +157,45 @@ def show(key: KeyArgument, home: HomeOption = None, json: JsonOption = False) ->
     from steward.core.identity import operator
     from steward.workflows import keys
 
-    found = keys.show(find_home(home), key, time.time(), actor=operator(os.getuid()))
+    record = keys.show(find_home(home), key, time.time(), actor=operator(os.getuid()))
     if json:
-        show_json(found)
+        show_json(record)
         return
     rows: list[list[object]] = [
-        ["id", found.id],
-        ["name", found.name],
-        ["state", found.state],
-        ["tenant", found.tenant],
-        ["project", found.project],
-        ["team", found.team],
-        ["may", ", ".join(sorted(found.may - {"public"})) or "nothing"],
-        ["models", "all" if found.models is None else ", ".join(sorted(found.models))],
-        ["networks", ", ".join(found.networks) or "any"],
-        ["created", f"{_format_time(found.created_at)} by {found.created_by}"],
-        ["valid from", _format_time(found.not_before)],
-        ["expires", _format_time(found.expires_at) or "never"],
-        ["last used", _format_time(found.last_used_at) or "never"],
-        ["replaced by", found.replaced_by],
-        ["revoked", _format_time(found.revoked_at)],
+        ["id", record.id],
+        ["name", record.name],
+        ["state", record.state],
+        ["tenant", record.tenant],
+        ["project", record.project],
+        ["team", record.team],
+        ["may", ", ".join(sorted(record.may - {"public"})) or "nothing"],
+        ["models", "all" if record.models is None else ", ".join(sorted(record.models))],
+        ["networks", ", ".join(record.networks) or "any"],
+        ["created", f"{_format_time(record.created_at)} by {record.created_by}"],
+        ["valid from", _format_time(record.not_before)],
+        ["expires", _format_time(record.expires_at) or "never"],
+        ["last used", _format_time(record.last_used_at) or "never"],
+        ["replaced by", record.replaced_by],
+        ["revoked", _format_time(record.revoked_at)],
     ]
     show_table(["", ""], [row for row in rows if row[1]])
 
 
 def rotate(
     key: KeyArgument,
-    overlap: Annotated[str, typer.Option(help="How long the old key goes on, such as 24h; 0s ends it now.")] = "24h",
+    overlap: Annotated[str, typer.Option(help="How long the old key stays valid, such as 24h; 0s: no longer.")] = "24h",
     expires: Annotated[
         str | None, typer.Option(help="When the new key expires. Default: it lasts as long as the old one did.")
     ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make a new key with the same terms; the old one goes on for a while."""
+    """Create a new key with the same terms; the old one stays valid for a while."""
     from steward.core.durations import parse_span_s
     from steward.core.identity import operator
     from steward.workflows import keys
 
-    made = keys.rotate(
+    created = keys.rotate(
         find_home(home),
         key,
         time.time(),
@@ -197,14 +204,14 @@ def rotate(
         expires=expires,
     )
     if json:
-        show_json(made)
+        show_json(created)
         return
     show_lines(
         [
-            made.key,
+            created.key,
             "",
             "Store it now: it is not shown again.",
-            f"The old key {made.replaces} works until {_format_time(made.replaced_until)}.",
+            f"The old key {created.replaces} works until {_format_time(created.replaced_until)}.",
         ]
     )
 

@@ -20,7 +20,7 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     from steward.workflows import prompts
 
     folder = find_home(home)
-    found = [item for name in prompts.list_names(folder) for item in prompts.list_versions(folder, name)]
+    versions = [item for name in prompts.list_names(folder) for item in prompts.list_versions(folder, name)]
     written = prompts.list_written(folder)  # these serve, whatever is stored under the same name
     records: list[dict[str, Any]] = [
         {"name": name, "version": version, "at": None, "in_use": True, "source": "steward.yaml"}
@@ -34,7 +34,7 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
             "in_use": item.in_use and item.name not in written,
             "source": "stored",
         }
-        for item in found
+        for item in versions
     ]
     if json:
         show_json(records)
@@ -59,13 +59,13 @@ def show(
     """Print a prompt."""
     from steward.workflows import prompts
 
-    found = prompts.find(find_home(home), name, version)
+    prompt = prompts.find(find_home(home), name, version)
     if json:
-        show_json(found)
+        show_json(prompt)
         return
-    lines = [f"{found.name} {found.version}{', in use' if found.in_use else ''}"]
-    lines += ["", found.system] if found.system else []
-    for item in found.examples:
+    lines = [f"{prompt.name} {prompt.version}{', in use' if prompt.in_use else ''}"]
+    lines += ["", prompt.system] if prompt.system else []
+    for item in prompt.examples:
         lines += ["", f"user: {item.user}", f"assistant: {item.assistant}"]
     show_lines(lines)
 

@@ -20,7 +20,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, 
 
 
 def reload(home: HomeOption = None, dry_run: DryRun = False, json: JsonOption = False) -> None:
-    """Serve the changed steward.yaml without dropping a request; exit 2 when it cannot be served as it is."""
+    """Serve the changed steward.yaml without dropping a request. Exits with 2 if it cannot be served."""
     from steward.core.identity import operator
     from steward.workflows.reload import request_reload
 
@@ -33,11 +33,11 @@ def history(home: HomeOption = None, json: JsonOption = False) -> None:
     """List every version of the configuration; exchanges in the ledger name theirs."""
     from steward.workflows.history import list_versions
 
-    found = list_versions(find_home(home))
+    versions = list_versions(find_home(home))
     if json:
-        show_json(found)
+        show_json(versions)
         return
-    rows = [[str(item.version), _when(item.at), item.outcome, item.digest[:8], item.note] for item in found]
+    rows = [[str(item.version), _when(item.at), item.outcome, item.digest[:8], item.note] for item in versions]
     show_table(["version", "from", "outcome", "digest", "note"], rows)
 
 

@@ -13,7 +13,7 @@ from steward.core.errors import Unavailable
 
 
 def status(home: HomeOption = None, json: JsonOption = False) -> None:
-    """Exit 0 when a request would be answered, else 1."""
+    """Show whether requests are answered, and by what. Exits with 1 if not."""
     folder = find_home(home)
     try:
         state: dict[str, Any] = read_state(folder)

@@ -43,8 +43,13 @@ def up(
     from steward.workflows.audit import make_act
     from steward.workflows.serve.deployment import find_deployment
 
-    given = {"gateway.port": port, "console.port": console_port, "gateway.workers": workers, "home": home and str(home)}
-    overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    typed = {
+        "gateway.port": port,
+        "console.port": console_port,
+        "gateway.workers": workers,
+        "home": home and str(home),
+    }
+    overrides: dict[str, object] = {name: value for name, value in typed.items() if value is not None}
     source = reload.ConfigSource(config, overrides, model, __version__)
     loaded = load_settings(config, overrides)
     folder = resolve_home(loaded)
@@ -111,9 +116,9 @@ def _ensure_first_key(folder: Path) -> str | None:
 
     if prepare_home(folder, time.time()):
         return None
-    made = create(folder, "first", LimitSpec(), time.time(), actor=operator(os.getuid()))
-    write_file(folder / "first-key", made.key.encode())
-    return made.key
+    created = create(folder, "first", LimitSpec(), time.time(), actor=operator(os.getuid()))
+    write_file(folder / "first-key", created.key.encode())
+    return created.key
 
 
 def _greeting(supervisor: Supervisor, key: str | None) -> list[str]:

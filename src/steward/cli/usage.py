@@ -41,17 +41,17 @@ def usage(
     from steward.workflows.serve.deployment import open_served_store
 
     store = open_served_store(find_home(home))
-    found = store.exchanges.usage(now - parse_span_s(since) if since else 0.0, now + 1, by.value, tenant=None)
+    report = store.exchanges.usage(now - parse_span_s(since) if since else 0.0, now + 1, by.value, tenant=None)
     if json:
-        show_json(found)
+        show_json(report)
         return
-    if not found.requests:
+    if not report.requests:
         span = f" in the last {since}" if since else ""
         show_lines([f'No requests{span} yet. Try: steward chat "where is my order?"'])
         return
-    rows = [[row.name, *_list_sums(row)] for row in found.by]
+    rows = [[row.name, *_list_sums(row)] for row in report.by]
     if len(rows) > 1:
-        rows.append(["total", *_list_sums(found)])
+        rows.append(["total", *_list_sums(report)])
     columns = [by.value, "requests", "errors", "tokens in", "tokens out", "masked", "USD"]
     show_table(columns, rows, total=len(rows) > 1)
 
@@ -74,18 +74,18 @@ def reconcile(
     """Compare the ledger with a usage export from a provider. Exits with 1 if they differ."""
     from steward.workflows.reconcile import reconcile as compare
 
-    found = compare(find_home(home), file, tolerance, _parse_names(name or []))
+    check = compare(find_home(home), file, tolerance, _parse_names(name or []))
     if json:
-        show_json(found)
+        show_json(check)
     else:
-        rows = [_format_difference(item) for item in found.differences]
+        rows = [_format_difference(item) for item in check.differences]
         if rows:
             show_table(["day", "model", "upstream id", "what", "ledger", "provider", "provider - ledger"], rows)
-        verdict = f"{len(rows)} of {found.compared} numbers differ" if rows else f"All {found.compared} numbers agree"
-        show_lines([f"{verdict}. Compared by {found.by}, with a tolerance of {found.tolerance:.2%}."])
-        if found.lost:
-            show_lines([f"{found.lost} requests are not included: their process was killed before a model answered."])
-    if not found.agrees:
+        verdict = f"{len(rows)} of {check.compared} numbers differ" if rows else f"All {check.compared} numbers agree"
+        show_lines([f"{verdict}. Compared by {check.by}, with a tolerance of {check.tolerance:.2%}."])
+        if check.lost:
+            show_lines([f"{check.lost} requests are not included: their process was killed before a model answered."])
+    if not check.agrees:
         raise typer.Exit(1)
 
 

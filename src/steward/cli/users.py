@@ -47,16 +47,16 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
     from steward.core.identity import operator
     from steward.workflows import access
 
-    found = access.list_people(find_home(home), time.time(), actor=operator(os.getuid()))
+    people = access.list_people(find_home(home), time.time(), actor=operator(os.getuid()))
     if json:
-        show_json(found)
+        show_json(people)
         return
-    if not found:
+    if not people:
         show_lines(["No users yet. Add one with: steward users add anna --role viewer"])
         return
     rows = [
         [person.id, person.tenant, ", ".join(person.roles), "disabled" if person.disabled_at is not None else ""]
-        for person in found
+        for person in people
     ]
     show_table(["user", "tenant", "roles", ""], rows)
 
@@ -72,7 +72,7 @@ def role(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Give a user a role, or take it away. It holds within a second."""
+    """Give a user a role, or remove it. The change takes effect within a second."""
     from steward.core.identity import operator
     from steward.workflows import access
 
@@ -87,7 +87,7 @@ def role(
 
 
 def disable(name: NameArgument, home: HomeOption = None, json: JsonOption = False) -> None:
-    """Take every right from a user and from the keys that the user created. It holds within a second."""
+    """Disable a user: the user and the keys that the user created lose every right within a second."""
     from steward.core.identity import operator
     from steward.workflows import access
 
@@ -99,7 +99,7 @@ def disable(name: NameArgument, home: HomeOption = None, json: JsonOption = Fals
 
 
 def enable(name: NameArgument, home: HomeOption = None, json: JsonOption = False) -> None:
-    """Give a disabled user the roles back."""
+    """Enable a disabled user again, with the same roles."""
     from steward.core.identity import operator
     from steward.workflows import access
 

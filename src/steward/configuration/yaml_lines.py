@@ -184,18 +184,18 @@ def check_size(root: yaml.Node) -> None:
 
 def _count_values(node: yaml.Node, known: dict[int, int]) -> int:
     """Each node is counted once, however often it is named. :raises RecursionError: a node contains itself"""
-    found = known.get(id(node))
-    if found == -1:
+    count = known.get(id(node))
+    if count == -1:
         raise RecursionError
-    if found is None:
+    if count is None:
         known[id(node)] = -1  # it is being counted
         inner: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
             inner = [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             inner = node.value
-        found = known[id(node)] = 1 + sum(_count_values(each, known) for each in inner)
-    return found
+        count = known[id(node)] = 1 + sum(_count_values(each, known) for each in inner)
+    return count
 
 
 def _collect_lines(node: yaml.Node, dotted: str, file: Path, lines: Lines, such_as: str) -> None:

@@ -154,25 +154,25 @@ async def _answer(
     operation: Operation[Any], remembered: RememberedAnswers, request: Request, who: Principal
 ) -> tuple[int, bytes]:
     body = await _read_body(request) if operation.body else b""
-    given = _decode(operation, body, request)
+    parameters = _decode(operation, body, request)
     key = request.headers.get("idempotency-key") if operation.remembered else None
     if key is None:
-        return await asyncio.to_thread(_run, operation, who, given, request.path_params)
+        return await asyncio.to_thread(_run, operation, who, parameters, request.path_params)
     digest = hashlib.sha256(f"{operation.method} {request.url.path}\n".encode() + body).digest()
     if (before := remembered.begin(who.actor, key, digest)) is not None:
         return before
     answer = None
     try:
-        answer = await asyncio.to_thread(_run, operation, who, given, request.path_params)
+        answer = await asyncio.to_thread(_run, operation, who, parameters, request.path_params)
     finally:
         remembered.end(who.actor, key, answer)
     return answer
 
 
-def _run(operation: Operation[Any], who: Principal, given: Any, segments: dict[str, str]) -> tuple[int, bytes]:
+def _run(operation: Operation[Any], who: Principal, parameters: Any, segments: dict[str, str]) -> tuple[int, bytes]:
     """:raises Refused: what steward refuses, with its status"""
     try:
-        return operation.status, msgspec.json.encode(operation.run(who, given, segments))
+        return operation.status, msgspec.json.encode(operation.run(who, parameters, segments))
     except Refused:
         raise
     except UnknownName as error:
@@ -281,16 +281,16 @@ def _describe_answer(words: str, schema: Any) -> dict[str, Any]:
 
 def _list_parameters(operation: Operation[Any]) -> list[dict[str, Any]]:
     segments = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
-    found: list[dict[str, Any]] = [
+    parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in segments
     ]
     if operation.remembered:
         length = {"type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY}
-        found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": length})
+        parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": length})
     if operation.body or operation.takes is Nothing:
-        return found
+        return parameters
     schema = msgspec.json.schema(operation.takes)
     fields = next(iter(schema["$defs"].values()))
     for name, kind in fields["properties"].items():
-        found.append({"name": name, "in": "query", "required": name in fields.get("required", ()), "schema": kind})
-    return found
+        parameters.append({"name": name, "in": "query", "required": name in fields.get("required", ()), "schema": kind})
+    return parameters

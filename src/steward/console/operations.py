@@ -101,38 +101,38 @@ def list_operations(home: Path, clock: Callable[[], float] = time.time) -> tuple
 
 
 def _list_key_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
-    def create(who: Principal, given: NewKey, _: dict[str, str]) -> CreatedKey:
+    def create(who: Principal, body: NewKey, _: dict[str, str]) -> CreatedKey:
         now = clock()
         limits = LimitSpec(
-            requests_per_minute=given.rpm,
-            tokens_per_minute=given.tpm,
-            concurrent=given.concurrent,
-            usd_per_day=given.usd_per_day,
-            usd_per_month=given.usd_per_month,
+            requests_per_minute=body.rpm,
+            tokens_per_minute=body.tpm,
+            concurrent=body.concurrent,
+            usd_per_day=body.usd_per_day,
+            usd_per_month=body.usd_per_month,
         )
         terms = make_terms(
             now,
-            expires=given.expires,
-            starts=given.starts,
-            rights=given.rights,
-            models=given.models,
-            networks=given.networks,
+            expires=body.expires,
+            starts=body.starts,
+            rights=body.rights,
+            models=body.models,
+            networks=body.networks,
         )
         return keys.create(
             home,
-            given.name,
+            body.name,
             limits,
             now,
             actor=who,
-            project=given.project,
-            team=given.team,
-            priority=given.priority,
+            project=body.project,
+            team=body.team,
+            priority=body.priority,
             terms=terms,
         )
 
-    def rotate(who: Principal, given: Rotation, segments: dict[str, str]) -> RotatedKey:
-        overlap_s = parse_span_s(given.overlap, "overlap")
-        return keys.rotate(home, segments["key"], clock(), overlap_s, actor=who, expires=given.expires)
+    def rotate(who: Principal, body: Rotation, segments: dict[str, str]) -> RotatedKey:
+        overlap_s = parse_span_s(body.overlap, "overlap")
+        return keys.rotate(home, segments["key"], clock(), overlap_s, actor=who, expires=body.expires)
 
     def show(who: Principal, _: Nothing, segments: dict[str, str]) -> KeyDetails:
         return keys.show(home, segments["key"], clock(), actor=who)
@@ -159,8 +159,8 @@ def _list_key_operations(home: Path, clock: Callable[[], float]) -> tuple[Operat
 
 
 def _list_people_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
-    def add(who: Principal, given: NewUser, _: dict[str, str]) -> access.PersonView:
-        return access.add_person(home, given.name, clock(), actor=who, groups=given.groups, role=given.role)
+    def add(who: Principal, body: NewUser, _: dict[str, str]) -> access.PersonView:
+        return access.add_person(home, body.name, clock(), actor=who, groups=body.groups, role=body.role)
 
     def disable(who: Principal, _: Nothing, segments: dict[str, str]) -> access.PersonView:
         return access.disable_person(home, segments["user"], clock(), actor=who)
@@ -168,15 +168,15 @@ def _list_people_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
     def enable(who: Principal, _: Nothing, segments: dict[str, str]) -> access.PersonView:
         return access.disable_person(home, segments["user"], clock(), actor=who, enable=True)
 
-    def grant(who: Principal, given: GivenRole, _: dict[str, str]) -> Grant:
-        return access.grant_role(home, given.subject, given.role, _place(who, given.at), clock(), actor=who)
+    def grant(who: Principal, body: GivenRole, _: dict[str, str]) -> Grant:
+        return access.grant_role(home, body.subject, body.role, _place(who, body.at), clock(), actor=who)
 
-    def remove(who: Principal, given: GivenRole, _: dict[str, str]) -> Grant:
-        return access.remove_grants(home, given.subject, given.role, _place(who, given.at), clock(), actor=who)
+    def remove(who: Principal, body: GivenRole, _: dict[str, str]) -> Grant:
+        return access.remove_grants(home, body.subject, body.role, _place(who, body.at), clock(), actor=who)
 
-    def explain(who: Principal, given: AccessQuery, _: dict[str, str]) -> AccessAnswer:
+    def explain(who: Principal, body: AccessQuery, _: dict[str, str]) -> AccessAnswer:
         endpoints = list_gateway_endpoints()
-        return explain_access(home, given.who, given.what, clock(), actor=who, endpoints=endpoints)
+        return explain_access(home, body.who, body.what, clock(), actor=who, endpoints=endpoints)
 
     people, grants = list[access.PersonView], list[Grant]
     return (
@@ -213,31 +213,31 @@ def _list_people_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
 
 
 def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
-    def usage(who: Principal, given: UsageQuery, _: dict[str, str]) -> Usage:
+    def usage(who: Principal, body: UsageQuery, _: dict[str, str]) -> Usage:
         now = clock()
-        since = now - parse_span_s(given.since, "since") if given.since is not None else 0.0
+        since = now - parse_span_s(body.since, "since") if body.since is not None else 0.0
         store = find_deployment(home).open_store()
         try:
-            return store.exchanges.usage(since, now + 1, given.by, tenant=who.tenant)
+            return store.exchanges.usage(since, now + 1, body.by, tenant=who.tenant)
         finally:
             store.close()
 
-    def exchanges(who: Principal, given: PageQuery, _: dict[str, str]) -> list[ExchangeRow]:
+    def exchanges(who: Principal, body: PageQuery, _: dict[str, str]) -> list[ExchangeRow]:
         store = find_deployment(home).open_store()
         try:
-            return store.exchanges.tail(given.limit, tenant=who.tenant)
+            return store.exchanges.tail(body.limit, tenant=who.tenant)
         finally:
             store.close()
 
-    def feedback(who: Principal, given: PageQuery, _: dict[str, str]) -> FeedbackReport:
+    def feedback(who: Principal, body: PageQuery, _: dict[str, str]) -> FeedbackReport:
         store = find_deployment(home).open_store()
         try:
-            return store.feedback.report(0.0, given.limit, tenant=who.tenant)
+            return store.feedback.report(0.0, body.limit, tenant=who.tenant)
         finally:
             store.close()
 
-    def acts(who: Principal, given: PageQuery, _: dict[str, str]) -> list[AdministrativeAct]:
-        return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: given.limit]
+    def acts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[AdministrativeAct]:
+        return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: body.limit]
 
     return (
         _read("/usage", "usage.read", "Requests, tokens and costs.", UsageQuery, Usage, usage),

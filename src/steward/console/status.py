@@ -107,21 +107,21 @@ def gpus(status: GpuStatus) -> dict[str, Any] | None:
     if status.age_s is None and not status.error:
         return None
     judged = assess_gpus(status.reading) if status.reading is not None else None
-    said = judged.issues if judged is not None else ()
+    issues = judged.issues if judged is not None else ()
     age = span(status.age_s) if status.age_s is not None and status.age_s >= OLD_S else ""
     return {
-        "rows": [row for gpu in (judged.reading.gpus if judged is not None else ()) for row in _gpu(gpu, said)],
+        "rows": [row for gpu in (judged.reading.gpus if judged is not None else ()) for row in _gpu(gpu, issues)],
         "complaints": [
-            (f"GPU {item.index}: {item.text}", "bad" if item.severity == "ill" else "starting") for item in said
+            (f"GPU {item.index}: {item.text}", "bad" if item.severity == "ill" else "starting") for item in issues
         ],
         "error": status.error,
         "age": age,
     }
 
 
-def _gpu(gpu: Gpu, said: tuple[GpuIssue, ...]) -> list[dict[str, Any]]:
+def _gpu(gpu: Gpu, issues: tuple[GpuIssue, ...]) -> list[dict[str, Any]]:
     """A row for the GPU and one for each of its parts; shares are percentages for the meters."""
-    worst = {item.severity for item in said if item.index == gpu.index}
+    worst = {item.severity for item in issues if item.index == gpu.index}
     rows = [
         {
             "state": "bad" if "ill" in worst else "starting" if "slowed" in worst else "fine",

@@ -20,10 +20,10 @@ def parse_duration_s(text: str, name: str = "duration") -> float:
     >>> parse_duration_s("1.5m")
     90.0
     """
-    found = _DURATION.fullmatch(text)
-    if found is None:
+    match = _DURATION.fullmatch(text)
+    if match is None:
         raise InputError(f"{name} {text!r}: expected a number with ms, s, m or h, such as 60s")
-    number, unit = found[1], found[2]
+    number, unit = match[1], match[2]
     if unit not in _SECONDS:
         seen = f"the unit {unit!r}" if unit else "no unit"
         raise InputError(f"{name} {text!r} has {seen}: expected ms, s, m or h, such as {number}s or {number}ms")
@@ -36,7 +36,7 @@ def parse_span_s(text: str, name: str = "span") -> float:
     >>> parse_span_s("24h")
     86400.0
     """
-    found = _DURATION.fullmatch(text)
-    if found is None or found[2] not in _SPANS:
+    match = _DURATION.fullmatch(text)
+    if match is None or match[2] not in _SPANS:
         raise InputError(f"{name} {text[:40]!r}: expected a number and a unit, such as 90s, 15m, 24h, 30d or 2w")
-    return float(found[1]) * _SPANS[found[2]]
+    return float(match[1]) * _SPANS[match[2]]

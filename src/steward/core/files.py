@@ -22,10 +22,10 @@ _NUMBERS: Final = itertools.count()
 def read_stamp(path: Path) -> FileStamp:
     """A value that changes whenever the file does; zeros if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def name_temporary(path: Path) -> Path:

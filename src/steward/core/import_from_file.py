@@ -37,7 +37,7 @@ def _import(reference: str, what: str, stamp: tuple[int, int]) -> Callable[[str]
         spec.loader.exec_module(module)
     except Exception as error:
         raise InputError(f"{what}: {path} does not load: {type(error).__name__}: {error}") from error
-    found = getattr(module, name, None)
-    if not callable(found):
+    function = getattr(module, name, None)
+    if not callable(function):
         raise UnknownName("function", name, [key for key, value in vars(module).items() if callable(value)], path)
-    return found  # type: ignore[no-any-return]
+    return function  # type: ignore[no-any-return]

@@ -177,13 +177,13 @@ def read_load_report(path: Path) -> LoadReport:
     :raises InputError: no such file, not a load report, or a newer format
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=LoadReport)
+        report = msgspec.json.decode(path.read_bytes(), type=LoadReport)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected the JSON of `steward load run --json`") from error
     except msgspec.MsgspecError as error:
         raise InputError(
             f"{path}: not a load report ({error}); expected the JSON of `steward load run --json`"
         ) from error
-    if found.format > FORMAT:
-        raise InputError(f"{path}: format {found.format}, this steward reads up to {FORMAT}; install a newer one")
-    return found
+    if report.format > FORMAT:
+        raise InputError(f"{path}: format {report.format}, this steward reads up to {FORMAT}; install a newer one")
+    return report

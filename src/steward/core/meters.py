@@ -125,7 +125,7 @@ def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
             group = groups[name] = _Group()
         group.take(row)
         _count_attempts(calls, row)
-    found: Counter[MeterKey] = Counter()
+    counts: Counter[MeterKey] = Counter()
     for (tenant, endpoint, route, model, shadow, outcome, status), group in groups.items():
         base: Labels = (
             ("operation", OPERATIONS.get(endpoint, "other")),
@@ -135,11 +135,11 @@ def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
             *((("tenant", tenant),) if tenant != DEFAULT_TENANT else ()),
         )
         failed: Labels = (*base, ("error", "" if outcome == "ok" else outcome))
-        found[REQUESTS, (*base, ("outcome", outcome), ("status", status)), ""] += group.requests
+        counts[REQUESTS, (*base, ("outcome", outcome), ("status", status)), ""] += group.requests
         if group.usd:
-            found[USD, base, ""] += group.usd  # type: ignore[assignment]  # a Counter of floats
+            counts[USD, base, ""] += group.usd  # type: ignore[assignment]  # a Counter of floats
         for kind, count in group.masked.items():
-            found[MASKED, (*base, ("kind", kind)), ""] += count
+            counts[MASKED, (*base, ("kind", kind)), ""] += count
         for meter, labels, histogram in (
             (SERVER_DURATION, failed, group.duration),
             (TOKENS, (*base, ("token", "input")), group.input),
@@ -147,11 +147,11 @@ def count_exchanges(rows: Iterable[Mapping[str, Any]]) -> dict[MeterKey, float]:
             (TIME_TO_FIRST_TOKEN, base, group.first),
             (TIME_PER_OUTPUT_TOKEN, base, group.each),
         ):
-            _add(found, meter, labels, histogram)
+            _add(counts, meter, labels, histogram)
     for (endpoint, target, error), histogram in calls.items():
         labels = (("operation", OPERATIONS.get(endpoint, "other")), ("target", target), ("error", error))
-        _add(found, CLIENT_DURATION, labels, histogram)
-    return dict(found)
+        _add(counts, CLIENT_DURATION, labels, histogram)
+    return dict(counts)
 
 
 def classify_status(status: int) -> str:
@@ -183,6 +183,6 @@ def _classify_error(attempt: Attempt) -> str:
     return "broken_stream" if attempt.error else ""
 
 
-def _add(found: Counter[MeterKey], meter: str, labels: Labels, histogram: _Histogram) -> None:
+def _add(counts: Counter[MeterKey], meter: str, labels: Labels, histogram: _Histogram) -> None:
     for part, value in histogram.parts():
-        found[meter, labels, part] += value  # type: ignore[assignment]  # a Counter of floats
+        counts[meter, labels, part] += value  # type: ignore[assignment]  # a Counter of floats

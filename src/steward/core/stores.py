@@ -155,7 +155,7 @@ class AlertStore(Protocol):
         """False: it had ended, or never was."""
         ...
 
-    def add_notices(self, made: list[Notice]) -> None:
+    def add_notices(self, new_notices: list[Notice]) -> None:
         """Those whose id exists are left as they are."""
         ...
 

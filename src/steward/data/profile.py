@@ -102,7 +102,7 @@ def profile(batches: Iterable[pa.RecordBatch], detector: Detector | None = None,
         languages=lengths.languages,
         exact_duplicates=lengths.rows - different,
         personal_data=dict(personal.most_common()),
-        columns={name: dict(found.most_common()) for name, found in columns.items() if found},
+        columns={name: dict(counts.most_common()) for name, counts in columns.items() if counts},
     )
 
 

@@ -148,8 +148,8 @@ def fit_bradley_terry(wins: Mapping[tuple[str, str], float]) -> BradleyTerryFit:
     chance = 1 / (1 + np.exp(strengths[None, :] - strengths[:, None]))
     covariance = np.linalg.pinv(_fisher_information(games, chance))
     errors = np.sqrt(np.diag(covariance))
-    found = [ModelStrength(*row) for row in zip(names, strengths.tolist(), errors.tolist(), strict=True)]
-    return BradleyTerryFit(tuple(found), tuple(tuple(row) for row in covariance.tolist()))
+    models = [ModelStrength(*row) for row in zip(names, strengths.tolist(), errors.tolist(), strict=True)]
+    return BradleyTerryFit(tuple(models), tuple(tuple(row) for row in covariance.tolist()))
 
 
 def _fisher_information(games: Array, chance: Array) -> Array:
@@ -162,7 +162,7 @@ def _explain_disconnection(names: Sequence[str], won: Array) -> str:
     """Why there is no maximum, in words; empty where there is one."""
     if len(names) < 2:
         return "fewer than two models were compared"
-    for reach, said in ((won > 0, "won against"), (won.T > 0, "lost to")):
+    for reach, verb in ((won > 0, "won against"), (won.T > 0, "lost to")):
         seen, open_ = {0}, [0]
         while open_:
             for index in np.flatnonzero(reach[open_.pop()]).tolist():
@@ -172,5 +172,5 @@ def _explain_disconnection(names: Sequence[str], won: Array) -> str:
         if len(seen) < len(names):
             inside = ", ".join(names[index] for index in sorted(seen))
             outside = ", ".join(name for index, name in enumerate(names) if index not in seen)
-            return f"no finite strengths: none of {{{inside}}} ever {said} any of {{{outside}}}; collect more votes"
+            return f"no finite strengths: none of {{{inside}}} ever {verb} any of {{{outside}}}; collect more votes"
     return ""

@@ -72,10 +72,10 @@ def filter_answer(text: str, filters: Sequence[FilterSpec]) -> FilteredAnswer:
     '42'
     """
     for each in filters:
-        found = _match(text, each.pattern) if isinstance(each, PatternFilter) else _APPLY[each](text)
-        if found is None:
+        filtered = _match(text, each.pattern) if isinstance(each, PatternFilter) else _APPLY[each](text)
+        if filtered is None:
             return FilteredAnswer(text, f"the filter {_name(each)} finds nothing in the answer")
-        text = found
+        text = filtered
     return FilteredAnswer(text)
 
 
@@ -108,10 +108,10 @@ def _last_fence(text: str) -> str:
 
 
 def _match(text: str, pattern: str) -> str | None:
-    found = list(re.finditer(pattern, text, re.M))
-    if not found:
+    matches = list(re.finditer(pattern, text, re.M))
+    if not matches:
         return None
-    return found[-1].group(1) if found[-1].re.groups else found[-1].group()
+    return matches[-1].group(1) if matches[-1].re.groups else matches[-1].group()
 
 
 def _name(each: FilterSpec) -> str:

@@ -28,10 +28,10 @@ def known_changes() -> list[str]:
 
 def check_change(change: QuestionChange, spec: SuiteSpec, where: Path | str) -> None:
     """:raises InputError: not exactly one thing to do, an unknown name, a field that is not asked"""
-    given = [name for name in ("use", "append", "prepend", "replace") if getattr(change, name)]
-    if len(given) != 1:
+    actions = [name for name in ("use", "append", "prepend", "replace") if getattr(change, name)]
+    if len(actions) != 1:
         raise InputError(
-            f"{where}: a change has {given or 'no action'}; expected exactly one of use, append, prepend, replace"
+            f"{where}: a change has {actions or 'no action'}; expected exactly one of use, append, prepend, replace"
         )
     if change.use and change.use not in known_changes():
         raise UnknownName("change", change.use, known_changes(), str(where))
@@ -90,10 +90,10 @@ def _replace_pairs(text: str, pairs: dict[str, str]) -> str:
 
 
 def _read_paraphrases(row: dict[str, Any], name: str) -> Sequence[str]:
-    found = row[PARAPHRASES]
-    if not isinstance(found, list) or not all(isinstance(text, str) and text.strip() for text in found):
+    paraphrases = row[PARAPHRASES]
+    if not isinstance(paraphrases, list) or not all(isinstance(text, str) and text.strip() for text in paraphrases):
         raise InputError(f"item {name!r}: {PARAPHRASES} is not a list of texts")
-    return found
+    return paraphrases
 
 
 def _reorder_options(row: dict[str, Any], spec: SuiteSpec, rng: random.Random) -> dict[str, Any] | None:

@@ -53,11 +53,11 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
 def evaluate_checks(original: EvalRun, changed: Mapping[str, EvalRun]) -> CheckReport:
     """`changed`: the runs under the checks' changes, by the check's name."""
     spec = original.manifest.suite
-    found = tuple(_evaluate_check(check, spec, original, changed.get(check.name)) for check in spec.checks)
-    verdicts = {one.verdict for one in found}
+    results = tuple(_evaluate_check(check, spec, original, changed.get(check.name)) for check in spec.checks)
+    verdicts = {one.verdict for one in results}
     order: tuple[CheckVerdict, ...] = ("failed", "inconclusive", "passed")
     verdict = next(verdict for verdict in order if verdict in verdicts)
-    return CheckReport(suite=spec.name, model=original.manifest.model, verdict=verdict, checks=found)
+    return CheckReport(suite=spec.name, model=original.manifest.model, verdict=verdict, checks=results)
 
 
 def _evaluate_check(check: BehaviorCheck, spec: SuiteSpec, original: EvalRun, run: EvalRun | None) -> CheckResult:
@@ -146,8 +146,8 @@ def _is_selected(item: SuiteItem, check: BehaviorCheck) -> bool:
 def _label_position(answer: str, labels: tuple[str, ...]) -> float | None:
     """Of the one label that stands in the answer, or the answer's last number."""
     if not labels:
-        found = parse_quantities(answer)
-        return found[-1].value if found else None
+        quantities = parse_quantities(answer)
+        return quantities[-1].value if quantities else None
     words = f" {normalise_squad(answer)} "
     places = [place for place, label in enumerate(labels) if f" {normalise_squad(label)} " in words]
     return float(places[0]) if len(places) == 1 else None

@@ -87,7 +87,7 @@ def extract_letter(answer: str) -> str:
         return next(character for character in text if character.isalpha()).upper()
     if boxed := _BOXED.findall(text):
         return str(boxed[-1]).upper()
-    stated = [found for found in _STATED.finditer(text) if _is_stated(found, text)]
+    stated = [match for match in _STATED.finditer(text) if _is_stated(match, text)]
     if stated:
         return str(stated[-1]["letter"]).upper()
     for letters in (_LINE.findall(text), _PARENTHESES.findall(text), _find_chosen_letters(text)):
@@ -115,10 +115,10 @@ def _replace_lookalikes(text: str) -> str:
     return _ALONE.sub(lambda found: found.group().translate(_ALIKE), text)
 
 
-def _is_stated(found: re.Match[str], text: str) -> bool:
+def _is_stated(match: re.Match[str], text: str) -> bool:
     """Not "the answer is not B", nor the article of "the answer is a dog" or "the answer is I don't know"."""
-    letter, rest = found["letter"], text[found.end() : found.end() + _NEAR]
-    if _NEGATED.search(text[max(0, found.start("letter") - _NEAR) : found.start("letter")]):
+    letter, rest = match["letter"], text[match.end() : match.end() + _NEAR]
+    if _NEGATED.search(text[max(0, match.start("letter") - _NEAR) : match.start("letter")]):
         return False
     if letter.islower():
         return not re.match(r"[\s,]*\w", rest) or bool(re.match(r"\s*[).]", rest))
@@ -127,7 +127,7 @@ def _is_stated(found: re.Match[str], text: str) -> bool:
 
 def _find_chosen_letters(text: str) -> list[str]:
     """Letters that are chosen in words; lower-case ones are articles."""
-    found = [
+    letters = [
         letter
         for match in _CHOSEN.finditer(text)
         for letter in match.groups()
@@ -136,4 +136,4 @@ def _find_chosen_letters(text: str) -> list[str]:
         and not (match.group(1) and letter in "AIOEY" and _PROSE.match(text[match.end() : match.end() + _NEAR]))
         and not _NEGATED.search(text[max(0, match.start() - _NEAR) : match.start()])
     ]
-    return found
+    return letters

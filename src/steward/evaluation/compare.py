@@ -188,7 +188,7 @@ def compare_metric(
     interval = sampled.interval(confidence)
     test, p = _test_difference(sampled, width, alone, clusters)
     method = _method(sampled, clusters, samples, seed)
-    found = MetricComparison(
+    comparison = MetricComparison(
         metric=spec.name,
         field=field,
         name=name,
@@ -209,7 +209,7 @@ def compare_metric(
             (metric.signature, describe_filters(baseline.manifest.suite.filters), f"paired|ci:{confidence}", method)
         ),
     )
-    return SampledComparison(found, sampled)
+    return SampledComparison(comparison, sampled)
 
 
 def _table_of_both(
@@ -218,8 +218,8 @@ def _table_of_both(
     """(2 * items, columns): the baseline's rows, then the candidate's; together, so that both have the same classes."""
     both = [(run, {item.id: item for item in run.items}) for run in (baseline, candidate)]
     references = [theirs[item.id].references for _, theirs in both for item in items]  # options may change places
-    said = [_filtered_input(run, item.id, name).value for run, _ in both for item in items]
-    return metric.table(said, references)
+    answers = [_filtered_input(run, item.id, name).value for run, _ in both for item in items]
+    return metric.table(answers, references)
 
 
 def _bootstrap_gains(

@@ -260,10 +260,10 @@ def _check_must_pass(must: MustPass | None, known: dict[str, MetricSpec], run: E
 
 def _check_item(must: MustPass, spec: MetricSpec, item: SuiteItem, run: EvalRun) -> GateCheck:
     name = f"item {item.id} must pass {must.metric}"
-    found = score_items(spec, [item], run.answers, run.manifest.suite.filters)
-    if not found.values:
-        why = {**found.errored, **found.unscored}[item.id]
+    scored = score_items(spec, [item], run.answers, run.manifest.suite.filters)
+    if not scored.values:
+        why = {**scored.errored, **scored.unscored}[item.id]
         return GateCheck(name=name, verdict="inconclusive", why=f"not measured: {why}", n=0)
-    fine = found.values[0] >= must.least
-    why = f"{must.metric} {found.values[0]:.4g}, expected at least {must.least:.4g}"
+    fine = scored.values[0] >= must.least
+    why = f"{must.metric} {scored.values[0]:.4g}, expected at least {must.least:.4g}"
     return GateCheck(name=name, verdict="passed" if fine else "regressed", why=why, n=1)

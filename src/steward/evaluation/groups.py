@@ -104,9 +104,9 @@ def compare_groups(run: EvalRun, field: str, positive: str | None = None) -> Gro
         for _, part in parts
     ]
     rates = rates_by_group(rows, names) if positive is not None else [(None, None, None)] * len(names)
-    found = compare_label_rates(rows, names, clusters) if rows else []
-    found += _compare_quality(run, field)
-    corrected = iter(holm([one.p for one in found if one.p is not None]))
+    differences = compare_label_rates(rows, names, clusters) if rows else []
+    differences += _compare_quality(run, field)
+    corrected = iter(holm([one.p for one in differences if one.p is not None]))
     errored = [f"{item.id}: {why}" for item in run.items if (why := run.answers[item.id].error) is not None]
     return GroupComparison(
         suite=spec.name,
@@ -125,7 +125,7 @@ def compare_groups(run: EvalRun, field: str, positive: str | None = None) -> Gro
             for (name, part), (selection, hit, false), scores in zip(parts, rates, quality, strict=True)
         ),
         differences=tuple(
-            msgspec.structs.replace(one, p_holm=None if one.p is None else next(corrected)) for one in found
+            msgspec.structs.replace(one, p_holm=None if one.p is None else next(corrected)) for one in differences
         ),
         n=len(rows) if positive is not None else len(run.items) - len(errored),
         unscored=tuple(unscored),
@@ -145,12 +145,12 @@ def _label_cases(run: EvalRun, field: str, positive: str) -> tuple[list[Labelled
         answer = run.answers[item.id]
         if answer.error is not None:
             continue
-        given = _normalise_label(graded_text(run, item.id) or "")
-        if given not in labels or not item.references:
+        label = _normalise_label(graded_text(run, item.id) or "")
+        if label not in labels or not item.references:
             unscored.append(f"{item.id}: {(answer.prediction or '')[:80]!r} is not one of the labels {sorted(labels)}")
             continue
         due = _normalise_label(item.references[0]) == _normalise_label(positive)
-        rows.append(LabelledCase(item.slices[field], due, given == _normalise_label(positive)))
+        rows.append(LabelledCase(item.slices[field], due, label == _normalise_label(positive)))
         names.append(item.id)
     groups = clusters_by_id(run.items)
     return rows, [groups[name] for name in names] if groups is not None else None, unscored
@@ -162,12 +162,12 @@ def _normalise_label(value: object) -> str:
 
 def rates_by_group(rows: Sequence[LabelledCase], names: Sequence[str]) -> list[tuple[GroupRate, GroupRate, GroupRate]]:
     """Selection, true positive and false positive rate of each group, with exact or Wilson's intervals."""
-    found = []
+    rates = []
     for name in names:
         mine = [row for row in rows if row.group == name]
         parts = (mine, [row for row in mine if row.due], [row for row in mine if not row.due])
-        found.append(tuple(_estimate_rate([float(row.given) for row in part]) for part in parts))
-    return found  # type: ignore[return-value]  # three each
+        rates.append(tuple(_estimate_rate([float(row.given) for row in part]) for part in parts))
+    return rates  # type: ignore[return-value]  # three each
 
 
 def _estimate_rate(values: Sequence[float]) -> GroupRate:
@@ -192,12 +192,12 @@ def compare_label_rates(
         permuted = np.vstack(
             [_count_by_group(random.permutation(group), facts, len(names)).sum(0) for _ in range(samples)]
         )
-    found = []
+    gaps = []
     for measure, rates in _MEASURES.items():
         combine = rates.combine
         value = float(combine(whole)[0])
         if math.isnan(value):
-            found.append(GroupDifference(measure=measure, value=None, low=None, high=None, p=None, p_holm=None))
+            gaps.append(GroupDifference(measure=measure, value=None, low=None, high=None, p=None, p_holm=None))
             continue
         drawn = bootstrap(table, combine, clusters, samples)
         ends = _percentile_ends(drawn)
@@ -208,19 +208,19 @@ def compare_label_rates(
             by_chance = combine(permuted)
             worse = by_chance <= value + 1e-12 if measure.endswith("ratio") else by_chance >= value - 1e-12
             p = float((worse.sum() + 1) / (samples + 1))
-        found.append(GroupDifference(measure=measure, value=value, low=ends.low, high=ends.high, p=p, p_holm=None))
-    return found
+        gaps.append(GroupDifference(measure=measure, value=value, low=ends.low, high=ends.high, p=p, p_holm=None))
+    return gaps
 
 
 def _count_by_group(group: NDArray[np.int64], facts: NDArray[np.bool_], groups: int) -> Array:
     """(items, groups x 7): each item's counts in the columns of its group."""
-    due, given = facts[:, 0], facts[:, 1]
+    due, predicted = facts[:, 0], facts[:, 1]
     one = np.column_stack(
-        [np.ones(len(group)), given, due, due & given, ~due, ~due & given, due == given]
+        [np.ones(len(group)), predicted, due, due & predicted, ~due, ~due & predicted, due == predicted]
     )  # (items, counts)
-    found = np.zeros((len(group), groups, _COUNTS))
-    found[np.arange(len(group)), group] = one
-    return found.reshape(len(group), groups * _COUNTS)
+    counts = np.zeros((len(group), groups, _COUNTS))
+    counts[np.arange(len(group)), group] = one
+    return counts.reshape(len(group), groups * _COUNTS)
 
 
 def _rates_of(sums: Array, part: int, whole: int) -> Array:
@@ -242,8 +242,8 @@ class _RateComparison(msgspec.Struct, frozen=True):
         values = [
             self._compare(rates.min(1), rates.max(1)) for rates in (_rates_of(sums, *pair) for pair in self.columns)
         ]
-        found: Array = np.max(values, axis=0)  # not nanmax: without a rate there is no comparison
-        return found
+        widest: Array = np.max(values, axis=0)  # not nanmax: without a rate there is no comparison
+        return widest
 
     def is_sparse(self, whole: Array) -> bool:
         """Whether a group counts so few that resampling it knows too little. `whole`: (1, groups x counts)."""
@@ -269,8 +269,8 @@ class _RateComparison(msgspec.Struct, frozen=True):
     def _compare(self, least: Array, most: Array) -> Array:
         if not self.ratio:
             return most - least
-        found: Array = np.divide(least, most, out=np.full(len(most), np.nan), where=most > 0)
-        return found
+        ratios: Array = np.divide(least, most, out=np.full(len(most), np.nan), where=most > 0)
+        return ratios
 
 
 def _estimate_share(part: float, whole: float) -> Interval:
@@ -313,7 +313,7 @@ def _bound_quality(run: EvalRun, field: str, spec: MetricSpec, ends: Interval) -
 
 def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[GroupDifference]:
     """Of each metric that is a mean over items: the best group's less the worst one's."""
-    found = []
+    differences = []
     for spec in run.manifest.suite.metric_specs():
         whole = score_items(spec, run.items, run.answers, run.manifest.suite.filters)
         slices = {item.id: item.slices[field] for item in run.items}
@@ -330,8 +330,8 @@ def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[
             means = np.divide(
                 parts[:, :, 0], parts[:, :, 1], out=np.full(parts.shape[:2], np.nan), where=parts[:, :, 1] > 0
             )
-            found: Array = means.max(1) - means.min(1)
-            return found
+            spreads: Array = means.max(1) - means.min(1)
+            return spreads
 
         ends = _percentile_ends(bootstrap(_sums_by_group(group, values, len(names)), spread, clusters, samples))
         ends = _bound_quality(run, field, spec, ends)
@@ -345,7 +345,7 @@ def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[
                 )
             )
             p = float(((by_chance >= value - 1e-12).sum() + 1) / (samples + 1))
-        found.append(
+        differences.append(
             GroupDifference(
                 measure=f"{spec.name} difference",
                 value=value,
@@ -355,11 +355,11 @@ def _compare_quality(run: EvalRun, field: str, samples: int = _SAMPLES) -> list[
                 p_holm=None,
             )
         )
-    return found
+    return differences
 
 
 def _sums_by_group(group: NDArray[np.int64], values: Array, groups: int) -> Array:
     """(items, groups x 2): each item's value and one, in the columns of its group."""
-    found = np.zeros((len(group), groups, 2))
-    found[np.arange(len(group)), group] = np.column_stack([values, np.ones(len(values))])
-    return found.reshape(len(group), groups * 2)
+    sums = np.zeros((len(group), groups, 2))
+    sums[np.arange(len(group)), group] = np.column_stack([values, np.ones(len(values))])
+    return sums.reshape(len(group), groups * 2)

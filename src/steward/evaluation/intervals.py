@@ -69,10 +69,10 @@ def tango(only_first: float, only_second: float, n: int, confidence: float = 0.9
 
 def paired_proportions(only_first: int, only_second: int, n: int, confidence: float = 0.95) -> Interval:
     """Tango's interval, extended to 0 where McNemar's mid-p is above 1 - confidence."""
-    found = tango(only_first, only_second, n, confidence)
+    ends = tango(only_first, only_second, n, confidence)
     if mcnemar(only_first, only_second).mid_p > 1 - confidence:
-        return Interval(found.value, min(found.low, 0.0), max(found.high, 0.0))
-    return found
+        return Interval(ends.value, min(ends.low, 0.0), max(ends.high, 0.0))
+    return ends
 
 
 def mean_interval(
@@ -89,8 +89,8 @@ def mean_interval(
     if n - count < FEW and 2 * count >= n and (bounded or count == n):
         if not bounded:
             return Interval(value, math.nan, math.nan)
-        found = _score_interval(units, low, high, confidence)
-        ends = (found.low, found.high)
+        score_ends = _score_interval(units, low, high, confidence)
+        ends = (score_ends.low, score_ends.high)
     else:
         ends = _sample_ends(value, drawn, n, confidence)
     return Interval(value, max(low, min(value, ends[0])), min(high, max(value, ends[1])))
@@ -111,8 +111,8 @@ def win_rate(wins: int, losses: int, n: int, confidence: float = 0.95) -> Interv
 
     Contains 0.5 where the sign test, mid-p, does not reject.
     """
-    found = paired_proportions(losses, wins, n, confidence)
-    return Interval(*(0.5 + end / 2 for end in (found.value, found.low, found.high)))
+    difference = paired_proportions(losses, wins, n, confidence)
+    return Interval(*(0.5 + end / 2 for end in (difference.value, difference.low, difference.high)))
 
 
 def mean_of_shares(
@@ -198,10 +198,10 @@ def _score_interval(units: Array, low: float, high: float, confidence: float) ->
     n = len(units)
     if low < 0 < high:
         down, up = float(np.maximum(0, -units / -low).sum()), float(np.maximum(0, units / high).sum())
-        found = tango(down, up, n, confidence)
-        return Interval(found.value, found.low * -low, found.high * high)
-    found = wilson(float(((units - low) / (high - low)).sum()), n, confidence)
-    return Interval(*(low + end * (high - low) for end in (found.value, found.low, found.high)))
+        ends = tango(down, up, n, confidence)
+        return Interval(ends.value, ends.low * -low, ends.high * high)
+    ends = wilson(float(((units - low) / (high - low)).sum()), n, confidence)
+    return Interval(*(low + end * (high - low) for end in (ends.value, ends.low, ends.high)))
 
 
 def _most_common(units: Array) -> int:

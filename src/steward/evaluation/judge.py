@@ -79,52 +79,52 @@ def make_comparison_calls(
     return ask(baseline, candidate), ask(candidate, baseline)
 
 
-def read_verdict(said: str) -> Side | None:
+def read_verdict(reply: str) -> Side | None:
     """None where the judge did not give exactly one verdict.
 
     >>> read_verdict("A is shorter, B is right.\\n**Verdict: B**")
     'second'
     """
-    found = {verdict.lower() for verdict in _VERDICT.findall(said)}
+    verdicts = {verdict.lower() for verdict in _VERDICT.findall(reply)}
     sides: dict[str, Side] = {"a": "first", "b": "second", "tie": "tie"}
-    return sides[found.pop()] if len(found) == 1 else None
+    return sides[verdicts.pop()] if len(verdicts) == 1 else None
 
 
 def read_verdicts(name: str, replies: Sequence[bytes]) -> JudgedItem:
     """Of the replies to `comparison_calls`, in their order."""
-    said = tuple(map(reply_text, replies))
-    one, other = map(read_verdict, said)
+    texts = tuple(map(reply_text, replies))
+    one, other = map(read_verdict, texts)
     if one is None or other is None:
         order = 1 if one is None else 2
         return JudgedItem(
             id=name,
-            why=f'expected exactly one line "Verdict: …" in order {order}: {shorten(said[order - 1])}',
-            said=said,
+            why=f'expected exactly one line "Verdict: …" in order {order}: {shorten(texts[order - 1])}',
+            said=texts,
         )
     if (one, other) == ("second", "first"):
-        return JudgedItem(id=name, winner="candidate", said=said)
+        return JudgedItem(id=name, winner="candidate", said=texts)
     if (one, other) == ("first", "second"):
-        return JudgedItem(id=name, winner="baseline", said=said)
-    return JudgedItem(id=name, winner="tie", turned=one == other != "tie", said=said)
+        return JudgedItem(id=name, winner="baseline", said=texts)
+    return JudgedItem(id=name, winner="tie", turned=one == other != "tie", said=texts)
 
 
 def summarise_verdicts(
     baseline: EvalRun,
     candidate: EvalRun,
-    found: Mapping[str, JudgedItem],
+    judged: Mapping[str, JudgedItem],
     model: str,
     rubric: str,
     confidence: float = 0.95,
 ) -> JudgeComparison:
     """Win rate with Tango's interval, or a bootstrap of clusters where items belong together."""
-    found = {item.id: found[item.id] for item in baseline.items if item.id in found}  # in the runs' order
+    judged = {item.id: judged[item.id] for item in baseline.items if item.id in judged}  # in the runs' order
     errored = [
         f"{item.id}: {error}"
         for item in baseline.items
         if (error := baseline.answers[item.id].error or candidate.answers[item.id].error) is not None
-    ] + [f"{name}: {item.why}" for name, item in found.items() if item.unreached]
-    scored = [item for item in baseline.items if item.id in found and found[item.id].winner is not None]
-    values = [{"candidate": 1.0, "tie": 0.5}.get(str(found[item.id].winner), 0.0) for item in scored]
+    ] + [f"{name}: {item.why}" for name, item in judged.items() if item.unreached]
+    scored = [item for item in baseline.items if item.id in judged and judged[item.id].winner is not None]
+    values = [{"candidate": 1.0, "tie": 0.5}.get(str(judged[item.id].winner), 0.0) for item in scored]
     groups = clusters_by_id(scored) if scored else None
     clusters = [groups[item.id] for item in scored] if groups is not None else None
     wins, losses = values.count(1.0), values.count(0.0)
@@ -133,7 +133,7 @@ def summarise_verdicts(
         rate = win_rate(wins, losses, len(values), confidence)
     elif values:
         rate = resampled_mean(values, 0.0, 1.0, clusters, confidence)
-    turned = [found[item.id] for item in scored if found[item.id].turned]
+    turned = [judged[item.id] for item in scored if judged[item.id].turned]
     test = "" if rate is None else "paired permutation" if clusters else "sign, mid-p"
     return JudgeComparison(
         baseline=baseline.manifest.model,
@@ -154,12 +154,12 @@ def summarise_verdicts(
         turned=len(turned),
         first=sum(read_verdict(item.said[0]) == "first" for item in turned),
         unscored=tuple(
-            f"{name}: {item.why}" for name, item in found.items() if item.winner is None and not item.unreached
+            f"{name}: {item.why}" for name, item in judged.items() if item.winner is None and not item.unreached
         ),
         errored=tuple(errored),
         signature=f"judge_pairwise|model:{model}|rubric:{short_digest(_PROMPT + rubric)}|orders:2|turned:tie|ties:half"
         f"|ci:{confidence}|{'bootstrap:clusters' if clusters else 'tango'}",
-        items=tuple(found.values()),
+        items=tuple(judged.values()),
     )
 
 

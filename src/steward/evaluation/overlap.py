@@ -74,16 +74,16 @@ class OverlapReport(msgspec.Struct, frozen=True, kw_only=True):
 def read_asked_texts(path: Path, limit: int | None = None) -> dict[str, list[str]]:
     """Of each item the fields that are asked and the references, without the template's words."""
     spec = load_suite(path, limit=1).spec
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
 
     def add_row(row: dict[str, Any], name: str) -> dict[str, Any]:
         right = row.get(str(spec.references), [])
         values = [row.get(field) for field in list_asked_fields(spec)] + (right if isinstance(right, list) else [right])
-        found[name] = [value for value in values if isinstance(value, str)]
+        texts[name] = [value for value in values if isinstance(value, str)]
         return row
 
     load_suite(path, limit, add_row)
-    return found
+    return texts
 
 
 def find_overlap(
@@ -140,7 +140,7 @@ def _hash_by_length(
     """(items, hashes of runs, index of the item of each) of the texts that are looked for by runs of that length."""
     chosen = [at for at, count in enumerate(counts) if min(int(count), ngram) == length]
     names = [flat[at][0] for at in chosen]
-    values, offsets = (found := runs([flat[at][1] for at in chosen], length)).values, found.offsets
+    values, offsets = (hashes := runs([flat[at][1] for at in chosen], length)).values, hashes.offsets
     return names, values, np.repeat(np.arange(len(names)), np.diff(offsets))
 
 

@@ -121,15 +121,15 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; convert the file to UTF-8") from error
     if path.suffix == ".jsonl":
-        found = [_parse_row(line, n, path, field) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
+        documents = [_parse_row(line, n, path, field) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
     elif split == "file":
-        found = [Document("1", text)] if text.strip() else []
+        documents = [Document("1", text)] if text.strip() else []
     else:
         pieces = re.split(r"\n[ \t\r]*\n\s*", text.strip()) if split == "blank" else text.splitlines()
-        found = [Document(str(n), piece) for n, piece in enumerate((p for p in pieces if p.strip()), 1)]
-    if not found:
+        documents = [Document(str(n), piece) for n, piece in enumerate((p for p in pieces if p.strip()), 1)]
+    if not documents:
         raise InputError(f"{path}: the file contains no text; expected at least one document")
-    return found
+    return documents
 
 
 def _parse_row(line: str, number: int, path: Path, field: str) -> Document:
@@ -157,16 +157,16 @@ def split_windows(tokens: Sequence[int], prefix: int | None, window: int, stride
     >>> [(c.context, c.tokens) for c in split_windows([1, 2, 3, 4, 5], 0, window=2, stride=2)]
     [((0,), (1, 2)), ((2,), (3, 4)), ((3, 4), (5,))]
     """
-    given = tuple(tokens)
+    all_tokens = tuple(tokens)
     first = 1 if prefix is None else 0  # the first token that is scored
-    if len(given) <= first:
+    if len(all_tokens) <= first:
         return
-    end = min(window, len(given) - first) + first
-    yield Continuation(given[:first] if prefix is None else (prefix,), given[first:end])
-    while end < len(given):
-        start, end = end, min(end + stride, len(given))
+    end = min(window, len(all_tokens) - first) + first
+    yield Continuation(all_tokens[:first] if prefix is None else (prefix,), all_tokens[first:end])
+    while end < len(all_tokens):
+        start, end = end, min(end + stride, len(all_tokens))
         shown = max(0, end - window - 1)  # the last token is scored, not shown
-        yield Continuation(given[shown:start], given[start:end])
+        yield Continuation(all_tokens[shown:start], all_tokens[start:end])
 
 
 def sum_likelihood(document: Document, log_probabilities: Sequence[float]) -> Likelihood:

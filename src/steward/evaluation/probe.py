@@ -47,9 +47,9 @@ def find_contradiction(known: KnownAnswer, answers: Sequence[Sequence[float]]) -
     if not all(math.isfinite(value) and -1e30 < value <= 1e-4 for value in values):
         return f"log-probabilities {values}, expected finite ones not above 0"
     (alone,), (first, second), (after,), (rival,) = answers
-    given = known.likely.log_probability
-    if abs(alone - given) > TOLERANCE:
-        return f"log-probability {alone:.4f} for a token that the server gave {given:.4f} when it generated it"
+    generated = known.likely.log_probability
+    if abs(alone - generated) > TOLERANCE:
+        return f"log-probability {alone:.4f} for a token that the server gave {generated:.4f} when it generated it"
     if abs(first - alone) > TOLERANCE or abs(second - after) > TOLERANCE:
         together = f"two tokens scored together have {first:.4f} and {second:.4f}"
         return f"{together}, but {alone:.4f} and {after:.4f} when scored one at a time"

@@ -153,7 +153,7 @@ def parse_quantities(text: str) -> list[Quantity]:
     >>> [q.value for q in parse_quantities("2 2/3, 1/2, -$5, 1.2 million, 10k and 1.5×10^3")]
     [2.6666666666666665, 0.5, -5.0, 1200000.0, 10000.0, 1500.0]
     """
-    found: list[Quantity] = []
+    quantities: list[Quantity] = []
     read: Quantity | None = None  # the last one, which may be a part of the last that was found
     ended = at = 0
     while match := _TOKEN.search(text, at):
@@ -166,13 +166,13 @@ def parse_quantities(text: str) -> list[Quantity]:
             continue
         near = text[ended : match.start()].strip(" ,\u00a0") in ("", "and", "und")
         if read is not None and near and _is_smaller_duration(quantity, read):
-            found[-1] = Quantity(
-                found[-1].value * UNITS[found[-1].unit][1] + quantity.value * UNITS[quantity.unit][1], "s"
+            quantities[-1] = Quantity(
+                quantities[-1].value * UNITS[quantities[-1].unit][1] + quantity.value * UNITS[quantity.unit][1], "s"
             )
         else:
-            found.append(quantity)
+            quantities.append(quantity)
         read, ended = quantity, at
-    return found
+    return quantities
 
 
 def is_equal(given: Quantity, right: Quantity, relative: float = 0.0, absolute: float = 0.0) -> bool:

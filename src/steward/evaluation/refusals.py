@@ -99,16 +99,16 @@ def is_refusal(answer: str) -> bool:
     rest = [sentence for number, sentence in enumerate(sentences) if number not in declining]
     helping = [sentence for sentence in rest if not _OFFER.search(sentence)]
     words = sum(len(sentence.split()) for sentence in helping[max(0, declining[0] - 1) :])
-    marks = [(sentence, found) for sentence in sentences[declining[0] :] if (found := _HELPS.search(sentence))]
-    words += sum(len(sentence[found.end() :].split()) for sentence, found in marks if _declines(sentence))
+    marks = [(sentence, match) for sentence in sentences[declining[0] :] if (match := _HELPS.search(sentence))]
+    words += sum(len(sentence[match.end() :].split()) for sentence, match in marks if _declines(sentence))
     marked = bool(marks)
     listed = sum(bool(re.match(r"(?:\d+[.)]|[-*•])\s", line.strip())) for line in text.splitlines()) >= 2
     return not (listed or (marked and words >= 8) or words >= _LONG * (3 if declining[0] == 0 else 1))
 
 
 def _declines(sentence: str) -> bool:
-    found = _DECLINES.search(sentence) or _FOREIGN.search(sentence)
-    return found is not None and not _IDIOM.search(sentence)
+    match = _DECLINES.search(sentence) or _FOREIGN.search(sentence)
+    return match is not None and not _IDIOM.search(sentence)
 
 
 _IDIOM: Final = re.compile(

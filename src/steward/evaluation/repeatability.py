@@ -45,16 +45,16 @@ def measure_repeatability(metric: str, ids: Sequence[str], values: Sequence[floa
     by_item: dict[str, list[float]] = defaultdict(list)
     for name, value in zip(ids, values, strict=True):
         by_item[name.rpartition("#")[0]].append(value)
-    several = {name: np.array(given) for name, given in by_item.items() if len(given) > 1}
+    several = {name: np.array(repeats) for name, repeats in by_item.items() if len(repeats) > 1}
     if not several:
         return None
-    variances = np.array([given.var(ddof=1) for given in several.values()])
+    variances = np.array([repeats.var(ddof=1) for repeats in several.values()])
     table = np.column_stack([variances, np.ones(len(variances))])
     within = float(variances.mean())
     most = metric_scale(metric) ** 2 / 2  # of two values at both ends of the scale
     interval = mean_interval(within, bootstrap(table, ratio), variances, 0.0, most)
     between = _variance_between(
-        [given.mean() for given in several.values()], [len(given) for given in several.values()], within
+        [repeats.mean() for repeats in several.values()], [len(repeats) for repeats in several.values()], within
     )
     order = sorted(several, key=lambda name: -several[name].var(ddof=1))
     moved = [name for name in order if np.ptp(several[name]) > 1e-12]

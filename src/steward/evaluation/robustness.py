@@ -118,13 +118,13 @@ def measure_robustness(
         model=original.manifest.model,
         items=len(original.items),
         effects=tuple(
-            _describe_effect(title, change, original, run, found)
-            for (title, (change, run)), found in zip(changed.items(), shifts, strict=True)
+            _describe_effect(title, change, original, run, worst)
+            for (title, (change, run)), worst in zip(changed.items(), shifts, strict=True)
         ),
         worst=tuple(
-            found
+            worst
             for spec in specs[: len(specs) - len(extra)]
-            if (found := find_worst_case(spec, original, runs, samples))
+            if (worst := find_worst_case(spec, original, runs, samples))
         ),
         untouching=untouching,
         errored=_list_errors(original),
@@ -225,10 +225,10 @@ def find_worst_case(
 ) -> WorstCase | None:
     """None for a corpus metric, which items do not have, and where no item was scored by every run it is in."""
     sign = 1.0 if higher_is_better(spec.name) else -1.0
-    found = score_items(spec, original.items, original.answers, original.manifest.suite.filters)
-    if found.table.shape[1] != 2:
+    scored = score_items(spec, original.items, original.answers, original.manifest.suite.filters)
+    if scored.table.shape[1] != 2:
         return None
-    values = dict(zip(found.ids, found.values, strict=True))
+    values = dict(zip(scored.ids, scored.values, strict=True))
     worst, gone = dict(values), set[str]()
     for run in runs:
         part = score_items(spec, run.items, run.answers, run.manifest.suite.filters)

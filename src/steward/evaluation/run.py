@@ -230,7 +230,7 @@ def score_run(manifest: RunManifest, items: Sequence[SuiteItem], answers: Mappin
         scores=tuple(whole.score for _, whole in wholes),
         slices=tuple(slices),
         repeatability=tuple(
-            found for spec, whole in wholes if (found := measure_repeatability(spec.name, whole.ids, whole.values))
+            spread for spec, whole in wholes if (spread := measure_repeatability(spec.name, whole.ids, whole.values))
         )
         if manifest.suite.repeats > 1
         else (),
@@ -267,9 +267,11 @@ def score_items(
     filters: Sequence[FilterSpec] = DEFAULT,
 ) -> ScoredItems:
     """One metric over some items, clusters respected where there are any. `filters`: the suite's."""
-    given = [Prediction(item.id, metric_input(answers[item.id], spec.name), answers[item.id].error) for item in items]
+    answered = [
+        Prediction(item.id, metric_input(answers[item.id], spec.name), answers[item.id].error) for item in items
+    ]
     references = {item.id: item.references for item in items}
-    return score_predictions(spec.name, given, references, spec.options, clusters_by_id(items), filters=filters)
+    return score_predictions(spec.name, answered, references, spec.options, clusters_by_id(items), filters=filters)
 
 
 def metric_input(answer: ItemAnswer, metric: str) -> Any:
@@ -338,10 +340,10 @@ def _open_folder(out: Path, manifest: RunManifest, suite: Suite) -> dict[str, It
     path = out / "manifest.json"
     if path.exists():
         try:
-            found = msgspec.json.decode(path.read_bytes(), type=RunManifest)
+            earlier = msgspec.json.decode(path.read_bytes(), type=RunManifest)
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}: written by another version of steward: {error}; choose another --out") from error
-        differs = [name for name in RunManifest.__struct_fields__ if getattr(found, name) != getattr(manifest, name)]
+        differs = [name for name in RunManifest.__struct_fields__ if getattr(earlier, name) != getattr(manifest, name)]
         if differs:
             raise InputError(
                 f"{out} contains a different run ({', '.join(differs)} differ); choose another --out, or remove it"
@@ -360,7 +362,7 @@ def _read_answers(path: Path, mend: bool = False) -> dict[str, ItemAnswer]:
     whole = data[: data.rfind(b"\n") + 1]
     if mend and len(whole) < len(data):
         os.truncate(path, len(whole))
-    found = {}
+    by_id = {}
     for number, line in enumerate(whole.splitlines(), 1):
         try:
             answer = msgspec.json.decode(line, type=ItemAnswer)
@@ -368,8 +370,8 @@ def _read_answers(path: Path, mend: bool = False) -> dict[str, ItemAnswer]:
             raise InputError(
                 f"{path}:{number}: not an answer ({error}); remove the line and run the suite again"
             ) from error
-        found[answer.id] = answer
-    return found
+        by_id[answer.id] = answer
+    return by_id
 
 
 def _append_answer(file: IO[bytes], answer: ItemAnswer) -> None:
@@ -441,7 +443,7 @@ async def _grade_answer(
 
 async def _ask_grader(
     item: SuiteItem,
-    said: str,
+    answer: str,
     spec: MetricSpec,
     grader: Any,
     cache: Path | None,
@@ -449,11 +451,11 @@ async def _ask_grader(
 ) -> Grade:
     """:raises Unavailable: who grades was not reached"""
     if hasattr(grader, "score"):
-        return grade_from_score(await asyncio.to_thread(grader.score, said))
+        return grade_from_score(await asyncio.to_thread(grader.score, answer))
     metric = cast(GradedMetric, make_metric(spec.name, spec.options))
-    calls = metric.calls(question_text(item), said, item.references)
+    calls = metric.calls(question_text(item), answer, item.references)
     replies = [await send_cached(grader, call, cache, metric.url, asking) for call in calls]
-    return metric.grade(said, replies)
+    return metric.grade(answer, replies)
 
 
 async def send_cached(

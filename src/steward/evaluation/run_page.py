@@ -285,9 +285,11 @@ def _render_worst(wholes: Sequence[ScoredItems], run: EvalRun) -> str:
     items = {item.id: item for item in run.items}
     cases = []
     for name in bad[:WORST]:
-        said = [f"{w.score.metric} {_format_short(v[name])}" for w, v in zip(wholes, values, strict=True) if name in v]
+        scores = [
+            f"{w.score.metric} {_format_short(v[name])}" for w, v in zip(wholes, values, strict=True) if name in v
+        ]
         answer = run.answers[name].prediction or ""
-        cases.append(render_case(items[name], ", ".join(said), [("answer", answer)]))
+        cases.append(render_case(items[name], ", ".join(scores), [("answer", answer)]))
     shown = f"{len(cases)} of {len(bad):,} that are not perfect"
     return card(f"Worst items by {wholes[0].score.metric}, {shown}", "".join(cases))
 

@@ -96,7 +96,7 @@ def score_predictions(
     table = metric.table([row.prediction for row in kept], [references[i] for i in ids]) if kept else np.zeros((0, 1))
     groups = [clusters[i] for i in ids] if clusters is not None else None
     value, low, high = _estimate_value(metric, name, table, groups, confidence, samples, seed)
-    found = Score(
+    score = Score(
         metric=name,
         value=value,
         low=low,
@@ -107,7 +107,7 @@ def score_predictions(
         signature=_make_signature(metric, groups is not None, len(kept), confidence, samples, seed, filters),
     )
     values = tuple(metric.combine(table).tolist()) if kept else ()
-    return ScoredItems(found, ids, values, table, unscored, errored)
+    return ScoredItems(score, ids, values, table, unscored, errored)
 
 
 def _estimate_value(
@@ -125,12 +125,12 @@ def _estimate_value(
     if metric.proportion and clusters is None:
         hits = round(float(table[:, 0].sum()))
         interval = clopper_pearson if len(table) < SMALL else wilson
-        found = interval(hits, len(table), confidence)
-        return value, found.low, found.high
+        ends = interval(hits, len(table), confidence)
+        return value, ends.low, ends.high
     drawn = bootstrap(table, metric.combine, clusters, samples, seed)
     units = metric.combine(cluster_sums(table, clusters))
-    found = mean_interval(value, drawn, units, 0.0, metric_scale(name), confidence)
-    return value, finite_or_none(found.low), finite_or_none(found.high)
+    ends = mean_interval(value, drawn, units, 0.0, metric_scale(name), confidence)
+    return value, finite_or_none(ends.low), finite_or_none(ends.high)
 
 
 class FilteredPrediction(msgspec.Struct, frozen=True):
@@ -164,21 +164,21 @@ def _make_signature(
 
 
 def _require_same_ids(ids: Sequence[str], references: Mapping[str, Sequence[Any]]) -> None:
-    given = set(ids)
+    predicted = set(ids)
     alone = next((name for name in ids if name not in references), None)
-    missing = next((name for name in references if name not in given), None)
+    missing = next((name for name in references if name not in predicted), None)
     if alone is not None:
         raise InputError(f"item {alone!r} has a prediction and no references; every item needs both")
     if missing is not None:
         raise InputError(
-            f"item {missing!r} has references and no prediction ({len(given)} predictions, {len(references)} "
+            f"item {missing!r} has references and no prediction ({len(predicted)} predictions, {len(references)} "
             'references); if the model failed, write {"id", "error": reason}'
         )
 
 
 def read_predictions(path: Path) -> list[Prediction]:
     """Rows `{"id", "prediction"}` or `{"id", "error"}`. :raises InputError: another row, by file and line"""
-    found = []
+    predictions = []
     for where, name, row in _read_rows(path):
         if ("prediction" in row) == (row.get("error") is not None):
             raise InputError(f'{where}, item {name!r}: expected either "prediction" or "error"')
@@ -187,18 +187,18 @@ def read_predictions(path: Path) -> list[Prediction]:
             raise InputError(f"{where}, item {name!r}: error is {type(error).__name__}, expected text")
         if error is None and row["prediction"] is None:
             raise InputError(f'{where}, item {name!r}: prediction is null; if the model failed, give "error": reason')
-        found.append(Prediction(name, row.get("prediction"), error))
-    return found
+        predictions.append(Prediction(name, row.get("prediction"), error))
+    return predictions
 
 
 def read_references(path: Path) -> dict[str, list[Any]]:
     """Rows `{"id", "references": [...]}`. :raises InputError: another row, by file and line"""
-    found: dict[str, list[Any]] = {}
+    references: dict[str, list[Any]] = {}
     for where, name, row in _read_rows(path):
         if not isinstance(row.get("references"), list):
             raise InputError(f'{where}, item {name!r}: expected a list "references"; found {sorted(row)}')
-        found[name] = row["references"]
-    return found
+        references[name] = row["references"]
+    return references
 
 
 def _read_rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:

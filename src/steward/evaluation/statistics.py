@@ -107,12 +107,12 @@ def bootstrap(
     n = len(units)
     small = np.uint16 if n <= 65535 else np.uint32  # drawing 16 bits costs half of drawing 64
     block = max(1, _CELLS // n)
-    found = np.empty(samples)
+    values = np.empty(samples)
     for start in range(0, samples, block):
         rows = min(block, samples - start)
         drawn = random.integers(0, n, size=(rows, n), dtype=small).astype(np.intp)
-        found[start : start + rows] = combine(_resample_sums(drawn, units))
-    return found
+        values[start : start + rows] = combine(_resample_sums(drawn, units))
+    return values
 
 
 def _resample_sums(drawn: NDArray[np.intp], units: Array) -> Array:
@@ -167,8 +167,8 @@ def ratio(sums: Array) -> Array:
 
     `sums`: (samples, 2); returns (samples,), NaN where the second is 0.
     """
-    found: Array = np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] != 0)
-    return found
+    ratios: Array = np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] != 0)
+    return ratios
 
 
 def cluster_sums(table: Array, clusters: Sequence[Hashable] | None) -> Array:

@@ -63,14 +63,14 @@ class StudyOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_rubric(path: Path) -> Rubric:
     """:raises InputError: no criteria, or one with fewer than two or more than nine levels"""
-    found = read_struct(path, Rubric, such_as="criteria")
-    names = [criterion.name for criterion in found.criteria]
+    rubric = read_struct(path, Rubric, such_as="criteria")
+    names = [criterion.name for criterion in rubric.criteria]
     if not names or len(set(names)) < len(names):
         raise InputError(f"{path}: criteria {names}, expected at least one, with unique names")
-    for criterion in found.criteria:
+    for criterion in rubric.criteria:
         if not 2 <= len(criterion.levels) <= 9:
             raise InputError(f"{path}: {criterion.name} has {len(criterion.levels)} levels, expected 2 to 9")
-    return found
+    return rubric
 
 
 def read_gold(path: Path, wanted: StudyOptions) -> list[GoldCase]:
@@ -79,7 +79,7 @@ def read_gold(path: Path, wanted: StudyOptions) -> list[GoldCase]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected JSON lines") from error
-    found = []
+    cases = []
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
@@ -88,8 +88,8 @@ def read_gold(path: Path, wanted: StudyOptions) -> list[GoldCase]:
                 raise InputError(f"{path}:{number}: {error}") from error
             if problem := _gold_problem(gold, wanted):
                 raise InputError(f"{path}:{number}: {problem}")
-            found.append(gold)
-    return found
+            cases.append(gold)
+    return cases
 
 
 def _gold_problem(gold: GoldCase, wanted: StudyOptions) -> str:
@@ -123,13 +123,13 @@ def make_tasks(
         same = failed = 0
         for item in chosen:
             answers = [graded_text(runs[run], item.id) for run in both]
-            said = tuple(cover_names(answer, names, item) for answer in answers if answer is not None)
-            if len(said) < len(both):
+            covered = tuple(cover_names(answer, names, item) for answer in answers if answer is not None)
+            if len(covered) < len(both):
                 failed += 1
-            elif len(both) == 2 and said[0].strip() == said[1].strip():
+            elif len(both) == 2 and covered[0].strip() == covered[1].strip():
                 same += 1
             else:
-                tasks.append(_make_task([items[item.id] for items in theirs], said, both, wanted.seed))
+                tasks.append(_make_task([items[item.id] for items in theirs], covered, both, wanted.seed))
         asked = len(chosen) - same - failed
         pairings.append(Pairing(first=first, second=second, asked=asked, same=same, failed=failed))
     if not tasks:
@@ -156,9 +156,9 @@ def cover_names(answer: str, names: Iterable[str], item: SuiteItem) -> str:
     >>> cover_names("I am assistant-2, at your service.", ["assistant-2"], item)
     'I am ▇▇▇, at your service.'
     """
-    given = "\n".join([*(message.content for message in item.messages), *map(str, item.references)]).lower()
+    shown = "\n".join([*(message.content for message in item.messages), *map(str, item.references)]).lower()
     for name in names:
-        if len(name) >= _SHORTEST and name.lower() not in given:
+        if len(name) >= _SHORTEST and name.lower() not in shown:
             answer = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", COVER, answer, flags=re.I)
     return answer
 
@@ -214,8 +214,8 @@ def make_design(runs: Sequence[tuple[str, EvalRun]], wanted: StudyOptions, pairi
 
 def hash_answers(folder: EvalRun) -> str:
     """Of a run's answers: the same run gives the same."""
-    said = [(item.id, folder.answers[item.id].prediction) for item in folder.items]
-    return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
+    predictions = [(item.id, folder.answers[item.id].prediction) for item in folder.items]
+    return hashlib.sha256(msgspec.json.encode(predictions)).hexdigest()
 
 
 # -- who judges what -----------------------------------------------------------------------------------
@@ -275,14 +275,14 @@ def vote_verdict(task: StudyTask, vote: Vote) -> Any:
 def find_disagreements(tasks: Sequence[StudyTask], votes: Iterable[Vote], raters: Sequence[str]) -> list[str]:
     """Keys of shared tasks that all raters have judged, and not alike."""
     counted = latest_votes(votes)
-    found = []
+    keys = []
     for task in tasks:
         if task.shared and not task.gold:
-            said = [counted.get((rater, task.key)) for rater in raters]
-            judged = [vote_verdict(task, vote) for vote in said if vote is not None]
+            cast = [counted.get((rater, task.key)) for rater in raters]
+            judged = [vote_verdict(task, vote) for vote in cast if vote is not None]
             if len(judged) == len(raters) and len(set(judged) - {None}) > 1:
-                found.append(task.key)
-    return found
+                keys.append(task.key)
+    return keys
 
 
 def _hash(seed: int, *parts: str) -> str:

@@ -102,12 +102,12 @@ def _render_pairs(found: StudyReport) -> str:
 
 def _describe_exclusions(pair: PairReport) -> str:
     """What the counts leave out."""
-    given = [
+    reasons = [
         f"{pair.same} items with identical answers, not shown" if pair.same else "",
         f"{pair.failed} with a missing answer" if pair.failed else "",
         f"interval by {pair.method}" if pair.method not in ("", "tango") else "",
     ]
-    return ", ".join(filter(None, given))
+    return ", ".join(filter(None, reasons))
 
 
 def _render_strengths(found: StudyReport) -> str:

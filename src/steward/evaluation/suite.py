@@ -116,7 +116,7 @@ class SuiteSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     repeats: int = 1
 
     def metric_specs(self) -> list[MetricSpec]:
-        return [MetricSpec(given) if isinstance(given, str) else given for given in self.metrics]
+        return [MetricSpec(metric) if isinstance(metric, str) else metric for metric in self.metrics]
 
 
 class SuiteItem(msgspec.Struct, frozen=True):
@@ -206,12 +206,12 @@ def _check_behavior(check: BehaviorCheck, spec: SuiteSpec, names: list[str], whe
         raise UnknownName("metric of the suite", check.metric, names, where)
     if not 0 <= check.at_least <= 1:
         raise InputError(f"{where}: at_least {check.at_least}, expected 0 to 1")
-    given = {"metric": bool(check.metric), "change": check.change is not None, "expect": check.expect is not None}
+    parts = {"metric": bool(check.metric), "change": check.change is not None, "expect": check.expect is not None}
     needed = {"MFT": set(), "INV": {"change"}, "DIR": {"change", "expect"}}[check.kind]
     allowed = needed | ({"metric"} if check.kind == "MFT" else set())
-    found = {key for key, there in given.items() if there}
-    if not needed <= found <= allowed or (check.labels and check.kind != "DIR"):
-        raise InputError(f"{where}: {check.kind} takes {sorted(allowed)}, found {sorted(found)}")
+    present = {key for key, there in parts.items() if there}
+    if not needed <= present <= allowed or (check.labels and check.kind != "DIR"):
+        raise InputError(f"{where}: {check.kind} takes {sorted(allowed)}, found {sorted(present)}")
 
 
 def _check_references(spec: SuiteSpec, items: Sequence[SuiteItem], path: Path) -> None:
@@ -219,15 +219,15 @@ def _check_references(spec: SuiteSpec, items: Sequence[SuiteItem], path: Path) -
 
     :raises InputError: the item whose references are of the wrong kind, or none
     """
-    for given in spec.metric_specs():
-        if is_graded(given.name) or is_measured(given.name):
+    for metric_spec in spec.metric_specs():
+        if is_graded(metric_spec.name) or is_measured(metric_spec.name):
             continue
-        metric = make_metric(given.name, given.options)
+        metric = make_metric(metric_spec.name, metric_spec.options)
         for item in items:
             try:
                 metric.screen("", item.references)
             except InputError as error:
-                raise InputError(f"{path}: item {item.id!r}, metric {given.name}: {error}") from error
+                raise InputError(f"{path}: item {item.id!r}, metric {metric_spec.name}: {error}") from error
 
 
 def list_asked_fields(spec: SuiteSpec) -> list[str]:
@@ -245,7 +245,7 @@ def message_templates(spec: SuiteSpec) -> tuple[PromptMessage, ...]:
 def option_letters(references: Any, options: Any, where: str) -> list[str]:
     """Letters of the right options, which are named by text or by letter. :raises InputError: no such option"""
     texts = [str(option) for option in options]
-    found = []
+    letters = []
     for reference in references if isinstance(references, list) else [references]:
         at = texts.index(str(reference)) if str(reference) in texts else ord(f"{reference}"[:1] or "?") - ord("A")
         if not 0 <= at < len(texts) or (len(str(reference)) != 1 and str(reference) not in texts):
@@ -253,8 +253,8 @@ def option_letters(references: Any, options: Any, where: str) -> list[str]:
                 f"{where}: reference {reference!r} is neither an option nor the letter of an option; the "
                 f"options are {texts}"
             )
-        found.append(chr(ord("A") + at))
-    return found
+        letters.append(chr(ord("A") + at))
+    return letters
 
 
 def _make_items(

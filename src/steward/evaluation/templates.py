@@ -22,7 +22,7 @@ _LATEX: Final = re.compile(r"\\[A-Za-z]+\*?$")
 def list_fields(template: str) -> list[str]:
     """Names of the fields that a template shows, in order, without those inside escaped braces."""
     return [
-        found["name"].strip() for found in _PART.finditer(template) if found["name"] and _NAME.fullmatch(found["name"])
+        match["name"].strip() for match in _PART.finditer(template) if match["name"] and _NAME.fullmatch(match["name"])
     ]
 
 
@@ -33,17 +33,17 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
     'What of news, as {JSON}: {"a": 1}'
     """
 
-    def replace(found: re.Match[str]) -> str:
-        if found["open"] or found["close"]:
-            return found.group()[0]
-        if found["escaped"] is not None:
-            return _unescape(found["escaped"], row, where)
-        name = found["name"]
+    def replace(match: re.Match[str]) -> str:
+        if match["open"] or match["close"]:
+            return match.group()[0]
+        if match["escaped"] is not None:
+            return _unescape(match["escaped"], row, where)
+        name = match["name"]
         if not _NAME.fullmatch(name):
-            return found.group()
-        if _LATEX.search(template[: found.start()]):
+            return match.group()
+        if _LATEX.search(template[: match.start()]):
             raise InputError(
-                f"{where}: {template[found.start() - 6 : found.end()]!r} looks like LaTeX, but braces show a field; "
+                f"{where}: {template[match.start() - 6 : match.end()]!r} looks like LaTeX, but braces show a field; "
                 f"write {{{{{name}}}}} for braces that the model should see"
             )
         return str(look_up(row, name.strip(), where))
@@ -53,17 +53,17 @@ def fill(template: str, row: Mapping[str, Any], where: str) -> str:
 
 def look_up(row: Mapping[str, Any], name: str, where: str) -> Any:
     """The value of a field, or of `outer.inner`. :raises InputError: no such field, or nothing in it"""
-    found: Any = row
+    value: Any = row
     for part in [name] if name in row else name.split("."):
-        if isinstance(found, Mapping) and part in found:
-            found = found[part]
-        elif isinstance(found, list) and part.isdigit() and int(part) < len(found):
-            found = found[int(part)]
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
         else:
             raise InputError(f"{where} has no field {name!r}{_nearest(name, row)}; it has {sorted(row)}")
-    if found is None:
+    if value is None:
         raise InputError(f"{where}: {name!r} is null, expected a value")
-    return found
+    return value
 
 
 def _unescape(inside: str, row: Mapping[str, Any], where: str) -> str:

@@ -142,7 +142,7 @@ def report_study(
         raise InputError("the study has no votes yet; open an invite and judge the first task")
     counted = latest_votes(votes)
     judged = [task for task in tasks if not task.gold]
-    verdicts = {task.key: found for task in judged if (found := task_verdict(task, counted, raters)) is not None}
+    verdicts = {task.key: verdict for task in judged if (verdict := task_verdict(task, counted, raters)) is not None}
     pairs = _compare_pairs(design, judged, verdicts) if design.mode == "pairs" else []
     strengths, why = _fit_strengths(pairs) if design.mode == "pairs" else ((), "")
     by_key = {task.key: task for task in tasks}
@@ -176,9 +176,9 @@ def summarise_blind(
     """Agreement and the share of left, for the lead's page: nothing of which run is ahead."""
     counted = latest_votes(votes)
     judged = [task for task in tasks if not task.gold]
-    found = measure_agreement(design, judged, counted, raters, samples=200)
+    kappas = measure_agreement(design, judged, counted, raters, samples=200)
     rows = tuple(
-        (coefficient_title(one), format_estimate(one.value, one.low, one.high)) for one in found if one.raters == "all"
+        (coefficient_title(one), format_estimate(one.value, one.low, one.high)) for one in kappas if one.raters == "all"
     )
     side = measure_side_bias([vote for vote in counted.values() if vote.rater in raters])
     left = format_estimate(side.share.value, side.share.low, side.share.high) if side.share else ""
@@ -213,22 +213,22 @@ def task_verdict(task: StudyTask, counted: Mapping[tuple[str, str], Vote], rater
 
 
 def _compare_pairs(design: StudyDesign, tasks: Sequence[StudyTask], verdicts: Mapping[str, str]) -> list[PairReport]:
-    found = []
+    reports = []
     for pairing in design.pairings:
         mine = [t for t in tasks if t.runs == (pairing.first, pairing.second) and t.key in verdicts]
-        said = Counter(verdicts[task.key] for task in mine)
-        wins, losses = said["first"], said["second"]
+        counts = Counter(verdicts[task.key] for task in mine)
+        wins, losses = counts["first"], counts["second"]
         decided = [task for task in mine if verdicts[task.key] in ("first", "second")]
         share, method = _estimate_share(decided, verdicts)
-        found.append(
+        reports.append(
             PairReport(
                 first=design.runs[pairing.first].name,
                 second=design.runs[pairing.second].name,
                 tasks=len(mine),
                 wins=wins,
                 losses=losses,
-                ties=said["tie"],
-                bad=said["bad"],
+                ties=counts["tie"],
+                bad=counts["bad"],
                 same=pairing.same,
                 failed=pairing.failed,
                 share=share,
@@ -237,7 +237,7 @@ def _compare_pairs(design: StudyDesign, tasks: Sequence[StudyTask], verdicts: Ma
                 p=_test_wins(decided, verdicts, method) if decided else None,
             )
         )
-    return found
+    return reports
 
 
 def _estimate_share(tasks: Sequence[StudyTask], verdicts: Mapping[str, str]) -> tuple[Interval | None, str]:
@@ -267,15 +267,15 @@ def _fit_strengths(pairs: Sequence[PairReport]) -> tuple[tuple[ModelStrength, ..
         half = (pair.ties + pair.bad) / 2
         wins[pair.first, pair.second] = pair.wins + half
         wins[pair.second, pair.first] = pair.losses + half
-    found = fit_bradley_terry(wins)
-    return tuple(sorted(found.strengths, key=lambda strength: -strength.value)), found.why
+    fit = fit_bradley_terry(wins)
+    return tuple(sorted(fit.strengths, key=lambda strength: -strength.value)), fit.why
 
 
 def _compare_levels(
     design: StudyDesign, tasks: Sequence[StudyTask], verdicts: Mapping[str, Mapping[str, float]]
 ) -> list[CriterionLevel]:
     """Means of each run, and gains of later runs over earlier ones on items that both have."""
-    found = []
+    rows = []
     by_run = {
         number: {task.item: verdicts[task.key] for task in tasks if task.runs == (number,) and task.key in verdicts}
         for number in range(len(design.runs))
@@ -285,14 +285,14 @@ def _compare_levels(
             values = [levels[criterion] for levels in by_run[number].values()]
             if values:
                 mean = resampled_mean(values, 1.0, float(most), samples=SAMPLES)
-                found.append(_make_level(criterion, run.name, "", len(values), mean))
+                rows.append(_make_level(criterion, run.name, "", len(values), mean))
         for first, second in combinations(range(len(design.runs)), 2):
             both = sorted(by_run[first].keys() & by_run[second].keys())
             if both:
                 gains = [by_run[second][item][criterion] - by_run[first][item][criterion] for item in both]
                 gain = resampled_mean(gains, 1.0 - most, most - 1.0, samples=SAMPLES)
-                found.append(_make_level(criterion, design.runs[second].name, design.runs[first].name, len(both), gain))
-    return found
+                rows.append(_make_level(criterion, design.runs[second].name, design.runs[first].name, len(both), gain))
+    return rows
 
 
 def _make_level(criterion: str, run: str, against: str, tasks: int, of: Interval) -> CriterionLevel:
@@ -352,33 +352,33 @@ def measure_agreement(
 ) -> list[Coefficient]:
     """Of choices, or of each criterion: raw agreement, alpha, Fleiss, and Cohen for every two raters."""
     if design.mode == "pairs":
-        said = {name: _rater_choices(name, tasks, counted) for name in raters}
-        return _measure_coefficients("", said, tasks, raters, samples, ordinal=False)
-    found = []
+        choices = {name: _rater_choices(name, tasks, counted) for name in raters}
+        return _measure_coefficients("", choices, tasks, raters, samples, ordinal=False)
+    coefficients = []
     for criterion in (criterion.name for criterion in design.criteria):
-        said = {name: _rater_choices(name, tasks, counted, criterion) for name in raters}
-        found += _measure_coefficients(criterion, said, tasks, raters, samples, ordinal=True)
-    return found
+        choices = {name: _rater_choices(name, tasks, counted, criterion) for name in raters}
+        coefficients += _measure_coefficients(criterion, choices, tasks, raters, samples, ordinal=True)
+    return coefficients
 
 
 def _rater_choices(
     rater: str, tasks: Sequence[StudyTask], counted: Mapping[tuple[str, str], Vote], criterion: str = ""
 ) -> dict[str, Any]:
-    found = {}
+    choices = {}
     for task in tasks:
         vote = counted.get((rater, task.key))
         if vote is not None and vote_verdict(task, vote) is not None:
-            found[task.key] = vote.levels[criterion] if criterion else vote.chosen
-    return found
+            choices[task.key] = vote.levels[criterion] if criterion else vote.chosen
+    return choices
 
 
 def _measure_coefficients(
-    of: str, said: RatingTable, tasks: Sequence[StudyTask], raters: Sequence[str], samples: int, *, ordinal: bool
+    of: str, choices: RatingTable, tasks: Sequence[StudyTask], raters: Sequence[str], samples: int, *, ordinal: bool
 ) -> list[Coefficient]:
-    keys = [task.key for task in tasks if sum(task.key in said[name] for name in raters) >= 2]
+    keys = [task.key for task in tasks if sum(task.key in choices[name] for name in raters) >= 2]
     if not keys:
         return []
-    table = [[said[name].get(key) for key in keys] for name in raters]  # (raters, tasks)
+    table = [[choices[name].get(key) for key in keys] for name in raters]  # (raters, tasks)
 
     def one(name: str, who: str, chosen: Sequence[str], measure: Any) -> Coefficient:
         interval = bootstrap_coefficient(measure, len(chosen), samples=samples)
@@ -390,12 +390,12 @@ def _measure_coefficients(
     level: Measured = "ordinal" if ordinal else "nominal"
     shares = np.array([_raw_agreement([row[index] for row in table]) for index in range(len(keys))])
     raw = resampled_mean(shares.tolist(), 0.0, 1.0, samples=samples)
-    found = [
+    coefficients = [
         Coefficient(
             name="raw agreement", of=of, raters="all", tasks=len(keys), value=raw.value, low=raw.low, high=raw.high
         )
     ]
-    found.append(
+    coefficients.append(
         one(
             f"Krippendorff's alpha, {level}",
             "all",
@@ -403,19 +403,19 @@ def _measure_coefficients(
             lambda drawn: krippendorff_alpha(_select_columns(table, drawn), level),
         )
     )
-    whole = [key for key in keys if all(key in said[name] for name in raters)]
+    whole = [key for key in keys if all(key in choices[name] for name in raters)]
     if whole:
-        labels = sorted({said[name][key] for name in raters for key in whole})
-        counts = np.array([[sum(said[n][key] == label for n in raters) for label in labels] for key in whole])
-        found.append(one("Fleiss' kappa", "all", whole, lambda drawn: fleiss_kappa(counts[drawn].tolist())))
+        labels = sorted({choices[name][key] for name in raters for key in whole})
+        counts = np.array([[sum(choices[n][key] == label for n in raters) for label in labels] for key in whole])
+        coefficients.append(one("Fleiss' kappa", "all", whole, lambda drawn: fleiss_kappa(counts[drawn].tolist())))
     weights = "quadratic" if ordinal else "none"
     for a, b in combinations(raters, 2):
-        both = [key for key in keys if key in said[a] and key in said[b]]
+        both = [key for key in keys if key in choices[a] and key in choices[b]]
         if both:
-            x, y = [said[a][key] for key in both], [said[b][key] for key in both]
+            x, y = [choices[a][key] for key in both], [choices[b][key] for key in both]
             name = "Cohen's kappa" + (", quadratic" if ordinal else "")
-            found.append(one(name, f"{a}, {b}", both, _make_kappa(x, y, weights)))
-    return found
+            coefficients.append(one(name, f"{a}, {b}", both, _make_kappa(x, y, weights)))
+    return coefficients
 
 
 def _make_kappa(x: Sequence[Any], y: Sequence[Any], weights: Any) -> Any:
@@ -426,8 +426,8 @@ def _select_columns(table: Sequence[Sequence[Any]], drawn: NDArray[np.intp]) -> 
     return [[row[index] for index in drawn] for row in table]
 
 
-def _raw_agreement(said: Sequence[Any]) -> float:
+def _raw_agreement(choices: Sequence[Any]) -> float:
     """The share of pairs of raters that said the same of one task."""
-    given = [value for value in said if value is not None]
-    pairs = list(combinations(given, 2))
+    values = [value for value in choices if value is not None]
+    pairs = list(combinations(values, 2))
     return fmean(a == b for a, b in pairs)

@@ -215,11 +215,11 @@ def parse_lines(data: bytes, endpoint: str, most: int) -> tuple[list[BatchLine],
             continue
         if len(lines) >= most:
             return lines, [BatchIssue(code="too_many_requests", message=f"The file has more than {most:,} requests.")]
-        found = _parse_line(number, text, endpoint, seen)
-        if isinstance(found, BatchLine):
-            lines.append(found)
+        parsed = _parse_line(number, text, endpoint, seen)
+        if isinstance(parsed, BatchLine):
+            lines.append(parsed)
         else:
-            issues.append(found)
+            issues.append(parsed)
             if len(issues) >= MAX_ERRORS:
                 break
     if not lines and not issues:
@@ -331,10 +331,10 @@ def list_page(entries: Sequence[Entry], after: str | None, limit: str | None) ->
         raise bad_request(f"limit must be between 1 and {MAX_PAGE:,}, not {limit!r}.", "limit")
     start = 0
     if after is not None:
-        found = next((index for index, entry in enumerate(entries) if entry.id == after), None)
-        if found is None:
+        index_of_after = next((index for index, entry in enumerate(entries) if entry.id == after), None)
+        if index_of_after is None:
             raise bad_request(f"after is {after[:50]!r}, which is not in the list.", "after")
-        start = found + 1
+        start = index_of_after + 1
     return list(entries[start : start + count]), len(entries) > start + count
 
 

@@ -106,11 +106,11 @@ class CorsPolicy(msgspec.Struct, frozen=True):
 
 
 def _fits(origin: str, pattern: str) -> bool:
-    given, wanted = _ORIGIN.fullmatch(origin), _ORIGIN.fullmatch(pattern)
-    if given is None or wanted is None or given["any"] or given["scheme"] != wanted["scheme"]:
+    sent, wanted = _ORIGIN.fullmatch(origin), _ORIGIN.fullmatch(pattern)
+    if sent is None or wanted is None or sent["any"] or sent["scheme"] != wanted["scheme"]:
         return False
-    if wanted["port"] != "*" and given["port"] != wanted["port"]:
+    if wanted["port"] != "*" and sent["port"] != wanted["port"]:
         return False
     if wanted["any"]:
-        return bool(given["host"].endswith("." + wanted["host"]))
-    return bool(given["host"] == wanted["host"])
+        return bool(sent["host"].endswith("." + wanted["host"]))
+    return bool(sent["host"] == wanted["host"])

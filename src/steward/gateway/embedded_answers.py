@@ -39,11 +39,11 @@ def check_dimensions(model: str | None, asked: Any, answer: bytes) -> Refused | 
     embedding, unless the model was trained for it.
     """
     data = msgspec.json.decode(answer).get("data")
-    made = _length(data[0].get("embedding")) if isinstance(data, list) and data and isinstance(data[0], dict) else None
-    if made is None or made == asked:
+    size = _length(data[0].get("embedding")) if isinstance(data, list) and data and isinstance(data[0], dict) else None
+    if size is None or size == asked:
         return None
     return bad_request(
-        f"Model '{model}' makes embeddings of {made} numbers, not {asked}; leave out 'dimensions'.",
+        f"Model '{model}' makes embeddings of {size} numbers, not {asked}; leave out 'dimensions'.",
         "dimensions",
         "unsupported_parameter",
     )

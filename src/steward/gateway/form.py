@@ -140,15 +140,15 @@ def parse_form(body: bytes, content_type: str) -> Form:
         raise bad_request(
             f"The content type names no boundary of 1 to {MAX_BOUNDARY} characters; let the client set it."
         )
-    found = _Collector()
+    collector = _Collector()
     try:
-        MultipartParser(boundary, found.callbacks()).write(body)
+        MultipartParser(boundary, collector.callbacks()).write(body)
     except MultipartParseError as error:
         raise bad_request(f"The request body is not a valid form: {error}") from error
-    if not found.ended:
+    if not collector.ended:
         raise bad_request("The form breaks off before its last boundary.")
-    _check_names(found.parts)
-    return Form(found.parts)
+    _check_names(collector.parts)
+    return Form(collector.parts)
 
 
 def _check_names(parts: list[FormPart]) -> None:

@@ -264,7 +264,7 @@ def find_outliers(counts: Mapping[str, tuple[int, int]], minimum: int, share: fl
     that of the others together and the difference is `OUTLIER_Z` standard errors. It comes back by itself, when
     its failures have left the window.
     """
-    found: list[tuple[float, str]] = []
+    outliers: list[tuple[float, str]] = []
     for name, (requests, failures) in counts.items():
         others = [pair for other, pair in counts.items() if other != name]
         rest, rest_failures = sum(pair[0] for pair in others), sum(pair[1] for pair in others)
@@ -272,8 +272,8 @@ def find_outliers(counts: Mapping[str, tuple[int, int]], minimum: int, share: fl
             continue
         z = two_proportions_z(failures, requests, rest_failures, rest)
         if z >= OUTLIER_Z and failures / requests - rest_failures / rest >= OUTLIER_MARGIN:
-            found.append((failures / requests, name))
-    return frozenset(name for _, name in sorted(found, reverse=True)[: int(share * len(counts))])
+            outliers.append((failures / requests, name))
+    return frozenset(name for _, name in sorted(outliers, reverse=True)[: int(share * len(counts))])
 
 
 def two_proportions_z(failures: int, requests: int, other_failures: int, other_requests: int) -> float:

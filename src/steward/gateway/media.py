@@ -90,11 +90,11 @@ def _part_size(kind: str, part: dict[str, Any]) -> MediaSize | None:
 
 def _data_of(part: dict[str, Any]) -> list[str]:
     """The strings that hold the data, or the URL, of a part."""
-    found: list[str] = []
+    strings: list[str] = []
     for name in _DATA_FIELDS:
         value = part.get(name)
         if isinstance(value, str):
-            found.append(value)
+            strings.append(value)
         elif isinstance(value, dict):
-            found += [inner for key in ("url", "data", "file_data") if isinstance(inner := value.get(key), str)]
-    return found
+            strings += [inner for key in ("url", "data", "file_data") if isinstance(inner := value.get(key), str)]
+    return strings

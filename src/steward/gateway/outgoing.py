@@ -81,10 +81,10 @@ def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[
         asked = msgspec.json.decode(exchange.body)
         check_numbers(exchange.endpoint, asked)
         dropped: list[str] = []
-        made = translation.translate_request(asked, dropped)
-        made["model"] = entry.upstream_model
-        added = _adapt(made, asked, avoided) if translation.upstream == CHAT else ()
-        outgoing = Outgoing(translation.upstream, msgspec.json.encode(made), translation, asked)
+        translated = translation.translate_request(asked, dropped)
+        translated["model"] = entry.upstream_model
+        added = _adapt(translated, asked, avoided) if translation.upstream == CHAT else ()
+        outgoing = Outgoing(translation.upstream, msgspec.json.encode(translated), translation, asked)
         outgoing.dropped, outgoing.added = dropped, added
         return outgoing
     except RecursionError as error:
@@ -126,19 +126,19 @@ def _pass_on(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[str]) 
     return outgoing
 
 
-def _adapt(made: Json, asked: Json, avoided: Collection[str]) -> tuple[str, ...]:
+def _adapt(translated: Json, asked: Json, avoided: Collection[str]) -> tuple[str, ...]:
     """Leave out or rename what the upstream does not take. -> what is still there by our choice"""
     added: list[str] = []
     for field in _OPTIONAL:
-        if field in made and field not in asked:
+        if field in translated and field not in asked:
             if field in avoided:
-                del made[field]
+                del translated[field]
             else:
                 added.append(field)
     for name, other in OTHER_NAME.items():
-        if name in made and other not in avoided:
+        if name in translated and other not in avoided:
             if name in avoided:
-                made[other] = made.pop(name)
+                translated[other] = translated.pop(name)
             else:
                 added.append(name)
             break

@@ -66,8 +66,8 @@ def _sort_names(names: frozenset[str], endpoint: str) -> tuple[str | None, tuple
     """A name that may be taken for a maximum, and those of objects of settings."""
     own = {*OWN_MAXIMUM.get(endpoint, ()), *_OWN_COUNTS.get(endpoint, ())}
     normalised = {name: _normalise(name) for name in names if name not in own}
-    found = next((name for name, plain in normalised.items() if plain in _LENGTHS), None)
-    return found, tuple(name for name, plain in normalised.items() if plain in _CONTAINERS)
+    maximum = next((name for name, plain in normalised.items() if plain in _LENGTHS), None)
+    return maximum, tuple(name for name, plain in normalised.items() if plain in _CONTAINERS)
 
 
 _sort_few_names: Final = lru_cache(maxsize=1024)(_sort_names)  # clients send the same fields again and again
@@ -79,9 +79,9 @@ def refuse_other_maxima(names: frozenset[str], body: bytes, endpoint: str) -> No
     :raises Refused: 400, one of them, or of an object of settings, may be taken for a maximum or a number of answers
     """
     sort = _sort_few_names if len(body) <= _SMALL_BYTES else _sort_names
-    found, containers = sort(names, endpoint)
-    if found is not None:
-        raise _other_maximum(found, endpoint)
+    maximum, containers = sort(names, endpoint)
+    if maximum is not None:
+        raise _other_maximum(maximum, endpoint)
     if containers:
         fields = _any.decode(body)
         for name in containers:

@@ -191,8 +191,8 @@ def _estimate_transcript(request: PassthroughRequest) -> Counts:
 def transcript_counts(seconds: float, prompt_bytes: int, answer_bytes: int) -> Counts:
     """Of a sound of so many seconds; the text of an answer that is not there yet follows from its length."""
     heard = math.ceil(seconds * TOKENS_PER_AUDIO_SECOND_IN)
-    said = _tokens(answer_bytes or math.ceil(seconds * CHARACTERS_PER_SPOKEN_SECOND))
-    return Counts(input=heard + _tokens(prompt_bytes), audio_input=heard, output=said, audio_seconds=seconds)
+    spoken = _tokens(answer_bytes or math.ceil(seconds * CHARACTERS_PER_SPOKEN_SECOND))
+    return Counts(input=heard + _tokens(prompt_bytes), audio_input=heard, output=spoken, audio_seconds=seconds)
 
 
 def audio_seconds(data: bytes, bytes_per_second: int) -> float:
@@ -226,8 +226,8 @@ def _estimate_speech(request: PassthroughRequest) -> Counts:
         raise bad_request("'input' must be a string.", "input")
     seconds = len(text) / CHARACTERS_PER_SPOKEN_SECOND
     spoken = math.ceil(seconds * TOKENS_PER_AUDIO_SECOND_OUT)
-    said = _tokens(request.size("input") + request.size("instructions"))
-    return Counts(input=said, output=spoken, audio_output=spoken, characters=len(text))
+    asked = _tokens(request.size("input") + request.size("instructions"))
+    return Counts(input=asked, output=spoken, audio_output=spoken, characters=len(text))
 
 
 def _estimate_images(request: PassthroughRequest) -> Counts:
@@ -395,9 +395,9 @@ class MeasuredAnswer(msgspec.Struct, frozen=True):
 
 def count_answer(request: PassthroughRequest) -> MeasuredAnswer:
     """What an answered request used. Numbers that no request can have used are not believed."""
-    told = request.report or AnswerReport()
-    counts, estimated = _count_units(request, told)
-    usage = told.usage or _Usage()
+    report = request.report or AnswerReport()
+    counts, estimated = _count_units(request, report)
+    usage = report.usage or _Usage()
     tokens_in = _first(usage.input_tokens, usage.prompt_tokens, usage.total_tokens)
     if tokens_in is None:
         return MeasuredAnswer(counts, False, estimated)
@@ -432,35 +432,37 @@ def measure_passthrough(request: PassthroughRequest, prices: Prices | None) -> M
     return MeasuredUsage(units, measured.units_estimated)
 
 
-def _count_units(request: PassthroughRequest, told: AnswerReport) -> tuple[Counts, bool]:
+def _count_units(request: PassthroughRequest, report: AnswerReport) -> tuple[Counts, bool]:
     """The units of the endpoint, with estimates of the tokens; whether the units are an estimate too."""
     most = request.counts
     if request.endpoint.answers == "text":
-        return _transcript_units(request, told)
+        return _transcript_units(request, report)
     if most.images:
-        made = len(told.data) if told.data is not None else most.images
-        size, quality = _word(told.size) or most.image_size, _word(told.quality) or most.image_quality
+        images = len(report.data) if report.data is not None else most.images
+        size, quality = _word(report.size) or most.image_size, _word(report.quality) or most.image_quality
         tokens = most.images * COMMON_IMAGE_TOKENS
         counts = msgspec.structs.replace(
-            most, images=min(made, most.images), image_size=size, image_quality=quality, output=tokens
+            most, images=min(images, most.images), image_size=size, image_quality=quality, output=tokens
         )
         return counts, False
     if most.searches:
-        billed = _number(told.meta.billed_units.search_units, 10_000) if told.meta and told.meta.billed_units else None
+        billed = (
+            _number(report.meta.billed_units.search_units, 10_000) if report.meta and report.meta.billed_units else None
+        )
         return msgspec.structs.replace(most, searches=most.searches if billed is None else billed), billed is None
     return most, False  # characters are exact
 
 
-def _transcript_units(request: PassthroughRequest, told: AnswerReport) -> tuple[Counts, bool]:
+def _transcript_units(request: PassthroughRequest, report: AnswerReport) -> tuple[Counts, bool]:
     assert request.form is not None
-    seconds = _seconds(told.usage.seconds if told.usage else None)
+    seconds = _seconds(report.usage.seconds if report.usage else None)
     if seconds is None:
-        seconds = _seconds(told.duration)
+        seconds = _seconds(report.duration)
     data = request.form.files("file")[0].value
     estimated = seconds is None and wav_seconds(data) is None
     if seconds is None:
         seconds = audio_seconds(data, COMMON_AUDIO_BYTES_PER_SECOND)
-    text = len(told.text.encode("utf-8", "surrogatepass")) if isinstance(told.text, str) else request.answer_bytes
+    text = len(report.text.encode("utf-8", "surrogatepass")) if isinstance(report.text, str) else request.answer_bytes
     return transcript_counts(seconds, request.size("prompt"), max(1, text)), estimated
 
 

@@ -89,5 +89,5 @@ def merge_reports(before: AnswerReport | None, new: AnswerReport) -> AnswerRepor
     """What is known after a further event: each field as it was told last."""
     if before is None:
         return new
-    told = {name: value for name in AnswerReport.__struct_fields__ if (value := getattr(new, name)) is not None}
-    return msgspec.structs.replace(before, **told)
+    changes = {name: value for name in AnswerReport.__struct_fields__ if (value := getattr(new, name)) is not None}
+    return msgspec.structs.replace(before, **changes)

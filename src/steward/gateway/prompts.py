@@ -165,9 +165,9 @@ def _anthropic(prompt: Prompt, fields: Fields) -> bool:
 def _responses(prompt: Prompt, fields: Fields) -> bool:
     """`instructions` are not carried over from an earlier response, examples are: they are sent once."""
     own = msgspec.json.decode(fields["instructions"]) if "instructions" in fields else None
-    given = fields.get("input")
-    text = given is None or bytes(given).lstrip()[:1] == b'"'
-    items = [] if given is None or text else _list.decode(given)
+    raw_input = fields.get("input")
+    text = raw_input is None or bytes(raw_input).lstrip()[:1] == b'"'
+    items = [] if raw_input is None or text else _list.decode(raw_input)
     instructs = [_message.decode(item).role in INSTRUCTIONS for item in items]
     if prompt.mode == "default" and (own or any(instructs)):
         return False
@@ -178,8 +178,8 @@ def _responses(prompt: Prompt, fields: Fields) -> bool:
     if prompt.system is not None:
         fields["instructions"] = _prepend_system(prompt.system, own)
     examples = [] if "previous_response_id" in fields else _pairs(prompt)
-    if text and examples and given is not None:
-        fields["input"] = [*examples, {"role": "user", "content": given}]
+    if text and examples and raw_input is not None:
+        fields["input"] = [*examples, {"role": "user", "content": raw_input}]
     elif not text:
         fields["input"] = examples + items
     return True

@@ -167,12 +167,12 @@ def collect_depths(held: Iterable[Mapping[str, RouteQueue]]) -> dict[str, QueueD
 
 def sum_depths(parts: Iterable[Mapping[str, QueueDepth]]) -> dict[str, QueueDepth]:
     """Depths of several workers together."""
-    found: dict[str, QueueDepth] = {}
+    depths: dict[str, QueueDepth] = {}
     for part in parts:
         for route, depth in part.items():
-            before = found.get(route, QueueDepth())
-            found[route] = QueueDepth(before.waiting + depth.waiting, before.running + depth.running)
-    return found
+            before = depths.get(route, QueueDepth())
+            depths[route] = QueueDepth(before.waiting + depth.waiting, before.running + depth.running)
+    return depths
 
 
 def worker_share(total: int, workers: int) -> int:

@@ -151,10 +151,10 @@ class Scanner:
     def _learn_frame(self, plain: bytes) -> None:
         """Remember what stands around the text; some upstreams change that too, so this is tried a few times only."""
         self._lessons -= 1
-        head, found, rest = plain.partition(_CONTENT)
+        head, content, rest = plain.partition(_CONTENT)
         text = _TEXT.match(rest)
-        if found and text is not None and rest.startswith(b'"', text.end()):
-            self._head, self._tail = head + found, rest[text.end() :]
+        if content and text is not None and rest.startswith(b'"', text.end()):
+            self._head, self._tail = head + content, rest[text.end() :]
 
     def end(self) -> list[bytes]:
         """What is left when the stream ends: an event whose empty line never came is taken as whole."""

@@ -231,8 +231,14 @@ def is_error_object(body: bytes) -> bool:
 def find_status(seen: Json) -> int:
     """The HTTP status that an error names or its type stands for; 502 where neither tells."""
     inner = seen["error"] if isinstance(seen.get("error"), dict) else {}
-    told = [inner.get("code"), inner.get("status"), inner.get("status_code"), seen.get("code"), seen.get("status")]
-    for value in told:
+    codes = [
+        inner.get("code"),
+        inner.get("status"),
+        inner.get("status_code"),
+        seen.get("code"),
+        seen.get("status"),
+    ]
+    for value in codes:
         number = int(value) if isinstance(value, str) and value.isdigit() and len(value) == 3 else value
         if type(number) is int and 400 <= number <= 599:
             return number

@@ -78,21 +78,21 @@ def compare_reports(
 
 def find_differences(one: LoadReport, other: LoadReport) -> list[str]:
     """Why the two runs say nothing of each other."""
-    found = []
+    differences = []
     for name, run in (("baseline", one), ("candidate", other)):
         if not run.valid:
-            found.append(f"the {name} is invalid: {'; '.join(run.invalid_reasons)}")
+            differences.append(f"the {name} is invalid: {'; '.join(run.invalid_reasons)}")
         if run.partial:
-            found.append(f"the {name} is partial")
+            differences.append(f"the {name} is partial")
     for field in ("arrival", "requested_rate", "requested_concurrency", "endpoint", "streamed"):
         a, b = getattr(one, field), getattr(other, field)
         if a != b:
-            found.append(f"different load: {field} {a} and {b}")
+            differences.append(f"different load: {field} {a} and {b}")
     for side in ("input", "output"):
         a, b = getattr(one, f"{side}_tokens_mean"), getattr(other, f"{side}_tokens_mean")
         if a and b and abs(math.log(b / a)) > 0.05:
-            found.append(f"different load: {a:.1f} and {b:.1f} {side} tokens a request")
-    return found
+            differences.append(f"different load: {a:.1f} and {b:.1f} {side} tokens a request")
+    return differences
 
 
 def _read_samples(baseline: LoadReport, candidate: LoadReport, name: str) -> tuple[Array, Array]:

@@ -175,10 +175,10 @@ def parse_lengths(text: str) -> Lengths:
     return _check_lengths(Lengths(cast("LengthKind", name), *values), text)
 
 
-def _check_lengths(found: Lengths, text: str) -> Lengths:
-    if not (1 <= found.a < 1e8 and 0 <= found.b < 1e8):
+def _check_lengths(lengths: Lengths, text: str) -> Lengths:
+    if not (1 <= lengths.a < 1e8 and 0 <= lengths.b < 1e8):
         raise InputError(f"length {text!r}: expected at least 1 token, and a spread of at least 0")
-    return found
+    return lengths
 
 
 def draw_length(wanted: Lengths, random: random.Random) -> int:

@@ -100,10 +100,10 @@ class EchoServer:
 
     def take_lateness_ms(self) -> dict[str, float]:
         """Quantiles of the lateness since the last call; empty if nothing was written."""
-        found, self.lateness = sorted(self.lateness), []
-        if not found:
+        late, self.lateness = sorted(self.lateness), []
+        if not late:
             return {}
-        return {name: found[min(len(found) - 1, int(q * len(found)))] / 1000 for name, q in _QUANTILES.items()}
+        return {name: late[min(len(late) - 1, int(q * len(late)))] / 1000 for name, q in _QUANTILES.items()}
 
 
 _MOST_KEPT: Final = 5_000_000  # latenesses
@@ -168,10 +168,10 @@ class EchoConnection(Receiver):
 
     def _answer_get(self, head: bytes) -> None:
         if head.startswith(b"get /lateness"):
-            found: Any = self._echo.take_lateness_ms()
+            answer: Any = self._echo.take_lateness_ms()
         else:
-            found = {"object": "list", "data": [{"id": "echo", "object": "model"}]}
-        body = msgspec.json.encode(found)
+            answer = {"object": "list", "data": [{"id": "echo", "object": "model"}]}
+        body = msgspec.json.encode(answer)
         self.transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )

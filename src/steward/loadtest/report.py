@@ -49,17 +49,17 @@ def render_report(report: LoadReport) -> str:
 
 def describe_result(report: LoadReport, unit: TimeUnit) -> str:
     """The result in one sentence, the title of the page."""
-    name, found = ("first token", report.ttft_ms) if report.ttft_ms.n else ("answer", report.e2e_ms)
-    if found.p95 is None or found.max is None:
+    name, times = ("first token", report.ttft_ms) if report.ttft_ms.n else ("answer", report.e2e_ms)
+    if times.p95 is None or times.max is None:
         return "No request was answered"
     load = f"{format_rate(report.achieved_rate)} requests per second"
     if report.requested_concurrency:
         load = format_count(report.requested_concurrency, "user")
     elif report.arrival == "burst":
         load = f"{format_count(report.sent, 'request')} at once"
-    if found.n < MIN_ANSWERS[95.0]:
-        return f"{format_count(found.n, 'answer')}: {name} within {unit.format(found.max)} at {load}"
-    return f"95 % of {format_count(found.n, 'answer')} had their {name} within {unit.format(found.p95)} at {load}"
+    if times.n < MIN_ANSWERS[95.0]:
+        return f"{format_count(times.n, 'answer')}: {name} within {unit.format(times.max)} at {load}"
+    return f"95 % of {format_count(times.n, 'answer')} had their {name} within {unit.format(times.p95)} at {load}"
 
 
 def _describe_load(report: LoadReport) -> str:
@@ -183,10 +183,10 @@ def _render_latencies(report: LoadReport, unit: TimeUnit) -> str:
         ("End to end", "e2e_ms", report.e2e_ms, actual.e2e_ms),
     )
     rows = []
-    for name, key, found, beside in named:
-        if found.n:
-            rows.append(_latency_row(name, found, unit, report.formulas.get(key, "")))
-        if found.n and beside is not None:
+    for name, key, quantiles, beside in named:
+        if quantiles.n:
+            rows.append(_latency_row(name, quantiles, unit, report.formulas.get(key, "")))
+        if quantiles.n and beside is not None:
             rows.append(_latency_row(f"{name}, from the actual send", beside, unit, ""))
     return table(f"{unit.name}|#mean|#p50|#p90|#p95|#p99|#p99.9|#n|Formula", rows)
 
@@ -195,15 +195,15 @@ def _has_reasoning(report: LoadReport) -> bool:
     return report.ttfo_ms.p50 != report.ttft_ms.p50 or report.ttfo_ms.n != report.ttft_ms.n
 
 
-def _latency_row(name: str, found: Quantiles, unit: TimeUnit, formula: str) -> list[object]:
-    cells: list[object] = [name, format_number(unit.convert(found.mean))]
+def _latency_row(name: str, quantiles: Quantiles, unit: TimeUnit, formula: str) -> list[object]:
+    cells: list[object] = [name, format_number(unit.convert(quantiles.mean))]
     for key in ("p50", "p90", "p95", "p99", "p999"):
-        ends = found.intervals.get(key)
+        ends = quantiles.intervals.get(key)
         small = ""
         if ends:
             small = f"<small>{' – '.join(format_number(unit.convert(end)) for end in ends)}</small>"
-        cells.append(Html(format_number(unit.convert(getattr(found, key))) + small))
-    return [*cells, f"{found.n:,}", Html(f'<span class="formula">{escape(formula)}</span>')]
+        cells.append(Html(format_number(unit.convert(getattr(quantiles, key))) + small))
+    return [*cells, f"{quantiles.n:,}", Html(f'<span class="formula">{escape(formula)}</span>')]
 
 
 def _render_tracks(tracks: Sequence[Track], duration_s: float) -> str:

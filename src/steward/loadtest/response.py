@@ -156,15 +156,15 @@ class ResponseParser:
                 if len(self._pending) > MAX_HEAD_BYTES or not self._pending.startswith(b"HTTP/"[: len(self._pending)]):
                     self.cause = "malformed"
                 return None
-            found = read_head(self._pending[:end])
-            if found is None:
+            head = read_head(self._pending[:end])
+            if head is None:
                 self.cause = "malformed"
                 return None
             body, self._pending = self._pending[end + 4 :], b""
-            if found.status >= 200:
+            if head.status >= 200:
                 break
             self._pending = body  # informational, such as 100 Continue
-        self.status, self._is_chunked, self.streamed = found.status, found.chunked, found.events
+        self.status, self._is_chunked, self.streamed = head.status, head.chunked, head.events
         self._mode = "body"
         return body
 
@@ -248,7 +248,7 @@ class ResponseParser:
 
         Sets `first_output` if any of it is not reasoning.
         """
-        found = False
+        has_output = False
         for choice in choices:
             delta = choice.delta or choice.message
             output, reasoning = choice.text, None
@@ -256,19 +256,19 @@ class ResponseParser:
                 output, reasoning = delta.content or delta.refusal, delta.reasoning_content or delta.reasoning
                 if not (output or reasoning) and len(delta.tool_calls) > 4:  # more than [] or null
                     self.characters += len(delta.tool_calls)
-                    found = True
+                    has_output = True
                     self._note_output(at)
             if choice.finish_reason:
                 self.done = True
             text = output or reasoning
             if text and isinstance(text, str):
-                found = True
+                has_output = True
                 self.characters += len(text)
                 if output:
                     self._note_output(at)
                 if self.text is not None:
                     self.text.append(text)
-        return found
+        return has_output
 
     def _note_output(self, at: float) -> None:
         if self.first_output is None:
@@ -295,8 +295,8 @@ class ResponseParser:
     def _parse_failure(self, body: bytes) -> None:
         self.cause = "http"
         try:
-            found = msgspec.json.decode(body)
-            self.error_text = describe_error(found.get("error", found) if isinstance(found, dict) else found)
+            failure = msgspec.json.decode(body)
+            self.error_text = describe_error(failure.get("error", failure) if isinstance(failure, dict) else failure)
         except msgspec.MsgspecError:
             self.error_text = describe_error(body[:160].decode(errors="replace"))
 
@@ -340,10 +340,10 @@ _LINES: dict[int, bytes] = {}
 def _chunk_size_line(size: int) -> bytes:
     """The size line of a piece of `size` bytes that is exactly one chunk."""
     digits = next(digits for digits in range(1, 17) if len(b"%x" % (size - 4 - digits)) <= digits)
-    found = b"%x\r\n" % (size - 4 - digits)
+    line = b"%x\r\n" % (size - 4 - digits)
     if size <= 65_536:
-        _LINES[size] = found
-    return found
+        _LINES[size] = line
+    return line
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
@@ -365,8 +365,8 @@ def read_head(head: bytes) -> ResponseHead | None:
     fields = {name.strip(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:])}
     status = int(first[1])
     chunked = fields.get(b"transfer-encoding", b"").endswith(b"chunked")
-    given = fields.get(b"content-length", b"")
-    length = int(given) if given.isdigit() and not chunked else None
+    stated = fields.get(b"content-length", b"")
+    length = int(stated) if stated.isdigit() and not chunked else None
     if status in (204, 304) or status < 200:
         length = 0
     connection = fields.get(b"connection", b"")

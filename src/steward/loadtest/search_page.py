@@ -25,24 +25,24 @@ ANSWER_WORDS: Final = {"holds": "met", "fails": "missed", "unclear": "undecided"
 _LEGEND: Final = [(ANSWER_WORDS[answer], style) for answer, style in ANSWER_STYLES.items()]
 
 
-def render_sweep(found: Sweep) -> str:
-    unit = choose_unit(point.e2e_p95_ms for point in found.points)
-    what = "users" if any(point.concurrency for point in found.points) else "requests per second"
+def render_sweep(result: Sweep) -> str:
+    unit = choose_unit(point.e2e_p95_ms for point in result.points)
+    what = "users" if any(point.concurrency for point in result.points) else "requests per second"
 
     def latency(name: str) -> Callable[[SweepPoint], float | None]:
         return lambda point: unit.convert(getattr(point, name))
 
     charts = [
-        _chart_latency_of_throughput(found.points, unit),
+        _chart_latency_of_throughput(result.points, unit),
         _chart_of_load(
-            found.points, f"Answers per second, by {what}", {"answers": lambda point: point.answered_rate}, what
+            result.points, f"Answers per second, by {what}", {"answers": lambda point: point.answered_rate}, what
         ),
         _chart_of_load(
-            found.points, f"Time to first token, {unit.name}, by {what}",
+            result.points, f"Time to first token, {unit.name}, by {what}",
             {"p50": latency("ttft_p50_ms"), "p95": latency("ttft_p95_ms")}, what,
         ),
         _chart_of_load(
-            found.points, f"Time per output token, {unit.name}, by {what}",
+            result.points, f"Time per output token, {unit.name}, by {what}",
             {"p50": latency("tpot_p50_ms"), "p95": latency("tpot_p95_ms")}, what,
         ),
     ]  # fmt: skip
@@ -50,13 +50,13 @@ def render_sweep(found: Sweep) -> str:
         f"#{what}|#answers/s|#tokens/s|#in flight|#TTFT p50, {unit.name}|#TTFT p95|#TPOT p50, {unit.name}|#TPOT p95"
         f"|#E2E p50, {unit.name}|#E2E p95|#failed|"
     )
-    steps = table(columns, [_step_row(point, unit) for point in found.points])
-    if found.notes:
-        steps += f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in found.notes)}</ul>"
+    steps = table(columns, [_step_row(point, unit) for point in result.points])
+    if result.notes:
+        steps += f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in result.notes)}</ul>"
     return report_page(
-        found.describe(),
-        f"load test · {escape(found.model)} at {escape(found.url)} · {found.arrival} · sweep of "
-        f"{format_count(len(found.points), 'step')}",
+        result.describe(),
+        f"load test · {escape(result.model)} at {escape(result.url)} · {result.arrival} · sweep of "
+        f"{format_count(len(result.points), 'step')}",
         f'<section class="charts">{"".join(charts)}</section>{card("Steps", steps)}',
     )
 
@@ -104,19 +104,19 @@ def _chart_of_load(
     return line_chart(title, [f"{load:.4g}" for load in loads], lines, format_number, at=loads, head=what)
 
 
-def render_find_max(found: FindMax) -> str:
-    trials = sorted(found.trials, key=lambda trial: trial.rate)
+def render_find_max(search: FindMax) -> str:
+    trials = sorted(search.trials, key=lambda trial: trial.rate)
     capacity = max((trial.answered_rate for trial in trials), default=0.0)
-    low, high = found.interval
+    low, high = search.interval
     boxes = [
-        ("Highest rate that meets it", _per_second(found.rate), found.slo.replace(",", ", ")),
+        ("Highest rate that meets it", _per_second(search.rate), search.slo.replace(",", ", ")),
         ("Clearly met up to", _per_second(low), "the low end of the interval"),
         ("Clearly missed from", _per_second(high), "the high end of the interval"),
         ("Most answers", _per_second(capacity), "of any trial, while requests were sent"),
     ]
     terms = list(dict.fromkeys(term.term for trial in trials for term in trial.terms))
     charts = "".join(
-        _chart_latency(term, trials, found.rate) + _chart_share(term, trials, found.rate) for term in terms
+        _chart_latency(term, trials, search.rate) + _chart_share(term, trials, search.rate) for term in terms
     )
     unit = choose_unit(trial.ttft_p95_ms for trial in trials)
     rows = [
@@ -127,9 +127,9 @@ def render_find_max(found: FindMax) -> str:
     ]  # fmt: skip
     columns = f"#requests per second|objective|#sent|#answers/s|#TTFT p95, {unit.name}|#TPOT p95, {unit.name}|why"
     return report_page(
-        found.describe(),
-        f"load test · {escape(found.model)} at {escape(found.url)} · {found.arrival} arrivals · search for the highest "
-        f"rate, {format_count(len(trials), 'trial')}",
+        search.describe(),
+        f"load test · {escape(search.model)} at {escape(search.url)} · {search.arrival} arrivals · search for the "
+        f"highest rate, {format_count(len(trials), 'trial')}",
         f'{figures(boxes)}<section class="charts">{charts}</section>{card("Trials", table(columns, rows))}',
     )
 

@@ -72,9 +72,9 @@ def grade_step(
 
 def find_good_rate(steps: Sequence[SelfTestStep]) -> float | None:
     """The highest rate at which it and all lower rates were good."""
-    found = None
+    good_rate = None
     for item in sorted(steps, key=lambda item: item.rate):
         if not item.good:
             break
-        found = item.rate
-    return found
+        good_rate = item.rate
+    return good_rate

@@ -78,7 +78,7 @@ def parse_metrics(text: str) -> dict[str, list[float]]:
     >>> parse_metrics('# TYPE a gauge\\na{x="1"} 2\\na{x="2"} 3\\n')
     {'a': [2.0, 3.0]}
     """
-    found: dict[str, list[float]] = {}
+    values_by_name: dict[str, list[float]] = {}
     for line in text.splitlines():
         if not line or line[0] == "#":
             continue
@@ -90,14 +90,14 @@ def parse_metrics(text: str) -> dict[str, list[float]]:
         except ValueError:
             continue
         if value - value == 0:  # finite
-            found.setdefault(match[1], []).append(value)
-    return found
+            values_by_name.setdefault(match[1], []).append(value)
+    return values_by_name
 
 
 def build_tracks(scrapes: Sequence[tuple[float, str]]) -> tuple[Track, ...]:
     """From (seconds since the start, page) in order of time; counters become what they rose by a second."""
     pages = [(at, parse_metrics(text)) for at, text in scrapes]
-    found = []
+    tracks = []
     for known in SOURCES:
         points = []
         for at, page in pages:
@@ -114,8 +114,8 @@ def build_tracks(scrapes: Sequence[tuple[float, str]]) -> tuple[Track, ...]:
             ]
         if points:
             times, values_ = zip(*points, strict=True)
-            found.append(Track(name=known.title, source="server", unit=known.unit, at_s=times, values=values_))
-    return tuple(found)
+            tracks.append(Track(name=known.title, source="server", unit=known.unit, at_s=times, values=values_))
+    return tuple(tracks)
 
 
 GPU_QUERY: Final = ("index", "utilization.gpu", "memory.used", "power.draw", "temperature.gpu")
@@ -132,9 +132,9 @@ def build_gpu_tracks(scrapes: Sequence[tuple[float, str]]) -> tuple[Track, ...]:
             for place, cell in enumerate(cells[: len(_GPU_TITLES)]):
                 if _NUMBER.fullmatch(cell):
                     points.setdefault((index, place), []).append((at, float(cell)))
-    found = []
+    tracks = []
     for (index, place), values in sorted(points.items()):
         title, unit = _GPU_TITLES[place]
         times, numbers = zip(*values, strict=True)
-        found.append(Track(name=f"GPU {index} {title}", source="gpu", unit=unit, at_s=times, values=numbers))
-    return tuple(found)
+        tracks.append(Track(name=f"GPU {index} {title}", source="gpu", unit=unit, at_s=times, values=numbers))
+    return tuple(tracks)

@@ -87,8 +87,8 @@ def is_over(limit: Limit, values: Array) -> NDArray[np.bool_]:
     """Which requests are beyond a limit: (requests,). NaN is not."""
     if limit.metric == ERROR_RATE:
         return values > 0
-    found: NDArray[np.bool_] = values < limit.bound if limit.metric == SPEED else values > limit.bound
-    return found
+    over: NDArray[np.bool_] = values < limit.bound if limit.metric == SPEED else values > limit.bound
+    return over
 
 
 def share_interval(over: Array) -> tuple[float, float]:

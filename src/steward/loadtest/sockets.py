@@ -232,9 +232,9 @@ def to_clock_times(stamps: list[Any], since: float) -> list[float]:
     part = offset - whole
     try:
         times = _TIMESPEC.iter_unpack(b"".join(stamps))
-        found = [seconds - whole + (nanoseconds * 1e-9 - part) for seconds, nanoseconds in times]
+        times_s = [seconds - whole + (nanoseconds * 1e-9 - part) for seconds, nanoseconds in times]
     except TypeError:  # at least one is a clock time already
-        found = [at if at.__class__ is float else to_clock_times([at], since)[0] for at in stamps]
-    if found[0] < since or found[-1] > now:
-        found = [min(max(at, since), now) for at in found]
-    return found
+        times_s = [at if at.__class__ is float else to_clock_times([at], since)[0] for at in stamps]
+    if times_s[0] < since or times_s[-1] > now:
+        times_s = [min(max(at, since), now) for at in times_s]
+    return times_s

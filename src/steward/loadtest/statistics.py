@@ -35,13 +35,15 @@ def compute_quantiles(values: Array, *, intervals: bool = True) -> Quantiles:
     n = len(kept)
     if not n:
         return Quantiles()
-    found = dict(zip(QUANTILES, (float(value) for value in np.quantile(kept, list(QUANTILES.values()))), strict=True))
+    quantiles = dict(
+        zip(QUANTILES, (float(value) for value in np.quantile(kept, list(QUANTILES.values()))), strict=True)
+    )
     ends = bootstrap_intervals(kept) if intervals and n >= 100 else {}
     if n < 1000:
-        found.pop("p999")
+        quantiles.pop("p999")
         ends.pop("p999", None)
     return msgspec.convert(
-        {"n": n, "mean": float(kept.mean()), "max": float(kept.max()), "intervals": ends, **found}, Quantiles
+        {"n": n, "mean": float(kept.mean()), "max": float(kept.max()), "intervals": ends, **quantiles}, Quantiles
     )
 
 
@@ -66,8 +68,8 @@ def block_bootstrap(values: Array, wanted: list[float], samples: int = SAMPLES, 
     drawn = np.random.default_rng(seed).multinomial(blocks, [1 / blocks] * blocks, size=samples)
     below = np.cumsum(drawn.astype(np.float32) @ counts, axis=1)  # (samples, bins)
     places = [np.searchsorted(row, row[-1] * np.asarray(wanted, dtype=np.float32)) for row in below]
-    found: Array = edges[np.array(places)]
-    return found
+    resampled: Array = edges[np.array(places)]
+    return resampled
 
 
 def quantiles_from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quantiles:
@@ -77,11 +79,11 @@ def quantiles_from_histogram(counts: NDArray[np.uint64], middles: Array) -> Quan
         return Quantiles()
     below = np.cumsum(counts)
     places = {name: int(np.searchsorted(below, q * n)) for name, q in QUANTILES.items()}
-    found = {name: float(middles[place]) for name, place in places.items()}
+    quantiles = {name: float(middles[place]) for name, place in places.items()}
     if n < 1000:
-        found.pop("p999")
+        quantiles.pop("p999")
     top = float(middles[np.flatnonzero(counts)[-1]])
-    return msgspec.convert({"n": n, "mean": float((counts * middles).sum() / n), "max": top, **found}, Quantiles)
+    return msgspec.convert({"n": n, "mean": float((counts * middles).sum() / n), "max": top, **quantiles}, Quantiles)
 
 
 def is_growing(values: Array, min_rise: float, blocks: int = 10) -> bool:

@@ -300,16 +300,16 @@ def render(
     # TYPE steward_requests_total counter
     steward_requests_total{gen_ai_request_model="big",outcome="ok"} 2
     """
-    found: dict[str, dict[Labels, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    series: dict[str, dict[Labels, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     every = itertools.chain(rows, (MeterRow(item.metric, item.labels, "", item.value) for item in samples))
     for row in every:
-        found[row.meter][_with_provider(row.labels, providers or {})][row.part] = row.value
+        series[row.meter][_with_provider(row.labels, providers or {})][row.part] = row.value
     lines: list[str] = []
     for metric in TABLE:
-        if metric.id not in found:
+        if metric.id not in series:
             continue
         lines += [f"# HELP {metric.prometheus} {metric.help}", f"# TYPE {metric.prometheus} {metric.kind}"]
-        for labels, parts in sorted(found[metric.id].items()):
+        for labels, parts in sorted(series[metric.id].items()):
             if metric.kind == "histogram":
                 lines += _histogram(metric, labels, parts)
             else:
@@ -335,8 +335,8 @@ def _histogram(metric: ExportedMetric, labels: Labels, parts: Mapping[str, float
 
 def _braces(labels: Labels) -> str:
     """Labels without a value are left out: to Prometheus they are the same."""
-    given = [(ATTRIBUTES.get(name, name).replace(".", "_"), value) for name, value in labels if value]
-    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in given) + "}" if given else ""
+    pairs = [(ATTRIBUTES.get(name, name).replace(".", "_"), value) for name, value in labels if value]
+    return "{" + ",".join(f'{name}="{_escape(value)}"' for name, value in pairs) + "}" if pairs else ""
 
 
 def _number(value: float) -> str:

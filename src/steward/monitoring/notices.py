@@ -22,16 +22,16 @@ def plan_notices(
     """
     notices = []
     for channel in channels:
-        told = [notice for notice in earlier if notice.channel == channel.name]
+        sent = [notice for notice in earlier if notice.channel == channel.name]
         if alert.ended_at is not None:
-            if told and not any(notice.kind == "resolved" for notice in told):
+            if sent and not any(notice.kind == "resolved" for notice in sent):
                 notices.append(_make(alert, channel, "resolved", 0, now))
             continue
         if alert.severity not in channel.severities or any(one.covers(alert.rule, now) for one in silences):
             continue
-        last = max((notice.created_at for notice in told), default=None)
+        last = max((notice.created_at for notice in sent), default=None)
         if last is None or (alert.acknowledged_at is None and now - last >= repeat_s):
-            notices.append(_make(alert, channel, "firing", len(told), now))
+            notices.append(_make(alert, channel, "firing", len(sent), now))
     return notices
 
 

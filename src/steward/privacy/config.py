@@ -66,13 +66,13 @@ class PrivacyConfig(Section):
         """None where nothing is guarded. IP addresses are personal data under GDPR: recital 30, CJEU C-582/14."""
         if self.profile == "off":
             return None
-        given = self.actions
-        otherwise: Action = given.default or "pseudonymise"
-        address: Action = given.default or ("pseudonymise" if self.profile == "gdpr" else "allow")
+        actions = self.actions
+        otherwise: Action = actions.default or "pseudonymise"
+        address: Action = actions.default or ("pseudonymise" if self.profile == "gdpr" else "allow")
         return PrivacyPolicy(
-            email=given.email or otherwise,
-            phone=given.phone or otherwise,
-            payment_card=given.payment_card or otherwise,
-            ip_address=given.ip_address or address,
+            email=actions.email or otherwise,
+            phone=actions.phone or otherwise,
+            payment_card=actions.payment_card or otherwise,
+            ip_address=actions.ip_address or address,
             on_error=self.on_error,
         )

@@ -88,8 +88,8 @@ def _find_plain(text: str) -> list[PersonalSpan]:
     digits = _DIGIT.search(text) is not None
     for kind, needs_digits, detect in _DETECTORS:
         if digits or not needs_digits:
-            found = sorted(detect(text), key=lambda pair: (pair[0], -pair[1]))
-            spans = sorted([*spans, *_select_free(spans, [PersonalSpan(start, end, kind) for start, end in found])])
+            pairs = sorted(detect(text), key=lambda pair: (pair[0], -pair[1]))
+            spans = sorted([*spans, *_select_free(spans, [PersonalSpan(start, end, kind) for start, end in pairs])])
     return spans
 
 
@@ -176,7 +176,7 @@ def payment_cards(text: str) -> Spans:
 
 def _card(text: str, groups: list[tuple[int, int]], first: int) -> int | None:
     """The last of the groups from `first` on that make up a card number, the longest possible; else None."""
-    digits, found = "", None
+    digits, last_end = "", None
     for last, (start, end) in enumerate(groups[first : first + 6], first):  # of 4 digits and five times 3
         if end - start < 3 or groups[first][1] - groups[first][0] < 4:
             break
@@ -184,8 +184,8 @@ def _card(text: str, groups: list[tuple[int, int]], first: int) -> int | None:
         if len(digits) > 19:
             break
         if not _word(text, end) and _ISSUERS.fullmatch(digits) and luhn(digits):
-            found = last
-    return found
+            last_end = last
+    return last_end
 
 
 def _word(text: str, at: int) -> bool:

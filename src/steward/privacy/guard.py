@@ -44,8 +44,8 @@ class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
     on_error: Literal["block", "allow"] = "block"
 
     def action(self, kind: Kind) -> Action:
-        found: Action = getattr(self, kind)
-        return found
+        chosen: Action = getattr(self, kind)
+        return chosen
 
 
 def make_guard(policy: PrivacyPolicy, key: bytes) -> Guard:
@@ -75,8 +75,8 @@ class PrivacyGuard:
         self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
-        found = [find_personal_data(text) for text in fields]
-        kinds = {span.kind for spans in found for span in spans}
+        spans_by_field = [find_personal_data(text) for text in fields]
+        kinds = {span.kind for spans in spans_by_field for span in spans}
         if refused := sorted(kind for kind in kinds if self._policy.action(kind) == "block"):
             return Verdict(
                 "block", f"the request contains {KIND_NAMES[refused[0]]} (privacy.actions.{refused[0]}: block)"
@@ -84,18 +84,18 @@ class PrivacyGuard:
         if all(self._policy.action(kind) == "allow" for kind in kinds):
             return Verdict("allow")
         scope = token_scope(exchange)
-        pairs = zip(fields, found, strict=True)
+        pairs = zip(fields, spans_by_field, strict=True)
         if len({text[span.start : span.end] for text, spans in pairs for span in spans}) > MOST_VALUES:
             return Verdict("block", f"the request contains more than {MOST_VALUES:,} different personal values")
         masked, back = mask(
             fields,
-            self._select_spans("pseudonymise", found),
-            self._select_spans("redact", found),
+            self._select_spans("pseudonymise", spans_by_field),
+            self._select_spans("redact", spans_by_field),
             lambda kind, value, attempt: make_token(self._key, scope, kind, value, attempt),
         )
         self._states[exchange] = _ExchangeState(back)
         replaced: Counter[str] = Counter(
-            span.kind for spans in found for span in spans if self._policy.action(span.kind) != "allow"
+            span.kind for spans in spans_by_field for span in spans if self._policy.action(span.kind) != "allow"
         )
         return Verdict("rewrite", texts=masked, masked=dict(replaced))
 

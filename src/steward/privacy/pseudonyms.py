@@ -56,9 +56,9 @@ class Pseudonyms:
         """
         out: list[str] = []
         position = 0
-        while (found := self._find_issued(text, position)) is not None:
-            out += (text[position : found[0]], self._value(text[found[0] : found[1]]))
-            position = found[1]
+        while (place := self._find_issued(text, position)) is not None:
+            out += (text[position : place[0]], self._value(text[place[0] : place[1]]))
+            position = place[1]
         return "".join([*out, text[position:]])
 
     def feed(self, text: str, last: bool, before: str = "") -> tuple[str, str]:
@@ -73,11 +73,11 @@ class Pseudonyms:
         out: list[str] = []
         position = 0
         while True:
-            found = self._find_issued(text, position)
+            place = self._find_issued(text, position)
             held = len(text) if last else self._find_begun(text, position)
-            if found is None or held < found[0]:
+            if place is None or held < place[0]:
                 return "".join([*out, text[position:held]]), text[held:]
-            start, end = found
+            start, end = place
             near = text[max(0, start - LOOK_BACK) : start]
             in_url = is_in_url(before + near if start < LOOK_BACK else near)
             restored = text[start:end] if in_url else self._value(text[start:end])

@@ -51,12 +51,12 @@ def scan_text(text: str, entities: Collection[str], threshold: float = THRESHOLD
     """From left to right, without overlaps."""
     disguised = undisguise(text)
     plain = text if disguised is None else disguised[0]
-    chosen = _resolve(found for found in _look(plain) if found.score >= threshold)
-    kept = [found for found in chosen if found.entity in entities]
+    chosen = _resolve(one for one in _look(plain) if one.score >= threshold)
+    kept = [one for one in chosen if one.entity in entities]
     if disguised is None:
         return kept
     origin = disguised[1]
-    return [msgspec.structs.replace(found, start=origin[found.start], end=origin[found.end - 1] + 1) for found in kept]
+    return [msgspec.structs.replace(one, start=origin[one.start], end=origin[one.end - 1] + 1) for one in kept]
 
 
 def _look(text: str) -> Iterator[PersonalFinding]:
@@ -71,9 +71,9 @@ def _look(text: str) -> Iterator[PersonalFinding]:
 
 def _resolve(findings: Iterable[PersonalFinding]) -> list[PersonalFinding]:
     taken: list[PersonalFinding] = []  # sorted, without overlaps
-    for found in sorted(findings, key=lambda one: (-one.score, one.start - one.end, one.start)):
-        place = bisect_left(taken, found.start, key=lambda one: one.start)
-        free_before = place == 0 or taken[place - 1].end <= found.start
-        if free_before and (place == len(taken) or found.end <= taken[place].start):
-            taken.insert(place, found)
+    for finding in sorted(findings, key=lambda one: (-one.score, one.start - one.end, one.start)):
+        place = bisect_left(taken, finding.start, key=lambda one: one.start)
+        free_before = place == 0 or taken[place - 1].end <= finding.start
+        if free_before and (place == len(taken) or finding.end <= taken[place].start):
+            taken.insert(place, finding)
     return taken

@@ -126,15 +126,15 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
     parser.add_argument("--token-file", type=Path, required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     disable_core_dumps()
     logging.basicConfig(level=logging.WARNING, format="console %(levelname)s %(message)s")
-    end_with_supervisor(given.alive_fd, 3.0)
-    plan = read_plan(given.plan)
+    end_with_supervisor(arguments.alive_fd, 3.0)
+    plan = read_plan(arguments.plan)
     store = make_deployment(plan).open_store()
-    token = given.token_file.read_text().strip()
-    sessions = Sessions(token, given.token_file.with_name("ended-sessions"))
-    write_file(given.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
+    token = arguments.token_file.read_text().strip()
+    sessions = Sessions(token, arguments.token_file.with_name("ended-sessions"))
+    write_file(arguments.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
     gpus = Sampler()
     gpus.start()
     keys = WorkerKeys(make_deployment(plan))
@@ -147,9 +147,9 @@ def main() -> None:
 
     operations = list_operations(Path(plan.home))
     app = build(
-        snapshot=lambda: snapshot(read_plan(given.plan), store, time.time(), gpus.status()),
+        snapshot=lambda: snapshot(read_plan(arguments.plan), store, time.time(), gpus.status()),
         sessions=sessions,
-        metrics=lambda: metrics(read_plan(given.plan), store, gpus.status()),
+        metrics=lambda: metrics(read_plan(arguments.plan), store, gpus.status()),
         find_by_key=find_by_key,
         api=build_api(operations, msgspec.json.encode(write_openapi(operations, plan.version))),
     )
@@ -163,7 +163,7 @@ def main() -> None:
         ws="none",
         timeout_graceful_shutdown=2,
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=given.fd)])
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=arguments.fd)])
 
 
 if __name__ == "__main__":

@@ -36,13 +36,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     disable_core_dumps()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_supervisor(given.alive_fd, 5.0)
-    model = msgspec.json.decode(given.model, type=ModelPlan)
+    end_with_supervisor(arguments.alive_fd, 5.0)
+    model = msgspec.json.decode(arguments.model, type=ModelPlan)
     assert model.path and model.socket
     server = serve(
         Path(model.path), Path(model.socket), model.name, model.context, model.slots, model.threads, model.embeddings

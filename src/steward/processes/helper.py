@@ -16,12 +16,12 @@ def main() -> None:
     """`python -m steward.processes.helper --fd N`"""
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     disable_core_dumps()
     logging.basicConfig(level=logging.WARNING, format="helper %(levelname)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the worker says when to end
     gc.disable()  # values of JSON form no cycles, and a million of them would be looked at again and again
-    serve(Connection(given.fd))
+    serve(Connection(arguments.fd))
 
 
 if __name__ == "__main__":

@@ -25,15 +25,15 @@ def main() -> None:
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
     parser.add_argument("--once", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     disable_core_dumps()
     logging.basicConfig(level=logging.WARNING, format="keeper %(levelname)s %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_supervisor(given.alive_fd, 15.0)
+    end_with_supervisor(arguments.alive_fd, 15.0)
     os.umask(0o077)  # the database is as private as the rest of the home
-    run_jobs(make_deployment(read_plan(given.plan)), stop, given.once)
+    run_jobs(make_deployment(read_plan(arguments.plan)), stop, arguments.once)
 
 
 def run_jobs(deployment: HomeDeployment, stop: threading.Event, once: bool) -> None:

@@ -149,8 +149,8 @@ class Supervisor:
         return children
 
     def _engine(self, model: ModelPlan) -> Child:
-        given = msgspec.json.encode(model).decode()
-        command = python("engine", "--model", given, "--alive-fd", str(self._alive_read))
+        encoded = msgspec.json.encode(model).decode()
+        command = python("engine", "--model", encoded, "--alive-fd", str(self._alive_read))
         return Child(f"engine-{model.name}", command, (self._alive_read,), socket=model.socket)
 
     def run(
@@ -265,11 +265,11 @@ class Supervisor:
 
     def _is_served(self, version: int) -> bool:
         """:raises Unavailable: a worker says why it cannot"""
-        said = self._read_acknowledgements()
-        for item in said:
+        acks = self._read_acknowledgements()
+        for item in acks:
             if item is not None and item.error:
                 raise Unavailable(f"a worker does not serve it: {item.error}")
-        return all(item is not None and item.version == version for item in said)
+        return all(item is not None and item.version == version for item in acks)
 
     def _retire(self, engines: list[Child], version: int) -> None:
         """End these engines once no worker holds `version`, the last one that had them."""
@@ -279,9 +279,9 @@ class Supervisor:
 
     def _end_retired(self, now: float) -> None:
         if self._retiring:
-            said = self._read_acknowledgements()
+            acks = self._read_acknowledgements()
             for child, version in list(self._retiring):
-                if all(item is not None and not can_need(item, version, self.plan.config_version) for item in said):
+                if all(item is not None and not can_need(item, version, self.plan.config_version) for item in acks):
                     self._retiring.remove((child, version))
                     child.signal(signal.SIGTERM)
                     self._ending.append((child, now + STOP_S["engine"]))
@@ -372,7 +372,7 @@ def _read_worker_versions(run: Path, worker: Child) -> WorkerVersions | None:
         return None
 
 
-def can_need(said: WorkerVersions, version: int, current: int) -> bool:
+def can_need(acknowledged: WorkerVersions, version: int, current: int) -> bool:
     """Whether an open exchange may need an engine that no plan after `version` had; `current` does not have it.
 
     >>> [can_need(WorkerVersions(3, held), 2, 3) for held in ((3,), (2, 3), (1, 3))]
@@ -383,7 +383,7 @@ def can_need(said: WorkerVersions, version: int, current: int) -> bool:
     >>> [can_need(WorkerVersions(2, held), 3, 2) for held in ((2,), (2, 3))]
     [False, True]
     """
-    return said.error is not None or any(held <= version and held != current for held in said.held)
+    return acknowledged.error is not None or any(held <= version and held != current for held in acknowledged.held)
 
 
 def _is_answering(engine: Child) -> bool:

@@ -28,11 +28,11 @@ def main() -> None:
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--alive-fd", type=int, required=True)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     disable_core_dumps()
     logging.basicConfig(level=logging.WARNING, format="worker %(levelname)s %(message)s")
-    plan = read_plan(given.plan)
-    end_with_supervisor(given.alive_fd, plan.drain_s + 2)
+    plan = read_plan(arguments.plan)
+    end_with_supervisor(arguments.alive_fd, plan.drain_s + 2)
     service = WorkerService(plan, writer_id=f"w{os.getpid()}-{secrets.token_hex(4)}")
     config = uvicorn.Config(
         service.app,
@@ -48,7 +48,7 @@ def main() -> None:
         proxy_headers=False,  # gateway.trusted_proxies says whose word counts
         timeout_graceful_shutdown=int(plan.drain_s),
     )
-    listener = socket.socket(fileno=given.fd)
+    listener = socket.socket(fileno=arguments.fd)
     sys.setswitchinterval(SWITCH_S)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -86,23 +86,23 @@ class AccessTable:
 
     def rights_at(self, subjects: Sequence[str], place: Place) -> frozenset[Right]:
         """All that one of `subjects` may do at `place`."""
-        found: set[Right] = set()
+        rights: set[Right] = set()
         for around in place.enclosing():
             for subject in subjects:
                 for grant in self._at.get((subject, around.tenant, around.project, around.resource), ()):
                     role = self._roles.get(grant.role)
-                    found |= role.rights if role is not None else frozenset()
-        return frozenset(found)
+                    rights |= role.rights if role is not None else frozenset()
+        return frozenset(rights)
 
     def resources_at(self, subjects: Sequence[str], right: Right, place: Place, kind: str) -> frozenset[str]:
         """Names of the resources of a kind within `place` that a grant of their own gives `right` on."""
-        found: set[str] = set()
+        names: set[str] = set()
         for grant in (grant for subject in subjects for grant in self._of.get(subject, ())):
             role, resource = self._roles.get(grant.role), grant.place.resource or ""
             same = (grant.place.tenant, grant.place.project) == (place.tenant, place.project)
             if same and role is not None and right in role.rights and resource.startswith(f"{kind}:"):
-                found.add(resource.partition(":")[2])
-        return frozenset(found)
+                names.add(resource.partition(":")[2])
+        return frozenset(names)
 
 
 def merge_roles(own: Iterable[Role]) -> dict[str, Role]:

@@ -20,7 +20,7 @@ def count_mentions(text: str, name: str) -> Counter[str]:
     True
     """
     entries, longest = _entries(name, file_stamp(name))
-    words = [found.group().casefold() for found in _WORD.finditer(text)]
+    words = [match.group().casefold() for match in _WORD.finditer(text)]
     counts: Counter[str] = Counter()
     at = 0
     while at < len(words):

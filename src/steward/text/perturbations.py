@@ -45,7 +45,7 @@ def change_case(text: str, rng: random.Random) -> str:
 
 
 def change_spacing(text: str, rng: random.Random) -> str:
-    places = [found.start() for found in re.finditer(" ", text)]
+    places = [match.start() for match in re.finditer(" ", text)]
     chosen = set(rng.sample(places, k=min(len(places), 1 + len(places) // 10)))
     wide = "".join(rng.choice(("  ", "   ", " \n")) if at in chosen else c for at, c in enumerate(text))
     return rng.choice(("", " ", "\n")) + wide + rng.choice((" ", "  ", "\n"))
@@ -61,14 +61,14 @@ def swap_contractions(text: str, rng: random.Random) -> str:
 def replace_synonyms(text: str, rng: random.Random, name: str = "synonyms") -> str:
     """One listed word in two, at least one. `name`: one of our lists, or a file, one line a set of equal words."""
     groups = _synonym_groups(name)
-    matches = [found for found in _phrase_pattern(tuple(groups)).finditer(text)]
-    chosen = {found.start() for found in rng.sample(matches, k=min(len(matches), 1 + len(matches) // 2))}
+    matches = [phrase for phrase in _phrase_pattern(tuple(groups)).finditer(text)]
+    chosen = {phrase.start() for phrase in rng.sample(matches, k=min(len(matches), 1 + len(matches) // 2))}
 
-    def other(found: re.Match[str]) -> str:
-        if found.start() not in chosen:
-            return found[0]
-        word = found[0].casefold()
-        return match_case(found[0], rng.choice([synonym for synonym in groups[word] if synonym.casefold() != word]))
+    def other(match: re.Match[str]) -> str:
+        if match.start() not in chosen:
+            return match[0]
+        word = match[0].casefold()
+        return match_case(match[0], rng.choice([synonym for synonym in groups[word] if synonym.casefold() != word]))
 
     return _phrase_pattern(tuple(groups)).sub(other, text)
 
@@ -78,7 +78,7 @@ _FILLERS: Final = ("well", "so", "actually", "you know", "okay", "um", "like I s
 
 def insert_filler(text: str, rng: random.Random) -> str:
     word = rng.choice(_FILLERS)
-    commas = [found.end() for found in re.finditer(r",(?= )", text)]
+    commas = [match.end() for match in re.finditer(r",(?= )", text)]
     if commas and rng.random() < 0.5:
         at = rng.choice(commas)
         return f"{text[:at]} {word},{text[at:]}"

@@ -90,14 +90,14 @@ def split_sentences(text: str) -> list[str]:
     >>> split_sentences('Ask Dr. Roberts! "Really?" He said no... but went.')
     ['Ask Dr. Roberts!', '"Really?"', 'He said no... but went.']
     """
-    found: list[str] = []
+    sentences: list[str] = []
     start = 0
     for end in _END.finditer(text):
         if _is_sentence_end(text, end):
-            found.append(text[start : end.end()].strip())
+            sentences.append(text[start : end.end()].strip())
             start = end.end()
     rest = text[start:].strip()
-    return [sentence for sentence in (*found, rest) if sentence]
+    return [sentence for sentence in (*sentences, rest) if sentence]
 
 
 def _is_sentence_end(text: str, end: re.Match[str]) -> bool:

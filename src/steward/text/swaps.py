@@ -51,14 +51,14 @@ def swap_text(text: str, kind: str) -> str | None:
 
 
 def _swap_gender(text: str) -> str:
-    def other(found: re.Match[str]) -> str:
-        word = found[0].casefold()
-        if found[0] in _name_pairs():
-            return _name_pairs()[found[0]]
+    def other(match: re.Match[str]) -> str:
+        word = match[0].casefold()
+        if match[0] in _name_pairs():
+            return _name_pairs()[match[0]]
         if word in ("her", "his"):
-            owns = _is_possessive(text[found.end() :])
-            return match_case(found[0], ("his" if owns else "him") if word == "her" else "her" if owns else "hers")
-        return match_case(found[0], _gender_pairs()[word]) if word in _gender_pairs() else found[0]
+            owns = _is_possessive(text[match.end() :])
+            return match_case(match[0], ("his" if owns else "him") if word == "her" else "her" if owns else "hers")
+        return match_case(match[0], _gender_pairs()[word]) if word in _gender_pairs() else match[0]
 
     return _WORD.sub(other, text)
 

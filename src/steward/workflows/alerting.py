@@ -65,12 +65,12 @@ def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -
     if rule not in known:
         raise UnknownName("rule", rule, known)
     now = time.time()
-    made = Silence(
+    created = Silence(
         id=uuid.uuid4().hex[:12], rule=rule, starts_at=now, ends_at=now + for_s, comment=comment, created_by=who.actor
     )
     find_deployment(home).open_audit_log().record(_act(who, "alerts.silence", f"rule:{rule}"))
-    store.add_silence(made)
-    return made
+    store.add_silence(created)
+    return created
 
 
 def list_silences(home: Path) -> list[Silence]:

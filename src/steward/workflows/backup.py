@@ -129,23 +129,23 @@ def _workplace(home: Path) -> Iterator[Path]:
 
 def list_files(home: Path) -> dict[str, Path]:
     """What is copied as it lies there, by its name in the archive: no keys, no locks, nothing that is made anew."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in sorted(home.rglob("*")):
         name = path.relative_to(home)
         top = name.parts[0]
         if top in _MADE_ANEW or top in _KEYS or top == "audit" or any(part.startswith(".") for part in name.parts):
             continue
         if path.is_file() and not path.is_symlink() and path.suffix != ".lock":
-            found[f"home/{name.as_posix()}"] = path
+            files[f"home/{name.as_posix()}"] = path
     settings = home.parent / SETTINGS
     if settings.is_file():
-        found[SETTINGS] = settings
-    return found
+        files[SETTINGS] = settings
+    return files
 
 
 def hold_segments(home: Path, work: Path) -> dict[str, Path]:
     """Links to the ledger's segments as they are now: they grow with the segments and outlive them."""
-    found: dict[str, Path] = {}
+    segments: dict[str, Path] = {}
     for folder in _LEDGERS:
         (work / folder).mkdir(mode=0o700, exist_ok=True)
         for segment in sorted((home / folder).glob("*")):
@@ -158,8 +158,8 @@ def hold_segments(home: Path, work: Path) -> dict[str, Path]:
                 pass
             except FileNotFoundError:
                 continue  # drained since it was listed
-            found[f"home/{folder}/{segment.name}"] = held
-    return found
+            segments[f"home/{folder}/{segment.name}"] = held
+    return segments
 
 
 def copy_audit(home: Path, work: Path) -> dict[str, Path]:

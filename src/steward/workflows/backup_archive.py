@@ -152,7 +152,7 @@ def _check_beginning(archive: Path) -> int:
 
 
 def _extract(plain: Path, folder: Path, report: Report) -> tuple[dict[str, ArchivedFile], BackupManifest]:
-    found: dict[str, ArchivedFile] = {}
+    files: dict[str, ArchivedFile] = {}
     manifest: BackupManifest | None = None
     done = 0
     try:
@@ -170,14 +170,14 @@ def _extract(plain: Path, folder: Path, report: Report) -> tuple[dict[str, Archi
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
                     while data := reader.read(1024 * 1024):
                         target.write(data)
-                found[info.name] = ArchivedFile(bytes=info.size, sha256=reader.digest.hexdigest())
+                files[info.name] = ArchivedFile(bytes=info.size, sha256=reader.digest.hexdigest())
                 done += info.size
                 report("extracting", done, 0)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise InputError(f"cannot be unpacked ({type(error).__name__}: {error})") from error
     if manifest is None:
         raise InputError("has no manifest; expected a file that `steward backup` wrote")
-    return found, manifest
+    return files, manifest
 
 
 def is_safe(name: str) -> bool:

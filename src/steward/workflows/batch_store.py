@@ -53,7 +53,7 @@ class PieceFile:
 
     def numbers(self) -> list[int]:
         """The numbers of all whole pieces; a piece that a kill has cut off is removed."""
-        found: list[int] = []
+        present: list[int] = []
         try:
             with self._path.open("r+b") as file:
                 size, at = file.seek(0, os.SEEK_END), 0
@@ -62,12 +62,12 @@ class PieceFile:
                     length, number = _HEAD.unpack(file.read(_HEAD.size))
                     if at + _HEAD.size + length > size:
                         break
-                    found.append(number)
+                    present.append(number)
                     at += _HEAD.size + length
                 file.truncate(at)
         except FileNotFoundError:
             return []
-        return found
+        return present
 
     def read(self) -> Iterator[bytes]:
         """The pieces in their order. :raises InputError: another key, or changed bytes"""
@@ -124,14 +124,14 @@ class BatchStore:
     def list_files(self) -> list[StoredFile]:
         """Newest first."""
         names = (path.stem for path in (self.folder / "files").glob("*.file"))
-        found = [record for name in names if (record := self.find_file(name)) is not None]
-        return sorted(found, key=lambda record: (-record.created_at, record.id))
+        files = [record for name in names if (record := self.find_file(name)) is not None]
+        return sorted(files, key=lambda record: (-record.created_at, record.id))
 
     def list_batches(self, without: frozenset[str] = frozenset()) -> list[Batch]:
         """Newest first; those of the ids in `without` are not read."""
         names = (path.stem for path in (self.folder / "jobs").glob("*.job") if path.stem not in without)
-        found = [record for name in names if (record := self.find_batch(name)) is not None]
-        return sorted(found, key=lambda record: (-record.created_at, record.id))
+        batches = [record for name in names if (record := self.find_batch(name)) is not None]
+        return sorted(batches, key=lambda record: (-record.created_at, record.id))
 
     def _put(self, path: Path, record: Batch | StoredFile, name: str) -> None:
         self.make_folders()

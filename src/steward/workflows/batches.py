@@ -70,10 +70,10 @@ def _open(home: Path) -> BatchStore:
 
 
 def _find(store: BatchStore, name: str) -> Batch:
-    found = store.find_batch(name) if is_id(name) else None
-    if found is None:
+    stored = store.find_batch(name) if is_id(name) else None
+    if stored is None:
         raise UnknownName("batch", name, [batch.id for batch in store.list_batches()])
-    return found
+    return stored
 
 
 def _view(batch: Batch) -> BatchView:

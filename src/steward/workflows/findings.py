@@ -104,16 +104,16 @@ def describe_gate(decision: GateDecision, policy: Path) -> Finding:
 def _stamp(path: Path) -> str:
     """Of a file that broke its contract, whose content has no digest."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return ""
-    return f"{found.st_size} {found.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def digest_subject(*parts: str | bytes) -> str:
     """`sha256:…` over the parts, each told apart from the next."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        found.update(len(data).to_bytes(8, "big") + data)
-    return f"sha256:{found.hexdigest()}"
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return f"sha256:{digest.hexdigest()}"

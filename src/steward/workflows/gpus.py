@@ -155,8 +155,8 @@ class Sampler:
             self._busy_since = self._clock()
             try:
                 if reader is None:
-                    found = self._find()
-                    reader = None if isinstance(found, str) else found
+                    reader_or_reason = self._find()
+                    reader = None if isinstance(reader_or_reason, str) else reader_or_reason
                 if reader is not None:
                     self._keep(reader.read(time.time(), processes=False))
                 self._error = ""

@@ -30,13 +30,13 @@ class ConfigVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_versions(home: Path) -> list[ConfigVersion]:
     """Oldest first. :raises InputError: a file that was changed by hand"""
-    found = []
+    versions = []
     for path in sorted((home / "config").glob("[0-9]*.json")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=ConfigVersion))
+            versions.append(msgspec.json.decode(path.read_bytes(), type=ConfigVersion))
         except msgspec.MsgspecError as error:
             raise InputError(f"{path}: {error}; remove it, or restore it from a backup") from error
-    return found
+    return versions
 
 
 def list_accepted(home: Path) -> list[ConfigVersion]:

@@ -71,10 +71,10 @@ def find_key_backup(place: Path) -> Path:
     """The file itself, or the newest one in a folder. :raises InputError: there is none"""
     if place.is_file():
         return place
-    found = sorted(_list(place), key=lambda item: (item[1], item[0].name))
-    if not found:
+    backups = sorted(_list(place), key=lambda item: (item[1], item[0].name))
+    if not backups:
         raise InputError(f"{place}: no key backup there; expected a file steward-keys-….keys, or a folder with one")
-    return found[-1][0]
+    return backups[-1][0]
 
 
 def _list(folder: Path) -> list[tuple[Path, float]]:

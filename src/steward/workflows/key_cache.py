@@ -141,13 +141,13 @@ def add_tombstone(home: Path, tombstone: Tombstone) -> None:
 
 def list_tombstones(home: Path) -> list[Tombstone]:
     """:raises InputError: one that cannot be read"""
-    found = []
+    tombstones = []
     for path in sorted(tombstone_folder(home).glob("[0-9A-Za-z]*")):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Tombstone))
+            tombstones.append(msgspec.json.decode(path.read_bytes(), type=Tombstone))
         except (OSError, msgspec.MsgspecError) as error:
             raise InputError(f"{path}: {error}; revoke the key {path.name} again") from error
-    return found
+    return tombstones
 
 
 def read_revoked_ids(home: Path) -> frozenset[str]:

@@ -88,14 +88,14 @@ def parse_moment(name: str, text: str, now: float) -> float:
 def read_rights(names: Iterable[str]) -> frozenset[Right]:
     """:raises InputError: none :raises UnknownName: a right that does not exist"""
     known: dict[str, Right] = {right: right for right in ALL_RIGHTS - EVERYBODYS}
-    found: set[Right] = set()
+    rights: set[Right] = set()
     for name in names:
         if name not in known:
             raise UnknownName("right", name, known)
-        found.add(known[name])
-    if not found:
+        rights.add(known[name])
+    if not rights:
         raise InputError("rights: none given; expected one at least, such as infer")
-    return frozenset(found) | EVERYBODYS
+    return frozenset(rights) | EVERYBODYS
 
 
 def check_within(terms: KeyTerms, actor: Principal) -> None:
@@ -115,10 +115,10 @@ def check_tenant(tenant: str) -> str:
 
 
 def _read_models(names: Iterable[str]) -> frozenset[str]:
-    found = frozenset(names)
-    for name in found:
+    models = frozenset(names)
+    for name in models:
         if not MODEL.fullmatch(name):
             raise InputError(f"model {name[:140]!r}: expected the name of a route or model, as clients ask for it")
-    if not found:
+    if not models:
         raise InputError("models: none given; leave it out for a key that may use all")
-    return found
+    return models

@@ -83,18 +83,18 @@ def find_key(records: Sequence[KeyRecord], key: str) -> KeyRecord | None:
 def find_in_force(records: Sequence[KeyRecord], key: str) -> KeyRecord:
     """:raises UnknownName: none in force with that id or name"""
     in_force = [record for record in records if record.revoked_at is None]
-    found = find_key(in_force, key)
-    if found is None:
+    matching = find_key(in_force, key)
+    if matching is None:
         raise UnknownName("key", key, [record.id for record in in_force])
-    return found
+    return matching
 
 
 def list_replaced(records: Sequence[KeyRecord], key: KeyRecord) -> list[KeyRecord]:
     """A key, and those in force that it replaced, directly or through others."""
-    found = [key]
-    for last in found:
-        found += [record for record in records if record.replaced_by == last.id and record.revoked_at is None]
-    return found
+    replaced = [key]
+    for last in replaced:
+        replaced += [record for record in records if record.replaced_by == last.id and record.revoked_at is None]
+    return replaced
 
 
 def describe_terms(record: KeyRecord) -> str:

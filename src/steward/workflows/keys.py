@@ -206,14 +206,14 @@ def revoke(home: Path, key: str, now: float, *, actor: Principal) -> RevokedKey:
     try:
         with open_keys(deployment, now) as (store, publisher, _):
             records = _list_of(store, actor)
-            found = known or find_in_force(records, key)
-            for record in list_replaced(records, found):
+            record_to_revoke = known or find_in_force(records, key)
+            for record in list_replaced(records, record_to_revoke):
                 if record.id not in ended:
                     audit.record(make_act(actor, "keys.revoke", f"key:{record.id}"))
                 store.keys.revoke(record.id, now, actor.actor)  # the keeper may have done it, by the tombstone
                 _remove_first_key(home, record.id)
             publisher.publish()
-            after = next(item for item in _list_of(store, actor) if item.id == found.id)
+            after = next(item for item in _list_of(store, actor) if item.id == record_to_revoke.id)
             return RevokedKey(**copy_view(after))
     except Unavailable:
         if known is None:

@@ -76,8 +76,8 @@ def _find_everywhere(row: Any, entities: Collection[str]) -> Iterator[FieldFindi
 
 
 def _find(text: str, entities: Collection[str], field: str) -> Iterator[FieldFinding]:
-    for found in scan_text(text, entities):
-        yield FieldFinding(found.start, found.end, found.entity, found.score, found.detector, field)
+    for finding in scan_text(text, entities):
+        yield FieldFinding(finding.start, finding.end, finding.entity, finding.score, finding.detector, field)
 
 
 def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -82,18 +82,18 @@ def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal
     if text.system is None and not text.examples:
         raise InputError(f"prompt {name!r}: it is empty; expected a system message, examples, or both")
     with _hold_lock(home):
-        found = list_versions(home, name)
+        versions = list_versions(home, name)
         mark = digest(text.system, text.examples)
-        for item in found:
+        for item in versions:
             if item.version.endswith(f"-{mark}"):
                 return item
         folder = home / "prompts" / name
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number = 1 + max((_read_counter(item.version) for item in found), default=0)
+        number = 1 + max((_read_counter(item.version) for item in versions), default=0)
         audit.record(make_act(actor, "prompts.add", f"prompt:{name}", after=f"{number}-{mark}"))
         stored = _Stored(now, text.system, text.examples, actor.actor)
         write_file(folder / f"{number:04d}-{mark}.json", msgspec.json.encode(stored), durable=True)
-        if not found:
+        if not versions:
             write_file(folder / "in-use", f"{number}-{mark}".encode())
     return find(home, name, f"{number}-{mark}")
 
@@ -101,10 +101,10 @@ def add(home: Path, name: str, text: PromptText, now: float, *, actor: Principal
 def use(home: Path, name: str, version: str, *, actor: Principal, audit: AuditLog) -> PromptVersion:
     """Give this version to the routes that name none. :raises UnknownName: no such prompt or version"""
     with _hold_lock(home):
-        found, before = find(home, name, version), list_in_use(home).get(name, "")
-        audit.record(make_act(actor, "prompts.use", f"prompt:{name}", before=before, after=found.version))
-        write_file(home / "prompts" / name / "in-use", found.version.encode())
-    return msgspec.structs.replace(found, in_use=True)
+        chosen, before = find(home, name, version), list_in_use(home).get(name, "")
+        audit.record(make_act(actor, "prompts.use", f"prompt:{name}", before=before, after=chosen.version))
+        write_file(home / "prompts" / name / "in-use", chosen.version.encode())
+    return msgspec.structs.replace(chosen, in_use=True)
 
 
 def find(home: Path, name: str, version: str | None = None) -> PromptVersion:
@@ -112,13 +112,13 @@ def find(home: Path, name: str, version: str | None = None) -> PromptVersion:
 
     :raises UnknownName: no such prompt or version
     """
-    found = list_versions(home, name)
-    if not found:
+    versions = list_versions(home, name)
+    if not versions:
         raise UnknownName("prompt", name, list_names(home))
-    for item in found:
+    for item in versions:
         if item.in_use if version is None else version in (item.version, *item.version.split("-")):
             return item
-    raise UnknownName(f"version of prompt {name!r}", version or "in use", [item.version for item in found])
+    raise UnknownName(f"version of prompt {name!r}", version or "in use", [item.version for item in versions])
 
 
 def list_names(home: Path) -> list[str]:
@@ -159,13 +159,13 @@ def read_text(file: Path) -> PromptText:
         text = file.read_text(encoding="utf-8")
         if file.suffix in (".txt", ".md"):
             return PromptText(text.strip() or None)
-        given = yaml.safe_load(text)
+        tree = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}; expected a readable file") from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{file}: not valid YAML ({type(error).__name__}); a plain text must end in .txt") from error
     try:
-        parsed = PromptConfig.model_validate({"name": "checked", **given} if isinstance(given, dict) else given)
+        parsed = PromptConfig.model_validate({"name": "checked", **tree} if isinstance(tree, dict) else tree)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -107,10 +107,10 @@ def _select_relevant(
     rows: list[ExportRow], store: SqlStore, since: float, until: float, upstream: Mapping[str, str]
 ) -> dict[str, UsageSum]:
     """The ledger's rows by upstream id: those that the export names, and where it has days, its models' others too."""
-    found = {
+    sums = {
         name: _name_upstream(item, upstream)
         for name, item in store.exchanges.sums_by_upstream_id(since, until, tenant=None).items()
     }
     named = {row.request for row in rows}
     models = {match_model(row.model, upstream.values()) for row in rows} if rows[0].day else set()
-    return {name: item for name, item in found.items() if name in named or item.model in models}
+    return {name: item for name, item in sums.items() if name in named or item.model in models}

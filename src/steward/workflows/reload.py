@@ -165,16 +165,16 @@ def flatten_tree(value: Any, prefix: str = "") -> dict[str, Any]:
     >>> flatten_tree({"models": [{"name": "a", "price": {"input": 1}}], "fallback": ["x"]})
     {'models[a].name': 'a', 'models[a].price.input': 1, 'fallback': ['x']}
     """
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     if isinstance(value, dict):
         for key, inner in value.items():
-            found |= flatten_tree(inner, f"{prefix}.{key}" if prefix else key)
+            flat |= flatten_tree(inner, f"{prefix}.{key}" if prefix else key)
     elif isinstance(value, list) and value and all(isinstance(item, dict) and _item_name(item) for item in value):
         for item in value:
-            found |= flatten_tree(item, f"{prefix}[{_item_name(item)}]")
+            flat |= flatten_tree(item, f"{prefix}[{_item_name(item)}]")
     else:
-        found[prefix] = value
-    return found
+        flat[prefix] = value
+    return flat
 
 
 def _item_name(item: Mapping[str, Any]) -> Any:

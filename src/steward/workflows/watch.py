@@ -191,9 +191,9 @@ class AlertWatch:
         for alert in alerts.values():
             if alert.ended_at is None or now - alert.ended_at < 86400.0:
                 earlier = self._alerts.list_notices(alert.id)
-                made = plan_notices(alert, self._plan.channels, silences, earlier, now, self._plan.repeat_s)
-                if made:
-                    self._alerts.add_notices(made)
+                notices = plan_notices(alert, self._plan.channels, silences, earlier, now, self._plan.repeat_s)
+                if notices:
+                    self._alerts.add_notices(notices)
         channels = {channel.name: channel for channel in self._plan.channels}
         for notice in self._alerts.due_notices(now):
             due, channel = alerts.get(notice.alert_id), channels.get(notice.channel)

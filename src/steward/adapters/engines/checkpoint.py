@@ -93,9 +93,9 @@ class CheckpointModel:
         shown = torch.tensor([[*asked.context, *asked.tokens][:-1]])  # (1, tokens): the last is scored, not shown
         with torch.inference_mode():
             logits = self._model(shown).logits[0, len(asked.context) - 1 :]  # (scored, vocabulary)
-            found = torch.log_softmax(logits.float(), dim=-1)
+            log_probabilities = torch.log_softmax(logits.float(), dim=-1)
             wanted = torch.tensor(asked.tokens)
-            return [float(value) for value in found[torch.arange(len(wanted)), wanted].double()]
+            return [float(value) for value in log_probabilities[torch.arange(len(wanted)), wanted].double()]
 
     def _likeliest(self, context: list[int]) -> Likely:
         """By `generate`, another way than `_score`, so that the one is a check of the other."""
@@ -119,11 +119,11 @@ class CheckpointModel:
             self._torch.manual_seed(request.get("seed", 0))
             options = {"do_sample": True, "temperature": temperature, "top_p": request.get("top_p", 1.0), "top_k": 0}
         out = self._generate(ids, max_new_tokens=most, **options)
-        said = out.sequences[0, ids.shape[1] :]
-        finish = "length" if len(said) >= most and int(said[-1]) not in self._list_end_tokens() else "stop"
-        message = {"role": "assistant", "content": self._tokenizer.decode(said, skip_special_tokens=True).strip()}
+        generated = out.sequences[0, ids.shape[1] :]
+        finish = "length" if len(generated) >= most and int(generated[-1]) not in self._list_end_tokens() else "stop"
+        message = {"role": "assistant", "content": self._tokenizer.decode(generated, skip_special_tokens=True).strip()}
         choice = {"index": 0, "message": message, "finish_reason": finish}
-        usage = {"prompt_tokens": ids.shape[1], "completion_tokens": len(said)}
+        usage = {"prompt_tokens": ids.shape[1], "completion_tokens": len(generated)}
         return CheckpointAnswer(200, {"object": "chat.completion", "choices": [choice], "usage": usage})
 
     def _generate(self, ids: Any, **options: Any) -> Any:
@@ -134,8 +134,8 @@ class CheckpointModel:
             return self._model.generate(ids, attention_mask=mask, return_dict_in_generate=True, **ends, **options)
 
     def _list_end_tokens(self) -> list[int]:
-        found = [self._tokenizer.eos_token_id, getattr(self._model.generation_config, "eos_token_id", None)]
-        flat = [token for each in found for token in (each if isinstance(each, list) else [each])]
+        sources = [self._tokenizer.eos_token_id, getattr(self._model.generation_config, "eos_token_id", None)]
+        flat = [token for each in sources for token in (each if isinstance(each, list) else [each])]
         return sorted({token for token in flat if token is not None}) or [0]
 
 
@@ -171,9 +171,9 @@ class CheckpointAnswer:
 def _window(config: Any, tokenizer: Any) -> int:
     """In lm-evaluation-harness's order (`resolve_max_length`)."""
     for name in ("n_positions", "max_position_embeddings", "n_ctx"):
-        found = getattr(config.get_text_config(), name, None)
-        if isinstance(found, int):
-            return found
+        value = getattr(config.get_text_config(), name, None)
+        if isinstance(value, int):
+            return value
     longest = getattr(tokenizer, "model_max_length", None)
     return longest if isinstance(longest, int) and longest < _UNSET else _DEFAULT_WINDOW
 

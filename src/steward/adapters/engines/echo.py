@@ -55,11 +55,11 @@ class EchoScorer:
         entries = _token_logprobs(await self._completion(request), self._model)
         if len(entries) not in (len(prompt), len(prompt) + 1) or entries[0] is not None:
             raise _no_prompt_error(self._model, f"{len(entries)} entries for a prompt of {len(prompt)} tokens")
-        found = entries[len(asked.context) : len(prompt)]
-        strange = [value for value in found if isinstance(value, bool) or not isinstance(value, int | float)]
+        values = entries[len(asked.context) : len(prompt)]
+        strange = [value for value in values if isinstance(value, bool) or not isinstance(value, int | float)]
         if strange:
             raise _no_prompt_error(self._model, f"entries such as {strange[0]!r}")
-        return [float(value) for value in found]
+        return [float(value) for value in values]
 
     async def must_echo(self) -> None:
         """Ask for a text's log-probabilities, whatever its tokens are.
@@ -107,10 +107,10 @@ class EchoScorer:
             if attempt < len(_PAUSES_S):
                 await self._pause(_PAUSES_S[attempt])
         if status != 200:
-            said = data[:300].decode("utf-8", "replace")
+            excerpt = data[:300].decode("utf-8", "replace")
             if 400 <= status < 500 and status not in _RETRIED:
-                raise _no_prompt_error(self._model, f"HTTP {status}: {said}")
-            raise Unavailable(f"{self._model}: HTTP {status}: {said}")
+                raise _no_prompt_error(self._model, f"HTTP {status}: {excerpt}")
+            raise Unavailable(f"{self._model}: HTTP {status}: {excerpt}")
         try:
             choice = msgspec.json.decode(data)["choices"][0]
         except (msgspec.MsgspecError, LookupError, TypeError) as error:

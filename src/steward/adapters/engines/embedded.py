@@ -125,17 +125,17 @@ class EmbeddedScorer:
         return [int(token) for token in msgspec.json.decode(data)["tokens"]]
 
     async def score(self, asked: Continuation) -> list[float]:
-        shown, found = list(asked.context), []
+        shown, scores = list(asked.context), []
         for token in asked.tokens:
-            said = self._next(shown, token)
-            found.append(await self._read_full_list(shown, token) if said is None else said.log_probability)
+            likely = self._next(shown, token)
+            scores.append(await self._read_full_list(shown, token) if likely is None else likely.log_probability)
             shown.append(token)
-        return found
+        return scores
 
     async def likeliest(self, context: Sequence[int]) -> Likely:
-        said = self._next(list(context), None)
-        if said is not None:
-            return said
+        likely = self._next(list(context), None)
+        if likely is not None:
+            return likely
         entry = self._ask(list(context), await self._encode_letter(), 1)["top_logprobs"][0]
         return Likely(int(entry["id"]), float(entry["logprob"]))
 

@@ -28,15 +28,15 @@ class GgufHead(msgspec.Struct, frozen=True):
     tokenizer_sha256: str
 
     def context_length(self) -> int | None:
-        found = self.values.get(f"{self.values.get('general.architecture')}.context_length")
-        return found if isinstance(found, int) else None
+        length = self.values.get(f"{self.values.get('general.architecture')}.context_length")
+        return length if isinstance(length, int) else None
 
     def prefix_token(self) -> int | None:
         """What stands before a text's first token: BOS, else EOS (lm-evaluation-harness's rule)."""
         for name in ("bos", "eos"):
-            found = self.values.get(f"tokenizer.ggml.{name}_token_id")
-            if isinstance(found, int):
-                return found
+            token = self.values.get(f"tokenizer.ggml.{name}_token_id")
+            if isinstance(token, int):
+                return token
         return None
 
 
@@ -88,10 +88,10 @@ def _value(file: BinaryIO, kind: int) -> Any:
 
 def _bytes(file: BinaryIO) -> bytes:
     length = _check_count(_scalar(file, "<Q"))
-    found = file.read(length)
-    if len(found) < length:
-        raise struct.error(f"{len(found)} of {length} bytes")
-    return found
+    data = file.read(length)
+    if len(data) < length:
+        raise struct.error(f"{len(data)} of {length} bytes")
+    return data
 
 
 def _check_count(count: int) -> int:

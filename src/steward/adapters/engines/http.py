@@ -64,8 +64,8 @@ class HttpEngine:
         elif key is not None:
             lines.append(f"authorization: Bearer {key.reveal()}")
         elif place.username:
-            said = f"{unquote(place.username)}:{unquote(place.password or '')}"
-            lines.append(f"authorization: Basic {base64.b64encode(said.encode()).decode()}")
+            credentials = f"{unquote(place.username)}:{unquote(place.password or '')}"
+            lines.append(f"authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
         if not self.keeps:
             lines.append("connection: close")
         for name, value in (headers or {}).items():
@@ -199,8 +199,8 @@ class HttpEngine:
         if self._socket_path:
             await loop.create_unix_connection(lambda: connection, self._socket_path)
         else:
-            found = await loop.getaddrinfo(self._name, self._port, type=socket.SOCK_STREAM)
-            reached = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=RACE_S, interleave=1)
+            addresses = await loop.getaddrinfo(self._name, self._port, type=socket.SOCK_STREAM)
+            reached = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=RACE_S, interleave=1)
             reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls and self._context is None:
                 self._context = ssl.create_default_context()

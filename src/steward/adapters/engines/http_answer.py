@@ -88,10 +88,10 @@ class HttpAnswer:
 
         :raises TimedOut: nothing arrived in time :raises Unavailable: the connection broke before the end
         """
-        while (found := self.take_arrived()) is None:
+        while (piece := self.take_arrived()) is None:
             first = self._what == "first"
             await self._wait(self._first_due if first else self._loop.time() + self._limits.idle_s)
-        return found
+        return piece
 
     def take_arrived(self) -> bytes | None:
         """What `read_piece` would return at once; None where it would wait."""

@@ -21,15 +21,15 @@ _XID: Final = re.compile(rb"\d+,\d+,(\d+),[^;\n]*;NVRM: Xid \(PCI:([0-9a-fA-F:.]
 
 def list_pci_gpus(folder: Path = Path("/sys/bus/pci/devices")) -> list[str]:
     """PCI addresses of NVIDIA's GPUs, whether or not a driver has them."""
-    found = []
+    names = []
     try:
         for device in sorted(folder.iterdir()):
             vendor, kind = (device / "vendor").read_text().strip(), (device / "class").read_text().strip()
             if vendor == NVIDIA and kind.startswith(DISPLAY):
-                found.append(device.name)
+                names.append(device.name)
     except OSError:  # no PCI, or not ours to look at
         return []
-    return found
+    return names
 
 
 def read_logged_xids(now: float, log: Path = Path("/dev/kmsg")) -> dict[str, Xid]:

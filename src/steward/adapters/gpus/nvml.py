@@ -119,15 +119,15 @@ class NvmlReader:
     def _memory(self, handle: Any) -> dict[str, Any]:
         """Version 2 tells what the driver reserves; version 1, of drivers before 510, counts it as used."""
         nvml, ask = self._nvml, self._query
-        found = ask(nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
-        reserved = found and found.reserved
-        found = found or ask(nvml.nvmlDeviceGetMemoryInfo, handle)
-        if found is None:
+        memory = ask(nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
+        reserved = memory and memory.reserved
+        memory = memory or ask(nvml.nvmlDeviceGetMemoryInfo, handle)
+        if memory is None:
             return {}
         return {
-            "memory_total_bytes": found.total,
-            "memory_used_bytes": found.used,
-            "memory_free_bytes": found.free,
+            "memory_total_bytes": memory.total,
+            "memory_used_bytes": memory.used,
+            "memory_free_bytes": memory.free,
             "memory_reserved_bytes": reserved,
         }
 
@@ -150,10 +150,10 @@ class NvmlReader:
 
     def _memory_temperature(self, handle: Any) -> float | None:
         """A field value carries its own return code and type; 0 is what products without the sensor say."""
-        found = self._query(self._nvml.nvmlDeviceGetFieldValues, handle, [self._nvml.NVML_FI_DEV_MEMORY_TEMP])
-        if not found or found[0].nvmlReturn != pynvml.NVML_SUCCESS:
+        fields = self._query(self._nvml.nvmlDeviceGetFieldValues, handle, [self._nvml.NVML_FI_DEV_MEMORY_TEMP])
+        if not fields or fields[0].nvmlReturn != pynvml.NVML_SUCCESS:
             return None
-        return float(found[0].value.uiVal) or None
+        return float(fields[0].value.uiVal) or None
 
     def _health(self, handle: Any) -> dict[str, Any]:
         nvml, ask = self._nvml, self._query
@@ -182,8 +182,8 @@ class NvmlReader:
         if mode is None or mode[0] != nvml.NVML_DEVICE_MIG_ENABLE:
             return {"mig": None}
         places = ask(nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0
-        found = (ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, place) for place in range(places))
-        return {"mig": tuple(self._mig_device(part) for part in found if part is not None)}
+        parts = (ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, place) for place in range(places))
+        return {"mig": tuple(self._mig_device(part) for part in parts if part is not None)}
 
     def _mig_device(self, handle: Any) -> MigDevice:
         nvml, ask = self._nvml, self._query
@@ -203,12 +203,12 @@ class NvmlReader:
         if compute is None and graphics is None:
             return None
         kinds: dict[int, set[str]] = {}
-        found: dict[int, Any] = {}
+        by_pid: dict[int, Any] = {}
         for kind, listed in (("compute", compute), ("graphics", graphics)):
             for item in listed or ():
                 kinds.setdefault(item.pid, set()).add(kind)
-                found.setdefault(item.pid, item)
-        return tuple(self._process(item, kinds[pid]) for pid, item in sorted(found.items()))
+                by_pid.setdefault(item.pid, item)
+        return tuple(self._process(item, kinds[pid]) for pid, item in sorted(by_pid.items()))
 
     def _process(self, item: Any, kinds: set[str]) -> GpuProcess:
         instance = getattr(item, "gpuInstanceId", NO_INSTANCE)

@@ -119,8 +119,8 @@ def _parse_xml(printed: str) -> Element:
     """:raises Unavailable: a message instead of XML, or XML that cannot be read"""
     start = printed.find("<?xml")
     if start < 0:
-        said = " ".join(printed.split())[:300] or "nothing"
-        raise Unavailable(f"nvidia-smi said: {said}")
+        excerpt = " ".join(printed.split())[:300] or "nothing"
+        raise Unavailable(f"nvidia-smi said: {excerpt}")
     text = _NOT_XML.sub("", printed[start:])
     if "<!ENTITY" in text:
         raise Unavailable("nvidia-smi printed XML with entities of its own, which no version does; is it NVIDIA's?")
@@ -173,9 +173,9 @@ def _gpu(item: Element, index: int, processes: bool) -> Gpu:
 
 def _find_device_error(item: Element) -> str:
     """What stands in the place of numbers where the GPU itself no longer answers."""
-    for found in item.iter():
-        meaning = _LOST.get((found.text or "").strip().strip("[]").lower())
-        if meaning and found.tag != "process_name":
+    for element in item.iter():
+        meaning = _LOST.get((element.text or "").strip().strip("[]").lower())
+        if meaning and element.tag != "process_name":
             return meaning
     return ""
 
@@ -200,8 +200,8 @@ def _read_uncorrectable(item: Element) -> tuple[str, ...]:
 
 def _sum(item: Element, names: Iterable[str], before: str) -> int | None:
     """The volatile ECC errors under these names, else under the older one; None: not one of them is told."""
-    found = [_count(item, f"ecc_errors/volatile/{name}") for name in names]
-    known = [count for count in found if count is not None]
+    counts = [_count(item, f"ecc_errors/volatile/{name}") for name in names]
+    known = [count for count in counts if count is not None]
     return sum(known) if known else _count(item, f"ecc_errors/volatile/{before}")
 
 

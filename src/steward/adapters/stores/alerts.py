@@ -68,9 +68,9 @@ class SqlAlerts:
         with self._database.write() as connection:
             return connection.execute(change).rowcount == 1
 
-    def add_notices(self, made: list[Notice]) -> None:
+    def add_notices(self, new_notices: list[Notice]) -> None:
         with self._database.write() as connection:
-            insert_rows(connection, notices, [msgspec.structs.asdict(notice) for notice in made])
+            insert_rows(connection, notices, [msgspec.structs.asdict(notice) for notice in new_notices])
 
     def list_notices(self, alert_id: str) -> list[Notice]:
         query = sa.select(notices).where(notices.c.alert_id == alert_id).order_by(notices.c.created_at, notices.c.id)

@@ -59,7 +59,7 @@ class SqlFeedback:
     def report(self, since: float, limit: int, *, tenant: str | None) -> FeedbackReport:
         where = _select_since(since, tenant)
         with self._database.read() as connection:
-            found = connection.execute(
+            groups = connection.execute(
                 sa.select(
                     feedback.c.label,
                     sa.func.count().label("rows"),
@@ -72,13 +72,13 @@ class SqlFeedback:
             ).all()
             total = connection.execute(sa.select(sa.func.count()).where(where)).scalar_one()
             last = tuple(_read_newest(connection, where, limit))
-        count = sum(row.rows for row in found)
+        count = sum(row.rows for row in groups)
         return FeedbackReport(
             count=count,
-            mean_score=sum(row.rows * row.mean_score for row in found) / count if count else None,
+            mean_score=sum(row.rows * row.mean_score for row in groups) / count if count else None,
             unmatched=total - count,
             by_label=tuple(
-                FeedbackLabel(name=row.label or "none", count=row.rows, mean_score=row.mean_score) for row in found
+                FeedbackLabel(name=row.label or "none", count=row.rows, mean_score=row.mean_score) for row in groups
             ),
             last=last,
         )

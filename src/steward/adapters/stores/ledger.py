@@ -120,13 +120,13 @@ def _read_known(connection: sa.Connection, column: sa.Column[str], ids: Sequence
 
 
 def _read_outstanding(connection: sa.Connection, ids: list[str]) -> dict[str, Admitted]:
-    found: dict[str, Admitted] = {}
+    admitted: dict[str, Admitted] = {}
     for part in split_parts(ids):
         query = sa.select(outstanding.c.record).where(outstanding.c.request_id.in_(part))
         for row in connection.execute(query):
             record = _admitted.decode(row.record)
-            found[record.request_id] = record
-    return found
+            admitted[record.request_id] = record
+    return admitted
 
 
 def _add_tallies(counts: dict[MeterKey, float], tallies: Sequence[Tally]) -> dict[MeterKey, float]:

@@ -23,7 +23,7 @@ def checks(
     limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Run the MFT, INV and DIR checks of a suite.
+    """Run a suite's behavioural checks: minimum functionality (MFT), invariance (INV) and direction (DIR).
 
     Exits 1 if a check failed, 3 if items without a value leave a check undecided.
     """

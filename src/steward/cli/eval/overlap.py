@@ -27,7 +27,7 @@ def overlap(
     limit: LimitOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Look for a suite's items in training data (extra `data`).
+    """Search training data for a suite's items (extra `data`).
 
     Exits 1 if an item is there, 3 if all items are too short to look for.
     """

@@ -24,16 +24,16 @@ def compare(
     require_extra()
     from steward.workflows.loadtest.compare import compare_files
 
-    found = compare_files(baseline, candidate, margin, metric or ())
+    both = compare_files(baseline, candidate, margin, metric or ())
     if json:
-        show_json(found)
+        show_json(both)
     else:
         rows = [
             [item.name, f"{item.baseline:.4g}", f"{item.candidate:.4g}", f"{item.change:+.1%}", f"{item.low:+.1%}",
              f"{item.high:+.1%}", item.verdict.replace("_", " ")]
-            for item in found.changes
+            for item in both.changes
         ]  # fmt: skip
         show_table(["metric", "baseline", "candidate", "change", "low", "high", "verdict"], rows)
-        show_lines([f"{found.candidate} compared with {found.baseline}: {found.verdict.replace('_', ' ')}"])
-        show_lines(f"note: {reason}" for reason in found.reasons)
-    raise typer.Exit(EXIT_CODES[found.verdict])
+        show_lines([f"{both.candidate} compared with {both.baseline}: {both.verdict.replace('_', ' ')}"])
+        show_lines(f"note: {reason}" for reason in both.reasons)
+    raise typer.Exit(EXIT_CODES[both.verdict])

@@ -61,18 +61,18 @@ def find_max(
     require_extra()
     from steward.workflows.loadtest import find_max as workflow
 
-    found = workflow.find_max(
+    result = workflow.find_max(
         config, trial_s=parse_duration_s(trial, "--trial"), start=start, highest=highest, tolerance=tolerance,
         on_line=print_progress(options.json),
     )  # fmt: skip
     if options.json:
-        show_json(found)
+        show_json(result)
     else:
-        _show(found)
-    _write(found, options)
-    if found.partial:
-        warn_of_interrupt(found.reason)
-    raise typer.Exit(EXIT_CODES[found.verdict])
+        _show(result)
+    _write(result, options)
+    if result.partial:
+        warn_of_interrupt(result.reason)
+    raise typer.Exit(EXIT_CODES[result.verdict])
 
 
 def _check_rates(start: float | None, highest: float) -> None:
@@ -82,19 +82,19 @@ def _check_rates(start: float | None, highest: float) -> None:
         raise InputError(f"--highest {highest:g}: expected a rate above 0")
 
 
-def _write(found: FindMax, options: SearchOptions) -> None:
+def _write(result: FindMax, options: SearchOptions) -> None:
     if options.out is not None:
-        write_file(options.out, encode_report(found))
+        write_file(options.out, encode_report(result))
     if options.html is not None:
         from steward.loadtest.search_page import render_find_max
 
-        write_file(options.html, render_find_max(found).encode())
+        write_file(options.html, render_find_max(result).encode())
 
 
-def _show(found: FindMax) -> None:
+def _show(result: FindMax) -> None:
     rows = [
         [f"{item.rate:.4g}", item.answer, item.sent, format_ms(item.ttft_p95_ms), format_ms(item.tpot_p95_ms), item.why]
-        for item in sorted(found.trials, key=lambda item: item.rate)
+        for item in sorted(result.trials, key=lambda item: item.rate)
     ]
     show_table(["req/s", "objective", "sent", "TTFT p95, ms", "TPOT p95, ms", "why"], rows)
-    show_lines([found.describe()])
+    show_lines([result.describe()])

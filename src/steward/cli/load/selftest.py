@@ -41,20 +41,20 @@ def selftest(
         )
     from steward.workflows.loadtest import selftest as workflow
 
-    found = workflow.selftest(
+    result = workflow.selftest(
         rates=parse_numbers(rates, "--rates"),
         step_s=parse_duration_s(step, "--step"),
         processes=processes,
         on_step=lambda item: None if json else show_lines([_format_step(item)]),
     )
     if json:
-        show_json(found)
-    elif found.steps:
-        show_lines([_describe(found)])
-    if found.partial:
-        warn_of_interrupt(describe_resume(len(found.steps), parse_numbers(rates, "--rates") or RATES))
+        show_json(result)
+    elif result.steps:
+        show_lines([_describe(result)])
+    if result.partial:
+        warn_of_interrupt(describe_resume(len(result.steps), parse_numbers(rates, "--rates") or RATES))
         raise typer.Exit(130)
-    raise typer.Exit(0 if found.good_up_to is not None else 3)
+    raise typer.Exit(0 if result.good_up_to is not None else 3)
 
 
 def describe_resume(done: int, rates: Sequence[float]) -> str:
@@ -74,9 +74,9 @@ def _format_step(item: SelfTestStep) -> str:
     )
 
 
-def _describe(found: SelfTest) -> str:
-    rates = f"up to {found.good_up_to:g} requests per second" if found.good_up_to else "at no rate"
+def _describe(result: SelfTest) -> str:
+    rates = f"up to {result.good_up_to:g} requests per second" if result.good_up_to else "at no rate"
     return (
         f"This client is precise {rates} (TTFT within {P50_ERROR_MS:g} ms at p50 and {P99_ERROR_MS:g} ms at p99); "
-        f"a process starts in {found.start_s:.2f} s"
+        f"a process starts in {result.start_s:.2f} s"
     )

@@ -50,30 +50,30 @@ def sweep(
     require_extra()
     from steward.workflows.loadtest import sweep as workflow
 
-    found = workflow.sweep(
+    result = workflow.sweep(
         config, rates=parse_numbers(rates, "--rates"), users=parse_counts(users, "--users"),
         step_s=parse_duration_s(step, "--step"), most=most, on_line=print_progress(options.json),
     )  # fmt: skip
     if options.json:
-        show_json(found)
+        show_json(result)
     else:
-        _show(found)
+        _show(result)
     if options.out is not None:
-        write_file(options.out, encode_report(found))
+        write_file(options.out, encode_report(result))
     if options.html is not None:
         from steward.loadtest.search_page import render_sweep
 
-        write_file(options.html, render_sweep(found).encode())
-    if found.partial:
-        warn_of_interrupt(found.notes[-1])
+        write_file(options.html, render_sweep(result).encode())
+    if result.partial:
+        warn_of_interrupt(result.notes[-1])
         raise typer.Exit(130)
-    raise typer.Exit(0 if all(point.valid for point in found.points) else 3)
+    raise typer.Exit(0 if all(point.valid for point in result.points) else 3)
 
 
-def _show(found: Sweep) -> None:
+def _show(result: Sweep) -> None:
     latencies = ["TTFT p50, ms", "TTFT p95, ms", "TPOT p50, ms", "TPOT p95, ms"]
-    show_table(["load", "answers/s", "output tokens/s", "in flight", *latencies, ""], map(_row, found.points))
-    show_lines([found.describe(), *(f"note: {note}" for note in found.notes)])
+    show_table(["load", "answers/s", "output tokens/s", "in flight", *latencies, ""], map(_row, result.points))
+    show_lines([result.describe(), *(f"note: {note}" for note in result.notes)])
 
 
 def _row(point: SweepPoint) -> list[object]:

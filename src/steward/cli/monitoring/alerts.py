@@ -59,7 +59,7 @@ def list_(
 
 
 def show(alert: AlertArgument, home: HomeOption = None, json: JsonOption = False) -> None:
-    """Show one alert and who was told of it."""
+    """Show one alert and who was notified of it."""
     from steward.workflows import alerting
 
     story = alerting.show_alert(find_home(home), alert)
@@ -91,7 +91,7 @@ def show(alert: AlertArgument, home: HomeOption = None, json: JsonOption = False
 
 
 def ack(alert: AlertArgument, home: HomeOption = None, json: JsonOption = False) -> None:
-    """Say that you look after an alert; it is not repeated."""
+    """Acknowledge an alert: its notices are not repeated while it lasts."""
     from steward.core.identity import operator
     from steward.workflows import alerting
 
@@ -109,16 +109,16 @@ def silence(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell nobody of a rule's alerts for a while; they are kept all the same."""
+    """Send no notices of a rule's alerts for a while; the alerts are recorded all the same."""
     from steward.core.identity import operator
     from steward.workflows import alerting
 
     for_s = parse_duration_s(duration, "--for")
-    made = alerting.silence(find_home(home), rule, for_s, comment, operator(os.getuid()))
+    created = alerting.silence(find_home(home), rule, for_s, comment, operator(os.getuid()))
     if json:
-        show_json(made)
+        show_json(created)
     else:
-        show_lines([f"{'All rules are' if rule == '*' else f'{rule} is'} silent until {_time(made.ends_at)}."])
+        show_lines([f"{'All rules are' if rule == '*' else f'{rule} is'} silent until {_time(created.ends_at)}."])
 
 
 def test(

@@ -71,18 +71,18 @@ def plan(
         model=traffic.model or "", **msgspec.structs.asdict(hardware), **msgspec.structs.asdict(cache)
     )
     folder = find_home(home) if keep else find_home_or_none(home)
-    made = make_plan(spec, wanted, prices, folder)
-    if made.chosen is not None and keep and folder is not None:
-        save_plan(folder, made)
+    result = make_plan(spec, wanted, prices, folder)
+    if result.chosen is not None and keep and folder is not None:
+        save_plan(folder, result)
     if folder is not None:
-        keep_finding(describe_plan(made), folder)
-    if made.chosen is not None and html is not None:
-        write_report(made, spec, prices, folder, html)
+        keep_finding(describe_plan(result), folder)
+    if result.chosen is not None and html is not None:
+        write_report(result, spec, prices, folder, html)
     if json:
-        show_json(made)
+        show_json(result)
     else:
-        show_plan(made)
-    if made.chosen is None:
+        show_plan(result)
+    if result.chosen is None:
         raise typer.Exit(3)
 
 
@@ -90,8 +90,8 @@ def _read_requirements(traffic: TrafficOptions) -> Requirements:
     """:raises InputError: an option is missing, or its value is impossible"""
     t = traffic
     if t.model is None or t.rate is None or t.input is None or t.output is None:
-        given = {"--model": t.model, "--rate": t.rate, "--input": t.input, "--output": t.output}
-        missing = ", ".join(name for name, value in given.items() if value is None)
+        required = {"--model": t.model, "--rate": t.rate, "--input": t.input, "--output": t.output}
+        missing = ", ".join(name for name, value in required.items() if value is None)
         verb = "are" if "," in missing else "is"
         example = "--model llama-3.1-8b --rate 5 --input 1024 --output 256"
         raise InputError(f"{missing} {verb} missing; give for example {example}")

@@ -66,11 +66,11 @@ def predict(
         **msgspec.structs.asdict(cache),
         **msgspec.structs.asdict(engine_options),
     )
-    made = forecast(spec, _read_load(load), find_home_or_none(home))
+    result = forecast(spec, _read_load(load), find_home_or_none(home))
     if json:
-        show_json(made)
+        show_json(result)
     else:
-        show_forecast(made)
+        show_forecast(result)
 
 
 def _read_load(options: LoadOptions) -> Load:

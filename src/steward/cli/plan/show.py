@@ -69,11 +69,11 @@ def show_assumptions(assumptions: Sequence[Assumption]) -> None:
     show_table(["assumption", "value", "source"], [[item.what, item.value, item.source] for item in assumptions])
 
 
-def show_errors(found: Validation) -> None:
+def show_errors(validation: Validation) -> None:
     rows = [
         [name, error.n, format_share(error.median_error), format_share(error.p90_error),
-         format_share(found.coverage.get(name))]
-        for name, error in found.metrics.items()
+         format_share(validation.coverage.get(name))]
+        for name, error in validation.metrics.items()
     ]  # fmt: skip
     show_table(["metric", "rows", "median error", "p90 error", "inside 80 % interval"], rows)
 

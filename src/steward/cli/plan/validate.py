@@ -26,12 +26,12 @@ def validate(
     json: JsonOption = False,
 ) -> None:
     """Compare predictions with a table of measurements; exit 3 when no row can be compared."""
-    found = validate_file(table, find_home(home) if home else None, calibrate, gpu_table, calibration)
+    validation = validate_file(table, find_home(home) if home else None, calibrate, gpu_table, calibration)
     if json:
-        show_json(found)
+        show_json(validation)
     else:
-        show_errors(found)
-        show_lines([f"{found.rows} rows, {sum(found.declined.values())} left out"])
-        show_lines(f"  {count} x {reason}" for reason, count in found.declined.items())
-    if not any(error.n for error in found.metrics.values()):
+        show_errors(validation)
+        show_lines([f"{validation.rows} rows, {sum(validation.declined.values())} left out"])
+        show_lines(f"  {count} x {reason}" for reason, count in validation.declined.items())
+    if not any(error.n for error in validation.metrics.values()):
         raise typer.Exit(3)

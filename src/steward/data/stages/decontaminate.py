@@ -118,8 +118,8 @@ class _Index(NamedTuple):
             return
         owners, strings = list_strings(batch)
         places = [place for place, string in enumerate(strings) if len(string) <= _MAX_SHORT_CHARACTERS]
-        found = _make_whole_keys([strings[place] for place in places], 2 * shortest)
-        for place, keys in zip(places, found, strict=True):
+        key_lists = _make_whole_keys([strings[place] for place in places], 2 * shortest)
+        for place, keys in zip(places, key_lists, strict=True):
             for key in keys:
                 if key in self.short:
                     yield owners[place], self.short[key]
@@ -172,10 +172,10 @@ def _make_whole_keys(texts: Sequence[str], max_words: int) -> list[tuple[int, ..
         if not _MIN_WORDS <= length <= max_words:
             keys.append(())
             continue
-        found = [int(whole[0].values[whole[0].offsets[place]])]
+        hashes = [int(whole[0].values[whole[0].offsets[place]])]
         if counts[place] >= _MIN_WORDS:
-            found.append(int(whole[1].values[whole[1].offsets[place]]) ^ 1)
-        keys.append(tuple(found))
+            hashes.append(int(whole[1].values[whole[1].offsets[place]]) ^ 1)
+        keys.append(tuple(hashes))
     return keys
 
 

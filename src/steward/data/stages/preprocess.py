@@ -41,8 +41,8 @@ class Preprocess(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def apply(self, batch: pa.RecordBatch) -> Result:
         """:raises InputError: a word list, WordNet or the language's stemmer is missing."""
         change = self._make_change()
-        after, found = rewrite_texts(batch, "preprocess", "preprocess", change)
-        return Result(after, tuple(found))
+        after, changes = rewrite_texts(batch, "preprocess", "preprocess", change)
+        return Result(after, tuple(changes))
 
     def _make_change(self) -> Callable[[str], str]:
         tokenise: Callable[[str], list[str]] = (

@@ -108,10 +108,10 @@ def find_secrets(text: str, entropy: float = 4.3) -> list[Span]:
     secrets = _find_known_shapes(text)
     if not entropy:
         return secrets
-    candidates = [found.span() for found in _LONG.finditer(text) if _is_random(found.group(), entropy)]
+    candidates = [match.span() for match in _LONG.finditer(text) if _is_random(match.group(), entropy)]
     if not candidates:
         return secrets
-    covered = [*((start, end) for start, end, _ in secrets), *(found.span() for found in _PUBLIC.finditer(text))]
+    covered = [*((start, end) for start, end, _ in secrets), *(match.span() for match in _PUBLIC.finditer(text))]
     secrets += [
         (start, end, "high_entropy") for start, end in candidates if all(end <= a or start >= b for a, b in covered)
     ]
@@ -119,11 +119,11 @@ def find_secrets(text: str, entropy: float = 4.3) -> list[Span]:
 
 
 def _find_known_shapes(text: str) -> list[Span]:
-    shapes = [(*found.span(), str(found.lastgroup)) for found in _ALL.finditer(text)]
+    shapes = [(*match.span(), str(match.lastgroup)) for match in _ALL.finditer(text)]
     if "=" in text or ":" in text:
-        for found in _ASSIGNED.finditer(text):
-            start, end = found.span("value")
-            if _is_password(found["value"]) and all(end <= a or start >= b for a, b, _ in shapes):
+        for match in _ASSIGNED.finditer(text):
+            start, end = match.span("value")
+            if _is_password(match["value"]) and all(end <= a or start >= b for a, b, _ in shapes):
                 shapes.append((start, end, "assigned"))
     return sorted(shapes)
 

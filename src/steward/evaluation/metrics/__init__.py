@@ -99,10 +99,10 @@ def make_metric(name: str, options: Mapping[str, MetricOption] | None = None) ->
         raise UnknownName("metric", name, METRICS)
     module, _, title = METRICS[bare].partition(":")
     kind = getattr(importlib.import_module(f"{__name__}.{module}"), title)
-    given = {**(options or {}), **({"k": depth} if depth and bare not in GRADED else {})}
+    settings = {**(options or {}), **({"k": depth} if depth and bare not in GRADED else {})}
     known = inspect.signature(kind).parameters
     values: dict[str, Any] = {}
-    for option, text in given.items():
+    for option, text in settings.items():
         if option not in known:
             raise UnknownName(f"option of {bare}", option, known)
         values[option] = _parse_option(known[option].default, _option_text(text), f"{bare}: {option}")

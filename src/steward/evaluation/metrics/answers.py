@@ -66,14 +66,14 @@ def normalise_squad(text: str) -> str:
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def token_overlap_f1(given: Sequence[str], right: Sequence[str]) -> float:
+def token_overlap_f1(predicted: Sequence[str], right: Sequence[str]) -> float:
     """Harmonic mean of precision and recall over tokens, each counted as often as it stands.
 
     >>> token_overlap_f1(["cat", "cat", "cat"], ["cat", "dog"])
     0.4
     """
-    common = (Counter(given) & Counter(right)).total()
-    return 2 * common / (len(given) + len(right)) if common else 0.0
+    common = (Counter(predicted) & Counter(right)).total()
+    return 2 * common / (len(predicted) + len(right)) if common else 0.0
 
 
 class SquadExactMatch(_ItemMean):
@@ -92,8 +92,8 @@ class SquadF1(_ItemMean):
     signature = "squad_f1|norm:squad|refs:max|empty:0"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        given = normalise_squad(prediction).split()
-        return max(token_overlap_f1(given, normalise_squad(reference).split()) for reference in references)
+        predicted = normalise_squad(prediction).split()
+        return max(token_overlap_f1(predicted, normalise_squad(reference).split()) for reference in references)
 
 
 class SquadV2ExactMatch(_ItemMean):
@@ -117,9 +117,9 @@ class SquadV2F1(SquadV2ExactMatch):
     signature = "squad_v2_f1|norm:squad|refs:max|empty:1"
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        given = normalise_squad(prediction).split()
+        words = normalise_squad(prediction).split()
         golds = [answer.split() for answer in _normalise_answers(references)]
-        return max(token_overlap_f1(given, gold) if given and gold else float(given == gold) for gold in golds)
+        return max(token_overlap_f1(words, gold) if words and gold else float(words == gold) for gold in golds)
 
 
 def _normalise_answers(references: Sequence[str]) -> list[str]:
@@ -219,9 +219,9 @@ class Numeric(_ItemMean):
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        found = parse_quantities(prediction)
-        return bool(found) and any(
-            is_equal(found[-1], parse_quantities(str(right))[-1], self._relative, self._absolute)
+        quantities = parse_quantities(prediction)
+        return bool(quantities) and any(
+            is_equal(quantities[-1], parse_quantities(str(right))[-1], self._relative, self._absolute)
             for right in references
         )
 

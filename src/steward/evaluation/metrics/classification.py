@@ -36,8 +36,8 @@ class Accuracy(_LabelMetric):
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         right = [
-            _normalise_label(given) == _normalise_label(row[0])
-            for given, row in zip(predictions, references, strict=True)
+            _normalise_label(predicted) == _normalise_label(row[0])
+            for predicted, row in zip(predictions, references, strict=True)
         ]
         return np.column_stack([np.array(right, dtype=np.float64), np.ones(len(right))])
 
@@ -58,14 +58,14 @@ class _AveragedMetric(_LabelMetric):
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         pairs = [
-            (_normalise_label(given), _normalise_label(row[0]))
-            for given, row in zip(predictions, references, strict=True)
+            (_normalise_label(predicted), _normalise_label(row[0]))
+            for predicted, row in zip(predictions, references, strict=True)
         ]
         labels = {label: number for number, label in enumerate(sorted({label for pair in pairs for label in pair}))}
         counts = np.zeros((len(pairs), 3, len(labels)))  # (items, hit / predicted / real, classes)
-        for row, (given, right) in enumerate(pairs):
-            counts[row, 0, labels[given]] = given == right
-            counts[row, 1, labels[given]] = 1
+        for row, (predicted, right) in enumerate(pairs):
+            counts[row, 0, labels[predicted]] = predicted == right
+            counts[row, 1, labels[predicted]] = 1
             counts[row, 2, labels[right]] = 1
         return counts.reshape(len(pairs), -1)
 
@@ -75,8 +75,8 @@ class _AveragedMetric(_LabelMetric):
             return self.value(hits.sum(1), predicted.sum(1), real.sum(1))
         values = self.value(hits, predicted, real)
         weights = real if self._average == "weighted" else ((predicted + real) > 0).astype(np.float64)
-        found: Array = (values * weights).sum(1) / weights.sum(1)
-        return found
+        averages: Array = (values * weights).sum(1) / weights.sum(1)
+        return averages
 
     def value(self, hits: Array, predicted: Array, real: Array) -> Array:
         raise NotImplementedError
@@ -132,17 +132,17 @@ class CalibrationError(_LabelMetric):
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         counts = np.zeros((len(predictions), 2, self._bins))  # (items, confidence - right / items, bins)
-        for row, (given, right) in enumerate(zip(predictions, references, strict=True)):
-            confidence = float(given["confidence"])
+        for row, (predicted, right) in enumerate(zip(predictions, references, strict=True)):
+            confidence = float(predicted["confidence"])
             place = max(0, int(np.ceil(confidence * self._bins)) - 1)  # (low, high], as Guo et al.
-            counts[row, 0, place] = confidence - (_normalise_label(given["label"]) == _normalise_label(right[0]))
+            counts[row, 0, place] = confidence - (_normalise_label(predicted["label"]) == _normalise_label(right[0]))
             counts[row, 1, place] = 1
         return counts.reshape(len(predictions), -1)
 
     def combine(self, sums: Array) -> Array:
         both = sums.reshape(len(sums), 2, -1)
-        found: Array = np.abs(both[:, 0]).sum(1) / both[:, 1].sum(1)
-        return found
+        errors: Array = np.abs(both[:, 0]).sum(1) / both[:, 1].sum(1)
+        return errors
 
 
 def _normalise_label(text: str) -> str:
@@ -150,5 +150,5 @@ def _normalise_label(text: str) -> str:
 
 
 def _divide_or_zero(part: Array, whole: Array) -> Array:
-    found: Array = np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
-    return found
+    quotients: Array = np.divide(part, whole, out=np.zeros_like(part), where=whole != 0)
+    return quotients

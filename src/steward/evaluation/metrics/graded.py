@@ -131,16 +131,16 @@ class Judge(_CollectedGrades):
         ]
 
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
-        said = reply_text(replies[0])
-        found = {(float(value), top) for value, top in _GRADE.findall(said)}
-        if len(found) != 1:
-            seen = "no line" if not found else f"{len(found)} different lines"
-            return Grade(why=f'the judge gave {seen} "Grade: N": {shorten(said)}')
-        value, top = found.pop()
+        reply = reply_text(replies[0])
+        grades = {(float(value), top) for value, top in _GRADE.findall(reply)}
+        if len(grades) != 1:
+            seen = "no line" if not grades else f"{len(grades)} different lines"
+            return Grade(why=f'the judge gave {seen} "Grade: N": {shorten(reply)}')
+        value, top = grades.pop()
         if not self._low <= value <= self._high or (top and int(top) != self._high):
-            of = f" of {top}" if top else ""
-            return Grade(why=f"the judge gave {value:g}{of}, expected {self._low:g} to {self._high:g}", said=said)
-        return Grade((value - self._low) / (self._high - self._low), said=said)
+            out_of = f" of {top}" if top else ""
+            return Grade(why=f"the judge gave {value:g}{out_of}, expected {self._low:g} to {self._high:g}", said=reply)
+        return Grade((value - self._low) / (self._high - self._low), said=reply)
 
 
 _CARRIED: Final = (
@@ -166,16 +166,16 @@ class GroundednessJudge(_CollectedGrades):
         self.signature = f"groundedness_judge|model:{model}|prompt:{short_digest(_CARRIED)}|unit:sentence"
 
     def calls(self, question: str, answer: str, references: Sequence[Any]) -> list[GraderCall]:
-        found = split_sentences(answer)
-        if not found:
+        sentences = split_sentences(answer)
+        if not sentences:
             return []
-        listed = "\n".join(f"{number}: {' '.join(sentence.split())}" for number, sentence in enumerate(found, 1))
+        listed = "\n".join(f"{number}: {' '.join(sentence.split())}" for number, sentence in enumerate(sentences, 1))
         sources = [mark_text(f"source {number}", str(text)) for number, text in enumerate(references, 1)]
         return [
             make_chat_call(
                 self._model,
                 _CARRIED,
-                "\n\n".join([*sources, mark_text(f"{len(found)} statements", listed)]),
+                "\n\n".join([*sources, mark_text(f"{len(sentences)} statements", listed)]),
                 self._temperature,
             )
         ]
@@ -183,14 +183,14 @@ class GroundednessJudge(_CollectedGrades):
     def grade(self, answer: str, replies: Sequence[bytes]) -> Grade:
         if not replies:
             return Grade(why="the answer contains no sentence")
-        said = reply_text(replies[0])
+        reply = reply_text(replies[0])
         verdicts: dict[int, set[str]] = {}
-        for number, verdict in _LINE.findall(said):
+        for number, verdict in _LINE.findall(reply):
             verdicts.setdefault(int(number), set()).add(verdict.lower())
         wanted = range(1, len(split_sentences(answer)) + 1)
         if sorted(verdicts) != list(wanted) or any(len(verdict) > 1 for verdict in verdicts.values()):
-            return Grade(why=f"the judge did not give exactly one verdict per sentence: {shorten(said)}")
-        return Grade(sum(verdict == {"yes"} for verdict in verdicts.values()) / len(verdicts), said=said)
+            return Grade(why=f"the judge did not give exactly one verdict per sentence: {shorten(reply)}")
+        return Grade(sum(verdict == {"yes"} for verdict in verdicts.values()) / len(verdicts), said=reply)
 
 
 class EmbeddingSimilarity(_CollectedGrades):
@@ -281,10 +281,10 @@ def mark_text(what: str, text: str) -> str:
 def reply_text(reply: bytes) -> str:
     """What a chat completion says, without the thoughts that some models put before it; empty where it says nothing."""
     try:
-        said = msgspec.json.decode(reply)["choices"][0]["message"]["content"]
+        content = msgspec.json.decode(reply)["choices"][0]["message"]["content"]
     except (msgspec.MsgspecError, LookupError, TypeError):
         return ""
-    return _THOUGHTS.sub("", said) if isinstance(said, str) else ""
+    return _THOUGHTS.sub("", content) if isinstance(content, str) else ""
 
 
 def short_digest(text: str) -> str:

@@ -40,10 +40,10 @@ class _Sacre(_Overlap):
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         most = max(len(row) for row in references)
         streams = [[row[i] if i < len(row) else None for row in references] for i in range(most)]
-        found = self._metric._extract_corpus_statistics(list(predictions), streams)
+        statistics = self._metric._extract_corpus_statistics(list(predictions), streams)
         same = len({len(row) for row in references}) == 1
         self.signature = f"{self._title}|{self._describe_metric(most if same else 'var')}"
-        return np.array([np.asarray(row, dtype=np.float64) for row in found])
+        return np.array([np.asarray(row, dtype=np.float64) for row in statistics])
 
     def combine(self, sums: Array) -> Array:
         score = self._metric._compute_score_from_stats
@@ -154,8 +154,8 @@ class _Rouge(_Overlap):
         """rouge-score keeps a to z and digits only, and would read of other scripts nothing but their numbers."""
         if is_latin(reference) and is_latin(prediction):
             return float(self._scorer.score(reference, prediction)[self.kind].fmeasure)
-        given, right = tokenise_pair(prediction, reference, marks=False)
-        return float(self._unicode.score(" ".join(right), " ".join(given))[self.kind].fmeasure)
+        predicted, right = tokenise_pair(prediction, reference, marks=False)
+        return float(self._unicode.score(" ".join(right), " ".join(predicted))[self.kind].fmeasure)
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         values = [
@@ -189,13 +189,13 @@ class RougeL(_Rouge):
         """As rouge-score, whose table takes the product of both lengths in time and memory."""
         if is_latin(reference) and is_latin(prediction):
             tokenize = self._scorer._tokenizer.tokenize
-            given, right = tokenize(prediction), tokenize(reference)
+            predicted, right = tokenize(prediction), tokenize(reference)
         else:
-            given, right = tokenise_pair(prediction, reference, marks=False)
-        if not given or not right:
+            predicted, right = tokenise_pair(prediction, reference, marks=False)
+        if not predicted or not right:
             return 0.0
-        common = count_common_subsequence(right, given)
-        precision, recall = common / len(given), common / len(right)
+        common = count_common_subsequence(right, predicted)
+        precision, recall = common / len(predicted), common / len(right)
         return 2 * precision * recall / (precision + recall) if common else 0.0
 
 

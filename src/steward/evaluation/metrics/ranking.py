@@ -87,8 +87,8 @@ def _parse_gains(references: Sequence[Any]) -> dict[str, float]:
     """:raises InputError: a reference of another kind, or no gain above 0"""
     gains: dict[str, float] = {}
     for reference in references:
-        given = {"id": reference, "gain": 1.0} if isinstance(reference, str) else reference
-        name, gain = (given.get("id"), given.get("gain", 1.0)) if isinstance(given, dict) else (None, None)
+        entry = {"id": reference, "gain": 1.0} if isinstance(reference, str) else reference
+        name, gain = (entry.get("id"), entry.get("gain", 1.0)) if isinstance(entry, dict) else (None, None)
         number = isinstance(gain, int | float) and not isinstance(gain, bool) and math.isfinite(gain) and gain >= 0
         if not isinstance(name, str) or not number:
             raise InputError(f'reference {reference!r}, expected an id or {{"id": …, "gain": 0 or more}}')

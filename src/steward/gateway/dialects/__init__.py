@@ -144,11 +144,11 @@ def find_translation(endpoint: str, spoken: frozenset[str]) -> Translation | Non
     if endpoint in spoken:
         return None
     reachable = [(endpoint, upstream) for upstream in (CHAT, MESSAGES) if upstream in spoken]
-    found = next((_TRANSLATIONS[pair] for pair in reachable if pair in _TRANSLATIONS), None)
-    if found is None:
+    translation = next((_TRANSLATIONS[pair] for pair in reachable if pair in _TRANSLATIONS), None)
+    if translation is None:
         raise bad_request(
             f"This model does not support {endpoint}; it supports {', '.join(sorted(spoken))}.",
             "model",
             "unsupported_endpoint",
         )
-    return found
+    return translation

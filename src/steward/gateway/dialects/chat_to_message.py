@@ -170,12 +170,12 @@ class MessageStream:
         function = call.get("function") or {}
         if number in self._closed:
             raise upstream_error("the upstream continued a tool call after other output", "upstream_error")
-        made = self._calls.get(number)
-        if made is None:
-            made = _Call(call.get("id") or _call_id(self._request_id, number), function.get("name"))
-            self._calls[number] = made
+        known = self._calls.get(number)
+        if known is None:
+            known = _Call(call.get("id") or _call_id(self._request_id, number), function.get("name"))
+            self._calls[number] = known
         if arguments := function.get("arguments"):
-            made.waiting.append(arguments)
+            known.waiting.append(arguments)
         if isinstance(self._open, int) and self._open != number:
             return []
         return self._write(number)

@@ -92,10 +92,10 @@ def _messages(messages: list[FieldReader]) -> Json:
         else:
             _add(turns, "assistant", _assistant_blocks(message))
         message.check_all_taken()
-    made: Json = {"messages": turns}
+    request: Json = {"messages": turns}
     if system:
-        made["system"] = "\n\n".join(system)
-    return made
+        request["system"] = "\n\n".join(system)
+    return request
 
 
 def _add(turns: list[Json], role: str, blocks: list[Json]) -> None:
@@ -163,10 +163,10 @@ def _assistant_blocks(message: FieldReader) -> list[Json]:
         function = call.required_object("function")
         arguments = function.text("arguments")
         try:
-            given = msgspec.json.decode(arguments or "{}")
+            parsed = msgspec.json.decode(arguments or "{}")
         except (msgspec.MsgspecError, RecursionError):
             raise bad_request(f"'{function.at}arguments' must be JSON.", f"{function.at}arguments") from None
-        blocks.append({"type": "tool_use", "id": call.text("id"), "name": function.text("name"), "input": given})
+        blocks.append({"type": "tool_use", "id": call.text("id"), "name": function.text("name"), "input": parsed})
         call.ignore(("index",))
         function.check_all_taken()
         call.check_all_taken()
@@ -174,40 +174,40 @@ def _assistant_blocks(message: FieldReader) -> list[Json]:
 
 
 def _tools(fields: FieldReader) -> Json:
-    made: Json = {}
+    request: Json = {}
     tools = [_tool(tool) for tool in fields.readers("tools")]
     if tools:
-        made["tools"] = tools
+        request["tools"] = tools
     parallel, choice = fields.take_field("parallel_tool_calls"), fields.take_field("tool_choice")
     if isinstance(choice, dict):
         reader = fields.read(choice, "tool_choice")
         reader.one_of("type", ("function",))
         function = reader.required_object("function")
-        made["tool_choice"] = {"type": "tool", "name": function.text("name")}
+        request["tool_choice"] = {"type": "tool", "name": function.text("name")}
         function.check_all_taken()
         reader.check_all_taken()
     elif choice is not None and tools:
         kinds = {"auto": "auto", "required": "any", "none": "none"}
         if choice not in kinds:
             raise fields.refusal("tool_choice", f"with the value {str(choice)[:50]!r}")
-        made["tool_choice"] = {"type": kinds[choice]}
-    if parallel is False and tools and made.get("tool_choice", {}).get("type") != "none":
-        made["tool_choice"] = {**made.get("tool_choice", {"type": "auto"}), "disable_parallel_tool_use": True}
-    return made
+        request["tool_choice"] = {"type": kinds[choice]}
+    if parallel is False and tools and request.get("tool_choice", {}).get("type") != "none":
+        request["tool_choice"] = {**request.get("tool_choice", {"type": "auto"}), "disable_parallel_tool_use": True}
+    return request
 
 
 def _tool(tool: FieldReader) -> Json:
     tool.one_of("type", ("function",))
     cached = tool.copy_fields(("cache_control",))
     function = tool.required_object("function")
-    made: Json = {
+    definition: Json = {
         "name": function.text("name"),
         "input_schema": function.take_field("parameters") or {"type": "object"},
     }
-    made |= function.copy_fields(("description", "strict"))
+    definition |= function.copy_fields(("description", "strict"))
     function.check_all_taken()
     tool.check_all_taken()
-    return made | cached
+    return definition | cached
 
 
 def _format(fields: FieldReader) -> Json:
@@ -215,11 +215,11 @@ def _format(fields: FieldReader) -> Json:
     if form is None:
         return {}
     kind = form.one_of("type", ("text", "json_schema"))
-    made: Json = {}
+    request: Json = {}
     if kind == "json_schema":
         schema = form.required_object("json_schema")
         schema.ignore(("name", "description", "strict"))
-        made = {"output_config": {"format": {"type": "json_schema", "schema": schema.take_field("schema")}}}
+        request = {"output_config": {"format": {"type": "json_schema", "schema": schema.take_field("schema")}}}
         schema.check_all_taken()
     form.check_all_taken()
-    return made
+    return request

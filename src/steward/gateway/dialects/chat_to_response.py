@@ -49,7 +49,7 @@ def _response(
     """`finish` is the chat completion's reason; None while the response is in progress."""
     incomplete = _INCOMPLETE.get(finish or "")
     status = "in_progress" if finish is None else "incomplete" if incomplete else "completed"
-    made: Json = {
+    response: Json = {
         "id": f"resp_{request_id.removeprefix('req_')}",
         "object": "response",
         "created_at": int(at),
@@ -83,8 +83,8 @@ def _response(
         "usage": None if finish is None else _usage(token_counts(chat.get("usage"))),
         "user": None,
     }
-    made.update({field: asked[field] for field in _ECHOED if asked.get(field) is not None})
-    return made
+    response.update({field: asked[field] for field in _ECHOED if asked.get(field) is not None})
+    return response
 
 
 def _usage(counts: TokenCounts) -> Json:

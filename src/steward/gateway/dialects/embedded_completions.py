@@ -25,7 +25,7 @@ def is_needed(fields: frozenset[str], max_tokens: int | None) -> bool:
 
 def translate_request(body: Json, dropped: list[str]) -> Json:
     """:raises Refused: 400, `echo` of tokens, or with `logprobs`"""
-    made = {name: value for name, value in body.items() if name != "echo"}
+    request = {name: value for name, value in body.items() if name != "echo"}
     if body.get("echo"):
         if body.get("logprobs") is not None:
             raise bad_request(
@@ -38,8 +38,8 @@ def translate_request(body: Json, dropped: list[str]) -> Json:
                 "An embedded model echoes text only; send 'prompt' as a string.", "echo", "unsupported_parameter"
             )
     if body.get("max_tokens") == 0:
-        made["max_tokens"] = 1
-    return made
+        request["max_tokens"] = 1
+    return request
 
 
 def _prompts(body: Json) -> list[Any]:
@@ -88,14 +88,14 @@ def _old_shape(logprobs: Any, offset: int) -> Json | None:
     """
     if not isinstance(logprobs, dict) or not isinstance(logprobs.get("content"), list):
         return None
-    made: Json = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+    shaped: Json = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
     for entry in logprobs["content"]:
-        made["tokens"].append(entry["token"])
-        made["token_logprobs"].append(entry["logprob"])
-        made["top_logprobs"].append({one["token"]: one["logprob"] for one in entry.get("top_logprobs") or ()})
-        made["text_offset"].append(offset)
+        shaped["tokens"].append(entry["token"])
+        shaped["token_logprobs"].append(entry["logprob"])
+        shaped["top_logprobs"].append({one["token"]: one["logprob"] for one in entry.get("top_logprobs") or ()})
+        shaped["text_offset"].append(offset)
         offset += len(entry["token"])
-    return made
+    return shaped
 
 
 class CompletionStream:

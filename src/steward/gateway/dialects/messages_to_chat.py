@@ -227,7 +227,7 @@ def _assistant(blocks: Sequence[FieldReader]) -> list[Json]:
 def _tools(fields: FieldReader) -> Json:
     """Tools of the client's own. Those that Anthropic defines or runs are only an offer to the model: left out."""
     chat: Json = {}
-    tools = [made for tool in fields.readers("tools") if (made := _tool(tool)) is not None]
+    tools = [definition for tool in fields.readers("tools") if (definition := _tool(tool)) is not None]
     if tools:
         chat["tools"] = tools
     choice = fields.object("tool_choice")

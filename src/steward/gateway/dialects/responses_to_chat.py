@@ -120,11 +120,11 @@ def _is_item(item: Any) -> bool:
 def _resolve(item: FieldReader, known: dict[str, Json]) -> FieldReader:
     """The item that a reference means, where it stands in the same request."""
     name = item.text("id")
-    found = known.get(name)
-    if found is None:
+    referred = known.get(name)
+    if referred is None:
         message = f"'{item.at}id' refers to the stored item {name[:100]!r}, but {NOT_STORED}."
         raise bad_request(message, f"{item.at}id", "not_stored")
-    return FieldReader(found, item.whom, item.at, item.dropped)
+    return FieldReader(referred, item.whom, item.at, item.dropped)
 
 
 def _item(kind: str, item: FieldReader, messages: list[Json], thoughts: list[str]) -> None:
@@ -217,23 +217,23 @@ def _part(part: FieldReader, kinds: tuple[str, ...]) -> Json:
     kind = part.one_of("type", kinds)
     part.ignore(("annotations", "logprobs", "prompt_cache_breakpoint"))
     if kind in ("input_text", "output_text"):
-        made: Json = {"type": "text", "text": part.text("text")}
+        content: Json = {"type": "text", "text": part.text("text")}
     elif kind == "input_file":
         name = part.take_field("filename") or "file"
-        made = {"type": "file", "file": {"filename": name, "file_data": part.text("file_data")}}
+        content = {"type": "file", "file": {"filename": name, "file_data": part.text("file_data")}}
         part.ignore(("detail",))
     else:
-        made = {"type": "image_url", "image_url": {"url": part.text("image_url")}}
+        content = {"type": "image_url", "image_url": {"url": part.text("image_url")}}
         if detail := part.take_field("detail"):
-            made["image_url"]["detail"] = detail
+            content["image_url"]["detail"] = detail
     part.check_all_taken()
-    return made
+    return content
 
 
 def _tools(fields: FieldReader) -> Json:
     """Function tools. All others are only an offer to the model: left out."""
     chat: Json = {}
-    tools = [made for tool in fields.readers("tools") if (made := _tool(tool)) is not None]
+    tools = [definition for tool in fields.readers("tools") if (definition := _tool(tool)) is not None]
     if tools:
         chat["tools"] = tools
     choice = fields.take_field("tool_choice")

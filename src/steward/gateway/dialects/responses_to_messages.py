@@ -28,10 +28,10 @@ class MessageToResponseStream:
         self._response = chat_to_response.ResponseStream(asked, request_id, at)
 
     def feed(self, event: Json) -> list[bytes]:
-        return [made for chunk in self._chat.chunks(event) for made in self._response.feed(chunk)]
+        return [event_bytes for chunk in self._chat.chunks(event) for event_bytes in self._response.feed(chunk)]
 
     def end(self, estimate: TokenCounts) -> list[bytes]:
-        last = [made for chunk in self._chat.last_chunks(estimate) for made in self._response.feed(chunk)]
+        last = [event_bytes for chunk in self._chat.last_chunks(estimate) for event_bytes in self._response.feed(chunk)]
         return [*last, *self._response.end(estimate)]
 
 

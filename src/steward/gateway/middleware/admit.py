@@ -49,10 +49,10 @@ def admit(
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
-            found = find_route(routes, exchange.request.model, exchange.caller.models)
-            exchange.route = found.name
-            terms = known.list_scopes(exchange.caller, found.name)
-            price = _size(exchange, found, terms, prices, lengths, table.max_output_tokens)
+            route = find_route(routes, exchange.request.model, exchange.caller.models)
+            exchange.route = route.name
+            terms = known.list_scopes(exchange.caller, route.name)
+            price = _size(exchange, route, terms, prices, lengths, table.max_output_tokens)
             if exchange.enforced_maximum is not None:
                 await _write_maximum(exchange, offload)
             if not terms.scopes:
@@ -104,9 +104,9 @@ class _KnownTerms:
 
     def list_scopes(self, caller: Caller, route: str) -> _Terms:
         name = caller.principal.id, route
-        found = self._found.get(name)
-        if found is not None and found.caller is caller:
-            return found
+        known = self._found.get(name)
+        if known is not None and known.caller is caller:
+            return known
         if len(self._found) >= self.MOST:
             self._found.clear()
         terms = self._found[name] = _Terms(caller, list_scopes(caller, route, self._table))

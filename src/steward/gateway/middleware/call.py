@@ -84,12 +84,12 @@ async def _build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozen
         return outgoing
     model = Upstream(entry.name, entry.upstream_model, entry.endpoints, entry.embedded)
     asking = LargeRequest(exchange.request, exchange.fields, exchange.size or exchange.request.size(), None)
-    made = await offload.run(
+    built = await offload.run(
         build_large_outgoing, asking, exchange.endpoint, exchange.body, exchange.enforced_maximum, model, avoided
     )
-    exchange.asked_usage = made.asked_usage
-    outgoing = Outgoing(made.endpoint, made.body, made.translation, made.asked)
-    outgoing.dropped, outgoing.added, outgoing.embedded = made.dropped, made.added, made.embedded
+    exchange.asked_usage = built.asked_usage
+    outgoing = Outgoing(built.endpoint, built.body, built.translation, built.asked)
+    outgoing.dropped, outgoing.added, outgoing.embedded = built.dropped, built.added, built.embedded
     return outgoing
 
 

@@ -59,13 +59,13 @@ class _WholeBodies:
         elif guards is None or len(body) < MANY_BYTES:
             await self._offload.run_beside(seam.guard_request, self._guards, exchange)
         else:
-            made = await self._offload.run(guard_large_request, guards, describe_guarded(exchange), body)
-            exchange.guards += made.receipt
-            seam.count_masked(exchange, made.masked)
-            if made.refused is not None:
-                raise made.refused
-            exchange.body = made.body
-            for portable, memory in zip(guards, made.memories, strict=True):
+            guarded = await self._offload.run(guard_large_request, guards, describe_guarded(exchange), body)
+            exchange.guards += guarded.receipt
+            seam.count_masked(exchange, guarded.masked)
+            if guarded.refused is not None:
+                raise guarded.refused
+            exchange.body = guarded.body
+            for portable, memory in zip(guards, guarded.memories, strict=True):
                 portable.remember(exchange, memory)
 
     async def guard_answer(self, exchange: Exchange, body: bytes) -> bytes:
@@ -75,11 +75,11 @@ class _WholeBodies:
         if guards is None or len(body) < MANY_BYTES:
             return await self._offload.run_beside(seam.guard_answer, self._guards, exchange, body)
         memories = [portable.recall(exchange) for portable in guards]
-        made = await self._offload.run(guard_large_answer, guards, memories, describe_guarded(exchange), body)
-        exchange.guards += made.receipt
-        if made.refused is not None:
-            raise made.refused
-        return made.body
+        guarded = await self._offload.run(guard_large_answer, guards, memories, describe_guarded(exchange), body)
+        exchange.guards += guarded.receipt
+        if guarded.refused is not None:
+            raise guarded.refused
+        return guarded.body
 
 
 class _GuardedEvents:

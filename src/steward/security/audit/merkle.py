@@ -57,12 +57,12 @@ def split_full(begin: int, end: int) -> list[tuple[int, int]]:
     >>> split_full(0, 7)
     [(2, 0), (1, 2), (0, 6)]
     """
-    found = []
+    tiles = []
     while begin < end:
         level = (end - begin).bit_length() - 1
-        found.append((level, begin >> level))
+        tiles.append((level, begin >> level))
         begin += 1 << level
-    return found
+    return tiles
 
 
 def compute_root(size: int, subtree: Subtree) -> bytes:

@@ -85,10 +85,10 @@ class TileReader:
     def entries(self, bundle: int) -> list[bytes]:
         """The entries of one bundle, as many as it has in a log of this size."""
         width = tile_width(0, bundle, self.size)
-        found = list(unpack_entries(self._read("entries", bundle, width)))
-        if len(found) < width:
-            raise InputError(f"{tile_path('entries', bundle, width)}: {len(found)} entries, expected {width}")
-        return found[:width]
+        unpacked = list(unpack_entries(self._read("entries", bundle, width)))
+        if len(unpacked) < width:
+            raise InputError(f"{tile_path('entries', bundle, width)}: {len(unpacked)} entries, expected {width}")
+        return unpacked[:width]
 
     def hashes(self, level: int, index: int) -> tuple[bytes, ...]:
         """The hashes of one tile."""

@@ -32,12 +32,12 @@ async def open_graders(spec: SuiteSpec, engine: Engine, folder: Path) -> AsyncIt
         for metric in spec.metric_specs():
             if not is_graded(metric.name):
                 continue
-            made: Any = make_metric(metric.name, metric.options)
-            secret = resolve(made.key) if made.key else None
-            if isinstance(made, MeanToxicity):
-                graders[metric.name] = make_text_scorer(made.scorer, secret, folder)
-            elif made.url:
-                graders[metric.name] = server = HttpEngine(made.url, secret)
+            grader: Any = make_metric(metric.name, metric.options)
+            secret = resolve(grader.key) if grader.key else None
+            if isinstance(grader, MeanToxicity):
+                graders[metric.name] = make_text_scorer(grader.scorer, secret, folder)
+            elif grader.url:
+                graders[metric.name] = server = HttpEngine(grader.url, secret)
                 stack.push_async_callback(server.close)
             else:
                 graders[metric.name] = engine

@@ -62,10 +62,10 @@ class SenderProcesses:
             assert process.stdin is not None
             process.stdin.write(b"go %.9f\n" % self.start)
         newest: list[SenderProgress | None] = [None] * len(self._processes)
-        found = await asyncio.gather(
+        results = await asyncio.gather(
             *(self._collect(index, process, newest, on_progress) for index, process in enumerate(self._processes))
         )
-        return list(found)
+        return list(results)
 
     async def _collect(
         self,
@@ -151,7 +151,7 @@ def _decode_error(payload: bytes) -> StewardError:
     """The error that a process reported, with its class."""
     name, message, code = msgspec.json.decode(payload)
     kind = getattr(errors, name, Unavailable)
-    found = StewardError(message) if kind is errors.UnknownName else kind(message)
-    assert isinstance(found, StewardError)
-    found.exit_code = code
-    return found
+    error = StewardError(message) if kind is errors.UnknownName else kind(message)
+    assert isinstance(error, StewardError)
+    error.exit_code = code
+    return error

@@ -80,9 +80,9 @@ class BatchRunner:
             self._sweep_at = self._clock() + SWEEP_S
             await asyncio.to_thread(self._store.delete_expired, self._clock(), self._plan().keep_days * DAY_S)
         if len(self._running) < MOST_RUNNING:
-            found = await asyncio.to_thread(self._store.list_batches, frozenset(self._over))
-            self._over.update(batch.id for batch in found if batch.is_over)
-            for batch in reversed(found):  # the oldest first
+            batches = await asyncio.to_thread(self._store.list_batches, frozenset(self._over))
+            self._over.update(batch.id for batch in batches if batch.is_over)
+            for batch in reversed(batches):  # the oldest first
                 waits = not batch.is_over and batch.id not in self._running
                 if waits and len(self._running) < MOST_RUNNING and self._again_at.get(batch.id, 0.0) <= self._clock():
                     run = BatchRun(self._store, batch, self._plan(), self._infer, self._find_caller, self._clock)

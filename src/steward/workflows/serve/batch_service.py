@@ -121,16 +121,16 @@ class BatchService:
         return self.show(caller, name)
 
     def _own_file(self, caller: Caller, name: str) -> StoredFile:
-        found = self._store.find_file(name) if is_id(name) else None
-        if found is None or not self._is_own(found, caller.principal):
+        file = self._store.find_file(name) if is_id(name) else None
+        if file is None or not self._is_own(file, caller.principal):
             raise not_there("file", name)
-        return found
+        return file
 
     def _own_batch(self, caller: Caller, name: str) -> Batch:
-        found = self._store.find_batch(name) if is_id(name) else None
-        if found is None or not self._is_own(found, caller.principal):
+        batch = self._store.find_batch(name) if is_id(name) else None
+        if batch is None or not self._is_own(batch, caller.principal):
             raise not_there("batch", name)
-        return found
+        return batch
 
     def _is_own(self, record: Any, owner: Principal) -> bool:
         return belongs(record, owner.tenant, owner.project)

@@ -31,8 +31,8 @@ def find_same_engine(
     if before is None or before.timeouts != timeouts:
         return None
     same = _connection(model)
-    found = (old.name for old in before.models if old.name == model.name and _connection(old) == same)
-    return next((running[name] for name in found), None)
+    names = (old.name for old in before.models if old.name == model.name and _connection(old) == same)
+    return next((running[name] for name in names), None)
 
 
 def _connection(model: ModelPlan) -> tuple[object, ...]:

@@ -101,7 +101,7 @@ def _plan_embedded(name: str, item: ModelConfig, home: Path) -> ModelPlan:
 def _engine_digest(*parts: object) -> str:
     """Names an engine's socket: another file, or another content of it, is another engine beside the old one."""
     files = [part.stat() for part in parts if isinstance(part, Path)]
-    stamps = [(found.st_mtime_ns, found.st_size) for found in files]
+    stamps = [(status.st_mtime_ns, status.st_size) for status in files]
     return hashlib.sha256(repr([*map(str, parts), stamps]).encode()).hexdigest()[:10]
 
 
