@@ -210,3 +210,21 @@ def test_a_stream_that_stops_without_its_last_event_ends() -> None:
     upstream = Upstream(REST[:48])
     out, _, ended = through(upstream)
     assert out.startswith(FIRST + REST[:47]) and ended and upstream.finished
+
+
+def test_a_connection_on_which_more_may_come_is_not_used_again() -> None:
+    left = Upstream(REST)
+
+    async def leave() -> None:
+        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+        exchange.request = Request(model="m", stream=True)
+        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
+        stream = Stream(exchange, left, Relay(exchange, Outgoing(exchange.endpoint, b"{}")), [FIRST])
+        await anext(stream)
+        stream.close()  # the client has gone
+
+    asyncio.run(leave())
+    assert left.closed and not left.finished
+    malformed = Upstream(b"data: no JSON\n\n", REST)
+    out, _, ended = through(malformed)
+    assert b"not a JSON object" in out and ended and malformed.closed
