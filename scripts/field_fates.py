@@ -21,6 +21,10 @@ HELLO: list[Any] = [{"role": "user", "content": "hello"}]
 SCHEMA = {"type": "object", "properties": {}}
 PICTURE = {"type": "base64", "media_type": "image/png", "data": "aGk="}
 LINK = "https://a.example/x.png"
+KEPT = [
+    "An item that stands in the same request may be referred to. With `gateway.responses_store.keep_s`, `store` is",
+    "heeded, and `previous_response_id` and an item_reference are replaced by what was kept.",
+]
 PAIRS = [(MESSAGES, CHAT), (RESPONSES, CHAT), (CHAT, MESSAGES), (RESPONSES, MESSAGES)]
 BASES: Rows = {
     CHAT: {"model": "m", "messages": SAY},
@@ -169,6 +173,8 @@ def compatibility_page() -> str:
             f"| {label} | {find_fate(client, upstream, name)} |"
             for label, name in zip(names, EXAMPLES[client], strict=True)
         ]
+        if client == RESPONSES:
+            lines += ["", *KEPT]
     lines += [
         "",
         "## Numbers",

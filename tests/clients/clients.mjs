@@ -11,6 +11,7 @@ import { z } from "zod";
 
 const baseURL = `${process.env.GATEWAY}/v1`;
 const apiKey = process.env.KEY;
+const storing = { baseURL: `${process.env.STORING}/v1`, apiKey: process.env.STORING_KEY }; // keeps answers for a while
 const openai = new OpenAI({ baseURL, apiKey, maxRetries: 0 });
 const anthropic = new Anthropic({ baseURL: process.env.GATEWAY, apiKey, maxRetries: 0 });
 const hi = [{ role: "user", content: "hi" }];
@@ -72,6 +73,22 @@ cases["openai: responses, tool loop"] = async () => {
   const second = await openai.responses.create({ model: "agent", input: [...hi, ...first.output, output], tools });
   assert.equal(second.output_text, "It is sunny");
 };
+cases["openai: responses, the answer before"] = async () => {
+  const client = new OpenAI({ ...storing, maxRetries: 0 });
+  const tools = [{ type: "function", ...weather, strict: false }];
+  const first = await client.responses.create({ model: "agent", input: "hi", tools });
+  assert.equal(first.store, true);
+  const call = first.output.find((item) => item.type === "function_call");
+  const output = { type: "function_call_output", call_id: call.call_id, output: "sunny" };
+  const asked = { model: "agent", input: [output], tools, previous_response_id: first.id };
+  const second = await client.responses.create(asked);
+  assert.deepEqual([second.output_text, second.previous_response_id], ["It is sunny", first.id]);
+  const streamed = await client.responses.stream({ ...asked, input: [output] }).finalResponse();
+  assert.equal(streamed.output_text, "It is sunny");
+  const third = { model: "agent", input: "hi", previous_response_id: streamed.id };
+  assert.equal((await client.responses.create(third)).output_text, "It is sunny"); // the tool's result is still there
+  await assert.rejects(openai.responses.create(asked), { code: "not_stored" });
+};
 cases["openai: errors"] = async () => {
   await assert.rejects(openai.chat.completions.create({ model: "gone", messages: hi }), OpenAI.NotFoundError);
   await assert.rejects(openai.chat.completions.create({ model: "busy", messages: hi }), OpenAI.RateLimitError);
@@ -117,8 +134,10 @@ const tools = {
 const made = createOpenAI({ baseURL, apiKey });
 const compatible = createOpenAICompatible({ name: "gateway", baseURL, apiKey, includeUsage: true, supportsStructuredOutputs: true });
 const claude = createAnthropic({ baseURL, apiKey });
+const stored = createOpenAI(storing);
 const providers = {
   "ai, openai (responses)": [made("agent"), { openai: { store: false } }],
+  "ai, openai (responses, kept by the gateway)": [stored("agent"), {}],
   "ai, openai.chat": [made.chat("agent"), {}],
   "ai, openai-compatible": [compatible("agent"), {}],
   "ai, anthropic": [claude("agent"), {}],
@@ -145,6 +164,17 @@ for (const [name, [model, providerOptions]] of Object.entries(providers)) {
     assert.deepEqual((await generateObject({ ...common, prompt: "hi", schema: shape })).object, facts);
   };
 }
+cases["ai, openai (responses, kept by the gateway): a second turn"] = async () => {
+  const asked = { model: stored("agent"), maxRetries: 0, tools, stopWhen: stepCountIs(3) };
+  const first = await generateText({ ...asked, messages: hi });
+  assert.equal(first.text, "It is sunny in Paris");
+  const messages = [...hi, ...first.response.messages, ...hi];
+  const second = await generateText({ ...asked, messages });
+  assert.equal(second.text, "It is sunny in Paris");
+  assert.match(second.request.body.input?.map((item) => item.type).join() ?? String(second.request.body), /item_reference/);
+  const stream = streamText({ ...asked, messages: [...messages, ...second.response.messages, ...hi] });
+  assert.equal(await stream.text, "It is sunny in Paris");
+};
 cases["ai, openai (responses): an item that is not stored"] = async () => {
   const asked = { model: made("agent"), maxRetries: 0 };
   const first = await generateText({ ...asked, prompt: "hi" });

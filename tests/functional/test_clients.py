@@ -35,8 +35,16 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     lines += [f"  - {{name: {name}, backend: openai, url: '{url}'}}" for name in ("long", "busy")]
     (folder / "steward.yaml").write_text("\n".join(lines))
     deployment = Deployment(folder / "home", "--workers", "1", "--config", str(folder / "steward.yaml"))
-    yield {"GATEWAY": deployment.url, "KEY": deployment.key}
+    (folder / "storing.yaml").write_text("\n".join([*lines, "gateway: {responses_store: {keep_s: 600}}"]))
+    storing = Deployment(folder / "storing", "--workers", "2", "--config", str(folder / "storing.yaml"))
+    yield {
+        "GATEWAY": deployment.url,
+        "KEY": deployment.key,
+        "STORING": storing.url,
+        "STORING_KEY": storing.key,
+    }
     deployment.stop()
+    storing.stop()
     next(upstream, None)
 
 
@@ -74,7 +82,7 @@ def test_javascript(gateway: dict[str, str]) -> None:
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=300)
         (folder / "ready").touch()
     shutil.copy(CLIENTS / "clients.mjs", folder / "clients.mjs")
-    assert_all_pass(run_cases(["node", "clients.mjs"], gateway, folder), 23)
+    assert_all_pass(run_cases(["node", "clients.mjs"], gateway, folder), 28)
 
 
 def test_python(gateway: dict[str, str]) -> None:

@@ -44,8 +44,16 @@ class AnswerStream(Protocol):
 
     filter: EventFilter | None
     budget: TokenBudget | None
-    ended: bool  # nothing more would have come
-    broke: bool  # by a mistake of ours
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more would have come."""
+        ...
+
+    @property
+    def broke(self) -> bool:
+        """By a mistake of ours."""
+        ...
 
     def __aiter__(self) -> Self: ...
 

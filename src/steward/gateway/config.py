@@ -19,6 +19,7 @@ from steward.gateway.limit_table import LimitTable
 from steward.gateway.pricing.prices import ImagePrice, Prices, Tier
 from steward.gateway.queue_records import QueuePlan
 from steward.gateway.route_records import ErrorFallbacks, Route, Shadow, Target, Unreadable
+from steward.gateway.stored_responses import ResponseStorePlan
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$")]
 PromptName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -39,6 +40,7 @@ ROUTE: Final = Route("", ())
 PRICES: Final = Prices(input=0, output=0)
 BATCHES: Final = BatchPlan()
 LIMIT_TABLE: Final = LimitTable()
+RESPONSES_STORE: Final = ResponseStorePlan()
 
 
 class HealthConfig(Section):
@@ -92,6 +94,20 @@ class CorsConfig(Section):
         return CorsPolicy(tuple(self.origins), self.credentials, self.max_age_s)
 
 
+class ResponsesStoreConfig(Section):
+    """Answers of /v1/responses that later requests may refer to, sealed under the root key."""
+
+    keep_s: float = Field(
+        RESPONSES_STORE.keep_s, ge=0, le=30 * 86400, description="how long each is kept; 0 keeps none and deletes all"
+    )
+    max_bytes: int = Field(
+        RESPONSES_STORE.max_bytes, ge=1024 * 1024, description="of all together; the oldest are deleted first"
+    )
+
+    def plan(self) -> ResponseStorePlan:
+        return ResponseStorePlan(keep_s=self.keep_s, max_bytes=self.max_bytes)
+
+
 class GatewayConfig(Section):
     """The listening port and the limits of one request."""
 
@@ -138,6 +154,9 @@ class GatewayConfig(Section):
     queue_wait_s: float = Field(QUEUE.wait_s, ge=0, description="longest wait; who would wait longer gets 503 at once")
     health: HealthConfig = Field(HealthConfig(), description="when a model counts as ill")
     cors: CorsConfig = Field(CorsConfig(), description="which web pages may call from a browser")
+    responses_store: ResponsesStoreConfig = Field(
+        ResponsesStoreConfig(), description="answers of /v1/responses that later requests may refer to"
+    )
 
     def timeouts(self) -> Timeouts:
         return Timeouts(self.connect_timeout_s, self.first_byte_timeout_s, self.idle_timeout_s, self.whole_timeout_s)

@@ -23,6 +23,7 @@ from steward.core.records import Attempt, Decision, Settled
 from steward.gateway.answer import Answer
 from steward.gateway.passthrough import PassthroughRequest
 from steward.gateway.prompts import Prompt
+from steward.gateway.stored_responses import KeptAnswer
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS
 from steward.gateway.wire_fields import Request, RequestSize, TokenUsage
 
@@ -56,6 +57,7 @@ class Exchange:
         "fields",
         "guards",
         "headers",
+        "kept",
         "masked",
         "model",
         "passthrough",
@@ -100,8 +102,7 @@ class Exchange:
         self.client_closed = False
         self.cut_off = False  # by us: it ran past its budget, or the gateway stops
         self._endings: list[Callable[[], None]] = []
-        # the worker
-        self.route_version = 0
+        self.route_version = 0  # by the worker
         # identify
         self.request: Request = Request(model="")
         self.size: RequestSize | None = None  # of a large request, whose texts are in `body` only
@@ -109,7 +110,8 @@ class Exchange:
         self.subject: str | None = None
         self.conversation: str | None = None
         self.passthrough: PassthroughRequest | None = None  # of the endpoints whose bodies pass as they are
-        # choose_prompt
+        # keep, choose_prompt
+        self.kept: KeptAnswer | None = None
         self.prompt: Prompt | None = None
         self.prompt_version: str | None = None
         # admit

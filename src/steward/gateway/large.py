@@ -22,6 +22,7 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.guards import guard_answer, guard_request
 from steward.gateway.outgoing import build_outgoing
 from steward.gateway.request_reading import read_request
+from steward.gateway.stored_responses import KeptAnswer
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request
 from steward.gateway.wire_fields import Request, RequestSize
@@ -162,10 +163,12 @@ def build_large_outgoing(
     enforced_maximum: int | None,
     entry: Upstream,
     avoided: frozenset[str],
+    kept: KeptAnswer | None = None,
 ) -> LargeOutgoing:
     """:raises Refused: 400 where there is no way to ask this upstream"""
     exchange = Exchange("", endpoint, {}, body, 0.0, 0.0)
     exchange.request, exchange.fields, exchange.enforced_maximum = asking.request, asking.fields, enforced_maximum
+    exchange.kept = kept
     outgoing = build_outgoing(exchange, entry, avoided)
     if entry.embedded:
         check_engine_input(outgoing.body)

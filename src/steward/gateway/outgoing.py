@@ -12,11 +12,12 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from steward.gateway import dialects
-from steward.gateway.dialects import CHAT, Translation, embedded_completions
+from steward.gateway.dialects import CHAT, RESPONSES, Translation, embedded_completions
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS
 from steward.gateway.numbers import CHECKED, check_numbers
 from steward.gateway.refused_fields import OTHER_NAME
+from steward.gateway.stored_responses import KeptAnswer
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request, rename_field, request_usage, rewrite
 
@@ -83,12 +84,23 @@ def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[
         dropped: list[str] = []
         translated = translation.translate_request(asked, dropped)
         translated["model"] = entry.upstream_model
+        if exchange.endpoint == RESPONSES:
+            _note_kept(asked, dropped, exchange.kept)
         added = _adapt(translated, asked, avoided) if translation.upstream == CHAT else ()
         outgoing = Outgoing(translation.upstream, msgspec.json.encode(translated), translation, asked)
         outgoing.dropped, outgoing.added = dropped, added
         return outgoing
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply to be translated.") from error
+
+
+def _note_kept(asked: Json, dropped: list[str], kept: KeptAnswer | None) -> None:
+    """Let the answer say whether it is kept."""
+    asked["store"] = kept is not None
+    if kept is not None:
+        asked["previous_response_id"] = kept.previous
+        if "store" in dropped:
+            dropped.remove("store")
 
 
 def _prepare_embedded(exchange: Exchange) -> Translation | None:

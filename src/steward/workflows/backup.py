@@ -28,6 +28,7 @@ from steward.workflows.audit import make_act
 from steward.workflows.backup_archive import BackupManifest, Report, write_archive
 from steward.workflows.key_backup import KeyBackup, prune_key_backups, write_key_backup
 from steward.workflows.keys import open_keys
+from steward.workflows.response_store import FOLDER
 from steward.workflows.sealing import SPOOL
 from steward.workflows.serve.deployment import find_deployment
 
@@ -36,7 +37,7 @@ SETTINGS: Final = "steward.yaml"
 USE: Final = "backup archive"
 _LEDGERS: Final = ("ledger", SPOOL)
 _KEYS: Final = frozenset({"root-key", "first-key", "pepper", "pepper.migrated", "keys.json", "keys.json.migrated"})
-_MADE_ANEW: Final = frozenset({"run", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *_LEDGERS})
+_MADE_ANEW: Final = frozenset({"run", FOLDER, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *_LEDGERS})
 
 
 class BackupResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from steward.core.schedule import Schedule
 from steward.core.stores import JobStore
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.key_cache import KeyPublisher
+from steward.workflows.response_store import FOLDER, prune
 from steward.workflows.sealing import SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.plan import read_plan
@@ -28,6 +29,7 @@ from steward.workflows.watch import AlertWatch, check_disk
 log = logging.getLogger(__name__)
 
 DRAIN_S = 0.2
+RESPONSES_S = 5.0
 WATCH_S = 5.0  # between two looks at what has been added up
 WATCH_LEASE_S = 60.0
 KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
@@ -49,8 +51,16 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
     return [
         Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),
+        Job(name="responses", period_s=RESPONSES_S, run=lambda: delete_responses(Path(deployment.home))),
         Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store).run, lease_s=WATCH_LEASE_S),
     ]
+
+
+def delete_responses(home: Path) -> None:
+    """Delete stored responses whose time is over, as the plan now says."""
+    plan = home / "run" / "plan.json"
+    if (home / FOLDER).is_dir() and plan.exists():
+        prune(home, read_plan(plan).responses_store, time.time())
 
 
 class _Watch:

@@ -18,6 +18,7 @@ from steward.gateway.wire import upstream_error
 _ECHOED: Final = (
     "instructions", "max_output_tokens", "temperature", "top_p", "tools", "tool_choice", "parallel_tool_calls",
     "reasoning", "text", "user", "metadata", "safety_identifier", "prompt_cache_key", "max_tool_calls", "truncation",
+    "store", "previous_response_id",
 )  # fmt: skip
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 

@@ -2,8 +2,9 @@
 
 Decides what each field becomes. A field that chat completions cannot express and the answer depends on is refused by
 its name. What is only an offer (tools that run at OpenAI, custom and namespace tools) or a hint is left out, and what
-may be missed is noted by name. Nothing is stored: `store: true` is noted, and what refers to something stored is
-refused with the way to turn it off, unless the item stands in the same request.
+may be missed is noted by name. Nothing is stored here: `store: true` is noted, and what refers to something stored is
+refused with the way to turn it off, unless the item stands in the same request (`stored_responses.py` has put those
+there that are kept).
 Field names: OpenAI API reference, "Create a model response" and "Create chat completion".
 """
 
@@ -39,7 +40,8 @@ _HOSTED_ITEMS: Final = (  # of tools that ran at OpenAI: the upstream has seen n
     "tool_search_call", "tool_search_output", "additional_tools", "compaction",
 )  # fmt: skip
 NOT_STORED: Final = (
-    "this gateway keeps no answers. Send the whole conversation as `input` and set `store: false` "
+    "this gateway does not have it: it keeps answers only where gateway.responses_store says so, and only for a while. "
+    "Send the whole conversation as `input` and set `store: false` "
     "(AI SDK: providerOptions.openai.store = false; Agents SDK: ModelSettings(store=False))"
 )
 

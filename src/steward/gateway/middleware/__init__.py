@@ -1,6 +1,7 @@
 """The handlers that wrap a handler, one file each, in the order in which
 `workflows/serve/composition.py` lists them:
-authenticate, choose_prompt, admit, queue, settle, guard, apply_prompt, route, and the call in the middle.
+authenticate, keep_responses, choose_prompt, admit, queue, settle, guard, apply_prompt, route, and the call in the
+middle.
 
 Each is a function that takes its dependencies and returns a wrapper. A request goes down the list and its
 answer comes back up, so that `settle`, which stands behind `admit`, writes the admitted record before
@@ -11,6 +12,7 @@ from steward.gateway.middleware.admit import admit
 from steward.gateway.middleware.call import call
 from steward.gateway.middleware.guard import guard
 from steward.gateway.middleware.identify import identify
+from steward.gateway.middleware.keep import keep_responses
 from steward.gateway.middleware.passthrough import call_passthrough, guard_passthrough, identify_passthrough
 from steward.gateway.middleware.prompt import apply_prompt, choose_prompt
 from steward.gateway.middleware.queue import queue
@@ -28,6 +30,7 @@ __all__ = [
     "guard_passthrough",
     "identify",
     "identify_passthrough",
+    "keep_responses",
     "queue",
     "route",
     "settle",

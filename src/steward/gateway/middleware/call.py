@@ -84,8 +84,9 @@ async def _build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozen
         return outgoing
     model = Upstream(entry.name, entry.upstream_model, entry.endpoints, entry.embedded)
     asking = LargeRequest(exchange.request, exchange.fields, exchange.size or exchange.request.size(), None)
+    maximum, kept = exchange.enforced_maximum, exchange.kept
     built = await offload.run(
-        build_large_outgoing, asking, exchange.endpoint, exchange.body, exchange.enforced_maximum, model, avoided
+        build_large_outgoing, asking, exchange.endpoint, exchange.body, maximum, model, avoided, kept
     )
     exchange.asked_usage = built.asked_usage
     outgoing = Outgoing(built.endpoint, built.body, built.translation, built.asked)

@@ -27,6 +27,7 @@ from steward.gateway.middleware import (
     guard_passthrough,
     identify,
     identify_passthrough,
+    keep_responses,
     queue,
     route,
     settle,
@@ -37,6 +38,7 @@ from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
 from steward.privacy.guard import make_guard
 from steward.security.rootkey import derive, load_root_key
+from steward.workflows.response_store import FileResponseStore
 from steward.workflows.serve.engines import list_endpoints, make_engines
 from steward.workflows.serve.plan import ServePlan
 from steward.workflows.serve.routes import list_routes
@@ -105,6 +107,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     ]
     infer: list[Middleware] = [
         identify(parts.subject_key, offload),
+        *keep_answers(plan, offload),
         *shared,
         guard(guards, offload),
         *([apply_prompt(offload)] if plan.prompts else []),
@@ -163,6 +166,15 @@ def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
     if plan.privacy is None:
         return ()
     return (make_guard(plan.privacy, derive(load_root_key(Path(plan.home), plan.root), "privacy tokens")),)
+
+
+def keep_answers(plan: ServePlan, offload: Offload) -> list[Middleware]:
+    """Nothing, unless the settings ask for it. :raises InputError: a root key that others can read"""
+    if not plan.responses_store.keep_s:
+        return []
+    home = Path(plan.home)
+    store = FileResponseStore(home, load_root_key(home, plan.root), plan.responses_store)
+    return [keep_responses(store, plan.max_body_bytes, offload)]
 
 
 def compose(middlewares: list[Middleware], innermost: Handler) -> Handler:

@@ -59,6 +59,7 @@ def make_plan(
         store=_check_store(settings),
         root=settings.security.root_reference(),
         batches=settings.batches.plan(),
+        responses_store=gateway.responses_store.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
         monitoring=_plan_monitoring(settings),
     )

@@ -20,6 +20,7 @@ from steward.gateway.pricing.prices import Prices
 from steward.gateway.prompts import Prompt
 from steward.gateway.queue_records import QueuePlan
 from steward.gateway.route_records import Route, Unreadable
+from steward.gateway.stored_responses import ResponseStorePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.guard import PrivacyPolicy
 
@@ -76,6 +77,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
     root: str | None = None  # a reference to the root key; None: the file in the home
     batches: BatchPlan = BatchPlan()
+    responses_store: ResponseStorePlan = ResponseStorePlan()
     keys_max_stale_s: float = 3600.0
     monitoring: MonitoringPlan = MonitoringPlan()
 

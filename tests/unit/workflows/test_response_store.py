@@ -1,0 +1,87 @@
+"""Where answers lie: sealed, by project, for a while and up to a size."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
+from steward.workflows.response_store import FOLDER, FileResponseStore, prune
+
+ROOT, NAME = b"r" * 32, "a" * 24
+ANSWER = StoredResponse(at=1000.0, output=b'[{"text":"Quirin"}]', input=b"[]")
+
+
+def open_store(home: Path, now: float = 1000.0, keep_s: float = 60.0, root: bytes = ROOT) -> FileResponseStore:
+    return FileResponseStore(home, root, ResponseStorePlan(keep_s=keep_s, max_bytes=10_000), lambda: now)
+
+
+def list_files(home: Path) -> list[Path]:
+    return [path for path in (home / FOLDER).rglob("*") if path.is_file()]
+
+
+def test_an_answer_is_found_by_another_process_of_the_home(tmp_path: Path) -> None:
+    open_store(tmp_path).put("t", "p", NAME, ANSWER)
+    assert open_store(tmp_path).find("t", "p", frozenset({NAME, "b" * 24})) == {NAME: ANSWER}
+
+
+@pytest.mark.parametrize(("tenant", "project"), [("t", "other"), ("other", "p"), ("", "tp"), ("tp", "")])
+def test_no_other_project_or_tenant_finds_it(tmp_path: Path, tenant: str, project: str) -> None:
+    store = open_store(tmp_path)
+    store.put("t", "p", NAME, ANSWER)
+    assert store.find(tenant, project, frozenset({NAME})) == {}
+    [file] = list_files(tmp_path)
+    store.put(tenant, project, "b" * 24, ANSWER)
+    moved = next(path for path in list_files(tmp_path) if path.name == "b" * 24).with_name(NAME)
+    moved.write_bytes(file.read_bytes())  # nor where its file is put into their folder
+    assert store.find(tenant, project, frozenset({NAME})) == {}
+
+
+def test_it_rests_as_ciphertext_for_its_owner_alone(tmp_path: Path) -> None:
+    open_store(tmp_path).put("t", "p", NAME, ANSWER)
+    [file] = list_files(tmp_path)
+    assert b"Quirin" not in file.read_bytes() and file.stat().st_mode & 0o777 == 0o600
+    assert all(folder.stat().st_mode & 0o777 == 0o700 for folder in (file.parent, file.parent.parent))
+    assert open_store(tmp_path, root=b"x" * 32).find("t", "p", frozenset({NAME})) == {}
+
+
+@pytest.mark.parametrize(("now", "found"), [(1059.9, True), (1060.0, False), (940.1, True), (940.0, False)])
+def test_it_is_found_for_a_while_whatever_the_clock_does(tmp_path: Path, now: float, found: bool) -> None:
+    open_store(tmp_path).put("t", "p", NAME, ANSWER)
+    assert bool(open_store(tmp_path, now).find("t", "p", frozenset({NAME}))) == found
+
+
+def write(home: Path, name: str, at: float, size: int) -> Path:
+    path = home / FOLDER / "project" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(bytes(size))
+    os.utime(path, (at, at))
+    return path
+
+
+def test_what_is_old_goes(tmp_path: Path) -> None:
+    old, young = write(tmp_path, "old", 1000.0, 1), write(tmp_path, "young", 1001.0, 1)
+    assert prune(tmp_path, ResponseStorePlan(keep_s=60.0), 1060.0) == 1
+    assert not old.exists() and young.exists()
+
+
+def test_where_it_is_too_much_the_oldest_go(tmp_path: Path) -> None:
+    files = [write(tmp_path, name, at, 400) for name, at in (("a", 1.0), ("b", 3.0), ("c", 2.0))]
+    plan = ResponseStorePlan(keep_s=60.0, max_bytes=800)
+    assert prune(tmp_path, plan, 4.0) == 1 and [path.exists() for path in files] == [False, True, True]
+    assert prune(tmp_path, plan, 4.0) == 0
+
+
+def test_where_nothing_is_kept_any_more_all_goes(tmp_path: Path) -> None:
+    write(tmp_path, "a", 1000.0, 1)
+    assert prune(tmp_path, ResponseStorePlan(), 1000.0) == 1 and list_files(tmp_path) == []
+    assert prune(tmp_path / "no home", ResponseStorePlan(), 1000.0) == 0
+
+
+def test_what_is_written_between_two_rounds_of_the_keeper_is_bounded(tmp_path: Path) -> None:
+    store = open_store(tmp_path, now=0.0, keep_s=1e12)
+    for number in range(40):
+        store.put("t", "p", f"{number:024x}", StoredResponse(at=0.0, output=bytes(500)))
+    assert sum(path.stat().st_size for path in list_files(tmp_path)) <= 10_000 + 10_000 // 16 + 700
