@@ -1,9 +1,10 @@
-"""How long a permission decision takes beside 100,000 grants, and beside casbin's.
+"""How long permission decisions take beside 100,000 grants, and beside casbin's; and the audit log of 10^6 entries.
 
-    python benchmarks/bench_security.py [--grants 100000] [--casbin 200]
+    python benchmarks/bench_security.py [--grants 100000] [--casbin 200] [--entries 1000000]
 
 Decisions are asked of subjects, places and rights at random. casbin looks through its rules for each question, so it
-gets fewer: `--casbin` grants, and its time is shown beside ours for as many.
+gets fewer: `--casbin` grants, and its time is shown beside ours for as many. Entries of the audit log are appended
+a thousand at a time, then one by one, and verified by our code and by the program that shares none with it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,20 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from steward.core.access import Grant, Place
 from steward.core.identity import ALL_RIGHTS, Right
 from steward.security.access import BUILT_IN_ROLES, AccessTable
+from steward.security.audit import verify_audit
+from steward.security.audit.log import AuditWriter
+from steward.security.audit.note import Signer
+from steward.security.audit.verify import verify_log
 
 QUESTIONS = 20_000
 RIGHTS: list[Right] = sorted(ALL_RIGHTS)
@@ -89,10 +98,34 @@ def time_casbin(grants: list[Grant], rng: random.Random) -> list[float]:
     return time_each(decide, make_questions(grants, 20, rng))
 
 
+def time_audit(count: int) -> None:
+    """Rates of appending and seconds of verifying `count` entries of 250 bytes, on the disk of the temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        writer = AuditWriter(place, Signer("benchmark", bytes(32)))
+        entries = [b"%0250d" % number for number in range(count)]
+        start = time.perf_counter()
+        for first in range(0, count, 1000):
+            writer.append(entries[first : first + 1000])
+        rate = count / (time.perf_counter() - start)
+        print(f"audit, {count:,} entries, 1,000 at a time   appended {rate:11,.0f} /s", flush=True)
+        start = time.perf_counter()
+        for number in range(100):
+            writer.append([b"%0250d" % number])
+        print(f"audit, one at a time, each on the disk   appended {100 / (time.perf_counter() - start):11,.0f} /s")
+        start = time.perf_counter()
+        assert verify_log(place).error is None
+        print(f"audit, {count:,} entries   verified in {time.perf_counter() - start:6.2f} s", flush=True)
+        start = time.perf_counter()
+        subprocess.run([sys.executable, verify_audit.__file__, folder], stdout=subprocess.DEVNULL)
+        print(f"audit, {count:,} entries   verified in {time.perf_counter() - start:6.2f} s by verify_audit.py")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--grants", type=int, default=100_000)
     parser.add_argument("--casbin", type=int, default=200)
+    parser.add_argument("--entries", type=int, default=1_000_000, help="of the audit log; 0 leaves it out")
     given = parser.parse_args()
     rng = random.Random(16)
     for count in sorted({given.casbin, given.grants} - {0}):
@@ -101,6 +134,8 @@ def main() -> None:
         show(f"steward, {count:,} grants", time_each(table.decide, make_questions(grants, QUESTIONS, rng)))
     if given.casbin:
         show(f"casbin, {given.casbin:,} grants", time_casbin(make_grants(given.casbin, rng), rng))
+    if given.entries:
+        time_audit(given.entries)
 
 
 if __name__ == "__main__":

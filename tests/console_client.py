@@ -36,10 +36,12 @@ def ask(
     async def send(message: Any) -> None:
         sent.append(message)
 
+    path, _, query = path.partition("?")
     given = {"cookie": cookie, "host": "x", **more}
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in given.items()]
     scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "",
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
+        "root_path": "",
         "scheme": "http", "headers": pairs, "client": (client, 1),
         "server": ("x", 80), "http_version": "1.1",
     }  # fmt: skip

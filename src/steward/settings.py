@@ -29,7 +29,7 @@ from steward.gateway.config import (
 )
 from steward.monitoring.config import MonitoringConfig
 from steward.privacy.config import PrivacyConfig
-from steward.security.config import KeysConfig, SecurityConfig
+from steward.security.config import AuditConfig, KeysConfig, SecurityConfig
 
 FILE = "steward.yaml"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
@@ -78,6 +78,7 @@ class Settings(Section):
     store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
     security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")
     keys: KeysConfig = Field(KeysConfig(), description="gateway keys")
+    audit: AuditConfig = Field(AuditConfig(), description="the log of administrative acts")
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Settings:

@@ -232,6 +232,13 @@ def test_evidence_is_added_never_changed_and_read_newest_first(store: SqlStore) 
     assert store.evidence.list_evidence(1, tenant=None) == [new] and store.evidence.list_evidence(9, tenant="x") == []
 
 
+def test_the_head_of_most_entries_is_kept_for_each_log(store: SqlStore) -> None:
+    assert store.audit_heads.read("b") is None
+    for origin, size, note in (("b", 2, "two"), ("a", 1, "one"), ("b", 1, "old"), ("b", 3, "three"), ("b", 3, "again")):
+        store.audit_heads.put(origin, size, note, 1.0)
+    assert store.audit_heads.read("b") == "again" and store.audit_heads.list_heads() == [("a", "one"), ("b", "again")]
+
+
 def test_a_job_has_one_runner_at_a_time_and_waits_until_it_is_due(store: SqlStore, open_store: Open) -> None:
     other = open_store()
     assert store.jobs.claim("rollup", "one", 60.0) and not other.jobs.claim("rollup", "two", 60.0)

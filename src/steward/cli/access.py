@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
 
 Subject = Annotated[str, typer.Argument(help="Name of a user, or group:NAME.")]
 RoleArgument = Annotated[str, typer.Argument(help="Name of the role; `steward access roles` lists them.")]
@@ -58,7 +58,12 @@ def list_(home: HomeOption = None, json: JsonOption = False) -> None:
 
 
 def grant(
-    subject: Subject, role: RoleArgument, at: PlaceOption = "default", home: HomeOption = None, json: JsonOption = False
+    subject: Subject,
+    role: RoleArgument,
+    at: PlaceOption = "default",
+    reason: ReasonOption = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Give a role to a user or a group."""
     from steward.core.identity import DEFAULT_TENANT, operator
@@ -66,7 +71,7 @@ def grant(
     from steward.workflows import access
 
     place = parse_place(at, DEFAULT_TENANT)
-    granted = access.grant_role(find_home(home), subject, role, place, time.time(), actor=operator(os.getuid()))
+    granted = access.grant_role(find_home(home), subject, role, place, time.time(), actor=operator(os.getuid(), reason))
     if json:
         show_json(granted)
     else:
@@ -74,7 +79,12 @@ def grant(
 
 
 def remove(
-    subject: Subject, role: RoleArgument, at: PlaceOption = "default", home: HomeOption = None, json: JsonOption = False
+    subject: Subject,
+    role: RoleArgument,
+    at: PlaceOption = "default",
+    reason: ReasonOption = "",
+    home: HomeOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Remove a role from a user or a group. Its rights end within a second."""
     from steward.core.identity import DEFAULT_TENANT, operator
@@ -82,7 +92,7 @@ def remove(
     from steward.workflows import access
 
     place = parse_place(at, DEFAULT_TENANT)
-    gone = access.remove_grants(find_home(home), subject, role, place, time.time(), actor=operator(os.getuid()))
+    gone = access.remove_grants(find_home(home), subject, role, place, time.time(), actor=operator(os.getuid(), reason))
     if json:
         show_json(gone)
     else:
@@ -104,6 +114,7 @@ def roles(home: HomeOption = None, json: JsonOption = False) -> None:
 def role(
     name: Annotated[str, typer.Argument(help="Name of the role.")],
     rights: Annotated[str, typer.Option(help="Its rights, separated by commas.")],
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -112,7 +123,7 @@ def role(
     from steward.workflows import access
 
     names = [part.strip() for part in rights.split(",") if part.strip()]
-    stored = access.put_role(find_home(home), name, names, time.time(), actor=operator(os.getuid()))
+    stored = access.put_role(find_home(home), name, names, time.time(), actor=operator(os.getuid(), reason))
     if json:
         show_json(stored)
     else:

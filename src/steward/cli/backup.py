@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines
+from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines
 
 if TYPE_CHECKING:
     from steward.workflows.backup import BackupResult
@@ -30,6 +30,7 @@ def backup(
         typer.Option("--keys", help="Folder for the key backup. Default: `keys` beside the archive."),
     ] = None,
     passphrase: PassphraseOption = None,
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -40,7 +41,7 @@ def backup(
     folder = keys or out.absolute().parent / "keys"
     with _progress() as report:
         result = backup_home(
-            find_home(home), out, folder, _reveal(passphrase), time.time(), report, actor=operator(os.getuid())
+            find_home(home), out, folder, _reveal(passphrase), time.time(), report, actor=operator(os.getuid(), reason)
         )
     if json:
         show_json(result)
@@ -55,6 +56,7 @@ def restore(
         typer.Option("--keys", help="Key backup, or a folder of them: the newest. Default: `keys` beside the archive."),
     ] = None,
     passphrase: PassphraseOption = None,
+    reason: ReasonOption = "",
     home: Annotated[
         Path, typer.Option("--home", help="Folder to restore into; it must not exist, or be empty.")
     ] = Path(".steward"),
@@ -66,7 +68,7 @@ def restore(
 
     place = keys or archive.absolute().parent / "keys"
     with _progress() as report:
-        result = restore_home(archive, place, _reveal(passphrase), home, report, actor=operator(os.getuid()))
+        result = restore_home(archive, place, _reveal(passphrase), home, report, actor=operator(os.getuid(), reason))
     if json:
         show_json(result)
     else:

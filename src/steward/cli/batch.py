@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
 
 if TYPE_CHECKING:
     from steward.workflows.batches import BatchView
@@ -69,12 +69,12 @@ def show(
     )
 
 
-def cancel(name: Name, home: HomeOption = None, json: JsonOption = False) -> None:
+def cancel(name: Name, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
     """Cancel a batch: requests under way are answered, no others are sent."""
     from steward.core.identity import operator
     from steward.workflows import batches
 
-    batch = batches.cancel_batch(find_home(home), name, actor=operator(os.getuid()))
+    batch = batches.cancel_batch(find_home(home), name, actor=operator(os.getuid(), reason))
     if json:
         show_json(batch)
     else:

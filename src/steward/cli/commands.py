@@ -176,10 +176,13 @@ ACCESS: Final = Group(
 
 AUDIT: Final = Group(
     "audit",
-    "Show and verify the log of administrative acts.",
+    "Show, verify and prove the log of administrative acts.",
     (
         Command("tail", "steward.cli.audit:tail"),
         Command("verify", "steward.cli.audit:verify"),
+        Command("prove", "steward.cli.audit:prove"),
+        Command("export", "steward.cli.audit:export"),
+        Command("shred", "steward.cli.audit:shred"),
     ),
 )
 

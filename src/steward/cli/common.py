@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of the deployment's data.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the record as JSON.")]
 
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help="Why, for the audit log, such as a ticket. Kept apart from it, and erasable.")
+]
+
 
 def find_home(given: Path | None) -> Path:
     """`--home`, else `.steward` beside steward.yaml or here, else STEWARD_HOME.

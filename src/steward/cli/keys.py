@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
 
 KeyArgument = Annotated[str, typer.Argument(help="Id or name of the key.")]
 
@@ -72,6 +72,7 @@ def create(
     owner: OwnerOptions,
     terms: TermOptions,
     limits: LimitOptions,
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -93,7 +94,7 @@ def create(
             usd_per_month=limits.usd_per_month,
         ),
         now,
-        actor=operator(os.getuid()),
+        actor=operator(os.getuid(), reason),
         project=owner.project,
         team=owner.team,
         tenant=owner.tenant,
@@ -187,6 +188,7 @@ def rotate(
     expires: Annotated[
         str | None, typer.Option(help="When the new key expires. Default: it lasts as long as the old one did.")
     ] = None,
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -200,7 +202,7 @@ def rotate(
         key,
         time.time(),
         parse_span_s(overlap, "overlap"),
-        actor=operator(os.getuid()),
+        actor=operator(os.getuid(), reason),
         expires=expires,
     )
     if json:
@@ -216,12 +218,12 @@ def rotate(
     )
 
 
-def revoke(key: KeyArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+def revoke(key: KeyArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
     """Revoke a key, and the one that it replaced. The gateway refuses them within a second."""
     from steward.core.identity import operator
     from steward.workflows import keys
 
-    ended = keys.revoke(find_home(home), key, time.time(), actor=operator(os.getuid()))
+    ended = keys.revoke(find_home(home), key, time.time(), actor=operator(os.getuid(), reason))
     if json:
         show_json(ended)
         return

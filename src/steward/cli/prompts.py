@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    ReasonOption,
+    find_home,
+    read_state,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.core.errors import InputError, Unavailable
 
 NameArgument = Annotated[str, typer.Argument(help="Prompt name.")]
@@ -77,6 +86,7 @@ def add(
         typer.Option(help="YAML file with `system` and `examples`, or a .txt file with the system message."),
     ] = None,
     system: Annotated[str | None, typer.Option(help="System message, instead of a file.")] = None,
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -91,7 +101,7 @@ def add(
     folder = find_home(home)
     prompts.refuse_written(folder, name)
     audit = find_deployment(folder).open_audit_log()
-    kept = prompts.add(folder, name, text, time.time(), actor=operator(os.getuid()), audit=audit)
+    kept = prompts.add(folder, name, text, time.time(), actor=operator(os.getuid(), reason), audit=audit)
     if json:
         show_json(kept)
         return
@@ -102,6 +112,7 @@ def add(
 def use(
     name: NameArgument,
     version: Annotated[str, typer.Argument(help="Version, such as 2-9f2c1a7b or just 2.")],
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -110,7 +121,7 @@ def use(
     from steward.workflows import prompts, reload
     from steward.workflows.serve.deployment import find_deployment
 
-    folder, actor = find_home(home), operator(os.getuid())
+    folder, actor = find_home(home), operator(os.getuid(), reason)
     audit = find_deployment(folder).open_audit_log()
     before = prompts.find(folder, name)
     chosen = prompts.use(folder, name, version, actor=actor, audit=audit)

@@ -10,22 +10,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steward import __version__
-from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    ReasonOption,
+    find_home,
+    read_state,
+    show_json,
+    show_lines,
+    show_table,
+)
 from steward.core.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
+    from steward.core.identity import Principal
     from steward.workflows.reload import ReloadReport
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")]
 
 
-def reload(home: HomeOption = None, dry_run: DryRun = False, json: JsonOption = False) -> None:
+def reload(
+    reason: ReasonOption = "", home: HomeOption = None, dry_run: DryRun = False, json: JsonOption = False
+) -> None:
     """Serve the changed steward.yaml without dropping a request. Exits with 2 if it cannot be served."""
     from steward.core.identity import operator
     from steward.workflows.reload import request_reload
 
     folder = find_home(home)
-    actor = operator(os.getuid())
+    actor = operator(os.getuid(), reason)
     _show(request_reload(folder, read_state(folder)["pid"], actor, dry_run=dry_run), json)
 
 
@@ -62,6 +74,7 @@ def rollback(
         int | None, typer.Argument(help="The version to serve again; the one before by default.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Without a running steward: the file to write.")] = None,
+    reason: ReasonOption = "",
     home: HomeOption = None,
     dry_run: DryRun = False,
     json: JsonOption = False,
@@ -75,9 +88,9 @@ def rollback(
     try:
         pid = read_state(folder)["pid"]
     except Unavailable:
-        _write_back(folder, number, config, dry_run, json)
+        _write_back(folder, number, config, operator(os.getuid(), reason) if not dry_run else None, json)
         return
-    _show(request_reload(folder, pid, operator(os.getuid()), rollback=number, dry_run=dry_run), json)
+    _show(request_reload(folder, pid, operator(os.getuid(), reason), rollback=number, dry_run=dry_run), json)
 
 
 def _find_previous_version(folder: Path) -> int:
@@ -90,16 +103,16 @@ def _find_previous_version(folder: Path) -> int:
     return numbers[-2]
 
 
-def _write_back(folder: Path, number: int, config: Path | None, dry_run: bool, json: bool) -> None:
-    from steward.core.identity import operator
+def _write_back(folder: Path, number: int, config: Path | None, actor: Principal | None, json: bool) -> None:
+    """Without an actor nothing is written."""
     from steward.workflows.reload import ConfigSource, restore_version
     from steward.workflows.serve.deployment import find_deployment
 
     source = ConfigSource(config, {}, None, __version__)
     saved = None
-    if not dry_run:
+    if actor is not None:
         audit = find_deployment(folder).open_audit_log()
-        saved = restore_version(source, folder, number, operator(os.getuid()), audit)
+        saved = restore_version(source, folder, number, actor, audit)
     if json:
         show_json({"version": number, "file": str(source.file), "saved": saved and str(saved)})
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
 
 NameArgument = Annotated[str, typer.Argument(help="The user's name.")]
 
@@ -18,6 +18,7 @@ def add(
     role: Annotated[str | None, typer.Option(help="Role in the tenant: viewer, developer, … Default: none.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Tenant that the user belongs to. Default: `default`.")] = None,
     groups: Annotated[str, typer.Option(help="Groups, separated by commas; roles can be granted to them.")] = "",
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -29,7 +30,7 @@ def add(
         find_home(home),
         name,
         time.time(),
-        actor=operator(os.getuid()),
+        actor=operator(os.getuid(), reason),
         tenant=tenant,
         groups=[part.strip() for part in groups.split(",") if part.strip()],
         role=role,
@@ -69,6 +70,7 @@ def role(
         typer.Option("--at", help="TENANT/PROJECT or TENANT/PROJECT/route:NAME. Default: the user's tenant."),
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the role away.")] = False,
+    reason: ReasonOption = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -76,7 +78,7 @@ def role(
     from steward.core.identity import operator
     from steward.workflows import access
 
-    folder, now, actor = find_home(home), time.time(), operator(os.getuid())
+    folder, now, actor = find_home(home), time.time(), operator(os.getuid(), reason)
     place = access.find_place(folder, name, at, now, actor=actor)
     change = access.remove_grants if remove else access.grant_role
     done = change(folder, name, role, place, now, actor=actor)
@@ -86,24 +88,24 @@ def role(
         show_lines([f"{name} {'no longer has' if remove else 'has'} the role {role} at {place}."])
 
 
-def disable(name: NameArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+def disable(name: NameArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
     """Disable a user: the user and the keys that the user created lose every right within a second."""
     from steward.core.identity import operator
     from steward.workflows import access
 
-    done = access.disable_person(find_home(home), name, time.time(), actor=operator(os.getuid()))
+    done = access.disable_person(find_home(home), name, time.time(), actor=operator(os.getuid(), reason))
     if json:
         show_json(done)
     else:
         show_lines([f"{done.id} is disabled, and so are the keys that {done.id} created."])
 
 
-def enable(name: NameArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+def enable(name: NameArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
     """Enable a disabled user again, with the same roles."""
     from steward.core.identity import operator
     from steward.workflows import access
 
-    done = access.disable_person(find_home(home), name, time.time(), actor=operator(os.getuid()), enable=True)
+    done = access.disable_person(find_home(home), name, time.time(), actor=operator(os.getuid(), reason), enable=True)
     if json:
         show_json(done)
     else:

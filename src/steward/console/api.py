@@ -21,6 +21,7 @@ from steward.console.shell import Handler, Page
 from steward.core.endpoint import AuditClass, Endpoint, Method, Tenancy
 from steward.core.errors import InputError, Refused, StewardError, UnknownName
 from steward.core.identity import Principal, Right
+from steward.workflows.audit import MOST_REASON
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ BODY_LIMIT: Final = 65_536
 REMEMBERED: Final = 1000  # answers to requests with an Idempotency-Key
 REMEMBERED_S: Final = 86400.0
 MAX_IDEMPOTENCY_KEY: Final = 255
+REASON_HEADER: Final = "X-Steward-Reason"
 _OPERATION_ID: Final = str.maketrans({"/": "_", "{": "", "}": ""})
 
 
@@ -153,6 +155,7 @@ def _make_endpoint(operation: Operation[Any], remembered: RememberedAnswers) -> 
 async def _answer(
     operation: Operation[Any], remembered: RememberedAnswers, request: Request, who: Principal
 ) -> tuple[int, bytes]:
+    who = _take_reason(operation, request, who)
     body = await _read_body(request) if operation.body else b""
     parameters = _decode(operation, body, request)
     key = request.headers.get("idempotency-key") if operation.remembered else None
@@ -167,6 +170,14 @@ async def _answer(
     finally:
         remembered.end(who.actor, key, answer)
     return answer
+
+
+def _take_reason(operation: Operation[Any], request: Request, who: Principal) -> Principal:
+    """The principal with the reason that it gives for a change. :raises Refused: 400, too long"""
+    reason = request.headers.get(REASON_HEADER, "") if operation.audit == "administrative" else ""
+    if len(reason) > MOST_REASON:
+        raise _refuse(400, "invalid_reason", f"{REASON_HEADER}: expected at most {MOST_REASON:,} characters.")
+    return msgspec.structs.replace(who, reason=reason) if reason else who
 
 
 def _run(operation: Operation[Any], who: Principal, parameters: Any, segments: dict[str, str]) -> tuple[int, bytes]:
@@ -287,6 +298,9 @@ def _list_parameters(operation: Operation[Any]) -> list[dict[str, Any]]:
     if operation.remembered:
         length = {"type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY}
         parameters.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": length})
+    if operation.audit == "administrative":
+        text = {"type": "string", "maxLength": MOST_REASON, "description": "why, for the audit log"}
+        parameters.append({"name": REASON_HEADER, "in": "header", "required": False, "schema": text})
     if operation.body or operation.takes is Nothing:
         return parameters
     schema = msgspec.json.schema(operation.takes)

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from steward.console.api import Nothing, Operation
 from steward.core.access import Grant, Place, Role
-from steward.core.acts import AdministrativeAct
+from steward.core.acts import RecordedAct
 from steward.core.durations import parse_span_s
 from steward.core.identity import Principal, Right
 from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priority, Usage
@@ -236,7 +236,7 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
         finally:
             store.close()
 
-    def acts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[AdministrativeAct]:
+    def acts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[RecordedAct]:
         return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: body.limit]
 
     return (
@@ -245,7 +245,7 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
             "/exchanges", "usage.read", "The newest requests, without content.", PageQuery, list[ExchangeRow], exchanges
         ),
         _read("/feedback", "feedback.read", "Scores, without content.", PageQuery, FeedbackReport, feedback),
-        _read("/audit", "audit.read", "The newest administrative acts.", PageQuery, list[AdministrativeAct], acts),
+        _read("/audit", "audit.read", "The newest administrative acts.", PageQuery, list[RecordedAct], acts),
     )
 
 

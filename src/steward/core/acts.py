@@ -17,4 +17,10 @@ class AdministrativeAct(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = DEFAULT_TENANT
     before: str = ""
     after: str = ""
-    reason: str = ""
+    reason: str = ""  # in the log a commitment (`security/audit/commitments.py`), to whoever reads it the words
+
+
+class RecordedAct(AdministrativeAct, frozen=True, kw_only=True):
+    """An act as it is read from the log."""
+
+    entry: int  # its index there

@@ -63,6 +63,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     rights: frozenset[Right] = frozenset({"public"})
     auth_method: str = "none"  # "api-key", "token", "local", "none"
     on_behalf_of: str | None = None  # the principal that this one acts for
+    reason: str = ""  # why, in its own words; recorded with administrative acts
 
     def has(self, right: Right) -> bool:
         """Whether this principal may do it.
@@ -97,10 +98,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 NOBODY: Final = Caller(principal=ANONYMOUS)
 
 
-def operator(uid: int) -> Principal:
+def operator(uid: int, reason: str = "") -> Principal:
     """The person at this machine's command line, who can read every file of the home: all rights.
 
     >>> operator(1000).actor
     'operator:1000'
     """
-    return Principal(kind="operator", id=str(uid), rights=ALL_RIGHTS, auth_method="local")
+    return Principal(kind="operator", id=str(uid), rights=ALL_RIGHTS, auth_method="local", reason=reason)

@@ -280,6 +280,22 @@ class EvidenceStore(Protocol):
         ...
 
 
+class AuditHeadStore(Protocol):
+    """The newest signed head of each home's audit log, by the log's name."""
+
+    def read(self, origin: str) -> str | None:
+        """The note; None: none is kept."""
+        ...
+
+    def put(self, origin: str, size: int, note: str, at: float) -> None:
+        """Keep a note, unless one of more entries is kept."""
+        ...
+
+    def list_heads(self) -> list[tuple[str, str]]:
+        """(name, note) of every log, by name."""
+        ...
+
+
 class JobStore(Protocol):
     """Leases on periodic jobs, by the database's clock."""
 

@@ -113,7 +113,8 @@ class Reloader:
     def _serve(self, wanted: ConfigCandidate, note: str, actor: Principal) -> int:
         number = history.next_number(self._home)
         wanted = reload.assign_number(wanted, number)
-        before, after = f"version {self.version}", f"version {number} {wanted.digest[:16]}"
+        before = f"version {self.version} {self._served.digest[:16]}"
+        after = f"version {number} {wanted.digest[:16]}"
         self._audit.record(make_act(actor, "config.serve", "config", before=before, after=after))
         reload.save_version(self._home, wanted, "tried", note, actor)
         try:

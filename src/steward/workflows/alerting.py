@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from steward.core.acts import AdministrativeAct
 from steward.core.alerts import Alert, Notice, Silence
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.identity import Principal
 from steward.monitoring.config import MonitoringPlan
+from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.watch import make_test_alert, rules_of, send_notice
@@ -49,7 +49,7 @@ def acknowledge(home: Path, name: str, who: Principal) -> Alert:
     """Somebody looks after it: it is not repeated. :raises UnknownName: no open alert of this name"""
     store = open_served_store(home).alerts
     alert = _find(store.list_alerts(1000, open_only=True), name)
-    find_deployment(home).open_audit_log().record(_act(who, "alerts.acknowledge", f"alert:{alert.rule}"))
+    find_deployment(home).open_audit_log().record(make_act(who, "alerts.acknowledge", f"alert:{alert.rule}"))
     return store.acknowledge(alert.id, who.actor, time.time()) or alert
 
 
@@ -68,7 +68,9 @@ def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -
     created = Silence(
         id=uuid.uuid4().hex[:12], rule=rule, starts_at=now, ends_at=now + for_s, comment=comment, created_by=who.actor
     )
-    find_deployment(home).open_audit_log().record(_act(who, "alerts.silence", f"rule:{rule}"))
+    find_deployment(home).open_audit_log().record(
+        make_act(who, "alerts.silence", f"rule:{rule}", after=f"until {created.ends_at:.0f}")
+    )
     store.add_silence(created)
     return created
 
@@ -102,7 +104,3 @@ def _find(alerts: list[Alert], name: str) -> Alert:
         if name == alert.rule or (len(name) >= 4 and alert.id.startswith(name)):
             return alert
     raise UnknownName("alert", name, {alert.rule for alert in alerts})
-
-
-def _act(who: Principal, action: str, subject: str) -> AdministrativeAct:
-    return AdministrativeAct(at=time.time(), actor=who.actor, action=action, subject=subject)

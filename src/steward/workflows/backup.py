@@ -24,7 +24,7 @@ from steward.core.files import hold_lock
 from steward.core.identity import Principal
 from steward.core.stores import WrappedSecret
 from steward.security.rootkey import derive, fingerprint
-from steward.workflows.audit import make_act
+from steward.workflows.audit import REASONS, make_act
 from steward.workflows.backup_archive import BackupManifest, Report, write_archive
 from steward.workflows.key_backup import KeyBackup, prune_key_backups, write_key_backup
 from steward.workflows.keys import open_keys
@@ -38,6 +38,7 @@ USE: Final = "backup archive"
 _LEDGERS: Final = ("ledger", SPOOL)
 _KEYS: Final = frozenset({"root-key", "first-key", "pepper", "pepper.migrated", "keys.json", "keys.json.migrated"})
 _MADE_ANEW: Final = frozenset({"run", FOLDER, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *_LEDGERS})
+_FORGOTTEN: Final = frozenset({REASONS})  # what is destroyed there must not come back from an archive
 
 
 class BackupResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +135,7 @@ def list_files(home: Path) -> dict[str, Path]:
     for path in sorted(home.rglob("*")):
         name = path.relative_to(home)
         top = name.parts[0]
-        if top in _MADE_ANEW or top in _KEYS or top == "audit" or any(part.startswith(".") for part in name.parts):
+        if top in _MADE_ANEW | _KEYS | _FORGOTTEN or top == "audit" or any(part.startswith(".") for part in name.parts):
             continue
         if path.is_file() and not path.is_symlink() and path.suffix != ".lock":
             files[f"home/{name.as_posix()}"] = path

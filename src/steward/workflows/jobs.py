@@ -18,6 +18,7 @@ from steward.core.errors import StewardError
 from steward.core.file_stamp import file_stamp
 from steward.core.schedule import Schedule
 from steward.core.stores import JobStore
+from steward.workflows.audit_witness import HeadPublisher
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.response_store import FOLDER, prune
@@ -32,6 +33,7 @@ DRAIN_S = 0.2
 RESPONSES_S = 5.0
 WATCH_S = 5.0  # between two looks at what has been added up
 WATCH_LEASE_S = 60.0
+AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
 KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
 
 
@@ -52,6 +54,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
         Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),
         Job(name="responses", period_s=RESPONSES_S, run=lambda: delete_responses(Path(deployment.home))),
+        Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),
         Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store).run, lease_s=WATCH_LEASE_S),
     ]
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 
-REVISION: Final = "0010"  # the newest in `migrations/versions`
+REVISION: Final = "0011"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -206,6 +206,15 @@ evidence = sa.Table(
     sa.Column("valid_until", sa.Float),
     sa.Column("command", sa.Text, nullable=False),
     sa.Column("signer", sa.String(200), nullable=False),
+)
+
+audit_heads = sa.Table(  # of logs, not of tenants: each home has one
+    "audit_heads",
+    metadata,
+    sa.Column("origin", sa.String(200), primary_key=True),  # the log's name
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),  # the signed checkpoint
+    sa.Column("kept_at", sa.Float, nullable=False),
 )
 
 jobs = sa.Table(

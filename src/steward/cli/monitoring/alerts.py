@@ -12,6 +12,7 @@ import typer
 from steward.cli.common import (
     HomeOption,
     JsonOption,
+    ReasonOption,
     find_home,
     show_json,
     show_lines,
@@ -90,12 +91,12 @@ def show(alert: AlertArgument, home: HomeOption = None, json: JsonOption = False
         show_lines(["Nobody was told: no channel takes it. Add one under monitoring.channels in steward.yaml."])
 
 
-def ack(alert: AlertArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+def ack(alert: AlertArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:
     """Acknowledge an alert: its notices are not repeated while it lasts."""
     from steward.core.identity import operator
     from steward.workflows import alerting
 
-    acknowledged = alerting.acknowledge(find_home(home), alert, operator(os.getuid()))
+    acknowledged = alerting.acknowledge(find_home(home), alert, operator(os.getuid(), reason))
     if json:
         show_json(acknowledged)
     else:
@@ -114,7 +115,7 @@ def silence(
     from steward.workflows import alerting
 
     for_s = parse_duration_s(duration, "--for")
-    created = alerting.silence(find_home(home), rule, for_s, comment, operator(os.getuid()))
+    created = alerting.silence(find_home(home), rule, for_s, comment, operator(os.getuid(), comment))
     if json:
         show_json(created)
     else:

@@ -68,11 +68,11 @@ def open_note(note: str, verifier: str) -> Checkpoint:
     :raises InputError: not a note, another key's, or changed after it was signed
     """
     text, separator, signatures = note.rpartition("\n\n")
-    if not separator:
-        raise InputError("the checkpoint is not a signed note: it has no empty line before its signatures")
+    if not separator or not note.endswith("\n"):
+        raise InputError("the checkpoint is no signed note: no empty line before its signatures, or its end is cut off")
     text += "\n"
     name, identifier, public = parse_verifier(verifier)
-    for line in signatures.splitlines():
+    for line in signatures.split("\n"):
         signer, _, encoded = line.removeprefix(_DASH).partition(" ")
         if not line.startswith(_DASH) or signer != name:
             continue
@@ -91,7 +91,7 @@ def parse_verifier(verifier: str) -> tuple[str, bytes, bytes]:
 
     :raises InputError: not of the form `name+key id+key`, or an id that is not the key's
     """
-    name, _, rest = verifier.strip().partition("+")
+    name, _, rest = verifier.removesuffix("\n").partition("+")
     identifier, _, encoded = rest.partition("+")
     key = _decode(encoded)
     if len(key) != 33 or key[:1] != _ED25519 or key_id(name, key[1:]).hex() != identifier:
@@ -110,8 +110,18 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(lines[0], int(lines[1]), root)
 
 
+def split_notes(text: str) -> list[str]:
+    """The notes of a file in which they follow one another, an empty line after each."""
+    blocks = text.strip("\n").split("\n\n") if text.strip("\n") else []
+    return [f"{text}\n\n{signatures}\n" for text, signatures in zip(blocks[::2], blocks[1::2], strict=False)]
+
+
 def _decode(encoded: str) -> bytes:
+    """Only the one spelling that encoding gives: unused bits of the last letter are zero."""
     try:
-        return base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
         raise InputError("a checkpoint or key is damaged: not base64") from error
+    if base64.b64encode(data).decode() != encoded:
+        raise InputError("a checkpoint or key is damaged: not the base64 of anything")
+    return data

@@ -1,4 +1,5 @@
-"""Proofs that an entry is in the log, which anybody can check offline (C2SP's `tlog-proof`).
+"""Proofs that anybody can check offline: that an entry is in the log (C2SP's `tlog-proof`), and that a log goes on
+where an older head ended (what a witness gets in C2SP's `tlog-witness`: `old N`, hashes, the checkpoint).
 
 c2sp.org/tlog-proof@v1
 index 73894
@@ -13,8 +14,15 @@ import base64
 from typing import Final
 
 from steward.core.errors import InputError
-from steward.security.audit.merkle import HASH_BYTES, hash_leaf, prove_inclusion, verify_inclusion
-from steward.security.audit.note import open_note
+from steward.security.audit.merkle import (
+    HASH_BYTES,
+    hash_leaf,
+    prove_consistency,
+    prove_inclusion,
+    verify_consistency,
+    verify_inclusion,
+)
+from steward.security.audit.note import Checkpoint, open_note
 from steward.security.audit.tiles import TileReader
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -28,6 +36,29 @@ def format_proof(reader: TileReader, index: int, checkpoint: str) -> str:
     return "\n".join([HEADER, f"index {index}", *path, "", checkpoint])
 
 
+def format_consistency(reader: TileReader, old: int, checkpoint: str) -> str:
+    """That the log under the note `checkpoint` goes on where its head of `old` entries ended.
+
+    :raises InputError: the log has fewer entries, or `old` is none
+    """
+    if not 0 < old <= reader.size:
+        raise InputError(f"a head of {old} entries: the log has {reader.size}, expected 1 to that many")
+    path = [base64.b64encode(node).decode() for node in prove_consistency(old, reader.size, reader.subtree)]
+    return "\n".join([f"old {old}", *path, "", checkpoint])
+
+
+def check_consistency(proof: str, old: Checkpoint, verifier: str) -> Checkpoint:
+    """The newer head, which goes on where `old` ended. :raises InputError: it does not, or this is no such proof"""
+    body, separator, checkpoint = proof.partition("\n\n")
+    first, *lines = body.split("\n")
+    if not separator or first != f"old {old.size}":
+        raise InputError(f"not a proof of the head of {old.size} entries; expected a file that begins 'old {old.size}'")
+    head, path = open_note(checkpoint, verifier), _decode_path(lines)
+    if not verify_consistency(old.size, head.size, path, old.root, head.root):
+        raise InputError(f"the head of {head.size} entries does not go on where that of {old.size} ended")
+    return head
+
+
 def check_proof(proof: str, entry: bytes, verifier: str) -> int:
     """The index at which `entry` stands in the log of the verifier's key.
 
@@ -38,13 +69,20 @@ def check_proof(proof: str, entry: bytes, verifier: str) -> int:
     if not separator or lines[0] != HEADER or len(lines) < 2 or not lines[1].startswith("index "):
         raise InputError(f"not a proof; expected a file that begins with '{HEADER}' and 'index N'")
     head = open_note(checkpoint, verifier)
-    try:
-        index = int(lines[1].removeprefix("index "))
-        path = [base64.b64decode(line, validate=True) for line in lines[2:]]
-    except ValueError as error:
-        raise InputError("the proof is damaged: an index that is no number, or a hash that is not base64") from error
-    if any(len(node) != HASH_BYTES for node in path):
-        raise InputError(f"the proof is damaged: a hash that is not {HASH_BYTES} bytes long")
+    number, path = lines[1].removeprefix("index "), _decode_path(lines[2:])
+    if not number.isdecimal():
+        raise InputError(f"the proof is damaged: index {number[:20]!r} is no number")
+    index = int(number)
     if not verify_inclusion(hash_leaf(entry), index, head.size, path, head.root):
         raise InputError(f"the proof is not of this entry: it does not lead to the root of {head.size} entries")
     return index
+
+
+def _decode_path(lines: list[str]) -> list[bytes]:
+    try:
+        path = [base64.b64decode(line, validate=True) for line in lines]
+    except ValueError as error:
+        raise InputError("the proof is damaged: a hash that is not base64") from error
+    if any(len(node) != HASH_BYTES for node in path):
+        raise InputError(f"the proof is damaged: a hash that is not {HASH_BYTES} bytes long")
+    return path

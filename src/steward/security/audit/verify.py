@@ -2,7 +2,7 @@
 
 Finds entries that were changed, removed, added or moved, tiles that do not fit, and a history that was cut off or
 forked, as far as a head is known from elsewhere: who restores an old copy of a whole home, key included, leaves a log
-that fits itself. `scripts/verify_audit.py` decides the same without a line of this package.
+that fits itself. `verify_audit.py` decides the same without a line of this package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 from steward.core.errors import InputError
 from steward.security.audit.log import CHECKPOINT, HISTORY, PUBLIC_KEY
 from steward.security.audit.merkle import compute_root, hash_leaf, reduce_full
-from steward.security.audit.note import Checkpoint, open_note
+from steward.security.audit.note import Checkpoint, open_note, split_notes
 from steward.security.audit.tiles import WIDTH, TileReader, tile_width
 
 NOT_COMPARED: Final = (
@@ -33,6 +33,8 @@ class LogVerification(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     at: int | None = None  # index of the first entry that does not fit, where that is known
     compared: bool = False  # with a head from elsewhere
+    compared_with: tuple[str, ...] = ()  # where that was kept
+    unreachable: tuple[str, ...] = ()  # what could not be asked, and why
 
 
 def verify_log(folder: Path, known: Iterable[Checkpoint] = ()) -> LogVerification:
@@ -41,8 +43,7 @@ def verify_log(folder: Path, known: Iterable[Checkpoint] = ()) -> LogVerificatio
     :raises InputError: there is no log in `folder`
     """
     try:
-        verifier = (folder / PUBLIC_KEY).read_text(encoding="utf-8")
-        note = (folder / CHECKPOINT).read_text(encoding="utf-8")
+        verifier, note = _read_text(folder / PUBLIC_KEY), _read_text(folder / CHECKPOINT)
     except OSError as error:
         raise InputError(f"{error.filename}: {error.strerror}; is {folder} the audit folder of a home?") from error
     try:
@@ -67,13 +68,20 @@ def _read_history(folder: Path, verifier: str) -> list[Checkpoint]:
     path = folder / HISTORY
     if not path.exists():
         return []
-    blocks = path.read_text(encoding="utf-8").strip("\n").split("\n\n")  # each note is a text and its signatures
-    notes = [f"{text}\n\n{signatures}\n" for text, signatures in zip(blocks[::2], blocks[1::2], strict=False)]
+    text = _read_text(path)
+    notes = split_notes(text)
+    if "".join(f"{note}\n" for note in notes) != text:
+        raise InputError(f"{path}: it holds more or less than notes, each with an empty line after it: it was changed")
     heads = [open_note(note, verifier) for note in notes]
     for before, after in pairwise(heads):
         if after.size < before.size:
             raise InputError(f"{path}: a head of {after.size} entries follows one of {before.size}: the log was cut")
     return heads
+
+
+def _read_text(path: Path) -> str:
+    """What is not UTF-8 is no note, and reads as one that nobody signed."""
+    return path.read_bytes().decode("utf-8", errors="replace")
 
 
 class _Check:

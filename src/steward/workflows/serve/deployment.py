@@ -10,6 +10,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.secret import resolve
 from steward.monitoring.config import MonitoringPlan
+from steward.security.config import WitnessPlan
 from steward.security.rootkey import load_root_key
 from steward.settings import load_settings, resolve_home
 from steward.workflows.audit import HomeAuditLog
@@ -24,6 +25,7 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     root: str | None = None  # a reference; None: the file in the home
     max_stale_s: float = 3600.0  # how long keys are accepted after the store last confirmed them
     monitoring: MonitoringPlan = MonitoringPlan()
+    witness: WitnessPlan | None = None  # of the audit log
 
     def store_url(self) -> str:
         """It may hold a password, so it is never written down. :raises InputError: the secret cannot be resolved"""
@@ -49,6 +51,7 @@ def make_deployment(plan: ServePlan) -> HomeDeployment:
         root=plan.root,
         max_stale_s=plan.keys_max_stale_s,
         monitoring=plan.monitoring,
+        witness=plan.witness,
     )
 
 
@@ -69,6 +72,7 @@ def find_deployment(home: Path) -> HomeDeployment:
         store=settings.store.reference(),
         root=settings.security.root_reference(),
         max_stale_s=settings.keys.max_stale_s,
+        witness=settings.audit.plan(),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from steward.core.secret import resolve, resolve_value
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.rule_file import read_rules
+from steward.security.config import WitnessPlan
 from steward.settings import Settings
 from steward.workflows.prompts import prompts_of
 from steward.workflows.serve.models import plan_models
@@ -61,6 +62,7 @@ def make_plan(
         batches=settings.batches.plan(),
         responses_store=gateway.responses_store.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
+        witness=_plan_witness(settings),
         monitoring=_plan_monitoring(settings),
     )
 
@@ -74,6 +76,14 @@ def _plan_monitoring(settings: Settings) -> MonitoringPlan:
     of_channels = (text for each in plan.channels for text in (each.url, each.key, each.password))
     for reference in filter(None, (plan.heartbeat, *of_channels)):
         resolve_value(reference)
+    return plan
+
+
+def _plan_witness(settings: Settings) -> WitnessPlan | None:
+    """:raises InputError: its key cannot be resolved"""
+    plan = settings.audit.plan()
+    if plan is not None and plan.key is not None:
+        resolve(plan.key)
     return plan
 
 

@@ -23,6 +23,7 @@ from steward.gateway.route_records import Route, Unreadable
 from steward.gateway.stored_responses import ResponseStorePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.guard import PrivacyPolicy
+from steward.security.config import WitnessPlan
 
 
 class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +80,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     batches: BatchPlan = BatchPlan()
     responses_store: ResponseStorePlan = ResponseStorePlan()
     keys_max_stale_s: float = 3600.0
+    witness: WitnessPlan | None = None  # of the audit log
     monitoring: MonitoringPlan = MonitoringPlan()
 
     def file(self) -> Path:

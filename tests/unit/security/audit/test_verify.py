@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from steward.core.errors import InputError
+from steward.security.audit import verify_audit
 from steward.security.audit.log import CHECKPOINT, HISTORY, PUBLIC_KEY, AuditWriter, read_head
 from steward.security.audit.note import Signer, open_note
 from steward.security.audit.proof import check_proof, format_proof
@@ -16,7 +17,7 @@ from steward.security.audit.tiles import TileReader, pack_entries, unpack_entrie
 from steward.security.audit.verify import verify_log
 
 SIGNER = Signer("home", bytes(range(32)))
-STANDALONE = Path(__file__).parents[4] / "scripts" / "verify_audit.py"
+STANDALONE = Path(verify_audit.__file__)
 SIZE = 20
 
 

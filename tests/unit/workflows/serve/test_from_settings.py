@@ -47,6 +47,7 @@ FULL: dict[str, Any] = {
         ],
         "heartbeat": "http://beat/x",
     },
+    "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
     "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3, "gateway.port": 9000,
@@ -59,6 +60,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "monitoring.rules": str(SOURCE.parents[1] / "examples" / "monitoring" / "rules.yaml"),
     "monitoring.channels.0.severities": ["page"], "monitoring.channels.1.severities": ["ticket"],
     "monitoring.channels.0.url": "http://other/x", "monitoring.channels.1.url": "smtps://other:465",
+    "audit.witness": "https://other/heads",
     "monitoring.heartbeat": "http://other/beat", "monitoring.channels.0.kind": None, "monitoring.channels.1.kind": None,
 }  # fmt: skip
 ELSEWHERE = {

@@ -1,0 +1,82 @@
+"""Every operation that changes something is an entry of the audit log before it is done, and is not done without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from admin_client import app_of, create
+from console_client import ask
+from steward.console.api import PREFIX, REASON_HEADER
+from steward.console.operations import list_operations
+from steward.core.identity import operator
+from steward.workflows import access, keys
+from steward.workflows.audit import list_acts
+from steward.workflows.audit_proof import verify_deployment
+
+OPERATIONS = list_operations(Path("nowhere"))
+CHANGES: dict[str, tuple[str, Any, str]] = {  # operation → path, body, the act that is recorded
+    "POST /keys": ("/keys", {"name": "new"}, "keys.create"),
+    "POST /keys/{key}/rotation": ("/keys/web/rotation", {"overlap": "0s"}, "keys.rotate"),
+    "DELETE /keys/{key}": ("/keys/web", None, "keys.revoke"),
+    "POST /users": ("/users", {"name": "bob"}, "people.add"),
+    "POST /users/{user}/disable": ("/users/anna/disable", None, "people.disable"),
+    "POST /users/{user}/enable": ("/users/carl/enable", None, "people.enable"),
+    "POST /grants": ("/grants", {"subject": "anna", "role": "developer"}, "access.grant"),
+    "DELETE /grants": ("/grants?subject=anna&role=viewer", None, "access.remove"),
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    create(tmp_path, name="web")
+    access.add_person(tmp_path, "anna", 1.0, actor=operator(0), role="viewer")
+    access.add_person(tmp_path, "carl", 1.0, actor=operator(0))
+    access.disable_person(tmp_path, "carl", 2.0, actor=operator(0))
+    return tmp_path
+
+
+def send(app: Any, key: str, name: str, reason: str = "") -> int:
+    path, body, _ = CHANGES[name]
+    data = msgspec.json.encode(body) if body is not None else b""
+    headers = {"authorization": f"Bearer {key}", "content_type": "application/json"}
+    headers[REASON_HEADER.lower().replace("-", "_")] = reason
+    return ask(app, name.split()[0], PREFIX + path, data, **headers)[0]
+
+
+def state(home: Path) -> tuple[Any, ...]:
+    me = operator(0)
+    shown = [(key.id, key.revoked_at, key.expires_at) for key in keys.list_keys(home, actor=me) if key.name != "admin"]
+    return shown, access.list_people(home, 1.0, actor=me), access.list_grants(home, 1.0, actor=me)
+
+
+def test_no_operation_is_forgotten() -> None:
+    assert set(CHANGES) == {f"{item.method} {item.path}" for item in OPERATIONS if item.audit == "administrative"}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_is_recorded_with_who_and_why(home: Path, name: str) -> None:
+    before, admin = state(home), create(home, name="admin")
+    assert send(app_of(home), admin, name, "ticket 7") in (200, 201)
+    act = list_acts(home, 1)[0]
+    assert (act.action, act.reason) == (CHANGES[name][2], "ticket 7")
+    assert act.actor.startswith("key:") and act.tenant == "default" and act.subject
+    assert state(home) != before
+    assert verify_deployment(home).error is None
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_nothing_is_changed_that_cannot_be_recorded(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin, app = create(home, name="admin"), app_of(home)
+    before, recorded = state(home), list_acts(home, 99)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("steward.security.audit.log.write_file", full)
+    assert send(app, admin, name) == 503
+    monkeypatch.undo()
+    assert state(home) == before and list_acts(home, 99) == recorded
