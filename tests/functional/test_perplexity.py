@@ -41,6 +41,21 @@ def test_the_shipped_model_in_this_process(tmp_path: Path) -> None:
     assert found["setup"]["prefix_token"] == 0 and "window:128|stride:128|prefix:0" in found["signature"]
 
 
+def test_e08_a_text_with_crlf_is_as_likely_as_with_line_feeds(tmp_path: Path) -> None:
+    """The same text, with the line ends of Windows, old Macs and Unix, as a file and within JSON: one number."""
+    text = "Where is my order?\nI want to return a scarf.\nDo you ship to Norway?\n"
+    found = []
+    for name, ends in (("lf", "\n"), ("crlf", "\r\n"), ("cr", "\r")):
+        file, rows = tmp_path / f"{name}.txt", tmp_path / f"{name}.jsonl"
+        file.write_bytes(text.replace("\n", ends).encode())
+        rows.write_bytes(json.dumps({"text": text.replace("\n", ends)}).encode() + ends.encode())
+        for each in (file, rows):
+            code, measured = measure(each, "--model", "starter", "--window", "128", "--split", "file")
+            assert code == 0
+            found.append((measured["bits_per_byte"]["value"], measured["bytes"]))
+    assert found == [found[0]] * 6 and found[0][1] == len(text)
+
+
 def test_one_result_is_set_against_another(tmp_path: Path, upstream: str) -> None:
     """The same model saves nothing; documents are rows of the result, so the text itself is not needed."""
     (tmp_path / "t.txt").write_text("abc\n\nacb\n\nbca\n")

@@ -39,6 +39,16 @@ def test_clean_a_data_set(tmp_path: Path) -> None:
     follow_page(page, tmp_path)
 
 
+def test_e17_the_size_and_the_cpu_build_come_before_the_extra() -> None:
+    page = (FOLDER / "gate-a-fine-tune.md").read_text()
+    size, build, extra = (
+        page.index("200 MB"),
+        page.index("whl/cpu"),
+        page.index("pip install -e '.[embedded,eval,train]'"),
+    )
+    assert size < build < extra and page.index("6 GB") < extra
+
+
 def follow_page(page: str, place: Path) -> None:
     typed = environment(place)
     for block in CONSOLE.findall(page):

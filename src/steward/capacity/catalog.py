@@ -58,6 +58,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     mixer_layers: int = 0  # layers with a recurrent mixer (Mamba, linear attention, convolution)
     mixer_params: int = 0  # of one of these
     state_bytes: int = 0  # that one of these keeps for each sequence
+    encoder_gib: float = 0.0  # an encoder of pictures: its weights and its peak while the engine profiles it, in GiB
     lookup_params: int = 0  # further embeddings, of which a token takes a row (Gemma 3n)
     precision: str = ""  # that the weights are published in; "": 16 bit
     not_read: tuple[str, ...] = ()  # fields of the configuration that look like sizes and are not understood

@@ -117,6 +117,7 @@ class EngineDefaults(msgspec.Struct, frozen=True, kw_only=True):
     fp8_kv: bool = False  # whether an FP8 checkpoint brings an FP8 cache
     slot_tokens: int = 0  # context of one slot, where room is given to slots; 0: shared
     sampler_copies: float = 0.0  # of max_num_seqs x vocabulary in 32 bit, at the peak of sampling; 0: sampled in place
+    collective_gib: float = 1.6  # drivers and communication on each of four or more accelerators
     source: str = ""
 
 
@@ -129,6 +130,7 @@ ENGINES: Final = {
             max_num_seqs=256,
             max_batched_tokens=2048,
             sampler_copies=3.5,
+            collective_gib=2.05,
             source="vLLM 0.19: gpu_memory_utilization 0.9; max_num_seqs 256 and max_num_batched_tokens 2048, on cards "
             "of 70 GiB and more but A100 1024 and 8192 (EngineArgs, usage context OPENAI_API_SERVER)",
         ),
@@ -198,18 +200,31 @@ ENGINES: Final = {
 # without (3.3 and 3.9 in logs of 0.19.1 on H200 and 0.19.0 on A100).
 SORTING_COPIES: Final = 9.07
 SORTS_BEFORE: Final = (0, 17)
+# What vLLM keeps on each of four and more accelerators beside weights, cache and the sampler: 1.6 GiB in one log of 0.9
+# (4 x H100), 0.63 to 0.71 in eight logs of 0.11 to 0.16, 2.05 in two of 0.18, 2.95 in one of 0.20 (4 x H200; all of
+# Llama-3.3-70B in the validation_db.json of ashishkamra/vllm-memory-estimator @8b0e21d1ec49).
+COLLECTIVES_GIB: Final = (((0, 10), 1.6), ((0, 17), 0.7), ((0, 20), 2.05))
+NEWEST_COLLECTIVES_GIB: Final = 2.95
 
 
 def at_version(engine: EngineDefaults, version: str) -> EngineDefaults:
-    """An engine's defaults in an older version, such as "0.11.0"; unchanged where the version says nothing.
+    """An engine's defaults in another version, such as "0.11.0"; unchanged where the version says nothing. With
+    "+flashinfer" the sampler is FlashInfer's, which samples in place.
 
     >>> at_version(ENGINES["vllm"], "v0.11.0").sampler_copies, at_version(ENGINES["vllm"], "").sampler_copies
     (9.07, 3.5)
+    >>> at_version(ENGINES["vllm"], "0.10.1+flashinfer").sampler_copies
+    0.0
     """
     numbers = re.search(r"(\d+)\.(\d+)", version)
-    if engine.name != "vllm" or numbers is None or (int(numbers[1]), int(numbers[2])) >= SORTS_BEFORE:
+    if engine.name != "vllm" or numbers is None:
         return engine
-    return msgspec.structs.replace(engine, sampler_copies=SORTING_COPIES)
+    release = int(numbers[1]), int(numbers[2])
+    copies = SORTING_COPIES if release < SORTS_BEFORE else engine.sampler_copies
+    collective = next((gib for before, gib in COLLECTIVES_GIB if release < before), NEWEST_COLLECTIVES_GIB)
+    if "flashinfer" in version.lower():
+        copies = 0.0
+    return msgspec.structs.replace(engine, sampler_copies=copies, collective_gib=collective)
 
 
 _ENGINE_SPELLINGS: Final = (

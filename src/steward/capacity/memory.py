@@ -16,9 +16,8 @@ from steward.capacity.catalog import Accelerator, Model
 from steward.capacity.engines import EngineDefaults, Precision
 
 GIB: Final = 2**30
-# NCCL and drivers on one accelerator, on two (medians of llm-d-benchmark's table), on four and more (two logs: 4 x RTX
-# PRO 6000 with vLLM 0.15, 4 x H100 with 0.9).
-NON_TORCH_GIB: Final = (0.14, 0.56, 1.6)
+# NCCL and drivers on one accelerator and on two (medians of llm-d-benchmark's table); on four and more the engine says.
+NON_TORCH_GIB: Final = (0.14, 0.56)
 FIXED_GIB: Final = 0.35  # what remains in the logs of vLLM 0.15.1 with 128 sequences
 
 
@@ -65,7 +64,7 @@ def estimate_memory(deployment: Deployment) -> Memory:
     d = deployment
     weights = compute_weight_bytes(d) / GIB
     activation = compute_activation_bytes(d) / GIB
-    overhead = 0.0 if d.gpu.is_cpu else NON_TORCH_GIB[(d.gpus > 1) + (d.gpus > 3)] + FIXED_GIB
+    overhead = 0.0 if d.gpu.is_cpu else _non_torch_gib(d) + FIXED_GIB + compute_workspace_bytes(d) / GIB
     usable = d.gpu.memory_gib * d.utilisation
     kv = usable - weights - activation - overhead
     per_token = compute_kv_bytes_per_token(d)
@@ -84,6 +83,32 @@ def estimate_memory(deployment: Deployment) -> Memory:
     )
 
 
+def _non_torch_gib(deployment: Deployment) -> float:
+    return deployment.engine.collective_gib if deployment.gpus > 3 else NON_TORCH_GIB[deployment.gpus > 1]
+
+
+def compute_workspace_bytes(deployment: Deployment) -> float:
+    """Two buffers that an engine keeps for experts in 8 bit: a step's tokens at each of their experts, in 16 bit. Logs
+    of vLLM 0.11 on H200 show 1.0 GiB for Qwen3-235B and 1.8 GiB for DeepSeek-R1 that their 16-bit relatives lack."""
+    d, m = deployment, deployment.model
+    if d.engine.kind != "python" or d.precision.arithmetic != "8" or not m.experts:
+        return 0.0
+    return 2 * 2.0 * d.max_batched_tokens * m.experts_per_token * m.hidden
+
+
+def _repeated_bytes(deployment: Deployment) -> float:
+    """What stands on every accelerator rather than in parts: the routers, the down-projections of latent attention, and
+    its up-projection of keys and values a second time in 16 bit, as it is absorbed (vLLM; three logs of DeepSeek)."""
+    d, m, p = deployment, deployment.model, deployment.precision
+    kept = 1 - 1 / (d.tp * d.pp)
+    routers = m.moe_layers * m.experts * m.hidden * 2.0 * kept
+    if not m.mla_kv_rank or d.engine.kind != "python":
+        return routers
+    down = m.hidden * (m.mla_q_rank + m.mla_kv_rank + m.mla_rope) * p.weight_bytes * kept
+    absorbed = m.mla_kv_rank * m.heads * (m.mla_nope + m.mla_v) * 2.0 / d.tp
+    return routers + m.attentions / d.pp * (down + absorbed)
+
+
 def compute_weight_bytes(deployment: Deployment) -> float:
     """On one accelerator. Packed formats keep embeddings in 16 bit unless they say otherwise; MXFP4 packs the routed
     experts only, their width padded to 256 (gpt-oss-20b: 13.44 GiB so, logged 13.47)."""
@@ -100,7 +125,8 @@ def compute_weight_bytes(deployment: Deployment) -> float:
         block += m.attentions * m.attention_params * (plain - packed)
     embedding = (m.embedding_params + m.lookup_params) * (packed if p.embeddings_too else plain)
     split = d.tp * d.pp
-    return routed / (d.moe_split or split * d.dp) + (block + embedding) / split
+    whole = routed / (d.moe_split or split * d.dp) + (block + embedding) / split
+    return whole + _repeated_bytes(d) + m.encoder_gib * GIB / d.tp
 
 
 def compute_kv_bytes_per_token(deployment: Deployment) -> float:

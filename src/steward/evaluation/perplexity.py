@@ -115,7 +115,7 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
     if split not in SPLITS:
         raise UnknownName("--split", split, SPLITS)
     try:
-        text = str(unify_line_ends(path.read_bytes().decode()))
+        text = str(unify_line_ends(path.read_bytes().decode("utf-8-sig")))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; expected a text file or a .jsonl file") from error
     except UnicodeDecodeError as error:
@@ -125,7 +125,7 @@ def read_documents(path: Path, split: str = "blank", field: str = "text") -> lis
     elif split == "file":
         documents = [Document("1", text)] if text.strip() else []
     else:
-        pieces = re.split(r"\n[ \t\r]*\n\s*", text.strip()) if split == "blank" else text.splitlines()
+        pieces = re.split(r"\n[ \t\r]*\n\s*", text.strip()) if split == "blank" else text.split("\n")
         documents = [Document(str(n), piece) for n, piece in enumerate((p for p in pieces if p.strip()), 1)]
     if not documents:
         raise InputError(f"{path}: the file contains no text; expected at least one document")

@@ -80,6 +80,15 @@ def test_p05_vllm_sorts_before_0_17(version: str, copies: float) -> None:
     assert at_version(ENGINES["vllm"], version).sampler_copies == copies
 
 
+@pytest.mark.parametrize(
+    ("version", "gib"),
+    [("0.9.2", 1.6), ("0.10.0", 0.7), ("0.16.9", 0.7), ("0.17", 2.05), ("0.19.1", 2.05), ("0.20", 2.95)],
+)
+def test_p05_what_vllm_keeps_on_many_accelerators_depends_on_its_version(version: str, gib: float) -> None:
+    assert at_version(ENGINES["vllm"], version).collective_gib == gib
+    assert ENGINES["vllm"].collective_gib == 2.05 and ENGINES["sglang"].collective_gib == 1.6
+
+
 def test_other_engines_have_no_versions() -> None:
     assert at_version(ENGINES["sglang"], "0.4") is ENGINES["sglang"]
 
