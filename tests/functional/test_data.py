@@ -87,3 +87,21 @@ def test_a_second_run_drops_what_the_first_one_kept(tmp_path: Path) -> None:
     assert merged == [0, 1, 1, 0] and len(list((tmp_path / "seen").iterdir())) == 2
     [why] = json.loads(run("data", "explain", str(tmp_path / "second"), "second-0", "--json").stdout)
     assert (why["rule"], why["duplicate_of"]) == ("near_duplicate", "first-1")
+
+
+def test_convert_writes_another_shape_and_names_what_does_not_fit(tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "Hi?"}, {"from": "teacher", "value": "Yes."}]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"conversations": turns}) + "\n" + json.dumps({"conversations": []}))
+    command = ("data", "convert", "a.jsonl", "--to", "openai", "--output", "b.jsonl")
+    refused = run(*command, cwd=tmp_path)
+    assert refused.returncode == 2 and "a.jsonl:1" in refused.stderr and not (tmp_path / "b.jsonl").exists()
+    record = run(*command, "--role", "teacher=assistant", "--on-error", "skip", "--json", cwd=tmp_path)
+    found = json.loads(record.stdout)
+    assert (found["rows_in"], found["converted"], found["failed"], found["rows_out"]) == (2, 1, 1, 1)
+    assert found["refusals"][0]["where"] == "a.jsonl:2"
+    messages = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Yes."}]
+    assert json.loads((tmp_path / "b.jsonl").read_text()) == {"messages": messages}
+    none = run("data", "convert", "b.jsonl", "--to", "kto", "--output", "c.json", "--on-error", "skip", cwd=tmp_path)
+    assert none.returncode == 1 and "b.jsonl:1" in none.stderr and (tmp_path / "c.json").read_text() == "[\n\n]\n"
+    ending = run("data", "convert", "b.jsonl", "--to", "kto", "--output", "c.xml", cwd=tmp_path)
+    assert ending.returncode == 2 and ".jsonl.gz" in ending.stderr

@@ -113,6 +113,7 @@ DATA: Final = Group(
         Command("explain", "steward.cli.data:explain"),
         Command("check", "steward.cli.data:check"),
         Command("profile", "steward.cli.data:profile"),
+        Command("convert", "steward.cli.data:convert"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""`steward data run|report|explain|check|profile`."""
+"""`steward data run|report|explain|check|profile|convert`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 FilesArgument = Annotated[list[str], typer.Argument(help="Files, folders or patterns, such as data/*.jsonl.")]
 OutArgument = Annotated[Path, typer.Argument(help="Output folder of a finished run.")]
+
+
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 
 class ExecutorChoice(StrEnum):
@@ -159,12 +162,74 @@ def profile(
         ["exact duplicates", result.exact_duplicates],
     ]
     facts += [[f"rows with personal data: {kind}", count] for kind, count in result.personal_data.items()]
+    facts += [[f"parts of type {kind}, not read", count] for kind, count in result.media.items()]
     sampled = sum(result.languages.values()) or 1
     facts += [[f"language {name}, of a sample", f"{count / sampled:.1%}"] for name, count in result.languages.items()]
     facts += [
         [f"{name} = {value}", count] for name, values in result.columns.items() for value, count in values.items()
     ]
     show_table(["", "found"], facts)
+
+
+class RowShape(StrEnum):
+    openai = "openai"
+    sharegpt = "sharegpt"
+    alpaca = "alpaca"
+    prompt_completion = "prompt-completion"
+    preference = "preference"
+    openai_preference = "openai-preference"
+    kto = "kto"
+
+
+class OnError(StrEnum):
+    fail = "fail"
+    skip = "skip"
+
+
+def convert(
+    files: FilesArgument,
+    to: Annotated[RowShape, typer.Option(help="Shape to write.")],
+    output: Annotated[Path, typer.Option(help="File to write: .jsonl, .jsonl.gz, or .json for a list.")],
+    role: Annotated[
+        list[str] | None, typer.Option(help="Another name of a role, such as narrator=assistant. May be repeated.")
+    ] = None,
+    chosen_only: Annotated[
+        bool,
+        typer.Option("--chosen-only", help="Keep the chosen answer of a pair; leave out answers labelled false."),
+    ] = False,
+    on_error: Annotated[
+        OnError, typer.Option(help="What to do with a row that cannot be read or does not fit: stop, or leave it out.")
+    ] = OnError.fail,
+    json: JsonOption = False,
+) -> None:
+    """Convert a fine-tuning set to another shape. Exits with 1 if no row fits it."""
+    with _require_extra():
+        from steward.data.config import Source
+        from steward.workflows.convert import convert_files
+
+        source = Source(path=files, on_error=on_error.value, roles=_parse_roles(role or []))
+        record = convert_files(source, to.value, output, chosen_only=chosen_only)
+    if json:
+        show_json(record)
+    else:
+        left_out = f" + {record.left_out:,} left out" if record.left_out else ""
+        counts = f"{record.rows_in:,} rows in = {record.converted:,} converted{left_out} + {record.failed:,} failed"
+        show_lines([f"{record.read_as} to {record.shape}: {counts}; {record.rows_out:,} rows in {record.output}"])
+        show_lines(f"{count:,} parts of type {kind} went along unread" for kind, count in record.media.items())
+    for refusal in record.refusals:
+        field = f" {refusal.field}:" if refusal.field else ""
+        typer.echo(f"{refusal.where}:{field} {refusal.seen}; expected {refusal.expected}", err=True)
+    if record.rows_in and not record.converted and not record.left_out:
+        raise typer.Exit(1)
+
+
+def _parse_roles(pairs: list[str]) -> dict[str, Any]:
+    """:raises InputError: not NAME=ROLE"""
+    for pair in pairs:
+        name, separator, role = pair.partition("=")
+        if not (name and separator and role in ROLES):
+            raise InputError(f"--role {pair}: expected NAME=ROLE, where ROLE is one of {', '.join(ROLES)}")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 @contextmanager

@@ -69,10 +69,19 @@ def check_rows(batch: pa.RecordBatch, limits: dict[str, float]) -> Iterator[tupl
             tools = _declared_tools(batch["tools"][index].as_py()) if "tools" in names else None
             violation = _check_chat(batch["messages"][index].as_py() or [], tools, allowed)
         elif "text" not in names and "chosen" in names:
-            prompt, chosen, rejected = (str(batch[name][index].as_py() or "") if name in names else "" for name in PAIR)
+            prompt, chosen, rejected = (_read_side(batch, name, index) for name in PAIR)
             violation = _check_pair(prompt, chosen, rejected, allowed)
         if violation := violation or _check_text(text, allowed):
             yield index, violation
+
+
+def _read_side(batch: pa.RecordBatch, name: str, index: int) -> str:
+    """The text of a side of a pair; of messages the last of the prompt, or the answers."""
+    value = batch[name][index].as_py() if name in batch.schema.names else None
+    if not isinstance(value, list):
+        return str(value or "")
+    messages = value[-1:] if name == "prompt" else [one for one in value if one.get("role") == "assistant"]
+    return "\n\n".join(message.get("content") or "" for message in messages)
 
 
 def _check_text(text: str, allowed: dict[str, float]) -> Violation | None:

@@ -29,6 +29,7 @@ ENTRY_POINT_GROUP = "steward.stages"  # entry points of other packages: name = "
 
 
 Format = Literal["jsonl", "json", "parquet", "csv", "tsv", "txt"]
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 ColumnType = Literal["string", "int64", "double", "bool", "json"]
 
 
@@ -44,6 +45,7 @@ class Source(Section):
     )
     rename: dict[str, str] = Field({}, description="new names of columns, such as {language: language_before}")
     types: dict[str, ColumnType] = Field({}, description="types of columns, where the first rows do not show them")
+    roles: dict[str, Role] = Field({}, description="other names of roles in chats, such as {narrator: assistant}")
     delimiter: str | None = Field(None, min_length=1, max_length=1, description="of CSV; default a comma, or a tab")
     encoding: str = Field("utf-8", description="of JSON lines, CSV and plain text, such as latin-1 or utf-16")
     text_unit: Literal["line", "paragraph", "file"] = Field("line", description="what a row of a plain text file is")

@@ -180,7 +180,8 @@ class _ShapeColumns:
     """The columns of the files by the names that the files have."""
 
     def __init__(self, layout: RowLayout) -> None:
-        content: dict[str, str] = dict.fromkeys(PAIR, "text") if layout.kind == "pair" else {layout.kind: layout.kind}
+        sides = {"pair": "text", "message-pair": "messages"}.get(layout.kind)
+        content: dict[str, str] = dict.fromkeys(PAIR, sides) if sides else {layout.kind: layout.kind}
         self._renamed = {layout.text: "text"} if layout.kind == "text" else {}
         self._renamed |= {layout.id: "id"} if layout.id else {}
         native = layout.native_schema()

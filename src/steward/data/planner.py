@@ -15,17 +15,23 @@ import pyarrow as pa
 import xxhash
 
 from steward.core.errors import InputError, UnknownName
+from steward.data.bad_row import BadRow
 from steward.data.chat_formats import detect_chat_format, to_messages
 from steward.data.config import Source
 from steward.data.formats import detect_format, guess_format, read_source_rows
 from steward.data.formats.compression import is_compressed
 from steward.data.formats.parquet import read_native_types, split_parquet
-from steward.data.read_plan import MORE, InputFile, Kind, ReadPlan, RowLayout, Shard
-from steward.data.records import BadRow, SourceRow, common_type, value_type
+from steward.data.messages import MORE
+from steward.data.read_plan import InputFile, Kind, ReadPlan, RowLayout, Shard
+from steward.data.records import SourceRow, common_type, value_type
 from steward.data.stage import PAIR
 
 SAMPLE_ROWS = 200  # of each of the first SAMPLE_FILES files: they decide the columns
 SAMPLE_FILES = 64
+# The columns that chats and pairs are made of, which are read as they are in JSON.
+CHAT_COLUMNS = {
+    "messages", "conversations", "completion", "input", "history", "preferred_output", "non_preferred_output", *PAIR
+}  # fmt: skip
 
 
 def plan_reading(source: Source) -> ReadPlan:
@@ -152,7 +158,8 @@ def _detect_layout(source: Source, shards: list[Shard]) -> RowLayout:
         raise UnknownName("column (input.types)", unknown[0], types_by_column, samples[0][0].name)
     other_columns += [(name, "native") for name in native]
     serialised = base64.b64encode(pa.schema(native).serialize()).decode() if native else ""
-    return RowLayout(kind, text, identity, tuple(other_columns), chat_format, serialised)
+    roles = {str(name): str(role) for name, role in source.roles.items()}
+    return RowLayout(kind, text, identity, tuple(other_columns), chat_format, roles, serialised)
 
 
 def _find_native_types(source: Source, firsts: list[Shard]) -> dict[str, pa.DataType]:
@@ -160,7 +167,7 @@ def _find_native_types(source: Source, firsts: list[Shard]) -> dict[str, pa.Data
     if any(shard.format != "parquet" for shard in firsts):
         return {}
     content = {source.id or "id", source.text or "text", MORE, *source.types}
-    content |= set() if source.text else {"messages", "conversations", "completion", *PAIR}
+    content |= set() if source.text else CHAT_COLUMNS
     types = [read_native_types(shard.path, source.rename) for shard in firsts]
     return {
         name: kind
@@ -177,7 +184,8 @@ def _detect_content(source: Source, types_by_column: dict[str, set[str]], name: 
     if "messages" in types_by_column:
         return "messages", "text"
     if "chosen" in types_by_column and "rejected" in types_by_column:
-        return "pair", "text"
+        is_list = "json" in types_by_column["chosen"] | types_by_column["rejected"]
+        return "message-pair" if is_list else "pair", "text"
     if "text" in types_by_column:
         return "text", "text"
     columns = ", ".join(sorted(types_by_column))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from steward.data.language_detection import guess_language
-from steward.data.row_strings import get_all_texts, make_content_keys
+from steward.data.row_strings import count_media, get_all_texts, make_content_keys
 from steward.data.stage import get_texts
 
 Detector = Callable[[str], list[tuple[int, int, str]]]
@@ -34,6 +34,7 @@ class LengthStatistics(msgspec.Struct, frozen=True):
     characters: int = 0
     buckets: dict[int, int] = {}
     languages: dict[str, int] = {}  # of the sample
+    media: dict[str, int] = {}  # parts of messages that are no text, by type
 
     def merge(self, other: LengthStatistics) -> LengthStatistics:
         return LengthStatistics(
@@ -41,6 +42,7 @@ class LengthStatistics(msgspec.Struct, frozen=True):
             self.characters + other.characters,
             dict(sorted((Counter(self.buckets) + Counter(other.buckets)).items())),
             dict((Counter(self.languages) + Counter(other.languages)).most_common()),
+            dict((Counter(self.media) + Counter(other.media)).most_common()),
         )
 
 
@@ -55,6 +57,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     languages: dict[str, int]
     exact_duplicates: int  # rows whose words, without case and spacing, came before
     personal_data: dict[str, int]  # rows that hold each kind
+    media: dict[str, int]  # parts of messages that are no text, which nothing here reads
     columns: dict[str, dict[str, int]]  # label and group columns: rows by value
 
 
@@ -72,6 +75,7 @@ def measure_lengths(batch: pa.RecordBatch) -> LengthStatistics:
         int(lengths.sum()),
         {bucket: int(count) for bucket, count in enumerate(buckets) if count},
         dict(languages.most_common()),
+        dict(count_media(batch).most_common()),
     )
 
 
@@ -102,6 +106,7 @@ def profile(batches: Iterable[pa.RecordBatch], detector: Detector | None = None,
         languages=lengths.languages,
         exact_duplicates=lengths.rows - different,
         personal_data=dict(personal.most_common()),
+        media=lengths.media,
         columns={name: dict(counts.most_common()) for name, counts in columns.items() if counts},
     )
 

@@ -14,11 +14,11 @@ import pyarrow.ipc
 
 from steward.data.chat_formats import ChatFormat
 from steward.data.config import Format
+from steward.data.messages import MORE
 from steward.data.row_ids import ORIGIN_MASK
 from steward.data.stage import PAIR
 
-Kind = Literal["text", "messages", "pair"]
-MORE = "more"
+Kind = Literal["text", "messages", "pair", "message-pair"]
 _TYPES = {"string": pa.large_string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
 _TYPES["json"] = pa.large_string()
 _MESSAGES = pa.list_(
@@ -54,6 +54,7 @@ class RowLayout(msgspec.Struct, frozen=True):
     id: str | None  # the file's name for the column `id`; None: made from file and line
     columns: tuple[tuple[str, str], ...]  # passed through: name and one of string, int64, double, bool, json, native
     chat_format: ChatFormat | None = None  # of the files, where it is not `messages`
+    roles: dict[str, str] = {}  # the user's names of roles: what each means
     native_types: str = ""  # of the native columns: Arrow's schema, serialised, in base 64
 
     def native_schema(self) -> pa.Schema:
@@ -67,6 +68,7 @@ class RowLayout(msgspec.Struct, frozen=True):
             "text": [pa.field("text", pa.large_string())],
             "messages": [pa.field("messages", _MESSAGES)],
             "pair": [pa.field(name, pa.large_string()) for name in PAIR],
+            "message-pair": [pa.field(name, _MESSAGES) for name in PAIR],
         }[self.kind]
         native = self.native_schema()
         rest = [

@@ -10,10 +10,11 @@ import msgspec
 import pyarrow as pa
 
 from steward.core.errors import Contradiction, InputError
+from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.formats import read_source_rows
 from steward.data.read_plan import RowLayout, Shard, row_number
-from steward.data.records import BadRow, convert_record, find_misfit, fits
+from steward.data.records import convert_record, find_misfit, fits
 from steward.data.stage import Entry
 
 BATCH_ROWS = 4096

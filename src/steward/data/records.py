@@ -13,28 +13,13 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from steward.data.bad_row import BadRow, describe_value
 from steward.data.chat_formats import to_messages
-from steward.data.read_plan import MORE, RowLayout
+from steward.data.messages import MORE, convert_messages
+from steward.data.read_plan import RowLayout
 from steward.data.stage import PAIR
 
 _EXACT = 1 << 53  # up to here a double holds every whole number
-ROLES = (
-    "system",
-    "developer",
-    "user",
-    "assistant",
-    "tool",
-    "function",
-)  # OpenAI's chat roles, and Anthropic's among them
-
-
-class BadRow(msgspec.Struct, frozen=True):
-    """Why a row cannot be read. `seen` never holds the row's words."""
-
-    rule: str
-    field: str
-    seen: str
-    expected: str
 
 
 class SourceRow(msgspec.Struct, frozen=True):
@@ -56,9 +41,11 @@ def convert_record(record: dict[str, Any], shape: RowLayout) -> dict[str, Any] |
     for name in content:
         value = record.pop(name, None)
         if value is None and name == "prompt":  # TRL's implicit prompt
-            value = ""
+            value = [] if shape.kind == "message-pair" else ""
         if shape.kind == "messages":
-            value = _convert_messages(value)
+            value = convert_messages(value, name, shape.roles)
+        elif shape.kind == "message-pair":
+            value = _convert_side(value, name, shape.roles)
         elif not isinstance(value, str):
             description = "null or missing" if value is None else describe_value(value)
             value = BadRow("missing_text" if value is None else "not_text", name, description, "a text")
@@ -83,34 +70,13 @@ def convert_record(record: dict[str, Any], shape: RowLayout) -> dict[str, Any] |
     return row
 
 
-def _convert_messages(value: object) -> list[dict[str, str | None]] | BadRow:
-    if not isinstance(value, list) or not value:
-        return BadRow(
-            "no_messages",
-            "messages",
-            "an empty list" if value == [] else describe_value(value),
-            "a list of messages",
-        )
-    messages = []
-    for index, message in enumerate(value):
-        field = f"messages[{index}]"
-        if not isinstance(message, dict):
-            return BadRow("not_a_message", field, describe_value(message), "{role, content}")
-        rest = dict(message)
-        role, content = rest.pop("role", None), rest.pop("content", None)
-        if role not in ROLES:
-            description = f"unknown role {role[:40]!r}" if isinstance(role, str) else "no role"
-            return BadRow("unknown_role", f"{field}.role", description, f"one of {', '.join(ROLES)}")
-        if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
-            content = "".join(str(part.get("text", "")) for part in content)  # OpenAI's list of text parts
-        if not isinstance(content, str | None):
-            return BadRow("not_text", f"{field}.content", describe_value(content), "a text, or a list of text parts")
-        rest = {name: inner for name, inner in rest.items() if inner is not None}
-        more = rest.pop(MORE, None) if isinstance(rest.get(MORE), str) and len(rest) == 1 else None
-        messages.append(
-            {"role": role, "content": content, MORE: more or (msgspec.json.encode(rest).decode() if rest else None)}
-        )
-    return messages
+def _convert_side(value: object, name: str, roles: dict[str, str]) -> list[dict[str, str | None]] | BadRow:
+    """One side of a pair of lists of messages; among such, a text is one message, and a prompt may be empty."""
+    if isinstance(value, str):
+        value = [{"role": "user" if name == "prompt" else "assistant", "content": value}]
+    if isinstance(value, dict):
+        value = [value]
+    return [] if name == "prompt" and value == [] else convert_messages(value, name, roles)
 
 
 def fits(values: list[Any], kind: pa.DataType) -> bool:
@@ -144,19 +110,6 @@ def _describe_misfit(value: object) -> str:
     if isinstance(value, float):
         return "a number with a fraction"
     return "a number too large for it" if type(value) is int else describe_value(value)
-
-
-def describe_value(value: object) -> str:
-    """A value's kind in JSON's words."""
-    kinds = {
-        str: "a text",
-        int: "a number",
-        float: "a number",
-        bool: "true or false",
-        list: "a list",
-        dict: "an object",
-    }
-    return "null" if value is None else kinds.get(type(value), f"a {type(value).__name__}")
 
 
 def value_type(value: object) -> str:

@@ -6,6 +6,7 @@ search for personal data, takes these functions. The columns `row` and `id` are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -13,8 +14,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from steward.data.read_plan import MORE
-from steward.data.stage import PAIR, get_texts, is_chat, rewrite_strings
+from steward.data.messages import MORE, PARTS, is_payload, list_media
+from steward.data.stage import get_texts, is_chat, list_content_columns, list_message_columns, rewrite_strings
 
 _FIELD, _MESSAGE = "\x01", "\x02"  # between the fields of a row or a message, and after a message: never white space
 Change = Callable[[Sequence[str]], Sequence[str]]
@@ -22,11 +23,8 @@ Change = Callable[[Sequence[str]], Sequence[str]]
 
 def get_all_texts(batch: pa.RecordBatch, skip: Sequence[str] = ()) -> list[str]:
     """One string per row: all of its texts, joined by blank lines. `skip` names columns that are not read."""
-    texts = get_texts(batch).to_pylist()
-    parts: list[list[str]] = [[text] for text in texts]
-    if is_chat(batch):
-        for row, extra in zip(parts, _get_message_extras(batch), strict=True):
-            row += [text for one in extra for text in _walk(msgspec.json.decode(one))]
+    parts: list[list[str]] = [[text] for text in get_texts(batch).to_pylist()]
+    _add_message_extras(batch, parts)
     for name in _other_columns(batch, skip):
         for row, value in zip(parts, _to_values(batch, name), strict=True):
             row += _walk(value)
@@ -35,13 +33,40 @@ def get_all_texts(batch: pa.RecordBatch, skip: Sequence[str] = ()) -> list[str]:
 
 def get_content_texts(batch: pa.RecordBatch) -> list[str]:
     """One string per row: the content, and of a chat also the texts of its tool calls."""
-    texts = get_texts(batch).to_pylist()
-    if not is_chat(batch):
-        return texts  # type: ignore[no-any-return]
-    extras = [
-        [text for one in extra for text in _walk(msgspec.json.decode(one))] for extra in _get_message_extras(batch)
-    ]
-    return ["\n\n".join([text, *extra]) if extra else text for text, extra in zip(texts, extras, strict=True)]
+    texts: list[str] = get_texts(batch).to_pylist()
+    if not list_message_columns(batch):
+        return texts
+    parts = [[text] for text in texts]
+    _add_message_extras(batch, parts)
+    return ["\n\n".join(row) if len(row) > 1 else row[0] for row in parts]
+
+
+def _add_message_extras(batch: pa.RecordBatch, parts: list[list[str]]) -> None:
+    """To the texts of each row those that its messages hold beside role and content."""
+    for name in list_message_columns(batch):
+        for row, extras in zip(parts, _get_message_extras(batch, name), strict=True):
+            row += [text for extra in extras for text in _walk(msgspec.json.decode(extra))]
+
+
+def get_media_keys(batch: pa.RecordBatch) -> list[str]:
+    """One string per row, equal only for rows of the same images and sounds; empty for a row without any."""
+    keys = [""] * batch.num_rows
+    for name in list_message_columns(batch):
+        for index, extras in enumerate(_get_message_extras(batch, name)):
+            if media := [part for extra in extras for part in list_media(extra)]:
+                keys[index] += msgspec.json.encode(media, order="sorted").decode()
+    return keys
+
+
+def count_media(batch: pa.RecordBatch) -> Counter[str]:
+    """The parts of messages that are no text, by their type."""
+    return Counter(
+        str(part.get("type"))
+        for name in list_message_columns(batch)
+        for extras in _get_message_extras(batch, name)
+        for extra in extras
+        for part in list_media(extra)
+    )
 
 
 def make_content_keys(batch: pa.RecordBatch) -> list[str]:
@@ -49,14 +74,16 @@ def make_content_keys(batch: pa.RecordBatch) -> list[str]:
     names = batch.schema.names
     if "text" in names:
         return get_texts(batch).to_pylist()  # type: ignore[no-any-return]
-    if not is_chat(batch):
-        columns = [pc.fill_null(batch[name], "").to_pylist() for name in PAIR if name in names]
-        return [_FIELD.join(fields) for fields in zip(*columns, strict=True)]
-    tools = batch["tools"].to_pylist() if "tools" in names else [None] * batch.num_rows
-    return [
-        "".join(_make_message_key(message) for message in messages or ()) + (str(tool) if tool else "")
-        for messages, tool in zip(batch["messages"].to_pylist(), tools, strict=True)
-    ]
+    columns = [_make_column_keys(batch, name) for name in list_content_columns(batch)]
+    if is_chat(batch) and "tools" in names:
+        columns.append([str(tool) if tool else "" for tool in batch["tools"].to_pylist()])
+    return columns[0] if len(columns) == 1 else [_FIELD.join(fields) for fields in zip(*columns, strict=True)]
+
+
+def _make_column_keys(batch: pa.RecordBatch, name: str) -> list[str]:
+    if name not in list_message_columns(batch):
+        return pc.fill_null(batch[name], "").to_pylist()  # type: ignore[no-any-return]
+    return ["".join(map(_make_message_key, messages or ())) for messages in batch[name].to_pylist()]
 
 
 def _make_message_key(message: dict[str, Any]) -> str:
@@ -68,8 +95,8 @@ def _make_message_key(message: dict[str, Any]) -> str:
 def rewrite_all_texts(batch: pa.RecordBatch, change: Change, skip: Sequence[str] = ()) -> pa.RecordBatch:
     """The batch with every text passed through `change` (as many out as in, same order), apart from each other."""
     batch = rewrite_strings(batch, change)
-    if is_chat(batch):
-        batch = _rewrite_message_extras(batch, change)
+    for name in list_message_columns(batch):
+        batch = _rewrite_message_extras(batch, name, change)
     for name in _other_columns(batch, skip):
         field = batch.schema.field(name)
         values = batch[name].to_pylist()
@@ -84,8 +111,7 @@ def rewrite_all_texts(batch: pa.RecordBatch, change: Change, skip: Sequence[str]
 
 
 def _other_columns(batch: pa.RecordBatch, skip: Sequence[str]) -> list[str]:
-    content = {"row", "id", "text", *skip}
-    content |= set() if "text" in batch.schema.names else {"messages", *PAIR}
+    content = {"row", "id", *list_content_columns(batch), *skip}
     return [field.name for field in batch.schema if field.name not in content and _has_strings(field.type)]
 
 
@@ -108,21 +134,22 @@ def _to_values(batch: pa.RecordBatch, name: str) -> list[Any]:
     return [None if value is None else msgspec.json.decode(value) for value in values]
 
 
-def _get_message_extras(batch: pa.RecordBatch) -> Iterator[list[str]]:
-    """Of each chat, the JSON of what its messages hold beside role and content."""
-    lists = batch["messages"]
-    if MORE not in [field.name for field in lists.type.value_type]:
+def _get_message_extras(batch: pa.RecordBatch, name: str) -> Iterator[list[str]]:
+    """Of each row, the JSON of what the messages of a column hold beside role and content."""
+    lists = batch[name]
+    flat = lists.flatten()
+    extras = flat.field(MORE) if MORE in [field.name for field in flat.type] else None
+    if extras is None or extras.null_count == len(extras):
         yield from ([] for _ in range(batch.num_rows))
         return
-    flat = iter(lists.flatten().field(MORE).to_pylist())
+    values = iter(extras.to_pylist())
     for length in pc.fill_null(pc.list_value_length(lists), 0).to_pylist():
-        yield [extra for _, extra in zip(range(length), flat, strict=False) if extra]
+        yield [extra for _, extra in zip(range(length), values, strict=False) if extra]
 
 
-def _rewrite_message_extras(batch: pa.RecordBatch, change: Change) -> pa.RecordBatch:
-    lists = batch["messages"]
-    kind = lists.type.value_type
-    if MORE not in [field.name for field in kind]:
+def _rewrite_message_extras(batch: pa.RecordBatch, name: str, change: Change) -> pa.RecordBatch:
+    lists = batch[name]
+    if MORE not in [field.name for field in lists.type.value_type]:
         return batch
     messages = [
         None
@@ -130,7 +157,7 @@ def _rewrite_message_extras(batch: pa.RecordBatch, change: Change) -> pa.RecordB
         else [{**one, MORE: _rewrite_json(one[MORE], change) if one[MORE] else one[MORE]} for one in chat]
         for chat in lists.to_pylist()
     ]
-    index = batch.schema.get_field_index("messages")
+    index = batch.schema.get_field_index(name)
     return batch.set_column(index, batch.schema.field(index), pa.array(messages, lists.type))
 
 
@@ -146,21 +173,35 @@ def _walk(value: Any) -> list[str]:
     if isinstance(value, str):
         inner = _decode_object(value)
         return [value] if inner is None else _walk(inner)
-    if isinstance(value, dict | list):
-        return [text for item in (value.values() if isinstance(value, dict) else value) for text in _walk(item)]
-    return []
+    if isinstance(value, dict):
+        return [text for key, item in value.items() for text in (_walk_parts(item) if key == PARTS else _walk(item))]
+    return [text for item in value for text in _walk(item)] if isinstance(value, list) else []
 
 
-def _map(value: Any, change: Change) -> Any:
+def _walk_parts(value: Any) -> list[str]:
+    """The strings in parts of content, without their types and without images and sounds."""
     if isinstance(value, str):
+        return [] if is_payload(value) else [value]
+    if isinstance(value, dict):
+        return [text for key, item in value.items() if key != "type" for text in _walk_parts(item)]
+    return [text for item in value for text in _walk_parts(item)] if isinstance(value, list) else []
+
+
+def _map(value: Any, change: Change, in_parts: bool = False) -> Any:
+    if isinstance(value, str):
+        if in_parts:
+            return value if is_payload(value) else change([value])[0]
         inner = _decode_object(value)
         if inner is None:
             return change([value])[0]
         changed = _map(inner, change)
         return value if changed == inner else msgspec.json.encode(changed).decode()
     if isinstance(value, dict):
-        return {key: _map(item, change) for key, item in value.items()}
-    return [_map(item, change) for item in value] if isinstance(value, list) else value
+        return {
+            key: item if in_parts and key == "type" else _map(item, change, in_parts or key == PARTS)
+            for key, item in value.items()
+        }
+    return [_map(item, change, in_parts) for item in value] if isinstance(value, list) else value
 
 
 def _decode_object(text: str) -> dict[str, Any] | None:
@@ -175,11 +216,15 @@ def _decode_object(text: str) -> dict[str, Any] | None:
 
 def list_strings(batch: pa.RecordBatch) -> tuple[list[int], list[str]]:
     """The strings of the content one by one (a document, a message, a field of a pair), and the index of their row."""
-    if is_chat(batch):
-        lists = batch["messages"]
-        lengths = pc.fill_null(pc.list_value_length(lists), 0).to_pylist()
-        owners = [row for row, length in enumerate(lengths) for _ in range(length)]
-        return owners, pc.fill_null(lists.flatten().field("content"), "").to_pylist()
-    names = ("text",) if "text" in batch.schema.names else [name for name in PAIR if name in batch.schema.names]
-    columns = [pc.fill_null(batch[name], "").to_pylist() for name in names]
-    return list(range(batch.num_rows)) * len(columns), [text for column in columns for text in column]
+    owners: list[int] = []
+    strings: list[str] = []
+    message_columns = list_message_columns(batch)
+    for name in list_content_columns(batch):
+        if name not in message_columns:
+            owners += range(batch.num_rows)
+            strings += pc.fill_null(batch[name], "").to_pylist()
+            continue
+        lengths = pc.fill_null(pc.list_value_length(batch[name]), 0).to_pylist()
+        owners += [row for row, length in enumerate(lengths) for _ in range(length)]
+        strings += pc.fill_null(batch[name].flatten().field("content"), "").to_pylist()
+    return owners, strings

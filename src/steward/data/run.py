@@ -80,6 +80,7 @@ def run(
         write_file(folder / "plan.json", msgspec.json.encode([plan, source.model_dump()]), durable=True, mode=0o644)
         groups = _plan_phases(plan, source, stages, stage_names)
         summary = _run_phases(plan, source, sink, groups, key, executor, progress)
+        warnings += _warn_of_media(summary)
         return _finish(msgspec.structs.replace(summary, warnings=warnings), output, folder, stages)
 
 
@@ -99,6 +100,12 @@ def _check_stages(stages: Sequence[Any], names: Sequence[str]) -> tuple[str, ...
     """What the stages warn of before the run. :raises InputError: a file that a stage needs cannot be read"""
     checks = [(name, stage.check) for stage, name in zip(stages, names, strict=True) if hasattr(stage, "check")]
     return tuple(f"stage {name!r}: {warning}" for name, check in checks for warning in check())
+
+
+def _warn_of_media(summary: Summary) -> tuple[str, ...]:
+    media = summary.before.media
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in media.items())
+    return (f"parts of messages that are no text were kept and not read by any stage: {kinds}",) if media else ()
 
 
 def _list_folders(stages: Sequence[Any]) -> list[str]:

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 
 from steward.core.files import write_file
 from steward.data.config import Source
+from steward.data.messages import MORE
 from steward.data.profile import LengthStatistics, measure_lengths
-from steward.data.read_plan import MORE, RowLayout, Shard
+from steward.data.read_plan import RowLayout, Shard
 from steward.data.reader import read_shard
 from steward.data.sinks import IpcSink, LedgerSink, OutputSink, read_ipc
-from steward.data.stage import Entry, Result, is_chat
+from steward.data.stage import Entry, Result, list_message_columns
 from steward.data.summary import OutputPart, ShardResult, StageCount
 
 
@@ -150,10 +151,10 @@ def _empty_counts(task: ShardTask) -> tuple[StageCount, ...]:
 def _has_extra_fields(batch: pa.RecordBatch) -> bool:
     if MORE in batch.schema.names and batch[MORE].null_count < batch.num_rows:
         return True
-    if not is_chat(batch):
-        return False
-    inner = batch["messages"].flatten()
-    return MORE in [field.name for field in inner.type] and inner.field(MORE).null_count < len(inner)
+    inner = [batch[name].flatten() for name in list_message_columns(batch)]
+    return any(
+        MORE in [field.name for field in flat.type] and flat.field(MORE).null_count < len(flat) for flat in inner
+    )
 
 
 def _prepare_output(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
@@ -163,8 +164,8 @@ def _prepare_output(batch: pa.RecordBatch, more: bool) -> pa.RecordBatch:
         return batch
     if MORE in batch.schema.names:
         batch = batch.drop_columns([MORE])
-    if is_chat(batch):
-        lists = batch["messages"]
+    for name in list_message_columns(batch):
+        lists = batch[name]
         kind = pa.list_(pa.struct([field for field in lists.type.value_type if field.name != MORE]))
-        batch = batch.set_column(batch.schema.get_field_index("messages"), "messages", lists.cast(kind))
+        batch = batch.set_column(batch.schema.get_field_index(name), name, lists.cast(kind))
     return batch

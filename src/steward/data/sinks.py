@@ -14,8 +14,8 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from steward.core.files import name_temporary, publish_file
-from steward.data.read_plan import MORE
-from steward.data.stage import Entry
+from steward.data.messages import MORE, restore_message
+from steward.data.stage import Entry, list_message_columns
 
 _LEDGER_ROWS = 20_000
 LEDGER = pa.schema(
@@ -77,7 +77,7 @@ class OutputSink:
         if self._format == "parquet":
             self._writer.write_batch(batch)
         else:
-            self._writer.write(b"".join(map(_encode_row, _restore_rows(batch))))
+            self._writer.write(b"".join(map(_encode_row, restore_rows(batch))))
 
     def close(self) -> str | None:
         """None where no row was written, and so no file."""
@@ -97,9 +97,10 @@ def _encode_row(row: dict[str, Any]) -> bytes:
     return msgspec.json.encode(row) + b"\n"
 
 
-def _restore_rows(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
+def restore_rows(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
     """Rows as they came in: columns of JSON text as what they stand for, `more` spread out again."""
     texts = [field.name for field in batch.schema if field.metadata and b"json" in field.metadata]
+    message_columns = list_message_columns(batch)
     for row in _as_python(batch).to_pylist():
         for name in texts:
             value = row.pop(name)
@@ -108,9 +109,8 @@ def _restore_rows(batch: pa.RecordBatch) -> Iterable[dict[str, Any]]:
                 row.update({key if key not in row else f"input.{key}": item for key, item in extra.items()})
             else:
                 row[name] = None if value is None else msgspec.Raw(value.encode())
-        messages = row.get("messages")
-        for message in messages if isinstance(messages, list) else ():
-            message.update(msgspec.json.decode(message.pop(MORE, None) or "{}"))
+        for name in message_columns:
+            row[name] = [restore_message(message) for message in row[name] or ()]
         yield row
 
 

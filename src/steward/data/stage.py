@@ -6,7 +6,7 @@ of
 
     text                       large_string                              a document
     messages                   list<struct<role, content: large_string>> a chat
-    prompt, chosen, rejected   large_string                              a preference pair
+    prompt, chosen, rejected   large_string, or lists as of `messages`   a preference pair
 
 Stages see it through `texts` (one string a row) and change it through `rewritten` (every string of a row apart).
 """
@@ -68,38 +68,61 @@ class CorpusStage(Protocol):
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result: ...
 
 
-def get_texts(batch: pa.RecordBatch) -> pa.LargeStringArray:
-    """One string a row: the document, a chat's contents or a pair's texts, joined by blank lines. Nulls become ''."""
+def list_content_columns(batch: pa.RecordBatch) -> list[str]:
+    """The columns that are the row's content. Beside `text`, others of these names are passed through like any."""
     names = batch.schema.names
     if "text" in names:
-        return pc.fill_null(batch["text"].cast(pa.large_string()), "")
-    if "messages" in names:
-        lists = batch["messages"]
-        contents = pc.fill_null(lists.flatten().field("content").cast(pa.large_string()), "")
-        return pc.binary_join(pa.ListArray.from_arrays(_offsets(lists), contents), _BLANK)
-    columns = [pc.fill_null(batch[name].cast(pa.large_string()), "") for name in PAIR if name in names]
-    return pc.binary_join_element_wise(*columns, _BLANK)
+        return ["text"]
+    return ["messages"] if "messages" in names else [name for name in PAIR if name in names]
+
+
+def list_message_columns(batch: pa.RecordBatch) -> list[str]:
+    """The columns of the content that hold lists of messages: of a chat one, of a pair of chats three."""
+    return [name for name in list_content_columns(batch) if name != "text" and _is_list(batch.schema.field(name).type)]
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def get_texts(batch: pa.RecordBatch) -> pa.LargeStringArray:
+    """One string a row: the document, a chat's contents or a pair's texts, joined by blank lines. Nulls become ''."""
+    columns = [_column_texts(batch[name]) for name in list_content_columns(batch)]
+    return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, _BLANK)
+
+
+def _column_texts(column: pa.Array) -> pa.LargeStringArray:
+    if not _is_list(column.type):
+        return pc.fill_null(column.cast(pa.large_string()), "")
+    contents = pc.fill_null(column.flatten().field("content").cast(pa.large_string()), "")
+    return pc.binary_join(pa.ListArray.from_arrays(_offsets(column), contents), _BLANK)
 
 
 def is_chat(batch: pa.RecordBatch) -> bool:
     """Beside a column `text`, one that is called `messages` is passed through like any other."""
-    return "messages" in batch.schema.names and "text" not in batch.schema.names
+    return list_content_columns(batch) == ["messages"]
 
 
 def rewrite_strings(batch: pa.RecordBatch, change: Callable[[Sequence[str]], Sequence[str]]) -> pa.RecordBatch:
     """The batch with every string of its content passed through `change` (as many out as in, same order)."""
-    if not is_chat(batch):
-        names = batch.schema.names
-        for name in ("text",) if "text" in names else [name for name in PAIR if name in names]:
-            values = pc.fill_null(batch[name].cast(pa.large_string()), "").to_pylist()
-            batch = _replace_column(batch, name, pa.array(change(values), pa.large_string()))
-        return batch
-    lists = batch["messages"]
-    flat = lists.flatten()
+    for name in list_content_columns(batch):
+        batch = rewrite_column(batch, name, change)
+    return batch
+
+
+def rewrite_column(
+    batch: pa.RecordBatch, name: str, change: Callable[[Sequence[str]], Sequence[str]]
+) -> pa.RecordBatch:
+    """As `rewrite_strings`, of one column of the content."""
+    column = batch[name]
+    if not _is_list(column.type):
+        values = pc.fill_null(column.cast(pa.large_string()), "").to_pylist()
+        return _replace_column(batch, name, pa.array(change(values), pa.large_string()))
+    flat = column.flatten()
     fields = {field.name: flat.field(field.name) for field in flat.type}
     fields["content"] = pa.array(change(pc.fill_null(fields["content"], "").to_pylist()), pa.large_string())
     structs = pa.StructArray.from_arrays(list(fields.values()), list(fields))
-    return _replace_column(batch, "messages", pa.ListArray.from_arrays(_offsets(lists), structs))
+    return _replace_column(batch, name, pa.ListArray.from_arrays(_offsets(column), structs))
 
 
 def filter_rows(batch: pa.RecordBatch, keep: pa.BooleanArray, entries: Iterable[Entry]) -> Result:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from steward.core.errors import InputError
-from steward.data.chat_formats import detect_chat_format
+from steward.data.chat_formats import detect_chat_format, to_messages
 from steward.data.config import Sink
 from steward.data.pipeline import Pipeline
 
@@ -29,6 +29,7 @@ def read(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
         ({"instruction": "Hi", "input": "you?", "output": "Yes."}, [{**Q, "content": "Hi\n\nyou?"}, A]),
         ({"prompt": "Hi?", "completion": "Yes."}, [Q, A]),
         ({"prompt": [S, Q], "completion": [A]}, [S, Q, A]),
+        ({"instruction": "Hi?", "output": "Yes.", "history": [["Hi?", "Yes."]]}, [Q, A, Q, A]),
     ],
 )
 def test_every_shape_becomes_messages_and_the_rest_is_kept(
@@ -59,7 +60,42 @@ def test_documents_pairs_and_chats_have_no_other_shape() -> None:
         (["instruction"], None),
         (["output"], None),
         (["conversations", "instruction", "output"], "sharegpt"),
+        (["conversations", "chosen", "rejected"], "sharegpt-preference"),
+        (["instruction", "chosen", "rejected"], "alpaca-preference"),
+        (["prompt", "instruction", "chosen", "rejected"], None),
+        (["input", "preferred_output", "non_preferred_output"], "openai-preference"),
+        (["input", "preferred_output"], None),
     ],
 )
 def test_a_shape_is_told_by_its_columns(columns: list[str], expected: str | None) -> None:
     assert detect_chat_format(columns) == expected
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": [Q], "chosen": [A], "rejected": [S]},
+        {"prompt": [Q], "chosen": "Yes.", "rejected": [S]},
+        {"conversations": [{"from": "human", "value": "Hi?"}], "chosen": {"from": "gpt", "value": "Yes."},
+         "rejected": {"from": "system", "value": "Be brief."}},
+        {"instruction": "Hi?", "input": "", "chosen": "Yes.", "rejected": [S]},
+        {"input": {"messages": [Q]}, "preferred_output": [A], "non_preferred_output": [S]},
+    ],
+)  # fmt: skip
+def test_pairs_of_messages_are_read_from_every_shape(tmp_path: Path, row: dict[str, Any]) -> None:
+    found = read(tmp_path, {**row, "id": "x", "score": 3})
+    assert found == {"id": "x", "prompt": [Q], "chosen": [A], "rejected": [S], "score": 3}
+
+
+def test_an_implicit_prompt_is_an_empty_one(tmp_path: Path) -> None:
+    assert read(tmp_path, {"chosen": [Q, A], "rejected": [Q, S]})["prompt"] == []
+
+
+def test_calls_of_sharegpt_get_ids_in_order() -> None:
+    call = {"from": "function_call", "value": '[{"name": "f", "arguments": {}}, {"name": "g", "arguments": "{}"}]'}
+    turns = [call, {"from": "observation", "value": "1"}, {"from": "tool_response", "value": "2"}]
+    messages = to_messages({"conversations": turns}, "sharegpt")["messages"]
+    assert [one["id"] for one in messages[0]["tool_calls"]] == ["call_0", "call_1"]
+    assert [one["tool_call_id"] for one in messages[1:]] == ["call_0", "call_1"]
+    words = to_messages({"conversations": [{"from": "function_call", "value": "no JSON"}]}, "sharegpt")["messages"]
+    assert words == [{"role": "function_call", "content": "no JSON"}]

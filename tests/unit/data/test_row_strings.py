@@ -5,7 +5,15 @@ import pyarrow as pa
 import pytest
 
 from data_batches import batch
-from steward.data.row_strings import get_all_texts, get_content_texts, make_content_keys, rewrite_all_texts
+from steward.data.row_strings import (
+    count_media,
+    get_all_texts,
+    get_content_texts,
+    get_media_keys,
+    list_strings,
+    make_content_keys,
+    rewrite_all_texts,
+)
 from steward.data.stages.dedupe_exact import DedupeExact
 from steward.data.stages.pii import Pii
 from steward.data.stages.secrets import Secrets
@@ -87,3 +95,40 @@ def test_d06_fields_of_a_pair_and_declared_tools_count() -> None:
 
 def test_d06_near_duplicates_are_measured_with_their_calls() -> None:
     assert get_content_texts(chats(CHAT)) == ["Write to Bo\n\n\n\nsend\n\nBo\n\nBo?"]
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "Bo" * 200}}
+PICTURE: Any = [
+    ("user", "Bo?", {"content_parts": [{"type": "text", "length": 3}, IMAGE, {"type": "file", "name": "Bo"}]})
+]
+
+
+def test_images_are_kept_counted_and_not_read() -> None:
+    rows = chats(PICTURE)
+    assert get_all_texts(rows) == ["Bo?\n\nBo"]
+    changed = rewrite_all_texts(rows, lambda texts: [text.replace("Bo", "X") for text in texts])
+    (message,) = changed["messages"][0].as_py()
+    assert message["content"] == "X?"
+    assert json.loads(message["more"])["content_parts"][1:] == [IMAGE, {"type": "file", "name": "X"}]
+    assert count_media(rows) == {"image_url": 1, "file": 1}
+
+
+def test_rows_that_differ_by_an_image_are_different() -> None:
+    other = [
+        ("user", "Bo?", {"content_parts": [{"type": "text", "length": 3}, {"type": "image_url", "image_url": "u"}]})
+    ]
+    rows = chats(PICTURE, other, PICTURE, CHAT)
+    one, two, again, none = get_media_keys(rows)
+    assert one == again != two and none == "" and two
+    keys = make_content_keys(rows)
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_pairs_of_messages_are_read_and_changed_as_chats_are() -> None:
+    message = {"role": "user", "content": "Bo", "more": json.dumps(call({"to": "Bo"}))}
+    sides = {name: pa.array([[message]], pa.list_(MESSAGE)) for name in ("prompt", "chosen", "rejected")}
+    rows = pa.record_batch({"row": [0], "id": ["p"], **sides})
+    assert get_all_texts(rows)[0].count("Bo") == 6
+    changed = rewrite_all_texts(rows, lambda texts: [text.replace("Bo", "X") for text in texts])
+    assert "Bo" not in str(changed.to_pylist())
+    assert list_strings(rows) == ([0, 0, 0], ["Bo", "Bo", "Bo"])

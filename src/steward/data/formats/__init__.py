@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from steward.core.errors import InputError
+from steward.data.bad_row import BadRow
 from steward.data.config import Format, Source
 from steward.data.formats.compression import COMPRESSIONS
 from steward.data.formats.delimited import read_delimited
@@ -24,7 +25,7 @@ from steward.data.formats.jsonl import read_jsonl
 from steward.data.formats.parquet import read_parquet
 from steward.data.formats.plain_text import read_plain_text
 from steward.data.read_plan import Shard
-from steward.data.records import BadRow, SourceRow, first_line
+from steward.data.records import SourceRow, first_line
 
 _BY_SUFFIX: dict[str, Format] = {
     "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet", "pq": "parquet", "csv": "csv",

@@ -12,9 +12,9 @@ from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
+from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.read_plan import Shard
-from steward.data.records import BadRow
 
 _BLOCK = 1 << 20
 _UTF8 = ("utf-8", "utf8")

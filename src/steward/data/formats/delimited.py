@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from steward.core.errors import InputError
+from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.formats.compression import read_lines, reject_long_line
 from steward.data.read_plan import Shard
-from steward.data.records import BadRow, SourceRow
+from steward.data.records import SourceRow
 
 
 class _Records:

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
+from steward.data.bad_row import BadRow, describe_value
 from steward.data.config import Source
 from steward.data.formats.compression import open_file
 from steward.data.formats.jsonl import explain_bad_json
 from steward.data.read_plan import Shard
-from steward.data.records import BadRow, SourceRow, describe_value
+from steward.data.records import SourceRow
 
 
 def read_json(shard: Shard, source: Source) -> Iterator[SourceRow]:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from steward.data.bad_row import BadRow, describe_value
 from steward.data.config import Source
 from steward.data.formats.compression import read_lines, reject_long_line
 from steward.data.read_plan import Shard
-from steward.data.records import BadRow, SourceRow, describe_value, first_line
+from steward.data.records import SourceRow, first_line
 
 
 def read_jsonl(shard: Shard, source: Source) -> Iterator[SourceRow]:

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
+from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.read_plan import Shard
-from steward.data.records import BadRow, SourceRow, first_line
+from steward.data.records import SourceRow, first_line
 
 
 def split_parquet(whole_file: Shard, source: Source) -> list[Shard]:

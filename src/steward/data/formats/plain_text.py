@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.formats.compression import read_lines, reject_long_line
 from steward.data.read_plan import Shard
-from steward.data.records import BadRow, SourceRow
+from steward.data.records import SourceRow
 
 
 def read_plain_text(shard: Shard, source: Source) -> Iterator[SourceRow]:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 
 from steward.data.row_ids import augmented_row_ids
 from steward.data.shingles import mix_bits
-from steward.data.stage import Entry, Result, get_texts, is_chat, rewrite_strings
+from steward.data.stage import Entry, Result, get_texts, list_message_columns, rewrite_column
 from steward.data.stages.balance import append_rows
 from steward.text import perturbations
 from steward.text.perturbations import Change
@@ -74,13 +74,15 @@ def _change_texts(batch: pa.RecordBatch, recipes: list[Recipe], seeds: list[int]
     def one(row: int, text: str) -> str:
         return _CHANGES[recipes[row]](text, random.Random(seeds[row]))
 
-    if is_chat(batch):
-        flat = batch["messages"].flatten()
-        lengths = pc.fill_null(pc.list_value_length(batch["messages"]), 0).to_numpy()
+    if message_columns := list_message_columns(batch):
+        name = message_columns[0]  # of a chat the messages, of a pair the prompt
+        flat = batch[name].flatten()
+        lengths = pc.fill_null(pc.list_value_length(batch[name]), 0).to_numpy()
         owners = np.repeat(np.arange(len(batch)), lengths).tolist()
         roles = flat.field("role").to_pylist()
-        return rewrite_strings(
+        return rewrite_column(
             batch,
+            name,
             lambda column_texts: [
                 one(owner, text) if role == "user" else text
                 for owner, role, text in zip(owners, roles, column_texts, strict=True)

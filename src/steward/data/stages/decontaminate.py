@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from steward.core.errors import InputError
 from steward.core.file_stamp import file_stamp
+from steward.data.bad_row import BadRow
 from steward.data.config import Source
 from steward.data.formats import detect_format, guess_format, read_source_rows
 from steward.data.formats.compression import open_file
 from steward.data.read_plan import Shard
-from steward.data.records import BadRow
 from steward.data.row_strings import get_content_texts, list_strings
 from steward.data.shingles import U64, TextHashes, hash_ngrams, hash_words
 from steward.data.stage import Entry, Result, filter_rows

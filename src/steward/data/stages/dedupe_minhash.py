@@ -29,6 +29,7 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal
 
@@ -43,8 +44,8 @@ from numpy.typing import NDArray
 from steward.core.errors import InputError
 from steward.core.files import name_temporary, publish_file
 from steward.data import decisions as decisions
-from steward.data.row_strings import get_content_texts
-from steward.data.shingles import U64, distinct_hashes, hash_ngrams, hash_words, mix_bits
+from steward.data.row_strings import get_content_texts, get_media_keys
+from steward.data.shingles import U64, TextHashes, distinct_hashes, hash_ngrams, hash_words, mix_bits
 from steward.data.stage import Result
 
 NAME = "dedupe.minhash"
@@ -87,7 +88,11 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def survey(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """`row`, `id`, `bands` (a key each; zeros for a row without words) and `shingles` (distinct n-grams)."""
-        hashed = [self._hash_documents(group, is_talk(batch)) for group in _group_by_size(get_content_texts(batch))]
+        media = iter(get_media_keys(batch))
+        hashed = [
+            self._hash_documents(group, is_talk(batch), list(islice(media, len(group))))
+            for group in _group_by_size(get_content_texts(batch))
+        ]
         keys, shingles, counts = (np.concatenate(parts) for parts in zip(*hashed, strict=True))
         columns = [
             batch["row"],
@@ -128,11 +133,18 @@ class DedupeMinhash(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def apply(self, batch: pa.RecordBatch, decision: pa.Table) -> Result:
         return decisions.remove_rows(batch, decision, NAME)
 
-    def _hash_documents(self, documents: Sequence[str], talk: bool) -> tuple[U64, U32, NDArray[np.int64]]:
-        """Band keys (documents, bands); the distinct n-grams of all documents, one after another; how many each has."""
-        shingles, offsets = distinct_hashes(
-            hash_ngrams(hash_words(documents, self._keep_numbers(documents, talk)), self.ngram)
-        )
+    def _hash_documents(
+        self, documents: Sequence[str], talk: bool, media: Sequence[str]
+    ) -> tuple[U64, U32, NDArray[np.int64]]:
+        """Band keys (documents, bands); the distinct n-grams of all documents, one after another; how many each has.
+
+        N-grams of rows with different images or sounds are different ones, whatever the words.
+        """
+        ngrams = hash_ngrams(hash_words(documents, self._keep_numbers(documents, talk)), self.ngram)
+        if any(media):
+            salts = np.array([xxhash.xxh3_64_intdigest(key) if key else 0 for key in media], np.uint64)
+            ngrams = TextHashes(ngrams.values ^ np.repeat(salts, np.diff(ngrams.offsets)), ngrams.offsets)
+        shingles, offsets = distinct_hashes(ngrams)
         keys = _compute_band_keys(_compute_signatures(shingles, offsets, self.bands * self.rows), self.bands)
         return keys, shingles, np.diff(offsets)
 

@@ -213,3 +213,16 @@ def test_d19_numbers_and_operators_count_in_mathematics_and_code() -> None:
 def test_d19_words_with_digits_are_words_of_their_own() -> None:
     texts = [" ".join(f"w{(n * 37 + k * 101) % 9973}" for k in range(30)) for n in range(200)]
     assert merged(DedupeMinhash(numbers="fold"), *texts) == []
+
+
+def test_the_same_words_about_another_image_are_no_duplicate() -> None:
+    words = "What does this picture show, and who might have painted it in which century?"
+    kind = pa.list_(pa.struct([(name, pa.large_string()) for name in ("role", "content", "more")]))
+    images = ["a", "b", "a"]
+    more = [
+        f'{{"content_parts":[{{"type":"text","length":76}},{{"type":"image_url","image_url":"{x}"}}]}}' for x in images
+    ]
+    chats = [[{"role": "user", "content": words, "more": extra}] for extra in more]
+    rows = pa.record_batch({"row": [0, 1, 2], "id": ["r0", "r1", "r2"], "messages": pa.array(chats, kind)})
+    _, entries = ran(DedupeMinhash(), [rows])
+    assert [(entry.id, entry.duplicate_of) for entry in entries] == [("r2", "r0")]
