@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 Subject = Annotated[str, typer.Argument(help="Name of a user, or group:NAME.")]
 RoleArgument = Annotated[str, typer.Argument(help="Name of the role; `steward access roles` lists them.")]
@@ -44,7 +45,7 @@ def explain(
         raise typer.Exit(1)
 
 
-def list_(home: HomeOption = None, json: JsonOption = False) -> None:
+def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """List who has which role where."""
     from steward.core.identity import operator
     from steward.workflows import access
@@ -99,7 +100,7 @@ def remove(
         show_lines([f"{gone.subject} no longer has the role {gone.role} at {gone.place}."])
 
 
-def roles(home: HomeOption = None, json: JsonOption = False) -> None:
+def roles(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """List the roles and their rights."""
     from steward.workflows import access
 

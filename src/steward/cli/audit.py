@@ -19,6 +19,7 @@ from steward.cli.common import (
     show_lines,
     show_table,
 )
+from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
     from steward.security.audit.verify import LogVerification
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def tail(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of acts to show, newest first.")] = 20,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Show the latest administrative acts: who changed keys, prompts and the configuration."""
     from steward.workflows.audit import list_acts

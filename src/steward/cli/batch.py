@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
     from steward.workflows.batches import BatchView
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(help="Id of the batch.")]
 
 
-def list_(home: HomeOption = None, json: JsonOption = False) -> None:
+def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """List the batches of this home, newest first."""
     from steward.workflows import batches
 

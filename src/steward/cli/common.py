@@ -94,10 +94,25 @@ def show_lines(lines: Iterable[str]) -> None:
 
 
 def show_json(record: object) -> None:
-    """One record, the same that the library returns."""
+    """One record, the same that the library returns; with `--csv` its rows."""
     import msgspec
 
+    from steward.cli.csv_rows import format_record
+
+    if (rows := format_record(record)) is not None:
+        print(rows, end="", flush=True)
+        return
     print(msgspec.json.format(msgspec.json.encode(record), indent=2).decode(), flush=True)
+
+
+def show_json_line(record: object) -> None:
+    """One of many records: a line of JSON, or with `--csv` a row."""
+    import msgspec
+
+    from steward.cli.csv_rows import format_record
+
+    rows = format_record([record])
+    print(msgspec.json.encode(record).decode() if rows is None else rows, end="\n" if rows is None else "", flush=True)
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], total: bool = False) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from steward import __version__
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 FileOption = Annotated[Path | None, typer.Option("--config", help="Another file than steward.yaml.")]
 
@@ -32,7 +33,7 @@ def check(
         show_lines([f"{file or 'No steward.yaml; the defaults'}: fine", privacy])
 
 
-def show(config: FileOption = None, json: JsonOption = False) -> None:
+def show(config: FileOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """Print each value and where it came from."""
     from steward.settings import list_values, load_settings
 

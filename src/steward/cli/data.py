@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_progress, show_table
+from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 from steward.core.extras import install_command
 
@@ -40,7 +41,7 @@ def run(
     overwrite: Annotated[
         bool, typer.Option(help="Start from nothing, and replace what is in the output folder.")
     ] = False,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("stages")] = False,
 ) -> None:
     """Run a data pipeline. After a crash, run it again: it continues where it stopped."""
     with _require_extra(), show_progress(hidden=json) as progress:
@@ -95,7 +96,7 @@ def report(out: OutArgument, json: JsonOption = False) -> None:
 def explain(
     out: OutArgument,
     row: Annotated[str, typer.Argument(metavar="ID", help="Id of the row, or its file and line, such as a.jsonl:17.")],
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Explain why a row was dropped or changed. Exits with 1 if nothing happened to it."""
     with _require_extra():
@@ -118,7 +119,7 @@ def explain(
 def check(
     contract: Annotated[Path, typer.Argument(help="Path of contract.yaml.")],
     files: FilesArgument,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("findings")] = False,
 ) -> None:
     """Check files against a data contract. Exits with 1 if they break it, and names rows that do."""
     with _require_extra():

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 from steward.core.durations import parse_span_s
 
 
@@ -20,7 +21,7 @@ def feedback(
         bool, typer.Option("--show-content", help="Decrypt and print comments and corrections.")
     ] = False,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("last", "contents")] = False,
 ) -> None:
     """Show scores by label and the latest ratings."""
     from steward.workflows import feedback as workflow

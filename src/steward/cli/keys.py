@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 KeyArgument = Annotated[str, typer.Argument(help="Id or name of the key.")]
 
@@ -124,7 +125,7 @@ def create(
     )
 
 
-def list_(home: HomeOption = None, json: JsonOption = False) -> None:
+def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """List all keys, without their secrets."""
     from steward.core.identity import operator
     from steward.workflows import keys

@@ -6,17 +6,18 @@ Typer evaluates the signature of every command that it knows; this hands it one 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import Parameter, Signature, signature
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, cast, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from steward.core.errors import Contradiction
+from steward.core.errors import Contradiction, InputError
 
 Result = TypeVar("Result")
+CSV_OPTION = Annotated[bool, typer.Option("--csv", help="Print the rows as CSV, with the names of --json.")]
 Built = TyperCommand | TyperGroup
 
 
@@ -35,6 +36,16 @@ class Group(NamedTuple):
     help: str
     commands: tuple[Command | Group, ...]
     target: str = ""
+
+
+class CsvRows:
+    """The fields of a command's record that hold rows, one below the other; without any, the record is a list of rows.
+
+    `json: Annotated[JsonOption, CsvRows("by")] = False` gives a command `--csv`, too.
+    """
+
+    def __init__(self, *fields: str) -> None:
+        self.fields = fields
 
 
 class LazyGroup(TyperGroup):
@@ -104,8 +115,22 @@ def expand_option_sets(function: Callable[..., Result]) -> Callable[..., Result]
                 raise Contradiction(f"{function.__name__}: two option sets have a field {each.name!r}")
             parameters[each.name] = each.replace(kind=Parameter.KEYWORD_ONLY)
 
+    rows = find_csv_rows(parameters)
+    if rows is not None:
+        parameters["csv"] = Parameter("csv", Parameter.KEYWORD_ONLY, default=False, annotation=CSV_OPTION)
+
     @wraps(function)
     def call(**given: Any) -> Result:
+        if rows is not None and given.pop("csv"):
+            if given["json"]:
+                raise InputError("--csv and --json: give one of them")
+            from steward.cli.csv_rows import print_as_csv
+
+            with print_as_csv(rows.fields):
+                return run({**given, "json": True})
+        return run(given)
+
+    def run(given: dict[str, Any]) -> Result:
         for name, kind in sets.items():
             fields = {field: given.pop(field) for field in kind.__struct_fields__}
             given[name] = kind(**fields)
@@ -115,6 +140,12 @@ def expand_option_sets(function: Callable[..., Result]) -> Callable[..., Result]
     call.__dict__["__signature__"] = Signature(list(parameters.values()))
     del call.__dict__["__wrapped__"]  # else `signature` looks behind the expansion
     return call
+
+
+def find_csv_rows(parameters: Mapping[str, Parameter]) -> CsvRows | None:
+    """What the parameter `json` of a command says of rows."""
+    marks = getattr(parameters["json"].annotation, "__metadata__", ()) if "json" in parameters else ()
+    return next((mark for mark in marks if isinstance(mark, CsvRows)), None)
 
 
 def _parameters(kind: Any) -> list[Parameter]:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, show_json, show_json_line, show_lines, show_table
+from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
 ProfileOption = Annotated[str, typer.Option(help="What to look for: default, gdpr, hipaa_safe_harbor, pci or all.")]
@@ -22,11 +23,9 @@ def scan(
     profile: ProfileOption = "default",
     entities: EntitiesOption = None,
     all_fields: Annotated[bool, typer.Option(help="Read every string of a row, not only its field `text`.")] = False,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Find personal data in files. Exits with 0 if there is none, and with 1 if there is some."""
-    import msgspec
-
     from steward.privacy.scan import choose_entities
     from steward.workflows.privacy_scan import scan_file
 
@@ -40,7 +39,7 @@ def scan(
             if row.error:
                 errors.append(f"{path}: {row.error}")
             if json:
-                print(msgspec.json.encode(row).decode())
+                show_json_line(row)
     if not json:
         if counts:
             show_table(["file", "entity", "finds"], [[*name, count] for name, count in sorted(counts.items())])
@@ -59,7 +58,7 @@ def test(
     text: Annotated[str, typer.Argument(help="The text to look at.")],
     profile: ProfileOption = "all",
     entities: EntitiesOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Show what would be found in a text. Exits with 1 if anything is."""
     from steward.privacy.scan import choose_entities, scan_text

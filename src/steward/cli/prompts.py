@@ -19,12 +19,13 @@ from steward.cli.common import (
     show_lines,
     show_table,
 )
+from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError, Unavailable
 
 NameArgument = Annotated[str, typer.Argument(help="Prompt name.")]
 
 
-def list_(home: HomeOption = None, json: JsonOption = False) -> None:
+def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """List all versions of all prompts, stored ones and those of steward.yaml, without their text."""
     from steward.workflows import prompts
 

@@ -20,6 +20,7 @@ from steward.cli.common import (
     show_lines,
     show_table,
 )
+from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def reload(
     _show(request_reload(folder, read_state(folder)["pid"], actor, dry_run=dry_run), json)
 
 
-def history(home: HomeOption = None, json: JsonOption = False) -> None:
+def history(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """List every version of the configuration; exchanges in the ledger name theirs."""
     from steward.workflows.history import list_versions
 

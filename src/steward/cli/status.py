@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 from steward.core.errors import Unavailable
 
 
-def status(home: HomeOption = None, json: JsonOption = False) -> None:
+def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("processes")] = False) -> None:
     """Show whether requests are answered, and by what. Exits with 1 if not."""
     folder = find_home(home)
     try:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, open_console, show_json, show_lines, show_table
+from steward.cli.common import (
+    HomeOption,
+    JsonOption,
+    find_home,
+    open_console,
+    show_json,
+    show_json_line,
+    show_lines,
+    show_table,
+)
+from steward.cli.lazy import CsvRows
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
 
@@ -32,7 +42,7 @@ def usage(
     by: Annotated[By, typer.Option(help="Field to group by.")] = By.model,
     since: Annotated[str | None, typer.Option(help="How far back to look, such as 24h or 30d.")] = None,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("by")] = False,
 ) -> None:
     """Show requests, tokens and costs."""
     if context.invoked_subcommand is not None:
@@ -69,7 +79,7 @@ def reconcile(
         typer.Option("--name", help="Map a model name in the export to yours, as THEIRS=OURS. May be repeated."),
     ] = None,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("differences")] = False,
 ) -> None:
     """Compare the ledger with a usage export from a provider. Exits with 1 if they differ."""
     from steward.workflows.reconcile import reconcile as compare
@@ -121,11 +131,9 @@ def tail(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 10,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as requests finish.")] = False,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Show the latest requests, without their content."""
-    import msgspec
-
     from steward.workflows.serve.deployment import open_served_store
 
     store = open_served_store(find_home(home))
@@ -142,7 +150,7 @@ def tail(
         shown = {row.request_id for row in rows} | (shown if len(shown) < 10_000 else set())
         for row in rows:
             if json:
-                show_lines([msgspec.json.encode(row).decode()])
+                show_json_line(row)
             else:
                 screen.print(format_exchange(row, screen.width), style=None if row.outcome == "ok" else "red")
         if not follow:

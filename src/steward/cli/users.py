@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 NameArgument = Annotated[str, typer.Argument(help="The user's name.")]
 
@@ -43,7 +44,7 @@ def add(
         show_lines([f"Give a role with: steward users role {added.id} viewer"])
 
 
-def list_(home: HomeOption = None, json: JsonOption = False) -> None:
+def list_(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """List all users and their roles."""
     from steward.core.identity import operator
     from steward.workflows import access

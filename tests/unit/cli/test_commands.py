@@ -1,5 +1,8 @@
 """What holds for every command."""
 
+import ast
+import importlib
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +10,8 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from steward.cli.commands import STEWARD
+from steward.cli.lazy import Group, find_csv_rows, load
 from steward.cli.main import app
 from steward.cli.usage import format_exchange
 from steward.core.records import ExchangeRow
@@ -41,3 +46,47 @@ def test_k13_a_line_of_tail_fits_and_keeps_what_matters(width: int) -> None:
     text = format_exchange(ROW, width)
     assert len(text) <= width and "502" in text and "upstream_error"[:8] in text
     assert ("req_" in text) == (width >= 120)
+
+
+ONE_RECORD = {  # their table is one record, each line another fact about it
+    "steward data profile", "steward eval judge", "steward eval perplexity", "steward keys show",
+}  # fmt: skip
+
+
+def prints_table(target: str) -> bool:
+    """Whether a command's function shows a table, itself or by a function of its module."""
+    module, _, name = target.partition(":")
+    source = inspect.getsource(importlib.import_module(module))
+    functions = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    seen, waiting = set[str](), [name]
+    while waiting:
+        current = waiting.pop()
+        if current in seen or current not in functions:
+            continue
+        seen.add(current)
+        calls = [node.func for node in ast.walk(functions[current]) if isinstance(node, ast.Call)]
+        names = {call.id for call in calls if isinstance(call, ast.Name)}
+        if "show_table" in names:
+            return True
+        waiting += names
+    return False
+
+
+def list_targets(group: Group, path: str = "steward") -> Iterator[tuple[str, str]]:
+    for entry in group.commands:
+        name = f"{path} {entry.name}"
+        if isinstance(entry, Group):
+            yield from list_targets(entry, name)
+            if entry.target:
+                yield name, entry.target
+        else:
+            yield name, entry.target
+
+
+TABLES = {name: target for name, target in list_targets(STEWARD) if prints_table(target)}
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_k13_every_command_that_prints_a_table_has_csv(name: str) -> None:
+    has_csv = find_csv_rows(inspect.signature(load(TABLES[name])).parameters) is not None
+    assert has_csv != (name in ONE_RECORD)

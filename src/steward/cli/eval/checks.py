@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import LimitOption, ModelOption, OutOption, SuiteArgument, TargetOptions
 from steward.cli.eval.output import format_numbers, progress_bar
+from steward.cli.lazy import CsvRows
 from steward.workflows.evaluate.extra import require_extra
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def checks(
     out: OutOption,
     target: TargetOptions,
     limit: LimitOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("checks")] = False,
 ) -> None:
     """Run a suite's behavioural checks: minimum functionality (MFT), invariance (INV) and direction (DIR).
 

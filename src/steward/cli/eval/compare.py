@@ -10,6 +10,7 @@ import typer
 from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import BaselineArgument, CandidateArgument
 from steward.cli.eval.output import format_numbers
+from steward.cli.lazy import CsvRows
 from steward.evaluation.numbers import format_p
 from steward.workflows.evaluate.extra import require_extra
 
@@ -18,7 +19,7 @@ def compare(
     baseline: BaselineArgument,
     candidate: CandidateArgument,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")] = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("wholes", "slices")] = False,
 ) -> None:
     """Compare two runs item by item: gains with intervals, and which items got better or worse."""
     require_extra()
@@ -44,7 +45,7 @@ def gate(
     policy: Annotated[Path, typer.Option(help="YAML file with metrics, margins, slices, coverage and must_pass.")],
     markdown: Annotated[Path | None, typer.Option(help="Write the decision as Markdown to this file.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the decision as JUnit XML to this file.")] = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("guards")] = False,
 ) -> None:
     """Decide whether a candidate may replace the baseline.
 

@@ -11,6 +11,7 @@ import typer
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import RunArgument, TargetOptions
 from steward.cli.eval.output import format_counts, format_numbers, progress_bar, show_problems
+from steward.cli.lazy import CsvRows
 from steward.core.secret import resolve
 from steward.evaluation.numbers import format_number, format_p
 from steward.workflows.evaluate.extra import require_extra
@@ -27,7 +28,7 @@ def groups(
     positive: Annotated[
         str | None, typer.Option(help="The desired label: also compare its rates. Default: compare quality only.")
     ] = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("groups")] = False,
 ) -> None:
     """Compare groups: selection, true and false positive rates and quality, and how much of it is chance."""
     require_extra()
@@ -64,7 +65,7 @@ class BiasOptions(msgspec.Struct, frozen=True):
     out: Annotated[Path | None, typer.Option(help="bbq: folder for the answers.")] = None
 
 
-def bias(options: BiasOptions, target: TargetOptions, json: JsonOption = False) -> None:
+def bias(options: BiasOptions, target: TargetOptions, json: Annotated[JsonOption, CsvRows("measures")] = False) -> None:
     """Score a published data set about stereotypes. Exits 3 if nothing could be scored, 4 if items failed."""
     require_extra()
     from steward.workflows.evaluate.fairness import measure_bias

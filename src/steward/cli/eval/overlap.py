@@ -10,6 +10,7 @@ import typer
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import LimitOption, SuiteArgument
 from steward.cli.eval.output import format_numbers
+from steward.cli.lazy import CsvRows
 from steward.workflows.evaluate.extra import require_extra
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def overlap(
     ngram: Annotated[int, typer.Option(min=2, max=64, help="Length of a copied sequence, in words.")] = 13,
     shortest: Annotated[int, typer.Option(min=1, help="Skip texts with fewer words than this.")] = 8,
     limit: LimitOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("overlapping")] = False,
 ) -> None:
     """Search training data for a suite's items (extra `data`).
 

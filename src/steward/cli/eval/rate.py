@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 from steward.workflows.evaluate.extra import require_extra
 
@@ -94,7 +95,7 @@ def rate(
 def agreement(
     study: Annotated[Path, typer.Argument(help="File of the study.")],
     html: Annotated[Path | None, typer.Option(help="Write a self-contained HTML report to this file.")] = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("raters")] = False,
 ) -> None:
     """Report a study: win rates, strengths, agreement, gold tasks and position bias, with intervals."""
     require_extra()

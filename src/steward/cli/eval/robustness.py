@@ -19,6 +19,7 @@ from steward.cli.eval.options import (
     TargetOptions,
 )
 from steward.cli.eval.output import format_numbers, progress_bar
+from steward.cli.lazy import CsvRows
 from steward.core.errors import UnknownName
 from steward.evaluation.numbers import format_number, format_p
 from steward.workflows.evaluate.extra import require_extra
@@ -55,7 +56,7 @@ def robustness(
     ] = None,
     words: Annotated[str, typer.Option(help="Synonym list: a file with one set of words per line.")] = "synonyms",
     seed: Annotated[int, typer.Option(help="Seed of the places that are changed.")] = 0,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("effects")] = False,
 ) -> None:
     """Ask a suite again with typos, synonyms or another order of options, and measure what is lost, item by item.
 
@@ -77,7 +78,7 @@ def counterfactual(
         list[str] | None,
         typer.Option("--swap", help="gender, origin:GROUP or dialect:GROUP; repeatable. Default: all."),
     ] = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("effects")] = False,
 ) -> None:
     """Ask a suite again about another person, and measure whether answers, refusals or lengths change.
 

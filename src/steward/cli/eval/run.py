@@ -21,6 +21,7 @@ from steward.cli.eval.options import (
     read_prices,
 )
 from steward.cli.eval.output import format_numbers, progress_bar, show_problems
+from steward.cli.lazy import CsvRows
 from steward.workflows.evaluate.extra import require_extra
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def run(
     out: OutOption,
     target: TargetOptions,
     limit: LimitOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("scores", "slices")] = False,
 ) -> None:
     """Ask a model every item of a suite and score the answers.
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 from steward.workflows.loadtest.run import require_extra
 
 EXIT_CODES = {"no_worse": 0, "slower": 1, "inconclusive": 3}
@@ -18,7 +19,7 @@ def compare(
     candidate: Annotated[Path, typer.Argument(help="JSON report of the new version.")],
     margin: Annotated[float, typer.Option(min=0, help="Allowed slowdown: 0.05 is five percent.")] = 0.05,
     metric: Annotated[list[str] | None, typer.Option(help="Metric, such as ttft_p95. May be repeated.")] = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("changes")] = False,
 ) -> None:
     """Compare two reports. Exit 0: nothing got slower by more than the margin; 1: something did; 3: undecided."""
     require_extra()

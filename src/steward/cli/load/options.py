@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from steward.cli.common import JsonOption
+from steward.cli.lazy import CsvRows
 from steward.core.durations import parse_duration_s
 from steward.core.errors import InputError, UnknownName
 from steward.loadtest.config import PATHS, Endpoint, LoadConfig, check_config
@@ -98,7 +99,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True):
     warmup: Annotated[str, typer.Option(help="Time at the start of each step that is left out.")] = "2s"
     out: Annotated[Path | None, typer.Option(help="Write the result as JSON to this file.")] = None
     html: Annotated[Path | None, typer.Option(help="Write the result as an HTML page to this file.")] = None
-    json: JsonOption = False
+    json: Annotated[JsonOption, CsvRows("points", "trials")] = False
 
 
 def build_config(

@@ -19,6 +19,7 @@ from steward.cli.common import (
     show_progress,
     show_table,
 )
+from steward.cli.lazy import CsvRows
 from steward.core.durations import parse_duration_s
 from steward.monitoring.backtest import Backtest
 
@@ -28,7 +29,7 @@ AlertArgument = Annotated[str, typer.Argument(help="Rule that fires, or the begi
 def list_(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Number of alerts to show, newest first.")] = 20,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("alerts")] = False,
 ) -> None:
     """Show alerts, newest first, and silences. Exits with 1 if any is firing."""
     from steward.workflows import alerting
@@ -59,7 +60,9 @@ def list_(
         raise typer.Exit(1)
 
 
-def show(alert: AlertArgument, home: HomeOption = None, json: JsonOption = False) -> None:
+def show(
+    alert: AlertArgument, home: HomeOption = None, json: Annotated[JsonOption, CsvRows("notices")] = False
+) -> None:
     """Show one alert and who was notified of it."""
     from steward.workflows import alerting
 
@@ -125,7 +128,7 @@ def silence(
 def test(
     channel: Annotated[str | None, typer.Argument(help="Channel to try; all of them where none is named.")] = None,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """Send a test message through the channels. Exits with 1 if one does not take it."""
     from steward.workflows import alerting
@@ -145,7 +148,7 @@ def test(
 def backtest(
     rules: Annotated[Path, typer.Argument(help="YAML file of rules; an empty one means steward's own.")],
     events: Annotated[Path, typer.Option("--events", help="Requests, one JSON object a line.")],
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("rules")] = False,
 ) -> None:
     """Replay requests through alert rules: what would have fired, when and why. Exits with 1 if anything fired."""
     from steward.workflows.alerts import backtest_file

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 
 def compare(
     baseline: Annotated[Path, typer.Argument(help="Requests to compare with, one JSON object a line.")],
     current: Annotated[Path, typer.Argument(help="Requests of now, one JSON object a line.")],
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("features")] = False,
 ) -> None:
     """Compare the traffic of two files, feature by feature. Exits with 1 if anything drifted."""
     from steward.workflows.alerts import compare_files

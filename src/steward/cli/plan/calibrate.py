@@ -10,6 +10,7 @@ import typer
 
 from steward.capacity.calibrate import Calibration
 from steward.cli.common import HomeOption, JsonOption, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 from steward.cli.plan.options import HardwareOptions, ModelOption, find_home_or_none
 from steward.cli.plan.show import format_share
 from steward.workflows.plan.calibrate import calibrate_files
@@ -25,7 +26,7 @@ def calibrate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the calibration to this file.")] = None,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("after")] = False,
 ) -> None:
     """Fit the planner to load tests of your own deployment; the next `steward plan` uses the result."""
     folder = find_home_or_none(home)

@@ -10,6 +10,7 @@ import typer
 
 from steward.capacity.sizing import Requirements
 from steward.cli.common import HomeOption, JsonOption, find_home, keep_finding, show_json, show_lines
+from steward.cli.lazy import CsvRows
 from steward.cli.plan.options import (
     CacheOptions,
     HardwareOptions,
@@ -58,7 +59,7 @@ def plan(
     keep: KeepOption = False,
     html: HtmlOption = None,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("chosen", "alternatives")] = False,
 ) -> None:
     """Find the cheapest hardware that meets the objectives; exit 3 when none does, with the reasons."""
     if context.invoked_subcommand is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines
+from steward.cli.lazy import CsvRows
 from steward.cli.plan.options import FitRowsOption
 from steward.cli.plan.show import show_errors
 from steward.workflows.plan.validate import validate_file
@@ -23,7 +24,7 @@ def validate(
         Path | None, typer.Option(help="CSV of your own accelerators, with the columns of the shipped table.")
     ] = None,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("metrics")] = False,
 ) -> None:
     """Compare predictions with a table of measurements; exit 3 when no row can be compared."""
     validation = validate_file(table, find_home(home) if home else None, calibrate, gpu_table, calibration)
