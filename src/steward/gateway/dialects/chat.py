@@ -245,7 +245,7 @@ def salvage_object(text: str) -> Json:
     {'city': 'Paris', 'days': [1, 2]}
     """
     for end in range(len(text), 0, -1):
-        if end < len(text) and text[end] not in ',}]"':
+        if end < len(text) and text[end] not in ',}]"\\':  # also before an escape that was cut off
             continue
         try:
             value = msgspec.json.decode(_close_json(text[:end]))

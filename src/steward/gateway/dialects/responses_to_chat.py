@@ -132,7 +132,8 @@ def _resolve(item: FieldReader, known: dict[str, Json]) -> FieldReader:
 def _item(kind: str, item: FieldReader, messages: list[Json], thoughts: list[str]) -> None:
     """Add what an item amounts to; thoughts wait for the answer that they led to."""
     if kind == "reasoning":
-        thoughts.append(_reasoning(item))
+        if thought := _reasoning(item):
+            thoughts.append(thought)
     elif kind in ("function_call", "custom_tool_call"):
         _call(kind, item, messages, "".join(thoughts))
         thoughts.clear()
