@@ -17,9 +17,11 @@ from steward.core.access import Grant, Person, Place, Role
 from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
 from steward.core.errors import Unavailable
 from steward.core.evidence import Evidence
+from steward.core.histogram import count_values, decode_buckets
 from steward.core.keys import KeyRecord
 from steward.core.minutes import COLUMNS
 from steward.core.records import Admitted, Feedback, Outcome, Settled
+from steward.core.series import SUMS
 from steward.core.stores import WrappedSecret
 from steward.workflows.jobs import Job, JobRunner
 
@@ -331,6 +333,67 @@ def test_a_rating_counts_once_whether_it_comes_before_its_request_or_after(store
     store.ledger.drain("w", "s", 3, [late])
     rated = [(row.minute, row.sums[COLUMNS.index("rated")]) for row in store.minutes.read(0, 10, tenant=None)]
     assert rated == [(1, 0.0), (2, 2.0)]  # the request ended at 101 s, the ratings came at 150 s
+
+
+def totals(store: SqlStore, resolution_s: int) -> list[tuple[int, str, str, float, int]]:
+    """Start, model, key, requests and number of latencies of each row."""
+    return [
+        (row.start, row.model, row.key, row.sums[0], count_values(decode_buckets(row.histograms[1])))
+        for row in store.series.read(resolution_s, 0, 10**9, tenant=None)
+    ]
+
+
+def test_a_request_counts_once_in_its_minute_hour_and_day(store: SqlStore) -> None:
+    first = [*timed("a", 61.0), *timed("b", 119.0)]
+    store.ledger.drain("w", "s", 1, first)
+    store.ledger.drain("w", "s", 1, first)  # a keeper that was killed before it knew
+    assert totals(store, 60) == [(60, "m", "k", 2.0, 2)]
+    store.ledger.drain("w", "s", 2, [*timed("late", 70.0), *timed("c", 7200.0), *timed("d", 90000.0)])
+    assert totals(store, 60) == [(60, "m", "k", 3.0, 3), (7200, "m", "k", 1.0, 1), (90000, "m", "k", 1.0, 1)]
+    assert totals(store, 3600) == [(0, "m", "k", 3.0, 3), (7200, "m", "k", 1.0, 1), (90000, "m", "k", 1.0, 1)]
+    assert totals(store, 86400) == [(0, "m", "k", 4.0, 4), (86400, "m", "k", 1.0, 1)]
+    assert store.series.first(60, tenant="default") == 60
+    assert store.series.first(60, tenant="none") is None
+    assert store.series.read(60, 0, 10**9, tenant="none") == []
+    assert store.series.delete_before(60, 7200) == 1
+    assert [row[0] for row in totals(store, 60)] == [7200, 90000]
+    assert len(totals(store, 3600)) == 3
+
+
+def test_series_hold_ratings_and_lost_requests(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, [*timed("a", 101.0), *timed("b", 101.0)[:1]])
+    store.ledger.settle_lost("w", 130.0)
+    store.ledger.drain("w2", "s2", 1, [feedback("f", "default", "a")])
+    days = store.series.read(86400, 0, 10**9, tenant="default")
+    sums = {name: sum(row.sums[index] for row in days) for index, name in enumerate(SUMS)}
+    assert (sums["requests"], sums["failed"], sums["rated"], sums["satisfied"]) == (2, 1, 1, 1)
+
+
+def test_two_keepers_add_to_the_same_minutes(open_store: Open) -> None:
+    stores, failures = [open_store(), open_store()], []
+    stores[0].migrate()
+
+    def drain(number: int) -> None:
+        try:
+            for turn in range(20):
+                records = [*timed(f"{number}-{turn}-a", 61.0), *timed(f"{number}-{turn}-b", 4000.0)]
+                stores[number].ledger.drain(f"w{number}", f"s{number}", turn + 1, records)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=drain, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert totals(stores[0], 86400) == [(0, "m", "k", 80.0, 80)]
+
+
+def timed(name: str, at: float) -> list[Admitted | Settled]:
+    admitted, settled = exchange(name, "default")
+    assert isinstance(settled, Settled)
+    return [admitted, msgspec.structs.replace(settled, at=at, duration_s=0.5)]
 
 
 def alert(name: str, **changed: Any) -> Alert:

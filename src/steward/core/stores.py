@@ -28,6 +28,7 @@ from steward.core.records import (
     Usage,
     UsageSum,
 )
+from steward.core.series import SeriesRow
 
 UsageGroup = Literal["key", "team", "model", "route", "project", "tenant", "day"]
 
@@ -121,6 +122,23 @@ class MinuteStore(Protocol):
 
     def delete_before(self, minute: int) -> int:
         """Forget earlier minutes; returns how many rows."""
+        ...
+
+
+class SeriesStore(Protocol):
+    """Sums and histograms of minutes, hours and days (`core.series.RESOLUTIONS`), by model, route and key."""
+
+    def read(self, resolution_s: int, since: int, until: int, *, tenant: str | None) -> list[SeriesRow]:
+        """Spans that begin in [since, until) seconds since the epoch, oldest first; those of several tenants stand
+        apart."""
+        ...
+
+    def first(self, resolution_s: int, *, tenant: str | None) -> int | None:
+        """Where the first one begins that is kept; None: there is none."""
+        ...
+
+    def delete_before(self, resolution_s: int, start: int) -> int:
+        """Forget spans that begin earlier; returns how many rows."""
         ...
 
 

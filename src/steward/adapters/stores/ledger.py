@@ -16,11 +16,13 @@ from steward.adapters.stores.database import Database, insert_rows, split_parts
 from steward.adapters.stores.feedback import make_feedback_rows
 from steward.adapters.stores.keys import note_uses
 from steward.adapters.stores.meters import add_counts
-from steward.adapters.stores.minutes import add_minutes, sum_ratings
+from steward.adapters.stores.minutes import add_minutes, read_ratings, sum_ratings
+from steward.adapters.stores.series import add_series
 from steward.adapters.stores.tables import drained, exchanges, feedback, key_uses, outstanding
 from steward.core.meters import MeterKey, count_exchanges
 from steward.core.minutes import sum_exchanges
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
+from steward.core.series import collect_series
 
 _encode = msgspec.msgpack.Encoder().encode
 _admitted = msgspec.msgpack.Decoder(Admitted)
@@ -49,7 +51,6 @@ class SqlLedger:
             ]
             fresh = _insert_exchanges(connection, rows)
             counts = count_exchanges(fresh)
-            add_minutes(connection, sum_exchanges(fresh))
             for part in split_parts(waiting):
                 connection.execute(sa.delete(outstanding).where(outstanding.c.request_id.in_(part)))
             open_rows = [
@@ -65,7 +66,7 @@ class SqlLedger:
             insert_rows(connection, outstanding, open_rows)
             received = [record for record in records if isinstance(record, Feedback)]
             new = _insert_feedback(connection, received)
-            add_minutes(connection, sum_ratings(connection, new, [row["request_id"] for row in fresh]))
+            _add_up(connection, fresh, new)
             used: list[Admitted | Feedback] = [*admits.values(), *received]
             uses = [(record.key_id, record.tenant, record.at) for record in used]
             note_uses(connection, self._database.insert(key_uses), uses)
@@ -82,8 +83,7 @@ class SqlLedger:
             rows = [_make_lost_row(_admitted.decode(record), at) for record in connection.execute(gone).scalars()]
             fresh = _insert_exchanges(connection, rows)
             add_counts(connection, count_exchanges(fresh))
-            add_minutes(connection, sum_exchanges(fresh))
-            add_minutes(connection, sum_ratings(connection, (), [row["request_id"] for row in fresh]))
+            _add_up(connection, fresh, ())
         return len(rows)
 
     def delete_segment(self, segment: str) -> None:
@@ -95,6 +95,14 @@ class SqlLedger:
         insert = self._database.insert(drained).values(segment=segment, offset=0)
         same = insert.on_conflict_do_update(index_elements=["segment"], set_={"offset": drained.c.offset})
         return int(connection.execute(same.returning(drained.c.offset)).scalar_one())
+
+
+def _add_up(connection: sa.Connection, fresh: list[dict[str, Any]], fresh_feedback: Sequence[str]) -> None:
+    """Add requests, and ratings that are matched now, to their minutes and series."""
+    ratings = read_ratings(connection, fresh_feedback, [row["request_id"] for row in fresh])
+    add_minutes(connection, sum_exchanges(fresh))
+    add_minutes(connection, sum_ratings(ratings))
+    add_series(connection, collect_series(fresh, ratings))
 
 
 def _insert_exchanges(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,6 +12,7 @@ from steward.adapters.stores.database import Database, split_parts
 from steward.adapters.stores.feedback import may_rate
 from steward.adapters.stores.tables import exchanges, feedback, minutes
 from steward.core.minutes import COLUMNS, MinuteKey, MinuteRow, add_rating, empty_sums, minute_of
+from steward.core.series import RatedRequest
 
 KEY: Final = ("tenant", "minute", "model", "route")
 
@@ -62,24 +63,31 @@ def add_minutes(connection: sa.Connection, sums: Mapping[MinuteKey, Sequence[flo
     connection.execute(insert.on_conflict_do_update(index_elements=list(KEY), set_=grown), rows)
 
 
-def sum_ratings(
+def read_ratings(
     connection: sa.Connection, fresh_feedback: Sequence[str], fresh_requests: Sequence[str]
-) -> dict[MinuteKey, list[float]]:
-    """What ratings add whose request is there: those that have just come, and those that had waited for it."""
-    sums: dict[MinuteKey, list[float]] = {}
+) -> list[RatedRequest]:
+    """Ratings whose request is there: those that have just come, and those that had waited for it."""
     matched = sa.select(
-        feedback.c.id, feedback.c.at, feedback.c.score, exchanges.c.tenant, exchanges.c.model, exchanges.c.route
+        feedback.c.id,
+        feedback.c.at,
+        feedback.c.score,
+        exchanges.c.tenant,
+        exchanges.c.model,
+        exchanges.c.route,
+        exchanges.c.key_id,
     ).join_from(feedback, exchanges, may_rate())
-    counted: set[str] = set()
+    ratings: dict[str, RatedRequest] = {}
     for column, names in ((feedback.c.id, fresh_feedback), (feedback.c.request_id, fresh_requests)):
         for part in split_parts(names):
             for row in connection.execute(matched.where(column.in_(part))):
-                _count(row, sums, counted)
+                ratings[row.id] = RatedRequest(row.tenant, row.at, row.model or "", row.route, row.key_id, row.score)
+    return list(ratings.values())
+
+
+def sum_ratings(ratings: Sequence[RatedRequest]) -> dict[MinuteKey, list[float]]:
+    """What ratings add, in the minutes in which they came."""
+    sums: dict[MinuteKey, list[float]] = {}
+    for rating in ratings:
+        key = (rating.tenant, minute_of(rating.at), rating.model, rating.route)
+        add_rating(sums.setdefault(key, empty_sums()), rating.score)
     return sums
-
-
-def _count(row: Any, sums: dict[MinuteKey, list[float]], counted: set[str]) -> None:
-    if row.id not in counted:
-        counted.add(row.id)
-        key = (row.tenant, minute_of(row.at), row.model or "", row.route)
-        add_rating(sums.setdefault(key, empty_sums()), row.score)

@@ -17,6 +17,7 @@ from steward.adapters.stores.ledger import SqlLedger
 from steward.adapters.stores.meters import SqlMeters
 from steward.adapters.stores.minutes import SqlMinutes
 from steward.adapters.stores.secrets import SqlSecrets
+from steward.adapters.stores.series import SqlSeries
 from steward.adapters.stores.tables import drained
 from steward.core.stores import (
     AccessStore,
@@ -31,6 +32,7 @@ from steward.core.stores import (
     MeterStore,
     MinuteStore,
     SecretStore,
+    SeriesStore,
 )
 
 
@@ -44,6 +46,7 @@ class SqlStore:
         self.feedback: FeedbackStore = SqlFeedback(self.database)
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
+        self.series: SeriesStore = SqlSeries(self.database)
         self.alerts: AlertStore = SqlAlerts(self.database)
         self.keys: KeyStore = SqlKeys(self.database)
         self.access: AccessStore = SqlAccess(self.database)

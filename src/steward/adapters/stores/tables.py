@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
+from steward.core.series import HISTOGRAMS, SUMS
 
 REVISION: Final = "0011"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
@@ -234,6 +235,19 @@ minutes = sa.Table(
     sa.Column("model", sa.String(200), primary_key=True),  # "" where nobody answered
     sa.Column("route", sa.String(200), primary_key=True),
     *(sa.Column(name, sa.Float, nullable=False) for name in COLUMNS),
+)
+
+series = sa.Table(
+    "series",
+    metadata,
+    sa.Column("resolution_s", sa.Integer, primary_key=True, autoincrement=False),  # a minute, an hour or a day
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),  # seconds since the epoch
+    sa.Column("tenant", sa.String(64), primary_key=True, server_default=DEFAULT_TENANT),
+    sa.Column("model", sa.String(200), primary_key=True),  # "" where nobody answered
+    sa.Column("route", sa.String(200), primary_key=True),
+    sa.Column("key_id", sa.String(64), primary_key=True),
+    *(sa.Column(name, sa.Float, nullable=False) for name in SUMS),
+    *(sa.Column(name, sa.LargeBinary, nullable=False) for name in HISTOGRAMS),  # of core/histogram.py
 )
 
 alerts = sa.Table(  # of the operator: they speak of all traffic, so no tenant reads them

@@ -1,0 +1,132 @@
+"""Histograms with a stated relative error."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+
+from steward.core.errors import Contradiction
+from steward.core.histogram import (
+    GAMMA,
+    LEAST,
+    MOST,
+    RELATIVE_ERROR,
+    Buckets,
+    bucket_value,
+    count_above,
+    count_values,
+    decode_buckets,
+    encode_buckets,
+    find_bucket,
+    find_mean,
+    find_quantile,
+    merge,
+    merge_encoded,
+    observe,
+)
+
+
+def collect(values: list[float]) -> Buckets:
+    buckets: Buckets = {}
+    for value in values:
+        observe(buckets, value)
+    return buckets
+
+
+def test_gamma_is_that_of_ddsketch() -> None:
+    assert pytest.approx(1.01 / 0.99) == GAMMA  # (1 + alpha) / (1 - alpha): Masson et al. 2019, section 2.1
+    assert RELATIVE_ERROR == 0.01
+
+
+@pytest.mark.parametrize("value", [1e-6, 0.001, 0.5, 1.0, 1.00001, GAMMA, 3.7, 1e4, 9e8])
+def test_a_bucket_stands_for_its_values_within_the_error(value: float) -> None:
+    assert abs(bucket_value(find_bucket(value)) - value) <= RELATIVE_ERROR * value * (1 + 1e-6)
+
+
+@pytest.mark.parametrize(("value", "same"), [(1e-12, LEAST), (1e300, MOST), (math.nextafter(0.0, 1.0), LEAST)])
+def test_what_is_beyond_the_bounds_counts_at_them(value: float, same: float) -> None:
+    assert find_bucket(value) == find_bucket(same)
+
+
+def test_at_the_least_and_the_most() -> None:
+    assert find_bucket(LEAST) < find_bucket(LEAST * 1.1) < find_bucket(MOST / 1.1) < find_bucket(MOST)
+    assert find_bucket(MOST) - find_bucket(LEAST) < 1850
+
+
+@pytest.mark.parametrize("value", [None, 0.0, -1.0, math.nan, math.inf, -math.inf])
+def test_what_is_no_positive_number_does_not_count(value: float | None) -> None:
+    buckets: Buckets = {}
+    observe(buckets, value)
+    assert buckets == {}
+
+
+SHAPES: dict[str, Callable[[random.Random], float]] = {
+    "lognormal": lambda source: source.lognormvariate(-1.0, 1.0),
+    "two peaks": lambda source: source.gauss(0.2, 0.02) if source.random() < 0.7 else source.gauss(8.0, 0.5),
+    "heavy tail": lambda source: 0.05 * source.paretovariate(1.2),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_quantiles_of_a_million_values_are_within_the_stated_error(shape: str) -> None:
+    source = random.Random(17)
+    values = sorted(SHAPES[shape](source) for _ in range(1_000_000))
+    parts = [collect(values[start::4]) for start in range(4)]  # as four processes would count them
+    whole = merge_encoded(encode_buckets(part) for part in parts)
+    for share in (0.0, 0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0):
+        exact = values[math.floor(share * 999_999)]
+        estimate = find_quantile(whole, share)
+        assert estimate is not None
+        assert abs(estimate - exact) <= RELATIVE_ERROR * exact * (1 + 1e-6), share
+    mean = find_mean(whole)
+    assert mean is not None
+    assert mean == pytest.approx(sum(values) / len(values), rel=RELATIVE_ERROR)
+
+
+def test_nothing_has_no_quantile_and_no_mean() -> None:
+    assert find_quantile({}, 0.5) is None
+    assert find_mean({}) is None
+    assert count_values({}) == 0
+
+
+def test_one_value_is_every_quantile() -> None:
+    buckets = collect([2.0])
+    assert find_quantile(buckets, 0.0) == find_quantile(buckets, 1.0) == find_mean(buckets)
+
+
+def test_the_rank_is_that_of_n_minus_one() -> None:
+    buckets = collect([1.0, 10.0])
+    assert find_quantile(buckets, 0.99) == bucket_value(find_bucket(1.0))  # rank 0.99 of 0..1 is still the first
+    assert find_quantile(buckets, 1.0) == bucket_value(find_bucket(10.0))
+
+
+def test_values_above_a_bound() -> None:
+    buckets = collect([0.1, 1.0, 1.0, 5.0])
+    assert [count_above(buckets, bound) for bound in (0.05, 0.5, 1.1, 5.2)] == [4, 3, 1, 0]
+
+
+def test_merging_adds() -> None:
+    first, second = collect([1.0, 2.0]), collect([2.0, 3.0])
+    merge(first, second)
+    assert first == collect([1.0, 2.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [1e-6, 1.0, 1.0, 1e6], [0.5] * 70_000])
+def test_what_is_encoded_is_decoded(values: list[float]) -> None:
+    buckets = collect(values)
+    assert decode_buckets(encode_buckets(buckets)) == buckets
+
+
+def test_a_histogram_of_twenty_thousand_takes_under_a_kilobyte() -> None:
+    source = random.Random(1)
+    assert len(encode_buckets(collect([source.lognormvariate(0, 1) for _ in range(20_000)]))) < 1000
+
+
+def test_bytes_that_are_no_histogram() -> None:
+    with pytest.raises(Contradiction, match="histogram that cannot be read"):
+        decode_buckets(b"\xc1")
+    with pytest.raises(Contradiction, match="an odd number of values"):
+        decode_buckets(b"\x91\x01")

@@ -1,0 +1,118 @@
+"""What requests add to series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from steward.core.histogram import count_values, find_quantile
+from steward.core.series import (
+    HISTOGRAMS,
+    RESOLUTIONS,
+    SUMS,
+    RatedRequest,
+    SeriesSums,
+    bound_groups,
+    collect_series,
+    empty_series,
+    roll_up,
+    start_of,
+)
+
+
+def row(**changed: Any) -> dict[str, Any]:
+    return {
+        "tenant": "t", "settled_at": 125.0, "model": "m", "route": "r", "key_id": "k", "ttft_s": 0.2, "duration_s": 1.0,
+        "streamed": True, "input_tokens": 10, "output_tokens": 5, "usd": 0.5, "outcome": "ok", "status": 200,
+        **changed,
+    }  # fmt: skip
+
+
+def sums(series: SeriesSums) -> dict[str, float]:
+    return {name: value for name, value in zip(SUMS, series.sums, strict=True) if value}
+
+
+def counts(series: SeriesSums) -> dict[str, int]:
+    return {name: count_values(buckets) for name, buckets in zip(HISTOGRAMS, series.histograms, strict=True)}
+
+
+def test_a_request_counts_in_the_minute_in_which_it_ended() -> None:
+    minutes = collect_series([row(), row(settled_at=60.0, key_id="k2"), row(model=None)])
+    assert minutes.keys() == {("t", 120, "m", "r", "k"), ("t", 60, "m", "r", "k2"), ("t", 120, "", "r", "k")}
+    series = minutes["t", 120, "m", "r", "k"]
+    assert sums(series) == {"requests": 1, "judged": 1, "input_tokens": 10, "output_tokens": 5, "usd": 0.5}
+    assert counts(series) == {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 1}
+
+
+def test_inter_token_latency_is_the_mean_of_a_request_without_its_first_token() -> None:
+    (series,) = collect_series([row()]).values()
+    assert find_quantile(series.histograms[2], 0.5) == pytest.approx(0.8 / 4, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"streamed": False}, {"ttft_s": 0, "total_s": 1, "inter_token_s": 0, "request_usd": 1}),
+        ({"ttft_s": None}, {"ttft_s": 0, "total_s": 1, "inter_token_s": 0, "request_usd": 1}),
+        ({"output_tokens": 1}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 0, "request_usd": 1}),
+        ({"output_tokens": 2}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 1}),
+        ({"usd": None}, {"ttft_s": 1, "total_s": 1, "inter_token_s": 1, "request_usd": 0}),
+        ({"outcome": "timeout", "status": 504}, dict.fromkeys(HISTOGRAMS, 0)),
+    ],
+)
+def test_what_is_not_known_or_failed_has_no_latency(changed: dict[str, Any], expected: dict[str, int]) -> None:
+    (series,) = collect_series([row(**changed)]).values()
+    assert counts(series) == expected
+
+
+def test_failures_count_where_they_judge_the_service() -> None:
+    rows = [row(outcome="timeout", status=504), row(outcome="client_closed", status=499), row()]
+    (series,) = collect_series(rows).values()
+    assert {name: sums(series)[name] for name in ("requests", "judged", "failed")} == {
+        "requests": 3, "judged": 2, "failed": 1,
+    }  # fmt: skip
+
+
+def test_copies_of_requests_do_not_count() -> None:
+    assert collect_series([row(key_id="shadow")]) == {}
+
+
+def test_ratings_count_in_their_own_minute_for_the_key_that_asked() -> None:
+    ratings = [RatedRequest("t", 61.0, "m", "r", "k", score) for score in (1.0, 0.0, -1.0)]
+    minutes = collect_series([], ratings)
+    assert sums(minutes["t", 60, "m", "r", "k"]) == {"rated": 3, "satisfied": 1}
+
+
+def test_longer_spans_hold_what_their_minutes_hold() -> None:
+    minutes = collect_series([row(settled_at=at) for at in (0.0, 59.9, 60.0, 3599.9, 3600.0, 86400.0)])
+    assert RESOLUTIONS == (60, 3600, 86400)
+    hours = {key[1]: sums(series)["requests"] for key, series in roll_up(minutes, 3600).items()}
+    assert hours == {0: 4, 3600: 1, 86400: 1}
+    days = {key[1]: counts(series)["total_s"] for key, series in roll_up(minutes, 86400).items()}
+    assert days == {0: 5, 86400: 1}
+    assert {key[1] for key in minutes} == {0, 60, 3540, 3600, 86400}  # unchanged
+
+
+@pytest.mark.parametrize(("at", "resolution_s", "start"), [(59.99, 60, 0), (60.0, 60, 60), (86399.0, 86400, 0)])
+def test_where_a_span_begins(at: float, resolution_s: int, start: int) -> None:
+    assert start_of(at, resolution_s) == start
+
+
+def test_ten_thousand_invented_names_end_in_other() -> None:
+    known = {("m", "r", "k")}
+    renamed = bound_groups([("m", "r", f"k{number}") for number in range(10_000)], known, most=100)
+    assert len(known) == 100
+    assert len(set(renamed.values())) == 100  # 99 by name, and the other
+    assert ("m", "r", "other") in renamed.values()
+    models = bound_groups([(f"m{number}", "r", "k") for number in range(10_000)], known, most=100)
+    assert set(models.values()) == {("other", "other", "other")}
+
+
+def test_known_names_keep_their_own_group() -> None:
+    known = {("m", "r", "k")}
+    assert bound_groups([("m", "r", "k")], known, most=1) == {("m", "r", "k"): ("m", "r", "k")}
+
+
+def test_an_empty_series_counts_nothing() -> None:
+    assert empty_series().sums == [0.0] * len(SUMS)
