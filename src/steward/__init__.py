@@ -7,6 +7,7 @@
     steward.Pipeline     cleans a data set, stage by stage
     steward.load_test    latency and throughput of a server under load
     steward.plan         the cheapest hardware that meets latency objectives
+    steward.series       latency, tokens, money and satisfaction of a deployment over time
 
 Names load when they are first used; importing steward loads nothing and starts nothing. Errors that steward raises
 on purpose are `StewardError`; `InputError` means that what was given must change, `Unavailable` that the world failed.
@@ -18,7 +19,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steward.api import compare, evaluate, gate, load_test, plan, score
+    from steward.api import compare, evaluate, gate, load_test, plan, score, series
     from steward.core.errors import InputError, StewardError, Unavailable
     from steward.data.config import Sink, Source
     from steward.data.pipeline import Pipeline
@@ -39,10 +40,11 @@ __all__ = [
     "load_test",
     "plan",
     "score",
+    "series",
 ]
 
 _MODULES = {
-    **dict.fromkeys(("compare", "evaluate", "gate", "load_test", "plan", "score"), "steward.api"),
+    **dict.fromkeys(("compare", "evaluate", "gate", "load_test", "plan", "score", "series"), "steward.api"),
     **dict.fromkeys(("InputError", "StewardError", "Unavailable"), "steward.core.errors"),
     **dict.fromkeys(("Sink", "Source"), "steward.data.config"),
     "Pipeline": "steward.data.pipeline",

@@ -198,5 +198,30 @@ def plan(
     return make_plan(DeploymentSpec(model=model, gpu=gpu), wanted, Path(prices) if prices else None, None)
 
 
+def series(query: str, *, since: str = "24h", home: Path | str = ".steward") -> Any:
+    """Latency, tokens, money or satisfaction over time, such as `ttft p95 by model`, of the deployment in `home`.
+
+    A data frame where pandas is installed, else a list of records: `at` (where the minute, hour or day begins; a time
+    in UTC, in records seconds since the epoch), the labels, `value` and `count`. `docs/how-to/monitor.md` lists what
+    can be asked for.
+
+    >>> import steward
+    >>> rows = steward.series("requests by model", since="1h", home=home)  # home: that of a running deployment
+    >>> int(sum(rows["count"])) if hasattr(rows, "columns") else sum(row["count"] for row in rows)
+    3
+
+    :raises InputError: a question or span that cannot be understood
+    :raises Unavailable: nothing has been served, or the store does not answer
+    """
+    from steward.adapters.frames import make_frame
+    from steward.monitoring.metric_answer import list_records
+    from steward.workflows.metrics import query_metrics
+
+    answer = query_metrics(Path(home), query, since)
+    records, columns = list_records(answer)
+    frame = make_frame(records, columns)
+    return records if frame is None else frame
+
+
 def _ignore_progress(total: int) -> Any:
     return lambda done, failed: None

@@ -5,13 +5,20 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import msgspec
 import pytest
 
 import steward
+from steward.adapters.stores.sql import SqlStore
+from steward.core.records import Admitted, Settled
+from steward.settings import Settings
+from steward.workflows.serve.from_settings import make_plan
 
-FUNCTIONS = ["compare", "evaluate", "gate", "load_test", "plan", "score"]
+FUNCTIONS = ["compare", "evaluate", "gate", "load_test", "plan", "score", "series"]
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +33,33 @@ def url() -> Iterator[str]:
     process.stdout.close()
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a deployment that has answered three requests."""
+    folder = tmp_path_factory.mktemp("served") / "home"
+    (folder / "run").mkdir(parents=True)
+    plan = make_plan(Settings(), folder, "0")
+    (folder / "run" / "plan.json").write_bytes(msgspec.json.encode(plan))
+    store = SqlStore(f"sqlite:///{folder / 'steward.db'}")
+    store.migrate()
+    now = time.time()
+    for number in range(3):
+        admitted = Admitted(
+            request_id=f"r{number}", at=now, key_id="k", project="p", endpoint="/v1/chat/completions", route="m",
+            streamed=True,
+        )  # fmt: skip
+        settled = Settled(
+            request_id=f"r{number}", at=now, outcome="ok", status=200, model="m", ttft_s=0.25, duration_s=1.0
+        )
+        store.ledger.drain("w", "s", number + 1, [admitted, settled])
+    store.close()
+    return folder
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_example_holds(name: str, url: str) -> None:
+def test_the_example_holds(name: str, url: str, home: Path) -> None:
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
-    (example,) = finder.find(getattr(steward, name), name, globs={"url": url})
+    (example,) = finder.find(getattr(steward, name), name, globs={"url": url, "home": home})
     runner.run(example)
     assert runner.tries >= 2 and runner.failures == 0
 
@@ -41,3 +71,25 @@ def test_arguments_are_checked_before_anything_runs() -> None:
         steward.load_test("http://127.0.0.1:9", "m")
     with pytest.raises(steward.InputError, match="unknown model"):
         steward.plan("lama-3.1-8b", rate=1, input_tokens=1, output_tokens=1)
+
+
+def test_series_are_a_data_frame_where_pandas_is_installed(home: Path) -> None:
+    frame = steward.series("ttft p95 by model, key", since="7d", home=home)
+    assert list(frame.columns) == ["at", "model", "key", "value", "count"]
+    assert frame["count"].sum() == 3
+    assert frame["value"].max() == pytest.approx(0.25, rel=0.01)
+    assert str(frame["at"].dt.tz) == "UTC"
+
+
+def test_series_are_records_without_pandas(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)  # as where it is not installed
+    records = steward.series("requests by model", since="1h", home=home)
+    assert sum(record["count"] for record in records) == 3
+    assert set(records[0]) == {"at", "model", "value", "count"}
+
+
+def test_a_question_that_cannot_be_answered_says_why(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(steward.InputError, match="did you mean 'ttft'"):
+        steward.series("tftt", home=home)
+    with pytest.raises(steward.Unavailable, match="no requests recorded yet"):
+        steward.series("ttft", home=tmp_path)

@@ -73,6 +73,12 @@ PRIVACY: Final = Group(
     ),
 )
 
+METRICS: Final = Group(
+    "metrics",
+    "Ask for latency, tokens, money and satisfaction over time.",
+    (Command("query", "steward.cli.monitoring.metrics:query"),),
+)
+
 ALERTS: Final = Group(
     "alerts",
     "Show and handle alerts; try rules on history before they wake anybody.",
@@ -238,6 +244,7 @@ STEWARD: Final = Group(
         LOAD,
         CONFIG,
         USAGE,
+        METRICS,
         ALERTS,
         DRIFT,
         PRIVACY,

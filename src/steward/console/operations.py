@@ -17,6 +17,7 @@ from steward.core.durations import parse_span_s
 from steward.core.identity import Principal, Right
 from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priority, Usage
 from steward.core.stores import UsageGroup
+from steward.monitoring.metric_answer import MetricAnswer
 from steward.security.access import parse_place
 from steward.workflows import access, keys
 from steward.workflows.audit import list_acts
@@ -24,6 +25,7 @@ from steward.workflows.explain_access import AccessAnswer, explain_access
 from steward.workflows.key_terms import make_terms
 from steward.workflows.key_views import KeyDetails, KeyView, RevokedKey
 from steward.workflows.keys import CreatedKey, RotatedKey
+from steward.workflows.metrics import query_metrics
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.endpoints import list_gateway_endpoints
 
@@ -80,6 +82,13 @@ class GivenRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class UsageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: UsageGroup = "model"
     since: Span | None = None
+
+
+class SeriesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A question such as `ttft p95 by model`."""
+
+    query: Annotated[str, Meta(min_length=1, max_length=500)]
+    since: Span = "24h"
 
 
 class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -236,11 +245,22 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
         finally:
             store.close()
 
+    def metrics(who: Principal, body: SeriesQuery, _: dict[str, str]) -> MetricAnswer:
+        return query_metrics(home, body.query, body.since, tenant=who.tenant, now=clock())
+
     def acts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[RecordedAct]:
         return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: body.limit]
 
     return (
         _read("/usage", "usage.read", "Requests, tokens and costs.", UsageQuery, Usage, usage),
+        _read(
+            "/metrics/query",
+            "usage.read",
+            "Latency, tokens, money and satisfaction over time.",
+            SeriesQuery,
+            MetricAnswer,
+            metrics,
+        ),
         _read(
             "/exchanges", "usage.read", "The newest requests, without content.", PageQuery, list[ExchangeRow], exchanges
         ),

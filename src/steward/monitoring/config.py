@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from pydantic import Field, model_validator
@@ -36,6 +36,12 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     repeat_s: float = 14400.0
     heartbeat: str | None = None  # a URL, or a reference to one
     page: str = ""  # address of the console, for links
+    keep_minutes_for_days: int = 8  # of series
+    keep_hours_for_days: int = 100
+    keep_days_for_days: int = 800
+
+
+_KEPT: Final = MonitoringPlan()
 
 
 class ChannelConfig(Section):
@@ -96,6 +102,26 @@ class MonitoringConfig(Section):
         None, description="URL that is asked every minute, so that somebody else notices when steward is down"
     )
 
+    keep_minutes_for_days: int = Field(
+        _KEPT.keep_minutes_for_days, ge=4, le=3660, description="days for which series of minutes are kept"
+    )
+    keep_hours_for_days: int = Field(
+        _KEPT.keep_hours_for_days, ge=4, le=3660, description="days for which series of hours are kept"
+    )
+    keep_days_for_days: int = Field(
+        _KEPT.keep_days_for_days, ge=4, le=3660, description="days for which series of days are kept"
+    )
+
+    @model_validator(mode="after")
+    def _coarser_series_are_kept_longer(self) -> MonitoringConfig:
+        if not self.keep_minutes_for_days <= self.keep_hours_for_days <= self.keep_days_for_days:
+            raise ValueError(
+                f"series of minutes are kept for {self.keep_minutes_for_days} days, of hours for "
+                f"{self.keep_hours_for_days} and of days for {self.keep_days_for_days}; expected each at least as long "
+                "as the one before it"
+            )
+        return self
+
     @model_validator(mode="after")
     def _names_differ(self) -> MonitoringConfig:
         names = [channel.name for channel in self.channels]
@@ -112,4 +138,7 @@ class MonitoringConfig(Section):
             repeat_s=self.repeat_s,
             heartbeat=str(self.heartbeat) if self.heartbeat else None,
             page=page,
+            keep_minutes_for_days=self.keep_minutes_for_days,
+            keep_hours_for_days=self.keep_hours_for_days,
+            keep_days_for_days=self.keep_days_for_days,
         )

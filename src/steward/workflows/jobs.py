@@ -17,7 +17,9 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import StewardError
 from steward.core.file_stamp import file_stamp
 from steward.core.schedule import Schedule
-from steward.core.stores import JobStore
+from steward.core.series import DAY_S, HOUR_S, MINUTE_S, start_of
+from steward.core.stores import JobStore, SeriesStore
+from steward.monitoring.config import MonitoringPlan
 from steward.workflows.audit_witness import HeadPublisher
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.key_cache import KeyPublisher
@@ -34,6 +36,8 @@ RESPONSES_S = 5.0
 WATCH_S = 5.0  # between two looks at what has been added up
 WATCH_LEASE_S = 60.0
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
+FORGET_S = 600.0  # between two looks for series that are no longer kept
+FORGET_LEASE_S = 300.0
 KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
 
 
@@ -49,13 +53,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[Job]:
     """Every job of the keeper."""
     folders = [Path(deployment.home) / name for name in ("ledger", SPOOL)]
+    current = CurrentMonitoring(deployment)
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root)
     return [
         Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),
         Job(name="responses", period_s=RESPONSES_S, run=lambda: delete_responses(Path(deployment.home))),
         Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),
-        Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store).run, lease_s=WATCH_LEASE_S),
+        Job(name="forget", period_s=FORGET_S, run=SeriesRetention(store.series, current).run, lease_s=FORGET_LEASE_S),
+        Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store, current).run, lease_s=WATCH_LEASE_S),
     ]
 
 
@@ -66,24 +72,55 @@ def delete_responses(home: Path) -> None:
         prune(home, read_plan(plan).responses_store, time.time())
 
 
-class _Watch:
-    """The watch as the plan now says; another plan begins another one."""
+class CurrentMonitoring:
+    """What the plan that is served now says of monitoring; call it for each use."""
 
-    def __init__(self, deployment: HomeDeployment, store: SqlStore) -> None:
-        self._home, self._store, self._plan = Path(deployment.home), store, deployment.monitoring
-        self._file = self._home / "run" / "plan.json"
+    def __init__(self, deployment: HomeDeployment) -> None:
+        self._file, self._plan = Path(deployment.home) / "run" / "plan.json", deployment.monitoring
         self._seen = (0, 0)
-        self._watch = self._make()
 
-    def run(self) -> None:
+    def __call__(self) -> MonitoringPlan:
         seen = file_stamp(str(self._file))
         if seen != self._seen:
             self._seen = seen
-            plan = read_plan(self._file).monitoring if self._file.exists() else self._plan
-            if plan != self._plan:
-                self._watch.close()
-                self._plan = plan
-                self._watch = self._make()
+            if self._file.exists():
+                self._plan = read_plan(self._file).monitoring
+        return self._plan
+
+
+class SeriesRetention:
+    """Forgets series of each resolution that are no longer kept."""
+
+    def __init__(
+        self, series: SeriesStore, current: Callable[[], MonitoringPlan], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._series, self._current, self._clock = series, current, clock
+
+    def run(self) -> None:
+        """:raises Unavailable: the store does not answer"""
+        plan, now = self._current(), self._clock()
+        for resolution_s, days in (
+            (MINUTE_S, plan.keep_minutes_for_days),
+            (HOUR_S, plan.keep_hours_for_days),
+            (DAY_S, plan.keep_days_for_days),
+        ):
+            self._series.delete_before(resolution_s, start_of(now - days * DAY_S, DAY_S))
+
+
+class _Watch:
+    """The watch as the plan now says; another plan begins another one."""
+
+    def __init__(self, deployment: HomeDeployment, store: SqlStore, current: CurrentMonitoring) -> None:
+        self._home, self._store, self._current = Path(deployment.home), store, current
+        self._plan = current()
+        self._watch = self._make()
+
+    def run(self) -> None:
+        plan = self._current()
+        if plan != self._plan:
+            self._watch.close()
+            self._plan = plan
+            self._watch = self._make()
         self._watch.run()
 
     def _make(self) -> AlertWatch:

@@ -43,3 +43,15 @@ def test_the_plan_has_what_was_said() -> None:
     plan = config.plan("http://c:1")
     assert (plan.repeat_s, plan.page, plan.rules) == (60.0, "http://c:1", None)
     assert (plan.channels[0].key, plan.channels[0].severities) == ("env:K", ("page",))
+
+
+@pytest.mark.parametrize("kept", [{"keep_minutes_for_days": 101}, {"keep_days_for_days": 99}])
+def test_coarser_series_are_kept_at_least_as_long(kept: dict[str, int]) -> None:
+    with pytest.raises(ValidationError, match="expected each at least as long as the one before it"):
+        MonitoringConfig.model_validate(kept)
+
+
+def test_series_of_minutes_last_as_long_as_the_slowest_alert_looks_back() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 4"):
+        MonitoringConfig.model_validate({"keep_minutes_for_days": 3})
+    assert MonitoringConfig.model_validate({"keep_minutes_for_days": 4}).plan("").keep_minutes_for_days == 4

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from steward.core.errors import Unavailable
-from steward.workflows.jobs import Job, JobRunner
+from steward.core.series import SeriesRow
+from steward.monitoring.config import MonitoringPlan
+from steward.workflows.jobs import Job, JobRunner, SeriesRetention
 
 
 class Leases:
@@ -89,3 +91,27 @@ def test_a_failure_holds_up_no_other_job_and_is_said_once(caplog: pytest.LogCapt
         "job bad failed and is tried again: the store does not answer",
         "job bad works again",
     ]
+
+
+class SeriesOf:
+    """Remembers what was to be forgotten."""
+
+    def __init__(self) -> None:
+        self.forgotten: dict[int, int] = {}
+
+    def read(self, resolution_s: int, since: int, until: int, *, tenant: str | None) -> list[SeriesRow]:
+        return []
+
+    def first(self, resolution_s: int, *, tenant: str | None) -> int | None:
+        return None
+
+    def delete_before(self, resolution_s: int, start: int) -> int:
+        self.forgotten[resolution_s] = start
+        return 0
+
+
+def test_series_of_each_resolution_are_kept_as_long_as_the_plan_says() -> None:
+    series, day = SeriesOf(), 86400
+    plan = MonitoringPlan(keep_minutes_for_days=4, keep_hours_for_days=10, keep_days_for_days=20)
+    SeriesRetention(series, lambda: plan, lambda: 100.5 * day).run()
+    assert series.forgotten == {60: 96 * day, 3600: 90 * day, day: 80 * day}

@@ -130,7 +130,7 @@ def _merge(connection: sa.Connection, spans: Mapping[_RowKey, SeriesSums]) -> No
         for row in connection.execute(query).mappings():
             added = spans.get((resolution_s, start, tenant, row["model"], row["route"], row["key_id"]))
             if added is not None:
-                changed.append({f"b_{name}": row[name] for name in KEY} | _add(row, added))
+                changed.append({f"b_{name}": row[name] for name in KEY} | _add(dict(row), added))
     if changed:
         where = (series.c[name] == sa.bindparam(f"b_{name}") for name in KEY)
         connection.execute(

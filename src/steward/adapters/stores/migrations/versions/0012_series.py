@@ -2,14 +2,14 @@
 
 Only adds. Requests of before count in none.
 
-Revision ID: 0011
+Revision ID: 0012
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 SUMS = ("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied")
 HISTOGRAMS = ("ttft_s", "total_s", "inter_token_s", "request_usd")
 

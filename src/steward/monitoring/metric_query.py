@@ -1,0 +1,177 @@
+"""Questions about series in a few words: `ttft p95 by model where route = assistant`.
+
+    METRIC [STATISTIC] [by FIELD, ...] [where FIELD = NAME and ...]
+
+The statistic may stand before the metric. Names with spaces stand in quotation marks. Nothing of a question is ever
+part of a query of the database: it only chooses among the names in this file and the names that there are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from steward.core.errors import InputError, UnknownName
+
+Field = Literal["model", "route", "key"]
+Kind = Literal["histogram", "sum", "share"]
+
+FIELDS: Final[tuple[Field, ...]] = ("model", "route", "key")
+MOST_LETTERS: Final = 500
+EXAMPLE: Final = "ttft p95 by model"
+
+
+class SeriesMetric(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be asked for. `columns` are of `core/series.py`: a histogram's, those that are summed, or for a share
+    how many of how many."""
+
+    name: str
+    kind: Kind
+    columns: tuple[str, ...]
+    unit: str
+    other_names: tuple[str, ...] = ()
+    complement: bool = False  # of a share: those that are not
+
+
+METRICS: Final = (
+    SeriesMetric(name="ttft", kind="histogram", columns=("ttft_s",), unit="s", other_names=("time_to_first_token",)),
+    SeriesMetric(
+        name="total", kind="histogram", columns=("total_s",), unit="s", other_names=("latency", "duration", "e2e")
+    ),
+    SeriesMetric(
+        name="inter_token", kind="histogram", columns=("inter_token_s",), unit="s", other_names=("itl", "tpot")
+    ),
+    SeriesMetric(name="request_cost", kind="histogram", columns=("request_usd",), unit="USD"),
+    SeriesMetric(name="requests", kind="sum", columns=("requests",), unit="requests"),
+    SeriesMetric(name="errors", kind="sum", columns=("failed",), unit="requests", other_names=("failures",)),
+    SeriesMetric(name="tokens", kind="sum", columns=("input_tokens", "output_tokens"), unit="tokens"),
+    SeriesMetric(name="input_tokens", kind="sum", columns=("input_tokens",), unit="tokens"),
+    SeriesMetric(name="output_tokens", kind="sum", columns=("output_tokens",), unit="tokens"),
+    SeriesMetric(name="usd", kind="sum", columns=("usd",), unit="USD", other_names=("cost", "spend", "money")),
+    SeriesMetric(name="ratings", kind="sum", columns=("rated",), unit="ratings"),
+    SeriesMetric(name="error_rate", kind="share", columns=("failed", "judged"), unit="share"),
+    SeriesMetric(name="availability", kind="share", columns=("failed", "judged"), unit="share", complement=True),
+    SeriesMetric(name="satisfaction", kind="share", columns=("satisfied", "rated"), unit="share"),
+)
+STATISTICS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "histogram": ("p95", "p50", "p90", "p99", "mean", "min", "max", "count"),  # the first is what is meant without one
+    "sum": ("sum", "rate"),
+    "share": ("share",),
+}
+_NAMED: Final = {name: metric for metric in METRICS for name in (metric.name, *metric.other_names)}
+_PERCENTILE: Final = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,3})?|100)")
+_WORD: Final = re.compile(r"""\s*("[^"]*"|'[^']*'|=|,|[^\s=,"']+)""")
+
+
+class MetricQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A question that was understood."""
+
+    metric: SeriesMetric
+    statistic: str
+    by: tuple[Field, ...] = ()
+    where: tuple[tuple[Field, str], ...] = ()
+
+    def percentile(self) -> float | None:
+        """As a share; None: the statistic is another one."""
+        match = _PERCENTILE.fullmatch(self.statistic)
+        return float(match[1]) / 100.0 if match else None
+
+    def describe(self) -> str:
+        """The question in its full form, which means the same."""
+        by = f" by {', '.join(self.by)}" if self.by else ""
+        where = " and ".join(f'{field} = "{name}"' for field, name in self.where)
+        return f"{self.metric.name} {self.statistic}{by}{f' where {where}' if where else ''}"
+
+
+def parse_query(text: str) -> MetricQuery:
+    """:raises InputError: it cannot be understood; :raises UnknownName: a metric, statistic or field that there is not
+
+    >>> query = parse_query("p99 of total by model, route where key = ci")
+    >>> query.describe()
+    'total p99 by model, route where key = "ci"'
+    """
+    words = _split(text)
+    end = next((place for place, word in enumerate(words) if word in ("by", "where")), len(words))
+    metric, statistic = _read_metric([word for word in words[:end] if word != "of"], text)
+    by: tuple[Field, ...] = ()
+    where: tuple[tuple[Field, str], ...] = ()
+    rest = words[end:]
+    if rest and rest[0] == "by":
+        stop = rest.index("where") if "where" in rest else len(rest)
+        by, rest = _read_fields(rest[1:stop], text), rest[stop:]
+    if rest:
+        where = _read_conditions(rest[1:], text)
+    return MetricQuery(metric=metric, statistic=statistic, by=by, where=where)
+
+
+def _split(text: str) -> list[str]:
+    if len(text) > MOST_LETTERS:
+        raise InputError(f"a query of {len(text):,} letters; expected at most {MOST_LETTERS}, such as {EXAMPLE!r}")
+    words, place = [], 0
+    while place < len(text.rstrip()):
+        match = _WORD.match(text, place)
+        if match is None:
+            raise InputError(f'query {text!r}: a quotation mark without its partner; write names as "my model"')
+        words.append(match[1])
+        place = match.end()
+    return words
+
+
+def _read_metric(words: Sequence[str], text: str) -> tuple[SeriesMetric, str]:
+    if not words:
+        raise InputError(f"query {text!r} names no metric; expected one such as {EXAMPLE!r}")
+    names = [word.lower().replace("-", "_") for word in words]
+    for name, statistic in (
+        ("_".join(names), None),
+        ("_".join(names[:-1]), names[-1]),
+        ("_".join(names[1:]), names[0]),
+    ):
+        if (metric := _NAMED.get(name)) is not None:
+            return metric, _read_statistic(metric, statistic)
+    statistics = [name for name in names if _PERCENTILE.fullmatch(name)]
+    if len(statistics) > 1:
+        raise InputError(f"query {text!r} names {len(statistics)} statistics; expected one, such as {statistics[0]}")
+    raise UnknownName("metric", "_".join(name for name in names if name not in statistics) or words[0], _NAMED)
+
+
+def _read_statistic(metric: SeriesMetric, name: str | None) -> str:
+    known = STATISTICS[metric.kind]
+    if name is None:
+        return known[0]
+    if name not in known and not (metric.kind == "histogram" and _PERCENTILE.fullmatch(name)):
+        raise UnknownName(f"statistic of {metric.name}", name, known)
+    return name
+
+
+def _read_fields(words: Sequence[str], text: str) -> tuple[Field, ...]:
+    fields = [_read_field(word) for word in words if word != ","]
+    if not fields:
+        raise InputError(f"query {text!r}: by what? Expected for example `by model` or `by route, key`")
+    if len(set(fields)) < len(fields):
+        raise InputError(f"query {text!r} groups by the same field twice; name each once")
+    return tuple(fields)
+
+
+def _read_conditions(words: Sequence[str], text: str) -> tuple[tuple[Field, str], ...]:
+    """FIELD = NAME, with `and` or a comma between several."""
+    conditions = []
+    for start in range(0, len(words), 4):
+        part = words[start : start + 3]
+        if len(part) < 3 or part[1] != "=":
+            raise InputError(f"query {text!r}: expected `where FIELD = NAME`, such as `where route = assistant`")
+        if (joint := words[start + 3 : start + 4]) and (joint[0] not in ("and", ",") or start + 4 == len(words)):
+            raise InputError(f"query {text!r}: expected `and FIELD = NAME` after {' '.join(part)}")
+        conditions.append((_read_field(part[0]), part[2].strip("\"'")))
+    if not conditions:
+        raise InputError(f"query {text!r}: where what? Expected for example `where route = assistant`")
+    return tuple(conditions)
+
+
+def _read_field(word: str) -> Field:
+    for field in FIELDS:
+        if word.lower() == field:
+            return field
+    raise UnknownName("field", word, FIELDS)

@@ -1,0 +1,47 @@
+"""Questions about series, answered from the store: for the command line, the administrative API and Python."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.durations import parse_span_s
+from steward.core.errors import InputError
+from steward.core.series import RESOLUTIONS, start_of
+from steward.monitoring.metric_answer import MetricAnswer, answer_query, choose_resolution
+from steward.monitoring.metric_query import parse_query
+from steward.workflows.serve.deployment import open_served_store
+
+
+def query_metrics(
+    home: Path, text: str, since: str = "24h", *, tenant: str | None = None, now: float | None = None
+) -> MetricAnswer:
+    """What `text` asks for, over the last `since`, such as 7d.
+
+    :raises InputError: a question or span that cannot be understood, or a name that there is not
+    :raises Unavailable: nothing has been served, or the store does not answer
+    """
+    query, span_s = parse_query(text), parse_span_s(since, "since")
+    if not 60.0 <= span_s <= 3660 * 86400.0:
+        raise InputError(f"since {since!r}: expected from 1m to 3660d, such as 24h or 7d")
+    store = open_served_store(home)
+    try:
+        until = time.time() if now is None else now
+        first = {resolution_s: store.series.first(resolution_s, tenant=tenant) for resolution_s in RESOLUTIONS}
+        resolution_s = choose_resolution(until - span_s, until, first)
+        start = start_of(until - span_s, resolution_s)
+        rows = store.series.read(resolution_s, start, int(until) + 1, tenant=tenant)
+        names = _read_key_names(store, tenant) if _speaks_of_keys(text) else {}
+        return answer_query(query, rows, resolution_s, start, until, names)
+    finally:
+        store.close()
+
+
+def _speaks_of_keys(text: str) -> bool:
+    return "key" in text.lower()
+
+
+def _read_key_names(store: SqlStore, tenant: str | None) -> dict[str, str]:
+    """By id. Of keys that share a name, which a rotation leads to, each is that name."""
+    return {record.id: record.name for record in store.keys.list_keys(tenant=tenant)}

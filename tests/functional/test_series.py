@@ -1,0 +1,76 @@
+"""`steward metrics query` and its operation of the administrative API, over a running deployment."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from conftest import Deployment, inside, until
+
+
+def ask(deployment: Deployment, model: str, key: str | None = None) -> None:
+    body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": "canary-word"}]})
+    headers = {"authorization": f"Bearer {key or deployment.key}", "content-type": "application/json"}
+    request = urllib.request.Request(f"{deployment.url}/v1/chat/completions", body.encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        answer.read()
+
+
+def query(deployment: Deployment, text: str, *options: str) -> Any:
+    answered = inside("metrics", "query", text, "--home", str(deployment.home), "--json", *options)
+    assert answered.returncode == 0, answered.stderr
+    return json.loads(answered.stdout)
+
+
+def call_api(deployment: Deployment, key: str, text: str) -> tuple[int, Any]:
+    url = f"{deployment.console_url}/api/v1/metrics/query?{urllib.parse.urlencode({'query': text, 'since': '1h'})}"
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"authorization": f"Bearer {key}"})) as answer:
+            return int(answer.status), json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def test_latency_by_model_and_key_from_the_first_requests_on(deployed: Deployment, tmp_path: Path) -> None:
+    made = inside("keys", "create", "--name", "ci", "--home", str(deployed.home), "--json")
+    key = json.loads(made.stdout)["key"]
+    for model, number in (("mock", 3), ("safe", 2)):
+        for _ in range(number):
+            ask(deployed, model)
+    ask(deployed, "mock", key)
+    until(lambda: sum(group["count"] for group in query(deployed, "requests")["groups"]) == 6, 20)
+    by_route = query(deployed, "ttft p95 by route", "--since", "7d")
+    assert {group["labels"]["route"]: group["count"] for group in by_route["groups"]} == {"mock": 4, "safe": 2}
+    assert by_route["resolution_s"] == 3600 and by_route["relative_error"] == 0.01
+    assert all(0.0 < group["value"] < 10.0 for group in by_route["groups"])
+    by_key = query(deployed, "requests by key where key = ci")
+    assert [(group["labels"], group["value"]) for group in by_key["groups"]] == [({"key": "ci"}, 1.0)]
+
+    page = tmp_path / "page.html"
+    shown = inside("metrics", "query", "total p50 by model", "--home", str(deployed.home), "--html", str(page))
+    assert shown.returncode == 0 and "mock" in shown.stdout and "within 1% of the exact ones" in shown.stdout
+    assert "<svg" in page.read_text() and "canary-word" not in page.read_text()
+
+    assert call_api(deployed, key, "requests by route")[0] == 403  # it has no right to read usage
+    reader = json.loads(
+        inside("keys", "create", "--name", "r", "--rights", "usage.read", "--home", str(deployed.home), "--json").stdout
+    )["key"]
+    until(lambda: call_api(deployed, reader, "requests by route")[0] == 200, 10)
+    answer = call_api(deployed, reader, "requests by route")[1]
+    assert {group["labels"]["route"]: group["value"] for group in answer["groups"]} == {"mock": 4.0, "safe": 2.0}
+    status, problem = call_api(deployed, reader, "requsts by route")
+    assert status == 400 and "did you mean 'requests'" in problem["message"]
+
+
+def test_what_cannot_be_answered_exits_2(deployed: Deployment) -> None:
+    home = ("--home", str(deployed.home))
+    unknown = inside("metrics", "query", "ttft by modle", *home)
+    assert unknown.returncode == 2 and "did you mean 'model'" in unknown.stderr
+    span = inside("metrics", "query", "ttft", "--since", "yesterday", *home)
+    assert span.returncode == 2 and "since 'yesterday'" in span.stderr
+    file = inside("metrics", "query", "ttft", "--html", "/dev/null/page.html", *home)
+    assert file.returncode == 2 and "/dev/null/page.html" in file.stderr

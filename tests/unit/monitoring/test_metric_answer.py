@@ -1,0 +1,131 @@
+"""What rows of series say."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.core.errors import UnknownName
+from steward.core.histogram import encode_buckets, observe
+from steward.core.series import HISTOGRAMS, SUMS, SeriesRow
+from steward.monitoring.metric_answer import MetricAnswer, MetricPoint, answer_query, choose_resolution, list_records
+from steward.monitoring.metric_query import parse_query
+
+DAY, HOUR = 86400, 3600
+
+
+def row(start: int, model: str = "m", key: str = "k", latencies: tuple[float, ...] = (), **sums: float) -> SeriesRow:
+    buckets: dict[int, int] = {}
+    for value in latencies:
+        observe(buckets, value)
+    histograms = tuple(encode_buckets(buckets) if name == "ttft_s" else b"" for name in HISTOGRAMS)
+    return SeriesRow(start, model, "r", key, tuple(sums.get(name, 0.0) for name in SUMS), histograms)
+
+
+def ask(text: str, rows: list[SeriesRow], until: float = 180.0) -> MetricAnswer:
+    return answer_query(parse_query(text), rows, 60, 0, until, {"k": "ci"})
+
+
+def values(answer: MetricAnswer) -> list[tuple[dict[str, str], float | None, int]]:
+    return [(group.labels, group.value, group.count) for group in answer.groups]
+
+
+def test_quantiles_over_the_span_are_of_all_its_values() -> None:
+    answer = ask("ttft p50", [row(0, latencies=(1.0,)), row(60, latencies=(3.0, 5.0))])
+    (group,) = answer.groups
+    assert group.value == pytest.approx(3.0, rel=0.01)
+    assert [point.count for point in group.points] == [1, 2, 0]
+    assert group.points[0].value == pytest.approx(1.0, rel=0.01)
+    assert group.points[2] == MetricPoint(120, None, 0)
+    assert (answer.relative_error, answer.unit, answer.resolution_s) == (0.01, "s", 60)
+
+
+def test_groups_stand_with_the_most_requests_first() -> None:
+    rows = [row(0, "a", requests=1), row(0, "b", requests=3), row(60, "a", requests=1), row(60, "", requests=1)]
+    assert values(ask("requests by model", rows)) == [
+        ({"model": "b"}, 3.0, 3), ({"model": "a"}, 2.0, 2), ({"model": "none"}, 1.0, 1),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "count", "unit"),
+    [
+        ("requests", 10.0, 10, "requests"),
+        ("requests rate", 10 / 180, 10, "requests/s"),
+        ("tokens", 30.0, 10, "tokens"),
+        ("error rate", 0.25, 8, "share"),
+        ("availability", 0.75, 8, "share"),
+        ("satisfaction", 0.5, 2, "share"),
+        ("usd", 1.5, 10, "USD"),
+        ("ttft count", 0.0, 0, "requests"),
+        ("ttft p95", None, 0, "s"),
+    ],
+)
+def test_sums_and_shares(text: str, value: float | None, count: int, unit: str) -> None:
+    sums = {
+        "requests": 10, "judged": 8, "failed": 2, "input_tokens": 10, "output_tokens": 20, "usd": 1.5, "rated": 2,
+        "satisfied": 1,
+    }  # fmt: skip
+    answer = ask(text, [row(60, **sums)])
+    assert values(answer) == [({}, pytest.approx(value) if value is not None else None, count)]
+    assert (answer.unit, answer.relative_error) == (unit, 0.01 if text == "ttft p95" else None)
+
+
+def test_a_share_of_nothing_is_not_known() -> None:
+    assert values(ask("availability", [row(0, requests=1)])) == [({}, None, 0)]
+
+
+@pytest.mark.parametrize(("statistic", "value"), [("min", 1.0), ("max", 5.0), ("mean", 3.0), ("p100", 5.0)])
+def test_statistics_of_a_histogram(statistic: str, value: float) -> None:
+    answer = ask(f"ttft {statistic}", [row(0, latencies=(1.0, 3.0, 5.0))])
+    assert answer.groups[0].value == pytest.approx(value, rel=0.01)
+
+
+def test_conditions_choose_rows_and_a_key_goes_by_name_or_id() -> None:
+    rows = [row(0, "a", requests=1), row(0, "b", requests=2), row(0, "b", key="x", requests=4)]
+    assert values(ask("requests where model = b and key = ci", rows)) == [({}, 2.0, 2)]
+    assert values(ask("requests where key = k", rows)) == [({}, 3.0, 3)]
+    assert values(ask("requests by key where model = b", rows)) == [({"key": "x"}, 4.0, 4), ({"key": "ci"}, 2.0, 2)]
+
+
+def test_a_name_that_no_row_has() -> None:
+    with pytest.raises(UnknownName, match="unknown model 'bb'; did you mean 'b'"):
+        ask("requests where model = bb", [row(0, "b", requests=1)])
+
+
+def test_nothing_at_all() -> None:
+    answer = ask("requests where model = b", [])
+    assert answer.groups == ()
+
+
+def test_records_for_a_frame() -> None:
+    records, columns = list_records(ask("requests by model", [row(0, requests=2)], until=90.0))
+    assert columns == ("at", "model", "value", "count")
+    assert records == [
+        {"at": 0, "model": "m", "value": 2.0, "count": 2}, {"at": 60, "model": "m", "value": 0.0, "count": 0},
+    ]  # fmt: skip
+
+
+ALL = {60: 0, HOUR: 0, DAY: 0}
+
+
+@pytest.mark.parametrize(
+    ("span_s", "first", "resolution_s"),
+    [
+        (6 * HOUR, ALL, 60),
+        (6 * HOUR + 1, ALL, HOUR),
+        (14 * DAY, ALL, HOUR),
+        (14 * DAY + 1, ALL, DAY),
+        (HOUR, {60: None, HOUR: None, DAY: None}, 60),  # nothing yet
+        (HOUR, {60: 99 * DAY, HOUR: 98 * DAY, DAY: 0}, 60),
+        (HOUR, {60: None, HOUR: 98 * DAY, DAY: 0}, HOUR),  # minutes are no longer kept
+        (2 * HOUR, {60: 100 * DAY - HOUR, HOUR: 98 * DAY, DAY: 0}, HOUR),  # not as far back
+        (3 * DAY, {60: None, HOUR: 98 * DAY, DAY: 0}, DAY),
+        (3 * DAY, {60: None, HOUR: 98 * DAY, DAY: 98 * DAY}, HOUR),  # younger than the span: nothing was lost
+        (2 * HOUR, {60: 100 * DAY - 5400, HOUR: 100 * DAY - 7200, DAY: 99 * DAY}, 60),  # likewise, within its hour
+    ],
+)
+def test_the_resolution_that_still_holds_the_span(
+    span_s: float, first: dict[int, int | None], resolution_s: int
+) -> None:
+    until = 100.0 * DAY
+    assert choose_resolution(until - span_s, until, first) == resolution_s
