@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-loadtest bench-security
+.PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-loadtest bench-security bench-release
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -23,6 +23,7 @@ test-quick: $(VENV)/.test        ## the unit tests: under a minute
 	$(PYTEST) tests/unit tests/architecture
 
 MUTANTS ?= --count 100
+RELEASE_SIMULATIONS ?= 200
 mutants: $(VENV)/.test           ## small faults that the unit tests must notice; MUTANTS="--count 20 --seed 3 gateway"
 	$(PY) scripts/mutants.py $(MUTANTS)
 
@@ -54,7 +55,14 @@ $(DATATROVE)/.installed: benchmarks/datatrove.txt
 	test -x $(DATATROVE)/bin/python || $(PYTHON) -m venv $(DATATROVE)
 	$(DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
+<<<<<<< HEAD
 bench-security: $(VENV)/.test     ## permission decisions at 100,000 grants, and an audit log of 10^6 entries: two minutes
+=======
+bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: hours
+	$(PY) benchmarks/bench_release.py --simulations $(RELEASE_SIMULATIONS)
+
+bench-security: $(VENV)/.test     ## permission decisions at 100,000 grants, beside casbin's: half a minute
+>>>>>>> c1a82ae (Replay releases: promoted, rolled back or undecided, with evidence)
 	$(PY) benchmarks/bench_security.py
 
 bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes

@@ -57,6 +57,12 @@ LOAD: Final = Group(
     ),
 )
 
+RELEASE: Final = Group(
+    "release",
+    "Decide whether a new version takes over.",
+    (Command("backtest", "steward.cli.release:backtest"),),
+)
+
 USAGE: Final = Group(
     "usage",
     "Show requests, tokens and costs.",
@@ -241,6 +247,7 @@ STEWARD: Final = Group(
             "Restore a home and check it; exit 2 for a damaged archive, 5 when the home is not as it was.",
         ),
         EVAL,
+        RELEASE,
         LOAD,
         CONFIG,
         USAGE,

@@ -1,0 +1,1 @@
+"""Better models from what people said: releases that a test can stop."""

@@ -1,0 +1,147 @@
+"""The section `release` of steward.yaml: what a candidate must show, and what takes it back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from pydantic import Field, field_validator, model_validator
+
+from steward.configuration.section import Section
+
+GuardName = Literal["errors", "slow", "cost", "judge", "ratings", "rating_rate"]
+
+
+class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What one guard asks for. `margin` is a ratio of rates for errors, slow and rating_rate, else a difference."""
+
+    name: GuardName
+    margin: float
+    required: bool  # must have passed for a promotion
+    floor: float | None = None  # a rate of its own below which the candidate passes whatever the champion does
+    minimum_units: int = 50
+    maximum_duration_s: float = 14 * 86400.0
+
+
+class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The policy of a release, complete."""
+
+    guards: tuple[GuardPlan, ...]
+    steps: tuple[float, ...] = (0.05, 0.25, 0.5)
+    promotion_alpha: float = 0.05
+    rollback_alpha: float = 0.008
+    planned_units: int = 5000
+    minimum_duration_s: float = 600.0
+    warm_up_s: float = 60.0
+    look_every_s: float = 60.0
+
+
+class GuardConfig(Section):
+    """One guard of a release."""
+
+    margin: float | None = Field(
+        None,
+        gt=0,
+        description="how much worse the candidate may be: errors, slow, rating_rate: ratio of the rates, above 1; "
+        "cost: share of the champion's, 0.05 is five percent; judge, ratings: points on the scale from -1 to 1",
+    )
+    floor: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="errors and slow: a candidate whose own rate is below this passes, whatever the champion's is",
+    )
+    required: bool | None = Field(None, description="whether a promotion waits for it; if not, it only rolls back")
+    minimum_units: int = Field(50, ge=2, description="people of each arm before this guard may pass")
+    maximum_duration_s: float = Field(
+        14 * 86400.0, gt=0, description="seconds after which a required guard that is undecided pauses the release"
+    )
+
+
+_DEFAULTS: dict[GuardName, GuardPlan] = {
+    "errors": GuardPlan(name="errors", margin=2.0, floor=0.002, required=True),
+    "slow": GuardPlan(name="slow", margin=1.5, floor=0.01, required=True),
+    "cost": GuardPlan(name="cost", margin=0.05, required=True),
+    "judge": GuardPlan(name="judge", margin=0.03, required=True),
+    "ratings": GuardPlan(name="ratings", margin=0.1, required=False),
+    "rating_rate": GuardPlan(name="rating_rate", margin=1.5, required=False),
+}
+_RATIOS: frozenset[GuardName] = frozenset({"errors", "slow", "rating_rate"})
+_WITH_FLOOR: frozenset[GuardName] = frozenset({"errors", "slow"})
+
+
+class GuardsConfig(Section):
+    """The guards of a release."""
+
+    errors: GuardConfig = Field(GuardConfig(), description="requests that failed")
+    slow: GuardConfig = Field(GuardConfig(), description="requests slower than what counts as slow")
+    cost: GuardConfig = Field(GuardConfig(), description="dollars a request")
+    judge: GuardConfig = Field(GuardConfig(), description="a judge's score")
+    ratings: GuardConfig = Field(GuardConfig(), description="people's ratings")
+    rating_rate: GuardConfig = Field(GuardConfig(), description="how many requests are rated, more or fewer")
+
+    @model_validator(mode="after")
+    def _check_kinds(self) -> GuardsConfig:
+        for name, usual in _DEFAULTS.items():
+            guard: GuardConfig = getattr(self, name)
+            if name in _RATIOS and guard.margin is not None and guard.margin <= 1.0:
+                raise ValueError(f"{name}.margin: {guard.margin:g} is a ratio of rates; expected above 1, such as 1.5")
+            if name not in _WITH_FLOOR and guard.floor is not None:
+                raise ValueError(f"{name}.floor: only errors and slow have one")
+            if guard.required and not usual.required:
+                raise ValueError(f"{name}.required: people who rate are no sample of all; it can only roll back")
+        return self
+
+    def plan(self) -> tuple[GuardPlan, ...]:
+        return tuple(_complete(getattr(self, name), usual) for name, usual in _DEFAULTS.items())
+
+
+def _complete(guard: GuardConfig, usual: GuardPlan) -> GuardPlan:
+    return GuardPlan(
+        name=usual.name,
+        margin=usual.margin if guard.margin is None else guard.margin,
+        floor=usual.floor if guard.floor is None else guard.floor,
+        required=usual.required if guard.required is None else guard.required,
+        minimum_units=guard.minimum_units,
+        maximum_duration_s=guard.maximum_duration_s,
+    )
+
+
+class ReleaseConfig(Section):
+    """How a new version takes over, and what takes it back."""
+
+    steps: list[float] = Field(
+        default=[0.05, 0.25, 0.5], min_length=1, description="shares of people who get the candidate, one after another"
+    )
+    promotion_alpha: float = Field(
+        0.05, gt=0, le=0.2, description="chance that a guard passes a candidate that is exactly at its margin"
+    )
+    rollback_alpha: float = Field(
+        0.008, gt=0, le=0.2, description="chance that any guard takes back a candidate as good as the champion"
+    )
+    planned_units: int = Field(
+        5000, ge=50, description="people after whom intervals of means are narrowest; they hold at any number"
+    )
+    minimum_duration_s: float = Field(600.0, ge=0, description="seconds that a release lasts before a promotion")
+    warm_up_s: float = Field(60.0, ge=0, description="seconds at the beginning that count for neither")
+    look_every_s: float = Field(60.0, gt=0, description="seconds between two looks at the guards")
+    guards: GuardsConfig = Field(GuardsConfig(), description="what is compared")
+
+    @field_validator("steps")
+    @classmethod
+    def _check_steps(cls, value: list[float]) -> list[float]:
+        if any(not 0 < step < 1 for step in value) or sorted(set(value)) != value:
+            raise ValueError(f"{value}: expected growing shares between 0 and 1, such as [0.05, 0.25, 0.5]")
+        return value
+
+    def plan(self) -> ReleasePlan:
+        return ReleasePlan(
+            guards=self.guards.plan(),
+            steps=tuple(self.steps),
+            promotion_alpha=self.promotion_alpha,
+            rollback_alpha=self.rollback_alpha,
+            planned_units=self.planned_units,
+            minimum_duration_s=self.minimum_duration_s,
+            warm_up_s=self.warm_up_s,
+            look_every_s=self.look_every_s,
+        )

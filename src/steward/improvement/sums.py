@@ -1,0 +1,230 @@
+"""What guards decide on: flips of a coin by its weight, bad events of people, and scores by person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp, inf, log, sqrt
+from typing import Final
+
+from steward.improvement.anytime import (
+    Direction,
+    choose_concentration,
+    log_coin_evidence,
+    log_floor_evidence,
+    log_split_evidence,
+    sequence_width,
+    tilt,
+)
+from steward.improvement.events import Arm
+
+DAY_S: Final = 86400.0
+_FARTHEST: Final = 1000.0  # a ratio of rates beyond it is not told from it
+_STEPS: Final = 60  # halvings of an interval: below a float's digits that are shown
+
+Estimate = tuple[float, tuple[float, float]]  # a value and its interval
+
+
+class CoinFlips:
+    """Events that are the candidate's or the champion's, by the weight with which arms were drawn. Never pooled."""
+
+    def __init__(self) -> None:
+        self._counts: dict[float, list[int]] = {}  # the candidate's, and all
+
+    def add(self, arm: Arm, weight: float) -> None:
+        counts = self._counts.setdefault(weight, [0, 0])
+        counts[0] += arm == "candidate"
+        counts[1] += 1
+
+    @property
+    def candidate(self) -> int:
+        return sum(mine for mine, _ in self._counts.values())
+
+    @property
+    def events(self) -> int:
+        return sum(events for _, events in self._counts.values())
+
+    def expect_candidate(self, ratio: float = 1.0) -> float:
+        """How many would be the candidate's, were its rate `ratio` times the champion's."""
+        return sum(events * tilt(weight, ratio) for weight, (_, events) in self._counts.items())
+
+    def log_evidence(self, ratio: float, direction: Direction) -> float:
+        """That the candidate's rate is "below", or "above", `ratio` times the champion's."""
+        return sum(
+            log_coin_evidence(mine, events, weight, ratio, direction) for weight, (mine, events) in self._counts.items()
+        )
+
+    def log_split_evidence(self) -> float:
+        """That arms were not drawn with the weights that are noted."""
+        return sum(log_split_evidence(mine, events, weight) for weight, (mine, events) in self._counts.items())
+
+    def estimate_ratio(self, alpha: float) -> Estimate | None:
+        """The ratio of the rates; the interval holds at every look with probability 1 - `alpha`. None: no event."""
+        mine, events = self.candidate, self.events
+        if not events:
+            return None
+        nearest, farthest = -log(_FARTHEST), log(_FARTHEST)
+        centre = nearest if not mine else _find_zero(lambda x: mine - self.expect_candidate(exp(x)), nearest, farthest)
+        edge = log(1.0 / alpha)
+        low = _find_zero(lambda x: self._log_against(exp(x)) - edge, nearest, centre)
+        high = _find_zero(lambda x: edge - self._log_against(exp(x)), centre, farthest)
+        ends = (0.0 if low <= nearest else exp(low), inf if high >= farthest else exp(high))
+        return (0.0 if not mine else exp(centre) if mine < events else inf), ends
+
+    def _log_against(self, ratio: float) -> float:
+        return sum(
+            log_split_evidence(mine, events, tilt(weight, ratio), choose_concentration(weight))
+            for weight, (mine, events) in self._counts.items()
+        )
+
+
+def _find_zero(falling: Callable[[float], float], low: float, high: float) -> float:
+    """Where a falling function crosses zero; an end where it does not."""
+    if falling(low) <= 0.0:
+        return low
+    if falling(high) >= 0.0:
+        return high
+    for _ in range(_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0.0 else (low, middle)
+    return (low + high) / 2
+
+
+class BadEvents:
+    """Each person's first bad event of a day and weight: people come again, and one with trouble would count often."""
+
+    def __init__(self) -> None:
+        self.flips = CoinFlips()
+        self.units: dict[Arm, int] = {"champion": 0, "candidate": 0}  # persons and days; requests that name nobody
+        self._bad_candidates = 0
+        self._day = -1
+        self._seen: set[tuple[str, Arm, float]] = set()
+        self._seen_bad: set[tuple[str, float]] = set()
+
+    def add(self, at: float, subject: str | None, arm: Arm, weight: float, bad: bool) -> None:
+        if (day := int(at // DAY_S)) != self._day:
+            self._day = day
+            self._seen.clear()
+            self._seen_bad.clear()
+        if subject is None:
+            self.units[arm] += 1
+        elif (subject, arm, weight) not in self._seen:
+            self._seen.add((subject, arm, weight))
+            self.units[arm] += 1
+        if bad and (subject is None or (subject, weight) not in self._seen_bad):
+            self.flips.add(arm, weight)
+            self._bad_candidates += arm == "candidate"
+            if subject is not None:
+                self._seen_bad.add((subject, weight))
+
+    def log_floor_evidence(self, floor: float) -> float:
+        """That the candidate's own rate of bad persons and days is below `floor`."""
+        return log_floor_evidence(self._bad_candidates, self.units["candidate"], floor)
+
+
+class Split:
+    """Whether people fall to the candidate as often as the weights say; each counts once a weight."""
+
+    def __init__(self) -> None:
+        self.flips = CoinFlips()
+        self._seen: set[tuple[str, float]] = set()
+
+    def add(self, subject: str | None, arm: Arm, weight: float) -> None:
+        if subject is not None:
+            if (subject, weight) in self._seen:
+                return
+            self._seen.add((subject, weight))
+        self.flips.add(arm, weight)
+
+
+class PairedMeans:
+    """The means of a score under both arms, from requests that each got one of them.
+
+    Every request estimates both: its score, divided by the probability of its arm, around that arm's mean before it.
+    A person's estimates are summed, and people are the units of the variance. Sums only grow as people come again,
+    so that looks are less independent than the sequence allows for, never more. The very first score is only what
+    the next ones are measured from.
+    """
+
+    def __init__(self) -> None:
+        self.people: dict[Arm, int] = {"champion": 0, "candidate": 0}
+        self._means: dict[Arm, tuple[float, int]] = {"champion": (0.0, 0), "candidate": (0.0, 0)}
+        self._units = 0
+        self._sums = [0.0, 0.0, 0.0]  # estimates of the candidate's score, of the champion's; requests
+        self._products = [0.0] * 6  # over people: cc, c0, 00, cm, 0m, mm
+        self._by_person: dict[str, list[float]] = {}  # the three sums, and a mark for each arm
+
+    def add(self, subject: str | None, arm: Arm, weight: float, value: float) -> None:
+        candidate, champion = self._baseline("candidate"), self._baseline("champion")
+        mean, count = self._means[arm]
+        self._means[arm] = (mean + (value - mean) / (count + 1), count + 1)
+        if candidate is None or champion is None:
+            return
+        if arm == "candidate":
+            change = (candidate + (value - candidate) / weight, champion, 1.0)
+        else:
+            change = (candidate, champion + (value - champion) / (1.0 - weight), 1.0)
+        person = self._by_person.setdefault(subject, [0.0] * 5) if subject is not None else [0.0] * 5
+        if not person[2]:
+            self._units += 1
+        mark = 3 if arm == "candidate" else 4
+        if not person[mark]:
+            person[mark] = 1.0
+            self.people[arm] += 1
+        self._add_to(person, change)
+
+    def _baseline(self, arm: Arm) -> float | None:
+        """The arm's mean so far; before its first score, the other's."""
+        for name in (arm, "champion" if arm == "candidate" else "candidate"):
+            mean, count = self._means[name]
+            if count:
+                return mean
+        return None
+
+    def _add_to(self, person: list[float], change: tuple[float, float, float]) -> None:
+        a, b, m = person[:3]
+        da, db, dm = change
+        products = self._products
+        products[0] += (2 * a + da) * da
+        products[1] += a * db + b * da + da * db
+        products[2] += (2 * b + db) * db
+        products[3] += a * dm + m * da + da * dm
+        products[4] += b * dm + m * db + db * dm
+        products[5] += (2 * m + dm) * dm
+        for place, delta in enumerate(change):
+            person[place] += delta
+            self._sums[place] += delta
+
+    def difference(self, factor: float = 1.0) -> float:
+        """The candidate's mean less `factor` times the champion's."""
+        candidate, champion, requests = self._sums
+        return (candidate - factor * champion) / requests if requests else 0.0
+
+    def width(self, alpha: float, planned: int, factor: float = 1.0, *, two_sided: bool = False) -> float:
+        """How far `difference` may be off, at any look, but with probability `alpha`; infinite for fewer than two."""
+        if self._units < 2:
+            return inf
+        cc, c0, oo, cm, om, mm = self._products
+        theta = self.difference(factor)
+        squares = cc - 2 * factor * c0 + factor * factor * oo - 2 * theta * (cm - factor * om) + theta * theta * mm
+        spread = sqrt(max(0.0, squares) / self._units)
+        return spread * sequence_width(self._units, alpha, planned, two_sided=two_sided) * self._units / self._sums[2]
+
+    def estimate_difference(self, alpha: float, planned: int) -> Estimate | None:
+        if not self._units or not all(self.people.values()):
+            return None
+        value, half = self.difference(), self.width(alpha, planned, two_sided=True)
+        return value, (value - half, value + half)
+
+    def estimate_ratio(self, alpha: float, planned: int) -> Estimate | None:
+        """How many times the champion's mean the candidate's is, less 1 (Fieller's interval)."""
+        candidate, champion, _ = self._sums
+        if not all(self.people.values()) or champion <= 0.0:
+            return None
+        centre = candidate / champion
+
+        def slack(ratio: float) -> float:
+            return self.width(alpha, planned, ratio, two_sided=True) - abs(self.difference(ratio))
+
+        low = _find_zero(lambda x: -slack(x), -_FARTHEST, centre)
+        high = _find_zero(slack, centre, _FARTHEST)
+        return centre - 1.0, (low - 1.0, inf if high >= _FARTHEST else high - 1.0)

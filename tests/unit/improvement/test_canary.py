@@ -1,0 +1,164 @@
+"""Decisions of a release: promoted, rolled back, undecided, on requests of which the truth is known."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from steward.improvement.anytime import log_coin_evidence
+from steward.improvement.backtest import backtest
+from steward.improvement.canary import Canary, ReleaseDecision
+from steward.improvement.config import ReleaseConfig
+from steward.improvement.events import ReleaseEvent
+
+NOBODY_RATES = {"errors": {"floor": 0.05}, "slow": {"floor": 0.05}}
+
+
+def requests(
+    count: int,
+    *,
+    weight: float = 0.5,
+    drawn: float | None = None,
+    bad: tuple[float, float] = (0.0, 0.0),
+    slow: tuple[float, float] = (0.0, 0.0),
+    usd: tuple[float, float] = (1.0, 1.0),
+    judge: tuple[float, float] = (0.5, 0.5),
+    score: tuple[float, float] | None = None,
+    rated: tuple[float, float] = (1.0, 1.0),
+    seed: int = 1,
+) -> Iterator[ReleaseEvent]:
+    """A request a second from a new person each. Pairs: the champion's, the candidate's."""
+    rng = random.Random(seed)
+    for at in range(count):
+        arm = rng.random() < (weight if drawn is None else drawn)
+        yield ReleaseEvent(
+            at=float(at),
+            subject=str(at),
+            arm="candidate" if arm else "champion",
+            weight=weight,
+            bad=rng.random() < bad[arm],
+            slow=rng.random() < slow[arm],
+            usd=usd[arm] * rng.uniform(0.9, 1.1),
+            judge=judge[arm] + rng.uniform(-0.1, 0.1),
+            score=score[arm] + rng.uniform(-0.2, 0.2) if score and rng.random() < rated[arm] else None,
+        )
+
+
+def decide(events: Iterator[ReleaseEvent], **policy: Any) -> ReleaseDecision:
+    return backtest(events, ReleaseConfig.model_validate({"guards": NOBODY_RATES, **policy}).plan())
+
+
+def verdicts(decision: ReleaseDecision) -> dict[str, str]:
+    return {guard.name: guard.verdict for guard in decision.guards}
+
+
+def test_a_healthy_candidate_is_promoted_when_every_required_guard_has_passed() -> None:
+    decision = decide(requests(5000))
+    assert (decision.decision, decision.step) == ("promote", 0.5)
+    assert decision.at is not None and 599 <= decision.at < 2000
+    found = verdicts(decision)
+    assert {name for name, verdict in found.items() if verdict == "passed"} == {"errors", "slow", "cost", "judge"}
+    assert found["ratings"] == "inconclusive" and decision.guards[4].why == "nothing is known of it"
+    assert decision.split_check.verdict == "held" and decision.events <= 2000
+
+
+@pytest.mark.parametrize(
+    ("worse", "name"),
+    [
+        ({"bad": (0.02, 0.2)}, "errors"),
+        ({"slow": (0.05, 0.3)}, "slow"),
+        ({"usd": (1.0, 1.3)}, "cost"),
+        ({"judge": (0.5, 0.2)}, "judge"),
+        ({"score": (0.6, 0.0)}, "ratings"),
+        ({"score": (0.6, 0.6), "rated": (0.5, 0.1)}, "rating_rate"),
+        ({"score": (0.6, 0.6), "rated": (0.1, 0.5)}, "rating_rate"),
+    ],
+)
+def test_one_guard_is_enough_to_roll_back(worse: dict[str, Any], name: str) -> None:
+    decision = decide(requests(5000, **worse), minimum_duration_s=4000)
+    assert decision.decision == "roll back" and decision.why == f"the candidate is worse: {name.replace('_', ' ')}"
+    assert verdicts(decision)[name] == "regressed"
+    assert {verdict for other, verdict in verdicts(decision).items() if other != name} <= {"passed", "inconclusive"}
+
+
+def test_better_is_no_harm() -> None:
+    better = decide(requests(5000, bad=(0.1, 0.01), slow=(0.1, 0.01), usd=(1.0, 0.5), judge=(0.2, 0.8), score=(0, 0.5)))
+    assert better.decision == "promote"
+
+
+def test_too_few_decide_nothing() -> None:
+    decision = decide(requests(80), minimum_duration_s=0)
+    assert decision.decision == "inconclusive" and decision.why == "the requests end before the guards decide"
+    assert decision.guards[2].why.endswith("at least 50 are needed")
+
+
+def test_what_is_not_known_never_passes() -> None:
+    silent = (ReleaseEvent(at=float(n), arm="candidate" if n % 2 else "champion", weight=0.5) for n in range(3000))
+    decision = decide(silent)
+    assert decision.decision == "inconclusive" and set(verdicts(decision).values()) == {"inconclusive"}
+    assert decision.guards[0].estimate is None and decision.guards[0].interval is None
+
+
+def test_a_broken_split_is_no_evidence_for_anything() -> None:
+    decision = decide(requests(5000, weight=0.25, drawn=0.4, bad=(0.01, 0.01)))
+    assert decision.decision == "inconclusive" and decision.why.startswith("people were not drawn")
+    assert decision.split_check.verdict == "broken" and decision.split_check.e_value >= 1000
+
+
+def test_a_guard_that_stays_open_pauses_the_release_at_its_maximum_duration() -> None:
+    unjudged = (
+        ReleaseEvent(at=float(n), subject=str(n), arm="candidate" if n % 2 else "champion", weight=0.5, bad=False)
+        for n in range(3000)
+    )
+    decision = decide(unjudged, guards={"judge": {"maximum_duration_s": 1000}})
+    assert decision.decision == "inconclusive" and decision.why == "undecided at its maximum duration: judge"
+    assert decision.at is not None and 1000 <= decision.at < 1061
+
+
+def test_a_guard_that_is_not_required_only_rolls_back() -> None:
+    policy = {"guards": {**NOBODY_RATES, "judge": {"required": False}, "cost": {"required": False}}}
+    nothing_judged = [  # neither a price nor a judge
+        ReleaseEvent(
+            at=float(n), subject=str(n), arm="candidate" if n % 2 else "champion", weight=0.5, bad=False, slow=False
+        )
+        for n in range(3000)
+    ]
+    assert decide(iter(nothing_judged)).decision == "inconclusive"
+    assert decide(iter(nothing_judged), **policy).decision == "promote"
+    assert decide(requests(3000, judge=(0.5, 0.2)), **policy).decision == "roll back"
+
+
+def test_the_warm_up_counts_for_neither() -> None:
+    cold = [ReleaseEvent(at=float(n), subject=str(n), arm="candidate", weight=0.5, slow=True) for n in range(30)]
+    canary = Canary(ReleaseConfig(warm_up_s=30.0).plan())
+    for event in cold:
+        canary.add(event)
+    assert canary.count_units("slow") == {"champion": 0, "candidate": 0}
+    canary.add(ReleaseEvent(at=30.0, subject="x", arm="candidate", weight=0.5, slow=True))
+    assert canary.count_units("slow") == {"champion": 0, "candidate": 1}
+    assert canary.report("inconclusive", "").events == 31
+
+
+@pytest.mark.parametrize(("alpha", "verdict"), [(0.008, "inconclusive"), (0.2, "regressed")])
+def test_alpha_is_split_over_the_guards_for_a_rollback(alpha: float, verdict: str) -> None:
+    canary = Canary(ReleaseConfig(warm_up_s=0.0, rollback_alpha=alpha).plan())
+    for n in range(34):  # 17 errors of 17: an e-value between 30, one of six guards at 0.2, and 750
+        arm = "candidate" if n % 2 else "champion"
+        canary.add(ReleaseEvent(at=float(n), subject=str(n), arm=arm, weight=0.5, bad=n % 2 > 0))
+    report = canary.report("inconclusive", "").guards[0]
+    assert report.verdict == verdict
+    evidence = math.exp(log_coin_evidence(17, 17, 0.5, 1.0, "above"))
+    assert 6 / 0.2 < evidence < 6 / 0.008
+
+
+def test_the_same_model_is_not_rolled_back() -> None:
+    wrong = sum(
+        decide(requests(1500, bad=(0.05, 0.05), slow=(0.2, 0.2), seed=seed), minimum_duration_s=1e9).decision
+        == "roll back"
+        for seed in range(100)
+    )
+    assert wrong <= 3  # 0.8 expected; 4 or more have a chance of 1 %

@@ -1,0 +1,56 @@
+"""The policy of a release: what stands by default, and what cannot be asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from steward.improvement.config import GuardPlan, ReleaseConfig, ReleasePlan
+
+
+def test_the_usual_policy() -> None:
+    plan = ReleaseConfig().plan()
+    assert plan == ReleasePlan(guards=plan.guards)
+    assert plan.guards == (
+        GuardPlan(name="errors", margin=2.0, floor=0.002, required=True),
+        GuardPlan(name="slow", margin=1.5, floor=0.01, required=True),
+        GuardPlan(name="cost", margin=0.05, required=True),
+        GuardPlan(name="judge", margin=0.03, required=True),
+        GuardPlan(name="ratings", margin=0.1, required=False),
+        GuardPlan(name="rating_rate", margin=1.5, required=False),
+    )
+
+
+def test_every_field_arrives() -> None:
+    guard = {"margin": 1.2, "floor": 0.05, "required": False, "minimum_units": 9, "maximum_duration_s": 60.0}
+    tree: dict[str, Any] = {
+        "steps": [0.1, 0.3], "promotion_alpha": 0.1, "rollback_alpha": 0.02, "planned_units": 400,
+        "minimum_duration_s": 5.0, "warm_up_s": 7.0, "look_every_s": 9.0, "guards": {"errors": guard},
+    }  # fmt: skip
+    plan = ReleaseConfig.model_validate(tree).plan()
+    assert plan.guards[0] == GuardPlan(
+        name="errors", margin=1.2, floor=0.05, required=False, minimum_units=9, maximum_duration_s=60.0
+    )
+    assert (plan.steps, plan.promotion_alpha, plan.rollback_alpha, plan.planned_units) == ((0.1, 0.3), 0.1, 0.02, 400)
+    assert (plan.minimum_duration_s, plan.warm_up_s, plan.look_every_s) == (5.0, 7.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"),
+    [
+        ({"steps": []}, "at least 1 item"),
+        ({"steps": [0.5, 0.2]}, "expected growing shares between 0 and 1"),
+        ({"steps": [0.5, 1.0]}, "expected growing shares"),
+        ({"steps": [0.5, 0.5]}, "expected growing shares"),
+        ({"guards": {"slow": {"margin": 1.0}}}, "slow.margin: 1 is a ratio of rates; expected above 1"),
+        ({"guards": {"judge": {"floor": 0.1}}}, "judge.floor: only errors and slow have one"),
+        ({"guards": {"ratings": {"required": True}}}, "ratings.required: people who rate are no sample"),
+        ({"guards": {"refusals": {}}}, "Extra inputs"),
+        ({"promotion_alpha": 0.0}, "greater than 0"),
+    ],
+)
+def test_what_cannot_be_asked_for(tree: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        ReleaseConfig.model_validate(tree)

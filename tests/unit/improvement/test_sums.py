@@ -1,0 +1,153 @@
+"""Sums that guards decide on, against the same numbers from all data at once."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+
+import pytest
+
+from steward.improvement.anytime import log_coin_evidence, log_split_evidence, sequence_width
+from steward.improvement.sums import BadEvents, CoinFlips, PairedMeans, Split
+
+
+def flips(*counts: tuple[float, int, int]) -> CoinFlips:
+    made = CoinFlips()
+    for weight, candidate, champion in counts:
+        for _ in range(candidate):
+            made.add("candidate", weight)
+        for _ in range(champion):
+            made.add("champion", weight)
+    return made
+
+
+def test_steps_are_multiplied_and_never_pooled() -> None:
+    steps = flips((0.05, 2, 30), (0.5, 20, 22))
+    by_hand = log_coin_evidence(2, 32, 0.05, 2.0, "below") + log_coin_evidence(20, 42, 0.5, 2.0, "below")
+    assert steps.log_evidence(2.0, "below") == pytest.approx(by_hand)
+    split = log_split_evidence(2, 32, 0.05) + log_split_evidence(20, 42, 0.5)
+    assert steps.log_split_evidence() == pytest.approx(split)
+    assert (steps.candidate, steps.events) == (22, 74)
+    assert steps.expect_candidate() == pytest.approx(32 * 0.05 + 42 * 0.5)
+    assert steps.expect_candidate(3.0) == pytest.approx(32 * 0.15 / 1.1 + 42 * 0.75)
+
+
+def test_an_identical_model_looks_identical_while_rate_and_weight_grow() -> None:
+    # errors 0.5, 1, 2 % at 5, 25, 50 % of 20,000 requests each: pooled, the candidate seems 58 % worse
+    steps = flips((0.05, 5, 95), (0.25, 50, 150), (0.5, 200, 200))
+    estimate = steps.estimate_ratio(0.05)
+    assert estimate is not None and estimate[0] == pytest.approx(1.0, abs=1e-9)
+    assert estimate[1][0] < 1 < estimate[1][1]
+
+
+def test_the_ratio_at_one_weight_is_the_odds_and_its_interval_the_test_turned_around() -> None:
+    estimate = flips((0.25, 20, 30)).estimate_ratio(0.05)
+    assert estimate is not None
+    value, (low, high) = estimate
+    assert value == pytest.approx(20 / 30 * 3)
+    for end in (low, high):
+        theta = 0.25 * end / (0.25 * end + 0.75)
+        assert log_split_evidence(20, 50, theta, 30.0) == pytest.approx(math.log(20), abs=1e-6)
+
+
+def test_ratios_of_nothing_and_of_one_side_only() -> None:
+    assert CoinFlips().estimate_ratio(0.05) is None
+    none = flips((0.5, 0, 40)).estimate_ratio(0.05)
+    assert none is not None and none[0] == 0.0 == none[1][0] and 0 < none[1][1] < 0.5
+    all_ = flips((0.5, 40, 0)).estimate_ratio(0.05)
+    assert all_ is not None and all_[0] == math.inf == all_[1][1] and all_[1][0] > 2
+
+
+def test_a_persons_first_bad_event_of_a_day_and_weight_counts() -> None:
+    bad = BadEvents()
+    for at in (0.0, 10.0, 20.0):
+        bad.add(at, "ann", "candidate", 0.25, True)
+    assert (bad.flips.events, bad.units) == (1, {"champion": 0, "candidate": 1})
+    bad.add(30.0, "ann", "candidate", 0.5, True)  # another step
+    bad.add(86_400.0, "ann", "candidate", 0.5, True)  # the next day
+    bad.add(86_401.0, "bob", "champion", 0.5, False)
+    assert (bad.flips.events, bad.flips.candidate, bad.units) == (3, 3, {"champion": 1, "candidate": 3})
+    bad.add(86_402.0, None, "champion", 0.5, True)
+    bad.add(86_402.0, None, "champion", 0.5, True)  # who names nobody is somebody each time
+    assert (bad.flips.events, bad.units["champion"]) == (5, 3)
+
+
+def test_good_requests_before_a_bad_one_hide_nothing() -> None:
+    bad = BadEvents()
+    for worse in (False, False, True, True):
+        bad.add(1.0, "ann", "candidate", 0.25, worse)
+    assert (bad.flips.events, bad.units["candidate"]) == (1, 1)
+    assert bad.log_floor_evidence(0.5) == pytest.approx(math.log(0.5 / 2 / 0.5 * 0.5 / 0.5 / 0.5 * 0.5), abs=1e-9)
+
+
+def test_a_person_counts_once_a_weight_in_the_split() -> None:
+    split = Split()
+    for subject in ("ann", "ann", "bob", None, None):
+        split.add(subject, "candidate", 0.25)
+    split.add("ann", "champion", 0.5)
+    assert (split.flips.events, split.flips.candidate) == (5, 4)
+
+
+def test_means_are_those_of_all_requests_and_widths_those_of_people() -> None:
+    rng = random.Random(7)
+    means = PairedMeans()
+    contributions: dict[str, list[float]] = {}
+    seen: dict[str, list[float]] = {"candidate": [], "champion": []}
+    for _ in range(600):
+        person = str(rng.randrange(60))
+        arm = "candidate" if rng.random() < 0.3 else "champion"
+        value = rng.gauss(0.2, 1.0)
+        if not seen["candidate"] and not seen["champion"]:  # the first is what others are measured from
+            seen[arm].append(value)
+            means.add(person, arm, 0.3, value)  # type: ignore[arg-type]
+            continue
+        base = {
+            name: statistics.fmean(values) if values else (statistics.fmean(other) if other else 0.0)
+            for name, values, other in (
+                ("candidate", seen["candidate"], seen["champion"]),
+                ("champion", seen["champion"], seen["candidate"]),
+            )
+        }
+        estimate = dict(base)
+        estimate[arm] += (value - base[arm]) / (0.3 if arm == "candidate" else 0.7)
+        sums = contributions.setdefault(person, [0.0, 0.0, 0.0])
+        for place, change in enumerate((estimate["candidate"], estimate["champion"], 1.0)):
+            sums[place] += change
+        seen[arm].append(value)
+        means.add(person, arm, 0.3, value)  # type: ignore[arg-type]
+    for factor in (1.0, 1.05):
+        total = sum(c - factor * o for c, o, _ in contributions.values())
+        requests = sum(m for *_, m in contributions.values())
+        theta = total / requests
+        spread = math.sqrt(statistics.fmean((c - factor * o - theta * m) ** 2 for c, o, m in contributions.values()))
+        width = spread * sequence_width(60, 0.05, 500) * 60 / 599
+        assert means.difference(factor) == pytest.approx(theta)
+        assert means.width(0.05, 500, factor) == pytest.approx(width)
+    assert sum(means.people.values()) >= 60
+
+
+def test_a_mean_of_few_is_not_known() -> None:
+    means = PairedMeans()
+    assert means.difference() == 0.0 and means.width(0.05, 100) == math.inf
+    means.add(None, "champion", 0.5, 1.0)  # what others are measured from
+    assert means.people == {"champion": 0, "candidate": 0}
+    means.add(None, "candidate", 0.5, 1.0)
+    assert means.width(0.05, 100) == math.inf and means.estimate_difference(0.05, 100) is None
+    assert means.people == {"champion": 0, "candidate": 1} and means.estimate_ratio(0.05, 100) is None
+    means.add(None, "champion", 0.5, 1.0)
+    assert means.difference() == 0.0 == means.width(0.05, 100)
+
+
+def test_the_interval_of_a_ratio_is_where_the_difference_is_within_its_width() -> None:
+    rng = random.Random(3)
+    means = PairedMeans()
+    for _ in range(4000):
+        arm = "candidate" if rng.random() < 0.5 else "champion"
+        means.add(None, arm, 0.5, rng.uniform(0.9, 1.1) * (1.2 if arm == "candidate" else 1.0))  # type: ignore[arg-type]
+    estimate = means.estimate_ratio(0.05, 4000)
+    assert estimate is not None
+    value, (low, high) = estimate
+    assert low < value < high and value == pytest.approx(0.2, abs=0.01)
+    for end in (low, high):
+        assert abs(means.difference(1 + end)) == pytest.approx(means.width(0.05, 4000, 1 + end, two_sided=True))
