@@ -55,14 +55,10 @@ $(DATATROVE)/.installed: benchmarks/datatrove.txt
 	test -x $(DATATROVE)/bin/python || $(PYTHON) -m venv $(DATATROVE)
 	$(DATATROVE)/bin/python -m pip install --quiet --disable-pip-version-check -r $< && touch $@
 
-<<<<<<< HEAD
-bench-security: $(VENV)/.test     ## permission decisions at 100,000 grants, and an audit log of 10^6 entries: two minutes
-=======
 bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: hours
 	$(PY) benchmarks/bench_release.py --simulations $(RELEASE_SIMULATIONS)
 
-bench-security: $(VENV)/.test     ## permission decisions at 100,000 grants, beside casbin's: half a minute
->>>>>>> c1a82ae (Replay releases: promoted, rolled back or undecided, with evidence)
+bench-security: $(VENV)/.test     ## permission decisions at 100,000 grants, and an audit log of 10^6 entries: two minutes
 	$(PY) benchmarks/bench_security.py
 
 bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes
