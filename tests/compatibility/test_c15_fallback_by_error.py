@@ -1,65 +1,21 @@
-"""C15: errors that another model might not give are known by class in every server's spelling, and routes say who is
-asked then.
-
-Spellings: the servers' sources and documentation (OpenAI, Azure, Anthropic, vLLM, SGLang, llama.cpp, Text Generation
-Inference, Gemini, Mistral, Groq, DeepSeek, OpenRouter, xAI, Cohere, Bedrock, DashScope, Moonshot, Ollama).
+"""C15: of errors that another model might not give, routes say who is asked then. The classes themselves:
+tests/unit/gateway/test_upstream_errors.py.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from compatibility.error_spellings import SPELLINGS, openai_error
 from compatibility.scripted_engine import Gate, Reply, streamed, whole
 from steward.gateway.config import RouteConfig
 from steward.gateway.route_records import ErrorFallbacks, Route, Target
-from steward.gateway.upstream_errors import ERROR_CLASSES, classify_error
+from steward.gateway.upstream_errors import ERROR_CLASSES
 
 BODY: dict[str, Any] = {"model": "r", "messages": [{"role": "user", "content": "hi"}]}
-
-
-def read_spellings() -> list[tuple[str, int, bytes]]:
-    rows = map(json.loads, Path(__file__).with_name("error_spellings.jsonl").read_text().splitlines())
-    return [(row["class"], row["status"], body_of(row["body"])) for row in rows]
-
-
-def body_of(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
-
-
-def openai_error(message: str, code: Any = None, kind: str = "invalid_request_error") -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
-
-
-SPELLINGS = read_spellings()
-OTHERS: list[tuple[int, Any]] = [
-    (400, openai_error("messages: field required")),
-    (400, openai_error("Invalid 'temperature': 9")),
-    (400, openai_error("max_tokens is too large: 9. This model supports at most 8 completion tokens.")),
-    (429, openai_error("Rate limit reached for gpt-4o on tokens per minute (TPM)", "rate_limit_exceeded", "tokens")),
-    (
-        429,
-        {"error": {"code": "429", "message": "Requests have exceeded call rate limit of your current pricing tier."}},
-    ),
-    (500, openai_error("The server had an error", None, "server_error")),
-    (503, openai_error("prompt is too long")),  # words count in refusals only
-    (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
-    (404, "<html>404 page not found</html>"),
-    (413, ""),
-]
-
-
-@pytest.mark.parametrize(("kind", "status", "error"), SPELLINGS)
-def test_every_spelling_has_its_class(kind: str, status: int, error: bytes) -> None:
-    assert classify_error(status, error) == kind
-
-
-@pytest.mark.parametrize(("status", "error"), OTHERS)
-def test_other_errors_have_none(status: int, error: Any) -> None:
-    assert classify_error(status, body_of(error)) is None
 
 
 def test_every_class_is_configurable() -> None:

@@ -76,3 +76,60 @@ def test_text_counts_as_text_whatever_it_says(content: Any) -> None:
 @pytest.mark.parametrize("content", [b"[{image", b"image", b'"image"', b"[" * 5_000 + b"image"])
 def test_what_is_odd_has_no_media(content: bytes) -> None:
     assert measure_media(content) == MediaSize()
+
+
+def measured(*parts: dict[str, Any]) -> MediaSize:
+    return measure_media(json.dumps([{"role": "user", "content": list(parts)}]).encode())
+
+
+@pytest.mark.parametrize(
+    ("part", "size"),
+    [
+        # bytes in base64 are 3 for every 4 letters; 800 of them are a token of sound, 50 one of a document
+        ({"type": "audio", "data": "A" * 3_200_000}, MediaSize(3_200_000, 3_000)),
+        ({"type": "audio", "source": {"data": "A" * 1_067_732}}, MediaSize(1_067_732, 1_000)),  # 800,799 bytes
+        ({"type": "audio", "source": {"data": "A" * 1_067_736}}, MediaSize(1_067_736, 1_001)),  # 800,802 bytes
+        ({"type": "document", "source": {"type": "url", "url": "https://a"}}, MediaSize(9, 1_000)),
+        ({"type": "document", "source": {"type": "base64", "data": "A" * 66_800}}, MediaSize(66_800, 1_002)),
+        ({"type": "file", "file": {"file_id": "f"}}, MediaSize(0, 1_000)),
+        ({"type": "image_url", "image_url": "https://a", "file_data": "A" * 20}, MediaSize(20, 1_000)),
+    ],
+)
+def test_sizes_are_worked_out_of_base64(part: dict[str, Any], size: MediaSize) -> None:
+    assert measured(part) == size
+
+
+def test_all_parts_count_together() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "https://a"}}
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA"}}
+    assert measured(picture, sound, {"type": "text", "text": "file"}) == MediaSize(9 + 4, 1_000 + 1_000)
+
+
+def test_a_document_of_text_may_hold_a_picture() -> None:
+    inner = {"type": "content", "content": [PICTURES[1]]}
+    assert measured({"type": "document", "source": inner}) == MediaSize(1_000_000, 1_000)
+    assert measured({"type": "document", "source": {"type": "text", "data": "A" * 99}}) == MediaSize()
+
+
+def wrapped(levels: int) -> bytes:
+    """A picture within so many lists."""
+    value: Any = {"type": "image", "source": {"url": "https://a"}}
+    for _ in range(levels):
+        value = [value]
+    return json.dumps(value).encode()
+
+
+def test_parts_are_looked_for_twelve_levels_deep() -> None:
+    assert [measure_media(wrapped(levels)).tokens for levels in (0, 12, 13)] == [1_000, 1_000, 0]
+
+
+def test_what_a_call_gave_back_is_looked_into() -> None:
+    output = {"type": "function_call_output", "call_id": "c", "output": [PICTURES[2]]}
+    assert measure_media(json.dumps([output]).encode()).tokens == 1_000
+    nested = {"type": "tool_result", "content": {"content": {"type": "image", "url": "https://a"}}}
+    assert measure_media(json.dumps([nested]).encode()) == MediaSize(9, 1_000)
+
+
+@pytest.mark.parametrize("kind", ["audio", "document", "file", "image"])
+def test_every_kind_is_noticed(kind: str) -> None:
+    assert measured({"type": kind, "data": "AAAA"}).tokens == 1_000

@@ -1,0 +1,149 @@
+"""S1: grammars, schemas, tools and patterns that would end the engine's process are refused before it sees them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from steward.core.errors import Refused
+from steward.gateway.engine_input import MAX_BYTES, MAX_DEPTH, check_engine_input, check_rules
+
+
+def nest(levels: int) -> dict[str, Any]:
+    """A schema of objects within objects."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+def check(**fields: Any) -> None:
+    check_engine_input(json.dumps({"model": "m", "messages": [], **fields}).encode())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"grammar": "root ::= " + "(" * 100_000 + '"a"' + ")" * 100_000},
+        {"grammar": "root ::= " + "(" * (MAX_DEPTH + 1)},
+        {"grammar": 'root ::= "' + "a" * MAX_BYTES + '"'},
+        {"grammar": 'root ::= ("a"{1000}){1000}'},
+        {"grammar": 'root ::= "a"{0,99999999}'},
+        {"json_schema": nest(100)},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": nest(100)}}},
+        {"response_format": {"json_schema": {"schema": {"type": "string", "pattern": "^" + "(" * 5000 + "$"}}}},
+        {"response_format": {"json_schema": {"schema": {"type": "array", "maxItems": 10_000_000}}}},
+        {"response_format": {"json_schema": {"schema": {"type": "string", "pattern": "^(a{999}){999}$"}}}},
+        {"tools": [{"type": "function", "function": {"name": "f", "parameters": nest(100)}}]},
+        {"tools": [[] for _ in range(100_000)]},
+        {"functions": [{"name": "f", "parameters": nest(100)}]},
+    ],
+)
+def test_what_would_end_the_engine_is_the_one_requests_failure(fields: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as caught:
+        check(**fields)
+    assert (caught.value.status, caught.value.code, caught.value.param) == (400, "too_complex", next(iter(fields)))
+
+
+def test_a_name_in_escapes_is_the_same_name() -> None:
+    body = b'{"gr\\u0061mmar": "' + b"(" * 100 + b'"}'
+    with pytest.raises(Refused):
+        check_engine_input(body)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"grammar": 'root ::= "yes" | "no" | [0-9]{1,20} ("." [0-9]+)?'},
+        {"grammar": 'root ::= "' + "((((" * 200 + '"'},  # brackets in a string nest nothing
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": nest(20)}}},
+        {"tools": [{"type": "function", "function": {"name": f"f{n}", "parameters": nest(3)}} for n in range(50)]},
+        {"messages": [{"role": "user", "content": "(" * 100_000}]},
+    ],
+)
+def test_what_people_send_passes(fields: dict[str, Any]) -> None:
+    check(**fields)
+
+
+def refusal(**fields: Any) -> str | None:
+    try:
+        check(**fields)
+    except Refused as error:
+        return error.message
+    return None
+
+
+def test_a_field_may_have_a_quarter_of_a_megabyte() -> None:
+    """256 * 1024 bytes with the two quotes around the text."""
+    assert refusal(chat_template_kwargs="a" * (262_144 - 2)) is None
+    message = refusal(chat_template_kwargs="a" * (262_144 - 1))
+    assert message == (
+        "'chat_template_kwargs' has 262,145 bytes; an embedded model takes at most 262,144. Simplify it."
+    )
+
+
+def test_a_field_may_be_64_levels_deep() -> None:
+    def lists(levels: int) -> Any:
+        value: Any = 1
+        for _ in range(levels):
+            value = [value]
+        return value
+
+    assert refusal(tools=lists(63)) is None  # the number within is the 64th
+    message = refusal(tools=lists(64))
+    assert message is not None and "nested more than 64 levels deep" in message and "at most 64 levels" in message
+
+
+@pytest.mark.parametrize("name", ["minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"])
+def test_a_schema_may_repeat_ten_thousand_times(name: str) -> None:
+    assert refusal(json_schema={name: 10_000}) is None and refusal(json_schema={"other": 10_001}) is None
+    message = refusal(json_schema={name: 10_001})
+    assert message is not None and "repeats 10,001 times" in message and "at most 10,000 repetitions" in message
+
+
+def test_a_grammar_may_nest_63_brackets() -> None:
+    """The sixty-fourth open group is the grammar itself."""
+    assert refusal(grammar="(" * 63 + ")" * 63) is None
+    message = refusal(grammar="(" * 64)
+    assert message is not None and "more than 64 brackets inside each other" in message
+
+
+@pytest.mark.parametrize(
+    ("grammar", "parts"),
+    [
+        ("a b c", 3),
+        ("(a b){3}", 6),
+        ("(a b){3,5}", 10),
+        ("(a b){3,}", 6),
+        ("((a b){2} c){3}", 15),
+        ("a{4}{2}", 8),  # a repetition repeats what was repeated
+        ("a{0}", 1),  # never fewer than are written
+        ("a{}", 1),
+        ("a{,7}", 7),
+        ('"a b c"{2} [x-z\\]]{3}', 5),
+        ("a)b", 3),  # a bracket that closes nothing counts as itself
+        ("\\( x", 2),
+        ("x (a) {3}", 4),
+    ],
+)
+def test_repetitions_are_written_out(grammar: str, parts: int) -> None:
+    """What is left of 10,000 parts shows how many a grammar has."""
+    check_rules(grammar + " ." * (10_000 - parts), "grammar")
+    with pytest.raises(Refused, match=r"repetitions written out; an embedded model takes at most 10,000 parts"):
+        check_rules(grammar + " ." * (10_001 - parts), "grammar")
+
+
+def test_letters_of_several_bytes_count_by_their_bytes() -> None:
+    text = "é" * 131_072  # two bytes each: 262,144
+    check_rules(f"{text}", "grammar")
+    with pytest.raises(Refused, match="has 131,073 characters"):
+        check_rules(f"{text}é", "grammar")
+    check_rules("\ud800", "grammar")  # half of a pair, as JSON may spell it
+
+
+def test_only_rules_are_read_as_rules() -> None:
+    assert refusal(json_schema={"description": "(" * 100}) is None
+    assert refusal(json_schema={"pattern": ["(" * 100]}) is not None and refusal(guided_regex="(" * 100) is not None
