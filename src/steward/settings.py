@@ -27,6 +27,7 @@ from steward.gateway.config import (
     PromptConfig,
     RouteConfig,
 )
+from steward.governance.config import ApprovalPolicyConfig
 from steward.monitoring.config import MonitoringConfig
 from steward.privacy.config import PrivacyConfig
 from steward.security.config import AuditConfig, KeysConfig, SecurityConfig
@@ -78,6 +79,9 @@ class Settings(Section):
     store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
     security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")
     keys: KeysConfig = Field(KeysConfig(), description="gateway keys")
+    approval_policy: ApprovalPolicyConfig = Field(
+        ApprovalPolicyConfig(), description="what changes of settings and prompts must meet before they serve"
+    )
     audit: AuditConfig = Field(AuditConfig(), description="the log of administrative acts")
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from steward.adapters.stores.database import MIGRATION_LOCK, Database
 from steward.adapters.stores.sql import SqlStore
 from steward.core.access import Grant, Person, Place, Role
 from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
+from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.errors import Unavailable
 from steward.core.evidence import Evidence
 from steward.core.histogram import count_values, decode_buckets
@@ -239,6 +240,33 @@ def test_the_head_of_most_entries_is_kept_for_each_log(store: SqlStore) -> None:
     for origin, size, note in (("b", 2, "two"), ("a", 1, "one"), ("b", 1, "old"), ("b", 3, "three"), ("b", 3, "again")):
         store.audit_heads.put(origin, size, note, 1.0)
     assert store.audit_heads.read("b") == "again" and store.audit_heads.list_heads() == [("a", "one"), ("b", "again")]
+
+
+def request(name: str, at: float, digest: str = "sha256:1", tenant: str = "default") -> ApprovalRequest:
+    return ApprovalRequest(
+        id=name, tenant=tenant, kind="settings", subject="settings", digest=digest, content="new", before="old",
+        authors=("operator:1", "person:anna"), requested_by="operator:1", requested_at=at, expires_at=at + 9,
+    )  # fmt: skip
+
+
+def test_approvals_are_asked_for_once_a_digest_and_decided_by_people(store: SqlStore) -> None:
+    old, new, other = request("ap_1", 1.0), request("ap_2", 2.0), request("ap_3", 3.0, "sha256:2", "acme")
+    for item in (old, new, new, other):
+        store.approvals.add_request(item)
+    assert store.approvals.list_requests(9, tenant="default") == [new, old]
+    assert store.approvals.list_requests(2, tenant=None) == [other, new]
+    assert store.approvals.find_request("ap_3", tenant=None) == other
+    assert store.approvals.find_request("ap_3", tenant="default") is None
+    assert store.approvals.find_newest("settings", "sha256:1", tenant="default") == new
+    assert store.approvals.find_newest("settings", "sha256:1", tenant="acme") is None
+    assert store.approvals.find_newest("prompt:a", "sha256:1", tenant="default") is None
+    decided = [
+        ApprovalDecision(request_id="ap_2", person="person:b", actor=actor, verdict=verdict, digest="sha256:1", at=at)
+        for actor, verdict, at in (("person:b", "reject", 4.0), ("key:k", "approve", 5.0))
+    ]
+    for decision in reversed(decided):
+        store.approvals.add_decision(decision)
+    assert store.approvals.list_decisions("ap_2") == decided and store.approvals.list_decisions("ap_1") == []
 
 
 def test_a_job_has_one_runner_at_a_time_and_waits_until_it_is_due(store: SqlStore, open_store: Open) -> None:

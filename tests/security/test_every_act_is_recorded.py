@@ -12,10 +12,13 @@ from admin_client import app_of, create
 from console_client import ask
 from steward.console.api import PREFIX, REASON_HEADER
 from steward.console.operations import list_operations
+from steward.core.approvals import ApprovalRequest
 from steward.core.identity import operator
 from steward.workflows import access, keys
+from steward.workflows.approvals import list_approvals
 from steward.workflows.audit import list_acts
 from steward.workflows.audit_proof import verify_deployment
+from steward.workflows.serve.deployment import find_deployment
 
 OPERATIONS = list_operations(Path("nowhere"))
 CHANGES: dict[str, tuple[str, Any, str]] = {  # operation → path, body, the act that is recorded
@@ -26,6 +29,8 @@ CHANGES: dict[str, tuple[str, Any, str]] = {  # operation → path, body, the ac
     "POST /users/{user}/disable": ("/users/anna/disable", None, "people.disable"),
     "POST /users/{user}/enable": ("/users/carl/enable", None, "people.enable"),
     "POST /grants": ("/grants", {"subject": "anna", "role": "developer"}, "access.grant"),
+    "POST /approvals/{approval}/approve": ("/approvals/ap_1/approve", None, "approvals.approve"),
+    "POST /approvals/{approval}/reject": ("/approvals/ap_1/reject", None, "approvals.reject"),
     "DELETE /grants": ("/grants?subject=anna&role=viewer", None, "access.remove"),
 }
 
@@ -36,6 +41,13 @@ def home(tmp_path: Path) -> Path:
     access.add_person(tmp_path, "anna", 1.0, actor=operator(0), role="viewer")
     access.add_person(tmp_path, "carl", 1.0, actor=operator(0))
     access.disable_person(tmp_path, "carl", 2.0, actor=operator(0))
+    store = find_deployment(tmp_path).open_store()
+    request = ApprovalRequest(
+        id="ap_1", tenant="default", kind="settings", subject="settings", digest="sha256:0", content="", before="",
+        authors=("person:anna",), requested_by="person:anna", requested_at=1.0, expires_at=4e9,
+    )  # fmt: skip
+    store.approvals.add_request(request)
+    store.close()
     return tmp_path
 
 
@@ -50,7 +62,8 @@ def send(app: Any, key: str, name: str, reason: str = "") -> int:
 def state(home: Path) -> tuple[Any, ...]:
     me = operator(0)
     shown = [(key.id, key.revoked_at, key.expires_at) for key in keys.list_keys(home, actor=me) if key.name != "admin"]
-    return shown, access.list_people(home, 1.0, actor=me), access.list_grants(home, 1.0, actor=me)
+    decided = [view.decisions for view in list_approvals(home, 1.0, 9, actor=me, all_states=True)]
+    return decided, shown, access.list_people(home, 1.0, actor=me), access.list_grants(home, 1.0, actor=me)
 
 
 def test_no_operation_is_forgotten() -> None:

@@ -199,6 +199,13 @@ AUDIT: Final = Group(
     ),
 )
 
+APPROVALS: Final = Group(
+    "approvals",
+    "List the changes that wait for approval.",
+    (Command("show", "steward.cli.approvals:show"),),
+    target="steward.cli.approvals:approvals",
+)
+
 CRYPT: Final = Group(
     "crypt",
     "Encrypt and decrypt files.",
@@ -263,6 +270,13 @@ STEWARD: Final = Group(
         USERS,
         ACCESS,
         AUDIT,
+        APPROVALS,
+        Command("approve", "steward.cli.approvals:approve", "Approve a change of somebody else."),
+        Command(
+            "reject",
+            "steward.cli.approvals:reject",
+            "Reject a change. It stays rejected until you approve it or it is changed.",
+        ),
         CRYPT,
     ),
 )

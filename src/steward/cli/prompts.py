@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,10 @@ from steward.cli.common import (
 )
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError, Unavailable
+
+if TYPE_CHECKING:
+    from steward.core.identity import Principal
+    from steward.workflows.prompts import PromptText
 
 NameArgument = Annotated[str, typer.Argument(help="Prompt name.")]
 
@@ -101,6 +105,7 @@ def add(
     text = prompts.read_text(file) if file is not None else prompts.PromptText(system)
     folder = find_home(home)
     prompts.refuse_written(folder, name)
+    _check_approval(folder, name, text, operator(os.getuid(), reason))
     audit = find_deployment(folder).open_audit_log()
     kept = prompts.add(folder, name, text, time.time(), actor=operator(os.getuid(), reason), audit=audit)
     if json:
@@ -124,7 +129,8 @@ def use(
 
     folder, actor = find_home(home), operator(os.getuid(), reason)
     audit = find_deployment(folder).open_audit_log()
-    before = prompts.find(folder, name)
+    before, wanted = prompts.find(folder, name), prompts.find(folder, name, version)
+    _check_approval(folder, name, prompts.PromptText(wanted.system, wanted.examples), actor)
     chosen = prompts.use(folder, name, version, actor=actor, audit=audit)
     try:
         report = reload.request_reload(folder, read_state(folder)["pid"], actor)
@@ -140,3 +146,13 @@ def use(
             f"serving as configuration {report.version}" if report else "it will be served at the next `steward up`"
         )
         show_lines([f"{chosen.name} {chosen.version} is in use, {serves}"])
+
+
+def _check_approval(folder: Path, name: str, text: PromptText, actor: Principal) -> None:
+    """:raises InputError: the approval policy asks for more than was given"""
+    from steward.workflows import approvals
+    from steward.workflows.serve.deployment import find_deployment
+
+    policy = find_deployment(folder).approval_policy
+    change = approvals.propose_prompt(name, text, actor)
+    approvals.require_approval(folder, policy, change, time.time(), actor=actor)

@@ -20,6 +20,7 @@ from steward.core.files import try_lock
 if TYPE_CHECKING:
     from steward.processes.supervisor import Supervisor
     from steward.settings import Settings
+    from steward.workflows.reload import ConfigCandidate, ConfigSource
 
 
 def up(
@@ -57,6 +58,7 @@ def up(
     logging.basicConfig(level=logging.WARNING, format="steward %(levelname)s %(message)s")
     first = reload.build_candidate(source, folder)
     with _hold_home(folder):
+        _check_approval(source, folder, first)
         first = reload.assign_number(first, reload.choose_first_number(folder, first))
         supervisor = Supervisor(first.plan)
         key = _ensure_first_key(folder)
@@ -74,6 +76,25 @@ def up(
                 show_lines([*_say_replaced(loaded.settings, model), *_greeting(supervisor, key)])
 
         supervisor.run(ready, reloader.step)
+
+
+def _check_approval(source: ConfigSource, folder: Path, first: ConfigCandidate) -> None:
+    """By the policy that served last. :raises InputError: steward.yaml changed since, and that is not approved"""
+    import time
+
+    from steward.core.identity import operator
+    from steward.workflows import approvals, history
+    from steward.workflows.serve.plan import read_plan
+
+    plan = folder / "run" / "plan.json"
+    accepted = history.list_accepted(folder)
+    if not plan.exists() or not accepted:
+        return
+    served = history.text_file(folder, accepted[-1].version).read_text(encoding="utf-8")
+    if served != first.text:
+        change = approvals.propose_settings(first.text, served, approvals.find_file_authors(source.file))
+        policy = read_plan(plan).approval_policy
+        approvals.require_approval(folder, policy, change, time.time(), actor=operator(os.getuid()))
 
 
 @contextmanager

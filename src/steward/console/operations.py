@@ -19,7 +19,8 @@ from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priorit
 from steward.core.stores import UsageGroup
 from steward.monitoring.metric_answer import MetricAnswer
 from steward.security.access import parse_place
-from steward.workflows import access, keys
+from steward.workflows import access, approvals, keys
+from steward.workflows.approvals import ApprovalView
 from steward.workflows.audit import list_acts
 from steward.workflows.explain_access import AccessAnswer, explain_access
 from steward.workflows.key_terms import make_terms
@@ -95,6 +96,11 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Count = 100
 
 
+class ApprovalQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Count = 100
+    all: bool = False  # rejected and expired ones too
+
+
 class AccessQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     who: Text
     what: Text
@@ -106,6 +112,7 @@ def list_operations(home: Path, clock: Callable[[], float] = time.time) -> tuple
         *_list_key_operations(home, clock),
         *_list_people_operations(home, clock),
         *_list_record_operations(home, clock),
+        *_list_approval_operations(home, clock),
     )
 
 
@@ -266,6 +273,29 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
         ),
         _read("/feedback", "feedback.read", "Scores, without content.", PageQuery, FeedbackReport, feedback),
         _read("/audit", "audit.read", "The newest administrative acts.", PageQuery, list[RecordedAct], acts),
+    )
+
+
+def _list_approval_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
+    def listed(who: Principal, body: ApprovalQuery, _: dict[str, str]) -> list[ApprovalView]:
+        return approvals.list_approvals(home, clock(), body.limit, actor=who, all_states=body.all)
+
+    def show(who: Principal, _: Nothing, segments: dict[str, str]) -> ApprovalView:
+        return approvals.show_approval(home, segments["approval"], clock(), actor=who)
+
+    def approve(who: Principal, _: Nothing, segments: dict[str, str]) -> ApprovalView:
+        return approvals.decide(home, segments["approval"], "approve", clock(), actor=who)
+
+    def reject(who: Principal, _: Nothing, segments: dict[str, str]) -> ApprovalView:
+        return approvals.decide(home, segments["approval"], "reject", clock(), actor=who)
+
+    right: Right = "approvals.decide"
+    views = list[ApprovalView]
+    return (
+        _read("/approvals", "approvals.read", "List the changes that wait.", ApprovalQuery, views, listed),
+        _read("/approvals/{approval}", "approvals.read", "Show a change that waits.", Nothing, ApprovalView, show),
+        _change("POST", "/approvals/{approval}/approve", right, "Approve a change.", Nothing, ApprovalView, approve),
+        _change("POST", "/approvals/{approval}/reject", right, "Reject a change.", Nothing, ApprovalView, reject),
     )
 
 

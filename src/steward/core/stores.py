@@ -14,6 +14,7 @@ import msgspec
 
 from steward.core.access import Grant, Person, Role
 from steward.core.alerts import Alert, Notice, Silence
+from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.evidence import Evidence
 from steward.core.keys import KeyRecord
 from steward.core.meters import MeterRow
@@ -311,6 +312,32 @@ class AuditHeadStore(Protocol):
 
     def list_heads(self) -> list[tuple[str, str]]:
         """(name, note) of every log, by name."""
+        ...
+
+
+class ApprovalStore(Protocol):
+    """Changes that wait for approval, and decisions about them: added, never changed."""
+
+    def add_request(self, request: ApprovalRequest) -> None:
+        """Keep a request; one whose id exists is left as it is."""
+        ...
+
+    def list_requests(self, limit: int, *, tenant: str | None) -> list[ApprovalRequest]:
+        """Newest first."""
+        ...
+
+    def find_request(self, request_id: str, *, tenant: str | None) -> ApprovalRequest | None:
+        """None: there is none with this id."""
+        ...
+
+    def find_newest(self, subject: str, digest: str, *, tenant: str) -> ApprovalRequest | None:
+        """The newest request for this content; None: nobody asked."""
+        ...
+
+    def add_decision(self, decision: ApprovalDecision) -> None: ...
+
+    def list_decisions(self, request_id: str) -> list[ApprovalDecision]:
+        """Oldest first."""
         ...
 
 

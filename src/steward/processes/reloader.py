@@ -16,7 +16,7 @@ from steward.core.errors import InputError, StewardError, describe_origin
 from steward.core.extend import AuditLog
 from steward.core.files import read_stamp
 from steward.core.identity import Principal
-from steward.workflows import history, prompts, reload
+from steward.workflows import approvals, history, prompts, reload
 from steward.workflows.audit import make_act
 from steward.workflows.reload import ConfigCandidate, ConfigChange, ConfigSource, ReloadReport, ReloadRequest
 
@@ -81,6 +81,7 @@ class Reloader:
             restart = reload.select_restart_changes(changed)
             if restart:
                 raise InputError(reload.explain_restart(restart, wanted.origins))
+            self._check_approval(wanted, request)
             previous = self.version
             if request.dry_run:
                 return ReloadReport(outcome="dry-run", version=previous, previous=previous, changes=changed)
@@ -109,6 +110,15 @@ class Reloader:
             workers=workers,
             duration_s=self._clock() - started,
         )
+
+    def _check_approval(self, wanted: ConfigCandidate, request: ReloadRequest) -> None:
+        """By the policy that serves. :raises InputError: another text of the file, which is not approved"""
+        if wanted.text == self._served.text:
+            return
+        authors = approvals.find_file_authors(self._source.file) if request.rollback is None else ()
+        change = approvals.propose_settings(wanted.text, self._served.text, authors)
+        policy, ask = self._served.plan.approval_policy, not request.dry_run
+        approvals.require_approval(self._home, policy, change, time.time(), actor=request.actor, ask=ask)
 
     def _serve(self, wanted: ConfigCandidate, note: str, actor: Principal) -> int:
         number = history.next_number(self._home)

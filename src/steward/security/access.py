@@ -23,8 +23,17 @@ _ROLES: Final[dict[str, frozenset[Right]]] = {
     "operator": ALL_RIGHTS - {"people.manage", "access.manage", "study.rate"},
     "developer": _READ
     | {"infer", "feedback", "feedback.project", "feedback.read", "prompts.read", "prompts.manage", "keys.read"},
-    "reviewer": _READ | {"feedback.read", "prompts.read", "study.rate", "study.lead", "evidence.read"},
-    "auditor": _READ | {"audit.read", "evidence.read", "keys.read", "access.read"},
+    "reviewer": _READ
+    | {
+        "feedback.read",
+        "prompts.read",
+        "study.rate",
+        "study.lead",
+        "evidence.read",
+        "approvals.read",
+        "approvals.decide",
+    },
+    "auditor": _READ | {"audit.read", "evidence.read", "approvals.read", "keys.read", "access.read"},
     "viewer": _READ,
 }
 BUILT_IN_ROLES: Final = {name: Role(name, rights, built_in=True) for name, rights in _ROLES.items()}

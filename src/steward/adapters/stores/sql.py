@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.access import SqlAccess
 from steward.adapters.stores.alerts import SqlAlerts
+from steward.adapters.stores.approvals import SqlApprovals
 from steward.adapters.stores.audit_heads import SqlAuditHeads
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.evidence import SqlEvidence
@@ -22,6 +23,7 @@ from steward.adapters.stores.tables import drained
 from steward.core.stores import (
     AccessStore,
     AlertStore,
+    ApprovalStore,
     AuditHeadStore,
     EvidenceStore,
     ExchangeStore,
@@ -53,6 +55,7 @@ class SqlStore:
         self.secrets: SecretStore = SqlSecrets(self.database)
         self.evidence: EvidenceStore = SqlEvidence(self.database)
         self.audit_heads: AuditHeadStore = SqlAuditHeads(self.database)
+        self.approvals: ApprovalStore = SqlApprovals(self.database)
         self.jobs: JobStore = SqlJobs(self.database)
 
     def migrate(self) -> None:

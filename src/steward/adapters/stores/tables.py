@@ -218,6 +218,33 @@ audit_heads = sa.Table(  # of logs, not of tenants: each home has one
     sa.Column("kept_at", sa.Float, nullable=False),
 )
 
+approval_requests = sa.Table(
+    "approval_requests",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("subject", sa.String(200), nullable=False, index=True),
+    sa.Column("digest", sa.String(100), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),
+    sa.Column("authors", sa.Text, nullable=False),  # JSON list
+    sa.Column("requested_by", sa.String(200), nullable=False),
+    sa.Column("requested_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False),
+)
+
+approval_decisions = sa.Table(  # the tenant is the request's
+    "approval_decisions",
+    metadata,
+    sa.Column("request_id", sa.String(64), primary_key=True),
+    sa.Column("person", sa.String(200), primary_key=True),
+    sa.Column("at", sa.Float, primary_key=True),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("digest", sa.String(100), nullable=False),
+)
+
 jobs = sa.Table(
     "jobs",
     metadata,

@@ -9,6 +9,7 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.secret import resolve
+from steward.governance.approval_policy import ApprovalPolicy
 from steward.monitoring.config import MonitoringPlan
 from steward.security.config import WitnessPlan
 from steward.security.rootkey import load_root_key
@@ -26,6 +27,7 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     max_stale_s: float = 3600.0  # how long keys are accepted after the store last confirmed them
     monitoring: MonitoringPlan = MonitoringPlan()
     witness: WitnessPlan | None = None  # of the audit log
+    approval_policy: ApprovalPolicy = ApprovalPolicy()  # that serves
 
     def store_url(self) -> str:
         """It may hold a password, so it is never written down. :raises InputError: the secret cannot be resolved"""
@@ -52,6 +54,7 @@ def make_deployment(plan: ServePlan) -> HomeDeployment:
         max_stale_s=plan.keys_max_stale_s,
         monitoring=plan.monitoring,
         witness=plan.witness,
+        approval_policy=plan.approval_policy,
     )
 
 
@@ -73,6 +76,7 @@ def find_deployment(home: Path) -> HomeDeployment:
         root=settings.security.root_reference(),
         max_stale_s=settings.keys.max_stale_s,
         witness=settings.audit.plan(),
+        approval_policy=settings.approval_policy.policy(),
     )
 
 

@@ -62,6 +62,7 @@ def make_plan(
         batches=settings.batches.plan(),
         responses_store=gateway.responses_store.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
+        approval_policy=settings.approval_policy.policy(),
         witness=_plan_witness(settings),
         monitoring=_plan_monitoring(settings),
     )

@@ -21,6 +21,7 @@ from steward.gateway.prompts import Prompt
 from steward.gateway.queue_records import QueuePlan
 from steward.gateway.route_records import Route, Unreadable
 from steward.gateway.stored_responses import ResponseStorePlan
+from steward.governance.approval_policy import ApprovalPolicy
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.guard import PrivacyPolicy
 from steward.security.config import WitnessPlan
@@ -80,6 +81,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     batches: BatchPlan = BatchPlan()
     responses_store: ResponseStorePlan = ResponseStorePlan()
     keys_max_stale_s: float = 3600.0
+    approval_policy: ApprovalPolicy = ApprovalPolicy()
     witness: WitnessPlan | None = None  # of the audit log
     monitoring: MonitoringPlan = MonitoringPlan()
 

@@ -47,6 +47,10 @@ FULL: dict[str, Any] = {
         ],
         "heartbeat": "http://beat/x",
     },
+    "approval_policy": {
+        "settings": [{"kind": "approvals", "count": 2}],
+        "prompts": [{"kind": "window", "days": ["mon"]}, {"kind": "gate"}],
+    },
     "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
@@ -60,6 +64,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "monitoring.rules": str(SOURCE.parents[1] / "examples" / "monitoring" / "rules.yaml"),
     "monitoring.channels.0.severities": ["page"], "monitoring.channels.1.severities": ["ticket"],
     "monitoring.channels.0.url": "http://other/x", "monitoring.channels.1.url": "smtps://other:465",
+    "approval_policy.prompts.0.days": ["tue"], "approval_policy.prompts.0.timezone": "Europe/Zurich",
     "audit.witness": "https://other/heads",
     "monitoring.heartbeat": "http://other/beat", "monitoring.channels.0.kind": None, "monitoring.channels.1.kind": None,
 }  # fmt: skip
@@ -72,6 +77,14 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "store.kind": "with its url: tests/unit/test_settings.py",
     "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
     "models.1.name": "as models.0.name; limits name this one",
+    **{
+        f"approval_policy.{name}": "in seconds or minutes: tests/unit/governance/test_config.py"
+        for name in ("settings.0.valid", "prompts.0.start", "prompts.0.end", "prompts.1.within")
+    },
+    **{
+        f"approval_policy.{name}.kind": "another one takes other fields: tests/unit/governance/test_config.py"
+        for name in ("settings.0", "prompts.0", "prompts.1")
+    },
     "monitoring.channels.0.kind": "another one takes other fields: tests/unit/monitoring/test_config.py",
     "monitoring.channels.1.kind": "as the one before",
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
@@ -79,9 +92,13 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
 }
 OF_SERVERS, OF_FILES = {"url", "key", "headers", "upstream_model", "speaks"}, {"path", "context", "slots", "threads"}
+OF_TIMES = ("days", "start", "end", "timezone")
 NOT_THERE = {  # what this variant of a section does not take
     *(f"models.0.{name}" for name in OF_SERVERS),
     *(f"monitoring.channels.0.{name}" for name in ("to", "sender", "user", "password")),
+    *(f"approval_policy.settings.0.{name}" for name in ("within", "subject", *OF_TIMES)),
+    *(f"approval_policy.prompts.0.{name}" for name in ("count", "valid", "within", "subject")),
+    *(f"approval_policy.prompts.1.{name}" for name in ("count", "valid", *OF_TIMES)),
     "monitoring.channels.1.key",
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
     *("routes.0.prompt.system", "routes.1.prompt.name", "routes.1.prompt.version"),

@@ -1,0 +1,105 @@
+"""The section `approval_policy` of steward.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, model_validator
+
+from steward.configuration.section import Section
+from steward.core.durations import parse_span_s
+from steward.core.errors import InputError
+from steward.governance.approval_policy import (
+    AUDIT_CHECK,
+    DAYS,
+    GATE_CHECK,
+    ApprovalPolicy,
+    ApprovalsRequirement,
+    Day,
+    EvidenceRequirement,
+    Requirement,
+    WindowRequirement,
+)
+
+
+def _check_span(text: str) -> str:
+    try:
+        parse_span_s(text)
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _check_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"no time zone {name[:40]!r}; expected a name such as UTC or Europe/Zurich") from None
+    return name
+
+
+SpanText = Annotated[str, AfterValidator(_check_span)]
+ClockText = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$")]
+_FIELDS: Final = {
+    "approvals": {"count", "valid"},
+    "gate": {"within", "subject"},
+    "audit": {"within"},
+    "window": {"days", "start", "end", "timezone"},
+}
+
+
+class RequirementConfig(Section):
+    """One thing that a change must meet."""
+
+    kind: Literal["approvals", "gate", "audit", "window"] = Field(
+        description="approvals: by people; gate: a passed evaluation; audit: a verified log; window: a time"
+    )
+    count: int = Field(1, ge=1, le=10, description="approvals: how many people other than the author")
+    valid: SpanText = Field("7d", description="approvals: how long one counts")
+    within: SpanText = Field("30d", description="gate, audit: how old the proof may be")
+    subject: str = Field("", description="gate: what its subject must contain, such as a model's name")
+    days: list[Day] = Field(default=list(DAYS), min_length=1, description="window: days, such as mon")
+    start: ClockText = Field("00:00", description="window: first minute, HH:MM")
+    end: ClockText = Field("24:00", description="window: first minute after it, HH:MM")
+    timezone: Annotated[str, AfterValidator(_check_timezone)] = Field("UTC", description="window: of its times")
+
+    @model_validator(mode="after")
+    def _check_fields(self) -> RequirementConfig:
+        foreign = self.model_fields_set - {"kind"} - _FIELDS[self.kind]
+        if foreign:
+            takes = ", ".join(sorted(_FIELDS[self.kind]))
+            raise ValueError(f"kind: {self.kind} takes no {', '.join(sorted(foreign))}; it takes {takes}")
+        if _minute(self.start) >= _minute(self.end):
+            raise ValueError(f"the window ends at {self.end}, before it starts at {self.start}; give two windows' days")
+        return self
+
+    def requirement(self) -> Requirement:
+        if self.kind == "approvals":
+            return ApprovalsRequirement(count=self.count, valid_s=parse_span_s(self.valid))
+        if self.kind == "window":
+            return WindowRequirement(
+                days=tuple(self.days),
+                start_minute=_minute(self.start),
+                end_minute=_minute(self.end),
+                timezone=self.timezone,
+            )
+        check = GATE_CHECK if self.kind == "gate" else AUDIT_CHECK
+        return EvidenceRequirement(check=check, within_s=parse_span_s(self.within), subject=self.subject)
+
+
+class ApprovalPolicyConfig(Section):
+    """What changes must meet before they serve; judged by the policy that serves, not by the one that is new."""
+
+    settings: list[RequirementConfig] = Field(default=[], description="what a changed steward.yaml must meet")
+    prompts: list[RequirementConfig] = Field(default=[], description="what a prompt must meet to be added or used")
+
+    def policy(self) -> ApprovalPolicy:
+        return ApprovalPolicy(
+            settings=tuple(item.requirement() for item in self.settings),
+            prompts=tuple(item.requirement() for item in self.prompts),
+        )
+
+
+def _minute(text: str) -> int:
+    return int(text[:2]) * 60 + int(text[3:])

@@ -1,0 +1,155 @@
+"""Each requirement at its boundaries: who counts, until when, and what is said where it is not met."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from steward.core.approvals import ApprovalDecision
+from steward.core.evidence import Evidence
+from steward.governance.approval_policy import (
+    ApprovalPolicy,
+    ApprovalsRequirement,
+    ChangeFacts,
+    EvidenceRequirement,
+    RequirementResult,
+    WindowRequirement,
+    judge_change,
+    latest_decisions,
+)
+
+DAY = 86400.0
+TWO = ApprovalsRequirement(count=2, valid_s=10.0)
+
+
+def decision(person: str, verdict: Any = "approve", at: float = 100.0, digest: str = "d") -> ApprovalDecision:
+    return ApprovalDecision(request_id="ap_1", person=person, actor=person, verdict=verdict, digest=digest, at=at)
+
+
+def evidence(verdict: Any = "pass", at: float = 0.0, **more: Any) -> Evidence:
+    fields: dict[str, Any] = {
+        "id": f"ev_{at}", "check": "audit.verify", "subject": "the audit log", "subject_digest": "", "verdict": verdict,
+        "value": "7 of 7 entries verified", "expected": "", "source": "", "produced_at": at, "valid_until": None,
+        "command": "steward audit verify --home h", "signer": "operator:1",
+    }  # fmt: skip
+    return Evidence(**fields | more)
+
+
+def judge(requirement: Any, *decisions: ApprovalDecision, proofs: Any = (), now: float = 100.0) -> RequirementResult:
+    facts = ChangeFacts(
+        request_id="ap_1", digest="d", authors=frozenset({"operator:1"}), decisions=decisions, evidence=tuple(proofs),
+        now=now,
+    )  # fmt: skip
+    (result,) = judge_change([requirement], facts)
+    return result
+
+
+def test_two_people_other_than_the_author_approve() -> None:
+    result = judge(TWO, decision("person:anna"), decision("person:bob"))
+    assert result.met and result.because == "approved by person:anna, person:bob"
+    assert result.requirement == "approved by 2 people other than operator:1"
+
+
+@pytest.mark.parametrize(
+    "decisions",
+    [
+        [],
+        [decision("person:anna")],
+        [decision("person:anna"), decision("person:anna", at=99.0)],  # the same person twice
+        [decision("person:anna"), decision("operator:1")],  # the author
+        [decision("person:anna"), decision("person:bob", digest="other")],  # of another text
+        [decision("person:anna"), decision("person:bob", at=89.9)],  # too long ago
+    ],
+)
+def test_fewer_do_not(decisions: list[ApprovalDecision]) -> None:
+    result = judge(TWO, *decisions)
+    assert not result.met and result.next == "others run: steward approve ap_1"
+
+
+def test_an_approval_counts_until_its_last_second() -> None:
+    one = ApprovalsRequirement(count=1, valid_s=10.0)
+    assert judge(one, decision("person:a", at=90.0)).met
+    late = judge(one, decision("person:a", at=89.999))
+    assert not late.met and late.because == "approved by nobody; 1 expired"
+    assert late.requirement == "approved by 1 person other than operator:1"
+
+
+def test_one_rejection_outweighs_approvals_until_it_is_taken_back() -> None:
+    both = decision("person:anna"), decision("person:bob")
+    result = judge(TWO, *both, decision("person:carl", "reject", at=1.0))
+    assert (result.met, result.because, result.next) == (False, "rejected by person:carl", "change it and ask again")
+    assert judge(TWO, *both, decision("person:carl", "reject", at=1.0), decision("person:carl", at=2.0)).met
+    assert not judge(TWO, *both, decision("person:bob", "reject", at=101.0)).met
+    assert judge(TWO, *both, decision("person:carl", "reject", digest="other")).met
+
+
+def test_the_latest_decision_of_each_person_counts_in_whatever_order_they_come() -> None:
+    later, earlier = decision("person:b", "reject", at=2.0), decision("person:b", at=1.0)
+    assert latest_decisions([later, decision("person:a"), earlier], "d") == [decision("person:a"), later]
+
+
+AUDIT = EvidenceRequirement(check="audit.verify", within_s=30 * DAY)
+
+
+def test_a_proof_counts_for_thirty_days() -> None:
+    assert judge(AUDIT, proofs=[evidence()], now=30 * DAY).met
+    late = judge(AUDIT, proofs=[evidence()], now=30 * DAY + 1)
+    assert not late.met and late.because == "the newest proof is 30.0 days old"
+    assert late.next == "run again: steward audit verify --home h"
+    assert late.requirement == "audit.verify passed within 30 days"
+    none = judge(AUDIT, proofs=[evidence(check="evaluation.gate")])
+    assert (none.met, none.because, none.next) == (False, "there is no such proof", "run: steward audit verify")
+
+
+@pytest.mark.parametrize("verdict", ["fail", "cannot tell"])
+def test_the_newest_proof_decides_and_what_cannot_tell_is_no_pass(verdict: str) -> None:
+    result = judge(AUDIT, proofs=[evidence(at=10.0), evidence(verdict, at=20.0)])
+    assert not result.met and result.because == f"the newest proof says: {verdict} (7 of 7 entries verified)"
+    assert judge(AUDIT, proofs=[evidence(verdict, at=10.0), evidence(at=20.0)]).met
+
+
+def test_a_proof_that_has_expired_is_none() -> None:
+    assert judge(AUDIT, proofs=[evidence(valid_until=100.0)]).met
+    assert "has expired" in judge(AUDIT, proofs=[evidence(valid_until=99.9)]).because
+
+
+def test_a_gate_may_be_of_one_subject() -> None:
+    gate = EvidenceRequirement(check="evaluation.gate", within_s=DAY, subject="model big")
+    other = evidence(check="evaluation.gate", subject="model small in place of model old")
+    assert judge(gate, proofs=[other]).next == "run: steward eval gate"
+    assert judge(gate, proofs=[evidence(check="evaluation.gate", subject="model big in place of model small")]).met
+    assert judge(gate).requirement == "evaluation.gate of model big passed within 1 days"
+
+
+WORKDAYS = WindowRequirement(days=("mon", "tue"), start_minute=9 * 60, end_minute=16 * 60, timezone="Europe/Zurich")
+
+
+@pytest.mark.parametrize(
+    ("at", "met"),
+    [
+        (datetime(2026, 11, 30, 8, 0, tzinfo=UTC), True),  # Monday, 09:00 in Zurich
+        (datetime(2026, 11, 30, 7, 59, tzinfo=UTC), False),
+        (datetime(2026, 11, 30, 14, 59, 59, tzinfo=UTC), True),
+        (datetime(2026, 11, 30, 15, 0, tzinfo=UTC), False),
+        (datetime(2026, 12, 1, 10, 0, tzinfo=UTC), True),
+        (datetime(2026, 12, 2, 10, 0, tzinfo=UTC), False),  # Wednesday
+        (datetime(2026, 7, 6, 7, 0, tzinfo=UTC), True),  # summer time
+    ],
+)
+def test_a_window_is_of_its_own_time_zone(at: datetime, met: bool) -> None:
+    assert judge(WORKDAYS, now=at.timestamp()).met == met
+
+
+def test_a_window_says_when_it_is() -> None:
+    result = judge(WORKDAYS, now=datetime(2026, 12, 2, 10, 5, tzinfo=UTC).timestamp())
+    assert result.requirement == "on mon, tue from 09:00 to 16:00 (Europe/Zurich)"
+    assert (result.because, result.next) == ("it is wed 11:05", "wait until then")
+    assert judge(WindowRequirement(), now=0.0).met
+
+
+def test_a_policy_has_requirements_of_each_kind() -> None:
+    policy = ApprovalPolicy(settings=(TWO,), prompts=(WORKDAYS,))
+    assert policy.requirements("settings") == (TWO,) and policy.requirements("prompt") == (WORKDAYS,)
+    assert ApprovalPolicy().requirements("prompt") == ()

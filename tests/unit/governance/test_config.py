@@ -1,0 +1,56 @@
+"""The section as people write it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from steward.governance.approval_policy import ApprovalsRequirement, EvidenceRequirement, WindowRequirement
+from steward.governance.config import ApprovalPolicyConfig, RequirementConfig
+
+DAY = 86400.0
+
+
+@pytest.mark.parametrize(
+    ("written", "requirement"),
+    [
+        ({"kind": "approvals"}, ApprovalsRequirement(count=1, valid_s=7 * DAY)),
+        ({"kind": "approvals", "count": 2, "valid": "12h"}, ApprovalsRequirement(count=2, valid_s=43200.0)),
+        ({"kind": "audit"}, EvidenceRequirement(check="audit.verify", within_s=30 * DAY)),
+        (
+            {"kind": "gate", "within": "2w", "subject": "big"},
+            EvidenceRequirement(check="evaluation.gate", within_s=14 * DAY, subject="big"),
+        ),
+        ({"kind": "window"}, WindowRequirement()),
+        (
+            {"kind": "window", "days": ["fri"], "start": "08:30", "end": "24:00", "timezone": "Asia/Tokyo"},
+            WindowRequirement(days=("fri",), start_minute=510, end_minute=1440, timezone="Asia/Tokyo"),
+        ),
+    ],
+)
+def test_what_is_written_is_what_is_required(written: dict[str, Any], requirement: Any) -> None:
+    policy = ApprovalPolicyConfig.model_validate({"settings": [written]}).policy()
+    assert policy.settings == (requirement,) and policy.prompts == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ({"kind": "approvals", "within": "1d"}, "kind: approvals takes no within; it takes count, valid"),
+        ({"kind": "window", "count": 2}, "kind: window takes no count"),
+        ({"kind": "approvals", "count": 0}, "greater than or equal to 1"),
+        ({"kind": "approvals", "valid": "soon"}, "such as 90s, 15m, 24h, 30d or 2w"),
+        ({"kind": "window", "start": "10:00", "end": "10:00"}, "before it starts at 10:00"),
+        ({"kind": "window", "start": "24:01"}, "match pattern"),
+        ({"kind": "window", "days": []}, "at least 1 item"),
+        ({"kind": "window", "timezone": "Mars/Olympus"}, "no time zone 'Mars/Olympus'"),
+        ({"kind": "window", "timezone": "../../etc/passwd"}, "no time zone"),
+        ({"kind": "vote"}, "'approvals', 'gate', 'audit' or 'window'"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(written: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        RequirementConfig.model_validate(written)
+    assert told in str(error.value)

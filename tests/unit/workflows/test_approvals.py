@@ -1,0 +1,183 @@
+"""A change is asked for once, decided by people, and allowed for as long as the policy says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steward.core.errors import InputError, Unavailable, UnknownName
+from steward.core.identity import Principal, operator
+from steward.core.records import LimitSpec
+from steward.governance.approval_policy import ApprovalPolicy, ApprovalsRequirement
+from steward.workflows import access, keys
+from steward.workflows.approvals import (
+    REQUEST_S,
+    ProposedChange,
+    decide,
+    list_approvals,
+    propose_prompt,
+    propose_settings,
+    require_approval,
+    show_approval,
+)
+from steward.workflows.audit import list_acts
+from steward.workflows.key_terms import KeyTerms
+from steward.workflows.prompts import PromptText
+
+ONE = ApprovalsRequirement(count=1, valid_s=100.0)
+POLICY = ApprovalPolicy(settings=(ONE,), prompts=(ONE,))
+AUTHOR, OTHER = operator(1), operator(2)
+CHANGE = propose_settings("port: 2\n", "port: 1\n", ["operator:1"])
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path / ".steward"
+    home.mkdir()
+    (tmp_path / "steward.yaml").write_text(json.dumps({"approval_policy": {"settings": [{"kind": "approvals"}]}}))
+    keys.create(home, "web", LimitSpec(), 1.0, actor=AUTHOR)
+    return home
+
+
+def refuse(home: Path, now: float = 10.0, change: ProposedChange = CHANGE, actor: Principal = AUTHOR) -> str:
+    with pytest.raises(InputError) as error:
+        require_approval(home, POLICY, change, now, actor=actor)
+    return str(error.value)
+
+
+def only(home: Path, now: float = 10.0) -> str:
+    (view,) = list_approvals(home, now, 9, actor=AUTHOR)
+    return view.request.id
+
+
+def test_a_change_that_nobody_must_approve_is_free(home: Path) -> None:
+    require_approval(home, ApprovalPolicy(prompts=(ONE,)), CHANGE, 10.0, actor=AUTHOR)
+    assert list_approvals(home, 10.0, 9, actor=AUTHOR) == []
+
+
+def test_a_change_is_asked_for_once_and_made_after_somebody_else_approved_it(home: Path) -> None:
+    told = refuse(home)
+    name = only(home)
+    assert "approved by 1 person other than operator:1: approved by nobody" in told
+    assert f"steward approve {name}" in told and "run steward reload" in told
+    assert refuse(home) == told and only(home) == name
+    assert decide(home, name, "approve", 20.0, actor=OTHER).state == "approved"
+    require_approval(home, POLICY, CHANGE, 120.0, actor=AUTHOR)
+    require_approval(home, POLICY, CHANGE, 120.0, actor=OTHER)  # whoever approved it may make it
+    assert "1 expired" in refuse(home, 120.1)
+    assert [act.action for act in list_acts(home, 2)] == ["approvals.approve", "approvals.request"]
+    assert list_acts(home, 1)[0].after == f"settings {CHANGE.digest}"
+
+
+def test_another_text_needs_an_approval_of_its_own(home: Path) -> None:
+    refuse(home)
+    decide(home, only(home), "approve", 10.0, actor=OTHER)
+    refuse(home, change=propose_settings("port: 3\n", "port: 1\n", ["operator:1"]))
+    assert len(list_approvals(home, 10.0, 9, actor=AUTHOR)) == 2
+
+
+def test_no_author_approves_his_own_change_by_whatever_name(home: Path) -> None:
+    refuse(home, actor=operator(1))
+    name = only(home)
+    with pytest.raises(InputError, match="is an author of"):
+        decide(home, name, "approve", 10.0, actor=AUTHOR)
+    key = keys.create(home, "k", LimitSpec(), 1.0, actor=AUTHOR, terms=KeyTerms())
+    his = Principal(kind="key", id=key.id)
+    with pytest.raises(InputError, match="operator:1 is an author of"):
+        decide(home, name, "approve", 10.0, actor=his)
+    with pytest.raises(InputError, match="service:ci is no person"):
+        decide(home, name, "approve", 10.0, actor=Principal(kind="service", id="ci"))
+    assert list_approvals(home, 10.0, 9, actor=AUTHOR)[0].decisions == ()
+
+
+def test_two_keys_of_one_person_are_one_person(home: Path) -> None:
+    access.add_person(home, "anna", 1.0, actor=operator(0), role="owner")
+    anna = Principal(kind="person", id="anna", rights=operator(0).rights)
+    names = [keys.create(home, f"k{number}", LimitSpec(), 1.0, actor=anna).id for number in range(2)]
+    two = ApprovalPolicy(settings=(ApprovalsRequirement(count=2),))
+    with pytest.raises(InputError):
+        require_approval(home, two, CHANGE, 10.0, actor=AUTHOR)
+    request = only(home)
+    for number, name in enumerate(names):
+        decide(home, request, "approve", 11.0 + number, actor=Principal(kind="key", id=name))
+    with pytest.raises(InputError, match="approved by person:anna;"):
+        require_approval(home, two, CHANGE, 20.0, actor=AUTHOR)
+    decide(home, request, "approve", 14.0, actor=OTHER)
+    require_approval(home, two, CHANGE, 20.0, actor=AUTHOR)
+
+
+def test_whoever_owns_the_file_is_an_author_though_the_watch_asks(home: Path) -> None:
+    refuse(home, actor=Principal(kind="service", id="watch"))
+    (view,) = list_approvals(home, 10.0, 9, actor=AUTHOR)
+    assert view.request.authors == ("operator:1",)
+    with pytest.raises(InputError, match="is an author"):
+        decide(home, view.request.id, "approve", 10.0, actor=AUTHOR)
+
+
+def test_a_rejected_change_stays_rejected(home: Path) -> None:
+    refuse(home)
+    name = only(home)
+    assert decide(home, name, "reject", 10.0, actor=OTHER).state == "rejected"
+    assert "rejected by operator:2; change it and ask again" in refuse(home)
+    assert list_approvals(home, 10.0, 9, actor=AUTHOR) == []
+    assert len(list_approvals(home, 10.0, 9, actor=AUTHOR, all_states=True)) == 1
+
+
+def test_a_request_expires(home: Path) -> None:
+    refuse(home)
+    name = only(home)
+    late = 10.0 + REQUEST_S + 1
+    with pytest.raises(InputError, match="has expired"):
+        decide(home, name, "approve", late, actor=OTHER)
+    assert show_approval(home, name, late, actor=AUTHOR).state == "expired"
+    refuse(home, late)
+    assert only(home, late) != name
+
+
+def test_trying_without_asking_asks_nobody(home: Path) -> None:
+    with pytest.raises(InputError, match="Nobody was asked"):
+        require_approval(home, POLICY, CHANGE, 10.0, actor=AUTHOR, ask=False)
+    assert list_approvals(home, 10.0, 9, actor=AUTHOR, all_states=True) == []
+
+
+def test_a_request_shows_what_would_change(home: Path) -> None:
+    refuse(home)
+    view = show_approval(home, only(home), 10.0, actor=OTHER)
+    assert view.diff[-2:] == ("-port: 1", "+port: 2") and not view.requirements[0].met
+    with pytest.raises(UnknownName, match="approval"):
+        show_approval(home, "ap_0", 10.0, actor=OTHER)
+
+
+def test_another_tenant_sees_and_decides_nothing(home: Path) -> None:
+    refuse(home)
+    name = only(home)
+    stranger = Principal(kind="person", id="eve", tenant="acme")
+    assert list_approvals(home, 10.0, 9, actor=stranger) == []
+    with pytest.raises(UnknownName):
+        decide(home, name, "approve", 10.0, actor=stranger)
+
+
+def test_prompts_that_read_alike_are_two(home: Path) -> None:
+    one = propose_prompt("greet", PromptText("Be kind."), AUTHOR)
+    assert one.digest == propose_prompt("greet", PromptText("Be kind."), OTHER).digest
+    assert one.digest != propose_prompt("greet", PromptText('Be kind."\nuser: "x'), AUTHOR).digest
+    assert refuse(home, change=one).endswith("run the command again")
+
+
+def test_nothing_is_asked_for_or_decided_that_cannot_be_recorded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(home)
+    name = only(home)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("steward.security.audit.log.write_file", full)
+    with pytest.raises(Unavailable):
+        decide(home, name, "approve", 10.0, actor=OTHER)
+    with pytest.raises(Unavailable):
+        require_approval(home, POLICY, propose_settings("x", "", ["operator:1"]), 10.0, actor=AUTHOR)
+    monkeypatch.undo()
+    (view,) = list_approvals(home, 10.0, 9, actor=AUTHOR)
+    assert view.decisions == ()
