@@ -281,3 +281,18 @@ def test_errors_of_every_shape_under_200_are_found(body: bytes) -> None:
 
 def test_an_error_that_is_a_number_is_none() -> None:
     assert find_embedded_error(b'{"error":7}') is None
+
+
+def test_lists_within_lists_are_levels_too() -> None:
+    def listed(levels: int) -> bytes:
+        value: Any = {"code": "context_length_exceeded"}
+        for _ in range(levels):
+            value = [value]
+        return json.dumps(value).encode()
+
+    assert [classify_error(400, listed(levels)) for levels in (1, 5, 6)] == ["context", "context", None]
+
+
+def test_of_a_long_text_the_first_64_kilobytes_are_read() -> None:
+    assert read_upstream_error(500, b" " * 65_535 + b"late").message == "l"
+    assert read_upstream_error(500, b" " * 65_536 + b"late").message.endswith("no explanation.")
