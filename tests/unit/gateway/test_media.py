@@ -133,3 +133,13 @@ def test_what_a_call_gave_back_is_looked_into() -> None:
 @pytest.mark.parametrize("kind", ["audio", "document", "file", "image"])
 def test_every_kind_is_noticed(kind: str) -> None:
     assert measured({"type": kind, "data": "AAAA"}).tokens == 1_000
+
+
+def test_content_within_content_is_a_level_too() -> None:
+    def inside(levels: int) -> bytes:
+        value: Any = {"type": "image", "source": {"url": "https://a"}}
+        for _ in range(levels):
+            value = {"content": value}
+        return json.dumps(value).encode()
+
+    assert [measure_media(inside(levels)).tokens for levels in (1, 12, 13)] == [1_000, 1_000, 0]

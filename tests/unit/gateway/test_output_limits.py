@@ -95,6 +95,7 @@ def test_the_refusal_says_what_to_do() -> None:
     assert error is not None and error.message.endswith("; remove it.")
     error = refused(CHAT, {"config": {"x" * 99: {"n": 1}}})
     assert error is not None and error.param == f"config.{'x' * 93}"
+    assert error.message.startswith(f"'config.{'x' * 93}' could change")
 
 
 @pytest.mark.parametrize("padding", [0, 5_000])
@@ -135,6 +136,12 @@ def test_without_a_limit_that_counts_the_configured_maximum_holds() -> None:
 )
 def test_the_tightest_limit_decides(limits: dict[str, Any], choices: int, most: int) -> None:
     assert fit(scope(**limits), choices=choices) == most
+
+
+def test_the_request_itself_costs_its_own_price() -> None:
+    # 0.0011 USD are 1,100 millionths: 100 tokens at 3 millionths leave 800, at 4 each 200
+    assert fit(scope(usd_per_day=0.0011), prices=(3.0, 4.0)) == 200
+    assert fit_maximum(10**9, 100, [scope(usd_per_day=1_000.0)], (1.0, 2.0), 1) == 499_999_950
 
 
 def test_a_price_below_one_dollar_counts_too() -> None:

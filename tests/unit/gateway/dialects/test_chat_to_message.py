@@ -271,3 +271,14 @@ def test_the_last_usage_counts_and_null_changes_nothing() -> None:
     events = events_of(chunk(usage={"prompt_tokens": 8, "completion_tokens": 1}), chunk(usage=None))
     assert (events[-2]["usage"]["input_tokens"], events[-2]["usage"]["output_tokens"]) == (8, 1)
     assert events_of(chunk())[-2]["usage"]["output_tokens"] == 5
+
+
+def test_a_call_is_told_as_it_comes() -> None:
+    stream = MessageStream({"model": "m"}, "req_1", 3)
+    stream.feed(chunk())
+    kinds = [event["type"] for event in parse_events(stream.feed(chunk({"tool_calls": [call(0, "f", "{", "t1")]})))]
+    assert kinds == ["content_block_start", "content_block_delta"]
+    assert [event["type"] for event in parse_events(stream.feed(chunk({"tool_calls": [call(0, None, "}")]})))] == [
+        "content_block_delta"
+    ]
+    assert stream.feed(chunk({"tool_calls": [call(1, "g", "{}", "t2")]})) == []  # waits until the first is over

@@ -1,4 +1,4 @@
-"""S2: what depends on the request is told from what depends on the server."""
+"""Which model answers, which is tried when it does not, and what is learned of their health (S2, C15)."""
 
 from __future__ import annotations
 
