@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import steward
+from steward.adapters.stores.tables import REVISION
 
 ROOT = Path(__file__).parent.parent.parent
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
@@ -43,3 +44,16 @@ def test_k14_make_up_shows_what_it_installs() -> None:
 def test_k12_feedback_tls_and_upgrades_are_documented() -> None:
     page = (ROOT / "docs" / "how-to" / "serve-other-machines.md").read_text()
     assert all(words in page for words in ("/v1/feedback", "## Upgrade", "proxy_pass", "over TLS"))
+
+
+def test_migrations_form_one_chain_and_the_newest_is_the_revision_of_this_release() -> None:
+    folder = ROOT / "src" / "steward" / "adapters" / "stores" / "migrations" / "versions"
+    chain = [
+        (path.name[:4], *re.findall(r'^(?:down_)?revision = (?:"(\d{4})"|None)$', path.read_text(), re.M))
+        for path in sorted(folder.glob("[0-9]*.py"))
+    ]
+    assert chain == [
+        (f"{number:04d}", f"{number:04d}", f"{number - 1:04d}" if number > 1 else "")
+        for number in range(1, len(chain) + 1)
+    ]
+    assert chain[-1][0] == REVISION

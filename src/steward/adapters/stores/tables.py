@@ -10,7 +10,7 @@ from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0012"  # the newest in `migrations/versions`
+REVISION: Final = "0013"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
