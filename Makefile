@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-loadtest bench-security bench-release
+.PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-loadtest bench-security bench-release sslyze
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -58,8 +58,12 @@ $(DATATROVE)/.installed: benchmarks/datatrove.txt
 bench-release: $(VENV)/.test      ## how often a release decides wrongly, by simulation; RELEASE_SIMULATIONS=2000: hours
 	$(PY) benchmarks/bench_release.py --simulations $(RELEASE_SIMULATIONS)
 
-bench-security: $(VENV)/.test     ## permission decisions at 100,000 grants, and an audit log of 10^6 entries: two minutes
+bench-security: $(VENV)/.test     ## permission decisions, an audit log of 10^6 entries, the gateway with TLS: four minutes
 	$(PY) benchmarks/bench_security.py
+
+sslyze:                            ## the TLS scanner, for tests/functional/test_tls.py: it needs an environment of its own
+	test -x build/sslyze/bin/python || $(PYTHON) -m venv build/sslyze
+	build/sslyze/bin/pip install --quiet 'sslyze>=6.3,<7'
 
 bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes
 	$(PY) benchmarks/bench_planner.py

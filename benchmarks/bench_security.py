@@ -1,15 +1,19 @@
-"""How long permission decisions take beside 100,000 grants, and beside casbin's; and the audit log of 10^6 entries.
+"""How long permission decisions take beside 100,000 grants, and beside casbin's; the audit log of 10^6 entries; TLS.
 
-    python benchmarks/bench_security.py [--grants 100000] [--casbin 200] [--entries 1000000]
+    python benchmarks/bench_security.py [--grants 100000] [--casbin 200] [--entries 1000000] [--tls-rounds 5]
 
 Decisions are asked of subjects, places and rights at random. casbin looks through its rules for each question, so it
 gets fewer: `--casbin` grants, and its time is shown beside ours for as many. Entries of the audit log are appended
 a thousand at a time, then one by one, and verified by our code and by the program that shares none with it.
+
+TLS: two gateways over one mock upstream, one of them with a generated certificate, each with one worker. Requests that
+are not streamed, over connections that are kept; rounds alternate between both, and the shares are of neighbours.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import statistics
 import subprocess
@@ -18,6 +22,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from bench_gateway import Mock, Up, load
 
 from steward.core.access import Grant, Place
 from steward.core.identity import ALL_RIGHTS, Right
@@ -121,11 +127,37 @@ def time_audit(count: int) -> None:
         print(f"audit, {count:,} entries   verified in {time.perf_counter() - start:6.2f} s by verify_audit.py")
 
 
+def compare_tls(rounds: int, seconds: float) -> None:
+    """Requests a second over eight connections, with TLS and without."""
+    mock = Mock(1, 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Up(Path(folder) / "plain", "--model", mock.url)
+        os.environ["STEWARD_GATEWAY__TLS"] = "auto"
+        secured = Up(Path(folder) / "tls", "--model", mock.url)
+        os.environ["SSL_CERT_FILE"] = str(secured.home / "tls" / "ca.pem")
+        rates: dict[str, list[float]] = {plain.url: [], secured.url: []}
+        for number in range(rounds):
+            for up in (plain, secured) if number % 2 else (secured, plain):
+                rates[up.url].append(load("rate", up.url, up.key, "mock", 8, seconds)["requests_per_s"])
+        for up in (plain, secured):
+            up.stop()
+        mock.stop()
+    shares = [tls / clear for clear, tls in zip(rates[plain.url], rates[secured.url], strict=True)]
+    medians = [statistics.median(values) for values in rates.values()]
+    print(
+        f"plain {medians[0]:,.0f}/s, TLS {medians[1]:,.0f}/s: {statistics.median(shares):.2f} of it "
+        f"({min(shares):.2f} to {max(shares):.2f} in {rounds} rounds)",
+        flush=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--grants", type=int, default=100_000)
     parser.add_argument("--casbin", type=int, default=200)
     parser.add_argument("--entries", type=int, default=1_000_000, help="of the audit log; 0 leaves it out")
+    parser.add_argument("--tls-rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0)
     given = parser.parse_args()
     rng = random.Random(16)
     for count in sorted({given.casbin, given.grants} - {0}):
@@ -136,6 +168,8 @@ def main() -> None:
         show(f"casbin, {given.casbin:,} grants", time_casbin(make_grants(given.casbin, rng), rng))
     if given.entries:
         time_audit(given.entries)
+    if given.tls_rounds:
+        compare_tls(given.tls_rounds, given.seconds)
 
 
 if __name__ == "__main__":

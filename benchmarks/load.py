@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 import time
 from typing import Any
@@ -35,6 +36,11 @@ def message(url: str, key: str, model: str, *, stream: bool, max_tokens: int = 6
 
 
 PORTKEY_TARGET = "http://127.0.0.1:1"
+
+
+def tls_of(url: str) -> ssl.SSLContext | None:
+    """Certificates are checked against the file that SSL_CERT_FILE names."""
+    return ssl.create_default_context() if url.startswith("https://") else None
 
 
 def whole(buffer: bytes) -> int:
@@ -150,7 +156,7 @@ async def rate(url: str, key: str, model: str, connections: int, seconds: float)
     askers = []
     for _ in range(connections):
         _, asker = await loop.create_connection(
-            lambda: Asker(request, start + seconds, taken, failed), place.hostname, place.port
+            lambda: Asker(request, start + seconds, taken, failed), place.hostname, place.port, ssl=tls_of(url)
         )
         askers.append(asker.done)
     await asyncio.gather(*askers)
@@ -175,7 +181,7 @@ async def streams(url: str, key: str, model: str, count: int, seconds: float) ->
     listeners = []
     for _ in range(count):
         _, listener = await loop.create_connection(
-            lambda: Listener(request, end, first, gaps, failed), place.hostname, place.port
+            lambda: Listener(request, end, first, gaps, failed), place.hostname, place.port, ssl=tls_of(url)
         )
         listeners.append(listener)
         await asyncio.sleep(1 / count)

@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from steward.configuration.section import SecretReference, Section
+from steward.configuration.tls import TlsConfig
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import read_mapping
 from steward.core.errors import InputError, UnknownName
@@ -39,8 +40,11 @@ _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a settin
 class ConsoleConfig(Section):
     """The status page's port."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; put TLS before it when it is not this machine's")
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 serves other machines")
     port: int = Field(8081, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    tls: TlsConfig | None = Field(
+        None, description="as gateway.tls, which holds here too where host is open to other machines"
+    )
 
 
 class StoreConfig(Section):

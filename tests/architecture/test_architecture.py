@@ -152,7 +152,7 @@ def test_processes_that_hold_content_disable_core_dumps(name: str) -> None:
 
 def test_no_process_is_forgotten() -> None:
     known = {"worker", "keeper", "console", "engine", "rating", "load_sender", "supervisor", "echo", "helper"}
-    helping = {"answer_cycle", "http_protocol", "lifeline", "ports", "reloader", "__init__"}
+    helping = {"answer_cycle", "http_protocol", "lifeline", "ports", "reloader", "tls_server", "__init__"}
     assert {path.stem for path in (SOURCE / "processes").glob("*.py")} == known | helping
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -36,13 +36,14 @@ def chat(
     folder = find_home(home) if url is None or not (key or os.environ.get("STEWARD_KEY")) else None
     state = read_state(folder) if folder is not None and url is None else {}
     address, name = url or state["gateway_url"], model or (state.get("models") or ["starter"])[0]
+    certificate = state.get("gateway_certificate")
     if state:
-        _wait_until_ready(address)
+        _wait_until_ready(address, certificate)
     secret = key or os.environ.get("STEWARD_KEY") or _find_first_key(folder)
     messages: list[dict[str, str]] = []
     for line in [text] if text is not None else _lines():
         messages.append({"role": "user", "content": line})
-        answer = _ask(address, secret, name, messages, temperature, quiet=json)
+        answer = _ask(_Server(address, secret, certificate), name, messages, temperature, quiet=json)
         messages.append({"role": "assistant", "content": answer["answer"]})
         if json:
             show_json(answer)
@@ -57,10 +58,10 @@ def _find_first_key(folder: Path | None) -> str:
         ) from error
 
 
-def _wait_until_ready(url: str, seconds: float = 15.0) -> None:
+def _wait_until_ready(url: str, certificate: str | None, seconds: float = 15.0) -> None:
     """A deployment that has just started is waited for; one that stays unready says itself why, when asked."""
     limit = time.monotonic() + seconds
-    while not is_answering(url) and time.monotonic() < limit:
+    while not is_answering(url, certificate) and time.monotonic() < limit:
         time.sleep(0.1)
 
 
@@ -74,28 +75,43 @@ def _lines() -> Iterator[str]:
             yield line
 
 
+class _Server(NamedTuple):
+    """Whom to ask, with which key; `certificate`: the file of the one that it is served with, None: any trusted one."""
+
+    url: str
+    key: str
+    certificate: str | None
+
+    def connect(self) -> http.client.HTTPConnection:
+        import http.client
+        from urllib.parse import urlsplit
+
+        from steward.core.tls import build_pinned_context
+
+        parts = urlsplit(self.url)
+        if parts.scheme != "https":
+            return http.client.HTTPConnection(parts.netloc, timeout=600)
+        context = build_pinned_context(Path(self.certificate)) if self.certificate else None
+        return http.client.HTTPSConnection(parts.netloc, timeout=600, context=context)
+
+
 def _ask(
-    url: str, key: str, model: str, messages: list[dict[str, str]], temperature: float, quiet: bool
+    server: _Server, model: str, messages: list[dict[str, str]], temperature: float, quiet: bool
 ) -> dict[str, Any]:
     """One streamed answer, printed as it comes. :raises StewardError: what the gateway said was wrong"""
-    import http.client
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=600)
+    connection = server.connect()
     body = {"model": model, "messages": messages, "temperature": temperature}
     body |= {"stream": True, "stream_options": {"include_usage": True}}
     started = time.perf_counter()
     try:
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
         connection.request("POST", "/v1/chat/completions", jsonlib.dumps(body), headers)
         response = connection.getresponse()
         if response.status != 200:
             raise _problem(response.status, response.read())
         return _stream(response, model, started, quiet)
     except OSError as error:
-        raise Unavailable(f"{url}: {error.strerror or error}; is `steward up` running?") from error
+        raise Unavailable(f"{server.url}: {error.strerror or error}; is `steward up` running?") from error
     finally:
         connection.close()
 

@@ -187,6 +187,15 @@ ACCESS: Final = Group(
     ),
 )
 
+TLS: Final = Group(
+    "tls",
+    "Make and show the certificates of both ports.",
+    (
+        Command("init", "steward.cli.tls:init"),
+        Command("show", "steward.cli.tls:show"),
+    ),
+)
+
 AUDIT: Final = Group(
     "audit",
     "Show, verify and prove the log of administrative acts.",
@@ -269,6 +278,7 @@ STEWARD: Final = Group(
         BATCH,
         USERS,
         ACCESS,
+        TLS,
         AUDIT,
         APPROVALS,
         Command("approve", "steward.cli.approvals:approve", "Approve a change of somebody else."),

@@ -10,7 +10,7 @@ import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, read_state, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
-from steward.core.errors import Unavailable
+from steward.core.errors import InputError, Unavailable
 
 
 def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("processes")] = False) -> None:
@@ -24,7 +24,8 @@ def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("process
         else:
             show_lines([f"Not running: {error}"])
         raise typer.Exit(1) from error
-    problem, standing = find_problem(state["gateway_url"]), ask_standing(folder, state["console_url"])
+    problem = find_problem(state["gateway_url"], state.get("gateway_certificate"))
+    standing = ask_standing(folder, state["console_url"], state.get("console_certificate"))
     warning = warn_of_first_key(folder, state["gateway_url"])
     if json:
         record = {"ready": problem is None, "problem": problem, "warning": warning, "standing": standing["state"]}
@@ -58,7 +59,7 @@ def _show(state: dict[str, Any], problem: str | None, sentence: str, warning: st
     show_table(["process", "state", "pid", "restarts"], rows)
 
 
-def ask_standing(home: Path, url: str) -> dict[str, str]:
+def ask_standing(home: Path, url: str, certificate: str | None = None) -> dict[str, str]:
     """The console's verdict, so that this command and the status page never differ."""
     import json
     import urllib.request
@@ -68,26 +69,29 @@ def ask_standing(home: Path, url: str) -> dict[str, str]:
     try:
         token = (home / "run" / "console-token").read_text().strip()
         request = urllib.request.Request(f"{url}/api/status", headers={"Authorization": f"Bearer {token}"})
-        with open_url(request, 10) as answer:
+        with open_url(request, 10, certificate) as answer:
             return dict(json.load(answer))
-    except (OSError, ValueError):
+    except (OSError, ValueError, InputError):
         return {"state": "degraded", "sentence": "The console does not answer."}
 
 
-def is_answering(url: str) -> bool:
+def is_answering(url: str, certificate: str | None = None) -> bool:
     """Whether the gateway at `url` says that it would answer a request."""
-    return find_problem(url) is None
+    return find_problem(url, certificate) is None
 
 
-def find_problem(url: str) -> str | None:
-    """Why the gateway at `url` would not answer a request, in its own words; None if it would."""
+def find_problem(url: str, certificate: str | None = None) -> str | None:
+    """Why the gateway at `url` would not answer a request, in its own words; None if it would.
+
+    `certificate`: the file of the one that it is served with.
+    """
     import json
     import urllib.error
 
     from steward.core.fetch import open_url
 
     try:
-        with open_url(f"{url}/readyz", 3):
+        with open_url(f"{url}/readyz", 3, certificate):
             return None
     except urllib.error.HTTPError as error:
         try:
@@ -96,6 +100,8 @@ def find_problem(url: str) -> str | None:
             return f"Not ready: the gateway answers with status {error.code}."
     except OSError as error:
         return f"Not ready: the gateway does not answer ({type(error).__name__})."
+    except InputError as error:
+        return f"Not ready: {error}"
 
 
 def warn_of_first_key(home: Path, url: str) -> str | None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from steward import __version__
@@ -33,6 +34,10 @@ def up(
         typer.Option(help="A GGUF file, or the URL of an OpenAI-compatible server, instead of all models and routes."),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Another file than steward.yaml.")] = None,
+    insecure_http: Annotated[
+        bool,
+        typer.Option("--insecure-http", help="Serve other machines in plain HTTP, since a proxy in front speaks TLS."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Start the gateway, a model and the console; Ctrl-C stops them."""
@@ -43,12 +48,14 @@ def up(
     from steward.workflows import reload
     from steward.workflows.audit import make_act
     from steward.workflows.serve.deployment import find_deployment
+    from steward.workflows.tls import renew_generated
 
     typed = {
         "gateway.port": port,
         "console.port": console_port,
         "gateway.workers": workers,
         "home": home and str(home),
+        "gateway.tls.insecure_http": True if insecure_http else None,
     }
     overrides: dict[str, object] = {name: value for name, value in typed.items() if value is not None}
     source = reload.ConfigSource(config, overrides, model, __version__)
@@ -59,6 +66,7 @@ def up(
     first = reload.build_candidate(source, folder)
     with _hold_home(folder):
         _check_approval(source, folder, first)
+        renew_generated(folder, (first.plan.tls, first.plan.console_tls))
         first = reload.assign_number(first, reload.choose_first_number(folder, first))
         supervisor = Supervisor(first.plan)
         key = _ensure_first_key(folder)
@@ -154,6 +162,9 @@ def _greeting(supervisor: Supervisor, key: str | None) -> list[str]:
         f"  status page  {supervisor.console_url}",
         f"  its token    {token}",
     ]
+    generated = [port for port in (supervisor.plan.tls, supervisor.plan.console_tls) if port is not None and port.names]
+    if generated:
+        lines.append(f"  clients trust {Path(generated[0].certificate).with_name('ca.pem')}")
     if not key:
         return [*lines, "", "Stop: Ctrl-C"]
     return [
@@ -164,12 +175,22 @@ def _greeting(supervisor: Supervisor, key: str | None) -> list[str]:
         "",
         f'  steward chat{_home_option(supervisor.plan.home)} "where is my order?"',
         "",
-        f"  curl {supervisor.gateway_url}/v1/chat/completions -H 'Content-Type: application/json' \\",
+        f"  curl {_curl_target(supervisor)}/v1/chat/completions -H 'Content-Type: application/json' \\",
         f"    -H 'Authorization: Bearer {key}' \\",
         f'    -d \'{{"model": "{names[0]}", "messages": [{{"role": "user", "content": "where is my order?"}}]}}\'',
         "",
         "Stop: Ctrl-C",
     ]
+
+
+def _curl_target(supervisor: Supervisor) -> str:
+    """The gateway's address for curl on this machine, with the authority of a generated certificate."""
+    plan = supervisor.plan
+    if plan.tls is None or not plan.tls.names:
+        return supervisor.gateway_url
+    host = "localhost" if plan.host in ("0.0.0.0", "::") else plan.host
+    trusted = shlex.quote(str(Path(plan.tls.certificate).with_name("ca.pem")))
+    return f"--cacert {trusted} {msgspec.structs.replace(plan, host=host).gateway_url}"
 
 
 def _home_option(home: str) -> str:

@@ -21,6 +21,8 @@ from steward.core.errors import Refused
 from steward.core.extend import RequestSender
 from steward.core.identity import ANONYMOUS, Principal
 from steward.core.records import Snapshot
+from steward.gateway.http import CERTIFICATE
+from steward.security.authenticator import certificate_required
 
 NO_API: Final = Page(())
 
@@ -42,15 +44,23 @@ def build(
     metrics: Callable[[], str],
     find_by_key: Callable[[RequestSender], Awaitable[Principal]] | None = None,
     api: Page = NO_API,
+    needs_certificate: bool = False,
 ) -> Starlette:
-    """The application. `snapshot` and `metrics` may block; they run in threads. `find_by_key` says whose a key is."""
+    """The application. `snapshot` and `metrics` may block; they run in threads. `find_by_key` says whose a key or a
+    client's certificate is; with `needs_certificate` nobody without one sees more than whether the console lives.
+    """
     pages = [*list_pages(snapshot, sessions, metrics), api]
     navigation = list_navigation(pages)
 
     async def identify(request: Request) -> tuple[Principal, Principal]:
         request.state.navigation, request.state.problem = navigation, None
-        if find_by_key is None or not has_key(request):
+        principal = ANONYMOUS
+        if needs_certificate and CERTIFICATE not in request.scope and not sessions.is_this_machine(request):
+            request.state.problem = certificate_required()
+        elif find_by_key is None or not (has_key(request) or CERTIFICATE in request.scope):
             principal = sessions.identify(request)
+        elif not has_key(request) and (known := sessions.identify(request)).kind == "operator":
+            principal = known
         else:
             try:
                 principal = await find_by_key(KeySender(request))
@@ -64,6 +74,8 @@ def build(
 
 def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response:
     """A person is sent to the login; a program is told what is missing."""
+    if request.state.problem is not None and not endpoint.path.startswith(PREFIX):
+        return PlainTextResponse(str(request.state.problem), status_code=request.state.problem.status)
     if endpoint.permission == "metrics.read":
         words = "metrics need 'Authorization: Bearer TOKEN', with the text of run/metrics-token in the home"
         return PlainTextResponse(words, status_code=401, headers={"WWW-Authenticate": "Bearer"})
@@ -99,6 +111,11 @@ class KeySender:
     @property
     def headers(self) -> Mapping[str, str]:
         return self._request.headers
+
+    @property
+    def certificate(self) -> str | None:
+        name: str | None = self._request.scope.get(CERTIFICATE)
+        return name
 
     def list_hops(self) -> list[str]:
         client, lines = self._request.client, self._request.headers.getlist("x-forwarded-for")

@@ -21,6 +21,7 @@ SESSION_S: Final = 12 * 3600
 ATTEMPTS_PER_MINUTE: Final = 10  # of wrong tokens, by address
 MAX_ADDRESSES: Final = 10_000  # that are remembered
 COOKIE: Final = "steward_console"
+SECURE_COOKIE: Final = "__Host-steward_console"  # over TLS; no page of a neighbouring name can set it
 LOOPBACK: Final = ("127.0.0.1", "::1")
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _READS: Final[frozenset[Right]] = frozenset({"public", "console.read", "usage.read", "metrics.read"})
@@ -69,9 +70,14 @@ class Sessions:
     def is_scraper(self, headers: Mapping[str, str]) -> bool:
         return hmac.compare_digest(_bearer(headers).encode(), self.metrics_token().encode())
 
+    def is_this_machine(self, request: Request) -> bool:
+        """Whether a command of this machine asks, with the console's token."""
+        client = request.client.host if request.client is not None else ""
+        return client in LOOPBACK and self.is_token(_bearer(request.headers))
+
     def identify(self, request: Request) -> Principal:
         """Whoever this request comes from; nobody, where it proves nothing."""
-        if self.is_valid(request.cookies.get(COOKIE, ""), time.time()):
+        if self.is_valid(request.cookies.get(name_cookie(request), ""), time.time()):
             return OPERATOR
         if self.is_token(_bearer(request.headers)):  # `steward status`; a page of another site cannot send it
             return OPERATOR
@@ -81,6 +87,10 @@ class Sessions:
 
     def _sign(self, name: str) -> str:
         return hmac.new(self._token, f"console-session:{name}".encode(), hashlib.sha256).hexdigest()
+
+
+def name_cookie(request: Request) -> str:
+    return SECURE_COOKIE if request.url.scheme == "https" else COOKIE
 
 
 class Attempts:

@@ -32,6 +32,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+HSTS: Final = "max-age=63072000"  # two years, as Mozilla advises; only of a name, never of this machine's own
 FORM_LIMIT: Final = 65_536  # bytes of a form
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True
@@ -86,16 +87,16 @@ def serve(
             if endpoint.tenancy == "deployment" and principal.tenant != DEFAULT_TENANT:
                 allowed = False
             response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
-            return _secure(response)
+            return _secure(response, request)
 
         return answer
 
     async def answer_unknown_path(request: Request, error: Exception) -> Response:
-        return _secure(missing())
+        return _secure(missing(), request)
 
     async def answer_unknown_method(request: Request, error: Exception) -> Response:
         headers = error.headers if isinstance(error, HTTPException) else None  # names the methods that there are
-        return _secure(PlainTextResponse("method not allowed", status_code=405, headers=headers))
+        return _secure(PlainTextResponse("method not allowed", status_code=405, headers=headers), request)
 
     table = index_endpoints(endpoints)
     routes = [Route(path, guard(methods), methods=list(methods)) for path, methods in table.items()]
@@ -135,7 +136,9 @@ async def read_form(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
 
 
-def _secure(response: Response) -> Response:
+def _secure(response: Response, request: Request) -> Response:
     response.headers.update(HEADERS)
+    if request.url.scheme == "https" and request.url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        response.headers["Strict-Transport-Security"] = HSTS  # of localhost, it would end every other plain port too
     response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -11,6 +11,7 @@ import msgspec
 
 from steward.core.identity import DEFAULT_PROJECT, DEFAULT_TENANT, Right
 
+MACHINE_KINDS: Final = ("certificate", "service")  # subjects that are no people: they exist by their grants
 RESOURCE_KINDS: Final = ("route", "dataset", "prompt")
 
 
@@ -53,7 +54,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """A role that `subject` has at a place. Rights only ever are given: what no grant gives is denied."""
 
     id: str
-    subject: str  # an actor: person:anna, service:ci; or group:ml
+    subject: str  # an actor: person:anna, certificate:billing.example, service:corp/ci; or group:ml
     role: str
     place: Place
     created_at: float

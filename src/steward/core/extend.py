@@ -71,6 +71,11 @@ class RequestSender(Protocol):
         """Names in lower case."""
         ...
 
+    @property
+    def certificate(self) -> str | None:
+        """The name in the client's certificate, which the connection has checked; None: it showed none."""
+        ...
+
     def list_hops(self) -> list[str]:
         """The addresses that the request came through, nearest first: the peer's, then those of X-Forwarded-For from
         its end, which whoever wrote them may have made up."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import urllib.request
 from http.client import HTTPMessage, HTTPResponse
+from pathlib import Path
 from typing import IO, cast
+
+from steward.core.tls import build_pinned_context
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -19,7 +22,13 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """None: the answer is an error with its status."""
 
 
-def open_url(request: str | urllib.request.Request, timeout_s: float) -> HTTPResponse:
-    """As `urllib.request.urlopen`. :raises urllib.error.HTTPError: any status but 2xx, redirects too"""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+def open_url(request: str | urllib.request.Request, timeout_s: float, certificate: str | None = None) -> HTTPResponse:
+    """As `urllib.request.urlopen`; `certificate`: the file of the only one that the server may have.
+
+    :raises urllib.error.HTTPError: any status but 2xx, redirects too
+    """
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), _NoRedirect()]
+    if certificate is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=build_pinned_context(Path(certificate))))
+    opener = urllib.request.build_opener(*handlers)
     return cast(HTTPResponse, opener.open(request, timeout=timeout_s))

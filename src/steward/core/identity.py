@@ -63,7 +63,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     project: str = DEFAULT_PROJECT
     team: str | None = None
     rights: frozenset[Right] = frozenset({"public"})
-    auth_method: str = "none"  # "api-key", "token", "local", "none"
+    auth_method: str = "none"  # "api-key", "token", "certificate", "session", "local", "none"
     on_behalf_of: str | None = None  # the principal that this one acts for
     reason: str = ""  # why, in its own words; recorded with administrative acts
 
@@ -79,6 +79,16 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def actor(self) -> str:
         """How records name it: `key:0123abcd`, `operator:1000`."""
         return f"{self.kind}:{self.id}"
+
+    @property
+    def account(self) -> str:
+        """What its requests are counted and recorded under: the id of a key; of others the kind too, so that nobody
+        can be named like a key.
+
+        >>> Principal(kind="key", id="0123abcd").account, Principal(kind="certificate", id="0123abcd").account
+        ('0123abcd', 'certificate:0123abcd')
+        """
+        return self.id if self.kind == "key" else self.actor
 
 
 ANONYMOUS: Final = Principal(kind="anonymous", id="-")

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, field_validator, model_validator
 
 from steward.configuration.section import NetworkText, SecretReference, Section, Url
+from steward.configuration.tls import TlsConfig
 from steward.core.errors import UnknownName
 from steward.core.records import LimitSpec
 from steward.core.timeouts import ClientTimeouts, Timeouts
@@ -113,6 +114,9 @@ class GatewayConfig(Section):
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 serves other machines")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    tls: TlsConfig | None = Field(
+        None, description="`auto`, or certificate and key; needed where host is open to other machines"
+    )
     workers: int | None = Field(None, ge=1, le=256, description="processes; one per core by default")
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024, description="a longer request is refused with 413")
     trusted_proxies: list[NetworkText] = Field(
@@ -224,10 +228,24 @@ class PriceConfig(Section):
         )
 
 
+class UpstreamTlsConfig(Section):
+    """How a model's server is checked, and what it is shown."""
+
+    ca: str | None = Field(None, description="PEM file: authorities to trust instead of the system's")
+    certificate: str | None = Field(None, description="PEM file: the client certificate, for servers that ask for one")
+    key: str | None = Field(None, description="PEM file: the client certificate's private key, without a passphrase")
+
+    @model_validator(mode="after")
+    def _check_complete(self) -> UpstreamTlsConfig:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError(f"{'certificate' if self.key else 'key'} is missing; a certificate needs its key")
+        return self
+
+
 TAKES: Final = {  # what only some back ends take
     "embedded": frozenset({"path", "context", "slots", "threads", "embeddings"}),
-    "openai": frozenset({"url", "key", "headers", "upstream_model", "speaks"}),
-    "anthropic": frozenset({"url", "key", "headers", "upstream_model"}),
+    "openai": frozenset({"url", "key", "headers", "tls", "upstream_model", "speaks"}),
+    "anthropic": frozenset({"url", "key", "headers", "tls", "upstream_model"}),
 }
 
 
@@ -248,6 +266,7 @@ class ModelConfig(Section):
         default={},
         description="openai, anthropic: sent with every request; a value may be env:NAME or file:PATH",
     )
+    tls: UpstreamTlsConfig | None = Field(None, description="openai, anthropic: of a url that begins with https")
     upstream_model: str | None = Field(None, description="openai, anthropic: the model's name there")
     speaks: list[Literal["responses", "messages"]] = Field(
         default=[],
@@ -276,6 +295,8 @@ class ModelConfig(Section):
     def _check_complete(self) -> ModelConfig:
         if self.backend == "openai" and not self.url:
             raise ValueError("a model with backend: openai needs a url")
+        if self.tls is not None and str(self.url or "https:").startswith("http:"):
+            raise ValueError("tls is for a url that begins with https://; this one begins with http://")
         for name in sorted(self.model_fields_set):
             backends = [backend for backend, names in TAKES.items() if name in names]
             if backends and self.backend not in backends:

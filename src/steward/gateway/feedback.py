@@ -89,7 +89,7 @@ def accept_feedback(
     record = Feedback(
         id=feedback_id,
         at=at,
-        key_id=caller.principal.id,
+        key_id=caller.principal.account,
         tenant=caller.principal.tenant,
         project=caller.principal.project,
         request_id=feedback.request_id,

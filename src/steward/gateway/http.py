@@ -28,6 +28,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 OnDisconnect = Callable[[], None]
 
 CONNECTION: Final = "steward.connection"  # in a scope's extensions: a `DirectConnection`
+CERTIFICATE: Final = "steward.certificate"  # in a scope: the name in the client's certificate, which has been checked
 ALREADY_COUNTED: Final = "steward.counted"  # in a scope: the connection has rejected the request, and counted it
 
 
@@ -82,6 +83,12 @@ class HttpRequest:
         self.cors: Headers = ()  # what a browser must be told with any answer
         self.connection: DirectConnection | None = scope.get("extensions", {}).get(CONNECTION)
         self._listener: asyncio.Future[None] | None = None  # where there is no connection of ours
+
+    @property
+    def certificate(self) -> str | None:
+        """See `core.extend.RequestSender`."""
+        name: str | None = self.scope.get(CERTIFICATE)
+        return name
 
     def list_hops(self) -> list[str]:
         """The addresses that the request came through, nearest first; see `core.extend.RequestSender`."""

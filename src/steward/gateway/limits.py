@@ -30,7 +30,7 @@ def merge_limits(own: LimitSpec, default: LimitSpec) -> LimitSpec:
 def list_scopes(caller: Caller, route: str, table: LimitTable) -> tuple[Scope, ...]:
     """Whose limits a request counts against; only those that have any."""
     principal = caller.principal
-    scopes = [Scope(f"key:{caller.counted_as or principal.id}", merge_limits(caller.limits, table.default))]
+    scopes = [Scope(f"key:{caller.counted_as or principal.account}", merge_limits(caller.limits, table.default))]
     if principal.team is not None and principal.team in table.teams:
         scopes.append(Scope(f"team:{principal.team}", table.teams[principal.team]))
     if route in table.models:

@@ -25,6 +25,7 @@ from steward.core.gpus import GpuStatus
 from steward.core.identity import Principal
 from steward.core.networks import parse_networks
 from steward.core.records import Health, Snapshot
+from steward.core.tls import ReloadingContext, build_server_context
 from steward.monitoring.metrics import (
     ProcessState,
     ServiceState,
@@ -35,6 +36,7 @@ from steward.monitoring.metrics import (
 )
 from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
+from steward.processes.tls_server import TlsServer
 from steward.security.authenticator import KeyAuthenticator
 from steward.workflows.gpus import Sampler
 from steward.workflows.serve.deployment import make_deployment
@@ -139,7 +141,11 @@ def main() -> None:
     gpus.start()
     keys = WorkerKeys(make_deployment(plan))
     trusted = parse_networks(plan.trusted_proxies)
-    authenticator = KeyAuthenticator(keys.find, lambda: trusted)
+    authenticator = KeyAuthenticator(
+        keys.find,
+        lambda: trusted,
+        find_certificate=lambda name: keys.find_machine(f"certificate:{name}", "certificate"),
+    )
 
     async def find_by_key(sender: RequestSender) -> Principal:
         await keys.refresh()
@@ -152,6 +158,7 @@ def main() -> None:
         metrics=lambda: metrics(read_plan(arguments.plan), store, gpus.status()),
         find_by_key=find_by_key,
         api=build_api(operations, msgspec.json.encode(write_openapi(operations, plan.version))),
+        needs_certificate=plan.console_tls is not None and plan.console_tls.client_required,
     )
     config = uvicorn.Config(
         app,
@@ -163,7 +170,9 @@ def main() -> None:
         ws="none",
         timeout_graceful_shutdown=2,
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=arguments.fd)])
+    tls = plan.console_tls
+    context = ReloadingContext(tls, build_server_context) if tls is not None else None
+    TlsServer(config, context, plan.client_timeouts.receive_s).run(sockets=[socket.socket(fileno=arguments.fd)])
 
 
 if __name__ == "__main__":

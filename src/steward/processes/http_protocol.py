@@ -26,7 +26,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from steward.core.errors import Refused
 from steward.core.timeouts import ClientTimeouts
-from steward.gateway.http import ALREADY_COUNTED, OnDisconnect
+from steward.core.tls import name_client
+from steward.gateway.http import ALREADY_COUNTED, CERTIFICATE, OnDisconnect
 from steward.gateway.wire import error_body, new_request_id
 from steward.processes.answer_cycle import AnswerCycle
 
@@ -97,11 +98,14 @@ class GuardedHttpProtocol(HttpToolsProtocol):
         self._idle = False  # nothing came since the last answer was complete
         self._idle_since = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None  # looks when it rings; it is not set for each request
+        self._certificate: str | None = None  # the name in the client's, which has been checked
 
     # -- arriving ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        if self.scheme == "https":
+            self._certificate = name_client(transport.get_extra_info("peercert"))
         self._began = self.loop.time()
         self._timer = self.loop.call_at(self._began + self.receive_s, self._on_timer)
 
@@ -210,7 +214,7 @@ class GuardedHttpProtocol(HttpToolsProtocol):
     def _make_scope(self, version: str) -> dict[str, Any]:
         split = split_target if b"?" in self.url else _split_known
         path, raw_path, query = split(self.url)
-        return {
+        scope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
             "http_version": version,
@@ -225,6 +229,9 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             "raw_path": self.root_path.encode("ascii") + raw_path,
             "query_string": query,
         }
+        if self._certificate is not None:
+            scope[CERTIFICATE] = self._certificate
+        return scope
 
     def _join_repeated(self) -> None:
         try:

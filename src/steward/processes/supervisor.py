@@ -23,6 +23,7 @@ import msgspec
 from steward.core.errors import Contradiction, InputError, StewardError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.files import write_file
+from steward.core.tls import ServerTls
 from steward.processes.lifeline import limit_core_dumps, raise_descriptor_limit
 from steward.processes.ports import listen
 from steward.workflows.serve.plan import ModelPlan, ServePlan
@@ -127,11 +128,11 @@ class Supervisor:
 
     @property
     def gateway_url(self) -> str:
-        return f"http://{self.plan.host}:{self.plan.port}"
+        return self.plan.gateway_url
 
     @property
     def console_url(self) -> str:
-        return f"http://{self.plan.console_host}:{self.plan.console_port}"
+        return self.plan.console_url
 
     def _children(self) -> list[Child]:
         plan, alive = self.plan, self._alive_read
@@ -197,7 +198,7 @@ class Supervisor:
         if not self._store_ready.exists():
             return False
         try:
-            with open_url(f"{self.gateway_url}/readyz", 2) as answer:
+            with open_url(f"{self.gateway_url}/readyz", 2, _certificate(self.plan.tls)) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -349,6 +350,8 @@ class Supervisor:
             "pid": os.getpid(),
             "gateway_url": self.gateway_url,
             "console_url": self.console_url,
+            "gateway_certificate": _certificate(self.plan.tls),
+            "console_certificate": _certificate(self.plan.console_tls),
             "started_at": self.started_at,
             "version": self.plan.version,
             "processes": processes,
@@ -357,6 +360,11 @@ class Supervisor:
             **self._notes,
         }
         write_file(self._run / "state.json", json.dumps(state).encode())
+
+
+def _certificate(tls: ServerTls | None) -> str | None:
+    """The file that commands of this machine check the port against."""
+    return tls.certificate if tls is not None else None
 
 
 def python(module: str, *arguments: str) -> list[str]:

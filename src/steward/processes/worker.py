@@ -13,8 +13,10 @@ from pathlib import Path
 
 import uvicorn
 
+from steward.core.tls import ReloadingContext, build_server_context
 from steward.processes.http_protocol import make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
+from steward.processes.tls_server import TlsServer
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.serve.service import WorkerService
 
@@ -49,10 +51,11 @@ def main() -> None:
         timeout_graceful_shutdown=int(plan.drain_s),
     )
     listener = socket.socket(fileno=arguments.fd)
+    context = ReloadingContext(plan.tls, build_server_context) if plan.tls is not None else None
     sys.setswitchinterval(SWITCH_S)
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    uvicorn.Server(config).run(sockets=[listener])
+    TlsServer(config, context, plan.client_timeouts.receive_s).run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from steward.core.access import RESOURCE_KINDS, Grant, Person, Place, Role
 from steward.core.errors import InputError, UnknownName
-from steward.core.identity import ALL_RIGHTS, Right
+from steward.core.identity import ALL_RIGHTS, DEFAULT_PROJECT, Right
 from steward.security.keys import NOTHING, KeyReach
 
 _READ: Final[frozenset[Right]] = frozenset({"public", "models.read", "usage.read", "metrics.read", "console.read"})
@@ -103,6 +103,18 @@ class AccessTable:
                     rights |= role.rights if role is not None else frozenset()
         return frozenset(rights)
 
+    def find_place(self, subject: str) -> Place | None:
+        """Where a subject that is no person belongs: the tenant of its grants, and their project where all name the
+        same one, else `default`. None: it has no grants, or in two tenants.
+        """
+        places = [grant.place for grant in self._of.get(subject, ())]
+        tenants = {place.tenant for place in places}
+        projects = {place.project for place in places}
+        if len(tenants) != 1:
+            return None
+        project = projects.pop() if len(projects) == 1 else None
+        return Place(tenants.pop(), project or DEFAULT_PROJECT)
+
     def resources_at(self, subjects: Sequence[str], right: Right, place: Place, kind: str) -> frozenset[str]:
         """Names of the resources of a kind within `place` that a grant of their own gives `right` on."""
         names: set[str] = set()
@@ -135,10 +147,15 @@ def reach_of_person(table: AccessTable, person: Person, place: Place) -> KeyReac
     """
     if person.disabled_at is not None or person.tenant != place.tenant:
         return NOTHING
-    rights = table.rights_at(person.subjects, place)
+    return reach_at(table, person.subjects, place)
+
+
+def reach_at(table: AccessTable, subjects: Sequence[str], place: Place) -> KeyReach:
+    """What one of `subjects` may do at `place`, as `reach_of_person` says."""
+    rights = table.rights_at(subjects, place)
     if "infer" in rights:
         return KeyReach(rights)
-    routes = table.resources_at(person.subjects, "infer", place, "route")
+    routes = table.resources_at(subjects, "infer", place, "route")
     return KeyReach(rights | {"public", "infer"}, routes) if routes else KeyReach(rights)
 
 

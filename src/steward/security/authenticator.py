@@ -1,4 +1,5 @@
-"""Who sends a request to the gateway, by its key: `Authorization: Bearer`, `x-api-key` or `api-key`."""
+"""Who sends a request to the gateway: by its key in `Authorization: Bearer`, `x-api-key` or `api-key`, else by the
+certificate of its connection."""
 
 from __future__ import annotations
 
@@ -6,12 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from steward.core.access import Place
 from steward.core.errors import Refused
 from steward.core.extend import RequestSender
-from steward.core.identity import Caller, Principal
+from steward.core.identity import DEFAULT_PROJECT, Caller, Principal
 from steward.core.keys import KeyRecord
 from steward.core.networks import Address, Network, find_client, is_within, parse_networks
 from steward.core.records import LimitSpec
+from steward.security.keys import KeyReach
 
 _MOST: Final = 10_000  # callers that are remembered
 
@@ -20,6 +23,8 @@ class KeyAuthenticator:
     """`find_key` is asked for each request; a record that it returns again is the same caller again.
 
     `trusted_proxies` returns the networks whose X-Forwarded-For is believed; it is asked for keys with networks only.
+    `find_certificate` returns whoever a certificate's name belongs to; None: it has no role. With `needs_certificate`
+    a key alone is not enough.
     """
 
     def __init__(
@@ -27,13 +32,20 @@ class KeyAuthenticator:
         find_key: Callable[[str], KeyRecord | None],
         trusted_proxies: Callable[[], Sequence[Network]] = tuple,
         clock: Callable[[], float] = time.time,
+        find_certificate: Callable[[str], Caller | None] = lambda name: None,
+        needs_certificate: bool = False,
     ) -> None:
         self._find_key, self._trusted_proxies, self._clock = find_key, trusted_proxies, clock
+        self._find_certificate, self._needs_certificate = find_certificate, needs_certificate
         self._callers: dict[str, tuple[KeyRecord, Caller]] = {}
 
     def authenticate(self, sender: RequestSender) -> Caller:
         """:raises Refused: 401 or 403; the message never repeats the key"""
+        if self._needs_certificate and sender.certificate is None:
+            raise certificate_required()
         key = find_key_text(sender.headers)
+        if not key and sender.certificate is not None:
+            return self._find_by_certificate(sender.certificate)
         record = self._find_key(key) if key else None
         if record is None:
             message = (
@@ -50,12 +62,33 @@ class KeyAuthenticator:
         known = self._callers.get(record.id)
         return known[1] if known is not None and known[0] is record else self._remember(record)
 
+    def _find_by_certificate(self, name: str) -> Caller:
+        caller = self._find_certificate(name)
+        if caller is None:
+            raise Refused(
+                f"The certificate of {name[:100]!r} has no role here. Ask the operator of the gateway to grant one to "
+                f"certificate:{name[:100]}, or send an API key.",
+                status=403,
+                type="invalid_request_error",
+                code="certificate_without_role",
+            )
+        return caller
+
     def _remember(self, record: KeyRecord) -> Caller:
         if len(self._callers) >= _MOST:
             self._callers.clear()
         caller = make_caller(record)
         self._callers[record.id] = (record, caller)
         return caller
+
+
+def certificate_required() -> Refused:
+    return Refused(
+        "This server needs a client certificate, and the connection has none. Configure one in your client.",
+        status=401,
+        type="invalid_request_error",
+        code="client_certificate_required",
+    )
 
 
 def is_in_period(record: KeyRecord, now: float) -> bool:
@@ -145,4 +178,21 @@ def make_caller(record: KeyRecord) -> Caller:
         models=record.models,
         counted_as=record.lineage,
         priority=record.priority,
+    )
+
+
+def make_machine(subject: str, place: Place, reach: KeyReach, auth_method: str) -> Caller:
+    """Whoever comes without a key, `certificate:NAME` or `service:NAME`: with the rights of its grants and the limits
+    of everybody."""
+    kind, _, name = subject.partition(":")
+    return Caller(
+        principal=Principal(
+            kind="certificate" if kind == "certificate" else "service",
+            id=name,
+            tenant=place.tenant,
+            project=place.project or DEFAULT_PROJECT,
+            rights=reach.rights | {"public"},
+            auth_method=auth_method,
+        ),
+        models=reach.models,
     )

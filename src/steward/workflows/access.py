@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from steward.adapters.stores.sql import SqlStore
-from steward.core.access import Grant, Person, Place, Role
+from steward.core.access import MACHINE_KINDS, Grant, Person, Place, Role
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import Principal, Right
 from steward.security.access import AccessTable, make_role, merge_roles, parse_place
@@ -22,6 +22,7 @@ from steward.workflows.keys import open_keys
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
 
 PERSON: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}")
+_MACHINE: Final = re.compile(r"[!-~]{1,200}")
 
 
 class PersonView(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +102,8 @@ def disable_person(home: Path, name: str, now: float, *, actor: Principal, enabl
 
 
 def grant_role(home: Path, subject: str, role: str, place: Place, now: float, *, actor: Principal) -> Grant:
-    """Give a person (`person:anna`, `anna`) or a group (`group:ml`) a role at a place.
+    """Give a person (`person:anna`, `anna`), a group (`group:ml`) or a machine (`certificate:billing.example`,
+    `service:ISSUER/SUBJECT`) a role at a place.
 
     :raises UnknownName: no such person or role
     :raises InputError: a role or a place beyond the actor's, or a place of another tenant than the person's
@@ -211,15 +213,31 @@ def _check_rights(role: Role, actor: Principal) -> None:
 
 def _check_subject(store: SqlStore, subject: str, place: Place, actor: Principal) -> str:
     """The subject with its kind."""
-    kind, _, name = subject.rpartition(":")
+    kind, _, name = subject.partition(":") if ":" in subject else ("", "", subject)
+    if kind in ("group", *MACHINE_KINDS) and not _MACHINE.fullmatch(name):
+        raise InputError(f"subject {subject[:80]!r}: expected 1 to 200 visible characters behind {kind}:")
+    if kind in MACHINE_KINDS:
+        _check_one_tenant(store, subject, place)
+        return subject
     if kind == "group":
         return subject
     if kind not in ("", "person"):
-        raise InputError(f"subject {subject[:80]!r}: expected a user's name, or group:NAME")
+        others = " or ".join(f"{each}:NAME" for each in ("group", *MACHINE_KINDS))
+        raise InputError(f"subject {subject[:80]!r}: expected a user's name, or {others}")
     person = _find_person(store, name, actor)
     if person.tenant != place.tenant:
         raise InputError(f"user {name!r} belongs to the tenant {person.tenant!r}, and the place to {place.tenant!r}")
     return f"person:{name}"
+
+
+def _check_one_tenant(store: SqlStore, subject: str, place: Place) -> None:
+    """A machine belongs to the tenant where it has its roles. :raises InputError: it has some in another one"""
+    for grant in store.access.list_grants(tenant=None):
+        if grant.subject == subject and grant.place.tenant != place.tenant:
+            raise InputError(
+                f"{subject} belongs to the tenant {grant.place.tenant!r}, where it has the role {grant.role}; a "
+                f"certificate or a service has roles in one tenant only, and the place is in {place.tenant!r}"
+            )
 
 
 def _find_person(store: SqlStore, name: str, actor: Principal) -> Person:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from steward.adapters.stores.sql import SqlStore
-from steward.core.access import Person, Place
+from steward.core.access import MACHINE_KINDS, Person, Place
 from steward.core.endpoint import Endpoint
 from steward.core.errors import UnknownName
 from steward.core.identity import DEFAULT_PROJECT, Principal, Right
@@ -31,7 +31,9 @@ class AccessAnswer(msgspec.Struct, frozen=True):
 def explain_access(
     home: Path, who: str, what: str, now: float, *, actor: Principal, endpoints: Sequence[Endpoint[object]] = ()
 ) -> AccessAnswer:
-    """`who`: the id or name of a key or of a user, or `operator`. `what`: a right, with a place where that matters
+    """`who`: the id or name of a key or of a user, `certificate:NAME`, `service:NAME`, or `operator`.
+
+    `what`: a right, with a place where that matters
     (`infer@route:small`, `usage.read@acme/shop`), or an endpoint of `endpoints` (`POST /v1/chat/completions`).
 
     :raises UnknownName: nobody of that name, or no such right or endpoint
@@ -41,6 +43,8 @@ def explain_access(
     if who == "operator" or who.startswith("operator:"):
         return AccessAnswer(True, "an operator of this machine can read every file of the home, and so has all rights")
     with open_keys(find_deployment(home), now) as (store, _, _root):
+        if who.partition(":")[0] in MACHINE_KINDS:
+            return _explain_machine(store, who, right, where, actor)
         person, key = _find_person(store, who, actor), _find_key(store, who, actor)
         if key is not None and (person is None or who.startswith("key:")):
             return _explain_key(store, key, right, _read_resource(where, key.tenant), now)
@@ -72,6 +76,20 @@ def _explain_person(store: SqlStore, person: Person, right: Right, place: Place)
         return AccessAnswer(False, f"person:{person.id} belongs to the tenant {person.tenant}, not to {place.tenant}")
     table = AccessTable(store.access.list_grants(tenant=None), merge_roles(store.access.list_roles()))
     decision = table.decide(person.subjects, right, place)
+    return AccessAnswer(decision.allowed, decision.because)
+
+
+def _explain_machine(store: SqlStore, who: str, right: Right, where: str, actor: Principal) -> AccessAnswer:
+    """A machine exists by its grants; one that has none may do nothing."""
+    tenant = None if actor.kind == "operator" else actor.tenant
+    table = AccessTable(store.access.list_grants(tenant=tenant), merge_roles(store.access.list_roles()))
+    own = table.find_place(who)
+    if own is None:
+        return AccessAnswer(False, f"{who} has no role")
+    place = parse_place(where, own.tenant) if where else own
+    if place.tenant != own.tenant:
+        return AccessAnswer(False, f"{who} belongs to the tenant {own.tenant}, not to {place.tenant}")
+    decision = table.decide((who,), right, place)
     return AccessAnswer(decision.allowed, decision.because)
 
 

@@ -27,6 +27,7 @@ from steward.workflows.response_store import FOLDER, prune
 from steward.workflows.sealing import SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.plan import read_plan
+from steward.workflows.tls import renew_generated
 from steward.workflows.watch import AlertWatch, check_disk
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ WATCH_LEASE_S = 60.0
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
 FORGET_S = 600.0  # between two looks for series that are no longer kept
 FORGET_LEASE_S = 300.0
+CERTIFICATES_S = 3600.0  # between two looks at when generated ones end
 KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
 
 
@@ -61,6 +63,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
         Job(name="responses", period_s=RESPONSES_S, run=lambda: delete_responses(Path(deployment.home))),
         Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),
         Job(name="forget", period_s=FORGET_S, run=SeriesRetention(store.series, current).run, lease_s=FORGET_LEASE_S),
+        Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
         Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store, current).run, lease_s=WATCH_LEASE_S),
     ]
 
@@ -105,6 +108,14 @@ class SeriesRetention:
             (DAY_S, plan.keep_days_for_days),
         ):
             self._series.delete_before(resolution_s, start_of(now - days * DAY_S, DAY_S))
+
+
+def renew_certificates(home: Path) -> None:
+    """The generated ones of the ports that the plan now serves."""
+    plan = home / "run" / "plan.json"
+    if plan.exists():
+        served = read_plan(plan)
+        renew_generated(home, (served.tls, served.console_tls))
 
 
 class _Watch:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from steward.core.access import Place
+from steward.core.access import MACHINE_KINDS, Grant, Place, Role
 from steward.core.errors import InputError
 from steward.core.files import hold_lock, write_file
 from steward.core.identity import DEFAULT_TENANT
@@ -33,6 +33,8 @@ class KeyCache(msgspec.Struct, frozen=True, kw_only=True):
     version: int  # of the keys in the store
     keys: tuple[KeyRecord, ...]
     secrets: tuple[WrappedSecret, ...]
+    grants: tuple[Grant, ...] = ()  # of machines and groups, who come without a key
+    roles: tuple[Role, ...] = ()  # of the deployment's own
 
     def list_of_kind(self, kind: str) -> list[WrappedSecret]:
         return [item for item in self.secrets if item.kind == kind]
@@ -96,10 +98,18 @@ class KeyPublisher:
         records = self._keys.list_keys(tenant=None)
         now = self._clock()
         ensure_secret(self._secrets, self._root, PEPPER, "", now)
-        for tenant in sorted({DEFAULT_TENANT, *(record.tenant for record in records)}):
+        grants = self._access.list_grants(tenant=None)
+        tenants = {*(record.tenant for record in records), *(grant.place.tenant for grant in grants)}
+        for tenant in sorted({DEFAULT_TENANT, *tenants}):
             ensure_secret(self._secrets, self._root, SUBJECT_INDEX, tenant, now)
         secrets = (*self._secrets.list_secrets(PEPPER), *self._secrets.list_secrets(SUBJECT_INDEX))
-        cache = KeyCache(version=version, keys=tuple(resolve_keys(records, find_reach(self._access))), secrets=secrets)
+        cache = KeyCache(
+            version=version,
+            keys=tuple(resolve_keys(records, find_reach(self._access))),
+            secrets=secrets,
+            grants=tuple(grant for grant in grants if grant.subject.partition(":")[0] in ("group", *MACHINE_KINDS)),
+            roles=tuple(self._access.list_roles()),
+        )
         write_file(cache_file(self._home), msgspec.json.encode(cache), durable=True)
 
 

@@ -31,7 +31,7 @@ from steward.workflows.serve.plan import ServePlan
 
 # Sockets, processes and folders are made once, at the start.
 RESTART: Final = (
-    *("home", "gateway.host", "gateway.port", "gateway.workers", "gateway.drain_s"),
+    *("home", "gateway.host", "gateway.port", "gateway.workers", "gateway.drain_s", "gateway.tls", "gateway.tls."),
     *("gateway.receive_timeout_s", "gateway.send_timeout_s"),
     *("console.", "store.", "limits.valkey"),
 )

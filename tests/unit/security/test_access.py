@@ -19,6 +19,7 @@ from steward.security.access import (
     make_role,
     merge_roles,
     parse_place,
+    reach_at,
     reach_of_person,
 )
 from steward.security.keys import NOTHING
@@ -204,3 +205,26 @@ def test_infer_granted_on_routes_is_infer_on_these_alone() -> None:
     reach = reach_of_person(table, person(groups=("ml",)), SHOP)
     assert reach.models == {"small", "big"} and reach.rights == BUILT_IN_ROLES["viewer"].rights | {"infer"}
     assert reach_of_person(table, person(), Place("acme", "none")).models is None
+
+
+@pytest.mark.parametrize(
+    ("places", "where"),
+    [
+        ([], None),
+        ([Place("acme")], Place("acme", "default")),
+        ([SHOP], SHOP),
+        ([SHOP, SMALL], SHOP),
+        ([SHOP, Place("acme", "lab")], Place("acme", "default")),
+        ([SHOP, Place("acme")], Place("acme", "default")),
+        ([SHOP, Place("other", "shop")], None),
+    ],
+)
+def test_a_machine_belongs_where_its_grants_are(places: list[Place], where: Place | None) -> None:
+    table = AccessTable([grant("certificate:billing", "viewer", place) for place in places])
+    assert table.find_place("certificate:billing") == where
+
+
+def test_a_machine_may_use_the_routes_that_it_was_granted() -> None:
+    table = AccessTable([grant("service:corp/ci", "developer", SMALL), grant("service:corp/ci", "viewer", SHOP)])
+    reach = reach_at(table, ("service:corp/ci",), SHOP)
+    assert reach.models == {"small"} and "infer" in reach.rights and "prompts.manage" not in reach.rights

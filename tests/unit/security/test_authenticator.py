@@ -3,11 +3,14 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from steward.core.access import Place
 from steward.core.errors import Refused
 from steward.core.identity import KEY_RIGHTS, Caller
 from steward.core.keys import KeyRecord
 from steward.core.networks import parse_networks
-from steward.security.authenticator import KeyAuthenticator, is_in_period
+from steward.core.records import LimitSpec
+from steward.security.authenticator import KeyAuthenticator, is_in_period, make_machine
+from steward.security.keys import KeyReach
 
 
 class Request:
@@ -15,6 +18,7 @@ class Request:
 
     def __init__(self, headers: dict[str, str], *hops: str) -> None:
         self.headers, self.hops = headers, list(hops)
+        self.certificate: str | None = None
 
     def list_hops(self) -> list[str]:
         return self.hops
@@ -149,3 +153,46 @@ def test_a_batch_asks_whether_its_key_is_still_in_force() -> None:
     record = replace(RECORD, not_before=10.0, expires_at=20.0)
     assert [is_in_period(record, now) for now in (9.9, 10.0, 19.9, 20.0)] == [False, True, True, False]
     assert is_in_period(RECORD, 0.0)
+
+
+BILLING = make_machine(
+    "certificate:billing", Place("acme", "shop"), KeyReach(frozenset({"infer"}), frozenset({"a"})), "certificate"
+)
+
+
+def shown(certificate: str | None, headers: dict[str, str] | None = None) -> Request:
+    request = Request(headers or {})
+    request.certificate = certificate
+    return request
+
+
+def test_a_machine_is_a_caller_with_its_grants_and_everybodys_limits() -> None:
+    principal = BILLING.principal
+    assert (principal.kind, principal.id, principal.tenant, principal.project) == (
+        "certificate",
+        "billing",
+        "acme",
+        "shop",
+    )
+    assert principal.rights == {"public", "infer"} and principal.auth_method == "certificate"
+    assert BILLING.models == {"a"} and BILLING.limits == LimitSpec() and BILLING.counted_as is None
+    assert principal.account == principal.actor == "certificate:billing"
+
+
+def test_a_certificate_says_who_it_is_where_no_key_does() -> None:
+    authenticator = KeyAuthenticator({"right": RECORD}.get, find_certificate={"billing": BILLING}.get)
+    assert authenticator.authenticate(shown("billing")) is BILLING
+    assert authenticator.authenticate(shown("billing", {"x-api-key": "right"})).principal.id == "k1"
+    with pytest.raises(Refused) as caught:
+        authenticator.authenticate(shown("other"))
+    assert (caught.value.status, caught.value.code) == (403, "certificate_without_role")
+    with pytest.raises(Refused, match="Incorrect"):  # a wrong key is not made good by a certificate
+        authenticator.authenticate(shown("billing", {"x-api-key": "wrong"}))
+
+
+def test_where_certificates_are_required_a_key_alone_is_not_enough() -> None:
+    authenticator = KeyAuthenticator({"right": RECORD}.get, needs_certificate=True)
+    with pytest.raises(Refused) as caught:
+        authenticator.authenticate(shown(None, {"x-api-key": "right"}))
+    assert (caught.value.status, caught.value.code) == (401, "client_certificate_required")
+    assert authenticator.authenticate(shown("any", {"x-api-key": "right"})).principal.id == "k1"

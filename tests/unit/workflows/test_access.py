@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from steward.core.access import Place
-from steward.core.errors import InputError, UnknownName
+from steward.core.errors import InputError, Refused, UnknownName
 from steward.core.identity import ALL_RIGHTS, Principal, operator
 from steward.core.records import LimitSpec
 from steward.workflows import access, keys
@@ -170,3 +170,34 @@ def test_what_cannot_be_explained_is_named(tmp_path: Path) -> None:
     for who, what in (("nobody", "infer"), ("anna", "infr"), ("anna", "GET /v1/none"), ("key:anna", "infer")):
         with pytest.raises(UnknownName):
             explain(tmp_path, who, what)
+
+
+def test_a_machine_gets_roles_in_one_tenant_and_workers_know_it(tmp_path: Path) -> None:
+    who = "certificate:spiffe://example/billing"
+    access.grant_role(tmp_path, who, "developer", Place("acme", "shop"), 1.0, actor=ME)
+    with pytest.raises(InputError, match="belongs to the tenant 'acme', where it has the role developer"):
+        access.grant_role(tmp_path, who, "viewer", Place("other"), 1.0, actor=ME)
+    known = WorkerKeys(find_deployment(tmp_path), clock=lambda: 2.0)
+    caller = known.find_machine(who, "certificate")
+    assert caller is not None and caller is known.find_machine(who, "certificate")
+    assert (caller.principal.actor, caller.principal.tenant, caller.principal.project) == (who, "acme", "shop")
+    assert "infer" in caller.principal.rights and known.find_machine("certificate:other", "certificate") is None
+    assert known.subject_key("acme")  # there is no key of that tenant
+    assert explain(tmp_path, who, "infer") == (True, f"{who} has the role developer at acme/shop, which gives infer")
+    assert explain(tmp_path, who, "infer@other") == (False, f"{who} belongs to the tenant acme, not to other")
+    access.remove_grants(tmp_path, who, "developer", Place("acme", "shop"), 3.0, actor=ME)
+    assert explain(tmp_path, who, "infer") == (False, f"{who} has no role")
+    assert WorkerKeys(find_deployment(tmp_path), clock=lambda: 4.0).find_machine(who, "certificate") is None
+
+
+def test_machines_are_not_admitted_on_roles_that_nobody_has_confirmed(tmp_path: Path) -> None:
+    access.grant_role(tmp_path, "certificate:a", "developer", Place("acme"), 1.0, actor=ME)
+    with pytest.raises(Refused) as caught:
+        WorkerKeys(find_deployment(tmp_path), clock=lambda: 1e12).find_machine("certificate:a", "certificate")
+    assert (caught.value.status, caught.value.code) == (503, "keys_stale")
+
+
+@pytest.mark.parametrize("subject", ["certificate:", "group:", "certificate:a b", "service:" + "x" * 201, "robot:a"])
+def test_a_subject_that_is_none_is_refused(tmp_path: Path, subject: str) -> None:
+    with pytest.raises(InputError, match="expected"):
+        access.grant_role(tmp_path, subject, "viewer", Place("default"), 1.0, actor=ME)

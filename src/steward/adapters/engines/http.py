@@ -24,6 +24,7 @@ from steward.adapters.engines.http_connection import UpstreamConnection
 from steward.core.errors import TimedOut, Unavailable, find_exhausted
 from steward.core.secret import Secret
 from steward.core.timeouts import Timeouts
+from steward.core.tls import ReloadingContext, UpstreamTls, build_upstream_context
 
 KEEP_S: Final = 30.0  # that an unused connection is kept; most servers close theirs after 5 to 75 s
 RACE_S: Final = 0.25  # before the next address is tried beside the first (RFC 8305, section 5)
@@ -33,7 +34,7 @@ class HttpEngine:
     """`url` is the server's base; `socket_path` reaches it through a Unix socket instead of TCP.
 
     `anthropic`: the key and the version go where Anthropic's API looks for them. `headers` (names in lower case) go
-    with every request, in the place of those that would be sent otherwise.
+    with every request, in the place of those that would be sent otherwise. `tls` names files of its own for HTTPS.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class HttpEngine:
         timeouts: Timeouts | None = None,
         anthropic: bool = False,
         headers: Mapping[str, Secret] | None = None,
+        tls: UpstreamTls | None = None,
     ) -> None:
         place = urlsplit(url)
         self._address = parse_address(url, anthropic)
@@ -51,7 +53,8 @@ class HttpEngine:
         self._tls = place.scheme == "https"
         self._port = place.port or (443 if self._tls else 80)
         self._socket_path = socket_path
-        self._context: ssl.SSLContext | None = None
+        self._files = tls or UpstreamTls()
+        self._context: ReloadingContext | None = None
         self._timeouts = timeouts or Timeouts()
         self.shortest_s = max(0.01, min(self._timeouts.first_byte_s, self._timeouts.idle_s, self._timeouts.whole_s))
         self.keeps = socket_path is None  # llama.cpp closes a connection after 100 requests, in the middle of one
@@ -203,9 +206,10 @@ class HttpEngine:
             reached = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=RACE_S, interleave=1)
             reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls and self._context is None:
-                self._context = ssl.create_default_context()
+                self._context = ReloadingContext(self._files, build_upstream_context)
+            context = self._context.find() if self._context is not None else None
             name = self._name if self._tls else None
-            await loop.create_connection(lambda: connection, sock=reached, ssl=self._context, server_hostname=name)
+            await loop.create_connection(lambda: connection, sock=reached, ssl=context, server_hostname=name)
         self._all.add(connection)
         return connection
 

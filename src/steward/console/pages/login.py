@@ -7,7 +7,7 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.sessions import COOKIE, SESSION_S, Attempts, Sessions, find_address
+from steward.console.sessions import SECURE_COOKIE, SESSION_S, Attempts, Sessions, find_address, name_cookie
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render
 from steward.core.identity import Principal
 
@@ -26,13 +26,21 @@ def page(sessions: Sessions) -> Page:
             attempts.add(address, at)
             return render("login.html", 401, message="Wrong token. `steward up` prints it when it starts.")
         response = redirect("/")
-        response.set_cookie(COOKIE, sessions.issue(time.time()), max_age=SESSION_S, httponly=True, samesite="strict")
+        response.set_cookie(
+            name_cookie(request),
+            sessions.issue(time.time()),
+            max_age=SESSION_S,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
         return response
 
     async def sign_out(request: Request, who: Principal) -> Response:
-        sessions.end(request.cookies.get(COOKIE, ""), time.time())
+        name = name_cookie(request)
+        sessions.end(request.cookies.get(name, ""), time.time())
         response = redirect("/login")
-        response.delete_cookie(COOKIE)
+        response.delete_cookie(name, secure=name == SECURE_COOKIE)
         return response
 
     return Page(

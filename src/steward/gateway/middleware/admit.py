@@ -103,7 +103,7 @@ class _KnownTerms:
         self._found: dict[tuple[str, str], _Terms] = {}
 
     def list_scopes(self, caller: Caller, route: str) -> _Terms:
-        name = caller.principal.id, route
+        name = caller.principal.account, route
         known = self._found.get(name)
         if known is not None and known.caller is caller:
             return known
@@ -167,7 +167,7 @@ def _size(
     elif terms.counted and not exchange.streamed:
         exchange.reserved_output = _enforce(exchange, terms.scopes, price or (0.0, 0.0), configured)
     else:
-        learned = lengths.quantile(exchange.caller.principal.id, route.name)
+        learned = lengths.quantile(exchange.caller.principal.account, route.name)
         exchange.reserved_output = learned * exchange.request.choices()
     if price is None:
         return 0.0, 0.0
@@ -256,7 +256,7 @@ def _learn(exchange: Exchange, lengths: AnswerLengths) -> None:
     ):
         return
     if exchange.request.choices() == 1 and 0 < record.output_tokens < exchange.reserved_output_limit():
-        lengths.learn(exchange.caller.principal.id, exchange.route, record.output_tokens)
+        lengths.learn(exchange.caller.principal.account, exchange.route, record.output_tokens)
 
 
 class _ReservedTokens:

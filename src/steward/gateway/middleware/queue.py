@@ -76,7 +76,7 @@ class _QueueGate:
 
     async def enter(self, exchange: Exchange, deadline_s: float) -> None:
         """Return with a place. :raises Refused: 503, the line is full or too slow"""
-        ticket = QueuedRequest(next(self._numbers), exchange.caller.principal.id, requested_priority(exchange))
+        ticket = QueuedRequest(next(self._numbers), exchange.caller.principal.account, requested_priority(exchange))
         verdict = self._line.arrive(ticket, deadline_s)
         if verdict.action == "run":
             return

@@ -66,7 +66,7 @@ class _Attempts:
     ) -> None:
         self._inner, self._exchange, self._route = inner, exchange, requested
         self._health, self._ends, self._untimed, self._draw = health, ends, untimed, draw
-        self._caller = exchange.caller.principal.id
+        self._caller = exchange.caller.principal.account
         self._failures: dict[str, Failure] = {}
         self._last: Answer | Refused | None = None
         self._refusal: Answer | None = None  # what a model said of the request itself

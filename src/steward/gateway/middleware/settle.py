@@ -87,7 +87,7 @@ def build_admitted(exchange: Exchange) -> Admitted:
     return Admitted(
         request_id=exchange.request_id,
         at=exchange.at,
-        key_id=principal.id,
+        key_id=principal.account,
         tenant=exchange.tenant,
         project=exchange.project,
         endpoint=exchange.endpoint,

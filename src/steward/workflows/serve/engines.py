@@ -37,13 +37,13 @@ def find_same_engine(
 
 def _connection(model: ModelPlan) -> tuple[object, ...]:
     """All that an engine's connections depend on."""
-    return (model.backend, model.url, model.socket, model.key, model.key_mark, model.headers)
+    return (model.backend, model.url, model.socket, model.key, model.key_mark, model.headers, model.tls)
 
 
 def make_engine(model: ModelPlan, timeouts: Timeouts) -> HttpEngine:
     key = resolve(model.key) if model.key else None
     headers = {name: resolve_value(value) for name, value in model.headers.items()}
-    return HttpEngine(model.url, key, model.socket, timeouts, model.backend == "anthropic", headers)
+    return HttpEngine(model.url, key, model.socket, timeouts, model.backend == "anthropic", headers, model.tls)
 
 
 async def check_models(plan: ServePlan) -> dict[str, bool]:

@@ -14,6 +14,7 @@ from steward.settings import Settings
 from steward.workflows.prompts import prompts_of
 from steward.workflows.serve.models import plan_models
 from steward.workflows.serve.plan import ServePlan
+from steward.workflows.tls import plan_tls
 
 
 def make_plan(
@@ -31,6 +32,7 @@ def make_plan(
     """
     models = plan_models(settings, home, model)
     gateway = settings.gateway
+    tls, console_tls = plan_tls(settings, home)
     routes = () if model else tuple(item.route() for item in settings.routes)
     names = [*(item.name for item in models), *(item.name for item in routes)]
     return ServePlan(
@@ -40,6 +42,8 @@ def make_plan(
         port=gateway.port,
         console_host=settings.console.host,
         console_port=settings.console.port,
+        tls=tls,
+        console_tls=console_tls,
         workers=gateway.workers or os.cpu_count() or 1,
         max_body_bytes=gateway.max_body_bytes,
         trusted_proxies=tuple(gateway.trusted_proxies),
@@ -64,14 +68,15 @@ def make_plan(
         keys_max_stale_s=settings.keys.max_stale_s,
         approval_policy=settings.approval_policy.policy(),
         witness=_plan_witness(settings),
-        monitoring=_plan_monitoring(settings),
+        monitoring=_plan_monitoring(settings, console_tls is not None),
     )
 
 
-def _plan_monitoring(settings: Settings) -> MonitoringPlan:
+def _plan_monitoring(settings: Settings, tls: bool) -> MonitoringPlan:
     """:raises InputError: the rules cannot be understood, a secret cannot be resolved"""
     console = settings.console
-    plan = settings.monitoring.plan(f"http://{console.host}:{console.port}" if console.port else "")
+    page = f"http{'s' if tls else ''}://{console.host}:{console.port}"
+    plan = settings.monitoring.plan(page if console.port else "")
     if plan.rules:
         read_rules(Path(plan.rules))
     of_channels = (text for each in plan.channels for text in (each.url, each.key, each.password))

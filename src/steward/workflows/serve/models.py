@@ -15,6 +15,7 @@ from steward.adapters.engines.address import endpoint_url
 from steward.core.errors import InputError, Unavailable
 from steward.core.fetch import open_url
 from steward.core.secret import Secret, resolve, resolve_value
+from steward.core.tls import UpstreamTls, build_upstream_context
 from steward.gateway.config import ModelConfig, RouteConfig
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.pricing.table import find_prices, find_provider
@@ -66,9 +67,20 @@ def _plan_upstream(item: ModelConfig, root: Callable[[], bytes]) -> ModelPlan:
         key=key,
         key_mark=_digest_secrets(root(), secrets) if secrets else None,
         headers=item.headers,
+        tls=_plan_upstream_tls(item),
         upstream_model=item.upstream_model or item.name,
         prices=item.price.prices() if item.price else _list_prices(item),
     )
+
+
+def _plan_upstream_tls(item: ModelConfig) -> UpstreamTls | None:
+    """:raises InputError: a file that cannot be used"""
+    if item.tls is None:
+        return None
+    paths = {name: str(Path(path).absolute()) for name, path in item.tls.model_dump().items() if path is not None}
+    tls = UpstreamTls(**paths)
+    build_upstream_context(tls)
+    return tls
 
 
 def _list_prices(item: ModelConfig) -> Prices | None:

@@ -11,6 +11,7 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.timeouts import ClientTimeouts, Timeouts
+from steward.core.tls import ServerTls, UpstreamTls
 from steward.gateway.batch import BatchPlan
 from steward.gateway.cors import CorsPolicy
 from steward.gateway.first_event import HEARTBEAT_S
@@ -42,6 +43,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: Unreadable = "refuse"  # where a guard is on and it is asked by its own name
     key_mark: str | None = None  # changes when the secret behind the reference does
     headers: dict[str, str] = {}  # values or references
+    tls: UpstreamTls | None = None
     prices: Prices | None = None
     context: int = 0  # embedded only, as the three that follow: tokens per slot
     slots: int = 0
@@ -59,6 +61,8 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     console_host: str
     console_port: int
+    tls: ServerTls | None = None  # of the gateway's port; None: plain HTTP
+    console_tls: ServerTls | None = None
     workers: int
     max_body_bytes: int
     trusted_proxies: tuple[str, ...] = ()
@@ -85,8 +89,20 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     witness: WitnessPlan | None = None  # of the audit log
     monitoring: MonitoringPlan = MonitoringPlan()
 
+    @property
+    def gateway_url(self) -> str:
+        return _url(self.tls, self.host, self.port)
+
+    @property
+    def console_url(self) -> str:
+        return _url(self.console_tls, self.console_host, self.console_port)
+
     def file(self) -> Path:
         return Path(self.home) / "run" / "plan.json"
+
+
+def _url(tls: ServerTls | None, host: str, port: int) -> str:
+    return f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def read_plan(file: Path) -> ServePlan:

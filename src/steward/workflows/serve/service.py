@@ -80,7 +80,12 @@ class WorkerService:
         store = BatchStore(self.home, make_deployment(plan).root_key())
         self.batches = BatchService(store, self._batch_plan)
         self._runner = BatchRunner(store, self._batch_plan, self.infer, self._find_caller)
-        authenticator = KeyAuthenticator(self._keys.find, lambda: parse_networks(self._current.plan.trusted_proxies))
+        authenticator = KeyAuthenticator(
+            self._keys.find,
+            lambda: parse_networks(self._current.plan.trusted_proxies),
+            find_certificate=lambda name: self._keys.find_machine(f"certificate:{name}", "certificate"),
+            needs_certificate=plan.tls is not None and plan.tls.client_required,
+        )
         endpoints = build_endpoints(self, self._rejections)
         self.app = Gateway(endpoints, authenticator, self._rejections, self, lambda: self._current.cors)
 

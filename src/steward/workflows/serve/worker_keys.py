@@ -10,7 +10,10 @@ from typing import Final
 
 from steward.core.errors import InputError, Refused
 from steward.core.files import FileStamp, read_stamp
+from steward.core.identity import Caller
 from steward.core.keys import KeyRecord
+from steward.security.access import AccessTable, merge_roles, reach_at
+from steward.security.authenticator import make_machine
 from steward.security.keys import KeyIndex
 from steward.workflows.key_cache import (
     KeyCache,
@@ -42,6 +45,8 @@ class WorkerKeys:
         self._confirmed_at = 0.0
         self._cache = KeyCache(version=0, keys=(), secrets=())
         self._seen: tuple[FileStamp, ...] = (_NEVER,) * 3
+        self._table = AccessTable(())
+        self._machines: dict[str, Caller] = {}  # by their subjects
         self.problem = ""
         self._load(self._stamps())
 
@@ -50,6 +55,14 @@ class WorkerKeys:
 
         :raises Refused: 503, the store has not confirmed the keys for too long
         """
+        self._check_age()
+        record = self._index.find(text)
+        if record is None and len(self._cache.keys) <= FEW and (stamps := self._stamps()) != self._seen:
+            self._load(stamps)
+            record = self._index.find(text)
+        return record
+
+    def _check_age(self) -> None:
         if self._clock() - self._confirmed_at > self._max_stale_s:
             raise Refused(
                 "API keys cannot be checked at the moment. Please try again later.",
@@ -58,11 +71,18 @@ class WorkerKeys:
                 code="keys_stale",
                 headers=(("retry-after", RETRY_S),),
             )
-        record = self._index.find(text)
-        if record is None and len(self._cache.keys) <= FEW and (stamps := self._stamps()) != self._seen:
-            self._load(stamps)
-            record = self._index.find(text)
-        return record
+
+    def find_machine(self, subject: str, auth_method: str) -> Caller | None:
+        """Whoever shows the certificate or the token of `subject` (`certificate:NAME`); None: it has no role.
+
+        :raises Refused: 503, the store has not confirmed the roles for too long
+        """
+        self._check_age()
+        known = self._machines.get(subject)
+        if known is None and (place := self._table.find_place(subject)) is not None:
+            reach = reach_at(self._table, (subject,), place)
+            known = self._machines[subject] = make_machine(subject, place, reach, auth_method)
+        return known
 
     def get(self, key_id: str) -> KeyRecord | None:
         """The record of a key that is in force as far as is known; None where it was revoked or has expired."""
@@ -111,3 +131,5 @@ class WorkerKeys:
         keys = [record for record in self._cache.keys if record.id not in revoked]
         self._index = KeyIndex(keys, {version: value for (_, version), value in peppers.items()})
         self._subject_keys = {tenant: value for (tenant, _), value in subjects.items()}
+        self._table = AccessTable(self._cache.grants, merge_roles(self._cache.roles))
+        self._machines = {}

@@ -7,6 +7,7 @@ reads. Then each field of the plan must be read by some process.
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -16,6 +17,8 @@ import pytest
 from pydantic import BaseModel
 
 from steward.core.errors import UnknownName
+from steward.core.files import write_file
+from steward.security.certificates import make_authority, make_leaf
 from steward.settings import Settings
 from steward.workflows.serve.from_settings import make_plan
 from steward.workflows.serve.plan import ModelPlan, ServePlan
@@ -25,10 +28,13 @@ EXAMPLES = [{"user": "hi", "assistant": "hello"}]
 PROMPT = {"name": "polite", "system": "Be polite.", "examples": EXAMPLES}
 LIMIT = {"requests_per_minute": 9, "tokens_per_minute": 8, "concurrent": 7, "usd_per_day": 6.0, "usd_per_month": 5.0}
 FULL: dict[str, Any] = {
+    "gateway": {"tls": {"certificate": "HOME/a.pem", "key": "HOME/a-key.pem", "client_ca": "HOME/a.pem"}},
+    "console": {"tls": {"auto": True}},
     "models": [
         {"name": "small", "backend": "embedded", "threads": 1,
          "price": {"input": 3.0, "output": 4.0, "image_prices": [{"usd": 0.5}]}},
-        {"name": "big", "backend": "openai", "url": "http://a:1", "key": "file:KEY", "upstream_model": "x",
+        {"name": "big", "backend": "openai", "url": "https://a:1", "key": "file:KEY", "upstream_model": "x",
+         "tls": {"ca": "HOME/a.pem", "certificate": "HOME/a.pem", "key": "HOME/a-key.pem"},
          "price": {"input": 1.0, "output": 2.0}},
     ],
     "routes": [
@@ -55,9 +61,11 @@ FULL: dict[str, Any] = {
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
     "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3, "gateway.port": 9000,
-    "gateway.trusted_proxies": ["10.0.0.0/8"],
+    "gateway.trusted_proxies": ["10.0.0.0/8"], "console.tls.names": ["steward.example"],
+    "gateway.tls.certificate": "HOME/b.pem", "gateway.tls.key": "HOME/b-key.pem", "gateway.tls.client_ca": "HOME/b.pem",
+    "models.1.tls.ca": "HOME/b.pem", "models.1.tls.certificate": "HOME/b.pem", "models.1.tls.key": "HOME/b-key.pem",
     "models.0.name": "tiny", "models.0.path": __file__, "models.0.embeddings": "mean", "models.0.backend": None,
-    "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "http://b:2",
+    "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "https://b:2",
     "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
     "routes.0.prompt.version": None, "routes.0.prompt.name": None, "store.kind": None,
     "privacy.profile": None, "security.root": "env:OTHER_ROOT", "gateway.cors.origins": ["https://app.example.com"],
@@ -91,9 +99,14 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
 }
-OF_SERVERS, OF_FILES = {"url", "key", "headers", "upstream_model", "speaks"}, {"path", "context", "slots", "threads"}
+OF_SERVERS, OF_FILES = (
+    {"url", "key", "headers", "tls", "upstream_model", "speaks"},
+    {"path", "context", "slots", "threads"},
+)
 OF_TIMES = ("days", "start", "end", "timezone")
 NOT_THERE = {  # what this variant of a section does not take
+    *("gateway.tls.auto", "gateway.tls.names", "gateway.tls.insecure_http"),  # tests/unit/workflows/test_tls.py
+    *(f"console.tls.{name}" for name in ("certificate", "key", "client_ca", "client_required", "insecure_http")),
     *(f"models.0.{name}" for name in OF_SERVERS),
     *(f"monitoring.channels.0.{name}" for name in ("to", "sender", "user", "password")),
     *(f"approval_policy.settings.0.{name}" for name in ("within", "subject", *OF_TIMES)),
@@ -174,13 +187,17 @@ def scalars(tree: Any) -> list[Any]:
 
 
 def plan_of(tree: dict[str, Any], home: Path) -> Any:
-    text = msgspec.json.encode(tree).decode().replace("file:KEY", f"file:{home / 'key'}")
+    text = msgspec.json.encode(tree).decode().replace("file:KEY", f"file:{home / 'key'}").replace("HOME", str(home))
     return msgspec.to_builtins(make_plan(Settings.model_validate_json(text), home, "0"))
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "key").write_text("s3cret")
+    pair = make_leaf(make_authority("ca", time.time()), ["localhost"], time.time())
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.pem").write_bytes(pair.certificate)
+        write_file(tmp_path / f"{name}-key.pem", pair.key)
     monkeypatch.setenv("OTHER_ROOT", "ab" * 32)
     return tmp_path
 
@@ -198,7 +215,7 @@ def test_a_setting_arrives_in_the_plan(home: Path, path: str, annotation: Any) -
     put(tree, path, value)
     old, new = scalars(plan_of(FULL, home)), scalars(plan_of(tree, home))
     assert old != new
-    assert all(each in new for each in scalars(value))
+    assert all(str(each).replace("HOME", str(home)) in map(str, new) for each in scalars(value))
 
 
 def test_everything_elsewhere_and_checked_still_exists() -> None:
@@ -233,5 +250,12 @@ def test_limits_of_a_model_that_is_not_served_are_refused(home: Path) -> None:
 )
 def test_a_setting_that_would_have_no_effect_is_refused(home: Path, index: int, name: str) -> None:
     tree = msgspec.json.decode(msgspec.json.encode(FULL))
-    values = {"speaks": ["responses"], "embeddings": "mean", "key": "env:K", "url": "http://a", "upstream_model": "x"}
+    values = {
+        "speaks": ["responses"],
+        "embeddings": "mean",
+        "key": "env:K",
+        "url": "http://a",
+        "upstream_model": "x",
+        "tls": {},
+    }
     tree["models"][index][name] = values.get(name, "x" if name == "path" else 64)
