@@ -8,23 +8,40 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 import pytest
 
+from steward.adapters.engines.http_answer import HttpAnswer
+from steward.adapters.engines.http_connection import UpstreamConnection
 from steward.adapters.executors.helper import HelperProcess
 from steward.core.errors import InputError, Refused
 from steward.core.extend import Offload
 from steward.core.identity import Caller, Principal
+from steward.core.records import Attempt
+from steward.core.timeouts import Timeouts
 from steward.gateway.exchange import Exchange
 from steward.gateway.large import LARGE_BYTES, MANY_PARTS, MOST_PARTS, is_large
 from steward.gateway.middleware import apply_prompt, call, choose_prompt, guard, identify
+from steward.gateway.middleware.call import LONG_ANSWER_BYTES
 from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
+from steward.gateway.outgoing import Outgoing
 from steward.gateway.prompts import Prompt
-from steward.gateway.sse import LONG_EVENT_BYTES, MAX_EVENT_BYTES, MAX_EVENT_PARTS, Scanner
+from steward.gateway.relay import Relay
+from steward.gateway.sse import (
+    LONG_EVENT_BYTES,
+    MAX_EVENT_BYTES,
+    MAX_EVENT_PARTS,
+    MOST_AT_ONCE,
+    SHORT_BYTES,
+    Scanner,
+)
+from steward.gateway.stream import Stream
+from steward.gateway.wire_fields import Request
 from steward.privacy.guard import PrivacyPolicy, make_guard
 
 POLICY = PrivacyPolicy(email="pseudonymise", phone="redact", payment_card="redact", ip_address="allow")
@@ -361,3 +378,182 @@ def test_an_error_of_any_kind_keeps_its_words() -> None:
         again = reduction.ForkingPickler.loads(bytes(reduction.ForkingPickler.dumps(error)))
         assert (type(again), str(again)) == (type(error), str(error))
     assert (again := InputError("x")) and again.exit_code == 2
+
+
+class Arriving:
+    """A stream of an upstream, all of whose pieces are there already."""
+
+    status = 200
+    headers: Mapping[str, str] = MappingProxyType({"content-type": "text/event-stream"})
+
+    def __init__(self, *pieces: bytes) -> None:
+        self.pieces = list(pieces)
+
+    async def read_piece(self) -> bytes:
+        return self.take_arrived()
+
+    async def read(self) -> bytes:
+        raise AssertionError("a stream is not read whole")
+
+    def take_arrived(self) -> bytes:
+        return self.pieces.pop(0) if self.pieces else b""
+
+    def listen(self, take: Callable[[bytes], bool] | None) -> None:
+        while take is not None and take(self.take_arrived()):
+            pass
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Pool:
+    keeps, shortest_s = True, 60.0
+
+    def keep(self, connection: UpstreamConnection) -> None: ...
+
+    def drop(self, connection: UpstreamConnection) -> None: ...
+
+
+class Transport:
+    def write(self, data: bytes) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Upper:
+    """An `EventFilter` that shows that it was there."""
+
+    over = False
+
+    def feed(self, events: bytes) -> bytes:
+        return events.upper()
+
+    def end(self) -> bytes:
+        return b""
+
+
+BEGIN = b'data: {"id":"a","choices":[{"delta":{"content":"1"}}]}\n\n'
+END = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+def pass_on(pieces: list[bytes], filtered: bool = False) -> tuple[bytes, int, list[str]]:
+    """What the client gets, how often others had their turn meanwhile, and what was done in a thread."""
+    recorder = Recorder()
+
+    async def go() -> tuple[bytes, int, list[str]]:
+        exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+        exchange.request = Request(model="m", stream=True)
+        exchange.attempts.append(Attempt("m", 200, None, 0.0, 0.1))
+        relay = Relay(exchange, Outgoing(exchange.endpoint, b"{}"))
+        stream = Stream(exchange, Arriving(*pieces), relay, [BEGIN], None, recorder)
+        stream.filter = Upper() if filtered else None
+        turns, over = 0, False
+
+        async def stranger() -> None:
+            nonlocal turns
+            while not over:
+                turns += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.ensure_future(stranger())
+        got: list[bytes] = []
+
+        def write(events: bytes) -> bool:
+            got.append(events)
+            return True
+
+        async for events in stream:
+            got.append(events)
+            await stream.forward(write)
+        over = True
+        await other
+        return b"".join(got), turns, recorder.done
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize("event", [b": a\n\n", b"data: {}\n\n", b"data: \n\n"])
+def test_others_have_their_turn_among_very_many_events(event: bytes) -> None:
+    many = event * 50_000
+    out, turns, _ = pass_on([many, END])
+    assert out == BEGIN + many + END and turns >= 50_000 // MOST_AT_ONCE
+
+
+def test_others_have_their_turn_before_each_long_event() -> None:
+    long = b'data: {"choices":[{"delta":{"content":"' + b"x" * SHORT_BYTES + b'"}}]}\n\n'
+    out, turns, _ = pass_on([long, *[long[:9], long[9:]] * 9, END])
+    assert out == BEGIN + long * 10 + END and turns >= 9
+
+
+@pytest.mark.parametrize("cut", [0, 5])
+def test_a_long_event_is_read_by_guards_in_a_thread_and_in_its_place(cut: int) -> None:
+    long = b'data: {"choices":[{"delta":{"content":"' + b"x" * SHORT_BYTES + b'"}}]}\n\n'
+    pieces = [long[:cut], long[cut:]] if cut else [long]
+    out, _, done = pass_on([BEGIN, *pieces, BEGIN, END], filtered=True)
+    assert out == (BEGIN + BEGIN + long + BEGIN + END).upper() and done == ["beside:_apply_filter"]
+
+
+def test_an_event_that_arrives_in_many_small_pieces_is_not_copied_for_each() -> None:
+    """To copy a megabyte 60,000 times would take minutes."""
+    event = b'data: {"a":"' + b"x" * 1024 * 1024 + b'"}\n\n'
+    scanner, found = Scanner(), []
+    for start in range(0, len(event), 16):
+        found += scanner.feed(event[start : start + 16])
+    assert found == [event] and scanner.rest == b"" and scanner.feed(BEGIN) == [BEGIN]
+
+
+def test_chunks_of_one_byte_are_handed_on_together() -> None:
+    taken: list[bytes] = []
+
+    async def go() -> None:
+        connection = UpstreamConnection(Pool())
+        connection.connection_made(Transport())
+        answer = HttpAnswer(connection, Timeouts(), 0.0, streamed=True)
+        connection.begin(answer, b"", b"")
+        connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        answer.listen(lambda piece: taken.append(piece) or True)  # type: ignore[func-returns-value]
+        connection.data_received(b"1\r\na\r\n" * 40_000)
+        connection.data_received(b"1\r\nb\r\n0\r\n\r\n")
+
+    asyncio.run(go())
+    assert taken[:2] == [b"a" * 40_000, b"b"]
+
+
+def test_comments_without_end_do_not_pile_up_before_the_first_event() -> None:
+    comments = b": wait\n\n" * 2000
+    engine = Arriving(*[comments] * 100)
+    exchange = Exchange("req", "/v1/chat/completions", {}, b'{"model":"m","stream":true}', 0.0, 0.0)
+    exchange.model, exchange.request = "m", Request(model="m", stream=True)
+
+    class Asked:
+        async def call(self, *_: Any) -> Arriving:
+            return engine
+
+    entry = ModelEntry("m", Asked(), "m", endpoints=frozenset({"/v1/chat/completions"}))  # type: ignore[arg-type]
+    answer = run(call({"m": entry})(exchange))
+    assert answer.stream is not None and len(engine.pieces) >= 98  # the client gets them, or the upstream waits
+
+
+@pytest.mark.parametrize("size", [LONG_ANSWER_BYTES // 2, LONG_ANSWER_BYTES + 1])
+def test_a_very_long_answer_is_read_elsewhere(size: int) -> None:
+    recorder = Recorder()
+    long = {**CHAT, "choices": [{**CHAT["choices"][0], "message": {"content": "x" * size}}], "usage": None}
+    _, answer, exchange = send("/v1/chat/completions", {"messages": []}, recorder, answer=long)
+    assert json.loads(answer) == long and exchange.upstream_id == "a"
+    assert recorder.done == (["find_embedded_error", "read_answer"] if size > LONG_ANSWER_BYTES else [])
+
+
+def test_of_a_very_long_error_the_beginning_is_read() -> None:
+    class Failing(Engine):
+        status = 500
+
+    engine = Failing({"error": {"message": "x" * 10_000_000}})
+    entry = ModelEntry("m", engine, "m", endpoints=frozenset({"/v1/chat/completions"}))  # type: ignore[arg-type]
+    exchange = Exchange("req", "/v1/chat/completions", {}, b'{"model":"m"}', 0.0, 0.0)
+    exchange.model, exchange.request = "m", Request(model="m")
+    answer = run(call({"m": entry})(exchange))
+    assert answer.status == 500 and len(answer.body) < 10_000 and json.loads(answer.body)["error"]["message"]

@@ -14,11 +14,12 @@ from steward.core.errors import Unavailable
 from steward.gateway.sse import Scanner, event_data
 
 HEARTBEAT: Final = b": waiting for the model\n\n"
+MOST_HELD: Final = 1000  # events without data that wait for the first with some
 HEARTBEAT_S: Final = 2.0  # the shortest patience of clients that we met is 3 s
 
 
 def has_data(event: bytes) -> bool:
-    return event_data(event).strip() not in (b"", b"null")  # llama.cpp's null says nothing
+    return b"data" in event and event_data(event).strip() not in (b"", b"null")  # llama.cpp's null says nothing
 
 
 def take_events(piece: bytes, scanner: Scanner, events: list[bytes]) -> bytes | None:

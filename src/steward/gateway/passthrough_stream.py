@@ -6,6 +6,7 @@ connection, since sound has no way to tell of an error.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -15,7 +16,7 @@ from steward.core.extend import EngineAnswer
 from steward.gateway.answer import EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
 from steward.gateway.passthrough import AnswerReport, PassthroughRequest, read_report
-from steward.gateway.sse import Scanner, event_data
+from steward.gateway.sse import MOST_AT_ONCE, SHORT_BYTES, Scanner, event_data
 from steward.gateway.wire import error_event, upstream_error
 
 
@@ -44,7 +45,7 @@ class PassthroughStream:
         piece, self._first = self._first, None
         try:
             piece = await self._upstream.read_piece() if piece is None else piece
-            self._read(piece)
+            await self._read(piece)
         except (Unavailable, ValueError) as error:
             return self._break_off(error)
         if not piece:
@@ -56,12 +57,18 @@ class PassthroughStream:
     async def forward(self, write: Callable[[bytes], bool]) -> None:
         """Nothing is passed on beside the iteration: sound comes in few and large pieces."""
 
-    def _read(self, piece: bytes) -> None:
-        """Take the report from events. :raises ValueError: an event beyond all bounds"""
+    async def _read(self, piece: bytes) -> None:
+        """Take the report from events, with a turn for others now and then.
+
+        :raises ValueError: an event beyond all bounds
+        """
         self._request.answer_bytes += len(piece)
         if self._scanner is None:
             return
-        for event in self._scanner.feed(piece) if piece else self._scanner.end():
+        events = self._scanner.feed(piece) if piece else self._scanner.end()
+        for number, event in enumerate(events):
+            if number % MOST_AT_ONCE == MOST_AT_ONCE - 1 or len(event) > SHORT_BYTES:
+                await asyncio.sleep(0)
             if (report := read_report(event_data(event))) is not None:
                 self._request.report = merge_reports(self._request.report, report)
 

@@ -28,6 +28,7 @@ from steward.gateway.sse import TOOL_CALLS, event_data, is_comment, is_whole_eve
 from steward.gateway.text_fields import Json
 from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
 from steward.gateway.wire import name_version, upstream_error
+from steward.gateway.wire_fields import TokenUsage
 
 DONE: Final = b"data: [DONE]\n\n"
 PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not know
@@ -53,9 +54,12 @@ def is_stream(exchange: Exchange, upstream: EngineAnswer) -> bool:
     return streams
 
 
-def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answer:
-    """A whole answer, metered and translated. :raises Refused: 502 where it is not what it should be"""
-    meter_answer(exchange, outgoing, body)
+def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: AnswerFacts | None = None) -> Answer:
+    """A whole answer, metered and translated. `facts`: as `read_answer` found them.
+
+    :raises Refused: 502 where it is not what it should be
+    """
+    note_answer(exchange, facts or read_answer(outgoing.endpoint, body), len(body))
     if outgoing.translation is None:
         return Answer(200, body) if not outgoing.embedded else _complete(exchange, body)
     usage = estimated_usage(exchange)
@@ -64,19 +68,33 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> Answe
     )
 
 
-def meter_answer(exchange: Exchange, outgoing: Outgoing, body: bytes) -> None:
-    """Note on the exchange what a whole answer says of itself. :raises Refused: 502 where it is no JSON object"""
+class AnswerFacts(msgspec.Struct, frozen=True):
+    """What a whole answer says of itself."""
+
+    usage: TokenUsage | None
+    upstream_id: str | None
+    answered_by: str | None
+    shortened: bool
+
+
+def read_answer(endpoint: str, body: bytes) -> AnswerFacts:
+    """Of the answer of an upstream's endpoint. :raises Refused: 502 where it is no JSON object"""
     ends = body.strip()
     if not (ends.startswith(b"{") and ends.endswith(b"}")):
         raise upstream_error("the upstream's answer is not a JSON object", "upstream_malformed")
     if not is_utf8(body):
         raise upstream_error("the upstream's answer is not UTF-8", "upstream_malformed")
+    envelope = dialects.find_dialect(endpoint).envelope(body)
+    version = name_version(envelope.model, envelope.system_fingerprint)
+    return AnswerFacts(envelope.usage, envelope.id, version, was_shortened(body))
+
+
+def note_answer(exchange: Exchange, facts: AnswerFacts, size: int) -> None:
+    """Note on the exchange what a whole answer of `size` bytes says of itself."""
     if exchange.endpoint != EMBEDDINGS:
-        exchange.events = 1 + max(0, len(body) - _AROUND) // 4  # what it is billed without a usage
-    envelope = dialects.find_dialect(outgoing.endpoint).envelope(body)
-    exchange.usage, exchange.upstream_id = envelope.usage, envelope.id
-    exchange.answered_by = name_version(envelope.model, envelope.system_fingerprint)
-    exchange.shortened = was_shortened(body)
+        exchange.events = 1 + max(0, size - _AROUND) // 4  # what it is billed without a usage
+    exchange.usage, exchange.upstream_id = facts.usage, facts.upstream_id
+    exchange.answered_by, exchange.shortened = facts.answered_by, facts.shortened
 
 
 def estimated_usage(exchange: Exchange) -> Json:

@@ -26,8 +26,11 @@ _CONTENT: Final = b'"content":"'
 _TEXT: Final = re.compile(rb'[^"\\\x00-\x1f]*')  # of a JSON string, without escapes
 _LESSONS: Final = 4  # events of a stream from which its frame is learned
 _NO_FRAME: Final = b"\n"  # no plain event begins with it
+SHORT_BYTES: Final = 16 * 1024  # of what arrives, or of one event, that is passed on in the moment it arrives
+MOST_AT_ONCE: Final = 500  # events between two turns of others; at 20 µs each where they are translated and guarded
+_PARTED_BY: Final = b",{[\n\r"
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
-LONG_EVENT_BYTES, MAX_EVENT_PARTS = 64 * 1024, 50_000  # names and values of an event that is long
+LONG_EVENT_BYTES, MAX_EVENT_PARTS = 64 * 1024, 50_000  # values and lines of an event that is long
 
 
 def check_size(event: bytes) -> bytes:
@@ -36,8 +39,8 @@ def check_size(event: bytes) -> bytes:
         return event
     if len(event) > MAX_EVENT_BYTES:
         raise ValueError(f"an event of over {MAX_EVENT_BYTES} bytes")
-    if event.count(b",") + event.count(b"{") + event.count(b"[") > MAX_EVENT_PARTS:
-        raise ValueError(f"an event of over {MAX_EVENT_PARTS} values")
+    if len(event) - len(event.translate(None, _PARTED_BY)) > MAX_EVENT_PARTS:
+        raise ValueError(f"an event of over {MAX_EVENT_PARTS} values or lines")
     return event
 
 
@@ -79,6 +82,7 @@ class Scanner:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._long = bytearray()  # in its place, where a long event has begun
         self.usage: TokenUsage | None = None
         self.upstream_id: str | None = None
         self.answered_by: str | None = None  # the model's name and fingerprint, as the upstream spells them
@@ -97,13 +101,15 @@ class Scanner:
     @property
     def rest(self) -> bytes:
         """Bytes after the last whole event."""
-        return self._rest
+        return bytes(self._long) or self._rest
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The events that `piece` completes, each with its ending.
 
         :raises ValueError: an event larger than `MAX_EVENT_BYTES`, or a long one with very many values
         """
+        if len(self._rest) >= LONG_EVENT_BYTES:
+            return self._feed_long(piece)
         buffer = self._rest + piece if self._rest else piece
         if (
             buffer[-3:-1] != b"\n\n" and buffer.endswith(b"\n\n") and b"\r" not in buffer
@@ -119,6 +125,23 @@ class Scanner:
         if len(self._rest) > MAX_EVENT_BYTES:
             raise ValueError(f"an event of over {MAX_EVENT_BYTES} bytes")
         return events
+
+    def _feed_long(self, piece: bytes) -> list[bytes]:
+        """As `feed` where a long event has begun: it may grow by a byte at a time, and is not copied for each."""
+        long = self._long
+        if not long:
+            long += self._rest
+        searched = max(0, len(long) - 3)
+        long += piece
+        end = _END.search(long, searched)
+        if end is None:
+            if len(long) > MAX_EVENT_BYTES:
+                raise ValueError(f"an event of over {MAX_EVENT_BYTES} bytes")
+            return []
+        event, rest = check_size(bytes(long[: end.end()])), bytes(long[end.end() :])
+        self._rest = b""
+        long.clear()
+        return [event, *self.feed(rest)]
 
     def is_plain(self, piece: bytes) -> bool:
         """Whether `piece` is one whole event of output, and holds nothing that metering or a repair must know.
@@ -158,7 +181,9 @@ class Scanner:
 
     def end(self) -> list[bytes]:
         """What is left when the stream ends: an event whose empty line never came is taken as whole."""
-        rest, self._rest = self._rest.strip(b"\r\n"), b""
+        rest = self.rest.strip(b"\r\n")
+        self._rest = b""
+        self._long.clear()
         return [rest + b"\n\n"] if rest else []
 
     def inspect(self, event: bytes) -> None:

@@ -3,6 +3,9 @@
 One object rather than a generator in each handler: every piece of every stream goes through here, and four generators
 inside each other took longer than the network did (docs/explanation/performance.md). `relay` is the call's, `filter`
 the guards', `budget` the limits'.
+
+Nothing that an upstream sends keeps others waiting: of very many events that arrive at once a part is passed on at a
+time, and what is long for guards they read in a thread, which gives way.
 """
 
 from __future__ import annotations
@@ -14,12 +17,18 @@ from collections.abc import Callable
 import msgspec
 
 from steward.core.errors import Unavailable
-from steward.core.extend import EngineAnswer
+from steward.core.extend import EngineAnswer, Offload
 from steward.gateway.answer import EventFilter, TokenBudget
 from steward.gateway.exchange import Exchange
 from steward.gateway.first_event import HEARTBEAT
 from steward.gateway.relay import Relay
+from steward.gateway.sse import MOST_AT_ONCE, SHORT_BYTES
 from steward.gateway.wire import upstream_error
+
+
+def is_long(piece: bytes, events: list[bytes]) -> bool:
+    """Whether others should have a turn between what arrived and what becomes of it; the first event began before."""
+    return len(piece) > SHORT_BYTES or (bool(events) and len(events[0]) > SHORT_BYTES)
 
 
 class Stream:
@@ -32,6 +41,7 @@ class Stream:
         relay: Relay,
         events: list[bytes],
         heartbeat_s: float | None = None,
+        offload: Offload | None = None,
     ) -> None:
         """`heartbeat_s`: no event has come yet, and the client gets a comment every so often until one does."""
         self.filter: EventFilter | None = None
@@ -39,7 +49,9 @@ class Stream:
         self.ended = False  # nothing more would have come
         self.broke = False  # by a mistake of ours
         self._exchange, self._upstream, self._relay = exchange, upstream, relay
+        self._offload = offload
         self._first: list[bytes] | None = events
+        self._backlog: list[bytes] = []  # whole events that have arrived and wait for their turn
         self._heartbeat_s = heartbeat_s
         self._pending: tuple[bytes, int] | None = None  # events for which the reservation must grow, and by how much
         self._cut = False  # the upstream failed in the middle
@@ -85,7 +97,7 @@ class Stream:
                 waiting.set_result(None)
             return more
 
-        if self._over or self._first is not None or self._heartbeat_s is not None:
+        if self._over or self._first is not None or self._heartbeat_s is not None or self._backlog:
             return
         try:
             self._upstream.listen(take)
@@ -99,9 +111,15 @@ class Stream:
             out = piece
         else:
             try:
-                out = self._events(piece or self._upstream.take_arrived() or b"")
-            except Unavailable as error:
+                piece = piece or self._upstream.take_arrived() or b""
+                events = self._relay.scanner.feed(piece)
+                if is_long(piece, events):
+                    self._backlog = events
+                    return False
+                out = self._relay_events(events, not piece)
+            except (Unavailable, ValueError) as error:
                 out = self._fail(error)
+            out = self._apply_filter(out)
         if out and self.budget is not None and (missing := self.budget.count_missing(out)) > 0:
             self._pending = out, missing
             return False
@@ -115,21 +133,41 @@ class Stream:
         try:
             if self._heartbeat_s is not None:
                 return await self._await_beginning(self._heartbeat_s)
-            out = self._events(b"" if self._first is not None else await self._upstream.read_piece())
-        except Unavailable as error:
+            out = await self._relay_next()
+        except (Unavailable, ValueError) as error:
             out = self._fail(error)
+        out = await self._filter_events(out)
         return out, self._count_missing(out)
+
+    async def _relay_next(self) -> bytes:
+        """What comes next, of what has arrived or of what will. :raises ValueError: an event beyond all bounds"""
+        if self._backlog:
+            await asyncio.sleep(0)
+            return self._relay_events(self._backlog)
+        first, self._first = self._first, None
+        if first is not None:
+            return self._relay_events(first)
+        piece = await self._upstream.read_piece()
+        events = self._relay.scanner.feed(piece)
+        if is_long(piece, events):  # to find its events has taken its while
+            await asyncio.sleep(0)
+        return self._relay_events(events, not piece)
 
     async def _await_beginning(self, heartbeat_s: float) -> tuple[bytes, int]:
         """The first event, or what keeps the client waiting."""
-        if self._first is not None:
-            return self._events(b"") or HEARTBEAT, 0
-        try:
-            async with asyncio.timeout(heartbeat_s):
-                piece = await self._upstream.read_piece()
-        except TimeoutError:
-            return HEARTBEAT, 0
-        out = self._events(piece)
+        began = self._first is not None
+        if began or self._backlog:
+            out = await self._relay_next()
+        else:
+            try:
+                async with asyncio.timeout(heartbeat_s):
+                    piece = await self._upstream.read_piece()
+            except TimeoutError:
+                return HEARTBEAT, 0
+            out = self._relay_events(self._relay.scanner.feed(piece), not piece)
+        out = await self._filter_events(out)
+        if began:
+            return out or HEARTBEAT, 0
         scanner = self._relay.scanner
         if self._over or self._exchange.events or scanner.failed or scanner.upstream_id is not None:
             self._heartbeat_s = None
@@ -139,29 +177,31 @@ class Stream:
     def _count_missing(self, out: bytes) -> int:
         return self.budget.count_missing(out) if out and self.budget is not None else 0
 
-    def _events(self, piece: bytes) -> bytes:
-        """What the client gets for the upstream's next bytes, or at its end for none."""
-        relay, first = self._relay, self._first
-        try:
-            if first is not None:
-                self._first = None
-                out = relay.relay_events(first)
-            else:
-                out = relay.feed(piece) if piece else b""
-        except ValueError as error:
-            return self._fail(error)
+    def _relay_events(self, events: list[bytes], ended: bool = False) -> bytes:
+        """What the client gets for the first of `events`; the others wait. `ended`: nothing more comes."""
+        relay = self._relay
+        self._backlog, events = events[MOST_AT_ONCE:], events[:MOST_AT_ONCE]
+        out = relay.relay_events(events)
         if relay.over:
             self._over = True
-        elif relay.scanner.done or (first is None and not piece):
+        elif relay.scanner.done or ended:
             self._over = True
             out += relay.end()
             self._upstream.finish()
-        return self._apply_filter(out)
+        if self._over:
+            self._backlog = []
+        return out
 
     def _fail(self, error: Exception) -> bytes:
         self._over = self._cut = self._exchange.failed = True
+        self._backlog = []
         failure = upstream_error(f"the upstream failed in mid-stream: {error}", "upstream_error")
-        return self._apply_filter(self._relay.error(failure))
+        return self._relay.error(failure)
+
+    async def _filter_events(self, out: bytes) -> bytes:
+        if self.filter is None or self._offload is None or len(out) <= SHORT_BYTES:
+            return self._apply_filter(out)
+        return await self._offload.run_beside(self._apply_filter, out)
 
     def _apply_filter(self, out: bytes) -> bytes:
         events = self.filter

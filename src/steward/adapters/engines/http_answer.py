@@ -50,7 +50,6 @@ class HttpAnswer:
         "headers",
         "problem",
         "status",
-        "took_body",
     )
 
     def __init__(self, connection: AnswerSource, limits: Timeouts, started: float, streamed: bool = False) -> None:
@@ -61,7 +60,6 @@ class HttpAnswer:
         self.headers: Mapping[str, str] = {}
         self.problem: Unavailable | None = None
         self.has_bytes = False  # whether a byte of it has arrived
-        self.took_body = False  # since the connection last looked
         self._connection, self._limits, self._loop = connection, limits, asyncio.get_running_loop()
         self._ends = math.inf if streamed else started + limits.whole_s
         self._first_s = limits.first_byte_s if streamed else limits.whole_s
@@ -160,7 +158,6 @@ class HttpAnswer:
         self._wake()
 
     def take(self, data: bytes) -> None:
-        self.took_body = True
         if self._listener is not None:
             self._latest = self._loop.time()
             if not self._listener(data):

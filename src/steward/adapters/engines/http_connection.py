@@ -44,6 +44,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.since = 0.0  # when it was last put aside, on the loop's clock
         self._bare_bytes = 0  # since the last byte of a body: of a head, of trailers, of what frames chunks
         self._headers: dict[str, str] = {}
+        self._arrived: list[bytes] = []  # of the body, in what is being parsed
+        self.on_body = self._arrived.append  # a chunk may be one byte long: they go on together
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -64,7 +66,7 @@ class UpstreamConnection(asyncio.Protocol):
     def begin(self, answer: HttpAnswer, head: bytes, body: bytes) -> None:
         """Send a request; `answer` is told what comes back."""
         self.answer, self._bare_bytes = answer, 0
-        self.on_body = answer.take  # nothing in between: it is called for every piece of every stream
+        self._arrived.clear()
         self._parser = httptools.HttpResponseParser(self)
         if len(body) < HIGH_WATER_BYTES:
             self.transport.write(head + body)
@@ -77,17 +79,27 @@ class UpstreamConnection(asyncio.Protocol):
             self.transport.abort()
             return
         answer.has_bytes = True
+        valid = True
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            valid = False
+        if self._arrived and self.answer is not None:
+            self._bare_bytes = 0
+            self._hand_on(answer)
+        elif self.answer is not None:
+            self._bare_bytes += len(data)
+        if not valid:
             self._fail("its answer is not valid HTTP/1.1")
             return
-        if answer.took_body:
-            answer.took_body, self._bare_bytes = False, 0
-            return
-        self._bare_bytes += len(data)
         if self._bare_bytes > MOST_HEAD_BYTES:
             self._fail(f"the headers or trailers of its answer are longer than {MOST_HEAD_BYTES:,} bytes")
+
+    def _hand_on(self, answer: HttpAnswer) -> None:
+        arrived = self._arrived
+        piece = arrived[0] if len(arrived) == 1 else b"".join(arrived)
+        arrived.clear()
+        answer.take(piece)
 
     def _fail(self, why: str) -> None:
         if self.answer is not None:
@@ -118,6 +130,8 @@ class UpstreamConnection(asyncio.Protocol):
         answer = self.answer
         if answer is None or not answer.status:
             return
+        if self._arrived:
+            self._hand_on(answer)
         self.answer, self.used = None, True
         keep = self._parser.should_keep_alive() and not self.transport.get_write_buffer_size()
         answer.complete()

@@ -17,7 +17,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.engine_input import check_engine_input
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler
-from steward.gateway.first_event import HEARTBEAT_S, take_events
+from steward.gateway.first_event import HEARTBEAT_S, MOST_HELD, take_events
 from steward.gateway.large import LargeRequest, Upstream, build_large_outgoing, is_large
 from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
@@ -28,8 +28,9 @@ from steward.gateway.relay import (
     convert_answer,
     estimated_usage,
     is_stream,
-    meter_answer,
+    note_answer,
     parse_early_error,
+    read_answer,
     select_headers,
     translate_answer,
 )
@@ -38,6 +39,8 @@ from steward.gateway.stream import Stream
 from steward.gateway.upstream_errors import find_embedded_error
 
 SSE: Final = b"text/event-stream"
+LONG_ANSWER_BYTES: Final = 1024 * 1024  # of a whole answer that is read at once
+LONGEST_ERROR_BYTES: Final = 256 * 1024  # of an upstream's error; the rest of a longer one is left out
 MAX_DROPPED: Final = 20  # paths that the header names
 FORWARDED: Final = frozenset(
     {"anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent"}
@@ -97,9 +100,10 @@ async def _build_outgoing(exchange: Exchange, entry: ModelEntry, avoided: frozen
 async def _convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, offload: Offload) -> Answer:
     """:raises Refused: 502, it is not what it should be"""
     translation = outgoing.translation
+    facts = await offload.run(read_answer, outgoing.endpoint, body) if len(body) > LONG_ANSWER_BYTES else None
     if translation is None or not is_large(body):
-        return convert_answer(exchange, outgoing, body)
-    meter_answer(exchange, outgoing, body)
+        return convert_answer(exchange, outgoing, body, facts)
+    note_answer(exchange, facts or read_answer(outgoing.endpoint, body), len(body))
     usage = estimated_usage(exchange)
     return Answer(
         200,
@@ -125,13 +129,15 @@ async def _ask(
             upstream.close()
             raise Unavailable(f"it answered with status {status} instead of 200 or an error; check its url")
         if status < 400 and is_stream(exchange, upstream):
-            answer = await _hold(exchange, outgoing, upstream, heartbeat_s)
+            answer = await _hold(exchange, outgoing, upstream, heartbeat_s, offload)
             status = answer.status
             return answer
         body = await upstream.read()
         if status == 500 and entry.embedded:
             status = 400
-        if status < 400 and (embedded := find_embedded_error(body)) is not None:
+        if status >= 400:
+            body = body[:LONGEST_ERROR_BYTES]
+        elif (embedded := await find_error_within(body, offload)) is not None:
             status = embedded.status
         if refused := find_refused_fields(status, body, outgoing.added, exchange.fields):
             problem = f"it does not take {', '.join(sorted(refused))}"
@@ -153,7 +159,16 @@ async def _ask(
     return answer
 
 
-async def _hold(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer, heartbeat_s: float) -> Answer:
+async def find_error_within(body: bytes, offload: Offload) -> Refused | None:
+    """The error that an answer with status 200 carries in the place of an answer."""
+    if len(body) > LONG_ANSWER_BYTES:
+        return await offload.run(find_embedded_error, body)
+    return find_embedded_error(body)
+
+
+async def _hold(
+    exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer, heartbeat_s: float, offload: Offload
+) -> Answer:
     """An answer whose status is held back until the first event has arrived, or for `heartbeat_s`."""
     relay = Relay(exchange, outgoing)
     try:
@@ -170,7 +185,7 @@ async def _hold(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer, 
         return convert_error(exchange, outgoing, early.status, first or b"", passes=False)
     if first is not None:
         exchange.ttft_s = time.perf_counter() - exchange.started
-    stream = Stream(exchange, upstream, relay, events, heartbeat_s if first is None else None)
+    stream = Stream(exchange, upstream, relay, events, heartbeat_s if first is None else None, offload)
     answer = Answer(200, stream=stream, content_type=SSE)
     exchange.when_ended(answer, stream.close)
     answer.headers += select_headers(upstream.headers, 200)
@@ -181,7 +196,8 @@ async def _hold(exchange: Exchange, outgoing: Outgoing, upstream: EngineAnswer, 
 async def _read_first_events(
     upstream: EngineAnswer, scanner: Scanner, patience_s: float
 ) -> tuple[list[bytes], bytes | None]:
-    """The events up to the first that has data, and these data; None where it has not come within `patience_s`.
+    """The events up to the first that has data, and these data; None where it has not come within `patience_s`, nor
+    among so many events.
 
     :raises Unavailable: the stream ended or broke before :raises ValueError: an event beyond all bounds
     """
@@ -191,11 +207,12 @@ async def _read_first_events(
         return events, data  # as nearly always where the network gave both at once
     try:
         async with asyncio.timeout(patience_s):
-            while True:
+            while len(events) <= MOST_HELD:
                 if (data := take_events(await upstream.read_piece(), scanner, events)) is not None:
                     return events, data
     except TimeoutError:
-        return events, None
+        pass
+    return events, None
 
 
 def upstream_refusal(model: str, error: Unavailable) -> Refused:

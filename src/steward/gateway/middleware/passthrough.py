@@ -6,7 +6,6 @@ routing with its retries, fallbacks and breakers.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -18,8 +17,15 @@ from steward.gateway import guards as seam
 from steward.gateway.answer import Answer
 from steward.gateway.error_answers import convert_error
 from steward.gateway.exchange import Exchange, Handler, Middleware
-from steward.gateway.large import GUARDED_BYTES, MANY_BYTES, is_large, refuse_many_parts
-from steward.gateway.middleware.call import SSE, select_forwarded, upstream_refusal
+from steward.gateway.large import GUARDED_BYTES, is_large, refuse_many_parts
+from steward.gateway.middleware.call import (
+    LONG_ANSWER_BYTES,
+    LONGEST_ERROR_BYTES,
+    SSE,
+    find_error_within,
+    select_forwarded,
+    upstream_refusal,
+)
 from steward.gateway.middleware.identify import name_people
 from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
@@ -36,7 +42,6 @@ from steward.gateway.passthrough import (
 from steward.gateway.passthrough_stream import PassthroughStream
 from steward.gateway.relay import select_headers
 from steward.gateway.route_records import Route
-from steward.gateway.upstream_errors import find_embedded_error
 from steward.gateway.wire import JSON, bad_request, upstream_error
 from steward.gateway.wire_fields import Request
 
@@ -124,7 +129,7 @@ def _guard_answer(guards: Sequence[Guard], exchange: Exchange, answer: Answer) -
     return seam.guard_text(guards, exchange, answer.body.decode("utf-8", "replace")).encode()
 
 
-def call_passthrough(models: Mapping[str, ModelEntry]) -> Handler:
+def call_passthrough(models: Mapping[str, ModelEntry], offload: Offload = HERE) -> Handler:
     """Send the exchange to its model's server as it is, and take in the answer."""
 
     async def handle(exchange: Exchange) -> Answer:
@@ -146,7 +151,7 @@ def call_passthrough(models: Mapping[str, ModelEntry]) -> Handler:
         try:
             upstream = await entry.engine.call(target, body, headers, streamed)
             status = upstream.status
-            answer = await _take_answer(exchange, request, upstream, streamed)
+            answer = await _take_answer(exchange, request, upstream, streamed, offload)
             status = answer.status
         except Unavailable as error:
             problem = str(error)
@@ -161,7 +166,7 @@ def call_passthrough(models: Mapping[str, ModelEntry]) -> Handler:
 
 
 async def _take_answer(
-    exchange: Exchange, request: PassthroughRequest, upstream: EngineAnswer, streamed: bool
+    exchange: Exchange, request: PassthroughRequest, upstream: EngineAnswer, streamed: bool, offload: Offload
 ) -> Answer:
     """:raises Unavailable: it broke off, or is none"""
     status, kind = upstream.status, upstream.headers.get("content-type", "")
@@ -172,16 +177,16 @@ async def _take_answer(
     if status < 400 and streamed and not is_json:
         return await _begin_stream(exchange, request, upstream, kind)
     body = await read_whole(upstream)
-    embedded = find_embedded_error(body) if status < 400 and is_json else None
+    embedded = await find_error_within(body, offload) if status < 400 and is_json else None
     if status >= 400 or embedded is not None:
-        return convert_error(
-            exchange, Outgoing(exchange.endpoint, b""), status if embedded is None else embedded.status, body
-        )
+        status = status if embedded is None else embedded.status
+        return convert_error(exchange, Outgoing(exchange.endpoint, b""), status, body[:LONGEST_ERROR_BYTES])
     if not is_json and request.endpoint.answers != "text":
         raise upstream_error(f"the upstream answered with {kind[:100]!r} where JSON was expected", "upstream_malformed")
     request.answered, request.answer_bytes = True, len(body)
     if is_json:  # of many pictures it takes a while: others shall not wait for it
-        request.report = read_report(body) if len(body) < MANY_BYTES else await asyncio.to_thread(read_report, body)
+        long = len(body) > LONG_ANSWER_BYTES
+        request.report = await offload.run(read_report, body) if long else read_report(body)
     if request.report is not None and isinstance(request.report.id, str):
         exchange.upstream_id = request.report.id
     return Answer(200, body, content_type=JSON if is_json else kind.encode("latin-1", "replace"))

@@ -127,7 +127,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         health,
         shadows,
         compose(infer, call(models, plan.heartbeat_s, offload=offload)),
-        compose(pass_through, call_passthrough(models)),
+        compose(pass_through, call_passthrough(models, offload)),
         lines,
     )
 
