@@ -30,6 +30,7 @@ from steward.gateway.config import (
 )
 from steward.governance.config import ApprovalPolicyConfig
 from steward.monitoring.config import MonitoringConfig
+from steward.monitoring.slo_config import SloConfig
 from steward.privacy.config import PrivacyConfig
 from steward.security.config import AuditConfig, KeysConfig, SecurityConfig
 
@@ -80,6 +81,7 @@ class Settings(Section):
     batches: BatchesConfig = Field(BatchesConfig(), description="requests that are answered when there is time")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
     monitoring: MonitoringConfig = Field(MonitoringConfig(), description="what is watched, and who is told")
+    slos: list[SloConfig] = Field(default=[], description="service level objectives")
     store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
     security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")
     keys: KeysConfig = Field(KeysConfig(), description="gateway keys")
@@ -93,6 +95,16 @@ class Settings(Section):
         port, hosts = self.gateway.port, {self.gateway.host, self.console.host}
         if port and port == self.console.port and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
             raise ValueError(f"gateway.port and console.port are both {port}; choose another for one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _objectives_are_remembered(self) -> Settings:
+        for slo in self.slos:
+            if slo.window_days > self.monitoring.keep_hours_for_days:
+                raise ValueError(
+                    f"slo {slo.name} looks back {slo.window_days} days, and series of hours are kept for "
+                    f"{self.monitoring.keep_hours_for_days}; raise monitoring.keep_hours_for_days"
+                )
         return self
 
     def effective_models(self) -> list[ModelConfig]:
@@ -215,7 +227,8 @@ def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> 
     """Models, routes and prompts have one name each, and routes lead to models that exist."""
     names = [model.name for model in settings.effective_models()]
     routes, prompts = [route.name for route in settings.routes], [prompt.name for prompt in settings.prompts]
-    for kind, listed in (("model", names), ("route", routes), ("prompt", prompts)):
+    objectives = [slo.name for slo in settings.slos]
+    for kind, listed in (("model", names), ("route", routes), ("prompt", prompts), ("slo", objectives)):
         for index, name in enumerate(listed):
             if name in listed[:index]:
                 where = _find_origin(f"{kind}s.{index}.name", origins, file)
@@ -229,3 +242,8 @@ def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> 
             if name not in names:
                 where = _find_origin(f"routes.{number}.{key}", origins, file)
                 raise UnknownName(f"model (in route {item.name!r})", name, names, where)
+    for number, slo in enumerate(settings.slos):
+        for key, wanted, known in (("model", slo.model, names), ("route", slo.route, [*names, *routes])):
+            if wanted is not None and wanted not in known:
+                where = _find_origin(f"slos.{number}.{key}", origins, file)
+                raise UnknownName(f"{key} (in slo {slo.name!r})", wanted, known, where)

@@ -1,4 +1,4 @@
-"""`steward metrics query` and its operation of the administrative API, over a running deployment."""
+"""`steward metrics query`, `steward slo status` and their operations, over a running deployment."""
 
 from __future__ import annotations
 
@@ -74,3 +74,33 @@ def test_what_cannot_be_answered_exits_2(deployed: Deployment) -> None:
     assert span.returncode == 2 and "since 'yesterday'" in span.stderr
     file = inside("metrics", "query", "ttft", "--html", "/dev/null/page.html", *home)
     assert file.returncode == 2 and "/dev/null/page.html" in file.stderr
+
+
+def test_an_objective_from_the_settings_to_its_budget(upstream: str, tmp_path: Path) -> None:
+    (tmp_path / "steward.yaml").write_text(
+        f"models: [{{name: mock, backend: openai, url: '{upstream}'}}]\n"
+        "slos:\n"
+        "  - {name: fast, kind: ttft, objective: 0.5, threshold_ms: 0.001}\n"
+        "  - {name: answers, kind: availability, objective: 0.5}\n"
+    )
+    deployment = Deployment(tmp_path / "home", "--workers", "1", "--config", str(tmp_path / "steward.yaml"))
+    home = ("--home", str(deployment.home))
+    try:
+        empty = inside("slo", "status", *home)
+        assert empty.returncode == 0 and "not enough traffic to judge" in empty.stdout
+        for _ in range(6):
+            ask(deployment, "mock")
+
+        def read() -> dict[str, Any]:
+            shown = inside("slo", "status", *home, "--json")
+            assert shown.returncode in (0, 1), shown.stderr
+            return {one["name"]: one for one in json.loads(shown.stdout)["slos"]}
+
+        until(lambda: read()["answers"]["total"] == 6, 20)
+        answers, fast = read()["answers"], read()["fast"]
+        assert (answers["state"], answers["bad"], answers["budget_left"]) == ("met", 0, 1.0)
+        assert (fast["state"], fast["bad"], fast["budget_left"]) == ("budget spent", 6, -1.0)
+        assert fast["burn_rates"]["1h"] == 2.0
+        assert inside("slo", "status", *home).returncode == 1
+    finally:
+        deployment.stop()

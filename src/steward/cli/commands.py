@@ -85,6 +85,12 @@ METRICS: Final = Group(
     (Command("query", "steward.cli.monitoring.metrics:query"),),
 )
 
+SLO: Final = Group(
+    "slo",
+    "Show service level objectives: error budgets and burn rates.",
+    (Command("status", "steward.cli.monitoring.slo:status"),),
+)
+
 ALERTS: Final = Group(
     "alerts",
     "Show and handle alerts; try rules on history before they wake anybody.",
@@ -268,6 +274,7 @@ STEWARD: Final = Group(
         CONFIG,
         USAGE,
         METRICS,
+        SLO,
         ALERTS,
         DRIFT,
         PRIVACY,

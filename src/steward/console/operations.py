@@ -18,6 +18,7 @@ from steward.core.identity import Principal, Right
 from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priority, Usage
 from steward.core.stores import UsageGroup
 from steward.monitoring.metric_answer import MetricAnswer
+from steward.monitoring.slo import SloStatus
 from steward.security.access import parse_place
 from steward.workflows import access, approvals, keys
 from steward.workflows.approvals import ApprovalView
@@ -29,6 +30,7 @@ from steward.workflows.keys import CreatedKey, RotatedKey
 from steward.workflows.metrics import query_metrics
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.endpoints import list_gateway_endpoints
+from steward.workflows.slo import read_slo_status
 
 MOST_ACTS: Final = 10_000  # that are looked through for those of a tenant
 Count = Annotated[int, Meta(ge=1, le=1000)]
@@ -255,6 +257,9 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
     def metrics(who: Principal, body: SeriesQuery, _: dict[str, str]) -> MetricAnswer:
         return query_metrics(home, body.query, body.since, tenant=who.tenant, now=clock())
 
+    def objectives(who: Principal, *_: Any) -> list[SloStatus]:
+        return read_slo_status(home, tenant=who.tenant, now=clock())
+
     def acts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[RecordedAct]:
         return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: body.limit]
 
@@ -267,6 +272,14 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
             SeriesQuery,
             MetricAnswer,
             metrics,
+        ),
+        _read(
+            "/slos",
+            "usage.read",
+            "Error budgets and burn rates, over the tenant's own requests.",
+            Nothing,
+            list[SloStatus],
+            objectives,
         ),
         _read(
             "/exchanges", "usage.read", "The newest requests, without content.", PageQuery, list[ExchangeRow], exchanges

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from steward.configuration.section import SecretReference, Section, Url
 from steward.core.alerts import Severity
+from steward.monitoring.slo import SloPlan
 
 ChannelKind = Literal["webhook", "slack", "pagerduty", "email"]
 
@@ -39,6 +40,7 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     keep_minutes_for_days: int = 8  # of series
     keep_hours_for_days: int = 100
     keep_days_for_days: int = 800
+    slos: tuple[SloPlan, ...] = ()
 
 
 _KEPT: Final = MonitoringPlan()

@@ -12,8 +12,6 @@ from typing import Final
 
 from steward.core.minutes import COLUMNS, Level
 
-_INDEX: Final = {column: index for index, column in enumerate(COLUMNS)}
-
 MINUTES_OF_DAY: Final = 1440
 KEPT_MINUTES: Final = 36 * MINUTES_OF_DAY  # four weeks to compare with, and the week that is compared
 
@@ -21,9 +19,11 @@ KEPT_MINUTES: Final = 36 * MINUTES_OF_DAY  # four weeks to compare with, and the
 class History:
     """The minutes of one scope, oldest first and without a gap."""
 
-    def __init__(self, first_minute: int) -> None:
+    def __init__(self, first_minute: int, more_columns: tuple[str, ...] = ()) -> None:
+        """`more_columns` follow those of `core/minutes.py`."""
         self.first, self._start = first_minute, first_minute  # of the deployment; of what is still kept
-        self._totals = [array("d", [0.0]) for _ in COLUMNS]  # of all minutes before each
+        self._index = {column: index for index, column in enumerate((*COLUMNS, *more_columns))}
+        self._totals = [array("d", [0.0]) for _ in self._index]  # of all minutes before each
         self.end = first_minute  # the minute after the last one
 
     def append(self, sums: Iterable[float]) -> None:
@@ -43,7 +43,7 @@ class History:
             first = 0
         if first >= last:
             return 0.0
-        total = self._totals[_INDEX[column]]
+        total = self._totals[self._index[column]]
         return total[last] - total[first]
 
     def level(self, name: Level, start: int, end: int) -> tuple[int, float, float]:

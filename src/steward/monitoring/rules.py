@@ -52,6 +52,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_u
     inhibited_by: tuple[str, ...] = ()  # names of rules that say the same more strongly, or the cause
     summary: str = ""
 
+    scoped: ClassVar[bool] = True  # judged for each model and route apart, too
+
 
 class Judge(Protocol):
     """What every rule can do. `now` is the minute after the last one that is over; `excluded` are minutes in which the
@@ -164,37 +166,57 @@ class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
         for long, short, factor in self.pairs:
             if long > PATIENT and not history.covers(now - long):
                 continue
-            judged, failed = _sums(history, FAILURES, now - long, now)
+            judged, failed = _sums(history, self._columns(), now - long, now)
             judged_any = judged_any or judged * budget * factor >= 1.0
             if judged == 0 or failed < self.min_failed:
                 continue
             worst = max(worst, failed / judged)
             if failed < factor * budget * judged - 1e-9 or binomial_tail(failed, judged, budget) > self.alpha:
                 continue
-            recent, recently_failed = _sums(history, FAILURES, now - short, now)
+            recent, recently_failed = _sums(history, self._columns(), now - short, now)
             if recent and recently_failed >= factor * budget * recent - 1e-9:
                 rate = failed / judged
                 return Reading(
                     "wrong",
                     rate,
                     factor * budget,
-                    f"{rate:.1%} of {judged} requests failed in {_span(long)}, "
+                    f"{rate:.1%} of {judged} {self._what()} in {_span(long)}, "
                     f"{rate / budget:.1f} times what {self.objective:.1%} allows",
                 )
         return Reading("fine", worst) if judged_any else Reading("cannot tell", why="not enough traffic to judge")
 
     def persists(self, history: History, now: int, excluded: Sequence[Span]) -> Reading:
         shortest, longest = min(short for _, short, _ in self.pairs), max(self.lookback, MINUTES_OF_DAY)
-        judged, failed, window = _recent(history, now, FAILURES, shortest, longest)
+        judged, failed, window = _recent(history, now, self._columns(), shortest, longest)
         if not judged:
             return Reading("cannot tell", why="no traffic to judge")
         rate, bound = failed / judged, min(factor for _, _, factor in self.pairs) * (1.0 - self.objective) / 3
-        text = f"{rate:.1%} of {judged} requests failed in {_span(window)}"
+        text = f"{rate:.1%} of {judged} {self._what()} in {_span(window)}"
         return Reading("wrong" if rate >= bound else "fine", rate, bound, text)
 
     @property
     def lookback(self) -> int:
         return max(long for long, _, _ in self.pairs)
+
+    def _columns(self) -> tuple[str, str]:
+        return FAILURES
+
+    def _what(self) -> str:
+        return "requests failed"
+
+
+class ObjectiveBurn(BurnRate, frozen=True, kw_only=True, tag="objective_burn"):
+    """The same of a service level objective: `columns` are how many count, and how many of them are bad."""
+
+    scoped: ClassVar = False  # an objective says itself which model and route it is of
+    columns: tuple[str, str]
+    noun: str = "requests"
+
+    def _columns(self) -> tuple[str, str]:
+        return self.columns
+
+    def _what(self) -> str:
+        return f"{self.noun} were bad"
 
 
 class LevelShift(WindowRule, frozen=True, kw_only=True, tag="level_shift"):
@@ -379,7 +401,8 @@ class SatisfactionFall(WindowRule, frozen=True, kw_only=True, tag="satisfaction_
         return _sum_before(history, RATINGS, now, 28 + window / MINUTES_OF_DAY, window, excluded)
 
 
-AnyRule = BurnRate | FailureRise | LevelShift | TrafficGone | SatisfactionFall | RefusalRise
+AnyRule = BurnRate | FailureRise | LevelShift | TrafficGone | SatisfactionFall | RefusalRise  # in files of rules
+WatchedRule = AnyRule | ObjectiveBurn
 
 DEFAULT_RULES: Final[tuple[AnyRule, ...]] = (
     BurnRate(

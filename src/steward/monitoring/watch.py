@@ -10,7 +10,7 @@ import msgspec
 
 from steward.core.minutes import empty_sums
 from steward.monitoring.history import MINUTES_OF_DAY, History
-from steward.monitoring.rules import AnyRule, Reading, Span
+from steward.monitoring.rules import Reading, Span, WatchedRule
 
 QUIET_MINUTES: Final = 30  # without a wrong look before an alert resolves; one that comes back sooner is the same alert
 HELD_MINUTES: Final = 7 * MINUTES_OF_DAY  # that an alert goes on firing while nobody can tell whether it is over
@@ -35,7 +35,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class FiringNow(msgspec.Struct, frozen=True, kw_only=True):
     """A rule that fires, in one scope or several."""
 
-    rule: AnyRule
+    rule: WatchedRule
     scopes: tuple[str, ...]
     reading: Reading
 
@@ -43,7 +43,7 @@ class FiringNow(msgspec.Struct, frozen=True, kw_only=True):
 class _Alert:
     """One rule in one scope."""
 
-    def __init__(self, rule: AnyRule, scope: str) -> None:
+    def __init__(self, rule: WatchedRule, scope: str) -> None:
         self.rule, self.scope = rule, scope
         self.looks: deque[bool] = deque(maxlen=rule.looks)
         self.firing = False
@@ -102,14 +102,18 @@ def _distance(reading: Reading) -> float:
 class Watch:
     """All rules over all scopes. Feed it each minute once, in order."""
 
-    def __init__(self, rules: Sequence[AnyRule]) -> None:
-        self.rules = rules
+    def __init__(self, rules: Sequence[WatchedRule], more_columns: tuple[str, ...] = ()) -> None:
+        """`more_columns` are sums over all requests that `step` gets beside those of each model and route."""
+        self.rules, self._more_columns = rules, more_columns
         self._histories: dict[str, History] = {}
         self._alerts: dict[str, list[_Alert]] = {}  # by scope
         self._names: tuple[dict[str, None], dict[str, None]] = ({}, {})  # models and routes, as first seen
 
-    def step(self, minute: int, groups: Mapping[Group, Sequence[float]], judge: bool = True) -> list[Change]:
-        """`groups` are the sums of requests that ended in `minute`; the minutes must follow one another.
+    def step(
+        self, minute: int, groups: Mapping[Group, Sequence[float]], judge: bool = True, more: Sequence[float] = ()
+    ) -> list[Change]:
+        """`groups` are the sums of requests that ended in `minute`, `more` those of `more_columns`, all 0 where they
+        are not told; the minutes must follow one another.
 
         With `judge` off a minute is only remembered: it was judged before a restart.
         """
@@ -121,9 +125,11 @@ class Watch:
                     _add(sums.setdefault(f"{kind} {self._known(kind, name)}", empty_sums()), values)
         for scope in sums:
             if scope not in self._alerts:
-                self._alerts[scope] = [_Alert(rule, scope) for rule in self.rules]
+                self._alerts[scope] = self._make_alerts(scope)
         for scope in self._alerts:
-            self._histories.setdefault(scope, History(minute))
+            if scope not in self._histories:
+                self._histories[scope] = History(minute, self._more_columns if scope == EVERYTHING else ())
+        sums[EVERYTHING] += more or [0.0] * len(self._more_columns)
         nothing = empty_sums()
         for scope, history in self._histories.items():
             history.append(sums.get(scope, nothing))
@@ -151,6 +157,9 @@ class Watch:
                         (firing.add if change.firing else firing.discard)(change.rule)
         return changes
 
+    def _make_alerts(self, scope: str) -> list[_Alert]:
+        return [_Alert(rule, scope) for rule in self.rules if rule.scoped or scope == EVERYTHING]
+
     def _scopes_apart(self) -> set[str]:
         """Models where there are several, and routes likewise: a single one is all requests once more."""
         models, routes = self._names
@@ -169,7 +178,7 @@ class Watch:
     def resume(self, rule: str, scopes: Sequence[str], since: int, until: int | None) -> None:
         """Remember an alert of before a restart, oldest first: from `since`, to `until` or still firing."""
         for scope in scopes:
-            alerts = self._alerts.setdefault(scope, [_Alert(each, scope) for each in self.rules])
+            alerts = self._alerts.setdefault(scope, self._make_alerts(scope))
             for alert in alerts:
                 if alert.rule.name == rule:
                     start = max(since - alert.rule.lookback, alert.spans[-1][1] if alert.spans else 0)

@@ -135,7 +135,13 @@ class _Watch:
         self._watch.run()
 
     def _make(self) -> AlertWatch:
-        return AlertWatch(self._store.minutes, self._store.alerts, self._plan, [lambda: check_disk(self._home)])
+        return AlertWatch(
+            self._store.minutes,
+            self._store.alerts,
+            self._plan,
+            [lambda: check_disk(self._home)],
+            series=self._store.series,
+        )
 
 
 class JobRunner:

@@ -24,13 +24,15 @@ from steward.core.alerts import Alert, Notice, NoticeKind, Severity, wait_s
 from steward.core.errors import InputError, StewardError
 from steward.core.minutes import MinuteRow, minute_of
 from steward.core.secret import Secret, resolve, resolve_value
-from steward.core.stores import AlertStore, MinuteStore
+from steward.core.series import MINUTE_S, SeriesRow
+from steward.core.stores import AlertStore, MinuteStore, SeriesStore
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.history import KEPT_MINUTES
 from steward.monitoring.messages import make_mail, make_pagerduty, make_slack, make_webhook
 from steward.monitoring.notices import plan_notices
 from steward.monitoring.rule_file import read_rules
-from steward.monitoring.rules import DEFAULT_RULES, AnyRule
+from steward.monitoring.rules import DEFAULT_RULES, WatchedRule
+from steward.monitoring.slo import SloPlan, columns_of, count_slo, make_rules
 from steward.monitoring.watch import Minute, Watch
 
 log = logging.getLogger(__name__)
@@ -57,9 +59,12 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
 
 
-def rules_of(plan: MonitoringPlan) -> tuple[AnyRule, ...]:
-    """:raises InputError: the file of rules cannot be understood"""
-    return read_rules(Path(plan.rules)) if plan.rules else DEFAULT_RULES
+def rules_of(plan: MonitoringPlan) -> tuple[WatchedRule, ...]:
+    """Those of the file, or steward's own, and those of the objectives.
+
+    :raises InputError: the file of rules cannot be understood
+    """
+    return (*(read_rules(Path(plan.rules)) if plan.rules else DEFAULT_RULES), *make_rules(plan.slos))
 
 
 def check_disk(home: Path) -> list[Condition]:
@@ -89,10 +94,13 @@ class AlertWatch:
         conditions: Sequence[Callable[[], list[Condition]]] = (),
         clock: Callable[[], float] = time.time,
         send: Send | None = None,
+        series: SeriesStore | None = None,
     ) -> None:
+        """`series` tell of durations, for objectives; without them there are none to watch."""
+        self._series, self._slos = series, plan.slos if series is not None else ()
         self._minutes, self._alerts, self._plan, self._clock = minutes, alerts, plan, clock
         self._conditions, self._send = conditions, send or send_notice
-        self._rules = rules_of(plan)
+        self._rules = rules_of(plan if series is not None else msgspec.structs.replace(plan, slos=()))
         self._watch: Watch | None = None
         self._next = 0  # the minute that the watch has not seen
         self._cleaned_at = self._beat_at = 0.0
@@ -124,8 +132,10 @@ class AlertWatch:
         while self._next < end:
             chunk_end = min(end, self._next + CHUNK_MINUTES)
             rows = _group(self._minutes.read(self._next, chunk_end, tenant=None))
+            more = self._read_objectives(self._next, chunk_end)
             for minute in range(self._next, chunk_end):
-                self._watch.step(minute, rows.get(minute, {}), judge=watched is None or minute >= watched)
+                judge = watched is None or minute >= watched
+                self._watch.step(minute, rows.get(minute, {}), judge, more.get(minute, ()))
             self._next = chunk_end
             if watched is None or self._next > watched:
                 self._alerts.write_watched(self._next)
@@ -134,9 +144,17 @@ class AlertWatch:
                 return False
         return True
 
+    def _read_objectives(self, start: int, end: int) -> dict[int, list[float]]:
+        """What the columns of the objectives hold in minutes `start` to `end`, the end not included."""
+        if self._series is None or not self._slos:
+            return {}
+        rows = self._series.read(MINUTE_S, start * MINUTE_S, end * MINUTE_S, tenant=None)
+        return count_minutes(self._slos, rows)
+
     def _resume(self, end: int) -> Watch:
         """A watch that knows the alerts of before; its minutes follow."""
-        watch, span = Watch(self._rules), self._minutes.span(tenant=None)
+        columns = tuple(name for plan in self._slos for name in columns_of(plan))
+        watch, span = Watch(self._rules, columns), self._minutes.span(tenant=None)
         first = end if span is None else min(end, span[0])
         self._next = max(first, end - KEPT_MINUTES)
         for alert in reversed(self._alerts.list_alerts(1000)):
@@ -226,6 +244,19 @@ class AlertWatch:
         if self._plan.heartbeat and now - self._beat_at >= HEARTBEAT_S:
             self._beat_at = now
             self._threads.submit(ask, resolve_value(self._plan.heartbeat))
+
+
+def count_minutes(plans: Sequence[SloPlan], rows: Sequence[SeriesRow]) -> dict[int, list[float]]:
+    """How many count and how many are bad in each minute, for one objective after the other."""
+    by_minute: dict[int, list[SeriesRow]] = {}
+    for row in rows:
+        by_minute.setdefault(minute_of(row.start), []).append(row)
+    return {
+        minute: [
+            float(number) for plan in plans for count in [count_slo(plan, group)] for number in (count.total, count.bad)
+        ]
+        for minute, group in by_minute.items()
+    }
 
 
 def send_notice(channel: ChannelPlan, alert: Alert, kind: NoticeKind, page: str) -> None:

@@ -14,6 +14,7 @@ from steward.core.alerts import MAX_ATTEMPTS, Alert, NoticeKind
 from steward.core.errors import Unavailable
 from steward.core.records import Admitted, Settled
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
+from steward.monitoring.slo import SloPlan
 from steward.workflows.watch import AlertWatch, Condition, check_disk
 
 START = 1_764_547_200.0
@@ -183,3 +184,29 @@ def test_a_disk_says_when_it_fills(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ]
     usage(98)
     assert [one.severity for one in check_disk(tmp_path)] == ["page"]
+
+
+SLOW = SloPlan(name="fast", kind="total", objective=0.99, threshold=0.5)  # `traffic` takes one second
+SLO_PLAN = MonitoringPlan(channels=(HOOK,), slos=(SLOW,))
+
+
+def test_an_objective_is_watched_and_its_alert_outlives_the_keeper(store: SqlStore) -> None:
+    channel, clock = Channel(), Clock(START + 60 * 61 + 11)
+    traffic(store, 0, 61, failed=False)
+    finish(AlertWatch(store.minutes, store.alerts, SLO_PLAN, clock=clock, send=channel, series=store.series))
+    assert channel.told == [("slo-fast", "firing")]
+    (alert,) = store.alerts.list_alerts(10)
+    assert alert.evidence.startswith("100.0% of 20 requests were bad in")
+    clock.at += 60
+    finish(AlertWatch(store.minutes, store.alerts, SLO_PLAN, clock=clock, send=channel, series=store.series))
+    assert channel.told == [("slo-fast", "firing")]
+    finish(AlertWatch(store.minutes, store.alerts, PLAN, clock=clock, send=channel, series=store.series))
+    assert channel.told[1:] == [("slo-fast", "resolved")]  # it is no objective any more
+
+
+def test_an_objective_that_is_met_is_silent(store: SqlStore) -> None:
+    channel, clock = Channel(), Clock(START + 60 * 61 + 11)
+    traffic(store, 0, 61, failed=False)
+    plan = msgspec.structs.replace(SLO_PLAN, slos=(msgspec.structs.replace(SLOW, threshold=1.5),))
+    finish(AlertWatch(store.minutes, store.alerts, plan, clock=clock, send=channel, series=store.series))
+    assert channel.told == []

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from steward.core.secret import resolve, resolve_value
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.rule_file import read_rules
@@ -82,7 +84,7 @@ def _plan_monitoring(settings: Settings, tls: bool) -> MonitoringPlan:
     of_channels = (text for each in plan.channels for text in (each.url, each.key, each.password))
     for reference in filter(None, (plan.heartbeat, *of_channels)):
         resolve_value(reference)
-    return plan
+    return msgspec.structs.replace(plan, slos=tuple(slo.plan() for slo in settings.slos))
 
 
 def _plan_witness(settings: Settings) -> WitnessPlan | None:

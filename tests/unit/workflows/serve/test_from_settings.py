@@ -57,6 +57,10 @@ FULL: dict[str, Any] = {
         "settings": [{"kind": "approvals", "count": 2}],
         "prompts": [{"kind": "window", "days": ["mon"]}, {"kind": "gate"}],
     },
+    "slos": [
+        {"name": "fast", "kind": "ttft", "objective": 0.95, "threshold_ms": 500},
+        {"name": "cheap", "kind": "cost", "objective": 0.95, "threshold_usd": 0.01},
+    ],
     "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
@@ -74,6 +78,9 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "monitoring.channels.0.url": "http://other/x", "monitoring.channels.1.url": "smtps://other:465",
     "approval_policy.prompts.0.days": ["tue"], "approval_policy.prompts.0.timezone": "Europe/Zurich",
     "audit.witness": "https://other/heads",
+    "slos.0.objective": 0.5, "slos.1.objective": 0.5, "slos.1.threshold_usd": 0.5,
+    "slos.0.model": "big", "slos.1.model": "big", "slos.0.route": "big", "slos.1.route": "big",
+    "slos.0.window_days": 30, "slos.1.window_days": 30, "slos.0.kind": "total", "slos.1.kind": None,
     "monitoring.heartbeat": "http://other/beat", "monitoring.channels.0.kind": None, "monitoring.channels.1.kind": None,
 }  # fmt: skip
 ELSEWHERE = {
@@ -95,6 +102,8 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     },
     "monitoring.channels.0.kind": "another one takes other fields: tests/unit/monitoring/test_config.py",
     "monitoring.channels.1.kind": "as the one before",
+    "slos.0.threshold_ms": "in seconds: tests/unit/monitoring/test_slo_config.py",
+    "slos.1.kind": "another one takes no threshold in dollars: tests/unit/monitoring/test_slo_config.py",
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
@@ -113,6 +122,7 @@ NOT_THERE = {  # what this variant of a section does not take
     *(f"approval_policy.prompts.0.{name}" for name in ("count", "valid", "within", "subject")),
     *(f"approval_policy.prompts.1.{name}" for name in ("count", "valid", *OF_TIMES)),
     "monitoring.channels.1.key",
+    *("slos.0.threshold_usd", "slos.1.threshold_ms"),
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
     *("routes.0.prompt.system", "routes.1.prompt.name", "routes.1.prompt.version"),
 }
