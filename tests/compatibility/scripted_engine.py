@@ -58,6 +58,7 @@ class ScriptedEngine:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self.headers: dict[str, str] = {}  # of every answer, beside its content type
         self.asked: list[dict[str, Any]] = []
         self.endpoints: list[str] = []
 
@@ -66,7 +67,9 @@ class ScriptedEngine:
     ) -> ScriptedAnswer:
         self.endpoints.append(endpoint)
         self.asked.append(json.loads(body))
-        return ScriptedAnswer(*self.rule(self.asked[-1]))
+        answer = ScriptedAnswer(*self.rule(self.asked[-1]))
+        answer.headers = {**answer.headers, **self.headers}
+        return answer
 
     async def alive(self) -> bool:
         return True
@@ -96,21 +99,32 @@ class Gate:
         heartbeat_s: float = 30.0,
     ) -> None:
         self.engines = {name: ScriptedEngine(rule) for name, rule in rules.items()}
-        entries = {
+        self.entries = {
             name: ModelEntry(name, engine, name, endpoints=endpoints, embedded=embedded)
             for name, engine in self.engines.items()
         }
         self.clock = Now()
         routes = build_routes([routed] if routed else [], list(rules))
-        health = HealthTracker(HealthPlan(), entries)
-        self.handler: Handler = route(routes, health, 30.0, draw=lambda: 0.0)(call(entries, heartbeat_s, self.clock))
+        self.health = HealthTracker(HealthPlan(), self.entries)
+        chosen = route(routes, self.health, 30.0, draw=lambda: 0.0)
+        self.handler: Handler = chosen(call(self.entries, heartbeat_s, self.clock))
 
-    def ask(self, body: Mapping[str, Any], endpoint: str = "/v1/chat/completions") -> tuple[int, bytes, Answer]:
+    def ask(
+        self,
+        body: Mapping[str, Any],
+        endpoint: str = "/v1/chat/completions",
+        headers: Mapping[str, str] | None = None,
+        subject: str | None = None,
+    ) -> tuple[int, bytes, Answer]:
         """Status, whole content and the answer."""
-        return asyncio.run(self._ask(json.dumps(body).encode(), endpoint))
+        return asyncio.run(self._ask(json.dumps(body).encode(), endpoint, headers or {}, subject))
 
-    async def _ask(self, body: bytes, endpoint: str) -> tuple[int, bytes, Answer]:
-        exchange = self.exchange = Exchange("req_1", endpoint, {}, body, 0.0, asyncio.get_running_loop().time(), CALLER)
+    async def _ask(
+        self, body: bytes, endpoint: str, headers: Mapping[str, str], subject: str | None
+    ) -> tuple[int, bytes, Answer]:
+        started = asyncio.get_running_loop().time()
+        exchange = self.exchange = Exchange("req_1", endpoint, headers, body, 0.0, started, CALLER)
+        exchange.subject = subject
         exchange.request, exchange.fields = decode_request(endpoint, body), read_field_names(body)
         exchange.route = exchange.request.model
         answer = await self.handler(exchange)

@@ -121,6 +121,7 @@ def test_a_grammar_may_nest_63_brackets() -> None:
         ("((a b){2} c){3}", 15),
         ("a{4}{2}", 8),  # a repetition repeats what was repeated
         ("a{0}", 1),  # never fewer than are written
+        ("a{0}{5}", 5),
         ("a{}", 1),
         ("a{,7}", 7),
         ('"a b c"{2} [x-z\\]]{3}', 5),

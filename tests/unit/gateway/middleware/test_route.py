@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
 import pytest
 
-from steward.core.errors import Refused
+from compatibility.scripted_engine import Gate, ScriptedEngine, streamed, whole
+from steward.core.errors import Refused, TimedOut, Unavailable
 from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.health import HealthTracker
 from steward.gateway.health_plan import HealthPlan
-from steward.gateway.middleware import call, route
+from steward.gateway.large import LARGE_BYTES
+from steward.gateway.middleware import Shadows, call, route
 from steward.gateway.models import ModelEntry
-from steward.gateway.routing import build_routes
+from steward.gateway.route_records import Route, Shadow, Target
+from steward.gateway.routing import build_routes, rank_by_rendezvous
 from steward.gateway.wire_fields import Request
 
 PLAN = HealthPlan(consecutive_failures=3)
@@ -93,3 +97,182 @@ def test_a_success_takes_the_suspicion_away() -> None:
 @pytest.mark.parametrize("status", [502, 503, 504, 529])
 def test_a_server_that_says_so_is_down_for_everybody(status: int) -> None:
     assert ask(Engine(status), ["a"] * 6 + ["b"], embedded=True)[-1] == 503
+
+
+BODY: dict[str, Any] = {"model": "r", "messages": [{"role": "user", "content": "hi"}]}
+ERROR = {"error": {"message": "no", "type": "t", "param": None, "code": None}}
+
+
+def answering(status: int) -> Any:
+    return lambda body: (status, whole() if status < 400 else ERROR)
+
+
+@pytest.mark.parametrize(("status", "fallback"), [(400, 0), (404, 0), (408, 1), (409, 1), (422, 0), (429, 1), (500, 1),
+                                                  (501, 1), (503, 1), (529, 1)])  # fmt: skip
+def test_what_another_model_might_answer_is_asked_of_the_next(status: int, fallback: int) -> None:
+    """Statuses that OpenAI's SDKs try again, and all from 500."""
+    gate = Gate({"a": answering(status), "b": answering(200)}, Route("r", (Target("a"),), ("b",), retries=0))
+    assert gate.ask(BODY)[0] == (200 if fallback else status)
+    assert len(gate.engines["b"].asked) == fallback
+    assert [attempt.model for attempt in gate.exchange.attempts] == ["a", "b"][: 1 + fallback]
+
+
+@pytest.mark.parametrize(("retries", "asked"), [(0, 1), (1, 2), (2, 3)])
+def test_a_model_that_failed_is_asked_so_often_again(retries: int, asked: int) -> None:
+    gate = Gate({"a": answering(503)}, Route("r", (Target("a"),), retries=retries))
+    assert gate.ask(BODY)[0] == 503 and len(gate.engines["a"].asked) == asked
+    assert (b"x-should-retry" in dict(gate.ask(BODY)[2].headers)) == (asked > 1)
+
+
+def test_a_retry_may_succeed() -> None:
+    answers = iter([503, 200])
+    gate = Gate({"a": lambda body: answering(next(answers))(body)}, Route("r", (Target("a"),)))
+    status, _, answer = gate.ask(BODY)
+    assert status == 200 and answer.headers == []
+    assert [attempt.status for attempt in gate.exchange.attempts] == [503, 200]
+
+
+def test_a_model_that_asks_for_a_long_pause_is_not_asked_again() -> None:
+    def busy(body: dict[str, Any]) -> tuple[int, Any]:
+        return 429, ERROR
+
+    gate = Gate({"a": busy}, Route("r", (Target("a"),), retries=3))
+    gate.engines["a"].headers = {"retry-after": "11"}
+    assert gate.ask(BODY)[0] == 429 and len(gate.engines["a"].asked) == 1
+
+
+def test_a_timeout_is_not_asked_again() -> None:
+    class Late(ScriptedEngine):
+        async def call(self, *_: Any, **__: Any) -> Any:
+            self.asked.append({})
+            raise TimedOut("late")
+
+    gate = Gate({"a": answering(200)}, Route("r", (Target("a"),), retries=2))
+    late = Late(answering(200))
+    gate.entries["a"].engine = late
+    with pytest.raises(Refused) as caught:
+        gate.ask(BODY)
+    assert (caught.value.status, caught.value.headers) == (504, ()) and len(late.asked) == 1
+
+
+def test_after_several_tries_the_client_is_told_not_to_multiply_them() -> None:
+    class Gone(ScriptedEngine):
+        async def call(self, *_: Any, **__: Any) -> Any:
+            raise Unavailable("gone")
+
+    gate = Gate({"a": answering(200)}, Route("r", (Target("a"),), retries=1))
+    gate.entries["a"].engine = Gone(answering(200))
+    with pytest.raises(Refused) as caught:
+        gate.ask(BODY)
+    assert caught.value.status == 502 and caught.value.headers == (("x-should-retry", "false"),)
+    assert len(gate.exchange.attempts) == 2
+    gate = Gate({"a": answering(503)}, Route("r", (Target("a"),), retries=1))
+    gate.engines["a"].headers = {"x-should-retry": "true"}
+    assert dict(gate.ask(BODY)[2].headers)[b"x-should-retry"] == b"true"  # the upstream's own word stays
+
+
+def test_a_model_that_failed_often_rests_and_says_when_it_is_tried() -> None:
+    gate = Gate({"a": answering(503)}, Route("r", (Target("a"),), retries=0))
+    for _ in range(HealthPlan().consecutive_failures):
+        assert gate.ask(BODY)[0] == 503
+    with pytest.raises(Refused) as caught:
+        gate.ask(BODY)
+    error, seconds = caught.value, int(HealthPlan().open_s)
+    assert (error.status, error.code) == (503, "upstream_unavailable") and gate.exchange.model is None
+    assert error.headers == (("retry-after", str(seconds)),)
+    assert error.message == (
+        f"No model of 'r' is available: a failed repeatedly. The gateway tries again in {seconds} s."
+    )
+    assert len(gate.engines["a"].asked) == HealthPlan().consecutive_failures
+
+
+def test_one_that_is_not_welcome_says_nothing_of_the_models_health() -> None:
+    error = {"error": {"message": "too long", "type": "t", "code": "context_length_exceeded"}}
+    gate = Gate({"a": lambda body: (400, error)}, Route("r", (Target("a"),), retries=3))
+    for _ in range(HealthPlan().consecutive_failures + 5):
+        assert gate.ask(BODY)[0] == 400
+    assert gate.health["a"].breaker.closed
+    assert len(gate.engines["a"].asked) == HealthPlan().consecutive_failures + 5  # and it is not asked again
+
+
+def test_a_limit_is_no_sign_of_ill_health() -> None:
+    gate = Gate({"a": answering(429)}, Route("r", (Target("a"),), retries=0))
+    for _ in range(HealthPlan().consecutive_failures + 5):
+        assert gate.ask(BODY)[0] == 429
+    assert gate.health["a"].breaker.closed
+
+
+def test_what_is_in_flight_is_counted_back() -> None:
+    gate = Gate({"a": answering(200), "b": answering(503)}, Route("r", (Target("b"),), ("a",), retries=0))
+    gate.ask(BODY)
+    assert gate.health["a"].in_flight == gate.health["b"].in_flight == 0
+    assert gate.health["a"].latency.value(time.monotonic()) > 0 and gate.health["b"].breaker.window.counts(
+        time.monotonic()
+    ) == (1, 1)
+    stream = Gate({"a": lambda body: (200, streamed("x"))}, Route("r", (Target("a"),)))
+    assert stream.ask({**BODY, "stream": True})[0] == 200 and stream.health["a"].in_flight == 0
+
+
+def test_a_clients_deadline_is_kept() -> None:
+    class Slow(ScriptedEngine):
+        async def call(self, *_: Any, **__: Any) -> Any:
+            await asyncio.sleep(3600)
+
+    gate = Gate({"a": answering(200)}, Route("r", (Target("a"),)))
+    gate.entries["a"].engine = Slow(answering(200))
+    with pytest.raises(Refused) as caught:
+        gate.ask(BODY, headers={"x-stainless-read-timeout": "0.5"})
+    assert (caught.value.status, caught.value.code) == (504, "upstream_timeout")
+    assert caught.value.message.startswith("Model 'a' did not answer within 0.5 s, the limit set by the client")
+    assert gate.health["a"].breaker.window.counts(time.monotonic()) == (0, 0)  # says nothing of the model
+
+
+def shadowed(sample: float, draw: float, most: int = 5, size: int = 0) -> list[Exchange]:
+    """The copies that a shadow got of one request."""
+    copies: list[Exchange] = []
+
+    async def shadow(exchange: Exchange) -> Answer:
+        copies.append(exchange)
+        return Answer(200)
+
+    async def inner(exchange: Exchange) -> Answer:
+        return Answer(200)
+
+    async def go() -> None:
+        rule = Route("r", (Target("a"),), shadow=Shadow("copy", sample))
+        shadows = Shadows(shadow, most)
+        handle = route({"r": rule}, HealthTracker(PLAN, ["a"]), 60.0, shadows, lambda: draw)(inner)
+        body = json.dumps(
+            {**BODY, "tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "functions": [],
+             "function_call": "auto", "metadata": "x" * size}
+        ).encode()  # fmt: skip
+        exchange = Exchange("req_1", "/v1/chat/completions", {}, body, 0.0, time.perf_counter())
+        exchange.route, exchange.route_version, exchange.prompt_version = "r", 7, "v"
+        await handle(exchange)
+        await asyncio.sleep(0)
+        await shadows.close()
+
+    asyncio.run(go())
+    return copies
+
+
+def test_a_shadow_sees_a_copy_without_tools() -> None:
+    (copy,) = shadowed(0.5, 0.49)
+    assert copy.request_id == "req_1-shadow" and copy.model == "copy" and copy.route == "r"
+    assert (copy.route_version, copy.prompt_version) == (7, "v")
+    assert (copy.caller.principal.id, copy.project) == ("shadow", "shadow")
+    assert json.loads(copy.body) == {**BODY, "metadata": ""} and copy.request.model == "r"
+
+
+def test_a_shadow_sees_a_share_and_no_large_request() -> None:
+    assert len(shadowed(0.5, 0.49)) == 1 and shadowed(0.5, 0.5) == []
+    assert shadowed(0.5, 0.0, most=0) == [] and shadowed(0.5, 0.0, size=LARGE_BYTES) == []
+
+
+def test_the_same_person_meets_the_same_model() -> None:
+    rule = Route("r", (Target("a"), Target("b")), sticky="subject")
+    gate = Gate({"a": answering(200), "b": answering(200)}, rule)
+    for _ in range(5):
+        gate.ask(BODY, subject="5f2c")
+    first = rank_by_rendezvous("5f2c", rule.targets)[0]
+    assert len(gate.engines[first].asked) == 5
