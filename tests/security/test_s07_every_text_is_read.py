@@ -11,7 +11,8 @@ import pytest
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.exchange import Exchange
 from steward.gateway.guards import guard_request
-from steward.privacy.detectors import find_personal_data
+from steward.privacy.entities import STRUCTURED
+from steward.privacy.scan import scan_text
 
 MAIL = "bob@example.com"
 
@@ -94,5 +95,5 @@ def test_what_is_no_text_is_named_in_the_receipt(content: dict[str, Any], named:
     ],
 )
 def test_another_spelling_is_found_where_it_stands(text: str) -> None:
-    (span,) = find_personal_data(f"x: {text} !")
+    (span,) = scan_text(f"x: {text} !", STRUCTURED)
     assert (span.start, span.end) == (3, 3 + len(text))

@@ -42,9 +42,12 @@ from steward.gateway.sse import (
 )
 from steward.gateway.stream import Stream
 from steward.gateway.wire_fields import Request
-from steward.privacy.guard import PrivacyPolicy, make_guard
+from steward.privacy.guard import make_guard
+from steward.privacy.policy import PrivacyPolicy
 
-POLICY = PrivacyPolicy(email="pseudonymise", phone="redact", payment_card="redact", ip_address="allow")
+POLICY = PrivacyPolicy(
+    actions={"EMAIL_ADDRESS": "pseudonymise", "PHONE_NUMBER": "redact", "CREDIT_CARD": "redact"},
+)
 KEY = Caller(principal=Principal(kind="key", id="k"))
 CHAT: dict[str, Any] = {
     "id": "a",
@@ -192,7 +195,7 @@ def test_a_value_is_restored_in_a_large_answer() -> None:
 
 
 def test_a_guard_that_blocks_there_blocks_here_and_the_receipt_says_so() -> None:
-    policy = msgspec.structs.replace(POLICY, email="block")
+    policy = PrivacyPolicy(actions={"EMAIL_ADDRESS": "block"})
     exchange = Exchange("r", "/v1/chat/completions", {}, json.dumps({"messages": [LONG]}).encode(), 0.0, 0.0, KEY)
 
     async def inner(_: Exchange) -> Any:

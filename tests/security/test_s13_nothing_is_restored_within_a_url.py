@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from steward.privacy.detectors import find_personal_data
+from steward.privacy.entities import STRUCTURED
 from steward.privacy.pseudonyms import Pseudonyms, mask
+from steward.privacy.scan import scan_text
 
 TOKEN = "EMAIL_7F3K2Q9ABC"
 PSEUDONYMS = Pseudonyms({TOKEN: "bob@example.com"})
@@ -62,7 +63,11 @@ def test_elsewhere_it_is_restored(text: str, size: int) -> None:
 @pytest.mark.parametrize("text", ["See https://a.example/?to=bob@example.com", "\\\\bob@example.com"])
 def test_a_request_may_hold_a_value_within_a_url(text: str) -> None:
     """It is masked like any other, and the answer's copy of the URL keeps the token."""
-    spans = [find_personal_data(text)]
-    (masked,), back = mask([text], spans, [[]], lambda kind, value, attempt: f"EMAIL_7F3K2Q9AB{attempt}")
+    (masked,), back = mask(
+        [text],
+        [scan_text(text, STRUCTURED)],
+        lambda entity, value, attempt: f"EMAIL_7F3K2Q9AB{attempt}",
+        lambda entity, value: None,
+    )
     assert "bob" not in masked and back.restore(masked) == text
     assert back.feed(masked, last=True) == (masked, "")

@@ -34,6 +34,12 @@ class GuardContext(Protocol):
     request_id: str
     endpoint: str
     conversation: str | None
+    route: str
+
+    @property
+    def key_id(self) -> str:
+        """The key that asks; empty where none does."""
+        ...
 
     @property
     def tenant(self) -> str: ...

@@ -189,6 +189,12 @@ class Exchange:
         return bool(self.request.stream)
 
     @property
+    def key_id(self) -> str:
+        """The key that asks; empty where none does."""
+        principal = self.caller.principal
+        return principal.id if principal.kind == "key" else ""
+
+    @property
     def tenant(self) -> str:
         return self.caller.principal.tenant
 

@@ -95,15 +95,18 @@ class GuardedExchange(msgspec.Struct, frozen=True):
     endpoint: str
     caller: Caller
     conversation: str | None
+    route: str = ""
 
     def restore(self, body: bytes) -> Exchange:
         exchange = Exchange(self.request_id, self.endpoint, {}, body, 0.0, 0.0, self.caller)
-        exchange.conversation = self.conversation
+        exchange.conversation, exchange.route = self.conversation, self.route
         return exchange
 
 
 def describe_guarded(exchange: Exchange) -> GuardedExchange:
-    return GuardedExchange(exchange.request_id, exchange.endpoint, exchange.caller, exchange.conversation)
+    return GuardedExchange(
+        exchange.request_id, exchange.endpoint, exchange.caller, exchange.conversation, exchange.route
+    )
 
 
 def guard_large_request(guards: Sequence[PortableGuard], told: GuardedExchange, body: bytes) -> GuardedText:

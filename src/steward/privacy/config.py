@@ -2,51 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Collection
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from steward.configuration.section import Section
-from steward.privacy.guard import Action, PrivacyPolicy
+from steward.core.errors import UnknownName
+from steward.privacy.entities import ALIASES, ENTITIES, KINDS, find_entity
+from steward.privacy.policy import PROFILE_ACTIONS, Action, PrivacyPolicy
+
+Profile = Literal["off", "default", "standard", "gdpr", "hipaa_safe_harbor", "pci"]
 
 
-class ActionsConfig(Section):
-    """What is done with each kind of personal data that a request contains; unset: `default`, else the profile's."""
+def _read_entities(actions: object) -> object:
+    """The same actions by today's names. :raises ValueError: no such kind, or one named twice"""
+    if not isinstance(actions, dict):
+        return actions
+    entities: dict[str, object] = {}
+    for name, action in actions.items():
+        try:
+            entity = name if name == "default" else find_entity(str(name))
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
+        if entity in entities:
+            raise ValueError(f"{name}: {entity} has an action already; name it once")
+        entities[entity] = action
+    return entities
 
-    default: Action | None = Field(None, description="every kind that is not named: pseudonymise, redact, block, allow")
-    email: Action | None = Field(
-        None,
-        validation_alias=AliasChoices("email", "email_address"),
-        description="e-mail addresses (also: email_address)",
-    )
-    phone: Action | None = Field(
-        None, validation_alias=AliasChoices("phone", "phone_number"), description="phone numbers (also: phone_number)"
-    )
-    payment_card: Action | None = Field(
-        None,
-        validation_alias=AliasChoices("payment_card", "credit_card"),
-        description="card numbers that pass Luhn's check (also: credit_card)",
-    )
-    ip_address: Action | None = Field(None, description="IPv4 and IPv6 addresses")
+
+EntityActions = Annotated[dict[str, Action], BeforeValidator(_read_entities)]
+_NAMES: str = f"{', '.join(ENTITIES)}; also {', '.join(ALIASES)}"
+
+
+class PrivacyRuleConfig(Section):
+    """What is done with personal data in the requests of one route or key."""
+
+    profile: Profile = Field("default", description="which kinds are pseudonymised or changed; off: none")
+    actions: EntityActions = Field({}, description="as `privacy.actions`, on top of this profile")
+
+    def resolve(self) -> dict[str, Action]:
+        """The action of each kind that is not let through."""
+        otherwise = self.actions.get("default")
+        actions = {
+            entity: self.actions.get(entity) or otherwise or action
+            for entity, action in PROFILE_ACTIONS[self.profile].items()
+        }
+        actions |= {entity: action for entity, action in self.actions.items() if entity != "default"}
+        return {entity: action for entity, action in actions.items() if action != "allow"}
 
 
 class PrivacyConfig(Section):
     """Personal data in requests. Off unless asked: without a guard the bytes of a request pass through unchanged."""
 
-    profile: Literal["off", "standard", "gdpr"] = Field(
+    profile: Profile = Field(
         "off",
-        description="standard: pseudonymise e-mail addresses, phone numbers and cards; gdpr: IP addresses too",
+        description="default (also: standard) and gdpr: pseudonymise everything that names or reaches somebody; "
+        "hipaa_safe_harbor: organisations too, and only the year of dates; pci: mask card numbers",
     )
-    actions: ActionsConfig = Field(ActionsConfig(), description="what happens to each kind of personal data")
+    actions: EntityActions = Field(
+        {},
+        description="what happens to each kind, on top of the profile: pseudonymise, mask, redact, generalise, hash, "
+        f"block or allow, by `default` or by kind ({_NAMES})",
+    )
+    routes: dict[str, PrivacyRuleConfig] = Field({}, description="other rules for the requests of a route, by its name")
+    keys: dict[str, PrivacyRuleConfig] = Field(
+        {}, description="other rules for the requests of a key, by its id; they come before those of the route"
+    )
     on_error: Literal["block", "allow"] = Field(
         "block", description="when the guard fails: block the request, or allow it through unmasked"
     )
 
     @model_validator(mode="after")
     def _check_effect(self) -> PrivacyConfig:
-        if self.profile == "off" and self.model_fields_set - {"profile"}:
-            names = " and ".join(sorted(self.model_fields_set - {"profile"}))
-            raise ValueError(f"{names}: without effect while profile is off; choose profile: standard or gdpr")
+        useless = self.model_fields_set - {"profile", "routes", "keys"}
+        if self.profile == "off" and "actions" in useless:
+            raise ValueError("actions: without effect while profile is off; choose profile: default or gdpr")
+        if "on_error" in useless and self.policy() is None:
+            raise ValueError("on_error: without effect while profile is off; choose profile: default or gdpr")
         return self
 
     def describe(self) -> str:
@@ -54,25 +87,31 @@ class PrivacyConfig(Section):
         policy = self.policy()
         if policy is None:
             return "Personal data is not masked (privacy.profile: off)."
-        kinds = {"email": "e-mail addresses", "phone": "phone numbers", "payment_card": "payment cards"}
-        kinds |= {"ip_address": "IP addresses"}
-        read = [words for name, words in kinds.items() if getattr(policy, name) != "allow"]
-        return (
-            f"Personal data: masks {', '.join(read) or 'nothing'}, found by their form. Does not mask names, postal "
-            "addresses, dates of birth, record numbers, passwords or images."
-        )
+        rules = [f"Personal data: {_describe(policy.actions)}"]
+        rules += [f"Route {name}: {_describe(actions)}" for name, actions in sorted(policy.routes.items())]
+        rules += [f"Key {name}: {_describe(actions)}" for name, actions in sorted(policy.keys.items())]
+        return " ".join([*rules, "Does not read images or sounds."])
 
-    def policy(self) -> PrivacyPolicy | None:
-        """None where nothing is guarded. IP addresses are personal data under GDPR: recital 30, CJEU C-582/14."""
-        if self.profile == "off":
+    def policy(self, served: Collection[str] | None = None) -> PrivacyPolicy | None:
+        """None where nothing is guarded.
+
+        :raises UnknownName: a rule is for a route that is not among those served
+        """
+        for name in self.routes:
+            if served is not None and name not in served:
+                raise UnknownName("model or route (in privacy.routes)", name, served)
+        general = PrivacyRuleConfig(profile=self.profile, actions=self.actions).resolve()
+        routes = {name: rule.resolve() for name, rule in self.routes.items()}
+        keys = {name: rule.resolve() for name, rule in self.keys.items()}
+        if not any((general, *routes.values(), *keys.values())) and self.profile == "off":
             return None
-        actions = self.actions
-        otherwise: Action = actions.default or "pseudonymise"
-        address: Action = actions.default or ("pseudonymise" if self.profile == "gdpr" else "allow")
-        return PrivacyPolicy(
-            email=actions.email or otherwise,
-            phone=actions.phone or otherwise,
-            payment_card=actions.payment_card or otherwise,
-            ip_address=actions.ip_address or address,
-            on_error=self.on_error,
-        )
+        return PrivacyPolicy(actions=general, routes=routes, keys=keys, on_error=self.on_error)
+
+
+def _describe(actions: dict[str, Action]) -> str:
+    read = [kind.plural for name, kind in KINDS.items() if name in actions]
+    unread = [kind.plural for name, kind in KINDS.items() if name not in actions]
+    return (
+        f"masks {', '.join(read) or 'nothing'}. Does not mask {', '.join([*unread, 'passwords'])}, "
+        "or names without a cue."
+    )

@@ -1,51 +1,28 @@
 """The guard that keeps personal data from the models: pseudonyms on the way in, values on the way out.
 
-Decides, by kind, whether a find is replaced by a token, removed, refused or let through. Knows nothing of dialects,
-streams or JSON, which the gateway undoes before and redoes after. What it remembers of an exchange lives as
-long as the exchange object and no longer.
+Finds what the detectors find (`scan.py`) and does what the policy says. Knows nothing of dialects, streams or JSON,
+which the gateway undoes before and redoes after. What it remembers of an exchange lives as long as the exchange object
+and no longer.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Any, Final
 from weakref import WeakKeyDictionary
-
-import msgspec
 
 from steward.core.errors import describe_origin
 from steward.core.extend import Guard, GuardContext, PortableGuard, Verdict
-from steward.privacy.detectors import Kind, PersonalSpan, find_personal_data
+from steward.privacy.entities import KINDS, label_entity
+from steward.privacy.policy import Actions, PrivacyPolicy, change_value
 from steward.privacy.pseudonyms import LOOK_BACK, Pseudonyms, make_token, mask
+from steward.privacy.scan import PersonalFinding, scan_text
 
 log = logging.getLogger(__name__)
 
-Action = Literal["pseudonymise", "redact", "block", "allow"]
-KIND_NAMES: Final[Mapping[Kind, str]] = {
-    "email": "an e-mail address",
-    "phone": "a phone number",
-    "payment_card": "a payment card number",
-    "ip_address": "an IP address",
-}
-
-
 MOST_VALUES: Final = 20_000  # different ones in a request: each must be known while its answer comes
-
-
-class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What is done with each kind, and with a request when this guard fails."""
-
-    email: Action
-    phone: Action
-    payment_card: Action
-    ip_address: Action
-    on_error: Literal["block", "allow"] = "block"
-
-    def action(self, kind: Kind) -> Action:
-        chosen: Action = getattr(self, kind)
-        return chosen
 
 
 def make_guard(policy: PrivacyPolicy, key: bytes) -> Guard:
@@ -75,29 +52,42 @@ class PrivacyGuard:
         self._states: WeakKeyDictionary[GuardContext, _ExchangeState] = WeakKeyDictionary()
 
     def request(self, exchange: GuardContext, fields: Sequence[str]) -> Verdict:
-        spans_by_field = [find_personal_data(text) for text in fields]
-        kinds = {span.kind for spans in spans_by_field for span in spans}
-        if refused := sorted(kind for kind in kinds if self._policy.action(kind) == "block"):
-            return Verdict(
-                "block", f"the request contains {KIND_NAMES[refused[0]]} (privacy.actions.{refused[0]}: block)"
-            )
-        if all(self._policy.action(kind) == "allow" for kind in kinds):
+        actions = self._policy.choose_actions(exchange.route, exchange.key_id)
+        if not actions:
+            return Verdict("allow", "off")
+        findings = [scan_text(text, actions) for text in fields]
+        counts: Counter[str] = Counter(finding.entity for row in findings for finding in row)
+        if not counts:
             return Verdict("allow")
-        scope = token_scope(exchange)
-        pairs = zip(fields, spans_by_field, strict=True)
-        if len({text[span.start : span.end] for text, spans in pairs for span in spans}) > MOST_VALUES:
+        if refused := sorted(entity for entity in counts if actions[entity] == "block"):
+            kind = KINDS[refused[0]]
+            return Verdict(
+                "block", f"the request contains {kind.phrase} (privacy.actions.{label_entity(kind.name)}: block)"
+            )
+        return self._rewrite(exchange, fields, findings, actions, counts)
+
+    def _rewrite(
+        self,
+        exchange: GuardContext,
+        fields: Sequence[str],
+        findings: Sequence[Sequence[PersonalFinding]],
+        actions: Actions,
+        counts: Counter[str],
+    ) -> Verdict:
+        pairs = zip(fields, findings, strict=True)
+        if len({text[one.start : one.end] for text, row in pairs for one in row}) > MOST_VALUES:
             return Verdict("block", f"the request contains more than {MOST_VALUES:,} different personal values")
+        scope = token_scope(exchange)
         masked, back = mask(
             fields,
-            self._select_spans("pseudonymise", spans_by_field),
-            self._select_spans("redact", spans_by_field),
-            lambda kind, value, attempt: make_token(self._key, scope, kind, value, attempt),
+            findings,
+            lambda entity, value, attempt: make_token(self._key, scope, entity, value, attempt),
+            lambda entity, value: change_value(actions[entity], entity, value, self._key),
         )
         self._states[exchange] = _ExchangeState(back)
-        replaced: Counter[str] = Counter(
-            span.kind for spans in spans_by_field for span in spans if self._policy.action(span.kind) != "allow"
+        return Verdict(
+            "rewrite", texts=masked, masked={label_entity(entity): count for entity, count in counts.items()}
         )
-        return Verdict("rewrite", texts=masked, masked=dict(replaced))
 
     def delta(self, exchange: GuardContext, choice: int, field: str, text: str, last: bool) -> str:
         state = self._states.get(exchange)
@@ -125,9 +115,6 @@ class PrivacyGuard:
     def remember(self, exchange: GuardContext, memory: Any) -> None:
         if memory is not None:
             self._states[exchange] = _ExchangeState(memory)
-
-    def _select_spans(self, action: Action, found: Sequence[Sequence[PersonalSpan]]) -> list[list[PersonalSpan]]:
-        return [[span for span in spans if self._policy.action(span.kind) == action] for spans in found]
 
 
 def token_scope(exchange: GuardContext) -> tuple[str, str, str]:

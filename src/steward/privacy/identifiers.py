@@ -2,6 +2,8 @@
 
 A shape that anything could have counts only where a whole word near it says what it is ("SSN", "NHS number"), and
 not at all where a word says that it is something else ("order", "sha256"). Every pattern is linear in the text.
+A shape is looked for only where it can be: at numbers whose first digits are as many as it begins with, or, if it
+counts by its words alone, in texts that have one of them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import msgspec
 from steward.privacy import check_digits
 
 Check = Callable[[str], bool]
+Find = tuple[int, int, str, float]
 WINDOW: Final = 48  # characters before a find that are looked at for words; half as many after it
+LEAST: Final = 0.5  # a find that is less sure counts for nothing
 
 _OTHER: Final = re.compile(
     r"(?i)\b(?:order|invoice|tracking|ticket|case|sku|part|model|serial|commit|sha(?:1|256|512)?|md5|hash|uuid|isbn|issn"
@@ -25,7 +29,10 @@ _JOINTS: Final = str.maketrans("", "", " .-/\u00a0")
 
 
 class NumberShape(msgspec.Struct, frozen=True):
-    """One way of writing one kind of number. Without `words` near it a find has `score`, with them `named`."""
+    """One way of writing one kind of number. Without one of `phrases` near it a find has `score`, with one `named`.
+
+    `runs` are the lengths that its first row of digits can have; none: it begins with a letter.
+    """
 
     entity: str
     pattern: re.Pattern[str]
@@ -33,67 +40,109 @@ class NumberShape(msgspec.Struct, frozen=True):
     score: float
     named: float
     words: re.Pattern[str] | None
-
-
-def _words(text: str) -> re.Pattern[str]:
-    return re.compile(rf"(?i)(?<![^\W_])(?:{text})(?![^\W_])")
+    gates: frozenset[str]
+    runs: tuple[int, ...]
 
 
 def _shape(
-    entity: str, pattern: str, check: Check | None, score: float, words: str = "", named: float = 0.9
+    entity: str,
+    pattern: str,
+    check: Check | None,
+    score: float,
+    phrases: tuple[str, ...] = (),
+    named: float = 0.9,
+    runs: tuple[int, ...] = (),
 ) -> NumberShape:
-    return NumberShape(entity, re.compile(pattern), check, score, max(score, named), _words(words) if words else None)
+    return NumberShape(
+        entity,
+        re.compile(pattern),
+        check,
+        score,
+        max(score, named),
+        _compile_phrases(phrases) if phrases else None,
+        frozenset(gate for phrase in phrases for gate in _gates(phrase)),
+        runs,
+    )
+
+
+def _compile_phrases(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    """Any of them as whole words; a blank may be a hyphen, an underscore or nothing (`patient_id`, `patientId`)."""
+    alternatives = "|".join(re.escape(phrase).replace(r"\ ", "[ _-]?") for phrase in phrases)
+    return re.compile(rf"(?i)(?<![^\W_])(?:{alternatives})(?:s|[ _-]?(?:number|no|nummer|nr))?(?![^\W_])")
+
+
+_SUFFIXES: Final = ("", "s", "number", "no", "nummer", "nr")
+
+
+def _gates(phrase: str) -> set[str]:
+    """The words that a text has, in lower case, if it has the phrase."""
+    first, joined = phrase.split(" ")[0], phrase.replace(" ", "")
+    return {word + suffix for word in (first, joined) for suffix in _SUFFIXES}
 
 
 _START: Final = r"(?<![\w.+/=-])"
 _END: Final = r"(?![\w/=]|[.-][\w])"
+_SSN_PHRASES: Final = ("ssn", "social security")
 
 SHAPES: Final = (
     _shape("US_SSN", rf"{_START}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.8,
-           "ssns?|social security(?: (?:number|no))?", 0.95),
-    _shape("US_SSN", rf"{_START}[0-9]{{3}} ?[0-9]{{2}} ?[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.05,
-           "ssns?|social security(?: (?:number|no))?", 0.9),
+           _SSN_PHRASES, 0.95, (3,)),
+    _shape("US_SSN", rf"{_START}[0-9]{{3}} ?[0-9]{{2}} ?[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.05, _SSN_PHRASES),
     _shape("US_ITIN", rf"{_START}9[0-9]{{2}}-[0-9]{{2}}-[0-9]{{4}}{_END}", check_digits.is_us_itin, 0.6,
-           "itin|taxpayer(?: id(?:entification)?)?", 0.95),
+           ("itin", "taxpayer", "taxpayer id", "taxpayer identification"), 0.95, (3,)),
     _shape("UK_NHS", rf"{_START}[0-9]{{3}}[ -]?[0-9]{{3}}[ -]?[0-9]{{4}}{_END}", check_digits.is_uk_nhs, 0.2,
-           "nhs(?: (?:number|no))?|national health service", 0.95),
+           ("nhs", "national health service"), 0.95),
     _shape("DK_CPR", rf"{_START}[0-3][0-9][01][0-9]{{3}}-[0-9]{{4}}{_END}", check_digits.is_danish_cpr, 0.5,
-           "cpr(?:-?(?:nummer|nr))?|personnummer", 0.95),
-    _shape("PL_PESEL", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_polish_pesel, 0.2, "pesel", 0.95),
+           ("cpr", "personnummer"), 0.95, (6,)),
+    _shape("DK_CPR", rf"{_START}[0-3][0-9][01][0-9]{{7}}{_END}", check_digits.is_danish_cpr, 0.1,
+           ("cpr", "personnummer")),
+    _shape("PL_PESEL", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_polish_pesel, 0.2, ("pesel",), 0.95),
     _shape("IN_AADHAAR", rf"{_START}[2-9][0-9]{{3}}([ -]?)[0-9]{{4}}\1[0-9]{{4}}{_END}", check_digits.is_aadhaar, 0.25,
-           "aadhaar|aadhar|uidai", 0.95),
+           ("aadhaar", "aadhar", "uidai"), 0.95),
     _shape("BR_CPF", rf"{_START}[0-9]{{3}}\.[0-9]{{3}}\.[0-9]{{3}}-[0-9]{{2}}{_END}", check_digits.is_brazilian_cpf,
-           0.95, "cpf", 1.0),
-    _shape("BR_CPF", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_brazilian_cpf, 0.2, "cpf", 0.95),
+           0.95, ("cpf",), 1.0, (3,)),
+    _shape("BR_CPF", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_brazilian_cpf, 0.2, ("cpf",), 0.95),
     _shape("NL_BSN", rf"{_START}[0-9]{{9}}{_END}", check_digits.is_dutch_bsn, 0.1,
-           "bsn(?:-?nummer)?|burgerservicenummer|sofinummer", 0.95),
+           ("bsn", "burgerservice", "sofi"), 0.95),
     _shape("FR_NIR", rf"{_START}[12] ?[0-9]{{2}} ?[0-9]{{2}} ?(?:[0-9]{{2}}|2[AB]) ?[0-9]{{3}} ?[0-9]{{3}} ?[0-9]{{2}}"
-           rf"{_END}", check_digits.is_french_nir, 0.9, "nir|sécurité sociale|securite sociale|sécu", 0.97),
-    _shape("ES_NIF", rf"{_START}(?:[0-9]{{8}}|[XYZ][0-9]{{7}})-?[A-HJ-NP-TV-Z]{_END}", check_digits.is_spanish_dni,
-           0.75, "dni|nif|nie|documento", 0.97),
-    _shape("IT_FISCAL_CODE", rf"{_START}[A-Z]{{6}}[0-9]{{2}}[A-EHLMPRST][0-9]{{2}}[A-Z][0-9]{{3}}[A-Z]{_END}",
-           check_digits.is_italian_codice_fiscale, 0.97, "codice fiscale|c\\.?f\\.?", 1.0),
+           rf"{_END}", check_digits.is_french_nir, 0.9, ("nir", "sécurité sociale", "securite sociale", "sécu"), 0.97,
+           (1, 3, 5, 6, 7, 10, 13, 15)),
+    _shape("ES_NIF", rf"{_START}[0-9]{{8}}-?[A-HJ-NP-TV-Z]{_END}", check_digits.is_spanish_dni,
+           0.75, ("dni", "nif", "nie", "documento"), 0.97, (8,)),
+    _shape("ES_NIF", rf"[XYZ]{_START[:-1]}.)[0-9]{{7}}-?[A-HJ-NP-TV-Z]{_END}", check_digits.is_spanish_dni,
+           0.75, ("dni", "nif", "nie", "documento"), 0.97),
+    _shape("IT_FISCAL_CODE",
+           rf"[A-Z]{{6}}{_START[:-1]}.{{6}})[0-9]{{2}}[A-EHLMPRST][0-9]{{2}}[A-Z][0-9]{{3}}[A-Z]{_END}",
+           check_digits.is_italian_codice_fiscale, 0.97, ("codice fiscale", "c.f.", "cf"), 1.0),
     _shape("DE_TAX_ID", rf"{_START}[1-9][0-9] ?[0-9]{{3}} ?[0-9]{{3}} ?[0-9]{{3}}{_END}", check_digits.is_german_tax_id,
-           0.2, "steuer-?id(?:entifikationsnummer|-?nr)?|idnr|steuernummer|identifikationsnummer", 0.95),
-    _shape("MAC_ADDRESS", rf"{_START}(?:[0-9A-Fa-f]{{2}}([:-]))(?:[0-9A-Fa-f]{{2}}\1){{4}}[0-9A-Fa-f]{{2}}(?![\w:-])",
-           None, 0.85, "mac|ethernet|hwaddr|wi-?fi", 0.95),
-    _shape("CRYPTO", r"(?<!\w)[13][1-9A-HJ-NP-Za-km-z]{25,33}(?!\w)", check_digits.is_bitcoin_address, 0.99),
-    _shape("CRYPTO", r"(?<!\w)bc1[qp][02-9ac-hj-np-z]{38,58}(?!\w)", None, 0.9),
-    _shape("CRYPTO", r"(?<!\w)0x[0-9a-fA-F]{40}(?!\w)", None, 0.3, "eth(?:ereum)?|wallet|address", 0.9),
+           0.2, ("steuer-id", "steuer id", "steuer", "steueridentifikations", "idnr", "identifikations", "tin"), 0.95),
+    _shape("CRYPTO", r"[13](?<!\w.)[1-9A-HJ-NP-Za-km-z]{25,33}(?!\w)", check_digits.is_bitcoin_address, 0.99),
+    _shape("CRYPTO", r"bc1(?<!\w.{3})[qp][02-9ac-hj-np-z]{38,58}(?!\w)", None, 0.9),
+    _shape("CRYPTO", r"0x(?<!\w..)[0-9a-fA-F]{40}(?!\w)", None, 0.3,
+           ("eth", "ethereum", "wallet", "address"), 0.9),
     _shape("MEDICAL_RECORD", rf"{_START}[A-Z]{{0,3}}-?[0-9]{{5,12}}{_END}", None, 0.0,
-           "mrn|medical record(?: (?:number|no))?|patient(?:en)?[ -]?(?:id|number|no|nummer)|krankenakte", 0.85),
+           ("mrn", "medical record", "patient id", "patient number", "patient no", "patienten id", "patientennummer",
+            "krankenakte"), 0.85),
     _shape("POLICY_NUMBER", rf"{_START}[A-Z]{{0,4}}-?[0-9]{{6,14}}{_END}", None, 0.0,
-           "policy (?:number|no|id)|member id|beneficiary(?: (?:number|no|id))?|versichertennummer|health plan", 0.85),
+           ("policy number", "policy no", "policy id", "member id", "beneficiary", "beneficiary id", "versicherten",
+            "health plan"), 0.85),
     _shape("VIN", rf"{_START}[A-HJ-NPR-Z0-9]{{17}}{_END}", lambda text: not text.isdigit() and not text.isalpha(), 0.0,
-           "vin|vehicle(?: identification)?|chassis|fahrgestellnummer", 0.9),
+           ("vin", "vehicle", "vehicle identification", "chassis", "fahrgestell"), 0.9),
 )  # fmt: skip
+_MAC: Final = re.compile(r"(?<![\w.+/=:-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])")
+_BY_RUN: Final[dict[int, tuple[NumberShape, ...]]] = {
+    run: tuple(shape for shape in SHAPES if run in shape.runs) for run in {run for one in SHAPES for run in one.runs}
+}
+_BY_LETTER: Final = tuple(shape for shape in SHAPES if not shape.runs and shape.score >= LEAST)
+_BY_WORDS: Final = tuple(shape for shape in SHAPES if shape.score < LEAST)
+_GATES: Final = frozenset().union(*(shape.gates for shape in _BY_WORDS))
 
 
-_IBAN: Final = re.compile(r"(?<!\w)[A-Z]{2}[0-9]{2}(?= ?[A-Z0-9]{4})")
+_IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}(?<!\w.{4})(?= ?[A-Z0-9]{4})")
 _LETTER: Final = re.compile(r"[ \u00a0]?([A-Z0-9])")
 
 
-def find_ibans(text: str) -> Iterator[tuple[int, int, str, float]]:
+def find_ibans(text: str) -> Iterator[Find]:
     """Of the length that its country gives it, whatever follows: `DE89 3704 0044 0532 0130 00 BIC` ends before BIC."""
     for match in _IBAN.finditer(text):
         letters, end = [match[0]], match.end()
@@ -107,16 +156,36 @@ def find_ibans(text: str) -> Iterator[tuple[int, int, str, float]]:
             yield match.start(), end, "IBAN_CODE", 0.98
 
 
-def find_identifiers(text: str) -> Iterator[tuple[int, int, str, float]]:
-    """Start, end, entity and score of every number that could be one; they may overlap."""
+def read_identifiers(text: str, start: int, run: int) -> Iterator[Find]:
+    """Numbers that begin with `run` digits at `start` and need no word beside them."""
+    for shape in _BY_RUN.get(run, ()):
+        if match := shape.pattern.match(text, start):
+            yield from _judge(shape, text, match)
+
+
+def find_identifiers(text: str, words: frozenset[str] | set[str]) -> Iterator[Find]:
+    """The other ones: those that begin with letters, and those that only `words`, which the text has, tell apart."""
     yield from find_ibans(text)
-    for shape in SHAPES:
+    for shape in _BY_LETTER:
         for match in shape.pattern.finditer(text):
-            start, end = match.span()
-            if shape.check is None or shape.check(match[0].translate(_JOINTS)):
-                score = _score(shape, text, start, end)
-                if score > 0.0:
-                    yield start, end, shape.entity, score
+            yield from _judge(shape, text, match)
+    if text.count(":") >= 5 or text.count("-") >= 5:
+        for match in _MAC.finditer(text):
+            yield *match.span(), "MAC_ADDRESS", 0.9
+    if not _GATES.isdisjoint(words):
+        for shape in _BY_WORDS:
+            if not shape.gates.isdisjoint(words):
+                for match in shape.pattern.finditer(text):
+                    yield from _judge(shape, text, match)
+
+
+def _judge(shape: NumberShape, text: str, match: re.Match[str]) -> Iterator[Find]:
+    """Start, end, entity and score, where the check digit fits."""
+    start, end = match.span()
+    if shape.check is None or shape.check(match[0].translate(_JOINTS)):
+        score = _score(shape, text, start, end)
+        if score >= LEAST:
+            yield start, end, shape.entity, score
 
 
 def _score(shape: NumberShape, text: str, start: int, end: int) -> float:

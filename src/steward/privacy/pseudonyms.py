@@ -15,13 +15,13 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from steward.privacy.detectors import Kind, PersonalSpan
+from steward.privacy.entities import KINDS, label_entity
+from steward.privacy.scan import PersonalFinding
 
-NAMES: Final[Mapping[Kind, str]] = {"email": "EMAIL", "phone": "PHONE", "payment_card": "CARD", "ip_address": "IP"}
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _BODY: Final = 10  # 50 bits: 10,000 values of one conversation collide with probability 4e-8
-_SHAPE: Final = re.compile(rf"(?:{'|'.join(NAMES.values())})_[{_ALPHABET}]{{{_BODY}}}", re.IGNORECASE | re.ASCII)
-_LONGEST: Final = max(map(len, NAMES.values())) + 1 + _BODY
+_PREFIXES: Final = sorted({len(kind.token) for kind in KINDS.values()}, reverse=True)
+_LONGEST: Final = _PREFIXES[0] + 1 + _BODY
 _UPPER: Final = str.maketrans(string.ascii_lowercase, string.ascii_uppercase)
 _ATTEMPTS: Final = 8
 
@@ -30,17 +30,17 @@ class Ambiguous(Exception):
     """The texts contain tokens of their own that no choice of new tokens can be told apart from."""
 
 
-def make_token(key: bytes, scope: Sequence[str], kind: Kind, value: str, attempt: int = 0) -> str:
-    """The token of `value`: the same for the same key, scope, kind and attempt.
+def make_token(key: bytes, scope: Sequence[str], entity: str, value: str, attempt: int = 0) -> str:
+    """The token of `value`: the same for the same key, scope, entity and attempt.
 
-    >>> make_token(b"key", ("project", "conversation"), "email", "bob@example.com")
+    >>> make_token(b"key", ("project", "conversation"), "EMAIL_ADDRESS", "bob@example.com")
     'EMAIL_63SQZ4YMKA'
     """
-    parts = [part.encode("utf-8", "surrogatepass") for part in (*scope, kind, value, str(attempt))]
+    parts = [part.encode("utf-8", "surrogatepass") for part in (*scope, label_entity(entity), value, str(attempt))]
     message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
     number = int.from_bytes(hmac.digest(key, message, "sha256")[:7], "big")
     body = "".join(_ALPHABET[number >> shift & 31] for shift in range(0, 5 * _BODY, 5))
-    return f"{NAMES[kind]}_{body}"
+    return f"{KINDS[entity].token}_{body}"
 
 
 class Pseudonyms:
@@ -49,6 +49,7 @@ class Pseudonyms:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = dict(values)
         self._sorted = sorted(values)
+        self._firsts = {issued[0] for issued in values}
 
     def restore(self, text: str) -> str:
         """`text` with every issued token replaced by its value, within URLs too; upper and lower case are the same.
@@ -88,20 +89,26 @@ class Pseudonyms:
         return self._values[issued.translate(_UPPER)]
 
     def _find_issued(self, text: str, position: int) -> tuple[int, int] | None:
-        """Where the next issued token is."""
-        while match := _SHAPE.search(text, position):
-            if match[0].translate(_UPPER) in self._values:
-                return match.span()
-            position = match.start() + 1  # another may begin within what only has the shape
+        """Where the next issued token is. Each has one underscore, between its kind and its body."""
+        joint = text.find("_", position)
+        while joint >= 0:
+            end = joint + 1 + _BODY
+            for length in _PREFIXES:
+                start = joint - length
+                if start >= position and text[start:end].translate(_UPPER) in self._values:
+                    return start, end
+            joint = text.find("_", joint + 1)
         return None
 
     def _find_begun(self, text: str, position: int) -> int:
         """Where the first issued token begins of which `text` ends before it does; its length where none does."""
-        for start in range(max(position, len(text) - _LONGEST + 1), len(text)):
-            beginning = text[start:].translate(_UPPER)
-            at = bisect_left(self._sorted, beginning)
-            if at < len(self._sorted) and self._sorted[at].startswith(beginning) and self._sorted[at] != beginning:
-                return start
+        end = text[max(position, len(text) - _LONGEST + 1) :].translate(_UPPER)
+        for offset, letter in enumerate(end):
+            if letter in self._firsts:
+                beginning = end[offset:]
+                at = bisect_left(self._sorted, beginning)
+                if at < len(self._sorted) and self._sorted[at].startswith(beginning) and self._sorted[at] != beginning:
+                    return len(text) - len(beginning)
         return len(text)
 
 
@@ -123,55 +130,52 @@ def is_in_url(before: str) -> bool:
     return ">" not in tag and "\n\n" not in tag and _URL.search(tag) is not None
 
 
-def replace(text: str, spans: Sequence[PersonalSpan], replacement: Callable[[PersonalSpan], str]) -> str:
-    """`text` with each of `spans` (sorted, apart) replaced."""
+def replace(text: str, findings: Sequence[PersonalFinding], replacement: Callable[[PersonalFinding, str], str]) -> str:
+    """`text` with each of `findings` (sorted, apart) replaced; `replacement` gets the value, too."""
     out: list[str] = []
     position = 0
-    for span in spans:
-        out += (text[position : span.start], replacement(span))
-        position = span.end
+    for finding in findings:
+        out += (text[position : finding.start], replacement(finding, text[finding.start : finding.end]))
+        position = finding.end
     return "".join([*out, text[position:]])
 
 
-def redaction(span: PersonalSpan) -> str:
-    return f"[{NAMES[span.kind]} REDACTED]"
+Make = Callable[[str, str, int], str]  # the token of an entity, a value and an attempt
+Change = Callable[[str, str], str | None]  # what an entity's value becomes for good; None: a token
 
 
 def mask(
-    texts: Sequence[str],
-    pseudonymise: Sequence[Sequence[PersonalSpan]],
-    redact: Sequence[Sequence[PersonalSpan]],
-    make: Callable[[Kind, str, int], str],
+    texts: Sequence[str], findings: Sequence[Sequence[PersonalFinding]], make: Make, change: Change
 ) -> tuple[tuple[str, ...], Pseudonyms]:
-    """The texts with tokens and redactions in place, and the way back, which is proved on the spot.
+    """The texts with tokens and changes in place, and the way back, which is proved on the spot.
 
-    `make(kind, value, attempt)` is the token of a value. Texts may hold tokens themselves; where one would be
-    taken for an issued token, all are made anew with the next attempt.
+    Texts may hold tokens themselves; where one would be taken for an issued token, all are made anew with the next
+    attempt.
     :raises Ambiguous: after eight attempts
     """
-    expected = [replace(text, spans, redaction) for text, spans in zip(texts, redact, strict=True)]
+    changed = {
+        (finding.entity, value): change(finding.entity, value)
+        for text, row in zip(texts, findings, strict=True)
+        for finding in row
+        for value in (text[finding.start : finding.end],)
+    }
+    expected = [
+        replace(text, row, lambda finding, value: _or_value(changed[finding.entity, value], value))
+        for text, row in zip(texts, findings, strict=True)
+    ]
     for attempt in range(_ATTEMPTS):
-        tokens: dict[tuple[Kind, str], str] = {}
-        for text, spans in zip(texts, pseudonymise, strict=True):
-            for span in spans:
-                value = text[span.start : span.end]
-                tokens.setdefault((span.kind, value), make(span.kind, value, attempt))
+        tokens = {pair: make(*pair, attempt) for pair, new in changed.items() if new is None}
         back = Pseudonyms({issued: value for (_, value), issued in tokens.items()})
-        masked = tuple(_mask_spans(*each, tokens) for each in zip(texts, pseudonymise, redact, strict=True))
+        new_texts = {pair: tokens[pair] if new is None else new for pair, new in changed.items()}
+        masked = tuple(_replace_all(text, row, new_texts) for text, row in zip(texts, findings, strict=True))
         if all(back.restore(out) == text for out, text in zip(masked, expected, strict=True)):
             return masked, back
     raise Ambiguous
 
 
-def _mask_spans(
-    text: str,
-    pseudonymise: Sequence[PersonalSpan],
-    redact: Sequence[PersonalSpan],
-    tokens: Mapping[tuple[Kind, str], str],
-) -> str:
-    removed = set(redact)
+def _replace_all(text: str, findings: Sequence[PersonalFinding], new_texts: Mapping[tuple[str, str], str]) -> str:
+    return replace(text, findings, lambda finding, value: new_texts[finding.entity, value])
 
-    def replacement(span: PersonalSpan) -> str:
-        return redaction(span) if span in removed else tokens[span.kind, text[span.start : span.end]]
 
-    return replace(text, sorted([*pseudonymise, *redact]), replacement)
+def _or_value(changed: str | None, value: str) -> str:
+    return value if changed is None else changed

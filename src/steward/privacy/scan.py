@@ -6,6 +6,7 @@ Where finds overlap the surer one wins, of two equally sure ones the longer.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
@@ -13,18 +14,18 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import UnknownName
-from steward.privacy.detectors import find_personal_data, undisguise
-from steward.privacy.entities import ENTITIES, PROFILES
-from steward.privacy.identifiers import find_identifiers
+from steward.privacy.cards import read_cards
+from steward.privacy.contacts import PHONE_WORDS, PhoneReader, find_emails, find_ipv6, find_named_phones, read_ipv4
+from steward.privacy.disguise import undisguise
+from steward.privacy.entities import PROFILES, WRITTEN, find_entity
+from steward.privacy.identifiers import find_identifiers, read_identifiers
 from steward.privacy.names import find_written
 
 THRESHOLD: Final = 0.5  # a find that is less sure is none
-_OF_KINDS: Final = {
-    "email": ("EMAIL_ADDRESS", 0.99),
-    "phone": ("PHONE_NUMBER", 0.75),
-    "payment_card": ("CREDIT_CARD", 0.97),
-    "ip_address": ("IP_ADDRESS", 0.9),
-}
+_WRITTEN: Final = frozenset(WRITTEN)
+_SEPARATORS: Final = str.maketrans(dict.fromkeys((chr(code) for code in range(128) if not chr(code).isalnum()), " "))
+# Where a number begins that can be personal: seven digits or more, or fewer that others follow.
+_NUMBER: Final = re.compile(r"[0-9](?<!\w[0-9])(?:[0-9]{6,}+|[0-9]{0,5}+(?=[ \u00a0().:/-]{1,2}[0-9]))")
 
 
 class PersonalFinding(msgspec.Struct, frozen=True, order=True):
@@ -41,39 +42,63 @@ def choose_entities(profile: str = "default", names: Collection[str] = ()) -> fr
     """Those of a profile, or the named ones. :raises UnknownName: no such profile or entity"""
     if profile not in PROFILES:
         raise UnknownName("profile", profile, PROFILES)
-    for name in names:
-        if name not in ENTITIES:
-            raise UnknownName("entity", name, ENTITIES)
-    return frozenset(names or PROFILES[profile])
+    return frozenset(map(find_entity, names) if names else PROFILES[profile])
 
 
 def scan_text(text: str, entities: Collection[str], threshold: float = THRESHOLD) -> list[PersonalFinding]:
     """From left to right, without overlaps."""
     disguised = undisguise(text)
     plain = text if disguised is None else disguised[0]
-    chosen = _resolve(one for one in _look(plain) if one.score >= threshold)
-    kept = [one for one in chosen if one.entity in entities]
+    candidates = [one for one in _look(plain, entities) if one[3] >= threshold]
+    kept = [PersonalFinding(*one) for one in resolve(candidates) if one[2] in entities] if candidates else []
     if disguised is None:
         return kept
     origin = disguised[1]
     return [msgspec.structs.replace(one, start=origin[one.start], end=origin[one.end - 1] + 1) for one in kept]
 
 
-def _look(text: str) -> Iterator[PersonalFinding]:
-    for span in find_personal_data(text):
-        entity, score = _OF_KINDS[span.kind]
-        yield PersonalFinding(span.start, span.end, entity, score, span.kind)
-    for start, end, entity, score in find_identifiers(text):
-        yield PersonalFinding(start, end, entity, score, "identifier")
-    for start, end, entity, score in find_written(text):
-        yield PersonalFinding(start, end, entity, score, "written")
+Candidate = tuple[int, int, str, float, str]  # start, end, entity, score, detector
 
 
-def _resolve(findings: Iterable[PersonalFinding]) -> list[PersonalFinding]:
-    taken: list[PersonalFinding] = []  # sorted, without overlaps
-    for finding in sorted(findings, key=lambda one: (-one.score, one.start - one.end, one.start)):
-        place = bisect_left(taken, finding.start, key=lambda one: one.start)
-        free_before = place == 0 or taken[place - 1].end <= finding.start
-        if free_before and (place == len(taken) or finding.end <= taken[place].start):
-            taken.insert(place, finding)
+def _look(text: str, entities: Collection[str]) -> Iterator[Candidate]:
+    words = set(text.lower().translate(_SEPARATORS).split())
+    for start, end in find_emails(text):
+        yield start, end, "EMAIL_ADDRESS", 0.99, "email"
+    for start, end in find_ipv6(text):
+        yield start, end, "IP_ADDRESS", 0.9, "ip_address"
+    yield from _look_at_numbers(text)
+    if not PHONE_WORDS.isdisjoint(words):
+        for start, end in find_named_phones(text):
+            yield start, end, "PHONE_NUMBER", 0.75, "phone"
+    for find in find_identifiers(text, words):
+        yield *find, "identifier"
+    if not _WRITTEN.isdisjoint(entities):
+        for find in find_written(text, words, "DATE_TIME" in entities):
+            yield *find, "written"
+
+
+def _look_at_numbers(text: str) -> Iterator[Candidate]:
+    phones, cards_read = PhoneReader(text), 0
+    for number in _NUMBER.finditer(text):
+        start, end = number.span()
+        run = end - start
+        if run <= 3 and text.startswith(".", end) and (address := read_ipv4(text, start)):
+            yield *address, "IP_ADDRESS", 0.9, "ip_address"
+        if run >= 4 and start >= cards_read:
+            cards, cards_read = read_cards(text, start)
+            for card in cards:
+                yield *card, "CREDIT_CARD", 0.97, "payment_card"
+        for phone in phones.read(start, end):
+            yield *phone, "PHONE_NUMBER", 0.75, "phone"
+        for find in read_identifiers(text, start, run):
+            yield *find, "identifier"
+
+
+def resolve(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Those that overlap no surer one, from left to right; of equally sure ones the longest, then the first."""
+    taken: list[Candidate] = []  # sorted, without overlaps
+    for one in sorted(candidates, key=lambda one: (-one[3], one[0] - one[1], one[0])):
+        place = bisect_left(taken, one)
+        if (place == 0 or taken[place - 1][1] <= one[0]) and (place == len(taken) or one[1] <= taken[place][0]):
+            taken.insert(place, one)
     return taken

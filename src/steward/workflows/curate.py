@@ -22,7 +22,8 @@ from steward.data.reader import read_shard
 from steward.data.report import write_report
 from steward.data.run import Progress, run
 from steward.data.summary import Summary
-from steward.privacy import detectors
+from steward.privacy.entities import PROFILES, label_entity
+from steward.privacy.scan import scan_text
 
 
 def find_personal_data(text: str) -> list[tuple[int, int, str]]:
@@ -31,7 +32,8 @@ def find_personal_data(text: str) -> list[tuple[int, int, str]]:
     >>> find_personal_data("ask bob@example.com")
     [(4, 19, 'email')]
     """
-    return [(span.start, span.end, span.kind) for span in detectors.find_personal_data(text)]
+    findings = scan_text(text, PROFILES["default"])
+    return [(one.start, one.end, label_entity(one.entity)) for one in findings]
 
 
 def add_detector(stage: Any) -> Any:

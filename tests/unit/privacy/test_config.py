@@ -1,44 +1,80 @@
+"""What the section `privacy` makes of profiles and actions."""
+
 import pytest
 
+from steward.core.errors import UnknownName
 from steward.privacy.config import PrivacyConfig
+from steward.privacy.policy import Action, PrivacyPolicy
 
 
-def actions(**config: object) -> tuple[str, str, str, str]:
-    policy = PrivacyConfig.model_validate(config).policy()
-    assert policy is not None
-    return policy.email, policy.phone, policy.payment_card, policy.ip_address
+def policy(**config: object) -> PrivacyPolicy:
+    made = PrivacyConfig.model_validate(config).policy()
+    assert made is not None
+    return made
+
+
+def actions(**config: object) -> list[Action | None]:
+    chosen = policy(**config).actions
+    return [chosen.get(name) for name in ("EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "DATE_TIME")]
 
 
 def test_off_means_no_guard() -> None:
     assert PrivacyConfig().policy() is None
-    with pytest.raises(ValueError, match="actions: without effect while profile is off"):
-        PrivacyConfig.model_validate({"actions": {"email": "block"}})
+    for config in ({"actions": {"email": "block"}}, {"on_error": "allow"}):
+        with pytest.raises(ValueError, match=f"{next(iter(config))}: without effect while profile is off"):
+            PrivacyConfig.model_validate(config)
 
 
-def test_only_gdpr_counts_ip_addresses_as_personal() -> None:
-    """Recital 30 of the GDPR; CJEU C-582/14, Breyer."""
-    assert actions(profile="standard") == ("pseudonymise", "pseudonymise", "pseudonymise", "allow")
-    assert actions(profile="gdpr") == ("pseudonymise",) * 4
+def test_profiles() -> None:
+    """Dates: 45 CFR 164.514(b)(2)(i)(C) removes all elements but the year; cards: PCI DSS 4.0, 3.4.1."""
+    personal = ["pseudonymise", "pseudonymise", "pseudonymise", None]
+    assert actions(profile="default") == actions(profile="standard") == actions(profile="gdpr") == personal
+    assert actions(profile="hipaa_safe_harbor") == [*personal[:3], "generalise"]
+    assert actions(profile="pci") == [None, None, "mask", None]
 
 
-@pytest.mark.parametrize("profile", ["standard", "gdpr"])
-def test_a_default_action_is_for_every_kind_that_has_none_of_its_own(profile: str) -> None:
+def test_a_default_action_is_for_every_kind_of_the_profile_that_has_none_of_its_own() -> None:
     given = {"default": "redact", "phone_number": "block"}
-    assert actions(profile=profile, actions=given) == ("redact", "block", "redact", "redact")
+    assert actions(profile="standard", actions=given) == ["redact", "block", "redact", None]
 
 
-@pytest.mark.parametrize(
-    ("config", "kinds"),
-    [
-        ({"profile": "standard"}, "e-mail addresses, phone numbers, payment cards"),
-        ({"profile": "gdpr"}, "e-mail addresses, phone numbers, payment cards, IP addresses"),
-        (
-            {"profile": "gdpr", "actions": {"phone": "allow", "email": "block"}},
-            "e-mail addresses, payment cards, IP addresses",
-        ),
-        ({"profile": "gdpr", "actions": {"default": "allow"}}, "nothing"),
-    ],
-)
-def test_a_sentence_says_what_is_masked(config: dict[str, object], kinds: str) -> None:
-    assert f"masks {kinds}, found by their form" in PrivacyConfig.model_validate(config).describe()
+def test_a_kind_that_the_profile_leaves_can_be_added_and_one_that_it_has_left() -> None:
+    given = {"DATE_TIME": "generalise", "email": "allow"}
+    assert actions(profile="gdpr", actions=given) == [None, "pseudonymise", "pseudonymise", "generalise"]
+
+
+@pytest.mark.parametrize("names", [("email", "EMAIL_ADDRESS"), ("payment_card", "credit_card")])
+def test_older_names_mean_the_same_and_are_not_named_twice(names: tuple[str, str]) -> None:
+    first, second = ({"profile": "gdpr", "actions": {name: "block"}} for name in names)
+    assert policy(**first) == policy(**second)
+    with pytest.raises(ValueError, match="has an action already"):
+        policy(profile="gdpr", actions=dict.fromkeys(names, "block"))
+
+
+def test_an_unknown_kind_is_refused_with_a_likely_one() -> None:
+    with pytest.raises(ValueError, match="did you mean 'EMAIL_ADDRESS'"):
+        policy(profile="gdpr", actions={"EMAIL_ADRESS": "block"})
+
+
+def test_routes_and_keys_have_rules_of_their_own() -> None:
+    made = policy(routes={"support": {"profile": "pci"}}, keys={"ab12": {"actions": {"default": "hash"}}})
+    assert made.actions == {} and made.routes == {"support": {"CREDIT_CARD": "mask"}}
+    assert set(made.keys["ab12"].values()) == {"hash"}
+    assert made.choose_actions("support", "") == made.routes["support"]
+    assert made.choose_actions("support", "ab12") == made.keys["ab12"] and made.choose_actions("other", "") == {}
+
+
+def test_a_rule_for_a_route_that_is_not_served_is_refused() -> None:
+    config = PrivacyConfig.model_validate({"routes": {"suport": {}}})
+    with pytest.raises(UnknownName, match=r"in privacy.routes.*suport.*did you mean 'support'"):
+        config.policy(["support"])
+    assert config.policy() is not None
+
+
+def test_a_sentence_says_what_is_masked_and_what_is_not() -> None:
+    text = PrivacyConfig.model_validate({"profile": "pci", "routes": {"support": {"profile": "gdpr"}}}).describe()
+    general, route = text.split(" Route support: ")
+    assert "masks payment cards. Does not mask e-mail addresses, phone numbers" in general
+    assert "masks e-mail addresses, phone numbers" in route and "Does not mask organisations, dates, passwords" in route
+    assert text.endswith("Does not read images or sounds.")
     assert PrivacyConfig().describe() == "Personal data is not masked (privacy.profile: off)."

@@ -5,8 +5,8 @@ import hmac
 
 import pytest
 
-from steward.privacy.detectors import PersonalSpan
-from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, is_in_url, make_token, mask, redaction, replace
+from steward.privacy.pseudonyms import Ambiguous, Pseudonyms, is_in_url, make_token, mask, replace
+from steward.privacy.scan import PersonalFinding
 
 TOKEN = "EMAIL_0123456789"
 BACK = Pseudonyms({TOKEN: "bob@example.com", "IP_ABCDEFGHJK": "192.0.2.1"})
@@ -20,12 +20,14 @@ def by_hand(key: bytes, *parts: str) -> str:
 
 
 def test_a_token_is_fifty_bits_of_the_hmac() -> None:
-    assert make_token(b"k", ("p", "c"), "phone", "+1", 3) == f"PHONE_{by_hand(b'k', 'p', 'c', 'phone', '+1', '3')}"
-    assert make_token(b"k", ("p",), "payment_card", "4") == f"CARD_{by_hand(b'k', 'p', 'payment_card', '4', '0')}"
+    assert (
+        make_token(b"k", ("p", "c"), "PHONE_NUMBER", "+1", 3) == f"PHONE_{by_hand(b'k', 'p', 'c', 'phone', '+1', '3')}"
+    )
+    assert make_token(b"k", ("p",), "CREDIT_CARD", "4") == f"CARD_{by_hand(b'k', 'p', 'payment_card', '4', '0')}"
 
 
 def test_no_two_ways_to_cut_parts_give_one_token() -> None:
-    assert make_token(b"k", ("ab", "c"), "email", "x") != make_token(b"k", ("a", "bc"), "email", "x")
+    assert make_token(b"k", ("ab", "c"), "EMAIL_ADDRESS", "x") != make_token(b"k", ("a", "bc"), "EMAIL_ADDRESS", "x")
 
 
 def test_a_token_comes_back_in_any_case_and_only_if_issued() -> None:
@@ -51,35 +53,46 @@ def test_what_can_no_longer_become_a_token_is_let_go() -> None:
     assert BACK.feed("EMAIL_9", last=False) == ("EMAIL_9", "")  # no issued token begins so
 
 
-def test_spans_are_replaced_from_left_to_right() -> None:
-    spans = [PersonalSpan(1, 3, "email"), PersonalSpan(4, 5, "phone")]
-    assert replace("abcdefg", spans, redaction) == "a[EMAIL REDACTED]d[PHONE REDACTED]fg"
+def email(start: int, end: int) -> PersonalFinding:
+    return PersonalFinding(start, end, "EMAIL_ADDRESS", 0.99, "email")
 
 
-def test_values_become_tokens_or_are_redacted() -> None:
-    pseudonymise, redact = [[PersonalSpan(0, 1, "email"), PersonalSpan(4, 5, "email")]], [[PersonalSpan(2, 3, "phone")]]
-    (masked,), back = mask(["b 1 b"], pseudonymise, redact, lambda kind, value, attempt: TOKEN)
-    assert masked == f"{TOKEN} [PHONE REDACTED] {TOKEN}" and back.restore(masked) == "b [PHONE REDACTED] b"
+def phone(start: int, end: int) -> PersonalFinding:
+    return PersonalFinding(start, end, "PHONE_NUMBER", 0.75, "phone")
+
+
+def keep_phones(entity: str, value: str) -> str | None:
+    return f"<{value}>" if entity == "PHONE_NUMBER" else None
+
+
+def test_findings_are_replaced_from_left_to_right() -> None:
+    assert replace("abcdefg", [email(1, 3), phone(4, 5)], lambda one, value: f"[{one.entity} {value}]") == (
+        "a[EMAIL_ADDRESS bc]d[PHONE_NUMBER e]fg"
+    )
+
+
+def test_values_become_tokens_or_are_changed_for_good() -> None:
+    findings = [email(0, 1), phone(2, 3), email(4, 5)]
+    (masked,), back = mask(["b 1 b"], [findings], lambda entity, value, attempt: TOKEN, keep_phones)
+    assert masked == f"{TOKEN} <1> {TOKEN}" and back.restore(masked) == "b <1> b"
 
 
 def test_a_text_that_holds_the_token_itself_gets_another() -> None:
     """The client wrote what would be the token of `b`: the next attempt's token keeps both apart."""
-    made = {0: TOKEN, 1: "EMAIL_AAAAAAAAAA"}
-    (masked,), back = mask(
-        [f"b {TOKEN}"], [[PersonalSpan(0, 1, "email")]], [[]], lambda _, value, attempt: made[attempt]
-    )
+    tokens = {0: TOKEN, 1: "EMAIL_AAAAAAAAAA"}
+    (masked,), back = mask([f"b {TOKEN}"], [[email(0, 1)]], lambda _, value, attempt: tokens[attempt], keep_phones)
     assert masked == f"EMAIL_AAAAAAAAAA {TOKEN}" and back.restore(masked) == f"b {TOKEN}"
 
 
 def test_after_eight_attempts_it_gives_up() -> None:
     attempts: list[int] = []
 
-    def make(kind: str, value: str, attempt: int) -> str:
+    def make(entity: str, value: str, attempt: int) -> str:
         attempts.append(attempt)
         return TOKEN
 
     with pytest.raises(Ambiguous):
-        mask([f"b {TOKEN}"], [[PersonalSpan(0, 1, "email")]], [[]], make)
+        mask([f"b {TOKEN}"], [[email(0, 1)]], make, keep_phones)
     assert attempts == list(range(8))
 
 

@@ -62,7 +62,7 @@ def make_plan(
         prompts={} if model else prompts_of(settings, home, prompts_in_use),
         limits=settings.limits.table(names, skip_others=bool(model)),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
-        privacy=settings.privacy.policy(),
+        privacy=settings.privacy.policy(None if model else names),
         store=_check_store(settings),
         root=settings.security.root_reference(),
         batches=settings.batches.plan(),

@@ -24,7 +24,7 @@ from steward.gateway.route_records import Route, Unreadable
 from steward.gateway.stored_responses import ResponseStorePlan
 from steward.governance.approval_policy import ApprovalPolicy
 from steward.monitoring.config import MonitoringPlan
-from steward.privacy.guard import PrivacyPolicy
+from steward.privacy.policy import PrivacyPolicy
 from steward.security.config import WitnessPlan
 
 

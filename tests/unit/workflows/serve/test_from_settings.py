@@ -44,7 +44,9 @@ FULL: dict[str, Any] = {
     ],
     "prompts": [PROMPT],
     "limits": {"default": LIMIT, "teams": {"red": LIMIT}, "models": {"big": LIMIT}, "valkey": "file:KEY"},
-    "privacy": {"profile": "standard", "actions": {"default": "redact"}},
+    "privacy": {"profile": "standard", "actions": {"default": "redact"},
+                "routes": {"inline": {"profile": "pci", "actions": {"PERSON": "hash"}}},
+                "keys": {"ab12": {"profile": "pci", "actions": {"PERSON": "hash"}}}},
     "store": {"kind": "postgresql", "url": "file:KEY"},
     "monitoring": {
         "channels": [
@@ -72,7 +74,9 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "https://b:2",
     "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
     "routes.0.prompt.version": None, "routes.0.prompt.name": None, "store.kind": None,
-    "privacy.profile": None, "security.root": "env:OTHER_ROOT", "gateway.cors.origins": ["https://app.example.com"],
+    "privacy.profile": None, "privacy.actions": {"default": "mask"},
+    "privacy.routes.inline.actions": {"PERSON": "mask"}, "privacy.keys.ab12.actions": {"PERSON": "mask"},
+    "security.root": "env:OTHER_ROOT", "gateway.cors.origins": ["https://app.example.com"],
     "monitoring.rules": str(SOURCE.parents[1] / "examples" / "monitoring" / "rules.yaml"),
     "monitoring.channels.0.severities": ["page"], "monitoring.channels.1.severities": ["ticket"],
     "monitoring.channels.0.url": "http://other/x", "monitoring.channels.1.url": "smtps://other:465",
@@ -90,7 +94,13 @@ ELSEWHERE = {
 CHECKED = {  # decide what else must be there, and are in the plan by that
     "models.0.backend": "embedded: another one takes another section",
     "store.kind": "with its url: tests/unit/test_settings.py",
+    "routes.1.name": "as routes.0.name; privacy names this one",
     "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
+    "privacy.actions": "by today's names of kinds: tests/unit/privacy/test_config.py",
+    "privacy.routes.inline.profile": "as privacy.profile",
+    "privacy.routes.inline.actions": "as privacy.actions",
+    "privacy.keys.ab12.profile": "as privacy.profile",
+    "privacy.keys.ab12.actions": "as privacy.actions",
     "models.1.name": "as models.0.name; limits name this one",
     **{
         f"approval_policy.{name}": "in seconds or minutes: tests/unit/governance/test_config.py"

@@ -1,0 +1,225 @@
+"""How somebody is reached: e-mail addresses, phone numbers, IP addresses.
+
+Every pattern is linear in the text: quantifiers are possessive or bounded, and a row of digit groups is read once.
+
+Why our own phone patterns and not `phonenumbers`: its matcher is pure Python, needs a list of regions to guess
+from, and takes bare digit groups of any table for numbers. Here a number without `+` or `00` must have a national
+shape with separators, or a word such as "phone" before it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from steward.privacy.cards import is_word
+from steward.privacy.wordlists import CUES
+
+Spans = Iterator[tuple[int, int]]
+
+# -- e-mail addresses (RFC 5321 without quoted local parts, so that no find needs escaping in JSON) ------------
+
+_LOCAL: Final = re.compile(r"[\w.+'-]*")
+_LONGEST_LOCAL: Final = 256  # RFC 5321 section 4.5.3.1.1 has 64
+_DOMAIN: Final = re.compile(r"[^\W_]++(?:-++[^\W_]++)*+(?:\.[^\W_]++(?:-++[^\W_]++)*+)++")
+_TOP: Final = re.compile(r"[^\W\d_]{2,63}|xn--[0-9A-Za-z-]{1,59}")
+_IMAGE: Final = re.compile(r"[1-4]x\.")  # icon@2x.png
+
+
+def find_emails(text: str) -> Spans:
+    at = text.find("@")
+    while at >= 0:
+        if (domain := _DOMAIN.match(text, at + 1)) and not _IMAGE.match(text, at + 1):
+            start = _find_local(text, at)
+            labels = domain[0].split(".")
+            while len(labels) > 1 and not _TOP.fullmatch(labels[-1]):
+                labels.pop()
+            end = at + 1 + len(".".join(labels))
+            is_git = text[start:at] == "git" and text[end : end + 1] == ":"  # git@github.com:owner/repository
+            if start < at and len(labels) > 1 and not is_git:
+                yield start, end
+        at = text.find("@", at + 1)
+
+
+def _find_local(text: str, at: int) -> int:
+    """Where the name before the `@` begins; `at` where there is none.
+
+    A backslash and n, r or t in front are an escaped line end or tab of JSON, not a part of the name.
+    """
+    reversed_text = text[max(0, at - _LONGEST_LOCAL) : at][::-1]
+    match = _LOCAL.match(reversed_text)
+    start = at - (match.end() if match else 0)
+    is_escape = text[max(0, start - 1) : start] == "\\" and text[start : start + 1] in ("n", "r", "t")
+    if is_escape and is_word(text, start + 1):
+        start += 1
+    while start < at and text[start] in ".'-":
+        start += 1
+    return start
+
+
+# -- IP addresses (RFC 791, RFC 4291) ---------------------------------------------------------------------------
+
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4: Final = re.compile(rf"(?<![\w.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\w]|\.[0-9])")
+_VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:version|release|build|ver)\.?[ :=]{0,2}$")
+# Global unicast, unique local and link-local, which are all that belong to a machine; so that std::byte, a MAC
+# address and a time are not taken for one.
+_IPV6: Final = re.compile(
+    r"(?:[23][0-9a-fA-F]{3}|[fF][cCdD][0-9a-fA-F]{2}|[fF][eE][89abAB][0-9a-fA-F]):(?<![\w:.].{5})[0-9a-fA-F:.]{1,42}+"
+)
+_MAPPED: Final = re.compile(rf"(?i)::ffff:(?<![\w:.].{{7}})((?:{_OCTET}\.){{3}}{_OCTET})(?![\w]|\.[0-9])")
+
+
+def read_ipv4(text: str, start: int) -> tuple[int, int] | None:
+    """The address that begins at `start`; loopback, unspecified and netmask-like ones are nobody's."""
+    match = _IPV4.match(text, start)
+    return match.span() if match and _is_somebodys(text, match[0], match.start()) else None
+
+
+def _is_somebodys(text: str, digits: str, start: int) -> bool:
+    address = ipaddress.IPv4Address(digits)
+    nobody = address.is_loopback or address.is_unspecified or digits.startswith("255.")
+    return not nobody and not _VERSION.search(text, max(0, start - 12), start)
+
+
+def find_ipv6(text: str) -> Spans:
+    if text.count(":") < 2:
+        return
+    for match in _MAPPED.finditer(text):
+        if _is_somebodys(text, match[1], match.start()):
+            yield match.span()
+    for match in _IPV6.finditer(text):
+        candidate = match[0].rstrip(".")
+        candidate = candidate if candidate.endswith("::") else candidate.rstrip(":")
+        end = match.start() + len(candidate)
+        if not is_word(text, end) and _is_ipv6(candidate):
+            yield match.start(), end
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+# -- phone numbers (ITU-T E.164; national shapes of common plans) -----------------------------------------------
+
+_DIGITS: Final = re.compile("[0-9]++")
+_ALONE: Final = r"(?<![\w+])(?<![0-9][-/.:,])(?<!\w-)"  # not inside a number, a date, a time or an identifier
+_GROUPS: Final = r"(?:\([0-9]++\)|[0-9]++)(?:[ \u00a0./-]?+(?:\([0-9]++\)|[0-9]++))*+"
+_GROUP: Final = re.compile(r"([ \u00a0./-]?)(\()?([0-9]++)\)?")
+_INTERNATIONAL: Final = re.compile(rf"(?<![\w+])(?:\+|(?<![0-9][.,])00)[ ]?+(?=[1-9(]){_GROUPS}")
+# Country codes as assigned by the ITU (list annexed to Operational Bulletin 994).
+_COUNTRY: Final = re.compile(
+    r"1|7|2(?:0|7|1[1-368]|[2-6][0-9]|9[0-1789])|3(?:[0-469]|5[0-9]|7[0-8]|8[0-35-79])|4(?:[013-9]|2[013])"
+    r"|5(?:[1-8]|0[0-9]|9[0-9])|6(?:[0-6]|7[02-9]|8[0-9]|9[0-2])|8(?:[1246]|0[08]|5[0-9]|7[08]|8[0-9])"
+    r"|9(?:[0-58]|6[0-9]|7[0-9]|9[0-9])"
+)
+_NANP: Final = re.compile(
+    rf"{_ALONE}(?<![0-9] )(?:1[ .-])?+(?:\([2-9][0-9]{{2}}\)[ -]?|[2-9][0-9]{{2}}([ .-]))[2-9][0-9]{{2}}(?(1)\1|[ .-])"
+    r"[0-9]{4}(?![0-9]|[-. ][0-9])"
+)
+_AREA: Final = re.compile(r"(?<!\w)\([0-9]{2,5}\) ?[0-9]{3,5}[ -][0-9]{3,4}(?![0-9]|[-. ][0-9])")  # (11) 91234-5678
+_CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
+_TRUNK: Final = re.compile(rf"{_ALONE}(?<![0-9] )(?=\(?0[1-9]){_GROUPS}")  # 030 901820, 020 7946 0958, 01 23 45 67 89
+_MOBILE: Final = re.compile(r"0(?:7[1-9]|6[0-9]|1[5-7]|4[0-9])[0-9]{7,9}")  # GB and FR, FR, DE, AU without separators
+# A postal code of the United States (ZIP+4: Domestic Mail Manual 602.1.8) after a state or a town: MA 02110-1301.
+_ZIP: Final = re.compile(r"0[0-9]{4}-[0-9]{4}")
+_PLACE: Final = re.compile(r"\b[A-Z][A-Za-z]+[.,]?\s{1,3}$")
+_DATE: Final = re.compile(r"[0-9]{1,2}[./ -][0-9]{1,2}[./ -](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[./-][0-9]{1,2}[./-]")
+_NAMED: Final = re.compile(
+    r"(?i)(?<![a-z])(?:tel(?:ephone|efon|éfono)?|phone|mobile|cell|fax|whatsapp|handy|móvil|call (?:me )?(?:at|on)"
+    r"|reach me (?:at|on))(?:[_ ]?(?:number|no|nr|num|n°|#))?+\.?[\"']?"
+    r"[ \u00a0]{0,2}(?:[:=]|is|at)?+[ \u00a0]{0,2}[\"']?"
+    rf"({_GROUPS})"
+)
+
+
+class PhoneReader:
+    """The phone numbers of one text, asked for at each place where a number begins, from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._international = self._trunk = 0  # up to where rows of digit groups have been read
+
+    def read(self, start: int, end: int) -> Spans:
+        """Those that begin with the digits from `start` to `end`, or with the bracket or the plus before them."""
+        text = self._text
+        plus = text.rfind("+", max(0, start - 3), start)
+        first = start - 1 if text[max(0, start - 1) : start] == "(" and text.startswith(")", end) else start
+        if plus >= 0 or text.startswith("00", start):
+            yield from self._read_international(plus if plus >= 0 else start)
+        if text[start] == "0":
+            yield from self._read_trunk(first)
+        elif match := _NANP.match(text, first) or _CHINA.match(text, start):
+            yield match.span()
+        if first < start and (match := _AREA.match(text, first)):
+            yield match.span()
+
+    def _read_international(self, start: int) -> Spans:
+        if start >= self._international and (match := _INTERNATIONAL.match(self._text, start)):
+            self._international = match.end()
+            if end := _international(self._text, match):
+                yield start, end
+
+    def _read_trunk(self, start: int) -> Spans:
+        if start >= self._trunk and (match := _TRUNK.match(self._text, start)):
+            self._trunk = match.end()
+            if number := _trunk(self._text, match):
+                yield number
+
+
+def find_named_phones(text: str) -> Spans:
+    """Digits of any shape after a word that says what they are; the caller knows that there is one."""
+    for match in _NAMED.finditer(text):
+        end = _longest(text, match.start(1), match.end(1), 7, 15)
+        if end and not _DATE.match(text, match.start(1)):
+            yield match.start(1), end
+
+
+PHONE_WORDS: Final = CUES["phones"]
+
+
+def _international(text: str, match: re.Match[str]) -> int | None:
+    """Where the number ends; None where it is none. 8 to 15 digits of an assigned country; 10 after 1 (E.164)."""
+    start = match.start() + (1 if match[0].startswith("+") else 2)
+    digits = "".join(_DIGITS.findall(text, start, match.end()))
+    if not _COUNTRY.match(digits):
+        return None
+    if digits.startswith("1"):
+        return _longest(text, start, match.end(), 11, 11)
+    return _longest(text, start, match.end(), 8 if match[0].startswith("+") else 10, 15)
+
+
+def _longest(text: str, start: int, limit: int, least: int, most: int) -> int | None:
+    """The end of the longest row of whole digit groups from `start` that has `least` to `most` digits."""
+    count, end = 0, None
+    for group in _GROUP.finditer(text, start, limit):
+        count += len(group[3])
+        if count > most:
+            break
+        if count >= least and not is_word(text, group.end()):
+            end = group.end()
+    return end
+
+
+def _trunk(text: str, match: re.Match[str]) -> tuple[int, int] | None:
+    """Where a national number is: 9 to 12 digits in groups of two or more, the same separator after the first."""
+    if _ZIP.fullmatch(match[0].strip()) and _PLACE.search(text, max(0, match.start() - 24), match.start()):
+        return None
+    groups = list(_GROUP.finditer(text, *match.span()))
+    if len(groups) == 1:
+        return groups[0].span(3) if _MOBILE.fullmatch(groups[0][3]) and not is_word(text, match.end()) else None
+    taken = groups[:2]
+    for group in groups[2:]:
+        if group[1] != (taken[2][1] if len(taken) > 2 else group[1]) or len(group[3]) < 2:
+            break
+        taken.append(group)
+    digits = sum(len(group[3]) for group in taken)
+    end = taken[-1].end()
+    fits = 9 <= digits <= 12 and len(taken[1][3]) >= 2 and len(taken[0][3]) <= 5
+    return (match.start(), end) if fits and not _DATE.match(match[0]) and not is_word(text, end) else None

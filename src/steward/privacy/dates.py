@@ -1,0 +1,63 @@
+"""Dates with a year, and which of them are somebody's date of birth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Set
+from typing import Final
+
+from steward.privacy.wordlists import CUES
+
+_MONTH: Final = (
+    r"(?:Jan(?:uary|uar)?|Feb(?:ruary|ruar)?|Mar(?:ch)?|März|Apr(?:il)?|May|Mai|Jun[ei]?|Jul[yi]?"
+    r"|Aug(?:ust)?|Sept?(?:ember)?"
+    r"|O[ck]t(?:ober)?|Nov(?:ember)?|De[cz](?:ember)?|janvier|février|mars|avril|juin|juillet|août"
+    r"|septembre|octobre|novembre"
+    r"|décembre|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre"
+    r"|diciembre|gennaio|febbraio"
+    r"|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre|stycznia|lutego|marca|kwietnia|maja"
+    r"|czerwca|lipca|sierpnia"
+    r"|września|października|listopada|grudnia|maart|mei|augustus|janeiro|fevereiro|março|maio|junho"
+    r"|julho|setembro|outubro"
+    r"|dezembro)\.?"
+)
+_AFTER: Final = r"(?![\w/-]|\.[0-9])"
+_DAY: Final = r"[0-9](?<![\w./-].)(?:(?<=0)[1-9]|(?<=[12])[0-9]|(?<=3)[01]|(?<=[1-9]))"
+_SECOND: Final = r"(?:0?[1-9]|[12][0-9]|3[01])"
+_ISO: Final = re.compile(
+    r"(?:19|20)[0-9]{2}(?<![\w./-].{4})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+    rf"(?:[T ][0-2][0-9]:[0-5][0-9](?::[0-5][0-9])?)?{_AFTER}"
+)
+_NUMERIC: Final = re.compile(rf"{_DAY}([./-]){_SECOND}\1(?:19|20)?[0-9]{{2}}{_AFTER}")
+_DAY_FIRST: Final = re.compile(
+    rf"{_DAY}(?:st|nd|rd|th|\.|er|º)?(?: of| de)? {_MONTH}(?:,| de)? (?:19|20)[0-9]{{2}}{_AFTER}"
+)
+_MONTH_FIRST: Final = re.compile(
+    rf"(?<![\w./-]){_MONTH} (?:0?[1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)?,? (?:19|20)[0-9]{{2}}{_AFTER}"
+)
+_YEAR: Final = re.compile("(?:19|20)[0-9]{2}")
+_BIRTH: Final = re.compile(
+    r"(?i)(?<!\w)(?:dob|d\.o\.b\.?|date of birth|birth ?date|born(?: on)?|birthday|geboren(?: am)?|geb\.|geburtsdatum"
+    r"|né(?:e)? le|date de naissance|fecha de nacimiento|nacid[oa] el|data di nascita|nat[oa] il|data de nascimento"
+    r"|geboortedatum|data urodzenia|ur\.)[\"']?[ \t]*[:=|is]{0,2}[ \t]*[\"']?$"
+)
+
+
+_BIRTH_WORDS: Final = CUES["births"]
+
+
+def may_tell_birth(words: Set[str]) -> bool:
+    """Whether one of the words, in lower case, could stand before a date of birth."""
+    return not _BIRTH_WORDS.isdisjoint(words)
+
+
+def find_dates(text: str) -> Iterator[tuple[int, int]]:
+    patterns = (_ISO, _NUMERIC, _DAY_FIRST, _MONTH_FIRST) if _YEAR.search(text) else (_NUMERIC,)
+    for pattern in patterns:
+        for match in pattern.finditer(text):
+            yield match.span()
+
+
+def is_birth(text: str, start: int) -> bool:
+    """Whether what stands before the date at `start` says that somebody was born then."""
+    return _BIRTH.search(text, max(0, start - 40), start) is not None

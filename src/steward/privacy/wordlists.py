@@ -1,0 +1,24 @@
+"""The words that detectors know, read from the files beside them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+_FOLDER: Final = Path(__file__).parent / "words"
+
+
+def read_words(name: str) -> frozenset[str]:
+    """Those of a text file, without its comments."""
+    lines = (_FOLDER / name).read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+def _read_cues() -> Mapping[str, frozenset[str]]:
+    lists = tomllib.loads((_FOLDER / "cues.toml").read_text(encoding="utf-8"))
+    return {name: frozenset(words.split()) for name, words in lists.items()}
+
+
+CUES: Final = _read_cues()
