@@ -146,7 +146,9 @@ def test_a_translated_answer_without_a_usage_has_the_estimate() -> None:
     exchange = make(MESSAGES, messages=[{"role": "user", "content": "x" * 21}])
     translation = find_translation(MESSAGES, frozenset({CHAT}))
     outgoing = Outgoing(CHAT, b"{}", translation, {"model": "m"})
-    message = json.loads(convert_answer(exchange, outgoing, json.dumps(whole()).encode()).body)
+    answer = convert_answer(exchange, outgoing, json.dumps(whole()).encode())
+    message = json.loads(answer.body)
+    assert answer.status == 200
     # 54 bytes of messages and 3 of `input` are 57: 15 tokens of 4 bytes
     assert message["usage"]["input_tokens"] == exchange.estimate_input() == 15
     assert message["usage"]["output_tokens"] == exchange.events == exchange.estimate_output()
@@ -175,9 +177,10 @@ def embedded(endpoint: str) -> Outgoing:
 
 def test_an_embedded_answer_gets_what_its_schema_requires() -> None:
     answer = convert_answer(make(), embedded(CHAT), json.dumps(whole()).encode())
-    assert json.loads(answer.body)["choices"][0]["logprobs"] is None
+    assert answer.status == 200 and json.loads(answer.body)["choices"][0]["logprobs"] is None
     vectors = json.dumps({"data": [{"index": 0, "embedding": [0.5] * 8}]}).encode()
-    assert convert_answer(make(EMBEDDINGS, dimensions=8), embedded(EMBEDDINGS), vectors).body == vectors
+    answer = convert_answer(make(EMBEDDINGS, dimensions=8), embedded(EMBEDDINGS), vectors)
+    assert answer.status == 200 and answer.body == vectors
     assert convert_answer(make(EMBEDDINGS, dimensions=None), embedded(EMBEDDINGS), vectors).body == vectors
     assert convert_answer(make(EMBEDDINGS), embedded(EMBEDDINGS), vectors).body == vectors
     with pytest.raises(Refused, match="8 numbers, not 4"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
 import msgspec
@@ -204,6 +205,12 @@ def test_what_was_used_is_settled() -> None:
     )  # fmt: skip
     assert row.usd == pytest.approx(0.002 + 0.004) and row.units == {} and len(row.attempts) == 1  # 2 and 8 a million
     assert row.duration_s > 0 and row.model_version is None
+
+
+def test_the_duration_is_the_time_since_the_start() -> None:
+    one = exchange(None)
+    now, one.started = time.perf_counter(), -1_000.0
+    assert build_settled(one, "ok", 200, {}).duration_s >= now + 1_000.0
 
 
 def test_an_estimate_needs_a_call() -> None:
