@@ -536,7 +536,7 @@ def test_comments_without_end_do_not_pile_up_before_the_first_event() -> None:
         async def call(self, *_: Any) -> Arriving:
             return engine
 
-    entry = ModelEntry("m", Asked(), "m", endpoints=frozenset({"/v1/chat/completions"}))  # type: ignore[arg-type]
+    entry = ModelEntry("m", Asked(), "m", endpoints=frozenset({"/v1/chat/completions"}))
     answer = run(call({"m": entry})(exchange))
     assert answer.stream is not None and len(engine.pieces) >= 98  # the client gets them, or the upstream waits
 

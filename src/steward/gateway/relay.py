@@ -28,7 +28,7 @@ from steward.gateway.sse import TOOL_CALLS, event_data, is_comment, is_whole_eve
 from steward.gateway.text_fields import Json
 from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
 from steward.gateway.wire import name_version, upstream_error
-from steward.gateway.wire_fields import TokenUsage
+from steward.gateway.wire_fields import AnswerFacts
 
 DONE: Final = b"data: [DONE]\n\n"
 PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not know
@@ -66,15 +66,6 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: A
     return Answer(
         200, translate_answer(outgoing.translation, usage, body, outgoing.asked, exchange.request_id, exchange.at)
     )
-
-
-class AnswerFacts(msgspec.Struct, frozen=True):
-    """What a whole answer says of itself."""
-
-    usage: TokenUsage | None
-    upstream_id: str | None
-    answered_by: str | None
-    shortened: bool
 
 
 def read_answer(endpoint: str, body: bytes) -> AnswerFacts:

@@ -129,3 +129,12 @@ class MetadataField(msgspec.Struct):
     """A request with Anthropic's `metadata`."""
 
     metadata: PersonField | None = None
+
+
+class AnswerFacts(msgspec.Struct, frozen=True):
+    """What a whole answer says of itself."""
+
+    usage: TokenUsage | None
+    upstream_id: str | None
+    answered_by: str | None
+    shortened: bool
