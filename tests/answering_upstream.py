@@ -5,7 +5,8 @@
 It prints its port. `right` answers every question "q <number>" with "a <number>", `weak` not those divisible by 5,
 `starting` fails each question once with 503, `broken` fails those divisible by 20 for ever, `refusing` answers 401,
 `moody` does not know every second time what 4 divides; of those divisible by 10, `calling` answers with a tool call,
-`garbled` with what is no JSON, `listing` with a list of parts.
+`garbled` with what is no JSON, `listing` with a list of parts. `acting` calls the first tool and answers
+with the number that it returns.
 `GET /count` tells how many questions came.
 """
 
@@ -46,6 +47,9 @@ async def answer(request: web.Request) -> web.Response:
     if number % 10 == 0 and model in ("calling", "listing"):
         content = None if model == "calling" else [{"type": "text", "text": said}]
     choice = {"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    if model == "acting" and body["messages"][-1]["role"] != "tool":
+        function = {"name": body["tools"][0]["function"]["name"], "arguments": json.dumps({"number": number})}
+        choice["message"] = {"content": None, "tool_calls": [{"id": "1", "type": "function", "function": function}]}
     if model == "cut" and number % 4 == 0:
         choice["finish_reason"] = "length"
     if body.get("stream"):

@@ -60,6 +60,28 @@ def asked(url: str) -> int:
         return int(answer.read())
 
 
+def test_tools_and_metrics_of_ones_own(suite: Path, upstream: str) -> None:
+    """A function beside the suite adds one to what the model sends; another likes answers that end in an odd digit."""
+    folder = suite.parent
+    (folder / "mine.py").write_text(
+        "def add_one(number):\n    return number + 1\n\n"
+        "def is_odd(answer, item):\n    return None if item['id'] == '4' else int(answer[-1]) % 2 == 1\n"
+    )
+    rows = [{"id": i, "number": i, "calls": [{"name": "add_one", "arguments": {"number": i}}]} for i in range(1, 5)]
+    (folder / "items.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    suite.write_text(
+        "name: tools\ndata: items.jsonl\nid: id\nprompt: 'q {number}'\nreferences: calls\n"
+        "metrics: [tool_calls, {name: python@odd, options: {function: 'mine.py:is_odd'}}]\n"
+        "tools: [{name: add_one, function: 'mine.py:add_one'}]\n"
+    )
+    code, found = evaluate(suite, "acting", upstream, "tools")
+    calls, odd = found["scores"]
+    assert (calls["value"], calls["n"]) == (1.0, 4) and (odd["value"], odd["n"]) == (pytest.approx(1 / 3), 3)
+    assert code == 0 and "python@odd, 4: the function returned None" in found["unscored"][0]
+    assert inside("eval", "report", str(folder / "tools")).returncode == 0
+    assert "add_one({&quot;number&quot;: 2})" in (folder / "tools" / "report.html").read_text()
+
+
 def test_a_run_is_scored_with_its_slices(suite: Path, upstream: str) -> None:
     """`weak` misses what 5 divides: 40 of 200, half of them even; Wilson of 160 in 200 is [.739, .850]."""
     code, found = evaluate(suite, "weak", upstream, "a")

@@ -15,24 +15,27 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final
 
 import msgspec
 
 from steward.core.errors import InputError, Unavailable
-from steward.core.extend import Engine, TextScorer
+from steward.core.extend import Engine
 from steward.core.files import lock_descriptor, write_file
 from steward.evaluation.answer_filters import DEFAULT, FilterSpec, filter_answer
+from steward.evaluation.conversation import AskModel, Conversation, ConversationSetup, RunTool, Step, Tool, converse
 from steward.evaluation.metrics import is_graded, make_metric
-from steward.evaluation.metrics.graded import Grade, GradedMetric, GraderCall, grade_from_score
+from steward.evaluation.metrics.graded import ContextMetric, Grade, GraderCall, grade_from_score
+from steward.evaluation.metrics.python import PythonMetric, describe_item, grade_from_python
 from steward.evaluation.repeatability import Repeatability, measure_repeatability
 from steward.evaluation.score import Prediction, Score, ScoredItems, score_predictions
 from steward.evaluation.statistics import SEED
 from steward.evaluation.streamed import join_stream
 from steward.evaluation.suite import MetricSpec, Suite, SuiteItem, SuiteSpec
+from steward.evaluation.tools import ToolCall
 
 _RETRIED: Final = frozenset({408, 409, 429, 500, 502, 503, 504})
 RETRIES: Final = 3
@@ -68,6 +71,8 @@ class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output_tokens: int | None = None
     cached: bool = False
     grades: dict[str, Grade] = {}  # of the metrics that another program gives
+    calls: tuple[ToolCall, ...] = ()  # of tools, in order
+    transcript: tuple[tuple[str, str], ...] = ()  # role and text of what followed the item's messages
 
 
 class SliceScore(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +115,8 @@ class Asking(msgspec.Struct, frozen=True):
     stream: bool = False
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.time
+    tools: Mapping[str, Tool] = {}  # functions of the suite's tools
+    user: Engine | None = None  # the server of the model that plays the user
 
 
 async def run_suite(
@@ -119,7 +126,7 @@ async def run_suite(
     out: Path,
     *,
     model_sha256: str | None = None,
-    graders: Mapping[str, Engine | TextScorer] | None = None,
+    graders: Mapping[str, Any] | None = None,
     concurrency: int = 16,
     cache: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, errored: None,
@@ -164,7 +171,7 @@ class _Running:
         engine: Engine,
         file: IO[bytes],
         answers: dict[str, ItemAnswer],
-        graders: Mapping[str, Engine | TextScorer],
+        graders: Mapping[str, Any],
         cache: Path | None,
         asking: Asking,
     ) -> None:
@@ -245,7 +252,10 @@ def find_warnings(items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer],
             f"{truncated} of {len(items)} answers were cut off at the token limit (finish_reason length); raise "
             "parameters.max_tokens"
         )
-    leaking = sum(contains_reference(item) for item in items) if spec.choices is None else 0
+    endless = sum(answers[item.id].finish == "max_turns" for item in items)
+    if endless:
+        yield f"{endless} of {len(items)} conversations were ended after max_turns {spec.max_turns}; raise max_turns"
+    leaking = sum(contains_reference(item) for item in items) if spec.choices is None and not spec.tools else 0
     if leaking:
         yield (
             f"the prompts of {leaking} of {len(items)} items contain a right answer; check that the template does not "
@@ -254,8 +264,9 @@ def find_warnings(items: Sequence[SuiteItem], answers: Mapping[str, ItemAnswer],
 
 
 def contains_reference(item: SuiteItem) -> bool:
-    """Whether the question contains a right answer of at least four characters, as words of its own."""
-    asked = "\n".join(message.content for message in item.messages).casefold()
+    """Whether the question, without worked examples, has a right answer of at least four characters, as words."""
+    last = max((n for n, message in enumerate(item.messages) if message.role == "assistant"), default=-1)
+    asked = "\n".join(message.content for message in item.messages[last + 1 :]).casefold()
     texts = [str(each).strip().casefold() for each in item.references if isinstance(each, str | int | float)]
     return any(len(text) >= 4 and re.search(rf"(?<!\w){re.escape(text)}(?!\w)", asked) for text in texts)
 
@@ -281,6 +292,8 @@ def metric_input(answer: ItemAnswer, metric: str) -> Any:
         return None if answer.cached else answer.latency_s
     if answer.error is None and bare == "cost":
         return {"input_tokens": answer.input_tokens, "output_tokens": answer.output_tokens}
+    if answer.error is None and bare == "tool_calls":
+        return [call.as_prediction() for call in answer.calls]
     if answer.error is not None or not is_graded(metric):
         return answer.prediction
     return answer.grades.get(metric, Grade(why="not graded"))
@@ -386,6 +399,9 @@ def _request_body(item: SuiteItem, manifest: RunManifest) -> bytes:
 async def _ask_item(
     item: SuiteItem, manifest: RunManifest, engine: Engine, cache: Path | None, asking: Asking
 ) -> ItemAnswer:
+    if manifest.suite.tools or manifest.suite.user is not None:
+        answer = await _converse(item, manifest, engine, asking)
+        return msgspec.structs.replace(answer, at=round(asking.clock(), 3))
     body = _request_body(item, manifest)
     place = _cache_path(cache, item, body, manifest.model_sha256) if cache is not None else None
     if place is not None and place.exists():
@@ -397,6 +413,62 @@ async def _ask_item(
         place.parent.mkdir(parents=True, exist_ok=True)
         write_file(place, msgspec.json.encode(answer), durable=True)
     return answer
+
+
+async def _converse(item: SuiteItem, manifest: RunManifest, engine: Engine, asking: Asking) -> ItemAnswer:
+    """With tools and a simulated user; never from the cache, since what they say is not in the request."""
+    spec = manifest.suite
+    steps = converse(
+        [{"role": message.role, "content": message.content} for message in item.messages],
+        ConversationSetup(
+            model=manifest.model,
+            parameters=spec.parameters,
+            tools=spec.tools,
+            functions=frozenset(asking.tools),
+            max_turns=spec.max_turns,
+            user=spec.user,
+            instructions=item.instructions,
+            script=item.script,
+        ),
+    )
+    talk = await _take_steps(steps, engine, asking)
+    if talk.error is not None:
+        return ItemAnswer(id=item.id, error=talk.error, calls=tuple(talk.calls), transcript=tuple(talk.transcript))
+    whole = spec.user is not None and spec.user.graded == "conversation"
+    return ItemAnswer(
+        id=item.id,
+        prediction="\n".join(f"{role}: {text}" for role, text in talk.transcript) if whole else talk.text,
+        finish=talk.finish,
+        latency_s=round(talk.latency_s, 6),
+        input_tokens=talk.input_tokens,
+        output_tokens=talk.output_tokens,
+        calls=tuple(talk.calls),
+        transcript=tuple(talk.transcript),
+    )
+
+
+async def _take_steps(steps: Generator[Step, Any, Conversation], engine: Engine, asking: Asking) -> Conversation:
+    """Sends and calls what the conversation wants, until it ends."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                result = await _take_step(step, engine, asking)
+            except Unavailable as failure:
+                step = steps.throw(failure)
+            else:
+                step = steps.send(result)
+    except StopIteration as ended:
+        talk: Conversation = ended.value
+        return talk
+
+
+async def _take_step(step: Step, engine: Engine, asking: Asking) -> tuple[bytes, float] | str:
+    """:raises Unavailable: the model, or the one that plays the user, did not answer"""
+    if isinstance(step, RunTool):
+        return await asyncio.to_thread(asking.tools[step.name], step.arguments)
+    whom = engine if isinstance(step, AskModel) else asking.user or engine
+    return await send_with_retries(whom, "/v1/chat/completions", step.body, asking)
 
 
 def _is_server_error(error: str) -> bool:
@@ -423,7 +495,7 @@ async def _grade_answer(
     answer: ItemAnswer,
     text: str,
     graded: Mapping[str, MetricSpec],
-    graders: Mapping[str, Engine | TextScorer],
+    graders: Mapping[str, Any],
     cache: Path | None,
     asking: Asking,
 ) -> ItemAnswer:
@@ -452,10 +524,26 @@ async def _ask_grader(
     """:raises Unavailable: who grades was not reached"""
     if hasattr(grader, "score"):
         return grade_from_score(await asyncio.to_thread(grader.score, answer))
-    metric = cast(GradedMetric, make_metric(spec.name, spec.options))
-    calls = metric.calls(question_text(item), answer, item.references)
+    question = question_text(item)
+    metric: Any = make_metric(spec.name, spec.options)
+    if isinstance(metric, PythonMetric):
+        return grade_from_python(await asyncio.to_thread(grader.call, answer, describe_item(item, question)))
+    if hasattr(metric, "ask"):
+        return await _ask_about_contexts(item, answer, metric, grader, cache, asking)
+    calls = metric.calls(question, answer, item.references)
     replies = [await send_cached(grader, call, cache, metric.url, asking) for call in calls]
-    return metric.grade(answer, replies)
+    grade: Grade = metric.grade(answer, replies)
+    return grade
+
+
+async def _ask_about_contexts(
+    item: SuiteItem, answer: str, metric: ContextMetric, grader: Engine, cache: Path | None, asking: Asking
+) -> Grade:
+    """:raises Unavailable: the judge was not reached"""
+    asked = metric.ask(question_text(item), answer, item.references, item.contexts)
+    if asked.call is None:
+        return Grade(why=asked.why)
+    return metric.conclude(await send_cached(grader, asked.call, cache, metric.url, asking), asked.statements)
 
 
 async def send_cached(

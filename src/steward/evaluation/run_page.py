@@ -89,6 +89,8 @@ def _list_items(wholes: Sequence[ScoredItems], run: EvalRun) -> list[ListedItem]
         answer = run.answers[item.id]
         reason = answer.error or first.unscored.get(item.id, "")
         texts = [*item_texts(item), ("answer", answer.prediction or "")]
+        if answer.transcript:
+            texts.append(("conversation", "\n".join(f"{role}: {text}" for role, text in answer.transcript)))
         return ListedItem(
             id=item.id,
             state=_item_state(item.id, first, values[0]),

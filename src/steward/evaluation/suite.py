@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from steward.evaluation.answer_filters import DEFAULT, PatternFilter, check_filt
 from steward.evaluation.metrics import MetricOption, is_graded, is_measured, make_metric
 from steward.evaluation.templates import fill, list_fields, look_up
 from steward.evaluation.text_tokens import unify_line_ends
+from steward.evaluation.tools import MOST_TURNS, SimulatedUser, ToolSpec, check_tools
 from steward.text.swaps import swap_kinds
 
 
@@ -96,6 +98,15 @@ class BehaviorCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     at_least: float = 1.0
 
 
+class FewShot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Worked examples: `count` rows of `data`, or of the suite's own rows but the one that is asked, drawn by `seed`.
+    Each is the last user message, filled with the row, and its first right answer."""
+
+    count: int
+    data: str = ""
+    seed: int = 0
+
+
 class SuiteSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """suite.yaml, as written."""
 
@@ -106,11 +117,16 @@ class SuiteSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     messages: tuple[PromptMessage, ...] = ()
     id: str | None = None  # the field; else the row's number from 1
     references: str | None = "references"  # the field: a list, or one value; null where nothing is right beforehand
+    contexts: str | None = None  # the field with the texts that were retrieved: a list, or one text
     choices: str | None = None  # the field that lists options: "{field}" shows them lettered, a letter is right
     filters: tuple[str | PatternFilter, ...] = DEFAULT  # of answers, before any metric (`answer_filters`)
     parameters: dict[str, Any] = {}  # of the request: temperature, max_tokens, stop
     slices: tuple[str, ...] = ()  # fields whose values are reported apart
     cluster: str | None = None  # field of what belongs together
+    few_shot: FewShot | None = None  # worked examples before each question
+    tools: tuple[ToolSpec, ...] = ()  # that the model may call
+    user: SimulatedUser | None = None  # who answers the model
+    max_turns: int = 10  # requests of one item, with tools or a user
     must_pass: MustPass | None = None
     checks: tuple[BehaviorCheck, ...] = ()  # of `steward eval checks`
     repeats: int = 1
@@ -127,6 +143,9 @@ class SuiteItem(msgspec.Struct, frozen=True):
     references: tuple[Any, ...]
     slices: dict[str, str]
     cluster: str
+    contexts: tuple[str, ...] = ()
+    script: tuple[str, ...] = ()  # what the simulated user says, one after the other
+    instructions: str = ""  # of the model that plays the user
 
 
 class Suite(msgspec.Struct, frozen=True):
@@ -158,7 +177,8 @@ def build_suite(
     spec: SuiteSpec, rows: Sequence[dict[str, Any]], path: Path, rewrite: RowRewrite | None = None, whole: bool = True
 ) -> Suite:
     """`rows` made into items; `path` names the suite in errors. :raises InputError: by item, what is wrong"""
-    items = [item for number, row in enumerate(rows, 1) for item in _make_items(spec, row, number, path, rewrite)]
+    draw = _example_drawer(spec, rows, path)
+    items = [item for number, row in enumerate(rows, 1) for item in _make_items(spec, row, number, path, draw, rewrite)]
     seen: set[str] = set()
     for item in items:
         if item.id in seen:
@@ -167,7 +187,10 @@ def build_suite(
     _check_references(spec, items, path)
     if spec.must_pass and whole and (gone := [i for i in spec.must_pass.items if not _is_known_item(i, seen)]):
         raise InputError(f"{path}: must_pass names {gone[0]!r}, which is not an item of {spec.data}")
-    data = [(item.id, item.references, item.slices, item.cluster) for item in items]
+    data = [  # contexts only where there are some: hashes of suites without them stay
+        (item.id, item.references, item.slices, item.cluster, *([item.contexts] if item.contexts else []))
+        for item in items
+    ]
     return Suite(spec, tuple(items), _hash_json(data), _hash_json([item.messages for item in items]))
 
 
@@ -180,6 +203,11 @@ def _check_spec(spec: SuiteSpec, path: Path) -> None:
         raise InputError(f"{path}: expected either `prompt` or `messages`")
     if not spec.metrics:
         raise InputError(f"{path}: `metrics` is empty; name at least one metric, such as exact_match")
+    check_tools(spec.tools, spec.user, str(path))
+    if not 1 <= spec.max_turns <= MOST_TURNS:
+        raise InputError(f"{path}: max_turns {spec.max_turns}, expected 1 to {MOST_TURNS}")
+    if spec.few_shot is not None and spec.references is None:
+        raise InputError(f"{path}: few_shot needs `references`: the field with the right answers of the examples")
     if not 1 <= spec.repeats <= 1000:
         raise InputError(f"{path}: repeats {spec.repeats}, expected 1 to 1000")
     check_filters(spec.filters, str(path))
@@ -258,7 +286,12 @@ def option_letters(references: Any, options: Any, where: str) -> list[str]:
 
 
 def _make_items(
-    spec: SuiteSpec, row: dict[str, Any], number: int, path: Path, rewrite: RowRewrite | None = None
+    spec: SuiteSpec,
+    row: dict[str, Any],
+    number: int,
+    path: Path,
+    draw: Callable[[int], tuple[PromptMessage, ...]],
+    rewrite: RowRewrite | None = None,
 ) -> list[SuiteItem]:
     name = str(number) if spec.id is None else str(_require_field(row, spec.id, f"row {number}", path))
     where = f"item {name!r}"
@@ -279,11 +312,74 @@ def _make_items(
         text = fill(message.content, shown, f"{path}: {where}")
         return PromptMessage(message.role, text)
 
-    messages = tuple(map(fill_message, message_templates(spec)))
+    filled = tuple(map(fill_message, message_templates(spec)))
+    messages = (*filled[:-1], *draw(number - 1), *filled[-1:])
     slices = {field: str(_require_field(row, field, where, path)) for field in spec.slices}
     cluster = str(_require_field(row, spec.cluster, where, path)) if spec.cluster else name
     ids = [name] if spec.repeats == 1 else [f"{name}#{repeat}" for repeat in range(1, spec.repeats + 1)]
-    return [SuiteItem(each, messages, references, slices, cluster) for each in ids]
+    extras = _read_contexts(spec, row, where, path), _read_script(spec, row, where, path)
+    instructions = fill(spec.user.instructions, others, f"{path}: {where}") if spec.user else ""
+    return [SuiteItem(each, messages, references, slices, cluster, *extras, instructions) for each in ids]
+
+
+def _example_drawer(
+    spec: SuiteSpec, rows: Sequence[dict[str, Any]], path: Path
+) -> Callable[[int], tuple[PromptMessage, ...]]:
+    """Gives the worked examples before the row of a place. :raises InputError: fewer rows than examples"""
+    shots = spec.few_shot
+    if shots is None:
+        return lambda place: ()
+    pool = _read_rows(path.parent / shots.data) if shots.data else rows
+    room = len(pool) - (not shots.data)
+    if not 1 <= shots.count <= room:
+        raise InputError(f"{path}: few_shot.count {shots.count}, expected 1 to {room}, the rows there are to draw from")
+
+    def draw(place: int) -> tuple[PromptMessage, ...]:
+        seed = f"{shots.seed}" if shots.data else f"{shots.seed} {place}"
+        others = [at for at in range(len(pool)) if shots.data or at != place]
+        picked = random.Random(seed).sample(others, shots.count)
+        return tuple(message for at in picked for message in _make_example(spec, pool[at], at, path))
+
+    return draw
+
+
+def _make_example(spec: SuiteSpec, row: dict[str, Any], at: int, path: Path) -> tuple[PromptMessage, PromptMessage]:
+    """:raises InputError: a row without a right answer"""
+    where = f"few_shot row {at + 1}"
+    references = _require_field(row, str(spec.references), where, path)
+    shown = dict(row)
+    if spec.choices is not None:
+        listed = _require_field(row, spec.choices, where, path)
+        references, shown = (
+            option_letters(references, listed, where),
+            {**row, spec.choices: _letter_options(listed, where)},
+        )
+    answers = references if isinstance(references, list) else [references]
+    if not answers:
+        raise InputError(f"{path}: {where} has no right answer to show; give it one, or leave it out")
+    question = fill(message_templates(spec)[-1].content, shown, f"{path}: {where}")
+    return PromptMessage("user", question), PromptMessage("assistant", str(answers[0]))
+
+
+def _read_script(spec: SuiteSpec, row: dict[str, Any], where: str, path: Path) -> tuple[str, ...]:
+    """:raises InputError: no list of texts"""
+    if spec.user is None or not spec.user.script:
+        return ()
+    texts = _require_field(row, spec.user.script, where, path)
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{path}: {where}: {spec.user.script} is not a list of texts")
+    return tuple(texts)
+
+
+def _read_contexts(spec: SuiteSpec, row: dict[str, Any], where: str, path: Path) -> tuple[str, ...]:
+    """:raises InputError: no text and no list of texts"""
+    if spec.contexts is None:
+        return ()
+    texts = _require_field(row, spec.contexts, where, path)
+    texts = texts if isinstance(texts, list) else [texts]
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{path}: {where}: {spec.contexts} is not a text or a list of texts")
+    return tuple(texts)
 
 
 def _letter_options(options: Any, where: str) -> str:

@@ -244,3 +244,41 @@ def test_a_broken_line_is_named_by_its_number(tmp_path: Path) -> None:
 def test_changes_that_swap_people_and_dialects() -> None:
     assert QuestionChange(use="gender").swaps and QuestionChange(use="gender").other_person
     assert not QuestionChange(use="typos").swaps and not QuestionChange(use="typos").other_person
+
+
+def few_shot(folder: Path, few: str, data: str = "") -> list[str]:
+    rows = data or "id,q,x,right\n1,one,v,uno\n2,two,v,due\n3,three,v,tre\n"
+    suite = load_suite(write(folder, rows, f"few_shot: {few}\n"))
+    return ["|".join(f"{message.role}:{message.content}" for message in item.messages) for item in suite.items]
+
+
+def test_few_shot_examples_come_before_the_question_and_never_are_it(tmp_path: Path) -> None:
+    asked = few_shot(tmp_path, "{count: 2}")
+    assert asked[0].endswith("user:one please {x}") and asked[0].count("assistant:") == 2
+    for text, answer in zip(asked, ("uno", "due", "tre"), strict=True):
+        assert f"assistant:{answer}" not in text
+    assert few_shot(tmp_path, "{count: 2}") == asked != few_shot(tmp_path, "{count: 2, seed: 3}")
+
+
+def test_few_shot_examples_of_a_file_are_the_same_for_all_items(tmp_path: Path) -> None:
+    (tmp_path / "shots.jsonl").write_text('{"q": "four", "right": ["quattro", "4"]}\n')
+    asked = few_shot(tmp_path, "{count: 1, data: shots.jsonl}")
+    assert asked[0] == "user:four please {x}|assistant:quattro|user:one please {x}"
+
+
+@pytest.mark.parametrize(("few", "said"), [("{count: 3}", "expected 1 to 2"), ("{count: 0}", "expected 1 to 2")])
+def test_few_shot_needs_rows_to_draw_from(tmp_path: Path, few: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        few_shot(tmp_path, few)
+
+
+def test_contexts_and_scripts_are_read_from_the_row(tmp_path: Path) -> None:
+    row = {"id": "7", "q": "a", "x": "b", "right": "c", "docs": ["d", "e"], "then": ["f"]}
+    (tmp_path / "d.jsonl").write_text(json.dumps(row))
+    path = write(tmp_path, "", "contexts: docs\nuser: {script: then}\n")
+    path.write_text(path.read_text().replace("d.csv", "d.jsonl"))
+    (item,) = load_suite(path).items
+    assert item.contexts == ("d", "e") and item.script == ("f",)
+    (tmp_path / "d.jsonl").write_text(json.dumps(row | {"docs": [1]}))
+    with pytest.raises(InputError, match="list of texts"):
+        load_suite(path)

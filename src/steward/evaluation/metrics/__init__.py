@@ -47,6 +47,7 @@ METRICS: Final = {
     "rouge1": "overlap:Rouge1",
     "rouge2": "overlap:Rouge2",
     "rougeL": "overlap:RougeL",
+    "rougeLsum": "overlap:RougeLsum",
     "exact_match": "answers:ExactMatch",
     "squad_em": "answers:SquadExactMatch",
     "squad_f1": "answers:SquadF1",
@@ -65,22 +66,39 @@ METRICS: Final = {
     "precision": "classification:LabelPrecision",
     "recall": "classification:LabelRecall",
     "f1": "classification:LabelF1",
+    "multilabel_f1": "multilabel:MultiLabelF1",
+    "multilabel_exact": "multilabel:MultiLabelExact",
     "ece": "classification:CalibrationError",
     "hit": "ranking:Hit",
     "ndcg": "ranking:Ndcg",
     "mrr": "ranking:ReciprocalRank",
+    "map": "ranking:MeanAveragePrecision",
+    "recall_at": "ranking:RecallAt",
+    "precision_at": "ranking:PrecisionAt",
+    "tool_calls": "tool_calls:ToolCalls",
     "latency": "measured:MeanLatency",
     "in_time": "measured:InTime",
     "cost": "measured:MeanCost",
     "judge": "graded:Judge",
     "groundedness_judge": "graded:GroundednessJudge",
+    "faithfulness": "rag:Faithfulness",
+    "answer_relevance": "rag:AnswerRelevance",
+    "context_precision": "rag:ContextPrecision",
+    "context_recall": "rag:ContextRecall",
+    "python": "python:PythonMetric",
     "embedding_similarity": "graded:EmbeddingSimilarity",
     "toxicity": "graded:MeanToxicity",
 }
 LOWER_IS_BETTER: Final = frozenset({"ter", "ece", "toxicity", "latency", "cost"})
 MEASURED: Final = frozenset({"latency", "in_time", "cost"})  # of a run's clock and counts, not of what was said
 UNBOUNDED: Final = frozenset({"latency", "cost", "words"})  # no item's value has a highest
-GRADED: Final = frozenset({"judge", "groundedness_judge", "embedding_similarity", "toxicity"})  # by another program
+GRADED: Final = frozenset(  # by another program
+    {
+        *("judge", "groundedness_judge", "embedding_similarity", "toxicity", "python"),
+        *("faithfulness", "answer_relevance", "context_precision", "context_recall"),
+    }
+)
+_RANKED: Final = {"recall": "recall_at", "precision": "precision_at"}  # "recall@10" is of a ranking, "recall" of labels
 
 
 MetricOption = str | bool | int | float
@@ -95,6 +113,7 @@ def make_metric(name: str, options: Mapping[str, MetricOption] | None = None) ->
     :raises InputError: an option's value is of the wrong kind
     """
     bare, _, depth = name.partition("@")
+    bare = _RANKED.get(bare, bare) if depth else bare
     if bare not in METRICS:
         raise UnknownName("metric", name, METRICS)
     module, _, title = METRICS[bare].partition(":")

@@ -251,22 +251,10 @@ class JsonSchema(_ItemMean):
         self.signature = f"json_schema|draft:2020-12|extract:{'last fence' if fences else 'whole'}"
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
-        from jsonschema.exceptions import SchemaError
-        from jsonschema.validators import validator_for
-
         require_text(prediction, "prediction")
         if len(references) != 1 or not isinstance(references[0], dict | bool):
             raise InputError(f"references has {len(references)} entries, expected one JSON Schema")
-        try:
-            validator_for(references[0]).check_schema(references[0])
-            check_references(references[0])
-            check_ends(references[0])
-        except SchemaError as error:
-            raise InputError(f"the reference is not a JSON Schema: {error.message}") from error
-        except RecursionError as error:
-            raise InputError(
-                f"the reference is no usable JSON Schema: nested too deeply; the limit is {MOST_SCHEMA_LEVELS} levels"
-            ) from error
+        make_validator(references[0])
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
@@ -278,6 +266,24 @@ class JsonSchema(_ItemMean):
             return bool(validator_for(references[0])(references[0]).is_valid(value))
         except (ValueError, RecursionError):  # no JSON, or deeper than any answer
             return False
+
+
+def make_validator(schema: Any) -> Any:
+    """With `is_valid(value)`. :raises InputError: no JSON Schema, or one that names what it does not have"""
+    from jsonschema.exceptions import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        validator_for(schema).check_schema(schema)
+        check_references(schema)
+        check_ends(schema)
+    except SchemaError as error:
+        raise InputError(f"the reference is not a JSON Schema: {error.message}") from error
+    except RecursionError as error:
+        raise InputError(
+            f"the reference is no usable JSON Schema: nested too deeply; the limit is {MOST_SCHEMA_LEVELS} levels"
+        ) from error
+    return validator_for(schema)(schema)
 
 
 def _reject_constant(name: str) -> None:

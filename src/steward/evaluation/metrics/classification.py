@@ -7,13 +7,15 @@ classes that stand in references or predictions; a class without any prediction 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.metrics import require_text, require_texts
 from steward.evaluation.statistics import Array, ratio
+
+_AVERAGES: Final = ("macro", "micro", "weighted", "binary")
 
 
 class _LabelMetric:
@@ -46,21 +48,31 @@ class Accuracy(_LabelMetric):
 
 
 class _AveragedMetric(_LabelMetric):
-    """True positives, predicted and real ones of each class, averaged in one of three ways."""
+    """True positives, predicted and real ones of each class, averaged in one of three ways, or of the class `positive`
+    alone (average: binary)."""
 
     name = ""
 
-    def __init__(self, average: str = "macro") -> None:
-        if average not in ("macro", "micro", "weighted"):
-            raise UnknownName("average", average, ("macro", "micro", "weighted"))
-        self._average = average
-        self.signature = f"{self.name}|average:{average}|zero_division:0"
+    def __init__(self, average: str = "macro", positive: str = "") -> None:
+        if average not in _AVERAGES:
+            raise UnknownName("average", average, _AVERAGES)
+        if (average == "binary") != bool(positive):
+            raise InputError(
+                f"{self.name}: average {average!r}, positive {positive!r}; binary needs the positive label"
+            )
+        self._average, self._positive = average, _normalise_label(positive)
+        of = f"|positive:{self._positive}" if positive else ""
+        self.signature = f"{self.name}|average:{average}{of}|zero_division:0"
 
     def table(self, predictions: Sequence[Any], references: Sequence[Sequence[Any]]) -> Array:
         pairs = [
             (_normalise_label(predicted), _normalise_label(row[0]))
             for predicted, row in zip(predictions, references, strict=True)
         ]
+        if self._average == "binary":
+            found = [(label == self._positive, right == self._positive) for label, right in pairs]
+            rows = [[label and right, label, right] for label, right in found]
+            return np.array(rows, dtype=np.float64)  # (items, hit / predicted / real) of one class
         labels = {label: number for number, label in enumerate(sorted({label for pair in pairs for label in pair}))}
         counts = np.zeros((len(pairs), 3, len(labels)))  # (items, hit / predicted / real, classes)
         for row, (predicted, right) in enumerate(pairs):
@@ -71,7 +83,7 @@ class _AveragedMetric(_LabelMetric):
 
     def combine(self, sums: Array) -> Array:
         hits, predicted, real = np.moveaxis(sums.reshape(len(sums), 3, -1), 1, 0)  # (samples, classes) each
-        if self._average == "micro":
+        if self._average in ("micro", "binary"):
             return self.value(hits.sum(1), predicted.sum(1), real.sum(1))
         values = self.value(hits, predicted, real)
         weights = real if self._average == "weighted" else ((predicted + real) > 0).astype(np.float64)

@@ -44,6 +44,14 @@ class GraderCall(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class ContextQuestion(msgspec.Struct, frozen=True):
+    """A request about numbered statements; without one, `why`."""
+
+    call: GraderCall | None
+    statements: int = 0
+    why: str = ""
+
+
 class GradedMetric(Metric, Protocol):
     """A metric that a server answers. `url` and `key` name it; without a URL, the server of the run."""
 
@@ -59,7 +67,22 @@ class GradedMetric(Metric, Protocol):
         ...
 
 
-class _CollectedGrades:
+class ContextMetric(Metric, Protocol):
+    """A metric that a server answers and that looks at what was retrieved for the question."""
+
+    url: str
+    key: str
+
+    def ask(self, question: str, answer: str, references: Sequence[Any], contexts: Sequence[str]) -> ContextQuestion:
+        """What to send, or why there is nothing to ask."""
+        ...
+
+    def conclude(self, reply: bytes, statements: int) -> Grade:
+        """What the reply says of so many statements."""
+        ...
+
+
+class CollectedGrades:
     """The mean of grades that a run has collected."""
 
     name = ""
@@ -90,7 +113,7 @@ _GRADE: Final = re.compile(
 )
 
 
-class Judge(_CollectedGrades):
+class Judge(CollectedGrades):
     """A model's grade by the user's rubric, moved from [low, high] to [0, 1] (rubric grading: Zheng et al. 2023,
     "Judging LLM-as-a-Judge", arXiv 2306.05685, section 3.1).
 
@@ -151,7 +174,7 @@ _CARRIED: Final = (
 _LINE: Final = re.compile(r"^\W*(\d+)\W+(yes|no)\b\W*$", re.I | re.M)
 
 
-class GroundednessJudge(_CollectedGrades):
+class GroundednessJudge(CollectedGrades):
     """The share of the answer's sentences that a judge finds supported by the references, which are the sources
     (faithfulness: Es et al. 2023, "RAGAS", arXiv 2309.15217, section 3, with sentences as the statements).
 
@@ -184,16 +207,27 @@ class GroundednessJudge(_CollectedGrades):
         if not replies:
             return Grade(why="the answer contains no sentence")
         reply = reply_text(replies[0])
-        verdicts: dict[int, set[str]] = {}
-        for number, verdict in _LINE.findall(reply):
-            verdicts.setdefault(int(number), set()).add(verdict.lower())
-        wanted = range(1, len(split_sentences(answer)) + 1)
-        if sorted(verdicts) != list(wanted) or any(len(verdict) > 1 for verdict in verdicts.values()):
+        verdicts = read_numbered_verdicts(reply, len(split_sentences(answer)))
+        if verdicts is None:
             return Grade(why=f"the judge did not give exactly one verdict per sentence: {shorten(reply)}")
-        return Grade(sum(verdict == {"yes"} for verdict in verdicts.values()) / len(verdicts), said=reply)
+        return Grade(sum(verdicts) / len(verdicts), said=reply)
 
 
-class EmbeddingSimilarity(_CollectedGrades):
+def read_numbered_verdicts(reply: str, count: int) -> list[bool] | None:
+    """Of lines "1: yes"; None where not exactly one verdict stands for each of `count` statements.
+
+    >>> read_numbered_verdicts("1: yes\\n2: No", 2), read_numbered_verdicts("1: yes", 2)
+    ([True, False], None)
+    """
+    verdicts: dict[int, set[str]] = {}
+    for number, verdict in _LINE.findall(reply):
+        verdicts.setdefault(int(number), set()).add(verdict.lower())
+    if sorted(verdicts) != list(range(1, count + 1)) or any(len(verdict) > 1 for verdict in verdicts.values()):
+        return None
+    return [verdicts[number] == {"yes"} for number in range(1, count + 1)]
+
+
+class EmbeddingSimilarity(CollectedGrades):
     """The cosine of the answer's embedding with a reference's, the best of them, from the user's endpoint.
 
     Says that two texts are about the same things, not that they agree: "is open" and "is not open" are near.
@@ -229,7 +263,7 @@ class EmbeddingSimilarity(_CollectedGrades):
         return Grade(float((unit[1:] @ unit[0]).max()))
 
 
-class MeanToxicity(_CollectedGrades):
+class MeanToxicity(CollectedGrades):
     """How toxic an answer is, from 0 to 1, by a scorer: `lexicon`, `file.py:function`, or a URL.
 
     What a scorer cannot tell stays unscored: a service that is down makes nobody polite. Lower is better.

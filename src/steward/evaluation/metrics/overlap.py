@@ -199,6 +199,35 @@ class RougeL(_Rouge):
         return 2 * precision * recall / (precision + recall) if common else 0.0
 
 
+MOST_SUMMARY_WORDS: Final = 2_000
+
+
+class RougeLsum(_Rouge):
+    """The longest common subsequences of each line of a reference with all lines, joined: for summaries, whose
+    sentences stand on lines of their own. Takes the product of both lengths, so that texts are bounded."""
+
+    kind = "rougeLsum"
+
+    def screen(self, prediction: Any, references: Sequence[Any]) -> str:
+        why = super().screen(prediction, references)
+        words = max(len(text.split()) for text in (prediction, *references))
+        if why or words <= MOST_SUMMARY_WORDS:
+            return why
+        return f"a text has {words:,} words; rougeLsum compares at most {MOST_SUMMARY_WORDS:,}"
+
+    def _score(self, reference: str, prediction: str) -> float:
+        if is_latin(reference) and is_latin(prediction):
+            return float(self._scorer.score(reference, prediction)[self.kind].fmeasure)
+        both = f"{reference} {prediction}"
+        right, given = ("\n".join(_tokenise_lines(text, both)) for text in (reference, prediction))
+        return float(self._unicode.score(right, given)[self.kind].fmeasure)
+
+
+def _tokenise_lines(text: str, both: str) -> list[str]:
+    """Tokens of each line with blanks between; `both` texts decide whether they are words or characters."""
+    return [" ".join(tokenise_pair(line, both, marks=False)[0]) for line in text.split("\n")]
+
+
 def count_common_subsequence(one: Sequence[str], other: Sequence[str]) -> int:
     """The length of the longest common subsequence, 64 cells of its table at a time.
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from steward.core.errors import InputError
+from steward.core.errors import InputError, UnknownName
 from steward.evaluation.statistics import Array, ratio
 
 
@@ -57,13 +57,18 @@ class Hit(_RankingMetric):
 
 
 class Ndcg(_RankingMetric):
-    """Normalised discounted cumulative gain with linear gains (Järvelin and Kekäläinen 2002; scikit-learn's)."""
+    """Normalised discounted cumulative gain: gains as they are (Järvelin and Kekäläinen 2002; scikit-learn's), or 2 to
+    their power less one with `gain: exponential` (Burges et al. 2005)."""
 
-    def __init__(self, k: int = 10) -> None:
-        self._k = k
-        self.signature = f"ndcg@{k}|gain:linear|discount:log2"
+    def __init__(self, k: int = 10, gain: str = "linear") -> None:
+        if gain not in ("linear", "exponential"):
+            raise UnknownName("gain", gain, ("linear", "exponential"))
+        self._k, self._exponential = k, gain == "exponential"
+        self.signature = f"ndcg@{k}|gain:{gain}|discount:log2"
 
     def item(self, ranked: list[str], gains: dict[str, float]) -> float:
+        if self._exponential:
+            gains = {name: 2.0**gain - 1 for name, gain in gains.items()}
         best = _discount_gains(sorted(gains.values(), reverse=True)[: self._k])
         return _discount_gains([gains.get(item, 0.0) for item in ranked[: self._k]]) / best
 
@@ -77,6 +82,46 @@ class ReciprocalRank(_RankingMetric):
 
     def item(self, ranked: list[str], gains: dict[str, float]) -> float:
         return next((1 / place for place, item in enumerate(ranked[: self._k], 1) if gains.get(item, 0) > 0), 0.0)
+
+
+class MeanAveragePrecision(_RankingMetric):
+    """The mean over relevant ids of the precision at their place, 0 for those not among the first k (trec_eval's map);
+    divided by k where more are relevant than the ranking may hold."""
+
+    def __init__(self, k: int = 1000) -> None:
+        self._k = k
+        self.signature = f"map@{k}|divisor:min(relevant,k)"
+
+    def item(self, ranked: list[str], gains: dict[str, float]) -> float:
+        hits, total = 0, 0.0
+        for place, item in enumerate(ranked[: self._k], 1):
+            if gains.get(item, 0) > 0:
+                hits += 1
+                total += hits / place
+        return total / min(self._k, sum(gain > 0 for gain in gains.values()))
+
+
+class RecallAt(_RankingMetric):
+    """The share of the relevant ids that are among the first k; in a suite `recall@10`."""
+
+    def __init__(self, k: int = 10) -> None:
+        self._k = k
+        self.signature = f"recall_at@{k}"
+
+    def item(self, ranked: list[str], gains: dict[str, float]) -> float:
+        hits = sum(gains.get(item, 0) > 0 for item in ranked[: self._k])
+        return hits / sum(gain > 0 for gain in gains.values())
+
+
+class PrecisionAt(_RankingMetric):
+    """The share of the first k places that hold a relevant id; a shorter list has empty places. `precision@10`."""
+
+    def __init__(self, k: int = 10) -> None:
+        self._k = k
+        self.signature = f"precision_at@{k}"
+
+    def item(self, ranked: list[str], gains: dict[str, float]) -> float:
+        return sum(gains.get(item, 0) > 0 for item in ranked[: self._k]) / self._k
 
 
 def _discount_gains(gains: Sequence[float]) -> float:

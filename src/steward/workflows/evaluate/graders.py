@@ -11,14 +11,17 @@ from steward.adapters.engines.http import HttpEngine
 from steward.adapters.scorers.file import FileScorer
 from steward.adapters.scorers.http import HttpScorer
 from steward.adapters.scorers.lexicon import LexiconScorer
+from steward.adapters.scorers.python import PythonFunction, PythonTool
 from steward.core.errors import UnknownName
 from steward.core.extend import Engine, TextScorer
 from steward.core.secret import Secret, resolve
+from steward.evaluation.conversation import Tool
 from steward.evaluation.metrics import is_graded, make_metric
 from steward.evaluation.metrics.graded import MeanToxicity
+from steward.evaluation.metrics.python import PythonMetric
 from steward.evaluation.suite import SuiteSpec
 
-Graders = dict[str, Engine | TextScorer]  # by the metric's name in the suite
+Graders = dict[str, Engine | TextScorer | PythonFunction]  # by the metric's name in the suite
 
 
 @asynccontextmanager
@@ -36,12 +39,32 @@ async def open_graders(spec: SuiteSpec, engine: Engine, folder: Path) -> AsyncIt
             secret = resolve(grader.key) if grader.key else None
             if isinstance(grader, MeanToxicity):
                 graders[metric.name] = make_text_scorer(grader.scorer, secret, folder)
+            elif isinstance(grader, PythonMetric):
+                graders[metric.name] = PythonFunction(str(folder / grader.function))
             elif grader.url:
                 graders[metric.name] = server = HttpEngine(grader.url, secret)
                 stack.push_async_callback(server.close)
             else:
                 graders[metric.name] = engine
         yield graders
+
+
+@asynccontextmanager
+async def open_user(spec: SuiteSpec) -> AsyncIterator[Engine | None]:
+    """The server of the model that plays the user; None for the run's own. :raises InputError: no such secret"""
+    if spec.user is None or not spec.user.url:
+        yield None
+        return
+    server = HttpEngine(spec.user.url, resolve(spec.user.key) if spec.user.key else None)
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+def load_tools(spec: SuiteSpec, folder: Path) -> dict[str, Tool]:
+    """The functions of the suite's tools, relative to `folder`. :raises InputError: one that does not load"""
+    return {tool.name: PythonTool(str(folder / tool.function)).call for tool in spec.tools if tool.function}
 
 
 def make_text_scorer(name: str, key: Secret | None, folder: Path) -> TextScorer:

@@ -12,7 +12,7 @@ from steward.core.errors import UnknownName
 from steward.core.extend import Engine
 from steward.evaluation.run import Asking, RunResults, run_suite
 from steward.evaluation.suite import Suite, load_suite
-from steward.workflows.evaluate.graders import Graders, open_graders
+from steward.workflows.evaluate.graders import Graders, load_tools, open_graders, open_user
 from steward.workflows.evaluate.target import ModelTarget, Progress
 from steward.workflows.models import backend_of, model_file, model_hash, open_engine
 
@@ -65,11 +65,14 @@ async def _run_suites(
             target.model, target.backend, target.url, target.key, target.concurrency, target.timeouts
         ) as engine,
         open_graders(suites[0][0].spec, engine, folder) as graders,
+        open_user(suites[0][0].spec) as user,
     ):
+        tools = load_tools(suites[0][0].spec, folder)
+        asking = Asking(target.retries, target.stream, tools=tools, user=user)
         show = progress(sum(len(suite.items) for suite, _ in suites))
         for suite, out in suites:
             tell = _continue_progress(show, results)
-            results.append(await _run_one(suite, out, engine, graders, target, sha256, tell))
+            results.append(await _run_one(suite, out, engine, graders, target, sha256, tell, asking))
     return results
 
 
@@ -81,6 +84,7 @@ async def _run_one(
     target: ModelTarget,
     model_sha256: str | None,
     progress: Callable[[int, int], None],
+    asking: Asking,
 ) -> RunResults:
     return await run_suite(
         suite,
@@ -92,7 +96,7 @@ async def _run_one(
         concurrency=target.concurrency,
         cache=target.cache,
         progress=progress,
-        asking=Asking(target.retries, target.stream),
+        asking=asking,
     )
 
 

@@ -10,7 +10,7 @@ import sacrebleu
 from rouge_score.rouge_scorer import RougeScorer
 
 from steward.core.errors import InputError, StewardError
-from steward.evaluation.metrics import METRICS, make_metric
+from steward.evaluation.metrics import GRADED, METRICS, make_metric
 
 HYPOTHESES = ["the cat sat on the mat .", "a dog barks loudly at night", "It is 3,5 o'clock; café!"]
 REFERENCES = [
@@ -179,6 +179,25 @@ def test_bad_options_are_refused(name: str, options: dict[str, str], said: str) 
 
 def test_every_metric_can_be_made_and_signs() -> None:
     needed = {"judge": {"rubric": "r", "model": "m"}, "cost": {"input": "1"}}
-    needed |= {name: {"model": "m"} for name in ("groundedness_judge", "embedding_similarity")}
+    needed |= {name: {"model": "m"} for name in GRADED if name not in ("judge", "toxicity", "python")}
+    needed["python"] = {"function": "m.py:f"}
     made = [(name, make_metric(name, needed.get(name))) for name in METRICS]
     assert all(metric.signature.startswith(name.partition("@")[0]) for name, metric in made)
+
+
+def test_binary_f1_is_of_the_positive_label() -> None:
+    """Of "pos": 2 hits, 4 predicted, 4 real: 0.5 each, as scikit-learn's average="binary"."""
+    for name in ("f1", "precision", "recall"):
+        assert value(name, GIVEN, [[label] for label in REAL], average="binary", positive="Pos") == pytest.approx(0.5)
+    for options in ({"average": "binary"}, {"positive": "pos"}):
+        with pytest.raises(InputError, match="binary needs the positive label"):
+            make_metric("f1", options)
+
+
+def test_rouge_lsum_is_rouge_scores() -> None:
+    scorer = RougeScorer(["rougeLsum"])
+    one, other = "The cat sat.\nA dog barked at night.", "A dog barked.\nThe cat was on the mat.\nNight fell."
+    assert value("rougeLsum", [one], [[other]]) == pytest.approx(scorer.score(other, one)["rougeLsum"].fmeasure)
+    assert value("rougeLsum", ["天气很好\n我很高兴"], [["我很高兴\n天气很好"]]) == 1.0  # lines in another order
+    assert value("rougeL", ["天气很好\n我很高兴"], [["我很高兴\n天气很好"]]) < 1.0
+    assert "2,001 words" in make_metric("rougeLsum").screen("word " * 2001, ["x"])
