@@ -1,0 +1,41 @@
+"""Silences, and how often and when a channel is told again."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.core.alerts import MAX_ATTEMPTS, Notice, Silence, wait_s
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked", "now", "covered"),
+    [
+        ("slow", "slow", 10.0, True),
+        ("slow", "slow", 9.9, False),
+        ("slow", "slow", 19.9, True),
+        ("slow", "slow", 20.0, False),  # its end is no part of it
+        ("slow", "other", 15.0, False),
+        ("*", "other", 15.0, True),
+    ],
+)
+def test_a_silence_covers_its_rule_for_its_time(rule: str, asked: str, now: float, covered: bool) -> None:
+    silence = Silence(id="s", rule=rule, starts_at=10.0, ends_at=20.0, comment="", created_by="operator:1")
+    assert silence.covers(asked, now) is covered
+
+
+@pytest.mark.parametrize(
+    ("attempts", "delivered_at", "failed"), [(0, None, False), (9, None, False), (10, None, True), (10, 5.0, False)]
+)
+def test_after_ten_attempts_nobody_tries_any_more(attempts: int, delivered_at: float | None, failed: bool) -> None:
+    notice = Notice(
+        id="n", alert_id="a", channel="c", kind="firing", created_at=0.0, attempts=attempts, delivered_at=delivered_at
+    )
+    assert notice.failed() is failed
+
+
+def test_waits_double_up_to_an_hour() -> None:
+    assert [wait_s(attempts) for attempts in range(1, 11)] == [
+        10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, 2560.0, 3600.0,
+    ]  # fmt: skip
+    assert wait_s(10_000) == 3600.0
+    assert sum(wait_s(attempts) for attempts in range(1, MAX_ATTEMPTS)) == 5_110.0  # 10 * (2**9 - 1)
