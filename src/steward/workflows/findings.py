@@ -84,7 +84,7 @@ def describe_evaluation(results: RunResults, out: Path) -> Finding:
         subject=f"model {results.model} on suite {results.suite}",
         subject_digest=digest_subject(results.model, results.suite),
         verdict="cannot tell",
-        value=f"{results.items} items, {len(results.errored)} failed; {', '.join(scores)}",
+        value=f"{results.items} items, {len(results.errored)} failed; {scores}",
         source=str(out),
     )
 

@@ -25,11 +25,13 @@ from steward.gateway.middleware import admit
 from steward.gateway.middleware.admit import _KnownTerms
 from steward.gateway.models import ModelEntry
 from steward.gateway.outgoing import Outgoing
+from steward.gateway.passthrough import PASSTHROUGH, read_request
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.relay import Relay
 from steward.gateway.routing import build_routes
 from steward.gateway.stream import Stream
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, decode_request
+from steward.gateway.wire_fields import Request
 
 CALLER = Caller(principal=Principal(kind="key", id="k"))
 MODELS = {"m": ModelEntry("m", None, "m", Prices(input=1.0, output=2.0))}  # type: ignore[arg-type]
@@ -410,3 +412,40 @@ def test_ten_thousand_terms_are_remembered() -> None:
     assert known.list_scopes(CALLER, "0") is first
     known.list_scopes(CALLER, "one more")
     assert known.list_scopes(CALLER, "0") is not first
+
+
+def test_a_budget_bounds_an_answer_that_declares_no_maximum() -> None:
+    one = exchange()
+    counted(LimitSpec(usd_per_day=0.001), one)
+    assert one.enforced_maximum == 495  # of 1,000 millionths of a dollar the request takes 9, a token 2
+
+
+def passed_through(models: dict[str, ModelEntry], limits: LimitSpec = TOKENS) -> tuple[Exchange, Counting]:
+    """A moderation of 40 bytes: 10 tokens."""
+    body = json.dumps({"model": "m", "input": "x" * 40}).encode()
+    one = Exchange("req_1", "/v1/moderations", {}, body, 0.0, 0.0, CALLER)
+    one.passthrough = read_request(PASSTHROUGH["/v1/moderations"], body, "application/json")
+    one.request = Request(model="m")
+    return one, counted(limits, one, models=models)
+
+
+def test_what_passes_through_reserves_its_units_at_their_most() -> None:
+    one, counting = passed_through(MODELS)
+    assert (one.reserved_input, one.reserved_output, one.enforced_maximum) == (10, 0, None)
+    assert one.reserved_usd == pytest.approx(10 * 1e-6) and counting.reserved == [(10, pytest.approx(10 * 1e-6))]
+    free = {"m": ModelEntry("m", None, "m")}  # type: ignore[arg-type]
+    one, counting = passed_through(free)
+    assert one.reserved_usd is None and counting.reserved == [(10, 0.0)]
+    with pytest.raises(Refused, match="price"):
+        passed_through(free, LimitSpec(usd_per_day=1.0))
+
+
+def test_what_passes_through_teaches_nothing_of_lengths() -> None:
+    lengths = AnswerLengths()
+    body = json.dumps({"model": "m", "input": "x"}).encode()
+    for _ in range(60):
+        one = Exchange("req_1", "/v1/moderations", {}, body, 0.0, 0.0, CALLER)
+        one.passthrough = read_request(PASSTHROUGH["/v1/moderations"], body, "application/json")
+        one.request = Request(model="m")
+        counted(TOKENS, one, lengths=lengths)
+    assert lengths.quantile("k", "m") == COMMON_OUTPUT_TOKENS

@@ -16,7 +16,13 @@ from steward.gateway.exchange import Exchange
 from steward.gateway.field_names import read_field_names
 from steward.gateway.large import LARGE_BYTES
 from steward.gateway.middleware import call
-from steward.gateway.middleware.call import FORWARDED, format_dropped, select_forwarded, upstream_refusal
+from steward.gateway.middleware.call import (
+    FORWARDED,
+    find_error_within,
+    format_dropped,
+    select_forwarded,
+    upstream_refusal,
+)
 from steward.gateway.models import OPENAI_ENDPOINTS, ModelEntry
 from steward.gateway.wire import decode_request
 
@@ -235,7 +241,7 @@ def test_a_large_answer_is_translated_as_a_small_one(size: int) -> None:
     body = {"model": "m", "max_tokens": 5, "messages": BODY["messages"]}
     usage = {"prompt_tokens": 3, "completion_tokens": 2}
     given, content, exchange, _ = asked(reply(200, whole("y" * (size + 1), usage=usage)), body, MESSAGES)
-    assert isinstance(given, Answer)
+    assert isinstance(given, Answer) and given.status == 200
     message = json.loads(content)
     assert message["content"][0]["text"] == "y" * (size + 1) and message["usage"]["input_tokens"] == 3
     assert exchange.usage is not None and exchange.usage.completion_tokens == 2
@@ -296,3 +302,57 @@ def test_twenty_paths_are_named_each_once() -> None:
     assert format_dropped(paths[:20]) == ", ".join(paths[:20]).encode()
     assert format_dropped(paths) == ", ".join(paths[:20]).encode() + b", and 2 more"
     assert format_dropped(["a", "a", "b", "ü", "c\n"]) == b"a, b"
+
+
+@pytest.mark.parametrize("size", [0, LARGE_BYTES])
+def test_an_answer_in_the_clients_dialect_passes_whatever_its_size(size: int) -> None:
+    given, content, _, _ = asked(reply(200, whole("y" * size)))
+    assert isinstance(given, Answer) and given.status == 200 and json.loads(content) == whole("y" * size)
+
+
+def test_a_guess_that_did_not_help_is_not_remembered() -> None:
+    engine = ScriptedEngine(lambda body: (422, b"unsupported field"))
+    raw = json.dumps(STREAM).encode()
+
+    async def go() -> list[list[bool]]:
+        handle = call({"m": ModelEntry("m", engine, "m")})
+        seen = []
+        for _ in range(2):
+            exchange = Exchange("req_1", CHAT, {}, raw, 0.0, asyncio.get_running_loop().time(), CALLER)
+            exchange.request, exchange.model = decode_request(CHAT, raw), "m"
+            engine.asked.clear()
+            assert (await handle(exchange)).status == 422
+            seen.append(["stream_options" in body for body in engine.asked])
+        return seen
+
+    assert asyncio.run(go()) == [[True, False]] * 2
+
+
+@pytest.mark.parametrize(("size", "whole_error"), [(256 * 1024, True), (256 * 1024 + 1, False)])
+def test_of_a_long_error_the_first_256_kilobytes_are_read(size: int, whole_error: bool) -> None:
+    error = b'{"error":{"message":"' + b"x" * (size - 24) + b'"}}'
+    given, content, _, _ = asked(reply(500, error))
+    assert isinstance(given, Answer) and given.status == 500 and len(error) == size
+    assert (content == error) is whole_error and json.loads(content)["error"]["message"]
+
+
+class Recorder:
+    """Does the work here and notes what it was."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    async def run(self, function: Any, /, *arguments: Any, **named: Any) -> Any:
+        self.done.append(function.__name__)
+        return function(*arguments, **named)
+
+    run_beside = run
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("size", "elsewhere"), [(1024 * 1024, []), (1024 * 1024 + 1, ["find_embedded_error"])])
+def test_an_error_in_a_long_answer_is_looked_for_elsewhere(size: int, elsewhere: list[str]) -> None:
+    recorder = Recorder()
+    body = b'{"choices":[]}' + b" " * (size - 14)
+    assert asyncio.run(find_error_within(body, recorder)) is None and recorder.done == elsewhere

@@ -206,9 +206,9 @@ def test_what_is_in_flight_is_counted_back() -> None:
     gate = Gate({"a": answering(200), "b": answering(503)}, Route("r", (Target("b"),), ("a",), retries=0))
     gate.ask(BODY)
     assert gate.health["a"].in_flight == gate.health["b"].in_flight == 0
-    assert gate.health["a"].latency.value(time.monotonic()) > 0 and gate.health["b"].breaker.window.counts(
-        time.monotonic()
-    ) == (1, 1)
+    now = time.monotonic()
+    assert 0 < gate.health["a"].latency.value(now) < 60  # seconds, not the time of day
+    assert gate.health["b"].breaker.window.counts(now) == (1, 1) and gate.health["b"].latency.value(now) == 0
     stream = Gate({"a": lambda body: (200, streamed("x"))}, Route("r", (Target("a"),)))
     assert stream.ask({**BODY, "stream": True})[0] == 200 and stream.health["a"].in_flight == 0
 
@@ -276,3 +276,54 @@ def test_the_same_person_meets_the_same_model() -> None:
         gate.ask(BODY, subject="5f2c")
     first = rank_by_rendezvous("5f2c", rule.targets)[0]
     assert len(gate.engines[first].asked) == 5
+
+
+@pytest.mark.parametrize(("status", "counted"), [(408, (1, 1)), (409, (0, 0)), (429, (0, 0)), (501, (1, 1))])
+def test_which_failures_count_against_a_model(status: int, counted: tuple[int, int]) -> None:
+    gate = Gate({"a": answering(status)}, Route("r", (Target("a"),), retries=0))
+    gate.ask(BODY)
+    assert gate.health["a"].breaker.window.counts(time.monotonic()) == counted
+
+
+@pytest.mark.parametrize(
+    ("pieces", "counted"), [(streamed("x"), (1, 0)), (streamed("x")[:1], (1, 1)), ([b"data: {no json}\n\n"], (1, 1))]
+)
+def test_how_a_stream_ended_counts(pieces: list[bytes], counted: tuple[int, int]) -> None:
+    gate = Gate({"a": lambda body: (200, list(pieces))}, Route("r", (Target("a"),), retries=0))
+    gate.ask({**BODY, "stream": True})
+    assert gate.health["a"].breaker.window.counts(time.monotonic()) == counted
+    assert gate.health["a"].in_flight == 0
+
+
+def test_a_shadows_stream_is_read_to_its_end() -> None:
+    read: list[int] = []
+
+    class Pieces:
+        filter = budget = None
+        ended, broke = True, False
+
+        def __aiter__(self) -> Pieces:
+            return self
+
+        async def __anext__(self) -> bytes:
+            read.append(1)
+            if len(read) > 3:
+                raise StopAsyncIteration
+            return b"x"
+
+        async def forward(self, write: Any) -> None: ...
+
+    async def shadow(exchange: Exchange) -> Answer:
+        return Answer(200, stream=Pieces())
+
+    async def go() -> None:
+        shadows = Shadows(shadow, 1)
+        exchange = Exchange("req_1", "/v1/chat/completions", {}, json.dumps(BODY).encode(), 0.0, 0.0)
+        shadows.start(exchange, "copy")
+        shadows.start(exchange, "copy")  # one at a time
+        for _ in range(3):
+            await asyncio.sleep(0)
+        await shadows.close()
+
+    asyncio.run(go())
+    assert len(read) == 4
