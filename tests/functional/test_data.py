@@ -1,6 +1,7 @@
 """`steward data` as users type it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def steward(place: Path, *arguments: str) -> Any:
-    path = f"{place / 'plug'}:{Path(data_stages.__file__).parent}"
+    path = f"{place / 'plug'}:{Path(data_stages.__file__).parent}:{os.environ.get('PYTHONPATH', '')}"
     return run("data", *arguments, cwd=place, PYTHONPATH=path)
 
 
@@ -49,7 +50,7 @@ def test_run_explain_report_check_profile(place: Path) -> None:
     assert steward(place, "explain", "out", "in.jsonl:5").returncode == 1
     page = json.loads(steward(place, "report", "out", "--json").stdout)
     assert page["bytes"] == (place / page["report"]).stat().st_size < 500_000
-    assert steward(place, "check", "contract.yaml", "out/*.parquet").returncode == 0
+    assert steward(place, "check", "contract.yaml", "out/rows/*.parquet").returncode == 0
     broken = steward(place, "check", "contract.yaml", "in.jsonl")
     assert broken.returncode == 1 and "in.jsonl:4" in broken.stdout and "in.jsonl:3" in broken.stdout
     assert json.loads(steward(place, "profile", "in.jsonl", "--json").stdout)["exact_duplicates"] == 1

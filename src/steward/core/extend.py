@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, ParamSpec, Protocol, TypeVar, runtime_checkable
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -248,6 +249,34 @@ class Executor(Protocol):
 
         :raises Unavailable: a process or the cluster died; what was done stays done
         """
+        ...
+
+
+class RemoteFile(msgspec.Struct, frozen=True):
+    """A file of a store, as it was when it was found."""
+
+    url: str
+    bytes: int
+    stamp: str  # changes when the file does: the store's checksum, version or time
+
+
+class FileStore(Protocol):
+    """Files at addresses such as s3://bucket/folder/*.jsonl. An object goes to worker processes with a task."""
+
+    def find(self, url: str) -> list[RemoteFile]:
+        """The files that an address, a pattern or a folder names, sorted.
+
+        :raises InputError: nothing is there, or the library for such addresses is not installed
+        :raises Unavailable: the store does not answer
+        """
+        ...
+
+    def open(self, url: str) -> BinaryIO:
+        """The file's bytes from its start; it can seek. :raises InputError, Unavailable: as `find`"""
+        ...
+
+    def upload(self, path: Path, url: str) -> None:
+        """Put a local file there, in place of what is there. :raises InputError, Unavailable: as `find`"""
         ...
 
 

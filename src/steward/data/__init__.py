@@ -7,6 +7,7 @@ from typing import Any
 _NAMES = {
     "Pipeline": "steward.data.pipeline",
     "Source": "steward.data.config",
+    "read_rows": "steward.data.frames",
     "Sink": "steward.data.config",
     "Summary": "steward.data.summary",
     "Entry": "steward.data.stage",

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from steward.configuration.section import Section
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import explain_conversion, locate, read_mapping
 from steward.core.errors import InputError, UnknownName
+from steward.core.extend import FileStore
 from steward.core.extras import install_command
+from steward.data.locations import is_remote, resolve_location
 from steward.data.stage_files import resolve_paths
 from steward.data.stage_table import STAGES
 
@@ -51,6 +53,22 @@ class Source(Section):
     text_unit: Literal["line", "paragraph", "file"] = Field("line", description="what a row of a plain text file is")
     shard_mb: float = Field(16.0, gt=0, description="size in megabytes of the parts that large files are split into")
     max_line_mb: float = Field(32.0, gt=0, description="a line longer than this many megabytes cannot be read")
+    _store: FileStore | None = PrivateAttr(None)
+
+    @property
+    def store(self) -> FileStore | None:
+        """Where addresses such as s3://bucket/a.jsonl are read from."""
+        return self._store
+
+    def with_store(self, store: FileStore) -> Source:
+        """A copy that reads addresses with this store."""
+        copy = self.model_copy()
+        copy._store = store
+        return copy
+
+    def list_patterns(self) -> list[str]:
+        """The paths, patterns and addresses."""
+        return [self.path] if isinstance(self.path, str) else self.path
 
     @field_validator("path", mode="before")
     @classmethod
@@ -80,8 +98,32 @@ class Source(Section):
 class Sink(Section):
     """The rows that go out, and the ledger beside them."""
 
-    path: str = Field(description="folder, relative to the pipeline's file")
+    path: str = Field(description="folder on this machine, relative to the pipeline's file")
     format: Literal["parquet", "jsonl"] = Field("parquet", description="of the rows; the ledger is parquet")
+    part_mb: float | None = Field(
+        None,
+        gt=0,
+        description="most megabytes of a part, before compression; default: one part for each part of the input",
+    )
+    copy_to: str | None = Field(
+        None, description="folder or address, such as s3://bucket/clean, to which the finished output is copied"
+    )
+
+    @property
+    def part_bytes(self) -> int | None:
+        return int(self.part_mb * (1 << 20)) if self.part_mb else None
+
+    @field_validator("path", "copy_to", mode="before")
+    @classmethod
+    def _accept_path(cls, value: Any) -> Any:
+        return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+    @field_validator("path")
+    @classmethod
+    def _require_folder(cls, value: str) -> str:
+        if is_remote(value):
+            raise ValueError(f"{value} is an address; name a folder here, and the address as output.copy_to")
+        return value
 
 
 class PipelineConfig(Section):
@@ -110,9 +152,13 @@ def load_pipeline(file: Path) -> LoadedPipeline:
         make_stage(parameters, locate(file, lines, f"stages.{index}"), base)
         for index, parameters in enumerate(config.stages)
     ]
-    patterns = [config.input.path] if isinstance(config.input.path, str) else config.input.path
-    source = config.input.model_copy(update={"path": [str(base / os.path.expanduser(pattern)) for pattern in patterns]})
-    sink = config.output.model_copy(update={"path": str(base / os.path.expanduser(config.output.path))})
+    source = config.input.model_copy(
+        update={"path": [resolve_location(base, pattern) for pattern in config.input.list_patterns()]}
+    )
+    copy_to = config.output.copy_to and resolve_location(base, config.output.copy_to)
+    sink = config.output.model_copy(
+        update={"path": str(base / os.path.expanduser(config.output.path)), "copy_to": copy_to}
+    )
     return LoadedPipeline(source, tuple(stage_objects), tuple(parameters["use"] for parameters in config.stages), sink)
 
 

@@ -145,7 +145,7 @@ class _Tally:
 
 def check_contract(
     contract: Contract,
-    files: list[str],
+    source: Source,
     detector: Detector | None = None,
     now: datetime.datetime | None = None,
 ) -> ContractResult:
@@ -153,7 +153,6 @@ def check_contract(
 
     :raises InputError: files that cannot be opened, a rule on a column that the files do not have
     """
-    source = Source(path=files, text=contract.text, on_error="skip")
     read_plan = plan_reading(source)
     columns = _ShapeColumns(read_plan.shape)
     findings = [_check_type(name, kind, columns) for name, kind in contract.columns.items()]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from steward.core.extend import Done, Executor, Task
 from steward.data.config import Sink, Source, make_stage
+from steward.data.frames import is_frame, save_frame
 from steward.data.run import run
 from steward.data.summary import Summary
 
@@ -26,14 +29,24 @@ class Pipeline:
         self.stages = tuple(make_stage(stage) if isinstance(stage, Mapping) else stage for stage in stages)
 
     def run(
-        self, source: Source | str, sink: Sink | str, *, executor: Executor | None = None, overwrite: bool = False
+        self,
+        source: Any,
+        sink: Sink | str | Path,
+        *,
+        executor: Executor | None = None,
+        overwrite: bool = False,
     ) -> Summary:
-        """Clean `source` into `sink` (paths, or with their settings). In this process unless an executor is given.
+        """Clean `source` into `sink`. In this process unless an executor is given.
+
+        `source`: a path, a list of paths, a `Source` with its settings, or rows: a pandas or Polars frame, an Arrow
+        table, a data set of Hugging Face's `datasets`, or a list of dicts. `sink`: a folder, or a `Sink`.
 
         :raises InputError: as `steward data run`
         """
-        resolved_source = Source(path=source) if isinstance(source, str) else source
-        resolved_sink = Sink(path=sink) if isinstance(sink, str) else sink
+        resolved_sink = sink if isinstance(sink, Sink) else Sink(path=os.fspath(sink))
+        if is_frame(source):
+            source = save_frame(source, Path(resolved_sink.path))
+        resolved_source = source if isinstance(source, Source) else Source(path=source)
         return run(resolved_source, self.stages, resolved_sink, executor or InProcess(), overwrite=overwrite)
 
 

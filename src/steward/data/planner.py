@@ -8,19 +8,23 @@ from __future__ import annotations
 import base64
 import glob
 import os
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import xxhash
 
 from steward.core.errors import InputError, UnknownName
+from steward.core.extend import RemoteFile
 from steward.data.bad_row import BadRow
 from steward.data.chat_formats import detect_chat_format, to_messages
-from steward.data.config import Source
+from steward.data.config import Format, Source
 from steward.data.formats import detect_format, guess_format, read_source_rows
 from steward.data.formats.compression import is_compressed
 from steward.data.formats.parquet import read_native_types, split_parquet
+from steward.data.locations import is_remote, require_store
 from steward.data.messages import MORE
 from steward.data.read_plan import InputFile, Kind, ReadPlan, RowLayout, Shard
 from steward.data.records import SourceRow, common_type, value_type
@@ -39,35 +43,62 @@ def plan_reading(source: Source) -> ReadPlan:
 
     :raises InputError: nothing matches, nothing in it, no text column, a file that cannot be opened
     """
-    files = find_files(source)
-    base = os.path.commonpath([str(file.parent) for file in files])
     inputs: list[InputFile] = []
     shards: list[Shard] = []
-    empty = 0
-    for file in files:
-        name, format_ = os.path.relpath(file, base), detect_format(file, source)
-        first = Shard(len(shards), str(file), name, format_)
-        can_split = format_ == "jsonl" and not is_compressed(file) and source.encoding.lower() in ("utf-8", "utf8")
-        split_bytes = int(source.shard_mb * (1 << 20)) if can_split else 0
-        digest, split_points = _scan_file(file, split_bytes)
-        size = file.stat().st_size
-        inputs.append(InputFile(name, size, digest))
-        empty += size == 0
-        if format_ == "parquet":
-            shards += split_parquet(first, source)
-        elif size:
+    for file, split_points in [*_plan_local_files(source), *_plan_remote_files(source)]:
+        name, path = file.input.name, file.path
+        inputs.append(file.input)
+        if file.format == "parquet":
+            shards += split_parquet(Shard(len(shards), path, name, file.format), source)
+        elif file.input.bytes:
             ends = [start for start, _ in split_points[1:]] + [-1]
             for (start, line), end in zip(split_points, ends, strict=True):
-                shards.append(Shard(len(shards), str(file), name, format_, start, end, line))
+                shards.append(Shard(len(shards), path, name, file.format, start, end, line))
     if not shards:
-        raise InputError(f"input.path: {len(files)} files without a row; expected at least one row")
+        raise InputError(f"input.path: {len(inputs)} files without a row; expected at least one row")
+    empty = sum(not item.bytes for item in inputs)
     return ReadPlan(tuple(inputs), tuple(shards), _detect_layout(source, shards), empty)
 
 
+class _PlannedFile(NamedTuple):
+    """A file, wherever it is."""
+
+    path: str
+    format: Format
+    input: InputFile
+
+
+_Planned = Iterator[tuple[_PlannedFile, list[tuple[int, int]]]]  # and where its shards begin (byte, line)
+
+
+def _plan_local_files(source: Source) -> _Planned:
+    files = find_files(source)
+    base = os.path.commonpath([str(file.parent) for file in files]) if files else ""
+    for file in files:
+        path, format_ = str(file), detect_format(str(file), source)
+        can_split = format_ == "jsonl" and not is_compressed(path) and source.encoding.lower() in ("utf-8", "utf8")
+        digest, split_points = _scan_file(file, int(source.shard_mb * (1 << 20)) if can_split else 0)
+        input_file = InputFile(os.path.relpath(file, base), file.stat().st_size, digest)
+        yield _PlannedFile(path, format_, input_file), split_points
+
+
+def _plan_remote_files(source: Source) -> _Planned:
+    """Files at addresses: not read in advance, so known by the store's stamp, and one shard each unless parquet."""
+    found: dict[str, RemoteFile] = {}
+    for pattern in filter(is_remote, source.list_patterns()):
+        for file in require_store(pattern, source.store).find(pattern):
+            name = file.url.rpartition("/")[2]
+            if file.url == pattern or (not name.startswith((".", "_")) and (source.format or guess_format(name))):
+                found[file.url] = file
+    for url, file in sorted(found.items()):
+        digest = xxhash.xxh3_128_hexdigest(file.stamp.encode())
+        yield _PlannedFile(url, detect_format(url, source), InputFile(url, file.bytes, digest)), [(0, 1)]
+
+
 def find_files(source: Source) -> list[Path]:
-    """The files, sorted, each once. :raises InputError: a pattern that matches nothing"""
+    """The files of this machine, sorted, each once. :raises InputError: a pattern that matches nothing"""
     paths: set[str] = set()
-    for pattern in [source.path] if isinstance(source.path, str) else source.path:
+    for pattern in [pattern for pattern in source.list_patterns() if not is_remote(pattern)]:
         matches = glob.glob(os.path.expanduser(pattern), recursive=True)
         hits = [hit for hit in matches if os.path.isfile(hit)]
         hits += [
@@ -85,10 +116,10 @@ def _list_folder(folder: str, source: Source) -> list[str]:
     """The data files in a folder and in those below it; of the output of a run, its rows and not its records."""
     files = []
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_")) and name != "ledger"]
         is_output = "summary.json" in names
+        folders[:] = [name for name in folders if not name.startswith((".", "_")) and (name == "rows" or not is_output)]
         for name in names:
-            if name.startswith((".", "_")) or (is_output and not name.startswith("part-")):
+            if name.startswith((".", "_")) or is_output:
                 continue
             if source.format or guess_format(name):
                 files.append(os.path.join(root, name))
@@ -168,7 +199,7 @@ def _find_native_types(source: Source, firsts: list[Shard]) -> dict[str, pa.Data
         return {}
     content = {source.id or "id", source.text or "text", MORE, *source.types}
     content |= set() if source.text else CHAT_COLUMNS
-    types = [read_native_types(shard.path, source.rename) for shard in firsts]
+    types = [read_native_types(shard.path, source) for shard in firsts]
     return {
         name: kind
         for name, kind in types[0].items()

@@ -34,13 +34,14 @@ from steward.data.run_folder import (
     open_folder,
     read_results,
     record_folders,
+    write_manifest,
 )
 from steward.data.shard_worker import PhaseStages, ShardTask, process_shard
 from steward.data.stage_files import hash_files, list_folders
 from steward.data.summary import SUMMARY, ShardResult, StageCount, Summary
 from steward.data.unique_ids import UniqueIdCheck
 
-FORMAT = 1  # of what stands under `.run`
+FORMAT = 2  # of what stands under `.run`
 Progress = Callable[[int, int, str], None]
 
 
@@ -152,7 +153,8 @@ def _run_phases(
         tasks = [
             ShardTask(
                 folder=str(folder), output=str(output), phase=phase, shard=shard, shape=plan.shape, source=source,
-                format=sink.format, group=group, survey=next_corpus_stage, last=phase == len(groups), more=keep_extra,
+                format=sink.format, part_bytes=sink.part_bytes, group=group, survey=next_corpus_stage,
+                last=phase == len(groups), more=keep_extra,
             )
             for shard in plan.shards
             if shard.index not in results
@@ -174,6 +176,7 @@ def _run_phases(
 def _finish(summary: Summary, output: Path, folder: Path, stages: Sequence[Any]) -> Summary:
     """Write the summary, and clear what was only there to go on from."""
     record_folders(folder, _list_folders(stages))
+    write_manifest(output, summary)
     write_file(output / SUMMARY, msgspec.json.format(msgspec.json.encode(summary), indent=2), durable=True, mode=0o644)
     for name in folder.iterdir():
         if name.is_dir():
@@ -199,7 +202,7 @@ def _summarise(
     for done in phases[-1]:
         after = after.merge(done.lengths)
     sums = {name: sum(getattr(count, name) for count in counts) for name in ("added", "dropped", "merged", "failed")}
-    parts = tuple(done.part for done in phases[-1] if done.part)
+    parts = tuple(part for done in phases[-1] for part in done.parts)
     rows_in, rows_out = counts[0].rows_in, sum(part.rows for part in parts)
     StageCount("run", rows_in, rows_out, **sums).check("the whole run")
     return Summary(
@@ -241,7 +244,7 @@ def _run_key(plan: ReadPlan, source: Source, sink: Sink, stages: Sequence[Any], 
         (name, repr(stage) if not isinstance(stage, msgspec.Struct) else _stage_fields(stage))
         for name, stage in zip(names, stages, strict=True)
     ]
-    parts = [FORMAT, __version__, plan, source.model_dump(), sink.format, stage_settings]
+    parts = [FORMAT, __version__, plan, source.model_dump(), sink.format, sink.part_mb, stage_settings]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 

@@ -20,7 +20,10 @@ from steward.core.files import replace_file, try_lock, write_file
 from steward.data.config import Source
 from steward.data.read_plan import ReadPlan
 from steward.data.sinks import LEDGER, IpcSink, read_ipc
-from steward.data.summary import LEDGER_FILE, SUMMARY, ShardResult, Summary, read_summary
+from steward.data.summary import LEDGER_FILE, ROWS, SUCCESS, SUMMARY, ShardResult, Summary, read_summary
+
+MANIFEST = "manifest.json"
+INPUT = ".input"  # rows that were given in memory
 
 
 @contextmanager
@@ -44,29 +47,44 @@ def open_folder(
     """
     record = folder / "key"
     before = record.read_text() if record.exists() else None
-    strangers = [item.name for item in output.iterdir() if item != folder]
+    strangers = [item.name for item in output.iterdir() if item != folder and item.name != INPUT]
     if before == key and not overwrite:
         if not (output / SUMMARY).exists():
             return None
         if _read_folders(folder) == list(stage_folders):
             summary = read_summary(output)
-            if all((output / part.name).exists() for part in summary.parts):
+            if all((output / ROWS / part.name).exists() for part in summary.parts):
                 return msgspec.structs.replace(summary, shards_redone=0)
             (output / SUMMARY).unlink()
             return None
     if (before or strangers) and not overwrite:
         what = "the run of other settings or other inputs" if before else f"other files, such as {strangers[0]}"
         raise InputError(f"{output}: holds {what}; name another output.path, or give --overwrite to replace it")
-    for item in output.iterdir():
-        ours = item.name.startswith("part-") or item.name in (SUMMARY, "report.html")
+    for item in [*output.iterdir(), *(output / ROWS).glob("*")]:
+        ours = item.name.startswith("part-") or item.name in (SUMMARY, MANIFEST, SUCCESS, "report.html")
         if ours and item.is_file():
             item.unlink()
     (output / LEDGER_FILE).unlink(missing_ok=True)
     for item in folder.iterdir():
         if item.is_dir():
             shutil.rmtree(item)
+    (output / ROWS).mkdir(exist_ok=True)
     write_file(record, key.encode(), durable=True, mode=0o644)
     return None
+
+
+def write_manifest(output: Path, summary: Summary) -> None:
+    """Which files hold the rows, and the mark that all of them are there."""
+    files = [
+        {
+            "path": f"{ROWS}/{part.name}", "rows": part.rows, "bytes": (output / ROWS / part.name).stat().st_size,
+            "sha256": part.sha256,
+        }
+        for part in summary.parts
+    ]  # fmt: skip
+    record = {"format": 1, "rows": summary.rows_out, "digest": summary.digest, "kind": summary.kind, "files": files}
+    write_file(output / MANIFEST, msgspec.json.format(msgspec.json.encode(record), indent=2), durable=True, mode=0o644)
+    write_file(output / ROWS / SUCCESS, b"", durable=True, mode=0o644)
 
 
 def record_folders(folder: Path, files: Sequence[str]) -> None:

@@ -17,9 +17,9 @@ from steward.data.messages import MORE
 from steward.data.profile import LengthStatistics, measure_lengths
 from steward.data.read_plan import RowLayout, Shard
 from steward.data.reader import read_shard
-from steward.data.sinks import IpcSink, LedgerSink, OutputSink, read_ipc
+from steward.data.sinks import IpcSink, LedgerSink, PartsSink, read_ipc
 from steward.data.stage import Entry, Result, list_message_columns
-from steward.data.summary import OutputPart, ShardResult, StageCount
+from steward.data.summary import ROWS, ShardResult, StageCount
 
 
 class PhaseStages(msgspec.Struct, frozen=True):
@@ -41,6 +41,7 @@ class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
     shape: RowLayout
     source: Source
     format: Literal["parquet", "jsonl"]
+    part_bytes: int | None
     group: PhaseStages | None  # None: read
     survey: Any  # the next phase's CorpusStage | None
     last: bool
@@ -50,10 +51,8 @@ class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
 def process_shard(task: ShardTask) -> ShardResult:
     """Take the shard through its phase and record it. Only that record makes it count."""
     folder, name = Path(task.folder), f"{task.shard.index:06d}"
-    part = Path(task.output) / f"part-{task.shard.index:05d}.{task.format}"
-    sink: IpcSink | OutputSink = (
-        OutputSink(part, task.format) if task.last else IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4")
-    )
+    work = IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4")
+    output = PartsSink(Path(task.output) / ROWS, task.shard.index, task.format, task.part_bytes)
     survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
     counts: dict[int, StageCount] = {}
     ledger = LedgerSink(folder / f"ledger-{task.phase}" / f"{name}.parquet")
@@ -75,15 +74,18 @@ def process_shard(task: ShardTask) -> ShardResult:
             last = max(last, int(numbers.max()))
             has_extra = has_extra or _has_extra_fields(batch)
             rows += batch.num_rows
-            sink.write(_prepare_output(batch, task.more) if task.last else batch)
+            if task.last:
+                output.write(_prepare_output(batch, task.more))
+            else:
+                work.write(batch)
     survey.close()
-    digest = sink.close()
+    work.close()
+    parts = output.close()
     ledger.close()
     stages = tuple(counts[position] for position in sorted(counts)) or _empty_counts(task)
     done = ShardResult(
         shard=task.shard.index, stages=stages, first_row=first, last_row=last, blank=blank, more=has_extra,
-        lengths=lengths,
-        part=OutputPart(part.name, rows, digest) if digest else None,
+        lengths=lengths, parts=parts,
     )  # fmt: skip
     write_file(folder / f"done-{task.phase}" / f"{name}.json", msgspec.json.encode(done), durable=True, mode=0o644)
     return done

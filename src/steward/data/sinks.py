@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from steward.core.files import name_temporary, publish_file
 from steward.data.messages import MORE, restore_message
 from steward.data.stage import Entry, list_message_columns
+from steward.data.summary import OutputPart
 
 _LEDGER_ROWS = 20_000
 LEDGER = pa.schema(
@@ -91,6 +92,45 @@ class OutputSink:
                 digest.update(block)
         publish_file(self._temporary, self.path)
         return digest.hexdigest()
+
+
+class PartsSink:
+    """The rows of one shard as parts of at most `limit` bytes before compression; as one where there is no limit."""
+
+    def __init__(self, folder: Path, shard: int, format: Literal["parquet", "jsonl"], limit: int | None = None) -> None:
+        self._folder, self._shard, self._format, self._limit = folder, shard, format, limit
+        self._sink: OutputSink | None = None
+        self._rows = self._bytes = 0
+        self._parts: list[OutputPart] = []
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        for piece in _cut_batch(batch, self._limit):
+            if self._limit and self._rows and self._bytes + piece.nbytes > self._limit:
+                self._finish_part()
+            self._sink = self._sink or OutputSink(self._folder / self._name_part(), self._format)
+            self._sink.write(piece)
+            self._rows += piece.num_rows
+            self._bytes += piece.nbytes
+
+    def _name_part(self) -> str:
+        piece = f"-{len(self._parts):03d}" if self._limit else ""
+        return f"part-{self._shard:05d}{piece}.{self._format}"
+
+    def _finish_part(self) -> None:
+        if self._sink is not None and (digest := self._sink.close()):
+            self._parts.append(OutputPart(self._sink.path.name, self._rows, digest))
+        self._sink, self._rows, self._bytes = None, 0, 0
+
+    def close(self) -> tuple[OutputPart, ...]:
+        self._finish_part()
+        return tuple(self._parts)
+
+
+def _cut_batch(batch: pa.RecordBatch, limit: int | None) -> Iterable[pa.RecordBatch]:
+    if limit is None or batch.nbytes <= limit:
+        return [batch]
+    rows = max(1, limit * batch.num_rows // batch.nbytes)
+    return [batch.slice(start, rows) for start in range(0, batch.num_rows, rows)]
 
 
 def _encode_row(row: dict[str, Any]) -> bytes:

@@ -12,7 +12,9 @@ from steward.core.errors import Contradiction, InputError
 from steward.data.profile import LengthStatistics
 from steward.data.read_plan import InputFile
 
-SUMMARY, LEDGER_FILE = "summary.json", "ledger/entries.parquet"  # apart, so that out/*.parquet are the rows
+SUMMARY, LEDGER_FILE = "summary.json", "ledger/entries.parquet"
+ROWS = "rows"  # the folder of the rows, for readers that take a folder
+SUCCESS = "_SUCCESS"  # an empty file beside them, once all of them are there (Hadoop's name)
 
 
 class StageCount(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ class StageCount(msgspec.Struct, frozen=True):
 
 
 class OutputPart(msgspec.Struct, frozen=True):
-    """One file of the output."""
+    """One file of the output, in the folder `rows`."""
 
     name: str
     rows: int
@@ -66,7 +68,7 @@ class ShardResult(msgspec.Struct, frozen=True, kw_only=True):
     blank: int = 0
     more: bool = False  # a row has keys beside the columns
     lengths: LengthStatistics = LengthStatistics()
-    part: OutputPart | None = None
+    parts: tuple[OutputPart, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from steward.data.reader import read_shard
 from steward.data.row_strings import count_media
 from steward.data.sinks import restore_rows
 from steward.data.stage import Entry
+from steward.workflows.curate import add_store
 
 _EXAMPLES = 5
 _ENDINGS = (".jsonl", ".jsonl.gz", ".json")
@@ -57,6 +58,7 @@ def convert_files(source: Source, shape: Shape, output: Path, *, chosen_only: bo
     """
     if not output.name.endswith(_ENDINGS):
         raise InputError(f"--output {output}: unknown format; expected a name that ends in {', '.join(_ENDINGS)}")
+    source = add_store(source)
     plan = plan_reading(source)
     if plan.shape.kind == "text":
         raise InputError(

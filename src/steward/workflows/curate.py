@@ -5,6 +5,7 @@ Detectors belong to privacy, stages to data; here they meet.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,16 +13,20 @@ import msgspec
 
 from steward.adapters.executors.local import LocalExecutor
 from steward.core.errors import InputError
+from steward.core.extend import FileStore
 from steward.core.extras import install_command
+from steward.core.files import replace_file
 from steward.data import config
 from steward.data.config import Source
 from steward.data.contract import ContractResult, check_contract, load_contract
+from steward.data.locations import is_remote
 from steward.data.planner import plan_reading
 from steward.data.profile import Profile, profile
 from steward.data.reader import read_shard
 from steward.data.report import write_report
 from steward.data.run import Progress, run
-from steward.data.summary import Summary
+from steward.data.run_folder import MANIFEST
+from steward.data.summary import LEDGER_FILE, ROWS, SUCCESS, SUMMARY, Summary
 from steward.privacy.entities import PROFILES, label_entity
 from steward.privacy.scan import scan_text
 
@@ -53,11 +58,50 @@ def run_pipeline(
 ) -> Summary:
     """`steward data run`. :raises StewardError: as `steward.data.run.run`"""
     loaded = config.load_pipeline(file)
+    source = add_store(loaded.source)
     stages = tuple(add_detector(stage) for stage in loaded.stages)
     with LocalExecutor(workers) if on == "local" else _make_ray_executor(workers) as executor:
-        return run(
-            loaded.source, stages, loaded.sink, executor, names=loaded.names, progress=progress, overwrite=overwrite
-        )
+        summary = run(source, stages, loaded.sink, executor, names=loaded.names, progress=progress, overwrite=overwrite)
+    if loaded.sink.copy_to:
+        copy_output(Path(loaded.sink.path), loaded.sink.copy_to, summary)
+    return summary
+
+
+def add_store(source: Source) -> Source:
+    """The source, with a store where it names addresses and has none."""
+    if source.store is not None or not any(map(is_remote, source.list_patterns())):
+        return source
+    return source.with_store(_make_store())
+
+
+def _make_store() -> FileStore:
+    try:
+        from steward.adapters.remote_files import FsspecStore
+    except ImportError as error:
+        raise InputError(f"addresses such as s3:// need {error.name}; {install_command('remote')}") from error
+    return FsspecStore()
+
+
+def copy_output(output: Path, target: str, summary: Summary) -> None:
+    """Copy what a finished run wrote to a folder or an address; the mark that all is there comes last.
+
+    :raises Unavailable: the store does not answer; run again, and the copy is made again
+    """
+    rows = [f"{ROWS}/{part.name}" for part in summary.parts]
+    names = [
+        *rows,
+        *(name for name in (LEDGER_FILE, SUMMARY, MANIFEST) if (output / name).exists()),
+        f"{ROWS}/{SUCCESS}",
+    ]
+    store = _make_store() if is_remote(target) else None
+    for name in names:
+        if store is not None:
+            store.upload(output / name, f"{target.rstrip('/')}/{name}")
+            continue
+        path = Path(target) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replace_file(path) as temporary:
+            shutil.copyfile(output / name, temporary)
 
 
 def _make_ray_executor(workers: int | None) -> Any:
@@ -70,7 +114,7 @@ def _make_ray_executor(workers: int | None) -> Any:
 
 def profile_files(files: list[str], text: str | None = None) -> Profile:
     """`steward data profile`: rows that cannot be read are counted."""
-    source = Source(path=files, text=text, on_error="skip")
+    source = add_store(Source(path=files, text=text, on_error="skip"))
     read_plan = plan_reading(source)
     failed = 0
 
@@ -87,7 +131,9 @@ def profile_files(files: list[str], text: str | None = None) -> Profile:
 
 def check_files(contract: Path, files: list[str]) -> ContractResult:
     """`steward data check`."""
-    return check_contract(load_contract(contract), files, find_personal_data)
+    loaded = load_contract(contract)
+    source = add_store(Source(path=files, text=loaded.text, on_error="skip"))
+    return check_contract(loaded, source, find_personal_data)
 
 
 def write_run_report(output: Path) -> Path:

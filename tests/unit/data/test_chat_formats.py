@@ -16,7 +16,7 @@ S = {"role": "system", "content": "Be brief."}
 def read(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     (folder / "a.jsonl").write_text(json.dumps(row) + "\n")
     Pipeline([]).run(str(folder / "a.jsonl"), Sink(path=str(folder / "out"), format="jsonl"))
-    return dict(json.loads((folder / "out/part-00000.jsonl").read_text()))
+    return dict(json.loads((folder / "out/rows/part-00000.jsonl").read_text()))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from steward.core.errors import InputError
+from steward.data.config import Source
 from steward.data.contract import Contract, ContractResult, check_contract, load_contract
 
 FINE = "The weather is fine today and the children play outside."
@@ -28,9 +29,18 @@ ROWS = [
 NOW = datetime.datetime(2026, 1, 10, tzinfo=datetime.UTC)
 
 
+def source(file: Path, rules: dict[str, Any]) -> Source:
+    return Source(path=str(file), text=rules.get("text"), on_error="skip")
+
+
 def held(folder: Path, rules: dict[str, Any], detector: Any = None, extra: str = "") -> ContractResult:
     (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS) + extra)
-    return check_contract(Contract.model_validate(rules), [str(folder / "a.jsonl")], detector, NOW)
+    return check_contract(
+        Contract.model_validate(rules),
+        source(folder / "a.jsonl", rules),
+        detector,
+        NOW,
+    )
 
 
 BROKEN = [
@@ -115,7 +125,7 @@ def failing(result: ContractResult) -> dict[str, Any]:
 
 def hold(folder: Path, rules: dict[str, Any], *rows: dict[str, Any], detector: Any = None) -> dict[str, Any]:
     (folder / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return failing(check_contract(Contract.model_validate(rules), [str(folder / "b.jsonl")], detector, NOW))
+    return failing(check_contract(Contract.model_validate(rules), source(folder / "b.jsonl", rules), detector, NOW))
 
 
 GERMAN = "Das Wetter ist heute schön und wir gehen heim, weil die Kinder müde sind."

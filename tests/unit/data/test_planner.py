@@ -49,14 +49,15 @@ def names(path: Path, *patterns: str, **more: Any) -> list[str]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     for name in ("a.jsonl", "sub/b.csv", "sub/notes.pdf", ".hidden/c.jsonl", "_parts/d.jsonl", ".e.jsonl", "_f.jsonl",
-                 "run/part-00000.jsonl", "run/summary.json", "run/ledger/g.jsonl", "run/other.jsonl"):  # fmt: skip
+                 "run/rows/part-00000.jsonl", "run/rows/_SUCCESS",
+                 "run/summary.json", "run/ledger/g.jsonl", "run/other.jsonl"):  # fmt: skip
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}\n")
     return tmp_path
 
 
 def test_a_folder_is_its_data_files_and_of_a_run_its_rows(tree: Path) -> None:
-    assert names(tree, "") == ["a.jsonl", "run/part-00000.jsonl", "sub/b.csv"]
+    assert names(tree, "") == ["a.jsonl", "run/rows/part-00000.jsonl", "sub/b.csv"]
     assert names(tree, "sub", format="txt") == ["sub/b.csv", "sub/notes.pdf"]
 
 

@@ -38,7 +38,7 @@ def clean(corpus: Path, out: str, workers: int = 1, stages: Any = STAGES, **opti
 
 
 def table(corpus: Path, out: str) -> list[dict[str, Any]]:
-    return [row for part in sorted((corpus / out).glob("part-*")) for row in pq.read_table(part).to_pylist()]
+    return [row for part in sorted((corpus / out / "rows").glob("part-*")) for row in pq.read_table(part).to_pylist()]
 
 
 def test_every_row_is_accounted_for(corpus: Path) -> None:
@@ -95,10 +95,11 @@ def test_chats_come_out_as_they_came_in(tmp_path: Path) -> None:
     ]
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     Pipeline([]).run(str(tmp_path / "in.jsonl"), Sink(path=str(tmp_path / "out"), format="jsonl"))
-    [part] = (tmp_path / "out").glob("part-*.jsonl")
+    [part] = (tmp_path / "out/rows").glob("part-*.jsonl")
     assert [json.loads(line) for line in part.read_text().splitlines()] == rows
     again = Pipeline([]).run(str(part), str(tmp_path / "again"))  # parquet, and that once more
-    assert again.rows_out == Pipeline([]).run(str(tmp_path / "again/*.parquet"), str(tmp_path / "third")).rows_out == 2
+    third = Pipeline([]).run(str(tmp_path / "again"), str(tmp_path / "third"))
+    assert again.rows_out == third.rows_out == 2
 
 
 def test_a_stage_without_its_detector_refuses_to_start(corpus: Path) -> None:
@@ -160,9 +161,9 @@ def test_beside_a_text_a_column_of_messages_passes_through(tmp_path: Path, forma
     (tmp_path / "a.jsonl").write_text(json.dumps(rows[0]) + "\n")
     source = Source(path=str(tmp_path / "a.jsonl"), text="text")
     Pipeline([data_stages.Shout()]).run(source, Sink(path=str(tmp_path / "out"), format=format_))
-    again = Source(path=str(tmp_path / f"out/*.{format_}"), text="text")
+    again = Source(path=str(tmp_path / f"out/rows/*.{format_}"), text="text")
     Pipeline([]).run(again, Sink(path=str(tmp_path / "again"), format="jsonl"))
-    row = json.loads((tmp_path / "again/part-00000.jsonl").read_text())
+    row = json.loads((tmp_path / "again/rows/part-00000.jsonl").read_text())
     messages = row["messages"] if format_ == "jsonl" else json.loads(row["messages"])
     assert (row["text"], messages, row["prompt"]) == ("A LONGER TEXT", rows[0]["messages"], "so is this")
 
@@ -187,7 +188,7 @@ def test_d08_a_column_that_a_stage_adds_is_not_overwritten(tmp_path: Path, colum
         Pipeline(stages).run(str(tmp_path / "a.jsonl"), str(tmp_path / "out"))
     source = Source(path=str(tmp_path / "a.jsonl"), rename={column: f"{column}_before"})
     Pipeline(stages).run(source, str(tmp_path / "out"))
-    [row] = pq.read_table(tmp_path / "out/part-00000.parquet").to_pylist()
+    [row] = pq.read_table(tmp_path / "out/rows/part-00000.parquet").to_pylist()
     assert row[f"{column}_before"] == "mine" and row[column] != "mine"
 
 
@@ -210,3 +211,25 @@ def test_d13_a_row_with_an_id_is_explained_by_file_and_line_too(tmp_path: Path) 
     assert explain_row(out, "a.jsonl:2") == explain_row(out, "y") != []
     assert [(e["id"], e["duplicate_of"]) for e in explain_row(out, "a.jsonl:3")] == [("z", "x")]
     assert explain_row(out, "a.jsonl:99") == explain_row(out, "b.jsonl:1") == []
+
+
+def test_the_output_says_which_files_it_has(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
+    out = tmp_path / "out"
+    summary = Pipeline([]).run(tmp_path / "in.jsonl", Sink(path=out, part_mb=1e-6))
+    manifest = json.loads((out / "manifest.json").read_text())
+    names = ["rows/part-00000-000.parquet", "rows/part-00000-001.parquet"]
+    assert [(item["path"], item["rows"]) for item in manifest["files"]] == [(name, 1) for name in names]
+    assert [item["bytes"] for item in manifest["files"]] == [(out / name).stat().st_size for name in names]
+    assert (manifest["rows"], manifest["digest"]) == (2, summary.digest)
+    assert (out / "rows/_SUCCESS").read_bytes() == b""
+    Pipeline([]).run(tmp_path / "in.jsonl", out, overwrite=True)
+    assert sorted(path.name for path in (out / "rows").iterdir()) == ["_SUCCESS", "part-00000.parquet"]
+
+
+def test_paths_may_be_pathlibs_and_lists(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"text": "{name}"}}\n')
+    files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    assert Pipeline([]).run(files, tmp_path / "out").rows_in == 2
+    assert Pipeline([]).run(tuple(files), tmp_path / "out2").rows_in == 2

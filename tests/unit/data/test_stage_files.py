@@ -20,7 +20,7 @@ def write_pipeline(folder: Path, stage: dict[str, Any]) -> Path:
 
 
 def texts(folder: Path) -> list[str]:
-    return [json.loads(line)["text"] for line in (folder / "out/part-00000.jsonl").read_text().splitlines()]
+    return [json.loads(line)["text"] for line in (folder / "out/rows/part-00000.jsonl").read_text().splitlines()]
 
 
 def test_d03_a_changed_function_is_another_run(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import msgspec
 import pyarrow as pa
@@ -42,16 +42,16 @@ def guess_format(name: str) -> Format | None:
     return _BY_SUFFIX.get(suffixes[-1]) if suffixes else None
 
 
-def detect_format(file: Path, source: Source) -> Format:
+def detect_format(file: str, source: Source) -> Format:
     """:raises InputError: a file whose name does not tell"""
-    kind = source.format or guess_format(file.name)
+    kind = source.format or guess_format(PurePosixPath(file).name)
     if kind is None:
         known, packed = (", ".join(f".{name}" for name in names) for names in (_BY_SUFFIX, COMPRESSIONS))
         raise InputError(
             f"{file}: unknown format; expected a name that ends in {known} ({packed}), or set input.format"
         )
     try:
-        return "jsonl" if kind == "json" and not source.format and not is_whole_json(str(file)) else kind
+        return "jsonl" if kind == "json" and not source.format and not is_whole_json(file, source.store) else kind
     except (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException):
         return kind  # reported where its rows are read
 

@@ -7,13 +7,16 @@ import codecs
 import gzip
 import lzma
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
+from steward.core.extend import FileStore
 from steward.data.bad_row import BadRow
 from steward.data.config import Source
+from steward.data.locations import open_location
 from steward.data.read_plan import Shard
 
 _BLOCK = 1 << 20
@@ -26,11 +29,11 @@ class ByteStream(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def _open_zstd(path: str) -> IO[bytes]:
-    return pa.CompressedInputStream(pa.OSFile(path), "zstd")  # type: ignore[no-any-return]
+def _open_zstd(opened: IO[bytes]) -> IO[bytes]:
+    return pa.CompressedInputStream(pa.PythonFile(opened, "r"), "zstd")  # type: ignore[no-any-return]
 
 
-_OPENERS: dict[str, Callable[[str], Any]] = {
+_OPENERS: dict[str, Callable[[Any], Any]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
@@ -39,20 +42,26 @@ _OPENERS: dict[str, Callable[[str], Any]] = {
 COMPRESSIONS = tuple(suffix[1:] for suffix in _OPENERS)
 
 
-def is_compressed(file: Path) -> bool:
-    return file.suffix.lower() in _OPENERS
+def is_compressed(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in _OPENERS
 
 
-def open_file(path: str) -> IO[bytes]:
+@contextmanager
+def open_file(path: str, store: FileStore | None = None) -> Iterator[IO[bytes]]:
     """The bytes of a file as they are without its compression, which the end of its name tells."""
-    opener = _OPENERS.get(Path(path).suffix.lower())
-    return opener(path) if opener else Path(path).open("rb")
+    opener = _OPENERS.get(PurePosixPath(path).suffix.lower())
+    with open_location(path, store) as opened:
+        if opener is None:
+            yield opened
+            return
+        with opener(opened) as unpacked:
+            yield unpacked
 
 
 def read_lines(shard: Shard, source: Source) -> Iterator[bytes | int]:
     """The lines of a shard in UTF-8, without a byte-order mark and their ends; of too long a line, its length."""
     limit = int(source.max_line_mb * (1 << 20))
-    with open_file(shard.path) as opened:
+    with open_file(shard.path, source.store) as opened:
         if shard.start:
             opened.seek(shard.start)
         is_utf8 = source.encoding.lower() in _UTF8

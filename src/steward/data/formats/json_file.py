@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from steward.core.extend import FileStore
 from steward.data.bad_row import BadRow, describe_value
 from steward.data.config import Source
 from steward.data.formats.compression import open_file
@@ -19,7 +20,7 @@ from steward.data.records import SourceRow
 
 
 def read_json(shard: Shard, source: Source) -> Iterator[SourceRow]:
-    with open_file(shard.path) as opened:
+    with open_file(shard.path, source.store) as opened:
         content = opened.read().decode(source.encoding, "surrogateescape").encode("utf-8", "surrogateescape")
     try:
         records = find_records(msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf")))
@@ -49,12 +50,12 @@ def _is_list_of_objects(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
 
 
-def is_whole_json(path: str) -> bool:
+def is_whole_json(path: str, store: FileStore | None = None) -> bool:
     """Whether a `.json` file is one value, and not JSON lines: its first line alone is no object, or there is no other.
 
     :raises OSError: the file cannot be read
     """
-    with open_file(path) as opened:
+    with open_file(path, store) as opened:
         head = opened.read(1 << 20).removeprefix(b"\xef\xbb\xbf").lstrip()
         first, line_end, rest = head.partition(b"\n")
         if not line_end or not rest.strip():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -10,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steward.core.errors import InputError
+from steward.core.extend import FileStore
 from steward.data.bad_row import BadRow
 from steward.data.config import Source
+from steward.data.locations import is_remote, open_location
 from steward.data.read_plan import Shard
 from steward.data.records import SourceRow, first_line
 
@@ -19,7 +22,8 @@ from steward.data.records import SourceRow, first_line
 def split_parquet(whole_file: Shard, source: Source) -> list[Shard]:
     """Shards of whole row groups, of about `shard_mb` uncompressed; one of the whole file when it cannot be opened."""
     try:
-        metadata = pq.ParquetFile(whole_file.path).metadata
+        with _open_parquet(whole_file.path, source.store) as opened:
+            metadata = opened.metadata
     except (pa.ArrowException, OSError) as error:
         if source.on_error == "fail":
             raise InputError(
@@ -41,16 +45,17 @@ def split_parquet(whole_file: Shard, source: Source) -> list[Shard]:
     return shards
 
 
-def read_native_types(path: str, rename: dict[str, str]) -> dict[str, pa.DataType]:
+def read_native_types(path: str, source: Source) -> dict[str, pa.DataType]:
     """The columns whose type JSON lacks (lists, structs, times, decimals, small and unsigned numbers, bytes).
 
     None of a file that cannot be opened, which is reported where its rows are read.
     """
     try:
-        schema = pq.ParquetFile(path).schema_arrow
+        with _open_parquet(path, source.store) as opened:
+            schema = opened.schema_arrow
     except (pa.ArrowException, OSError):
         return {}
-    return {rename.get(field.name, field.name): field.type for field in schema if not _is_plain(field.type)}
+    return {source.rename.get(field.name, field.name): field.type for field in schema if not _is_plain(field.type)}
 
 
 def _is_plain(kind: pa.DataType) -> bool:
@@ -62,7 +67,21 @@ def _is_plain(kind: pa.DataType) -> bool:
 
 def read_parquet(shard: Shard, source: Source, native: frozenset[str] = frozenset()) -> Iterator[SourceRow]:
     """The columns of `native` come as Arrow arrays beside each row, the others as Python values within it."""
-    file = pq.ParquetFile(shard.path)
+    with _open_parquet(shard.path, source.store) as file:
+        yield from _read_groups(file, shard, source, native)
+
+
+@contextmanager
+def _open_parquet(path: str, store: FileStore | None) -> Iterator[pq.ParquetFile]:
+    if not is_remote(path):
+        with pq.ParquetFile(path) as file:
+            yield file
+        return
+    with open_location(path, store) as opened, pq.ParquetFile(opened) as file:
+        yield file
+
+
+def _read_groups(file: pq.ParquetFile, shard: Shard, source: Source, native: frozenset[str]) -> Iterator[SourceRow]:
     groups = range(shard.start, shard.end if shard.end >= 0 else file.metadata.num_row_groups)
     number = shard.first_line
     for batch in file.iter_batches(batch_size=1024, row_groups=list(groups)):

@@ -202,9 +202,9 @@ def read_items(path: str) -> Iterator[tuple[str, str]]:
 def _read_values(path: str) -> Iterator[tuple[str, Any]]:
     """(file:line, item). :raises InputError: a line that cannot be read hides an item"""
     source = Source(path=path, max_line_mb=1024)
-    kind = detect_format(Path(path), source if guess_format(Path(path).name) else Source(path=path, format="txt"))
+    kind = detect_format(path, source if guess_format(Path(path).name) else Source(path=path, format="txt"))
     if kind in ("csv", "tsv"):  # whose first line may be an item
-        with io.TextIOWrapper(open_file(path), "utf-8-sig", newline="") as lines:
+        with open_file(path) as opened, io.TextIOWrapper(opened, "utf-8-sig", newline="") as lines:
             for number, cells in enumerate(csv.reader(lines, delimiter="\t" if kind == "tsv" else ","), 1):
                 yield f"{path}:{number}", cells
         return

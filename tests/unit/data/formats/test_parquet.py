@@ -29,7 +29,7 @@ COLUMNS: dict[str, pa.Array] = {
 def run(folder: Path, table: pa.Table, format_: Any = "parquet", stages: Any = ()) -> Path:
     pq.write_table(table, folder / "in.parquet")
     Pipeline(list(stages)).run(str(folder / "in.parquet"), Sink(path=str(folder / "out"), format=format_))
-    return folder / f"out/part-00000.{format_}"
+    return folder / f"out/rows/part-00000.{format_}"
 
 
 def test_d04_types_are_kept_through_parquet(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_d04_files_of_different_types_fall_back_to_json(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a"], "x": [[1]]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"text": ["b"], "x": [{"k": 1}]}), tmp_path / "b.parquet")
     Pipeline([]).run(str(tmp_path / "*.parquet"), Sink(path=str(tmp_path / "out"), format="jsonl"))
-    parts = sorted((tmp_path / "out").glob("part-*"))
+    parts = sorted((tmp_path / "out/rows").glob("part-*"))
     assert [json.loads(part.read_text())["x"] for part in parts] == [[1], {"k": 1}]
 
 
@@ -75,7 +75,7 @@ def test_a_column_that_steward_uses_is_refused_or_renamed(tmp_path: Path) -> Non
         Pipeline([]).run(str(tmp_path / "a.parquet"), str(tmp_path / "out"))
     source = Source(path=str(tmp_path / "a.parquet"), rename={"row": "r", "z": "list"})
     Pipeline([]).run(source, str(tmp_path / "renamed"))
-    assert pq.read_table(tmp_path / "renamed/part-00000.parquet").select(["r", "list"]).to_pylist() == [
+    assert pq.read_table(tmp_path / "renamed/rows/part-00000.parquet").select(["r", "list"]).to_pylist() == [
         {"r": 1, "list": [1]}
     ]
 
@@ -130,7 +130,7 @@ def test_only_types_that_json_lacks_are_native(tmp_path: Path) -> None:
     table = pa.table({str(kind): pa.array([None], kind) for kind in [*kinds, pa.int32(), pa.list_(pa.int64())]})
     words = table.append_column("words", pa.array(["a"]).dictionary_encode())
     pq.write_table(words.rename_columns({"int32": "small"}), tmp_path / "a.parquet")
-    native = read_native_types(str(tmp_path / "a.parquet"), {"small": "renamed"})
+    native = read_native_types(str(tmp_path / "a.parquet"), Source(path="a", rename={"small": "renamed"}))
     assert native == {"renamed": pa.int32(), "list<item: int64>": pa.list_(pa.field("element", pa.int64()))}
 
 
