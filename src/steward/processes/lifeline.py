@@ -54,6 +54,15 @@ def limit_core_dumps() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+RETURN_MEMORY: Final = {
+    # glibc's (mallopt(3)): what is as long as a large body goes back to the system when it is freed. Else the first
+    # freed one makes the next come from the heap, which keeps it: 18 MB for each connection of bench_hostile.py.
+    "MALLOC_MMAP_THRESHOLD_": "262144",
+    "MALLOC_TRIM_THRESHOLD_": "1048576",
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
 def disable_core_dumps() -> None:
     """Memory that holds content must not land on a disk, nor be read by another process of the same user.
 

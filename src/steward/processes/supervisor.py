@@ -24,7 +24,7 @@ from steward.core.errors import Contradiction, InputError, StewardError, Unavail
 from steward.core.fetch import open_url
 from steward.core.files import write_file
 from steward.core.tls import ServerTls
-from steward.processes.lifeline import limit_core_dumps, raise_descriptor_limit
+from steward.processes.lifeline import RETURN_MEMORY, limit_core_dumps, raise_descriptor_limit
 from steward.processes.ports import listen
 from steward.workflows.serve.plan import ModelPlan, ServePlan
 from steward.workflows.serve.worker_reports import WorkerVersions
@@ -59,7 +59,11 @@ class Child:
     def start(self, now: float) -> None:
         self._started = now
         self.process = subprocess.Popen(
-            self._command, pass_fds=self._fds, stdin=subprocess.DEVNULL, start_new_session=True
+            self._command,
+            pass_fds=self._fds,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**RETURN_MEMORY, **os.environ},
         )
 
     @property

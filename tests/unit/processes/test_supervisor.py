@@ -1,7 +1,9 @@
 """When a process that ended is started again."""
 
+import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +63,17 @@ def test_a_signal_reaches_it() -> None:
     child.signal(15)
     until(lambda: not child.is_running)
     assert child.wait(1.0) == -15
+
+
+def test_a_process_gives_memory_back_unless_the_operator_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mallopt(3): a threshold that is set does not grow with what is freed."""
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "7")
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+    script = f"import json, os; json.dump(dict(os.environ), open({str(tmp_path / 'env')!r}, 'w'))"
+    child = Child("worker-0", [sys.executable, "-c", script], ())
+    child.start(0.0)
+    assert child.wait(30) == 0
+    seen = json.loads((tmp_path / "env").read_text())
+    assert (seen["MALLOC_MMAP_THRESHOLD_"], seen["MALLOC_ARENA_MAX"]) == ("262144", "7")
