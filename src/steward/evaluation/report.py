@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from typing import Final
-from xml.sax.saxutils import quoteattr
 
+from steward.core.build_results import render_junit
+from steward.evaluation.build_cases import list_gate_cases
 from steward.evaluation.compare import Comparison, MetricComparison
 from steward.evaluation.gate import GateDecision
 from steward.evaluation.item_list import ListedItem, render_item_list
@@ -170,15 +171,4 @@ def render_gate_markdown(found: GateDecision) -> str:
 
 def render_gate_junit(found: GateDecision) -> str:
     """A test case for each check; what is inconclusive is an error, which no build server takes for a pass."""
-    cases = []
-    for check in found.checks:
-        tag = {"passed": "", "regressed": "failure", "inconclusive": "error"}[check.verdict]
-        inside = f"<{tag} message={quoteattr(check.why)}/>" if tag else ""
-        cases.append(f'<testcase classname="steward.gate" name={quoteattr(check.name)}>{inside}</testcase>')
-    verdicts = [check.verdict for check in found.checks]
-    failures, errors = verdicts.count("regressed"), verdicts.count("inconclusive")
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f'<testsuite name="steward gate" tests="{len(cases)}" failures="{failures}" errors="{errors}">'
-        f"{''.join(cases)}</testsuite>\n"
-    )
+    return render_junit("steward gate", list_gate_cases(found))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from steward.cli.build_results import JUnitOption, tell_build_server
 from steward.cli.common import JsonOption, show_json, show_lines, show_table
 from steward.cli.eval.options import LimitOption, ModelOption, OutOption, SuiteArgument, TargetOptions
 from steward.cli.eval.output import format_numbers, progress_bar
@@ -22,6 +23,7 @@ def checks(
     out: OutOption,
     target: TargetOptions,
     limit: LimitOption = None,
+    junit: JUnitOption = None,
     json: Annotated[JsonOption, CsvRows("checks")] = False,
 ) -> None:
     """Run a suite's behavioural checks: minimum functionality (MFT), invariance (INV) and direction (DIR).
@@ -29,6 +31,7 @@ def checks(
     Exits 1 if a check failed, 3 if items without a value leave a check undecided.
     """
     require_extra()
+    from steward.evaluation.build_cases import list_check_cases
     from steward.workflows.evaluate.changes import run_checks
 
     with progress_bar() as bar:
@@ -37,6 +40,7 @@ def checks(
         show_json(report)
     else:
         _show_report(report)
+    tell_build_server("steward eval checks", list_check_cases(report), junit)
     raise typer.Exit({"passed": 0, "failed": 1, "inconclusive": 3}[report.verdict])
 
 

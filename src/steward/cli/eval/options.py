@@ -45,6 +45,22 @@ InputPriceOption = Annotated[float | None, typer.Option(min=0, help="USD per mil
 OutputPriceOption = Annotated[float | None, typer.Option(min=0, help="USD per million output tokens.")]
 
 
+class EstimateOptions(msgspec.Struct, frozen=True):
+    """What a run would take, told instead of running it."""
+
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask nothing: print items, tokens, cost and time of the run.")
+    ] = False
+    input_price: InputPriceOption = None
+    output_price: OutputPriceOption = None
+    seconds_per_answer: Annotated[
+        float | None, typer.Option(min=0, help="Of --dry-run. Default: the mean of the answers in --out, if any.")
+    ] = None
+
+
+NO_ESTIMATE = EstimateOptions()
+
+
 def read_prices(input_usd: float | None, output_usd: float | None) -> TokenPrices | None:
     """None where no price is given. :raises InputError: only one of them"""
     if (input_usd is None) != (output_usd is None):

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from steward.cli.build_results import JUnitOption, tell_build_server
 from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import (
+    NO_ESTIMATE,
+    EstimateOptions,
     InputPriceOption,
     LimitOption,
     ModelOption,
@@ -36,6 +39,8 @@ def run(
     out: OutOption,
     target: TargetOptions,
     limit: LimitOption = None,
+    junit: JUnitOption = None,
+    estimate: EstimateOptions = NO_ESTIMATE,
     json: Annotated[JsonOption, CsvRows("scores", "slices")] = False,
 ) -> None:
     """Ask a model every item of a suite and score the answers.
@@ -43,9 +48,14 @@ def run(
     Exits 4 if items failed: run the command again to ask them again. Exits 3 if a metric could score no item.
     """
     require_extra()
+    from steward.evaluation.build_cases import list_run_cases
+    from steward.evaluation.run import read_run
     from steward.workflows.evaluate.suites import run_suite_file
     from steward.workflows.findings import describe_evaluation
 
+    if estimate.dry_run:
+        _show_estimate(suite, out, target, limit, estimate, json)
+        return
     with progress_bar() as bar:
         results = run_suite_file(suite, target.make_target(model), out, limit=limit, progress=bar)
     keep_finding(describe_evaluation(results, out))
@@ -53,6 +63,7 @@ def run(
         show_json(results)
     else:
         _show_results(results, out)
+    tell_build_server("steward eval run", list_run_cases(read_run(out)), junit)
     if results.errored:
         raise typer.Exit(4)
     if any(score.value is None for score in results.scores):
@@ -79,6 +90,31 @@ def report(
         show_json({"html": str(found.page), "bytes": found.page.stat().st_size, "items": items})
     else:
         show_lines([str(found.page), *([] if found.items is None else [str(found.items)])])
+
+
+def _show_estimate(
+    suite: str, out: Path, target: TargetOptions, limit: int | None, options: EstimateOptions, json: bool
+) -> None:
+    """What the run would take; nothing is asked."""
+    from steward.evaluation.spend import format_usd
+    from steward.workflows.evaluate.suites import estimate_suite_file
+
+    prices = read_prices(options.input_price, options.output_price)
+    found = estimate_suite_file(suite, out, limit, prices, options.seconds_per_answer, target.concurrency)
+    if json:
+        show_json(found)
+        return
+    most = "at most " if found.output_is_limit else "about "
+    cost = "unknown; give --input-price and --output-price" if found.cost_usd is None else format_usd(found.cost_usd)
+    time = "unknown; give --seconds-per-answer" if found.seconds is None else f"about {found.seconds / 60:.1f} minutes"
+    show_lines(
+        [
+            f"{found.items:,} items, {found.requests:,} requests; nothing was asked",
+            f"tokens: about {found.input_tokens:,} in, {most}{found.output_tokens:,} out",
+            f"cost: {cost if found.cost_usd is None else most + cost}",
+            f"time: {time}",
+        ]
+    )
 
 
 def _show_results(results: RunResults, out: Path) -> None:

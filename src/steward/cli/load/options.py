@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import msgspec
 import typer
 
+from steward.cli.build_results import JUnitOption
 from steward.cli.common import JsonOption
 from steward.cli.lazy import CsvRows
 from steward.core.durations import parse_duration_s
@@ -88,6 +89,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     out: Annotated[Path | None, typer.Option(help="Write the report as JSON to this file.")] = None
     csv: Annotated[Path | None, typer.Option(help="Write one line per request to this file.")] = None
     html: Annotated[Path | None, typer.Option(help="Write the report as an HTML page to this file.")] = None
+    junit: JUnitOption = None
     json: JsonOption = False
 
 

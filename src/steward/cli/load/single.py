@@ -6,10 +6,12 @@ import sys
 
 import typer
 
+from steward.cli.build_results import tell_build_server
 from steward.cli.common import keep_finding, show_json, show_lines
 from steward.cli.load.live import show_live
 from steward.cli.load.options import RunOptions
 from steward.cli.load.output import show_report
+from steward.loadtest.build_cases import list_load_cases
 from steward.loadtest.config import LoadConfig
 from steward.workflows.findings import describe_load_test
 from steward.workflows.loadtest.files import check_writable, write_reports
@@ -21,7 +23,7 @@ INTERRUPTED = 130
 
 def run_and_show(config: LoadConfig, options: RunOptions, began: float, *, ray: bool = False) -> None:
     """The numbers are shown before the files are written, so that a full disk does not take them along."""
-    check_writable(options.out, options.csv, options.html)
+    check_writable(options.out, options.csv, options.html, options.junit)
     if ray:
         from steward.workflows.loadtest.ray import run_on_ray
 
@@ -37,6 +39,7 @@ def run_and_show(config: LoadConfig, options: RunOptions, began: float, *, ray: 
     written = write_reports(finished, out=options.out, csv=options.csv, html=options.html)
     if not options.json:
         show_lines(f"written: {path}" for path in written)
+    tell_build_server("steward load", list_load_cases(finished.report), options.junit)
     keep_finding(describe_load_test(finished.report, options.out))
     if finished.interrupted:
         sys.stderr.write(

@@ -10,7 +10,9 @@ from typing import Final
 from steward import starter
 from steward.core.errors import UnknownName
 from steward.core.extend import Engine
-from steward.evaluation.run import Asking, RunResults, run_suite
+from steward.evaluation.metrics import is_graded
+from steward.evaluation.run import Asking, RunResults, read_run, run_suite
+from steward.evaluation.spend import RunEstimate, TokenPrices, estimate_run, find_prices
 from steward.evaluation.suite import Suite, load_suite
 from steward.workflows.evaluate.graders import Graders, load_tools, open_graders, open_user
 from steward.workflows.evaluate.target import ModelTarget, Progress
@@ -42,6 +44,27 @@ def run_suite_file(
     """
     path = find_suite(suite)
     return run_suites([(load_suite(path, limit), out)], path.parent, target, progress)[0]
+
+
+def estimate_suite_file(
+    suite: Path | str,
+    out: Path,
+    limit: int | None,
+    prices: TokenPrices | None,
+    seconds_per_answer: float | None,
+    concurrency: int,
+) -> RunEstimate:
+    """What a run would take, without asking anything; seconds an answer from an earlier run in `out`, if there is one.
+
+    :raises InputError: the suite or its data are wrong
+    """
+    loaded = load_suite(find_suite(suite), limit)
+    specs = loaded.spec.metric_specs()
+    if seconds_per_answer is None and (out / "manifest.json").exists():
+        times = [answer.latency_s for answer in read_run(out).answers.values() if answer.latency_s > 0]
+        seconds_per_answer = sum(times) / len(times) if times else None
+    judges = sum(is_graded(spec.name) and spec.name.partition("@")[0] not in ("python", "toxicity") for spec in specs)
+    return estimate_run(loaded, prices or find_prices(specs), seconds_per_answer, concurrency, judges)
 
 
 def run_suites(

@@ -1,0 +1,75 @@
+"""What build servers get: JUnit's XML, annotations, pytest's plugin; and what a run would cost, before it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import STEWARD, inside, served
+
+SUITE = 'name: sums\ndata: items.jsonl\nid: id\nprompt: "q {number}"\nmetrics: [exact_match]\n'
+LIMIT = "parameters: {max_tokens: 50}\n"
+CHECKS = "checks: [{name: right, kind: MFT, at_least: 0.9}]\n"
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    yield from served("tests/answering_upstream.py")
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    rows = [{"id": i, "number": i, "references": [f"a {i}"]} for i in range(1, 11)]
+    (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "suite.yaml").write_text(SUITE + LIMIT + CHECKS)
+    return tmp_path / "suite.yaml"
+
+
+def test_a_run_and_its_checks_write_junit_and_tell_github(suite: Path, upstream: str) -> None:
+    """`weak` misses 5 and 10: two of ten items, and a check that wants nine."""
+    environment = {**os.environ, "GITHUB_ACTIONS": "true"}
+    for command, failures, code in (("run", 2, 0), ("checks", 1, 1)):
+        xml = suite.parent / f"{command}.xml"
+        arguments = ["eval", command, str(suite), "--model", "weak", "--url", upstream, "--junit", str(xml)]
+        done = subprocess.run(
+            [*STEWARD, *arguments, "--out", str(suite.parent / command)],
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        root = ET.parse(xml).getroot()
+        assert (done.returncode, root.get("failures")) == (code, str(failures)), done.stderr
+        assert done.stderr.count("::error title=steward eval") == failures and "::error" not in done.stdout
+
+
+def test_dry_run_asks_nothing_and_estimates(suite: Path, upstream: str) -> None:
+    """10 items of 3 to 4 characters and 4 tokens of template each; at most 50 out; at 1 and 10 USD a million."""
+    command = ["eval", "run", str(suite), "--model", "m", "--out", str(suite.parent / "none"), "--dry-run"]
+    prices = ["--input-price", "1", "--output-price", "10", "--seconds-per-answer", "16"]
+    found = json.loads(inside(*command, *prices, "--json").stdout)
+    assert (found["items"], found["requests"], found["output_tokens"], found["seconds"]) == (10, 10, 500, 10.0)
+    assert found["cost_usd"] == pytest.approx((found["input_tokens"] + 10 * 500) / 1e6)
+    assert not (suite.parent / "none").exists()
+    said = inside(*command).stdout
+    assert "nothing was asked" in said and "unknown; give --input-price" in said
+
+
+def test_pytest_collects_evaluations(suite: Path, upstream: str) -> None:
+    """0.8 of the items are right: enough for 0.75, not for 0.9."""
+    text = f"suite: suite.yaml\nmodel: weak\nurl: {upstream}\nleast: {{exact_match: LEAST}}\n"
+    for least, code, said in (
+        ("0.75", 0, "1 passed"),
+        ("0.9", 1, "exact_match 0.8000, expected 0.9 at least, 95 % interval"),
+    ):
+        (suite.parent / "test_support.eval.yaml").write_text(text.replace("LEAST", least))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-m", "pytest", "-p", "steward.cli.pytest_plugin", "-p", "no:cacheprovider", "-q"]
+        done = subprocess.run(command, cwd=suite.parent, capture_output=True, text=True, env=environment)
+        assert done.returncode == code and said in done.stdout, done.stdout + done.stderr
