@@ -66,8 +66,10 @@ def find_addresses(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
         if not gate.isdisjoint(words):
             for match in pattern.finditer(text):
                 yield match.span(1)
+    until = 0  # of the last address: another that follows it is one of its own
     for house in _HOUSE.finditer(text):
-        if text.endswith(_ENDS_DE, 0, house.start() - 1):
-            address = _ADDRESS_DE.search(text, max(0, house.start() - 100))
+        if house.start() >= until and text.endswith(_ENDS_DE, 0, house.start() - 1):
+            address = _ADDRESS_DE.search(text, max(until, house.start() - 100))
             if address is not None:
                 yield address.span(1)
+                until = address.end(1)

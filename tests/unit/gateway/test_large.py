@@ -180,3 +180,14 @@ def test_what_an_embedded_engine_cannot_parse_is_refused() -> None:
         outgoing(CHAT, fields, embedded=True)
     assert caught.value.code == "too_complex"
     assert outgoing(CHAT, fields).endpoint == CHAT
+
+
+@pytest.mark.parametrize(("parts", "refused"), [(2_000_000, False), (2_000_001, True)])
+def test_a_large_request_has_at_most_two_million_names_and_values(parts: int, refused: bool) -> None:
+    head = b'{"model":"m","messages":[],"x":[0'  # 3 colons, 2 commas and 3 brackets
+    body = head + b",0" * (parts - 8) + b"]}"
+    if refused:
+        with pytest.raises(Refused, match="at most 2,000,000"):
+            read_large_request(CHAT, body)
+    else:
+        assert read_large_request(CHAT, body).request.model == "m"

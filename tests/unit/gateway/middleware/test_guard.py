@@ -13,10 +13,10 @@ from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
-from steward.gateway.large import GUARDED_BYTES, MANY_BYTES
 from steward.gateway.middleware import guard
 
 CHAT = "/v1/chat/completions"
+GUARDED_BYTES, MANY_BYTES = 4_096, 16_384
 
 
 class Plain:

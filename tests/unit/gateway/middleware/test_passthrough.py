@@ -18,7 +18,7 @@ from steward.core.errors import Refused, TimedOut, Unavailable
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
-from steward.gateway.large import GUARDED_BYTES, LARGE_BYTES
+from steward.gateway.large import LARGE_BYTES
 from steward.gateway.middleware import call_passthrough, guard_passthrough, identify_passthrough
 from steward.gateway.middleware.passthrough import MOST_PARTS, read_whole
 from steward.gateway.models import ModelEntry
@@ -189,6 +189,9 @@ def test_an_answer_that_is_no_json_is_the_upstreams_failure() -> None:
     with pytest.raises(Refused) as caught:
         asked(MODERATIONS, reply(200, b"hello", "text/plain"), moderation())
     assert (caught.value.status, caught.value.code) == (502, "upstream_malformed")
+    with pytest.raises(Refused) as caught:
+        asked(MODERATIONS, reply(200, b"hello", "x" * 101), moderation())
+    assert caught.value.message == f"The upstream answered with '{'x' * 100}' where JSON was expected."
 
 
 def test_a_transcript_may_be_text() -> None:
@@ -203,6 +206,7 @@ def test_sound_is_a_stream_from_its_first_byte() -> None:
     body = json.dumps({"model": "m", "input": "hi", "voice": "v"}).encode()
     given, content, exchange, engine = asked(SPEECH, reply(200, [b"ab", b"cd"], "audio/mpeg"), body)
     assert given.stream is not None and (content, given.content_type) == (b"abcd", b"audio/mpeg")
+    assert given.status == 200
     assert engine.sent[0][3] and exchange.passthrough is not None and exchange.passthrough.answered
     given, _, _, _ = asked(SPEECH, reply(200, [b"ab"], ""), body)
     assert given.content_type == b"application/octet-stream"
@@ -272,10 +276,11 @@ def test_errors_are_no_answers() -> None:
 
 
 def test_longer_texts_are_seen_in_a_thread() -> None:
-    for size, steps in ((100, ["_guard_answer"]), (GUARDED_BYTES, ["_guard_texts", "_guard_answer"])):
-        recorder = Recorder()
-        asked(MODERATIONS, reply(200, {}), moderation(input="x" * size), guards=[Capitals()], recorder=recorder)
-        assert recorder.done == steps
+    empty = len(moderation(input=""))
+    for size, steps in ((4_095, ["_guard_answer"]), (4_096, ["_guard_texts", "_guard_answer"])):
+        recorder, body = Recorder(), moderation(input="x" * (size - empty))
+        asked(MODERATIONS, reply(200, {}), body, guards=[Capitals()], recorder=recorder)
+        assert recorder.done == steps and len(body) == size
 
 
 def test_what_no_guard_can_read_is_refused_unless_the_route_lets_it_pass() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from steward.core.extend import GuardContext
+from steward.core.extend import GuardContext, Verdict
 from steward.privacy.config import PrivacyConfig
 from steward.privacy.entities import ENTITIES, PROFILES
 from steward.privacy.guard import LenientGuard, PrivacyGuard, make_guard, token_scope
@@ -176,3 +176,67 @@ def test_tokens_that_cannot_be_told_apart_are_a_failure() -> None:
     findings = [find_personal_data("bob@example.com"), []]
     with pytest.raises(Ambiguous):
         mask(["bob@example.com", TOKENS[0]], findings, lambda *_: TOKENS[0], lambda entity, value: None)
+
+
+def test_where_a_value_has_one_token() -> None:
+    """Within a conversation, else within a project's embeddings, else within a request."""
+    exchange = Exchange()
+    assert token_scope(exchange) == ("p", "request", "req_1")
+    exchange.endpoint = "/v1/embeddings"
+    assert token_scope(exchange) == ("p", "embeddings", "")
+    exchange.conversation = "c"
+    assert token_scope(exchange) == ("p", "conversation", "c")
+
+
+def test_what_is_off_or_has_nothing_personal_is_let_through() -> None:
+    off = PrivacyPolicy(actions={})
+    verdict = PrivacyGuard(off, KEY).request(Exchange(), ["bob@example.com"])
+    assert (verdict.action, verdict.reason) == ("allow", "off")
+    assert PrivacyGuard(ALL, KEY).request(Exchange(), ["hello"]).action == "allow"
+    only_cards = PrivacyPolicy(actions={"CREDIT_CARD": "mask"})
+    assert PrivacyGuard(only_cards, KEY).request(Exchange(), ["bob@example.com"]).action == "allow"
+
+
+def test_twenty_thousand_different_values_are_replaced_and_no_more() -> None:
+    def texts(count: int) -> list[str]:
+        return [" ".join(f"u{number}@a.io" for number in range(count)), "u0@a.io"]
+
+    policy = PrivacyPolicy(actions={"EMAIL_ADDRESS": "redact"})
+    verdict = PrivacyGuard(policy, KEY).request(Exchange(), texts(20_000))
+    assert verdict.action == "rewrite" and verdict.masked == {"email": 20_001}
+    verdict = PrivacyGuard(policy, KEY).request(Exchange(), texts(20_001))
+    assert (verdict.action, verdict.reason) == (
+        "block", "the request contains more than 20,000 different personal values",
+    )  # fmt: skip
+
+
+def test_what_was_remembered_can_be_told_to_another_process() -> None:
+    guard, other, exchange = PrivacyGuard(ALL, KEY), PrivacyGuard(ALL, KEY), Exchange()
+    assert guard.recall(exchange) is None
+    other.remember(exchange, None)
+    token = guard.request(exchange, [VALUES[0]]).texts[0]
+    assert other.delta(exchange, 0, "content", token, True) == token
+    other.remember(exchange, guard.recall(exchange))
+    assert other.delta(exchange, 0, "content", token, True) == VALUES[0]
+
+
+def test_a_lenient_guard_lets_through_what_it_cannot_decide(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(PrivacyGuard):
+        def delta(self, *_: object, **__: object) -> str:
+            raise RuntimeError("secret")
+
+        def close(self, exchange: GuardContext) -> Verdict:
+            raise RuntimeError("secret")
+
+    lenient, exchange = LenientGuard(Broken(ALL, KEY)), Exchange()
+    assert lenient.delta(exchange, 0, "content", "as it came", True) == "as it came"
+    assert (lenient.close(exchange).action, lenient.close(exchange).reason) == ("allow", "failed")
+    assert "secret" not in caplog.text and "req_1: guard privacy failed" in caplog.text
+    kind = PrivacyPolicy(actions=ALL.actions, on_error="allow")
+    made = make_guard(kind, KEY)
+    assert isinstance(made, LenientGuard) and made.name == "privacy"
+    token = made.request(exchange, [VALUES[0]]).texts[0]
+    other = make_guard(kind, KEY)
+    assert isinstance(other, LenientGuard)
+    other.remember(exchange, made.recall(exchange))
+    assert other.delta(exchange, 0, "content", token, True) == VALUES[0]

@@ -1,0 +1,55 @@
+"""Dates with a year, as eight languages write them, and dates of birth by the words before them."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.privacy.dates import find_dates, is_birth, may_tell_birth
+
+
+def dates(text: str) -> list[str]:
+    return [text[start:end] for start, end in find_dates(text)]
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "2024-05-01", "2024-05-01 12:30", "2024-05-01T12:30:59", "1999-12-31", "03/12/1985", "3.12.85", "31-01-2000",
+        "3. März 1985", "1st of May 2001", "3 mars 1985", "3 de marzo de 1985", "May 3, 2001", "December 31st 1999",
+        "10 października 2001", "5 mei 2010",
+    ],
+)  # fmt: skip
+def test_dates_are_found_whole(date: str) -> None:
+    assert dates(f"on {date}, then") == [date] and dates(date) == [date]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-13-01", "2024-05-32", "2124-05-01", "32/12/1985", "03/12-1985", "1.2.3.4", "10/11 of them", "May 3",
+     "v1.2.2024.1", "x03/12/1985", "03/12/1985/7", "0/12/1985"],
+)  # fmt: skip
+def test_what_is_no_date(text: str) -> None:
+    assert dates(text) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "born"),
+    [
+        ("DOB: ", True), ("date of birth = ", True), ("born on ", True), ("geboren am ", True),
+        ('"birthdate": "', True),
+        ("né le ", True), ("fecha de nacimiento: ", True), ("released on ", False), ("", False), ("adobe ", False),
+        ("born in Paris on ", False),
+    ],
+)  # fmt: skip
+def test_words_tell_a_date_of_birth(before: str, born: bool) -> None:
+    assert is_birth(f"{before}03/12/1985", len(before)) is born
+
+
+def test_only_forty_characters_before_are_looked_at() -> None:
+    for blanks, born in ((37, True), (38, False)):
+        text = "dob" + " " * blanks + "1"
+        assert is_birth(text, len(text) - 1) is born
+
+
+def test_a_text_without_such_a_word_has_no_date_of_birth() -> None:
+    assert may_tell_birth({"born", "x"}) and not may_tell_birth({"released"})

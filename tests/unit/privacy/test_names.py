@@ -1,0 +1,90 @@
+"""People and organisations by what stands around them; how sure each signal is."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.privacy.names import find_people, find_written
+
+
+def people(text: str) -> list[tuple[str, float]]:
+    return [(text[start:end], score) for start, end, entity, score in find_people(text) if entity == "PERSON"]
+
+
+def written(text: str, dates: bool = True) -> list[tuple[str, str, float]]:
+    words = set("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
+    finds = find_written(text, words, dates)
+    return [(text[start:end], entity, score) for start, end, entity, score in finds if entity != "PERSON"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "score"),
+    [
+        ("Dr. Zora Quill", "Zora Quill", 0.85),
+        ("Mrs Quill came", "Quill", 0.85),
+        ("Sig.ra Quill", "Quill", 0.85),
+        ("Prof. Dr. Z. Quill", "Z. Quill", 0.85),
+        ("Dear Mrs. Quill,\nhello", "Quill", 0.75),
+        ("Dear Zora,\nhello", "Zora", 0.75),
+        ("\n  Hallo Zora!", "Zora", 0.75),
+        ("Sehr geehrte Frau Quill,", "Quill", 0.75),
+        ("this is Zora Quill speaking", "Zora Quill", 0.8),
+        ("my name is Zora", "Zora", 0.8),
+        ("ich heiße Zora.", "Zora", 0.8),
+        ('{"name": "Zora Quill"}', "Zora Quill", 0.85),
+        ("first name: Zora", "Zora", 0.85),
+        ("Name=Quill, Zora", "Quill, Zora", 0.85),
+        ("Best regards,\nZora Quill\n", "Zora Quill", 0.75),
+        ("thanks\n\nZora", "Zora", 0.75),
+        ("then Maria Quill said", "Maria Quill", 0.8),
+    ],
+)
+def test_each_signal_has_its_score(text: str, name: str, score: float) -> None:
+    assert people(text) == [(name, score)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zora Quill said so", "this is Zora", "I say: Dear Zora, hello", "regards Zora", "The Quick Brown Fox",
+        "Maria said",
+        "my name is Error", "Dr. Li", "user@Maria Quill", "Best regards,\nThe Error\n",
+    ],
+)  # fmt: skip
+def test_a_capital_letter_alone_says_nothing(text: str) -> None:
+    assert people(text) == []
+
+
+def test_a_name_ends_before_the_first_word_that_is_none() -> None:
+    assert people("my name is Zora Quill Monday") == [("Zora Quill", 0.8)]
+
+
+def test_who_is_named_once_is_named_everywhere() -> None:
+    text = "my name is Zora Quill. I told them: Zora Quill is right, Zora Quilling is not."
+    assert people(text) == [("Zora Quill", 0.8), ("Zora Quill", 0.75)]
+    assert people("my name is Zora. Zora it is") == [("Zora", 0.8)]  # one word alone may be anything
+
+
+def test_the_surer_signal_counts() -> None:
+    assert people("name: Maria Quill") == [("Maria Quill", 0.85)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sold by Quill & Sons Ltd today", [("Quill & Sons Ltd", "ORGANIZATION", 0.75)]),
+        ("die Zorawerke GmbH", [("Zorawerke GmbH", "ORGANIZATION", 0.75)]),
+        ("The Company", []),
+        ("zora gmbh", []),
+        ("at 12 Main Street", [("12 Main Street", "STREET_ADDRESS", 0.8)]),
+        ("DOB: 03/12/1985", [("03/12/1985", "DATE_OF_BIRTH", 0.9)]),
+        ("released on 2024-05-01", [("2024-05-01", "DATE_TIME", 0.6)]),
+    ],
+)
+def test_what_else_is_written(text: str, expected: list[tuple[str, str, float]]) -> None:
+    assert written(text) == expected
+
+
+def test_without_dates_only_those_of_birth_are_looked_for() -> None:
+    assert written("released on 2024-05-01", dates=False) == []
+    assert written("DOB: 03/12/1985", dates=False) == [("03/12/1985", "DATE_OF_BIRTH", 0.9)]
