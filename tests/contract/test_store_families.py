@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import MIGRATION_LOCK, Database
 from steward.adapters.stores.sql import SqlStore
-from steward.core.access import Grant, Person, Place, Role
+from steward.core.access import Grant, Person, PersonSession, Place, Role
 from steward.core.alerts import MAX_ATTEMPTS, Alert, Notice, Silence
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.errors import Unavailable
@@ -188,6 +188,30 @@ def test_people_are_added_once_changed_and_listed_for_their_tenant(store: SqlSto
     changed = msgspec.structs.replace(PERSON, disabled_at=5.0, groups=(), totp=None)
     store.access.change_person(changed)
     assert store.access.list_people(tenant=None) == [changed]
+
+
+def test_sessions_are_found_by_their_digest_and_end(store: SqlStore, open_store: Open) -> None:
+    other = open_store()
+    mine = PersonSession(
+        id="a" * 64, tenant="one", subject="person:anna", method="password", created_at=1.0, expires_at=9.0
+    )
+    theirs = PersonSession(
+        id="b" * 64,
+        tenant="two",
+        subject="person:corp/bert",
+        groups=("x", "y"),
+        method="oidc",
+        created_at=2.0,
+        expires_at=5.0,
+    )
+    for session in (mine, theirs, msgspec.structs.replace(mine, id="c" * 64)):
+        store.sessions.add(session)
+    assert (other.sessions.find("a" * 64), other.sessions.find("b" * 64)) == (mine, theirs)
+    assert other.sessions.find("none") is None
+    store.sessions.end("a" * 64)
+    assert other.sessions.find("a" * 64) is None and other.sessions.end_of("person:anna") == 1
+    assert store.sessions.delete_expired(4.9) == 0 and store.sessions.delete_expired(5.0) == 1
+    assert store.sessions.find("b" * 64) is None
 
 
 def test_grants_and_roles_come_back_and_raise_the_version_of_the_keys(store: SqlStore) -> None:

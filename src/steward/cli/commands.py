@@ -177,6 +177,8 @@ USERS: Final = Group(
         Command("role", "steward.cli.users:role"),
         Command("disable", "steward.cli.users:disable"),
         Command("enable", "steward.cli.users:enable"),
+        Command("password", "steward.cli.users:password"),
+        Command("totp", "steward.cli.users:totp"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""`steward users add|list|role|disable|enable`."""
+"""`steward users add|list|role|disable|enable|password|totp`."""
 
 from __future__ import annotations
 
@@ -111,3 +111,54 @@ def enable(name: NameArgument, reason: ReasonOption = "", home: HomeOption = Non
         show_json(done)
     else:
         show_lines([f"{done.id} has these roles again: {', '.join(done.roles) or 'none'}."])
+
+
+def password(
+    name: NameArgument,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Give a user a password for the console. All sessions of the user end."""
+    import sys
+
+    from steward.core.identity import operator
+    from steward.workflows import people
+
+    text = (
+        sys.stdin.readline().rstrip("\n")
+        if stdin
+        else typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    )
+    people.set_password(find_home(home), name, text, time.time(), actor=operator(os.getuid()))
+    if json:
+        show_json({"user": name})
+    else:
+        show_lines([f"{name} can sign in to the console with the new password."])
+
+
+def totp(
+    name: NameArgument,
+    off: Annotated[bool, typer.Option("--off", help="Ask for no codes any more, when a phone is lost.")] = False,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Ask a user for codes of an authenticator app from now on. The secret is shown only once."""
+    from steward.core.identity import operator
+    from steward.workflows import people
+
+    folder, now, actor = find_home(home), time.time(), operator(os.getuid())
+    if off:
+        people.remove_code(folder, name, now, actor=actor)
+        if json:
+            show_json({"user": name})
+        else:
+            show_lines([f"{name} signs in without codes again."])
+        return
+    made = people.enroll_code(folder, name, now, actor=actor)
+    if json:
+        show_json(made)
+    else:
+        show_lines(
+            [f"Secret for the authenticator app: {made.secret}", f"As an address:                    {made.uri}"]
+        )

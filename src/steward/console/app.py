@@ -5,7 +5,8 @@ Knows nothing of stores and processes: it is given functions that return what to
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from starlette.applications import Starlette
@@ -13,25 +14,34 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from steward.console.api import PREFIX, answer_refusal
-from steward.console.pages import health, login, metrics, static, status
-from steward.console.sessions import Sessions
-from steward.console.shell import Handler, Page, list_navigation, redirect, serve
+from steward.console.pages import account, health, login, metrics, static, status
+from steward.console.sessions import Sessions, name_cookie
+from steward.console.shell import Handler, Page, list_navigation, redirect, render_page, serve
 from steward.core.endpoint import Endpoint
-from steward.core.errors import Refused
+from steward.core.errors import Refused, StewardError
 from steward.core.extend import RequestSender
 from steward.core.identity import ANONYMOUS, Principal
+from steward.core.networks import Network
 from steward.core.records import Snapshot
 from steward.gateway.http import CERTIFICATE
 from steward.security.authenticator import certificate_required
+from steward.workflows.people import TOKEN_PREFIX, People
 
 NO_API: Final = Page(())
 
 
-def list_pages(snapshot: Callable[[], Snapshot], sessions: Sessions, metrics_text: Callable[[], str]) -> list[Page]:
+def list_pages(
+    snapshot: Callable[[], Snapshot],
+    sessions: Sessions,
+    metrics_text: Callable[[], str],
+    people: People | None = None,
+    trusted: Callable[[], Sequence[Network]] = tuple,
+) -> list[Page]:
     """Every page, in the order of the navigation. A new one is a module in `pages/` and a line here."""
     return [
         status.page(snapshot),
-        login.page(sessions),
+        login.page(sessions, people, trusted),
+        *([account.page(people)] if people is not None else []),
         metrics.page(metrics_text),
         health.page(),
         static.page(),
@@ -45,11 +55,13 @@ def build(
     find_by_key: Callable[[RequestSender], Awaitable[Principal]] | None = None,
     api: Page = NO_API,
     needs_certificate: bool = False,
+    people: People | None = None,
+    trusted: Callable[[], Sequence[Network]] = tuple,
 ) -> Starlette:
     """The application. `snapshot` and `metrics` may block; they run in threads. `find_by_key` says whose a key or a
     client's certificate is; with `needs_certificate` nobody without one sees more than whether the console lives.
     """
-    pages = [*list_pages(snapshot, sessions, metrics), api]
+    pages = [*list_pages(snapshot, sessions, metrics, people, trusted), api]
     navigation = list_navigation(pages)
 
     async def identify(request: Request) -> tuple[Principal, Principal]:
@@ -57,6 +69,12 @@ def build(
         principal = ANONYMOUS
         if needs_certificate and CERTIFICATE not in request.scope and not sessions.is_this_machine(request):
             request.state.problem = certificate_required()
+        elif people is not None and (session := find_session_token(request)):
+            try:
+                person: Principal | None = await asyncio.to_thread(people.find, session)
+                principal = person or ANONYMOUS
+            except StewardError:
+                request.state.problem = no_store_error()
         elif find_by_key is None or not (has_key(request) or CERTIFICATE in request.scope):
             principal = sessions.identify(request)
         elif not has_key(request) and (known := sessions.identify(request)).kind == "operator":
@@ -83,6 +101,12 @@ def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response
         return answer_refusal(request.state.problem or explain_denial(request, endpoint))
     if endpoint.path.startswith("/api/"):
         return PlainTextResponse("sign in first", status_code=401)
+    who: Principal = request.state.principal
+    if who.kind == "person":
+        reason = f"This needs the right '{endpoint.permission}'."
+        if who.has(endpoint.permission):
+            reason = "This page shows all tenants; it opens to the tenant 'default' only."
+        return render_page(request, "denied.html", 403, message=reason)
     return redirect("/login")
 
 
@@ -94,6 +118,24 @@ def explain_denial(request: Request, endpoint: Endpoint[Handler[Principal]]) -> 
         message = "Send a key as 'Authorization: Bearer stw_…'."
         return Refused(message, status=401, type=kind, code="unauthenticated", headers=asks)
     return Refused(f"This needs the right '{endpoint.permission}'.", status=403, type=kind, code="forbidden")
+
+
+def find_session_token(request: Request) -> str:
+    """A person's, from the header or the cookie; empty where there is none."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and text.strip().startswith(TOKEN_PREFIX):
+        return text.strip()
+    cookie = request.cookies.get(name_cookie(request), "")
+    return cookie if cookie.startswith(TOKEN_PREFIX) and "authorization" not in request.headers else ""
+
+
+def no_store_error() -> Refused:
+    return Refused(
+        "The store does not answer, so nobody can be recognised. Please try again later.",
+        status=503,
+        type="server_error",
+        code="unavailable",
+    )
 
 
 def has_key(request: Request) -> bool:

@@ -7,15 +7,17 @@ import hmac
 import ipaddress
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from starlette.requests import Request
+from starlette.responses import Response
 
 from steward.core import files
 from steward.core.identity import ANONYMOUS, Principal, Right
+from steward.core.networks import Network, find_client
 
 SESSION_S: Final = 12 * 3600
 ATTEMPTS_PER_MINUTE: Final = 10  # of wrong tokens, by address
@@ -93,14 +95,21 @@ def name_cookie(request: Request) -> str:
     return SECURE_COOKIE if request.url.scheme == "https" else COOKIE
 
 
-class Attempts:
-    """How often each address gave a wrong token in the last minute. One address cannot lock out another."""
+def set_cookie(response: Response, request: Request, value: str, seconds: int) -> None:
+    """The session's: no script reads it, and no other site's page makes a browser send it."""
+    name = name_cookie(request)
+    response.set_cookie(name, value, max_age=seconds, secure=name == SECURE_COOKIE, httponly=True, samesite="strict")
 
-    def __init__(self) -> None:
+
+class Attempts:
+    """How often each address (or whoever else) tried in the last `window_s`. One cannot lock out another."""
+
+    def __init__(self, most: int = ATTEMPTS_PER_MINUTE, window_s: float = 60.0) -> None:
+        self._most, self._window_s = most, window_s
         self._at: dict[str, list[float]] = {}
 
     def are_spent(self, address: str, now: float) -> bool:
-        return len(self._list_recent(address, now)) >= ATTEMPTS_PER_MINUTE
+        return len(self._list_recent(address, now)) >= self._most
 
     def add(self, address: str, now: float) -> None:
         recent = self._list_recent(address, now)
@@ -110,17 +119,17 @@ class Attempts:
             del self._at[next(iter(self._at))]
 
     def _list_recent(self, address: str, now: float) -> list[float]:
-        return [at for at in self._at.get(address, ()) if at > now - 60.0]
+        return [at for at in self._at.get(address, ()) if at > now - self._window_s]
 
 
-def find_address(request: Request) -> str:
-    """Whom attempts count for; of IPv6 the network of a customer, /64."""
-    host = request.client.host if request.client is not None else ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+def find_address(request: Request, trusted: Sequence[Network] = ()) -> str:
+    """Whom attempts count for, behind `trusted` proxies; of IPv6 the network of a customer, /64."""
+    host, lines = request.client.host if request.client is not None else "", request.headers.getlist("x-forwarded-for")
+    hops = [host, *reversed(",".join(lines).split(",") if lines else [])]
+    address = find_client(hops, trusted)
+    if address is None:
         return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
 
 
 def _digest(cookie: str) -> str:

@@ -33,6 +33,8 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
 }
 HSTS: Final = "max-age=63072000"  # two years, as Mozilla advises; only of a name, never of this machine's own
+CHANGES: Final[dict[Method, bool]] = {"GET": False, "POST": True, "PUT": True, "PATCH": True, "DELETE": True}
+FROM_ELSEWHERE: Final = "A page of another site sent this. Open the console itself and try again."
 FORM_LIMIT: Final = 65_536  # bytes of a form
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True
@@ -83,6 +85,8 @@ def serve(
             endpoint = methods.get(request.method) or methods["GET"]  # HEAD is a GET
             principal, who = await identify(request)
             request.state.max_body_bytes = endpoint.max_body_bytes
+            if CHANGES[endpoint.method] and is_from_elsewhere(request):
+                return _secure(PlainTextResponse(FROM_ELSEWHERE, status_code=403), request)
             allowed = principal.has(endpoint.permission)
             if endpoint.tenancy == "deployment" and principal.tenant != DEFAULT_TENANT:
                 allowed = False
@@ -107,9 +111,9 @@ def render(template: str, code: int = 200, /, **values: object) -> Response:
     return Response(_templates.get_template(template).render(**values), code, media_type="text/html")
 
 
-def render_page(request: Request, template: str, /, **values: object) -> Response:
+def render_page(request: Request, template: str, code: int = 200, /, **values: object) -> Response:
     """A page in the console's layout, with its navigation."""
-    return render(template, navigation=request.state.navigation, here=request.url.path, **values)
+    return render(template, code, navigation=request.state.navigation, here=request.url.path, **values)
 
 
 def redirect(path: str) -> Response:
@@ -134,6 +138,20 @@ async def read_form(request: Request) -> dict[str, str]:
         if len(body) > limit:
             raise FormTooLarge(f"the form is larger than {limit} bytes")
     return {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+def is_from_elsewhere(request: Request) -> bool:
+    """Whether a page of another site makes a browser send this: it says so by Sec-Fetch-Site, an older one by Origin.
+
+    A request that carries its proof in `Authorization` is none that another page can make.
+    """
+    if "authorization" in request.headers or "x-api-key" in request.headers:
+        return False
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 def _secure(response: Response, request: Request) -> Response:

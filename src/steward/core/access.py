@@ -69,6 +69,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()
     password_hash: str | None = None
     totp: bytes | None = None  # sealed
+    totp_step: int | None = None  # of the last one-time code that was used
     disabled_at: float | None = None
     created_at: float
     created_by: str
@@ -78,3 +79,15 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     def subjects(self) -> tuple[str, ...]:
         """The names that grants know this person by."""
         return (f"person:{self.id}", *(f"group:{name}" for name in self.groups))
+
+
+class PersonSession(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who has signed in, until they sign out or it expires."""
+
+    id: str  # hex SHA-256 of the token, which is kept by the browser or the command alone
+    tenant: str = DEFAULT_TENANT
+    subject: str  # person:anna; person:ISSUER/SUBJECT of an identity provider
+    groups: tuple[str, ...] = ()  # as the identity provider says; of others, their person's hold
+    method: str  # password, oidc, command
+    created_at: float
+    expires_at: float

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from steward.core.access import Grant, Person, Role
+from steward.core.access import Grant, Person, PersonSession, Role
 from steward.core.alerts import Alert, Notice, Silence
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.evidence import Evidence
@@ -260,6 +260,24 @@ class AccessStore(Protocol):
     def list_roles(self) -> list[Role]:
         """Those of the deployment's own."""
         ...
+
+
+class SessionStore(Protocol):
+    """Sessions of people, by the digests of their tokens. Other processes see a change at once."""
+
+    def add(self, session: PersonSession) -> None: ...
+
+    def find(self, session_id: str) -> PersonSession | None:
+        """Expired ones too, until they are deleted."""
+        ...
+
+    def end(self, session_id: str) -> None: ...
+
+    def end_of(self, subject: str) -> int:
+        """All of one person; returns their number."""
+        ...
+
+    def delete_expired(self, now: float) -> int: ...
 
 
 class WrappedSecret(msgspec.Struct, frozen=True):

@@ -39,6 +39,7 @@ from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, 
 from steward.processes.tls_server import TlsServer
 from steward.security.authenticator import KeyAuthenticator
 from steward.workflows.gpus import Sampler
+from steward.workflows.people import People
 from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan, read_plan
@@ -135,6 +136,7 @@ def main() -> None:
     plan = read_plan(arguments.plan)
     store = make_deployment(plan).open_store()
     token = arguments.token_file.read_text().strip()
+    people = People(make_deployment(plan), store)
     sessions = Sessions(token, arguments.token_file.with_name("ended-sessions"))
     write_file(arguments.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
     gpus = Sampler()
@@ -159,6 +161,8 @@ def main() -> None:
         find_by_key=find_by_key,
         api=build_api(operations, msgspec.json.encode(write_openapi(operations, plan.version))),
         needs_certificate=plan.console_tls is not None and plan.console_tls.client_required,
+        people=people,
+        trusted=lambda: trusted,
     )
     config = uvicorn.Config(
         app,

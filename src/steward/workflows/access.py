@@ -66,7 +66,7 @@ def add_person(
         changed_at=now,
     )
     place = Place(person.tenant)
-    with _open_home(home, now) as (deployment, store, publish):
+    with open_home(home, now) as (deployment, store, publish):
         if role is not None:
             _check_role(store, role, actor)
         after = f"tenant {person.tenant}" + (f"; role {role}" if role else "")
@@ -81,7 +81,7 @@ def add_person(
 
 def list_people(home: Path, now: float, *, actor: Principal) -> list[PersonView]:
     """Those of the actor's tenant; an operator of this machine sees all."""
-    with _open_home(home, now) as (_, store, _publish):
+    with open_home(home, now) as (_, store, _publish):
         grants = store.access.list_grants(tenant=None)
         return [_view_person(person, grants) for person in store.access.list_people(tenant=_tenant_of(actor))]
 
@@ -91,8 +91,8 @@ def disable_person(home: Path, name: str, now: float, *, actor: Principal, enabl
 
     :raises UnknownName: no such person
     """
-    with _open_home(home, now) as (deployment, store, publish):
-        person = _find_person(store, name, actor)
+    with open_home(home, now) as (deployment, store, publish):
+        person = find_person(store, name, actor)
         act = "people.enable" if enable else "people.disable"
         deployment.open_audit_log().record(make_act(actor, act, f"person:{name}"))
         changed = msgspec.structs.replace(person, disabled_at=None if enable else now, changed_at=now)
@@ -109,7 +109,7 @@ def grant_role(home: Path, subject: str, role: str, place: Place, now: float, *,
     :raises InputError: a role or a place beyond the actor's, or a place of another tenant than the person's
     """
     _check_tenant_of(actor, place.tenant)
-    with _open_home(home, now) as (deployment, store, publish):
+    with open_home(home, now) as (deployment, store, publish):
         _check_role(store, role, actor)
         known = _check_subject(store, subject, place, actor)
         grant = _make_grant(known, role, place, now, actor)
@@ -126,7 +126,7 @@ def grant_role(home: Path, subject: str, role: str, place: Place, now: float, *,
 def remove_grants(home: Path, subject: str, role: str, place: Place, now: float, *, actor: Principal) -> Grant:
     """Take a role away again. :raises InputError: there is no such grant"""
     _check_tenant_of(actor, place.tenant)
-    with _open_home(home, now) as (deployment, store, publish):
+    with open_home(home, now) as (deployment, store, publish):
         known = _check_subject(store, subject, place, actor)
         for grant in store.access.list_grants(tenant=place.tenant):
             if (grant.subject, grant.role, grant.place) == (known, role, place):
@@ -140,20 +140,20 @@ def remove_grants(home: Path, subject: str, role: str, place: Place, now: float,
 
 def find_place(home: Path, name: str, text: str | None, now: float, *, actor: Principal) -> Place:
     """A place as it is written for a user; the user's tenant where nothing is. :raises UnknownName: no such user"""
-    with _open_home(home, now) as (_, store, _publish):
-        tenant = _find_person(store, name, actor).tenant
+    with open_home(home, now) as (_, store, _publish):
+        tenant = find_person(store, name, actor).tenant
     return Place(tenant) if text is None else parse_place(text, tenant)
 
 
 def list_grants(home: Path, now: float, *, actor: Principal) -> list[Grant]:
     """Those of the actor's tenant; an operator of this machine sees all."""
-    with _open_home(home, now) as (_, store, _publish):
+    with open_home(home, now) as (_, store, _publish):
         return store.access.list_grants(tenant=_tenant_of(actor))
 
 
 def list_roles(home: Path, now: float) -> list[Role]:
     """The built-in roles first."""
-    with _open_home(home, now) as (_, store, _publish):
+    with open_home(home, now) as (_, store, _publish):
         return sorted(merge_roles(store.access.list_roles()).values(), key=lambda role: not role.built_in)
 
 
@@ -164,7 +164,7 @@ def put_role(home: Path, name: str, rights: Iterable[str], now: float, *, actor:
     """
     role = make_role(name, rights)
     _check_rights(role, actor)
-    with _open_home(home, now) as (deployment, store, publish):
+    with open_home(home, now) as (deployment, store, publish):
         after = f"rights {','.join(sorted(role.rights))}"
         deployment.open_audit_log().record(make_act(actor, "access.role", f"role:{name}", after=after))
         store.access.put_role(role)
@@ -181,7 +181,7 @@ def rights_of_person(store: SqlStore, person: Person) -> frozenset[Right]:
 
 
 @contextmanager
-def _open_home(home: Path, now: float) -> Iterator[tuple[HomeDeployment, SqlStore, Callable[[], None]]]:
+def open_home(home: Path, now: float) -> Iterator[tuple[HomeDeployment, SqlStore, Callable[[], None]]]:
     deployment = find_deployment(home)
     with open_keys(deployment, now) as (store, publisher, _):
         yield deployment, store, publisher.publish
@@ -224,7 +224,7 @@ def _check_subject(store: SqlStore, subject: str, place: Place, actor: Principal
     if kind not in ("", "person"):
         others = " or ".join(f"{each}:NAME" for each in ("group", *MACHINE_KINDS))
         raise InputError(f"subject {subject[:80]!r}: expected a user's name, or {others}")
-    person = _find_person(store, name, actor)
+    person = find_person(store, name, actor)
     if person.tenant != place.tenant:
         raise InputError(f"user {name!r} belongs to the tenant {person.tenant!r}, and the place to {place.tenant!r}")
     return f"person:{name}"
@@ -240,7 +240,7 @@ def _check_one_tenant(store: SqlStore, subject: str, place: Place) -> None:
             )
 
 
-def _find_person(store: SqlStore, name: str, actor: Principal) -> Person:
+def find_person(store: SqlStore, name: str, actor: Principal) -> Person:
     """:raises UnknownName: there is none whom the actor may see"""
     people = {person.id: person for person in store.access.list_people(tenant=_tenant_of(actor))}
     if name not in people:

@@ -11,6 +11,7 @@ from steward.console.sessions import (
     Sessions,
     find_address,
 )
+from steward.core.networks import parse_networks
 
 TOKEN = "a-token"
 
@@ -99,7 +100,13 @@ def test_an_attempt_counts_for_a_minute() -> None:
     ],
 )
 def test_attempts_count_for_the_network_of_a_customer(host: str, counts_for: str) -> None:
-    assert find_address(Request({"type": "http", "client": (host, 1)})) == counts_for
+    assert find_address(Request({"type": "http", "client": (host, 1), "headers": []})) == counts_for
+
+
+def test_behind_a_trusted_proxy_the_client_behind_it_counts() -> None:
+    scope = {"type": "http", "client": ("10.0.0.1", 1), "headers": [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.9")]}
+    assert find_address(Request(scope)) == "10.0.0.1"
+    assert find_address(Request(scope), parse_networks(("10.0.0.0/8",))) == "203.0.113.9"
 
 
 def test_of_a_flood_the_addresses_that_came_first_are_forgotten() -> None:

@@ -19,6 +19,7 @@ from steward.adapters.stores.meters import SqlMeters
 from steward.adapters.stores.minutes import SqlMinutes
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.series import SqlSeries
+from steward.adapters.stores.sessions import SqlSessions
 from steward.adapters.stores.tables import drained
 from steward.core.stores import (
     AccessStore,
@@ -35,6 +36,7 @@ from steward.core.stores import (
     MinuteStore,
     SecretStore,
     SeriesStore,
+    SessionStore,
 )
 
 
@@ -52,6 +54,7 @@ class SqlStore:
         self.alerts: AlertStore = SqlAlerts(self.database)
         self.keys: KeyStore = SqlKeys(self.database)
         self.access: AccessStore = SqlAccess(self.database)
+        self.sessions: SessionStore = SqlSessions(self.database)
         self.secrets: SecretStore = SqlSecrets(self.database)
         self.evidence: EvidenceStore = SqlEvidence(self.database)
         self.audit_heads: AuditHeadStore = SqlAuditHeads(self.database)

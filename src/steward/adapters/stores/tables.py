@@ -10,7 +10,7 @@ from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0013"  # the newest in `migrations/versions`
+REVISION: Final = "0014"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -140,10 +140,23 @@ people = sa.Table(
     sa.Column("groups", sa.Text, nullable=False),  # JSON list
     sa.Column("password_hash", sa.String(200)),  # argon2id
     sa.Column("totp", sa.LargeBinary),  # sealed under the root key
+    sa.Column("totp_step", sa.Integer),
     sa.Column("disabled_at", sa.Float),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("created_by", sa.String(200), nullable=False),
     sa.Column("changed_at", sa.Float, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),  # hex SHA-256 of the token
+    _tenant(),
+    sa.Column("subject", sa.String(300), nullable=False, index=True),
+    sa.Column("groups", sa.Text, nullable=False),  # JSON list
+    sa.Column("method", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False),
 )
 
 grants = sa.Table(

@@ -1,44 +1,67 @@
-"""Signing in with the token that `steward up` prints, and out again."""
+"""Signing in, as a person with name and password or with the token that `steward up` prints, and out again."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable, Sequence
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from steward.console.sessions import SECURE_COOKIE, SESSION_S, Attempts, Sessions, find_address, name_cookie
+from steward.console.sessions import (
+    SECURE_COOKIE,
+    SESSION_S,
+    Attempts,
+    Sessions,
+    find_address,
+    name_cookie,
+    set_cookie,
+)
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render
-from steward.core.identity import Principal
+from steward.console.sign_in_limits import MARK_S, SignInLimits
+from steward.core.errors import Refused, StewardError
+from steward.core.identity import DEFAULT_TENANT, Principal
+from steward.core.networks import Network
+from steward.workflows.people import SESSION_S as PERSON_S
+from steward.workflows.people import People, SignedIn
+
+MARK: Final = "steward_device"
+AT_ONCE: Final = 2  # passwords that are checked at the same time: each takes 64 MiB
+WAITING: Final = 20
+TOO_MANY: Final = "Too many attempts. Wait a minute and try again."
 
 
-def page(sessions: Sessions) -> Page:
+def page(sessions: Sessions, people: People | None = None, trusted: Callable[[], Sequence[Network]] = tuple) -> Page:
+    """`people` None: nobody but the token's bearer signs in."""
     attempts = Attempts()
+    persons = _PersonSignIn(people, trusted) if people is not None else None
 
     async def show(request: Request, who: Principal) -> Response:
-        return render("login.html", message="")
+        return render("login.html", message="", people=people is not None)
 
     async def sign_in(request: Request, who: Principal) -> Response:
-        at, address = time.monotonic(), find_address(request)  # a clock that is set back locks nobody out for longer
-        if attempts.are_spent(address, at):
-            return render("login.html", 429, message="Too many attempts. Wait a minute and try again.")
-        if not sessions.is_token(await _read_token(request)):
+        form = await _read_form(request)
+        if persons is not None and form.get("name"):
+            return await persons.answer(request, form)
+        at, address = time.monotonic(), find_address(request, trusted())
+        if attempts.are_spent(address, at):  # a clock that is set back locks nobody out for longer
+            return render("login.html", 429, message=TOO_MANY, people=people is not None)
+        if not sessions.is_token(form.get("token", "")):
             attempts.add(address, at)
-            return render("login.html", 401, message="Wrong token. `steward up` prints it when it starts.")
+            words = "Wrong token. `steward up` prints it when it starts."
+            return render("login.html", 401, message=words, people=people is not None)
         response = redirect("/")
-        response.set_cookie(
-            name_cookie(request),
-            sessions.issue(time.time()),
-            max_age=SESSION_S,
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="strict",
-        )
+        set_cookie(response, request, sessions.issue(time.time()), SESSION_S)
         return response
 
     async def sign_out(request: Request, who: Principal) -> Response:
         name = name_cookie(request)
-        sessions.end(request.cookies.get(name, ""), time.time())
+        token = request.cookies.get(name, "")
+        sessions.end(token, time.time())
+        if people is not None:
+            await asyncio.to_thread(people.sign_out, token)
         response = redirect("/login")
         response.delete_cookie(name, secure=name == SECURE_COOKIE)
         return response
@@ -52,8 +75,50 @@ def page(sessions: Sessions) -> Page:
     )
 
 
-async def _read_token(request: Request) -> str:
+class _PersonSignIn:
+    """Name, password and code from the form, within the limits."""
+
+    def __init__(self, people: People, trusted: Callable[[], Sequence[Network]]) -> None:
+        self._people, self._trusted = people, trusted
+        self._limits = SignInLimits(people.device_key)
+        self._checking = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    async def answer(self, request: Request, form: dict[str, str]) -> Response:
+        name = form["name"][:64]
+        address, mark = find_address(request, self._trusted()), request.cookies.get(MARK, "")
+        if self._waiting >= WAITING or not self._limits.take(address, name, mark, time.monotonic(), time.time()):
+            return render("login.html", 429, message=TOO_MANY, people=True)
+        try:
+            signed_in = await self._check(name, form.get("password", ""), form.get("code", ""))
+        except Refused as error:
+            return render("login.html", error.status, message=str(error), people=True)
+        except StewardError:
+            words = "Nobody can sign in at the moment: the store does not answer. Please try again later."
+            return render("login.html", 503, message=words, people=True)
+        response = redirect(find_home_page(signed_in.principal))
+        set_cookie(response, request, signed_in.token, int(PERSON_S))
+        secure = request.url.scheme == "https"
+        mark = self._limits.make_mark(name, time.time())
+        response.set_cookie(MARK, mark, max_age=MARK_S, secure=secure, httponly=True, samesite="strict", path="/login")
+        return response
+
+    async def _check(self, name: str, password: str, code: str) -> SignedIn:
+        self._waiting += 1
+        try:
+            async with self._checking:
+                return await asyncio.to_thread(self._people.sign_in, name, password, code)
+        finally:
+            self._waiting -= 1
+
+
+def find_home_page(who: Principal) -> str:
+    """The page that somebody sees after signing in: the status page shows all tenants."""
+    return "/" if who.tenant == DEFAULT_TENANT and who.has("console.read") else "/account"
+
+
+async def _read_form(request: Request) -> dict[str, str]:
     try:
-        return (await read_form(request)).get("token", "")
+        return await read_form(request)
     except FormTooLarge:
-        return ""
+        return {}

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from steward.console.sign_in_limits import MARK_S, SignInLimits
+
+KEY = bytes(32)
+
+
+def test_an_address_has_ten_tries_a_minute_whatever_the_names() -> None:
+    limits = SignInLimits(KEY)
+    assert [limits.take("a", f"name{number}", "", 0.0, 0.0) for number in range(11)] == [True] * 10 + [False]
+    assert limits.take("b", "name0", "", 0.0, 0.0) and limits.take("a", "other", "", 60.1, 0.0)
+
+
+def test_an_account_has_twenty_tries_a_quarter_from_strangers_whatever_their_addresses() -> None:
+    limits = SignInLimits(KEY)
+    assert [limits.take(f"a{number}", "anna", "", 0.0, 0.0) for number in range(21)] == [True] * 20 + [False]
+    assert limits.take("a99", "bert", "", 0.0, 0.0)
+    assert not limits.take("a99", "anna", "", 899.0, 0.0) and limits.take("a99", "anna", "", 900.1, 0.0)
+
+
+def test_a_flood_of_strangers_does_not_lock_out_the_owner() -> None:
+    limits = SignInLimits(KEY)
+    mark = limits.make_mark("anna", 0.0)
+    for number in range(1000):
+        limits.take(f"a{number}", "anna", "", 0.0, 0.0)
+    assert [limits.take(f"home{number}", "anna", mark, 0.0, 1.0) for number in range(11)] == [True] * 10 + [False]
+
+
+@pytest.mark.parametrize("name", ["bert", "", "anna2"])
+def test_a_mark_is_good_for_its_own_account_alone(name: str) -> None:
+    limits = SignInLimits(KEY)
+    mark = limits.make_mark("anna", 0.0)
+    assert limits.is_mark_of(mark, "anna", 1.0) and not limits.is_mark_of(mark, name, 1.0)
+
+
+def test_a_mark_ends_and_cannot_be_made_up() -> None:
+    limits = SignInLimits(KEY)
+    mark = limits.make_mark("anna", 0.0)
+    assert limits.is_mark_of(mark, "anna", MARK_S - 1.0) and not limits.is_mark_of(mark, "anna", float(MARK_S))
+    later = f"{MARK_S * 9}.{mark.partition('.')[2]}"
+    forged = [
+        later,
+        "",
+        ".",
+        mark[:-1],
+        mark.upper(),
+        SignInLimits(b"x" * 32).make_mark("anna", 0.0),
+        "é.x",
+        "9" * 5000,
+    ]
+    assert not any(limits.is_mark_of(text, "anna", 1.0) for text in forged)
