@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
     from steward.core.approvals import ApprovalVerdict
@@ -22,7 +23,7 @@ def approvals(
     all_states: Annotated[bool, typer.Option("--all", help="Rejected and expired ones too.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of requests to show.")] = 20,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows()] = False,
 ) -> None:
     """List the changes that wait for approval."""
     if context.invoked_subcommand is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, show_json, show_lines
+from steward.cli.common import HomeOption, JsonOption, ReasonOption, find_home, keep_finding, show_json, show_lines
 
 if TYPE_CHECKING:
     from steward.workflows.backup import BackupResult
@@ -37,12 +37,14 @@ def backup(
     """Back up the home while it serves; its keys go into a file of their own."""
     from steward.core.identity import operator
     from steward.workflows.backup import backup_home
+    from steward.workflows.findings import describe_backup
 
     folder = keys or out.absolute().parent / "keys"
     with _progress() as report:
         result = backup_home(
             find_home(home), out, folder, _reveal(passphrase), time.time(), report, actor=operator(os.getuid(), reason)
         )
+    keep_finding(describe_backup(result), find_home(home))
     if json:
         show_json(result)
     else:
@@ -64,11 +66,14 @@ def restore(
 ) -> None:
     """Restore a home and check it; exit 2 for a damaged archive, 5 when the home is not as it was."""
     from steward.core.identity import operator
+    from steward.workflows.findings import describe_restore
     from steward.workflows.restore import restore_home
 
     place = keys or archive.absolute().parent / "keys"
     with _progress() as report:
         result = restore_home(archive, place, _reveal(passphrase), home, report, actor=operator(os.getuid(), reason))
+    if home.absolute() != Path.cwd() / ".steward":  # a rehearsal beside the home that is backed up
+        keep_finding(describe_restore(result))
     if json:
         show_json(result)
     else:

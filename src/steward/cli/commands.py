@@ -57,6 +57,13 @@ LOAD: Final = Group(
     ),
 )
 
+CHECK: Final = Group(
+    "check",
+    "Check whether a deployment is ready. Exits with 0 for go, with 1 for no-go, with 3 where nobody can tell.",
+    (Command("waive", "steward.cli.check:waive"), Command("end-waiver", "steward.cli.check:end_waiver")),
+    target="steward.cli.check:check",
+)
+
 RELEASE: Final = Group(
     "release",
     "Decide whether a new version takes over.",
@@ -272,6 +279,7 @@ STEWARD: Final = Group(
         ),
         EVAL,
         RELEASE,
+        CHECK,
         LOAD,
         CONFIG,
         USAGE,

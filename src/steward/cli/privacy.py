@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_json_line, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_json_line, show_lines, show_table
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
@@ -27,6 +27,7 @@ def scan(
 ) -> None:
     """Find personal data in files. Exits with 0 if there is none, and with 1 if there is some."""
     from steward.privacy.scan import choose_entities
+    from steward.workflows.findings import describe_scan
     from steward.workflows.privacy_scan import scan_file
 
     chosen = choose_entities(profile, _split(entities))
@@ -50,6 +51,7 @@ def scan(
             show_lines([f"Not read: {named}{' and others' if len(unread) > 5 else ''}; --all-fields reads them too."])
     if errors:
         raise InputError(f"{errors[0]}; {len(errors)} lines could not be read, correct them and scan again")
+    keep_finding(describe_scan(files, counts.total(), profile))
     if counts:
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_progress, show_table
+from steward.cli.lazy import CsvRows
 
 if TYPE_CHECKING:
     from steward.improvement.canary import GuardReport, ReleaseDecision
@@ -24,7 +25,7 @@ def backtest(
     policy: Annotated[
         Path | None, typer.Option(help="YAML file of the policy, as under `release:`. Default: the built-in policy.")
     ] = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("guards")] = False,
 ) -> None:
     """Replay a release: would the candidate be promoted or rolled back, and when?
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 
 def init(
@@ -47,7 +48,7 @@ def init(
     )
 
 
-def show(home: HomeOption = None, json: JsonOption = False) -> None:
+def show(home: HomeOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """Show the certificates of both ports; exit 1 when one of them is not valid now."""
     from steward.core.errors import InputError
     from steward.workflows.serve.plan import read_plan

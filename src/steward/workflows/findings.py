@@ -12,11 +12,19 @@ import msgspec
 from steward.core.evidence import EvidenceVerdict
 
 if TYPE_CHECKING:
+    from steward.capacity.headroom import HeadroomStatus
     from steward.capacity.plan import Plan
     from steward.core.load_report import LoadReport
     from steward.data.contract import ContractResult
     from steward.evaluation.gate import GateDecision
+    from steward.evaluation.groups import GroupComparison
+    from steward.evaluation.overlap import OverlapReport
+    from steward.evaluation.robustness import RobustnessReport
     from steward.evaluation.run import RunResults
+    from steward.monitoring.drift import Drift
+    from steward.workflows.alerting import ChannelTest
+    from steward.workflows.backup import BackupResult
+    from steward.workflows.restore import RestoreResult
 
 
 _OF_GATES: Final[dict[str, EvidenceVerdict]] = {"passed": "pass", "regressed": "fail", "inconclusive": "cannot tell"}
@@ -98,6 +106,125 @@ def describe_gate(decision: GateDecision, policy: Path) -> Finding:
         value=", ".join(f"{check.name}: {check.verdict}" for check in decision.checks),
         expected=f"policy {policy}",
         source=str(policy),
+    )
+
+
+def describe_headroom(status: HeadroomStatus) -> Finding:
+    """Too little traffic to tell proves nothing."""
+    return Finding(
+        check="capacity.watch",
+        subject="live traffic against the saved plan",
+        subject_digest=digest_subject("capacity.watch"),
+        verdict="pass" if status.state == "holds" else "cannot tell" if status.state == "unknown" else "fail",
+        value=status.why,
+        expected="traffic fits the plan for 30 days",
+    )
+
+
+def describe_backup(result: BackupResult) -> Finding:
+    return Finding(
+        check="backup.made",
+        subject=f"archive {result.archive}",
+        subject_digest=digest_subject(result.archive, str(result.bytes)),
+        verdict="pass",
+        value=f"{result.files:,} files, {result.bytes:,} bytes, keys apart in {result.key_backup}",
+        expected="a consistent archive",
+        source=result.archive,
+    )
+
+
+def describe_restore(result: RestoreResult) -> Finding:
+    return Finding(
+        check="backup.restored",
+        subject=f"archive {result.archive}",
+        subject_digest=digest_subject(result.archive),
+        verdict="fail" if result.problems else "pass",
+        value="; ".join(result.problems)
+        or f"{result.files:,} files, {result.audit_entries:,} entries of the audit log",
+        expected="a home that is as it was",
+        source=result.home,
+    )
+
+
+def describe_changes(report: RobustnessReport, check: str) -> Finding:
+    """`check`: "evaluation.robustness" or "evaluation.counterfactual". Without a margin there is no verdict."""
+    verdicts: dict[str | None, EvidenceVerdict] = {"passed": "pass", "moved": "fail"}
+    changes = ", ".join(effect.change for effect in report.effects)
+    return Finding(
+        check=check,
+        subject=f"model {report.model} on suite {report.suite}",
+        subject_digest=digest_subject(report.model, report.suite),
+        verdict="cannot tell" if report.errored else verdicts.get(report.verdict, "cannot tell"),
+        value=f"{report.items:,} items; changes: {changes}; {len(report.errored)} failed",
+        expected="" if report.margin is None else f"no change beyond {report.margin:g}",
+    )
+
+
+def describe_overlap(report: OverlapReport, suite: Path, train: Sequence[str]) -> Finding:
+    unsure = report.share is None or report.too_short > 0
+    return Finding(
+        check="evaluation.overlap",
+        subject=f"suite {suite} in {', '.join(train)}",
+        subject_digest=digest_subject(str(suite), *train),
+        verdict="fail" if report.overlapping else "cannot tell" if unsure else "pass",
+        value=f"{len(report.overlapping):,} of {report.items:,} items found; {report.too_short:,} too short",
+        expected="no item in the training data",
+    )
+
+
+def describe_groups(comparison: GroupComparison) -> Finding:
+    """Nothing certain is not the same as equal: without a difference that was found it stays open for small groups."""
+    known = [one for one in comparison.differences if one.p_holm is not None]
+    certain = [one for one in known if one.p_holm is not None and one.p_holm < 0.05]
+    return Finding(
+        check="evaluation.groups",
+        subject=f"model {comparison.model} on suite {comparison.suite} by {comparison.field}",
+        subject_digest=digest_subject(comparison.model, comparison.suite, comparison.field),
+        verdict="fail" if certain else "pass" if known else "cannot tell",
+        value=", ".join(one.measure for one in certain) or f"no certain difference over {comparison.n:,} items",
+        expected="no certain difference between groups (Holm, 5 %)",
+    )
+
+
+def describe_scan(files: Sequence[Path], finds: int, profile: str) -> Finding:
+    return Finding(
+        check="privacy.scan",
+        subject=f"files {', '.join(map(str, files[:3]))}" + (" and others" if len(files) > 3 else ""),
+        subject_digest=digest_subject(profile, *(f"{path} {_stamp(path)}" for path in files)),
+        verdict="fail" if finds else "pass",
+        value=f"{finds:,} values found",
+        expected=f"nothing that profile {profile} looks for",
+    )
+
+
+def describe_alert_test(results: Sequence[ChannelTest]) -> Finding:
+    """A channel that nobody has proves nothing."""
+    failed = [one.channel for one in results if not one.delivered]
+    return Finding(
+        check="alerts.test",
+        subject="the channels of alerts",
+        subject_digest=digest_subject(*(one.channel for one in results)),
+        verdict="cannot tell" if not results else "fail" if failed else "pass",
+        value=f"not delivered: {', '.join(failed)}"
+        if failed
+        else f"delivered: {', '.join(one.channel for one in results)}",
+        expected="every channel takes a message",
+    )
+
+
+def describe_drift(result: Drift, baseline: Path, current: Path) -> Finding:
+    drifted = [feature.name for feature in result.features if feature.drifted]
+    return Finding(
+        check="drift.compare",
+        subject=f"{current} against {baseline}",
+        subject_digest=digest_subject(f"{baseline} {_stamp(baseline)}", f"{current} {_stamp(current)}"),
+        verdict="fail"
+        if drifted
+        else "pass"
+        if any(feature.p is not None for feature in result.features)
+        else "cannot tell",
+        value=f"drifted: {', '.join(drifted) or 'nothing'}; {result.current_events:,} requests",
+        expected="traffic like the baseline's",
     )
 
 

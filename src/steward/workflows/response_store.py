@@ -42,7 +42,8 @@ class FileResponseStore:
     def put(self, tenant: str, project: str, name: str, answer: StoredResponse) -> None:
         """:raises OSError: as on a full disk"""
         folder = self._folder / _digest(tenant, project)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (folder.parent, folder):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
         sealed = seal(self._key, msgspec.msgpack.encode(answer), _owner(tenant, project, name))
         write_file(folder / name, sealed)
         self._unchecked += len(sealed)

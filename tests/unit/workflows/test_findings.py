@@ -9,13 +9,20 @@ from typing import Any
 
 import pytest
 
+from steward.capacity.headroom import HeadroomStatus
 from steward.capacity.plan import Plan
 from steward.capacity.sizing import Requirements
 from steward.core.load_report import ClientHealth, LoadReport, Quantiles
 from steward.data.contract import ContractFinding, ContractResult
 from steward.evaluation.gate import GateCheck, GateDecision
+from steward.evaluation.groups import GroupComparison, GroupDifference
+from steward.evaluation.overlap import OverlappingItem, OverlapReport
+from steward.evaluation.robustness import ChangeEffect, RobustnessReport
 from steward.evaluation.run import RunResults
 from steward.evaluation.score import Score
+from steward.monitoring.drift import Drift, FeatureDrift
+from steward.workflows import findings
+from steward.workflows.alerting import ChannelTest
 from steward.workflows.findings import (
     describe_contract,
     describe_evaluation,
@@ -24,6 +31,7 @@ from steward.workflows.findings import (
     describe_plan,
     digest_subject,
 )
+from steward.workflows.restore import RestoreResult
 
 
 def digest(*parts: bytes) -> str:
@@ -132,3 +140,107 @@ def test_a_gates_verdict_is_a_proof(verdict: Any, proof: str) -> None:
     assert (finding.verdict, finding.subject) == (proof, "new in place of old")
     assert finding.value == f"exact: {verdict}, cost: passed"
     assert finding.subject_digest == digest(b"new", b"old", b"d")
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"), [("holds", "pass"), ("soon", "fail"), ("outgrown", "fail"), ("unknown", "cannot tell")]
+)
+def test_traffic_that_fits_the_plan(state: Any, verdict: str) -> None:
+    found = findings.describe_headroom(HeadroomStatus(state=state, why="58 % free"))
+    assert (found.check, found.verdict, found.value) == ("capacity.watch", verdict, "58 % free")
+
+
+def restored(*problems: str) -> RestoreResult:
+    return RestoreResult(
+        home="/r", archive="home.tar", made_at=0.0, made_by="0.2", files=12, rows={}, open_requests=0, audit_entries=7,
+        settings=None, root_key=None, store="sqlite", problems=problems, took_s=1.0,
+    )  # fmt: skip
+
+
+def test_a_rehearsed_restore() -> None:
+    fine = findings.describe_restore(restored())
+    assert (fine.check, fine.verdict, fine.value) == ("backup.restored", "pass", "12 files, 7 entries of the audit log")
+    assert findings.describe_restore(restored("row 3 is gone")).verdict == "fail"
+
+
+def changed(verdict: Any, margin: float | None = 0.1, errored: tuple[str, ...] = ()) -> RobustnessReport:
+    effect = ChangeEffect(change="typos", items=9, untouched=1, shifts=(), same=None, examples=(), errored=())
+    return RobustnessReport(
+        suite="s", model="m", items=10, effects=(effect,), worst=(), untouching=(), errored=errored, margin=margin,
+        verdict=verdict,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("report", "verdict"),
+    [
+        (changed("passed"), "pass"),
+        (changed("moved"), "fail"),
+        (changed("inconclusive"), "cannot tell"),
+        (changed(None, None), "cannot tell"),
+        (changed("passed", errored=("3",)), "cannot tell"),
+    ],
+)
+def test_changes_that_change_nothing(report: RobustnessReport, verdict: str) -> None:
+    found = findings.describe_changes(report, "evaluation.robustness")
+    assert (found.check, found.verdict) == ("evaluation.robustness", verdict) and "typos" in found.value
+    assert found.expected == ("no change beyond 0.1" if report.margin else "")
+
+
+@pytest.mark.parametrize(
+    ("overlapping", "too_short", "share", "verdict"),
+    [(1, 0, 0.1, "fail"), (0, 0, 0.0, "pass"), (0, 1, 0.0, "cannot tell"), (0, 10, None, "cannot tell")],
+)
+def test_items_that_training_data_hold(overlapping: int, too_short: int, share: float | None, verdict: str) -> None:
+    report = OverlapReport(
+        items=10, too_short=too_short, share=share, low=None, high=None,
+        overlapping=(OverlappingItem("1", 1.0),) * overlapping, gaps=(), ngram=13, shortest=8,
+    )  # fmt: skip
+    assert findings.describe_overlap(report, Path("s.yaml"), ["t.jsonl"]).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"), [((0.049, 0.9), "fail"), ((0.05, 0.9), "pass"), ((None,), "cannot tell"), ((), "cannot tell")]
+)
+def test_groups_that_are_treated_alike(p: tuple[float | None, ...], verdict: str) -> None:
+    differences = tuple(GroupDifference(measure="accuracy", value=0.1, low=0, high=1, p=one, p_holm=one) for one in p)
+    comparison = GroupComparison(
+        suite="s", model="m", field="language", positive=None, groups=(), differences=differences, n=300, unscored=(),
+        errored=(), signature="",
+    )  # fmt: skip
+    assert findings.describe_groups(comparison).verdict == verdict
+
+
+def test_files_without_personal_data(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text("{}")
+    clean, found = findings.describe_scan([file], 0, "gdpr"), findings.describe_scan([file], 3, "gdpr")
+    assert (clean.verdict, found.verdict, found.value) == ("pass", "fail", "3 values found")
+    assert clean.subject_digest == found.subject_digest
+    file.write_text("{} ")
+    assert findings.describe_scan([file], 0, "gdpr").subject_digest != clean.subject_digest
+
+
+def test_channels_that_take_a_message() -> None:
+    fine, broken = ChannelTest(channel="ops", delivered=True), ChannelTest(channel="mail", delivered=False, error="x")
+    assert findings.describe_alert_test([fine]).verdict == "pass"
+    assert findings.describe_alert_test([]).verdict == "cannot tell"
+    found = findings.describe_alert_test([fine, broken])
+    assert (found.verdict, found.value) == ("fail", "not delivered: mail")
+
+
+@pytest.mark.parametrize(
+    ("features", "verdict"),
+    [([(True, 0.01)], "fail"), ([(False, 0.5)], "pass"), ([(False, None)], "cannot tell"), ([], "cannot tell")],
+)
+def test_traffic_like_the_baselines(features: list[tuple[bool, float | None]], verdict: str) -> None:
+    drift = Drift(
+        features=tuple(
+            FeatureDrift(name="language", kind="word", effect=None, p=p, p_adjusted=p, drifted=drifted)
+            for drifted, p in features
+        ),
+        drifted=any(drifted for drifted, _ in features),
+        baseline_events=9,
+        current_events=8,
+    )
+    assert findings.describe_drift(drift, Path("a"), Path("b")).verdict == verdict

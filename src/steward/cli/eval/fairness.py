@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import RunArgument, TargetOptions
 from steward.cli.eval.output import format_counts, format_numbers, progress_bar, show_problems
 from steward.cli.lazy import CsvRows
@@ -33,8 +33,10 @@ def groups(
     """Compare groups: selection, true and false positive rates and quality, and how much of it is chance."""
     require_extra()
     from steward.workflows.evaluate.fairness import compare_run_groups
+    from steward.workflows.findings import describe_groups
 
     comparison = compare_run_groups(run, by, positive)
+    keep_finding(describe_groups(comparison))
     if json:
         show_json(comparison)
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import LimitOption, SuiteArgument
 from steward.cli.eval.output import format_numbers
 from steward.cli.lazy import CsvRows
@@ -34,8 +34,10 @@ def overlap(
     """
     require_extra()
     from steward.workflows.evaluate.overlap import search_training_data
+    from steward.workflows.findings import describe_overlap
 
     report = search_training_data(suite, train, run, ngram=ngram, shortest=shortest, limit=limit)
+    keep_finding(describe_overlap(report, Path(suite), train))
     if json:
         show_json(report)
     else:

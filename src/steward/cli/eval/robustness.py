@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import msgspec
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.eval.options import (
     FieldOption,
     LimitOption,
@@ -68,7 +68,7 @@ def robustness(
 
     fields = tuple(options.field or ())
     changes = [QuestionChange(use=name, fields=fields, words=words, seed=seed) for name in change or DEFAULT_CHANGES]
-    _run_changes(options, target, changes, [], json)
+    _run_changes(options, target, changes, [], "evaluation.robustness", json)
 
 
 def counterfactual(
@@ -93,13 +93,19 @@ def counterfactual(
         if name not in swap_kinds():
             raise UnknownName("swap", name, swap_kinds())
     changes = [QuestionChange(use=name, fields=tuple(options.field or ())) for name in swap or swap_kinds()]
-    _run_changes(options, target, changes, ["refusal", "words"], json)
+    _run_changes(options, target, changes, ["refusal", "words"], "evaluation.counterfactual", json)
 
 
 def _run_changes(
-    options: ChangeOptions, target: TargetOptions, changes: Sequence[QuestionChange], extra: Sequence[str], json: bool
+    options: ChangeOptions,
+    target: TargetOptions,
+    changes: Sequence[QuestionChange],
+    extra: Sequence[str],
+    check: str,
+    json: bool,
 ) -> None:
     from steward.workflows.evaluate.changes import run_robustness
+    from steward.workflows.findings import describe_changes
 
     with progress_bar() as bar:
         report = run_robustness(
@@ -112,6 +118,7 @@ def _run_changes(
             margin=options.margin,
             progress=bar,
         )
+    keep_finding(describe_changes(report, check))
     if json:
         show_json(report)
     else:

@@ -14,6 +14,7 @@ from steward.cli.common import (
     JsonOption,
     ReasonOption,
     find_home,
+    keep_finding,
     show_json,
     show_lines,
     show_progress,
@@ -132,8 +133,12 @@ def test(
 ) -> None:
     """Send a test message through the channels. Exits with 1 if one does not take it."""
     from steward.workflows import alerting
+    from steward.workflows.findings import describe_alert_test
 
-    results = alerting.try_channels(find_home(home), channel)
+    folder = find_home(home)
+    results = alerting.try_channels(folder, channel)
+    if channel is None:
+        keep_finding(describe_alert_test(results), folder)
     if json:
         show_json(results)
     elif not results:

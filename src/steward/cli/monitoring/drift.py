@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_table
 from steward.cli.lazy import CsvRows
 
 
@@ -18,8 +18,10 @@ def compare(
 ) -> None:
     """Compare the traffic of two files, feature by feature. Exits with 1 if anything drifted."""
     from steward.workflows.alerts import compare_files
+    from steward.workflows.findings import describe_drift
 
     result = compare_files(baseline, current)
+    keep_finding(describe_drift(result, baseline, current))
     if json:
         show_json(result)
     else:

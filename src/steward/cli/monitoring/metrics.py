@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
 
@@ -18,7 +19,7 @@ def query(
     since: Annotated[str, typer.Option(help="How far back to look, such as 24h or 7d.")] = "24h",
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with a chart to this file.")] = None,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("groups")] = False,
 ) -> None:
     """Answer a question such as "ttft p95 by model" from the recorded series."""
     from steward.core.files import write_file

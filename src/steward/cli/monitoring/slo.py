@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 
-def status(home: HomeOption = None, json: JsonOption = False) -> None:
+def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("slos")] = False) -> None:
     """Show what is left of each error budget. Exits with 1 if one is spent or burning."""
     from steward.workflows.slo import read_slo_status
 

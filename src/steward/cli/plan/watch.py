@@ -6,7 +6,8 @@ from typing import Final
 
 import typer
 
-from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines
+from steward.cli.common import HomeOption, JsonOption, find_home, keep_finding, show_json, show_lines
+from steward.workflows.findings import describe_headroom
 from steward.workflows.plan.watch import watch_headroom
 
 CODES: Final = {"holds": 0, "outgrown": 1, "soon": 1, "unknown": 3}
@@ -14,7 +15,9 @@ CODES: Final = {"holds": 0, "outgrown": 1, "soon": 1, "unknown": 3}
 
 def watch(home: HomeOption = None, json: JsonOption = False) -> None:
     """Compare live traffic with the saved plan; exit 1 when traffic outgrows it within 30 days, 3 with too little."""
-    status = watch_headroom(find_home(home))
+    folder = find_home(home)
+    status = watch_headroom(folder)
+    keep_finding(describe_headroom(status), folder)
     if json:
         show_json(status)
     else:

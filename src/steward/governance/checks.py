@@ -1,0 +1,470 @@
+"""Every check of `steward check`, in the order in which they are printed. A new one is one entry here.
+
+Sources of what is asked: the ML Test Score (Breck et al. 2017; its tests of features and of training code have no
+counterpart here), production readiness reviews, and the requirements that docs/reference/readiness.md names for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from steward.governance.readiness import DAY_S, Check, Decide, Facts, Outcome, Situation, by_evidence
+
+LEAST_FREE_DISK: Final = 0.1
+LARGEST_LAG_S: Final = 300.0
+UNUSED_AFTER_S: Final = 90 * DAY_S
+
+
+def _of_facts(decide: Callable[[Facts], Outcome]) -> Decide:
+    return lambda situation: decide(situation.facts)
+
+
+def _yes(fine: bool, value: str, expected: str) -> Outcome:
+    return Outcome(verdict="pass" if fine else "fail", value=value, expected=expected)
+
+
+def _unknown(value: str, expected: str) -> Outcome:
+    return Outcome(verdict="cannot tell", value=value, expected=expected)
+
+
+def _inapplicable(reason: str) -> Outcome:
+    return Outcome(verdict="not applicable", value=reason)
+
+
+def _none_of(names: list[str], what: str, expected: str) -> Outcome:
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return _yes(not names, f"{what}: {shown}" if names else "none", expected)
+
+
+# -- infrastructure ----------------------------------------------------------------------------------
+
+
+def _answers(facts: Facts) -> Outcome:
+    if facts.answers is None:
+        return _unknown("nothing is running here", "a request would be answered")
+    return _yes(facts.answers, facts.problem or "a request would be answered", "a request would be answered")
+
+
+def _disk(facts: Facts) -> Outcome:
+    expected = f"at least {LEAST_FREE_DISK:.0%} free"
+    if facts.free_disk is None:
+        return _unknown("the disk cannot be asked", expected)
+    return _yes(facts.free_disk >= LEAST_FREE_DISK, f"{facts.free_disk:.0%} free", expected)
+
+
+def _fallback(facts: Facts) -> Outcome:
+    if not facts.models:
+        return _unknown("nothing has been served", "two models, or a fallback, for every route")
+    expected = "two models, or a fallback, for every route"
+    if not facts.lone_routes:
+        return _yes(True, "every route has another model", expected)
+    return _none_of(list(facts.lone_routes), "one model and no fallback", expected)
+
+
+# -- monitoring --------------------------------------------------------------------------------------
+
+
+def _channels(facts: Facts) -> Outcome:
+    return _yes(bool(facts.channels), ", ".join(facts.channels) or "none", "a channel for alerts that page")
+
+
+def _firing(facts: Facts) -> Outcome:
+    if facts.firing is None:
+        return _unknown("alerts cannot be read", "no alert pages now")
+    return _none_of(list(facts.firing), "paging", "no alert pages now")
+
+
+def _heartbeat(facts: Facts) -> Outcome:
+    value = "configured" if facts.heartbeat else "none"
+    return _yes(facts.heartbeat, value, "an address that notices when steward itself stops")
+
+
+def _lag(facts: Facts) -> Outcome:
+    expected = f"the ledger is read within {LARGEST_LAG_S:.0f} s"
+    if facts.ledger_lag_s is None:
+        return _unknown("nothing has been served", expected)
+    return _yes(facts.ledger_lag_s <= LARGEST_LAG_S, f"{facts.ledger_lag_s:.0f} s behind", expected)
+
+
+def _prices(facts: Facts) -> Outcome:
+    hosted = [model for model in facts.models if model.hosted]
+    if not hosted:
+        return _inapplicable("no model is paid by the token")
+    return _none_of([model.name for model in hosted if not model.priced], "no price", "a price for every hosted model")
+
+
+def _ratings(facts: Facts) -> Outcome:
+    expected = "people's ratings within 30 days"
+    if facts.ratings is None or facts.requests is None:
+        return _unknown("the store cannot be read", expected)
+    if not facts.requests:
+        return _unknown("no request in 30 days", expected)
+    return _yes(facts.ratings > 0, f"{facts.ratings:,} ratings of {facts.requests:,} requests", expected)
+
+
+# -- security and privacy ----------------------------------------------------------------------------
+
+
+def _transport(facts: Facts) -> Outcome:
+    expected = "TLS where other machines connect"
+    if facts.loopback:
+        return _inapplicable("the gateway listens on this machine alone")
+    if facts.encrypted:
+        return _yes(True, "TLS", expected)
+    return _yes(facts.proxy_declared, "a proxy does it" if facts.proxy_declared else "plain HTTP", expected)
+
+
+def _home(facts: Facts) -> Outcome:
+    if facts.home_private is None:
+        return _unknown("the folder cannot be read", "mode 0700")
+    return _yes(facts.home_private, "0700" if facts.home_private else "others may read it", "mode 0700")
+
+
+def _audit_log(facts: Facts) -> Outcome:
+    expected = "the log verifies"
+    if facts.audit_error is not None:
+        return _yes(False, facts.audit_error, expected)
+    if facts.audit_entries is None:
+        return _unknown("there is no log yet", expected)
+    return _yes(True, f"{facts.audit_entries:,} entries verified", expected)
+
+
+def _limits(facts: Facts) -> Outcome:
+    expected = "no key without a limit or budget"
+    if facts.keys is None:
+        return _unknown("keys cannot be read", expected)
+    return _none_of([key.name for key in facts.keys if not key.limited], "no limit", expected)
+
+
+def _expiry(facts: Facts) -> Outcome:
+    expected = "every key expires"
+    if facts.keys is None:
+        return _unknown("keys cannot be read", expected)
+    return _none_of([key.name for key in facts.keys if key.expires_at is None], "never expire", expected)
+
+
+def _unused(situation: Situation) -> Outcome:
+    expected, keys = "no key unused for 90 days", situation.facts.keys
+    if keys is None:
+        return _unknown("keys cannot be read", expected)
+    old = [key.name for key in keys if situation.now - (key.last_used or key.created_at) > UNUSED_AFTER_S]
+    return _none_of(old, "unused", expected)
+
+
+def _first_key(facts: Facts) -> Outcome:
+    if facts.loopback:
+        return _inapplicable("the gateway listens on this machine alone")
+    return _yes(not facts.first_key, "first-key lies in the home" if facts.first_key else "gone", "no key in a file")
+
+
+def _guard(facts: Facts) -> Outcome:
+    return _yes(facts.guard, "on" if facts.guard else "off", "personal data is masked before it reaches a model")
+
+
+def _root_key(facts: Facts) -> Outcome:
+    value = "a file in the home" if facts.root_key_in_home else "kept elsewhere"
+    return _yes(not facts.root_key_in_home, value, "the root key lies apart from what it seals")
+
+
+def _witness(facts: Facts) -> Outcome:
+    value = "configured" if facts.witness else "none"
+    return _yes(facts.witness, value, "heads of the audit log are kept elsewhere")
+
+
+def _approvals(facts: Facts) -> Outcome:
+    value = "configured" if facts.approvals else "none"
+    return _yes(facts.approvals, value, "changes need another person's approval")
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    Check(
+        id="infra.answers",
+        pitfall="infrastructure",
+        level="prototype",
+        question="Would a request be answered now?",
+        decide=_of_facts(_answers),
+        fix="steward up",
+    ),
+    Check(
+        id="infra.disk",
+        pitfall="infrastructure",
+        level="prototype",
+        question="Is there room on the disk?",
+        decide=_of_facts(_disk),
+        fix="df -h .",
+    ),
+    Check(
+        id="infra.plan",
+        pitfall="infrastructure",
+        level="internal",
+        question="Was the hardware planned?",
+        decide=by_evidence("capacity.plan", 90),
+        fix="steward plan --model MODEL --rate 5 --input 500 --output 200 --keep",
+    ),
+    Check(
+        id="infra.backup",
+        pitfall="infrastructure",
+        level="internal",
+        question="Is there a recent backup?",
+        decide=by_evidence("backup.made", 7),
+        fix="steward backup home.tar",
+    ),
+    Check(
+        id="infra.load",
+        pitfall="infrastructure",
+        level="production",
+        question="Did a load test meet its objective?",
+        decide=by_evidence("loadtest.run", 30),
+        fix="steward load run http://127.0.0.1:8080 --model MODEL --key file:.steward/first-key --rate 5"
+        ' --duration 60s --slo "ttft_p95<500ms"',
+    ),
+    Check(
+        id="infra.headroom",
+        pitfall="infrastructure",
+        level="production",
+        question="Does traffic still fit the plan?",
+        decide=by_evidence("capacity.watch", 7),
+        fix="steward plan watch",
+    ),
+    Check(
+        id="infra.fallback",
+        pitfall="infrastructure",
+        level="production",
+        question="What answers when a model fails?",
+        decide=_of_facts(_fallback),
+        fix="add `fallback` to the route in steward.yaml, then: steward reload",
+    ),
+    Check(
+        id="infra.restore",
+        pitfall="infrastructure",
+        level="production",
+        question="Was a restore rehearsed?",
+        decide=by_evidence("backup.restored", 90),
+        fix="steward restore home.tar --home rehearsal",
+    ),
+    Check(
+        id="data.contract",
+        pitfall="data",
+        level="production",
+        question="Do the training data keep their contract?",
+        decide=by_evidence("data.contract", 90),
+        fix="steward data check contract.yaml 'data/*.jsonl'",
+    ),
+    Check(
+        id="data.overlap",
+        pitfall="data",
+        level="production",
+        question="Are the questions of the suite unseen in training?",
+        decide=by_evidence("evaluation.overlap", 90),
+        fix="steward eval overlap suite.yaml --train 'data/*.jsonl'",
+    ),
+    Check(
+        id="data.personal",
+        pitfall="data",
+        level="production",
+        question="Were the data searched for personal data?",
+        decide=by_evidence("privacy.scan", 90),
+        fix="steward privacy scan data.jsonl",
+    ),
+    Check(
+        id="eval.run",
+        pitfall="evaluation",
+        level="internal",
+        question="Was the model evaluated at all?",
+        decide=by_evidence("evaluation.run", 90, "a run within 90 days"),
+        fix="steward eval run suite.yaml --model MODEL --out runs/now",
+    ),
+    Check(
+        id="eval.gate",
+        pitfall="evaluation",
+        level="production",
+        question="Did the released version pass a gate?",
+        decide=by_evidence("evaluation.gate", 90),
+        fix="steward eval gate --baseline runs/before --candidate runs/now --policy gate.yaml",
+    ),
+    Check(
+        id="eval.robustness",
+        pitfall="evaluation",
+        level="production",
+        question="Do typos and other words change answers?",
+        decide=by_evidence("evaluation.robustness", 90),
+        fix="steward eval robustness suite.yaml --model MODEL --out runs/robust --margin 0.1",
+    ),
+    Check(
+        id="monitoring.lag",
+        pitfall="monitoring",
+        level="prototype",
+        question="Are requests recorded without delay?",
+        decide=_of_facts(_lag),
+        fix="steward status",
+    ),
+    Check(
+        id="monitoring.firing",
+        pitfall="monitoring",
+        level="internal",
+        question="Is anything wrong right now?",
+        decide=_of_facts(_firing),
+        fix="steward alerts list",
+    ),
+    Check(
+        id="monitoring.prices",
+        pitfall="monitoring",
+        level="internal",
+        question="Is it known what requests cost?",
+        decide=_of_facts(_prices),
+        fix="add `price` to the model in steward.yaml, then: steward reload",
+    ),
+    Check(
+        id="monitoring.channels",
+        pitfall="monitoring",
+        level="production",
+        question="Who is told when something breaks?",
+        decide=_of_facts(_channels),
+        fix="add a channel under `monitoring.channels` in steward.yaml, then: steward reload && steward alerts test",
+    ),
+    Check(
+        id="monitoring.drill",
+        pitfall="monitoring",
+        level="production",
+        question="Did a test message reach somebody?",
+        decide=by_evidence("alerts.test", 7),
+        fix="steward alerts test",
+    ),
+    Check(
+        id="monitoring.heartbeat",
+        pitfall="monitoring",
+        level="production",
+        question="Who notices when the monitoring itself stops?",
+        decide=_of_facts(_heartbeat),
+        fix="set `monitoring.heartbeat` in steward.yaml, then: steward reload",
+    ),
+    Check(
+        id="monitoring.ratings",
+        pitfall="monitoring",
+        level="production",
+        question="Do people say what they think?",
+        decide=_of_facts(_ratings),
+        fix="steward feedback --since 30d",
+    ),
+    Check(
+        id="monitoring.drift",
+        pitfall="monitoring",
+        level="production",
+        question="Is traffic still what was tested?",
+        decide=by_evidence("drift.compare", 30),
+        fix="steward drift compare baseline.jsonl current.jsonl",
+    ),
+    Check(
+        id="security.home",
+        pitfall="security and privacy",
+        level="prototype",
+        question="Can others read the home?",
+        decide=_of_facts(_home),
+        fix="chmod 700 .steward",
+    ),
+    Check(
+        id="security.transport",
+        pitfall="security and privacy",
+        level="internal",
+        question="Is traffic encrypted?",
+        decide=_of_facts(_transport),
+        fix="steward tls init",
+    ),
+    Check(
+        id="security.limits",
+        pitfall="security and privacy",
+        level="internal",
+        question="Can one key use everything up?",
+        decide=_of_facts(_limits),
+        fix="set `limits.default` in steward.yaml, then: steward reload",
+    ),
+    Check(
+        id="security.audit",
+        pitfall="security and privacy",
+        level="internal",
+        question="Is the audit log whole?",
+        decide=_of_facts(_audit_log),
+        fix="steward audit verify",
+    ),
+    Check(
+        id="security.first-key",
+        pitfall="security and privacy",
+        level="production",
+        question="Is the first key's file gone?",
+        decide=_of_facts(_first_key),
+        fix="steward keys rotate first",
+    ),
+    Check(
+        id="security.unused-keys",
+        pitfall="security and privacy",
+        level="production",
+        question="Are there forgotten keys?",
+        decide=_unused,
+        fix="steward keys revoke NAME",
+    ),
+    Check(
+        id="security.selftest",
+        pitfall="security and privacy",
+        level="production",
+        question="Does the gateway stand the attacks that others fell to?",
+        decide=by_evidence("security.selftest", 30),
+        fix="steward selftest security http://127.0.0.1:8080 --key file:.steward/first-key",
+    ),
+    Check(
+        id="security.key-expiry",
+        pitfall="security and privacy",
+        level="regulated",
+        question="Does every key expire?",
+        decide=_of_facts(_expiry),
+        fix="steward keys rotate NAME --expires 90d",
+    ),
+    Check(
+        id="security.root-key",
+        pitfall="security and privacy",
+        level="regulated",
+        question="Does the root key lie apart from what it seals?",
+        decide=_of_facts(_root_key),
+        fix="set `security.root` in steward.yaml to a file or variable outside the home",
+    ),
+    Check(
+        id="security.witness",
+        pitfall="security and privacy",
+        level="regulated",
+        question="Would a rollback of the whole home be noticed?",
+        decide=_of_facts(_witness),
+        fix="set `security.witness` in steward.yaml, then: steward reload",
+    ),
+    Check(
+        id="security.approvals",
+        pitfall="security and privacy",
+        level="regulated",
+        question="Does a second person see changes?",
+        decide=_of_facts(_approvals),
+        fix="set `approval_policy` in steward.yaml, then: steward reload",
+    ),
+    Check(
+        id="privacy.guard",
+        pitfall="security and privacy",
+        level="production",
+        question="Is personal data kept from models?",
+        decide=_of_facts(_guard),
+        fix="set `privacy: {profile: gdpr}` in steward.yaml, then: steward reload",
+    ),
+    Check(
+        id="ethics.counterfactual",
+        pitfall="ethics",
+        level="production",
+        question="Do answers change with the person who asks?",
+        decide=by_evidence("evaluation.counterfactual", 30),
+        fix="steward eval counterfactual suite.yaml --model MODEL --out runs/others --margin 0.1",
+    ),
+    Check(
+        id="ethics.groups",
+        pitfall="ethics",
+        level="regulated",
+        question="Are groups treated alike?",
+        decide=by_evidence("evaluation.groups", 90),
+        fix="steward eval groups runs/now --by SLICE",
+    ),
+)

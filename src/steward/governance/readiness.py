@@ -1,0 +1,244 @@
+"""Whether a deployment is ready: one verdict a check, and the worst required one decides.
+
+Pure: facts, proofs and the time are handed over. A check passes on what was seen or proved; what is missing, stale, of
+another subject or from the future is "cannot tell", never a pass. There is no percentage: nobody can say what ninety
+percent ready means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from steward.core.errors import InputError, UnknownName
+from steward.core.evidence import Evidence
+
+Level = Literal["prototype", "internal", "production", "regulated"]
+Pitfall = Literal["infrastructure", "data", "evaluation", "monitoring", "security and privacy", "ethics"]
+CheckVerdict = Literal["pass", "fail", "cannot tell", "waived", "not applicable"]
+Verdict = Literal["go", "no-go", "cannot tell"]
+
+LEVELS: Final[tuple[Level, ...]] = ("prototype", "internal", "production", "regulated")
+PITFALLS: Final[tuple[Pitfall, ...]] = (
+    "infrastructure", "data", "evaluation", "monitoring", "security and privacy", "ethics",
+)  # fmt: skip
+DAY_S: Final = 86400.0
+LONGEST_WAIVER_S: Final = 90 * DAY_S
+CLOCK_SKEW_S: Final = 300.0  # by which another machine's clock may be ahead
+
+
+class KeyFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What checks must know of a key in force."""
+
+    id: str
+    name: str
+    created_at: float
+    expires_at: float | None = None
+    last_used: float | None = None
+    limited: bool = True  # by its own limits or by those of all
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What checks must know of a served model."""
+
+    name: str
+    hosted: bool  # somebody else's, by URL
+    priced: bool
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be seen of a deployment without asking anybody to prove anything. None: it could not be seen."""
+
+    answers: bool | None = None  # a request would be answered now
+    problem: str = ""  # why not
+    loopback: bool = True  # the gateway listens on this machine alone
+    encrypted: bool = False  # by its own TLS
+    proxy_declared: bool = False  # insecure_http: a proxy in front does it
+    models: tuple[ModelFacts, ...] = ()
+    lone_routes: tuple[str, ...] = ()  # routes of one model without a fallback
+    keys: tuple[KeyFacts, ...] | None = None
+    first_key: bool = False  # the file with the first key's text is still there
+    home_private: bool | None = None  # nobody else may read the home
+    free_disk: float | None = None  # share
+    audit_error: str | None = None  # what is wrong with the log; None: nothing, or not looked at
+    audit_entries: int | None = None
+    witness: bool = False  # heads of the log are kept elsewhere
+    guard: bool = False  # a privacy profile is on
+    channels: tuple[str, ...] = ()  # that pages are sent to
+    heartbeat: bool = False
+    firing: tuple[str, ...] | None = None  # rules that page now
+    ledger_lag_s: float | None = None
+    requests: int | None = None  # of the last 30 days
+    ratings: int | None = None
+    approvals: bool = False  # changes need another person's approval
+    root_key_in_home: bool = True
+
+
+class Waiver(msgspec.Struct, frozen=True, kw_only=True):
+    """A person answers for one check for a while."""
+
+    check: str
+    reason: str
+    owner: str  # an actor
+    made_at: float
+    until: float
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What one check found."""
+
+    verdict: CheckVerdict
+    value: str
+    expected: str = ""
+    evidence: tuple[str, ...] = ()
+    produced_at: float | None = None
+    valid_until: float | None = None
+
+
+class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of `steward check`."""
+
+    id: str
+    pitfall: Pitfall
+    question: str
+    verdict: CheckVerdict
+    value: str
+    expected: str
+    evidence: tuple[str, ...]
+    produced_at: float | None
+    valid_until: float | None
+    fix: str
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward check --json`."""
+
+    verdict: Verdict
+    level: Level
+    checks: tuple[CheckReport, ...]
+    waivers: tuple[Waiver, ...]
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a check may look at."""
+
+    facts: Facts
+    evidence: tuple[Evidence, ...]  # in any order
+    now: float
+
+
+Decide = Callable[[Situation], Outcome]
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """A question, from which level on it must be answered, and how it is decided."""
+
+    id: str
+    pitfall: Pitfall
+    level: Level
+    question: str
+    decide: Decide
+    fix: str
+
+
+def required_at(level: Level, checks: Sequence[Check]) -> list[Check]:
+    """The checks that a level asks for."""
+    return [check for check in checks if LEVELS.index(check.level) <= LEVELS.index(level)]
+
+
+def assess(
+    situation: Situation,
+    level: Level,
+    checks: Sequence[Check],
+    waivers: Sequence[Waiver] = (),
+    pitfall: Pitfall | None = None,
+) -> Readiness:
+    """Every required check with its verdict; a failed one decides before one that nobody can tell."""
+    chosen = [check for check in required_at(level, checks) if pitfall is None or check.pitfall == pitfall]
+    by_check = {waiver.check: waiver for waiver in sorted(waivers, key=lambda waiver: waiver.made_at)}
+    reports = tuple(_report(check, situation, by_check.get(check.id)) for check in chosen)
+    verdicts = {report.verdict for report in reports}
+    verdict: Verdict = "no-go" if "fail" in verdicts else "cannot tell" if "cannot tell" in verdicts else "go"
+    if not reports:
+        verdict = "cannot tell"
+    used = tuple(by_check[report.id] for report in reports if report.id in by_check)
+    return Readiness(verdict=verdict, level=level, checks=reports, waivers=used)
+
+
+def _report(check: Check, situation: Situation, waiver: Waiver | None) -> CheckReport:
+    found = check.decide(situation)
+    if waiver is not None and found.verdict in ("fail", "cannot tell"):
+        found = _apply_waiver(found, waiver, situation.now)
+    return CheckReport(
+        id=check.id,
+        pitfall=check.pitfall,
+        question=check.question,
+        verdict=found.verdict,
+        value=found.value,
+        expected=found.expected,
+        evidence=found.evidence,
+        produced_at=found.produced_at,
+        valid_until=found.valid_until,
+        fix="" if found.verdict in ("pass", "not applicable") else check.fix,
+    )
+
+
+def _apply_waiver(found: Outcome, waiver: Waiver, now: float) -> Outcome:
+    """Waived while it lasts; after that the check has failed: somebody promised to look again by then."""
+    if now >= waiver.until:
+        value = f"the waiver of {waiver.owner} has expired; {found.value}"
+        return msgspec.structs.replace(found, verdict="fail", value=value)
+    value = f"waived by {waiver.owner}: {waiver.reason}; {found.value}"
+    return msgspec.structs.replace(found, verdict="waived", value=value, valid_until=waiver.until)
+
+
+def make_waiver(check: str, reason: str, owner: str, until: float, now: float, checks: Sequence[Check]) -> Waiver:
+    """:raises UnknownName: no such check :raises InputError: no reason, or an end that has passed or is too far"""
+    known = [item.id for item in checks]
+    if check not in known:
+        raise UnknownName("check", check, known)
+    if len(reason.strip()) < 10:
+        raise InputError(f"reason {reason!r}: expected a sentence that explains why the check can wait")
+    if not now < until <= now + LONGEST_WAIVER_S:
+        raise InputError(
+            f"until: {(until - now) / DAY_S:.1f} days from now; expected a time within the next "
+            f"{LONGEST_WAIVER_S / DAY_S:.0f} days, such as 30d"
+        )
+    return Waiver(check=check, reason=reason.strip(), owner=owner, made_at=now, until=until)
+
+
+# -- deciding by proofs ------------------------------------------------------------------------------
+
+
+def by_evidence(kind: str, max_age_days: float, expected: str = "") -> Decide:
+    """By the newest proof of a kind: passed, not older than that, not expired, and not from the future."""
+    wanted = expected or f"passed within {max_age_days:g} days"
+
+    def decide(situation: Situation) -> Outcome:
+        proofs = [proof for proof in situation.evidence if proof.check == kind]
+        if not proofs:
+            return Outcome(verdict="cannot tell", value="never done here", expected=wanted)
+        newest = max(proofs, key=lambda proof: proof.produced_at)
+        ends = newest.produced_at + max_age_days * DAY_S
+        valid_until = ends if newest.valid_until is None else min(ends, newest.valid_until)
+        verdict, value = _judge_proof(newest, valid_until, situation.now)
+        return Outcome(
+            verdict=verdict,
+            value=value,
+            expected=newest.expected or wanted,
+            evidence=(newest.id,),
+            produced_at=newest.produced_at,
+            valid_until=valid_until,
+        )
+
+    return decide
+
+
+def _judge_proof(proof: Evidence, valid_until: float, now: float) -> tuple[CheckVerdict, str]:
+    if proof.produced_at > now + CLOCK_SKEW_S:
+        return "cannot tell", f"dated in the future; {proof.value}"
+    if now > valid_until:
+        return "cannot tell", f"{(now - proof.produced_at) / DAY_S:.0f} days old; {proof.value}"
+    return proof.verdict, f"{proof.subject}: {proof.value}"

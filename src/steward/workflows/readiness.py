@@ -1,0 +1,219 @@
+"""What `steward check` looks at, and the waivers that people answer for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.evidence import Evidence
+from steward.core.files import write_file
+from steward.core.identity import Principal, operator
+from steward.core.records import ExchangeRow
+from steward.governance.checks import CHECKS
+from steward.governance.readiness import (
+    DAY_S,
+    Facts,
+    KeyFacts,
+    Level,
+    ModelFacts,
+    Pitfall,
+    Readiness,
+    Situation,
+    Waiver,
+    assess,
+    make_waiver,
+)
+from steward.workflows.audit import make_act, verify_home
+from steward.workflows.key_views import KeyView
+from steward.workflows.keys import list_keys
+from steward.workflows.serve.deployment import find_deployment, open_served_store
+from steward.workflows.serve.plan import ServePlan, read_plan
+from steward.workflows.tls import is_loopback
+
+_MOST_PROOFS: Final = 2000
+_MOST_ROWS: Final = 2000  # newest requests, to see which keys are used
+_FOLDER: Final = "waivers"
+
+
+def check_home(
+    home: Path, level: Level, now: float, answers: bool | None, problem: str, pitfall: Pitfall | None = None
+) -> Readiness:
+    """Every check of a home. `answers`: whether its gateway says that it would answer; None: nothing runs."""
+    facts, proofs = collect_facts(home, now)
+    facts = msgspec.structs.replace(facts, answers=answers, problem=problem)
+    situation = Situation(facts=facts, evidence=tuple(proofs), now=now)
+    return assess(situation, level, CHECKS, list_waivers(home), pitfall)
+
+
+def collect_facts(home: Path, now: float) -> tuple[Facts, list[Evidence]]:
+    """What can be seen of a home, and its newest proofs. What cannot be seen is None: no error ends a check."""
+    plan_file = home / "run" / "plan.json"
+    plan = read_plan(plan_file) if plan_file.exists() else None
+    audit_error, audit_entries = _verify_log(home)
+    facts = Facts(
+        home_private=_is_private(home),
+        free_disk=_free_disk(home),
+        first_key=(home / "first-key").exists(),
+        audit_error=audit_error,
+        audit_entries=audit_entries,
+        root_key_in_home=find_deployment(home).root is None,
+    )
+    if plan is None:
+        return facts, []
+    facts = _add_plan(facts, plan)
+    try:
+        store = open_served_store(home)
+    except StewardError:
+        return facts, []
+    try:
+        facts = _add_store(facts, store, plan, home, now)
+        return facts, store.evidence.list_evidence(_MOST_PROOFS, tenant=None)
+    except StewardError:
+        return facts, []
+    finally:
+        store.close()
+
+
+def _add_plan(facts: Facts, plan: ServePlan) -> Facts:
+    return msgspec.structs.replace(
+        facts,
+        loopback=is_loopback(plan.host),
+        encrypted=plan.tls is not None,
+        proxy_declared=plan.tls is None and not is_loopback(plan.host),  # `steward up` refuses anything else
+        models=tuple(
+            ModelFacts(name=model.name, hosted=model.backend != "embedded", priced=model.prices is not None)
+            for model in plan.models
+        ),
+        lone_routes=_list_lone(plan),
+        witness=plan.witness is not None,
+        guard=plan.privacy is not None,
+        channels=tuple(channel.name for channel in plan.monitoring.channels if "page" in channel.severities),
+        heartbeat=plan.monitoring.heartbeat is not None,
+        approvals=bool(plan.approval_policy.settings or plan.approval_policy.prompts),
+    )
+
+
+def _list_lone(plan: ServePlan) -> tuple[str, ...]:
+    """Routes of one model without another to fall back to; without any route, the models themselves."""
+    if not plan.routes:
+        return tuple(model.name for model in plan.models)
+    return tuple(route.name for route in plan.routes if len(route.reachable()) < 2)
+
+
+def _add_store(facts: Facts, store: SqlStore, plan: ServePlan, home: Path, now: float) -> Facts:
+    rows = store.exchanges.tail(_MOST_ROWS, tenant=None)
+    month = now - 30 * DAY_S
+    return msgspec.structs.replace(
+        facts,
+        keys=_list_key_facts(home, plan, rows, now),
+        firing=tuple(
+            sorted({alert.rule for alert in store.alerts.list_alerts(500, open_only=True) if alert.severity == "page"})
+        ),
+        ledger_lag_s=measure_lag_s(home, store.ledger.offsets(), now),
+        requests=store.exchanges.usage(month, now + 1, None, tenant=None).requests,
+        ratings=store.feedback.report(month, 0, tenant=None).count,
+    )
+
+
+def _list_key_facts(home: Path, plan: ServePlan, rows: Sequence[ExchangeRow], now: float) -> tuple[KeyFacts, ...]:
+    used: dict[str, float] = {}
+    for row in rows:
+        used[row.key_id] = max(row.at, used.get(row.key_id, 0.0))
+    keys = [key for key in list_keys(home, actor=operator(os.getuid())) if _is_in_force(key, now)]
+    return tuple(
+        KeyFacts(
+            id=key.id,
+            name=key.name,
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            last_used=used.get(key.lineage or key.id),
+            limited=plan.limits.default.any() or _is_limited(key) or key.team in plan.limits.teams,
+        )
+        for key in keys
+    )
+
+
+def _is_in_force(key: KeyView, now: float) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
+
+
+def _is_limited(key: KeyView) -> bool:
+    return any(value is not None for value in (key.rpm, key.tpm, key.concurrent, key.usd_per_day, key.usd_per_month))
+
+
+def measure_lag_s(home: Path, offsets: dict[str, int], now: float) -> float:
+    """How long the oldest segment that is not read to its end has been waiting."""
+    waiting = [0.0]
+    for file in (home / "ledger").glob("*.seg"):
+        try:
+            status = file.stat()
+        except OSError:
+            continue  # it was drained and deleted meanwhile
+        if status.st_size > offsets.get(file.name, 0):
+            waiting.append(max(0.0, now - status.st_mtime))
+    return max(waiting)
+
+
+def _is_private(home: Path) -> bool | None:
+    try:
+        return home.stat().st_mode & 0o077 == 0
+    except OSError:
+        return None
+
+
+def _free_disk(home: Path) -> float | None:
+    try:
+        usage = shutil.disk_usage(home)
+    except OSError:
+        return None
+    return usage.free / usage.total if usage.total else None
+
+
+def _verify_log(home: Path) -> tuple[str | None, int | None]:
+    try:
+        verification = verify_home(home)
+    except StewardError:
+        return None, None
+    return verification.error, verification.entries
+
+
+# -- waivers -----------------------------------------------------------------------------------------
+
+
+def waive(home: Path, check: str, reason: str, until: float, now: float, actor: Principal) -> Waiver:
+    """Let a check wait; it stands in the audit log first. :raises InputError: as `make_waiver`"""
+    waiver = make_waiver(check, reason, actor.actor, until, now, CHECKS)
+    act = make_act(actor, "check.waive", f"check:{check}", after=f"until {until:.0f}: {waiver.reason}")
+    find_deployment(home).open_audit_log().record(act)
+    folder = home / _FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(folder / f"{check}.json", msgspec.json.encode(waiver), durable=True)
+    return waiver
+
+
+def end_waiver(home: Path, check: str, actor: Principal) -> None:
+    """:raises UnknownName: there is none for this check"""
+    file = home / _FOLDER / f"{check}.json"
+    known = [waiver.check for waiver in list_waivers(home)]
+    if check not in known:
+        raise UnknownName("waiver", check, known)
+    find_deployment(home).open_audit_log().record(make_act(actor, "check.end-waiver", f"check:{check}"))
+    file.unlink(missing_ok=True)
+
+
+def list_waivers(home: Path) -> list[Waiver]:
+    """:raises InputError: one that cannot be read"""
+    waivers = []
+    for file in sorted((home / _FOLDER).glob("*.json")):
+        try:
+            waivers.append(msgspec.json.decode(file.read_bytes(), type=Waiver))
+        except (OSError, msgspec.MsgspecError) as error:
+            raise InputError(f"{file}: {error}; delete the file, and waive the check again") from error
+    return waivers

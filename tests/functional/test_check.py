@@ -1,0 +1,91 @@
+"""`steward check` of a home that serves, and of one that never did."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import Deployment, inside
+
+
+@pytest.fixture(scope="module")
+def served(upstream: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("check")
+    models = [{"name": "m", "backend": "openai", "url": upstream}]
+    (folder / "steward.yaml").write_text(json.dumps({"home": "home", "gateway": {"workers": 1}, "models": models}))
+    deployment = Deployment(folder / "home")
+    yield deployment
+    deployment.stop()
+
+
+def verdicts(home: Path, *options: str) -> tuple[int, dict[str, str]]:
+    done = inside("check", "--home", str(home), "--json", *options)
+    return done.returncode, {item["id"]: item["verdict"] for item in json.loads(done.stdout)["checks"]}
+
+
+def test_a_fresh_deployment_is_a_prototype_and_not_ready_for_production(served: Deployment) -> None:
+    began = time.process_time()
+    code, found = verdicts(served.home)
+    assert time.process_time() - began < 3.0
+    assert code == 1 and len(found) >= 30
+    assert (found["infra.answers"], found["security.home"], found["security.audit"]) == ("pass", "pass", "pass")
+    assert (found["monitoring.channels"], found["monitoring.prices"], found["infra.fallback"]) == (
+        "fail",
+        "fail",
+        "fail",
+    )
+    assert (found["infra.load"], found["security.transport"]) == ("cannot tell", "not applicable")
+    code, found = verdicts(served.home, "--level", "prototype")
+    assert code == 0 and set(found.values()) == {"pass"}
+    assert set(verdicts(served.home, "--pitfall", "ethics")[1]) == {"ethics.counterfactual"}
+
+
+def test_a_proof_that_a_command_leaves_turns_its_check_green(served: Deployment, tmp_path: Path) -> None:
+    clean = tmp_path / "clean.txt"
+    clean.write_text("nothing personal here\n")
+    assert verdicts(served.home)[1]["data.personal"] == "cannot tell"
+    before = os.getcwd()
+    os.chdir(served.home.parent)
+    try:
+        (served.home.parent / ".steward").symlink_to(served.home)
+        assert inside("privacy", "scan", str(clean)).returncode == 0
+    finally:
+        os.chdir(before)
+    assert verdicts(served.home)[1]["data.personal"] == "pass"
+
+
+def test_a_waiver_is_audited_printed_on_top_and_ended(served: Deployment) -> None:
+    def waive(name: str, reason: str, until: str) -> int:
+        return inside(
+            "check", "waive", name, "--reason", reason, "--until", until, "--home", str(served.home)
+        ).returncode
+
+    assert waive("monitoring.heartbeat", "the on-call rota starts in May", "14d") == 0
+    shown = inside("check", "--home", str(served.home)).stdout
+    assert shown.index("Waived until") < shown.index("Infrastructure")
+    assert verdicts(served.home)[1]["monitoring.heartbeat"] == "waived"
+    assert "check.waive" in inside("audit", "tail", "--home", str(served.home)).stdout
+    assert waive("monitoring.heartbeet", "the on-call rota starts in May", "14d") == 2
+    assert (
+        waive("monitoring.heartbeat", "no", "14d") == 2 and waive("monitoring.heartbeat", "a good reason", "91d") == 2
+    )
+    assert inside("check", "end-waiver", "monitoring.heartbeat", "--home", str(served.home)).returncode == 0
+    assert verdicts(served.home)[1]["monitoring.heartbeat"] == "fail"
+
+
+def test_page_and_junit_are_written(served: Deployment, tmp_path: Path) -> None:
+    page, junit = tmp_path / "ready.html", tmp_path / "ready.xml"
+    inside("check", "--home", str(served.home), "--html", str(page), "--junit", str(junit))
+    assert "No-go at level production" in page.read_text() and "<testsuite" in junit.read_text()
+
+
+def test_a_home_that_never_served_cannot_be_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    code, found = verdicts(home, "--level", "prototype")
+    assert code == 3 and found["infra.answers"] == "cannot tell" and found["security.home"] == "pass"

@@ -1,0 +1,146 @@
+"""Verdicts of `steward check`: proofs, waivers, levels, and the one that decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from steward.core.errors import InputError, UnknownName
+from steward.core.evidence import Evidence
+from steward.governance.checks import CHECKS
+from steward.governance.readiness import (
+    DAY_S,
+    LEVELS,
+    Check,
+    Facts,
+    Outcome,
+    Situation,
+    Waiver,
+    assess,
+    by_evidence,
+    make_waiver,
+    required_at,
+)
+
+NOW = 1_795_900_000.0
+
+
+def proof(**changes: Any) -> Evidence:
+    whole = Evidence(
+        id="ev_1", check="loadtest.run", subject="model m", subject_digest="sha256:1", verdict="pass",
+        value="p95 412 ms", expected="p95 < 500 ms", source="r.json", produced_at=NOW - 10 * DAY_S, valid_until=None,
+        command="steward load run", signer="operator:1",
+    )  # fmt: skip
+    return msgspec.structs.replace(whole, **changes)
+
+
+def situation(*proofs: Evidence) -> Situation:
+    return Situation(facts=Facts(), evidence=proofs, now=NOW)
+
+
+def check(verdict: Any = "pass", name: str = "a.b", level: Any = "prototype", pitfall: Any = "data") -> Check:
+    found = Outcome(verdict=verdict, value="seen")
+    return Check(id=name, pitfall=pitfall, level=level, question="?", decide=lambda _: found, fix="do it")
+
+
+def waiver(**changes: Any) -> Waiver:
+    whole = Waiver(check="a.b", reason="the vendor delivers in May", owner="operator:1", made_at=NOW, until=NOW + DAY_S)
+    return msgspec.structs.replace(whole, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "value"),
+    [
+        ({}, "pass", "model m: p95 412 ms"),
+        ({"verdict": "fail"}, "fail", "model m: p95 412 ms"),
+        ({"verdict": "cannot tell"}, "cannot tell", "model m: p95 412 ms"),
+        ({"produced_at": NOW - 30 * DAY_S}, "pass", "model m: p95 412 ms"),
+        ({"produced_at": NOW - 30 * DAY_S - 1}, "cannot tell", "30 days old; p95 412 ms"),  # stale by a second
+        ({"valid_until": NOW}, "pass", "model m: p95 412 ms"),
+        ({"valid_until": NOW - 1}, "cannot tell", "10 days old; p95 412 ms"),
+        ({"produced_at": NOW + 300}, "pass", "model m: p95 412 ms"),
+        ({"produced_at": NOW + 301}, "cannot tell", "dated in the future; p95 412 ms"),
+        ({"check": "loadtest.other"}, "cannot tell", "never done here"),
+    ],
+)
+def test_a_proof_counts_while_it_is_fresh(changes: dict[str, Any], verdict: str, value: str) -> None:
+    found = by_evidence("loadtest.run", 30)(situation(proof(**changes)))
+    assert (found.verdict, found.value) == (verdict, value)
+
+
+def test_the_newest_proof_decides_and_is_named_with_its_end() -> None:
+    old, new = proof(id="ev_old", verdict="fail", produced_at=NOW - 20 * DAY_S), proof(id="ev_new")
+    found = by_evidence("loadtest.run", 30)(situation(new, old))
+    assert (found.verdict, found.evidence, found.expected) == ("pass", ("ev_new",), "p95 < 500 ms")
+    assert (found.produced_at, found.valid_until) == (NOW - 10 * DAY_S, NOW + 20 * DAY_S)
+    early = by_evidence("loadtest.run", 30)(situation(proof(valid_until=NOW + DAY_S)))
+    assert early.valid_until == NOW + DAY_S
+    assert by_evidence("x", 7)(situation()).expected == "passed within 7 days"
+    assert by_evidence("x", 7, "a run")(situation()).expected == "a run"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole"),
+    [
+        (["pass", "not applicable", "waived"], "go"),
+        (["pass", "cannot tell"], "cannot tell"),
+        (["cannot tell", "fail", "pass"], "no-go"),
+        ([], "cannot tell"),
+    ],
+)
+def test_the_worst_required_check_decides(verdicts: list[str], whole: str) -> None:
+    checks = [check(verdict, name=f"a.{number}") for number, verdict in enumerate(verdicts)]
+    assert assess(situation(), "prototype", checks).verdict == whole
+
+
+def test_levels_ask_for_more_and_a_pitfall_for_its_own_alone() -> None:
+    checks = [check(name=level, level=level) for level in LEVELS] + [check("fail", "e", "regulated", "ethics")]
+    assert [[one.id for one in required_at(level, checks)] for level in LEVELS] == [
+        ["prototype"], ["prototype", "internal"], ["prototype", "internal", "production"],
+        ["prototype", "internal", "production", "regulated", "e"],
+    ]  # fmt: skip
+    assert assess(situation(), "production", checks).verdict == "go"
+    assert assess(situation(), "regulated", checks).verdict == "no-go"
+    assert [one.id for one in assess(situation(), "regulated", checks, pitfall="ethics").checks] == ["e"]
+    assert [len(required_at(level, CHECKS)) for level in LEVELS] == sorted(
+        len(required_at(lv, CHECKS)) for lv in LEVELS
+    )
+
+
+def test_a_fix_stands_where_something_is_to_be_done() -> None:
+    checks = [check(verdict, name=verdict) for verdict in ("pass", "fail", "cannot tell", "not applicable")]
+    assert [one.fix for one in assess(situation(), "prototype", checks).checks] == ["", "do it", "do it", ""]
+
+
+@pytest.mark.parametrize("verdict", ["fail", "cannot tell"])
+def test_a_waiver_lets_one_check_wait_and_has_failed_when_it_ends(verdict: str) -> None:
+    checks = [check(verdict), check(verdict, "a.c")]
+    found = assess(situation(), "prototype", checks, [waiver()])
+    assert [one.verdict for one in found.checks] == ["waived", verdict]
+    first = found.checks[0]
+    assert first.value == "waived by operator:1: the vendor delivers in May; seen" and first.valid_until == NOW + DAY_S
+    assert found.waivers == (waiver(),)
+    over = assess(situation(), "prototype", checks[:1], [waiver(until=NOW)])
+    assert over.verdict == "no-go" and over.checks[0].value == "the waiver of operator:1 has expired; seen"
+
+
+def test_a_waiver_of_what_passes_changes_nothing_and_the_last_of_two_counts() -> None:
+    assert assess(situation(), "prototype", [check()], [waiver()]).checks[0].verdict == "pass"
+    two = [waiver(until=NOW + 5, made_at=NOW), waiver(until=NOW - 5, made_at=NOW - 9)]
+    assert assess(situation(), "prototype", [check("fail")], two).checks[0].verdict == "waived"
+
+
+def test_what_can_be_waived() -> None:
+    made = make_waiver("infra.load", " no traffic before May ", "operator:1", NOW + 90 * DAY_S, NOW, CHECKS)
+    assert (made.check, made.reason, made.until) == ("infra.load", "no traffic before May", NOW + 90 * DAY_S)
+    with pytest.raises(UnknownName, match=r"infra\.loud"):
+        make_waiver("infra.loud", "no traffic before May", "operator:1", NOW + DAY_S, NOW, CHECKS)
+    with pytest.raises(UnknownName):
+        make_waiver("*", "no traffic before May", "operator:1", NOW + DAY_S, NOW, CHECKS)
+    with pytest.raises(InputError, match="expected a sentence"):
+        make_waiver("infra.load", "because  ", "operator:1", NOW + DAY_S, NOW, CHECKS)
+    for until in (NOW, NOW + 90 * DAY_S + 1):
+        with pytest.raises(InputError, match="within the next 90 days"):
+            make_waiver("infra.load", "no traffic before May", "operator:1", until, NOW, CHECKS)

@@ -1,0 +1,45 @@
+"""Readiness as a page and as JUnit XML."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from steward.governance.readiness import CheckReport, CheckVerdict, Readiness, Waiver
+from steward.governance.readiness_report import render_junit, render_page
+
+
+def line(name: str, verdict: CheckVerdict, fix: str = "") -> CheckReport:
+    return CheckReport(
+        id=name, pitfall="data", question="<Is it?>", verdict=verdict, value="seen & read", expected="more",
+        evidence=("ev_1",), produced_at=1_795_900_000.0, valid_until=None, fix=fix,
+    )  # fmt: skip
+
+
+WAIVER = Waiver(check="d", reason="until May", owner="operator:1", made_at=0.0, until=1_795_900_000.0)
+READINESS = Readiness(
+    verdict="no-go",
+    level="internal",
+    checks=(line("a", "pass"), line("b", "fail", "do <it>"), line("c", "cannot tell", "try"), line("d", "waived")),
+    waivers=(WAIVER,),
+)
+
+
+def test_the_page_has_every_line_and_escapes_it() -> None:
+    page = render_page(READINESS, "home<1>", 1_795_900_000.0)
+    assert "No-go at level internal" in page and "home&lt;1&gt;" in page and "2026-11-28 21:06 UTC" in page
+    assert "&lt;Is it?&gt; (b)" in page and "<code>do &lt;it&gt;</code>" in page and "seen &amp; read" in page
+    assert "ev_1 of 2026-11-28" in page and "until May" in page and page.index("until May") < page.index("(a)")
+
+
+def test_junit_counts_failures_and_leaves_out_what_cannot_be_told() -> None:
+    suite = ElementTree.fromstring(render_junit(READINESS).split("\n", 1)[1])
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "1", "2")
+    cases = {str(case.get("name")): [child.tag for child in case] for case in suite}
+    assert cases == {
+        "a: <Is it?>": [],
+        "b: <Is it?>": ["failure"],
+        "c: <Is it?>": ["skipped"],
+        "d: <Is it?>": ["skipped"],
+    }
+    failure = suite.find("testcase/failure")
+    assert failure is not None and failure.get("message") == "seen & read; expected more; do <it>"
