@@ -48,6 +48,7 @@ CheckArgument = Annotated[str, typer.Argument(metavar="CHECK", help="Id of the c
 
 
 def check(
+    context: typer.Context,
     level: Annotated[LevelName, typer.Option(help="How much depends on it.")] = LevelName.PRODUCTION,
     pitfall: Annotated[PitfallName | None, typer.Option(help="Only the checks of one way to fail.")] = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page to this file.")] = None,
@@ -56,6 +57,8 @@ def check(
     json: Annotated[JsonOption, CsvRows("checks")] = False,
 ) -> None:
     """Check whether a deployment is ready. Exits with 0 for go, with 1 for no-go, with 3 where nobody can tell."""
+    if context.invoked_subcommand is not None:
+        return
     from steward.core.files import write_file
     from steward.governance.readiness import PITFALLS
     from steward.governance.readiness_report import render_junit, render_page
