@@ -73,7 +73,7 @@ def restore(
     with _progress() as report:
         result = restore_home(archive, place, _reveal(passphrase), home, report, actor=operator(os.getuid(), reason))
     if home.absolute() != Path.cwd() / ".steward":  # a rehearsal beside the home that is backed up
-        keep_finding(describe_restore(result))
+        keep_finding(describe_restore(result.archive, result.home, result.files, result.problems))
     if json:
         show_json(result)
     else:

@@ -15,7 +15,7 @@ from steward.cli.lazy import CsvRows
 from steward.core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from steward.governance.readiness import Readiness
+    from steward.governance.readiness import ReadinessReport
 
 EXIT_CODES: Final = {"go": 0, "no-go": 1, "cannot tell": 3}
 VERDICT_NAMES: Final = {
@@ -122,7 +122,7 @@ def end_waiver(name: CheckArgument, home: HomeOption = None, json: JsonOption = 
         show_lines([f"{name} counts again."])
 
 
-def _show(readiness: Readiness) -> None:
+def _show(readiness: ReadinessReport) -> None:
     words = {"go": "Go", "no-go": "No-go", "cannot tell": "Cannot tell"}
     show_lines([f"{words[readiness.verdict]} at level {readiness.level}: {count_verdicts(readiness)}.", ""])
     for waiver in readiness.waivers:
@@ -139,7 +139,7 @@ def _show(readiness: Readiness) -> None:
         show_table(["check", "command"], [[item.id, item.fix] for item in fixes])
 
 
-def count_verdicts(readiness: Readiness) -> str:
+def count_verdicts(readiness: ReadinessReport) -> str:
     from collections import Counter
 
     counts = Counter[str](item.verdict for item in readiness.checks)

@@ -97,7 +97,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: float | None = None
 
 
-class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
+class ReadinessLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `steward check`."""
 
     id: str
@@ -112,12 +112,12 @@ class CheckReport(msgspec.Struct, frozen=True, kw_only=True):
     fix: str
 
 
-class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+class ReadinessReport(msgspec.Struct, frozen=True, kw_only=True):
     """`steward check --json`."""
 
     verdict: Verdict
     level: Level
-    checks: tuple[CheckReport, ...]
+    checks: tuple[ReadinessLine, ...]
     waivers: tuple[Waiver, ...]
 
 
@@ -154,7 +154,7 @@ def assess(
     checks: Sequence[Check],
     waivers: Sequence[Waiver] = (),
     pitfall: Pitfall | None = None,
-) -> Readiness:
+) -> ReadinessReport:
     """Every required check with its verdict; a failed one decides before one that nobody can tell."""
     chosen = [check for check in required_at(level, checks) if pitfall is None or check.pitfall == pitfall]
     by_check = {waiver.check: waiver for waiver in sorted(waivers, key=lambda waiver: waiver.made_at)}
@@ -164,14 +164,14 @@ def assess(
     if not reports:
         verdict = "cannot tell"
     used = tuple(by_check[report.id] for report in reports if report.id in by_check)
-    return Readiness(verdict=verdict, level=level, checks=reports, waivers=used)
+    return ReadinessReport(verdict=verdict, level=level, checks=reports, waivers=used)
 
 
-def _report(check: Check, situation: Situation, waiver: Waiver | None) -> CheckReport:
+def _report(check: Check, situation: Situation, waiver: Waiver | None) -> ReadinessLine:
     found = check.decide(situation)
     if waiver is not None and found.verdict in ("fail", "cannot tell"):
         found = _apply_waiver(found, waiver, situation.now)
-    return CheckReport(
+    return ReadinessLine(
         id=check.id,
         pitfall=check.pitfall,
         question=check.question,

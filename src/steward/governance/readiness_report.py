@@ -8,14 +8,14 @@ from html import escape
 from typing import Final
 from xml.etree import ElementTree
 
-from steward.governance.readiness import PITFALLS, CheckReport, Readiness
+from steward.governance.readiness import PITFALLS, ReadinessLine, ReadinessReport
 from steward.web.page import Html, card, figures, report_page, table
 
 WORDS: Final = {"go": "Go", "no-go": "No-go", "cannot tell": "Cannot tell"}
 _MARKS: Final = {"pass": "act keep", "fail": "act drop", "cannot tell": "act change", "waived": "act change"}
 
 
-def render_page(readiness: Readiness, home: str, now: float) -> str:
+def render_page(readiness: ReadinessReport, home: str, now: float) -> str:
     """One HTML file; every line leads to its proof and to the command that renews it."""
     counts = Counter(item.verdict for item in readiness.checks)
     boxes = [
@@ -40,7 +40,7 @@ def render_page(readiness: Readiness, home: str, now: float) -> str:
     )
 
 
-def _row(item: CheckReport) -> list[object]:
+def _row(item: ReadinessLine) -> list[object]:
     proof = ", ".join(item.evidence)
     age = "" if item.produced_at is None else f" of {_day(item.produced_at)}"
     until = "" if item.valid_until is None else f", until {_day(item.valid_until)}"
@@ -54,7 +54,7 @@ def _row(item: CheckReport) -> list[object]:
     ]
 
 
-def render_junit(readiness: Readiness) -> str:
+def render_junit(readiness: ReadinessReport) -> str:
     """A test case a check: failed, or skipped where nobody can tell, it is waived or does not apply."""
     counts = Counter(item.verdict for item in readiness.checks)
     skipped = len(readiness.checks) - counts["pass"] - counts["fail"]

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from steward.monitoring.drift import Drift
     from steward.workflows.alerting import ChannelTest
     from steward.workflows.backup import BackupResult
-    from steward.workflows.restore import RestoreResult
 
 
 _OF_GATES: Final[dict[str, EvidenceVerdict]] = {"passed": "pass", "regressed": "fail", "inconclusive": "cannot tell"}

@@ -24,7 +24,7 @@ from steward.governance.readiness import (
     Level,
     ModelFacts,
     Pitfall,
-    Readiness,
+    ReadinessReport,
     Situation,
     Waiver,
     assess,
@@ -44,7 +44,7 @@ _FOLDER: Final = "waivers"
 
 def check_home(
     home: Path, level: Level, now: float, answers: bool | None, problem: str, pitfall: Pitfall | None = None
-) -> Readiness:
+) -> ReadinessReport:
     """Every check of a home. `answers`: whether its gateway says that it would answer; None: nothing runs."""
     facts, proofs = collect_facts(home, now)
     facts = msgspec.structs.replace(facts, answers=answers, problem=problem)

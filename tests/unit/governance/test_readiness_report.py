@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from steward.governance.readiness import CheckReport, CheckVerdict, Readiness, Waiver
+from steward.governance.readiness import CheckVerdict, ReadinessLine, ReadinessReport, Waiver
 from steward.governance.readiness_report import render_junit, render_page
 
 
-def line(name: str, verdict: CheckVerdict, fix: str = "") -> CheckReport:
-    return CheckReport(
+def line(name: str, verdict: CheckVerdict, fix: str = "") -> ReadinessLine:
+    return ReadinessLine(
         id=name, pitfall="data", question="<Is it?>", verdict=verdict, value="seen & read", expected="more",
         evidence=("ev_1",), produced_at=1_795_900_000.0, valid_until=None, fix=fix,
     )  # fmt: skip
 
 
 WAIVER = Waiver(check="d", reason="until May", owner="operator:1", made_at=0.0, until=1_795_900_000.0)
-READINESS = Readiness(
+READINESS = ReadinessReport(
     verdict="no-go",
     level="internal",
     checks=(line("a", "pass"), line("b", "fail", "do <it>"), line("c", "cannot tell", "try"), line("d", "waived")),

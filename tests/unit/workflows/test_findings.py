@@ -31,7 +31,6 @@ from steward.workflows.findings import (
     describe_plan,
     digest_subject,
 )
-from steward.workflows.restore import RestoreResult
 
 
 def digest(*parts: bytes) -> str:
@@ -150,17 +149,11 @@ def test_traffic_that_fits_the_plan(state: Any, verdict: str) -> None:
     assert (found.check, found.verdict, found.value) == ("capacity.watch", verdict, "58 % free")
 
 
-def restored(*problems: str) -> RestoreResult:
-    return RestoreResult(
-        home="/r", archive="home.tar", made_at=0.0, made_by="0.2", files=12, rows={}, open_requests=0, audit_entries=7,
-        settings=None, root_key=None, store="sqlite", problems=problems, took_s=1.0,
-    )  # fmt: skip
-
-
 def test_a_rehearsed_restore() -> None:
-    fine = findings.describe_restore(restored())
-    assert (fine.check, fine.verdict, fine.value) == ("backup.restored", "pass", "12 files, 7 entries of the audit log")
-    assert findings.describe_restore(restored("row 3 is gone")).verdict == "fail"
+    fine = findings.describe_restore("home.tar", "/r", 12, ())
+    assert (fine.check, fine.verdict, fine.value) == ("backup.restored", "pass", "12 files")
+    broken = findings.describe_restore("home.tar", "/r", 12, ("row 3 is gone", "no log"))
+    assert (broken.verdict, broken.value) == ("fail", "row 3 is gone; no log")
 
 
 def changed(verdict: Any, margin: float | None = 0.1, errored: tuple[str, ...] = ()) -> RobustnessReport:
