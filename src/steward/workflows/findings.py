@@ -132,16 +132,15 @@ def describe_backup(result: BackupResult) -> Finding:
     )
 
 
-def describe_restore(result: RestoreResult) -> Finding:
+def describe_restore(archive: str, home: str, files: int, problems: Sequence[str]) -> Finding:
     return Finding(
         check="backup.restored",
-        subject=f"archive {result.archive}",
-        subject_digest=digest_subject(result.archive),
-        verdict="fail" if result.problems else "pass",
-        value="; ".join(result.problems)
-        or f"{result.files:,} files, {result.audit_entries:,} entries of the audit log",
+        subject=f"archive {archive}",
+        subject_digest=digest_subject(archive),
+        verdict="fail" if problems else "pass",
+        value="; ".join(problems) or f"{files:,} files",
         expected="a home that is as it was",
-        source=result.home,
+        source=home,
     )
 
 
