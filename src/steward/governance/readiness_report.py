@@ -12,7 +12,7 @@ from steward.governance.readiness import PITFALLS, ReadinessLine, ReadinessRepor
 from steward.web.page import Html, card, figures, report_page, table
 
 WORDS: Final = {"go": "Go", "no-go": "No-go", "cannot tell": "Cannot tell"}
-_MARKS: Final = {"pass": "act keep", "fail": "act drop", "cannot tell": "act change", "waived": "act change"}
+_MARKS: Final = {"pass": "act keep", "fail": "act drop", "cannot tell": "act merge", "waived": "act merge"}
 
 
 def render_page(readiness: ReadinessReport, home: str, now: float) -> str:
