@@ -42,7 +42,14 @@ def test_lengths_belong_to_issuers(prefix: str, length: int, is_card: bool) -> N
 
 
 @pytest.mark.parametrize(
-    "number", ["4111 1111 1111 1111", "4111-1111-1111-1111", "4111\u00a01111\u00a01111\u00a01111", "3782 822463 10005"]
+    "number",
+    [
+        "4111 1111 1111 1111",
+        "4111-1111-1111-1111",
+        "4111\u00a01111\u00a01111\u00a01111",
+        "3782 822463 10005",
+        "4222 222 222 222",
+    ],
 )
 def test_groups_may_be_parted(number: str) -> None:
     assert cards(number) == [number] and cards(f"{number}.") == [number]
@@ -68,6 +75,10 @@ def test_what_is_no_card(text: str) -> None:
 @pytest.mark.parametrize(("text", "start"), [("x4111111111111111", 1), ("1.4111111111111111", 2), ("abc", 0)])
 def test_no_row_begins_within_a_word_or_a_fraction(text: str, start: int) -> None:
     assert read_cards(text, start) == ([], start)
+
+
+def test_the_first_group_of_a_card_has_four_digits_or_more() -> None:
+    assert cards("card 411 1111 1111 11111", 5) == [] and cards("card 4111 1111 1111 1111", 5) != []
 
 
 def test_a_short_row_is_passed_over() -> None:

@@ -19,7 +19,7 @@ from steward.gateway.health_plan import HealthPlan
 from steward.gateway.large import LARGE_BYTES
 from steward.gateway.middleware import Shadows, call, route
 from steward.gateway.models import ModelEntry
-from steward.gateway.route_records import Route, Shadow, Target
+from steward.gateway.route_records import ErrorFallbacks, Route, Shadow, Target
 from steward.gateway.routing import build_routes, rank_by_rendezvous
 from steward.gateway.wire_fields import Request
 
@@ -327,3 +327,18 @@ def test_a_shadows_stream_is_read_to_its_end() -> None:
 
     asyncio.run(go())
     assert len(read) == 4
+
+
+def test_of_two_targets_the_other_answers_where_the_first_cannot() -> None:
+    gate = Gate({"a": answering(503), "b": answering(200)}, Route("r", (Target("a"), Target("b")), retries=0))
+    assert gate.ask(BODY)[0] == 200
+    assert [attempt.model for attempt in gate.exchange.attempts] == ["a", "b"]
+
+
+def test_whom_an_error_names_is_asked_unless_it_has_failed_already() -> None:
+    error = {"error": {"message": "too long", "type": "t", "code": "context_length_exceeded"}}
+    rules = ErrorFallbacks(context=("a", "c"))
+    route = Route("r", (Target("a"),), ("b",), retries=0, error_fallbacks=rules)
+    gate = Gate({"a": lambda body: (400, error), "b": answering(200), "c": answering(200)}, route)
+    assert gate.ask(BODY)[0] == 200
+    assert [attempt.model for attempt in gate.exchange.attempts] == ["a", "c"]
