@@ -63,6 +63,7 @@ class Exchange:
         "passthrough",
         "prompt",
         "prompt_version",
+        "reckoned",
         "request",
         "request_id",
         "reserved_input",
@@ -140,7 +141,7 @@ class Exchange:
         self.shortest_event = EVENT_FRAME_BYTES
         self._input_estimate: int | None = None
         self.failed = False
-        self.truncated = False
+        self.truncated = self.reckoned = False  # reckoned: a part of its usage is by the length of texts
         self.shortened = False  # the answer ended at a maximum, not by itself
 
     def when_ended(self, answer: Answer, finish: Callable[[], None]) -> None:

@@ -88,7 +88,7 @@ def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[
             _note_kept(asked, dropped, exchange.kept)
         added = _adapt(translated, asked, avoided) if translation.upstream == CHAT else ()
         outgoing = Outgoing(translation.upstream, msgspec.json.encode(translated), translation, asked)
-        outgoing.dropped, outgoing.added = dropped, added
+        outgoing.dropped, outgoing.added, outgoing.embedded = dropped, added, entry.embedded
         return outgoing
     except RecursionError as error:
         raise bad_request("The request body is nested too deeply to be translated.") from error

@@ -17,6 +17,7 @@ from steward.core.errors import Refused
 from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
+from steward.gateway.choice_usage import add_usages, count_all_choices, write_usage
 from steward.gateway.dialects import CHAT, ChunkStream, Translation
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
@@ -28,7 +29,7 @@ from steward.gateway.sse import TOOL_CALLS, event_data, is_comment, is_whole_eve
 from steward.gateway.text_fields import Json
 from steward.gateway.upstream_errors import embedded_error_of, find_embedded_error
 from steward.gateway.wire import name_version, upstream_error
-from steward.gateway.wire_fields import AnswerFacts
+from steward.gateway.wire_fields import AnswerFacts, TokenUsage
 
 DONE: Final = b"data: [DONE]\n\n"
 PING: Final = b": ping\n\n"  # of Anthropic's event, which other dialects do not know
@@ -59,6 +60,8 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: A
 
     :raises Refused: 502 where it is not what it should be
     """
+    if outgoing.embedded and exchange.request.choices() > 1:
+        body, facts = _count_all_choices(exchange, body), None
     note_answer(exchange, facts or read_answer(outgoing.endpoint, body), len(body))
     if outgoing.translation is None:
         return Answer(200, body) if not outgoing.embedded else _complete(exchange, body)
@@ -86,6 +89,19 @@ def note_answer(exchange: Exchange, facts: AnswerFacts, size: int) -> None:
         exchange.events = 1 + max(0, size - _AROUND) // 4  # what it is billed without a usage
     exchange.usage, exchange.upstream_id = facts.usage, facts.upstream_id
     exchange.answered_by, exchange.shortened = facts.answered_by, facts.shortened
+
+
+def _count_all_choices(exchange: Exchange, body: bytes) -> bytes:
+    """The answer of an embedded engine with the usage of all its choices."""
+    try:
+        answer = msgspec.json.decode(body, type=dict)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return body  # which is refused for it
+    prompts = [msgspec.json.decode(prompt) for prompt in exchange.request.list_prompts()]
+    if not count_all_choices(answer, prompts):
+        return body
+    exchange.reckoned = True
+    return msgspec.json.encode(answer)
 
 
 def estimated_usage(exchange: Exchange) -> Json:
@@ -188,6 +204,8 @@ class Relay:
             )
         self.scanner = dialects.find_dialect(outgoing.endpoint).scanner()
         self.over = False  # an error has ended it before the upstream did
+        self._embedded, self._choices = outgoing.embedded, exchange.request.choices()
+        self._usages: list[TokenUsage] = []  # one for each choice, where there are several and each is told apart
         self._tool_calls = ToolCallNumbers()
 
     def count_plain(self, piece: bytes) -> bool:
@@ -235,6 +253,10 @@ class Relay:
         if not is_utf8(event):
             raise upstream_error("the upstream sent an event that is not UTF-8", "upstream_malformed")
         self.scanner.inspect(event)
+        if self._choices > 1 and self.scanner.only_usage and self.scanner.usage is not None:
+            event = self._add_usage(event, self.scanner.usage)
+            if not event:
+                return
         if self.scanner.is_output(event) and b"data:" in event:
             self._exchange.count_event(len(event))
         if self.scanner.done and not self.scanner.finished and not self.scanner.failed:
@@ -244,6 +266,19 @@ class Relay:
             out += self._translate_event(self._chunks, event)
         elif not (self.scanner.only_usage and self._drops_usage):
             out.append(self._repair_event(event) if self._bare and TOOL_CALLS in event else event)
+
+    def _add_usage(self, event: bytes, usage: TokenUsage) -> bytes:
+        """What the client gets for the usage of one choice: nothing until the last, and then the sum.
+
+        Another server's events pass as they are; where it tells as many as there are choices, they add up.
+        """
+        self._usages.append(usage)
+        every = len(self._usages) == self._choices
+        if self._embedded or every:
+            self.scanner.usage = add_usages(self._usages, max(1, self._exchange.request.n or 1))
+        if not self._embedded:
+            return event
+        return write_usage(event, self.scanner.usage or usage) if every else b""
 
     def end(self) -> bytes:
         """What the client gets once the upstream has closed its stream."""

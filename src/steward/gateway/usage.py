@@ -39,7 +39,7 @@ def measure_usage(exchange: Exchange, delivered: bool) -> MeasuredUsage:
     detailed = usage.prompt_tokens_details or usage.completion_tokens_details or usage.prompt_cache_hit_tokens
     plain = Counts(input=input_tokens, output=output_tokens)
     counts = _bound_details(usage, input_tokens, output_tokens) if detailed else plain
-    return MeasuredUsage(counts, told_input is None or told_output is None)
+    return MeasuredUsage(counts, told_input is None or told_output is None or exchange.reckoned)
 
 
 def _check_count(count: int | None, most: int, least: int) -> int | None:

@@ -74,11 +74,15 @@ class Request(msgspec.Struct):
 
     def prompts(self) -> int:
         """How many prompts a request to /v1/completions has."""
+        return max(1, len(self.list_prompts()))
+
+    def list_prompts(self) -> list[msgspec.Raw]:
+        """Each of several prompts; none where there is one."""
         if self.prompt is msgspec.UNSET or not bytes(self.prompt).lstrip().startswith(b"["):
-            return 1
+            return []
         listed = _list.decode(self.prompt)
         several = bool(listed) and bytes(listed[0]).lstrip()[:1] in (b'"', b"[")  # else: one, in tokens
-        return len(listed) if several else 1
+        return listed if several else []
 
 
 class TokenUsage(msgspec.Struct):

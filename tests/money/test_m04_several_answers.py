@@ -1,0 +1,80 @@
+"""M4: `n` answers of an embedded model are billed, and told the client, as n answers; llama.cpp tells one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import openai
+import pytest
+
+from conftest import Deployment, run, until
+
+ASK: Any = [{"role": "user", "content": "where is my order?"}]
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    deployment = Deployment(tmp_path_factory.mktemp("starter") / "home", "--workers", "1")
+    yield deployment
+    deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def client(starter: Deployment) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{starter.url}/v1", api_key=starter.key, max_retries=0) as made:
+        yield made
+
+
+def read_row(starter: Deployment, request_id: str) -> dict[str, Any]:
+    def read() -> dict[str, Any] | None:
+        rows = map(json.loads, run("tail", "--json", "-n", "50", "--home", str(starter.home)).stdout.splitlines())
+        return next((row for row in rows if row["request_id"] == request_id), None)
+
+    row: dict[str, Any] = until(read)
+    return row
+
+
+def test_m04_streamed_answers_add_up(client: openai.OpenAI, starter: Deployment) -> None:
+    """Greedy answers are equal: three cost three times one, and the prompt once."""
+    options: Any = {"temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+    usages = {}
+    for n in (1, 3):
+        raw = client.chat.completions.with_raw_response.create(model="starter", messages=ASK, n=n, **options)
+        told = [chunk.usage for chunk in raw.parse() if chunk.usage]
+        row = read_row(starter, raw.headers["x-request-id"])
+        assert len(told) == 1 and (row["input_tokens"], row["output_tokens"]) == (
+            told[0].prompt_tokens,
+            told[0].completion_tokens,
+        )
+        usages[n] = told[0]
+    assert usages[3].prompt_tokens == usages[1].prompt_tokens
+    assert usages[3].completion_tokens == 3 * usages[1].completion_tokens
+    assert usages[3].total_tokens == usages[3].prompt_tokens + usages[3].completion_tokens
+
+
+def test_m04_whole_answers_add_up(client: openai.OpenAI, starter: Deployment) -> None:
+    usages = {}
+    for n in (1, 3):
+        raw = client.chat.completions.with_raw_response.create(model="starter", messages=ASK, n=n, temperature=0)
+        usages[n] = raw.parse().usage
+        row = read_row(starter, raw.headers["x-request-id"])
+        assert usages[n] and row["output_tokens"] == usages[n].completion_tokens
+    assert usages[3].completion_tokens == 3 * usages[1].completion_tokens
+
+
+def test_m04_every_prompt_of_a_list_is_billed(client: openai.OpenAI, starter: Deployment) -> None:
+    one = client.completions.create(model="starter", prompt="where is my order", max_tokens=8, temperature=0)
+    raw = client.completions.with_raw_response.create(
+        model="starter", prompt=["where is my order"] * 2, n=2, max_tokens=8, temperature=0
+    )
+    several = raw.parse()
+    assert one.usage and several.usage and len(several.choices) == 4
+    assert several.usage.prompt_tokens == 2 * one.usage.prompt_tokens
+    assert several.usage.completion_tokens == 4 * one.usage.completion_tokens
+    row = read_row(starter, raw.headers["x-request-id"])
+    assert (row["input_tokens"], row["output_tokens"]) == (
+        several.usage.prompt_tokens,
+        several.usage.completion_tokens,
+    )
