@@ -31,6 +31,7 @@ EVAL: Final = Group(
         Command("compare", "steward.cli.eval.compare:compare"),
         Command("gate", "steward.cli.eval.compare:gate"),
         Command("perplexity", "steward.cli.eval.perplexity:perplexity"),
+        Command("benchmark", "steward.cli.eval.benchmark:benchmark"),
         Command("rate", "steward.cli.eval.rate:rate"),
         Command("agreement", "steward.cli.eval.rate:agreement"),
         Command("report", "steward.cli.eval.run:report"),

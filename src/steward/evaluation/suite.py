@@ -393,13 +393,13 @@ def _require_field(row: dict[str, Any], field: str, where: str, path: Path) -> A
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
-    rows = _read_parquet(path) if path.suffix == ".parquet" else _read_text_rows(path)
+    rows = read_parquet_rows(path) if path.suffix == ".parquet" else _read_text_rows(path)
     if not rows:
         raise InputError(f"{path}: no rows")
     return [{name: unify_line_ends(value) for name, value in row.items()} for row in rows]
 
 
-def _read_parquet(path: Path) -> list[dict[str, Any]]:
+def read_parquet_rows(path: Path) -> list[dict[str, Any]]:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
