@@ -10,6 +10,10 @@ import openai
 import pytest
 
 from conftest import Deployment, run, until
+from steward.gateway.exchange import Exchange
+from steward.gateway.outgoing import Outgoing
+from steward.gateway.relay import Relay
+from steward.gateway.wire_fields import Request
 
 ASK: Any = [{"role": "user", "content": "where is my order?"}]
 
@@ -58,10 +62,11 @@ def test_m04_whole_answers_add_up(client: openai.OpenAI, starter: Deployment) ->
     usages = {}
     for n in (1, 3):
         raw = client.chat.completions.with_raw_response.create(model="starter", messages=ASK, n=n, temperature=0)
-        usages[n] = raw.parse().usage
-        row = read_row(starter, raw.headers["x-request-id"])
-        assert usages[n] and row["output_tokens"] == usages[n].completion_tokens
-    assert usages[3].completion_tokens == 3 * usages[1].completion_tokens
+        usage = raw.parse().usage
+        assert usage is not None
+        usages[n] = usage.completion_tokens
+        assert read_row(starter, raw.headers["x-request-id"])["output_tokens"] == usages[n]
+    assert usages[3] == 3 * usages[1]
 
 
 def test_m04_every_prompt_of_a_list_is_billed(client: openai.OpenAI, starter: Deployment) -> None:
@@ -78,3 +83,23 @@ def test_m04_every_prompt_of_a_list_is_billed(client: openai.OpenAI, starter: De
         several.usage.prompt_tokens,
         several.usage.completion_tokens,
     )
+
+
+def relay(choices: int, told: list[int]) -> int | None:
+    """Output tokens that are billed for a stream of another server that tells usage so often."""
+    exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
+    exchange.request = Request(model="m", stream=True, n=choices)
+    passing = Relay(exchange, Outgoing(exchange.endpoint, b"{}"))
+    passing.feed(b'data: {"id":"a","choices":[{"delta":{"content":"1"}}]}\n\n')
+    for count in told:
+        passing.feed(b'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":%d}}\n\n' % count)
+    return exchange.usage.completion_tokens if exchange.usage else None
+
+
+@pytest.mark.parametrize(
+    ("choices", "told", "billed"), [(1, [7], 7), (3, [7], 7), (3, [7, 8, 9], 24), (3, [7, 8], 8), (1, [7, 9], 9)]
+)
+def test_m04_another_servers_usage_adds_up_where_each_choice_tells_its_own(
+    choices: int, told: list[int], billed: int
+) -> None:
+    assert relay(choices, told) == billed
