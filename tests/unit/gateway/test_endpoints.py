@@ -203,7 +203,10 @@ def test_a_client_that_leaves_ends_the_exchange() -> None:
 
 async def _start_then_leave(wire: Wire, ends: list[bool]) -> None:
     """A request whose client leaves while the model is asked."""
-    messages = [{"type": "http.request", "body": b"{}", "more_body": False}, {"type": "http.disconnect"}]
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b"{}", "more_body": False},
+        {"type": "http.disconnect"},
+    ]
 
     async def receive() -> dict[str, Any]:
         return messages.pop(0)

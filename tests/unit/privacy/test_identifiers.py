@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from steward.privacy.identifiers import find_ibans, find_identifiers, read_identifiers
@@ -111,3 +113,69 @@ def test_what_begins_with_letters() -> None:
 )
 def test_addresses_of_network_cards(text: str, expected: list[str]) -> None:
     assert [one for one, entity, score in found(text) if (entity, score) == ("MAC_ADDRESS", 0.9)] == expected
+
+
+def judged(text: str) -> dict[str, float]:
+    """The surest find of each kind that is the whole number at the end of `text`, read both ways."""
+    words = set("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
+    finds = list(find_identifiers(text, words))
+    for row in re.finditer("[0-9]+", text):
+        finds += read_identifiers(text, row.start(), len(row[0]))
+    sure: dict[str, float] = {}
+    for _, end, entity, score in finds:
+        if end == len(text):
+            sure[entity] = max(score, sure.get(entity, 0.0))
+    return sure
+
+
+@pytest.mark.parametrize(
+    ("entity", "number", "phrase", "alone", "named"),
+    [
+        ("US_SSN", "536-90-4399", "social security no", 0.8, 0.95),
+        ("US_SSN", "536904399", "SSN", None, 0.9),
+        ("US_ITIN", "912-50-1234", "taxpayer id", 0.6, 0.95),
+        ("UK_NHS", "943 476 5919", "NHS", None, 0.95),
+        ("DK_CPR", "311299-1234", "CPR-nr", 0.5, 0.95),
+        ("DK_CPR", "3112991234", "personnummer", None, 0.9),
+        ("PL_PESEL", "44051401359", "PESEL", None, 0.95),
+        ("IN_AADHAAR", "2341 2341 2346", "Aadhaar", None, 0.95),
+        ("BR_CPF", "529.982.247-25", "CPF", 0.95, 1.0),
+        ("BR_CPF", "52998224725", "CPF", None, 0.95),
+        ("NL_BSN", "111222333", "BSN", None, 0.95),
+        ("FR_NIR", "2 55 08 14 168 025 38", "NIR", 0.9, 0.97),
+        ("ES_NIF", "12345678Z", "DNI", 0.75, 0.97),
+        ("ES_NIF", "X1234567L", "NIE", 0.75, 0.97),
+        ("IT_FISCAL_CODE", "RSSMRA85T10A562S", "codice fiscale", 0.97, 1.0),
+        ("DE_TAX_ID", "86 095 742 719", "Steuer-ID", None, 0.95),
+        ("CRYPTO", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "", 0.99, 0.99),
+        ("CRYPTO", "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "", 0.9, 0.9),  # BIP 173's form
+        ("CRYPTO", "0x" + "ab" * 20, "wallet", None, 0.9),
+        ("MEDICAL_RECORD", "AB-12345", "MRN", None, 0.85),
+        ("POLICY_NUMBER", "ABCD-123456", "member id", None, 0.85),
+        ("VIN", "1HGCM82633A004352", "chassis", None, 0.9),
+    ],
+)
+def test_how_sure_each_number_is_alone_and_with_its_word(
+    entity: str, number: str, phrase: str, alone: float | None, named: float
+) -> None:
+    assert judged(f"it is {number}").get(entity) == alone
+    assert judged(f"{phrase}: {number}").get(entity) == named
+
+
+@pytest.mark.parametrize("parted", [1, 3, 5, 7, 10, 13, 15])
+def test_a_french_number_may_be_parted_anywhere(parted: int) -> None:
+    number = "255081416802538"
+    text = f"{number[:parted]} {number[parted:]}".strip()
+    assert judged(text) == {"FR_NIR": 0.9}
+
+
+def test_a_number_of_corsica_has_a_letter() -> None:
+    """INSEE: 2A counts as 19; the key is 97 less the rest."""
+    key = 97 - int("2550819168025") % 97
+    assert judged(f"255082A168025{key:02d}")["FR_NIR"] == 0.9
+
+
+@pytest.mark.parametrize("number", ["12345", "123456789012"])
+def test_a_medical_record_has_5_to_12_digits(number: str) -> None:
+    assert judged(f"MRN {number}").get("MEDICAL_RECORD") == 0.85
+    assert "MEDICAL_RECORD" not in judged(f"MRN {'1' * 13}") and "MEDICAL_RECORD" not in judged("MRN 1234")

@@ -133,6 +133,19 @@ def test_an_error_keeps_its_status_and_says_when_to_come_back(status: int) -> No
     assert given.headers == [(b"retry-after", b"7")] and exchange.attempts[0].status == status
 
 
+def test_an_error_of_a_stream_that_never_began_is_an_error() -> None:
+    error = {"error": {"message": "no", "type": "t", "param": None, "code": None}}
+    given, content, _, _ = asked(reply(400, error), {**BODY, "stream": True})
+    assert isinstance(given, Answer) and given.status == 400 and json.loads(content) == error
+
+
+@pytest.mark.parametrize(("comments", "status"), [(1_000, 400), (1_001, 200)])
+def test_a_thousand_comments_wait_for_the_first_event(comments: int, status: int) -> None:
+    event = b'data: {"error":{"message":"no","code":400}}\n\n'
+    given, _, _, _ = asked(reply(200, [b": wait\n\n"] * comments + [event]), {**BODY, "stream": True})
+    assert isinstance(given, Answer) and given.status == status
+
+
 def test_a_status_of_200_to_299_is_an_answer() -> None:
     for status in (200, 299):
         given, content, _, _ = asked(reply(status, whole()))

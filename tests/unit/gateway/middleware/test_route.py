@@ -342,3 +342,16 @@ def test_whom_an_error_names_is_asked_unless_it_has_failed_already() -> None:
     gate = Gate({"a": lambda body: (400, error), "b": answering(200), "c": answering(200)}, route)
     assert gate.ask(BODY)[0] == 200
     assert [attempt.model for attempt in gate.exchange.attempts] == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "counted"),
+    [(400, "context_length_exceeded", (1, 0)), (400, "content_filter", (1, 0)), (429, "insufficient_quota", (0, 0))],
+)
+def test_what_the_request_is_to_blame_for_is_a_success_of_the_model(
+    status: int, code: str, counted: tuple[int, int]
+) -> None:
+    error = {"error": {"message": "no", "type": "t", "code": code}}
+    gate = Gate({"a": lambda body: (status, error)}, Route("r", (Target("a"),), retries=0))
+    gate.ask(BODY)
+    assert gate.health["a"].breaker.window.counts(time.monotonic()) == counted
