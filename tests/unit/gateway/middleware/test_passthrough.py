@@ -212,6 +212,8 @@ def test_sound_is_a_stream_from_its_first_byte() -> None:
     assert given.content_type == b"application/octet-stream"
     given, content, _, _ = asked(SPEECH, reply(200, {"audio": "x"}), body)
     assert given.stream is None and json.loads(content) == {"audio": "x"}
+    given, _, _, _ = asked(SPEECH, reply(400, b"bad", "text/plain"), body)
+    assert given.status == 400 and given.stream is None
     with pytest.raises(Refused, match="closed the answer before the first byte"):
         asked(SPEECH, reply(200, [b""], "audio/mpeg"), body)
 
