@@ -106,3 +106,16 @@ def test_convert_writes_another_shape_and_names_what_does_not_fit(tmp_path: Path
     assert none.returncode == 1 and "b.jsonl:1" in none.stderr and (tmp_path / "c.json").read_text() == "[\n\n]\n"
     ending = run("data", "convert", "b.jsonl", "--to", "kto", "--output", "c.xml", cwd=tmp_path)
     assert ending.returncode == 2 and ".jsonl.gz" in ending.stderr
+
+
+def test_compare_names_the_reasons_that_differ(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("".join(f'{{"text": "text {number}", "n": {number}}}\n' for number in range(9)))
+    for name, where in (("a", "n < 5"), ("b", "n < 7")):
+        pipeline = f"input: {{path: in.jsonl}}\nstages: [{{use: filter, where: {where}}}]\noutput: {{path: {name}}}\n"
+        (tmp_path / f"{name}.yaml").write_text(pipeline)
+        assert run("data", "run", f"{name}.yaml", cwd=tmp_path).returncode == 0
+    found = run("data", "compare", "a", "b", "--json", cwd=tmp_path)
+    assert found.returncode == 1
+    assert json.loads(found.stdout)["rules"] == [{"stage": "filter", "rule": "drop where", "first": 4, "second": 2}]
+    assert "the same inputs; other rows came out: 5 and 7" in run("data", "compare", "a", "b", cwd=tmp_path).stdout
+    assert run("data", "compare", "a", "a", cwd=tmp_path).returncode == 0

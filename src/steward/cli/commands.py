@@ -140,6 +140,7 @@ DATA: Final = Group(
         Command("check", "steward.cli.data:check"),
         Command("profile", "steward.cli.data:profile"),
         Command("convert", "steward.cli.data:convert"),
+        Command("compare", "steward.cli.data:compare"),
     ),
 )
 

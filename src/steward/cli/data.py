@@ -1,4 +1,4 @@
-"""`steward data run|report|explain|check|profile|convert`."""
+"""`steward data run|report|explain|check|profile|convert|compare`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from steward.core.errors import InputError
 from steward.core.extras import install_command
 
 if TYPE_CHECKING:
+    from steward.data.compare import RunComparison
     from steward.data.summary import Summary
 
 FilesArgument = Annotated[list[str], typer.Argument(help="Files, folders or patterns, such as data/*.jsonl.")]
@@ -145,13 +146,14 @@ def check(
 def profile(
     files: FilesArgument,
     text: Annotated[str | None, typer.Option(help="Column that holds the text. Default: `text`.")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="Count tokens with this file tokenizer.json.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Show lengths, languages, duplicates, personal data and labels of a data set."""
     with _require_extra():
         from steward.workflows import curate
 
-        result = curate.profile_files(files, text)
+        result = curate.profile_files(files, text, tokenizer)
     if json:
         show_json(result)
         return
@@ -162,6 +164,12 @@ def profile(
         ["median length", result.median_characters],
         ["exact duplicates", result.exact_duplicates],
     ]
+    if result.tokens is not None:
+        facts += [
+            ["tokens", result.tokens],
+            ["median tokens", result.median_tokens],
+            ["most tokens", result.max_tokens],
+        ]
     facts += [[f"rows with personal data: {kind}", count] for kind, count in result.personal_data.items()]
     facts += [[f"parts of type {kind}, not read", count] for kind, count in result.media.items()]
     sampled = sum(result.languages.values()) or 1
@@ -170,6 +178,42 @@ def profile(
         [f"{name} = {value}", count] for name, values in result.columns.items() for value, count in values.items()
     ]
     show_table(["", "found"], facts)
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="Output folder of a finished run.")],
+    second: Annotated[Path, typer.Argument(help="Output folder of another.")],
+    json: JsonOption = False,
+) -> None:
+    """Compare two runs: rows, stages and reasons. Exits with 1 if different rows came out."""
+    with _require_extra():
+        from steward.data.compare import compare_runs
+        from steward.data.summary import read_summary
+
+        comparison = compare_runs(read_summary(first), read_summary(second))
+    if json:
+        show_json(comparison)
+    else:
+        _show_comparison(comparison)
+    if not comparison.same_rows:
+        raise typer.Exit(1)
+
+
+def _show_comparison(comparison: RunComparison) -> None:
+    stages = [[item.name, item.first_in, item.first_out, item.second_in, item.second_out] for item in comparison.stages]
+    show_table(["stage", "first in", "first out", "second in", "second out"], stages)
+    if comparison.rules:
+        show_lines([""])
+        rules = [
+            [item.stage, item.rule, item.first, item.second, item.second - item.first] for item in comparison.rules
+        ]
+        show_table(["stage", "reason", "first", "second", "difference"], rules)
+    inputs = "the same inputs" if comparison.same_inputs else "other inputs"
+    rows = "the same rows" if comparison.same_rows else "other rows"
+    means = f"{comparison.first_mean_characters:,.0f} and {comparison.second_mean_characters:,.0f} characters a row"
+    show_lines(
+        ["", f"{inputs}; {rows} came out: {comparison.first_rows[1]:,} and {comparison.second_rows[1]:,}, {means}"]
+    )
 
 
 class RowShape(StrEnum):

@@ -241,6 +241,14 @@ class TextScorer(Protocol):
         ...
 
 
+class TokenCounter(Protocol):
+    """Counts tokens as a model's tokenizer does. An object goes to worker processes; its `repr` names the tokenizer."""
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Of each text its tokens, without special ones. :raises InputError: the tokenizer cannot be loaded"""
+        ...
+
+
 class Executor(Protocol):
     """Runs a function over tasks in as many processes as it has."""
 

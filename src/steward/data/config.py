@@ -27,6 +27,7 @@ from steward.data.locations import is_remote, resolve_location
 from steward.data.stage_files import resolve_paths
 from steward.data.stage_table import STAGES
 
+GIVEN_BY_CODE = ("detector", "counter")  # fields of stages that a workflow fills
 ENTRY_POINT_GROUP = "steward.stages"  # entry points of other packages: name = "module:Class"
 
 
@@ -105,6 +106,9 @@ class Sink(Section):
         gt=0,
         description="most megabytes of a part, before compression; default: one part for each part of the input",
     )
+    folders: str | None = Field(
+        None, description="column, such as `split`, whose values become folders: rows/train, rows/test"
+    )
     copy_to: str | None = Field(
         None, description="folder or address, such as s3://bucket/clean, to which the finished output is copied"
     )
@@ -173,7 +177,7 @@ def make_stage(settings: Mapping[str, Any], place: str = "", base: Path | None =
     if not isinstance(name, str):
         raise InputError(f"{prefix}a stage needs a name, such as {{use: normalise}}")
     stage_class = _find_stage_class(name, place)
-    known_fields = [field for field in stage_class.__struct_fields__ if field != "detector"]  # code gives the detector
+    known_fields = [field for field in stage_class.__struct_fields__ if field not in GIVEN_BY_CODE]
     for parameter in parameters:
         if parameter not in known_fields:
             raise UnknownName(f"parameter (of stage {name!r})", str(parameter), known_fields, place)

@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from steward.core.extend import TokenCounter
 from steward.data.language_detection import guess_language
 from steward.data.row_strings import count_media, get_all_texts, make_content_keys
 from steward.data.stage import get_texts
+from steward.data.stages.tokens import count_row_tokens
 
 Detector = Callable[[str], list[tuple[int, int, str]]]
 LANGUAGE_SAMPLE_ROWS = 64  # rows of a batch whose language is asked for
@@ -58,6 +60,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     exact_duplicates: int  # rows whose words, without case and spacing, came before
     personal_data: dict[str, int]  # rows that hold each kind
     media: dict[str, int]  # parts of messages that are no text, which nothing here reads
+    tokens: int | None = None  # where a tokenizer is given, as are the next two
+    median_tokens: float | None = None
+    max_tokens: int | None = None
     columns: dict[str, dict[str, int]]  # label and group columns: rows by value
 
 
@@ -79,17 +84,25 @@ def measure_lengths(batch: pa.RecordBatch) -> LengthStatistics:
     )
 
 
-def profile(batches: Iterable[pa.RecordBatch], detector: Detector | None = None, failed: int = 0) -> Profile:
+def profile(
+    batches: Iterable[pa.RecordBatch],
+    detector: Detector | None = None,
+    failed: int = 0,
+    counter: TokenCounter | None = None,
+) -> Profile:
     """Of a whole data set; keeps 12 bytes a row."""
     lengths = LengthStatistics()
     hashes: list[np.ndarray[Any, Any]] = []
     all_lengths: list[np.ndarray[Any, Any]] = []
     personal: Counter[str] = Counter()
+    tokens: list[int] = []
     columns: dict[str, Counter[str] | None] = {}
     for batch in batches:
         lengths = lengths.merge(measure_lengths(batch))
         words = get_texts(batch).to_pylist()
         all_lengths.append(pc.utf8_length(get_texts(batch)).to_numpy(zero_copy_only=False))
+        if counter is not None:
+            tokens += count_row_tokens(batch, counter)
         hashes.append(np.fromiter(map(hash_content, make_content_keys(batch)), np.uint64, len(words)))
         for text in get_all_texts(batch) if detector else ():
             personal.update({kind for _, _, kind in detector(text)})  # type: ignore[misc]
@@ -107,6 +120,9 @@ def profile(batches: Iterable[pa.RecordBatch], detector: Detector | None = None,
         exact_duplicates=lengths.rows - different,
         personal_data=dict(personal.most_common()),
         media=lengths.media,
+        tokens=sum(tokens) if counter else None,
+        median_tokens=float(np.median(tokens)) if tokens else None,
+        max_tokens=max(tokens, default=None),
         columns={name: dict(counts.most_common()) for name, counts in columns.items() if counts},
     )
 

@@ -63,11 +63,11 @@ def run(
     """
     stage_names = number_repeats(names or map(stage_name, stages))
     for stage, name in zip(stages, stage_names, strict=True):
-        if getattr(stage, "detector", name) is None:
-            raise InputError(
-                f"stage {name!r} has no detector of personal data; run it with `steward data run`, or pass detector=… "
-                "in Python"
-            )
+        for field, what in (("detector", "detector of personal data"), ("counter", "counter of tokens")):
+            if getattr(stage, field, name) is None:
+                raise InputError(
+                    f"stage {name!r} has no {what}; run it with `steward data run`, or pass {field}=… in Python"
+                )
     output = Path(sink.path)
     folder = output / ".run"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -153,8 +153,8 @@ def _run_phases(
         tasks = [
             ShardTask(
                 folder=str(folder), output=str(output), phase=phase, shard=shard, shape=plan.shape, source=source,
-                format=sink.format, part_bytes=sink.part_bytes, group=group, survey=next_corpus_stage,
-                last=phase == len(groups), more=keep_extra,
+                format=sink.format, part_bytes=sink.part_bytes, folders=sink.folders, group=group,
+                survey=next_corpus_stage, last=phase == len(groups), more=keep_extra,
             )
             for shard in plan.shards
             if shard.index not in results
@@ -244,7 +244,7 @@ def _run_key(plan: ReadPlan, source: Source, sink: Sink, stages: Sequence[Any], 
         (name, repr(stage) if not isinstance(stage, msgspec.Struct) else _stage_fields(stage))
         for name, stage in zip(names, stages, strict=True)
     ]
-    parts = [FORMAT, __version__, plan, source.model_dump(), sink.format, sink.part_mb, stage_settings]
+    parts = [FORMAT, __version__, plan, source.model_dump(), sink.format, sink.part_mb, sink.folders, stage_settings]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 

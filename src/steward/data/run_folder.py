@@ -60,7 +60,7 @@ def open_folder(
     if (before or strangers) and not overwrite:
         what = "the run of other settings or other inputs" if before else f"other files, such as {strangers[0]}"
         raise InputError(f"{output}: holds {what}; name another output.path, or give --overwrite to replace it")
-    for item in [*output.iterdir(), *(output / ROWS).glob("*")]:
+    for item in [*output.iterdir(), *(output / ROWS).rglob("*")]:
         ours = item.name.startswith("part-") or item.name in (SUMMARY, MANIFEST, SUCCESS, "report.html")
         if ours and item.is_file():
             item.unlink()

@@ -42,6 +42,7 @@ class ShardTask(msgspec.Struct, frozen=True, kw_only=True):
     source: Source
     format: Literal["parquet", "jsonl"]
     part_bytes: int | None
+    folders: str | None  # the column whose values become folders
     group: PhaseStages | None  # None: read
     survey: Any  # the next phase's CorpusStage | None
     last: bool
@@ -52,7 +53,7 @@ def process_shard(task: ShardTask) -> ShardResult:
     """Take the shard through its phase and record it. Only that record makes it count."""
     folder, name = Path(task.folder), f"{task.shard.index:06d}"
     work = IpcSink(folder / f"work-{task.phase}" / f"{name}.arrow", "lz4")
-    output = PartsSink(Path(task.output) / ROWS, task.shard.index, task.format, task.part_bytes)
+    output = PartsSink(Path(task.output) / ROWS, task.shard.index, task.format, task.part_bytes, task.folders)
     survey = IpcSink(folder / f"survey-{task.phase}" / f"{name}.arrow")
     counts: dict[int, StageCount] = {}
     ledger = LedgerSink(folder / f"ledger-{task.phase}" / f"{name}.parquet")

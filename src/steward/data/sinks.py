@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from steward.core.errors import InputError, UnknownName
 from steward.core.files import name_temporary, publish_file
 from steward.data.messages import MORE, restore_message
 from steward.data.stage import Entry, list_message_columns
 from steward.data.summary import OutputPart
 
 _LEDGER_ROWS = 20_000
+_FOLDER_NAME = re.compile(r"[\w-][\w.-]{0,99}")
 LEDGER = pa.schema(
     [
         ("row", pa.int64()), ("id", pa.large_string()), ("stage", pa.string()), ("action", pa.string()),
@@ -95,35 +99,82 @@ class OutputSink:
 
 
 class PartsSink:
-    """The rows of one shard as parts of at most `limit` bytes before compression; as one where there is no limit."""
+    """The rows of one shard as parts of at most `limit` bytes before compression; as one where there is no limit.
 
-    def __init__(self, folder: Path, shard: int, format: Literal["parquet", "jsonl"], limit: int | None = None) -> None:
-        self._folder, self._shard, self._format, self._limit = folder, shard, format, limit
+    `folders`: a column; rows of different values of it go to parts in different folders.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        shard: int,
+        format: Literal["parquet", "jsonl"],
+        limit: int | None = None,
+        folders: str | None = None,
+    ) -> None:
+        self._root, self._shard, self._format, self._limit, self._column = root, shard, format, limit, folders
+        self._folders: dict[str, _FolderSink] = {}
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """:raises InputError: no such column, or a value that is no name of a folder"""
+        for name, rows in [("", batch)] if self._column is None else _divide_batch(batch, self._column):
+            if name not in self._folders:
+                self._folders[name] = _FolderSink(self._root, name, self._shard, self._format, self._limit)
+            for piece in _cut_batch(rows, self._limit):
+                self._folders[name].write(piece)
+
+    def close(self) -> tuple[OutputPart, ...]:
+        return tuple(part for name in sorted(self._folders) for part in self._folders[name].close())
+
+
+def _divide_batch(batch: pa.RecordBatch, column: str) -> Iterable[tuple[str, pa.RecordBatch]]:
+    if column not in batch.schema.names:
+        raise UnknownName("column", column, batch.schema.names, "output.folders")
+    values = batch[column].cast(pa.string())
+    for name in pc.unique(values).to_pylist():
+        if name is None or not _FOLDER_NAME.fullmatch(name):
+            seen = "null" if name is None else repr(name[:40])
+            raise InputError(
+                f"output.folders: {column} has the value {seen}; expected a name of a folder: letters, digits, `_`, "
+                "`-` and `.`, at most 100"
+            )
+        yield name, batch.filter(pc.equal(values, name))
+
+
+class _FolderSink:
+    """The parts in one folder."""
+
+    def __init__(
+        self, root: Path, name: str, shard: int, format: Literal["parquet", "jsonl"], limit: int | None
+    ) -> None:
+        self._root, self._prefix = root, f"{name}/" if name else ""
+        self._shard, self._format, self._limit = shard, format, limit
         self._sink: OutputSink | None = None
         self._rows = self._bytes = 0
         self._parts: list[OutputPart] = []
+        (root / name).mkdir(exist_ok=True)
 
-    def write(self, batch: pa.RecordBatch) -> None:
-        for piece in _cut_batch(batch, self._limit):
-            if self._limit and self._rows and self._bytes + piece.nbytes > self._limit:
-                self._finish_part()
-            self._sink = self._sink or OutputSink(self._folder / self._name_part(), self._format)
-            self._sink.write(piece)
-            self._rows += piece.num_rows
-            self._bytes += piece.nbytes
+    def write(self, piece: pa.RecordBatch) -> None:
+        if self._limit and self._rows and self._bytes + piece.nbytes > self._limit:
+            self._finish_part()
+        self._sink = self._sink or OutputSink(self._root / self._name_part(), self._format)
+        self._sink.write(piece)
+        self._rows += piece.num_rows
+        self._bytes += piece.nbytes
 
     def _name_part(self) -> str:
         piece = f"-{len(self._parts):03d}" if self._limit else ""
-        return f"part-{self._shard:05d}{piece}.{self._format}"
+        return f"{self._prefix}part-{self._shard:05d}{piece}.{self._format}"
 
     def _finish_part(self) -> None:
+        name = self._name_part()
         if self._sink is not None and (digest := self._sink.close()):
-            self._parts.append(OutputPart(self._sink.path.name, self._rows, digest))
+            self._parts.append(OutputPart(name, self._rows, digest))
         self._sink, self._rows, self._bytes = None, 0, 0
 
-    def close(self) -> tuple[OutputPart, ...]:
+    def close(self) -> list[OutputPart]:
         self._finish_part()
-        return tuple(self._parts)
+        return self._parts
 
 
 def _cut_batch(batch: pa.RecordBatch, limit: int | None) -> Iterable[pa.RecordBatch]:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from steward.adapters.executors.local import LocalExecutor
+from steward.adapters.token_counters import FileTokenCounter
 from steward.core.errors import InputError
 from steward.core.extend import FileStore
 from steward.core.extras import install_command
@@ -42,7 +43,9 @@ def find_personal_data(text: str) -> list[tuple[int, int, str]]:
 
 
 def add_detector(stage: Any) -> Any:
-    """The stage, with privacy's detector where it has a place for one and none in it."""
+    """The stage, with privacy's detector or a counter of tokens where it has a place for one and none in it."""
+    if getattr(stage, "counter", stage) is None:
+        return msgspec.structs.replace(stage, counter=FileTokenCounter(stage.tokenizer))
     if getattr(stage, "detector", stage) is None:
         return msgspec.structs.replace(stage, detector=find_personal_data)
     return stage
@@ -112,7 +115,7 @@ def _make_ray_executor(workers: int | None) -> Any:
     return RayExecutor(workers)
 
 
-def profile_files(files: list[str], text: str | None = None) -> Profile:
+def profile_files(files: list[str], text: str | None = None, tokenizer: Path | None = None) -> Profile:
     """`steward data profile`: rows that cannot be read are counted."""
     source = add_store(Source(path=files, text=text, on_error="skip"))
     read_plan = plan_reading(source)
@@ -125,7 +128,8 @@ def profile_files(files: list[str], text: str | None = None) -> Profile:
                 failed += len(item.failed)
                 yield item.batch
 
-    result = profile(batches(), find_personal_data)
+    counter = FileTokenCounter(str(tokenizer)) if tokenizer else None
+    result = profile(batches(), find_personal_data, counter=counter)
     return msgspec.structs.replace(result, failed=failed)
 
 

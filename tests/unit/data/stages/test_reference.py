@@ -10,23 +10,29 @@ from steward.data import c4, chat_checks, fineweb, gopher
 from steward.data.stage_table import STAGES
 
 FOLDER = Path(__file__).parents[4] / "docs" / "reference"
-PAGE, OTHER = ((FOLDER / name).read_text() for name in ("data-stages.md", "data-dedupe.md"))
-HERE = ("quality", "normalise", "language", "secrets", "pii", "custom", "sources", "toxicity", "preprocess")
+PAGE, OTHER, SHAPING = ((FOLDER / name).read_text() for name in ("data-stages.md", "data-dedupe.md", "data-shaping.md"))
+SHAPE = ("tokens", "filter", "columns", "split", "sample", "mix")
+HERE = ("quality", "normalise", "language", "secrets", "pii", "custom", "sources", "toxicity", "preprocess", *SHAPE)
+
+
+def find_section(name: str) -> str:
+    page = SHAPING if name in SHAPE else PAGE if name in HERE else OTHER
+    return page.split(f"\n## {name}\n")[1].split("\n## ")[0]
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_every_parameter_of_a_stage_is_on_the_page(name):
     module, _, cls = STAGES[name].partition(":")
     stage = getattr(__import__(module, fromlist=[cls]), cls)
-    section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
-    fields = {field.name for field in msgspec.structs.fields(stage)} - {"detector"}
+    section = find_section(name)
+    fields = {field.name for field in msgspec.structs.fields(stage)} - {"detector", "counter"}
     assert {field for field in fields if f"`{field}`" not in section and f"{field}:" not in section} == set()
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if not name.startswith("t.")])  # those of other tests
 def test_every_stage_names_its_source(name):
     """A year, an RFC, a standard, or whose list or code it is."""
-    section = (PAGE if name in HERE else OTHER).split(f"\n## {name}\n")[1].split("\n## ")[0]
+    section = find_section(name)
     assert re.search(r"\b(19|20)\d\d\b|RFC \d{4}|[Ss]ources?\b|your own", section)
 
 

@@ -1,0 +1,63 @@
+"""Divides rows into parts such as train, validation and test, and adds the column `split`.
+
+The part is decided by a hash of `by` (a column; default the row's id) and `seed`, so that rows of one group never stand
+in two parts, and a row stays in its part when others come or go. Shares are therefore met only on average: of n groups,
+a part of share p has p·n with a standard deviation of √(n·p·(1 − p)).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from steward.core.errors import InputError, UnknownName
+from steward.data.ledger_entries import set_column
+from steward.data.row_values import iterate_values, list_value_names
+from steward.data.stage import Result
+
+_SHARES = {"train": 0.9, "validation": 0.05, "test": 0.05}
+
+
+class Split(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`parts` are names and shares that add up to 1; `by` is a column whose equal values stay together."""
+
+    adds: ClassVar = ("split",)
+    parts: dict[str, float] = msgspec.field(default_factory=lambda: dict(_SHARES))
+    by: str = "id"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """:raises InputError: shares that do not add up to 1"""
+        if not self.parts or min(self.parts.values()) < 0 or abs(sum(self.parts.values()) - 1) > 1e-9:
+            shares = ", ".join(f"{name} {share:g}" for name, share in self.parts.items())
+            raise InputError(f"split: shares {shares or 'none'}; expected shares from 0 that add up to 1")
+
+    def apply(self, batch: pa.RecordBatch) -> Result:
+        """:raises UnknownName: a column that the rows do not have"""
+        if self.by not in (names := list_value_names(batch)):
+            raise UnknownName("column", self.by, names, "stage split, by")
+        keys = [_make_key(values[self.by]) for values in iterate_values(batch, [self.by])]
+        places = np.array([hash_share(key, self.seed, "split ") for key in keys])
+        bounds = np.cumsum(list(self.parts.values()))[:-1]
+        names = list(self.parts)
+        chosen = [names[at] for at in np.searchsorted(bounds, places, side="right").tolist()]
+        return Result(set_column(batch, "split", pa.array(chosen, pa.string())))
+
+
+def hash_share(key: str, seed: int, purpose: str = "") -> float:
+    """A number from 0 up to 1, the same for the same key, seed and purpose on every machine (XXH3, 64 bits).
+
+    Stages of different purposes decide independently: what a sample keeps is no part of a split more than another.
+
+    >>> 0 <= hash_share("a", 0) < 1 and len({hash_share("a", 0), hash_share("a", 1), hash_share("a", 0, "split")})
+    3
+    """
+    return xxhash.xxh3_64_intdigest((purpose + key).encode("utf-8", "surrogatepass"), seed=seed) / 2**64
+
+
+def _make_key(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
