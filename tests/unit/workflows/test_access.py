@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from steward.core.access import Place
@@ -129,47 +128,6 @@ def test_keys_follow_roles_of_ones_own_and_groups(tmp_path: Path) -> None:
     access.put_role(tmp_path, "caller", ["feedback"], 5.0, actor=ME)
     assert may(tmp_path, made) == set()
     assert [role.name for role in access.list_roles(tmp_path, 6.0)][-1] == "caller"
-
-
-def test_the_explanation_names_what_decided(tmp_path: Path) -> None:
-    add(tmp_path)
-    assert explain(tmp_path, "anna", "infer") == (
-        True, "person:anna has the role developer at default, which gives infer"
-    )  # fmt: skip
-    assert explain(tmp_path, "person:anna", "POST /v1/chat/completions")[0]
-    assert explain(tmp_path, "anna", "keys.manage")[0] is False
-    assert explain(tmp_path, "anna", "infer@acme") == (False, "person:anna belongs to the tenant default, not to acme")
-    assert explain(tmp_path, "operator", "keys.manage")[0]
-    access.disable_person(tmp_path, "anna", 5.0, actor=ME)
-    assert explain(tmp_path, "anna", "infer") == (False, "person:anna is disabled")
-
-
-def test_the_explanation_of_a_key(tmp_path: Path) -> None:
-    add(tmp_path)
-    terms = msgspec.structs.replace(INFER, models=frozenset({"small"}), expires_at=100.0)
-    made = keys.create(tmp_path, "web", LimitSpec(), 2.0, actor=anna(), terms=terms)
-    who = f"key:{made.id} (web)"
-    assert explain(tmp_path, "web", "infer") == (True, f"{who} was given the right infer by person:anna, who has it")
-    assert explain(tmp_path, made.id, "infer@route:small")[0] and explain(tmp_path, "web", "/v1/messages")[0]
-    assert explain(tmp_path, "web", "infer@route:big") == (False, f"{who} may use small, not big")
-    assert explain(tmp_path, "web", "infer@acme/x") == (False, f"{who} belongs to the tenant default, not to acme")
-    assert explain(tmp_path, "web", "usage.read") == (
-        False, f"{who} was not given the right usage.read; it has infer"
-    )  # fmt: skip
-    assert explain(tmp_path, "web", "infer", 100.0) == (False, f"{who} is expired")
-    access.remove_grants(tmp_path, "anna", "developer", Place(), 3.0, actor=ME)
-    assert explain(tmp_path, "web", "infer") == (
-        False, f"{who} was given infer by person:anna, who does not have it any more"
-    )  # fmt: skip
-    keys.revoke(tmp_path, "web", 6.0, actor=ME)
-    assert explain(tmp_path, made.id, "infer") == (False, f"{who} was revoked by operator:7")
-
-
-def test_what_cannot_be_explained_is_named(tmp_path: Path) -> None:
-    add(tmp_path)
-    for who, what in (("nobody", "infer"), ("anna", "infr"), ("anna", "GET /v1/none"), ("key:anna", "infer")):
-        with pytest.raises(UnknownName):
-            explain(tmp_path, who, what)
 
 
 def test_a_machine_gets_roles_in_one_tenant_and_workers_know_it(tmp_path: Path) -> None:
