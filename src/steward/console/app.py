@@ -139,9 +139,9 @@ def no_store_error() -> Refused:
 
 
 def has_key(request: Request) -> bool:
-    """Whether the request carries a key, rather than the console's token or cookie."""
+    """Whether the request carries a key or a JSON Web Token, rather than the console's token or cookie."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    return (scheme.lower() == "bearer" and text.strip().startswith("stw_")) or "x-api-key" in request.headers
+    return (scheme.lower() == "bearer" and text.strip().startswith(("stw_", "eyJ"))) or "x-api-key" in request.headers
 
 
 class KeySender:

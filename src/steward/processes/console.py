@@ -38,10 +38,12 @@ from steward.processes.http_protocol import log_rejection, make_protocol
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
 from steward.processes.tls_server import TlsServer
 from steward.security.authenticator import KeyAuthenticator
+from steward.security.tokens import TokenVerifier
 from steward.workflows.gpus import Sampler
 from steward.workflows.people import People
 from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.engines import check_models
+from steward.workflows.serve.issuer_keys import IssuerKeys
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.worker_keys import WorkerKeys
 from steward.workflows.serve.worker_reports import read_queue_depths
@@ -143,14 +145,18 @@ def main() -> None:
     gpus.start()
     keys = WorkerKeys(make_deployment(plan))
     trusted = parse_networks(plan.trusted_proxies)
+    issuer_keys = IssuerKeys(Path(plan.home), plan.issuers)
+    verifier = TokenVerifier(plan.issuers, issuer_keys.find)
     authenticator = KeyAuthenticator(
         keys.find,
         lambda: trusted,
         find_certificate=lambda name: keys.find_machine(f"certificate:{name}", "certificate"),
+        find_by_token=(lambda text: keys.find_service(verifier.verify(text))) if plan.issuers else None,
     )
 
     async def find_by_key(sender: RequestSender) -> Principal:
         await keys.refresh()
+        await issuer_keys.refresh()
         return authenticator.authenticate(sender).principal
 
     operations = list_operations(Path(plan.home))

@@ -15,6 +15,7 @@ from steward.core.keys import KeyRecord
 from steward.core.networks import Address, Network, find_client, is_within, parse_networks
 from steward.core.records import LimitSpec
 from steward.security.keys import KeyReach
+from steward.security.tokens import TokenIdentity, is_token
 
 _MOST: Final = 10_000  # callers that are remembered
 
@@ -24,7 +25,7 @@ class KeyAuthenticator:
 
     `trusted_proxies` returns the networks whose X-Forwarded-For is believed; it is asked for keys with networks only.
     `find_certificate` returns whoever a certificate's name belongs to; None: it has no role. With `needs_certificate`
-    a key alone is not enough.
+    a key alone is not enough. `find_by_token` returns whoever a JSON Web Token is of, or raises Refused.
     """
 
     def __init__(
@@ -34,9 +35,11 @@ class KeyAuthenticator:
         clock: Callable[[], float] = time.time,
         find_certificate: Callable[[str], Caller | None] = lambda name: None,
         needs_certificate: bool = False,
+        find_by_token: Callable[[str], Caller] | None = None,
     ) -> None:
         self._find_key, self._trusted_proxies, self._clock = find_key, trusted_proxies, clock
         self._find_certificate, self._needs_certificate = find_certificate, needs_certificate
+        self._find_by_token = find_by_token
         self._callers: dict[str, tuple[KeyRecord, Caller]] = {}
 
     def authenticate(self, sender: RequestSender) -> Caller:
@@ -46,6 +49,8 @@ class KeyAuthenticator:
         key = find_key_text(sender.headers)
         if not key and sender.certificate is not None:
             return self._find_by_certificate(sender.certificate)
+        if self._find_by_token is not None and is_token(key):
+            return self._find_by_token(key)
         record = self._find_key(key) if key else None
         if record is None:
             message = (
@@ -195,4 +200,14 @@ def make_machine(subject: str, place: Place, reach: KeyReach, auth_method: str) 
             auth_method=auth_method,
         ),
         models=reach.models,
+    )
+
+
+def token_without_role(identity: TokenIdentity) -> Refused:
+    return Refused(
+        f"{identity.subject} has no role here. Ask the operator of the gateway to grant one to it, or to one of its "
+        "groups.",
+        status=403,
+        type="invalid_request_error",
+        code="token_without_role",
     )

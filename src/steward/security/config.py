@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import Field, model_validator
 
 from steward.configuration.section import SecretReference, Section, Url
+from steward.core.issuers import IssuerPlan
+
+ISSUER: Final = IssuerPlan(name="", issuer="", audience="")
+
+
+class IssuerConfig(Section):
+    """An identity provider whose tokens services may send instead of keys."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="ours: its services are service:NAME/SUBJECT")
+    issuer: Url = Field(description="what `iss` must be, to the letter")
+    audience: str = Field(min_length=1, max_length=300, description="what `aud` must have: this gateway's name there")
+    jwks_url: Url | None = Field(None, description="where its keys are; what its discovery document says by default")
+    algorithm: Literal["RS256", "PS256", "ES256"] = Field("RS256", description="the only one that is believed")
+    tenant: str = Field(ISSUER.tenant, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="whose its services are")
+    project: str = Field(ISSUER.project, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="within the tenant")
+    groups_claim: str = Field(ISSUER.groups_claim, min_length=1, description="the claim that names groups, for grants")
+
+    @model_validator(mode="after")
+    def _check_safe(self) -> IssuerConfig:
+        for name, url in (("issuer", str(self.issuer)), ("jwks_url", str(self.jwks_url or ""))):
+            if url.startswith("http:") and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost"):
+                raise ValueError(f"{name} must begin with https://: whoever changes its keys on the way is let in")
+        return self
+
+    def plan(self) -> IssuerPlan:
+        return IssuerPlan(**self.model_dump(mode="json"))
 
 
 class SecurityConfig(Section):
@@ -17,6 +44,16 @@ class SecurityConfig(Section):
     root: SecretReference | None = Field(
         None, description="root key: file:PATH (32 bytes, mode 0600) or env:NAME (64 hex digits); root-key in home"
     )
+
+    issuers: list[IssuerConfig] = Field(default=[], description="identity providers whose tokens services may send")
+
+    @model_validator(mode="after")
+    def _issuers_differ(self) -> SecurityConfig:
+        for field in ("name", "issuer"):
+            values = [str(getattr(item, field)) for item in self.issuers]
+            if twice := next((value for value in values if values.count(value) > 1), None):
+                raise ValueError(f"issuers: {twice} stands twice as {field}; each must differ")
+        return self
 
     def root_reference(self) -> str | None:
         """The reference with an absolute path, as processes started elsewhere read it; None: the file in home."""

@@ -31,7 +31,17 @@ from steward.workflows.serve.plan import ServePlan
 
 # Sockets, processes and folders are made once, at the start.
 RESTART: Final = (
-    *("home", "gateway.host", "gateway.port", "gateway.workers", "gateway.drain_s", "gateway.tls", "gateway.tls."),
+    *(
+        "home",
+        "gateway.host",
+        "gateway.port",
+        "gateway.workers",
+        "gateway.drain_s",
+        "gateway.tls",
+        "gateway.tls.",
+        "security.issuers",
+        "security.issuers[",
+    ),
     *("gateway.receive_timeout_s", "gateway.send_timeout_s"),
     *("console.", "store.", "limits.valkey"),
 )
@@ -202,7 +212,7 @@ def select_restart_changes(changed: tuple[ConfigChange, ...]) -> tuple[ConfigCha
     return tuple(
         item
         for item in changed
-        if any(item.key == key or (key[-1] == "." and item.key.startswith(key)) for key in RESTART)
+        if any(item.key == key or (key[-1] in ".[" and item.key.startswith(key)) for key in RESTART)
     )
 
 

@@ -68,6 +68,7 @@ def make_plan(
         batches=settings.batches.plan(),
         responses_store=gateway.responses_store.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
+        issuers=tuple(issuer.plan() for issuer in settings.security.issuers),
         approval_policy=settings.approval_policy.policy(),
         witness=_plan_witness(settings),
         monitoring=_plan_monitoring(settings, console_tls is not None),

@@ -34,12 +34,14 @@ from steward.gateway.rejections import RejectionCounter
 from steward.gateway.route_queue import collect_depths
 from steward.gateway.routing import find_route, list_allowed
 from steward.security.authenticator import KeyAuthenticator, is_in_period, make_caller
+from steward.security.tokens import TokenVerifier
 from steward.workflows.batch_store import BatchStore
 from steward.workflows.sealing import SPOOL, make_sealer
 from steward.workflows.serve.batch_runner import POLL_S, BatchRunner
 from steward.workflows.serve.batch_service import BatchService
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
 from steward.workflows.serve.deployment import make_deployment
+from steward.workflows.serve.issuer_keys import IssuerKeys
 from steward.workflows.serve.model_versions import read_versions
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.readiness import Readiness, find_lack
@@ -80,11 +82,18 @@ class WorkerService:
         store = BatchStore(self.home, make_deployment(plan).root_key())
         self.batches = BatchService(store, self._batch_plan)
         self._runner = BatchRunner(store, self._batch_plan, self.infer, self._find_caller)
+        self._issuer_keys = IssuerKeys(self.home, plan.issuers)
+        verifier = TokenVerifier(plan.issuers, self._issuer_keys.find)
+
+        def find_by_token(text: str) -> Caller:
+            return self._keys.find_service(verifier.verify(text))
+
         authenticator = KeyAuthenticator(
             self._keys.find,
             lambda: parse_networks(self._current.plan.trusted_proxies),
             find_certificate=lambda name: self._keys.find_machine(f"certificate:{name}", "certificate"),
             needs_certificate=plan.tls is not None and plan.tls.client_required,
+            find_by_token=find_by_token if plan.issuers else None,
         )
         endpoints = build_endpoints(self, self._rejections)
         self.app = Gateway(endpoints, authenticator, self._rejections, self, lambda: self._current.cors)
@@ -172,6 +181,7 @@ class WorkerService:
         self._report_versions()
         self._tasks = [
             asyncio.create_task(repeat_every(KEYS_POLL_S, self._keys.refresh)),
+            asyncio.create_task(repeat_every(KEYS_POLL_S, self._issuer_keys.refresh)),
             asyncio.create_task(repeat_every(PLAN_POLL_S, self._follow_plan)),
             asyncio.create_task(repeat_every(PLAN_POLL_S, self._read_versions)),
             asyncio.create_task(repeat_every(FSYNC_S, self._sync)),

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from steward.core.access import Place
 from steward.core.errors import InputError, Refused
 from steward.core.files import FileStamp, read_stamp
 from steward.core.identity import Caller
 from steward.core.keys import KeyRecord
 from steward.security.access import AccessTable, merge_roles, reach_at
-from steward.security.authenticator import make_machine
+from steward.security.authenticator import make_machine, token_without_role
 from steward.security.keys import KeyIndex
+from steward.security.tokens import TokenIdentity
 from steward.workflows.key_cache import (
     KeyCache,
     cache_file,
@@ -30,6 +32,7 @@ from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, unwrap_all
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = "5"
+MOST_MACHINES: Final = 10_000  # callers that are remembered
 FEW: Final = 2_000  # keys whose copy is read within a few milliseconds, so that a request may wait for it
 _NEVER: Final[FileStamp] = (-1, -1, -1)
 
@@ -82,6 +85,25 @@ class WorkerKeys:
         if known is None and (place := self._table.find_place(subject)) is not None:
             reach = reach_at(self._table, (subject,), place)
             known = self._machines[subject] = make_machine(subject, place, reach, auth_method)
+        return known
+
+    def find_service(self, identity: TokenIdentity) -> Caller:
+        """Whoever a token is of, with the rights of its own grants and of its groups'.
+
+        :raises Refused: 403, it has no role; 503 as `find_machine`
+        """
+        self._check_age()
+        name = "\n".join((identity.subject, *identity.groups))
+        known = self._machines.get(name)
+        if known is None:
+            place = Place(identity.issuer.tenant, identity.issuer.project)
+            subjects = (identity.subject, *(f"group:{group}" for group in identity.groups))
+            reach = reach_at(self._table, subjects, place)
+            if not reach.rights:
+                raise token_without_role(identity)
+            if len(self._machines) >= MOST_MACHINES:
+                self._machines.clear()
+            known = self._machines[name] = make_machine(identity.subject, place, reach, "token")
         return known
 
     def get(self, key_id: str) -> KeyRecord | None:

@@ -30,6 +30,7 @@ LIMIT = {"requests_per_minute": 9, "tokens_per_minute": 8, "concurrent": 7, "usd
 FULL: dict[str, Any] = {
     "gateway": {"tls": {"certificate": "HOME/a.pem", "key": "HOME/a-key.pem", "client_ca": "HOME/a.pem"}},
     "console": {"tls": {"auto": True}},
+    "security": {"issuers": [{"name": "corp", "issuer": "https://idp.example", "audience": "steward"}]},
     "models": [
         {"name": "small", "backend": "embedded", "threads": 1,
          "price": {"input": 3.0, "output": 4.0, "image_prices": [{"usd": 0.5}]}},
@@ -66,6 +67,7 @@ FULL: dict[str, Any] = {
     "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
+    "security.issuers.0.issuer": "https://other.example", "security.issuers.0.jwks_url": "https://keys.example/jwks",
     "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3, "gateway.port": 9000,
     "gateway.trusted_proxies": ["10.0.0.0/8"], "console.tls.names": ["steward.example"],
     "gateway.tls.certificate": "HOME/b.pem", "gateway.tls.key": "HOME/b-key.pem", "gateway.tls.client_ca": "HOME/b.pem",
