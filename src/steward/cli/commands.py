@@ -32,6 +32,7 @@ EVAL: Final = Group(
         Command("gate", "steward.cli.eval.compare:gate"),
         Command("perplexity", "steward.cli.eval.perplexity:perplexity"),
         Command("benchmark", "steward.cli.eval.benchmark:benchmark"),
+        Command("attacks", "steward.cli.eval.attacks:attacks"),
         Command("rate", "steward.cli.eval.rate:rate"),
         Command("agreement", "steward.cli.eval.rate:agreement"),
         Command("report", "steward.cli.eval.run:report"),

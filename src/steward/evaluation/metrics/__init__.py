@@ -76,6 +76,7 @@ METRICS: Final = {
     "recall_at": "ranking:RecallAt",
     "precision_at": "ranking:PrecisionAt",
     "tool_calls": "tool_calls:ToolCalls",
+    "withstood": "withstood:Withstood",
     "latency": "measured:MeanLatency",
     "in_time": "measured:InTime",
     "cost": "measured:MeanCost",
