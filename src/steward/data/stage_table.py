@@ -19,6 +19,7 @@ STAGES = {
     "mix": "steward.data.stages.sample:Mix",
     "custom": "steward.data.stages.custom:Custom",
     "dedupe.exact": "steward.data.stages.dedupe_exact:DedupeExact",
+    "dedupe.parts": "steward.data.stages.dedupe_parts:DedupeParts",
     "dedupe.minhash": "steward.data.stages.dedupe_minhash:DedupeMinhash",
     "outliers": "steward.data.stages.outliers:Outliers",
     "decontaminate": "steward.data.stages.decontaminate:Decontaminate",
