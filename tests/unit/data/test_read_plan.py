@@ -17,6 +17,7 @@ def test_a_rows_number_holds_its_shard_and_line() -> None:
         assert row_location(number, SHARDS) == name == row_location(copied_row_id(number, 3), SHARDS)
         assert find_row(name.partition(":")[0], line, SHARDS) == number
     assert find_row("c.jsonl", 1, SHARDS) is None
+    assert (SHARDS[2].start, SHARDS[2].end, SHARDS[2].first_line) == (0, -1, 1)  # the whole file
 
 
 def test_the_columns_of_every_batch() -> None:

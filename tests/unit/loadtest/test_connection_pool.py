@@ -68,10 +68,19 @@ def test_spares_are_opened_four_at_a_time():
 
 def test_after_closing_nothing_is_open():
     async def test(made, server):
+        closed = []
+
+        class Poller:
+            def close(self):
+                closed.append(True)
+
         await made.open(2)
+        if made.poller is not None:
+            made.poller.close()
+        made.poller = Poller()
         await made.close()
         made.poller = None
-        assert not made.connections
+        assert not made.connections and closed == [True]
 
     run(test)
 

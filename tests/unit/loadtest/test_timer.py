@@ -59,3 +59,19 @@ def test_a_later_time_replaces_an_earlier_one_and_a_closed_timer_is_silent():
 
 def test_the_clock_is_monotonic():
     assert clock() <= time.monotonic()
+
+
+@pytest.mark.parametrize("with_file", [True, False])
+def test_the_very_moment_is_not_too_early(monkeypatch, with_file):
+    if not with_file:
+        monkeypatch.setattr(timer, "_timer_file", lambda: -1)
+    monkeypatch.setattr(timer, "clock", lambda: 5.0)  # it stands still at the moment that is due
+
+    async def test():
+        rang = asyncio.Event()
+        made = Timer(asyncio.get_running_loop(), rang.set)
+        made.set(5.0)
+        await rang.wait()
+        made.close()
+
+    run(test)

@@ -20,7 +20,7 @@ def test_means_by_hand() -> None:
     assert (found.score.value, found.score.n, found.score.unscored) == (1.5, 2, 1)
     counts = [{"input_tokens": 1000, "output_tokens": 100}, {"input_tokens": 0, "output_tokens": 0}]
     given = [Prediction(str(n), row) for n, row in enumerate(counts)]
-    assert score_predictions("cost", given, {"0": [], "1": []}, PRICES).score.value == pytest.approx(350e-6)
+    assert score_predictions("cost", given, {"0": [], "1": []}, PRICES).score.value == pytest.approx(350e-6, rel=1e-9)
     found = score_predictions(
         "in_time", [Prediction("1", 1), Prediction("2", 2.0)], {"1": [], "2": []}, {"seconds": "1"}
     )
