@@ -99,6 +99,13 @@ def test_an_answer_of_the_other_kind_is_the_upstreams_failure(kind: str, streame
     assert caught.value.message == f"The upstream answered with '{kind}' where {expected} was expected."
 
 
+def test_a_long_content_type_is_told_in_its_first_100_letters() -> None:
+    answer = ScriptedAnswer(200, b"")
+    answer.headers = {"content-type": "application/json" + "x" * 85}
+    with pytest.raises(Refused, match=f"'application/json{'x' * 84}' where"):
+        is_stream(make(stream=True), answer)
+
+
 def test_a_whole_answer_passes_as_it_is_and_is_metered() -> None:
     exchange = make()
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
@@ -340,3 +347,56 @@ def test_comments_count_for_nothing() -> None:
     relay = Relay(exchange, Outgoing(CHAT, b"{}"))
     relay.feed(b": ping\n\n" * 50 + b'data: {"id":"1","choices":[{"delta":{"content":"a"}}]}\n\n')
     assert exchange.events == 1
+
+
+# ---- several choices, of which llama.cpp tells the usage one at a time
+
+
+def several(embedded_engine: bool, n: int, *usages: tuple[int, int]) -> tuple[list[dict[str, Any]], Exchange]:
+    """The usages that the client sees of a stream of `n` choices, and the exchange."""
+    exchange = make(stream=True, n=n)
+    exchange.asked_usage = True
+    outgoing = Outgoing(CHAT, b"{}")
+    outgoing.embedded = embedded_engine
+    relay = Relay(exchange, outgoing)
+    counts = [{"prompt_tokens": i, "completion_tokens": o, "total_tokens": i + o} for i, o in usages]
+    told = [{"choices": [], "usage": count} for count in counts]
+    ends = [{"choices": [{"index": index, "delta": {}, "finish_reason": "stop"}]} for index in range(n)]
+    out = relay.feed(sse(FIRST, *ends, *told) + DONE) + relay.end()
+    events = [json.loads(line[6:]) for line in out.decode().splitlines() if line.startswith("data: {")]
+    return [event["usage"] for event in events if "usage" in event], exchange
+
+
+def test_an_engine_of_our_own_tells_the_sum_once() -> None:
+    told, exchange = several(True, 2, (3, 2), (3, 4))
+    assert told == [{"prompt_tokens": 3, "completion_tokens": 6, "total_tokens": 9}]  # one prompt, two answers
+    assert exchange.usage is not None and (exchange.usage.prompt_tokens, exchange.usage.completion_tokens) == (3, 6)
+
+
+def test_anothers_usages_pass_as_they_are_and_add_up_where_each_is_told() -> None:
+    told, exchange = several(False, 2, (3, 2), (3, 4))
+    assert [usage["completion_tokens"] for usage in told] == [2, 4]
+    assert exchange.usage is not None and (exchange.usage.prompt_tokens, exchange.usage.completion_tokens) == (3, 6)
+    told, exchange = several(False, 2, (3, 6))
+    assert exchange.usage is not None and (len(told), exchange.usage.completion_tokens) == (1, 6)
+
+
+def test_of_one_choice_the_usage_is_what_it_is() -> None:
+    for own in (True, False):
+        told, exchange = several(own, 1, (3, 2))
+        assert [usage["completion_tokens"] for usage in told] == [2]
+        assert exchange.usage is not None and exchange.usage.completion_tokens == 2
+
+
+def test_a_whole_answer_of_several_choices_is_reckoned_by_its_texts() -> None:
+    """10 tokens are 4 letters: 2 letters more are 5."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 10, "total_tokens": 13}
+    texts = enumerate(["aaaa", "bb"])
+    choices = [{"index": index, "message": {"content": text}, "finish_reason": "stop"} for index, text in texts]
+    body = json.dumps({"id": "c", "choices": choices, "usage": usage}).encode()
+    for own, n, completion in ((True, 2, 15), (True, 1, 10), (False, 2, 10)):
+        exchange = make(n=n)
+        outgoing = embedded(CHAT) if own else Outgoing(CHAT, b"{}")
+        answer = json.loads(convert_answer(exchange, outgoing, body).body)
+        assert answer["usage"]["completion_tokens"] == completion and exchange.reckoned is (completion == 15)
+        assert exchange.usage is not None and exchange.usage.completion_tokens == completion

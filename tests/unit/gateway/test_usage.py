@@ -146,3 +146,12 @@ def test_what_began_and_told_nothing_is_estimated() -> None:
     exchange = Exchange("req_1", "/v1/chat/completions", {}, BODY, 0.0, 0.0)
     exchange.usage = TokenUsage(7, 5)
     assert measure_usage(exchange, delivered=False).counts == Counts(input=7, output=5)  # the upstream told it
+
+
+def test_no_request_uses_more_than_128_answers_at_their_longest() -> None:
+    body = b'{"model":"m","prompt":[' + b",".join([b'"a"'] * 2_000) + b"]}"  # 2,000 prompts of a million tokens
+    exchange = Exchange("req_1", "/v1/completions", {}, body, 0.0, 0.0)
+    exchange.request = decode_request("/v1/completions", body)
+    for told, estimated in ((1_280_000_000, False), (1_280_000_001, True)):
+        exchange.usage = TokenUsage(7, told)
+        assert measure_usage(exchange, delivered=True).estimated is estimated

@@ -26,6 +26,7 @@ def translated(**body: Any) -> tuple[dict[str, Any], list[str]]:
         ({"type": "enabled", "budget_tokens": 4_096}, "low"),
         ({"type": "enabled", "budget_tokens": 4_097}, "medium"),
         ({"type": "enabled", "budget_tokens": 16_384}, "medium"),
+        ({"type": "enabled", "budget_tokens": 16_385}, "high"),
         ({"type": "enabled", "budget_tokens": 32_000}, "high"),
         ({"type": "adaptive"}, "medium"),
         ({"type": "adaptive", "display": "summarized"}, "medium"),
