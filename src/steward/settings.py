@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import yaml
@@ -91,13 +91,6 @@ class Settings(Section):
     audit: AuditConfig = Field(AuditConfig(), description="the log of administrative acts")
 
     @model_validator(mode="after")
-    def _ports_differ(self) -> Settings:
-        port, hosts = self.gateway.port, {self.gateway.host, self.console.host}
-        if port and port == self.console.port and (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
-            raise ValueError(f"gateway.port and console.port are both {port}; choose another for one of them")
-        return self
-
-    @model_validator(mode="after")
     def _objectives_are_remembered(self) -> Settings:
         for slo in self.slos:
             if slo.window_days > self.monitoring.keep_hours_for_days:
@@ -145,6 +138,7 @@ def load_settings(
         if isinstance(value, bool) and origin.startswith("environment"):
             words[dotted] = environ[origin.removeprefix("environment ")]
     settings = validate(Settings, tree, lambda dotted: _find_origin(dotted, origins, file), words)
+    _check_ports(settings, origins, file)
     _check_names(settings, origins, file)
     return LoadedSettings(settings, origins, file if file.exists() else None)
 
@@ -221,6 +215,22 @@ def _find_origin(dotted: str, origins: Mapping[str, str], file: Path) -> str:
             return str(file.with_name(origin)) if origin.startswith(f"{file.name}:") else origin
         dotted = dotted.rpartition(".")[0]
     return str(file)
+
+
+_PORT_OPTIONS: Final = {"gateway.port": "--port", "console.port": "--console-port"}
+
+
+def _check_ports(settings: Settings, origins: Mapping[str, str], file: Path) -> None:
+    """:raises InputError: the gateway and the console would listen on one port, by what was written where"""
+    port, hosts = settings.gateway.port, {settings.gateway.host, settings.console.host}
+    if not port or port != settings.console.port or not (len(hosts) == 1 or hosts & {"0.0.0.0", "::"}):
+        return
+    written = []
+    for dotted, option in _PORT_OPTIONS.items():
+        origin = origins.get(dotted, "the default")
+        place = _find_origin(dotted, origins, file) if dotted in origins else origin
+        written.append(option if origin == "command line" else f"{dotted} ({place})")
+    raise InputError(f"{' and '.join(written)} are both {port}; choose another port for one of them")
 
 
 def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> None:

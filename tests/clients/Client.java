@@ -9,6 +9,9 @@ import java.util.stream.Collectors;
 
 public class Client {
     static final HttpClient CLIENT = HttpClient.newHttpClient();
+    static final String MODEL = System.getenv().getOrDefault("MODEL", "agent");
+    static final String TEXT = System.getenv().getOrDefault("TEXT", "Hello.");
+    static final String ASK = "{\"model\": \"" + MODEL + "\", ";
     static final String HI = "\"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}";
 
     static HttpRequest post(String path, String body) {
@@ -34,10 +37,10 @@ public class Client {
     public static void main(String[] arguments) {
         HttpResponse.BodyHandler<String> text = HttpResponse.BodyHandlers.ofString();
         String chat = "/v1/chat/completions";
-        check("chat", "Hello.", () -> CLIENT.send(post(chat, "{\"model\": \"agent\", " + HI), text).body());
-        check("async", "Hello.", () -> CLIENT.sendAsync(post(chat, "{\"model\": \"agent\", " + HI), text).get().body());
+        check("chat", TEXT, () -> CLIENT.send(post(chat, ASK + HI), text).body());
+        check("async", TEXT, () -> CLIENT.sendAsync(post(chat, ASK + HI), text).get().body());
         check("stream", "data: [DONE]", () -> {
-            HttpRequest asked = post(chat, "{\"model\": \"agent\", \"stream\": true, " + HI);
+            HttpRequest asked = post(chat, ASK + "\"stream\": true, " + HI);
             return CLIENT.send(asked, HttpResponse.BodyHandlers.ofLines()).body().collect(Collectors.joining("\n"));
         });
         check("error", "404 model_not_found", () -> {

@@ -70,8 +70,17 @@ def assert_all_pass(cases: dict[str, str | None], least: int) -> None:
     assert len(cases) >= least
 
 
-def test_javascript(gateway: dict[str, str]) -> None:
-    """openai, @anthropic-ai/sdk, and the AI SDK with four providers."""
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """As `gateway`, over the model that is shipped."""
+    deployment = Deployment(tmp_path_factory.mktemp("starter") / "home", "--workers", "1")
+    yield {"GATEWAY": deployment.url, "KEY": deployment.key, "MODEL": "starter", "TEXT": '"role":"assistant"'}
+    deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def javascript() -> Path:
+    """The folder of an environment with openai, @anthropic-ai/sdk, and the AI SDK with four providers."""
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
     folder, ready = make_environment("js", "package.json", "package-lock.json")
@@ -81,33 +90,43 @@ def test_javascript(gateway: dict[str, str]) -> None:
             shutil.copy(CLIENTS / name, folder / name)
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=300)
         (folder / "ready").touch()
-    shutil.copy(CLIENTS / "clients.mjs", folder / "clients.mjs")
-    assert_all_pass(run_cases(["node", "clients.mjs"], gateway, folder), 28)
+    for name in ("clients.mjs", "starter.mjs"):
+        shutil.copy(CLIENTS / name, folder / name)
+    return folder
 
 
-def test_python(gateway: dict[str, str]) -> None:
-    """LangChain, instructor, pydantic-ai and the OpenAI Agents SDK."""
+@pytest.fixture(scope="module")
+def python() -> str:
+    """The interpreter of an environment with LangChain, instructor, pydantic-ai and the OpenAI Agents SDK."""
     folder, ready = make_environment("py", "requirements.txt")
-    python = folder / "bin" / "python"
+    found = str(folder / "bin" / "python")
     if not ready:
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
-        install = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--only-binary",
-            ":all:",
-        ]
+        install = [found, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
         subprocess.run([*install, "-r", str(CLIENTS / "requirements.txt")], check=True, timeout=400)
         (folder / "ready").touch()
-    assert_all_pass(run_cases([str(python), "-P", "clients.py"], gateway), 29)
+    return found
 
 
-def test_java(gateway: dict[str, str]) -> None:
+def test_javascript(gateway: dict[str, str], javascript: Path) -> None:
+    assert_all_pass(run_cases(["node", "clients.mjs"], gateway, javascript), 28)
+
+
+def test_javascript_with_the_starter(starter: dict[str, str], javascript: Path) -> None:
+    assert_all_pass(run_cases(["node", "starter.mjs"], starter, javascript), 9)
+
+
+def test_python(gateway: dict[str, str], python: str) -> None:
+    assert_all_pass(run_cases([python, "-P", "clients.py"], gateway), 29)
+
+
+def test_python_with_the_starter(starter: dict[str, str], python: str) -> None:
+    assert_all_pass(run_cases([python, "-P", "starter.py"], starter), 8)
+
+
+@pytest.mark.parametrize("model", ["gateway", "starter"])
+def test_java(model: str, request: pytest.FixtureRequest) -> None:
     """The JDK's own client, which offers HTTP/2."""
     if shutil.which("java") is None:
         pytest.skip("no JDK is installed")
-    assert_all_pass(run_cases(["java", "Client.java"], gateway), 4)
+    assert_all_pass(run_cases(["java", "Client.java"], request.getfixturevalue(model)), 4)

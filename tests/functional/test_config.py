@@ -68,7 +68,7 @@ UPSTREAM = "models: [{name: m, backend: openai, url: 'http://127.0.0.1:9/v1'"
         ("models: [{name: m, backend: embedded, path: steward.yaml}]", "expected b'GGUF'"),
         (f"{UPSTREAM}, key: 'env:NOPE'}}]", "the environment variable NOPE is not set"),
         ("privacy: {actions: {email: block}}", "without effect while profile is off"),
-        ("gateway: {port: 8081}", "gateway.port and console.port are both 8081"),
+        ("gateway: {port: 8081}", "console.port (the default) are both 8081"),
         ("store: {kind: postgresql, url: 'env:NOPE'}", "NOPE is not set"),
         ("limits: {models: {ms: {concurrent: 1}}}", "unknown model or route (in limits.models) 'ms'"),
         ("routes: [{name: r, targets: [{model: starter}], prompt: {name: gone}}]", "unknown prompt 'gone'"),

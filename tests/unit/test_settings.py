@@ -152,3 +152,31 @@ def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
     assert loaded.origins == {}
     with pytest.raises(InputError, match="gatway: unknown key; did you mean 'gateway'"):
         load_settings(folder=tmp_path, environ={"STEWARD_GATWAY__PORT": "1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "environ", "says"),
+    [
+        ("", {"gateway.port": 9000, "console.port": 9000}, {}, "^--port and --console-port are both 9000; choose"),
+        (
+            "console: {port: 9000}\n",
+            {"gateway.port": 9000},
+            {},
+            r"^--port and console\.port \(.*steward\.yaml:1\) are both",
+        ),
+        ("", {"gateway.port": 8081}, {}, r"^--port and console\.port \(the default\) are both 8081"),
+        (
+            "",
+            {"console.port": 7},
+            {"STEWARD_GATEWAY__PORT": "7"},
+            r"^gateway\.port \(environment STEWARD_GATEWAY__PORT\) and --console-port are both 7;",
+        ),
+    ],
+)
+def test_k10_one_port_for_both_is_said_by_what_was_written(
+    tmp_path: Path, text: str, overrides: dict[str, object], environ: dict[str, str], says: str
+) -> None:
+    if text:
+        (tmp_path / "steward.yaml").write_text(text)
+    with pytest.raises(InputError, match=says):
+        load_settings(overrides=overrides, environ=environ, folder=tmp_path)

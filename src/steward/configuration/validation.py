@@ -54,7 +54,7 @@ _PLAIN_WORDS = {  # where pydantic's speak of Python
 
 def _explain(model: type[BaseModel], item: Any, place: Place) -> str:
     dotted = _dotted(item)
-    return f"{place(dotted)}: {dotted}: {_say(model, item, _location(item))}"
+    return ": ".join(filter(None, (place(dotted), dotted, _say(model, item, _location(item)))))
 
 
 def _location(item: Any) -> list[Any]:
