@@ -8,6 +8,7 @@
     steward.load_test    latency and throughput of a server under load
     steward.plan         the cheapest hardware that meets latency objectives
     steward.series       latency, tokens, money and satisfaction of a deployment over time
+    steward.traces       timelines of a deployment's requests
 
 Names load when they are first used; importing steward loads nothing and starts nothing. Errors that steward raises
 on purpose are `StewardError`; `InputError` means that what was given must change, `Unavailable` that the world failed.
@@ -19,7 +20,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from steward.api import compare, evaluate, gate, load_test, plan, score, series
+    from steward.api import compare, evaluate, gate, load_test, plan, score, series, traces
     from steward.core.errors import InputError, StewardError, Unavailable
     from steward.data.config import Sink, Source
     from steward.data.pipeline import Pipeline
@@ -41,10 +42,11 @@ __all__ = [
     "plan",
     "score",
     "series",
+    "traces",
 ]
 
 _MODULES = {
-    **dict.fromkeys(("compare", "evaluate", "gate", "load_test", "plan", "score", "series"), "steward.api"),
+    **dict.fromkeys(("compare", "evaluate", "gate", "load_test", "plan", "score", "series", "traces"), "steward.api"),
     **dict.fromkeys(("InputError", "StewardError", "Unavailable"), "steward.core.errors"),
     **dict.fromkeys(("Sink", "Source"), "steward.data.config"),
     "Pipeline": "steward.data.pipeline",

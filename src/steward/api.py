@@ -223,5 +223,33 @@ def series(query: str, *, since: str = "24h", home: Path | str = ".steward") -> 
     return records if frame is None else frame
 
 
+def traces(*, since: str = "24h", limit: int = 1000, home: Path | str = ".steward") -> Any:
+    """Requests of the deployment in `home` that are kept as traces (failed, slow and flagged ones, and a share of the
+    others), newest first, without content.
+
+    A data frame where pandas is installed, else a list of records; `stages` holds each one's timeline.
+
+    >>> import steward
+    >>> len(steward.traces(since="1h", home=home))  # home: that of a running deployment
+    3
+
+    :raises InputError: a span that cannot be understood
+    :raises Unavailable: nothing has been served, or the store does not answer
+    """
+    import time
+
+    import msgspec
+
+    from steward.adapters.frames import make_frame
+    from steward.core.durations import parse_span_s
+    from steward.core.traces import Trace
+    from steward.workflows.traces import list_traces
+
+    kept = list_traces(Path(home), time.time() - parse_span_s(since, "since"), limit)
+    records = [msgspec.to_builtins(trace) for trace in kept]
+    frame = make_frame(records, Trace.__struct_fields__)
+    return records if frame is None else frame
+
+
 def _ignore_progress(total: int) -> Any:
     return lambda done, failed: None

@@ -24,6 +24,7 @@ from steward.core.minutes import COLUMNS
 from steward.core.records import Admitted, Feedback, Outcome, Settled
 from steward.core.series import SUMS
 from steward.core.stores import WrappedSecret
+from steward.core.traces import TracePolicy
 from steward.workflows.jobs import Job, JobRunner
 
 Open = Callable[[], SqlStore]
@@ -446,6 +447,28 @@ def timed(name: str, at: float) -> list[Admitted | Settled]:
     admitted, settled = exchange(name, "default")
     assert isinstance(settled, Settled)
     return [admitted, msgspec.structs.replace(settled, at=at, duration_s=0.5)]
+
+
+def test_requests_are_kept_as_traces_once_and_found_by_their_tenant(store: SqlStore) -> None:
+    store.ledger.drain("w", "s", 1, exchange("before", "default"))
+    assert store.traces.list_traces(0.0, 1e9, 10, tenant=None) == []  # nobody asked for any
+    store.ledger.keep_traces(TracePolicy(sample=1.0))
+    both = [*exchange("a", "default"), *exchange("b", "two")]
+    store.ledger.drain("w", "s", 2, both)
+    store.ledger.drain("w", "s", 2, both)
+    kept = store.traces.list_traces(100.0, 101.0, 10, tenant=None)
+    assert [(trace.request_id, trace.kept_for, trace.tenant) for trace in kept] == [
+        ("a", "sampled", "default"), ("b", "sampled", "two"),
+    ]  # fmt: skip
+    assert [trace.request_id for trace in store.traces.list_traces(0.0, 1e9, 10, tenant="two")] == ["b"]
+    assert store.traces.list_traces(100.5, 1e9, 10, tenant=None) == []
+    before = store.traces.find("before", tenant="default")
+    assert before is not None and before.kept_for is None and before.duration_s == 0.0
+    assert store.traces.find("before", tenant="two") is None
+    assert store.traces.find("none", tenant=None) is None
+    store.traces.mark_exported(["a"], 200.0)
+    assert [trace.request_id for trace in store.traces.list_unexported(10)] == ["b"]
+    assert store.traces.delete_before(100.5) == 2
 
 
 def alert(name: str, **changed: Any) -> Alert:

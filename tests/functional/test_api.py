@@ -15,10 +15,11 @@ import pytest
 import steward
 from steward.adapters.stores.sql import SqlStore
 from steward.core.records import Admitted, Settled
+from steward.core.traces import TracePolicy
 from steward.settings import Settings
 from steward.workflows.serve.from_settings import make_plan
 
-FUNCTIONS = ["compare", "evaluate", "gate", "load_test", "plan", "score", "series"]
+FUNCTIONS = ["compare", "evaluate", "gate", "load_test", "plan", "score", "series", "traces"]
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "run" / "plan.json").write_bytes(msgspec.json.encode(plan))
     store = SqlStore(f"sqlite:///{folder / 'steward.db'}")
     store.migrate()
+    store.ledger.keep_traces(TracePolicy(sample=1.0))
     now = time.time()
     for number in range(3):
         admitted = Admitted(

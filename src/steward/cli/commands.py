@@ -259,6 +259,11 @@ STEWARD: Final = Group(
             "Serve the changed steward.yaml without dropping a request. Exits with 2 if it cannot be served.",
         ),
         Command("chat", "steward.cli.chat:chat", "Ask the model behind the running gateway."),
+        Command(
+            "trace",
+            "steward.cli.monitoring.trace:trace",
+            "Show where the time of one request went, without its content.",
+        ),
         Command("tail", "steward.cli.usage:tail", "Show the latest requests, without their content."),
         Command(
             "feedback",

@@ -17,6 +17,7 @@ from steward.core.durations import parse_span_s
 from steward.core.identity import Principal, Right
 from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priority, Usage
 from steward.core.stores import UsageGroup
+from steward.core.traces import Trace
 from steward.monitoring.metric_answer import MetricAnswer
 from steward.monitoring.slo import SloStatus
 from steward.security.access import parse_place
@@ -31,6 +32,7 @@ from steward.workflows.metrics import query_metrics
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.endpoints import list_gateway_endpoints
 from steward.workflows.slo import read_slo_status
+from steward.workflows.traces import find_trace, list_traces
 
 MOST_ACTS: Final = 10_000  # that are looked through for those of a tenant
 Count = Annotated[int, Meta(ge=1, le=1000)]
@@ -94,6 +96,11 @@ class SeriesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: Span = "24h"
 
 
+class TraceQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    since: Span = "24h"
+    limit: Count = 100
+
+
 class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Count = 100
 
@@ -114,6 +121,7 @@ def list_operations(home: Path, clock: Callable[[], float] = time.time) -> tuple
         *_list_key_operations(home, clock),
         *_list_people_operations(home, clock),
         *_list_record_operations(home, clock),
+        *_list_series_operations(home, clock),
         *_list_approval_operations(home, clock),
     )
 
@@ -254,33 +262,11 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
         finally:
             store.close()
 
-    def metrics(who: Principal, body: SeriesQuery, _: dict[str, str]) -> MetricAnswer:
-        return query_metrics(home, body.query, body.since, tenant=who.tenant, now=clock())
-
-    def objectives(who: Principal, *_: Any) -> list[SloStatus]:
-        return read_slo_status(home, tenant=who.tenant, now=clock())
-
     def acts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[RecordedAct]:
         return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: body.limit]
 
     return (
         _read("/usage", "usage.read", "Requests, tokens and costs.", UsageQuery, Usage, usage),
-        _read(
-            "/metrics/query",
-            "usage.read",
-            "Latency, tokens, money and satisfaction over time.",
-            SeriesQuery,
-            MetricAnswer,
-            metrics,
-        ),
-        _read(
-            "/slos",
-            "usage.read",
-            "Error budgets and burn rates, over the tenant's own requests.",
-            Nothing,
-            list[SloStatus],
-            objectives,
-        ),
         _read(
             "/exchanges", "usage.read", "The newest requests, without content.", PageQuery, list[ExchangeRow], exchanges
         ),
@@ -309,6 +295,48 @@ def _list_approval_operations(home: Path, clock: Callable[[], float]) -> tuple[O
         _read("/approvals/{approval}", "approvals.read", "Show a change that waits.", Nothing, ApprovalView, show),
         _change("POST", "/approvals/{approval}/approve", right, "Approve a change.", Nothing, ApprovalView, approve),
         _change("POST", "/approvals/{approval}/reject", right, "Reject a change.", Nothing, ApprovalView, reject),
+    )
+
+
+def _list_series_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
+    def metrics(who: Principal, body: SeriesQuery, _: dict[str, str]) -> MetricAnswer:
+        return query_metrics(home, body.query, body.since, tenant=who.tenant, now=clock())
+
+    def objectives(who: Principal, *_: Any) -> list[SloStatus]:
+        return read_slo_status(home, tenant=who.tenant, now=clock())
+
+    def timeline(who: Principal, _: Nothing, segments: dict[str, str]) -> Trace:
+        return find_trace(home, segments["request"], tenant=who.tenant)
+
+    def timelines(who: Principal, body: TraceQuery, _: dict[str, str]) -> list[Trace]:
+        return list_traces(home, clock() - parse_span_s(body.since, "since"), body.limit, tenant=who.tenant)
+
+    return (
+        _read(
+            "/metrics/query",
+            "usage.read",
+            "Latency, tokens, money and satisfaction over time.",
+            SeriesQuery,
+            MetricAnswer,
+            metrics,
+        ),
+        _read(
+            "/traces",
+            "usage.read",
+            "Kept timelines of requests, newest first.",
+            TraceQuery,
+            list[Trace],
+            timelines,
+        ),
+        _read("/traces/{request}", "usage.read", "The timeline of a request.", Nothing, Trace, timeline),
+        _read(
+            "/slos",
+            "usage.read",
+            "Error budgets and burn rates, over the tenant's own requests.",
+            Nothing,
+            list[SloStatus],
+            objectives,
+        ),
     )
 
 

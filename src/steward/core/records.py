@@ -116,6 +116,9 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
     upstream_id: str | None = None
     units: dict[str, float] = {}  # beside tokens: audio_seconds, characters, images, searches
     masked: dict[str, int] = {}  # how many values guards replaced in the request, by kind
+    ready_s: float | None = None  # from arrival until it had a place among those that run
+    queued_s: float = 0.0  # of which it waited in the queue
+    traceparent: str | None = None  # as the client sent it
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):

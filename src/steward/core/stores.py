@@ -30,6 +30,7 @@ from steward.core.records import (
     UsageSum,
 )
 from steward.core.series import SeriesRow
+from steward.core.traces import Trace, TracePolicy
 
 UsageGroup = Literal["key", "team", "model", "route", "project", "tenant", "day"]
 
@@ -47,6 +48,10 @@ class LedgerStore(Protocol):
 
     def settle_lost(self, writer: str, at: float) -> int:
         """Settle what a dead writer left open, at its reservation; returns how many."""
+        ...
+
+    def keep_traces(self, policy: TracePolicy | None) -> None:
+        """From now on, keep requests that `policy` chooses as traces; None: none."""
         ...
 
     def delete_segment(self, segment: str) -> None:
@@ -140,6 +145,30 @@ class SeriesStore(Protocol):
 
     def delete_before(self, resolution_s: int, start: int) -> int:
         """Forget spans that begin earlier; returns how many rows."""
+        ...
+
+
+class TraceStore(Protocol):
+    """Timelines of settled requests."""
+
+    def find(self, request_id: str, *, tenant: str | None) -> Trace | None:
+        """Of any settled request, kept as a trace or not; None: there is none, or it has not settled."""
+        ...
+
+    def list_traces(self, since: float, until: float, limit: int, *, tenant: str | None) -> list[Trace]:
+        """Kept traces of requests that arrived in [since, until), newest first."""
+        ...
+
+    def list_unexported(self, limit: int) -> list[Trace]:
+        """Kept traces that no other system has been told of, oldest first."""
+        ...
+
+    def mark_exported(self, request_ids: Sequence[str], at: float) -> None:
+        """They need not be told again."""
+        ...
+
+    def delete_before(self, at: float) -> int:
+        """Forget that earlier requests were kept as traces; returns how many."""
         ...
 
 

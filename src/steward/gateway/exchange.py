@@ -63,6 +63,8 @@ class Exchange:
         "passthrough",
         "prompt",
         "prompt_version",
+        "queued_s",
+        "ready",
         "reckoned",
         "request",
         "request_id",
@@ -118,12 +120,14 @@ class Exchange:
         # admit
         self.route = ""
         self.decision: Decision | None = None
-        self.reserved_input = 0
-        self.reserved_output = COMMON_OUTPUT_TOKENS
+        self.reserved_input, self.reserved_output = 0, COMMON_OUTPUT_TOKENS
         self.reserved_usd: float | None = None
         self.declared_maximum: int | None = None  # tokens of all answers, by the endpoint's own fields
         self.enforced_maximum: int | None = None  # tokens of one answer, where the request declares none
         self.settled: Settled | None = None  # by settle
+        # queue
+        self.ready: float | None = None  # monotonic seconds: it has a place
+        self.queued_s = 0.0
         # guard: the receipt, and how many values were replaced, by kind
         self.guards: list[str] = []
         self.masked: dict[str, int] = {}
@@ -136,12 +140,10 @@ class Exchange:
         self.usage: TokenUsage | None = None
         self.upstream_id: str | None = None
         self.answered_by: str | None = None  # the model's name and fingerprint as the upstream spells them
-        self.events = 0
-        self.event_bytes = 0
+        self.events = self.event_bytes = 0
         self.shortest_event = EVENT_FRAME_BYTES
         self._input_estimate: int | None = None
-        self.failed = False
-        self.truncated = self.reckoned = False  # reckoned: a part of its usage is by the length of texts
+        self.failed = self.truncated = self.reckoned = False  # reckoned: a part of its usage is by the length of texts
         self.shortened = False  # the answer ended at a maximum, not by itself
 
     def when_ended(self, answer: Answer, finish: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from steward.configuration.section import SecretReference, Section, Url
 from steward.core.alerts import Severity
 from steward.monitoring.slo import SloPlan
+from steward.monitoring.traces_config import TracesConfig, TracesPlan
 
 ChannelKind = Literal["webhook", "slack", "pagerduty", "email"]
 
@@ -41,6 +42,7 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     keep_hours_for_days: int = 100
     keep_days_for_days: int = 800
     slos: tuple[SloPlan, ...] = ()
+    traces: TracesPlan = TracesPlan()
 
 
 _KEPT: Final = MonitoringPlan()
@@ -114,6 +116,8 @@ class MonitoringConfig(Section):
         _KEPT.keep_days_for_days, ge=4, le=3660, description="days for which series of days are kept"
     )
 
+    traces: TracesConfig = Field(TracesConfig(), description="requests whose timelines are kept")
+
     @model_validator(mode="after")
     def _coarser_series_are_kept_longer(self) -> MonitoringConfig:
         if not self.keep_minutes_for_days <= self.keep_hours_for_days <= self.keep_days_for_days:
@@ -143,4 +147,5 @@ class MonitoringConfig(Section):
             keep_minutes_for_days=self.keep_minutes_for_days,
             keep_hours_for_days=self.keep_hours_for_days,
             keep_days_for_days=self.keep_days_for_days,
+            traces=self.traces.plan(),
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from steward import __version__
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import StewardError
 from steward.core.file_stamp import file_stamp
@@ -28,12 +29,15 @@ from steward.workflows.sealing import SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.tls import renew_generated
+from steward.workflows.traces import TraceExport
 from steward.workflows.watch import AlertWatch, check_disk
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 0.2
 RESPONSES_S = 5.0
+TRACES_S = 5.0
+TRACES_LEASE_S = 60.0
 WATCH_S = 5.0  # between two looks at what has been added up
 WATCH_LEASE_S = 60.0
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
@@ -56,6 +60,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
     """Every job of the keeper."""
     folders = [Path(deployment.home) / name for name in ("ledger", SPOOL)]
     current = CurrentMonitoring(deployment)
+    export = TraceExport(store.traces, store.meters, current, __version__)
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root)
     return [
         Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
@@ -64,6 +69,8 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
         Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),
         Job(name="forget", period_s=FORGET_S, run=SeriesRetention(store.series, current).run, lease_s=FORGET_LEASE_S),
         Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
+        Job(name="tracing", period_s=TRACES_S, run=lambda: store.ledger.keep_traces(current().traces.policy)),
+        Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),
         Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store, current).run, lease_s=WATCH_LEASE_S),
     ]
 

@@ -6,6 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from steward.core.errors import Unavailable
@@ -21,6 +22,14 @@ def post_json(url: Secret, body: dict[str, Any], key: Secret | None = None, time
     if key is not None:
         headers["authorization"] = f"Bearer {key.reveal()}"
     _open(url, json.dumps(body).encode(), headers, timeout_s)
+
+
+def post_bytes(
+    url: Secret, body: bytes, content_type: str, headers: Mapping[str, Secret], timeout_s: float = TIMEOUT_S
+) -> None:
+    """Send `body`. :raises Unavailable: as `post_json`"""
+    named = {name: value.reveal() for name, value in headers.items()}
+    _open(url, body, {**named, "content-type": content_type}, timeout_s)
 
 
 def ask(url: Secret, timeout_s: float = TIMEOUT_S) -> None:

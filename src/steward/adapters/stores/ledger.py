@@ -18,11 +18,12 @@ from steward.adapters.stores.keys import note_uses
 from steward.adapters.stores.meters import add_counts
 from steward.adapters.stores.minutes import add_minutes, read_ratings, sum_ratings
 from steward.adapters.stores.series import add_series
-from steward.adapters.stores.tables import drained, exchanges, feedback, key_uses, outstanding
+from steward.adapters.stores.tables import drained, exchanges, feedback, key_uses, outstanding, traces
 from steward.core.meters import MeterKey, count_exchanges
 from steward.core.minutes import sum_exchanges
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
 from steward.core.series import collect_series
+from steward.core.traces import TracePolicy, choose_reason
 
 _encode = msgspec.msgpack.Encoder().encode
 _admitted = msgspec.msgpack.Decoder(Admitted)
@@ -33,6 +34,10 @@ class SqlLedger:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._policy: TracePolicy | None = None
+
+    def keep_traces(self, policy: TracePolicy | None) -> None:
+        self._policy = policy
 
     def offsets(self) -> dict[str, int]:
         with self._database.read() as connection:
@@ -50,6 +55,7 @@ class SqlLedger:
                 _make_row(known[request_id], record) for request_id, record in settles.items() if request_id in known
             ]
             fresh = _insert_exchanges(connection, rows)
+            self._keep_traces(connection, fresh)
             counts = count_exchanges(fresh)
             for part in split_parts(waiting):
                 connection.execute(sa.delete(outstanding).where(outstanding.c.request_id.in_(part)))
@@ -82,6 +88,7 @@ class SqlLedger:
             gone = sa.delete(outstanding).where(outstanding.c.writer == writer).returning(outstanding.c.record)
             rows = [_make_lost_row(_admitted.decode(record), at) for record in connection.execute(gone).scalars()]
             fresh = _insert_exchanges(connection, rows)
+            self._keep_traces(connection, fresh)
             add_counts(connection, count_exchanges(fresh))
             _add_up(connection, fresh, ())
         return len(rows)
@@ -89,6 +96,17 @@ class SqlLedger:
     def delete_segment(self, segment: str) -> None:
         with self._database.write() as connection:
             connection.execute(sa.delete(drained).where(drained.c.segment == segment))
+
+    def _keep_traces(self, connection: sa.Connection, fresh: list[dict[str, Any]]) -> None:
+        if self._policy is None:
+            return
+        reasons = ((row, choose_reason(row, self._policy)) for row in fresh)
+        kept = [
+            {name: row[name] for name in ("request_id", "at", "tenant")} | {"kept_for": reason, "exported_at": None}
+            for row, reason in reasons
+            if reason is not None
+        ]
+        insert_rows(connection, traces, kept)
 
     def _hold_segment(self, connection: sa.Connection, segment: str) -> int:
         """How far the segment has been drained; until the transaction ends no other keeper drains it."""
@@ -177,6 +195,9 @@ def _make_row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "upstream_id": settled.upstream_id and settled.upstream_id.replace("\0", "")[:200],  # PostgreSQL takes no NUL
         "units": _encode_counts(settled.units),
         "masked": _encode_counts(settled.masked),
+        "ready_s": settled.ready_s,
+        "queued_s": settled.queued_s,
+        "traceparent": settled.traceparent,
     }
 
 

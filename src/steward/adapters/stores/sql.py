@@ -21,6 +21,7 @@ from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.series import SqlSeries
 from steward.adapters.stores.sessions import SqlSessions
 from steward.adapters.stores.tables import drained
+from steward.adapters.stores.traces import SqlTraces
 from steward.core.stores import (
     AccessStore,
     AlertStore,
@@ -37,6 +38,7 @@ from steward.core.stores import (
     SecretStore,
     SeriesStore,
     SessionStore,
+    TraceStore,
 )
 
 
@@ -51,6 +53,7 @@ class SqlStore:
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
         self.series: SeriesStore = SqlSeries(self.database)
+        self.traces: TraceStore = SqlTraces(self.database)
         self.alerts: AlertStore = SqlAlerts(self.database)
         self.keys: KeyStore = SqlKeys(self.database)
         self.access: AccessStore = SqlAccess(self.database)

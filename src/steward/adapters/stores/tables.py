@@ -10,7 +10,7 @@ from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0014"  # the newest in `migrations/versions`
+REVISION: Final = "0015"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -58,6 +58,9 @@ exchanges = sa.Table(
     sa.Column("guards", sa.Text, nullable=False),
     sa.Column("upstream_id", sa.String(200)),
     sa.Column("units", sa.Text),  # JSON object of what was counted beside tokens; NULL where nothing was
+    sa.Column("ready_s", sa.Float),  # NULL in rows of before there were traces
+    sa.Column("queued_s", sa.Float),
+    sa.Column("traceparent", sa.String(128)),
     sa.Column("masked", sa.Text),  # JSON object of how many values guards replaced, by kind; NULL where none
     _tenant(),
 )
@@ -288,6 +291,16 @@ series = sa.Table(
     sa.Column("key_id", sa.String(64), primary_key=True),
     *(sa.Column(name, sa.Float, nullable=False) for name in SUMS),
     *(sa.Column(name, sa.LargeBinary, nullable=False) for name in HISTOGRAMS),  # of core/histogram.py
+)
+
+traces = sa.Table(  # requests that are kept as traces; the rest of each stands in `exchanges`
+    "traces",
+    metadata,
+    sa.Column("request_id", sa.String(64), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("kept_for", sa.String(16), nullable=False),
+    sa.Column("exported_at", sa.Float),
+    _tenant(),
 )
 
 alerts = sa.Table(  # of the operator: they speak of all traffic, so no tenant reads them

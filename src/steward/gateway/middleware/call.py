@@ -13,6 +13,7 @@ from typing import Final
 from steward.core.errors import Refused, TimedOut, Unavailable
 from steward.core.extend import EngineAnswer, Offload
 from steward.core.records import Attempt
+from steward.core.traces import continue_trace
 from steward.gateway.answer import Answer
 from steward.gateway.engine_input import check_engine_input
 from steward.gateway.error_answers import convert_error
@@ -43,7 +44,7 @@ LONG_ANSWER_BYTES: Final = 1024 * 1024  # of a whole answer that is read at once
 LONGEST_ERROR_BYTES: Final = 256 * 1024  # of an upstream's error; the rest of a longer one is left out
 MAX_DROPPED: Final = 20  # paths that the header names
 FORWARDED: Final = frozenset(
-    {"anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent"}
+    {"anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent", "tracestate"}
 )
 
 
@@ -52,9 +53,12 @@ def call(
     heartbeat_s: float = HEARTBEAT_S,
     clock: Callable[[], float] = time.monotonic,
     offload: Offload = HERE,
+    begins_traces: bool = False,
 ) -> Handler:
     """Send the exchange to the engine of its model and take in the answer. A stream that has not begun after
     `heartbeat_s` gets its headers, and a comment every so often.
+
+    With `begins_traces` a request whose client sent no trace begins one.
 
     Where the upstream refuses a field that only the gateway put in, it is asked again without; `clock` tells how long
     that is remembered.
@@ -68,7 +72,7 @@ def call(
         tried = NOTHING_AVOIDED
         while True:
             outgoing = await _build_outgoing(exchange, entry, avoided | tried if tried else avoided, offload)
-            answer = await _ask(exchange, entry, outgoing, heartbeat_s, offload)
+            answer = await _ask(exchange, entry, outgoing, heartbeat_s, offload, begins_traces)
             if isinstance(answer, Answer):
                 if tried and answer.status < 400:
                     known.add(tried, clock())
@@ -112,13 +116,18 @@ async def _convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, o
 
 
 async def _ask(
-    exchange: Exchange, entry: ModelEntry, outgoing: Outgoing, heartbeat_s: float, offload: Offload
+    exchange: Exchange,
+    entry: ModelEntry,
+    outgoing: Outgoing,
+    heartbeat_s: float,
+    offload: Offload,
+    begins_traces: bool,
 ) -> Answer | frozenset[str]:
     """One try: the answer, or the fields without which another may have one.
 
     :raises Refused: 502 or 504, the upstream gave none
     """
-    headers = select_forwarded(exchange.headers)
+    headers = select_forwarded(exchange, begins_traces)
     started_at, started = time.time(), time.perf_counter()
     status: int | None = None
     problem: str | None = None
@@ -226,11 +235,15 @@ def upstream_refusal(model: str, error: Unavailable) -> Refused:
     )
 
 
-def select_forwarded(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of the client's headers its upstream sees."""
-    if FORWARDED.isdisjoint(headers):
-        return {}
-    return {name: value for name, value in headers.items() if name in FORWARDED}
+def select_forwarded(exchange: Exchange, begins_traces: bool) -> dict[str, str]:
+    """What of the client's headers its upstream sees; of a trace, that this request is its parent now."""
+    if FORWARDED.isdisjoint(exchange.headers):
+        headers = {}
+    else:
+        headers = {name: value for name, value in exchange.headers.items() if name in FORWARDED}
+    if begins_traces or "traceparent" in headers:
+        headers["traceparent"] = continue_trace(headers.get("traceparent"), exchange.request_id)
+    return headers
 
 
 def _name_dropped(answer: Answer, outgoing: Outgoing) -> None:

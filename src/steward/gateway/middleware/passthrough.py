@@ -129,8 +129,8 @@ def _guard_answer(guards: Sequence[Guard], exchange: Exchange, answer: Answer) -
     return seam.guard_text(guards, exchange, answer.body.decode("utf-8", "replace")).encode()
 
 
-def call_passthrough(models: Mapping[str, ModelEntry], offload: Offload = HERE) -> Handler:
-    """Send the exchange to its model's server as it is, and take in the answer."""
+def call_passthrough(models: Mapping[str, ModelEntry], offload: Offload = HERE, begins_traces: bool = False) -> Handler:
+    """Send the exchange to its model's server as it is, and take in the answer; `begins_traces` as for `call`."""
 
     async def handle(exchange: Exchange) -> Answer:
         entry, request = models[exchange.model or ""], passthrough_of(exchange)
@@ -142,7 +142,7 @@ def call_passthrough(models: Mapping[str, ModelEntry], offload: Offload = HERE) 
             )
         target = request.endpoint.upstream or exchange.endpoint
         body, kind = rename_model(request, exchange.body, entry.upstream_model)
-        headers = select_forwarded(exchange.headers)
+        headers = select_forwarded(exchange, begins_traces)
         headers["content-type"] = kind
         streamed = request.wants_events or request.endpoint.answers == "bytes"
         at, started = time.time(), time.perf_counter()

@@ -36,9 +36,11 @@ def queue(
                 if lines is not None:
                     lines[exchange.route] = line
             if not gate.enter_at_once(exchange):
-                waited = time.perf_counter() - exchange.started
+                arrived = time.perf_counter()
+                waited = arrived - exchange.started
                 await gate.enter(exchange, client_deadline_s(exchange.headers, plan.wait_s) - waited)
-            entered = time.monotonic()
+                exchange.queued_s = time.perf_counter() - arrived
+            exchange.ready = entered = time.perf_counter()
             try:
                 answer = await inner(exchange)
             except BaseException:
@@ -109,7 +111,7 @@ class _QueueGate:
             self._pass_on(None)  # the place came in the same moment
 
     def leave(self, entered: float) -> None:
-        self._pass_on(time.monotonic() - entered)
+        self._pass_on(time.perf_counter() - entered)
 
     def _pass_on(self, held_s: float | None) -> None:
         following = self._line.finish(held_s)

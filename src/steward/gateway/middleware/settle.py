@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from typing import Final
 
 from steward.core.errors import Exhausted, Refused
 from steward.core.extend import Ledger
@@ -15,6 +16,8 @@ from steward.gateway.models import ModelEntry
 from steward.gateway.passthrough import list_units, measure_passthrough
 from steward.gateway.pricing.prices import OWN_PRICE, Counts, price_request
 from steward.gateway.usage import measure_usage
+
+MAX_TRACEPARENT: Final = 128  # characters: 55 in version 00
 
 
 def settle(ledger: Ledger, models: Mapping[str, ModelEntry]) -> Middleware:
@@ -131,7 +134,15 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         guards=tuple(exchange.guards),
         upstream_id=_clean_name(exchange.upstream_id),
         masked=exchange.masked,
+        ready_s=None if exchange.ready is None else exchange.ready - exchange.started,
+        queued_s=exchange.queued_s,
+        traceparent=_bound_traceparent(exchange.headers.get("traceparent")),
     )
+
+
+def _bound_traceparent(text: str | None) -> str | None:
+    """What a client sent, if it may be one: the keeper reads it."""
+    return text if text is not None and len(text) <= MAX_TRACEPARENT and text.isascii() and text.isprintable() else None
 
 
 def _clean_name(name: str | None) -> str | None:

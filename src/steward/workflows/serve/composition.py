@@ -94,9 +94,11 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     engines = make_engines(plan, before.plan if before else None, before.engines if before else {})
     models = _list_models(plan, engines)
     routes = list_routes(plan)
-    offload = parts.offload
+    offload, begins = parts.offload, plan.monitoring.traces.otlp is not None
     health = HealthTracker(plan.health, models, before.health if before is not None else None)
-    shadows = Shadows(settle(parts.ledger, models)(call(models, plan.heartbeat_s, offload=offload)), SHADOWS)
+    shadows = Shadows(
+        settle(parts.ledger, models)(call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)), SHADOWS
+    )
     lines: dict[str, RouteQueue] = {}
     guards = (*make_guards(plan), *parts.guards)
     shared: list[Middleware] = [
@@ -126,8 +128,8 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         routes,
         health,
         shadows,
-        compose(infer, call(models, plan.heartbeat_s, offload=offload)),
-        compose(pass_through, call_passthrough(models, offload)),
+        compose(infer, call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)),
+        compose(pass_through, call_passthrough(models, offload, begins)),
         lines,
     )
 

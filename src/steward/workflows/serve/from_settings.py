@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from steward.adapters.exporters.otlp import require_otel
 from steward.core.secret import resolve, resolve_value
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.rule_file import read_rules
@@ -82,8 +83,10 @@ def _plan_monitoring(settings: Settings, tls: bool) -> MonitoringPlan:
     plan = settings.monitoring.plan(page if console.port else "")
     if plan.rules:
         read_rules(Path(plan.rules))
+    if plan.traces.otlp:
+        require_otel()
     of_channels = (text for each in plan.channels for text in (each.url, each.key, each.password))
-    for reference in filter(None, (plan.heartbeat, *of_channels)):
+    for reference in filter(None, (plan.heartbeat, plan.traces.otlp, *plan.traces.otlp_headers.values(), *of_channels)):
         resolve_value(reference)
     return msgspec.structs.replace(plan, slos=tuple(slo.plan() for slo in settings.slos))
 

@@ -11,6 +11,7 @@ import pytest
 
 from compatibility.scripted_engine import CALLER, ScriptedAnswer, ScriptedEngine, streamed, whole
 from steward.core.errors import Refused, TimedOut, Unavailable
+from steward.core.traces import make_ids
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.field_names import read_field_names
@@ -89,13 +90,18 @@ def asked(
     return given, content, exchange, engine
 
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"  # W3C Trace Context, section 3.2
+
+
 def test_a_whole_answer() -> None:
     given, content, exchange, engine = asked(
-        reply(200, whole(), x_request_id="r1"), headers={"traceparent": "t", "authorization": "secret", "x-other": "o"}
+        reply(200, whole(), x_request_id="r1"),
+        headers={"traceparent": TRACEPARENT, "authorization": "secret", "x-other": "o"},
     )
     assert isinstance(given, Answer) and given.status == 200 and json.loads(content) == whole()
     assert engine.asked == [{**BODY, "model": "up"}] and engine.endpoints == [CHAT] and engine.streamed == [False]
-    assert engine.sent_headers == [{"traceparent": "t"}]
+    span_id = make_ids(exchange.request_id)[1]
+    assert engine.sent_headers == [{"traceparent": TRACEPARENT.replace("00f067aa0ba902b7", span_id)}]
     assert given.headers == [(b"x-upstream-request-id", b"r1")]
     (attempt,) = exchange.attempts
     assert (attempt.model, attempt.status, attempt.error) == ("m", 200, None) and attempt.duration_s >= 0
@@ -302,12 +308,16 @@ def test_a_refused_field_is_left_out_and_remembered() -> None:
 
 
 def test_headers_of_the_client_that_the_upstream_sees() -> None:
-    assert (
-        frozenset({"anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent"})
-        == FORWARDED
-    )
-    assert select_forwarded({"cookie": "c"}) == {}
-    assert select_forwarded({"cookie": "c", "openai-beta": "b"}) == {"openai-beta": "b"}
+    names = {"anthropic-version", "anthropic-beta", "openai-beta", "x-client-request-id", "traceparent", "tracestate"}
+    assert names == FORWARDED
+    assert select_forwarded(make_exchange({"cookie": "c"}), False) == {}
+    kept = {"anthropic-beta": "b", "tracestate": "s"}
+    assert select_forwarded(make_exchange({**kept, "cookie": "c"}), False) == kept
+    assert set(select_forwarded(make_exchange({"cookie": "c"}), True)) == {"traceparent"}
+
+
+def make_exchange(headers: dict[str, str]) -> Exchange:
+    return Exchange("req_1", CHAT, headers, b"", 0.0, 0.0, CALLER)
 
 
 def test_twenty_paths_are_named_each_once() -> None:

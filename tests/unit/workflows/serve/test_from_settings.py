@@ -55,6 +55,7 @@ FULL: dict[str, Any] = {
             {"name": "mail", "kind": "email", "url": "smtp://m:25", "to": ["a@b"], "user": "u", "password": "file:KEY"},
         ],
         "heartbeat": "http://beat/x",
+        "traces": {"otlp": "http://o:4318", "otlp_headers": {"authorization": "file:KEY"}},
     },
     "approval_policy": {
         "settings": [{"kind": "approvals", "count": 2}],
@@ -84,6 +85,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "monitoring.channels.0.url": "http://other/x", "monitoring.channels.1.url": "smtps://other:465",
     "approval_policy.prompts.0.days": ["tue"], "approval_policy.prompts.0.timezone": "Europe/Zurich",
     "audit.witness": "https://other/heads",
+    "monitoring.traces.otlp": "http://other:4318", "monitoring.traces.otlp_headers": {"authorization": "env:PATH"},
     "slos.0.objective": 0.5, "slos.1.objective": 0.5, "slos.1.threshold_usd": 0.5,
     "slos.0.model": "big", "slos.1.model": "big", "slos.0.route": "big", "slos.1.route": "big",
     "slos.0.window_days": 30, "slos.1.window_days": 30, "slos.0.kind": "total", "slos.1.kind": None,
@@ -114,6 +116,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     },
     "monitoring.channels.0.kind": "another one takes other fields: tests/unit/monitoring/test_config.py",
     "monitoring.channels.1.kind": "as the one before",
+    "monitoring.traces.slow_ms": "in seconds: tests/unit/monitoring/test_traces_config.py",
     "slos.0.threshold_ms": "in seconds: tests/unit/monitoring/test_slo_config.py",
     "slos.1.kind": "another one takes no threshold in dollars: tests/unit/monitoring/test_slo_config.py",
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
