@@ -330,9 +330,18 @@ def test_a_client_is_watched_by_the_connection_or_by_waiting() -> None:
         for _ in range(5):
             await asyncio.sleep(0)
         other.unwatch()
-        left = make(Wire(b"part"))
-        left.watch(lambda: gone.append(3))
-        left.unwatch()
+
+        class Staying(Wire):
+            async def receive(self) -> Message:
+                if not self.parts:
+                    await asyncio.sleep(3600)
+                return await super().receive()
+
+        staying = make(Staying(b"part", b"part"))
+        staying.watch(lambda: gone.append(3))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        staying.unwatch()
         await asyncio.sleep(0)
 
     asyncio.run(go())
