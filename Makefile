@@ -65,6 +65,11 @@ sslyze:                            ## the TLS scanner, for tests/functional/test
 	test -x build/sslyze/bin/python || $(PYTHON) -m venv build/sslyze
 	build/sslyze/bin/pip install --quiet 'sslyze>=6.3,<7'
 
+PEER_PRESIDIO ?= build/presidio
+bench-privacy: $(VENV)/.test      ## detectors of personal data, beside Presidio's in an environment of its own: three minutes
+	test -x $(PEER_PRESIDIO)/bin/python || ($(PYTHON) -m venv $(PEER_PRESIDIO) && $(PEER_PRESIDIO)/bin/pip install --quiet presidio-analyzer==2.2.366 presidio-evaluator==0.3.2)
+	$(PY) benchmarks/bench_privacy.py --peer $(PEER_PRESIDIO)/bin/python
+
 bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes
 	$(PY) benchmarks/bench_planner.py
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Set
 from typing import Final
 
-from steward.privacy.wordlists import CUES
+from steward.privacy.wordlists import CUES, is_known
 
 UPPER: Final = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĶĹĽŁŃŇŐŒŔŘŚŞŠŢŤŪŮŰŹŻŽİ"
-LOWER: Final = "a-zà-öø-ÿāăąćčďđēęěğģīķĺľłńňőœŕřśşšţťūůűźżžı"
+LOWER: Final = "a-zßà-öø-ÿāăąćčďđēęěğģīķĺľłńňőœŕřśşšţťūůűźżžı"
 _NUMBER: Final = r"[0-9]{1,5}[A-Za-z]?(?:[-/][0-9]{1,4}[A-Za-z]?)?"
+_FIRST: Final = r"[0-9](?<![\w.-].)[0-9]{0,4}+[A-Za-z]?(?:[-/][0-9]{1,4}[A-Za-z]?)?"  # where a number begins
 _WORD: Final = rf"(?:[{UPPER}][{LOWER}'’.-]{{1,30}}+|[{UPPER}]\.?|[0-9]{{1,3}}(?:st|nd|rd|th))"
 _STREET_EN: Final = (
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Way|Court|Ct|Place|Pl|Square|Sq"
@@ -20,24 +21,23 @@ _STREET_EN: Final = (
 _UNIT: Final = r"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?[0-9A-Za-z-]{1,6})?"
 _TOWN: Final = rf"(?:,? [{UPPER}][{LOWER}]{{1,30}}(?: [{UPPER}][{LOWER}]{{1,30}})?)"
 _ADDRESS_EN: Final = re.compile(
-    rf"(?<![\w.-])({_NUMBER} (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East"
+    rf"({_FIRST} (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East"
     rf"|West)\.? )?(?:{_WORD} ){{1,3}}{_STREET_EN}(?!\w)\.?"
     rf"{_UNIT}(?:{_TOWN},? (?:[A-Z]{{2}} )?[0-9]{{5}}(?:-[0-9]{{4}})?)?)"
 )
 _BOX: Final = re.compile(r"(?<!\w)((?:P\.? ?O\.? Box|Postfach|Apartado|Casella postale) [0-9]{1,6})(?!\w)")
-_ADDRESS_DE: Final = re.compile(
-    rf"(?<!\w)((?:[{UPPER}][{LOWER}]{{1,30}}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm"
-    rf"|ufer|straat|laan|plein|gracht|"
-    rf"kade|dijk)"
-    rf"|[{UPPER}][{LOWER}-]{{1,30}}(?:[ -][{UPPER}][{LOWER}]{{1,30}}){{0,2}}[ -](?:Straße|Strasse|Str\.|Weg|Platz"
-    r"|Allee|Ring))"
-    rf" {_NUMBER}(?:,? (?:[A-Z]{{1,2}}-)?[0-9]{{4,5}}(?: [A-Z]{{2}})?{_TOWN})?)"
+# German, Dutch, Nordic and Hungarian streets end alike and come before the number of the house.
+_STREET_WORD: Final = re.compile(rf"(?<!\w)[{UPPER}][{LOWER}]{{1,30}}+(?:-[{UPPER}]?[{LOWER}]{{1,30}}+){{0,2}}\.? $")
+_STREET_WORDS: Final = re.compile(
+    rf"(?<!\w)[{UPPER}][{LOWER}-]{{1,30}}(?:[ -][{UPPER}][{LOWER}]{{1,30}}){{0,2}}[ -]"
+    r"(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Ring|utca|út|gade|gata) $"
 )
+_HOUSE_AND_TOWN: Final = re.compile(rf"{_NUMBER}(?:,? (?:[A-Z]{{1,2}}-)?[0-9]{{4,5}}(?: [A-Z]{{2}})?{_TOWN})?")
 _LOOSE: Final = (
     rf"(?:(?:de|du|des|de la|del|della|dei|do|da|dos|la|le|les|l'|d'|św\.) ?)?[{UPPER}][{LOWER}'’-]{{1,30}}+"
 )
 _ADDRESS_FR: Final = re.compile(
-    rf"(?<!\w)({_NUMBER},? (?:bis |ter )?(?:rue|avenue|boulevard|place|chemin|allée|impasse|quai|route"
+    rf"({_FIRST},? (?:bis |ter )?(?:rue|avenue|boulevard|place|chemin|allée|impasse|quai|route"
     rf"|cours)(?: {_LOOSE}){{1,4}}"
     rf"(?:,? [0-9]{{5}}{_TOWN})?)"
 )
@@ -47,16 +47,73 @@ _ADDRESS_SOUTH: Final = re.compile(
     rf"(?: {_LOOSE}){{1,4}},? (?:n[.º°] ?)?{_NUMBER}(?:,? [0-9]{{2}}-?[0-9]{{3}}{_TOWN})?)"
 )
 
+# What may follow a street, on the same line or the next ones: a unit, a town, a state, a country, a postal code.
+_CAPITAL: Final = rf"[{UPPER}(][\w'’.()-]{{0,30}}+"
+_NAMES: Final = rf"{_CAPITAL}(?: (?:(?:de|la|del|of|di|da|do|den|am|an|der|im) ){{0,2}}{_CAPITAL}){{0,3}}"
+_CODE: Final = (
+    r"(?:[0-9]{4,6}(?:-[0-9]{3,4})?|[0-9]{2,3}[ -][0-9]{2,3}|[A-Z]{1,2}[0-9][0-9A-Z]? [0-9][A-Z]{2}"
+    r"|[A-Z][0-9][A-Z] [0-9][A-Z][0-9])"
+)
+_GAP: Final = r"(?:, ?| ?\n{1,2} *,? ?)"
+_NEXT_UNIT: Final = (
+    r"(?:(?:, ?| ?\n{1,2} *| )(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?[0-9A-Za-z-]{1,6}(?![\w]))?"
+)
+_NEXT_LINES: Final = re.compile(
+    rf"{_NEXT_UNIT}(?:(?:{_GAP}| (?=[{UPPER}])){_NAMES}(?:{_GAP}(?:{_NAMES}|nan)(?![\w:])){{0,2}}(?: nan)?)?"
+    rf"(?:(?: |{_GAP}){_CODE}(?![\w-]))?"
+)
+_PARTICLES: Final = r"(?:(?:de|des|du|la|le|del|dos|da|do|di|der|den|van|von|y|e) ){0,2}"
+_STREET_LIKE: Final = re.compile(
+    rf"[0-9](?<![\w.,-].)[0-9]{{0,4}}+(?: [0-9]{{1,4}})?+ (?:{_PARTICLES}{_CAPITAL} ){{1,4}}[0-9]{{1,4}}[A-Za-z]?"
+    r"(?![\w.,]\w|\w)"
+)
+_MILITARY: Final = re.compile(  # Domestic Mail Manual 602.1.2.4
+    rf"(?<!\w)(?:(?:PSC|CMR|UNIT|Unit) [0-9]{{1,5}},? (?:Box|BOX) [0-9]{{1,5}}|US(?:S|NS|CGC|NV) {_CAPITAL})"
+    r"(?:, ?|\s{1,3})[ADF]PO A[AEP] [0-9]{5}(?:-[0-9]{4})?(?!\w)"
+)
+_NUMBERS_BEFORE: Final = re.compile(r"(?<![\w.,-])[0-9]{1,5} $")
+_CODED: Final = re.compile(rf"(?: |\n){_CODE}$")
+_GAPS: Final = re.compile(_GAP)
+_HAS_UNIT: Final = re.compile(rf"^{_NEXT_UNIT[:-1]}")
 _WORDS_EN: Final = CUES["streets_english"]
 _WORDS_FR: Final = CUES["streets_french"]
 _WORDS_SOUTH: Final = CUES["streets_southern"]
 _WORDS_BOX: Final = CUES["boxes"]
 _ENDS_DE: Final = tuple(CUES["street_endings"])
+_YEAR: Final = re.compile("(?:19|20)[0-9]{2}(?![0-9])")
 _HOUSE: Final = re.compile("[0-9](?<= [0-9])")
 
 
 def find_addresses(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     """`words` are those of the text, in lower case."""
+    for start, end in _find_streets(text, words):
+        before = _NUMBERS_BEFORE.search(text, max(0, start - 7), start)
+        yield before.start() if before else start, end + _measure_rest(text, end)
+    if "PO" in text:
+        for match in _MILITARY.finditer(text):
+            yield match.span()
+    for match in _STREET_LIKE.finditer(text):
+        if rest := _measure_rest(text, match.end()):
+            yield match.start(), match.end() + rest
+
+
+def _measure_rest(text: str, end: int) -> int:
+    """How much of what follows a street belongs to the address: all if it ends with a postal code, or is a unit or
+    several lines and ends its line; else the unit alone."""
+    match = _NEXT_LINES.match(text, end)
+    if match is None or match.end() == end:
+        return 0
+    tail = match[0].rstrip(" .")
+    at = end + len(tail)
+    ends_line = text[at : at + 1] in ("", "\n") or text[at : at + 2] in (".", ". ", ".\n", " \n", "? ", "?")
+    unit = _HAS_UNIT.match(tail)
+    gaps = len(_GAPS.findall(tail))
+    if _CODED.search(tail) or (ends_line and (unit or gaps > 1 or "\n" in tail)):
+        return len(tail)
+    return unit.end() if unit else 0
+
+
+def _find_streets(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     for gate, pattern in (
         (_WORDS_EN, _ADDRESS_EN),
         (_WORDS_FR, _ADDRESS_FR),
@@ -68,8 +125,12 @@ def find_addresses(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
                 yield match.span(1)
     until = 0  # of the last address: another that follows it is one of its own
     for house in _HOUSE.finditer(text):
-        if house.start() >= until and text.endswith(_ENDS_DE, 0, house.start() - 1):
-            address = _ADDRESS_DE.search(text, max(until, house.start() - 100))
-            if address is not None:
-                yield address.span(1)
-                until = address.end(1)
+        at = house.start()
+        if at >= until and text.endswith(_ENDS_DE, 0, at - 1) and not _YEAR.match(text, at):
+            begin = max(until, at - 100)
+            street = _STREET_WORDS.search(text, begin, at) or _STREET_WORD.search(text, begin, at)
+            number = _HOUSE_AND_TOWN.match(text, at)
+            name = street[0].rstrip(" ") if street else ""
+            if street and number and name not in _ENDS_DE and not is_known(name.rstrip(".").lower()):
+                yield street.start(), number.end()
+                until = number.end()

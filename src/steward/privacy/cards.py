@@ -70,6 +70,17 @@ def _find_last_group(text: str, groups: list[tuple[int, int]], first: int) -> in
     return last_end
 
 
+_BARE: Final = re.compile(r"[0-9](?<!\w[0-9])[0-9]{12,18}+(?!\w)")
+_NEAR: Final = re.compile(r"(?i)\b(?:cards?|visa|mastercard|amex|karte|carte|tarjeta|carta)\b[^0-9]{0,40}$")
+
+
+def find_named_cards(text: str) -> Iterator[tuple[int, int]]:
+    """Digits of any issuer that pass Luhn's check after a word for a card, which the caller knows to be there."""
+    for match in _BARE.finditer(text):
+        if luhn(match[0]) and _NEAR.search(text, max(0, match.start() - 60), match.start()):
+            yield match.span()
+
+
 def is_word(text: str, at: int) -> bool:
     """Whether a letter, digit or underscore stands at `at`."""
     return at < len(text) and (text[at].isalnum() or text[at] == "_")

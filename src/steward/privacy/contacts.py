@@ -44,16 +44,10 @@ def find_emails(text: str) -> Spans:
 
 
 def _find_local(text: str, at: int) -> int:
-    """Where the name before the `@` begins; `at` where there is none.
-
-    A backslash and n, r or t in front are an escaped line end or tab of JSON, not a part of the name.
-    """
+    """Where the name before the `@` begins; `at` where there is none."""
     reversed_text = text[max(0, at - _LONGEST_LOCAL) : at][::-1]
     match = _LOCAL.match(reversed_text)
     start = at - (match.end() if match else 0)
-    is_escape = text[max(0, start - 1) : start] == "\\" and text[start : start + 1] in ("n", "r", "t")
-    if is_escape and is_word(text, start + 1):
-        start += 1
     while start < at and text[start] in ".'-":
         start += 1
     return start
@@ -68,6 +62,9 @@ _VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:version|release|build|ver)\.?[ :
 # address and a time are not taken for one.
 _IPV6: Final = re.compile(
     r"(?:[23][0-9a-fA-F]{3}|[fF][cCdD][0-9a-fA-F]{2}|[fF][eE][89abAB][0-9a-fA-F]):(?<![\w:.].{5})[0-9a-fA-F:.]{1,42}+"
+)
+_FULL_IPV6: Final = re.compile(  # all eight groups, two of them of three digits or more, unlike an EUI-64
+    r"(?<![\w:.])[0-9a-fA-F]{3,4}:(?:[0-9a-fA-F]{1,4}:){6}[0-9a-fA-F]{1,4}(?![\w:])"
 )
 _MAPPED: Final = re.compile(rf"(?i)::ffff:(?<![\w:.].{{7}})((?:{_OCTET}\.){{3}}{_OCTET})(?![\w]|\.[0-9])")
 
@@ -85,12 +82,17 @@ def _is_somebodys(text: str, digits: str, start: int) -> bool:
 
 
 def find_ipv6(text: str) -> Spans:
-    if text.count(":") < 2:
+    if "::" not in text and text.count(":") < 7:
         return
     for match in _MAPPED.finditer(text):
         if _is_somebodys(text, match[1], match.start()):
             yield match.span()
-    for match in _IPV6.finditer(text):
+    for pattern in (_IPV6, _FULL_IPV6):
+        yield from _find_ipv6(text, pattern)
+
+
+def _find_ipv6(text: str, pattern: re.Pattern[str]) -> Spans:
+    for match in pattern.finditer(text):
         candidate = match[0].rstrip(".")
         candidate = candidate if candidate.endswith("::") else candidate.rstrip(":")
         end = match.start() + len(candidate)
@@ -119,11 +121,14 @@ _COUNTRY: Final = re.compile(
     r"|5(?:[1-8]|0[0-9]|9[0-9])|6(?:[0-6]|7[02-9]|8[0-9]|9[0-2])|8(?:[1246]|0[08]|5[0-9]|7[08]|8[0-9])"
     r"|9(?:[0-58]|6[0-9]|7[0-9]|9[0-9])"
 )
+_EXTENSION: Final = r"(?: ?(?:x|ext\.?) ?[0-9]{1,5})?+"
 _NANP: Final = re.compile(
     rf"{_ALONE}(?<![0-9] )(?:1[ .-])?+(?:\([2-9][0-9]{{2}}\)[ -]?|[2-9][0-9]{{2}}([ .-]))[2-9][0-9]{{2}}(?(1)\1|[ .-])"
-    r"[0-9]{4}(?![0-9]|[-. ][0-9])"
+    rf"[0-9]{{4}}{_EXTENSION}(?![0-9]|[-. ][0-9])"
 )
-_AREA: Final = re.compile(r"(?<!\w)\([0-9]{2,5}\) ?[0-9]{3,5}[ -][0-9]{3,4}(?![0-9]|[-. ][0-9])")  # (11) 91234-5678
+_AREA: Final = re.compile(
+    r"(?<!\w)\([0-9]{2,5}\) ?[0-9]{3,5}[ -][0-9]{3,4}" + _EXTENSION + r"(?![0-9]|[-. ][0-9])"
+)  # (11) 91234-5678
 _CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
 _TRUNK: Final = re.compile(rf"{_ALONE}(?<![0-9] )(?=\(?0[1-9]){_GROUPS}")  # 030 901820, 020 7946 0958, 01 23 45 67 89
 _MOBILE: Final = re.compile(r"0(?:7[1-9]|6[0-9]|1[5-7]|4[0-9])[0-9]{7,9}")  # GB and FR, FR, DE, AU without separators
@@ -132,7 +137,8 @@ _ZIP: Final = re.compile(r"0[0-9]{4}-[0-9]{4}")
 _PLACE: Final = re.compile(r"\b[A-Z][A-Za-z]+[.,]?\s{1,3}$")
 _DATE: Final = re.compile(r"[0-9]{1,2}[./ -][0-9]{1,2}[./ -](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[./-][0-9]{1,2}[./-]")
 _NAMED: Final = re.compile(
-    r"(?i)(?<![a-z])(?:tel(?:ephone|efon|éfono)?|phone|mobile|cell|fax|whatsapp|handy|móvil|call (?:me )?(?:at|on)"
+    r"(?i)(?<![a-z])(?:tel(?:ephone|efon|éfono)?|phone|mobile|cell|fax|desk|office|whatsapp|handy|móvil"
+    r"|call (?:me )?(?:at|on)"
     r"|reach me (?:at|on))(?:[_ ]?(?:number|no|nr|num|n°|#))?+\.?[\"']?"
     r"[ \u00a0]{0,2}(?:[:=]|is|at)?+[ \u00a0]{0,2}[\"']?"
     rf"({_GROUPS})"

@@ -35,6 +35,8 @@ _DAY_FIRST: Final = re.compile(
 _MONTH_FIRST: Final = re.compile(
     rf"(?<![\w./-]){_MONTH} (?:0?[1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)?,? (?:19|20)[0-9]{{2}}{_AFTER}"
 )
+_DAY_OF_WEEK: Final = re.compile(r"[MTWFS](?<!\w.)(?:on|ues|ednes|hurs|ri|atur|un)day(?!\w)")
+_IN_YEAR: Final = re.compile(r"(?<=(?:in|by|ce|ng|il|re|of) )(?:19|20)[0-9]{2}(?![\w/-]|\.[0-9])")
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}")
 _BIRTH: Final = re.compile(
     r"(?i)(?<!\w)(?:dob|d\.o\.b\.?|date of birth|birth ?date|born(?: on)?|birthday|geboren(?: am)?|geb\.|geburtsdatum"
@@ -52,8 +54,8 @@ def may_tell_birth(words: Set[str]) -> bool:
 
 
 def find_dates(text: str) -> Iterator[tuple[int, int]]:
-    patterns = (_ISO, _NUMERIC, _DAY_FIRST, _MONTH_FIRST) if _YEAR.search(text) else (_NUMERIC,)
-    for pattern in patterns:
+    patterns = (_ISO, _DAY_FIRST, _MONTH_FIRST, _IN_YEAR) if _YEAR.search(text) else ()
+    for pattern in (_NUMERIC, _DAY_OF_WEEK, *patterns):
         for match in pattern.finditer(text):
             yield match.span()
 

@@ -25,6 +25,7 @@ _OTHER: Final = re.compile(
     r"(?i)\b(?:order|invoice|tracking|ticket|case|sku|part|model|serial|commit|sha(?:1|256|512)?|md5|hash|uuid|isbn|issn"
     r"|doi|version|build|port|bug|issue|pull|pid|epoch|timestamp|checksum|bestellung|rechnung|commande|pedido)\b"
 )
+_CLAUSE: Final = re.compile(r"[^,;|\n]*")  # what follows a number and still speaks of it
 _JOINTS: Final = str.maketrans("", "", " .-/\u00a0")
 
 
@@ -80,7 +81,7 @@ def _gates(phrase: str) -> set[str]:
     return {word + suffix for word in (first, joined) for suffix in _SUFFIXES}
 
 
-_START: Final = r"(?<![\w.+/=-])"
+_START: Final = r"(?<![\w.+/-])"
 _END: Final = r"(?![\w/=]|[.-][\w])"
 _SSN_PHRASES: Final = ("ssn", "social security")
 
@@ -189,8 +190,9 @@ def _judge(shape: NumberShape, text: str, match: re.Match[str]) -> Iterator[Find
 
 
 def _score(shape: NumberShape, text: str, start: int, end: int) -> float:
-    before, after = text[max(0, start - WINDOW) : start], text[end : end + WINDOW // 2]
-    line = before.rpartition("\n")[2]
-    if shape.words is not None and (shape.words.search(line) or shape.words.search(after.partition("\n")[0])):
-        return shape.named
+    line = text[max(0, start - WINDOW) : start].rpartition("\n")[2]
+    if shape.words is not None:
+        after = _CLAUSE.match(text, end, end + WINDOW // 2)
+        if shape.words.search(line) or (after is not None and shape.words.search(after[0])):
+            return shape.named
     return shape.score * 0.4 if _OTHER.search(line[-24:]) else shape.score

@@ -13,7 +13,7 @@ from typing import Final
 
 from steward.privacy.addresses import LOWER, UPPER, find_addresses
 from steward.privacy.dates import find_dates, is_birth, may_tell_birth
-from steward.privacy.wordlists import CUES, read_words
+from steward.privacy.wordlists import CUES, is_known, read_words
 
 Finds = Iterator[tuple[int, int, str, float]]
 
@@ -23,11 +23,15 @@ _TOKEN: Final = (
 _PARTICLE: Final = r"(?:van der|van den|van de|van|von der|von|de la|de los|del|de|da|dos|di|du|le|la|bin|al|zu|ter)"
 _INITIAL: Final = rf"[{UPPER}]\."
 _NAME: Final = rf"{_TOKEN}(?: {_INITIAL}){{0,3}}(?: (?:{_PARTICLE} )?{_TOKEN}){{0,3}}"
-_FULL: Final = rf"{_TOKEN}(?: {_INITIAL}){{0,3}}(?: (?:{_PARTICLE} )?{_TOKEN}){{1,3}}"
+_FULL: Final = rf"{_TOKEN}(?: [{UPPER}]\.?(?= )){{0,3}}(?: (?:{_PARTICLE} )?{_TOKEN}){{1,3}}"
 
 
 _WORD: Final = re.compile(rf"[{UPPER}](?<![\w@/.-].)[\w'’]*+\.?")
 _FULL_NAME: Final = re.compile(rf"{_FULL}(?![\w@]|\.\w)")
+_ONE_NAME: Final = re.compile(rf"{_TOKEN}(?![\w@]|\.\w)")
+_LAST_WORD: Final = re.compile(r"([\w'’]+)\.? $")
+_HAS_INITIAL: Final = re.compile(rf" [{UPPER}]\.? ")
+_LETTERS: Final = re.compile(r"[^\W\d_]{3,}")
 _ANY_NAME: Final = re.compile(rf"(?:{_INITIAL} ){{0,3}}{_NAME}")
 _TITLES: Final = CUES["titles"]
 _AFTER_TITLE: Final = re.compile(
@@ -62,13 +66,17 @@ _BLANKS: Final = frozenset("\n \t")
 _BEFORE_FIELD: Final = frozenset(":=|\t\"'")
 
 _COMPANY: Final = re.compile(
-    rf"(?<![\w.@&'’-])((?:[{UPPER}0-9][\w&'’.-]{{0,30}}+(?:,)? (?:(?:and|und|et|y|e|of|&) )?){{1,5}}"
-    r"(?:Inc|Incorporated|LLC|L\.L\.C|LLP|Ltd|Limited|PLC|plc|Corp|Corporation|Co|Company|GmbH|AG|KG"
-    r"|SE|OHG|e\.V|S\.A|SA|SARL"
-    r"|SAS|S\.L|SL|S\.p\.A|SpA|S\.r\.l|Srl|Lda|Ltda|B\.V|BV|N\.V|NV|Sp\. z o\.o|Pty|Holdings|Group|Partners|Foundation"
-    r"|University|Hospital|Bank|Clinic)\.?)(?!\w)"
+    rf"(?<![\w.@&'’-])((?:[{UPPER}0-9(][\w&'’.()-]{{0,30}}+ (?:(?:and|und|et|y|e|of|&|de|for|the) ){{0,2}}){{0,5}}"
+    rf"[{UPPER}0-9(][\w&'’.()-]{{0,30}}+,? "
+    r"(?:Inc|INC|Incorporated|LLC|L\.L\.C|LLP|LP|L\.P|Ltd|LTD|Limited|LIMITED|PLC|plc|P\.L\.C|Corp|CORP|Corporation"
+    r"|CORPORATION|Co|Co\.,? ?Ltd|CO\.,? ?LTD|Company|GmbH|AG|KG|SE|OHG|e\.V|S\.A|SA|SARL|SAS|S\.L|SL|S\.p\.A"
+    r"|SpA|S\.r\.l|Srl|Lda|Ltda|B\.V|BV|N\.V|NV|Sp\. z o\.o|Pty|Holdings?|Group|Partners|Foundation|University"
+    r"|Hospital|Bank|Clinic|Bancorp|Bancshares|Technologies|Therapeutics|Pharmaceuticals?|Industries|Systems|Insurance|Fund|ETF|Trust"
+    r"|Acquisition|Resources|Ventures|Capital)\b\.?"
+    r"(?: (?:Inc|Ltd|Corp|LLC|plc|PLC|Limited|Corporation|Company|Fund)\b\.?)?)"
+    r"(?!\w)"
 )
-
+_DOTTED_FORMS: Final = ("S.A", "S.L", "S.p.A", "S.r.l", "B.V", "N.V", "L.P", "L.L.C", "P.L.C", "e.V")
 _COMPANY_WORDS: Final = CUES["companies"]
 
 
@@ -82,7 +90,7 @@ def find_written(text: str, words: Set[str], dates: bool = True) -> Finds:
     Without `dates` only dates of birth are looked for.
     """
     yield from find_people(text)
-    if not _COMPANY_WORDS.isdisjoint(words):
+    if not _COMPANY_WORDS.isdisjoint(words) or any(form in text for form in _DOTTED_FORMS):
         for match in _COMPANY.finditer(text):
             if match[1].split(" ")[0] not in _NOT_NAMES:
                 yield *match.span(1), "ORGANIZATION", 0.75
@@ -121,11 +129,46 @@ def _read_person(text: str, start: int, word: str, end: int) -> tuple[tuple[int,
         return person
     if _is_in_field(text, start) and (match := _FIELD_VALUE.match(text, start)):
         return _cut_name(text, *match.span(), 0.85)
-    if before in _BLANKS and _is_signed(text, start) and (match := _SIGNATURE.match(text, start)):
+    if (
+        (before == "\n" or text[start - 2 : start - 1] in _BLANKS)
+        and _is_signed(text, start)
+        and (match := _SIGNATURE.match(text, start))
+    ):
         return _cut_name(text, *match.span(1), 0.75)
-    if word in _GIVEN_NAMES and (match := _FULL_NAME.match(text, start)):
-        return _cut_name(text, *match.span(), 0.8)
+    return _read_bare(text, start, word)
+
+
+def _read_bare(text: str, start: int, word: str) -> tuple[tuple[int, int], float] | None:
+    """A name that nothing announces: a given name, or words that the language does not know."""
+    bare = word.rstrip(".")
+    if "'" in bare or "’" in bare:
+        bare = bare.removesuffix("'s").removesuffix("’s")
+    is_given = bare in _GIVEN_NAMES
+    if not is_given and is_known(bare.lower()) and not _HAS_INITIAL.match(text, start + len(word)):
+        return None
+    if not is_given and text.endswith(("'s ", "’s "), 0, start):
+        return None  # what belongs to somebody: "Maria's Cautionary Tales"
+    if (match := _FULL_NAME.match(text, start)) and (is_given or _are_unknown(match[0])):
+        return _cut_name(text, *match.span(), 0.8 if is_given else 0.6)
+    match = _ONE_NAME.match(text, start)
+    if match is None or (not is_given and is_known(bare.lower())):
+        return None
+    last = _LAST_WORD.search(text[max(0, start - 24) : start].lower())
+    cue = last[1] if last else ""
+    speaks = _begins_line(text, start) and text.startswith((': "', ':"', ", ", ": “"), match.end())
+    if is_given and (cue in CUES["before_given_names"] or speaks):
+        return _cut_name(text, *match.span(), 0.6)
+    if cue in CUES["before_unknown_names"] or (speaks and not text.startswith(",", match.end())):
+        return _cut_name(text, *match.span(), 0.55)
     return None
+
+
+def _are_unknown(name: str) -> bool:
+    """Whether no word of it is known; after a first word with an initial, whether the last is none."""
+    words = _LETTERS.findall(name)
+    if _HAS_INITIAL.search(name):
+        words = words[-1:]
+    return bool(words) and not any(is_known(word.lower()) for word in words)
 
 
 def _read_after_cue(text: str, start: int) -> tuple[tuple[int, int], float] | None:
@@ -166,9 +209,12 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
         if word.strip(".,") in _NOT_NAMES:
             break
         kept.append(word)
+        if word.endswith(("'s", "’s")):
+            break
     if not any(len(word) > 2 for word in kept):
         return None
-    return (start, start + len(" ".join(kept).rstrip(","))), score
+    name = " ".join(kept).rstrip(",").removesuffix("'s").removesuffix("’s")
+    return (start, start + len(name)), score
 
 
 def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
@@ -182,4 +228,5 @@ def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
             while name and name not in names:
                 name = name.rpartition(" ")[0]
             if " " in name:
-                spans.setdefault((match.start(), match.start() + len(name)), 0.75)
+                span = match.start(), match.start() + len(name)
+                spans[span] = max(0.75, spans.get(span, 0.0))

@@ -14,12 +14,13 @@ from typing import Final
 import msgspec
 
 from steward.core.errors import UnknownName
-from steward.privacy.cards import read_cards
+from steward.privacy.cards import find_named_cards, read_cards
 from steward.privacy.contacts import PHONE_WORDS, PhoneReader, find_emails, find_ipv6, find_named_phones, read_ipv4
 from steward.privacy.disguise import undisguise
 from steward.privacy.entities import PROFILES, WRITTEN, find_entity
 from steward.privacy.identifiers import find_identifiers, read_identifiers
 from steward.privacy.names import find_written
+from steward.privacy.wordlists import CUES
 
 THRESHOLD: Final = 0.5  # a find that is less sure is none
 _WRITTEN: Final = frozenset(WRITTEN)
@@ -48,13 +49,20 @@ def choose_entities(profile: str = "default", names: Collection[str] = ()) -> fr
 def scan_text(text: str, entities: Collection[str], threshold: float = THRESHOLD) -> list[PersonalFinding]:
     """From left to right, without overlaps."""
     disguised = undisguise(text)
-    plain = text if disguised is None else disguised[0]
+    plain = _open_lines(text if disguised is None else disguised[0])
     candidates = [one for one in _look(plain, entities) if one[3] >= threshold]
     kept = [PersonalFinding(*one) for one in resolve(candidates) if one[2] in entities] if candidates else []
     if disguised is None:
         return kept
     origin = disguised[1]
     return [msgspec.structs.replace(one, start=origin[one.start], end=origin[one.end - 1] + 1) for one in kept]
+
+
+def _open_lines(text: str) -> str:
+    """Line ends and tabs that are written as in JSON, `\\n`, read as such; of the same length."""
+    if "\\" not in text:
+        return text
+    return text.replace("\\n", " \n").replace("\\t", " \t").replace("\\r", " \r")
 
 
 Candidate = tuple[int, int, str, float, str]  # start, end, entity, score, detector
@@ -70,6 +78,9 @@ def _look(text: str, entities: Collection[str]) -> Iterator[Candidate]:
     if not PHONE_WORDS.isdisjoint(words):
         for start, end in find_named_phones(text):
             yield start, end, "PHONE_NUMBER", 0.75, "phone"
+    if not CUES["cards"].isdisjoint(words):
+        for start, end in find_named_cards(text):
+            yield start, end, "CREDIT_CARD", 0.9, "payment_card"
     for find in find_identifiers(text, words):
         yield *find, "identifier"
     if not _WRITTEN.isdisjoint(entities):
@@ -89,7 +100,7 @@ def _look_at_numbers(text: str) -> Iterator[Candidate]:
             for card in cards:
                 yield *card, "CREDIT_CARD", 0.97, "payment_card"
         for phone in phones.read(start, end):
-            yield *phone, "PHONE_NUMBER", 0.75, "phone"
+            yield *phone, "PHONE_NUMBER", 0.85 if text[phone[0]] == "+" else 0.75, "phone"
         for find in read_identifiers(text, start, run):
             yield *find, "identifier"
 

@@ -22,3 +22,13 @@ def _read_cues() -> Mapping[str, frozenset[str]]:
 
 
 CUES: Final = _read_cues()
+_KNOWN: Final = read_words("known.txt")
+
+
+def is_known(word: str) -> bool:
+    """Whether a word in lower case is an ordinary one, or the plural of one.
+
+    >>> is_known("cards"), is_known("kowalczyk")
+    (True, False)
+    """
+    return word in _KNOWN or (word.endswith("s") and word[:-1] in _KNOWN)

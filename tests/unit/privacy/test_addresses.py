@@ -37,3 +37,55 @@ def test_two_houses_are_two_addresses() -> None:
     many = [f"Lange Straße {number}" for number in range(1, 30)]
     assert addresses(", ".join(many)) == many
     assert addresses("Hauptstraße 12, 10115 Berlin") == ["Hauptstraße 12, 10115 Berlin"]
+
+
+def found(text: str) -> list[str]:
+    words = set(text.lower().replace(",", " ").replace(".", " ").split())
+    return [text[start:end] for start, end in find_addresses(text, words)]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "12 Main Street",
+        "742 N. Evergreen Terrace, Springfield, IL 62704",
+        "221 Baker St Apt. 4",
+        "1600 Amphitheatre Parkway\nMountain View, CA 94043",
+        "Hauptstraße 12, 10115 Berlin",
+        "Kurt-Schumacher-Straße 7",
+        "Feldstrasse 61",
+        "Lange Straße 5",
+        "12 rue de la Paix, 75002 Paris",
+        "Calle Mayor 5",
+        "ul. Długa 3",
+        "Kerkstraat 5",
+        "Mannerheimintie 12",
+        "P.O. Box 123",
+        "PSC 9407, Box 3597\nAPO AA 14066",
+        "USNS Hansson\nFPO AE 45600",
+        "117 Zorabrink 55\n Suite 7\n Runkel\n Belgium 65601",
+    ],
+)
+def test_streets(address: str) -> None:
+    assert address in found(f"I live at {address}") or address in found(f"I live at {address}.")
+
+
+def test_a_town_that_may_be_anything_is_left() -> None:
+    assert found("12 Main Street, Bob said") == ["12 Main Street"]
+    assert found("12 Main Street, Suite 3, Bob said") == ["12 Main Street, Suite 3"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "During 2015 it rose",
+        "Spring 2024",
+        "String 5",
+        "Engineering 12",
+        "add 3 Apples to 4 Pears",
+        "A1 3.4 Beta",
+        "5 Way",
+    ],
+)
+def test_what_is_no_street(text: str) -> None:
+    assert found(text) == []

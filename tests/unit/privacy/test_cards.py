@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from steward.privacy.cards import is_word, luhn, read_cards
+from steward.privacy.cards import find_named_cards, is_word, luhn, read_cards
 
 
 def complete(prefix: str, length: int) -> str:
@@ -87,3 +87,35 @@ def test_a_short_row_is_passed_over() -> None:
 
 def test_what_is_part_of_a_word() -> None:
     assert [is_word("a_9 ", at) for at in range(5)] == [True, True, True, False, False]
+
+
+def test_a_row_is_read_once_and_holds_what_it_holds() -> None:
+    text = "12 4111 1111 1111 1111 5555-5555-5555-4444 7 x"
+    assert read_cards(text, 0) == ([(3, 22), (23, 42)], 44)
+    assert read_cards(text, 45) == ([], 45)  # no digit
+    assert read_cards("1234 5678", 0) == ([], 9)  # too short
+
+
+@pytest.mark.parametrize(
+    ("text", "is_card"),
+    [
+        ("my card is 213100000000001", True),  # JCB before 1989: an issuer of no list
+        ("Visa: 213100000000001", True),
+        ("number 213100000000001", False),
+        ("card 213100000000002", False),  # Luhn
+        ("card 000000000000", False),  # 12 digits
+        ("card 0000000000000", True),  # 13
+        ("card 213100000000001x", False),
+    ],
+)
+def test_a_word_for_a_card_makes_one_of_any_issuer(text: str, is_card: bool) -> None:
+    assert bool(list(find_named_cards(text))) is is_card
+
+
+def test_luhn_on_the_published_example() -> None:
+    assert luhn("79927398713") and not any(luhn(f"7992739871{digit}") for digit in "012456789")
+
+
+def test_words() -> None:
+    assert is_word("a", 0) and is_word("_", 0) and is_word("5", 0)
+    assert not is_word("-", 0) and not is_word("a", 1)

@@ -53,3 +53,37 @@ def test_only_forty_characters_before_are_looked_at() -> None:
 
 def test_a_text_without_such_a_word_has_no_date_of_birth() -> None:
     assert may_tell_birth({"born", "x"}) and not may_tell_birth({"released"})
+
+
+def found(text: str) -> list[str]:
+    return [text[start:end] for start, end in find_dates(text)]
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "2024-05-01", "2024-05-01T10:11:12", "01.02.2023", "1/2/23", "31-12-1999", "May 5, 1985", "5th of May 1985",
+        "3. März 1985", "12 de enero de 2020", "1 stycznia 2021", "Monday",
+    ],
+)  # fmt: skip
+def test_dates(date: str) -> None:
+    assert found(f"on {date} it was") == [date]
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-13-01", "32.02.2023", "1.2.3.4", "10/11 of them", "v2024.05", "port 1985", "/2024-05-01"]
+)
+def test_what_is_no_date_too(text: str) -> None:
+    assert found(text) == []
+
+
+def test_a_year_after_a_word_of_time() -> None:
+    assert found("born in 1985, since 2001") == ["1985", "2001"]
+
+
+@pytest.mark.parametrize(
+    ("before", "born"), [("DOB: ", True), ("born on ", True), ("geboren am ", True), ("née le ", True), ("due ", False)]
+)
+def test_of_birth(before: str, born: bool) -> None:
+    assert is_birth(f"{before}03/12/1985", len(before)) is born
+    assert not born or may_tell_birth(set(before.lower().replace(":", "").split()))

@@ -26,3 +26,22 @@ def test_what_is_written_plainly_stays(text: str) -> None:
 )
 def test_each_letter_knows_where_it_stood(text: str, plain: str, origin: list[int]) -> None:
     assert undisguise(text) == (plain, origin)
+
+
+@pytest.mark.parametrize("text", ["", "bob@example.com", "müller", "日本", "😀"])
+def test_what_is_written_plainly_stays_too(text: str) -> None:
+    assert undisguise(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "origin"),
+    [
+        ("ｂ1", "b1", [0, 1]),
+        ("a\u200bb", "ab", [0, 2]),
+        ("⑫x", "12x", [0, 0, 1]),
+        ("٤", "4", [0]),
+        ("²\u00ad3", "23", [0, 2]),
+    ],
+)
+def test_every_plain_letter_knows_where_it_stood(text: str, plain: str, origin: list[int]) -> None:
+    assert undisguise(text) == (plain, origin)
