@@ -228,5 +228,4 @@ def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
             while name and name not in names:
                 name = name.rpartition(" ")[0]
             if " " in name:
-                span = match.start(), match.start() + len(name)
-                spans[span] = max(0.75, spans.get(span, 0.0))
+                spans.setdefault((match.start(), match.start() + len(name)), 0.75)

@@ -61,8 +61,8 @@ def test_a_name_ends_before_the_first_word_that_is_none() -> None:
 
 
 def test_who_is_named_once_is_named_everywhere() -> None:
-    text = "my name is Zora Quill. I told them: Zora Quill is right, Zora itself is not."
-    assert people(text) == [("Zora Quill", 0.8), ("Zora Quill", 0.75)]
+    text = "my name is Grace Early. I told them: Grace Early is right, Grace itself is not."
+    assert people(text) == [("Grace Early", 0.8), ("Grace Early", 0.75)]
     assert people("my name is Zora. Zora it is") == [("Zora", 0.8)]  # one word alone may be anything
 
 
