@@ -15,9 +15,12 @@ from steward.gateway.config import (
     FallbackOnConfig,
     GatewayConfig,
     HealthConfig,
+    ImagePriceConfig,
+    LimitConfig,
     LimitsConfig,
     ModelConfig,
     PriceConfig,
+    PriceTierConfig,
     PromptConfig,
     ResponsesStoreConfig,
     RouteConfig,
@@ -217,3 +220,65 @@ def test_batches() -> None:
     plan = BatchesConfig(concurrency=2, max_requests=3, max_tenant_bytes=4_096, keep_days=5).plan()
     assert (plan.concurrency, plan.max_requests, plan.max_tenant_bytes, plan.keep_days) == (2, 3, 4_096, 5)
     assert refused(BatchesConfig, max_tenant_bytes=1_023) and refused(BatchesConfig, concurrency=1_025)
+
+
+LEAST: list[tuple[Any, dict[str, Any], str, float]] = [
+    *((HealthConfig, {}, name, 1) for name in ("consecutive_failures", "minimum_requests")),
+    *((HealthConfig, {}, name, 0) for name in ("ejected_share", "retry_ratio")),
+    *((LimitConfig, {}, name, 1) for name in ("requests_per_minute", "tokens_per_minute", "concurrent")),
+    *((LimitConfig, {}, name, 0) for name in ("usd_per_day", "usd_per_month")),
+    (LimitsConfig, {}, "max_output_tokens", 1),
+    (GatewayConfig, {}, "concurrency", 1),
+    (GatewayConfig, {}, "queue", 0),
+    (CorsConfig, {}, "max_age_s", 0),
+    (BatchesConfig, {}, "concurrency", 1),
+    (BatchesConfig, {}, "max_requests", 1),
+    (BatchesConfig, {}, "max_tenant_bytes", 1_024),
+    (ModelConfig, {"name": "m", "backend": "embedded"}, "threads", 1),
+    (ModelConfig, {"name": "m", "backend": "embedded"}, "slots", 1),
+    (RouteConfig, {"name": "r", "targets": [{"model": "m"}]}, "concurrency", 1),
+    (RouteConfig, {"name": "r", "targets": [{"model": "m"}]}, "queue", 0),
+    (RouteConfig, {"name": "r", "targets": [{"model": "m"}]}, "retries", 0),
+    (PriceConfig, {"output": 0}, "input", 0),
+    (PriceConfig, {"input": 0, "output": 0}, "batch_factor", 0),
+    (PriceTierConfig, {"input": 0, "output": 0}, "above_tokens", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "needed", "field", "least"), LEAST)
+def test_the_least_that_is_taken(section: Any, needed: dict[str, Any], field: str, least: float) -> None:
+    assert getattr(section.model_validate({**needed, field: least}), field) == least
+    assert refused(section, **needed, **{field: least - 1}).startswith(f"{field}: ")
+
+
+MOST: list[tuple[Any, dict[str, Any], str, float]] = [
+    *((HealthConfig, {}, name, 1) for name in ("error_rate", "ejected_share", "retry_ratio")),
+    (BatchesConfig, {}, "concurrency", 1_024),
+    (PriceConfig, {"input": 0, "output": 0}, "batch_factor", 1),
+]
+
+
+@pytest.mark.parametrize(("section", "needed", "field", "most"), MOST)
+def test_the_most_of_shares_and_batches(section: Any, needed: dict[str, Any], field: str, most: float) -> None:
+    assert getattr(section.model_validate({**needed, field: most}), field) == most
+    assert refused(section, **needed, **{field: most + 1}).startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize("field", ["size", "quality"])
+def test_a_kind_of_picture_is_named_in_32_letters(field: str) -> None:
+    assert getattr(ImagePriceConfig.model_validate({"usd": 1, field: "x" * 32}), field) == "x" * 32
+    assert refused(ImagePriceConfig, usd=1, **{field: "x" * 33}).startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(("section", "needed"), [(PromptConfig, {"name": "p"}), (RoutePromptConfig, {})])
+def test_a_text_has_a_letter_at_least(section: Any, needed: dict[str, Any]) -> None:
+    assert section.model_validate({**needed, "system": "x"}).system == "x"
+    assert refused(section, **needed, system="").startswith("system: ")
+    pair = {"user": "x", "assistant": "y"}
+    assert section.model_validate({**needed, "examples": [pair]}).examples[0].user == "x"
+    assert refused(section, **needed, examples=[{**pair, "user": ""}]).startswith("examples.0.user: ")
+    assert refused(section, **needed, examples=[{**pair, "assistant": ""}]).startswith("examples.0.assistant: ")
+
+
+def test_a_route_has_a_target_at_least() -> None:
+    assert refused(RouteConfig, name="r", targets=[]).startswith("targets: ")
