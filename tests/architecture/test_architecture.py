@@ -142,7 +142,7 @@ def test_examples_in_docstrings_hold() -> None:
     assert run > 10
 
 
-@pytest.mark.parametrize("name", ["worker", "keeper", "console", "engine", "rating", "load_sender"])
+@pytest.mark.parametrize("name", ["worker", "keeper", "console", "engine", "rating", "view", "load_sender"])
 def test_processes_that_hold_content_disable_core_dumps(name: str) -> None:
     """The others hold none: the supervisor and the echo server, whose texts are made up; the rest are no processes."""
     tree = ast.parse((SOURCE / "processes" / f"{name}.py").read_text())
@@ -151,7 +151,7 @@ def test_processes_that_hold_content_disable_core_dumps(name: str) -> None:
 
 
 def test_no_process_is_forgotten() -> None:
-    known = {"worker", "keeper", "console", "engine", "rating", "load_sender", "supervisor", "echo", "helper"}
+    known = {"worker", "keeper", "console", "engine", "rating", "view", "load_sender", "supervisor", "echo", "helper"}
     helping = {"answer_cycle", "http_protocol", "lifeline", "ports", "reloader", "tls_server", "__init__"}
     assert {path.stem for path in (SOURCE / "processes").glob("*.py")} == known | helping
 

@@ -36,6 +36,7 @@ EVAL: Final = Group(
         Command("rate", "steward.cli.eval.rate:rate"),
         Command("agreement", "steward.cli.eval.rate:agreement"),
         Command("report", "steward.cli.eval.run:report"),
+        Command("view", "steward.cli.eval.view:view"),
         Command("judge", "steward.cli.eval.judge:judge"),
         Command("robustness", "steward.cli.eval.robustness:robustness"),
         Command("counterfactual", "steward.cli.eval.robustness:counterfactual"),

@@ -42,7 +42,7 @@ class ItemList(msgspec.Struct, frozen=True):
 def render_item_list(items: Sequence[ListedItem], budget: int, longest: int = LENGTHS[0], more: str = "") -> ItemList:
     """At most `budget` bytes. `more`: the name of a file beside the page, which holds what does not fit."""
     for length in (longest, *(each for each in LENGTHS if each < longest)):
-        rows = [_render_item(item, length) for item in items]
+        rows = [render_item(item, length) for item in items]
         sizes = [len(row.encode()) for row in rows]
         if sum(sizes) <= budget:
             break
@@ -82,7 +82,8 @@ def _render_form(states: Sequence[str]) -> str:
     )
 
 
-def _render_item(item: ListedItem, length: int) -> str:
+def render_item(item: ListedItem, length: int) -> str:
+    """As HTML, with at most so many characters of each text."""
     sides = "".join(
         f'<div><h3>{escape(head)}</h3><p class="words">{words or "<em>empty</em>"}</p></div>'
         for head, words in _render_texts(item, length)

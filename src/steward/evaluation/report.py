@@ -29,7 +29,7 @@ from steward.web.page import Html, card, figures, report_page, table
 _WORST: Final = 15  # regressions shown side by side
 _BEST: Final = 5
 _STYLES: Final = {"up": "a", "down": "d", "": "b"}  # better, worse, undecided
-_COLUMNS: Final = "|#baseline|#candidate|#gain|#95 % low|#95 % high|#p|#items|#better|#worse"
+COMPARISON_COLUMNS: Final = "|#baseline|#candidate|#gain|#95 % low|#95 % high|#p|#items|#better|#worse"
 
 
 def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: EvalRun) -> str:
@@ -39,7 +39,12 @@ def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: Eval
     if not found.same_prompts:
         parts.append(card("Different prompts", "<p>The two runs used different prompts.</p>"))
     note = "<p>Gain: candidate minus baseline; above 0 is always better. Only items scored in both runs count.</p>"
-    parts.append(card("Metrics over all items", table(_COLUMNS, [_table_row(whole) for whole in found.wholes]) + note))
+    parts.append(
+        card(
+            "Metrics over all items",
+            table(COMPARISON_COLUMNS, [comparison_row(whole) for whole in found.wholes]) + note,
+        )
+    )
     parts.append(render_facts([baseline, candidate]))
     parts += _render_slices(found)
     for whole in found.wholes[:1]:
@@ -49,7 +54,7 @@ def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: Eval
     signatures = escape("\n".join(whole.signature for whole in found.wholes))
     end = card("How this was measured", f'<p class="signature">{signatures}</p>')
     room = LIMIT_BYTES - SHELL_BYTES - len("".join([*parts, end]).encode())
-    items = render_item_list(_list_pairs(found.wholes[0], baseline, candidate), room)
+    items = render_item_list(list_pairs(found.wholes[0], baseline, candidate), room)
     kicker = f"comparison · suite {escape(suite)} · data {baseline.manifest.data_sha256[:12]}"
     return report_page(
         f"{found.candidate} against {found.baseline}", kicker, "".join([*parts, items.html, end]), SCRIPT
@@ -59,7 +64,7 @@ def render_comparison_page(found: Comparison, baseline: EvalRun, candidate: Eval
 _STATES: Final = ("worse", "better", "failed in one", "other answer", "same answer")
 
 
-def _list_pairs(whole: MetricComparison, baseline: EvalRun, candidate: EvalRun) -> list[ListedItem]:
+def list_pairs(whole: MetricComparison, baseline: EvalRun, candidate: EvalRun) -> list[ListedItem]:
     """Every item with both answers, what changed between them marked; worse ones first."""
     worse, better = set(whole.worse), set(whole.better)
 
@@ -102,7 +107,8 @@ def _direction(row: MetricComparison) -> str:
     return "up" if row.low > 0 else "down" if row.high < 0 else ""
 
 
-def _table_row(row: MetricComparison) -> list[object]:
+def comparison_row(row: MetricComparison) -> list[object]:
+    """Of a table of `COMPARISON_COLUMNS`."""
     numbers: list[object] = [format_number(row.baseline), format_number(row.candidate)]
     numbers += [format_gain(row.gain), format_gain(row.low), format_gain(row.high), format_p(row.p)]
     if sure := _direction(row):
@@ -121,7 +127,7 @@ def _render_slices(found: Comparison) -> list[str]:
         for row in rows
     ]
     listed = found.slices[: SLICES * len(found.wholes)]
-    inside = table(_COLUMNS, [_table_row(row) for row in listed])
+    inside = table(COMPARISON_COLUMNS, [comparison_row(row) for row in listed])
     return [
         interval_chart(
             f"Gain in {found.wholes[0].metric} by slice, 95 % intervals, greatest loss first",

@@ -56,7 +56,7 @@ def render_run_page(run: EvalRun, prices: TokenPrices | None = None, more: str =
     parts += [_render_worst(wholes, run), _render_failures(results, wholes)]
     end = _render_method(run, results)
     room = LIMIT_BYTES - SHELL_BYTES - len("".join([*parts, end]).encode())
-    items = render_item_list(_list_items(wholes, run), room, more=more)
+    items = render_item_list(list_items(wholes, run), room, more=more)
     name = run.manifest.suite.name
     kicker = f"evaluation · suite {escape(name)} · data {run.manifest.data_sha256[:12]}"
     body = "".join([*parts, items.html, end])
@@ -69,14 +69,14 @@ def render_items_page(run: EvalRun) -> str:
         score_items(spec, run.items, run.answers, run.manifest.suite.filters)
         for spec in run.manifest.suite.metric_specs()
     ]
-    listed = _list_items(wholes, run)
+    listed = list_items(wholes, run)
     longest = max((len(words) for item in listed for _, words in item.texts), default=1)
     found = render_item_list(listed, sys.maxsize, longest)
     kicker = f"evaluation · suite {escape(run.manifest.suite.name)} · data {run.manifest.data_sha256[:12]}"
     return report_page(f"{run.manifest.model}: all items", kicker, found.html, SCRIPT)
 
 
-def _list_items(wholes: Sequence[ScoredItems], run: EvalRun) -> list[ListedItem]:
+def list_items(wholes: Sequence[ScoredItems], run: EvalRun) -> list[ListedItem]:
     """Failed and unscored items first, then those that are not perfect by the first metric, then the others."""
     first = wholes[0]
     values = [dict(zip(whole.ids, whole.values, strict=True)) for whole in wholes]

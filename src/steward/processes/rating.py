@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 
 from steward.console.rating import build
 from steward.core.timeouts import ClientTimeouts
@@ -19,12 +20,20 @@ def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> No
     """`ready` gets the address once the port is open. :raises InputError: the port is taken, or no study"""
     disable_core_dumps()  # prompts, answers and comments pass through here
     session = open_session(study)
-    listener = listen(host, port, "the study", "--port")
+    try:
+        serve_pages(build(session), host, port, "the study", ready)
+    finally:
+        session.close()
+
+
+def serve_pages(app: Starlette, host: str, port: int, subject: str, ready: Callable[[str], None]) -> None:
+    """Until it is interrupted. `ready` gets the address. :raises InputError: the port is taken"""
+    listener = listen(host, port, subject, "--port")
     bound = listener.getsockname()[1]
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     ready(f"http://[{shown}]:{bound}" if ":" in shown else f"http://{shown}:{bound}")
     config = uvicorn.Config(
-        build(session),
+        app,
         http=make_protocol(ClientTimeouts(), log_rejection),
         log_config=None,
         log_level="error",  # its warnings come with each malformed request: strangers shall not fill the log
@@ -36,5 +45,4 @@ def serve(study: Path, host: str, port: int, ready: Callable[[str], None]) -> No
     try:
         uvicorn.Server(config).run(sockets=[listener])
     finally:
-        session.close()
         listener.close()

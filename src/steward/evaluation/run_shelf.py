@@ -1,0 +1,149 @@
+"""The runs below a folder, as a person looks through them: all of them, one, two against each other, and a search.
+
+A run is known by its path below the folder; only paths that were found there are ever opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from steward.core.errors import InputError
+from steward.evaluation.compare import Comparison, compare_runs
+from steward.evaluation.item_list import ListedItem
+from steward.evaluation.report import list_pairs
+from steward.evaluation.run import EvalRun, RunResults, read_run, score_items, score_run
+from steward.evaluation.run_page import list_items
+from steward.evaluation.spend import measure_spend
+
+KEPT: Final = 64  # runs that stay scored in memory
+
+
+class OpenRun(msgspec.Struct, frozen=True):
+    """A run with its scores and its items as they are listed."""
+
+    name: str
+    run: EvalRun
+    results: RunResults
+    items: tuple[ListedItem, ...]
+
+    @property
+    def asked_at(self) -> float | None:
+        return measure_spend(self.run.answers.values()).last_at
+
+
+class ShelvedRun(msgspec.Struct, frozen=True):
+    """One line of the list: a run, or why it cannot be read."""
+
+    name: str
+    opened: OpenRun | None = None
+    problem: str = ""
+
+
+class OpenComparison(msgspec.Struct, frozen=True):
+    """Two runs over the same data, and their items side by side."""
+
+    baseline: OpenRun
+    candidate: OpenRun
+    found: Comparison
+    items: tuple[ListedItem, ...]
+
+
+class FoundItem(msgspec.Struct, frozen=True):
+    """An item of a run that a search found."""
+
+    run: str
+    item: ListedItem
+
+
+class RunShelf:
+    """Reads a run again when its answers changed."""
+
+    def __init__(self, root: Path) -> None:
+        """:raises InputError: no folder"""
+        if not root.is_dir():
+            raise InputError(f"{root}: no folder; give the one that your runs (--out) lie in")
+        self._root = root
+        self._opened: dict[str, tuple[tuple[int, int], OpenRun]] = {}
+
+    def list_runs(self) -> list[ShelvedRun]:
+        """Newest first; those that cannot be read last."""
+        found = [self._shelve(name) for name in self._find()]
+        return sorted(
+            found, key=lambda one: (one.opened is None, -((one.opened and one.opened.asked_at) or 0), one.name)
+        )
+
+    def open_run(self, name: str) -> OpenRun:
+        """:raises InputError: no such run, or one that cannot be read"""
+        if name not in self._find():
+            raise InputError(f"no run {name!r} below {self._root}")
+        return self._open(name)
+
+    def _open(self, name: str) -> OpenRun:
+        folder = self._root / name
+        stamp = (folder / "answers.jsonl").stat() if (folder / "answers.jsonl").exists() else folder.stat()
+        version = (stamp.st_mtime_ns, stamp.st_size)
+        kept = self._opened.get(name)
+        if kept is not None and kept[0] == version:
+            return kept[1]
+        run = read_run(folder)
+        wholes = [
+            score_items(spec, run.items, run.answers, run.manifest.suite.filters)
+            for spec in run.manifest.suite.metric_specs()
+        ]
+        results = score_run(run.manifest, run.items, run.answers)
+        opened = OpenRun(name, run, results, tuple(list_items(wholes, run)))
+        while len(self._opened) >= KEPT:
+            self._opened.pop(next(iter(self._opened)), None)
+        self._opened[name] = (version, opened)
+        return opened
+
+    def compare(self, baseline: str, candidate: str) -> OpenComparison:
+        """:raises InputError: no such runs, or over different data"""
+        before, after = self.open_run(baseline), self.open_run(candidate)
+        found = compare_runs(before.run, after.run)
+        return OpenComparison(before, after, found, tuple(list_pairs(found.wholes[0], before.run, after.run)))
+
+    def search(self, words: str, most: int) -> list[FoundItem]:
+        """Items of all runs in which every word stands; the first `most`."""
+        found: list[FoundItem] = []
+        for one in self.list_runs():
+            if one.opened is not None and len(found) < most:
+                kept = filter_items(one.opened.items, words, "")[: most - len(found)]
+                found += [FoundItem(one.name, item) for item in kept]
+        return found
+
+    def _find(self) -> list[str]:
+        """A link is not followed out of the folder."""
+        root = self._root.resolve()
+        folders = sorted(path.parent for path in self._root.rglob("manifest.json"))
+        return [
+            folder.relative_to(self._root).as_posix()
+            for folder in folders
+            if (folder / "items.jsonl").is_file() and folder.resolve().is_relative_to(root)
+        ]
+
+    def _shelve(self, name: str) -> ShelvedRun:
+        try:
+            return ShelvedRun(name, self._open(name))
+        except (InputError, OSError) as error:
+            return ShelvedRun(name, problem=str(error))
+
+
+def filter_items(items: Sequence[ListedItem], words: str, state: str) -> list[ListedItem]:
+    """Those of a state in which every word stands, whatever its case.
+
+    >>> one = ListedItem(id="q1", state="worse", note="", texts=(("asked", "Where is it?"),))
+    >>> len(filter_items([one], "WHERE q1", "")), len(filter_items([one], "where", "better"))
+    (1, 0)
+    """
+    wanted = words.casefold().split()
+    found = []
+    for item in items:
+        text = "\n".join((item.id, item.state, item.note, *(said for _, said in item.texts))).casefold()
+        if state in ("", item.state) and all(word in text for word in wanted):
+            found.append(item)
+    return found
