@@ -252,7 +252,7 @@ def _render_client(report: LoadReport) -> str:
         ("Index of dispersion of arrivals", f"scheduled {asked}, sent {achieved} (Poisson 1, constant 0)"),
         (
             "Connections",
-            f"{client.connections:,}" + (f", those opened during the run in {opened} (p50)" if opened else ""),
+            f"{client.connections:,}{opened}",
         ),
         ("Token counts from", report.tokens_from),
         ("Memory, all processes", f"{client.peak_mb:.0f} MB"),

@@ -98,10 +98,12 @@ _ROUND: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440)
 
 
 def choose_labels(labels: Sequence[str], most: int) -> list[int]:
-    """Which labels have room: evenly spaced ones, or, of times such as "9:15", those on a round mark.
+    """Which labels have room: evenly spaced ones, or, of times such as "9:15", those on a round mark, each once.
 
     >>> choose_labels([f"9:{minute:02}" for minute in range(7, 60)], 6)
     [3, 13, 23, 33, 43]
+    >>> choose_labels([f"0:{second // 2:02}" for second in range(20)], 6)
+    [0, 4, 8, 12, 16]
     """
     clocks = [_CLOCK.fullmatch(label) for label in labels]
     if len(labels) > most and all(clocks):
@@ -109,7 +111,7 @@ def choose_labels(labels: Sequence[str], most: int) -> list[int]:
             sum(int(part or 0) * 60**power for power, part in enumerate(reversed(c.groups()))) for c in clocks if c
         ]
         for step in _ROUND:
-            found = [index for index, at in enumerate(times) if at % step == 0]
+            found = [index for index, at in enumerate(times) if at % step == 0 and at not in times[:index]]
             if 1 < len(found) <= most:
                 return found
     every = max(1, math.ceil(len(labels) / most)) if most < 6 else max(1, len(labels) // most)

@@ -157,3 +157,12 @@ def test_charts_stand_in_pairs():
     """With a time to first token there are six; without one five, of which the last is left out."""
     assert render_report(GOOD).count("<svg") == 2 * 6
     assert render_report(changed(ttft_ms=Quantiles(), samples=Samples(e2e_ms=(1.0,)))).count("<svg") == 2 * 4
+
+
+def test_pages_the_connections_say_how_long_they_took_once():
+    client = msgspec.structs.replace(
+        GOOD.client, connections=1_023, connect_ms=msgspec.structs.replace(TTFT, n=4, p50=0.4)
+    )
+    assert "<td>1,023, those opened during the run in 0.4 ms (p50)</td>" in render_report(changed(client=client))
+    client = msgspec.structs.replace(client, connect_ms=Quantiles())
+    assert "<td>1,023</td>" in render_report(changed(client=client))

@@ -101,3 +101,13 @@ def test_other_labels_are_evenly_spaced() -> None:
 @pytest.mark.parametrize(("length", "shown"), [(30, "n" * 30), (31, "n" * 29 + "…")])
 def test_a_name_is_cut_to_its_room(length: int, shown: str) -> None:
     assert shorten_name("n" * length, 30) == shown
+
+
+@given(st.integers(2, 400), st.floats(0.01, 500), st.sampled_from([4, 6]))
+def test_pages_no_time_is_marked_twice(points: int, step: float, most: int) -> None:
+    """A short run has several points a second."""
+    times = [int(place * step) for place in range(points)]
+    labels = [f"{at // 60}:{at % 60:02d}" for at in times]
+    found = [labels[index] for index in choose_labels(labels, most)]
+    if len(labels) > most and len(set(labels)) > 1:
+        assert len(set(found)) == len(found)
