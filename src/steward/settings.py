@@ -32,7 +32,7 @@ from steward.governance.config import ApprovalPolicyConfig
 from steward.monitoring.config import MonitoringConfig
 from steward.monitoring.slo_config import SloConfig
 from steward.privacy.config import PrivacyConfig
-from steward.security.config import AuditConfig, KeysConfig, SecurityConfig
+from steward.security.config import AuditConfig, KeysConfig, SecurityConfig, SignInConfig
 
 FILE = "steward.yaml"
 _APART = frozenset({"STEWARD_KEY"})  # read by the client commands, not a setting
@@ -46,6 +46,7 @@ class ConsoleConfig(Section):
     tls: TlsConfig | None = Field(
         None, description="as gateway.tls, which holds here too where host is open to other machines"
     )
+    sign_in: SignInConfig | None = Field(None, description="an identity provider that people sign in at")
 
 
 class StoreConfig(Section):

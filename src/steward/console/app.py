@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from steward.console.api import PREFIX, answer_refusal
-from steward.console.pages import account, health, login, metrics, static, status
+from steward.console.pages import account, health, login, metrics, single_sign_on, static, status
 from steward.console.sessions import Sessions, name_cookie
 from steward.console.shell import Handler, Page, list_navigation, redirect, render_page, serve
 from steward.core.endpoint import Endpoint
@@ -26,6 +26,7 @@ from steward.core.records import Snapshot
 from steward.gateway.http import CERTIFICATE
 from steward.security.authenticator import certificate_required
 from steward.workflows.people import TOKEN_PREFIX, People
+from steward.workflows.single_sign_on import SingleSignOn
 
 NO_API: Final = Page(())
 
@@ -36,11 +37,13 @@ def list_pages(
     metrics_text: Callable[[], str],
     people: People | None = None,
     trusted: Callable[[], Sequence[Network]] = tuple,
+    provider: SingleSignOn | None = None,
 ) -> list[Page]:
     """Every page, in the order of the navigation. A new one is a module in `pages/` and a line here."""
     return [
         status.page(snapshot),
-        login.page(sessions, people, trusted),
+        login.page(sessions, people, trusted, provider.plan.name if provider is not None else ""),
+        *([single_sign_on.page(provider)] if provider is not None else []),
         *([account.page(people)] if people is not None else []),
         metrics.page(metrics_text),
         health.page(),
@@ -57,11 +60,12 @@ def build(
     needs_certificate: bool = False,
     people: People | None = None,
     trusted: Callable[[], Sequence[Network]] = tuple,
+    provider: SingleSignOn | None = None,
 ) -> Starlette:
     """The application. `snapshot` and `metrics` may block; they run in threads. `find_by_key` says whose a key or a
     client's certificate is; with `needs_certificate` nobody without one sees more than whether the console lives.
     """
-    pages = [*list_pages(snapshot, sessions, metrics, people, trusted), api]
+    pages = [*list_pages(snapshot, sessions, metrics, people, trusted, provider), api]
     navigation = list_navigation(pages)
 
     async def identify(request: Request) -> tuple[Principal, Principal]:

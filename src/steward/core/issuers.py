@@ -18,3 +18,17 @@ class IssuerPlan(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str = DEFAULT_TENANT
     project: str = DEFAULT_PROJECT
     groups_claim: str = "groups"
+
+
+class SignInPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """An identity provider that people sign in at (OpenID Connect)."""
+
+    name: str  # ours: its people are person:NAME/SUBJECT
+    issuer: str
+    client_id: str
+    client_secret: str | None = None  # a reference
+    redirect_uri: str  # where the provider sends browsers back to
+    scopes: tuple[str, ...] = ("openid", "profile", "groups")
+    algorithm: str = "RS256"
+    tenant: str = DEFAULT_TENANT
+    groups_claim: str = "groups"

@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from steward.workflows.serve.issuer_keys import IssuerKeys
 from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.serve.worker_keys import WorkerKeys
 from steward.workflows.serve.worker_reports import read_queue_depths
+from steward.workflows.single_sign_on import SingleSignOn
 
 BUCKETS = 60
 HOUR_BUCKET_S, YOUNG_BUCKET_S = 60.0, 15.0  # a deployment younger than a quarter of an hour shows that quarter
@@ -124,6 +126,26 @@ def _restarts(count: int) -> str:
     return "" if not count else "restarted once" if count == 1 else f"restarted {count} times"
 
 
+def make_finder(plan: ServePlan) -> Callable[[RequestSender], Awaitable[Principal]]:
+    """Says whose a key, a token or a certificate is; a change is seen at the next request."""
+    keys, trusted = WorkerKeys(make_deployment(plan)), parse_networks(plan.trusted_proxies)
+    issuer_keys = IssuerKeys(Path(plan.home), plan.issuers)
+    verifier = TokenVerifier(plan.issuers, issuer_keys.find)
+    authenticator = KeyAuthenticator(
+        keys.find,
+        lambda: trusted,
+        find_certificate=lambda name: keys.find_machine(f"certificate:{name}", "certificate"),
+        find_by_token=(lambda text: keys.find_service(verifier.verify(text))) if plan.issuers else None,
+    )
+
+    async def find(sender: RequestSender) -> Principal:
+        await keys.refresh()
+        await issuer_keys.refresh()
+        return authenticator.authenticate(sender).principal
+
+    return find
+
+
 def main() -> None:
     """`python -m steward.processes.console --plan FILE --fd N --alive-fd N --token-file FILE`"""
     parser = argparse.ArgumentParser()
@@ -143,32 +165,19 @@ def main() -> None:
     write_file(arguments.token_file.with_name("metrics-token"), sessions.metrics_token().encode())
     gpus = Sampler()
     gpus.start()
-    keys = WorkerKeys(make_deployment(plan))
-    trusted = parse_networks(plan.trusted_proxies)
-    issuer_keys = IssuerKeys(Path(plan.home), plan.issuers)
-    verifier = TokenVerifier(plan.issuers, issuer_keys.find)
-    authenticator = KeyAuthenticator(
-        keys.find,
-        lambda: trusted,
-        find_certificate=lambda name: keys.find_machine(f"certificate:{name}", "certificate"),
-        find_by_token=(lambda text: keys.find_service(verifier.verify(text))) if plan.issuers else None,
-    )
-
-    async def find_by_key(sender: RequestSender) -> Principal:
-        await keys.refresh()
-        await issuer_keys.refresh()
-        return authenticator.authenticate(sender).principal
-
     operations = list_operations(Path(plan.home))
     app = build(
         snapshot=lambda: snapshot(read_plan(arguments.plan), store, time.time(), gpus.status()),
         sessions=sessions,
         metrics=lambda: metrics(read_plan(arguments.plan), store, gpus.status()),
-        find_by_key=find_by_key,
+        find_by_key=make_finder(plan),
         api=build_api(operations, msgspec.json.encode(write_openapi(operations, plan.version))),
         needs_certificate=plan.console_tls is not None and plan.console_tls.client_required,
         people=people,
-        trusted=lambda: trusted,
+        provider=SingleSignOn(Path(plan.home), plan.sign_in, people, make_deployment(plan).root_key())
+        if plan.sign_in is not None
+        else None,
+        trusted=lambda: parse_networks(plan.trusted_proxies),
     )
     config = uvicorn.Config(
         app,

@@ -10,7 +10,7 @@ import msgspec
 from pydantic import Field, model_validator
 
 from steward.configuration.section import SecretReference, Section, Url
-from steward.core.issuers import IssuerPlan
+from steward.core.issuers import IssuerPlan, SignInPlan
 
 ISSUER: Final = IssuerPlan(name="", issuer="", audience="")
 
@@ -36,6 +36,38 @@ class IssuerConfig(Section):
 
     def plan(self) -> IssuerPlan:
         return IssuerPlan(**self.model_dump(mode="json"))
+
+
+class SignInConfig(Section):
+    """An identity provider that people sign in to the console at (OpenID Connect)."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$", description="ours: its people are person:NAME/SUBJECT")
+    issuer: Url = Field(description="as its discovery document says, to the letter")
+    client_id: str = Field(min_length=1, max_length=300, description="what the provider calls this console")
+    client_secret: SecretReference | None = Field(None, description="env:NAME or file:PATH; none for a public client")
+    url: Url = Field(description="the console as browsers see it; the provider must allow URL/login/provider/callback")
+    scopes: list[str] = Field(default=["openid", "profile", "groups"], description="what the provider is asked for")
+    algorithm: Literal["RS256", "PS256", "ES256"] = Field("RS256", description="the only one that is believed")
+    tenant: str = Field(ISSUER.tenant, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="whose its people are")
+    groups_claim: str = Field(ISSUER.groups_claim, min_length=1, description="the claim that names groups, for grants")
+
+    @model_validator(mode="after")
+    def _check_safe(self) -> SignInConfig:
+        for name, url in (("issuer", str(self.issuer)), ("url", str(self.url))):
+            if url.startswith("http:") and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost"):
+                raise ValueError(
+                    f"{name} must begin with https://: codes and sessions would cross the network in the clear"
+                )
+        if "openid" not in self.scopes:
+            raise ValueError("scopes need openid, without which a provider does not say who somebody is")
+        return self
+
+    def plan(self) -> SignInPlan:
+        values = self.model_dump(mode="json", exclude={"url"})
+        return SignInPlan(
+            **values | {"scopes": tuple(self.scopes)},
+            redirect_uri=f"{str(self.url).rstrip('/')}/login/provider/callback",
+        )
 
 
 class SecurityConfig(Section):

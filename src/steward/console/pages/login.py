@@ -33,13 +33,18 @@ WAITING: Final = 20
 TOO_MANY: Final = "Too many attempts. Wait a minute and try again."
 
 
-def page(sessions: Sessions, people: People | None = None, trusted: Callable[[], Sequence[Network]] = tuple) -> Page:
-    """`people` None: nobody but the token's bearer signs in."""
+def page(
+    sessions: Sessions,
+    people: People | None = None,
+    trusted: Callable[[], Sequence[Network]] = tuple,
+    provider: str = "",
+) -> Page:
+    """`people` None: nobody but the token's bearer signs in. `provider`: the name of one to sign in at."""
     attempts = Attempts()
-    persons = _PersonSignIn(people, trusted) if people is not None else None
+    persons = _PersonSignIn(people, trusted, provider) if people is not None else None
 
     async def show(request: Request, who: Principal) -> Response:
-        return render("login.html", message="", people=people is not None)
+        return render("login.html", message="", people=people is not None, provider=provider)
 
     async def sign_in(request: Request, who: Principal) -> Response:
         form = await _read_form(request)
@@ -47,11 +52,11 @@ def page(sessions: Sessions, people: People | None = None, trusted: Callable[[],
             return await persons.answer(request, form)
         at, address = time.monotonic(), find_address(request, trusted())
         if attempts.are_spent(address, at):  # a clock that is set back locks nobody out for longer
-            return render("login.html", 429, message=TOO_MANY, people=people is not None)
+            return render("login.html", 429, message=TOO_MANY, people=people is not None, provider=provider)
         if not sessions.is_token(form.get("token", "")):
             attempts.add(address, at)
             words = "Wrong token. `steward up` prints it when it starts."
-            return render("login.html", 401, message=words, people=people is not None)
+            return render("login.html", 401, message=words, people=people is not None, provider=provider)
         response = redirect("/")
         set_cookie(response, request, sessions.issue(time.time()), SESSION_S)
         return response
@@ -61,7 +66,11 @@ def page(sessions: Sessions, people: People | None = None, trusted: Callable[[],
         token = request.cookies.get(name, "")
         sessions.end(token, time.time())
         if people is not None:
-            await asyncio.to_thread(people.sign_out, token)
+            try:
+                await asyncio.to_thread(people.sign_out, token)
+            except StewardError:
+                words = "You are not signed out: the store does not answer. Please try again later."
+                return render("login.html", 503, message=words, people=True, provider=provider)
         response = redirect("/login")
         response.delete_cookie(name, secure=name == SECURE_COOKIE)
         return response
@@ -78,8 +87,8 @@ def page(sessions: Sessions, people: People | None = None, trusted: Callable[[],
 class _PersonSignIn:
     """Name, password and code from the form, within the limits."""
 
-    def __init__(self, people: People, trusted: Callable[[], Sequence[Network]]) -> None:
-        self._people, self._trusted = people, trusted
+    def __init__(self, people: People, trusted: Callable[[], Sequence[Network]], provider: str) -> None:
+        self._people, self._trusted, self._provider = people, trusted, provider
         self._limits = SignInLimits(people.device_key)
         self._checking = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
@@ -88,14 +97,14 @@ class _PersonSignIn:
         name = form["name"][:64]
         address, mark = find_address(request, self._trusted()), request.cookies.get(MARK, "")
         if self._waiting >= WAITING or not self._limits.take(address, name, mark, time.monotonic(), time.time()):
-            return render("login.html", 429, message=TOO_MANY, people=True)
+            return render("login.html", 429, message=TOO_MANY, people=True, provider=self._provider)
         try:
             signed_in = await self._check(name, form.get("password", ""), form.get("code", ""))
         except Refused as error:
-            return render("login.html", error.status, message=str(error), people=True)
+            return render("login.html", error.status, message=str(error), people=True, provider=self._provider)
         except StewardError:
             words = "Nobody can sign in at the moment: the store does not answer. Please try again later."
-            return render("login.html", 503, message=words, people=True)
+            return render("login.html", 503, message=words, people=True, provider=self._provider)
         response = redirect(find_home_page(signed_in.principal))
         set_cookie(response, request, signed_in.token, int(PERSON_S))
         secure = request.url.scheme == "https"

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from steward.adapters.exporters.otlp import require_otel
+from steward.core.issuers import SignInPlan
 from steward.core.secret import resolve, resolve_value
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.rule_file import read_rules
@@ -69,11 +70,22 @@ def make_plan(
         batches=settings.batches.plan(),
         responses_store=gateway.responses_store.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
+        sign_in=_plan_sign_in(settings),
         issuers=tuple(issuer.plan() for issuer in settings.security.issuers),
         approval_policy=settings.approval_policy.policy(),
         witness=_plan_witness(settings),
         monitoring=_plan_monitoring(settings, console_tls is not None),
     )
+
+
+def _plan_sign_in(settings: Settings) -> SignInPlan | None:
+    """:raises InputError: the client's secret cannot be resolved"""
+    config = settings.console.sign_in
+    if config is None:
+        return None
+    if config.client_secret is not None:
+        resolve(str(config.client_secret))
+    return config.plan()
 
 
 def _plan_monitoring(settings: Settings, tls: bool) -> MonitoringPlan:

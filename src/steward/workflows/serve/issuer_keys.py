@@ -61,6 +61,12 @@ class IssuerKeys:
             )
         return key
 
+    def fetch_now(self, name: str) -> None:
+        """Fetch the keys of one issuer, and wait for it."""
+        published = self._each[name]
+        published.asked_at = self._clock()
+        published.fetch(self._fetch)
+
     async def refresh(self) -> None:
         """Fetch what is due, all at the same time; a failure is said once in the log."""
         now = self._clock()

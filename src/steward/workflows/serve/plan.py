@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.issuers import IssuerPlan
+from steward.core.issuers import IssuerPlan, SignInPlan
 from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.core.tls import ServerTls, UpstreamTls
 from steward.gateway.batch import BatchPlan
@@ -87,6 +87,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     responses_store: ResponseStorePlan = ResponseStorePlan()
     keys_max_stale_s: float = 3600.0
     issuers: tuple[IssuerPlan, ...] = ()  # whose tokens are believed
+    sign_in: SignInPlan | None = None  # where people sign in, beside their passwords
     approval_policy: ApprovalPolicy = ApprovalPolicy()
     witness: WitnessPlan | None = None  # of the audit log
     monitoring: MonitoringPlan = MonitoringPlan()

@@ -29,7 +29,13 @@ PROMPT = {"name": "polite", "system": "Be polite.", "examples": EXAMPLES}
 LIMIT = {"requests_per_minute": 9, "tokens_per_minute": 8, "concurrent": 7, "usd_per_day": 6.0, "usd_per_month": 5.0}
 FULL: dict[str, Any] = {
     "gateway": {"tls": {"certificate": "HOME/a.pem", "key": "HOME/a-key.pem", "client_ca": "HOME/a.pem"}},
-    "console": {"tls": {"auto": True}},
+    "console": {
+        "tls": {"auto": True},
+        "sign_in": {
+            "name": "corp", "issuer": "https://idp.example", "client_id": "c", "client_secret": "file:KEY",
+            "url": "https://console.example",
+        },
+    },
     "security": {"issuers": [{"name": "corp", "issuer": "https://idp.example", "audience": "steward"}]},
     "models": [
         {"name": "small", "backend": "embedded", "threads": 1,
@@ -68,7 +74,9 @@ FULL: dict[str, Any] = {
     "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
-    "security.issuers.0.issuer": "https://other.example", "security.issuers.0.jwks_url": "https://keys.example/jwks",
+    "console.sign_in.issuer": "https://other.example", "console.sign_in.scopes": ["openid", "email"],
+    "console.sign_in.url": None, "security.issuers.0.issuer": "https://other.example",
+    "security.issuers.0.jwks_url": "https://keys.example/jwks",
     "gateway.host": "0.0.0.0", "console.host": "0.0.0.0", "gateway.workers": 3, "gateway.port": 9000,
     "gateway.trusted_proxies": ["10.0.0.0/8"], "console.tls.names": ["steward.example"],
     "gateway.tls.certificate": "HOME/b.pem", "gateway.tls.key": "HOME/b-key.pem", "gateway.tls.client_ca": "HOME/b.pem",
@@ -96,6 +104,7 @@ ELSEWHERE = {
     "watch": "read by the reloader from the settings themselves",
 }
 CHECKED = {  # decide what else must be there, and are in the plan by that
+    "console.sign_in.url": "within redirect_uri: tests/unit/security/test_config.py",
     "models.0.backend": "embedded: another one takes another section",
     "store.kind": "with its url: tests/unit/test_settings.py",
     "routes.1.name": "as routes.0.name; privacy names this one",

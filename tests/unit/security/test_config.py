@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from steward.security.config import IssuerConfig, SecurityConfig, SignInConfig
+
+
+def test_two_issuers_have_two_names_and_are_asked_over_https() -> None:
+    good: dict[str, Any] = {"name": "corp", "issuer": "https://idp.example", "audience": "steward"}
+    assert SecurityConfig(issuers=[IssuerConfig(**good)]).issuers[0].plan().algorithm == "RS256"
+    local = good | {"issuer": "http://127.0.0.1:9"}
+    assert IssuerConfig(**local).plan().issuer == "http://127.0.0.1:9"
+    for change, says in (
+        ({"issuer": "http://idp.example"}, "issuer must begin with https://"),
+        ({"jwks_url": "http://idp.example/keys"}, "jwks_url must begin with https://"),
+        ({"algorithm": "HS256"}, "algorithm"),
+        ({"algorithm": "none"}, "algorithm"),
+        ({"name": "a/b"}, "name"),
+        ({"audience": ""}, "audience"),
+    ):
+        with pytest.raises(ValidationError, match=says):
+            IssuerConfig(**(good | change))
+    for second in (good, good | {"name": "other"}, good | {"issuer": "https://other.example"}):
+        with pytest.raises(ValidationError, match="stands twice"):
+            SecurityConfig.model_validate({"issuers": [good, second]})
+
+
+def test_where_people_sign_in() -> None:
+    good: dict[str, Any] = {
+        "name": "corp",
+        "issuer": "https://idp.example",
+        "client_id": "c",
+        "url": "https://console.example/",
+    }
+    plan = SignInConfig(**good).plan()
+    assert plan.redirect_uri == "https://console.example/login/provider/callback"
+    assert (plan.scopes, plan.client_secret) == (("openid", "profile", "groups"), None)
+    for change, says in (
+        ({"issuer": "http://idp.example"}, "issuer must begin with https://"),
+        ({"url": "http://console.example"}, "url must begin with https://"),
+        ({"scopes": ["profile"]}, "scopes need openid"),
+        ({"client_secret": "plain"}, "pattern"),
+        ({"client_id": ""}, "client_id"),
+    ):
+        with pytest.raises(ValidationError, match=says):
+            SignInConfig(**(good | change))
