@@ -33,7 +33,8 @@ class Recorder:
         self.done: list[str] = []
 
     async def run(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        raise AssertionError("these endpoints need no other process")
+        self.done.append(f"elsewhere:{function.__name__}")
+        return function(*arguments, **named)
 
     async def run_beside(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         self.done.append(function.__name__)
@@ -102,7 +103,7 @@ def asked(
     route = Route("m", (Target("m"),), unreadable=unreadable)
 
     async def go() -> tuple[Answer, bytes, Exchange]:
-        handle = guard_passthrough(guards, {"m": route}, offload)(call_passthrough({"m": entry}))
+        handle = guard_passthrough(guards, {"m": route}, offload)(call_passthrough({"m": entry}, offload))
         exchange = Exchange("req_1", endpoint, headers or JSON, body, 0.0, asyncio.get_running_loop().time(), CALLER)
         exchange.model = exchange.route = "m"
         states.append(exchange)
@@ -139,7 +140,7 @@ def test_a_request_passes_as_it_is() -> None:
     assert [(attempt.model, attempt.status, attempt.error) for attempt in exchange.attempts] == [("m", 200, None)]
     assert given.headers == [(b"x-upstream-request-id", b"r")]
     assert exchange.passthrough is not None and exchange.passthrough.answered
-    assert exchange.passthrough.answer_bytes == len(content)
+    assert exchange.passthrough.answer_bytes == len(content) and 0 <= exchange.attempts[0].duration_s < 600
 
 
 def test_a_second_path_is_asked_under_the_first() -> None:
@@ -153,7 +154,7 @@ def test_a_model_of_another_backend_is_refused() -> None:
     assert (caught.value.status, caught.value.param, caught.value.code) == (400, "model", "unsupported_endpoint")
 
 
-@pytest.mark.parametrize("status", [199, 302, 399, 600])
+@pytest.mark.parametrize("status", [199, 300, 302, 399, 600])
 def test_what_is_neither_an_answer_nor_an_error_is_a_failure(status: int) -> None:
     with pytest.raises(Refused) as caught:
         asked(MODERATIONS, reply(status, {}), moderation())
@@ -233,6 +234,14 @@ def test_an_answer_may_be_as_long_as_a_bound() -> None:
 
 
 # ---- large bodies
+
+
+@pytest.mark.parametrize(("size", "steps"), [(1_048_576, 0), (1_048_577, 2)])
+def test_of_an_answer_beyond_a_megabyte_the_error_and_the_report_are_read_elsewhere(size: int, steps: int) -> None:
+    recorder = Recorder()
+    answer = b'{"id":"a"' + b" " * (size - 10) + b"}"
+    asked(MODERATIONS, reply(200, answer), moderation(), recorder=recorder)
+    assert recorder.done == ["elsewhere:find_embedded_error", "elsewhere:read_report"][:steps] and len(answer) == size
 
 
 def test_large_bodies_are_read_in_a_thread() -> None:
