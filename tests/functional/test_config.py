@@ -103,4 +103,4 @@ def test_k7_check_says_what_a_profile_does_not_mask(tmp_path: Path) -> None:
     (tmp_path / "steward.yaml").write_text("privacy: {profile: gdpr}\n")
     shown = run("config", "check", cwd=tmp_path).stdout
     assert "masks e-mail addresses, phone numbers, payment cards, IP addresses" in shown
-    assert "Does not mask organisations, dates, passwords, or names without a cue" in shown
+    assert "Does not mask organisations, dates, ages" in shown and "passwords and keys, or names without a cue" in shown

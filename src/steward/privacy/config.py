@@ -12,7 +12,7 @@ from steward.core.errors import UnknownName
 from steward.privacy.entities import ALIASES, ENTITIES, KINDS, find_entity
 from steward.privacy.policy import PROFILE_ACTIONS, Action, PrivacyPolicy
 
-Profile = Literal["off", "default", "standard", "gdpr", "hipaa_safe_harbor", "pci"]
+Profile = Literal["off", "default", "standard", "gdpr", "hipaa_safe_harbor", "pci", "secrets-only"]
 
 
 def _read_entities(actions: object) -> object:
@@ -58,7 +58,8 @@ class PrivacyConfig(Section):
     profile: Profile = Field(
         "off",
         description="default (also: standard) and gdpr: pseudonymise everything that names or reaches somebody; "
-        "hipaa_safe_harbor: organisations too, and only the year of dates; pci: mask card numbers",
+        "hipaa_safe_harbor: the 18 identifiers, dates as years, ages over 89 as 90+, three digits of postal codes; "
+        "pci: mask card numbers; secrets-only: redact passwords and keys",
     )
     actions: EntityActions = Field(
         {},
@@ -111,7 +112,4 @@ class PrivacyConfig(Section):
 def _describe(actions: dict[str, Action]) -> str:
     read = [kind.plural for name, kind in KINDS.items() if name in actions]
     unread = [kind.plural for name, kind in KINDS.items() if name not in actions]
-    return (
-        f"masks {', '.join(read) or 'nothing'}. Does not mask {', '.join([*unread, 'passwords'])}, "
-        "or names without a cue."
-    )
+    return f"masks {', '.join(read) or 'nothing'}. Does not mask {', '.join(unread)}, or names without a cue."

@@ -54,6 +54,13 @@ _KINDS: Final = (
     Entity("STREET_ADDRESS", "ADDR", "a postal address", "postal addresses", written=True),
     Entity("DATE_OF_BIRTH", "BIRTH", "a date of birth", "dates of birth", written=True),
     Entity("DATE_TIME", "DATE", "a date", "dates", written=True),
+    Entity("AGE", "AGE", "an age", "ages", written=True),
+    Entity("US_ZIP_CODE", "ZIP", "a US postal code", "US postal codes"),
+    Entity("URL", "URL", "a URL", "URLs"),
+    Entity("ACCOUNT_NUMBER", "ACCT", "an account number", "account numbers"),
+    Entity("LICENSE_NUMBER", "LICNO", "a licence number", "licence numbers"),
+    Entity("DEVICE_ID", "DEVICE", "a device's number", "numbers of devices"),
+    Entity("SECRET", "SECRET", "a password or key", "passwords and keys"),
 )
 KINDS: Final[Mapping[str, Entity]] = {kind.name: kind for kind in _KINDS}
 ENTITIES: Final = tuple(KINDS)
@@ -61,14 +68,18 @@ STRUCTURED: Final = tuple(kind.name for kind in _KINDS if not kind.written)
 WRITTEN: Final = tuple(kind.name for kind in _KINDS if kind.written)
 ALIASES: Final = {kind.label: kind.name for kind in _KINDS if kind.label}
 
-_NOT_PERSONAL: Final = {"DATE_TIME", "ORGANIZATION"}
+SAFE_HARBOR: Final = ("AGE", "US_ZIP_CODE", "URL", "ACCOUNT_NUMBER", "LICENSE_NUMBER", "DEVICE_ID")
+_NOT_PERSONAL: Final = {"DATE_TIME", "ORGANIZATION", "SECRET", *SAFE_HARBOR}
 _PERSONAL: Final = tuple(entity for entity in ENTITIES if entity not in _NOT_PERSONAL)
 PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "default": _PERSONAL,
     "standard": _PERSONAL,
     "gdpr": _PERSONAL,
-    "hipaa_safe_harbor": ENTITIES,  # 45 CFR 164.514(b)(2)(i): all elements of dates but the year, too
+    "hipaa_safe_harbor": tuple(
+        entity for entity in ENTITIES if entity != "SECRET"
+    ),  # 45 CFR 164.514(b)(2)(i): all elements of dates but the year, too
     "pci": ("CREDIT_CARD",),
+    "secrets-only": ("SECRET",),
     "all": ENTITIES,
 }
 

@@ -8,6 +8,7 @@ and no longer.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
@@ -82,7 +83,7 @@ class PrivacyGuard:
             fields,
             findings,
             lambda entity, value, attempt: make_token(self._key, scope, entity, value, attempt),
-            lambda entity, value: change_value(actions[entity], entity, value, self._key),
+            lambda entity, value: change_value(actions[entity], entity, value, self._key, time.gmtime().tm_year),
         )
         self._states[exchange] = _ExchangeState(back)
         return Verdict(

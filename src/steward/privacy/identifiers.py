@@ -19,13 +19,14 @@ from steward.privacy import check_digits
 Check = Callable[[str], bool]
 Find = tuple[int, int, str, float]
 WINDOW: Final = 48  # characters before a find that are looked at for words; half as many after it
+_NEXT_TO: Final = 12  # characters
 LEAST: Final = 0.5  # a find that is less sure counts for nothing
 
 _OTHER: Final = re.compile(
     r"(?i)\b(?:order|invoice|tracking|ticket|case|sku|part|model|serial|commit|sha(?:1|256|512)?|md5|hash|uuid|isbn|issn"
     r"|doi|version|build|port|bug|issue|pull|pid|epoch|timestamp|checksum|bestellung|rechnung|commande|pedido)\b"
 )
-_CLAUSE: Final = re.compile(r"[^,;|\n]*")  # what follows a number and still speaks of it
+_CLAUSE: Final = re.compile(r"[^,;.|\n]*")  # what follows a number and still speaks of it
 _JOINTS: Final = str.maketrans("", "", " .-/\u00a0")
 
 
@@ -127,6 +128,15 @@ SHAPES: Final = (
     _shape("POLICY_NUMBER", rf"{_START}[A-Z]{{0,4}}-?[0-9]{{6,14}}{_END}", None, 0.0,
            ("policy number", "policy no", "policy id", "member id", "beneficiary", "beneficiary id", "versicherten",
             "health plan"), 0.85),
+    _shape("ACCOUNT_NUMBER", rf"{_START}[0-9]{{6,17}}{_END}", None, 0.0,
+           ("account number", "account no", "acct", "bank account", "kontonummer"), 0.7),
+    _shape("LICENSE_NUMBER", rf"{_START}[A-Z]{{0,3}}-?[0-9]{{4,14}}{_END}", None, 0.0,
+           ("license number", "licence number", "license no", "licence no", "driver's license", "driving licence",
+            "driver license", "npi", "dea"), 0.7),
+    _shape("DEVICE_ID", rf"{_START}[A-Z]{{0,4}}-?[0-9][0-9A-Z-]{{5,18}}{_END}", None, 0.0,
+           ("serial number", "serial no", "device id", "device number", "imei", "udi"), 0.7),
+    _shape("US_ZIP_CODE", rf"{_START}[0-9]{{5}}(?:-[0-9]{{4}})?(?![\w-])", None, 0.0,
+           ("zip", "zip code", "zipcode", "postal code"), 0.65),
     _shape("VIN", rf"{_START}[A-HJ-NPR-Z0-9]{{17}}{_END}", lambda text: not text.isdigit() and not text.isalpha(), 0.0,
            ("vin", "vehicle", "vehicle identification", "chassis", "fahrgestell"), 0.9),
 )  # fmt: skip
@@ -193,6 +203,9 @@ def _score(shape: NumberShape, text: str, start: int, end: int) -> float:
     line = text[max(0, start - WINDOW) : start].rpartition("\n")[2]
     if shape.words is not None:
         after = _CLAUSE.match(text, end, end + WINDOW // 2)
-        if shape.words.search(line) or (after is not None and shape.words.search(after[0])):
+        before = [phrase.end() for phrase in shape.words.finditer(line)]
+        if before:  # of several kinds the one that is named next to the number
+            return shape.named - 0.003 * max(0, len(line) - before[-1] - _NEXT_TO)
+        if after is not None and shape.words.search(after[0]):
             return shape.named
     return shape.score * 0.4 if _OTHER.search(line[-24:]) else shape.score

@@ -18,7 +18,7 @@ Action = Literal["pseudonymise", "mask", "redact", "generalise", "hash", "block"
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 Actions = Mapping[str, Action]  # by entity; one that is not there is allowed
 
-_GENERALISED: Final = ("DATE_TIME", "DATE_OF_BIRTH")
+_GENERALISED: Final = ("DATE_TIME", "DATE_OF_BIRTH", "AGE", "US_ZIP_CODE")
 PROFILE_ACTIONS: Final[Mapping[str, Actions]] = {
     "default": dict.fromkeys(PROFILES["default"], "pseudonymise"),
     "standard": dict.fromkeys(PROFILES["standard"], "pseudonymise"),
@@ -27,6 +27,7 @@ PROFILE_ACTIONS: Final[Mapping[str, Actions]] = {
         entity: "generalise" if entity in _GENERALISED else "pseudonymise" for entity in PROFILES["hipaa_safe_harbor"]
     },
     "pci": dict.fromkeys(PROFILES["pci"], "mask"),
+    "secrets-only": dict.fromkeys(PROFILES["secrets-only"], "redact"),
     "off": {},
 }
 
@@ -45,11 +46,11 @@ class PrivacyPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return self.routes.get(route, self.actions) if chosen is None else chosen
 
 
-def change_value(action: Action, entity: str, value: str, key: bytes) -> str | None:
-    """What stands where `value` stood, for good; None where a token stands there that comes back.
+def change_value(action: Action, entity: str, value: str, key: bytes, year: int) -> str | None:
+    """What stands where `value` stood, for good; None where a token stands there that comes back. `year` is this one.
 
-    >>> change_value("mask", "CREDIT_CARD", "4111 1111 1111 1111", b""), change_value("redact", "PERSON", "Bo Li", b"")
-    ('**** **** **** 1111', '[PERSON REDACTED]')
+    >>> change_value("mask", "CREDIT_CARD", "4111 1111 1111 1111", b"", 2026)
+    '**** **** **** 1111'
     """
     if action == "redact":
         return f"[{KINDS[entity].token} REDACTED]"
@@ -58,7 +59,7 @@ def change_value(action: Action, entity: str, value: str, key: bytes) -> str | N
     if action == "hash":
         digest = hmac.digest(key, f"{entity}\0{value}".encode("utf-8", "surrogatepass"), "sha256").hex()
         return f"[{KINDS[entity].token} #{digest[:16]}]"
-    return _generalise(entity, value) if action == "generalise" else None
+    return _generalise(entity, value, year) if action == "generalise" else None
 
 
 def _mask(value: str) -> str:
@@ -71,9 +72,44 @@ def _mask(value: str) -> str:
 _YEAR: Final = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?![0-9])")
 
 
-def _generalise(entity: str, value: str) -> str:
-    """Coarser: the year of a date; what has no coarser form is redacted."""
-    year = _YEAR.search(value)
-    if entity in _GENERALISED and year:
+_NUMBER: Final = re.compile("[0-9]+")
+_OLDEST: Final = 89  # 45 CFR 164.514(b)(2)(i)(C)
+# First three digits of postal codes that 20,000 people or fewer share (Census 2000, in the guidance of the Department
+# of Health and Human Services on de-identification): 45 CFR 164.514(b)(2)(i)(B).
+_SMALL_AREAS: Final = frozenset(
+    (
+        "036",
+        "059",
+        "063",
+        "102",
+        "203",
+        "556",
+        "692",
+        "790",
+        "821",
+        "823",
+        "830",
+        "831",
+        "878",
+        "879",
+        "884",
+        "890",
+        "893",
+    )
+)
+
+
+def _generalise(entity: str, value: str, this_year: int) -> str:
+    """Coarser, by the Safe Harbor rule: the year of a date unless it tells an age over 89, such ages as `90+`, three
+    digits of a postal code. What has no coarser form is redacted.
+    """
+    number, year = _NUMBER.search(value), _YEAR.search(value)
+    if entity == "AGE" and number:
+        return "90+" if int(number[0]) > _OLDEST else value
+    if entity == "US_ZIP_CODE":
+        return "000" if value[:3] in _SMALL_AREAS else value[:3]
+    if entity == "DATE_OF_BIRTH" and year and this_year - int(year[0]) > _OLDEST:
+        return "90+"
+    if entity in ("DATE_TIME", "DATE_OF_BIRTH") and year:
         return year[0]
     return f"[{KINDS[entity].token} REDACTED]"

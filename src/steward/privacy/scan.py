@@ -20,7 +20,9 @@ from steward.privacy.disguise import undisguise
 from steward.privacy.entities import PROFILES, WRITTEN, find_entity
 from steward.privacy.identifiers import find_identifiers, read_identifiers
 from steward.privacy.names import find_written
+from steward.privacy.safe_harbor import find_ages, find_postal_codes, find_urls
 from steward.privacy.wordlists import CUES
+from steward.text.credentials import find_secrets
 
 THRESHOLD: Final = 0.5  # a find that is less sure is none
 _WRITTEN: Final = frozenset(WRITTEN)
@@ -83,9 +85,26 @@ def _look(text: str, entities: Collection[str]) -> Iterator[Candidate]:
             yield start, end, "CREDIT_CARD", 0.9, "payment_card"
     for find in find_identifiers(text, words):
         yield *find, "identifier"
+    yield from _look_beyond(text, words, entities)
     if not _WRITTEN.isdisjoint(entities):
         for find in find_written(text, words, "DATE_TIME" in entities):
             yield *find, "written"
+
+
+def _look_beyond(text: str, words: set[str], entities: Collection[str]) -> Iterator[Candidate]:
+    """Kinds that only some profiles have."""
+    if "URL" in entities:
+        for start, end in find_urls(text):
+            yield start, end, "URL", 0.9, "url"
+    if "AGE" in entities:
+        for start, end in find_ages(text, words):
+            yield start, end, "AGE", 0.8, "age"
+    if "US_ZIP_CODE" in entities:
+        for start, end in find_postal_codes(text):
+            yield start, end, "US_ZIP_CODE", 0.65, "postal_code"
+    if "SECRET" in entities:
+        for start, end, _ in find_secrets(text):
+            yield start, end, "SECRET", 0.99, "secret"
 
 
 def _look_at_numbers(text: str) -> Iterator[Candidate]:

@@ -30,6 +30,7 @@ def test_profiles() -> None:
     personal = ["pseudonymise", "pseudonymise", "pseudonymise", None]
     assert actions(profile="default") == actions(profile="standard") == actions(profile="gdpr") == personal
     assert actions(profile="hipaa_safe_harbor") == [*personal[:3], "generalise"]
+    assert policy(profile="secrets-only").actions == {"SECRET": "redact"}
     assert actions(profile="pci") == [None, None, "mask", None]
 
 
@@ -75,6 +76,6 @@ def test_a_sentence_says_what_is_masked_and_what_is_not() -> None:
     text = PrivacyConfig.model_validate({"profile": "pci", "routes": {"support": {"profile": "gdpr"}}}).describe()
     general, route = text.split(" Route support: ")
     assert "masks payment cards. Does not mask e-mail addresses, phone numbers" in general
-    assert "masks e-mail addresses, phone numbers" in route and "Does not mask organisations, dates, passwords" in route
+    assert "masks e-mail addresses, phone numbers" in route and "Does not mask organisations, dates, ages" in route
     assert text.endswith("Does not read images or sounds.")
     assert PrivacyConfig().describe() == "Personal data is not masked (privacy.profile: off)."

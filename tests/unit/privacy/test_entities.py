@@ -5,12 +5,22 @@ from __future__ import annotations
 import pytest
 
 from steward.core.errors import UnknownName
-from steward.privacy.entities import ALIASES, ENTITIES, KINDS, PROFILES, STRUCTURED, WRITTEN, find_entity, label_entity
+from steward.privacy.entities import (
+    ALIASES,
+    ENTITIES,
+    KINDS,
+    PROFILES,
+    SAFE_HARBOR,
+    STRUCTURED,
+    WRITTEN,
+    find_entity,
+    label_entity,
+)
 
 
 def test_every_kind_is_written_or_has_a_form() -> None:
     assert set(STRUCTURED) | set(WRITTEN) == set(ENTITIES) and not set(STRUCTURED) & set(WRITTEN)
-    assert set(WRITTEN) == {"PERSON", "ORGANIZATION", "STREET_ADDRESS", "DATE_OF_BIRTH", "DATE_TIME"}
+    assert set(WRITTEN) == {"PERSON", "ORGANIZATION", "STREET_ADDRESS", "DATE_OF_BIRTH", "DATE_TIME", "AGE"}
 
 
 def test_a_token_has_at_most_six_letters_and_is_one_kinds() -> None:
@@ -19,8 +29,9 @@ def test_a_token_has_at_most_six_letters_and_is_one_kinds() -> None:
 
 
 def test_what_profiles_look_for() -> None:
-    assert PROFILES["pci"] == ("CREDIT_CARD",) and PROFILES["all"] == PROFILES["hipaa_safe_harbor"] == ENTITIES
-    assert set(ENTITIES) - set(PROFILES["gdpr"]) == {"DATE_TIME", "ORGANIZATION"}
+    assert PROFILES["pci"] == ("CREDIT_CARD",) and PROFILES["secrets-only"] == ("SECRET",)
+    assert PROFILES["all"] == ENTITIES and set(ENTITIES) - set(PROFILES["hipaa_safe_harbor"]) == {"SECRET"}
+    assert set(ENTITIES) - set(PROFILES["gdpr"]) == {"DATE_TIME", "ORGANIZATION", "SECRET", *SAFE_HARBOR}
     assert PROFILES["default"] == PROFILES["standard"] == PROFILES["gdpr"]
 
 

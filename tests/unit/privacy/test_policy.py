@@ -21,16 +21,23 @@ from steward.privacy.policy import Action, PrivacyPolicy, change_value
         ("generalise", "DATE_TIME", "3. März 1985", "1985"),
         ("generalise", "DATE_OF_BIRTH", "03/12/1985", "1985"),
         ("generalise", "DATE_TIME", "10/11/85", "[DATE REDACTED]"),
+        ("generalise", "DATE_OF_BIRTH", "1937-01-01", "1937"),  # 89 years
+        ("generalise", "DATE_OF_BIRTH", "1936-01-01", "90+"),
+        ("generalise", "DATE_TIME", "1936-01-01", "1936"),
+        ("generalise", "AGE", "89", "89"),
+        ("generalise", "AGE", "90", "90+"),
+        ("generalise", "US_ZIP_CODE", "94105-1234", "941"),
+        ("generalise", "US_ZIP_CODE", "03601", "000"),  # New Hampshire, 20,000 people or fewer
         ("generalise", "PERSON", "Bo 1985", "[PERSON REDACTED]"),
     ],
 )
 def test_what_stands_where_a_value_stood(action: Action, entity: str, value: str, expected: str | None) -> None:
-    assert change_value(action, entity, value, b"k") == expected
+    assert change_value(action, entity, value, b"k", 2026) == expected
 
 
 def test_a_hash_is_64_bits_of_an_hmac_of_kind_and_value() -> None:
     digest = hmac.new(b"k", b"PERSON\0Bo Li", hashlib.sha256).hexdigest()
-    assert change_value("hash", "PERSON", "Bo Li", b"k") == f"[PERSON #{digest[:16]}]"
+    assert change_value("hash", "PERSON", "Bo Li", b"k", 2026) == f"[PERSON #{digest[:16]}]"
 
 
 def test_a_key_comes_before_its_route_also_where_it_lets_all_through() -> None:

@@ -1,7 +1,8 @@
 import pytest
 
 from data_batches import apply
-from steward.data.stages.secrets import Secrets, entropy_bits, find_secrets
+from steward.data.stages.secrets import Secrets
+from steward.text.credentials import entropy_bits, find_secrets
 
 SECRETS = {
     "aws_access_key": "AKIA" + "IOSFODNN7EXAMPLE",
