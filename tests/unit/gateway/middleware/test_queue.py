@@ -15,7 +15,7 @@ from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
 from steward.gateway.middleware import queue
 from steward.gateway.middleware.queue import build_queue, overloaded_error, requested_priority
-from steward.gateway.queue_records import QueueDecision, QueuePlan
+from steward.gateway.queue_records import QueueDecision, QueuedRequest, QueuePlan
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route, Target
 
@@ -259,3 +259,50 @@ def test_a_priority_that_is_named_is_looked_at_though_there_is_room() -> None:
 def test_when_to_come_back(wait_s: float, seconds: int) -> None:
     error = overloaded_error("m", QueueDecision("shed", "late", wait_s))
     assert error.headers == (("retry-after", str(seconds)), ("retry-after-ms", str(seconds * 1000)))
+
+
+def test_what_has_passed_already_counts_for_the_deadline() -> None:
+    async def test() -> None:
+        gates = Gates(1, 5, wait_s=3_600.0)
+        gates.ask("a")
+        await settle()
+        early, late = make("b"), make("c")
+        early.started -= 600
+        late.started -= 7_200
+        waiting = asyncio.ensure_future(gates.handle(early))
+        await settle()
+        with pytest.raises(Refused, match="after the client's deadline"):
+            await gates.handle(late)
+        assert not waiting.done() and gates.depth() == (1, 1)
+        waiting.cancel()
+
+    run(test)
+
+
+def test_who_loses_its_place_and_leaves_in_the_same_moment_gives_nothing_on() -> None:
+    async def test() -> None:
+        gates = Gates(1, 2)
+        gates.ask("a")
+        await settle()
+        low = [gates.ask("b", priority="low"), gates.ask("c", priority="low")]
+        await settle()
+        gates.ask("d", priority="high")
+        await asyncio.sleep(0)  # "d" has taken the place of one of them, who does not know
+        for task in low:
+            task.cancel()
+        await settle()
+        assert gates.order == ["a"] and gates.depth() == (1, 1)
+
+    run(test)
+
+
+def test_a_wait_is_predicted_from_how_long_places_are_held() -> None:
+    async def test() -> None:
+        gates = Gates(1, 5)
+        task = gates.ask("a")
+        await settle()
+        gates.running["a"].set_result(Answer(200))
+        await task
+        assert 0 < gates.lines["m"].predict_wait_s(QueuedRequest(9, "z")) < 600  # seconds, not the time of day
+
+    run(test)

@@ -355,3 +355,10 @@ def test_what_the_request_is_to_blame_for_is_a_success_of_the_model(
     gate = Gate({"a": lambda body: (status, error)}, Route("r", (Target("a"),), retries=0))
     gate.ask(BODY)
     assert gate.health["a"].breaker.window.counts(time.monotonic()) == counted
+
+
+def test_a_pause_that_outlasts_the_client_is_left_to_it() -> None:
+    gate = Gate({"a": answering(429)}, Route("r", (Target("a"),), retries=3))
+    gate.engines["a"].headers = {"retry-after": "5"}
+    assert gate.ask(BODY, headers={"x-stainless-read-timeout": "4"})[0] == 429
+    assert len(gate.engines["a"].asked) == 1
