@@ -27,16 +27,19 @@ def status(home: HomeOption = None, json: Annotated[JsonOption, CsvRows("process
     problem = find_problem(state["gateway_url"], state.get("gateway_certificate"))
     standing = ask_standing(folder, state["console_url"], state.get("console_certificate"))
     warning = warn_of_first_key(folder, state["gateway_url"])
+    alerts = list_firing(folder)
     if json:
         record = {"ready": problem is None, "problem": problem, "warning": warning, "standing": standing["state"]}
-        show_json({**record, "sentence": standing["sentence"], **state})
+        show_json({**record, "alerts": alerts, "sentence": standing["sentence"], **state})
     else:
-        _show(state, problem, standing["sentence"], warning)
+        _show(state, problem, standing["sentence"], warning, alerts)
     if problem is not None:
         raise typer.Exit(1)
 
 
-def _show(state: dict[str, Any], problem: str | None, sentence: str, warning: str | None) -> None:
+def _show(
+    state: dict[str, Any], problem: str | None, sentence: str, warning: str | None, alerts: list[str] | None
+) -> None:
     from steward.console.status import span
 
     lasting = span(time.time() - state["started_at"])
@@ -49,6 +52,7 @@ def _show(state: dict[str, Any], problem: str | None, sentence: str, warning: st
         f"  models       {', '.join(state['models'])}",
         f"  settings     version {state['config_version']}",
         *([f"  The last configuration change was rejected: {rejected['message']}"] if rejected else []),
+        f"  alerts       {say_alerts(alerts)}",
         *([f"  Warning: {warning}"] if warning else []),
         "",
     ]
@@ -57,6 +61,26 @@ def _show(state: dict[str, Any], problem: str | None, sentence: str, warning: st
         [item["name"], item["state"], item["pid"] and str(item["pid"]), item["restarts"]] for item in state["processes"]
     ]
     show_table(["process", "state", "pid", "restarts"], rows)
+
+
+def list_firing(home: Path) -> list[str] | None:
+    """Rules that fire now; None: the store does not say."""
+    from steward.workflows.alerting import list_alerts
+
+    try:
+        return [alert.rule for alert in list_alerts(home, 1000, open_only=True)]
+    except (Unavailable, InputError):
+        return None
+
+
+def say_alerts(rules: list[str] | None) -> str:
+    """
+    >>> say_alerts([]), say_alerts(["error-burn"])
+    ('none firing', '1 firing: error-burn')
+    """
+    if rules is None:
+        return "not known, since the store does not answer"
+    return f"{len(rules)} firing: {', '.join(rules[:5])}" if rules else "none firing"
 
 
 def ask_standing(home: Path, url: str, certificate: str | None = None) -> dict[str, str]:

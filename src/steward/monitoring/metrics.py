@@ -121,6 +121,7 @@ TABLE: Final = (
     ExportedMetric(
         "running", None, "steward_requests_running", "gauge", "Requests that hold a place of a route's line."
     ),
+    ExportedMetric("alerts", None, "steward_alerts_firing", "gauge", "Alerts that are firing, by severity."),
     ExportedMetric("process_up", None, "steward_process_up", "gauge", "1 where the process runs."),
     ExportedMetric(
         "process_restarts",
@@ -197,6 +198,7 @@ class ServiceState(msgspec.Struct, frozen=True, kw_only=True):
     config_refused: bool
     processes: tuple[ProcessState, ...]
     open_requests: int
+    alerts: Mapping[str, int] = {}  # that are firing, by severity
     lines: Mapping[str, tuple[int, int]] = {}  # by route: requests that wait, requests that run
 
 
@@ -206,6 +208,8 @@ def deployment_samples(seen: ServiceState) -> Iterator[MetricSample]:
     for route, (waiting, running) in seen.lines.items():
         yield MetricSample("waiting", waiting, (("route", route),))
         yield MetricSample("running", running, (("route", route),))
+    for severity in ("page", "ticket"):
+        yield MetricSample("alerts", seen.alerts.get(severity, 0), (("severity", severity),))
     for process in seen.processes:
         name: Labels = (("process", process.name),)
         yield MetricSample("process_up", float(process.up), name)

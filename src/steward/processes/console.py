@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def metrics(plan: ServePlan, store: SqlStore, gpus: GpuStatus = NO_GPUS) -> str:
             ProcessState(item["name"], item["state"] == "ok", item["restarts"]) for item in state["processes"]
         ),
         open_requests=store.exchanges.count_open(),
+        alerts=Counter(alert.severity for alert in store.alerts.list_alerts(1000, open_only=True)),
         lines={
             route: (depth.waiting, depth.running) for route, depth in read_queue_depths(plan, _workers(state)).items()
         },

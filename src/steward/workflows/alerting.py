@@ -11,6 +11,7 @@ import msgspec
 from steward.core.alerts import Alert, Notice, Silence
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.identity import Principal
+from steward.monitoring.conditions import RULES
 from steward.monitoring.config import MonitoringPlan
 from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import find_deployment, open_served_store
@@ -61,7 +62,7 @@ def silence(home: Path, rule: str, for_s: float, comment: str, who: Principal) -
     if for_s <= 0:
         raise InputError(f"a silence of {for_s:g} s has ended; give it a duration such as --for 1h")
     store, plan = open_served_store(home).alerts, _monitoring(home)
-    known = {item.name for item in rules_of(plan)} | {alert.rule for alert in store.list_alerts(1000)} | {"*"}
+    known = {item.name for item in rules_of(plan)} | {alert.rule for alert in store.list_alerts(1000)} | {"*", *RULES}
     if rule not in known:
         raise UnknownName("rule", rule, known)
     now = time.time()

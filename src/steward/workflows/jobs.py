@@ -22,6 +22,7 @@ from steward.core.series import DAY_S, HOUR_S, MINUTE_S, start_of
 from steward.core.stores import JobStore, SeriesStore
 from steward.monitoring.config import MonitoringPlan
 from steward.workflows.audit_witness import HeadPublisher
+from steward.workflows.conditions import list_looks
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.response_store import FOLDER, prune
@@ -30,7 +31,7 @@ from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.tls import renew_generated
 from steward.workflows.traces import TraceExport
-from steward.workflows.watch import AlertWatch, check_disk
+from steward.workflows.watch import AlertWatch
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,9 @@ class _Watch:
     """The watch as the plan now says; another plan begins another one."""
 
     def __init__(self, deployment: HomeDeployment, store: SqlStore, current: CurrentMonitoring) -> None:
-        self._home, self._store, self._current = Path(deployment.home), store, current
+        folders = [Path(deployment.home) / name for name in ("ledger", SPOOL)]
+        self._store, self._current = store, current
+        self._looks = list_looks(Path(deployment.home), folders, store)
         self._plan = current()
         self._watch = self._make()
 
@@ -146,7 +149,7 @@ class _Watch:
             self._store.minutes,
             self._store.alerts,
             self._plan,
-            [lambda: check_disk(self._home)],
+            self._looks,
             series=self._store.series,
         )
 

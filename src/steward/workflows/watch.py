@@ -8,7 +8,6 @@ not answer holds up neither the ledger nor other channels.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from steward.core.minutes import MinuteRow, minute_of
 from steward.core.secret import Secret, resolve, resolve_value
 from steward.core.series import MINUTE_S, SeriesRow
 from steward.core.stores import AlertStore, MinuteStore, SeriesStore
+from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.history import KEPT_MINUTES
 from steward.monitoring.messages import make_mail, make_pagerduty, make_slack, make_webhook
@@ -44,19 +44,9 @@ KEPT_S: Final = 60.0 * (KEPT_MINUTES + 4 * 1440)  # of minutes in the store
 ALERTS_KEPT_S: Final = 400 * 86400.0
 CLEAN_EVERY_S: Final = 3600.0
 HEARTBEAT_S: Final = 60.0
-DISK_FULL: Final = 0.9  # share that is used, from which it is an alert
 PAGERDUTY: Final = "https://events.pagerduty.com/v2/enqueue"
 
 Send = Callable[[ChannelPlan, Alert, NoticeKind, str], None]
-
-
-class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is wrong now, and that no request shows."""
-
-    rule: str
-    severity: Severity
-    summary: str
-    evidence: str
 
 
 def rules_of(plan: MonitoringPlan) -> tuple[WatchedRule, ...]:
@@ -65,22 +55,6 @@ def rules_of(plan: MonitoringPlan) -> tuple[WatchedRule, ...]:
     :raises InputError: the file of rules cannot be understood
     """
     return (*(read_rules(Path(plan.rules)) if plan.rules else DEFAULT_RULES), *make_rules(plan.slos))
-
-
-def check_disk(home: Path) -> list[Condition]:
-    """Whether the disk that holds the home is filling."""
-    usage = shutil.disk_usage(home)
-    used = (usage.total - usage.free) / usage.total
-    if used < DISK_FULL:
-        return []
-    return [
-        Condition(
-            rule="disk-filling",
-            severity="page" if used > 0.97 else "ticket",
-            summary="The disk is filling; a full one stops the gateway.",
-            evidence=f"{used:.0%} of {usage.total / 1024**3:.0f} GiB are used where {home} lies",
-        )
-    ]
 
 
 class AlertWatch:

@@ -13,9 +13,11 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.alerts import MAX_ATTEMPTS, Alert, NoticeKind
 from steward.core.errors import Unavailable
 from steward.core.records import Admitted, Settled
+from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
 from steward.monitoring.slo import SloPlan
-from steward.workflows.watch import AlertWatch, Condition, check_disk
+from steward.workflows.conditions import check_disk
+from steward.workflows.watch import AlertWatch
 
 START = 1_764_547_200.0
 HOOK = ChannelPlan(name="hook", kind="webhook", url="http://h")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_table
+from steward.cli.lazy import CsvRows
 
 WIDTH = 40  # letters of the bars
 
@@ -15,7 +16,7 @@ WIDTH = 40  # letters of the bars
 def trace(
     request_id: Annotated[str, typer.Argument(help="Id of the request, as in the header x-request-id.")],
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("stages")] = False,
 ) -> None:
     """Show where the time of one request went, without its content."""
     from steward.workflows.traces import find_trace

@@ -1,0 +1,153 @@
+"""Gathers what the watch looks at beside requests: disk, ledger files, keys, certificates, budgets and models."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import InputError
+from steward.core.keys import KeyRecord
+from steward.core.series import DAY_S, SUMS, start_of
+from steward.core.stores import LedgerStore, SeriesStore
+from steward.monitoring.conditions import (
+    Condition,
+    LedgerBacklog,
+    Spending,
+    judge_backlog,
+    judge_budgets,
+    judge_certificates,
+    judge_disk,
+    judge_keys,
+    judge_models,
+)
+from steward.security.certificates import describe_certificate
+from steward.workflows.serve.engines import check_models
+from steward.workflows.serve.plan import ServePlan, read_plan
+
+LOOK_S: Final = 60.0  # between two looks at what changes slowly
+MODELS_S: Final = 30.0
+LOOKS: Final = 2  # without an answer until a model counts as down
+
+Look = Callable[[], list[Condition]]
+USD: Final = SUMS.index("usd")
+
+
+class Seldom:
+    """Looks again after `period_s`; until then what was seen holds."""
+
+    def __init__(self, look: Look, period_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._look, self._period_s, self._clock = look, period_s, clock
+        self._next = float("-inf")
+        self._seen: list[Condition] = []
+
+    def __call__(self) -> list[Condition]:
+        if self._clock() >= self._next:
+            self._seen = self._look()
+            self._next = self._clock() + self._period_s
+        return self._seen
+
+
+class ModelLook:
+    """Asks all models in a thread, every `MODELS_S`; nobody waits for their answers."""
+
+    def __init__(self, find_plan: Callable[[], ServePlan | None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._find_plan, self._clock = find_plan, clock
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
+        self._asked: Future[dict[str, bool]] | None = None
+        self._looks: list[dict[str, bool]] = []
+        self._next = float("-inf")
+
+    def __call__(self) -> list[Condition]:
+        if self._asked is not None and self._asked.done():
+            answered, self._asked = self._asked, None
+            if answered.exception() is None:
+                self._looks = [*self._looks, answered.result()][-LOOKS:]
+        if self._asked is None and self._clock() >= self._next and (plan := self._find_plan()) is not None:
+            self._next = self._clock() + MODELS_S
+            self._asked = self._thread.submit(_ask_models, plan)
+        return judge_models(self._looks) if len(self._looks) == LOOKS else []
+
+
+def _ask_models(plan: ServePlan) -> dict[str, bool]:
+    return asyncio.run(check_models(plan))
+
+
+def list_looks(
+    home: Path, folders: Sequence[Path], store: SqlStore, clock: Callable[[], float] = time.time
+) -> list[Look]:
+    """All of them, for the keeper of `home`; `folders` hold its ledger files."""
+
+    def find_plan() -> ServePlan | None:
+        file = home / "run" / "plan.json"
+        return read_plan(file) if file.exists() else None
+
+    return [
+        lambda: check_disk(home),
+        lambda: judge_backlog(read_backlog(folders, store.ledger, clock())),
+        Seldom(lambda: judge_keys(store.keys.list_keys(tenant=None), clock()), LOOK_S),
+        Seldom(lambda: judge_certificates(read_certificates(find_plan()), clock()), LOOK_S),
+        Seldom(lambda: judge_budgets(read_spendings(store.keys.list_keys(tenant=None), store.series, clock())), LOOK_S),
+        ModelLook(find_plan),
+    ]
+
+
+def check_disk(home: Path) -> list[Condition]:
+    """Whether the disk that holds the home is filling."""
+    usage = shutil.disk_usage(home)
+    return judge_disk(usage.total - usage.free, usage.total, str(home))
+
+
+def read_backlog(folders: Sequence[Path], ledger: LedgerStore, now: float) -> list[LedgerBacklog]:
+    """What each ledger file holds that the store does not."""
+    offsets, files = ledger.offsets(), []
+    for segment in (path for folder in folders for path in folder.glob("*.seg")):
+        try:
+            status = segment.stat()
+        except FileNotFoundError:  # it has just been taken in
+            continue
+        files.append(LedgerBacklog(status.st_size - offsets.get(segment.name, 0), max(0.0, now - status.st_mtime)))
+    return files
+
+
+def read_certificates(plan: ServePlan | None) -> dict[str, float]:
+    """When the certificates of both ports end, by file; those that steward renews itself are left out."""
+    ports = [] if plan is None else [tls for tls in (plan.tls, plan.console_tls) if tls is not None and not tls.names]
+    ends = {}
+    for path in {tls.certificate for tls in ports}:
+        try:
+            ends[path] = describe_certificate(Path(path).read_bytes()).not_after
+        except (OSError, InputError):  # serving says so
+            continue
+    return ends
+
+
+def read_spendings(records: Sequence[KeyRecord], series: SeriesStore, now: float) -> list[Spending]:
+    """What keys with a budget have spent today and this month, in UTC; keys that follow one another count together."""
+    limited = [
+        record
+        for record in records
+        if record.revoked_at is None and record.replaced_by is None and (record.usd_per_day or record.usd_per_month)
+    ]
+    if not limited:
+        return []
+    today = start_of(now, DAY_S)
+    month = int(datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp())
+    owners = {record.id: record.lineage or record.id for record in records}
+    spent: dict[tuple[str, str], float] = {}
+    for row in series.read(DAY_S, month, today + DAY_S, tenant=None):
+        owner = owners.get(row.key, row.key)
+        for period in ("month", *(("day",) if row.start == today else ())):
+            spent[owner, period] = spent.get((owner, period), 0.0) + row.sums[USD]
+    return [
+        Spending(record.name, period, spent.get((record.lineage or record.id, period), 0.0), budget)
+        for record in limited
+        for period, budget in (("day", record.usd_per_day), ("month", record.usd_per_month))
+        if budget is not None
+    ]

@@ -1,0 +1,112 @@
+"""What is wrong and no request shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from steward.core.keys import KeyRecord
+from steward.monitoring.conditions import (
+    DAY_S,
+    LedgerBacklog,
+    Spending,
+    judge_backlog,
+    judge_budgets,
+    judge_certificates,
+    judge_disk,
+    judge_keys,
+    judge_models,
+)
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(("used", "severities"), [(89, []), (90, ["ticket"]), (97, ["ticket"]), (98, ["page"])])
+def test_a_disk_that_fills(used: int, severities: list[str]) -> None:
+    conditions = judge_disk(used << 30, 100 << 30, "/home")
+    assert [one.severity for one in conditions] == severities
+    assert all(one.evidence == f"{used}% of 100 GiB are used where /home lies" for one in conditions)
+
+
+@pytest.mark.parametrize(
+    ("files", "evidence"),
+    [
+        ([], None),
+        ([LedgerBacklog(0, 9999.0)], None),  # nothing waits in it
+        ([LedgerBacklog(100, 60.0)], None),
+        ([LedgerBacklog(MIB, 61.0), LedgerBacklog(MIB, 5.0)], "2.0 MiB wait, the oldest for 61 s or more"),
+        ([LedgerBacklog(16 * MIB, 1.0)], None),
+        ([LedgerBacklog(16 * MIB, 1.0), LedgerBacklog(MIB, 2.0)], "17.0 MiB wait, the oldest for 2 s or more"),
+    ],
+)
+def test_a_ledger_that_lags(files: list[LedgerBacklog], evidence: str | None) -> None:
+    conditions = judge_backlog(files)
+    assert [one.evidence for one in conditions] == ([] if evidence is None else [evidence])
+
+
+def key(**changed: Any) -> KeyRecord:
+    return KeyRecord(**{"id": "1", "name": "ci", "digest": "d", "created_at": 0.0, **changed})
+
+
+@pytest.mark.parametrize(
+    ("changed", "fires"),
+    [
+        ({"expires_at": 100 + 14 * DAY_S}, True), ({"expires_at": 101 + 14 * DAY_S}, False),
+        ({"expires_at": 100.0}, False), ({"expires_at": None}, False),
+        ({"expires_at": 200.0, "revoked_at": 1.0}, False),
+        ({"expires_at": 200.0, "replaced_by": "2"}, False), ({"expires_at": 101.0}, True),
+    ],
+)  # fmt: skip
+def test_keys_that_end_soon_and_that_nothing_replaces(changed: dict[str, Any], fires: bool) -> None:
+    assert bool(judge_keys([key(**changed)], 100.0)) is fires
+
+
+def test_the_key_that_ends_first_is_named_first() -> None:
+    records = [key(name="b", expires_at=9 * DAY_S), key(name="a", expires_at=2 * DAY_S)]
+    assert judge_keys(records, 0.0)[0].evidence == "a in 2 days, b in 9 days"
+
+
+@pytest.mark.parametrize(
+    ("end", "severity", "evidence"),
+    [
+        (14 * DAY_S + 1, None, ""),
+        (14 * DAY_S, "ticket", "c.pem in 14 days"),
+        (3 * DAY_S + 1, "ticket", "c.pem in 3 days"),
+        (3 * DAY_S, "page", "c.pem in 3 days"),
+        (0.0, "page", "c.pem has expired"),
+    ],
+)
+def test_certificates_that_end_soon(end: float, severity: str | None, evidence: str) -> None:
+    conditions = judge_certificates({"c.pem": end, "other.pem": 99 * DAY_S}, 0.0)
+    assert [(one.severity, one.evidence) for one in conditions] == ([] if severity is None else [(severity, evidence)])
+
+
+def test_budgets_that_are_nearly_spent_the_worst_first() -> None:
+    spendings = [
+        Spending("a", "month", 89.99, 100.0),
+        Spending("b", "day", 9.0, 10.0),
+        Spending("c", "month", 1200.0, 1000.0),
+        Spending("d", "day", 0.0, 0.0),
+    ]
+    assert [one.evidence for one in judge_budgets(spendings)] == [
+        "c: $1,200.00 of $1,000.00 a month, b: $9.00 of $10.00 a day"
+    ]
+    assert judge_budgets(spendings[:1]) == []
+
+
+@pytest.mark.parametrize(
+    ("looks", "severity", "evidence"),
+    [
+        ([], None, ""),
+        ([{"a": True, "b": True}] * 2, None, ""),
+        ([{"a": False, "b": True}, {"a": True, "b": True}], None, ""),
+        ([{"a": True, "b": True}, {"a": False, "b": True}], None, ""),
+        ([{"a": False, "b": True}] * 2, "ticket", "No answer from a in 2 looks"),
+        ([{"a": False, "b": False}] * 2, "page", "No answer from a, b in 2 looks"),
+        ([{"b": True}, {"a": False, "b": True}], None, ""),  # it has only just been added
+    ],
+)
+def test_a_model_that_is_down_in_all_looks(looks: list[dict[str, bool]], severity: str | None, evidence: str) -> None:
+    conditions = judge_models(looks)
+    assert [(one.severity, one.evidence) for one in conditions] == ([] if severity is None else [(severity, evidence)])

@@ -1,0 +1,84 @@
+"""Gathering what the watch looks at beside requests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.keys import KeyRecord
+from steward.core.records import Admitted, Settled
+from steward.monitoring.conditions import Condition, LedgerBacklog, Spending
+from steward.workflows.conditions import Seldom, list_looks, read_backlog, read_spendings
+
+NOW = 1_764_547_200.0 + 3600.0  # 2025-12-01 01:00 UTC
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqlStore]:
+    opened = SqlStore(f"sqlite:///{tmp_path / 's.db'}")
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def test_what_waits_is_what_the_store_does_not_have(store: SqlStore, tmp_path: Path) -> None:
+    for name, size in (("w-000000.seg", 500), ("w-000001.seg", 300)):
+        (tmp_path / name).write_bytes(bytes(size))
+        os.utime(tmp_path / name, (NOW - 90.0, NOW - 90.0))
+    (tmp_path / "w.lock").write_bytes(b"")
+    store.ledger.drain("w", "w-000000.seg", 500, [])
+    files = sorted(read_backlog([tmp_path], store.ledger, NOW), key=lambda file: file.bytes)
+    assert files == [LedgerBacklog(0, 90.0), LedgerBacklog(300, 90.0)]
+
+
+def spend(store: SqlStore, key: str, at: float, usd: float) -> None:
+    name = f"{key}-{at}"
+    admitted = Admitted(
+        request_id=name, at=at, key_id=key, project="p", endpoint="/v1/chat/completions", route="r", streamed=False
+    )
+    settled = Settled(request_id=name, at=at, outcome="ok", status=200, model="m", usd=usd)
+    store.ledger.drain("w", f"s-{name}", 1, [admitted, settled])
+
+
+def key(name: str, lineage: str | None = None, **changed: float | str | None) -> KeyRecord:
+    return KeyRecord(id=name, name=name, digest="d", created_at=0.0, lineage=lineage, **changed)
+
+
+def test_budgets_are_of_the_day_and_month_and_follow_a_rotation(store: SqlStore) -> None:
+    spend(store, "old", NOW - 7200.0, 50.0)  # in November
+    spend(store, "old", NOW, 2.0)
+    spend(store, "new", NOW + 60.0, 3.0)
+    spend(store, "free", NOW, 9.0)
+    records = [
+        key("old", usd_per_month=10.0, replaced_by="new"),
+        key("new", "old", usd_per_month=10.0, usd_per_day=6.0),
+        key("free"),
+    ]
+    assert read_spendings(records, store.series, NOW) == [
+        Spending("new", "day", 5.0, 6.0), Spending("new", "month", 5.0, 10.0),
+    ]  # fmt: skip
+    assert read_spendings(records, store.series, NOW + 86400.0) == [
+        Spending("new", "day", 0.0, 6.0), Spending("new", "month", 5.0, 10.0),
+    ]  # fmt: skip
+
+
+def test_what_changes_slowly_is_looked_at_seldom() -> None:
+    looks, now = [0], [0.0]
+
+    def look() -> list[Condition]:
+        looks[0] += 1
+        return []
+
+    seldom = Seldom(look, 60.0, lambda: now[0])
+    for now[0] in (0.0, 59.9, 60.0, 61.0):
+        assert seldom() == []
+    assert looks == [2]
+
+
+def test_a_home_that_serves_nothing_yet_has_nothing_wrong(store: SqlStore, tmp_path: Path) -> None:
+    for look in list_looks(tmp_path, [tmp_path / "ledger"], store, lambda: NOW)[1:]:
+        assert look() == []
