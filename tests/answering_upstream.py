@@ -6,7 +6,7 @@ It prints its port. `right` answers every question "q <number>" with "a <number>
 `starting` fails each question once with 503, `broken` fails those divisible by 20 for ever, `refusing` answers 401,
 `moody` does not know every second time what 4 divides; of those divisible by 10, `calling` answers with a tool call,
 `garbled` with what is no JSON, `listing` with a list of parts. `acting` calls the first tool and answers
-with the number that it returns.
+with the number that it returns; `reciting` tells its first message, whatever is asked.
 `GET /count` tells how many questions came.
 """
 
@@ -27,6 +27,9 @@ COUNT = [0]
 async def answer(request: web.Request) -> web.Response:
     body = await request.json()
     model, question = body["model"], body["messages"][-1]["content"]
+    if model == "reciting":
+        message = {"role": "assistant", "content": body["messages"][0]["content"]}
+        return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
     number = int(question.split()[-1])
     COUNT[0] += 1
     await asyncio.sleep(float(sys.argv[2]) / 1000 if len(sys.argv) > 2 else 0)

@@ -64,4 +64,5 @@ def _show_result(result: BenchmarkResult) -> None:
     ]
     show_table(["metric", "group", "value", "95 % low", "95 % high", "questions"], rows)
     show_problems(result.errored)
-    show_lines([f"{result.questions} questions of {result.format}, {result.shots} examples each"])
+    examples = f"{result.shots} example{'s' * (result.shots != 1)} each"
+    show_lines([f"{result.questions} question{'s' * (result.questions != 1)} of {result.format}, {examples}"])

@@ -109,7 +109,8 @@ def _show_estimate(
     time = "unknown; give --seconds-per-answer" if found.seconds is None else f"about {found.seconds / 60:.1f} minutes"
     show_lines(
         [
-            f"{found.items:,} items, {found.requests:,} requests; nothing was asked",
+            f"{found.items:,} item{'s' * (found.items != 1)}, "
+            f"{found.requests:,} request{'s' * (found.requests != 1)}; nothing was asked",
             f"tokens: about {found.input_tokens:,} in, {most}{found.output_tokens:,} out",
             f"cost: {cost if found.cost_usd is None else most + cost}",
             f"time: {time}",
