@@ -19,6 +19,7 @@ import msgspec
 
 from steward.core.errors import InputError, UnknownName
 from steward.evaluation.choices import extract_letter
+from steward.evaluation.patterns import PatternTooSlow, find_last
 
 NAMES: Final = ("thoughts", "last_line", "code", "choice")
 DEFAULT: Final = ("thoughts",)
@@ -72,7 +73,10 @@ def filter_answer(text: str, filters: Sequence[FilterSpec]) -> FilteredAnswer:
     '42'
     """
     for each in filters:
-        filtered = _match(text, each.pattern) if isinstance(each, PatternFilter) else _APPLY[each](text)
+        try:
+            filtered = _match(text, each.pattern) if isinstance(each, PatternFilter) else _APPLY[each](text)
+        except PatternTooSlow as error:
+            return FilteredAnswer(text, str(error))
         if filtered is None:
             return FilteredAnswer(text, f"the filter {_name(each)} finds nothing in the answer")
         text = filtered
@@ -108,10 +112,11 @@ def _last_fence(text: str) -> str:
 
 
 def _match(text: str, pattern: str) -> str | None:
-    matches = list(re.finditer(pattern, text, re.M))
-    if not matches:
+    match = find_last(pattern, text)
+    if match is None:
         return None
-    return matches[-1].group(1) if matches[-1].re.groups else matches[-1].group()
+    part: str | None = match.group(1) if match.re.groups else match.group()
+    return part
 
 
 def _name(each: FilterSpec) -> str:

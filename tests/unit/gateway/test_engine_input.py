@@ -41,7 +41,7 @@ def check(**fields: Any) -> None:
         {"functions": [{"name": "f", "parameters": nest(100)}]},
     ],
 )
-def test_what_would_end_the_engine_is_the_one_requests_failure(fields: dict[str, Any]) -> None:
+def test_s01_what_would_end_the_engine_is_the_one_requests_failure(fields: dict[str, Any]) -> None:
     with pytest.raises(Refused) as caught:
         check(**fields)
     assert (caught.value.status, caught.value.code, caught.value.param) == (400, "too_complex", next(iter(fields)))

@@ -27,7 +27,7 @@ def estimate(endpoint: str, body: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_picture_is_a_thousand_tokens(picture: dict[str, Any]) -> None:
+def test_m01_a_picture_is_a_thousand_tokens(picture: dict[str, Any]) -> None:
     message = {"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture]}
     assert 1_000 < estimate("/v1/chat/completions", {"messages": [message]}) < 1_100
     assert 2_000 < estimate("/v1/messages", {"messages": [message, message]}) < 2_150

@@ -114,7 +114,7 @@ def fit(*scopes: Scope, choices: int = 1, prices: tuple[float, float] = (1.0, 2.
     return fit_maximum(4096, 100, scopes, prices, choices)
 
 
-def test_without_a_limit_that_counts_the_configured_maximum_holds() -> None:
+def test_m02_without_a_limit_that_counts_the_configured_maximum_holds() -> None:
     assert fit() == fit(scope(requests_per_minute=1)) == 4096 and fit(choices=3) == 4096
     assert fit(scope(usd_per_day=0.0), prices=(1.0, 0.0)) == 4096  # output costs nothing
 

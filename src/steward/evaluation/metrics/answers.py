@@ -17,6 +17,7 @@ from steward.core.errors import InputError
 from steward.evaluation.answer_filters import filter_answer
 from steward.evaluation.choices import extract_letter
 from steward.evaluation.metrics import require_text, require_texts
+from steward.evaluation.patterns import PatternTooSlow, search
 from steward.evaluation.quantities import is_equal, parse_quantities
 from steward.evaluation.refusals import is_refusal
 from steward.evaluation.statistics import Array, ratio
@@ -190,10 +191,14 @@ class Regex(_ItemMean):
                 re.compile(pattern)
             except re.error as error:
                 raise InputError(f"reference {pattern!r} is not a regular expression: {error}") from error
+        try:
+            self.item(prediction, references)
+        except PatternTooSlow as error:
+            return str(error)
         return ""
 
     def item(self, prediction: Any, references: Sequence[Any]) -> float:
-        return any(re.search(pattern, prediction) for pattern in references)
+        return any(search(pattern, prediction) is not None for pattern in references)
 
 
 class Numeric(_ItemMean):

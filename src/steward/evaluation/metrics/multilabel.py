@@ -41,8 +41,8 @@ def _parse_list(text: str) -> list[Any]:
     if text.strip().startswith("["):
         try:
             return msgspec.json.decode(text.strip(), type=list[Any])
-        except msgspec.MsgspecError:
-            pass  # a list of Markdown links, say: read as text
+        except (msgspec.MsgspecError, RecursionError):
+            pass  # a list of Markdown links, say, or brackets without end: read as text
     return _CUTS.split(text)
 
 

@@ -11,7 +11,7 @@ from steward.gateway.dialects.tool_calls import ToolCallNumbers
 
 
 @SHAPES
-def test_a_chat_client_sees_two_indexes(fragments: list[Any]) -> None:
+def test_c09_a_chat_client_sees_two_indexes(fragments: list[Any]) -> None:
     numbers = ToolCallNumbers()
     given: dict[int, str] = {}
     for calls in fragments:

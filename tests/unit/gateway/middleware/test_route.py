@@ -69,12 +69,12 @@ def ask(engine: Engine, keys: list[str], embedded: bool) -> list[int]:
     return asyncio.run(go())
 
 
-def test_what_an_embedded_model_cannot_read_is_400_and_asked_once() -> None:
+def test_s02_what_an_embedded_model_cannot_read_is_400_and_asked_once() -> None:
     engine = Engine(500)
     assert ask(engine, ["k"] * 10, embedded=True) == [400] * 10 and engine.calls == 10
 
 
-def test_one_keys_500s_keep_nobody_else_out() -> None:
+def test_s02_one_keys_500s_keep_nobody_else_out() -> None:
     statuses = ask(Engine(500), ["bad"] * 8 + ["good"], embedded=False)
     assert statuses[7] == 503 and statuses[8] == 500  # "bad" waits; "good" is asked for, and sees for itself
 
