@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import platform
+import random
 import statistics
 import subprocess
 import time
@@ -25,6 +26,7 @@ from pathlib import Path
 from privacy_sets import LISTED, SENTENCES, SHAPES, Labelled, make_negatives, make_rows
 
 from steward.privacy.entities import ENTITIES, STRUCTURED
+from steward.privacy.pseudonyms import LOOK_BACK, Pseudonyms
 from steward.privacy.scan import choose_entities, scan_text
 from steward.privacy.wordlists import read_words
 
@@ -156,6 +158,26 @@ def show_times(seed: int) -> None:
         print(f"  {unit!r:10}{large:8.2f} s {large / max(1e-9, 10 * small):6.2f}")
 
 
+def show_restore(seed: int, cuts: int) -> None:
+    """What is masked comes back whole however it is cut, and no part of a token is ever emitted."""
+    source, seen, longest = random.Random(seed), 0, 0
+    values = ["bob@example.com", "+49 30 901820", "Zora Quill", "4111 1111 1111 1111", "192.0.2.7"]
+    tokens = ["EMAIL_0123456789", "PHONE_ABCDEFGHJK", "PERSON_KMNPQRSTVW", "CARD_0A1B2C3D4E", "IP_9Z8Y7X6W5V"]
+    back = Pseudonyms(dict(zip(tokens, values, strict=True)))
+    pieces = [*tokens, *(token[:-3] for token in tokens), " ", "EMAIL_", "PERSON", "I", "_", "\n", "é", "word "]
+    while seen < cuts:
+        text = "".join(source.choices(pieces, k=40))
+        expected, emitted, held, at = back.restore(text), "", "", 0
+        while at < len(text):
+            end = min(len(text), at + source.randint(1, 9))
+            out, held = back.feed(held + text[at:end], end == len(text), emitted[-LOOK_BACK:])
+            emitted += out
+            assert expected.startswith(emitted), (text, emitted)
+            longest, at, seen = max(longest, len(held)), end, seen + 1
+        assert emitted == expected
+    print(f"\nRestoring over {seen:,} random cuts: no part of a token emitted, at most {longest} characters held back")
+
+
 def measure(text: str) -> float:
     began = time.process_time()
     scan_text(text, DEFAULT)
@@ -197,11 +219,13 @@ def main() -> None:
     parser.add_argument("--peer", help="a Python with presidio-analyzer and presidio-evaluator")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--cuts", type=int, default=1_000_000)
     options = parser.parse_args()
     print(f"{time.strftime('%Y-%m-%d')}, {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     show_quality(options.seed, options.rows)
     show_negatives(options.seed)
     show_times(options.seed)
+    show_restore(options.seed, options.cuts)
     if options.peer:
         show_peer(options.peer, options.seed, options.rows)
 

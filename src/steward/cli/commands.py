@@ -89,6 +89,16 @@ PRIVACY: Final = Group(
     ),
 )
 
+GUARDS: Final = Group(
+    "guards",
+    "Show what the guards do with requests.",
+    (
+        Command("list", "steward.cli.guards:list_guards"),
+        Command("test", "steward.cli.guards:test"),
+        Command("replay", "steward.cli.guards:replay"),
+    ),
+)
+
 METRICS: Final = Group(
     "metrics",
     "Ask for latency, tokens, money and satisfaction over time.",
@@ -297,6 +307,7 @@ STEWARD: Final = Group(
         ALERTS,
         DRIFT,
         PRIVACY,
+        GUARDS,
         PLAN,
         DATA,
         PROMPTS,
