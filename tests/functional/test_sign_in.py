@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -71,3 +72,32 @@ def test_an_authenticator_app_is_enrolled_and_taken_away(deployed: Deployment) -
     made = json.loads(inside("users", "totp", "tom", "--home", str(home), "--json").stdout)
     assert made["uri"].startswith("otpauth://totp/steward:tom?secret=" + made["secret"])
     assert "without codes" in users(home, "totp", "tom", "--off").stdout
+
+
+def steward(home: Path, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    """A command of somebody else's machine: nothing but a folder for settings."""
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(home)}
+    command = [*STEWARD, *arguments]
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, env=environment)
+
+
+def test_somebody_administers_from_elsewhere_as_themselves(deployed: Deployment, tmp_path: Path) -> None:
+    home, url = deployed.home, deployed.console_url
+    users(home, "add", "una", "--role", "auditor")
+    set_password(home, "una")
+    assert "signed in nowhere" in steward(tmp_path, "api", "GET", "/users").stderr
+    wrong = steward(tmp_path, "login", url, "--name", "una", "--stdin", text="wrong\n")
+    assert wrong.returncode == 2 and "wrong name, password or code" in wrong.stderr
+    assert steward(tmp_path, "login", url, "--name", "una", "--stdin", text=f"{GOOD}\n").returncode == 0
+    file = tmp_path / "steward" / "session.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    listed = steward(tmp_path, "api", "GET", "/users")
+    assert "una" in {user["id"] for user in json.loads(listed.stdout)}
+    refused = steward(tmp_path, "api", "POST", "/users", "--data", '{"name": "eve"}')
+    assert refused.returncode == 2 and "people.manage" in refused.stderr
+    copy = file.read_bytes()
+    assert steward(tmp_path, "logout").returncode == 0 and not file.exists()
+    file.write_bytes(copy)
+    file.chmod(0o600)
+    ended = steward(tmp_path, "api", "GET", "/users")
+    assert ended.returncode == 2 and "steward login" in ended.stderr

@@ -1,0 +1,56 @@
+"""`steward login|logout|api`: another machine's console, as yourself."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from steward.cli.common import JsonOption, show_json, show_lines
+
+
+def login(
+    url: Annotated[str, typer.Argument(help="Address of the console, such as https://steward.example:8081.")],
+    name: Annotated[str, typer.Option(help="Your name there.")],
+    code: Annotated[str, typer.Option(help="Code of your authenticator app, if you have one.")] = "",
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Sign in to a console, for `steward api`. The session lasts eight hours."""
+    import sys
+
+    from steward.workflows import remote
+
+    password = sys.stdin.readline().rstrip("\n") if stdin else typer.prompt("Password", hide_input=True)
+    session = remote.sign_in(url, name, password, code, time.time())
+    remote.save_session(session, remote.session_file())
+    if json:
+        show_json({"url": session.url, "name": session.name, "expires_at": session.expires_at})
+    else:
+        show_lines([f"Signed in to {session.url} as {session.name}. Try: steward api GET /keys"])
+
+
+def logout(json: JsonOption = False) -> None:
+    """End the session of `steward login`."""
+    from steward.workflows import remote
+
+    file = remote.session_file()
+    session = remote.load_session(file, time.time())
+    remote.sign_out(session, file)
+    if json:
+        show_json({"url": session.url, "name": session.name})
+    else:
+        show_lines([f"Signed out of {session.url}."])
+
+
+def api(
+    method: Annotated[str, typer.Argument(help="GET, POST or DELETE.")],
+    path: Annotated[str, typer.Argument(help="Path below /api/v1, such as /keys or /usage?by=key.")],
+    data: Annotated[str | None, typer.Option(help="Body as JSON.")] = None,
+) -> None:
+    """Ask the administrative API of the console that you are signed in to; prints JSON."""
+    from steward.workflows import remote
+
+    session = remote.load_session(remote.session_file(), time.time())
+    show_json(remote.call(session, method.upper(), path, data.encode() if data is not None else None))
