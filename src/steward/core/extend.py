@@ -249,6 +249,14 @@ class TokenCounter(Protocol):
         ...
 
 
+class PageExtractor(Protocol):
+    """Finds the main text of a web page. An object goes to worker processes."""
+
+    def extract(self, page: str, precision: bool, comments: bool, tables: bool) -> str | None:
+        """The text; None where there is none. Fetches nothing."""
+        ...
+
+
 class Executor(Protocol):
     """Runs a function over tasks in as many processes as it has."""
 

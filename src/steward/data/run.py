@@ -42,6 +42,7 @@ from steward.data.summary import SUMMARY, ShardResult, StageCount, Summary
 from steward.data.unique_ids import UniqueIdCheck
 
 FORMAT = 2  # of what stands under `.run`
+_GIVEN = {"detector": "detector of personal data", "counter": "counter of tokens", "extractor": "extractor of pages"}
 Progress = Callable[[int, int, str], None]
 
 
@@ -63,7 +64,7 @@ def run(
     """
     stage_names = number_repeats(names or map(stage_name, stages))
     for stage, name in zip(stages, stage_names, strict=True):
-        for field, what in (("detector", "detector of personal data"), ("counter", "counter of tokens")):
+        for field, what in _GIVEN.items():
             if getattr(stage, field, name) is None:
                 raise InputError(
                     f"stage {name!r} has no {what}; run it with `steward data run`, or pass {field}=… in Python"

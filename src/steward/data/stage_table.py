@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 STAGES = {
+    "extract": "steward.data.stages.extract:Extract",
     "normalise": "steward.data.stages.normalise:Normalise",
     "language": "steward.data.stages.language:Language",
     "quality": "steward.data.stages.quality:Quality",

@@ -14,7 +14,7 @@ import msgspec
 from steward.adapters.executors.local import LocalExecutor
 from steward.adapters.token_counters import FileTokenCounter
 from steward.core.errors import InputError
-from steward.core.extend import FileStore
+from steward.core.extend import FileStore, PageExtractor
 from steward.core.extras import install_command
 from steward.core.files import replace_file
 from steward.data import config
@@ -44,6 +44,8 @@ def find_personal_data(text: str) -> list[tuple[int, int, str]]:
 
 def add_detector(stage: Any) -> Any:
     """The stage, with privacy's detector or a counter of tokens where it has a place for one and none in it."""
+    if getattr(stage, "extractor", stage) is None:
+        return msgspec.structs.replace(stage, extractor=_make_extractor())
     if getattr(stage, "counter", stage) is None:
         return msgspec.structs.replace(stage, counter=FileTokenCounter(stage.tokenizer))
     if getattr(stage, "detector", stage) is None:
@@ -75,6 +77,14 @@ def add_store(source: Source) -> Source:
     if source.store is not None or not any(map(is_remote, source.list_patterns())):
         return source
     return source.with_store(_make_store())
+
+
+def _make_extractor() -> PageExtractor:
+    try:
+        from steward.adapters.page_extractor import TrafilaturaExtractor
+    except ImportError as error:
+        raise InputError(f"stage 'extract' needs trafilatura ({error}); {install_command('web')}") from error
+    return TrafilaturaExtractor()
 
 
 def _make_store() -> FileStore:

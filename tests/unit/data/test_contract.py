@@ -185,3 +185,19 @@ def test_a_rate_is_a_share_from_0_to_1(rate: str, share: float, allowed: bool) -
     else:
         with pytest.raises(ValueError, match="should be"):
             Contract.model_validate({"max_rates": {rate: share}})
+
+
+def test_the_tutorials_contract_refuses_a_german_file(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/tutorials/clean-a-data-set.md").read_text()
+    block = page.split("<!-- file:contract.yaml -->\n```yaml\n")[1].split("```")[0]
+    (tmp_path / "contract.yaml").write_text(block)
+    contract = load_contract(tmp_path / "contract.yaml")
+    for name, texts in (("de", [GERMAN, GERMAN + " Morgen auch."]), ("en", [FINE, FINE + " So do we."])):
+        rows = [{"text": text, "label": label} for text, label in zip(texts, ("good", "bad"), strict=True)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    german, english = (
+        check_contract(contract, Source(path=str(tmp_path / f"{name}.jsonl"), on_error="skip"), lambda text: [])
+        for name in ("de", "en")
+    )
+    assert [finding.rule for finding in german.findings if not finding.passed] == ["languages"]
+    assert english.passed

@@ -1,6 +1,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from data_batches import batch
+from steward.data.profile import profile
 from steward.workflows.curate import profile_files
 
 
@@ -21,3 +25,10 @@ def test_profile_counts_what_is_there(tmp_path: Path) -> None:
     assert found.languages == {"en": 3, "short": 1, "de": 1} and found.personal_data == {"email": 1}
     assert found.median_characters == 56  # D23: the third of 2, 55, 56, 56 and 64 characters
     assert found.columns == {"label": {"x": 4, "y": 1}}
+
+
+@pytest.mark.parametrize(
+    ("lengths", "median"), [([103] * 9, 103.0), ([1, 2, 1000], 2.0), ([64, 127], 95.5), ([0], 0.0)]
+)
+def test_d23_the_median_length_is_the_median(lengths: list[int], median: float) -> None:
+    assert profile([batch(*["x" * length for length in lengths])]).median_characters == median

@@ -29,10 +29,11 @@ from steward.data.records import SourceRow, first_line
 
 _BY_SUFFIX: dict[str, Format] = {
     "jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "parquet": "parquet", "pq": "parquet", "csv": "csv",
-    "tsv": "tsv", "txt": "txt", "md": "txt",
+    "tsv": "tsv", "txt": "txt", "md": "txt", "html": "html", "htm": "html",
 }  # fmt: skip
 _READERS: dict[str, Callable[[Shard, Source], Iterator[SourceRow]]] = {
     "jsonl": read_jsonl, "json": read_json, "csv": read_delimited, "tsv": read_delimited, "txt": read_plain_text,
+    "html": read_plain_text,
 }  # fmt: skip
 
 

@@ -12,15 +12,16 @@ from steward.data.records import SourceRow
 
 
 def read_plain_text(shard: Shard, source: Source) -> Iterator[SourceRow]:
-    """`input.text_unit` says what a row is: line, paragraph or file."""
+    """`input.text_unit` says what a row is: line, paragraph or file; of HTML it is the file."""
     lines = enumerate(read_lines(shard, source), shard.first_line)
-    if source.text_unit == "line":
+    unit = "file" if shard.format == "html" else source.text_unit
+    if unit == "line":
         for number, line in lines:
             yield _make_row(number, [line], source)
         return
     start, held = shard.first_line, list[bytes | int]()
     for number, line in lines:
-        if source.text_unit == "paragraph" and isinstance(line, bytes) and not line.strip():
+        if unit == "paragraph" and isinstance(line, bytes) and not line.strip():
             if held:
                 yield _make_row(start, held, source)
             yield SourceRow(number, None, 0)

@@ -12,7 +12,19 @@ from steward.data.stage_table import STAGES
 FOLDER = Path(__file__).parents[4] / "docs" / "reference"
 PAGE, OTHER, SHAPING = ((FOLDER / name).read_text() for name in ("data-stages.md", "data-dedupe.md", "data-shaping.md"))
 SHAPE = ("tokens", "filter", "columns", "split", "sample", "mix")
-HERE = ("quality", "normalise", "language", "secrets", "pii", "custom", "sources", "toxicity", "preprocess", *SHAPE)
+HERE = (
+    "quality",
+    "normalise",
+    "language",
+    "secrets",
+    "pii",
+    "custom",
+    "sources",
+    "toxicity",
+    "preprocess",
+    "extract",
+    *SHAPE,
+)
 
 
 def find_section(name: str) -> str:
@@ -25,7 +37,7 @@ def test_every_parameter_of_a_stage_is_on_the_page(name):
     module, _, cls = STAGES[name].partition(":")
     stage = getattr(__import__(module, fromlist=[cls]), cls)
     section = find_section(name)
-    fields = {field.name for field in msgspec.structs.fields(stage)} - {"detector", "counter"}
+    fields = {field.name for field in msgspec.structs.fields(stage)} - {"detector", "counter", "extractor"}
     assert {field for field in fields if f"`{field}`" not in section and f"{field}:" not in section} == set()
 
 
