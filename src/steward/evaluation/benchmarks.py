@@ -2,8 +2,8 @@
 
 The choice whose text is most likely after its context is the model's: `acc` by the sum of its tokens'
 log-probabilities, `acc_norm` by that sum a character of the choice, as lm-evaluation-harness computes both. Prompts
-are those of that harness's tasks of these names (0.4), without the description it puts before MMLU; examples
-(`shots`) are joined by blank lines and drawn by our own seed.
+are those of that harness's tasks of these names (0.4), without the description that it puts before MMLU and the six
+fixed examples before TruthfulQA; examples (`shots`) are joined by blank lines and drawn by our own seed.
 """
 
 from __future__ import annotations
@@ -206,7 +206,9 @@ def _labelled(row: Row, context: str, name: str) -> ChoiceQuestion:
     given = row["choices"]
     texts = given["text"] if isinstance(given, Mapping) else [choice["text"] for choice in given]
     labels = given["label"] if isinstance(given, Mapping) else [choice["label"] for choice in given]
-    return ChoiceQuestion(name, _same_context(context, texts), list(map(str, labels)).index(str(row["answerKey"])))
+    return ChoiceQuestion(
+        name, _same_context(context, texts), list(map(str, labels)).index(str(row["answerKey"]).strip())
+    )
 
 
 def _read_arc(row: Row, name: str) -> ChoiceQuestion:
@@ -259,7 +261,7 @@ def _read_copa(row: Row, name: str) -> ChoiceQuestion:
 
 
 def _read_sciq(row: Row, name: str) -> ChoiceQuestion:
-    context = f"{row['support']}\nQuestion: {row['question']}\nAnswer:".lstrip()
+    context = f"{row['support'].lstrip()}\nQuestion: {row['question']}\nAnswer:"
     texts = [*(row[f"distractor{n}"] for n in (1, 2, 3)), row["correct_answer"]]
     return ChoiceQuestion(name, _same_context(context, texts), 3)
 

@@ -15,9 +15,8 @@ from steward.core.errors import InputError
 from steward.evaluation.compare import Comparison, compare_runs
 from steward.evaluation.item_list import ListedItem
 from steward.evaluation.report import list_pairs
-from steward.evaluation.run import EvalRun, RunResults, read_run, score_items, score_run
+from steward.evaluation.run import EvalRun, ItemAnswer, RunResults, read_run, score_items, score_run
 from steward.evaluation.run_page import list_items
-from steward.evaluation.spend import measure_spend
 
 KEPT: Final = 64  # runs that stay scored in memory
 
@@ -30,16 +29,14 @@ class OpenRun(msgspec.Struct, frozen=True):
     results: RunResults
     items: tuple[ListedItem, ...]
 
-    @property
-    def asked_at(self) -> float | None:
-        return measure_spend(self.run.answers.values()).last_at
 
-
-class ShelvedRun(msgspec.Struct, frozen=True):
-    """One line of the list: a run, or why it cannot be read."""
+class ShelvedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list: a run with its scores, or why it cannot be read. `asked_at`: its last answer, 0 where that
+    was not kept."""
 
     name: str
-    opened: OpenRun | None = None
+    results: RunResults | None = None
+    asked_at: float = 0.0
     problem: str = ""
 
 
@@ -72,9 +69,7 @@ class RunShelf:
     def list_runs(self) -> list[ShelvedRun]:
         """Newest first; those that cannot be read last."""
         found = [self._shelve(name) for name in self._find()]
-        return sorted(
-            found, key=lambda one: (one.opened is None, -((one.opened and one.opened.asked_at) or 0), one.name)
-        )
+        return sorted(found, key=lambda one: (one.results is None, -one.asked_at, one.name))
 
     def open_run(self, name: str) -> OpenRun:
         """:raises InputError: no such run, or one that cannot be read"""
@@ -94,7 +89,7 @@ class RunShelf:
             score_items(spec, run.items, run.answers, run.manifest.suite.filters)
             for spec in run.manifest.suite.metric_specs()
         ]
-        results = score_run(run.manifest, run.items, run.answers)
+        results = _read_results(folder) or score_run(run.manifest, run.items, run.answers)
         opened = OpenRun(name, run, results, tuple(list_items(wholes, run)))
         while len(self._opened) >= KEPT:
             self._opened.pop(next(iter(self._opened)), None)
@@ -111,8 +106,8 @@ class RunShelf:
         """Items of all runs in which every word stands; the first `most`."""
         found: list[FoundItem] = []
         for one in self.list_runs():
-            if one.opened is not None and len(found) < most:
-                kept = filter_items(one.opened.items, words, "")[: most - len(found)]
+            if one.results is not None and len(found) < most:
+                kept = filter_items(self._open(one.name).items, words, "")[: most - len(found)]
                 found += [FoundItem(one.name, item) for item in kept]
         return found
 
@@ -127,10 +122,32 @@ class RunShelf:
         ]
 
     def _shelve(self, name: str) -> ShelvedRun:
+        """Scores as the run left them, so that a long list opens at once."""
         try:
-            return ShelvedRun(name, self._open(name))
+            results = _read_results(self._root / name) or self._open(name).results
+            return ShelvedRun(name=name, results=results, asked_at=_read_last_time(self._root / name))
         except (InputError, OSError) as error:
-            return ShelvedRun(name, problem=str(error))
+            return ShelvedRun(name=name, problem=str(error))
+
+
+def _read_results(folder: Path) -> RunResults | None:
+    """None where the run left none, or has more answers since."""
+    kept, answers = folder / "results.json", folder / "answers.jsonl"
+    try:
+        if kept.stat().st_mtime_ns < answers.stat().st_mtime_ns:
+            return None
+        return msgspec.json.decode(kept.read_bytes(), type=RunResults)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _read_last_time(folder: Path) -> float:
+    """Of the last answer; 0 where it is only half written."""
+    lines = (folder / "answers.jsonl").read_bytes().splitlines()
+    try:
+        return msgspec.json.decode(lines[-1], type=ItemAnswer).at if lines else 0.0
+    except msgspec.MsgspecError:
+        return 0.0
 
 
 def filter_items(items: Sequence[ListedItem], words: str, state: str) -> list[ListedItem]:

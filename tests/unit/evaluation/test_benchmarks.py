@@ -97,13 +97,13 @@ ROWS: list[tuple[str, dict[str, Any], list[tuple[str, str]], int]] = [
         "sciq",
         {
             "question": "Cold?",
-            "support": "",
+            "support": " Water freezes.",
             "distractor1": "a",
             "distractor2": "b",
             "distractor3": "c",
             "correct_answer": "ice",
         },
-        [("Question: Cold?\nAnswer:", text) for text in ("a", "b", "c", "ice")],
+        [("Water freezes.\nQuestion: Cold?\nAnswer:", text) for text in ("a", "b", "c", "ice")],
         3,
     ),
     (

@@ -87,18 +87,17 @@ def endpoints(shelf: RunShelf) -> list[Endpoint[Handler[Principal]]]:
 
 
 def _run_row(one: ShelvedRun) -> dict[str, object]:
-    if one.opened is None:
+    if one.results is None:
         return {"name": one.name, "problem": one.problem}
-    manifest, at = one.opened.run.manifest, one.opened.asked_at
     return {
         "name": one.name,
         "query": urlencode({"name": one.name}),
-        "suite": manifest.suite.name,
-        "model": manifest.model,
-        "asked": format_date(at) if at else "",
-        "items": len(one.opened.items),
-        "failed": len(one.opened.results.errored),
-        "scores": [_score_row(score) for score in one.opened.results.scores],
+        "suite": one.results.suite,
+        "model": one.results.model,
+        "asked": format_date(one.asked_at) if one.asked_at else "",
+        "items": one.results.items,
+        "failed": len(one.results.errored),
+        "scores": [_score_row(score) for score in one.results.scores],
     }
 
 

@@ -139,6 +139,20 @@ def test_a_run_that_grew_is_read_again(runs: Path) -> None:
     assert shelf.open_run("other").results.scores[0].value == 1.0
 
 
+def test_scores_are_those_that_the_run_left_unless_it_has_more_answers(runs: Path) -> None:
+    opened = RunShelf(runs).open_run("other")
+    changed = msgspec.structs.replace(opened.results, model="as it was left")
+    (runs / "other" / "results.json").write_bytes(msgspec.json.encode(changed))
+    assert "as it was left" in look(build(RunShelf(runs), "secret"), "/")
+    later = (runs / "other" / "results.json").stat().st_mtime + 5
+    os.utime(runs / "other" / "answers.jsonl", (later, later))
+    assert "as it was left" not in look(build(RunShelf(runs), "secret"), "/")
+    (runs / "other" / "results.json").write_text("{")
+    with (runs / "other" / "answers.jsonl").open("a") as file:
+        file.write('{"id": "z')  # a run that is going on
+    assert "4 runs" in look(build(RunShelf(runs), "secret"), "/")
+
+
 def test_no_folder_and_an_empty_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder"):
         RunShelf(tmp_path / "none")
