@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-loadtest bench-security bench-release sslyze
+.PHONY: sbom audit-packages up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-loadtest bench-security bench-release sslyze
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -30,6 +30,17 @@ mutants: $(VENV)/.test           ## small faults that the unit tests must notice
 check: $(VENV)/.test             ## style, types of source and tests, layers
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+	$(PY) scripts/check_bandit.py
+
+sbom: $(VENV)/.test              ## write the bill of materials anew, after `make lock`
+	$(PY) scripts/sbom.py
+
+AUDIT ?= build/audit
+audit-packages:                  ## ask an advisory service about every locked package; needs one that answers
+	test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --require-hashes --no-deps -r requirements/audit.txt
+	-$(AUDIT)/bin/pip-audit --require-hashes --disable-pip -r requirements/ci.txt --format json --output $(AUDIT)/report.json
+	$(PYTHON) scripts/audit_packages.py $(AUDIT)/report.json
 
 fuzz: $(VENV)/.test              ## the request parser and the stream reader, with atheris where it installs
 	-$(PIP) --only-binary :all: atheris

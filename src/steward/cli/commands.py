@@ -237,6 +237,12 @@ AUDIT: Final = Group(
     ),
 )
 
+SELFTEST: Final = Group(
+    "selftest",
+    "Test any running gateway.",
+    (Command("security", "steward.cli.selftest:security"),),
+)
+
 APPROVALS: Final = Group(
     "approvals",
     "List the changes that wait for approval.",
@@ -322,6 +328,7 @@ STEWARD: Final = Group(
         ACCESS,
         TLS,
         AUDIT,
+        SELFTEST,
         APPROVALS,
         Command("approve", "steward.cli.approvals:approve", "Approve a change of somebody else."),
         Command(

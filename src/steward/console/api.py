@@ -161,7 +161,7 @@ async def _answer(
     key = request.headers.get("idempotency-key") if operation.remembered else None
     if key is None:
         return await asyncio.to_thread(_run, operation, who, parameters, request.path_params)
-    digest = hashlib.sha256(f"{operation.method} {request.url.path}\n".encode() + body).digest()
+    digest = hashlib.sha256(f"{operation.method} {request.scope['path']}\n".encode() + body).digest()
     if (before := remembered.begin(who.actor, key, digest)) is not None:
         return before
     answer = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ MAX_ADDRESSES: Final = 10_000  # that are remembered
 COOKIE: Final = "steward_console"
 SECURE_COOKIE: Final = "__Host-steward_console"  # over TLS; no page of a neighbouring name can set it
 LOOPBACK: Final = ("127.0.0.1", "::1")
+LOCAL_NAMES: Final = ("127.0.0.1", "[::1]", "localhost")
+_HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _READS: Final[frozenset[Right]] = frozenset({"public", "console.read", "usage.read", "metrics.read"})
 _METRICS: Final[frozenset[Right]] = frozenset({"public", "metrics.read"})
@@ -154,4 +157,5 @@ def is_local(request: Request) -> bool:
     """This machine asks for itself: not a proxy for somebody, nor a page whose name was bound to this address."""
     client = request.client.host if request.client is not None else ""
     forwarded = any(name in request.headers for name in FORWARDED)
-    return client in LOOPBACK and request.url.hostname in (*LOOPBACK, "localhost") and not forwarded
+    host = _HOST.fullmatch(request.headers.get("host", ""))  # not `request.url`: that is put together from it
+    return client in LOOPBACK and host is not None and host["name"] in LOCAL_NAMES and not forwarded

@@ -113,7 +113,7 @@ def render(template: str, code: int = 200, /, **values: object) -> Response:
 
 def render_page(request: Request, template: str, code: int = 200, /, **values: object) -> Response:
     """A page in the console's layout, with its navigation."""
-    return render(template, code, navigation=request.state.navigation, here=request.url.path, **values)
+    return render(template, code, navigation=request.state.navigation, here=request.scope["path"], **values)
 
 
 def redirect(path: str) -> Response:

@@ -1,0 +1,50 @@
+"""Run bandit over the source, and compare what it finds with requirements/bandit.toml (`make check`).
+
+Every finding is in the list, by check and file, with the reason why it is harmless; a finding that is not, and an entry
+that no finding has any more, fail. B101 alone is left out: our asserts narrow types, and no input is checked by one.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LIST = ROOT / "requirements" / "bandit.toml"
+
+
+def compare(findings: set[tuple[str, str]], reviewed: set[tuple[str, str]]) -> list[str]:
+    """What is new and what is gone, as lines.
+
+    >>> compare({("B602", "a.py")}, {("B603", "a.py")})
+    ['B602 in a.py: new; mend it, or list it with a reason', 'B603 in a.py: listed, and not found any more']
+    """
+    new = [f"{check} in {file}: new; mend it, or list it with a reason" for check, file in sorted(findings - reviewed)]
+    return new + [f"{check} in {file}: listed, and not found any more" for check, file in sorted(reviewed - findings)]
+
+
+def read_reviewed() -> set[tuple[str, str]]:
+    """:raises SystemExit: an entry without a reason"""
+    entries = tomllib.loads(LIST.read_text())["finding"]
+    for entry in entries:
+        if not entry.get("why", "").strip():
+            raise SystemExit(f"{LIST}: {entry}: expected check, file and why")
+    return {(entry["check"], file) for entry in entries for file in entry["files"]}
+
+
+def find_all() -> set[tuple[str, str]]:
+    command = [sys.executable, "-m", "bandit", "-q", "-r", "src/steward", "-f", "json", "-s", "B101"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    report = json.loads(run.stdout)
+    if report["errors"]:
+        raise SystemExit(f"bandit could not read: {report['errors']}")
+    return {(one["test_id"], one["filename"].removeprefix("src/steward/")) for one in report["results"]}
+
+
+if __name__ == "__main__":
+    problems = compare(find_all(), read_reviewed())
+    print("\n".join(problems) or "bandit: nothing new")
+    sys.exit(1 if problems else 0)
