@@ -1,7 +1,8 @@
 """Run bandit over the source, and compare what it finds with requirements/bandit.toml (`make check`).
 
-Every finding is in the list, by check and file, with the reason why it is harmless; a finding that is not, and an entry
-that no finding has any more, fail. B101 alone is left out: our asserts narrow types, and no input is checked by one.
+Every finding of medium or high severity is in the list, by check and file, with the reason why it is harmless; another
+finding fails, and so does an entry that no finding has any more. Those of low severity are imports and words; the tests
+of advisories 5, 15, 19 and 24 decide what of them matters (processes, eval, pickle).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def read_reviewed() -> set[tuple[str, str]]:
 
 
 def find_all() -> set[tuple[str, str]]:
-    command = [sys.executable, "-m", "bandit", "-q", "-r", "src/steward", "-f", "json", "-s", "B101"]
+    command = [sys.executable, "-m", "bandit", "-q", "-r", "src/steward", "-f", "json", "-ll"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     report = json.loads(run.stdout)
     if report["errors"]:

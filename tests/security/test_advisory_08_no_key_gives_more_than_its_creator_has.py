@@ -20,6 +20,7 @@ from steward.workflows.serve.worker_keys import WorkerKeys
 class Sender:
     def __init__(self, key: str) -> None:
         self.headers = {"authorization": f"Bearer {key}"}
+        self.certificate = None
 
     def list_hops(self) -> list[str]:
         return ["10.0.0.1"]

@@ -16,6 +16,7 @@ from steward.security.authenticator import KeyAuthenticator
 class Sender:
     def __init__(self, **headers: str) -> None:
         self.headers = headers
+        self.certificate = None
 
     def list_hops(self) -> list[str]:
         return ["127.0.0.1"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.console.shell import is_local_name
 from steward.core import files
 from steward.core.identity import ANONYMOUS, Principal, Right
 from steward.core.networks import Network, find_client
@@ -26,8 +26,6 @@ MAX_ADDRESSES: Final = 10_000  # that are remembered
 COOKIE: Final = "steward_console"
 SECURE_COOKIE: Final = "__Host-steward_console"  # over TLS; no page of a neighbouring name can set it
 LOOPBACK: Final = ("127.0.0.1", "::1")
-LOCAL_NAMES: Final = ("127.0.0.1", "[::1]", "localhost")
-_HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _READS: Final[frozenset[Right]] = frozenset({"public", "console.read", "usage.read", "metrics.read"})
 _METRICS: Final[frozenset[Right]] = frozenset({"public", "metrics.read"})
@@ -95,7 +93,7 @@ class Sessions:
 
 
 def name_cookie(request: Request) -> str:
-    return SECURE_COOKIE if request.url.scheme == "https" else COOKIE
+    return SECURE_COOKIE if request.scope["scheme"] == "https" else COOKIE
 
 
 def set_cookie(response: Response, request: Request, value: str, seconds: int) -> None:
@@ -157,5 +155,4 @@ def is_local(request: Request) -> bool:
     """This machine asks for itself: not a proxy for somebody, nor a page whose name was bound to this address."""
     client = request.client.host if request.client is not None else ""
     forwarded = any(name in request.headers for name in FORWARDED)
-    host = _HOST.fullmatch(request.headers.get("host", ""))  # not `request.url`: that is put together from it
-    return client in LOOPBACK and host is not None and host["name"] in LOCAL_NAMES and not forwarded
+    return client in LOOPBACK and is_local_name(request.headers.get("host", "")) and not forwarded

@@ -6,6 +6,7 @@ layout adds a refresh of `#live` every five seconds. Knows nothing of what pages
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -35,6 +36,7 @@ HEADERS: Final = {
 HSTS: Final = "max-age=63072000"  # two years, as Mozilla advises; only of a name, never of this machine's own
 CHANGES: Final[dict[Method, bool]] = {"GET": False, "POST": True, "PUT": True, "PATCH": True, "DELETE": True}
 FROM_ELSEWHERE: Final = "A page of another site sent this. Open the console itself and try again."
+_LOCAL_NAME: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 FORM_LIMIT: Final = 65_536  # bytes of a form
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True
@@ -154,9 +156,19 @@ def is_from_elsewhere(request: Request) -> bool:
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
+def is_local_name(host: str) -> bool:
+    """Whether a Host header names this machine and nothing else. `request.url` is put together from the header, so that
+    its parts are whatever a client wants them to be.
+
+    >>> [is_local_name(host) for host in ("localhost:8081", "[::1]", "localhost:4000/#@x", "evil.example")]
+    [True, True, False, False]
+    """
+    return _LOCAL_NAME.fullmatch(host) is not None
+
+
 def _secure(response: Response, request: Request) -> Response:
     response.headers.update(HEADERS)
-    if request.url.scheme == "https" and request.url.hostname not in ("localhost", "127.0.0.1", "::1"):
+    if request.scope["scheme"] == "https" and not is_local_name(request.headers.get("host", "")):
         response.headers["Strict-Transport-Security"] = HSTS  # of localhost, it would end every other plain port too
     response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -107,7 +107,7 @@ class _PersonSignIn:
             return render("login.html", 503, message=words, people=True, provider=self._provider)
         response = redirect(find_home_page(signed_in.principal))
         set_cookie(response, request, signed_in.token, int(PERSON_S))
-        secure = request.url.scheme == "https"
+        secure = request.scope["scheme"] == "https"
         mark = self._limits.make_mark(name, time.time())
         response.set_cookie(MARK, mark, max_age=MARK_S, secure=secure, httponly=True, samesite="strict", path="/login")
         return response
