@@ -12,7 +12,7 @@ from steward.adapters.stores.sql import SqlStore
 OF_ALL = {  # of the deployment, or addressed by an id that was found for a tenant
     "ledger", "alerts", "secrets", "jobs", "audit_heads",
     "exchanges.count_open", "feedback.sums", "minutes.delete_before", "keys.version", "access.list_roles",
-    "approvals.list_decisions", "sessions.find",
+    "approvals.list_decisions", "sessions.find", "traces.list_unexported",
 }  # fmt: skip
 READING = (
     "list",

@@ -36,7 +36,7 @@ def page(provider: SingleSignOn) -> Page:
         except StewardError as error:
             return refuse(error)
         response = RedirectResponse(address, status_code=303)
-        secure = request.url.scheme == "https"
+        secure = request.scope["scheme"] == "https"
         response.set_cookie(  # lax: the browser comes back from another site
             COOKIE, pending, max_age=int(PENDING_S), secure=secure, httponly=True, samesite="lax", path=PATH
         )
