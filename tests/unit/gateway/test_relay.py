@@ -400,3 +400,11 @@ def test_a_whole_answer_of_several_choices_is_reckoned_by_its_texts() -> None:
         answer = json.loads(convert_answer(exchange, outgoing, body).body)
         assert answer["usage"]["completion_tokens"] == completion and exchange.reckoned is (completion == 15)
         assert exchange.usage is not None and exchange.usage.completion_tokens == completion
+
+
+def test_the_usage_of_one_choice_keeps_its_bytes() -> None:
+    exchange = make(stream=True)
+    exchange.asked_usage = True
+    outgoing = Outgoing(CHAT, b"{}")
+    outgoing.embedded = True
+    assert Relay(exchange, outgoing).feed(sse(FIRST, LAST, USAGE)) == sse(FIRST, LAST, USAGE)

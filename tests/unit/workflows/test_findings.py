@@ -29,6 +29,7 @@ from steward.workflows.findings import (
     describe_gate,
     describe_load_test,
     describe_plan,
+    describe_scan,
     digest_subject,
 )
 
@@ -237,3 +238,15 @@ def test_traffic_like_the_baselines(features: list[tuple[bool, float | None]], v
         current_events=8,
     )
     assert findings.describe_drift(drift, Path("a"), Path("b")).verdict == verdict
+
+
+def test_a_scan_names_three_files_and_says_that_there_are_others(tmp_path: Path) -> None:
+    paths = [Path(name) for name in "abcd"]
+    finding = describe_scan(paths[:3], 0, "gdpr")
+    assert (finding.subject, finding.verdict, finding.value) == ("files a, b, c", "pass", "0 values found")
+    assert finding.expected == "nothing that profile gdpr looks for"
+    finding = describe_scan(paths, 1_234, "gdpr")
+    assert (finding.subject, finding.verdict, finding.value) == (
+        "files a, b, c and others", "fail", "1,234 values found",
+    )  # fmt: skip
+    assert finding.subject_digest == digest(b"gdpr", b"a ", b"b ", b"c ", b"d ")

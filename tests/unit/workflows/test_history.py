@@ -33,6 +33,7 @@ def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
     assert [one.version for one in list_versions(tmp_path)] == [1, 3]
     assert [one.version for one in list_accepted(tmp_path)] == [1]
     assert (tmp_path / "config" / "0003.yaml").read_text() == "a: 2\n"
+    assert (tmp_path / "config").stat().st_mode & 0o777 == 0o700
 
 
 def test_only_what_served_can_be_gone_back_to(tmp_path: Path) -> None:

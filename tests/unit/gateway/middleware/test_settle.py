@@ -238,3 +238,11 @@ def test_only_the_operators_own_price_knows_a_discount_for_batches() -> None:
     assert [model_cost(own, counts, batch) for batch in (False, True)] == [2.0, 1.0]
     assert [model_cost(listed, counts, batch) for batch in (False, True)] == [2.0, 2.0]
     assert model_cost(None, counts) is None and model_cost(ModelEntry("m", cast(Any, None), "m"), counts) is None
+
+
+def test_how_long_a_request_waited_for_its_place() -> None:
+    one = exchange(None)
+    assert build_settled(one, "ok", 200, {}).ready_s is None
+    one.started, one.ready, one.queued_s = 100.0, 100.5, 0.25
+    row = build_settled(one, "ok", 200, {})
+    assert (row.ready_s, row.queued_s) == (0.5, 0.25)
