@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: sbom audit-packages up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-loadtest bench-security bench-release sslyze
+.PHONY: sbom audit-packages up install install-locked test test-quick check fuzz soak clean bench-gateway bench-start starter bench-data bench-data-minhash bench-eval harness lock mutants bench-planner bench-monitoring bench-loadtest bench-security bench-release sslyze
 up: $(VENV)/.embedded            ## a gateway with a model that answers, on :8080
 	$(VENV)/bin/steward up
 
@@ -83,6 +83,9 @@ bench-privacy: $(VENV)/.test      ## detectors of personal data, beside Presidio
 
 bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes
 	$(PY) benchmarks/bench_planner.py
+
+bench-monitoring: $(VENV)/.test   ## false alarms, time to detect, and the store's series: about 90 minutes; --only series is short
+	$(PY) benchmarks/bench_monitoring.py
 
 starter: $(VENV)/.starter        ## train the shipped model anew: about 20 minutes on two cores
 	$(PY) scripts/starter/generate.py build/starter

@@ -11,15 +11,25 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from steward.adapters.stores.database import insert_rows
+from steward.adapters.stores.sql import SqlStore
+from steward.adapters.stores.tables import series
+from steward.core.histogram import encode_buckets, observe
 from steward.core.minutes import COLUMNS, COUNTS, LEVELS, is_failure
+from steward.core.records import Admitted, Settled
+from steward.core.series import HISTOGRAMS, RESOLUTIONS, SUMS, start_of
 from steward.monitoring.backtest import collect_minutes, report
 from steward.monitoring.events import Event
+from steward.monitoring.metric_answer import answer_query, choose_resolution
+from steward.monitoring.metric_query import parse_query
 from steward.monitoring.rules import DEFAULT_RULES
 from steward.monitoring.watch import Minute
 
@@ -195,18 +205,84 @@ def check_events() -> None:
     tell(f"\nOne day of {len(events)} events and its minutes: {len(COUNTS)} counts and {len(LEVELS)} levels agree.")
 
 
+def measure_series(rows: int = 50_000, models: int = 4, keys: int = 5) -> None:
+    """How fast the store takes requests in with their series, on one core, and how fast questions are answered."""
+    rng, names = np.random.default_rng(1), [(f"m{number % models}", f"k{number % keys}") for number in range(rows)]
+    start = 60.0 * START
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqlStore(f"sqlite:///{folder}/s.db")
+        store.migrate()
+        durations = rng.lognormal(0.0, 0.6, rows)
+        began = time.process_time()
+        for first in range(0, rows, 1000):  # as the keeper meets them at 5,000 a second
+            records: list[Admitted | Settled] = []
+            for number in range(first, first + 1000):
+                at, (model, key) = start + number / 5000.0, names[number]
+                records.append(
+                    Admitted(request_id=f"r{number}", at=at, key_id=key, project="p", endpoint="/v1/chat/completions",
+                             route="r", streamed=True)
+                )  # fmt: skip
+                records.append(
+                    Settled(request_id=f"r{number}", at=at, outcome="ok", status=200, model=model, input_tokens=300,
+                            output_tokens=100, usd=0.001, ttft_s=float(durations[number]) / 5,
+                            duration_s=float(durations[number]))
+                )  # fmt: skip
+            store.ledger.drain("w", "s", first + 1, records)
+        took = time.process_time() - began
+        tell(
+            f"\nRequests into the store with minutes and series (SQLite, {models * keys} groups): {rows / took:,.0f}/s"
+        )
+        fill_days(store, 90, models, keys)
+        for text, since_s in (("ttft p95 by model", 90 * 86400), ("total p99 by key", 7 * 86400)):
+            began, (groups, resolution_s) = time.process_time(), ask(store, text, start + 91 * 86400.0, since_s)
+            tell(
+                f"{text} over {since_s // 86400} days, from steps of {resolution_s} s: "
+                f"{1000 * (time.process_time() - began):.0f} ms of processor time, {groups} groups"
+            )
+        tell(f"Store after 90 days at 10 requests/s: {Path(folder, 's.db').stat().st_size / 2**20:.0f} MiB of series")
+        store.close()
+
+
+def fill_days(store: SqlStore, days: int, models: int, keys: int) -> None:
+    """Hours and days of 10 requests a second, as they would have been added up; minutes of the last eight days."""
+    rows = []
+    for resolution_s, kept in ((60, 8), (3600, days), (86400, days)):
+        buckets: dict[int, int] = {}
+        for value in np.random.default_rng(2).lognormal(0.0, 0.6, 10 * resolution_s // (models * keys)):
+            observe(buckets, float(value))
+        encoded = encode_buckets(buckets)
+        first = int(60 * START // 86400) * 86400 + 86400 + (days - kept) * 86400
+        for at in range(first, first + kept * 86400, resolution_s):
+            for model in range(models):
+                for key in range(keys):
+                    sums = dict.fromkeys(SUMS, 10.0 * resolution_s / (models * keys))
+                    place = {"resolution_s": resolution_s, "start": at, "tenant": "default", "model": f"m{model}"}
+                    rows.append(place | {"route": "r", "key_id": f"k{key}"} | sums | dict.fromkeys(HISTOGRAMS, encoded))
+    with store.database.write() as connection:
+        insert_rows(connection, series, rows)
+
+
+def ask(store: SqlStore, text: str, now: float, since_s: float) -> tuple[int, int]:
+    first = {resolution_s: store.series.first(resolution_s, tenant=None) for resolution_s in RESOLUTIONS}
+    resolution_s = choose_resolution(now - since_s, now, first)
+    begin = start_of(now - since_s, resolution_s)
+    rows = store.series.read(resolution_s, begin, int(now), tenant=None)
+    return len(answer_query(parse_query(text), rows, resolution_s, begin, now, {}).groups), resolution_s
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--rates", nargs="+", default=list(RATES), choices=list(RATES))
     parser.add_argument("--fault-seeds", type=int, default=5)
-    parser.add_argument("--only", choices=("healthy", "faults", "events"))
+    parser.add_argument("--only", choices=("healthy", "faults", "events", "series"))
     given = parser.parse_args(argv)
     parts: dict[str, Callable[[], None]] = {
         "healthy": lambda: healthy(given.seeds, given.days, given.rates),
         "faults": lambda: detection(given.fault_seeds, given.rates),
         "events": check_events,
+        "series": measure_series,
     }
     for name, part in parts.items():
         if given.only in (None, name):

@@ -104,3 +104,13 @@ def test_an_objective_from_the_settings_to_its_budget(upstream: str, tmp_path: P
         assert inside("slo", "status", *home).returncode == 1
     finally:
         deployment.stop()
+
+
+def test_rules_and_a_dashboard_are_written_without_a_deployment_too(tmp_path: Path) -> None:
+    rules = inside("alerts", "export", "--prometheus", "--out", str(tmp_path / "rules.yaml"))
+    assert rules.returncode == 0 and "StewardErrorBurn" in (tmp_path / "rules.yaml").read_text()
+    shown = inside("alerts", "export", "--prometheus", "--json")
+    assert json.loads(shown.stdout)["groups"][0]["name"] == "steward"
+    assert json.loads(inside("alerts", "export", "--grafana").stdout)["title"] == "steward"
+    neither = inside("alerts", "export")
+    assert neither.returncode == 2 and "expected one of --prometheus and --grafana" in neither.stderr

@@ -121,6 +121,7 @@ ALERTS: Final = Group(
         Command("silence", "steward.cli.monitoring.alerts:silence"),
         Command("test", "steward.cli.monitoring.alerts:test"),
         Command("backtest", "steward.cli.monitoring.alerts:backtest"),
+        Command("export", "steward.cli.monitoring.export:export"),
     ),
 )
 

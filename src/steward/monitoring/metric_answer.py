@@ -67,6 +67,11 @@ class _Total:
         if histogram is not None:
             merge(self.buckets, decode_buckets(row.histograms[histogram]))
 
+    def merge(self, other: _Total) -> None:
+        for index, value in enumerate(other.sums):
+            self.sums[index] += value
+        merge(self.buckets, other.buckets)
+
     def say(self, query: MetricQuery, span_s: float) -> tuple[float | None, int]:
         """The value, and how many requests, values or ratings it is said from."""
         metric = query.metric
@@ -124,17 +129,18 @@ def answer_query(
     """
     chosen = _choose_rows(query, rows, key_names)
     histogram = HISTOGRAMS.index(query.metric.columns[0]) if query.metric.kind == "histogram" else None
-    totals: dict[tuple[str, ...], _Total] = {}
     points: dict[tuple[str, ...], dict[int, _Total]] = {}
     for row in chosen:
         labels = tuple(_read_label(row, field, key_names) for field in query.by)
-        totals.setdefault(labels, _Total()).add(row, histogram)
         points.setdefault(labels, {}).setdefault(row.start, _Total()).add(row, histogram)
     starts = range(since, max(int(until), since + 1), resolution_s)
     groups = []
-    for labels, total in totals.items():
+    for labels, of_labels in points.items():
+        total = _Total()
+        for point in of_labels.values():
+            total.merge(point)
         value, count = total.say(query, max(until - since, 1.0))
-        series = [_make_point(query, start, points[labels].get(start), resolution_s) for start in starts]
+        series = [_make_point(query, start, of_labels.get(start), resolution_s) for start in starts]
         groups.append(MetricGroup(dict(zip(query.by, labels, strict=True)), value, count, tuple(series)))
     exact = histogram is None or query.statistic == "count"
     return MetricAnswer(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from steward.core.alerts import Alert, Notice, Silence
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.identity import Principal
 from steward.monitoring.conditions import RULES
 from steward.monitoring.config import MonitoringPlan
+from steward.monitoring.prometheus_rules import make_dashboard, make_prometheus_rules
 from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 from steward.workflows.serve.plan import read_plan
@@ -94,6 +97,21 @@ def try_channels(home: Path, name: str | None) -> list[ChannelTest]:
         except StewardError as error:
             tests.append(ChannelTest(channel=channel.name, delivered=False, error=str(error)))
     return tests
+
+
+def export_rules(home: Path | None, as_json: bool = False) -> str:
+    """Alert rules for Prometheus, as YAML or JSON, with the objectives of `home` where it has served."""
+    served = home is not None and (home / "run" / "plan.json").exists()
+    slos = _monitoring(home).slos if home is not None and served else ()
+    rules = make_prometheus_rules(slos)
+    if as_json:
+        return json.dumps(rules, indent=2) + "\n"
+    return yaml.safe_dump(rules, sort_keys=False, width=1000, allow_unicode=True)
+
+
+def export_dashboard() -> str:
+    """A dashboard for Grafana, as JSON."""
+    return json.dumps(make_dashboard(), indent=2) + "\n"
 
 
 def _monitoring(home: Path) -> MonitoringPlan:

@@ -1,0 +1,104 @@
+"""Rules for Prometheus and a dashboard for Grafana, judged by promtool."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from steward.monitoring.metrics import TABLE
+from steward.monitoring.prometheus_rules import make_dashboard, make_prometheus_rules
+from steward.monitoring.slo import SloPlan
+
+SLOS = (
+    SloPlan(name="first-token", kind="ttft", objective=0.9, threshold=0.8, window_days=30, route="assistant"),
+    SloPlan(name="up", kind="availability", objective=0.999, window_days=30, model="m"),
+    SloPlan(name="liked", kind="satisfaction", objective=0.8),
+    SloPlan(name="cheap", kind="cost", objective=0.99, threshold=0.1),
+    SloPlan(name="endless", kind="total", objective=0.99, threshold=1e6),
+)
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    return {rule["alert"]: rule for rule in make_prometheus_rules(SLOS)["groups"][0]["rules"]}
+
+
+def run_promtool(*arguments: str) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed: apt-get install prometheus")
+    done = subprocess.run([promtool, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def write_rules(folder: Path) -> Path:
+    file = folder / "rules.yaml"
+    file.write_text(yaml.safe_dump(make_prometheus_rules(SLOS)))
+    return file
+
+
+def test_each_objective_that_prometheus_can_see_has_its_alerts() -> None:
+    assert set(rules()) == {
+        "StewardErrorBurn", "StewardErrorBurnSlow", "StewardSloFirstTokenSlow", "StewardSloUp", "StewardSloUpSlow",
+        "StewardSloFirstToken", "StewardProcessDown", "StewardMetricsGone", "StewardAlertsFiring",
+    }  # fmt: skip
+    assert 'le=~"1|1.0"' in rules()["StewardSloFirstToken"]["expr"]  # the next bucket after 0.8 s
+    assert 'gen_ai_request_model="assistant"' in rules()["StewardSloFirstToken"]["expr"]
+    assert 'gen_ai_response_model="m"' in rules()["StewardSloUp"]["expr"]
+
+
+def test_promtool_finds_nothing_wrong(tmp_path: Path) -> None:
+    run_promtool("check", "rules", str(write_rules(tmp_path)))
+
+
+def test_failures_fire_and_health_and_a_single_failure_do_not(tmp_path: Path) -> None:
+    """Ten requests a minute: all fine for two hours, then one in four fails; and one failure in all before."""
+    series = 'steward_requests_total{traffic="client",gen_ai_request_model="r",gen_ai_response_model="m",outcome='
+    up = {"series": 'steward_process_up{process="keeper"}', "values": "1x240"}
+    content = {
+        "rule_files": [str(write_rules(tmp_path))],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": f'{series}"ok",status_class="2xx"}}', "values": "0+10x240"},
+                    {"series": f'{series}"timeout",status_class="5xx"}}', "values": "0 0 1x118 1+3x120"},
+                    up,
+                ],
+                "alert_rule_test": [
+                    {"eval_time": "100m", "alertname": "StewardErrorBurn", "exp_alerts": []},
+                    {
+                        "eval_time": "200m",
+                        "alertname": "StewardErrorBurn",
+                        "exp_alerts": [
+                            {
+                                "exp_labels": {"severity": "page"},
+                                "exp_annotations": rules()["StewardErrorBurn"]["annotations"],
+                            }
+                        ],
+                    },
+                    {"eval_time": "100m", "alertname": "StewardMetricsGone", "exp_alerts": []},
+                    {"eval_time": "100m", "alertname": "StewardProcessDown", "exp_alerts": []},
+                ],
+            }
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(content))
+    run_promtool("test", "rules", str(tmp_path / "test.yaml"))
+
+
+def test_the_dashboard_asks_only_for_what_there_is() -> None:
+    dashboard = make_dashboard()
+    names = [metric.prometheus for metric in TABLE]
+    places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+    assert len(set(places)) == len(places) == 9
+    for panel in dashboard["panels"]:
+        (target,) = panel["targets"]
+        assert any(name in target["expr"] for name in names), panel["title"]
+    assert json.loads(json.dumps(dashboard)) == dashboard
