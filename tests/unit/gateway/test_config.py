@@ -282,3 +282,8 @@ def test_a_text_has_a_letter_at_least(section: Any, needed: dict[str, Any]) -> N
 
 def test_a_route_has_a_target_at_least() -> None:
     assert refused(RouteConfig, name="r", targets=[]).startswith("targets: ")
+
+
+def test_an_embedded_models_defaults() -> None:
+    model = ModelConfig.model_validate({"name": "m", "backend": "embedded"})
+    assert (model.context, model.slots, model.threads, model.embeddings) == (2_048, 8, None, None)

@@ -343,6 +343,7 @@ def test_a_client_is_watched_by_the_connection_or_by_waiting() -> None:
             await asyncio.sleep(0)
         staying.unwatch()
         await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}  # nobody listens any more
 
     asyncio.run(go())
     assert gone == [2]

@@ -114,6 +114,7 @@ def test_damage_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     ledger = Ledger()
     folder = tmp_path / "ledger"
     drain = LedgerDrain([folder], ledger, lambda: 5.0)  # type: ignore[arg-type]
+    assert folder.stat().st_mode & 0o777 == 0o700
     writer = LedgerWriter(folder, "w")
     writer.append(settled("a"))
     (segment,) = folder.glob("*.seg")
