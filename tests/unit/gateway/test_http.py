@@ -15,7 +15,7 @@ import pytest
 from steward.core.errors import InputError, Refused, Unavailable
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange
-from steward.gateway.http import CERTIFICATE, CONNECTION, HttpRequest
+from steward.gateway.http import CERTIFICATE, CONNECTION, HttpRequest, internal_error, stopping_error
 
 Message = dict[str, Any]
 
@@ -347,3 +347,8 @@ def test_a_client_is_watched_by_the_connection_or_by_waiting() -> None:
 
     asyncio.run(go())
     assert gone == [2]
+
+
+def test_mistakes_of_ours_and_a_stop_have_their_statuses() -> None:
+    assert (internal_error().status, internal_error().type) == (500, "server_error")
+    assert (stopping_error().status, stopping_error().headers) == (503, (("retry-after", "1"),))
