@@ -49,7 +49,7 @@ def api(
     path: Annotated[str, typer.Argument(help="Path below /api/v1, such as /keys or /usage?by=key.")],
     data: Annotated[str | None, typer.Option(help="Body as JSON.")] = None,
 ) -> None:
-    """Ask the administrative API of the console that you are signed in to; prints JSON."""
+    """Ask the administrative API of the console that you are signed in to."""
     from steward.workflows import remote
 
     session = remote.load_session(remote.session_file(), time.time())
