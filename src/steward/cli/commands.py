@@ -282,7 +282,11 @@ STEWARD: Final = Group(
             "steward.cli.monitoring.trace:trace",
             "Show where the time of one request went, without its content.",
         ),
-        Command("login", "steward.cli.remote:login", "Sign in to another machine's console."),
+        Command(
+            "login",
+            "steward.cli.remote:login",
+            "Sign in to a console, for `steward api`. The session lasts eight hours.",
+        ),
         Command("logout", "steward.cli.remote:logout", "End the session of `steward login`."),
         Command(
             "api", "steward.cli.remote:api", "Ask the administrative API of the console that you are signed in to."
