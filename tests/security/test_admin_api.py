@@ -18,7 +18,10 @@ from steward.console.api import PREFIX
 from steward.console.operations import list_operations
 from steward.core.identity import ALL_RIGHTS, operator
 from steward.security.access import BUILT_IN_ROLES
-from steward.workflows import access, keys
+from steward.workflows import access, keys, prompts
+from steward.workflows.evidence import record_finding
+from steward.workflows.findings import Finding
+from steward.workflows.serve.deployment import find_deployment
 
 OPERATIONS = list_operations(Path("nowhere"))
 READS = [operation for operation in OPERATIONS if operation.method == "GET" and "{" not in operation.path]
@@ -103,6 +106,22 @@ def test_a_tenant_sees_nothing_of_another(home: Path) -> None:
     assert call(app, two, "GET", f"/keys/{mark}-key")[0] == 404
     assert call(app, two, "POST", f"/users/{mark}-user/disable")[0] == 404
     assert call(app, two, "DELETE", f"/keys/{mark}-key")[0] == 404
+
+
+def test_proofs_are_a_tenants_own_and_prompts_the_deployments(home: Path) -> None:
+    audit = find_deployment(home).open_audit_log()
+    prompts.add(home, "greet", prompts.PromptText("Be kind."), 1.0, actor=operator(0), audit=audit)
+    finding = Finding(
+        check="data.contract", subject="files a", subject_digest="sha256:0", verdict="pass", value="1 row"
+    )
+    (home / "steward.db").touch()
+    kept = record_finding(home, finding, operator(0))
+    own, other = create(home, name="own"), create(home, tenant="acme", name="other")
+    app = app_of(home)
+    assert [one["id"] for one in call(app, own, "GET", "/evidence")[1]] == [kept.id if kept else ""]
+    assert call(app, own, "GET", "/evidence?check=other")[1] == [] == call(app, other, "GET", "/evidence")[1]
+    assert [one["system"] for one in call(app, own, "GET", "/prompts")[1]] == ["Be kind."]
+    assert call(app, other, "GET", "/prompts")[1] == []
 
 
 def test_the_pages_of_all_tenants_open_to_the_deployments_own_alone(home: Path) -> None:

@@ -14,14 +14,15 @@ from steward.console.api import Nothing, Operation
 from steward.core.access import Grant, Place, Role
 from steward.core.acts import RecordedAct
 from steward.core.durations import parse_span_s
-from steward.core.identity import Principal, Right
+from steward.core.evidence import Evidence
+from steward.core.identity import DEFAULT_TENANT, Principal, Right
 from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priority, Usage
 from steward.core.stores import UsageGroup
 from steward.core.traces import Trace
 from steward.monitoring.metric_answer import MetricAnswer
 from steward.monitoring.slo import SloStatus
 from steward.security.access import parse_place
-from steward.workflows import access, approvals, keys
+from steward.workflows import access, approvals, keys, prompts
 from steward.workflows.approvals import ApprovalView
 from steward.workflows.audit import list_acts
 from steward.workflows.explain_access import AccessAnswer, explain_access
@@ -29,6 +30,7 @@ from steward.workflows.key_terms import make_terms
 from steward.workflows.key_views import KeyDetails, KeyView, RevokedKey
 from steward.workflows.keys import CreatedKey, RotatedKey
 from steward.workflows.metrics import query_metrics
+from steward.workflows.prompts import PromptVersion
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.serve.endpoints import list_gateway_endpoints
 from steward.workflows.slo import read_slo_status
@@ -108,6 +110,11 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ApprovalQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Count = 100
     all: bool = False  # rejected and expired ones too
+
+
+class EvidenceQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Count = 100
+    check: Text | None = None  # such as evaluation.gate
 
 
 class AccessQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -265,7 +272,24 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
     def acts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[RecordedAct]:
         return [act for act in list_acts(home, MOST_ACTS) if act.tenant == who.tenant][: body.limit]
 
+    def evidence(who: Principal, body: EvidenceQuery, _: dict[str, str]) -> list[Evidence]:
+        store = find_deployment(home).open_store()
+        try:
+            return store.evidence.list_evidence(body.limit, body.check, tenant=who.tenant)
+        finally:
+            store.close()
+
+    def stored_prompts(who: Principal, body: PageQuery, _: dict[str, str]) -> list[PromptVersion]:
+        if who.tenant != DEFAULT_TENANT:
+            return []  # prompts belong to the whole deployment
+        versions = [one for name in prompts.list_names(home) for one in prompts.list_versions(home, name)]
+        return versions[: body.limit]
+
     return (
+        _read("/evidence", "evidence.read", "The newest proofs.", EvidenceQuery, list[Evidence], evidence),
+        _read(
+            "/prompts", "prompts.read", "Versions of stored prompts.", PageQuery, list[PromptVersion], stored_prompts
+        ),
         _read("/usage", "usage.read", "Requests, tokens and costs.", UsageQuery, Usage, usage),
         _read(
             "/exchanges", "usage.read", "The newest requests, without content.", PageQuery, list[ExchangeRow], exchanges
