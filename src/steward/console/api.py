@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from steward.console.shell import Handler, Page
 from steward.core.endpoint import AuditClass, Endpoint, Method, Tenancy
-from steward.core.errors import InputError, Refused, StewardError, UnknownName
+from steward.core.errors import Exhausted, InputError, Refused, StewardError, UnknownName
 from steward.core.identity import Principal, Right
 from steward.workflows.audit import MOST_REASON
 
@@ -192,7 +192,8 @@ def _run(operation: Operation[Any], who: Principal, parameters: Any, segments: d
         raise _refuse(400, "invalid_request", str(error)) from error
     except StewardError as error:
         log.error("an administrative request failed: %s", error)
-        raise _refuse(503, "unavailable", "The store does not answer. Send the request again later.") from error
+        cause = f"Nothing was changed: {error}" if isinstance(error, Exhausted) else "The store does not answer"
+        raise _refuse(503, "unavailable", f"{cause}. Send the request again later.") from error
 
 
 async def _read_body(request: Request) -> bytes:

@@ -6,6 +6,7 @@ layout adds a refresh of `#live` every five seconds. Knows nothing of what pages
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,7 +21,10 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from steward.core.endpoint import Endpoint, Method, Tenancy, index_endpoints
+from steward.core.errors import Exhausted, find_exhausted
 from steward.core.identity import DEFAULT_TENANT, Principal, Right
+
+log = logging.getLogger(__name__)
 
 Who = TypeVar("Who")
 Handler = Callable[[Request, Who], Awaitable[Response]]
@@ -92,7 +96,10 @@ def serve(
             allowed = principal.has(endpoint.permission)
             if endpoint.tenancy == "deployment" and principal.tenant != DEFAULT_TENANT:
                 allowed = False
-            response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
+            try:
+                response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
+            except (Exhausted, OSError) as error:
+                response = answer_exhausted(error)
             return _secure(response, request)
 
         return answer
@@ -107,6 +114,16 @@ def serve(
     table = index_endpoints(endpoints)
     routes = [Route(path, guard(methods), methods=list(methods)) for path, methods in table.items()]
     return Starlette(routes=routes, exception_handlers={404: answer_unknown_path, 405: answer_unknown_method})
+
+
+def answer_exhausted(error: Exhausted | OSError) -> Response:
+    """503 with what has run out, which recovers by itself. :raises OSError: another failure"""
+    reason = error if isinstance(error, Exhausted) else find_exhausted(error)
+    if reason is None:
+        raise error
+    log.error("a page cannot be answered: %s", reason)
+    words = f"Nothing was saved: {reason}. Try again when that is mended."
+    return PlainTextResponse(words, status_code=503, headers={"retry-after": "5"})
 
 
 def render(template: str, code: int = 200, /, **values: object) -> Response:

@@ -118,6 +118,11 @@ def find_exhausted(error: OSError) -> Exhausted | None:
     return Exhausted(reason) if reason is not None else None
 
 
+def find_full_database(error: BaseException | None) -> Exhausted | None:
+    """What has run out, where SQLite says so (SQLITE_FULL, sqlite.org/rescode.html)."""
+    return Exhausted(_RESOURCES[errno.ENOSPC]) if "database or disk is full" in str(error) else None
+
+
 class Refused(StewardError):
     """A request is refused. `status`, `type` and `code` are OpenAI's error vocabulary.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from steward.adapters.stores.study import StudyStore
-from steward.core.errors import InputError, Unavailable
+from steward.core.errors import Exhausted, InputError, Unavailable
 from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
 DESIGN = StudyDesign(
@@ -76,4 +76,19 @@ def test_a_folder_that_cannot_be_written_is_the_worlds_failure(store: StudyStore
         store.vote(Vote(at=1.0, rater="r1", task="k", left=0, choice="tie"))
     other.execute("ROLLBACK")
     other.close()
+    store.close()
+
+
+def test_s21_a_full_disk_is_named_and_the_next_vote_is_saved(store: StudyStore) -> None:
+    """A database that may not grow (sqlite.org/pragma.html) fails as one on a full disk."""
+    connection = store._connection
+    [pages] = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    vote = Vote(at=1.0, rater="r1", task="k", left=0, choice="tie", comment="x" * 100_000)
+    for _ in range(2):
+        with pytest.raises(Exhausted, match="the disk is full"):
+            store.vote(vote)
+    connection.execute(f"PRAGMA max_page_count = {pages + 100}")
+    store.vote(vote)
+    assert store.votes() == [vote]
     store.close()

@@ -1,6 +1,7 @@
 """A table of endpoints as an application."""
 
 import asyncio
+import errno
 
 import pytest
 from starlette.applications import Starlette
@@ -13,13 +14,14 @@ from steward.console.shell import (
     HEADERS,
     FormTooLarge,
     Page,
+    answer_exhausted,
     list_navigation,
     page_endpoint,
     read_form,
     serve,
 )
 from steward.core.endpoint import Endpoint
-from steward.core.errors import Contradiction
+from steward.core.errors import Contradiction, Exhausted
 from steward.core.identity import ANONYMOUS, Principal
 
 READER = Principal(kind="person", id="r", rights=frozenset({"console.read"}))
@@ -108,3 +110,36 @@ def test_a_single_page_needs_no_navigation() -> None:
 def test_unknown_paths_and_unknown_methods_are_told_apart() -> None:
     assert ask(toy(), "GET", "/nothing")[::2] == (404, "no such page")
     assert ask(toy(), "DELETE", "/")[::2] == (405, "method not allowed")
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "the disk is full"),
+        (OSError(errno.EMFILE, "Too many open files"), "no file descriptors left"),
+        (Exhausted("the disk is full"), "the disk is full"),
+    ],
+)
+def test_s21_what_has_run_out_is_named_on_every_page(error: Exception, says: str) -> None:
+    answer = answer_exhausted(error)
+    assert answer.status_code == 503 and says in bytes(answer.body).decode() and answer.headers["retry-after"] == "5"
+
+
+def test_s21_another_failure_is_none_of_that() -> None:
+    with pytest.raises(OSError, match="odd"):
+        answer_exhausted(OSError(errno.EIO, "odd"))
+
+
+def test_s21_a_page_on_a_full_disk_answers_503_and_then_serves_again() -> None:
+    full = True
+
+    async def write(request: Request, who: str) -> Response:
+        if full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return PlainTextResponse("saved")
+
+    app = serve([page_endpoint("/", "public", write)], identify, refuse)
+    status, _, text = ask(app, "GET", "/")
+    assert status == 503 and "the disk is full" in text
+    full = False
+    assert ask(app, "GET", "/")[::2] == (200, "saved")

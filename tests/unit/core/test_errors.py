@@ -15,6 +15,7 @@ from steward.core.errors import (
     UnknownName,
     describe_origin,
     find_exhausted,
+    find_full_database,
     find_nearest,
     list_nearest,
     measure_likeness,
@@ -107,3 +108,9 @@ def test_likeness_by_hand() -> None:
     assert measure_likeness("h1000", "H100-SXM") == pytest.approx(0.99 * 8 / 9)
     assert measure_likeness("abcd", "xbcd") == pytest.approx(6 / 8 - 0.001)
     assert list_nearest("ab", ["ab-x", "ab", "zz"], 2, 0.5) == ["ab", "ab-x"]
+
+
+def test_s21_a_database_that_is_full_is_told_from_one_that_is_busy() -> None:
+    """SQLITE_FULL's words: sqlite3_errstr(13)."""
+    assert str(find_full_database(Exception("database or disk is full"))) == "the disk is full"
+    assert find_full_database(Exception("database is locked")) is None and find_full_database(None) is None

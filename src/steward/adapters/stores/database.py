@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from steward.adapters.stores.tables import REVISION
-from steward.core.errors import InputError, Unavailable
+from steward.core.errors import InputError, Unavailable, find_full_database
 
 MIGRATION_LOCK: Final = 0x5357_4152_4400  # PostgreSQL advisory lock that one migrating process holds
 CONNECT_S: Final = 5  # to a server; an address that answers nothing must not hold a command for minutes
@@ -91,10 +91,14 @@ class Database:
 
     @contextmanager
     def _name_errors(self) -> Iterator[None]:
-        """:raises Unavailable: no answer, no tables :raises InputError: what is there is not a database"""
+        """:raises Unavailable: no answer, no tables :raises Exhausted: the disk is full :raises InputError: what is
+        there is not a database
+        """
         try:
             yield
         except (sa.exc.OperationalError, sa.exc.ProgrammingError) as error:
+            if (exhausted := find_full_database(error.orig)) is not None:
+                raise exhausted from error
             kind = type(error.orig).__name__
             raise Unavailable(
                 f"the store does not answer ({kind}); check that `steward up` and its database are running"

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from steward.core.errors import InputError, Unavailable
+from steward.core.errors import InputError, Unavailable, find_full_database
 from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
 _TABLES: Final = {
@@ -139,7 +139,8 @@ class StudyStore:
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite itself ends one for which there is no room
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
 
@@ -148,6 +149,8 @@ class StudyStore:
         try:
             yield
         except sqlite3.OperationalError as error:
+            if (exhausted := find_full_database(error)) is not None:
+                raise exhausted from error
             if "no such table" in str(error):
                 raise InputError(f"{self._path}: a database, but not a study") from error
             raise Unavailable(f"{self._path}: {error}") from error

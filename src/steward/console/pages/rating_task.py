@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from steward.console.shell import FormTooLarge, Handler, page_endpoint, read_form, redirect, render
 from steward.core.endpoint import Endpoint
-from steward.core.errors import StewardError
+from steward.core.errors import Exhausted, StewardError
 from steward.core.study import Rater, VoteRejected
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def endpoints(session: RatingSession) -> list[Endpoint[Handler[Rater]]]:
             await save_vote(session, rater, key, request)
         except (VoteRejected, FormTooLarge) as error:
             return await show_task(session, rater, key, f"Vote not saved: {error}.", 400)
+        except Exhausted as error:
+            _log.error("a vote could not be saved: %s", error)
+            words = f"The vote could not be saved: {error}. Try again later, and tell the person who sent the invite."
+            return await show_task(session, rater, key, words, 503)
         except StewardError:  # its message may name the study's file
             _log.exception("a vote could not be saved")
             words = "The vote could not be saved. Try again, and tell the person who sent you the invite."
