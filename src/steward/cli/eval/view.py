@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import show_lines
+from steward.cli.common import JsonOption, show_json, show_lines
 from steward.workflows.evaluate.extra import require_extra
 
 
@@ -15,6 +15,7 @@ def view(
     folder: Annotated[Path, typer.Argument(help="Folder that run folders lie in, at any depth.")] = Path("runs"),
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
+    json: JsonOption = False,
 ) -> None:
     """Look through runs in the browser: all runs, their items with a filter and a search, two side by side.
 
@@ -23,4 +24,10 @@ def view(
     require_extra()
     from steward.processes.view import serve
 
-    serve(folder, host, port, lambda address: show_lines([f"{folder}: {address}"]))
+    def tell(address: str) -> None:
+        if json:
+            show_json({"folder": str(folder), "url": address})
+        else:
+            show_lines([f"{folder}: {address}"])
+
+    serve(folder, host, port, tell)
