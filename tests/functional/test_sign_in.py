@@ -91,7 +91,8 @@ def test_somebody_administers_from_elsewhere_as_themselves(deployed: Deployment,
     assert steward(tmp_path, "login", url, "--name", "una", "--stdin", text=f"{GOOD}\n").returncode == 0
     file = tmp_path / "steward" / "session.json"
     assert file.stat().st_mode & 0o777 == 0o600
-    listed = steward(tmp_path, "api", "GET", "/users")
+    assert "una" in steward(tmp_path, "api", "GET", "/users").stdout
+    listed = steward(tmp_path, "api", "GET", "/users", "--json")
     assert "una" in {user["id"] for user in json.loads(listed.stdout)}
     refused = steward(tmp_path, "api", "POST", "/users", "--data", '{"name": "eve"}')
     assert refused.returncode == 2 and "people.manage" in refused.stderr

@@ -48,9 +48,16 @@ def api(
     method: Annotated[str, typer.Argument(help="GET, POST or DELETE.")],
     path: Annotated[str, typer.Argument(help="Path below /api/v1, such as /keys or /usage?by=key.")],
     data: Annotated[str | None, typer.Option(help="Body as JSON.")] = None,
+    json: JsonOption = False,
 ) -> None:
     """Ask the administrative API of the console that you are signed in to."""
+    import msgspec
+
     from steward.workflows import remote
 
     session = remote.load_session(remote.session_file(), time.time())
-    show_json(remote.call(session, method.upper(), path, data.encode() if data is not None else None))
+    answer = remote.call(session, method.upper(), path, data.encode() if data is not None else None)
+    if json or not isinstance(answer, list):
+        show_json(answer)
+    else:
+        show_lines(msgspec.json.encode(item).decode() for item in answer)
