@@ -183,7 +183,7 @@ def profile(
 def compare(
     first: Annotated[Path, typer.Argument(help="Output folder of a finished run.")],
     second: Annotated[Path, typer.Argument(help="Output folder of another.")],
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("stages")] = False,
 ) -> None:
     """Compare two runs: rows, stages and reasons. Exits with 1 if different rows came out."""
     with _require_extra():

@@ -9,6 +9,7 @@ import typer
 
 from steward.cli.common import JsonOption, show_json, show_lines, show_progress, show_table
 from steward.cli.config import FileOption
+from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ RouteOption = Annotated[str, typer.Option("--route", help="Apply the rules of th
 KeyOption = Annotated[str, typer.Option("--key", help="Apply the rules of the key with this id.")]
 
 
-def list_guards(config: FileOption = None, json: JsonOption = False) -> None:
+def list_guards(config: FileOption = None, json: Annotated[JsonOption, CsvRows()] = False) -> None:
     """Show what the guard of steward.yaml does with each kind of personal data."""
     policy = _find_policy(config)
     if policy is None:
@@ -64,7 +65,7 @@ def replay(
     config: FileOption = None,
     route: RouteOption = "",
     key: KeyOption = "",
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("examples")] = False,
 ) -> None:
     """Show what the guard would change in kept requests, and how long it takes. Sends nothing."""
     from steward.workflows.guard_replay import replay_file

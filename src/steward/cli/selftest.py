@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_progress, show_table
+from steward.cli.common import JsonOption, keep_finding, show_json, show_lines, show_progress, show_table
+from steward.cli.lazy import CsvRows
 
 
 def security(
@@ -17,15 +18,17 @@ def security(
         str | None, typer.Option(help="An ordinary key (env:NAME or file:PATH), for the probes that need one.")
     ] = None,
     model: Annotated[str, typer.Option(help="Model for these; at most four requests of one token.")] = "",
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("results")] = False,
 ) -> None:
     """Probe a gateway for published advisories: about forty small requests that change nothing. Exits with 1 if one
     repeats, with 3 if one cannot be told, and with 4 if nothing answers."""
     from steward.core.secret import resolve
+    from steward.workflows.findings import describe_selftest
     from steward.workflows.security_selftest import probe_security
 
     with show_progress(hidden=json) as report:
         tested = probe_security(url, resolve(key) if key else None, model, report)
+    keep_finding(describe_selftest(url, tested.held, tested.failed, tested.cannot_tell))
     if json:
         show_json(tested)
     else:

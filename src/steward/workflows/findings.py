@@ -210,6 +210,18 @@ def describe_alert_test(results: Sequence[ChannelTest]) -> Finding:
     )
 
 
+def describe_selftest(url: str, held: int, failed: int, cannot_tell: int) -> Finding:
+    """What was not run, for want of a key, proves nothing of itself."""
+    return Finding(
+        check="security.selftest",
+        subject=f"gateway {url}",
+        subject_digest=digest_subject(url),
+        verdict="fail" if failed else "cannot tell" if cannot_tell or not held else "pass",
+        value=f"{held} advisories held, {failed} failed, {cannot_tell} cannot be told",
+        expected="no published advisory repeats",
+    )
+
+
 def describe_drift(result: Drift, baseline: Path, current: Path) -> Finding:
     drifted = [feature.name for feature in result.features if feature.drifted]
     return Finding(

@@ -250,3 +250,12 @@ def test_a_scan_names_three_files_and_says_that_there_are_others(tmp_path: Path)
         "files a, b, c and others", "fail", "1,234 values found",
     )  # fmt: skip
     assert finding.subject_digest == digest(b"gdpr", b"a ", b"b ", b"c ", b"d ")
+
+
+@pytest.mark.parametrize(
+    ("held", "failed", "cannot_tell", "verdict"),
+    [(19, 0, 0, "pass"), (18, 1, 0, "fail"), (18, 0, 1, "cannot tell"), (0, 0, 0, "cannot tell")],
+)
+def test_advisories_that_do_not_repeat(held: int, failed: int, cannot_tell: int, verdict: str) -> None:
+    found = findings.describe_selftest("http://gateway", held, failed, cannot_tell)
+    assert (found.check, found.verdict) == ("security.selftest", verdict)
