@@ -53,7 +53,8 @@ def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
     """As `run`, in this process: for tests of what a command does rather than of how it starts."""
     from steward.cli.main import main
 
-    out, err, before = io.StringIO(), io.StringIO(), sys.argv
+    out, err, before, mask = io.StringIO(), io.StringIO(), sys.argv, os.umask(0o022)
+    os.umask(mask)
     sys.argv = ["steward", *arguments]
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -63,6 +64,7 @@ def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
         code = int(end.code or 0)
     finally:
         sys.argv = before
+        os.umask(mask)  # which the command narrows for its process
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 

@@ -65,11 +65,15 @@ class LocalExecutor:
 def _pool(workers: int, module: str) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([module])  # its libraries load once, not once a worker
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(dict(os.environ),))
 
 
-def _end_with_parent() -> None:
-    """Nobody collects the work of a run that was killed: end with it."""
+def _begin(environment: dict[str, str]) -> None:
+    """Take over the environment of now, such as a store's credentials: the server that forks began with an older one.
+
+    Nobody collects the work of a run that was killed: end with it.
+    """
+    os.environ.update(environment)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()

@@ -6,6 +6,7 @@ number of them: sacreBLEU's order, streams of references, is the most repeated m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -200,6 +201,7 @@ class RougeL(_Rouge):
 
 
 MOST_SUMMARY_WORDS: Final = 2_000
+_RUN: Final = re.compile(r"[^\W_]+")
 
 
 class RougeLsum(_Rouge):
@@ -210,7 +212,7 @@ class RougeLsum(_Rouge):
 
     def screen(self, prediction: Any, references: Sequence[Any]) -> str:
         why = super().screen(prediction, references)
-        words = max(len(text.split()) for text in (prediction, *references))
+        words = max(_count_tokens(text) for text in (prediction, *references))
         if why or words <= MOST_SUMMARY_WORDS:
             return why
         return f"a text has {words:,} words; rougeLsum compares at most {MOST_SUMMARY_WORDS:,}"
@@ -221,6 +223,12 @@ class RougeLsum(_Rouge):
         both = f"{reference} {prediction}"
         right, given = ("\n".join(_tokenise_lines(text, both)) for text in (reference, prediction))
         return float(self._unicode.score(right, given)[self.kind].fmeasure)
+
+
+def _count_tokens(text: str) -> int:
+    """Never fewer than tokens, or than lines that hold something: characters count where a script writes no blanks."""
+    runs = len(_RUN.findall(text)) if is_latin(text) else sum(map(str.isalnum, text))
+    return max(runs, len(text.split()))
 
 
 def _tokenise_lines(text: str, both: str) -> list[str]:
