@@ -68,6 +68,14 @@ def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
+@pytest.fixture(autouse=True)
+def usual_mask() -> Iterator[None]:
+    """Commands that run in this process narrow the mask for it; the next test starts with the usual one."""
+    os.umask(0o022)
+    yield
+    os.umask(0o022)
+
+
 def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     """The condition's first true value; an assertion error after `seconds`."""
     limit = time.monotonic() + seconds

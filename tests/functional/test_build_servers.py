@@ -70,6 +70,6 @@ def test_pytest_collects_evaluations(suite: Path, upstream: str) -> None:
     ):
         (suite.parent / "test_support.eval.yaml").write_text(text.replace("LEAST", least))
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        command = [sys.executable, "-m", "pytest", "-p", "steward.cli.pytest_plugin", "-p", "no:cacheprovider", "-q"]
+        command = [sys.executable, "-m", "pytest", "-p", "no:steward", "-p", "steward.cli.pytest_plugin", "-q"]
         done = subprocess.run(command, cwd=suite.parent, capture_output=True, text=True, env=environment)
         assert done.returncode == code and said in done.stdout, done.stdout + done.stderr

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, Deployment, served
+from steward.core.files import hold_lock
 
 CLIENTS = ROOT / "tests" / "clients"
 BUILD = ROOT / "build" / "clients"
@@ -48,11 +49,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     next(upstream, None)
 
 
-def make_environment(kind: str, *sources: str) -> tuple[Path, bool]:
-    """The folder of an environment, and whether it is there already; another list of packages has another folder."""
+def name_environment(kind: str, *sources: str) -> Path:
+    """The folder of an environment; another list of packages has another folder."""
+    BUILD.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(b"\0".join((CLIENTS / name).read_bytes() for name in sources)).hexdigest()[:12]
-    folder = BUILD / f"{kind}-{digest}"
-    return folder, (folder / "ready").exists()
+    return BUILD / f"{kind}-{digest}"
 
 
 def run_cases(command: list[str], gateway: dict[str, str], cwd: Path = CLIENTS) -> dict[str, str | None]:
@@ -83,28 +84,28 @@ def javascript() -> Path:
     """The folder of an environment with openai, @anthropic-ai/sdk, and the AI SDK with four providers."""
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
-    folder, ready = make_environment("js", "package.json", "package-lock.json")
-    if not ready:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(CLIENTS / name, folder / name)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=300)
-        (folder / "ready").touch()
-    for name in ("clients.mjs", "starter.mjs"):
-        shutil.copy(CLIENTS / name, folder / name)
+    folder = name_environment("js", "package.json", "package-lock.json", "clients.mjs", "starter.mjs")
+    with hold_lock(folder.with_suffix(".lock")):  # of several processes of tests, one installs
+        if not (folder / "ready").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ("package.json", "package-lock.json", "clients.mjs", "starter.mjs"):
+                shutil.copy(CLIENTS / name, folder / name)
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=300)
+            (folder / "ready").touch()
     return folder
 
 
 @pytest.fixture(scope="module")
 def python() -> str:
     """The interpreter of an environment with LangChain, instructor, pydantic-ai and the OpenAI Agents SDK."""
-    folder, ready = make_environment("py", "requirements.txt")
+    folder = name_environment("py", "requirements.txt")
     found = str(folder / "bin" / "python")
-    if not ready:
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
-        install = [found, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
-        subprocess.run([*install, "-r", str(CLIENTS / "requirements.txt")], check=True, timeout=400)
-        (folder / "ready").touch()
+    install = [found, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
+    with hold_lock(folder.with_suffix(".lock")):
+        if not (folder / "ready").exists():
+            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
+            subprocess.run([*install, "-r", str(CLIENTS / "requirements.txt")], check=True, timeout=400)
+            (folder / "ready").touch()
     return found
 
 

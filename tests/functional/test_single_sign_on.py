@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urljoin
 import pytest
 
 from conftest import ROOT, Deployment, inside
+from steward.core.files import hold_lock
 
 SOURCE = ROOT / "tests" / "oidc"
 
@@ -33,14 +34,20 @@ def free_port() -> int:
 def make_environment() -> Path:
     """`oidc-provider`, made here once under build/."""
     lock = SOURCE / "package-lock.json"
-    folder = ROOT / "build" / f"oidc-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-    if not (folder / "ready").exists():
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = (
+        ROOT
+        / "build"
+        / f"oidc-{hashlib.sha256(lock.read_bytes() + (SOURCE / 'provider.mjs').read_bytes()).hexdigest()[:12]}"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold_lock(folder / "lock"):  # of several processes of tests, one installs
+        if (folder / "ready").exists():
+            return folder
         for name in ("package.json", "package-lock.json"):
             shutil.copy(SOURCE / name, folder / name)
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=folder, check=True, timeout=200)
+        shutil.copy(SOURCE / "provider.mjs", folder / "provider.mjs")
         (folder / "ready").touch()
-    shutil.copy(SOURCE / "provider.mjs", folder / "provider.mjs")
     return folder
 
 

@@ -112,6 +112,6 @@ def test_a_killed_engine_comes_back(starter: Deployment, client: openai.OpenAI) 
 
 
 def test_the_engine_is_reached_only_through_its_private_socket(starter: Deployment) -> None:
-    (socket,) = (starter.home / "run").glob("engine-*.sock")
+    (socket,) = (starter.home / "run").glob("e-*.sock")
     assert socket.is_socket() and socket.stat().st_mode & 0o077 == 0
     assert Path(starter.home).stat().st_mode & 0o077 == 0

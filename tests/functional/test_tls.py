@@ -45,11 +45,12 @@ class TlsDeployment:
     def ask(self, pair: tuple[Path, Path] | None = None, key: str | None = None) -> tuple[int, Any]:
         connection = self.connect(pair)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        connection.request("POST", "/v1/chat/completions", json.dumps(BODY), headers)
-        answer = connection.getresponse()
-        body = json.loads(answer.read())
-        connection.close()
-        return answer.status, body
+        try:
+            connection.request("POST", "/v1/chat/completions", json.dumps(BODY), headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -25,6 +26,8 @@ from steward.starter import path as starter_path
 from steward.workflows.serve.plan import ModelPlan
 
 ANTHROPIC_URL = "https://api.anthropic.com"
+
+MOST_SOCKET_BYTES: Final = 107  # of sockaddr_un's 108, one ends the path (man 7 unix)
 
 
 def plan_models(settings: Settings, home: Path, override: str | None) -> tuple[ModelPlan, ...]:
@@ -101,13 +104,24 @@ def _plan_embedded(name: str, item: ModelConfig, home: Path) -> ModelPlan:
         url="http://engine",
         prices=item.price.prices() if item.price else None,
         path=str(file),
-        socket=str(home / "run" / f"engine-{_engine_digest(name, file, item.context, item.slots, threads)}.sock"),
+        socket=_name_socket(home, _engine_digest(name, file, item.context, item.slots, threads)),
         upstream_model=name,
         context=item.context,
         slots=item.slots,
         threads=threads,
         embeddings=item.embeddings,
     )
+
+
+def _name_socket(home: Path, digest: str) -> str:
+    """Where an engine listens. :raises InputError: Linux keeps 107 bytes for the path of a socket"""
+    path = str(home / "run" / f"e-{digest}.sock")
+    if (length := len(os.fsencode(path))) > MOST_SOCKET_BYTES:
+        raise InputError(
+            f"home {home}: its path is {length - MOST_SOCKET_BYTES} bytes too long for the socket of an embedded "
+            "model; choose a shorter one, such as `steward up --home /srv/steward`"
+        )
+    return path
 
 
 def _engine_digest(*parts: object) -> str:
