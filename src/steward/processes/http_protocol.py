@@ -129,13 +129,17 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             callback()
 
     def data_received(self, data: bytes) -> None:
+        start = 0
+        while len(data) - start > LOOK_BYTES and self._refused is None and (self._chunked or not self._in_body):
+            self._receive(data[start : start + LOOK_BYTES])
+            start += LOOK_BYTES
+        self._receive(data[start:] if start else data)
+
+    def _receive(self, data: bytes) -> None:
         if self._refused is not None:
+            self._give_turn()
             return
         self._idle = False
-        if len(data) > LOOK_BYTES and (self._chunked or not self._in_body):
-            self.data_received(data[:LOOK_BYTES])
-            self.data_received(data[LOOK_BYTES:])
-            return
         if self._in_body:
             self._receive_body(data)
         else:
@@ -174,6 +178,18 @@ class GuardedHttpProtocol(HttpToolsProtocol):
             self._dropped += len(data)
             if self._dropped > MOST_DROPPED_BYTES:
                 self.transport.close()
+            else:
+                self._give_turn()
+
+    def _give_turn(self) -> None:
+        """Let other connections be read before more of what is dropped: the loop would read megabytes of it at once."""
+        if not self.flow.read_paused and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_soon(self._go_on_reading)
+
+    def _go_on_reading(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expect_100_continue = b"", [], False

@@ -280,3 +280,33 @@ def test_targets_are_split_as_they_were_sent() -> None:
 def test_only_the_head_declines_an_upgrade() -> None:
     data = b"POST / HTTP/1.1\r\nUPGRADE : h2c\r\n\r\nupgrade: h2c"
     assert decline_upgrade(data) == b"POST / HTTP/1.1\r\nx-declined-upgrade: h2c\r\n\r\nupgrade: h2c"
+
+
+CHUNKED = b"POST /v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+REFUSED = CHUNKED.replace(b"chunked", b"gzip, chunked")
+
+
+async def answer_at_once(scope: Any, receive: Any, send: Any) -> None:
+    """As a gateway does that knows no such key: what still comes is dropped."""
+    await send({"type": "http.response.start", "status": 401, "headers": EMPTY})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@pytest.mark.parametrize("head", [CHUNKED, REFUSED])
+def test_what_is_dropped_is_read_in_turns_with_other_connections(head: bytes) -> None:
+    async def run() -> None:
+        protocol, transport = connect(answer_at_once)
+        protocol.data_received(head)
+        await settle()
+        for _ in range(3):
+            protocol.data_received(b"4\r\nabcd\r\n" * 2_000)
+            assert transport.paused  # however much has arrived, the others come first
+            await settle()
+            assert not transport.paused
+        protocol.data_received(b"4\r\nabcd\r\n")
+        transport.close()
+        await settle()
+        assert transport.paused  # a closed connection is not read again
+        protocol.connection_lost(None)
+
+    asyncio.run(run())
