@@ -48,7 +48,10 @@ class HelperProcess:
         self._waiting += 1
         future = self._sender.submit(self._ask, (function, arguments, named))
         future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:  # an error's traceback holds this frame: with the future in it, neither would go before a collection
+            del future, arguments, named
 
     async def run_beside(
         self, function: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
@@ -72,12 +75,15 @@ class HelperProcess:
             if not connection.poll(self._longest_s):
                 self._end()
                 raise took_too_long(self._longest_s)
-            result, error = receive(connection)
+            result, refusal = receive(connection)
         except (EOFError, OSError) as error:  # it was killed, as when memory ran out
             self._end()
             raise overloaded() from error
-        if error is not None:
-            raise error
+        if refusal is not None:
+            try:
+                raise refusal
+            finally:  # as in `run`: the body of the request would stay as long as its error
+                del refusal, task
         return result
 
     def _start(self) -> multiprocessing.connection.Connection:
