@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from recording_offload import RecordingOffload
 from steward.adapters.engines.http_answer import HttpAnswer
 from steward.adapters.engines.http_connection import UpstreamConnection
 from steward.adapters.executors.helper import HelperProcess
@@ -60,23 +61,6 @@ def run(answering: Awaitable[Any]) -> Any:
         return await answering
 
     return asyncio.run(go())
-
-
-class Recorder:
-    """Does the work here, and notes what it was."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-
-    async def run(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        self.done.append(function.__name__)
-        return function(*arguments, **named)
-
-    async def run_beside(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        self.done.append(f"beside:{function.__name__}")
-        return function(*arguments, **named)
-
-    async def close(self) -> None: ...
 
 
 class Engine:
@@ -135,7 +119,7 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("endpoint", "fields"), REQUESTS)
 @pytest.mark.parametrize("guarded", [False, True])
 def test_nothing_of_a_large_request_is_read_on_the_loop(endpoint: str, fields: dict[str, Any], guarded: bool) -> None:
-    recorder = Recorder()
+    recorder = RecordingOffload()
     exchange = send(endpoint, fields, recorder, guarded)[2]
     steps = ["read_large_request", "build_large_outgoing"]
     if guarded:
@@ -177,7 +161,7 @@ def test_as_many_prompts_are_counted_as_there_are() -> None:
 
 def test_a_large_answer_is_translated_and_guarded_elsewhere() -> None:
     long = {**CHAT, "choices": [{**CHAT["choices"][0], "message": {"content": "word " * LARGE_BYTES}}]}
-    recorder = Recorder()
+    recorder = RecordingOffload()
     fields = {"max_tokens": 5, "messages": [{"role": "user", "content": "bob@example.com"}]}
     _, answer, exchange = send("/v1/messages", fields, recorder, guarded=True, answer=long)
     assert recorder.done == ["translate_answer", "guard_large_answer"]
@@ -223,7 +207,7 @@ def test_a_guard_that_cannot_leave_looks_at_it_in_a_thread() -> None:
 
             return Verdict("allow")
 
-    recorder = Recorder()
+    recorder = RecordingOffload()
     exchange = Exchange("r", "/v1/chat/completions", {}, json.dumps({"messages": [LONG]}).encode(), 0.0, 0.0, KEY)
 
     async def inner(_: Exchange) -> Any:
@@ -445,7 +429,7 @@ END = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\
 
 def pass_on(pieces: list[bytes], filtered: bool = False) -> tuple[bytes, int, list[str]]:
     """What the client gets, how often others had their turn meanwhile, and what was done in a thread."""
-    recorder = Recorder()
+    recorder = RecordingOffload()
 
     async def go() -> tuple[bytes, int, list[str]]:
         exchange = Exchange("req", "/v1/chat/completions", {}, b"{}", 0.0, 0.0)
@@ -543,7 +527,7 @@ def test_comments_without_end_do_not_pile_up_before_the_first_event() -> None:
 
 @pytest.mark.parametrize("size", [LONG_ANSWER_BYTES // 2, LONG_ANSWER_BYTES + 1])
 def test_a_very_long_answer_is_read_elsewhere(size: int) -> None:
-    recorder = Recorder()
+    recorder = RecordingOffload()
     long = {**CHAT, "choices": [{**CHAT["choices"][0], "message": {"content": "x" * size}}], "usage": None}
     _, answer, exchange = send("/v1/chat/completions", {"messages": []}, recorder, answer=long)
     assert json.loads(answer) == long and exchange.upstream_id == "a"

@@ -300,7 +300,7 @@ def _list_record_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
 
 
 def _list_approval_operations(home: Path, clock: Callable[[], float]) -> tuple[Operation[Any], ...]:
-    def listed(who: Principal, body: ApprovalQuery, _: dict[str, str]) -> list[ApprovalView]:
+    def list_waiting(who: Principal, body: ApprovalQuery, _: dict[str, str]) -> list[ApprovalView]:
         return approvals.list_approvals(home, clock(), body.limit, actor=who, all_states=body.all)
 
     def show(who: Principal, _: Nothing, segments: dict[str, str]) -> ApprovalView:
@@ -315,7 +315,7 @@ def _list_approval_operations(home: Path, clock: Callable[[], float]) -> tuple[O
     right: Right = "approvals.decide"
     views = list[ApprovalView]
     return (
-        _read("/approvals", "approvals.read", "List the changes that wait.", ApprovalQuery, views, listed),
+        _read("/approvals", "approvals.read", "List the changes that wait.", ApprovalQuery, views, list_waiting),
         _read("/approvals/{approval}", "approvals.read", "Show a change that waits.", Nothing, ApprovalView, show),
         _change("POST", "/approvals/{approval}/approve", right, "Approve a change.", Nothing, ApprovalView, approve),
         _change("POST", "/approvals/{approval}/reject", right, "Reject a change.", Nothing, ApprovalView, reject),

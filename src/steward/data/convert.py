@@ -41,7 +41,7 @@ class NoPlace(Exception):
         self.row = BadRow("no_place", field, seen, expected)
 
 
-class Conversation(msgspec.Struct, frozen=True):
+class TrainingChat(msgspec.Struct, frozen=True):
     """A row, whatever its shape was: a chat, or a prompt with two answers, and its other columns."""
 
     messages: Messages
@@ -66,19 +66,19 @@ def convert_row(row: Mapping[str, Any], shape: Shape, *, chosen_only: bool = Fal
             return []
         if conversation.chosen is not None:
             messages = conversation.messages + conversation.chosen
-            conversation = Conversation(messages, rest=conversation.rest)
+            conversation = TrainingChat(messages, rest=conversation.rest)
     try:
         return _WRITERS[shape](conversation)
     except NoPlace as error:
         return error.row
 
 
-def _parse_row(row: Mapping[str, Any]) -> Conversation:
+def _parse_row(row: Mapping[str, Any]) -> TrainingChat:
     rest = dict(row)
     if isinstance(tools := rest.get("tools"), str):
         rest["tools"] = _decode_json(tools)
     if "messages" in rest:
-        return Conversation(rest.pop("messages"), rest=rest)
+        return TrainingChat(rest.pop("messages"), rest=rest)
     prompt, chosen, rejected = (
         _as_messages(role, rest.pop(name, None))
         for name, role in (("prompt", "user"), ("chosen", "assistant"), ("rejected", "assistant"))
@@ -90,7 +90,7 @@ def _parse_row(row: Mapping[str, Any]) -> Conversation:
         )
         common = min(common, len(chosen) - 1, len(rejected) - 1)
         prompt, chosen, rejected = chosen[:common], chosen[common:], rejected[common:]
-    return Conversation(prompt, chosen, rejected, rest)
+    return TrainingChat(prompt, chosen, rejected, rest)
 
 
 def _as_messages(role: str, value: Any) -> Messages:
@@ -99,11 +99,11 @@ def _as_messages(role: str, value: Any) -> Messages:
     return value or []
 
 
-def _write_openai(conversation: Conversation) -> list[Row]:
+def _write_openai(conversation: TrainingChat) -> list[Row]:
     return [{"messages": _require_chat(conversation), **conversation.rest}]
 
 
-def _write_sharegpt(conversation: Conversation) -> list[Row]:
+def _write_sharegpt(conversation: TrainingChat) -> list[Row]:
     messages, rest = _require_chat(conversation), dict(conversation.rest)
     row: Row = {}
     if messages and messages[0]["role"] in ("system", "developer"):
@@ -164,7 +164,7 @@ def _find_images(part: Row) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _write_alpaca(conversation: Conversation) -> list[Row]:
+def _write_alpaca(conversation: TrainingChat) -> list[Row]:
     messages, rest = _require_chat(conversation), dict(conversation.rest)
     texts = [_require_text(message, f"messages[{at}]", "alpaca") for at, message in enumerate(messages)]
     roles = [message["role"] for message in messages]
@@ -179,12 +179,12 @@ def _write_alpaca(conversation: Conversation) -> list[Row]:
     return [{**row, **({"history": turns[:-1]} if len(turns) > 1 else {}), **rest}]
 
 
-def _write_prompt_completion(conversation: Conversation) -> list[Row]:
+def _write_prompt_completion(conversation: TrainingChat) -> list[Row]:
     prompt, completion = _split_answer(_require_chat(conversation))
     return [{"prompt": prompt, "completion": completion, **conversation.rest}]
 
 
-def _write_kto(conversation: Conversation) -> list[Row]:
+def _write_kto(conversation: TrainingChat) -> list[Row]:
     rest = dict(conversation.rest)
     if conversation.chosen is None or conversation.rejected is None:
         if not isinstance(rest.get("label"), bool):
@@ -202,12 +202,12 @@ def _write_kto(conversation: Conversation) -> list[Row]:
     ]  # fmt: skip
 
 
-def _write_preference(conversation: Conversation) -> list[Row]:
+def _write_preference(conversation: TrainingChat) -> list[Row]:
     chosen, rejected = _require_pair(conversation)
     return [{"prompt": conversation.messages, "chosen": chosen, "rejected": rejected, **conversation.rest}]
 
 
-def _write_openai_preference(conversation: Conversation) -> list[Row]:
+def _write_openai_preference(conversation: TrainingChat) -> list[Row]:
     chosen, rejected = _require_pair(conversation)
     rest = dict(conversation.rest)
     given = {name: rest.pop(name) for name in ("tools", "parallel_tool_calls") if rest.get(name) is not None}
@@ -215,7 +215,7 @@ def _write_openai_preference(conversation: Conversation) -> list[Row]:
     return [{**row, "preferred_output": chosen, "non_preferred_output": rejected, **rest}]
 
 
-_WRITERS: dict[str, Callable[[Conversation], list[Row]]] = {
+_WRITERS: dict[str, Callable[[TrainingChat], list[Row]]] = {
     "openai": _write_openai,
     "sharegpt": _write_sharegpt,
     "alpaca": _write_alpaca,
@@ -226,13 +226,13 @@ _WRITERS: dict[str, Callable[[Conversation], list[Row]]] = {
 }
 
 
-def _require_chat(conversation: Conversation) -> Messages:
+def _require_chat(conversation: TrainingChat) -> Messages:
     if conversation.chosen is not None:
         raise NoPlace("rejected", "a pair of answers", "one answer; --chosen-only keeps the chosen one")
     return conversation.messages
 
 
-def _require_pair(conversation: Conversation) -> tuple[Messages, Messages]:
+def _require_pair(conversation: TrainingChat) -> tuple[Messages, Messages]:
     if conversation.chosen is None or conversation.rejected is None:
         raise NoPlace("messages", "one answer", "a chosen and a rejected answer")
     return conversation.chosen, conversation.rejected

@@ -16,7 +16,7 @@ LARGEST_LAG_S: Final = 300.0
 UNUSED_AFTER_S: Final = 90 * DAY_S
 
 
-def _of_facts(decide: Callable[[Facts], Outcome]) -> Decide:
+def _decide_by(decide: Callable[[Facts], Outcome]) -> Decide:
     return lambda situation: decide(situation.facts)
 
 
@@ -183,7 +183,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="infrastructure",
         level="prototype",
         question="Would a request be answered now?",
-        decide=_of_facts(_answers),
+        decide=_decide_by(_answers),
         fix="steward up",
     ),
     Check(
@@ -191,7 +191,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="infrastructure",
         level="prototype",
         question="Is there room on the disk?",
-        decide=_of_facts(_disk),
+        decide=_decide_by(_disk),
         fix="df -h .",
     ),
     Check(
@@ -232,7 +232,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="infrastructure",
         level="production",
         question="What answers when a model fails?",
-        decide=_of_facts(_fallback),
+        decide=_decide_by(_fallback),
         fix="add `fallback` to the route in steward.yaml, then: steward reload",
     ),
     Check(
@@ -296,7 +296,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="monitoring",
         level="prototype",
         question="Are requests recorded without delay?",
-        decide=_of_facts(_lag),
+        decide=_decide_by(_lag),
         fix="steward status",
     ),
     Check(
@@ -304,7 +304,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="monitoring",
         level="internal",
         question="Is anything wrong right now?",
-        decide=_of_facts(_firing),
+        decide=_decide_by(_firing),
         fix="steward alerts list",
     ),
     Check(
@@ -312,7 +312,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="monitoring",
         level="internal",
         question="Is it known what requests cost?",
-        decide=_of_facts(_prices),
+        decide=_decide_by(_prices),
         fix="add `price` to the model in steward.yaml, then: steward reload",
     ),
     Check(
@@ -320,7 +320,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="monitoring",
         level="production",
         question="Who is told when something breaks?",
-        decide=_of_facts(_channels),
+        decide=_decide_by(_channels),
         fix="add a channel under `monitoring.channels` in steward.yaml, then: steward reload && steward alerts test",
     ),
     Check(
@@ -336,7 +336,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="monitoring",
         level="production",
         question="Who notices when the monitoring itself stops?",
-        decide=_of_facts(_heartbeat),
+        decide=_decide_by(_heartbeat),
         fix="set `monitoring.heartbeat` in steward.yaml, then: steward reload",
     ),
     Check(
@@ -344,7 +344,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="monitoring",
         level="production",
         question="Do people say what they think?",
-        decide=_of_facts(_ratings),
+        decide=_decide_by(_ratings),
         fix="steward feedback --since 30d",
     ),
     Check(
@@ -360,7 +360,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="prototype",
         question="Can others read the home?",
-        decide=_of_facts(_home),
+        decide=_decide_by(_home),
         fix="chmod 700 .steward",
     ),
     Check(
@@ -368,7 +368,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="internal",
         question="Is traffic encrypted?",
-        decide=_of_facts(_transport),
+        decide=_decide_by(_transport),
         fix="steward tls init",
     ),
     Check(
@@ -376,7 +376,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="internal",
         question="Can one key use everything up?",
-        decide=_of_facts(_limits),
+        decide=_decide_by(_limits),
         fix="set `limits.default` in steward.yaml, then: steward reload",
     ),
     Check(
@@ -384,7 +384,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="internal",
         question="Is the audit log whole?",
-        decide=_of_facts(_audit_log),
+        decide=_decide_by(_audit_log),
         fix="steward audit verify",
     ),
     Check(
@@ -392,7 +392,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="production",
         question="Is the first key's file gone?",
-        decide=_of_facts(_first_key),
+        decide=_decide_by(_first_key),
         fix="steward keys rotate first",
     ),
     Check(
@@ -416,7 +416,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="regulated",
         question="Does every key expire?",
-        decide=_of_facts(_expiry),
+        decide=_decide_by(_expiry),
         fix="steward keys rotate NAME --expires 90d",
     ),
     Check(
@@ -424,7 +424,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="regulated",
         question="Does the root key lie apart from what it seals?",
-        decide=_of_facts(_root_key),
+        decide=_decide_by(_root_key),
         fix="set `security.root` in steward.yaml to a file or variable outside the home",
     ),
     Check(
@@ -432,7 +432,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="regulated",
         question="Would a rollback of the whole home be noticed?",
-        decide=_of_facts(_witness),
+        decide=_decide_by(_witness),
         fix="set `security.witness` in steward.yaml, then: steward reload",
     ),
     Check(
@@ -440,7 +440,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="regulated",
         question="Does a second person see changes?",
-        decide=_of_facts(_approvals),
+        decide=_decide_by(_approvals),
         fix="set `approval_policy` in steward.yaml, then: steward reload",
     ),
     Check(
@@ -448,7 +448,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         pitfall="security and privacy",
         level="production",
         question="Is personal data kept from models?",
-        decide=_of_facts(_guard),
+        decide=_decide_by(_guard),
         fix="set `privacy: {profile: gdpr}` in steward.yaml, then: steward reload",
     ),
     Check(

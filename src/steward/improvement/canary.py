@@ -14,7 +14,7 @@ import msgspec
 from steward.improvement.anytime import mean_of_evidence, to_e_value
 from steward.improvement.config import GuardName, GuardPlan, ReleasePlan
 from steward.improvement.events import Arm, ReleaseEvent
-from steward.improvement.sums import BadEvents, Estimate, PairedMeans, Split
+from steward.improvement.sums import BadEvents, DrawnArms, Estimate, PairedMeans
 
 Verdict = Literal["passed", "regressed", "inconclusive"]
 Decision = Literal["promote", "roll back", "inconclusive"]
@@ -66,7 +66,7 @@ class Canary:
         self._at: float | None = None
         self._step: float | None = None
         self._events = 0
-        self._split = Split()
+        self._split = DrawnArms()
         self._bad = {name: BadEvents() for name in ("errors", "slow", "rating_rate")}
         self._means = {name: PairedMeans() for name in ("cost", "judge", "ratings")}
 

@@ -121,7 +121,7 @@ class BadEvents:
         return log_floor_evidence(self._bad_candidates, self.units["candidate"], floor)
 
 
-class Split:
+class DrawnArms:
     """Whether people fall to the candidate as often as the weights say; each counts once a weight."""
 
     def __init__(self) -> None:

@@ -55,7 +55,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", forbid_u
     scoped: ClassVar[bool] = True  # judged for each model and route apart, too
 
 
-class Judge(Protocol):
+class RuleJudge(Protocol):
     """What every rule can do. `now` is the minute after the last one that is over; `excluded` are minutes in which the
     rule fired, with the time before that it took to see so: they are nothing to compare with."""
 

@@ -26,7 +26,7 @@ _EXAMPLES = 5
 _ENDINGS = (".jsonl", ".jsonl.gz", ".json")
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class RefusedRow(msgspec.Struct, frozen=True):
     """A row that is not in the output, and why. Never holds the row's words."""
 
     where: str  # file and line
@@ -48,7 +48,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     rows_out: int
     media: dict[str, int]  # parts of messages that are no text, by type: they go along
-    refusals: tuple[Refusal, ...]  # the first few
+    refusals: tuple[RefusedRow, ...]  # the first few
 
 
 def convert_files(source: Source, shape: Shape, output: Path, *, chosen_only: bool = False) -> Conversion:
@@ -93,7 +93,7 @@ class _Conversion:
         self._plan, self._source, self._shape, self._chosen_only = plan, source, shape, chosen_only
         self._rows_in = self._converted = self._left_out = self._failed = self._rows_out = 0
         self._media: dict[str, int] = {}
-        self._refusals: list[Refusal] = []
+        self._refusals: list[RefusedRow] = []
 
     def convert_rows(self) -> Iterator[dict[str, Any]]:
         for shard in self._plan.shards:
@@ -126,13 +126,13 @@ class _Conversion:
                 f"{where}: field {problem.field!r}: {problem.seen}; expected {problem.expected}; or leave such rows "
                 "out with --on-error skip"
             )
-        self._count(Refusal(where, problem.rule, problem.field, problem.seen, problem.expected))
+        self._count(RefusedRow(where, problem.rule, problem.field, problem.seen, problem.expected))
 
     def _refuse_entry(self, entry: Entry) -> None:
         where, _, field = str(entry.where).partition(" ")
-        self._count(Refusal(where, entry.rule, field, str(entry.value), str(entry.threshold)))
+        self._count(RefusedRow(where, entry.rule, field, str(entry.value), str(entry.threshold)))
 
-    def _count(self, refusal: Refusal) -> None:
+    def _count(self, refusal: RefusedRow) -> None:
         self._failed += 1
         if len(self._refusals) < _EXAMPLES:
             self._refusals.append(refusal)

@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from steward.improvement.anytime import log_coin_evidence, log_split_evidence, sequence_width
-from steward.improvement.sums import BadEvents, CoinFlips, PairedMeans, Split
+from steward.improvement.sums import BadEvents, CoinFlips, DrawnArms, PairedMeans
 
 
 def flips(*counts: tuple[float, int, int]) -> CoinFlips:
@@ -82,7 +82,7 @@ def test_good_requests_before_a_bad_one_hide_nothing() -> None:
 
 
 def test_a_person_counts_once_a_weight_in_the_split() -> None:
-    split = Split()
+    split = DrawnArms()
     for subject in ("ann", "ann", "bob", None, None):
         split.add(subject, "candidate", 0.25)
     split.add("ann", "champion", 0.5)

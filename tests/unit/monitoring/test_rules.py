@@ -13,9 +13,9 @@ from steward.monitoring.rules import (
     DEFAULT_RULES,
     BurnRate,
     FailureRise,
-    Judge,
     LevelShift,
     RefusalRise,
+    RuleJudge,
     SatisfactionFall,
     TrafficGone,
     without,
@@ -36,7 +36,7 @@ def steady(minutes: int, per_minute: float, failed: float = 0.0) -> History:
     return make(minutes, lambda _: {"requests": per_minute, "judged": per_minute, "failed": failed})
 
 
-def states(rule: Judge, history: History, excluded: Sequence[tuple[int, int]] = ()) -> str:
+def states(rule: RuleJudge, history: History, excluded: Sequence[tuple[int, int]] = ()) -> str:
     return rule.judge(history, history.end, excluded).state
 
 

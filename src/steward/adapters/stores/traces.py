@@ -28,12 +28,12 @@ class SqlTraces:
             .select_from(exchanges.outerjoin(traces, traces.c.request_id == exchanges.c.request_id))
             .where(exchanges.c.request_id == request_id)
         )
-        rows = self._read(_of_tenant(query, tenant))
+        rows = self._read(_filter_tenant(query, tenant))
         return rows[0] if rows else None
 
     def list_traces(self, since: float, until: float, limit: int, *, tenant: str | None) -> list[Trace]:
         query = _select_kept().where(traces.c.at >= since, traces.c.at < until)
-        return self._read(_of_tenant(query, tenant).order_by(traces.c.at.desc(), traces.c.request_id).limit(limit))
+        return self._read(_filter_tenant(query, tenant).order_by(traces.c.at.desc(), traces.c.request_id).limit(limit))
 
     def list_unexported(self, limit: int) -> list[Trace]:
         query = _select_kept().where(traces.c.exported_at.is_(None))
@@ -61,5 +61,5 @@ def _select_kept() -> sa.Select[Any]:
     return sa.select(exchanges, traces.c.kept_for).select_from(joined)
 
 
-def _of_tenant(query: sa.Select[Any], tenant: str | None) -> sa.Select[Any]:
+def _filter_tenant(query: sa.Select[Any], tenant: str | None) -> sa.Select[Any]:
     return query if tenant is None else query.where(exchanges.c.tenant == tenant)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from recording_offload import RecordingOffload
 from steward.core.errors import Refused
 from steward.core.extend import GuardContext, Verdict
 from steward.gateway.answer import Answer
@@ -54,23 +55,6 @@ class Never(Plain):
         return Verdict("block", reason="never")
 
 
-class Recorder:
-    """Does the work here and notes what it was."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-
-    async def run(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        self.done.append(function.__name__)
-        return function(*arguments, **named)
-
-    async def run_beside(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        self.done.append(f"beside:{function.__name__}")
-        return function(*arguments, **named)
-
-    async def close(self) -> None: ...
-
-
 class Events:
     budget = None
     ended, broke = True, False
@@ -99,7 +83,7 @@ def answer_body(size: int) -> bytes:
 
 
 def send(body: bytes, answer: Answer, *guards: Plain) -> tuple[Answer, Exchange, list[str]]:
-    exchange, recorder = Exchange("req_1", CHAT, {}, body, 0.0, 0.0), Recorder()
+    exchange, recorder = Exchange("req_1", CHAT, {}, body, 0.0, 0.0), RecordingOffload()
 
     async def inner(one: Exchange) -> Answer:
         return answer
