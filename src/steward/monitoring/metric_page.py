@@ -34,9 +34,16 @@ def name_group(group: MetricGroup) -> str:
     return ", ".join(group.labels.values()) or "all"
 
 
+def choose_time_pattern(resolution_s: int, span_s: int) -> str:
+    """Of the times below a chart: short enough for four on a phone; the line above the page has the whole dates."""
+    if resolution_s == DAY_S:
+        return "%Y-%m-%d"
+    return "%H:%M" if span_s <= DAY_S + 3600 else "%d. %H:%M"
+
+
 def make_metric_page(answer: MetricAnswer) -> str:
     """The page, in UTC."""
-    pattern = "%Y-%m-%d" if answer.resolution_s == DAY_S else "%m-%d %H:%M"
+    pattern = choose_time_pattern(answer.resolution_s, answer.until - answer.since)
     points = answer.groups[0].points if answer.groups else ()
     labels = [time.strftime(pattern, time.gmtime(point.at)) for point in points]
     lines = [
@@ -47,6 +54,10 @@ def make_metric_page(answer: MetricAnswer) -> str:
     rows = [[name_group(group), format_value(group.value, answer.unit), f"{group.count:,}"] for group in answer.groups]
     note = f"Values are within {answer.relative_error:.0%} of the exact ones." if answer.relative_error else ""
     since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(at)) for at in (answer.since, answer.until))
-    body = card("Over time", chart or '<p class="quiet">No requests in this time.</p>')
+    body = (
+        f'<section class="charts">{chart}</section>'
+        if chart
+        else card("Over time", '<p class="quiet">No requests in this time.</p>')
+    )
     body += card("Over the whole time", table("group|#value|#requests", rows) + f'<p class="quiet">{note}</p>')
     return report_page(answer.query, f"{since} to {until} UTC", body)

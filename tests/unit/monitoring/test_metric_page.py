@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steward.monitoring.metric_answer import MetricAnswer, MetricGroup, MetricPoint
-from steward.monitoring.metric_page import format_value, make_metric_page, name_group
+from steward.monitoring.metric_page import choose_time_pattern, format_value, make_metric_page, name_group
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,8 @@ def test_a_page_about_nothing() -> None:
 def test_names_of_groups() -> None:
     assert name_group(MetricGroup({}, None, 0, ())) == "all"
     assert name_group(MetricGroup({"model": "m", "key": "k"}, None, 0, ())) == "m, k"
+
+
+def test_times_below_a_chart_are_short() -> None:
+    spans = ((60, 7200), (3600, 90_000), (3600, 90_001), (86_400, 90 * 86_400))
+    assert [choose_time_pattern(*span) for span in spans] == ["%H:%M", "%H:%M", "%d. %H:%M", "%Y-%m-%d"]

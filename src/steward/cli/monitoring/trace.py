@@ -44,7 +44,8 @@ def trace(
         ]
         for stage in timeline.stages
     ]
-    show_table(["stage", "from, ms", "took, ms", "", "detail"], rows)
+    show_table(["stage", "starts, ms", "took, ms", "", "detail"], rows)
+    show_lines(["Times count from when the key was known."])
     if timeline.guards:
         show_lines([f"Guards: {', '.join(timeline.guards)}"])
 
