@@ -3,6 +3,7 @@
     StewardError
       InputError          fix the input: configuration, arguments, files            exit 2
         UnknownName       a name that does not exist; carries the nearest one
+        ContentErased     content whose key was destroyed
       Unavailable         retry later, the world failed: network, disk, upstream    exit 4
         TimedOut          an upstream was too slow
       Exhausted           this machine has run out: descriptors, disk               exit 4
@@ -63,6 +64,10 @@ def measure_likeness(seen: str, name: str) -> float:
 
 
 MAX_NAMES_LISTED: Final = 12  # that an error lists where there are many more
+
+
+class ContentErased(InputError):
+    """Content whose key was destroyed: it was erased, and nobody can open it any more."""
 
 
 class UnknownName(InputError):

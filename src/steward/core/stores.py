@@ -30,6 +30,7 @@ from steward.core.records import (
     UsageSum,
 )
 from steward.core.series import SeriesRow
+from steward.core.subject_keys import ShreddedKey, SubjectKey
 from steward.core.traces import Trace, TracePolicy
 
 UsageGroup = Literal["key", "team", "model", "route", "project", "tenant", "day"]
@@ -331,6 +332,54 @@ class SecretStore(Protocol):
 
     def list_secrets(self, kind: str) -> list[WrappedSecret]:
         """All of one kind, by tenant and version."""
+        ...
+
+
+class SubjectKeyStore(Protocol):
+    """Keys of subjects, each wrapped by its tenant's key, and the journal of erasures."""
+
+    def ensure(self, candidates: Sequence[SubjectKey]) -> list[SubjectKey | None]:
+        """Keep each key whose subject has none yet; returns the keys that are kept, in the same order.
+
+        `created_at` is the time of the record that a key is for. None: the subject was erased then or later, so that
+        nothing may be sealed for it any more.
+        """
+        ...
+
+    def find(self, ids: Sequence[str], *, tenant: str | None) -> dict[str, SubjectKey]:
+        """Those that exist, by id."""
+        ...
+
+    def find_subject(self, subject: str, *, tenant: str) -> SubjectKey | None:
+        """None: the subject has no key."""
+        ...
+
+    def list_keys(self, limit: int, after: str = "", *, tenant: str | None) -> list[SubjectKey]:
+        """By id, those behind `after`."""
+        ...
+
+    def rewrap(self, keys: Sequence[SubjectKey]) -> int:
+        """Replace how keys are wrapped; returns how many still existed."""
+        ...
+
+    def destroy(self, erasure: ShreddedKey) -> ShreddedKey:
+        """Delete the subject's key and add to the journal, in one transaction. Returns the entry with the id of the key
+        that is gone; where the journal has this entry, it is left and returned."""
+        ...
+
+    def replay(self, journal: Sequence[ShreddedKey]) -> int:
+        """Do again, in a store of before, what its journal does not have; returns how many entries were new.
+
+        A key that was made for a record of after its erasure stays.
+        """
+        ...
+
+    def list_erasures(self, since: float = 0.0, *, tenant: str | None) -> list[ShreddedKey]:
+        """The journal from `since` on, oldest first."""
+        ...
+
+    def generation(self) -> int:
+        """A number that every erasure raises: what was unwrapped before it is not to be used any more."""
         ...
 
 

@@ -86,6 +86,17 @@ class Database:
         """The dialect's INSERT, which knows ON CONFLICT."""
         return (sqlite if self.is_sqlite else postgresql).insert(table)
 
+    def forget_deleted(self) -> None:
+        """Empty SQLite's WAL, which holds pages as they were before a deletion; as far as readers let it.
+
+        What was deleted is overwritten in the file itself (`secure_delete`). PostgreSQL keeps rows until its VACUUM,
+        and its WAL for as long as its operator says.
+        """
+        if self.is_sqlite:
+            with self._name_errors(), self._engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         self._engine.dispose()
 
@@ -138,7 +149,7 @@ def _compile_insert(table: sa.Table, dialect: sa.Dialect) -> tuple[str, tuple[st
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver begins no transaction of its own: `_begin_sqlite` does
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

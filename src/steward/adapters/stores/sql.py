@@ -20,6 +20,7 @@ from steward.adapters.stores.minutes import SqlMinutes
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.series import SqlSeries
 from steward.adapters.stores.sessions import SqlSessions
+from steward.adapters.stores.subject_keys import SqlSubjectKeys
 from steward.adapters.stores.tables import drained
 from steward.adapters.stores.traces import SqlTraces
 from steward.core.stores import (
@@ -38,6 +39,7 @@ from steward.core.stores import (
     SecretStore,
     SeriesStore,
     SessionStore,
+    SubjectKeyStore,
     TraceStore,
 )
 
@@ -59,6 +61,7 @@ class SqlStore:
         self.access: AccessStore = SqlAccess(self.database)
         self.sessions: SessionStore = SqlSessions(self.database)
         self.secrets: SecretStore = SqlSecrets(self.database)
+        self.subject_keys: SubjectKeyStore = SqlSubjectKeys(self.database)
         self.evidence: EvidenceStore = SqlEvidence(self.database)
         self.audit_heads: AuditHeadStore = SqlAuditHeads(self.database)
         self.approvals: ApprovalStore = SqlApprovals(self.database)

@@ -10,7 +10,7 @@ from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0015"  # the newest in `migrations/versions`
+REVISION: Final = "0016"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -198,6 +198,29 @@ roots = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # always 1: a store has one root key
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
+)
+
+subject_keys = sa.Table(  # the unit of erasure; apart from the rest in backups
+    "subject_keys",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    _tenant(),
+    sa.Column("subject", sa.String(100), nullable=False),
+    sa.Column("tenant_version", sa.Integer, nullable=False),  # of the tenant key that wraps it
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.UniqueConstraint("tenant", "subject", name="one_key_of_a_subject"),
+)
+
+erasures = sa.Table(  # the journal: added to, never changed
+    "erasures",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("subject", sa.String(100), nullable=False, index=True),
+    sa.Column("key_id", sa.String(32)),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("actor", sa.String(200), nullable=False),
 )
 
 counters = sa.Table(
