@@ -20,6 +20,7 @@ from steward.configuration.tls import TlsConfig
 from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import read_mapping
 from steward.core.errors import InputError, UnknownName
+from steward.gateway.capture_config import CaptureConfig
 from steward.gateway.config import (
     BatchesConfig,
     GatewayConfig,
@@ -81,6 +82,7 @@ class Settings(Section):
     limits: LimitsConfig = Field(LimitsConfig(), description="what keys, teams and models may use")
     batches: BatchesConfig = Field(BatchesConfig(), description="requests that are answered when there is time")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
+    capture: CaptureConfig = Field(CaptureConfig(), description="requests and answers that are kept with their texts")
     monitoring: MonitoringConfig = Field(MonitoringConfig(), description="what is watched, and who is told")
     slos: list[SloConfig] = Field(default=[], description="service level objectives")
     store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
@@ -99,6 +101,16 @@ class Settings(Section):
                     f"slo {slo.name} looks back {slo.window_days} days, and series of hours are kept for "
                     f"{self.monitoring.keep_hours_for_days}; raise monitoring.keep_hours_for_days"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _masked_captures_are_masked(self) -> Settings:
+        masked = [number for number, rule in enumerate(self.capture.rules) if rule.text == "masked"]
+        if masked and self.privacy.policy() is None:
+            raise ValueError(
+                f"capture.rules.{masked[0]} keeps masked texts, and privacy.profile is off, so that nothing is masked; "
+                "set privacy.profile: default, or keep what clients send: text: as_sent"
+            )
         return self
 
     def effective_models(self) -> list[ModelConfig]:

@@ -28,6 +28,7 @@ TIME_PER_OUTPUT_TOKEN: Final = "time_per_output_token"
 TOKENS: Final = "tokens"
 TURNED_AWAY: Final = "turned_away"
 MASKED: Final = "masked"
+CAPTURES: Final = "captures"
 
 # OpenTelemetry's buckets (semantic-conventions v1.41.1, docs/gen-ai/gen-ai-metrics.md), and wider ones at the top: an
 # answer may take gateway.whole_timeout_s, 600 s by default.

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from steward.core.captures import CapturedExchange
 from steward.core.gpus import GpuStatus
 
 Outcome = Literal["ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost"]
@@ -146,7 +147,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True, tag="tally"):
     counts: tuple[tuple[tuple[tuple[str, str], ...], int], ...]
 
 
-LedgerRecord = Admitted | Settled | Feedback | Tally
+LedgerRecord = Admitted | Settled | Feedback | Tally | CapturedExchange
 
 
 class FeedbackLabel(msgspec.Struct, frozen=True, kw_only=True):

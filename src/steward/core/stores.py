@@ -15,6 +15,7 @@ import msgspec
 from steward.core.access import Grant, Person, PersonSession, Role
 from steward.core.alerts import Alert, Notice, Silence
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
+from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 from steward.core.evidence import Evidence
 from steward.core.keys import KeyRecord
 from steward.core.meters import MeterRow
@@ -105,6 +106,35 @@ class FeedbackStore(Protocol):
 
     def read_sealed(self, ids: Sequence[str], *, tenant: str | None) -> list[Feedback]:
         """Those of `ids` that have content."""
+        ...
+
+
+class CaptureStore(Protocol):
+    """Exchanges whose texts are kept; `workflows/captures.py` opens them."""
+
+    def list_captures(
+        self,
+        since: float,
+        until: float,
+        limit: int,
+        *,
+        tenant: str | None,
+        purpose: CapturePurpose | None = None,
+        consent: bool | None = None,
+        now: float | None = None,
+        after: tuple[float, str] | None = None,
+    ) -> list[CapturedExchange]:
+        """At most `limit` that arrived in [since, until), oldest first. With `consent`, those whose client said so;
+        with `now`, those that have not expired then; with `after`, those that follow this time and request id.
+        """
+        ...
+
+    def counts(self, *, tenant: str | None) -> list[CaptureCount]:
+        """How many there are of each project, route, purpose, consent and form."""
+        ...
+
+    def delete_expired(self, now: float) -> ExpiredCaptures:
+        """Delete those whose time is over, unless a legal hold covers them."""
         ...
 
 

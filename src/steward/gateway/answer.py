@@ -14,13 +14,39 @@ from steward.gateway.upstream_errors import ErrorClass
 class EventFilter(Protocol):
     """Changes whole events; after an error of its own it is over, and nothing may follow."""
 
-    over: bool
+    @property
+    def over(self) -> bool: ...
 
     def feed(self, events: bytes) -> bytes: ...
 
     def end(self) -> bytes:
         """What is still to come when nothing follows."""
         ...
+
+
+class _JoinedFilters:
+    """Two filters, of which the second sees what the first lets through."""
+
+    def __init__(self, first: EventFilter, second: EventFilter) -> None:
+        self._first, self._second = first, second
+
+    @property
+    def over(self) -> bool:
+        return self._first.over or self._second.over
+
+    def feed(self, events: bytes) -> bytes:
+        passed = self._first.feed(events)
+        return self._second.feed(passed) if passed else passed
+
+    def end(self) -> bytes:
+        last = self._first.end()
+        passed = self._second.feed(last) if last else last
+        return passed + self._second.end()
+
+
+def join_filters(inner: EventFilter | None, outer: EventFilter) -> EventFilter:
+    """`outer` behind what a stream's events pass through already."""
+    return outer if inner is None else _JoinedFilters(inner, outer)
 
 
 class TokenBudget(Protocol):

@@ -112,6 +112,11 @@ class LedgerWriter:
                 self._dirty = True
                 raise
 
+    def rotate(self) -> None:
+        """Begin a new segment, unless this one is empty: the keeper deletes what it has drained of closed ones."""
+        if self._size:
+            self._rotate()
+
     def close(self) -> None:
         """What is still owed goes to the keeper as lost. Nothing can be appended any more."""
         fd, self._fd = self._fd, -1  # an append now fails, rather than going to a file that was given this number

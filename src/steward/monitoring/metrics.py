@@ -108,6 +108,13 @@ TABLE: Final = (
     ExportedMetric(
         meters.MASKED, None, "steward_masked_total", "counter", "Values that guards replaced in requests, by kind."
     ),
+    ExportedMetric(
+        meters.CAPTURES,
+        None,
+        "steward_captures_total",
+        "counter",
+        "Exchanges that a capture rule chose: kept, or why not.",
+    ),
     ExportedMetric("feedback", None, "steward_feedback_total", "counter", "Feedback that was joined to its request."),
     ExportedMetric(
         "feedback_score",

@@ -29,13 +29,13 @@ from steward.workflows.backup_archive import BackupManifest, Report, write_archi
 from steward.workflows.key_backup import KeyBackup, prune_key_backups, write_key_backup
 from steward.workflows.keys import open_keys
 from steward.workflows.response_store import FOLDER
-from steward.workflows.sealing import SPOOL
+from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import find_deployment
 
 DATABASE: Final = "steward.db"
 SETTINGS: Final = "steward.yaml"
 USE: Final = "backup archive"
-_LEDGERS: Final = ("ledger", SPOOL)
+_LEDGERS: Final = ("ledger", SPOOL, CAPTURE_SPOOL)
 _KEYS: Final = frozenset({"root-key", "first-key", "pepper", "pepper.migrated", "keys.json", "keys.json.migrated"})
 _MADE_ANEW: Final = frozenset({"run", FOLDER, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *_LEDGERS})
 _FORGOTTEN: Final = frozenset({REASONS})  # what is destroyed there must not come back from an archive

@@ -26,7 +26,7 @@ from steward.workflows.conditions import list_looks
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.response_store import FOLDER, prune
-from steward.workflows.sealing import SPOOL
+from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.plan import read_plan
 from steward.workflows.tls import renew_generated
@@ -59,7 +59,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[Job]:
     """Every job of the keeper."""
-    folders = [Path(deployment.home) / name for name in ("ledger", SPOOL)]
+    folders = [Path(deployment.home) / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)]
     current = CurrentMonitoring(deployment)
     export = TraceExport(store.traces, store.meters, current, __version__)
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root)
@@ -130,7 +130,7 @@ class _Watch:
     """The watch as the plan now says; another plan begins another one."""
 
     def __init__(self, deployment: HomeDeployment, store: SqlStore, current: CurrentMonitoring) -> None:
-        folders = [Path(deployment.home) / name for name in ("ledger", SPOOL)]
+        folders = [Path(deployment.home) / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)]
         self._store, self._current = store, current
         self._looks = list_looks(Path(deployment.home), folders, store)
         self._plan = current()

@@ -26,7 +26,7 @@ from steward.workflows.drain import LedgerDrain
 from steward.workflows.evidence import record_finding
 from steward.workflows.findings import Finding
 from steward.workflows.key_backup import KeyBackup, find_key_backup, read_key_backup
-from steward.workflows.sealing import SPOOL
+from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.shared_secrets import check_root, unwrap_secret
 
 VALID_S: Final = 90 * 86_400.0  # a drill says little of backups that are made a quarter later
@@ -180,7 +180,7 @@ def _check_store(
     try:
         for secret in key_backup.secrets:
             unwrap_secret(key_backup.root_key, secret)
-        LedgerDrain([home / "ledger", home / SPOOL], store.ledger).run()
+        LedgerDrain([home / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)], store.ledger).run()
         open_requests = store.exchanges.count_open()
     except StewardError as error:
         problems.append(str(error))

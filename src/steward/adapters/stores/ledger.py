@@ -12,13 +12,15 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from steward.adapters.stores.captures import make_capture_rows
 from steward.adapters.stores.database import Database, insert_rows, split_parts
 from steward.adapters.stores.feedback import make_feedback_rows
 from steward.adapters.stores.keys import note_uses
 from steward.adapters.stores.meters import add_counts
 from steward.adapters.stores.minutes import add_minutes, read_ratings, sum_ratings
 from steward.adapters.stores.series import add_series
-from steward.adapters.stores.tables import drained, exchanges, feedback, key_uses, outstanding, traces
+from steward.adapters.stores.tables import captures, drained, exchanges, feedback, key_uses, outstanding, traces
+from steward.core.captures import CapturedExchange
 from steward.core.meters import MeterKey, count_exchanges
 from steward.core.minutes import sum_exchanges
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
@@ -72,6 +74,8 @@ class SqlLedger:
             insert_rows(connection, outstanding, open_rows)
             received = [record for record in records if isinstance(record, Feedback)]
             new = _insert_feedback(connection, received)
+            captured = [record for record in records if isinstance(record, CapturedExchange)]
+            insert_rows(connection, captures, make_capture_rows(captured))
             _add_up(connection, fresh, new)
             used: list[Admitted | Feedback] = [*admits.values(), *received]
             uses = [(record.key_id, record.tenant, record.at) for record in used]

@@ -8,6 +8,7 @@ from steward.adapters.stores.access import SqlAccess
 from steward.adapters.stores.alerts import SqlAlerts
 from steward.adapters.stores.approvals import SqlApprovals
 from steward.adapters.stores.audit_heads import SqlAuditHeads
+from steward.adapters.stores.captures import SqlCaptures
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.evidence import SqlEvidence
 from steward.adapters.stores.exchanges import SqlExchanges
@@ -28,6 +29,7 @@ from steward.core.stores import (
     AlertStore,
     ApprovalStore,
     AuditHeadStore,
+    CaptureStore,
     EvidenceStore,
     ExchangeStore,
     FeedbackStore,
@@ -52,6 +54,7 @@ class SqlStore:
         self.ledger: LedgerStore = SqlLedger(self.database)
         self.exchanges: ExchangeStore = SqlExchanges(self.database)
         self.feedback: FeedbackStore = SqlFeedback(self.database)
+        self.captures: CaptureStore = SqlCaptures(self.database)
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
         self.series: SeriesStore = SqlSeries(self.database)

@@ -10,7 +10,7 @@ from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0016"  # the newest in `migrations/versions`
+REVISION: Final = "0017"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -79,6 +79,72 @@ feedback = sa.Table(
     sa.Column("subject", sa.String(64)),
     sa.Column("any_key", sa.Boolean, nullable=False, server_default=sa.true()),
     _tenant(),
+)
+
+captures = sa.Table(  # exchanges whose texts are kept, sealed
+    "captures",
+    metadata,
+    sa.Column("request_id", sa.String(64), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("key_id", sa.String(64), nullable=False),
+    sa.Column("project", sa.String(200), nullable=False),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("route", sa.String(200), nullable=False),
+    sa.Column("model", sa.String(200)),
+    sa.Column("streamed", sa.Boolean, nullable=False),
+    sa.Column("subject", sa.String(64), index=True),
+    sa.Column("conversation", sa.String(64)),
+    sa.Column("purpose", sa.String(16), nullable=False),
+    sa.Column("consent", sa.Boolean),  # NULL: the client said nothing
+    sa.Column("form", sa.String(16), nullable=False),
+    sa.Column("rules_version", sa.String(64), nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False, index=True),
+    sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    _tenant(),
+)
+
+holds = sa.Table(  # legal holds: what they cover is neither erased nor swept
+    "holds",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("subject", sa.String(64), index=True),  # NULL: everybody of the tenant
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("created_by", sa.String(200), nullable=False),
+    sa.Column("released_at", sa.Float),
+    sa.Column("released_by", sa.String(200)),
+)
+
+corrections = sa.Table(  # what a person says is wrong in what is kept of them
+    "corrections",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("project", sa.String(200), nullable=False),
+    sa.Column("subject", sa.String(64), nullable=False, index=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("about", sa.String(64), nullable=False),  # a request or feedback; empty: the person
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+breaches = sa.Table(
+    "breaches",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("known_at", sa.Float, nullable=False),  # from when the 72 hours count
+    sa.Column("since", sa.Float, nullable=False),  # whose requests it touches
+    sa.Column("until", sa.Float, nullable=False),
+    sa.Column("routes", sa.Text, nullable=False),  # JSON list; empty: all
+    sa.Column("opened_by", sa.String(200), nullable=False),
+    sa.Column("notified_at", sa.Float),
+    sa.Column("closed_at", sa.Float),
+    sa.Column("closed_by", sa.String(200)),
+    sa.Column("outcome", sa.Text, nullable=False),
 )
 
 drained = sa.Table(

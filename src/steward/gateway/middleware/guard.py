@@ -8,7 +8,7 @@ from steward.core.errors import Refused
 from steward.core.extend import Guard, Offload
 from steward.gateway import dialects
 from steward.gateway import guards as seam
-from steward.gateway.answer import Answer
+from steward.gateway.answer import Answer, join_filters
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.large import (
     GUARDED_BYTES,
@@ -34,7 +34,7 @@ def guard(guards: Sequence[Guard], offload: Offload = HERE) -> Middleware:
             await whole.guard_request(exchange)
             answer = await inner(exchange)
             if answer.stream is not None:
-                answer.stream.filter = _GuardedEvents(guards, exchange)
+                answer.stream.filter = join_filters(answer.stream.filter, _GuardedEvents(guards, exchange))
             elif answer.status < 400:
                 answer.body = await whole.guard_answer(exchange, answer.body)
             answer.headers.append((b"x-steward-guards", ", ".join(exchange.guards).encode()))

@@ -13,7 +13,7 @@ from steward.core.extend import Guard, Limiter, Offload
 from steward.core.extras import install_command
 from steward.core.secret import resolve
 from steward.gateway.answer_lengths import AnswerLengths
-from steward.gateway.exchange import Handler, Middleware
+from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.middleware import (
@@ -22,6 +22,7 @@ from steward.gateway.middleware import (
     apply_prompt,
     call,
     call_passthrough,
+    capture,
     choose_prompt,
     guard,
     guard_passthrough,
@@ -32,6 +33,7 @@ from steward.gateway.middleware import (
     route,
     settle,
 )
+from steward.gateway.middleware.capture import CaptureSpool
 from steward.gateway.middleware.offload import HERE
 from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
@@ -82,6 +84,7 @@ class WorkerParts(NamedTuple):
     ledger: LedgerWriter
     limiter: Limiter
     answer_lengths: AnswerLengths
+    captures: CaptureSpool
     offload: Offload = HERE  # work on large bodies
     guards: tuple[Guard, ...] = ()  # beside those that the settings ask for
 
@@ -101,6 +104,10 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     )
     lines: dict[str, RouteQueue] = {}
     guards = (*make_guards(plan), *parts.guards)
+
+    def is_masked(exchange: Exchange) -> bool:
+        return plan.privacy is not None and bool(plan.privacy.choose_actions(exchange.route, exchange.key_id))
+
     shared: list[Middleware] = [
         choose_prompt(plan.prompts, offload),
         admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths, offload),
@@ -111,7 +118,9 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         identify(parts.subject_key, offload),
         *keep_answers(plan, offload),
         *shared,
+        capture("as_sent", plan.capture, parts.captures, is_masked),
         guard(guards, offload),
+        capture("masked", plan.capture, parts.captures, is_masked),
         *([apply_prompt(offload)] if plan.prompts else []),
         route(routes, health, plan.total_timeout_s, shadows),
     ]

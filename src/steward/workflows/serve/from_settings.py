@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import msgspec
 
 from steward.adapters.exporters.otlp import require_otel
+from steward.core.errors import UnknownName
 from steward.core.issuers import SignInPlan
 from steward.core.secret import resolve, resolve_value
+from steward.gateway.capture import CapturePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.rule_file import read_rules
 from steward.security.config import WitnessPlan
@@ -68,6 +70,7 @@ def make_plan(
         store=_check_store(settings),
         root=settings.security.root_reference(),
         batches=settings.batches.plan(),
+        capture=_plan_capture(settings, None if model else names),
         responses_store=gateway.responses_store.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
         sign_in=_plan_sign_in(settings),
@@ -76,6 +79,15 @@ def make_plan(
         witness=_plan_witness(settings),
         monitoring=_plan_monitoring(settings, console_tls is not None),
     )
+
+
+def _plan_capture(settings: Settings, served: Collection[str] | None) -> CapturePlan:
+    """:raises UnknownName: a rule is for a route that is not among those served"""
+    plan = settings.capture.plan()
+    for rule in plan.rules:
+        if served is not None and rule.route is not None and rule.route not in served:
+            raise UnknownName("model or route (in capture.rules)", rule.route, served)
+    return plan
 
 
 def _plan_sign_in(settings: Settings) -> SignInPlan | None:

@@ -14,6 +14,7 @@ from steward.core.issuers import IssuerPlan, SignInPlan
 from steward.core.timeouts import ClientTimeouts, Timeouts
 from steward.core.tls import ServerTls, UpstreamTls
 from steward.gateway.batch import BatchPlan
+from steward.gateway.capture import CapturePlan
 from steward.gateway.cors import CorsPolicy
 from steward.gateway.first_event import HEARTBEAT_S
 from steward.gateway.health_plan import HealthPlan
@@ -84,6 +85,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     store: str | None = None  # a reference to a PostgreSQL URL; None: SQLite in the home
     root: str | None = None  # a reference to the root key; None: the file in the home
     batches: BatchPlan = BatchPlan()
+    capture: CapturePlan = CapturePlan()
     responses_store: ResponseStorePlan = ResponseStorePlan()
     keys_max_stale_s: float = 3600.0
     issuers: tuple[IssuerPlan, ...] = ()  # whose tokens are believed

@@ -36,9 +36,10 @@ from steward.gateway.routing import find_route, list_allowed
 from steward.security.authenticator import KeyAuthenticator, is_in_period, make_caller
 from steward.security.tokens import TokenVerifier
 from steward.workflows.batch_store import BatchStore
-from steward.workflows.sealing import SPOOL, make_sealer
+from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL, make_capture_sealer, make_sealer
 from steward.workflows.serve.batch_runner import POLL_S, BatchRunner
 from steward.workflows.serve.batch_service import BatchService
+from steward.workflows.serve.capture_spool import FolderCaptureSpool
 from steward.workflows.serve.composition import Generation, WorkerParts, compose_generation, make_limiter
 from steward.workflows.serve.deployment import make_deployment
 from steward.workflows.serve.issuer_keys import IssuerKeys
@@ -68,9 +69,19 @@ class WorkerService:
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
         self._seal = make_sealer(make_deployment(plan).root_key())
+        self._captures = FolderCaptureSpool(
+            self.home / CAPTURE_SPOOL, f"captures-{writer_id}", make_capture_sealer(make_deployment(plan).root_key())
+        )
+        self._captures.max_bytes = plan.capture.max_spool_bytes
         self._rejections = RejectionCounter()
         self._parts = WorkerParts(
-            self._keys.subject_key, self._ledger, make_limiter(plan), AnswerLengths(), HelperProcess(), guards
+            self._keys.subject_key,
+            self._ledger,
+            make_limiter(plan),
+            AnswerLengths(),
+            self._captures,
+            HelperProcess(),
+            guards,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._current = compose_generation(plan, self._parts)
@@ -139,6 +150,7 @@ class WorkerService:
         fresh = compose_generation(plan, self._parts, self._current)
         self._retired.append(self._current)
         self._current = fresh
+        self._captures.max_bytes = plan.capture.max_spool_bytes
 
     async def count_tokens(self, caller: Caller, path: str, body: bytes) -> Answer:
         return await count_tokens(self._current, caller, path, body)
@@ -245,6 +257,12 @@ class WorkerService:
     async def _write_tally(self) -> None:
         if (tally := self._rejections.take(time.time())) is not None:
             self._ledger.append(tally)
+        if (captures := self._captures.take_counts(time.time())) is not None:
+            try:
+                self._ledger.append(captures)
+            except OSError:
+                self._captures.put_back(captures)
+                raise
 
     async def _sync(self) -> None:
         self._ledger.write_owed()
@@ -253,6 +271,7 @@ class WorkerService:
     def _sync_files(self) -> None:
         for writer in (self._ledger, self._spool):
             writer.sync()
+        self._captures.sync()
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -271,6 +290,8 @@ class WorkerService:
         for writer in (self._ledger, self._spool):
             writer.sync()
             writer.close()
+        self._captures.sync()
+        self._captures.close()
 
     async def _wait_for_settlements(self) -> None:
         """Wait for the exchanges that the drain limit has cut off: each still writes its settlement."""

@@ -54,6 +54,7 @@ FULL: dict[str, Any] = {
     "privacy": {"profile": "standard", "actions": {"default": "redact"},
                 "routes": {"inline": {"profile": "pci", "actions": {"PERSON": "hash"}}},
                 "keys": {"ab12": {"profile": "pci", "actions": {"PERSON": "hash"}}}},
+    "capture": {"rules": [{"purpose": "support"}]},
     "store": {"kind": "postgresql", "url": "file:KEY"},
     "monitoring": {
         "channels": [
@@ -85,7 +86,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "https://b:2",
     "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
     "routes.0.prompt.version": None, "routes.0.prompt.name": None, "store.kind": None,
-    "privacy.profile": None, "privacy.actions": {"default": "mask"},
+    "capture.rules.0.route": "big", "privacy.profile": None, "privacy.actions": {"default": "mask"},
     "privacy.routes.inline.actions": {"PERSON": "mask"}, "privacy.keys.ab12.actions": {"PERSON": "mask"},
     "security.root": "env:OTHER_ROOT", "gateway.cors.origins": ["https://app.example.com"],
     "monitoring.rules": str(SOURCE.parents[1] / "examples" / "monitoring" / "rules.yaml"),
@@ -108,6 +109,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "models.0.backend": "embedded: another one takes another section",
     "store.kind": "with its url: tests/unit/test_settings.py",
     "routes.1.name": "as routes.0.name; privacy names this one",
+    "capture.rules.0.keep_days": "in seconds: tests/unit/gateway/test_capture_config.py",
     "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
     "privacy.actions": "by today's names of kinds: tests/unit/privacy/test_config.py",
     "privacy.routes.inline.profile": "as privacy.profile",

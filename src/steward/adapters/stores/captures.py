@@ -1,0 +1,86 @@
+"""Captured exchanges in the store: their texts are ciphertext, and go when their time is over, unless they are held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from steward.adapters.stores.database import Database
+from steward.adapters.stores.tables import captures, holds
+from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
+
+
+def make_capture_rows(records: Sequence[CapturedExchange]) -> list[dict[str, Any]]:
+    return [{name: getattr(record, name) for name in CapturedExchange.__struct_fields__} for record in records]
+
+
+def is_held(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether a legal hold that is in force covers a row of a table that has a `tenant` and a `subject`."""
+    return (
+        sa.select(sa.literal(1))
+        .where(
+            holds.c.released_at.is_(None),
+            holds.c.tenant == table.c.tenant,
+            sa.or_(holds.c.subject.is_(None), holds.c.subject == table.c.subject),
+        )
+        .correlate(table)
+        .exists()
+    )
+
+
+class SqlCaptures:
+    """`core.stores.CaptureStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def list_captures(
+        self,
+        since: float,
+        until: float,
+        limit: int,
+        *,
+        tenant: str | None,
+        purpose: CapturePurpose | None = None,
+        consent: bool | None = None,
+        now: float | None = None,
+        after: tuple[float, str] | None = None,
+    ) -> list[CapturedExchange]:
+        table = captures.c
+        where = [table.at >= since, table.at < until]
+        where += [table.tenant == tenant] if tenant is not None else []
+        where += [table.purpose == purpose] if purpose is not None else []
+        where += [table.consent == consent] if consent is not None else []
+        where += [table.expires_at > now] if now is not None else []
+        if after is not None:
+            at, request_id = after
+            where.append(sa.or_(table.at > at, sa.and_(table.at == at, table.request_id > request_id)))
+        query = sa.select(captures).where(*where).order_by(table.at, table.request_id).limit(limit)
+        with self._database.read() as connection:
+            return [CapturedExchange(**row._mapping) for row in connection.execute(query)]
+
+    def counts(self, *, tenant: str | None) -> list[CaptureCount]:
+        table = captures.c
+        names = (table.tenant, table.project, table.route, table.purpose, table.consent, table.form)
+        query = sa.select(
+            *names,
+            sa.func.count().label("count"),
+            sa.func.min(table.at).label("oldest"),
+            sa.func.max(table.at).label("newest"),
+            sa.func.min(table.expires_at).label("next_expiry"),
+        ).group_by(*names)
+        if tenant is not None:
+            query = query.where(table.tenant == tenant)
+        with self._database.read() as connection:
+            return [CaptureCount(**row._mapping) for row in connection.execute(query.order_by(*names))]
+
+    def delete_expired(self, now: float) -> ExpiredCaptures:
+        expired = captures.c.expires_at <= now
+        with self._database.write() as connection:
+            held = connection.execute(
+                sa.select(sa.func.count()).select_from(captures).where(expired, is_held(captures))
+            ).scalar_one()
+            deleted = connection.execute(sa.delete(captures).where(expired, ~is_held(captures))).rowcount
+        return ExpiredCaptures(deleted=deleted, held=held)
