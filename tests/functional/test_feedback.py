@@ -95,3 +95,17 @@ def test_refusals(deployed: Deployment) -> None:
     assert post(deployed, "/v1/feedback", body | {"score": 2})[1]["error"]["param"] == "score"
     with urllib.request.urlopen(f"{deployed.url}/healthz", timeout=5) as answer:
         assert answer.status == 200
+
+
+def test_signals_are_taken_and_shown_as_rates(deployed: Deployment) -> None:
+    request_id = asked(deployed)
+    assert post(deployed, "/v1/feedback", {"request_id": request_id, "score": 1})[0] == 202
+    status, answer, _ = post(deployed, "/v1/feedback", {"request_id": request_id, "kind": "copy"})
+    assert status == 202 and answer["score"] is None and answer["kind"] == "copy"
+    assert until(lambda: row_of(deployed, answer["id"]))["kind"] == "copy"
+    (line,) = [row for row in report(deployed, "--by", "model")["satisfaction"] if row["name"] == "mock"]
+    assert line["answered"] >= 1 and line["copy"]["value"] > 0 and line["ratings"] >= 1
+    assert line["satisfaction"]["low"] < line["satisfaction"]["high"]
+    assert "satisfied" in run("feedback", "--home", str(deployed.home), "--by", "route").stdout
+    status, refused, _ = post(deployed, "/v1/feedback", {"request_id": request_id, "kind": "judge", "score": 1})
+    assert status == 403 and refused["error"]["param"] == "kind"

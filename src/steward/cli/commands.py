@@ -295,7 +295,7 @@ STEWARD: Final = Group(
         Command(
             "feedback",
             "steward.cli.feedback:feedback",
-            "Show scores by label and the latest ratings.",
+            "Show satisfaction with its interval, what people did with answers, and the latest ratings.",
         ),
         Command(
             "gpu",

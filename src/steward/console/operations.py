@@ -20,12 +20,14 @@ from steward.core.records import ExchangeRow, FeedbackReport, LimitSpec, Priorit
 from steward.core.stores import UsageGroup
 from steward.core.traces import Trace
 from steward.monitoring.metric_answer import MetricAnswer
+from steward.monitoring.satisfaction import SatisfactionField, SatisfactionRow
 from steward.monitoring.slo import SloStatus
 from steward.security.access import parse_place
 from steward.workflows import access, approvals, keys, prompts
 from steward.workflows.approvals import ApprovalView
 from steward.workflows.audit import list_acts
 from steward.workflows.explain_access import AccessAnswer, explain_access
+from steward.workflows.feedback import read_satisfaction
 from steward.workflows.key_terms import make_terms
 from steward.workflows.key_views import KeyDetails, KeyView, RevokedKey
 from steward.workflows.keys import CreatedKey, RotatedKey
@@ -101,6 +103,11 @@ class SeriesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TraceQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: Span = "24h"
     limit: Count = 100
+
+
+class SatisfactionQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: SatisfactionField = "model"
+    since: Span = "30d"
 
 
 class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -326,6 +333,10 @@ def _list_series_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
     def metrics(who: Principal, body: SeriesQuery, _: dict[str, str]) -> MetricAnswer:
         return query_metrics(home, body.query, body.since, tenant=who.tenant, now=clock())
 
+    def satisfaction(who: Principal, body: SatisfactionQuery, _: dict[str, str]) -> list[SatisfactionRow]:
+        start = clock() - parse_span_s(body.since, "since")
+        return list(read_satisfaction(home, start, body.by, tenant=who.tenant))
+
     def objectives(who: Principal, *_: Any) -> list[SloStatus]:
         return read_slo_status(home, tenant=who.tenant, now=clock())
 
@@ -343,6 +354,14 @@ def _list_series_operations(home: Path, clock: Callable[[], float]) -> tuple[Ope
             SeriesQuery,
             MetricAnswer,
             metrics,
+        ),
+        _read(
+            "/satisfaction",
+            "feedback.read",
+            "Ratings and signals as rates with intervals.",
+            SatisfactionQuery,
+            list[SatisfactionRow],
+            satisfaction,
         ),
         _read(
             "/traces",

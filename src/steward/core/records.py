@@ -137,6 +137,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):
     sealed: bytes | None = None  # ciphertext of comment and correction
     subject: str | None = None  # HMAC of the person who rates
     any_key: bool = False  # the key may rate requests of other keys and subjects of its project
+    kind: str = "explicit"  # of core/reactions.py; a signal has the score 0
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True, tag="tally"):
@@ -151,7 +152,7 @@ LedgerRecord = Admitted | Settled | Feedback | Tally | CapturedExchange
 
 
 class FeedbackLabel(msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback of one label."""
+    """Ratings of one label."""
 
     name: str
     count: int
@@ -182,6 +183,7 @@ class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
     route: str | None
     matched: bool  # its request has settled, and was one that this key may rate
     has_content: bool
+    kind: str = "explicit"
 
 
 class FeedbackReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,13 +14,17 @@ import msgspec
 from steward.core.histogram import Buckets, merge, observe
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import SHADOW, is_failure, judges_service
+from steward.core.reactions import Reaction, is_answered
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 DAY_S: Final = 86400
 RESOLUTIONS: Final = (MINUTE_S, HOUR_S, DAY_S)
 
-SUMS: Final = ("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied")
+SUMS: Final = (
+    *("requests", "judged", "failed", "input_tokens", "output_tokens", "usd", "rated", "satisfied"),
+    *("answered", "regenerated", "abandoned", "copied", "rephrased", "scored", "passed"),
+)
 HISTOGRAMS: Final = ("ttft_s", "total_s", "inter_token_s", "request_usd")
 OTHER: Final = "other"  # what stands for names beyond MOST_GROUPS
 MOST_GROUPS: Final = 1000  # of model, route and key that a tenant has in one day
@@ -53,17 +57,6 @@ class SeriesRow(msgspec.Struct, frozen=True):
     histograms: tuple[bytes, ...]
 
 
-class RatedRequest(msgspec.Struct, frozen=True):
-    """A rating, and the request that it is of."""
-
-    tenant: str
-    at: float
-    model: str
-    route: str
-    key: str
-    score: float
-
-
 def empty_series() -> SeriesSums:
     return SeriesSums([0.0] * len(SUMS), tuple({} for _ in HISTOGRAMS))
 
@@ -78,9 +71,9 @@ def start_of(at: float, resolution_s: int) -> int:
 
 
 def collect_series(
-    rows: Iterable[Mapping[str, Any]], ratings: Iterable[RatedRequest] = ()
+    rows: Iterable[Mapping[str, Any]], reactions: Iterable[Reaction] = ()
 ) -> dict[MomentKey, SeriesSums]:
-    """What settled exchanges and ratings add, by minute; `rows` have the columns of the store's table."""
+    """What settled exchanges and reactions add, by minute; `rows` have the columns of the store's table."""
     minutes: dict[MomentKey, SeriesSums] = {}
     for row in rows:
         if row["key_id"] == SHADOW:
@@ -91,11 +84,11 @@ def collect_series(
         if series is None:
             series = minutes[key] = empty_series()
         _add_request(series, row)
-    for rating in ratings:
-        key = (rating.tenant, start_of(rating.at, MINUTE_S), rating.model, rating.route, rating.key)
+    for one in reactions:
+        key = (one.tenant, start_of(one.at, MINUTE_S), one.model, one.route, one.key)
         series = minutes.setdefault(key, empty_series())
-        series.sums[6] += 1
-        series.sums[7] += rating.score > 0.0
+        for column in one.columns():
+            series.sums[SUMS.index(column)] += 1
     return minutes
 
 
@@ -109,6 +102,7 @@ def _add_request(series: SeriesSums, row: Mapping[str, Any]) -> None:
     sums[3] += row["input_tokens"]
     sums[4] += row["output_tokens"]
     sums[5] += row["usd"] or 0.0
+    sums[8] += is_answered(outcome)
     if failed:
         return
     first, total, between, usd = series.histograms

@@ -20,6 +20,7 @@ from steward.core.evidence import Evidence
 from steward.core.keys import KeyRecord
 from steward.core.meters import MeterRow
 from steward.core.minutes import MinuteRow
+from steward.core.reactions import PersonRatings, ReactionRow
 from steward.core.records import (
     ExchangeRow,
     Feedback,
@@ -54,6 +55,10 @@ class LedgerStore(Protocol):
 
     def keep_traces(self, policy: TracePolicy | None) -> None:
         """From now on, keep requests that `policy` chooses as traces; None: none."""
+        ...
+
+    def limit_ratings(self, per_person: int) -> None:
+        """From now on, count at most so many ratings of one person a day."""
         ...
 
     def delete_segment(self, segment: str) -> None:
@@ -97,11 +102,11 @@ class FeedbackStore(Protocol):
     """What clients said of answers."""
 
     def report(self, since: float, limit: int, *, tenant: str | None) -> FeedbackReport:
-        """Counts and means over matched feedback since `since`, and the newest `limit` of all, newest first."""
+        """Counts and means over matched ratings since `since`, and the newest `limit` of all feedback, newest first."""
         ...
 
     def sums(self) -> list[FeedbackSum]:
-        """Matched feedback by route, model and sign of the score."""
+        """Matched ratings by route, model and sign of the score."""
         ...
 
     def read_sealed(self, ids: Sequence[str], *, tenant: str | None) -> list[Feedback]:
@@ -135,6 +140,18 @@ class CaptureStore(Protocol):
 
     def delete_expired(self, now: float) -> ExpiredCaptures:
         """Delete those whose time is over, unless a legal hold covers them."""
+        ...
+
+
+class ReactionStore(Protocol):
+    """What people did with answers."""
+
+    def read(self, since: float, *, tenant: str | None) -> list[ReactionRow]:
+        """Counts by day and version, from the UTC day of `since` on, oldest first."""
+        ...
+
+    def read_people(self, since: float, *, tenant: str | None) -> list[PersonRatings]:
+        """How each person rated the answers of each version, from the UTC day of `since` on; only what counts."""
         ...
 
 

@@ -16,8 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from steward.core.rates import wilson_interval
 from steward.loadtest.objective import ERROR_RATE, SPEED, Limit
-from steward.loadtest.statistics import T975, interval_of_quantile, wilson_interval
+from steward.loadtest.statistics import T975, interval_of_quantile
 
 BLOCKS: Final = 20
 SloAnswer = Literal["holds", "fails", "unclear"]

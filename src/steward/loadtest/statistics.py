@@ -104,13 +104,6 @@ def is_growing(values: Array, min_rise: float, blocks: int = 10) -> bool:
     return (signs - 1) / deviation > _TREND_Z and rise > min_rise
 
 
-def wilson_interval(share: float, n: int, z: float = Z975) -> tuple[float, float]:
-    """The interval of a share of `n` independent trials (Wilson 1927)."""
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def interval_of_quantile(values: Array, quantile: float) -> tuple[float, float]:
     """The 95 % interval of one quantile; an end is infinite (or 0) if there are too few values for it.
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from steward.configuration.section import SecretReference, Section, Url
 from steward.core.alerts import Severity
+from steward.core.reactions import PER_PERSON
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.traces_config import TracesConfig, TracesPlan
 
@@ -38,6 +39,7 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     repeat_s: float = 14400.0
     heartbeat: str | None = None  # a URL, or a reference to one
     page: str = ""  # address of the console, for links
+    ratings_per_person: int = PER_PERSON  # that count on a UTC day
     keep_minutes_for_days: int = 8  # of series
     keep_hours_for_days: int = 100
     keep_days_for_days: int = 800
@@ -106,6 +108,9 @@ class MonitoringConfig(Section):
         None, description="URL that is asked every minute, so that somebody else notices when steward is down"
     )
 
+    ratings_per_person: int = Field(
+        _KEPT.ratings_per_person, ge=1, le=1000, description="ratings of one person that count on a UTC day"
+    )
     keep_minutes_for_days: int = Field(
         _KEPT.keep_minutes_for_days, ge=4, le=3660, description="days for which series of minutes are kept"
     )
@@ -144,6 +149,7 @@ class MonitoringConfig(Section):
             repeat_s=self.repeat_s,
             heartbeat=str(self.heartbeat) if self.heartbeat else None,
             page=page,
+            ratings_per_person=self.ratings_per_person,
             keep_minutes_for_days=self.keep_minutes_for_days,
             keep_hours_for_days=self.keep_hours_for_days,
             keep_days_for_days=self.keep_days_for_days,

@@ -17,10 +17,12 @@ from steward.core.histogram import (
     find_quantile,
     merge,
 )
+from steward.core.rates import wilson_interval
 from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, RESOLUTIONS, SUMS, SeriesRow, start_of
 from steward.monitoring.metric_query import MetricQuery
 
 MINUTES_UP_TO_S: Final = 6 * HOUR_S  # spans up to this are answered from minutes: 360 points
+SHARE: Final = "share"  # unit of what has an interval
 HOURS_UP_TO_S: Final = 14 * DAY_S  # and up to this from hours: 336 points
 
 
@@ -30,6 +32,8 @@ class MetricPoint(msgspec.Struct, frozen=True):
     at: int  # where it begins, in seconds since the epoch
     value: float | None  # None: nothing to say it from
     count: int  # requests, values or ratings that it is said from
+    low: float | None = None  # of a share: its interval at 95 % (Wilson)
+    high: float | None = None
 
 
 class MetricGroup(msgspec.Struct, frozen=True):
@@ -39,6 +43,8 @@ class MetricGroup(msgspec.Struct, frozen=True):
     value: float | None
     count: int
     points: tuple[MetricPoint, ...]
+    low: float | None = None  # of a share
+    high: float | None = None
 
 
 class MetricAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +147,9 @@ def answer_query(
             total.merge(point)
         value, count = total.say(query, max(until - since, 1.0))
         series = [_make_point(query, start, of_labels.get(start), resolution_s) for start in starts]
-        groups.append(MetricGroup(dict(zip(query.by, labels, strict=True)), value, count, tuple(series)))
+        low, high = _find_interval(query, value, count)
+        named: dict[str, str] = dict(zip(query.by, labels, strict=True))
+        groups.append(MetricGroup(named, value, count, tuple(series), low, high))
     exact = histogram is None or query.statistic == "count"
     return MetricAnswer(
         query=query.describe(),
@@ -159,14 +167,22 @@ def list_records(answer: MetricAnswer) -> tuple[list[dict[str, Any]], tuple[str,
     """A record for each point of each group, and the names of their fields."""
     records = [
         {"at": point.at, **group.labels, "value": point.value, "count": point.count}
+        | ({"low": point.low, "high": point.high} if answer.unit == SHARE else {})
         for group in answer.groups
         for point in group.points
     ]
-    return records, ("at", *answer.by, "value", "count")
+    return records, ("at", *answer.by, "value", "count", *(("low", "high") if answer.unit == SHARE else ()))
 
 
 def _make_point(query: MetricQuery, start: int, total: _Total | None, resolution_s: int) -> MetricPoint:
-    return MetricPoint(start, *(total or _Total()).say(query, resolution_s))
+    value, count = (total or _Total()).say(query, resolution_s)
+    return MetricPoint(start, value, count, *_find_interval(query, value, count))
+
+
+def _find_interval(query: MetricQuery, value: float | None, count: int) -> tuple[float | None, float | None]:
+    if query.metric.kind != "share" or value is None:
+        return None, None
+    return wilson_interval(min(max(value, 0.0), 1.0), count)
 
 
 def _find_unit(query: MetricQuery) -> str:

@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from steward.core.series import DAY_S
-from steward.monitoring.metric_answer import MetricAnswer, MetricGroup
+from steward.monitoring.metric_answer import SHARE, MetricAnswer, MetricGroup
 from steward.web.charts import ChartSeries, line_chart
 from steward.web.page import card, report_page, table
 
@@ -34,6 +34,17 @@ def name_group(group: MetricGroup) -> str:
     return ", ".join(group.labels.values()) or "all"
 
 
+def format_interval(group: MetricGroup) -> list[str]:
+    """Of a share; else nothing.
+
+    >>> format_interval(MetricGroup({}, 0.5, 10, (), 0.237, 0.763))
+    ['23.7-76.3 %']
+    """
+    if group.low is None or group.high is None:
+        return []
+    return [f"{100.0 * group.low:.1f}-{100.0 * group.high:.1f} %"]
+
+
 def choose_time_pattern(resolution_s: int, span_s: int) -> str:
     """Of the times below a chart: short enough for four on a phone; the line above the page has the whole dates."""
     if resolution_s == DAY_S:
@@ -51,7 +62,16 @@ def make_metric_page(answer: MetricAnswer) -> str:
         for group, style in zip(answer.groups, STYLES, strict=False)
     ]
     chart = line_chart(answer.query, labels, lines, lambda value: format_value(value, answer.unit)) if lines else ""
-    rows = [[name_group(group), format_value(group.value, answer.unit), f"{group.count:,}"] for group in answer.groups]
+    shares = answer.unit == SHARE
+    rows = [
+        [
+            name_group(group),
+            format_value(group.value, answer.unit),
+            *(format_interval(group) or ["–"] if shares else []),
+            f"{group.count:,}",
+        ]
+        for group in answer.groups
+    ]
     note = f"Values are within {answer.relative_error:.0%} of the exact ones." if answer.relative_error else ""
     since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(at)) for at in (answer.since, answer.until))
     body = (
@@ -59,5 +79,9 @@ def make_metric_page(answer: MetricAnswer) -> str:
         if chart
         else card("Over time", '<p class="quiet">No requests in this time.</p>')
     )
-    body += card("Over the whole time", table("group|#value|#requests", rows) + f'<p class="quiet">{note}</p>')
+    body += card(
+        "Over the whole time",
+        table("group|#value|#95 % interval|#of" if shares else "group|#value|#requests", rows)
+        + f'<p class="quiet">{note}</p>',
+    )
     return report_page(answer.query, f"{since} to {until} UTC", body)

@@ -55,6 +55,12 @@ METRICS: Final = (
     SeriesMetric(name="error_rate", kind="share", columns=("failed", "judged"), unit="share"),
     SeriesMetric(name="availability", kind="share", columns=("failed", "judged"), unit="share", complement=True),
     SeriesMetric(name="satisfaction", kind="share", columns=("satisfied", "rated"), unit="share"),
+    SeriesMetric(name="quality", kind="share", columns=("passed", "scored"), unit="share"),
+    SeriesMetric(name="response_rate", kind="share", columns=("rated", "answered"), unit="share"),
+    SeriesMetric(name="regenerate_rate", kind="share", columns=("regenerated", "answered"), unit="share"),
+    SeriesMetric(name="abandon_rate", kind="share", columns=("abandoned", "answered"), unit="share"),
+    SeriesMetric(name="copy_rate", kind="share", columns=("copied", "answered"), unit="share"),
+    SeriesMetric(name="rephrase_rate", kind="share", columns=("rephrased", "answered"), unit="share"),
 )
 STATISTICS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "histogram": ("p95", "p50", "p90", "p99", "mean", "min", "max", "count"),  # the first is what is meant without one

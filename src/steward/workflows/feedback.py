@@ -8,6 +8,7 @@ import msgspec
 
 from steward.core.records import FeedbackReport
 from steward.gateway.feedback import FeedbackContent
+from steward.monitoring.satisfaction import SatisfactionField, SatisfactionRow, summarise
 from steward.workflows.sealing import make_opener
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 
@@ -29,6 +30,21 @@ def read_report(home: Path, since: float, limit: int) -> FeedbackReport:
     store = open_served_store(home)
     try:
         return store.feedback.report(since, limit, tenant=None)
+    finally:
+        store.close()
+
+
+def read_satisfaction(
+    home: Path, since: float, by: SatisfactionField, *, tenant: str | None = None
+) -> tuple[SatisfactionRow, ...]:
+    """Rates from the UTC day of `since` on.
+
+    :raises Unavailable: nothing was served yet, or the store does not answer
+    """
+    store = open_served_store(home)
+    try:
+        rows = store.reactions.read(since, tenant=tenant)
+        return summarise(rows, store.reactions.read_people(since, tenant=tenant), by)
     finally:
         store.close()
 

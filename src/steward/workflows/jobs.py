@@ -19,7 +19,7 @@ from steward.core.errors import StewardError
 from steward.core.file_stamp import file_stamp
 from steward.core.schedule import Schedule
 from steward.core.series import DAY_S, HOUR_S, MINUTE_S, start_of
-from steward.core.stores import JobStore, SeriesStore
+from steward.core.stores import JobStore, LedgerStore, SeriesStore
 from steward.monitoring.config import MonitoringPlan
 from steward.workflows.audit_witness import HeadPublisher
 from steward.workflows.conditions import list_looks
@@ -70,7 +70,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
         Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),
         Job(name="forget", period_s=FORGET_S, run=SeriesRetention(store.series, current).run, lease_s=FORGET_LEASE_S),
         Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
-        Job(name="tracing", period_s=TRACES_S, run=lambda: store.ledger.keep_traces(current().traces.policy)),
+        Job(name="intake", period_s=TRACES_S, run=lambda: configure_intake(store.ledger, current())),
         Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),
         Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store, current).run, lease_s=WATCH_LEASE_S),
     ]
@@ -81,6 +81,12 @@ def delete_responses(home: Path) -> None:
     plan = home / "run" / "plan.json"
     if (home / FOLDER).is_dir() and plan.exists():
         prune(home, read_plan(plan).responses_store, time.time())
+
+
+def configure_intake(ledger: LedgerStore, plan: MonitoringPlan) -> None:
+    """What of the plan concerns rows that are taken in from now on."""
+    ledger.keep_traces(plan.traces.policy)
+    ledger.limit_ratings(plan.ratings_per_person)
 
 
 class CurrentMonitoring:

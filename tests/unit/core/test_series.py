@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from steward.core.histogram import count_values, find_quantile
+from steward.core.reactions import KINDS, Reaction
 from steward.core.series import (
     HISTOGRAMS,
     RESOLUTIONS,
     SUMS,
-    RatedRequest,
     SeriesSums,
     bound_groups,
     collect_series,
@@ -79,9 +79,22 @@ def test_copies_of_requests_do_not_count() -> None:
 
 
 def test_ratings_count_in_their_own_minute_for_the_key_that_asked() -> None:
-    ratings = [RatedRequest("t", 61.0, "m", "r", "k", score) for score in (1.0, 0.0, -1.0)]
+    ratings = [reaction(score=score) for score in (1.0, 0.0, -1.0)]
     minutes = collect_series([], ratings)
     assert sums(minutes["t", 60, "m", "r", "k"]) == {"rated": 3, "satisfied": 1}
+
+
+def test_signals_and_scores_of_evaluators_count_apart_from_ratings() -> None:
+    reactions = [reaction(kind=kind, score=1.0) for kind in KINDS] + [reaction(kind="judge", score=0.0)]
+    (series,) = collect_series([], reactions).values()
+    assert sums(series) == {
+        "rated": 1, "satisfied": 1, "scored": 2, "passed": 1,
+        "regenerated": 1, "abandoned": 1, "copied": 1, "rephrased": 1,
+    }  # fmt: skip
+
+
+def reaction(kind: str = "explicit", score: float = 0.0) -> Reaction:
+    return Reaction(tenant="t", at=61.0, model="m", route="r", key="k", kind=kind, score=score)
 
 
 def test_longer_spans_hold_what_their_minutes_hold() -> None:

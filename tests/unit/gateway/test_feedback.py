@@ -30,6 +30,12 @@ def seal(record: Feedback, content: bytes) -> bytes:
         ({"correction": "x" * (MAX_TEXT + 1)}, "correction"),
         ({"comment": 7}, "comment"),
         ({"other": 1}, None),
+        ({"kind": "my secret"}, "kind"),
+        ({"kind": 7}, "kind"),
+        ({"kind": "copy"}, "score"),
+        ({"kind": "copy", "score": None}, "comment"),
+        ({"kind": "abandon", "score": None, "comment": None, "correction": "secret"}, "correction"),
+        ({"kind": "judge", "score": None}, "score"),
     ],
 )
 def test_what_is_wrong_is_named_and_no_text_repeated(change: dict[str, object], param: str | None) -> None:
@@ -52,7 +58,9 @@ def test_content_leaves_only_through_the_seal() -> None:
     assert (record.tenant, record.project, record.key_id) == ("t", "p", "k1")
     assert (record.score, record.label, record.at) == (-0.5, "wrong", 5.0)
     assert record.sealed and record.sealed.startswith(f"fb_1/p/{ID}:".encode())
-    assert json.loads(answer) == {"object": "feedback", "id": "fb_1", "request_id": ID, "score": -0.5, "label": "wrong"}
+    assert json.loads(answer) == {
+        "object": "feedback", "id": "fb_1", "request_id": ID, "score": -0.5, "label": "wrong", "kind": "explicit",
+    }  # fmt: skip
 
 
 def test_a_score_alone_seals_nothing() -> None:
@@ -78,3 +86,21 @@ def test_one_text_is_sealed_too(text: dict[str, str]) -> None:
 @pytest.mark.parametrize("score", [-1, 1, 0])
 def test_the_ends_of_the_scale_are_scores(score: int) -> None:
     assert decode(json.dumps({"request_id": ID, "score": score}).encode()).score == score
+
+
+@pytest.mark.parametrize("kind", ["regenerate", "abandon", "copy", "rephrase"])
+def test_a_signal_has_no_score(kind: str) -> None:
+    record, answer = accept_feedback(json.dumps({"request_id": ID, "kind": kind}).encode(), KEY, "fb_1", 5.0, seal)
+    assert (record.kind, record.score, record.sealed) == (kind, 0.0, None)
+    assert json.loads(answer)["score"] is None and json.loads(answer)["kind"] == kind
+
+
+def test_only_a_key_that_rates_for_others_is_an_evaluator() -> None:
+    body = json.dumps({"request_id": ID, "kind": "judge", "score": 0.5}).encode()
+    with pytest.raises(Refused) as caught:
+        accept_feedback(body, KEY, "fb_1", 5.0, seal)
+    assert (caught.value.status, caught.value.param) == (403, "kind")
+    rights = frozenset({"feedback", "feedback.project"})
+    evaluator = Caller(principal=Principal(kind="key", id="k1", tenant="t", project="p", rights=rights))
+    record, _ = accept_feedback(body, evaluator, "fb_1", 5.0, seal)
+    assert (record.kind, record.score) == ("judge", 0.5)

@@ -11,7 +11,6 @@ from steward.loadtest.statistics import (
     interval_of_quantile,
     is_growing,
     quantiles_from_histogram,
-    wilson_interval,
 )
 
 
@@ -102,12 +101,6 @@ def test_kendalls_sum_must_be_twenty_nine_of_forty_five(swaps, growing):
         if swap == 8:
             break
     assert is_growing(np.repeat(np.array(blocks, dtype=float), 5), -100.0) == growing
-
-
-def test_wilsons_interval():
-    assert wilson_interval(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
-    assert wilson_interval(0.0, 29) == pytest.approx((0.0, 0.1170), abs=1e-4)  # the same table, 0 of 29
-    assert wilson_interval(1.0, 29)[1] == pytest.approx(1.0)
 
 
 def test_the_interval_of_a_quantile_by_order_statistics():

@@ -70,6 +70,24 @@ def test_sums_and_shares(text: str, value: float | None, count: int, unit: str) 
     assert (answer.unit, answer.relative_error) == (unit, 0.01 if text == "ttft p95" else None)
 
 
+def test_a_share_has_wilsons_interval_in_points_and_over_all() -> None:
+    answer = ask("satisfaction", [row(0, rated=29), row(60, rated=263, satisfied=81)])
+    (group,) = answer.groups
+    ends = [(point.low, point.high) for point in group.points]
+    assert ends[0] == pytest.approx((0.0, 0.1170), abs=1e-4)  # Newcombe 1998, table I
+    assert ends[1] == pytest.approx((0.2553, 0.3662), abs=1e-4)  # the same table
+    assert ends[2] == (None, None)  # nobody rated
+    assert group.low is not None and group.high is not None and group.low < 81 / 292 < group.high
+    records, names = list_records(answer)
+    assert names == ("at", "value", "count", "low", "high") and set(records[0]) == set(names)
+
+
+def test_a_sum_has_no_interval() -> None:
+    answer = ask("requests", [row(0, requests=3)])
+    assert (answer.groups[0].low, answer.groups[0].points[0].high) == (None, None)
+    assert list_records(answer)[1] == ("at", "value", "count")
+
+
 def test_a_share_of_nothing_is_not_known() -> None:
     assert values(ask("availability", [row(0, requests=1)])) == [({}, None, 0)]
 

@@ -72,7 +72,7 @@ def test_a_query_of_the_most_letters_is_read() -> None:
 
 
 def test_names_that_resemble_none_are_listed() -> None:
-    with pytest.raises(UnknownName, match=r"Known: .*ttft"):
+    with pytest.raises(UnknownName, match=r"Known: .*latency"):
         parse_query("weather")
 
 

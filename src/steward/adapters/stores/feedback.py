@@ -47,7 +47,9 @@ _joined = feedback.outerjoin(exchanges, may_rate())
 
 
 def make_feedback_rows(records: Sequence[Feedback]) -> list[dict[str, Any]]:
-    return [{name: getattr(record, name) for name in Feedback.__struct_fields__} for record in records]
+    """Not yet joined to their requests."""
+    waiting = {"person": None, "counted": None}
+    return [{name: getattr(record, name) for name in Feedback.__struct_fields__} | waiting for record in records]
 
 
 class SqlFeedback:
@@ -66,17 +68,18 @@ class SqlFeedback:
                     sa.func.avg(feedback.c.score).label("mean_score"),
                 )
                 .select_from(_joined)
-                .where(where, exchanges.c.request_id.is_not(None))
+                .where(where, exchanges.c.request_id.is_not(None), feedback.c.kind == "explicit")
                 .group_by(feedback.c.label)
                 .order_by(feedback.c.label)
             ).all()
-            total = connection.execute(sa.select(sa.func.count()).where(where)).scalar_one()
+            unmatched = sa.select(sa.func.count()).select_from(_joined).where(where, exchanges.c.request_id.is_(None))
+            left = connection.execute(unmatched).scalar_one()
             last = tuple(_read_newest(connection, where, limit))
         count = sum(row.rows for row in groups)
         return FeedbackReport(
             count=count,
             mean_score=sum(row.rows * row.mean_score for row in groups) / count if count else None,
-            unmatched=total - count,
+            unmatched=left,
             by_label=tuple(
                 FeedbackLabel(name=row.label or "none", count=row.rows, mean_score=row.mean_score) for row in groups
             ),
@@ -94,7 +97,7 @@ class SqlFeedback:
                 sa.func.sum(sa.func.abs(feedback.c.score)).label("magnitude"),
             )
             .select_from(_joined)
-            .where(exchanges.c.request_id.is_not(None))
+            .where(exchanges.c.request_id.is_not(None), feedback.c.kind == "explicit")
             .group_by(exchanges.c.route, exchanges.c.model, sentiment)
             .order_by(exchanges.c.route, exchanges.c.model, sentiment)
         )
@@ -102,7 +105,8 @@ class SqlFeedback:
             return [FeedbackSum(**row._mapping) for row in connection.execute(query)]
 
     def read_sealed(self, ids: Sequence[str], *, tenant: str | None) -> list[Feedback]:
-        query = sa.select(feedback).where(feedback.c.id.in_(ids), feedback.c.sealed.is_not(None))
+        columns = (feedback.c[name] for name in Feedback.__struct_fields__)
+        query = sa.select(*columns).where(feedback.c.id.in_(ids), feedback.c.sealed.is_not(None))
         if tenant is not None:
             query = query.where(feedback.c.tenant == tenant)
         with self._database.read() as connection:
@@ -117,7 +121,7 @@ def _select_since(since: float, tenant: str | None) -> sa.ColumnElement[bool]:
 def _read_newest(connection: sa.Connection, where: sa.ColumnElement[bool], limit: int) -> list[FeedbackRow]:
     query = (
         sa.select(
-            *(feedback.c[name] for name in ("id", "at", "key_id", "project", "request_id", "score", "label")),
+            *(feedback.c[name] for name in ("id", "at", "key_id", "project", "request_id", "score", "label", "kind")),
             exchanges.c.model,
             exchanges.c.route,
             exchanges.c.request_id.is_not(None).label("matched"),

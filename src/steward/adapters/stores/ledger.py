@@ -17,12 +17,14 @@ from steward.adapters.stores.database import Database, insert_rows, split_parts
 from steward.adapters.stores.feedback import make_feedback_rows
 from steward.adapters.stores.keys import note_uses
 from steward.adapters.stores.meters import add_counts
-from steward.adapters.stores.minutes import add_minutes, read_ratings, sum_ratings
+from steward.adapters.stores.minutes import add_minutes, sum_ratings
+from steward.adapters.stores.reactions import add_reactions, take_in_reactions
 from steward.adapters.stores.series import add_series
 from steward.adapters.stores.tables import captures, drained, exchanges, feedback, key_uses, outstanding, traces
 from steward.core.captures import CapturedExchange
 from steward.core.meters import MeterKey, count_exchanges
 from steward.core.minutes import sum_exchanges
+from steward.core.reactions import PER_PERSON, count_reactions
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
 from steward.core.series import collect_series
 from steward.core.traces import TracePolicy, choose_reason
@@ -37,9 +39,13 @@ class SqlLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._policy: TracePolicy | None = None
+        self._per_person = PER_PERSON
 
     def keep_traces(self, policy: TracePolicy | None) -> None:
         self._policy = policy
+
+    def limit_ratings(self, per_person: int) -> None:
+        self._per_person = per_person
 
     def offsets(self) -> dict[str, int]:
         with self._database.read() as connection:
@@ -76,7 +82,7 @@ class SqlLedger:
             new = _insert_feedback(connection, received)
             captured = [record for record in records if isinstance(record, CapturedExchange)]
             insert_rows(connection, captures, make_capture_rows(captured))
-            _add_up(connection, fresh, new)
+            _add_up(connection, fresh, new, self._per_person)
             used: list[Admitted | Feedback] = [*admits.values(), *received]
             uses = [(record.key_id, record.tenant, record.at) for record in used]
             note_uses(connection, self._database.insert(key_uses), uses)
@@ -94,7 +100,7 @@ class SqlLedger:
             fresh = _insert_exchanges(connection, rows)
             self._keep_traces(connection, fresh)
             add_counts(connection, count_exchanges(fresh))
-            _add_up(connection, fresh, ())
+            _add_up(connection, fresh, (), self._per_person)
         return len(rows)
 
     def delete_segment(self, segment: str) -> None:
@@ -119,12 +125,15 @@ class SqlLedger:
         return int(connection.execute(same.returning(drained.c.offset)).scalar_one())
 
 
-def _add_up(connection: sa.Connection, fresh: list[dict[str, Any]], fresh_feedback: Sequence[str]) -> None:
-    """Add requests, and ratings that are matched now, to their minutes and series."""
-    ratings = read_ratings(connection, fresh_feedback, [row["request_id"] for row in fresh])
+def _add_up(
+    connection: sa.Connection, fresh: list[dict[str, Any]], fresh_feedback: Sequence[str], per_person: int
+) -> None:
+    """Add requests, and reactions that are matched now, to their minutes, series and days."""
+    counting = take_in_reactions(connection, fresh_feedback, [row["request_id"] for row in fresh], per_person)
     add_minutes(connection, sum_exchanges(fresh))
-    add_minutes(connection, sum_ratings(ratings))
-    add_series(connection, collect_series(fresh, ratings))
+    add_minutes(connection, sum_ratings(counting))
+    add_series(connection, collect_series(fresh, counting))
+    add_reactions(connection, count_reactions(fresh, counting))
 
 
 def _insert_exchanges(connection: sa.Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

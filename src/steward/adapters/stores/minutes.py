@@ -8,11 +8,10 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from steward.adapters.stores.database import Database, split_parts
-from steward.adapters.stores.feedback import may_rate
-from steward.adapters.stores.tables import exchanges, feedback, minutes
+from steward.adapters.stores.database import Database
+from steward.adapters.stores.tables import minutes
 from steward.core.minutes import COLUMNS, MinuteKey, MinuteRow, add_rating, empty_sums, minute_of
-from steward.core.series import RatedRequest
+from steward.core.reactions import Reaction
 
 KEY: Final = ("tenant", "minute", "model", "route")
 
@@ -63,31 +62,11 @@ def add_minutes(connection: sa.Connection, sums: Mapping[MinuteKey, Sequence[flo
     connection.execute(insert.on_conflict_do_update(index_elements=list(KEY), set_=grown), rows)
 
 
-def read_ratings(
-    connection: sa.Connection, fresh_feedback: Sequence[str], fresh_requests: Sequence[str]
-) -> list[RatedRequest]:
-    """Ratings whose request is there: those that have just come, and those that had waited for it."""
-    matched = sa.select(
-        feedback.c.id,
-        feedback.c.at,
-        feedback.c.score,
-        exchanges.c.tenant,
-        exchanges.c.model,
-        exchanges.c.route,
-        exchanges.c.key_id,
-    ).join_from(feedback, exchanges, may_rate())
-    ratings: dict[str, RatedRequest] = {}
-    for column, names in ((feedback.c.id, fresh_feedback), (feedback.c.request_id, fresh_requests)):
-        for part in split_parts(names):
-            for row in connection.execute(matched.where(column.in_(part))):
-                ratings[row.id] = RatedRequest(row.tenant, row.at, row.model or "", row.route, row.key_id, row.score)
-    return list(ratings.values())
-
-
-def sum_ratings(ratings: Sequence[RatedRequest]) -> dict[MinuteKey, list[float]]:
+def sum_ratings(reactions: Sequence[Reaction]) -> dict[MinuteKey, list[float]]:
     """What ratings add, in the minutes in which they came."""
     sums: dict[MinuteKey, list[float]] = {}
-    for rating in ratings:
-        key = (rating.tenant, minute_of(rating.at), rating.model, rating.route)
-        add_rating(sums.setdefault(key, empty_sums()), rating.score)
+    for one in reactions:
+        if one.kind == "explicit":
+            key = (one.tenant, minute_of(one.at), one.model, one.route)
+            add_rating(sums.setdefault(key, empty_sums()), one.score)
     return sums

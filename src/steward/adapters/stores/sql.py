@@ -18,6 +18,7 @@ from steward.adapters.stores.keys import SqlKeys
 from steward.adapters.stores.ledger import SqlLedger
 from steward.adapters.stores.meters import SqlMeters
 from steward.adapters.stores.minutes import SqlMinutes
+from steward.adapters.stores.reactions import SqlReactions
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.series import SqlSeries
 from steward.adapters.stores.sessions import SqlSessions
@@ -38,6 +39,7 @@ from steward.core.stores import (
     LedgerStore,
     MeterStore,
     MinuteStore,
+    ReactionStore,
     SecretStore,
     SeriesStore,
     SessionStore,
@@ -55,6 +57,7 @@ class SqlStore:
         self.exchanges: ExchangeStore = SqlExchanges(self.database)
         self.feedback: FeedbackStore = SqlFeedback(self.database)
         self.captures: CaptureStore = SqlCaptures(self.database)
+        self.reactions: ReactionStore = SqlReactions(self.database)
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
         self.series: SeriesStore = SqlSeries(self.database)

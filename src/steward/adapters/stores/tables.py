@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from steward.core.identity import DEFAULT_TENANT
 from steward.core.minutes import COLUMNS
+from steward.core.reactions import COUNTS as REACTION_COUNTS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0017"  # the newest in `migrations/versions`
+REVISION: Final = "0018"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -78,6 +79,9 @@ feedback = sa.Table(
     sa.Column("sealed", sa.LargeBinary),  # AES-256-GCM of comment and correction
     sa.Column("subject", sa.String(64)),
     sa.Column("any_key", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("kind", sa.String(16), nullable=False, server_default="explicit"),
+    sa.Column("person", sa.String(64), index=True),  # whose reaction it is; known once its request is there
+    sa.Column("counted", sa.Boolean),  # whether it is in the series; NULL: its request is not there, or an old row
     _tenant(),
 )
 
@@ -378,8 +382,20 @@ series = sa.Table(
     sa.Column("model", sa.String(200), primary_key=True),  # "" where nobody answered
     sa.Column("route", sa.String(200), primary_key=True),
     sa.Column("key_id", sa.String(64), primary_key=True),
-    *(sa.Column(name, sa.Float, nullable=False) for name in SUMS),
+    *(sa.Column(name, sa.Float, nullable=False, server_default=sa.text("0")) for name in SUMS),
     *(sa.Column(name, sa.LargeBinary, nullable=False) for name in HISTOGRAMS),  # of core/histogram.py
+)
+
+reactions = sa.Table(  # what people did with answers, by day and by versions
+    "reactions",
+    metadata,
+    sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),  # where it begins, seconds since the epoch
+    sa.Column("tenant", sa.String(64), primary_key=True, server_default=DEFAULT_TENANT),
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("route", sa.String(200), primary_key=True),
+    sa.Column("prompt_version", sa.String(200), primary_key=True),  # "" where there is no prompt
+    sa.Column("route_version", sa.Integer, primary_key=True, autoincrement=False),
+    *(sa.Column(name, sa.BigInteger, nullable=False) for name in REACTION_COUNTS),
 )
 
 traces = sa.Table(  # requests that are kept as traces; the rest of each stands in `exchanges`

@@ -23,7 +23,8 @@ def query(
 ) -> None:
     """Answer a question such as "ttft p95 by model" from the recorded series."""
     from steward.core.files import write_file
-    from steward.monitoring.metric_page import format_value, make_metric_page, name_group
+    from steward.monitoring.metric_answer import SHARE
+    from steward.monitoring.metric_page import format_interval, format_value, make_metric_page, name_group
     from steward.workflows.metrics import query_metrics
 
     answer = query_metrics(find_home(home), question, since)
@@ -38,9 +39,19 @@ def query(
     if not answer.groups:
         show_lines([f"No requests in the last {since}."])
     else:
-        rows = [[name_group(group), format_value(group.value, answer.unit), group.count] for group in answer.groups]
+        rows = [
+            [
+                name_group(group),
+                format_value(group.value, answer.unit),
+                *(format_interval(group) or ["-"] if answer.unit == SHARE else []),
+                group.count,
+            ]
+            for group in answer.groups
+        ]
         by = answer.query.partition(" by ")[2].partition(" where ")[0] or "group"
-        show_table([by, answer.query.partition(" by ")[0].partition(" where ")[0], "requests"], rows)
+        asked = answer.query.partition(" by ")[0].partition(" where ")[0]
+        interval = ["95 % interval"] if answer.unit == SHARE else []
+        show_table([by, asked, *interval, "of" if interval else "requests"], rows)
     span = {60: "minutes", 3600: "hours", 86400: "days"}[answer.resolution_s]
     exactness = f"; values are within {answer.relative_error:.0%} of the exact ones" if answer.relative_error else ""
     show_lines([f"From {span}{exactness}."])
