@@ -75,11 +75,15 @@ _NUMBERS_BEFORE: Final = re.compile(r"(?<![\w.,-])[0-9]{1,5} $")
 _CODED: Final = re.compile(rf"(?: |\n){_CODE}$")
 _GAPS: Final = re.compile(_GAP)
 _HAS_UNIT: Final = re.compile(rf"^{_NEXT_UNIT[:-1]}")
-_WORDS_EN: Final = CUES["streets_english"]
-_WORDS_FR: Final = CUES["streets_french"]
-_WORDS_SOUTH: Final = CUES["streets_southern"]
-_WORDS_BOX: Final = CUES["boxes"]
+_PATTERNS: Final = (
+    (CUES["streets_english"], _ADDRESS_EN),
+    (CUES["streets_french"], _ADDRESS_FR),
+    (CUES["streets_southern"], _ADDRESS_SOUTH),
+    (CUES["boxes"], _BOX),
+)
+_WORDS: Final = frozenset().union(*(gate for gate, _ in _PATTERNS))
 _ENDS_DE: Final = tuple(CUES["street_endings"])
+_LAST_LETTERS: Final = frozenset(ending[-1] for ending in _ENDS_DE)
 _YEAR: Final = re.compile("(?:19|20)[0-9]{2}(?![0-9])")
 _HOUSE: Final = re.compile("[0-9](?<= [0-9])")
 
@@ -114,19 +118,20 @@ def _measure_rest(text: str, end: int) -> int:
 
 
 def _find_streets(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
-    for gate, pattern in (
-        (_WORDS_EN, _ADDRESS_EN),
-        (_WORDS_FR, _ADDRESS_FR),
-        (_WORDS_SOUTH, _ADDRESS_SOUTH),
-        (_WORDS_BOX, _BOX),
-    ):
-        if not gate.isdisjoint(words):
-            for match in pattern.finditer(text):
-                yield match.span(1)
+    if not _WORDS.isdisjoint(words):
+        for gate, pattern in _PATTERNS:
+            if not gate.isdisjoint(words):
+                for match in pattern.finditer(text):
+                    yield match.span(1)
     until = 0  # of the last address: another that follows it is one of its own
     for house in _HOUSE.finditer(text):
         at = house.start()
-        if at >= until and text.endswith(_ENDS_DE, 0, at - 1) and not _YEAR.match(text, at):
+        if (
+            at >= until
+            and text[at - 2] in _LAST_LETTERS
+            and text.endswith(_ENDS_DE, 0, at - 1)
+            and not _YEAR.match(text, at)
+        ):
             begin = max(until, at - 100)
             street = _STREET_WORDS.search(text, begin, at) or _STREET_WORD.search(text, begin, at)
             number = _HOUSE_AND_TOWN.match(text, at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import string
 from typing import Final
 
 _VERHOEFF_PRODUCT: Final = (
@@ -26,6 +27,7 @@ _IBAN_LENGTHS: Final = dict(  # ISO 13616 registry, release 98
     PL=28, PS=29, PT=25, QA=29, RO=24, RS=22, RU=33, SA=24, SC=31, SD=18, SE=24, SI=19, SK=24, SM=27, SO=23, ST=25,
     SV=28, TL=23, TN=24, TR=26, UA=29, VA=22, VG=24, XK=20, YE=30,
 )  # fmt: skip
+_LETTER_VALUES: Final = str.maketrans({letter: str(int(letter, 36)) for letter in string.ascii_uppercase})
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _DNI_LETTERS: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
 
@@ -43,7 +45,7 @@ def is_iban(text: str) -> bool:
     """
     if _IBAN_LENGTHS.get(text[:2]) != len(text) or not text.isascii() or not text.isalnum():
         return False
-    return int("".join(str(int(letter, 36)) for letter in text[4:] + text[:4])) % 97 == 1
+    return int((text[4:] + text[:4]).upper().translate(_LETTER_VALUES)) % 97 == 1
 
 
 def is_us_ssn(digits: str) -> bool:

@@ -61,10 +61,11 @@ _VERSION: Final = re.compile(r"(?i)(?<![a-z])(?:version|release|build|ver)\.?[ :
 # Global unicast, unique local and link-local, which are all that belong to a machine; so that std::byte, a MAC
 # address and a time are not taken for one.
 _IPV6: Final = re.compile(
-    r"(?:[23][0-9a-fA-F]{3}|[fF][cCdD][0-9a-fA-F]{2}|[fF][eE][89abAB][0-9a-fA-F]):(?<![\w:.].{5})[0-9a-fA-F:.]{1,42}+"
+    r"[23fF](?:(?<=[23])[0-9a-fA-F]{3}|(?<=[fF])(?:[cCdD][0-9a-fA-F]{2}|[eE][89abAB][0-9a-fA-F])):(?<![\w:.].{5})"
+    r"[0-9a-fA-F:.]{1,42}+"
 )
 _FULL_IPV6: Final = re.compile(  # all eight groups, two of them of three digits or more, unlike an EUI-64
-    r"(?<![\w:.])[0-9a-fA-F]{3,4}:(?:[0-9a-fA-F]{1,4}:){6}[0-9a-fA-F]{1,4}(?![\w:])"
+    r"[0-9a-fA-F](?<![\w:.].)[0-9a-fA-F]{2,3}:(?:[0-9a-fA-F]{1,4}:){6}[0-9a-fA-F]{1,4}(?![\w:])"
 )
 _MAPPED: Final = re.compile(rf"(?i)::ffff:(?<![\w:.].{{7}})((?:{_OCTET}\.){{3}}{_OCTET})(?![\w]|\.[0-9])")
 
@@ -76,8 +77,7 @@ def read_ipv4(text: str, start: int) -> tuple[int, int] | None:
 
 
 def _is_somebodys(text: str, digits: str, start: int) -> bool:
-    address = ipaddress.IPv4Address(digits)
-    nobody = address.is_loopback or address.is_unspecified or digits.startswith("255.")
+    nobody = digits.startswith(("127.", "255.")) or digits == "0.0.0.0"
     return not nobody and not _VERSION.search(text, max(0, start - 12), start)
 
 
@@ -130,6 +130,8 @@ _AREA: Final = re.compile(
     r"(?<!\w)\([0-9]{2,5}\) ?[0-9]{3,5}[ -][0-9]{3,4}" + _EXTENSION + r"(?![0-9]|[-. ][0-9])"
 )  # (11) 91234-5678
 _CHINA: Final = re.compile(rf"{_ALONE}(?<![0-9] )1[3-9][0-9]([ -])[0-9]{{4}}\1[0-9]{{4}}(?![0-9]|[-. ][0-9])")
+_BEFORE_PHONE: Final = frozenset("+(")  # what a number with a country or an area in brackets has before its digits
+_NATIONAL_RUNS: Final = (1, 3)  # digits that the first group of either has
 _TRUNK: Final = re.compile(rf"{_ALONE}(?<![0-9] )(?=\(?0[1-9]){_GROUPS}")  # 030 901820, 020 7946 0958, 01 23 45 67 89
 _MOBILE: Final = re.compile(r"0(?:7[1-9]|6[0-9]|1[5-7]|4[0-9])[0-9]{7,9}")  # GB and FR, FR, DE, AU without separators
 # A postal code of the United States (ZIP+4: Domestic Mail Manual 602.1.8) after a state or a town: MA 02110-1301.
@@ -152,31 +154,42 @@ class PhoneReader:
         self._text = text
         self._international = self._trunk = 0  # up to where rows of digit groups have been read
 
-    def read(self, start: int, end: int) -> Spans:
-        """Those that begin with the digits from `start` to `end`, or with the bracket or the plus before them."""
+    def may_begin(self, start: int, run: int) -> bool:
+        """Whether one could begin with the `run` digits at `start`, which cost less to look at than to read."""
         text = self._text
+        return (
+            run in _NATIONAL_RUNS or text[start] == "0" or not _BEFORE_PHONE.isdisjoint(text[max(0, start - 3) : start])
+        )
+
+    def read(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Those that begin with the digits from `start` to `end`, or with the bracket or the plus before them."""
+        text, phones = self._text, list[tuple[int, int] | None]()
         plus = text.rfind("+", max(0, start - 3), start)
-        first = start - 1 if text[max(0, start - 1) : start] == "(" and text.startswith(")", end) else start
+        first = start - 1 if text.startswith(")", end) and start and text[start - 1] == "(" else start
         if plus >= 0 or text.startswith("00", start):
-            yield from self._read_international(plus if plus >= 0 else start)
+            phones.append(self._read_international(plus if plus >= 0 else start))
         if text[start] == "0":
-            yield from self._read_trunk(first)
-        elif match := _NANP.match(text, first) or _CHINA.match(text, start):
-            yield match.span()
+            phones.append(self._read_trunk(first))
+        elif end - start in _NATIONAL_RUNS and (match := _NANP.match(text, first) or _CHINA.match(text, start)):
+            phones.append(match.span())
         if first < start and (match := _AREA.match(text, first)):
-            yield match.span()
+            phones.append(match.span())
+        return [phone for phone in phones if phone]
 
-    def _read_international(self, start: int) -> Spans:
-        if start >= self._international and (match := _INTERNATIONAL.match(self._text, start)):
-            self._international = match.end()
-            if end := _international(self._text, match):
-                yield start, end
+    def _read_international(self, start: int) -> tuple[int, int] | None:
+        match = _INTERNATIONAL.match(self._text, start) if start >= self._international else None
+        if match is None:
+            return None
+        self._international = match.end()
+        end = _international(self._text, match)
+        return (start, end) if end else None
 
-    def _read_trunk(self, start: int) -> Spans:
-        if start >= self._trunk and (match := _TRUNK.match(self._text, start)):
-            self._trunk = match.end()
-            if number := _trunk(self._text, match):
-                yield number
+    def _read_trunk(self, start: int) -> tuple[int, int] | None:
+        match = _TRUNK.match(self._text, start) if start >= self._trunk else None
+        if match is None:
+            return None
+        self._trunk = match.end()
+        return _trunk(self._text, match)
 
 
 def find_named_phones(text: str) -> Spans:

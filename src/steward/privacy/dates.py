@@ -45,6 +45,7 @@ _BIRTH: Final = re.compile(
 )
 
 
+_MONTHS: Final = CUES["months"]
 _BIRTH_WORDS: Final = CUES["births"]
 
 
@@ -53,8 +54,12 @@ def may_tell_birth(words: Set[str]) -> bool:
     return not _BIRTH_WORDS.isdisjoint(words)
 
 
-def find_dates(text: str) -> Iterator[tuple[int, int]]:
-    patterns = (_ISO, _DAY_FIRST, _MONTH_FIRST, _IN_YEAR) if _YEAR.search(text) else ()
+def find_dates(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
+    """`words` are those of the text, in lower case."""
+    patterns: tuple[re.Pattern[str], ...] = ()
+    if _YEAR.search(text):
+        in_words = (_DAY_FIRST, _MONTH_FIRST) if not _MONTHS.isdisjoint(words) else ()
+        patterns = (_ISO, *in_words, _IN_YEAR)
     for pattern in (_NUMERIC, _DAY_OF_WEEK, *patterns):
         for match in pattern.finditer(text):
             yield match.span()

@@ -17,6 +17,8 @@ _LOOKALIKE: Final = (
     "\uff01-\uff5e\U0001d400-\U0001d7ff"
 )
 _DISGUISED: Final = re.compile(f"[{_INVISIBLE}{_LOOKALIKE}]")
+# What no European script writes. Asked first: a class without astral characters is searched for ten times faster.
+_UNUSUAL: Final = re.compile("[^\x00-\xac\xae-\xb1\xb4-\xb8\xba-\u034e\u0350-\u05ff\u2013-\u2022\u20ac]")
 _UNSEEN: Final = re.compile(f"[{_INVISIBLE}]")
 
 
@@ -26,7 +28,7 @@ def undisguise(text: str) -> tuple[str, list[int]] | None:
     >>> undisguise("b\\u200bob"), undisguise("bob")
     (('bob', [0, 2, 3]), None)
     """
-    if text.isascii() or not _DISGUISED.search(text):
+    if text.isascii() or not _UNUSUAL.search(text) or not _DISGUISED.search(text):
         return None
     letters: list[str] = []
     origin: list[int] = []  # for each plain letter, where it came from

@@ -9,7 +9,9 @@ counts by its words alone, in texts that have one of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -33,7 +35,8 @@ _JOINTS: Final = str.maketrans("", "", " .-/\u00a0")
 class NumberShape(msgspec.Struct, frozen=True):
     """One way of writing one kind of number. Without one of `phrases` near it a find has `score`, with one `named`.
 
-    `runs` are the lengths that its first row of digits can have; none: it begins with a letter.
+    `runs` are the lengths that its first row of digits can have; none: it may have none. Before that row at most
+    `letters` capitals and a hyphen belong to it; None: nothing does.
     """
 
     entity: str
@@ -44,6 +47,7 @@ class NumberShape(msgspec.Struct, frozen=True):
     words: re.Pattern[str] | None
     gates: frozenset[str]
     runs: tuple[int, ...]
+    letters: int | None
 
 
 def _shape(
@@ -53,7 +57,8 @@ def _shape(
     score: float,
     phrases: tuple[str, ...] = (),
     named: float = 0.9,
-    runs: tuple[int, ...] = (),
+    runs: Iterable[int] = (),
+    letters: int | None = None,
 ) -> NumberShape:
     return NumberShape(
         entity,
@@ -63,7 +68,8 @@ def _shape(
         max(score, named),
         _compile_phrases(phrases) if phrases else None,
         frozenset(gate for phrase in phrases for gate in _gates(phrase)),
-        runs,
+        tuple(runs),
+        letters,
     )
 
 
@@ -89,114 +95,166 @@ _SSN_PHRASES: Final = ("ssn", "social security")
 SHAPES: Final = (
     _shape("US_SSN", rf"{_START}[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.8,
            _SSN_PHRASES, 0.95, (3,)),
-    _shape("US_SSN", rf"{_START}[0-9]{{3}} ?[0-9]{{2}} ?[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.05, _SSN_PHRASES),
+    _shape("US_SSN", rf"{_START}[0-9]{{3}} ?[0-9]{{2}} ?[0-9]{{4}}{_END}", check_digits.is_us_ssn, 0.05, _SSN_PHRASES,
+           runs=(3, 5, 9)),
     _shape("US_ITIN", rf"{_START}9[0-9]{{2}}-[0-9]{{2}}-[0-9]{{4}}{_END}", check_digits.is_us_itin, 0.6,
            ("itin", "taxpayer", "taxpayer id", "taxpayer identification"), 0.95, (3,)),
     _shape("UK_NHS", rf"{_START}[0-9]{{3}}[ -]?[0-9]{{3}}[ -]?[0-9]{{4}}{_END}", check_digits.is_uk_nhs, 0.2,
-           ("nhs", "national health service"), 0.95),
+           ("nhs", "national health service"), 0.95, (3, 6, 10)),
     _shape("DK_CPR", rf"{_START}[0-3][0-9][01][0-9]{{3}}-[0-9]{{4}}{_END}", check_digits.is_danish_cpr, 0.5,
            ("cpr", "personnummer"), 0.95, (6,)),
     _shape("DK_CPR", rf"{_START}[0-3][0-9][01][0-9]{{7}}{_END}", check_digits.is_danish_cpr, 0.1,
-           ("cpr", "personnummer")),
-    _shape("PL_PESEL", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_polish_pesel, 0.2, ("pesel",), 0.95),
+           ("cpr", "personnummer"), runs=(10,)),
+    _shape("PL_PESEL", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_polish_pesel, 0.2, ("pesel",), 0.95, (11,)),
     _shape("IN_AADHAAR", rf"{_START}[2-9][0-9]{{3}}([ -]?)[0-9]{{4}}\1[0-9]{{4}}{_END}", check_digits.is_aadhaar, 0.25,
-           ("aadhaar", "aadhar", "uidai"), 0.95),
+           ("aadhaar", "aadhar", "uidai"), 0.95, (4, 12)),
     _shape("BR_CPF", rf"{_START}[0-9]{{3}}\.[0-9]{{3}}\.[0-9]{{3}}-[0-9]{{2}}{_END}", check_digits.is_brazilian_cpf,
            0.95, ("cpf",), 1.0, (3,)),
-    _shape("BR_CPF", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_brazilian_cpf, 0.2, ("cpf",), 0.95),
+    _shape("BR_CPF", rf"{_START}[0-9]{{11}}{_END}", check_digits.is_brazilian_cpf, 0.2, ("cpf",), 0.95, (11,)),
     _shape("NL_BSN", rf"{_START}[0-9]{{9}}{_END}", check_digits.is_dutch_bsn, 0.1,
-           ("bsn", "burgerservice", "sofi"), 0.95),
+           ("bsn", "burgerservice", "sofi"), 0.95, (9,)),
     _shape("FR_NIR", rf"{_START}[12] ?[0-9]{{2}} ?[0-9]{{2}} ?(?:[0-9]{{2}}|2[AB]) ?[0-9]{{3}} ?[0-9]{{3}} ?[0-9]{{2}}"
            rf"{_END}", check_digits.is_french_nir, 0.9, ("nir", "sécurité sociale", "securite sociale", "sécu"), 0.97,
            (1, 3, 5, 6, 7, 10, 13, 15)),
     _shape("ES_NIF", rf"{_START}[0-9]{{8}}-?[A-HJ-NP-TV-Z]{_END}", check_digits.is_spanish_dni,
            0.75, ("dni", "nif", "nie", "documento"), 0.97, (8,)),
     _shape("ES_NIF", rf"[XYZ]{_START[:-1]}.)[0-9]{{7}}-?[A-HJ-NP-TV-Z]{_END}", check_digits.is_spanish_dni,
-           0.75, ("dni", "nif", "nie", "documento"), 0.97),
+           0.75, ("dni", "nif", "nie", "documento"), 0.97, (7,), 1),
     _shape("IT_FISCAL_CODE",
            rf"[A-Z]{{6}}{_START[:-1]}.{{6}})[0-9]{{2}}[A-EHLMPRST][0-9]{{2}}[A-Z][0-9]{{3}}[A-Z]{_END}",
-           check_digits.is_italian_codice_fiscale, 0.97, ("codice fiscale", "c.f.", "cf"), 1.0),
+           check_digits.is_italian_codice_fiscale, 0.97, ("codice fiscale", "c.f.", "cf"), 1.0, (2,), 6),
     _shape("DE_TAX_ID", rf"{_START}[1-9][0-9] ?[0-9]{{3}} ?[0-9]{{3}} ?[0-9]{{3}}{_END}", check_digits.is_german_tax_id,
-           0.2, ("steuer-id", "steuer id", "steuer", "steueridentifikations", "idnr", "identifikations", "tin"), 0.95),
+           0.2, ("steuer-id", "steuer id", "steuer", "steueridentifikations", "idnr", "identifikations", "tin"), 0.95,
+           (2, 5, 8, 11)),
     _shape("CRYPTO", r"[13](?<!\w.)[1-9A-HJ-NP-Za-km-z]{25,33}(?!\w)", check_digits.is_bitcoin_address, 0.99),
     _shape("CRYPTO", r"bc1(?<!\w.{3})[qp][02-9ac-hj-np-z]{38,58}(?!\w)", None, 0.9),
     _shape("CRYPTO", r"0x(?<!\w..)[0-9a-fA-F]{40}(?!\w)", None, 0.3,
-           ("eth", "ethereum", "wallet", "address"), 0.9),
+           ("eth", "ethereum", "wallet", "address"), 0.9, (1,)),
     _shape("MEDICAL_RECORD", rf"{_START}[A-Z]{{0,3}}-?[0-9]{{5,12}}{_END}", None, 0.0,
            ("mrn", "medical record", "patient id", "patient number", "patient no", "patienten id", "patientennummer",
-            "krankenakte"), 0.85),
+            "krankenakte"), 0.85, range(5, 13), 3),
     _shape("POLICY_NUMBER", rf"{_START}[A-Z]{{0,4}}-?[0-9]{{6,14}}{_END}", None, 0.0,
            ("policy number", "policy no", "policy id", "member id", "beneficiary", "beneficiary id", "versicherten",
-            "health plan"), 0.85),
+            "health plan"), 0.85, range(6, 15), 4),
     _shape("ACCOUNT_NUMBER", rf"{_START}[0-9]{{6,17}}{_END}", None, 0.0,
-           ("account number", "account no", "acct", "bank account", "kontonummer"), 0.7),
+           ("account number", "account no", "acct", "bank account", "kontonummer"), 0.7, range(6, 18)),
     _shape("LICENSE_NUMBER", rf"{_START}[A-Z]{{0,3}}-?[0-9]{{4,14}}{_END}", None, 0.0,
            ("license number", "licence number", "license no", "licence no", "driver's license", "driving licence",
-            "driver license", "npi", "dea"), 0.7),
+            "driver license", "npi", "dea"), 0.7, range(4, 15), 3),
     _shape("DEVICE_ID", rf"{_START}[A-Z]{{0,4}}-?[0-9][0-9A-Z-]{{5,18}}{_END}", None, 0.0,
-           ("serial number", "serial no", "device id", "device number", "imei", "udi"), 0.7),
+           ("serial number", "serial no", "device id", "device number", "imei", "udi"), 0.7,
+           range(1, 20), 4),
     _shape("US_ZIP_CODE", rf"{_START}[0-9]{{5}}(?:-[0-9]{{4}})?(?![\w-])", None, 0.0,
-           ("zip", "zip code", "zipcode", "postal code"), 0.65),
+           ("zip", "zip code", "zipcode", "postal code"), 0.65, (5,)),
     _shape("VIN", rf"{_START}[A-HJ-NPR-Z0-9]{{17}}{_END}", lambda text: not text.isdigit() and not text.isalpha(), 0.0,
            ("vin", "vehicle", "vehicle identification", "chassis", "fahrgestell"), 0.9),
 )  # fmt: skip
 _MAC: Final = re.compile(r"(?<![\w.+/=:-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![\w:-])")
-_BY_RUN: Final[dict[int, tuple[NumberShape, ...]]] = {
-    run: tuple(shape for shape in SHAPES if run in shape.runs) for run in {run for one in SHAPES for run in one.runs}
-}
-_BY_LETTER: Final = tuple(shape for shape in SHAPES if not shape.runs and shape.score >= LEAST)
-_BY_WORDS: Final = tuple(shape for shape in SHAPES if shape.score < LEAST)
+_LONG: Final = tuple(shape for shape in SHAPES if not shape.runs and shape.score >= LEAST)
+_WITHOUT_RUN: Final = tuple(shape for shape in SHAPES if not shape.runs and shape.score < LEAST)
+_BY_WORDS: Final = tuple(shape for shape in SHAPES if shape.runs and shape.score < LEAST)
 _GATES: Final = frozenset().union(*(shape.gates for shape in _BY_WORDS))
 
 
+def _index_runs(shapes: Iterable[NumberShape]) -> Mapping[int, Sequence[NumberShape]]:
+    table: defaultdict[int, list[NumberShape]] = defaultdict(list)
+    for shape in shapes:
+        for run in shape.runs:
+            table[run].append(shape)
+    return dict(table)
+
+
+BY_RUN: Final = _index_runs(shape for shape in SHAPES if shape.score >= LEAST and shape.letters is None)
+_BY_LETTERED_RUN: Final = _index_runs(shape for shape in SHAPES if shape.score >= LEAST and shape.letters is not None)
+NamedShapes = Mapping[int, Sequence[NumberShape]]  # by the length of their first row of digits
+
+
 _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}(?<!\w.{4})(?= ?[A-Z0-9]{4})")
-_LETTER: Final = re.compile(r"[ \u00a0]?([A-Z0-9])")
+_IBAN_RESTS: Final = {  # what follows the first four, by the length of the whole
+    length: re.compile(rf"(?:[ \u00a0]?[A-Z0-9]){{{length - 4}}}(?![^\W_])") for length in range(15, 35)
+}
+_BLANKS: Final = str.maketrans("", "", " \u00a0")
 
 
-def find_ibans(text: str) -> Iterator[Find]:
-    """Of the length that its country gives it, whatever follows: `DE89 3704 0044 0532 0130 00 BIC` ends before BIC."""
-    for match in _IBAN.finditer(text):
-        letters, end = [match[0]], match.end()
-        for _ in range(check_digits.iban_length(match[0][:2]) - 4):
-            letter = _LETTER.match(text, end)
-            if letter is None:
-                break
-            letters.append(letter[1])
-            end = letter.end()
-        if not text[end : end + 1].isalnum() and check_digits.is_iban("".join(letters)):
-            yield match.start(), end, "IBAN_CODE", 0.98
+def read_iban(text: str, start: int) -> Find | None:
+    """The one that begins at `start`, of the length that its country gives it, whatever follows: `DE89 3704 0044 0532
+    0130 00 BIC` ends before BIC."""
+    match = _IBAN.match(text, start)
+    if match is None:
+        return None
+    rest = _IBAN_RESTS.get(check_digits.iban_length(match[0][:2]), _IBAN_RESTS[15]).match(text, match.end())
+    if rest is None or not check_digits.is_iban((match[0] + rest[0]).translate(_BLANKS)):
+        return None
+    return start, rest.end(), "IBAN_CODE", 0.98
 
 
 def read_identifiers(text: str, start: int, run: int) -> Iterator[Find]:
     """Numbers that begin with `run` digits at `start` and need no word beside them."""
-    for shape in _BY_RUN.get(run, ()):
-        if match := shape.pattern.match(text, start):
-            yield from _judge(shape, text, match)
+    for shape in BY_RUN.get(run, ()):
+        if (match := shape.pattern.match(text, start)) and (find := _judge(shape, text, match)):
+            yield find
 
 
-def find_identifiers(text: str, words: frozenset[str] | set[str]) -> Iterator[Find]:
-    """The other ones: those that begin with letters, and those that only `words`, which the text has, tell apart."""
-    yield from find_ibans(text)
-    for shape in _BY_LETTER:
-        for match in shape.pattern.finditer(text):
-            yield from _judge(shape, text, match)
+def read_lettered(text: str, start: int, run: int) -> Iterator[Find]:
+    """Numbers that begin with capitals before the `run` digits at `start`."""
+    if start >= 2 <= run and (iban := read_iban(text, start - 2)):
+        yield iban
+    for shape in _BY_LETTERED_RUN.get(run, ()):
+        if find := read_named(text, start, shape):
+            yield find
+
+
+def read_named(text: str, start: int, shape: NumberShape) -> Find | None:
+    """A number of this shape whose first digit is at `start`."""
+    begin = start if shape.letters is None else _find_letters(text, start, shape.letters)
+    match = shape.pattern.match(text, begin)
+    return _judge(shape, text, match) if match else None
+
+
+def find_identifiers(text: str, words: Set[str]) -> Iterator[Find]:
+    """Those that no row of digits begins: long ones of letters and digits."""
+    for shape in _LONG:
+        yield from _find_shape(shape, text)
     if text.count(":") >= 5 or text.count("-") >= 5:
         for match in _MAC.finditer(text):
             yield *match.span(), "MAC_ADDRESS", 0.9
-    if not _GATES.isdisjoint(words):
-        for shape in _BY_WORDS:
-            if not shape.gates.isdisjoint(words):
-                for match in shape.pattern.finditer(text):
-                    yield from _judge(shape, text, match)
+    for shape in _WITHOUT_RUN:
+        if not shape.gates.isdisjoint(words):
+            yield from _find_shape(shape, text)
 
 
-def _judge(shape: NumberShape, text: str, match: re.Match[str]) -> Iterator[Find]:
+def _find_shape(shape: NumberShape, text: str) -> Iterator[Find]:
+    for match in shape.pattern.finditer(text):
+        if find := _judge(shape, text, match):
+            yield find
+
+
+def choose_named(words: Set[str]) -> NamedShapes:
+    """The shapes that count by their words alone and that a text with `words` may have."""
+    return {} if _GATES.isdisjoint(words) else _choose_named(_GATES & words)
+
+
+@lru_cache(maxsize=1024)
+def _choose_named(gates: frozenset[str]) -> NamedShapes:
+    return _index_runs(shape for shape in _BY_WORDS if not shape.gates.isdisjoint(gates))
+
+
+def _find_letters(text: str, start: int, most: int) -> int:
+    """Where the capitals and the hyphen before the digits at `start` begin."""
+    begin = start - 1 if text.startswith("-", start - 1) and start else start
+    first = max(0, begin - most)
+    while begin > first and "A" <= text[begin - 1] <= "Z":
+        begin -= 1
+    return begin
+
+
+def _judge(shape: NumberShape, text: str, match: re.Match[str]) -> Find | None:
     """Start, end, entity and score, where the check digit fits."""
+    if shape.check is not None and not shape.check(match[0].translate(_JOINTS)):
+        return None
     start, end = match.span()
-    if shape.check is None or shape.check(match[0].translate(_JOINTS)):
-        score = _score(shape, text, start, end)
-        if score >= LEAST:
-            yield start, end, shape.entity, score
+    score = _score(shape, text, start, end)
+    return (start, end, shape.entity, score) if score >= LEAST else None
 
 
 def _score(shape: NumberShape, text: str, start: int, end: int) -> float:

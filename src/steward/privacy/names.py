@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Set
-from typing import Final
+from typing import Final, NamedTuple
 
 from steward.privacy.addresses import LOWER, UPPER, find_addresses
 from steward.privacy.dates import find_dates, is_birth, may_tell_birth
@@ -56,30 +56,47 @@ _CLOSING: Final = re.compile(
     r"|un saludo|cordiali saluti|met vriendelijke groet|pozdrawiam|atenciosamente)),?[ \t]*\n+[ \t]*$"
 )
 _SIGNATURE: Final = re.compile(rf"({_NAME})[ \t]*(?:\n|$)")
-_FIELD: Final = re.compile(
-    r"(?im)(?:^|[,{;|\t(]|\\n)[ \t]*[\"']?(?:full |first |last |given |family |sur|patient |customer "
-    r"|contact |account |cardholder |client |employee |user )?(?:name|nom|nombre|nome|naam|vorname|nachname"
-    r"|nazwisko|imię|prénom|apellidos?|cardholder|patient|kunde)[\"']?[ \t]*[:=|\t][ \t]*[\"']?$"
-)
+_FIELD_BEFORE: Final = 48  # characters before a value in which its field is named
+_FIELD_ENDS: Final = frozenset(":=|\t")
+_FIELD_MARKS: Final = re.compile(r"[,{;|\t(\n]|\\n")
+_FIELD_NAMES: Final = frozenset(
+    f"{owner}{name}"
+    for owner in ("", "full ", "first ", "last ", "given ", "family ", "sur", "patient ", "customer ", "contact ",
+                  "account ", "cardholder ", "client ", "employee ", "user ")
+    for name in ("name", "nom", "nombre", "nome", "naam", "vorname", "nachname", "nazwisko", "imię", "prénom",
+                 "apellido", "apellidos", "cardholder", "patient", "kunde")
+)  # fmt: skip
 _FIELD_VALUE: Final = re.compile(rf"{_TOKEN}(?:,? (?:{_INITIAL}|(?:{_PARTICLE} )?{_TOKEN})){{0,3}}")
 _BLANKS: Final = frozenset("\n \t")
 _BEFORE_FIELD: Final = frozenset(":=|\t\"'")
 
-_COMPANY: Final = re.compile(
-    rf"(?<![\w.@&'’-])((?:[{UPPER}0-9(][\w&'’.()-]{{0,30}}+ (?:(?:and|und|et|y|e|of|&|de|for|the) ){{0,2}}){{0,5}}"
-    rf"[{UPPER}0-9(][\w&'’.()-]{{0,30}}+,? "
-    r"(?:Inc|INC|Incorporated|LLC|L\.L\.C|LLP|LP|L\.P|Ltd|LTD|Limited|LIMITED|PLC|plc|P\.L\.C|Corp|CORP|Corporation"
+_FORM: Final = re.compile(  # the blank comes first, since a literal is searched for faster than all else
+    r" (?:Inc|INC|Incorporated|LLC|L\.L\.C|LLP|LP|L\.P|Ltd|LTD|Limited|LIMITED|PLC|plc|P\.L\.C|Corp|CORP|Corporation"
     r"|CORPORATION|Co|Co\.,? ?Ltd|CO\.,? ?LTD|Company|GmbH|AG|KG|SE|OHG|e\.V|S\.A|SA|SARL|SAS|S\.L|SL|S\.p\.A"
     r"|SpA|S\.r\.l|Srl|Lda|Ltda|B\.V|BV|N\.V|NV|Sp\. z o\.o|Pty|Holdings?|Group|Partners|Foundation|University"
-    r"|Hospital|Bank|Clinic|Bancorp|Bancshares|Technologies|Therapeutics|Pharmaceuticals?|Industries|Systems|Insurance|Fund|ETF|Trust"
-    r"|Acquisition|Resources|Ventures|Capital)\b\.?"
-    r"(?: (?:Inc|Ltd|Corp|LLC|plc|PLC|Limited|Corporation|Company|Fund)\b\.?)?)"
-    r"(?!\w)"
+    r"|Hospital|Bank|Clinic|Bancorp|Bancshares|Technologies|Therapeutics|Pharmaceuticals?|Industries|Systems|Insurance"
+    r"|Fund|ETF|Trust|Acquisition|Resources|Ventures|Capital)\b\.?"
+    r"(?: (?:Inc|Ltd|Corp|LLC|plc|PLC|Limited|Corporation|Company|Fund)\b\.?)?(?!\w)"
 )
+_COMPANY_WORD: Final = rf"[{UPPER}0-9(][\w&'’.()-]{{0,30}}+"
+_LINKS: Final = r"(?:(?:and|und|et|y|e|of|&|de|for|the) ){0,2}"
+_BEFORE_FORM: Final = re.compile(
+    rf"(?<![\w.@&'’-])(?:{_COMPANY_WORD} {_LINKS}){{0,5}}{_COMPANY_WORD}(?: (?:&|and|und|et|y|e))?,?\Z"
+)
+_LONGEST_COMPANY: Final = 200  # characters before its form
 _DOTTED_FORMS: Final = ("S.A", "S.L", "S.p.A", "S.r.l", "B.V", "N.V", "L.P", "L.L.C", "P.L.C", "e.V")
+_DOTTED_BEGINNINGS: Final = frozenset(form[0].lower() for form in _DOTTED_FORMS)
 _COMPANY_WORDS: Final = CUES["companies"]
 
 
+_HINTING: Final = (
+    frozenset(map(str.lower, _TITLES)),
+    frozenset(map(str.lower, _GREETINGS)),
+    CUES["names"],
+    CUES["name_fields"],
+    CUES["closings"],
+)
+_ANY_HINT: Final = frozenset().union(*_HINTING)
 _GIVEN_NAMES: Final = read_words("given_names.txt")
 _NOT_NAMES: Final = read_words("not_names.txt")
 
@@ -89,26 +106,58 @@ def find_written(text: str, words: Set[str], dates: bool = True) -> Finds:
 
     Without `dates` only dates of birth are looked for.
     """
-    yield from find_people(text)
-    if not _COMPANY_WORDS.isdisjoint(words) or any(form in text for form in _DOTTED_FORMS):
-        for match in _COMPANY.finditer(text):
-            if match[1].split(" ")[0] not in _NOT_NAMES:
-                yield *match.span(1), "ORGANIZATION", 0.75
+    yield from find_people(text, words)
+    if not _COMPANY_WORDS.isdisjoint(words) or _has_dotted_form(text, words):
+        for start, end in _find_companies(text):
+            yield start, end, "ORGANIZATION", 0.75
     for start, end in find_addresses(text, words):
         yield start, end, "STREET_ADDRESS", 0.8
     if dates or may_tell_birth(words):
-        for start, end in find_dates(text):
+        for start, end in find_dates(text, words):
             born = is_birth(text, start)
             yield start, end, "DATE_OF_BIRTH" if born else "DATE_TIME", 0.9 if born else 0.6
 
 
-def find_people(text: str) -> Finds:
+def _find_companies(text: str) -> Iterator[tuple[int, int]]:
+    """Words with capitals before a form of company; a name that goes on after one has another end."""
+    begin, until = 0, 0
+    for form in _FORM.finditer(text):
+        at = form.start()
+        name = _BEFORE_FORM.match(text, begin, at) if until and at - begin <= _LONGEST_COMPANY else None
+        name = name or _BEFORE_FORM.search(text, max(until, at - _LONGEST_COMPANY), at)
+        if name:
+            begin, until = name.start(), form.end()
+            if name[0].split(" ")[0] not in _NOT_NAMES:
+                yield begin, until
+
+
+class _Hints(NamedTuple):
+    """What a text can have that announces a name, told by its words: where none is, nobody looks for it."""
+
+    titles: bool
+    greetings: bool
+    cues: bool
+    fields: bool
+    closings: bool
+
+
+def _find_hints(words: Set[str]) -> _Hints | None:
+    """None: nothing."""
+    if _ANY_HINT.isdisjoint(words):
+        return None
+    return _Hints(*(not hinting.isdisjoint(words) for hinting in _HINTING))
+
+
+def find_people(text: str, words: Set[str]) -> Finds:
     """Names by their cues; then every other place where the same name stands (one who is named once is named)."""
     spans: dict[tuple[int, int], float] = {}
-    until = 0
+    until, hints = 0, _find_hints(words)
     for match in _WORD.finditer(text):
-        start = match.start()
-        if start >= until and (person := _read_person(text, start, match[0], match.end())):
+        start, end = match.span()
+        if start < until:
+            continue
+        person = _read_announced(text, start, match[0], end, hints) if hints else None
+        if person := person or _read_bare(text, start, match[0]):
             span, score = person
             spans[span] = max(score, spans.get(span, 0.0))
             until = span[1]
@@ -118,24 +167,31 @@ def find_people(text: str) -> Finds:
         yield start, end, "PERSON", score
 
 
-def _read_person(text: str, start: int, word: str, end: int) -> tuple[tuple[int, int], float] | None:
-    """The name that the capitalised word at `start` begins or announces, and how sure it is."""
-    if word.rstrip(".") in _TITLES and (match := _AFTER_TITLE.match(text, end)):
+def _has_dotted_form(text: str, words: Set[str]) -> bool:
+    return not _DOTTED_BEGINNINGS.isdisjoint(words) and any(form in text for form in _DOTTED_FORMS)
+
+
+def _read_announced(text: str, start: int, word: str, end: int, hints: _Hints) -> tuple[tuple[int, int], float] | None:
+    """The name that the capitalised word at `start` announces, or begins after something that does, and how sure it
+    is.
+    """
+    if hints.titles and word.rstrip(".") in _TITLES and (match := _AFTER_TITLE.match(text, end)):
         return _cut_name(text, *match.span(1), 0.85)
     before = text[start - 1 : start]
-    if word in _GREETINGS and _begins_line(text, start) and (match := _GREETING.match(text, end)):
+    if hints.greetings and word in _GREETINGS and _begins_line(text, start) and (match := _GREETING.match(text, end)):
         return _cut_name(text, *match.span(1), 0.75)
-    if before == " " and (person := _read_after_cue(text, start)):
+    if hints.cues and before == " " and (person := _read_after_cue(text, start)):
         return person
-    if _is_in_field(text, start) and (match := _FIELD_VALUE.match(text, start)):
+    if hints.fields and _is_in_field(text, start) and (match := _FIELD_VALUE.match(text, start)):
         return _cut_name(text, *match.span(), 0.85)
     if (
-        (before == "\n" or text[start - 2 : start - 1] in _BLANKS)
+        hints.closings
+        and (before == "\n" or text[start - 2 : start - 1] in _BLANKS)
         and _is_signed(text, start)
         and (match := _SIGNATURE.match(text, start))
     ):
         return _cut_name(text, *match.span(1), 0.75)
-    return _read_bare(text, start, word)
+    return None
 
 
 def _read_bare(text: str, start: int, word: str) -> tuple[tuple[int, int], float] | None:
@@ -144,14 +200,15 @@ def _read_bare(text: str, start: int, word: str) -> tuple[tuple[int, int], float
     if "'" in bare or "’" in bare:
         bare = bare.removesuffix("'s").removesuffix("’s")
     is_given = bare in _GIVEN_NAMES
-    if not is_given and is_known(bare.lower()) and not _HAS_INITIAL.match(text, start + len(word)):
+    known = not is_given and is_known(bare.lower())
+    if known and not _HAS_INITIAL.match(text, start + len(word)):
         return None
     if not is_given and text.endswith(("'s ", "’s "), 0, start):
         return None  # what belongs to somebody: "Maria's Cautionary Tales"
     if (match := _FULL_NAME.match(text, start)) and (is_given or _are_unknown(match[0])):
         return _cut_name(text, *match.span(), 0.8 if is_given else 0.6)
     match = _ONE_NAME.match(text, start)
-    if match is None or (not is_given and is_known(bare.lower())):
+    if match is None or known:
         return None
     last = _LAST_WORD.search(text[max(0, start - 24) : start].lower())
     cue = last[1] if last else ""
@@ -190,10 +247,14 @@ def _begins_line(text: str, start: int) -> bool:
 
 def _is_in_field(text: str, start: int) -> bool:
     """Whether the value of a form's field for names begins here."""
-    before = text[max(0, start - 2) : start]
-    if before[-1:] not in _BEFORE_FIELD and not (before[-1:] == " " and before[:1] in _BEFORE_FIELD):
+    before = text[start - 1 : start]
+    if before not in _BEFORE_FIELD and not (before == " " and text[start - 2 : start - 1] in _BEFORE_FIELD):
         return False
-    return _FIELD.search(text[max(0, start - 40) : start]) is not None
+    field = text[max(0, start - _FIELD_BEFORE) : start].rstrip(" \"'")
+    if field[-1:] not in _FIELD_ENDS:
+        return False
+    label = _FIELD_MARKS.split(field.rstrip(" \t\"':=|"))[-1]
+    return label.strip(" \"'").lower() in _FIELD_NAMES
 
 
 def _is_signed(text: str, start: int) -> bool:
@@ -219,7 +280,7 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
 
 def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
     names = {text[start:end] for start, end in spans}
-    firsts = {name.partition(" ")[0] for name in names if " " in name}
+    firsts = {first for name in names if " " in name and text.count(first := name.partition(" ")[0]) > 1}
     if not firsts:
         return
     for match in _WORD.finditer(text):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from steward.privacy.dates import find_dates, is_birth, may_tell_birth
+from steward.privacy.scan import split_words
 
 
 def dates(text: str) -> list[str]:
-    return [text[start:end] for start, end in find_dates(text)]
+    return [text[start:end] for start, end in find_dates(text, split_words(text))]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_a_text_without_such_a_word_has_no_date_of_birth() -> None:
 
 
 def found(text: str) -> list[str]:
-    return [text[start:end] for start, end in find_dates(text)]
+    return [text[start:end] for start, end in find_dates(text, split_words(text))]
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,34 @@ import re
 
 import pytest
 
-from steward.privacy.identifiers import find_ibans, find_identifiers, read_identifiers
+from steward.privacy.identifiers import (
+    choose_named,
+    find_identifiers,
+    read_iban,
+    read_identifiers,
+    read_lettered,
+    read_named,
+)
 
 IBAN = "DE89 3704 0044 0532 0130 00"  # of the SWIFT registry
 
 
 def ibans(text: str) -> list[str]:
-    return [text[start:end] for start, end, entity, score in find_ibans(text) if (entity, score) == ("IBAN_CODE", 0.98)]
+    finds = [find for at in range(len(text)) if (find := read_iban(text, at))]
+    return [text[start:end] for start, end, entity, score in finds if (entity, score) == ("IBAN_CODE", 0.98)]
+
+
+def find_all(text: str, words: set[str]) -> list[tuple[int, int, str, float]]:
+    """Those that letters begin, that words alone tell apart, and that no row of digits begins."""
+    finds, named = list(find_identifiers(text, words)), choose_named(words)
+    for row in re.finditer("[0-9]+", text):
+        finds += read_lettered(text, row.start(), len(row[0]))
+        finds += [find for shape in named.get(len(row[0]), ()) if (find := read_named(text, row.start(), shape))]
+    return finds
 
 
 def found(text: str, *words: str) -> list[tuple[str, str, float]]:
-    finds = find_identifiers(text, {*text.lower().replace(":", " ").split(), *words})
+    finds = find_all(text, {*text.lower().replace(":", " ").split(), *words})
     return [(text[start:end], entity, score) for start, end, entity, score in finds]
 
 
@@ -118,7 +135,7 @@ def test_addresses_of_network_cards(text: str, expected: list[str]) -> None:
 def judged(text: str) -> dict[str, float]:
     """The surest find of each kind that is the whole number at the end of `text`, read both ways."""
     words = set("".join(letter if letter.isalnum() else " " for letter in text.lower()).split())
-    finds = list(find_identifiers(text, words))
+    finds = find_all(text, words)
     for row in re.finditer("[0-9]+", text):
         finds += read_identifiers(text, row.start(), len(row[0]))
     sure: dict[str, float] = {}

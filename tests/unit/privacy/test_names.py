@@ -5,11 +5,16 @@ from __future__ import annotations
 import pytest
 
 from steward.privacy.names import find_people, find_written
+from steward.privacy.scan import split_words
 from steward.privacy.wordlists import CUES, is_known, read_words
 
 
 def people(text: str) -> list[tuple[str, float]]:
-    return [(text[start:end], score) for start, end, entity, score in find_people(text) if entity == "PERSON"]
+    return [
+        (text[start:end], score)
+        for start, end, entity, score in find_people(text, split_words(text))
+        if entity == "PERSON"
+    ]
 
 
 def written(text: str, dates: bool = True) -> list[tuple[str, str, float]]:
@@ -92,7 +97,7 @@ def test_without_dates_only_those_of_birth_are_looked_for() -> None:
 
 
 def people_here(text: str) -> list[tuple[str, float]]:
-    return [(text[start:end], score) for start, end, _, score in find_people(text)]
+    return [(text[start:end], score) for start, end, _, score in find_people(text, split_words(text))]
 
 
 @pytest.mark.parametrize(
