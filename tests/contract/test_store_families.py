@@ -549,3 +549,13 @@ def test_m05_a_lease_of_a_clock_that_was_set_back_holds_nobody_up(
         assert store.jobs.claim("another", "one", 60.0, 300.0) and store.jobs.finish("another", "one", 300.0)
     assert store.jobs.claim("rollup", "alive", 60.0, 300.0)
     assert store.jobs.claim("another", "two", 60.0, 300.0)  # else it would not run for an hour
+
+
+def test_rated_exchanges_are_matched_ones_with_whose_they_are(store: SqlStore) -> None:
+    early = msgspec.structs.replace(feedback("f2", "one", "a"), at=1.0, subject="rater", sealed=b"x")
+    records = [*exchange("a", "one"), feedback("f1", "one", "a"), early, feedback("f3", "one", "unknown")]
+    store.ledger.drain("w", "s", 1, records)
+    rated = store.feedback.list_rated(tenant=None)
+    assert [one.feedback.id for one in rated] == ["f2", "f1"]  # oldest first; f3's request is none
+    assert rated[0].feedback == early and rated[0].subject in ("rater", "subject")
+    assert store.feedback.list_rated(tenant="two") == []

@@ -145,7 +145,7 @@ PLAN: Final = Group(
 
 DATA: Final = Group(
     "data",
-    "Clean, check and explain data sets.",
+    "Clean, check and explain data sets; `steward dataset` builds training sets from production.",
     (
         Command("run", "steward.cli.data:run"),
         Command("report", "steward.cli.data:report"),
@@ -154,6 +154,20 @@ DATA: Final = Group(
         Command("profile", "steward.cli.data:profile"),
         Command("convert", "steward.cli.data:convert"),
         Command("compare", "steward.cli.data:compare"),
+    ),
+)
+
+DATASET: Final = Group(
+    "dataset",
+    "Build training sets from production; `steward data` cleans files.",
+    (
+        Command("build", "steward.cli.dataset:build"),
+        Command("show", "steward.cli.dataset:show"),
+        Command("diff", "steward.cli.dataset:diff"),
+        Command("verify", "steward.cli.dataset:verify"),
+        Command("list", "steward.cli.dataset:list_"),
+        Command("export", "steward.cli.dataset:export"),
+        Command("erase", "steward.cli.dataset:erase"),
     ),
 )
 
@@ -326,6 +340,7 @@ STEWARD: Final = Group(
         GUARDS,
         PLAN,
         DATA,
+        DATASET,
         PROMPTS,
         KEYS,
         BATCH,

@@ -186,6 +186,14 @@ class FeedbackRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "explicit"
 
 
+class RatedExchange(msgspec.Struct, frozen=True, kw_only=True):
+    """Feedback that counts, and whose request it is of."""
+
+    feedback: Feedback
+    subject: str | None  # of the request, else of who rates
+    conversation: str | None
+
+
 class FeedbackReport(msgspec.Struct, frozen=True, kw_only=True):
     """`steward feedback --json`."""
 

@@ -27,6 +27,7 @@ from steward.core.records import (
     FeedbackReport,
     FeedbackSum,
     LedgerRecord,
+    RatedExchange,
     SeriesPoint,
     Usage,
     UsageSum,
@@ -111,6 +112,10 @@ class FeedbackStore(Protocol):
 
     def read_sealed(self, ids: Sequence[str], *, tenant: str | None) -> list[Feedback]:
         """Those of `ids` that have content."""
+        ...
+
+    def list_rated(self, *, tenant: str | None) -> list[RatedExchange]:
+        """All matched feedback, oldest first."""
         ...
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from steward.monitoring.drift import Drift
     from steward.workflows.alerting import ChannelTest
     from steward.workflows.backup import BackupResult
+    from steward.workflows.dataset.build import DatasetBuild
+    from steward.workflows.dataset.folder import DatasetVerification
 
 
 _OF_GATES: Final[dict[str, EvidenceVerdict]] = {"passed": "pass", "regressed": "fail", "inconclusive": "cannot tell"}
@@ -105,6 +107,35 @@ def describe_gate(decision: GateDecision, policy: Path) -> Finding:
         value=", ".join(f"{check.name}: {check.verdict}" for check in decision.checks),
         expected=f"policy {policy}",
         source=str(policy),
+    )
+
+
+def describe_dataset(build: DatasetBuild, file: Path) -> Finding:
+    """A set that was refused proves that there was too little, and nothing of its rows."""
+    manifest = build.manifest
+    return Finding(
+        check="dataset.build",
+        subject=f"training set {manifest.name}" if manifest else f"training set of {file}",
+        subject_digest=manifest.digest if manifest else digest_subject(str(file)),
+        verdict="pass" if manifest else "cannot tell",
+        value=", ".join(f"{count:,} {split}" for split, count in manifest.rows.items())
+        if manifest
+        else build.refused or "",
+        expected="rows with consent, scrubbed, without evaluation items, above the floor",
+        source=build.folder or str(file),
+    )
+
+
+def describe_dataset_check(verification: DatasetVerification) -> Finding:
+    return Finding(
+        check="dataset.verify",
+        subject=f"training set {verification.folder}",
+        subject_digest=verification.digest or digest_subject(verification.folder),
+        verdict="pass" if verification.intact else "fail",
+        value=f"{verification.rows:,} rows, {verification.files:,} files, seal {verification.seal}; "
+        + ("nothing altered" if verification.intact else "; ".join(verification.problems[:3])),
+        expected="every row and file as it was built",
+        source=verification.folder,
     )
 
 

@@ -13,7 +13,14 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import exchanges, feedback, keys
-from steward.core.records import Feedback, FeedbackLabel, FeedbackReport, FeedbackRow, FeedbackSum
+from steward.core.records import (
+    Feedback,
+    FeedbackLabel,
+    FeedbackReport,
+    FeedbackRow,
+    FeedbackSum,
+    RatedExchange,
+)
 
 
 def may_rate() -> sa.ColumnElement[bool]:
@@ -111,6 +118,25 @@ class SqlFeedback:
             query = query.where(feedback.c.tenant == tenant)
         with self._database.read() as connection:
             return [Feedback(**row._mapping) for row in connection.execute(query)]
+
+    def list_rated(self, *, tenant: str | None) -> list[RatedExchange]:
+        query = (
+            sa.select(
+                *feedback.c, exchanges.c.subject.label("asked_by"), exchanges.c.conversation.label("in_conversation")
+            )
+            .select_from(feedback.join(exchanges, may_rate()))
+            .order_by(feedback.c.at, feedback.c.id)
+        )
+        if tenant is not None:
+            query = query.where(feedback.c.tenant == tenant)
+        with self._database.read() as connection:
+            return [_make_rated(dict(row._mapping)) for row in connection.execute(query)]
+
+
+def _make_rated(values: dict[str, Any]) -> RatedExchange:
+    asked_by, conversation = values.pop("asked_by"), values.pop("in_conversation")
+    record = Feedback(**values)
+    return RatedExchange(feedback=record, subject=asked_by or record.subject, conversation=conversation)
 
 
 def _select_since(since: float, tenant: str | None) -> sa.ColumnElement[bool]:

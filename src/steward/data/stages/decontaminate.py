@@ -129,7 +129,7 @@ class _Index(NamedTuple):
 @lru_cache(maxsize=4)
 def _build_index(files: tuple[str, ...], stamps: tuple[tuple[int, int], ...], ngram: int, shortest: int) -> _Index:
     """Read once a process, and again when a file has changed."""
-    items = [item for path in files for item in _read_values(path)]
+    items = [item for path in files for item in read_item_values(path)]
     probes = [(index, text) for index, (_, value) in enumerate(items) for text in list_probes(value)]
     texts, owners = [text for _, text in probes], np.array([index for index, _ in probes], np.int64)
     words = hash_words(texts)
@@ -195,11 +195,11 @@ def find_evaluation_files(pattern: str) -> list[str]:
 
 def read_items(path: str) -> Iterator[tuple[str, str]]:
     """(file:line, text) of each item, its fields one after another."""
-    for name, value in _read_values(path):
+    for name, value in read_item_values(path):
         yield name, "\n".join(_collect_strings(value))
 
 
-def _read_values(path: str) -> Iterator[tuple[str, Any]]:
+def read_item_values(path: str) -> Iterator[tuple[str, Any]]:
     """(file:line, item). :raises InputError: a line that cannot be read hides an item"""
     source = Source(path=path, max_line_mb=1024)
     kind = detect_format(path, source if guess_format(Path(path).name) else Source(path=path, format="txt"))

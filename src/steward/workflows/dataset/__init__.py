@@ -1,0 +1,1 @@
+"""`steward dataset`: builds, checks, compares and exports training sets."""

@@ -1,0 +1,93 @@
+"""What a home knows for training sets: its keys, people's pseudonyms, ratings, and which sets it has built."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from steward.core.errors import Unavailable
+from steward.core.files import hold_lock
+from steward.core.records import RatedExchange
+from steward.gateway.middleware.identify import pseudonym
+from steward.improvement.dataset.manifest import DatasetManifest
+from steward.security.rootkey import derive
+from steward.workflows.crypt import home_file_key
+from steward.workflows.sealing import make_opener
+from steward.workflows.serve.deployment import find_deployment
+from steward.workflows.shared_secrets import SUBJECT_INDEX, check_root, ensure_secret
+
+FOLDER, REGISTER = "datasets", "register.jsonl"
+_USE: Final = "training sets"
+
+
+class RegisteredDataset(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the register: a set that was built here, and where it was put."""
+
+    name: str
+    digest: str
+    folder: str
+    built_at: float
+    rows: int
+    subjects: int
+    parent: str = ""
+
+
+class DatasetHome:
+    """A home as training sets see it; opening it makes its folder and its root key where they are missing."""
+
+    def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._deployment = find_deployment(home)
+        root = self._deployment.root_key()
+        self._root, self._clock = root, clock
+        self.folder = home / FOLDER
+        self.key = derive(root, _USE)
+        self.file_key = home_file_key(home)
+        self.unseal: Callable[[Any], bytes] = make_opener(root)
+
+    def subject_namer(self, tenant: str, project: str) -> Callable[[str], str]:
+        """From a person's name to the pseudonym that the gateway gives them."""
+        store = self._deployment.open_store()
+        try:
+            store.migrate()
+            check_root(store.secrets, self._root, self._clock())
+            key = ensure_secret(store.secrets, self._root, SUBJECT_INDEX, tenant, self._clock())
+        finally:
+            store.close()
+        return lambda name: pseudonym(key, project, name) or ""
+
+    def list_rated(self, tenant: str) -> list[RatedExchange]:
+        store = self._deployment.open_store()
+        try:
+            store.migrate()
+            return store.feedback.list_rated(tenant=tenant)
+        finally:
+            store.close()
+
+    def register(self, manifest: DatasetManifest, folder: Path, at: float) -> None:
+        """Note a set, wherever it is: whoever erases a person must find it."""
+        line = RegisteredDataset(
+            name=manifest.name, digest=manifest.digest, folder=str(folder.absolute()), built_at=at,
+            rows=sum(manifest.rows.values()), subjects=len(manifest.subjects), parent=manifest.parent,
+        )  # fmt: skip
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        with hold_lock(self.folder / ".lock"), (self.folder / REGISTER).open("ab") as file:
+            file.write(msgspec.json.encode(line) + b"\n")
+            file.flush()
+
+    def list_registered(self) -> list[RegisteredDataset]:
+        """Oldest first. :raises Unavailable: a line that cannot be read"""
+        try:
+            lines: Iterable[bytes] = (self.folder / REGISTER).read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        try:
+            return [msgspec.json.decode(line, type=RegisteredDataset) for line in lines]
+        except msgspec.MsgspecError as error:
+            raise Unavailable(
+                f"{self.folder / REGISTER}: a line that cannot be read ({error}); mend it by hand"
+            ) from None

@@ -1,0 +1,118 @@
+import msgspec
+import pytest
+
+from steward.core.errors import InputError
+from steward.core.records import Feedback, RatedExchange
+from steward.gateway.feedback import FeedbackContent
+from steward.improvement.dataset.config import DatasetConfig, RowSource
+from steward.workflows.dataset.sources import SourceReader, summarise_ratings
+from training_sets import write_rows
+
+
+def rated(request_id, score, at=1.0, correction=None, project="default", subject="5f"):
+    sealed = msgspec.msgpack.encode(FeedbackContent(None, correction)) if correction else None
+    record = Feedback(
+        id=f"f{at}", at=at, key_id="k", project=project, request_id=request_id, score=score, sealed=sealed
+    )
+    return RatedExchange(feedback=record, subject=subject, conversation=None)
+
+
+def summarise(*several, project="default"):
+    return summarise_ratings(list(several), lambda record: record.sealed, project)
+
+
+def test_the_newest_score_counts_and_a_correction_stays():
+    ratings = summarise(rated("a", -1.0, 1.0, "Better."), rated("a", 1.0, 2.0), rated("b", 1.0))
+    assert (ratings["a"].score, ratings["a"].correction, ratings["a"].at) == (1.0, "Better.", 2.0)
+    assert ratings["b"].correction is None
+
+
+def test_another_projects_ratings_are_not_read():
+    assert summarise(rated("a", 1.0, project="other")) == {}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(rows, ratings=None, **source):
+        write_rows(tmp_path / "x.jsonl", rows)
+        config = DatasetConfig(name="s", sources=[RowSource(path="x.jsonl", **source)])
+        reader = SourceReader(config, tmp_path, lambda name: f"<{name}>")
+        return list(reader.read(config.sources[0], ratings or {})), reader
+
+    return read
+
+
+CHAT = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "There."}]
+
+
+def test_an_exchange_is_joined_to_its_rating(read):
+    rows = [{"request_id": name, "messages": CHAT} for name in ("liked", "disliked", "corrected", "silent")]
+    ratings = summarise(rated("liked", 0.5), rated("disliked", -0.5), rated("corrected", -1.0, correction="Here."))
+    got, reader = read(rows, ratings, kind="feedback")
+    assert [(row.id, row.origin, row.label, row.by_model) for row in got] == [
+        ("liked", "rating", True, True),
+        ("disliked", "rating", False, True),
+        ("corrected", "correction", True, False),
+    ]
+    assert got[2].completion == ({"role": "assistant", "content": "Here."},)
+    assert got[2].rejected == ({"role": "assistant", "content": "There."},)
+    assert {row.subject for row in got} == {"5f"}  # of the request, not of the file
+    assert reader.skipped == {"not rated": 1}
+
+
+def test_an_exchange_without_a_request_id_cannot_be_joined(read):
+    with pytest.raises(InputError, match=r"x.jsonl:1: no request_id"):
+        read([{"messages": CHAT}], kind="feedback")
+
+
+def test_people_and_conversations_of_files_become_pseudonyms(read):
+    [row], _ = read([{"messages": CHAT, "who": "ana", "thread": "t"}], subject="who", conversation="thread")
+    assert (row.subject, row.conversation) == ("<ana>", "<t>")
+
+
+def test_earlier_answers_belong_to_the_prompt(read):
+    [row], _ = read(
+        [{"messages": [*CHAT, {"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}]}]
+    )
+    assert [message["content"] for message in row.prompt] == ["Where?", "There.", "And?"]
+    assert [message["content"] for message in row.completion] == ["So."]
+
+
+def test_after_a_tool_only_the_last_answer_is_learnt(read):
+    call = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    }
+    tool = {"role": "tool", "tool_call_id": "1", "content": "42"}
+    [row], _ = read(
+        [{"messages": [CHAT[0], call, tool, CHAT[1]], "tools": [{"type": "function", "function": {"name": "f"}}]}]
+    )
+    assert [message["role"] for message in row.prompt] == ["user", "assistant", "tool"]
+    assert [message["content"] for message in row.completion] == ["There."]
+    assert row.tools == ({"type": "function", "function": {"name": "f"}},)
+
+
+def test_a_pair_has_two_answers_and_a_label_false_is_one_not_to_give(read):
+    [pair], _ = read([{"prompt": CHAT[:1], "chosen": CHAT[1:], "rejected": [{"role": "assistant", "content": "?"}]}])
+    assert (pair.completion[0]["content"], pair.rejected[0]["content"]) == ("There.", "?")
+    [bad], _ = read([{"prompt": CHAT[:1], "completion": CHAT[1:], "label": False}])
+    assert bad.label is False
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(1764374400, 1764374400.0), ("2025-11-29T00:00:00Z", 1764374400.0), (None, None)]
+)
+def test_times_are_seconds_or_dates(read, value, seconds):
+    [row], _ = read([{"messages": CHAT, "at": value}])
+    assert row.at == seconds
+
+
+def test_who_wrote_the_answers_is_said_of_the_file(read):
+    assert read([{"messages": CHAT}], written_by="model")[0][0].by_model
+    assert not read([{"messages": CHAT}])[0][0].by_model
+
+
+def test_a_column_of_consent_that_is_not_there_is_an_error(read):
+    with pytest.raises(InputError, match="no column 'agreed', which says who agreed; its columns are topic"):
+        read([{"messages": CHAT, "topic": "x"}], consent="agreed")
