@@ -34,7 +34,11 @@ class RowSource(Section):
     purposes: list[str] = Field(
         [PURPOSE], description="what the rows may be used for; without `training` none is taken"
     )
-    basis: Basis = Field("own data", description="why they may be used; with `consent` each row must say yes")
+    basis: Basis | None = Field(
+        None,
+        description="why they may be used; with `consent` each row must say yes. Default: consent for captured "
+        "exchanges, else own data",
+    )
     consent: str | None = Field(
         None, description="column that says whether the person agreed: yes or no; no is heard whatever the basis"
     )
@@ -44,6 +48,7 @@ class RowSource(Section):
     correction: str = Field("correction", description="column of the answer that should have been given")
     score: str = Field("score", description="column of a rating from -1 to 1")
     written_by: Literal["people", "model"] = Field("people", description="who wrote the answers in `path`")
+    unrated: bool = Field(False, description="also take exchanges that nobody rated; of captured and feedback only")
 
     @field_validator("path")
     @classmethod
@@ -58,12 +63,20 @@ class RowSource(Section):
             raise ValueError(f"a source of kind {self.kind} needs `path`: the files with the exchanges")
         if self.kind == "captured" and self.path is not None:
             raise ValueError("a source of kind captured has no `path`: it reads what this home has kept")
-        if self.kind == "file" and self.basis == "consent" and self.consent is None:
+        if self.unrated and self.kind == "file":
+            raise ValueError(
+                "`unrated` is for captured exchanges and feedback; a file's rows are taken without a rating"
+            )
+        if self.kind != "captured" and self.basis == "consent" and self.consent is None:
             raise ValueError("basis consent needs `consent`: the column that says whether each person agreed")
         return self
 
     def list_patterns(self) -> list[str]:
         return [self.path] if isinstance(self.path, str) else self.path or []
+
+    def choose_basis(self) -> Basis:
+        """The basis that is written, else the usual one of the kind."""
+        return self.basis or ("consent" if self.kind == "captured" else "own data")
 
 
 class ReplayConfig(Section):

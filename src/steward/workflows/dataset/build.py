@@ -135,7 +135,7 @@ class _Build:
 
     def _read(self) -> Iterator[TrainingRow]:
         ratings: dict[str, RatingSummary] = {}
-        if any(source.kind == "feedback" for source in self._config.sources):
+        if any(source.kind != "file" for source in self._config.sources):
             ratings = summarise_ratings(
                 self._home.list_rated(self._config.tenant), self._home.unseal, self._config.project
             )
@@ -144,7 +144,11 @@ class _Build:
                     f"this home has no ratings of project {self._config.project}; clients send them to /v1/feedback"
                 )
         for source in self._config.sources:
-            yield from self._reader.read(source, ratings)
+            if source.kind == "captured":
+                captures = self._home.list_captures(self._config.tenant)
+                yield from self._reader.read_captured(source, captures, ratings)
+            else:
+                yield from self._reader.read(source, ratings)
         if self._config.replay is not None:
             yield from self._reader.read_replay(self._config.replay)
         else:

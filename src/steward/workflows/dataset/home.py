@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from steward.core.captures import CapturedContent, CapturedExchange
 from steward.core.errors import Unavailable
 from steward.core.files import hold_lock
 from steward.core.records import RatedExchange
 from steward.gateway.middleware.identify import pseudonym
 from steward.improvement.dataset.manifest import DatasetManifest
 from steward.security.rootkey import derive
+from steward.workflows.captures import read_captures
 from steward.workflows.crypt import home_file_key
-from steward.workflows.sealing import make_opener
+from steward.workflows.sealing import make_capture_opener, make_opener
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.shared_secrets import SUBJECT_INDEX, check_root, ensure_secret
 
@@ -65,6 +67,16 @@ class DatasetHome:
         try:
             store.migrate()
             return store.feedback.list_rated(tenant=tenant)
+        finally:
+            store.close()
+
+    def list_captures(self, tenant: str) -> Iterator[tuple[CapturedExchange, CapturedContent]]:
+        """Those that have not expired, oldest first."""
+        store, now = self._deployment.open_store(), self._clock()
+        try:
+            store.migrate()
+            open_capture = make_capture_opener(self._root)
+            yield from read_captures(store.captures, open_capture, 0.0, now + 1.0, tenant=tenant, now=now)
         finally:
             store.close()
 

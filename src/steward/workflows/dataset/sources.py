@@ -8,13 +8,14 @@ to be erased is found in both.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from steward.core.captures import CapturedContent, CapturedExchange
 from steward.core.errors import InputError
 from steward.core.records import RatedExchange
 from steward.data.config import Source
@@ -30,6 +31,8 @@ from steward.improvement.dataset.rows import Consent, Message, Origin, TrainingR
 from steward.workflows.curate import add_store
 
 NameSubject = Callable[[str], str]  # a person's name to the HMAC
+_CHATS = ("/v1/chat/completions", "/v1/messages")
+_ANSWERS = ("content", "text")
 _YES, _NO = ("yes", "true", "1", "given"), ("no", "false", "0", "withheld")
 
 
@@ -88,6 +91,36 @@ class SourceReader:
             for made in self._make_row(source, f"replay {place}", place, row, None):
                 yield msgspec.structs.replace(made, origin="replay")
 
+    def read_captured(
+        self,
+        source: RowSource,
+        captures: Iterable[tuple[CapturedExchange, CapturedContent]],
+        ratings: Mapping[str, RatingSummary],
+    ) -> Iterator[TrainingRow]:
+        """Exchanges that this home has kept, with what people said of them."""
+        count = 0
+        for record, content in captures:
+            count += 1
+            if record.project != self._config.project:
+                continue
+            messages, problem = read_captured_chat(record, content)
+            said = ratings.get(record.request_id)
+            if problem:
+                self._pass_over(problem)
+                continue
+            row = {"messages": messages, "tools": _read_request(content).get("tools"), "route": record.route}
+            for made in self._make_row(source, record.request_id, record.request_id, row, said):
+                yield msgspec.structs.replace(
+                    made, subject=record.subject or made.subject, conversation=record.conversation or made.conversation,
+                    at=record.at, source="captured exchanges",
+                    purposes=(record.purpose,) if record.purpose in source.purposes else (),
+                    consent={True: "given", False: "withheld", None: "not asked"}[record.consent],
+                )  # fmt: skip
+        self.files.append(DatasetFile("captured exchanges", count, 0, ""))
+
+    def _pass_over(self, reason: str) -> None:
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
     def _read_files(self, patterns: list[str], source: RowSource) -> Iterator[tuple[str, dict[str, Any]]]:
         reading = add_store(Source(path=[resolve_location(self._base, pattern) for pattern in patterns]))
         plan = plan_reading(reading)
@@ -118,13 +151,13 @@ class SourceReader:
         prompt, answer, rejected = _split_row(row, place)
         correction = _read_text(row, source.correction) or (said.correction if said else None)
         score = said.score if said else _read_score(row, source.score, place)
-        is_rated = source.kind == "feedback" or score is not None
-        if is_rated and correction is None and not score:
-            self.skipped["not rated"] = self.skipped.get("not rated", 0) + 1
+        is_served = source.kind != "file"
+        if correction is None and not score and (score is not None or (is_served and not source.unrated)):
+            self._pass_over("not rated" if score is None else "rated 0")
             return
         label = not (score is not None and score < 0) and row.get("label") is not False
-        by_model = source.kind == "feedback" or source.written_by == "model"
-        origin: Origin = "rating" if is_rated else "file"
+        by_model = is_served or source.written_by == "model"
+        origin: Origin = "rating" if score is not None else "exchange" if is_served else "file"
         if correction:
             origin, label, by_model = "correction", True, False
             answer, rejected = ({"role": "assistant", "content": correction},), answer
@@ -135,7 +168,7 @@ class SourceReader:
             by_model=by_model, subject=subject, conversation=conversation,
             at=said.at if said else _read_time(row.get(source.time), f"{place}: {source.time}"),
             group=str(row.get(self._config.balance.column) or "") if self._config.balance else "",
-            purposes=tuple(source.purposes), basis=source.basis, consent=_read_consent(row, source, place),
+            purposes=tuple(source.purposes), basis=source.choose_basis(), consent=_read_consent(row, source, place),
         )  # fmt: skip
 
     def _name_people(self, source: RowSource, row: dict[str, Any], said: RatingSummary | None) -> tuple[str, str]:
@@ -144,6 +177,27 @@ class SourceReader:
             for column in (source.subject, source.conversation)
         )
         return (said.subject if said else "") or subject, (said.conversation if said else "") or conversation
+
+
+def read_captured_chat(record: CapturedExchange, content: CapturedContent) -> tuple[list[Message], str]:
+    """The exchange as messages, or why it is no chat to learn from."""
+    if record.endpoint not in _CHATS:
+        return [], f"not a chat ({record.endpoint})"
+    if not record.complete:
+        return [], "the answer broke off"
+    first = [piece for piece in content.answer if piece.choice == 0]
+    if any(piece.field.partition(".")[0] not in _ANSWERS and "reason" not in piece.field for piece in first):
+        return [], "an answer that is more than text"
+    text = "".join(piece.text for piece in first if piece.field.partition(".")[0] in _ANSWERS)
+    request = _read_request(content)
+    messages = [_clean_message(message) for message in request.get("messages") or ()]
+    if system := request.get("system"):  # Anthropic's dialect has it beside the messages
+        messages.insert(0, {"role": "system", "content": system})
+    return [*messages, {"role": "assistant", "content": text}], ""
+
+
+def _read_request(content: CapturedContent) -> dict[str, Any]:
+    return msgspec.json.decode(content.request, type=dict[str, Any])
 
 
 def _split_row(row: dict[str, Any], place: str) -> tuple[tuple[Message, ...], tuple[Message, ...], tuple[Message, ...]]:

@@ -11,20 +11,22 @@ from training_sets import question, words
 from training_sets import write_rows as write
 
 
+class Shop:
+    """Builds sets of its rows, with changes to the settings."""
+
+    def __init__(self, folder):
+        self.folder, self.home = folder, DatasetHome(folder / "home")
+
+    def __call__(self, rows, settings="", out="set"):
+        write(self.folder / "a.jsonl", rows)
+        head = "name: shop\nsources: [{path: a.jsonl}]\nfloor: {rows: 5, subjects: 2}\n"
+        (self.folder / "d.yaml").write_text(head + settings)
+        return build_dataset(self.folder / "d.yaml", self.home, self.folder / out, clock=lambda: 1.8e9)
+
+
 @pytest.fixture
 def shop(tmp_path):
-    """Builds with changes to rows and settings."""
-    home = DatasetHome(tmp_path / "home")
-
-    def build(rows, settings="", out="set"):
-        write(tmp_path / "a.jsonl", rows)
-        (tmp_path / "d.yaml").write_text(
-            f"name: shop\nsources: [{{path: a.jsonl}}]\nfloor: {{rows: 5, subjects: 2}}\n{settings}"
-        )
-        return build_dataset(tmp_path / "d.yaml", home, tmp_path / out, clock=lambda: 1.8e9)
-
-    build.folder, build.home = tmp_path, home
-    return build
+    return Shop(tmp_path)
 
 
 def steps(result):
@@ -102,7 +104,7 @@ def test_scores_make_good_and_bad_answers_and_nought_none(shop):
     rows = [{**question(n), "score": (1, -1, 0, None)[n % 4]} for n in range(40)]
     result = shop(rows)
     assert result.manifest.origins == {"file": 10, "rating": 20}
-    assert "10 rows were passed over: not rated" in result.warnings
+    assert "10 rows were passed over: rated 0" in result.warnings
 
 
 def test_personal_data_goes_out_of_texts(shop):

@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from steward.core.captures import CapturedContent, CapturedExchange, CapturedText
 from steward.core.errors import InputError
 from steward.core.records import Feedback, RatedExchange
 from steward.gateway.feedback import FeedbackContent
@@ -116,3 +117,59 @@ def test_who_wrote_the_answers_is_said_of_the_file(read):
 def test_a_column_of_consent_that_is_not_there_is_an_error(read):
     with pytest.raises(InputError, match="no column 'agreed', which says who agreed; its columns are topic"):
         read([{"messages": CHAT, "topic": "x"}], consent="agreed")
+
+
+def captured(text="There.", field="content", **fields):
+    given = dict(
+        request_id="req_1", at=5.0, key_id="k", project="default", endpoint="/v1/chat/completions", route="r",
+        model="m", streamed=False, subject="5f", conversation="c", purpose="training", consent=True, form="masked",
+        rules_version="1", expires_at=9.0, complete=True, sealed=b"",
+    )  # fmt: skip
+    request = msgspec.json.encode({"model": "m", "messages": CHAT[:1], "system": fields.pop("system", None)})
+    content = CapturedContent(request, (CapturedText(0, field, text), CapturedText(1, field, "second choice")))
+    return CapturedExchange(**{**given, **fields}), content
+
+
+def read_captured(tmp_path, *captures, ratings=None, **source):
+    config = DatasetConfig(name="s", sources=[RowSource(kind="captured", **source)])
+    reader = SourceReader(config, tmp_path, lambda name: name)
+    return list(reader.read_captured(config.sources[0], captures, ratings or {})), reader
+
+
+def test_a_captured_exchange_that_was_liked_is_learnt(tmp_path):
+    [row], reader = read_captured(tmp_path, captured(), ratings=summarise(rated("req_1", 1.0)))
+    assert (row.id, row.origin, row.basis, row.consent, row.purposes) == (
+        "req_1", "rating", "consent", "given", ("training",),
+    )  # fmt: skip
+    assert (row.subject, row.conversation, row.at, row.by_model) == ("5f", "c", 5.0, True)
+    assert row.prompt == ({"role": "user", "content": "Where?"},)
+    assert row.completion == ({"role": "assistant", "content": "There."},)
+    assert reader.files[0].rows == 1
+
+
+def test_a_system_text_of_messages_comes_first(tmp_path):
+    one = captured(endpoint="/v1/messages", field="text.0", system="Be kind.")
+    [row], _ = read_captured(tmp_path, one, unrated=True)
+    assert row.prompt[0] == {"role": "system", "content": "Be kind."} and row.origin == "exchange"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"endpoint": "/v1/embeddings"}, "not a chat (/v1/embeddings)"),
+        ({"complete": False}, "the answer broke off"),
+        ({"field": "tool_calls.0"}, "an answer that is more than text"),
+        ({}, "not rated"),
+    ],
+)
+def test_what_is_no_chat_to_learn_from_is_passed_over(tmp_path, fields, reason):
+    rows, reader = read_captured(tmp_path, captured(**fields), unrated=bool(fields))
+    assert rows == [] and reader.skipped == {reason: 1}
+
+
+def test_consent_and_purpose_of_captured_exchanges_are_those_they_were_kept_with(tmp_path):
+    no = captured(consent=False)
+    other = captured(purpose="evaluation", consent=None)
+    elsewhere = captured(project="other")
+    rows, _ = read_captured(tmp_path, no, other, elsewhere, unrated=True)
+    assert [(row.consent, row.purposes) for row in rows] == [("withheld", ("training",)), ("not asked", ())]
