@@ -104,7 +104,7 @@ def show(folder: SetArgument, json: Annotated[JsonOption, CsvRows("steps")] = Fa
 def diff(
     first: SetArgument,
     second: Annotated[Path, typer.Argument(help="Folder of another.")],
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("parameters")] = False,
 ) -> None:
     """Compare two training sets. Exits with 1 if their rows or parameters differ."""
     from steward.workflows.dataset.folder import diff_datasets
