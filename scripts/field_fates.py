@@ -13,6 +13,7 @@ import msgspec
 from steward.core.errors import Refused
 from steward.gateway.dialects import CHAT, MESSAGES, RESPONSES, find_translation
 from steward.gateway.numbers import BOUNDS
+from steward.gateway.shapes import CHOICES, SHAPES
 
 Rows = dict[str, dict[str, Any]]
 
@@ -188,4 +189,21 @@ def compatibility_page() -> str:
         for name, bound in bounds.items():
             most = "any" if bound.most is None else str(bound.most)
             lines.append(f"| `{endpoint}` | `{name}` | {bound.least} | {most} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *list_shapes()]) + "\n"
+
+
+def list_shapes() -> list[str]:
+    """What `shapes.py` holds a request to."""
+    lines = ["", "## Forms", "", "Checked there too. What a model would ignore or misread is refused.", ""]
+    lines += ["| endpoint | field | must be |", "|---|---|---|"]
+    for endpoint, shapes in SHAPES.items():
+        for name, kind in shapes.items():
+            choices = CHOICES.get(endpoint, {}).get(name)
+            lines.append(f"| `{endpoint}` | `{name}` | {'one of ' + ', '.join(choices) if choices else kind} |")
+    return [
+        *lines,
+        "",
+        "A list of messages has at least one, each with a known role and with content (an assistant's may have tool",
+        "calls instead); a tool's message names the call that it answers. `tool_choice` needs tools. An embedded model",
+        "does not read `functions`, `suffix`, a `best_of` above `n`, or `modalities` with audio: these are refused.",
+    ]

@@ -11,12 +11,13 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from steward.gateway import dialects
+from steward.gateway import dialects, numbers, shapes
 from steward.gateway.dialects import CHAT, RESPONSES, Translation, embedded_completions
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import OPENAI_ENDPOINTS
-from steward.gateway.numbers import CHECKED, check_numbers
+from steward.gateway.numbers import check_numbers
 from steward.gateway.refused_fields import OTHER_NAME
+from steward.gateway.shapes import check_embedded, check_shapes
 from steward.gateway.stored_responses import KeptAnswer
 from steward.gateway.text_fields import Json
 from steward.gateway.wire import bad_request, rename_field, request_usage, rewrite
@@ -25,6 +26,9 @@ EMBEDDINGS: Final = "/v1/embeddings"
 NOTHING_AVOIDED: Final[frozenset[str]] = frozenset()
 _OPTIONAL: Final = ("stream_options", "reasoning_effort")  # that a translation puts in and an answer does not depend on
 
+_CHECKED: Final = {  # of a request to an embedded model
+    endpoint: numbers.CHECKED.get(endpoint, NOTHING_AVOIDED) | names for endpoint, names in shapes.CHECKED.items()
+} | {EMBEDDINGS: numbers.CHECKED[EMBEDDINGS]}
 _raw_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -81,6 +85,9 @@ def build_outgoing(exchange: Exchange, entry: UpstreamModel, avoided: frozenset[
     try:
         asked = msgspec.json.decode(exchange.body)
         check_numbers(exchange.endpoint, asked)
+        check_shapes(exchange.endpoint, asked)
+        if entry.embedded:
+            check_embedded(exchange.endpoint, asked)
         dropped: list[str] = []
         translated = translation.translate_request(asked, dropped)
         translated["model"] = entry.upstream_model
@@ -104,12 +111,18 @@ def _note_kept(asked: Json, dropped: list[str], kept: KeptAnswer | None) -> None
 
 
 def _prepare_embedded(exchange: Exchange) -> Translation | None:
-    """What adapts a request that llama.cpp cannot answer as OpenAI's API does. :raises Refused: 400, a number"""
-    names = exchange.fields & CHECKED.get(exchange.endpoint, NOTHING_AVOIDED)
-    if names:
-        fields = _raw_fields.decode(exchange.body)
-        check_numbers(exchange.endpoint, {name: msgspec.json.decode(fields[name]) for name in names})
-    if exchange.endpoint != "/v1/completions":
+    """What adapts a request that llama.cpp cannot answer as OpenAI's API does. :raises Refused: 400, a field"""
+    endpoint = exchange.endpoint
+    names = exchange.fields & _CHECKED.get(endpoint, NOTHING_AVOIDED)
+    try:
+        raw = _raw_fields.decode(exchange.body)
+        fields = {name: msgspec.json.decode(raw[name]) for name in names}
+    except RecursionError as error:  # from further down the stack than where the body was read
+        raise bad_request("The request body is nested too deeply; the limit is about 900 levels.") from error
+    check_numbers(endpoint, fields)
+    check_shapes(endpoint, fields)
+    check_embedded(endpoint, fields)
+    if endpoint != "/v1/completions":
         return None
     needed = embedded_completions.is_needed(exchange.fields, exchange.request.max_tokens)
     return dialects.EMBEDDED_COMPLETIONS if needed else None

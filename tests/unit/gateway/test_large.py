@@ -175,7 +175,7 @@ def test_a_long_echo_is_left_out(size: int, kept: bool) -> None:
 
 
 def test_what_an_embedded_engine_cannot_parse_is_refused() -> None:
-    fields = {"messages": [], "grammar": "(" * 100}
+    fields = {"messages": [{"role": "user", "content": "hi"}], "grammar": "(" * 100}
     with pytest.raises(Refused) as caught:
         outgoing(CHAT, fields, embedded=True)
     assert caught.value.code == "too_complex"

@@ -9,9 +9,11 @@ from steward.core.errors import Refused
 from steward.gateway.exchange import Exchange
 from steward.gateway.models import ModelEntry
 from steward.gateway.outgoing import Outgoing, build_outgoing
+from steward.gateway.request_reading import read_request
 from steward.gateway.wire import decode_request, rewrite
 
-CHAT: dict[str, Any] = {"model": "m", "messages": []}
+ASKED = [{"role": "user", "content": "hi"}]
+CHAT: dict[str, Any] = {"model": "m", "messages": ASKED}
 
 
 class NoEngine:
@@ -47,17 +49,17 @@ def test_an_enforced_maximum_has_two_names() -> None:
 
 
 def test_a_translation_s_own_fields() -> None:
-    asked = {"model": "m", "max_tokens": 5, "messages": [], "thinking": {"type": "adaptive"}, "stream": True}
+    asked = {"model": "m", "max_tokens": 5, "messages": ASKED, "thinking": {"type": "adaptive"}, "stream": True}
     body, added = built(asked, endpoint="/v1/messages")
     assert added == ("stream_options", "reasoning_effort", "max_tokens") and body["max_tokens"] == 5
     body, added = built(asked, "stream_options", "reasoning_effort", "max_tokens", endpoint="/v1/messages")
-    assert added == () and body == {"model": "m", "messages": [], "stream": True, "max_completion_tokens": 5}
+    assert added == () and body == {"model": "m", "messages": ASKED, "stream": True, "max_completion_tokens": 5}
     body, added = built(asked, "max_tokens", "max_completion_tokens", endpoint="/v1/messages")
     assert body["max_tokens"] == 5 and "max_tokens" not in added
 
 
 def test_an_effort_that_the_client_named_in_its_own_words_is_still_only_a_wish() -> None:
-    asked = {"model": "m", "max_tokens": 5, "messages": [], "output_config": {"effort": "low"}}
+    asked = {"model": "m", "max_tokens": 5, "messages": ASKED, "output_config": {"effort": "low"}}
     assert built(asked, endpoint="/v1/messages")[0]["reasoning_effort"] == "low"
 
 
@@ -85,9 +87,46 @@ def test_a_request_that_names_the_upstreams_model_keeps_its_bytes() -> None:
 
 
 def test_what_a_translation_was_made_of_is_kept() -> None:
-    asked = {"model": "m", "max_tokens": 5, "messages": []}
+    asked = {"model": "m", "max_tokens": 5, "messages": ASKED}
     raw = json.dumps(asked).encode()
     exchange = Exchange("req_1", "/v1/messages", {}, raw, 0.0, 0.0)
     exchange.request = decode_request("/v1/messages", raw)
     outgoing = build_outgoing(exchange, ModelEntry("m", NoEngine(), "m"))  # type: ignore[arg-type]
     assert outgoing.asked == asked and Outgoing("/v1/messages", b"").asked == {}
+
+
+def asked_of(body: bytes, embedded: bool) -> bytes:
+    exchange = Exchange("req_1", "/v1/chat/completions", {}, body, 0.0, 0.0)
+    exchange.request, exchange.fields, _ = read_request("/v1/chat/completions", body)
+    return build_outgoing(exchange, ModelEntry("m", NoEngine(), "m", embedded=embedded)).body  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        (b'"messages":[]', "empty_array"),
+        (b'"messages":[{"role":"user","content":"hi"}],"stop":5', "invalid_type"),
+        (b'"messages":[{"role":"user","content":"hi"}],"functions":[{"name":"f"}]', "unsupported_parameter"),
+    ],
+)
+def test_an_embedded_model_is_held_to_the_api_and_an_upstream_decides_for_itself(fields: bytes, code: str) -> None:
+    body = b'{"model":"m",' + fields + b"}"
+    with pytest.raises(Refused) as caught:
+        asked_of(body, embedded=True)
+    assert (caught.value.status, caught.value.code) == (400, code)
+    assert asked_of(body, embedded=False) == body
+
+
+def test_a_body_that_is_only_just_readable_is_refused_from_deeper_down_the_stack() -> None:
+    body = b'{"model":"m","messages":' + b"[" * 850 + b"]" * 850 + b"}"
+    exchange = Exchange("req_1", "/v1/chat/completions", {}, body, 0.0, 0.0)
+    exchange.request, exchange.fields, _ = read_request("/v1/chat/completions", body)
+
+    def descend(levels: int) -> None:
+        if levels:
+            descend(levels - 1)
+        else:
+            build_outgoing(exchange, ModelEntry("m", NoEngine(), "m", embedded=True))  # type: ignore[arg-type]
+
+    with pytest.raises(Refused, match="nested too deeply"):
+        descend(300)

@@ -93,6 +93,8 @@ def _include(fields: FieldReader, chat: Json) -> None:
 
 def _input(fields: FieldReader) -> list[Json]:
     value = fields.take_field("input")
+    if value in (None, []):
+        raise bad_request("Missing required parameter: 'input'.", "input", "missing_required_parameter")
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     items = fields.list(value, "input")

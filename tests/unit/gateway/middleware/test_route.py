@@ -44,7 +44,7 @@ class Engine:
 
 def make_exchange(key: str) -> Exchange:
     caller = Caller(principal=Principal(kind="key", id=key))
-    body = b'{"model":"m","messages":[{"content":[{"type":"image_url"}]}]}'
+    body = b'{"model":"m","messages":[{"role":"user","content":[{"type":"image_url"}]}]}'
     exchange = Exchange("req_1", "/v1/chat/completions", {}, body, time.time(), time.perf_counter(), caller)
     exchange.request, exchange.route = Request(model="m"), "m"
     return exchange
