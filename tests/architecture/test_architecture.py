@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from source_facts import SOURCE, list_files, parse_file, scans_source
 from steward.core.endpoint import Endpoint, index_endpoints
 from steward.core.errors import Contradiction
 from steward.gateway.endpoints import build_endpoints
@@ -18,8 +19,7 @@ from steward.gateway.passthrough import PASSTHROUGH
 from steward.gateway.rejections import RejectionCounter
 
 ROOT = Path(__file__).parent.parent.parent
-SOURCE = ROOT / "src" / "steward"
-FILES = sorted(SOURCE.rglob("*.py"))
+FILES = list_files()
 EDGES = {"adapters", "workflows", "processes", "console", "cli"}
 EDGE_FILES = {
     "gateway/app.py",
@@ -52,9 +52,10 @@ def test_help_loads_nothing_heavy() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
+@scans_source
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_shape(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = parse_file(path)
     name = path.relative_to(SOURCE)
     edge = name.parts[0] in EDGES or str(name) in EDGE_FILES or str(name.parent) in EDGE_FILES
     for node in ast.walk(tree):

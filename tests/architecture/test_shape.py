@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).parent.parent.parent / "src" / "steward"
-TREES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+from source_facts import SOURCE, list_files, list_trees, scans_source
+
 MAX_LINES = 60
 MAX_REPEATED_CLASSES = 5
 
@@ -16,7 +16,7 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {module_name(path) for path in TREES}
+MODULES = {module_name(path) for path in list_files()}
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -55,16 +55,20 @@ def cycle(graph: dict[str, set[str]]) -> list[str]:
     return next((found for name in sorted(graph) if (found := visit(name, []))), [])
 
 
+@scans_source
 def test_no_import_cycle_not_even_through_a_function() -> None:
-    graph = {module_name(path): set(imported(tree)) & MODULES - {module_name(path)} for path, tree in TREES.items()}
+    graph = {
+        module_name(path): set(imported(tree)) & MODULES - {module_name(path)} for path, tree in list_trees().items()
+    }
     assert cycle(graph) == []
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
 
 
+@scans_source
 def test_no_function_is_long() -> None:
     long = [
         f"{path.relative_to(SOURCE)}:{node.lineno} {node.name}: {lines} lines"
-        for path, tree in TREES.items()
+        for path, tree in list_trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_LINES
@@ -72,10 +76,11 @@ def test_no_function_is_long() -> None:
     assert not long, long
 
 
+@scans_source
 def test_class_names_stand_once() -> None:
     names = Counter(
         node.name
-        for tree in TREES.values()
+        for tree in list_trees().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
@@ -83,11 +88,12 @@ def test_class_names_stand_once() -> None:
     assert len(repeated) <= MAX_REPEATED_CLASSES, repeated
 
 
+@scans_source
 def test_no_handler_is_chosen_by_a_chain_of_ifs() -> None:
     """A path is reachable by standing in a table of endpoints, nowhere else."""
     compared = [
         f"{path.relative_to(SOURCE)}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, tree in list_trees().items()
         if path.relative_to(SOURCE).parts[0] in ("gateway", "console")
         for node in ast.walk(tree)
         if isinstance(node, ast.Compare)
@@ -113,10 +119,11 @@ HOT = {  # modules that each request or event goes through, as a compiler of typ
 }
 
 
+@scans_source
 def test_hot_modules_define_no_records_and_declare_what_belongs_to_a_class() -> None:
     """mypyc loses `frozen` of a Struct that it compiles, and takes a class's own value only as a ClassVar."""
     for name in sorted(HOT):
-        for node in ast.walk(TREES[SOURCE / f"{name}.py"]):
+        for node in ast.walk(list_trees()[SOURCE / f"{name}.py"]):
             if isinstance(node, ast.ClassDef):
                 assert "msgspec.Struct" not in map(ast.unparse, node.bases), f"{name}: {node.name}"
                 values = [item for item in node.body if isinstance(item, ast.Assign | ast.AnnAssign) and item.value]

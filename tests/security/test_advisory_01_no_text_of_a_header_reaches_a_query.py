@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from admin_client import app_of, create
 from console_client import ask
-from source_facts import list_calls
+from source_facts import list_calls, scans_source
 from steward.security.keys import parse_key
 
 INJECTED = [
@@ -39,6 +39,7 @@ def test_the_console_refuses_it_and_keeps_its_tables(tmp_path: Path, text: str) 
     assert ask(app, "GET", "/api/v1/keys", authorization=f"Bearer {key}")[0] == 200
 
 
+@scans_source
 def test_no_statement_is_put_together_from_text() -> None:
     """Queries are SQLAlchemy's; the few texts are literals."""
     import ast

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from source_facts import SOURCE, list_calls
+from source_facts import SOURCE, list_calls, scans_source
 from steward.console.api import write_openapi
 from steward.console.operations import list_operations
 
 STARTERS = ("subprocess.", "os.exec", "os.spawn", "os.system", "os.popen", "asyncio.create_subprocess")
 
 
+@scans_source
 def test_what_serves_requests_starts_nothing_but_its_own_helper() -> None:
     serving = ("gateway", "console", "security", "privacy", "adapters/stores", "adapters/limits")
     found = {(str(path.relative_to(SOURCE)), call) for path, call in list_calls(*serving) if call.startswith(STARTERS)}
     assert found == set()
 
 
+@scans_source
 def test_no_shell_reads_a_command_anywhere() -> None:
     import ast
 

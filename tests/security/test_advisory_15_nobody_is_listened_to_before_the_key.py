@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from source_facts import list_calls
+from source_facts import list_calls, scans_source
 from steward.core.errors import Refused
 from steward.core.extend import RequestSender
 from steward.core.identity import Caller
@@ -38,5 +38,6 @@ def test_no_body_is_read_and_no_handler_called_without_a_key(endpoint: Any) -> N
     assert sent[0]["status"] == 401
 
 
+@scans_source
 def test_nothing_is_run_that_was_not_written_here() -> None:
     assert not [(path, call) for path, call in list_calls() if call in ("eval", "exec", "compile", "__import__")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import inside
-from source_facts import SOURCE, list_calls, list_imports
+from source_facts import SOURCE, list_calls, list_imports, scans_source
 
 UNSAFE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "jsonpickle"}
 
@@ -18,12 +18,14 @@ class Payload:
         return (open, ("executed", "w"))  # type: ignore[return-value]
 
 
+@scans_source
 def test_nothing_is_unpickled() -> None:
     assert not [(path, module) for path, module in list_imports() if module.partition(".")[0] in UNSAFE]
     loaders = {call for _, call in list_calls() if call.endswith((".load", ".loads")) and not call.startswith("json")}
     assert loaders <= {"tomllib.load", "tomllib.loads"}, loaders
 
 
+@scans_source
 def test_weights_of_others_are_read_as_tensors_alone() -> None:
     for path, call in list_calls():
         assert not call.startswith("torch.load"), path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from source_facts import SOURCE, list_calls, list_imports, list_trees
+from source_facts import SOURCE, list_calls, list_imports, list_trees, scans_source
 from steward.gateway.config import GatewayConfig
 from steward.settings import ConsoleConfig, Settings
 from steward.workflows.serve.from_settings import make_plan
@@ -23,6 +23,7 @@ def test_an_engine_listens_in_the_home_of_its_owner(tmp_path: Path) -> None:
     assert model.socket is not None and model.socket.startswith(str(tmp_path / "run"))
 
 
+@scans_source
 def test_no_address_of_all_interfaces_is_bound_by_the_source() -> None:
     binders = ("bind", "create_server", "start_server", "HTTPServer", "listen")
     for path, tree in list_trees().items():
@@ -34,6 +35,7 @@ def test_no_address_of_all_interfaces_is_bound_by_the_source() -> None:
                 )
 
 
+@scans_source
 def test_no_message_queue_and_objects_only_between_a_process_and_its_own_children() -> None:
     """`multiprocessing` pickles over pipes that only a child inherits; nothing of it listens."""
     imports = [(path.relative_to(SOURCE), module) for path, module in list_imports()]

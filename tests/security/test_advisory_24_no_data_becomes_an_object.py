@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from source_facts import list_calls, list_imports
+from source_facts import list_calls, list_imports, scans_source
 from steward.configuration.yaml_lines import read_mapping
 from steward.core.errors import InputError
 
@@ -22,11 +22,13 @@ def test_a_dictionary_stays_one() -> None:
     assert type(act) is AdministrativeAct and act.subject == "c"
 
 
+@scans_source
 def test_no_library_that_revives_is_imported() -> None:
     unsafe = {"pickle", "dill", "shelve", "marshal", "jsonpickle", "langchain", "langchain_core"}
     assert not [path for path, module in list_imports() if module.partition(".")[0] in unsafe]
 
 
+@scans_source
 def test_yaml_makes_plain_values_only(tmp_path) -> None:  # type: ignore[no-untyped-def]
     file = tmp_path / "steward.yaml"
     file.write_text("home: !!python/object/apply:os.system ['touch executed']\n")

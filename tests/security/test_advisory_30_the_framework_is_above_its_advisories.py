@@ -12,7 +12,7 @@ import pytest
 
 from admin_client import app_of
 from console_client import ask
-from source_facts import list_trees
+from source_facts import list_trees, scans_source
 
 ROOT = Path(__file__).parents[2]
 FLOORS = {"starlette": (1, 3, 1), "python-multipart": (0, 0, 31), "jinja2": (3, 1, 6), "cryptography": (46, 0, 5)}
@@ -36,6 +36,7 @@ def test_ranges_are_not_worked_out(tmp_path: Path) -> None:
     assert status in (200, 404) and "content-range" not in headers
 
 
+@scans_source
 def test_nothing_is_decided_by_an_address_that_the_client_made_up() -> None:
     """`request.url` is put together from the Host header, its path too."""
     for path, tree in list_trees("console").items():

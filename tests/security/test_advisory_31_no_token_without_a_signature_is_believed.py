@@ -13,7 +13,7 @@ import pytest
 
 from admin_client import app_of, create
 from console_client import ask
-from source_facts import list_imports
+from source_facts import list_imports, scans_source
 
 
 def part(value: object) -> str:
@@ -30,5 +30,6 @@ def test_a_made_up_token_is_nobody(tmp_path: Path, algorithm: str, signature: st
     assert ask(app_of(tmp_path), "GET", "/api/v1/keys", x_api_key=token)[0] == 401
 
 
+@scans_source
 def test_no_library_with_these_advisories_is_used() -> None:
     assert not [path for path, module in list_imports() if module.partition(".")[0] in ("jwt", "jose", "python_jose")]

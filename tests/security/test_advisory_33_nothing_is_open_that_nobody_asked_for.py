@@ -8,7 +8,7 @@ import pytest
 
 from admin_client import app_of
 from console_client import ask
-from source_facts import SOURCE, list_calls
+from source_facts import SOURCE, list_calls, scans_source
 from steward.core.errors import Refused
 from steward.security.authenticator import KeyAuthenticator
 
@@ -38,6 +38,7 @@ def test_a_home_without_keys_administers_nothing(tmp_path: Path) -> None:
         assert ask(app_of(tmp_path), "GET", path, client="127.0.0.1", host="localhost")[0] == 401
 
 
+@scans_source
 def test_nothing_is_mounted_whole() -> None:
     mounts = [
         (path, call) for path, call in list_calls() if call.rpartition(".")[2] in ("Mount", "mount", "include_router")
