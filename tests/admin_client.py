@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from console_client import ask, snapshot
+from console_client import ask, snapshot, source
 from steward.console.api import PREFIX, build_api, write_openapi
 from steward.console.app import build
 from steward.console.operations import list_operations
@@ -38,7 +38,7 @@ def app_of(home: Path) -> Any:
 
     operations = list_operations(home)
     api = build_api(operations, msgspec.json.encode(write_openapi(operations, "1")))
-    return build(snapshot, Sessions("token"), lambda: "", find_by_key, api)
+    return build(snapshot, Sessions("token"), lambda: "", find_by_key, api, source=source(home))
 
 
 def call(app: Any, key: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:

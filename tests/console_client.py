@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 
+from steward.adapters.stores.sql import SqlStore
+from steward.console.source import ConsoleSource
 from steward.core.records import ExchangeRow, Health, SeriesPoint, Snapshot, Usage
+from steward.settings import Settings
+from steward.workflows.serve.from_settings import make_plan
 
 
 def snapshot(requests: int = 2, state: Any = "ok") -> Snapshot:
@@ -23,6 +29,17 @@ def snapshot(requests: int = 2, state: Any = "ok") -> Snapshot:
         at=60.0, started_at=0.0, gateway_url="http://g", version="1", processes=(Health(name="keeper", state=state),),
         models=(), series=(point,), bucket_s=60.0, usage=usage, last=(row,),
     )  # fmt: skip
+
+
+def source(home: Path = Path("nowhere"), now: float | None = None, settings: Settings | None = None) -> ConsoleSource:
+    """What pages read of a home that may not exist, by a clock that stands still at `now`."""
+    return ConsoleSource(
+        home=home,
+        store=SqlStore(f"sqlite:///{home / 'steward.db'}"),
+        plan=lambda: make_plan(settings or Settings(), home, "0"),
+        snapshot=snapshot,
+        clock=time.time if now is None else lambda: now,
+    )
 
 
 def ask(

@@ -130,7 +130,7 @@ def test_proofs_are_a_tenants_own_and_prompts_the_deployments(home: Path) -> Non
 def test_the_pages_of_all_tenants_open_to_the_deployments_own_alone(home: Path) -> None:
     own, other = create(home, name="own"), create(home, tenant="acme", name="other")
     app = app_of(home)
-    for path in ("/", "/metrics", "/api/status", "/api/snapshot"):
+    for path in ("/status", "/metrics", "/api/status", "/api/snapshot"):
         assert ask(app, "GET", path, authorization=f"Bearer {own}")[0] == 200
         assert ask(app, "GET", path, authorization=f"Bearer {other}")[0] in (303, 401)
 

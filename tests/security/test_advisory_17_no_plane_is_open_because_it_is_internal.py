@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from admin_client import app_of, create
-from console_client import ask, snapshot
+from console_client import ask, snapshot, source
 from steward.console.api import PREFIX, build_api
 from steward.console.app import list_pages
 from steward.console.operations import list_operations
@@ -19,7 +19,10 @@ PUBLIC = {"/healthz", "/readyz", "/login", "/logout", "/static/{name}", f"{PREFI
 
 
 def list_console() -> list[tuple[str, str, str]]:
-    pages = [*list_pages(snapshot, Sessions("t"), lambda: ""), build_api(list_operations(Path("nowhere")), b"{}")]
+    pages = [
+        *list_pages(snapshot, Sessions("t"), str, source=source()),
+        build_api(list_operations(Path("nowhere")), b"{}"),
+    ]
     return [(one.method, one.path, one.permission) for page in pages for one in page.endpoints]
 
 

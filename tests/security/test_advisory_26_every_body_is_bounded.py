@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from admin_client import app_of, create
-from console_client import ask, snapshot
+from console_client import ask, snapshot, source
 from steward.console.api import BODY_LIMIT, build_api
 from steward.console.app import list_pages
 from steward.console.operations import list_operations
@@ -15,7 +15,7 @@ from steward.console.sessions import Sessions
 from steward.console.shell import FORM_LIMIT
 from steward.workflows.serve.endpoints import list_gateway_endpoints
 
-PAGES = [*list_pages(snapshot, Sessions("t"), lambda: ""), build_api(list_operations(Path("nowhere")), b"{}")]
+PAGES = [*list_pages(snapshot, Sessions("t"), str, source=source()), build_api(list_operations(Path("nowhere")), b"{}")]
 CONSOLE = [one for page in PAGES for one in page.endpoints]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from console_client import ask, snapshot
+from console_client import ask, snapshot, source
 from steward.console.api import PREFIX, build_api, write_openapi
 from steward.console.app import build
 from steward.console.operations import list_operations
@@ -61,7 +61,7 @@ class Home:
         self.authenticator = KeyAuthenticator(self.known.find, find_by_token=find_by_token)
         operations = list_operations(folder)
         api = build_api(operations, msgspec.json.encode(write_openapi(operations, "1")))
-        self.console = build(snapshot, Sessions("token"), lambda: "", self.find, api)
+        self.console = build(snapshot, Sessions("token"), lambda: "", self.find, api, source=source(folder))
 
     async def find(self, sender: RequestSender) -> Principal:
         await self.known.refresh()

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from console_client import ask, snapshot
+from console_client import ask, snapshot, source
 from steward.console.api import PREFIX, build_api, write_openapi
 from steward.console.app import build, list_pages
 from steward.console.operations import list_operations
@@ -49,7 +49,10 @@ class Console:
         operations = list_operations(self.home)
         api = build_api(operations, msgspec.json.encode(write_openapi(operations, "1")))
         networks = parse_networks(trusted)
-        return build(snapshot, Sessions("token"), lambda: "", api=api, people=signing_in, trusted=lambda: networks)
+        pages = source(self.home)
+        return build(
+            snapshot, Sessions("token"), str, api=api, people=signing_in, trusted=lambda: networks, source=pages
+        )
 
     def login(self, name: str, password: str = GOOD, client: str = "10.0.0.9", **more: str) -> tuple[int, Any, str]:
         form = urlencode({"name": name, "password": password, "code": more.pop("code", "")}).encode()
@@ -87,11 +90,13 @@ def test_a_session_opens_pages_until_it_is_signed_out(console: Console, page: st
     assert ask(console.app, "GET", page, cookie=cookie)[0] == 303
 
 
-def test_somebody_of_another_tenant_sees_their_account_and_not_the_page_of_all_tenants(console: Console) -> None:
+def test_somebody_of_another_tenant_sees_their_own_and_not_the_page_of_all_tenants(console: Console) -> None:
     status, headers, _ = console.login("owner-acme", client="10.0.1.1")
-    assert (status, headers["location"]) == (303, "/account")
+    assert (status, headers["location"]) == (303, "/")
     cookie = f"steward_console={begin(console, 'owner-acme')}"
     status, _, text = ask(console.app, "GET", "/", cookie=cookie)
+    assert status == 200 and 'href="/status"' not in text
+    status, _, text = ask(console.app, "GET", "/status", cookie=cookie)
     assert status == 403 and "tenant &#39;default&#39; only" in text
     assert "acme" in ask(console.app, "GET", "/account", cookie=cookie)[2]
 
@@ -163,7 +168,7 @@ def test_a_store_that_is_away_lets_nobody_in_and_says_so(console: Console, tmp_p
     assert away.login("anna")[0] == 503
 
 
-PAGES = [endpoint for page in list_pages(snapshot, Sessions("t"), str) for endpoint in page.endpoints]
+PAGES = [endpoint for page in list_pages(snapshot, Sessions("t"), str, source=source()) for endpoint in page.endpoints]
 OPERATIONS = list_operations(Path("nowhere"))
 ENDPOINTS = [
     *((endpoint.method, endpoint.path, endpoint.permission, endpoint.tenancy) for endpoint in PAGES),

@@ -14,11 +14,26 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from steward.console.api import PREFIX, answer_refusal
-from steward.console.pages import account, health, login, metrics, single_sign_on, static, status
+from steward.console.headline import Headlines
+from steward.console.pages import (
+    account,
+    display,
+    health,
+    live,
+    login,
+    metrics,
+    overview,
+    search,
+    single_sign_on,
+    static,
+    status,
+)
+from steward.console.reader import find_reader
 from steward.console.sessions import Sessions, name_cookie
 from steward.console.shell import Handler, Page, list_navigation, redirect, render_page, serve
+from steward.console.source import ConsoleSource
 from steward.core.endpoint import Endpoint
-from steward.core.errors import Refused, StewardError
+from steward.core.errors import Contradiction, InputError, Refused, StewardError, UnknownName
 from steward.core.extend import RequestSender
 from steward.core.identity import ANONYMOUS, Principal
 from steward.core.networks import Network
@@ -31,6 +46,14 @@ from steward.workflows.single_sign_on import SingleSignOn
 NO_API: Final = Page(())
 
 
+def list_source_pages(source: ConsoleSource) -> list[Page]:
+    """Pages that read the store, in the order of the navigation. A new one is a module in `pages/` and a line here."""
+    return [
+        overview.page(source),
+        live.page(source),
+    ]
+
+
 def list_pages(
     snapshot: Callable[[], Snapshot],
     sessions: Sessions,
@@ -38,10 +61,13 @@ def list_pages(
     people: People | None = None,
     trusted: Callable[[], Sequence[Network]] = tuple,
     provider: SingleSignOn | None = None,
+    source: ConsoleSource | None = None,
 ) -> list[Page]:
-    """Every page, in the order of the navigation. A new one is a module in `pages/` and a line here."""
-    return [
+    """Every page, in the order of the navigation."""
+    pages = [
+        *(list_source_pages(source) if source is not None else []),
         status.page(snapshot),
+        display.page(),
         login.page(sessions, people, trusted, provider.plan.name if provider is not None else ""),
         *([single_sign_on.page(provider)] if provider is not None else []),
         *([account.page(people)] if people is not None else []),
@@ -49,6 +75,7 @@ def list_pages(
         health.page(),
         static.page(),
     ]
+    return [*pages, search.page(list_navigation(pages), source)]
 
 
 def build(
@@ -61,15 +88,27 @@ def build(
     people: People | None = None,
     trusted: Callable[[], Sequence[Network]] = tuple,
     provider: SingleSignOn | None = None,
+    source: ConsoleSource | None = None,
 ) -> Starlette:
     """The application. `snapshot` and `metrics` may block; they run in threads. `find_by_key` says whose a key or a
     client's certificate is; with `needs_certificate` nobody without one sees more than whether the console lives.
     """
-    pages = [*list_pages(snapshot, sessions, metrics, people, trusted, provider), api]
+    pages = [*list_pages(snapshot, sessions, metrics, people, trusted, provider, source), api]
     navigation = list_navigation(pages)
+    headlines = Headlines(source) if source is not None else None
 
     async def identify(request: Request) -> tuple[Principal, Principal]:
-        request.state.navigation, request.state.problem = navigation, None
+        state = request.state
+        state.navigation, state.problem, state.headline, state.stale, state.demo = navigation, None, None, None, False
+        state.reader = find_reader(request.cookies, request.headers.get("accept-language", ""))
+        principal = await find_principal(request)
+        state.principal = principal
+        if headlines is not None and has_headline(request.scope["path"], principal):
+            state.headline = await headlines.find(principal)
+            state.demo = headlines.demo
+        return principal, principal
+
+    async def find_principal(request: Request) -> Principal:
         principal = ANONYMOUS
         if needs_certificate and CERTIFICATE not in request.scope and not sessions.is_this_machine(request):
             request.state.problem = certificate_required()
@@ -88,10 +127,25 @@ def build(
                 principal = await find_by_key(KeySender(request))
             except Refused as error:
                 principal, request.state.problem = ANONYMOUS, error
-        request.state.principal = principal
-        return principal, principal
+        return principal
 
-    return serve([endpoint for page in pages for endpoint in page.endpoints], identify, refuse)
+    return serve([endpoint for page in pages for endpoint in page.endpoints], identify, refuse, explain=explain_error)
+
+
+def has_headline(path: str, who: Principal) -> bool:
+    """Whether a page of the layout is asked for, by somebody who may read it."""
+    return who.has("console.read") and not path.startswith(("/api/", "/static/", "/live", "/metrics", "/healthz"))
+
+
+def explain_error(request: Request, error: StewardError) -> Response:
+    """A page that says what went wrong and what to do, with the status that it has."""
+    code = 404 if isinstance(error, UnknownName) else 400 if isinstance(error, InputError) else 503
+    if isinstance(error, Refused):
+        code = error.status
+    elif isinstance(error, Contradiction):
+        raise error
+    title = {404: "Not found", 400: "This cannot be shown", 403: "Not allowed"}.get(code, "The store does not answer")
+    return render_page(request, "problem.html", code, title=title, message=str(error))
 
 
 def refuse(request: Request, endpoint: Endpoint[Handler[Principal]]) -> Response:

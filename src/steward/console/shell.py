@@ -1,7 +1,7 @@
 """What all pages share: who is asking, what they may see, the headers, the layout and its navigation.
 
 A path is reachable only because it stands in a table of endpoints. Pages work without JavaScript; the script of the
-layout adds a refresh of `#live` every five seconds. Knows nothing of what pages show.
+layout replaces `#live` when something has changed. Knows nothing of what pages show.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import parse_qs
 
 import jinja2
@@ -21,13 +21,14 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from steward.core.endpoint import Endpoint, Method, Tenancy, index_endpoints
-from steward.core.errors import Exhausted, find_exhausted
+from steward.core.errors import Exhausted, StewardError, find_exhausted
 from steward.core.identity import DEFAULT_TENANT, Principal, Right
 
 log = logging.getLogger(__name__)
 
 Who = TypeVar("Who")
 Handler = Callable[[Request, Who], Awaitable[Response]]
+Group = Literal["", "Watch", "Run", "Improve", "Govern"]
 
 HEADERS: Final = {
     "Content-Security-Policy": (
@@ -48,10 +49,27 @@ _templates = jinja2.Environment(
 
 
 class Page(NamedTuple):
-    """Endpoints that belong together. One with a title stands in the navigation, at its first endpoint's path."""
+    """Endpoints that belong together. One with a title stands in the navigation, at its first endpoint's path, below
+    the heading `group`; `words` are what else the search finds it by."""
 
     endpoints: tuple[Endpoint[Handler[Any]], ...]
     title: str = ""
+    group: Group = ""
+    words: str = ""
+
+
+class NavigationItem(NamedTuple):
+    """A page that can be gone to, and what somebody needs to see it."""
+
+    title: str
+    path: str
+    group: Group
+    permission: Right
+    tenancy: Tenancy
+    words: str
+
+    def is_open_to(self, who: Principal) -> bool:
+        return who.has(self.permission) and (self.tenancy != "deployment" or who.tenant == DEFAULT_TENANT)
 
 
 class FormTooLarge(ValueError):
@@ -79,11 +97,12 @@ def serve(
     identify: Callable[[Request], Awaitable[tuple[Principal, Who]]],
     refuse: Callable[[Request, Endpoint[Handler[Who]]], Response],
     missing: Callable[[], Response] = lambda: PlainTextResponse("no such page", status_code=404),
+    explain: Callable[[Request, StewardError], Response] | None = None,
 ) -> Starlette:
     """The application of a table of endpoints.
 
     `identify` returns the principal whose rights count and what handlers take; `refuse` answers whoever lacks the
-    permission; `missing` answers unknown paths.
+    permission; `missing` answers unknown paths; `explain` answers what handlers raise of steward's own errors.
     """
 
     def guard(methods: Mapping[str, Endpoint[Handler[Who]]]) -> Callable[[Request], Awaitable[Response]]:
@@ -100,6 +119,10 @@ def serve(
                 response = await endpoint.handler(request, who) if allowed else refuse(request, endpoint)
             except (Exhausted, OSError) as error:
                 response = answer_exhausted(error)
+            except StewardError as error:
+                if explain is None:
+                    raise
+                response = explain(request, error)
             return _secure(response, request)
 
         return answer
@@ -131,18 +154,50 @@ def render(template: str, code: int = 200, /, **values: object) -> Response:
 
 
 def render_page(request: Request, template: str, code: int = 200, /, **values: object) -> Response:
-    """A page in the console's layout, with its navigation."""
-    return render(template, code, navigation=request.state.navigation, here=request.scope["path"], **values)
+    """A page in the console's layout. Its template extends `layout.html` and knows `reader`, which writes numbers and
+    times, `who`, and what the handler gives it."""
+    state = request.state
+    who: Principal = state.principal
+    frame = {
+        "navigation": group_navigation(state.navigation, who),
+        "here": request.scope["path"],
+        "who": who,
+        "reader": state.reader,
+        "headline": state.headline,
+        "stale": state.stale,
+        "wall": request.query_params.get("wall") == "1",
+        "demo": state.demo,
+    }
+    return render(template, code, **(frame | values))
+
+
+def find_address(request: Request) -> str:
+    """Path and query as they were asked for. `request.url` is not, since a client makes up its host."""
+    query: bytes = request.scope["query_string"]
+    return f"{request.scope['path']}?{query.decode('latin-1')}"
 
 
 def redirect(path: str) -> Response:
     return RedirectResponse(path, status_code=303)
 
 
-def list_navigation(pages: Iterable[Page]) -> list[tuple[str, str]]:
-    """Title and path of each page that has a title; empty where there is only one, which needs no menu."""
-    titled = [(page.title, page.endpoints[0].path) for page in pages if page.title]
-    return titled if len(titled) > 1 else []
+def list_navigation(pages: Iterable[Page]) -> list[NavigationItem]:
+    """Every page that has a title, in the order of the list."""
+    return [
+        NavigationItem(page.title, first.path, page.group, first.permission, first.tenancy, page.words)
+        for page in pages
+        if page.title
+        for first in page.endpoints[:1]
+    ]
+
+
+def group_navigation(items: Iterable[NavigationItem], who: Principal) -> dict[Group, list[NavigationItem]]:
+    """What `who` may open, below its headings, each heading where it first stands."""
+    groups: dict[Group, list[NavigationItem]] = {}
+    for item in items:
+        if item.is_open_to(who):
+            groups.setdefault(item.group, []).append(item)
+    return groups
 
 
 async def read_form(request: Request) -> dict[str, str]:

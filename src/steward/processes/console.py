@@ -21,6 +21,7 @@ from steward.console.api import build_api, write_openapi
 from steward.console.app import build
 from steward.console.operations import list_operations
 from steward.console.sessions import Sessions
+from steward.console.source import ConsoleSource
 from steward.core.extend import RequestSender
 from steward.core.files import write_file
 from steward.core.gpus import GpuStatus
@@ -168,8 +169,12 @@ def main() -> None:
     gpus = Sampler()
     gpus.start()
     operations = list_operations(Path(plan.home))
+
+    def read_snapshot() -> Snapshot:
+        return snapshot(read_plan(arguments.plan), store, time.time(), gpus.status())
+
     app = build(
-        snapshot=lambda: snapshot(read_plan(arguments.plan), store, time.time(), gpus.status()),
+        snapshot=read_snapshot,
         sessions=sessions,
         metrics=lambda: metrics(read_plan(arguments.plan), store, gpus.status()),
         find_by_key=make_finder(plan),
@@ -180,6 +185,9 @@ def main() -> None:
         if plan.sign_in is not None
         else None,
         trusted=lambda: parse_networks(plan.trusted_proxies),
+        source=ConsoleSource(
+            home=Path(plan.home), store=store, plan=lambda: read_plan(arguments.plan), snapshot=read_snapshot
+        ),
     )
     config = uvicorn.Config(
         app,

@@ -60,6 +60,20 @@ class ChartPoint(msgspec.Struct, frozen=True):
     style: str = "a"
 
 
+class ChartLevel(msgspec.Struct, frozen=True):
+    """A threshold: a dashed line across, with its name."""
+
+    name: str
+    value: float
+
+
+class ChartEvent(msgspec.Struct, frozen=True):
+    """Something that happened, such as a release: a dotted line upwards at `place`, from 0 to 1 of the plot."""
+
+    name: str
+    place: float
+
+
 def line_chart(
     title: str,
     labels: Sequence[str],
@@ -70,11 +84,13 @@ def line_chart(
     at: Sequence[float] | None = None,
     head: str = "Time",
     log: bool = True,
+    levels: Sequence[ChartLevel] = (),
+    events: Sequence[ChartEvent] = (),
 ) -> str:
     """Lines over equal steps, or `at` these places of a numeric axis from 0; gaps stay gaps. With `area` the first line
     is filled; `head` names the labels. With `log` the axis is logarithmic where one spike would flatten the rest, and
-    the title says so."""
-    axis = _choose_axis(lines, log and not area)
+    the title says so. A level counts for the axis, so that it is always in the picture."""
+    axis = _choose_axis(lines, log and not area, [level.value for level in levels])
     title = f"{title}, log axis" if axis.log else title
 
     def draw(frame: Frame) -> str:
@@ -82,9 +98,10 @@ def line_chart(
         below = _label_axis(frame, labels) if at is None else _numeric_axis(frame, at)
         parts = [_draw_band(frame, axis, line, x) for line in lines]
         parts += [_draw_line(frame, axis, line, x, area and number == 0) for number, line in enumerate(lines)]
-        return _upright_axis(frame, axis, unit) + below + "".join(parts)
+        parts += [_draw_level(frame, axis, level) for level in levels]
+        return _upright_axis(frame, axis, unit) + below + _draw_events(frame, events) + "".join(parts)
 
-    return _figure(title, labels, lines, unit, draw, head)
+    return _figure(title, labels, lines, unit, draw, head, stepped=at is None)
 
 
 def bar_chart(
@@ -96,19 +113,22 @@ def bar_chart(
     head: str = "Time",
     beside: bool = False,
     edges: Sequence[float] | None = None,
+    levels: Sequence[ChartLevel] = (),
+    events: Sequence[ChartEvent] = (),
 ) -> str:
     """Bars over equal steps, the series stacked from the first up, or `beside` each other; `head` names the labels.
     With `edges`, one more than there are bars, the axis shows round ones of them instead of labels."""
     heights = [[line.values[index] or 0.0 for line in lines] for index in range(len(labels))]
     whole = all(value.is_integer() for step in heights for value in map(float, step))
     top = max((max(step) if beside else sum(step) for step in heights), default=0.0)
-    axis = UprightAxis(nice_ticks(top, whole=whole))
+    axis = UprightAxis(nice_ticks(max([top, *(level.value for level in levels)]), whole=whole))
 
     def draw(frame: Frame) -> str:
         below = _label_axis(frame, labels) if edges is None else _edge_axis(frame, edges)
-        return _upright_axis(frame, axis, unit) + below + _draw_bars(frame, axis, len(labels), lines, beside)
+        over = _draw_events(frame, events) + "".join(_draw_level(frame, axis, level) for level in levels)
+        return _upright_axis(frame, axis, unit) + below + _draw_bars(frame, axis, len(labels), lines, beside) + over
 
-    return _figure(title, labels, lines, unit, draw, head)
+    return _figure(title, labels, lines, unit, draw, head, stepped=True)
 
 
 def interval_chart(
@@ -234,9 +254,31 @@ def _draw_spots(
     return "".join(parts)
 
 
-def _choose_axis(lines: Sequence[ChartSeries], log: bool) -> UprightAxis:
+def _draw_level(frame: Frame, axis: UprightAxis, level: ChartLevel) -> str:
+    y, right = axis.place(frame, level.value), frame.width - frame.right
+    name = escape(shorten_name(level.name, frame.letters))
+    return (
+        f'<line class="level" x1="{frame.left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="level-name" x="{right}" y="{y - 4:.1f}" text-anchor="end">{name}</text>'
+    )
+
+
+def _draw_events(frame: Frame, events: Sequence[ChartEvent]) -> str:
+    bottom = frame.height - frame.bottom
+    parts = []
+    for event in events:
+        x = f"{frame.left + event.place * frame.plot:.1f}"
+        parts.append(
+            f'<g><title>{escape(event.name)}</title><line class="event" x1="{x}" x2="{x}" y1="{frame.top}" '
+            f'y2="{bottom}"/><circle class="event-dot" cx="{x}" cy="{frame.top}" r="3"/></g>'
+        )
+    return "".join(parts)
+
+
+def _choose_axis(lines: Sequence[ChartSeries], log: bool, levels: Sequence[float] = ()) -> UprightAxis:
     """From 0, or logarithmic where the greatest value is far above the median."""
     ends = [value for line in lines for values in (line.values, line.high) for value in values if value is not None]
+    ends += levels
     positive = [value for value in ends if value > 0]
     if log and len(positive) >= 8 and max(positive) > SPIKE * statistics.median(positive):
         return UprightAxis(log_ticks(min(positive), max(positive)), log=True)
@@ -375,19 +417,23 @@ def _figure(
     legend: str | None = None,
     heights: dict[str, int] | None = None,
     kind: str = "",
+    stepped: bool = False,
 ) -> str:
-    """`legend`: its entries as HTML, or those of the lines; `heights` of drawings, where they are not the frames'."""
+    """`legend`: its entries as HTML, or those of the lines; `heights` of drawings, where they are not the frames'.
+    `stepped`: labels stand at equal steps, so that a pointer's place tells one."""
     if legend is None:
         legend = "".join(f'<li><span class="key {line.style}"></span>{escape(line.name)}</li>' for line in lines)
     keys = f'<ul class="legend">{legend}</ul>' if legend else ""
     drawings = "".join(
         f'<svg class="{f"{kind} {frame.style}".strip()}" '
         f'viewBox="0 0 {frame.width} {(heights or {}).get(frame.style, frame.height)}" role="img" '
+        f'data-left="{frame.left}" data-right="{frame.right}" '
         f'aria-label="{escape(title)}">{draw(frame)}</svg>'
         for frame in (WIDE, NARROW)
     )
+    steps = f' data-steps="{len(labels)}"' if stepped else ""
     return (
-        f'<figure class="chart"><figcaption><h2>{escape(title)}</h2>{keys}</figcaption>{drawings}'
+        f'<figure class="chart"{steps}><figcaption><h2>{escape(title)}</h2>{keys}</figcaption>{drawings}'
         f"{_table(labels, _with_ends(lines), unit, head)}</figure>"
     )
 
@@ -411,7 +457,7 @@ def _table(labels: Sequence[str], lines: Sequence[ChartSeries], unit: Callable[[
         values = [line.values[index] for line in lines]
         if any(value for value in values):
             cells = "".join(f"<td>{'' if value is None else escape(unit(value))}</td>" for value in values)
-            rows.append(f"<tr><th>{escape(label)}</th>{cells}</tr>")
+            rows.append(f'<tr data-i="{index}"><th>{escape(label)}</th>{cells}</tr>')
     return (
         f"<details><summary>Numbers</summary><table><thead><tr><th>{escape(first)}</th>{head}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></details>"

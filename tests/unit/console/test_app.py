@@ -19,7 +19,7 @@ def app(**changes: Any) -> Starlette:
 
 
 def test_nothing_is_shown_before_login() -> None:
-    assert ask(app(), "GET", "/")[0] == 303 and ask(app(), "GET", "/api/snapshot")[0] == 401
+    assert ask(app(), "GET", "/status")[0] == 303 and ask(app(), "GET", "/api/snapshot")[0] == 401
     assert ask(app(), "GET", "/metrics")[0] == 401
     assert ask(app(), "POST", "/login", b"token=wrong")[0] == 401
 
@@ -45,7 +45,7 @@ def test_login_gives_a_strict_cookie_that_opens_the_page() -> None:
     status, headers, _ = ask(app(), "POST", "/login", b"token=a-token")
     cookie = headers["set-cookie"]
     assert status == 303 and "HttpOnly" in cookie and "SameSite=strict" in cookie
-    status, headers, page = ask(app(), "GET", "/", cookie=cookie.partition(";")[0])
+    status, headers, page = ask(app(), "GET", "/status", cookie=cookie.partition(";")[0])
     assert status == 200 and "All systems operational." in page and "<svg" in page
     assert "&lt;b&gt;m&lt;/b&gt;" in page and "<b>m" not in page
     assert headers["content-security-policy"].startswith("default-src 'none'") and "style=" not in page
@@ -67,9 +67,9 @@ def test_guessing_is_slowed_down() -> None:
 def test_signing_out_ends_the_session_on_the_server() -> None:
     one = app()
     cookie = ask(one, "POST", "/login", b"token=a-token")[1]["set-cookie"].partition(";")[0]
-    assert ask(one, "GET", "/", cookie=cookie)[0] == 200
+    assert ask(one, "GET", "/status", cookie=cookie)[0] == 200
     assert ask(one, "POST", "/logout", cookie=cookie)[0] == 303
-    assert ask(one, "GET", "/", cookie=cookie)[0] == 303
+    assert ask(one, "GET", "/status", cookie=cookie)[0] == 303
 
 
 def test_a_login_of_more_than_a_form_is_not_read() -> None:
@@ -78,14 +78,14 @@ def test_a_login_of_more_than_a_form_is_not_read() -> None:
 
 def test_empty_and_broken_states_are_said() -> None:
     cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
-    assert "steward chat" in ask(app(requests=0), "GET", "/", cookie=cookie)[2]
-    assert "keeper is down." in ask(app(state="down"), "GET", "/", cookie=cookie)[2]
+    assert "steward chat" in ask(app(requests=0), "GET", "/status", cookie=cookie)[2]
+    assert "keeper is down." in ask(app(state="down"), "GET", "/status", cookie=cookie)[2]
 
 
 def test_a_configuration_that_was_not_taken_is_said() -> None:
     refused = msgspec.structs.replace(snapshot(), config_version=3, config_error="steward.yaml:4: <unknown>")
     one = build(snapshot=lambda: refused, sessions=Sessions(TOKEN), metrics=lambda: "")
-    page = ask(one, "GET", "/", cookie=f"{COOKIE}={Sessions(TOKEN).issue(4e9)}")[2]
+    page = ask(one, "GET", "/status", cookie=f"{COOKIE}={Sessions(TOKEN).issue(4e9)}")[2]
     assert "Version 3 is still serving: steward.yaml:4: &lt;unknown&gt;" in page
 
 
@@ -94,7 +94,10 @@ def test_the_page_names_its_span() -> None:
     young = msgspec.structs.replace(hour, bucket_s=15.0)
     cookie = f"{COOKIE}={Sessions(TOKEN).issue(4e9)}"
     for shown, words in ((hour, "in the last hour"), (young, "in the last 15 minutes")):
-        assert words in ask(build(lambda shown=shown: shown, Sessions(TOKEN), lambda: ""), "GET", "/", cookie=cookie)[2]
+        assert (
+            words
+            in ask(build(lambda shown=shown: shown, Sessions(TOKEN), lambda: ""), "GET", "/status", cookie=cookie)[2]
+        )
 
 
 def test_gpus_are_shown_where_there_are_some_and_without_processes() -> None:
@@ -102,7 +105,7 @@ def test_gpus_are_shown_where_there_are_some_and_without_processes() -> None:
 
     def page(status: GpuStatus) -> str:
         shown = msgspec.structs.replace(snapshot(), gpus=status)
-        return ask(build(lambda: shown, Sessions(TOKEN), lambda: ""), "GET", "/", cookie=cookie)[2]
+        return ask(build(lambda: shown, Sessions(TOKEN), lambda: ""), "GET", "/status", cookie=cookie)[2]
 
     assert "GPUs" not in page(GpuStatus())
     parts = (MigDevice(instance=9, profile="1g.10gb", memory_total_bytes=2**30, memory_used_bytes=2**29),)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 
+import msgspec
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from steward.console.shell import (
     FormTooLarge,
     Page,
     answer_exhausted,
+    group_navigation,
     list_navigation,
     page_endpoint,
     read_form,
@@ -99,12 +101,21 @@ def test_one_path_cannot_stand_twice() -> None:
         serve([page_endpoint("/", "public", show), page_endpoint("/", "public", show)], identify, refuse)
 
 
-def test_a_single_page_needs_no_navigation() -> None:
-    status = Page((page_endpoint("/", "public", show),), title="Status")
-    keys = Page((page_endpoint("/keys", "public", show), page_endpoint("/keys", "public", save, "POST")), title="Keys")
+def test_the_navigation_shows_below_headings_what_somebody_may_open() -> None:
+    start = Page((page_endpoint("/", "console.read", show),), title="Overview")
+    keys = Page((page_endpoint("/keys", "keys.read", show),), title="Keys", group="Govern")
+    whole = Page((page_endpoint("/all", "console.read", show, tenancy="deployment"),), title="All", group="Run")
     health = Page((page_endpoint("/healthz", "public", show),))
-    assert list_navigation([status, health]) == []
-    assert list_navigation([status, health, keys]) == [("Status", "/"), ("Keys", "/keys")]
+    items = list_navigation([start, health, whole, keys])
+    assert [(item.title, item.path) for item in items] == [("Overview", "/"), ("All", "/all"), ("Keys", "/keys")]
+
+    def titles(who: Principal) -> dict[str, list[str]]:
+        return {group: [item.title for item in below] for group, below in group_navigation(items, who).items()}
+
+    assert titles(READER) == {"": ["Overview"], "Run": ["All"]}
+    assert titles(msgspec.structs.replace(READER, tenant="acme")) == {"": ["Overview"]}
+    assert titles(msgspec.structs.replace(READER, rights=frozenset({"keys.read"}))) == {"Govern": ["Keys"]}
+    assert titles(ANONYMOUS) == {}
 
 
 def test_unknown_paths_and_unknown_methods_are_told_apart() -> None:

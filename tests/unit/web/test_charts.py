@@ -178,7 +178,8 @@ def test_steps_without_a_number_are_left_out_of_the_table() -> None:
     lines = [ChartSeries("n", (1.0, None, 0.0), "a"), ChartSeries("m", (None, None, 2.0), "b")]
     table = line_chart("t", ["x", "y", "z"], lines, str).partition("<tbody>")[2]
     assert table.startswith(
-        "<tr><th>x</th><td>1.0</td><td></td></tr><tr><th>z</th><td>0.0</td><td>2.0</td></tr></tbody>"
+        '<tr data-i="0"><th>x</th><td>1.0</td><td></td></tr>'
+        '<tr data-i="2"><th>z</th><td>0.0</td><td>2.0</td></tr></tbody>'
     )
 
 

@@ -22,7 +22,7 @@ from steward.console.sessions import (
 from steward.console.shell import FormTooLarge, Page, page_endpoint, read_form, redirect, render
 from steward.console.sign_in_limits import MARK_S, SignInLimits
 from steward.core.errors import Refused, StewardError
-from steward.core.identity import DEFAULT_TENANT, Principal
+from steward.core.identity import Principal
 from steward.core.networks import Network
 from steward.workflows.people import SESSION_S as PERSON_S
 from steward.workflows.people import People, SignedIn
@@ -122,8 +122,8 @@ class _PersonSignIn:
 
 
 def find_home_page(who: Principal) -> str:
-    """The page that somebody sees after signing in: the status page shows all tenants."""
-    return "/" if who.tenant == DEFAULT_TENANT and who.has("console.read") else "/account"
+    """The page that somebody sees after signing in."""
+    return "/" if who.has("console.read") else "/account"
 
 
 async def _read_form(request: Request) -> dict[str, str]:

@@ -29,8 +29,8 @@ def page(snapshot: Callable[[], Snapshot]) -> Page:
         return Response(msgspec.json.encode(verdict), media_type="application/json")
 
     endpoints = (
-        page_endpoint("/", "console.read", status, tenancy="deployment"),
+        page_endpoint("/status", "console.read", status, tenancy="deployment"),
         page_endpoint("/api/snapshot", "console.read", show_json, tenancy="deployment"),
         page_endpoint("/api/status", "console.read", show_standing, tenancy="deployment"),
     )
-    return Page(endpoints, title="Status")
+    return Page(endpoints, title="Processes", group="Run", words="status gpu models workers keeper now")

@@ -1,0 +1,77 @@
+"""Tells open pages when there is something new, as server-sent events.
+
+An event says only that something of the viewer's tenant has changed; the page then asks for itself again. One look at
+the store serves all viewers. A stream ends after a few minutes and the browser comes back, so that a session that has
+ended sees nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from steward.console.shell import Page, page_endpoint
+from steward.console.source import ConsoleSource, find_scope
+from steward.core.errors import Unavailable
+from steward.core.identity import Principal
+
+LOOK_S: Final = 0.5
+QUIET_S: Final = 15.0  # after which a comment shows that the connection lives
+LONGEST_S: Final = 300.0
+MOST_VIEWERS: Final = 200
+
+
+def page(source: ConsoleSource) -> Page:
+    viewers: set[object] = set()
+
+    async def follow(request: Request, who: Principal) -> Response:
+        if len(viewers) >= MOST_VIEWERS:
+            words = f"{MOST_VIEWERS} pages are open already; this one does not update by itself."
+            return PlainTextResponse(words, status_code=503, headers={"retry-after": "60"})
+        return StreamingResponse(
+            _list_events(source, find_scope(who), viewers),
+            media_type="text/event-stream",
+            headers={"X-Accel-Buffering": "no"},
+        )
+
+    return Page((page_endpoint("/live", "console.read", follow, tenancy="principal"),))
+
+
+async def _list_events(source: ConsoleSource, scope: str | None, viewers: set[object]) -> AsyncIterator[str]:
+    mark, seen, quiet_s = object(), "", 0.0
+    viewers.add(mark)
+    try:
+        yield "retry: 3000\n\n"
+        for _ in range(int(LONGEST_S / LOOK_S)):
+            newest = await _find_newest(source, scope)
+            quiet_s += LOOK_S
+            if newest != seen:
+                if seen:
+                    yield f"event: change\ndata: {newest}\n\n"
+                    quiet_s = 0.0
+                seen = newest
+            elif quiet_s >= QUIET_S:
+                yield ": still here\n\n"
+                quiet_s = 0.0
+            await asyncio.sleep(LOOK_S)
+    finally:
+        viewers.discard(mark)
+
+
+async def _find_newest(source: ConsoleSource, scope: str | None) -> str:
+    """What changes whenever there is something new to see."""
+
+    def look() -> str:
+        rows = source.store.exchanges.tail(1, tenant=scope)
+        alerts = source.store.alerts.list_alerts(1) if scope is None else []
+        ended = [f"{alert.id} {alert.ended_at} {alert.acknowledged_at}" for alert in alerts]
+        return " ".join([*(row.request_id for row in rows), *ended]) or "nothing yet"
+
+    try:
+        return (await source.answers.find(("live", scope), look, LOOK_S * 0.9)).value
+    except Unavailable:
+        return "no answer"

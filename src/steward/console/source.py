@@ -1,0 +1,59 @@
+"""What pages read from: the home, its store and the plan that serves; and whose rows somebody may see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from steward.adapters.stores.sql import SqlStore
+from steward.console.reader import Reader
+from steward.console.shared_answers import FRESH_S, SharedAnswers
+from steward.console.shell import find_address
+from steward.console.time_range import DEFAULT_RANGE, TimeRange, parse_range
+from steward.core.identity import DEFAULT_TENANT, Principal
+from steward.core.records import Snapshot
+from steward.workflows.serve.plan import ServePlan
+
+T = TypeVar("T")
+OF_A_REQUEST: Final = "answers_of_a_request"
+
+
+class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
+    """`plan` and `snapshot` block, as all of the store does: call them within `read`."""
+
+    home: Path
+    store: SqlStore
+    plan: Callable[[], ServePlan]
+    snapshot: Callable[[], Snapshot]
+    clock: Callable[[], float] = time.time
+    answers: SharedAnswers = msgspec.field(default_factory=SharedAnswers)
+
+    async def read(
+        self, request: Request, who: Principal, compute: Callable[[], T], part: Hashable = "", fresh_s: float = FRESH_S
+    ) -> T:
+        """What `compute` returns, in a thread: once for all viewers of the same URL and tenant, and as it was last
+        known where the store does not answer, which the page then says. `part` tells questions of one page apart.
+
+        `compute` may look at the tenant, the rights, the zone of the reader and the URL, and at nothing else of whoever
+        asks. :raises Unavailable: the store does not answer, and nothing was known before
+        """
+        reader: Reader = request.state.reader
+        question = (find_address(request), find_scope(who), who.rights, reader, part)
+        answer = await self.answers.find(question, compute, fresh_s)
+        if answer.problem:
+            request.state.stale = (answer.at, answer.problem)
+        return answer.value
+
+    def find_range(self, request: Request, default: str = DEFAULT_RANGE) -> TimeRange:
+        """The time that the URL asks for; what is wrong with it stands in `problem`."""
+        return parse_range(request.query_params, self.clock(), request.state.reader, default)
+
+
+def find_scope(who: Principal) -> str | None:
+    """Whose rows somebody sees: their tenant's; all, for the tenant `default`, which looks after the deployment."""
+    return None if who.tenant == DEFAULT_TENANT else who.tenant
