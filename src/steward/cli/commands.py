@@ -102,7 +102,10 @@ GUARDS: Final = Group(
 METRICS: Final = Group(
     "metrics",
     "Ask for latency, tokens, money and satisfaction over time.",
-    (Command("query", "steward.cli.monitoring.metrics:query"),),
+    (
+        Command("query", "steward.cli.monitoring.metrics:query"),
+        Command("engines", "steward.cli.monitoring.metrics:engines"),
+    ),
 )
 
 SLO: Final = Group(
@@ -117,6 +120,7 @@ ALERTS: Final = Group(
     (
         Command("list", "steward.cli.monitoring.alerts:list_"),
         Command("show", "steward.cli.monitoring.alerts:show"),
+        Command("rules", "steward.cli.monitoring.alerts:rules"),
         Command("ack", "steward.cli.monitoring.alerts:ack"),
         Command("silence", "steward.cli.monitoring.alerts:silence"),
         Command("test", "steward.cli.monitoring.alerts:test"),

@@ -7,7 +7,7 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ from steward.core.alerts import Alert, Notice, Silence
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 from steward.core.evidence import Evidence
+from steward.core.gauges import EngineState, GaugeRow, GaugeSample
 from steward.core.keys import KeyRecord
 from steward.core.meters import MeterRow
 from steward.core.minutes import MinuteRow
@@ -198,6 +199,34 @@ class SeriesStore(Protocol):
 
     def delete_before(self, resolution_s: int, start: int) -> int:
         """Forget spans that begin earlier; returns how many rows."""
+        ...
+
+
+class GaugeStore(Protocol):
+    """What engines, GPUs and processes measured; the operator's, not a tenant's."""
+
+    def add(self, samples: Iterable[GaugeSample], states: Iterable[EngineState] = ()) -> None:
+        """Merge samples into their minutes, hours and days, and keep what engines told last, in one transaction."""
+        ...
+
+    def read(self, resolution_s: int, since: int, until: int, metric: str) -> list[GaugeRow]:
+        """Rows of one metric that begin in [since, until), oldest first."""
+        ...
+
+    def first(self, resolution_s: int) -> int | None:
+        """Where the oldest row of a resolution begins."""
+        ...
+
+    def read_states(self) -> list[EngineState]:
+        """What each engine told last, by model."""
+        ...
+
+    def keep_states(self, models: Iterable[str]) -> None:
+        """Forget the states of all other models."""
+        ...
+
+    def delete_before(self, resolution_s: int, start: int) -> int:
+        """Delete the rows of a resolution that begin before `start`; returns how many."""
         ...
 
 

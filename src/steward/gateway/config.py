@@ -244,7 +244,7 @@ class UpstreamTlsConfig(Section):
 
 TAKES: Final = {  # what only some back ends take
     "embedded": frozenset({"path", "context", "slots", "threads", "embeddings"}),
-    "openai": frozenset({"url", "key", "headers", "tls", "upstream_model", "speaks"}),
+    "openai": frozenset({"url", "key", "headers", "tls", "upstream_model", "speaks", "metrics_url"}),
     "anthropic": frozenset({"url", "key", "headers", "tls", "upstream_model"}),
 }
 
@@ -271,6 +271,10 @@ class ModelConfig(Section):
     speaks: list[Literal["responses", "messages"]] = Field(
         default=[],
         description="openai: what the server answers itself beside chat completions; the rest is translated",
+    )
+    metrics_url: Url | None = Field(
+        None,
+        description="openai: where vLLM, SGLang, TGI, llama.cpp or Triton tells its metrics, such as http://HOST:8000/metrics",
     )
     price: PriceConfig | None = Field(
         None, description="what its tokens cost; the shipped list price of a known provider by default, else none"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from math import sqrt
+from statistics import median
 from typing import Final
 
 import msgspec
@@ -18,14 +21,26 @@ LATE_S: Final = 60.0  # that a request's row may wait in a file; the keeper take
 MANY_BYTES: Final = 16 << 20  # that may wait, however young: about 50,000 requests
 NAMED: Final = 5  # that the evidence of one alert names
 DISK_FULL: Final = 0.9  # share that is used, from which it is an alert
-RULES: Final = (
-    "budget-nearly-spent",
-    "certificate-expiring",
-    "disk-filling",
-    "keys-expiring",
-    "ledger-lagging",
-    "model-down",
+SILENT_S: Final = 300.0  # that an engine may tell nothing
+OVER_PLAN: Final = 1.05  # of the memory that the plan gives an engine
+LEAK_HOURS: Final = 24  # of which the least memory is known, below which a trend is nothing to speak of
+LEAK_Z: Final = 5.0  # of Kendall's test: a chance of 3 in 10 million
+LEAK_SHARE: Final = 0.05  # growth a day, and
+LEAK_BYTES: Final = 32 << 20  # likewise
+FACTS: Final[tuple[tuple[str, Severity, str], ...]] = (  # rules over facts: name, severity, when it fires
+    ("budget-nearly-spent", "ticket", "A key has spent 90 % of a budget."),
+    ("certificate-expiring", "ticket", "A certificate ends within 14 days; a page from 3 days."),
+    ("disk-filling", "ticket", "90 % of the home's disk are used; a page from 97 %."),
+    ("engine-metrics-missing", "ticket", "An engine tells nothing, or less than before, for 5 minutes."),
+    ("gpu-memory-over-plan", "ticket", "A GPU holds 5 % more memory than the plan gives its engine."),
+    ("gpu-unhealthy", "page", "A GPU is unhealthy; a ticket where it is slowed or cannot be read."),
+    ("keys-expiring", "ticket", "A key ends within 14 days and nothing has replaced it."),
+    ("ledger-lagging", "ticket", "Settled requests wait for a minute, or 16 MiB of them, outside the store."),
+    ("memory-growing", "ticket", "A process holds more memory every hour of a day or two."),
+    ("model-down", "page", "No model answers; a ticket where some do."),
+    ("plan-outgrown", "ticket", "Traffic is above the saved plan, or will be within 30 days."),
 )
+RULES: Final = tuple(name for name, _, _ in FACTS)
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +158,110 @@ def judge_budgets(spendings: Sequence[Spending]) -> list[Condition]:
             evidence=_list(listed),
         )
     ]
+
+
+def judge_engines(silent: Mapping[str, tuple[float, str]], missing: Mapping[str, Sequence[str]]) -> list[Condition]:
+    """Whether engines tell less than they should. `silent`: for how many seconds an engine has told nothing, and why;
+    `missing`: metrics that it once told."""
+    listed = [f"{model}: {why} for {s / 60:.0f} minutes" for model, (s, why) in sorted(silent.items()) if s >= SILENT_S]
+    listed += [f"{model}: no {', '.join(names)} any more" for model, names in sorted(missing.items()) if names]
+    if not listed:
+        return []
+    return [
+        Condition(
+            rule="engine-metrics-missing",
+            severity="ticket",
+            summary="An engine tells less of itself than before; its charts have gaps.",
+            evidence=_list(listed),
+        )
+    ]
+
+
+def judge_gpus(unhealthy: Sequence[str], slowed: Sequence[str], error: str) -> list[Condition]:
+    """Whether a GPU computes wrongly, slowly or not at all; `error`: why none can be read, where there was one."""
+    listed = [*unhealthy, *slowed, *([error] if error else [])]
+    if not listed:
+        return []
+    return [
+        Condition(
+            rule="gpu-unhealthy",
+            severity="page" if unhealthy else "ticket",
+            summary="A GPU is unhealthy." if unhealthy else "A GPU is slowed down, or cannot be read.",
+            evidence=_list(listed),
+        )
+    ]
+
+
+def judge_gpu_memory(used_gib: Mapping[int, float], planned_gib: float | None) -> list[Condition]:
+    """Whether GPUs hold more than the plan gives their engine; None: no plan is saved."""
+    if planned_gib is None or planned_gib <= 0.0:
+        return []
+    over = [f"GPU {index}: {gib:.1f} GiB" for index, gib in sorted(used_gib.items()) if gib > OVER_PLAN * planned_gib]
+    if not over:
+        return []
+    return [
+        Condition(
+            rule="gpu-memory-over-plan",
+            severity="ticket",
+            summary="A GPU holds more memory than the plan gives its engine.",
+            evidence=f"{_list(over)}; the plan gives {planned_gib:.1f} GiB",
+        )
+    ]
+
+
+def judge_plan(state: str, why: str) -> list[Condition]:
+    """Whether traffic has outgrown the plan, or will soon; `state` is the headroom's."""
+    if state not in ("outgrown", "soon"):
+        return []
+    outgrown = state == "outgrown"
+    return [
+        Condition(
+            rule="plan-outgrown",
+            severity="ticket",
+            summary="Traffic has outgrown the plan." if outgrown else "Traffic will soon outgrow the plan.",
+            evidence=why,
+        )
+    ]
+
+
+def judge_memory(hours: Mapping[str, Sequence[float]]) -> list[Condition]:
+    """Whether processes leak; `hours` are the least bytes that each held in every hour, oldest first.
+
+    The least of an hour leaves out what requests need for a while. A trend is Kendall's (1938); how steep it is, the
+    median of the slopes between all pairs says (Sen, 1968).
+    """
+    leaks = []
+    for name, least in sorted(hours.items()):
+        growth = measure_growth(least)
+        if growth is not None:
+            leaks.append(f"{name} grows by {24.0 * growth / 2**20:,.0f} MiB a day to {least[-1] / 2**20:,.0f} MiB")
+    if not leaks:
+        return []
+    return [
+        Condition(
+            rule="memory-growing",
+            severity="ticket",
+            summary="A process needs more memory every hour; it may leak.",
+            evidence=_list(leaks),
+        )
+    ]
+
+
+def measure_growth(least: Sequence[float]) -> float | None:
+    """Bytes an hour, where they grow steadily and by an amount that matters; None: they do not, or nobody can tell."""
+    count = len(least)
+    if count < LEAK_HOURS:
+        return None
+    pairs = list(combinations(range(count), 2))
+    risen = sum((least[after] > least[before]) - (least[after] < least[before]) for before, after in pairs)
+    z = risen / sqrt(count * (count - 1) * (2 * count + 5) / 18)  # no correction for ties, which only lower the sum
+    slope = median((least[after] - least[before]) / (after - before) for before, after in pairs)
+    matters = 24.0 * slope >= max(LEAK_BYTES, LEAK_SHARE * least[0])
+    quarter = count // 4
+    steps = min(least[-quarter:]) > max(least[:quarter])  # a jump that stays does not grow
+    half = count // 2
+    goes_on = median(least[-quarter:]) - median(least[half : half + quarter]) >= quarter * slope / 2
+    return slope if z >= LEAK_Z and matters and steps and goes_on else None
 
 
 def judge_models(looks: Sequence[Mapping[str, bool]]) -> list[Condition]:

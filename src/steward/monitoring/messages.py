@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from steward.core.alerts import Alert, NoticeKind
+from steward.monitoring.rule_cards import find_runbook
 
 _SOURCE: Final = "steward"
 _NO_END: Final = "0001-01-01T00:00:00Z"  # Go's zero time, which Alertmanager sends while an alert fires
@@ -28,7 +29,12 @@ def make_webhook(alert: Alert, kind: NoticeKind, receiver: str, page: str) -> di
     """Alertmanager's webhook, version 4."""
     status = "resolved" if kind == "resolved" else "firing"
     labels = {"alertname": alert.rule, "severity": alert.severity, "source": _SOURCE}
-    annotations = {"summary": alert.summary, "description": alert.evidence, "scopes": ", ".join(alert.scopes)}
+    annotations = {
+        "summary": alert.summary,
+        "description": alert.evidence,
+        "scopes": ", ".join(alert.scopes),
+        "runbook": find_runbook(alert.rule),
+    }
     return {
         "version": "4",
         "groupKey": f'{{}}:{{alertname="{alert.rule}"}}',
@@ -56,6 +62,8 @@ def make_webhook(alert: Alert, kind: NoticeKind, receiver: str, page: str) -> di
 def make_slack(alert: Alert, kind: NoticeKind, page: str) -> dict[str, Any]:
     """An incoming webhook's message; what comes from names is escaped as Slack asks (&, <, >)."""
     lines = [f"*{_escape(describe(alert, kind))}*", _escape(alert.evidence)]
+    if kind == "firing":
+        lines.append(_escape(find_runbook(alert.rule)))
     if page:
         lines.append(f"<{page}/alerts|Open the console>")
     return {"text": "\n".join(line for line in lines if line)}
@@ -76,7 +84,12 @@ def make_pagerduty(alert: Alert, kind: NoticeKind, routing_key: str, page: str) 
             "timestamp": _time(alert.started_at),
             "component": ", ".join(alert.scopes),
             "class": alert.rule,
-            "custom_details": {"evidence": alert.evidence, "value": alert.value, "expected": alert.expected},
+            "custom_details": {
+                "evidence": alert.evidence,
+                "value": alert.value,
+                "expected": alert.expected,
+                "runbook": find_runbook(alert.rule),
+            },
         }
         event["links"] = [{"href": f"{page}/alerts", "text": "Console"}] if page else []
     return event
@@ -87,6 +100,7 @@ def make_mail(alert: Alert, kind: NoticeKind, page: str) -> tuple[str, str]:
     since = datetime.fromtimestamp(alert.started_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     until = datetime.fromtimestamp(alert.ended_at, UTC).strftime("%Y-%m-%d %H:%M UTC") if alert.ended_at else ""
     lines = [alert.summary, "", alert.evidence, "", f"Since {since}." + (f" Over at {until}." if until else "")]
+    lines += ["", f"What to do: {find_runbook(alert.rule)}"] if kind == "firing" else []
     lines += ["", f"{page}/alerts"] if page else []
     lines += ["", f"Silence it for an hour: steward alerts silence {alert.rule} --for 1h"]
     return " ".join(describe(alert, kind).split()), "\n".join(lines) + "\n"

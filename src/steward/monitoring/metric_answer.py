@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from steward.core.errors import UnknownName
+from steward.core.gauges import GaugeRow
 from steward.core.histogram import (
     RELATIVE_ERROR,
     Buckets,
@@ -22,7 +23,6 @@ from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, RESOLUTIONS
 from steward.monitoring.metric_query import MetricQuery
 
 MINUTES_UP_TO_S: Final = 6 * HOUR_S  # spans up to this are answered from minutes: 360 points
-SHARE: Final = "share"  # unit of what has an interval
 HOURS_UP_TO_S: Final = 14 * DAY_S  # and up to this from hours: 336 points
 
 
@@ -163,15 +163,74 @@ def answer_query(
     )
 
 
+def answer_gauges(
+    query: MetricQuery, rows: Sequence[GaugeRow], resolution_s: int, since: int, until: float
+) -> MetricAnswer:
+    """What gauge rows of one metric and resolution in [since, until) say; `count` is of samples.
+
+    :raises UnknownName: a name that a condition asks for, and that no row has
+    """
+    for field, name in query.where:
+        known = {row.subject for row in rows}
+        if rows and name not in known:
+            raise UnknownName(field, name, known, "nothing measured in this time")
+        rows = [row for row in rows if row.subject == name]
+    subjects = sorted({row.subject for row in rows}) if query.by else [""]
+    starts = range(since, max(int(until), since + 1), resolution_s)
+    groups = []
+    for subject in subjects if rows else ():
+        own = [row for row in rows if not query.by or row.subject == subject]
+        by_start: dict[int, list[GaugeRow]] = {}
+        for row in own:
+            by_start.setdefault(row.start, []).append(row)
+        points = [MetricPoint(at, *_say_gauge(query, by_start.get(at, ()), resolution_s)) for at in starts]
+        labels: dict[str, str] = {query.by[0]: subject} if query.by else {}
+        groups.append(MetricGroup(labels, *_say_gauge(query, own, max(until - since, 1.0)), tuple(points)))
+    unit = query.metric.unit
+    return MetricAnswer(
+        query=query.describe(),
+        unit=f"{unit}/s" if query.statistic == "rate" else unit,
+        since=since,
+        until=int(until),
+        resolution_s=resolution_s,
+        by=query.by,
+        relative_error=None,
+        groups=tuple(groups),
+    )
+
+
+def _say_gauge(query: MetricQuery, rows: Sequence[GaugeRow], span_s: float) -> tuple[float | None, int]:
+    count, total = sum(row.count for row in rows), sum(row.total for row in rows)
+    if not count:
+        return None, 0
+    match query.statistic:
+        case "min":
+            return min(row.least for row in rows), count
+        case "max":
+            return max(row.most for row in rows), count
+        case "last":
+            return max(rows, key=lambda row: row.start).last, count
+        case "sum":
+            return total, count
+        case "rate":
+            return total / span_s, count
+    return total / count, count
+
+
 def list_records(answer: MetricAnswer) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """A record for each point of each group, and the names of their fields."""
     records = [
         {"at": point.at, **group.labels, "value": point.value, "count": point.count}
-        | ({"low": point.low, "high": point.high} if answer.unit == SHARE else {})
+        | ({"low": point.low, "high": point.high} if has_intervals(answer) else {})
         for group in answer.groups
         for point in group.points
     ]
-    return records, ("at", *answer.by, "value", "count", *(("low", "high") if answer.unit == SHARE else ()))
+    return records, ("at", *answer.by, "value", "count", *(("low", "high") if has_intervals(answer) else ()))
+
+
+def has_intervals(answer: MetricAnswer) -> bool:
+    """Whether its values are shares of counts."""
+    return any(group.low is not None for group in answer.groups)
 
 
 def _make_point(query: MetricQuery, start: int, total: _Total | None, resolution_s: int) -> MetricPoint:

@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from steward.core.series import DAY_S
-from steward.monitoring.metric_answer import SHARE, MetricAnswer, MetricGroup
+from steward.monitoring.metric_answer import MetricAnswer, MetricGroup, has_intervals
 from steward.web.charts import ChartSeries, line_chart
 from steward.web.page import card, report_page, table
 
@@ -25,6 +25,8 @@ def format_value(value: float | None, unit: str) -> str:
             return f"{value:.2f} s" if value >= 1.0 else f"{1000.0 * value:.3g} ms"
         case "share":
             return f"{100.0 * value:.2f} %"
+        case "bytes":
+            return f"{value / 2**30:,.2f} GiB" if value >= 2**30 else f"{value / 2**20:,.1f} MiB"
         case "USD":
             return f"${value:,.4f}" if value < 1.0 else f"${value:,.2f}"
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
@@ -62,7 +64,7 @@ def make_metric_page(answer: MetricAnswer) -> str:
         for group, style in zip(answer.groups, STYLES, strict=False)
     ]
     chart = line_chart(answer.query, labels, lines, lambda value: format_value(value, answer.unit)) if lines else ""
-    shares = answer.unit == SHARE
+    shares = has_intervals(answer)
     rows = [
         [
             name_group(group),

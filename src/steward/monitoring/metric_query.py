@@ -15,18 +15,19 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.errors import InputError, UnknownName
+from steward.monitoring.engine_metrics import ENGINE_METRICS
 
-Field = Literal["model", "route", "key"]
-Kind = Literal["histogram", "sum", "share"]
+Field = Literal["model", "route", "key", "gpu", "process"]
+Kind = Literal["histogram", "sum", "share", "gauge", "counter"]
 
-FIELDS: Final[tuple[Field, ...]] = ("model", "route", "key")
+FIELDS: Final[tuple[Field, ...]] = ("model", "route", "key")  # of requests
 MOST_LETTERS: Final = 500
 EXAMPLE: Final = "ttft p95 by model"
 
 
 class SeriesMetric(msgspec.Struct, frozen=True, kw_only=True):
     """What can be asked for. `columns` are of `core/series.py`: a histogram's, those that are summed, or for a share
-    how many of how many."""
+    how many of how many. A gauge or counter is of `core/gauges.py`, and its one field is whose it is."""
 
     name: str
     kind: Kind
@@ -34,6 +35,7 @@ class SeriesMetric(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     other_names: tuple[str, ...] = ()
     complement: bool = False  # of a share: those that are not
+    fields: tuple[Field, ...] = FIELDS
 
 
 METRICS: Final = (
@@ -61,11 +63,27 @@ METRICS: Final = (
     SeriesMetric(name="abandon_rate", kind="share", columns=("abandoned", "answered"), unit="share"),
     SeriesMetric(name="copy_rate", kind="share", columns=("copied", "answered"), unit="share"),
     SeriesMetric(name="rephrase_rate", kind="share", columns=("rephrased", "answered"), unit="share"),
+    *(
+        SeriesMetric(
+            name=metric.name,
+            kind="counter" if metric.kind == "counter" else "gauge",
+            columns=(metric.name,),
+            unit=metric.unit,
+            other_names={"kv_cache": ("kv_cache_usage",), "waiting": ("engine_queue",)}.get(metric.name, ()),
+            fields=("model",),
+        )
+        for metric in ENGINE_METRICS
+    ),
+    SeriesMetric(name="process_memory", kind="gauge", columns=("process_memory",), unit="bytes", fields=("process",)),
+    SeriesMetric(name="gpu_memory", kind="gauge", columns=("gpu_memory",), unit="bytes", fields=("gpu",)),
+    SeriesMetric(name="gpu_busy", kind="gauge", columns=("gpu_busy",), unit="share", fields=("gpu",)),
 )
 STATISTICS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "histogram": ("p95", "p50", "p90", "p99", "mean", "min", "max", "count"),  # the first is what is meant without one
     "sum": ("sum", "rate"),
     "share": ("share",),
+    "gauge": ("mean", "min", "max", "last"),
+    "counter": ("sum", "rate"),
 }
 _NAMED: Final = {name: metric for metric in METRICS for name in (metric.name, *metric.other_names)}
 _PERCENTILE: Final = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,3})?|100)")
@@ -107,9 +125,9 @@ def parse_query(text: str) -> MetricQuery:
     rest = words[end:]
     if rest and rest[0] == "by":
         stop = rest.index("where") if "where" in rest else len(rest)
-        by, rest = _read_fields(rest[1:stop], text), rest[stop:]
+        by, rest = _read_fields(rest[1:stop], text, metric), rest[stop:]
     if rest:
-        where = _read_conditions(rest[1:], text)
+        where = _read_conditions(rest[1:], text, metric)
     return MetricQuery(metric=metric, statistic=statistic, by=by, where=where)
 
 
@@ -152,8 +170,8 @@ def _read_statistic(metric: SeriesMetric, name: str | None) -> str:
     return name
 
 
-def _read_fields(words: Sequence[str], text: str) -> tuple[Field, ...]:
-    fields = [_read_field(word) for word in words if word != ","]
+def _read_fields(words: Sequence[str], text: str, metric: SeriesMetric) -> tuple[Field, ...]:
+    fields = [_read_field(word, metric) for word in words if word != ","]
     if not fields:
         raise InputError(f"query {text!r}: by what? Expected for example `by model` or `by route, key`")
     if len(set(fields)) < len(fields):
@@ -161,7 +179,7 @@ def _read_fields(words: Sequence[str], text: str) -> tuple[Field, ...]:
     return tuple(fields)
 
 
-def _read_conditions(words: Sequence[str], text: str) -> tuple[tuple[Field, str], ...]:
+def _read_conditions(words: Sequence[str], text: str, metric: SeriesMetric) -> tuple[tuple[Field, str], ...]:
     """FIELD = NAME, with `and` or a comma between several."""
     conditions = []
     for start in range(0, len(words), 4):
@@ -170,14 +188,14 @@ def _read_conditions(words: Sequence[str], text: str) -> tuple[tuple[Field, str]
             raise InputError(f"query {text!r}: expected `where FIELD = NAME`, such as `where route = assistant`")
         if (joint := words[start + 3 : start + 4]) and (joint[0] not in ("and", ",") or start + 4 == len(words)):
             raise InputError(f"query {text!r}: expected `and FIELD = NAME` after {' '.join(part)}")
-        conditions.append((_read_field(part[0]), part[2].strip("\"'")))
+        conditions.append((_read_field(part[0], metric), part[2].strip("\"'")))
     if not conditions:
         raise InputError(f"query {text!r}: where what? Expected for example `where route = assistant`")
     return tuple(conditions)
 
 
-def _read_field(word: str) -> Field:
-    for field in FIELDS:
+def _read_field(word: str, metric: SeriesMetric) -> Field:
+    for field in metric.fields:
         if word.lower() == field:
             return field
-    raise UnknownName("field", word, FIELDS)
+    raise UnknownName("field" if metric.fields == FIELDS else f"field of {metric.name}", word, metric.fields)

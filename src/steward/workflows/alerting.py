@@ -13,9 +13,10 @@ import yaml
 from steward.core.alerts import Alert, Notice, Silence
 from steward.core.errors import InputError, StewardError, UnknownName
 from steward.core.identity import Principal
-from steward.monitoring.conditions import RULES
+from steward.monitoring.conditions import FACTS, RULES
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.prometheus_rules import make_dashboard, make_prometheus_rules
+from steward.monitoring.rule_cards import RuleCard, make_cards
 from steward.workflows.audit import make_act
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 from steward.workflows.serve.plan import read_plan
@@ -35,6 +36,16 @@ class ChannelTest(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     delivered: bool
     error: str = ""
+
+
+def list_cards(home: Path) -> tuple[RuleCard, ...]:
+    """Every rule that is watched now, or would be if nothing has been served yet.
+
+    :raises InputError: the file of rules cannot be understood
+    """
+    file = home / "run" / "plan.json"
+    plan = read_plan(file).monitoring if file.exists() else MonitoringPlan()
+    return make_cards(rules_of(plan), FACTS)
 
 
 def list_alerts(home: Path, limit: int = 50, open_only: bool = False) -> list[Alert]:

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Final
 
 from steward.adapters.stores.sql import SqlStore
+from steward.capacity.gpu_health import assess_gpus
+from steward.capacity.headroom import HourlyTraffic, assess_headroom
+from steward.capacity.plan import Plan
 from steward.core.errors import InputError
+from steward.core.gpus import GpuStatus
 from steward.core.keys import KeyRecord
-from steward.core.series import DAY_S, SUMS, start_of
-from steward.core.stores import LedgerStore, SeriesStore
+from steward.core.series import DAY_S, HOUR_S, SUMS, start_of
+from steward.core.stores import GaugeStore, LedgerStore, SeriesStore
 from steward.monitoring.conditions import (
     Condition,
     LedgerBacklog,
@@ -24,19 +28,30 @@ from steward.monitoring.conditions import (
     judge_budgets,
     judge_certificates,
     judge_disk,
+    judge_engines,
+    judge_gpu_memory,
+    judge_gpus,
     judge_keys,
+    judge_memory,
     judge_models,
+    judge_plan,
 )
+from steward.monitoring.engine_metrics import list_missing
 from steward.security.certificates import describe_certificate
+from steward.workflows.plan.home import read_plan as read_capacity_plan
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan, read_plan
 
+SLOW_S: Final = 3600.0  # between two looks at what takes days
+PLAN_DAYS: Final = 60  # of traffic that a plan is held against
 LOOK_S: Final = 60.0  # between two looks at what changes slowly
 MODELS_S: Final = 30.0
 LOOKS: Final = 2  # without an answer until a model counts as down
 
 Look = Callable[[], list[Condition]]
 USD: Final = SUMS.index("usd")
+REQUESTS: Final = SUMS.index("requests")
+OUTPUT_TOKENS: Final = SUMS.index("output_tokens")
 
 
 class Seldom:
@@ -80,7 +95,11 @@ def _ask_models(plan: ServePlan) -> dict[str, bool]:
 
 
 def list_looks(
-    home: Path, folders: Sequence[Path], store: SqlStore, clock: Callable[[], float] = time.time
+    home: Path,
+    folders: Sequence[Path],
+    store: SqlStore,
+    clock: Callable[[], float] = time.time,
+    read_gpus: Callable[[], GpuStatus] = GpuStatus,
 ) -> list[Look]:
     """All of them, for the keeper of `home`; `folders` hold its ledger files."""
 
@@ -95,7 +114,64 @@ def list_looks(
         Seldom(lambda: judge_certificates(read_certificates(find_plan()), clock()), LOOK_S),
         Seldom(lambda: judge_budgets(read_spendings(store.keys.list_keys(tenant=None), store.series, clock())), LOOK_S),
         ModelLook(find_plan),
+        Seldom(lambda: check_engines(store.gauges, clock()), LOOK_S),
+        Seldom(lambda: check_gpus(read_gpus(), read_saved_plan(home)), LOOK_S),
+        Seldom(lambda: check_headroom(read_saved_plan(home), store.series, clock()), SLOW_S),
+        Seldom(lambda: judge_memory(read_memory(store.gauges, clock())), SLOW_S),
     ]
+
+
+def check_engines(gauges: GaugeStore, now: float) -> list[Condition]:
+    """Whether engines tell what they told."""
+    states = gauges.read_states()
+    silent = {state.model: (now - state.since, state.error or state.state) for state in states if state.state != "ok"}
+    return judge_engines(silent, {state.model: list_missing(state) for state in states if state.state == "ok"})
+
+
+def read_saved_plan(home: Path) -> Plan | None:
+    """The capacity plan in force; None: none is saved, or it cannot be read, which `steward plan watch` says."""
+    try:
+        return read_capacity_plan(home)
+    except InputError:
+        return None
+
+
+def check_gpus(status: GpuStatus, plan: Plan | None) -> list[Condition]:
+    """Whether this machine's GPUs are healthy, and hold what the plan gives them."""
+    reading = status.reading
+    issues = assess_gpus(reading).issues if reading is not None else ()
+    said = {
+        severity: [f"GPU {issue.index}: {issue.text}" for issue in issues if issue.severity == severity]
+        for severity in ("ill", "slowed")
+    }
+    used = {
+        gpu.index: gpu.memory_used_bytes / 2**30
+        for gpu in (reading.gpus if reading is not None else ())
+        if gpu.memory_used_bytes is not None
+    }
+    planned = plan.chosen.memory.usable_gib if plan is not None and plan.chosen is not None else None
+    return [*judge_gpus(said["ill"], said["slowed"], status.error), *judge_gpu_memory(used, planned)]
+
+
+def check_headroom(plan: Plan | None, series: SeriesStore, now: float) -> list[Condition]:
+    """Whether traffic fits the plan."""
+    if plan is None:
+        return []
+    hours: dict[int, tuple[float, float]] = {}
+    for row in series.read(HOUR_S, start_of(now - PLAN_DAYS * DAY_S, HOUR_S), int(now), tenant=None):
+        requests, tokens = hours.get(row.start, (0.0, 0.0))
+        hours[row.start] = requests + row.sums[REQUESTS], tokens + row.sums[OUTPUT_TOKENS]
+    traffic = [HourlyTraffic(float(at), round(first), round(second)) for at, (first, second) in sorted(hours.items())]
+    status = assess_headroom(plan, traffic, now)
+    return judge_plan(status.state, status.why)
+
+
+def read_memory(gauges: GaugeStore, now: float) -> dict[str, list[float]]:
+    """The least bytes that each process held in the whole hours of the last two days."""
+    hours: dict[str, list[float]] = {}
+    for row in gauges.read(HOUR_S, start_of(now - 2 * DAY_S, HOUR_S), start_of(now, HOUR_S), "process_memory"):
+        hours.setdefault(row.subject, []).append(row.least)
+    return hours
 
 
 def check_disk(home: Path) -> list[Condition]:

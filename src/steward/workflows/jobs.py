@@ -17,18 +17,23 @@ from steward import __version__
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import StewardError
 from steward.core.file_stamp import file_stamp
+from steward.core.gpus import GpuStatus
 from steward.core.schedule import Schedule
 from steward.core.series import DAY_S, HOUR_S, MINUTE_S, start_of
-from steward.core.stores import JobStore, LedgerStore, SeriesStore
+from steward.core.stores import GaugeStore, JobStore, LedgerStore, SeriesStore
 from steward.monitoring.config import MonitoringPlan
 from steward.workflows.audit_witness import HeadPublisher
 from steward.workflows.conditions import list_looks
 from steward.workflows.drain import LedgerDrain
+from steward.workflows.engine_metrics import EngineScrape
+from steward.workflows.gpus import Sampler
 from steward.workflows.key_cache import KeyPublisher
+from steward.workflows.machine_gauges import MachineSampler
 from steward.workflows.response_store import FOLDER, prune
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
-from steward.workflows.serve.plan import read_plan
+from steward.workflows.serve.engines import list_metrics_urls
+from steward.workflows.serve.plan import ServePlan, read_plan
 from steward.workflows.tls import renew_generated
 from steward.workflows.traces import TraceExport
 from steward.workflows.watch import AlertWatch
@@ -39,6 +44,9 @@ DRAIN_S = 0.2
 RESPONSES_S = 5.0
 TRACES_S = 5.0
 TRACES_LEASE_S = 60.0
+MACHINE_S = 30.0  # between two looks at processes and GPUs
+ENGINES_S = 15.0  # between two looks at engines' metrics
+ENGINES_LEASE_S = 60.0
 WATCH_S = 5.0  # between two looks at what has been added up
 WATCH_LEASE_S = 60.0
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
@@ -61,6 +69,13 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
     """Every job of the keeper."""
     folders = [Path(deployment.home) / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)]
     current = CurrentMonitoring(deployment)
+    gpus = Sampler(interval_s=MACHINE_S)
+    gpus.start()
+
+    def find_urls() -> dict[str, str]:
+        return list_metrics_urls(find_plan(Path(deployment.home)))
+
+    watch = _Watch(deployment, store, current, gpus.status)
     export = TraceExport(store.traces, store.meters, current, __version__)
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root)
     return [
@@ -68,12 +83,25 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),
         Job(name="responses", period_s=RESPONSES_S, run=lambda: delete_responses(Path(deployment.home))),
         Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),
-        Job(name="forget", period_s=FORGET_S, run=SeriesRetention(store.series, current).run, lease_s=FORGET_LEASE_S),
+        Job(name="engines", period_s=ENGINES_S, run=EngineScrape(store.gauges, find_urls).run, lease_s=ENGINES_LEASE_S),
+        Job(
+            name="forget",
+            period_s=FORGET_S,
+            run=SeriesRetention(store.series, current, gauges=store.gauges).run,
+            lease_s=FORGET_LEASE_S,
+        ),
         Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
         Job(name="intake", period_s=TRACES_S, run=lambda: configure_intake(store.ledger, current())),
         Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),
-        Job(name="watch", period_s=WATCH_S, run=_Watch(deployment, store, current).run, lease_s=WATCH_LEASE_S),
+        Job(name="watch", period_s=WATCH_S, run=watch.run, lease_s=WATCH_LEASE_S),
+        Job(name="machine", period_s=MACHINE_S, run=MachineSampler(store.gauges, gpus.status).run),
     ]
+
+
+def find_plan(home: Path) -> ServePlan | None:
+    """What is served now; None: nothing yet."""
+    file = home / "run" / "plan.json"
+    return read_plan(file) if file.exists() else None
 
 
 def delete_responses(home: Path) -> None:
@@ -109,9 +137,13 @@ class SeriesRetention:
     """Forgets series of each resolution that are no longer kept."""
 
     def __init__(
-        self, series: SeriesStore, current: Callable[[], MonitoringPlan], clock: Callable[[], float] = time.time
+        self,
+        series: SeriesStore,
+        current: Callable[[], MonitoringPlan],
+        clock: Callable[[], float] = time.time,
+        gauges: GaugeStore | None = None,
     ) -> None:
-        self._series, self._current, self._clock = series, current, clock
+        self._series, self._current, self._clock, self._gauges = series, current, clock, gauges
 
     def run(self) -> None:
         """:raises Unavailable: the store does not answer"""
@@ -121,7 +153,10 @@ class SeriesRetention:
             (HOUR_S, plan.keep_hours_for_days),
             (DAY_S, plan.keep_days_for_days),
         ):
-            self._series.delete_before(resolution_s, start_of(now - days * DAY_S, DAY_S))
+            before = start_of(now - days * DAY_S, DAY_S)
+            self._series.delete_before(resolution_s, before)
+            if self._gauges is not None:
+                self._gauges.delete_before(resolution_s, before)
 
 
 def renew_certificates(home: Path) -> None:
@@ -135,10 +170,16 @@ def renew_certificates(home: Path) -> None:
 class _Watch:
     """The watch as the plan now says; another plan begins another one."""
 
-    def __init__(self, deployment: HomeDeployment, store: SqlStore, current: CurrentMonitoring) -> None:
+    def __init__(
+        self,
+        deployment: HomeDeployment,
+        store: SqlStore,
+        current: CurrentMonitoring,
+        read_gpus: Callable[[], GpuStatus],
+    ) -> None:
         folders = [Path(deployment.home) / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)]
         self._store, self._current = store, current
-        self._looks = list_looks(Path(deployment.home), folders, store)
+        self._looks = list_looks(Path(deployment.home), folders, store, read_gpus=read_gpus)
         self._plan = current()
         self._watch = self._make()
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from steward.adapters.stores.sql import SqlStore
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
+from steward.core.identity import DEFAULT_TENANT
 from steward.core.series import RESOLUTIONS, start_of
-from steward.monitoring.metric_answer import MetricAnswer, answer_query, choose_resolution
-from steward.monitoring.metric_query import parse_query
+from steward.monitoring.metric_answer import MetricAnswer, answer_gauges, answer_query, choose_resolution
+from steward.monitoring.metric_query import MetricQuery, parse_query
 from steward.workflows.serve.deployment import open_served_store
 
 
@@ -28,6 +29,8 @@ def query_metrics(
     store = open_served_store(home)
     try:
         until = time.time() if now is None else now
+        if query.metric.kind in ("gauge", "counter"):
+            return _answer_gauges(store, query, until, span_s, tenant)
         first = {resolution_s: store.series.first(resolution_s, tenant=tenant) for resolution_s in RESOLUTIONS}
         resolution_s = choose_resolution(until - span_s, until, first)
         start = start_of(until - span_s, resolution_s)
@@ -36,6 +39,19 @@ def query_metrics(
         return answer_query(query, rows, resolution_s, start, until, names)
     finally:
         store.close()
+
+
+def _answer_gauges(
+    store: SqlStore, query: MetricQuery, until: float, span_s: float, tenant: str | None
+) -> MetricAnswer:
+    """:raises InputError: a tenant asks, whose these are not"""
+    if tenant not in (None, DEFAULT_TENANT):
+        raise InputError(f"{query.metric.name} is of the whole deployment; only its operator may ask for it")
+    first = {resolution_s: store.gauges.first(resolution_s) for resolution_s in RESOLUTIONS}
+    resolution_s = choose_resolution(until - span_s, until, first)
+    start = start_of(until - span_s, resolution_s)
+    rows = store.gauges.read(resolution_s, start, int(until) + 1, query.metric.columns[0])
+    return answer_gauges(query, rows, resolution_s, start, until)
 
 
 def _speaks_of_keys(text: str) -> bool:

@@ -15,8 +15,14 @@ from steward.monitoring.conditions import (
     judge_budgets,
     judge_certificates,
     judge_disk,
+    judge_engines,
+    judge_gpu_memory,
+    judge_gpus,
     judge_keys,
+    judge_memory,
     judge_models,
+    judge_plan,
+    measure_growth,
 )
 
 MIB = 1 << 20
@@ -110,3 +116,84 @@ def test_budgets_that_are_nearly_spent_the_worst_first() -> None:
 def test_a_model_that_is_down_in_all_looks(looks: list[dict[str, bool]], severity: str | None, evidence: str) -> None:
     conditions = judge_models(looks)
     assert [(one.severity, one.evidence) for one in conditions] == ([] if severity is None else [(severity, evidence)])
+
+
+@pytest.mark.parametrize(
+    ("silent", "missing", "evidence"),
+    [
+        ({"m": (299.9, "down")}, {}, []),
+        ({"m": (300.0, "it answered HTTP 500")}, {}, ["m: it answered HTTP 500 for 5 minutes"]),
+        ({}, {"m": []}, []),
+        ({}, {"m": ["kv_cache", "waiting"]}, ["m: no kv_cache, waiting any more"]),
+        ({"b": (600.0, "x")}, {"a": ["running"]}, ["b: x for 10 minutes, a: no running any more"]),
+    ],
+)
+def test_engines_that_tell_less(
+    silent: dict[str, tuple[float, str]], missing: dict[str, list[str]], evidence: list[str]
+) -> None:
+    assert [one.evidence for one in judge_engines(silent, missing)] == evidence
+
+
+@pytest.mark.parametrize(
+    ("unhealthy", "slowed", "error", "severity"),
+    [
+        ([], [], "", None),
+        (["GPU 0: fell off"], [], "", "page"),
+        ([], ["GPU 1: too hot"], "", "ticket"),
+        ([], [], "the driver has not answered for 30 s", "ticket"),
+        (["GPU 0: fell off"], ["GPU 1: too hot"], "", "page"),
+    ],
+)
+def test_gpus_that_are_ill(unhealthy: list[str], slowed: list[str], error: str, severity: str | None) -> None:
+    conditions = judge_gpus(unhealthy, slowed, error)
+    assert [one.severity for one in conditions] == ([] if severity is None else [severity])
+    assert all(one.evidence == ", ".join([*unhealthy, *slowed, *([error] if error else [])]) for one in conditions)
+
+
+@pytest.mark.parametrize(
+    ("used", "planned", "evidence"),
+    [
+        ({0: 75.6}, 72.0, []),  # 5 % above
+        ({0: 75.7, 1: 10.0}, 72.0, ["GPU 0: 75.7 GiB; the plan gives 72.0 GiB"]),
+        ({0: 75.7}, None, []),
+        ({0: 75.7}, 0.0, []),  # a plan without accelerators
+        ({}, 72.0, []),
+    ],
+)
+def test_gpus_that_hold_more_than_planned(used: dict[int, float], planned: float | None, evidence: list[str]) -> None:
+    assert [one.evidence for one in judge_gpu_memory(used, planned)] == evidence
+
+
+@pytest.mark.parametrize(("state", "fires"), [("holds", 0), ("unknown", 0), ("soon", 1), ("outgrown", 1)])
+def test_a_plan_that_traffic_outgrows(state: str, fires: int) -> None:
+    conditions = judge_plan(state, "why")
+    assert [(one.severity, one.evidence) for one in conditions] == [("ticket", "why")] * fires
+
+
+def rise(hours: int, mib_an_hour: float, start: float = 500.0) -> list[float]:
+    return [MIB * (start + mib_an_hour * hour) for hour in range(hours)]
+
+
+def test_a_leak_is_a_steady_rise() -> None:
+    assert measure_growth(rise(24, 2.0)) == pytest.approx(2.0 * MIB)  # 48 MiB a day
+    assert measure_growth(rise(23, 2.0)) is None  # nobody can tell yet
+    (condition,) = judge_memory({"worker@a": rise(48, 10.0), "keeper@a": rise(48, 0.0)})
+    assert (condition.rule, condition.severity) == ("memory-growing", "ticket")
+    assert condition.evidence == "worker@a grows by 240 MiB a day to 970 MiB"
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [
+        rise(48, 0.0),  # flat
+        rise(48, -2.0),
+        rise(48, 1.2),  # 28.8 MiB a day: less than matters
+        rise(48, 2.0, start=2000.0),  # 48 MiB a day: less than 5 %
+        [MIB * 500.0] * 24 + [MIB * 900.0] * 24,  # a reload
+        [MIB * (500.0 + 20.0 * min(hour, 12)) for hour in range(48)],  # warms up, then holds
+        [MIB * (500.0 + 100.0 * (hour % 24 > 12)) for hour in range(48)],  # day and night
+    ],
+)
+def test_what_is_no_leak(hours: list[float]) -> None:
+    assert measure_growth(hours) is None
+    assert judge_memory({"worker@a": hours}) == []

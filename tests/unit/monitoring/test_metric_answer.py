@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 
 from steward.core.errors import UnknownName
+from steward.core.gauges import GaugeRow
 from steward.core.histogram import encode_buckets, observe
 from steward.core.series import HISTOGRAMS, SUMS, SeriesRow
-from steward.monitoring.metric_answer import MetricAnswer, MetricPoint, answer_query, choose_resolution, list_records
+from steward.monitoring.metric_answer import (
+    MetricAnswer,
+    MetricPoint,
+    answer_gauges,
+    answer_query,
+    choose_resolution,
+    list_records,
+)
 from steward.monitoring.metric_query import parse_query
 
 DAY, HOUR = 86400, 3600
@@ -147,3 +155,46 @@ def test_the_resolution_that_still_holds_the_span(
 ) -> None:
     until = 100.0 * DAY
     assert choose_resolution(until - span_s, until, first) == resolution_s
+
+
+def gauge(start: int, subject: str, count: int, total: float, least: float, most: float, last: float) -> GaugeRow:
+    return GaugeRow(
+        resolution_s=60, start=start, subject=subject, metric="waiting", count=count, total=total, least=least,
+        most=most, last=last,
+    )  # fmt: skip
+
+
+GAUGES = [
+    gauge(0, "a", 4, 8.0, 1.0, 5.0, 2.0),
+    gauge(60, "a", 1, 7.0, 7.0, 7.0, 7.0),
+    gauge(0, "b", 1, 0.0, 0.0, 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "first"),
+    [
+        ("waiting by model", [("a", 3.0, 5), ("b", 0.0, 1)], 2.0),
+        ("waiting max by model", [("a", 7.0, 5), ("b", 0.0, 1)], 5.0),
+        ("waiting min by model", [("a", 1.0, 5), ("b", 0.0, 1)], 1.0),
+        ("waiting last by model", [("a", 7.0, 5), ("b", 0.0, 1)], 2.0),
+        ("waiting", [("", 2.5, 6)], 1.6),
+        ("waiting by model where model = b", [("b", 0.0, 1)], 0.0),
+        ("preemptions by model", [("a", 15.0, 5), ("b", 0.0, 1)], 8.0),
+        ("preemptions rate by model where model = a", [("a", 15.0 / 180.0, 5)], 8.0 / 60.0),
+    ],
+)
+def test_what_gauges_say(text: str, expected: list[tuple[str, float, int]], first: float) -> None:
+    answer = answer_gauges(parse_query(text), GAUGES, 60, 0, 180.0)
+    assert [(group.labels.get("model", ""), group.value, group.count) for group in answer.groups] == [
+        (name, pytest.approx(value), count) for name, value, count in expected
+    ]
+    points = answer.groups[0].points
+    assert points[0].value == pytest.approx(first) and points[2] == MetricPoint(120, None, 0)  # unknown, not 0
+    assert answer.unit == (parse_query(text).metric.unit + ("/s" if "rate" in text else ""))
+
+
+def test_nothing_measured_has_no_groups_and_an_unknown_name_is_named() -> None:
+    assert answer_gauges(parse_query("waiting by model"), [], 60, 0, 180.0).groups == ()
+    with pytest.raises(UnknownName, match="unknown model 'c'"):
+        answer_gauges(parse_query("waiting where model = c"), GAUGES, 60, 0, 180.0)

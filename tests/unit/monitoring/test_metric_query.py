@@ -83,6 +83,28 @@ def test_the_percentile_as_a_share(text: str, share: float | None) -> None:
 
 def test_every_metric_has_columns_that_there_are_and_a_statistic() -> None:
     for metric in METRICS:
-        assert set(metric.columns) <= set(HISTOGRAMS if metric.kind == "histogram" else SUMS)
+        if metric.kind not in ("gauge", "counter"):
+            assert set(metric.columns) <= set(HISTOGRAMS if metric.kind == "histogram" else SUMS)
         assert parse_query(metric.name).statistic == STATISTICS[metric.kind][0]
     assert FIELDS == ("model", "route", "key")
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("kv cache by model", "kv_cache mean by model"),
+        ("max kv_cache_usage", "kv_cache max"),
+        ("waiting last by model where model = m", 'waiting last by model where model = "m"'),
+        ("preemptions", "preemptions sum"),
+        ("engine prompt tokens rate by model", "engine_prompt_tokens rate by model"),
+    ],
+)
+def test_questions_about_engines(text: str, means: str) -> None:
+    assert parse_query(text).describe() == means
+
+
+def test_an_engine_knows_no_routes_and_keys() -> None:
+    with pytest.raises(UnknownName, match="unknown field of kv_cache 'route'"):
+        parse_query("kv cache by route")
+    with pytest.raises(UnknownName, match="unknown field 'gpu'"):
+        parse_query("ttft by gpu")

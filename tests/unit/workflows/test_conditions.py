@@ -9,10 +9,22 @@ from pathlib import Path
 import pytest
 
 from steward.adapters.stores.sql import SqlStore
+from steward.core.gauges import EngineState, GaugeSample
+from steward.core.gpus import Gpu, GpuReading, GpuStatus
 from steward.core.keys import KeyRecord
 from steward.core.records import Admitted, Settled
 from steward.monitoring.conditions import Condition, LedgerBacklog, Spending
-from steward.workflows.conditions import Seldom, list_looks, read_backlog, read_spendings
+from steward.workflows.conditions import (
+    Seldom,
+    check_engines,
+    check_gpus,
+    check_headroom,
+    list_looks,
+    read_backlog,
+    read_memory,
+    read_saved_plan,
+    read_spendings,
+)
 
 NOW = 1_764_547_200.0 + 3600.0  # 2025-12-01 01:00 UTC
 
@@ -82,3 +94,28 @@ def test_what_changes_slowly_is_looked_at_seldom() -> None:
 def test_a_home_that_serves_nothing_yet_has_nothing_wrong(store: SqlStore, tmp_path: Path) -> None:
     for look in list_looks(tmp_path, [tmp_path / "ledger"], store, lambda: NOW)[1:]:
         assert look() == []
+
+
+def test_engines_that_tell_nothing_and_gpus_that_are_lost(store: SqlStore) -> None:
+    states = [
+        EngineState(model="a", at=NOW, state="unreachable", since=NOW - 400.0, error="it answered HTTP 500"),
+        EngineState(model="b", at=NOW, state="ok", ever=("kv_cache",)),
+    ]
+    store.gauges.add([], states)
+    (engines,) = check_engines(store.gauges, NOW)
+    assert engines.evidence == "a: it answered HTTP 500 for 7 minutes, b: no kv_cache any more"
+    reading = GpuReading(at=NOW, source="nvml", gpus=(Gpu(index=0, error="GPU is lost"),))
+    (gpus,) = check_gpus(GpuStatus(reading=reading, age_s=1.0), None)
+    assert (gpus.rule, gpus.severity) == ("gpu-unhealthy", "page")
+    assert check_gpus(GpuStatus(), None) == [] == check_headroom(None, store.series, NOW)
+
+
+def test_the_least_memory_of_each_whole_hour(store: SqlStore) -> None:
+    samples = [GaugeSample(NOW - back, "worker@a", "process_memory", value) for back, value in
+               ((3 * 86400.0, 1.0), (7200.0, 5.0), (7190.0, 4.0), (3600.0, 7.0), (0.0, 9.0))]  # fmt: skip
+    store.gauges.add(samples)
+    assert read_memory(store.gauges, NOW) == {"worker@a": [4.0, 7.0]}
+
+
+def test_no_saved_plan_is_no_alert(tmp_path: Path) -> None:
+    assert read_saved_plan(tmp_path) is None

@@ -13,6 +13,7 @@ from steward.adapters.stores.database import Database
 from steward.adapters.stores.evidence import SqlEvidence
 from steward.adapters.stores.exchanges import SqlExchanges
 from steward.adapters.stores.feedback import SqlFeedback
+from steward.adapters.stores.gauges import SqlGauges
 from steward.adapters.stores.jobs import SqlJobs
 from steward.adapters.stores.keys import SqlKeys
 from steward.adapters.stores.ledger import SqlLedger
@@ -34,6 +35,7 @@ from steward.core.stores import (
     EvidenceStore,
     ExchangeStore,
     FeedbackStore,
+    GaugeStore,
     JobStore,
     KeyStore,
     LedgerStore,
@@ -61,6 +63,7 @@ class SqlStore:
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
         self.series: SeriesStore = SqlSeries(self.database)
+        self.gauges: GaugeStore = SqlGauges(self.database)
         self.traces: TraceStore = SqlTraces(self.database)
         self.alerts: AlertStore = SqlAlerts(self.database)
         self.keys: KeyStore = SqlKeys(self.database)

@@ -11,7 +11,7 @@ from steward.core.minutes import COLUMNS
 from steward.core.reactions import COUNTS as REACTION_COUNTS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0018"  # the newest in `migrations/versions`
+REVISION: Final = "0019"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -396,6 +396,27 @@ reactions = sa.Table(  # what people did with answers, by day and by versions
     sa.Column("prompt_version", sa.String(200), primary_key=True),  # "" where there is no prompt
     sa.Column("route_version", sa.Integer, primary_key=True, autoincrement=False),
     *(sa.Column(name, sa.BigInteger, nullable=False) for name in REACTION_COUNTS),
+)
+
+gauges = sa.Table(  # of the operator: engines, GPUs and processes, which belong to no tenant
+    "gauges",
+    metadata,
+    sa.Column("resolution_s", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),  # seconds since the epoch
+    sa.Column("subject", sa.String(200), primary_key=True),  # such as a model's name
+    sa.Column("metric", sa.String(64), primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.Float, nullable=False),
+    sa.Column("least", sa.Float, nullable=False),
+    sa.Column("most", sa.Float, nullable=False),
+    sa.Column("last", sa.Float, nullable=False),
+)
+
+engine_states = sa.Table(  # likewise: what each engine's metrics endpoint told last
+    "engine_states",
+    metadata,
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),  # JSON
 )
 
 traces = sa.Table(  # requests that are kept as traces; the rest of each stands in `exchanges`

@@ -1,4 +1,4 @@
-"""`steward alerts list|show|ack|silence|test|backtest`: what is wrong, who was told, and what rules would have said."""
+"""`steward alerts list|show|rules|ack|silence|test|backtest`: what is wrong, who was told, what rules would say."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from steward.cli.common import (
 from steward.cli.lazy import CsvRows
 from steward.core.durations import parse_duration_s
 from steward.monitoring.backtest import Backtest
+from steward.monitoring.rule_cards import RuleCard, find_runbook
 
 AlertArgument = Annotated[str, typer.Argument(help="Rule that fires, or the beginning of the alert's id.")]
 
@@ -75,6 +76,7 @@ def show(
     show_lines([f"{one.rule} ({one.severity}): {one.summary}", one.evidence, ""])
     until = "still firing" if one.ended_at is None else f"over since {_time(one.ended_at)}"
     show_lines([f"Since {_time(one.started_at)}, {until}. Concerns: {', '.join(one.scopes)}."])
+    show_lines([f"What to do: {find_runbook(one.rule)}"])
     if one.acknowledged_by:
         show_lines([f"Acknowledged by {one.acknowledged_by} at {_time(one.acknowledged_at or 0.0)}."])
     show_lines([""])
@@ -93,6 +95,40 @@ def show(
         show_table(["channel", "what", "state", "at", "tries", "error"], rows)
     else:
         show_lines(["Nobody was told: no channel takes it. Add one under monitoring.channels in steward.yaml."])
+
+
+def rules(
+    rule: Annotated[str | None, typer.Argument(help="One rule; all of them where none is named.")] = None,
+    home: HomeOption = None,
+    json: Annotated[JsonOption, CsvRows()] = False,
+) -> None:
+    """Show what is watched: when each rule fires, what to do then, and how often it cries wolf."""
+    from steward.core.errors import UnknownName
+    from steward.workflows import alerting
+
+    cards = alerting.list_cards(find_home(home))
+    chosen = [card for card in cards if rule in (None, card.name)]
+    if not chosen:
+        raise UnknownName("rule", rule or "", [card.name for card in cards])
+    if json:
+        show_json(chosen)
+    elif rule is None:
+        show_table(
+            ["rule", "severity", "fires when", "false alarms a month"],
+            [[card.name, card.severity, card.summary, _false_alarms(card)] for card in chosen],
+        )
+    else:
+        (card,) = chosen
+        show_lines([f"{card.name} ({card.severity}): {card.summary}", f"Then: {card.runbook}"])
+        show_lines([f"False alarms a month: {_false_alarms(card)}"])
+
+
+def _false_alarms(card: RuleCard) -> str:
+    if card.basis == "of a fact":
+        return "none: a fact"
+    if card.false_alarms_per_month is None:
+        return "not measured; try steward alerts backtest"
+    return f"at most {card.false_alarms_per_month:g} (95 %)"
 
 
 def ack(alert: AlertArgument, reason: ReasonOption = "", home: HomeOption = None, json: JsonOption = False) -> None:

@@ -62,6 +62,11 @@ async def check_models(plan: ServePlan) -> dict[str, bool]:
     return dict(zip((model.name for model in plan.models), await asyncio.gather(*map(ask, plan.models)), strict=True))
 
 
+def list_metrics_urls(plan: ServePlan | None) -> dict[str, str]:
+    """Where engines tell their metrics, by model; empty where nothing is served."""
+    return {model.name: model.metrics_url for model in (plan.models if plan else ()) if model.metrics_url}
+
+
 def list_endpoints(model: ModelPlan) -> frozenset[str]:
     """What its engine answers itself; the gateway translates the rest, or refuses it."""
     if model.backend == "anthropic":

@@ -46,6 +46,7 @@ class ModelPlan(msgspec.Struct, frozen=True, kw_only=True):
     key_mark: str | None = None  # changes when the secret behind the reference does
     headers: dict[str, str] = {}  # values or references
     tls: UpstreamTls | None = None
+    metrics_url: str | None = None  # of the engine, for the keeper
     prices: Prices | None = None
     context: int = 0  # embedded only, as the three that follow: tokens per slot
     slots: int = 0

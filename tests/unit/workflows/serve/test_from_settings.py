@@ -84,6 +84,7 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "models.1.tls.ca": "HOME/b.pem", "models.1.tls.certificate": "HOME/b.pem", "models.1.tls.key": "HOME/b-key.pem",
     "models.0.name": "tiny", "models.0.path": __file__, "models.0.embeddings": "mean", "models.0.backend": None,
     "models.1.backend": "anthropic", "models.1.speaks": ["responses"], "models.1.url": "https://b:2",
+    "models.1.metrics_url": "http://b:2/metrics",
     "routes.0.fallback": ["small"], "routes.0.targets.0.model": "big", "routes.0.shadow.model": "small",
     "routes.0.prompt.version": None, "routes.0.prompt.name": None, "store.kind": None,
     "capture.rules.0.route": "big", "privacy.profile": None, "privacy.actions": {"default": "mask"},
@@ -135,7 +136,7 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
 }
 OF_SERVERS, OF_FILES = (
-    {"url", "key", "headers", "tls", "upstream_model", "speaks"},
+    {"url", "key", "headers", "tls", "upstream_model", "speaks", "metrics_url"},
     {"path", "context", "slots", "threads"},
 )
 OF_TIMES = ("days", "start", "end", "timezone")
@@ -291,6 +292,7 @@ def test_a_setting_that_would_have_no_effect_is_refused(home: Path, index: int, 
         "embeddings": "mean",
         "key": "env:K",
         "url": "http://a",
+        "metrics_url": "http://a/metrics",
         "upstream_model": "x",
         "tls": {},
     }
