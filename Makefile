@@ -6,6 +6,9 @@ TORCH = torch==2.13.0
 
 FUZZ_SECONDS ?= 60
 
+# hundreds of processes of ours start in the tests; compiled once, each is ready sooner
+unexport PYTHONDONTWRITEBYTECODE
+
 # tests in parallel: most functional tests wait for processes, so three workers on two cores
 JOBS ?= 3
 PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
