@@ -55,7 +55,7 @@ _RUNBOOKS: Final = {
     "ledger-lagging": "Nothing is lost. Check that the store answers and the keeper runs: steward status.",
     "memory-growing": 'steward metrics query "process_memory by process" --since 2d; restart it and report the leak.',
     "model-down": "curl the model's URL from this machine; steward status names the process of an embedded one.",
-    "plan-outgrown": "steward plan watch shows when room runs out; steward plan sizes the next deployment.",
+    "plan-outgrown": "steward plan watch shows when room runs out; make a new plan for the traffic of then.",
 }
 _OBJECTIVE: Final = "steward slo status shows what is left of the budget; steward metrics query shows since when."
 
