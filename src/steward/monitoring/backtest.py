@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import nan
 from typing import Final
 
 import msgspec
 
+from steward.core.histogram import encode_buckets
 from steward.core.minutes import empty_sums, minute_of
+from steward.core.reactions import Reaction
+from steward.core.series import SeriesRow, collect_series
 from steward.monitoring.events import Event
 from steward.monitoring.history import MINUTES_OF_DAY
-from steward.monitoring.rules import AnyRule
+from steward.monitoring.rules import WatchedRule
+from steward.monitoring.slo import SloPlan, count_minutes
 from steward.monitoring.watch import MAX_NAMES, Change, Minute, Watch
 
 OnMinute = Callable[[int, int], None]  # how many minutes are done, of how many
@@ -82,15 +87,63 @@ def _bounded(names: set[str], name: str | None) -> str:
     return name
 
 
+def collect_objectives(plans: Sequence[SloPlan], events: Iterable[Event]) -> dict[int, list[float]]:
+    """What the columns of objectives hold in each minute: events go through the series, as live requests do.
+
+    A score counts for satisfaction as a rating and for quality as an evaluator's.
+    """
+    if not plans:
+        return {}
+    rows, reactions = [], []
+    for event in events:
+        model, route = event.model or "", event.route or ""
+        rows.append(_make_row(event, model, route))
+        if event.score is not None:
+            reactions += [
+                Reaction(tenant="", at=event.at, model=model, route=route, key="", kind=kind, score=event.score)
+                for kind in ("explicit", "judge")
+            ]
+    minutes = [
+        SeriesRow(start, model, route, key, tuple(one.sums), tuple(encode_buckets(each) for each in one.histograms))
+        for (_, start, model, route, key), one in collect_series(rows, reactions).items()
+    ]
+    return count_minutes(plans, minutes)
+
+
+def _make_row(event: Event, model: str, route: str) -> dict[str, object]:
+    """As the store's table of exchanges has it; what is not known is NaN, which no histogram counts."""
+    return {
+        "tenant": "",
+        "key_id": "",
+        "settled_at": event.at,
+        "model": model,
+        "route": route,
+        "outcome": event.outcome or "ok",
+        "status": event.status,
+        "input_tokens": event.input_tokens or 0,
+        "output_tokens": event.output_tokens or 0,
+        "usd": event.usd,
+        "ttft_s": None if event.ttft_ms is None else event.ttft_ms / 1000.0,
+        "duration_s": nan if event.latency_ms is None else event.latency_ms / 1000.0,
+        "streamed": event.ttft_ms is not None,
+    }
+
+
 def replay(
-    rules: Sequence[AnyRule], minutes: Mapping[int, Minute], on_minute: OnMinute | None = None
+    rules: Sequence[WatchedRule],
+    minutes: Mapping[int, Minute],
+    on_minute: OnMinute | None = None,
+    objectives: Mapping[int, Sequence[float]] | None = None,
+    columns: tuple[str, ...] = (),
 ) -> tuple[list[Change], list[tuple[str, str]]]:
-    """Every change of every alert, and the rules that could not be judged, with the reason."""
-    watch, changes = Watch(rules), []
+    """Every change of every alert, and the rules that could not be judged, with the reason. `objectives` are by minute
+    what `columns` hold."""
+    watch, changes = Watch(rules, columns), []
+    more = objectives or {}
     nothing: Minute = {}
     ordered = sorted(minutes)
     for index, minute in enumerate(ordered):
-        changes += watch.step(minute, minutes[minute])
+        changes += watch.step(minute, minutes[minute], more=more.get(minute, ()))
         if on_minute is not None and index % 500 == 0:
             on_minute(index, len(ordered))
         following = ordered[index + 1] if index + 1 < len(ordered) else minute + 1
@@ -102,15 +155,17 @@ def replay(
 
 
 def report(
-    rules: Sequence[AnyRule],
+    rules: Sequence[WatchedRule],
     minutes: Mapping[int, Minute],
     *,
+    objectives: Mapping[int, Sequence[float]] | None = None,
+    columns: tuple[str, ...] = (),
     events: int = 0,
     unreadable: int = 0,
     on_minute: OnMinute | None = None,
 ) -> Backtest:
     """Replays `minutes` and sums up what fired. Scopes of one rule that fire together are one alert."""
-    changes, not_judged = replay(rules, minutes, on_minute)
+    changes, not_judged = replay(rules, minutes, on_minute, objectives, columns)
     span_s = 60.0 * (max(minutes) + 1 - min(minutes)) if minutes else 0.0
     reports = []
     for rule in rules:

@@ -1,16 +1,20 @@
-"""Rules that users write, in YAML; an empty file means the rules that come with steward."""
+"""Rules and objectives that users write, in YAML; an empty file means the rules that come with steward."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import yaml
 
+from steward.configuration.validation import validate
 from steward.configuration.yaml_lines import check_size
 from steward.core.errors import InputError, UnknownName
 from steward.monitoring.rules import DEFAULT_RULES, AnyRule
+from steward.monitoring.slo import SloPlan
+from steward.monitoring.slo_config import SloConfig
 
 _EXAMPLE: Final = "rules: [{name: error-burn, kind: burn_rate, objective: 0.99, severity: page}]"
 
@@ -20,9 +24,28 @@ class RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     rules: list[AnyRule] = []
     defaults: bool = False
+    slos: list[dict[str, object]] = []  # as in steward.yaml; for replays, whose rules then join the others
+
+
+class RuleSet(msgspec.Struct, frozen=True):
+    """What a file says."""
+
+    rules: tuple[AnyRule, ...]
+    slos: tuple[SloPlan, ...] = ()
 
 
 def read_rules(path: Path) -> tuple[AnyRule, ...]:
+    """Rules alone, for the live watch, whose objectives stand in steward.yaml.
+
+    :raises InputError: as `read_rule_set`, or a file with objectives
+    """
+    chosen = read_rule_set(path)
+    if chosen.slos:
+        raise InputError(f"{path}: slos are for `steward alerts backtest`; move them to steward.yaml")
+    return chosen.rules
+
+
+def read_rule_set(path: Path) -> RuleSet:
     """:raises InputError: no such file, no YAML, an unknown kind or field, or a rule named that does not exist"""
     try:
         text = path.read_text(encoding="utf-8")
@@ -40,12 +63,28 @@ def read_rules(path: Path) -> tuple[AnyRule, ...]:
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if content is None:
-        return DEFAULT_RULES
+        return RuleSet(DEFAULT_RULES)
     try:
         file = msgspec.convert({"rules": content} if isinstance(content, list) else content, RuleFile)
     except msgspec.ValidationError as error:
         raise InputError(f"{path}: {error}; expected for example `{_EXAMPLE}`") from error
-    return check_rules(combine(file), str(path))
+    return RuleSet(check_rules(combine(file), str(path)), _read_slos(file, path))
+
+
+def _read_slos(file: RuleFile, path: Path) -> tuple[SloPlan, ...]:
+    """:raises InputError: an objective that steward.yaml would not take either, or two of one name"""
+    plans = []
+    for number, section in enumerate(file.slos):
+        where = f"{path}, slos.{number}"
+        plans.append(validate(SloConfig, dict(section), partial(_say_place, where)).plan())
+    names = [plan.name for plan in plans]
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: two objectives have one name; give each a name of its own")
+    return tuple(plans)
+
+
+def _say_place(where: str, _: str) -> str:
+    return where
 
 
 def combine(file: RuleFile) -> tuple[AnyRule, ...]:

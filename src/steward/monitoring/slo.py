@@ -12,11 +12,12 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.histogram import count_above, count_values, decode_buckets
+from steward.core.minutes import minute_of
 from steward.core.series import HISTOGRAMS, SUMS, SeriesRow
 from steward.monitoring.rules import ObjectiveBurn, Severity
 from steward.monitoring.tails import binomial_tail
 
-SloKind = Literal["availability", "ttft", "total", "inter_token", "cost", "satisfaction"]
+SloKind = Literal["availability", "ttft", "total", "inter_token", "cost", "satisfaction", "quality"]
 SloState = Literal["met", "burning", "budget spent", "not enough traffic to judge"]
 
 MEASURED: Final[Mapping[SloKind, str]] = {
@@ -25,12 +26,17 @@ MEASURED: Final[Mapping[SloKind, str]] = {
     "inter_token": "inter_token_s",
     "cost": "request_usd",
 }
+SHARES: Final[Mapping[SloKind, tuple[str, str]]] = {  # how many count, and how many of them are good
+    "satisfaction": ("rated", "satisfied"),
+    "quality": ("scored", "passed"),
+}
 PAIRS: Final[tuple[tuple[Severity, int, int, float], ...]] = (  # table 5-8: minutes, and share of the budget
     ("page", 60, 5, 0.02),
     ("page", 360, 30, 0.05),
     ("ticket", 1440, 120, 0.10),
     ("ticket", 4320, 360, 0.10),
 )
+NOUNS: Final[Mapping[SloKind, str]] = {"satisfaction": "ratings", "quality": "scores"}
 BURN_WINDOWS_S: Final = {"1h": 3600, "6h": 21600, "1d": 86400, "3d": 259200}
 CERTAIN: Final = 0.001  # that so many bad ones came by chance, below which little traffic is enough to judge
 MINUTES_PER_DAY: Final = 1440
@@ -93,7 +99,8 @@ def columns_of(plan: SloPlan) -> tuple[str, str]:
 
 def count_slo(plan: SloPlan, rows: Iterable[SeriesRow]) -> SloCount:
     """What counts in `rows`: for availability requests that say something of the service, for durations and costs those
-    that have one, for satisfaction ratings. A duration within 1 % of the threshold may count either way."""
+    that have one, for satisfaction ratings, for quality evaluators' scores. A duration within 1 % of the threshold may
+    count either way."""
     total = bad = 0.0
     for row in rows:
         if not plan.covers(row.model, row.route):
@@ -104,11 +111,24 @@ def count_slo(plan: SloPlan, rows: Iterable[SeriesRow]) -> SloCount:
             bad += count_above(buckets, plan.threshold or 0.0)
             continue
         sums = dict(zip(SUMS, row.sums, strict=True))
-        if plan.kind == "satisfaction":
-            total, bad = total + sums["rated"], bad + sums["rated"] - sums["satisfied"]
+        if (columns := SHARES.get(plan.kind)) is not None:
+            total, bad = total + sums[columns[0]], bad + sums[columns[0]] - sums[columns[1]]
         else:
             total, bad = total + sums["judged"], bad + sums["failed"]
     return SloCount(round(total), round(bad))
+
+
+def count_minutes(plans: Sequence[SloPlan], rows: Iterable[SeriesRow]) -> dict[int, list[float]]:
+    """How many count and how many are bad in each minute, for one objective after the other; `rows` are of minutes."""
+    by_minute: dict[int, list[SeriesRow]] = {}
+    for row in rows:
+        by_minute.setdefault(minute_of(row.start), []).append(row)
+    return {
+        minute: [
+            float(number) for plan in plans for count in [count_slo(plan, group)] for number in (count.total, count.bad)
+        ]
+        for minute, group in by_minute.items()
+    }
 
 
 def make_rules(plans: Sequence[SloPlan]) -> tuple[ObjectiveBurn, ...]:
@@ -128,7 +148,7 @@ def make_rules(plans: Sequence[SloPlan]) -> tuple[ObjectiveBurn, ...]:
                     objective=plan.objective,
                     pairs=pairs,
                     columns=columns_of(plan),
-                    noun="ratings" if plan.kind == "satisfaction" else "requests",
+                    noun=NOUNS.get(plan.kind, "requests"),
                     every_minutes=1 if severity == "page" else 5,
                     inhibited_by=others if severity == "page" else (f"slo-{plan.name}",),
                     summary=f"The error budget of {plan.name} is spent too fast.",

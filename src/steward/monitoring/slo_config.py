@@ -14,7 +14,7 @@ class SloConfig(Section):
     """One service level objective."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="name of the objective, and of its alerts")
-    kind: SloKind = Field(description="availability, ttft, total, inter_token, cost or satisfaction")
+    kind: SloKind = Field(description="availability, ttft, total, inter_token, cost, satisfaction or quality")
     objective: float = Field(gt=0.0, lt=1.0, description="share that must be good, such as 0.99")
     threshold_ms: float | None = Field(None, gt=0, description="ttft, total, inter_token: what takes longer is bad")
     threshold_usd: float | None = Field(None, gt=0, description="cost: a request that costs more is bad")
@@ -25,7 +25,7 @@ class SloConfig(Section):
     @model_validator(mode="after")
     def _has_its_threshold(self) -> SloConfig:
         needed = {"cost": "threshold_usd"}.get(self.kind, "threshold_ms")
-        if self.kind in ("availability", "satisfaction"):
+        if self.kind in ("availability", "satisfaction", "quality"):
             needed = ""
         for name, example in (("threshold_ms", "500"), ("threshold_usd", "0.01")):
             there = getattr(self, name) is not None

@@ -23,7 +23,7 @@ from steward.core.alerts import Alert, Notice, NoticeKind, Severity, wait_s
 from steward.core.errors import InputError, StewardError
 from steward.core.minutes import MinuteRow, minute_of
 from steward.core.secret import Secret, resolve, resolve_value
-from steward.core.series import MINUTE_S, SeriesRow
+from steward.core.series import MINUTE_S
 from steward.core.stores import AlertStore, MinuteStore, SeriesStore
 from steward.monitoring.conditions import Condition
 from steward.monitoring.config import ChannelPlan, MonitoringPlan
@@ -32,7 +32,7 @@ from steward.monitoring.messages import make_mail, make_pagerduty, make_slack, m
 from steward.monitoring.notices import plan_notices
 from steward.monitoring.rule_file import read_rules
 from steward.monitoring.rules import DEFAULT_RULES, WatchedRule
-from steward.monitoring.slo import SloPlan, columns_of, count_slo, make_rules
+from steward.monitoring.slo import columns_of, count_minutes, make_rules
 from steward.monitoring.watch import Minute, Watch
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class AlertWatch:
         until = time.monotonic() + SLICE_S
         while self._next < end:
             chunk_end = min(end, self._next + CHUNK_MINUTES)
-            rows = _group(self._minutes.read(self._next, chunk_end, tenant=None))
+            rows = group_minutes(self._minutes.read(self._next, chunk_end, tenant=None))
             more = self._read_objectives(self._next, chunk_end)
             for minute in range(self._next, chunk_end):
                 judge = watched is None or minute >= watched
@@ -220,19 +220,6 @@ class AlertWatch:
             self._threads.submit(ask, resolve_value(self._plan.heartbeat))
 
 
-def count_minutes(plans: Sequence[SloPlan], rows: Sequence[SeriesRow]) -> dict[int, list[float]]:
-    """How many count and how many are bad in each minute, for one objective after the other."""
-    by_minute: dict[int, list[SeriesRow]] = {}
-    for row in rows:
-        by_minute.setdefault(minute_of(row.start), []).append(row)
-    return {
-        minute: [
-            float(number) for plan in plans for count in [count_slo(plan, group)] for number in (count.total, count.bad)
-        ]
-        for minute, group in by_minute.items()
-    }
-
-
 def send_notice(channel: ChannelPlan, alert: Alert, kind: NoticeKind, page: str) -> None:
     """Tell one channel now. :raises Unavailable: it does not take it :raises InputError: a secret leads nowhere"""
     url = resolve_value(channel.url) if channel.url else Secret(PAGERDUTY)
@@ -271,7 +258,7 @@ def _try_again(notice: Notice, now: float, reason: str) -> Notice:
     return msgspec.structs.replace(notice, attempts=attempts, next_at=now + wait_s(attempts), error=reason[:500])
 
 
-def _group(rows: Sequence[MinuteRow]) -> dict[int, Minute]:
+def group_minutes(rows: Sequence[MinuteRow]) -> dict[int, Minute]:
     """By minute; rows of several tenants count together."""
     minutes: dict[int, Minute] = {}
     for row in rows:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import pytest
 
-from steward.monitoring.backtest import MAX_GAP_MINUTES, collect_minutes, merge_firings, replay, report
+from steward.monitoring.backtest import (
+    MAX_GAP_MINUTES,
+    collect_minutes,
+    collect_objectives,
+    merge_firings,
+    replay,
+    report,
+)
 from steward.monitoring.events import Event
 from steward.monitoring.rules import DEFAULT_RULES, BurnRate, Reading
+from steward.monitoring.slo import SloKind, SloPlan, columns_of, make_rules
 from steward.monitoring.watch import MAX_NAMES, Change
 
 DAY_S = 86400.0
@@ -129,3 +138,50 @@ def test_scopes_that_fire_together_are_one_alert_with_the_worst_value() -> None:
         (60.0, 240.0, 5.0, ("model a", "all")),
         (540.0, None, 1.0, ("all",)),
     ]
+
+
+def make_slo(kind: SloKind, threshold: float | None = None, **changed: Any) -> SloPlan:
+    return SloPlan(name="a", kind=kind, objective=0.8, threshold=threshold, window_days=28, **changed)
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (make_slo("availability"), [4.0, 1.0]),  # without the one that the client left
+        (make_slo("total", 1.0), [2.0, 1.0]),
+        (make_slo("ttft", 0.5), [2.0, 1.0]),
+        (make_slo("inter_token", 0.05), [1.0, 1.0]),  # (0.9 s - 0.2 s) / 10 tokens
+        (make_slo("cost", 0.01), [2.0, 1.0]),
+        (make_slo("satisfaction"), [3.0, 2.0]),
+        (make_slo("quality"), [3.0, 2.0]),
+        (make_slo("availability", model="big"), [1.0, 1.0]),
+        (make_slo("availability", route="x"), [0.0, 0.0]),
+    ],
+)
+def test_objectives_count_events_as_live_requests(plan: SloPlan, expected: list[float]) -> None:
+    events = [
+        Event(at=61.0, model="m", outcome="ok", latency_ms=900, ttft_ms=200, output_tokens=11, usd=0.02, score=1.0),
+        Event(at=62.0, model="m", latency_ms=1500, usd=0.001, score=-1.0),
+        Event(at=63.0, model="m", score=0.0, ttft_ms=700),  # its end is not known
+        Event(at=64.0, model="m", outcome="client_closed", status=499),
+        Event(at=65.0, model="big", status=500, usd=9.0, latency_ms=9000),
+    ]
+    objectives = collect_objectives([plan], events)
+    assert objectives == {1: expected}
+    assert collect_objectives([], events) == {}
+
+
+@pytest.mark.parametrize("kind", ["quality", "satisfaction", "cost"])
+def test_a_budget_that_is_spent_fast_fires_in_a_replay(kind: SloKind) -> None:
+    plan = SloPlan(name="a", kind=kind, objective=0.99, threshold=0.01 if kind == "cost" else None)
+    events = [
+        Event(at=60.0 * minute + index, score=-1.0 if minute > 1400 else 1.0, usd=0.02 if minute > 1400 else 0.001)
+        for minute in range(1, 1500)
+        for index in range(10)
+    ]
+    rules = make_rules([plan])
+    result = report(
+        rules, collect_minutes(events), objectives=collect_objectives([plan], events), columns=columns_of(plan)
+    )
+    firing = {rule.name: len(rule.firings) for rule in result.rules}
+    assert firing["slo-a"] == 1 and result.rules[0].firings[0].start == pytest.approx(60 * 1400, abs=30 * 60)

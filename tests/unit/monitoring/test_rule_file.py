@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steward.core.errors import InputError
-from steward.monitoring.rule_file import read_rules
+from steward.monitoring.rule_file import read_rule_set, read_rules
 from steward.monitoring.rules import DEFAULT_RULES, BurnRate
 
 
@@ -52,3 +52,48 @@ def test_what_cannot_be_understood_is_refused(tmp_path: Path, text: str, expecte
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_rules(tmp_path / "none.yaml")
+
+
+SLOS = """
+slos:
+  - {name: answers, kind: availability, objective: 0.995}
+  - {name: good, kind: quality, objective: 0.8, window_days: 14}
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_objectives_stand_beside_rules(tmp_path: Path) -> None:
+    chosen = read_rule_set(write(tmp_path, SLOS))
+    assert chosen.rules == DEFAULT_RULES
+    assert [(plan.name, plan.kind, plan.window_days) for plan in chosen.slos] == [
+        ("answers", "availability", 28), ("good", "quality", 14),
+    ]  # fmt: skip
+    assert read_rule_set(write(tmp_path, "")).slos == ()
+
+
+def test_the_live_watch_has_its_objectives_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="move them to"):
+        read_rules(write(tmp_path, SLOS))
+
+
+@pytest.mark.parametrize(
+    ("slo", "said"),
+    [
+        ("{name: a, kind: cost, objective: 0.9}", "needs threshold_usd"),
+        ("{name: a, kind: quality, objective: 2}", "slos.0"),
+        ("{name: a, kind: quality, objektive: 0.5}", "objective"),
+        (
+            "{name: a, kind: quality, objective: 0.5}\n  - {name: a, kind: ttft, objective: 0.5, threshold_ms: 5}",
+            "one name",
+        ),
+        ("7", "slos"),
+    ],
+)
+def test_objectives_that_steward_yaml_would_not_take(tmp_path: Path, slo: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read_rule_set(write(tmp_path, f"slos:\n  - {slo}\n"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from steward.core.histogram import encode_buckets, observe
@@ -14,6 +15,7 @@ from steward.monitoring.slo import (
     SloCount,
     SloPlan,
     columns_of,
+    count_minutes,
     count_slo,
     find_pairs,
     judge_slo,
@@ -41,11 +43,12 @@ def row(model: str = "m", route: str = "r", values: tuple[float, ...] = (), colu
         ({"route": "s"}, SloCount(4, 1)),
         ({"model": "m", "route": "s"}, SloCount(0, 0)),
         ({"kind": "satisfaction"}, SloCount(5, 1)),
+        ({"kind": "quality"}, SloCount(3, 2)),
     ],
 )
 def test_requests_and_ratings_that_count(changed: dict[str, Any], expected: SloCount) -> None:
     rows = [
-        row(requests=12, judged=10, failed=2, rated=5, satisfied=4),
+        row(requests=12, judged=10, failed=2, rated=5, satisfied=4, scored=3, passed=1),
         row(model="n", route="s", requests=4, judged=4, failed=1),
     ]
     assert count_slo(slo(**changed), rows) == expected
@@ -147,3 +150,17 @@ def test_a_status_says_what_it_is_said_from() -> None:
     status = judge_slo(slo(), SloCount(1000, 5), {}, False)
     assert (status.good_share, status.why) == (0.995, "5 of 1,000 were bad; 10 may be")
     assert judge_slo(slo(), SloCount(), {}, False).good_share is None
+
+
+def test_minutes_hold_each_objective_in_turn() -> None:
+    plans = [slo(), slo(name="b", kind="quality")]
+    rows = [
+        msgspec.structs.replace(row(judged=10, failed=2, scored=3, passed=1), start=start) for start in (60, 60, 120)
+    ]
+    assert count_minutes(plans, rows) == {1: [20.0, 4.0, 6.0, 4.0], 2: [10.0, 2.0, 3.0, 2.0]}
+    assert count_minutes(plans, []) == {}
+
+
+@pytest.mark.parametrize(("kind", "noun"), [("quality", "scores"), ("satisfaction", "ratings"), ("cost", "requests")])
+def test_alerts_name_what_they_count(kind: str, noun: str) -> None:
+    assert {rule.noun for rule in make_rules([slo(kind=kind)])} == {noun}

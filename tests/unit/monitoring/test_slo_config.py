@@ -27,7 +27,8 @@ from steward.settings import load_settings
         ({"window_days": 6}, "greater than or equal to 7"),
         ({"window_days": 91}, "less than or equal to 90"),
         ({"name": "Two Words"}, "name"),
-        ({"kind": "quality"}, "kind"),
+        ({"kind": "quality", "threshold_usd": 1}, "kind: quality takes no threshold_usd"),
+        ({"kind": "goodness"}, "kind"),
     ],
 )
 def test_an_objective_that_cannot_be_judged_is_refused(changed: dict[str, Any], message: str) -> None:

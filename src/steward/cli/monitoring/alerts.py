@@ -188,14 +188,22 @@ def test(
 
 def backtest(
     rules: Annotated[Path, typer.Argument(help="YAML file of rules; an empty one means steward's own.")],
-    events: Annotated[Path, typer.Option("--events", help="Requests, one JSON object a line.")],
+    events: Annotated[Path | None, typer.Option("--events", help="Requests, one JSON object a line.")] = None,
+    since: Annotated[str | None, typer.Option(help="Replay this deployment's own history, such as 30d.")] = None,
+    home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("rules")] = False,
 ) -> None:
     """Replay requests through alert rules: what would have fired, when and why. Exits with 1 if anything fired."""
-    from steward.workflows.alerts import backtest_file
+    from steward.core.errors import InputError
+    from steward.workflows.alerts import backtest_file, backtest_history
 
+    if (events is None) == (since is None):
+        raise InputError("name either a file of requests (--events FILE) or a time (--since 30d)")
     with show_progress(hidden=json) as progress:
-        result = backtest_file(rules, events, progress)
+        if events is not None:
+            result = backtest_file(rules, events, progress)
+        else:
+            result = backtest_history(rules, find_home(home), since or "", progress)
     if json:
         show_json(result)
     else:
