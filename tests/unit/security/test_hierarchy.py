@@ -110,6 +110,7 @@ def test_a_key_id_that_was_changed_does_not_open_under_the_same_key() -> None:
         (b"\x02STW\x02\x01" + bytes(96), "of algorithm 2 and level 1"),
         (b"\x02STW\x01\x03" + bytes(96), "of algorithm 1 and level 3"),
     ],
+    ids=["empty", "version 1", "version 3", "short", "algorithm 2", "level 3"],
 )
 def test_a_header_that_is_not_ours_is_named(sealed: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message):
