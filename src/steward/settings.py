@@ -30,6 +30,7 @@ from steward.gateway.config import (
     RouteConfig,
 )
 from steward.governance.config import ApprovalPolicyConfig
+from steward.improvement.config import RegistryConfig, ReleaseConfig
 from steward.monitoring.config import MonitoringConfig
 from steward.monitoring.slo_config import SloConfig
 from steward.privacy.config import PrivacyConfig
@@ -91,6 +92,8 @@ class Settings(Section):
     approval_policy: ApprovalPolicyConfig = Field(
         ApprovalPolicyConfig(), description="what changes of settings and prompts must meet before they serve"
     )
+    release: ReleaseConfig = Field(ReleaseConfig(), description="how a new version takes over, and what takes it back")
+    registry: RegistryConfig = Field(RegistryConfig(), description="versions of models")
     audit: AuditConfig = Field(AuditConfig(), description="the log of administrative acts")
 
     @model_validator(mode="after")
@@ -265,6 +268,9 @@ def _check_names(settings: Settings, origins: Mapping[str, str], file: Path) -> 
             if name not in names:
                 where = _find_origin(f"routes.{number}.{key}", origins, file)
                 raise UnknownName(f"model (in route {item.name!r})", name, names, where)
+    if settings.release.judge is not None and settings.release.judge.model not in names:
+        where = _find_origin("release.judge.model", origins, file)
+        raise UnknownName("model (in release.judge)", settings.release.judge.model, names, where)
     for number, slo in enumerate(settings.slos):
         for key, wanted, known in (("model", slo.model, names), ("route", slo.route, [*names, *routes])):
             if wanted is not None and wanted not in known:

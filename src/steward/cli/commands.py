@@ -69,8 +69,17 @@ CHECK: Final = Group(
 
 RELEASE: Final = Group(
     "release",
-    "Decide whether a new version takes over.",
-    (Command("backtest", "steward.cli.release:backtest"),),
+    "Give a new version to growing shares of people, and take it back where it is worse.",
+    (
+        Command("start", "steward.cli.release:start"),
+        Command("status", "steward.cli.release:status"),
+        Command("pause", "steward.cli.release:pause"),
+        Command("resume", "steward.cli.release:resume"),
+        Command("promote", "steward.cli.release:promote"),
+        Command("rollback", "steward.cli.release:rollback"),
+        Command("drill", "steward.cli.release:drill"),
+        Command("backtest", "steward.cli.release:backtest"),
+    ),
 )
 
 USAGE: Final = Group(

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-ChangeKind = Literal["settings", "prompt"]
+ChangeKind = Literal["settings", "prompt", "release"]
 ApprovalVerdict = Literal["approve", "reject"]
 
 

@@ -14,6 +14,7 @@ from steward.core.gpus import GpuStatus
 
 Outcome = Literal["ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost"]
 Priority = Literal["high", "normal", "low"]
+Arm = Literal["champion", "candidate"]  # of a release
 
 
 class LimitSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +96,9 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
     conversation: str | None = None  # HMAC
     prompt_version: str | None = None
     route_version: int = 0
+    release: str | None = None  # that the route was in
+    arm: Arm | None = None  # that was drawn, whichever model answers in the end
+    arm_weight: float | None = None  # the candidate's share of people when it was drawn
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
@@ -120,6 +124,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
     ready_s: float | None = None  # from arrival until it had a place among those that run
     queued_s: float = 0.0  # of which it waited in the queue
     traceparent: str | None = None  # as the client sent it
+    judged: float | None = None  # by how much a judge found the candidate's answer better, -1 to 1
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):

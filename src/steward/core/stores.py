@@ -18,6 +18,7 @@ from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 from steward.core.evidence import Evidence
 from steward.core.gauges import EngineState, GaugeRow, GaugeSample
+from steward.core.improvements import ImprovementRun
 from steward.core.keys import KeyRecord
 from steward.core.meters import MeterRow
 from steward.core.minutes import MinuteRow
@@ -33,6 +34,7 @@ from steward.core.records import (
     Usage,
     UsageSum,
 )
+from steward.core.releases import AliasMove, ModelVersion, ReleaseRating, ReleaseRecord, ReleaseRow
 from steward.core.series import SeriesRow
 from steward.core.subject_keys import ShreddedKey, SubjectKey
 from steward.core.traces import Trace, TracePolicy
@@ -461,6 +463,90 @@ class SubjectKeyStore(Protocol):
 
     def generation(self) -> int:
         """A number that every erasure raises: what was unwrapped before it is not to be used any more."""
+        ...
+
+
+class ReleaseStore(Protocol):
+    """Releases: a route has one open release at a time."""
+
+    def start(self, record: ReleaseRecord) -> bool:
+        """Keep a new release; False where its route has an open one, and then nothing is kept."""
+        ...
+
+    def change(self, record: ReleaseRecord) -> bool:
+        """Keep what has become of a release; False where somebody changed it since: its revision is not one higher."""
+        ...
+
+    def list_releases(self, limit: int, *, tenant: str | None) -> list[ReleaseRecord]:
+        """Newest first."""
+        ...
+
+    def list_in_effect(self) -> list[ReleaseRecord]:
+        """What serves now: of each route the open release, else the newest that was promoted. By route."""
+        ...
+
+    def find(self, release_id: str, *, tenant: str | None) -> ReleaseRecord | None: ...
+
+    def read_rows(self, release_id: str, since: float, until: float) -> list[ReleaseRow]:
+        """Requests, trials and comparisons that settled in [since, until), in that order."""
+        ...
+
+    def read_ratings(self, release_id: str, since: float, until: float) -> list[ReleaseRating]:
+        """What people said in [since, until) of the release's requests, where it counts, oldest first."""
+        ...
+
+    def list_admissions(self, release_id: str) -> list[float]:
+        """When requests were admitted that were drawn for the candidate."""
+        ...
+
+    def read_durations(self, route: str, since: float, limit: int) -> list[float]:
+        """Seconds that the newest good answers of a route took since `since`."""
+        ...
+
+
+class RegistryStore(Protocol):
+    """Versions of models, and the journal of their aliases."""
+
+    def add_version(self, version: ModelVersion) -> bool:
+        """Keep a version; False where it is there already, and it is left as it is."""
+        ...
+
+    def list_versions(self, name: str | None = None, *, tenant: str | None) -> list[ModelVersion]:
+        """Of one model or of all, newest first."""
+        ...
+
+    def find_by_file(self, sha256: str, *, tenant: str | None) -> list[ModelVersion]:
+        """Versions that hold a file with this digest (hex), newest first."""
+        ...
+
+    def mark_version(self, name: str, digest: str, *, tainted: str | None, held: str | None, tenant: str) -> bool:
+        """Set why a version must not be released or deleted; None leaves it. False: there is no such version."""
+        ...
+
+    def delete_version(self, name: str, digest: str, *, tenant: str) -> bool: ...
+
+    def move_alias(self, move: AliasMove) -> bool:
+        """Add an entry to the journal; False where its number is taken: somebody moved the alias first."""
+        ...
+
+    def list_moves(self, name: str | None = None, *, tenant: str | None) -> list[AliasMove]:
+        """The journal, oldest first."""
+        ...
+
+
+class ImprovementStore(Protocol):
+    """Runs of the improvement circle, of which one is open at a time."""
+
+    def start(self, record: ImprovementRun) -> bool:
+        """Keep a new run; False where one is open, and then nothing is kept."""
+        ...
+
+    def change(self, record: ImprovementRun) -> bool:
+        """False where somebody changed it since."""
+        ...
+
+    def list_runs(self, limit: int, *, tenant: str | None) -> list[ImprovementRun]:
+        """Newest first."""
         ...
 
 

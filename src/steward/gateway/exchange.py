@@ -19,10 +19,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from steward.core.identity import NOBODY, Caller
-from steward.core.records import Attempt, Decision, Settled
+from steward.core.records import Arm, Attempt, Decision, Settled
 from steward.gateway.answer import Answer
 from steward.gateway.passthrough import PassthroughRequest
 from steward.gateway.prompts import Prompt
+from steward.gateway.route_records import Route, ServedRelease
 from steward.gateway.stored_responses import KeptAnswer
 from steward.gateway.wire import COMMON_OUTPUT_TOKENS, MAX_OUTPUT_TOKENS
 from steward.gateway.wire_fields import Request, RequestSize, TokenUsage
@@ -38,6 +39,7 @@ class Exchange:
         "_endings",
         "_input_estimate",
         "answered_by",
+        "arm",
         "asked_usage",
         "at",
         "attempts",
@@ -57,6 +59,7 @@ class Exchange:
         "fields",
         "guards",
         "headers",
+        "judged",
         "kept",
         "masked",
         "model",
@@ -66,6 +69,7 @@ class Exchange:
         "queued_s",
         "ready",
         "reckoned",
+        "release",
         "request",
         "request_id",
         "reserved_input",
@@ -81,9 +85,15 @@ class Exchange:
         "subject",
         "truncated",
         "ttft_s",
+        "unprompted",
         "upstream_id",
         "usage",
     )
+
+    release: ServedRelease | None  # that the route is in, and the arm that was drawn: by assign
+    arm: Arm | None
+    unprompted: bytes | None  # the body of such a request before the prompt was put in
+    judged: float | None  # what a judge of the release said
 
     def __init__(
         self,
@@ -95,8 +105,7 @@ class Exchange:
         started: float,
         caller: Caller = NOBODY,
     ) -> None:
-        self.request_id = request_id
-        self.endpoint = endpoint
+        self.request_id, self.endpoint = request_id, endpoint
         self.headers = headers
         self.body = body
         self.at, self.started = at, started  # seconds since the epoch; monotonic seconds
@@ -113,6 +122,7 @@ class Exchange:
         self.subject: str | None = None
         self.conversation: str | None = None
         self.passthrough: PassthroughRequest | None = None  # of the endpoints whose bodies pass as they are
+        self.release = self.arm = self.unprompted = self.judged = None
         # keep, choose_prompt
         self.kept: KeptAnswer | None = None
         self.prompt: Prompt | None = None
@@ -160,6 +170,12 @@ class Exchange:
                 self._endings.pop(0)()
             finally:
                 self.end()
+
+    def find_route(self, routes: Mapping[str, Route]) -> Route:
+        """The route that was asked for, as it is for the arm that was drawn."""
+        if self.arm == "candidate" and self.release is not None:
+            return self.release.candidate
+        return routes[self.route]
 
     def estimate_input(self) -> int:
         """Tokens of the request and of the route's prompt: 4 bytes of text each, other media by their kind."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from steward.gateway.prompts import Prompt
+
 Choice = Literal["weighted", "least_loaded", "lowest_latency"]
 Sticky = Literal["none", "subject", "conversation"]
 Unreadable = Literal["refuse", "pass"]
@@ -60,6 +62,23 @@ class Route(msgspec.Struct, frozen=True):
         """The models that may answer."""
         names = (*(target.model for target in self.targets), *self.fallback, *self.error_fallbacks.names())
         return tuple(dict.fromkeys(names))
+
+
+class ServedRelease(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate that takes over a share of a route's people.
+
+    `candidate` is the route as it would be with it. `weight`: the share of people who get it; 0 while only shadows see
+    it. `sample`: the share of requests of which the candidate gets a copy. `judged`: of these, the share that a judge
+    compares.
+    """
+
+    id: str
+    route: str
+    candidate: Route
+    prompt: Prompt | None = None  # the candidate's
+    weight: float = 0.0
+    sample: float = 0.0
+    judged: float = 0.0
 
 
 class ModelStanding(msgspec.Struct, frozen=True):

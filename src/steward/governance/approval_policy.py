@@ -53,9 +53,10 @@ class ApprovalPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: tuple[Requirement, ...] = ()
     prompts: tuple[Requirement, ...] = ()
+    releases: tuple[Requirement, ...] = ()
 
     def requirements(self, kind: ChangeKind) -> tuple[Requirement, ...]:
-        return self.settings if kind == "settings" else self.prompts
+        return {"settings": self.settings, "prompt": self.prompts, "release": self.releases}[kind]
 
 
 class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):

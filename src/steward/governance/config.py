@@ -93,11 +93,15 @@ class ApprovalPolicyConfig(Section):
 
     settings: list[RequirementConfig] = Field(default=[], description="what a changed steward.yaml must meet")
     prompts: list[RequirementConfig] = Field(default=[], description="what a prompt must meet to be added or used")
+    releases: list[RequirementConfig] = Field(
+        default=[], description="what a candidate must meet before a release of it begins"
+    )
 
     def policy(self) -> ApprovalPolicy:
         return ApprovalPolicy(
             settings=tuple(item.requirement() for item in self.settings),
             prompts=tuple(item.requirement() for item in self.prompts),
+            releases=tuple(item.requirement() for item in self.releases),
         )
 
 

@@ -11,10 +11,11 @@ from typing import Final, Literal
 
 import msgspec
 
+from steward.core.records import Arm
 from steward.improvement.anytime import mean_of_evidence, to_e_value
 from steward.improvement.config import GuardName, GuardPlan, ReleasePlan
-from steward.improvement.events import Arm, ReleaseEvent
-from steward.improvement.sums import BadEvents, DrawnArms, Estimate, PairedMeans
+from steward.improvement.events import ReleaseEvent
+from steward.improvement.sums import BadEvents, Comparisons, DrawnArms, Estimate, PairedMeans
 
 Verdict = Literal["passed", "regressed", "inconclusive"]
 Decision = Literal["promote", "roll back", "inconclusive"]
@@ -69,6 +70,7 @@ class Canary:
         self._split = DrawnArms()
         self._bad = {name: BadEvents() for name in ("errors", "slow", "rating_rate")}
         self._means = {name: PairedMeans() for name in ("cost", "judge", "ratings")}
+        self._comparisons = Comparisons()
 
     def add(self, event: ReleaseEvent) -> None:
         """Count a request; one within the warm-up counts for nothing but the time."""
@@ -86,6 +88,28 @@ class Canary:
         for name, value in (("cost", event.usd), ("judge", event.judge), ("ratings", event.score)):
             if value is not None:
                 self._means[name].add(subject, arm, weight, value)
+
+    def add_rating(self, at: float, subject: str | None, arm: Arm, weight: float, score: float) -> None:
+        """A rating that came after its request was counted."""
+        if self._is_warm(at):
+            self._bad["rating_rate"].add(at, subject, arm, weight, True)
+            self._means["ratings"].add(subject, arm, weight, score)
+
+    def add_comparison(self, at: float, subject: str | None, difference: float) -> None:
+        """What a judge said of both answers to one request; with these, the guard judge goes by them alone."""
+        if self._started is None:
+            self._started = at
+        self._at = at if self._at is None else max(self._at, at)
+        if self._is_warm(at):
+            self._comparisons.add(subject, difference)
+
+    def _is_warm(self, at: float) -> bool:
+        return self._started is not None and at - self._started >= self._plan.warm_up_s
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to decide on."""
+        return self._started is not None
 
     def decide(self) -> ReleaseDecision | None:
         """The decision of a look now; None: go on."""
@@ -151,7 +175,12 @@ class Canary:
         """By a confidence sequence: inside the margin, or beyond it. It holds from some 50 people an arm on."""
         if not enough:
             return False, False
-        means, planned = self._means[guard.name], self._plan.planned_units
+        planned = self._plan.planned_units
+        if guard.name == "judge" and self._comparisons.requests:
+            worse = -self._comparisons.difference() - guard.margin
+            passed = guard.required and worse + self._comparisons.width(self._plan.promotion_alpha, planned) < 0.0
+            return passed, worse - self._comparisons.width(harm_alpha, planned) > 0.0
+        means = self._means[guard.name]
         if guard.name == "cost":
             factor = 1.0 + guard.margin
             worse = means.difference(factor)  # dollars a request beyond what is allowed
@@ -162,6 +191,8 @@ class Canary:
 
     def count_units(self, name: GuardName) -> dict[Arm, int]:
         """People (and days, of bad events) of each arm that a guard knows something of."""
+        if name == "judge" and self._comparisons.requests:
+            return dict(self._comparisons.people)
         return dict(self._bad[name].units if name in self._bad else self._means[name].people)
 
     def _describe(self, guard: GuardPlan) -> GuardReport:
@@ -184,6 +215,8 @@ class Canary:
         alpha, planned = self._plan.promotion_alpha, self._plan.planned_units
         if guard.name in self._bad:
             return self._bad[guard.name].flips.estimate_ratio(alpha)
+        if guard.name == "judge" and self._comparisons.requests:
+            return self._comparisons.estimate_difference(alpha, planned)
         means = self._means[guard.name]
         if guard.name == "cost":
             return means.estimate_ratio(alpha, planned)

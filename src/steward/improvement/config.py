@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 from pydantic import Field, field_validator, model_validator
@@ -23,6 +23,14 @@ class GuardPlan(msgspec.Struct, frozen=True, kw_only=True):
     maximum_duration_s: float = 14 * 86400.0
 
 
+class JudgePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Who compares the candidate's answers with the champion's, in which share of the trials, by what."""
+
+    model: str
+    rubric: str
+    sample: float = 1.0
+
+
 class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     """The policy of a release, complete."""
 
@@ -34,6 +42,13 @@ class ReleasePlan(msgspec.Struct, frozen=True, kw_only=True):
     minimum_duration_s: float = 600.0
     warm_up_s: float = 60.0
     look_every_s: float = 60.0
+    step_minimum_s: float = 600.0
+    step_minimum_people: int = 50
+    holdback: float = 0.01
+    slow_s: float | None = None
+    shadow_sample: float = 0.1
+    shadow_minimum: int = 200
+    judge: JudgePlan | None = None
 
 
 class GuardConfig(Section):
@@ -107,6 +122,48 @@ def _complete(guard: GuardConfig, usual: GuardPlan) -> GuardPlan:
     )
 
 
+RUBRIC: Final = "Which answer is more correct, more complete and more helpful to the person who asked?"
+
+
+class JudgeConfig(Section):
+    """A model that compares answers while a release is in progress."""
+
+    model: str = Field(min_length=1, description="name of a model in this file, better not one of the two compared")
+    rubric: str = Field(RUBRIC, min_length=1, description="what makes an answer better")
+    sample: float = Field(1.0, gt=0, le=1, description="share of the shadow's requests that it compares")
+
+    def plan(self) -> JudgePlan:
+        return JudgePlan(model=self.model, rubric=self.rubric, sample=self.sample)
+
+
+class ShadowConfig(Section):
+    """Copies of requests to the candidate, whose answers nobody gets. Tools are off in them."""
+
+    sample: float = Field(
+        0.1, ge=0, le=1, description="share of requests that are copied; 0 begins with the first step at once"
+    )
+    minimum: int = Field(200, ge=1, description="copies that are answered before the first people get the candidate")
+
+
+class RegistryPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Where files of registered versions lie. None: in the home."""
+
+    storage: str | None = None
+
+
+class RegistryConfig(Section):
+    """Versions of models."""
+
+    storage: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9+.-]+://",
+        description="address of their files, such as s3://bucket/models (extra `remote`); in home by default",
+    )
+
+    def plan(self) -> RegistryPlan:
+        return RegistryPlan(storage=self.storage)
+
+
 class ReleaseConfig(Section):
     """How a new version takes over, and what takes it back."""
 
@@ -125,6 +182,16 @@ class ReleaseConfig(Section):
     minimum_duration_s: float = Field(600.0, ge=0, description="seconds that a release lasts before a promotion")
     warm_up_s: float = Field(60.0, ge=0, description="seconds at the beginning that count for neither")
     look_every_s: float = Field(60.0, gt=0, description="seconds between two looks at the guards")
+    step_minimum_s: float = Field(600.0, ge=0, description="seconds that a share lasts before the next one")
+    step_minimum_people: int = Field(
+        50, ge=1, description="people who had the candidate at a share before the next one; without names, requests"
+    )
+    holdback: float = Field(0.01, ge=0, le=0.5, description="share of people who keep the champion after a promotion")
+    slow_s: float | None = Field(
+        None, gt=0, description="seconds after which an answer is slow; null: the champion's 95th percentile of a week"
+    )
+    shadow: ShadowConfig = Field(ShadowConfig(), description="what comes before anybody gets the candidate")
+    judge: JudgeConfig | None = Field(None, description="who compares answers; without one, the guard judge is open")
     guards: GuardsConfig = Field(GuardsConfig(), description="what is compared")
 
     @field_validator("steps")
@@ -144,4 +211,11 @@ class ReleaseConfig(Section):
             minimum_duration_s=self.minimum_duration_s,
             warm_up_s=self.warm_up_s,
             look_every_s=self.look_every_s,
+            step_minimum_s=self.step_minimum_s,
+            step_minimum_people=self.step_minimum_people,
+            holdback=self.holdback,
+            slow_s=self.slow_s,
+            shadow_sample=self.shadow.sample,
+            shadow_minimum=self.shadow.minimum,
+            judge=None if self.judge is None else self.judge.plan(),
         )

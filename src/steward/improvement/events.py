@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from itertools import chain, islice
 from math import isfinite
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from steward.core.errors import InputError
+from steward.core.records import Arm
 
-Arm = Literal["champion", "candidate"]
 EXAMPLE: Final = '{"at": 1764288000.0, "subject": "5f2c", "arm": "candidate", "weight": 0.25, "bad": false}'
 MAX_LINE_BYTES: Final = 1 << 20
 _FIRST: Final = 2000  # events that tell whose share `weight` is

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from math import exp, inf, log, sqrt
 from typing import Final
 
+from steward.core.records import Arm
 from steward.improvement.anytime import (
     Direction,
     choose_concentration,
@@ -15,7 +16,6 @@ from steward.improvement.anytime import (
     sequence_width,
     tilt,
 )
-from steward.improvement.events import Arm
 
 DAY_S: Final = 86400.0
 _FARTHEST: Final = 1000.0  # a ratio of rates beyond it is not told from it
@@ -228,3 +228,54 @@ class PairedMeans:
         low = _find_zero(lambda x: -slack(x), -_FARTHEST, centre)
         high = _find_zero(slack, centre, _FARTHEST)
         return centre - 1.0, (low - 1.0, inf if high >= _FARTHEST else high - 1.0)
+
+
+class Comparisons:
+    """How much better a judge found the candidate's answers than the champion's to the same requests.
+
+    As `PairedMeans`, but each request tells of both arms at once, so nothing has to be weighed. People are the units.
+    """
+
+    def __init__(self) -> None:
+        self.people: dict[Arm, int] = {"champion": 0, "candidate": 0}
+        self._units = 0
+        self._sums = [0.0, 0.0]  # differences, requests
+        self._products = [0.0] * 3  # over people: dd, dm, mm
+        self._by_person: dict[str, list[float]] = {}
+
+    def add(self, subject: str | None, difference: float) -> None:
+        person = self._by_person.setdefault(subject, [0.0, 0.0]) if subject is not None else [0.0, 0.0]
+        if not person[1]:
+            self._units += 1
+            self.people = {"champion": self._units, "candidate": self._units}
+        d, m = person
+        self._products[0] += (2 * d + difference) * difference
+        self._products[1] += d + difference * (m + 1.0)
+        self._products[2] += 2 * m + 1.0
+        person[0] += difference
+        person[1] += 1.0
+        self._sums[0] += difference
+        self._sums[1] += 1.0
+
+    @property
+    def requests(self) -> int:
+        return int(self._sums[1])
+
+    def difference(self) -> float:
+        """The candidate's score less the champion's, from -1 to 1."""
+        return self._sums[0] / self._sums[1] if self._sums[1] else 0.0
+
+    def width(self, alpha: float, planned: int, *, two_sided: bool = False) -> float:
+        """How far `difference` may be off, at any look; infinite for fewer than two people."""
+        if self._units < 2:
+            return inf
+        dd, dm, mm = self._products
+        mean = self.difference()
+        spread = sqrt(max(0.0, dd - 2 * mean * dm + mean * mean * mm) / self._units)
+        return spread * sequence_width(self._units, alpha, planned, two_sided=two_sided) * self._units / self._sums[1]
+
+    def estimate_difference(self, alpha: float, planned: int) -> Estimate | None:
+        if not self._units:
+            return None
+        value, half = self.difference(), self.width(alpha, planned, two_sided=True)
+        return value, (value - half, value + half)

@@ -20,6 +20,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.approvals import ApprovalDecision, ApprovalRequest, ApprovalVerdict, ChangeKind
 from steward.core.errors import InputError, UnknownName
 from steward.core.identity import Principal
+from steward.core.releases import RouteVariant
 from steward.gateway.prompts import PromptExample
 from steward.governance.approval_policy import (
     ApprovalPolicy,
@@ -82,6 +83,22 @@ def propose_prompt(name: str, text: PromptText, author: Principal) -> ProposedCh
     return ProposedChange(
         kind="prompt", subject=f"prompt:{name}", content=_format_prompt(text), before="", authors=(author.actor,)
     )
+
+
+def propose_release(route: str, candidate: RouteVariant, champion: RouteVariant, author: Principal) -> ProposedChange:
+    """The digest is of what would be served, so that another version needs approvals of its own."""
+    return ProposedChange(
+        kind="release",
+        subject=f"release:{route}",
+        content=_format_variant(route, candidate),
+        before=_format_variant(route, champion),
+        authors=(author.actor,),
+    )
+
+
+def _format_variant(route: str, variant: RouteVariant) -> str:
+    fields = {"route": route, **msgspec.structs.asdict(variant)}
+    return "".join(f"{name}: {value}\n" for name, value in fields.items() if value)
 
 
 def _format_prompt(text: PromptText) -> str:

@@ -29,6 +29,7 @@ from steward.workflows.engine_metrics import EngineScrape
 from steward.workflows.gpus import Sampler
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.machine_gauges import MachineSampler
+from steward.workflows.release_watch import ReleasePublisher, ReleaseWatch
 from steward.workflows.response_store import FOLDER, prune
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
@@ -53,6 +54,8 @@ AUDIT_S = 5.0  # after which an act's signed head is in the store and with the w
 FORGET_S = 600.0  # between two looks for series that are no longer kept
 FORGET_LEASE_S = 300.0
 CERTIFICATES_S = 3600.0  # between two looks at when generated ones end
+RELEASES_S = 1.0  # between two looks at what is in effect, and at the requests of releases
+RELEASES_LEASE_S = 120.0
 KEYS_S = 0.5  # how long another machine's change of keys may stay unseen; a worker's poll comes on top
 
 
@@ -77,6 +80,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
 
     watch = _Watch(deployment, store, current, gpus.status)
     export = TraceExport(store.traces, store.meters, current, __version__)
+    releases = ReleaseWatch(deployment, store, deployment.open_audit_log())
     publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root)
     return [
         Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
@@ -95,6 +99,8 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
         Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),
         Job(name="watch", period_s=WATCH_S, run=watch.run, lease_s=WATCH_LEASE_S),
         Job(name="machine", period_s=MACHINE_S, run=MachineSampler(store.gauges, gpus.status).run),
+        Job(name="publish-releases", period_s=RELEASES_S, run=ReleasePublisher(deployment.home, store).run),
+        Job(name="releases", period_s=RELEASES_S, run=releases.run, lease_s=RELEASES_LEASE_S),
     ]
 
 

@@ -184,15 +184,19 @@ def prompts_of(settings: Settings, home: Path, chosen: Mapping[str, str] | None 
     if both:
         raise InputError(f"prompt {both[0]!r} is in steward.yaml and in {home / 'prompts'}; rename one of them")
     return {
-        route.name: _resolve_prompt(route.prompt, written, home, chosen or {})
+        route.name: resolve_prompt(route.prompt, written, home, chosen or {})
         for route in settings.routes
         if route.prompt
     }
 
 
-def _resolve_prompt(
+def resolve_prompt(
     asked: RoutePromptConfig, written: Mapping[str, PromptConfig], home: Path, chosen: Mapping[str, str]
 ) -> Prompt:
+    """What a route asks for, by `written` prompts and those kept in the home; `chosen` replaces versions in use.
+
+    :raises UnknownName: a prompt or version that does not exist
+    """
     if asked.name is None:
         examples = _to_examples(asked.examples)
         return Prompt(f"inline@{digest(asked.system, examples)}", asked.system, examples, asked.mode)

@@ -163,6 +163,8 @@ def collect_facts(settings: Settings, plan: ServePlan) -> dict[str, Any]:
     facts = flatten_tree(settings.model_dump(mode="json"))
     for route, prompt in plan.prompts.items():
         facts[f"routes[{route}].prompt (version)"] = prompt.version
+    for release in plan.releases:
+        facts[f"routes[{release.route}] (release)"] = f"{release.id}, candidate {release.weight:.0%}"
     for model in plan.models:
         facts[f"models[{model.name}] (secret)"] = model.key_mark
         facts[f"models[{model.name}] (engine)"] = model.socket and Path(model.socket).stem
@@ -291,6 +293,17 @@ def request_reload(
         time.sleep(0.05)
     (folder / f"{request.id}.request").unlink(missing_ok=True)
     raise Unavailable(f"steward in {home} did not answer; `steward status` says whether it runs")
+
+
+def find_supervisor(home: Path) -> int:
+    """The process that a reload is asked of. :raises Unavailable: nothing runs in this home"""
+    try:
+        pid = int(msgspec.json.decode((home / "run" / "state.json").read_bytes())["pid"])
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        raise Unavailable(f"no steward is running in {home}; start it with `steward up`") from error
+    if not _is_running(pid):
+        raise Unavailable(f"no steward is running in {home}; start it with `steward up`")
+    return pid
 
 
 def open_mailbox(home: Path) -> Path:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from steward.core.records import Arm
 from steward.improvement.backtest import backtest
 from steward.improvement.config import ReleaseConfig
-from steward.improvement.events import Arm, ReleaseEvent
+from steward.improvement.events import ReleaseEvent
 
 
 def failing(*times: float) -> list[ReleaseEvent]:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from steward.improvement.anytime import log_coin_evidence
@@ -162,3 +163,41 @@ def test_the_same_model_is_not_rolled_back() -> None:
         for seed in range(100)
     )
     assert wrong <= 3  # 0.8 expected; 4 or more have a chance of 1 %
+
+
+def compared(difference: float, people: int = 400) -> Canary:
+    canary = Canary(ReleaseConfig.model_validate({"guards": NOBODY_RATES, "warm_up_s": 10}).plan())
+    for number in range(people):
+        canary.add_comparison(float(number), f"p{number}", difference)
+    return canary
+
+
+@pytest.mark.parametrize(("difference", "verdict"), [(0.0, "passed"), (-0.03, "inconclusive"), (-0.5, "regressed")])
+def test_the_guard_judge_goes_by_comparisons_where_there_are_any(difference: float, verdict: str) -> None:
+    report = compared(difference).report("inconclusive", "")
+    judge = next(guard for guard in report.guards if guard.name == "judge")
+    assert judge.verdict == verdict and judge.estimate == pytest.approx(difference)
+    assert judge.units == {"champion": 390, "candidate": 390}  # ten within the warm-up
+
+
+def test_a_rating_that_comes_later_counts_as_one_that_came_at_once() -> None:
+    early, late = (Canary(ReleaseConfig.model_validate({"warm_up_s": 0}).plan()) for _ in range(2))
+    for number in range(200):
+        arm: Any = "candidate" if number % 2 else "champion"
+        event = ReleaseEvent(at=float(number), subject=f"p{number}", arm=arm, weight=0.5, bad=False)
+        early.add(msgspec.structs.replace(event, score=1.0 if number % 2 else 0.5))
+        late.add(event)
+        late.add_rating(number + 0.5, event.subject, arm, 0.5, 1.0 if number % 2 else 0.5)
+    for name in ("ratings", "rating_rate"):
+        one, other = (
+            next(guard for guard in canary.report("inconclusive", "").guards if guard.name == name)
+            for canary in (early, late)
+        )
+        assert (one.verdict, one.estimate, one.interval) == (other.verdict, other.estimate, other.interval)
+
+
+def test_before_anything_came_nothing_counts() -> None:
+    canary = Canary(ReleaseConfig().plan())
+    canary.add_rating(1.0, "p", "candidate", 0.5, 1.0)
+    assert not canary.has_begun
+    assert canary.count_units("ratings") == {"champion": 0, "candidate": 0}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from math import inf, sqrt
 
 import pytest
 
 from steward.improvement.anytime import log_coin_evidence, log_split_evidence, sequence_width
-from steward.improvement.sums import BadEvents, CoinFlips, DrawnArms, PairedMeans
+from steward.improvement.sums import BadEvents, CoinFlips, Comparisons, DrawnArms, PairedMeans
 
 
 def flips(*counts: tuple[float, int, int]) -> CoinFlips:
@@ -151,3 +152,21 @@ def test_the_interval_of_a_ratio_is_where_the_difference_is_within_its_width() -
     assert low < value < high and value == pytest.approx(0.2, abs=0.01)
     for end in (low, high):
         assert abs(means.difference(1 + end)) == pytest.approx(means.width(0.05, 4000, 1 + end, two_sided=True))
+
+
+def test_comparisons_are_a_mean_over_people() -> None:
+    comparisons = Comparisons()
+    for subject, difference in [("a", 1.0), ("a", 0.0), ("b", -1.0), (None, 1.0)]:
+        comparisons.add(subject, difference)
+    assert (comparisons.requests, comparisons.people["candidate"]) == (4, 3)
+    assert comparisons.difference() == 0.25
+    # by hand: people's sums less the mean times their requests: 1 - 0.5, -1 - 0.25, 1 - 0.25; squares over 3 people
+    spread = sqrt((0.5**2 + 1.25**2 + 0.75**2) / 3)
+    assert comparisons.width(0.05, 100) == pytest.approx(spread * sequence_width(3, 0.05, 100) * 3 / 4)
+
+
+def test_nothing_is_known_from_one_person() -> None:
+    comparisons = Comparisons()
+    assert comparisons.estimate_difference(0.05, 100) is None and comparisons.difference() == 0.0
+    comparisons.add("a", 1.0)
+    assert comparisons.width(0.05, 100) == inf

@@ -211,6 +211,10 @@ def _make_row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "ready_s": settled.ready_s,
         "queued_s": settled.queued_s,
         "traceparent": settled.traceparent,
+        "release_id": admitted.release,
+        "arm": admitted.arm,
+        "arm_weight": admitted.arm_weight,
+        "judged": settled.judged,
     }
 
 

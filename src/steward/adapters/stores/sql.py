@@ -14,12 +14,15 @@ from steward.adapters.stores.evidence import SqlEvidence
 from steward.adapters.stores.exchanges import SqlExchanges
 from steward.adapters.stores.feedback import SqlFeedback
 from steward.adapters.stores.gauges import SqlGauges
+from steward.adapters.stores.improvements import SqlImprovements
 from steward.adapters.stores.jobs import SqlJobs
 from steward.adapters.stores.keys import SqlKeys
 from steward.adapters.stores.ledger import SqlLedger
 from steward.adapters.stores.meters import SqlMeters
 from steward.adapters.stores.minutes import SqlMinutes
 from steward.adapters.stores.reactions import SqlReactions
+from steward.adapters.stores.registry import SqlRegistry
+from steward.adapters.stores.releases import SqlReleases
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.series import SqlSeries
 from steward.adapters.stores.sessions import SqlSessions
@@ -36,12 +39,15 @@ from steward.core.stores import (
     ExchangeStore,
     FeedbackStore,
     GaugeStore,
+    ImprovementStore,
     JobStore,
     KeyStore,
     LedgerStore,
     MeterStore,
     MinuteStore,
     ReactionStore,
+    RegistryStore,
+    ReleaseStore,
     SecretStore,
     SeriesStore,
     SessionStore,
@@ -74,6 +80,9 @@ class SqlStore:
         self.evidence: EvidenceStore = SqlEvidence(self.database)
         self.audit_heads: AuditHeadStore = SqlAuditHeads(self.database)
         self.approvals: ApprovalStore = SqlApprovals(self.database)
+        self.releases: ReleaseStore = SqlReleases(self.database)
+        self.registry: RegistryStore = SqlRegistry(self.database)
+        self.improvements: ImprovementStore = SqlImprovements(self.database)
         self.jobs: JobStore = SqlJobs(self.database)
 
     def migrate(self) -> None:

@@ -11,7 +11,7 @@ from steward.core.minutes import COLUMNS
 from steward.core.reactions import COUNTS as REACTION_COUNTS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0019"  # the newest in `migrations/versions`
+REVISION: Final = "0020"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -63,6 +63,10 @@ exchanges = sa.Table(
     sa.Column("queued_s", sa.Float),
     sa.Column("traceparent", sa.String(128)),
     sa.Column("masked", sa.Text),  # JSON object of how many values guards replaced, by kind; NULL where none
+    sa.Column("release_id", sa.String(64), index=True),  # NULL: the route was in no release
+    sa.Column("arm", sa.String(16)),
+    sa.Column("arm_weight", sa.Float),
+    sa.Column("judged", sa.Float),  # by how much a judge preferred the candidate's answer
     _tenant(),
 )
 
@@ -361,6 +365,56 @@ jobs = sa.Table(
     sa.Column("holder", sa.String(200), nullable=False),
     sa.Column("leased_until", sa.Float, nullable=False),  # by the database's clock; 0: nobody runs it
     sa.Column("due_at", sa.Float, nullable=False),
+)
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("route", sa.String(200), nullable=False),
+    sa.Column("open_route", sa.String(200), unique=True),  # NULL once it has ended, so that a route has one at a time
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("record", sa.Text, nullable=False),  # JSON
+    _tenant(),
+)
+
+model_versions = sa.Table(
+    "model_versions",
+    metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True, server_default=DEFAULT_TENANT),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(80), primary_key=True),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("record", sa.Text, nullable=False),  # JSON
+    sa.Column("tainted", sa.Text, nullable=False, server_default=""),
+    sa.Column("held", sa.Text, nullable=False, server_default=""),
+)
+
+alias_moves = sa.Table(  # added, never changed: the key makes a second move from the same state fail
+    "alias_moves",
+    metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True, server_default=DEFAULT_TENANT),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("alias", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("digest", sa.String(80), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("by", sa.String(200), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+improvements = sa.Table(  # runs of the improvement circle
+    "improvements",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("open_slot", sa.String(16), unique=True),  # NULL once it has ended, so that one runs at a time
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("record", sa.Text, nullable=False),  # JSON
+    _tenant(),
 )
 
 minutes = sa.Table(

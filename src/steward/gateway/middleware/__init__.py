@@ -1,6 +1,6 @@
 """The handlers that wrap a handler, one file each, in the order in which
 `workflows/serve/composition.py` lists them:
-authenticate, keep_responses, choose_prompt, admit, queue, settle, capture (as sent), guard, capture (masked),
+authenticate, keep_responses, assign, choose_prompt, admit, queue, settle, capture (as sent), guard, capture (masked),
 apply_prompt, route, and the call in the middle.
 
 Each is a function that takes its dependencies and returns a wrapper. A request goes down the list and its
@@ -9,6 +9,7 @@ anything is dispatched and the settled one when the answer ended, however it end
 """
 
 from steward.gateway.middleware.admit import admit
+from steward.gateway.middleware.assign import assign
 from steward.gateway.middleware.call import call
 from steward.gateway.middleware.capture import capture
 from steward.gateway.middleware.guard import guard
@@ -17,13 +18,17 @@ from steward.gateway.middleware.keep import keep_responses
 from steward.gateway.middleware.passthrough import call_passthrough, guard_passthrough, identify_passthrough
 from steward.gateway.middleware.prompt import apply_prompt, choose_prompt
 from steward.gateway.middleware.queue import queue
-from steward.gateway.middleware.route import Shadows, route
+from steward.gateway.middleware.release_trial import ReleaseTrials
+from steward.gateway.middleware.route import route
 from steward.gateway.middleware.settle import settle
+from steward.gateway.middleware.shadow import Shadows
 
 __all__ = [
+    "ReleaseTrials",
     "Shadows",
     "admit",
     "apply_prompt",
+    "assign",
     "call",
     "call_passthrough",
     "capture",

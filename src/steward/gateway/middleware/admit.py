@@ -45,14 +45,15 @@ def admit(
     """Reserve, and settle. `lengths` is what is known of each key's answers; it grows here."""
     settling: set[asyncio.Task[None]] = set()
     known = _KnownTerms(table)
-    prices = _Prices(models)
+    prices, candidate_prices = _Prices(models), _Prices(models)
 
     def wrap(inner: Handler) -> Handler:
         async def handle(exchange: Exchange) -> Answer:
             route = find_route(routes, exchange.request.model, exchange.caller.models)
             exchange.route = route.name
             terms = known.list_scopes(exchange.caller, route.name)
-            price = _size(exchange, route, terms, prices, lengths, table.max_output_tokens)
+            of_arm = candidate_prices if exchange.arm == "candidate" else prices
+            price = _size(exchange, exchange.find_route(routes), terms, of_arm, lengths, table.max_output_tokens)
             if exchange.enforced_maximum is not None:
                 await _write_maximum(exchange, offload)
             if not terms.scopes:

@@ -19,16 +19,20 @@ from steward.gateway.prompts import Prompt, insert_prompt, is_applicable, redact
 Result = TypeVar("Result")
 
 
-def choose_prompt(prompts: Mapping[str, Prompt], offload: Offload = HERE) -> Middleware:
-    """Note which prompt of `prompts` (by route) applies; refuse endpoints that cannot carry one."""
+def choose_prompt(prompts: Mapping[str, Prompt], offload: Offload = HERE, in_release: bool = False) -> Middleware:
+    """Note which prompt of `prompts` (by route) applies, or that of the candidate; refuse endpoints that cannot carry
+    one. `in_release`: a candidate may have one where `prompts` has none.
+    """
 
     def wrap(inner: Handler) -> Handler:
-        if not prompts:
+        if not prompts and not in_release:
             return inner
 
         def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own where there is no prompt
             name, allowed = exchange.request.model, exchange.caller.models
             prompt = prompts.get(name)  # `admit` refuses a model that is unknown or not allowed
+            if exchange.arm == "candidate" and exchange.release is not None:
+                prompt = exchange.release.prompt
             if prompt is None or (allowed is not None and name not in allowed):
                 return inner(exchange)
             return choose(exchange, prompt)
@@ -53,6 +57,7 @@ def apply_prompt(offload: Offload = HERE) -> Middleware:
             if prompt is None:
                 return await inner(exchange)
             changed = await _offload(offload, insert_prompt, prompt, exchange)
+            exchange.unprompted = exchange.body if exchange.release is not None else None
             exchange.body = changed or exchange.body
             answer = await inner(exchange)
             if answer.stream is None and answer.status >= 400:

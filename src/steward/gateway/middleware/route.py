@@ -6,24 +6,18 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
 
 import msgspec
 
 from steward.core.errors import Refused
-from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker
-from steward.gateway.large import is_large
+from steward.gateway.middleware.release_trial import ReleaseTrials
+from steward.gateway.middleware.shadow import Shadows
 from steward.gateway.route_records import Failure, Route
 from steward.gateway.routing import RETRYABLE, choose_retry, client_deadline_s, order_models, parse_retry_after
 from steward.gateway.upstream_errors import ErrorClass
-from steward.gateway.wire import decode_request
-
-# Counted under a name that no key has, since keys are named by twelve random characters
-SHADOW: Final = Caller(principal=Principal(kind="key", id="shadow", project="shadow"))
-TOOLS: Final = ("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")
 
 
 def route(
@@ -32,14 +26,17 @@ def route(
     total_s: float,
     shadows: Shadows | None = None,
     draw: Callable[[], float] = random.random,
+    trials: ReleaseTrials | None = None,
 ) -> Middleware:
     """Try the route's models until one answers. `total_s` bounds the time until its first byte, over all tries."""
 
     def wrap(inner: Handler) -> Handler:
         def handle(exchange: Exchange) -> Awaitable[Answer]:  # no coroutine of its own
-            requested = routes[exchange.route]
+            requested = exchange.find_route(routes)
             if shadows is not None and requested.shadow is not None and draw() < requested.shadow.sample:
                 shadows.start(exchange, requested.shadow.model)
+            if trials is not None and exchange.release is not None:
+                trials.consider(exchange, routes[exchange.route])
             patience = client_deadline_s(exchange.headers, total_s)
             untimed = (
                 patience == total_s
@@ -236,58 +233,3 @@ class _Attempts:
             code="upstream_unavailable",
             headers=(("retry-after", str(wait)),),
         )
-
-
-class Shadows:
-    """Copies of requests to a model whose answers nobody gets.
-
-    `handler` settles and calls; its rows stand under the key `shadow`, so that no client pays for them.
-    Where `most` are under way, and where it is large, a request goes without its copy.
-    """
-
-    def __init__(self, handler: Handler, most: int) -> None:
-        self._handler, self._most = handler, most
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def start(self, exchange: Exchange, model: str) -> None:
-        if len(self._tasks) < self._most and not is_large(exchange.body):
-            task = asyncio.create_task(self._run(copy_for_shadow(exchange, model)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, exchange: Exchange) -> None:
-        try:
-            answer = await self._handler(exchange)
-            if answer.stream is not None:
-                async for _ in answer.stream:
-                    pass
-        except Refused:
-            return  # its row says so
-        finally:
-            exchange.end()
-
-    async def close(self) -> None:
-        """End what is under way; each is settled as it stands."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def copy_for_shadow(exchange: Exchange, model: str) -> Exchange:
-    """A request like `exchange` under the shadow key, without tools: what a shadow calls must not happen."""
-    fields = msgspec.json.decode(exchange.body, type=dict[str, msgspec.Raw])
-    body = msgspec.json.encode({name: value for name, value in fields.items() if name not in TOOLS})
-    copy = Exchange(
-        f"{exchange.request_id}-shadow",
-        exchange.endpoint,
-        exchange.headers,
-        body,
-        time.time(),
-        time.perf_counter(),
-        SHADOW,
-    )
-    copy.request = decode_request(exchange.endpoint, body)
-    copy.route, copy.model = exchange.route, model
-    copy.route_version, copy.prompt_version = exchange.route_version, exchange.prompt_version
-    return copy

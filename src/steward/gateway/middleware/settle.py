@@ -104,6 +104,9 @@ def build_admitted(exchange: Exchange) -> Admitted:
         conversation=exchange.conversation,
         prompt_version=exchange.prompt_version,
         route_version=exchange.route_version,
+        release=None if exchange.release is None else exchange.release.id,
+        arm=exchange.arm,
+        arm_weight=None if exchange.release is None else exchange.release.weight,
     )
 
 
@@ -137,6 +140,7 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         ready_s=None if exchange.ready is None else exchange.ready - exchange.started,
         queued_s=exchange.queued_s,
         traceparent=_bound_traceparent(exchange.headers.get("traceparent")),
+        judged=exchange.judged,
     )
 
 

@@ -17,9 +17,11 @@ from steward.gateway.exchange import Exchange, Handler, Middleware
 from steward.gateway.health import HealthTracker
 from steward.gateway.ledger import LedgerWriter
 from steward.gateway.middleware import (
+    ReleaseTrials,
     Shadows,
     admit,
     apply_prompt,
+    assign,
     call,
     call_passthrough,
     capture,
@@ -35,6 +37,7 @@ from steward.gateway.middleware import (
 )
 from steward.gateway.middleware.capture import CaptureSpool
 from steward.gateway.middleware.offload import HERE
+from steward.gateway.middleware.release_trial import AnswerJudge
 from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
@@ -43,6 +46,7 @@ from steward.security.rootkey import derive, load_root_key
 from steward.workflows.response_store import FileResponseStore
 from steward.workflows.serve.engines import list_endpoints, make_engines
 from steward.workflows.serve.plan import ServePlan
+from steward.workflows.serve.releases import has_prompts
 from steward.workflows.serve.routes import list_routes
 
 SHADOWS: Final = 8  # copies under way in one worker
@@ -62,19 +66,26 @@ class Generation:
         routes: Mapping[str, Route],
         health: HealthTracker,
         shadows: Shadows,
+        trials: ReleaseTrials,
         infer: Handler,
         pass_through: Handler,
         lines: Mapping[str, RouteQueue],
     ) -> None:
         self.lines = lines  # of the routes that were asked for
         self.plan, self.engines, self.models, self.routes = plan, engines, models, routes
-        self.health, self.shadows, self.infer, self.pass_through = health, shadows, infer, pass_through
+        self.health, self.infer, self.pass_through = health, infer, pass_through
+        self._shadows, self._trials = shadows, trials
         self.version = plan.config_version
         self.cors = plan.cors if plan.cors.origins else None
         self.open = 0  # exchanges that have not ended
 
     def leave(self) -> None:
         self.open -= 1
+
+    async def close_shadows(self) -> None:
+        """End the copies that are under way."""
+        await self._shadows.close()
+        await self._trials.close()
 
 
 class WorkerParts(NamedTuple):
@@ -99,9 +110,10 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
     routes = list_routes(plan)
     offload, begins = parts.offload, plan.monitoring.traces.otlp is not None
     health = HealthTracker(plan.health, models, before.health if before is not None else None)
-    shadows = Shadows(
-        settle(parts.ledger, models)(call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)), SHADOWS
-    )
+    apart = call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)  # of the copies
+    shadows = Shadows(settle(parts.ledger, models)(apart), SHADOWS)
+    trials = ReleaseTrials(apart, parts.ledger, models, make_judge(plan), SHADOWS)
+    releases, prompted = {item.route: item for item in plan.releases}, has_prompts(plan.prompts, plan.releases)
     lines: dict[str, RouteQueue] = {}
     guards = (*make_guards(plan), *parts.guards)
 
@@ -109,7 +121,8 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         return plan.privacy is not None and bool(plan.privacy.choose_actions(exchange.route, exchange.key_id))
 
     shared: list[Middleware] = [
-        choose_prompt(plan.prompts, offload),
+        assign(releases),
+        choose_prompt(plan.prompts, offload, in_release=prompted),
         admit(parts.limiter, plan.limits, routes, models, parts.answer_lengths, offload),
         queue(routes, plan.line, plan.workers, lines),
         settle(parts.ledger, models),
@@ -121,8 +134,8 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         capture("as_sent", plan.capture, parts.captures, is_masked),
         guard(guards, offload),
         capture("masked", plan.capture, parts.captures, is_masked),
-        *([apply_prompt(offload)] if plan.prompts else []),
-        route(routes, health, plan.total_timeout_s, shadows),
+        *([apply_prompt(offload)] if prompted else []),
+        route(routes, health, plan.total_timeout_s, shadows, trials=trials if releases else None),
     ]
     pass_through: list[Middleware] = [
         identify_passthrough(parts.subject_key, offload),
@@ -137,6 +150,7 @@ def compose_generation(plan: ServePlan, parts: WorkerParts, before: Generation |
         routes,
         health,
         shadows,
+        trials,
         compose(infer, call(models, plan.heartbeat_s, offload=offload, begins_traces=begins)),
         compose(pass_through, call_passthrough(models, offload, begins)),
         lines,
@@ -170,6 +184,15 @@ def make_limiter(plan: ServePlan) -> Limiter:
     except ImportError as error:
         raise InputError(f"limits.valkey needs the extra `valkey`: {install_command('valkey')}") from error
     return ValkeyLimiter(resolve(plan.valkey).reveal())
+
+
+def make_judge(plan: ServePlan) -> AnswerJudge | None:
+    """Who compares answers while a release is in progress; nobody where none is, or none was named."""
+    if plan.release.judge is None or not plan.releases:
+        return None
+    from steward.workflows.serve.release_judge import ChatJudge  # its statistics are no part of a usual worker
+
+    return ChatJudge(plan.release.judge.model, plan.release.judge.rubric)
 
 
 def make_guards(plan: ServePlan) -> tuple[Guard, ...]:

@@ -10,6 +10,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.secret import resolve
 from steward.governance.approval_policy import ApprovalPolicy
+from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.security.config import WitnessPlan
 from steward.security.rootkey import load_root_key
@@ -26,6 +27,8 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     root: str | None = None  # a reference; None: the file in the home
     max_stale_s: float = 3600.0  # how long keys are accepted after the store last confirmed them
     monitoring: MonitoringPlan = MonitoringPlan()
+    release: ReleasePlan = ReleaseConfig().plan()
+    registry: RegistryPlan = RegistryPlan()
     witness: WitnessPlan | None = None  # of the audit log
     approval_policy: ApprovalPolicy = ApprovalPolicy()  # that serves
 
@@ -53,6 +56,8 @@ def make_deployment(plan: ServePlan) -> HomeDeployment:
         root=plan.root,
         max_stale_s=plan.keys_max_stale_s,
         monitoring=plan.monitoring,
+        release=plan.release,
+        registry=plan.registry,
         witness=plan.witness,
         approval_policy=plan.approval_policy,
     )
@@ -77,6 +82,8 @@ def find_deployment(home: Path) -> HomeDeployment:
         max_stale_s=settings.keys.max_stale_s,
         witness=settings.audit.plan(),
         approval_policy=settings.approval_policy.policy(),
+        release=settings.release.plan(),
+        registry=settings.registry.plan(),
     )
 
 

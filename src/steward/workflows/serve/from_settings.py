@@ -20,6 +20,7 @@ from steward.settings import Settings
 from steward.workflows.prompts import prompts_of
 from steward.workflows.serve.models import plan_models
 from steward.workflows.serve.plan import ServePlan
+from steward.workflows.serve.releases import RoutePlan, plan_releases
 from steward.workflows.tls import plan_tls
 
 
@@ -39,8 +40,11 @@ def make_plan(
     models = plan_models(settings, home, model)
     gateway = settings.gateway
     tls, console_tls = plan_tls(settings, home)
-    routes = () if model else tuple(item.route() for item in settings.routes)
-    names = [*(item.name for item in models), *(item.name for item in routes)]
+    planned = RoutePlan(models=models, routes=(), prompts={})
+    if not model:
+        routes, prompts = tuple(item.route() for item in settings.routes), prompts_of(settings, home, prompts_in_use)
+        planned = plan_releases(RoutePlan(models=models, routes=routes, prompts=prompts), settings, home)
+    names = [*(item.name for item in models), *(() if model else (item.name for item in settings.routes))]
     return ServePlan(
         home=str(home),
         version=version,
@@ -61,9 +65,9 @@ def make_plan(
         heartbeat_s=gateway.heartbeat_s,
         line=gateway.queue_plan(),
         health=gateway.health.plan(),
-        models=models,
-        routes=routes,
-        prompts={} if model else prompts_of(settings, home, prompts_in_use),
+        **msgspec.structs.asdict(planned),
+        release=settings.release.plan(),
+        registry=settings.registry.plan(),
         limits=settings.limits.table(names, skip_others=bool(model)),
         valkey=str(settings.limits.valkey) if settings.limits.valkey else None,
         privacy=settings.privacy.policy(None if model else names),

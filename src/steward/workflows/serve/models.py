@@ -114,6 +114,17 @@ def _plan_embedded(name: str, item: ModelConfig, home: Path) -> ModelPlan:
     )
 
 
+def plan_file(base: ModelPlan, name: str, file: Path, home: Path) -> ModelPlan:
+    """Another file, served as `base` is; beside it, since its engine is another one.
+
+    :raises InputError: no such file
+    """
+    item = ModelConfig(name="version", backend="embedded", path=str(file), embeddings=base.embeddings)
+    if base.slots:  # it is embedded too
+        item = item.model_copy(update={"context": base.context, "slots": base.slots, "threads": base.threads})
+    return msgspec.structs.replace(_plan_embedded(name, item, home), prices=base.prices, direct=False)
+
+
 def _name_socket(home: Path, digest: str) -> str:
     """Where an engine listens. :raises InputError: Linux keeps 107 bytes for the path of a socket"""
     path = str(home / "run" / f"e-{digest}.sock")

@@ -22,9 +22,10 @@ from steward.gateway.limit_table import LimitTable
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.prompts import Prompt
 from steward.gateway.queue_records import QueuePlan
-from steward.gateway.route_records import Route, Unreadable
+from steward.gateway.route_records import Route, ServedRelease, Unreadable
 from steward.gateway.stored_responses import ResponseStorePlan
 from steward.governance.approval_policy import ApprovalPolicy
+from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.policy import PrivacyPolicy
 from steward.security.config import WitnessPlan
@@ -94,6 +95,9 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     approval_policy: ApprovalPolicy = ApprovalPolicy()
     witness: WitnessPlan | None = None  # of the audit log
     monitoring: MonitoringPlan = MonitoringPlan()
+    release: ReleasePlan = ReleaseConfig().plan()  # by which releases are decided
+    registry: RegistryPlan = RegistryPlan()
+    releases: tuple[ServedRelease, ...] = ()  # that are in effect
 
     @property
     def gateway_url(self) -> str:

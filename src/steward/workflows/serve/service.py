@@ -236,7 +236,7 @@ class WorkerService:
         self._retired = [item for item in self._retired if item.open]
         used = {id(engine) for item in (self._current, *self._retired) for engine in item.engines.values()}
         for generation in ended:
-            await generation.shadows.close()
+            await generation.close_shadows()
             for engine in generation.engines.values():
                 if id(engine) not in used:
                     await engine.close()
@@ -280,7 +280,7 @@ class WorkerService:
         await self._runner.close()
         await self._wait_for_settlements()
         for generation in (self._current, *self._retired):
-            await generation.shadows.close()
+            await generation.close_shadows()
             for engine in generation.engines.values():
                 await engine.close()
         await self._parts.limiter.close()

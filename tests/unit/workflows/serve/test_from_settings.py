@@ -72,6 +72,7 @@ FULL: dict[str, Any] = {
         {"name": "fast", "kind": "ttft", "objective": 0.95, "threshold_ms": 500},
         {"name": "cheap", "kind": "cost", "objective": 0.95, "threshold_usd": 0.01},
     ],
+    "release": {"judge": {"model": "big"}},
     "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
@@ -99,6 +100,9 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "slos.0.objective": 0.5, "slos.1.objective": 0.5, "slos.1.threshold_usd": 0.5,
     "slos.0.model": "big", "slos.1.model": "big", "slos.0.route": "big", "slos.1.route": "big",
     "slos.0.window_days": 30, "slos.1.window_days": 30, "slos.0.kind": "total", "slos.1.kind": None,
+    "release.steps": [0.1, 0.3], "release.judge.model": "small", "registry.storage": "s3://bucket/models",
+    **{f"release.guards.{name}.margin": 1.75 for name in ("errors", "slow", "rating_rate")},
+    **{f"release.guards.{name}.required": False for name in ("errors", "slow", "cost", "judge")},
     "monitoring.heartbeat": "http://other/beat", "monitoring.channels.0.kind": None, "monitoring.channels.1.kind": None,
 }  # fmt: skip
 ELSEWHERE = {
@@ -131,6 +135,10 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "monitoring.traces.slow_ms": "in seconds: tests/unit/monitoring/test_traces_config.py",
     "slos.0.threshold_ms": "in seconds: tests/unit/monitoring/test_slo_config.py",
     "slos.1.kind": "another one takes no threshold in dollars: tests/unit/monitoring/test_slo_config.py",
+    **{
+        f"release.guards.{name}.required": "people who rate are no sample: tests/unit/improvement/test_config.py"
+        for name in ("ratings", "rating_rate")
+    },
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
@@ -149,6 +157,7 @@ NOT_THERE = {  # what this variant of a section does not take
     *(f"approval_policy.prompts.0.{name}" for name in ("count", "valid", "within", "subject")),
     *(f"approval_policy.prompts.1.{name}" for name in ("count", "valid", *OF_TIMES)),
     "monitoring.channels.1.key",
+    *(f"release.guards.{name}.floor" for name in ("cost", "judge", "ratings", "rating_rate")),
     *("slos.0.threshold_usd", "slos.1.threshold_ms"),
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
     *("routes.0.prompt.system", "routes.1.prompt.name", "routes.1.prompt.version"),

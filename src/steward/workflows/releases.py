@@ -1,0 +1,380 @@
+"""Releases by hand: begun, paused, promoted, taken back. What a test decides is `release_watch.py`'s.
+
+The store says what is in effect. It is recorded in the audit log, kept in the store, copied into the home and served by
+one reload, in this order; what cannot be served is taken back whole.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import InputError, StewardError, UnknownName
+from steward.core.extend import AuditLog
+from steward.core.identity import Principal
+from steward.core.releases import ReleaseRecord, ReleaseState, RouteVariant
+from steward.gateway.route_records import Route
+from steward.improvement.config import ReleasePlan
+from steward.improvement.rollout import promoted_weight
+from steward.workflows import prompts
+from steward.workflows.approvals import propose_release, require_approval
+from steward.workflows.audit import make_act
+from steward.workflows.registry import check_alias_unmoved, find_version, follow_promotion, release_path
+from steward.workflows.reload import ReloadReport, find_supervisor, request_reload
+from steward.workflows.serve.deployment import HomeDeployment, find_deployment
+from steward.workflows.serve.plan import read_plan
+from steward.workflows.serve.releases import Catalog, RoutePlan, read_in_effect, write_in_effect
+
+SLOW_DAYS: Final = 7
+FEWEST_ANSWERS: Final = 100  # from which a percentile is taken
+MOST_ANSWERS: Final = 20_000
+MOST_RELEASES: Final = 200
+Step = Literal["pause", "resume", "promote", "roll back"]
+
+
+class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants to release: exactly one of `candidate` and `prompt`.
+
+    `candidate`: a model or route of the settings, or NAME@ALIAS or NAME@DIGEST of the registry. `prompt`: NAME:VERSION.
+    `adapter_path`: where the route's server finds a registered adapter.
+    """
+
+    route: str
+    candidate: str | None = None
+    prompt: str | None = None
+    adapter_path: str | None = None
+
+
+class ReleaseChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a command: the release as it is now, and the reload that served it."""
+
+    release: ReleaseRecord
+    reload: ReloadReport | None
+
+
+class ReleaseDesk(NamedTuple):
+    """All that a change of a release needs."""
+
+    deployment: HomeDeployment
+    store: SqlStore
+    audit: AuditLog
+
+
+@contextmanager
+def open_desk(home: Path) -> Iterator[ReleaseDesk]:
+    """:raises Unavailable: the store does not answer"""
+    deployment = find_deployment(home)
+    store = deployment.open_store()
+    try:
+        store.migrate()
+        yield ReleaseDesk(deployment, store, deployment.open_audit_log())
+    finally:
+        store.close()
+
+
+def start_release(
+    home: Path, request: ReleaseRequest, *, actor: Principal, clock: Callable[[], float] = time.time
+) -> ReleaseChange:
+    """Begin a release: with copies of requests, or with the first share of people where the policy asks for none.
+
+    :raises InputError: the route has a release in progress, the policy asks for what nobody measures, an approval is
+        missing, or the candidate cannot be served; then nothing is changed
+    :raises UnknownName: no such route, model, prompt or version :raises Unavailable: nothing runs, or the store is gone
+    """
+    find_supervisor(home)
+    with open_desk(home) as desk:
+        policy = desk.deployment.release
+        _refuse_unmeasured(policy)
+        catalog = load_catalog(home)
+        route = catalog.find_route(request.route)
+        if route is None:
+            raise UnknownName("route", request.route, catalog.list_routes())
+        before = next((one for one in desk.store.releases.list_in_effect() if one.route == request.route), None)
+        if before is not None and before.is_open:
+            raise _already_open(before)
+        champion = before.candidate if before is not None else RouteVariant()
+        candidate = _find_candidate(home, desk.store, catalog, route, request, actor)
+        if candidate == champion:
+            raise InputError(f"route {request.route!r} serves {candidate.describe()} already; expected something else")
+        now = clock()
+        require_approval(
+            home,
+            desk.deployment.approval_policy,
+            propose_release(request.route, candidate, champion, actor),
+            now,
+            actor=actor,
+        )
+        digest = catalog.digest_route(route) if before is None else before.route_digest
+        record = _make_record(desk.store, policy, digest, champion, candidate, request, actor, now)
+        return begin_release(home, desk, record, actor)
+
+
+def _make_record(
+    store: SqlStore,
+    policy: ReleasePlan,
+    digest: str,
+    champion: RouteVariant,
+    candidate: RouteVariant,
+    request: ReleaseRequest,
+    actor: Principal,
+    now: float,
+) -> ReleaseRecord:
+    shadows = policy.shadow_sample > 0.0
+    moves = [one for one in store.registry.list_moves(candidate.name, tenant=actor.tenant) if one.alias == "champion"]
+    return ReleaseRecord(
+        id=f"rel_{secrets.token_hex(6)}",
+        tenant=actor.tenant,
+        route=request.route,
+        champion=champion,
+        candidate=candidate,
+        state="shadow" if shadows else "canary",
+        weight=0.0 if shadows else policy.steps[0],
+        started_at=now,
+        started_by=actor.actor,
+        step_at=now,
+        route_digest=digest,
+        slow_s=policy.slow_s or measure_slow(store, request.route, now),
+        alias_number=moves[-1].number if moves and candidate.kind == "version" else 0,
+        sample=policy.shadow_sample,
+        judged=policy.judge.sample if policy.judge is not None else 0.0,
+        changed_by=actor.actor,
+        changed_at=now,
+        why="begun",
+    )
+
+
+def begin_release(home: Path, desk: ReleaseDesk, record: ReleaseRecord, actor: Principal) -> ReleaseChange:
+    after = f"{record.id} {record.candidate.describe()}"
+    desk.audit.record(make_act(actor, "release.start", f"release:{record.route}", after=after))
+    if not desk.store.releases.start(record):
+        raise _already_open(next(one for one in desk.store.releases.list_in_effect() if one.route == record.route))
+    try:
+        report = publish(home, desk.store, actor)
+        if report is not None and report.error:
+            raise InputError(report.error)
+        if record.id not in [one.id for one in read_plan(home / "run" / "plan.json").releases]:
+            raise InputError("`steward up` runs with --model, which leaves releases out; start it without")
+    except StewardError as error:
+        failed = _change(record, "failed", f"could not be served: {error}", actor, time.time(), weight=0.0)
+        desk.audit.record(make_act(actor, "release.fail", f"release:{record.route}", after=record.id))
+        desk.store.releases.change(failed)
+        publish(home, desk.store, actor)
+        raise InputError(f"{record.candidate.describe()} was not released, and nothing was changed: {error}") from error
+    return ReleaseChange(release=record, reload=report)
+
+
+def change_release(
+    home: Path, route: str, step: Step, *, actor: Principal, reason: str = "", clock: Callable[[], float] = time.time
+) -> ReleaseChange:
+    """Pause, resume, promote or take back the release of a route.
+
+    :raises UnknownName: the route has none :raises InputError: it is not in a state for this
+    """
+    with open_desk(home) as desk:
+        records = desk.store.releases.list_in_effect()
+        record = next((one for one in records if route in (one.route, one.id)), None)
+        if record is None:
+            raise UnknownName("release in effect", route, [one.route for one in records])
+        changed = make_change(record, step, desk.deployment.release, reason or "by hand", actor, clock())
+        return ReleaseChange(release=changed, reload=apply_change(home, desk, record, changed, actor))
+
+
+def make_change(
+    record: ReleaseRecord, step: Step, policy: ReleasePlan, why: str, actor: Principal, now: float
+) -> ReleaseRecord:
+    """The release after a step. :raises InputError: it is not in a state for it"""
+    if step == "pause":
+        if record.state not in ("shadow", "canary"):
+            raise InputError(f"{record.id} is {record.state}; only one in shadow or canary can be paused")
+        paused = _change(record, "paused", why, actor, now)
+        return msgspec.structs.replace(paused, paused_from=record.state)
+    if step == "resume":
+        if record.state != "paused":
+            raise InputError(f"{record.id} is {record.state}; only one that is paused can be resumed")
+        resumed = _change(record, record.paused_from or "canary", why, actor, now)
+        return msgspec.structs.replace(resumed, paused_from="", step_at=now)
+    if step == "promote":
+        if not record.is_open:
+            raise InputError(f"{record.id} is {record.state} already")
+        return _change(record, "promoted", why, actor, now, weight=promoted_weight(policy))
+    return _change(record, "rolled back", why, actor, now, weight=0.0)
+
+
+def set_weight(record: ReleaseRecord, weight: float, why: str, actor: Principal, now: float) -> ReleaseRecord:
+    """The release in canary, with another share of people."""
+    return _change(record, "canary", why, actor, now, weight=weight)
+
+
+def _change(
+    record: ReleaseRecord, state: ReleaseState, why: str, actor: Principal, now: float, weight: float | None = None
+) -> ReleaseRecord:
+    ended = state in ("promoted", "rolled back", "failed", "superseded")
+    return msgspec.structs.replace(
+        record,
+        state=state,
+        weight=record.weight if weight is None else weight,
+        step_at=record.step_at if weight is None else now,
+        why=why,
+        changed_by=actor.actor,
+        changed_at=now,
+        ended_at=now if ended else None,
+        revision=record.revision + 1,
+    )
+
+
+def apply_change(
+    home: Path, desk: ReleaseDesk, before: ReleaseRecord, after: ReleaseRecord, actor: Principal
+) -> ReloadReport | None:
+    """Record, keep and serve a change; aliases follow a promotion.
+
+    :raises InputError: somebody changed the release meanwhile :raises Unavailable: no audit log or no store
+    """
+    if after.state == "promoted" and after.candidate.kind == "version":
+        check_alias_unmoved(desk.store, after)
+    act = make_act(
+        actor,
+        f"release.{after.state.replace(' ', '_')}",
+        f"release:{after.route}",
+        before=f"{before.state} {before.weight:g}",
+        after=f"{after.id} {after.state} {after.weight:g}",
+    )
+    desk.audit.record(act)
+    if not desk.store.releases.change(after):
+        raise InputError(
+            f"{after.id} was changed by somebody else meanwhile; see: steward release status {after.route}"
+        )
+    if after.state == "promoted":
+        _supersede(desk.store, after, actor)
+        _move_aliases(desk, after, actor)
+    return publish(home, desk.store, actor)
+
+
+def _supersede(store: SqlStore, promoted: ReleaseRecord, actor: Principal) -> None:
+    """Earlier promotions of the route have ended."""
+    for record in store.releases.list_releases(MOST_RELEASES, tenant=None):
+        if record.route == promoted.route and record.state == "promoted" and record.id != promoted.id:
+            store.releases.change(_change(record, "superseded", f"by {promoted.id}", actor, promoted.changed_at))
+
+
+def _move_aliases(desk: ReleaseDesk, record: ReleaseRecord, actor: Principal) -> None:
+    """The promoted version becomes the champion of its name, the one before it the previous one."""
+    if record.candidate.kind == "version":
+        follow_promotion(desk.store, desk.audit, record, actor)
+
+
+def publish(home: Path, store: SqlStore, actor: Principal) -> ReloadReport | None:
+    """Serve what the store says is in effect; None where the home does so already.
+
+    :raises Unavailable: the supervisor is gone, or the store
+    """
+    wanted = tuple(store.releases.list_in_effect())
+    if wanted == read_in_effect(home):
+        return None
+    write_in_effect(home, wanted)
+    return request_reload(home, find_supervisor(home), actor)
+
+
+def list_releases(home: Path, *, actor: Principal) -> list[ReleaseRecord]:
+    """Newest first."""
+    with open_desk(home) as desk:
+        return desk.store.releases.list_releases(MOST_RELEASES, tenant=_tenant_of(actor))
+
+
+def load_catalog(home: Path) -> Catalog:
+    """What serves from this home. Prompts of the settings are known by their routes alone.
+
+    :raises InputError: nothing has been served
+    """
+    plan = read_plan(home / "run" / "plan.json")
+    return Catalog(RoutePlan(models=plan.models, routes=plan.routes, prompts=plan.prompts), {}, home)
+
+
+def measure_slow(store: SqlStore, route: str, now: float) -> float | None:
+    """The 95th percentile of the route's answers of a week; None where there are too few to say."""
+    durations = sorted(store.releases.read_durations(route, now - SLOW_DAYS * 86400.0, MOST_ANSWERS))
+    return durations[int(0.95 * len(durations))] if len(durations) >= FEWEST_ANSWERS else None
+
+
+def _refuse_unmeasured(policy: ReleasePlan) -> None:
+    """:raises InputError: a guard is required that nobody will measure, so that it never passes"""
+    for guard in policy.guards:
+        if guard.name == "judge" and guard.required and policy.judge is None:
+            raise InputError(
+                "release.guards.judge is required, and no judge is named, so nothing could ever be promoted; set "
+                "release.judge.model to a model of steward.yaml, or release.guards.judge.required to false"
+            )
+
+
+def _already_open(record: ReleaseRecord) -> InputError:
+    return InputError(
+        f"route {record.route!r} has {record.id} in progress ({record.state}); end it first: "
+        f"steward release rollback {record.route}"
+    )
+
+
+def _find_candidate(
+    home: Path, store: SqlStore, catalog: Catalog, route: Route, request: ReleaseRequest, actor: Principal
+) -> RouteVariant:
+    """:raises UnknownName, InputError: nothing that the route could be served with"""
+    if (request.candidate is None) == (request.prompt is None):
+        raise InputError("expected exactly one of --candidate and --prompt")
+    variant = _read_variant(home, store, catalog, route, request, actor)
+    if variant.kind != "prompt":  # whether the settings have it, the reload says
+        catalog.resolve(route, variant)
+    return variant
+
+
+def _read_variant(
+    home: Path, store: SqlStore, catalog: Catalog, route: Route, request: ReleaseRequest, actor: Principal
+) -> RouteVariant:
+    if request.prompt is not None:
+        name, _, version = request.prompt.partition(":")
+        if name in prompts.list_names(home):
+            version = prompts.find(home, name, version or None).version
+        return RouteVariant(kind="prompt", name=name, version=version)
+    name = request.candidate or ""
+    if name in catalog.list_models():
+        return RouteVariant(kind="model", name=name)
+    if "@" in name:
+        return _read_version(home, store, catalog, route, request, actor)
+    if catalog.find_route(name) is not None:
+        return RouteVariant(kind="route", name=name)
+    if Path(name).suffix == ".gguf":
+        raise InputError(f"{name} is a file; register it first: steward model import {name} --name NAME")
+    raise UnknownName("model or route", name, [*catalog.list_models(), *catalog.list_routes()])
+
+
+def _read_version(
+    home: Path, store: SqlStore, catalog: Catalog, route: Route, request: ReleaseRequest, actor: Principal
+) -> RouteVariant:
+    version = find_version(store, request.candidate or "", tenant=actor.tenant)
+    if version.tainted:
+        raise InputError(f"{version.served} is tainted: {version.tainted}; train it again and release that")
+    base = route.targets[0].model
+    path = request.adapter_path if version.kind == "adapter" else str(release_path(home, version))
+    if path is None:
+        raise InputError(
+            f"{version.served} is an adapter: give --adapter-path, the folder where the server of {base} finds it"
+        )
+    variant = RouteVariant(
+        kind="version",
+        name=version.name,
+        version=version.digest,
+        served=version.served,
+        path=path,
+        base=base,
+        artefact=version.kind,
+    )
+    catalog.plan_version(variant)
+    return variant
+
+
+def _tenant_of(actor: Principal) -> str | None:
+    return None if actor.kind == "operator" else actor.tenant

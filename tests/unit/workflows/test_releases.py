@@ -1,0 +1,87 @@
+"""What becomes of a release step by step, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import InputError
+from steward.core.identity import operator
+from steward.core.records import Admitted, Settled
+from steward.core.releases import ReleaseRecord, RouteVariant
+from steward.improvement.config import ReleaseConfig
+from steward.workflows.releases import make_change, measure_slow, set_weight
+
+PLAN, ME = ReleaseConfig().plan(), operator(7)
+
+
+def record(state: Any, **fields: Any) -> ReleaseRecord:
+    usual: dict[str, Any] = {
+        "candidate": RouteVariant(kind="model", name="new"), "weight": 0.25, "started_at": 1.0, "started_by": "me",
+        "step_at": 5.0, "route_digest": "d",
+    }  # fmt: skip
+    return ReleaseRecord(id="rel", route="r", state=state, **{**usual, **fields})
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "after", "weight", "ended"),
+    [
+        ("canary", "pause", "paused", 0.25, None),
+        ("shadow", "pause", "paused", 0.25, None),
+        ("canary", "promote", "promoted", 0.99, 9.0),
+        ("paused", "promote", "promoted", 0.99, 9.0),
+        ("canary", "roll back", "rolled back", 0.0, 9.0),
+        ("promoted", "roll back", "rolled back", 0.0, 9.0),
+    ],
+)
+def test_a_step(state: str, step: Any, after: str, weight: float, ended: float | None) -> None:
+    changed = make_change(record(state), step, PLAN, "why", ME, 9.0)
+    assert (changed.state, changed.weight, changed.ended_at, changed.revision) == (after, weight, ended, 2)
+    assert (changed.why, changed.changed_by, changed.changed_at) == ("why", ME.actor, 9.0)
+
+
+def test_a_pause_keeps_the_share_and_a_resumed_release_goes_on_where_it_was() -> None:
+    for state in ("shadow", "canary"):
+        paused = make_change(record(state), "pause", PLAN, "", ME, 9.0)
+        assert (paused.paused_from, paused.step_at) == (state, 5.0)
+        resumed = make_change(paused, "resume", PLAN, "", ME, 11.0)
+        assert (resumed.state, resumed.step_at, resumed.paused_from, resumed.revision) == (state, 11.0, "", 3)
+
+
+@pytest.mark.parametrize(
+    ("state", "step"), [("paused", "pause"), ("promoted", "pause"), ("canary", "resume"), ("promoted", "promote")]
+)
+def test_a_step_that_does_not_fit_is_refused(state: str, step: Any) -> None:
+    with pytest.raises(InputError, match=f"rel is {state}"):
+        make_change(record(state), step, PLAN, "", ME, 9.0)
+
+
+def test_a_share_grows_from_shadow_and_canary_alike() -> None:
+    grown = set_weight(record("shadow", weight=0.0), 0.05, "enough", ME, 9.0)
+    assert (grown.state, grown.weight, grown.step_at) == ("canary", 0.05, 9.0)
+
+
+def answers(count: int) -> list[Admitted | Settled]:
+    return [
+        one
+        for number in range(count)
+        for one in (
+            Admitted(request_id=f"q{number}", at=1e3, key_id="k", project="p", endpoint="/", route="r", streamed=False),
+            Settled(request_id=f"q{number}", at=1001.0, outcome="ok", status=200, model="m", duration_s=float(number)),
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "slow"), [(99, None), (100, 95.0), (200, 190.0)])
+def test_slow_is_the_95th_percentile_where_there_are_enough_answers(
+    tmp_path: Path, count: int, slow: float | None
+) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 's.db'}")
+    store.migrate()
+    store.ledger.drain("w", "w-000000.seg", 1, answers(count))
+    assert measure_slow(store, "r", 2000.0) == slow
+    assert measure_slow(store, "r", 1001.0 + 8 * 86400) is None  # older than a week
+    store.close()
