@@ -67,6 +67,23 @@ CHECK: Final = Group(
     target="steward.cli.check:check",
 )
 
+MODEL: Final = Group(
+    "model",
+    "Keep versions of models: who made them of what, which is the champion, who signed them.",
+    (
+        Command("list", "steward.cli.model:list_"),
+        Command("show", "steward.cli.model:show"),
+        Command("lineage", "steward.cli.model:lineage"),
+        Command("import", "steward.cli.model:import_"),
+        Command("export", "steward.cli.model:export"),
+        Command("alias", "steward.cli.model:alias"),
+        Command("sign", "steward.cli.model:sign"),
+        Command("verify", "steward.cli.model:verify"),
+        Command("mark", "steward.cli.model:mark"),
+        Command("collect", "steward.cli.model:collect"),
+    ),
+)
+
 RELEASE: Final = Group(
     "release",
     "Give a new version to growing shares of people, and take it back where it is worse.",
@@ -340,6 +357,7 @@ STEWARD: Final = Group(
             "Restore a home and check it; exit 2 for a damaged archive, 5 when the home is not as it was.",
         ),
         EVAL,
+        MODEL,
         RELEASE,
         CHECK,
         LOAD,

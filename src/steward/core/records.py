@@ -265,6 +265,24 @@ class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
     masked: dict[str, int] = {}  # how many values guards replaced in the request, by kind
 
 
+class ExchangeOrigin(msgspec.Struct, frozen=True, kw_only=True):
+    """What one settled request was answered with."""
+
+    request_id: str
+    at: float
+    project: str
+    route: str
+    endpoint: str
+    model: str | None
+    model_version: str | None  # "sha256:…" of an embedded model's file, else as the upstream spells it
+    prompt_version: str | None
+    route_version: int  # of the configuration
+    outcome: str
+    release: str | None
+    arm: Arm | None
+    arm_weight: float | None
+
+
 class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):
     """One bucket of the status page's time series; percentiles are None where nothing happened."""
 

@@ -24,6 +24,7 @@ from steward.core.meters import MeterRow
 from steward.core.minutes import MinuteRow
 from steward.core.reactions import PersonRatings, ReactionRow
 from steward.core.records import (
+    ExchangeOrigin,
     ExchangeRow,
     Feedback,
     FeedbackReport,
@@ -91,6 +92,10 @@ class ExchangeStore(Protocol):
 
     def count_open(self) -> int:
         """Requests that were admitted and have not settled."""
+        ...
+
+    def find_origin(self, request_id: str, *, tenant: str | None) -> ExchangeOrigin | None:
+        """What a settled request was answered with; None: there is none."""
         ...
 
     def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:

@@ -29,7 +29,8 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 FOLDER: Final = "models"
 CHUNK: Final = 1 << 20
 FEWEST_DIGITS: Final = 6  # of a digest that is given by its beginning
-DESCRIPTION: Final = "artefact.json"  # beside the files that a trainer writes
+DESCRIPTION: Final = "artefact.json"  # beside files that something else has made
+JOB, ARTEFACTS = "job.json", "artefacts"  # of a run of `steward train`
 
 
 class VersionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,18 +202,33 @@ def _list_files(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _read_description(path: Path) -> tuple[dict[str, Any], Path]:
-    """What a trainer says of its artefact, and where the artefact is. :raises InputError: not readable"""
-    file = path / DESCRIPTION if path.is_dir() else path.with_name(DESCRIPTION)
+    """What is known of how an artefact came to be, and where its files are. :raises InputError: not readable"""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected a GGUF file, or a folder with a model's files")
-    if not file.is_file():
-        return {}, path
+    if (path / JOB).is_file() and (path / ARTEFACTS).is_dir():
+        return _describe_run(path), path / ARTEFACTS
+    file = path / DESCRIPTION if path.is_dir() else path.with_name(DESCRIPTION)
+    return (_read_json(file) if file.is_file() else {}), path
+
+
+def _describe_run(folder: Path) -> dict[str, Any]:
+    """A run of `steward train`. :raises InputError: it has not finished, or its files are not readable"""
+    job = _read_json(folder / JOB)
+    state = _read_json(folder / "state.json") if (folder / "state.json").is_file() else {}
+    if state.get("state", "succeeded") != "succeeded":
+        raise InputError(f"{folder}: the training {state['state']}; see: steward train show {folder}")
+    described = {name: job[name] for name in ("trainer", "method", "parameters", "seed") if job.get(name)}
+    described |= {"run": job.get("id", folder.name), "base": {"name": job.get("base", "")}}
+    if job.get("dataset"):
+        described["dataset"] = {"digest": job["dataset"]}
+    return described
+
+
+def _read_json(file: Path) -> dict[str, Any]:
     try:
-        described = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise InputError(f"{file}: {error}; expected the description that `steward train` writes") from error
-    inner = described.get("path")
-    return described, path / inner if path.is_dir() and isinstance(inner, str) else path
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(f"{file}: {error}; expected a JSON object, as `steward train` writes it") from error
 
 
 def _find_kind(described: Mapping[str, Any], sources: Mapping[str, Path]) -> ArtefactKind:
@@ -306,6 +322,21 @@ def release_path(home: Path, version: ModelVersion) -> Path:
     if len(version.files) != 1:
         raise InputError(f"{version.served} has {len(version.files)} files; an engine here serves a single GGUF file")
     return open_folder(home).fetch(version.files[0].sha256)
+
+
+def mark_version(
+    store: SqlStore, audit: AuditLog, wanted: str, *, tainted: str | None, held: str | None, actor: Principal
+) -> ModelVersion:
+    """Say why a version must not be released or deleted; an empty text ends it. :raises UnknownName: no such version"""
+    version = find_version(store, wanted, tenant=actor.tenant)
+    changes = [
+        f"{name}: {text or 'no more'}" for name, text in (("tainted", tainted), ("held", held)) if text is not None
+    ]
+    audit.record(
+        make_act(actor, "model.mark", f"model:{version.name}", before=version.served, after="; ".join(changes))
+    )
+    store.registry.mark_version(version.name, version.digest, tainted=tainted, held=held, tenant=version.tenant)
+    return find_version(store, f"{version.name}@{version.digest}", tenant=actor.tenant)
 
 
 # -- aliases -------------------------------------------------------------------------------------------

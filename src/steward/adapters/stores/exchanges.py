@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import exchanges, outstanding
-from steward.core.records import ExchangeRow, SeriesPoint, Usage, UsageRow, UsageSum
+from steward.core.records import ExchangeOrigin, ExchangeRow, SeriesPoint, Usage, UsageRow, UsageSum
 from steward.core.stores import UsageGroup
 
 _columns = exchanges.c
@@ -76,6 +76,16 @@ class SqlExchanges:
     def count_open(self) -> int:
         with self._database.read() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(outstanding)).scalar_one())
+
+    def find_origin(self, request_id: str, *, tenant: str | None) -> ExchangeOrigin | None:
+        plain = [name for name in ExchangeOrigin.__struct_fields__ if name != "release"]
+        query = sa.select(*(_columns[name] for name in plain), _columns.release_id.label("release"))
+        query = query.where(_columns.request_id == request_id)
+        if tenant is not None:
+            query = query.where(_columns.tenant == tenant)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else ExchangeOrigin(**row._mapping)
 
     def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:
         names = ExchangeRow.__struct_fields__

@@ -1,0 +1,190 @@
+"""Signatures and provenance of registered versions, in the registry and beside exported files."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.errors import InputError
+from steward.core.extend import AuditLog
+from steward.core.files import write_file
+from steward.core.identity import Principal
+from steward.core.releases import ArtefactFile, ModelVersion
+from steward.improvement.attestation import (
+    compare_statement,
+    make_bundle,
+    make_provenance,
+    make_signature_statement,
+    open_bundle,
+    write_card,
+)
+from steward.security.model_key import ModelKey, is_signed_by, load_model_key, load_public_key, make_model_key
+from steward.security.rootkey import derive
+from steward.workflows.audit import make_act
+from steward.workflows.registry import FOLDER, digest_file, find_version, open_folder
+from steward.workflows.serve.deployment import find_deployment
+
+SIGNATURE, PROVENANCE, PUBLIC_KEY, CARD, RECORD = (
+    "model.sig",
+    "provenance.sigstore.json",
+    "model-key.pub",
+    "README.md",
+    "version.json",
+)
+BESIDE: Final = frozenset({SIGNATURE, PROVENANCE, PUBLIC_KEY, CARD, RECORD})
+
+
+class SignedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward model sign --json`."""
+
+    served: str
+    key: str  # the hint: SHA-256 of the public key
+    signature: str  # files
+    provenance: str
+    public_key: str
+
+
+class VersionCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward model verify --json`. `problems`: what is not as it was signed; none: all is."""
+
+    served: str
+    key: str
+    verdict: str  # held, broken
+    problems: tuple[str, ...]
+
+
+class Export(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward model export --json`."""
+
+    served: str
+    folder: str
+    files: tuple[str, ...]
+    signed: bool
+
+
+def sign_version(
+    home: Path, store: SqlStore, audit: AuditLog, wanted: str, *, actor: Principal, key_file: Path | None = None
+) -> SignedVersion:
+    """Sign a version's files and its provenance with the home's key, or one of the operator's own.
+
+    :raises UnknownName: no such version :raises InputError: no key of this kind
+    """
+    version = find_version(store, wanted, tenant=actor.tenant)
+    key = _find_key(home, key_file)
+    folder = _attestations(home, version)
+    audit.record(make_act(actor, "model.sign", f"model:{version.name}", after=f"{version.served} {key.hint[:16]}"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_file(folder / SIGNATURE, make_bundle(make_signature_statement(version), key.sign, key.hint))
+    write_file(folder / PROVENANCE, make_bundle(make_provenance(version), key.sign, key.hint))
+    write_file(folder / PUBLIC_KEY, key.public_pem())
+    return SignedVersion(
+        served=version.served,
+        key=key.hint,
+        signature=str(folder / SIGNATURE),
+        provenance=str(folder / PROVENANCE),
+        public_key=str(folder / PUBLIC_KEY),
+    )
+
+
+def verify_version(
+    home: Path, store: SqlStore, wanted: str, *, tenant: str | None, public_key: Path | None = None
+) -> VersionCheck:
+    """Whether a registered version's files are what was signed.
+
+    :raises UnknownName: no such version :raises InputError: it was never signed, or by another key
+    """
+    version = find_version(store, wanted, tenant=tenant)
+    folder = _attestations(home, version)
+    if not (folder / SIGNATURE).is_file():
+        raise InputError(f"{version.served} is not signed; sign it: steward model sign {version.served}")
+    place = open_folder(home)
+    now = [_measure(file.path, place.fetch(file.sha256)) for file in version.files]
+    return _check(folder, msgspec.structs.replace(version, files=tuple(now)), public_key or _own_key(home, folder))
+
+
+def verify_folder(folder: Path, public_key: Path | None = None) -> VersionCheck:
+    """Whether exported files are what was signed, without any home.
+
+    :raises InputError: no export, or no signature of this key
+    """
+    try:
+        version = msgspec.json.decode((folder / RECORD).read_bytes(), type=ModelVersion)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(f"{folder}: no exported version ({error}); `steward model export` writes one") from error
+    if not (folder / SIGNATURE).is_file():
+        raise InputError(f"{folder}: no signature; sign the version before it is exported")
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in BESIDE)
+    now = tuple(_measure(path.relative_to(folder).as_posix(), path) for path in paths)
+    return _check(folder, msgspec.structs.replace(version, files=now), public_key or folder / PUBLIC_KEY)
+
+
+def _check(folder: Path, version: ModelVersion, public_key: Path) -> VersionCheck:
+    try:
+        public = load_public_key(public_key.read_bytes())
+    except OSError as error:
+        raise InputError(f"{public_key}: {error.strerror}; give --public-key FILE") from error
+    statement = open_bundle(
+        (folder / SIGNATURE).read_bytes(), lambda signature, message: is_signed_by(public, signature, message)
+    )
+    problems = compare_statement(statement, version)
+    return VersionCheck(
+        served=version.served,
+        key=str(public_key),
+        verdict="broken" if problems else "held",
+        problems=tuple(problems),
+    )
+
+
+def export_version(home: Path, store: SqlStore, wanted: str, folder: Path, *, tenant: str | None) -> Export:
+    """Write a version's files, card, record and, where it is signed, attestations into a new folder.
+
+    :raises InputError: the folder is there and not empty
+    """
+    version = find_version(store, wanted, tenant=tenant)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: it is there already; expected a new or empty folder")
+    place, written = open_folder(home), []
+    for file in version.files:
+        target = folder / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(place.fetch(file.sha256), target)
+        written.append(file.path)
+    write_file(folder / CARD, write_card(version).encode(), mode=0o644)
+    write_file(folder / RECORD, msgspec.json.format(msgspec.json.encode(version), indent=2), mode=0o644)
+    source = _attestations(home, version)
+    signed = [name for name in (SIGNATURE, PROVENANCE, PUBLIC_KEY) if (source / name).is_file()]
+    for name in signed:
+        shutil.copyfile(source / name, folder / name)
+    return Export(
+        served=version.served, folder=str(folder), files=(*written, CARD, RECORD, *signed), signed=bool(signed)
+    )
+
+
+def _measure(place: str, file: Path) -> ArtefactFile:
+    digest, size = digest_file(file)
+    return ArtefactFile(place, digest, size)
+
+
+def _find_key(home: Path, key_file: Path | None) -> ModelKey:
+    if key_file is None:
+        return make_model_key(derive(find_deployment(home).root_key(), "model signature"))
+    try:
+        return load_model_key(key_file.read_bytes())
+    except OSError as error:
+        raise InputError(f"{key_file}: {error.strerror}; expected a PEM file with an Ed25519 private key") from error
+
+
+def _own_key(home: Path, folder: Path) -> Path:
+    """The home's public key, derived anew: one that lies beside the signature could have been changed with it."""
+    key = _find_key(home, None)
+    if (folder / PUBLIC_KEY).read_bytes() != key.public_pem():
+        raise InputError("signed with another key than the home's; give its public key: --public-key FILE")
+    return folder / PUBLIC_KEY
+
+
+def _attestations(home: Path, version: ModelVersion) -> Path:
+    return home / FOLDER / "attestations" / version.served
