@@ -6,24 +6,25 @@ import re
 from collections.abc import Iterator, Set
 from typing import Final
 
-from steward.privacy.wordlists import CUES, is_known
+from steward.privacy.wordlists import COUNTRIES, CUES, STREET_TYPES, is_known
 
 UPPER: Final = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĶĹĽŁŃŇŐŒŔŘŚŞŠŢŤŪŮŰŹŻŽİ"
 LOWER: Final = "a-zßà-öø-ÿāăąćčďđēęěğģīķĺľłńňőœŕřśşšţťūůűźżžı"
 _NUMBER: Final = r"[0-9]{1,5}[A-Za-z]?(?:[-/][0-9]{1,4}[A-Za-z]?)?"
 _FIRST: Final = r"[0-9](?<![\w.-].)[0-9]{0,4}+[A-Za-z]?(?:[-/][0-9]{1,4}[A-Za-z]?)?"  # where a number begins
 _WORD: Final = rf"(?:[{UPPER}][{LOWER}'’.-]{{1,30}}+|[{UPPER}]\.?|[0-9]{{1,3}}(?:st|nd|rd|th))"
-_STREET_EN: Final = (
-    r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Way|Court|Ct|Place|Pl|Square|Sq"
-    r"|Terrace|Ter|Trail|Trl"
-    r"|Parkway|Pkwy|Highway|Hwy|Circle|Cir|Close|Crescent|Cres|Gardens|Grove|Mews|Row|Alley|Loop|Plaza|Walk|Hill|Ridge)"
-)
+_STREET_EN: Final = rf"(?:{'|'.join(sorted((word for word in STREET_TYPES if word.istitle()), reverse=True))})"
 _UNIT: Final = r"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?[0-9A-Za-z-]{1,6})?"
 _TOWN: Final = rf"(?:,? [{UPPER}][{LOWER}]{{1,30}}(?: [{UPPER}][{LOWER}]{{1,30}})?)"
 _ADDRESS_EN: Final = re.compile(
     rf"({_FIRST} (?:(?:N|S|E|W|NE|NW|SE|SW|North|South|East"
     rf"|West)\.? )?(?:{_WORD} ){{1,3}}{_STREET_EN}(?!\w)\.?"
     rf"{_UNIT}(?:{_TOWN},? (?:[A-Z]{{2}} )?[0-9]{{5}}(?:-[0-9]{{4}})?)?)"
+)
+_CORNER: Final = re.compile(
+    rf"((?:the )?(?:corner|intersection) of (?:{_FIRST} )?(?:[{UPPER}][\w'’.-]{{0,30}}+ ){{1,5}}(?:{_NUMBER} )?"
+    rf"(?:and|&) (?:{_NUMBER} )?[{UPPER}][\w'’.-]{{0,30}}+(?: [{UPPER}][\w'’-]{{0,30}}+){{0,3}}"
+    rf"(?: {_NUMBER}(?![\w.]\w|\w))?)"
 )
 _BOX: Final = re.compile(r"(?<!\w)((?:P\.? ?O\.? Box|Postfach|Apartado|Casella postale) [0-9]{1,6})(?!\w)")
 # German, Dutch, Nordic and Hungarian streets end alike and come before the number of the house.
@@ -56,10 +57,10 @@ _CODE: Final = (
 )
 _GAP: Final = r"(?:, ?| ?\n{1,2} *,? ?)"
 _NEXT_UNIT: Final = (
-    r"(?:(?:, ?| ?\n{1,2} *| )(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?[0-9A-Za-z-]{1,6}(?![\w]))?"
+    r"(?:(?:[,.] ?| ?\n{1,2} *| )(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|#)\.? ?[0-9A-Za-z-]{1,6}(?![\w]))"
 )
 _NEXT_LINES: Final = re.compile(
-    rf"{_NEXT_UNIT}(?:(?:{_GAP}| (?=[{UPPER}])){_NAMES}(?:{_GAP}(?:{_NAMES}|nan)(?![\w:])){{0,2}}(?: nan)?)?"
+    rf"{_NEXT_UNIT}{{0,2}}(?:(?:{_GAP}| (?=[{UPPER}])){_NAMES}(?:{_GAP}(?:{_NAMES}|nan)(?![\w:])){{0,2}}(?: nan)?)?"
     rf"(?:(?: |{_GAP}){_CODE}(?![\w-]))?"
 )
 _PARTICLES: Final = r"(?:(?:de|des|du|la|le|del|dos|da|do|di|der|den|van|von|y|e) ){0,2}"
@@ -71,15 +72,27 @@ _MILITARY: Final = re.compile(  # Domestic Mail Manual 602.1.2.4
     rf"(?<!\w)(?:(?:PSC|CMR|UNIT|Unit) [0-9]{{1,5}},? (?:Box|BOX) [0-9]{{1,5}}|US(?:S|NS|CGC|NV) {_CAPITAL})"
     r"(?:, ?|\s{1,3})[ADF]PO A[AEP] [0-9]{5}(?:-[0-9]{4})?(?!\w)"
 )
-_NUMBERS_BEFORE: Final = re.compile(r"(?<![\w.,-])[0-9]{1,5} $")
+_NUMBERS_BEFORE: Final = re.compile(rf"(?<![\w.,-])[0-9]{{1,5}} (?:{_CAPITAL} ){{0,2}}\Z")
+_TOLD_BEFORE: Final = re.compile(
+    r"(?i)(?<!\w)(?:address(?: (?:is|to|with|as))?:?|live[sd]? (?:at|on|in)|living (?:at|on|in)|located at"
+    r"|office is at|reside[sd]? at|moved to|deliver(?:ed)? (?:it )?to|ship(?:ped)? (?:it )?to|sen[dt] (?:it )?to"
+    r"|return to|arrived at|meet .{0,16}at|pick .{0,12}up at|wohnt? (?:in|an)|adresse:?|dirección:?|indirizzo:?"
+    r"|adres:?)(?: is)? $"
+)
+_TOLD_CUE: Final = re.compile(_TOLD_BEFORE.pattern.removesuffix("$"))
+_TOLD_WORDS: Final = CUES["before_addresses"]
+_TOLD: Final = re.compile(  # a street and its house, which only what stands before makes an address
+    rf"(?:{_NUMBER} )?{_CAPITAL} (?:{_PARTICLES}{_CAPITAL} ){{0,4}}{_NUMBER}(?![\w.]\w|\w)"
+)
 _CODED: Final = re.compile(rf"(?: |\n){_CODE}$")
 _GAPS: Final = re.compile(_GAP)
-_HAS_UNIT: Final = re.compile(rf"^{_NEXT_UNIT[:-1]}")
+_HAS_UNIT: Final = re.compile(rf"{_NEXT_UNIT}{{1,2}}")
 _PATTERNS: Final = (
-    (CUES["streets_english"], _ADDRESS_EN),
+    (CUES["street_types"], _ADDRESS_EN),
     (CUES["streets_french"], _ADDRESS_FR),
     (CUES["streets_southern"], _ADDRESS_SOUTH),
     (CUES["boxes"], _BOX),
+    (frozenset(("corner", "intersection")), _CORNER),
 )
 _WORDS: Final = frozenset().union(*(gate for gate, _ in _PATTERNS))
 _ENDS_DE: Final = tuple(CUES["street_endings"])
@@ -89,16 +102,34 @@ _HOUSE: Final = re.compile("[0-9](?<= [0-9])")
 
 
 def find_addresses(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
-    """`words` are those of the text, in lower case."""
+    """From left to right; of those that begin at one place the longest. `words` are the text's, in lower case."""
+    ends: dict[int, int] = {}
+    for start, end in _find_candidates(text, words):
+        ends[start] = max(end, ends.get(start, 0))
+    yield from sorted(ends.items())
+
+
+def _find_candidates(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:
     for start, end in _find_streets(text, words):
-        before = _NUMBERS_BEFORE.search(text, max(0, start - 7), start)
+        before = _NUMBERS_BEFORE.search(text, max(0, start - 48), start)
         yield before.start() if before else start, end + _measure_rest(text, end)
     if "PO" in text:
         for match in _MILITARY.finditer(text):
             yield match.span()
+    told = not _TOLD_WORDS.isdisjoint(words)
     for match in _STREET_LIKE.finditer(text):
-        if rest := _measure_rest(text, match.end()):
+        rest = _measure_rest(text, match.end())
+        if rest or (told and _TOLD_BEFORE.search(text, max(0, match.start() - 40), match.start())):
             yield match.start(), match.end() + rest
+    if told:
+        yield from _find_told(text)
+
+
+def _find_told(text: str) -> Iterator[tuple[int, int]]:
+    """A street without a word or an ending of its kind, after words that say where somebody is."""
+    for match in _TOLD_CUE.finditer(text):
+        if street := _TOLD.match(text, match.end()):
+            yield street.start(), street.end() + _measure_rest(text, street.end())
 
 
 def _measure_rest(text: str, end: int) -> int:
@@ -112,9 +143,14 @@ def _measure_rest(text: str, end: int) -> int:
     ends_line = text[at : at + 1] in ("", "\n") or text[at : at + 2] in (".", ". ", ".\n", " \n", "? ", "?")
     unit = _HAS_UNIT.match(tail)
     gaps = len(_GAPS.findall(tail))
-    if _CODED.search(tail) or (ends_line and (unit or gaps > 1 or "\n" in tail)):
+    if _CODED.search(tail) or _ends_with_country(tail) or (ends_line and (unit or gaps > 1 or "\n" in tail)):
         return len(tail)
     return unit.end() if unit else 0
+
+
+def _ends_with_country(tail: str) -> bool:
+    words = tail.split(" ")
+    return any(" ".join(words[-count:]).strip(",\n") in COUNTRIES for count in (1, 2, 3) if count <= len(words))
 
 
 def _find_streets(text: str, words: Set[str]) -> Iterator[tuple[int, int]]:

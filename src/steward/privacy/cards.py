@@ -70,7 +70,7 @@ def _find_last_group(text: str, groups: list[tuple[int, int]], first: int) -> in
     return last_end
 
 
-_BARE: Final = re.compile(r"[0-9](?<!\w[0-9])[0-9]{12,18}+(?!\w)")
+_BARE: Final = re.compile(r"[0-9](?<!\w[0-9])[0-9]{11,18}+(?!\w)")
 _NEAR: Final = re.compile(r"(?i)\b(?:cards?|visa|mastercard|amex|karte|carte|tarjeta|carta)\b[^0-9]{0,40}$")
 
 

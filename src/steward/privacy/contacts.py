@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Final
 
 from steward.privacy.cards import is_word
@@ -77,7 +77,7 @@ def read_ipv4(text: str, start: int) -> tuple[int, int] | None:
 
 
 def _is_somebodys(text: str, digits: str, start: int) -> bool:
-    nobody = digits.startswith(("127.", "255.")) or digits == "0.0.0.0"
+    nobody = digits.startswith(("127.", "255.")) or not digits.strip(".0")
     return not nobody and not _VERSION.search(text, max(0, start - 12), start)
 
 
@@ -122,6 +122,9 @@ _COUNTRY: Final = re.compile(
     r"|9(?:[0-58]|6[0-9]|7[0-9]|9[0-9])"
 )
 _EXTENSION: Final = r"(?: ?(?:x|ext\.?) ?[0-9]{1,5})?+"
+_AND_EXTENSION: Final = re.compile(r" ?(?:x|ext\.?) ?[0-9]{1,5}(?!\w)")
+# Three, three and four digits that an extension follows, of no valid area or exchange either.
+_EXTENDED: Final = re.compile(rf"{_ALONE}[0-9]{{3}}([ .-])[0-9]{{3}}\1[0-9]{{4}} ?(?:x|ext\.?) ?[0-9]{{1,5}}(?!\w)")
 _NANP: Final = re.compile(
     rf"{_ALONE}(?<![0-9] )(?:1[ .-])?+(?:\([2-9][0-9]{{2}}\)[ -]?|[2-9][0-9]{{2}}([ .-]))[2-9][0-9]{{2}}(?(1)\1|[ .-])"
     rf"[0-9]{{4}}{_EXTENSION}(?![0-9]|[-. ][0-9])"
@@ -138,13 +141,24 @@ _MOBILE: Final = re.compile(r"0(?:7[1-9]|6[0-9]|1[5-7]|4[0-9])[0-9]{7,9}")  # GB
 _ZIP: Final = re.compile(r"0[0-9]{4}-[0-9]{4}")
 _PLACE: Final = re.compile(r"\b[A-Z][A-Za-z]+[.,]?\s{1,3}$")
 _DATE: Final = re.compile(r"[0-9]{1,2}[./ -][0-9]{1,2}[./ -](?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}[./-][0-9]{1,2}[./-]")
+# A word for a telephone, then the number: "Phone:", "my mobile number is", "call her back on". Only these words part
+# them, so that "the phone has 16 000 000 colours" is none.
 _NAMED: Final = re.compile(
-    r"(?i)(?<![a-z])(?:tel(?:ephone|efon|éfono)?|phone|mobile|cell|fax|desk|office|whatsapp|handy|móvil"
-    r"|call (?:me )?(?:at|on)"
-    r"|reach me (?:at|on))(?:[_ ]?(?:number|no|nr|num|n°|#))?+\.?[\"']?"
-    r"[ \u00a0]{0,2}(?:[:=]|is|at)?+[ \u00a0]{0,2}[\"']?"
+    r"(?i)(?<![a-z])(?:(?:tel(?:ephone|efon|éfono|éphone)?|phone|mobile|cell(?:phone)?|fax|whatsapp|sms|handy|móvil|hotline"
+    r"|helpline|landline|dial|call(?:ing)?|ring|(?:text|reach|contact)(?= (?:me|us|him|her|them)\b)|contact(?= ?:)"
+    r"|(?:my|his|her|their|our|your) number)(?![a-z])(?:[ _](?:is|was|at|on|under|via|me|us|him|her|them|back|directly"
+    r"|please|now|number|line|no|nr|num|can|be|reached|my|his|our|their|office|home|mobile|cell|work|phone|fax|ist|es|est"
+    r"|op|unter|al|au|en|em|numéro|número|nummer)(?![a-z])|[ _](?:n°|#)){0,4}|(?:desk|office|home|work)(?= ?[:=]))\.?"
+    r"[\"']?[ \u00a0\t]{0,2}[:=]?[ \u00a0\t]{0,2}(?:\n[ \t]*)?[\"']?(?<![a-z])"
     rf"({_GROUPS})"
 )
+# A telephone's kind after its number: "631 331 197-Office", "555 0100 (mobile)"; begun at the last digit, since a digit
+# is searched for faster than a group.
+_KIND_AFTER: Final = re.compile(
+    r"[0-9](?=[ -]?\(?(?:Office|Fax|Mobile|Cell|Home|Work|Tel|Phone|office|fax|mobile|cell|home|work|tel|phone)(?!\w))"
+)
+_KIND_OF: Final = re.compile(rf"{_ALONE}(?<![0-9] ){_GROUPS}\Z")
+_LONGEST_PHONE: Final = 24  # characters of a number with its separators
 
 
 class PhoneReader:
@@ -169,8 +183,11 @@ class PhoneReader:
         if plus >= 0 or text.startswith("00", start):
             phones.append(self._read_international(plus if plus >= 0 else start))
         if text[start] == "0":
-            phones.append(self._read_trunk(first))
-        elif end - start in _NATIONAL_RUNS and (match := _NANP.match(text, first) or _CHINA.match(text, start)):
+            extended = _EXTENDED.match(text, start)
+            phones.append(extended.span() if extended else self._read_trunk(first))
+        elif end - start in _NATIONAL_RUNS and (
+            match := _NANP.match(text, first) or _CHINA.match(text, start) or _EXTENDED.match(text, start)
+        ):
             phones.append(match.span())
         if first < start and (match := _AREA.match(text, first)):
             phones.append(match.span())
@@ -182,7 +199,7 @@ class PhoneReader:
             return None
         self._international = match.end()
         end = _international(self._text, match)
-        return (start, end) if end else None
+        return (start, _extend(self._text, end)) if end else None
 
     def _read_trunk(self, start: int) -> tuple[int, int] | None:
         match = _TRUNK.match(self._text, start) if start >= self._trunk else None
@@ -192,15 +209,37 @@ class PhoneReader:
         return _trunk(self._text, match)
 
 
-def find_named_phones(text: str) -> Spans:
-    """Digits of any shape after a word that says what they are; the caller knows that there is one."""
+_LEAST_ALONE: Final = 7  # digits of a named number without groups
+
+
+def find_named_phones(text: str, words: Set[str]) -> Spans:
+    """Digits of any shape beside a word that says what they are. `words` are those of the text, in lower case."""
+    if PHONE_WORDS.isdisjoint(words) and ("number" not in words or _OWNERS.isdisjoint(words)):
+        return
     for match in _NAMED.finditer(text):
-        end = _longest(text, match.start(1), match.end(1), 7, 15)
-        if end and not _DATE.match(text, match.start(1)):
-            yield match.start(1), end
+        if phone := _read_named(text, *match.span(1)):
+            yield phone
+    for kind in _KIND_AFTER.finditer(text):
+        before = _KIND_OF.search(text, max(0, kind.end() - _LONGEST_PHONE), kind.end())
+        if before and (phone := _read_named(text, *before.span())):
+            yield phone
+
+
+def _read_named(text: str, start: int, limit: int) -> tuple[int, int] | None:
+    end = _longest(text, start, limit, 6, 15)
+    if end is None or _DATE.match(text, start) or (end - start < _LEAST_ALONE and text[start:end].isdigit()):
+        return None
+    return start, _extend(text, end)
+
+
+def _extend(text: str, end: int) -> int:
+    """Where the extension ends that follows a number."""
+    match = _AND_EXTENSION.match(text, end)
+    return match.end() if match else end
 
 
 PHONE_WORDS: Final = CUES["phones"]
+_OWNERS: Final = frozenset(("my", "his", "her", "their", "our", "your"))
 
 
 def _international(text: str, match: re.Match[str]) -> int | None:
@@ -221,7 +260,7 @@ def _longest(text: str, start: int, limit: int, least: int, most: int) -> int | 
         count += len(group[3])
         if count > most:
             break
-        if count >= least and not is_word(text, group.end()):
+        if count >= least and (not is_word(text, group.end()) or _AND_EXTENSION.match(text, group.end())):
             end = group.end()
     return end
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 MOST_VALUES: Final = 20_000  # different ones in a request: each must be known while its answer comes
 
+_SHORT: Final = 64  # characters of a field that may come again
+
 
 def make_guard(policy: PrivacyPolicy, key: bytes) -> Guard:
     """The guard of a policy; `key` (32 bytes) is the deployment's and makes its tokens nobody else's."""
@@ -56,7 +58,7 @@ class PrivacyGuard:
         actions = self._policy.choose_actions(exchange.route, exchange.key_id)
         if not actions:
             return Verdict("allow", "off")
-        findings = [scan_text(text, actions) for text in fields]
+        findings = _scan_fields(fields, frozenset(actions))
         counts: Counter[str] = Counter(finding.entity for row in findings for finding in row)
         if not counts:
             return Verdict("allow")
@@ -116,6 +118,20 @@ class PrivacyGuard:
     def remember(self, exchange: GuardContext, memory: Any) -> None:
         if memory is not None:
             self._states[exchange] = _ExchangeState(memory)
+
+
+def _scan_fields(fields: Sequence[str], entities: frozenset[str]) -> list[list[PersonalFinding]]:
+    """What each field has. Short ones come again and again in a body of many, and are looked at once."""
+    known: dict[str, list[PersonalFinding]] = {}
+    rows: list[list[PersonalFinding]] = []
+    for text in fields:
+        row = known.get(text) if len(text) <= _SHORT else None
+        if row is None:
+            row = scan_text(text, entities)
+            if len(text) <= _SHORT and len(known) < MOST_VALUES:
+                known[text] = row
+        rows.append(row)
+    return rows
 
 
 def token_scope(exchange: GuardContext) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""People and organisations in running text and in forms, without a model.
+"""People in running text and in forms, without a model; what else words tell is put beside them.
 
 A capital letter alone says nothing: a name needs a second signal, such as a title, a cue ("my name is"), a form's
 field, a greeting, or a common given name before a capitalised word. What needs understanding is not found; the page
@@ -8,17 +8,21 @@ about privacy says how much that is. Work begins only where a word with a capita
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+import sys
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence, Set
 from typing import Final, NamedTuple
 
 from steward.privacy.addresses import LOWER, UPPER, find_addresses
 from steward.privacy.dates import find_dates, is_birth, may_tell_birth
-from steward.privacy.wordlists import CUES, is_known, read_words
+from steward.privacy.organisations import find_organisations
+from steward.privacy.wordlists import CUES, KNOWN, NOT_NAMES, STREET_TYPES, is_known, read_words
 
 Finds = Iterator[tuple[int, int, str, float]]
 
 _TOKEN: Final = (
-    rf"[{UPPER}](?:[{LOWER}]{{1,30}}+|'[{UPPER}][{LOWER}]{{1,30}}+)(?:[-'’][{UPPER}]?[{LOWER}]{{1,30}}+){{0,3}}+"
+    rf"(?:(?:Mc|Mac|De|Di|Du|La|Le|Fitz|Van)(?=[{UPPER}]))?[{UPPER}](?:[{LOWER}]{{1,30}}+|'[{UPPER}][{LOWER}]{{1,30}}+)"
+    rf"(?:[-'’][{UPPER}]?[{LOWER}]{{1,30}}+){{0,3}}+"
 )
 _PARTICLE: Final = r"(?:van der|van den|van de|van|von der|von|de la|de los|del|de|da|dos|di|du|le|la|bin|al|zu|ter)"
 _INITIAL: Final = rf"[{UPPER}]\."
@@ -27,9 +31,17 @@ _FULL: Final = rf"{_TOKEN}(?: [{UPPER}]\.?(?= )){{0,3}}(?: (?:{_PARTICLE} )?{_TO
 
 
 _WORD: Final = re.compile(rf"[{UPPER}](?<![\w@/.-].)[\w'’]*+\.?")
+_ANNOUNCED: Final = 0.6  # of one beside whom others are named
+_SURE: Final = 0.75  # of a name whose parts name the same person
+_ALONE: Final = re.compile(r"(?:['’]s)?(?=[\s,;:!?)\"]|\.\s|\.?\Z)")
+_ANDS: Final = (" and ", " und ", " et ", " y ", " e ", " i ", " en ")
+_AND: Final = rf"(?:{'|'.join(_ANDS)})"
+_AND_BEFORE: Final = re.compile(rf"(?<![\w-])({_TOKEN}(?:, {_TOKEN}){{0,3}}),?{_AND}\Z")
+_AND_AFTER: Final = re.compile(rf"{_AND}({_TOKEN})(?![\w@-]|\.\w| [{UPPER}])")
 _FULL_NAME: Final = re.compile(rf"{_FULL}(?![\w@]|\.\w)")
 _ONE_NAME: Final = re.compile(rf"{_TOKEN}(?![\w@]|\.\w)")
-_LAST_WORD: Final = re.compile(r"([\w'’]+)\.? $")
+_LAST_WORDS: Final = re.compile(r"[\w'’]+")
+_NEXT_WORD: Final = re.compile(" ([a-z]+)")
 _HAS_INITIAL: Final = re.compile(rf" [{UPPER}]\.? ")
 _LETTERS: Final = re.compile(r"[^\W\d_]{3,}")
 _ANY_NAME: Final = re.compile(rf"(?:{_INITIAL} ){{0,3}}{_NAME}")
@@ -70,25 +82,7 @@ _FIELD_VALUE: Final = re.compile(rf"{_TOKEN}(?:,? (?:{_INITIAL}|(?:{_PARTICLE} )
 _BLANKS: Final = frozenset("\n \t")
 _BEFORE_FIELD: Final = frozenset(":=|\t\"'")
 
-_FORM: Final = re.compile(  # the blank comes first, since a literal is searched for faster than all else
-    r" (?:Inc|INC|Incorporated|LLC|L\.L\.C|LLP|LP|L\.P|Ltd|LTD|Limited|LIMITED|PLC|plc|P\.L\.C|Corp|CORP|Corporation"
-    r"|CORPORATION|Co|Co\.,? ?Ltd|CO\.,? ?LTD|Company|GmbH|AG|KG|SE|OHG|e\.V|S\.A|SA|SARL|SAS|S\.L|SL|S\.p\.A"
-    r"|SpA|S\.r\.l|Srl|Lda|Ltda|B\.V|BV|N\.V|NV|Sp\. z o\.o|Pty|Holdings?|Group|Partners|Foundation|University"
-    r"|Hospital|Bank|Clinic|Bancorp|Bancshares|Technologies|Therapeutics|Pharmaceuticals?|Industries|Systems|Insurance"
-    r"|Fund|ETF|Trust|Acquisition|Resources|Ventures|Capital)\b\.?"
-    r"(?: (?:Inc|Ltd|Corp|LLC|plc|PLC|Limited|Corporation|Company|Fund)\b\.?)?(?!\w)"
-)
-_COMPANY_WORD: Final = rf"[{UPPER}0-9(][\w&'’.()-]{{0,30}}+"
-_LINKS: Final = r"(?:(?:and|und|et|y|e|of|&|de|for|the) ){0,2}"
-_BEFORE_FORM: Final = re.compile(
-    rf"(?<![\w.@&'’-])(?:{_COMPANY_WORD} {_LINKS}){{0,5}}{_COMPANY_WORD}(?: (?:&|and|und|et|y|e))?,?\Z"
-)
-_LONGEST_COMPANY: Final = 200  # characters before its form
-_DOTTED_FORMS: Final = ("S.A", "S.L", "S.p.A", "S.r.l", "B.V", "N.V", "L.P", "L.L.C", "P.L.C", "e.V")
-_DOTTED_BEGINNINGS: Final = frozenset(form[0].lower() for form in _DOTTED_FORMS)
-_COMPANY_WORDS: Final = CUES["companies"]
-
-
+_GIVEN_NAMES: Final = read_words("given_names.txt")
 _HINTING: Final = (
     frozenset(map(str.lower, _TITLES)),
     frozenset(map(str.lower, _GREETINGS)),
@@ -96,39 +90,35 @@ _HINTING: Final = (
     CUES["name_fields"],
     CUES["closings"],
 )
+# Words that begin no name unless an initial follows: most capitals begin a sentence.
+_ORDINARY: Final = frozenset(word.capitalize() for word in KNOWN) - _GIVEN_NAMES
+_AFTER_INITIAL: Final = (" ", ".")
+_BEFORE_GIVEN: Final = CUES["before_given_names"]
+_BEFORE_UNKNOWN: Final = CUES["before_unknown_names"]
+_HUMAN_VERBS: Final = CUES["human_verbs"]
+_AFTER_OWNER: Final = CUES["after_owners"]
+_SENTENCE_ENDS: Final = ("", ".", ",", "?", "!", "\n")
+_PLACES: Final = CUES["before_places"]
+_ASKING: Final = CUES["asking"]
+_ASKED: Final = CUES["asked"]
 _ANY_HINT: Final = frozenset().union(*_HINTING)
-_GIVEN_NAMES: Final = read_words("given_names.txt")
-_NOT_NAMES: Final = read_words("not_names.txt")
 
 
-def find_written(text: str, words: Set[str], dates: bool = True) -> Finds:
-    """Start, end, entity and score; they may overlap. `words` are those of the text, in lower case.
+def find_written(text: str, words: Set[str], dates: bool = True, has_digit: bool = True) -> Finds:
+    """Start, end, entity and score; they may overlap. `words` are those of the text, in lower case; without a digit
+    it has no address.
 
     Without `dates` only dates of birth are looked for.
     """
     yield from find_people(text, words)
-    if not _COMPANY_WORDS.isdisjoint(words) or _has_dotted_form(text, words):
-        for start, end in _find_companies(text):
-            yield start, end, "ORGANIZATION", 0.75
-    for start, end in find_addresses(text, words):
+    for start, end, score in find_organisations(text, words):
+        yield start, end, "ORGANIZATION", score
+    for start, end in find_addresses(text, words) if has_digit else ():
         yield start, end, "STREET_ADDRESS", 0.8
     if dates or may_tell_birth(words):
         for start, end in find_dates(text, words):
             born = is_birth(text, start)
             yield start, end, "DATE_OF_BIRTH" if born else "DATE_TIME", 0.9 if born else 0.6
-
-
-def _find_companies(text: str) -> Iterator[tuple[int, int]]:
-    """Words with capitals before a form of company; a name that goes on after one has another end."""
-    begin, until = 0, 0
-    for form in _FORM.finditer(text):
-        at = form.start()
-        name = _BEFORE_FORM.match(text, begin, at) if until and at - begin <= _LONGEST_COMPANY else None
-        name = name or _BEFORE_FORM.search(text, max(until, at - _LONGEST_COMPANY), at)
-        if name:
-            begin, until = name.start(), form.end()
-            if name[0].split(" ")[0] not in _NOT_NAMES:
-                yield begin, until
 
 
 class _Hints(NamedTuple):
@@ -156,19 +146,19 @@ def find_people(text: str, words: Set[str]) -> Finds:
         start, end = match.span()
         if start < until:
             continue
-        person = _read_announced(text, start, match[0], end, hints) if hints else None
-        if person := person or _read_bare(text, start, match[0]):
+        word = match[0]
+        person = _read_announced(text, start, word, end, hints) if hints else None
+        if person is None and (word not in _ORDINARY or text[end + 2 : end + 3] in _AFTER_INITIAL):
+            person = _read_bare(text, start, word)
+        if person:
             span, score = person
             spans[span] = max(score, spans.get(span, 0.0))
             until = span[1]
     if spans:
+        _add_neighbours(spans, text)
         _add_mentions(spans, text)
     for (start, end), score in sorted(spans.items()):
         yield start, end, "PERSON", score
-
-
-def _has_dotted_form(text: str, words: Set[str]) -> bool:
-    return not _DOTTED_BEGINNINGS.isdisjoint(words) and any(form in text for form in _DOTTED_FORMS)
 
 
 def _read_announced(text: str, start: int, word: str, end: int, hints: _Hints) -> tuple[tuple[int, int], float] | None:
@@ -206,17 +196,34 @@ def _read_bare(text: str, start: int, word: str) -> tuple[tuple[int, int], float
     if not is_given and text.endswith(("'s ", "’s "), 0, start):
         return None  # what belongs to somebody: "Maria's Cautionary Tales"
     if (match := _FULL_NAME.match(text, start)) and (is_given or _are_unknown(match[0])):
+        if match[0].rpartition(" ")[2] in STREET_TYPES:
+            return None
         return _cut_name(text, *match.span(), 0.8 if is_given else 0.6)
     match = _ONE_NAME.match(text, start)
     if match is None or known:
         return None
-    last = _LAST_WORD.search(text[max(0, start - 24) : start].lower())
-    cue = last[1] if last else ""
-    speaks = _begins_line(text, start) and text.startswith((': "', ':"', ", ", ": “"), match.end())
-    if is_given and (cue in CUES["before_given_names"] or speaks):
-        return _cut_name(text, *match.span(), 0.6)
-    if cue in CUES["before_unknown_names"] or (speaks and not text.startswith(",", match.end())):
-        return _cut_name(text, *match.span(), 0.55)
+    score = _score_alone(text, start, match.end(), is_given)
+    return _cut_name(text, *match.span(), score) if score else None
+
+
+def _score_alone(text: str, start: int, end: int, is_given: bool) -> float | None:
+    """How sure a single name is, by the words beside it."""
+    before = [word.lower() for word in _LAST_WORDS.findall(text, max(0, start - 32), start)[-2:]]
+    before = before if text[start - 1 : start] == " " else []
+    cue = before[-1] if before else ""
+    speaks = _begins_line(text, start) and text.startswith((': "', ':"', ", ", ": “"), end)
+    if is_given and (cue in _BEFORE_GIVEN or speaks):
+        return 0.6
+    if cue in _BEFORE_UNKNOWN or (speaks and not text.startswith(",", end)):
+        return 0.55
+    if cue in _ASKED and before[0] in _ASKING:
+        return 0.55
+    following = _NEXT_WORD.match(text, end)
+    owns = text.startswith(("'s", "’s"), end - 2)
+    if following and following[1] in (_AFTER_OWNER if owns else _HUMAN_VERBS):
+        return 0.55
+    if is_given and cue not in _PLACES and (following or (cue and text[end : end + 1] in _SENTENCE_ENDS)):
+        return 0.5
     return None
 
 
@@ -267,7 +274,7 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
     """A name ends before the first word that is none."""
     kept: list[str] = []
     for word in text[start:end].split(" "):
-        if word.strip(".,") in _NOT_NAMES:
+        if word.strip(".,") in NOT_NAMES:
             break
         kept.append(word)
         if word.endswith(("'s", "’s")):
@@ -279,14 +286,44 @@ def _cut_name(text: str, start: int, end: int, score: float) -> tuple[tuple[int,
 
 
 def _add_mentions(spans: dict[tuple[int, int], float], text: str) -> None:
+    """Every other place where somebody who is named once is named: by the same name, or by a part of a sure one."""
     names = {text[start:end] for start, end in spans}
-    firsts = {first for name in names if " " in name and text.count(first := name.partition(" ")[0]) > 1}
-    if not firsts:
+    firsts = {name.partition(" ")[0] for name in names if " " in name}
+    sure = {part for (start, end), score in spans.items() if score >= _SURE for part in text[start:end].split(" ")}
+    again = {word for word in firsts | sure if text.count(word) > 1}
+    if not again:
         return
+    taken = sorted(spans)
     for match in _WORD.finditer(text):
-        if match[0] in firsts and (full := _FULL_NAME.match(text, match.start())):
-            name = full[0]
-            while name and name not in names:
-                name = name.rpartition(" ")[0]
-            if " " in name:
-                spans.setdefault((match.start(), match.start() + len(name)), 0.75)
+        word = match[0].rstrip(".").removesuffix("'s").removesuffix("’s")
+        start = match.start()
+        if word not in again or _is_within(start, taken):
+            continue
+        full = _FULL_NAME.match(text, start)
+        name = full[0] if full else ""
+        while name and name not in names:
+            name = name.rpartition(" ")[0]
+        if " " in name:
+            spans.setdefault((start, start + len(name)), 0.75)
+        elif word in sure and not is_known(word.lower()) and _ALONE.match(text, start + len(word)):
+            spans.setdefault((start, start + len(word)), 0.55)
+
+
+def _is_within(start: int, spans: Sequence[tuple[int, int]]) -> bool:
+    at = bisect_right(spans, (start, sys.maxsize)) - 1
+    return at >= 0 and start < spans[at][1]
+
+
+def _add_neighbours(spans: dict[tuple[int, int], float], text: str) -> None:
+    """Who is named in one breath with somebody: `Sanders, Good and Duran`."""
+    for start, end in [span for span, score in spans.items() if score >= _ANNOUNCED]:
+        before = _AND_BEFORE.search(text, max(0, start - 80), start) if text.endswith(_ANDS, 0, start) else None
+        after = _AND_AFTER.match(text, end) if text.startswith(_ANDS, end) else None
+        for match in (before, after):
+            if match and not _are_not_names(match[1]):
+                spans.setdefault(match.span(1), 0.55)
+
+
+def _are_not_names(words: str) -> bool:
+    parts = words.replace(",", "").split()
+    return any(part in NOT_NAMES or part in STREET_TYPES or is_known(part.lower()) for part in parts[:1])

@@ -8,9 +8,9 @@ from typing import Final
 
 _AGE: Final = re.compile(
     r"(?i)(?<![\w.-])([0-9]{1,3})(?=[ -](?:years?|yrs?)[ -]old\b| ?(?:y/o|yo)\b)"
-    r"|\bage[d]?[ :=]{1,3}([0-9]{1,3})(?![\w.]\w|\w)"
+    r"|\b(?:aged?(?: of)?|turn(?:ed|s|ing)?)[ :=]{1,3}([0-9]{1,3})(?![\w.]\w|\w| ?[%°:]| (?:percent|degrees|pages?))"
 )
-_AGE_WORDS: Final = frozenset(("old", "age", "aged", "yo", "o"))
+_AGE_WORDS: Final = frozenset(("old", "age", "aged", "yo", "o", "turn", "turned", "turning", "turns"))
 _STATE_ZIP: Final = re.compile(
     r"(?<!\w)(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]"
     r"|W[AIVY]),? ([0-9]{5}(?:-[0-9]{4})?)(?![\w-])"

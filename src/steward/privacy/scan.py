@@ -16,7 +16,7 @@ import msgspec
 
 from steward.core.errors import UnknownName
 from steward.privacy.cards import find_named_cards, read_cards
-from steward.privacy.contacts import PHONE_WORDS, PhoneReader, find_emails, find_ipv6, find_named_phones, read_ipv4
+from steward.privacy.contacts import PhoneReader, find_emails, find_ipv6, find_named_phones, read_ipv4
 from steward.privacy.disguise import undisguise
 from steward.privacy.entities import PROFILES, WRITTEN, find_entity
 from steward.privacy.identifiers import (
@@ -35,6 +35,9 @@ from steward.text.credentials import find_secrets
 
 THRESHOLD: Final = 0.5  # a find that is less sure is none
 _WRITTEN: Final = frozenset(WRITTEN)
+# A word in lower case with six digits at most, such as a field's name: nothing that anybody is called or reached by.
+_LONGEST_WORD: Final = 32
+_ONE_WORD: Final = re.compile("[a-z_]*[0-9]{0,6}")
 _BEYOND: Final = frozenset({"URL", "AGE", "US_ZIP_CODE", "SECRET"})
 _DIGIT: Final = re.compile("[0-9]")
 _SEPARATORS: Final = bytes(32 if code < 128 and not chr(code).isalnum() else code for code in range(256))
@@ -62,6 +65,8 @@ def choose_entities(profile: str = "default", names: Collection[str] = ()) -> fr
 
 def scan_text(text: str, entities: Collection[str], threshold: float = THRESHOLD) -> list[PersonalFinding]:
     """From left to right, without overlaps."""
+    if len(text) <= _LONGEST_WORD and _ONE_WORD.fullmatch(text):
+        return []
     disguised = undisguise(text)
     plain = _open_lines(text if disguised is None else disguised[0])
     candidates = [one for one in _look(plain, entities) if one[3] >= threshold]
@@ -101,14 +106,16 @@ def _look(text: str, entities: Collection[str]) -> list[Candidate]:
     candidates: list[Candidate] = []
     if "@" in text:
         candidates += [(*span, "EMAIL_ADDRESS", 0.99, "email") for span in find_emails(text)]
-    if _DIGIT.search(text):
+    has_digit = _DIGIT.search(text) is not None
+    if has_digit:
         candidates += _look_at_digits(text, words)
     elif "::" in text:
         candidates += [(*span, "IP_ADDRESS", 0.9, "ip_address") for span in find_ipv6(text)]
     if not _BEYOND.isdisjoint(entities):
         candidates += _look_beyond(text, words, entities)
     if not _WRITTEN.isdisjoint(entities):
-        candidates += [(*find, "written") for find in find_written(text, words, "DATE_TIME" in entities)]
+        dates = "DATE_TIME" in entities
+        candidates += [(*find, "written") for find in find_written(text, words, dates, has_digit)]
     return candidates
 
 
@@ -118,9 +125,8 @@ def _look_at_digits(text: str, words: set[str]) -> Iterator[Candidate]:
         for span in find_ipv6(text):
             yield *span, "IP_ADDRESS", 0.9, "ip_address"
     yield from _look_at_numbers(text, choose_named(words))
-    if not PHONE_WORDS.isdisjoint(words):
-        for span in find_named_phones(text):
-            yield *span, "PHONE_NUMBER", 0.75, "phone"
+    for span in find_named_phones(text, words):
+        yield *span, "PHONE_NUMBER", 0.75, "phone"
     if not CUES["cards"].isdisjoint(words):
         for span in find_named_cards(text):
             yield *span, "CREDIT_CARD", 0.9, "payment_card"

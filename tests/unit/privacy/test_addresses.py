@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steward.privacy.addresses import find_addresses
+from steward.privacy.scan import split_words
 
 
 def addresses(text: str) -> list[str]:
@@ -89,3 +90,27 @@ def test_a_town_that_may_be_anything_is_left() -> None:
 )
 def test_what_is_no_street(text: str) -> None:
     assert found(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("she lives at Pod Zorou 10 now", "Pod Zorou 10"),
+        ("my address is 14084 Zorustri 44", "14084 Zorustri 44"),
+        (
+            "we moved to 598 Zoraby 2 Apt. 961, Agios Quill, Cyprus for good",
+            "598 Zoraby 2 Apt. 961, Agios Quill, Cyprus",
+        ),
+        ("at 84 Zora Springs", "84 Zora Springs"),  # Publication 28 of the Postal Service has `Springs`
+        ("the corner of Zora 10 and Quill Lane, later", "the corner of Zora 10 and Quill Lane"),
+        ("0384 Zorer Bundesstrasse 31", "0384 Zorer Bundesstrasse 31"),
+        ("1 Quill Road Suite 4 Apt. 9", "1 Quill Road Suite 4 Apt. 9"),
+    ],
+)
+def test_streets_by_what_stands_beside_them(text: str, address: str) -> None:
+    assert [text[start:end] for start, end in find_addresses(text, split_words(text))] == [address]
+
+
+@pytest.mark.parametrize("text", ["Pod Zorou 10", "14084 Zorustri 44", "lives at 12 34", "84 zora springs"])
+def test_without_it_they_are_none(text: str) -> None:
+    assert list(find_addresses(text, split_words(text))) == []

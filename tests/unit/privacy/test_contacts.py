@@ -238,3 +238,34 @@ def test_after_country_code_1_there_are_10_digits() -> None:
 )
 def test_a_national_number_has_9_to_12_digits(text: str, is_phone: bool) -> None:
     assert found(text) == ([text] if is_phone else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "phone"),
+    [
+        ("Phone:\n25-47-68-80", "25-47-68-80"),
+        ("call me at 35 84 45 please", "35 84 45"),
+        ("my mobile number is 6931 24231", "6931 24231"),
+        ("her number is 1234567", "1234567"),
+        ("phone\t5551234", "5551234"),
+        ("office: 395 3624", "395 3624"),
+        ("395 3624-Office", "395 3624"),
+        ("631 331 197 (mobile)", "631 331 197"),
+        ("727.032.0217x9533", "727.032.0217x9533"),
+        ("031.213.9831 ext. 971", "031.213.9831 ext. 971"),
+        ("+1-278-316-9661x019-Fax", "+1-278-316-9661x019"),
+    ],
+)
+def test_a_word_or_an_extension_makes_a_number_of_any_shape(text: str, phone: str) -> None:
+    assert found(text) == [phone]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the phone has 16 000 000 colours", "reach 1 000 000 users", "number 1234567", "the office is at 7210 138 Rue",
+        "fax 123456", "call 12 34", "desk 5 of 12", "dial 2024-01-01", "1234-Officer",
+    ],
+)  # fmt: skip
+def test_a_word_that_is_not_about_it_makes_none(text: str) -> None:
+    assert found(text) == []

@@ -53,7 +53,6 @@ def test_each_signal_has_its_score(text: str, name: str, score: float) -> None:
     "text",
     [
         "this is Zora", "I say: Dear Zora, hello", "regards Zora", "The Quick Brown Fox",
-        "Maria said",
         "my name is Error", "Dr. Li", "user@Maria Quill", "Best regards,\nThe Error\n",
     ],
 )  # fmt: skip
@@ -68,7 +67,58 @@ def test_a_name_ends_before_the_first_word_that_is_none() -> None:
 def test_who_is_named_once_is_named_everywhere() -> None:
     text = "my name is Grace Early. I told them: Grace Early is right, Grace itself is not."
     assert people(text) == [("Grace Early", 0.8), ("Grace Early", 0.75)]
-    assert people("my name is Zora. Zora it is") == [("Zora", 0.8)]  # one word alone may be anything
+    assert people("my name is Zora. Zora it is") == [("Zora", 0.8), ("Zora", 0.55)]
+    assert people("my name is Zora. Zora.run() it is") == [("Zora", 0.8)]  # code
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Dear Maria Quill, thanks. Quill signs tomorrow.", [("Maria Quill", 0.75), ("Quill", 0.55)]),
+        ("Kuonila Satouro came. We like early Satouro.", [("Kuonila Satouro", 0.6)]),  # not sure enough to go by
+        ("I told Maria Early so. Early on.", [("Maria Early", 0.8)]),  # an ordinary word
+    ],
+)
+def test_a_part_of_a_sure_name_names_the_same_person(text: str, expected: list[tuple[str, float]]) -> None:
+    assert people(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("we met Maria Quill and Kuonila there", [("Maria Quill", 0.8), ("Kuonila", 0.55)]),
+        ("it was Satouro, Kuonila and Maria Quill", [("Satouro, Kuonila", 0.55), ("Maria Quill", 0.8)]),
+        ("we met Maria Quill and Error there", [("Maria Quill", 0.8)]),
+    ],
+)
+def test_who_is_named_in_one_breath_with_somebody(text: str, expected: list[tuple[str, float]]) -> None:
+    assert people(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "score"),
+    [
+        ("Maria said so", "Maria", 0.55),
+        ("Kuonila lives here", "Kuonila", 0.55),
+        ("Why is Kuonila so loud?", "Kuonila", 0.55),
+        ("here is Kuonila's address", "Kuonila", 0.55),
+        ("the letter of Maria.", "Maria", 0.6),
+        ("we like Maria very much", "Maria", 0.5),
+        ("we like Maria.", "Maria", 0.5),
+        ("then Maria McQuill said", "Maria McQuill", 0.8),
+    ],
+)
+def test_one_name_alone_counts_by_the_words_beside_it(text: str, name: str, score: float) -> None:
+    assert people(text) == [(name, score)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Kuonila runs fast", "in Maria, Texas", "here is Kuonila's engine", "is Kuonila so", "Maria",
+     "Kuonila Satouro Mews", "Maria Quill Avenue"],
+)  # fmt: skip
+def test_one_name_alone_is_none_without_them(text: str) -> None:
+    assert people(text) == []
 
 
 def test_the_surer_signal_counts() -> None:

@@ -122,3 +122,13 @@ def test_a_profile_or_names_choose_what_is_looked_for() -> None:
 def test_the_surer_find_wins_an_overlap() -> None:
     (one,) = scan_text("NHS number 943 476 5919", ALL)
     assert (one.entity, one.score) == ("UK_NHS", 0.95)
+
+
+@pytest.mark.parametrize("text", ["", "name", "name_17", "123456"])
+def test_one_word_in_lower_case_is_nothing(text: str) -> None:
+    assert scan_text(text, ENTITIES) == []
+
+
+def test_a_word_that_could_be_more_is_looked_at() -> None:
+    assert [one.entity for one in scan_text("bob@example.com", ENTITIES)] == ["EMAIL_ADDRESS"]
+    assert [one.entity for one in scan_text("07700900123", ENTITIES)] == ["PHONE_NUMBER"]
