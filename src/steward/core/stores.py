@@ -36,6 +36,15 @@ from steward.core.records import (
     UsageSum,
 )
 from steward.core.releases import AliasMove, ModelVersion, ReleaseRating, ReleaseRecord, ReleaseRow
+from steward.core.rights import (
+    AffectedSubject,
+    Breach,
+    Correction,
+    LegalHold,
+    PersonalRows,
+    RouteEntities,
+    StoredClass,
+)
 from steward.core.series import SeriesRow
 from steward.core.subject_keys import ShreddedKey, SubjectKey
 from steward.core.traces import Trace, TracePolicy
@@ -165,6 +174,71 @@ class ReactionStore(Protocol):
 
     def read_people(self, since: float, *, tenant: str | None) -> list[PersonRatings]:
         """How each person rated the answers of each version, from the UTC day of `since` on; only what counts."""
+        ...
+
+
+class RightsStore(Protocol):
+    """What the store holds of people, whose `subjects` are pseudonyms; holds, corrections and breaches."""
+
+    def list_projects(self, *, tenant: str) -> list[str]:
+        """Every project that anything of the tenant names: a person has another pseudonym in each."""
+        ...
+
+    def find(self, subjects: Sequence[str], *, tenant: str) -> PersonalRows:
+        """All rows of these subjects, those about their requests, and those of their conversations that name nobody."""
+        ...
+
+    def erase(self, subjects: Sequence[str], before: float, *, tenant: str) -> dict[str, int]:
+        """Delete their texts, and their pseudonyms where a row must stay for the accounts, of all that is not later
+        than `before`; returns how many rows changed, by store. A second call finds nothing. Legal holds are for the
+        caller to look at.
+        """
+        ...
+
+    def add_hold(self, hold: LegalHold) -> None: ...
+
+    def list_holds(self, *, tenant: str | None, all_states: bool = False) -> list[LegalHold]:
+        """Those in force, oldest first; with `all_states`, released ones too."""
+        ...
+
+    def release_hold(self, hold_id: str, at: float, actor: str, *, tenant: str) -> LegalHold | None:
+        """None: there is none in force with this id."""
+        ...
+
+    def add_correction(self, correction: Correction) -> None: ...
+
+    def replace_feedback(self, feedback_id: str, sealed: bytes, *, tenant: str) -> bool:
+        """Put other words in the place of a feedback's; false: there is no such feedback."""
+        ...
+
+    def put_breach(self, breach: Breach) -> None:
+        """Keep a new breach, or what has become of one."""
+        ...
+
+    def list_breaches(self, *, tenant: str | None) -> list[Breach]:
+        """Newest first."""
+        ...
+
+    def list_affected(
+        self, since: float, until: float, routes: Sequence[str], limit: int, *, tenant: str
+    ) -> list[AffectedSubject]:
+        """Whose requests arrived in [since, until) on one of `routes`; empty: on any."""
+        ...
+
+    def count_classes(self, *, tenant: str | None) -> list[StoredClass]:
+        """How much there is of each class of data about people."""
+        ...
+
+    def count_masked(self, since: float, *, tenant: str | None) -> list[RouteEntities]:
+        """What kinds of personal data guards replaced since then, by route."""
+        ...
+
+    def empty_feedback_before(self, at: float) -> tuple[int, int]:
+        """Delete the words of earlier feedback; returns how many, and how many a legal hold has kept."""
+        ...
+
+    def detach_requests_before(self, at: float) -> tuple[int, int]:
+        """Delete the pseudonyms in earlier requests; returns as `empty_feedback_before`."""
         ...
 
 

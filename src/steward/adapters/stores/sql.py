@@ -23,6 +23,7 @@ from steward.adapters.stores.minutes import SqlMinutes
 from steward.adapters.stores.reactions import SqlReactions
 from steward.adapters.stores.registry import SqlRegistry
 from steward.adapters.stores.releases import SqlReleases
+from steward.adapters.stores.rights import SqlRights
 from steward.adapters.stores.secrets import SqlSecrets
 from steward.adapters.stores.series import SqlSeries
 from steward.adapters.stores.sessions import SqlSessions
@@ -48,6 +49,7 @@ from steward.core.stores import (
     ReactionStore,
     RegistryStore,
     ReleaseStore,
+    RightsStore,
     SecretStore,
     SeriesStore,
     SessionStore,
@@ -66,6 +68,7 @@ class SqlStore:
         self.feedback: FeedbackStore = SqlFeedback(self.database)
         self.captures: CaptureStore = SqlCaptures(self.database)
         self.reactions: ReactionStore = SqlReactions(self.database)
+        self.rights: RightsStore = SqlRights(self.database)
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
         self.series: SeriesStore = SqlSeries(self.database)
