@@ -34,6 +34,7 @@ from steward.improvement.config import RegistryConfig, ReleaseConfig
 from steward.monitoring.config import MonitoringConfig
 from steward.monitoring.slo_config import SloConfig
 from steward.privacy.config import PrivacyConfig
+from steward.privacy.rights_config import PersonalFilesConfig, ProcessorConfig, RetentionConfig
 from steward.security.config import AuditConfig, KeysConfig, SecurityConfig, SignInConfig
 
 FILE = "steward.yaml"
@@ -84,6 +85,11 @@ class Settings(Section):
     batches: BatchesConfig = Field(BatchesConfig(), description="requests that are answered when there is time")
     privacy: PrivacyConfig = Field(PrivacyConfig(), description="personal data that models must not see")
     capture: CaptureConfig = Field(CaptureConfig(), description="requests and answers that are kept with their texts")
+    retention: RetentionConfig = Field(RetentionConfig(), description="how long data about people are kept")
+    processors: list[ProcessorConfig] = Field(default=[], description="who processes personal data for you, and where")
+    personal_files: list[PersonalFilesConfig] = Field(
+        default=[], description="files outside the home in which people may stand"
+    )
     monitoring: MonitoringConfig = Field(MonitoringConfig(), description="what is watched, and who is told")
     slos: list[SloConfig] = Field(default=[], description="service level objectives")
     store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")

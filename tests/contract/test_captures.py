@@ -41,6 +41,16 @@ def test_captures_are_read_by_purpose_consent_expiry_and_place(store: SqlStore) 
     assert read(0, 101.0, 9, tenant=None) == [CAPTURED]
 
 
+def test_the_newest_of_a_purpose_come_first(store: SqlStore) -> None:
+    later = captured(request_id="req_b", at=101.0)
+    support = captured(request_id="req_c", at=102.0, purpose="support")
+    store.ledger.drain("w", "s", 1, [CAPTURED, later, support, captured(request_id="req_d", expires_at=150.0)])
+    newest = store.captures.list_newest
+    assert newest(9, tenant="one", purpose="training", now=150.0) == [later, CAPTURED]
+    assert newest(1, tenant=None, purpose="training", now=150.0) == [later]
+    assert newest(9, tenant="two", purpose="training", now=150.0) == []
+
+
 def test_captures_are_counted_by_what_they_have_in_common(store: SqlStore) -> None:
     store.ledger.drain("w", "s", 1, [CAPTURED, captured(request_id="req_b", at=150.0, expires_at=150.5)])
     (count,) = store.captures.counts(tenant="one")

@@ -108,7 +108,9 @@ def test_a_request_that_settles_after_an_erasure_names_nobody(planted: SqlStore)
 
 
 def test_what_comes_after_an_erasure_stays(planted: SqlStore) -> None:
-    planted.ledger.drain("w", "s", 2, [*settled("r7", at=300.0), rate("f7", "r7", "anna", 300.0), keep("r7", "anna", at=300.0)])
+    planted.ledger.drain(
+        "w", "s", 2, [*settled("r7", at=300.0), rate("f7", "r7", "anna", 300.0), keep("r7", "anna", at=300.0)]
+    )
     planted.rights.erase(["anna"], 200.0, tenant="t")
     assert planted.rights.find(["anna"], tenant="t").counts() == {
         "exchanges": 1, "traces": 1, "feedback": 1, "captures": 1,
@@ -128,7 +130,9 @@ def test_a_hold_is_in_force_until_it_is_released(store: SqlStore) -> None:
     released = msgspec.structs.replace(HOLD, released_at=2.0, released_by="operator:2")
     assert store.rights.release_hold("h1", 2.0, "operator:2", tenant="t") == released
     assert store.rights.release_hold("h1", 3.0, "operator:2", tenant="t") is None
-    assert store.rights.list_holds(tenant="t") == [] and store.rights.list_holds(tenant=None, all_states=True) == [released]
+    assert store.rights.list_holds(tenant="t") == [] and store.rights.list_holds(tenant=None, all_states=True) == [
+        released
+    ]
     assert store.rights.erase(["anna"], 2.0, tenant="t") == {"holds": 1}  # its reason may name her
 
 
@@ -171,6 +175,9 @@ def test_old_words_and_pseudonyms_are_swept_unless_they_are_held(planted: SqlSto
     planted.rights.add_hold(HOLD)
     assert planted.rights.empty_feedback_before(150.0) == (0, 0)
     assert planted.rights.empty_feedback_before(150.1) == (2, 1)
-    assert planted.rights.detach_requests_before(100.1) == (3, 1)  # r2 by its conversation, r3, and r5 of another tenant
+    assert planted.rights.detach_requests_before(100.1) == (
+        3,
+        1,
+    )  # r2 by its conversation, r3, and r5 of another tenant
     assert planted.rights.find(["anna"], tenant="t").request_ids == ("r1",)
     assert planted.rights.find(["bob"], tenant="t").request_ids == ()

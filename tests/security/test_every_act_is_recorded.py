@@ -31,6 +31,17 @@ CHANGES: dict[str, tuple[str, Any, str]] = {  # operation → path, body, the ac
     "POST /grants": ("/grants", {"subject": "anna", "role": "developer"}, "access.grant"),
     "POST /approvals/{approval}/approve": ("/approvals/ap_1/approve", None, "approvals.approve"),
     "POST /approvals/{approval}/reject": ("/approvals/ap_1/reject", None, "approvals.reject"),
+    "POST /privacy/exports": ("/privacy/exports", {"subject": "anna"}, "privacy.export"),
+    "POST /privacy/erasures": ("/privacy/erasures", {"subject": "anna"}, "privacy.erase"),
+    "POST /privacy/corrections": ("/privacy/corrections", {"subject": "anna", "note": "no"}, "privacy.correct"),
+    "POST /privacy/holds": ("/privacy/holds", {"reason": "case 1"}, "privacy.hold"),
+    "POST /privacy/holds/{hold}/release": ("/privacy/holds/hold_1/release", None, "privacy.release"),
+    "POST /privacy/breaches": ("/privacy/breaches", {"summary": "lost", "since": "1h"}, "privacy.breach.open"),
+    "POST /privacy/breaches/{breach}/close": (
+        "/privacy/breaches/breach_1/close",
+        {"outcome": "told"},
+        "privacy.breach.close",
+    ),
     "DELETE /grants": ("/grants?subject=anna&role=viewer", None, "access.remove"),
 }
 

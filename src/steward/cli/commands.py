@@ -108,10 +108,32 @@ USAGE: Final = Group(
 
 PRIVACY: Final = Group(
     "privacy",
-    "Find personal data.",
+    "Find personal data, and answer for what is kept of people.",
     (
         Command("scan", "steward.cli.privacy:scan"),
         Command("test", "steward.cli.privacy:test"),
+        Command("report", "steward.cli.rights.accounts:report"),
+        Command("export", "steward.cli.rights.people:export"),
+        Command("erase", "steward.cli.rights.people:erase"),
+        Command("correct", "steward.cli.rights.people:correct"),
+        Group(
+            "holds",
+            "Keep what a court wants kept.",
+            (
+                Command("list", "steward.cli.rights.accounts:list_holds"),
+                Command("add", "steward.cli.rights.accounts:add_hold"),
+                Command("release", "steward.cli.rights.accounts:release_hold"),
+            ),
+        ),
+        Group(
+            "breach",
+            "Keep the clock of a breach, and list whom it touches.",
+            (
+                Command("open", "steward.cli.rights.accounts:open_breach"),
+                Command("status", "steward.cli.rights.accounts:breach_status"),
+                Command("close", "steward.cli.rights.accounts:close_breach"),
+            ),
+        ),
     ),
 )
 

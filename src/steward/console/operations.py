@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from steward.console.api import Nothing, Operation
+from steward.console.privacy_operations import list_privacy_operations
 from steward.core.access import Grant, Place, Role
 from steward.core.acts import RecordedAct
 from steward.core.durations import parse_span_s
@@ -137,6 +138,7 @@ def list_operations(home: Path, clock: Callable[[], float] = time.time) -> tuple
         *_list_record_operations(home, clock),
         *_list_series_operations(home, clock),
         *_list_approval_operations(home, clock),
+        *list_privacy_operations(home, clock),
     )
 
 

@@ -26,12 +26,14 @@ Right = Literal[
     "evidence.read",
     "approvals.read",
     "audit.read",
+    "privacy.read",
     "keys.read",
     "access.read",
     "keys.manage",
     "prompts.manage",
     "approvals.decide",
     "config.manage",
+    "privacy.manage",  # export, erase, correct, hold: sees what people wrote
     "people.manage",
     "access.manage",
 ]

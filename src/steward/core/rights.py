@@ -5,6 +5,8 @@ A subject is a pseudonym (`subject` of an exchange); its name is nowhere in thes
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from steward.core.captures import CapturedExchange
@@ -68,7 +70,7 @@ class AffectedSubject(msgspec.Struct, frozen=True, kw_only=True):
 class PersonalRows(msgspec.Struct, frozen=True, kw_only=True):
     """Everything in the store that belongs to some subjects. Texts are sealed still."""
 
-    exchanges: tuple[dict[str, object], ...] = ()
+    exchanges: tuple[dict[str, Any], ...] = ()
     open_requests: int = 0  # admitted and not settled
     traces: tuple[str, ...] = ()  # request ids
     feedback: tuple[Feedback, ...] = ()

@@ -156,6 +156,12 @@ class CaptureStore(Protocol):
         """
         ...
 
+    def list_newest(
+        self, limit: int, *, tenant: str | None, purpose: CapturePurpose, now: float
+    ) -> list[CapturedExchange]:
+        """The newest `limit` of a purpose that have not expired, newest first."""
+        ...
+
     def counts(self, *, tenant: str | None) -> list[CaptureCount]:
         """How many there are of each project, route, purpose, consent and form."""
         ...

@@ -20,7 +20,7 @@ from steward.security.keys import NOTHING, KeyReach
 _READ: Final[frozenset[Right]] = frozenset({"public", "models.read", "usage.read", "metrics.read", "console.read"})
 _ROLES: Final[dict[str, frozenset[Right]]] = {
     "owner": ALL_RIGHTS,
-    "operator": ALL_RIGHTS - {"people.manage", "access.manage", "study.rate"},
+    "operator": ALL_RIGHTS - {"people.manage", "access.manage", "privacy.manage", "study.rate"},
     "developer": _READ
     | {"infer", "feedback", "feedback.project", "feedback.read", "prompts.read", "prompts.manage", "keys.read"},
     "reviewer": _READ
@@ -33,7 +33,8 @@ _ROLES: Final[dict[str, frozenset[Right]]] = {
         "approvals.read",
         "approvals.decide",
     },
-    "auditor": _READ | {"audit.read", "evidence.read", "approvals.read", "keys.read", "access.read"},
+    "privacy": _READ | {"privacy.read", "privacy.manage", "audit.read", "evidence.read", "feedback.read"},
+    "auditor": _READ | {"audit.read", "privacy.read", "evidence.read", "approvals.read", "keys.read", "access.read"},
     "viewer": _READ,
 }
 BUILT_IN_ROLES: Final = {name: Role(name, rights, built_in=True) for name, rights in _ROLES.items()}

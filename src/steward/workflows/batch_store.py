@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from steward.core.errors import InputError
-from steward.core.files import write_file
+from steward.core.files import replace_file, write_file
 from steward.gateway.batch import Batch, FilePurpose, StoredFile
 from steward.security.rootkey import derive
 from steward.security.seal import encode_owner, seal, unseal
@@ -159,6 +159,18 @@ class BatchStore:
             pieces.append(number, data[number * PIECE_BYTES : (number + 1) * PIECE_BYTES])
         pieces.sync()
         self.put_file(record)
+
+    def replace_content(self, record: StoredFile, data: bytes) -> StoredFile:
+        """Put other content in the place of a file's; nothing of the old stays readable."""
+        path = self.folder / "files" / f"{record.id}.data"
+        changed = msgspec.structs.replace(record, bytes=len(data), pieces=count_pieces(data))
+        with replace_file(path, durable=True) as temporary:
+            temporary.touch(mode=0o600)
+            pieces = PieceFile(temporary, self._content_key(record.tenant), record.id)
+            for number in range(changed.pieces):
+                pieces.append(number, data[number * PIECE_BYTES : (number + 1) * PIECE_BYTES])
+        self.put_file(changed)
+        return changed
 
     def read(self, record: StoredFile) -> Iterator[bytes]:
         """The content. :raises InputError: it was changed or cut off"""

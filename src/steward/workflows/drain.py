@@ -19,6 +19,7 @@ from steward.gateway.ledger import decode_frames, parse_writer
 log = logging.getLogger(__name__)
 
 BATCH_BYTES: Final = 1024 * 1024
+ROTATE: Final = "rotate"  # in `home/run`: workers begin new segments whenever it changes
 
 
 class DrainReport(msgspec.Struct, frozen=True):

@@ -31,6 +31,8 @@ from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.machine_gauges import MachineSampler
 from steward.workflows.release_watch import ReleasePublisher, ReleaseWatch
 from steward.workflows.response_store import FOLDER, prune
+from steward.workflows.rights.replay import ErasureReplay
+from steward.workflows.rights.retention import RetentionSweep
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.engines import list_metrics_urls
@@ -53,6 +55,8 @@ WATCH_LEASE_S = 60.0
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
 FORGET_S = 600.0  # between two looks for series that are no longer kept
 FORGET_LEASE_S = 300.0
+RETENTION_S = 60.0  # between two looks for data about people that are no longer kept
+ERASURES_S = 5.0  # after which what arrived late of an erased person is gone too
 CERTIFICATES_S = 3600.0  # between two looks at when generated ones end
 RELEASES_S = 1.0  # between two looks at what is in effect, and at the requests of releases
 RELEASES_LEASE_S = 120.0
@@ -94,6 +98,8 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
             run=SeriesRetention(store.series, current, gauges=store.gauges).run,
             lease_s=FORGET_LEASE_S,
         ),
+        Job(name="retention", period_s=RETENTION_S, run=RetentionSweep(deployment, store).run, lease_s=FORGET_LEASE_S),
+        Job(name="erasures", period_s=ERASURES_S, run=ErasureReplay(store).run, lease_s=FORGET_LEASE_S),
         Job(name="certificates", period_s=CERTIFICATES_S, run=lambda: renew_certificates(deployment.home)),
         Job(name="intake", period_s=TRACES_S, run=lambda: configure_intake(store.ledger, current())),
         Job(name="traces", period_s=TRACES_S, run=export.run, lease_s=TRACES_LEASE_S),

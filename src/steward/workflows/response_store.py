@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +67,15 @@ class FileResponseStore:
             if abs(now - answer.at) < self._plan.keep_s:  # also where the clock was set back
                 found[name] = answer
         return found
+
+
+def delete_answers(home: Path, tenant: str, project: str, names: Sequence[str]) -> int:
+    """Delete answers of a project by their names; -> how many there were."""
+    folder = home / FOLDER / _digest(tenant, project)
+    present = [folder / name for name in names if (folder / name).is_file()]
+    for path in present:
+        path.unlink(missing_ok=True)
+    return len(present)
 
 
 def prune(home: Path, plan: ResponseStorePlan, now: float) -> int:

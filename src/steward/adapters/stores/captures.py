@@ -61,6 +61,17 @@ class SqlCaptures:
         with self._database.read() as connection:
             return [CapturedExchange(**row._mapping) for row in connection.execute(query)]
 
+    def list_newest(
+        self, limit: int, *, tenant: str | None, purpose: CapturePurpose, now: float
+    ) -> list[CapturedExchange]:
+        table = captures.c
+        query = sa.select(captures).where(table.purpose == purpose, table.expires_at > now)
+        if tenant is not None:
+            query = query.where(table.tenant == tenant)
+        query = query.order_by(table.at.desc(), table.request_id.desc()).limit(limit)
+        with self._database.read() as connection:
+            return [CapturedExchange(**row._mapping) for row in connection.execute(query)]
+
     def counts(self, *, tenant: str | None) -> list[CaptureCount]:
         table = captures.c
         names = (table.tenant, table.project, table.route, table.purpose, table.consent, table.form)

@@ -67,7 +67,7 @@ class SqlRights:
                 open_requests=len(_read_outstanding(connection, subjects, tenant)),
                 traces=tuple(_read_in(connection, sa.select(traces.c.request_id), traces.c.request_id, ids)),
                 feedback=tuple(
-                    Feedback(**row)
+                    Feedback(**{name: row[name] for name in Feedback.__struct_fields__})
                     for row in _read_belonging(connection, feedback, feedback.c.id, subjects, ids, tenant)
                 ),
                 captures=tuple(
@@ -247,7 +247,7 @@ def _read_exchanges(connection: sa.Connection, subjects: Sequence[str], tenant: 
     return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def _describe_exchange(row: dict[str, Any]) -> dict[str, object]:
+def _describe_exchange(row: dict[str, Any]) -> dict[str, Any]:
     """A row as people read it: nothing encoded."""
     decoded = {name: msgspec.json.decode(row[name]) for name in ("units", "masked") if row[name] is not None}
     attempts = [msgspec.structs.asdict(attempt) for attempt in _attempts.decode(row["attempts"])]
@@ -272,10 +272,16 @@ def _read_belonging(
 ) -> list[dict[str, Any]]:
     """Rows of the subjects, and those about their requests, by time."""
     query = sa.select(table).where(table.c.tenant == tenant)
-    found = {row._mapping[key]: row for row in connection.execute(query.where(table.c.subject.in_(subjects)))}
+    mine = connection.execute(query.where(sa.or_(*(column.in_(subjects) for column in _list_naming(table)))))
+    found = {row._mapping[key]: row for row in mine}
     for part in split_parts(request_ids):
         found |= {row._mapping[key]: row for row in connection.execute(query.where(table.c.request_id.in_(part)))}
     return [dict(row._mapping) for row in sorted(found.values(), key=lambda row: (row.at, row._mapping[key]))]
+
+
+def _list_naming(table: sa.Table) -> list[sa.Column[Any]]:
+    """Columns that hold a pseudonym; `person`: of whoever a rating counts for."""
+    return [table.c[name] for name in ("subject", "person") if name in table.c]
 
 
 def _read_outstanding(connection: sa.Connection, subjects: Sequence[str], tenant: str) -> list[Admitted]:
@@ -306,8 +312,9 @@ def _empty_feedback(
 ) -> int:
     """Scores stay, without their words and without the person."""
     old = sa.and_(feedback.c.tenant == tenant, feedback.c.at <= before)
-    mine = sa.update(feedback).where(old, feedback.c.subject.in_(subjects)).values(sealed=None, subject=None)
-    count = connection.execute(mine).rowcount
+    mine = sa.or_(*(column.in_(subjects) for column in _list_naming(feedback)))
+    empty = sa.update(feedback).where(old, mine).values(sealed=None, subject=None, person=None)
+    count = connection.execute(empty).rowcount
     about = sa.update(feedback).where(old, feedback.c.sealed.is_not(None)).values(sealed=None)
     return count + _change_in(connection, about, feedback.c.request_id, ids)
 

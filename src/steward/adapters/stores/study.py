@@ -5,6 +5,7 @@ SQLite itself rather than SQLAlchemy: one file that is mailed about, one process
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ _TABLES: Final = {
     "owner": "task TEXT NOT NULL, rater TEXT NOT NULL, at REAL NOT NULL",
     "vote": "rater TEXT NOT NULL, task TEXT NOT NULL, body TEXT NOT NULL",
 }
+
+ERASED: Final = "[erased]"
 
 
 class StudyStore:
@@ -156,6 +159,62 @@ class StudyStore:
             raise Unavailable(f"{self._path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise InputError(f"{self._path}: not a study ({error})") from error
+
+
+def erase_mentions(path: Path, pattern: re.Pattern[str]) -> int:
+    """Take a person out of a study: as a rater, in the texts of tasks, and in comments. Votes stay, of a rater without
+    a name; -> how many rows changed.
+
+    :raises InputError: no study :raises Unavailable: another process writes
+    """
+    StudyStore.open(path).close()
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+    try:
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("BEGIN IMMEDIATE")
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        changed = sum(_erase_rows(connection, table, pattern) for table in ("task", "invite", "owner", "vote"))
+        for _, statement in triggers:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"{path}: {error}; close the study and try again") from error
+    finally:
+        connection.close()
+    return changed
+
+
+def _erase_rows(connection: sqlite3.Connection, table: str, pattern: re.Pattern[str]) -> int:
+    columns = {"task": ("body",), "vote": ("rater", "body")}.get(table, ("rater",))
+    changed = 0
+    for number, *values in connection.execute(f"SELECT number, {', '.join(columns)} FROM {table}").fetchall():
+        if any(pattern.search(value) for value in values):
+            new = [
+                _empty_body(table, value, pattern) if column == "body" else pattern.sub(ERASED, value)
+                for column, value in zip(columns, values, strict=True)
+            ]
+            names = ", ".join(f"{column} = ?" for column in columns)
+            connection.execute(f"UPDATE {table} SET {names} WHERE number = ?", (*new, number))
+            changed += 1
+    return changed
+
+
+def _empty_body(table: str, body: str, pattern: re.Pattern[str]) -> str:
+    """A task without its texts, a vote without its comment and its rater's name."""
+    if table == "task":
+        task = msgspec.json.decode(body, type=StudyTask)
+        asked = tuple((role, ERASED) for role, _ in task.asked)
+        without = msgspec.structs.replace(
+            task,
+            asked=asked,
+            references=(ERASED,) * len(task.references),
+            answers=(ERASED,) * len(task.answers),
+        )
+        return pattern.sub(ERASED, _json(without))
+    vote = msgspec.json.decode(body, type=Vote)
+    return pattern.sub(ERASED, _json(msgspec.structs.replace(vote, comment="")))
 
 
 def _json(value: object) -> str:

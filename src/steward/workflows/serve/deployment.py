@@ -9,9 +9,11 @@ import msgspec
 from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import Unavailable
 from steward.core.secret import resolve
+from steward.gateway.capture import CapturePlan
 from steward.governance.approval_policy import ApprovalPolicy
 from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
 from steward.monitoring.config import MonitoringPlan
+from steward.privacy.rights_config import RightsPlan
 from steward.security.config import WitnessPlan
 from steward.security.rootkey import load_root_key
 from steward.settings import load_settings, resolve_home
@@ -31,6 +33,8 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
     registry: RegistryPlan = RegistryPlan()
     witness: WitnessPlan | None = None  # of the audit log
     approval_policy: ApprovalPolicy = ApprovalPolicy()  # that serves
+    capture: CapturePlan = CapturePlan()
+    rights: RightsPlan = RightsPlan()
 
     def store_url(self) -> str:
         """It may hold a password, so it is never written down. :raises InputError: the secret cannot be resolved"""
@@ -60,6 +64,8 @@ def make_deployment(plan: ServePlan) -> HomeDeployment:
         registry=plan.registry,
         witness=plan.witness,
         approval_policy=plan.approval_policy,
+        capture=plan.capture,
+        rights=plan.rights,
     )
 
 

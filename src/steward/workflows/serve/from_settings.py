@@ -15,6 +15,7 @@ from steward.core.secret import resolve, resolve_value
 from steward.gateway.capture import CapturePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.monitoring.rule_file import read_rules
+from steward.privacy.rights_config import PersonalFiles, RightsPlan
 from steward.security.config import WitnessPlan
 from steward.settings import Settings
 from steward.workflows.prompts import prompts_of
@@ -75,6 +76,7 @@ def make_plan(
         root=settings.security.root_reference(),
         batches=settings.batches.plan(),
         capture=_plan_capture(settings, None if model else names),
+        rights=plan_rights(settings, home),
         responses_store=gateway.responses_store.plan(),
         keys_max_stale_s=settings.keys.max_stale_s,
         sign_in=_plan_sign_in(settings),
@@ -92,6 +94,19 @@ def _plan_capture(settings: Settings, served: Collection[str] | None) -> Capture
         if served is not None and rule.route is not None and rule.route not in served:
             raise UnknownName("model or route (in capture.rules)", rule.route, served)
     return plan
+
+
+def plan_rights(settings: Settings, home: Path) -> RightsPlan:
+    """Paths of files become absolute, from the folder that the home stands in."""
+    files = tuple(
+        PersonalFiles(name=item.name, path=str((home.parent / item.path).absolute()), kind=item.kind)
+        for item in settings.personal_files
+    )
+    return RightsPlan(
+        retention=settings.retention.plan(),
+        processors=tuple(item.record() for item in settings.processors),
+        files=files,
+    )
 
 
 def _plan_sign_in(settings: Settings) -> SignInPlan | None:

@@ -28,6 +28,7 @@ from steward.governance.approval_policy import ApprovalPolicy
 from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.policy import PrivacyPolicy
+from steward.privacy.rights_config import RightsPlan
 from steward.security.config import WitnessPlan
 
 
@@ -88,6 +89,7 @@ class ServePlan(msgspec.Struct, frozen=True, kw_only=True):
     root: str | None = None  # a reference to the root key; None: the file in the home
     batches: BatchPlan = BatchPlan()
     capture: CapturePlan = CapturePlan()
+    rights: RightsPlan = RightsPlan()
     responses_store: ResponseStorePlan = ResponseStorePlan()
     keys_max_stale_s: float = 3600.0
     issuers: tuple[IssuerPlan, ...] = ()  # whose tokens are believed

@@ -36,6 +36,7 @@ from steward.gateway.routing import find_route, list_allowed
 from steward.security.authenticator import KeyAuthenticator, is_in_period, make_caller
 from steward.security.tokens import TokenVerifier
 from steward.workflows.batch_store import BatchStore
+from steward.workflows.drain import ROTATE
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL, make_capture_sealer, make_sealer
 from steward.workflows.serve.batch_runner import POLL_S, BatchRunner
 from steward.workflows.serve.batch_service import BatchService
@@ -65,6 +66,8 @@ class WorkerService:
     def __init__(self, plan: ServePlan, writer_id: str, guards: tuple[Guard, ...] = ()) -> None:
         self.home = Path(plan.home)
         self._plan_file, self._plan_stamp = plan.file(), (0, 0, 0)
+        self._rotate_file = self.home / "run" / ROTATE
+        self._rotate_stamp = read_stamp(self._rotate_file)
         self._keys = WorkerKeys(make_deployment(plan))
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
         self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
@@ -210,7 +213,16 @@ class WorkerService:
             self._plan_stamp = stamped
             problem = self._try_swap(read_plan(self._plan_file))
         self._report_versions(problem)
+        self._follow_rotation()
         await self._close_unused_generations()
+
+    def _follow_rotation(self) -> None:
+        """Begin new segments when somebody waits for the old ones to be taken in and deleted."""
+        stamped = read_stamp(self._rotate_file)
+        if stamped != self._rotate_stamp:
+            self._rotate_stamp = stamped
+            for writer in (self._ledger, self._spool, self._captures):
+                writer.rotate()
 
     def _try_swap(self, plan: ServePlan) -> str | None:
         """Swap to `plan` if it is another; why not, where that fails."""

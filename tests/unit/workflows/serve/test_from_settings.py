@@ -55,6 +55,8 @@ FULL: dict[str, Any] = {
                 "routes": {"inline": {"profile": "pci", "actions": {"PERSON": "hash"}}},
                 "keys": {"ab12": {"profile": "pci", "actions": {"PERSON": "hash"}}}},
     "capture": {"rules": [{"purpose": "support"}]},
+    "processors": [{"name": "cloud", "purpose": "answers", "country": "US"}],
+    "personal_files": [{"name": "tickets", "path": "t.jsonl"}],
     "store": {"kind": "postgresql", "url": "file:KEY"},
     "monitoring": {
         "channels": [
@@ -114,6 +116,11 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
     "models.0.backend": "embedded: another one takes another section",
     "store.kind": "with its url: tests/unit/test_settings.py",
     "routes.1.name": "as routes.0.name; privacy names this one",
+    **{
+        name: "in seconds: tests/unit/privacy/test_rights_config.py"
+        for name in ("retention.feedback_text_days", "retention.request_people_days")
+    },
+    "personal_files.0.path": "absolute: tests/unit/privacy/test_rights_config.py",
     "capture.rules.0.keep_days": "in seconds: tests/unit/gateway/test_capture_config.py",
     "privacy.profile": "decides the actions: tests/unit/privacy/test_config.py",
     "privacy.actions": "by today's names of kinds: tests/unit/privacy/test_config.py",

@@ -1,0 +1,1 @@
+"""Commands of `steward privacy` about what is kept of people."""

@@ -1,0 +1,1 @@
+"""People's rights over what is kept of them: export, erasure, correction, holds; inventory, retention and breaches."""

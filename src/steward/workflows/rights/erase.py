@@ -1,0 +1,136 @@
+"""`steward privacy erase`: a person's key is destroyed, their rows and texts are deleted, and what is left is counted.
+
+The order: no hold forbids it; the act is recorded; the key goes, so that texts open nowhere from then on, in backups
+neither; rows and files go; what workers still write is taken in, and goes too; everything is looked through once more.
+The journal of erasures keeps the pseudonym, so that a store that is restored from before is erased again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from steward.core.errors import InputError
+from steward.core.evidence import Evidence
+from steward.core.identity import Principal
+from steward.core.rights import LegalHold
+from steward.core.subject_keys import name_exchange
+from steward.privacy.rights_config import Processor
+from steward.workflows.audit import make_act
+from steward.workflows.rights.export import list_requests
+from steward.workflows.rights.home import RightsHome, open_rights_home
+from steward.workflows.rights.intake import take_in
+from steward.workflows.rights.places import NamedArtifact, erase_in_places, find_in_places
+from steward.workflows.rights.subjects import DataSubject, find_data_subject
+
+CHECK = "privacy.erasure"
+
+
+class ErasureResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`steward privacy erase --json`."""
+
+    erased: dict[str, int]  # how much was deleted, by store and place
+    keys: int  # that were destroyed
+    datasets: tuple[NamedArtifact, ...]  # training sets that hold the person still
+    models: tuple[NamedArtifact, ...]  # that were trained on one of them
+    processors: tuple[Processor, ...]  # who may hold copies: ask for their deletion
+    remaining: dict[str, int]  # what is still found
+    unread: tuple[str, ...]  # where nobody could look
+    receipt: str  # the id of the evidence
+
+    @property
+    def is_complete(self) -> bool:
+        """Nothing is left that steward can delete or could not look into."""
+        return not self.remaining and not self.unread
+
+
+def erase_person(home: Path, name: str, now: float, *, actor: Principal, project: str | None = None) -> ErasureResult:
+    """Erase a person of the actor's tenant. Called again it finds nothing, and leaves another receipt.
+
+    :raises InputError: a legal hold forbids it, or a name that cannot be looked for
+    :raises Unavailable: the store does not answer
+    """
+    with open_rights_home(home, now) as opened:
+        person = find_data_subject(opened.store.rights, opened.keys.find_subject, actor.tenant, name, project)
+        check_holds(opened.store.rights.list_holds(tenant=person.tenant), person)
+        subject = f"subject:{','.join(person.pseudonyms) or '-'}"
+        opened.deployment.open_audit_log().record(make_act(actor, "privacy.erase", subject))
+        erased, keys = _erase_once(opened, person, now, actor)
+        late = take_in(opened)
+        again, more = _erase_once(opened, person, now, actor)
+        erased = {place: erased.get(place, 0) + again.get(place, 0) for place in {**erased, **again}}
+        rows = opened.store.rights.find(person.pseudonyms, tenant=person.tenant)
+        left = find_in_places(opened, person, list_requests(rows))
+        remaining = rows.counts() | left.counts()
+        receipt = _write_receipt(opened, person, erased, remaining, now, actor)
+        return ErasureResult(
+            erased=erased,
+            keys=keys + more,
+            datasets=left.datasets,
+            models=left.models,
+            processors=_list_keepers(opened),
+            remaining=remaining,
+            unread=(*left.unread, *(f"{name} was not taken in yet" for name in late)),
+            receipt=receipt,
+        )
+
+
+def check_holds(holds: list[LegalHold], person: DataSubject) -> None:
+    """:raises InputError: a legal hold covers the person"""
+    for hold in holds:
+        if hold.subject is None or hold.subject in person.pseudonyms:
+            raise InputError(
+                f"the legal hold {hold.id} covers this person; release it first: "
+                f"steward privacy holds release {hold.id}"
+            )
+
+
+def _erase_once(home: RightsHome, person: DataSubject, now: float, actor: Principal) -> tuple[dict[str, int], int]:
+    """How much was deleted, by store and place, and how many keys."""
+    rows = home.store.rights.find(person.pseudonyms, tenant=person.tenant)
+    requests = list_requests(rows)
+    owners = [*person.pseudonyms, *(name_exchange(request_id) for _, request_id in requests)]
+    shredded = [home.keys.shred(person.tenant, owner, at=now, actor=actor.actor) for owner in owners]
+    erased = erase_in_places(home, person, requests)
+    erased |= home.store.rights.erase(person.pseudonyms, now, tenant=person.tenant)
+    return erased, sum(one.key_id is not None for one in shredded)
+
+
+def _list_keepers(home: RightsHome) -> tuple[Processor, ...]:
+    """Processors that keep what they get for a while."""
+    return tuple(one for one in home.deployment.rights.processors if one.keeps_days is not None)
+
+
+def _write_receipt(
+    home: RightsHome,
+    person: DataSubject,
+    erased: dict[str, int],
+    remaining: dict[str, int],
+    now: float,
+    actor: Principal,
+) -> str:
+    """Evidence of the erasure; it names the person by a digest of the pseudonyms."""
+    digest = hashlib.sha256("\0".join((person.tenant, *person.pseudonyms)).encode()).hexdigest()
+    record = Evidence(
+        id=f"ev_{secrets.token_hex(12)}",
+        check=CHECK,
+        subject=f"person {digest[:12]}",
+        subject_digest=f"sha256:{digest}",
+        verdict="fail" if remaining else "pass",
+        value=f"{_describe(erased)} erased; {_describe(remaining)} left",
+        expected="nothing left",
+        source="audit log",
+        produced_at=now,
+        valid_until=None,
+        command="steward privacy erase SUBJECT",
+        signer=actor.actor,
+    )
+    home.store.evidence.add(record, tenant=person.tenant)
+    return record.id
+
+
+def _describe(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "nothing"
