@@ -200,7 +200,7 @@ def restored(backup: Path, tmp_path: Path) -> None:
 
 
 def test_receipts_and_acts_are_there(planted: Deployment) -> None:
-    lines = inside("audit", "tail", "-n", "1000", "--home", str(planted.home), "--json").stdout.splitlines()
-    actions = {json.loads(line)["action"] for line in lines}
+    acts = json.loads(inside("audit", "tail", "-n", "1000", "--home", str(planted.home), "--json").stdout)
+    actions = {act["action"] for act in acts}
     assert {"privacy.export", "privacy.erase", "privacy.hold", "privacy.release", "privacy.correct"} <= actions
     assert {"privacy.breach.open", "privacy.breach.close"} <= actions

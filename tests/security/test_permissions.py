@@ -31,6 +31,7 @@ EXPECTED = {  # role: rights that endpoints of the gateway ask for
     "developer": {"infer", "feedback", "models.read"},
     "reviewer": {"models.read"},
     "auditor": {"models.read"},
+    "privacy": {"models.read"},
     "viewer": {"models.read"},
     "nobody": set(),
 }

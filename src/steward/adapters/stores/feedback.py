@@ -122,7 +122,9 @@ class SqlFeedback:
     def list_rated(self, *, tenant: str | None) -> list[RatedExchange]:
         query = (
             sa.select(
-                *feedback.c, exchanges.c.subject.label("asked_by"), exchanges.c.conversation.label("in_conversation")
+                *(feedback.c[name] for name in Feedback.__struct_fields__),
+                exchanges.c.subject.label("asked_by"),
+                exchanges.c.conversation.label("in_conversation"),
             )
             .select_from(feedback.join(exchanges, may_rate()))
             .order_by(feedback.c.at, feedback.c.id)

@@ -1,0 +1,37 @@
+"""Who a person is: the pseudonym of each project, or one that was given as such."""
+
+from __future__ import annotations
+
+import pytest
+
+from steward.core.errors import InputError
+from steward.workflows.rights.subjects import MOST_NAME, find_data_subject
+
+
+class Projects:
+    def list_projects(self, *, tenant: str) -> list[str]:
+        return ["p", "q"] if tenant == "t" else []
+
+
+def name_in(tenant: str, project: str, name: str) -> str | None:
+    return None if project == "q" else f"{tenant}/{project}/{name}"
+
+
+def test_a_person_has_a_pseudonym_in_each_project_that_has_keys() -> None:
+    person = find_data_subject(Projects(), name_in, "t", "anna")  # type: ignore[arg-type]
+    assert person.by_project == {"p": "t/p/anna"} and person.pseudonyms == ("t/p/anna",)
+    assert "anna" not in repr(person)
+
+
+def test_one_project_is_enough_where_it_is_named() -> None:
+    assert find_data_subject(Projects(), name_in, "u", "anna", "x").by_project == {"x": "u/x/anna"}  # type: ignore[arg-type]
+
+
+def test_a_pseudonym_stands_for_itself() -> None:
+    assert find_data_subject(Projects(), name_in, "t", "a" * 32).pseudonyms == ("a" * 32,)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * (MOST_NAME + 1)])
+def test_a_name_that_no_request_carries_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="expected the name that requests carry"):
+        find_data_subject(Projects(), name_in, "t", name)  # type: ignore[arg-type]
