@@ -53,6 +53,19 @@ def count_all_choices(answer: Json, prompts: Sequence[Any]) -> bool:
     return True
 
 
+def tells_one_choice(answer: Json) -> bool:
+    """Whether a whole answer's usage is that of one of its choices: a llama.cpp server's, whose `timings` are too.
+
+    >>> tells_one_choice({"usage": {"completion_tokens": 9}, "timings": {"predicted_n": 9}, "choices": [{}, {}]})
+    True
+    """
+    timings, usage = answer.get("timings"), answer.get("usage")
+    if not isinstance(timings, dict) or not isinstance(usage, dict):
+        return False
+    count = timings.get("predicted_n")
+    return type(count) is int and count == usage.get("completion_tokens")
+
+
 def _scale(told: int, sizes: Sequence[int]) -> int:
     """The sum over all parts, of which `told` is the first's; every part has one at least.
 

@@ -17,7 +17,7 @@ from steward.core.errors import Refused
 from steward.core.extend import EngineAnswer
 from steward.gateway import dialects
 from steward.gateway.answer import Answer
-from steward.gateway.choice_usage import add_usages, count_all_choices, write_usage
+from steward.gateway.choice_usage import add_usages, count_all_choices, tells_one_choice, write_usage
 from steward.gateway.dialects import CHAT, ChunkStream, Translation
 from steward.gateway.dialects.chat import TokenCounts
 from steward.gateway.dialects.tool_calls import ToolCallNumbers
@@ -37,6 +37,7 @@ _SHORTENED: Final = re.compile(  # an answer that ended at its maximum, in the t
     rb'"(?:finish|stop)_reason"\s*:\s*"(?:length|max_tokens)"|"status"\s*:\s*"incomplete"'
 )
 _AROUND: Final = 200  # bytes of a whole answer without its text and usage, at the least
+_MOST_DECODED_BYTES: Final = 4 * 1024 * 1024  # of an answer that is looked into here: a few milliseconds
 _raw_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 ERROR_HEADERS: Final = ("retry-after", "retry-after-ms", "x-should-retry")
 
@@ -63,6 +64,8 @@ def convert_answer(exchange: Exchange, outgoing: Outgoing, body: bytes, facts: A
     if outgoing.embedded and exchange.request.choices() > 1:
         body, facts = _count_all_choices(exchange, body), None
     note_answer(exchange, facts or read_answer(outgoing.endpoint, body), len(body))
+    if not outgoing.embedded and b'"timings"' in body and exchange.request.choices() > 1:
+        _note_all_choices(exchange, body)
     if outgoing.translation is None:
         return Answer(200, body) if not outgoing.embedded else _complete(exchange, body)
     usage = estimated_usage(exchange)
@@ -93,15 +96,33 @@ def note_answer(exchange: Exchange, facts: AnswerFacts, size: int) -> None:
 
 def _count_all_choices(exchange: Exchange, body: bytes) -> bytes:
     """The answer of an embedded engine with the usage of all its choices."""
-    try:
-        answer = msgspec.json.decode(body, type=dict)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return body  # which is refused for it
-    prompts = [msgspec.json.decode(prompt) for prompt in exchange.request.list_prompts()]
-    if not count_all_choices(answer, prompts):
+    answer = _decode_object(body)
+    if not count_all_choices(answer, _list_prompts(exchange)):
         return body
     exchange.reckoned = True
     return msgspec.json.encode(answer)
+
+
+def _note_all_choices(exchange: Exchange, body: bytes) -> None:
+    """Bill all choices of a llama.cpp server that tells the usage of one; its bytes pass as they are."""
+    if len(body) > _MOST_DECODED_BYTES:
+        exchange.usage = None  # billed by its length
+        return
+    answer = _decode_object(body)
+    if tells_one_choice(answer) and count_all_choices(answer, _list_prompts(exchange)):
+        exchange.usage, exchange.reckoned = msgspec.convert(answer["usage"], TokenUsage), True
+
+
+def _decode_object(body: bytes) -> Json:
+    """{} for what is none, which is refused for it elsewhere."""
+    try:
+        return msgspec.json.decode(body, type=dict)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def _list_prompts(exchange: Exchange) -> list[Any]:
+    return [msgspec.json.decode(prompt) for prompt in exchange.request.list_prompts()]
 
 
 def estimated_usage(exchange: Exchange) -> Json:

@@ -116,6 +116,34 @@ def test_a_whole_answer_passes_as_it_is_and_is_metered() -> None:
     assert (exchange.upstream_id, exchange.answered_by, exchange.shortened) == ("c1", "up fp", False)
 
 
+def answer_twice(told: int, predicted: int | None, padding: int = 0) -> tuple[Exchange, bytes]:
+    """Two answers of ten letters, from a server of llama.cpp, which tells the usage of the first."""
+    choices = [{"index": number, "message": {"content": "a" * 10}, "finish_reason": "stop"} for number in range(2)]
+    body = {"id": "c1", "model": "up", "choices": choices, "usage": {"prompt_tokens": 3, "completion_tokens": told}}
+    timings = {} if predicted is None else {"timings": {"predicted_n": predicted, "padding": "x" * padding}}
+    exchange, encoded = make(n=2), json.dumps(body | timings).encode()
+    assert convert_answer(exchange, Outgoing(CHAT, b"{}"), encoded).body is encoded
+    return exchange, encoded
+
+
+@pytest.mark.parametrize(
+    ("predicted", "completion", "reckoned"),
+    [(7, 14, True), (9, 7, False), (None, 7, False)],  # another number: the server added up itself
+)
+def test_a_llama_cpp_server_elsewhere_is_billed_for_all_its_answers(
+    predicted: int | None, completion: int, reckoned: bool
+) -> None:
+    exchange, _ = answer_twice(7, predicted)
+    assert exchange.usage is not None
+    assert (exchange.usage.completion_tokens, exchange.usage.prompt_tokens) == (completion, 3)
+    assert exchange.reckoned is reckoned
+
+
+def test_what_is_too_long_to_look_into_is_billed_by_its_length() -> None:
+    exchange, body = answer_twice(7, 7, padding=4 * 1024 * 1024)
+    assert exchange.usage is None and estimate_usage(exchange).completion > len(body) // 8
+
+
 @pytest.mark.parametrize(("size", "tokens"), [(2, 1), (200, 1), (203, 1), (204, 2), (1_000, 201)])
 def test_an_answer_without_a_usage_is_billed_by_its_length(size: int, tokens: int) -> None:
     """A token, and one for every 4 bytes beyond the 200 that are around a text."""
