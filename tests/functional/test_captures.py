@@ -7,11 +7,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import Deployment, run, until
+from conftest import Deployment, inside, run, until
 from steward.core.captures import CapturedContent, CapturedExchange
 from steward.workflows.captures import open_home_captures
 
@@ -119,6 +120,21 @@ def test_what_is_not_kept_is_counted(capturing: Deployment) -> None:
 
     until(lambda: 'steward_captures_total{purpose="support",result="too_long"} 1' in metrics())
     assert 'steward_captures_total{purpose="training",result="kept"}' in metrics()
+
+
+def test_captured_exchanges_are_replayed_under_another_policy(capturing: Deployment, tmp_path: Path) -> None:
+    request_id = chat(capturing, "raw", f"write to {EMAIL}")[2]
+    until(lambda: read(capturing).get(request_id))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("privacy: {profile: gdpr, routes: {mock: {profile: off}}, actions: {email: block}}\n")
+    arguments = ("--since", "7d", str(policy), "--home", str(capturing.home), "--json")
+    result = json.loads(inside("guards", "replay", *arguments).stdout)
+    assert result["blocked"] >= 1 and result["rows"] == result["allowed"] + result["rewritten"] + result["blocked"]
+    assert result["median_ms"] > 0 and EMAIL not in json.dumps(result)
+    assert request_id in {one["row"] for one in result["examples"]}
+    nothing = inside("guards", "replay", "--since", "0s", str(policy), "--home", str(capturing.home))
+    assert nothing.returncode == 2 and "no exchange was captured since then" in nothing.stderr
+    assert inside("guards", "replay").returncode == 2
 
 
 def test_masked_texts_without_masking_are_refused_before_anything_starts(tmp_path: Any) -> None:

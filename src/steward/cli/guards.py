@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from steward.cli.common import JsonOption, show_json, show_lines, show_progress, show_table
+from steward.cli.common import HomeOption, JsonOption, find_home, show_json, show_lines, show_progress, show_table
 from steward.cli.config import FileOption
 from steward.cli.lazy import CsvRows
 from steward.core.errors import InputError
 
 if TYPE_CHECKING:
     from steward.privacy.policy import PrivacyPolicy
+    from steward.workflows.guard_replay import GuardReplay
 
 RouteOption = Annotated[str, typer.Option("--route", help="Apply the rules of this route.")]
 KeyOption = Annotated[str, typer.Option("--key", help="Apply the rules of the key with this id.")]
@@ -61,31 +64,60 @@ def test(
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="JSON Lines: bodies of requests, or texts in `text`.")],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="JSON Lines: bodies of requests, or texts in `text`. With --since: the settings to try, whose section "
+            "`privacy` counts."
+        ),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Replay what was captured in this span, such as 7d, instead of a file.")
+    ] = None,
     config: FileOption = None,
     route: RouteOption = "",
     key: KeyOption = "",
+    home: HomeOption = None,
     json: Annotated[JsonOption, CsvRows("examples")] = False,
 ) -> None:
     """Show what the guard would change in kept requests, and how long it takes. Sends nothing."""
-    from steward.workflows.guard_replay import replay_file
-
-    policy = _load_policy(config)
     with show_progress(hidden=json) as progress:
-        result = replay_file(file, policy, route, key, progress)
+        if since is not None:
+            result = _replay_captures(since, file or config, home, progress)
+        elif file is not None:
+            from steward.workflows.guard_replay import replay_file
+
+            result = replay_file(file, _load_policy(config), route, key, progress)
+        else:
+            raise InputError("give a file of requests, or --since 7d for what was captured")
     if json:
         show_json(result)
     else:
-        counts = f"{result.allowed:,} unchanged, {result.rewritten:,} changed, {result.blocked:,} blocked"
-        show_lines([f"{result.rows:,} rows: {counts}, {result.failed:,} unreadable."])
-        show_lines([f"The guard takes {result.median_ms:.2f} ms a row, p99 {result.p99_ms:.2f} ms."])
-        if result.masked:
-            show_table(["kind", "values"], sorted(result.masked.items()))
-        show_lines([f"Blocked {count:,} times: {reason}" for reason, count in sorted(result.reasons.items())])
-        if result.examples:
-            show_table(["line", "kind", "around it"], [[one.row, one.entity, one.excerpt] for one in result.examples])
+        _show_replay(result)
     if result.errors:
-        raise InputError(f"{file}: {result.errors[0]}; {result.failed:,} rows could not be read")
+        raise InputError(f"{file or 'captures'}: {result.errors[0]}; {result.failed:,} rows could not be read")
+
+
+def _replay_captures(
+    since: str, policy: Path | None, home: Path | None, progress: Callable[[int, int, str], None]
+) -> GuardReplay:
+    from steward.core.durations import parse_span_s
+    from steward.workflows.guard_replay import replay_captures
+
+    now = time.time()
+    span_s = parse_span_s(since, "--since")
+    return replay_captures(find_home(home), _load_policy(policy), now - span_s, now, progress=progress)
+
+
+def _show_replay(result: GuardReplay) -> None:
+    counts = f"{result.allowed:,} unchanged, {result.rewritten:,} changed, {result.blocked:,} blocked"
+    show_lines([f"{result.rows:,} rows: {counts}, {result.failed:,} unreadable."])
+    show_lines([f"The guard takes {result.median_ms:.2f} ms a row, p99 {result.p99_ms:.2f} ms."])
+    if result.masked:
+        show_table(["kind", "values"], sorted(result.masked.items()))
+    show_lines([f"Blocked {count:,} times: {reason}" for reason, count in sorted(result.reasons.items())])
+    if result.examples:
+        show_table(["row", "kind", "around it"], [[one.row, one.entity, one.excerpt] for one in result.examples])
 
 
 def _find_policy(config: Path | None) -> PrivacyPolicy | None:

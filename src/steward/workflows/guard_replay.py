@@ -1,4 +1,5 @@
-"""What the guards of a configuration would do with texts and requests that are kept in a file; nothing is sent."""
+"""What the guards of a configuration would do with requests that are kept, in a file or by `capture.rules`; nothing is
+sent."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ import secrets
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -21,6 +22,7 @@ from steward.privacy.guard import PrivacyGuard
 from steward.privacy.policy import PrivacyPolicy
 from steward.privacy.pseudonyms import replace
 from steward.privacy.scan import PersonalFinding, scan_text
+from steward.workflows.captures import open_home_captures
 
 MOST_EXAMPLES: Final = 10
 _AROUND: Final = 24  # characters that an example shows on each side
@@ -78,6 +80,51 @@ def replay_file(
 
     :raises InputError: no such file, or no rows in it
     """
+    rows = (ReplayRow(f"{number}", body, route, key) for number, body in _read_rows(path, progress))
+    result = _replay(rows, policy)
+    if not result.rows:
+        raise InputError(f"{path}: no rows; expected JSON Lines, one request or text a line")
+    return result
+
+
+def replay_captures(
+    home: Path,
+    policy: PrivacyPolicy,
+    since: float,
+    now: float,
+    *,
+    tenant: str | None = None,
+    progress: Progress = lambda done, total, what: None,
+) -> GuardReplay:
+    """Captured exchanges from `since` on, each under the rules of its own route and key. Those that were kept as they
+    were masked show what is left for the policy to find; those kept as sent show what it would have changed.
+
+    :raises InputError: nothing was captured since then :raises Unavailable: the store does not answer
+    """
+
+    def list_rows() -> Iterator[ReplayRow]:
+        for count, (record, content) in enumerate(open_home_captures(home, since, now + 1, tenant=tenant, now=now), 1):
+            yield ReplayRow(record.request_id, _decode(content.request), record.route, record.key_id)
+            progress(count, 0, "exchanges")
+
+    result = _replay(list_rows(), policy)
+    if not result.rows:
+        raise InputError(
+            "no exchange was captured since then; add capture.rules to steward.yaml, or give a longer --since"
+        )
+    return result
+
+
+class ReplayRow(NamedTuple):
+    """A request to replay; None as its body: it cannot be read."""
+
+    name: str
+    body: dict[str, Any] | None
+    route: str
+    key: str
+
+
+def _replay(rows: Iterable[ReplayRow], policy: PrivacyPolicy) -> GuardReplay:
     guard = PrivacyGuard(policy, secrets.token_bytes(32))
     verdicts: Counter[str] = Counter()
     masked: Counter[str] = Counter()
@@ -85,27 +132,21 @@ def replay_file(
     took_ms: list[float] = []
     examples: list[ReplayExample] = []
     errors: list[str] = []
-    for number, body in _read_rows(path, progress):
-        fields = None if body is None else _read_texts(body)
+    for row in rows:
+        fields = None if row.body is None else _read_texts(row.body)
         if fields is None:
             verdicts["failed"] += 1
-            errors += [f"line {number} is no JSON object"] if len(errors) < MOST_EXAMPLES else []
+            errors += [f"line {row.name} is no JSON object"] if len(errors) < MOST_EXAMPLES else []
             continue
-        context = ReplayContext(str(number), route, key)
         began = time.perf_counter()
-        try:
-            verdict = guard.request(context, fields)
-        except Exception as error:  # as in the gateway, where a guard that cannot decide blocks
-            verdict = Verdict("block", f"the guard failed ({type(error).__name__})")
+        verdict = _judge(guard, row, fields)
         took_ms.append((time.perf_counter() - began) * 1e3)
         verdicts[verdict.action] += 1
         masked.update(verdict.masked)
         if verdict.action == "block":
             reasons[verdict.reason] += 1
         if verdict.action != "allow" and len(examples) < MOST_EXAMPLES:
-            examples += _make_examples(number, fields, frozenset(policy.choose_actions(route, key)))
-    if not sum(verdicts.values()):
-        raise InputError(f"{path}: no rows; expected JSON Lines, one request or text a line")
+            examples += _make_examples(row.name, fields, frozenset(policy.choose_actions(row.route, row.key)))
     return GuardReplay(
         rows=sum(verdicts.values()),
         allowed=verdicts["allow"],
@@ -119,6 +160,13 @@ def replay_file(
         examples=tuple(examples[:MOST_EXAMPLES]),
         errors=tuple(errors),
     )
+
+
+def _judge(guard: PrivacyGuard, row: ReplayRow, fields: Sequence[str]) -> Verdict:
+    try:
+        return guard.request(ReplayContext(row.name, row.route, row.key), fields)
+    except Exception as error:  # as in the gateway, where a guard that cannot decide blocks
+        return Verdict("block", f"the guard failed ({type(error).__name__})")
 
 
 def _read_rows(path: Path, progress: Progress) -> Iterator[tuple[int, dict[str, Any] | None]]:
@@ -165,11 +213,11 @@ def _find_p99(values: Sequence[float]) -> float:
     return sorted(values)[-(-len(values) * 99 // 100) - 1] if values else 0.0
 
 
-def _make_examples(number: int, fields: Sequence[str], entities: frozenset[str]) -> Iterator[ReplayExample]:
+def _make_examples(name: str, fields: Sequence[str], entities: frozenset[str]) -> Iterator[ReplayExample]:
     for text in fields:
         findings = scan_text(text, entities)
         for finding in findings[:2]:
-            yield ReplayExample(str(number), label_entity(finding.entity), _redact_around(text, finding))
+            yield ReplayExample(name, label_entity(finding.entity), _redact_around(text, finding))
 
 
 def _redact_around(text: str, finding: PersonalFinding) -> str:
