@@ -12,6 +12,7 @@ from steward.adapters.stores.sql import SqlStore
 from steward.core.errors import ContentErased, InputError
 from steward.core.subject_keys import ShreddedKey, SubjectKey, name_exchange
 from steward.security.hierarchy import RecordPlace, read_header
+from steward.security.rootkey import RootKeys
 from steward.workflows.subject_keys import CONFIRM_S, SealRequest, SubjectKeys
 
 Open = Callable[[], SqlStore]
@@ -52,7 +53,7 @@ def test_an_erasure_destroys_the_key_and_nothing_older_is_sealed_again(store: Sq
     keys = store.subject_keys
     before = keys.generation()
     keys.ensure([key("a", "s"), key("b", "t"), key("c", "s", tenant="two")])
-    done = keys.destroy(erasure("e1", "s", 50.0))
+    (done,) = keys.destroy([erasure("e1", "s", 50.0)])
     assert done.key_id == "a" and keys.generation() == before + 1
     assert set(keys.find(["a", "b", "c"], tenant=None)) == {"b", "c"}
     late, same, after = key("d", "s", 49.0), key("e", "s", 50.0), key("f", "s", 50.1)
@@ -65,15 +66,18 @@ def test_an_erasure_destroys_the_key_and_nothing_older_is_sealed_again(store: Sq
 def test_the_same_erasure_again_changes_nothing(store: SqlStore) -> None:
     keys = store.subject_keys
     keys.ensure([key("a", "s")])
-    done = keys.destroy(erasure("e1", "s", 50.0))
+    (done,) = keys.destroy([erasure("e1", "s", 50.0)])
     keys.ensure([key("b", "s", 60.0)])
-    assert keys.destroy(erasure("e1", "s", 70.0)) == done and "b" in keys.find(["b"], tenant=None)
-    assert keys.destroy(erasure("e2", "nobody", 70.0)).key_id is None
+    assert keys.destroy([erasure("e1", "s", 70.0)]) == [done] and "b" in keys.find(["b"], tenant=None)
+    assert [item.key_id for item in keys.destroy([erasure("e2", "nobody", 70.0), erasure("e3", "s", 70.0)])] == [
+        None,
+        "b",
+    ]
 
 
 def test_an_erasure_destroys_a_key_whose_clock_was_ahead(store: SqlStore) -> None:
     store.subject_keys.ensure([key("a", "s", 50.4)])
-    assert store.subject_keys.destroy(erasure("e1", "s", 50.0)).key_id == "a"
+    assert store.subject_keys.destroy([erasure("e1", "s", 50.0)])[0].key_id == "a"
 
 
 def test_a_journal_is_replayed_into_a_store_of_before(store: SqlStore) -> None:
@@ -90,11 +94,16 @@ def test_a_journal_is_replayed_into_a_store_of_before(store: SqlStore) -> None:
 def test_keys_are_wrapped_anew_where_they_still_exist(store: SqlStore) -> None:
     keys = store.subject_keys
     keys.ensure([key("a", "s"), key("b", "t")])
-    keys.destroy(erasure("e1", "t", 50.0))
+    keys.destroy([erasure("e1", "t", 50.0)])
     new = [
         msgspec.structs.replace(key(name, subject), tenant_version=2, wrapped=b"x") for name, subject in ("as", "bt")
     ]
-    assert keys.rewrap(new) == 1 and keys.list_keys(9, tenant=None) == [new[0]]
+    assert keys.count_keys(tenant="one") == {("one", 1): 1} and keys.count_keys(tenant="two") == {}
+    assert (
+        keys.rewrap(new) == 1
+        and keys.count_keys(tenant=None) == {("one", 2): 1}
+        and keys.list_keys(9, tenant=None) == [new[0]]
+    )
 
 
 def test_making_and_destroying_keys_of_one_subject_take_turns(store: SqlStore, open_store: Open) -> None:
@@ -108,14 +117,14 @@ def test_making_and_destroying_keys_of_one_subject_take_turns(store: SqlStore, o
     threads = [threading.Thread(target=make, args=(machine, str(n))) for n, machine in enumerate(others)]
     for thread in threads:
         thread.start()
-    store.subject_keys.destroy(erasure("e1", "s", 50.0))
+    store.subject_keys.destroy([erasure("e1", "s", 50.0)])
     for thread in threads:
         thread.join()
     assert [item.subject for item in store.subject_keys.list_keys(9, tenant=None)] == ["t"]
 
 
 def make_keys(store: SqlStore, clock: Callable[[], float] = lambda: 0.0) -> SubjectKeys:
-    return SubjectKeys(store.subject_keys, store.secrets, lambda: ROOT, clock)
+    return SubjectKeys(store.subject_keys, store.secrets, lambda: RootKeys(ROOT), clock)
 
 
 def test_content_opens_on_every_machine_until_its_subject_is_erased(store: SqlStore, open_store: Open) -> None:

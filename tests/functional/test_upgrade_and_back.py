@@ -1,5 +1,7 @@
 """A home with sealed data, served by the version before, by this one, by the one before again: nothing is lost.
 
+The version before cannot open what this one seals under its subject's key, and says so; forth again, all of it opens.
+
 The version before is the code of `PREVIOUS`, from the repository's history; move it on with every release.
 """
 
@@ -19,7 +21,7 @@ import pytest
 
 from conftest import ROOT, STEWARD, Deployment, served, until
 
-PREVIOUS = "41e61c2"  # the store's revision 0005
+PREVIOUS = "9eb9ba5"  # the store's revision 0015, before content had keys of its subjects
 SECRET = "Quirin-is-ill"
 
 
@@ -57,11 +59,14 @@ class Version:
         return Path(subprocess.run(command, capture_output=True, text=True, env=environment).stdout.strip())
 
     def run(self, *arguments: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(self.source)}
-        command = [*STEWARD, *arguments, "--home", str(self.home)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+        done = self.try_run(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def try_run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(self.source)}
+        command = [*STEWARD, *arguments, "--home", str(self.home)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 def post(url: str, key: str, path: str, body: Any) -> str:
@@ -83,7 +88,7 @@ def serve_once(version: Version, key: str, number: int) -> str:
         name = post(running.url, key, "/v1/chat/completions", body)
         post(running.url, key, "/v1/feedback", {"request_id": name, "score": 1, "comment": f"{SECRET}-{number}"})
         until(lambda: running_count(version) == before + 1)
-        until(lambda: f"{SECRET}-{number}" in version.run("feedback", "--show-content"))
+        until(lambda: json.loads(version.run("feedback", "--json"))["count"] == number)
     finally:
         running.stop()
     return key
@@ -104,11 +109,17 @@ def test_a_home_goes_forth_and_back(
     for version in (old, new):
         assert version.which() == version.source / "steward" / "__init__.py"
     key = serve_once(old, "", 1)
+    assert f"{SECRET}-1" in old.run("feedback", "--show-content")
     for number, version in enumerate((new, old, new), 2):
         assert serve_once(version, key, number) == key
-        said = version.run("feedback", "--show-content")
-        assert [f"{SECRET}-{each}" in said for each in range(1, number + 1)] == [True] * number
         assert running_count(version) == number
+        if version is new:
+            said = version.run("feedback", "--show-content")
+            assert [f"{SECRET}-{each}" in said for each in range(1, number + 1)] == [True] * number
+        else:
+            refused = version.try_run("feedback", "--show-content")
+            assert refused.returncode == 2 and SECRET not in refused.stdout
+            assert "sealed data of version 02, expected 01; open it with a newer version of steward" in refused.stderr
         assert json.loads(version.run("keys", "list", "--json"))[0]["revoked_at"] is None
     verified = subprocess.run(
         [sys.executable, "-m", "steward", "audit", "verify", "--home", str(tmp_path / "home"), "--json"],

@@ -58,6 +58,14 @@ def restore(
         typer.Option("--keys", help="Key backup, or a folder of them: the newest. Default: `keys` beside the archive."),
     ] = None,
     passphrase: PassphraseOption = None,
+    erasures: Annotated[
+        Path | None,
+        typer.Option(
+            "--erasures",
+            help="Journal of erasures, or the home that has it; `none` if nobody's content was erased since. Default: "
+            "the copy beside the key backup.",
+        ),
+    ] = None,
     reason: ReasonOption = "",
     home: Annotated[
         Path, typer.Option("--home", help="Folder to restore into; it must not exist, or be empty.")
@@ -71,7 +79,8 @@ def restore(
 
     place = keys or archive.absolute().parent / "keys"
     with _progress() as report:
-        result = restore_home(archive, place, _reveal(passphrase), home, report, actor=operator(os.getuid(), reason))
+        actor = operator(os.getuid(), reason)
+        result = restore_home(archive, place, _reveal(passphrase), home, report, actor=actor, erasures=erasures)
     if home.absolute() != Path.cwd() / ".steward":  # a rehearsal beside the home that is backed up
         keep_finding(describe_restore(result.archive, result.home, result.files, result.problems))
     if json:
@@ -96,8 +105,10 @@ def _describe_backup(result: BackupResult) -> list[str]:
     if result.store != "sqlite":
         lines += [
             "The store is a PostgreSQL server, which is not in the archive. Back it up now, its secrets apart:",
-            "  pg_dump --format=custom --exclude-table-data=secrets --file=steward.dump $STEWARD_STORE_URL",
-            "  pg_dump --format=custom --data-only --table=secrets --file=steward-secrets.dump $STEWARD_STORE_URL",
+            "  pg_dump --format=custom --exclude-table-data=secrets --exclude-table-data=subject_keys \\",
+            "    --file=steward.dump $STEWARD_STORE_URL",
+            "  pg_dump --format=custom --data-only --table=secrets --table=subject_keys \\",
+            "    --file=steward-secrets.dump $STEWARD_STORE_URL",
         ]
     return lines
 
@@ -109,6 +120,8 @@ def _describe_restore(result: RestoreResult) -> list[str]:
         f"Restored {result.home} from the backup of {made_at}: {result.files:,} files{f', {rows}' if rows else ''}.",
         f"Checked: the ledger balances, the secrets open, {result.audit_entries:,} entries of the audit log verify.",
     ]
+    if result.erasures:
+        lines.append(f"Erased again: {result.erasures:,} subjects whose content was erased after the backup was made.")
     if result.settings is not None:
         lines.append(f"Wrote {result.settings}.")
     if result.store != "sqlite":

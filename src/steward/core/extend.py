@@ -49,6 +49,18 @@ class GuardContext(Protocol):
     def project(self) -> str: ...
 
 
+class RootWrapper(Protocol):
+    """A service that wraps the root key under a key of its own, which never leaves it."""
+
+    def wrap(self, root: bytes) -> bytes:
+        """:raises Unavailable: it does not answer :raises InputError: it refuses"""
+        ...
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """:raises Unavailable: it does not answer :raises InputError: it refuses, or cannot open it"""
+        ...
+
+
 class Guard(Protocol):
     """Sees plain text, never SSE, dialects or JSON escaping.
 

@@ -5,7 +5,7 @@ Times are seconds since the Unix epoch (float); durations end in `_s`; money is 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -125,6 +125,9 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
     queued_s: float = 0.0  # of which it waited in the queue
     traceparent: str | None = None  # as the client sent it
     judged: float | None = None  # by how much a judge found the candidate's answer better, -1 to 1
+
+
+SUBJECT_SEALED: Final = b"\x02STW\x01\x01"  # how content begins that is sealed under its subject's key
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True, tag="feedback"):

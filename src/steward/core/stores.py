@@ -7,7 +7,7 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -133,6 +133,14 @@ class FeedbackStore(Protocol):
 
     def list_rated(self, *, tenant: str | None) -> list[RatedExchange]:
         """All matched feedback, oldest first."""
+        ...
+
+    def list_not_sealed_for_subject(self, limit: int, after: str = "") -> list[Feedback]:
+        """By id, those behind `after` whose content is sealed otherwise than under a subject's key."""
+        ...
+
+    def replace_sealed(self, changes: Sequence[tuple[str, bytes, bytes | None]]) -> int:
+        """Id, old and new content; None removes it. What is no longer the old stays; returns how many changed."""
         ...
 
 
@@ -488,14 +496,34 @@ class WrappedSecret(msgspec.Struct, frozen=True):
 
 
 class SecretStore(Protocol):
-    """Secrets that several machines share. Those that exist are never replaced."""
+    """Secrets that several machines share. Those that exist are never replaced, only wrapped anew."""
 
     def ensure_root(self, fingerprint: str, at: float) -> str:
         """Keep the root key's fingerprint if there is none yet; returns the one that is kept."""
         ...
 
-    def ensure(self, secret: WrappedSecret, at: float) -> WrappedSecret:
-        """Keep the secret if there is none of its kind, tenant and version; returns the one that is kept."""
+    def ensure(self, secret: WrappedSecret, at: float, root: str | None = None) -> WrappedSecret:
+        """Keep the secret if there is none of its kind, tenant and version; returns the one that is kept.
+
+        `root`: the fingerprint of what wraps it. :raises Unavailable: the store is bound to another one now
+        """
+        ...
+
+    def find_root(self) -> str | None:
+        """The fingerprint of the root key that the store is bound to; None: it is bound to none yet."""
+        ...
+
+    def rebind(self, old: str, new: str, wrap: Callable[[WrappedSecret], WrappedSecret]) -> int | None:
+        """Wrap every secret anew and bind the store to another root key, all in one transaction, which raises the
+        version of the keys too; returns how many secrets. None: it is not bound to `old`; nothing is changed."""
+        ...
+
+    def add(self, secret: WrappedSecret, at: float, root: str) -> bool:
+        """Keep a further version. False: it is there. :raises Unavailable: as `ensure`"""
+        ...
+
+    def delete(self, secret: WrappedSecret) -> bool:
+        """Delete one version. False: there is none."""
         ...
 
     def list_secrets(self, kind: str) -> list[WrappedSecret]:
@@ -530,12 +558,12 @@ class SubjectKeyStore(Protocol):
         """Replace how keys are wrapped; returns how many still existed."""
         ...
 
-    def destroy(self, erasure: ShreddedKey) -> ShreddedKey:
-        """Delete the subject's key and add to the journal, in one transaction. Returns the entry with the id of the key
-        that is gone; where the journal has this entry, it is left and returned."""
+    def destroy(self, erasures: Sequence[ShreddedKey]) -> list[ShreddedKey]:
+        """Delete the subjects' keys and add to the journal, in one transaction. Returns the entries with the id of each
+        key that is gone; an entry that the journal has is left and returned."""
         ...
 
-    def replay(self, journal: Sequence[ShreddedKey]) -> int:
+    def replay(self, entries: Sequence[ShreddedKey]) -> int:
         """Do again, in a store of before, what its journal does not have; returns how many entries were new.
 
         A key that was made for a record of after its erasure stays.
@@ -544,6 +572,10 @@ class SubjectKeyStore(Protocol):
 
     def list_erasures(self, since: float = 0.0, *, tenant: str | None) -> list[ShreddedKey]:
         """The journal from `since` on, oldest first."""
+        ...
+
+    def count_keys(self, *, tenant: str | None) -> dict[tuple[str, int], int]:
+        """How many keys each version of a tenant's key wraps."""
         ...
 
     def generation(self) -> int:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from steward.processes.lifeline import disable_core_dumps, end_with_supervisor, report_errors
+from steward.workflows.erasures import replay_journal
 from steward.workflows.jobs import JobRunner, list_jobs
 from steward.workflows.keys import open_keys
 from steward.workflows.serve.deployment import HomeDeployment, make_deployment
@@ -41,10 +42,11 @@ def run_jobs(deployment: HomeDeployment, stop: threading.Event, once: bool) -> N
 
     :raises InputError: another root key than the store's :raises Unavailable: the store does not answer at the start
     """
-    with open_keys(deployment, time.time()) as (store, publisher, root):
+    with open_keys(deployment, time.time()) as (store, publisher, _):
+        replay_journal(deployment.home, store.subject_keys)  # before anything is read: the store may have been set back
         publisher.publish()
         holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        runner = JobRunner(list_jobs(deployment, store, root), store.jobs, holder)
+        runner = JobRunner(list_jobs(deployment, store, deployment.follow_roots()), store.jobs, holder)
         (deployment.home / "run" / "store-ready").touch()
         while not (stop.is_set() or once):
             stop.wait(runner.run_due())

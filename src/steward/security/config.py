@@ -70,11 +70,19 @@ class SignInConfig(Section):
         )
 
 
+RootReference = Annotated[
+    str,
+    Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|vault:[A-Za-z0-9_/-]+/[A-Za-z0-9_.-]+|kms:[A-Za-z0-9:/_-]+)$"),
+]
+
+
 class SecurityConfig(Section):
     """What everything that is sealed hangs on."""
 
-    root: SecretReference | None = Field(
-        None, description="root key: file:PATH (32 bytes, mode 0600) or env:NAME (64 hex digits); root-key in home"
+    root: RootReference | None = Field(
+        None,
+        description="root key: file:PATH (32 bytes, mode 0600), env:NAME (64 hex digits), or who wraps it: "
+        "vault:MOUNT/KEY (Vault or OpenBao transit), kms:KEY (AWS); root-key in home",
     )
 
     issuers: list[IssuerConfig] = Field(default=[], description="identity providers whose tokens services may send")

@@ -1,7 +1,10 @@
-"""The deployment's root key: 32 random bytes from which each use derives its own key.
+"""The deployment's root key: 32 random bytes that wrap the tenants' keys, and from which other uses derive their own.
 
 It stands in `home/root-key` (mode 0600) unless `security.root` names another file or a variable. Losing it loses every
 sealed text for good; reading it opens them all. Machines that share a store share the root key.
+
+A rotation leaves the key of before in `home/retired-roots/FINGERPRINT`, sealed under the one that took its place: what
+was sealed before and is not sealed anew (batches, stored answers, files) still opens.
 """
 
 from __future__ import annotations
@@ -12,11 +15,39 @@ import secrets
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from steward.core.errors import InputError
+from steward.core.files import write_file
 from steward.core.secret import resolve
+from steward.security.seal import encode_owner, seal, unseal
 
 BYTES: Final = 32
 FILE: Final = "root-key"
+RETIRED: Final = "retired-roots"
+
+
+class RootKeys(msgspec.Struct, frozen=True):
+    """The root key, and those that it took the place of, the newest first."""
+
+    current: bytes
+    retired: tuple[bytes, ...] = ()
+
+    @property
+    def first(self) -> bytes:
+        """The one that the deployment began with: what must never change follows from it."""
+        return self.retired[-1] if self.retired else self.current
+
+    def derive(self, use: str) -> bytes:
+        """What to seal with."""
+        return derive(self.current, use)
+
+    def derive_all(self, use: str) -> tuple[bytes, ...]:
+        """What to try to open with, the likeliest first."""
+        return tuple(derive(root, use) for root in (self.current, *self.retired))
+
+    def __repr__(self) -> str:
+        return f"RootKeys({fingerprint(self.current)}, {len(self.retired)} retired)"
 
 
 def ensure_root_key(home: Path, random: bytes | None = None) -> bytes:
@@ -69,6 +100,32 @@ def derive(root: bytes, use: str) -> bytes:
     False
     """
     return hmac.digest(root, b"steward " + use.encode(), "sha256")
+
+
+def read_retired(home: Path, root: bytes) -> tuple[bytes, ...]:
+    """The roots that `root` took the place of, the newest first. :raises InputError: the file was changed"""
+    path = _retired_file(home, root)
+    try:
+        sealed = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    try:
+        plain = unseal(derive(root, RETIRED), sealed, encode_owner(RETIRED, path.name))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return tuple(plain[at : at + BYTES] for at in range(0, len(plain), BYTES))
+
+
+def write_retired(home: Path, root: bytes, retired: tuple[bytes, ...]) -> None:
+    """Keep the roots that `root` takes the place of; on the disk when this returns."""
+    path = _retired_file(home, root)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sealed = seal(derive(root, RETIRED), b"".join(retired), encode_owner(RETIRED, path.name))
+    write_file(path, sealed, durable=True)
+
+
+def _retired_file(home: Path, root: bytes) -> Path:
+    return home / RETIRED / fingerprint(root)
 
 
 def _read(path: Path) -> bytes:

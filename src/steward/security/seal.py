@@ -8,7 +8,7 @@ Knows nothing of where sealed texts are kept.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -49,3 +49,14 @@ def unseal(key: bytes, sealed: bytes, owner: bytes) -> bytes:
         raise InputError(
             "cannot decrypt: the root key is another one, or the data was changed; restore home/root-key from a backup"
         ) from error
+
+
+def unseal_any(keys: Iterable[bytes], sealed: bytes, owner: bytes) -> bytes:
+    """What was sealed under one of `keys`, which are tried in turn. :raises InputError: it opens with none of them"""
+    failure = InputError("cannot decrypt: no key was given")
+    for key in keys:
+        try:
+            return unseal(key, sealed, owner)
+        except InputError as error:
+            failure = error
+    raise failure

@@ -18,26 +18,33 @@ from typing import Final
 import msgspec
 
 from steward import __version__
-from steward.adapters.stores.snapshot import copy_database, count_rows, take_secrets
+from steward.adapters.stores.snapshot import copy_database, count_rows, take_secrets, take_subject_keys
 from steward.core.errors import InputError
 from steward.core.files import hold_lock
 from steward.core.identity import Principal
 from steward.core.stores import WrappedSecret
-from steward.security.rootkey import derive, fingerprint
+from steward.core.subject_keys import SubjectKey
+from steward.security.rootkey import RETIRED, derive, fingerprint, read_retired
 from steward.workflows.audit import REASONS, make_act
 from steward.workflows.backup_archive import BackupManifest, Report, write_archive
+from steward.workflows.erasures import BESIDE_KEYS, add_to_journal
 from steward.workflows.key_backup import KeyBackup, prune_key_backups, write_key_backup
 from steward.workflows.keys import open_keys
-from steward.workflows.response_store import FOLDER
+from steward.workflows.response_store import FOLDER, OWNERS
+from steward.workflows.root_keys import WRAPPED, is_wrapped
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import find_deployment
+from steward.workflows.spool import KEY_ENDING
 
 DATABASE: Final = "steward.db"
 SETTINGS: Final = "steward.yaml"
 USE: Final = "backup archive"
-_LEDGERS: Final = ("ledger", SPOOL, CAPTURE_SPOOL)
-_KEYS: Final = frozenset({"root-key", "first-key", "pepper", "pepper.migrated", "keys.json", "keys.json.migrated"})
-_MADE_ANEW: Final = frozenset({"run", FOLDER, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *_LEDGERS})
+_SPOOLS: Final = (SPOOL, CAPTURE_SPOOL)
+_LEDGERS: Final = ("ledger", *_SPOOLS)
+_KEYS: Final = frozenset(
+    {"root-key", WRAPPED, RETIRED, "first-key", "pepper", "pepper.migrated", "keys.json", "keys.json.migrated"}
+)
+_MADE_ANEW: Final = frozenset({"run", FOLDER, OWNERS, DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", *_LEDGERS})
 _FORGOTTEN: Final = frozenset({REASONS})  # what is destroyed there must not come back from an archive
 
 
@@ -64,18 +71,24 @@ def backup_home(
     """
     _check_place(home, archive)
     deployment = find_deployment(home)
-    with open_keys(deployment, now) as (_, _, root):
+    _check_passphrase(deployment.root, passphrase)
+    with open_keys(deployment, now) as (store, _, root):
+        erasures = store.subject_keys.list_erasures(tenant=None)
         deployment.open_audit_log().record(make_act(actor, "home.backup", "home", after=archive.name))
     local = deployment.store is None
     wrapped: list[WrappedSecret] = []
+    subject_keys: list[SubjectKey] = []
     with _workplace(home) as work:
         files = list_files(home)
         files |= hold_segments(home, work)
+        segment_keys = _read_segment_keys(home)
         if local:
             copy_database(home / DATABASE, work / DATABASE)
             wrapped = take_secrets(work / DATABASE)
+            subject_keys = take_subject_keys(work / DATABASE)
             files[f"home/{DATABASE}"] = work / DATABASE
             files |= hold_segments(home, work)  # those that began meanwhile
+            segment_keys |= _read_segment_keys(home)
         files |= copy_audit(home, work)
         manifest = BackupManifest(
             version=__version__,
@@ -86,17 +99,17 @@ def backup_home(
             files={},
         )
         manifest = write_archive(archive, files, manifest, derive(root, USE), report)
-    key_file = write_key_backup(
-        keys,
-        KeyBackup(
-            created_at=now,
-            root=manifest.root,
-            root_key=root,
-            root_reference=deployment.root,
-            secrets=tuple(wrapped),
-        ),
-        passphrase,
+    key_backup = KeyBackup(
+        created_at=now,
+        root=manifest.root,
+        root_key=root,
+        root_reference=deployment.root,
+        secrets=tuple(wrapped),
+        subject_keys=tuple(subject_keys),
+        segment_keys=segment_keys,
     )
+    key_file = write_key_backup(keys, _add_roots(key_backup, home), passphrase)
+    add_to_journal(keys / BESIDE_KEYS, erasures)
     return BackupResult(
         archive=str(archive),
         bytes=archive.stat().st_size,
@@ -107,6 +120,21 @@ def backup_home(
         key_backup=str(key_file),
         pruned=tuple(str(path) for path in prune_key_backups(keys, now)),
     )
+
+
+def _check_passphrase(root: str | None, passphrase: str | None) -> None:
+    if is_wrapped(root) and passphrase is None:
+        raise InputError(
+            f"{root} keeps the root key from resting anywhere in clear, as a key backup would; seal the key backup: "
+            "--passphrase env:NAME or file:PATH"
+        )
+
+
+def _add_roots(key_backup: KeyBackup, home: Path) -> KeyBackup:
+    """With what the home keeps of root keys beside the one in use."""
+    wrapped = (home / WRAPPED).read_bytes() if is_wrapped(key_backup.root_reference) else None
+    retired = read_retired(home, key_backup.root_key)
+    return msgspec.structs.replace(key_backup, retired_roots=retired, wrapped_root=wrapped)
 
 
 def _check_place(home: Path, archive: Path) -> None:
@@ -162,6 +190,17 @@ def hold_segments(home: Path, work: Path) -> dict[str, Path]:
                 continue  # drained since it was listed
             segments[f"home/{folder}/{segment.name}"] = held
     return segments
+
+
+def _read_segment_keys(home: Path) -> dict[str, bytes]:
+    """Keys of the spools' segments, as files by FOLDER/NAME; they go when their segments are drained."""
+    keys: dict[str, bytes] = {}
+    for path in (path for spool in _SPOOLS for path in (home / spool).glob(f"*{KEY_ENDING}")):
+        try:
+            keys[f"{path.parent.name}/{path.name}"] = path.read_bytes()
+        except FileNotFoundError:
+            continue
+    return keys
 
 
 def copy_audit(home: Path, work: Path) -> dict[str, Path]:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import secrets
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,24 +23,25 @@ import msgspec
 from steward.core.errors import InputError
 from steward.core.files import replace_file, write_file
 from steward.gateway.batch import Batch, FilePurpose, StoredFile
-from steward.security.rootkey import derive
-from steward.security.seal import encode_owner, seal, unseal
+from steward.security.rootkey import RootKeys
+from steward.security.seal import encode_owner, seal, unseal_any
 
 FOLDER: Final = "batches"
 PIECE_BYTES: Final = 1024 * 1024
+_RECORDS: Final = "batch records"
 _HEAD: Final = struct.Struct("<II")  # length of the sealed piece, its number
 Record = TypeVar("Record", Batch, StoredFile)
 
 
 class PieceFile:
-    """Sealed pieces in a file; one process appends."""
+    """Sealed pieces in a file; one process appends. The first of `keys` seals, all of them open."""
 
-    def __init__(self, path: Path, key: bytes, name: str) -> None:
-        self._path, self._key, self._name = path, key, name
+    def __init__(self, path: Path, keys: tuple[bytes, ...], name: str) -> None:
+        self._path, self._keys, self._name = path, keys, name
 
     def append(self, number: int, data: bytes) -> int:
         """Add a piece; -> bytes it takes. It survives a kill of this process when this returns."""
-        sealed = seal(self._key, data, self._owner(number))
+        sealed = seal(self._keys[0], data, self._owner(number))
         frame = _HEAD.pack(len(sealed), number) + sealed
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -74,7 +75,7 @@ class PieceFile:
         with self._path.open("rb") as file:
             while head := file.read(_HEAD.size):
                 length, number = _HEAD.unpack(head)
-                yield unseal(self._key, file.read(length), self._owner(number))
+                yield unseal_any(self._keys, file.read(length), self._owner(number))
 
     def sync(self) -> None:
         fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
@@ -90,9 +91,9 @@ class PieceFile:
 class BatchStore:
     """The batches and files of one home."""
 
-    def __init__(self, home: Path, root: bytes) -> None:
+    def __init__(self, home: Path, roots: Callable[[], RootKeys]) -> None:
         self.folder = home / FOLDER
-        self._root, self._key = root, derive(root, "batch records")
+        self._roots = roots
 
     def exists(self) -> bool:
         """Whether anything was ever kept here; cheap."""
@@ -135,7 +136,11 @@ class BatchStore:
 
     def _put(self, path: Path, record: Batch | StoredFile, name: str) -> None:
         self.make_folders()
-        write_file(path, seal(self._key, msgspec.msgpack.encode(record), encode_owner("batch record", name)), True)
+        write_file(
+            path,
+            seal(self._roots().derive(_RECORDS), msgspec.msgpack.encode(record), encode_owner("batch record", name)),
+            True,
+        )
 
     def _get(self, path: Path, kind: type[Record], name: str) -> Record | None:
         """:raises InputError: it does not open under this root key"""
@@ -143,7 +148,7 @@ class BatchStore:
             sealed = path.read_bytes()
         except FileNotFoundError:
             return None
-        plain = unseal(self._key, sealed, encode_owner("batch record", name))
+        plain = unseal_any(self._roots().derive_all(_RECORDS), sealed, encode_owner("batch record", name))
         try:
             return msgspec.msgpack.decode(plain, type=kind)
         except msgspec.MsgspecError as error:
@@ -166,7 +171,7 @@ class BatchStore:
         changed = msgspec.structs.replace(record, bytes=len(data), pieces=count_pieces(data))
         with replace_file(path, durable=True) as temporary:
             temporary.touch(mode=0o600)
-            pieces = PieceFile(temporary, self._content_key(record.tenant), record.id)
+            pieces = PieceFile(temporary, self._content_keys(record.tenant), record.id)
             for number in range(changed.pieces):
                 pieces.append(number, data[number * PIECE_BYTES : (number + 1) * PIECE_BYTES])
         self.put_file(changed)
@@ -184,7 +189,7 @@ class BatchStore:
     def journal(self, batch: Batch, kind: str) -> PieceFile:
         """Where a running batch keeps its answers (`output`) or errors (`errors`), by the number of their line."""
         name = f"{batch.id}.{kind}"
-        return PieceFile(self.folder / "jobs" / name, self._content_key(batch.tenant), name)
+        return PieceFile(self.folder / "jobs" / name, self._content_keys(batch.tenant), name)
 
     def publish(self, batch: Batch, kind: str, now: float, keep_s: float) -> StoredFile | None:
         """Make a file of a batch's journal; None where it is empty."""
@@ -194,7 +199,7 @@ class BatchStore:
         target = f"file-{hashlib.sha256(f'{batch.id}.{kind}'.encode()).hexdigest()[:24]}"  # again the same after a kill
         path = self.folder / "files" / f"{target}.data"
         path.unlink(missing_ok=True)
-        copy = PieceFile(path, self._content_key(batch.tenant), target)
+        copy = PieceFile(path, self._content_keys(batch.tenant), target)
         size = pieces = 0
         for piece in journal.read():
             copy.append(pieces, piece + b"\n")
@@ -216,10 +221,10 @@ class BatchStore:
 
     def _content_of(self, record: StoredFile) -> PieceFile:
         path = self.folder / "files" / f"{record.id}.data"
-        return PieceFile(path, self._content_key(record.tenant), record.id)
+        return PieceFile(path, self._content_keys(record.tenant), record.id)
 
-    def _content_key(self, tenant: str) -> bytes:
-        return derive(self._root, f"batch content {tenant}")
+    def _content_keys(self, tenant: str) -> tuple[bytes, ...]:
+        return self._roots().derive_all(f"batch content {tenant}")
 
     # -- endings -----------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ def cancel_batch(home: Path, name: str, *, actor: Principal) -> BatchView:
 
 
 def _open(home: Path) -> BatchStore:
-    return BatchStore(home, find_deployment(home).root_key())
+    return BatchStore(home, find_deployment(home).follow_roots())
 
 
 def _find(store: BatchStore, name: str) -> Batch:

@@ -8,12 +8,12 @@ from typing import Final
 
 from steward.core.captures import CapturedContent, CapturedExchange, CapturePurpose
 from steward.core.stores import CaptureStore
-from steward.workflows.sealing import make_capture_opener
+from steward.workflows.sealing import make_content_keys
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 
 PAGE: Final = 200  # exchanges in memory at a time
 
-OpenCapture = Callable[[CapturedExchange], CapturedContent]
+OpenCapture = Callable[[CapturedExchange], CapturedContent | None]
 
 
 def read_captures(
@@ -27,8 +27,8 @@ def read_captures(
     purpose: CapturePurpose | None = None,
     consent: bool | None = None,
 ) -> Iterator[tuple[CapturedExchange, CapturedContent]]:
-    """Those that arrived in [since, until) and have not expired, oldest first; `store.captures` and
-    `sealing.make_capture_opener` give the first two.
+    """Those that arrived in [since, until), have not expired and were not erased, oldest first; `store.captures` and
+    `ContentKeys.open_capture` give the first two.
 
     :raises InputError: one does not open under this home's keys
     """
@@ -38,7 +38,8 @@ def read_captures(
             since, until, PAGE, tenant=tenant, purpose=purpose, consent=consent, now=now, after=after
         )
         for record in page:
-            yield record, open_capture(record)
+            if (content := open_capture(record)) is not None:
+                yield record, content
         if len(page) < PAGE:
             return
         after = page[-1].at, page[-1].request_id
@@ -57,9 +58,9 @@ def open_home_captures(
     """`read_captures` of a home. :raises Unavailable: it has not served yet, or the store does not answer"""
     store = open_served_store(home)
     try:
-        open_capture = make_capture_opener(find_deployment(home).root_key())
+        keys = make_content_keys(store, find_deployment(home).follow_roots())
         yield from read_captures(
-            store.captures, open_capture, since, until, tenant=tenant, now=now, purpose=purpose, consent=consent
+            store.captures, keys.open_capture, since, until, tenant=tenant, now=now, purpose=purpose, consent=consent
         )
     finally:
         store.close()

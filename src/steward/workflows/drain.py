@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from steward.core.errors import Contradiction
 from steward.core.files import try_lock
+from steward.core.records import LedgerRecord
 from steward.core.stores import LedgerStore
 from steward.gateway.ledger import decode_frames, parse_writer
 
@@ -20,6 +21,26 @@ log = logging.getLogger(__name__)
 
 BATCH_BYTES: Final = 1024 * 1024
 ROTATE: Final = "rotate"  # in `home/run`: workers begin new segments whenever it changes
+
+
+class Intake(Protocol):
+    """What becomes of records on their way into the store, and what is done once a writer's are all there."""
+
+    def convert(self, segment: Path, records: Sequence[LedgerRecord]) -> Sequence[LedgerRecord]: ...
+
+    def finish(self, folder: Path, writer: str) -> None: ...
+
+
+class AsTheyAre:
+    """An `Intake` that changes nothing."""
+
+    def convert(self, segment: Path, records: Sequence[LedgerRecord]) -> Sequence[LedgerRecord]:
+        return records
+
+    def finish(self, folder: Path, writer: str) -> None: ...
+
+
+AS_THEY_ARE: Final = AsTheyAre()
 
 
 class DrainReport(msgspec.Struct, frozen=True):
@@ -30,7 +51,7 @@ class DrainReport(msgspec.Struct, frozen=True):
     damaged: tuple[str, ...] = ()  # segments with a frame that cannot be read, and why
 
 
-def drain_once(folder: Path, ledger: LedgerStore, now: float) -> DrainReport:
+def drain_once(folder: Path, ledger: LedgerStore, now: float, intake: Intake = AS_THEY_ARE) -> DrainReport:
     """Drain all segments in `folder`; a writer whose lock is free is dead, and what it left open is lost.
 
     A damaged segment holds up no other: what precedes the damage is taken in, the file is kept as `.damaged` once
@@ -49,7 +70,7 @@ def drain_once(folder: Path, ledger: LedgerStore, now: float) -> DrainReport:
             broken: list[Path] = []
             for segment in segments:
                 try:
-                    settled += drain_segment(segment, ledger, offsets.get(segment.name, 0))
+                    settled += drain_segment(segment, ledger, offsets.get(segment.name, 0), intake)
                 except Contradiction as error:
                     broken.append(segment)
                     damaged.append(f"{segment.name}: {error}")
@@ -62,6 +83,7 @@ def drain_once(folder: Path, ledger: LedgerStore, now: float) -> DrainReport:
                     segment.unlink()
                 ledger.delete_segment(segment.name)
             if lock is not None:
+                intake.finish(folder, writer)
                 (folder / f"{writer}.lock").unlink(missing_ok=True)
         finally:
             if lock is not None:
@@ -69,7 +91,7 @@ def drain_once(folder: Path, ledger: LedgerStore, now: float) -> DrainReport:
     return DrainReport(settled, lost, tuple(damaged))
 
 
-def drain_segment(segment: Path, ledger: LedgerStore, offset: int) -> int:
+def drain_segment(segment: Path, ledger: LedgerStore, offset: int, intake: Intake = AS_THEY_ARE) -> int:
     """Drain what is new in one segment now; returns the number of requests settled.
 
     :raises Contradiction: a frame that cannot be read; all before it is in the store
@@ -87,7 +109,7 @@ def drain_segment(segment: Path, ledger: LedgerStore, offset: int) -> int:
                 batch_bytes *= 2  # a frame larger than the batch
                 continue
             offset += used
-            settled += ledger.drain(parse_writer(segment), segment.name, offset, records)
+            settled += ledger.drain(parse_writer(segment), segment.name, offset, intake.convert(segment, records))
             if used == len(buffer) < batch_bytes:  # what is written meanwhile waits for the next round
                 return settled
 
@@ -95,15 +117,21 @@ def drain_segment(segment: Path, ledger: LedgerStore, offset: int) -> int:
 class LedgerDrain:
     """The keeper's job of draining: names damage and losses in the log, each once."""
 
-    def __init__(self, folders: Sequence[Path], ledger: LedgerStore, clock: Callable[[], float] = time.time) -> None:
-        self._folders, self._ledger, self._clock = folders, ledger, clock
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        ledger: LedgerStore,
+        intake: Intake,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._folders, self._ledger, self._clock, self._intake = folders, ledger, clock, intake
         self._named: set[str] = set()
         for folder in folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def run(self) -> None:
         """:raises Unavailable: the store does not answer; the files keep everything"""
-        reports = [drain_once(folder, self._ledger, self._clock()) for folder in self._folders]
+        reports = [drain_once(folder, self._ledger, self._clock(), self._intake) for folder in self._folders]
         for damage in {item for report in reports for item in report.damaged} - self._named:
             self._named.add(damage)
             log.error("damaged ledger segment %s; what precedes it is settled, the file is kept", damage)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from steward.core.records import FeedbackReport
+from steward.core.records import Feedback, FeedbackReport
 from steward.gateway.feedback import FeedbackContent
 from steward.monitoring.satisfaction import SatisfactionField, SatisfactionRow, summarise
-from steward.workflows.sealing import make_opener
+from steward.workflows.sealing import make_content_keys
 from steward.workflows.serve.deployment import find_deployment, open_served_store
 
 
@@ -20,6 +20,7 @@ class OpenedFeedback(msgspec.Struct, frozen=True):
     request_id: str
     comment: str | None
     correction: str | None
+    erased: bool = False  # its key was destroyed, so that nobody can open it
 
     def __repr__(self) -> str:
         return f"Opened(id={self.id!r}, ***)"
@@ -51,14 +52,18 @@ def read_satisfaction(
 
 def open_contents(home: Path, found: FeedbackReport) -> list[OpenedFeedback]:
     """The content of the report's rows. :raises InputError: it does not open under this home's root key"""
-    unseal = make_opener(find_deployment(home).root_key())
+    roots = find_deployment(home).follow_roots()
     store = open_served_store(home)
     try:
         records = store.feedback.read_sealed([row.id for row in found.last if row.has_content], tenant=None)
+        keys = make_content_keys(store, roots)
+        contents = [keys.open_feedback(record) for record in records]
     finally:
         store.close()
-    contents = [msgspec.msgpack.decode(unseal(record), type=FeedbackContent) for record in records]
-    return [
-        OpenedFeedback(record.id, record.request_id, content.comment, content.correction)
-        for record, content in zip(records, contents, strict=True)
-    ]
+    return [_make_opened(record, content) for record, content in zip(records, contents, strict=True)]
+
+
+def _make_opened(record: Feedback, content: FeedbackContent | None) -> OpenedFeedback:
+    if content is None:
+        return OpenedFeedback(record.id, record.request_id, None, None, erased=True)
+    return OpenedFeedback(record.id, record.request_id, content.comment, content.correction)

@@ -22,10 +22,12 @@ from steward.core.schedule import Schedule
 from steward.core.series import DAY_S, HOUR_S, MINUTE_S, start_of
 from steward.core.stores import GaugeStore, JobStore, LedgerStore, SeriesStore
 from steward.monitoring.config import MonitoringPlan
+from steward.security.rootkey import RootKeys
 from steward.workflows.audit_witness import HeadPublisher
 from steward.workflows.conditions import list_looks
 from steward.workflows.drain import LedgerDrain
 from steward.workflows.engine_metrics import EngineScrape
+from steward.workflows.erasures import ErasureFollower
 from steward.workflows.gpus import Sampler
 from steward.workflows.key_cache import KeyPublisher
 from steward.workflows.machine_gauges import MachineSampler
@@ -37,6 +39,7 @@ from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.serve.deployment import HomeDeployment
 from steward.workflows.serve.engines import list_metrics_urls
 from steward.workflows.serve.plan import ServePlan, read_plan
+from steward.workflows.spool import FeedbackSweep, make_intake
 from steward.workflows.tls import renew_generated
 from steward.workflows.traces import TraceExport
 from steward.workflows.watch import AlertWatch
@@ -52,6 +55,8 @@ ENGINES_S = 15.0  # between two looks at engines' metrics
 ENGINES_LEASE_S = 60.0
 WATCH_S = 5.0  # between two looks at what has been added up
 WATCH_LEASE_S = 60.0
+ERASED_S = 0.5  # after which stored answers of an erased subject are gone from this machine
+RESEAL_S = 2.0  # between parts of what older releases sealed
 AUDIT_S = 5.0  # after which an act's signed head is in the store and with the witness
 FORGET_S = 600.0  # between two looks for series that are no longer kept
 FORGET_LEASE_S = 300.0
@@ -72,7 +77,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: float | None = None  # longer than a run ever takes: another machine starts the job when it has expired
 
 
-def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[Job]:
+def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], RootKeys]) -> list[Job]:
     """Every job of the keeper."""
     folders = [Path(deployment.home) / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)]
     current = CurrentMonitoring(deployment)
@@ -85,9 +90,12 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, root: bytes) -> list[
     watch = _Watch(deployment, store, current, gpus.status)
     export = TraceExport(store.traces, store.meters, current, __version__)
     releases = ReleaseWatch(deployment, store, deployment.open_audit_log())
-    publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root)
+    publisher = KeyPublisher(deployment.home, store.keys, store.access, store.secrets, roots)
+    intake = make_intake(store, roots)
     return [
-        Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger).run),
+        Job(name="drain", period_s=DRAIN_S, run=LedgerDrain(folders, store.ledger, intake).run),
+        Job(name="reseal", period_s=RESEAL_S, run=FeedbackSweep(folders[1], store.feedback, intake).run),
+        Job(name="erased", period_s=ERASED_S, run=ErasureFollower(deployment.home, store.subject_keys).run),
         Job(name="keys", period_s=KEYS_S, run=publisher.publish),
         Job(name="responses", period_s=RESPONSES_S, run=lambda: delete_responses(Path(deployment.home))),
         Job(name="audit", period_s=AUDIT_S, run=HeadPublisher(deployment.home, store, deployment.witness).run),

@@ -1,4 +1,5 @@
-"""The backup of keys, apart from that of data: the root key, and the secrets that lie in the store under it.
+"""The backup of keys, apart from that of data: the root key, and the keys that hang on it, of tenants, subjects and
+segments of the spool.
 
 Who has both opens everything, so they belong into different places. Key backups are kept for `KEEP_S`: a key that was
 erased is gone from all backups when that time is over, and with it what it sealed, in every archive however old.
@@ -24,9 +25,10 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from steward.core.errors import InputError
 from steward.core.files import write_file
 from steward.core.stores import WrappedSecret
+from steward.core.subject_keys import SubjectKey
 
 KEEP_S: Final = 7 * 86_400.0
-FORMAT: Final = 1
+FORMAT: Final = 2  # 1 had no keys of subjects
 MAGIC: Final = b"STWKEYS\x01"
 _SALT_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
@@ -44,6 +46,10 @@ class KeyBackup(msgspec.Struct, frozen=True, kw_only=True):
     root_key: bytes
     root_reference: str | None  # where security.root said that the key was; None: in the home
     secrets: tuple[WrappedSecret, ...]
+    subject_keys: tuple[SubjectKey, ...] = ()
+    segment_keys: dict[str, bytes] = {}  # files of the spools, by FOLDER/NAME
+    retired_roots: tuple[bytes, ...] = ()
+    wrapped_root: bytes | None = None  # the file, where a service wraps the root key
 
     def __repr__(self) -> str:
         return f"KeyBackup(root={self.root!r}, root_key=***)"
@@ -97,8 +103,8 @@ def read_key_backup(path: Path, passphrase: str | None) -> KeyBackup:
         backup = msgspec.json.decode(data, type=KeyBackup)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a key backup, or a damaged one ({error})") from error
-    if backup.format != FORMAT:
-        raise InputError(f"{path}: of format {backup.format}, expected {FORMAT}; a newer steward wrote it")
+    if backup.format not in (1, FORMAT):
+        raise InputError(f"{path}: of format {backup.format}, expected 1 or {FORMAT}; a newer steward wrote it")
     return backup
 
 

@@ -22,6 +22,7 @@ from steward.core.keys import KeyRecord
 from steward.core.stores import AccessStore, KeyStore, SecretStore, WrappedSecret
 from steward.security.access import AccessTable, merge_roles, reach_of_person
 from steward.security.keys import NOTHING, KeyReach, resolve_keys
+from steward.security.rootkey import RootKeys
 from steward.workflows.shared_secrets import PEPPER, SUBJECT_INDEX, ensure_secret
 
 CONFIRM_S: Final = 10.0  # between confirmations of a copy that has not changed
@@ -69,11 +70,11 @@ class KeyPublisher:
         keys: KeyStore,
         access: AccessStore,
         secrets: SecretStore,
-        root: bytes,
+        roots: Callable[[], RootKeys],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._home, self._keys, self._access, self._clock = home, keys, access, clock
-        self._secrets, self._root = secrets, root
+        self._secrets, self._roots = secrets, roots
 
     def publish(self) -> None:
         """Carry revocations into the store, then copy what has changed, and confirm the copy.
@@ -97,11 +98,12 @@ class KeyPublisher:
     def _copy(self, version: int) -> None:
         records = self._keys.list_keys(tenant=None)
         now = self._clock()
-        ensure_secret(self._secrets, self._root, PEPPER, "", now)
+        root = self._roots().current
+        ensure_secret(self._secrets, root, PEPPER, "", now)
         grants = self._access.list_grants(tenant=None)
         tenants = {*(record.tenant for record in records), *(grant.place.tenant for grant in grants)}
         for tenant in sorted({DEFAULT_TENANT, *tenants}):
-            ensure_secret(self._secrets, self._root, SUBJECT_INDEX, tenant, now)
+            ensure_secret(self._secrets, root, SUBJECT_INDEX, tenant, now)
         secrets = (*self._secrets.list_secrets(PEPPER), *self._secrets.list_secrets(SUBJECT_INDEX))
         cache = KeyCache(
             version=version,

@@ -17,6 +17,7 @@ from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.keys import KeyRecord
 from steward.core.records import LimitSpec, Priority
 from steward.security.keys import ID_BYTES, SECRET_BYTES, digest_secret, mint_key, parse_key, resolve_keys
+from steward.security.rootkey import RootKeys
 from steward.workflows.audit import make_act
 from steward.workflows.key_cache import KeyPublisher, Tombstone, add_tombstone, find_reach, read_cache
 from steward.workflows.key_terms import KeyTerms, check_tenant, check_within, make_terms
@@ -235,7 +236,8 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
     :raises Unavailable: the store does not answer
     """
     deployment.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    root = deployment.root_key()
+    roots = deployment.follow_roots()
+    root = roots().current
     store = deployment.open_store()
     try:
         store.migrate()
@@ -244,7 +246,7 @@ def open_keys(deployment: HomeDeployment, now: float) -> Iterator[tuple[SqlStore
         import_local_store(deployment, store, root, now)
         ensure_secret(store.secrets, root, PEPPER, "", now)
         ensure_secret(store.secrets, root, SUBJECT_INDEX, DEFAULT_TENANT, now)
-        yield store, KeyPublisher(deployment.home, store.keys, store.access, store.secrets, root), root
+        yield store, KeyPublisher(deployment.home, store.keys, store.access, store.secrets, roots), root
     finally:
         store.close()
 
@@ -271,7 +273,7 @@ def _mint(store: SqlStore, root: bytes, random: Callable[[int], bytes]) -> tuple
     key = mint_key("live", random(ID_BYTES), random(SECRET_BYTES))
     parsed = parse_key(key)
     assert parsed is not None
-    versions = unwrap_all(root, store.secrets.list_secrets(PEPPER))
+    versions = unwrap_all(RootKeys(root), store.secrets.list_secrets(PEPPER))
     version = max(version for _, version in versions)
     return key, _MintedSecret(parsed.id, digest_secret(parsed.secret, versions["", version]), version)
 

@@ -1,6 +1,7 @@
 """Where answers of `/v1/responses` lie for a while: `home/responses`, sealed under the root key.
 
-    responses/PROJECT/ANSWER    one answer and what it was asked; PROJECT is a digest of tenant and project
+    responses/PROJECT/ANSWER                  one answer and its request; PROJECT is a digest of tenant and project
+    response-owners/SUBJECT/PROJECT.ANSWER    an empty file: whose answer it is, so that an erasure finds it
 
 A file opens only as the answer of its project, so that one that is moved opens nowhere. It is written once, whole, and
 goes when its time is over or when all together take too much, the oldest first.
@@ -19,13 +20,18 @@ import msgspec
 
 from steward.core.errors import InputError
 from steward.core.files import write_file
+from steward.core.subject_keys import name_exchange
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
-from steward.security.rootkey import derive
-from steward.security.seal import encode_owner, seal, unseal
+from steward.security.rootkey import RootKeys
+from steward.security.seal import encode_owner, seal, unseal_any
 
 log = logging.getLogger(__name__)
 
 FOLDER: Final = "responses"
+OWNERS: Final = "response-owners"
+EXCHANGE: Final = name_exchange("req_")
+_USE: Final = "stored responses"
+_YOUNG_S: Final = 60.0  # a mark is written before its answer
 _decode: Final = msgspec.msgpack.Decoder(StoredResponse)
 
 
@@ -33,18 +39,25 @@ class FileResponseStore:
     """`gateway.middleware.keep.ResponseStore` over files; several processes may share a home."""
 
     def __init__(
-        self, home: Path, root: bytes, plan: ResponseStorePlan, clock: Callable[[], float] = time.time
+        self,
+        home: Path,
+        roots: Callable[[], RootKeys],
+        plan: ResponseStorePlan,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._folder, self._plan, self._clock = home / FOLDER, plan, clock
-        self._key = derive(root, "stored responses")
+        self._folder, self._plan, self._clock, self._roots = home / FOLDER, plan, clock, roots
         self._unchecked = 0  # bytes that were written here since all were counted
 
-    def put(self, tenant: str, project: str, name: str, answer: StoredResponse) -> None:
+    def put(self, tenant: str, project: str, name: str, answer: StoredResponse, subject: str | None = None) -> None:
         """:raises OSError: as on a full disk"""
         folder = self._folder / _digest(tenant, project)
+        if subject is not None:
+            marks = self._folder.with_name(OWNERS) / _digest(tenant, subject)
+            marks.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (marks / f"{folder.name}.{name}").touch(mode=0o600)
         for place in (folder.parent, folder):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sealed = seal(self._key, msgspec.msgpack.encode(answer), _owner(tenant, project, name))
+        sealed = seal(self._roots().derive(_USE), msgspec.msgpack.encode(answer), _owner(tenant, project, name))
         write_file(folder / name, sealed)
         self._unchecked += len(sealed)
         if self._unchecked > self._plan.max_bytes // 16:
@@ -58,7 +71,8 @@ class FileResponseStore:
         for name in sorted(names):
             try:
                 sealed = (folder / name).read_bytes()
-                answer = _decode.decode(unseal(self._key, sealed, _owner(tenant, project, name)))
+                plain = unseal_any(self._roots().derive_all(_USE), sealed, _owner(tenant, project, name))
+                answer = _decode.decode(plain)
             except FileNotFoundError:
                 continue
             except (InputError, msgspec.MsgspecError) as error:
@@ -78,6 +92,18 @@ def delete_answers(home: Path, tenant: str, project: str, names: Sequence[str]) 
     return len(present)
 
 
+def delete_of_subject(home: Path, tenant: str, subject: str) -> int:
+    """Delete the answers that a person got, or that of one exchange (`exchange:req_…`); -> how many."""
+    marks = list((home / OWNERS / _digest(tenant, subject)).glob("*"))
+    paths = [home / FOLDER / Path(*mark.name.split(".")) for mark in marks]
+    if subject.startswith(EXCHANGE):
+        paths += (home / FOLDER).glob(f"*/{subject.removeprefix(EXCHANGE)}")
+    present = [path for path in paths if path.exists()]
+    for path in (*present, *marks):
+        path.unlink(missing_ok=True)
+    return len(present)
+
+
 def prune(home: Path, plan: ResponseStorePlan, now: float) -> int:
     """Delete what is too old or too much; -> how many. Where nothing is to be kept any more, all goes."""
     files = sorted(_list_files(home / FOLDER), reverse=True)  # the newest first
@@ -87,7 +113,15 @@ def prune(home: Path, plan: ResponseStorePlan, now: float) -> int:
         if abs(now - written_at) >= plan.keep_s or total > plan.max_bytes:
             path.unlink(missing_ok=True)
             deleted += 1
+    _delete_marks(home, now)
     return deleted
+
+
+def _delete_marks(home: Path, now: float) -> None:
+    """Of answers that are gone."""
+    for mark in (home / OWNERS).glob("*/*"):
+        if not (home / FOLDER / Path(*mark.name.split("."))).exists() and now - mark.stat().st_mtime > _YOUNG_S:
+            mark.unlink(missing_ok=True)
 
 
 def _list_files(folder: Path) -> Iterator[tuple[float, int, Path]]:

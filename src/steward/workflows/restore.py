@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,23 +15,29 @@ import msgspec
 
 from steward.adapters.stores.snapshot import count_rows
 from steward.adapters.stores.sql import SqlStore
-from steward.core.errors import Contradiction, InputError, StewardError
+from steward.core.errors import Contradiction, InputError, StewardError, Unavailable
 from steward.core.files import write_file
 from steward.core.identity import Principal
+from steward.core.subject_keys import ShreddedKey
 from steward.security.rootkey import FILE as ROOT_FILE
-from steward.security.rootkey import derive, fingerprint, load_root_key
+from steward.security.rootkey import RootKeys, derive, fingerprint, write_retired
 from steward.workflows.audit import HomeAuditLog, make_act, verify_home
 from steward.workflows.backup import DATABASE, SETTINGS, USE
 from steward.workflows.backup_archive import BackupManifest, Report, publish_folder, read_archive
 from steward.workflows.drain import LedgerDrain
+from steward.workflows.erasures import BESIDE_KEYS, JOURNAL, add_to_journal, read_journal, replay
 from steward.workflows.evidence import record_finding
 from steward.workflows.findings import Finding
 from steward.workflows.key_backup import KeyBackup, find_key_backup, read_key_backup
+from steward.workflows.root_keys import WRAPPED, load_root
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.shared_secrets import check_root, unwrap_secret
+from steward.workflows.spool import make_intake
 
 VALID_S: Final = 90 * 86_400.0  # a drill says little of backups that are made a quarter later
 CHECK: Final = "restore drill"
+NO_ERASURES: Final = "none"
+PART: Final = 5000  # keys of subjects in one transaction
 
 
 class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,19 +56,32 @@ class RestoreResult(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     problems: tuple[str, ...]
     took_s: float
+    erasures: int = 0  # that the archive did not have, and that were done again
 
 
 def restore_home(
-    archive: Path, keys: Path, passphrase: str | None, home: Path, report: Report, *, actor: Principal
+    archive: Path,
+    keys: Path,
+    passphrase: str | None,
+    home: Path,
+    report: Report,
+    *,
+    actor: Principal,
+    erasures: Path | None = None,
 ) -> RestoreResult:
     """Make `home`, which must not exist or be empty, and check it; the outcome is kept in it as evidence.
+
+    `erasures`: the journal of erasures, or the home that had it; by default the copy beside the key backup. What it
+    names is erased again before anything is read.
 
     :raises InputError: a damaged or foreign archive, another root key, a home that is in use
     :raises Contradiction: the restored home is not what the archive says; it stays for a person to look at
     """
     began = time.monotonic()
     _check_home(home)
-    key_backup = read_key_backup(find_key_backup(keys), passphrase)
+    key_file = find_key_backup(keys)
+    key_backup = read_key_backup(key_file, passphrase)
+    journal = find_journal(key_file, key_backup, erasures)
     _check_keys(archive, keys, key_backup)
     work = home.absolute().with_name(f".{home.name}.restore-{os.getpid()}-{secrets.token_hex(4)}")
     work.mkdir(mode=0o700, parents=True)
@@ -70,14 +90,19 @@ def restore_home(
         restored = work / "home"
         restored.mkdir(mode=0o700, exist_ok=True)
         root_file = _put_root(restored, key_backup)
+        add_to_journal(restored / JOURNAL, journal)
+        replayed = 0
         if manifest.store == "sqlite":
-            _put_secrets(restored / DATABASE, key_backup)
+            replayed = _put_secrets(restored / DATABASE, key_backup, read_journal(restored / JOURNAL))
         publish_folder(restored, home)
         settings = _put_settings(work, home)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     result = _check(archive, home, manifest, key_backup, settings, root_file, began)
-    HomeAuditLog(home, key_backup.root_key).record(make_act(actor, "home.restore", "home", before=archive.name))
+    result = msgspec.structs.replace(result, erasures=replayed)
+    HomeAuditLog(home, RootKeys(key_backup.root_key, key_backup.retired_roots).first).record(
+        make_act(actor, "home.restore", "home", before=archive.name)
+    )
     record_finding(home, describe_restore(result, archive), actor)
     if result.problems:
         raise Contradiction(f"{home}: the restored home is not what the archive says: {'; '.join(result.problems)}")
@@ -98,17 +123,32 @@ def _check_keys(archive: Path, keys: Path, key_backup: KeyBackup) -> None:
 
 def _put_root(restored: Path, key_backup: KeyBackup) -> Path | None:
     """The root key into the home, unless `security.root` leads to the same one elsewhere."""
+    _put_files(restored, key_backup)
     if key_backup.root_reference is not None:
         try:
-            if load_root_key(restored, key_backup.root_reference) == key_backup.root_key:
+            if load_root(restored, key_backup.root_reference) == key_backup.root_key:
                 return None
-        except InputError:
+        except (InputError, Unavailable):
             pass
     write_file(restored / ROOT_FILE, key_backup.root_key, durable=True)
     return restored / ROOT_FILE
 
 
-def _put_secrets(database: Path, key_backup: KeyBackup) -> None:
+def _put_files(restored: Path, key_backup: KeyBackup) -> None:
+    """What is kept of keys in files of the home."""
+    if key_backup.retired_roots:
+        write_retired(restored, key_backup.root_key, key_backup.retired_roots)
+    if key_backup.wrapped_root is not None:
+        write_file(restored / WRAPPED, key_backup.wrapped_root, durable=True)
+    for folder, _, name in (place.partition("/") for place in key_backup.segment_keys):
+        if folder not in (SPOOL, CAPTURE_SPOOL) or not name or "/" in name:
+            raise InputError(f"the key backup names a segment's key {folder}/{name}; use another key backup")
+        (restored / folder).mkdir(mode=0o700, exist_ok=True)
+        write_file(restored / folder / name, key_backup.segment_keys[f"{folder}/{name}"], durable=True)
+
+
+def _put_secrets(database: Path, key_backup: KeyBackup, journal: Sequence[ShreddedKey]) -> int:
+    """The keys of tenants and subjects, but for what was erased since. -> erasures that the archive did not have"""
     if not database.is_file():
         raise InputError(f"the archive has no {DATABASE}; use another backup")
     store = SqlStore(f"sqlite:///{database}")
@@ -117,8 +157,28 @@ def _put_secrets(database: Path, key_backup: KeyBackup) -> None:
         check_root(store.secrets, key_backup.root_key, key_backup.created_at)
         for secret in key_backup.secrets:
             store.secrets.ensure(secret, key_backup.created_at)
+        replayed = replay(journal, store.subject_keys)
+        erased = {entry.key_id for entry in store.subject_keys.list_erasures(tenant=None)}
+        alive = [key for key in key_backup.subject_keys if key.id not in erased]
+        for part in (alive[at : at + PART] for at in range(0, len(alive), PART)):
+            store.subject_keys.ensure(part)
+        return replayed
     finally:
         store.close()
+
+
+def find_journal(key_file: Path, key_backup: KeyBackup, named: Path | None) -> list[ShreddedKey]:
+    """What was erased, as far as is known. :raises InputError: nothing says what was erased since the key backup"""
+    if named is not None and str(named) == NO_ERASURES:
+        return []
+    beside = key_file.with_name(BESIDE_KEYS)
+    path = beside if named is None else named / JOURNAL if named.is_dir() else named
+    if not path.is_file() and (named is not None or key_backup.format > 1):
+        raise InputError(
+            f"{path}: no journal of erasures there, so nothing says whose content was erased since the backup; give a "
+            f"copy: --erasures PATH ({JOURNAL} of the home, or the home), or --erasures {NO_ERASURES} if nobody's was"
+        )
+    return read_journal(path)
 
 
 def _put_settings(work: Path, home: Path) -> str | None:
@@ -180,7 +240,9 @@ def _check_store(
     try:
         for secret in key_backup.secrets:
             unwrap_secret(key_backup.root_key, secret)
-        LedgerDrain([home / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)], store.ledger).run()
+        roots = RootKeys(key_backup.root_key, key_backup.retired_roots)
+        intake = make_intake(store, lambda: roots)
+        LedgerDrain([home / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)], store.ledger, intake).run()
         open_requests = store.exchanges.count_open()
     except StewardError as error:
         problems.append(str(error))

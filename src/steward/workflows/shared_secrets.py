@@ -12,8 +12,8 @@ from typing import Final
 
 from steward.core.errors import InputError
 from steward.core.stores import SecretStore, WrappedSecret
-from steward.security.rootkey import derive, fingerprint
-from steward.security.seal import encode_owner, seal, unseal
+from steward.security.rootkey import RootKeys, derive, fingerprint
+from steward.security.seal import encode_owner, seal, unseal, unseal_any
 
 PEPPER: Final = "key-pepper"  # of all tenants: a key must be checked before its tenant is known
 SUBJECT_INDEX: Final = "subject-index"
@@ -41,9 +41,10 @@ def ensure_secret(
     """The first version of a secret: `value`, else random bytes, where there is none yet.
 
     :raises InputError: it does not open with this root key
+    :raises Unavailable: the root key was rotated at this moment; nothing was kept
     """
     fresh = wrap_secret(root, kind, tenant, 1, value or secrets.token_bytes(_BYTES))
-    return unwrap_secret(root, store.ensure(fresh, now))
+    return unwrap_secret(root, store.ensure(fresh, now, fingerprint(root)))
 
 
 def wrap_secret(root: bytes, kind: str, tenant: str, version: int, value: bytes) -> WrappedSecret:
@@ -53,9 +54,14 @@ def wrap_secret(root: bytes, kind: str, tenant: str, version: int, value: bytes)
 
 def unwrap_secret(root: bytes, secret: WrappedSecret) -> bytes:
     """:raises InputError: another root key, or another secret's place"""
-    return unseal(derive(root, _USE), secret.wrapped, encode_owner(secret.kind, secret.tenant, str(secret.version)))
+    return unseal(derive(root, _USE), secret.wrapped, _describe(secret))
 
 
-def unwrap_all(root: bytes, found: Iterable[WrappedSecret]) -> dict[tuple[str, int], bytes]:
-    """Secrets by tenant and version. :raises InputError: one of them does not open"""
-    return {(item.tenant, item.version): unwrap_secret(root, item) for item in found}
+def unwrap_all(roots: RootKeys, found: Iterable[WrappedSecret]) -> dict[tuple[str, int], bytes]:
+    """Secrets by tenant and version; a copy of before a rotation opens too. :raises InputError: one does not open"""
+    keys = roots.derive_all(_USE)
+    return {(item.tenant, item.version): unseal_any(keys, item.wrapped, _describe(item)) for item in found}
+
+
+def _describe(secret: WrappedSecret) -> bytes:
+    return encode_owner(secret.kind, secret.tenant, str(secret.version))

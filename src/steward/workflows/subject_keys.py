@@ -32,6 +32,7 @@ from steward.security.hierarchy import (
     unwrap_subject_key,
     wrap_subject_key,
 )
+from steward.security.rootkey import RootKeys
 from steward.workflows.shared_secrets import SUBJECT_INDEX, ensure_secret, unwrap_all
 
 TENANT_KEY: Final = "tenant-key"  # the kind of shared secret
@@ -52,16 +53,16 @@ class SealRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SubjectKeys:
-    """`root` returns the root key of now, so that a rotation needs no restart. Several threads may share one."""
+    """`roots` returns the root keys of now, so that a rotation needs no restart. Several threads may share one."""
 
     def __init__(
         self,
         keys: SubjectKeyStore,
         shared: SecretStore,
-        root: Callable[[], bytes],
+        roots: Callable[[], RootKeys],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys, self._shared, self._root = keys, shared, root
+        self._keys, self._shared, self._roots = keys, shared, roots
         self._tenant_keys: dict[tuple[str, int], bytes] = {}
         self._cache = _KeyCache(keys.generation, clock)
 
@@ -133,15 +134,14 @@ class SubjectKeys:
 
         :raises Unavailable: the store does not answer; nothing was erased
         """
-        erasure = ShreddedKey(
-            id=erasure_id or f"era_{secrets.token_hex(12)}",
-            tenant=tenant,
-            subject=subject,
-            key_id=None,
-            at=at,
-            actor=actor,
-        )
-        done = self._keys.destroy(erasure)
+        return self._destroy([_make_erasure(tenant, subject, at, actor, erasure_id)])[0]
+
+    def shred_all(self, tenant: str, subjects: Sequence[str], *, at: float, actor: str) -> list[ShreddedKey]:
+        """As `shred`, of a person with all exchanges that have keys of their own, in one transaction."""
+        return self._destroy([_make_erasure(tenant, subject, at, actor) for subject in subjects])
+
+    def _destroy(self, erasures: list[ShreddedKey]) -> list[ShreddedKey]:
+        done = self._keys.destroy(erasures)
         self._cache.clear()
         return done
 
@@ -150,7 +150,7 @@ class SubjectKeys:
 
         None: the tenant has no such key yet, so there is nothing of anybody.
         """
-        known = unwrap_all(self._root(), self._shared.list_secrets(SUBJECT_INDEX))
+        known = unwrap_all(self._roots(), self._shared.list_secrets(SUBJECT_INDEX))
         key = known.get((tenant, 1))
         return None if key is None else pseudonym(key, project, name)
 
@@ -172,7 +172,7 @@ class SubjectKeys:
 
     def _tenant_key(self, tenant: str, version: int) -> bytes:
         if (tenant, version) not in self._tenant_keys:
-            self._tenant_keys = unwrap_all(self._root(), self._shared.list_secrets(TENANT_KEY))
+            self._tenant_keys = unwrap_all(self._roots(), self._shared.list_secrets(TENANT_KEY))
         try:
             return self._tenant_keys[tenant, version]
         except KeyError:
@@ -183,13 +183,18 @@ class SubjectKeys:
     def _newest_tenant_key(self, tenant: str) -> tuple[int, bytes]:
         versions = [number for name, number in self._tenant_keys if name == tenant]
         if not versions:
-            self._tenant_keys = unwrap_all(self._root(), self._shared.list_secrets(TENANT_KEY))
+            self._tenant_keys = unwrap_all(self._roots(), self._shared.list_secrets(TENANT_KEY))
             versions = [number for name, number in self._tenant_keys if name == tenant]
         if not versions:
-            value = ensure_secret(self._shared, self._root(), TENANT_KEY, tenant, time.time())
+            value = ensure_secret(self._shared, self._roots().current, TENANT_KEY, tenant, time.time())
             self._tenant_keys[tenant, 1] = value
             versions = [1]
         return max(versions), self._tenant_keys[tenant, max(versions)]
+
+
+def _make_erasure(tenant: str, subject: str, at: float, actor: str, erasure_id: str | None = None) -> ShreddedKey:
+    name = erasure_id or f"era_{secrets.token_hex(12)}"
+    return ShreddedKey(id=name, tenant=tenant, subject=subject, key_id=None, at=at, actor=actor)
 
 
 class _KeyCache:

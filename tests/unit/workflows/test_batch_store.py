@@ -9,6 +9,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.gateway.batch import Batch, StoredFile
+from steward.security.rootkey import RootKeys
 from steward.workflows.batch_store import PIECE_BYTES, BatchStore, count_pieces, make_file_record
 
 ROOT = b"r" * 32
@@ -17,7 +18,7 @@ DATA = b"line\n" * (PIECE_BYTES // 4)
 
 @pytest.fixture
 def store(tmp_path: Path) -> BatchStore:
-    return BatchStore(tmp_path, ROOT)
+    return BatchStore(tmp_path, lambda: RootKeys(ROOT))
 
 
 def keep(store: BatchStore, data: bytes = DATA, tenant: str = "t", now: float = 10.0) -> StoredFile:
@@ -58,7 +59,7 @@ def test_nothing_is_readable_on_the_disk(store: BatchStore) -> None:
 
 def test_another_root_key_opens_nothing(store: BatchStore, tmp_path: Path) -> None:
     record = keep(store)
-    other = BatchStore(tmp_path, b"o" * 32)
+    other = BatchStore(tmp_path, lambda: RootKeys(b"o" * 32))
     with pytest.raises(InputError):
         other.find_file(record.id)
     with pytest.raises(InputError):

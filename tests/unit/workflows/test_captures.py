@@ -8,10 +8,7 @@ import msgspec
 import pytest
 
 from steward.core.captures import CapturedContent, CapturedExchange
-from steward.core.errors import InputError
-from steward.security.rootkey import derive
 from steward.workflows.captures import PAGE, read_captures
-from steward.workflows.sealing import make_capture_opener, make_capture_sealer
 
 RECORD = CapturedExchange(
     request_id="req", at=100.0, key_id="k", project="p", endpoint="/v1/chat/completions", route="m", model="m",
@@ -42,10 +39,10 @@ def test_every_exchange_comes_once(count: int) -> None:
     assert store.asked[0][:2] == (1.0, 2.0) and store.asked[0][2]["tenant"] == "t" and store.asked[0][2]["now"] == 3.0
 
 
-def test_a_text_opens_as_that_of_its_own_exchange_only() -> None:
-    root, content = derive(bytes(32), "test"), CapturedContent(b'{"a":1}', ())
-    sealed = make_capture_sealer(root)(RECORD, msgspec.msgpack.encode(content))
-    record = msgspec.structs.replace(RECORD, sealed=sealed)
-    assert make_capture_opener(root)(record) == content
-    with pytest.raises(InputError):
-        make_capture_opener(root)(msgspec.structs.replace(record, request_id="other"))
+def test_what_was_erased_is_left_out() -> None:
+    records = [msgspec.structs.replace(RECORD, request_id=f"r{number}") for number in range(3)]
+    content, store = CapturedContent(b"{}", ()), Stored(records)
+    read = read_captures(
+        store, lambda record: None if record.request_id == "r1" else content, 1.0, 2.0, tenant="t", now=3.0
+    )
+    assert [record.request_id for record, _ in read] == ["r0", "r2"]

@@ -10,7 +10,7 @@ import pytest
 from steward.core.errors import Contradiction
 from steward.core.records import Admitted, LedgerRecord, Settled
 from steward.gateway.ledger import LedgerWriter, encode_frame, segment_name
-from steward.workflows.drain import BATCH_BYTES, LedgerDrain, drain_once, drain_segment
+from steward.workflows.drain import AS_THEY_ARE, BATCH_BYTES, LedgerDrain, drain_once, drain_segment
 
 
 class Ledger:
@@ -113,7 +113,7 @@ def test_damage_is_kept_and_named_and_what_precedes_it_is_taken_in(tmp_path: Pat
 def test_damage_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     ledger = Ledger()
     folder = tmp_path / "ledger"
-    drain = LedgerDrain([folder], ledger, lambda: 5.0)  # type: ignore[arg-type]
+    drain = LedgerDrain([folder], ledger, AS_THEY_ARE, lambda: 5.0)  # type: ignore[arg-type]
     assert folder.stat().st_mode & 0o777 == 0o700
     writer = LedgerWriter(folder, "w")
     writer.append(settled("a"))

@@ -73,7 +73,7 @@ def test_the_newest_of_a_folder_is_taken(tmp_path: Path) -> None:
     [
         (b"{}", "not a key backup"),
         (b"\xff", "not a key backup"),
-        (msgspec.json.encode(msgspec.structs.replace(BACKUP, format=2)), "of format 2, expected 1"),
+        (msgspec.json.encode(msgspec.structs.replace(BACKUP, format=3)), "of format 3, expected 1 or 2"),
     ],
 )
 def test_anything_else_is_refused(tmp_path: Path, data: bytes, words: str) -> None:

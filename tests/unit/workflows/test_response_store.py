@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
-from steward.workflows.response_store import FOLDER, FileResponseStore, prune
+from steward.security.rootkey import RootKeys
+from steward.workflows.response_store import FOLDER, OWNERS, FileResponseStore, delete_of_subject, prune
 
 ROOT, NAME = b"r" * 32, "a" * 24
 ANSWER = StoredResponse(at=1000.0, output=b'[{"text":"Quirin"}]', input=b"[]")
 
 
 def open_store(home: Path, now: float = 1000.0, keep_s: float = 60.0, root: bytes = ROOT) -> FileResponseStore:
-    return FileResponseStore(home, root, ResponseStorePlan(keep_s=keep_s, max_bytes=10_000), lambda: now)
+    return FileResponseStore(
+        home, lambda: RootKeys(root), ResponseStorePlan(keep_s=keep_s, max_bytes=10_000), lambda: now
+    )
 
 
 def list_files(home: Path) -> list[Path]:
@@ -85,3 +88,40 @@ def test_what_is_written_between_two_rounds_of_the_keeper_is_bounded(tmp_path: P
     for number in range(40):
         store.put("t", "p", f"{number:024x}", StoredResponse(at=0.0, output=bytes(500)))
     assert sum(path.stat().st_size for path in list_files(tmp_path)) <= 10_000 + 10_000 // 16 + 700
+
+
+def test_what_a_person_got_is_deleted_and_nothing_else(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    names = {letter: letter * 24 for letter in "abcd"}
+    store.put("t", "p", names["a"], ANSWER, "anna")
+    store.put("t", "q", names["b"], ANSWER, "anna")
+    store.put("t", "p", names["c"], ANSWER, "ben")
+    store.put("t", "p", names["d"], ANSWER)
+    assert delete_of_subject(tmp_path, "other", "anna") == 0
+    assert delete_of_subject(tmp_path, "t", "anna") == 2
+    assert set(store.find("t", "p", frozenset(names.values()))) == {names["c"], names["d"]}
+    assert delete_of_subject(tmp_path, "t", f"exchange:req_{names['d']}") == 1
+    assert {path.name for path in list_files(tmp_path)} == {names["c"]}
+    assert delete_of_subject(tmp_path, "t", "anna") == 0 == delete_of_subject(tmp_path / "none", "t", "anna")
+
+
+def test_whose_an_answer_was_is_forgotten_with_it(tmp_path: Path) -> None:
+    open_store(tmp_path).put("t", "p", NAME, ANSWER, "anna")
+    (mark,) = [path for path in (tmp_path / OWNERS).rglob("*") if path.is_file()]
+    assert mark.stat().st_size == 0 and mark.stat().st_mode & 0o777 == 0o600 and "anna" not in str(mark)
+    os.utime(mark, (1000.0, 1000.0))
+    plan = ResponseStorePlan(keep_s=60.0, max_bytes=10_000)
+    [file] = list_files(tmp_path)
+    os.utime(file, (1000.0, 1000.0))
+    prune(tmp_path, plan, 1059.0)
+    assert mark.exists()
+    prune(tmp_path, plan, 1061.0)
+    assert not mark.exists() and not file.exists()
+
+
+def test_an_answer_of_before_a_rotation_is_found(tmp_path: Path) -> None:
+    open_store(tmp_path).put("t", "p", NAME, ANSWER)
+    rotated = FileResponseStore(
+        tmp_path, lambda: RootKeys(b"x" * 32, (ROOT,)), ResponseStorePlan(keep_s=60.0), lambda: 1000.0
+    )
+    assert rotated.find("t", "p", frozenset({NAME})) == {NAME: ANSWER}

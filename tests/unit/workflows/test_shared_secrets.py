@@ -6,7 +6,7 @@ import pytest
 
 from steward.core.errors import InputError
 from steward.core.stores import WrappedSecret
-from steward.security.rootkey import fingerprint
+from steward.security.rootkey import RootKeys, fingerprint
 from steward.workflows.shared_secrets import PEPPER, check_root, ensure_secret, unwrap_all, unwrap_secret, wrap_secret
 
 ROOT, OTHER = bytes(32), b"\1" * 32
@@ -23,7 +23,7 @@ class Secrets:
         self.root = self.root or mine
         return self.root
 
-    def ensure(self, secret: WrappedSecret, at: float) -> WrappedSecret:
+    def ensure(self, secret: WrappedSecret, at: float, root: str | None = None) -> WrappedSecret:
         return self.kept.setdefault((secret.kind, secret.tenant, secret.version), secret)
 
     def list_secrets(self, kind: str) -> list[WrappedSecret]:
@@ -49,7 +49,7 @@ def test_the_first_value_stays() -> None:
 def test_a_secret_opens_at_its_own_place_only() -> None:
     secret = wrap_secret(ROOT, "k", "t", 2, b"value")
     assert unwrap_secret(ROOT, secret) == b"value" and b"value" not in secret.wrapped
-    assert unwrap_all(ROOT, [secret]) == {("t", 2): b"value"}
+    assert unwrap_all(RootKeys(ROOT), [secret]) == {("t", 2): b"value"}
     for moved in (
         WrappedSecret("other", "t", 2, secret.wrapped), WrappedSecret("k", "u", 2, secret.wrapped),
         WrappedSecret("k", "t", 3, secret.wrapped),

@@ -15,6 +15,7 @@ from steward.core.identity import DEFAULT_TENANT
 from steward.core.subject_keys import SubjectKey
 from steward.gateway.middleware.identify import pseudonym
 from steward.security.hierarchy import RecordPlace, seal_record
+from steward.security.rootkey import RootKeys
 from steward.workflows import subject_keys
 from steward.workflows.shared_secrets import SUBJECT_INDEX, ensure_secret
 from steward.workflows.subject_keys import CONFIRM_S, SubjectKeys
@@ -44,7 +45,7 @@ class Bench:
         self.store = SqlStore(f"sqlite:///{folder / 's.db'}")
         self.store.migrate()
         self.counting, self.now = Counting(self.store.database), 100.0
-        self.keys = SubjectKeys(self.counting, self.store.secrets, lambda: ROOT, lambda: self.now)
+        self.keys = SubjectKeys(self.counting, self.store.secrets, lambda: RootKeys(ROOT), lambda: self.now)
 
     def seal(self, row: str, subject: str) -> bytes:
         return self.keys.seal(place(row), subject, row.encode(), at=1.0) or b""

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.tables import exchanges, feedback, keys
 from steward.core.records import (
+    SUBJECT_SEALED,
     Feedback,
     FeedbackLabel,
     FeedbackReport,
@@ -133,6 +134,25 @@ class SqlFeedback:
             query = query.where(feedback.c.tenant == tenant)
         with self._database.read() as connection:
             return [_make_rated(dict(row._mapping)) for row in connection.execute(query)]
+
+    def list_not_sealed_for_subject(self, limit: int, after: str = "") -> list[Feedback]:
+        beginning = sa.func.substr(feedback.c.sealed, 1, len(SUBJECT_SEALED))
+        query = (
+            sa.select(*(feedback.c[name] for name in Feedback.__struct_fields__))
+            .where(feedback.c.sealed.is_not(None), beginning != SUBJECT_SEALED, feedback.c.id > after)
+            .order_by(feedback.c.id)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [Feedback(**row._mapping) for row in connection.execute(query)]
+
+    def replace_sealed(self, changes: Sequence[tuple[str, bytes, bytes | None]]) -> int:
+        changed = 0
+        with self._database.write() as connection:
+            for name, old, new in changes:
+                row = sa.update(feedback).where(feedback.c.id == name, feedback.c.sealed == old)
+                changed += connection.execute(row.values(sealed=new)).rowcount
+        return changed
 
 
 def _make_rated(values: dict[str, Any]) -> RatedExchange:

@@ -13,6 +13,7 @@ from typing import Final
 
 from steward.core.errors import InputError, Unavailable
 from steward.core.stores import WrappedSecret
+from steward.core.subject_keys import SubjectKey
 
 COUNTED: Final = ("exchanges", "outstanding", "feedback", "keys", "evidence")
 WAIT_S: Final = 30.0  # for a writer that holds the file
@@ -38,6 +39,17 @@ def take_secrets(database: Path) -> list[WrappedSecret]:
         connection.execute("DELETE FROM secrets")
         connection.commit()
     return [WrappedSecret(*row) for row in rows]
+
+
+def take_subject_keys(database: Path) -> list[SubjectKey]:
+    """As `take_secrets`, the keys of subjects: an erased one must not come back from an archive."""
+    names = SubjectKey.__struct_fields__
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA secure_delete = ON")
+        rows = connection.execute(f"SELECT {', '.join(names)} FROM subject_keys ORDER BY id").fetchall()
+        connection.execute("DELETE FROM subject_keys")
+        connection.commit()
+    return [SubjectKey(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 def count_rows(database: Path) -> dict[str, int]:

@@ -14,11 +14,12 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database, insert_rows, split_parts
-from steward.adapters.stores.tables import counters, erasures, subject_keys
+from steward.adapters.stores.tables import counters, subject_keys
+from steward.adapters.stores.tables import erasures as journal
 from steward.core.subject_keys import ShreddedKey, SubjectKey
 
 _GENERATION: Final = "subject keys"
-_keys, _journal = subject_keys.c, erasures.c
+_keys, _journal = subject_keys.c, journal.c
 
 
 class SqlSubjectKeys:
@@ -72,23 +73,27 @@ class SqlSubjectKeys:
                 changed += connection.execute(update.values(new)).rowcount
         return changed
 
-    def destroy(self, erasure: ShreddedKey) -> ShreddedKey:
+    def destroy(self, erasures: Sequence[ShreddedKey]) -> list[ShreddedKey]:
         with self._database.write() as connection:
-            self._take_turns(connection, ((erasure.tenant, erasure.subject),))
-            known = connection.execute(sa.select(erasures).where(_journal.id == erasure.id)).one_or_none()
-            if known is not None:
-                return _read_erasure(known)
-            key_id = connection.execute(_delete_of(erasure).returning(_keys.id)).scalar_one_or_none()
-            entry = msgspec.structs.replace(erasure, key_id=key_id)
-            self._add_entry(connection, entry)
+            self._take_turns(connection, {(item.tenant, item.subject) for item in erasures})
+            entries = [self._destroy(connection, item) for item in erasures]
         self._database.forget_deleted()
+        return entries
+
+    def _destroy(self, connection: sa.Connection, erasure: ShreddedKey) -> ShreddedKey:
+        known = connection.execute(sa.select(journal).where(_journal.id == erasure.id)).one_or_none()
+        if known is not None:
+            return _read_erasure(known)
+        key_id = connection.execute(_delete_of(erasure).returning(_keys.id)).scalar_one_or_none()
+        entry = msgspec.structs.replace(erasure, key_id=key_id)
+        self._add_entry(connection, entry)
         return entry
 
-    def replay(self, journal: Sequence[ShreddedKey]) -> int:
+    def replay(self, entries: Sequence[ShreddedKey]) -> int:
         replayed = 0
         with self._database.write() as connection:
-            self._take_turns(connection, {(item.tenant, item.subject) for item in journal})
-            for entry in journal:
+            self._take_turns(connection, {(item.tenant, item.subject) for item in entries})
+            for entry in entries:
                 if connection.execute(sa.select(_journal.id).where(_journal.id == entry.id)).first() is None:
                     same = sa.or_(_keys.id == entry.key_id, _keys.created_at <= entry.at)
                     connection.execute(_delete_of(entry).where(same))
@@ -98,16 +103,22 @@ class SqlSubjectKeys:
         return replayed
 
     def _add_entry(self, connection: sa.Connection, entry: ShreddedKey) -> None:
-        connection.execute(sa.insert(erasures).values(msgspec.structs.asdict(entry)))
+        connection.execute(sa.insert(journal).values(msgspec.structs.asdict(entry)))
         insert = self._database.insert(counters).values(name=_GENERATION, value=1)
         connection.execute(insert.on_conflict_do_update(index_elements=["name"], set_={"value": counters.c.value + 1}))
 
     def list_erasures(self, since: float = 0.0, *, tenant: str | None) -> list[ShreddedKey]:
-        query = sa.select(erasures).where(_journal.at >= since).order_by(_journal.at, _journal.id)
+        query = sa.select(journal).where(_journal.at >= since).order_by(_journal.at, _journal.id)
         if tenant is not None:
             query = query.where(_journal.tenant == tenant)
         with self._database.read() as connection:
             return [_read_erasure(row) for row in connection.execute(query)]
+
+    def count_keys(self, *, tenant: str | None) -> dict[tuple[str, int], int]:
+        query = sa.select(_keys.tenant, _keys.tenant_version, sa.func.count().label("keys"))
+        query = _of_tenant(query.group_by(_keys.tenant, _keys.tenant_version), tenant)
+        with self._database.read() as connection:
+            return {(row.tenant, row.tenant_version): row.keys for row in connection.execute(query)}
 
     def generation(self) -> int:
         query = sa.select(counters.c.value).where(counters.c.name == _GENERATION)

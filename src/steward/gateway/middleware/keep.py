@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 class ResponseStore(Protocol):
     """Where answers lie. Each belongs to a tenant's project, and is found by no other."""
 
-    def put(self, tenant: str, project: str, name: str, answer: StoredResponse) -> None:
-        """:raises OSError: it could not be written"""
+    def put(self, tenant: str, project: str, name: str, answer: StoredResponse, subject: str | None = None) -> None:
+        """`subject`: the pseudonym of the person it is for. :raises OSError: it could not be written"""
         ...
 
     def find(self, tenant: str, project: str, names: frozenset[str]) -> Mapping[str, StoredResponse]:
@@ -104,6 +104,7 @@ class _AnswerKeeper:
         self._store, self._offload = store, offload
         self._name = exchange.request_id.removeprefix("req_")
         self._asked, self._tenant, self._project = exchange.body, exchange.tenant, exchange.project
+        self._subject = exchange.subject
 
     async def keep(self, read: Callable[[bytes, str], bytes | None], data: bytes) -> None:
         """`read` finds the items in `data`, if the answer's end is there."""
@@ -117,7 +118,7 @@ class _AnswerKeeper:
         if answer is None:
             return
         try:
-            await asyncio.to_thread(self._store.put, self._tenant, self._project, self._name, answer)
+            await asyncio.to_thread(self._store.put, self._tenant, self._project, self._name, answer, self._subject)
         except OSError as error:
             log.error("req_%s: its answer is not kept: %s", self._name, error)
 

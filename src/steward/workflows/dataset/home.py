@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from steward.core.captures import CapturedContent, CapturedExchange
-from steward.core.errors import Unavailable
+from steward.core.errors import ContentErased, Unavailable
 from steward.core.files import hold_lock
-from steward.core.records import RatedExchange
+from steward.core.records import Feedback, RatedExchange
 from steward.gateway.middleware.identify import pseudonym
 from steward.improvement.dataset.manifest import DatasetManifest
 from steward.security.rootkey import derive
 from steward.workflows.captures import read_captures
 from steward.workflows.crypt import home_file_key
-from steward.workflows.sealing import make_capture_opener, make_opener
+from steward.workflows.sealing import make_content_keys
 from steward.workflows.serve.deployment import find_deployment
 from steward.workflows.shared_secrets import SUBJECT_INDEX, check_root, ensure_secret
 
@@ -49,7 +49,7 @@ class DatasetHome:
         self.folder = home / FOLDER
         self.key = derive(root, _USE)
         self.file_key = home_file_key(home)
-        self.unseal: Callable[[Any], bytes] = make_opener(root)
+        self._contents: dict[str, bytes] = {}  # of feedback, by id
 
     def subject_namer(self, tenant: str, project: str) -> Callable[[str], str]:
         """From a person's name to the pseudonym that the gateway gives them."""
@@ -66,17 +66,31 @@ class DatasetHome:
         store = self._deployment.open_store()
         try:
             store.migrate()
-            return store.feedback.list_rated(tenant=tenant)
+            rated = store.feedback.list_rated(tenant=tenant)
+            keys = make_content_keys(store, self._deployment.follow_roots())
+            for record in (one.feedback for one in rated if one.feedback.sealed):
+                try:
+                    self._contents[record.id] = keys.open(record)
+                except ContentErased:
+                    continue
         finally:
             store.close()
+        return rated
+
+    def unseal(self, record: Feedback) -> bytes:
+        """The content of one that `list_rated` gave. :raises ContentErased: its key was destroyed"""
+        try:
+            return self._contents[record.id]
+        except KeyError:
+            raise ContentErased(f"feedback {record.id}: its content was erased") from None
 
     def list_captures(self, tenant: str) -> Iterator[tuple[CapturedExchange, CapturedContent]]:
         """Those that have not expired, oldest first."""
         store, now = self._deployment.open_store(), self._clock()
         try:
             store.migrate()
-            open_capture = make_capture_opener(self._root)
-            yield from read_captures(store.captures, open_capture, 0.0, now + 1.0, tenant=tenant, now=now)
+            keys = make_content_keys(store, self._deployment.follow_roots())
+            yield from read_captures(store.captures, keys.open_capture, 0.0, now + 1.0, tenant=tenant, now=now)
         finally:
             store.close()
 

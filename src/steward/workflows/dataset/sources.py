@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 
 from steward.core.captures import CapturedContent, CapturedExchange
-from steward.core.errors import InputError
-from steward.core.records import RatedExchange
+from steward.core.errors import ContentErased, InputError
+from steward.core.records import Feedback, RatedExchange
 from steward.data.config import Source
 from steward.data.locations import resolve_location
 from steward.data.planner import plan_reading
@@ -55,13 +55,21 @@ def summarise_ratings(
         record = one.feedback
         if record.project != project:
             continue
-        content = msgspec.msgpack.decode(unseal(record), type=FeedbackContent) if record.sealed else None
+        content = _open_content(record, unseal)
         before = ratings.get(record.request_id)
         correction = (content.correction if content else None) or (before.correction if before else None)
         ratings[record.request_id] = RatingSummary(
             record.score, correction, one.subject or "", one.conversation or "", record.at
         )
     return ratings
+
+
+def _open_content(record: Feedback, unseal: Callable[[Any], bytes]) -> FeedbackContent | None:
+    """None: there is none, or it was erased."""
+    try:
+        return msgspec.msgpack.decode(unseal(record), type=FeedbackContent) if record.sealed else None
+    except ContentErased:
+        return None
 
 
 class SourceReader:

@@ -93,4 +93,4 @@ def _replace_words(home: RightsHome, person: DataSubject, feedback_id: str, word
     rows = home.store.rights.find(person.pseudonyms, tenant=person.tenant)
     record = next(one for one in rows.feedback if one.id == feedback_id)
     sealed = home.seal_feedback(record, FeedbackContent(words, None))
-    return home.store.rights.replace_feedback(feedback_id, sealed, tenant=person.tenant)
+    return sealed is not None and home.store.rights.replace_feedback(feedback_id, sealed, tenant=person.tenant)

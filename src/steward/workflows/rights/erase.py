@@ -93,7 +93,7 @@ def _erase_once(home: RightsHome, person: DataSubject, now: float, actor: Princi
     rows = home.store.rights.find(person.pseudonyms, tenant=person.tenant)
     requests = list_requests(rows)
     owners = [*person.pseudonyms, *(name_exchange(request_id) for _, request_id in requests)]
-    shredded = [home.keys.shred(person.tenant, owner, at=now, actor=actor.actor) for owner in owners]
+    shredded = home.keys.shred_all(person.tenant, owners, at=now, actor=actor.actor)
     erased = erase_in_places(home, person, requests)
     erased |= home.store.rights.erase(person.pseudonyms, now, tenant=person.tenant)
     return erased, sum(one.key_id is not None for one in shredded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from steward.core.records import Feedback
 from steward.core.rights import Correction
 from steward.gateway.feedback import FeedbackContent
 from steward.security.hierarchy import RecordPlace
+from steward.security.rootkey import RootKeys
 from steward.workflows.keys import open_keys
-from steward.workflows.sealing import make_capture_opener, make_opener, make_sealer
+from steward.workflows.sealing import make_content_keys
 from steward.workflows.serve.deployment import HomeDeployment, find_deployment
-from steward.workflows.subject_keys import SubjectKeys
 
 
 class CorrectionNote(msgspec.Struct, frozen=True):
@@ -33,31 +33,25 @@ class CorrectionNote(msgspec.Struct, frozen=True):
 class RightsHome:
     """Opened by `open_rights_home`."""
 
-    def __init__(self, deployment: HomeDeployment, store: SqlStore, root: bytes) -> None:
-        self.deployment, self.store, self.root = deployment, store, root
+    def __init__(self, deployment: HomeDeployment, store: SqlStore, roots: Callable[[], RootKeys]) -> None:
+        self.deployment, self.store, self.roots = deployment, store, roots
         self.path = Path(deployment.home)
-        self.keys = SubjectKeys(store.subject_keys, store.secrets, lambda: root)
+        self.contents = make_content_keys(store, roots)
+        self.keys = self.contents.keys
 
     # -- texts -------------------------------------------------------------------------------------
 
     def open_feedback(self, record: Feedback) -> FeedbackContent | None:
         """None: it has no words, or they were erased."""
-        if record.sealed is None:
-            return None
-        try:
-            return msgspec.msgpack.decode(make_opener(self.root)(record), type=FeedbackContent)
-        except ContentErased:
-            return None
+        return None if record.sealed is None else self.contents.open_feedback(record)
 
-    def seal_feedback(self, record: Feedback, content: FeedbackContent) -> bytes:
-        return make_sealer(self.root)(record, msgspec.msgpack.encode(content))
+    def seal_feedback(self, record: Feedback, content: FeedbackContent) -> bytes | None:
+        """None: the person was erased meanwhile."""
+        return self.contents.seal(record, msgspec.msgpack.encode(content))
 
     def open_capture(self, record: CapturedExchange) -> CapturedContent | None:
         """None: it was erased."""
-        try:
-            return make_capture_opener(self.root)(record)
-        except ContentErased:
-            return None
+        return self.contents.open_capture(record)
 
     def open_correction(self, record: Correction) -> CorrectionNote | None:
         try:
@@ -75,5 +69,5 @@ def place_of(record: Correction) -> RecordPlace:
 def open_rights_home(home: Path, now: float) -> Iterator[RightsHome]:
     """:raises Unavailable: the store does not answer :raises InputError: the root key is another one"""
     deployment = find_deployment(home)
-    with open_keys(deployment, now) as (store, _, root):
-        yield RightsHome(deployment, store, root)
+    with open_keys(deployment, now) as (store, _, _root):
+        yield RightsHome(deployment, store, deployment.follow_roots())

@@ -14,6 +14,7 @@ from steward.core.files import write_file
 from steward.workflows.drain import ROTATE, LedgerDrain
 from steward.workflows.rights.home import RightsHome
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
+from steward.workflows.spool import make_intake
 
 FOLDERS: Final = ("ledger", SPOOL, CAPTURE_SPOOL)
 PATIENCE_S: Final = 15.0
@@ -34,7 +35,8 @@ def take_in(home: RightsHome, patience_s: float = PATIENCE_S, sleep: Callable[[f
     if not before:
         return []
     if not is_running(home.path):
-        LedgerDrain([home.path / name for name in FOLDERS], home.store.ledger).run()
+        intake = make_intake(home.store, home.roots)
+        LedgerDrain([home.path / name for name in FOLDERS], home.store.ledger, intake).run()
         return [name for name in list_segments(home.path) if name in before]
     write_file(home.path / "run" / ROTATE, str(time.time_ns()).encode())
     limit = time.monotonic() + patience_s

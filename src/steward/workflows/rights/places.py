@@ -120,7 +120,7 @@ def _add(erased: dict[str, int], place: str, count: int) -> None:
 def _find_answers(home: RightsHome, tenant: str, requests: Sequence[tuple[str, str]]) -> Iterator[StoredAnswer]:
     if not (home.path / RESPONSES).is_dir():
         return
-    store = FileResponseStore(home.path, home.root, _read_response_plan(home.path))
+    store = FileResponseStore(home.path, home.roots, _read_response_plan(home.path))
     for project, request_id in requests:
         name = request_id.removeprefix("req_")
         stored: StoredResponse | None = store.find(tenant, project, frozenset({name})).get(name)
@@ -146,7 +146,7 @@ def _find_in_batches(home: RightsHome, tenant: str, pattern: re.Pattern[str]) ->
 
 def _split_batch_files(home: RightsHome, tenant: str, pattern: re.Pattern[str]) -> Iterator[tuple[str, SplitText]]:
     """Each file of the tenant, split; of an answers' file, the lines that answer a line which names the person too."""
-    store = BatchStore(home.path, home.root)
+    store = BatchStore(home.path, home.roots)
     if not store.exists():
         return
     asked: dict[str, set[str]] = {}
@@ -186,7 +186,7 @@ def _read_file(store: BatchStore, name: str) -> str:
 
 
 def _erase_in_batches(home: RightsHome, tenant: str, pattern: re.Pattern[str]) -> int:
-    store = BatchStore(home.path, home.root)
+    store = BatchStore(home.path, home.roots)
     running = {batch.input_file_id for batch in store.list_batches() if not batch.is_over} if store.exists() else set()
     erased = 0
     for name, split in list(_split_batch_files(home, tenant, pattern)):

@@ -1,7 +1,7 @@
 """Where a worker writes captured exchanges: sealed, into segments of its own, and never at an answer's cost.
 
-What cannot be written is counted (`steward_captures_total`) and forgotten. The files are the ledger's format in a
-folder of their own, opened when the first exchange is kept; the keeper moves them into the store exactly once.
+What cannot be written is counted (`steward_captures_total`) and forgotten. The files are a spool (`workflows.spool`) in
+a folder of their own, opened when the first exchange is kept; the keeper moves them into the store exactly once.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ import msgspec
 from steward.core.captures import CapturedContent, CapturedExchange
 from steward.core.meters import CAPTURES, Labels
 from steward.core.records import Tally
-from steward.gateway.ledger import LedgerWriter
 from steward.gateway.middleware.capture import SkipReason
+from steward.security.rootkey import RootKeys
+from steward.workflows.sealing import find_place
+from steward.workflows.spool import SpoolWriter
 
 log = logging.getLogger(__name__)
 
-SEGMENT_BYTES: Final = 8 * 1024 * 1024
 MEASURE_S: Final = 1.0  # how long the size of the spool is believed
-
-SealCapture = Callable[[CapturedExchange, bytes], bytes]
 
 
 class FolderCaptureSpool:
@@ -36,12 +35,12 @@ class FolderCaptureSpool:
         self,
         folder: Path,
         writer_id: str,
-        seal: SealCapture,
+        roots: Callable[[], RootKeys],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_bytes = 0  # by the plan that is served
-        self._folder, self._writer_id, self._seal, self._clock = folder, writer_id, seal, clock
-        self._writer: LedgerWriter | None = None
+        self._folder, self._writer_id, self._roots, self._clock = folder, writer_id, roots, clock
+        self._writer: SpoolWriter | None = None
         self._counts: Counter[Labels] = Counter()
         self._measured_at, self._size = -MEASURE_S, 0
         self._failing = False
@@ -51,11 +50,11 @@ class FolderCaptureSpool:
             self.count_skipped("spool_full", record.purpose)
             return
         text = msgspec.msgpack.encode(content)
-        sealed = msgspec.structs.replace(record, sealed=self._seal(record, text))
         try:
             if self._writer is None:
-                self._writer = LedgerWriter(self._folder, self._writer_id, SEGMENT_BYTES)
-            self._writer.append(sealed)
+                self._writer = SpoolWriter(self._folder, self._writer_id, self._roots, self._clock)
+            sealed = self._writer.seal(find_place(record), text)
+            self._writer.append(msgspec.structs.replace(record, sealed=sealed))
         except OSError as error:
             self.count_skipped("disk_full", record.purpose)
             if not self._failing:
@@ -99,6 +98,11 @@ class FolderCaptureSpool:
         """Begin a new segment, so that the keeper may delete the one before once it is drained."""
         if self._writer is not None:
             self._writer.rotate()
+
+    async def renew(self) -> None:
+        """As `SpoolWriter.renew`: an erasure reaches what was captured once its segment has ended."""
+        if self._writer is not None:
+            await self._writer.renew()
 
     def close(self) -> None:
         if self._writer is not None:

@@ -42,8 +42,9 @@ from steward.gateway.models import ModelEntry
 from steward.gateway.route_queue import RouteQueue
 from steward.gateway.route_records import Route
 from steward.privacy.guard import make_guard
-from steward.security.rootkey import derive, load_root_key
+from steward.security.rootkey import derive
 from steward.workflows.response_store import FileResponseStore
+from steward.workflows.root_keys import FollowedRoots, load_root
 from steward.workflows.serve.engines import list_endpoints, make_engines
 from steward.workflows.serve.plan import ServePlan
 from steward.workflows.serve.releases import has_prompts
@@ -199,7 +200,7 @@ def make_guards(plan: ServePlan) -> tuple[Guard, ...]:
     """The guards that the settings ask for. :raises InputError: a root key that others can read"""
     if plan.privacy is None:
         return ()
-    return (make_guard(plan.privacy, derive(load_root_key(Path(plan.home), plan.root), "privacy tokens")),)
+    return (make_guard(plan.privacy, derive(load_root(Path(plan.home), plan.root), "privacy tokens")),)
 
 
 def keep_answers(plan: ServePlan, offload: Offload) -> list[Middleware]:
@@ -207,7 +208,7 @@ def keep_answers(plan: ServePlan, offload: Offload) -> list[Middleware]:
     if not plan.responses_store.keep_s:
         return []
     home = Path(plan.home)
-    store = FileResponseStore(home, load_root_key(home, plan.root), plan.responses_store)
+    store = FileResponseStore(home, FollowedRoots(home, plan.root), plan.responses_store)
     return [keep_responses(store, plan.max_body_bytes, offload)]
 
 

@@ -15,9 +15,10 @@ from steward.improvement.config import RegistryPlan, ReleaseConfig, ReleasePlan
 from steward.monitoring.config import MonitoringPlan
 from steward.privacy.rights_config import RightsPlan
 from steward.security.config import WitnessPlan
-from steward.security.rootkey import load_root_key
+from steward.security.rootkey import RootKeys
 from steward.settings import load_settings, resolve_home
 from steward.workflows.audit import HomeAuditLog
+from steward.workflows.root_keys import FollowedRoots, load_root, load_roots
 from steward.workflows.serve.plan import ServePlan, read_plan
 
 
@@ -46,11 +47,19 @@ class HomeDeployment(msgspec.Struct, frozen=True, kw_only=True):
 
     def open_audit_log(self) -> HomeAuditLog:
         """:raises InputError: as `root_key`"""
-        return HomeAuditLog(self.home, self.root_key())
+        return HomeAuditLog(self.home, self.roots().first)
 
     def root_key(self) -> bytes:
-        """:raises InputError: it is missing, or not fit for use"""
-        return load_root_key(self.home, self.root)
+        """:raises InputError: it is missing, or not fit for use :raises Unavailable: whoever wraps it is away"""
+        return load_root(self.home, self.root)
+
+    def roots(self) -> RootKeys:
+        """The root key with those that it took the place of. :raises InputError, Unavailable: as `root_key`"""
+        return load_roots(self.home, self.root)
+
+    def follow_roots(self) -> FollowedRoots:
+        """As `roots`, for a process that outlives a rotation."""
+        return FollowedRoots(self.home, self.root)
 
 
 def make_deployment(plan: ServePlan) -> HomeDeployment:

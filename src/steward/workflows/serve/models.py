@@ -20,9 +20,10 @@ from steward.core.tls import UpstreamTls, build_upstream_context
 from steward.gateway.config import ModelConfig, RouteConfig
 from steward.gateway.pricing.prices import Prices
 from steward.gateway.pricing.table import find_prices, find_provider
-from steward.security.rootkey import derive, load_root_key
+from steward.security.rootkey import derive
 from steward.settings import Settings
 from steward.starter import path as starter_path
+from steward.workflows.root_keys import load_root
 from steward.workflows.serve.plan import ModelPlan
 
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -40,7 +41,7 @@ def plan_models(settings: Settings, home: Path, override: str | None) -> tuple[M
         return (_plan_embedded(Path(override).stem, item, home),)
 
     def root() -> bytes:
-        return load_root_key(home, settings.security.root_reference())
+        return load_root(home, settings.security.root_reference())
 
     behind = find_models_behind_prompts(settings.routes)
     plans = []

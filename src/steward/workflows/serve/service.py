@@ -19,6 +19,7 @@ from steward.core.extend import Guard
 from steward.core.files import read_stamp, write_file
 from steward.core.identity import Caller
 from steward.core.networks import parse_networks
+from steward.core.records import Feedback
 from steward.gateway.answer import Answer
 from steward.gateway.answer_lengths import AnswerLengths
 from steward.gateway.app import Gateway
@@ -37,7 +38,7 @@ from steward.security.authenticator import KeyAuthenticator, is_in_period, make_
 from steward.security.tokens import TokenVerifier
 from steward.workflows.batch_store import BatchStore
 from steward.workflows.drain import ROTATE
-from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL, make_capture_sealer, make_sealer
+from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL, find_place
 from steward.workflows.serve.batch_runner import POLL_S, BatchRunner
 from steward.workflows.serve.batch_service import BatchService
 from steward.workflows.serve.capture_spool import FolderCaptureSpool
@@ -50,6 +51,7 @@ from steward.workflows.serve.readiness import Readiness, find_lack
 from steward.workflows.serve.token_counts import count_tokens
 from steward.workflows.serve.worker_keys import WorkerKeys
 from steward.workflows.serve.worker_reports import WorkerVersions, queue_depths_file
+from steward.workflows.spool import SpoolWriter
 
 log = logging.getLogger(__name__)
 
@@ -70,11 +72,9 @@ class WorkerService:
         self._rotate_stamp = read_stamp(self._rotate_file)
         self._keys = WorkerKeys(make_deployment(plan))
         self._ledger = LedgerWriter(self.home / "ledger", writer_id)
-        self._spool = LedgerWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}")
-        self._seal = make_sealer(make_deployment(plan).root_key())
-        self._captures = FolderCaptureSpool(
-            self.home / CAPTURE_SPOOL, f"captures-{writer_id}", make_capture_sealer(make_deployment(plan).root_key())
-        )
+        roots = make_deployment(plan).follow_roots()
+        self._spool = SpoolWriter(self.home / SPOOL, f"{SPOOL}-{writer_id}", roots)
+        self._captures = FolderCaptureSpool(self.home / CAPTURE_SPOOL, f"captures-{writer_id}", roots)
         self._captures.max_bytes = plan.capture.max_spool_bytes
         self._rejections = RejectionCounter()
         self._parts = WorkerParts(
@@ -93,7 +93,7 @@ class WorkerService:
         self._reported_depths: dict[str, QueueDepth] = {}
         self._depths_file = queue_depths_file(self.home / "run", os.getpid())
         self._readiness = Readiness(self._check)
-        store = BatchStore(self.home, make_deployment(plan).root_key())
+        store = BatchStore(self.home, roots)
         self.batches = BatchService(store, self._batch_plan)
         self._runner = BatchRunner(store, self._batch_plan, self.infer, self._find_caller)
         self._issuer_keys = IssuerKeys(self.home, plan.issuers)
@@ -170,6 +170,9 @@ class WorkerService:
         record, answer = accept_feedback(body, caller, f"fb_{secrets.token_hex(12)}", time.time(), self._seal, person)
         self._spool.append(record)
         return answer
+
+    def _seal(self, record: Feedback, content: bytes) -> bytes:
+        return self._spool.seal(find_place(record), content)
 
     async def find_problem(self) -> str | None:
         return await self._readiness.find_problem()
@@ -279,6 +282,8 @@ class WorkerService:
     async def _sync(self) -> None:
         self._ledger.write_owed()
         await asyncio.to_thread(self._sync_files)
+        await self._spool.renew()
+        await self._captures.renew()
 
     def _sync_files(self) -> None:
         for writer in (self._ledger, self._spool):
@@ -299,10 +304,9 @@ class WorkerService:
         await self._parts.offload.close()
         self._depths_file.unlink(missing_ok=True)
         await self._write_tally()
+        self._ledger.sync()
         for writer in (self._ledger, self._spool):
-            writer.sync()
             writer.close()
-        self._captures.sync()
         self._captures.close()
 
     async def _wait_for_settlements(self) -> None:

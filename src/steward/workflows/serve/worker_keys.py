@@ -42,7 +42,7 @@ class WorkerKeys:
 
     def __init__(self, deployment: HomeDeployment, clock: Callable[[], float] = time.time) -> None:
         self._home, self._max_stale_s, self._clock = deployment.home, deployment.max_stale_s, clock
-        self._root = deployment.root_key()
+        self._roots = deployment.follow_roots()
         self._index = KeyIndex((), {})
         self._subject_keys: dict[str, bytes] = {}
         self._confirmed_at = 0.0
@@ -148,8 +148,8 @@ class WorkerKeys:
         self._seen = stamps
 
     def _build_index(self, revoked: frozenset[str]) -> None:
-        peppers = unwrap_all(self._root, self._cache.list_of_kind(PEPPER))
-        subjects = unwrap_all(self._root, self._cache.list_of_kind(SUBJECT_INDEX))
+        peppers = unwrap_all(self._roots(), self._cache.list_of_kind(PEPPER))
+        subjects = unwrap_all(self._roots(), self._cache.list_of_kind(SUBJECT_INDEX))
         keys = [record for record in self._cache.keys if record.id not in revoked]
         self._index = KeyIndex(keys, {version: value for (_, version), value in peppers.items()})
         self._subject_keys = {tenant: value for (tenant, _), value in subjects.items()}

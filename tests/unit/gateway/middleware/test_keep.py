@@ -27,7 +27,7 @@ class Store:
         self.kept: dict[tuple[str, str, str], StoredResponse] = {}
         self._fails = fails
 
-    def put(self, tenant: str, project: str, name: str, answer: StoredResponse) -> None:
+    def put(self, tenant: str, project: str, name: str, answer: StoredResponse, subject: str | None = None) -> None:
         if self._fails:
             raise OSError(28, "No space left on device")
         self.kept[tenant, project, name] = answer

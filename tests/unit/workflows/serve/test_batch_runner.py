@@ -16,6 +16,7 @@ from steward.core.identity import Caller, Principal
 from steward.gateway.answer import Answer
 from steward.gateway.batch import Batch, BatchPlan
 from steward.gateway.exchange import Exchange
+from steward.security.rootkey import RootKeys
 from steward.workflows.batch_store import BatchStore, make_file_record
 from steward.workflows.serve.batch_runner import BatchRunner
 
@@ -50,7 +51,7 @@ class Gateway:
 
 @pytest.fixture
 def store(tmp_path: Path) -> BatchStore:
-    return BatchStore(tmp_path, b"r" * 32)
+    return BatchStore(tmp_path, lambda: RootKeys(b"r" * 32))
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ import pytest
 from steward.core.captures import CapturedContent, CapturedExchange
 from steward.core.records import Tally
 from steward.gateway.ledger import decode_frames
+from steward.security.hierarchy import read_header
+from steward.security.rootkey import RootKeys
 from steward.workflows.serve.capture_spool import FolderCaptureSpool
 
 RECORD = CapturedExchange(
@@ -28,7 +30,7 @@ class Clock:
 
 
 def make_spool(folder: Path, clock: Clock | None = None) -> FolderCaptureSpool:
-    spool = FolderCaptureSpool(folder, "w", lambda _, text: b"sealed:" + text[:3], clock or Clock())
+    spool = FolderCaptureSpool(folder, "w", lambda: RootKeys(bytes(32)), clock or Clock())
     spool.max_bytes = 1024
     return spool
 
@@ -52,7 +54,7 @@ def test_what_is_kept_is_sealed_and_counted(tmp_path: Path) -> None:
     spool.keep(RECORD, CONTENT)
     [segment] = (tmp_path / "c").glob("*.seg")
     [record], _ = decode_frames(segment.read_bytes())
-    assert isinstance(record, CapturedExchange) and record.sealed.startswith(b"sealed:")
+    assert isinstance(record, CapturedExchange) and read_header(record.sealed).level == "segment"
     assert count(spool.take_counts(1.0)) == {("training", "kept"): 1}
     assert spool.take_counts(2.0) is None
 
