@@ -16,58 +16,19 @@ import random
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import export
-import gguf
-import numpy as np
 import torch
 import train
-from tokenizers import AddedToken, models
-from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM
 from transformers.utils import logging
+
+from steward.adapters.trainers.gguf_llama import read_llama, write_llama
 
 SETS: Final = export.SHIPPED.parent / "sets"
 LEARNING_RATE: Final = 2e-3  # what it was trained with
 BATCH_TOKENS: Final = 1024
-
-
-def unpermuted(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Undoes export.permuted: rows from neighbouring pairs back to halves, head by head."""
-    half = weight.shape[0] // heads // 2
-    return weight.reshape(heads, half, 2, weight.shape[1]).swapaxes(1, 2).reshape(weight.shape)
-
-
-def read(file: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """The model and the tokenizer of a GGUF file that export.py wrote."""
-    reader = gguf.GGUFReader(file)
-    weights = {tensor.name: gguf.quants.dequantize(tensor.data, tensor.tensor_type) for tensor in reader.tensors}
-    model = train.make_model()
-    heads = {"attn_q": model.config.num_attention_heads, "attn_k": model.config.num_key_value_heads}
-    state = {"model.embed_tokens": "token_embd", "model.norm": "output_norm"}
-    for layer in range(model.config.num_hidden_layers):
-        state |= {f"model.layers.{layer}.{theirs}": f"blk.{layer}.{ours}" for theirs, ours in export.LAYER.items()}
-    loaded = {}
-    for theirs, ours in state.items():
-        weight = np.array(weights[f"{ours}.weight"], dtype=np.float32)
-        count = heads.get(ours.rpartition(".")[2])
-        loaded[f"{theirs}.weight"] = torch.from_numpy(weight if count is None else unpermuted(weight, count))
-    missing, unexpected = model.load_state_dict(loaded, strict=False)
-    assert not unexpected and set(missing) <= {"lm_head.weight"}, (missing, unexpected)  # tied to the embeddings
-    return model, _tokenizer(reader)
-
-
-def _tokenizer(reader: gguf.GGUFReader) -> PreTrainedTokenizerFast:
-    tokens = [bytes(field).decode() for field in _texts(reader, "tokenizer.ggml.tokens")]
-    merges = [tuple(bytes(field).decode().split(" ")) for field in _texts(reader, "tokenizer.ggml.merges")]
-    inner = train.split(models.BPE({token: number for number, token in enumerate(tokens)}, merges))
-    inner.add_special_tokens([AddedToken(token, special=True) for token in (train.END_OF_TEXT, train.START, train.END)])
-    return train.wrapped(inner)
-
-
-def _texts(reader: gguf.GGUFReader, name: str) -> list[Any]:
-    field = reader.fields[name]
-    return [field.parts[index] for index in field.data]
 
 
 def dialogues(file: Path, r: random.Random) -> list[list[dict[str, str]]]:
@@ -108,7 +69,7 @@ def main() -> None:
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
-    model, tokenizer = read(options.model)
+    model, tokenizer = read_llama(options.model)
     r = random.Random(options.seed)
     new, old = dialogues(options.data, r), dialogues(SETS / "seen.jsonl", r)
     old = r.sample(old, min(len(old), round(options.replay * len(new))))
@@ -116,7 +77,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model.to(torch.float32).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        export.export(Path(folder), options.out, "q8_0")
+        write_llama(Path(folder), options.out, "q8_0", export.NAME)
     print(f"{options.out}: {options.out.stat().st_size:,} bytes")
 
 

@@ -223,6 +223,18 @@ DATASET: Final = Group(
     ),
 )
 
+TRAIN: Final = Group(
+    "train",
+    "Train models on training sets, in processes of their own.",
+    (
+        Command("run", "steward.cli.train:run"),
+        Command("list", "steward.cli.train:list_"),
+        Command("show", "steward.cli.train:show"),
+        Command("logs", "steward.cli.train:logs"),
+        Command("cancel", "steward.cli.train:cancel"),
+    ),
+)
+
 PROMPTS: Final = Group(
     "prompts",
     "Keep versions of the prompts that routes carry.",
@@ -394,6 +406,7 @@ STEWARD: Final = Group(
         PLAN,
         DATA,
         DATASET,
+        TRAIN,
         PROMPTS,
         KEYS,
         BATCH,

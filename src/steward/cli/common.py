@@ -237,9 +237,9 @@ class ProgressLines:
         self._what, self._began, self._next = "", clock(), 0.0
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        now = self._clock()
-        if what != self._what:
-            self._what, self._began, self._next = what, now, now + 2.0
+        now, step = self._clock(), what.partition(":")[0]  # what follows a colon changes within a step
+        if step != self._what:
+            self._what, self._began, self._next = step, now, now + 2.0
         if now < self._next or not done:
             return
         self._next = now + 10.0

@@ -13,6 +13,7 @@ from steward.core.gpus import GpuReading
 from steward.core.identity import Caller
 from steward.core.records import Decision, LedgerRecord, Reservation, Scope
 from steward.core.study import Rater, StudyDesign, StudyTask, Vote
+from steward.core.training import TrainerProcess, TrainingJob
 
 Task = TypeVar("Task")
 Done = TypeVar("Done")
@@ -286,6 +287,19 @@ class RemoteFile(msgspec.Struct, frozen=True):
     url: str
     bytes: int
     stamp: str  # changes when the file does: the store's checksum, version or time
+
+
+class Trainer(Protocol):
+    """Knows how to start a process that trains; other packages add one by the entry point group `steward.trainers`."""
+
+    shapes: Mapping[str, str]  # of the rows that it reads, by method: {"sft": "trl-sft"}
+
+    def prepare(self, job: TrainingJob, python: str) -> TrainerProcess:
+        """Check the job and write what the process reads beside it; `python` is the interpreter of its environment.
+
+        :raises InputError: parameters that it does not know, or something that it needs is not there
+        """
+        ...
 
 
 class FileStore(Protocol):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from steward.evaluation.overlap import OverlapReport
     from steward.evaluation.robustness import RobustnessReport
     from steward.evaluation.run import RunResults
+    from steward.improvement.training import TrainingRun
     from steward.monitoring.drift import Drift
     from steward.workflows.alerting import ChannelTest
     from steward.workflows.backup import BackupResult
@@ -136,6 +137,20 @@ def describe_dataset_check(verification: DatasetVerification) -> Finding:
         + ("nothing altered" if verification.intact else "; ".join(verification.problems[:3])),
         expected="every row and file as it was built",
         source=verification.folder,
+    )
+
+
+def describe_training(run: TrainingRun) -> Finding:
+    """A run that was stopped or cancelled proves nothing of the model."""
+    return Finding(
+        check="train.run",
+        subject=f"training run {run.id}",
+        subject_digest=digest_subject(run.dataset, *(one.sha256 for one in run.artefacts)),
+        verdict="pass" if run.state == "succeeded" else "fail" if run.state == "failed" else "cannot tell",
+        value=f"{run.step:,} steps, loss {'unknown' if run.loss is None else f'{run.loss:.4f}'}, "
+        f"{len(run.artefacts)} artefacts" + (f"; {run.reason}" if run.reason else ""),
+        expected="a run to its end, with whole artefacts",
+        source=run.folder,
     )
 
 
