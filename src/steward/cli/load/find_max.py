@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from steward.cli.build_results import tell_build_server
 from steward.cli.common import show_json, show_lines, show_table
 from steward.cli.load.options import (
     SLO_HELP,
@@ -18,6 +19,7 @@ from steward.cli.load.options import (
 from steward.cli.load.output import format_ms, print_progress, warn_of_interrupt
 from steward.core.durations import parse_duration_s
 from steward.core.errors import InputError
+from steward.loadtest.build_cases import list_search_cases
 from steward.loadtest.config import make_arrival
 from steward.workflows.loadtest.files import check_writable, encode_report, write_file
 from steward.workflows.loadtest.run import require_extra
@@ -52,7 +54,7 @@ def find_max(
 ) -> None:
     """Find the highest rate that meets an objective. Exit 1: not even the lowest rate meets it; 3: the client is the
     limit, or the machine is too noisy for an answer; 130: interrupted, with the trials so far."""
-    check_writable(options.out, options.html)
+    check_writable(options.out, options.html, options.junit)
     _check_rates(start, highest)
     config = build_config(
         server, client, prompt, arrival=make_arrival(options.arrival, 1.0, burstiness=options.burstiness),
@@ -70,6 +72,7 @@ def find_max(
     else:
         _show(result)
     _write(result, options)
+    tell_build_server("steward load find-max", list_search_cases(result), options.junit)
     if result.partial:
         warn_of_interrupt(result.reason)
     raise typer.Exit(EXIT_CODES[result.verdict])

@@ -101,6 +101,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True):
     warmup: Annotated[str, typer.Option(help="Time at the start of each step that is left out.")] = "2s"
     out: Annotated[Path | None, typer.Option(help="Write the result as JSON to this file.")] = None
     html: Annotated[Path | None, typer.Option(help="Write the result as an HTML page to this file.")] = None
+    junit: JUnitOption = None
     json: Annotated[JsonOption, CsvRows("points", "trials")] = False
 
 

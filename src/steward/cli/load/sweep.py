@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from steward.cli.build_results import tell_build_server
 from steward.cli.common import show_json, show_lines, show_table
 from steward.cli.load.options import (
     ClientOptions,
@@ -20,6 +21,7 @@ from steward.cli.load.options import (
 from steward.cli.load.output import format_ms, print_progress, warn_of_interrupt
 from steward.core.durations import parse_duration_s
 from steward.core.errors import InputError
+from steward.loadtest.build_cases import list_sweep_cases
 from steward.loadtest.config import make_arrival
 from steward.workflows.loadtest.files import check_writable, encode_report, write_file
 from steward.workflows.loadtest.run import require_extra
@@ -40,7 +42,7 @@ def sweep(
 ) -> None:
     """Measure throughput against latency, at given rates or at doubling ones until the server is saturated. Exit 3: a
     step was invalid; 130: interrupted, with the steps so far."""
-    check_writable(options.out, options.html)
+    check_writable(options.out, options.html, options.junit)
     if rates and users:
         raise InputError("--rates and --users: expected one of them; rates are an open loop, users a closed one")
     config = build_config(
@@ -64,6 +66,7 @@ def sweep(
         from steward.loadtest.search_page import render_sweep
 
         write_file(options.html, render_sweep(result).encode())
+    tell_build_server("steward load sweep", list_sweep_cases(result), options.junit)
     if result.partial:
         warn_of_interrupt(result.notes[-1])
         raise typer.Exit(130)
