@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import Deployment, inside, until
+from steward.core.releases import ModelVersion
 from steward.workflows.rights.home import open_rights_home
 
 CANARY = "quirin-the-canary-sings"  # stands in everything that the person wrote
@@ -79,9 +80,12 @@ def plant(deployment: Deployment, folder: Path, person: str, canary: str) -> Non
     dataset.mkdir(parents=True)
     manifest = {"name": dataset.name, "digest": f"sha256:{canary[:4]}", "subjects": [pseudonym]}
     (dataset / "manifest.json").write_text(json.dumps(manifest))
-    model = home / "models" / f"model-{canary[:4]}"
-    model.mkdir(parents=True)
-    (model / "manifest.json").write_text(json.dumps({"name": model.name, "datasets": [manifest["digest"]]}))
+    trained = ModelVersion(
+        name=f"model-{canary[:4]}", digest=f"sha256:{canary[:4]}-m", kind="gguf", files=(), created_at=1.0,
+        created_by="operator:0", details={"dataset": {"digest": manifest["digest"]}},
+    )  # fmt: skip
+    with open_rights_home(home, time.time()) as opened:
+        assert opened.store.registry.add_version(trained)
 
 
 def call(deployment: Deployment, *arguments: str, code: int = 0) -> Any:
@@ -183,6 +187,9 @@ def test_an_erased_person_is_nowhere_and_others_stay(planted: Deployment, folder
     }  # fmt: skip
     assert [one["name"] for one in result["datasets"]] == ["set-quir"]
     assert [one["name"] for one in result["models"]] == ["model-quir"]
+    with open_rights_home(planted.home, time.time()) as opened:
+        tainted = {one.name: one.tainted for one in opened.store.registry.list_versions(tenant="default")}
+    assert result["receipt"] in tainted["model-quir"] and tainted["model-othe"] == ""
     assert result["remaining"] == {} and result["unread"] == [] and result["receipt"].startswith("ev_")
     assert [one["delete_at"] for one in result["processors"]] == ["privacy@cloud.example"]
     data = export(planted, PERSON, tmp_path / "after.zip")

@@ -91,8 +91,12 @@ def _show_erasure(result: ErasureResult) -> None:
     show_lines([f"Keys destroyed: {result.keys}. Receipt: {result.receipt}."])
     show_lines([f"Left in {place}: {count}" for place, count in sorted(result.remaining.items())])
     show_lines([f"Not looked into: {one}" for one in result.unread])
-    show_lines([f"Training set {one.name} holds the person: {one.folder}" for one in result.datasets])
-    show_lines([f"Model {one.name} was trained on such a set: {one.folder}" for one in result.models])
+    show_lines(
+        [f"Training set {one.name} holds the person: {one.folder} (steward dataset erase)" for one in result.datasets]
+    )
+    show_lines(
+        [f"Model {one.name} {one.digest[:19]} was trained on such a set, and is marked." for one in result.models]
+    )
     show_lines(
         [
             f"{one.name} keeps data for {one.keeps_days:g} days: ask {one.delete_at or 'it'} to delete them."

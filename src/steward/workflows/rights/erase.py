@@ -35,7 +35,7 @@ class ErasureResult(msgspec.Struct, frozen=True, kw_only=True):
     erased: dict[str, int]  # how much was deleted, by store and place
     keys: int  # that were destroyed
     datasets: tuple[NamedArtifact, ...]  # training sets that hold the person still
-    models: tuple[NamedArtifact, ...]  # that were trained on one of them
+    models: tuple[NamedArtifact, ...]  # registered versions that were trained on one of them; now marked as tainted
     processors: tuple[Processor, ...]  # who may hold copies: ask for their deletion
     remaining: dict[str, int]  # what is still found
     unread: tuple[str, ...]  # where nobody could look
@@ -66,6 +66,11 @@ def erase_person(home: Path, name: str, now: float, *, actor: Principal, project
         left = find_in_places(opened, person, list_requests(rows))
         remaining = rows.counts() | left.counts()
         receipt = _write_receipt(opened, person, erased, remaining, now, actor)
+        for model in left.models:
+            reason = f"trained on a set that holds a person who was erased ({receipt})"
+            opened.store.registry.mark_version(
+                model.name, model.digest, tainted=reason, held=None, tenant=person.tenant
+            )
         return ErasureResult(
             erased=erased,
             keys=keys + more,

@@ -16,6 +16,7 @@ import msgspec
 from steward.adapters.stores.study import StudyStore, erase_mentions
 from steward.core.errors import InputError
 from steward.core.files import write_file
+from steward.core.releases import ModelVersion
 from steward.gateway.stored_responses import ResponseStorePlan, StoredResponse
 from steward.privacy.file_mentions import FileMention, SplitText, make_name_pattern, split_text
 from steward.privacy.rights_config import PersonalFiles
@@ -88,7 +89,7 @@ def find_in_places(home: RightsHome, person: DataSubject, requests: Sequence[tup
             found for entry in home.deployment.rights.files for found in _find_in_files(entry, pattern, unread)
         ),
         datasets=datasets,
-        models=tuple(find_models(home.path, {one.digest for one in datasets}, unread)),
+        models=tuple(find_models(home.store.registry.list_versions(tenant=person.tenant), datasets)),
         unread=tuple(unread),
     )
 
@@ -262,12 +263,11 @@ def _erase_in_file(path: Path, pattern: re.Pattern[str]) -> int:
 
 
 class _Manifest(msgspec.Struct):
-    """What is read of a training set's or a model's `manifest.json`."""
+    """What is read of a training set's `manifest.json`."""
 
     name: str = ""
     digest: str = ""
     subjects: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()  # digests of the sets that a model was trained on
 
 
 class _Registered(msgspec.Struct):
@@ -284,12 +284,13 @@ def find_datasets(home: Path, pseudonyms: Sequence[str], unread: list[str]) -> I
             yield NamedArtifact(name=manifest.name or folder.name, folder=str(folder), digest=manifest.digest)
 
 
-def find_models(home: Path, digests: set[str], unread: list[str]) -> Iterator[NamedArtifact]:
-    """Models in `home/models` whose manifest names one of these training sets."""
-    for path in sorted((home / "models").glob(f"*/{MANIFEST}")):
-        manifest = _read_manifest(path.parent, unread)
-        if manifest is not None and digests & set(manifest.datasets):
-            yield NamedArtifact(name=manifest.name or path.parent.name, folder=str(path.parent), digest=manifest.digest)
+def find_models(versions: Sequence[ModelVersion], datasets: Sequence[NamedArtifact]) -> Iterator[NamedArtifact]:
+    """Registered versions that say that they were trained on one of these training sets."""
+    digests = {one.digest for one in datasets}
+    for version in versions:
+        trained_on = version.details.get("dataset")
+        if isinstance(trained_on, dict) and trained_on.get("digest") in digests:
+            yield NamedArtifact(name=version.name, folder="registry", digest=version.digest)
 
 
 def _list_datasets(home: Path, unread: list[str]) -> list[Path]:

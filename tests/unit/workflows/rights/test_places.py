@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from steward.core.releases import ModelVersion
 from steward.workflows.rights.places import NamedArtifact, find_datasets, find_models
 
 
@@ -37,8 +39,16 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert "register.jsonl cannot be read" in unread[0] and "manifest.json cannot be read" in unread[1]
 
 
-def test_models_are_those_of_such_sets(tmp_path: Path) -> None:
-    model = put_manifest(tmp_path / "models" / "m", name="m", digest="m1", datasets=["d1", "d9"])
-    put_manifest(tmp_path / "models" / "other", datasets=["d3"])
-    assert list(find_models(tmp_path, {"d1"}, [])) == [NamedArtifact(name="m", folder=str(model), digest="m1")]
-    assert list(find_models(tmp_path, set(), [])) == []
+def test_models_are_those_that_say_they_were_trained_on_such_a_set() -> None:
+    def version(digest: str, **details: Any) -> ModelVersion:
+        return ModelVersion(
+            name="m", digest=digest, kind="gguf", files=(), created_at=0.0, created_by="a", details=details
+        )
+
+    versions = [
+        version("m1", dataset={"digest": "d1"}), version("m2", dataset={"digest": "d2"}), version("m3"),
+        version("m4", dataset="d1"),
+    ]  # fmt: skip
+    datasets = [NamedArtifact(name="s", folder="f", digest="d1")]
+    assert list(find_models(versions, datasets)) == [NamedArtifact(name="m", folder="registry", digest="m1")]
+    assert list(find_models(versions, [])) == []
