@@ -199,11 +199,22 @@ def test_an_erased_person_is_nowhere_and_others_stay(planted: Deployment, folder
     files = [path for path in [*folder.rglob("*"), planted.log] if path.is_file() and "manifest" not in path.name]
     assert not [path for path in files if CANARY.encode() in path.read_bytes()]
     assert [str(path) for path in files if PERSON.encode() in path.read_bytes()] == []
-    restored(backup, tmp_path)
+    naming = {path.relative_to(folder).parts[1] for path in files if pseudonym.encode() in path.read_bytes()}
+    assert naming <= {"erasures.jsonl", "steward.db", "audit"}  # the journal and its rows, and who did it
+    check_restored(backup, planted.home, tmp_path / "restored", pseudonym)
 
 
-def restored(backup: Path, tmp_path: Path) -> None:
-    """A home that is restored from before the erasure opens nothing of the person."""
+def check_restored(backup: Path, home: Path, restored: Path, person: str) -> None:
+    """A home that is restored from before the erasure has nothing of the person, and everything of others."""
+    arguments = ("--keys", str(backup.parent / "keys"), "--erasures", str(home), "--home", str(restored))
+    made = inside("restore", str(backup), *arguments)
+    assert made.returncode == 0, made.stderr
+    with open_rights_home(restored, time.time()) as opened:
+        assert opened.store.rights.find([person], tenant="default").counts() == {}
+        other = opened.keys.find_subject("default", "default", OTHER)
+        rows = opened.store.rights.find([str(other)], tenant="default")
+        texts = [opened.open_capture(record) for record in rows.captures]
+        assert len(texts) == 3 and None not in texts
 
 
 def test_receipts_and_acts_are_there(planted: Deployment) -> None:

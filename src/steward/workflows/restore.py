@@ -29,6 +29,7 @@ from steward.workflows.erasures import BESIDE_KEYS, JOURNAL, add_to_journal, rea
 from steward.workflows.evidence import record_finding
 from steward.workflows.findings import Finding
 from steward.workflows.key_backup import KeyBackup, find_key_backup, read_key_backup
+from steward.workflows.rights.replay import replay_erasures
 from steward.workflows.root_keys import WRAPPED, load_root
 from steward.workflows.sealing import CAPTURE_SPOOL, SPOOL
 from steward.workflows.shared_secrets import check_root, unwrap_secret
@@ -243,6 +244,7 @@ def _check_store(
         roots = RootKeys(key_backup.root_key, key_backup.retired_roots)
         intake = make_intake(store, lambda: roots)
         LedgerDrain([home / name for name in ("ledger", SPOOL, CAPTURE_SPOOL)], store.ledger, intake).run()
+        replay_erasures(store, 0.0)
         open_requests = store.exchanges.count_open()
     except StewardError as error:
         problems.append(str(error))
