@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from steward import __version__
-from steward.cli.common import JsonOption, show_json, show_lines
+from steward.cli.common import JsonOption, show_json, show_lines, show_progress
 from steward.core.errors import InputError
 from steward.core.files import try_lock
 
@@ -38,6 +38,9 @@ def up(
         bool,
         typer.Option("--insecure-http", help="Serve other machines in plain HTTP, since a proxy in front speaks TLS."),
     ] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Fill a home of its own with a made-up month first, to look around in.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Start the gateway, a model and the console; Ctrl-C stops them."""
@@ -50,14 +53,9 @@ def up(
     from steward.workflows.serve.deployment import find_deployment
     from steward.workflows.tls import renew_generated
 
-    typed = {
-        "gateway.port": port,
-        "console.port": console_port,
-        "gateway.workers": workers,
-        "home": home and str(home),
-        "gateway.tls.insecure_http": True if insecure_http else None,
-    }
-    overrides: dict[str, object] = {name: value for name, value in typed.items() if value is not None}
+    if demo:
+        config, home = _prepare_demo(config, home)
+    overrides = _collect_overrides(port, console_port, workers, home, insecure_http)
     source = reload.ConfigSource(config, overrides, model, __version__)
     loaded = load_settings(config, overrides)
     folder = resolve_home(loaded)
@@ -70,10 +68,11 @@ def up(
         first = reload.assign_number(first, reload.choose_first_number(folder, first))
         supervisor = Supervisor(first.plan)
         key = _ensure_first_key(folder)
+        if demo:
+            _fill_demo(folder)
         audit = find_deployment(folder).open_audit_log()
-        audit.record(
-            make_act(operator(os.getuid()), "config.start", "config", after=f"version {first.plan.config_version}")
-        )
+        after = f"version {first.plan.config_version}"
+        audit.record(make_act(operator(os.getuid()), "config.start", "config", after=after))
         reloader = Reloader(source, folder, first, supervisor.apply, supervisor.publish_notes, audit)
 
         def ready() -> None:
@@ -84,6 +83,20 @@ def up(
                 show_lines([*_say_replaced(loaded.settings, model), *_greeting(supervisor, key)])
 
         supervisor.run(ready, reloader.step)
+
+
+def _collect_overrides(
+    port: int | None, console_port: int | None, workers: int | None, home: Path | None, insecure_http: bool
+) -> dict[str, object]:
+    """Settings that were typed."""
+    typed = {
+        "gateway.port": port,
+        "console.port": console_port,
+        "gateway.workers": workers,
+        "home": home and str(home),
+        "gateway.tls.insecure_http": True if insecure_http else None,
+    }
+    return {name: value for name, value in typed.items() if value is not None}
 
 
 def _check_approval(source: ConfigSource, folder: Path, first: ConfigCandidate) -> None:
@@ -103,6 +116,26 @@ def _check_approval(source: ConfigSource, folder: Path, first: ConfigCandidate) 
         change = approvals.propose_settings(first.text, served, approvals.find_file_authors(source.file))
         policy = read_plan(plan).approval_policy
         approvals.require_approval(folder, policy, change, time.time(), actor=operator(os.getuid()))
+
+
+def _prepare_demo(config: Path | None, home: Path | None) -> tuple[Path, Path]:
+    """The demonstration's settings and home. :raises InputError: other settings were named"""
+    from steward.workflows.demo.fill import HOME, prepare_demo
+
+    if config is not None:
+        raise InputError(f"--demo has settings of its own; leave out --config {config}")
+    place = (home or Path(HOME)).absolute()
+    return prepare_demo(place), place
+
+
+def _fill_demo(folder: Path) -> None:
+    import time
+
+    from steward.core.identity import operator
+    from steward.workflows.demo.fill import fill_demo
+
+    with show_progress(False) as progress:
+        fill_demo(folder, time.time(), progress, actor=operator(os.getuid()))
 
 
 @contextmanager

@@ -17,16 +17,21 @@ from steward.console.api import PREFIX, answer_refusal
 from steward.console.headline import Headlines
 from steward.console.pages import (
     account,
+    alerts,
     display,
+    drift,
     health,
     live,
     login,
     metrics,
     overview,
+    requests,
+    satisfaction,
     search,
     single_sign_on,
     static,
     status,
+    traffic,
 )
 from steward.console.reader import find_reader
 from steward.console.sessions import Sessions, name_cookie
@@ -50,6 +55,11 @@ def list_source_pages(source: ConsoleSource) -> list[Page]:
     """Pages that read the store, in the order of the navigation. A new one is a module in `pages/` and a line here."""
     return [
         overview.page(source),
+        traffic.page(source),
+        requests.page(source),
+        satisfaction.page(source),
+        alerts.page(source),
+        drift.page(source),
         live.page(source),
     ]
 

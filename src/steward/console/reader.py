@@ -130,6 +130,15 @@ class Reader(msgspec.Struct, frozen=True):
         """
         return "–" if at is None else f"{self.day(at)}, {self.clock(at, seconds)}"
 
+    def short(self, at: float) -> str:
+        """Without the year, for long lists of what is new.
+
+        >>> Reader().short(0)
+        '1 Jan, 00:00:00'
+        """
+        moment = self._local(at)
+        return f"{moment.day} {moment:%b}, {self.clock(at, seconds=True)}"
+
     def field(self, at: float) -> str:
         """As a form's field for a date and time has it.
 

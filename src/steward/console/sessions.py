@@ -27,7 +27,13 @@ COOKIE: Final = "steward_console"
 SECURE_COOKIE: Final = "__Host-steward_console"  # over TLS; no page of a neighbouring name can set it
 LOOPBACK: Final = ("127.0.0.1", "::1")
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-_READS: Final[frozenset[Right]] = frozenset({"public", "console.read", "usage.read", "metrics.read"})
+_READS: Final[frozenset[Right]] = frozenset(
+    [
+        *("public", "console.read", "usage.read", "metrics.read", "models.read", "feedback.read", "prompts.read"),
+        *("evidence.read", "approvals.read", "audit.read", "keys.read", "access.read"),
+        "alerts.manage",  # whoever was woken must be able to say so; it is recorded, and changes no request
+    ]
+)
 _METRICS: Final[frozenset[Right]] = frozenset({"public", "metrics.read"})
 
 OPERATOR: Final = Principal(kind="operator", id="console", rights=_READS, auth_method="token")

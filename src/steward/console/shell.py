@@ -92,6 +92,22 @@ def page_endpoint(
     )
 
 
+def act_endpoint(
+    path: str, permission: Right, handler: Handler[Who], tenancy: Tenancy = "principal"
+) -> Endpoint[Handler[Who]]:
+    """A form that changes something; what it calls records the act before it is done."""
+    return Endpoint(
+        method="POST",
+        path=path,
+        permission=permission,
+        tenancy=tenancy,
+        guards="none",
+        audit="administrative",
+        max_body_bytes=FORM_LIMIT,
+        handler=handler,
+    )
+
+
 def serve(
     endpoints: Iterable[Endpoint[Handler[Who]]],
     identify: Callable[[Request], Awaitable[tuple[Principal, Who]]],

@@ -15,6 +15,7 @@ from steward.console.reader import Reader
 from steward.console.shared_answers import FRESH_S, SharedAnswers
 from steward.console.shell import find_address
 from steward.console.time_range import DEFAULT_RANGE, TimeRange, parse_range
+from steward.core.gpus import GpuStatus
 from steward.core.identity import DEFAULT_TENANT, Principal
 from steward.core.records import Snapshot
 from steward.workflows.serve.plan import ServePlan
@@ -30,6 +31,7 @@ class ConsoleSource(msgspec.Struct, frozen=True, kw_only=True):
     store: SqlStore
     plan: Callable[[], ServePlan]
     snapshot: Callable[[], Snapshot]
+    gpus: Callable[[], GpuStatus] = GpuStatus
     clock: Callable[[], float] = time.time
     answers: SharedAnswers = msgspec.field(default_factory=SharedAnswers)
 

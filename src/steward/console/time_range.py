@@ -31,7 +31,7 @@ COMPARISONS: Final[Mapping[Comparison, str]] = {
 }
 DEFAULT_RANGE: Final = "24h"
 MOST_S: Final = 3660 * 86400.0
-STEPS_S: Final = (60, 300, 900, 3600, 2 * 3600, 8 * 3600, 86400)  # of charts' points
+STEPS_S: Final = (60, 300, 3600, 2 * 3600, 4 * 3600)  # of charts' points
 MOST_POINTS: Final = 96
 
 
@@ -61,6 +61,8 @@ class TimeRange(msgspec.Struct, frozen=True, kw_only=True):
         """
         if 6 * 3600 < self.span_s <= 2 * 86400:
             return 3600  # minutes of a whole day are many rows, and hours are kept
+        if self.span_s > 14 * 86400:
+            return 86400
         return next((step for step in STEPS_S if self.span_s / step <= MOST_POINTS), 86400)
 
     def shift_s(self) -> float:

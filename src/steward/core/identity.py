@@ -32,6 +32,7 @@ Right = Literal[
     "keys.manage",
     "prompts.manage",
     "approvals.decide",
+    "alerts.manage",
     "config.manage",
     "privacy.manage",  # export, erase, correct, hold: sees what people wrote
     "people.manage",

@@ -286,6 +286,83 @@ class ExchangeOrigin(msgspec.Struct, frozen=True, kw_only=True):
     arm_weight: float | None
 
 
+class ExchangeFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which exchanges are wanted: those admitted in [since, until) that meet every condition which is not None."""
+
+    since: float
+    until: float
+    key_id: str | None = None
+    subject: str | None = None  # as it is kept: an HMAC
+    conversation: str | None = None
+    model: str | None = None
+    route: str | None = None
+    outcome: str | None = None
+    kept_for: Literal["error", "slow", "flagged", "sampled"] | None = None  # as a trace
+
+
+class ExchangeMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One exchange of a search."""
+
+    request_id: str
+    at: float
+    tenant: str
+    key_id: str
+    route: str
+    model: str | None
+    endpoint: str
+    streamed: bool
+    outcome: str
+    status: int
+    input_tokens: int
+    output_tokens: int
+    usd: float | None
+    ttft_s: float | None
+    duration_s: float
+
+
+class ExchangeMatches(msgspec.Struct, frozen=True, kw_only=True):
+    """`looked_at`: how many exchanges were looked through, where there were more; None: all of the time."""
+
+    rows: tuple[ExchangeMatch, ...]
+    looked_at: int | None = None
+
+
+class ExchangeDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """One exchange with all that is kept of it, without content. Subject and conversation are HMACs."""
+
+    request_id: str
+    at: float
+    settled_at: float
+    tenant: str
+    project: str
+    team: str | None
+    key_id: str
+    endpoint: str
+    route: str
+    route_version: int
+    model: str | None
+    model_version: str | None
+    prompt_version: str | None
+    streamed: bool
+    outcome: str
+    status: int
+    input_tokens: int
+    output_tokens: int
+    estimated: bool
+    usd: float | None
+    ttft_s: float | None
+    duration_s: float
+    queued_s: float | None
+    subject: str | None
+    conversation: str | None
+    attempts: tuple[Attempt, ...]
+    guards: tuple[str, ...]
+    masked: dict[str, int]
+    units: dict[str, float]
+    upstream_id: str | None
+    feedback: tuple[FeedbackRow, ...]
+
+
 class SeriesPoint(msgspec.Struct, frozen=True, kw_only=True):
     """One bucket of the status page's time series; percentiles are None where nothing happened."""
 

@@ -57,6 +57,14 @@ class SeriesRow(msgspec.Struct, frozen=True):
     histograms: tuple[bytes, ...]
 
 
+class SeriesFilter(msgspec.Struct, frozen=True):
+    """Which rows are wanted; None: all. "" is what is not known, such as the model where none answered."""
+
+    model: str | None = None
+    route: str | None = None
+    key: str | None = None
+
+
 def empty_series() -> SeriesSums:
     return SeriesSums([0.0] * len(SUMS), tuple({} for _ in HISTOGRAMS))
 

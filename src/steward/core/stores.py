@@ -7,7 +7,7 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -24,6 +24,9 @@ from steward.core.meters import MeterRow
 from steward.core.minutes import MinuteRow
 from steward.core.reactions import PersonRatings, ReactionRow
 from steward.core.records import (
+    ExchangeDetails,
+    ExchangeFilter,
+    ExchangeMatches,
     ExchangeOrigin,
     ExchangeRow,
     Feedback,
@@ -45,7 +48,7 @@ from steward.core.rights import (
     RouteEntities,
     StoredClass,
 )
-from steward.core.series import SeriesRow
+from steward.core.series import HISTOGRAMS, SeriesFilter, SeriesRow
 from steward.core.subject_keys import ShreddedKey, SubjectKey
 from steward.core.traces import Trace, TracePolicy
 
@@ -109,6 +112,15 @@ class ExchangeStore(Protocol):
 
     def tail(self, limit: int, after: float | None = None, *, tenant: str | None) -> list[ExchangeRow]:
         """The newest exchanges, newest first; with `after`, those settled later than that."""
+        ...
+
+    def find(self, wanted: ExchangeFilter, limit: int, *, tenant: str | None) -> ExchangeMatches:
+        """The newest that are wanted, newest first. With a condition that no index answers, only the newest of its time
+        are looked at, which the answer says."""
+        ...
+
+    def show(self, request_id: str, *, tenant: str | None) -> ExchangeDetails | None:
+        """All that is kept of one; None: there is none of this id, or it has not settled."""
         ...
 
     def series(self, since: float, bucket_s: float, until: float, *, tenant: str | None) -> list[SeriesPoint]:
@@ -283,9 +295,18 @@ class MinuteStore(Protocol):
 class SeriesStore(Protocol):
     """Sums and histograms of minutes, hours and days (`core.series.RESOLUTIONS`), by model, route and key."""
 
-    def read(self, resolution_s: int, since: int, until: int, *, tenant: str | None) -> list[SeriesRow]:
+    def read(
+        self,
+        resolution_s: int,
+        since: int,
+        until: int,
+        *,
+        tenant: str | None,
+        where: SeriesFilter = SeriesFilter(),
+        histograms: Collection[str] = HISTOGRAMS,
+    ) -> list[SeriesRow]:
         """Spans that begin in [since, until) seconds since the epoch, oldest first; those of several tenants stand
-        apart."""
+        apart. Histograms that are not named are empty."""
         ...
 
     def first(self, resolution_s: int, *, tenant: str | None) -> int | None:

@@ -186,7 +186,11 @@ def main() -> None:
         else None,
         trusted=lambda: parse_networks(plan.trusted_proxies),
         source=ConsoleSource(
-            home=Path(plan.home), store=store, plan=lambda: read_plan(arguments.plan), snapshot=read_snapshot
+            home=Path(plan.home),
+            store=store,
+            plan=lambda: read_plan(arguments.plan),
+            snapshot=read_snapshot,
+            gpus=gpus.status,
         ),
     )
     config = uvicorn.Config(

@@ -6,12 +6,16 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from steward.adapters.stores.sql import SqlStore
 from steward.core.durations import parse_span_s
 from steward.core.errors import InputError
 from steward.core.extras import install_command
 from steward.core.minutes import minute_of
+from steward.core.records import ExchangeFilter
 from steward.core.series import MINUTE_S
 from steward.monitoring.backtest import Backtest, collect_minutes, collect_objectives, report
 from steward.monitoring.events import Event, ReadCount, read_events
@@ -24,6 +28,9 @@ from steward.workflows.watch import group_minutes
 if TYPE_CHECKING:
     from steward.monitoring.drift import Drift
 
+SLICES: Final = 24  # of a time that requests are sampled from
+PER_SLICE: Final = 50
+LEAST_SAMPLE: Final = 30
 Progress = Callable[[int, int, str], None]  # done, of how many, what
 
 
@@ -98,6 +105,49 @@ def compare_files(baseline: Path, current: Path) -> Drift:
             raise
         raise InputError(f"`steward drift` needs numpy; {install_command('monitoring')}") from error
     return compare(_read_all(baseline), _read_all(current))
+
+
+class SampleDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of a time beside those of as long before it; `drift` None: too few, or `problem`."""
+
+    drift: Drift | None = None
+    problem: str = ""
+
+
+def compare_samples(store: SqlStore, now: float, days: int, *, tenant: str | None) -> SampleDrift:
+    """A sample of the last `days` with one of as many before them. :raises Unavailable: the store does not answer"""
+    span_s = days * 86400.0
+    before = _take_sample(store, now - 2 * span_s, now - span_s, tenant)
+    after = _take_sample(store, now - span_s, now, tenant)
+    if min(len(before), len(after)) < LEAST_SAMPLE:
+        return SampleDrift()
+    try:
+        from steward.monitoring.drift import compare
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        return SampleDrift(problem=f"Drift needs numpy; {install_command('monitoring')}.")
+    return SampleDrift(drift=compare(before, after))
+
+
+def _take_sample(store: SqlStore, since: float, until: float, tenant: str | None) -> list[Event]:
+    """The newest requests of each of equal slices, so that all of the time is seen and none of it whole."""
+    width = (until - since) / SLICES
+    events = []
+    for number in range(SLICES):
+        wanted = ExchangeFilter(since=since + number * width, until=since + (number + 1) * width)
+        for row in store.exchanges.find(wanted, PER_SLICE, tenant=tenant).rows:
+            if row.outcome != "ok":
+                continue
+            event = Event(
+                at=row.at,
+                route=row.route,
+                model=row.model,
+                input_tokens=row.input_tokens or None,
+                output_tokens=row.output_tokens or None,
+            )
+            events.append(event)
+    return events
 
 
 def _read_all(path: Path) -> list[Event]:

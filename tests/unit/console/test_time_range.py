@@ -43,7 +43,16 @@ def test_a_span_of_centuries_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("span_s", "step_s"), [(60, 60), (5760, 60), (5761, 300), (86400, 3600), (30 * 86400, 28800), (365 * 86400, 86400)]
+    ("span_s", "step_s"),
+    [
+        (60, 60),
+        (5760, 60),
+        (5761, 300),
+        (86400, 3600),
+        (14 * 86400, 14400),
+        (14 * 86400 + 1, 86400),
+        (365 * 86400, 86400),
+    ],
 )
 def test_a_chart_has_about_a_hundred_points(span_s: float, step_s: int) -> None:
     assert TimeRange(since=0.0, until=float(span_s)).step_s() == step_s

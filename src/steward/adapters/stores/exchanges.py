@@ -10,11 +10,27 @@ import msgspec
 import sqlalchemy as sa
 
 from steward.adapters.stores.database import Database
-from steward.adapters.stores.tables import exchanges, outstanding
-from steward.core.records import ExchangeOrigin, ExchangeRow, SeriesPoint, Usage, UsageRow, UsageSum
+from steward.adapters.stores.tables import exchanges, feedback, outstanding, traces
+from steward.core.records import (
+    Attempt,
+    ExchangeDetails,
+    ExchangeFilter,
+    ExchangeMatch,
+    ExchangeMatches,
+    ExchangeOrigin,
+    ExchangeRow,
+    FeedbackRow,
+    SeriesPoint,
+    Usage,
+    UsageRow,
+    UsageSum,
+)
 from steward.core.stores import UsageGroup
 
+MOST_LOOKED_AT: Final = 20_000  # exchanges that a condition without an index is asked of
+MOST_FEEDBACK: Final = 100  # of one exchange
 _columns = exchanges.c
+_attempts: Final = msgspec.msgpack.Decoder(tuple[Attempt, ...])
 _GROUPS: Final = {
     "key": _columns.key_id,
     "team": _columns.team,
@@ -97,6 +113,48 @@ class SqlExchanges:
         with self._database.read() as connection:
             return [_make_exchange(dict(row._mapping)) for row in connection.execute(query)]
 
+    def find(self, wanted: ExchangeFilter, limit: int, *, tenant: str | None) -> ExchangeMatches:
+        names = ExchangeMatch.__struct_fields__
+        query = sa.select(*(_columns[name] for name in (*names, "conversation")))
+        query = query.where(_select_span(wanted.since, wanted.until, tenant))
+        if wanted.subject is not None:
+            query = query.where(_columns.subject == wanted.subject)
+        if wanted.kept_for is not None:
+            query = query.join(traces, traces.c.request_id == _columns.request_id).where(
+                traces.c.kept_for == wanted.kept_for, traces.c.at >= wanted.since, traces.c.at < wanted.until
+            )
+        rest = {
+            name: value
+            for name in ("key_id", "conversation", "model", "route", "outcome")
+            if (value := getattr(wanted, name)) is not None
+        }
+        newest = query.order_by(_columns.at.desc()).limit(MOST_LOOKED_AT if rest else limit).subquery()
+        chosen = sa.select(*(newest.c[name] for name in names)).order_by(newest.c.at.desc()).limit(limit)
+        chosen = chosen.where(*(newest.c[name] == value for name, value in rest.items()))
+        with self._database.read() as connection:
+            rows = tuple(ExchangeMatch(**row) for row in connection.execute(chosen).mappings())
+            looked_at = None
+            if rest and len(rows) < limit:
+                looked = connection.execute(sa.select(sa.func.count()).select_from(newest)).scalar_one()
+                looked_at = MOST_LOOKED_AT if looked == MOST_LOOKED_AT else None
+            return ExchangeMatches(rows=rows, looked_at=looked_at)
+
+    def show(self, request_id: str, *, tenant: str | None) -> ExchangeDetails | None:
+        query = sa.select(exchanges).where(_columns.request_id == request_id)
+        if tenant is not None:
+            query = query.where(_columns.tenant == tenant)
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+            if row is None:
+                return None
+            said = connection.execute(
+                sa.select(feedback)
+                .where(feedback.c.request_id == request_id, feedback.c.tenant == row["tenant"])
+                .order_by(feedback.c.at)
+                .limit(MOST_FEEDBACK)
+            ).mappings()
+            return _make_details(dict(row), [dict(one) for one in said])
+
     def series(self, since: float, bucket_s: float, until: float, *, tenant: str | None) -> list[SeriesPoint]:
         query = sa.select(
             _columns.at, _columns.outcome, _columns.output_tokens, _columns.duration_s, _columns.ttft_s
@@ -113,6 +171,28 @@ class SqlExchanges:
         if self._database.is_sqlite:
             return sa.func.date(_columns.at, "unixepoch")
         return sa.func.to_char(sa.func.timezone("UTC", sa.func.to_timestamp(_columns.at)), "YYYY-MM-DD")
+
+
+def _make_details(row: dict[str, Any], said: Sequence[dict[str, Any]]) -> ExchangeDetails:
+    names = set(ExchangeDetails.__struct_fields__) - {"attempts", "guards", "masked", "units", "feedback"}
+    return ExchangeDetails(
+        **{name: row[name] for name in names},
+        attempts=_attempts.decode(row["attempts"]),
+        guards=tuple(filter(None, row["guards"].split(", "))),
+        masked=msgspec.json.decode(row["masked"]) if row["masked"] else {},
+        units=msgspec.json.decode(row["units"]) if row["units"] else {},
+        feedback=tuple(
+            FeedbackRow(
+                **{name: one[name] for name in ("id", "at", "key_id", "project", "request_id", "score", "label")},
+                model=row["model"],
+                route=row["route"],
+                matched=one["project"] == row["project"],
+                has_content=one["sealed"] is not None,
+                kind=one["kind"],
+            )
+            for one in said
+        ),
+    )
 
 
 def _make_exchange(row: dict[str, Any]) -> ExchangeRow:

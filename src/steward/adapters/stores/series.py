@@ -6,7 +6,7 @@ take rows in one order, and new rows before old ones, so that two never wait for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from steward.core.series import (
     RESOLUTIONS,
     SUMS,
     MomentKey,
+    SeriesFilter,
     SeriesGroup,
     SeriesRow,
     SeriesSums,
@@ -30,6 +31,7 @@ from steward.core.series import (
 )
 
 KEY: Final = ("resolution_s", "start", "tenant", "model", "route", "key_id")
+_GROUP: Final = ("start", "model", "route", "key_id")
 _NAMES: Final = (*SUMS, *HISTOGRAMS)
 _RowKey = tuple[int, int, str, str, str, str]  # in the order of KEY
 
@@ -40,25 +42,32 @@ class SqlSeries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def read(self, resolution_s: int, since: int, until: int, *, tenant: str | None) -> list[SeriesRow]:
+    def read(
+        self,
+        resolution_s: int,
+        since: int,
+        until: int,
+        *,
+        tenant: str | None,
+        where: SeriesFilter = SeriesFilter(),
+        histograms: Collection[str] = HISTOGRAMS,
+    ) -> list[SeriesRow]:
+        empty = sa.literal(b"", sa.LargeBinary)
+        columns = [series.c[name] if name in histograms else empty.label(name) for name in HISTOGRAMS]
         query = (
-            sa.select(series)
+            sa.select(*(series.c[name] for name in (*_GROUP, *SUMS)), *columns)
             .where(series.c.resolution_s == resolution_s, series.c.start >= since, series.c.start < until)
             .order_by(series.c.start, series.c.tenant, series.c.model, series.c.route, series.c.key_id)
         )
-        if tenant is not None:
-            query = query.where(series.c.tenant == tenant)
+        chosen = {"tenant": tenant, "model": where.model, "route": where.route, "key_id": where.key}
+        for name, value in chosen.items():
+            if value is not None:
+                query = query.where(series.c[name] == value)
+        ends = len(_GROUP) + len(SUMS)
         with self._database.read() as connection:
             return [
-                SeriesRow(
-                    row["start"],
-                    row["model"],
-                    row["route"],
-                    row["key_id"],
-                    tuple(row[name] for name in SUMS),
-                    tuple(row[name] for name in HISTOGRAMS),
-                )
-                for row in connection.execute(query).mappings()
+                SeriesRow(row[0], row[1], row[2], row[3], tuple(row[4:ends]), tuple(row[ends:]))
+                for row in connection.execute(query)
             ]
 
     def first(self, resolution_s: int, *, tenant: str | None) -> int | None:

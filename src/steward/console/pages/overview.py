@@ -2,18 +2,125 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from steward.capacity.gpu_health import assess_gpus
+from steward.console.reader import Reader
 from steward.console.shell import Page, page_endpoint, render_page
-from steward.console.source import ConsoleSource
-from steward.console.time_range import COMPARISONS, RANGES
+from steward.console.source import ConsoleSource, find_scope
+from steward.console.time_range import COMPARISONS, RANGES, TimeRange
+from steward.console.traffic_view import TrafficCharts, list_figures
+from steward.core.acts import RecordedAct
+from steward.core.alerts import Alert
+from steward.core.errors import InputError
+from steward.core.gpus import GpuStatus
 from steward.core.identity import Principal
+from steward.monitoring.slo import SloPlan, SloStatus
+from steward.monitoring.traffic import Traffic
+from steward.workflows.audit import list_acts
+from steward.workflows.slo import judge_objectives
+from steward.workflows.traffic import read_traffic
+
+MOST_ACTS: int = 300  # that are looked through
+SHOWN_ACTS: int = 8
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    traffic: Traffic
+    before: Traffic | None
+    slos: tuple[SloPlan, ...]
+    objectives: list[SloStatus]
+    alerts: list[Alert]  # open ones
+    acts: list[RecordedAct]  # in the time that is shown, newest first
+    gpus: GpuStatus
 
 
 def page(source: ConsoleSource) -> Page:
     async def show(request: Request, who: Principal) -> Response:
-        time = source.find_range(request)
-        return render_page(request, "overview.html", time=time, ranges=RANGES, comparisons=COMPARISONS)
+        time, reader = source.find_range(request), request.state.reader
+        overview = await source.read(request, who, lambda: read_overview(source, who, time))
+        return render_page(request, "overview.html", time=time, **view(overview, reader, source.clock()))
 
-    return Page((page_endpoint("/", "console.read", show, tenancy="principal"),), title="Overview")
+    endpoint = page_endpoint("/", "console.read", show, tenancy="principal")
+    return Page((endpoint,), title="Overview", words="home start slo budget status health")
+
+
+def read_overview(source: ConsoleSource, who: Principal, time: TimeRange) -> Overview:
+    """It blocks. :raises Unavailable: the store does not answer"""
+    scope, store = find_scope(who), source.store
+    slos = source.plan().monitoring.slos
+    shift_s = time.shift_s()
+    earlier = None
+    if shift_s:
+        earlier = read_traffic(store, time.since - shift_s, time.until - shift_s, time.step_s(), tenant=scope)
+    return Overview(
+        traffic=read_traffic(store, time.since, time.until, time.step_s(), tenant=scope),
+        before=earlier,
+        slos=slos,
+        objectives=judge_objectives(store, slos, source.clock(), tenant=scope),
+        alerts=store.alerts.list_alerts(100, open_only=True) if scope is None else [],
+        acts=read_acts(source, who, time.since) if who.has("audit.read") else [],
+        gpus=source.gpus() if scope is None else GpuStatus(),
+    )
+
+
+def read_acts(source: ConsoleSource, who: Principal, since: float) -> list[RecordedAct]:
+    """What was changed since then, signing in left out; newest first. A log that is not there has no acts."""
+    scope = find_scope(who)
+    try:
+        acts = list_acts(source.home, MOST_ACTS)
+    except InputError:
+        return []
+    acts.sort(key=lambda act: -act.at)
+    return [
+        act
+        for act in acts
+        if act.at >= since and scope in (None, act.tenant) and not act.action.startswith("people.sign_")
+    ]
+
+
+def view(overview: Overview, reader: Reader, now: float) -> dict[str, Any]:
+    """The values of overview.html."""
+    traffic, before = overview.traffic, overview.before
+    charts = TrafficCharts(traffic, before, reader, acts=overview.acts, slos=overview.slos)
+    drawn = [charts.requests(), charts.latency(), charts.errors()]
+    if any(point.rated for point in traffic.points):
+        drawn.append(charts.satisfaction())
+    if any(point.usd for point in traffic.points):
+        drawn.append(charts.spend())
+    return {
+        "figures": list_figures(traffic.total, before.total if before is not None else None, reader),
+        "charts": drawn if traffic.total.requests else [],
+        "objectives": overview.objectives,
+        "alerts": overview.alerts,
+        "acts": overview.acts[:SHOWN_ACTS],
+        "gpus": list_gpus(overview.gpus, reader),
+        "ranges": RANGES,
+        "comparisons": COMPARISONS,
+        "now": now,
+    }
+
+
+def list_gpus(status: GpuStatus, reader: Reader) -> list[dict[str, Any]]:
+    """Memory of each GPU as a share, and what is wrong with it."""
+    if status.reading is None:
+        return []
+    issues = assess_gpus(status.reading).issues
+    return [
+        {
+            "name": f"GPU {gpu.index} {gpu.name.removeprefix('NVIDIA ')}".strip(),
+            "share": 100 * gpu.memory_used_bytes / gpu.memory_total_bytes
+            if gpu.memory_used_bytes is not None and gpu.memory_total_bytes
+            else None,
+            "memory": "–"
+            if gpu.memory_used_bytes is None or gpu.memory_total_bytes is None
+            else f"{reader.number(gpu.memory_used_bytes / 2**30, 1)} of "
+            f"{reader.number(gpu.memory_total_bytes / 2**30, 1)} GiB",
+            "issues": [issue.text for issue in issues if issue.index == gpu.index],
+        }
+        for gpu in status.reading.gpus
+    ]

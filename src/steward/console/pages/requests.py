@@ -1,0 +1,156 @@
+"""Finding requests, and one request from its arrival to its end. Without content."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from steward.console.reader import Reader
+from steward.console.shell import Page, page_endpoint, redirect, render_page
+from steward.console.source import ConsoleSource, find_scope
+from steward.console.time_range import RANGES, TimeRange
+from steward.core.errors import InputError, UnknownName
+from steward.core.identity import Principal
+from steward.core.records import ExchangeDetails, ExchangeFilter, ExchangeMatches
+from steward.core.traces import Trace
+from steward.web.waterfall import WaterfallBar, draw_waterfall
+
+PAGE: Final = 100  # rows
+MOST: Final = 500
+MOST_LETTERS: Final = 200
+FIELDS: Final = ("id", "key", "subject", "model", "route", "outcome", "kept")
+KEPT: Final = {"": "All", "error": "Failed", "slow": "Slow", "flagged": "Flagged by a guard"}
+OUTCOMES: Final = ("ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost")
+
+
+class RequestReport(msgspec.Struct, frozen=True, kw_only=True):
+    matches: ExchangeMatches
+    key_names: dict[str, str]
+
+
+class RequestStory(msgspec.Struct, frozen=True, kw_only=True):
+    details: ExchangeDetails
+    trace: Trace
+    key_name: str
+
+
+def page(source: ConsoleSource) -> Page:
+    async def find(request: Request, who: Principal) -> Response:
+        time = source.find_range(request)
+        asked = {name: request.query_params.get(name, "").strip()[:MOST_LETTERS] for name in FIELDS}
+        if asked["id"]:
+            return redirect(f"/requests/{quote(asked['id'], safe='')}")
+        limit = parse_limit(request.query_params.get("limit", ""))
+        wanted = make_filter(asked, time)
+        report = await source.read(request, who, lambda: read_report(source, who, wanted, limit))
+        return render_page(request, "requests.html", time=time, **view(report, asked, time, limit))
+
+    async def show(request: Request, who: Principal) -> Response:
+        name = request.path_params["request_id"][:MOST_LETTERS]
+        story = await source.read(request, who, lambda: read_story(source, who, name))
+        return render_page(request, "request.html", **view_story(story, request.state.reader))
+
+    return Page(
+        (
+            page_endpoint("/requests", "usage.read", find, tenancy="principal"),
+            page_endpoint("/requests/{request_id}", "usage.read", show, tenancy="principal"),
+        ),
+        title="Requests",
+        group="Watch",
+        words="exchanges traces timeline waterfall errors slow flagged",
+    )
+
+
+def parse_limit(text: str) -> int:
+    """:raises InputError: no number, or more rows than a page takes"""
+    if not text:
+        return PAGE
+    if not (text.isascii() and text.isdigit()) or not 1 <= len(text) <= 12 or not 1 <= int(text) <= MOST:
+        raise InputError(
+            f"limit {text[:20]!r}: expected 1 to {MOST}; narrow the time or the filters, or take them all with "
+            "`steward tail --json`"
+        )
+    return int(text)
+
+
+def make_filter(asked: dict[str, str], time: TimeRange) -> ExchangeFilter:
+    """:raises InputError: an outcome or a reason that there is not"""
+    if asked["outcome"] and asked["outcome"] not in OUTCOMES:
+        raise InputError(f"outcome {asked['outcome']!r}: expected one of {', '.join(OUTCOMES)}")
+    kept = next((reason for reason in ("error", "slow", "flagged", "sampled") if reason == asked["kept"]), None)
+    if asked["kept"] and kept is None:
+        raise InputError(f"kept {asked['kept']!r}: expected error, slow or flagged")
+    return ExchangeFilter(
+        since=time.since,
+        until=time.until,
+        key_id=asked["key"] or None,
+        subject=asked["subject"] or None,
+        model=asked["model"] or None,
+        route=asked["route"] or None,
+        outcome=asked["outcome"] or None,
+        kept_for=kept,
+    )
+
+
+def read_report(source: ConsoleSource, who: Principal, wanted: ExchangeFilter, limit: int) -> RequestReport:
+    """It blocks. :raises Unavailable: the store does not answer"""
+    scope = find_scope(who)
+    names = {record.id: record.name for record in source.store.keys.list_keys(tenant=scope)}
+    by_name = {name: key for key, name in names.items()}
+    if wanted.key_id in by_name:
+        wanted = msgspec.structs.replace(wanted, key_id=by_name[wanted.key_id])
+    return RequestReport(matches=source.store.exchanges.find(wanted, limit, tenant=scope), key_names=names)
+
+
+def read_story(source: ConsoleSource, who: Principal, request_id: str) -> RequestStory:
+    """:raises UnknownName: there is none of this id that `who` may see, or it has not settled"""
+    scope, store = find_scope(who), source.store
+    details = store.exchanges.show(request_id, tenant=scope)
+    trace = store.traces.find(request_id, tenant=scope)
+    if details is None or trace is None:
+        newest = [row.request_id for row in store.exchanges.tail(3, tenant=scope)]
+        raise UnknownName("request", request_id, newest)
+    names = {record.id: record.name for record in store.keys.list_keys(tenant=scope)}
+    return RequestStory(details=details, trace=trace, key_name=names.get(details.key_id, details.key_id))
+
+
+def view(report: RequestReport, asked: dict[str, str], time: TimeRange, limit: int) -> dict[str, Any]:
+    """The values of requests.html."""
+    kept = {name: value for name, value in asked.items() if value}
+    return {
+        "rows": report.matches.rows,
+        "looked_at": report.matches.looked_at,
+        "key_names": report.key_names,
+        "asked": asked,
+        "keep": kept,
+        "ranges": RANGES,
+        "reasons": [(name, words, time.query({**kept, "kept": name})) for name, words in KEPT.items()],
+        "outcomes": OUTCOMES,
+        "older": time.query({**kept, "limit": str(MOST)}) if len(report.matches.rows) == limit < MOST else "",
+    }
+
+
+def view_story(story: RequestStory, reader: Reader) -> dict[str, Any]:
+    """The values of request.html."""
+    trace, details = story.trace, story.details
+    bars = [
+        WaterfallBar(
+            stage.name,
+            stage.start_s,
+            stage.duration_s,
+            stage.detail,
+            "d" if ":" in stage.detail or (stage.name == "settle" and details.outcome != "ok") else "a",
+        )
+        for stage in trace.stages
+    ]
+    return {
+        "one": details,
+        "trace": trace,
+        "key_name": story.key_name,
+        "waterfall": Markup(draw_waterfall("Timeline", bars, reader.duration)),
+    }

@@ -1,0 +1,108 @@
+"""How much is asked, how fast it is answered and what it costs, by model, route, key and outcome."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from steward.console.reader import Reader
+from steward.console.shell import Page, page_endpoint, render_page
+from steward.console.source import ConsoleSource, find_scope
+from steward.console.time_range import COMPARISONS, RANGES, TimeRange
+from steward.console.traffic_view import TrafficCharts, label_heat, list_figures, make_heat_rows
+from steward.core.identity import Principal
+from steward.core.series import SeriesFilter
+from steward.monitoring.slo import SloPlan
+from steward.monitoring.traffic import DIMENSIONS, Dimension, Traffic
+from steward.workflows.traffic import read_traffic
+
+MOST_LETTERS: Final = 200
+
+
+class TrafficReport(msgspec.Struct, frozen=True, kw_only=True):
+    traffic: Traffic
+    before: Traffic | None
+    key_names: dict[str, str]
+    slos: tuple[SloPlan, ...]
+
+
+def page(source: ConsoleSource) -> Page:
+    async def show(request: Request, who: Principal) -> Response:
+        time, reader = source.find_range(request), request.state.reader
+        keep: dict[str, str] = {name: request.query_params.get(name, "")[:MOST_LETTERS] for name in DIMENSIONS}
+        report = await source.read(request, who, lambda: read_report(source, who, time, keep))
+        return render_page(request, "traffic.html", time=time, **view(report, time, keep, reader))
+
+    endpoint = page_endpoint("/traffic", "usage.read", show, tenancy="principal")
+    return Page((endpoint,), title="Traffic", group="Watch", words="tokens latency percentiles heat map models")
+
+
+def read_report(source: ConsoleSource, who: Principal, time: TimeRange, keep: dict[str, str]) -> TrafficReport:
+    """It blocks. :raises Unavailable: the store does not answer"""
+    scope, store, step_s = find_scope(who), source.store, time.step_s()
+    where = SeriesFilter(**{name: value or None for name, value in keep.items()})
+    shift_s = time.shift_s()
+    earlier = None
+    if shift_s:
+        earlier = read_traffic(
+            store, time.since - shift_s, time.until - shift_s, step_s, tenant=scope, where=where, dimensions=DIMENSIONS
+        )
+    return TrafficReport(
+        traffic=read_traffic(store, time.since, time.until, step_s, tenant=scope, where=where, dimensions=DIMENSIONS),
+        before=earlier,
+        key_names={record.id: record.name for record in store.keys.list_keys(tenant=scope)},
+        slos=source.plan().monitoring.slos,
+    )
+
+
+def view(report: TrafficReport, time: TimeRange, keep: dict[str, str], reader: Reader) -> dict[str, Any]:
+    """The values of traffic.html."""
+    traffic, before = report.traffic, report.before
+    slos = [
+        slo for slo in report.slos if slo.covers(keep["model"] or slo.model or "", keep["route"] or slo.route or "")
+    ]
+    charts = TrafficCharts(traffic, before, reader, slos=slos)
+    drawn = [charts.requests(), charts.latency(), charts.tokens(), charts.errors(), charts.first_token()]
+    if any(point.usd for point in traffic.points):
+        drawn.append(charts.spend())
+    kept = {name: value for name, value in keep.items() if value}
+    return {
+        "figures": list_figures(traffic.total, before.total if before is not None else None, reader),
+        "charts": drawn if traffic.total.requests else [],
+        "tables": [make_table(report, dimension, time, kept, reader) for dimension in DIMENSIONS],
+        "heat": make_heat_rows(traffic, find_heat(kept), report.key_names, time, kept, reader),
+        "heat_by": find_heat(kept),
+        "heat_labels": label_heat(traffic, reader),
+        "filters": [
+            (name, report.key_names.get(value, value), time.query({**kept, name: ""})) for name, value in kept.items()
+        ],
+        "keep": kept,
+        "ranges": RANGES,
+        "comparisons": COMPARISONS,
+    }
+
+
+def find_heat(keep: dict[str, str]) -> Dimension:
+    """What the heat map tells apart: the first that no filter has fixed."""
+    return next((dimension for dimension in DIMENSIONS if dimension not in keep), "model")
+
+
+def make_table(
+    report: TrafficReport, dimension: Dimension, time: TimeRange, keep: dict[str, str], reader: Reader
+) -> dict[str, Any]:
+    groups = report.traffic.groups[dimension]
+    before = {group.name: group.sums for group in report.before.groups[dimension]} if report.before else {}
+    rows = [
+        {
+            "name": (report.key_names.get(group.name, group.name) if dimension == "key" else group.name) or "none",
+            "link": time.query({**keep, dimension: group.name}) if group.name else "",
+            "sums": group.sums,
+            "share": 100 * group.sums.requests / max(1, report.traffic.total.requests),
+            "before": before.get(group.name),
+        }
+        for group in groups
+    ]
+    return {"title": f"By {dimension}", "rows": rows, "compared": report.before is not None}

@@ -1,0 +1,65 @@
+"""Figures and heat maps of traffic; values by hand."""
+
+from steward.console.reader import Reader
+from steward.console.time_range import TimeRange
+from steward.console.traffic_view import SHADES, TrafficCharts, label_heat, list_figures, make_heat_rows
+from steward.core.acts import RecordedAct
+from steward.monitoring.slo import SloPlan
+from steward.monitoring.traffic import Traffic, TrafficGroup, TrafficSums
+
+READER, TIME = Reader(), TimeRange(since=0.0, until=240.0, name="1h")
+
+
+def sums(p95_s: float | None = None) -> TrafficSums:
+    return TrafficSums(p95_s=p95_s)
+
+
+def traffic(*points: TrafficSums, **groups: list[TrafficSums]) -> Traffic:
+    named = tuple(TrafficGroup(name, TrafficSums(), tuple(of)) for name, of in groups.items())
+    starts = tuple(range(0, 60 * len(points), 60))
+    return Traffic(step_s=60, starts=starts, total=TrafficSums(), points=points, groups={"model": named})
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    figures = {one.name: one for one in list_figures(TrafficSums(), None, READER)}
+    assert {figures[name].value for name in ("Errors", "Latency p95", "Satisfied", "Spend")} == {"–"}
+    assert figures["Satisfied"].note == "no ratings" and figures["Requests"].before == ""
+
+
+def test_each_figure_says_what_it_was_before() -> None:
+    now = TrafficSums(requests=100, judged=80, failed=2, rated=10, satisfied=9, usd=1.5, p50_s=1.0, p95_s=2.0)
+    before = TrafficSums(requests=50, judged=50, failed=1)
+    figures = {one.name: one for one in list_figures(now, before, READER)}
+    assert (figures["Requests"].value, figures["Requests"].before, figures["Requests"].note[:2]) == ("100", "50", "20")
+    assert (figures["Errors"].value, figures["Errors"].before) == ("2.50 %", "2.00 %")
+    # Wilson's interval of 9 of 10 is 59.6 % to 98.2 % (Wilson 1927; Brown, Cai and DasGupta 2001 table the method)
+    assert figures["Satisfied"].note == "59.6 % to 98.2 %, 10 ratings"
+
+
+def test_charts_draw_thresholds_and_what_changed() -> None:
+    act = RecordedAct(at=60.0, actor="operator:1", action="config.serve", subject="<config>", entry=1)
+    slo = SloPlan(name="whole", kind="total", objective=0.9, threshold=8.0)
+    charts = TrafficCharts(traffic(sums(1.0), sums(2.0)), traffic(sums(3.0)), READER, acts=[act], slos=[slo])
+    text = str(charts.latency())
+    assert "whole: 8.0 s" in text and "config.serve &lt;config&gt;, 1 Jan 1970, 00:01" in text
+    assert "p95 before" in text and "<config>" not in text
+    assert "left or refused" not in str(charts.requests())
+
+
+def test_an_act_of_another_time_is_not_drawn() -> None:
+    act = RecordedAct(at=6000.0, actor="a", action="config.serve", subject="config", entry=1)
+    assert "config.serve" not in str(TrafficCharts(traffic(sums()), None, READER, acts=[act]).errors())
+
+
+def test_a_heat_map_is_darker_where_it_is_slower() -> None:
+    one = traffic(sums(), sums(), **{"fast": [sums(1.0), sums(None)], "slow": [sums(5.0), sums(10.0)]})
+    rows = make_heat_rows(one, "model", {}, TIME, {"route": "r"}, READER)
+    assert [[cell.shade for cell in row.cells] for row in rows] == [[1, 0], [3, SHADES]]
+    assert rows[0].link == "range=1h&route=r&model=fast" and rows[0].cells[1].text == ""
+    assert label_heat(one, READER) == ["00:00", "00:01"]
+
+
+def test_many_points_become_a_dozen_columns_of_their_slowest() -> None:
+    points = [sums(float(number)) for number in range(24)]
+    row = make_heat_rows(traffic(*points, m=points), "model", {}, TIME, {}, READER)[0]
+    assert [cell.text for cell in row.cells][:2] == ["1.0 s", "3.0 s"] and len(row.cells) == 12

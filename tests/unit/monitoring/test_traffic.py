@@ -1,0 +1,69 @@
+"""Rows of series as totals, points and groups; the right values are counted by hand."""
+
+import pytest
+
+from steward.core.histogram import RELATIVE_ERROR, encode_buckets, observe
+from steward.core.series import HISTOGRAMS, SUMS, SeriesRow
+from steward.monitoring.traffic import MOST_GROUPS_SHOWN, TrafficSums, build_traffic, choose_row_resolution
+
+
+def row(start: int, model: str = "m", key: str = "k", seconds: tuple[float, ...] = (), **sums: float) -> SeriesRow:
+    buckets: dict[int, int] = {}
+    for value in seconds:
+        observe(buckets, value)
+    histograms = tuple(encode_buckets(buckets) if name == "total_s" else b"" for name in HISTOGRAMS)
+    return SeriesRow(start, model, "r", key, tuple(sums.get(name, 0.0) for name in SUMS), histograms)
+
+
+def test_points_add_up_to_the_total() -> None:
+    rows = [
+        row(0, requests=3, judged=2, failed=1, usd=0.5, seconds=(1.0, 2.0)),
+        row(60, requests=1, judged=1, usd=0.25, seconds=(3.0,)),
+        row(180, model="n", requests=5, judged=5),
+    ]
+    traffic = build_traffic(rows, 0, 300, 120)
+    assert traffic.starts == (0, 120, 240)
+    assert [point.requests for point in traffic.points] == [4, 5, 0]
+    total = traffic.total
+    assert (total.requests, total.judged, total.failed, total.left, total.usd) == (9, 8, 1, 1, 0.75)
+    assert total.error_rate == 1 / 8
+    assert total.p50_s == pytest.approx(2.0, rel=RELATIVE_ERROR)
+    assert total.p99_s == pytest.approx(2.0, rel=RELATIVE_ERROR)  # rank 0.99 * 2 lies below the third value
+
+
+def test_nothing_is_nothing_and_no_zero() -> None:
+    traffic = build_traffic([], 0, 60, 60, ("model",))
+    assert traffic.total == TrafficSums() and traffic.total.error_rate is None and traffic.total.satisfaction is None
+    assert traffic.groups == {"model": ()}
+
+
+def test_groups_come_by_size_and_have_the_same_points() -> None:
+    rows = [
+        row(0, "a", requests=1),
+        row(60, "b", requests=5),
+        row(0, "b", requests=1),
+        row(60, "a", key="x", requests=1),
+    ]
+    groups = build_traffic(rows, 0, 120, 60, ("model", "key")).groups
+    assert [(group.name, group.sums.requests) for group in groups["model"]] == [("b", 6), ("a", 2)]
+    assert [point.requests for point in groups["model"][0].points] == [1, 5]
+    assert [(group.name, group.sums.requests) for group in groups["key"]] == [("k", 7), ("x", 1)]
+
+
+def test_of_very_many_groups_the_largest_are_kept() -> None:
+    rows = [row(0, f"m{number}", requests=number) for number in range(MOST_GROUPS_SHOWN + 5)]
+    groups = build_traffic(rows, 0, 60, 60, ("model",)).groups["model"]
+    assert len(groups) == MOST_GROUPS_SHOWN and groups[0].name == f"m{MOST_GROUPS_SHOWN + 4}"
+
+
+def test_rows_after_the_end_are_left_out() -> None:
+    assert build_traffic([row(600, requests=1)], 0, 60, 60).total.requests == 0
+
+
+def test_satisfaction_is_of_ratings() -> None:
+    assert build_traffic([row(0, rated=4, satisfied=3)], 0, 60, 60).total.satisfaction == 0.75
+
+
+@pytest.mark.parametrize(("step_s", "resolution_s"), [(60, 60), (300, 60), (3600, 3600), (7200, 3600), (86400, 86400)])
+def test_a_point_is_made_of_the_longest_rows(step_s: int, resolution_s: int) -> None:
+    assert choose_row_resolution(step_s) == resolution_s
