@@ -87,7 +87,7 @@ bench-privacy: $(VENV)/.test      ## detectors of personal data, beside Presidio
 bench-planner: $(VENV)/.test      ## how far capacity plans are off: about 4 minutes
 	$(PY) benchmarks/bench_planner.py
 
-bench-monitoring: $(VENV)/.test   ## false alarms, time to detect, and the store's series: about 90 minutes; --only series is short
+bench-monitoring: $(VENV)/.test   ## false alarms, time to detect, and the store's series: an hour or two; --only drift queries is short
 	$(PY) benchmarks/bench_monitoring.py
 
 starter: $(VENV)/.starter        ## train the shipped model anew: about 20 minutes on two cores

@@ -1,15 +1,20 @@
-"""How often the default rules cry wolf, and how soon they see what is wrong: simulated months at three rates.
+"""What monitoring costs and reaches, how often its rules cry wolf, and how soon they see what is wrong.
 
-    python benchmarks/bench_monitoring.py [--seeds 20] [--days 30] [--rates 60/h 1/s 50/s]
+    make bench-monitoring                                   # everything
+    python benchmarks/bench_monitoring.py --only drift queries
+    python benchmarks/bench_monitoring.py --only healthy --seeds 20 --days 30 --rates 60/h 1/s 50/s
 
 Healthy months have a daily and a weekly season, a rate of failures and a latency that wander, and two models. The
-simulated minutes are sums as the keeper rolls them up; `--check-events` shows on one day that events give the same.
+simulated minutes are sums as the keeper rolls them up; the part `events` shows on one day that events give the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import multiprocessing
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,13 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from monitoring_parts import PARTS, tell
 
 from steward.adapters.stores.database import insert_rows
 from steward.adapters.stores.sql import SqlStore
 from steward.adapters.stores.tables import series
 from steward.core.histogram import encode_buckets, observe
 from steward.core.minutes import COLUMNS, COUNTS, LEVELS, is_failure
-from steward.core.records import Admitted, Settled
 from steward.core.series import HISTOGRAMS, RESOLUTIONS, SUMS, start_of
 from steward.monitoring.backtest import collect_minutes, report
 from steward.monitoring.events import Event
@@ -33,6 +38,7 @@ from steward.monitoring.metric_query import parse_query
 from steward.monitoring.rules import DEFAULT_RULES
 from steward.monitoring.watch import Minute
 
+HERE = Path(__file__).resolve().parent
 START = 29_340_000  # a minute, Monday 2025-10-13 16:00 UTC
 RATES = {"60/h": 1.0, "1/s": 60.0, "50/s": 3000.0}  # requests a minute
 GROUPS = {("small", "assistant"): 0.7, ("large", "assistant"): 0.1, ("large", "writer"): 0.2}
@@ -134,51 +140,77 @@ def faults(start: int) -> list[Fault]:
     ]
 
 
-def tell(line: str) -> None:
-    print(line, flush=True)
+def run_healthy(task: tuple[str, int, int]) -> tuple[str, int, int, list[str]]:
+    """Rate, pages, tickets and what fired in one healthy month."""
+    rate, seed, days = task
+    result = report(DEFAULT_RULES, simulate(seed, RATES[rate], days))
+    fired = [
+        f"    {rate} seed {seed} {rule.name} {firing.scopes}: {firing.evidence}"
+        for rule in result.rules
+        for firing in rule.firings
+    ]
+    return rate, result.pages, result.tickets, fired
 
 
-def healthy(seeds: int, days: int, rates: list[str]) -> None:
+def healthy(seeds: int, days: int, rates: list[str], jobs: int) -> None:
     tell(f"\nHealthy months: {seeds} of {days} days each, default rules")
-    tell(f"{'rate':>6} {'pages':>6} {'at most a month':>16} {'tickets a month':>16} {'seconds':>8}  tickets by rule")
+    tell(f"{'rate':>6} {'pages':>6} {'at most a month (95 %)':>23} {'tickets a month':>16}")
+    tasks = [(rate, seed, days) for rate in rates for seed in range(seeds)]
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        done = pool.map(run_healthy, tasks, chunksize=1)
+    months = seeds * days / 30
     for rate in rates:
-        pages, tickets, began, by_rule = 0, 0, time.perf_counter(), {}
-        for seed in range(seeds):
-            result = report(DEFAULT_RULES, simulate(seed, RATES[rate], days))
-            pages, tickets = pages + result.pages, tickets + result.tickets
-            for rule in result.rules:
-                if rule.firings:
-                    by_rule[rule.name] = by_rule.get(rule.name, 0) + len(rule.firings)
-                    for firing in rule.firings:
-                        print(f"    seed {seed} {rule.name} {firing.scopes}: {firing.evidence}", file=sys.stderr)
-        months = seeds * days / 30
-        # the upper end of a one-sided 95 % interval of a Poisson rate: 3.0 / n where nothing was seen
-        most = (pages + 1.645 * math.sqrt(pages) + 3.0 if pages else 3.0) / months
-        spent = time.perf_counter() - began
-        tell(f"{rate:>6} {pages:>6} {most:>16.2f} {tickets / months:>16.2f} {spent:>8.0f}  {by_rule or ''}")
+        own = [one for one in done if one[0] == rate]
+        pages, tickets = sum(one[1] for one in own), sum(one[2] for one in own)
+        for line in (line for one in own for line in one[3]):
+            print(line, file=sys.stderr)
+        tell(f"{rate:>6} {pages:>6} {bound_rate(pages) / months:>23.3f} {tickets / months:>16.2f}")
+    pages = sum(one[1] for one in done)
+    tell(f"{'all':>6} {pages:>6} {bound_rate(pages) / (months * len(rates)):>23.3f}")
 
 
-def detection(seeds: int, rates: list[str]) -> None:
+def bound_rate(count: int) -> float:
+    """The upper end of the one-sided 95 % interval of a Poisson rate: 3.0 where nothing was seen."""
+    return count + 1.645 * math.sqrt(count) + 3.0 if count else 3.0
+
+
+FAULT_START = 14 * 1440 + 9 * 60
+
+
+def run_fault(task: tuple[str, int, int]) -> tuple[str, int, float | None, bool]:
+    """Rate, number of the fault, hours to its first alert (None: none in 7 days), and whether a rule could judge."""
+    rate, number, seed = task
+    fault = faults(FAULT_START)[number]
+    result = report(DEFAULT_RULES, simulate(100 + seed, RATES[rate], 22, fault))
+    at = 60.0 * (START + FAULT_START)
+    begins = [
+        firing.start
+        for rule in result.rules
+        if rule.name in fault.rules
+        for firing in rule.firings
+        if firing.start >= at
+    ]
+    unjudged = {one.rule for one in result.not_judged}
+    return rate, number, (min(begins) - at) / 3600 if begins else None, not unjudged.issuperset(fault.rules)
+
+
+def detection(seeds: int, rates: list[str], jobs: int) -> None:
     tell("\nTime from a fault to its first alert, hours: median of the seeds (how many saw it within 7 days)")
-    tell(f"{'fault':<28}" + "".join(f"{rate:>16}" for rate in rates))
-    start = 14 * 1440 + 9 * 60
-    for fault in faults(start):
+    tell(f"{'fault':<28}" + "".join(f"{rate:>28}" for rate in rates))
+    tasks = [(rate, number, seed) for number in range(len(faults(0))) for rate in rates for seed in range(seeds)]
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        done = pool.map(run_fault, tasks, chunksize=1)
+    for number, fault in enumerate(faults(0)):
         cells = []
         for rate in rates:
-            waits = []
-            for seed in range(seeds):
-                result = report(DEFAULT_RULES, simulate(100 + seed, RATES[rate], 21 + 1, fault))
-                begins = [
-                    firing.start
-                    for rule in result.rules
-                    if rule.name in fault.rules
-                    for firing in rule.firings
-                    if firing.start >= 60.0 * (START + fault.start)
-                ]
-                if begins:
-                    waits.append((min(begins) - 60.0 * (START + fault.start)) / 3600)
-            cells.append(f"{np.median(waits):.2f} ({len(waits)}/{seeds})" if waits else f"- (0/{seeds})")
-        tell(f"{fault.name:<28}" + "".join(f"{cell:>16}" for cell in cells))
+            own = [one for one in done if one[:2] == (rate, number)]
+            waits = [one[2] for one in own if one[2] is not None]
+            if waits:
+                cells.append(f"{np.median(waits):.2f} ({len(waits)}/{seeds})")
+            else:
+                judged = any(one[3] for one in own)
+                cells.append(f"not seen (0/{seeds})" if judged else "cannot be judged")
+        tell(f"{fault.name:<28}" + "".join(f"{cell:>28}" for cell in cells))
 
 
 def check_events() -> None:
@@ -205,41 +237,34 @@ def check_events() -> None:
     tell(f"\nOne day of {len(events)} events and its minutes: {len(COUNTS)} counts and {len(LEVELS)} levels agree.")
 
 
-def measure_series(rows: int = 50_000, models: int = 4, keys: int = 5) -> None:
-    """How fast the store takes requests in with their series, on one core, and how fast questions are answered."""
-    rng, names = np.random.default_rng(1), [(f"m{number % models}", f"k{number % keys}") for number in range(rows)]
-    start = 60.0 * START
+def measure_queries(models: int = 4, keys: int = 5) -> None:
+    """How fast questions over 90 days are answered, and how large the store then is."""
     with tempfile.TemporaryDirectory() as folder:
         store = SqlStore(f"sqlite:///{folder}/s.db")
         store.migrate()
-        durations = rng.lognormal(0.0, 0.6, rows)
-        began = time.process_time()
-        for first in range(0, rows, 1000):  # as the keeper meets them at 5,000 a second
-            records: list[Admitted | Settled] = []
-            for number in range(first, first + 1000):
-                at, (model, key) = start + number / 5000.0, names[number]
-                records.append(
-                    Admitted(request_id=f"r{number}", at=at, key_id=key, project="p", endpoint="/v1/chat/completions",
-                             route="r", streamed=True)
-                )  # fmt: skip
-                records.append(
-                    Settled(request_id=f"r{number}", at=at, outcome="ok", status=200, model=model, input_tokens=300,
-                            output_tokens=100, usd=0.001, ttft_s=float(durations[number]) / 5,
-                            duration_s=float(durations[number]))
-                )  # fmt: skip
-            store.ledger.drain("w", "s", first + 1, records)
-        took = time.process_time() - began
-        tell(
-            f"\nRequests into the store with minutes and series (SQLite, {models * keys} groups): {rows / took:,.0f}/s"
-        )
         fill_days(store, 90, models, keys)
-        for text, since_s in (("ttft p95 by model", 90 * 86400), ("total p99 by key", 7 * 86400)):
-            began, (groups, resolution_s) = time.process_time(), ask(store, text, start + 91 * 86400.0, since_s)
+        start = 60.0 * START
+        for text, since_s in (
+            ("ttft p95 by model", 90 * 86400),
+            ("error rate by route", 90 * 86400),
+            ("satisfaction by model", 90 * 86400),
+            ("usd by key", 90 * 86400),
+            ("total p99 by key", 7 * 86400),
+            ("ttft p50 by model", 6 * 3600),
+        ):
+            walls, spent = [], []
+            for _ in range(5):
+                began, cpu = time.perf_counter(), time.process_time()
+                groups, resolution_s = ask(store, text, start + 91 * 86400.0, since_s)
+                walls.append(1000 * (time.perf_counter() - began))
+                spent.append(1000 * (time.process_time() - cpu))
             tell(
-                f"{text} over {since_s // 86400} days, from steps of {resolution_s} s: "
-                f"{1000 * (time.process_time() - began):.0f} ms of processor time, {groups} groups"
+                f"{text} over {since_s / 86400:g} days, from steps of {resolution_s} s: "
+                f"{sorted(spent)[2]:.0f} ms of processor time, "
+                f"{sorted(walls)[2]:.0f} ms in all (medians of 5), {groups} groups"
             )
-        tell(f"Store after 90 days at 10 requests/s: {Path(folder, 's.db').stat().st_size / 2**20:.0f} MiB of series")
+        size = Path(folder, "s.db").stat().st_size / 2**20
+        tell(f"Store after 90 days at 10 requests/s, {models * keys} groups, rolled up: {size:.0f} MiB of series")
         store.close()
 
 
@@ -266,8 +291,25 @@ def ask(store: SqlStore, text: str, now: float, since_s: float) -> tuple[int, in
     first = {resolution_s: store.series.first(resolution_s, tenant=None) for resolution_s in RESOLUTIONS}
     resolution_s = choose_resolution(now - since_s, now, first)
     begin = start_of(now - since_s, resolution_s)
-    rows = store.series.read(resolution_s, begin, int(now), tenant=None)
-    return len(answer_query(parse_query(text), rows, resolution_s, begin, now, {}).groups), resolution_s
+    query = parse_query(text)
+    wanted = query.metric.columns if query.metric.kind == "histogram" else ()
+    rows = store.series.read(resolution_s, begin, int(now), tenant=None, histograms=wanted)
+    return len(answer_query(query, rows, resolution_s, begin, now, {}).groups), resolution_s
+
+
+def describe_machine() -> str:
+    """Command, commit and machine, for the record."""
+    command = " ".join(["python", *sys.argv])
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        "an unknown processor",
+    )
+    return f"{command} at {commit.strip()}; {os.cpu_count()} cores of {model}, load {os.getloadavg()[0]:.1f}"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -275,18 +317,25 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--rates", nargs="+", default=list(RATES), choices=list(RATES))
-    parser.add_argument("--fault-seeds", type=int, default=5)
-    parser.add_argument("--only", choices=("healthy", "faults", "events", "series"))
+    parser.add_argument("--fault-seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes of the simulations")
+    parser.add_argument("--only", nargs="+", choices=("events", "queries", "healthy", "faults", *PARTS))
     given = parser.parse_args(argv)
     parts: dict[str, Callable[[], None]] = {
-        "healthy": lambda: healthy(given.seeds, given.days, given.rates),
-        "faults": lambda: detection(given.fault_seeds, given.rates),
         "events": check_events,
-        "series": measure_series,
+        "queries": measure_queries,
+        **{name: part for name, (_, part) in PARTS.items()},
+        "healthy": lambda: healthy(given.seeds, given.days, given.rates, given.jobs),
+        "faults": lambda: detection(given.fault_seeds, given.rates, given.jobs),
     }
+    tell(describe_machine())
     for name, part in parts.items():
-        if given.only in (None, name):
+        if given.only is None or name in given.only:
+            if name in PARTS:
+                tell(f"\n{PARTS[name][0]}")
+            began = time.perf_counter()
             part()
+            tell(f"({name}: {time.perf_counter() - began:.0f} s)")
 
 
 if __name__ == "__main__":

@@ -210,3 +210,10 @@ def test_objectives_and_own_history_are_replayed(tmp_path: Path, deployed: Deplo
     assert since.returncode in (0, 1, 2), since.stderr  # nothing may have been asked in the last hour
     both = run("alerts", "backtest", "rules.yaml", "--since", "1h", "--events", str(events), cwd=tmp_path)
     assert both.returncode == 2 and "name either" in both.stderr
+
+
+def test_features_of_requests_become_a_baseline(deployed: Deployment) -> None:
+    early = run("drift", "baseline", "--since", "1h", "--home", str(deployed.home))
+    assert early.returncode == 2 and "a baseline needs 100" in early.stderr
+    shown = run("drift", "show", "--home", str(deployed.home), "--json")
+    assert shown.returncode == 3 and json.loads(shown.stdout)["state"] == "cannot tell"

@@ -180,7 +180,11 @@ ALERTS: Final = Group(
 DRIFT: Final = Group(
     "drift",
     "Tell whether the traffic has changed (extra `monitoring`).",
-    (Command("compare", "steward.cli.monitoring.drift:compare"),),
+    (
+        Command("baseline", "steward.cli.monitoring.drift:baseline"),
+        Command("show", "steward.cli.monitoring.drift:show"),
+        Command("compare", "steward.cli.monitoring.drift:compare"),
+    ),
 )
 
 PLAN: Final = Group(

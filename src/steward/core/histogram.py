@@ -126,9 +126,29 @@ def decode_buckets(encoded: bytes) -> Buckets:
     return buckets
 
 
+def merge_into(total: Buckets, encoded: bytes) -> None:
+    """Count what `encoded` has counted, too: faster than to decode it first.
+
+    :raises Contradiction: these bytes are no histogram
+    """
+    if not encoded:
+        return
+    try:
+        numbers = iter(_decoder.decode(encoded))
+    except msgspec.MsgspecError as error:
+        raise Contradiction(f"a histogram that cannot be read: {error}") from error
+    place, get = 0, total.get
+    try:
+        for gap, count in zip(numbers, numbers, strict=True):
+            place += gap
+            total[place] = get(place, 0) + count
+    except ValueError as error:
+        raise Contradiction("a histogram that cannot be read: an odd number of values") from error
+
+
 def merge_encoded(parts: Iterable[bytes]) -> Buckets:
     """All of them as one. :raises Contradiction: one that cannot be read"""
     total: Buckets = {}
     for encoded in parts:
-        merge(total, decode_buckets(encoded))
+        merge_into(total, encoded)
     return total

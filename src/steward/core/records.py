@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from steward.core.captures import CapturedExchange
+from steward.core.features import RequestFeatures
 from steward.core.gpus import GpuStatus
 
 Outcome = Literal["ok", "upstream_error", "client_closed", "timeout", "refused", "truncated", "lost"]
@@ -125,6 +126,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True, tag="settled"):
     queued_s: float = 0.0  # of which it waited in the queue
     traceparent: str | None = None  # as the client sent it
     judged: float | None = None  # by how much a judge found the candidate's answer better, -1 to 1
+    features: RequestFeatures | None = None  # of a sampled request
 
 
 SUBJECT_SEALED: Final = b"\x02STW\x01\x01"  # how content begins that is sealed under its subject's key

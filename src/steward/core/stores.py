@@ -17,6 +17,7 @@ from steward.core.alerts import Alert, Notice, Silence
 from steward.core.approvals import ApprovalDecision, ApprovalRequest
 from steward.core.captures import CaptureCount, CapturedExchange, CapturePurpose, ExpiredCaptures
 from steward.core.evidence import Evidence
+from steward.core.features import DriftBaseline, FeatureRow
 from steward.core.gauges import EngineState, GaugeRow, GaugeSample
 from steward.core.improvements import ImprovementRun
 from steward.core.keys import KeyRecord
@@ -315,6 +316,26 @@ class SeriesStore(Protocol):
 
     def delete_before(self, resolution_s: int, start: int) -> int:
         """Forget spans that begin earlier; returns how many rows."""
+        ...
+
+
+class FeatureStore(Protocol):
+    """What sampled requests were like, and what they are compared with."""
+
+    def read(self, since: float, until: float, *, tenant: str | None) -> list[FeatureRow]:
+        """Features of requests that settled in [since, until), oldest first."""
+        ...
+
+    def delete_before(self, at: float) -> int:
+        """Delete features of requests that settled before `at`; returns how many."""
+        ...
+
+    def add_baseline(self, baseline: DriftBaseline) -> None:
+        """Keep a baseline; the newest is the one in force."""
+        ...
+
+    def newest_baseline(self) -> DriftBaseline | None:
+        """The one in force; None: none was frozen yet."""
         ...
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from steward.core.features import RequestFeatures
 from steward.core.identity import NOBODY, Caller
 from steward.core.records import Arm, Attempt, Decision, Settled
 from steward.gateway.answer import Answer
@@ -56,6 +57,7 @@ class Exchange:
         "event_bytes",
         "events",
         "failed",
+        "features",
         "fields",
         "guards",
         "headers",
@@ -154,6 +156,7 @@ class Exchange:
         self.shortest_event = EVENT_FRAME_BYTES
         self._input_estimate: int | None = None
         self.failed = self.truncated = self.reckoned = False  # reckoned: a part of its usage is by the length of texts
+        self.features: RequestFeatures | None = None  # by note_features, of a sampled one
         self.shortened = False  # the answer ended at a maximum, not by itself
 
     def when_ended(self, answer: Answer, finish: Callable[[], None]) -> None:

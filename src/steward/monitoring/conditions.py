@@ -31,6 +31,8 @@ FACTS: Final[tuple[tuple[str, Severity, str], ...]] = (  # rules over facts: nam
     ("budget-nearly-spent", "ticket", "A key has spent 90 % of a budget."),
     ("certificate-expiring", "ticket", "A certificate ends within 14 days; a page from 3 days."),
     ("disk-filling", "ticket", "90 % of the home's disk are used; a page from 97 %."),
+    ("drift", "ticket", "Traffic differs from the frozen baseline in two days that follow one another."),
+    ("drift-quality-down", "page", "The same, while ratings, scores or refusals say that answers are worse."),
     ("engine-metrics-missing", "ticket", "An engine tells nothing, or less than before, for 5 minutes."),
     ("gpu-memory-over-plan", "ticket", "A GPU holds 5 % more memory than the plan gives its engine."),
     ("gpu-unhealthy", "page", "A GPU is unhealthy; a ticket where it is slowed or cannot be read."),
@@ -156,6 +158,29 @@ def judge_budgets(spendings: Sequence[Spending]) -> list[Condition]:
             severity="ticket",
             summary="Keys have nearly spent their budget; their requests are refused when it is gone.",
             evidence=_list(listed),
+        )
+    ]
+
+
+def judge_drift(drifted: Sequence[str], quality: Sequence[str]) -> list[Condition]:
+    """Whether traffic has drifted; `quality`: alerts that fire and say that answers have become worse."""
+    if not drifted:
+        return []
+    if quality:
+        return [
+            Condition(
+                rule="drift-quality-down",
+                severity="page",
+                summary="Traffic has drifted and answers have become worse.",
+                evidence=f"{_list(drifted)} differ from the baseline in two days in a row; firing: {_list(quality)}",
+            )
+        ]
+    return [
+        Condition(
+            rule="drift",
+            severity="ticket",
+            summary="Traffic has drifted from the baseline.",
+            evidence=f"{_list(drifted)} differ from the baseline in two days in a row; steward drift show has numbers",
         )
     ]
 

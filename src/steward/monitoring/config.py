@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from steward.configuration.section import SecretReference, Section, Url
 from steward.core.alerts import Severity
 from steward.core.reactions import PER_PERSON
+from steward.monitoring.drift_config import DriftConfig, DriftPlan
 from steward.monitoring.slo import SloPlan
 from steward.monitoring.traces_config import TracesConfig, TracesPlan
 
@@ -45,6 +46,7 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     keep_days_for_days: int = 800
     slos: tuple[SloPlan, ...] = ()
     traces: TracesPlan = TracesPlan()
+    drift: DriftPlan = DriftPlan()
 
 
 _KEPT: Final = MonitoringPlan()
@@ -122,6 +124,7 @@ class MonitoringConfig(Section):
     )
 
     traces: TracesConfig = Field(TracesConfig(), description="requests whose timelines are kept")
+    drift: DriftConfig = Field(DriftConfig(), description="features of requests that drift is found in")
 
     @model_validator(mode="after")
     def _coarser_series_are_kept_longer(self) -> MonitoringConfig:
@@ -154,4 +157,5 @@ class MonitoringConfig(Section):
             keep_hours_for_days=self.keep_hours_for_days,
             keep_days_for_days=self.keep_days_for_days,
             traces=self.traces.plan(),
+            drift=self.drift.plan(),
         )

@@ -57,8 +57,8 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     current_events: int
 
 
-NUMBERS: Final = ("prompt_chars", "input_tokens", "output_tokens", "tool_calls")
-WORDS: Final = ("language", "finish_reason", "route", "model")
+NUMBERS: Final = ("prompt_chars", "answer_chars", "input_tokens", "output_tokens", "tool_calls")
+WORDS: Final = ("language", "topic", "finish_reason", "route", "model")
 RATES: Final = ("refused",)
 
 

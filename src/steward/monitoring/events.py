@@ -41,6 +41,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     refused: bool | None = None
     tool_calls: float | None = None
+    answer_chars: float | None = None
+    topic: str | None = None
 
     def add_to(self, sums: list[float]) -> None:
         """Count it in the sums of its minute."""
@@ -77,6 +79,8 @@ class _Line(msgspec.Struct):
     finish_reason: object = None
     refused: object = None
     tool_calls: object = None
+    answer_chars: object = None
+    topic: object = None
 
 
 class ReadCount(msgspec.Struct):
@@ -142,6 +146,7 @@ def _is_possible(event: Event) -> bool:
         and (event.output_tokens is None or 0.0 <= event.output_tokens < MAX_VALUE)
         and (event.prompt_chars is None or 0.0 <= event.prompt_chars < MAX_VALUE)
         and (event.tool_calls is None or 0.0 <= event.tool_calls < MAX_VALUE)
+        and (event.answer_chars is None or 0.0 <= event.answer_chars < MAX_VALUE)
     )
 
 
@@ -172,6 +177,8 @@ def _read_leniently(line: bytes) -> Event | None:
         finish_reason=_text(seen.finish_reason),
         refused=seen.refused if isinstance(seen.refused, bool) else None,
         tool_calls=_number(seen.tool_calls),
+        answer_chars=_number(seen.answer_chars),
+        topic=_text(seen.topic),
     )
 
 

@@ -13,10 +13,10 @@ from steward.core.histogram import (
     RELATIVE_ERROR,
     Buckets,
     count_values,
-    decode_buckets,
     find_mean,
     find_quantile,
     merge,
+    merge_into,
 )
 from steward.core.rates import wilson_interval
 from steward.core.series import DAY_S, HISTOGRAMS, HOUR_S, MINUTE_S, RESOLUTIONS, SUMS, SeriesRow, start_of
@@ -71,7 +71,7 @@ class _Total:
         for index, value in enumerate(row.sums):
             self.sums[index] += value
         if histogram is not None:
-            merge(self.buckets, decode_buckets(row.histograms[histogram]))
+            merge_into(self.buckets, row.histograms[histogram])
 
     def merge(self, other: _Total) -> None:
         for index, value in enumerate(other.sums):

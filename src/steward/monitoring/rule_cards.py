@@ -48,6 +48,8 @@ _RUNBOOKS: Final = {
     "budget-nearly-spent": "steward keys show NAME; raise the key's limits, or tell its owner.",
     "certificate-expiring": "Put a new certificate at the same path; the gateway takes it without a restart.",
     "disk-filling": "Lower monitoring.keep_minutes_for_days and its siblings, or move the home to a larger disk.",
+    "drift": "steward drift show says which feature; if it is to stay, evaluate, then: steward drift baseline.",
+    "drift-quality-down": "steward drift show, then steward feedback --by prompt; roll back the last change.",
     "engine-metrics-missing": "steward metrics engines says what is missing; an upgrade may have renamed it.",
     "gpu-memory-over-plan": "steward gpu shows which process; lower the engine's memory share, or plan again.",
     "gpu-unhealthy": "steward gpu says what NVIDIA advises; take the GPU's model out of its route first.",

@@ -72,6 +72,11 @@ class RuleJudge(Protocol):
         """Minutes that a fault may have lasted before it was seen."""
         ...
 
+    @property
+    def memory(self) -> int:
+        """Minutes after a fault until it can no longer make the rule fire."""
+        ...
+
 
 class WindowRule(Rule, frozen=True, kw_only=True):
     """A rule that looks at several windows that end now, in minutes."""
@@ -80,6 +85,10 @@ class WindowRule(Rule, frozen=True, kw_only=True):
 
     @property
     def lookback(self) -> int:
+        return max(self.windows)
+
+    @property
+    def memory(self) -> int:
         return max(self.windows)
 
 
@@ -197,6 +206,11 @@ class BurnRate(Rule, frozen=True, kw_only=True, tag="burn_rate"):
     @property
     def lookback(self) -> int:
         return max(long for long, _, _ in self.pairs)
+
+    @property
+    def memory(self) -> int:
+        """Both windows of a pair must be bad, so the short ones decide."""
+        return max(short for _, short, _ in self.pairs)
 
     def _columns(self) -> tuple[str, str]:
         return FAILURES

@@ -72,9 +72,16 @@ class _Alert:
             if not self.firing or _distance(reading) > _distance(self.worst):
                 self.worst = reading
 
+    def is_due(self, now: int) -> bool:
+        """Whether it would begin to fire now, if nothing inhibits it."""
+        return not self.firing and self.last_wrong == now and sum(self.looks) >= self.rule.needed
+
+    def fired_since(self, minute: int) -> bool:
+        return self.firing or bool(self.spans and self.spans[-1][1] > minute)
+
     def step(self, now: int, inhibited: bool) -> Change | None:
         if not self.firing:
-            if sum(self.looks) < self.rule.needed or self.last_wrong != now or inhibited:
+            if inhibited or not self.is_due(now):
                 return None
             self.firing = True
             self.spans.append((max(now - self.rule.lookback, self.spans[-1][1] if self.spans else 0), now))
@@ -93,6 +100,17 @@ class _Alert:
             minute=now,
             reading=self.worst,
         )
+
+
+def _is_inhibited(alert: _Alert, here: Mapping[str, _Alert], everywhere: Mapping[str, _Alert], now: int) -> bool:
+    """Whether another alert says the same: one that inhibits it in this scope or over all requests, or its own rule
+    over all requests. It does until what it fired for has left the windows that this rule looks at: else one incident
+    would be told once more when its first alert is over."""
+    others = [group[name] for group in (here, everywhere) for name in alert.rule.inhibited_by if name in group]
+    own = everywhere.get(alert.rule.name)
+    if own is not None and own is not alert:
+        others.append(own)
+    return any(other.fired_since(now - alert.rule.memory) for other in others)
 
 
 def _distance(reading: Reading) -> float:
@@ -136,25 +154,19 @@ class Watch:
         return self._judge(minute + 1) if judge else []
 
     def _judge(self, now: int) -> list[Change]:
-        firing = {alert.rule.name for alert in self._alerts[EVERYTHING] if alert.firing}
+        everywhere = {alert.rule.name: alert for alert in self._alerts[EVERYTHING]}
         apart = self._scopes_apart()
         changes = []
         for scope, alerts in self._alerts.items():
             if scope != EVERYTHING and scope not in apart:
                 continue
-            firing_here = firing | {alert.rule.name for alert in alerts if alert.firing}
+            here = everywhere if scope == EVERYTHING else {alert.rule.name: alert for alert in alerts}
             for alert in alerts:
                 if now % alert.rule.every_minutes == 0:
                     alert.look(self._histories[scope], now)
-                inhibited = bool(firing_here.intersection(alert.rule.inhibited_by)) or (
-                    scope != EVERYTHING and alert.rule.name in firing
-                )
-                change = alert.step(now, inhibited)
+                change = alert.step(now, alert.is_due(now) and _is_inhibited(alert, here, everywhere, now))
                 if change is not None:
                     changes.append(change)
-                    (firing_here.add if change.firing else firing_here.discard)(change.rule)
-                    if scope == EVERYTHING:
-                        (firing.add if change.firing else firing.discard)(change.rule)
         return changes
 
     def _make_alerts(self, scope: str) -> list[_Alert]:

@@ -37,7 +37,9 @@ from steward.monitoring.conditions import (
     judge_plan,
 )
 from steward.monitoring.engine_metrics import list_missing
+from steward.monitoring.slo import SloPlan
 from steward.security.certificates import describe_certificate
+from steward.workflows.drift import DriftLook
 from steward.workflows.plan.home import read_plan as read_capacity_plan
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan, read_plan
@@ -107,6 +109,10 @@ def list_looks(
         file = home / "run" / "plan.json"
         return read_plan(file) if file.exists() else None
 
+    def find_slos() -> tuple[SloPlan, ...]:
+        plan = find_plan()
+        return plan.monitoring.slos if plan is not None else ()
+
     return [
         lambda: check_disk(home),
         lambda: judge_backlog(read_backlog(folders, store.ledger, clock())),
@@ -114,6 +120,7 @@ def list_looks(
         Seldom(lambda: judge_certificates(read_certificates(find_plan()), clock()), LOOK_S),
         Seldom(lambda: judge_budgets(read_spendings(store.keys.list_keys(tenant=None), store.series, clock())), LOOK_S),
         ModelLook(find_plan),
+        DriftLook(store.features, store.alerts, find_slos, clock),
         Seldom(lambda: check_engines(store.gauges, clock()), LOOK_S),
         Seldom(lambda: check_gpus(read_gpus(), read_saved_plan(home)), LOOK_S),
         Seldom(lambda: check_headroom(read_saved_plan(home), store.series, clock()), SLOW_S),

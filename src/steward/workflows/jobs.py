@@ -20,7 +20,7 @@ from steward.core.file_stamp import file_stamp
 from steward.core.gpus import GpuStatus
 from steward.core.schedule import Schedule
 from steward.core.series import DAY_S, HOUR_S, MINUTE_S, start_of
-from steward.core.stores import GaugeStore, JobStore, LedgerStore, SeriesStore
+from steward.core.stores import FeatureStore, GaugeStore, JobStore, LedgerStore, SeriesStore
 from steward.monitoring.config import MonitoringPlan
 from steward.security.rootkey import RootKeys
 from steward.workflows.audit_witness import HeadPublisher
@@ -103,7 +103,7 @@ def list_jobs(deployment: HomeDeployment, store: SqlStore, roots: Callable[[], R
         Job(
             name="forget",
             period_s=FORGET_S,
-            run=SeriesRetention(store.series, current, gauges=store.gauges).run,
+            run=SeriesRetention(store.series, current, gauges=store.gauges, features=store.features).run,
             lease_s=FORGET_LEASE_S,
         ),
         Job(name="retention", period_s=RETENTION_S, run=RetentionSweep(deployment, store).run, lease_s=FORGET_LEASE_S),
@@ -162,8 +162,15 @@ class SeriesRetention:
         current: Callable[[], MonitoringPlan],
         clock: Callable[[], float] = time.time,
         gauges: GaugeStore | None = None,
+        features: FeatureStore | None = None,
     ) -> None:
-        self._series, self._current, self._clock, self._gauges = series, current, clock, gauges
+        self._series, self._current, self._clock, self._gauges, self._features = (
+            series,
+            current,
+            clock,
+            gauges,
+            features,
+        )
 
     def run(self) -> None:
         """:raises Unavailable: the store does not answer"""
@@ -175,6 +182,8 @@ class SeriesRetention:
         ):
             before = start_of(now - days * DAY_S, DAY_S)
             self._series.delete_before(resolution_s, before)
+            if self._features is not None and resolution_s == DAY_S:
+                self._features.delete_before(now - plan.drift.keep_for_days * DAY_S)
             if self._gauges is not None:
                 self._gauges.delete_before(resolution_s, before)
 

@@ -34,7 +34,8 @@ def query_metrics(
         first = {resolution_s: store.series.first(resolution_s, tenant=tenant) for resolution_s in RESOLUTIONS}
         resolution_s = choose_resolution(until - span_s, until, first)
         start = start_of(until - span_s, resolution_s)
-        rows = store.series.read(resolution_s, start, int(until) + 1, tenant=tenant)
+        wanted = query.metric.columns if query.metric.kind == "histogram" else ()
+        rows = store.series.read(resolution_s, start, int(until) + 1, tenant=tenant, histograms=wanted)
         names = _read_key_names(store, tenant) if _speaks_of_keys(text) else {}
         return answer_query(query, rows, resolution_s, start, until, names)
     finally:

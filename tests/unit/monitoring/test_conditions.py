@@ -15,6 +15,7 @@ from steward.monitoring.conditions import (
     judge_budgets,
     judge_certificates,
     judge_disk,
+    judge_drift,
     judge_engines,
     judge_gpu_memory,
     judge_gpus,
@@ -197,3 +198,11 @@ def test_a_leak_is_a_steady_rise() -> None:
 def test_what_is_no_leak(hours: list[float]) -> None:
     assert measure_growth(hours) is None
     assert judge_memory({"worker@a": hours}) == []
+
+
+def test_drift_alone_is_a_ticket_and_with_worse_answers_a_page() -> None:
+    assert judge_drift([], ["satisfaction-down"]) == []
+    (alone,) = judge_drift(["language"], [])
+    assert (alone.rule, alone.severity) == ("drift", "ticket") and alone.evidence.startswith("language differ")
+    (worse,) = judge_drift(["language"], ["slo-right"])
+    assert (worse.rule, worse.severity) == ("drift-quality-down", "page") and "firing: slo-right" in worse.evidence

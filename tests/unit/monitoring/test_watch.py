@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from steward.core.minutes import empty_sums
+from steward.core.minutes import add_request, empty_sums
 from steward.monitoring.history import History
 from steward.monitoring.rules import FINE, BurnRate, Reading, Rule, Span
 from steward.monitoring.watch import MAX_NAMES, QUIET_MINUTES, Change, Watch
@@ -26,6 +26,10 @@ class Scripted(Rule, frozen=True, kw_only=True, tag="scripted"):
     @property
     def lookback(self) -> int:
         return 10
+
+    @property
+    def memory(self) -> int:
+        return 1
 
 
 def minute(failed: float = 0.0, requests: float = 1.0) -> list[float]:
@@ -103,3 +107,23 @@ def test_after_a_jump_the_past_is_forgotten_and_what_fires_goes_on() -> None:
     watch.jump()
     changes = run(watch, *[0] * 40, start=100_000)
     assert [change.firing for change in changes] == [False]
+
+
+def test_one_incident_is_told_once_when_its_first_alert_is_over() -> None:
+    """What fired for it is still in the windows of the rule that was inhibited."""
+    fast = BurnRate(name="fast", severity="page", pairs=((60, 5, 14.4),))
+    slow = BurnRate(name="slow", pairs=((1440, 120, 3.0),), inhibited_by=("fast",))
+    watch, changes = Watch([fast, slow]), []
+    for minute in range(3000):
+        failing = 1500 <= minute < 1520 or minute >= 2600
+        changes += watch.step(minute, {("m", "r"): sums_of(10, 10 if failing else 0)})
+    first = [change.rule for change in changes if change.firing and change.minute < 2600]
+    assert first == ["fast"]  # and not slow, though 20 minutes of failures are in its two hours
+    assert [change.rule for change in changes if change.firing and change.minute >= 2600] == ["fast"]
+
+
+def sums_of(requests: int, failed: int) -> list[float]:
+    sums = empty_sums()
+    for index in range(requests):
+        add_request(sums, "upstream_error" if index < failed else "ok", None, (None,) * 6)
+    return sums

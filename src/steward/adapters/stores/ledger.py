@@ -20,10 +20,19 @@ from steward.adapters.stores.meters import add_counts
 from steward.adapters.stores.minutes import add_minutes, sum_ratings
 from steward.adapters.stores.reactions import add_reactions, take_in_reactions
 from steward.adapters.stores.series import add_series
-from steward.adapters.stores.tables import captures, drained, exchanges, feedback, key_uses, outstanding, traces
+from steward.adapters.stores.tables import (
+    captures,
+    drained,
+    exchanges,
+    feedback,
+    key_uses,
+    outstanding,
+    request_features,
+    traces,
+)
 from steward.core.captures import CapturedExchange
 from steward.core.meters import MeterKey, count_exchanges
-from steward.core.minutes import sum_exchanges
+from steward.core.minutes import SHADOW, sum_exchanges
 from steward.core.reactions import PER_PERSON, count_reactions
 from steward.core.records import Admitted, Feedback, LedgerRecord, Settled, Tally
 from steward.core.series import collect_series
@@ -64,6 +73,7 @@ class SqlLedger:
             ]
             fresh = _insert_exchanges(connection, rows)
             self._keep_traces(connection, fresh)
+            insert_rows(connection, request_features, _make_feature_rows(fresh))
             counts = count_exchanges(fresh)
             for part in split_parts(waiting):
                 connection.execute(sa.delete(outstanding).where(outstanding.c.request_id.in_(part)))
@@ -215,7 +225,24 @@ def _make_row(admitted: Admitted, settled: Settled) -> dict[str, Any]:
         "arm": admitted.arm,
         "arm_weight": admitted.arm_weight,
         "judged": settled.judged,
+        "features": settled.features,
     }
+
+
+def _make_feature_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of the requests that were sampled; copies of requests are none."""
+    return [
+        {
+            "request_id": row["request_id"],
+            "tenant": row["tenant"],
+            "at": row["settled_at"],
+            "model": row["model"] or "",
+            "route": row["route"],
+            "features": msgspec.json.encode(row["features"]).decode(),
+        }
+        for row in rows
+        if row["features"] is not None and row["key_id"] != SHADOW
+    ]
 
 
 def _encode_counts(counts: dict[str, Any]) -> str | None:

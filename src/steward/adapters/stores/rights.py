@@ -22,6 +22,7 @@ from steward.adapters.stores.tables import (
     holds,
     keys,
     outstanding,
+    request_features,
     traces,
 )
 from steward.core.captures import CapturedExchange
@@ -91,6 +92,7 @@ class SqlRights:
             erased = {
                 "exchanges": _change_in(connection, detach, exchanges.c.request_id, ids),
                 "traces": _change_in(connection, sa.delete(traces), traces.c.request_id, ids),
+                "features": _change_in(connection, sa.delete(request_features), request_features.c.request_id, ids),
                 "open_requests": _detach_outstanding(connection, subjects, before, tenant),
                 "feedback": _empty_feedback(connection, subjects, ids, before, tenant),
                 "captures": _delete_captures(connection, subjects, ids, before, tenant),

@@ -12,6 +12,7 @@ from steward.adapters.stores.captures import SqlCaptures
 from steward.adapters.stores.database import Database
 from steward.adapters.stores.evidence import SqlEvidence
 from steward.adapters.stores.exchanges import SqlExchanges
+from steward.adapters.stores.features import SqlFeatures
 from steward.adapters.stores.feedback import SqlFeedback
 from steward.adapters.stores.gauges import SqlGauges
 from steward.adapters.stores.improvements import SqlImprovements
@@ -38,6 +39,7 @@ from steward.core.stores import (
     CaptureStore,
     EvidenceStore,
     ExchangeStore,
+    FeatureStore,
     FeedbackStore,
     GaugeStore,
     ImprovementStore,
@@ -72,6 +74,7 @@ class SqlStore:
         self.meters: MeterStore = SqlMeters(self.database)
         self.minutes: MinuteStore = SqlMinutes(self.database)
         self.series: SeriesStore = SqlSeries(self.database)
+        self.features: FeatureStore = SqlFeatures(self.database)
         self.gauges: GaugeStore = SqlGauges(self.database)
         self.traces: TraceStore = SqlTraces(self.database)
         self.alerts: AlertStore = SqlAlerts(self.database)

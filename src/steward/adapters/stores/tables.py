@@ -11,7 +11,7 @@ from steward.core.minutes import COLUMNS
 from steward.core.reactions import COUNTS as REACTION_COUNTS
 from steward.core.series import HISTOGRAMS, SUMS
 
-REVISION: Final = "0020"  # the newest in `migrations/versions`
+REVISION: Final = "0021"  # the newest in `migrations/versions`
 metadata = sa.MetaData()
 
 
@@ -471,6 +471,24 @@ engine_states = sa.Table(  # likewise: what each engine's metrics endpoint told 
     metadata,
     sa.Column("model", sa.String(200), primary_key=True),
     sa.Column("state", sa.Text, nullable=False),  # JSON
+)
+
+request_features = sa.Table(  # what sampled requests were like, without their content
+    "request_features",
+    metadata,
+    sa.Column("request_id", sa.String(64), primary_key=True),
+    _tenant(),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("model", sa.String(200), nullable=False),
+    sa.Column("route", sa.String(200), nullable=False),
+    sa.Column("features", sa.Text, nullable=False),  # JSON
+)
+
+drift_baselines = sa.Table(  # of the operator, over all traffic
+    "drift_baselines",
+    metadata,
+    sa.Column("created_at", sa.Float, primary_key=True),
+    sa.Column("baseline", sa.LargeBinary, nullable=False),  # msgpack of core/features.py's record, zlib
 )
 
 traces = sa.Table(  # requests that are kept as traces; the rest of each stands in `exchanges`

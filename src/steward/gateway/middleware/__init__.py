@@ -1,7 +1,7 @@
 """The handlers that wrap a handler, one file each, in the order in which
 `workflows/serve/composition.py` lists them:
-authenticate, keep_responses, assign, choose_prompt, admit, queue, settle, capture (as sent), guard, capture (masked),
-apply_prompt, route, and the call in the middle.
+authenticate, keep_responses, assign, choose_prompt, admit, queue, settle, note_features, capture (as sent), guard,
+capture (masked), apply_prompt, route, and the call in the middle.
 
 Each is a function that takes its dependencies and returns a wrapper. A request goes down the list and its
 answer comes back up, so that `settle`, which stands behind `admit`, writes the admitted record before
@@ -12,6 +12,7 @@ from steward.gateway.middleware.admit import admit
 from steward.gateway.middleware.assign import assign
 from steward.gateway.middleware.call import call
 from steward.gateway.middleware.capture import capture
+from steward.gateway.middleware.features import note_features
 from steward.gateway.middleware.guard import guard
 from steward.gateway.middleware.identify import identify
 from steward.gateway.middleware.keep import keep_responses
@@ -38,6 +39,7 @@ __all__ = [
     "identify",
     "identify_passthrough",
     "keep_responses",
+    "note_features",
     "queue",
     "route",
     "settle",

@@ -7,13 +7,11 @@ them and writes them (`masked`), or outside, where they are as the client sent t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, Protocol
-
-import msgspec
+from typing import Literal, Protocol
 
 from steward.core.captures import CapturedContent, CapturedExchange, CaptureForm
-from steward.gateway import dialects
 from steward.gateway.answer import Answer, join_filters
+from steward.gateway.answer_reader import UNREADABLE, AnswerReader
 from steward.gateway.capture import (
     CONSENT_HEADER,
     AnswerTexts,
@@ -24,11 +22,8 @@ from steward.gateway.capture import (
     read_consent,
 )
 from steward.gateway.exchange import Exchange, Handler, Middleware
-from steward.gateway.sse import Scanner
 
 SkipReason = Literal["too_long", "unread", "unmasked", "unreadable", "spool_full", "disk_full"]
-EMBEDDINGS: Final = "/v1/embeddings"
-_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, AttributeError, KeyError, RecursionError)
 
 
 class CaptureSpool(Protocol):
@@ -94,10 +89,8 @@ def find_obstacle(
     return None
 
 
-class _Capture:
-    """One exchange on its way to the spool; as an `EventFilter`, it lets all events through."""
-
-    over = False
+class _Capture(AnswerReader):
+    """One exchange on its way to the spool."""
 
     def __init__(
         self,
@@ -108,36 +101,9 @@ class _Capture:
         spool: CaptureSpool,
         most_bytes: int,
     ) -> None:
+        super().__init__(exchange.endpoint, AnswerTexts(most_bytes - len(exchange.body)))
         self._exchange, self._rule, self._consent, self._version = exchange, rule, consent, version
         self._spool, self._request = spool, exchange.body
-        self._texts = AnswerTexts(most_bytes - len(exchange.body))
-        self._dialect = dialects.find_dialect(exchange.endpoint)
-        self._stream = self._dialect.open_text_stream(self._texts)
-        self._splitter = Scanner()
-        self._readable = True
-
-    def read_answer(self, body: bytes) -> None:
-        if self._exchange.endpoint == EMBEDDINGS:
-            return
-        try:
-            self._dialect.filter_answer_texts(msgspec.json.decode(body, type=dict), self._texts)
-        except _UNREADABLE:
-            self._readable = False
-
-    def feed(self, events: bytes) -> bytes:
-        if self._readable and not self._texts.too_long:
-            self._read_events(self._splitter, events)
-        return events
-
-    def end(self) -> bytes:
-        return b""
-
-    def _read_events(self, splitter: Scanner, events: bytes) -> None:
-        try:
-            for event in splitter.feed(events):
-                self._stream.feed(event)
-        except _UNREADABLE:
-            self._readable = False
 
     def finish(self, complete: bool) -> None:
         if self._texts.too_long:
@@ -145,7 +111,7 @@ class _Capture:
             return
         try:
             content = make_content(self._request, self._texts)
-        except _UNREADABLE:
+        except UNREADABLE:
             self._readable = False
         if not self._readable:
             self._spool.count_skipped("unreadable", self._rule.purpose)

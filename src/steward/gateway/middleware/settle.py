@@ -141,6 +141,7 @@ def build_settled(exchange: Exchange, outcome: Outcome, status: int, models: Map
         queued_s=exchange.queued_s,
         traceparent=_bound_traceparent(exchange.headers.get("traceparent")),
         judged=exchange.judged,
+        features=exchange.features,
     )
 
 

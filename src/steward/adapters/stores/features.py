@@ -1,0 +1,53 @@
+"""Features of sampled requests in the store, and frozen baselines of them."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from steward.adapters.stores.database import Database
+from steward.adapters.stores.tables import drift_baselines, request_features
+from steward.core.features import DriftBaseline, FeatureRow, RequestFeatures
+
+_features: Final = msgspec.json.Decoder(RequestFeatures)
+_baseline: Final = msgspec.msgpack.Decoder(DriftBaseline)
+
+
+class SqlFeatures:
+    """`core.stores.FeatureStore` over SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, since: float, until: float, *, tenant: str | None) -> list[FeatureRow]:
+        table = request_features.c
+        query = (
+            sa.select(table.at, table.model, table.route, table.features)
+            .where(table.at >= since, table.at < until)
+            .order_by(table.at, table.request_id)
+        )
+        if tenant is not None:
+            query = query.where(table.tenant == tenant)
+        with self._database.read() as connection:
+            return [
+                FeatureRow(at, model, route, _features.decode(features))
+                for at, model, route, features in connection.execute(query)
+            ]
+
+    def delete_before(self, at: float) -> int:
+        with self._database.write() as connection:
+            return connection.execute(sa.delete(request_features).where(request_features.c.at < at)).rowcount
+
+    def add_baseline(self, baseline: DriftBaseline) -> None:
+        packed = zlib.compress(msgspec.msgpack.encode(baseline))
+        with self._database.write() as connection:
+            connection.execute(sa.insert(drift_baselines).values(created_at=baseline.created_at, baseline=packed))
+
+    def newest_baseline(self) -> DriftBaseline | None:
+        query = sa.select(drift_baselines.c.baseline).order_by(drift_baselines.c.created_at.desc()).limit(1)
+        with self._database.read() as connection:
+            packed = connection.execute(query).scalar()
+        return None if packed is None else _baseline.decode(zlib.decompress(packed))

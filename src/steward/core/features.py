@@ -1,0 +1,36 @@
+"""What a sampled request was like, without its content: what drift is found in."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RequestFeatures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Numbers and words of short, fixed lists; None: not known."""
+
+    prompt_chars: int | None = None  # of all texts of the request
+    answer_chars: int | None = None
+    language: str | None = None  # of the request, ISO 639-1
+    topic: str | None = None  # a cell of hashed words
+    refused: bool | None = None
+    finish_reason: str | None = None  # stop, length or tool_calls
+    tool_calls: int | None = None
+
+
+class FeatureRow(msgspec.Struct, frozen=True):
+    """The features of one request."""
+
+    at: float
+    model: str
+    route: str
+    features: RequestFeatures
+
+
+class DriftBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """What later traffic is compared with; it never changes after it was frozen."""
+
+    created_at: float
+    created_by: str
+    since: float
+    until: float
+    rows: tuple[FeatureRow, ...]

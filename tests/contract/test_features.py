@@ -1,0 +1,48 @@
+"""Features of sampled requests on every store: once, without copies, by tenant; and baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from steward.adapters.stores.sql import SqlStore
+from steward.core.features import DriftBaseline, FeatureRow, RequestFeatures
+from steward.core.records import Admitted, Settled
+
+FEATURES = RequestFeatures(prompt_chars=5, language="de", refused=False)
+
+
+def ask(name: str, at: float, features: RequestFeatures | None = FEATURES, **changes: Any) -> list[Admitted | Settled]:
+    admitted = Admitted(
+        request_id=name, at=at, key_id=changes.pop("key_id", "k"), project="p", endpoint="/v1/chat/completions",
+        route="r", streamed=False, tenant=changes.pop("tenant", "default"), subject=changes.pop("subject", None),
+    )  # fmt: skip
+    return [admitted, Settled(request_id=name, at=at, outcome="ok", status=200, model="m", features=features)]
+
+
+def test_sampled_requests_are_kept_once(store: SqlStore) -> None:
+    records = [*ask("a", 1.0), *ask("b", 2.0, None), *ask("c", 3.0, key_id="shadow"), *ask("d", 4.0, tenant="one")]
+    store.ledger.drain("w", "w.seg", 1, records)
+    store.ledger.drain("w", "w.seg", 1, records)
+    row = FeatureRow(1.0, "m", "r", FEATURES)
+    assert store.features.read(0.0, 9.0, tenant=None) == [row, FeatureRow(4.0, "m", "r", FEATURES)]
+    assert store.features.read(0.0, 9.0, tenant="default") == [row]
+    assert store.features.read(1.1, 4.0, tenant=None) == [] == store.features.read(0.0, 1.0, tenant=None)
+    assert store.features.delete_before(4.0) == 1
+    assert [each.at for each in store.features.read(0.0, 9.0, tenant=None)] == [4.0]
+
+
+def test_the_newest_baseline_is_in_force(store: SqlStore) -> None:
+    assert store.features.newest_baseline() is None
+    rows = tuple(FeatureRow(float(number), "m", "r", FEATURES) for number in range(300))
+    for at in (2.0, 1.0):
+        store.features.add_baseline(
+            DriftBaseline(created_at=at, created_by="operator:0", since=0.0, until=299.0, rows=rows[: int(at)])
+        )
+    newest = store.features.newest_baseline()
+    assert newest is not None and (newest.created_at, newest.rows) == (2.0, rows[:2])
+
+
+def test_what_an_erased_person_asked_leaves_no_features(store: SqlStore) -> None:
+    store.ledger.drain("w", "w.seg", 1, [*ask("a", 1.0, subject="anna"), *ask("b", 2.0, subject="bob")])
+    assert store.rights.erase(["anna"], 9.0, tenant="default")["features"] == 1
+    assert [row.at for row in store.features.read(0.0, 9.0, tenant=None)] == [2.0]

@@ -1,0 +1,71 @@
+import itertools
+
+import pytest
+
+from steward.text.features import MOST_CHARS, detect_language, find_topic, is_refusal, join_texts
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("What is the capital of France and how big is it?", "en"),
+        ("Ich habe das nicht verstanden, kannst du es auf Deutsch sagen?", "de"),
+        ("Je ne sais pas comment faire pour changer le mot de passe.", "fr"),
+        ("¿Cómo puedo cambiar la contraseña de mi cuenta? No lo sé.", "es"),
+        ("Come posso cambiare la password del mio account? Non lo so.", "it"),
+        ("Como eu posso mudar a senha da minha conta? Não sei o que fazer.", "pt"),
+        ("Hoe kan ik het wachtwoord van mijn account wijzigen?", "nl"),
+        ("如何重置我的密码?请告诉我。", "zh"),
+        ("パスワードをリセットするには、どうすればよいですか", "ja"),
+        ("비밀번호를 어떻게 재설정합니까?", "ko"),
+        ("Как мне сбросить пароль?", "ru"),
+        ("كيف أعيد تعيين كلمة المرور؟", "ar"),
+        ("מהי הסיסמה שלי", "he"),
+        ("मैं पासवर्ड कैसे बदलूं", "hi"),
+        ("Πώς αλλάζω τον κωδικό;", "el"),
+        ("ฉันจะเปลี่ยนรหัสผ่านได้อย่างไร", "th"),
+        ("ok", None),
+        ("", None),
+        ("12345 67890", None),
+        ("xyzzy plugh frotz", None),
+    ],
+)
+def test_languages(text: str, language: str | None) -> None:
+    assert detect_language(text) == language
+
+
+def test_topics_are_stable_cells_of_longer_words() -> None:
+    assert find_topic("short words do not make one") is None
+    topic = find_topic("invoice payment subscription refund")
+    assert topic is not None and topic[0] == "t" and 0 <= int(topic[1:]) < 32
+    assert find_topic("REFUND, payment; invoice -- subscription and so on") == topic
+    firsts, seconds = ("kernel", "gardens", "surgery"), ("compile", "flowers", "patient")
+    texts = [" ".join(words) for words in itertools.product(firsts, seconds, ("linker", "watering"))]
+    assert len({find_topic(text) for text in texts}) > 6
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        ("I'm sorry, but I can't help with that.", True),
+        ("I’m sorry, but I cannot assist.", True),
+        ("I cannot provide medical advice.", True),
+        ("As an AI language model, I ...", True),
+        ("Es tut mir leid, dabei kann ich nicht helfen.", True),
+        ("Je suis désolé, je ne peux pas.", True),
+        ("Lo siento, no puedo ayudar con eso.", True),
+        ("Unfortunately, I can't do that.", True),
+        ("Sorry for the delay. Here it is.", False),
+        ("The word 'sorry' comes from Old English.", False),
+        ("You cannot divide by zero; I will explain.", False),
+        ("", False),
+    ],
+)
+def test_refusals(answer: str, refused: bool) -> None:
+    assert is_refusal(answer) is refused
+
+
+def test_no_more_is_looked_at_than_a_bound() -> None:
+    assert join_texts(["ab", "c"]) == "ab\nc"
+    assert len(join_texts(["x" * 5000] * 4)) <= MOST_CHARS + 1
+    assert detect_language("the and is " * 10 + "x" * 10**6) == "en"
