@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
-from steward.adapters.stores.study import StudyStore
+from steward.adapters.stores.study import ERASED, StudyStore, erase_mentions
 from steward.core.errors import Exhausted, InputError, Unavailable
 from steward.core.study import Rater, StudyDesign, StudyTask, Vote
 
@@ -92,3 +93,36 @@ def test_s21_a_full_disk_is_named_and_the_next_vote_is_saved(store: StudyStore) 
     store.vote(vote)
     assert store.votes() == [vote]
     store.close()
+
+
+def test_a_person_goes_out_of_a_study_and_its_votes_stay(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    task = StudyTask(
+        key="k", item="i", cluster="i", asked=(("user", "by anna"),), references=("x",), answers=("a", "b")
+    )
+    other = StudyTask(key="o", item="o", cluster="o", asked=(("user", "hi"),), references=(), answers=("c", "d"))
+    store = StudyStore.create(path, DESIGN, [task, other])
+    store.invite(Rater("anna"), "h1", 1.0)
+    store.invite(Rater("ben"), "h2", 1.0)
+    store.assign_owners({"k": "anna"}, 1.0)
+    ben = Vote(at=1.0, rater="ben", task="o", left=0, choice="tie", comment="fine")
+    store.vote(Vote(at=1.0, rater="anna", task="k", left=0, choice="left", comment="mine"))
+    store.vote(ben)
+    store.close()
+    assert erase_mentions(path, re.compile(r"\banna\b")) == 4  # the task, the invite, the owner, the vote
+    assert erase_mentions(path, re.compile(r"\banna\b")) == 0
+    assert b"anna" not in path.read_bytes() and b"mine" not in path.read_bytes()
+    again = StudyStore.open(path)
+    assert again.tasks() == [
+        StudyTask(
+            key="k", item="i", cluster="i", asked=(("user", ERASED),), references=(ERASED,), answers=(ERASED, ERASED)
+        ),
+        other,
+    ]
+    assert again.votes() == [Vote(at=1.0, rater=ERASED, task="k", left=0, choice="left"), ben]
+    assert again.owners() == {"k": ERASED} and again.find_rater("h2") == Rater("ben")
+    again.close()
+    connection = sqlite3.connect(path)
+    with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+        connection.execute("DELETE FROM vote")
+    connection.close()

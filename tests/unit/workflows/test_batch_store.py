@@ -135,3 +135,13 @@ def test_lists_are_newest_first(store: BatchStore) -> None:
     assert [file.id for file in store.list_files()] == [two.id, one.id]
     store.delete_file(two.id)
     assert [file.id for file in store.list_files()] == [one.id]
+
+
+def test_other_content_takes_the_place_of_a_files(store: BatchStore) -> None:
+    record = make_file_record("t", "p", "in.jsonl", b"one\ntwo\n", 1.0, 60.0)
+    store.keep(record, b"one\ntwo\n")
+    changed = store.replace_content(record, b"two\n")
+    assert store.find_file(record.id) == changed and (changed.bytes, changed.pieces) == (4, 1)
+    assert b"".join(store.read(changed)) == b"two\n"
+    empty = store.replace_content(changed, b"")
+    assert (empty.bytes, empty.pieces) == (0, 0) and list(store.read(empty)) == []
