@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from conftest import Deployment, inside, until
+from steward.core.files import try_lock
 from steward.core.releases import ModelVersion
 from steward.workflows.rights.home import open_rights_home
 
@@ -192,6 +194,8 @@ def test_an_erased_person_is_nowhere_and_others_stay(planted: Deployment, folder
     assert result["receipt"] in tainted["model-quir"] and tainted["model-othe"] == ""
     assert result["remaining"] == {} and result["unread"] == [] and result["receipt"].startswith("ev_")
     assert [one["delete_at"] for one in result["processors"]] == ["privacy@cloud.example"]
+    again = call(planted, "erase", PERSON)
+    assert (again["erased"], again["keys"], again["remaining"]) == ({}, 0, {})
     data = export(planted, PERSON, tmp_path / "after.zip")
     assert data["counts"] == {} and CANARY not in json.dumps(data)
     other = export(planted, OTHER, tmp_path / "other.zip")
@@ -222,3 +226,27 @@ def test_receipts_and_acts_are_there(planted: Deployment) -> None:
     actions = {act["action"] for act in acts}
     assert {"privacy.export", "privacy.erase", "privacy.hold", "privacy.release", "privacy.correct"} <= actions
     assert {"privacy.breach.open", "privacy.breach.close"} <= actions
+
+
+def test_a_person_is_erased_while_nothing_runs(planted: Deployment) -> None:
+    said = {"model": "echo", "messages": [{"role": "user", "content": "the last words"}]}
+    post(planted, "/v1/chat/completions", said, x_steward_subject=OTHER)
+    planted.process.kill()  # as a machine that fails: workers and keeper end without taking anything in
+    planted.process.wait(30)
+    until(lambda: not (planted.home / "captures").is_dir() or not_running(planted))
+    result = call(planted, "erase", OTHER)
+    assert result["erased"]["exchanges"] == 4 and result["erased"]["captures"] == 4
+    assert result["remaining"] == {} and result["unread"] == []
+
+
+def not_running(deployment: Deployment) -> bool:
+    """Whether every worker's locks are free: the ends of their lifeline take a moment."""
+    locks = [path for name in ("ledger", "spool", "captures") for path in (deployment.home / name).glob("*.lock")]
+    return all(is_free(path) for path in locks)
+
+
+def is_free(path: Path) -> bool:
+    descriptor = try_lock(path)
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is not None

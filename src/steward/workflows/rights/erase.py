@@ -13,13 +13,16 @@ from pathlib import Path
 
 import msgspec
 
+from steward.core.captures import CapturedExchange
 from steward.core.errors import InputError
 from steward.core.evidence import Evidence
 from steward.core.identity import Principal
-from steward.core.rights import LegalHold
+from steward.core.records import Feedback
+from steward.core.rights import LegalHold, PersonalRows
 from steward.core.subject_keys import name_exchange
 from steward.privacy.rights_config import Processor
 from steward.workflows.audit import make_act
+from steward.workflows.erasures import ErasureFollower
 from steward.workflows.rights.export import list_requests
 from steward.workflows.rights.home import RightsHome, open_rights_home
 from steward.workflows.rights.intake import take_in
@@ -61,6 +64,7 @@ def erase_person(home: Path, name: str, now: float, *, actor: Principal, project
         erased, keys = _erase_once(opened, person, now, actor)
         late = take_in(opened)
         again, more = _erase_once(opened, person, now, actor)
+        ErasureFollower(home, opened.store.subject_keys).run()  # the journal's file is written whether or not it serves
         erased = {place: erased.get(place, 0) + again.get(place, 0) for place in {**erased, **again}}
         rows = opened.store.rights.find(person.pseudonyms, tenant=person.tenant)
         left = find_in_places(opened, person, list_requests(rows))
@@ -97,11 +101,18 @@ def _erase_once(home: RightsHome, person: DataSubject, now: float, actor: Princi
     """How much was deleted, by store and place, and how many keys."""
     rows = home.store.rights.find(person.pseudonyms, tenant=person.tenant)
     requests = list_requests(rows)
-    owners = [*person.pseudonyms, *(name_exchange(request_id) for _, request_id in requests)]
+    owners = list_owners(person, rows)
     shredded = home.keys.shred_all(person.tenant, owners, at=now, actor=actor.actor)
     erased = erase_in_places(home, person, requests)
     erased |= home.store.rights.erase(person.pseudonyms, now, tenant=person.tenant)
     return erased, sum(one.key_id is not None for one in shredded)
+
+
+def list_owners(person: DataSubject, rows: PersonalRows) -> list[str]:
+    """Whose keys seal what is kept: the person's, and those of exchanges whose texts name no subject."""
+    texts: list[CapturedExchange | Feedback] = [*rows.captures, *rows.feedback]
+    nameless = {name_exchange(record.request_id) for record in texts if record.subject is None}
+    return [*person.pseudonyms, *sorted(nameless)]
 
 
 def _list_keepers(home: RightsHome) -> tuple[Processor, ...]:

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from steward.adapters.stores.sql import SqlStore
+from steward.core.subject_keys import name_exchange
 
+EXCHANGE: Final = name_exchange("")
 LATE_S: Final = 24 * 3600.0  # how long after an erasure something of before it may still arrive
 
 
@@ -30,6 +32,8 @@ def replay_erasures(store: SqlStore, since: float) -> int:
     """Erase in the store whoever the journal names from `since` on; -> how many rows changed."""
     changed = 0
     for entry in store.subject_keys.list_erasures(since, tenant=None):
+        if entry.subject.startswith(EXCHANGE):  # texts without a subject: their rows go with the person's
+            continue
         rows = store.rights.find([entry.subject], tenant=entry.tenant)
         if rows.counts():
             changed += sum(store.rights.erase([entry.subject], entry.at, tenant=entry.tenant).values())

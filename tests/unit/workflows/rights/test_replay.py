@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+
 from steward.core.rights import PersonalRows
 from steward.core.subject_keys import ShreddedKey
 from steward.workflows.rights.replay import LATE_S, ErasureReplay
@@ -20,7 +22,7 @@ class Journal:
 
     def list_erasures(self, since: float, *, tenant: str | None) -> list[ShreddedKey]:
         self.since.append(since)
-        return [ENTRY]
+        return [ENTRY, msgspec.structs.replace(ENTRY, id="era_2", subject="exchange:req_1")]
 
     def find(self, subjects: list[str], *, tenant: str) -> PersonalRows:
         return self.rows
