@@ -31,6 +31,7 @@ from steward.gateway.config import (
 )
 from steward.governance.config import ApprovalPolicyConfig
 from steward.improvement.config import RegistryConfig, ReleaseConfig
+from steward.monitoring.calendar_config import CalendarConfig
 from steward.monitoring.config import MonitoringConfig
 from steward.monitoring.slo_config import SloConfig
 from steward.privacy.config import PrivacyConfig
@@ -92,6 +93,7 @@ class Settings(Section):
     )
     monitoring: MonitoringConfig = Field(MonitoringConfig(), description="what is watched, and who is told")
     slos: list[SloConfig] = Field(default=[], description="service level objectives")
+    calendar: CalendarConfig = Field(CalendarConfig(), description="what must be renewed in time, and by whom")
     store: StoreConfig = Field(StoreConfig(), description="where keys and settled requests are kept")
     security: SecurityConfig = Field(SecurityConfig(), description="the key that everything sealed hangs on")
     keys: KeysConfig = Field(KeysConfig(), description="gateway keys")

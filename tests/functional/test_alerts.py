@@ -212,6 +212,16 @@ def test_objectives_and_own_history_are_replayed(tmp_path: Path, deployed: Deplo
     assert both.returncode == 2 and "name either" in both.stderr
 
 
+def test_the_calendar_lists_what_is_served(deployed: Deployment) -> None:
+    shown = run("maintenance", "list", "--home", str(deployed.home), "--json")
+    assert shown.returncode in (0, 1), shown.stderr
+    entries = json.loads(shown.stdout)
+    assert {("model", "mock"), ("evaluation", "mock"), ("baseline", "drift")} <= {
+        (one["kind"], one["name"]) for one in entries
+    }
+    assert "next step" in run("maintenance", "list", "--home", str(deployed.home)).stdout
+
+
 def test_features_of_requests_become_a_baseline(deployed: Deployment) -> None:
     early = run("drift", "baseline", "--since", "1h", "--home", str(deployed.home))
     assert early.returncode == 2 and "a baseline needs 100" in early.stderr

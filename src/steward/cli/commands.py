@@ -156,6 +156,11 @@ METRICS: Final = Group(
     ),
 )
 
+MAINTENANCE: Final = Group(
+    "maintenance",
+    "Show what must be renewed, when, and whose task it is.",
+    (Command("list", "steward.cli.maintenance:list_"),),
+)
 SLO: Final = Group(
     "slo",
     "Show service level objectives: error budgets and burn rates.",
@@ -403,6 +408,7 @@ STEWARD: Final = Group(
         USAGE,
         METRICS,
         SLO,
+        MAINTENANCE,
         ALERTS,
         DRIFT,
         PRIVACY,

@@ -38,6 +38,7 @@ FACTS: Final[tuple[tuple[str, Severity, str], ...]] = (  # rules over facts: nam
     ("gpu-unhealthy", "page", "A GPU is unhealthy; a ticket where it is slowed or cannot be read."),
     ("keys-expiring", "ticket", "A key ends within 14 days and nothing has replaced it."),
     ("ledger-lagging", "ticket", "Settled requests wait for a minute, or 16 MiB of them, outside the store."),
+    ("maintenance-due", "ticket", "Something of the maintenance calendar is overdue, or due soon."),
     ("memory-growing", "ticket", "A process holds more memory every hour of a day or two."),
     ("model-down", "page", "No model answers; a ticket where some do."),
     ("plan-outgrown", "ticket", "Traffic is above the saved plan, or will be within 30 days."),

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from steward.configuration.section import SecretReference, Section, Url
 from steward.core.alerts import Severity
+from steward.core.calendar import CalendarPlan
 from steward.core.reactions import PER_PERSON
 from steward.monitoring.drift_config import DriftConfig, DriftPlan
 from steward.monitoring.slo import SloPlan
@@ -47,6 +48,7 @@ class MonitoringPlan(msgspec.Struct, frozen=True, kw_only=True):
     slos: tuple[SloPlan, ...] = ()
     traces: TracesPlan = TracesPlan()
     drift: DriftPlan = DriftPlan()
+    calendar: CalendarPlan = CalendarPlan()
 
 
 _KEPT: Final = MonitoringPlan()

@@ -55,6 +55,7 @@ _RUNBOOKS: Final = {
     "gpu-unhealthy": "steward gpu says what NVIDIA advises; take the GPU's model out of its route first.",
     "keys-expiring": "steward keys rotate NAME makes a successor; both work until the old one ends.",
     "ledger-lagging": "Nothing is lost. Check that the store answers and the keeper runs: steward status.",
+    "maintenance-due": "steward maintenance list says what is due, whose task it is and what to do.",
     "memory-growing": 'steward metrics query "process_memory by process" --since 2d; restart it and report the leak.',
     "model-down": "curl the model's URL from this machine; steward status names the process of an embedded one.",
     "plan-outgrown": "steward plan watch shows when room runs out; make a new plan for the traffic of then.",

@@ -38,11 +38,12 @@ from steward.monitoring.conditions import (
 )
 from steward.monitoring.engine_metrics import list_missing
 from steward.monitoring.slo import SloPlan
-from steward.security.certificates import describe_certificate
 from steward.workflows.drift import DriftLook
+from steward.workflows.maintenance import check_maintenance
 from steward.workflows.plan.home import read_plan as read_capacity_plan
 from steward.workflows.serve.engines import check_models
 from steward.workflows.serve.plan import ServePlan, read_plan
+from steward.workflows.tls import read_certificate_ends
 
 SLOW_S: Final = 3600.0  # between two looks at what takes days
 PLAN_DAYS: Final = 60  # of traffic that a plan is held against
@@ -124,6 +125,7 @@ def list_looks(
         Seldom(lambda: check_engines(store.gauges, clock()), LOOK_S),
         Seldom(lambda: check_gpus(read_gpus(), read_saved_plan(home)), LOOK_S),
         Seldom(lambda: check_headroom(read_saved_plan(home), store.series, clock()), SLOW_S),
+        Seldom(lambda: check_maintenance(store, find_plan(), clock()), SLOW_S),
         Seldom(lambda: judge_memory(read_memory(store.gauges, clock())), SLOW_S),
     ]
 
@@ -201,14 +203,7 @@ def read_backlog(folders: Sequence[Path], ledger: LedgerStore, now: float) -> li
 
 def read_certificates(plan: ServePlan | None) -> dict[str, float]:
     """When the certificates of both ports end, by file; those that steward renews itself are left out."""
-    ports = [] if plan is None else [tls for tls in (plan.tls, plan.console_tls) if tls is not None and not tls.names]
-    ends = {}
-    for path in {tls.certificate for tls in ports}:
-        try:
-            ends[path] = describe_certificate(Path(path).read_bytes()).not_after
-        except (OSError, InputError):  # serving says so
-            continue
-    return ends
+    return {} if plan is None else read_certificate_ends(plan.tls, plan.console_tls)
 
 
 def read_spendings(records: Sequence[KeyRecord], series: SeriesStore, now: float) -> list[Spending]:

@@ -224,3 +224,14 @@ def _read_info(file: Path) -> CertificateInfo:
         return describe_certificate(_read(file))
     except InputError as error:
         raise InputError(f"{file}: {error}") from error
+
+
+def read_certificate_ends(*ports: ServerTls | None) -> dict[str, float]:
+    """When certificates end, by file; those that steward renews itself are left out."""
+    ends = {}
+    for path in {tls.certificate for tls in ports if tls is not None and not tls.names}:
+        try:
+            ends[path] = describe_certificate(Path(path).read_bytes()).not_after
+        except (OSError, InputError):  # serving says so
+            continue
+    return ends

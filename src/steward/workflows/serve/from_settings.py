@@ -131,7 +131,8 @@ def _plan_monitoring(settings: Settings, tls: bool) -> MonitoringPlan:
     of_channels = (text for each in plan.channels for text in (each.url, each.key, each.password))
     for reference in filter(None, (plan.heartbeat, plan.traces.otlp, *plan.traces.otlp_headers.values(), *of_channels)):
         resolve_value(reference)
-    return msgspec.structs.replace(plan, slos=tuple(slo.plan() for slo in settings.slos))
+    slos = tuple(slo.plan() for slo in settings.slos)
+    return msgspec.structs.replace(plan, slos=slos, calendar=settings.calendar.plan())
 
 
 def _plan_witness(settings: Settings) -> WitnessPlan | None:

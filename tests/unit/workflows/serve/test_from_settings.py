@@ -75,6 +75,10 @@ FULL: dict[str, Any] = {
         {"name": "cheap", "kind": "cost", "objective": 0.95, "threshold_usd": 0.01},
     ],
     "release": {"judge": {"model": "big"}},
+    "calendar": {"owner": "ops", "owners": {"key": "sec"}, "advisories": "a.json", "items": [
+        {"name": "a", "kind": "licence", "owner": "legal", "due": "2027-03-01"},
+        {"name": "b", "every_days": 90, "last": "2026-11-01"},
+    ]},
     "audit": {"witness": "http://witness/heads", "witness_key": "file:KEY"},
 }  # fmt: skip
 OTHER: dict[str, Any] = {  # where no other value follows from the type
@@ -105,6 +109,8 @@ OTHER: dict[str, Any] = {  # where no other value follows from the type
     "release.steps": [0.1, 0.3], "release.judge.model": "small", "registry.storage": "s3://bucket/models",
     **{f"release.guards.{name}.margin": 1.75 for name in ("errors", "slow", "rating_rate")},
     **{f"release.guards.{name}.required": False for name in ("errors", "slow", "cost", "judge")},
+    "calendar.owners": {"key": "other"}, "calendar.advisories": "/other/a.json",
+    "calendar.items.0.due": "2028-01-01", "calendar.items.1.last": "2028-01-01",
     "monitoring.heartbeat": "http://other/beat", "monitoring.channels.0.kind": None, "monitoring.channels.1.kind": None,
 }  # fmt: skip
 ELSEWHERE = {
@@ -146,6 +152,10 @@ CHECKED = {  # decide what else must be there, and are in the plan by that
         f"release.guards.{name}.required": "people who rate are no sample: tests/unit/improvement/test_config.py"
         for name in ("ratings", "rating_rate")
     },
+    **{
+        name: "in seconds: tests/unit/monitoring/test_calendar_config.py"
+        for name in ("calendar.items.0.due", "calendar.items.1.last")
+    },
     "prompts.0.name": "names the prompt, as routes.0.prompt.name",
     "routes.0.prompt.name": "names the prompt, whose text and version are in the plan",
     "routes.0.prompt.version": "of a kept prompt: tests/functional/test_prompts.py",
@@ -164,6 +174,7 @@ NOT_THERE = {  # what this variant of a section does not take
     *(f"approval_policy.prompts.0.{name}" for name in ("count", "valid", "within", "subject")),
     *(f"approval_policy.prompts.1.{name}" for name in ("count", "valid", *OF_TIMES)),
     "monitoring.channels.1.key",
+    *("calendar.items.0.every_days", "calendar.items.0.last", "calendar.items.1.due"),
     *(f"release.guards.{name}.floor" for name in ("cost", "judge", "ratings", "rating_rate")),
     *("slos.0.threshold_usd", "slos.1.threshold_ms"),
     *(f"models.1.{name}" for name in (*OF_FILES, "embeddings")),
