@@ -244,6 +244,17 @@ TRAIN: Final = Group(
     ),
 )
 
+EXPERIMENT: Final = Group(
+    "experiment",
+    "Search parameters, and measure the winner on items that no trial saw (extra `eval`).",
+    (
+        Command("run", "steward.cli.experiment:run"),
+        Command("status", "steward.cli.experiment:status"),
+        Command("report", "steward.cli.experiment:report"),
+        Command("apply", "steward.cli.experiment:apply"),
+    ),
+)
+
 PROMPTS: Final = Group(
     "prompts",
     "Keep versions of the prompts that routes carry.",
@@ -417,6 +428,7 @@ STEWARD: Final = Group(
         DATA,
         DATASET,
         TRAIN,
+        EXPERIMENT,
         PROMPTS,
         KEYS,
         BATCH,

@@ -37,7 +37,7 @@ def run(
         bool, typer.Option("--prepare", help="Write the job, the rows and the configuration, and start nothing.")
     ] = False,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("artefacts")] = False,
 ) -> None:
     """Train, and wait for it. Exits with 1 if the trainer failed, with 3 if it was stopped or cancelled."""
     from steward.workflows.findings import describe_training
@@ -86,7 +86,7 @@ def show(
     run: RunArgument,
     html: Annotated[Path | None, typer.Option(help="Write a page with the loss curve.")] = None,
     home: HomeOption = None,
-    json: JsonOption = False,
+    json: Annotated[JsonOption, CsvRows("artefacts")] = False,
 ) -> None:
     """Show a run: how far it is, its loss, what was trained on, what it made."""
     from steward.core.files import write_file

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from steward.evaluation.overlap import OverlapReport
     from steward.evaluation.robustness import RobustnessReport
     from steward.evaluation.run import RunResults
+    from steward.improvement.experiment import ExperimentReport
     from steward.improvement.training import TrainingRun
     from steward.monitoring.drift import Drift
     from steward.workflows.alerting import ChannelTest
@@ -151,6 +152,23 @@ def describe_training(run: TrainingRun) -> Finding:
         f"{len(run.artefacts)} artefacts" + (f"; {run.reason}" if run.reason else ""),
         expected="a run to its end, with whole artefacts",
         source=run.folder,
+    )
+
+
+def describe_experiment(report: ExperimentReport) -> Finding:
+    """Only the second score says something of the winner."""
+    second = report.second_score
+    verdicts: dict[str, EvidenceVerdict] = {"better": "pass", "worse": "fail"}
+    return Finding(
+        check="experiment.run",
+        subject=f"experiment {report.name}",
+        subject_digest=digest_subject(report.id),
+        verdict=verdicts.get(report.verdict, "cannot tell"),
+        value="no winner"
+        if second is None
+        else f"trial {report.winner}: {second.value:.4f} on {second.items:,} unseen items",
+        expected="a winner that is better than the first trial on items that no trial saw",
+        source=report.folder,
     )
 
 

@@ -6,7 +6,6 @@ run is that trainer. What the program prints goes on to the log.
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from types import FrameType
 from typing import Final
 
 from steward.adapters.trainers.process import EventWriter, read_job
+from steward.core.files import publish_file
 from steward.core.training import TrainingEvent
 
 _LOSS: Final = re.compile(r"['\"]loss['\"]: ['\"]?([-+0-9.e]+|nan|inf)")
@@ -77,7 +77,7 @@ def keep_outputs(output: Path, artefacts: Path) -> None:
     """What the program left beside its checkpoints is what it made."""
     for path in sorted(output.iterdir()):
         if path.is_file():
-            os.replace(path, artefacts / path.name)
+            publish_file(path, artefacts / path.name)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Samplers of other libraries: which point of a space to try next."""

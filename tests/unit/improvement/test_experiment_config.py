@@ -1,0 +1,45 @@
+import pytest
+
+from steward.configuration.validation import validate
+from steward.core.errors import InputError
+from steward.improvement.experiment_config import ExperimentConfig
+
+SPACE = {"rate": {"low": 1e-5, "high": 1e-3, "log": True}, "rank": {"choices": [8, 16]}}
+
+
+def parse(**fields):
+    tree = {"name": "e", "space": SPACE, "evaluate": ["true"], "dataset": "set", **fields}
+    return validate(ExperimentConfig, tree, lambda dotted: "e.yaml")
+
+
+def test_dimensions_and_limits():
+    config = parse(constraints={"latency_s": {"max": 1}}, first={"rate": 1e-4, "rank": 8})
+    rate, rank = config.dimensions()
+    assert (rate.low, rate.high, rate.log, rank.choices) == (1e-5, 1e-3, True, (8, 16))
+    [limit] = config.limits()
+    assert (limit.metric, limit.min, limit.max) == ("latency_s", None, 1.0)
+
+
+def test_few_trials_are_spread_and_many_searched():
+    assert parse(trials=30).choose_sampler() == "qmc" and parse(trials=31).choose_sampler() == "optuna"
+    assert parse(trials=31, sampler="random").choose_sampler() == "random"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"space": {"a": {"low": 2, "high": 1}}}, "low below high"),
+        ({"space": {"a": {"low": 0, "high": 1, "log": True}}}, "expected above 0"),
+        ({"space": {"a": {"choices": [1], "low": 0}}}, "not both"),
+        ({"first": {"rate": 1e-4}}, "rank is missing"),
+        ({"first": {"rate": 1e-4, "rank": 9}}, "rank is 9, which is not among its choices"),
+        ({"first": {"rote": 1}}, "rote is not in the space"),
+        ({"slices": {"select": "a", "judge": "b"}}, "`dataset`, a training set, or `slices`"),
+        ({"dataset": None}, "`dataset`, a training set, or `slices`"),
+        ({"constraints": {"x": {}}}, "expected min or max"),
+        ({"space": {f"p{n}": {"choices": [1, 2]} for n in range(17)}}, "at most 16"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        parse(**fields)
